@@ -1,0 +1,135 @@
+"""Batch normalisation of (N, C, *) arrays, with an addend and a ReLU fused in, on channels-last rows.
+
+Statistics: each block of rows gives its mean and its sum of squared deviations, and the blocks are merged in float64
+(Chan, Golub, LeVeque, 1979), so that a large mean beside a small spread loses nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gpunn.cpu.columns import Cut
+from gpunn.cpu.layout import channels_first, rows, scratch
+from gpunn.cpu.threads import parallel_for
+
+
+def _moments(matrix: np.ndarray, cut: Cut) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and biased variance (C,) of a (rows, C) matrix, in float64."""
+    means = np.zeros((cut.tasks, cut.channels))
+    squares = np.zeros((cut.tasks, cut.channels))
+    counts = np.zeros((cut.tasks, 1))
+
+    def task(i: int) -> None:
+        block = cut.of(matrix, i)
+        counts[i] = block.shape[0] * cut.fold
+        middle = (cut.sums(block) / counts[i]).astype(matrix.dtype)
+        off = np.subtract(block, cut.tile(middle, matrix.dtype), out=scratch("bn", block.shape, block.dtype))
+        rest = cut.sums(off)  # what rounding left of the mean
+        means[i] = middle + rest / counts[i]
+        squares[i] = cut.dots(off, off) - rest * rest / counts[i]
+
+    parallel_for(task, cut.tasks, matrix.size)
+    mean = (counts * means).sum(0) / cut.count
+    spread = squares.sum(0) + (counts * (means - mean) ** 2).sum(0)
+    return mean, np.maximum(spread / cut.count, 0)
+
+
+def _apply(x, gamma, beta, mean, var, eps, residual, relu) -> np.ndarray:
+    matrix = rows(x)
+    cut = Cut(*matrix.shape)
+    y = np.empty_like(matrix)
+    extra = None if residual is None else rows(residual)
+    scale = 1 / np.sqrt(np.asarray(var, np.float64) + eps)
+    scale = cut.tile(scale if gamma is None else scale * gamma, x.dtype)
+    middle = cut.tile(mean, x.dtype)
+    shift = None if beta is None else cut.tile(beta, x.dtype)
+
+    def task(i: int) -> None:
+        part = np.subtract(cut.of(matrix, i), middle, out=cut.of(y, i))
+        part *= scale
+        if shift is not None:
+            part += shift
+        if extra is not None:
+            part += cut.of(extra, i)
+        if relu:
+            np.maximum(part, 0, out=part)
+
+    parallel_for(task, cut.tasks, x.size)
+    return _shaped(y, x.shape)
+
+
+def _shaped(matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return channels_first(matrix.reshape(shape[0], *shape[2:], shape[1]))
+
+
+def train_forward(x, gamma, beta, eps, residual=None, relu=False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """y, mean, biased var of the batch: y = relu?(gamma * (x - mean) / sqrt(var + eps) + beta + residual?)."""
+    if x.size == 0:
+        return _apply(x, gamma, beta, *np.zeros((2, x.shape[1])), eps, residual, relu), *_nothing(x)
+    matrix = rows(x)
+    mean, var = _moments(matrix, Cut(*matrix.shape))
+    y = _apply(_shaped(matrix, x.shape), gamma, beta, mean, var, eps, residual, relu)
+    return y, mean.astype(x.dtype), var.astype(x.dtype)
+
+
+def _nothing(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.zeros(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
+
+
+def eval_forward(x, gamma, beta, mean, var, eps, residual=None, relu=False) -> np.ndarray:
+    """y with the running mean and var."""
+    return _apply(x, gamma, beta, mean, var, eps, residual, relu)
+
+
+def train_backward(gy, x, gamma, mean, var, eps, y=None):
+    """gx, ggamma, gbeta and the masked gy; y given means that a ReLU was fused (gy counts where y > 0)."""
+    return _backward(gy, x, gamma, mean, var, eps, y, through_statistics=True)
+
+
+def eval_backward(gy, x, gamma, mean, var, eps, y=None):
+    """The same four where mean and var were constants."""
+    return _backward(gy, x, gamma, mean, var, eps, y, through_statistics=False)
+
+
+def _backward(gy, x, gamma, mean, var, eps, y, through_statistics):
+    above, matrix = rows(gy), rows(x)
+    cut = Cut(*matrix.shape)
+    passed = None if y is None else rows(y)
+    masked = above if passed is None else np.empty_like(above)
+    middle = cut.tile(mean, x.dtype)
+    totals = np.zeros((2, cut.tasks, cut.channels))
+
+    def sum_up(i: int) -> None:
+        part = cut.of(masked, i)
+        if passed is not None:
+            np.copyto(part, 0)
+            np.copyto(part, cut.of(above, i), where=cut.of(passed, i) > 0)
+        block = cut.of(matrix, i)
+        off = np.subtract(block, middle, out=scratch("bn", block.shape, block.dtype))
+        totals[0, i] = cut.sums(part)
+        totals[1, i] = cut.dots(part, off)
+
+    parallel_for(sum_up, cut.tasks, x.size)
+    gbeta, slope = totals.sum(1)
+    inverse = 1 / np.sqrt(np.asarray(var, np.float64) + eps)
+    scale = inverse if gamma is None else inverse * gamma
+    gx = np.empty_like(above)
+    tiled = cut.tile(scale, x.dtype)
+    count = max(cut.count, 1)
+    # gx = scale * (gy - mean(gy) - (x - mean) * inverse^2 * mean(gy * (x - mean)))
+    lean, level = cut.tile(slope * inverse**2 / count, x.dtype), cut.tile(gbeta / count, x.dtype)
+
+    def spread(i: int) -> None:
+        part = cut.of(gx, i)
+        if through_statistics:
+            np.subtract(cut.of(matrix, i), middle, out=part)
+            part *= lean
+            part += level
+            np.subtract(cut.of(masked, i), part, out=part)
+            part *= tiled
+        else:
+            np.multiply(cut.of(masked, i), tiled, out=part)
+
+    parallel_for(spread, cut.tasks, x.size)
+    shaped = (_shaped(gx, x.shape), (slope * inverse).astype(x.dtype), gbeta.astype(x.dtype))
+    return *shaped, gy if y is None else _shaped(masked, x.shape)

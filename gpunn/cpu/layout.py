@@ -1,0 +1,75 @@
+"""Channels-last views, padding and reusable scratch memory for the NumPy twins."""
+
+from __future__ import annotations
+
+import math
+import threading
+
+import numpy as np
+
+_KEEP = 1 << 23  # scratch above 8 MB is not kept
+_local = threading.local()
+
+
+def channels_last(x: np.ndarray) -> np.ndarray:
+    """(N, C, *spatial) seen as (N, *spatial, C); a view, whatever the strides."""
+    return np.moveaxis(x, 1, -1)
+
+
+def channels_first(x: np.ndarray) -> np.ndarray:
+    """(N, *spatial, C) seen as (N, C, *spatial); a view."""
+    return np.moveaxis(x, -1, 1)
+
+
+def empty(shape: tuple[int, ...], dtype) -> np.ndarray:
+    """An (N, C, *spatial)-shaped array whose memory is channels-last."""
+    return channels_first(np.empty((shape[0], *shape[2:], shape[1]), dtype))
+
+
+def zeros(shape: tuple[int, ...], dtype) -> np.ndarray:
+    """`empty`, filled with zeros."""
+    return channels_first(np.zeros((shape[0], *shape[2:], shape[1]), dtype))
+
+
+def rows(x: np.ndarray) -> np.ndarray:
+    """(N, C, *spatial) as a C-contiguous (N * positions, C) matrix: a view of channels-last memory, else a copy."""
+    return np.ascontiguousarray(channels_last(x)).reshape(math.prod((x.shape[0], *x.shape[2:])), x.shape[1])
+
+
+def scratch(name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
+    """Uninitialised memory that this thread reuses under `name`: valid until its next call with that name."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    kept: dict[str, np.ndarray] = _local.__dict__.setdefault("kept", {})
+    block = kept.get(name)
+    if block is None or block.nbytes < size:
+        block = np.empty(max(size, 1), np.uint8)
+        if size <= _KEEP:
+            kept[name] = block
+    return block[:size].view(dtype).reshape(shape)
+
+
+def padded(x: np.ndarray, padding: tuple[int, ...], name: str = "padded") -> np.ndarray:
+    """A channels-last (n, *spatial, C) block with zeros around it, in scratch memory, or x itself where it serves."""
+    if not any(padding) and x.flags.c_contiguous:
+        return x
+    spatial = tuple(size + 2 * pad for size, pad in zip(x.shape[1:-1], padding, strict=True))
+    block = scratch(name, (x.shape[0], *spatial, x.shape[-1]), x.dtype)
+    for axis, pad in enumerate(padding, start=1):
+        if pad:
+            where: list[slice] = [slice(None)] * x.ndim
+            where[axis] = slice(0, pad)
+            block[tuple(where)] = 0
+            where[axis] = slice(block.shape[axis] - pad, None)
+            block[tuple(where)] = 0
+    inner = (slice(None), *(slice(pad, pad + size) for pad, size in zip(padding, x.shape[1:-1], strict=True)))
+    block[inner] = x
+    return block
+
+
+def windows(x: np.ndarray, win, out: tuple[int, ...]) -> np.ndarray:
+    """Every window of a padded channels-last block: a read-only-by-convention view (n, *out, *win.size, C)."""
+    n, *spatial, channel = x.strides
+    steps = [stride * step for stride, step in zip(spatial, win.stride, strict=True)]
+    taps = [stride * dilation for stride, dilation in zip(spatial, win.dilation, strict=True)]
+    shape = (x.shape[0], *out, *win.size, x.shape[-1])
+    return np.lib.stride_tricks.as_strided(x, shape, (n, *steps, *taps, channel))

@@ -1,0 +1,178 @@
+"""Worker threads for the NumPy twins.
+
+NumPy's copies, ufuncs and matrix products release the GIL, so plain threads share the work of one layer. Each worker
+asks BLAS for one thread: two workers with two BLAS threads each would fight for the same cores, and an idle OpenBLAS
+worker spins for 25 ms after each product. Work is always cut by shape alone, never by the number of threads, so that
+results are bitwise equal for any thread count and any scheduling.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+_lock = threading.Lock()
+_pool: ThreadPoolExecutor | None = None
+_pool_size = 0
+_chosen: int | None = None
+_inside = threading.local()
+
+
+def _from_environment() -> int:
+    for name in ("GPUNN_NUM_THREADS", "OMP_NUM_THREADS"):
+        text = os.environ.get(name, "").strip()
+        if text.isdigit() and int(text) > 0:
+            return int(text)
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return max(1, os.cpu_count() or 1)
+
+
+def thread_count() -> int:
+    """Threads that share a layer's work: set_thread_count, else GPUNN_NUM_THREADS, OMP_NUM_THREADS, else the cores."""
+    global _chosen
+    if _chosen is None:
+        _chosen = _from_environment()
+    return _chosen
+
+
+def set_thread_count(count: int) -> None:
+    """Use `count` threads from now on; raises ValueError below 1."""
+    global _chosen
+    if count < 1:
+        raise ValueError(f"set_thread_count: got {count}, expected at least 1")
+    _chosen = int(count)
+
+
+def _executor(workers: int) -> ThreadPoolExecutor:
+    global _pool, _pool_size
+    with _lock:
+        if _pool is None or _pool_size < workers:
+            if _pool is not None:
+                _pool.shutdown(wait=False)
+            _pool, _pool_size = ThreadPoolExecutor(workers, thread_name_prefix="gpunn"), workers
+        return _pool
+
+
+def _after_fork() -> None:
+    """A child has none of its parent's threads, and a lock may have been held at the fork: start afresh."""
+    global _pool, _pool_size, _lock
+    _pool, _pool_size, _lock = None, 0, threading.Lock()
+    _blas.reset()
+
+
+def parallel_for(task: Callable[[int], None], count: int, work: float = float("inf")) -> None:
+    """Call task(0) .. task(count - 1), each once, on thread_count() threads; the first exception is raised.
+
+    Tasks must write to places of their own. `work` is the number of elements touched in all: little work is not
+    worth waking a thread (20 to 50 us).
+    """
+    threads = min(thread_count(), count)
+    if threads <= 1 or work < 1 << 15 or getattr(_inside, "depth", 0):
+        with _blas.single(), np.errstate(all="ignore"):
+            for i in range(count):
+                task(i)
+        return
+    ticket = itertools.count()  # next() on it is atomic
+
+    def drain() -> None:
+        _inside.depth = 1
+        try:
+            with np.errstate(all="ignore"):  # an inf or NaN travels on to the result, without a warning on the way
+                while (i := next(ticket)) < count:
+                    task(i)
+        finally:
+            _inside.depth = 0
+
+    with _blas.single():
+        helpers = [_executor(threads - 1).submit(drain) for _ in range(threads - 1)]
+        try:
+            drain()
+        finally:
+            next_error = None
+            for helper in helpers:
+                next_error = helper.exception() or next_error
+        if next_error is not None:
+            raise next_error
+
+
+class _Blas:
+    """The thread count of the OpenBLAS that NumPy brought along; does nothing where there is none to be found."""
+
+    _names = ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads", "openblas_{}_num_threads64_",
+              "openblas_{}_num_threads")
+
+    def __init__(self) -> None:
+        self._functions: tuple[Callable[[], int], Callable[[int], None]] | None = None
+        self._found = False
+        self.reset()
+
+    def reset(self) -> None:
+        self._guard = threading.Lock()
+        self._users = 0
+        self._before = 1
+
+    def _load(self) -> None:
+        self._found = True
+        for path in _openblas_files():
+            try:
+                library = ctypes.CDLL(str(path))
+            except OSError:
+                continue
+            for name in self._names:
+                getter, setter = (getattr(library, name.format(verb), None) for verb in ("get", "set"))
+                if getter is not None and setter is not None:
+                    getter.restype, getter.argtypes = ctypes.c_int, []
+                    setter.restype, setter.argtypes = None, [ctypes.c_int]
+                    self._functions = getter, setter
+                    return
+
+    @contextmanager
+    def single(self) -> Iterator[None]:
+        """One BLAS thread inside; the count from before outside, once the last of several users is out."""
+        if not self._found:
+            self._load()
+        if self._functions is None:
+            yield
+            return
+        getter, setter = self._functions
+        with self._guard:
+            if self._users == 0:
+                self._before = getter()
+                if self._before != 1:
+                    setter(1)
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._users -= 1
+                if self._users == 0 and self._before != 1:
+                    setter(self._before)
+
+
+def _openblas_files() -> Iterator[Path]:
+    """Libraries to look into: those beside NumPy (its wheels bundle one), then, on Linux, whatever is mapped."""
+    home = Path(np.__file__).resolve().parent
+    for folder in (home.parent / "numpy.libs", home / ".libs", home / ".dylibs"):
+        if folder.is_dir():
+            yield from sorted(p for p in folder.iterdir() if "openblas" in p.name)
+    try:
+        lines = Path("/proc/self/maps").read_text().splitlines()
+    except OSError:
+        return
+    mapped = {line.split(maxsplit=5)[5] for line in lines if line.count(" ") >= 5 and "openblas" in line}
+    yield from sorted(Path(name) for name in mapped if ".so" in name)
+
+
+_blas = _Blas()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
