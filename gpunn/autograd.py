@@ -1,0 +1,168 @@
+"""The engine: a graph of nodes built while the program runs, and the walk that goes back along it.
+
+A node stands for one recorded operation and knows the nodes of its inputs; it holds no Tensor, so that an activation
+nobody needs for a gradient is freed at once. Nodes are numbered as they are made. Every consumer of a node has a higher
+number than the node, so taking the highest number first, from a heap, visits each node after all of its consumers:
+no recursion, however long the chain.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import ContextDecorator
+from typing import Any
+
+import numpy as np
+
+_numbers = itertools.count()
+
+
+class Node:
+    """One recorded operation: ``backward(gy, needs)`` gives a gradient, or None, for each of ``edges``."""
+
+    __slots__ = ("array_type", "backward", "dtype", "edges", "hooks", "name", "needs", "number", "shape")
+
+    def __init__(self, name: str, y, edges: Sequence[Node | None] = (), backward: Callable | None = None):
+        self.number = next(_numbers)
+        self.name, self.backward = name, backward
+        self.array_type, self.shape, self.dtype = type(y), y.shape, y.dtype
+        self.edges = edges
+        self.needs = tuple(edge is not None for edge in edges)
+        self.hooks: dict[int, Callable] | None = None
+
+    def add_hook(self, hook: Callable) -> Callable[[], None]:
+        """Call ``hook(gradient)`` on the way back; returns a function that removes it."""
+        self.hooks = {} if self.hooks is None else self.hooks
+        key = next(_numbers)
+        self.hooks[key] = hook
+        return lambda: self.hooks and self.hooks.pop(key, None)
+
+    def run_hooks(self, gradient):
+        """The gradient after the hooks: each may return a replacement of the same shape."""
+        for hook in list((self.hooks or {}).values()):
+            replaced = hook(gradient)
+            if replaced is not None:
+                gradient = self.checked(replaced.data if hasattr(replaced, "requires_grad") else replaced, "a hook")
+        return gradient
+
+    def checked(self, gradient, source: str):
+        """``gradient`` as an array of this node's type and dtype; RuntimeError where its shape is not the value's."""
+        if type(gradient) is not self.array_type:
+            gradient = as_type(gradient, self.array_type, source)
+        if gradient.shape != self.shape:
+            raise RuntimeError(
+                f"backward: {source} gave a gradient of shape {gradient.shape} for a value of shape {self.shape}; "
+                "a gradient has its value's shape"
+            )
+        return gradient if gradient.dtype == self.dtype else gradient.astype(self.dtype)
+
+
+def as_type(array, wanted: type, source: str):
+    """``array`` as the array type of a device. NumPy functions turn 0-d arrays into numbers, and some forget a subclass."""
+    if issubclass(wanted, np.ndarray) and isinstance(array, np.ndarray | np.generic):
+        return np.asarray(array).view(wanted)
+    raise RuntimeError(f"{source} gave a {type(array).__name__} where the value is a {wanted.__name__}; keep to one device")
+
+
+class Leaf(Node):
+    """The end of the graph: a Tensor that the user made, whose ``.grad`` receives what arrives."""
+
+    __slots__ = ("tensor",)
+
+    def __init__(self, tensor):
+        super().__init__("leaf", tensor.data)
+        # Weak, or every leaf would be a cycle that only the garbage collector frees.
+        self.tensor = weakref.ref(tensor)
+
+
+class _Mode(threading.local):
+    enabled = True
+
+
+_mode = _Mode()
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are recorded in this thread now."""
+    return _mode.enabled
+
+
+class no_grad(ContextDecorator):  # noqa: N801 (PyTorch's name)
+    """Context manager and decorator: inside, nothing is recorded in this thread."""
+
+    def __init__(self) -> None:
+        self._before: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._before.append(_mode.enabled)
+        _mode.enabled = False
+
+    def __exit__(self, *exc_info) -> None:
+        _mode.enabled = self._before.pop()
+
+
+def walk(roots: Sequence[tuple[Node, Any]], retain_graph: bool = False, until: set[Node] | None = None):
+    """Carry gradients from the roots back to the leaves.
+
+    Args:
+        roots: pairs of a node and the gradient to start with.
+        retain_graph: keep the closures, so that the same graph can be walked again.
+        until: nodes whose gradients are wanted; without it, all leaves.
+
+    Returns:
+        dict from node to (gradient, fresh): ``fresh`` says that nobody else holds the array.
+    """
+    arriving: dict[Node, tuple[Any, bool]] = {}
+    heap: list[tuple[int, Node]] = []
+    found: dict[Node, tuple[Any, bool]] = {}
+
+    def arrive(node: Node, gradient, fresh: bool) -> None:
+        if node not in arriving:
+            arriving[node] = (gradient, fresh)
+            heapq.heappush(heap, (-node.number, node))
+            return
+        held, is_ours = arriving[node]
+        if is_ours:
+            held += gradient
+        else:  # someone else may hold this array, so the sum goes into a new one
+            held = held + gradient
+        arriving[node] = (held, True)
+
+    for node, gradient in roots:
+        arrive(node, gradient, False)
+    while heap:
+        node = heapq.heappop(heap)[1]
+        gradient, fresh = arriving.pop(node)
+        if node.hooks:
+            gradient, fresh = node.run_hooks(gradient), False
+        if until is None and isinstance(node, Leaf) or until is not None and node in until:
+            found[node] = (gradient, fresh)
+        if node.edges:
+            _step(node, gradient, arrive, retain_graph)
+    return found
+
+
+def _step(node: Node, gy, arrive: Callable, retain_graph: bool) -> None:
+    """Run one node's closure and hand its gradients to the nodes before it."""
+    if node.backward is None:
+        raise RuntimeError(
+            f"backward: the graph behind {node.name!r} was used and freed by an earlier backward; "
+            "run the forward pass again, or call backward(retain_graph=True) the first time"
+        )
+    gradients = node.backward(gy, node.needs)
+    if not retain_graph:
+        node.backward = None
+    if len(gradients) != len(node.edges):
+        raise RuntimeError(f"backward: {node.name!r} gave {len(gradients)} gradients for {len(node.edges)} inputs")
+    seen: list[Any] = [gy]
+    for edge, gradient in zip(node.edges, gradients, strict=True):
+        if edge is None or gradient is None:
+            continue
+        # A view, gy itself, or one array given twice is shared: nobody may add into it.
+        fresh = getattr(gradient, "base", None) is None and all(gradient is not other for other in seen)
+        seen.append(gradient)
+        arrive(edge, edge.checked(gradient, repr(node.name)), fresh)

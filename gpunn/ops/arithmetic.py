@@ -1,0 +1,197 @@
+"""Arithmetic, comparison and selection on two or three arrays, with broadcasting. PyTorch's gradients throughout."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gpunn.ops.broadcast import module_for, operands, shape_of, unbroadcast
+from gpunn.tensor import record
+
+
+def add(a, b):
+    """a + b."""
+    u, v = operands("add", a, b)
+
+    def backward(gy, needs):
+        return (
+            unbroadcast(gy, shape_of(u)) if needs[0] else None,
+            unbroadcast(gy, shape_of(v)) if needs[1] else None,
+        )
+
+    return record("add", u + v, (a, b), backward)
+
+
+def sub(a, b):
+    """a - b."""
+    u, v = operands("sub", a, b)
+
+    def backward(gy, needs):
+        return (
+            unbroadcast(gy, shape_of(u)) if needs[0] else None,
+            unbroadcast(-gy, shape_of(v)) if needs[1] else None,
+        )
+
+    return record("sub", module_for(u, v).subtract(u, v), (a, b), backward)
+
+
+def mul(a, b):
+    """a * b, element by element."""
+    u, v = operands("mul", a, b)
+
+    def backward(gy, needs):
+        return (
+            unbroadcast(gy * v, shape_of(u)) if needs[0] else None,
+            unbroadcast(gy * u, shape_of(v)) if needs[1] else None,
+        )
+
+    return record("mul", u * v, (a, b), backward)
+
+
+def div(a, b):
+    """a / b, element by element; x / 0 is inf or nan."""
+    u, v = operands("div", a, b)
+    xp = module_for(u, v)
+    with np.errstate(all="ignore"):
+        y = xp.true_divide(u, v)
+
+    def backward(gy, needs):
+        ga = gy / v
+        return (
+            unbroadcast(ga, shape_of(u)) if needs[0] else None,
+            unbroadcast(-ga * y, shape_of(v)) if needs[1] else None,
+        )
+
+    return record("div", y, (a, b), backward)
+
+
+def neg(a):
+    """-a."""
+    (u,) = operands("neg", a)
+    return record("neg", -u, (a,), lambda gy, needs: (-gy,))
+
+
+def pow(a, b):  # noqa: A001 (PyTorch's name)
+    """a ** b, element by element. The gradient of x ** 0 is 0, and that of 0 ** b by b is 0 for b >= 0."""
+    u, v = operands("pow", a, b)
+    xp = module_for(u, v)
+    with np.errstate(all="ignore"):
+        y = xp.power(u, v)
+
+    def backward(gy, needs):
+        ga = gb = None
+        if needs[0]:
+            ga = unbroadcast(gy * xp.where(xp.equal(v, 0), 0, v * xp.power(u, xp.subtract(v, 1))).astype(y.dtype), shape_of(u))
+        if needs[1]:
+            slope = xp.where(xp.equal(u, 0) & xp.greater_equal(v, 0), 0, y * xp.log(u)).astype(y.dtype)
+            gb = unbroadcast(gy * slope, shape_of(v))
+        return ga, gb
+
+    return record("pow", y, (a, b), backward)
+
+
+def matmul(a, b):
+    """Matrix product, batched over leading dimensions; 1-D operands are vectors, as in ``numpy.matmul``.
+
+    Raises:
+        ValueError: an operand is a scalar, or the inner sizes differ.
+    """
+    u, v = operands_of_matmul(a, b)
+    y = u @ v
+
+    def backward(gy, needs):
+        # Vectors become matrices for the while, so that one rule serves all shapes.
+        left = u[None, :] if u.ndim == 1 else u
+        right = v[:, None] if v.ndim == 1 else v
+        g = gy[..., None] if v.ndim == 1 else gy
+        g = g[..., None, :] if u.ndim == 1 else g
+        ga = unbroadcast(g @ right.swapaxes(-1, -2), left.shape).reshape(u.shape) if needs[0] else None
+        gb = unbroadcast(left.swapaxes(-1, -2) @ g, right.shape).reshape(v.shape) if needs[1] else None
+        return ga, gb
+
+    return record("matmul", np.asanyarray(y) if isinstance(y, np.generic) else y, (a, b), backward)
+
+
+def operands_of_matmul(a, b):
+    """The two operands of ``matmul``, checked."""
+    u, v = (operands("matmul", x)[0] for x in (a, b))
+    operands("matmul", u.reshape(-1)[:1], v.reshape(-1)[:1])  # one device
+    inner = v.shape[0] if v.ndim == 1 else v.shape[-2] if v.ndim else None
+    if u.ndim == 0 or v.ndim == 0 or u.shape[-1] != inner:
+        raise ValueError(
+            f"matmul: got shapes {u.shape} and {v.shape}; expected (..., m, k) and (..., k, n) with equal k: "
+            "transpose or reshape one of them"
+        )
+    return u, v
+
+
+def maximum(a, b):
+    """The larger of two, element by element; equal ones share the gradient."""
+    return _pick("maximum", a, b)
+
+
+def minimum(a, b):
+    """The smaller of two, element by element; equal ones share the gradient."""
+    return _pick("minimum", a, b)
+
+
+def _pick(name: str, a, b):
+    u, v = operands(name, a, b)
+    xp = module_for(u, v)
+
+    def backward(gy, needs):
+        tie = xp.equal(u, v) * gy.dtype.type(0.5)
+        won = xp.greater(u, v) if name == "maximum" else xp.less(u, v)
+        share = won + tie
+        ga = unbroadcast(gy * share.astype(gy.dtype), shape_of(u)) if needs[0] else None
+        gb = unbroadcast(gy * (1 - share).astype(gy.dtype), shape_of(v)) if needs[1] else None
+        return ga, gb
+
+    return record(name, getattr(xp, name)(u, v), (a, b), backward)
+
+
+def where(condition, a, b):
+    """a where ``condition`` is true, else b. No gradient flows to the condition."""
+    c, u, v = operands_of_where(condition, a, b)
+    xp = module_for(c, u, v)
+
+    def backward(gy, needs):
+        return (
+            None,
+            unbroadcast(xp.where(c, gy, 0).astype(gy.dtype), shape_of(u)) if needs[1] else None,
+            unbroadcast(xp.where(c, 0, gy).astype(gy.dtype), shape_of(v)) if needs[2] else None,
+        )
+
+    return record("where", xp.where(c, u, v), (condition, a, b), backward)
+
+
+def operands_of_where(condition, a, b):
+    """The condition as a bool array, and the two choices; numbers among them take float32 or the other's dtype."""
+    (c,) = operands("where", condition)
+    if c.dtype.kind != "b":
+        raise TypeError(f"where: the condition has dtype {c.dtype}, expected bool; compare first, for example x > 0")
+    c, u, v = operands("where", c, a, b)
+    kinds = [x.dtype for x in (u, v) if hasattr(x, "dtype")]
+    dtype = np.result_type(*kinds) if kinds else np.dtype(np.float32)
+    if not all(hasattr(x, "dtype") for x in (u, v)):
+        xp = module_for(c)
+        u, v = (x if hasattr(x, "dtype") else xp.asarray(x, dtype=dtype) for x in (u, v))
+    c, u, v = operands("where", c, u, v)
+    return c.astype(bool, copy=False), u, v
+
+
+def _comparison(name: str):
+    def compare(a, b):
+        u, v = operands(name, a, b)
+        return record(name, getattr(module_for(u, v), name)(u, v), (a, b), lambda gy, needs: (None, None))
+
+    compare.__name__ = compare.__qualname__ = name
+    compare.__doc__ = f"Elementwise ``numpy.{name}``: a bool array, or Tensor, without a gradient."
+    return compare
+
+
+equal = _comparison("equal")
+not_equal = _comparison("not_equal")
+less = _comparison("less")
+less_equal = _comparison("less_equal")
+greater = _comparison("greater")
+greater_equal = _comparison("greater_equal")

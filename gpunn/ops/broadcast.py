@@ -1,0 +1,75 @@
+"""What every op on two arrays needs: operands that fit together, and gradients folded back to their shapes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpunn.backend import array_module, device_of, is_array
+from gpunn.tensor import Tensor, data_of
+
+_NUMBERS = (bool, int, float, np.generic)
+
+
+def operands(name: str, *inputs) -> list[Any]:
+    """The arrays of an op's inputs, checked to be on one device, integers turned to the floating point beside them.
+
+    Numbers stay numbers, so that they take the arrays' dtype: ``float32 * 2.5`` is float32, also for a NumPy number.
+
+    Raises:
+        ValueError: two devices are mixed, or the shapes do not broadcast.
+    """
+    found = [_operand(x) for x in inputs]
+    arrays = [x for x in found if is_array(x)]
+    if not arrays:
+        return [data_of(x) for x in found]
+    first = arrays[0]
+    for other in arrays[1:]:
+        if type(other) is not type(first) and device_of(other) != device_of(first):
+            raise ValueError(
+                f"{name}: the inputs are on {' and '.join(str(device_of(a)) for a in arrays)}, expected one device; "
+                "move one with .to(device)"
+            )
+    if len({a.dtype for a in arrays}) > 1:
+        floats = [a.dtype for a in arrays if a.dtype.kind in "fV"]
+        if floats:
+            wide = np.result_type(*floats)
+            found = [x.astype(wide) if is_array(x) and x.dtype.kind in "iub" else x for x in found]
+    if len({a.shape for a in arrays}) > 1:
+        try:
+            np.broadcast_shapes(*(a.shape for a in arrays))
+        except ValueError:
+            shapes = " and ".join(str(a.shape) for a in arrays)
+            raise ValueError(
+                f"{name}: the shapes {shapes} do not broadcast; expected equal sizes, or 1, counted from the last "
+                "dimension: reshape one of them"
+            ) from None
+    return found
+
+
+def _operand(x):
+    if isinstance(x, Tensor):
+        return x.data
+    if isinstance(x, _NUMBERS):
+        return x.item() if isinstance(x, np.generic) else x
+    return data_of(x)
+
+
+def module_for(*arrays) -> Any:
+    """The array module of the first array among operands (the others may be numbers)."""
+    return array_module(next((a for a in arrays if is_array(a)), None))
+
+
+def shape_of(x) -> tuple[int, ...]:
+    """The shape of an operand, () for a number."""
+    return getattr(x, "shape", ())
+
+
+def unbroadcast(gradient, shape: tuple[int, ...]):
+    """The gradient of a broadcast: ``gradient`` summed over the dimensions along which a value was repeated."""
+    if gradient.shape == shape:
+        return gradient
+    extra = gradient.ndim - len(shape)
+    repeated = tuple(i for i, n in enumerate(gradient.shape) if i < extra or (shape[i - extra] == 1 and n != 1))
+    return gradient.sum(axis=repeated, keepdims=True).reshape(shape)

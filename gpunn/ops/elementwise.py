@@ -1,0 +1,70 @@
+"""Functions of one array, element by element."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gpunn.backend import array_module
+from gpunn.tensor import data_of, record
+
+
+def exp(x):
+    """e ** x."""
+    y = _quiet("exp", x)
+    return record("exp", y, (x,), lambda gy, needs: (gy * y,))
+
+
+def log(x):
+    """Natural logarithm; log(0) is -inf and that of a negative number nan."""
+    a, y = floating("log", x), _quiet("log", x)
+    return record("log", y, (x,), lambda gy, needs: (gy / a,))
+
+
+def sqrt(x):
+    """Square root; nan for a negative number. The slope at 0 is inf."""
+    y = _quiet("sqrt", x)
+    return record("sqrt", y, (x,), lambda gy, needs: (gy / (y + y),))
+
+
+def abs(x):  # noqa: A001 (PyTorch's name)
+    """Absolute value; the gradient at 0 is 0."""
+    a = data_of(x)
+    xp = array_module(a)
+    return record("abs", xp.abs(a), (x,), lambda gy, needs: (gy * xp.sign(a),))
+
+
+def clip(x, min=None, max=None):
+    """x held between ``min`` and ``max``, either of which may be None; the gradient passes where x was inside.
+
+    Raises:
+        ValueError: both bounds are None.
+    """
+    if min is None and max is None:
+        raise ValueError("clip: got neither min nor max, expected at least one; pass for example min=0")
+    a = data_of(x)
+    xp = array_module(a)
+
+    def backward(gy, needs):
+        inside = xp.ones(a.shape, dtype=bool)
+        if min is not None:
+            inside &= a >= min
+        if max is not None:
+            inside &= a <= max
+        return (gy * inside,)
+
+    return record("clip", xp.clip(a, min, max), (x,), backward)
+
+
+def floating(name: str, x):
+    """The array of x, which must be floating point."""
+    a = data_of(x)
+    if a.dtype.kind not in "fV":
+        raise TypeError(f"{name}: got dtype {a.dtype}, expected floating point; convert with .to('float32') or astype")
+    return a
+
+
+def _quiet(name: str, x):
+    """NumPy's function, giving inf and nan without a warning, as on a GPU."""
+    a = floating(name, x)
+    with np.errstate(all="ignore"):
+        return getattr(array_module(a), name)(a)

@@ -1,0 +1,249 @@
+"""Ops that move elements and compute nothing: shape, order, selection, joining, padding."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gpunn.backend import array_module, is_array
+from gpunn.ops.broadcast import operands, unbroadcast
+from gpunn.tensor import Tensor, data_of, record
+
+
+def reshape(x, shape):
+    """The elements in logical (row-major) order in another shape; one size may be -1."""
+    a = data_of(x)
+    wanted = (int(shape),) if not hasattr(shape, "__len__") else tuple(int(n) for n in shape)
+    known = math.prod(n for n in wanted if n != -1)
+    holes = wanted.count(-1)
+    fits = (a.size == known) if holes == 0 else holes == 1 and known > 0 and a.size % known == 0
+    if not fits or any(n < -1 for n in wanted):
+        raise ValueError(
+            f"reshape: {a.size} elements of shape {a.shape} do not fit {wanted}; expected sizes whose product is {a.size}, "
+            "at most one of them -1"
+        )
+    return record("reshape", a.reshape(wanted), (x,), lambda gy, needs: (gy.reshape(a.shape),))
+
+
+def flatten(x, start_dim=0, end_dim=-1):
+    """Dimensions ``start_dim`` to ``end_dim`` joined to one; ``flatten(x, 1)`` keeps the batch."""
+    a = data_of(x)
+    first, last = _dim("flatten", a, start_dim), _dim("flatten", a, end_dim)
+    if first > last:
+        raise ValueError(f"flatten: start_dim {start_dim} lies behind end_dim {end_dim} for shape {a.shape}; swap them")
+    joined = math.prod(a.shape[first : last + 1])
+    return reshape(x, (*a.shape[:first], joined, *a.shape[last + 1 :]) if a.ndim else (1,))
+
+
+def permute(x, dims):
+    """The dimensions in the order ``dims``, each named once."""
+    a = data_of(x)
+    order = tuple(_dim("permute", a, d) for d in dims)
+    if sorted(order) != list(range(a.ndim)):
+        raise ValueError(f"permute: got dims {tuple(dims)} for shape {a.shape}; expected each of 0 to {a.ndim - 1} once")
+    inverse = tuple(int(i) for i in np.argsort(order))
+    return record("permute", a.transpose(order), (x,), lambda gy, needs: (gy.transpose(inverse),))
+
+
+def transpose(x, *axes):
+    """Two dimensions swapped (``transpose(x, 1, 2)``, PyTorch's way), a whole order (``transpose(x, (2, 0, 1))``,
+    NumPy's), or, with no axes, all dimensions reversed."""
+    a = data_of(x)
+    if not axes or axes == (None,):
+        return permute(x, range(a.ndim)[::-1])
+    if len(axes) == 1:
+        return permute(x, axes[0])
+    if len(axes) != 2:
+        raise ValueError(f"transpose: got axes {axes}; expected two dimensions to swap, or all of them in one tuple")
+    order = list(range(a.ndim))
+    first, second = (_dim("transpose", a, d) for d in axes)
+    order[first], order[second] = second, first
+    return permute(x, order)
+
+
+def squeeze(x, axis=None):
+    """Without the dimensions of size 1: all of them, or those of ``axis``."""
+    a = data_of(x)
+    chosen = range(a.ndim) if axis is None else [_dim("squeeze", a, d) for d in (axis if hasattr(axis, "__len__") else (axis,))]
+    drop = {d for d in chosen if a.shape[d] == 1}
+    return reshape(x, tuple(n for i, n in enumerate(a.shape) if i not in drop))
+
+
+def unsqueeze(x, axis):
+    """With a new dimension of size 1 at ``axis``."""
+    a = data_of(x)
+    if not -a.ndim - 1 <= axis <= a.ndim:
+        raise ValueError(f"unsqueeze: axis {axis} does not fit shape {a.shape}; expected {-a.ndim - 1} to {a.ndim}")
+    at = axis % (a.ndim + 1)
+    return reshape(x, (*a.shape[:at], 1, *a.shape[at:]))
+
+
+expand_dims = unsqueeze
+
+
+def broadcast_to(x, shape):
+    """x repeated, without a copy, to a larger shape."""
+    a = data_of(x)
+    try:
+        fits = np.broadcast_shapes(a.shape, tuple(shape)) == tuple(shape)
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"broadcast_to: shape {a.shape} does not broadcast to {tuple(shape)}; expected each size equal or 1, counted "
+            "from the last dimension"
+        )
+    y = array_module(a).broadcast_to(a, tuple(shape))
+    return record("broadcast_to", y, (x,), lambda gy, needs: (unbroadcast(gy, a.shape),))
+
+
+def getitem(x, index):
+    """``x[index]`` with NumPy's rules: ints, slices, None, ..., bool masks and integer arrays (which may repeat)."""
+    a = data_of(x)
+    index = tuple(map(_index, index)) if isinstance(index, tuple) else _index(index)
+    try:
+        y = a[index]
+    except IndexError as error:
+        raise IndexError(f"getitem: index does not fit shape {a.shape}: {error}") from None
+    xp = array_module(a)
+
+    def backward(gy, needs):
+        gx = xp.zeros_like(a, dtype=gy.dtype)
+        parts = index if isinstance(index, tuple) else (index,)
+        if any(is_array(i) and i.dtype.kind in "iu" for i in parts):
+            xp.add.at(gx, index, gy)  # an element taken twice gets both gradients
+        else:
+            gx[index] = gy
+        return (gx,)
+
+    return record("getitem", xp.asanyarray(y), (x,), backward)
+
+
+def _index(i):
+    """One part of an index, with Tensors and lists as arrays."""
+    if isinstance(i, Tensor):
+        i = i.data
+    return np.asarray(i, dtype=np.int64 if len(i) == 0 else None) if isinstance(i, list) else i
+
+
+def concatenate(xs, axis=0):
+    """Arrays joined along an existing dimension; the other sizes are equal."""
+    xs = tuple(xs)
+    arrays = _to_join("concatenate", xs)
+    at = _dim("concatenate", arrays[0], axis)
+    others = {(*a.shape[:at], *a.shape[at + 1 :]) if a.ndim > at else a.shape for a in arrays}
+    if len(others) > 1 or len({a.ndim for a in arrays}) > 1:
+        raise ValueError(
+            f"concatenate: got shapes {', '.join(str(a.shape) for a in arrays)}; expected equal sizes except along axis {axis}"
+        )
+    ends = np.cumsum([a.shape[at] for a in arrays])
+
+    def backward(gy, needs):
+        part = [slice(None)] * gy.ndim
+        gradients = []
+        for a, end, need in zip(arrays, ends, needs, strict=True):
+            part[at] = slice(int(end) - a.shape[at], int(end))
+            gradients.append(gy[tuple(part)] if need else None)
+        return tuple(gradients)
+
+    return record("concatenate", array_module(arrays[0]).concatenate(arrays, axis=at), xs, backward)
+
+
+def stack(xs, axis=0):
+    """Arrays of one shape joined along a new dimension."""
+    xs = tuple(xs)
+    arrays = _to_join("stack", xs)
+    if len({a.shape for a in arrays}) > 1:
+        raise ValueError(f"stack: got shapes {', '.join(str(a.shape) for a in arrays)}; expected equal shapes")
+    return concatenate([unsqueeze(x, axis) for x in xs], axis)
+
+
+def _to_join(name: str, xs):
+    if not xs:
+        raise ValueError(f"{name}: got no arrays, expected at least one")
+    arrays = [data_of(x) for x in xs]
+    operands(name, *(a.reshape(-1)[:1] for a in arrays))  # one device
+    return arrays
+
+
+_NUMPY_MODE: dict[str, Any] = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
+
+def pad(x, padding, mode="constant", value=0):
+    """x with elements added around it.
+
+    Args:
+        x: any shape.
+        padding: PyTorch's flat tuple (left, right, top, bottom, ...), last dimension first, or NumPy's pairs
+            ((before, after), ...), first dimension first, one for each dimension.
+        mode: "constant" (``value``), "reflect" (mirrored at the edge element), "replicate" (the edge element) or
+            "circular" (from the other side).
+
+    Raises:
+        ValueError: negative or too many pads, an unknown mode, or a mirror or circle longer than x.
+    """
+    a = data_of(x)
+    widths = _pad_widths(a, padding)
+    if mode not in _NUMPY_MODE:
+        raise ValueError(f"pad: unknown mode {mode!r}; expected one of {', '.join(_NUMPY_MODE)}")
+    longest = {"reflect": -1, "circular": 0}
+    for axis, (n, both) in enumerate(zip(a.shape, widths, strict=True)):
+        if mode in longest and max(both) > max(n + longest[mode], 0) or mode == "replicate" and max(both) and not n:
+            raise ValueError(
+                f"pad: mode {mode!r} cannot pad axis {axis} of size {n} by {both}; expected at most "
+                f"{max(n + longest.get(mode, 0), 0)}: pad less or use mode 'constant'"
+            )
+    options = {"constant_values": value} if mode == "constant" else {}
+    y = array_module(a).pad(a, widths, mode=_NUMPY_MODE[mode], **options)
+
+    def backward(gy, needs):
+        for axis, (n, (before, after)) in enumerate(zip(a.shape, widths, strict=True)):
+            if before or after:
+                gy = _unpad(gy, axis, n, before, after, mode)
+        return (gy,)
+
+    return record("pad", y, (x,), backward)
+
+
+def _pad_widths(a, padding) -> list[tuple[int, int]]:
+    parts = tuple(padding)
+    if parts and hasattr(parts[0], "__len__"):
+        good = len(parts) == a.ndim and all(len(pair) == 2 for pair in parts)
+        widths = [(int(pair[0]), int(pair[-1])) for pair in parts]
+    else:
+        good = len(parts) % 2 == 0 and len(parts) <= 2 * a.ndim
+        pairs = [(int(parts[i]), int(parts[i + 1])) for i in range(0, len(parts) - 1, 2)]
+        widths = [(0, 0)] * (a.ndim - len(pairs)) + pairs[::-1]
+    if not good or any(n < 0 for pair in widths for n in pair):
+        raise ValueError(
+            f"pad: padding {padding} does not fit shape {a.shape}; expected up to {a.ndim} pairs of sizes >= 0; to crop, "
+            "index with slices"
+        )
+    return widths
+
+
+def _unpad(gy, axis: int, n: int, before: int, after: int, mode: str):
+    """The gradient of padding one axis: the middle, plus what each added element was copied from."""
+    at = [slice(None)] * gy.ndim
+
+    def along(i):
+        return (*at[:axis], i, *at[axis + 1 :])
+
+    middle = gy[along(slice(before, before + n))]
+    if mode == "constant":
+        return middle
+    gx = middle.copy()
+    source = np.pad(np.arange(n), (before, after), mode=_NUMPY_MODE[mode])
+    for j in (*range(before), *range(before + n, before + n + after)):
+        gx[along(int(source[j]))] += gy[along(j)]
+    return gx
+
+
+def _dim(name: str, a, dim: int) -> int:
+    """A dimension counted from either end, as an index from the front."""
+    rank = max(a.ndim, 1)
+    if not -rank <= dim < rank:
+        raise ValueError(f"{name}: dimension {dim} does not fit shape {a.shape}; expected {-rank} to {rank - 1}")
+    return dim % rank

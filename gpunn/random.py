@@ -1,0 +1,133 @@
+"""Random numbers that are the same on every device: Philox4x32-10, a function of (seed, stream, counter).
+
+Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011. A block of four 32-bit numbers
+is a function of a 128-bit counter and a 64-bit key, so a thread of a GPU computes its own number with no state to share.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+_MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_WEYL = 0x9E3779B9, 0xBB67AE85
+_LOW = np.uint64(0xFFFFFFFF)
+_32 = np.uint64(32)
+# Blocks at a time: the eight temporaries of a round then stay in the cache.
+_CHUNK = 1 << 14
+
+
+def philox4x32(counter: np.ndarray, key: tuple[int, int]) -> np.ndarray:
+    """Ten rounds of Philox4x32.
+
+    Args:
+        counter: uint32, shape (n, 4).
+        key: two 32-bit numbers.
+
+    Returns:
+        uint32, shape (n, 4).
+    """
+    out = np.empty(counter.shape, dtype=np.uint32)
+    for start in range(0, len(counter), _CHUNK):
+        out[start : start + _CHUNK] = _rounds(counter[start : start + _CHUNK], key)
+    return out
+
+
+def _rounds(counter: np.ndarray, key: tuple[int, int]) -> np.ndarray:
+    c0, c1, c2, c3 = counter.T.astype(np.uint64)
+    k0, k1 = key
+    for _ in range(10):
+        p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
+        c0, c2 = (p1 >> _32) ^ c1 ^ np.uint64(k0), (p0 >> _32) ^ c3 ^ np.uint64(k1)
+        c1, c3 = p1 & _LOW, p0 & _LOW
+        k0, k1 = (k0 + _WEYL[0]) & 0xFFFFFFFF, (k1 + _WEYL[1]) & 0xFFFFFFFF
+    return np.stack([c0, c1, c2, c3], axis=1).astype(np.uint32)
+
+
+class Generator:
+    """A stream of random numbers.
+
+    Args:
+        seed: 0 to 2**64 - 1. Two generators of one seed and stream give the same numbers.
+        stream: 0 to 2**32 - 1; streams of one seed are independent.
+    """
+
+    def __init__(self, seed: int, stream: int = 0):
+        if not 0 <= seed < 2**64 or not 0 <= stream < 2**32:
+            raise ValueError(
+                f"Generator: got seed {seed} and stream {stream}; expected 0 <= seed < 2**64 and 0 <= stream < 2**32"
+            )
+        self.seed, self.stream, self.counter = int(seed), int(stream), 0
+
+    def random_uint32(self, shape) -> np.ndarray:
+        """Uniform 32-bit numbers. Each call starts a fresh block of four and takes as many as it needs."""
+        size = math.prod(_shape(shape))
+        blocks = -(-size // 4)
+        numbers = np.arange(self.counter, self.counter + blocks, dtype=np.uint64)
+        self.counter += blocks
+        counter = np.zeros((blocks, 4), dtype=np.uint32)
+        counter[:, 0], counter[:, 1], counter[:, 2] = numbers & _LOW, numbers >> _32, self.stream
+        key = self.seed & 0xFFFFFFFF, self.seed >> 32
+        return philox4x32(counter, key).reshape(-1)[:size].reshape(_shape(shape))
+
+    def uniform(self, shape, low: float = 0.0, high: float = 1.0, dtype=np.float32) -> np.ndarray:
+        """Uniform on [low, high): 24 random bits a number in float32, 53 in float64."""
+        dtype = np.dtype(dtype)
+        if dtype == np.float64:
+            pairs = self.random_uint32((*_shape(shape), 2)).astype(np.float64)
+            unit = (np.floor(pairs[..., 0] / 32) * 2.0**26 + np.floor(pairs[..., 1] / 64)) * 2.0**-53
+        else:
+            unit = (self.random_uint32(shape) >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
+        y = (unit * unit.dtype.type(high - low) + unit.dtype.type(low)).astype(dtype, copy=False)
+        # Rounding may reach `high` itself; the promise is "below".
+        return np.minimum(y, np.nextafter(dtype.type(high), dtype.type(low))) if high > low else y
+
+    def normal(self, shape, mean: float = 0.0, std: float = 1.0, dtype=np.float32) -> np.ndarray:
+        """Normally distributed, by Box and Muller's transform in float64."""
+        pairs = self.random_uint32((*_shape(shape), 2)).astype(np.float64)
+        radius = np.sqrt(-2 * np.log((pairs[..., 0] + 1) * 2.0**-32))
+        return (mean + std * radius * np.cos(pairs[..., 1] * (2 * math.pi * 2.0**-32))).astype(dtype)
+
+    def permutation(self, n: int) -> np.ndarray:
+        """The numbers 0 to n - 1 in random order, int64."""
+        words = self.random_uint32((n, 2)).astype(np.uint64)
+        return np.argsort((words[:, 0] << _32) | words[:, 1], kind="stable")
+
+    def get_state(self) -> dict[str, int]:
+        """What ``set_state`` takes to go on from here: plain ints."""
+        return {"seed": self.seed, "stream": self.stream, "counter": self.counter}
+
+    def set_state(self, state: dict[str, int]) -> None:
+        """Go on from where ``get_state`` was called.
+
+        Raises:
+            ValueError: a key is missing or no int.
+        """
+        try:
+            values = {key: int(state[key]) for key in ("seed", "stream", "counter")}
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"set_state: got {state!r}; expected what get_state gave: a dict with the ints seed, stream and counter"
+            ) from error
+        self.__dict__.update(values)
+
+
+def _shape(shape) -> tuple[int, ...]:
+    return tuple(shape) if hasattr(shape, "__len__") else (shape,)
+
+
+_global = Generator(0)
+
+
+def manual_seed(seed: int) -> None:
+    """Start the global stream, which initialisers and dropout draw from, anew."""
+    _global.__init__(seed)
+
+
+random_uint32 = _global.random_uint32
+uniform = _global.uniform
+normal = _global.normal
+permutation = _global.permutation
+get_state = _global.get_state
+set_state = _global.set_state

@@ -1,0 +1,73 @@
+"""Window: the geometry of every convolution and pooling, as one value."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+def tuple_of(value, rank: int) -> tuple[int, ...]:
+    """An int, or a sequence of ``rank`` ints, as a tuple of ``rank`` ints."""
+    return (value,) * rank if not hasattr(value, "__len__") else tuple(value)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A sliding window: per spatial dimension its size, stride, padding (on both sides) and dilation."""
+
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+
+    @classmethod
+    def of(cls, size, stride=1, padding=0, dilation=1, rank: int = 2) -> Window:
+        """A window from ints or tuples; an int counts for every dimension."""
+        return cls(*(tuple_of(value, rank) for value in (size, stride, padding, dilation)))
+
+    @property
+    def rank(self) -> int:
+        return len(self.size)
+
+    @property
+    def positions(self) -> int:
+        """Elements under the window, R*S in two dimensions."""
+        return math.prod(self.size)
+
+    @property
+    def extent(self) -> tuple[int, ...]:
+        """Input elements from the window's first to its last, dilation included."""
+        return tuple((k - 1) * d + 1 for k, d in zip(self.size, self.dilation, strict=True))
+
+    def out(self, in_size: tuple[int, ...], ceil_mode: bool = False) -> tuple[int, ...]:
+        """Output size for an input size; may be <= 0 where the window does not fit.
+
+        With ``ceil_mode`` a last window may hang over the right edge, but must start inside the input or its left
+        padding, as in PyTorch.
+        """
+        return tuple(
+            self._out_one(n, i, ceil_mode) for i, n in enumerate(in_size)
+        )
+
+    def _out_one(self, n: int, i: int, ceil_mode: bool) -> int:
+        step, pad = self.stride[i], self.padding[i]
+        room = n + 2 * pad - self.extent[i]
+        if not ceil_mode:
+            return room // step + 1
+        p = -(-room // step) + 1
+        return p - 1 if (p - 1) * step >= n + pad else p
+
+    def transposed_out(self, in_size: tuple[int, ...], output_padding: tuple[int, ...]) -> tuple[int, ...]:
+        """Output size of the transposed convolution: the input size that ``out`` maps to ``in_size``."""
+        return tuple(
+            (n - 1) * s - 2 * p + e + o
+            for n, s, p, e, o in zip(in_size, self.stride, self.padding, self.extent, output_padding, strict=True)
+        )
+
+    def __str__(self) -> str:
+        text = f"{'x'.join(map(str, self.size))}, stride {_short(self.stride)}, padding {_short(self.padding)}"
+        return text if set(self.dilation) == {1} else f"{text}, dilation {_short(self.dilation)}"
+
+
+def _short(values: tuple[int, ...]) -> str:
+    return str(values[0]) if len(set(values)) == 1 else "x".join(map(str, values))
