@@ -1,0 +1,166 @@
+"""Fetching a file from the first mirror that delivers it: resumed where it broke off, verified, renamed into place."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import http.client
+import os
+import socket
+import urllib.error
+import urllib.parse
+import urllib.request
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from gpunn.errors import DataError
+
+TIMEOUT = 8.0  # seconds without a byte before a mirror is given up
+PIECE = 1 << 16
+TRIES = 3  # requests to one mirror, each going on where the one before broke off
+
+
+class DownloadError(DataError):
+    """No mirror delivered the file, or it cannot be stored; `brief` says why in some words."""
+
+    def __init__(self, message: str, brief: str):
+        super().__init__(message)
+        self.brief = brief
+
+
+class _Bad(Exception):
+    """Why one mirror is given up; the text goes into the DownloadError."""
+
+
+class _BrokeOff(_Bad):
+    """The body ended early; another request can go on from there."""
+
+
+class _NoNetwork(_Bad):
+    """No name server answers: the other mirrors' names would only cost as much time again."""
+
+
+def fetch(urls: Sequence[str], path: Path, md5: str, timeout: float = TIMEOUT) -> Path:
+    """Download a gzip'ed file to `path` from the first of `urls` whose unpacked content has the sum `md5`.
+
+    What arrived stays in `path`.part until it is whole, and the next attempt goes on from there (HTTP Range), now or
+    in a later process. Only a verified file appears under `path`. Raises DownloadError naming every mirror's failure.
+    """
+    part = path.with_name(path.name + ".part")
+    failures: dict[str, list[str]] = {}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for url in urls:
+            try:
+                _from_mirror(url, part, md5, timeout)
+            except _Bad as failure:
+                failures.setdefault(str(failure), []).append(urllib.parse.urlsplit(url).netloc or url)
+                if isinstance(failure, _NoNetwork):
+                    break
+            else:
+                os.replace(part, path)
+                return path
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DownloadError(
+            f"download: cannot store {path}: {reason};"
+            " free some space there or set XDG_CACHE_HOME to a folder that can be written",
+            f"{path.parent} cannot be written: {reason}",
+        ) from error
+    tried = "; ".join(f"{', '.join(hosts)}: {reason}" for reason, hosts in failures.items()) or "no mirror was given"
+    raise DownloadError(
+        f"download: no mirror delivered {path.name} ({tried}); try again with a network, or put the file at {path}",
+        f"no mirror delivered it: {'; '.join(failures) or 'none was given'}",
+    )
+
+
+def _from_mirror(url: str, part: Path, md5: str, timeout: float) -> None:
+    """Complete and verify `part` from one mirror, or raise _Bad."""
+    resumed = part.exists()
+    for attempt in range(TRIES):
+        try:
+            _request(url, part, timeout)
+        except _BrokeOff:
+            if attempt == TRIES - 1:
+                raise
+            continue
+        found = _md5_unpacked(part)
+        if found == md5:
+            return
+        part.unlink()
+        if not resumed:  # a whole fresh download is wrong: the mirror is
+            raise _Bad(f"checksum {found} differs from {md5}")
+        resumed = False  # the old part may be another file's: once more, from the start
+    raise _Bad("the download kept breaking off")
+
+
+def _request(url: str, part: Path, timeout: float) -> None:
+    """One request: append to `part` where it ends, or start it anew where the mirror does not resume."""
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"User-Agent": "gpunn", **({"Range": f"bytes={have}-"} if have else {})}
+    try:
+        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == 416:  # nothing follows what we have: it is whole, and the checksum will judge it
+            return
+        raise _Bad(f"HTTP status {error.code}") from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        unnamed = getattr(getattr(error, "reason", None), "errno", None) == socket.EAI_AGAIN
+        raise (_NoNetwork if unnamed else _Bad)(_reason(error)) from error
+    with response:
+        resumes = response.status == 206 and (response.headers.get("Content-Range") or "").startswith(f"bytes {have}-")
+        have = have if resumes else 0
+        length = response.headers.get("Content-Length")
+        total = have + int(length) if length and length.isdigit() else None
+        _store(response, part, have, total)
+
+
+def _store(response, part: Path, have: int, total: int | None) -> None:
+    """Write the response's body into `part` from byte `have` on, under a progress bar."""
+    with (
+        open(part, "r+b" if have else "wb") as file,
+        tqdm(
+            desc=part.name.removesuffix(".part"), initial=have, total=total, unit="B", unit_scale=True, leave=False
+        ) as bar,
+    ):
+        file.seek(have)
+        file.truncate()
+        while piece := _guarded(lambda: response.read(PIECE)):
+            file.write(piece)
+            bar.update(len(piece))
+            have += len(piece)
+        file.flush()
+        os.fsync(file.fileno())
+    if total is not None and have != total:
+        raise _BrokeOff(f"broke off after {have} of {total} bytes")
+
+
+def _guarded(read: Callable[[], bytes]) -> bytes:
+    """Network failures while reading become _BrokeOff; a full disk, while writing, stays an OSError."""
+    try:
+        return read()
+    except http.client.IncompleteRead as error:
+        return error.partial
+    except (OSError, http.client.HTTPException) as error:
+        raise _BrokeOff(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    cause = getattr(error, "reason", None) or error
+    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+
+
+def _md5_unpacked(part: Path) -> str:
+    """MD5 of the file's unpacked content, or what is wrong with it."""
+    digest = hashlib.md5(usedforsecurity=False)
+    try:
+        with gzip.open(part) as file:
+            while piece := file.read(PIECE):
+                digest.update(piece)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return "(not a whole gzip file)"
+    return digest.hexdigest()

@@ -1,0 +1,170 @@
+"""Batches of a data set, in seeded order, made ahead of time by a thread."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+
+from gpunn.data.dataset import Indexable, checked_seed
+from gpunn.errors import DataError, GpunnError
+
+ORDER, TRANSFORM = 0, 1  # first words of the seeds: the shuffle and the transforms draw from separate streams
+_END = object()
+
+
+class DataLoader:
+    """Iterates over `dataset` in batches, each a tuple of arrays.
+
+    The order depends on (seed, epoch) alone. `epoch` starts at 0; `set_epoch` sets it, and a pass that reaches its end
+    adds one. `transform(*batch, rng)` returns the batch to use instead, as a tuple (or one array for one): `rng`, a
+    numpy.random.Generator, depends on (seed, epoch, batch) alone, so that `iter_from` resumes to the same bytes.
+    `prefetch` batches are made ahead in a thread; 0 makes each when it is asked for. `device` moves batches there.
+    """
+
+    def __init__(
+        self,
+        dataset: Indexable,
+        batch_size: int,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        seed: int = 0,
+        prefetch: int = 2,
+        transform: Callable[..., Any] | None = None,
+        device=None,
+    ):
+        _check_int("batch_size", batch_size, 1, "samples a batch")
+        _check_int("prefetch", prefetch, 0, "batches made ahead (0: no thread)")
+        if len(dataset) == 0:
+            raise DataError("DataLoader: the data set is empty; give one with at least one sample")
+        if drop_last and len(dataset) < batch_size:
+            raise DataError(
+                f"DataLoader: drop_last=True leaves no batch, since {len(dataset)} samples are fewer than"
+                f" batch_size {batch_size}; use a smaller batch_size or drop_last=False"
+            )
+        if transform is not None and not callable(transform):
+            raise DataError(f"DataLoader: transform is {transform!r}; give a function transform(*batch, rng)")
+        self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, int(batch_size), shuffle, drop_last
+        self.seed, self.prefetch, self.transform = checked_seed("DataLoader", seed), int(prefetch), transform
+        self.device = _device(device)
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        n = len(self.dataset)
+        return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order the next pass follows."""
+        _check_int("epoch", epoch, 0, "the epoch's number")
+        self.epoch = int(epoch)
+
+    def __iter__(self) -> Iterator[tuple]:
+        return self.iter_from(0)
+
+    def iter_from(self, position: int) -> Iterator[tuple]:
+        """The epoch's batches from number `position` on, equal to those of a whole pass."""
+        _check_int("position", position, 0, f"a batch number up to {len(self)}")
+        if position > len(self):
+            raise DataError(
+                f"DataLoader: position {position} is past the epoch's {len(self)} batches; resume with the same"
+                " data set and batch_size as before"
+            )
+        return self._pass(int(position), self.epoch)
+
+    def _pass(self, position: int, epoch: int) -> Iterator[tuple]:
+        order = self._order(epoch)
+        jobs = (lambda i=i: self._batch(order, epoch, i) for i in range(position, len(self)))
+        with closing(_ahead(jobs, self.prefetch) if self.prefetch else (job() for job in jobs)) as batches:
+            for batch in batches:
+                yield self._moved(batch)
+        if self.epoch == epoch:
+            self.epoch += 1
+
+    def _order(self, epoch: int) -> np.ndarray:
+        n = len(self.dataset)
+        return np.random.default_rng((ORDER, self.seed, epoch)).permutation(n) if self.shuffle else np.arange(n)
+
+    def _batch(self, order: np.ndarray, epoch: int, i: int) -> tuple:
+        step = "reading the data set"
+        try:
+            batch = tuple(self.dataset[order[i * self.batch_size : (i + 1) * self.batch_size]])
+            if self.transform is not None:
+                step = "transform"
+                rng = np.random.default_rng((TRANSFORM, self.seed, epoch, i))
+                batch = _as_batch(self.transform(*batch, rng), len(batch))
+        except (GpunnError, MemoryError):
+            raise
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            raise DataError(f"DataLoader: {step} failed at batch {i} of epoch {epoch} ({what})") from error
+        return batch
+
+    def _moved(self, batch: tuple) -> tuple:
+        """The batch on the device; in the iterating thread, so that copies keep their order with its work."""
+        if self.device is None:
+            return batch
+        from gpunn import backend
+
+        return tuple(backend.to_device(a, self.device) for a in batch)
+
+
+def _ahead(jobs: Iterator[Callable[[], tuple]], depth: int) -> Generator[tuple, None, None]:
+    """The jobs' results in order, up to `depth` of them made ahead by a thread that ends when the iterator does."""
+    results: queue.SimpleQueue = queue.SimpleQueue()
+    free = threading.Semaphore(depth)
+    stop = threading.Event()
+
+    def work() -> None:
+        try:
+            for job in jobs:
+                free.acquire()
+                if stop.is_set():
+                    return
+                results.put((job(), None))
+            results.put((_END, None))
+        except BaseException as error:  # whatever it is, the iterating thread has to learn of it
+            results.put((None, error))
+
+    thread = threading.Thread(target=work, name="gpunn-prefetch", daemon=True)
+    thread.start()
+    try:
+        while True:
+            result, error = results.get()
+            if error is not None:
+                raise error
+            if result is _END:
+                return
+            free.release()
+            yield result
+    finally:  # also reached by `break`, by an exception in the loop's body and by Ctrl-C
+        stop.set()
+        free.release()
+        thread.join()
+
+
+def _as_batch(value, parts: int) -> tuple:
+    if isinstance(value, (tuple, list)):
+        return tuple(value)
+    if parts == 1 and hasattr(value, "shape"):
+        return (value,)
+    raise DataError(
+        f"DataLoader: transform returned {type(value).__name__} for a batch of {parts} arrays;"
+        " return a tuple with one array for each"
+    )
+
+
+def _check_int(name: str, value, least: int, meaning: str) -> None:
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
+        raise DataError(f"DataLoader: {name} is {value!r}; give a whole number of at least {least}: {meaning}")
+
+
+def _device(device):
+    if device is None:
+        return None
+    from gpunn import backend
+
+    return backend.device(device)

@@ -1,0 +1,86 @@
+"""MNIST: from `$GPUNN_DATA/mnist`, from the cache folder, or from a mirror."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from gpunn.data.cache import cache_folder
+from gpunn.data.digits import ImageSet
+from gpunn.data.download import DownloadError, fetch
+from gpunn.data.idx import read_idx
+from gpunn.errors import DataError
+
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    "http://yann.lecun.com/exdb/mnist/",
+)
+FILES = {  # name -> MD5 of the unpacked content
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c629615203637",
+}
+
+
+def load_mnist(root: str | Path | None = None, download: bool = True, mirrors: Sequence[str] = MIRRORS) -> ImageSet:
+    """MNIST's 60,000 + 10,000 images uint8 (N, 28, 28) and labels uint8 (N,).
+
+    Looks in `root` alone if it is given, else in `$GPUNN_DATA/mnist` and the cache folder, where it downloads what is
+    missing. Raises DataError for damaged files and DownloadError where MNIST is in none of these places.
+    """
+    for folder in (places := [Path(root)] if root is not None else mnist_folders()):
+        if paths := _find(folder):
+            return _read(paths)
+    if not download:
+        raise DownloadError(
+            f"load_mnist: no MNIST in {' or '.join(map(str, places))} (files {', '.join(FILES)}, plain or .gz);"
+            " put them there, or allow download=True",
+            "downloading was not allowed",
+        )
+    target = places[-1]
+    for name, md5 in FILES.items():
+        if not _variants(target, name):
+            fetch([mirror + name + ".gz" for mirror in mirrors], target / f"{name}.gz", md5)
+    return _read(_find(target))
+
+
+def mnist_folders() -> list[Path]:
+    """The folders in which MNIST is looked for; the last one is the download's target."""
+    data = os.environ.get("GPUNN_DATA")
+    return ([Path(data) / "mnist"] if data else []) + [cache_folder() / "mnist"]
+
+
+def _variants(folder: Path, name: str) -> list[Path]:
+    """Existing files for `name`: plain or gzip'ed, with the last dash as a dot in some distributions."""
+    names = [name, name.replace("-idx", ".idx")]
+    return [path for n in names for suffix in ("", ".gz") if (path := folder / (n + suffix)).is_file()]
+
+
+def _find(folder: Path) -> list[Path]:
+    """The four files in FILES' order; an empty list unless all are there."""
+    found = [_variants(folder, name) for name in FILES]
+    return [paths[0] for paths in found] if all(found) else []
+
+
+def _read(paths: Sequence[Path]) -> ImageSet:
+    train_images, train_labels, test_images, test_labels = (
+        read_idx(path, rank) for path, rank in zip(paths, (3, 1, 3, 1), strict=True)
+    )
+    for images, labels, i in ((train_images, train_labels, 0), (test_images, test_labels, 2)):
+        if images.shape[1:] != (28, 28) or images.dtype != "uint8":
+            raise DataError(
+                f"load_mnist: {paths[i]} holds {images.dtype} images of shape {images.shape[1:]} where MNIST has"
+                " uint8 images of 28 x 28; put MNIST's own files there"
+            )
+        if len(images) != len(labels):
+            raise DataError(
+                f"load_mnist: {paths[i]} holds {len(images)} images but {paths[i + 1]} holds {len(labels)} labels;"
+                " the two must come from one set: fetch both again"
+            )
+        if len(labels) == 0 or labels.min() < 0 or labels.max() > 9:
+            found = f"labels {labels.min()} to {labels.max()}" if len(labels) else "no labels"
+            raise DataError(f"load_mnist: {paths[i + 1]} holds {found}, expected 0 to 9; fetch the file again")
+    return ImageSet(train_images, train_labels, test_images, test_labels)
