@@ -1,0 +1,67 @@
+"""Gradient clipping, before `optimizer.step()`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from gpunn import backend
+from gpunn.errors import TrainingError
+from gpunn.tensor import Tensor
+
+
+def grad_norm(params: Iterable | Tensor, norm_type: float = 2.0) -> Any:
+    """Norm of all gradients taken as one vector: a 0-d array on their device, float 0.0 where there is none.
+
+    Nothing is read by the host, so that a GPU does not wait for it; `float()` of the result reads it.
+    """
+    norms = [norm(g, norm_type) for g in _gradients(params)]
+    if not norms:
+        return 0.0
+    xp = backend.array_module(norms[0])
+    return norm(xp.stack(norms), norm_type)
+
+
+def norm(a, norm_type: float):
+    """The norm of one array as a vector, in memory order."""
+    xp = backend.array_module(a)
+    return xp.asarray(xp.linalg.norm(a.ravel(order="K"), norm_type))
+
+
+def clip_grad_norm_(
+    params: Iterable | Tensor, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
+) -> Any:
+    """Scale all gradients in place so that their common norm is at most `max_norm`; returns the norm before.
+
+    The factor is min(1, max_norm / (norm + 1e-6)), PyTorch's. A norm that is not finite turns every gradient into NaN;
+    `error_if_nonfinite` raises TrainingError instead and leaves them as they are.
+    """
+    if not max_norm > 0:
+        raise ValueError(f"clip_grad_norm_: max_norm must be > 0, got {max_norm}")
+    params = [params] if isinstance(params, Tensor) else list(params)
+    total = grad_norm(params, norm_type)
+    if error_if_nonfinite and not math.isfinite(float(total)):
+        raise TrainingError(
+            f"clip_grad_norm_: the gradients' norm is {float(total)}, expected a finite number; "
+            "lower the learning rate or look at the loss"
+        )
+    if isinstance(total, float):
+        return total
+    scale = backend.array_module(total).minimum(1.0, max_norm / (total + 1e-6))
+    for g in _gradients(params):
+        g *= scale.astype(g.dtype)
+    return total
+
+
+def clip_grad_value_(params: Iterable | Tensor, clip_value: float) -> None:
+    """Limit every element of every gradient to [-clip_value, clip_value], in place; NaN stays NaN."""
+    if not clip_value > 0:
+        raise ValueError(f"clip_grad_value_: clip_value must be > 0, got {clip_value}")
+    for g in _gradients(params):
+        backend.array_module(g).clip(g, -clip_value, clip_value, out=g)
+
+
+def _gradients(params: Iterable | Tensor) -> list:
+    params = [params] if isinstance(params, Tensor) else list(params)
+    return [p.grad for p in params if p.grad is not None]

@@ -1,0 +1,194 @@
+"""What every optimiser shares: parameter groups, state, saving, and the walk over a parameter in cache-sized pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from gpunn import backend
+from gpunn.tensor import Tensor
+
+# Elements in one piece of an update. Parameter, gradient, two moments and a scratch of 32 K floats are 640 KB: they
+# stay in a core's L2 cache through the five to ten ufuncs of a step, so main memory is read and written once.
+PIECE = 32 * 1024
+
+
+class Optimizer:
+    """Base class: walks the groups, skips parameters without a gradient, and calls `update` for each of the others.
+
+    `param_groups` is a list of dicts: `"params"` and the options that hold for them. A subclass gives its options to
+    `__init__` as `defaults` and defines `check(group)` and `update(param, grad, state, group)`, with raw arrays.
+    """
+
+    def __init__(self, params: Iterable, defaults: dict[str, Any]):
+        self.name = type(self).__name__
+        self.defaults = defaults
+        self.param_groups: list[dict[str, Any]] = []
+        self.state: dict[int, dict[str, Any]] = {}  # by id(parameter)
+        if isinstance(params, Tensor):
+            kind = type(params).__name__
+            raise TypeError(f"{self.name}: params is one {kind}, expected an iterable; pass [parameter]")
+        given = list(params)
+        if not given:
+            raise ValueError(f"{self.name}: params is empty; pass model.parameters() of a model that has parameters")
+        for group in given if isinstance(given[0], Mapping) else [{"params": given}]:
+            self.add_param_group(group)
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        """Add `{"params": [...], **options}`; options left out take the optimiser's own values."""
+        if not isinstance(group, Mapping) or "params" not in group:
+            raise TypeError(f'{self.name}: a parameter group is a dict with "params", got {describe(group)}')
+        unknown = sorted(set(group) - set(self.defaults) - {"params"})
+        if unknown:
+            raise ValueError(f"{self.name}: unknown options {unknown} in a group; it takes {sorted(self.defaults)}")
+        params = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
+        if not params:
+            raise ValueError(f"{self.name}: group {len(self.param_groups)} has no parameters; leave it out")
+        seen = {id(p) for p in self.parameters()}
+        for position, p in enumerate(params):
+            self._check_parameter(p, position)
+            if id(p) in seen:
+                raise ValueError(f"{self.name}: params[{position}] of shape {p.shape} is given twice; give each once")
+            seen.add(id(p))
+        full = {"params": params, **self.defaults, **{k: v for k, v in group.items() if k != "params"}}
+        self._check_common(full)
+        self.check(full)
+        self.param_groups.append(full)
+
+    def _check_parameter(self, p: Any, position: int) -> None:
+        if not isinstance(p, Tensor):
+            hint = "pass model.parameters(), not named_parameters()" if isinstance(p, tuple) else "make it one"
+            raise TypeError(f"{self.name}: params[{position}] is {describe(p)}, expected a Parameter; {hint}")
+        if not p.requires_grad:
+            which = f"params[{position}] of shape {p.shape}"
+            raise ValueError(f"{self.name}: {which} has requires_grad=False; leave it out")
+
+    def _check_common(self, group: Mapping[str, Any]) -> None:
+        for option in ("lr", "weight_decay", "l1", "eps", "momentum"):
+            value = group.get(option, 0)
+            if not np.isfinite(value) or value < 0:
+                raise ValueError(f"{self.name}: {option} must be a finite number >= 0, got {value}")
+
+    def check(self, group: Mapping[str, Any]) -> None:
+        """Raise ValueError where the group's own options contradict each other."""
+
+    def update(self, param, grad, state: dict[str, Any], group: Mapping[str, Any]) -> None:
+        """Change the array `param` in place, given its gradient and the parameter's own state."""
+        raise TypeError(f"{self.name} defines no update(param, grad, state, group)")
+
+    def parameters(self) -> Iterator[Tensor]:
+        """Every parameter, group by group."""
+        for group in self.param_groups:
+            yield from group["params"]
+
+    def step(self) -> None:
+        """One update of every parameter that has a gradient."""
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p.grad is not None:
+                    self.update(p.data, p.grad, self.state.setdefault(id(p), {}), group)
+
+    def zero_grad(self) -> None:
+        """Drop every gradient, so that the next backward pass starts anew."""
+        for p in self.parameters():
+            p.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Options and state with parameters as positions, in PyTorch's layout; arrays are copies."""
+        positions = {id(p): i for i, p in enumerate(self.parameters())}
+        groups = [
+            {**{k: v for k, v in group.items() if k != "params"}, "params": [positions[id(p)] for p in group["params"]]}
+            for group in self.param_groups
+        ]
+        state = {
+            positions[key]: {k: v.copy() if backend.is_array(v) else v for k, v in values.items()}
+            for key, values in self.state.items()
+            if values
+        }
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` returned; ValueError, and nothing changed, where it is of other parameters."""
+        groups, state = saved["param_groups"], {int(i): values for i, values in saved["state"].items()}
+        self._check_saved(groups, state)
+        for mine, theirs in zip(self.param_groups, groups, strict=True):
+            for option in theirs.keys() - {"params"}:
+                value = theirs[option]
+                mine[option] = tuple(value) if isinstance(value, list) else value
+        params = list(self.parameters())
+        self.state = {id(params[i]): {k: like(v, params[i].data) for k, v in state[i].items()} for i in state}
+
+    def _check_saved(self, groups, state) -> None:
+        mine, theirs = [[len(g["params"]) for g in gs] for gs in (self.param_groups, groups)]
+        if mine != theirs:
+            raise ValueError(
+                f"{self.name}: the saved state has groups of {theirs} parameters, this optimiser {mine}; "
+                "build it over the same parameters as the one that was saved"
+            )
+        options = [sorted(gs[0].keys() - {"params", "initial_lr"}) for gs in (self.param_groups, groups)]
+        if options[0] != options[1]:
+            raise ValueError(
+                f"{self.name}: the saved state has options {options[1]}, expected {options[0]}; "
+                "it is of another optimiser"
+            )
+        for i, p in enumerate(self.parameters()):
+            for name, value in state.get(i, {}).items():
+                if getattr(value, "shape", ()) not in ((), p.shape):
+                    raise ValueError(
+                        f"{self.name}: the saved {name} of parameter {i} has shape {value.shape}, "
+                        f"the parameter {p.shape}; build it over the same parameters as the one that was saved"
+                    )
+
+    def __repr__(self) -> str:
+        def options(group):
+            return ", ".join(f"{k}={v}" for k, v in group.items() if k not in ("params", "initial_lr"))
+
+        lines = [f"{len(group['params'])} parameters, {options(group)}" for group in self.param_groups]
+        return f"{self.name}({'; '.join(lines)})"
+
+
+def pieces(*arrays) -> Iterator[tuple]:
+    """The arrays, which share one shape, in slices of about PIECE elements, each followed by a scratch array like it.
+
+    On the CPU an update of several passes runs piece by piece; on a GPU, where a launch costs more than a pass, there
+    is one piece. A gradient in another memory order (channels-last, from a convolution) is brought into the parameter's
+    own first: one strided copy instead of a strided pass for every line of the update.
+    """
+    p = arrays[0]
+    xp = backend.array_module(p)
+    if xp is not np or p.ndim == 0:
+        yield *arrays, xp.empty_like(p)
+        return
+    if all(a.flags.c_contiguous for a in (p, *arrays[2:])):
+        arrays = tuple(np.ascontiguousarray(a).reshape(-1) for a in arrays)
+    rows = max(1, PIECE * len(arrays[0]) // max(1, p.size))
+    scratch = np.empty_like(arrays[0][:rows])
+    for start in range(0, len(arrays[0]), rows):
+        part = tuple(a[start : start + rows] for a in arrays)
+        yield *part, scratch[: len(part[0])]
+
+
+def penalised(g, p, weight_decay: float, l1: float, out):
+    """The gradient of loss + weight_decay/2 |p|^2 + l1 |p|_1: g itself without penalties, else written to `out`."""
+    if not weight_decay and not l1:
+        return g
+    xp = backend.array_module(p)
+    if weight_decay:
+        xp.multiply(p, weight_decay, out=out)
+        out += g
+    if l1:
+        out[...] = (out if weight_decay else g) + l1 * xp.sign(p)
+    return out
+
+
+def like(value, p):
+    """A private copy of a saved value on p's device and in p's dtype; numbers that are no arrays pass unchanged."""
+    if not backend.is_array(value):
+        return value
+    return backend.to_device(value.astype(p.dtype), backend.device_of(p))
+
+
+def describe(value) -> str:
+    return f"{type(value).__name__} {value!r:.60}"
