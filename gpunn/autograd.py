@@ -39,7 +39,12 @@ class Node:
         self.hooks = {} if self.hooks is None else self.hooks
         key = next(_numbers)
         self.hooks[key] = hook
-        return lambda: self.hooks and self.hooks.pop(key, None)
+
+        def remove() -> None:
+            if self.hooks:
+                self.hooks.pop(key, None)
+
+        return remove
 
     def run_hooks(self, gradient):
         """The gradient after the hooks: each may return a replacement of the same shape."""
@@ -62,10 +67,12 @@ class Node:
 
 
 def as_type(array, wanted: type, source: str):
-    """``array`` as the array type of a device. NumPy functions turn 0-d arrays into numbers, and some forget a subclass."""
+    """``array`` as a device's array type: NumPy turns 0-d arrays into numbers, and some functions lose subclasses."""
     if issubclass(wanted, np.ndarray) and isinstance(array, np.ndarray | np.generic):
         return np.asarray(array).view(wanted)
-    raise RuntimeError(f"{source} gave a {type(array).__name__} where the value is a {wanted.__name__}; keep to one device")
+    raise RuntimeError(
+        f"{source} gave a {type(array).__name__} where the value is a {wanted.__name__}; keep to one device"
+    )
 
 
 class Leaf(Node):
@@ -91,7 +98,7 @@ def is_grad_enabled() -> bool:
     return _mode.enabled
 
 
-class no_grad(ContextDecorator):  # noqa: N801 (PyTorch's name)
+class no_grad(ContextDecorator):
     """Context manager and decorator: inside, nothing is recorded in this thread."""
 
     def __init__(self) -> None:
@@ -139,7 +146,7 @@ def walk(roots: Sequence[tuple[Node, Any]], retain_graph: bool = False, until: s
         gradient, fresh = arriving.pop(node)
         if node.hooks:
             gradient, fresh = node.run_hooks(gradient), False
-        if until is None and isinstance(node, Leaf) or until is not None and node in until:
+        if isinstance(node, Leaf) if until is None else node in until:
             found[node] = (gradient, fresh)
         if node.edges:
             _step(node, gradient, arrive, retain_graph)

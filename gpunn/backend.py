@@ -60,7 +60,7 @@ def device(name: str | Device) -> Device:
     kind, _, index = str(name).partition(":")
     if kind not in DEVICE_TYPES or (index and not index.isdecimal()) or (index and kind != "cuda"):
         near = difflib.get_close_matches(kind, (*DEVICE_TYPES, "gpu"), 1)
-        hint = f"; did you mean {'cuda' if near[0] == 'gpu' else near[0]!r}?" if near else ""
+        hint = f"; did you mean {'cuda' if near[0] == 'gpu' else near[0]}?" if near else ""
         raise ValueError(f"device: {name!r} is no device; expected 'cpu', 'cuda', 'cuda:1' or 'emulator'{hint}")
     return Device(kind, int(index or 0))
 
@@ -99,8 +99,8 @@ def _require(wanted: Device) -> None:
             count = cupy.cuda.runtime.getDeviceCount()
         except Exception as error:
             raise DeviceError(
-                f"device {str(wanted)!r}: CuPy finds no usable GPU ({_first_line(error)}); check the NVIDIA driver with "
-                "`gpunn doctor`, or use device 'cpu'"
+                f"device {str(wanted)!r}: CuPy finds no usable GPU ({_first_line(error)}); check the NVIDIA driver "
+                "with `gpunn doctor`, or use device 'cpu'"
             ) from error
         if wanted.index >= count:
             raise DeviceError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from gpunn.random import Generator
 from gpunn.tensor import Tensor, grad
 
 
-def gradcheck(fn: Callable, inputs: Sequence, eps: float = 1e-6, rtol: float = 1e-5, seed: int = 0, directions: int = 3) -> bool:
+def gradcheck(
+    fn: Callable, inputs: Sequence, eps: float = 1e-6, rtol: float = 1e-5, seed: int = 0, directions: int = 3
+) -> bool:
     """Compare the gradients of ``fn`` with central differences.
 
     With a random u the scalar ``s = <u, fn(x)>`` is differentiated both ways along random unit directions of all inputs
@@ -38,24 +41,22 @@ def gradcheck(fn: Callable, inputs: Sequence, eps: float = 1e-6, rtol: float = 1
     active = [i for i, a in enumerate(arrays) if a.dtype == np.float64]
     if not active:
         raise TypeError(
-            f"gradcheck: got inputs of dtype {', '.join(str(a.dtype) for a in arrays)}; expected at least one float64 array: "
-            "convert with astype('float64')"
+            f"gradcheck: got inputs of dtype {', '.join(str(a.dtype) for a in arrays)}; expected at least one float64 "
+            "array: convert with astype('float64')"
         )
     random = Generator(seed, stream=0x67C)
-    tensors = [Tensor(a, requires_grad=i in active) if i in active else a for i, a in enumerate(arrays)]
-    y = fn(*tensors)
+    leaves = {i: Tensor(arrays[i], requires_grad=True) for i in active}
+    y = fn(*(leaves.get(i, a) for i, a in enumerate(arrays)))
     u = random.normal(y.shape, dtype=np.float64)
-    gradients = grad(y, [tensors[i] for i in active], gy=u)
+    gradients: Any = grad(y, list(leaves.values()), gy=u)
     for _ in range(directions):
         step = [random.normal(arrays[i].shape, dtype=np.float64) for i in active]
         length = math.sqrt(sum(float((v * v).sum()) for v in step)) or 1.0
         step = [v / length for v in step]
 
         def moved(sign: float, step=step):
-            shifted = list(arrays)
-            for i, v in zip(active, step, strict=True):
-                shifted[i] = Tensor(arrays[i] + sign * eps * v)
-            return u * to_numpy(fn(*shifted))
+            shifted = {i: Tensor(arrays[i] + sign * eps * v) for i, v in zip(active, step, strict=True)}
+            return u * to_numpy(fn(*(shifted.get(i, a) for i, a in enumerate(arrays))))
 
         got = sum(float((g * v).sum()) for g, v in zip(gradients, step, strict=True) if g is not None)
         terms = moved(1) - moved(-1)
@@ -65,6 +66,7 @@ def gradcheck(fn: Callable, inputs: Sequence, eps: float = 1e-6, rtol: float = 1
         if not math.isfinite(got) or not abs(got - want) <= rtol * max(abs(want), abs(got), 1e-3) + 10 * noise:
             raise AssertionError(
                 f"gradcheck: backward gives a slope of {got:.9g} along a random direction, differences give {want:.9g} "
-                f"(relative tolerance {rtol:g}); the gradient of {getattr(fn, '__name__', 'fn')} is wrong, or it has a kink here"
+                f"(relative tolerance {rtol:g}); the gradient of {getattr(fn, '__name__', 'fn')} is wrong, or it has a "
+                "kink here"
             )
     return True

@@ -15,6 +15,12 @@ class Operators:
     __slots__ = ()
     data: Any
 
+    def item(self) -> Any:
+        """The one element as a Python number."""
+        if self.data.size != 1:
+            raise ValueError(f"item: got shape {self.data.shape}, expected one element; index or reduce it first")
+        return self.data.item()
+
     # Arithmetic
 
     def __add__(self, other):
@@ -104,10 +110,10 @@ class Operators:
         return bool(self.data)
 
     def __float__(self) -> float:
-        return float(gpunn.ops.data_of(self).item())
+        return float(self.item())
 
     def __int__(self) -> int:
-        return int(gpunn.ops.data_of(self).item())
+        return int(self.item())
 
     # Ops as methods
 

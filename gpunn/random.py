@@ -1,12 +1,13 @@
 """Random numbers that are the same on every device: Philox4x32-10, a function of (seed, stream, counter).
 
-Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011. A block of four 32-bit numbers
-is a function of a 128-bit counter and a 64-bit key, so a thread of a GPU computes its own number with no state to share.
+Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011. A block of four 32-bit
+numbers is a function of a 128-bit counter and a 64-bit key, so a GPU thread computes its own with no state to share.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +72,7 @@ class Generator:
         key = self.seed & 0xFFFFFFFF, self.seed >> 32
         return philox4x32(counter, key).reshape(-1)[:size].reshape(_shape(shape))
 
-    def uniform(self, shape, low: float = 0.0, high: float = 1.0, dtype=np.float32) -> np.ndarray:
+    def uniform(self, shape, low: float = 0.0, high: float = 1.0, dtype: Any = np.float32) -> np.ndarray:
         """Uniform on [low, high): 24 random bits a number in float32, 53 in float64."""
         dtype = np.dtype(dtype)
         if dtype == np.float64:
@@ -83,7 +84,7 @@ class Generator:
         # Rounding may reach `high` itself; the promise is "below".
         return np.minimum(y, np.nextafter(dtype.type(high), dtype.type(low))) if high > low else y
 
-    def normal(self, shape, mean: float = 0.0, std: float = 1.0, dtype=np.float32) -> np.ndarray:
+    def normal(self, shape, mean: float = 0.0, std: float = 1.0, dtype: Any = np.float32) -> np.ndarray:
         """Normally distributed, by Box and Muller's transform in float64."""
         pairs = self.random_uint32((*_shape(shape), 2)).astype(np.float64)
         radius = np.sqrt(-2 * np.log((pairs[..., 0] + 1) * 2.0**-32))

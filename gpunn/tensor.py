@@ -163,12 +163,6 @@ class Tensor(Operators):
         """The values as a NumPy array, sharing memory where they are on the CPU."""
         return to_numpy(self.data)
 
-    def item(self) -> float | int | bool:
-        """The one element as a Python number."""
-        if self.size != 1:
-            raise ValueError(f"item: got shape {self.shape}, expected one element; index or reduce it first")
-        return to_numpy(self.data).item()
-
     def tolist(self) -> Any:
         return to_numpy(self.data).tolist()
 

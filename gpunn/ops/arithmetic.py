@@ -70,7 +70,7 @@ def neg(a):
     return record("neg", -u, (a,), lambda gy, needs: (-gy,))
 
 
-def pow(a, b):  # noqa: A001 (PyTorch's name)
+def pow(a, b):
     """a ** b, element by element. The gradient of x ** 0 is 0, and that of 0 ** b by b is 0 for b >= 0."""
     u, v = operands("pow", a, b)
     xp = module_for(u, v)
@@ -80,7 +80,8 @@ def pow(a, b):  # noqa: A001 (PyTorch's name)
     def backward(gy, needs):
         ga = gb = None
         if needs[0]:
-            ga = unbroadcast(gy * xp.where(xp.equal(v, 0), 0, v * xp.power(u, xp.subtract(v, 1))).astype(y.dtype), shape_of(u))
+            slope = xp.where(xp.equal(v, 0), 0, v * xp.power(u, xp.subtract(v, 1))).astype(y.dtype)
+            ga = unbroadcast(gy * slope, shape_of(u))
         if needs[1]:
             slope = xp.where(xp.equal(u, 0) & xp.greater_equal(v, 0), 0, y * xp.log(u)).astype(y.dtype)
             gb = unbroadcast(gy * slope, shape_of(v))

@@ -21,7 +21,7 @@ def operands(name: str, *inputs) -> list[Any]:
         ValueError: two devices are mixed, or the shapes do not broadcast.
     """
     found = [_operand(x) for x in inputs]
-    arrays = [x for x in found if is_array(x)]
+    arrays: list[Any] = [x for x in found if is_array(x)]
     if not arrays:
         return [data_of(x) for x in found]
     first = arrays[0]
@@ -35,7 +35,7 @@ def operands(name: str, *inputs) -> list[Any]:
         floats = [a.dtype for a in arrays if a.dtype.kind in "fV"]
         if floats:
             wide = np.result_type(*floats)
-            found = [x.astype(wide) if is_array(x) and x.dtype.kind in "iub" else x for x in found]
+            found = [x.astype(wide) if getattr(x, "dtype", wide).kind in "iub" else x for x in found]
     if len({a.shape for a in arrays}) > 1:
         try:
             np.broadcast_shapes(*(a.shape for a in arrays))
@@ -48,7 +48,7 @@ def operands(name: str, *inputs) -> list[Any]:
     return found
 
 
-def _operand(x):
+def _operand(x) -> Any:
     if isinstance(x, Tensor):
         return x.data
     if isinstance(x, _NUMBERS):

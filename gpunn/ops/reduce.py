@@ -11,7 +11,7 @@ from gpunn.ops.elementwise import floating
 from gpunn.tensor import data_of, record
 
 
-def sum(x, axis=None, keepdims=False, **alias):  # noqa: A001 (PyTorch's name)
+def sum(x, axis=None, keepdims=False, **alias):
     """Sum over ``axis`` (an int, several, or None for all)."""
     a = data_of(x)
     axes, keep = _axes("sum", a, axis, keepdims, alias)
@@ -44,20 +44,20 @@ def var(x, axis=None, correction=1, keepdims=False, **alias):
     divisor = _count(a, axes) - correction
     if divisor <= 0:
         raise ValueError(
-            f"var: {_count(a, axes)} element(s) with correction {correction}, expected more elements than the correction; "
-            "pass correction=0 or reduce over more"
+            f"var: {_count(a, axes)} element(s) with correction {correction}, expected more elements than the "
+            "correction; pass correction=0 or reduce over more"
         )
     centred = a - a.mean(axis=axes, keepdims=True)
     y = (centred * centred).sum(axis=axes, keepdims=keep) / a.dtype.type(divisor)
     return _record("var", y, x, a, axes, keep, lambda spread, gy: spread(gy * gy.dtype.type(2 / divisor)) * centred)
 
 
-def max(x, axis=None, keepdims=False, **alias):  # noqa: A001 (PyTorch's name)
+def max(x, axis=None, keepdims=False, **alias):
     """Largest value over ``axis``; equal ones share the gradient, as in ``torch.amax``."""
     return _extreme("max", x, axis, keepdims, alias)
 
 
-def min(x, axis=None, keepdims=False, **alias):  # noqa: A001 (PyTorch's name)
+def min(x, axis=None, keepdims=False, **alias):
     """Smallest value over ``axis``; equal ones share the gradient, as in ``torch.amin``."""
     return _extreme("min", x, axis, keepdims, alias)
 
@@ -117,7 +117,9 @@ def _axes(name: str, a, axis, keepdims, alias) -> tuple[tuple[int, ...], bool]:
     """The reduced axes as a sorted tuple of non-negative ints, and whether to keep them."""
     unknown = set(alias) - {"dim", "keepdim"}
     if unknown:
-        raise TypeError(f"{name}: got an unexpected argument {sorted(unknown)[0]!r}; expected axis/dim, keepdims/keepdim")
+        raise TypeError(
+            f"{name}: got an unexpected argument {sorted(unknown)[0]!r}; expected axis or dim, keepdims or keepdim"
+        )
     axis, keepdims = alias.get("dim", axis), alias.get("keepdim", keepdims)
     if axis is None:
         return tuple(range(a.ndim)), bool(keepdims)

@@ -21,8 +21,8 @@ def reshape(x, shape):
     fits = (a.size == known) if holes == 0 else holes == 1 and known > 0 and a.size % known == 0
     if not fits or any(n < -1 for n in wanted):
         raise ValueError(
-            f"reshape: {a.size} elements of shape {a.shape} do not fit {wanted}; expected sizes whose product is {a.size}, "
-            "at most one of them -1"
+            f"reshape: {a.size} elements of shape {a.shape} do not fit {wanted}; expected sizes whose product is "
+            f"{a.size}, at most one of them -1"
         )
     return record("reshape", a.reshape(wanted), (x,), lambda gy, needs: (gy.reshape(a.shape),))
 
@@ -42,7 +42,9 @@ def permute(x, dims):
     a = data_of(x)
     order = tuple(_dim("permute", a, d) for d in dims)
     if sorted(order) != list(range(a.ndim)):
-        raise ValueError(f"permute: got dims {tuple(dims)} for shape {a.shape}; expected each of 0 to {a.ndim - 1} once")
+        raise ValueError(
+            f"permute: got dims {tuple(dims)} for shape {a.shape}; expected each of 0 to {a.ndim - 1} once"
+        )
     inverse = tuple(int(i) for i in np.argsort(order))
     return record("permute", a.transpose(order), (x,), lambda gy, needs: (gy.transpose(inverse),))
 
@@ -66,8 +68,8 @@ def transpose(x, *axes):
 def squeeze(x, axis=None):
     """Without the dimensions of size 1: all of them, or those of ``axis``."""
     a = data_of(x)
-    chosen = range(a.ndim) if axis is None else [_dim("squeeze", a, d) for d in (axis if hasattr(axis, "__len__") else (axis,))]
-    drop = {d for d in chosen if a.shape[d] == 1}
+    named = range(a.ndim) if axis is None else axis if hasattr(axis, "__len__") else (axis,)
+    drop = {d for d in (_dim("squeeze", a, d) for d in named) if a.shape[d] == 1}
     return reshape(x, tuple(n for i, n in enumerate(a.shape) if i not in drop))
 
 
@@ -92,8 +94,8 @@ def broadcast_to(x, shape):
         fits = False
     if not fits:
         raise ValueError(
-            f"broadcast_to: shape {a.shape} does not broadcast to {tuple(shape)}; expected each size equal or 1, counted "
-            "from the last dimension"
+            f"broadcast_to: shape {a.shape} does not broadcast to {tuple(shape)}; expected each size equal or 1, "
+            "counted from the last dimension"
         )
     y = array_module(a).broadcast_to(a, tuple(shape))
     return record("broadcast_to", y, (x,), lambda gy, needs: (unbroadcast(gy, a.shape),))
@@ -136,7 +138,8 @@ def concatenate(xs, axis=0):
     others = {(*a.shape[:at], *a.shape[at + 1 :]) if a.ndim > at else a.shape for a in arrays}
     if len(others) > 1 or len({a.ndim for a in arrays}) > 1:
         raise ValueError(
-            f"concatenate: got shapes {', '.join(str(a.shape) for a in arrays)}; expected equal sizes except along axis {axis}"
+            f"concatenate: got shapes {', '.join(str(a.shape) for a in arrays)}; expected equal sizes except along "
+            f"axis {axis}"
         )
     ends = np.cumsum([a.shape[at] for a in arrays])
 
@@ -188,12 +191,12 @@ def pad(x, padding, mode="constant", value=0):
     widths = _pad_widths(a, padding)
     if mode not in _NUMPY_MODE:
         raise ValueError(f"pad: unknown mode {mode!r}; expected one of {', '.join(_NUMPY_MODE)}")
-    longest = {"reflect": -1, "circular": 0}
     for axis, (n, both) in enumerate(zip(a.shape, widths, strict=True)):
-        if mode in longest and max(both) > max(n + longest[mode], 0) or mode == "replicate" and max(both) and not n:
+        longest = {"reflect": max(n - 1, 0), "circular": n, "replicate": max(both) if n else 0}.get(mode)
+        if longest is not None and max(both) > longest:
             raise ValueError(
-                f"pad: mode {mode!r} cannot pad axis {axis} of size {n} by {both}; expected at most "
-                f"{max(n + longest.get(mode, 0), 0)}: pad less or use mode 'constant'"
+                f"pad: mode {mode!r} cannot pad axis {axis} of size {n} by {both}; expected at most {longest}: "
+                "pad less or use mode 'constant'"
             )
     options = {"constant_values": value} if mode == "constant" else {}
     y = array_module(a).pad(a, widths, mode=_NUMPY_MODE[mode], **options)
@@ -218,8 +221,8 @@ def _pad_widths(a, padding) -> list[tuple[int, int]]:
         widths = [(0, 0)] * (a.ndim - len(pairs)) + pairs[::-1]
     if not good or any(n < 0 for pair in widths for n in pair):
         raise ValueError(
-            f"pad: padding {padding} does not fit shape {a.shape}; expected up to {a.ndim} pairs of sizes >= 0; to crop, "
-            "index with slices"
+            f"pad: padding {padding} does not fit shape {a.shape}; expected up to {a.ndim} pairs of sizes >= 0; to "
+            "crop, index with slices"
         )
     return widths
 
