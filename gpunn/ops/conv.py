@@ -1,0 +1,161 @@
+"""Convolutions in 1, 2 and 3 dimensions. Letters: x (N, C, H, W), weight (K, C/groups, R, S), y (N, K, P, Q)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpunn.backend import array_module, kernels
+from gpunn.ops.checks import Ints, check_output, check_shape, count, floats, ints, planes, wants_grad
+from gpunn.tensor import record
+from gpunn.window import Window
+
+LETTERS = {1: "N, C, L", 2: "N, C, H, W", 3: "N, C, D, H, W"}
+
+
+def conv1d(x, weight, bias=None, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1, groups: int = 1) -> Any:
+    """y[n, k, q] = bias[k] + sum over c, s of x[n, c, q*stride - padding + s*dilation] weight[k, c, s]; as conv2d with H = 1."""
+    return _conv("conv1d", 1, x, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d(x, weight, bias=None, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1, groups: int = 1) -> Any:
+    """Cross-correlation of x (N, C, H, W) or (C, H, W) with weight (K, C/groups, R, S), plus bias (K,).
+
+    stride, padding and dilation are an int or one a dimension; padding may also be "valid" (none) or "same"
+    (stride 1 only; where an odd total is needed the extra zero goes to the end). Gives (N, K, P, Q) with
+    P = (H + 2 padding - dilation (R - 1) - 1) // stride + 1. ValueError: shapes that do not fit; TypeError: dtypes.
+    """
+    return _conv("conv2d", 2, x, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(x, weight, bias=None, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1, groups: int = 1) -> Any:
+    """conv2d with one more dimension: x (N, C, D, H, W), weight (K, C/groups, T, R, S)."""
+    return _conv("conv3d", 3, x, weight, bias, stride, padding, dilation, groups)
+
+
+def _conv(op: str, rank: int, x, weight, bias, stride, padding, dilation, groups) -> Any:
+    a, w, b = floats(op, x=x, w=weight, bias=bias)
+    batched = planes(op, a.shape, rank, LETTERS[rank])
+    groups = count(op, "groups", groups)
+    check_weight(op, rank, a, w, b, groups)
+    win, extra = geometry(op, rank, w.shape[2:], stride, padding, dilation)
+    lifted, w = lift(a, rank, batched), w[:, :, None] if rank == 1 else w
+    if extra is not None:
+        lifted = pad_end(lifted, extra)
+    check_output(op, lifted.shape, win, win.out(lifted.shape[2:]))
+    twin = kernels(a).conv3d if rank == 3 else kernels(a).conv2d
+    y = twin.forward(lifted, w, b, win, groups)
+
+    x_shape, inner = lifted.shape, (lifted.shape if extra is None else lift(a, rank, batched).shape)
+    kept_x = lifted if wants_grad(weight) else None
+    kept_w, w_shape = (w if wants_grad(x) else None), w.shape
+
+    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any, Any]:
+        gy = lift(gy, rank, batched)
+        gx = gw = gb = None
+        if needs[0]:
+            gx = twin.grad_input(gy, kept_w, x_shape, win, groups)
+            gx = lower(gx if extra is None else crop_end(gx, inner), rank, batched)
+        if needs[1]:
+            gw = twin.grad_weight(gy, kept_x, w_shape, win, groups)
+            gw = gw[:, :, 0] if rank == 1 else gw
+        if needs[2]:
+            gb = twin.grad_bias(gy)
+        return gx, gw, gb
+
+    return record(op, lower(y, rank, batched), (x, weight, bias), backward)
+
+
+def conv2d_backward(
+    gy, x, weight, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1, groups: int = 1
+) -> tuple[Any, Any, Any]:
+    """(gx, gw, gb) of conv2d on plain arrays: gy (N, K, P, Q), x (N, C, H, W), weight (K, C/groups, R, S)."""
+    op = "conv2d_backward"
+    gy, a, w = floats(op, gy=gy, x=x, w=weight)
+    batched = planes(op, a.shape, 2, LETTERS[2])
+    groups = count(op, "groups", groups)
+    check_weight(op, 2, a, w, None, groups)
+    win, extra = geometry(op, 2, w.shape[2:], stride, padding, dilation)
+    inner = lift(a, 2, batched)
+    lifted = inner if extra is None else pad_end(inner, extra)
+    out = win.out(lifted.shape[2:])
+    check_output(op, lifted.shape, win, out)
+    check_shape(op, "gy", gy, (*a.shape[: a.ndim - 3], w.shape[0], *out))
+    gy, twin = lift(gy, 2, batched), kernels(a).conv2d
+    gx = twin.grad_input(gy, w, lifted.shape, win, groups)
+    gx = lower(gx if extra is None else crop_end(gx, inner.shape), 2, batched)
+    return gx, twin.grad_weight(gy, lifted, w.shape, win, groups), twin.grad_bias(gy)
+
+
+def check_weight(op: str, rank: int, a, w, b, groups: int) -> None:
+    """Refuses a weight or a bias that does not fit x's channels."""
+    letters = {1: "S", 2: "R, S", 3: "T, R, S"}[rank]
+    if w.ndim != rank + 2:
+        raise ValueError(
+            f"{op}: w has {w.ndim} dimensions {w.shape}, expected {rank + 2} (K, C/groups, {letters}); reshape it"
+        )
+    if 0 in w.shape:
+        raise ValueError(f"{op}: w {w.shape} has a zero size; every size of a filter is at least 1")
+    channels, expected = a.shape[-rank - 1], w.shape[1] * groups
+    if channels != expected:
+        why = (
+            f"; set in_channels={channels}"
+            if channels % groups == 0
+            else f"; x's channels must be a multiple of groups={groups}"
+        )
+        raise ValueError(f"{op}: x has {channels} channels but w expects {expected} (x {a.shape}, w {w.shape}){why}")
+    if w.shape[0] % groups:
+        raise ValueError(f"{op}: w has {w.shape[0]} filters, expected a multiple of groups={groups} (w {w.shape})")
+    check_bias(op, b, w.shape[0])
+
+
+def check_bias(op: str, b, filters: int) -> None:
+    """Refuses a bias that is not one number a filter."""
+    if b is not None and b.shape != (filters,):
+        raise ValueError(f"{op}: bias is {b.shape}, expected ({filters},), one a filter; reshape it")
+
+
+def geometry(op: str, rank: int, size, stride, padding, dilation) -> tuple[Window, tuple[int, ...] | None]:
+    """The twin's window (conv1d gets a height of 1), and the zeros to add at the end first, None where there are none."""
+    stride, dilation = ints(op, "stride", stride, rank, 1), ints(op, "dilation", dilation, rank, 1)
+    extra = None
+    if not isinstance(padding, str):
+        padding = ints(op, "padding", padding, rank, 0)
+    elif padding == "valid":
+        padding = (0,) * rank
+    elif padding != "same":
+        raise ValueError(f'{op}: padding is {padding!r}, expected ints, "same" or "valid"')
+    elif max(stride) > 1:
+        raise ValueError(f'{op}: padding="same" needs stride 1, got stride {stride}; give the padding as numbers')
+    else:
+        total = [d * (s - 1) for d, s in zip(dilation, size, strict=True)]
+        padding = tuple([t // 2 for t in total])
+        if any(t % 2 for t in total):
+            extra = (0,) * (rank == 1) + tuple([t % 2 for t in total])
+    if rank == 1:
+        return Window((1, *size), (1, *stride), (0, *padding), (1, *dilation)), extra
+    return Window(tuple(size), stride, padding, dilation), extra
+
+
+def lift(a, rank: int, batched: bool) -> Any:
+    """x or y as the twin wants it: with a batch axis, and a height of 1 where the rank is 1."""
+    a = a if batched else a[None]
+    return a[:, :, None] if rank == 1 else a
+
+
+def lower(a, rank: int, batched: bool) -> Any:
+    """The inverse of lift."""
+    a = a[:, :, 0] if rank == 1 else a
+    return a if batched else a[0]
+
+
+def pad_end(a, extra: tuple[int, ...]) -> Any:
+    """`a` with `extra` zeros at the end of each spatial axis, in a's memory order."""
+    shape = (*a.shape[:2], *[n + e for n, e in zip(a.shape[2:], extra, strict=True)])
+    y = array_module(a).zeros_like(a, shape=shape)
+    y[tuple([slice(n) for n in a.shape])] = a
+    return y
+
+
+def crop_end(a, shape: tuple[int, ...]) -> Any:
+    """The inverse of pad_end: a view."""
+    return a[tuple([slice(n) for n in shape])]

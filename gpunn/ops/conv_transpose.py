@@ -1,0 +1,90 @@
+"""Transposed convolution: the gradient of conv2d with respect to its input, used as a forward pass."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpunn.backend import kernels
+from gpunn.ops.checks import Ints, count, floats, ints, planes, wants_grad
+from gpunn.ops.conv import LETTERS, check_bias, crop_end, lift, lower, pad_end
+from gpunn.tensor import record
+from gpunn.window import Window
+
+
+def conv_transpose2d(
+    x,
+    weight,
+    bias=None,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
+) -> Any:
+    """x (N, C, H, W) or (C, H, W), weight (C, K/groups, R, S), bias (K,); gives (N, K, P, Q).
+
+    P = (H - 1) stride - 2 padding + dilation (R - 1) + output_padding + 1; output_padding < max(stride, dilation).
+    """
+    op = "conv_transpose2d"
+    a, w, b = floats(op, x=x, w=weight, bias=bias)
+    batched = planes(op, a.shape, 2, LETTERS[2])
+    groups = count(op, "groups", groups)
+    _check_weight(op, a, w, groups)
+    filters = w.shape[1] * groups
+    check_bias(op, b, filters)
+    win, out = _geometry(op, a, w, stride, padding, output_padding, dilation)
+    lifted = lift(a, 2, batched)
+    y_shape, x_shape = (lifted.shape[0], filters, *out), lifted.shape
+    # An output padding of a stride or more makes room for further windows: their inputs are zeros.
+    extra = tuple([q - n for q, n in zip(win.out(out), x_shape[2:], strict=True)])
+    if any(extra):
+        lifted = pad_end(lifted, extra)
+    twin = kernels(a).conv2d
+    y = twin.grad_input(lifted, w, y_shape, win, groups)
+    if b is not None:
+        y += b[:, None, None]
+    kept_x = lifted if wants_grad(weight) else None
+    kept_w, w_shape = (w if wants_grad(x) else None), w.shape
+
+    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any, Any]:
+        gy = lift(gy, 2, batched)
+        gx = lower(crop_end(twin.forward(gy, kept_w, None, win, groups), x_shape), 2, batched) if needs[0] else None
+        gw = twin.grad_weight(kept_x, gy, w_shape, win, groups) if needs[1] else None
+        return gx, gw, twin.grad_bias(gy) if needs[2] else None
+
+    return record(op, lower(y, 2, batched), (x, weight, bias), backward)
+
+
+def _check_weight(op: str, a, w, groups: int) -> None:
+    if w.ndim != 4:
+        raise ValueError(f"{op}: w has {w.ndim} dimensions {w.shape}, expected 4 (C, K/groups, R, S); reshape it")
+    if 0 in w.shape:
+        raise ValueError(f"{op}: w {w.shape} has a zero size; every size of a filter is at least 1")
+    channels = a.shape[-3]
+    if channels != w.shape[0]:
+        raise ValueError(
+            f"{op}: x has {channels} channels but w expects {w.shape[0]} (x {a.shape}, w {w.shape}); set in_channels={channels}"
+        )
+    if channels % groups:
+        raise ValueError(f"{op}: x has {channels} channels, expected a multiple of groups={groups} (x {a.shape})")
+
+
+def _geometry(op: str, a, w, stride, padding, output_padding, dilation) -> tuple[Window, tuple[int, int]]:
+    win = Window(
+        tuple(w.shape[2:]),
+        ints(op, "stride", stride, 2, 1),
+        ints(op, "padding", padding, 2, 0),
+        ints(op, "dilation", dilation, 2, 1),
+    )
+    output_padding = ints(op, "output_padding", output_padding, 2, 0)
+    for o, s, d in zip(output_padding, win.stride, win.dilation, strict=True):
+        if o >= max(s, d):
+            raise ValueError(
+                f"{op}: output_padding is {output_padding}, expected less than stride {win.stride} or dilation {win.dilation}"
+            )
+    out = win.transposed_out(a.shape[-2:], output_padding)
+    if min(out) < 1:
+        raise ValueError(
+            f"{op}: the output would be {out} (x {a.shape}, w {w.shape}); use less padding than {win.padding}"
+        )
+    return win, out

@@ -1,0 +1,47 @@
+"""Linear: y = x weight^T + bias."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from gpunn.ops.checks import floats, wants_grad
+from gpunn.tensor import record
+
+
+def linear(x, weight, bias=None) -> Any:
+    """x (..., in_features), weight (out_features, in_features), bias (out_features,); gives (..., out_features).
+
+    ValueError: sizes that do not fit. TypeError: dtypes.
+    """
+    a, w, b = floats("linear", x=x, w=weight, bias=bias)
+    _check("linear", a, w, b)
+    # One product for all leading axes; -1 would fail where a size is 0.
+    rows = a if a.ndim == 2 else a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
+    y = rows @ w.T
+    if b is not None:
+        y += b
+    x_shape, filters = a.shape, w.shape[0]
+    kept_rows, kept_w = (rows if wants_grad(weight) else None), (w if wants_grad(x) else None)
+
+    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any, Any]:
+        gy = gy if gy.ndim == 2 else gy.reshape(math.prod(gy.shape[:-1]), filters)
+        gx = (gy @ kept_w).reshape(x_shape) if needs[0] else None
+        gw = gy.T @ kept_rows if needs[1] else None
+        return gx, gw, gy.sum(axis=0) if needs[2] else None
+
+    return record("linear", y if a.ndim == 2 else y.reshape(*x_shape[:-1], filters), (x, weight, bias), backward)
+
+
+def _check(op: str, a: Any, w: Any, b: Any) -> None:
+    if a.ndim == 0 or w.ndim != 2:
+        raise ValueError(
+            f"{op}: x is {a.shape} and w {w.shape}, expected (..., in_features) and (out_features, in_features)"
+        )
+    if a.shape[-1] != w.shape[-1]:
+        raise ValueError(
+            f"{op}: x has {a.shape[-1]} features but w expects {w.shape[-1]} (x {a.shape}, w {w.shape}); "
+            f"set in_features={a.shape[-1]}, or flatten x first"
+        )
+    if b is not None and b.shape != (w.shape[0],):
+        raise ValueError(f"{op}: bias is {b.shape}, expected ({w.shape[0]},), one an output feature (w {w.shape})")

@@ -1,0 +1,99 @@
+"""Losses between two arrays of one shape: mse_loss, l1_loss, binary_cross_entropy_with_logits."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from gpunn.backend import array_module
+from gpunn.ops.activation import stable_sigmoid, stable_softplus
+from gpunn.ops.checks import choice, constant, floats, zero_d
+from gpunn.ops.cross_entropy import REDUCTIONS
+from gpunn.tensor import record
+
+
+def mse_loss(x, target, reduction: str = "mean") -> Any:
+    """(x - target)^2, its mean, or its sum."""
+    a, t = _pair("mse_loss", x, target, reduction)
+    difference = a - t
+
+    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any]:
+        gx = difference * (2 * _scale(gy, reduction, difference.size))
+        return gx if needs[0] else None, -gx if needs[1] else None
+
+    return record("mse_loss", _reduced(difference * difference, reduction), (x, target), backward)
+
+
+def l1_loss(x, target, reduction: str = "mean") -> Any:
+    """|x - target|, its mean, or its sum; the gradient at 0 is 0."""
+    a, t = _pair("l1_loss", x, target, reduction)
+    xp, difference = array_module(a), a - t
+    y = _reduced(xp.abs(difference), reduction)
+    sign = xp.sign(difference, out=difference)
+
+    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any]:
+        gx = sign * _scale(gy, reduction, sign.size)
+        return gx if needs[0] else None, -gx if needs[1] else None
+
+    return record("l1_loss", y, (x, target), backward)
+
+
+def binary_cross_entropy_with_logits(x, target, weight=None, reduction: str = "mean", pos_weight=None) -> Any:
+    """-weight (pos_weight t log sigmoid(x) + (1 - t) log(1 - sigmoid(x))), its mean, or its sum.
+
+    x are logits, t the targets from 0 to 1 of the same shape; weight and pos_weight broadcast to it.
+    """
+    op = "binary_cross_entropy_with_logits"
+    a, t = _pair(op, x, target, reduction)
+    constant(op, "weight", weight)
+    constant(op, "pos_weight", pos_weight)
+    _, w, pw = floats(op, x=a, weight=weight, pos_weight=pos_weight)
+    for name, factor in (("weight", w), ("pos_weight", pw)):
+        _check_broadcast(op, name, factor, a)
+    # softplus(-x) = -log sigmoid(x), and log(1 - sigmoid(x)) = log sigmoid(x) - x.
+    towards = 1 if pw is None else (pw - 1) * t + 1
+    y = (1 - t) * a
+    y += towards * stable_softplus(-a)
+    y = y if w is None else y * w
+
+    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any]:
+        scale = _scale(gy, reduction, a.size)
+        scale = scale if w is None else scale * w
+        gx = gt = None
+        if needs[0]:
+            gx = (1 - t - towards * stable_sigmoid(-a)) * scale
+        if needs[1]:
+            gt = -a if pw is None else (pw - 1) * stable_softplus(-a) - a
+            gt = gt * scale
+        return gx, gt
+
+    return record(op, _reduced(y, reduction), (x, target), backward)
+
+
+def _pair(op: str, x, target, reduction: str) -> tuple[Any, Any]:
+    choice(op, "reduction", reduction, REDUCTIONS)
+    a, t = floats(op, x=x, target=target)
+    if a.shape != t.shape:
+        raise ValueError(f"{op}: x is {a.shape} but target is {t.shape}, expected one shape; reshape one of them")
+    return a, t
+
+
+def _check_broadcast(op: str, name: str, factor: Any, a: Any) -> None:
+    if factor is None:
+        return
+    tail = a.shape[a.ndim - factor.ndim :] if factor.ndim <= a.ndim else None
+    if tail is None or any(f not in (1, n) for f, n in zip(factor.shape, tail, strict=True)):
+        raise ValueError(f"{op}: {name} is {factor.shape}, expected a shape that broadcasts to x {a.shape}; reshape it")
+
+
+def _reduced(values: Any, reduction: str) -> Any:
+    if reduction == "none":
+        return values
+    if reduction == "sum":
+        return zero_d(values.sum(), values)
+    return zero_d(values.mean() if values.size else math.nan, values)
+
+
+def _scale(gy: Any, reduction: str, size: int) -> Any:
+    """The factor of each element's gradient."""
+    return gy / size if reduction == "mean" and size else gy

@@ -1,0 +1,189 @@
+"""Pooling in two dimensions. Letters: x (N, C, H, W), window (R, S), y (N, C, P, Q)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpunn.backend import array_module, kernels
+from gpunn.ops.checks import Ints, check_output, check_shape, floats, ints, planes, same_device, times
+from gpunn.tensor import Tensor, record
+from gpunn.window import Window
+
+LETTERS = "N, C, H, W"
+
+
+def max_pool2d(
+    x,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    """The largest element of each window of x (N, C, H, W) or (C, H, W); the first of equals, and NaN wins over all.
+
+    stride is kernel_size where left out; padding is at most half of kernel_size and never wins. With ceil_mode a last
+    window may hang over the edge. With return_indices also the int64 place h*W + w in the plane of each maximum.
+    """
+    (a,) = floats("max_pool2d", x=x)
+    batched, win = _windowed("max_pool2d", a.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    lifted = a if batched else a[None]
+    twin, x_shape = kernels(a).pool2d, lifted.shape
+    y, index = twin.max_forward(lifted, win, ceil_mode)
+
+    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
+        gx = twin.max_backward(gy if batched else gy[None], index, x_shape, win)
+        return (gx if batched else gx[0],)
+
+    result = record("max_pool2d", y if batched else y[0], (x,), backward)
+    if not return_indices:
+        return result
+    return result, _indices(x, _flat_index(index, win, x_shape[3]), batched)
+
+
+def _flat_index(index: Any, win: Window, width: int) -> Any:
+    """Places in the window (r*S + s) as places in the plane (h*W + w), int64."""
+    xp, (_, _, p, q) = array_module(index), index.shape
+    index = index.astype("int64")
+    r, s = index // win.size[1], index % win.size[1]
+    h = xp.arange(p)[:, None] * win.stride[0] - win.padding[0] + r * win.dilation[0]
+    w = xp.arange(q) * win.stride[1] - win.padding[1] + s * win.dilation[1]
+    return h * width + w
+
+
+def _indices(x: Any, index: Any, batched: bool) -> Any:
+    """Indices wrapped as the op's result is."""
+    index = index if batched else index[0]
+    return Tensor(index) if isinstance(x, Tensor) else index
+
+
+def max_pool2d_backward(gy, indices, x_shape: tuple[int, ...]) -> Any:
+    """gx of max_pool2d or adaptive_max_pool2d on plain arrays: adds each gy to the place that won.
+
+    gy and indices (N, C, P, Q), indices as return_indices gives them; x_shape (N, C, H, W) is the shape of gx.
+    """
+    op, x_shape = "max_pool2d_backward", tuple(x_shape)
+    (gy,) = floats(op, gy=gy)
+    same_device(op, gy, indices, "gy", "indices")
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"{op}: indices are {indices.dtype}, expected integers; pass what return_indices=True gave")
+    check_shape(op, "indices", indices, gy.shape)
+    if len(x_shape) not in (3, 4) or x_shape[:-2] != gy.shape[:-2]:
+        raise ValueError(f"{op}: x_shape is {x_shape} but gy is {gy.shape}; both are (N, C, *, *) or (C, *, *)")
+    if indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < x_shape[-2] * x_shape[-1]:
+        raise IndexError(
+            f"{op}: indices run from {int(indices.min())} to {int(indices.max())}, "
+            f"expected 0 to {x_shape[-2] * x_shape[-1] - 1} in a plane of {times(x_shape[-2:])}"
+        )
+    twin, index = kernels(gy).pool2d, indices.astype("int32")
+    if len(x_shape) == 3:
+        return twin.adaptive_max_backward(gy[None], index[None], (1, *x_shape))[0]
+    return twin.adaptive_max_backward(gy, index, x_shape)
+
+
+def avg_pool2d(
+    x,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Any:
+    """The mean of each window of x (N, C, H, W) or (C, H, W).
+
+    stride is kernel_size where left out; padding is at most half of kernel_size. The sum is divided by the window's
+    elements inside the padded input or, with count_include_pad=False, inside the input itself.
+    """
+    (a,) = floats("avg_pool2d", x=x)
+    batched, win = _windowed("avg_pool2d", a.shape, kernel_size, stride, padding, 1, ceil_mode)
+    lifted = a if batched else a[None]
+    twin, x_shape = kernels(a).pool2d, lifted.shape
+    y = twin.avg_forward(lifted, win, ceil_mode, count_include_pad)
+
+    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
+        gx = twin.avg_backward(gy if batched else gy[None], x_shape, win, ceil_mode, count_include_pad)
+        return (gx if batched else gx[0],)
+
+    return record("avg_pool2d", y if batched else y[0], (x,), backward)
+
+
+def avg_pool2d_backward(
+    gy,
+    x_shape: tuple[int, ...],
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Any:
+    """gx of avg_pool2d on plain arrays: gy (N, C, P, Q), x_shape (N, C, H, W), the options of the forward call."""
+    op, x_shape = "avg_pool2d_backward", tuple(x_shape)
+    (gy,) = floats(op, gy=gy)
+    batched, win = _windowed(op, x_shape, kernel_size, stride, padding, 1, ceil_mode)
+    check_shape(op, "gy", gy, (*x_shape[:-2], *win.out(x_shape[-2:], ceil_mode)))
+    x_shape = x_shape if batched else (1, *x_shape)
+    gx = kernels(gy).pool2d.avg_backward(gy if batched else gy[None], x_shape, win, ceil_mode, count_include_pad)
+    return gx if batched else gx[0]
+
+
+def adaptive_avg_pool2d(x, output_size: Any) -> Any:
+    """Means over windows that divide x (N, C, H, W) or (C, H, W) into output_size (an int, or two; None keeps x's size).
+
+    Window i covers floor(i H / P) to ceil((i + 1) H / P), so that neighbours overlap where P does not divide H.
+    """
+    (a,) = floats("adaptive_avg_pool2d", x=x)
+    batched = planes("adaptive_avg_pool2d", a.shape, 2, LETTERS)
+    out = _output_size("adaptive_avg_pool2d", a, output_size)
+    lifted = a if batched else a[None]
+    twin, x_shape = kernels(a).pool2d, lifted.shape
+    y = twin.adaptive_avg_forward(lifted, out)
+
+    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
+        gx = twin.adaptive_avg_backward(gy if batched else gy[None], x_shape)
+        return (gx if batched else gx[0],)
+
+    return record("adaptive_avg_pool2d", y if batched else y[0], (x,), backward)
+
+
+def adaptive_max_pool2d(x, output_size: Any, return_indices: bool = False) -> Any:
+    """Maxima over the windows of adaptive_avg_pool2d; with return_indices also the int64 places h*W + w."""
+    (a,) = floats("adaptive_max_pool2d", x=x)
+    batched = planes("adaptive_max_pool2d", a.shape, 2, LETTERS)
+    out = _output_size("adaptive_max_pool2d", a, output_size)
+    lifted = a if batched else a[None]
+    twin, x_shape = kernels(a).pool2d, lifted.shape
+    y, index = twin.adaptive_max_forward(lifted, out)
+
+    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
+        gx = twin.adaptive_max_backward(gy if batched else gy[None], index, x_shape)
+        return (gx if batched else gx[0],)
+
+    result = record("adaptive_max_pool2d", y if batched else y[0], (x,), backward)
+    return (result, _indices(x, index.astype("int64"), batched)) if return_indices else result
+
+
+def _windowed(
+    op: str, shape: tuple[int, ...], kernel_size, stride, padding, dilation, ceil_mode: bool
+) -> tuple[bool, Window]:
+    """Checks x and the window; gives whether x has a batch axis, and the window."""
+    batched = planes(op, shape, 2, LETTERS)
+    size = ints(op, "kernel_size", kernel_size, 2, 1)
+    # PyTorch takes an empty stride for None, too.
+    stride = size if stride is None or stride == () else ints(op, "stride", stride, 2, 1)
+    win = Window(size, stride, ints(op, "padding", padding, 2, 0), ints(op, "dilation", dilation, 2, 1))
+    if any(2 * p > k for p, k in zip(win.padding, size, strict=True)):
+        raise ValueError(
+            f"{op}: padding is {padding}, expected at most half of kernel_size {kernel_size}; pad x with ops.pad"
+        )
+    check_output(op, shape, win, win.out(shape[-2:], ceil_mode))
+    return batched, win
+
+
+def _output_size(op: str, a: Any, output_size: Any) -> tuple[int, int]:
+    """output_size as two ints: an int counts for both, None stands for x's own size."""
+    sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    if len(sizes) == 2:
+        sizes = tuple([n if size is None else size for size, n in zip(sizes, a.shape[-2:], strict=True)])
+    height, width = ints(op, "output_size", sizes, 2, 1)
+    return height, width
