@@ -56,7 +56,8 @@ def make_digits(n: int, seed: int = 0, part: str = "train") -> tuple[np.ndarray,
 def _read_cache(path, n_train: int, n_test: int) -> ImageSet | None:
     """The set kept at `path`; None where the file is missing, damaged or of other shapes."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # opened here, since numpy.load leaves a file that it cannot read open
+        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             digits = ImageSet(*(file[name] for name in ImageSet._fields))
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
         return None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import numpy as np
 
+from gpunn import backend
 from gpunn.data.dataset import Indexable, checked_seed
 from gpunn.errors import DataError, GpunnError
 
@@ -107,8 +108,6 @@ class DataLoader:
         """The batch on the device; in the iterating thread, so that copies keep their order with its work."""
         if self.device is None:
             return batch
-        from gpunn import backend
-
         return tuple(backend.to_device(a, self.device) for a in batch)
 
 
@@ -130,8 +129,8 @@ def _ahead(jobs: Iterator[Callable[[], tuple]], depth: int) -> Generator[tuple, 
             results.put((None, error))
 
     thread = threading.Thread(target=work, name="gpunn-prefetch", daemon=True)
-    thread.start()
     try:
+        thread.start()  # inside: Ctrl-C may strike while it waits for the thread's first sign of life
         while True:
             result, error = results.get()
             if error is not None:
@@ -143,7 +142,8 @@ def _ahead(jobs: Iterator[Callable[[], tuple]], depth: int) -> Generator[tuple, 
     finally:  # also reached by `break`, by an exception in the loop's body and by Ctrl-C
         stop.set()
         free.release()
-        thread.join()
+        with suppress(RuntimeError):  # never started
+            thread.join()
 
 
 def _as_batch(value, parts: int) -> tuple:
@@ -165,6 +165,5 @@ def _check_int(name: str, value, least: int, meaning: str) -> None:
 def _device(device):
     if device is None:
         return None
-    from gpunn import backend
-
+    backend.to_device(np.zeros(0), device)  # a device that is missing shows now, not at the first batch
     return backend.device(device)

@@ -1,0 +1,181 @@
+"""Downloads from mirrors on the loopback interface, in every way that they go wrong."""
+
+import gzip
+import hashlib
+import http.client
+import os
+import urllib.error
+import urllib.request
+
+import pytest
+
+from gpunn.data import download
+from gpunn.data.download import DownloadError, fetch
+from tests.data.mirror import Mirror
+
+CONTENT = os.urandom(150_000)
+MD5 = hashlib.md5(CONTENT).hexdigest()
+PACKED = gzip.compress(CONTENT)
+WRONG = gzip.compress(b"another file" * 20_000, compresslevel=0)
+DEAD = "http://127.0.0.1:9/"  # the discard port: nothing listens there
+
+
+@pytest.fixture(autouse=True)
+def direct(monkeypatch):
+    """No proxy between the test and the loopback interface."""
+    monkeypatch.setenv("no_proxy", "*")
+
+
+@pytest.fixture
+def target(tmp_path):
+    return tmp_path / "deep" / "folder" / "set.gz"
+
+
+def get(target, *mirrors, md5=MD5):
+    return fetch([(m if isinstance(m, str) else m.url) + "set.gz" for m in mirrors], target, md5, timeout=5)
+
+
+def assert_whole(target):
+    assert target.read_bytes() == PACKED
+    assert [p.name for p in target.parent.iterdir()] == ["set.gz"]
+
+
+def test_first_mirror(target):
+    with Mirror({"set.gz": PACKED}) as first, Mirror({"set.gz": PACKED}) as second:
+        assert get(target, first, second) == target
+    assert first.requests == [("/set.gz", None)] and second.requests == []
+    assert_whole(target)
+
+
+def test_without_a_length(target):
+    with Mirror({"set.gz": PACKED}, length=False) as mirror:
+        get(target, mirror)
+    assert_whole(target)
+
+
+def test_shows_a_bar(target, capsys):
+    with Mirror({"set.gz": PACKED}) as mirror:
+        get(target, mirror)
+    assert "set.gz" in capsys.readouterr().err
+
+
+def test_resumes_where_it_broke_off(target):
+    with Mirror({"set.gz": PACKED}, breaks=2, after=40_000) as mirror:
+        get(target, mirror)
+    assert [asked for _, asked in mirror.requests] == [None, "bytes=40000-", "bytes=80000-"]
+    assert_whole(target)
+
+
+def test_resumes_at_another_mirror_and_in_a_later_call(target):
+    with Mirror({"set.gz": PACKED}, breaks=9, after=10_000) as weak:
+        with pytest.raises(DownloadError, match=f"broke off after 30000 of {len(PACKED)} bytes"):
+            get(target, weak)
+        assert not target.exists() and target.with_name("set.gz.part").stat().st_size == 30_000
+        with Mirror({"set.gz": PACKED}) as strong:
+            get(target, weak, strong)
+    assert strong.requests == [("/set.gz", "bytes=60000-")]
+    assert_whole(target)
+
+
+def test_mirror_that_ignores_ranges_starts_anew(target):
+    with Mirror({"set.gz": PACKED}, ranges=False, breaks=1, after=40_000) as mirror:
+        get(target, mirror)
+    assert_whole(target)
+
+
+@pytest.mark.parametrize("part", [b"rubbish", WRONG, PACKED[:-1] + b"x", PACKED + b"xx"], ids=len)
+def test_wrong_leftover_is_dropped(target, part):
+    target.parent.mkdir(parents=True)
+    target.with_name("set.gz.part").write_bytes(part)
+    with Mirror({"set.gz": PACKED}) as mirror:
+        get(target, mirror)
+    assert mirror.requests[0][1] == f"bytes={len(part)}-" and mirror.requests[-1][1] is None
+    assert_whole(target)
+
+
+def test_whole_leftover_needs_no_body(target):
+    target.parent.mkdir(parents=True)
+    target.with_name("set.gz.part").write_bytes(PACKED)
+    with Mirror({"set.gz": PACKED}) as mirror:
+        get(target, mirror)
+    assert len(mirror.requests) == 1
+    assert_whole(target)
+
+
+@pytest.mark.parametrize("bad", [{"set.gz": WRONG}, {"set.gz": b"<html>"}, {"set.gz": PACKED[:-99]}, {}], ids=len)
+def test_bad_mirror_then_good(target, bad):
+    with Mirror(bad) as first, Mirror({"set.gz": PACKED}) as second:
+        get(target, first, second)
+    assert second.requests == [("/set.gz", None)], "nothing of the bad mirror may be left"
+    assert_whole(target)
+
+
+def test_all_mirrors_fail(target):
+    with Mirror({"set.gz": WRONG}) as first, Mirror({}) as second, Mirror({"set.gz": PACKED[:-9]}) as third:
+        with pytest.raises(DownloadError) as caught:
+            get(target, first, second, third, DEAD)
+        text = str(caught.value)
+        assert text.startswith("download: no mirror delivered set.gz (")
+        host = first.url.split("/")[2]
+        assert f"{host}: checksum {hashlib.md5(gzip.decompress(WRONG)).hexdigest()} differs from {MD5}" in text
+        assert "HTTP status 404" in text and "(not a whole gzip file)" in text
+        assert "127.0.0.1:9: Connection refused" in text
+        assert text.endswith(f"try again with a network, or put the file at {target}") and "\n" not in text
+    assert list(target.parent.iterdir()) == []
+
+
+def test_no_mirror_and_an_address_of_no_kind(target):
+    with pytest.raises(DownloadError, match="no mirror was given"):
+        fetch([], target, MD5)
+    with pytest.raises(DownloadError, match="unknown url type"):
+        fetch(["nowhere"], target, MD5)
+
+
+def test_without_a_name_server_one_mirror_is_enough(target, monkeypatch):
+    asked = []
+
+    def refuse(request, timeout):
+        asked.append(request.full_url)
+        raise urllib.error.URLError(download.socket.gaierror(download.socket.EAI_AGAIN, "Temporary failure"))
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    with pytest.raises(DownloadError, match=r"no mirror delivered set\.gz .*Temporary failure"):
+        get(target, "http://one.invalid/", "http://two.invalid/")
+    assert asked == ["http://one.invalid/set.gz"]
+
+
+def test_stalled_mirror_is_given_up(target, monkeypatch):
+    class Stalled:
+        status, headers = 200, http.client.HTTPMessage()
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def read(self, size):
+            raise TimeoutError("timed out")
+
+    monkeypatch.setattr(urllib.request, "urlopen", lambda request, timeout: Stalled())
+    with pytest.raises(DownloadError, match=r"one\.invalid: timed out"):
+        get(target, "http://one.invalid/")
+
+
+def test_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(DownloadError, match=r"cannot store .*set\.gz: (Not a directory|File exists); free some space"):
+        fetch([DEAD], tmp_path / "file" / "set.gz", MD5)
+
+
+def test_full_disk(target, monkeypatch):
+    def full(file):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with (
+        Mirror({"set.gz": PACKED}) as mirror,
+        pytest.raises(DownloadError, match="No space left on device; free some space there or set XDG_CACHE_HOME"),
+    ):
+        get(target, mirror)
+    assert not target.exists()
