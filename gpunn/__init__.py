@@ -10,6 +10,7 @@ from gpunn.window import Window
 
 # After Tensor, which the ops and everything above them stand on.
 from gpunn import ops  # isort: skip
+from gpunn import nn  # isort: skip
 from gpunn.gradcheck import gradcheck  # isort: skip
 
 __version__ = "0.1.0"
@@ -31,6 +32,7 @@ __all__ = [
     "is_available",
     "is_grad_enabled",
     "manual_seed",
+    "nn",
     "no_grad",
     "ops",
     "random",

@@ -95,14 +95,15 @@ def choice(op: str, name: str, value: Any, choices: tuple[str, ...]) -> None:
 
 
 def axis_of(op: str, a: Any, dim: Any) -> int:
-    """`dim` as an axis from 0, refused where `a` has none such."""
+    """`dim` as an axis from 0, refused where `a` has none such; a 0-d array counts as one axis, as in PyTorch."""
+    rank = max(a.ndim, 1)
     try:
         axis = operator.index(dim)
     except TypeError:
-        raise TypeError(f"{op}: dim is {dim!r}, expected an int from {-a.ndim} to {a.ndim - 1} (x {a.shape})") from None
-    if not -a.ndim <= axis < max(a.ndim, 1):
-        raise IndexError(f"{op}: dim is {axis}, expected {-a.ndim} to {a.ndim - 1} (x {a.shape})")
-    return axis % a.ndim if a.ndim else 0
+        raise TypeError(f"{op}: dim is {dim!r}, expected an int from {-rank} to {rank - 1} (x {a.shape})") from None
+    if not -rank <= axis < rank:
+        raise IndexError(f"{op}: dim is {axis}, expected {-rank} to {rank - 1} (x {a.shape})")
+    return axis % rank
 
 
 def planes(op: str, shape: tuple[int, ...], rank: int, letters: str) -> bool:

@@ -28,8 +28,7 @@ def l1_loss(x, target, reduction: str = "mean") -> Any:
     """|x - target|, its mean, or its sum; the gradient at 0 is 0."""
     a, t = _pair("l1_loss", x, target, reduction)
     xp, difference = array_module(a), a - t
-    y = _reduced(xp.abs(difference), reduction)
-    sign = xp.sign(difference, out=difference)
+    y, sign = _reduced(xp.abs(difference), reduction), xp.sign(difference)
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any]:
         gx = sign * _scale(gy, reduction, sign.size)

@@ -1,0 +1,157 @@
+"""Convolution layers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from gpunn import ops
+from gpunn.nn import init
+from gpunn.nn.module import Module
+from gpunn.nn.parameter import Parameter, empty
+from gpunn.ops.checks import Ints, choice, count, ints, times
+
+PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
+
+
+def short(values: Any) -> str:
+    """(2, 2) as "2", (2, 1) as "2x1"; words as they are."""
+    return values if isinstance(values, str) else str(values[0]) if len(set(values)) == 1 else times(values)
+
+
+class _Conv(Module):
+    """What the layers of the three ranks share."""
+
+    rank: int
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Ints,
+        stride: Ints = 1,
+        padding: Ints | str = 0,
+        dilation: Ints = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+    ):
+        super().__init__()
+        op, rank = type(self).__name__, self.rank
+        self.in_channels, self.out_channels = _channels(op, in_channels, out_channels, groups)
+        self.kernel_size = ints(op, "kernel_size", kernel_size, rank, 1)
+        self.stride, self.dilation = ints(op, "stride", stride, rank, 1), ints(op, "dilation", dilation, rank, 1)
+        self.groups, self.padding_mode = groups, padding_mode
+        choice(op, "padding_mode", padding_mode, PADDING_MODES)
+        if isinstance(padding, str):
+            choice(op, "padding", padding, ("same", "valid"))
+            if padding == "same" and max(self.stride) > 1:
+                raise ValueError(
+                    f'{op}: padding="same" needs stride 1, got stride {stride}; give the padding as numbers'
+                )
+        self.padding = padding if isinstance(padding, str) else ints(op, "padding", padding, rank, 0)
+        shape = (out_channels, in_channels // groups, *self.kernel_size)
+        self.weight, self.bias = _parameters(shape, out_channels if bias else 0)
+
+    def forward(self, x: Any) -> Any:
+        op = (ops.conv1d, ops.conv2d, ops.conv3d)[self.rank - 1]
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            x, padding = ops.pad(x, self._around(), mode=self.padding_mode), 0
+        return op(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
+    def _around(self) -> tuple[int, ...]:
+        """(left, right, top, bottom, ...): padding as ops.pad takes it."""
+        pairs = []
+        for i in reversed(range(self.rank)):
+            both = self.dilation[i] * (self.kernel_size[i] - 1) if self.padding == "same" else 0
+            pairs += [both // 2, both - both // 2] if isinstance(self.padding, str) else [self.padding[i]] * 2
+        return tuple(pairs)
+
+    def extra_repr(self) -> str:
+        text = _window_repr(self)
+        text += f", padding_mode {self.padding_mode}" if self.padding_mode != "zeros" else ""
+        return text if self.bias is not None else text + ", no bias"
+
+    def flops(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        return 2 * math.prod(y_shape) * math.prod(self.weight.shape[1:])
+
+
+class Conv1d(_Conv):
+    """conv1d with a learned weight (out_channels, in_channels / groups, S) and bias; padding_mode as in PyTorch."""
+
+    rank = 1
+
+
+class Conv2d(_Conv):
+    """conv2d with a learned weight (out_channels, in_channels / groups, R, S) and bias; padding_mode as in PyTorch."""
+
+    rank = 2
+
+
+class Conv3d(_Conv):
+    """conv3d with a learned weight (out_channels, in_channels / groups, T, R, S) and bias; padding_mode as in PyTorch."""
+
+    rank = 3
+
+
+class ConvTranspose2d(Module):
+    """conv_transpose2d with a learned weight (in_channels, out_channels / groups, R, S) and bias."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Ints,
+        stride: Ints = 1,
+        padding: Ints = 0,
+        output_padding: Ints = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Ints = 1,
+    ):
+        super().__init__()
+        op = type(self).__name__
+        self.in_channels, self.out_channels = _channels(op, in_channels, out_channels, groups)
+        self.kernel_size = ints(op, "kernel_size", kernel_size, 2, 1)
+        self.stride, self.dilation = ints(op, "stride", stride, 2, 1), ints(op, "dilation", dilation, 2, 1)
+        self.padding = ints(op, "padding", padding, 2, 0)
+        self.output_padding = ints(op, "output_padding", output_padding, 2, 0)
+        self.groups = groups
+        shape = (in_channels, out_channels // groups, *self.kernel_size)
+        self.weight, self.bias = _parameters(shape, out_channels if bias else 0)
+
+    def forward(self, x: Any) -> Any:
+        return ops.conv_transpose2d(
+            x, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
+        )
+
+    def extra_repr(self) -> str:
+        text = _window_repr(self)
+        text += f", output_padding {short(self.output_padding)}" if max(self.output_padding) else ""
+        return text if self.bias is not None else text + ", no bias"
+
+    def flops(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        return 2 * math.prod(x_shape) * math.prod(self.weight.shape[1:])
+
+
+def _channels(op: str, in_channels: int, out_channels: int, groups: int) -> tuple[int, int]:
+    groups = count(op, "groups", groups)
+    for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
+        if count(op, name, channels) % groups:
+            raise ValueError(f"{op}: {name} is {channels}, expected a multiple of groups={groups}")
+    return in_channels, out_channels
+
+
+def _parameters(shape: tuple[int, ...], biases: int) -> tuple[Parameter, Parameter | None]:
+    """A weight and, unless biases is 0, a bias on the default device, with PyTorch's default values."""
+    weight, bias = empty(*shape), empty(biases) if biases else None
+    init.default_(weight, bias)
+    return weight, bias
+
+
+def _window_repr(layer: Any) -> str:
+    text = f"{layer.in_channels}->{layer.out_channels}, {times(layer.kernel_size)}"
+    text += f", stride {short(layer.stride)}, padding {short(layer.padding)}"
+    text += f", dilation {short(layer.dilation)}" if max(layer.dilation) > 1 else ""
+    return text + (f", groups {layer.groups}" if layer.groups > 1 else "")

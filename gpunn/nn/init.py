@@ -1,0 +1,136 @@
+"""Initialisers: each fills a Tensor, Parameter or array in place from gpunn.random, and returns it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from gpunn import random
+from gpunn.backend import device_of, to_device
+from gpunn.tensor import data_of
+
+
+def uniform_(tensor: Any, a: float = 0.0, b: float = 1.0) -> Any:
+    """From the uniform distribution over [a, b)."""
+    if not a <= b:
+        raise ValueError(f"uniform_: a is {a} and b is {b}, expected a <= b")
+    return _fill(tensor, random.uniform(data_of(tensor).shape, a, b))
+
+
+def normal_(tensor: Any, mean: float = 0.0, std: float = 1.0) -> Any:
+    """From the normal distribution."""
+    if std < 0:
+        raise ValueError(f"normal_: std is {std}, expected at least 0")
+    return _fill(tensor, random.normal(data_of(tensor).shape, mean, std))
+
+
+def constant_(tensor: Any, val: float) -> Any:
+    """All elements val."""
+    data_of(tensor)[...] = val
+    return tensor
+
+
+def zeros_(tensor: Any) -> Any:
+    """All elements 0."""
+    return constant_(tensor, 0.0)
+
+
+def ones_(tensor: Any) -> Any:
+    """All elements 1."""
+    return constant_(tensor, 1.0)
+
+
+def xavier_uniform_(tensor: Any, gain: float = 1.0) -> Any:
+    """Uniform with std gain sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010)."""
+    bound = math.sqrt(3) * _xavier_std("xavier_uniform_", tensor, gain)
+    return uniform_(tensor, -bound, bound)
+
+
+def xavier_normal_(tensor: Any, gain: float = 1.0) -> Any:
+    """Normal with std gain sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010)."""
+    return normal_(tensor, 0.0, _xavier_std("xavier_normal_", tensor, gain))
+
+
+def kaiming_uniform_(tensor: Any, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Any:
+    """Uniform with std gain / sqrt(fan) (He et al., 2015); a is the slope of a leaky ReLU."""
+    bound = math.sqrt(3) * _kaiming_std("kaiming_uniform_", tensor, a, mode, nonlinearity)
+    return uniform_(tensor, -bound, bound)
+
+
+def kaiming_normal_(tensor: Any, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Any:
+    """Normal with std gain / sqrt(fan) (He et al., 2015); a is the slope of a leaky ReLU."""
+    return normal_(tensor, 0.0, _kaiming_std("kaiming_normal_", tensor, a, mode, nonlinearity))
+
+
+def orthogonal_(tensor: Any, gain: float = 1.0) -> Any:
+    """As a matrix (first axis x the rest) with orthonormal rows or columns, whichever are fewer, times gain.
+
+    Q of a normal matrix, its signs set by R's diagonal, is uniform over such matrices (Saxe et al., 2014; Mezzadri, 2007).
+    """
+    shape = data_of(tensor).shape
+    if len(shape) < 2:
+        raise ValueError(f"orthogonal_: tensor is {shape}, expected at least 2 dimensions")
+    rows, columns = shape[0], math.prod(shape[1:])
+    q, r = np.linalg.qr(random.normal((max(rows, columns), min(rows, columns)), dtype=np.float64))
+    q *= np.where(np.diag(r) < 0, -1.0, 1.0)
+    return _fill(tensor, gain * (q if rows >= columns else q.T).reshape(shape))
+
+
+def sparse_(tensor: Any, sparsity: float, std: float = 0.01) -> Any:
+    """Normal, with the fraction `sparsity` of each column, rounded up, set to 0 (Martens, 2010). Two dimensions only."""
+    shape = data_of(tensor).shape
+    if len(shape) != 2:
+        raise ValueError(f"sparse_: tensor is {shape}, expected 2 dimensions")
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparse_: sparsity is {sparsity}, expected 0 to 1: the fraction of zeros in a column")
+    values, zeros = random.normal(shape, 0.0, std), math.ceil(sparsity * shape[0])
+    # The smallest of independent draws are a uniform choice without replacement, for all columns at once.
+    np.put_along_axis(values, random.uniform(shape).argsort(axis=0)[:zeros], 0, axis=0)
+    return _fill(tensor, values)
+
+
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
+    """The gain that keeps a signal's variance through a nonlinearity, as in PyTorch; param is a leaky ReLU's slope."""
+    if nonlinearity == "leaky_relu":
+        return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
+    gains = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2), "selu": 0.75}
+    gains |= {f"conv{transposed}{n}d": 1.0 for n in (1, 2, 3) for transposed in ("", "_transpose")}
+    if nonlinearity not in gains:
+        raise ValueError(f"calculate_gain: nonlinearity is {nonlinearity!r}, expected leaky_relu, {', '.join(gains)}")
+    return gains[nonlinearity]
+
+
+def fans(name: str, tensor: Any) -> tuple[int, int]:
+    """(fan_in, fan_out) of a weight (K, C, *): C and K times the window's positions."""
+    shape = data_of(tensor).shape
+    if len(shape) < 2:
+        raise ValueError(f"{name}: tensor is {shape}, expected at least 2 dimensions (out, in, ...): fans need both")
+    positions = math.prod(shape[2:])
+    return shape[1] * positions, shape[0] * positions
+
+
+def default_(weight: Any, bias: Any = None) -> None:
+    """PyTorch's default for convolutions and Linear: both uniform over +-1 / sqrt(fan_in of weight)."""
+    fan_in, _ = fans("default_", weight)
+    bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
+    uniform_(weight, -bound, bound)
+    if bias is not None:
+        uniform_(bias, -bound, bound)
+
+
+def _xavier_std(name: str, tensor: Any, gain: float) -> float:
+    return gain * math.sqrt(2 / sum(fans(name, tensor)))
+
+
+def _kaiming_std(name: str, tensor: Any, a: float, mode: str, nonlinearity: str) -> float:
+    if mode not in ("fan_in", "fan_out"):
+        raise ValueError(f"{name}: mode is {mode!r}, expected 'fan_in' or 'fan_out'")
+    return calculate_gain(nonlinearity, a) / math.sqrt(fans(name, tensor)[mode == "fan_out"])
+
+
+def _fill(tensor: Any, values: np.ndarray) -> Any:
+    array = data_of(tensor)
+    array[...] = to_device(values.astype(array.dtype), device_of(array))
+    return tensor

@@ -1,0 +1,72 @@
+"""Linear, and the layers that only reshape or drop: Flatten, Identity, Dropout."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from gpunn import ops
+from gpunn.nn import init
+from gpunn.nn.module import Module
+from gpunn.nn.parameter import empty
+from gpunn.ops.checks import count
+
+
+class Linear(Module):
+    """y = x weight^T + bias for x (..., in_features), weight (out_features, in_features)."""
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True):
+        super().__init__()
+        self.in_features = count("Linear", "in_features", in_features)
+        self.out_features = count("Linear", "out_features", out_features)
+        self.weight, self.bias = empty(out_features, in_features), empty(out_features) if bias else None
+        init.default_(self.weight, self.bias)
+
+    def forward(self, x: Any) -> Any:
+        return ops.linear(x, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return f"{self.in_features}->{self.out_features}" + ("" if self.bias is not None else ", no bias")
+
+    def flops(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        return 2 * math.prod(y_shape) * self.in_features
+
+
+class Flatten(Module):
+    """Joins the axes from start_dim to end_dim: (N, C, H, W) to (N, C*H*W)."""
+
+    def __init__(self, start_dim: int = 1, end_dim: int = -1):
+        super().__init__()
+        self.start_dim, self.end_dim = start_dim, end_dim
+
+    def forward(self, x: Any) -> Any:
+        return ops.flatten(x, self.start_dim, self.end_dim)
+
+    def extra_repr(self) -> str:
+        return "" if (self.start_dim, self.end_dim) == (1, -1) else f"dims {self.start_dim} to {self.end_dim}"
+
+
+class Identity(Module):
+    """x as it is; takes and ignores any arguments, as PyTorch's does."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__()
+
+    def forward(self, x: Any) -> Any:
+        return x
+
+
+class Dropout(Module):
+    """ops.dropout while training, nothing in evaluation mode."""
+
+    def __init__(self, p: float = 0.5):
+        super().__init__()
+        if not 0 <= p <= 1:
+            raise ValueError(f"Dropout: p is {p}, expected 0 to 1: the probability with which an element is dropped")
+        self.p = p
+
+    def forward(self, x: Any) -> Any:
+        return ops.dropout(x, self.p, self.training)
+
+    def extra_repr(self) -> str:
+        return f"p {self.p}"

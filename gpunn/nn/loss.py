@@ -1,0 +1,74 @@
+"""Losses as layers: called with (x, target)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpunn import ops
+from gpunn.nn.module import Module
+from gpunn.ops.checks import choice
+from gpunn.ops.cross_entropy import REDUCTIONS
+
+
+class _Loss(Module):
+    """What all losses share: reduction "none", "mean" or "sum"."""
+
+    def __init__(self, reduction: str = "mean"):
+        super().__init__()
+        choice(type(self).__name__, "reduction", reduction, REDUCTIONS)
+        self.reduction = reduction
+
+    def extra_repr(self) -> str:
+        return self.reduction
+
+
+class CrossEntropyLoss(_Loss):
+    """ops.cross_entropy; weight (C,) is a buffer."""
+
+    def __init__(
+        self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
+    ):
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+        self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
+
+    def forward(self, x: Any, target: Any) -> Any:
+        return ops.cross_entropy(x, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing)
+
+
+class NLLLoss(_Loss):
+    """ops.nll_loss; weight (C,) is a buffer."""
+
+    def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean"):
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+        self.ignore_index = ignore_index
+
+    def forward(self, x: Any, target: Any) -> Any:
+        return ops.nll_loss(x, target, self.weight, self.ignore_index, self.reduction)
+
+
+class MSELoss(_Loss):
+    """ops.mse_loss."""
+
+    def forward(self, x: Any, target: Any) -> Any:
+        return ops.mse_loss(x, target, self.reduction)
+
+
+class L1Loss(_Loss):
+    """ops.l1_loss."""
+
+    def forward(self, x: Any, target: Any) -> Any:
+        return ops.l1_loss(x, target, self.reduction)
+
+
+class BCEWithLogitsLoss(_Loss):
+    """ops.binary_cross_entropy_with_logits; weight and pos_weight are buffers."""
+
+    def __init__(self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None):
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+        self.register_buffer("pos_weight", pos_weight)
+
+    def forward(self, x: Any, target: Any) -> Any:
+        return ops.binary_cross_entropy_with_logits(x, target, self.weight, self.reduction, self.pos_weight)

@@ -1,0 +1,308 @@
+"""Module: what holds parameters, buffers and other Modules, and says how they compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpunn.backend import DEVICE_TYPES, Device, asarray, device_of, is_array, to_device
+from gpunn.errors import CheckpointError
+from gpunn.nn.parameter import Parameter
+from gpunn.tensor import Tensor, data_of
+
+
+class Keys(NamedTuple):
+    """What load_state_dict(strict=False) passed over."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+class Module:
+    """Base of all layers and networks. A subclass calls super().__init__(), assigns Parameters and Modules to attributes,
+    and defines forward(...), which calling the Module runs.
+
+    Parameters and children are the attributes of those types, in order of assignment: there is no second list to keep.
+    """
+
+    training: bool = True
+
+    def __init__(self) -> None:
+        self._buffer_names: dict[str, bool] = {}  # name -> whether state_dict holds it
+        self._forward_hooks: dict[int, Callable] = {}
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(f"{type(self).__name__} defines no forward; add `def forward(self, x): ...`")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        y = self.forward(*args, **kwargs)
+        for hook in tuple(self._forward_hooks.values()):
+            changed = hook(self, args, y)
+            y = y if changed is None else changed
+        return y
+
+    def register_forward_hook(self, hook: Callable) -> Callable[[], None]:
+        """Call hook(module, args, y) after each forward; what it returns, unless None, replaces y. Gives its remover."""
+        key = max(self._forward_hooks, default=-1) + 1
+        self._forward_hooks[key] = hook
+        return lambda: self._forward_hooks.pop(key, None) and None
+
+    # Attributes
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        kind = type(self).__name__
+        if isinstance(value, (Parameter, Module)) and "_buffer_names" not in self.__dict__:
+            raise AttributeError(
+                f"{kind}: {name} was assigned before super().__init__() ran; call it first in __init__"
+            )
+        held = self.__dict__.get(name)
+        if value is not None and isinstance(held, (Parameter, Module)):
+            wanted = Parameter if isinstance(held, Parameter) else Module
+            if not isinstance(value, wanted):
+                remedy = (
+                    f"change its values with {name}.data[...] = array, or assign nn.Parameter(array)"
+                    if wanted is Parameter
+                    else "assign a Module, or None"
+                )
+                raise TypeError(f"{kind}.{name} is a {wanted.__name__}, but got {type(value).__name__}; {remedy}")
+        if name in self.__dict__.get("_buffer_names", ()):
+            value = _buffer_array(kind, name, value)
+        super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        # Reached only where the ordinary look-up found nothing.
+        kind = type(self).__name__
+        if name in ("_buffer_names", "_forward_hooks"):
+            raise AttributeError(f"{kind}: super().__init__() has not run; call it first in __init__")
+        raise AttributeError(f"{kind} has no attribute {name!r}")
+
+    def register_buffer(self, name: str, array: Any, persistent: bool = True) -> None:
+        """Make `array` (or None) the attribute `name`: moved with the Module, saved (if persistent), never learned."""
+        if name in self.__dict__ and name not in self._buffer_names:
+            raise KeyError(f"{type(self).__name__}: {name} is an attribute already; choose another name for the buffer")
+        self._buffer_names[name] = persistent
+        setattr(self, name, array)
+
+    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
+        """setattr by another name, as in PyTorch."""
+        setattr(self, name, parameter)
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """setattr, for names that are not identifiers."""
+        if not isinstance(module, Module) and module is not None:
+            raise TypeError(f"{type(self).__name__}: {name} is a {type(module).__name__}, expected a Module")
+        if not name or "." in name:
+            raise KeyError(
+                f"{type(self).__name__}: {name!r} cannot name a Module; use letters, digits and _, without dots"
+            )
+        setattr(self, name, module)
+
+    # Contents
+
+    def _own_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        return ((name, value) for name, value in self.__dict__.items() if isinstance(value, Parameter))
+
+    def _own_buffers(self) -> Iterator[tuple[str, Any]]:
+        return ((name, self.__dict__[name]) for name in self._buffer_names if self.__dict__[name] is not None)
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The Modules directly inside, with their names."""
+        return ((name, value) for name, value in self.__dict__.items() if isinstance(value, Module))
+
+    def children(self) -> Iterator[Module]:
+        """The Modules directly inside."""
+        return (child for _, child in self.named_children())
+
+    def named_modules(self, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Module]]:
+        """This Module (named "") and all inside it, each once, with dotted names."""
+        seen = set() if seen is None else seen
+        if id(self) in seen:
+            return
+        seen.add(id(self))
+        yield prefix, self
+        for name, child in self.named_children():
+            yield from child.named_modules(_dotted(prefix, name), seen)
+
+    def modules(self) -> Iterator[Module]:
+        """This Module and all inside it, each once."""
+        return (module for _, module in self.named_modules())
+
+    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+        """All parameters, each once, with dotted names."""
+        seen: set[int] = set()
+        for path, module in self.named_modules(prefix):
+            for name, parameter in module._own_parameters():
+                if id(parameter) not in seen:
+                    seen.add(id(parameter))
+                    yield _dotted(path, name), parameter
+
+    def parameters(self) -> Iterator[Parameter]:
+        """All parameters, each once."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Any]]:
+        """All buffers (plain arrays) with dotted names."""
+        for path, module in self.named_modules(prefix):
+            for name, buffer in module._own_buffers():
+                yield _dotted(path, name), buffer
+
+    def buffers(self) -> Iterator[Any]:
+        """All buffers: plain arrays."""
+        return (buffer for _, buffer in self.named_buffers())
+
+    # State
+
+    def _state(self, prefix: str = "") -> Iterator[tuple[str, Any]]:
+        """The arrays themselves under PyTorch's keys and in its order; a shared Module under each of its names."""
+        for name, parameter in self._own_parameters():
+            yield _dotted(prefix, name), parameter.data
+        for name, buffer in self._own_buffers():
+            if self._buffer_names[name]:
+                yield _dotted(prefix, name), buffer
+        for name, child in self.named_children():
+            yield from child._state(_dotted(prefix, name))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Copies of all parameters and buffers as arrays on the Module's device, under PyTorch's keys."""
+        return {name: array.copy() for name, array in self._state()}
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Keys:
+        """Copy arrays, Tensors or PyTorch tensors into parameters and buffers of the same names.
+
+        strict=False passes over missing and unexpected keys and returns them. CheckpointError lists every key that does
+        not fit; nothing is changed then.
+        """
+        kind = type(self).__name__
+        if not isinstance(state, Mapping):
+            raise TypeError(
+                f"load_state_dict: state is a {type(state).__name__}, expected a mapping from names to arrays"
+            )
+        own = dict(self._state())
+        missing = [name for name in own if name not in state]
+        unexpected = [name for name in state if name not in own]
+        values = {name: _plain(state[name]) for name in own if name in state}
+        wrong = [
+            f"{name} is {own[name].shape} but got {v.shape}" for name, v in values.items() if v.shape != own[name].shape
+        ]
+        if wrong or (strict and (missing or unexpected)):
+            problems = [f"missing {', '.join(missing)}"] * bool(missing and strict)
+            problems += [f"unexpected {', '.join(unexpected)}"] * bool(unexpected and strict)
+            raise CheckpointError(
+                f"load_state_dict: the state does not fit {kind}: {'; '.join(problems + wrong)}. Nothing was changed; build "
+                "the model with the options it was saved with"
+                + ("" if wrong else ", or pass strict=False to pass over missing and unexpected keys")
+            )
+        for name, value in values.items():
+            own[name][...] = to_device(value, device_of(own[name]))
+        return Keys(missing, unexpected)
+
+    # Modes, devices, dtypes
+
+    def train(self, mode: bool = True) -> Module:
+        """Training mode, here and in all Modules inside: dropout drops, batch norm uses the batch's statistics."""
+        for module in self.modules():
+            module.training = bool(mode)
+        return self
+
+    def eval(self) -> Module:
+        """Evaluation mode: train(False)."""
+        return self.train(False)
+
+    def apply(self, fn: Callable[[Module], Any]) -> Module:
+        """Call fn on each Module inside and then on this one."""
+        for child in self.children():
+            child.apply(fn)
+        fn(self)
+        return self
+
+    def to(self, target: Any) -> Module:
+        """Move parameters, gradients and buffers to a device, or convert the floating ones to a floating dtype; in place."""
+        change = _mover(target)
+        for parameter in self.parameters():
+            array = change(parameter.data)
+            if array is not parameter.data:
+                parameter.replace(array)
+        for module in self.modules():
+            for name, buffer in list(module._own_buffers()):
+                setattr(module, name, change(buffer))
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    def requires_grad_(self, requires_grad: bool = True) -> Module:
+        """Whether all parameters ask for gradients: False freezes them."""
+        for parameter in self.parameters():
+            parameter.requires_grad = requires_grad
+        return self
+
+    # What it looks like
+
+    def extra_repr(self) -> str:
+        """What stands in the parentheses of repr: "6->16, 5x5, stride 1, padding 0"."""
+        return ""
+
+    def __repr__(self) -> str:
+        extra, children = self.extra_repr(), list(self.named_children())
+        if not children:
+            return f"{type(self).__name__}({extra})"
+        lines = [f"{name}: {child!r}".replace("\n", "\n  ") for name, child in children]
+        return f"{type(self).__name__}(\n" + "".join(f"  {line}\n" for line in ([extra] if extra else []) + lines) + ")"
+
+    def flops(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+        """Floating-point operations of one forward call, 2 a multiply-add; 0 for what does not multiply matrices."""
+        return 0
+
+    def summary(self, x: Any) -> str:
+        """A table of the layers that an input runs through, with output shapes, parameters and FLOPs.
+
+        x: the input's shape with N, or an input. Runs forward once, in evaluation mode, recording no gradients.
+        """
+        from gpunn.nn.summary import summary  # it stands on Module
+
+        return summary(self, x)
+
+
+def _dotted(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name
+
+
+def _buffer_array(kind: str, name: str, value: Any) -> Any:
+    if value is None or is_array(value):
+        return value
+    if isinstance(value, Tensor):
+        return value.data
+    try:
+        return asarray(value)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"{kind}.{name} is a buffer, but got {type(value).__name__}; assign an array, or None"
+        ) from None
+
+
+def _plain(value: Any) -> Any:
+    """An array of any library's tensor; PyTorch exports only those cut off from their graph."""
+    return data_of(value.detach() if hasattr(value, "detach") else value)
+
+
+def _mover(target: Any) -> Callable[[Any], Any]:
+    """The function that puts an array on the device `target`, or a floating array into the dtype `target`."""
+    if isinstance(target, Device) or (isinstance(target, str) and target.partition(":")[0] in DEVICE_TYPES):
+        return lambda array: to_device(array, target)
+    try:
+        dtype = np.dtype(target)
+    except TypeError:
+        raise TypeError(
+            f"to: got {target!r}, expected a device ('cpu', 'cuda', 'emulator') or a floating dtype"
+        ) from None
+    if not _is_float(dtype):
+        raise TypeError(f"to: parameters cannot be {dtype}; expected a floating dtype, for example 'float32'")
+    return lambda array: array.astype(dtype) if _is_float(array.dtype) and array.dtype != dtype else array
+
+
+def _is_float(dtype: Any) -> bool:
+    return dtype.kind == "f" or dtype.name == "bfloat16"

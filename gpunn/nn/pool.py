@@ -1,0 +1,109 @@
+"""Pooling layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpunn import ops
+from gpunn.nn.conv import short
+from gpunn.nn.module import Module
+from gpunn.ops.checks import Ints, ints, times
+
+
+class MaxPool2d(Module):
+    """ops.max_pool2d; with return_indices it gives (y, indices)."""
+
+    def __init__(
+        self,
+        kernel_size: Ints,
+        stride: Ints | None = None,
+        padding: Ints = 0,
+        dilation: Ints = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+    ):
+        super().__init__()
+        self.kernel_size, self.stride, self.padding = _window("MaxPool2d", kernel_size, stride, padding)
+        self.dilation = ints("MaxPool2d", "dilation", dilation, 2, 1)
+        self.return_indices, self.ceil_mode = return_indices, ceil_mode
+
+    def forward(self, x: Any) -> Any:
+        return ops.max_pool2d(
+            x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
+        )
+
+    def extra_repr(self) -> str:
+        text = _window_repr(self)
+        text += f", dilation {short(self.dilation)}" if max(self.dilation) > 1 else ""
+        return text + ", ceil_mode" * self.ceil_mode
+
+
+class AvgPool2d(Module):
+    """ops.avg_pool2d."""
+
+    def __init__(
+        self,
+        kernel_size: Ints,
+        stride: Ints | None = None,
+        padding: Ints = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ):
+        super().__init__()
+        self.kernel_size, self.stride, self.padding = _window("AvgPool2d", kernel_size, stride, padding)
+        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
+
+    def forward(self, x: Any) -> Any:
+        return ops.avg_pool2d(x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
+
+    def extra_repr(self) -> str:
+        return (
+            _window_repr(self) + ", ceil_mode" * self.ceil_mode + ", padding not counted" * (not self.count_include_pad)
+        )
+
+
+class AdaptiveAvgPool2d(Module):
+    """ops.adaptive_avg_pool2d."""
+
+    def __init__(self, output_size: Any):
+        super().__init__()
+        self.output_size = _output_size("AdaptiveAvgPool2d", output_size)
+
+    def forward(self, x: Any) -> Any:
+        return ops.adaptive_avg_pool2d(x, self.output_size)
+
+    def extra_repr(self) -> str:
+        return f"to {times(self.output_size)}"
+
+
+class AdaptiveMaxPool2d(Module):
+    """ops.adaptive_max_pool2d; with return_indices it gives (y, indices)."""
+
+    def __init__(self, output_size: Any, return_indices: bool = False):
+        super().__init__()
+        self.output_size, self.return_indices = _output_size("AdaptiveMaxPool2d", output_size), return_indices
+
+    def forward(self, x: Any) -> Any:
+        return ops.adaptive_max_pool2d(x, self.output_size, self.return_indices)
+
+    def extra_repr(self) -> str:
+        return f"to {times(self.output_size)}"
+
+
+def _window(op: str, kernel_size: Ints, stride: Ints | None, padding: Ints) -> tuple[Any, Any, Any]:
+    size = ints(op, "kernel_size", kernel_size, 2, 1)
+    stride = size if stride is None else ints(op, "stride", stride, 2, 1)
+    padding = ints(op, "padding", padding, 2, 0)
+    if any(2 * p > k for p, k in zip(padding, size, strict=True)):
+        raise ValueError(f"{op}: padding is {padding}, expected at most half of kernel_size {size}; pad x with ops.pad")
+    return size, stride, padding
+
+
+def _window_repr(layer: Any) -> str:
+    return f"{times(layer.kernel_size)}, stride {short(layer.stride)}, padding {short(layer.padding)}"
+
+
+def _output_size(op: str, output_size: Any) -> tuple[Any, Any]:
+    sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
+    ints(op, "output_size", tuple([1 if size is None else size for size in sizes]), 2, 1)
+    return sizes * 2 if len(sizes) == 1 else sizes
