@@ -16,8 +16,9 @@ from gpunn.cpu.columns import column_sums
 from gpunn.cpu.layout import channels_first, channels_last, empty, padded, scratch, windows
 from gpunn.cpu.threads import parallel_for
 
-_COLS_BYTES = 1 << 20  # one block of cols: the L2 cache of a core
-_COLS_ROWS = 256  # but at least so many rows, over which BLAS spreads the packing of the weights
+_COLS_BYTES = 3 << 20  # one block of cols; smaller ones fit L2 but hand the GIL over too often (1.7 ms against 1.0)
+_COLS_ROWS = 256  # and at least so many rows, over which BLAS spreads the packing of the weights
+_FEW_CHANNELS = 2  # up to here cols are gathered tap by tap, along image rows
 _SMALL_WEIGHT = 1 << 20
 
 
@@ -31,12 +32,13 @@ class Blocks:
 
     def __init__(self, images: int, out: tuple[int, ...], row_bytes: int) -> None:
         target = max(_COLS_ROWS, _COLS_BYTES // max(row_bytes, 1))
-        positions = math.prod(out)
-        per_slice = max(1, positions // max(out[0], 1))
+        positions = max(1, math.prod(out))
         self.total, self.out = images, out
-        self.images = max(1, min(target // max(positions, 1), (images + 1) // 2))
-        self.depth = out[0] if positions <= target else max(1, target // per_slice)
-        self.count = -(-images // self.images) if positions else 0
+        tasks = -(-images // max(1, target // positions))
+        tasks += tasks % 2  # an even number, so that two threads share alike
+        self.images = max(1, -(-images // max(tasks, 1)))
+        self.count = -(-images // self.images) if math.prod(out) else 0
+        self.depth = max(1, out[0] if positions <= target else target * out[0] // positions)
 
     def span(self, task: int) -> tuple[int, int]:
         return task * self.images, min(self.total, (task + 1) * self.images)
@@ -50,30 +52,39 @@ def gather(view: np.ndarray, low: int, high: int, group: slice) -> np.ndarray:
     """The windows (n, *out, *size, C) of slab low:high as a (positions, taps * C) matrix; no copy where it is one."""
     part = view[:, low:high, ..., group]
     rank = (part.ndim - 2) // 2
-    shape = (math.prod(part.shape[: rank + 1]), math.prod(part.shape[rank + 1 :]))
+    positions, width = math.prod(part.shape[: rank + 1]), math.prod(part.shape[rank + 1 :])
     if part.flags.c_contiguous:
-        return part.reshape(shape)
+        return part.reshape(positions, width)
+    if part.shape[-1] <= _FEW_CHANNELS:  # runs of a window's row would be S * C short: copy along image rows instead
+        part = part.transpose(*range(rank + 1, part.ndim), *range(rank + 1))
+        cols = scratch("cols", part.shape, part.dtype)
+        np.copyto(cols, part)
+        return cols.reshape(width, positions).T
     cols = scratch("cols", part.shape, part.dtype)
     np.copyto(cols, part)
-    return cols.reshape(shape)
+    return cols.reshape(positions, width)
 
 
 def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, win, groups: int) -> np.ndarray:
     """y (N, K, *out) = x (N, C, *spatial) correlated with w (K, C/groups, *size), plus b (K,)."""
-    out = win.out(x.shape[2:])
-    y = empty((x.shape[0], w.shape[0], *out), x.dtype)
     if w.shape[1] == 1 and groups > 1:
-        return _depthwise_forward(x, w, b, win, y)
-    matrix = weight_rows(w).T
+        return _depthwise_forward(x, w, b, win)
+    return _correlate(x, weight_rows(w).T, b, win, groups)
+
+
+def _correlate(x: np.ndarray, matrix: np.ndarray, b: np.ndarray | None, win, groups: int) -> np.ndarray:
+    """`forward` with the weights as a (taps * C / groups, K) matrix."""
+    out, filters = win.out(x.shape[2:]), matrix.shape[1]
+    y = empty((x.shape[0], filters, *out), x.dtype)
     source, target = channels_last(x), channels_last(y)
-    per_c, per_k = w.shape[1], w.shape[0] // groups
+    per_c, per_k = x.shape[1] // groups, filters // groups
     blocks = Blocks(x.shape[0], out, matrix.shape[0] * x.itemsize)
 
     def task(i: int) -> None:
         low, high = blocks.span(i)
         view = windows(padded(source[low:high], win.padding), win, out)
         for top, bottom in blocks.slabs():
-            block = target[low:high, top:bottom].reshape(-1, w.shape[0])
+            block = target[low:high, top:bottom].reshape(-1, filters)
             for g in range(groups):
                 part = slice(g * per_k, (g + 1) * per_k)
                 cols = gather(view, top, bottom, slice(g * per_c, (g + 1) * per_c))
@@ -143,10 +154,11 @@ def _flips(w_shape, x_shape, gy_shape, win) -> bool:
 
 
 def _flipped(gy: np.ndarray, w: np.ndarray, win) -> np.ndarray:
-    rank = len(win.size)
-    turned = np.flip(w, tuple(range(2, 2 + rank))).swapaxes(0, 1)
+    """gx as the correlation of gy with w turned around and its K and C swapped."""
+    turned = np.flip(np.moveaxis(w, (0, 1), (-2, -1)), tuple(range(len(win.size))))
+    matrix = np.ascontiguousarray(turned).reshape(-1, w.shape[1])
     padding = tuple(e - 1 - p for e, p in zip(win.extent, win.padding, strict=True))
-    return forward(gy, turned, None, type(win)(win.size, win.stride, padding, win.dilation), 1)
+    return _correlate(gy, matrix, None, type(win)(win.size, win.stride, padding, win.dilation), 1)
 
 
 def _tap_slices(win, taps: tuple[int, ...], out: tuple[int, ...]) -> tuple[slice, ...]:
@@ -195,10 +207,11 @@ def _scatter(gy: np.ndarray, w: np.ndarray, x_shape: tuple[int, ...], win, group
     return gx
 
 
-def _depthwise_forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, win, y: np.ndarray) -> np.ndarray:
+def _depthwise_forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, win) -> np.ndarray:
     """One filter or a few to each channel: multiply-adds, a tap at a time, since there is nothing to sum over."""
     channels, filters = x.shape[1], w.shape[0]
-    out = tuple(y.shape[2:])
+    out = win.out(x.shape[2:])
+    y = empty((x.shape[0], filters, *out), x.dtype)
     source, target = channels_last(x), channels_last(y)
     taps = list(np.ndindex(*win.size))
     weights = np.ascontiguousarray(np.moveaxis(w, (0, 1), (-2, -1))).reshape(len(taps), channels, filters // channels)
