@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +13,12 @@ from typing import BinaryIO
 def cache_folder() -> Path:
     """`$XDG_CACHE_HOME/gpunn`, or `~/.cache/gpunn`; it need not exist yet."""
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "gpunn"
+    if base:
+        return Path(base) / "gpunn"
+    try:
+        return Path.home() / ".cache" / "gpunn"
+    except RuntimeError:  # a user without a home, as in some containers
+        return Path(tempfile.gettempdir()) / "gpunn"
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:

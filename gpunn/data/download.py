@@ -11,12 +11,18 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tqdm import tqdm
 
 from gpunn.errors import DataError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 TIMEOUT = 8.0  # seconds without a byte before a mirror is given up
 PIECE = 1 << 16
@@ -53,16 +59,19 @@ def fetch(urls: Sequence[str], path: Path, md5: str, timeout: float = TIMEOUT) -
     failures: dict[str, list[str]] = {}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for url in urls:
-            try:
-                _from_mirror(url, part, md5, timeout)
-            except _Bad as failure:
-                failures.setdefault(str(failure), []).append(urllib.parse.urlsplit(url).netloc or url)
-                if isinstance(failure, _NoNetwork):
-                    break
-            else:
-                os.replace(part, path)
+        with _alone(path.parent):
+            if path.exists():  # another process fetched it while this one waited
                 return path
+            for url in urls:
+                try:
+                    _from_mirror(url, part, md5, timeout)
+                except _Bad as failure:
+                    failures.setdefault(str(failure), []).append(urllib.parse.urlsplit(url).netloc or url)
+                    if isinstance(failure, _NoNetwork):
+                        break
+                else:
+                    os.replace(part, path)
+                    return path
     except OSError as error:
         reason = error.strerror or str(error)
         raise DownloadError(
@@ -75,6 +84,21 @@ def fetch(urls: Sequence[str], path: Path, md5: str, timeout: float = TIMEOUT) -
         f"download: no mirror delivered {path.name} ({tried}); try again with a network, or put the file at {path}",
         f"no mirror delivered it: {'; '.join(failures) or 'none was given'}",
     )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time download into `folder`: two must not write one `.part`. No lock, no waiting."""
+    handle = None
+    if fcntl is not None:
+        handle = os.open(folder, os.O_RDONLY)
+        with suppress(OSError):  # some network file systems cannot lock a folder
+            fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
 
 
 def _from_mirror(url: str, part: Path, md5: str, timeout: float) -> None:

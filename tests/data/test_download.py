@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import http.client
 import os
+import threading
 import urllib.error
 import urllib.request
 
@@ -166,6 +167,22 @@ def test_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(DownloadError, match=r"cannot store .*set\.gz: (Not a directory|File exists); free some space"):
         fetch([DEAD], tmp_path / "file" / "set.gz", MD5)
+
+
+def test_two_processes_do_not_write_one_part(target):
+    fcntl = pytest.importorskip("fcntl", reason="this system has no folder locks")
+    target.parent.mkdir(parents=True)
+    other = os.open(target.parent, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    with Mirror({"set.gz": PACKED}) as mirror:
+        waiting = threading.Thread(target=get, args=(target, mirror))
+        waiting.start()
+        waiting.join(0.2)
+        assert waiting.is_alive() and mirror.requests == []
+        target.write_bytes(PACKED)
+        os.close(other)
+        waiting.join(5)
+        assert not waiting.is_alive() and mirror.requests == [], "what the other process fetched is used"
 
 
 def test_full_disk(target, monkeypatch):
