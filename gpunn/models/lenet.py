@@ -1,0 +1,59 @@
+"""The LeNets: LeCun's LeNet-5 and the wider 20-50-500 network that Caffe's tutorial made common."""
+
+from __future__ import annotations
+
+from gpunn import nn, ops
+
+
+class LeNet5(nn.Module):
+    """LeNet-5 with tanh and average pooling; (N, in_channels, 28, 28) to (N, num_classes).
+
+    LeCun et al. 1998, "Gradient-based learning applied to document recognition", section II.B, with full connections
+    between the two convolutions, a linear last layer, and padding 2 in place of a 32x32 input. 61,706 parameters.
+    """
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1):
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, 6, 5, padding=2)
+        self.conv2 = nn.Conv2d(6, 16, 5)
+        self.fc1 = nn.Linear(16 * 5 * 5, 120)
+        self.fc2 = nn.Linear(120, 84)
+        self.fc3 = nn.Linear(84, num_classes)
+
+    def forward(self, x):
+        x = ops.avg_pool2d(ops.tanh(self.conv1(x)), 2)
+        x = ops.avg_pool2d(ops.tanh(self.conv2(x)), 2)
+        x = ops.tanh(self.fc1(ops.flatten(x, 1)))
+        x = ops.tanh(self.fc2(x))
+        return self.fc3(x)
+
+
+class LeNet20_50_500(nn.Module):
+    """Two 5x5 convolutions (20 and 50 filters) with max pooling and ReLU, then 500 units; (N, in_channels, 28, 28).
+
+    The layer sizes of Caffe's LeNet (Jia et al. 2014), with ReLU after the convolutions too. 431,080 parameters.
+    """
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 1):
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, 20, 5)
+        self.conv2 = nn.Conv2d(20, 50, 5)
+        self.fc1 = nn.Linear(50 * 4 * 4, 500)
+        self.fc2 = nn.Linear(500, num_classes)
+
+    def forward(self, x):
+        # ReLU and the maximum commute: pooling first leaves ReLU a quarter of the elements.
+        x = ops.relu(ops.max_pool2d(self.conv1(x), 2))
+        x = ops.relu(ops.max_pool2d(self.conv2(x), 2))
+        x = ops.relu(self.fc1(ops.flatten(x, 1)))
+        return self.fc2(x)
+
+
+def lenet5(num_classes: int = 10, in_channels: int = 1) -> LeNet5:
+    """LeNet-5 (LeCun 1998) for 28x28 images; 61,706 parameters."""
+    return LeNet5(num_classes, in_channels)
+
+
+def lenet_20_50_500(num_classes: int = 10, in_channels: int = 1) -> LeNet20_50_500:
+    """The 20-50-500 LeNet for 28x28 images; 431,080 parameters."""
+    return LeNet20_50_500(num_classes, in_channels)
