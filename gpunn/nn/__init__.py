@@ -1,4 +1,4 @@
-"""Module, Parameter and the layers. They hold parameters and call gpunn.ops; names and state_dict keys are PyTorch's."""
+"""Module, Parameter and the layers: they hold parameters and call gpunn.ops. Names and keys are PyTorch's."""
 
 from gpunn.nn import init
 from gpunn.nn.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Softplus, Tanh

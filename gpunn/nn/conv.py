@@ -90,7 +90,7 @@ class Conv2d(_Conv):
 
 
 class Conv3d(_Conv):
-    """conv3d with a learned weight (out_channels, in_channels / groups, T, R, S) and bias; padding_mode as in PyTorch."""
+    """conv3d with a learned weight (out_channels, in_channels / groups, T, R, S) and bias; see Conv2d."""
 
     rank = 3
 

@@ -67,7 +67,8 @@ def kaiming_normal_(tensor: Any, a: float = 0.0, mode: str = "fan_in", nonlinear
 def orthogonal_(tensor: Any, gain: float = 1.0) -> Any:
     """As a matrix (first axis x the rest) with orthonormal rows or columns, whichever are fewer, times gain.
 
-    Q of a normal matrix, its signs set by R's diagonal, is uniform over such matrices (Saxe et al., 2014; Mezzadri, 2007).
+    Q of a normal matrix, its signs set by R's diagonal, is uniform over such matrices (Saxe et al., 2014;
+    Mezzadri, 2007).
     """
     shape = data_of(tensor).shape
     if len(shape) < 2:
@@ -79,7 +80,7 @@ def orthogonal_(tensor: Any, gain: float = 1.0) -> Any:
 
 
 def sparse_(tensor: Any, sparsity: float, std: float = 0.01) -> Any:
-    """Normal, with the fraction `sparsity` of each column, rounded up, set to 0 (Martens, 2010). Two dimensions only."""
+    """Normal, with the fraction `sparsity` of each column, rounded up, set to 0 (Martens, 2010). Matrices only."""
     shape = data_of(tensor).shape
     if len(shape) != 2:
         raise ValueError(f"sparse_: tensor is {shape}, expected 2 dimensions")

@@ -21,8 +21,8 @@ class Keys(NamedTuple):
 
 
 class Module:
-    """Base of all layers and networks. A subclass calls super().__init__(), assigns Parameters and Modules to attributes,
-    and defines forward(...), which calling the Module runs.
+    """Base of all layers and networks. A subclass calls super().__init__(), assigns Parameters and Modules to
+    attributes, and defines forward(...), which calling the Module runs.
 
     Parameters and children are the attributes of those types, in order of assignment: there is no second list to keep.
     """
@@ -44,10 +44,14 @@ class Module:
         return y
 
     def register_forward_hook(self, hook: Callable) -> Callable[[], None]:
-        """Call hook(module, args, y) after each forward; what it returns, unless None, replaces y. Gives its remover."""
+        """Call hook(module, args, y) after each forward; what it gives, unless None, replaces y. Gives its remover."""
         key = max(self._forward_hooks, default=-1) + 1
         self._forward_hooks[key] = hook
-        return lambda: self._forward_hooks.pop(key, None) and None
+
+        def remove() -> None:
+            self._forward_hooks.pop(key, None)
+
+        return remove
 
     # Attributes
 
@@ -190,8 +194,8 @@ class Module:
             problems = [f"missing {', '.join(missing)}"] * bool(missing and strict)
             problems += [f"unexpected {', '.join(unexpected)}"] * bool(unexpected and strict)
             raise CheckpointError(
-                f"load_state_dict: the state does not fit {kind}: {'; '.join(problems + wrong)}. Nothing was changed; build "
-                "the model with the options it was saved with"
+                f"load_state_dict: the state does not fit {kind}: {'; '.join(problems + wrong)}. Nothing was changed; "
+                "build the model with the options it was saved with"
                 + ("" if wrong else ", or pass strict=False to pass over missing and unexpected keys")
             )
         for name, value in values.items():
@@ -218,7 +222,7 @@ class Module:
         return self
 
     def to(self, target: Any) -> Module:
-        """Move parameters, gradients and buffers to a device, or convert the floating ones to a floating dtype; in place."""
+        """Move parameters, gradients and buffers to a device, or convert them to a floating dtype; in place."""
         change = _mover(target)
         for parameter in self.parameters():
             array = change(parameter.data)
@@ -232,7 +236,7 @@ class Module:
     def zero_grad(self) -> None:
         """Forget all gradients."""
         for parameter in self.parameters():
-            parameter.grad = None
+            parameter.grad = None  # pyright: ignore[reportAttributeAccessIssue]
 
     def requires_grad_(self, requires_grad: bool = True) -> Module:
         """Whether all parameters ask for gradients: False freezes them."""

@@ -48,8 +48,9 @@ class _BatchNorm(Module):
 
     def forward(self, x: Any, residual: Any = None, relu: bool = False) -> Any:
         if x.ndim not in self.ranks:
+            expected = " or ".join(map(str, self.ranks))
             raise ValueError(
-                f"{type(self).__name__}: x has {x.ndim} dimensions {x.shape}, expected {' or '.join(map(str, self.ranks))}"
+                f"{type(self).__name__}: x has {x.ndim} dimensions {x.shape}, expected {expected}; reshape it"
             )
         tracks, momentum = self.running_mean is not None, self.momentum
         training = self.training or not tracks

@@ -142,7 +142,7 @@ def log_softmax(x, dim: int) -> Any:
 def log_softmax_of(a: Any, axis: int) -> Any:
     """log_softmax on a plain array."""
     xp = array_module(a)
-    if a.ndim == 0:
+    if a.ndim == 0 or a.size == 0:
         return xp.zeros_like(a)
     y = shifted(a, axis)
     y -= xp.log(xp.exp(y).sum(axis=axis, keepdims=True))

@@ -18,17 +18,17 @@ NARROW = ("float16", "bfloat16")
 
 
 def floats(op: str, **named: Any) -> list[Any]:
-    """The raw arrays behind `named`: floating, of one dtype, on one device. None stays None; the first is never None."""
-    arrays = [None if value is None else data_of(value) for value in named.values()]
-    first = arrays[0]
-    check_float(op, next(iter(named)), first)
+    """The raw arrays behind `named`: floating, of one dtype, on one device. None stays None, and is not the first."""
+    arrays: list[Any] = [None if value is None else data_of(value) for value in named.values()]
+    first, first_name = arrays[0], next(iter(named))
+    check_float(op, first_name, first)
     for name, a in zip(named, arrays, strict=True):
         if a is None or a is first:
             continue
-        same_device(op, first, a, next(iter(named)), name)
+        same_device(op, first, a, first_name, name)
         if a.dtype != first.dtype:
             raise TypeError(
-                f"{op}: {next(iter(named))} is {first.dtype} but {name} is {a.dtype}; "
+                f"{op}: {first_name} is {first.dtype} but {name} is {a.dtype}; "
                 f'convert one of them, for example {name} with .astype("{first.dtype}")'
             )
     return arrays
@@ -41,7 +41,8 @@ def check_float(op: str, name: str, a: Any) -> None:
         return
     where = f" on {device_of(a)}" if kind in NARROW else ""
     raise TypeError(
-        f"{op}: {name} is {kind}{where}, expected float32 or float64; convert it, for example with {name}.astype('float32')"
+        f"{op}: {name} is {kind}{where}, expected float32 or float64; "
+        f"convert it, for example with {name}.astype('float32')"
     )
 
 
@@ -146,7 +147,7 @@ def times(sizes: Sequence[int]) -> str:
 
 
 def zero_d(value: Any, like: Any) -> Any:
-    """`value` as a 0-d array of `like`'s type, dtype and device: NumPy's reductions give scalars, which have no device."""
+    """`value` as a 0-d array of `like`'s type, dtype and device: NumPy's scalars have no device."""
     y = array_module(like).empty_like(like, shape=())
     y[...] = value
     return y

@@ -13,7 +13,7 @@ LETTERS = {1: "N, C, L", 2: "N, C, H, W", 3: "N, C, D, H, W"}
 
 
 def conv1d(x, weight, bias=None, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1, groups: int = 1) -> Any:
-    """y[n, k, q] = bias[k] + sum over c, s of x[n, c, q*stride - padding + s*dilation] weight[k, c, s]; as conv2d with H = 1."""
+    """conv2d with H = 1: y[n, k, q] = bias[k] + sum over c, s of x[n, c, q*stride + s*dilation - padding] w[k, c, s]"""
     return _conv("conv1d", 1, x, weight, bias, stride, padding, dilation, groups)
 
 
@@ -115,7 +115,7 @@ def check_bias(op: str, b, filters: int) -> None:
 
 
 def geometry(op: str, rank: int, size, stride, padding, dilation) -> tuple[Window, tuple[int, ...] | None]:
-    """The twin's window (conv1d gets a height of 1), and the zeros to add at the end first, None where there are none."""
+    """The twin's window (of height 1 for conv1d), and the zeros to add at the end before, None where there are none."""
     stride, dilation = ints(op, "stride", stride, rank, 1), ints(op, "dilation", dilation, rank, 1)
     extra = None
     if not isinstance(padding, str):

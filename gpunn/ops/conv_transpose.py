@@ -63,13 +63,14 @@ def _check_weight(op: str, a, w, groups: int) -> None:
     channels = a.shape[-3]
     if channels != w.shape[0]:
         raise ValueError(
-            f"{op}: x has {channels} channels but w expects {w.shape[0]} (x {a.shape}, w {w.shape}); set in_channels={channels}"
+            f"{op}: x has {channels} channels but w expects {w.shape[0]} (x {a.shape}, w {w.shape}); "
+            f"set in_channels={channels}"
         )
     if channels % groups:
         raise ValueError(f"{op}: x has {channels} channels, expected a multiple of groups={groups} (x {a.shape})")
 
 
-def _geometry(op: str, a, w, stride, padding, output_padding, dilation) -> tuple[Window, tuple[int, int]]:
+def _geometry(op: str, a, w, stride, padding, output_padding, dilation) -> tuple[Window, tuple[int, ...]]:
     win = Window(
         tuple(w.shape[2:]),
         ints(op, "stride", stride, 2, 1),
@@ -80,7 +81,8 @@ def _geometry(op: str, a, w, stride, padding, output_padding, dilation) -> tuple
     for o, s, d in zip(output_padding, win.stride, win.dilation, strict=True):
         if o >= max(s, d):
             raise ValueError(
-                f"{op}: output_padding is {output_padding}, expected less than stride {win.stride} or dilation {win.dilation}"
+                f"{op}: output_padding is {output_padding}, "
+                f"expected less than stride {win.stride} or dilation {win.dilation}"
             )
     out = win.transposed_out(a.shape[-2:], output_padding)
     if min(out) < 1:

@@ -1,4 +1,4 @@
-"""cross_entropy and nll_loss. Inside, classes are the last axis of M rows: M = N for x (N, C), N d1 d2 ... for (N, C, d1, ...)."""
+"""cross_entropy and nll_loss. Inside, x is M rows of C classes: M = N for x (N, C), N d1 ... for x (N, C, d1, ...)."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def _soft(op: str, x, target, a, t, w, ignore_index: int, reduction: str, smooth
 
 
 def nll_loss(x, target, weight=None, ignore_index: int = -100, reduction: str = "mean") -> Any:
-    """-weight[t] x[t] for log-probabilities x (C,), (N, C) or (N, C, d1, ...) and class indices t; see cross_entropy."""
+    """-weight[t] x[t] for log-probabilities x (C,), (N, C) or (N, C, d1, ...), class indices t; see cross_entropy."""
     op = "nll_loss"
     a, w = _scores(op, x, weight, reduction)
     t = data_of(target)
@@ -160,14 +160,14 @@ def _labels(op: str, a: Any, t: Any, ignore_index: int, expected: str) -> tuple[
     if not labels.size:
         return labels, None
     classes, low, high = a.shape[0 if a.ndim == 1 else 1], int(labels.min()), int(labels.max())
-    if 0 <= low and high < classes and not 0 <= ignore_index < classes:
+    if low >= 0 and high < classes and not 0 <= ignore_index < classes:
         return labels, None
     valid = labels != ignore_index
     wrong = labels[valid & ((labels < 0) | (labels >= classes))]
     if wrong.size:
         raise IndexError(
-            f"{op}: target has the label {int(wrong[0])}, expected 0 to {classes - 1} for the {classes} classes of x {a.shape}, "
-            f"or ignore_index={ignore_index}; correct the labels, or widen the last layer"
+            f"{op}: target has the label {int(wrong[0])}, expected 0 to {classes - 1} for the {classes} classes of "
+            f"x {a.shape}, or ignore_index={ignore_index}; correct the labels, or widen the last layer"
         )
     return labels * valid, valid
 

@@ -50,7 +50,8 @@ def one_hot(target, num_classes: int = -1) -> Any:
         num_classes = high + 1 if num_classes == -1 else num_classes
         if low < 0 or high >= num_classes:
             raise IndexError(
-                f"one_hot: target runs from {low} to {high}, expected 0 to {max(num_classes, 1) - 1} (num_classes={num_classes})"
+                f"one_hot: target runs from {low} to {high}, expected 0 to {max(num_classes, 1) - 1}; "
+                f"correct the labels, or raise num_classes={num_classes}"
             )
     y = (t[..., None] == array_module(t).arange(num_classes)).astype("int64")
     return record("one_hot", y, (target,), lambda gy, needs: (None,))

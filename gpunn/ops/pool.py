@@ -128,7 +128,7 @@ def avg_pool2d_backward(
 
 
 def adaptive_avg_pool2d(x, output_size: Any) -> Any:
-    """Means over windows that divide x (N, C, H, W) or (C, H, W) into output_size (an int, or two; None keeps x's size).
+    """Means over windows that divide x (N, C, H, W) or (C, H, W) into output_size: an int, or two; None keeps the size.
 
     Window i covers floor(i H / P) to ceil((i + 1) H / P), so that neighbours overlap where P does not divide H.
     """
