@@ -4,8 +4,8 @@ Images come in blocks, each from its own seed: the first n images of a seed are 
 and two calls give the same bytes (on one machine and NumPy version; elsewhere a pixel may differ by one grey level).
 
 The default set (seed 0; made in 1.7 s on one core): softmax regression reaches 82 % of the test images, LeNet-5 99.5 %
-after 8 epochs (SGD, momentum 0.9, cosine from 0.05, batch 64), one seed each. Linear models fail since the digits shift,
-turn and lean.
+after 8 epochs (SGD, momentum 0.9, cosine from 0.05, batch 64), one seed each. Linear models fail since the digits
+shift, turn and lean.
 """
 
 from __future__ import annotations

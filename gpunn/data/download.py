@@ -53,7 +53,8 @@ def fetch(urls: Sequence[str], path: Path, md5: str, timeout: float = TIMEOUT) -
     """Download a gzip'ed file to `path` from the first of `urls` whose unpacked content has the sum `md5`.
 
     What arrived stays in `path`.part until it is whole, and the next attempt goes on from there (HTTP Range), now or
-    in a later process. Only a verified file appears under `path`; one that is there stays. Raises DownloadError naming every mirror's failure.
+    in a later process. Only a verified file appears under `path`; one that is there stays. Raises
+    DownloadError naming every mirror's failure.
     """
     part = path.with_name(path.name + ".part")
     failures: dict[str, list[str]] = {}
