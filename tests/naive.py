@@ -176,9 +176,7 @@ def avg_pool_backward(gy, x_shape, size, stride, padding, ceil_mode=False, count
 
 def _adaptive_window(p, spatial, out):
     """Input positions of adaptive output p: from floor(p*n/o) up to, not including, ceil((p+1)*n/o)."""
-    return product(
-        *(range(pi * n // o, -(-(pi + 1) * n // o)) for pi, n, o in zip(p, spatial, out, strict=True))
-    )
+    return product(*(range(pi * n // o, -(-(pi + 1) * n // o)) for pi, n, o in zip(p, spatial, out, strict=True)))
 
 
 def adaptive_avg_pool(x, out):

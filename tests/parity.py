@@ -27,7 +27,7 @@ def normal(*shape, seed=0):
 
 
 def compare(ours, theirs, *arrays, dtype=np.float64, terms=1, scale=None, seed=1):
-    """ours(*Tensors) against theirs(*torch tensors); float arrays are differentiated, other arrays passed as they are."""
+    """ours(*Tensors) against theirs(*torch tensors); float arrays are differentiated, others passed on."""
     arrays = [a.astype(dtype) if a.dtype.kind == "f" else a for a in map(np.asarray, arrays)]
     floats = [a.dtype.kind == "f" for a in arrays]
     mine = [Tensor(a, requires_grad=True) if f else a for a, f in zip(arrays, floats, strict=True)]

@@ -96,7 +96,9 @@ def test_maximum_and_minimum_share_the_gradient_of_ties(shapes):
 @DTYPES
 def test_where_broadcasts_and_keeps_the_branches_apart(dtype):
     c = normal(3, 4) > 0
-    compare(lambda a, b: ops.where(c, a, b), lambda a, b: torch().where(torch().tensor(c), a, b), normal(4), normal(3, 1))
+    compare(
+        lambda a, b: ops.where(c, a, b), lambda a, b: torch().where(torch().tensor(c), a, b), normal(4), normal(3, 1)
+    )
     compare(
         lambda a: ops.where(c, a, 0.0), lambda a: torch().where(torch().tensor(c), a, 0.0), normal(3, 4), dtype=dtype
     )

@@ -9,6 +9,9 @@ from tests.cases import CONV1D, CONV2D, CONV3D
 from tests.close import assert_close
 from tests.parity import DTYPES, compare, normal, torch
 
+# PyTorch's remark on its own copy for even windows.
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")
+
 EVERY = CONV2D + CONV1D + CONV3D
 
 
@@ -88,7 +91,6 @@ def test_conv2d_options(options, weight, bias, dtype):
     compare(lambda *a: ops.conv2d(*a, **options), lambda *a: theirs(*a, **options), *arrays, dtype=dtype, terms=200)
 
 
-@pytest.mark.filterwarnings("ignore:Using padding='same'")
 @pytest.mark.parametrize("padding", [0, 1, (2,), "same", "valid"], ids=str)
 @pytest.mark.parametrize("size", [2, 3])
 def test_conv1d_options(size, padding):
@@ -132,7 +134,7 @@ def test_an_unbatched_image_is_either_taken_as_pytorch_takes_it_or_refused_by_na
 @DTYPES
 @pytest.mark.parametrize("case", CONV2D, ids=str)
 def test_public_backward_on_plain_arrays(case, dtype):
-    x, w, b, gy = case.arrays(dtype)
+    x, w, _, gy = case.arrays(dtype)
     gx, gw, gb = ops.conv2d_backward(gy, x, w, **case.geometry)
     assert all(type(a) is np.ndarray and a.dtype == dtype for a in (gx, gw, gb))
     assert_close(gx, naive.conv_grad_input(gy, w, case.x, **case.geometry), case.terms_grad_input)
@@ -201,7 +203,9 @@ def test_conv_transpose2d_takes_pytorchs_order_of_arguments():
     theirs = torch().nn.functional.conv_transpose2d
     arrays = [normal(2, 4, 3, 3), normal(4, 3, 3, 3, seed=1), normal(6, seed=2)]
     # stride 2, padding 1, output_padding 1, groups 2, dilation 1
-    compare(lambda *a: ops.conv_transpose2d(*a, 2, 1, 1, 2, 1), lambda *a: theirs(*a, 2, 1, 1, 2, 1), *arrays, terms=200)
+    compare(
+        lambda *a: ops.conv_transpose2d(*a, 2, 1, 1, 2, 1), lambda *a: theirs(*a, 2, 1, 1, 2, 1), *arrays, terms=200
+    )
 
 
 def test_conv_transpose2d_of_an_empty_batch():

@@ -70,7 +70,9 @@ def test_not_a_number_stays_one():
 @pytest.mark.parametrize("slope", [0.0, 0.2, 1.5, -0.5])
 def test_leaky_relu_slope(slope):
     compare(lambda x: ops.leaky_relu(x, slope), lambda x: functional().leaky_relu(x, slope), normal(4, 3))
-    compare(lambda x: ops.leaky_relu(x, negative_slope=slope), lambda x: functional().leaky_relu(x, slope), normal(4, 3))
+    compare(
+        lambda x: ops.leaky_relu(x, negative_slope=slope), lambda x: functional().leaky_relu(x, slope), normal(4, 3)
+    )
 
 
 @pytest.mark.parametrize(("beta", "threshold"), [(1, 20), (2.5, 20), (0.5, 1), (3, 0.5)])
@@ -91,13 +93,26 @@ def test_clip(low, high, dtype):
 
 
 def test_clip_passes_the_gradient_at_the_bounds():
-    compare(lambda x: ops.clip(x, min=-1, max=1), lambda x: torch().clamp(x, -1, 1), np.array([-2.0, -1.0, 0.0, 1.0, 2.0]))
+    compare(
+        lambda x: ops.clip(x, min=-1, max=1), lambda x: torch().clamp(x, -1, 1), np.array([-2.0, -1.0, 0.0, 1.0, 2.0])
+    )
 
 
 @DTYPES
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
-@pytest.mark.parametrize(("shape", "dim"), [((3, 5), 1), ((3, 5), 0), ((2, 3, 4), 1), ((2, 3, 4), -1), ((1, 1), 1),
-                                            ((0, 4), 1), ((7,), 0), ((2, 3, 2, 2), -3)])
+@pytest.mark.parametrize(
+    ("shape", "dim"),
+    [
+        ((3, 5), 1),
+        ((3, 5), 0),
+        ((2, 3, 4), 1),
+        ((2, 3, 4), -1),
+        ((1, 1), 1),
+        ((0, 4), 1),
+        ((7,), 0),
+        ((2, 3, 2, 2), -3),
+    ],
+)
 def test_softmax(name, shape, dim, dtype):
     theirs = getattr(functional(), name)
     compare(lambda x: getattr(ops, name)(x, dim), lambda x: theirs(x, dim), normal(*shape) * 4, dtype=dtype, terms=16)

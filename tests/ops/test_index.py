@@ -98,7 +98,12 @@ def test_getitem_of_an_array_is_an_array():
 def test_picking_the_scores_of_labels():
     x, labels = normal(6, 4), np.array([0, 3, 1, 1, 2, 0])
     rows = np.arange(6)
-    compare(lambda x: -x[rows, labels].mean(), lambda x: -x[torch().tensor(rows), torch().tensor(labels)].mean(), x, terms=36)
+    compare(
+        lambda x: -x[rows, labels].mean(),
+        lambda x: -x[torch().tensor(rows), torch().tensor(labels)].mean(),
+        x,
+        terms=36,
+    )
 
 
 def test_chained_views_write_into_the_right_cells():

@@ -28,9 +28,7 @@ def test_reshape_method_takes_a_tuple_or_numbers():
 @pytest.mark.parametrize(("start", "end"), [(0, -1), (1, -1), (1, 2), (0, 1), (2, 2), (-2, -1)])
 def test_flatten(start, end):
     compare(lambda x: ops.flatten(x, start, end), lambda x: torch().flatten(x, start, end), normal(2, 3, 4, 2))
-    compare(
-        lambda x: ops.flatten(x, start_dim=start, end_dim=end), lambda x: x.flatten(start, end), normal(2, 3, 4, 2)
-    )
+    compare(lambda x: ops.flatten(x, start_dim=start, end_dim=end), lambda x: x.flatten(start, end), normal(2, 3, 4, 2))
 
 
 def test_flatten_of_a_number_is_a_vector():
@@ -50,7 +48,9 @@ def test_transpose_reverses_a_matrix():
 
 @pytest.mark.parametrize("axis", [None, 1, -3, 3])
 def test_squeeze(axis):
-    compare(lambda x: ops.squeeze(x, axis), lambda x: x.squeeze() if axis is None else x.squeeze(axis), normal(2, 1, 3, 1))
+    compare(
+        lambda x: ops.squeeze(x, axis), lambda x: x.squeeze() if axis is None else x.squeeze(axis), normal(2, 1, 3, 1)
+    )
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2, -1, -3])
@@ -59,7 +59,9 @@ def test_unsqueeze_and_expand_dims(axis):
     compare(lambda x: ops.expand_dims(x, axis), lambda x: x.unsqueeze(axis), normal(2, 3))
 
 
-@pytest.mark.parametrize(("shape", "to"), [((3, 1), (3, 4)), ((4,), (2, 3, 4)), ((), (2, 2)), ((1, 1), (0, 5))], ids=str)
+@pytest.mark.parametrize(
+    ("shape", "to"), [((3, 1), (3, 4)), ((4,), (2, 3, 4)), ((), (2, 2)), ((1, 1), (0, 5))], ids=str
+)
 def test_broadcast_to(shape, to):
     compare(lambda x: ops.broadcast_to(x, to), lambda x: torch().broadcast_to(x, to), normal(*shape), terms=9)
 
@@ -68,9 +70,7 @@ def test_broadcast_to(shape, to):
 @pytest.mark.parametrize("axis", [0, 1, -1])
 def test_concatenate(axis, dtype):
     parts = [normal(2, 3, 4, seed=i) for i in range(3)]
-    compare(
-        lambda *xs: ops.concatenate(xs, axis=axis), lambda *xs: torch().cat(xs, axis), *parts, dtype=dtype
-    )
+    compare(lambda *xs: ops.concatenate(xs, axis=axis), lambda *xs: torch().cat(xs, axis), *parts, dtype=dtype)
 
 
 def test_concatenate_of_unequal_lengths_one_of_them_empty():
@@ -99,7 +99,9 @@ FLAT = [(1, 2), (0, 0), (2, 1, 1, 0), (1, 1, 0, 2), (0, 3, 2, 0)]
 @pytest.mark.parametrize("padding", FLAT, ids=str)
 def test_pad_with_a_number(padding, dtype):
     pad = torch().nn.functional.pad
-    compare(lambda x: ops.pad(x, padding, value=1.5), lambda x: pad(x, padding, value=1.5), normal(2, 3, 4, 5), dtype=dtype)
+    compare(
+        lambda x: ops.pad(x, padding, value=1.5), lambda x: pad(x, padding, value=1.5), normal(2, 3, 4, 5), dtype=dtype
+    )
 
 
 @DTYPES
