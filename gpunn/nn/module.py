@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpunn.backend import DEVICE_TYPES, Device, asarray, device_of, is_array, to_device
+from gpunn.backend import DEVICE_TYPES, Device, device_of, is_array, to_device
 from gpunn.errors import CheckpointError
 from gpunn.nn.parameter import Parameter
-from gpunn.tensor import Tensor, data_of
+from gpunn.tensor import data_of
 
 
 class Keys(NamedTuple):
@@ -58,9 +58,7 @@ class Module:
     def __setattr__(self, name: str, value: Any) -> None:
         kind = type(self).__name__
         if isinstance(value, (Parameter, Module)) and "_buffer_names" not in self.__dict__:
-            raise AttributeError(
-                f"{kind}: {name} was assigned before super().__init__() ran; call it first in __init__"
-            )
+            raise AttributeError(f"{kind}: {name} is set before super().__init__() has run; call it first in __init__")
         held = self.__dict__.get(name)
         if value is not None and isinstance(held, (Parameter, Module)):
             wanted = Parameter if isinstance(held, Parameter) else Module
@@ -278,14 +276,14 @@ def _dotted(prefix: str, name: str) -> str:
 def _buffer_array(kind: str, name: str, value: Any) -> Any:
     if value is None or is_array(value):
         return value
-    if isinstance(value, Tensor):
-        return value.data
     try:
-        return asarray(value)
+        array = data_of(value)
     except (TypeError, ValueError):
-        raise TypeError(
-            f"{kind}.{name} is a buffer, but got {type(value).__name__}; assign an array, or None"
-        ) from None
+        array = None
+    if array is None or array.dtype.kind not in "fiubV":
+        got = type(value).__name__
+        raise TypeError(f"{kind}.{name} is a buffer, but got {got}; assign an array of numbers, or None")
+    return array
 
 
 def _plain(value: Any) -> Any:

@@ -73,7 +73,7 @@ class AdaptiveAvgPool2d(Module):
         return ops.adaptive_avg_pool2d(x, self.output_size)
 
     def extra_repr(self) -> str:
-        return f"to {times(self.output_size)}"
+        return f"to {_sizes_repr(self.output_size)}"
 
 
 class AdaptiveMaxPool2d(Module):
@@ -87,7 +87,7 @@ class AdaptiveMaxPool2d(Module):
         return ops.adaptive_max_pool2d(x, self.output_size, self.return_indices)
 
     def extra_repr(self) -> str:
-        return f"to {times(self.output_size)}"
+        return f"to {_sizes_repr(self.output_size)}"
 
 
 def _window(op: str, kernel_size: Ints, stride: Ints | None, padding: Ints) -> tuple[Any, Any, Any]:
@@ -107,3 +107,8 @@ def _output_size(op: str, output_size: Any) -> tuple[Any, Any]:
     sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
     ints(op, "output_size", tuple([1 if size is None else size for size in sizes]), 2, 1)
     return sizes * 2 if len(sizes) == 1 else sizes
+
+
+def _sizes_repr(sizes: Any) -> str:
+    """(None, 2) as "*x2": an asterisk keeps x's size."""
+    return times(["*" if size is None else size for size in sizes])

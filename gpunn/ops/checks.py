@@ -141,7 +141,7 @@ def check_output(op: str, shape: tuple[int, ...], win: Window, out: tuple[int, .
     )
 
 
-def times(sizes: Sequence[int]) -> str:
+def times(sizes: Sequence[Any]) -> str:
     """(3, 5) as "3x5"."""
     return "x".join(map(str, sizes))
 

@@ -1,0 +1,168 @@
+"""Each layer against PyTorch's of the same name, with the same weights: outputs, gradients, state after a step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gpunn import Tensor, nn, ops
+
+rng = np.random.default_rng(3)
+
+
+def normal(*shape):
+    return rng.standard_normal(shape)
+
+
+LAYERS = [
+    ("Conv1d", (4, 6, 3), dict(padding=1, stride=2), (2, 4, 9)),
+    ("Conv2d", (4, 6, (3, 2)), dict(padding=(1, 0), dilation=2, groups=2), (2, 4, 9, 8)),
+    ("Conv2d", (4, 6, 3), dict(bias=False, padding="same"), (2, 4, 5, 6)),
+    ("Conv3d", (2, 3, (1, 2, 3)), dict(padding=1), (2, 2, 3, 4, 5)),
+    ("ConvTranspose2d", (4, 6, 3), dict(stride=2, padding=1, output_padding=1, groups=2), (2, 4, 5, 6)),
+    ("MaxPool2d", (3,), dict(stride=2, padding=1, ceil_mode=True), (2, 3, 8, 7)),
+    ("AvgPool2d", (3,), dict(stride=2, padding=1, count_include_pad=False), (2, 3, 8, 7)),
+    ("AdaptiveAvgPool2d", ((3, None),), {}, (2, 3, 8, 7)),
+    ("AdaptiveMaxPool2d", (3,), {}, (2, 3, 8, 7)),
+    ("BatchNorm1d", (3,), {}, (5, 3)),
+    ("BatchNorm1d", (3,), dict(affine=False), (5, 3, 4)),
+    ("BatchNorm2d", (3,), dict(momentum=None, eps=1e-3), (5, 3, 4, 2)),
+    ("BatchNorm3d", (3,), dict(track_running_stats=False), (2, 3, 4, 2, 2)),
+    ("Linear", (5, 4), {}, (2, 3, 5)),
+    ("Linear", (5, 4), dict(bias=False), (3, 5)),
+    ("ReLU", (), {}, (3, 4)),
+    ("LeakyReLU", (0.2,), {}, (3, 4)),
+    ("Tanh", (), {}, (3, 4)),
+    ("Sigmoid", (), {}, (3, 4)),
+    ("Softplus", (2.0, 1.0), {}, (3, 4)),
+    ("Softmax", (1,), {}, (3, 4, 2)),
+    ("LogSoftmax", (-1,), {}, (3, 4)),
+    ("Flatten", (), {}, (3, 4, 2)),
+    ("Flatten", (0, 1), {}, (3, 4, 2)),
+    ("Identity", (54,), dict(unused=1), (3, 4)),
+    ("Dropout", (0.0,), {}, (3, 4)),
+] + [
+    (f"Conv{rank}d", (2, 3, 4), dict(padding=padding, padding_mode=mode), (2, 2, 6, 5, 7)[: rank + 2])
+    for rank in (1, 2)
+    for mode in ("zeros", "reflect", "replicate", "circular")
+    for padding in (2, "same", "valid")
+]
+
+
+def pair(name, args, options):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: nothing to compare with")
+    theirs = getattr(torch.nn, name)(*args, **options).double()
+    ours = getattr(nn, name)(*args, **options)
+    ours.load_state_dict(theirs.state_dict())
+    return torch, theirs, ours.to("float64")
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+@pytest.mark.parametrize("name, args, options, shape", LAYERS)
+def test_layer_equals_pytorchs(name, args, options, shape):
+    torch, theirs, ours = pair(name, args, options)
+    for mode in (True, True, False):
+        theirs.train(mode)
+        ours.train(mode)
+        x = normal(*shape)
+        xt, xg = torch.tensor(x, requires_grad=True), Tensor(x, requires_grad=True)
+        yt, yg = theirs(xt), ours(xg)
+        np.testing.assert_allclose(yg.numpy(), yt.detach().numpy(), rtol=1e-9, atol=1e-12)
+        gy = normal(*yg.shape)
+        for leaf in (*theirs.parameters(), *ours.parameters()):
+            leaf.grad = None
+        (yt * torch.tensor(gy)).sum().backward()
+        yg.backward(gy)
+        np.testing.assert_allclose(xg.grad, xt.grad.numpy(), rtol=1e-8, atol=1e-10)
+        for mine, its in zip(ours.parameters(), theirs.parameters(), strict=True):
+            np.testing.assert_allclose(mine.grad, its.grad.numpy(), rtol=1e-8, atol=1e-10)
+    for key, array in theirs.state_dict().items():
+        np.testing.assert_allclose(ours.state_dict()[key], array.numpy(), rtol=1e-9, err_msg=key)
+
+
+@pytest.mark.parametrize("name", ["CrossEntropyLoss", "NLLLoss", "MSELoss", "L1Loss", "BCEWithLogitsLoss"])
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_loss_equals_pytorchs(name, reduction):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: nothing to compare with")
+    x, weight = normal(5, 3), rng.random(3) + 0.1
+    classes = name in ("CrossEntropyLoss", "NLLLoss")
+    target = rng.integers(0, 3, 5) if classes else rng.random((5, 3))
+    options = {"weight": weight} if classes or name.startswith("BCE") else {}
+    options |= {"label_smoothing": 0.1} if name == "CrossEntropyLoss" else {}
+    options |= {"pos_weight": weight * 2} if name.startswith("BCE") else {}
+    as_torch = {key: torch.tensor(v) if isinstance(v, np.ndarray) else v for key, v in options.items()}
+    theirs = getattr(torch.nn, name)(reduction=reduction, **as_torch)
+    ours = getattr(nn, name)(reduction=reduction, **options)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    want = theirs(torch.tensor(x), torch.tensor(target)).numpy()
+    np.testing.assert_allclose(ours(x, target), want, rtol=1e-9)
+    with pytest.raises(ValueError, match=f"{name}: reduction is 'avg', expected one of 'none', 'mean', 'sum'"):
+        getattr(nn, name)(reduction="avg")
+
+
+def test_pooling_layers_return_indices():
+    x = normal(1, 2, 4, 4)
+    for layer in (nn.MaxPool2d(2, return_indices=True), nn.AdaptiveMaxPool2d(2, return_indices=True)):
+        y, indices = layer(x)
+        assert np.array_equal(y, np.take_along_axis(x.reshape(1, 2, 16), indices.reshape(1, 2, 4), 2).reshape(y.shape))
+
+
+def test_dropout_layer_follows_the_mode():
+    layer, x = nn.Dropout(0.5), np.ones((100, 100), np.float32)
+    y = layer(x)
+    assert set(np.unique(y)) == {0, 2} and 0.45 < (y == 0).mean() < 0.55
+    assert layer.eval()(x) is x
+
+
+def test_batch_norm_fuses_residual_and_relu():
+    layer, x, r = nn.BatchNorm2d(3), normal(4, 3, 2, 2).astype("f"), normal(4, 3, 2, 2).astype("f")
+    plain = nn.BatchNorm2d(3)(x)
+    np.testing.assert_allclose(layer(x, residual=r).numpy(), plain.numpy() + r, rtol=1e-6)
+    np.testing.assert_allclose(
+        layer(x, residual=r, relu=True).numpy(), np.maximum(plain.numpy() + r, 0), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_evaluation_is_remembered_as_it_was():
+    """A training step between an evaluation's forward and backward must not change its gradient."""
+    layer = nn.BatchNorm1d(3)
+    x = Tensor(normal(6, 3).astype("f"), requires_grad=True)
+    y = layer.eval()(x)
+    layer.train()(normal(6, 3).astype("f") * 100)
+    ops.sum(y).backward()
+    np.testing.assert_allclose(x.grad, np.full((6, 3), 1 / np.sqrt(1 + 1e-5)), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "make, error, words",
+    [
+        (lambda: nn.Conv2d(3, 4, 0), ValueError, "Conv2d: kernel_size is 0, expected at least 1"),
+        (lambda: nn.Conv2d(3, 4, 3, stride=-1), ValueError, "Conv2d: stride is -1, expected at least 1"),
+        (lambda: nn.Conv2d(3, 4, (3, 3, 3)), ValueError, "Conv2d: kernel_size has 3 entries"),
+        (lambda: nn.Conv2d(3, 4, 2.5), TypeError, "Conv2d: kernel_size is 2.5, expected an int or 2 of them"),
+        (lambda: nn.Conv2d(3, 4, 3, groups=2), ValueError, "Conv2d: in_channels is 3, expected a multiple of groups=2"),
+        (lambda: nn.Conv2d(0, 4, 3), ValueError, "Conv2d: in_channels is 0, expected at least 1"),
+        (lambda: nn.Conv2d(3, 4, 3, padding="half"), ValueError, "Conv2d: padding is 'half', expected one of 'same'"),
+        (lambda: nn.Conv2d(3, 4, 3, 2, "same"), ValueError, 'Conv2d: padding="same" needs stride 1'),
+        (lambda: nn.Conv2d(3, 4, 3, padding_mode="mirror"), ValueError, "padding_mode is 'mirror', expected one of"),
+        (lambda: nn.MaxPool2d(2, padding=2), ValueError, "MaxPool2d: padding is .* at most half of kernel_size"),
+        (lambda: nn.Linear(3, -1), ValueError, "Linear: out_features is -1, expected at least 1"),
+        (lambda: nn.Dropout(1.5), ValueError, "Dropout: p is 1.5, expected 0 to 1"),
+        (lambda: nn.AdaptiveAvgPool2d(0), ValueError, "AdaptiveAvgPool2d: output_size is .*, expected at least 1"),
+        (lambda: nn.BatchNorm2d(3)(np.zeros((2, 3), "f")), ValueError, "BatchNorm2d: x has 2 dimensions .* expected 4"),
+        (
+            lambda: nn.BatchNorm1d(3)(np.zeros((1, 3), "f")),
+            ValueError,
+            r"batch_norm: x \(1, 3\) has one value per channel.*use a larger batch, or evaluation mode",
+        ),
+        (
+            lambda: nn.Conv2d(4, 16, 3)(np.zeros((8, 3, 32, 32), "f")),
+            ValueError,
+            r"conv2d: x has 3 channels but w expects 4 \(x \(8, 3, 32, 32\), w \(16, 4, 3, 3\)\); set in_channels=3",
+        ),
+        (lambda: nn.Linear(3, 2)(np.zeros((1, 3))), TypeError, "linear: x is float64 but w is float32; convert one"),
+    ],
+)
+def test_errors(make, error, words):
+    with pytest.raises(error, match=words):
+        make()
