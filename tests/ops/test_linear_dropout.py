@@ -1,0 +1,86 @@
+"""linear, dropout and one_hot."""
+
+import numpy as np
+import pytest
+
+import gpunn
+from gpunn import Tensor, ops
+from tests import naive
+from tests.close import assert_close
+from tests.parity import DTYPES, compare, normal, torch
+
+
+@DTYPES
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
+@pytest.mark.parametrize("shape", [(5, 7), (7,), (2, 3, 7), (0, 7), (1, 7)], ids=str)
+def test_linear(shape, bias, dtype):
+    arrays = [normal(*shape), normal(4, 7, seed=1)] + [normal(4, seed=2)] * bias
+    compare(ops.linear, torch().nn.functional.linear, *arrays, dtype=dtype, terms=60)
+
+
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (3, 7, 5), (8, 16, 4), (5, 13, 1)], ids=str)
+def test_linear_against_one_dot_product_an_element(sizes):
+    n, c, k = sizes
+    x, w, b = normal(n, c), normal(k, c, seed=1), normal(k, seed=2)
+    assert_close(ops.linear(x, w, b), naive.linear(x, w, b), c)
+
+
+def test_linear_of_a_strided_input():
+    x = normal(7, 6).T[::-1]
+    w = normal(4, 14)[:, ::2]
+    assert_close(ops.linear(x, w), naive.linear(x, w, None), 7)
+
+
+# ---------------------------------------------------------------- dropout
+@DTYPES
+def test_dropout_keeps_about_the_right_share_and_scales_it(dtype):
+    x = Tensor(np.ones((200, 300), dtype), requires_grad=True)
+    y = ops.dropout(x, p=0.3)
+    assert y.dtype == dtype
+    kept = y.data != 0
+    assert abs(kept.mean() - 0.7) < 0.01  # five deviations of a binomial share
+    assert_close(y.data[kept], np.full(kept.sum(), 1 / 0.7))
+    gy = normal(200, 300).astype(dtype)
+    y.backward(gy)
+    assert_close(x.grad, np.where(kept, gy / 0.7, 0), 4)
+
+
+def test_dropout_draws_anew_each_time_and_repeats_under_a_seed():
+    x = np.ones((50, 50))
+    gpunn.manual_seed(3)
+    first, second = ops.dropout(x), ops.dropout(x)
+    assert (first != second).any()
+    gpunn.manual_seed(3)
+    np.testing.assert_array_equal(ops.dropout(x), first)
+
+
+def test_dropout_off_is_the_identity():
+    x = Tensor(normal(3, 4), requires_grad=True)
+    for y in (ops.dropout(x, 0.5, training=False), ops.dropout(x, 0.0)):
+        np.testing.assert_array_equal(y.data, x.data)
+        x.grad = None
+        y.backward(np.full((3, 4), 2.0))
+        assert (x.grad == 2).all()
+
+
+def test_dropout_of_everything_is_zero_without_nan():
+    x = Tensor(normal(3, 4), requires_grad=True)
+    y = ops.dropout(x, p=1.0)
+    y.sum().backward()
+    assert (y.data == 0).all() and (x.grad == 0).all()
+
+
+def test_dropout_of_an_empty_batch():
+    assert ops.dropout(np.zeros((0, 3)), 0.5).shape == (0, 3)
+
+
+# ---------------------------------------------------------------- one-hot
+@pytest.mark.parametrize("shape", [(), (4,), (2, 3)], ids=str)
+@pytest.mark.parametrize("classes", [-1, 5, 9])
+def test_one_hot(shape, classes):
+    target = np.random.default_rng(0).integers(0, 5, shape)
+    want = torch().nn.functional.one_hot(torch().tensor(target), classes).numpy()
+    for got in (ops.one_hot(target, classes), ops.one_hot(target, num_classes=classes)):
+        np.testing.assert_array_equal(got, want)
+        assert got.dtype == np.int64
+    assert isinstance(ops.one_hot(Tensor(target), classes), Tensor)

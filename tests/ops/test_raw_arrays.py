@@ -1,0 +1,143 @@
+"""Plain arrays in, plain arrays out: nothing is recorded, nothing is wrapped, and the numbers are the Tensors' own."""
+
+import numpy as np
+import pytest
+
+from gpunn import Tensor, manual_seed, no_grad, ops
+from tests.parity import normal
+
+X, W4 = normal(2, 4, 6, 6), normal(4, 2, 3, 3, seed=1)
+LABELS = np.array([1, 3])
+
+
+def seeded_dropout(x):
+    manual_seed(0)
+    return ops.dropout(x, 0.5)
+
+
+CALLS = {
+    "add": (ops.add, X, X),
+    "sub": (ops.sub, X, 2.0),
+    "mul": (ops.mul, 2.0, X),
+    "div": (ops.div, X, 4.0),
+    "neg": (ops.neg, X),
+    "pow": (ops.pow, X, 2),
+    "exp": (ops.exp, X),
+    "log": (ops.log, X**2),
+    "sqrt": (ops.sqrt, X**2),
+    "abs": (ops.abs, X),
+    "clip": (ops.clip, X, -1, 1),
+    "where": (ops.where, X > 0, X, 0.0),
+    "maximum": (ops.maximum, X, 0.0),
+    "minimum": (ops.minimum, X, X[::-1]),
+    "matmul": (ops.matmul, X, X),
+    "greater": (ops.greater, X, 0.0),
+    "sum": (ops.sum, X, 1),
+    "mean": (ops.mean, X, (0, 2)),
+    "var": (ops.var, X),
+    "max": (ops.max, X, 0),
+    "min": (ops.min, X, 0),
+    "logsumexp": (ops.logsumexp, X, 1),
+    "reshape": (ops.reshape, X, (2, -1)),
+    "transpose": (ops.transpose, X, (1, 0, 2, 3)),
+    "permute": (ops.permute, X, (3, 0, 1, 2)),
+    "flatten": (ops.flatten, X, 1),
+    "squeeze": (ops.squeeze, X[:1]),
+    "unsqueeze": (ops.unsqueeze, X, 0),
+    "expand_dims": (ops.expand_dims, X, 0),
+    "broadcast_to": (ops.broadcast_to, X[0, 0], (3, 6, 6)),
+    "concatenate": (lambda *a: ops.concatenate(a), X, X),
+    "stack": (lambda *a: ops.stack(a), X, X),
+    "pad": (ops.pad, X, (1, 2)),
+    "getitem": (ops.getitem, X, (0, slice(1, None))),
+    "conv1d": (ops.conv1d, X[0], normal(4, 6, 3)),
+    "conv2d": (lambda *a: ops.conv2d(*a, groups=2), X, W4),
+    "conv3d": (ops.conv3d, X[None], W4[None, :2, :2]),
+    "conv_transpose2d": (ops.conv_transpose2d, X, W4),
+    "max_pool2d": (ops.max_pool2d, X, 2),
+    "avg_pool2d": (ops.avg_pool2d, X, 2),
+    "adaptive_avg_pool2d": (ops.adaptive_avg_pool2d, X, 2),
+    "adaptive_max_pool2d": (ops.adaptive_max_pool2d, X, 2),
+    "batch_norm": (lambda x: ops.batch_norm(x, None, None, training=True), X),
+    "batch_norm_relu": (lambda x: ops.batch_norm_relu(x, None, None, training=True), X),
+    "linear": (ops.linear, X, normal(3, 6)),
+    "relu": (ops.relu, X),
+    "leaky_relu": (ops.leaky_relu, X),
+    "tanh": (ops.tanh, X),
+    "sigmoid": (ops.sigmoid, X),
+    "softplus": (ops.softplus, X),
+    "softmax": (ops.softmax, X, 1),
+    "log_softmax": (ops.log_softmax, X, 1),
+    "cross_entropy": (lambda x: ops.cross_entropy(x, LABELS), X[:, :, 0, 0]),
+    "nll_loss": (lambda x: ops.nll_loss(x, LABELS), X[:, :, 0, 0]),
+    "mse_loss": (ops.mse_loss, X, X[::-1]),
+    "l1_loss": (ops.l1_loss, X, X[::-1]),
+    "binary_cross_entropy_with_logits": (ops.binary_cross_entropy_with_logits, X, (X > 0) * 1.0),
+    "dropout": (seeded_dropout, X),
+}
+NO_GRADIENT = {"greater"}
+
+
+def as_tensors(arguments):
+    """Float arrays as Tensors that require gradients."""
+    is_float = [isinstance(a, np.ndarray) and a.dtype.kind == "f" for a in arguments]
+    return [Tensor(a, requires_grad=True) if f else a for a, f in zip(arguments, is_float, strict=True)]
+
+
+# Not functions of numbers a user differentiates, or tested beside their forward pass.
+ELSEWHERE = {"one_hot", "argmax", "equal", "not_equal", "less", "less_equal", "greater_equal"}
+
+
+def test_every_public_op_is_in_this_table():
+    public = {n for n, f in vars(ops).items() if callable(f) and not n.startswith("_") and not isinstance(f, type)}
+    missing = {n for n in public if not n.endswith("_backward")} - set(CALLS) - ELSEWHERE
+    assert not missing, f"add {sorted(missing)} to CALLS"
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_arrays_in_arrays_out(name):
+    function, *arguments = CALLS[name]
+    y = function(*arguments)
+    assert type(y) is np.ndarray or isinstance(y, np.generic), f"{name} gave {type(y).__name__}"
+    t = function(*as_tensors(arguments))
+    assert isinstance(t, Tensor)
+    assert type(t.data) is np.ndarray, f"{name}: a Tensor holds an array, even 0-d"
+    np.testing.assert_array_equal(t.data, y)
+    assert t.requires_grad == (name not in NO_GRADIENT)
+
+
+@pytest.mark.parametrize("name", sorted(set(CALLS) - NO_GRADIENT))
+def test_no_grad_records_nothing(name):
+    function, *arguments = CALLS[name]
+    with no_grad():
+        t = function(*as_tensors(arguments))
+    assert isinstance(t, Tensor) and not t.requires_grad
+
+
+@pytest.mark.parametrize("name", sorted(set(CALLS) - NO_GRADIENT))
+def test_backward_changes_neither_inputs_nor_the_gradient_given(name):
+    function, *arguments = CALLS[name]
+    inputs = as_tensors(arguments)
+    y = function(*inputs)
+    gy = normal(*y.shape, seed=5)
+    befores = [t.data.copy() for t in (*inputs, y) if isinstance(t, Tensor)]
+    gy_before = gy.copy()
+    y.backward(gy)
+    np.testing.assert_array_equal(gy, gy_before)
+    for t, before in zip([t for t in (*inputs, y) if isinstance(t, Tensor)], befores, strict=True):
+        np.testing.assert_array_equal(t.data, before)
+
+
+@pytest.mark.parametrize("name", sorted(set(CALLS) - NO_GRADIENT))
+def test_a_gradient_shares_memory_with_nothing(name):
+    """x.grad may be scaled in place (clipping does): neither gy, nor the data, nor another gradient may move."""
+    function, *arguments = CALLS[name]
+    inputs = as_tensors(arguments)
+    y = function(*inputs)
+    gy = normal(*y.shape, seed=5)
+    y.backward(gy)
+    gradients = [t.grad for t in inputs if isinstance(t, Tensor)]
+    for i, g in enumerate(gradients):
+        for other in [gy, y.data, *(t.data for t in inputs if isinstance(t, Tensor)), *gradients[:i]]:
+            assert not np.shares_memory(g, other)
+        g *= 1  # and it can be written
