@@ -1,0 +1,101 @@
+"""NumPy and DLPack, both ways, without copies where none is needed."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+from gpunn import Tensor, ops, to_numpy
+from tests.parity import normal, torch
+
+
+def test_numpy_reads_a_tensor():
+    x = Tensor(normal(2, 3))
+    assert np.shares_memory(np.asarray(x), x.data)
+    np.testing.assert_array_equal(np.asarray(x), x.data)
+    assert np.asarray(x, dtype=np.float32).dtype == np.float32
+    assert not np.shares_memory(np.array(x), x.data)
+    assert not np.shares_memory(np.array(x, copy=True), x.data)
+
+
+def test_numpy_refuses_a_view_that_needs_a_copy():
+    with pytest.raises(ValueError):
+        np.asarray(Tensor(normal(2, 3)), dtype=np.float32, copy=False)
+
+
+def test_numpy_functions_take_tensors():
+    x = Tensor(normal(2, 3))
+    np.testing.assert_allclose(np.sum(np.asarray(x)), x.sum().item())
+    np.testing.assert_allclose(x, x.data)
+
+
+def test_numpy_method_and_to_numpy():
+    x = Tensor(normal(2, 3), requires_grad=True)
+    for a in (x.numpy(), to_numpy(x), to_numpy(x.data)):
+        assert type(a) is np.ndarray
+        np.testing.assert_array_equal(a, x.data)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint8])
+def test_numpy_reads_a_tensor_through_dlpack(dtype):
+    x = Tensor(np.arange(6, dtype=dtype).reshape(2, 3))
+    a = np.from_dlpack(x)
+    assert a.dtype == dtype and np.shares_memory(a, x.data)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_pytorch_reads_a_tensor_through_dlpack(dtype):
+    x = Tensor(np.arange(6, dtype=dtype).reshape(2, 3))
+    t = torch().from_dlpack(x)
+    np.testing.assert_array_equal(t.numpy(), x.data)
+    t[0, 0] = 7
+    assert x.data[0, 0] == 7, "the memory is shared"
+
+
+def test_pytorch_reads_strided_views():
+    x = Tensor(normal(4, 6)[::2, ::3].T)
+    np.testing.assert_array_equal(torch().from_dlpack(x).numpy(), x.data)
+
+
+def test_a_tensor_is_made_from_pytorchs():
+    t = torch().arange(6, dtype=torch().float32).reshape(2, 3)
+    x = Tensor(t)
+    assert isinstance(x.data, np.ndarray) and x.dtype == np.float32
+    np.testing.assert_array_equal(x.data, t.numpy())
+
+
+def test_ops_take_pytorch_tensors_among_the_arguments_or_refuse_them_by_name():
+    t = torch().ones(3, dtype=torch().float64)
+    try:
+        y = ops.add(Tensor(normal(3)), t)
+    except TypeError as error:
+        assert "add" in str(error)
+    else:
+        np.testing.assert_array_equal(y.data, normal(3) + 1)
+
+
+def test_a_tensor_is_made_from_whatever_speaks_dlpack():
+    class Foreign:
+        """Speaks DLPack and nothing else."""
+
+        def __init__(self, a):
+            self.a = a
+
+        def __dlpack__(self, **options):
+            return self.a.__dlpack__(**options)
+
+        def __dlpack_device__(self):
+            return self.a.__dlpack_device__()
+
+    a = normal(2, 3)
+    np.testing.assert_array_equal(Tensor(Foreign(a)).data, a)
+
+
+def test_copies_and_pickles_keep_values_and_the_wish_for_gradients():
+    x = Tensor(normal(2, 3), requires_grad=True)
+    for twin in (copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+        np.testing.assert_array_equal(twin.data, x.data)
+        assert twin.requires_grad and not np.shares_memory(twin.data, x.data)
+        (twin * 2).sum().backward()
+        assert (twin.grad == 2).all() and x.grad is None
