@@ -111,8 +111,8 @@ class Optimizer:
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         """Take over what `state_dict` returned; ValueError, and nothing changed, where it is of other parameters."""
+        self.check_state_dict(saved)
         groups, state = saved["param_groups"], {int(i): values for i, values in saved["state"].items()}
-        self._check_saved(groups, state)
         for mine, theirs in zip(self.param_groups, groups, strict=True):
             for option in theirs.keys() - {"params"}:
                 value = theirs[option]
@@ -120,7 +120,9 @@ class Optimizer:
         params = list(self.parameters())
         self.state = {id(params[i]): {k: like(v, params[i].data) for k, v in state[i].items()} for i in state}
 
-    def _check_saved(self, groups, state) -> None:
+    def check_state_dict(self, saved: Mapping[str, Any]) -> None:
+        """ValueError where `load_state_dict` would refuse."""
+        groups, state = saved["param_groups"], {int(i): values for i, values in saved["state"].items()}
         mine, theirs = [[len(g["params"]) for g in gs] for gs in (self.param_groups, groups)]
         if mine != theirs:
             raise ValueError(

@@ -1,0 +1,193 @@
+"""Callbacks: what a run does beside training. Each gets the Trainer, and ends the run by setting its `stop_reason`."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gpunn.errors import UsageError
+from gpunn.optim import grad_norm
+from gpunn.train.history import History
+from gpunn.train.plots import draw_curves
+
+
+class Callback:
+    """Base class; every method does nothing.
+
+    During a run the Trainer holds `epoch` and `batch` (finished ones, from 0), `steps`, `running` (the epoch's means),
+    `row` (the last epoch's history row), `history`, `model`, `optimizer`. What a callback has to remember over a resume
+    it gives in `state_dict`: numbers, words, arrays, lists and dicts of them.
+    """
+
+    def on_fit_start(self, trainer) -> None: ...
+    def on_epoch_start(self, trainer) -> None: ...
+    def on_batch_end(self, trainer) -> None: ...
+    def on_epoch_end(self, trainer) -> None: ...
+    def on_fit_end(self, trainer) -> None: ...
+
+    def on_exception(self, trainer, error: BaseException) -> None:
+        """Called when the run ends by an error or by Ctrl-C, before that is raised."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None: ...
+
+
+class Best:
+    """The best value of a history column so far. NaN is never better."""
+
+    def __init__(self, monitor: str, mode: str | None = None, min_delta: float = 0.0):
+        if mode not in (None, "min", "max"):
+            raise UsageError(f"mode is {mode!r}, expected 'min', 'max' or None (minimise a loss, maximise the rest)")
+        self.monitor, self.min_delta = monitor, min_delta
+        self.sign = -1.0 if (mode or ("min" if "loss" in monitor else "max")) == "min" else 1.0
+        self.value: float | None = None
+        self.epoch = 0
+
+    def improved(self, row: Mapping[str, Any], caller: str) -> bool:
+        """Whether the row beats the best by more than `min_delta`; if so it is the best from now on."""
+        value = row.get(self.monitor)
+        if value is None:
+            there = [name for name, v in row.items() if v is not None]
+            raise UsageError(
+                f"{caller}: no {self.monitor!r} in the epoch's row, which has {there}; "
+                "monitor one of these, or pass a val_loader to fit"
+            )
+        best = -math.inf if self.value is None else self.sign * self.value
+        if not self.sign * value > best + self.min_delta:
+            return False
+        self.value, self.epoch = value, row["epoch"]
+        return True
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"value": self.value, "epoch": self.epoch}
+
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
+        self.value, self.epoch = saved["value"], saved["epoch"]
+
+
+class EarlyStopping(Callback):
+    """Stops after `patience` epochs in which `monitor` did not improve by `min_delta`, and restores the best weights.
+
+    The weights are restored at the end of every fit, stopped early or not, unless `restore_best` is False. Cost: one
+    copy of the weights, on the model's device.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        patience: int = 5,
+        min_delta: float = 0.0,
+        mode: str | None = None,
+        restore_best: bool = True,
+    ):
+        if patience < 1 or min_delta < 0:
+            raise UsageError(
+                f"EarlyStopping: expected patience >= 1 and min_delta >= 0, got {patience} and {min_delta}"
+            )
+        self.best, self.patience, self.restore_best = Best(monitor, mode, min_delta), patience, restore_best
+        self.waited = 0
+        self.weights: dict[str, Any] = {}
+
+    def on_fit_start(self, trainer):
+        self._stop_if_due(trainer)
+
+    def on_epoch_end(self, trainer):
+        if self.best.improved(trainer.row, "EarlyStopping"):
+            self.waited = 0
+            self.weights = trainer.model.state_dict() if self.restore_best else {}
+        else:
+            self.waited += 1
+        self._stop_if_due(trainer)
+
+    def on_fit_end(self, trainer):
+        if self.weights:
+            trainer.model.load_state_dict(self.weights)
+
+    def _stop_if_due(self, trainer) -> None:
+        if self.waited >= self.patience:
+            trainer.stop_reason = (
+                f"{self.best.monitor} has not improved for {self.waited} epochs; "
+                f"best {self.best.value:.6g} in epoch {self.best.epoch}"
+            )
+
+    def state_dict(self):
+        return {"best": self.best.state_dict(), "waited": self.waited, "weights": self.weights}
+
+    def load_state_dict(self, saved):
+        self.best.load_state_dict(saved["best"])
+        self.waited, self.weights = saved["waited"], saved["weights"]
+
+
+class GradientNormLog(Callback):
+    """The gradients' common 2-norm, before clipping: each epoch's mean and largest, in `rows` and, given `path`, a CSV.
+
+    Cost: reads all gradients once a step; `every` skips steps.
+    """
+
+    def __init__(self, path: str | os.PathLike | None = None, every: int = 1):
+        if every < 1:
+            raise UsageError(f"GradientNormLog: every must be >= 1, got {every}")
+        self.path, self.every = path, every
+        self.rows: list[dict[str, Any]] = []
+        self._start()
+
+    def _start(self) -> None:
+        self.count, self.total, self.largest = 0, 0.0, 0.0
+
+    def on_epoch_start(self, trainer):
+        if trainer.batch == 0:  # else the epoch is a resumed one, and its first part counts
+            self._start()
+
+    def on_batch_end(self, trainer):
+        if trainer.steps % self.every == 0:
+            norm = float(grad_norm(trainer.model.parameters()) if trainer.grad_norm is None else trainer.grad_norm)
+            self.count, self.total, self.largest = self.count + 1, self.total + norm, max(self.largest, norm)
+
+    def on_epoch_end(self, trainer):
+        mean = self.total / self.count if self.count else None
+        self.rows.append({"epoch": trainer.row["epoch"], "mean": mean, "largest": self.largest if self.count else None})
+        if self.path is not None:
+            History(self.rows).write_csv(self.path, ["epoch", "mean", "largest"])
+
+    def state_dict(self):
+        return {"rows": self.rows, "count": self.count, "total": self.total, "largest": self.largest}
+
+    def load_state_dict(self, saved):
+        self.rows = [dict(row) for row in saved["rows"]]
+        self.count, self.total, self.largest = saved["count"], saved["total"], saved["largest"]
+
+
+class HistoryFiles(Callback):
+    """Keeps `history.csv` and `curves.png` of a run folder: the table after every epoch, the picture every ten seconds
+    and at the end, however that comes. Without matplotlib it says once which extra is missing."""
+
+    def __init__(self, folder: str | os.PathLike):
+        self.folder = Path(folder)
+        self.drawn_at = -math.inf
+        self.problem: str | None = None
+
+    def on_epoch_end(self, trainer):
+        trainer.history.write_csv(self.folder / "history.csv")
+        if time.monotonic() - self.drawn_at > 10:
+            self._draw(trainer)
+
+    def on_fit_end(self, trainer):
+        self._draw(trainer)
+
+    def on_exception(self, trainer, error):
+        if isinstance(error, KeyboardInterrupt):
+            self._draw(trainer)
+
+    def _draw(self, trainer) -> None:
+        if self.problem is None and len(trainer.history):
+            self.problem = draw_curves(trainer.history, self.folder / "curves.png")
+            if self.problem:
+                print(self.problem, file=sys.stderr)
+            self.drawn_at = time.monotonic()

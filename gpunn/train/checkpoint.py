@@ -1,0 +1,181 @@
+"""Checkpoint files: a tree of dicts, lists, numbers, words and arrays in an .npz, written atomically, no code in it.
+
+The file is a zip archive. Each array is a member `<path in the tree>.npy`: `numpy.load(file)["model/fc.weight"]` reads
+it anywhere; the tree itself is the member `meta.json`, with `{"__array__": member}` where an array belongs.
+Nothing is pickled, and the archive's checksums show damage.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from gpunn import backend
+from gpunn.errors import CheckpointError
+from gpunn.tensor import Tensor
+
+FORMAT, VERSION = "gpunn-checkpoint", 1
+META = "meta.json"
+ARRAY = "__array__"
+
+
+def save_checkpoint(path: str | os.PathLike, state: Mapping[str, Any]) -> Path:
+    """Write the tree `state` to `path`, all or nothing; returns the path.
+
+    Leaves may be arrays (of any device), Tensors, numbers, strings, booleans and None; keys become strings and tuples
+    lists. CheckpointError, and the file that was there unchanged, where it cannot be written.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    meta = {"format": FORMAT, "version": VERSION, "state": _split(state, "", arrays)}
+
+    def write(file: BinaryIO) -> None:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            archive.writestr(zipfile.ZipInfo(META), json.dumps(meta, indent=1))
+            for name, array in arrays.items():
+                # ZipInfo without a date: equal states give equal bytes.
+                with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                    np.lib.format.write_array(member, array, allow_pickle=False)
+
+    return write_atomically(path, write, "save_checkpoint")
+
+
+def load_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
+    """The tree that `save_checkpoint` wrote, arrays as NumPy arrays. A folder stands for its `checkpoint.npz`.
+
+    CheckpointError where the file is missing, damaged, cut short, or something else than a checkpoint.
+    """
+    path = checkpoint_path(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            meta = json.loads(archive.read(META))
+            if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+                raise KeyError(META)
+            if meta["version"] > VERSION:
+                raise CheckpointError(
+                    f"load_checkpoint: {path} has format version {meta['version']}, this gpunn reads up to {VERSION}; "
+                    "upgrade gpunn"
+                )
+            return _join(meta["state"], lambda name: _read_array(archive, name))
+    except CheckpointError:
+        raise
+    except KeyError as error:
+        raise CheckpointError(
+            f"load_checkpoint: {path} is no gpunn checkpoint (it lacks {error}); pass a file that a run has saved"
+        ) from error
+    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+        raise CheckpointError(f"load_checkpoint: cannot read {path}: {error.strerror}; check the path") from error
+    except Exception as error:  # a damaged archive raises whatever its first wrong byte leads to
+        raise CheckpointError(
+            f"load_checkpoint: {path} is damaged or cut short ({type(error).__name__}: {error}; {path.stat().st_size} "
+            "bytes); take another checkpoint of the run, such as best.npz, or start anew"
+        ) from error
+
+
+def checkpoint_path(path: str | os.PathLike) -> Path:
+    """The file itself; for a run folder, the `checkpoint.npz` in it."""
+    path = Path(path)
+    return path / "checkpoint.npz" if path.is_dir() else path
+
+
+def _split(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
+    """The tree as JSON takes it; arrays go to `arrays` under their path in the tree."""
+    if isinstance(value, Mapping):
+        return {str(k): _split(v, f"{name}/{k}" if name else str(k), arrays) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_split(v, f"{name}/{i}", arrays) for i, v in enumerate(value)]
+    if isinstance(value, Tensor) or backend.is_array(value):
+        array = np.asarray(backend.to_numpy(value), order="C")
+        if array.dtype.hasobject:
+            raise TypeError(f"save_checkpoint: {name} is an array of Python objects; convert it to numbers")
+        arrays[name] = array
+        return {ARRAY: name}
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    kind = type(value).__name__
+    raise TypeError(f"save_checkpoint: {name} is a {kind}; expected arrays, numbers, strings, dicts or lists")
+
+
+def _join(value: Any, read: Callable[[str], np.ndarray]) -> Any:
+    if isinstance(value, dict):
+        return read(value[ARRAY]) if value.keys() == {ARRAY} else {k: _join(v, read) for k, v in value.items()}
+    return [_join(v, read) for v in value] if isinstance(value, list) else value
+
+
+def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    # The whole member first: its checksum is compared before a byte of it is interpreted.
+    return np.lib.format.read_array(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
+
+
+def write_atomically(path: str | os.PathLike, write: Callable[[BinaryIO], Any], caller: str) -> Path:
+    """Let `write(file)` fill a temporary file beside `path`, bring it to the disk, and only then put it in place.
+
+    Whatever happens on the way, `path` holds either the old contents or the new, and no temporary file stays.
+    """
+    path = Path(path).resolve()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise CheckpointError(
+            f"{caller}: cannot write {path}: {error.strerror or error}; what was there before is unchanged; "
+            "free some space or choose another folder"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself survive a power cut; Windows cannot open a folder and needs no such call."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def check_weights(model_state: Mapping[str, Any], saved: Mapping[str, Any], path: str | os.PathLike) -> None:
+    """CheckpointError that lists every key by which the saved weights differ from the model's."""
+    missing = [f"{k} {tuple(v.shape)}" for k, v in model_state.items() if k not in saved]
+    unexpected = [f"{k} {tuple(v.shape)}" for k, v in saved.items() if k not in model_state]
+    shapes = [
+        f"{k} {tuple(saved[k].shape)} in the file, {tuple(v.shape)} in the model"
+        for k, v in model_state.items()
+        if k in saved and tuple(saved[k].shape) != tuple(v.shape)
+    ]
+    found = [("missing", missing), ("unexpected", unexpected), ("of another shape", shapes)]
+    if missing or unexpected or shapes:
+        words = "; ".join(f"{what}: {', '.join(keys)}" for what, keys in found if keys)
+        raise CheckpointError(
+            f"load_checkpoint: {path} is of another model ({words}); nothing was loaded; build the model that was saved"
+        )
+
+
+def load_weights(path: str | os.PathLike, model) -> dict[str, Any]:
+    """Put the weights of a saved file (`best.npz`, `last.npz` or a whole checkpoint) into `model`.
+
+    Returns the rest of the file: `info`, what the run wrote about itself, and where it stood. CheckpointError, and the
+    model unchanged, where the file is damaged or of another model.
+    """
+    state = load_checkpoint(path)
+    if not isinstance(state.get("model"), dict):
+        raise CheckpointError(f"load_weights: {path} holds no model weights, only {sorted(state)}")
+    weights = state.pop("model")
+    check_weights(model.state_dict(), weights, path)
+    model.load_state_dict(weights)
+    return state

@@ -1,0 +1,28 @@
+"""A model's outputs for an array."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gpunn import backend
+from gpunn.autograd import no_grad
+from gpunn.tensor import data_of
+
+
+def predict(model, x, batch_size: int = 256) -> np.ndarray:
+    """The model's outputs for the array x, as NumPy: in evaluation mode, `batch_size` rows at a time."""
+    if len(x) == 0:
+        raise ValueError(f"predict: x has shape {tuple(x.shape)}, expected at least one row")
+    parameter = next(iter(model.parameters()), None)
+    device = None if parameter is None else parameter.device
+    training = model.training
+    model.eval()
+    try:
+        with no_grad():
+            parts = [
+                backend.to_numpy(data_of(model(backend.asarray(x[i : i + batch_size], device=device))))
+                for i in range(0, len(x), batch_size)
+            ]
+    finally:
+        model.train(training)
+    return np.concatenate(parts)

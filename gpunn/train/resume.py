@@ -1,0 +1,118 @@
+"""The whole state of a run as a tree for a checkpoint, and back: enough that a resumed run is bitwise the same run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gpunn import random
+from gpunn.errors import CheckpointError
+from gpunn.train.checkpoint import check_weights, checkpoint_path, load_checkpoint
+from gpunn.train.history import History
+
+WHOLE = ("model", "optimizer", "schedule", "random", "position", "running", "history", "loader", "callbacks")
+
+
+def capture(trainer) -> dict[str, Any]:
+    """Everything that the next step depends on, and everything that the run has to show so far."""
+    schedule = trainer.schedule
+    return {
+        "info": trainer.info,
+        "model": trainer.model.state_dict(),
+        "optimizer": {"name": type(trainer.optimizer).__name__, **trainer.optimizer.state_dict()},
+        "schedule": None if schedule is None else schedule.state_dict(),
+        "random": random.get_state(),
+        "position": {"epoch": trainer.epoch, "batch": trainer.batch, "steps": trainer.steps},
+        "running": trainer.running.state_dict(),
+        "history": trainer.history.rows,
+        "loader": _loader_state(trainer.train_loader),
+        "callbacks": {name: callback.state_dict() for name, callback in _named(trainer.callbacks)},
+    }
+
+
+def restore(trainer, path: str | os.PathLike) -> None:
+    """Bring the trainer to where the checkpoint was taken; CheckpointError, nothing changed, if it is another.
+
+    Options travel with the checkpoint: learning rate, schedule and the loader's seed are those of the saved run.
+    Callbacks that the checkpoint does not know start anew.
+    """
+    path = checkpoint_path(path)
+    state = load_checkpoint(path)
+    lacking = [key for key in WHOLE if key not in state]
+    if lacking:
+        raise CheckpointError(
+            f"resume: {path} lacks the run's {', '.join(lacking)}; resume from the run's checkpoint.npz, "
+            "or load the weights with train.load_weights and start anew"
+        )
+    check_weights(trainer.model.state_dict(), state["model"], path)
+    _check_parts(trainer, state, path)
+    _check_loader(trainer.train_loader, state, path)
+
+    trainer.model.load_state_dict(state["model"])
+    trainer.optimizer.load_state_dict(state["optimizer"])
+    if trainer.schedule is not None:
+        trainer.schedule.load_state_dict(state["schedule"])
+    random.set_state(state["random"])
+    trainer.epoch, trainer.batch, trainer.steps = (state["position"][key] for key in ("epoch", "batch", "steps"))
+    trainer.running.load_state_dict(state["running"])
+    trainer.history = History(state["history"])
+    if hasattr(trainer.train_loader, "seed"):
+        trainer.train_loader.seed = state["loader"]["seed"]
+    for name, callback in _named(trainer.callbacks):
+        if name in state["callbacks"]:
+            callback.load_state_dict(state["callbacks"][name])
+    trainer.resumed_from = path.resolve()
+    trainer.last_saved = f"{path} ({trainer.position()})"
+
+
+def _check_parts(trainer, state: Mapping[str, Any], path) -> None:
+    name, saved = type(trainer.optimizer).__name__, state["optimizer"]["name"]
+    if name != saved:
+        raise CheckpointError(f"resume: {path} was saved with the optimiser {saved}, this run has {name}; use {saved}")
+    ours = None if trainer.schedule is None else type(trainer.schedule).__name__
+    theirs = None if state["schedule"] is None else state["schedule"]["name"]
+    if ours != theirs:
+        raise CheckpointError(
+            f"resume: {path} was saved with {theirs or 'no schedule'}, this run has {ours or 'no schedule'}; "
+            "use the same schedule"
+        )
+    try:
+        trainer.optimizer.check_state_dict(state["optimizer"])
+    except ValueError as error:
+        raise CheckpointError(f"resume: {path} does not fit: {error}") from error
+
+
+def _check_loader(loader, state: Mapping[str, Any], path) -> None:
+    """A position within an epoch means something only for batches of the same size of as many samples."""
+    ours, theirs, batch = _loader_state(loader), state["loader"], state["position"]["batch"]
+    changed = [
+        f"{key} {theirs[key]} then, {ours[key]} now"
+        for key in ("batches", "batch_size", "samples", "shuffle")
+        if theirs[key] != ours[key]
+    ]
+    if batch and changed:
+        raise CheckpointError(
+            f"resume: {path} was saved within epoch {state['position']['epoch'] + 1}, after batch {batch}, and the "
+            f"training loader is another one ({'; '.join(changed)}); use the same data and batch size"
+        )
+
+
+def _loader_state(loader) -> dict[str, Any]:
+    dataset = getattr(loader, "dataset", None)
+    return {
+        "seed": getattr(loader, "seed", None),
+        "batches": len(loader) if hasattr(loader, "__len__") else None,
+        "batch_size": getattr(loader, "batch_size", None),
+        "samples": len(dataset) if hasattr(dataset, "__len__") else None,  # type: ignore[arg-type]
+        "shuffle": getattr(loader, "shuffle", None),
+    }
+
+
+def _named(callbacks) -> Iterator[tuple[str, Any]]:
+    """Each callback under its class's name; a second one of a class is "Name 2"."""
+    seen: dict[str, int] = {}
+    for callback in callbacks:
+        name = type(callback).__name__
+        seen[name] = seen.get(name, 0) + 1
+        yield (name if seen[name] == 1 else f"{name} {seen[name]}"), callback

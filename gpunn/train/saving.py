@@ -1,0 +1,114 @@
+"""The Checkpoint callback: the files of a run folder from which weights are taken and runs go on."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from gpunn import backend
+from gpunn.errors import CheckpointError, TrainingError, UsageError
+from gpunn.train.callbacks import Best, Callback
+from gpunn.train.checkpoint import save_checkpoint
+from gpunn.train.resume import capture
+
+
+class Checkpoint(Callback):
+    """Saves into `folder` after every epoch, and on Ctrl-C between two steps.
+
+    `checkpoint.npz` is everything a run needs to go on, `last.npz` the weights alone, `best.npz` the weights of the
+    epoch whose `monitor` is best: by default val_accuracy, else val_loss, else train_loss, the first that the run has.
+    `every` saves checkpoint.npz each so many steps as well. Weights that are not finite are never saved.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        monitor: str | None = None,
+        mode: str | None = None,
+        every: int | None = None,
+    ):
+        if every is not None and every < 1:
+            raise UsageError(f"Checkpoint: every must be at least 1 step, got {every}")
+        self.folder, self.mode, self.every = Path(folder), mode, every
+        self.path = self.folder / "checkpoint.npz"
+        self.best = Best(monitor, mode) if monitor else None
+        self.saved = False
+
+    def on_fit_start(self, trainer):
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CheckpointError(
+                f"Checkpoint: cannot make the folder {self.folder}: {error.strerror}; choose another"
+            ) from error
+        if self.path.exists() and not self.saved and trainer.resumed_from != self.path.resolve():
+            raise UsageError(
+                f"Checkpoint: {self.folder} already holds a run, which would be overwritten; "
+                f"go on with it (resume={str(self.folder)!r}) or choose another folder"
+            )
+
+    def on_batch_end(self, trainer):
+        if self.every and trainer.steps % self.every == 0:
+            self.save(trainer)
+
+    def on_epoch_end(self, trainer):
+        check_finite(trainer)
+        if self.best is None:
+            columns = ("val_accuracy", "val_loss", "train_loss")
+            self.best = Best(next(name for name in columns if trainer.row.get(name) is not None), self.mode)
+        weights = {"info": trainer.info, "row": trainer.row, "model": trainer.model.state_dict()}
+        if self.best.improved(trainer.row, "Checkpoint"):
+            save_checkpoint(self.folder / "best.npz", weights)
+        save_checkpoint(self.folder / "last.npz", weights)
+        self.save(trainer)
+
+    def on_exception(self, trainer, error):
+        # Between two steps the state is whole; within one, the last checkpoint is the better one.
+        if isinstance(error, KeyboardInterrupt) and trainer.between_steps:
+            self.save(trainer)
+
+    def save(self, trainer) -> None:
+        """Write checkpoint.npz; TrainingError, and the previous one kept, where a weight is not finite."""
+        check_finite(trainer)
+        save_checkpoint(self.path, capture(trainer))
+        self.saved = True
+        trainer.last_saved = f"{self.path} ({trainer.position()})"
+
+    def state_dict(self):
+        return {"monitor": self.best.monitor, **self.best.state_dict()} if self.best else {}
+
+    def load_state_dict(self, saved):
+        if saved and (self.best is None or self.best.monitor == saved["monitor"]):
+            self.best = Best(saved["monitor"], self.mode)
+            self.best.load_state_dict(saved)
+
+
+def check_finite(trainer) -> None:
+    """TrainingError that names the first weight or buffer with a NaN or an infinity."""
+    for name, value in trainer.model.state_dict().items():
+        if value.dtype.kind in "iub":
+            continue
+        bad = int((~backend.array_module(value).isfinite(value)).sum())
+        if bad:
+            raise TrainingError(
+                f"Trainer.fit: {name} holds {bad} of {value.size} values that are not finite at {trainer.position()}, "
+                f"learning rate {trainer.learning_rate():g}; not saved; {trainer.advice()}"
+            )
+
+
+def new_run_folder(root: str | os.PathLike = "runs") -> Path:
+    """Make and return the folder `<root>/<date>-<time>`, with a number behind it where two runs start in one second."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    for number in range(1, 1000):
+        folder = Path(root) / (stamp if number == 1 else f"{stamp}-{number}")
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise CheckpointError(
+                f"new_run_folder: cannot make {folder}: {error.strerror}; choose another folder"
+            ) from error
+        return folder
+    raise CheckpointError(f"new_run_folder: {root} holds 999 runs of {stamp}; choose another folder")

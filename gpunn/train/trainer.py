@@ -1,0 +1,255 @@
+"""The training loop: fit -> epoch -> step, with callbacks, evaluation and exact resume."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, nullcontext
+from typing import Any
+
+from gpunn import backend, ops, random
+from gpunn.autograd import no_grad
+from gpunn.errors import TrainingError, UsageError
+from gpunn.optim import clip_grad_norm_
+from gpunn.train.callbacks import Callback, HistoryFiles
+from gpunn.train.history import History
+from gpunn.train.interrupts import Interrupts
+from gpunn.train.metrics import Running, accuracy
+from gpunn.train.resume import restore
+from gpunn.train.saving import Checkpoint, check_finite
+
+# Stream of gpunn.random for a run's dropout masks: apart from the initial weights, which are drawn from stream 0.
+STREAM = 1
+
+
+class Trainer:
+    """Trains `model` with `optimizer` on batches (x, y) from a loader.
+
+    Args:
+        loss_fn: `loss_fn(model(x), y)` -> scalar Tensor.
+        schedule: stepped after every epoch.
+        callbacks: called in order; see Callback.
+        metrics: name -> function(output, target) -> mean over the batch. Default: {"accuracy": accuracy}.
+        device: where model and batches go; None leaves them where they are.
+        seed: starts gpunn.random's stream (dropout) anew at the beginning of a run; None leaves it as it is.
+        out: run folder, made if missing, for best.npz, last.npz, checkpoint.npz, history.csv, curves.png; or None.
+        grad_clip: limit of the gradients' common norm.
+        info: what a reader of the saved files should know (model name, data, options): numbers, words, lists, dicts.
+
+    A loader is iterable anew each epoch and yields (x, y). If it has `set_epoch(epoch)` and `iter_from(batch)`, as
+    gpunn.data.DataLoader, they choose the order and the first batch; else the batches before are read and dropped.
+    """
+
+    def __init__(
+        self,
+        model,
+        optimizer,
+        loss_fn: Callable = ops.cross_entropy,
+        schedule=None,
+        callbacks: Iterable[Callback] = (),
+        metrics: Mapping[str, Callable] | None = None,
+        device=None,
+        seed: int | None = None,
+        out: str | os.PathLike | None = None,
+        grad_clip: float | None = None,
+        info: Mapping[str, Any] | None = None,
+    ):
+        if grad_clip is not None and not grad_clip > 0:
+            raise UsageError(f"Trainer: grad_clip must be > 0, got {grad_clip}; leave it out for no clipping")
+        self.model, self.optimizer, self.loss_fn, self.schedule = model, optimizer, loss_fn, schedule
+        self.metrics = dict(metrics) if metrics is not None else {"accuracy": accuracy}
+        self.device = None if device is None else backend.device(device)
+        if self.device is not None:
+            model.to(self.device)
+        self.seed, self.out, self.grad_clip, self.info = seed, out, grad_clip, dict(info or {})
+        self.callbacks = _in_order(list(callbacks), out)
+
+        self.epoch = self.batch = self.steps = 0  # finished epochs, finished batches of this one, all steps
+        self.epochs = 0
+        self.running, self.history = Running(), History()
+        self.row: dict[str, Any] = {}
+        self.stop_reason: str | None = None
+        self.grad_norm: Any = None
+        self.train_loader: Any = None
+        self.val_loader: Any = None
+        self.between_steps = True
+        self.resumed_from: Any = None
+        self.last_saved: str | None = None
+        self._interrupts = Interrupts()
+
+    # fit -> epoch -> step
+
+    def fit(self, train_loader, val_loader=None, epochs: int = 1, resume: str | os.PathLike | None = None) -> History:
+        """Train until `epochs` epochs are done in all, and return the history.
+
+        `resume` is a checkpoint or a run folder to go on from. Ctrl-C ends the current step, saves, and raises
+        KeyboardInterrupt; a loss that is not finite raises TrainingError and leaves the last good checkpoint.
+        """
+        if epochs < 1:
+            raise UsageError(f"Trainer.fit: epochs must be >= 1, got {epochs}")
+        self.train_loader, self.val_loader, self.epochs, self.stop_reason = train_loader, val_loader, epochs, None
+        if resume is not None:
+            restore(self, resume)
+        elif self.seed is not None and self.steps == 0:
+            random.set_state({"seed": self.seed, "stream": STREAM, "counter": 0})
+        with self._interrupts:
+            try:
+                self._call("on_fit_start")
+                while self.epoch < epochs and not self.stop_reason:
+                    self._run_epoch()
+                self._interrupts.check()
+                self._call("on_fit_end")
+            except BaseException as error:
+                self._call("on_exception", error)
+                if isinstance(error, KeyboardInterrupt):
+                    raise KeyboardInterrupt(self._interrupted()) from None
+                raise
+        return self.history
+
+    def _run_epoch(self) -> None:
+        """Train on what is left of the epoch, validate, write the history row, and move on to the next epoch."""
+        self.model.train()
+        self._call("on_epoch_start")
+        now = time.perf_counter()
+        for x, y in self._batches(self.train_loader, self.batch, "train_loader"):
+            self._interrupts.check()
+            self.between_steps = False
+            self.running.add(self.step(x, y), len(x))
+            self.batch, self.steps, self.between_steps = self.batch + 1, self.steps + 1, True
+            before, now = now, time.perf_counter()
+            self.running.seconds += now - before
+            self._call("on_batch_end")
+        self._interrupts.check()
+        check_finite(self)  # the last step's update, which no loss has shown yet
+        val = {} if self.val_loader is None else self.evaluate(self.val_loader)
+        self.between_steps = False
+        self._close_epoch(val, time.perf_counter() - now)
+        self._call("on_epoch_end")
+        self.between_steps = True
+
+    def step(self, x, y) -> dict[str, float]:
+        """One update of the weights from one batch; returns the batch's loss and metrics, taken before the update."""
+        self.optimizer.zero_grad()
+        output = self.model(x)
+        loss = self.loss_fn(output, y)
+        values = self._measure(output, loss, y)
+        self._check_finite("loss", values["loss"])
+        loss.backward()
+        if self.grad_clip is not None:
+            self.grad_norm = clip_grad_norm_(self.model.parameters(), self.grad_clip)
+            self._check_finite("norm of the gradients", float(self.grad_norm))
+        self.optimizer.step()
+        return values
+
+    def _close_epoch(self, val: Mapping[str, float], val_seconds: float) -> None:
+        means = self.running.means()
+        if not means:
+            raise UsageError(
+                "Trainer.fit: train_loader gave no batches; it has to give some each time it is iterated "
+                "(a generator is empty the second time)"
+            )
+        self.row = {"epoch": self.epoch + 1}
+        for name in dict.fromkeys(["loss", "accuracy", *self.metrics]):
+            self.row[f"train_{name}"], self.row[f"val_{name}"] = means.get(name), val.get(name)
+        self.row["learning_rate"] = self.learning_rate()
+        self.row["seconds"] = self.running.seconds + val_seconds
+        self.row["images_per_second"] = self.images_per_second()
+        self.history.append(self.row)
+        if self.schedule is not None:
+            self.schedule.step()
+        self.epoch, self.batch, self.running = self.epoch + 1, 0, Running()
+
+    # evaluation
+
+    def evaluate(self, loader) -> dict[str, float]:
+        """Mean loss and metrics over a loader, in evaluation mode and without gradients."""
+        training, running = self.model.training, Running()
+        self.model.eval()
+        try:
+            with no_grad():
+                for x, y in self._batches(loader, 0, "loader"):
+                    self._interrupts.check()
+                    output = self.model(x)
+                    running.add(self._measure(output, self.loss_fn(output, y), y), len(x))
+        finally:
+            self.model.train(training)
+        if not running.count:
+            raise UsageError("Trainer.evaluate: the loader gave no samples; pass one with at least one batch")
+        return running.means()
+
+    def _measure(self, output, loss, y) -> dict[str, float]:
+        metrics = {name: float(metric(output, y)) for name, metric in self.metrics.items()}
+        return {"loss": float(loss.item()), **metrics}
+
+    # batches, words, callbacks
+
+    def _batches(self, loader, start: int, what: str) -> Iterator[tuple[Any, Any]]:
+        """The epoch's batches from number `start` on, as arrays on the device."""
+        if hasattr(loader, "set_epoch"):
+            loader.set_epoch(self.epoch)
+        batches: Any = (
+            loader.iter_from(start) if hasattr(loader, "iter_from") else itertools.islice(loader, start, None)
+        )
+        # Closed even when a step raises: a prefetching loader ends its thread then.
+        with closing(batches) if hasattr(batches, "close") else nullcontext():
+            for batch in batches:
+                if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+                    got = f"{type(batch).__name__} of {len(batch) if hasattr(batch, '__len__') else 1}"
+                    raise UsageError(f"Trainer: {what} gave a {got}, expected (x, y): inputs and targets")
+                x, y = (backend.asarray(a, device=self.device) for a in batch)
+                if len(x):
+                    yield x, y
+
+    def _check_finite(self, what: str, value: float) -> None:
+        if not math.isfinite(value):
+            raise TrainingError(
+                f"Trainer.fit: the {what} is {value} in epoch {self.epoch + 1}, step {self.steps + 1} (batch "
+                f"{self.batch + 1} of the epoch), learning rate {self.learning_rate():g}; {self.advice()}"
+            )
+
+    def advice(self) -> str:
+        """What to do when a value is not finite, in words."""
+        kept = f"the last good checkpoint is {self.last_saved}" if self.last_saved else "no checkpoint was saved yet"
+        clip = "" if self.grad_clip is not None else ", or clip the gradients (grad_clip=1.0)"
+        return f"{kept}; start again with a lower learning rate, such as {self.learning_rate() / 10:g}{clip}"
+
+    def position(self) -> str:
+        """Where the run stands, in words: the epoch counts from 1."""
+        if self.batch == 0:
+            return f"the end of epoch {self.epoch}" if self.epoch else "the start"
+        return f"epoch {self.epoch + 1}, after batch {self.batch}"
+
+    def _interrupted(self) -> str:
+        if self.between_steps and self.last_saved and self.out is not None:
+            return f"interrupted; saved {self.last_saved}; go on with resume={os.fspath(self.out)!r}"
+        kept = f"the last checkpoint is {self.last_saved}" if self.last_saved else "no checkpoint was saved"
+        return f"interrupted in epoch {self.epoch + 1}, after batch {self.batch}; {kept}"
+
+    def learning_rate(self) -> float:
+        """The rate of the first parameter group."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def images_per_second(self) -> float:
+        """Training samples a second in this epoch; 0 before its first batch."""
+        return self.running.count / self.running.seconds if self.running.seconds else 0.0
+
+    def device_name(self) -> str:
+        """The device that the weights are on."""
+        parameter = next(iter(self.model.parameters()), None)
+        return str(self.device or (backend.default_device() if parameter is None else parameter.device))
+
+    def _call(self, event: str, *args) -> None:
+        for callback in self.callbacks:
+            getattr(callback, event)(self, *args)
+
+
+def _in_order(given: list[Callback], out) -> list[Callback]:
+    """The callbacks, those that write the run folder last: what they save includes what the others learnt."""
+    saving: list[Callback] = [c for c in given if isinstance(c, Checkpoint)]
+    others = [c for c in given if not isinstance(c, Checkpoint)]
+    if out is None:
+        return others + saving
+    return [*others, HistoryFiles(out), *(saving or [Checkpoint(out)])]
