@@ -1,0 +1,96 @@
+"""The array type of the ``emulator`` device: NumPy memory whose type says that kernels run on it by emulation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+class EmulatedArray(np.ndarray):
+    """A NumPy array that lives on the ``emulator`` device.
+
+    Slices, views, ufuncs and reductions of it are EmulatedArrays too, also where the result is a single number, so
+    that dispatch by the array's type never loses the device half-way. ``plain()`` is the ndarray over the same memory.
+    """
+
+    @classmethod
+    def of(cls, array: Any) -> EmulatedArray:
+        """A copy of ``array`` on the emulator device, its memory order kept."""
+        return np.array(array, order="K", copy=True, subok=False).view(cls)
+
+    def plain(self) -> np.ndarray:
+        """The same memory as a plain ndarray, that is, on the cpu device."""
+        return self.view(np.ndarray)
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
+        options = {name: _plain(value) for name, value in options.items()}
+        if out is not None:
+            options["out"] = tuple(_plain(x) for x in out)
+        result = getattr(ufunc, method)(*map(_plain, inputs), **options)
+        if out is not None:
+            return out[0] if len(out) == 1 else out
+        return _emulated(result)
+
+    def __array_function__(self, func, types, args, kwargs):
+        return _emulated(super().__array_function__(func, types, args, kwargs))
+
+    def __array_wrap__(self, array, context=None, return_scalar=False):
+        return _emulated(array)
+
+    def __getitem__(self, key):
+        return _emulated(super().__getitem__(key))
+
+
+def _reduction(name: str):
+    method = getattr(np.ndarray, name)
+
+    def reduce(self, *args, **kwargs):
+        out = kwargs.get("out")
+        if out is not None:
+            kwargs["out"] = _plain(out)
+        result = method(self.plain(), *args, **kwargs)
+        return out if out is not None else _emulated(result)
+
+    reduce.__name__ = name
+    reduce.__doc__ = method.__doc__
+    return reduce
+
+
+# NumPy turns the 0-d results of these methods into scalars, which would drop the device.
+_REDUCTIONS = ("sum", "prod", "mean", "var", "std", "max", "min", "argmax", "argmin", "all", "any", "trace", "dot")
+for _name in _REDUCTIONS:
+    setattr(EmulatedArray, _name, _reduction(_name))
+
+
+def _plain(x):
+    return x.view(np.ndarray) if isinstance(x, EmulatedArray) else x
+
+
+def _emulated(x):
+    if isinstance(x, EmulatedArray):
+        return x
+    if isinstance(x, (np.ndarray, np.generic)):
+        return np.asarray(x).view(EmulatedArray)
+    return type(x)(map(_emulated, x)) if type(x) in (tuple, list) else x
+
+
+def empty(shape, dtype: Any = np.float32) -> EmulatedArray:
+    """A new array whose every byte is 0xFF: NaN in floats, -1 in integers. What a kernel forgets to write shows."""
+    array = np.empty(shape, dtype).view(EmulatedArray)
+    poison(array)
+    return array
+
+
+def empty_like(x: np.ndarray) -> EmulatedArray:
+    """A poisoned array of x's shape, dtype and memory order."""
+    array = np.empty_like(_plain(x)).view(EmulatedArray)
+    poison(array)
+    return array
+
+
+def poison(array: np.ndarray) -> None:
+    """Fill a freshly made array with 0xFF bytes. The array must be dense in some order of its axes."""
+    plain = _plain(array)
+    order = sorted(range(plain.ndim), key=lambda axis: -plain.strides[axis])
+    plain.transpose(order).reshape(-1).view(np.uint8)[...] = 0xFF

@@ -1,0 +1,138 @@
+"""Runs the host's C++ compiler: which one, with what flags, into what cache."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from gpunn.errors import DeviceError
+
+HERE = Path(__file__).parent
+
+
+def _flags(text: str) -> list[str]:
+    return text.split()
+
+
+# FMA contraction is on because CUDA's compiler contracts by default; -ffast-math is off because CUDA's default is IEEE.
+# Aliasing is relaxed because kernels read float arrays as float4. -g1 (line tables) is nearly free and names lines.
+COMMON = _flags("""
+    -std=c++17 -O2 -shared -fPIC -pipe -w -g1 -fvisibility=hidden -fno-exceptions -fno-rtti
+    -fno-asynchronous-unwind-tables -fno-math-errno -fno-strict-aliasing -ffp-contract=fast
+""")
+# Every access of memory becomes a call. The optimisations switched off would merge, split or replace accesses in ways
+# that a GPU compiler does not, and the counts would be another kernel's.
+INSTRUMENT = _flags("-DGPUNN_CHECKED -fsanitize=kernel-address")
+INSTRUMENT_GCC = _flags("""
+    --param asan-instrumentation-with-call-threshold=0 --param asan-stack=0 --param asan-globals=0
+    -fno-tree-vectorize -fno-tree-loop-distribute-patterns -fno-store-merging -fno-crossjumping
+""")
+INSTRUMENT_CLANG = _flags("""
+    -mllvm -asan-instrumentation-with-call-threshold=0 -mllvm -asan-stack=0 -mllvm -asan-globals=0
+    -fno-vectorize -fno-slp-vectorize -fno-builtin-memset -fno-builtin-memcpy
+""")
+
+
+def require() -> None:
+    """Raise DeviceError, with the remedy, where kernels cannot be emulated."""
+    compiler()
+
+
+@functools.cache
+def _find(wanted: str | None, path: str | None) -> str | None:
+    names = wanted.split()[:1] if wanted else ["g++", "clang++", "c++"]
+    return next((found for name in names if (found := shutil.which(name, path=path))), None)
+
+
+def compiler() -> str:
+    """The path of the C++ compiler: $CXX, else g++, else clang++. Raises DeviceError where there is none."""
+    if os.name != "posix" or platform.system() != "Linux":
+        raise DeviceError(f"device 'emulator': it runs on Linux, and this is {platform.system()}; use device 'cpu'")
+    wanted = os.environ.get("CXX")
+    found = _find(wanted, os.environ.get("PATH"))
+    if found is None:
+        what = f"CXX names {wanted!r}, which is not there" if wanted else "there is no C++ compiler"
+        raise DeviceError(
+            f"device 'emulator': {what}; install one (Debian, Ubuntu: `apt install g++`; Fedora: "
+            "`dnf install gcc-c++`), or use device 'cpu'"
+        )
+    return found
+
+
+@functools.cache
+def _identity(path: str) -> tuple[str, bool]:
+    """What tells this compiler from another version of it, and whether it is clang."""
+    version = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
+    return version, "clang" in version
+
+
+@functools.cache
+def _machine_flags() -> tuple[str, ...]:
+    """Fused multiply-add where this CPU has it: without, fmaf is a slow library call and a * b + c rounds twice."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return ()
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split("flags", 1)[1].split("\n", 1)[0].split()
+    except (OSError, IndexError):
+        return ()
+    return ("-mfma", "-mavx2") if {"fma", "avx2"} <= set(flags) else ()
+
+
+@functools.cache
+def _headers_digest() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(HERE.rglob("*.h")) + sorted(HERE.rglob("*.cpp")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: $XDG_CACHE_HOME/gpunn/emulator, by default under ~/.cache."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "gpunn" / "emulator"
+
+
+def build(text: str, name: str, checked: bool, exported: bool = False) -> Path:
+    """Compile C++ ``text`` to a shared object, or find it in the cache. Raises DeviceError with the compiler's log.
+
+    checked: with calls at every memory access. exported: all its symbols can be seen by other libraries.
+    """
+    path = compiler()
+    version, is_clang = _identity(path)
+    flags = [*COMMON, *_machine_flags()]
+    if exported:
+        flags.append("-fvisibility=default")
+    if checked:
+        flags += INSTRUMENT + (INSTRUMENT_CLANG if is_clang else INSTRUMENT_GCC)
+    key = hashlib.sha256("\0".join([text, version, _headers_digest(), *flags]).encode()).hexdigest()[:24]
+    target = cache_folder() / f"{name}-{key}.so"
+    if not target.exists():
+        _compile([path, *flags, f"-I{HERE}", f"-I{HERE / 'host'}"], text, name, target)
+    return target
+
+
+def _compile(command: list[str], text: str, name: str, target: Path) -> None:
+    """Into a file of its own first, then renamed: parallel processes never see half a library."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(suffix=".so.part", prefix=name, dir=target.parent)
+    except OSError as error:
+        raise DeviceError(
+            f"device 'emulator': cannot write compiled kernels to {target.parent} ({error.strerror}); "
+            "set XDG_CACHE_HOME to a folder that you can write"
+        ) from error
+    os.close(handle)
+    try:
+        command = [*command, "-x", "c++", "-", "-o", temporary]
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, cwd="/")
+        if done.returncode != 0:
+            raise DeviceError(f"{name}: the host compiler {command[0]} refuses the source:\n{done.stderr.strip()}")
+        os.replace(temporary, target)
+    finally:
+        Path(temporary).unlink(missing_ok=True)

@@ -1,0 +1,180 @@
+"""What a kernel did wrong, in words: kernel, array, index, block, thread, line."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+from gpunn.errors import DeviceError
+
+
+class KernelError(DeviceError):
+    """A kernel on the emulator broke a rule: out of bounds, a divergent barrier, a race, order-dependent output."""
+
+
+class _Place(ctypes.Structure):
+    _fields_ = (("file", ctypes.c_char_p), ("line", ctypes.c_int))
+
+    def __str__(self) -> str:
+        return f"{(self.file or b'?').decode()}:{self.line}"
+
+
+class Failure(ctypes.Structure):  # struct Failure of host/runtime/state.h
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("kind", "parameter")),
+        *((name, ctypes.c_int64) for name in ("offset", "bytes", "extent")),
+        *((name, ctypes.c_int32) for name in ("write", "other_write")),
+        *((name, _Place) for name in ("place", "other_place")),
+        *((name, ctypes.c_uint32 * 3) for name in ("thread", "block", "other_thread")),
+        *((name, ctypes.c_int32) for name in ("waiting", "exited", "total")),
+        *((name, ctypes.c_uint64) for name in ("site", "other_site")),
+        ("text", ctypes.c_char_p),
+    )
+
+
+# enum FailureKind of host/runtime/state.h
+(
+    OUT_OF_BOUNDS, MISALIGNED, READ_ONLY, NULL, DIVERGENT_BARRIER, DIVERGENT_WARP, WARP_MASK, WARP_SOURCE, RACE, ASSERT,
+    NO_MEMORY, ASYNC_SHAPE,
+) = range(1, 13)  # fmt: skip
+DYNAMIC_SHARED, STATIC_SHARED, MODULE, NOWHERE = -1, -2, -3, -4
+
+
+def describe(function, failure: Failure, arrays: list[tuple[int, np.ndarray]], schedule: str) -> str:
+    """The message of a failed launch."""
+    if failure.kind == NO_MEMORY:
+        return f"{function.name}: no memory for the threads' stacks; free some, or raise the limit (ulimit -v)"
+    what = _WORDS[failure.kind](function, failure, dict(arrays))
+    order = "" if schedule == "forward" else f", threads in {schedule} order"
+    return f"{function.name}: {what}; block {_index(failure.block)}, thread {_index(failure.thread)}{order}"
+
+
+def _index(triple) -> str:
+    return f"({', '.join(map(str, triple))})"
+
+
+def _at(function, site: int) -> str:
+    return f" at {source_lines(function, [site])[0]}" if site else ""
+
+
+def _access(f: Failure) -> str:
+    return "writes" if f.write else "reads"
+
+
+def _target(function, f: Failure, arrays: dict[int, np.ndarray]) -> tuple[str, int, str]:
+    """How to call the memory, the bytes of its element, and how to describe its size."""
+    if f.parameter == DYNAMIC_SHARED:
+        return "dynamic shared memory", 1, f"{f.extent} bytes; is shared_bytes of the launch enough?"
+    if f.parameter == STATIC_SHARED:
+        return "static shared memory", 1, f"{f.extent} bytes in all"
+    p, array = function.parameters[f.parameter], arrays[f.parameter]
+    return p.name, array.itemsize, f"{array.size} elements of {array.dtype.name}, shape {array.shape}"
+
+
+def _out_of_bounds(function, f: Failure, arrays) -> str:
+    at = _at(function, f.site)
+    if f.parameter == NOWHERE:
+        return f"{_access(f)} {f.bytes} bytes{at} at an address that lies in no array passed in"
+    name, itemsize, size = _target(function, f, arrays)
+    index = f.offset // itemsize
+    end = "before the start" if f.offset < 0 else "past the end"
+    many = f" ({f.bytes // itemsize} elements at once)" if f.bytes > itemsize > 1 else ""
+    return f"{_access(f)} {name}[{index}]{many} {end}{at}: {name} has {size}"
+
+
+def _misaligned(function, f: Failure, arrays) -> str:
+    name, itemsize, _ = _target(function, f, arrays)
+    return (
+        f"{_access(f)} {f.bytes} bytes of {name} from element {f.offset // itemsize}{_at(function, f.site)}, which is "
+        f"no multiple of {f.bytes} bytes in memory: a GPU traps here; align the array, or use a scalar variant"
+    )
+
+
+def _read_only(function, f: Failure, arrays) -> str:
+    name, itemsize, _ = _target(function, f, arrays)
+    return f"writes {name}[{f.offset // itemsize}]{_at(function, f.site)}, but takes {name} as const"
+
+
+def _null(function, f: Failure, arrays) -> str:
+    missing = [p.name for i, p in enumerate(function.parameters) if p.pointer and i not in arrays]
+    which = f"; None was passed for {', '.join(missing)}" if missing else ""
+    return f"{_access(f)} through a null pointer{_at(function, f.site)}{which}"
+
+
+def _divergent_barrier(function, f: Failure, arrays) -> str:
+    head = f"divergent barrier: {f.waiting} of {f.total} threads wait at {f.place}"
+    if f.other_place.line:
+        return f"divergent barrier: {_index(f.thread)} waits at {f.place}, {_index(f.other_thread)} at {f.other_place}"
+    return f"{head}, {f.exited} have left the kernel ({_index(f.other_thread)} among them)"
+
+
+def _divergent_warp(function, f: Failure, arrays) -> str:
+    other = f"thread {_index(f.other_thread)}"
+    where = f"is at {f.other_place}" if f.other_place.line else "never arrives"
+    return f"divergent warp operation at {f.place}: its mask names {other}, which {where}"
+
+
+def _warp_mask(function, f: Failure, arrays) -> str:
+    return f"warp operation at {f.place}: the calling lane is not in its own mask"
+
+
+def _warp_source(function, f: Failure, arrays) -> str:
+    return f"shuffle at {f.place} reads lane {f.waiting}, which does not take part: its value is undefined"
+
+
+def _race(function, f: Failure, arrays) -> str:
+    name, _, _ = _target(function, f, arrays)
+    did = "wrote" if f.other_write else "read"
+    return (
+        f"race: {_access(f)} {name} at byte {f.offset}{_at(function, f.site)}, which thread {_index(f.other_thread)} "
+        f"{did}{_at(function, f.other_site)} with no barrier between"
+    )
+
+
+def _assertion(function, f: Failure, arrays) -> str:
+    return f"assertion `{(f.text or b'').decode()}` failed at {f.place}"
+
+
+def _async_shape(function, f: Failure, arrays) -> str:
+    return f"cp.async of {f.bytes} bytes, {f.extent} of them read{_at(function, f.site)}; it copies 4, 8 or 16"
+
+
+_WORDS = {
+    OUT_OF_BOUNDS: _out_of_bounds,
+    MISALIGNED: _misaligned,
+    READ_ONLY: _read_only,
+    NULL: _null,
+    DIVERGENT_BARRIER: _divergent_barrier,
+    DIVERGENT_WARP: _divergent_warp,
+    WARP_MASK: _warp_mask,
+    WARP_SOURCE: _warp_source,
+    RACE: _race,
+    ASSERT: _assertion,
+    ASYNC_SHAPE: _async_shape,
+}
+
+
+def source_lines(function, sites: list[int]) -> list[str]:
+    """``file:line`` of each code address: the innermost frame that lies in the kernel's own sources."""
+    tool = shutil.which("addr2line")
+    if not sites or tool is None:
+        return [f"+{site - function.module[0]:#x}" for site in sites]
+    # a site is a return address: one byte back lies inside the call
+    offsets = [hex(site - function.module[0] - 1) for site in sites]
+    command = [tool, "-a", "-i", "-e", str(function.path), *offsets]
+    out = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    frames: list[list[str]] = []
+    for line in out.splitlines():
+        if line.startswith("0x"):
+            frames.append([])
+        elif frames:
+            frames[-1].append(line.split(" (discriminator")[0])
+    host = str(Path(__file__).parent)
+    own = [next((x for x in found if not x.startswith((host, "??"))), "?") for found in frames]
+    if not Path(function.filename).is_absolute():  # the compiler ran in "/", and completes relative names
+        own = [x.lstrip("/") for x in own]
+    return own if len(own) == len(sites) else ["?"] * len(sites)

@@ -1,0 +1,39 @@
+// What a compiled kernel asks of the runtime (runtime/*.h). Plain C names, no standard headers: kernels include this.
+#pragma once
+#include <stddef.h>
+
+struct uint3 { unsigned x, y, z; };
+
+namespace gpunn_host {
+
+enum WarpOp : int { kWarpSync, kWarpShuffle, kWarpVote, kWarpGather };
+enum BlockOp : int { kBarrier, kBarrierCount, kBarrierAnd, kBarrierOr };
+
+// Where in the source a thread stands. Barriers compare lines, since a compiler may copy the call itself.
+struct Place { const char* file; int line; };
+
+// One lane's part in a warp-wide operation; it lives on the lane's stack until every lane of `mask` has arrived.
+struct WarpRequest {
+    WarpOp op;
+    unsigned mask;
+    Place place;
+    int source;           // shuffle: the lane to read; vote: the predicate
+    size_t size;          // bytes of one lane's value
+    const void* value;
+    void* result;         // shuffle: one value; vote: the ballot; gather: 32 values
+    unsigned arrived;     // out: the lanes of mask that took part
+};
+
+}  // namespace gpunn_host
+
+extern "C" {
+extern uint3 gpunn_thread_idx, gpunn_block_idx, gpunn_block_dim, gpunn_grid_dim;
+extern char gpunn_dynamic_shared[];
+int gpunn_block_barrier(int op, int predicate, gpunn_host::Place place);
+void gpunn_warp(gpunn_host::WarpRequest* request);
+void gpunn_atomic_access(const void* address, size_t bytes, void* site);
+void gpunn_cp_async(void* shared, const void* global, int bytes, int source_bytes, void* site);
+void gpunn_cp_async_commit(void);
+void gpunn_cp_async_wait(int groups_left);   // -1: also what was not committed
+[[noreturn]] void gpunn_assert_failed(const char* text, gpunn_host::Place place);
+}

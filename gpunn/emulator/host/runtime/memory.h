@@ -1,0 +1,122 @@
+// Every load and store of an instrumented kernel comes by here. The compiler is asked for the calls that the kernel address
+// sanitizer would make; the functions are ours, and compare with the arrays that were passed in.
+#pragma once
+#include "state.h"
+
+namespace gpunn_host {
+
+enum RegionKind : int32_t { kDynamicShared = -1, kStaticShared = -2, kModule = -3, kNowhere = -4 };
+enum AccessKind { kPlain, kUnaligned, kAtomic, kLate };  // kLate: a cp.async that was counted when issued
+struct Region { uintptr_t low; uintptr_t bytes; int32_t kind; bool writable; };
+
+inline Region g_regions[64];
+inline int g_region_count;
+inline uint8_t g_last_region[1024];   // by call site: a site mostly stays with one array
+inline char* g_static_shared;
+inline size_t g_static_shared_bytes;
+
+void record_access(uintptr_t address, size_t bytes, bool write, bool shared, uintptr_t site);      // count.h
+void check_race(uintptr_t address, size_t bytes, bool write, const Region& region, uintptr_t site); // race.h
+
+inline void add_region(uintptr_t low, uintptr_t bytes, int32_t kind, bool writable) {
+    if (bytes && g_region_count < 64) g_regions[g_region_count++] = {low, bytes, kind, writable};
+}
+
+inline void register_regions(const Launch& launch) {
+    g_region_count = 0;
+    memset(g_last_region, 0, sizeof g_last_region);
+    for (int i = 0; i < launch.array_count; i++) {
+        const ArrayArgument& a = launch.arrays[i];
+        add_region(a.low, a.bytes, a.parameter, a.writable);
+    }
+    g_static_shared = const_cast<char*>(launch.shared_low);
+    g_static_shared_bytes = launch.shared_high - launch.shared_low;
+    add_region(reinterpret_cast<uintptr_t>(gpunn_dynamic_shared), launch.dynamic_shared, kDynamicShared, true);
+    add_region(reinterpret_cast<uintptr_t>(launch.shared_low), g_static_shared_bytes, kStaticShared, true);
+    add_region(reinterpret_cast<uintptr_t>(launch.module_low), launch.module_high - launch.module_low, kModule, true);
+}
+
+inline bool contains(const Region& region, uintptr_t address, size_t bytes) {
+    return region.bytes >= bytes && address - region.low <= region.bytes - bytes;
+}
+
+[[noreturn]] inline void fail_access(FailureKind kind, const Region* region, uintptr_t address, size_t bytes, bool write,
+                                     uintptr_t site) {
+    Failure failure = {};
+    failure.kind = kind;
+    failure.parameter = region ? region->kind : kNowhere;
+    failure.offset = region ? static_cast<int64_t>(address - region->low) : static_cast<int64_t>(address);
+    failure.extent = region ? region->bytes : 0;
+    failure.bytes = bytes;
+    failure.write = write;
+    failure.site = site;
+    fail(failure);
+}
+
+// The array that the kernel most likely meant: the nearest one, unless the address is far from all.
+inline const Region* nearest_region(uintptr_t address) {
+    const Region* best = nullptr;
+    uintptr_t best_distance = 1 << 30;
+    for (int i = 0; i < g_region_count; i++) {
+        const Region& r = g_regions[i];
+        if (r.kind == kModule) continue;
+        uintptr_t distance = address < r.low ? r.low - address : address - r.low < r.bytes ? 0 : address - r.low - r.bytes;
+        if (distance < best_distance) best = &r, best_distance = distance;
+    }
+    return best;
+}
+
+inline int find_region(uintptr_t address, size_t bytes, bool write, uintptr_t site) {
+    const Region* read_only = nullptr;
+    for (int i = 0; i < g_region_count; i++) {
+        if (!contains(g_regions[i], address, bytes)) continue;
+        if (!write || g_regions[i].writable) return i;
+        read_only = &g_regions[i];
+    }
+    if (read_only) fail_access(kReadOnly, read_only, address, bytes, write, site);
+    if (address < 4096) fail_access(kNull, nullptr, address, bytes, write, site);
+    fail_access(kOutOfBounds, nearest_region(address), address, bytes, write, site);
+}
+
+__attribute__((always_inline)) inline void check_access(uintptr_t address, size_t bytes, bool write, uintptr_t site,
+                                                        AccessKind kind = kPlain) {
+    if (address - g.stacks.low < g.stacks.bytes) return;     // a local variable
+    if (!g.active) return;                                   // static initialisers, while the module loads
+    uint8_t* cached = &g_last_region[(site >> 1) & 1023];
+    const Region* region = &g_regions[*cached];
+    if (!contains(*region, address, bytes) || (write && !region->writable)) {
+        *cached = find_region(address, bytes, write, site);
+        region = &g_regions[*cached];
+    }
+    if (kind != kUnaligned && (bytes & (bytes - 1)) == 0 && (address & (bytes - 1)) != 0)
+        fail_access(kMisaligned, region, address, bytes, write, site);
+    if (__builtin_expect(g.launch.checks == 0, 1)) return;
+    bool shared = region->kind == kDynamicShared || region->kind == kStaticShared;
+    if (region->kind == kModule) return;
+    // Counted as if every array began on a boundary of 256 bytes, as it does on a GPU. High bits keep arrays apart.
+    if ((g.launch.checks & kCount) && kind != kLate)
+        record_access(address - region->low + (uintptr_t(*cached + 1) << 44), bytes, write, shared, site);
+    if ((g.launch.checks & kRace) && shared && kind != kAtomic) check_race(address, bytes, write, *region, site);
+}
+
+}  // namespace gpunn_host
+
+#define GPUNN_SITE reinterpret_cast<uintptr_t>(__builtin_return_address(0))
+#define GPUNN_HOOKS(size)                                                                                             \
+    void __asan_load##size##_noabort(uintptr_t a) { gpunn_host::check_access(a, size, false, GPUNN_SITE); }           \
+    void __asan_store##size##_noabort(uintptr_t a) { gpunn_host::check_access(a, size, true, GPUNN_SITE); }
+extern "C" {
+GPUNN_HOOKS(1)
+GPUNN_HOOKS(2)
+GPUNN_HOOKS(4)
+GPUNN_HOOKS(8)
+GPUNN_HOOKS(16)
+// Sizes that are no power of two, and accesses whose type promises less alignment than their size.
+void __asan_loadN_noabort(uintptr_t a, size_t n) { gpunn_host::check_access(a, n, false, GPUNN_SITE, gpunn_host::kUnaligned); }
+void __asan_storeN_noabort(uintptr_t a, size_t n) { gpunn_host::check_access(a, n, true, GPUNN_SITE, gpunn_host::kUnaligned); }
+void __asan_handle_no_return(void) {}
+void gpunn_atomic_access(const void* address, size_t bytes, void* site) {
+    gpunn_host::check_access(reinterpret_cast<uintptr_t>(address), bytes, true, reinterpret_cast<uintptr_t>(site),
+                             gpunn_host::kAtomic);
+}
+}

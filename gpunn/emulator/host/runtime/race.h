@@ -1,0 +1,56 @@
+// Shared-memory races, found by rule instead of luck: two threads touch a byte, one of them writes, and no barrier of the
+// block (or rendezvous of their warp) lies between.
+#pragma once
+#include "memory.h"
+
+namespace gpunn_host {
+
+struct Stamp { uint32_t epoch, warp_epoch; uint16_t thread; uintptr_t site; };
+struct ByteHistory { Stamp writer, reader, other_reader; };   // two readers suffice: any writer races with one of them
+inline std::vector<ByteHistory> g_dynamic_history, g_static_history;
+
+inline void prepare_races(const Launch& launch) {
+    g_dynamic_history.assign(launch.dynamic_shared, ByteHistory());
+    g_static_history.assign(g_static_shared_bytes, ByteHistory());
+}
+
+inline bool races(const Stamp& past, const Stamp& now) {
+    if (past.epoch != now.epoch || past.thread == now.thread) return false;
+    return past.thread / 32 != now.thread / 32 || past.warp_epoch == now.warp_epoch;
+}
+
+[[noreturn]] inline void fail_race(const Stamp& past, bool past_write, uintptr_t address, size_t bytes, bool write,
+                                   const Region& region, uintptr_t site) {
+    Failure failure = {};
+    failure.kind = kRaceFound;
+    failure.parameter = region.kind;
+    failure.offset = address - region.low;
+    failure.extent = region.bytes;
+    failure.bytes = bytes;
+    failure.write = write;
+    failure.other_write = past_write;
+    failure.site = site;
+    failure.other_site = past.site;
+    copy_index(failure.other_thread, g.threads[past.thread].index);
+    fail(failure);
+}
+
+inline void check_race(uintptr_t address, size_t bytes, bool write, const Region& region, uintptr_t site) {
+    std::vector<ByteHistory>& history = region.kind == kDynamicShared ? g_dynamic_history : g_static_history;
+    uint16_t id = static_cast<uint16_t>(g.current->id);
+    Stamp now = {g.epoch, g.warps[id / 32].epoch, id, site};
+    for (size_t i = address - region.low, end = i + bytes; i < end; i++) {
+        ByteHistory& h = history[i];
+        if (races(h.writer, now)) fail_race(h.writer, true, address, bytes, write, region, site);
+        if (!write) {
+            if (h.reader.epoch == now.epoch && h.reader.thread != id) h.other_reader = now;
+            else h.reader = now;
+            continue;
+        }
+        if (races(h.reader, now)) fail_race(h.reader, false, address, bytes, write, region, site);
+        if (races(h.other_reader, now)) fail_race(h.other_reader, false, address, bytes, write, region, site);
+        h.writer = now;
+    }
+}
+
+}  // namespace gpunn_host

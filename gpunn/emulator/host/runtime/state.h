@@ -1,0 +1,97 @@
+// The state of one launch: what Python passes in, the threads of the running block, and how a launch fails.
+#pragma once
+#include <stdint.h>
+#include <string.h>
+#include <vector>
+#include "../abi.h"
+#include "fiber.h"
+
+namespace gpunn_host {
+
+enum Schedule : int32_t { kForward, kReverse, kRandom };
+enum Check : int32_t { kCount = 1, kRace = 2 };
+
+// Mirrored by loader.py's and launch.py's struct formats.
+struct ArrayArgument { uint64_t low, bytes; int32_t writable, parameter; };
+struct Launch {
+    void (*entry)(void**);
+    void** arguments;
+    const ArrayArgument* arrays;
+    const char* shared_low;     // the module's static __shared__ variables
+    const char* shared_high;
+    const char* module_low;     // everything the module loaded: its constants and globals
+    const char* module_high;
+    uint64_t seed;
+    uint32_t grid[3], block[3];
+    uint32_t dynamic_shared;
+    int32_t array_count, schedule, checks;
+};
+
+enum FailureKind : int32_t {
+    kNone, kOutOfBounds, kMisaligned, kReadOnly, kNull, kDivergentBarrier, kDivergentWarp, kWarpMask, kWarpSource,
+    kRaceFound, kAssert, kNoMemory, kAsyncShape
+};
+struct Failure {
+    int32_t kind, parameter;          // parameter: >= 0 an array, otherwise a RegionKind
+    int64_t offset, bytes, extent;    // of the access; extent: bytes of the region
+    int32_t write, other_write;
+    Place place, other_place;
+    uint32_t thread[3], block[3], other_thread[3];
+    int32_t waiting, exited, total;
+    uint64_t site, other_site;
+    const char* text;
+};
+
+enum ThreadState : uint8_t { kNew, kReady, kAtBarrier, kAtWarp, kDone };
+struct Thread {
+    Context context;
+    uint3 index;
+    int id, slot;
+    ThreadState state;
+    int barrier_op, barrier_predicate;
+    Place barrier_place;
+    WarpRequest* request;
+};
+struct Warp { unsigned exists, waiting, gone; uint32_t epoch; };
+
+struct State {
+    Launch launch;
+    Failure failure;
+    Stacks stacks;
+    Context scheduler;
+    std::vector<Thread> threads;
+    Warp warps[kMaxThreads / 32];
+    std::vector<int> free_slots;
+    Thread* current;
+    int at_barrier, done, barrier_result;
+    uint32_t epoch;                   // counts barriers over all blocks of the launch
+    uint64_t barriers, random;
+    bool active;
+
+    uint64_t next_random() {          // xorshift64*, Vigna 2016
+        random ^= random >> 12;
+        random ^= random << 25;
+        random ^= random >> 27;
+        return random * 0x2545F4914F6CDD1DULL;
+    }
+};
+inline State g;
+
+inline void copy_index(uint32_t (&to)[3], const uint3& from) {
+    to[0] = from.x;
+    to[1] = from.y;
+    to[2] = from.z;
+}
+
+// The first failure counts. Fibers are simply abandoned: device code owns nothing that needs a destructor.
+[[noreturn]] inline void fail(Failure failure, const Thread* thread = nullptr) {
+    if (!thread) thread = g.current;
+    if (thread) copy_index(failure.thread, thread->index);
+    copy_index(failure.block, gpunn_block_idx);
+    g.failure = failure;
+    Context abandoned;
+    switch_context(&abandoned, g.scheduler);
+    abort();
+}
+
+}  // namespace gpunn_host

@@ -1,0 +1,108 @@
+// Barriers, warp operations, fences, and the primitives that kernels/ptx.cuh builds its host versions on.
+#pragma once
+
+#define GPUNN_HERE const char *file = __builtin_FILE(), int line = __builtin_LINE()
+
+inline void __syncthreads(GPUNN_HERE) { gpunn_block_barrier(gpunn_host::kBarrier, 0, GPUNN_PLACE); }
+inline int __syncthreads_count(int predicate, GPUNN_HERE) {
+    return gpunn_block_barrier(gpunn_host::kBarrierCount, predicate, GPUNN_PLACE);
+}
+inline int __syncthreads_and(int predicate, GPUNN_HERE) {
+    return gpunn_block_barrier(gpunn_host::kBarrierAnd, predicate, GPUNN_PLACE);
+}
+inline int __syncthreads_or(int predicate, GPUNN_HERE) {
+    return gpunn_block_barrier(gpunn_host::kBarrierOr, predicate, GPUNN_PLACE);
+}
+inline void __threadfence() { asm volatile("" ::: "memory"); }
+inline void __threadfence_block() { asm volatile("" ::: "memory"); }
+inline void __threadfence_system() { asm volatile("" ::: "memory"); }
+
+namespace gpunn_host {
+
+inline int linear_thread() {
+    return int(threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z));
+}
+inline int lane() { return linear_thread() & 31; }
+inline int warp() { return linear_thread() >> 5; }
+
+GPUNN_UNCHECKED inline unsigned meet(WarpOp op, unsigned mask, int source, size_t size, const void* value, void* result,
+                                     Place place) {
+    WarpRequest request = {op, mask, place, source, size, value, result, 0};
+    gpunn_warp(&request);
+    return request.arrived;
+}
+
+// Every lane of mask receives every lane's value; lanes outside hold 0xFF bytes.
+template <class T> inline unsigned warp_gather(const T& mine, T (&all)[32], unsigned mask = ~0u, GPUNN_HERE) {
+    return meet(kWarpGather, mask, 0, sizeof(T), &mine, all, GPUNN_PLACE);
+}
+
+// source < 0 or beyond the segment of `width` lanes leaves a lane its own value, as the hardware does.
+template <class T> inline T shuffle(unsigned mask, const T& value, int source, bool inside, Place place) {
+    T result;
+    meet(kWarpShuffle, mask, inside ? source : lane(), sizeof(T), &value, &result, place);
+    return result;
+}
+
+// Out of line, so that the return address names the place in the kernel.
+GPUNN_UNCHECKED __attribute__((noinline)) static void cp_async(void* smem, const void* gmem, int bytes, int src_bytes) {
+    gpunn_cp_async(smem, gmem, bytes, src_bytes, __builtin_return_address(0));
+}
+inline void cp_async_commit() { gpunn_cp_async_commit(); }
+inline void cp_async_wait(int groups_left) { gpunn_cp_async_wait(groups_left); }
+inline void cp_async_wait_all() { gpunn_cp_async_wait(-1); }
+
+}  // namespace gpunn_host
+
+inline void __syncwarp(unsigned mask = ~0u, GPUNN_HERE) {
+    gpunn_host::meet(gpunn_host::kWarpSync, mask, 0, 0, nullptr, nullptr, GPUNN_PLACE);
+}
+template <class T> inline T __shfl_sync(unsigned mask, T value, int source, int width = 32, GPUNN_HERE) {
+    int lane = gpunn_host::lane();
+    return gpunn_host::shuffle(mask, value, (lane & -width) + (source & (width - 1)), true, GPUNN_PLACE);
+}
+template <class T> inline T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, GPUNN_HERE) {
+    int lane = gpunn_host::lane(), source = lane - int(delta);
+    return gpunn_host::shuffle(mask, value, source, source >= (lane & -width), GPUNN_PLACE);
+}
+template <class T> inline T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, GPUNN_HERE) {
+    int lane = gpunn_host::lane(), source = lane + int(delta);
+    return gpunn_host::shuffle(mask, value, source, source < (lane & -width) + width, GPUNN_PLACE);
+}
+template <class T> inline T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32, GPUNN_HERE) {
+    int lane = gpunn_host::lane(), source = lane ^ lane_mask;
+    return gpunn_host::shuffle(mask, value, source, source < (lane & -width) + width, GPUNN_PLACE);
+}
+GPUNN_UNCHECKED inline unsigned gpunn_ballot(unsigned mask, int predicate, unsigned& arrived, gpunn_host::Place place) {
+    unsigned ballot = 0;
+    arrived = gpunn_host::meet(gpunn_host::kWarpVote, mask, predicate != 0, sizeof ballot, nullptr, &ballot, place);
+    return ballot;
+}
+inline unsigned __ballot_sync(unsigned mask, int predicate, GPUNN_HERE) {
+    unsigned arrived;
+    return gpunn_ballot(mask, predicate, arrived, GPUNN_PLACE);
+}
+inline int __any_sync(unsigned mask, int predicate, GPUNN_HERE) {
+    unsigned arrived;
+    return gpunn_ballot(mask, predicate, arrived, GPUNN_PLACE) != 0;
+}
+inline int __all_sync(unsigned mask, int predicate, GPUNN_HERE) {
+    unsigned arrived;
+    return gpunn_ballot(mask, predicate, arrived, GPUNN_PLACE) == arrived;
+}
+#define GPUNN_REDUCE(name, type, combine)                                             \
+    inline type name(unsigned mask, type value, GPUNN_HERE) {                         \
+        type all[32];                                                                 \
+        unsigned arrived = gpunn_host::warp_gather(value, all, mask, file, line);     \
+        type a = all[__builtin_ctz(arrived)];                                         \
+        for (unsigned rest = arrived & (arrived - 1); rest; rest &= rest - 1) {       \
+            type b = all[__builtin_ctz(rest)];                                        \
+            a = combine;                                                              \
+        }                                                                             \
+        return a;                                                                     \
+    }
+GPUNN_REDUCE(__reduce_add_sync, int, a + b) GPUNN_REDUCE(__reduce_add_sync, unsigned, a + b)
+GPUNN_REDUCE(__reduce_min_sync, int, b < a ? b : a) GPUNN_REDUCE(__reduce_min_sync, unsigned, b < a ? b : a)
+GPUNN_REDUCE(__reduce_max_sync, int, a < b ? b : a) GPUNN_REDUCE(__reduce_max_sync, unsigned, a < b ? b : a)
+GPUNN_REDUCE(__reduce_and_sync, unsigned, a & b) GPUNN_REDUCE(__reduce_or_sync, unsigned, a | b)
+GPUNN_REDUCE(__reduce_xor_sync, unsigned, a ^ b)

@@ -1,0 +1,137 @@
+"""Builds, loads and describes kernels. ``load`` is the way in; a ``Function`` is one entry point of one source."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from gpunn.emulator.build import build
+from gpunn.emulator.source import parameter_names, translation_unit
+from gpunn.errors import DeviceError
+
+
+class _CParameter(ctypes.Structure):
+    _fields_ = (
+        ("code", ctypes.c_char_p),
+        ("bytes", ctypes.c_int),
+        ("pointer", ctypes.c_int),
+        ("constant", ctypes.c_int),
+    )
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a kernel: its name, element type (``f4``, ``bf2``, ``i4``, ``V`` for a struct) and size."""
+
+    name: str
+    code: str
+    bytes: int
+    pointer: bool
+    constant: bool
+
+
+@dataclass(frozen=True)
+class Function:
+    """A compiled kernel. Call it with (grid, block, args), as ``launch`` describes."""
+
+    name: str
+    filename: str
+    parameters: tuple[Parameter, ...]
+    checked: bool
+    path: Path
+    library: ctypes.CDLL = field(repr=False)
+    entry: int = field(repr=False)
+    shared: tuple[int, int] = field(repr=False)  # first and past-the-last address of the static shared variables
+    module: tuple[int, int] = field(repr=False)  # and of everything that the library loaded
+
+    def __call__(self, grid, block, args, shared_bytes: int = 0, **options: Any) -> None:
+        from gpunn.emulator.launch import launch
+
+        launch(self, grid, block, args, shared_bytes, **options)
+
+
+_loaded: dict[tuple, Function] = {}
+_lock = threading.Lock()
+
+
+def load(
+    source: str,
+    name: str,
+    macros: dict[str, object] | None = None,
+    filename: str = "kernel.cu",
+    checked: bool | None = None,
+) -> Function:
+    """The kernel ``name`` of a CUDA source (local includes already inlined), compiled for the host.
+
+    macros: as ``-D`` options. filename: what error messages call the source. checked: instrument memory accesses
+    (default; ``GPUNN_EMULATOR_CHECK=0`` turns it off). Raises DeviceError where the source does not compile, with the
+    compiler's log and the file's own line numbers, and where there is no compiler, with the package to install.
+    """
+    if checked is None:
+        checked = os.environ.get("GPUNN_EMULATOR_CHECK", "1") != "0"
+    key = (source, name, tuple(sorted((macros or {}).items())), filename, checked)
+    with _lock:
+        if key not in _loaded:
+            _loaded[key] = _load(source, name, macros or {}, filename, checked)
+        return _loaded[key]
+
+
+def _load(source: str, name: str, macros: dict[str, object], filename: str, checked: bool) -> Function:
+    library_of_runtime = runtime()
+    text = translation_unit(source, name, macros, filename)
+    path = build(text, name, checked)
+    library = _open(path, text, name, checked)
+    describe = getattr(library, f"gpunn_describe_{name}")
+    table = ctypes.POINTER(_CParameter)()
+    count = describe(ctypes.byref(table))
+    names = parameter_names(source, name)
+    if names is None or len(names) != count:
+        names = [f"argument {i}" for i in range(count)]
+    parameters = tuple(
+        Parameter(names[i], table[i].code.decode(), table[i].bytes, bool(table[i].pointer), bool(table[i].constant))
+        for i in range(count)
+    )
+    entry = ctypes.cast(getattr(library, f"gpunn_entry_{name}"), ctypes.c_void_p).value or 0
+    return Function(
+        name,
+        filename,
+        parameters,
+        checked,
+        path,
+        library,
+        entry,
+        _pair(library.gpunn_shared_range),
+        _pair(lambda *ends: library_of_runtime.gpunn_module_range(ctypes.c_void_p(entry), *ends)),
+    )
+
+
+def _pair(fill) -> tuple[int, int]:
+    low, high = ctypes.c_void_p(), ctypes.c_void_p()
+    fill(ctypes.byref(low), ctypes.byref(high))
+    return low.value or 0, high.value or 0
+
+
+def _open(path: Path, text: str, name: str, checked: bool) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError:  # a damaged cache entry: build it anew, once
+        path.unlink(missing_ok=True)
+        try:
+            return ctypes.CDLL(str(build(text, name, checked)))
+        except OSError as error:
+            raise DeviceError(
+                f"{name}: the compiled kernel does not load ({error}); "
+                "it uses a function that the emulator does not have (gpunn/emulator/README.md lists what it has)"
+            ) from error
+
+
+@cache
+def runtime() -> ctypes.CDLL:
+    """The runtime library, whose symbols every kernel refers to: built once a version, visible to all that follows."""
+    path = build('#include "host/runtime/runtime.cpp"\n', "runtime", checked=False, exported=True)
+    return ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
