@@ -1,0 +1,21 @@
+"""``gpunn doctor``"""
+
+from __future__ import annotations
+
+from gpunn import doctor
+
+
+def add_to(commands) -> None:
+    """Add the command to the parser's commands."""
+    parser = commands.add_parser(
+        "doctor",
+        help="say what works on this machine, and how to mend the rest",
+        description="Probe NumPy, CuPy, the driver, the GPU and each CUDA library alone, and print what mends it.",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args) -> int:
+    """Print the report."""
+    print(doctor.report())
+    return 0

@@ -1,0 +1,72 @@
+"""A picture file as the network's input. The only module that uses Pillow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from gpunn.errors import DataError, UsageError
+
+INK = 20 / 28  # share of the side that a digit's longer side fills: MNIST's own preparation, LeCun 1998 section III.A
+
+
+def read_picture(path: Path, channels: int, size: int) -> np.ndarray:
+    """The picture as uint8 (1, channels, size, size). For one channel: a bright digit, centred, on black.
+
+    A grey picture that has the network's size and a dark border is taken as it is. Raises UsageError without Pillow,
+    DataError for a file that is no picture.
+    """
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise UsageError(
+            f'predict: reading pictures needs Pillow, which does not import ({error}); pip install "gpunn[image]"'
+        ) from error
+    try:
+        with Image.open(path) as picture:
+            # Transparent parts are paper: without this they would turn black.
+            paper = Image.new("RGBA", picture.size, "white")
+            picture = Image.alpha_composite(paper, picture.convert("RGBA"))
+    except FileNotFoundError as error:
+        raise DataError(f"predict: {path} does not exist; check the path") from error
+    except Exception as error:  # a damaged file raises whatever its first wrong byte leads to
+        raise DataError(f"predict: {path} cannot be read as a picture ({type(error).__name__}: {error})") from error
+    if channels == 3:
+        return np.asarray(picture.convert("RGB").resize((size, size))).transpose(2, 0, 1)[None]
+    grey = bright_on_dark(np.asarray(picture.convert("L")))
+    if grey.shape != (size, size):
+        grey = _fit(grey, size, Image)
+    return grey[None, None]
+
+
+def bright_on_dark(grey: np.ndarray) -> np.ndarray:
+    """The picture, inverted if its border is bright: digits of the data sets are white on black."""
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    return 255 - grey if np.median(border) > 127 else grey
+
+
+def _fit(grey: np.ndarray, size: int, image_module) -> np.ndarray:
+    """The drawn part of the picture, scaled and centred by its mass in a black square of side ``size``."""
+    grey = np.where(grey > grey.max() * 0.2, grey, 0)  # paper is rarely quite even
+    rows, columns = np.flatnonzero(grey.any(1)), np.flatnonzero(grey.any(0))
+    if not rows.size:
+        return np.zeros((size, size), np.uint8)
+    ink = image_module.fromarray(grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    scale = round(size * INK) / max(ink.size)
+    width, height = (max(1, round(side * scale)) for side in ink.size)
+    drawn = np.asarray(ink.resize((width, height), image_module.Resampling.LANCZOS))
+    square = np.zeros((size, size), np.uint8)
+    top, left = _centred(drawn, size)
+    square[top : top + height, left : left + width] = drawn
+    return square
+
+
+def _centred(drawn: np.ndarray, size: int) -> list[int]:
+    """Where the drawing's first row and column go, so that its centre of mass is the square's centre."""
+    mass = drawn.astype(np.float64) + 1e-9
+    corner = []
+    for axis, side in enumerate(drawn.shape):
+        centre = (mass.sum(1 - axis) @ np.arange(side)) / mass.sum()
+        corner.append(int(np.clip(round(size / 2 - 0.5 - centre), 0, size - side)))
+    return corner

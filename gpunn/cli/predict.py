@@ -1,0 +1,44 @@
+"""``gpunn predict IMAGE.png``"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from gpunn import ops, train
+from gpunn.cli.batches import normalised
+from gpunn.cli.options import usable_device
+from gpunn.cli.picture import read_picture
+from gpunn.cli.runs import load_model, weights_of
+
+SHOWN = 3
+
+
+def add_to(commands) -> None:
+    """Add the command to the parser's commands."""
+    parser = commands.add_parser(
+        "predict",
+        help="name what a picture shows",
+        description="Classify pictures of any size, grey or colour; dark digits on paper are inverted.",
+    )
+    add = parser.add_argument
+    add("images", nargs="+", type=Path, metavar="IMAGE.png", help="picture files")
+    add("--run", dest="target", metavar="RUN_OR_WEIGHTS", help="run folder or .npz file (default: the latest run)")
+    add("--device", default="cpu", help="cpu, cuda, cuda:1 or emulator (default cpu)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the likeliest classes of each picture."""
+    device = usable_device(args.device)
+    model, config = load_model(weights_of(args.target), device)
+    pictures = np.concatenate([read_picture(path, config.channels, config.size) for path in args.images])
+    dtype = np.dtype(config.precision.replace("fp", "float"))
+    scores = train.predict(model, normalised(pictures, config, dtype))
+    for path, shares in zip(args.images, ops.softmax(scores, 1), strict=True):
+        likeliest = np.argsort(-shares)[:SHOWN]
+        others = ", ".join(f"{config.classes[i]} {shares[i]:.1%}" for i in likeliest[1:])
+        print(f"{path}: {config.classes[likeliest[0]]} ({shares[likeliest[0]]:.1%}; then {others})")
+    return 0
