@@ -106,8 +106,7 @@ def build(text: str, name: str, checked: bool, exported: bool = False) -> Path:
     path = compiler()
     version, is_clang = _identity(path)
     flags = [*COMMON, *_machine_flags()]
-    if exported:
-        flags.append("-fvisibility=default")
+    flags.append("-fvisibility=default" if exported else "-nostartfiles")
     if checked:
         flags += INSTRUMENT + (INSTRUMENT_CLANG if is_clang else INSTRUMENT_GCC)
     key = hashlib.sha256("\0".join([text, version, _headers_digest(), *flags]).encode()).hexdigest()[:24]

@@ -42,6 +42,7 @@ class Failure(ctypes.Structure):  # struct Failure of host/runtime/state.h
     NO_MEMORY, ASYNC_SHAPE,
 ) = range(1, 13)  # fmt: skip
 DYNAMIC_SHARED, STATIC_SHARED, MODULE, NOWHERE = -1, -2, -3, -4
+FIRST_SHARED = -100  # the i-th static shared variable goes by the parameter number FIRST_SHARED - i
 
 
 def describe(function, failure: Failure, arrays: list[tuple[int, np.ndarray]], schedule: str) -> str:
@@ -71,6 +72,9 @@ def _target(function, f: Failure, arrays: dict[int, np.ndarray]) -> tuple[str, i
         return "dynamic shared memory", 1, f"{f.extent} bytes; is shared_bytes of the launch enough?"
     if f.parameter == STATIC_SHARED:
         return "static shared memory", 1, f"{f.extent} bytes in all"
+    if f.parameter <= FIRST_SHARED:
+        name, _, size = function.shared_variables[FIRST_SHARED - f.parameter]
+        return f"shared {name}", 1, f"{size} bytes"
     p, array = function.parameters[f.parameter], arrays[f.parameter]
     return p.name, array.itemsize, f"{array.size} elements of {array.dtype.name}, shape {array.shape}"
 
@@ -80,7 +84,7 @@ def _out_of_bounds(function, f: Failure, arrays) -> str:
     if f.parameter == NOWHERE:
         return f"{_access(f)} {f.bytes} bytes{at} at an address that lies in no array passed in"
     name, itemsize, size = _target(function, f, arrays)
-    index = f.offset // itemsize
+    index = f"byte {f.offset}" if f.parameter < 0 else f.offset // itemsize
     end = "before the start" if f.offset < 0 else "past the end"
     many = f" ({f.bytes // itemsize} elements at once)" if f.bytes > itemsize > 1 else ""
     return f"{_access(f)} {name}[{index}]{many} {end}{at}: {name} has {size}"

@@ -6,10 +6,8 @@ import contextlib
 import contextvars
 import ctypes
 import os
-import struct
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ import numpy as np
 from gpunn.emulator.counters import Counters, active_counters, collect
 from gpunn.emulator.faults import Failure, KernelError, describe
 from gpunn.emulator.loader import Function, Parameter, runtime
+from gpunn.emulator.marshal import Call, prepared
 from gpunn.emulator.memory import Copies, byte_range
 from gpunn.errors import DeviceError
 
@@ -27,23 +26,6 @@ COUNT, RACE = 1, 2
 MAX_THREADS = 1024
 MAX_SHARED = 227 << 10  # bytes a block, the most of any architecture (sm_90, sm_100)
 MAX_GRID = (2**31 - 1, 65535, 65535)
-
-_FORMATS = {
-    "i1": "b7x", "u1": "B7x", "b1": "?7x", "i2": "h6x", "u2": "H6x", "i4": "i4x", "u4": "I4x", "i8": "q", "u8": "Q",
-    "f4": "f4x", "f8": "d",
-}  # fmt: skip
-_DTYPES = {"bf2": "bfloat16"} | {
-    code: np.dtype(code).name for code in ("f2", "f4", "f8", "b1", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8")
-}
-
-
-class _Array(ctypes.Structure):
-    _fields_ = (
-        ("low", ctypes.c_uint64),
-        ("bytes", ctypes.c_uint64),
-        ("writable", ctypes.c_int32),
-        ("parameter", ctypes.c_int32),
-    )
 
 
 class _Launch(ctypes.Structure):  # struct Launch of host/runtime/state.h
@@ -92,10 +74,11 @@ def launch(
 ) -> None:
     """Run ``function`` over a grid of blocks.
 
-    args: arrays (dense in some order of axes), None for a null pointer, ints, floats, bytes for structs by value; arity,
-    dtypes and ranges are checked against the kernel's signature. schedule: the order of threads in a block and of blocks
-    in the grid. strict: run all three schedules on copies of the arrays, which lie far apart, and demand that the outputs
-    agree bit for bit; look for races on shared memory, too (``races``). counters: add this launch's counts.
+    args: arrays (dense in some order of axes), None for a null pointer, ints, floats, bytes for structs by value;
+    arity, dtypes and ranges are checked against the kernel's signature. schedule: the order of threads in a block and
+    of blocks in the grid. strict: run all three schedules on copies of the arrays, which lie far apart, and demand
+    that the outputs agree bit for bit; races: look for races on shared memory (default: where strict).
+    counters: add this launch's counts.
     Raises KernelError for what the kernel did wrong, TypeError and ValueError for arguments that do not fit.
     """
     if schedule not in schedules:
@@ -106,26 +89,12 @@ def launch(
     wanted = [c for c in (counters, active_counters(function.name)) if c is not None]
     if not function.checked and (wanted or races):
         raise DeviceError(f"{function.name}: built without checks, so it cannot be counted; unset GPUNN_EMULATOR_CHECK")
-    call = _call(function)
+    call = prepared(function)
     values, arrays = call.take(args)
-    if not strict:
+    if strict:
+        _strict_run(call, values, arrays, shape, seed, races, wanted)
+    else:
         _run(call, values, arrays, shape, schedule, seed, races, wanted)
-        return
-    results = []
-    copies = Copies([array for _, array in arrays])
-    for order in schedules:
-        fresh = copies.make()
-        moved = [(index, array) for (index, _), array in zip(arrays, fresh, strict=True)]
-        replaced = list(values)
-        for index, array in moved:
-            replaced[index] = byte_range(array)[0]
-        first = order == "forward"
-        _run(call, replaced, moved, shape, order, seed, races and first, wanted if first else [])
-        results.append(fresh)
-    for position, (index, _) in enumerate(arrays):
-        if not function.parameters[index].constant:
-            _compare(function, function.parameters[index], [result[position] for result in results])
-    copies.store(results[0], [not function.parameters[index].constant for index, _ in arrays])
 
 
 def _check_shape(function: Function, grid, block, shared_bytes: int) -> tuple:
@@ -145,82 +114,7 @@ def _check_shape(function: Function, grid, block, shared_bytes: int) -> tuple:
     return grid, block, shared_bytes
 
 
-class _Call:
-    """A function's marshalling, prepared once: a packer, and the memory that the arguments are packed into."""
-
-    def __init__(self, function: Function):
-        self.function = function
-        formats = []
-        for p in function.parameters:
-            if not p.pointer and p.code not in _FORMATS and p.code != "V":
-                raise DeviceError(
-                    f"{function.name}: {p.name} of type {p.code} cannot be passed by value; make it a float"
-                )
-            formats.append("Q" if p.pointer else _FORMATS.get(p.code) or f"{p.bytes}s{-p.bytes % 16}x")
-        offsets, at = [], 0
-        for part in formats:
-            offsets.append(at)
-            at += struct.calcsize("<" + part)
-        self.packer = struct.Struct("<" + "".join(formats))
-        self.memory = ctypes.create_string_buffer(at + 16)
-        base = -(-ctypes.addressof(self.memory) // 16) * 16
-        self.start = base - ctypes.addressof(self.memory)
-        self.pointers = (ctypes.c_void_p * (len(offsets) + 1))(*(base + offset for offset in offsets))
-        self.arrays = (_Array * (len(offsets) + 1))()
-        self.takers: list[Callable] = [_taker(function, p) for p in function.parameters]
-
-    def take(self, args: Sequence[Any]) -> tuple[list[Any], list[tuple[int, np.ndarray]]]:
-        """The value to pack for each parameter, and the arrays with their parameters' numbers."""
-        if len(args) != len(self.takers):
-            names = ", ".join(p.name for p in self.function.parameters)
-            raise TypeError(f"{self.function.name}: got {len(args)} arguments, expected {len(self.takers)} ({names})")
-        values = [taker(arg) for taker, arg in zip(self.takers, args, strict=True)]
-        pairs = zip(self.function.parameters, args, strict=True)
-        return values, [(i, arg) for i, (p, arg) in enumerate(pairs) if p.pointer and arg is not None]
-
-
-@cache
-def _call(function: Function) -> _Call:
-    return _Call(function)
-
-
-def _taker(function: Function, p: Parameter) -> Callable[[Any], Any]:
-    where = f"{function.name}: {p.name}"
-    wanted = _DTYPES.get(p.code)
-
-    def pointer(arg):
-        if arg is None:
-            return 0
-        if not isinstance(arg, np.ndarray):
-            raise TypeError(f"{where} is {type(arg).__name__}, expected an array of {wanted or 'any type'}, or None")
-        if wanted is not None and arg.dtype.name != wanted:
-            raise TypeError(f"{where} is an array of {arg.dtype.name}, expected {wanted}; cast it with astype")
-        if not p.constant and not arg.flags.writeable:
-            raise ValueError(f"{where} is read-only, and the kernel takes it as an output; pass a copy")
-        return byte_range(arg, where)[0]
-
-    def integer(arg):
-        if isinstance(arg, (bool, int, np.integer, np.bool_)):
-            return int(arg)
-        raise TypeError(f"{where} is {type(arg).__name__}, expected an int")
-
-    def number(arg):
-        if isinstance(arg, (bool, int, float, np.number)):
-            return float(arg)
-        raise TypeError(f"{where} is {type(arg).__name__}, expected a number")
-
-    def block_of_bytes(arg):
-        data = bytes(arg) if not isinstance(arg, (np.void, np.ndarray)) else arg.tobytes()
-        if len(data) != p.bytes:
-            raise ValueError(f"{where} has {len(data)} bytes, expected a struct of {p.bytes}")
-        return data
-
-    if p.pointer:
-        return pointer
-    return block_of_bytes if p.code == "V" else number if p.code[0] == "f" else integer
-
-
-def _run(call: _Call, values, arrays, shape, schedule: str, seed: int, races: bool, counters: list[Counters]) -> None:
+def _run(call: Call, values, arrays, shape, schedule: str, seed: int, races: bool, counters: list[Counters]) -> None:
     function = call.function
     grid, block, shared_bytes = shape
     static = function.shared[1] - function.shared[0]
@@ -230,13 +124,7 @@ def _run(call: _Call, values, arrays, shape, schedule: str, seed: int, races: bo
         )
     failure = Failure()
     with _one_launch:
-        try:
-            call.packer.pack_into(call.memory, call.start, *values)
-        except struct.error as error:
-            raise _out_of_range(function, values, error) from None
-        for slot, (index, array) in enumerate(arrays):
-            low, high = byte_range(array)
-            call.arrays[slot] = (low, high - low, not function.parameters[index].constant, index)
+        entries = call.place(values, arrays)
         request = _Launch(
             function.entry,
             ctypes.addressof(call.pointers),
@@ -247,7 +135,7 @@ def _run(call: _Call, values, arrays, shape, schedule: str, seed: int, races: bo
             grid,
             block,
             shared_bytes,
-            len(arrays),
+            entries,
             schedules.index(schedule),
             (COUNT if counters else 0) | (RACE if races else 0),
         )
@@ -258,14 +146,23 @@ def _run(call: _Call, values, arrays, shape, schedule: str, seed: int, races: bo
         raise KernelError(describe(function, failure, arrays, schedule))
 
 
-def _out_of_range(function: Function, values, error: struct.error) -> ValueError:
-    for p, value in zip(function.parameters, values, strict=True):
-        if not p.pointer and p.code in _FORMATS:
-            try:
-                struct.pack("<" + _FORMATS[p.code], value)
-            except (struct.error, OverflowError):
-                return ValueError(f"{function.name}: {p.name} is {value}, which does not fit {_DTYPES[p.code]}")
-    return ValueError(f"{function.name}: {error}")
+def _strict_run(call: Call, values, arrays, shape, seed: int, races: bool, counters: list[Counters]) -> None:
+    """All three schedules, each on copies; the outputs of the first, once the others agree, go to the caller."""
+    parameters = [call.function.parameters[index] for index, _ in arrays]
+    copies = Copies([array for _, array in arrays])
+    results = []
+    for order in schedules:
+        fresh = copies.make()
+        moved = [(index, array) for (index, _), array in zip(arrays, fresh, strict=True)]
+        for index, array in moved:
+            values[index] = byte_range(array)[0]
+        first = order == schedules[0]
+        _run(call, values, moved, shape, order, seed, races and first, counters if first else [])
+        results.append(fresh)
+    for position, parameter in enumerate(parameters):
+        if not parameter.constant:
+            _compare(call.function, parameter, [result[position] for result in results])
+    copies.store(results[0], [not parameter.constant for parameter in parameters])
 
 
 def _compare(function: Function, p: Parameter, results: list[np.ndarray]) -> None:
@@ -278,6 +175,6 @@ def _compare(function: Function, p: Parameter, results: list[np.ndarray]) -> Non
         first = int(np.flatnonzero(bytes_a != bytes_b)[0]) // array.itemsize
         a, b = (np.frombuffer(r, array.dtype)[first] for r in (raw[0], other))
         raise KernelError(
-            f"{function.name}: {p.name} depends on the order of threads: element {first} in memory is {a} when they run "
-            f"forward and {b} in {order} order; a barrier is missing, or two threads write the same element"
+            f"{function.name}: {p.name} depends on the order of threads: element {first} in memory is {a} when they "
+            f"run forward and {b} in {order} order; a barrier is missing, or two threads write the same element"
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gpunn.emulator.build import build
+from gpunn.emulator.elf import shared_variables
 from gpunn.emulator.source import parameter_names, translation_unit
 from gpunn.errors import DeviceError
 
@@ -48,6 +49,7 @@ class Function:
     entry: int = field(repr=False)
     shared: tuple[int, int] = field(repr=False)  # first and past-the-last address of the static shared variables
     module: tuple[int, int] = field(repr=False)  # and of everything that the library loaded
+    shared_variables: tuple[tuple[str, int, int], ...]  # name, offset from the module's start, bytes
 
     def __call__(self, grid, block, args, shared_bytes: int = 0, **options: Any) -> None:
         from gpunn.emulator.launch import launch
@@ -107,6 +109,7 @@ def _load(source: str, name: str, macros: dict[str, object], filename: str, chec
         entry,
         _pair(library.gpunn_shared_range),
         _pair(lambda *ends: library_of_runtime.gpunn_module_range(ctypes.c_void_p(entry), *ends)),
+        shared_variables(path),
     )
 
 

@@ -9,7 +9,8 @@ _DYNAMIC = re.compile(r"extern\s+__shared__\s+([^;\[\]]*?)(\w+)\s*\[\s*\]\s*;")
 _ALIGN = re.compile(r"__align__\s*\([^()]*\)|alignas\s*\([^()]*\)|__attribute__\s*\(\(.*?\)\)")
 _UNROLL = re.compile(r"^([ \t]*)#[ \t]*pragma[ \t]+unroll\b[ \t]*\(?[ \t]*(\w*)[ \t]*\)?[ \t]*$", re.M)
 
-# `#pragma unroll` alone means "fully" to CUDA. GCC wants a number; loops over register tiles have at most so many turns.
+# `#pragma unroll` alone means "fully" to CUDA. GCC wants a number; a loop over a register tile has at most so many
+# turns.
 FULL_UNROLL = 32
 
 

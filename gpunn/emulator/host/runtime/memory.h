@@ -7,9 +7,10 @@ namespace gpunn_host {
 
 enum RegionKind : int32_t { kDynamicShared = -1, kStaticShared = -2, kModule = -3, kNowhere = -4 };
 enum AccessKind { kPlain, kUnaligned, kAtomic, kLate };  // kLate: a cp.async that was counted when issued
-struct Region { uintptr_t low; uintptr_t bytes; int32_t kind; bool writable; };
+struct Region { uintptr_t low; uintptr_t bytes; int32_t kind; bool writable, shared; };
 
-inline Region g_regions[64];
+constexpr int kMaxRegions = 200;
+inline Region g_regions[kMaxRegions];
 inline int g_region_count;
 inline uint8_t g_last_region[1024];   // by call site: a site mostly stays with one array
 inline char* g_static_shared;
@@ -18,22 +19,31 @@ inline size_t g_static_shared_bytes;
 void record_access(uintptr_t address, size_t bytes, bool write, bool shared, uintptr_t site);      // count.h
 void check_race(uintptr_t address, size_t bytes, bool write, const Region& region, uintptr_t site); // race.h
 
-inline void add_region(uintptr_t low, uintptr_t bytes, int32_t kind, bool writable) {
-    if (bytes && g_region_count < 64) g_regions[g_region_count++] = {low, bytes, kind, writable};
+inline void add_region(uintptr_t low, uintptr_t bytes, int32_t kind, bool writable, bool shared) {
+    if (bytes && g_region_count < kMaxRegions) g_regions[g_region_count++] = {low, bytes, kind, writable, shared};
 }
 
 inline void register_regions(const Launch& launch) {
     g_region_count = 0;
     memset(g_last_region, 0, sizeof g_last_region);
+    bool named = false;
     for (int i = 0; i < launch.array_count; i++) {
         const ArrayArgument& a = launch.arrays[i];
-        add_region(a.low, a.bytes, a.parameter, a.writable);
+        add_region(a.low, a.bytes, a.parameter, a.use != kConstant, a.use == kShared);
+        named |= a.use == kShared;
     }
     g_static_shared = const_cast<char*>(launch.shared_low);
     g_static_shared_bytes = launch.shared_high - launch.shared_low;
-    add_region(reinterpret_cast<uintptr_t>(gpunn_dynamic_shared), launch.dynamic_shared, kDynamicShared, true);
-    add_region(reinterpret_cast<uintptr_t>(launch.shared_low), g_static_shared_bytes, kStaticShared, true);
-    add_region(reinterpret_cast<uintptr_t>(launch.module_low), launch.module_high - launch.module_low, kModule, true);
+    add_region(reinterpret_cast<uintptr_t>(gpunn_dynamic_shared), launch.dynamic_shared, kDynamicShared, true,
+               true);
+    if (!named)   // a stripped library has no symbols
+        add_region(reinterpret_cast<uintptr_t>(launch.shared_low), g_static_shared_bytes, kStaticShared, true, true);
+    // The module's constants and globals, around its shared variables. Without start files (build.py) nothing lies behind
+    // the shared ones, so that an index past the last of them is noticed.
+    const char* middle = g_static_shared ? launch.shared_low : launch.module_high;
+    const char* resume = g_static_shared ? launch.shared_high : launch.module_high;
+    add_region(reinterpret_cast<uintptr_t>(launch.module_low), middle - launch.module_low, kModule, true, false);
+    add_region(reinterpret_cast<uintptr_t>(resume), launch.module_high - resume, kModule, true, false);
 }
 
 inline bool contains(const Region& region, uintptr_t address, size_t bytes) {
@@ -91,12 +101,11 @@ __attribute__((always_inline)) inline void check_access(uintptr_t address, size_
     if (kind != kUnaligned && (bytes & (bytes - 1)) == 0 && (address & (bytes - 1)) != 0)
         fail_access(kMisaligned, region, address, bytes, write, site);
     if (__builtin_expect(g.launch.checks == 0, 1)) return;
-    bool shared = region->kind == kDynamicShared || region->kind == kStaticShared;
     if (region->kind == kModule) return;
     // Counted as if every array began on a boundary of 256 bytes, as it does on a GPU. High bits keep arrays apart.
     if ((g.launch.checks & kCount) && kind != kLate)
-        record_access(address - region->low + (uintptr_t(*cached + 1) << 44), bytes, write, shared, site);
-    if ((g.launch.checks & kRace) && shared && kind != kAtomic) check_race(address, bytes, write, *region, site);
+        record_access(address - region->low + (uintptr_t(*cached + 1) << 44), bytes, write, region->shared, site);
+    if ((g.launch.checks & kRace) && region->shared && kind != kAtomic) check_race(address, bytes, write, *region, site);
 }
 
 }  // namespace gpunn_host

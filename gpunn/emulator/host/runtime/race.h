@@ -36,10 +36,12 @@ inline bool races(const Stamp& past, const Stamp& now) {
 }
 
 inline void check_race(uintptr_t address, size_t bytes, bool write, const Region& region, uintptr_t site) {
-    std::vector<ByteHistory>& history = region.kind == kDynamicShared ? g_dynamic_history : g_static_history;
+    bool dynamic = region.kind == kDynamicShared;
+    std::vector<ByteHistory>& history = dynamic ? g_dynamic_history : g_static_history;
+    uintptr_t base = reinterpret_cast<uintptr_t>(dynamic ? gpunn_dynamic_shared : g_static_shared);
     uint16_t id = static_cast<uint16_t>(g.current->id);
     Stamp now = {g.epoch, g.warps[id / 32].epoch, id, site};
-    for (size_t i = address - region.low, end = i + bytes; i < end; i++) {
+    for (size_t i = address - base, end = i + bytes; i < end; i++) {
         ByteHistory& h = history[i];
         if (races(h.writer, now)) fail_race(h.writer, true, address, bytes, write, region, site);
         if (!write) {

@@ -12,7 +12,8 @@ enum Schedule : int32_t { kForward, kReverse, kRandom };
 enum Check : int32_t { kCount = 1, kRace = 2 };
 
 // Mirrored by loader.py's and launch.py's struct formats.
-struct ArrayArgument { uint64_t low, bytes; int32_t writable, parameter; };
+enum Use : int32_t { kConstant, kOutput, kShared };   // kShared: a static __shared__ variable, by its symbol
+struct ArrayArgument { uint64_t low, bytes; int32_t use, parameter; };
 struct Launch {
     void (*entry)(void**);
     void** arguments;
