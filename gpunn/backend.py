@@ -235,7 +235,12 @@ def _foreign(x) -> Any:
         array = (require_cupy() if on_cuda else np).from_dlpack(x)
         # NumPy imports DLPack memory read-only where the exporter does not say that it may be written.
         return array if on_cuda or array.flags.writeable else array.copy()
-    array = np.asarray(x)
+    try:
+        array = np.asarray(x)
+    except ValueError as error:  # lists of unequal lengths
+        raise ValueError(
+            f"asarray: {type(x).__name__} cannot become an array: {error}; make all rows equally long"
+        ) from None
     is_python = not hasattr(x, "dtype") and not hasattr(x, "__array__")
     return array.astype(np.float32) if is_python and array.dtype == np.float64 else array
 

@@ -94,7 +94,7 @@ def matmul(a, b):
     """Matrix product, batched over leading dimensions; 1-D operands are vectors, as in ``numpy.matmul``.
 
     Raises:
-        ValueError: an operand is a scalar, or the inner sizes differ.
+        ValueError: an operand is a scalar, the inner sizes differ, or the leading sizes do not broadcast.
     """
     u, v = operands_of_matmul(a, b)
     y = u @ v
@@ -122,6 +122,13 @@ def operands_of_matmul(a, b):
             f"matmul: got shapes {u.shape} and {v.shape}; expected (..., m, k) and (..., k, n) with equal k: "
             "transpose or reshape one of them"
         )
+    try:
+        np.broadcast_shapes(u.shape[:-2], v.shape[:-2])
+    except ValueError:
+        raise ValueError(
+            f"matmul: the leading sizes of {u.shape} and {v.shape} do not broadcast; expected equal sizes, or 1, "
+            "before the last two: reshape one of them"
+        ) from None
     return u, v
 
 

@@ -18,12 +18,16 @@ def operands(name: str, *inputs) -> list[Any]:
     Numbers stay numbers, so that they take the arrays' dtype: ``float32 * 2.5`` is float32, also for a NumPy number.
 
     Raises:
+        TypeError: an input is no array of numbers.
         ValueError: two devices are mixed, or the shapes do not broadcast.
     """
     found = [_operand(x) for x in inputs]
     arrays: list[Any] = [x for x in found if is_array(x)]
     if not arrays:
         return [data_of(x) for x in found]
+    odd = next((a.dtype for a in arrays if a.dtype.kind not in "fiubV"), None)
+    if odd is not None:
+        raise TypeError(f"{name}: got dtype {odd}, expected floating point, integers or bool; convert it first")
     first = arrays[0]
     for other in arrays[1:]:
         if type(other) is not type(first) and device_of(other) != device_of(first):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache, wraps
 from typing import Any
 
 import numpy as np
@@ -14,23 +15,27 @@ from gpunn.window import Window
 
 Ints = int | Sequence[int]
 WIDE = ("float32", "float64")
+OPTIONAL = ("bias", "weight", "pos_weight", "residual")  # conv and linear, whose weight is needed, call it w
 NARROW = ("float16", "bfloat16")
 
 
 def floats(op: str, **named: Any) -> list[Any]:
-    """The raw arrays behind `named`: floating, of one dtype, on one device. None stays None, and is not the first."""
+    """The raw arrays behind `named`: floating, of one dtype, on one device. None is passed on for OPTIONAL names."""
     arrays: list[Any] = [None if value is None else data_of(value) for value in named.values()]
     first, first_name = arrays[0], next(iter(named))
-    check_float(op, first_name, first)
     for name, a in zip(named, arrays, strict=True):
-        if a is None or a is first:
-            continue
-        same_device(op, first, a, first_name, name)
-        if a.dtype != first.dtype:
-            raise TypeError(
-                f"{op}: {first_name} is {first.dtype} but {name} is {a.dtype}; "
-                f'convert one of them, for example {name} with .astype("{first.dtype}")'
-            )
+        if a is None:
+            if name not in OPTIONAL:
+                raise TypeError(f"{op}: {name} is None, expected an array of float32 or float64; pass one")
+        elif a is first:
+            check_float(op, name, a)
+        else:
+            same_device(op, first, a, first_name, name)
+            if a.dtype != first.dtype:
+                raise TypeError(
+                    f"{op}: {first_name} is {first.dtype} but {name} is {a.dtype}; "
+                    f'convert one of them, for example {name} with .astype("{first.dtype}")'
+                )
     return arrays
 
 
@@ -84,6 +89,20 @@ def ints(op: str, name: str, value: Any, rank: int, minimum: int) -> tuple[int, 
     return values
 
 
+def remembered(check: Callable) -> Callable:
+    """`check`, a pure function of hashable arguments, with its last results kept: layers repeat their geometry."""
+    kept = lru_cache(512, typed=True)(check)
+
+    @wraps(check)
+    def call(*args: Any) -> Any:
+        try:
+            return kept(*args)
+        except TypeError:  # a list among the arguments, or check's own error, which comes again
+            return check(*args)
+
+    return call
+
+
 def count(op: str, name: str, value: Any) -> int:
     """`value` as one positive int."""
     return ints(op, name, value, 1, 1)[0]
@@ -128,15 +147,14 @@ def check_shape(
         raise ValueError(f"{op}: {name} is {a.shape}, expected {expected}; {remedy}")
 
 
-def check_output(op: str, shape: tuple[int, ...], win: Window, out: tuple[int, ...]) -> None:
-    """Refuses a window that does not fit the padded input once."""
+def check_output(op: str, x: tuple[int, ...], sizes: tuple[int, ...], win: Window, out: tuple[int, ...]) -> None:
+    """Refuses a window that does not fit the padded `sizes` of x once."""
     if min(out) >= 1:
         return
-    rank = len(win.size)
-    padded = [n + 2 * p for n, p in zip(shape[-rank:], win.padding, strict=True)]
+    padded = [n + 2 * p for n, p in zip(sizes, win.padding, strict=True)]
     dilated = f" ({times(win.extent)} with dilation {win.dilation})" if max(win.dilation) > 1 else ""
     raise ValueError(
-        f"{op}: the window {times(win.size)}{dilated} is larger than the padded input {times(padded)} (x {shape}); "
+        f"{op}: the window {times(win.size)}{dilated} is larger than the padded input {times(padded)} (x {x}); "
         "use a smaller kernel or more padding"
     )
 

@@ -48,6 +48,10 @@ def batch_norm_relu(
 def _batch_norm(op: str, x, running_mean, running_var, weight, bias, training, momentum, eps, residual, relu) -> Any:
     a, r = floats(op, x=x, residual=residual)
     gamma, beta, mean, var = _channelwise(op, a, weight, bias, running_mean, running_var)
+    if not eps >= 0:
+        raise ValueError(f"{op}: eps is {eps}, expected at least 0: it keeps the square root of the variance real")
+    if training and momentum is None:
+        raise TypeError(f"{op}: momentum is None, expected a number; for a cumulative average pass 1 / batches")
     if r is not None:
         check_shape(op, "residual", r, a.shape, "it has x's shape")
     twin = kernels(a).batchnorm

@@ -120,6 +120,8 @@ def _axes(name: str, a, axis, keepdims, alias) -> tuple[tuple[int, ...], bool]:
         raise TypeError(
             f"{name}: got an unexpected argument {sorted(unknown)[0]!r}; expected axis or dim, keepdims or keepdim"
         )
+    if axis is not None and "dim" in alias:
+        raise TypeError(f"{name}: got both axis {axis} and dim {alias['dim']}, two names of one argument; pass one")
     axis, keepdims = alias.get("dim", axis), alias.get("keepdim", keepdims)
     if axis is None:
         return tuple(range(a.ndim)), bool(keepdims)
