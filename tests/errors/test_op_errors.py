@@ -1,0 +1,367 @@
+"""Every refusal of an op holds: the function's name, what it got, what it expected, and what to do."""
+
+import numpy as np
+import pytest
+
+from gpunn import Tensor, ops
+
+
+def z(*shape, dtype=np.float64):
+    return np.zeros(shape, dtype)
+
+
+X, W = z(1, 3, 5, 5), z(16, 3, 3, 3)
+F32 = np.float32
+
+# name: (call, error, words that the text must hold: got, expected, remedy)
+CONV = {
+    "channels": (
+        lambda: ops.conv2d(z(8, 3, 32, 32), z(16, 4, 3, 3)),
+        ValueError,
+        ["conv2d: x has 3 channels but w expects 4", "(8, 3, 32, 32)", "(16, 4, 3, 3)", "set in_channels=3"],
+    ),
+    "channels, 1-D": (lambda: ops.conv1d(z(1, 3, 5), z(2, 4, 3)), ValueError, ["conv1d:", "3", "4", "in_channels=3"]),
+    "channels, 3-D": (lambda: ops.conv3d(z(1, 3, 5, 5, 5), z(2, 4, 3, 3, 3)), ValueError, ["conv3d:", "in_channels=3"]),
+    "rank of x": (lambda: ops.conv2d(z(3, 3), W), ValueError, ["conv2d: x", "(3, 3)", "(N, C, H, W)", "reshape"]),
+    "rank of w": (lambda: ops.conv2d(X, z(16, 3, 3)), ValueError, ["conv2d: w", "(16, 3, 3)", "(K, C/groups, R, S)"]),
+    "bias": (lambda: ops.conv2d(X, W, z(15)), ValueError, ["conv2d: bias", "(15,)", "(16,)"]),
+    "bias rank": (lambda: ops.conv2d(X, W, z(1, 16)), ValueError, ["conv2d: bias", "(1, 16)", "(16,)"]),
+    "groups and channels": (lambda: ops.conv2d(X, W, groups=2), ValueError, ["conv2d:", "3 channels", "groups=2"]),
+    "groups and filters": (
+        lambda: ops.conv2d(z(1, 4, 5, 5), z(15, 2, 3, 3), groups=2),
+        ValueError,
+        ["conv2d:", "15 filters", "multiple of groups=2"],
+    ),
+    "groups 0": (lambda: ops.conv2d(X, W, groups=0), ValueError, ["conv2d: groups is 0", "at least 1"]),
+    "groups -1": (lambda: ops.conv2d(X, W, groups=-1), ValueError, ["conv2d: groups is -1", "at least 1"]),
+    "stride 0": (lambda: ops.conv2d(X, W, stride=0), ValueError, ["conv2d: stride is 0", "at least 1"]),
+    "stride -1": (lambda: ops.conv2d(X, W, stride=(1, -1)), ValueError, ["conv2d: stride is (1, -1)", "at least 1"]),
+    "stride 1.5": (lambda: ops.conv2d(X, W, stride=1.5), TypeError, ["conv2d: stride is 1.5", "an int or 2"]),
+    "stride None": (lambda: ops.conv2d(X, W, stride=None), TypeError, ["conv2d: stride is None", "an int or 2"]),
+    "three strides": (lambda: ops.conv2d(X, W, stride=(1, 2, 3)), ValueError, ["conv2d: stride", "(1, 2, 3)", "2"]),
+    "dilation 0": (lambda: ops.conv2d(X, W, dilation=0), ValueError, ["conv2d: dilation is 0", "at least 1"]),
+    "padding -1": (lambda: ops.conv2d(X, W, padding=-1), ValueError, ["conv2d: padding is -1", "at least 0"]),
+    "padding word": (
+        lambda: ops.conv2d(X, W, padding="full"),
+        ValueError,
+        ["conv2d: padding", "'full'", "same", "valid"],
+    ),
+    "same with stride": (
+        lambda: ops.conv2d(X, W, padding="same", stride=2),
+        ValueError,
+        ["conv2d: padding", "same", "stride 1", "(2, 2)", "as numbers"],
+    ),
+    "window": (
+        lambda: ops.conv2d(z(1, 3, 5, 4), z(16, 3, 7, 7)),
+        ValueError,
+        ["conv2d: the window 7x7", "5x4", "(1, 3, 5, 4)", "smaller kernel or more padding"],
+    ),
+    "dilated window": (
+        lambda: ops.conv2d(X, W, dilation=3),
+        ValueError,
+        ["conv2d: the window 3x3", "7x7", "dilation (3, 3)", "5x5"],
+    ),
+    "integers": (
+        lambda: ops.conv2d(X.astype(int), W),
+        TypeError,
+        ["conv2d: x is int64", "float32 or float64", "astype('float32')"],
+    ),
+    "16-bit on the cpu": (
+        lambda: ops.conv2d(X.astype(np.float16), W.astype(np.float16)),
+        TypeError,
+        ["conv2d: x is float16 on cpu", "float32 or float64", "astype"],
+    ),
+    "mixed dtypes": (
+        lambda: ops.conv2d(X.astype(F32), W),
+        TypeError,
+        ["conv2d: x is float32 but w is float64", "convert one"],
+    ),
+    "None": (lambda: ops.conv2d(None, W), TypeError, ["conv2d: x is None", "expected an array"]),
+    "no weight": (lambda: ops.conv2d(X, None), TypeError, ["conv2d: w is None", "expected an array"]),
+    "text": (lambda: ops.conv2d("cat.png", W), TypeError, ["conv2d: x is", "float32 or float64"]),
+    "empty window": (lambda: ops.conv2d(X, z(16, 3, 0, 3)), ValueError, ["conv2d: w (16, 3, 0, 3)", "at least 1"]),
+    "empty image": (lambda: ops.conv2d(z(1, 3, 0, 5), W), ValueError, ["conv2d: x (1, 3, 0, 5)", "only the batch"]),
+    "no channels": (lambda: ops.conv2d(z(1, 0, 5, 5), z(2, 0, 3, 3)), ValueError, ["conv2d: x (1, 0, 5, 5)"]),
+    "gy of the backward call": (
+        lambda: ops.conv2d_backward(z(1, 16, 4, 4), X, W),
+        ValueError,
+        ["conv2d_backward: gy is (1, 16, 4, 4)", "(1, 16, 3, 3)", "forward call"],
+    ),
+    "transposed channels": (
+        lambda: ops.conv_transpose2d(X, z(4, 3, 3, 3)),
+        ValueError,
+        ["conv_transpose2d: x has 3 channels", "4", "in_channels=3"],
+    ),
+    "transposed groups": (
+        lambda: ops.conv_transpose2d(X, z(3, 3, 3, 3), groups=2),
+        ValueError,
+        ["conv_transpose2d: x has 3 channels", "groups=2"],
+    ),
+    "output_padding": (
+        lambda: ops.conv_transpose2d(X, z(3, 3, 3, 3), stride=2, output_padding=2),
+        ValueError,
+        ["conv_transpose2d: output_padding is (2, 2)", "less than stride (2, 2)"],
+    ),
+    "output_padding -1": (
+        lambda: ops.conv_transpose2d(X, z(3, 3, 3, 3), output_padding=-1),
+        ValueError,
+        ["conv_transpose2d: output_padding is -1", "at least 0"],
+    ),
+    "nothing left": (
+        lambda: ops.conv_transpose2d(z(1, 3, 1, 1), z(3, 2, 1, 1), padding=2),
+        ValueError,
+        ["conv_transpose2d: the output would be (-3, -3)", "less padding"],
+    ),
+}
+
+POOL = {
+    "window": (
+        lambda: ops.max_pool2d(z(1, 3, 2, 2), 3),
+        ValueError,
+        ["max_pool2d: the window 3x3", "2x2", "(1, 3, 2, 2)", "smaller kernel or more padding"],
+    ),
+    "window, average": (lambda: ops.avg_pool2d(z(1, 3, 2, 2), 3), ValueError, ["avg_pool2d: the window 3x3", "2x2"]),
+    "padding": (lambda: ops.max_pool2d(X, 3, padding=2), ValueError, ["max_pool2d: padding is 2", "half", "ops.pad"]),
+    "padding, average": (lambda: ops.avg_pool2d(X, 3, padding=2), ValueError, ["avg_pool2d: padding is 2", "half"]),
+    "size 0": (lambda: ops.max_pool2d(X, 0), ValueError, ["max_pool2d: kernel_size is 0", "at least 1"]),
+    "size -1": (lambda: ops.avg_pool2d(X, (2, -1)), ValueError, ["avg_pool2d: kernel_size is (2, -1)", "at least 1"]),
+    "size '2'": (lambda: ops.max_pool2d(X, "2"), TypeError, ["max_pool2d: kernel_size is '2'", "an int or 2"]),
+    "stride 0": (lambda: ops.max_pool2d(X, 2, 0), ValueError, ["max_pool2d: stride is 0", "at least 1"]),
+    "dilation 0": (lambda: ops.max_pool2d(X, 2, dilation=0), ValueError, ["max_pool2d: dilation is 0", "at least 1"]),
+    "rank": (lambda: ops.max_pool2d(z(5, 5), 2), ValueError, ["max_pool2d: x", "(5, 5)", "(N, C, H, W)"]),
+    "integers": (lambda: ops.max_pool2d(X.astype(int), 2), TypeError, ["max_pool2d: x is int64", "astype"]),
+    "output_size 0": (
+        lambda: ops.adaptive_avg_pool2d(X, 0),
+        ValueError,
+        ["adaptive_avg_pool2d: output_size", "at least 1"],
+    ),
+    "output_size -1": (
+        lambda: ops.adaptive_max_pool2d(X, (-1, 2)),
+        ValueError,
+        ["adaptive_max_pool2d: output_size is (-1, 2)", "at least 1"],
+    ),
+    "three sizes": (lambda: ops.adaptive_avg_pool2d(X, (1, 2, 3)), ValueError, ["adaptive_avg_pool2d:", "(1, 2, 3)"]),
+    "empty image": (
+        lambda: ops.adaptive_avg_pool2d(z(1, 3, 0, 5), 2),
+        ValueError,
+        ["adaptive_avg_pool2d: x (1, 3, 0, 5)", "only the batch"],
+    ),
+    "indices of another shape": (
+        lambda: ops.max_pool2d_backward(z(1, 1, 2, 2), z(1, 1, 2, 3, dtype=int), (1, 1, 4, 4)),
+        ValueError,
+        ["max_pool2d_backward: indices is (1, 1, 2, 3)", "(1, 1, 2, 2)"],
+    ),
+    "indices past the plane": (
+        lambda: ops.max_pool2d_backward(z(1, 1, 2, 2), np.full((1, 1, 2, 2), 16), (1, 1, 4, 4)),
+        IndexError,
+        ["max_pool2d_backward: indices", "16", "0 to 15", "4x4"],
+    ),
+    "negative indices": (
+        lambda: ops.max_pool2d_backward(z(1, 1, 2, 2), np.full((1, 1, 2, 2), -1), (1, 1, 4, 4)),
+        IndexError,
+        ["max_pool2d_backward: indices", "-1", "0 to 15"],
+    ),
+    "indices as floats": (
+        lambda: ops.max_pool2d_backward(z(1, 1, 2, 2), z(1, 1, 2, 2), (1, 1, 4, 4)),
+        TypeError,
+        ["max_pool2d_backward: indices are float64", "integers", "return_indices=True"],
+    ),
+    "gy of the backward call": (
+        lambda: ops.avg_pool2d_backward(z(1, 1, 3, 3), (1, 1, 4, 4), 2),
+        ValueError,
+        ["avg_pool2d_backward: gy is (1, 1, 3, 3)", "(1, 1, 2, 2)", "forward call"],
+    ),
+}
+
+NORM = {
+    "one value a channel": (
+        lambda: ops.batch_norm(z(1, 3, 1, 1), None, None, training=True),
+        ValueError,
+        ["batch_norm: x (1, 3, 1, 1)", "one value per channel", "larger batch"],
+    ),
+    "evaluation without statistics": (
+        lambda: ops.batch_norm(z(2, 3), None, None),
+        ValueError,
+        ["batch_norm:", "running_mean", "training=True"],
+    ),
+    "statistics of another length": (
+        lambda: ops.batch_norm(z(2, 3, 4, 4), z(4), z(3)),
+        ValueError,
+        ["batch_norm: running_mean is (4,)", "(3,)", "(2, 3, 4, 4)"],
+    ),
+    "weight of another length": (
+        lambda: ops.batch_norm(z(2, 3), z(3), z(3), z(5)),
+        ValueError,
+        ["batch_norm: weight is (5,)", "(3,)"],
+    ),
+    "rank": (lambda: ops.batch_norm(z(3), z(3), z(3)), ValueError, ["batch_norm: x", "(3,)", "(N, C)"]),
+    "integers": (lambda: ops.batch_norm(z(2, 3, dtype=int), z(3), z(3)), TypeError, ["batch_norm: x is int64"]),
+    "statistics of another dtype": (
+        lambda: ops.batch_norm(z(2, 3), z(3, dtype=F32), z(3, dtype=F32)),
+        TypeError,
+        ["batch_norm: x is float64", "running_mean is float32", "convert"],
+    ),
+    "residual": (
+        lambda: ops.batch_norm_relu(z(2, 3), z(3), z(3), residual=z(2, 4)),
+        ValueError,
+        ["batch_norm_relu: residual is (2, 4)", "(2, 3)"],
+    ),
+    "eps": (lambda: ops.batch_norm(z(2, 3), z(3), z(3), eps=-1), ValueError, ["batch_norm: eps is -1", "at least 0"]),
+    "momentum None": (
+        lambda: ops.batch_norm(z(2, 3), z(3), z(3), training=True, momentum=None),
+        TypeError,
+        ["batch_norm: momentum is None", "expected a number", "1 / batches"],
+    ),
+    "gy of the backward call": (
+        lambda: ops.batch_norm_backward(z(2, 4), z(2, 3), None, z(3), z(3)),
+        ValueError,
+        ["batch_norm_backward: gy is (2, 4)", "(2, 3)"],
+    ),
+}
+
+SCORES, LABELS = z(3, 4), np.array([0, 1, 2])
+LOSS = {
+    "label too high": (
+        lambda: ops.cross_entropy(SCORES, np.array([0, 4, 1])),
+        IndexError,
+        ["cross_entropy: target has the label 4", "0 to 3", "4 classes", "correct the labels"],
+    ),
+    "negative label": (
+        lambda: ops.cross_entropy(SCORES, np.array([0, -1, 1])),
+        IndexError,
+        ["cross_entropy:", "label -1", "0 to 3", "ignore_index=-100"],
+    ),
+    "label too high, nll": (
+        lambda: ops.nll_loss(SCORES, np.array([9, 0, 1])),
+        IndexError,
+        ["nll_loss:", "label 9", "0 to 3"],
+    ),
+    "fewer labels": (
+        lambda: ops.cross_entropy(SCORES, LABELS[:2]),
+        ValueError,
+        ["cross_entropy:", "(2,)", "(3,)", "(3, 4)"],
+    ),
+    "labels as floats": (
+        lambda: ops.cross_entropy(SCORES, LABELS * 1.0),
+        TypeError,
+        ["cross_entropy: target is float64", "integers", "astype('int64')"],
+    ),
+    "labels as bools": (lambda: ops.cross_entropy(SCORES, LABELS > 0), TypeError, ["cross_entropy: target is bool"]),
+    "no labels": (lambda: ops.cross_entropy(SCORES, None), TypeError, ["cross_entropy: target is"]),
+    "class weights": (
+        lambda: ops.cross_entropy(SCORES, LABELS, z(3)),
+        ValueError,
+        ["cross_entropy: weight is (3,)", "(4,)"],
+    ),
+    "reduction": (
+        lambda: ops.cross_entropy(SCORES, LABELS, reduction="avg"),
+        ValueError,
+        ["cross_entropy: reduction is 'avg'", "mean", "sum", "none"],
+    ),
+    "label_smoothing": (
+        lambda: ops.cross_entropy(SCORES, LABELS, label_smoothing=1.5),
+        ValueError,
+        ["cross_entropy: label_smoothing is 1.5", "0 to 1"],
+    ),
+    "integer scores": (lambda: ops.cross_entropy(SCORES.astype(int), LABELS), TypeError, ["cross_entropy: x is int64"]),
+    "mse shapes": (lambda: ops.mse_loss(SCORES, z(3, 1)), ValueError, ["mse_loss:", "(3, 4)", "(3, 1)", "reshape"]),
+    "l1 shapes": (lambda: ops.l1_loss(SCORES, z(4)), ValueError, ["l1_loss:", "(3, 4)", "(4,)", "reshape"]),
+    "no target": (lambda: ops.mse_loss(SCORES, None), TypeError, ["mse_loss: target is None"]),
+    "mse reduction": (
+        lambda: ops.mse_loss(SCORES, SCORES, "max"),
+        ValueError,
+        ["mse_loss: reduction is 'max'", "mean"],
+    ),
+    "bce shapes": (
+        lambda: ops.binary_cross_entropy_with_logits(SCORES, z(3)),
+        ValueError,
+        ["binary_cross_entropy_with_logits:", "(3, 4)", "(3,)"],
+    ),
+    "bce weight": (
+        lambda: ops.binary_cross_entropy_with_logits(SCORES, SCORES, weight=z(3)),
+        ValueError,
+        ["binary_cross_entropy_with_logits: weight is (3,)", "(3, 4)"],
+    ),
+    "dropout p": (lambda: ops.dropout(SCORES, 1.5), ValueError, ["dropout: p is 1.5", "0 to 1"]),
+    "dropout p < 0": (lambda: ops.dropout(SCORES, -0.1), ValueError, ["dropout: p is -0.1", "0 to 1"]),
+    "one_hot of floats": (lambda: ops.one_hot(z(3)), TypeError, ["one_hot: target is float64", "integer", "astype"]),
+    "one_hot too high": (
+        lambda: ops.one_hot(np.array([0, 5]), 3),
+        IndexError,
+        ["one_hot:", "5", "0 to 2", "num_classes"],
+    ),
+    "one_hot negative": (lambda: ops.one_hot(np.array([0, -1]), 3), IndexError, ["one_hot:", "-1", "0 to 2"]),
+    "linear": (
+        lambda: ops.linear(z(2, 3), z(4, 5)),
+        ValueError,
+        ["linear: x has 3 features but w expects 5", "(2, 3)", "(4, 5)", "in_features=3"],
+    ),
+    "linear bias": (lambda: ops.linear(z(2, 5), z(4, 5), z(5)), ValueError, ["linear: bias is (5,)", "(4,)"]),
+    "linear without weight": (lambda: ops.linear(z(2, 5), None), TypeError, ["linear: w is None"]),
+    "softmax dim": (lambda: ops.softmax(z(2, 3), 2), IndexError, ["softmax: dim is 2", "-2 to 1", "(2, 3)"]),
+    "softmax of integers": (lambda: ops.log_softmax(z(2, 3, dtype=int), 1), TypeError, ["log_softmax: x is int64"]),
+}
+
+T = Tensor(z(2, 3))
+BASIC = {
+    "add": (lambda: T + z(2, 4), ValueError, ["add:", "(2, 3)", "(2, 4)", "broadcast", "reshape"]),
+    "add text": (lambda: T + "a", TypeError, ["add:", "<U1", "expected"]),
+    "add None": (lambda: T + None, TypeError, ["add:", "object", "expected"]),
+    "matmul": (lambda: T @ z(2, 3), ValueError, ["matmul:", "(2, 3) and (2, 3)", "transpose"]),
+    "matmul of a number": (lambda: ops.matmul(z(2, 3), 2.0), ValueError, ["matmul:", "()", "expected"]),
+    "matmul batches": (lambda: ops.matmul(z(2, 3, 4), z(3, 4, 5)), ValueError, ["matmul:", "(2, 3, 4)", "(3, 4, 5)"]),
+    "where": (lambda: ops.where(z(2, 3) > 0, z(2, 4), 0.0), ValueError, ["where:", "(2, 3)", "(2, 4)"]),
+    "where condition": (
+        lambda: ops.where(z(2, 3), T, 0.0),
+        TypeError,
+        ["where: the condition", "float64", "bool", "x > 0"],
+    ),
+    "clip": (lambda: ops.clip(T), ValueError, ["clip:", "min", "max"]),
+    "exp of integers": (lambda: ops.exp(z(2, dtype=int)), TypeError, ["exp:", "int64", "floating point", "astype"]),
+    "mean of integers": (lambda: ops.mean(z(2, dtype=int)), TypeError, ["mean:", "int64", "floating point"]),
+    "reshape": (lambda: T.reshape(4, 2), ValueError, ["reshape:", "(2, 3)", "(4, 2)", "product is 6"]),
+    "two unknown sizes": (lambda: T.reshape(-1, -1), ValueError, ["reshape:", "(-1, -1)", "at most one"]),
+    "unknown size": (lambda: T.reshape(-1, 4), ValueError, ["reshape:", "(-1, 4)", "(2, 3)"]),
+    "permute": (lambda: ops.permute(T, (0, 0)), ValueError, ["permute:", "(0, 0)", "(2, 3)", "once"]),
+    "transpose": (lambda: ops.transpose(T, 0, 5), ValueError, ["transpose:", "5", "(2, 3)", "-2 to 1"]),
+    "flatten": (lambda: ops.flatten(T, 1, 0), ValueError, ["flatten:", "start_dim 1", "end_dim 0", "swap"]),
+    "unsqueeze": (lambda: ops.unsqueeze(T, 4), ValueError, ["unsqueeze:", "4", "(2, 3)"]),
+    "broadcast_to": (lambda: ops.broadcast_to(T, (2, 4)), ValueError, ["broadcast_to:", "(2, 3)", "(2, 4)"]),
+    "concatenate": (lambda: ops.concatenate([T, z(3, 4)]), ValueError, ["concatenate:", "(2, 3)", "(3, 4)", "axis 0"]),
+    "concatenate nothing": (lambda: ops.concatenate([]), ValueError, ["concatenate:", "at least one"]),
+    "stack": (lambda: ops.stack([T, z(2, 4)]), ValueError, ["stack:", "(2, 3)", "(2, 4)", "equal shapes"]),
+    "pad mode": (lambda: ops.pad(T, (1, 1), mode="mirror"), ValueError, ["pad:", "'mirror'", "reflect", "circular"]),
+    "pad reflect": (lambda: ops.pad(T, (3, 3), mode="reflect"), ValueError, ["pad:", "reflect", "at most 2", "(3, 3)"]),
+    "pad circular": (lambda: ops.pad(T, (4, 3), mode="circular"), ValueError, ["pad:", "circular", "at most 3"]),
+    "pad odd": (lambda: ops.pad(T, (1, 1, 1)), ValueError, ["pad:", "(1, 1, 1)", "pairs"]),
+    "index": (lambda: T[2], IndexError, ["getitem:", "(2, 3)", "2"]),
+    "too many indices": (lambda: T[0, 0, 0], IndexError, ["getitem:", "(2, 3)", "3"]),
+    "float index": (lambda: T[1.0], IndexError, ["getitem:", "integers"]),
+    "mask": (lambda: T[np.array([True, False, True])], IndexError, ["getitem:", "(2, 3)", "3"]),
+    "sum axis": (lambda: ops.sum(T, 2), ValueError, ["sum: axis 2", "(2, 3)", "-2 to 1"]),
+    "sum axis twice": (lambda: ops.sum(T, (0, 0)), ValueError, ["sum: axis (0, 0)", "different"]),
+    "sum axis and dim": (lambda: ops.sum(T, axis=0, dim=1), TypeError, ["sum:", "axis 0", "dim 1", "pass one"]),
+    "sum option": (lambda: ops.sum(T, dims=1), TypeError, ["sum:", "'dims'", "axis or dim"]),
+    "max of nothing": (lambda: ops.max(z(0, 3)), ValueError, ["max:", "(0, 3)", "at least one"]),
+    "var of one": (lambda: ops.var(z(1, 3), 0), ValueError, ["var:", "1 element", "correction=0"]),
+}
+
+TABLES = {"conv": CONV, "pool": POOL, "norm": NORM, "loss": LOSS, "basic": BASIC}
+ROWS = [pytest.param(*row, id=f"{part}: {name}") for part, table in TABLES.items() for name, row in table.items()]
+
+
+@pytest.mark.parametrize(("call", "error", "words"), ROWS)
+def test_the_text_says_what_was_wrong_and_what_to_do(call, error, words):
+    with pytest.raises(error) as caught:
+        call()
+    text = str(caught.value)
+    assert "\n" not in text, f"one line, not: {text}"
+    missing = [word for word in words if word not in text]
+    assert not missing, f"{missing} missing from: {text}"
+
+
+def test_a_refused_call_changes_nothing():
+    mean, var = np.zeros(3), np.ones(3)
+    with pytest.raises(ValueError, match="batch_norm: weight"):
+        ops.batch_norm(np.ones((4, 3)), mean, var, np.ones(5), training=True)
+    assert (mean == 0).all() and (var == 1).all()
