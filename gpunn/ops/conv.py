@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn.backend import array_module, kernels
-from gpunn.ops.checks import Ints, check_output, check_shape, count, floats, ints, planes, wants_grad
+from gpunn.ops.checks import Ints, check_output, check_shape, count, floats, ints, planes, remembered, wants_grad
 from gpunn.tensor import record
 from gpunn.window import Window
 
@@ -34,20 +34,17 @@ def conv3d(x, weight, bias=None, stride: Ints = 1, padding: Ints | str = 0, dila
 
 def _conv(op: str, rank: int, x, weight, bias, stride, padding, dilation, groups) -> Any:
     a, w, b = floats(op, x=x, w=weight, bias=bias)
-    batched = planes(op, a.shape, rank, LETTERS[rank])
-    groups = count(op, "groups", groups)
-    check_weight(op, rank, a, w, b, groups)
-    win, extra = geometry(op, rank, w.shape[2:], stride, padding, dilation)
+    check_bias(op, b, w.shape[:1])
+    batched, win, extra = plan(op, rank, a.shape, w.shape, stride, padding, dilation, groups)
     lifted, w = lift(a, rank, batched), w[:, :, None] if rank == 1 else w
+    inner = lifted.shape
     if extra is not None:
         lifted = pad_end(lifted, extra)
-    check_output(op, lifted.shape, win, win.out(lifted.shape[2:]))
     twin = kernels(a).conv3d if rank == 3 else kernels(a).conv2d
     y = twin.forward(lifted, w, b, win, groups)
 
-    x_shape, inner = lifted.shape, (lifted.shape if extra is None else lift(a, rank, batched).shape)
-    kept_x = lifted if wants_grad(weight) else None
-    kept_w, w_shape = (w if wants_grad(x) else None), w.shape
+    x_shape, w_shape = lifted.shape, w.shape
+    kept_x, kept_w = (lifted if wants_grad(weight) else None), (w if wants_grad(x) else None)
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any, Any]:
         gy = lift(gy, rank, batched)
@@ -71,47 +68,49 @@ def conv2d_backward(
     """(gx, gw, gb) of conv2d on plain arrays: gy (N, K, P, Q), x (N, C, H, W), weight (K, C/groups, R, S)."""
     op = "conv2d_backward"
     gy, a, w = floats(op, gy=gy, x=x, w=weight)
-    batched = planes(op, a.shape, 2, LETTERS[2])
-    groups = count(op, "groups", groups)
-    check_weight(op, 2, a, w, None, groups)
-    win, extra = geometry(op, 2, w.shape[2:], stride, padding, dilation)
+    batched, win, extra = plan(op, 2, a.shape, w.shape, stride, padding, dilation, groups)
     inner = lift(a, 2, batched)
     lifted = inner if extra is None else pad_end(inner, extra)
-    out = win.out(lifted.shape[2:])
-    check_output(op, lifted.shape, win, out)
-    check_shape(op, "gy", gy, (*a.shape[: a.ndim - 3], w.shape[0], *out))
+    check_shape(op, "gy", gy, (*a.shape[: a.ndim - 3], w.shape[0], *win.out(lifted.shape[2:])))
     gy, twin = lift(gy, 2, batched), kernels(a).conv2d
     gx = twin.grad_input(gy, w, lifted.shape, win, groups)
     gx = lower(gx if extra is None else crop_end(gx, inner.shape), 2, batched)
     return gx, twin.grad_weight(gy, lifted, w.shape, win, groups), twin.grad_bias(gy)
 
 
-def check_weight(op: str, rank: int, a, w, b, groups: int) -> None:
-    """Refuses a weight or a bias that does not fit x's channels."""
+@remembered
+def plan(
+    op: str, rank: int, x: tuple[int, ...], w: tuple[int, ...], stride, padding, dilation, groups: int
+) -> tuple[bool, Window, tuple[int, ...] | None]:
+    """Checks the shapes x and w and the options; gives whether x is batched, the window, and the zeros at the end."""
+    batched = planes(op, x, rank, LETTERS[rank])
+    groups = count(op, "groups", groups)
     letters = {1: "S", 2: "R, S", 3: "T, R, S"}[rank]
-    if w.ndim != rank + 2:
+    if len(w) != rank + 2:
         raise ValueError(
-            f"{op}: w has {w.ndim} dimensions {w.shape}, expected {rank + 2} (K, C/groups, {letters}); reshape it"
+            f"{op}: w has {len(w)} dimensions {w}, expected {rank + 2} (K, C/groups, {letters}); reshape it"
         )
-    if 0 in w.shape:
-        raise ValueError(f"{op}: w {w.shape} has a zero size; every size of a filter is at least 1")
-    channels, expected = a.shape[-rank - 1], w.shape[1] * groups
+    if 0 in w:
+        raise ValueError(f"{op}: w {w} has a zero size; every size of a filter is at least 1")
+    channels, expected = x[-rank - 1], w[1] * groups
     if channels != expected:
-        why = (
-            f"; set in_channels={channels}"
-            if channels % groups == 0
-            else f"; x's channels must be a multiple of groups={groups}"
+        remedy = (
+            f"set in_channels={channels}" if channels % groups == 0 else f"use a multiple of groups={groups} channels"
         )
-        raise ValueError(f"{op}: x has {channels} channels but w expects {expected} (x {a.shape}, w {w.shape}){why}")
-    if w.shape[0] % groups:
-        raise ValueError(f"{op}: w has {w.shape[0]} filters, expected a multiple of groups={groups} (w {w.shape})")
-    check_bias(op, b, w.shape[0])
+        raise ValueError(f"{op}: x has {channels} channels but w expects {expected} (x {x}, w {w}); {remedy}")
+    if w[0] % groups:
+        raise ValueError(f"{op}: w has {w[0]} filters, expected a multiple of groups={groups} (w {w})")
+    win, extra = geometry(op, rank, w[2:], stride, padding, dilation)
+    sizes = (1, *x[-1:]) if rank == 1 else x[-rank:]
+    padded = sizes if extra is None else tuple([n + e for n, e in zip(sizes, extra, strict=True)])
+    check_output(op, x, padded, win, win.out(padded))
+    return batched, win, extra
 
 
-def check_bias(op: str, b, filters: int) -> None:
+def check_bias(op: str, b, filters: tuple[int, ...]) -> None:
     """Refuses a bias that is not one number a filter."""
-    if b is not None and b.shape != (filters,):
-        raise ValueError(f"{op}: bias is {b.shape}, expected ({filters},), one a filter; reshape it")
+    if b is not None and b.shape != filters:
+        raise ValueError(f"{op}: bias is {b.shape}, expected {filters}, one a filter; reshape it")
 
 
 def geometry(op: str, rank: int, size, stride, padding, dilation) -> tuple[Window, tuple[int, ...] | None]:

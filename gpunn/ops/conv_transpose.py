@@ -31,7 +31,7 @@ def conv_transpose2d(
     groups = count(op, "groups", groups)
     _check_weight(op, a, w, groups)
     filters = w.shape[1] * groups
-    check_bias(op, b, filters)
+    check_bias(op, b, (filters,))
     win, out = _geometry(op, a, w, stride, padding, output_padding, dilation)
     lifted = lift(a, 2, batched)
     y_shape, x_shape = (lifted.shape[0], filters, *out), lifted.shape

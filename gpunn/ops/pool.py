@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn.backend import array_module, kernels
-from gpunn.ops.checks import Ints, check_output, check_shape, floats, ints, planes, same_device, times
+from gpunn.ops.checks import Ints, check_output, check_shape, floats, ints, planes, remembered, same_device, times
 from gpunn.tensor import Tensor, record
 from gpunn.window import Window
 
@@ -163,6 +163,7 @@ def adaptive_max_pool2d(x, output_size: Any, return_indices: bool = False) -> An
     return (result, _indices(x, index.astype("int64"), batched)) if return_indices else result
 
 
+@remembered
 def _windowed(
     op: str, shape: tuple[int, ...], kernel_size, stride, padding, dilation, ceil_mode: bool
 ) -> tuple[bool, Window]:
@@ -176,7 +177,7 @@ def _windowed(
         raise ValueError(
             f"{op}: padding is {padding}, expected at most half of kernel_size {kernel_size}; pad x with ops.pad"
         )
-    check_output(op, shape, win, win.out(shape[-2:], ceil_mode))
+    check_output(op, shape, shape[-2:], win, win.out(shape[-2:], ceil_mode))
     return batched, win
 
 
