@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpunn.cpu.columns import Cut
+from gpunn.cpu.elementwise import rectify, select
 from gpunn.cpu.layout import channels_first, rows, scratch
 from gpunn.cpu.threads import parallel_for
 
@@ -22,16 +23,15 @@ def _moments(matrix: np.ndarray, cut: Cut) -> tuple[np.ndarray, np.ndarray]:
     def task(i: int) -> None:
         block = cut.of(matrix, i)
         counts[i] = block.shape[0] * cut.fold
-        middle = (cut.sums(block) / counts[i]).astype(matrix.dtype)
-        off = np.subtract(block, cut.tile(middle, matrix.dtype), out=scratch("bn", block.shape, block.dtype))
-        rest = cut.sums(off)  # what rounding left of the mean
-        means[i] = middle + rest / counts[i]
-        squares[i] = cut.dots(off, off) - rest * rest / counts[i]
+        means[i] = cut.sums(block) / counts[i]
+        off = np.subtract(block, cut.tile(means[i], matrix.dtype), out=scratch("bn", block.shape, block.dtype))
+        squares[i] = cut.sums(np.square(off, out=off))
 
     parallel_for(task, cut.tasks, matrix.size)
-    mean = (counts * means).sum(0) / cut.count
-    spread = squares.sum(0) + (counts * (means - mean) ** 2).sum(0)
-    return mean, np.maximum(spread / cut.count, 0)
+    with np.errstate(all="ignore"):
+        mean = (counts * means).sum(0) / cut.count
+        spread = squares.sum(0) + (counts * (means - mean) ** 2).sum(0)
+        return mean, spread / cut.count
 
 
 def _apply(x, gamma, beta, mean, var, eps, residual, relu) -> np.ndarray:
@@ -39,23 +39,32 @@ def _apply(x, gamma, beta, mean, var, eps, residual, relu) -> np.ndarray:
     cut = Cut(*matrix.shape)
     y = np.empty_like(matrix)
     extra = None if residual is None else rows(residual)
-    scale = 1 / np.sqrt(np.asarray(var, np.float64) + eps)
-    scale = cut.tile(scale if gamma is None else scale * gamma, x.dtype)
-    middle = cut.tile(mean, x.dtype)
-    shift = None if beta is None else cut.tile(beta, x.dtype)
+    pivot, scale, shift = _affine(gamma, beta, mean, var, eps)
+    scale, shift = cut.tile(scale, x.dtype), cut.tile(shift, x.dtype)
+    middle = None if pivot is None else cut.tile(pivot, x.dtype)
+    zeros = np.zeros(cut.width, x.dtype)
 
     def task(i: int) -> None:
-        part = np.subtract(cut.of(matrix, i), middle, out=cut.of(y, i))
-        part *= scale
-        if shift is not None:
-            part += shift
+        block, part = cut.of(matrix, i), cut.of(y, i)
+        np.multiply(block if middle is None else np.subtract(block, middle, out=part), scale, out=part)
+        part += shift
         if extra is not None:
             part += cut.of(extra, i)
         if relu:
-            np.maximum(part, 0, out=part)
+            rectify(part, zeros, out=part)
 
     parallel_for(task, cut.tasks, x.size)
     return _shaped(y, x.shape)
+
+
+def _affine(gamma, beta, mean, var, eps) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
+    """pivot, scale, shift of y = (x - pivot) * scale + shift, in float64; pivot None (0) where that loses no digits."""
+    with np.errstate(all="ignore"):
+        scale = 1 / np.sqrt(np.asarray(var, np.float64) + eps)
+        close = bool(np.all(np.abs(mean) * scale < 16))
+        scale = scale if gamma is None else scale * gamma
+        shift = np.zeros_like(scale) if beta is None else np.asarray(beta, np.float64)
+        return (None, scale, shift - mean * scale) if close else (mean, scale, shift)
 
 
 def _shaped(matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -100,24 +109,23 @@ def _backward(gy, x, gamma, mean, var, eps, y, through_statistics):
     totals = np.zeros((2, cut.tasks, cut.channels))
 
     def sum_up(i: int) -> None:
-        part = cut.of(masked, i)
+        part, block = cut.of(masked, i), cut.of(matrix, i)
         if passed is not None:
-            np.copyto(part, 0)
-            np.copyto(part, cut.of(above, i), where=cut.of(passed, i) > 0)
-        block = cut.of(matrix, i)
+            select(cut.of(above, i), cut.of(passed, i) > 0, out=part)
         off = np.subtract(block, middle, out=scratch("bn", block.shape, block.dtype))
         totals[0, i] = cut.sums(part)
-        totals[1, i] = cut.dots(part, off)
+        totals[1, i] = cut.sums(np.multiply(off, part, out=off))
 
     parallel_for(sum_up, cut.tasks, x.size)
-    gbeta, slope = totals.sum(1)
-    inverse = 1 / np.sqrt(np.asarray(var, np.float64) + eps)
-    scale = inverse if gamma is None else inverse * gamma
+    with np.errstate(all="ignore"):
+        gbeta, slope = totals.sum(1)
+        inverse = 1 / np.sqrt(np.asarray(var, np.float64) + eps)
+        scale = inverse if gamma is None else inverse * gamma
+        # gx = scale * (gy - mean(gy) - (x - mean) * inverse^2 * mean(gy * (x - mean)))
+        lean, level = slope * inverse**2 / max(cut.count, 1), gbeta / max(cut.count, 1)
+        result = (slope * inverse).astype(x.dtype), gbeta.astype(x.dtype), gy if y is None else _shaped(masked, x.shape)
     gx = np.empty_like(above)
-    tiled = cut.tile(scale, x.dtype)
-    count = max(cut.count, 1)
-    # gx = scale * (gy - mean(gy) - (x - mean) * inverse^2 * mean(gy * (x - mean)))
-    lean, level = cut.tile(slope * inverse**2 / count, x.dtype), cut.tile(gbeta / count, x.dtype)
+    scale, lean, level = (cut.tile(v, x.dtype) for v in (scale, lean, level))
 
     def spread(i: int) -> None:
         part = cut.of(gx, i)
@@ -126,10 +134,9 @@ def _backward(gy, x, gamma, mean, var, eps, y, through_statistics):
             part *= lean
             part += level
             np.subtract(cut.of(masked, i), part, out=part)
-            part *= tiled
+            part *= scale
         else:
-            np.multiply(cut.of(masked, i), tiled, out=part)
+            np.multiply(cut.of(masked, i), scale, out=part)
 
     parallel_for(spread, cut.tasks, x.size)
-    shaped = (_shaped(gx, x.shape), (slope * inverse).astype(x.dtype), gbeta.astype(x.dtype))
-    return *shaped, gy if y is None else _shaped(masked, x.shape)
+    return _shaped(gx, x.shape), *result

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from gpunn.cpu.elementwise import select
 from gpunn.cpu.layout import channels_last, empty, scratch
 from gpunn.cpu.threads import parallel_for
 
@@ -61,8 +62,10 @@ def max_forward(x: np.ndarray, win, ceil_mode: bool) -> tuple[np.ndarray, np.nda
         top[...] = -np.inf
         where[...] = first
         for position, outer, inner in offsets:
-            new, old = a[inner], top[outer]
-            np.copyto(where[outer], position, where=new > old)
+            new, old, place = a[inner], top[outer], where[outer]
+            # Positions grow, so the last winner is the largest: a maximum does for a copy under a mask.
+            won = np.greater(new, old).view(np.uint8)
+            np.maximum(place, won * place.dtype.type(position), out=place)
             np.maximum(old, new, out=old)
         if np.isnan(top).any():
             for position, outer, inner in offsets:
@@ -86,8 +89,7 @@ def max_backward(gy: np.ndarray, index: np.ndarray, x_shape: tuple[int, ...], wi
         spread[...] = 0
         part = scratch("pooled", a.shape, a.dtype)
         for position, outer, inner in offsets:
-            part[...] = 0
-            np.copyto(part, a, where=where == position)
+            select(a, where == position, out=part)
             spread[inner] += part[outer]
 
     parallel_for(task, -(-x_shape[0] // step), gy.size * win.positions)
