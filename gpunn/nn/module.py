@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from gpunn.backend import DEVICE_TYPES, Device, device_of, is_array, to_device
-from gpunn.errors import CheckpointError
+from gpunn.backend import is_array
 from gpunn.nn.parameter import Parameter
+from gpunn.nn.state import Keys, load, mover
 from gpunn.tensor import data_of
-
-
-class Keys(NamedTuple):
-    """What load_state_dict(strict=False) passed over."""
-
-    missing_keys: list[str]
-    unexpected_keys: list[str]
 
 
 class Module:
@@ -176,29 +167,7 @@ class Module:
         strict=False passes over missing and unexpected keys and returns them. CheckpointError lists every key that does
         not fit; nothing is changed then.
         """
-        kind = type(self).__name__
-        if not isinstance(state, Mapping):
-            raise TypeError(
-                f"load_state_dict: state is a {type(state).__name__}, expected a mapping from names to arrays"
-            )
-        own = dict(self._state())
-        missing = [name for name in own if name not in state]
-        unexpected = [name for name in state if name not in own]
-        values = {name: _plain(state[name]) for name in own if name in state}
-        wrong = [
-            f"{name} is {own[name].shape} but got {v.shape}" for name, v in values.items() if v.shape != own[name].shape
-        ]
-        if wrong or (strict and (missing or unexpected)):
-            problems = [f"missing {', '.join(missing)}"] * bool(missing and strict)
-            problems += [f"unexpected {', '.join(unexpected)}"] * bool(unexpected and strict)
-            raise CheckpointError(
-                f"load_state_dict: the state does not fit {kind}: {'; '.join(problems + wrong)}. Nothing was changed; "
-                "build the model with the options it was saved with"
-                + ("" if wrong else ", or pass strict=False to pass over missing and unexpected keys")
-            )
-        for name, value in values.items():
-            own[name][...] = to_device(value, device_of(own[name]))
-        return Keys(missing, unexpected)
+        return load(type(self).__name__, dict(self._state()), state, strict)
 
     # Modes, devices, dtypes
 
@@ -221,7 +190,7 @@ class Module:
 
     def to(self, target: Any) -> Module:
         """Move parameters, gradients and buffers to a device, or convert them to a floating dtype; in place."""
-        change = _mover(target)
+        change = mover(target)
         for parameter in self.parameters():
             array = change(parameter.data)
             if array is not parameter.data:
@@ -284,27 +253,3 @@ def _buffer_array(kind: str, name: str, value: Any) -> Any:
         got = type(value).__name__
         raise TypeError(f"{kind}.{name} is a buffer, but got {got}; assign an array of numbers, or None")
     return array
-
-
-def _plain(value: Any) -> Any:
-    """An array of any library's tensor; PyTorch exports only those cut off from their graph."""
-    return data_of(value.detach() if hasattr(value, "detach") else value)
-
-
-def _mover(target: Any) -> Callable[[Any], Any]:
-    """The function that puts an array on the device `target`, or a floating array into the dtype `target`."""
-    if isinstance(target, Device) or (isinstance(target, str) and target.partition(":")[0] in DEVICE_TYPES):
-        return lambda array: to_device(array, target)
-    try:
-        dtype = np.dtype(target)
-    except TypeError:
-        raise TypeError(
-            f"to: got {target!r}, expected a device ('cpu', 'cuda', 'emulator') or a floating dtype"
-        ) from None
-    if not _is_float(dtype):
-        raise TypeError(f"to: parameters cannot be {dtype}; expected a floating dtype, for example 'float32'")
-    return lambda array: array.astype(dtype) if _is_float(array.dtype) and array.dtype != dtype else array
-
-
-def _is_float(dtype: Any) -> bool:
-    return dtype.kind == "f" or dtype.name == "bfloat16"

@@ -120,6 +120,16 @@ def test_load_lists_every_key_that_does_not_fit_and_changes_nothing():
         assert np.array_equal(array, before[name])
 
 
+def test_load_refuses_what_is_no_array_of_numbers_and_changes_nothing():
+    net = nn.Linear(3, 2)
+    before = net.state_dict()
+    with pytest.raises(TypeError, match=r"load_state_dict: bias is .*, expected"):
+        net.load_state_dict({"weight": np.ones((2, 3)), "bias": np.array(["a", "b"])})
+    with pytest.raises(TypeError, match=r"load_state_dict: bias is .*, expected"):
+        net.load_state_dict({"weight": np.ones((2, 3)), "bias": object()})
+    assert all(np.array_equal(net.state_dict()[name], array) for name, array in before.items())
+
+
 def test_load_not_strict_passes_over_missing_and_unexpected_keys():
     net = nn.Linear(3, 2)
     keys = net.load_state_dict({"weight": np.ones((2, 3)), "extra": np.zeros(1)}, strict=False)

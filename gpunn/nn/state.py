@@ -1,0 +1,77 @@
+"""Copying a state into a Module's arrays, and moving them between devices and dtypes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpunn.backend import DEVICE_TYPES, Device, device_of, to_device
+from gpunn.errors import CheckpointError
+from gpunn.tensor import data_of
+
+
+class Keys(NamedTuple):
+    """What load_state_dict(strict=False) passed over."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+
+def load(kind: str, own: Mapping[str, Any], state: Mapping[str, Any], strict: bool) -> Keys:
+    """Copy `state` into the arrays `own` of a Module of class `kind`; see Module.load_state_dict."""
+    if not isinstance(state, Mapping):
+        raise TypeError(f"load_state_dict: state is a {type(state).__name__}, expected a mapping from names to arrays")
+    missing = [name for name in own if name not in state]
+    unexpected = [name for name in state if name not in own]
+    values = {name: _array(name, state[name]) for name in own if name in state}
+    wrong = [
+        f"{name} is {own[name].shape} but got {v.shape}" for name, v in values.items() if v.shape != own[name].shape
+    ]
+    if wrong or (strict and (missing or unexpected)):
+        problems = [f"missing {', '.join(missing)}"] * bool(missing and strict)
+        problems += [f"unexpected {', '.join(unexpected)}"] * bool(unexpected and strict)
+        raise CheckpointError(
+            f"load_state_dict: the state does not fit {kind}: {'; '.join(problems + wrong)}. Nothing was changed; "
+            "build the model with the options it was saved with"
+            + ("" if wrong else ", or pass strict=False to pass over missing and unexpected keys")
+        )
+    # All are converted before the first is copied, so that a failure leaves the Module as it was.
+    ready = {name: to_device(value.astype(own[name].dtype), device_of(own[name])) for name, value in values.items()}
+    for name, value in ready.items():
+        own[name][...] = value
+    return Keys(missing, unexpected)
+
+
+def _array(name: str, value: Any) -> Any:
+    """An array of any library's tensor; PyTorch exports only those cut off from their graph."""
+    try:
+        array = data_of(value.detach() if hasattr(value, "detach") else value)
+    except (TypeError, ValueError, RuntimeError, BufferError) as error:
+        got = f"{type(value).__name__} of {getattr(value, 'dtype', 'no dtype')}"
+        raise TypeError(
+            f"load_state_dict: {name} is a {got}, expected an array of numbers; convert it first"
+        ) from error
+    if array.dtype.kind not in "fiubV":
+        raise TypeError(f"load_state_dict: {name} is {array.dtype}, expected numbers; convert it first")
+    return array
+
+
+def mover(target: Any) -> Callable[[Any], Any]:
+    """The function that puts an array on the device `target`, or a floating array into the dtype `target`."""
+    if isinstance(target, Device) or (isinstance(target, str) and target.partition(":")[0] in DEVICE_TYPES):
+        return lambda array: to_device(array, target)
+    try:
+        dtype = np.dtype(target)
+    except TypeError:
+        raise TypeError(
+            f"to: got {target!r}, expected a device ('cpu', 'cuda', 'emulator') or a floating dtype"
+        ) from None
+    if not _is_float(dtype):
+        raise TypeError(f"to: parameters cannot be {dtype}; expected a floating dtype, for example 'float32'")
+    return lambda array: array.astype(dtype) if _is_float(array.dtype) and array.dtype != dtype else array
+
+
+def _is_float(dtype: Any) -> bool:
+    return dtype.kind == "f" or dtype.name == "bfloat16"
