@@ -7,6 +7,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 import gpunn
 from gpunn import data, models, train
 from gpunn.cli.batches import image_size, loaders, test_loader
@@ -75,7 +77,9 @@ def run(args: argparse.Namespace) -> int:
     )
     config.write(out)
     try:
-        trainer.fit(train_loader, val_loader, config.epochs, resume=args.resume)
+        # The trainer checks every loss and says what to do; NumPy's warnings before that would only stand in the way.
+        with np.errstate(over="ignore", invalid="ignore"):
+            trainer.fit(train_loader, val_loader, config.epochs, resume=args.resume)
     except KeyboardInterrupt as interrupt:
         raise KeyboardInterrupt(f"{_words(interrupt)}go on with: gpunn train --resume {out}") from None
     _conclude(trainer, test_loader(dataset, config, dtype), out)

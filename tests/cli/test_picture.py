@@ -1,0 +1,77 @@
+"""Pictures become what the network was trained on: a bright digit, centred, on black."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+from gpunn.errors import DataError, UsageError
+
+image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+
+from gpunn.cli.picture import bright_on_dark, read_picture  # noqa: E402 - after the skip
+
+
+def drawn(height, width, ink=255, paper=0):
+    picture = np.full((height, width), paper, np.uint8)
+    picture[height // 4 : height // 2, width // 3 : width // 2] = ink
+    return picture
+
+
+def test_a_ready_picture_is_taken_as_it_is(tmp_path):
+    ready = drawn(28, 28)
+    image.fromarray(ready).save(tmp_path / "a.png")
+    assert np.array_equal(read_picture(tmp_path / "a.png", 1, 28)[0, 0], ready)
+
+
+def test_dark_on_paper_is_inverted(tmp_path):
+    image.fromarray(255 - drawn(28, 28)).save(tmp_path / "a.png")
+    assert np.array_equal(read_picture(tmp_path / "a.png", 1, 28)[0, 0], drawn(28, 28))
+    assert np.array_equal(bright_on_dark(drawn(9, 9)), drawn(9, 9))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1"])
+@pytest.mark.parametrize("shape", [(300, 200), (40, 90), (7, 5)])
+def test_any_size_and_mode(tmp_path, mode, shape):
+    image.fromarray(255 - drawn(*shape)).convert(mode).save(tmp_path / "a.png")
+    got = read_picture(tmp_path / "a.png", 1, 28)
+    assert got.shape == (1, 1, 28, 28) and got.dtype == np.uint8
+    rows, columns = np.flatnonzero(got[0, 0].any(1)), np.flatnonzero(got[0, 0].any(0))
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20  # as MNIST's digits were prepared
+    assert abs(rows.mean() - 13.5) <= 1 and abs(columns.mean() - 13.5) <= 1
+    assert got.max() > 200 and got[0, 0, 0, 0] == 0
+
+
+def test_transparent_is_paper(tmp_path):
+    picture = np.zeros((50, 50, 4), np.uint8)
+    picture[10:40, 20:30, 3] = 255  # black ink on nothing
+    image.fromarray(picture).save(tmp_path / "a.png")
+    got = read_picture(tmp_path / "a.png", 1, 28)[0, 0]
+    assert got[14, 14] == 255 and got[0, 0] == 0
+
+
+def test_empty_paper(tmp_path):
+    image.new("L", (60, 60), 255).save(tmp_path / "a.png")
+    assert not read_picture(tmp_path / "a.png", 1, 28).any()
+
+
+def test_colour(tmp_path):
+    image.new("RGB", (60, 30), (250, 10, 20)).save(tmp_path / "a.png")
+    got = read_picture(tmp_path / "a.png", 3, 32)
+    assert got.shape == (1, 3, 32, 32) and got[0, :, 5, 5].tolist() == [250, 10, 20]
+
+
+def test_what_is_no_picture(tmp_path):
+    (tmp_path / "a.png").write_text("hello")
+    with pytest.raises(DataError, match=r"a.png cannot be read as a picture \(UnidentifiedImageError"):
+        read_picture(tmp_path / "a.png", 1, 28)
+    with pytest.raises(DataError, match=r"b.png does not exist; check the path"):
+        read_picture(tmp_path / "b.png", 1, 28)
+
+
+def test_without_pillow(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(UsageError, match=r'reading pictures needs Pillow.*pip install "gpunn\[image\]"'):
+        read_picture(tmp_path / "a.png", 1, 28)
