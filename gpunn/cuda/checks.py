@@ -1,0 +1,48 @@
+"""What every launcher refuses, in one place: mixed devices and dtypes, unsupported dtypes, sizes past 32-bit indices."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from gpunn.backend import device_of
+from gpunn.cuda.dtypes import STORAGE
+
+INDEX_LIMIT = 2**31 - 1
+
+
+def check_arrays(operation: str, /, **arrays: Any) -> str:
+    """The one dtype's name of these arrays (None is skipped). Raises TypeError or ValueError, naming the argument."""
+    there = {name: a for name, a in arrays.items() if a is not None}
+    (first, head), *others = there.items()
+    if head.dtype.name not in STORAGE:
+        raise TypeError(
+            f"{operation}: {first} is {head.dtype}, expected {', '.join(STORAGE)}; convert it with astype"
+        )
+    for name, array in others:
+        if array.dtype != head.dtype:
+            raise TypeError(f"{operation}: {first} is {head.dtype} but {name} is {array.dtype}; convert one of them")
+    check_devices(operation, **there)
+    return head.dtype.name
+
+
+def check_devices(operation: str, /, **arrays: Any) -> None:
+    """Raise ValueError unless all arrays (None is skipped) are on one device."""
+    there = {name: a for name, a in arrays.items() if a is not None}
+    (first, head), *others = there.items()
+    for name, array in others:
+        if device_of(array) != device_of(head):
+            raise ValueError(
+                f"{operation}: {first} is on {device_of(head)} but {name} is on {device_of(array)}; "
+                "move one with to_device"
+            )
+
+
+def check_index(operation: str, /, **shapes: tuple[int, ...]) -> None:
+    """Raise ValueError where a block of memory that a kernel indexes in 32 bits has 2^31 elements or more."""
+    for name, shape in shapes.items():
+        if math.prod(shape) > INDEX_LIMIT:
+            raise ValueError(
+                f"{operation}: {name} has {math.prod(shape):,} elements {shape}, expected at most {INDEX_LIMIT:,}, "
+                "since kernels index it in 32 bits; make it smaller"
+            )

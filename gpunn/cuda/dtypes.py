@@ -1,0 +1,38 @@
+"""The storage types that kernels take, and what each is called in CUDA."""
+
+from __future__ import annotations
+
+import numpy as np
+
+STORAGE = {
+    "float32": ("float", "float"),
+    "float64": ("double", "double"),
+    "float16": ("float16", "float"),
+    "bfloat16": ("bfloat16", "float"),
+}
+SIZES = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 2}
+CUDA_NAMES = {
+    "float": "float32",
+    "double": "float64",
+    "float16": "float16",
+    "bfloat16": "bfloat16",
+    "int": "int32",
+    "unsigned char": "uint8",
+    "unsigned short": "uint16",
+}
+
+
+def storage_macros(dtype: str) -> dict[str, str]:
+    """-D macros T and ACC for a NumPy dtype's name."""
+    storage, accumulate = STORAGE[dtype]
+    return {"T": storage, "ACC": accumulate}
+
+
+def accumulate(dtype: str) -> np.dtype:
+    """The dtype that sums, statistics and parameters of normalisation are kept in."""
+    return np.dtype(np.float64 if dtype == "float64" else np.float32)
+
+
+def pack(dtype: str) -> int:
+    """Elements in a 16-byte access."""
+    return 16 // SIZES[dtype]

@@ -1,0 +1,92 @@
+"""The shapes of one call, in the letters of the kernels' headers: what variants look at and formulas are filled with."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+from gpunn.cuda.dtypes import SIZES
+
+
+@dataclass(frozen=True)
+class Problem:
+    """``dtype`` is the storage type's name, ``aligned`` whether every array starts on a multiple of 16 bytes."""
+
+    dtype: str
+    aligned: bool
+
+    @property
+    def letters(self) -> dict[str, int]:
+        """The variables of a header's formulas; e is the bytes an element, V the elements of 16 bytes."""
+        found = {f.name: v for f in fields(self) if len(f.name) == 1 and isinstance(v := getattr(self, f.name), int)}
+        return {**found, "e": SIZES[self.dtype], "V": 16 // SIZES[self.dtype]}
+
+    def __str__(self) -> str:
+        shape = " ".join(f"{k}{v}" for k, v in self.letters.items() if k not in "eV")
+        return f"{shape} {self.dtype}"
+
+
+@dataclass(frozen=True)
+class Conv(Problem):
+    """A convolution of any rank; ``x``, ``w`` and ``y`` are shapes (N,C,*), (K,C/groups,*), (N,K,*)."""
+
+    x: tuple[int, ...]
+    w: tuple[int, ...]
+    y: tuple[int, ...]
+    win: Any
+    groups: int
+
+    @property
+    def letters(self) -> dict[str, int]:
+        spatial = zip("DHW"[-self.win.rank :], self.x[2:], strict=True)
+        window = zip("ARS"[-self.win.rank :], self.win.size, strict=True)
+        out = zip("OPQ"[-self.win.rank :], self.y[2:], strict=True)
+        named = {"N": self.x[0], "C": self.x[1], "K": self.w[0], "G": self.groups}
+        return {**super().letters, **named, **dict(spatial), **dict(window), **dict(out)}
+
+    @property
+    def geometry(self) -> tuple[int, ...]:
+        """The integers that every naive convolution kernel ends with."""
+        n, c, *spatial = self.x
+        win = self.win
+        out = self.y[2:]
+        return (n, c, *spatial, self.w[0], *win.size, *out, *win.stride, *win.padding, *win.dilation, self.groups)
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} {self.win}"
+
+
+@dataclass(frozen=True)
+class Pool(Problem):
+    """A pooling; ``nhwc`` says which memory order x has."""
+
+    N: int
+    C: int
+    H: int
+    W: int
+    R: int
+    S: int
+    P: int
+    Q: int
+    win: Any
+    nhwc: bool
+    count_include_pad: bool = True
+
+    @property
+    def letters(self) -> dict[str, int]:
+        return {**super().letters, "I": 1 if self.R * self.S <= 256 else 2}
+
+
+@dataclass(frozen=True)
+class Norm(Problem):
+    """A batch normalisation over N*L values of each of C channels."""
+
+    N: int
+    C: int
+    L: int
+    nhwc: bool
+
+    @classmethod
+    def of(cls, x: Any, nhwc: bool, aligned: bool) -> Norm:
+        return cls(x.dtype.name, aligned, x.shape[0], x.shape[1], math.prod(x.shape[2:]), nhwc)

@@ -1,0 +1,142 @@
+"""The `.cu` files: where they are, what their headers say, and their text with local includes put in place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from gpunn.errors import DeviceError
+
+KEYS = ("math", "layout", "threads", "shared", "flops", "bytes", "requires", "numerics")
+FORMULAS = ("shared", "flops", "bytes")
+_INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
+_ENTRY = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)')
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a kernel: ``type`` is T, ACC, INDEX, int, i64, ...; ``pointer`` and ``optional`` are flags."""
+
+    name: str
+    type: str
+    pointer: bool
+    const: bool
+    optional: bool
+
+
+@dataclass(frozen=True)
+class Source:
+    """One kernel: its file's name under ``kernels/``, header, entry point, parameters and complete text."""
+
+    name: str
+    title: str
+    header: Mapping[str, str]
+    entry: str
+    parameters: tuple[Parameter, ...]
+    text: str
+
+    @property
+    def file(self) -> str:
+        return f"{self.name}.cu"
+
+    def specialised(self, macros: Mapping[str, object]) -> str:
+        """The text with its macros in front. Not -D options: NVRTC's own headers have a template parameter T."""
+        return "".join(f"#define {key} {value}\n" for key, value in sorted(macros.items())) + self.text
+
+    def formula(self, key: str, letters: Mapping[str, object]) -> int:
+        """The header's ``flops``, ``bytes`` or ``shared`` for these shape letters (e: bytes an element)."""
+        return int(eval(self.header[key], {"__builtins__": {}}, dict(letters)))
+
+
+@cache
+def folder() -> Path:
+    """The folder ``kernels``: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    for found in (package / "kernels", package.parent / "kernels"):
+        if (found / "common.cuh").is_file():
+            return found
+    raise DeviceError(f"kernels: no folder with common.cuh in {package} or beside it; install gpunn again")
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """Every kernel as ``family/variant``."""
+    return tuple(sorted(str(path.relative_to(folder()).with_suffix("")) for path in folder().glob("*/*.cu")))
+
+
+@cache
+def read(name: str) -> Source:
+    """The kernel ``family/variant``. ValueError where its header or entry point does not follow the grammar."""
+    path = folder() / f"{name}.cu"
+    raw = path.read_text(encoding="utf-8")
+    title, header = parse_header(raw, f"{name}.cu")
+    found = _ENTRY.findall(_COMMENT.sub(" ", raw))
+    if len(found) != 1:
+        raise ValueError(f'{name}.cu: {len(found)} entry points `extern "C" __global__ void`, expected one a file')
+    entry, declared = found[0]
+    optional = header.get("optional", "").split()
+    parameters = tuple(_parameter(text, optional, name) for text in declared.split(","))
+    unknown = set(optional) - {p.name for p in parameters if p.pointer}
+    if unknown:
+        raise ValueError(f"{name}.cu: optional: names {', '.join(sorted(unknown))}, no pointer of {entry}")
+    return Source(name, title, header, entry, parameters, _inline(path, set()))
+
+
+def parse_header(text: str, file: str) -> tuple[str, dict[str, str]]:
+    """(title, {key: value}) of the comment that starts a kernel file. kernels/README.md has the grammar."""
+    match = re.match(r"/\*\n(.*?)\n\*/\n", text, re.S)
+    if not match:
+        raise ValueError(f"{file}: it does not start with a header comment; kernels/README.md shows one")
+    title, _, rest = match[1].partition("\n\n")
+    header: dict[str, str] = {}
+    key = ""
+    for line in rest.splitlines():
+        start = re.match(r"(\w+):\s+(.*)", line)
+        if start:
+            key = start[1]
+            if key in header or key not in (*KEYS, "optional"):
+                raise ValueError(f"{file}: header key {key!r} is unknown or there twice; expected {', '.join(KEYS)}")
+            header[key] = start[2].strip()
+        elif key:
+            header[key] += " " + line.strip()
+    missing = [k for k in KEYS if k not in header]
+    if missing:
+        raise ValueError(f"{file}: its header lacks {', '.join(missing)}; kernels/README.md says what they mean")
+    for k in FORMULAS:
+        try:
+            compile(header[k], file, "eval")
+        except SyntaxError as error:
+            raise ValueError(f"{file}: {k}: {header[k]!r} is no Python expression ({error.msg})") from error
+    return " ".join(title.split()), header
+
+
+def _parameter(text: str, optional: list[str], name: str) -> Parameter:
+    match = re.fullmatch(r"\s*(const\s+)?(\w+)\s*(\*?)\s*(?:__restrict__\s+)?(\w+)\s*", text)
+    if not match:
+        raise ValueError(f"{name}.cu: cannot read the parameter {text.strip()!r}; expected like `const T* x` or `int N`")
+    return Parameter(match[4], match[2], bool(match[3]), bool(match[1]), match[4] in optional)
+
+
+def _inline(path: Path, seen: set[Path]) -> str:
+    """The file's text; local includes replaced by their text once each, #line keeping every file's own numbers.
+
+    CuPy's cache of compiled kernels looks at the source's text only, so an edited include must be part of it.
+    """
+    seen.add(path)
+    shown = path.relative_to(folder()).as_posix()
+    lines = [f'#line 1 "{shown}"']
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        include = _INCLUDE.match(line)
+        if include:
+            target = (path.parent / include[1]).resolve()
+            if target not in seen:
+                lines += [_inline(target, seen), f'#line {number + 1} "{shown}"']
+            else:
+                lines.append("")
+        else:
+            lines.append("" if line.strip() == "#pragma once" else line)
+    return "\n".join(lines) + "\n"
