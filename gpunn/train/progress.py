@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any, TextIO
 
@@ -11,11 +12,11 @@ from gpunn.train.callbacks import Callback
 
 
 class ProgressBar(Callback):
-    """One tqdm bar an epoch with loss, accuracy, images/s and device.
+    """A tqdm bar an epoch with loss, accuracy, images/s and device; at its end a line with these and the validation.
 
     Args:
-        bar: None shows bars on a terminal and, where the output is a file or a pipe, one plain line an epoch; True
-            always shows bars, False never.
+        bar: None shows bars on a terminal alone, where the output is a file or a pipe the lines; True always shows
+            bars, False never.
         file: where to write; stderr.
     """
 
@@ -36,9 +37,10 @@ class ProgressBar(Callback):
             initial=trainer.batch,
             desc=f"epoch {trainer.epoch + 1}/{trainer.epochs}",
             file=self.file,
-            dynamic_ncols=True,
-            unit="batch",
-            bar_format="{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}] {postfix}",
+            leave=False,
+            ncols=_columns(self.file),
+            nrows=20,  # else tqdm asks the terminal, and one that reports no size would show nothing
+            bar_format="{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]",
         )
 
     def on_batch_end(self, trainer):
@@ -52,11 +54,8 @@ class ProgressBar(Callback):
         if trainer.row.get("val_loss") is not None:
             val = {k: v for k, v in trainer.row.items() if k.startswith("val_") and v is not None}
             words += "; " + ", ".join(f"{k.replace('_', ' ')} {v:.4f}" for k, v in val.items())
-        if self.bar is not None:
-            self.bar.set_postfix_str(words, refresh=True)
-            self._close()
-        else:
-            print(f"epoch {trainer.row['epoch']}/{trainer.epochs}: {words}", file=self.file, flush=True)
+        self._close()
+        print(f"epoch {trainer.row['epoch']}/{trainer.epochs}: {words}", file=self.file, flush=True)
 
     def on_fit_end(self, trainer):
         if trainer.stop_reason:
@@ -74,4 +73,13 @@ class ProgressBar(Callback):
     def _words(trainer, values, prefix: str) -> str:
         names = ["loss", *trainer.metrics]
         parts = [f"{name} {values[prefix + name]:.4f}" for name in names if values.get(prefix + name) is not None]
-        return ", ".join([*parts, f"{trainer.images_per_second():,.0f} images/s", trainer.device_name()])
+        speed = values.get("images_per_second", trainer.images_per_second())  # the row's, once the epoch is over
+        return ", ".join([*parts, f"{speed:,.0f} images/s", trainer.device_name()])
+
+
+def _columns(file: TextIO) -> int:
+    """Width of the terminal behind `file`; 100 where there is none or it does not say."""
+    try:
+        return os.get_terminal_size(file.fileno()).columns or 100
+    except (OSError, ValueError):
+        return 100

@@ -146,18 +146,41 @@ def test_without_matplotlib_the_run_goes_on(tmp_path, monkeypatch, capsys):
 
 def test_progress_in_a_pipe_is_a_line_an_epoch():
     out = io.StringIO()
-    trainer(early=False, callbacks=[ProgressBar(file=out)]).fit(*loaders(), 2)
+    history = trainer(early=False, callbacks=[ProgressBar(file=out)]).fit(*loaders(), 2)
     first, second = out.getvalue().splitlines()
     assert first.startswith("epoch 1/2: loss ") and second.startswith("epoch 2/2: loss ")
-    for part in (", accuracy ", " images/s, cpu; val loss ", ", val accuracy "):
+    speed = f"{history[0]['images_per_second']:,.0f} images/s, cpu; val loss "
+    for part in (", accuracy ", speed, ", val accuracy "):
         assert part in first
 
 
 def test_progress_bar_shows_the_means():
     out = io.StringIO()
     trainer(early=False, callbacks=[ProgressBar(bar=True, file=out)]).fit(*loaders(), 1)
-    last = out.getvalue().strip().rpartition("\r")[2]
-    assert "epoch 1/1 100%" in last and "6/6" in last and "images/s, cpu; val loss" in last
+    *drawn, line = [part.strip() for part in out.getvalue().replace("\n", "").split("\r")]
+    assert any(part.startswith("epoch 1/1   0%|") and "0/6" in part for part in drawn)
+    assert line.startswith("epoch 1/1: loss ") and " images/s, cpu; val loss " in line and " 0 images/s" not in line
+
+
+@pytest.mark.parametrize("size", ["0", "80"])
+def test_progress_bar_on_a_terminal(size):
+    """Also on one that does not report its size."""
+    pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
+    import fcntl
+    import os
+    import select
+    import struct
+    import termios
+
+    near, far = pty.openpty()
+    fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", 0, int(size), 0, 0))
+    with open(far, "w") as terminal:
+        trainer(early=False, callbacks=[ProgressBar(file=terminal)]).fit(*loaders(), 1)
+        shown = ""
+        while select.select([near], [], [], 0.2)[0]:
+            shown += os.read(near, 10_000).decode()
+    os.close(near)
+    assert "epoch 1/1   0%|" in shown and "epoch 1/1: loss " in shown
 
 
 def test_progress_bar_says_why_it_stopped_and_never_divides_by_zero():
