@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpunn import backend
+from gpunn.nn.parameter import Parameter
 from gpunn.tensor import Tensor
 
 # Elements in one piece of an update. Parameter, gradient, two moments and a scratch of 32 K floats are 640 KB: they
@@ -61,7 +62,7 @@ class Optimizer:
         if not isinstance(p, Tensor):
             hint = "pass model.parameters(), not named_parameters()" if isinstance(p, tuple) else "make it one"
             raise TypeError(f"{self.name}: params[{position}] is {describe(p)}, expected a Parameter; {hint}")
-        if not p.requires_grad:
+        if not p.requires_grad and not isinstance(p, Parameter):  # a frozen Parameter may thaw later
             which = f"params[{position}] of shape {p.shape}"
             raise ValueError(f"{self.name}: {which} has requires_grad=False; leave it out")
 

@@ -90,11 +90,12 @@ class Trainer:
         """
         if epochs < 1:
             raise UsageError(f"Trainer.fit: epochs must be >= 1, got {epochs}")
+        self._check_optimizer()
         self.train_loader, self.val_loader, self.epochs, self.stop_reason = train_loader, val_loader, epochs, None
         if resume is not None:
             restore(self, resume)
         elif self.seed is not None and self.steps == 0:
-            random.set_state({"seed": self.seed, "stream": STREAM, "counter": 0})
+            random.set_state(random.Generator(self.seed, STREAM).get_state())
         with self._interrupts:
             try:
                 self._call("on_fit_start")
@@ -202,6 +203,15 @@ class Trainer:
                 x, y = (backend.asarray(a, device=self.device) for a in batch)
                 if len(x):
                     yield x, y
+
+    def _check_optimizer(self) -> None:
+        own = {id(p) for p in self.model.parameters()}
+        strange = sum(id(p) not in own for p in self.optimizer.parameters())
+        if strange:
+            raise UsageError(
+                f"Trainer.fit: {strange} of the optimizer's parameters are not the model's: their updates would "
+                "be lost; build the optimizer over model.parameters() of this very model"
+            )
 
     def _check_finite(self, what: str, value: float) -> None:
         if not math.isfinite(value):

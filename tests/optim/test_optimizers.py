@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gpunn import optim
+from gpunn import nn, optim
 from gpunn.optim.optimizer import PIECE, pieces
 from gpunn.tensor import Tensor
 
@@ -121,6 +121,17 @@ def test_without_gradient_is_skipped():
     assert np.array_equal(p.data, before) and list(optimizer.state_dict()["state"]) == [1]
     optimizer.zero_grad()
     assert q.grad is None
+
+
+def test_frozen_parameters_are_taken_and_skipped():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    model[0].requires_grad_(False)
+    before = model.state_dict()
+    optimizer = optim.SGD(model.parameters(), lr=1.0, weight_decay=0.1)
+    model(np.ones((1, 2), np.float32)).sum().backward()
+    optimizer.step()
+    after = model.state_dict()
+    assert [bool((before[k] == after[k]).all()) for k in before] == [True, True, False, False]
 
 
 def test_groups_have_their_own_options():

@@ -113,7 +113,7 @@ def test_values_that_cannot_be_saved(tmp_path):
         TypeError, match="save_checkpoint: a/b is a set; expected arrays, numbers, strings, dicts or lists"
     ):
         save_checkpoint(tmp_path / "c.npz", {"a": {"b": {1}}})
-    with pytest.raises(TypeError, match="save_checkpoint: a is an array of Python objects"):
+    with pytest.raises(TypeError, match="save_checkpoint: a is an array of object; convert it to float32"):
         save_checkpoint(tmp_path / "c.npz", {"a": np.array([{}])})
     assert not os.listdir(tmp_path)
 

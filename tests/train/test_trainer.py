@@ -256,6 +256,12 @@ def test_prefetch_thread_ends_with_the_error():
     assert "gpunn-prefetch" not in [thread.name for thread in threading.enumerate()]
 
 
+def other_model():
+    run = trainer()
+    run.model = network()
+    return run
+
+
 def triples():
     return [(np.ones((2, 2, 6, 6), np.float32), np.zeros(2, np.int64), 3)]
 
@@ -264,6 +270,7 @@ def triples():
     "call, words",
     [
         (lambda: trainer().fit(*loaders(), 0), "Trainer.fit: epochs must be >= 1, got 0"),
+        (lambda: other_model().fit(*loaders()), "fit: 6 of the optimizer's parameters are not the model's: their"),
         (lambda: trainer(grad_clip=0), "Trainer: grad_clip must be > 0, got 0; leave it out for no clipping"),
         (lambda: trainer().fit([], None, 1), "Trainer.fit: train_loader gave no batches"),
         (lambda: trainer().fit(loaders()[0], [], 1), "Trainer.evaluate: the loader gave no samples"),
