@@ -274,5 +274,7 @@ def grad(outputs: Tensor, inputs: Tensor | Sequence[Tensor], gy=None, retain_gra
     root = (_node_of(outputs, "grad"), _seed(outputs, gy, "grad"))
     with np.errstate(all="ignore"):
         found = autograd.walk([root], retain_graph, until=set(nodes))
-    got = tuple(found[node][0] if node in found else None for node in nodes)
+    # Copies of what others hold: two results, or a result and gy, may not share memory.
+    given = [found.get(node, (None, True)) for node in nodes]
+    got = tuple(gradient if fresh else gradient.copy() for gradient, fresh in given)
     return got[0] if isinstance(inputs, Tensor) else got

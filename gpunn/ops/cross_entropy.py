@@ -44,13 +44,13 @@ def _hard(op: str, x, a, labels, valid, w, reduction: str, smooth: float) -> Any
     logp = log_softmax_of(rows_of(a), 1)
     rows = xp.arange(len(labels))
     each = _row_weights(labels, valid, w, a)
-    losses = logp[rows, labels] * (smooth - 1)
+    losses = _counted(logp[rows, labels], valid) * (smooth - 1)
     losses = losses if each is None else losses * each
     spread = None  # what label smoothing gives each class, a row
     if smooth:
         spread = zero_d(smooth / classes, a) if w is None else w * (smooth / classes)
         flat = (logp * spread).sum(axis=1)
-        losses -= flat if valid is None else flat * valid
+        losses -= _counted(flat, valid)
     p = xp.exp(logp, out=logp)
     result, scale_of = _reduced(a, losses, each, reduction)
 
@@ -117,7 +117,7 @@ def nll_loss(x, target, weight=None, ignore_index: int = -100, reduction: str = 
     xp, logp = array_module(a), rows_of(a)
     rows = xp.arange(len(labels))
     each = _row_weights(labels, valid, w, a)
-    losses = -logp[rows, labels]
+    losses = -_counted(logp[rows, labels], valid)
     losses = losses if each is None else losses * each
     result, scale_of = _reduced(a, losses, each, reduction)
     a_shape, rows_shape = a.shape, logp.shape
@@ -170,6 +170,13 @@ def _labels(op: str, a: Any, t: Any, ignore_index: int, expected: str) -> tuple[
             f"x {a.shape}, or ignore_index={ignore_index}; correct the labels, or widen the last layer"
         )
     return labels * valid, valid
+
+
+def _counted(losses: Any, valid: Any) -> Any:
+    """`losses`, new memory, with 0 in the rows that do not count: a factor of 0 would make NaN of their infinities."""
+    if valid is not None:
+        losses[~valid] = 0
+    return losses
 
 
 def _row_weights(labels: Any, valid: Any, w: Any, like: Any) -> Any:
