@@ -280,6 +280,69 @@ def test_inner_results_are_freed_while_the_loss_lives():
     assert loss.item() > 0
 
 
+# What each of these needs for its gradient is a shape, or an array other than its first input.
+NEEDS_NO_INPUT = {
+    "add": lambda a: a + np.ones(3),
+    "add to a number": lambda a: 1.0 + a,
+    "sub": lambda a: a - np.ones(3),
+    "neg": lambda a: -a,
+    "mul by a number": lambda a: a * 3.0,
+    "mul by an array": lambda a: a * np.ones(3),
+    "div by a number": lambda a: a / 3.0,
+    "sum": lambda a: a.sum(),
+    "mean": lambda a: a.mean(),
+    "exp": lambda a: ops.exp(a),
+    "sqrt": lambda a: ops.sqrt(a),
+    "tanh": lambda a: ops.tanh(a),
+    "sigmoid": lambda a: ops.sigmoid(a),
+    "relu": lambda a: ops.relu(a),
+    "softmax": lambda a: ops.softmax(a, 0),
+    "log_softmax": lambda a: ops.log_softmax(a, 0),
+    "concatenate": lambda a: ops.concatenate([a, np.ones(2)]),
+    "stack": lambda a: ops.stack([a, a]),
+    "pad": lambda a: ops.pad(a, (1, 1)),
+    "index by numbers": lambda a: a[np.array([0, 2])],
+    "where": lambda a: ops.where(np.array([True, False, True]), a, 0.0),
+    "dropout": lambda a: ops.dropout(a, 0.5),
+    "matmul by an array": lambda a: a @ np.ones((3, 2)),
+    "linear": lambda a: ops.linear(a, np.ones((2, 3))),
+    "max_pool2d": lambda a: ops.max_pool2d(a.reshape(1, 1, 3), 1),
+    "avg_pool2d": lambda a: ops.avg_pool2d(a.reshape(1, 1, 3), 1),
+    "conv1d": lambda a: ops.conv1d(a.reshape(1, 3), np.ones((2, 1, 1))),
+    "cross_entropy": lambda a: ops.cross_entropy(a, np.array(1)),
+    "mse_loss": lambda a: ops.mse_loss(a, np.zeros(3)),
+}
+
+
+@pytest.mark.parametrize("name", NEEDS_NO_INPUT)
+def test_an_activation_that_no_gradient_needs_is_freed_at_once(name):
+    """Half of a training step's memory lies in what closures hold on to."""
+    x = leaf()
+    middle = Tensor(np.array([1.0, 2.0, 3.0]), requires_grad=True) + x
+    reference = weakref.ref(middle.data)
+    y = NEEDS_NO_INPUT[name](middle)
+    del middle
+    assert reference() is None, f"{name} keeps its input"
+    y.sum().backward()
+    assert x.grad.shape == (3,)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [lambda a: a.reshape(3, 1), lambda a: a[1:], lambda a: ops.permute(a, (0,)), lambda a: ops.broadcast_to(a, (2, 3))],
+)
+def test_a_views_closure_keeps_no_more_than_the_view(view):
+    x = leaf()
+    middle = x + np.ones(3)
+    reference = weakref.ref(middle.data)
+    y = view(middle)
+    total = y.sum()
+    del middle, y
+    assert reference() is None
+    total.backward()
+    assert x.grad.shape == (3,)
+
+
 def test_no_grad_saves_nothing():
     x = leaf()
     with no_grad():
@@ -442,6 +505,13 @@ def test_grad_of_something_unused_is_none_or_refused_by_name():
         assert "grad" in str(error)
     else:
         assert result[0] is None
+
+
+def test_grads_results_share_memory_with_nothing():
+    x, z, gy = leaf(), leaf(), np.ones(3)
+    gx, gz = gpunn.grad(x + z, (x, z), gy=gy)
+    gx *= 10
+    assert (gz == 1).all() and (gy == 1).all()
 
 
 def test_grad_does_not_touch_other_leaves():

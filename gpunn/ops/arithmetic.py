@@ -1,22 +1,24 @@
-"""Arithmetic, comparison and selection on two or three arrays, with broadcasting. PyTorch's gradients throughout."""
+"""Arithmetic, comparison and selection on two or three arrays, with broadcasting. PyTorch's gradients throughout.
+
+A closure keeps only the arrays that a wanted gradient reads: what it keeps lives until the backward pass.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from gpunn.ops.broadcast import module_for, operands, shape_of, unbroadcast
+from gpunn.ops.checks import wants_grad
 from gpunn.tensor import record
 
 
 def add(a, b):
     """a + b."""
     u, v = operands("add", a, b)
+    of_a, of_b = shape_of(u), shape_of(v)
 
     def backward(gy, needs):
-        return (
-            unbroadcast(gy, shape_of(u)) if needs[0] else None,
-            unbroadcast(gy, shape_of(v)) if needs[1] else None,
-        )
+        return unbroadcast(gy, of_a) if needs[0] else None, unbroadcast(gy, of_b) if needs[1] else None
 
     return record("add", u + v, (a, b), backward)
 
@@ -24,12 +26,10 @@ def add(a, b):
 def sub(a, b):
     """a - b."""
     u, v = operands("sub", a, b)
+    of_a, of_b = shape_of(u), shape_of(v)
 
     def backward(gy, needs):
-        return (
-            unbroadcast(gy, shape_of(u)) if needs[0] else None,
-            unbroadcast(-gy, shape_of(v)) if needs[1] else None,
-        )
+        return unbroadcast(gy, of_a) if needs[0] else None, unbroadcast(-gy, of_b) if needs[1] else None
 
     return record("sub", module_for(u, v).subtract(u, v), (a, b), backward)
 
@@ -37,11 +37,13 @@ def sub(a, b):
 def mul(a, b):
     """a * b, element by element."""
     u, v = operands("mul", a, b)
+    of_a, of_b = shape_of(u), shape_of(v)
+    kept_u, kept_v = (u if wants_grad(b) else None), (v if wants_grad(a) else None)
 
     def backward(gy, needs):
         return (
-            unbroadcast(gy * v, shape_of(u)) if needs[0] else None,
-            unbroadcast(gy * u, shape_of(v)) if needs[1] else None,
+            unbroadcast(gy * kept_v, of_a) if needs[0] else None,
+            unbroadcast(gy * kept_u, of_b) if needs[1] else None,
         )
 
     return record("mul", u * v, (a, b), backward)
@@ -53,13 +55,12 @@ def div(a, b):
     xp = module_for(u, v)
     with np.errstate(all="ignore"):
         y = xp.true_divide(u, v)
+    of_a, of_b = shape_of(u), shape_of(v)
+    kept_y = y if wants_grad(b) else None
 
     def backward(gy, needs):
         ga = gy / v
-        return (
-            unbroadcast(ga, shape_of(u)) if needs[0] else None,
-            unbroadcast(-ga * y, shape_of(v)) if needs[1] else None,
-        )
+        return unbroadcast(ga, of_a) if needs[0] else None, unbroadcast(-ga * kept_y, of_b) if needs[1] else None
 
     return record("div", y, (a, b), backward)
 
@@ -98,15 +99,17 @@ def matmul(a, b):
     """
     u, v = operands_of_matmul(a, b)
     y = u @ v
+    of_a, of_b = u.shape, v.shape
+    # Vectors become matrices for the while, so that one rule serves all shapes.
+    left, right = u[None, :] if u.ndim == 1 else u, v[:, None] if v.ndim == 1 else v
+    of_left, of_right = left.shape, right.shape
+    kept_left, kept_right = (left if wants_grad(b) else None), (right if wants_grad(a) else None)
 
     def backward(gy, needs):
-        # Vectors become matrices for the while, so that one rule serves all shapes.
-        left = u[None, :] if u.ndim == 1 else u
-        right = v[:, None] if v.ndim == 1 else v
-        g = gy[..., None] if v.ndim == 1 else gy
-        g = g[..., None, :] if u.ndim == 1 else g
-        ga = unbroadcast(g @ right.swapaxes(-1, -2), left.shape).reshape(u.shape) if needs[0] else None
-        gb = unbroadcast(left.swapaxes(-1, -2) @ g, right.shape).reshape(v.shape) if needs[1] else None
+        g = gy[..., None] if len(of_b) == 1 else gy
+        g = g[..., None, :] if len(of_a) == 1 else g
+        ga = unbroadcast(g @ kept_right.swapaxes(-1, -2), of_left).reshape(of_a) if needs[0] else None
+        gb = unbroadcast(kept_left.swapaxes(-1, -2) @ g, of_right).reshape(of_b) if needs[1] else None
         return ga, gb
 
     return record("matmul", np.asanyarray(y) if isinstance(y, np.generic) else y, (a, b), backward)
@@ -161,12 +164,13 @@ def where(condition, a, b):
     """a where ``condition`` is true, else b. No gradient flows to the condition."""
     c, u, v = operands_of_where(condition, a, b)
     xp = module_for(c, u, v)
+    of_a, of_b = shape_of(u), shape_of(v)
 
     def backward(gy, needs):
         return (
             None,
-            unbroadcast(xp.where(c, gy, 0).astype(gy.dtype), shape_of(u)) if needs[1] else None,
-            unbroadcast(xp.where(c, 0, gy).astype(gy.dtype), shape_of(v)) if needs[2] else None,
+            unbroadcast(xp.where(c, gy, 0).astype(gy.dtype), of_a) if needs[1] else None,
+            unbroadcast(xp.where(c, 0, gy).astype(gy.dtype), of_b) if needs[2] else None,
         )
 
     return record("where", xp.where(c, u, v), (condition, a, b), backward)

@@ -24,7 +24,8 @@ def reshape(x, shape):
             f"reshape: {a.size} elements of shape {a.shape} do not fit {wanted}; expected sizes whose product is "
             f"{a.size}, at most one of them -1"
         )
-    return record("reshape", a.reshape(wanted), (x,), lambda gy, needs: (gy.reshape(a.shape),))
+    before = a.shape  # all that the closure keeps
+    return record("reshape", a.reshape(wanted), (x,), lambda gy, needs: (gy.reshape(before),))
 
 
 def flatten(x, start_dim=0, end_dim=-1):
@@ -97,8 +98,8 @@ def broadcast_to(x, shape):
             f"broadcast_to: shape {a.shape} does not broadcast to {tuple(shape)}; expected each size equal or 1, "
             "counted from the last dimension"
         )
-    y = array_module(a).broadcast_to(a, tuple(shape))
-    return record("broadcast_to", y, (x,), lambda gy, needs: (unbroadcast(gy, a.shape),))
+    y, before = array_module(a).broadcast_to(a, tuple(shape)), a.shape
+    return record("broadcast_to", y, (x,), lambda gy, needs: (unbroadcast(gy, before),))
 
 
 def getitem(x, index):
@@ -109,10 +110,10 @@ def getitem(x, index):
         y = a[index]
     except IndexError as error:
         raise IndexError(f"getitem: index does not fit shape {a.shape}: {error}") from None
-    xp = array_module(a)
+    xp, shape = array_module(a), a.shape
 
     def backward(gy, needs):
-        gx = xp.zeros_like(a, dtype=gy.dtype)
+        gx = xp.zeros_like(gy, shape=shape)
         parts = index if isinstance(index, tuple) else (index,)
         if any(is_array(i) and i.dtype.kind in "iu" for i in parts):
             xp.add.at(gx, index, gy)  # an element taken twice gets both gradients
@@ -141,13 +142,14 @@ def concatenate(xs, axis=0):
             f"concatenate: got shapes {', '.join(str(a.shape) for a in arrays)}; expected equal sizes except along "
             f"axis {axis}"
         )
-    ends = np.cumsum([a.shape[at] for a in arrays])
+    lengths = [a.shape[at] for a in arrays]
+    ends = np.cumsum(lengths)
 
     def backward(gy, needs):
         part = [slice(None)] * gy.ndim
         gradients = []
-        for a, end, need in zip(arrays, ends, needs, strict=True):
-            part[at] = slice(int(end) - a.shape[at], int(end))
+        for length, end, need in zip(lengths, ends, needs, strict=True):
+            part[at] = slice(int(end) - length, int(end))
             gradients.append(gy[tuple(part)] if need else None)
         return tuple(gradients)
 
@@ -199,10 +201,10 @@ def pad(x, padding, mode="constant", value=0):
                 "pad less or use mode 'constant'"
             )
     options = {"constant_values": value} if mode == "constant" else {}
-    y = array_module(a).pad(a, widths, mode=_NUMPY_MODE[mode], **options)
+    y, shape = array_module(a).pad(a, widths, mode=_NUMPY_MODE[mode], **options), a.shape
 
     def backward(gy, needs):
-        for axis, (n, (before, after)) in enumerate(zip(a.shape, widths, strict=True)):
+        for axis, (n, (before, after)) in enumerate(zip(shape, widths, strict=True)):
             if before or after:
                 gy = _unpad(gy, axis, n, before, after, mode)
         return (gy,)

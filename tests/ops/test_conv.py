@@ -176,6 +176,8 @@ TRANSPOSED = {
     "output padding below dilation": ({"dilation": (3, 2), "output_padding": (2, 1)}, (3, 4, 2, 3)),
     "groups": ({"groups": 3, "stride": 2}, (3, 2, 3, 3)),
     "1x1": ({}, (3, 4, 1, 1)),
+    "output padding, one channel to many": ({"dilation": 2, "output_padding": 1}, (1, 8, 3, 3)),
+    "output padding, many channels to one": ({"dilation": 2, "output_padding": 1}, (8, 1, 3, 3)),
     "everything": (
         {"stride": (2, 3), "padding": (1, 0), "output_padding": (1, 1), "groups": 3, "dilation": (2, 1)},
         (3, 2, 3, 4),
@@ -189,7 +191,7 @@ TRANSPOSED = {
 def test_conv_transpose2d(options, weight, bias, dtype):
     theirs = torch().nn.functional.conv_transpose2d
     outputs = weight[1] * options.get("groups", 1)
-    arrays = [normal(2, 3, 5, 4), normal(*weight, seed=1)] + [normal(outputs, seed=2)] * bias
+    arrays = [normal(2, weight[0], 5, 4), normal(*weight, seed=1)] + [normal(outputs, seed=2)] * bias
     compare(
         lambda *a: ops.conv_transpose2d(*a, **options),
         lambda *a: theirs(*a, **options),

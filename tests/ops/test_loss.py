@@ -71,6 +71,27 @@ def test_cross_entropy_ignore_index_of_the_users_choice(ignore_index):
     )
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("name", ["cross_entropy", "nll_loss"])
+def test_ignored_rows_may_hold_anything(name, reduction):
+    """An infinity or NaN in a row that does not count must not reach the loss."""
+    x, target = normal(4, 3), np.array([1, -100, 2, 1])
+    x[:, 0] = -np.inf  # a class that is masked out everywhere
+    ours, theirs = getattr(ops, name), getattr(functional(), name)
+    want = theirs(torch().tensor(x), tensor(target), reduction=reduction).numpy()
+    assert_close(ours(x, target, reduction=reduction), want, 12)
+    x[1] = np.nan
+    assert_close(ours(x, target, reduction=reduction), want, 12)
+
+
+def test_cross_entropy_of_a_masked_class_has_pytorchs_gradient():
+    x, target = normal(4, 3), np.array([1, -100, 2, 1])
+    x[:, 0] = -np.inf
+    compare(
+        lambda x: ops.cross_entropy(x, target), lambda x: functional().cross_entropy(x, tensor(target)), x, terms=12
+    )
+
+
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_cross_entropy_with_everything_ignored_is_pytorchs(smoothing):
     """The mean over nothing is NaN, the sum 0, as in PyTorch; the gradient of the sum is 0."""
