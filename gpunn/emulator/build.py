@@ -21,16 +21,18 @@ def _flags(text: str) -> list[str]:
 
 
 # FMA contraction is on because CUDA's compiler contracts by default; -ffast-math is off because CUDA's default is IEEE.
-# Aliasing is relaxed because kernels read float arrays as float4. -g1 (line tables) is nearly free and names lines.
+# Aliasing is relaxed because kernels read float arrays as float4.
 COMMON = _flags("""
-    -std=c++17 -O2 -shared -fPIC -pipe -w -g1 -fvisibility=hidden -fno-exceptions -fno-rtti
+    -std=c++17 -O2 -shared -fPIC -pipe -w -fvisibility=hidden -fno-exceptions -fno-rtti
     -fno-asynchronous-unwind-tables -fno-math-errno -fno-strict-aliasing -ffp-contract=fast
 """)
-# Every access of memory becomes a call. The optimisations switched off would merge, split or replace accesses in ways
-# that a GPU compiler does not, and the counts would be another kernel's.
-INSTRUMENT = _flags("-DGPUNN_CHECKED -fsanitize=kernel-address")
+# Every access of memory becomes a call. Line tables (-g1) are nearly free and name the line of a fault; binutils 2.40
+# reads those of DWARF 4 without views right, those of DWARF 5 not. The optimisations switched off would merge, split or
+# replace accesses in ways that a GPU compiler does not, and the counts would be another kernel's.
+INSTRUMENT = _flags("-DGPUNN_CHECKED -fsanitize=kernel-address -g1 -gdwarf-4")
 INSTRUMENT_GCC = _flags("""
     --param asan-instrumentation-with-call-threshold=0 --param asan-stack=0 --param asan-globals=0
+    -gno-variable-location-views -gno-as-locview-support
     -fno-tree-vectorize -fno-tree-loop-distribute-patterns -fno-store-merging -fno-crossjumping
 """)
 INSTRUMENT_CLANG = _flags("""

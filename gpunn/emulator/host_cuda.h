@@ -17,8 +17,6 @@
 // to check. `extern __shared__ T name[];` becomes GPUNN_DYNAMIC_SHARED(T, name) before compilation (source.py).
 #define __shared__ static __attribute__((section("gpunn_shared")))
 #define GPUNN_DYNAMIC_SHARED(type, name) type* const name = reinterpret_cast<type*>(gpunn_dynamic_shared)
-#define GPUNN_PLACE \
-    gpunn_host::Place { file, line }
 // Host-side code that is not the kernel's own: its memory accesses are not the kernel's.
 #define GPUNN_UNCHECKED __attribute__((no_sanitize("kernel-address")))
 
@@ -38,4 +36,4 @@ constexpr int warpSize = 32;
 
 extern "C" int printf(const char* format, ...);
 #define assert(condition) \
-    ((condition) ? (void)0 : gpunn_assert_failed(#condition, gpunn_host::Place{__FILE__, __LINE__}))
+    ((condition) ? (void)0 : gpunn_assert_failed(#condition, __FILE__, __LINE__))

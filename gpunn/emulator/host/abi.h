@@ -29,11 +29,12 @@ struct WarpRequest {
 extern "C" {
 extern uint3 gpunn_thread_idx, gpunn_block_idx, gpunn_block_dim, gpunn_grid_dim;
 extern char gpunn_dynamic_shared[];
-int gpunn_block_barrier(int op, int predicate, gpunn_host::Place place);
+// File and line come apart: after a call with a struct by value, GCC 12 takes accesses seen before it for checked.
+int gpunn_block_barrier(int op, int predicate, const char* file, int line);
 void gpunn_warp(gpunn_host::WarpRequest* request);
 void gpunn_atomic_access(const void* address, size_t bytes, void* site);
 void gpunn_cp_async(void* shared, const void* global, int bytes, int source_bytes, void* site);
 void gpunn_cp_async_commit(void);
 void gpunn_cp_async_wait(int groups_left);   // -1: also what was not committed
-[[noreturn]] void gpunn_assert_failed(const char* text, gpunn_host::Place place);
+[[noreturn]] void gpunn_assert_failed(const char* text, const char* file, int line);
 }

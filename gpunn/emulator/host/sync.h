@@ -3,15 +3,15 @@
 
 #define GPUNN_HERE const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
-inline void __syncthreads(GPUNN_HERE) { gpunn_block_barrier(gpunn_host::kBarrier, 0, GPUNN_PLACE); }
+inline void __syncthreads(GPUNN_HERE) { gpunn_block_barrier(gpunn_host::kBarrier, 0, file, line); }
 inline int __syncthreads_count(int predicate, GPUNN_HERE) {
-    return gpunn_block_barrier(gpunn_host::kBarrierCount, predicate, GPUNN_PLACE);
+    return gpunn_block_barrier(gpunn_host::kBarrierCount, predicate, file, line);
 }
 inline int __syncthreads_and(int predicate, GPUNN_HERE) {
-    return gpunn_block_barrier(gpunn_host::kBarrierAnd, predicate, GPUNN_PLACE);
+    return gpunn_block_barrier(gpunn_host::kBarrierAnd, predicate, file, line);
 }
 inline int __syncthreads_or(int predicate, GPUNN_HERE) {
-    return gpunn_block_barrier(gpunn_host::kBarrierOr, predicate, GPUNN_PLACE);
+    return gpunn_block_barrier(gpunn_host::kBarrierOr, predicate, file, line);
 }
 inline void __threadfence() { asm volatile("" ::: "memory"); }
 inline void __threadfence_block() { asm volatile("" ::: "memory"); }
@@ -26,21 +26,22 @@ inline int lane() { return linear_thread() & 31; }
 inline int warp() { return linear_thread() >> 5; }
 
 GPUNN_UNCHECKED inline unsigned meet(WarpOp op, unsigned mask, int source, size_t size, const void* value, void* result,
-                                     Place place) {
-    WarpRequest request = {op, mask, place, source, size, value, result, 0};
+                                     const char* file, int line) {
+    WarpRequest request = {op, mask, {file, line}, source, size, value, result, 0};
     gpunn_warp(&request);
     return request.arrived;
 }
 
 // Every lane of mask receives every lane's value; lanes outside hold 0xFF bytes.
 template <class T> inline unsigned warp_gather(const T& mine, T (&all)[32], unsigned mask = ~0u, GPUNN_HERE) {
-    return meet(kWarpGather, mask, 0, sizeof(T), &mine, all, GPUNN_PLACE);
+    return meet(kWarpGather, mask, 0, sizeof(T), &mine, all, file, line);
 }
 
 // source < 0 or beyond the segment of `width` lanes leaves a lane its own value, as the hardware does.
-template <class T> inline T shuffle(unsigned mask, const T& value, int source, bool inside, Place place) {
+template <class T> inline T shuffle(unsigned mask, const T& value, int source, bool inside,
+                                  const char* file, int line) {
     T result;
-    meet(kWarpShuffle, mask, inside ? source : lane(), sizeof(T), &value, &result, place);
+    meet(kWarpShuffle, mask, inside ? source : lane(), sizeof(T), &value, &result, file, line);
     return result;
 }
 
@@ -55,40 +56,42 @@ inline void cp_async_wait_all() { gpunn_cp_async_wait(-1); }
 }  // namespace gpunn_host
 
 inline void __syncwarp(unsigned mask = ~0u, GPUNN_HERE) {
-    gpunn_host::meet(gpunn_host::kWarpSync, mask, 0, 0, nullptr, nullptr, GPUNN_PLACE);
+    gpunn_host::meet(gpunn_host::kWarpSync, mask, 0, 0, nullptr, nullptr, file, line);
 }
 template <class T> inline T __shfl_sync(unsigned mask, T value, int source, int width = 32, GPUNN_HERE) {
     int lane = gpunn_host::lane();
-    return gpunn_host::shuffle(mask, value, (lane & -width) + (source & (width - 1)), true, GPUNN_PLACE);
+    return gpunn_host::shuffle(mask, value, (lane & -width) + (source & (width - 1)), true, file, line);
 }
 template <class T> inline T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, GPUNN_HERE) {
     int lane = gpunn_host::lane(), source = lane - int(delta);
-    return gpunn_host::shuffle(mask, value, source, source >= (lane & -width), GPUNN_PLACE);
+    return gpunn_host::shuffle(mask, value, source, source >= (lane & -width), file, line);
 }
 template <class T> inline T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, GPUNN_HERE) {
     int lane = gpunn_host::lane(), source = lane + int(delta);
-    return gpunn_host::shuffle(mask, value, source, source < (lane & -width) + width, GPUNN_PLACE);
+    return gpunn_host::shuffle(mask, value, source, source < (lane & -width) + width, file, line);
 }
 template <class T> inline T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32, GPUNN_HERE) {
     int lane = gpunn_host::lane(), source = lane ^ lane_mask;
-    return gpunn_host::shuffle(mask, value, source, source < (lane & -width) + width, GPUNN_PLACE);
+    return gpunn_host::shuffle(mask, value, source, source < (lane & -width) + width, file, line);
 }
-GPUNN_UNCHECKED inline unsigned gpunn_ballot(unsigned mask, int predicate, unsigned& arrived, gpunn_host::Place place) {
+GPUNN_UNCHECKED inline unsigned gpunn_ballot(unsigned mask, int predicate, unsigned& arrived, const char* file,
+                                             int line) {
     unsigned ballot = 0;
-    arrived = gpunn_host::meet(gpunn_host::kWarpVote, mask, predicate != 0, sizeof ballot, nullptr, &ballot, place);
+    arrived = gpunn_host::meet(gpunn_host::kWarpVote, mask, predicate != 0, sizeof ballot, nullptr, &ballot, file,
+                               line);
     return ballot;
 }
 inline unsigned __ballot_sync(unsigned mask, int predicate, GPUNN_HERE) {
     unsigned arrived;
-    return gpunn_ballot(mask, predicate, arrived, GPUNN_PLACE);
+    return gpunn_ballot(mask, predicate, arrived, file, line);
 }
 inline int __any_sync(unsigned mask, int predicate, GPUNN_HERE) {
     unsigned arrived;
-    return gpunn_ballot(mask, predicate, arrived, GPUNN_PLACE) != 0;
+    return gpunn_ballot(mask, predicate, arrived, file, line) != 0;
 }
 inline int __all_sync(unsigned mask, int predicate, GPUNN_HERE) {
     unsigned arrived;
-    return gpunn_ballot(mask, predicate, arrived, GPUNN_PLACE) == arrived;
+    return gpunn_ballot(mask, predicate, arrived, file, line) == arrived;
 }
 #define GPUNN_REDUCE(name, type, combine)                                             \
     inline type name(unsigned mask, type value, GPUNN_HERE) {                         \

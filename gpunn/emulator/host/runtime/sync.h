@@ -120,12 +120,12 @@ inline void leave_warp(const Thread& thread) {
 
 }  // namespace gpunn_host
 
-extern "C" int gpunn_block_barrier(int op, int predicate, gpunn_host::Place place) {
+extern "C" int gpunn_block_barrier(int op, int predicate, const char* file, int line) {
     using namespace gpunn_host;
     Thread* t = g.current;
     t->state = kAtBarrier;
     t->barrier_op = op;
-    t->barrier_place = place;
+    t->barrier_place = {file, line};
     t->barrier_predicate = predicate;
     g.at_barrier++;
     wait_in_scheduler();
@@ -152,10 +152,10 @@ extern "C" void gpunn_warp(gpunn_host::WarpRequest* request) {
     t->request = nullptr;
 }
 
-extern "C" void gpunn_assert_failed(const char* text, gpunn_host::Place place) {
+extern "C" void gpunn_assert_failed(const char* text, const char* file, int line) {
     gpunn_host::Failure failure = {};
     failure.kind = gpunn_host::kAssert;
-    failure.place = place;
+    failure.place = {file, line};
     failure.text = text;
     gpunn_host::fail(failure);
 }
