@@ -83,6 +83,19 @@ def test_evaluation_leaves_the_running_statistics_alone():
     assert (mean == 0).all() and (var == 1).all()
 
 
+def test_evaluations_gradient_belongs_to_the_statistics_it_was_computed_with():
+    """A training batch between the forward and the backward pass of an evaluation moves the running ones in place."""
+    mean, var, x = np.array([0.5]), np.array([4.0]), Tensor(normal(5, 1), requires_grad=True)
+    weight = Tensor(np.ones(1), requires_grad=True)
+    y = ops.batch_norm(x, mean, var, weight)
+    ops.batch_norm(normal(5, 1, seed=1) * 9, mean, var, training=True, momentum=1.0)
+    gy = normal(5, 1, seed=2)
+    y.backward(gy)
+    want = naive.batch_norm_backward(gy, x.data, np.ones(1), [0.5], [4.0], EPS, False)
+    assert_close(x.grad, want[0], 5)
+    assert_close(weight.grad, want[1], 5)
+
+
 def test_training_without_running_statistics_uses_the_batch():
     compare(
         lambda x: ops.batch_norm(x, None, None, training=True),
