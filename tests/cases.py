@@ -253,20 +253,20 @@ BATCHNORM = [
 ]
 
 
-def _layer(name, n, c, h, k, size, stride=1, padding=0, groups=1):
+def _layer(name, n, c, h, k, size, stride=1, padding=0, groups=1, bias=False):
     w, geometry = (k, c // groups, size, size), ((stride, stride), (padding, padding), (1, 1))
-    return ConvCase(name, (n, c, h, h), w, *geometry, groups, False, heavy=True)
+    return ConvCase(name, (n, c, h, h), w, *geometry, groups, bias, heavy=True)
 
 
 NETWORK_CONVS = [
-    _layer("lenet5 conv1", 8, 1, 28, 6, 5, padding=2),
-    _layer("lenet5 conv2", 8, 6, 14, 16, 5),
-    _layer("lenet 20-50-500 conv1", 8, 1, 28, 20, 5),
-    _layer("lenet 20-50-500 conv2", 8, 20, 12, 50, 5),
-    _layer("alexnet-lite conv1", 2, 3, 32, 64, 3, padding=1),
-    _layer("alexnet-lite conv2", 2, 64, 16, 128, 3, padding=1),
-    _layer("alexnet conv1", 1, 3, 224, 64, 11, 4, 2),
-    _layer("alexnet conv2", 1, 64, 27, 192, 5, padding=2),
+    _layer("lenet5 conv1", 8, 1, 28, 6, 5, padding=2, bias=True),
+    _layer("lenet5 conv2", 8, 6, 14, 16, 5, bias=True),
+    _layer("lenet 20-50-500 conv1", 8, 1, 28, 20, 5, bias=True),
+    _layer("lenet 20-50-500 conv2", 8, 20, 12, 50, 5, bias=True),
+    _layer("alexnet-lite conv1", 2, 3, 32, 64, 3, padding=1, bias=True),
+    _layer("alexnet-lite conv2", 2, 64, 16, 128, 3, padding=1, bias=True),
+    _layer("alexnet conv1", 1, 3, 224, 64, 11, 4, 2, bias=True),
+    _layer("alexnet conv2", 1, 64, 27, 192, 5, padding=2, bias=True),
     _layer("resnet20 conv1", 2, 3, 32, 16, 3, padding=1),
     _layer("resnet20 stage1", 2, 16, 32, 16, 3, padding=1),
     _layer("resnet20 stage2 down", 2, 16, 32, 32, 3, 2, 1),

@@ -17,7 +17,8 @@ DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float3
 @cache
 def torch():
     """PyTorch on one thread; the calling test is skipped where it is not installed."""
-    module = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch to run the parity tests")
+    reason = "PyTorch is not installed: pip install torch to run the parity tests"
+    module = pytest.importorskip("torch", reason=reason, exc_type=ImportError)
     module.set_num_threads(1)
     return module
 

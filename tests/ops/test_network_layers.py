@@ -47,12 +47,12 @@ def check(ours, reference, arrays, gy, terms):
 @pytest.mark.parametrize("case", CONVS, ids=str)
 def test_conv(case):
     functional = torch().nn.functional
-    x, w, _, gy = case.arrays()
+    x, w, b, gy = case.arrays()
     terms = max(case.terms, case.terms_grad_input, case.terms_grad_weight)
     check(
-        lambda x, w: ops.conv2d(x, w, **case.geometry),
-        lambda x, w: functional.conv2d(x, w, **case.geometry),
-        (x, w),
+        lambda *a: ops.conv2d(*a, **case.geometry),
+        lambda *a: functional.conv2d(*a, **case.geometry),
+        (x, w, b),
         gy,
         terms,
     )
