@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gpunn.backend import asarray, device_of
 from gpunn.ops.broadcast import module_for, operands, shape_of, unbroadcast
 from gpunn.ops.checks import wants_grad
 from gpunn.tensor import record
@@ -185,8 +186,7 @@ def operands_of_where(condition, a, b):
     kinds = [x.dtype for x in (u, v) if hasattr(x, "dtype")]
     dtype = np.result_type(*kinds) if kinds else np.dtype(np.float32)
     if not all(hasattr(x, "dtype") for x in (u, v)):
-        xp = module_for(c)
-        u, v = (x if hasattr(x, "dtype") else xp.asarray(x, dtype=dtype) for x in (u, v))
+        u, v = (x if hasattr(x, "dtype") else asarray(x, dtype, device_of(c)) for x in (u, v))
     c, u, v = operands("where", c, u, v)
     return c.astype(bool, copy=False), u, v
 
