@@ -8,16 +8,15 @@ results are bitwise equal for any thread count and any scheduling.
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
+
+from gpunn.cpu.blas import blas
 
 _lock = threading.Lock()
 _pool: ThreadPoolExecutor | None = None
@@ -66,7 +65,7 @@ def _after_fork() -> None:
     """A child has none of its parent's threads, and a lock may have been held at the fork: start afresh."""
     global _pool, _pool_size, _lock
     _pool, _pool_size, _lock = None, 0, threading.Lock()
-    _blas.reset()
+    blas.reset()
 
 
 def parallel_for(task: Callable[[int], None], count: int, work: float = float("inf")) -> None:
@@ -77,7 +76,7 @@ def parallel_for(task: Callable[[int], None], count: int, work: float = float("i
     """
     threads = min(thread_count(), count)
     if threads <= 1 or work < 1 << 15 or getattr(_inside, "depth", 0):
-        with _blas.single(), np.errstate(all="ignore"):
+        with blas.single(), np.errstate(all="ignore"):
             for i in range(count):
                 task(i)
         return
@@ -92,7 +91,7 @@ def parallel_for(task: Callable[[int], None], count: int, work: float = float("i
         finally:
             _inside.depth = 0
 
-    with _blas.single():
+    with blas.single():
         helpers = [_executor(threads - 1).submit(drain) for _ in range(threads - 1)]
         try:
             drain()
@@ -104,75 +103,5 @@ def parallel_for(task: Callable[[int], None], count: int, work: float = float("i
             raise next_error
 
 
-class _Blas:
-    """The thread count of the OpenBLAS that NumPy brought along; does nothing where there is none to be found."""
-
-    _names = ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads", "openblas_{}_num_threads64_",
-              "openblas_{}_num_threads")
-
-    def __init__(self) -> None:
-        self._functions: tuple[Callable[[], int], Callable[[int], None]] | None = None
-        self._found = False
-        self.reset()
-
-    def reset(self) -> None:
-        self._guard = threading.Lock()
-        self._users = 0
-        self._before = 1
-
-    def _load(self) -> None:
-        self._found = True
-        for path in _openblas_files():
-            try:
-                library = ctypes.CDLL(str(path))
-            except OSError:
-                continue
-            for name in self._names:
-                getter, setter = (getattr(library, name.format(verb), None) for verb in ("get", "set"))
-                if getter is not None and setter is not None:
-                    getter.restype, getter.argtypes = ctypes.c_int, []
-                    setter.restype, setter.argtypes = None, [ctypes.c_int]
-                    self._functions = getter, setter
-                    return
-
-    @contextmanager
-    def single(self) -> Iterator[None]:
-        """One BLAS thread inside; the count from before outside, once the last of several users is out."""
-        if not self._found:
-            self._load()
-        if self._functions is None:
-            yield
-            return
-        getter, setter = self._functions
-        with self._guard:
-            if self._users == 0:
-                self._before = getter()
-                if self._before != 1:
-                    setter(1)
-            self._users += 1
-        try:
-            yield
-        finally:
-            with self._guard:
-                self._users -= 1
-                if self._users == 0 and self._before != 1:
-                    setter(self._before)
-
-
-def _openblas_files() -> Iterator[Path]:
-    """Libraries to look into: those beside NumPy (its wheels bundle one), then, on Linux, whatever is mapped."""
-    home = Path(np.__file__).resolve().parent
-    for folder in (home.parent / "numpy.libs", home / ".libs", home / ".dylibs"):
-        if folder.is_dir():
-            yield from sorted(p for p in folder.iterdir() if "openblas" in p.name)
-    try:
-        lines = Path("/proc/self/maps").read_text().splitlines()
-    except OSError:
-        return
-    mapped = {line.split(maxsplit=5)[5] for line in lines if line.count(" ") >= 5 and "openblas" in line}
-    yield from sorted(Path(name) for name in mapped if ".so" in name)
-
-
-_blas = _Blas()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
