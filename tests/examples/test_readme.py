@@ -1,0 +1,45 @@
+"""What the README prints, runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gpunn.cli import build_parser
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_script_runs_as_printed(tmp_path):
+    (script,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    assert len(script.splitlines()) <= 30
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path)}
+    command = [sys.executable, "-W", "error", "-c", script]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=240, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    accuracies = [float(share) for share in re.findall(r"test accuracy ([\d.]+)%", done.stdout)]
+    assert len(accuracies) == 4 and max(accuracies) > 60  # chance is 10, a linear model stays under 92
+
+
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"gpunn (train|evaluate|predict|doctor)", README))))
+def test_the_commands_exist(command, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        build_parser().parse_args([command, "--help"])
+    assert exit_.value.code == 0
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_extras_are_those_of_the_package():
+    declared = (ROOT / "pyproject.toml").read_text()
+    for extra in re.findall(r"gpunn\[(\w+)\]", README):
+        assert re.search(rf"^{extra} = \[", declared, re.MULTILINE), extra
