@@ -8,12 +8,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gpunn.data.cifar import CifarSet, load_cifar10, load_cifar100
 from gpunn.data.digits import ImageSet, load_digits
 from gpunn.data.download import DownloadError
-from gpunn.data.mnist import load_mnist, mnist_folders
+from gpunn.data.folder import load_image_folder
+from gpunn.data.images import mean_std
+from gpunn.data.mnist import load_fashion_mnist, load_mnist, mnist_folders
 from gpunn.errors import DataError
 
 DIGITS = tuple("0123456789")
+FASHION = (
+    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+)  # fmt: skip
+FOLDER = "folder:"
 
 
 @dataclass(frozen=True)
@@ -41,69 +48,58 @@ def names() -> list[str]:
 
 
 def load(name: str, limit: int | None = None, download: bool = True) -> Dataset:
-    """The data set called `name`: "mnist", or "digits" (generated, see `load_digits`).
+    """The data set called `name`, one of `names()`, or "folder:PATH" for images in one sub-folder a class.
 
-    `limit` keeps the first `limit` training images and the same share of the test images (at least one); both sets are
+    "digits" are generated (see `load_digits`); "cifar100" has the 100 fine classes, "cifar100-coarse" the 20 coarse
+    ones; "folder:PATH@64" scales and crops the images to 64 x 64 (see `load_image_folder`).
+
+    `limit` keeps the first `limit` training images and the same share of the test images (at least one); all sets are
     in mixed order. Where MNIST is neither on disk nor to be had from a mirror, the generated digits come instead and
-    `note` says so. Raises DataError for an unknown name, a bad limit and damaged files.
+    `note` says so. Raises DataError for an unknown name, a bad limit and damaged files, and DownloadError (a
+    DataError) where another set is not to be had.
     """
-    if name not in _LOADERS:
-        near = difflib.get_close_matches(str(name), names(), n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise DataError(f"load: no data set is called {name!r}{hint} (known: {', '.join(names())})")
     if limit is not None and (not isinstance(limit, (int, np.integer)) or isinstance(limit, bool) or limit < 1):
         raise DataError(f"load: limit is {limit!r}; give a whole number of at least 1, or None for all images")
+    if isinstance(name, str) and name.startswith(FOLDER):
+        return _limited(_folder(name), limit)
+    if name not in _LOADERS:
+        near = difflib.get_close_matches(str(name).lower(), names(), n=1, cutoff=0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise DataError(f"load: no data set is called {name!r}{hint} (known: {', '.join(names())}, {FOLDER}PATH)")
     return _limited(_LOADERS[name](download), limit)
-
-
-def normalise(images: np.ndarray, mean, std) -> np.ndarray:
-    """uint8 images (N, C, H, W) as float32: scaled to 0..1, minus `mean`, over `std` (numbers, or one a channel)."""
-    if images.dtype != np.uint8:
-        raise DataError(f"normalise: images are {images.dtype}, expected uint8 (0 to 255); normalise them only once")
-    mean, std = (np.asarray(value, dtype=np.float32) for value in (mean, std))
-    for label, value in (("mean", mean), ("std", std)):
-        if value.ndim > 1 or (value.size > 1 and (images.ndim != 4 or images.shape[1] != value.size)):
-            raise DataError(
-                f"normalise: {label} has shape {value.shape} but images have shape {images.shape};"
-                " give one number, or one a channel of (N, C, H, W) images"
-            )
-    if not np.all(std > 0):
-        raise DataError(f"normalise: std is {std.tolist()}; every value must be above 0")
-    scale, shift = (value.reshape(-1, 1, 1) if value.ndim else value for value in (1 / (255 * std), mean / std))
-    return images * scale - shift
 
 
 def _mnist(download: bool) -> Dataset:
     try:
-        return _dataset("mnist", load_mnist(download=download))
+        return _grey("mnist", load_mnist(download=download), DIGITS)
     except DownloadError as error:
         places = " or ".join(map(str, mnist_folders()))
         note = f"no MNIST in {places} ({error.brief}): using the generated digits instead"
-        return _dataset("digits", load_digits(), note)
+        return _grey("digits", load_digits(), DIGITS, note)
 
 
-def _dataset(name: str, images: ImageSet, note: str = "") -> Dataset:
+def _folder(name: str) -> Dataset:
+    path, _, size = name.removeprefix(FOLDER).rpartition("@")
+    if not path or not size.isdigit():
+        path, size = name.removeprefix(FOLDER), ""
+    images = load_image_folder(path, size=int(size) if size else None)
+    return _dataset(name, images[:4], images.classes, "")
+
+
+def _cifar(name: str, images: CifarSet) -> Dataset:
+    return _dataset(name, images[:4], images.classes, images.note)
+
+
+def _grey(name: str, images: ImageSet, classes: Sequence[str], note: str = "") -> Dataset:
     train, train_labels, test, test_labels = images
-    mean, std = _mean_std(train)
-    return Dataset(
-        name,
-        train[:, None],
-        train_labels.astype(np.int64),
-        test[:, None],
-        test_labels.astype(np.int64),
-        DIGITS,
-        (mean,),
-        (std,),
-        note,
-    )
+    return _dataset(name, (train[:, None], train_labels, test[:, None], test_labels), classes, note)
 
 
-def _mean_std(images: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation of uint8 pixels scaled to 0..1, exact from their histogram."""
-    counts = np.bincount(images.reshape(-1), minlength=256)
-    levels = np.arange(256) / 255
-    mean = float(counts @ levels / counts.sum())
-    return mean, float(np.sqrt(counts @ (levels - mean) ** 2 / counts.sum()))
+def _dataset(name: str, arrays: Sequence[np.ndarray], classes: Sequence[str], note: str) -> Dataset:
+    train, train_labels, test, test_labels = arrays
+    mean, std = mean_std(train)
+    labels = train_labels.astype(np.int64), test_labels.astype(np.int64)
+    return Dataset(name, train, labels[0], test, labels[1], classes, mean, std, note)
 
 
 def _limited(data: Dataset, limit: int | None) -> Dataset:
@@ -114,4 +110,11 @@ def _limited(data: Dataset, limit: int | None) -> Dataset:
     return Dataset(**{**vars(data), **{part: getattr(data, part)[:n] for part, n in parts.items()}})
 
 
-_LOADERS = {"mnist": _mnist, "digits": lambda download: _dataset("digits", load_digits())}
+_LOADERS = {
+    "cifar10": lambda download: _cifar("cifar10", load_cifar10(download=download)),
+    "cifar100": lambda download: _cifar("cifar100", load_cifar100(download=download)),
+    "cifar100-coarse": lambda download: _cifar("cifar100-coarse", load_cifar100(download=download, labels="coarse")),
+    "digits": lambda download: _grey("digits", load_digits(), DIGITS),
+    "fashion-mnist": lambda download: _grey("fashion-mnist", load_fashion_mnist(download=download), FASHION),
+    "mnist": _mnist,
+}

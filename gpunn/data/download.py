@@ -49,9 +49,10 @@ class _NoNetwork(_Bad):
     """No name server answers: the other mirrors' names would only cost as much time again."""
 
 
-def fetch(urls: Sequence[str], path: Path, md5: str, timeout: float = TIMEOUT) -> Path:
+def fetch(urls: Sequence[str], path: Path, md5: str, timeout: float = TIMEOUT, packed: bool = False) -> Path:
     """Download a gzip'ed file to `path` from the first of `urls` whose unpacked content has the sum `md5`.
 
+    With `packed` the sum is that of the file as it comes, gzip'ed, as archives are published.
     What arrived stays in `path`.part until it is whole, and the next attempt goes on from there (HTTP Range), now or
     in a later process. Only a verified file appears under `path`; one that is there stays. Raises
     DownloadError naming every mirror's failure.
@@ -65,7 +66,7 @@ def fetch(urls: Sequence[str], path: Path, md5: str, timeout: float = TIMEOUT) -
                 return path
             for url in urls:
                 try:
-                    _from_mirror(url, part, md5, timeout)
+                    _from_mirror(url, part, md5, timeout, packed)
                 except _Bad as failure:
                     failures.setdefault(str(failure), []).append(urllib.parse.urlsplit(url).netloc or url)
                     if isinstance(failure, _NoNetwork):
@@ -102,7 +103,7 @@ def _alone(folder: Path) -> Iterator[None]:
             os.close(handle)
 
 
-def _from_mirror(url: str, part: Path, md5: str, timeout: float) -> None:
+def _from_mirror(url: str, part: Path, md5: str, timeout: float, packed: bool) -> None:
     """Complete and verify `part` from one mirror, or raise _Bad."""
     resumed = part.exists()
     for attempt in range(TRIES):
@@ -112,7 +113,7 @@ def _from_mirror(url: str, part: Path, md5: str, timeout: float) -> None:
             if attempt == TRIES - 1:
                 raise
             continue
-        found = _md5_unpacked(part)
+        found = _md5(part, packed)
         if found == md5:
             return
         part.unlink()
@@ -179,11 +180,11 @@ def _reason(error: Exception) -> str:
     return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
 
 
-def _md5_unpacked(part: Path) -> str:
-    """MD5 of the file's unpacked content, or what is wrong with it."""
+def _md5(part: Path, packed: bool) -> str:
+    """MD5 of the file, or of its unpacked content, or what is wrong with it."""
     digest = hashlib.md5(usedforsecurity=False)
     try:
-        with gzip.open(part) as file:
+        with open(part, "rb") if packed else gzip.open(part) as file:
             while piece := file.read(PIECE):
                 digest.update(piece)
     except (EOFError, gzip.BadGzipFile, zlib.error):

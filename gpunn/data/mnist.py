@@ -1,9 +1,9 @@
-"""MNIST: from `$GPUNN_DATA/mnist`, from the cache folder, or from a mirror."""
+"""MNIST and Fashion-MNIST: from `$GPUNN_DATA`, from the cache folder, or from a mirror."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gpunn.data.cache import cache_folder
@@ -23,6 +23,16 @@ FILES = {  # name -> MD5 of the unpacked content
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
+FASHION_MIRRORS = (
+    "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+)
+FASHION_FILES = {  # name -> MD5 of the gzip'ed file, as its authors publish it
+    "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+    "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
+    "t10k-images-idx3-ubyte": "bef4ecab320f06d8554ea6380940ec79",
+    "t10k-labels-idx1-ubyte": "bb300cfdad3c16e7a12a480ee83cd310",
+}
 
 
 def load_mnist(root: str | Path | None = None, download: bool = True, mirrors: Sequence[str] = MIRRORS) -> ImageSet:
@@ -31,26 +41,47 @@ def load_mnist(root: str | Path | None = None, download: bool = True, mirrors: S
     Looks in `root` alone if it is given, else in `$GPUNN_DATA/mnist` and the cache folder, where it downloads what is
     missing. Raises DataError for damaged files and DownloadError where MNIST is in none of these places.
     """
-    for folder in (places := [Path(root)] if root is not None else mnist_folders()):
+    places = [Path(root)] if root is not None else mnist_folders()
+    return _load("load_mnist", "MNIST", places, download, mirrors, FILES, packed=False)
+
+
+def load_fashion_mnist(
+    root: str | Path | None = None, download: bool = True, mirrors: Sequence[str] = FASHION_MIRRORS
+) -> ImageSet:
+    """Fashion-MNIST (Xiao, Rasul, Vollgraf 2017), in MNIST's format, from `fashion-mnist` where that has `mnist`."""
+    places = [Path(root)] if root is not None else mnist_folders("fashion-mnist")
+    return _load("load_fashion_mnist", "Fashion-MNIST", places, download, mirrors, FASHION_FILES, packed=True)
+
+
+def mnist_folders(name: str = "mnist") -> list[Path]:
+    """The folders in which the set is looked for; the last one is the download's target."""
+    data = os.environ.get("GPUNN_DATA")
+    return ([Path(data) / name] if data else []) + [cache_folder() / name]
+
+
+def _load(
+    function: str,
+    title: str,
+    places: Sequence[Path],
+    download: bool,
+    mirrors: Sequence[str],
+    sums: Mapping[str, str],
+    packed: bool,
+) -> ImageSet:
+    for folder in places:
         if paths := _find(folder):
-            return _read(paths)
+            return _read(function, title, paths)
     if not download:
         raise DownloadError(
-            f"load_mnist: no MNIST in {' or '.join(map(str, places))} (files {', '.join(FILES)}, plain or .gz);"
+            f"{function}: no {title} in {' or '.join(map(str, places))} (files {', '.join(sums)}, plain or .gz);"
             " put them there, or allow download=True",
             "downloading was not allowed",
         )
     target = places[-1]
-    for name, md5 in FILES.items():
+    for name, md5 in sums.items():
         if not _variants(target, name):
-            fetch([mirror + name + ".gz" for mirror in mirrors], target / f"{name}.gz", md5)
-    return _read(_find(target))
-
-
-def mnist_folders() -> list[Path]:
-    """The folders in which MNIST is looked for; the last one is the download's target."""
-    data = os.environ.get("GPUNN_DATA")
-    return ([Path(data) / "mnist"] if data else []) + [cache_folder() / "mnist"]
+            fetch([mirror + name + ".gz" for mirror in mirrors], target / f"{name}.gz", md5, packed=packed)
+    return _read(function, title, _find(target))
 
 
 def _variants(folder: Path, name: str) -> list[Path]:
@@ -65,22 +96,22 @@ def _find(folder: Path) -> list[Path]:
     return [paths[0] for paths in found] if all(found) else []
 
 
-def _read(paths: Sequence[Path]) -> ImageSet:
+def _read(function: str, title: str, paths: Sequence[Path]) -> ImageSet:
     train_images, train_labels, test_images, test_labels = (
         read_idx(path, rank) for path, rank in zip(paths, (3, 1, 3, 1), strict=True)
     )
     for images, labels, i in ((train_images, train_labels, 0), (test_images, test_labels, 2)):
         if images.shape[1:] != (28, 28) or images.dtype != "uint8":
             raise DataError(
-                f"load_mnist: {paths[i]} holds {images.dtype} images of shape {images.shape[1:]} where MNIST has"
-                " uint8 images of 28 x 28; put MNIST's own files there"
+                f"{function}: {paths[i]} holds {images.dtype} images of shape {images.shape[1:]} where {title} has"
+                f" uint8 images of 28 x 28; put {title}'s own files there"
             )
         if len(images) != len(labels):
             raise DataError(
-                f"load_mnist: {paths[i]} holds {len(images)} images but {paths[i + 1]} holds {len(labels)} labels;"
+                f"{function}: {paths[i]} holds {len(images)} images but {paths[i + 1]} holds {len(labels)} labels;"
                 " the two must come from one set: fetch both again"
             )
         if len(labels) == 0 or labels.min() < 0 or labels.max() > 9:
             found = f"labels {labels.min()} to {labels.max()}" if len(labels) else "no labels"
-            raise DataError(f"load_mnist: {paths[i + 1]} holds {found}, expected 0 to 9; fetch the file again")
+            raise DataError(f"{function}: {paths[i + 1]} holds {found}, expected 0 to 9; fetch the file again")
     return ImageSet(train_images, train_labels, test_images, test_labels)

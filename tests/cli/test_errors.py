@@ -15,7 +15,7 @@ OPTIONS = ("data", "device", "epochs", "batch-size", "lr", "optimizer", "precisi
 MISTAKES = [
     ("train lenet55", "unknown model 'lenet55'; did you mean 'lenet5'? choose from mlp, lenet5, lenet_20_50_500"),
     ("train", "train: which network? choose from mlp, lenet5"),
-    ("train lenet5 --data mnits", "unknown data set 'mnits'; did you mean 'mnist'? choose from digits, mnist"),
+    ("train lenet5 --data mnits", "unknown data set 'mnits'; did you mean 'mnist'? choose from cifar10, cifar100"),
     ("train lenet5 --device cdua", "'cdua' is no device; expected 'cpu', 'cuda', 'cuda:1' or 'emulator'; did you mean"),
     ("train lenet5 --optimizer adm", "unknown optimizer 'adm'; did you mean 'adam'? choose from sgd, adam, adamw"),
     ("train lenet5 --precision fp23", "unknown precision 'fp23'; did you mean 'fp32'? choose from fp32, fp64"),

@@ -16,7 +16,7 @@ def small(monkeypatch):
 
 
 def test_names():
-    assert names() == ["digits", "mnist"]
+    assert names() == ["cifar10", "cifar100", "cifar100-coarse", "digits", "fashion-mnist", "mnist"]
 
 
 def test_digits(small):
@@ -50,9 +50,12 @@ def test_wrong_limit(limit):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("minst", r"load: no data set is called 'minst'; did you mean 'mnist'\? \(known: digits, mnist\)"),
+        ("minst", r"load: no data set is called 'minst'; did you mean 'mnist'\? \(known: cifar10, .*, folder:PATH\)"),
         ("Digit", r"no data set is called 'Digit'; did you mean 'digits'\?"),
-        ("imagenet", r"no data set is called 'imagenet' \(known: digits, mnist\)"),
+        ("CIFAR10", r"did you mean 'cifar10'\?"),
+        ("cifar-10", r"did you mean 'cifar10'\?"),
+        ("fashion", r"did you mean 'fashion-mnist'\?"),
+        ("imagenet", r"no data set is called 'imagenet' \(known: cifar10, cifar100, cifar100-coarse, digits"),
         (None, r"no data set is called None \(known"),
     ],
 )
