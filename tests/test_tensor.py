@@ -268,6 +268,19 @@ def test_saved_arrays_are_freed_when_the_result_is_dropped():
         gc.enable()
 
 
+def test_a_leaf_is_freed_when_it_is_dropped():
+    """A cycle between a leaf and its node would keep every parameter, and its gradient, until the collector runs."""
+    x = leaf()
+    (x * 2).sum().backward()
+    data, gradient = weakref.ref(x.data), weakref.ref(x.grad)
+    gc.disable()
+    try:
+        del x
+        assert data() is None and gradient() is None
+    finally:
+        gc.enable()
+
+
 def test_inner_results_are_freed_while_the_loss_lives():
     x = leaf()
     middle = ops.exp(x)
