@@ -10,7 +10,7 @@ import numpy as np
 
 from gpunn.cpu.columns import Cut
 from gpunn.cpu.elementwise import rectify, select
-from gpunn.cpu.layout import channels_first, rows, scratch
+from gpunn.cpu.layout import empty, rows, scratch
 from gpunn.cpu.threads import parallel_for
 
 
@@ -34,15 +34,15 @@ def _moments(matrix: np.ndarray, cut: Cut) -> tuple[np.ndarray, np.ndarray]:
         return mean, spread / cut.count
 
 
-def _apply(x, gamma, beta, mean, var, eps, residual, relu) -> np.ndarray:
-    matrix = rows(x)
-    cut = Cut(*matrix.shape)
-    y = np.empty_like(matrix)
-    extra = None if residual is None else rows(residual)
+def _apply(matrix, shape, gamma, beta, mean, var, eps, residual, relu) -> np.ndarray:
+    """y in x's `shape` from x as rows."""
+    cut, dtype = Cut(*matrix.shape), matrix.dtype
+    result = empty(shape, dtype)
+    y, extra = rows(result), None if residual is None else rows(residual)
     pivot, scale, shift = _affine(gamma, beta, mean, var, eps)
-    scale, shift = cut.tile(scale, x.dtype), cut.tile(shift, x.dtype)
-    middle = None if pivot is None else cut.tile(pivot, x.dtype)
-    zeros = np.zeros(cut.width, x.dtype)
+    scale, shift = cut.tile(scale, dtype), cut.tile(shift, dtype)
+    middle = None if pivot is None else cut.tile(pivot, dtype)
+    zeros = np.zeros(cut.width, dtype)
 
     def task(i: int) -> None:
         block, part = cut.of(matrix, i), cut.of(y, i)
@@ -53,8 +53,8 @@ def _apply(x, gamma, beta, mean, var, eps, residual, relu) -> np.ndarray:
         if relu:
             rectify(part, zeros, out=part)
 
-    parallel_for(task, cut.tasks, x.size)
-    return _shaped(y, x.shape)
+    parallel_for(task, cut.tasks, matrix.size)
+    return result
 
 
 def _affine(gamma, beta, mean, var, eps) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
@@ -67,27 +67,19 @@ def _affine(gamma, beta, mean, var, eps) -> tuple[np.ndarray | None, np.ndarray,
         return (None, scale, shift - mean * scale) if close else (mean, scale, shift)
 
 
-def _shaped(matrix: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    return channels_first(matrix.reshape(shape[0], *shape[2:], shape[1]))
-
-
 def train_forward(x, gamma, beta, eps, residual=None, relu=False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """y, mean, biased var of the batch: y = relu?(gamma * (x - mean) / sqrt(var + eps) + beta + residual?)."""
     if x.size == 0:
-        return _apply(x, gamma, beta, *np.zeros((2, x.shape[1])), eps, residual, relu), *_nothing(x)
+        return empty(x.shape, x.dtype), np.zeros(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
     matrix = rows(x)
     mean, var = _moments(matrix, Cut(*matrix.shape))
-    y = _apply(_shaped(matrix, x.shape), gamma, beta, mean, var, eps, residual, relu)
+    y = _apply(matrix, x.shape, gamma, beta, mean, var, eps, residual, relu)
     return y, mean.astype(x.dtype), var.astype(x.dtype)
-
-
-def _nothing(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return np.zeros(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
 
 
 def eval_forward(x, gamma, beta, mean, var, eps, residual=None, relu=False) -> np.ndarray:
     """y with the running mean and var."""
-    return _apply(x, gamma, beta, mean, var, eps, residual, relu)
+    return _apply(rows(x), x.shape, gamma, beta, mean, var, eps, residual, relu)
 
 
 def train_backward(gy, x, gamma, mean, var, eps, y=None):
@@ -104,7 +96,8 @@ def _backward(gy, x, gamma, mean, var, eps, y, through_statistics):
     above, matrix = rows(gy), rows(x)
     cut = Cut(*matrix.shape)
     passed = None if y is None else rows(y)
-    masked = above if passed is None else np.empty_like(above)
+    residual = gy if y is None else empty(x.shape, x.dtype)
+    masked = above if passed is None else rows(residual)
     middle = cut.tile(mean, x.dtype)
     totals = np.zeros((2, cut.tasks, cut.channels))
 
@@ -123,8 +116,9 @@ def _backward(gy, x, gamma, mean, var, eps, y, through_statistics):
         scale = inverse if gamma is None else inverse * gamma
         # gx = scale * (gy - mean(gy) - (x - mean) * inverse^2 * mean(gy * (x - mean)))
         lean, level = slope * inverse**2 / max(cut.count, 1), gbeta / max(cut.count, 1)
-        result = (slope * inverse).astype(x.dtype), gbeta.astype(x.dtype), gy if y is None else _shaped(masked, x.shape)
-    gx = np.empty_like(above)
+        sums = (slope * inverse).astype(x.dtype), gbeta.astype(x.dtype), residual
+    result = empty(x.shape, x.dtype)
+    gx = rows(result)
     scale, lean, level = (cut.tile(v, x.dtype) for v in (scale, lean, level))
 
     def spread(i: int) -> None:
@@ -139,4 +133,4 @@ def _backward(gy, x, gamma, mean, var, eps, y, through_statistics):
             np.multiply(cut.of(masked, i), scale, out=part)
 
     parallel_for(spread, cut.tasks, x.size)
-    return _shaped(gx, x.shape), *result
+    return result, *sums

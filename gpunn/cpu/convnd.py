@@ -23,8 +23,24 @@ _SMALL_WEIGHT = 1 << 20
 
 
 def weight_rows(w: np.ndarray) -> np.ndarray:
-    """(K, C, *size) as a C-contiguous (K, taps * C) matrix, taps outermost: a view of channels-last weights."""
-    return np.ascontiguousarray(channels_last(w)).reshape(w.shape[0], math.prod(w.shape[1:]))
+    """(K, C, *size) as a C-contiguous (K, taps * C) matrix, taps outermost."""
+    return _reordered(channels_last(w), 0).reshape(w.shape[0], math.prod(w.shape[1:]))
+
+
+def turned_rows(w: np.ndarray) -> np.ndarray:
+    """(K, C, *size) as a C-contiguous (taps * K, C) matrix with the taps in reverse: the weights of gx = gy * w."""
+    turned = np.flip(np.moveaxis(w, (0, 1), (-2, -1)), tuple(range(w.ndim - 2)))
+    return _reordered(turned, -2).reshape(math.prod(w.shape[2:]) * w.shape[0], w.shape[1])
+
+
+def _reordered(view: np.ndarray, axis: int) -> np.ndarray:
+    """A C-contiguous copy of a view of weights, made by two threads along `axis`: its elements are far apart."""
+    if view.flags.c_contiguous:
+        return view
+    copy = np.empty(view.shape, view.dtype)
+    source, target = np.moveaxis(view, axis, 0), np.moveaxis(copy, axis, 0)
+    parallel_for(lambda i: np.copyto(target[i::2], source[i::2]), 2, view.size)
+    return copy
 
 
 class Blocks:
@@ -97,7 +113,7 @@ def _correlate(x: np.ndarray, matrix: np.ndarray, b: np.ndarray | None, win, gro
 
 
 def grad_weight(gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win, groups: int) -> np.ndarray:
-    """gw (K, C/groups, *size), in channels-last memory: the sum over images and positions of gy times its window."""
+    """gw (K, C/groups, *size), in C order: the sum over images and positions of gy times its window."""
     filters, per_c, *size = w_shape
     width, per_k = math.prod(size) * per_c, filters // groups
     out = tuple(gy.shape[2:])
@@ -125,10 +141,17 @@ def grad_weight(gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win, gr
                 fresh = False
 
     parallel_for(task, parts, gy.size * width // 8)
-    total = sums[0]
-    for other in sums[1:]:
-        total += other
-    return channels_first(total.reshape(filters, *size, per_c))
+    gw = np.empty(w_shape, x.dtype)
+    step = -(-filters // 2)
+
+    def add(i: int) -> None:
+        k = slice(i * step, (i + 1) * step)
+        for other in sums[1:]:
+            sums[0, k] += other[k]
+        gw[k] = channels_first(sums[0, k].reshape(-1, *size, per_c))
+
+    parallel_for(add, 2, sums.size)
+    return gw
 
 
 def grad_bias(gy: np.ndarray) -> np.ndarray:
@@ -155,10 +178,8 @@ def _flips(w_shape, x_shape, gy_shape, win) -> bool:
 
 def _flipped(gy: np.ndarray, w: np.ndarray, win) -> np.ndarray:
     """gx as the correlation of gy with w turned around and its K and C swapped."""
-    turned = np.flip(np.moveaxis(w, (0, 1), (-2, -1)), tuple(range(len(win.size))))
-    matrix = np.ascontiguousarray(turned).reshape(-1, w.shape[1])
     padding = tuple(e - 1 - p for e, p in zip(win.extent, win.padding, strict=True))
-    return _correlate(gy, matrix, None, type(win)(win.size, win.stride, padding, win.dilation), 1)
+    return _correlate(gy, turned_rows(w), None, type(win)(win.size, win.stride, padding, win.dilation), 1)
 
 
 def _tap_slices(win, taps: tuple[int, ...], out: tuple[int, ...]) -> tuple[slice, ...]:

@@ -13,22 +13,21 @@ _local = threading.local()
 
 def channels_last(x: np.ndarray) -> np.ndarray:
     """(N, C, *spatial) seen as (N, *spatial, C); a view, whatever the strides."""
-    return np.moveaxis(x, 1, -1)
+    return x.transpose(0, *range(2, x.ndim), 1)
 
 
 def channels_first(x: np.ndarray) -> np.ndarray:
     """(N, *spatial, C) seen as (N, C, *spatial); a view."""
-    return np.moveaxis(x, -1, 1)
+    return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
 
 
 def empty(shape: tuple[int, ...], dtype) -> np.ndarray:
-    """An (N, C, *spatial)-shaped array whose memory is channels-last."""
-    return channels_first(np.empty((shape[0], *shape[2:], shape[1]), dtype))
-
-
-def zeros(shape: tuple[int, ...], dtype) -> np.ndarray:
-    """`empty`, filled with zeros."""
-    return channels_first(np.zeros((shape[0], *shape[2:], shape[1]), dtype))
+    """An (N, C, *spatial)-shaped array whose memory is channels-last, and its own: a view of nothing."""
+    channels, spatial = shape[1], shape[2:]
+    item = np.dtype(dtype).itemsize
+    steps = [channels * math.prod(spatial[i:]) * item for i in range(len(spatial) + 1)]
+    pattern = np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, (steps[0], item, *steps[1:]))
+    return np.empty_like(pattern)  # in the memory order of the pattern, which itself has no memory
 
 
 def rows(x: np.ndarray) -> np.ndarray:
@@ -67,9 +66,9 @@ def padded(x: np.ndarray, padding: tuple[int, ...], name: str = "padded") -> np.
 
 
 def windows(x: np.ndarray, win, out: tuple[int, ...]) -> np.ndarray:
-    """Every window of a padded channels-last block: a read-only-by-convention view (n, *out, *win.size, C)."""
+    """Every window of a C-contiguous channels-last block, as a view (n, *out, *win.size, C) to read from."""
     n, *spatial, channel = x.strides
     steps = [stride * step for stride, step in zip(spatial, win.stride, strict=True)]
     taps = [stride * dilation for stride, dilation in zip(spatial, win.dilation, strict=True)]
     shape = (x.shape[0], *out, *win.size, x.shape[-1])
-    return np.lib.stride_tricks.as_strided(x, shape, (n, *steps, *taps, channel))
+    return np.ndarray(shape, x.dtype, x, 0, (n, *steps, *taps, channel))  # as_strided, at a tenth of its cost
