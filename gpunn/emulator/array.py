@@ -12,6 +12,7 @@ class EmulatedArray(np.ndarray):
 
     Slices, views, ufuncs and reductions of it are EmulatedArrays too, also where the result is a single number, so
     that dispatch by the array's type never loses the device half-way. ``plain()`` is the ndarray over the same memory.
+    ``np.asarray`` and ``np.ascontiguousarray`` give plain ndarrays, by NumPy's rule: use ``copy(order="C")``.
     """
 
     @classmethod

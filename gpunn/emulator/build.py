@@ -29,7 +29,7 @@ COMMON = _flags("""
 # Every access of memory becomes a call. Line tables (-g1) are nearly free and name the line of a fault; binutils 2.40
 # reads those of DWARF 4 without views right, those of DWARF 5 not. The optimisations switched off would merge, split or
 # replace accesses in ways that a GPU compiler does not, and the counts would be another kernel's.
-INSTRUMENT = _flags("-DGPUNN_CHECKED -fsanitize=kernel-address -g1 -gdwarf-4")
+INSTRUMENT = _flags("-DGPUNN_CHECKED -fsanitize=kernel-address -g1 -gdwarf-4 -fno-optimize-sibling-calls")
 INSTRUMENT_GCC = _flags("""
     --param asan-instrumentation-with-call-threshold=0 --param asan-stack=0 --param asan-globals=0
     -gno-variable-location-views -gno-as-locview-support

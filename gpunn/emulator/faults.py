@@ -38,9 +38,9 @@ class Failure(ctypes.Structure):  # struct Failure of host/runtime/state.h
 
 # enum FailureKind of host/runtime/state.h
 (
-    OUT_OF_BOUNDS, MISALIGNED, READ_ONLY, NULL, DIVERGENT_BARRIER, DIVERGENT_WARP, WARP_MASK, WARP_SOURCE, RACE, ASSERT,
-    NO_MEMORY, ASYNC_SHAPE,
-) = range(1, 13)  # fmt: skip
+    OUT_OF_BOUNDS, MISALIGNED, READ_ONLY, NULL, DIVERGENT_BARRIER, DIVERGENT_WARP, WARP_MASK, RACE, ASSERT, NO_MEMORY,
+    ASYNC_SHAPE,
+) = range(1, 12)  # fmt: skip
 DYNAMIC_SHARED, STATIC_SHARED, MODULE, NOWHERE = -1, -2, -3, -4
 FIRST_SHARED = -100  # the i-th static shared variable goes by the parameter number FIRST_SHARED - i
 
@@ -126,10 +126,6 @@ def _warp_mask(function, f: Failure, arrays) -> str:
     return f"warp operation at {f.place}: the calling lane is not in its own mask"
 
 
-def _warp_source(function, f: Failure, arrays) -> str:
-    return f"shuffle at {f.place} reads lane {f.waiting}, which does not take part: its value is undefined"
-
-
 def _race(function, f: Failure, arrays) -> str:
     name, _, _ = _target(function, f, arrays)
     did = "wrote" if f.other_write else "read"
@@ -155,7 +151,6 @@ _WORDS = {
     DIVERGENT_BARRIER: _divergent_barrier,
     DIVERGENT_WARP: _divergent_warp,
     WARP_MASK: _warp_mask,
-    WARP_SOURCE: _warp_source,
     RACE: _race,
     ASSERT: _assertion,
     ASYNC_SHAPE: _async_shape,

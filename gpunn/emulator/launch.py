@@ -32,7 +32,7 @@ class _Launch(ctypes.Structure):  # struct Launch of host/runtime/state.h
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("entry", "arguments", "arrays")),
         *((name, ctypes.c_void_p) for name in ("shared_low", "shared_high", "module_low", "module_high")),
-        ("seed", ctypes.c_uint64),
+        *((name, ctypes.c_uint64) for name in ("argument_low", "argument_bytes", "seed")),
         ("grid", ctypes.c_uint32 * 3),
         ("block", ctypes.c_uint32 * 3),
         ("dynamic_shared", ctypes.c_uint32),
@@ -131,6 +131,8 @@ def _run(call: Call, values, arrays, shape, schedule: str, seed: int, races: boo
             ctypes.addressof(call.arrays),
             *function.shared,
             *function.module,
+            ctypes.addressof(call.memory),
+            len(call.memory),
             seed + 1,
             grid,
             block,

@@ -17,7 +17,9 @@ extern "C" __global__ void k(float* y) {
 """
 
 
-def counts_of(source: str, args, block=32, grid=1, macros=None, shared_bytes=0) -> emulator.Counters:
+def counts_of(
+    source: str, args, block: int | tuple = 32, grid: int | tuple = 1, macros=None, shared_bytes=0
+) -> emulator.Counters:
     counters = emulator.Counters()
     emulator.load(source, "k", macros, "k.cu")(grid, block, args, shared_bytes, counters=counters)
     return counters

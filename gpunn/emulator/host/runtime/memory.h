@@ -38,6 +38,7 @@ inline void register_regions(const Launch& launch) {
                true);
     if (!named)   // a stripped library has no symbols
         add_region(reinterpret_cast<uintptr_t>(launch.shared_low), g_static_shared_bytes, kStaticShared, true, true);
+    add_region(launch.argument_low, launch.argument_bytes, kModule, false, false);
     // The module's constants and globals, around its shared variables. Without start files (build.py) nothing lies behind
     // the shared ones, so that an index past the last of them is noticed.
     const char* middle = g_static_shared ? launch.shared_low : launch.module_high;

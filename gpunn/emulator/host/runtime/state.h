@@ -22,6 +22,7 @@ struct Launch {
     const char* shared_high;
     const char* module_low;     // everything the module loaded: its constants and globals
     const char* module_high;
+    uint64_t argument_low, argument_bytes;   // where `arguments` point: structs are copied from there by checked code
     uint64_t seed;
     uint32_t grid[3], block[3];
     uint32_t dynamic_shared;
@@ -29,8 +30,8 @@ struct Launch {
 };
 
 enum FailureKind : int32_t {
-    kNone, kOutOfBounds, kMisaligned, kReadOnly, kNull, kDivergentBarrier, kDivergentWarp, kWarpMask, kWarpSource,
-    kRaceFound, kAssert, kNoMemory, kAsyncShape
+    kNone, kOutOfBounds, kMisaligned, kReadOnly, kNull, kDivergentBarrier, kDivergentWarp, kWarpMask, kRaceFound,
+    kAssert, kNoMemory, kAsyncShape
 };
 struct Failure {
     int32_t kind, parameter;          // parameter: >= 0 an array, otherwise a RegionKind

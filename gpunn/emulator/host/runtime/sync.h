@@ -63,14 +63,9 @@ inline void finish_warp(int warp_id, unsigned mask) {
         WarpRequest* request = lane_thread(warp_id, lane)->request;
         request->arrived = lanes;
         if (request->op == kWarpShuffle) {
-            if (!(lanes >> request->source & 1)) {
-                Failure failure = {};
-                failure.kind = kWarpSource;
-                failure.place = request->place;
-                failure.waiting = request->source;
-                fail(failure, lane_thread(warp_id, lane));
-            }
-            memcpy(request->result, lane_thread(warp_id, request->source)->request->value, request->size);
+            // From a lane that takes no part the value is undefined: NaN, so that using it shows.
+            if (!(lanes >> request->source & 1)) memset(request->result, 0xFF, request->size);
+            else memcpy(request->result, lane_thread(warp_id, request->source)->request->value, request->size);
         } else if (request->op == kWarpVote) {
             memcpy(request->result, &ballot, sizeof ballot);
         } else if (request->op == kWarpGather) {

@@ -1,0 +1,153 @@
+"""Building: errors carry the source's own lines, a missing compiler its remedy, the cache survives damage and races."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from gpunn import emulator
+from gpunn.emulator import build, loader
+from gpunn.emulator.source import parameter_names, translation_unit
+from gpunn.errors import DeviceError
+
+GOOD = 'extern "C" __global__ void k(int* y) { y[threadIdx.x] = VALUE; }'
+
+
+def test_a_compile_error_shows_the_files_own_lines():
+    source = 'struct A {};\n\nextern "C" __global__ void k(int* y) {\n    y[0] = undeclared;\n}\n'
+    with pytest.raises(
+        DeviceError, match=r"k: the host compiler .* refuses the source:\n(.*\n)*conv.cu:4:12: error: .*undec"
+    ):
+        emulator.load(source, "k", filename="conv.cu")
+    included = '#line 1 "common.cuh"\nint twice(int x) { return 2 * y; }\n#line 2 "conv.cu"\n' + source
+    with pytest.raises(DeviceError, match=r"common.cuh:1:31: error"):
+        emulator.load(included, "k", filename="conv.cu")
+
+
+def test_a_rewritten_line_keeps_its_number():
+    source = "\nextern __shared__\n  __align__(16) float\n s[];\nERROR HERE\n"
+    text = translation_unit(source, "k", {}, "a.cu")
+    assert text.split('#line 1 "a.cu"\n')[1].split("\n").index("ERROR HERE") == 4
+    assert "GPUNN_DYNAMIC_SHARED(float, s);" in text
+
+
+def test_unroll_pragmas_become_the_host_compilers():
+    text = translation_unit(
+        "#pragma unroll\n  #pragma unroll 4\n#pragma unroll(N)\n#pragma unroll 1\n", "k", {}, "a.cu"
+    )
+    assert [line.split("unroll ")[1] for line in text.splitlines() if "pragma" in line] == ["32", "4", "N", "1"]
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ('extern "C" __global__ void k(const float* __restrict__ x, int n) {}', ["x", "n"]),
+        ("__global__ void k(Pair<int, float> p, /* (a, b) */ float *y[], // c\n int (&z)[4]) {}", ["p", "y", "4"]),
+        ("__global__ void k() {}", []),
+        ("__global__ void k(void) {}", []),
+        ("void k(int a) {}", None),
+        ("KERNEL(k)", None),
+    ],
+)
+def test_parameter_names(source, names):
+    assert parameter_names(source, "k") == names
+
+
+def test_no_compiler_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(
+        DeviceError, match=r"there is no C\+\+ compiler; install one \(Debian, Ubuntu: `apt install g\+\+`"
+    ):
+        emulator.require()
+    monkeypatch.setenv("CXX", "g++-99")
+    with pytest.raises(DeviceError, match=r"CXX names 'g\+\+-99', which is not there; install one"):
+        emulator.require()
+
+
+def test_the_cache_is_keyed_by_content(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    first = build.build(translation_unit(GOOD, "k", {"VALUE": 1}, "a.cu"), "k", True)
+    before = first.stat().st_mtime_ns
+    assert build.build(translation_unit(GOOD, "k", {"VALUE": 1}, "a.cu"), "k", True) == first
+    assert first.stat().st_mtime_ns == before
+    others = [
+        build.build(translation_unit(GOOD, "k", {"VALUE": 2}, "a.cu"), "k", True),
+        build.build(translation_unit(GOOD, "k", {"VALUE": 1}, "a.cu"), "k", False),
+    ]
+    assert len({first, *others}) == 3
+    assert sorted(p.name for p in (tmp_path / "gpunn" / "emulator").iterdir()) == sorted(
+        p.name for p in (first, *others)
+    )
+
+
+def test_a_damaged_cache_entry_is_built_again(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    text = translation_unit(GOOD, "k", {"VALUE": 41}, "damaged.cu")
+    build.build(text, "k", True).write_bytes(b"not a library")
+    y = np.zeros(2, np.int32)
+    emulator.load(GOOD, "k", {"VALUE": 41}, "damaged.cu")(1, 2, (y,))
+    assert y.tolist() == [41, 41]
+
+
+def test_a_cache_that_cannot_be_written_is_named(monkeypatch, tmp_path):
+    (tmp_path / "gpunn").write_text("a file where a folder should be")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(DeviceError, match=r"cannot write compiled kernels to .*emulator \(.*\); set XDG_CACHE_HOME"):
+        build.build(translation_unit(GOOD, "k", {"VALUE": 1}, "a.cu"), "k", True)
+
+
+def test_parallel_processes_share_one_cache(tmp_path):
+    program = f"""
+import numpy as np
+from gpunn import emulator
+for value in range(3):
+    y = np.zeros(2, np.int32)
+    emulator.load({GOOD!r}, "k", {{"VALUE": value}})(1, 2, (y,))
+    assert y.tolist() == [value] * 2
+"""
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    started = [subprocess.Popen([sys.executable, "-c", program], env=environment) for _ in range(2)]
+    assert [process.wait() for process in started] == [0, 0]
+    names = [path.name for path in (tmp_path / "gpunn" / "emulator").iterdir()]
+    assert len(names) == 4 and all(name.endswith(".so") for name in names)
+
+
+def test_loading_again_costs_nothing():
+    function = emulator.load(GOOD, "k", {"VALUE": 1})
+    start = time.perf_counter()
+    assert emulator.load(GOOD, "k", {"VALUE": 1}) is function
+    assert time.perf_counter() - start < 0.01
+
+
+def test_an_unknown_entry_is_a_compile_error():
+    with pytest.raises(DeviceError, match=r"nothing: the host compiler .* refuses the source"):
+        emulator.load(GOOD, "nothing", {"VALUE": 1})
+
+
+def test_a_function_that_the_device_does_not_have_is_named():
+    source = 'extern "C" int mystery(int); extern "C" __global__ void k(int* y) { y[0] = mystery(1); }'
+    with pytest.raises(
+        DeviceError, match=r"k: the compiled kernel does not load \(.*mystery.*\); it uses a function that"
+    ):
+        emulator.load(source, "k")
+
+
+def test_the_checks_can_be_switched_off(monkeypatch):
+    monkeypatch.setenv("GPUNN_EMULATOR_CHECK", "0")
+    assert not emulator.load(GOOD, "k", {"VALUE": 1}).checked
+    monkeypatch.setenv("GPUNN_EMULATOR_CHECK", "1")
+    assert emulator.load(GOOD, "k", {"VALUE": 1}).checked
+
+
+def test_a_stripped_library_still_checks_shared_memory(monkeypatch):
+    monkeypatch.setattr(loader, "shared_variables", lambda path: ())
+    source = 'extern "C" __global__ void k(float* y, int i) { __shared__ float s[32]; s[i] = i; y[0] = s[i / 2]; }'
+    k = emulator.load(source, "k", filename="stripped.cu")
+    with pytest.raises(emulator.KernelError, match=r"k: writes static shared memory\[byte 128\] past the end"):
+        k(1, 1, (emulator.empty(1), 32))
