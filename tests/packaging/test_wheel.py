@@ -90,6 +90,13 @@ def test_the_kernels_travel_and_are_found(wheel, python, tmp_path):
     assert found == sum(name.endswith(".cu") for name in KERNELS)
 
 
+def test_the_oracle_and_the_shape_table_travel(python, tmp_path):
+    names = (
+        "import gpunn.reference.naive, gpunn.reference.close, gpunn.reference.cases as cases; print(len(vars(cases)))"
+    )
+    assert int(run(python, "-I", "-c", names, cwd=tmp_path)) > 10
+
+
 def test_what_a_wheel_has_no_use_for_stays_out(wheel):
     with zipfile.ZipFile(wheel) as archive:
         top = {name.split("/")[0] for name in archive.namelist()}
