@@ -96,10 +96,10 @@ class Counters:
 
     def table(self) -> str:
         """One line a site: place, kind, instructions, bytes a lane, excess."""
-        rows = [f"{'where':40} {'what':13} {'warp accesses':>13} {'B/lane':>6} {'excess':>6}"]
+        rows = [f"{'where':50} {'what':13} {'warp accesses':>13} {'B/lane':>6} {'excess':>6}"]
         for s in sorted(self.sites, key=lambda s: (s.space, -s.instructions)):
             what = f"{s.space} {'store' if s.write else 'load'}"
-            rows.append(f"{s.place:40} {what:13} {s.instructions:13} {s.bytes_a_lane:6.1f} {s.excess:6.2f}")
+            rows.append(f"{s.place:50} {what:13} {s.instructions:13} {s.bytes_a_lane:6.1f} {s.excess:6.2f}")
         return "\n".join(rows)
 
 

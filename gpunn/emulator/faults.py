@@ -158,7 +158,7 @@ _WORDS = {
 
 
 def source_lines(function, sites: list[int]) -> list[str]:
-    """``file:line`` of each code address: the innermost frame that lies in the kernel's own sources."""
+    """``file:line`` of each code address, and ``from`` where in another file an inlined helper was called."""
     tool = shutil.which("addr2line")
     if not sites or tool is None:
         return [f"+{site - function.module[0]:#x}" for site in sites]
@@ -172,8 +172,16 @@ def source_lines(function, sites: list[int]) -> list[str]:
             frames.append([])
         elif frames:
             frames[-1].append(line.split(" (discriminator")[0])
-    host = str(Path(__file__).parent)
-    own = [next((x for x in found if not x.startswith((host, "??"))), "?") for found in frames]
+    return [_place(function, found) for found in frames] if len(frames) == len(sites) else ["?"] * len(sites)
+
+
+def _place(function, frames: list[str]) -> str:
+    """One line for the frames of one address, innermost first."""
+    own = [frame for frame in frames if not frame.startswith((str(Path(__file__).parent), "??"))]
     if not Path(function.filename).is_absolute():  # the compiler ran in "/", and completes relative names
-        own = [x.lstrip("/") for x in own]
-    return own if len(own) == len(sites) else ["?"] * len(sites)
+        own = [frame.lstrip("/") for frame in own]
+    if not own:
+        return "?"
+    file = own[0].rpartition(":")[0]
+    caller = next((frame for frame in own if frame.rpartition(":")[0] != file), None)
+    return own[0] if caller is None else f"{own[0]} from {caller}"

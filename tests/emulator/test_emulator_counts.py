@@ -101,6 +101,17 @@ def test_counts_add_up_over_warps_blocks_and_launches():
     assert "k.cu:4" in c.table() and "global load" in c.table()
 
 
+def test_a_helper_in_another_file_is_named_with_its_caller():
+    source = '#line 1 "common.cuh"\n__forceinline__ float twice(const float* p) { return 2 * *p; }\n#line 1 "k.cu"\n'
+    source += 'extern "C" __global__ void k(const float* x, float* y) {\n  y[threadIdx.x] = twice(x + threadIdx.x);\n}'
+    c = counts_of(source, (np.ones(32, np.float32), emulator.empty(32)))
+    assert sorted(s.place for s in c.sites) == ["common.cuh:1 from k.cu:2", "k.cu:2"]
+    with pytest.raises(
+        emulator.KernelError, match=r"k: reads x\[31\] past the end at common.cuh:1 from k.cu:2: x has 31"
+    ):
+        counts_of(source, (np.ones(31, np.float32), emulator.empty(32)))
+
+
 def test_a_partial_warp_counts_the_lanes_that_ran():
     source = GLOBAL.replace("LOAD;", "if (i >= 20) return; float v = x[i];")
     c = counts_of(source, (np.ones(20, np.float32), emulator.empty(20)))
