@@ -45,7 +45,7 @@ template <typename V> __device__ __forceinline__ void store_pack(V* p, const Pac
 // The index of this thread among all threads of a one-dimensional grid; past 2^31 where the grid is.
 __device__ __forceinline__ i64 thread_index() { return (i64)blockIdx.x * blockDim.x + threadIdx.x; }
 
-__device__ __forceinline__ int smaller(int a, int b) { return a < b ? a : b; }
+__device__ __forceinline__ int smaller(i64 a, i64 b) { return a < b ? a : b; }
 __device__ __forceinline__ int larger(int a, int b) { return a > b ? a : b; }
 __device__ __forceinline__ int ceil_div(int a, int b) { return (a + b - 1) / b; }
 

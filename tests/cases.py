@@ -179,6 +179,12 @@ CONV2D = [
     _conv("column filter", (2, 3, 19, 1), (4, 3, 5, 1), stride=(2, 1), padding=(2, 0)),
     _conv("right and bottom unread", (2, 3, 8, 9), (4, 3, 3, 3), stride=(4, 4)),
     _conv("two channels, sixteen filters", (4, 2, 6, 6), (16, 2, 3, 3), padding=(1, 1)),
+    _conv("channels of 16-byte accesses", (2, 8, 9, 7), (24, 8, 3, 3), padding=(1, 1)),
+    _conv("16-byte channels, groups, unequal", (2, 32, 11, 10), (48, 16, 3, 2), (2, 3), (2, 1), (2, 1), groups=2),
+    _conv("16-byte channels, more than a large tile", (1, 24, 13, 11), (136, 24, 3, 3), padding=(1, 1)),
+    _conv("16-byte channels, stride beyond window", (2, 16, 9, 8), (8, 16, 2, 1), stride=(3, 2), bias=False),
+    _conv("1x1, 16-byte channels", (3, 40, 7, 5), (72, 40, 1, 1)),
+    _conv("depthwise, 16-byte channels", (2, 16, 9, 8), (16, 1, 3, 3), (2, 1), (1, 1), groups=16),
 ]
 
 CONV1D = [
@@ -223,6 +229,8 @@ POOL = [
     PoolCase("257 positions", (1, 2, 18, 19), (17, 17), (1, 2), (8, 8)),
     PoolCase("row window", (2, 3, 1, 17), (1, 3), (1, 2), (0, 1)),
     PoolCase("seventeen channels", (2, 17, 6, 6), (3, 3), (2, 2)),
+    PoolCase("sixteen channels", (2, 16, 7, 6), (3, 3), (2, 2), (1, 1)),
+    PoolCase("sixteen channels, dilated, ceil", (1, 16, 9, 8), (2, 3), (2, 1), (1, 1), (2, 1), True),
 ]
 
 ADAPTIVE = [  # (x, out)
@@ -233,6 +241,7 @@ ADAPTIVE = [  # (x, out)
     ((1, 5, 3, 2), (5, 7)),  # more outputs than inputs: windows repeat
     ((2, 3, 13, 5), (6, 5)),
     ((0, 3, 5, 5), (2, 2)),
+    ((2, 16, 7, 5), (3, 2)),
 ]
 
 BATCHNORM = [
@@ -249,6 +258,8 @@ BATCHNORM = [
     BatchNormCase("residual and relu, no affine", (2, 9, 3, 3), affine=False, residual=True, relu=True),
     BatchNormCase("mean far from 0", (4, 3, 5, 5), offset=100.0),
     BatchNormCase("many channels", (2, 67, 3, 3)),
+    BatchNormCase("16-byte channels and planes", (3, 16, 4, 6), residual=True, relu=True),
+    BatchNormCase("16-byte channels, many rows", (9, 8, 16, 11), relu=True),
     BatchNormCase("long sum", (4, 3, 33, 31), relu=True),
 ]
 

@@ -1,4 +1,4 @@
-"""What every launcher refuses, in one place: mixed devices and dtypes, unsupported dtypes, sizes past 32-bit indices."""
+"""What every launcher refuses: mixed devices and dtypes, unsupported dtypes, sizes past 32-bit indices."""
 
 from __future__ import annotations
 

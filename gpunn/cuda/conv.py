@@ -9,7 +9,8 @@ from gpunn.cuda.checks import check_arrays, check_index
 from gpunn.cuda.dtypes import accumulate, storage_macros
 from gpunn.cuda.launch import blocks, empty, is_aligned, kernel, zeros
 from gpunn.cuda.layout import channels_first, channels_last, contiguous
-from gpunn.cuda.problem import Conv
+from gpunn.cuda.problem import Columns, Conv
+from gpunn.cuda.variants import Operation, Variant
 
 THREADS = 128
 BIAS_PARTS = 64
@@ -58,20 +59,28 @@ def grad_weight(run: Any, name: str, gy: Any, x: Any, w_shape: tuple, win: Any, 
     return gw
 
 
-def grad_bias(name: str, gy: Any) -> Any:
-    """gb (K,): sums over samples and positions, in parts of fixed order."""
-    check_arrays(name, gy=gy)
-    columns = gy.shape[1]
+def grad_bias(operation: Operation, gy: Any) -> Any:
+    """gb (K,): sums over samples and positions."""
+    dtype = check_arrays(operation.name, gy=gy)
     if not gy.size:
-        return zeros(gy, (columns,), gy.dtype)
-    rows = gy.size // columns
-    macros = storage_macros(gy.dtype.name)
-    parts = empty(gy, (max(1, min(BIAS_PARTS, rows // 64)), columns), accumulate(gy.dtype.name))
-    launch = kernel("conv2d/naive_grad_bias", **macros)
-    launch((blocks(columns, 32), parts.shape[0]), (32, 8), channels_last(gy), parts, rows, columns)
-    gb = empty(gy, (columns,), gy.dtype)
-    sum_parts(parts, gb)
+        return zeros(gy, gy.shape[1:2], gy.dtype)
+    gb = empty(gy, gy.shape[1:2], gy.dtype)
+    operation(Columns(dtype, is_aligned(gy), gy.size // gy.shape[1], gy.shape[1]), channels_last(gy), gb)
     return gb
+
+
+def _run_bias(job: Columns, gy: Any, gb: Any) -> None:
+    """Column sums, in parts of fixed order."""
+    parts = empty(gy, (max(1, min(BIAS_PARTS, job.M // 64)), job.K), accumulate(job.dtype))
+    launch = kernel("conv2d/naive_grad_bias", **storage_macros(job.dtype))
+    launch((blocks(job.K, 32), parts.shape[0]), (32, 8), gy, parts, job.M, job.K)
+    sum_parts(parts, gb)
+
+
+def bias_operation(name: str) -> Operation:
+    """The one variant of every grad_bias."""
+    files = ("conv2d/naive_grad_bias", "reduce/sum_parts")
+    return Operation(name, Variant("naive", files, "every size and dtype", lambda job: "", _run_bias))
 
 
 def sum_parts(parts: Any, out: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn.cuda import conv
+from gpunn.cuda.conv2d_tiled import rows
 from gpunn.cuda.variants import Operation, Variant
 
 
@@ -13,9 +14,10 @@ def _naive(pass_: str) -> Variant:
     return Variant("naive", (f"conv2d/naive_{pass_}",), takes, lambda job: "", conv.naive("conv2d", pass_))
 
 
-FORWARD = Operation("conv2d.forward", _naive("forward"))
-GRAD_INPUT = Operation("conv2d.grad_input", _naive("grad_input"))
-GRAD_WEIGHT = Operation("conv2d.grad_weight", _naive("grad_weight"))
+FORWARD = Operation("conv2d.forward", *rows("forward"), _naive("forward"))
+GRAD_INPUT = Operation("conv2d.grad_input", *rows("grad_input"), _naive("grad_input"))
+GRAD_WEIGHT = Operation("conv2d.grad_weight", *rows("grad_weight"), _naive("grad_weight"))
+GRAD_BIAS = conv.bias_operation("conv2d.grad_bias")
 
 
 def forward(x: Any, w: Any, b: Any, win: Any, groups: int) -> Any:
@@ -35,4 +37,4 @@ def grad_weight(gy: Any, x: Any, w_shape: tuple[int, ...], win: Any, groups: int
 
 def grad_bias(gy: Any) -> Any:
     """gb (K,)."""
-    return conv.grad_bias("conv2d.grad_bias", gy)
+    return conv.grad_bias(GRAD_BIAS, gy)

@@ -16,6 +16,7 @@ def _naive(pass_: str) -> Variant:
 FORWARD = Operation("conv3d.forward", _naive("forward"))
 GRAD_INPUT = Operation("conv3d.grad_input", _naive("grad_input"))
 GRAD_WEIGHT = Operation("conv3d.grad_weight", _naive("grad_weight"))
+GRAD_BIAS = conv.bias_operation("conv3d.grad_bias")
 
 
 def forward(x: Any, w: Any, b: Any, win: Any, groups: int) -> Any:
@@ -35,4 +36,4 @@ def grad_weight(gy: Any, x: Any, w_shape: tuple[int, ...], win: Any, groups: int
 
 def grad_bias(gy: Any) -> Any:
     """gb (K,)."""
-    return conv.grad_bias("conv3d.grad_bias", gy)
+    return conv.grad_bias(GRAD_BIAS, gy)

@@ -1,6 +1,6 @@
-"""Compiles kernels for any architecture with no GPU, through libnvrtc alone, and reads the assembler's resource figures.
+"""Compiles kernels for any architecture with no GPU, through libnvrtc alone, and reads the assembler's figures.
 
-One process can hold one libnvrtc; ``python -m gpunn.cuda.nvrtc LIBRARY`` is that process for a library of another version.
+One process can hold one libnvrtc, so another version of it needs a process of its own.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Compiler:
         self.version = (major.value, minor.value)
 
     def cubin(self, text: str, name: str, architecture: int) -> tuple[bytes, str]:
-        """(cubin, log) of a complete source for sm_<architecture>. Raises DeviceError with the log where it does not compile."""
+        """(cubin, log) of a complete source. Raises DeviceError with the log where it does not compile."""
         program = ctypes.c_void_p()
         self._check(self._lib.nvrtcCreateProgram(ctypes.byref(program), text.encode(), name.encode(), 0, None, None))
         try:

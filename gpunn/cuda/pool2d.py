@@ -49,7 +49,8 @@ def _elementwise(source: str, wide: bool, scalars: Any, indexed: bool = False) -
 def _operation(name: str, source: str, scalars: Any, indexed: bool = False, vector: bool = True) -> Operation:
     rows = [Variant("naive", (source,), SCALAR, lambda job: "", _elementwise(source, False, scalars, indexed))]
     if vector:
-        rows.insert(0, Variant("vector", (source,), VECTOR, _refuse_vector, _elementwise(source, True, scalars, indexed)))
+        wide = _elementwise(source, True, scalars, indexed)
+        rows.insert(0, Variant("vector", (source,), VECTOR, _refuse_vector, wide))
     return Operation(name, *rows)
 
 
@@ -105,9 +106,9 @@ ADAPTIVE_AVG_FORWARD = Operation(
 
 def _problem(operation: str, x_shape: Any, out: Any, win: Any, nhwc: bool, pad: bool = True, /, **arrays: Any) -> Pool:
     dtype = check_arrays(operation, **arrays)
-    sizes = (*x_shape, *win.size, *out)
+    (n, c, h, w), (r, s), (p, q) = x_shape, win.size, out
     check_index(operation, **{"one sample of x": x_shape[1:], "one sample of y": (x_shape[1], *out)})
-    return Pool(dtype, all(is_aligned(a) for a in arrays.values()), *sizes, win, nhwc, pad)
+    return Pool(dtype, all(is_aligned(a) for a in arrays.values()), n, c, h, w, r, s, p, q, win, nhwc, pad)
 
 
 def _no_dilation(operation: str, win: Any) -> None:

@@ -1,4 +1,4 @@
-"""The shapes of one call, in the letters of the kernels' headers: what variants look at and formulas are filled with."""
+"""The shapes of one call, in the letters of the kernels' headers: what variants look at, what formulas are of."""
 
 from __future__ import annotations
 
@@ -55,6 +55,14 @@ class Conv(Problem):
 
     def __str__(self) -> str:
         return f"{super().__str__()} {self.win}"
+
+
+@dataclass(frozen=True)
+class Columns(Problem):
+    """A matrix of M rows and K columns, to be summed over its rows."""
+
+    M: int
+    K: int
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def parse_header(text: str, file: str) -> tuple[str, dict[str, str]]:
 def _parameter(text: str, optional: list[str], name: str) -> Parameter:
     match = re.fullmatch(r"\s*(const\s+)?(\w+)\s*(\*?)\s*(?:__restrict__\s+)?(\w+)\s*", text)
     if not match:
-        raise ValueError(f"{name}.cu: cannot read the parameter {text.strip()!r}; expected like `const T* x` or `int N`")
+        raise ValueError(f"{name}.cu: cannot read the parameter {text.strip()!r}; expected like `const T* x`")
     return Parameter(match[4], match[2], bool(match[3]), bool(match[1]), match[4] in optional)
 
 

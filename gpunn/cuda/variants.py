@@ -17,8 +17,9 @@ from gpunn.cuda.launch import shared_limit
 class Variant:
     """One way to compute an operation.
 
-    takes: what it accepts, in words. refusal: a problem -> "" or why not. run: (problem, *arrays), launches.
+    takes: what it accepts, in words. refusal: a problem -> "" or why it cannot. run: (problem, *arrays), launches.
     sources: the ``.cu`` files it launches, the main one first. shared: bytes a block, of a problem.
+    avoid: a problem -> "" or why the next variant is the better choice; ``use_variant`` does not ask.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Variant:
     refusal: Callable[[Any], str]
     run: Callable[..., Any]
     shared: Callable[[Any], int] = lambda problem: 0
+    avoid: Callable[[Any], str] = lambda problem: ""
 
     def accepts(self, problem: Any) -> bool:
         return not self.refusal(problem)
@@ -73,7 +75,8 @@ class Operation:
             return variant, "asked for by use_variant"
         reasons = []
         for variant in self.variants:
-            refusal = variant.refusal(problem) or self._too_little_shared(variant, problem, array)
+            refusal = variant.refusal(problem) or variant.avoid(problem)
+            refusal = refusal or self._too_little_shared(variant, problem, array)
             if not refusal:
                 return variant, "; ".join(reasons) or "first choice"
             reasons.append(f"{variant.name}: {refusal}")

@@ -1,0 +1,95 @@
+// The inner part of every tiled kernel: a block multiplies a (depth x BM) by a (depth x BN) matrix, BK of depth a step.
+//
+// Tile sizes are macros: BM = BN = 128 with 256 threads, or 64 with 64. A thread owns 8x8 sums: two groups of 4 rows, 16
+// apart, times two groups of 4 columns, 32 apart, so that a warp reads 64 bytes of a and 128 bytes of b a step, each byte
+// once: no bank conflict. Two buffers, so that one barrier a step is enough: while one is read, the other is filled.
+#pragma once
+#include "../common.cuh"
+
+#define THREADS (BM * BN / 64)
+#define BLOCKS (BM == 128 ? 1 : 6)  // a multiprocessor holds at least this many: at most 255, 168 registers a thread
+
+// n / d and n % d for n < 2^31 by one multiplication (Granlund and Montgomery, PLDI 1994, figure 4.1).
+struct Divider {
+    unsigned d, magic, shift;
+    __device__ __forceinline__ explicit Divider(unsigned divisor) : d(divisor), shift(0) {
+        while (shift < 31 && 1u << shift < d) ++shift;
+        magic = (unsigned)(((1ull << 32) * ((1ull << shift) - d)) / d + 1);
+    }
+    __device__ __forceinline__ unsigned quotient(unsigned n) const {
+        return ((unsigned)((unsigned long long)n * magic >> 32) + n) >> shift;
+    }
+    // n becomes n % d; returns n / d.
+    __device__ __forceinline__ unsigned split(unsigned& n) const {
+        const unsigned q = quotient(n);
+        n -= q * d;
+        return q;
+    }
+};
+
+// This thread's place in the tile.
+struct Corner {
+    int row, col;
+    __device__ __forceinline__ Corner() {
+        const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
+        row = warp % (BM / 32) * 32 + lane / 8 * 4;
+        col = warp / (BM / 32) * 64 + lane % 8 * 4;
+    }
+    __device__ __forceinline__ int row_of(int i) const { return row + i / 4 * 16 + i % 4; }
+    __device__ __forceinline__ int col_of(int group) const { return col + group * 32; }
+};
+
+// sums += a^T b over BK of depth. SWAP > 0: from depth SWAP on, a's rows have bit 4 flipped (see tiled.cuh's store).
+template <int BK, int SWAP>
+__device__ __forceinline__ void multiply(
+    const ACC (&a)[BK][BM], const ACC (&b)[BK][BN], const Corner& at, ACC (&sums)[8][8])
+{
+#pragma unroll
+    for (int k = 0; k < BK; ++k) {
+        const int flip = SWAP ? k / (SWAP ? SWAP : 1) : 0;
+        const Pack<ACC> top = load_pack(&a[k][at.row + 16 * flip]), bottom = load_pack(&a[k][at.row + 16 * (1 - flip)]);
+        const Pack<ACC> left = load_pack(&b[k][at.col]), right = load_pack(&b[k][at.col + 32]);
+#pragma unroll
+        for (int i = 0; i < 8; ++i) {
+            const ACC v = i < 4 ? top.item[i % 4] : bottom.item[i % 4];
+#pragma unroll
+            for (int j = 0; j < 8; ++j) sums[i][j] += v * (j < 4 ? left.item[j % 4] : right.item[j % 4]);
+        }
+    }
+}
+
+// A pack of storage goes to shared memory as sums. With 8 elements a pack, lanes 4 apart would meet on a bank: every other
+// four lanes store their halves in swapped order.
+__device__ __forceinline__ void spread(ACC* to, const Pack<T>& pack) {
+    const int size = PackOf<T>::size;
+#pragma unroll
+    for (int j = 0; j < size / 4; ++j) {
+        const bool swap = size == 8 && threadIdx.x / 4 % 2;
+        Pack<ACC> four;
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            const T mine = pack.item[j * 4 + i], other = pack.item[size - 4 - j * 4 + i];
+            four.item[i] = swap ? load(&other) : load(&mine);
+        }
+        store_pack(to + (swap ? size - 4 - j * 4 : j * 4), four);
+    }
+}
+
+// Four neighbours, moved by one access where `whole` (their address is then a multiple of their size).
+struct alignas(4 * sizeof(T)) Four {
+    T item[4];
+};
+
+__device__ __forceinline__ void store_four(T* p, const ACC* v, int count, bool whole) {
+    if (whole) {
+        Four four;
+#pragma unroll
+        for (int j = 0; j < 4; ++j) store(&four.item[j], v[j]);
+        *reinterpret_cast<Four*>(p) = four;
+    } else {
+#pragma unroll
+        for (int j = 0; j < 4; ++j) {
+            if (j < count) store(p + j, v[j]);
+        }
+    }
+}

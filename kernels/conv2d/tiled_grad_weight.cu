@@ -1,0 +1,97 @@
+/*
+conv2d gradient of the weight, tiled: rows are filters, columns (r,s,c), depth the pixels, split into parts.
+
+math:     parts[j,k,(r,s,c)] = sum over the pixels (n,p,q) of part j of gy[n,k,p,q] * x[n,c,h,v]; reduce/sum_parts.cu adds the parts
+layout:   gy (N,P,Q,K), x (N,H,W,C), parts (J,K,R,S,C/groups), row-major
+threads:  a block owns BM filters x BN columns of one group and one part (blockIdx.z = group and part), a thread 8x8
+shared:   4*2*max(2*VEC, 8)*(BM + BN)
+flops:    2*N*P*Q*K*(C//G)*R*S
+bytes:    e*(N*H*W*C + N*P*Q*K) + 4*K*(C//G)*R*S
+requires: VEC = 16/e with C/groups and K/groups multiples of it and aligned arrays, or VEC = 1; N*P*Q and R*S*C below 2^31
+numerics: running sums in float over each part, parts added in order: the same bits at every run
+*/
+#include "tile.cuh"
+
+static const int BK = VEC == 1 ? 8 : 2 * VEC, LOADS = BK * BM / (VEC * THREADS), ROWS = THREADS * VEC / BM;
+
+struct Buffers {
+    ACC a[2][BK][BM], b[2][BK][BN];
+};
+
+extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS) conv2d_tiled_grad_weight(
+    const T* __restrict__ gy, const T* __restrict__ x, ACC* __restrict__ parts, int J,
+    int N, int C, int H, int W, int K, int R, int S, int P, int Q,
+    int stride_h, int stride_w, int pad_h, int pad_w, int dil_h, int dil_w, int groups)
+{
+    __shared__ Buffers shared;
+    const int Cg = C / groups, Kg = K / groups, g = blockIdx.z % groups, part = blockIdx.z / groups;
+    const int columns = R * S * Cg, first_row = blockIdx.y * BM, first_column = blockIdx.x * BN;
+    const int M = N * P * Q, each = ceil_div(ceil_div(M, J), BK) * BK, end = smaller((part + 1) * (i64)each, (i64)M);
+    const Divider by_Q(Q), by_P(P);
+
+    // This thread always fetches the same filters and the same columns, of pixels ROWS apart.
+    const int k = threadIdx.x % (BM / VEC) * VEC, column = threadIdx.x % (BN / VEC) * VEC, row = threadIdx.x / (BM / VEC);
+    const bool real_k = first_row + k < Kg, real_column = first_column + column < columns;
+    const int c = (first_column + column) % Cg, s = (first_column + column) / Cg % S, r = (first_column + column) / Cg / S;
+    const int off_h = r * dil_h - pad_h, off_w = s * dil_w - pad_w;
+    const T* above = gy + g * Kg + first_row + k;
+    const T* below = x + g * Cg + c;
+
+    Pack<T> a[LOADS], b[LOADS];
+    auto fetch = [&](int m0) {
+#pragma unroll
+        for (int l = 0; l < LOADS; ++l) {
+            const int m = m0 + row + l * ROWS;
+            unsigned q = m, p = by_Q.split(q), n = by_P.split(p);
+            const int h = (int)p * stride_h + off_h, v = (int)q * stride_w + off_w;
+            a[l] = b[l] = Pack<T>{};
+            if (m >= end) continue;
+            if (real_k) {
+                if constexpr (VEC == 1) a[l].item[0] = above[(i64)m * K];
+                else a[l] = load_pack(above + (i64)m * K);
+            }
+            if (real_column && (unsigned)h < (unsigned)H && (unsigned)v < (unsigned)W) {
+                const T* from = below + (((i64)n * H + h) * W + v) * C;
+                if constexpr (VEC == 1) b[l].item[0] = *from;
+                else b[l] = load_pack(from);
+            }
+        }
+    };
+    auto keep = [&](int buffer) {
+#pragma unroll
+        for (int l = 0; l < LOADS; ++l) {
+            ACC* to_a = &shared.a[buffer][row + l * ROWS][k];
+            ACC* to_b = &shared.b[buffer][row + l * ROWS][column];
+            if constexpr (VEC == 1) {
+                *to_a = load(&a[l].item[0]), *to_b = load(&b[l].item[0]);
+            } else {
+                spread(to_a, a[l]), spread(to_b, b[l]);
+            }
+        }
+    };
+
+    const Corner at;
+    ACC sums[8][8] = {};
+    int m = smaller((i64)part * each, (i64)M);
+    if (m < end) fetch(m), keep(0);
+    __syncthreads();
+    for (int buffer = 0; m < end; buffer ^= 1) {
+        m += BK;
+        if (m < end) fetch(m);
+        multiply<BK, 0>(shared.a[buffer], shared.b[buffer], at, sums);
+        if (m < end) keep(buffer ^ 1);
+        __syncthreads();
+    }
+
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+        const int filter = first_row + at.row_of(i);
+        if (filter >= Kg) continue;
+        ACC* out = parts + ((i64)part * K + g * Kg + filter) * columns + first_column;
+#pragma unroll
+        for (int j = 0; j < 8; ++j) {
+            const int col = at.col_of(j / 4) + j % 4;
+            if (first_column + col < columns) out[col] = sums[i][j];
+        }
+    }
+}
