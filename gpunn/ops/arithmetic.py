@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpunn.backend import asarray, device_of
+from gpunn.backend import asarray, device_of, kernels
 from gpunn.ops.broadcast import module_for, operands, shape_of, unbroadcast
 from gpunn.ops.checks import wants_grad
 from gpunn.tensor import record
@@ -99,7 +99,8 @@ def matmul(a, b):
         ValueError: an operand is a scalar, the inner sizes differ, or the leading sizes do not broadcast.
     """
     u, v = operands_of_matmul(a, b)
-    y = u @ v
+    matmul = kernels(u).matmul.matmul
+    y = matmul(u, v)
     of_a, of_b = u.shape, v.shape
     # Vectors become matrices for the while, so that one rule serves all shapes.
     left, right = u[None, :] if u.ndim == 1 else u, v[:, None] if v.ndim == 1 else v
@@ -109,8 +110,8 @@ def matmul(a, b):
     def backward(gy, needs):
         g = gy[..., None] if len(of_b) == 1 else gy
         g = g[..., None, :] if len(of_a) == 1 else g
-        ga = unbroadcast(g @ kept_right.swapaxes(-1, -2), of_left).reshape(of_a) if needs[0] else None
-        gb = unbroadcast(kept_left.swapaxes(-1, -2) @ g, of_right).reshape(of_b) if needs[1] else None
+        ga = unbroadcast(matmul(g, kept_right.swapaxes(-1, -2)), of_left).reshape(of_a) if needs[0] else None
+        gb = unbroadcast(matmul(kept_left.swapaxes(-1, -2), g), of_right).reshape(of_b) if needs[1] else None
         return ga, gb
 
     return record("matmul", np.asanyarray(y) if isinstance(y, np.generic) else y, (a, b), backward)

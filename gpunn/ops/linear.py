@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from gpunn.backend import kernels
 from gpunn.ops.checks import floats, wants_grad
 from gpunn.tensor import record
 
@@ -18,7 +19,8 @@ def linear(x, weight, bias=None) -> Any:
     _check("linear", a, w, b)
     # One product for all leading axes; -1 would fail where a size is 0.
     rows = a if a.ndim == 2 else a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
-    y = rows @ w.T
+    matmul = kernels(a).matmul.matmul
+    y = matmul(rows, w.T)
     if b is not None:
         y += b
     x_shape, filters = a.shape, w.shape[0]
@@ -26,8 +28,8 @@ def linear(x, weight, bias=None) -> Any:
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any, Any]:
         gy = gy if gy.ndim == 2 else gy.reshape(math.prod(gy.shape[:-1]), filters)
-        gx = (gy @ kept_w).reshape(x_shape) if needs[0] else None
-        gw = gy.T @ kept_rows if needs[1] else None
+        gx = matmul(gy, kept_w).reshape(x_shape) if needs[0] else None
+        gw = matmul(gy.T, kept_rows) if needs[1] else None
         return gx, gw, gy.sum(axis=0) if needs[2] else None
 
     return record("linear", y if a.ndim == 2 else y.reshape(*x_shape[:-1], filters), (x, weight, bias), backward)
