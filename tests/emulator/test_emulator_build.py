@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -151,3 +152,26 @@ def test_a_stripped_library_still_checks_shared_memory(monkeypatch):
     k = emulator.load(source, "k", filename="stripped.cu")
     with pytest.raises(emulator.KernelError, match=r"k: writes static shared memory\[byte 128\] past the end"):
         k(1, 1, (emulator.empty(1), 32))
+
+
+@pytest.mark.parametrize("compiler", ["g++", "clang++", "clang++-14"])
+def test_either_compiler_builds_checked_kernels(compiler, monkeypatch, tmp_path):
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed")
+    monkeypatch.setenv("CXX", compiler)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    source = """
+    extern "C" __global__ void k(const float* x, float* y, int n) {
+        __shared__ float s[64];
+        s[threadIdx.x] = x[threadIdx.x];
+        __syncthreads();
+        float4 v = *reinterpret_cast<const float4*>(&s[4 * (threadIdx.x % 16)]);
+        y[threadIdx.x] = __shfl_xor_sync(~0u, v.x + v.w, 1) + n;
+    }"""
+    k = emulator.load(source, "k", filename=f"{compiler}.cu")
+    x, y, counters = np.arange(64, dtype=np.float32), emulator.empty(64), emulator.Counters()
+    k(1, 64, (x, y, 1), strict=True, counters=counters)
+    np.testing.assert_array_equal(y, 8 * ((np.arange(64) ^ 1) % 16) + 4)
+    assert max(s.bytes_a_lane for s in counters.sites) == 16
+    with pytest.raises(emulator.KernelError, match=r"k: reads x\[63\] past the end at .*\.cu:4"):
+        k(1, 64, (x[:63], y, 1))

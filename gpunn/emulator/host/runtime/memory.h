@@ -1,6 +1,7 @@
 // Every load and store of an instrumented kernel comes by here. The compiler is asked for the calls that the kernel address
 // sanitizer would make; the functions are ours, and compare with the arrays that were passed in.
 #pragma once
+#include <initializer_list>
 #include "state.h"
 
 namespace gpunn_host {
@@ -38,6 +39,9 @@ inline void register_regions(const Launch& launch) {
                true);
     if (!named)   // a stripped library has no symbols
         add_region(reinterpret_cast<uintptr_t>(launch.shared_low), g_static_shared_bytes, kStaticShared, true, true);
+    // clang reports accesses of threadIdx and its kin, GCC does not.
+    for (uint3* builtin : {&gpunn_thread_idx, &gpunn_block_idx, &gpunn_block_dim, &gpunn_grid_dim})
+        add_region(reinterpret_cast<uintptr_t>(builtin), sizeof *builtin, kModule, false, false);
     add_region(launch.argument_low, launch.argument_bytes, kModule, false, false);
     // The module's constants and globals, around its shared variables. Without start files (build.py) nothing lies behind
     // the shared ones, so that an index past the last of them is noticed.
