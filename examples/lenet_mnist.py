@@ -10,11 +10,10 @@ from __future__ import annotations
 import argparse
 import time
 
-import numpy as np
-
 import gpunn
 from gpunn import nn, ops, optim
 from gpunn.data import ArrayDataset, DataLoader, load, normalise
+from gpunn.data.augment import RandomCrop
 
 
 class LeNet(nn.Module):
@@ -33,14 +32,6 @@ class LeNet(nn.Module):
         x = ops.avg_pool2d(ops.tanh(self.conv2(x)), 2)
         x = ops.tanh(self.fc1(ops.flatten(x, 1)))
         return self.fc3(ops.tanh(self.fc2(x)))
-
-
-def shifted(images, labels, rng):
-    """The batch, each image moved by up to one pixel both ways: worth about 0.2 points of test accuracy."""
-    padded = np.pad(images, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, images.shape[2:], axis=(2, 3))
-    rows, columns = rng.integers(0, 3, size=(2, len(images)))
-    return windows[np.arange(len(images)), :, rows, columns], labels
 
 
 def train_epoch(model, loader, optimizer) -> float:
@@ -85,7 +76,7 @@ def main(argv=None) -> float:
         batch_size=64,
         shuffle=True,
         seed=args.seed,
-        transform=shifted,
+        transform=RandomCrop(padding=1, mode="edge"),  # moves each image by up to a pixel
         device=args.device,
     )
     test_loader = DataLoader(ArrayDataset(x_test, data.test_labels), batch_size=500, device=args.device)

@@ -8,16 +8,30 @@ import numpy as np
 
 from gpunn import data, models
 from gpunn.cli.config import Config
+from gpunn.data.augment import Compose, RandomCrop, RandomHorizontalFlip
 from gpunn.errors import UsageError
 
 VALIDATION = 1 / 12  # of the training images: 5,000 of MNIST's 60,000
 
 
-def image_size(model: str, given: int) -> int:
-    """The side that images of side ``given`` are padded to for this network."""
+def image_size(model: str, dataset: data.Dataset) -> int:
+    """The side that the data set's images are padded to for this network. UsageError where they are too large."""
+    given = dataset.train.shape[2]
+    if models.takes_size(model, given):
+        return given
     designed = models.input_shape(model)[1]
-    # Networks with a global last pooling take every size; 224 is only what ResNet-18 was designed for.
-    return designed if given < designed <= 32 else given
+    if given > designed:
+        others = ", ".join(name for name in models.names() if models.takes_size(name, given))
+        raise UsageError(
+            f"train: {model} takes {designed}x{designed} images, {dataset.name} has {given}x{given}; "
+            f"choose from {others}"
+        )
+    return designed
+
+
+def augmentation(channels: int) -> dict[str, int | bool]:
+    """How training images are varied: colour ones as by He et al. 2015, section 4.2; grey ones, digits, by a pixel."""
+    return {"shift": 4, "flip": True} if channels == 3 else {"shift": 1, "flip": False}
 
 
 def loaders(dataset: data.Dataset, config: Config, dtype: np.dtype) -> tuple[data.DataLoader, data.DataLoader]:
@@ -28,7 +42,7 @@ def loaders(dataset: data.Dataset, config: Config, dtype: np.dtype) -> tuple[dat
     train, val = data.split(images, max(VALIDATION, 1 / len(images)), seed=0)
     return (
         data.DataLoader(
-            train, config.batch_size, shuffle=True, seed=config.seed, transform=_prepare(config, dtype, config.shift)
+            train, config.batch_size, shuffle=True, seed=config.seed, transform=_prepare(config, dtype, augment=True)
         ),
         data.DataLoader(val, 250, transform=_prepare(config, dtype)),
     )
@@ -40,13 +54,13 @@ def test_loader(dataset: data.Dataset, config: Config, dtype: np.dtype, limit: i
     return data.DataLoader(images, 250, transform=_prepare(config, dtype))
 
 
-def _prepare(config: Config, dtype: np.dtype, shift: int = 0) -> Callable:
-    def prepare(images, labels, rng):
-        if shift:
-            images = random_shift(images, shift, rng)
-        return normalised(images, config, dtype), labels
-
-    return prepare
+def _prepare(config: Config, dtype: np.dtype, augment: bool = False) -> Callable:
+    steps = []
+    if augment and config.shift:
+        steps.append(RandomCrop(padding=config.shift))
+    if augment and config.flip:
+        steps.append(RandomHorizontalFlip())
+    return Compose(*steps, lambda images, labels, rng: (normalised(images, config, dtype), labels))
 
 
 def normalised(images: np.ndarray, config: Config, dtype: np.dtype) -> np.ndarray:
@@ -60,12 +74,3 @@ def pad_to(images: np.ndarray, size: int) -> np.ndarray:
     if missing == [0, 0]:
         return images
     return np.pad(images, [(0, 0), (0, 0), *((m // 2, m - m // 2) for m in missing)])
-
-
-def random_shift(images: np.ndarray, pixels: int, rng: np.random.Generator) -> np.ndarray:
-    """Each image (N, C, H, W) moved by up to ``pixels`` in both directions; what comes in is black."""
-    n, _, height, width = images.shape
-    padded = np.pad(images, ((0, 0), (0, 0), (pixels, pixels), (pixels, pixels)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(2, 3))
-    rows, columns = rng.integers(0, 2 * pixels + 1, size=(2, n))
-    return windows[np.arange(n), :, rows, columns]

@@ -31,6 +31,7 @@ class Config:
     seed: int
     limit: int | None
     shift: int
+    flip: bool
     classes: tuple[str, ...]
     channels: int
     size: int

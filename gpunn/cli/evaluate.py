@@ -12,7 +12,6 @@ from gpunn.cli.batches import test_loader
 from gpunn.cli.options import positive_int, usable_device
 from gpunn.cli.runs import load_model, weights_of
 from gpunn.errors import UsageError
-from gpunn.names import unknown_name
 
 
 def add_to(commands) -> None:
@@ -35,10 +34,7 @@ def run(args: argparse.Namespace) -> int:
     device = usable_device(args.device)
     weights = weights_of(args.target)
     model, config = load_model(weights, device)
-    name = args.data or config.data
-    if name not in data.names():
-        raise unknown_name("data set", name, data.names())
-    dataset = data.load(name)
+    dataset = data.load(args.data or config.data)
     if dataset.note:
         print(dataset.note, file=sys.stderr)
     if dataset.test.shape[1] != config.channels or len(dataset.classes) != len(config.classes):

@@ -12,27 +12,23 @@ from gpunn.names import unknown_name
 
 @dataclass(frozen=True)
 class Recipe:
-    """Defaults of ``gpunn train``. The learning rate falls linearly to ``LAST`` of itself in the last epoch.
-
-    ``shift`` moves each training image by up to so many pixels.
-    """
+    """Defaults of ``gpunn train``. The learning rate falls linearly to ``LAST`` of itself in the last epoch."""
 
     epochs: int = 15
     batch_size: int = 64
     optimizer: str = "sgd"
     lr: float = 0.05
-    shift: int = 0
 
 
 LAST = 0.01
 
 RECIPES = {
-    "mlp": Recipe(lr=0.05, shift=1),
-    "lenet5": Recipe(lr=0.05, shift=1),
-    "lenet_20_50_500": Recipe(lr=0.03, shift=1),
-    "alexnet_lite": Recipe(lr=0.02, shift=2),
-    "resnet20": Recipe(lr=0.1, shift=2),
-    "resnet18": Recipe(lr=0.05, shift=2, batch_size=32),
+    "mlp": Recipe(lr=0.05),
+    "lenet5": Recipe(lr=0.05),
+    "lenet_20_50_500": Recipe(lr=0.03),
+    "alexnet_lite": Recipe(lr=0.02),
+    "resnet20": Recipe(lr=0.1),
+    "resnet18": Recipe(lr=0.05, batch_size=32),
 }
 
 OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {

@@ -11,13 +11,12 @@ import numpy as np
 
 import gpunn
 from gpunn import data, models, train
-from gpunn.cli.batches import image_size, loaders, test_loader
+from gpunn.cli.batches import augmentation, image_size, loaders, test_loader
 from gpunn.cli.config import Config
 from gpunn.cli.options import dtype_of, natural, positive_float, positive_int, usable_device
 from gpunn.cli.recipes import ADAPTIVE_LR, OPTIMIZERS, RECIPES, check_optimizer, make_optimizer, make_schedule
 from gpunn.cli.runs import ROOT
 from gpunn.errors import CheckpointError, UsageError
-from gpunn.names import unknown_name
 
 # What --resume may change; everything else is the run's own.
 CHANGEABLE = ("epochs", "device")
@@ -95,16 +94,13 @@ def _new(args: argparse.Namespace) -> Config:
     """The configuration of a new run: the options, and for what was left out the recipe."""
     if args.name is None:
         raise UsageError(f"train: which network? choose from {', '.join(models.names())}; try: gpunn train lenet5")
-    channels, _, _ = models.input_shape(args.name)
-    name = args.data or "mnist"
-    if name not in data.names():
-        raise unknown_name("data set", name, data.names())
+    channels, _, _ = models.input_shape(args.name)  # first of all: it knows the names
     recipe = RECIPES[args.name]
     optimizer = args.optimizer or recipe.optimizer
     check_optimizer(optimizer)
     return Config(
         model=args.name,
-        data=name,
+        data=args.data or "mnist",
         device=args.device or "cpu",
         epochs=args.epochs or recipe.epochs,
         batch_size=args.batch_size or recipe.batch_size,
@@ -113,7 +109,8 @@ def _new(args: argparse.Namespace) -> Config:
         precision=args.precision or "fp32",
         seed=args.seed or 0,
         limit=args.limit,
-        shift=recipe.shift,
+        shift=0,
+        flip=False,
         classes=(),
         channels=channels,
         size=0,
@@ -145,9 +142,10 @@ def _images(config: Config, dataset: data.Dataset) -> dict:
     return {
         "classes": tuple(dataset.classes),
         "channels": dataset.train.shape[1],
-        "size": image_size(config.model, dataset.train.shape[2]),
+        "size": image_size(config.model, dataset),
         "mean": tuple(dataset.mean),
         "std": tuple(dataset.std),
+        **augmentation(dataset.train.shape[1]),
     }
 
 

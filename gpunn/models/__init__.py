@@ -3,7 +3,7 @@
 from gpunn.models.alexnet import AlexNetLite, alexnet_lite
 from gpunn.models.lenet import LeNet5, LeNet20_50_500, lenet5, lenet_20_50_500
 from gpunn.models.mlp import mlp
-from gpunn.models.registry import create, input_shape, names
+from gpunn.models.registry import create, input_shape, names, takes_size
 from gpunn.models.resnet import BasicBlock, CifarResNet, PadShortcut, ResNet, resnet18, resnet20
 
 __all__ = [
@@ -23,4 +23,5 @@ __all__ = [
     "names",
     "resnet18",
     "resnet20",
+    "takes_size",
 ]

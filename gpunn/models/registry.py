@@ -15,10 +15,11 @@ from gpunn.names import unknown_name
 
 @dataclass(frozen=True)
 class Entry:
-    """A network's builder and the image (C, H, W) that it was designed for."""
+    """A network's builder, the image (C, H, W) that it was designed for, and whether it takes other sizes as well."""
 
     build: Callable[..., nn.Module]
     image: tuple[int, int, int]
+    any_size: bool = False
 
 
 _MODELS = {
@@ -26,8 +27,8 @@ _MODELS = {
     "lenet5": Entry(lenet5, (1, 28, 28)),
     "lenet_20_50_500": Entry(lenet_20_50_500, (1, 28, 28)),
     "alexnet_lite": Entry(alexnet_lite, (3, 32, 32)),
-    "resnet20": Entry(resnet20, (3, 32, 32)),
-    "resnet18": Entry(resnet18, (3, 224, 224)),
+    "resnet20": Entry(resnet20, (3, 32, 32), any_size=True),
+    "resnet18": Entry(resnet18, (3, 224, 224), any_size=True),
 }
 
 
@@ -54,3 +55,9 @@ def create(name: str, num_classes: int = 10, in_channels: int | None = None, **o
 def input_shape(name: str) -> tuple[int, int, int]:
     """The image (C, H, W) that the network called ``name`` was designed for."""
     return _entry(name).image
+
+
+def takes_size(name: str, size: int) -> bool:
+    """Whether the network called ``name`` takes images of this side: only those with a global last pooling take all."""
+    entry = _entry(name)
+    return entry.any_size or size == entry.image[1]

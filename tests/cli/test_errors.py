@@ -9,13 +9,16 @@ import sys
 import pytest
 
 import gpunn
+from gpunn import data
 from gpunn.cli import main
+from tests.cli.conftest import tiny_dataset
 
+LOAD = data.load
 OPTIONS = ("data", "device", "epochs", "batch-size", "lr", "optimizer", "precision", "seed", "limit", "out", "resume")
 MISTAKES = [
     ("train lenet55", "unknown model 'lenet55'; did you mean 'lenet5'? choose from mlp, lenet5, lenet_20_50_500"),
     ("train", "train: which network? choose from mlp, lenet5"),
-    ("train lenet5 --data mnits", "unknown data set 'mnits'; did you mean 'mnist'? choose from cifar10, cifar100"),
+    ("train lenet5 --data mnits", "no data set is called 'mnits'; did you mean 'mnist'? (known: "),
     ("train lenet5 --device cdua", "'cdua' is no device; expected 'cpu', 'cuda', 'cuda:1' or 'emulator'; did you mean"),
     ("train lenet5 --optimizer adm", "unknown optimizer 'adm'; did you mean 'adam'? choose from sgd, adam, adamw"),
     ("train lenet5 --precision fp23", "unknown precision 'fp23'; did you mean 'fp32'? choose from fp32, fp64"),
@@ -42,7 +45,9 @@ def folders(here):
 
 
 @pytest.mark.parametrize(("command", "words"), MISTAKES, ids=[command for command, _ in MISTAKES])
-def test_one_line_and_status_2(folders, capsys, command, words):
+def test_one_line_and_status_2(folders, capsys, monkeypatch, command, words):
+    if "--data" in command:
+        monkeypatch.setattr(data, "load", LOAD)
     assert main(command.split()) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1
@@ -69,6 +74,14 @@ def test_a_run_is_not_overwritten_nor_changed_by_resume(here, capsys):
     ]:
         assert main(command.split()) == 2
         assert words in capsys.readouterr().err
+
+
+def test_images_that_a_network_does_not_take(here, capsys, monkeypatch):
+    monkeypatch.setattr(data, "load", lambda name, limit=None: tiny_dataset(32))
+    assert main(["train", "lenet5"]) == 2
+    assert "lenet5 takes 28x28 images, mnist has 32x32; choose from alexnet_lite, res" in capsys.readouterr().err
+    assert not (here / "runs").exists()
+    assert main(["train", "alexnet_lite", "--epochs", "1", "--batch-size", "60"]) == 0
 
 
 def test_help_names_every_option(capsys):
