@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #if !defined(__x86_64__) && !defined(__aarch64__)
+#define GPUNN_UCONTEXT 1   // slower (a system call a switch), and everywhere
+#endif
+#if defined(GPUNN_UCONTEXT)
 #include <ucontext.h>
-#define GPUNN_UCONTEXT 1
 #endif
 
 namespace gpunn_host {
