@@ -23,6 +23,8 @@ MISTAKES = [
     ("train lenet5 --optimizer adm", "unknown optimizer 'adm'; did you mean 'adam'? choose from sgd, adam, adamw"),
     ("train lenet5 --precision fp23", "unknown precision 'fp23'; did you mean 'fp32'? choose from fp32, fp64"),
     ("train lenet5 --precision bf16", "--precision bf16 is not there yet on cpu; use fp32, or fp64"),
+    ("verify --device cpu", "verify: --device cpu runs no kernel; expected cuda or emulator"),
+    ("verify --device emulate", "'emulate' is no device; expected 'cpu', 'cuda', 'cuda:1' or 'emulator'; did you mean"),
     ("train --resume nowhere", "nowhere is no run folder: config.json cannot be read"),
     ("evaluate nowhere", "nowhere does not exist; give a run folder such as runs/<time>, or a weights file"),
     ("evaluate", "there is no finished epoch in runs/; train first: gpunn train lenet5"),

@@ -1,0 +1,29 @@
+"""``gpunn verify``"""
+
+from __future__ import annotations
+
+import argparse
+
+from gpunn.cli.options import usable_device
+
+
+def add_to(commands) -> None:
+    """Add the command to the parser's commands."""
+    parser = commands.add_parser(
+        "verify",
+        help="run every kernel variant on this machine and compare it with plain loops",
+        description="Every variant of every kernel, on every case of the shape table that it takes, against plain "
+        "loops: a table of the worst errors. Exit status 1 on any mismatch.",
+    )
+    parser.add_argument("--device", help="cuda or emulator (default: cuda where there is one)")
+    parser.add_argument("--only", metavar="TEXT", help="only operations whose name contains this, such as conv2d")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Verify; 1 on a mismatch."""
+    from gpunn.cuda import verify  # here: the other commands need no kernels
+
+    if args.device is not None:
+        args.device = str(usable_device(args.device))
+    return verify.main(args)
