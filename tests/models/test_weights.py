@@ -1,0 +1,72 @@
+"""Weights as safetensors files: to PyTorch and back, and what is refused."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+
+import gpunn
+from gpunn import models
+from gpunn.errors import CheckpointError, UsageError
+
+safetensors = pytest.importorskip("safetensors", reason="safetensors is not installed")
+
+
+def test_there_and_back(tmp_path):
+    gpunn.manual_seed(1)
+    saved, loaded = models.resnet20(), models.resnet20()
+    models.save_safetensors(saved, tmp_path / "a.safetensors")
+    models.load_safetensors(loaded, tmp_path / "a.safetensors")
+    want, got = saved.state_dict(), loaded.state_dict()
+    assert all(np.array_equal(want[key], got[key]) for key in want)
+
+
+def test_pytorch_reads_and_writes_the_same_file(tmp_path):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    from safetensors.torch import load_file, save_file
+
+    from tests.models import twins
+
+    torch.manual_seed(0)
+    theirs, ours = twins.ResNet20(), models.resnet20()
+    save_file(theirs.state_dict(), tmp_path / "a.safetensors")
+    models.load_safetensors(ours, tmp_path / "a.safetensors")
+    x = np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype(np.float32)
+    with torch.no_grad():
+        want = theirs.eval()(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(ours.eval()(x).numpy(), want, rtol=1e-3, atol=1e-4)
+    models.save_safetensors(ours, tmp_path / "b.safetensors")
+    twins.ResNet20().load_state_dict(load_file(tmp_path / "b.safetensors"))
+
+
+def test_files_without_batch_counts(tmp_path):
+    from safetensors.numpy import save_file
+
+    model = models.resnet20()
+    save_file({k: v for k, v in model.state_dict().items() if "tracked" not in k}, tmp_path / "a.safetensors")
+    models.load_safetensors(model, tmp_path / "a.safetensors")
+
+
+def test_another_model_changes_nothing(tmp_path):
+    models.save_safetensors(models.lenet5(), tmp_path / "a.safetensors")
+    model = models.lenet_20_50_500()
+    before = model.state_dict()
+    with pytest.raises(CheckpointError, match=r"a.safetensors is of another model.*unexpected: fc3.*conv1.weight"):
+        models.load_safetensors(model, tmp_path / "a.safetensors")
+    assert all(np.array_equal(before[key], value) for key, value in model.state_dict().items())
+
+
+def test_what_is_no_file(tmp_path):
+    (tmp_path / "b.safetensors").write_bytes(b"hello")
+    with pytest.raises(CheckpointError, match=r"cannot read .*a.safetensors: No such file"):
+        models.load_safetensors(models.lenet5(), tmp_path / "a.safetensors")
+    with pytest.raises(CheckpointError, match=r"b.safetensors is damaged or no safetensors file"):
+        models.load_safetensors(models.lenet5(), tmp_path / "b.safetensors")
+
+
+def test_without_the_library(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    with pytest.raises(UsageError, match=r'load_safetensors: safetensors does not import.*pip install "gpunn\[io\]"'):
+        models.load_safetensors(models.lenet5(), tmp_path / "a.safetensors")
