@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -85,12 +86,31 @@ class Leaf(Node):
         # Weak, or every leaf would be a cycle that only the garbage collector frees.
         self.tensor = weakref.ref(tensor)
 
+    def stands_for(self, data) -> bool:
+        """Whether gradients for ``data`` are what this leaf takes: the user may have replaced ``tensor.data``."""
+        return type(data) is self.array_type and data.dtype == self.dtype and data.shape == self.shape
+
 
 class _Mode(threading.local):
     enabled = True
 
 
 _mode = _Mode()
+_leaves = threading.Lock()
+
+
+def delivering() -> threading.Lock:
+    """The lock to hold while adding to ``.grad``: two threads may run backward into one parameter at once."""
+    return _leaves
+
+
+def _renew_lock() -> None:
+    global _leaves
+    _leaves = threading.Lock()  # a forked child may have got it locked by a thread that it lacks
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def is_grad_enabled() -> bool:
@@ -103,6 +123,9 @@ class no_grad(ContextDecorator):
 
     def __init__(self) -> None:
         self._before: list[bool] = []
+
+    def _recreate_cm(self) -> no_grad:
+        return type(self)()  # as a decorator: one a call, since calls of two threads end in any order
 
     def __enter__(self) -> None:
         self._before.append(_mode.enabled)

@@ -161,6 +161,21 @@ def is_array(x) -> bool:
     return isinstance(x, np.ndarray) or _is_cupy(x)
 
 
+def plain(array) -> Any:
+    """An array without those of NumPy's subclasses that change what operators mean: of np.matrix, * is a product.
+
+    Raises TypeError for a masked array, whose mask no op would heed.
+    """
+    if type(array) is np.ndarray or _is_cupy(array) or _is_emulated(array):
+        return array
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(
+            "got a masked array, expected a plain one: no op heeds a mask; pass x.filled(value), or multiply by the "
+            "mask where it counts"
+        )
+    return array.view(np.ndarray)
+
+
 def array_module(array) -> Any:
     """``numpy`` or ``cupy``: the module whose functions take this array."""
     return require_cupy() if _is_cupy(array) else np
@@ -224,6 +239,7 @@ def asarray(x, dtype=None, device: str | Device | None = None):
     if not is_array(x):
         x = _foreign(x)
         device = device if device is not None else default_device()
+    x = plain(x)
     if device is not None:
         x = to_device(x, device)
     return x if dtype is None or x.dtype == dtype else x.astype(dtype)
@@ -241,8 +257,16 @@ def _foreign(x) -> Any:
         raise ValueError(
             f"asarray: {type(x).__name__} cannot become an array: {error}; make all rows equally long"
         ) from None
-    is_python = not hasattr(x, "dtype") and not hasattr(x, "__array__")
-    return array.astype(np.float32) if is_python and array.dtype == np.float64 else array
+    return array.astype(np.float32) if _is_python(x) and array.dtype == np.float64 else array
+
+
+def _is_python(x) -> bool:
+    """Whether x is a Python number or a list of them (a list of arrays keeps their dtype)."""
+    while isinstance(x, list | tuple) and x:
+        x = x[0]
+        if isinstance(x, np.generic):
+            return True
+    return not hasattr(x, "dtype") and not hasattr(x, "__array__")
 
 
 def synchronize(device: str | Device | None = None) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from gpunn import autograd
 from gpunn.autograd import Leaf, Node
-from gpunn.backend import Device, array_module, asarray, device_of, is_array, to_device, to_numpy
+from gpunn.backend import Device, array_module, asarray, device_of, is_array, plain, to_device, to_numpy
 from gpunn.operators import Operators
 
 
@@ -35,7 +35,7 @@ class Tensor(Operators):
     __array_priority__ = 1000.0
 
     def __init__(self, array, requires_grad: bool = False):
-        data = array if is_array(array) else array.data if isinstance(array, Tensor) else asarray(array)
+        data = data_of(array)
         if data.dtype.kind not in "fiubV":  # V: bfloat16 of ml_dtypes
             raise TypeError(f"Tensor: got dtype {data.dtype}; expected floating point, integers or bool")
         self.data = data
@@ -112,14 +112,20 @@ class Tensor(Operators):
         with np.errstate(all="ignore"):  # inf and nan travel on in silence, as on a GPU
             found = autograd.walk([root], retain_graph)
         # Only now, so that an exception on the way leaves every .grad as it was.
-        for leaf, (gradient, fresh) in found.items():
-            tensor = leaf.tensor() if isinstance(leaf, Leaf) else None
-            if tensor is None:  # nobody can look at its gradient any more
-                continue
-            if tensor.grad is None:
-                tensor.grad = gradient if fresh else gradient.copy()
-            else:
-                tensor.grad += gradient
+        with autograd.delivering():
+            for leaf, (gradient, fresh) in found.items():
+                tensor = leaf.tensor() if isinstance(leaf, Leaf) else None
+                # None: nobody can look at its gradient any more.
+                if tensor is not None and tensor.requires_grad:
+                    tensor._receive(gradient, fresh)
+
+    def _receive(self, gradient, fresh: bool) -> None:
+        if self.grad is None:
+            self.grad = gradient if fresh else gradient.copy()
+        elif self.grad.dtype == gradient.dtype:
+            self.grad += gradient
+        else:  # `data` was replaced by an array of another dtype since
+            self.grad = self.grad.astype(gradient.dtype) + gradient
 
     def register_hook(self, hook: Callable) -> Callable[[], None]:
         """Call ``hook(gradient)`` whenever the whole gradient of this Tensor has been computed.
@@ -136,6 +142,24 @@ class Tensor(Operators):
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         self.requires_grad = requires_grad
         return self
+
+    # Copies: the graph stays behind, since a copied node would deliver its gradients to the original
+
+    def __deepcopy__(self, memo: dict) -> Tensor:
+        copied = _leaf_like(type(self), self._own_data().copy(), self._requires_grad)
+        copied.grad = None if self.grad is None else self.grad.copy()
+        memo[id(self)] = copied
+        return copied
+
+    def __reduce__(self) -> tuple:
+        return _leaf_like, (type(self), self._own_data(), self._requires_grad)
+
+    def _own_data(self) -> Any:
+        if not self.is_leaf:
+            raise RuntimeError(
+                "Tensor: a value computed from others cannot be copied or pickled with its history; use .detach() first"
+            )
+        return self.data
 
     # Devices and other libraries
 
@@ -194,9 +218,13 @@ def _node_of(tensor: Tensor, caller: str) -> Node:
             f"{caller}: this Tensor requires no gradient; make a leaf with Tensor(array, requires_grad=True), "
             "and check that the computation is not inside no_grad()"
         )
-    if tensor._node is None:
-        tensor._node = Leaf(tensor)
-    return tensor._node
+    node = tensor._node
+    if node is not None and (not isinstance(node, Leaf) or node.stands_for(tensor.data)):
+        return node
+    leaf = Leaf(tensor)
+    leaf.hooks = None if node is None else node.hooks
+    tensor._node = leaf
+    return leaf
 
 
 def _seed(tensor: Tensor, gy, caller: str):
@@ -221,7 +249,27 @@ def data_of(x):
     """The array behind an op's argument: a Tensor's own, an array as it is, else a new array on the default device."""
     if isinstance(x, Tensor):
         return x.data
-    return x if is_array(x) else asarray(x)
+    if is_array(x):
+        return plain(x)
+    if isinstance(x, list | tuple) and autograd.is_grad_enabled() and _any_requires_grad(x):
+        raise TypeError(
+            "a list of Tensors that require gradients would become an array and lose them; join them with "
+            "ops.stack or ops.concatenate, or pass the .detach() of each"
+        )
+    return asarray(x)
+
+
+def _any_requires_grad(x) -> bool:
+    if isinstance(x, list | tuple):
+        return any(_any_requires_grad(each) for each in x)
+    return isinstance(x, Tensor) and x.requires_grad
+
+
+def _leaf_like(kind: type[Tensor], data, requires_grad: bool) -> Tensor:
+    """A leaf of the class ``kind``, whatever its own __init__ takes."""
+    leaf = kind.__new__(kind)
+    Tensor.__init__(leaf, data, requires_grad)
+    return leaf
 
 
 def record(name: str, y, inputs: Sequence[Any], backward: Callable):
@@ -241,7 +289,7 @@ def record(name: str, y, inputs: Sequence[Any], backward: Callable):
     """
     source = next((a for a in (x.data if isinstance(x, Tensor) else x for x in inputs) if is_array(a)), None)
     if source is not None and type(y) is not type(source):
-        y = autograd.as_type(y, type(source), name)
+        y = autograd.as_type(y, type(plain(source)), name)
     if not any(isinstance(x, Tensor) for x in inputs):
         return y
     return _remember(name, y, inputs, backward)

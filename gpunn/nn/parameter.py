@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend import default_device, to_device
+from gpunn.backend import default_device, device_of, to_device
 from gpunn.tensor import Tensor
 
 
@@ -17,23 +17,15 @@ class Parameter(Tensor):
 
     def __init__(self, array: Any, requires_grad: bool = True):
         super().__init__(array, requires_grad)
+        if not getattr(self.data.flags, "writeable", True):  # memory of bytes, say; an optimiser writes to it
+            self.data = self.data.copy()
 
     def replace(self, array: Any) -> None:
         """Put another array, perhaps of another dtype or device, in place of `data`; the gradient goes along."""
         grad = self.grad
-        self.data, self._node = array, None
+        self.data = array
         if grad is not None:
-            self.grad = grad.astype(array.dtype)
-
-    def __deepcopy__(self, memo: dict) -> Parameter:
-        # The graph stays behind: a copied node would still deliver gradients to the original.
-        copied = Parameter(self.data.copy(), self.requires_grad)
-        copied.grad = None if self.grad is None else self.grad.copy()
-        memo[id(self)] = copied
-        return copied
-
-    def __reduce__(self) -> tuple:
-        return Parameter, (self.data, self.requires_grad)
+            self.grad = to_device(grad.astype(array.dtype), device_of(array))
 
     def __repr__(self) -> str:
         return "Parameter" + super().__repr__().removeprefix("Tensor")
