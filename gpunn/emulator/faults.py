@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -39,8 +40,8 @@ class Failure(ctypes.Structure):  # struct Failure of host/runtime/state.h
 # enum FailureKind of host/runtime/state.h
 (
     OUT_OF_BOUNDS, MISALIGNED, READ_ONLY, NULL, DIVERGENT_BARRIER, DIVERGENT_WARP, WARP_MASK, RACE, ASSERT, NO_MEMORY,
-    ASYNC_SHAPE,
-) = range(1, 12)  # fmt: skip
+    ASYNC_SHAPE, CRASH,
+) = range(1, 13)  # fmt: skip
 DYNAMIC_SHARED, STATIC_SHARED, MODULE, NOWHERE = -1, -2, -3, -4
 FIRST_SHARED = -100  # the i-th static shared variable goes by the parameter number FIRST_SHARED - i
 
@@ -143,6 +144,15 @@ def _async_shape(function, f: Failure, arrays) -> str:
     return f"cp.async of {f.bytes} bytes, {f.extent} of them read{_at(function, f.site)}; it copies 4, 8 or 16"
 
 
+def _crash(function, f: Failure, arrays) -> str:
+    at = _at(function, f.site)
+    if f.waiting == signal.SIGFPE:
+        return f"divides an integer by zero{at}"
+    if f.extent:
+        return f"overflows its stack{at}: local arrays are larger than registers ever are"
+    return f"reads or writes the invalid address {f.offset:#x}{at}"
+
+
 _WORDS = {
     OUT_OF_BOUNDS: _out_of_bounds,
     MISALIGNED: _misaligned,
@@ -154,6 +164,7 @@ _WORDS = {
     RACE: _race,
     ASSERT: _assertion,
     ASYNC_SHAPE: _async_shape,
+    CRASH: _crash,
 }
 
 

@@ -36,7 +36,7 @@ class Parameter:
     constant: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Function:
     """A compiled kernel. Call it with (grid, block, args), as ``launch`` describes."""
 

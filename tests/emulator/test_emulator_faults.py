@@ -232,3 +232,24 @@ def test_a_warp_barrier_orders_the_lanes_of_a_warp():
         KernelError, match=r"race: reads shared s at byte \d+ at w.cu:7, which thread .* wrote at w.cu:9"
     ):
         emulator.load(WARP_REDUCE, "k", {"SECOND": ""}, "w.cu")(1, 32, (y,), strict=True)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("y[0] = 7 / n;", r"k: divides an integer by zero at k.cu:2; block \(0, 0, 0\), thread \(0, 0, 0\)"),
+        ("volatile char big[200000]; big[n] = 1; y[0] = big[n];", r"k: overflows its stack"),
+    ],
+)
+def test_a_signal_becomes_an_error(body, words):
+    source = f'extern "C" __global__ void k(int* y, int n) {{\n{body}\n}}'
+    k = emulator.load(source, "k", filename="k.cu")
+    for _ in range(2):
+        with pytest.raises(KernelError, match=words):
+            k(1, 32, (np.zeros(1, np.int32), 0))
+
+
+def test_a_wild_pointer_in_an_unchecked_build_is_an_error():
+    k = emulator.load(SHIFT, "shift", checked=False)
+    with pytest.raises(KernelError, match="shift: reads or writes the invalid address 0x"):
+        k(1, 32, (np.zeros(10, np.float32), emulator.empty(10), 10, 2**31 - 1))

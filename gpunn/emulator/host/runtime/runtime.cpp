@@ -7,6 +7,7 @@
 #include "async.h"
 #include "race.h"
 #include "count.h"
+#include "crash.h"
 
 extern "C" {
 uint3 gpunn_thread_idx, gpunn_block_idx, gpunn_block_dim, gpunn_grid_dim;
@@ -91,6 +92,15 @@ static void run_block(std::vector<int>& turns) {
     }
 }
 
+static void run_grid(int schedule, const uint32_t* grid, uint64_t total, const std::vector<int>& blocks,
+                     std::vector<int>& turns) {
+    for (uint64_t i = 0; i < total && !g.failure.kind; i++) {
+        uint64_t id = schedule == kForward ? i : schedule == kReverse ? total - 1 - i : blocks[i];
+        gpunn_block_idx = {uint32_t(id % grid[0]), uint32_t(id / grid[0] % grid[1]), uint32_t(id / grid[0] / grid[1])};
+        run_block(turns);
+    }
+}
+
 static void prepare(const Launch& launch) {
     g.launch = launch;
     g.failure = {};
@@ -149,18 +159,16 @@ extern "C" int gpunn_launch(const gpunn_host::Launch* launch, gpunn_host::Failur
         return kNoMemory;
     }
     prepare(*launch);
-    g.active = true;
     std::vector<int> turns, blocks;
     order(turns, static_cast<int>(g.threads.size()));
     const uint32_t* grid = launch->grid;
     uint64_t total = uint64_t(grid[0]) * grid[1] * grid[2];
     if (launch->schedule == kRandom) order(blocks, static_cast<int>(total));
-    for (uint64_t i = 0; i < total && !g.failure.kind; i++) {
-        uint64_t id = launch->schedule == kForward ? i : launch->schedule == kReverse ? total - 1 - i : blocks[i];
-        gpunn_block_idx = {uint32_t(id % grid[0]), uint32_t(id / grid[0] % grid[1]), uint32_t(id / grid[0] / grid[1])};
-        run_block(turns);
-    }
+    catch_signals();
+    g.active = true;
+    if (sigsetjmp(g_before_blocks, 1) == 0) run_grid(launch->schedule, grid, total, blocks, turns);
     g.active = false;
+    release_signals();
     *failure = g.failure;
     return g.failure.kind;
 }

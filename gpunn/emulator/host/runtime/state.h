@@ -31,7 +31,7 @@ struct Launch {
 
 enum FailureKind : int32_t {
     kNone, kOutOfBounds, kMisaligned, kReadOnly, kNull, kDivergentBarrier, kDivergentWarp, kWarpMask, kRaceFound,
-    kAssert, kNoMemory, kAsyncShape
+    kAssert, kNoMemory, kAsyncShape, kCrash
 };
 struct Failure {
     int32_t kind, parameter;          // parameter: >= 0 an array, otherwise a RegionKind
