@@ -54,6 +54,13 @@ def test_arrays_and_numpy_scalars_on_either_side_give_tensors():
         assert isinstance(y, Tensor) and y.requires_grad
 
 
+def test_numpys_numbers_take_the_arrays_dtype():
+    x = Tensor(np.ones(3, np.float32), requires_grad=True)
+    for y in (x * np.float64(2), np.float64(2) * x, x + np.int64(1), x / np.float64(3), x - np.float32(1)):
+        assert y.dtype == np.float32
+    assert (x.data == 1).all()
+
+
 def test_matrix_from_the_left_as_numpy_array():
     a = normal(4, 2)
     compare(lambda x: a @ x, lambda x: torch().tensor(a) @ x, normal(2, 3))
