@@ -1,0 +1,1 @@
+"""Benchmarks: `python -m bench` lists the suites. Not part of the installed package."""

@@ -14,8 +14,12 @@ import numpy as np
 class Blas:
     """NumPy's OpenBLAS, where there is one to be found: its thread count and the kernels it chose."""
 
-    _names = ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads", "openblas_{}_num_threads64_",
-              "openblas_{}_num_threads")
+    _names = (
+        "scipy_openblas_{}_num_threads64_",
+        "scipy_openblas_{}_num_threads",
+        "openblas_{}_num_threads64_",
+        "openblas_{}_num_threads",
+    )
 
     def __init__(self) -> None:
         self._functions: tuple[Callable[[], int], Callable[[int], None]] | None = None

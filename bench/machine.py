@@ -1,0 +1,75 @@
+"""What a measurement was made on: processor, versions, threads, commit."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+# Settings that hold NumPy's OpenBLAS, and nothing of PyTorch, to another processor's kernels.
+PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+
+
+def processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    name = fields.get("model name", platform.machine())
+    return f"{name} (family {fields['cpu family']}, model {fields['model']})" if "cpu family" in fields else name
+
+
+def commit() -> str | None:
+    """The checkout's commit, with + where files differ from it; None outside of git."""
+    try:
+        return subprocess.run(
+            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
+            capture_output=True, text=True, check=True, cwd=Path(__file__).parent,
+        ).stdout.strip()  # fmt: skip
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def describe(threads: int, seed: int) -> dict[str, object]:
+    """What goes on top of a file of results."""
+    import numpy as np
+
+    from gpunn.cpu.blas import blas
+
+    try:
+        import torch
+
+        torch_version = torch.__version__
+    except ImportError:
+        torch_version = None
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "commit": commit(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "blas_kernels": blas.core,
+        "torch": torch_version,
+        "seed": seed,
+        "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+    }
+
+
+def without_pins(keep: bool) -> list[str]:
+    """Start this program again without PINS, unless `keep`; gives the pins that hold.
+
+    OpenBLAS reads them once, when NumPy is imported, so they can only be taken off in a new process.
+    """
+    held = [f"{name}={os.environ[name]}" for name in PINS if os.environ.get(name)]
+    if not held or keep:
+        return held
+    environment = {key: value for key, value in os.environ.items() if key not in PINS}
+    environment["GPUNN_BENCH_UNPINNED"] = " ".join(held)
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
