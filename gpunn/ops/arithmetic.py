@@ -5,6 +5,8 @@ A closure keeps only the arrays that a wanted gradient reads: what it keeps live
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from gpunn.backend import asarray, device_of, kernels
@@ -51,11 +53,13 @@ def mul(a, b):
 
 
 def div(a, b):
-    """a / b, element by element; x / 0 is inf or nan."""
+    """a / b, element by element; x / 0 is inf or nan, and integers give float32."""
     u, v = operands("div", a, b)
     xp = module_for(u, v)
     with np.errstate(all="ignore"):
         y = xp.true_divide(u, v)
+    if all(isinstance(x, int) or getattr(x, "dtype", y.dtype).kind in "iub" for x in (u, v)):
+        y = y.astype(np.float32)
     of_a, of_b = shape_of(u), shape_of(v)
     kept_y = y if wants_grad(b) else None
 
@@ -105,7 +109,8 @@ def matmul(a, b):
     # Vectors become matrices for the while, so that one rule serves all shapes.
     left, right = u[None, :] if u.ndim == 1 else u, v[:, None] if v.ndim == 1 else v
     of_left, of_right = left.shape, right.shape
-    kept_left, kept_right = (left if wants_grad(b) else None), (right if wants_grad(a) else None)
+    kept_left: Any = left if wants_grad(b) else None
+    kept_right: Any = right if wants_grad(a) else None
 
     def backward(gy, needs):
         g = gy[..., None] if len(of_b) == 1 else gy

@@ -35,11 +35,11 @@ def operands(name: str, *inputs) -> list[Any]:
                 f"{name}: the inputs are on {' and '.join(str(device_of(a)) for a in arrays)}, expected one device; "
                 "move one with .to(device)"
             )
-    if len({a.dtype for a in arrays}) > 1:
-        floats = [a.dtype for a in arrays if a.dtype.kind in "fV"]
-        if floats:
-            wide = np.result_type(*floats)
-            found = [x.astype(wide) if getattr(x, "dtype", wide).kind in "iub" else x for x in found]
+    floats = [a.dtype for a in arrays if a.dtype.kind in "fV"]
+    if len(floats) < len(arrays) and (floats or any(isinstance(x, float) for x in found)):
+        # A Python float beside integers is float32, PyTorch's rule; NumPy's would be float64.
+        wide = np.result_type(*floats) if floats else np.dtype(np.float32)
+        found = [x.astype(wide) if getattr(x, "dtype", wide).kind in "iub" else x for x in found]
     if len({a.shape for a in arrays}) > 1:
         try:
             np.broadcast_shapes(*(a.shape for a in arrays))

@@ -7,7 +7,7 @@ from typing import Any
 from gpunn import random
 from gpunn.backend import array_module, device_of, to_device
 from gpunn.ops.checks import floats
-from gpunn.tensor import data_of, record
+from gpunn.tensor import Tensor, data_of, record
 
 
 def dropout(x, p: float = 0.5, training: bool = True) -> Any:
@@ -19,7 +19,7 @@ def dropout(x, p: float = 0.5, training: bool = True) -> Any:
     if not 0 <= p <= 1:
         raise ValueError(f"dropout: p is {p}, expected 0 to 1: the probability with which an element is dropped")
     if not training or p == 0:
-        return x
+        return x if isinstance(x, Tensor) else a
     # Kept as one byte an element, scaled when used.
     keep = random.random_uint32(a.shape) >= p * 2**32
     keep, scale = to_device(keep, device_of(a)), 0.0 if p == 1 else 1 / (1 - p)

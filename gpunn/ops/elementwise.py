@@ -41,6 +41,7 @@ def clip(x, min=None, max=None):
     """
     if min is None and max is None:
         raise ValueError("clip: got neither min nor max, expected at least one; pass for example min=0")
+    min, max = _bound("min", min), _bound("max", max)
     a = data_of(x)
     xp = array_module(a)
 
@@ -53,6 +54,16 @@ def clip(x, min=None, max=None):
         return (gy * inside,)
 
     return record("clip", xp.clip(a, min, max), (x,), backward)
+
+
+def _bound(name: str, bound):
+    """A bound of clip as a Python number: a NumPy one would widen float32 to float64."""
+    if bound is not None and not isinstance(bound, int | float | np.generic):
+        raise TypeError(
+            f"clip: {name} is a {type(bound).__name__}, expected a number or None; for a bound an element use "
+            "ops.maximum and ops.minimum"
+        )
+    return bound.item() if isinstance(bound, np.generic) else bound
 
 
 def floating(name: str, x):

@@ -29,8 +29,8 @@ def mean(x, axis=None, keepdims=False, **alias):
     axes, keep = _axes("mean", a, axis, keepdims, alias)
     count = _count(a, axes)
     with np.errstate(all="ignore"):
-        y = a.sum(axis=axes, keepdims=keep) / a.dtype.type(count)
-    return _record("mean", y, x, a, axes, keep, lambda spread, gy: spread(gy / gy.dtype.type(count)))
+        y = (wide(a).sum(axis=axes, keepdims=keep) / count).astype(a.dtype)
+    return _record("mean", y, x, a, axes, keep, lambda spread, gy: spread(wide(gy) / count))
 
 
 def var(x, axis=None, correction=1, keepdims=False, **alias):
@@ -47,9 +47,14 @@ def var(x, axis=None, correction=1, keepdims=False, **alias):
             f"var: {_count(a, axes)} element(s) with correction {correction}, expected more elements than the "
             "correction; pass correction=0 or reduce over more"
         )
-    centred = a - a.mean(axis=axes, keepdims=True)
-    y = (centred * centred).sum(axis=axes, keepdims=keep) / a.dtype.type(divisor)
-    return _record("var", y, x, a, axes, keep, lambda spread, gy: spread(gy * gy.dtype.type(2 / divisor)) * centred)
+    centred = wide(a) - wide(a).mean(axis=axes, keepdims=True)
+    y = ((centred * centred).sum(axis=axes, keepdims=keep) / divisor).astype(a.dtype)
+    return _record("var", y, x, a, axes, keep, lambda spread, gy: spread(wide(gy) * (2 / divisor)) * centred)
+
+
+def wide(a):
+    """16-bit floats as float32, in which sums and counts past 65504 do not overflow; others as they are."""
+    return a.astype(np.float32) if a.dtype.itemsize == 2 else a
 
 
 def max(x, axis=None, keepdims=False, **alias):

@@ -125,16 +125,21 @@ def getitem(x, index):
 
 
 def _index(i):
-    """One part of an index, with Tensors and lists as arrays."""
+    """One part of an index; Tensors, lists and whatever else NumPy reads as one become arrays."""
     if isinstance(i, Tensor):
         i = i.data
-    return np.asarray(i, dtype=np.int64 if len(i) == 0 else None) if isinstance(i, list) else i
+    if isinstance(i, list | tuple | range):
+        return np.asarray(i, dtype=np.int64 if len(i) == 0 else None)
+    foreign = hasattr(i, "__array__") and not is_array(i) and not isinstance(i, np.generic)
+    return np.asarray(i) if foreign else i
 
 
 def concatenate(xs, axis=0):
     """Arrays joined along an existing dimension; the other sizes are equal."""
     xs = tuple(xs)
     arrays = _to_join("concatenate", xs)
+    if any(a.ndim == 0 for a in arrays):
+        raise ValueError("concatenate: got an array without dimensions, expected at least one; join them with stack")
     at = _dim("concatenate", arrays[0], axis)
     others = {(*a.shape[:at], *a.shape[at + 1 :]) if a.ndim > at else a.shape for a in arrays}
     if len(others) > 1 or len({a.ndim for a in arrays}) > 1:
@@ -169,8 +174,8 @@ def _to_join(name: str, xs):
     if not xs:
         raise ValueError(f"{name}: got no arrays, expected at least one")
     arrays = [data_of(x) for x in xs]
-    operands(name, *(a.reshape(-1)[:1] for a in arrays))  # one device
-    return arrays
+    samples = operands(name, *(a[(slice(1),) * a.ndim].reshape(-1) for a in arrays))  # one device
+    return [a.astype(sample.dtype, copy=False) for a, sample in zip(arrays, samples, strict=True)]
 
 
 _NUMPY_MODE: dict[str, Any] = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
@@ -213,6 +218,11 @@ def pad(x, padding, mode="constant", value=0):
 
 
 def _pad_widths(a, padding) -> list[tuple[int, int]]:
+    if not hasattr(padding, "__len__"):
+        raise TypeError(
+            f"pad: padding is {padding!r}, expected (left, right, top, bottom, ...), or (before, after) for each "
+            f"of the {a.ndim} dimensions"
+        )
     parts = tuple(padding)
     if parts and hasattr(parts[0], "__len__"):
         good = len(parts) == a.ndim and all(len(pair) == 2 for pair in parts)
