@@ -68,7 +68,9 @@ def fetch(urls: Sequence[str], path: Path, md5: str, timeout: float = TIMEOUT, p
                 try:
                     _from_mirror(url, part, md5, timeout, packed)
                 except _Bad as failure:
-                    failures.setdefault(str(failure), []).append(urllib.parse.urlsplit(url).netloc or url)
+                    hosts = failures.setdefault(str(failure), [])
+                    if (host := urllib.parse.urlsplit(url).netloc or url) not in hosts:
+                        hosts.append(host)
                     if isinstance(failure, _NoNetwork):
                         break
                 else:
