@@ -40,7 +40,8 @@ class Module:
         self._forward_hooks[key] = hook
 
         def remove() -> None:
-            self._forward_hooks.pop(key, None)
+            if self._forward_hooks.get(key) is hook:  # else removed already, and the key perhaps another's
+                del self._forward_hooks[key]
 
         return remove
 
@@ -98,7 +99,7 @@ class Module:
         return ((name, value) for name, value in self.__dict__.items() if isinstance(value, Parameter))
 
     def _own_buffers(self) -> Iterator[tuple[str, Any]]:
-        return ((name, self.__dict__[name]) for name in self._buffer_names if self.__dict__[name] is not None)
+        return ((name, self.__dict__[name]) for name in self._buffer_names if self.__dict__.get(name) is not None)
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The Modules directly inside, with their names."""
@@ -173,8 +174,9 @@ class Module:
 
     def train(self, mode: bool = True) -> Module:
         """Training mode, here and in all Modules inside: dropout drops, batch norm uses the batch's statistics."""
-        for module in self.modules():
-            module.training = bool(mode)
+        self.training = bool(mode)
+        for child in self.children():
+            child.train(mode)  # not its attribute: a layer may override train, to stay frozen
         return self
 
     def eval(self) -> Module:

@@ -1,8 +1,9 @@
-"""Copying a state into a Module's arrays, and moving them between devices and dtypes."""
+"""A Module's state: copied into its arrays, moved between devices and dtypes; and its modes, put back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,18 @@ class Keys(NamedTuple):
 
     missing_keys: list[str]
     unexpected_keys: list[str]
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Evaluation mode inside; after, each Module's own mode again, also that of a frozen layer in a training model."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
 
 
 def load(kind: str, own: Mapping[str, Any], state: Mapping[str, Any], strict: bool) -> Keys:

@@ -9,6 +9,7 @@ import numpy as np
 from gpunn import autograd
 from gpunn.backend import default_device, device_of, is_array, to_device
 from gpunn.nn.module import Module
+from gpunn.nn.state import evaluating
 from gpunn.tensor import Tensor
 
 
@@ -58,15 +59,12 @@ def rows(model: Module, x: Any) -> tuple[list[Row], Any]:
 
     leaves = [(n, m) for n, m in model.named_modules() if not list(m.children()) or list(m._own_parameters())]
     removers = [note(name, module) for name, module in leaves]
-    modes = [(module, module.training) for module in model.modules()]
     try:
-        with autograd.no_grad():
-            y = model.eval()(x)
+        with autograd.no_grad(), evaluating(model):
+            y = model(x)
     finally:
         for remove in removers:
             remove()
-        for module, mode in modes:
-            module.training = mode
     return found, y
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from gpunn import backend
 from gpunn.autograd import no_grad
+from gpunn.nn.state import evaluating
 from gpunn.tensor import data_of
 
 
@@ -15,14 +16,9 @@ def predict(model, x, batch_size: int = 256) -> np.ndarray:
         raise ValueError(f"predict: x has shape {tuple(x.shape)}, expected at least one row")
     parameter = next(iter(model.parameters()), None)
     device = None if parameter is None else parameter.device
-    training = model.training
-    model.eval()
-    try:
-        with no_grad():
-            parts = [
-                backend.to_numpy(data_of(model(backend.asarray(x[i : i + batch_size], device=device))))
-                for i in range(0, len(x), batch_size)
-            ]
-    finally:
-        model.train(training)
+    with evaluating(model), no_grad():
+        parts = [
+            backend.to_numpy(data_of(model(backend.asarray(x[i : i + batch_size], device=device))))
+            for i in range(0, len(x), batch_size)
+        ]
     return np.concatenate(parts)

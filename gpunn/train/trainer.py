@@ -13,6 +13,7 @@ from typing import Any
 from gpunn import backend, ops, random
 from gpunn.autograd import no_grad
 from gpunn.errors import TrainingError, UsageError
+from gpunn.nn.state import evaluating
 from gpunn.optim import clip_grad_norm_
 from gpunn.train.callbacks import Callback, HistoryFiles
 from gpunn.train.history import History
@@ -167,16 +168,12 @@ class Trainer:
 
     def evaluate(self, loader) -> dict[str, float]:
         """Mean loss and metrics over a loader, in evaluation mode and without gradients."""
-        training, running = self.model.training, Running()
-        self.model.eval()
-        try:
-            with no_grad():
-                for x, y in self._batches(loader, 0, "loader"):
-                    self._interrupts.check()
-                    output = self.model(x)
-                    running.add(self._measure(output, self.loss_fn(output, y), y), len(x))
-        finally:
-            self.model.train(training)
+        running = Running()
+        with evaluating(self.model), no_grad():
+            for x, y in self._batches(loader, 0, "loader"):
+                self._interrupts.check()
+                output = self.model(x)
+                running.add(self._measure(output, self.loss_fn(output, y), y), len(x))
         if not running.count:
             raise UsageError("Trainer.evaluate: the loader gave no samples; pass one with at least one batch")
         return running.means()
