@@ -1,7 +1,8 @@
 /*
 conv2d gradient of the weight, depthwise: each block sums one filter tap of 32*VEC channels over one part of the pixels.
 
-math:     parts[j,(r,s),c] = sum over the pixels (n,p,q) of part j of gy[n,c,p,q] * x[n,c,h,v]; reduce/sum_parts.cu adds the parts
+math:     parts[j,(r,s),c] = sum over the pixels (n,p,q) of part j of gy[n,c,p,q] * x[n,c,h,v];
+          reduce/sum_parts.cu adds the parts
 layout:   gy (N,P,Q,C), x (N,H,W,C), parts (J,R*S,C), row-major
 threads:  256 a block, 32 columns of VEC channels x 8 pixels; blockIdx = (columns, tap, part)
 shared:   8*32*VEC*(4 if e < 8 else 8)

@@ -14,7 +14,7 @@ optional: b
 */
 #include "gather.cuh"
 
-extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS) conv2d_gather_forward(
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_gather_forward(
     const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ b, T* __restrict__ y,
     int N, int C, int H, int W, int K, int R, int S, int P, int Q,
     int stride_h, int stride_w, int pad_h, int pad_w, int dil_h, int dil_w, int groups)

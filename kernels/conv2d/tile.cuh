@@ -75,21 +75,21 @@ __device__ __forceinline__ void spread(ACC* to, const Pack<T>& pack) {
     }
 }
 
-// Four neighbours, moved by one access where `whole` (their address is then a multiple of their size).
-struct alignas(4 * sizeof(T)) Four {
-    T item[4];
-};
-
-__device__ __forceinline__ void store_four(T* p, const ACC* v, int count, bool whole) {
-    if (whole) {
-        Four four;
+// Four neighbours, moved by one access where `whole` (their address is then a multiple of their size), else the first `count`.
+template <typename S> __device__ __forceinline__ void store_four(S* p, const ACC* v, int count, bool whole) {
+    struct alignas(16) Four {
+        S item[4];
+    } four;
 #pragma unroll
-        for (int j = 0; j < 4; ++j) store(&four.item[j], v[j]);
-        *reinterpret_cast<Four*>(p) = four;
+    for (int j = 0; j < 4; ++j) store(&four.item[j], v[j]);
+    if (whole && sizeof(S) == 4) {
+        *reinterpret_cast<uint4*>(p) = *reinterpret_cast<const uint4*>(&four);
+    } else if (whole && sizeof(S) == 2) {
+        *reinterpret_cast<uint2*>(p) = *reinterpret_cast<const uint2*>(&four);
     } else {
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
-            if (j < count) store(p + j, v[j]);
+            if (j < count) p[j] = four.item[j];
         }
     }
 }

@@ -1,7 +1,8 @@
 /*
 conv2d gradient of the weight, tiled: rows are filters, columns (r,s,c), depth the pixels, split into parts.
 
-math:     parts[j,k,(r,s,c)] = sum over the pixels (n,p,q) of part j of gy[n,k,p,q] * x[n,c,h,v]; reduce/sum_parts.cu adds the parts
+math:     parts[j,k,(r,s,c)] = sum over the pixels (n,p,q) of part j of gy[n,k,p,q] * x[n,c,h,v];
+          reduce/sum_parts.cu adds the parts
 layout:   gy (N,P,Q,K), x (N,H,W,C), parts (J,K,R,S,C/groups), row-major
 threads:  a block owns BM filters x BN columns of one group and one part (blockIdx.z = group and part), a thread 8x8
 shared:   4*2*max(2*VEC, 8)*(BM + BN)
@@ -18,7 +19,7 @@ struct Buffers {
     ACC a[2][BK][BM], b[2][BK][BN];
 };
 
-extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS) conv2d_tiled_grad_weight(
+extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_tiled_grad_weight(
     const T* __restrict__ gy, const T* __restrict__ x, ACC* __restrict__ parts, int J,
     int N, int C, int H, int W, int K, int R, int S, int P, int Q,
     int stride_h, int stride_w, int pad_h, int pad_w, int dil_h, int dil_w, int groups)
@@ -87,11 +88,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, 512 / THREADS) conv2d_tile
     for (int i = 0; i < 8; ++i) {
         const int filter = first_row + at.row_of(i);
         if (filter >= Kg) continue;
-        ACC* out = parts + ((i64)part * K + g * Kg + filter) * columns + first_column;
+        ACC* out = parts + ((i64)part * K + g * Kg + filter) * columns;
 #pragma unroll
-        for (int j = 0; j < 8; ++j) {
-            const int col = at.col_of(j / 4) + j % 4;
-            if (first_column + col < columns) out[col] = sums[i][j];
+        for (int group = 0; group < 2; ++group) {
+            const int first = first_column + at.col_of(group);
+            if (first < columns) store_four(out + first, &sums[i][group * 4], columns - first, columns % 4 == 0);
         }
     }
 }

@@ -1,7 +1,8 @@
 /*
 Max pooling forward: the maximum and its position in the window.
 
-math:     y[n,c,p,q] = max over r,s inside the input of x[n, c, p*stride_h - pad_h + r*dil_h, q*stride_w - pad_w + s*dil_w]; index = r*S + s
+math:     y[n,c,p,q] = max over r,s inside the input of x[n, c, p*stride_h - pad_h + r*dil_h, q*stride_w - pad_w + s*dil_w];
+          index = r*S + s
 layout:   x (N,C,H,W), y and index (N,C,P,Q), all channels-last (NHWC=1) or all row-major (NHWC=0)
 threads:  a thread owns VEC channels of one output position, in memory order
 shared:   0

@@ -1,0 +1,112 @@
+"""Every `.cu` file: its header, its formulas, its includes, its place in the table of variants."""
+
+import inspect
+import re
+
+import pytest
+
+import gpunn.cpu
+import gpunn.cuda
+from gpunn.cuda import source, specialise
+from gpunn.cuda.dtypes import STORAGE
+from gpunn.cuda.variants import OPERATIONS
+
+NAMES = source.names()
+# What a header's formulas may use: sizes, groups, bytes an element and an index, elements of 16 bytes, parts, macros.
+LETTERS = dict.fromkeys("NCHWKRSPQDAOGLM", 6) | {"e": 4, "I": 1, "V": 4, "J": 2, "BM": 64, "BN": 64, "VEC": 4}
+HEADER = "/*\nTitle.\n\n{}\n*/\n"
+COMPLETE = {k: "0" for k in source.KEYS}
+
+
+def header(**changes):
+    lines = {**COMPLETE, **changes}
+    return HEADER.format("\n".join(f"{k}: {v}" for k, v in lines.items() if v is not None))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_header_follows_the_grammar(name):
+    found = source.read(name)
+    assert found.title and found.parameters
+    for key in source.FORMULAS:
+        extra = {"max": max}
+        value = eval(found.header[key], {"__builtins__": extra}, LETTERS)
+        assert isinstance(value, int) and value >= 0, key
+    assert found.formula("flops", LETTERS) > 0
+    assert found.formula("bytes", LETTERS) > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_file_is_short_and_its_entry_is_named_after_it(name):
+    text = (source.folder() / f"{name}.cu").read_text()
+    assert text.count("\n") <= 200
+    assert max(map(len, text.splitlines())) <= 128
+    words = set(re.split(r"[/_]", name))
+    assert words & set(source.read(name).entry.split("_")), source.read(name).entry
+
+
+def test_every_kernel_belongs_to_a_variant_and_every_variant_to_kernels():
+    used = {file for operation in OPERATIONS.values() for variant in operation.variants for file in variant.sources}
+    # Sums of parts belong to every launcher that splits a sum.
+    assert used | {"reduce/sum_parts"} == set(NAMES)
+
+
+def test_inline_assembly_is_in_one_file_beside_host_versions():
+    for path in source.folder().rglob("*.cu*"):
+        if path.name != "ptx.cuh":
+            assert "asm" not in re.findall(r"\w+", path.read_text()), path
+    text = (source.folder() / "ptx.cuh").read_text()
+    assert len(re.findall(r"\basm\b", text)) == text.count("#ifdef GPUNN_HOST") == text.count("#else")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_includes_are_in_place_once_and_lines_keep_their_numbers(name):
+    text = source.read(name).text
+    assert '#include "' not in text and "#pragma once" not in text
+    assert text.count("typedef long long i64;") == 1
+    file, number = f"{name}.cu", 0
+    original = (source.folder() / file).read_text().splitlines()
+    at = None
+    for line in text.splitlines():
+        marker = re.fullmatch(r'#line (\d+) "(.*)"', line)
+        if marker:
+            number, at = int(marker[1]), marker[2]
+            continue
+        if at == file:
+            assert line == original[number - 1] or original[number - 1].startswith("#")
+        number += 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_specialisations_name_every_macro(name):
+    sets = [macros for dtype in STORAGE for macros in specialise.specialisations(name, dtype)]
+    assert sets
+    assert all({"T", "ACC"} <= set(macros) for macros in sets)
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("int main() {}", "does not start with a header comment"),
+        (header(flops=None), "lacks flops"),
+        (header(flops="2*"), "is no Python expression"),
+        (header(speed="9"), "unknown or there twice"),
+    ],
+)
+def test_a_wrong_header_says_what_is_wrong(text, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        source.parse_header(text, "family/thing.cu")
+    assert "family/thing.cu" in str(caught.value)
+
+
+def test_cpu_and_cuda_export_the_same_functions_with_the_same_signatures():
+    for name in ("conv2d", "conv3d", "pool2d", "batchnorm"):
+        cpu, cuda = getattr(gpunn.cpu, name), getattr(gpunn.cuda, name)
+        functions = [
+            key
+            for key, value in vars(cuda).items()
+            if inspect.isfunction(value) and value.__module__ == cuda.__name__ and not key.startswith("_")
+        ]
+        assert len(functions) >= 4
+        for key in functions:
+            ours, theirs = (list(inspect.signature(getattr(module, key)).parameters) for module in (cuda, cpu))
+            assert ours == theirs, f"{name}.{key}"

@@ -1,0 +1,65 @@
+"""What the emulator counts in the tiled kernels' main loops: 16-byte coalesced loads, no bank conflicts."""
+
+import math
+
+import numpy as np
+import pytest
+
+from gpunn import emulator as host
+from gpunn.cuda import batchnorm, conv2d, pool2d
+from gpunn.cuda.variants import use_variant
+from gpunn.window import Window
+
+pytestmark = pytest.mark.usefixtures("emulator")
+WIN = Window.of((3, 3), 1, 1)
+
+
+def channels_last(*shape, dtype=np.float32):
+    array = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    return np.moveaxis(host.EmulatedArray.of(np.moveaxis(array, 1, -1).copy()), -1, 1)
+
+
+def run(pass_, x, w, gy):
+    if pass_ == "forward":
+        return conv2d.forward(x, w, None, WIN, 1)
+    if pass_ == "grad_input":
+        return conv2d.grad_input(gy, w, x.shape, WIN, 1)
+    return conv2d.grad_weight(gy, x, w.shape, WIN, 1)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("tile", [64, 128])
+@pytest.mark.parametrize("pass_", ["forward", "grad_input", "grad_weight"])
+def test_tiled_main_loops(pass_, tile, dtype):
+    x, gy = channels_last(1, 32, 16, 16, dtype=dtype), channels_last(1, 128, 16, 16, dtype=dtype)
+    w = host.EmulatedArray.of(np.ones((128, 32, 3, 3), dtype))
+    with use_variant(f"conv2d.{pass_}", f"tiled{tile}"), host.counting() as counts:
+        run(pass_, x, w, gy)
+    counted = counts[f"conv2d_tiled_{pass_}"]
+    loads = [site for site in counted.sites if site.space == "global" and not site.write]
+    assert loads and all(site.bytes_a_lane == 16 for site in loads), counted.table()
+    assert counted.sector_excess <= 1.15, counted.table()
+    assert counted.conflict_ways <= 1.1, counted.table()
+    assert counted.barriers_per_block <= 1 + math.ceil(32 * 32 * 9 / 8)
+
+
+@pytest.mark.parametrize("pass_", ["forward", "grad_input"])
+def test_gathering_main_loops_have_no_bank_conflicts(pass_):
+    x, gy = channels_last(1, 6, 16, 16), channels_last(1, 70, 16, 16)
+    w = host.EmulatedArray.of(np.ones((70, 6, 3, 3), np.float32))
+    with use_variant(f"conv2d.{pass_}", "first_layer"), host.counting() as counts:
+        run(pass_, x, w, gy)
+    assert counts[f"conv2d_gather_{pass_}"].conflict_ways <= 1.1
+
+
+def test_pooling_and_normalisation_read_16_bytes_a_lane_and_whole_sectors():
+    x = channels_last(2, 32, 16, 16)
+    with host.counting() as counts:
+        y, index = pool2d.max_forward(x, Window.of((2, 2), 2), False)
+        pool2d.max_backward(y, index, x.shape, Window.of((2, 2), 2))
+        normal, mean, var = batchnorm.train_forward(x, None, None, 1e-5, None, True)
+        batchnorm.train_backward(x, x, None, mean, var, 1e-5, normal)
+    wide = ("max_pool2d_forward", "batchnorm_statistics", "batchnorm_apply", "batchnorm_backward_apply")
+    for name in wide:
+        hottest = max((s for s in counts[name].sites if s.space == "global" and not s.write), key=lambda s: s.bytes)
+        assert hottest.bytes_a_lane == 16 and hottest.excess <= 1.15, counts[name].table()
