@@ -85,11 +85,13 @@ class Optimizer:
             yield from group["params"]
 
     def step(self) -> None:
-        """One update of every parameter that has a gradient."""
+        """One update of every parameter that has a gradient; ValueError for a gradient of another shape or device."""
+        for p in self.parameters():  # all before the first is changed
+            check_gradient(self.name, p)
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is not None:
-                    self.update(p.data, p.grad, self.state.setdefault(id(p), {}), group)
+                    self.update(p.data, p.grad, follow(self.state.setdefault(id(p), {}), p.data), group)
 
     def zero_grad(self) -> None:
         """Drop every gradient, so that the next backward pass starts anew."""
@@ -191,6 +193,29 @@ def like(value, p):
     if not backend.is_array(value):
         return value
     return backend.to_device(value.astype(p.dtype), backend.device_of(p))
+
+
+def follow(state: dict[str, Any], p) -> dict[str, Any]:
+    """A parameter's state on its device and in its dtype: the model may have been moved since the last step."""
+    for name, value in state.items():
+        if backend.is_array(value) and (value.dtype != p.dtype or type(value) is not type(p)):
+            state[name] = like(value, p)
+    return state
+
+
+def check_gradient(name: str, p: Tensor) -> None:
+    """Refuses a gradient, put there by hand, that would be broadcast or comes from elsewhere."""
+    g = p.grad
+    if g is None:
+        return
+    if not getattr(p.data.flags, "writeable", True):
+        raise ValueError(f"{name}: a parameter of shape {p.shape} is read-only memory; make it of array.copy()")
+    if type(g) is not type(p.data) or g.shape != p.data.shape:
+        got = f"{type(g).__name__} of shape {getattr(g, 'shape', ())}"
+        raise ValueError(
+            f"{name}: a gradient is a {got}, expected a {type(p.data).__name__} of shape {p.data.shape} like its "
+            "parameter; assign .grad such an array, or leave it to backward()"
+        )
 
 
 def describe(value) -> str:

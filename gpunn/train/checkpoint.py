@@ -10,8 +10,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import threading
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -87,6 +89,8 @@ def checkpoint_path(path: str | os.PathLike) -> Path:
 def _split(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     """The tree as JSON takes it; arrays go to `arrays` under their path in the tree."""
     if isinstance(value, Mapping):
+        if len({str(k) for k in value}) != len(value) or value.keys() == {ARRAY}:
+            raise TypeError(f"save_checkpoint: {name or 'state'} has keys that a file cannot tell apart: {list(value)}")
         return {str(k): _split(v, f"{name}/{k}" if name else str(k), arrays) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [_split(v, f"{name}/{i}", arrays) for i, v in enumerate(value)]
@@ -94,6 +98,8 @@ def _split(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
         array = np.asarray(backend.to_numpy(value), order="C")
         if array.dtype.kind not in "biufcSU":  # .npz would need pickle for objects, and forgets the name of bfloat16
             raise TypeError(f"save_checkpoint: {name} is an array of {array.dtype}; convert it to float32")
+        while name in arrays:  # {"a/b": x, "a": {"b": y}}
+            name += "_"
         arrays[name] = array
         return {ARRAY: name}
     if isinstance(value, np.generic):
@@ -121,7 +127,7 @@ def write_atomically(path: str | os.PathLike, write: Callable[[BinaryIO], Any], 
     Whatever happens on the way, `path` holds either the old contents or the new, and no temporary file stays.
     """
     path = Path(path).resolve()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
         with open(temporary, "wb") as file:
             write(file)
@@ -135,7 +141,8 @@ def write_atomically(path: str | os.PathLike, write: Callable[[BinaryIO], Any], 
             "free some space or choose another folder"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # gone into its place, or never made
+            temporary.unlink()
     return path
 
 
