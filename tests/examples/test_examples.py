@@ -1,0 +1,51 @@
+"""Every example runs and learns, at small settings; each is short and says what it reached."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from gpunn import data
+from tests.cli.conftest import tiny_dataset
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
+
+
+def load(name):
+    path = next(path for path in EXAMPLES if path.stem == name)
+    spec = importlib.util.spec_from_file_location(f"example_{name}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_is_short_and_states_what_it_reached(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 200
+    docstring = text.split('"""')[1]
+    for word in (r"\d(\.\d+)? ?%|loss 0\.\d+", r"[Ss]eeds? \d", r"\d s\b", r"CPU|GPU"):
+        assert re.search(word, docstring), f"{path.name}: its docstring lacks {word}"
+
+
+def test_xor(capsys):
+    assert load("xor_mlp").main([])
+    assert "1 xor 1 = 0" in capsys.readouterr().out
+
+
+def test_raw_arrays(capsys):
+    assert load("raw_arrays").main(["--steps", "60"]) > 0.9
+    error = float(re.findall(r"relative error (\S+)", capsys.readouterr().out)[0])
+    assert error < 1e-5
+
+
+def test_lenet(monkeypatch, capsys):
+    example = load("lenet_mnist")
+    monkeypatch.setattr(example, "load", lambda name, limit=None: tiny_dataset())
+    assert example.main(["--epochs", "10"]) > 0.8
+    assert "epoch 10: loss" in capsys.readouterr().out
+    assert data.load is not example.load
