@@ -23,7 +23,7 @@ def _flags(text: str) -> list[str]:
 # FMA contraction is on because CUDA's compiler contracts by default; -ffast-math is off because CUDA's default is IEEE.
 # Aliasing is relaxed because kernels read float arrays as float4.
 COMMON = _flags("""
-    -std=c++17 -O2 -shared -fPIC -pipe -w -fvisibility=hidden -fno-exceptions -fno-rtti
+    -std=c++17 -O2 -shared -fPIC -pipe -w -fvisibility=hidden -fno-exceptions -fno-rtti -fno-threadsafe-statics
     -fno-asynchronous-unwind-tables -fno-math-errno -fno-strict-aliasing -ffp-contract=fast -fstack-clash-protection
 """)
 # Every access of memory becomes a call. Line tables (-g1) are nearly free and name the line of a fault; binutils 2.40
@@ -36,7 +36,7 @@ INSTRUMENT_GCC = _flags("""
     -fno-tree-vectorize -fno-tree-loop-distribute-patterns -fno-store-merging -fno-crossjumping
 """)
 INSTRUMENT_CLANG = _flags("""
-    -mllvm -asan-instrumentation-with-call-threshold=0 -mllvm -asan-stack=0 -mllvm -asan-globals=0
+    -mllvm -asan-instrumentation-with-call-threshold=0 -mllvm -asan-stack=0 -mllvm -asan-globals=0 -mllvm -asan-opt-globals=0
     -fno-vectorize -fno-slp-vectorize -fno-builtin-memset -fno-builtin-memcpy
 """)
 

@@ -42,8 +42,8 @@ class Failure(ctypes.Structure):  # struct Failure of host/runtime/state.h
     OUT_OF_BOUNDS, MISALIGNED, READ_ONLY, NULL, DIVERGENT_BARRIER, DIVERGENT_WARP, WARP_MASK, RACE, ASSERT, NO_MEMORY,
     ASYNC_SHAPE, CRASH,
 ) = range(1, 13)  # fmt: skip
-DYNAMIC_SHARED, STATIC_SHARED, MODULE, NOWHERE = -1, -2, -3, -4
-FIRST_SHARED = -100  # the i-th static shared variable goes by the parameter number FIRST_SHARED - i
+DYNAMIC_SHARED, MODULE, NOWHERE = -1, -2, -3
+FIRST_VARIABLE = -100  # the i-th variable of a module goes by the parameter number FIRST_VARIABLE - i
 
 
 def describe(function, failure: Failure, arrays: list[tuple[int, np.ndarray]], schedule: str) -> str:
@@ -71,11 +71,9 @@ def _target(function, f: Failure, arrays: dict[int, np.ndarray]) -> tuple[str, i
     """How to call the memory, the bytes of its element, and how to describe its size."""
     if f.parameter == DYNAMIC_SHARED:
         return "dynamic shared memory", 1, f"{f.extent} bytes; is shared_bytes of the launch enough?"
-    if f.parameter == STATIC_SHARED:
-        return "static shared memory", 1, f"{f.extent} bytes in all"
-    if f.parameter <= FIRST_SHARED:
-        name, _, size = function.shared_variables[FIRST_SHARED - f.parameter]
-        return f"shared {name}", 1, f"{size} bytes"
+    if f.parameter <= FIRST_VARIABLE:
+        variable = function.variables[FIRST_VARIABLE - f.parameter]
+        return f"shared {variable.name}", 1, f"{variable.bytes} bytes"
     p, array = function.parameters[f.parameter], arrays[f.parameter]
     return p.name, array.itemsize, f"{array.size} elements of {array.dtype.name}, shape {array.shape}"
 

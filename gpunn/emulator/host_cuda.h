@@ -35,5 +35,8 @@ constexpr int warpSize = 32;
 #include "host/entry.h"
 
 extern "C" int printf(const char* format, ...);
+extern "C" void* memcpy(void* to, const void* from, size_t bytes) noexcept(true);
+extern "C" void* memset(void* to, int value, size_t bytes) noexcept(true);
+#define __trap() gpunn_assert_failed("__trap()", __FILE__, __LINE__)
 #define assert(condition) \
     ((condition) ? (void)0 : gpunn_assert_failed(#condition, __FILE__, __LINE__))

@@ -117,7 +117,7 @@ def _check_shape(function: Function, grid, block, shared_bytes: int) -> tuple:
 def _run(call: Call, values, arrays, shape, schedule: str, seed: int, races: bool, counters: list[Counters]) -> None:
     function = call.function
     grid, block, shared_bytes = shape
-    static = function.shared[1] - function.shared[0]
+    static = sum(variable.bytes for variable in call.shared)
     if static + shared_bytes > MAX_SHARED:
         raise ValueError(
             f"{function.name}: shared memory: {static} bytes static + {shared_bytes} dynamic > {MAX_SHARED}"
@@ -129,7 +129,7 @@ def _run(call: Call, values, arrays, shape, schedule: str, seed: int, races: boo
             function.entry,
             ctypes.addressof(call.pointers),
             ctypes.addressof(call.arrays),
-            *function.shared,
+            *call.shared_range,
             *function.module,
             ctypes.addressof(call.memory),
             len(call.memory),

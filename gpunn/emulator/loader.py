@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gpunn.emulator.build import build
-from gpunn.emulator.elf import shared_variables
+from gpunn.emulator.elf import Variable, variables
 from gpunn.emulator.source import parameter_names, translation_unit
 from gpunn.errors import DeviceError
 
@@ -47,9 +47,13 @@ class Function:
     path: Path
     library: ctypes.CDLL = field(repr=False)
     entry: int = field(repr=False)
-    shared: tuple[int, int] = field(repr=False)  # first and past-the-last address of the static shared variables
-    module: tuple[int, int] = field(repr=False)  # and of everything that the library loaded
-    shared_variables: tuple[tuple[str, int, int], ...]  # name, offset from the module's start, bytes
+    module: tuple[int, int] = field(repr=False)  # first and past-the-last address of what the library loaded
+    variables: tuple[Variable, ...] = field(repr=False)
+
+    @property
+    def shared(self) -> tuple[Variable, ...]:
+        """The static shared variables, by address."""
+        return tuple(v for v in self.variables if v.shared)
 
     def __call__(self, grid, block, args, shared_bytes: int = 0, **options: Any) -> None:
         from gpunn.emulator.launch import launch
@@ -99,6 +103,7 @@ def _load(source: str, name: str, macros: dict[str, object], filename: str, chec
         for i in range(count)
     )
     entry = ctypes.cast(getattr(library, f"gpunn_entry_{name}"), ctypes.c_void_p).value or 0
+    module = _pair(lambda *ends: library_of_runtime.gpunn_module_range(ctypes.c_void_p(entry), *ends))
     return Function(
         name,
         filename,
@@ -107,10 +112,15 @@ def _load(source: str, name: str, macros: dict[str, object], filename: str, chec
         path,
         library,
         entry,
-        _pair(library.gpunn_shared_range),
-        _pair(lambda *ends: library_of_runtime.gpunn_module_range(ctypes.c_void_p(entry), *ends)),
-        shared_variables(path),
+        module,
+        variables(path) or _section(library, module[0]),
     )
+
+
+def _section(library: ctypes.CDLL, start: int) -> tuple[Variable, ...]:
+    """The shared variables of a library without symbols: one piece."""
+    low, high = _pair(library.gpunn_shared_range)
+    return (Variable("memory", low - start, high - low, True),) if high > low else ()
 
 
 def _pair(fill) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.emulator.faults import FIRST_SHARED
+from gpunn.emulator.faults import FIRST_VARIABLE
 from gpunn.emulator.loader import Function, Parameter
 from gpunn.emulator.memory import byte_range
 from gpunn.errors import DeviceError
@@ -22,7 +22,7 @@ _FORMATS = {
     "f2": "e", "f4": "f", "f8": "d",
 }  # fmt: skip
 _DTYPES = {"bf2": "bfloat16"} | {code: np.dtype(code).name for code in _FORMATS}
-CONSTANT, OUTPUT, SHARED = 0, 1, 2
+CONSTANT, OUTPUT, SHARED, GLOBAL = range(4)
 
 
 class ArrayArgument(ctypes.Structure):  # struct ArrayArgument of host/runtime/state.h
@@ -49,10 +49,13 @@ class Call:
         self.pointers = (ctypes.c_void_p * (len(offsets) + 1))(*(base + offset for offset in offsets))
         self.takers = [_taker(function, p) for p in function.parameters]
         fixed = [
-            ArrayArgument(function.module[0] + low, size, SHARED, FIRST_SHARED - i)
-            for i, (_, low, size) in enumerate(function.shared_variables)
+            ArrayArgument(function.module[0] + v.low, v.bytes, SHARED if v.shared else GLOBAL, FIRST_VARIABLE - i)
+            for i, v in enumerate(function.variables)
         ]
         self.fixed = len(fixed)
+        self.shared = function.shared
+        ends = [end for v in self.shared for end in (v.low, v.low + v.bytes)]
+        self.shared_range = (function.module[0] + min(ends), function.module[0] + max(ends)) if ends else (0, 0)
         self.arrays = (ArrayArgument * (len(fixed) + len(offsets) + 1))(*fixed)
 
     def take(self, args: Sequence[Any]) -> tuple[list[Any], list[tuple[int, np.ndarray]]]:

@@ -147,10 +147,10 @@ def test_the_checks_can_be_switched_off(monkeypatch):
 
 
 def test_a_stripped_library_still_checks_shared_memory(monkeypatch):
-    monkeypatch.setattr(loader, "shared_variables", lambda path: ())
+    monkeypatch.setattr(loader, "variables", lambda path: ())
     source = 'extern "C" __global__ void k(float* y, int i) { __shared__ float s[32]; s[i] = i; y[0] = s[i / 2]; }'
     k = emulator.load(source, "k", filename="stripped.cu")
-    with pytest.raises(emulator.KernelError, match=r"k: writes static shared memory\[byte 128\] past the end"):
+    with pytest.raises(emulator.KernelError, match=r"k: writes shared memory\[byte 128\] past the end"):
         k(1, 1, (emulator.empty(1), 32))
 
 

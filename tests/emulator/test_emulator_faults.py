@@ -210,6 +210,33 @@ def test_a_strict_launch_keeps_in_place_arguments_in_one_memory():
     np.testing.assert_array_equal(x, np.arange(8) + 1)
 
 
+TEMPLATE = """
+template <int N, typename V> __device__ V total(V v) {
+    __shared__ V part[N];
+    part[threadIdx.x] = v;
+    BARRIER;
+    V sum = 0;
+    for (int i = 0; i < N; i++) sum += part[i];
+    return sum;
+}
+__device__ int calls[4];
+extern "C" __global__ void k(float* y) {
+    calls[threadIdx.x & 3] = 1;
+    y[threadIdx.x] = total<33>(1.0f) + total<32>(2.0);
+}
+"""
+
+
+def test_shared_variables_of_templates_are_shared_memory_too():
+    good, bad = (emulator.load(TEMPLATE, "k", {"BARRIER": b}) for b in ("__syncthreads()", ""))
+    assert sorted((v.name, v.bytes) for v in good.shared) == [("part", 132), ("part", 256)]
+    y = emulator.empty(32)
+    good(2, 32, (y,), strict=True)
+    assert np.isnan(y).all()  # the 33rd element was never written
+    with pytest.raises(KernelError, match=r"k: race: .* shared part at byte"):
+        bad(1, 32, (y,), strict=True)
+
+
 WARP_REDUCE = """
 extern "C" __global__ void k(float* y) {
     __shared__ float s[32];

@@ -6,7 +6,7 @@
 
 namespace gpunn_host {
 
-enum RegionKind : int32_t { kDynamicShared = -1, kStaticShared = -2, kModule = -3, kNowhere = -4 };
+enum RegionKind : int32_t { kDynamicShared = -1, kModule = -2, kNowhere = -3 };
 enum AccessKind { kPlain, kUnaligned, kAtomic, kLate };  // kLate: a cp.async that was counted when issued
 struct Region { uintptr_t low; uintptr_t bytes; int32_t kind; bool writable, shared; };
 
@@ -27,18 +27,14 @@ inline void add_region(uintptr_t low, uintptr_t bytes, int32_t kind, bool writab
 inline void register_regions(const Launch& launch) {
     g_region_count = 0;
     memset(g_last_region, 0, sizeof g_last_region);
-    bool named = false;
     for (int i = 0; i < launch.array_count; i++) {
         const ArrayArgument& a = launch.arrays[i];
-        add_region(a.low, a.bytes, a.parameter, a.use != kConstant, a.use == kShared);
-        named |= a.use == kShared;
+        add_region(a.low, a.bytes, a.use == kGlobal ? kModule : a.parameter, a.use != kConstant, a.use == kShared);
     }
     g_static_shared = const_cast<char*>(launch.shared_low);
     g_static_shared_bytes = launch.shared_high - launch.shared_low;
     add_region(reinterpret_cast<uintptr_t>(gpunn_dynamic_shared), launch.dynamic_shared, kDynamicShared, true,
                true);
-    if (!named)   // a stripped library has no symbols
-        add_region(reinterpret_cast<uintptr_t>(launch.shared_low), g_static_shared_bytes, kStaticShared, true, true);
     // clang reports accesses of threadIdx and its kin, GCC does not.
     for (uint3* builtin : {&gpunn_thread_idx, &gpunn_block_idx, &gpunn_block_dim, &gpunn_grid_dim})
         add_region(reinterpret_cast<uintptr_t>(builtin), sizeof *builtin, kModule, false, false);
@@ -49,6 +45,11 @@ inline void register_regions(const Launch& launch) {
     const char* resume = g_static_shared ? launch.shared_high : launch.module_high;
     add_region(reinterpret_cast<uintptr_t>(launch.module_low), middle - launch.module_low, kModule, true, false);
     add_region(reinterpret_cast<uintptr_t>(resume), launch.module_high - resume, kModule, true, false);
+}
+
+inline void poison_shared_memory() {
+    for (int i = 0; i < g_region_count; i++)
+        if (g_regions[i].shared) memset(reinterpret_cast<void*>(g_regions[i].low), 0xFF, g_regions[i].bytes);
 }
 
 inline bool contains(const Region& region, uintptr_t address, size_t bytes) {

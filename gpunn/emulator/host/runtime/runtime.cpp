@@ -62,8 +62,7 @@ static void start_block() {
     }
     g.at_barrier = g.done = 0;
     g.epoch++;
-    memset(gpunn_dynamic_shared, 0xFF, g.launch.dynamic_shared);   // NaN in every float format, -1 in every integer
-    memset(g_static_shared, 0xFF, g_static_shared_bytes);
+    poison_shared_memory();   // 0xFF bytes: NaN in every float format, -1 in every integer
 }
 
 static void run_block(std::vector<int>& turns) {

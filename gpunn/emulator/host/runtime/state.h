@@ -12,13 +12,13 @@ enum Schedule : int32_t { kForward, kReverse, kRandom };
 enum Check : int32_t { kCount = 1, kRace = 2 };
 
 // Mirrored by loader.py's and launch.py's struct formats.
-enum Use : int32_t { kConstant, kOutput, kShared };   // kShared: a static __shared__ variable, by its symbol
+enum Use : int32_t { kConstant, kOutput, kShared, kGlobal };   // the last two: variables of the module
 struct ArrayArgument { uint64_t low, bytes; int32_t use, parameter; };
 struct Launch {
     void (*entry)(void**);
     void** arguments;
     const ArrayArgument* arrays;
-    const char* shared_low;     // the module's static __shared__ variables
+    const char* shared_low;     // from the first to the last of the module's static __shared__ variables
     const char* shared_high;
     const char* module_low;     // everything the module loaded: its constants and globals
     const char* module_high;
