@@ -36,8 +36,8 @@ INSTRUMENT_GCC = _flags("""
     -fno-tree-vectorize -fno-tree-loop-distribute-patterns -fno-store-merging -fno-crossjumping
 """)
 INSTRUMENT_CLANG = _flags("""
-    -mllvm -asan-instrumentation-with-call-threshold=0 -mllvm -asan-stack=0 -mllvm -asan-globals=0 -mllvm -asan-opt-globals=0
-    -fno-vectorize -fno-slp-vectorize -fno-builtin-memset -fno-builtin-memcpy
+    -mllvm -asan-instrumentation-with-call-threshold=0 -mllvm -asan-stack=0 -mllvm -asan-globals=0
+    -mllvm -asan-opt-globals=0 -fno-vectorize -fno-slp-vectorize -fno-builtin-memset -fno-builtin-memcpy
 """)
 
 
