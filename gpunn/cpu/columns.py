@@ -30,7 +30,9 @@ class Cut:
 
     def tile(self, vector: np.ndarray, dtype) -> np.ndarray:
         """A (C,) vector repeated to the width of a block."""
-        return np.tile(np.asarray(vector).astype(dtype, copy=False), self.fold)
+        tiled = np.empty((self.fold, self.channels), dtype)
+        tiled[...] = vector
+        return tiled.reshape(self.width)
 
     def sums(self, block: np.ndarray) -> np.ndarray:
         """Column sums (C,) of a block: a product with ones, whose few rows are then added in float64."""

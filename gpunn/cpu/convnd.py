@@ -29,7 +29,7 @@ def weight_rows(w: np.ndarray) -> np.ndarray:
 
 def turned_rows(w: np.ndarray) -> np.ndarray:
     """(K, C, *size) as a C-contiguous (taps * K, C) matrix with the taps in reverse: the weights of gx = gy * w."""
-    turned = np.flip(np.moveaxis(w, (0, 1), (-2, -1)), tuple(range(w.ndim - 2)))
+    turned = w.transpose(*range(2, w.ndim), 0, 1)[(slice(None, None, -1),) * (w.ndim - 2)]
     return _reordered(turned, -2).reshape(math.prod(w.shape[2:]) * w.shape[0], w.shape[1])
 
 
@@ -37,6 +37,8 @@ def _reordered(view: np.ndarray, axis: int) -> np.ndarray:
     """A C-contiguous copy of a view of weights, made by two threads along `axis`: its elements are far apart."""
     if view.flags.c_contiguous:
         return view
+    if view.size < _SMALL_WEIGHT >> 4:
+        return np.ascontiguousarray(view)
     copy = np.empty(view.shape, view.dtype)
     source, target = np.moveaxis(view, axis, 0), np.moveaxis(copy, axis, 0)
     parallel_for(lambda i: np.copyto(target[i::2], source[i::2]), 2, view.size)
@@ -197,7 +199,7 @@ def _scatter(gy: np.ndarray, w: np.ndarray, x_shape: tuple[int, ...], win, group
     filters, per_c = w.shape[:2]
     per_k, depthwise = filters // groups, per_c == 1 and groups > 1
     taps = list(np.ndindex(*win.size))
-    weights = np.ascontiguousarray(np.moveaxis(w, (0, 1), (-2, -1))).reshape(len(taps), filters, per_c)
+    weights = np.ascontiguousarray(w.transpose(*range(2, w.ndim), 0, 1)).reshape(len(taps), filters, per_c)
     gx = empty(x_shape, gy.dtype)
     above, target = channels_last(gy), channels_last(gx)
     frame = tuple(size + 2 * pad for size, pad in zip(spatial, win.padding, strict=True))
@@ -235,7 +237,7 @@ def _depthwise_forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, win) 
     y = empty((x.shape[0], filters, *out), x.dtype)
     source, target = channels_last(x), channels_last(y)
     taps = list(np.ndindex(*win.size))
-    weights = np.ascontiguousarray(np.moveaxis(w, (0, 1), (-2, -1))).reshape(len(taps), channels, filters // channels)
+    weights = np.ascontiguousarray(w.transpose(*range(2, w.ndim), 0, 1)).reshape(len(taps), channels, -1)
 
     def task(i: int) -> None:
         block = padded(source[i : i + 1], win.padding)

@@ -26,8 +26,7 @@ def empty(shape: tuple[int, ...], dtype) -> np.ndarray:
     channels, spatial = shape[1], shape[2:]
     item = np.dtype(dtype).itemsize
     steps = [channels * math.prod(spatial[i:]) * item for i in range(len(spatial) + 1)]
-    pattern = np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, (steps[0], item, *steps[1:]))
-    return np.empty_like(pattern)  # in the memory order of the pattern, which itself has no memory
+    return np.ndarray(shape, dtype, None, 0, (steps[0], item, *steps[1:]))
 
 
 def rows(x: np.ndarray) -> np.ndarray:
@@ -44,7 +43,7 @@ def scratch(name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
         block = np.empty(max(size, 1), np.uint8)
         if size <= _KEEP:
             kept[name] = block
-    return block[:size].view(dtype).reshape(shape)
+    return np.ndarray(shape, dtype, block)
 
 
 def padded(x: np.ndarray, padding: tuple[int, ...], name: str = "padded") -> np.ndarray:

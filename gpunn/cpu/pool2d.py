@@ -97,7 +97,7 @@ def max_backward(gy: np.ndarray, index: np.ndarray, x_shape: tuple[int, ...], wi
 
 
 def _divisors(win, in_size: tuple[int, ...], out: tuple[int, ...], count_include_pad: bool, dtype) -> np.ndarray:
-    """Elements that each window averages over (P, Q, 1): up to the padded edge, or inside the input only."""
+    """Elements that each window averages over, (P, Q, 1) or 0-d: up to the padded edge, or inside the input only."""
     counts = []
     for axis in range(2):
         start = np.arange(out[axis]) * win.stride[axis] - win.padding[axis]
@@ -105,7 +105,15 @@ def _divisors(win, in_size: tuple[int, ...], out: tuple[int, ...], count_include
         if not count_include_pad:
             start, end = np.maximum(start, 0), np.minimum(end, in_size[axis])
         counts.append(np.maximum(end - start, 1))
+    if all((count == count[:1]).all() and count.size for count in counts):
+        return np.asarray(counts[0][0] * counts[1][0], dtype)  # one number divides in long runs
     return (counts[0][:, None] * counts[1][None, :])[..., None].astype(dtype)
+
+
+def _steps(win, in_size: tuple[int, ...], out: tuple[int, ...], axis: int):
+    """(output slice, input slice) of each offset of the window along one axis."""
+    taps = range(0, win.size[axis] * win.dilation[axis], win.dilation[axis])
+    return [_reach(tap, win.stride[axis], win.padding[axis], in_size[axis], out[axis]) for tap in taps]
 
 
 def avg_forward(x: np.ndarray, win, ceil_mode: bool, count_include_pad: bool) -> np.ndarray:
@@ -113,16 +121,21 @@ def avg_forward(x: np.ndarray, win, ceil_mode: bool, count_include_pad: bool) ->
     out = win.out(x.shape[2:], ceil_mode)
     y = empty((*x.shape[:2], *out), x.dtype)
     source, target = channels_last(x), channels_last(y)
-    offsets = list(_offsets(win, x.shape[2:], out))
+    down, across = (_steps(win, x.shape[2:], out, axis) for axis in range(2))
     divisors = _divisors(win, x.shape[2:], out, count_include_pad, x.dtype)
     step = _images(tuple(y.shape))
 
     def task(i: int) -> None:
         block = slice(i * step, (i + 1) * step)
         a, mean = source[block], target[block]
+        # Rows of the image first: whole rows are long runs of memory, single pixels are runs of C.
+        sums = scratch("sums", (len(a), out[0], *a.shape[2:]), a.dtype)
+        sums[...] = 0
+        for p, h in down:
+            sums[:, p] += a[:, h]
         mean[...] = 0
-        for _, outer, inner in offsets:
-            mean[outer] += a[inner]
+        for q, w in across:
+            mean[:, :, q] += sums[:, :, w]
         mean /= divisors
 
     parallel_for(task, -(-x.shape[0] // step), y.size * win.positions)
@@ -134,16 +147,20 @@ def avg_backward(gy: np.ndarray, x_shape: tuple[int, ...], win, ceil_mode: bool,
     out = tuple(gy.shape[2:])
     gx = empty(x_shape, gy.dtype)
     above, target = channels_last(gy), channels_last(gx)
-    offsets = list(_offsets(win, x_shape[2:], out))
+    down, across = (_steps(win, x_shape[2:], out, axis) for axis in range(2))
     divisors = _divisors(win, x_shape[2:], out, count_include_pad, gy.dtype)
     step = _images(tuple(gy.shape))
 
     def task(i: int) -> None:
         block = slice(i * step, (i + 1) * step)
         share, spread = above[block] / divisors, target[block]
+        sums = scratch("sums", (len(share), out[0], *spread.shape[2:]), gy.dtype)
+        sums[...] = 0
+        for q, w in across:
+            sums[:, :, w] += share[:, :, q]
         spread[...] = 0
-        for _, outer, inner in offsets:
-            spread[inner] += share[outer]
+        for p, h in down:
+            spread[:, h] += sums[:, p]
 
     parallel_for(task, -(-x_shape[0] // step), gy.size * win.positions)
     return gx

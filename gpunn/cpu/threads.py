@@ -55,8 +55,7 @@ def _executor(workers: int) -> ThreadPoolExecutor:
     global _pool, _pool_size
     with _lock:
         if _pool is None or _pool_size < workers:
-            if _pool is not None:
-                _pool.shutdown(wait=False)
+            # Never shut down: another thread may be about to hand it work. Its threads end once nobody holds it.
             _pool, _pool_size = ThreadPoolExecutor(workers, thread_name_prefix="gpunn"), workers
         return _pool
 
