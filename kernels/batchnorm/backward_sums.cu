@@ -23,7 +23,6 @@ extern "C" __global__ void __launch_bounds__(256) batchnorm_backward_sums(
     of_channels(mean, walk, 0, middle);
 
     ACC sum[VEC] = {}, slope[VEC] = {};
-#pragma unroll 4
     for (; walk.has(1); walk.at += walk.step) {
         const i64 at = walk.address();
         ACC g[VEC], v[VEC];

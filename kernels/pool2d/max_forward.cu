@@ -23,7 +23,9 @@ extern "C" __global__ void max_pool2d_forward(
     const T* plane = x + plane_start(at.n, at.c, C, H, W);
     const int step = plane_step(C);
 
-    ACC best[VEC] = {};
+    ACC best[VEC];  // a dilated window may lie outside the input altogether: its maximum is -inf
+#pragma unroll
+    for (int j = 0; j < VEC; ++j) best[j] = __uint_as_float(0xff800000u);
     Indices<INDEX> winner = {};
     bool first = true;
     for (int r = 0; r < R; ++r) {

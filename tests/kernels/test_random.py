@@ -42,6 +42,11 @@ def random_window(rng, sizes, dilated=True):
             return win, out
 
 
+def close(got, want, terms, what):
+    """assert_close for sums of standard normal products, which may cancel to next to nothing."""
+    assert_close(got, want, terms, what=what, scale=max(1.0, float(np.max(np.abs(want), initial=0.0))))
+
+
 def any_variant(rng, operation, function, *args):
     """(result, variant): variants are tried in random order until one takes the call."""
     names = [v.name for v in OPERATIONS[operation].variants]
@@ -73,14 +78,14 @@ def test_convolutions(chunk):
         dx, dw, db, dgy = map(give, (x, w, b, gy))
         got, name = any_variant(rng, "conv2d.forward", conv2d.forward, dx, dw, db, win, groups)
         what = f"convolution {number} {x_shape} {w_shape} {win} groups {groups}"
-        assert_close(got, naive.conv(x, w, b, **how), int(np.prod(w_shape[1:])), what=f"{what} forward {name}")
+        close(got, naive.conv(x, w, b, **how), int(np.prod(w_shape[1:])), f"{what} forward {name}")
         got, name = any_variant(rng, "conv2d.grad_input", conv2d.grad_input, dgy, dw, x_shape, win, groups)
         want = naive.conv_grad_input(gy, w, x_shape, **how)
-        assert_close(got, want, w_shape[0] // groups * win.positions, what=f"{what} grad_input {name}")
+        close(got, want, w_shape[0] // groups * win.positions, f"{what} grad_input {name}")
         got, name = any_variant(rng, "conv2d.grad_weight", conv2d.grad_weight, dgy, dx, w_shape, win, groups)
         want = naive.conv_grad_weight(gy, x, w_shape, **how)
-        assert_close(got, want, y_shape[0] * y_shape[2] * y_shape[3], what=f"{what} grad_weight {name}")
-        assert_close(conv2d.grad_bias(dgy), naive.conv_grad_bias(gy), gy.size // w_shape[0], what=f"{what} grad_bias")
+        close(got, want, y_shape[0] * y_shape[2] * y_shape[3], f"{what} grad_weight {name}")
+        close(conv2d.grad_bias(dgy), naive.conv_grad_bias(gy), gy.size // w_shape[0], f"{what} grad_bias")
 
 
 def pool_window(rng, sizes, dilated):
@@ -106,16 +111,18 @@ def test_poolings(chunk):
         if average:
             geometry = (win.size, win.stride, win.padding, ceil, counted)
             got, name = any_variant(rng, "pool2d.avg_forward", pool2d.avg_forward, dx, win, ceil, counted)
-            assert_close(got, naive.avg_pool(x, *geometry), win.positions, what=f"{what} {name}")
+            close(got, naive.avg_pool(x, *geometry), win.positions, f"{what} {name}")
             how = (dgy, x.shape, win, ceil, counted)
             got, name = any_variant(rng, "pool2d.avg_backward", pool2d.avg_backward, *how)
-            assert_close(got, naive.avg_pool_backward(gy, x.shape, *geometry), win.positions, what=f"{what} {name}")
+            close(got, naive.avg_pool_backward(gy, x.shape, *geometry), win.positions, f"{what} {name}")
             continue
         (y, index), name = any_variant(rng, "pool2d.max_forward", pool2d.max_forward, dx, win, ceil)
         want, position, plane = naive.max_pool(x, win.size, win.stride, win.padding, win.dilation, ceil)
         assert np.array_equal(np.asarray(y), want) and np.array_equal(np.asarray(index), position), f"{what} {name}"
+        if np.isinf(want).any():
+            continue  # a dilated window that lies outside the input has no element to give its gradient to
         got, name = any_variant(rng, "pool2d.max_backward", pool2d.max_backward, dgy, index, x.shape, win)
-        assert_close(got, naive.max_pool_backward(gy, plane, x.shape), win.positions, what=f"{what} backward {name}")
+        close(got, naive.max_pool_backward(gy, plane, x.shape), win.positions, f"{what} backward {name}")
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
