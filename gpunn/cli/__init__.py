@@ -1,4 +1,4 @@
-"""The command ``gpunn``: train, evaluate, predict, doctor, verify. Each command is a module with `add_to` and `run`."""
+"""The command ``gpunn``. Each of its commands is a module with `add_to` and `run`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 
 import gpunn
-from gpunn.cli import doctor, evaluate, predict, train, verify
+from gpunn.cli import doctor, evaluate, kernels, predict, train, verify
 from gpunn.errors import GpunnError
 
-COMMANDS = (train, evaluate, predict, doctor, verify)
+COMMANDS = (train, evaluate, predict, doctor, verify, kernels)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,0 +1,64 @@
+"""`gpunn kernels` and `gpunn verify`: what they list, trace and refuse."""
+
+from __future__ import annotations
+
+import pytest
+
+from gpunn import backend
+from gpunn.cli import main
+from gpunn.cuda import source
+from gpunn.cuda.variants import OPERATIONS
+
+emulated = pytest.mark.skipif(
+    not backend.is_available("emulator"), reason="the emulator needs a C++ compiler: install g++"
+)
+
+
+def test_every_kernel_is_listed(capsys):
+    assert main(["kernels"]) == 0
+    out = capsys.readouterr().out
+    for name, operation in OPERATIONS.items():
+        assert f"{name}\n" in out
+        for variant in operation.variants:
+            assert f"  {variant.name}: takes {variant.takes}" in out
+    listed = {name for name in source.names() if f"kernels/{name}.cu: " in out}
+    assert listed == {name for operation in OPERATIONS.values() for v in operation.variants for name in v.sources}
+    assert "flops 2*N*P*Q*K*(C//G)*R*S" in out and "sm_90 " in out
+
+
+def test_a_part_of_the_list(capsys):
+    assert main(["kernels", "pool2d.max"]) == 0
+    out = capsys.readouterr().out
+    assert "pool2d.max_forward" in out and "conv2d" not in out
+
+
+@emulated
+def test_trace_says_which_and_why(capsys):
+    assert main(["kernels", "--trace", "lenet5", "--device", "emulator"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("lenet5 on emulator: images (2, 1, 28, 28)")
+    for operation in ("conv2d.forward", "conv2d.grad_input", "conv2d.grad_weight", "pool2d.avg_backward"):
+        assert f"  {operation} " in out
+    assert out.count("because ") == (len(out.splitlines()) - 1) / 2
+
+
+@emulated
+def test_verify(capsys):
+    assert main(["verify", "--device", "emulator", "--only", "conv2d.grad_bias"]) == 0
+    assert "0 variants with a mismatch" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("kernels zz", "no operation's name contains 'zz'; they are "),
+        ("kernels --trace lenet7", "unknown model 'lenet7'; did you mean 'lenet5'?"),
+        ("kernels --trace lenet5 --device cpu", "--device cpu runs no kernel; choose cuda or emulator"),
+        ("verify --device emulator --only zz", "--only 'zz' matches no operation"),
+    ],
+)
+def test_refusals(capsys, command, words):
+    if "emulator" in command and not backend.is_available("emulator"):
+        pytest.skip("the emulator needs a C++ compiler: install g++")
+    assert main(command.split()) == 2
+    assert words in capsys.readouterr().err
