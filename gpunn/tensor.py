@@ -324,5 +324,6 @@ def grad(outputs: Tensor, inputs: Tensor | Sequence[Tensor], gy=None, retain_gra
         found = autograd.walk([root], retain_graph, until=set(nodes))
     # Copies of what others hold: two results, or a result and gy, may not share memory.
     given = [found.get(node, (None, True)) for node in nodes]
-    got = tuple(gradient if fresh else gradient.copy() for gradient, fresh in given)
+    alone = [fresh and (g is None or nodes.index(nodes[i]) == i) for i, (g, fresh) in enumerate(given)]
+    got = tuple(g if own else g.copy() for (g, _), own in zip(given, alone, strict=True))
     return got[0] if isinstance(inputs, Tensor) else got

@@ -9,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 
-from gpunn import Tensor, is_grad_enabled, nn, no_grad, ops
+from gpunn import Tensor, grad, is_grad_enabled, nn, no_grad, ops
 
 
 def used_leaf() -> Tensor:
@@ -145,3 +145,10 @@ def test_a_masked_array_is_refused():
     for use in (Tensor, ops.sum, ops.relu):
         with pytest.raises(TypeError, match=r"masked array, expected a plain one.*x\.filled\(value\)"):
             use(masked)
+
+
+def test_gradients_of_an_input_named_twice_are_two_arrays():
+    leaf = used_leaf()
+    first, second = grad((leaf * leaf).sum(), [leaf, leaf])
+    assert first.tolist() == second.tolist() == [2, 2]
+    assert not np.shares_memory(first, second)

@@ -54,15 +54,15 @@ class _BatchNorm(Module):
             )
         tracks, momentum = self.running_mean is not None, self.momentum
         training = self.training or not tracks
-        if self.training and tracks:
-            self.num_batches_tracked += 1
-            momentum = 1 / float(self.num_batches_tracked) if momentum is None else momentum
+        counts = self.training and tracks and len(x) > 0  # an empty batch moves no statistics
+        if counts and momentum is None:
+            momentum = 1 / (float(self.num_batches_tracked) + 1)
         mean, var = (self.running_mean, self.running_var) if self.training or tracks else (None, None)
         args = (x, mean, var, self.weight, self.bias, training, 0.0 if momentum is None else momentum, self.eps)
-        if relu:
-            return ops.batch_norm_relu(*args, residual=residual)
-        y = ops.batch_norm(*args)
-        return y if residual is None else y + residual
+        y = ops.batch_norm_relu(*args, residual=residual) if relu else ops.batch_norm(*args)
+        if counts:  # only now: a refused batch is none
+            self.num_batches_tracked += 1
+        return y if relu or residual is None else y + residual
 
     def extra_repr(self) -> str:
         text = str(self.num_features)

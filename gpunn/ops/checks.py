@@ -83,7 +83,8 @@ def ints(op: str, name: str, value: Any, rank: int, minimum: int) -> tuple[int, 
     try:
         values = tuple([operator.index(v) for v in values])
     except TypeError:
-        raise TypeError(f"{op}: {name} is {value!r}, expected an int or {rank} of them") from None
+        expected = "an int" if rank == 1 else f"an int or {rank} of them"
+        raise TypeError(f"{op}: {name} is {value!r}, expected {expected}") from None
     if min(values) < minimum:
         raise ValueError(f"{op}: {name} is {value}, expected at least {minimum}")
     return values

@@ -34,8 +34,8 @@ def clip_grad_norm_(
 ) -> Any:
     """Scale all gradients in place so that their common norm is at most `max_norm`; returns the norm before.
 
-    The factor is min(1, max_norm / (norm + 1e-6)), PyTorch's. A norm that is not finite turns every gradient into NaN;
-    `error_if_nonfinite` raises TrainingError instead and leaves them as they are.
+    The factor is min(1, max_norm / (norm + 1e-6)), PyTorch's. A norm that is not finite leaves zeros and NaN, as in
+    PyTorch; `error_if_nonfinite` raises TrainingError instead and leaves the gradients as they are.
     """
     if not max_norm > 0:
         raise ValueError(f"clip_grad_norm_: max_norm must be > 0, got {max_norm}")

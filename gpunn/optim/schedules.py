@@ -36,7 +36,13 @@ class Schedule:
         self._apply()
 
     def _apply(self) -> None:
-        for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+        groups = self.optimizer.param_groups
+        if len(groups) != len(self.base_lrs):
+            raise ValueError(
+                f"{self.name}: the optimizer has {len(groups)} parameter groups, and had {len(self.base_lrs)} when "
+                "this schedule was made; add groups first"
+            )
+        for group, base in zip(groups, self.base_lrs, strict=True):
             group["lr"] = self.lr_at(base, self.last_epoch)
 
     def get_last_lr(self) -> list[float]:

@@ -71,3 +71,14 @@ def test_a_deleted_buffer_is_gone_from_the_state():
     layer = nn.BatchNorm1d(2)
     del layer.num_batches_tracked
     assert list(layer.state_dict()) == ["weight", "bias", "running_mean", "running_var"]
+
+
+def test_batches_that_move_no_statistics_are_not_counted():
+    layer = nn.BatchNorm1d(2, momentum=None)
+    layer(np.zeros((0, 2), np.float32))
+    with pytest.raises(ValueError, match="batch_norm: weight"):
+        layer(np.zeros((4, 3), np.float32))
+    assert layer.num_batches_tracked == 0
+    layer(X + np.arange(3, dtype=np.float32)[:, None])
+    assert layer.num_batches_tracked == 1
+    assert layer.running_mean.tolist() == [2, 2]

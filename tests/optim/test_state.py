@@ -45,3 +45,11 @@ def test_a_read_only_leaf_is_refused_by_name():
     (leaf * 2).sum().backward()
     with pytest.raises(ValueError, match=r"SGD: a parameter of shape \(2,\) is read-only memory; .*copy\(\)"):
         optimizer.step()
+
+
+def test_a_schedule_says_that_groups_were_added_too_late():
+    optimizer = optim.SGD([nn.Parameter(np.zeros(2, np.float32))], lr=1)
+    schedule = optim.StepLR(optimizer, 1)
+    optimizer.add_param_group({"params": [nn.Parameter(np.zeros(2, np.float32))]})
+    with pytest.raises(ValueError, match=r"StepLR: .* has 2 parameter groups, and had 1 .*; add groups first"):
+        schedule.step()
