@@ -11,6 +11,7 @@ from gpunn.window import Window
 # After Tensor, which the ops and everything above them stand on.
 from gpunn import ops  # isort: skip
 from gpunn import nn  # isort: skip
+from gpunn.cuda.variants import use_variant  # isort: skip
 from gpunn.gradcheck import gradcheck  # isort: skip
 
 __version__ = "0.1.0"
@@ -39,4 +40,5 @@ __all__ = [
     "set_default_device",
     "to_device",
     "to_numpy",
+    "use_variant",
 ]

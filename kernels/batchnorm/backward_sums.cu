@@ -13,7 +13,7 @@ optional: y
 */
 #include "walk.cuh"
 
-extern "C" __global__ void __launch_bounds__(256) batchnorm_backward_sums(
+extern "C" __global__ void __launch_bounds__(256, 4) batchnorm_backward_sums(
     const T* __restrict__ gy, const T* __restrict__ x, const T* __restrict__ y, const ACC* __restrict__ mean,
     ACC* __restrict__ parts, int N, int C, int L, int columns)
 {

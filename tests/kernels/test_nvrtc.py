@@ -1,0 +1,73 @@
+"""Every kernel through NVRTC for every architecture, with no GPU: it compiles, nothing spills, resources stay put."""
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from gpunn.cuda import nvrtc, source, specialise
+from gpunn.errors import DeviceError
+
+ROOT = Path(__file__).resolve().parents[2]
+TABLE = source.folder() / "resources.json"
+
+
+def library(major):
+    """libnvrtc of CUDA 12 or 13: from $GPUNN_NVRTC<major>, the folder .nvrtc<major> of the checkout, or a wheel."""
+    folders = [os.environ.get(f"GPUNN_NVRTC{major}"), ROOT / f".nvrtc{major}"]
+    spec = importlib.util.find_spec("nvidia")
+    folders += [Path(path).parent for path in (spec.submodule_search_locations or [])] if spec else []
+    for folder in filter(None, folders):
+        for found in sorted(Path(folder).glob(f"nvidia/*/lib/libnvrtc.so.{major}")):
+            return found
+    pytest.skip(f"no libnvrtc.so.{major}: pip install --target .nvrtc{major} the NVRTC wheel of CUDA {major}")
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("major", [12, 13])
+def test_every_kernel_compiles_for_every_architecture_without_spills(major):
+    kept = json.loads(TABLE.read_text())
+    found, faults = nvrtc.survey(library(major), specialise.everything(False), nvrtc.ARCHITECTURES)
+    assert not faults
+    assert set(found) == set(kept) == set(source.names())
+    remedy = "if this is meant, run `python -m gpunn.cuda.nvrtc --table kernels/resources.json`"
+    for name, labels in found.items():
+        assert set(labels) == set(kept[name]), f"{name}; {remedy}"
+        for label, row in labels.items():
+            for architecture, (registers, shared) in row.items():
+                allowed, block = kept[name][label][architecture]
+                assert shared == block, f"{name} {label} sm_{architecture}: {shared} bytes shared; {remedy}"
+                if major == 12:  # the table's compiler
+                    told = f"{name} {label} sm_{architecture}: {registers} registers, kept {allowed}; {remedy}"
+                    assert registers <= allowed, told
+
+
+def test_shared_memory_is_what_the_header_says():
+    kept = json.loads(TABLE.read_text())
+    for name, dtype, macros in specialise.everything(False):
+        letters = {k: v for k, v in macros.items() if isinstance(v, int)}
+        size = {"float32": 4, "float64": 8}.get(dtype, 2)
+        found = source.read(name).formula("shared", {**letters, "e": size, "V": 16 // size, "N": 1})
+        for row in kept[name][specialise.label(dtype, macros)].values():
+            assert row[1] == found, f"{name} {specialise.label(dtype, macros)}: header says {found}, compiler {row[1]}"
+
+
+def test_a_source_that_does_not_compile_shows_the_log_with_its_own_line():
+    library(12)
+    text = '#line 7 "family/thing.cu"\nextern "C" __global__ void thing(float* y) { *y = nothing; }\n'
+    with pytest.raises(DeviceError, match=r"family/thing.cu\(7\): error") as caught:
+        nvrtc.Compiler(library(12)).cubin(text, "family/thing.cu", 80)
+    assert "nothing" in str(caught.value)
+
+
+def test_the_assemblers_log_is_read():
+    log = (
+        "ptxas info    : 0 bytes gmem\nptxas info    : Function properties for thing\n"
+        "    16 bytes stack frame, 8 bytes spill stores, 12 bytes spill loads\n"
+        "ptxas info    : Used 40 registers, used 1 barriers, 8192 bytes smem, 392 bytes cmem[0]"
+    )
+    assert nvrtc.resources(log) == nvrtc.Resources(40, 8192, 20, 16)
+    with pytest.raises(DeviceError, match="no register count"):
+        nvrtc.resources("nothing")
