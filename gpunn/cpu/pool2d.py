@@ -47,11 +47,11 @@ def _first_inside(win, out: tuple[int, ...]) -> np.ndarray:
 
 
 def max_forward(x: np.ndarray, win, ceil_mode: bool) -> tuple[np.ndarray, np.ndarray]:
-    """y and the winner's position r * S + s (uint8, uint16 past 256): the first maximum, or the last NaN (PyTorch)."""
+    """y and the winner's position r * S + s (uint8, 16, 32 bits past 256, 65536): first maximum, or last NaN (PyTorch)."""
     out = win.out(x.shape[2:], ceil_mode)
     shape = (*x.shape[:2], *out)
     y = empty(shape, x.dtype)
-    index = empty(shape, np.uint8 if win.positions <= 256 else np.uint16)
+    index = empty(shape, np.min_scalar_type(win.positions - 1))
     source, best, winner = channels_last(x), channels_last(y), channels_last(index)
     offsets, first = list(_offsets(win, x.shape[2:], out)), _first_inside(win, out)
     step = _images(shape)
