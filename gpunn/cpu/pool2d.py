@@ -47,7 +47,7 @@ def _first_inside(win, out: tuple[int, ...]) -> np.ndarray:
 
 
 def max_forward(x: np.ndarray, win, ceil_mode: bool) -> tuple[np.ndarray, np.ndarray]:
-    """y and the winner's position r * S + s (uint8, 16, 32 bits past 256, 65536): first maximum, or last NaN (PyTorch)."""
+    """y and the winner's position r * S + s (smallest unsigned type): the first maximum, or last NaN (PyTorch)."""
     out = win.out(x.shape[2:], ceil_mode)
     shape = (*x.shape[:2], *out)
     y = empty(shape, x.dtype)

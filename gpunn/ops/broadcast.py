@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend import array_module, device_of, is_array
+from gpunn.ops.sums import total
 from gpunn.tensor import Tensor, data_of
 
 _NUMBERS = (bool, int, float, np.generic)
@@ -76,4 +77,4 @@ def unbroadcast(gradient, shape: tuple[int, ...]):
         return gradient
     extra = gradient.ndim - len(shape)
     repeated = tuple(i for i, n in enumerate(gradient.shape) if i < extra or (shape[i - extra] == 1 and n != 1))
-    return gradient.sum(axis=repeated, keepdims=True).reshape(shape)
+    return total(gradient, repeated, keepdims=True).reshape(shape)

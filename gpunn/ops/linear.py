@@ -7,6 +7,7 @@ from typing import Any
 
 from gpunn.backend import kernels
 from gpunn.ops.checks import floats, wants_grad
+from gpunn.ops.sums import total
 from gpunn.tensor import record
 
 
@@ -30,7 +31,7 @@ def linear(x, weight, bias=None) -> Any:
         gy = gy if gy.ndim == 2 else gy.reshape(math.prod(gy.shape[:-1]), filters)
         gx = matmul(gy, kept_w).reshape(x_shape) if needs[0] else None
         gw = matmul(gy.T, kept_rows) if needs[1] else None
-        return gx, gw, gy.sum(axis=0) if needs[2] else None
+        return gx, gw, total(gy, 0) if needs[2] else None
 
     return record("linear", y if a.ndim == 2 else y.reshape(*x_shape[:-1], filters), (x, weight, bias), backward)
 

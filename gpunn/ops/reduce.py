@@ -8,6 +8,7 @@ import numpy as np
 
 from gpunn.backend import array_module
 from gpunn.ops.elementwise import floating
+from gpunn.ops.sums import total
 from gpunn.tensor import data_of, record
 
 
@@ -15,7 +16,7 @@ def sum(x, axis=None, keepdims=False, **alias):
     """Sum over ``axis`` (an int, several, or None for all)."""
     a = data_of(x)
     axes, keep = _axes("sum", a, axis, keepdims, alias)
-    y = a.sum(axis=axes, keepdims=keep)
+    y = total(a, axes, keep)
     return _record("sum", y, x, a, axes, keep, lambda spread, gy: spread(gy))
 
 
@@ -29,7 +30,7 @@ def mean(x, axis=None, keepdims=False, **alias):
     axes, keep = _axes("mean", a, axis, keepdims, alias)
     count = _count(a, axes)
     with np.errstate(all="ignore"):
-        y = (wide(a).sum(axis=axes, keepdims=keep) / count).astype(a.dtype)
+        y = (total(wide(a), axes, keep) / count).astype(a.dtype)
     return _record("mean", y, x, a, axes, keep, lambda spread, gy: spread(wide(gy) / count))
 
 
@@ -47,8 +48,8 @@ def var(x, axis=None, correction=1, keepdims=False, **alias):
             f"var: {_count(a, axes)} element(s) with correction {correction}, expected more elements than the "
             "correction; pass correction=0 or reduce over more"
         )
-    centred = wide(a) - wide(a).mean(axis=axes, keepdims=True)
-    y = ((centred * centred).sum(axis=axes, keepdims=keep) / divisor).astype(a.dtype)
+    centred = wide(a) - total(wide(a), axes, keepdims=True) / _count(a, axes)
+    y = (total(centred * centred, axes, keep) / divisor).astype(a.dtype)
     return _record("var", y, x, a, axes, keep, lambda spread, gy: spread(wide(gy) * (2 / divisor)) * centred)
 
 
