@@ -1,17 +1,35 @@
 """Module, Parameter and the layers: they hold parameters and call gpunn.ops. Names and keys are PyTorch's."""
 
 from gpunn.nn import init
-from gpunn.nn.activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Softplus, Tanh
+from gpunn.nn.activation import (
+    ELU,
+    GELU,
+    LeakyReLU,
+    LogSoftmax,
+    PReLU,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from gpunn.nn.containers import ModuleList, Sequential
 from gpunn.nn.conv import Conv1d, Conv2d, Conv3d, ConvTranspose2d
-from gpunn.nn.linear import Dropout, Flatten, Identity, Linear
+from gpunn.nn.drop import Dropout, Dropout2d, StochasticDepth
+from gpunn.nn.linear import Flatten, Identity, Linear
 from gpunn.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
 from gpunn.nn.module import Module
 from gpunn.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
+from gpunn.nn.norms import GroupNorm, InstanceNorm1d, InstanceNorm2d, LayerNorm, LocalResponseNorm
+from gpunn.nn.padding import CircularPad2d, ConstantPad2d, ReflectionPad2d, ReplicationPad2d, ZeroPad2d
 from gpunn.nn.parameter import Parameter
 from gpunn.nn.pool import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
+from gpunn.nn.upsample import Upsample
 
 __all__ = [
+    "ELU",
+    "GELU",
     "AdaptiveAvgPool2d",
     "AdaptiveMaxPool2d",
     "AvgPool2d",
@@ -19,29 +37,44 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "CircularPad2d",
+    "ConstantPad2d",
     "Conv1d",
     "Conv2d",
     "Conv3d",
     "ConvTranspose2d",
     "CrossEntropyLoss",
     "Dropout",
+    "Dropout2d",
     "Flatten",
+    "GroupNorm",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
     "L1Loss",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "LogSoftmax",
     "MSELoss",
     "MaxPool2d",
     "Module",
     "ModuleList",
     "NLLLoss",
+    "PReLU",
     "Parameter",
     "ReLU",
+    "ReflectionPad2d",
+    "ReplicationPad2d",
     "Sequential",
+    "SiLU",
     "Sigmoid",
     "Softmax",
     "Softplus",
+    "StochasticDepth",
     "Tanh",
+    "Upsample",
+    "ZeroPad2d",
     "init",
 ]

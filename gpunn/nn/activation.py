@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn import ops
+from gpunn.nn.init import constant_
 from gpunn.nn.module import Module
+from gpunn.nn.parameter import empty
+from gpunn.ops.checks import choice, count
 
 
 class ReLU(Module):
@@ -83,3 +86,54 @@ class LogSoftmax(Module):
 
     def extra_repr(self) -> str:
         return f"dim {self.dim}"
+
+
+class ELU(Module):
+    """x where x > 0, else alpha (exp(x) - 1)."""
+
+    def __init__(self, alpha: float = 1.0):
+        super().__init__()
+        self.alpha = alpha
+
+    def forward(self, x: Any) -> Any:
+        return ops.elu(x, self.alpha)
+
+    def extra_repr(self) -> str:
+        return f"alpha {self.alpha}"
+
+
+class SiLU(Module):
+    """x sigmoid(x)."""
+
+    def forward(self, x: Any) -> Any:
+        return ops.silu(x)
+
+
+class GELU(Module):
+    """x times the normal distribution's cdf at x; approximate "tanh" for the cheaper formula."""
+
+    def __init__(self, approximate: str = "none"):
+        super().__init__()
+        choice("GELU", "approximate", approximate, ("none", "tanh"))
+        self.approximate = approximate
+
+    def forward(self, x: Any) -> Any:
+        return ops.gelu(x, self.approximate)
+
+    def extra_repr(self) -> str:
+        return "" if self.approximate == "none" else self.approximate
+
+
+class PReLU(Module):
+    """x where x > 0, else weight x, with one learned slope or one a channel of x (N, C, *)."""
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25):
+        super().__init__()
+        self.num_parameters = count("PReLU", "num_parameters", num_parameters)
+        self.weight = constant_(empty(num_parameters), init)
+
+    def forward(self, x: Any) -> Any:
+        return ops.prelu(x, self.weight)
+
+    def extra_repr(self) -> str:
+        return str(self.num_parameters)

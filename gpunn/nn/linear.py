@@ -1,4 +1,4 @@
-"""Linear, and the layers that only reshape or drop: Flatten, Identity, Dropout."""
+"""Linear, and the layers that only reshape or pass on: Flatten, Identity."""
 
 from __future__ import annotations
 
@@ -54,19 +54,3 @@ class Identity(Module):
 
     def forward(self, x: Any) -> Any:
         return x
-
-
-class Dropout(Module):
-    """ops.dropout while training, nothing in evaluation mode."""
-
-    def __init__(self, p: float = 0.5):
-        super().__init__()
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: p is {p}, expected 0 to 1: the probability with which an element is dropped")
-        self.p = p
-
-    def forward(self, x: Any) -> Any:
-        return ops.dropout(x, self.p, self.training)
-
-    def extra_repr(self) -> str:
-        return f"p {self.p}"

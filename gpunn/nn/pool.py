@@ -63,7 +63,7 @@ class AvgPool2d(Module):
 
 
 class AdaptiveAvgPool2d(Module):
-    """ops.adaptive_avg_pool2d."""
+    """ops.adaptive_avg_pool2d; AdaptiveAvgPool2d(1) is the global pool, from (N, C, H, W) to (N, C, 1, 1)."""
 
     def __init__(self, output_size: Any):
         super().__init__()
@@ -77,7 +77,7 @@ class AdaptiveAvgPool2d(Module):
 
 
 class AdaptiveMaxPool2d(Module):
-    """ops.adaptive_max_pool2d; with return_indices it gives (y, indices)."""
+    """ops.adaptive_max_pool2d; with return_indices it gives (y, indices). AdaptiveMaxPool2d(1) is the global pool."""
 
     def __init__(self, output_size: Any, return_indices: bool = False):
         super().__init__()

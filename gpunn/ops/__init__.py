@@ -23,10 +23,12 @@ from gpunn.ops.conv import conv1d, conv2d, conv2d_backward, conv3d
 from gpunn.ops.conv_transpose import conv_transpose2d
 from gpunn.ops.cross_entropy import cross_entropy, nll_loss
 from gpunn.ops.dropout import dropout, one_hot
+from gpunn.ops.drops import dropout2d, stochastic_depth
 from gpunn.ops.elementwise import abs, clip, exp, log, sqrt
 from gpunn.ops.linear import linear
 from gpunn.ops.loss import binary_cross_entropy_with_logits, l1_loss, mse_loss
 from gpunn.ops.norm import batch_norm, batch_norm_backward, batch_norm_relu
+from gpunn.ops.norms import group_norm, instance_norm, layer_norm
 from gpunn.ops.pool import (
     adaptive_avg_pool2d,
     adaptive_max_pool2d,
@@ -36,6 +38,8 @@ from gpunn.ops.pool import (
     max_pool2d_backward,
 )
 from gpunn.ops.reduce import argmax, logsumexp, max, mean, min, sum, var
+from gpunn.ops.resample import interpolate
+from gpunn.ops.response_norm import local_response_norm
 from gpunn.ops.shape import (
     broadcast_to,
     concatenate,
@@ -50,6 +54,7 @@ from gpunn.ops.shape import (
     transpose,
     unsqueeze,
 )
+from gpunn.ops.units import elu, gelu, prelu, silu
 
 __all__ = [
     "abs",
@@ -74,18 +79,26 @@ __all__ = [
     "cross_entropy",
     "div",
     "dropout",
+    "dropout2d",
+    "elu",
     "equal",
     "exp",
     "expand_dims",
     "flatten",
+    "gelu",
     "getitem",
     "greater",
     "greater_equal",
+    "group_norm",
+    "instance_norm",
+    "interpolate",
     "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "less",
     "less_equal",
     "linear",
+    "local_response_norm",
     "log",
     "log_softmax",
     "logsumexp",
@@ -106,14 +119,17 @@ __all__ = [
     "pad",
     "permute",
     "pow",
+    "prelu",
     "relu",
     "reshape",
     "sigmoid",
+    "silu",
     "softmax",
     "softplus",
     "sqrt",
     "squeeze",
     "stack",
+    "stochastic_depth",
     "sub",
     "sum",
     "tanh",

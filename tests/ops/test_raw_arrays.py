@@ -10,9 +10,13 @@ X, W4 = normal(2, 4, 6, 6), normal(4, 2, 3, 3, seed=1)
 LABELS = np.array([1, 3])
 
 
-def seeded_dropout(x):
+def seeded(function, *arguments):
     manual_seed(0)
-    return ops.dropout(x, 0.5)
+    return function(*arguments)
+
+
+def seeded_dropout(x):
+    return seeded(ops.dropout, x, 0.5)
 
 
 CALLS = {
@@ -74,6 +78,17 @@ CALLS = {
     "l1_loss": (ops.l1_loss, X, X[::-1]),
     "binary_cross_entropy_with_logits": (ops.binary_cross_entropy_with_logits, X, (X > 0) * 1.0),
     "dropout": (seeded_dropout, X),
+    "dropout2d": (lambda x: seeded(ops.dropout2d, x, 0.5), X),
+    "stochastic_depth": (lambda x: seeded(ops.stochastic_depth, x, 0.5, "row"), X),
+    "prelu": (ops.prelu, X, W4[:, 0, 0, 0]),
+    "elu": (ops.elu, X, 0.7),
+    "silu": (ops.silu, X),
+    "gelu": (ops.gelu, X),
+    "group_norm": (lambda *a: ops.group_norm(a[0], 2, *a[1:]), X, W4[:, 0, 0, 0], W4[:, 0, 0, 1]),
+    "layer_norm": (lambda *a: ops.layer_norm(a[0], (6, 6), *a[1:]), X, X[0, 0], X[0, 1]),
+    "instance_norm": (lambda *a: ops.instance_norm(a[0], None, None, *a[1:]), X, W4[:, 0, 0, 0], W4[:, 0, 0, 1]),
+    "local_response_norm": (ops.local_response_norm, X, 3),
+    "interpolate": (lambda x: ops.interpolate(x, (9, 4), mode="bilinear"), X),
 }
 NO_GRADIENT = {"greater"}
 

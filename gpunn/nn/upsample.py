@@ -1,0 +1,40 @@
+"""Upsample: ops.interpolate as a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gpunn import ops
+from gpunn.nn.module import Module
+from gpunn.ops.checks import choice
+from gpunn.ops.resample import MODES
+
+
+class Upsample(Module):
+    """x (N, C, *) in the size `size`, or scale_factor times as large; mode "nearest" or, for images, "bilinear".
+
+    align_corners True lays the corner pixels' centres on each other; see interpolate.
+    """
+
+    def __init__(
+        self,
+        size: int | Sequence[int] | None = None,
+        scale_factor: float | Sequence[float] | None = None,
+        mode: str = "nearest",
+        align_corners: bool | None = None,
+    ):
+        super().__init__()
+        choice("Upsample", "mode", mode, MODES)
+        if (size is None) == (scale_factor is None):
+            raise ValueError(
+                f"Upsample: size is {size} and scale_factor is {scale_factor}, expected one of them and None"
+            )
+        self.size, self.scale_factor, self.mode, self.align_corners = size, scale_factor, mode, align_corners
+
+    def forward(self, x: Any) -> Any:
+        return ops.interpolate(x, self.size, self.scale_factor, self.mode, self.align_corners)
+
+    def extra_repr(self) -> str:
+        text = f"to {self.size}" if self.size is not None else f"times {self.scale_factor}"
+        return f"{text}, {self.mode}" + ", align_corners" * bool(self.align_corners)

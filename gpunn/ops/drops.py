@@ -1,0 +1,47 @@
+"""Dropping more than elements: channels (Tompson et al., 2015), and samples or batches (Huang et al., 2016)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpunn import random
+from gpunn.backend import device_of, to_device
+from gpunn.ops.checks import choice, floats
+from gpunn.tensor import Tensor, record
+
+
+def dropout2d(x, p: float = 0.5, training: bool = True) -> Any:
+    """In training each channel of x (N, C, *) becomes 0 with probability p, the others grow by 1 / (1 - p); else x."""
+    (a,) = floats("dropout2d", x=x)
+    if a.ndim < 3:
+        raise ValueError(
+            f"dropout2d: x has {a.ndim} dimensions {a.shape}, expected (N, C, H, W) or (N, C, L); "
+            "use dropout for vectors"
+        )
+    return _drop("dropout2d", x, a, (*a.shape[:2], *(1,) * (a.ndim - 2)), p, training, "a channel")
+
+
+def stochastic_depth(x, p: float, mode: str, training: bool = True) -> Any:
+    """In training x becomes 0 with probability p, by the sample (mode "row") or all of it ("batch"); else grows.
+
+    For the residual branch of a block: with p = 1 - survival probability it is scaled by 1 / (1 - p), as torchvision's,
+    so that evaluation, which gives x itself, needs no factor.
+    """
+    (a,) = floats("stochastic_depth", x=x)
+    choice("stochastic_depth", "mode", mode, ("row", "batch"))
+    if a.ndim == 0:
+        raise ValueError("stochastic_depth: x has no dimensions, expected (N, *); reshape it")
+    rows = a.shape[0] if mode == "row" else 1
+    return _drop("stochastic_depth", x, a, (rows, *(1,) * (a.ndim - 1)), p, training, "a branch")
+
+
+def _drop(op: str, x: Any, a: Any, mask_shape: tuple[int, ...], p: float, training: bool, what: str) -> Any:
+    """x times a mask of few elements, which is all that the gradient keeps."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"{op}: p is {p}, expected 0 to 1: the probability with which {what} is dropped")
+    if not training or p == 0:
+        return x if isinstance(x, Tensor) else a
+    keep = random.random_uint32(mask_shape) >= p * 2**32
+    mask = keep * (0.0 if p == 1 else 1 / (1 - p))
+    mask = to_device(mask.astype(a.dtype), device_of(a))
+    return record(op, a * mask, (x,), lambda gy, needs: (gy * mask,))

@@ -1,0 +1,132 @@
+"""interpolate: images in another size. Separable, so that each axis is resampled on its own, from one or two taps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpunn.backend import array_module, device_of, to_device
+from gpunn.ops.checks import choice, floats, ints
+from gpunn.tensor import record
+
+MODES = ("nearest", "bilinear")
+
+
+class Tap(NamedTuple):
+    """For one axis: which input each output reads, and how much of it (None: all)."""
+
+    index: np.ndarray
+    weight: np.ndarray | None
+
+
+def interpolate(
+    x,
+    size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+) -> Any:
+    """x (N, C, *) with its spatial sizes made `size`, or floor(scale_factor * them); coordinates as in PyTorch.
+
+    Args:
+        mode: "nearest" (output i reads input floor(i / scale)), or "bilinear" for x (N, C, H, W).
+        align_corners: for bilinear only. True lays corner pixels' centres on each other; False or None their edges.
+
+    Raises:
+        ValueError: both or neither of size and scale_factor, an unknown mode, a size below 1, another rank.
+    """
+    op = "interpolate"
+    (a,) = floats(op, x=x)
+    choice(op, "mode", mode, MODES)
+    rank = a.ndim - 2
+    if rank < 1 or (mode == "bilinear" and rank != 2) or 0 in a.shape[1:]:
+        wanted = "(N, C, H, W)" if mode == "bilinear" else "(N, C, L) or more"
+        raise ValueError(f"{op}: x is {a.shape}, expected {wanted} with no size 0 but N for mode {mode!r}; reshape it")
+    if align_corners is not None and mode == "nearest":
+        raise ValueError(f"{op}: align_corners is {align_corners}, expected None for mode 'nearest'; or use 'bilinear'")
+    out, scales = _sizes(op, a.shape[2:], size, scale_factor)
+    plans = [
+        _nearest(n, m, s) if mode == "nearest" else _linear(n, m, s, bool(align_corners))
+        for n, m, s in zip(a.shape[2:], out, scales, strict=True)
+    ]
+    y = a
+    for axis, taps in enumerate(plans, start=2):
+        y = _read(y, axis, taps)
+    before = a.shape
+
+    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
+        for axis in range(len(before) - 1, 1, -1):
+            gy = _spread(gy, axis, plans[axis - 2], before[axis])
+        return (gy,)
+
+    return record(op, y, (x,), backward)
+
+
+def _sizes(op: str, sizes: tuple[int, ...], size: Any, factor: Any) -> tuple[tuple[int, ...], list[float | None]]:
+    """The output sizes, and the factors by which coordinates are scaled where they were given."""
+    if (size is None) == (factor is None):
+        raise ValueError(f"{op}: size is {size} and scale_factor is {factor}, expected one of them and None")
+    if size is not None:
+        return ints(op, "size", size, len(sizes), 1), [None] * len(sizes)
+    factors = tuple(factor) if isinstance(factor, (tuple, list)) else (factor,) * len(sizes)
+    if len(factors) != len(sizes) or not all(isinstance(f, (int, float)) and 0 < f < math.inf for f in factors):
+        raise ValueError(f"{op}: scale_factor is {factor}, expected a positive number or {len(sizes)} of them")
+    out = tuple([math.floor(n * f) for n, f in zip(sizes, factors, strict=True)])
+    if min(out) < 1:
+        raise ValueError(f"{op}: scale_factor {factor} turns {sizes} into {out}, expected sizes of at least 1")
+    return out, [float(f) for f in factors]
+
+
+def _nearest(n: int, m: int, factor: float | None) -> list[Tap]:
+    """Input floor(i / factor), in float32 as PyTorch computes it: at odd factors the last bit decides."""
+    step = np.float32(n / m if factor is None else 1 / factor)
+    index = np.floor(np.arange(m, dtype=np.float32) * step).astype(np.int64)
+    return [Tap(np.minimum(index, n - 1), None)]
+
+
+def _linear(n: int, m: int, factor: float | None, align_corners: bool) -> list[Tap]:
+    """The two neighbours of each output's place, weighted by nearness."""
+    if align_corners:
+        place = np.arange(m) * ((n - 1) / (m - 1) if m > 1 else 0.0)
+    else:
+        place = np.maximum((np.arange(m) + 0.5) * (n / m if factor is None else 1 / factor) - 0.5, 0)
+    low = np.minimum(np.floor(place).astype(np.int64), n - 1)
+    weight = np.minimum(place - low, 1.0)
+    return [Tap(low, 1 - weight), Tap(np.minimum(low + 1, n - 1), weight)]
+
+
+def _read(a: Any, axis: int, taps: list[Tap]) -> Any:
+    """Outputs along one axis."""
+    y = None
+    for tap in taps:
+        part = a.take(to_device(tap.index, device_of(a)), axis=axis)
+        if tap.weight is not None:
+            part *= _along(tap.weight, part, axis)
+        y = part if y is None else y + part
+    return y
+
+
+def _spread(gy: Any, axis: int, taps: list[Tap], n: int) -> Any:
+    """The transpose of _read: each output's gradient added to the inputs that it read.
+
+    Indices rise, so that the j-th outputs of all inputs can be added at once without two meeting at one place.
+    """
+    gx = array_module(gy).zeros_like(gy, shape=(*gy.shape[:axis], n, *gy.shape[axis + 1 :]))
+    lead = (slice(None),) * axis
+    for index, weight in taps:
+        part = gy if weight is None else gy * _along(weight, gy, axis)
+        turn = np.arange(len(index)) - np.searchsorted(index, index)
+        for j in range(int(turn.max()) + 1):
+            chosen = np.flatnonzero(turn == j)
+            to, source = (to_device(i, device_of(gy)) for i in (index[chosen], chosen))
+            gx[(*lead, to)] += part[(*lead, source)]
+    return gx
+
+
+def _along(values: np.ndarray, like: Any, axis: int) -> Any:
+    """A vector laid along one axis, in the dtype and on the device of `like`."""
+    shaped = values.astype(like.dtype).reshape(-1, *(1,) * (like.ndim - axis - 1))
+    return to_device(shaped, device_of(like))

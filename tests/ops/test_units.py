@@ -1,0 +1,80 @@
+"""prelu, elu, silu, gelu and the normal distribution behind it."""
+
+import math
+
+import numpy as np
+import pytest
+
+from gpunn import Tensor, gradcheck, ops
+from gpunn.ops.normal_cdf import normal_cdf
+from tests.parity import DTYPES, compare, normal, torch
+
+X = normal(3, 4, 5)
+
+
+@DTYPES
+def test_parity(dtype):
+    f = torch().nn.functional
+    compare(ops.prelu, f.prelu, X, normal(4), dtype=dtype, terms=20)
+    compare(ops.prelu, f.prelu, X, normal(1), dtype=dtype, terms=60)
+    compare(lambda a: ops.elu(a, 0.3), lambda a: f.elu(a, 0.3), X, dtype=dtype)
+    compare(ops.silu, f.silu, X * 4, dtype=dtype)
+    compare(ops.gelu, f.gelu, X * 3, dtype=dtype)
+    compare(lambda a: ops.gelu(a, "tanh"), lambda a: f.gelu(a, approximate="tanh"), X * 3, dtype=dtype)
+
+
+def test_gradients_from_the_definition():
+    far = np.where(np.abs(X) < 0.05, 0.5, X)
+    for function in (ops.elu, ops.silu, ops.gelu, lambda a: ops.gelu(a, "tanh"), lambda a: ops.elu(a, -2.0)):
+        assert gradcheck(function, [far])
+    assert gradcheck(ops.prelu, [far, normal(4)])
+
+
+def test_normal_cdf_against_the_standard_librarys_erfc():
+    x = np.concatenate([np.linspace(-37, 37, 2001), np.linspace(-1, 1, 500), [0.0, -0.0, 1e-300]])
+    want = np.array([0.5 * math.erfc(-v / math.sqrt(2)) for v in x])
+    got, density = normal_cdf(x)
+    np.testing.assert_allclose(got, want, rtol=0, atol=2.3e-16)
+    z2 = x * x / 2
+    assert np.all(np.abs(got - want) <= (4 + z2) * 8e-16 * want), "relative error left of 0: a few z^2 roundings"
+    np.testing.assert_allclose(density, np.exp(-z2) / math.sqrt(2 * math.pi), rtol=1e-12)
+    single, _ = normal_cdf(x.astype(np.float32))
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, want, rtol=0, atol=2e-7)
+
+
+def test_extremes_are_finite_and_nan_passes():
+    x = np.array([-1e30, -200, 200, 1e30, np.nan], np.float32)
+    for function in (ops.silu, ops.gelu, ops.elu, lambda a: ops.gelu(a, "tanh")):
+        y = Tensor(x, requires_grad=True)
+        z = function(y)
+        z.backward(np.ones_like(x))
+        assert np.isfinite(z.data[:-1]).all() and np.isnan(z.data[-1])
+        assert np.isfinite(y.grad[:-1]).all()
+    np.testing.assert_array_equal(ops.gelu(x)[:-1], [0, 0, 200, np.float32(1e30)])
+
+
+def test_one_array_is_kept():
+    """An activation on the way of a deep network keeps one array, not all that it computed."""
+    for function in (ops.silu, ops.gelu, ops.elu):
+        y = function(Tensor(X, requires_grad=True))
+        kept = [c.cell_contents for c in y._node.backward.__closure__]
+        assert sum(isinstance(c, np.ndarray) for c in kept) == 1
+
+
+@pytest.mark.parametrize(
+    "call, error, words",
+    [
+        (
+            lambda: ops.prelu(X, np.ones(3)),
+            ValueError,
+            r"prelu: weight is \(3,\), expected \(1,\) or \(4,\), one a channel",
+        ),
+        (lambda: ops.prelu(X, np.ones(1, "f")), TypeError, "prelu: x is float64 but slope is float32; convert one"),
+        (lambda: ops.gelu(X, "sigmoid"), ValueError, "gelu: approximate is 'sigmoid', expected one of 'none', 'tanh'"),
+        (lambda: ops.silu(np.arange(3)), TypeError, "silu: x is int64, expected float32 or float64"),
+    ],
+)
+def test_errors(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
