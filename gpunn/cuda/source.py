@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class Source:
 
     name: str
     title: str
-    header: Mapping[str, str]
+    header: Mapping[str, str] = field(hash=False)
     entry: str
     parameters: tuple[Parameter, ...]
     text: str
