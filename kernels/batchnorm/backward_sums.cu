@@ -4,7 +4,7 @@ Batch normalisation backward, first step: two sums of each channel over each par
 math:     g = y given ? (y > 0 ? gy : 0) : gy; parts[0,j,c] = sum of g, parts[1,j,c] = sum of g * (x - mean[c]) over part j
 layout:   gy, x, y (N,L,C) with NHWC=1, (N,C,L) with NHWC=0; mean (C); parts (2,J,C), J = gridDim.y
 threads:  walk.cuh
-shared:   2*256*V*4 if e < 8 else 2*256*V*8
+shared:   2*256*VEC*(4 if e < 8 else 8)
 flops:    4*N*C*L
 bytes:    2*e*N*C*L
 requires: 256 threads a block; N*L below 2^31; VEC > 1 needs C % VEC = 0 (NHWC) or L % VEC = 0

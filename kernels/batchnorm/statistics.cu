@@ -4,7 +4,7 @@ Batch normalisation statistics, first step: the moments of each channel over eac
 math:     parts[0,j,c] = mean, parts[1,j,c] = sum of squared deviations of x[:,c,:] over part j; merge_statistics.cu joins them
 layout:   x (N,L,C) with NHWC=1, (N,C,L) with NHWC=0; parts (2,J,C), J = gridDim.y
 threads:  walk.cuh; four loads in flight
-shared:   2*256*V*4 if e < 8 else 2*256*V*8
+shared:   256*(2*VEC + 1)*(4 if e < 8 else 8)
 flops:    5*N*C*L
 bytes:    e*N*C*L
 requires: 256 threads a block; N*L below 2^31; VEC > 1 needs C % VEC = 0 (NHWC) or L % VEC = 0

@@ -5,7 +5,7 @@ math:     y[n,c] = mean of x[n,c,h,w] over h,w
 layout:   x (N,C,H,W) channels-last (NHWC=1) or row-major (NHWC=0); y (N,C)
 threads:  32 x 8 a block, blockIdx.x the sample. NHWC: threadIdx.x owns a channel, threadIdx.y takes every eighth pixel.
           Row-major: a warp (threadIdx.y) owns a channel, its lanes take every 32nd pixel.
-shared:   8*32*4 if e < 8 else 8*32*8
+shared:   NHWC*8*32*(4 if e < 8 else 8)
 flops:    N*C*H*W
 bytes:    e*N*C*(H*W + 1)
 requires: one sample below 2^31 elements; C up to 65535*8
