@@ -8,16 +8,15 @@ is depends on the shape alone, and partial sums are added in a fixed order: resu
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 
+from gpunn.cpu import rowconv
+from gpunn.cpu.blocks import BYTES, Blocks
 from gpunn.cpu.columns import column_sums
 from gpunn.cpu.layout import channels_first, channels_last, empty, padded, scratch, windows
 from gpunn.cpu.threads import parallel_for
 
-_COLS_BYTES = 3 << 20  # one block of cols; smaller ones fit L2 but hand the GIL over too often (1.7 ms against 1.0)
-_COLS_ROWS = 256  # and at least so many rows, over which BLAS spreads the packing of the weights
 _FEW_CHANNELS = 2  # up to here cols are gathered tap by tap, along image rows
 _SMALL_WEIGHT = 1 << 20
 
@@ -43,27 +42,6 @@ def _reordered(view: np.ndarray, axis: int) -> np.ndarray:
     source, target = np.moveaxis(view, axis, 0), np.moveaxis(copy, axis, 0)
     parallel_for(lambda i: np.copyto(target[i::2], source[i::2]), 2, view.size)
     return copy
-
-
-class Blocks:
-    """How the batch is cut: `images` to a task, and a task into slabs of `depth` along the first spatial axis."""
-
-    def __init__(self, images: int, out: tuple[int, ...], row_bytes: int) -> None:
-        target = max(_COLS_ROWS, _COLS_BYTES // max(row_bytes, 1))
-        positions = max(1, math.prod(out))
-        self.total, self.out = images, out
-        tasks = -(-images // max(1, target // positions))
-        tasks += tasks % 2  # an even number, so that two threads share alike
-        self.images = max(1, -(-images // max(tasks, 1)))
-        self.count = -(-images // self.images) if math.prod(out) else 0
-        self.depth = max(1, out[0] if positions <= target else target * out[0] // positions)
-
-    def span(self, task: int) -> tuple[int, int]:
-        return task * self.images, min(self.total, (task + 1) * self.images)
-
-    def slabs(self) -> Iterator[tuple[int, int]]:
-        for low in range(0, self.out[0], self.depth):
-            yield low, min(self.out[0], low + self.depth)
 
 
 def gather(view: np.ndarray, low: int, high: int, group: slice) -> np.ndarray:
@@ -92,6 +70,8 @@ def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, win, groups: int
 
 def _correlate(x: np.ndarray, matrix: np.ndarray, b: np.ndarray | None, win, groups: int) -> np.ndarray:
     """`forward` with the weights as a (taps * C / groups, K) matrix."""
+    if rowconv.suits(win, x.shape[1], matrix.shape[1], groups):
+        return rowconv.correlate(x, matrix, b, win)
     out, filters = win.out(x.shape[2:]), matrix.shape[1]
     y = empty((x.shape[0], filters, *out), x.dtype)
     source, target = channels_last(x), channels_last(y)
@@ -204,7 +184,7 @@ def _scatter(gy: np.ndarray, w: np.ndarray, x_shape: tuple[int, ...], win, group
     above, target = channels_last(gy), channels_last(gx)
     frame = tuple(size + 2 * pad for size, pad in zip(spatial, win.padding, strict=True))
     inner = (slice(None), *(slice(p, p + s) for p, s in zip(win.padding, spatial, strict=True)))
-    images = max(1, min(_COLS_BYTES // max(1, math.prod(frame) * channels * gy.itemsize), (x_shape[0] + 1) // 2))
+    images = max(1, min(BYTES // max(1, math.prod(frame) * channels * gy.itemsize), (x_shape[0] + 1) // 2))
 
     def task(i: int) -> None:
         low, high = i * images, min(x_shape[0], (i + 1) * images)

@@ -97,7 +97,8 @@ def parallel_for(task: Callable[[int], None], count: int, work: float = float("i
         finally:
             next_error = None
             for helper in helpers:
-                next_error = helper.exception() or next_error
+                if not helper.cancel():  # one that has not begun has nothing left to do: do not wait for a core
+                    next_error = helper.exception() or next_error
         if next_error is not None:
             raise next_error
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gpunn.cpu import conv2d, conv3d, convnd
+from gpunn.cpu import blocks, conv2d, conv3d
 from gpunn.window import Window
 from tests import naive
 from tests.close import assert_close
@@ -64,8 +64,8 @@ def test_equals_the_loops(name, dtype, order):
 
 @pytest.mark.parametrize("images", [1, 2, 3, 7])
 def test_slabs_of_an_image_and_odd_tasks(images, monkeypatch):
-    monkeypatch.setattr(convnd, "_COLS_BYTES", 1)
-    monkeypatch.setattr(convnd, "_COLS_ROWS", 10)  # under one image of 7 x 6: slabs of two rows, the last of one
+    monkeypatch.setattr(blocks, "BYTES", 1)
+    monkeypatch.setattr(blocks, "ROWS", 10)  # under one image of 7 x 6: slabs of two rows, the last of one
     win = Window.of(3, 1, 1)
     check(conv2d, *arrays((images, 4, 7, 6), (5, 4, 3, 3), win, np.float64), win, 1)
 
