@@ -155,7 +155,7 @@ def _flips(w_shape, x_shape, gy_shape, win) -> bool:
     fits = all(e > p for e, p in zip(win.extent, win.padding, strict=True)) and set(win.stride) == {1}
     gathered = math.prod(x_shape[2:]) * w_shape[0]
     spread = math.prod(gy_shape[2:]) * w_shape[1]
-    return fits and math.prod(win.size) > 1 and gathered <= 1.5 * spread
+    return fits and math.prod(win.size) > 1 and gathered <= 2 * spread
 
 
 def _flipped(gy: np.ndarray, w: np.ndarray, win) -> np.ndarray:
