@@ -1,0 +1,99 @@
+"""One subject: an operation on one case, its arrays on the device, what it must give, what it costs at least.
+
+Which operations and variants there are is read from gpunn.cuda.variants, costs from the kernels' own headers: a new
+variant, or a new pass of a family below, needs no change here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from bench.oracle import Expected
+from gpunn import backend
+from gpunn.cuda import source
+from gpunn.cuda.dtypes import SIZES
+from gpunn.cuda.variants import OPERATIONS
+from gpunn.cuda.verify import numpy_dtype
+
+PRECISIONS = {"fp32": "float32", "fp64": "float64", "fp16": "float16", "bf16": "bfloat16"}
+
+
+@dataclass
+class Subject:
+    """`run` computes on the device; `given` holds what rivals need: the case, `kind` and the host arrays by name."""
+
+    case: str
+    shape: str
+    operation: str
+    precision: str
+    run: Callable[[], Any]
+    expect: Callable[[], list[Expected]]
+    given: SimpleNamespace
+    letters: dict[str, int] = field(default_factory=dict)
+    cost: tuple[int, int] | None = None  # (FLOP, bytes), where no kernel's header says it
+    prepare: Callable[[], Any] | None = None  # makes those of `run`'s inputs that are another pass's outputs
+
+    @cached_property
+    def expected(self) -> list[Expected]:
+        return self.expect()
+
+    @cached_property
+    def floor(self) -> tuple[int, int]:
+        """The fewest (FLOP, bytes) that any variant's headers state for this operation on this shape."""
+        if self.cost is not None:
+            return self.cost
+        found = [c for v in OPERATIONS[self.operation].variants if (c := _stated(v.sources, self.letters))]
+        return min(c[0] for c in found), min(c[1] for c in found)
+
+
+def _stated(sources: tuple[str, ...], letters: dict[str, int]) -> tuple[int, int] | None:
+    """(FLOP, bytes) over a variant's files; a file whose formula needs more than the shape handles scratch alone."""
+    total, any_file = [0, 0], False
+    for name in sources:
+        kernel = source.read(name)
+        try:
+            costs = [kernel.formula(key, letters) for key in ("flops", "bytes")]
+        except NameError:
+            continue
+        total, any_file = [a + b for a, b in zip(total, costs, strict=True)], True
+    return (total[0], total[1]) if any_file else None
+
+
+def operations(family: str) -> list[str]:
+    """The passes of a family that have kernels, by their names in gpunn.cuda.variants."""
+    return [name for name in OPERATIONS if name.startswith(f"{family}.")]
+
+
+def channels_last(array: Any, device: str) -> Any:
+    """(N, C, *) on the device in channels-last memory, as a convolution leaves it."""
+    if array is None or array.ndim < 3:
+        return None if array is None else backend.to_device(array, device)
+    order = (0, *range(2, array.ndim), 1)
+    moved = backend.to_device(np.ascontiguousarray(array.transpose(order)), device)
+    return moved.transpose((0, array.ndim - 1, *range(1, array.ndim - 1)))
+
+
+def rounded(arrays: tuple, dtype: str) -> list[Any]:
+    kind = numpy_dtype(dtype)
+    return [None if a is None else a.astype(kind) for a in arrays]
+
+
+def by(array: tuple[int, ...]) -> str:
+    return "x".join(map(str, array))
+
+
+def letters_of(names: str, sizes: tuple[int, ...], dtype: str) -> dict[str, int]:
+    return {**dict(zip(names, sizes, strict=True)), "e": SIZES[dtype], "V": 16 // SIZES[dtype]}
+
+
+def size_in_memory(case: Any, dtype: str) -> int:
+    """Bytes of a case's arrays and results on the device, at least."""
+    shapes = [case.x, case.x, getattr(case, "y", case.x), getattr(case, "y", case.x), getattr(case, "w", (0,))]
+    return SIZES[dtype] * sum(math.prod(s) for s in shapes)
