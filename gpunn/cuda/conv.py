@@ -31,31 +31,34 @@ def out_shape(x: Any, w: Any, win: Any) -> tuple[int, ...]:
 def forward(run: Any, name: str, x: Any, w: Any, b: Any, win: Any, groups: int) -> Any:
     """y, channels-last inside (N, K, *out)."""
     shape = out_shape(x, w, win)
-    job = problem(name, x.shape, w.shape, shape, win, groups, x=x, w=w, b=b)
+    memory = channels_last(x)
+    job = problem(name, x.shape, w.shape, shape, win, groups, x=memory, w=w, b=b)
     y = empty(x, (shape[0], *shape[2:], shape[1]), x.dtype)
     if y.size:
-        run(job, channels_last(x), w, b, y)
+        run(job, memory, w, b, y)
     return channels_first(y)
 
 
 def grad_input(run: Any, name: str, gy: Any, w: Any, x_shape: tuple, win: Any, groups: int) -> Any:
     """gx, channels-last inside x_shape."""
-    job = problem(name, x_shape, w.shape, gy.shape, win, groups, gy=gy, w=w)
+    memory = channels_last(gy)
+    job = problem(name, x_shape, w.shape, gy.shape, win, groups, gy=memory, w=w)
     shape = (x_shape[0], *x_shape[2:], x_shape[1])
     if not gy.size or not math.prod(shape):
         return channels_first(zeros(gy, shape, gy.dtype))
     gx = empty(gy, shape, gy.dtype)
-    run(job, channels_last(gy), w, gx)
+    run(job, memory, w, gx)
     return channels_first(gx)
 
 
 def grad_weight(run: Any, name: str, gy: Any, x: Any, w_shape: tuple, win: Any, groups: int) -> Any:
     """gw, row-major."""
-    job = problem(name, x.shape, w_shape, gy.shape, win, groups, gy=gy, x=x)
+    above, below = channels_last(gy), channels_last(x)
+    job = problem(name, x.shape, w_shape, gy.shape, win, groups, gy=above, x=below)
     if not gy.size or not math.prod(w_shape):
         return zeros(gy, w_shape, gy.dtype)
     gw = empty(gy, w_shape, gy.dtype)
-    run(job, channels_last(gy), channels_last(x), gw)
+    run(job, above, below, gw)
     return gw
 
 

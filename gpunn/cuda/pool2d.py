@@ -108,7 +108,8 @@ def _problem(operation: str, x_shape: Any, out: Any, win: Any, nhwc: bool, pad: 
     dtype = check_arrays(operation, **arrays)
     (n, c, h, w), (r, s), (p, q) = x_shape, win.size, out
     check_index(operation, **{"one sample of x": x_shape[1:], "one sample of y": (x_shape[1], *out)})
-    return Pool(dtype, all(is_aligned(a) for a in arrays.values()), n, c, h, w, r, s, p, q, win, nhwc, pad)
+    aligned = all(is_aligned(as_memory(a, nhwc)) for a in arrays.values())
+    return Pool(dtype, aligned, n, c, h, w, r, s, p, q, win, nhwc, pad)
 
 
 def _no_dilation(operation: str, win: Any) -> None:

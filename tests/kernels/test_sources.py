@@ -13,7 +13,8 @@ from gpunn.cuda.variants import OPERATIONS
 
 NAMES = source.names()
 # What a header's formulas may use: sizes, groups, bytes an element and an index, elements of 16 bytes, parts, macros.
-LETTERS = dict.fromkeys("NCHWKRSPQDAOGLM", 6) | {"e": 4, "I": 1, "V": 4, "J": 2, "BM": 64, "BN": 64, "VEC": 4, "NHWC": 1}
+LETTERS = dict.fromkeys("NCHWKRSPQDAOGLM", 6) | {"e": 4, "I": 1, "V": 4, "J": 2}
+LETTERS |= {"BM": 64, "BN": 64, "VEC": 4, "NHWC": 1}
 HEADER = "/*\nTitle.\n\n{}\n*/\n"
 COMPLETE = {k: "0" for k in source.KEYS}
 
