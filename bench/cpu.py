@@ -140,12 +140,14 @@ def _line(row: dict) -> str:
         return "-" if value is None else format(value * scale, form)
 
     ours, theirs = row["ours"], row.get("torch", {})
-    return (
-        f"{row['network']:17}{'x'.join(map(str, row['batch'])):>14}{spread('ours'):>23}{spread('torch'):>23}"
-        f"{number(row.get('ratio'), '.2f'):>7}{number(row.get('ratio_of_best'), '.2f'):>6}{ours['images_per_second']:>8.0f}"
-        f"{number(theirs.get('images_per_second'), '.0f'):>8}{number(ours.get('peak_bytes'), '.0f', 1e-6):>8}"
-        f"{number(theirs.get('peak_bytes'), '.0f', 1e-6):>7}{number(row.get('memory_ratio'), '.2f'):>7}"
-    )
+    cells = [
+        f"{row['network']:17}{'x'.join(map(str, row['batch'])):>14}{spread('ours'):>23}{spread('torch'):>23}",
+        f"{number(row.get('ratio'), '.2f'):>7}{number(row.get('ratio_of_best'), '.2f'):>6}",
+        f"{number(ours['images_per_second'], '.0f'):>8}{number(theirs.get('images_per_second'), '.0f'):>8}",
+        f"{number(ours.get('peak_bytes'), '.0f', 1e-6):>8}{number(theirs.get('peak_bytes'), '.0f', 1e-6):>7}",
+        f"{number(row.get('memory_ratio'), '.2f'):>7}",
+    ]
+    return "".join(cells)
 
 
 def _means(rows: list[dict]) -> dict[str, float]:
@@ -171,8 +173,8 @@ def _summary(rows: list[dict]) -> str:
     noisy = [row["network"] for row in rows if _noisy(row)]
     if noisy:
         text += (
-            f"\nNOT QUIET: {', '.join(noisy)} took over {NOISY} times as long in some steps as in others. PyTorch's threads "
-            "wait for each other\nand lose more on a busy machine than ours do: do not quote these ratios; run again."
+            f"\nNOT QUIET: {', '.join(noisy)}: some steps took over {NOISY} times as long as others. PyTorch's threads "
+            "wait for each\nother and lose more on a busy machine than ours: do not quote these ratios; run again."
         )
     return text
 

@@ -37,7 +37,8 @@ def once(step: Step) -> float:
 def by_turns(steps: list[Step], repeats: int, budget: float) -> list[list[float]]:
     """Seconds of each step, `repeats` times in turn; after `budget` seconds no more than 5 times. Order alternates."""
     for step in steps:
-        once(step), once(step)
+        once(step)
+        once(step)
     seconds: list[list[float]] = [[] for _ in steps]
     end = time.perf_counter() + budget
     for i in range(repeats):
