@@ -14,7 +14,7 @@ from gpunn import data, models, train
 from gpunn.cli.batches import augmentation, image_size, loaders, test_loader
 from gpunn.cli.config import Config
 from gpunn.cli.options import dtype_of, natural, positive_float, positive_int, usable_device
-from gpunn.cli.recipes import ADAPTIVE_LR, OPTIMIZERS, RECIPES, check_optimizer, make_optimizer, make_schedule
+from gpunn.cli.recipes import ADAPTIVE_LR, OPTIMIZERS, RECIPES, Recipe, check_optimizer, make_optimizer, make_schedule
 from gpunn.cli.runs import ROOT
 from gpunn.errors import CheckpointError, UsageError
 
@@ -95,7 +95,7 @@ def _new(args: argparse.Namespace) -> Config:
     if args.name is None:
         raise UsageError(f"train: which network? choose from {', '.join(models.names())}; try: gpunn train lenet5")
     channels, _, _ = models.input_shape(args.name)  # first of all: it knows the names
-    recipe = RECIPES[args.name]
+    recipe = RECIPES.get(args.name, Recipe())
     optimizer = args.optimizer or recipe.optimizer
     check_optimizer(optimizer)
     return Config(

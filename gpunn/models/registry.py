@@ -2,33 +2,62 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from gpunn import nn
-from gpunn.models.alexnet import alexnet_lite
+from gpunn.models.alexnet import alexnet, alexnet_lite
+from gpunn.models.inception import inception_v4
 from gpunn.models.lenet import lenet5, lenet_20_50_500
 from gpunn.models.mlp import mlp
-from gpunn.models.resnet import resnet18, resnet20
+from gpunn.models.resnet import (
+    resnet18,
+    resnet20,
+    resnet32,
+    resnet34,
+    resnet44,
+    resnet50,
+    resnet56,
+    resnet101,
+    resnet110,
+    resnet152,
+)
+from gpunn.models.vgg import vgg11, vgg11_bn, vgg16, vgg16_bn
 from gpunn.names import unknown_name
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A network's builder, the image (C, H, W) that it was designed for, and whether it takes other sizes as well."""
+    """A network's builder, the image (C, H, W) it was designed for, and the smallest side where it takes others too."""
 
     build: Callable[..., nn.Module]
     image: tuple[int, int, int]
-    any_size: bool = False
+    smallest: int | None = None
 
 
+_GREY, _TINY, _LARGE = (1, 28, 28), (3, 32, 32), (3, 224, 224)
 _MODELS = {
-    "mlp": Entry(mlp, (1, 28, 28)),
-    "lenet5": Entry(lenet5, (1, 28, 28)),
-    "lenet_20_50_500": Entry(lenet_20_50_500, (1, 28, 28)),
-    "alexnet_lite": Entry(alexnet_lite, (3, 32, 32)),
-    "resnet20": Entry(resnet20, (3, 32, 32), any_size=True),
-    "resnet18": Entry(resnet18, (3, 224, 224), any_size=True),
+    "mlp": Entry(mlp, _GREY),
+    "lenet5": Entry(lenet5, _GREY),
+    "lenet_20_50_500": Entry(lenet_20_50_500, _GREY),
+    "alexnet_lite": Entry(alexnet_lite, _TINY),
+    "resnet20": Entry(resnet20, _TINY, 1),
+    "resnet32": Entry(resnet32, _TINY, 1),
+    "resnet44": Entry(resnet44, _TINY, 1),
+    "resnet56": Entry(resnet56, _TINY, 1),
+    "resnet110": Entry(resnet110, _TINY, 1),
+    "resnet18": Entry(resnet18, _LARGE, 1),
+    "resnet34": Entry(resnet34, _LARGE, 1),
+    "resnet50": Entry(resnet50, _LARGE, 1),
+    "resnet101": Entry(resnet101, _LARGE, 1),
+    "resnet152": Entry(resnet152, _LARGE, 1),
+    "alexnet": Entry(alexnet, _LARGE, 63),
+    "vgg11": Entry(vgg11, _LARGE, 32),
+    "vgg16": Entry(vgg16, _LARGE, 32),
+    "vgg11_bn": Entry(vgg11_bn, _LARGE, 32),
+    "vgg16_bn": Entry(vgg16_bn, _LARGE, 32),
+    "inception_v4": Entry(inception_v4, (3, 299, 299), 75),
 }
 
 
@@ -43,13 +72,19 @@ def _entry(name: str) -> Entry:
     return _MODELS[name]
 
 
-def create(name: str, num_classes: int = 10, in_channels: int | None = None, **options) -> nn.Module:
+def create(name: str, num_classes: int | None = None, in_channels: int | None = None, **options) -> nn.Module:
     """The network called ``name`` with new weights; ``options`` go to its function.
 
-    in_channels: the design's own (1 or 3) where None. Raises UsageError for an unknown name, with the nearest one.
+    num_classes, in_channels: the design's own (10 or 1,000; 1 or 3) where None. Raises UsageError for an unknown name
+    or option, with the nearest one.
     """
     entry = _entry(name)
-    return entry.build(num_classes, entry.image[0] if in_channels is None else in_channels, **options)
+    given = {"num_classes": num_classes, "in_channels": in_channels}
+    known = [option for option in inspect.signature(entry.build).parameters if option not in given]
+    for option in options:
+        if option not in known:
+            raise unknown_name(f"option of {name}", option, known)
+    return entry.build(**{k: v for k, v in given.items() if v is not None}, **options)
 
 
 def input_shape(name: str) -> tuple[int, int, int]:
@@ -60,4 +95,4 @@ def input_shape(name: str) -> tuple[int, int, int]:
 def takes_size(name: str, size: int) -> bool:
     """Whether the network called ``name`` takes images of this side: only those with a global last pooling take all."""
     entry = _entry(name)
-    return entry.any_size or size == entry.image[1]
+    return size == entry.image[1] or (entry.smallest is not None and size >= entry.smallest)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -11,19 +14,36 @@ from gpunn import random
 from gpunn.backend import device_of, to_device
 from gpunn.tensor import data_of
 
+_CHUNK = 1 << 20  # numbers drawn at once: the words behind a normal one take 50 bytes for a while
+_skipping: ContextVar[bool] = ContextVar("gpunn initialisers draw nothing", default=False)
+
+
+@contextmanager
+def skip() -> Iterator[None]:
+    """Inside, uniform_, normal_ and all that stand on them draw nothing and leave the values as they are.
+
+    For a network whose weights are loaded or set at once: its layers' memory stays untouched until then. Constants,
+    such as batch norm's ones, are still set.
+    """
+    token = _skipping.set(True)
+    try:
+        yield
+    finally:
+        _skipping.reset(token)
+
 
 def uniform_(tensor: Any, a: float = 0.0, b: float = 1.0) -> Any:
     """From the uniform distribution over [a, b)."""
     if not a <= b:
         raise ValueError(f"uniform_: a is {a} and b is {b}, expected a <= b")
-    return _fill(tensor, random.uniform(data_of(tensor).shape, a, b))
+    return _draw(tensor, lambda count: random.uniform(count, a, b))
 
 
 def normal_(tensor: Any, mean: float = 0.0, std: float = 1.0) -> Any:
     """From the normal distribution."""
     if std < 0:
         raise ValueError(f"normal_: std is {std}, expected at least 0")
-    return _fill(tensor, random.normal(data_of(tensor).shape, mean, std))
+    return _draw(tensor, lambda count: random.normal(count, mean, std))
 
 
 def constant_(tensor: Any, val: float) -> Any:
@@ -129,6 +149,20 @@ def _kaiming_std(name: str, tensor: Any, a: float, mode: str, nonlinearity: str)
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(f"{name}: mode is {mode!r}, expected 'fan_in' or 'fan_out'")
     return calculate_gain(nonlinearity, a) / math.sqrt(fans(name, tensor)[mode == "fan_out"])
+
+
+def _draw(tensor: Any, draw: Callable[[int], np.ndarray]) -> Any:
+    """Fill with what draw(count) gives, in parts: chunks of whole blocks of four continue one stream of numbers."""
+    array = data_of(tensor)
+    if _skipping.get():
+        return tensor
+    if array.size <= _CHUNK or not array.flags.c_contiguous:
+        return _fill(tensor, draw(array.size).reshape(array.shape))
+    flat = array.reshape(-1)
+    for start in range(0, flat.size, _CHUNK):
+        part = flat[start : start + _CHUNK]
+        _fill(part, draw(part.size))
+    return tensor
 
 
 def _fill(tensor: Any, values: np.ndarray) -> Any:

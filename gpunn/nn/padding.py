@@ -18,7 +18,7 @@ class _Pad2d(Module):
     def __init__(self, padding: Ints):
         super().__init__()
         self.padding = ints(type(self).__name__, "padding", padding, 4, 0)
-        self.value = 0.0
+        self.value: Any = 0.0
 
     def forward(self, x: Any) -> Any:
         if x.ndim not in (3, 4):

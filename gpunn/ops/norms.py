@@ -112,7 +112,7 @@ def _normalise(op: str, x: Any, a: Any, view: tuple[int, ...], axes: tuple[int, 
         y += b
     y = y.reshape(a.shape).astype(a.dtype, copy=False)
 
-    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any, Any]:
+    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
         g = wide(gy).reshape(view)
         unit = (wide(a).reshape(view) - mean) * scale
         gw = unbroadcast(g * unit, shape) if needs[1] else None

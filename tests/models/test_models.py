@@ -17,17 +17,26 @@ COUNTS = [
     ("alexnet_lite", {}, 611_082, "2432 + 51264 + 73856 + 110688 + 83040 + 221440 + 65792 + 2570"),
     ("resnet20", {}, 269_722, "He 2015 table 6: 0.27 M; option A has no more"),
     ("resnet20", {"shortcut": "B"}, 269_722 + 16 * 32 + 64 + 32 * 64 + 128, "two 1x1 projections with batch norm"),
-    ("resnet18", {"num_classes": 1000}, 11_689_512, "torchvision's table of pretrained weights"),
+    ("lenet5", {"partial": True}, 60_806, "LeCun 1998 table I: 1516 in place of 2416"),
+    ("resnet18", {}, 11_689_512, "torchvision's table of pretrained weights"),
 ]
 
 
 @pytest.mark.parametrize(("name", "options", "count", "source"), COUNTS)
 def test_parameter_count(name, options, count, source):
-    model = models.create(name, **options)
+    with nn.init.skip():
+        model = models.create(name, **options)
     assert sum(p.size for p in model.parameters()) == count, source
 
 
-@pytest.mark.parametrize("name", models.names())
+# These have more weights than a quick test should touch; test_large_parity has their blocks.
+LARGE = (
+    *("resnet34", "resnet50", "resnet101", "resnet152"),
+    *("alexnet", "vgg11", "vgg16", "vgg11_bn", "vgg16_bn", "inception_v4"),
+)
+
+
+@pytest.mark.parametrize("name", [name for name in models.names() if name not in LARGE])
 def test_forward_backward(name):
     channels, height, width = models.input_shape(name)
     size = (2, channels, min(height, 64), min(width, 64))
@@ -70,3 +79,9 @@ def test_unknown_name_gets_the_nearest():
 def test_unknown_shortcut():
     with pytest.raises(ValueError, match=r"BasicBlock: shortcut is 'C'; expected 'A' .* or 'B'"):
         models.resnet20(shortcut="C")
+
+
+def test_a_design_says_how_many_classes():
+    with nn.init.skip():
+        assert models.create("resnet20").fc.out_features == 10
+        assert models.create("resnet18").fc.out_features == 1000

@@ -17,9 +17,9 @@ CASES = [
     ("lenet5", {}, twins.LeNet5, (3, 1, 28, 28)),
     ("lenet_20_50_500", {}, twins.LeNet20, (3, 1, 28, 28)),
     ("alexnet_lite", {}, twins.AlexNetLite, (3, 3, 32, 32)),
-    ("resnet20", {}, twins.ResNet20, (3, 3, 32, 32)),
-    ("resnet20", {"shortcut": "B"}, lambda: twins.ResNet20("B"), (3, 3, 32, 32)),
-    ("resnet18", {"num_classes": 1000}, twins.ResNet18, (2, 3, 64, 64)),
+    ("resnet20", {}, twins.CifarResNet, (3, 3, 16, 16)),
+    ("resnet20", {"shortcut": "B"}, lambda: twins.CifarResNet(3, "B"), (3, 3, 16, 16)),
+    ("resnet32", {}, lambda: twins.CifarResNet(5), (2, 3, 16, 16)),
 ]
 IDS = [name + "".join(f"-{v}" for v in options.values()) for name, options, *_ in CASES]
 
@@ -69,7 +69,7 @@ def test_losses_of_training_steps(name, options, build, shape):
     their_sgd = torch.optim.SGD(theirs.parameters(), lr=0.02, momentum=0.9)
     our_sgd = optim.SGD(ours.parameters(), lr=0.02, momentum=0.9)
     want, got = [], []
-    for _ in range(20 if "lenet" in name else 10):
+    for _ in range(20):
         loss = torch.nn.functional.cross_entropy(theirs(torch.from_numpy(x)), torch.from_numpy(labels))
         their_sgd.zero_grad()
         loss.backward()

@@ -30,7 +30,7 @@ def test_pytorch_reads_and_writes_the_same_file(tmp_path):
     from tests.models import twins
 
     torch.manual_seed(0)
-    theirs, ours = twins.ResNet20(), models.resnet20()
+    theirs, ours = twins.CifarResNet(), models.resnet20()
     save_file(theirs.state_dict(), tmp_path / "a.safetensors")
     models.load_safetensors(ours, tmp_path / "a.safetensors")
     x = np.random.default_rng(0).normal(size=(2, 3, 32, 32)).astype(np.float32)
@@ -38,7 +38,7 @@ def test_pytorch_reads_and_writes_the_same_file(tmp_path):
         want = theirs.eval()(torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(ours.eval()(x).numpy(), want, rtol=1e-3, atol=1e-4)
     models.save_safetensors(ours, tmp_path / "b.safetensors")
-    twins.ResNet20().load_state_dict(load_file(tmp_path / "b.safetensors"))
+    twins.CifarResNet().load_state_dict(load_file(tmp_path / "b.safetensors"))
 
 
 def test_files_without_batch_counts(tmp_path):

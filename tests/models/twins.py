@@ -89,30 +89,15 @@ def blocks(before, after, count, stride, option):
     return nn.Sequential(first, *[Block(after, after, 1, option) for _ in range(count - 1)])
 
 
-class ResNet20(nn.Module):
-    def __init__(self, option="A"):
+class CifarResNet(nn.Module):
+    def __init__(self, count=3, option="A"):
         super().__init__()
         self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16)
-        self.layer1 = blocks(16, 16, 3, 1, option)
-        self.layer2 = blocks(16, 32, 3, 2, option)
-        self.layer3 = blocks(32, 64, 3, 2, option)
+        self.layer1 = blocks(16, 16, count, 1, option)
+        self.layer2 = blocks(16, 32, count, 2, option)
+        self.layer3 = blocks(32, 64, count, 2, option)
         self.fc = nn.Linear(64, 10)
 
     def forward(self, x):
         x = self.layer3(self.layer2(self.layer1(torch.relu(self.bn1(self.conv1(x))))))
         return self.fc(x.mean((2, 3)))
-
-
-class ResNet18(nn.Module):
-    def __init__(self, num_classes=1000):
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64)
-        self.layer1 = blocks(64, 64, 2, 1, "B")
-        self.layer2 = blocks(64, 128, 2, 2, "B")
-        self.layer3 = blocks(128, 256, 2, 2, "B")
-        self.layer4 = blocks(256, 512, 2, 2, "B")
-        self.fc = nn.Linear(512, num_classes)
-
-    def forward(self, x):
-        x = F.max_pool2d(torch.relu(self.bn1(self.conv1(x))), 3, 2, 1)
-        return self.fc(self.layer4(self.layer3(self.layer2(self.layer1(x)))).mean((2, 3)))

@@ -98,6 +98,27 @@ def test_seed_decides():
     assert not np.array_equal(a, nn.Conv2d(2, 3, 3).weight.data)
 
 
+def test_large_arrays_are_drawn_in_parts_of_one_stream(monkeypatch):
+    for fill, draw in ((init.normal_, gpunn.random.normal), (init.uniform_, gpunn.random.uniform)):
+        gpunn.manual_seed(3)
+        want = draw((7, 100))
+        monkeypatch.setattr(init, "_CHUNK", 64)
+        gpunn.manual_seed(3)
+        np.testing.assert_array_equal(drawn(fill, shape=(7, 100)), want)
+        monkeypatch.undo()
+
+
+def test_skip_leaves_random_weights_as_they_are():
+    start = gpunn.random.get_state()
+    with init.skip():
+        kept = drawn(init.normal_, shape=(3, 3))
+        norm = nn.BatchNorm2d(3)
+        nn.Linear(4, 4)
+    assert not kept.any() and (norm.weight.data == 1).all()
+    assert gpunn.random.get_state() == start, "nothing was drawn"
+    assert drawn(init.normal_, shape=(3, 3)).any()
+
+
 def test_gains_are_pytorchs():
     torch = pytest.importorskip("torch", reason="PyTorch is not installed: nothing to compare with")
     for name in ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose2d", "sigmoid", "tanh", "relu", "selu"):
