@@ -13,6 +13,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -179,9 +180,9 @@ def _compiler() -> str:
 
 def _cuda_major() -> int:
     """12 or 13: that of the CuPy that is installed, else of the newest CUDA that the driver takes, else 12."""
-    names = {dist.metadata["Name"] for dist in metadata.distributions() if dist.metadata["Name"]}
     for major in (13, 12):
-        if f"cupy-cuda{major}x" in names:
+        with suppress(metadata.PackageNotFoundError):
+            metadata.version(f"cupy-cuda{major}x")
             return major
     try:
         return 13 if int(_driver().rsplit(" ", 1)[1].split(".")[0]) >= 13 else 12
