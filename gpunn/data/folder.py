@@ -141,7 +141,7 @@ def _decoded(path: Path, size: tuple[int, int] | None, mode: str) -> np.ndarray:
         with pillow.open(path) as opened:
             image = ImageOps.exif_transpose(opened).convert(mode)
             if size is not None and image.size != size[::-1]:
-                image = ImageOps.fit(image, size[::-1], pillow.Resampling.BILINEAR)
+                image = ImageOps.fit(image, (size[1], size[0]), pillow.Resampling.BILINEAR)
             pixels = np.asarray(image)
     except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError) as error:
         reason = "it is no image" if type(error).__name__ == "UnidentifiedImageError" else error
