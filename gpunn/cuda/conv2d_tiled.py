@@ -55,11 +55,13 @@ def refuse_tiled(pass_: str) -> Any:
 
 
 def avoid_tiled(pass_: str, tile: int) -> Any:
-    """A 128x128 tile pays where three quarters of its columns are used and its blocks fill the device once."""
+    """What fills less than half of a step or of a tile. 128x128 pays where it also fills the device once."""
 
     def avoid(job: Conv) -> str:
         depth, filters = per_group(job)
-        columns = depth if pass_ == "grad_input" else filters
+        columns, deep = (depth, filters) if pass_ == "grad_input" else (filters, depth)
+        if pass_ != "grad_weight" and deep < 2 * pack(job.dtype):
+            return f"{deep} channels would leave half of each step of {2 * pack(job.dtype)} empty"
         if tile == 128 and columns < 96:
             return f"{columns} columns would leave a 128-wide tile half empty"
         if tile == 128 and pass_ != "grad_weight":
