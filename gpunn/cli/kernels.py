@@ -74,13 +74,15 @@ def _trace(name: str, device_name: str | None) -> Iterator[str]:
     """One line a call of a forward and backward pass, in order."""
     from gpunn.cuda.variants import tracing
 
-    channels, height, width = models.input_shape(name)
+    channels, height, _ = models.input_shape(name)
     chosen = device_name or ("cuda" if backend.is_available("cuda") else "emulator")
     device = usable_device(chosen)
     if device.type == "cpu":
         raise UsageError("kernels: --trace --device cpu runs no kernel; choose cuda or emulator")
-    side = 64 if height > 64 else height  # networks for larger images take this one too, in a hundredth of the time
-    images = np.zeros((TRACED_BATCH, channels, side, min(width, side)), np.float32)
+    # Networks for large images take a small one too, in a hundredth of the time.
+    side = next(side for side in (64, 96, height) if side >= height or models.takes_size(name, side))
+    side = min(side, height)
+    images = np.zeros((TRACED_BATCH, channels, side, side), np.float32)
     with tracing() as calls:
         model = models.create(name).to(device)
         labels = backend.to_device(np.zeros(TRACED_BATCH, np.int64), device)

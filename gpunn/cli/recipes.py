@@ -22,13 +22,19 @@ class Recipe:
 
 LAST = 0.01
 
+_CIFAR_RESNET = Recipe(lr=0.1)
+_IMAGENET_RESNET = Recipe(lr=0.05, batch_size=32)
+_WITHOUT_BATCH_NORM = Recipe(lr=0.01, batch_size=32)  # deep and unnormalised: the usual rate of AlexNet and VGG
+
 RECIPES = {
     "mlp": Recipe(lr=0.05),
     "lenet5": Recipe(lr=0.05),
     "lenet_20_50_500": Recipe(lr=0.03),
     "alexnet_lite": Recipe(lr=0.02),
-    "resnet20": Recipe(lr=0.1),
-    "resnet18": Recipe(lr=0.05, batch_size=32),
+    **dict.fromkeys(["resnet20", "resnet32", "resnet44", "resnet56", "resnet110"], _CIFAR_RESNET),
+    **dict.fromkeys(["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"], _IMAGENET_RESNET),
+    **dict.fromkeys(["vgg11_bn", "vgg16_bn", "inception_v4"], _IMAGENET_RESNET),
+    **dict.fromkeys(["alexnet", "vgg11", "vgg16"], _WITHOUT_BATCH_NORM),
 }
 
 OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {

@@ -10,8 +10,9 @@ import signal
 import numpy as np
 import pytest
 
-from gpunn import data, train
+from gpunn import data, models, train
 from gpunn.cli import main
+from gpunn.cli.recipes import RECIPES
 from tests.cli.conftest import tiny_dataset
 
 TRAIN = ["train", "lenet5", "--batch-size", "20"]
@@ -126,3 +127,7 @@ def test_loss_that_is_not_finite(here, capsys):
     err = capsys.readouterr().err
     assert "gpunn: error: Trainer.fit: the loss is" in err and "lower learning rate" in err
     assert "Traceback" not in err
+
+
+def test_every_network_has_a_recipe():
+    assert set(RECIPES) == set(models.names())
