@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gpunn import nn, ops
 
 
@@ -30,6 +32,9 @@ class PadShortcut(nn.Module):
 
     def extra_repr(self) -> str:
         return f"stride {self.stride}, channels +{self.before + self.after}"
+
+    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
+        return (1, 1), (self.stride, self.stride)
 
 
 class BasicBlock(nn.Module):

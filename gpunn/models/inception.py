@@ -23,7 +23,8 @@ class ConvNorm(nn.Module):
         return self.bn(self.conv(x), relu=True)
 
 
-ROW, COLUMN = {"kernel_size": (1, 7), "padding": (0, 3)}, {"kernel_size": (7, 1), "padding": (3, 0)}
+ROW: dict[str, Any] = {"kernel_size": (1, 7), "padding": (0, 3)}
+COLUMN: dict[str, Any] = {"kernel_size": (7, 1), "padding": (3, 0)}
 
 
 def _average(in_channels: int, channels: int) -> nn.Sequential:

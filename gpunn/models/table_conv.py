@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -51,6 +52,9 @@ class TableConv2d(nn.Module):
     def extra_repr(self) -> str:
         text = f"{self.in_channels}->{self.out_channels}, {times(self.kernel_size)}"
         return f"{text}, {self.connections} of {self.in_channels * self.out_channels} connections"
+
+    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
+        return self.kernel_size, (1, 1)
 
     def flops(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return 2 * y_shape[0] * math.prod(y_shape[2:]) * self.connections * math.prod(self.kernel_size)

@@ -10,6 +10,7 @@ from gpunn.nn import init
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import Parameter, empty
 from gpunn.ops.checks import Ints, choice, count, ints, times
+from gpunn.window import Window
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
@@ -76,6 +77,9 @@ class _Conv(Module):
     def flops(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return 2 * math.prod(y_shape) * math.prod(self.weight.shape[1:])
 
+    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
+        return Window(self.kernel_size, self.stride, (), self.dilation).extent, self.stride
+
 
 class Conv1d(_Conv):
     """conv1d with a learned weight (out_channels, in_channels / groups, S) and bias; padding_mode as in PyTorch."""
@@ -133,6 +137,11 @@ class ConvTranspose2d(Module):
 
     def flops(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
         return 2 * math.prod(x_shape) * math.prod(self.weight.shape[1:])
+
+    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
+        extent = Window(self.kernel_size, self.stride, (), self.dilation).extent
+        most = tuple(-(-n // s) for n, s in zip(extent, self.stride, strict=True))  # x's that meet in one of y
+        return most, tuple(1 / s for s in self.stride)
 
 
 def _channels(op: str, in_channels: int, out_channels: int, groups: int) -> tuple[int, int]:

@@ -230,10 +230,18 @@ class Module:
         """Floating-point operations of one forward call, 2 a multiply-add; 0 for what does not multiply matrices."""
         return 0
 
+    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any] | None:
+        """(size, step) for each spatial dimension: how many neighbours in x one element of y reads, and how many lie
+        from it to the next one's; None for a layer that reads its own place alone."""
+        return None
+
     def summary(self, x: Any) -> str:
-        """A table of the layers that an input runs through, with output shapes, parameters and FLOPs.
+        """A table of the layers that an input runs through: output, parameters, FLOPs, receptive field, stride, memory.
 
         x: the input's shape with N, or an input. Runs forward once, in evaluation mode, recording no gradients.
+        FLOPs are 2 a multiply-add. The receptive field is how many pixels of the input, in height and width, one pixel
+        of the output depends on, the stride how many lie from one output to the next; the largest where branches meet
+        (nn.receptive tells how it is found). Memory is the output's, 0 where it is the input's own.
         """
         from gpunn.nn.summary import summary  # it stands on Module
 

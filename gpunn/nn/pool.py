@@ -8,6 +8,7 @@ from gpunn import ops
 from gpunn.nn.conv import short
 from gpunn.nn.module import Module
 from gpunn.ops.checks import Ints, ints, times
+from gpunn.window import Window
 
 
 class MaxPool2d(Module):
@@ -37,6 +38,9 @@ class MaxPool2d(Module):
         text += f", dilation {short(self.dilation)}" if max(self.dilation) > 1 else ""
         return text + ", ceil_mode" * self.ceil_mode
 
+    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
+        return Window(self.kernel_size, self.stride, (), self.dilation).extent, self.stride
+
 
 class AvgPool2d(Module):
     """ops.avg_pool2d."""
@@ -61,6 +65,9 @@ class AvgPool2d(Module):
             _window_repr(self) + ", ceil_mode" * self.ceil_mode + ", padding not counted" * (not self.count_include_pad)
         )
 
+    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
+        return self.kernel_size, self.stride
+
 
 class AdaptiveAvgPool2d(Module):
     """ops.adaptive_avg_pool2d; AdaptiveAvgPool2d(1) is the global pool, from (N, C, H, W) to (N, C, 1, 1)."""
@@ -75,6 +82,9 @@ class AdaptiveAvgPool2d(Module):
     def extra_repr(self) -> str:
         return f"to {_sizes_repr(self.output_size)}"
 
+    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
+        return _adaptive_reach(x_shape, y_shape)
+
 
 class AdaptiveMaxPool2d(Module):
     """ops.adaptive_max_pool2d; with return_indices it gives (y, indices). AdaptiveMaxPool2d(1) is the global pool."""
@@ -88,6 +98,9 @@ class AdaptiveMaxPool2d(Module):
 
     def extra_repr(self) -> str:
         return f"to {_sizes_repr(self.output_size)}"
+
+    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
+        return _adaptive_reach(x_shape, y_shape)
 
 
 def _window(op: str, kernel_size: Ints, stride: Ints | None, padding: Ints) -> tuple[Any, Any, Any]:
@@ -107,6 +120,13 @@ def _output_size(op: str, output_size: Any) -> tuple[Any, Any]:
     sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
     ints(op, "output_size", tuple([1 if size is None else size for size in sizes]), 2, 1)
     return sizes * 2 if len(sizes) == 1 else sizes
+
+
+def _adaptive_reach(x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
+    """The largest window, from floor(i n / m) to ceil((i + 1) n / m), and the mean distance between windows."""
+    sizes = list(zip(x_shape[-2:], y_shape[-2:], strict=True))
+    largest = [max(-(-(i + 1) * n // m) - i * n // m for i in range(m)) for n, m in sizes]
+    return tuple(largest), tuple(n / m for n, m in sizes)
 
 
 def _sizes_repr(sizes: Any) -> str:

@@ -7,31 +7,42 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpunn import autograd
-from gpunn.backend import default_device, device_of, is_array, to_device
+from gpunn.backend import array_module, default_device, device_of, is_array, to_device
 from gpunn.nn.module import Module
+from gpunn.nn.receptive import Field, Fields
 from gpunn.nn.state import evaluating
+from gpunn.ops.checks import times
 from gpunn.tensor import Tensor
 
 
 class Row(NamedTuple):
-    """One layer's call."""
+    """One layer's call; `field` is None where the output is no image, `memory` counts the output's bytes."""
 
     name: str
     layer: str
     output: tuple[int, ...]
     parameters: int
     flops: int
+    field: Field | None
+    memory: int
 
 
 def summary(model: Module, x: Any) -> str:
-    """The table of `rows`, with a line of sums. FLOPs are 2 a multiply-add, of convolutions and linear layers."""
+    """The table of `rows`, with a line of sums. FLOPs are 2 a multiply-add, of convolutions and linear layers.
+
+    The sum of the memory is what training holds of activations at most, if every layer's output is needed again.
+    """
     found, y = rows(model, x)
-    head = ("", "layer", "output", "parameters", "FLOPs")
-    cells = [(r.name, r.layer, _shape(r.output), f"{r.parameters:,}", f"{r.flops:,}") for r in found]
+    head = ("", "layer", "output", "parameters", "FLOPs", "field", "stride", "memory")
+    cells = [
+        (r.name, r.layer, _shape(r.output), f"{r.parameters:,}", f"{r.flops:,}", *_field(r.field), _bytes(r.memory))
+        for r in found
+    ]
     parameters = list(model.parameters())
     total = sum(p.size for p in parameters)
     frozen = total - sum(p.size for p in parameters if p.requires_grad)
-    sums = ("total", "", _shape(_first_shape(y)), f"{total:,}", f"{sum(r.flops for r in found):,}")
+    flops, memory = sum(r.flops for r in found), sum(r.memory for r in found)
+    sums = ("total", "", _shape(_first_shape(y)), f"{total:,}", f"{flops:,}", "", "", _bytes(memory))
     widths = [max(map(len, column)) for column in zip(head, *cells, sums, strict=True)]
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
     device, dtype = (device_of(parameters[0].data), parameters[0].dtype) if parameters else ("no device", "no dtype")
@@ -45,6 +56,7 @@ def rows(model: Module, x: Any) -> tuple[list[Row], Any]:
     x = _input(model, x)
     found: list[Row] = []
     counted: set[int] = set()
+    fields = Fields(x)
 
     def note(name: str, module: Module) -> Any:
         def hook(_: Module, args: tuple, y: Any) -> None:
@@ -53,7 +65,8 @@ def rows(model: Module, x: Any) -> tuple[list[Row], Any]:
             shape = _first_shape(y)
             flops = module.flops(_first_shape(args), shape)
             layer = repr(module) if not list(module.children()) else f"{type(module).__name__}({module.extra_repr()})"
-            found.append(Row(name, layer, shape, sum(p.size for p in own), flops))
+            size, field = sum(p.size for p in own), fields.after(module, args, y)
+            found.append(Row(name, layer, shape, size, flops, field, _new_bytes(_first(args), _first(y))))
 
         return module.register_forward_hook(hook)
 
@@ -81,11 +94,44 @@ def _input(model: Module, x: Any) -> Any:
     return to_device(zeros, default_device() if first is None else first.device)
 
 
-def _first_shape(value: Any) -> tuple[int, ...]:
-    """The shape of an array, or of the first one in a tuple, list or dict; () where there is none."""
+def _first(value: Any) -> Any:
+    """An array or Tensor, or the first one in a tuple, list or dict."""
     while isinstance(value, (tuple, list, dict)) and value:
         value = next(iter(value.values() if isinstance(value, dict) else value))
-    return tuple(getattr(value, "shape", ()))
+    return value
+
+
+def _first_shape(value: Any) -> tuple[int, ...]:
+    """The shape of `_first`; () where there is none."""
+    return tuple(getattr(_first(value), "shape", ()))
+
+
+def _new_bytes(x: Any, y: Any) -> int:
+    """The bytes of y; 0 where it is a view of x, or x itself."""
+    x, y = (value.data if isinstance(value, Tensor) else value for value in (x, y))
+    if not is_array(y) or (is_array(x) and bool(array_module(y).may_share_memory(x, y))):
+        return 0
+    return y.nbytes
+
+
+def _field(field: Field | None) -> tuple[str, str]:
+    """Size and step in words: "7", "1x7", "" where there is none."""
+    if field is None:
+        return "", ""
+    size, step = ([f"{n:g}" for n in values] for values in field)
+    return _same(size), _same(step)
+
+
+def _same(words: list[str]) -> str:
+    return words[0] if len(set(words)) == 1 else times(words)
+
+
+def _bytes(count: int) -> str:
+    """1536 as "1.5 KiB"."""
+    if count < 1024:
+        return f"{count} B"
+    power = min((count.bit_length() - 1) // 10, 3)
+    return f"{count / 1024**power:.1f} {('KiB', 'MiB', 'GiB')[power - 1]}"
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -35,6 +35,11 @@ class Upsample(Module):
     def forward(self, x: Any) -> Any:
         return ops.interpolate(x, self.size, self.scale_factor, self.mode, self.align_corners)
 
+    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
+        taps = 2 if self.mode == "bilinear" else 1
+        sizes = list(zip(x_shape[2:], y_shape[2:], strict=True))
+        return tuple(1 if n == m else min(taps, n) for n, m in sizes), tuple(n / m for n, m in sizes)
+
     def extra_repr(self) -> str:
         text = f"to {self.size}" if self.size is not None else f"times {self.scale_factor}"
         return f"{text}, {self.mode}" + ", align_corners" * bool(self.align_corners)

@@ -341,11 +341,13 @@ def test_summary_counts_a_known_net():
     net[1].eval()
     lines = net.summary((2, 1, 28, 28)).splitlines()
     assert lines[0] == "Sequential on cpu, float32"
-    assert lines[1].split() == ["layer", "output", "parameters", "FLOPs"]
+    assert lines[1].split() == ["layer", "output", "parameters", "FLOPs", "field", "stride", "memory"]
     conv1, conv2, fc = 2 * 2 * 6 * 28 * 28 * 25, 2 * 2 * 16 * 10 * 10 * 150, 2 * 2 * 1600 * 10
-    assert lines[3].split()[-6:] == ["(2,", "6,", "28,", "28)", "156", f"{conv1:,}"]
-    assert "Conv2d(6->16, 5x5, stride 1, padding 0)" in lines[6] and lines[6].split()[-2:] == ["2,416", f"{conv2:,}"]
-    assert lines[-1].split() == ["total", "(2,", "10)", "18,582", f"{conv1 + conv2 + fc:,}"]
+    assert lines[3].split()[-10:] == ["(2,", "6,", "28,", "28)", "156", f"{conv1:,}", "5", "1", "36.8", "KiB"]
+    assert "Conv2d(6->16, 5x5, stride 1, padding 0)" in lines[6]
+    assert lines[6].split()[-6:] == ["2,416", f"{conv2:,}", "14", "2", "12.5", "KiB"]
+    total = 4 * 2 * (6 * 28 * 28 * 2 + 6 * 14 * 14 + 2 * 1600 + 10) / 1024
+    assert lines[-1].split() == ["total", "(2,", "10)", "18,582", f"{conv1 + conv2 + fc:,}", f"{total:.1f}", "KiB"]
     assert net.training and not net[1].training and not any(m._forward_hooks for m in net.modules())
 
 

@@ -1,0 +1,98 @@
+"""How much of the input one element of a layer's output sees, followed through a run of a network."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, NamedTuple
+
+from gpunn.backend import is_array
+from gpunn.nn.module import Module
+from gpunn.tensor import Tensor
+
+
+class Field(NamedTuple):
+    """Per spatial dimension: the input elements that one output sees, and those from one output to the next."""
+
+    size: tuple[float, ...]
+    step: tuple[float, ...]
+
+    def through(self, reach: Field) -> Field:
+        """Behind a layer that reads `reach.size` neighbours at every `reach.step`-th place."""
+        size = [n + (k - 1) * s for n, k, s in zip(self.size, reach.size, self.step, strict=True)]
+        return Field(tuple(size), tuple(s * t for s, t in zip(self.step, reach.step, strict=True)))
+
+    def joined(self, other: Field) -> Field:
+        """The larger of two branches."""
+        return Field(*(tuple(map(max, a, b)) for a, b in zip(self, other, strict=True)))
+
+
+class Fields:
+    """The fields of the arrays in one run of a network on x.
+
+    A layer's field is its input's, widened by what Module.reach says of it; where arrays of several branches meet, the
+    largest counts. Layers tell an array by its identity. One that no layer made (a sum, a concatenation, a function's
+    result) has the largest field of those of its height and width so far; if there is none of its size, the last one
+    counts, as behind a window without overlap that shrank it so. Statistics that a norm takes over the image are left
+    out.
+    """
+
+    def __init__(self, x: Any):
+        self._known: dict[int, tuple[weakref.ref, Field]] = {}
+        self._seen: list[tuple[tuple[int, ...], Field]] = []
+        for each in _arrays(x):
+            self._remember(each, Field((1,) * max(each.ndim - 2, 0), (1,) * max(each.ndim - 2, 0)))
+
+    def after(self, module: Module, args: tuple, y: Any) -> Field | None:
+        """The field of a layer's output; None where it is no image, or behind no image."""
+        inputs, outputs = _arrays(args), _arrays(y)
+        rank = outputs[0].ndim - 2 if outputs else 0
+        fields = [field for field in map(self._of, inputs) if field is not None and len(field.size) == rank]
+        if rank < 1 or not fields:
+            return None
+        field = fields[0]
+        for other in fields[1:]:
+            field = field.joined(other)
+        reach = module.reach(inputs[0].shape, outputs[0].shape)
+        if reach is not None:
+            field = field.through(Field(*reach))
+        for each in outputs:
+            self._remember(each, field)
+        return field
+
+    def _of(self, array: Any) -> Field | None:
+        held = self._known.get(id(array))
+        if held is not None and held[0]() is array:
+            return held[1]
+        field = self._by_size(array.shape[2:])
+        if field is not None:
+            self._remember(array, field)
+        return field
+
+    def _by_size(self, size: tuple[int, ...]) -> Field | None:
+        alike = [field for seen, field in self._seen if seen == size]
+        if alike:
+            largest = alike[0]
+            for field in alike[1:]:
+                largest = largest.joined(field)
+            return largest
+        before = next(((s, f) for s, f in reversed(self._seen) if len(s) == len(size) and 0 not in (*s, *size)), None)
+        if before is None or not size:
+            return None
+        ratios = tuple(float(round(n / m)) if n >= m else n / m for n, m in zip(before[0], size, strict=True))
+        return before[1].through(Field(tuple(max(r, 1.0) for r in ratios), ratios))
+
+    def _remember(self, array: Any, field: Field) -> None:
+        if array.ndim > 2:
+            # Weak, so that a large network's activations are freed on the way.
+            self._known[id(array)] = (weakref.ref(array), field)
+            self._seen.append((array.shape[2:], field))
+
+
+def _arrays(value: Any) -> list[Any]:
+    """The raw arrays in a value, or in a tuple, list or dict of values."""
+    if isinstance(value, Tensor):
+        return [value.data]
+    if is_array(value):
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (tuple, list)) else ()
+    return [array for part in parts for array in _arrays(part)]

@@ -1,0 +1,112 @@
+"""Receptive fields in summary: against the literature's numbers, and against where gradients really arrive."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gpunn import Tensor, models, nn, ops
+from gpunn.nn.summary import rows
+
+
+def fields(model, shape):
+    """name -> (size, step) of each layer's last call."""
+    return {row.name: row.field and (row.field.size, row.field.step) for row in rows(model, shape)[0]}
+
+
+def skipped(build, **options):
+    with nn.init.skip():
+        return build(**options)
+
+
+# Araujo, Norris and Sim, "Computing receptive fields of convolutional neural networks" (Distill 2019), table 1, of the
+# last layer before the global pooling; AlexNet's and VGG's are its "alexnet_v2" and "vgg_16".
+@pytest.mark.parametrize(
+    ("build", "layer", "size", "step"),
+    [
+        (models.alexnet, "features.12", 195, 32),
+        (models.vgg16, "features.30", 212, 32),
+        (models.resnet50, "layer4.2.bn3", 483, 32),
+        (models.resnet101, "layer4.2.bn3", 1027, 32),
+        (models.resnet152, "layer4.2.bn3", 1507, 32),
+    ],
+)
+def test_published_fields(build, layer, size, step):
+    options = {"version": "1"} if "resnet" in build.__name__ else {}
+    got = fields(skipped(build, **options), (0, 3, 224, 224))[layer]
+    assert got == ((size, size), (step, step))
+
+
+def really(model, shape):
+    """The extent of the input's gradient of one pixel in the middle: largest over channels."""
+    x = Tensor(np.random.default_rng(0).random(shape) + 0.1, requires_grad=True)
+    y = model.to("float64").eval()(x)
+    gy = np.zeros(y.shape)
+    gy[:, :, y.shape[2] // 2, y.shape[3] // 2] = 1
+    y.backward(gy)
+    hit = (x.grad != 0).any(axis=(0, 1))
+    return tuple(int(np.ptp(np.flatnonzero(hit.any(axis=axis))) + 1) for axis in (1, 0))
+
+
+class Forks(nn.Module):
+    """Branches that join by functions of ops, after a pooling that is a function as well."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(2, 4, 3, padding=1)
+        self.wide = nn.Conv2d(4, 4, (1, 7), padding=(0, 3))
+        self.tall = nn.Conv2d(4, 4, (5, 1), padding=(2, 0))
+        self.last = nn.Conv2d(8, 4, 3, padding=1, dilation=1)
+
+    def forward(self, x):
+        x = ops.avg_pool2d(self.first(x), 2)
+        x = ops.concatenate([ops.relu(self.wide(x)), self.tall(x)], axis=1)
+        return self.last(x)
+
+
+NETS = [
+    nn.Sequential(nn.Conv2d(2, 3, 3, stride=2, dilation=2), nn.AvgPool2d(3, 2), nn.Conv2d(3, 3, (3, 1))),
+    nn.Sequential(nn.Conv2d(2, 3, 3, 2), nn.ConvTranspose2d(3, 3, 5, stride=2), nn.Conv2d(3, 2, 3)),
+    nn.Sequential(nn.Conv2d(2, 3, 3, 2), nn.Upsample(scale_factor=3), nn.Conv2d(3, 2, 4)),
+    nn.Sequential(nn.AvgPool2d(2), nn.ReflectionPad2d(1), nn.Conv2d(2, 3, 3), nn.Tanh(), nn.LocalResponseNorm(3)),
+    nn.Sequential(models.BasicBlock(2, 4, 2, shortcut="A"), models.Bottleneck(4, 4, 2)),
+    Forks(),
+]
+
+
+@pytest.mark.parametrize("net", NETS, ids=["dilated", "transposed", "nearest", "padded", "residual", "forks"])
+def test_fields_are_where_gradients_arrive(net):
+    shape = (1, 2, 48, 48)
+    for module in net.modules():  # nothing may vanish in a ReLU
+        for parameter in module._own_parameters():
+            parameter[1].data[...] = abs(parameter[1].data) + 0.01
+    last = rows(net, shape)[0][-1].field
+    got = really(net, shape)
+    # A stride of 3 in nearest resampling meets a window of 4 at its widest place only every third pixel.
+    slack = 2 if any(isinstance(m, (nn.Upsample, nn.ConvTranspose2d)) for m in net.modules()) else 0
+    assert all(w - slack <= g <= w for g, w in zip(got, last.size, strict=True)), (got, last)
+
+
+def test_global_pooling_sees_all_and_flat_layers_have_none():
+    net = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.AdaptiveAvgPool2d((1, 2)), nn.Flatten(), nn.Linear(4, 2))
+    got = fields(net, (1, 1, 8, 8))
+    assert got["1"] == ((10, 6), (8, 4)) and got["2"] is None and got["3"] is None
+
+
+def test_lenet_through_functions():
+    """LeNet-5: 5 after C1, 14 after C3 (LeCun 1998, fig. 2: 5 + 1 + 4 * 2)."""
+    for partial in (False, True):
+        assert fields(models.lenet5(partial=partial), (1, 1, 28, 28))["conv2"] == ((14, 14), (2, 2))
+
+
+def test_the_table_prints_them():
+    net = nn.Sequential(nn.Conv1d(1, 2, 5, stride=2), nn.Identity(), nn.Dropout(0.5))
+    lines = net.summary((4, 1, 11)).splitlines()
+    assert lines[3].split()[-4:] == ["5", "2", "128", "B"]
+    assert lines[4].split()[-4:] == ["5", "2", "0", "B"], "Identity gives x itself"
+    assert lines[-1].split()[-2:] == ["128", "B"]
+    wide = nn.Sequential(nn.Conv2d(1, 2, (1, 7)), nn.ConvTranspose2d(2, 2, 2, stride=2))
+    assert [line.split()[-4:-2] for line in wide.summary((1, 1, 9, 9)).splitlines()[3:5]] == [
+        ["1x7", "1"],
+        ["1x7", "0.5"],
+    ]
