@@ -14,6 +14,7 @@ from pathlib import Path
 from gpunn.errors import DeviceError
 
 HERE = Path(__file__).parent
+HEADERS = "/gpunn-emulator"  # the folder of our own headers, as line tables name it
 
 
 def _flags(text: str) -> list[str]:
@@ -111,10 +112,12 @@ def build(text: str, name: str, checked: bool, exported: bool = False) -> Path:
     flags.append("-fvisibility=default" if exported else "-nostartfiles")
     if checked:
         flags += INSTRUMENT + (INSTRUMENT_CLANG if is_clang else INSTRUMENT_GCC)
-    key = hashlib.sha256("\0".join([text, version, _headers_digest(), *flags]).encode()).hexdigest()[:24]
+    key = hashlib.sha256("\0".join([text, version, HEADERS, _headers_digest(), *flags]).encode()).hexdigest()[:24]
     target = cache_folder() / f"{name}-{key}.so"
     if not target.exists():
-        _compile([path, *flags, f"-I{HERE}", f"-I{HERE / 'host'}"], text, name, target)
+        # Lines are named without this checkout's path: the cache is shared by all checkouts of the same headers.
+        renamed = f"-fdebug-prefix-map={HERE}={HEADERS}"
+        _compile([path, *flags, renamed, f"-I{HERE}", f"-I{HERE / 'host'}"], text, name, target)
     return target
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gpunn.emulator.build import HEADERS
 from gpunn.errors import DeviceError
 
 
@@ -186,7 +187,7 @@ def source_lines(function, sites: list[int]) -> list[str]:
 
 def _place(function, frames: list[str]) -> str:
     """One line for the frames of one address, innermost first."""
-    own = [frame for frame in frames if not frame.startswith((str(Path(__file__).parent), "??"))]
+    own = [frame for frame in frames if not frame.startswith((HEADERS, "??"))]
     if not Path(function.filename).is_absolute():  # the compiler ran in "/", and completes relative names
         own = [frame.lstrip("/") for frame in own]
     if not own:
