@@ -20,6 +20,11 @@ def short(values: Any) -> str:
     return values if isinstance(values, str) else str(values[0]) if len(set(values)) == 1 else times(values)
 
 
+def extent(layer: Any) -> tuple[int, ...]:
+    """From a layer's first window element to its last, dilation included; padding, perhaps a word, has no part."""
+    return Window.of(layer.kernel_size, dilation=layer.dilation, rank=len(layer.kernel_size)).extent
+
+
 class _Conv(Module):
     """What the layers of the three ranks share."""
 
@@ -78,7 +83,7 @@ class _Conv(Module):
         return 2 * math.prod(y_shape) * math.prod(self.weight.shape[1:])
 
     def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
-        return Window(self.kernel_size, self.stride, (), self.dilation).extent, self.stride
+        return extent(self), self.stride
 
 
 class Conv1d(_Conv):
@@ -139,8 +144,7 @@ class ConvTranspose2d(Module):
         return 2 * math.prod(x_shape) * math.prod(self.weight.shape[1:])
 
     def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
-        extent = Window(self.kernel_size, self.stride, (), self.dilation).extent
-        most = tuple(-(-n // s) for n, s in zip(extent, self.stride, strict=True))  # x's that meet in one of y
+        most = tuple(-(-n // s) for n, s in zip(extent(self), self.stride, strict=True))  # x's that meet in one of y
         return most, tuple(1 / s for s in self.stride)
 
 

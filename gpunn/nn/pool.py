@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn import ops
-from gpunn.nn.conv import short
+from gpunn.nn.conv import extent, short
 from gpunn.nn.module import Module
 from gpunn.ops.checks import Ints, ints, times
-from gpunn.window import Window
 
 
 class MaxPool2d(Module):
@@ -39,7 +38,7 @@ class MaxPool2d(Module):
         return text + ", ceil_mode" * self.ceil_mode
 
     def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
-        return Window(self.kernel_size, self.stride, (), self.dilation).extent, self.stride
+        return extent(self), self.stride
 
 
 class AvgPool2d(Module):

@@ -53,13 +53,14 @@ def interpolate(
         for n, m, s in zip(a.shape[2:], out, scales, strict=True)
     ]
     y = a
-    for axis, taps in enumerate(plans, start=2):
-        y = _read(y, axis, taps)
+    # The last axis first where images grow: its elements are copied one by one, those of the others row by row.
+    for axis in range(a.ndim - 1, 1, -1):
+        y = _read(y, axis, plans[axis - 2])
     before = a.shape
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
-        for axis in range(len(before) - 1, 1, -1):
-            gy = _spread(gy, axis, plans[axis - 2], before[axis])
+        for axis, taps in enumerate(plans, start=2):
+            gy = _spread(gy, axis, taps, before[axis])
         return (gy,)
 
     return record(op, y, (x,), backward)
