@@ -96,6 +96,8 @@ def _correlate(x: np.ndarray, matrix: np.ndarray, b: np.ndarray | None, win, gro
 
 def grad_weight(gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win, groups: int) -> np.ndarray:
     """gw (K, C/groups, *size), in C order: the sum over images and positions of gy times its window."""
+    if rowconv.suits(win, x.shape[1], w_shape[0], groups):
+        return rowconv.grad_weight(gy, x, w_shape, win)
     filters, per_c, *size = w_shape
     width, per_k = math.prod(size) * per_c, filters // groups
     out = tuple(gy.shape[2:])

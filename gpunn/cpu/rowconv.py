@@ -18,6 +18,7 @@ from gpunn.cpu.threads import parallel_for
 
 _MOST_TAPS = 600  # taps * C up to which, and filters up to which, it was faster
 _MOST_FILTERS = 64
+_MOST_SUMS = 16  # partial sums of the weights' gradient, each as large as the weights
 
 
 def suits(win, channels: int, filters: int, groups: int) -> bool:
@@ -32,19 +33,14 @@ def correlate(x: np.ndarray, matrix: np.ndarray, b: np.ndarray | None, win) -> n
     y = empty((x.shape[0], filters, *out), x.dtype)
     source, target = channels_last(x), channels_last(y)
     weights = np.ascontiguousarray(matrix).reshape(taps, 1, -1, filters)  # BLAS packs a transposed one slowly
-    across, width = math.prod(out[1:]), weights.shape[2]
-    blocks = Blocks(x.shape[0], out, (width + taps * filters) * x.itemsize)
+    blocks = Blocks(x.shape[0], out, (weights.shape[2] + taps * filters) * x.itemsize)
 
     def task(i: int) -> None:
         low, high = blocks.span(i)
         image = padded(source[low:high], win.padding)
         for top, bottom in blocks.slabs():
-            depth = bottom - top
-            rows = _rows(image, win, out, top, depth + (taps - 1) * win.dilation[0])
-            down = win.dilation[0] * across * rows.itemsize * width
-            steps = (down, rows.strides[0], width * rows.itemsize, rows.itemsize)
-            factors = np.ndarray((taps, high - low, depth * across, width), x.dtype, rows, 0, steps)
-            parts = scratch("parts", (taps, high - low, depth * across, filters), x.dtype)
+            factors = _factors(image, win, out, top, bottom)
+            parts = scratch("parts", (*factors.shape[:-1], filters), x.dtype)
             np.matmul(factors, weights, out=parts)
             block = target[low:high, top:bottom].reshape(parts.shape[1:])
             np.add(parts[0], parts[1], out=block)
@@ -55,6 +51,44 @@ def correlate(x: np.ndarray, matrix: np.ndarray, b: np.ndarray | None, win) -> n
 
     parallel_for(task, blocks.count, y.size * matrix.shape[0] // 8)
     return y
+
+
+def grad_weight(gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win) -> np.ndarray:
+    """gw (K, C, *size), in C order: a product for each image and window row, then their sum in a fixed order."""
+    filters, channels, taps, *along = w_shape
+    width, out = math.prod(along) * channels, tuple(gy.shape[2:])
+    blocks = Blocks(x.shape[0], out, (width + filters) * x.itemsize)
+    shares = min(blocks.count, _MOST_SUMS)
+    sums = np.zeros((shares, taps, filters, width), x.dtype)
+    source, above = channels_last(x), channels_last(gy)
+
+    def task(share: int) -> None:
+        for i in range(share * blocks.count // shares, (share + 1) * blocks.count // shares):
+            low, high = blocks.span(i)
+            image, errors = padded(source[low:high], win.padding), np.ascontiguousarray(above[low:high])
+            for top, bottom in blocks.slabs():
+                factors = _factors(image, win, out, top, bottom)
+                error = errors[:, top:bottom].reshape(*factors.shape[1:3], filters).swapaxes(1, 2)
+                parts = scratch("parts", (taps, high - low, filters, width), x.dtype)
+                sums[share] += np.matmul(error, factors, out=parts).sum(1)
+
+    parallel_for(task, shares, gy.size * width * taps // 8)
+    total = sums.sum(0).reshape(taps, filters, *along, channels)
+    return np.ascontiguousarray(total.transpose(1, total.ndim - 1, 0, *range(2, total.ndim - 1)))
+
+
+def _factors(image: np.ndarray, win, out: tuple[int, ...], top: int, bottom: int) -> np.ndarray:
+    """The matrices (taps, n, positions, width) whose products with each window row's weights add up to rows top:bottom.
+
+    They are one copy, seen from `taps` places: not to be written to.
+    """
+    down, across = win.dilation[0], math.prod(out[1:])
+    rows = _rows(image, win, out, top, bottom - top + (win.size[0] - 1) * down)
+    width = rows[0, 0].size // across
+    item = rows.itemsize
+    steps = (down * across * width * item, rows.strides[0], width * item, item)
+    shape = (win.size[0], len(image), (bottom - top) * across, width)
+    return np.ndarray(shape, rows.dtype, rows, 0, steps)
 
 
 def _rows(image: np.ndarray, win, out: tuple[int, ...], top: int, count: int) -> np.ndarray:
