@@ -10,6 +10,7 @@ from gpunn.ops.activation import stable_sigmoid
 from gpunn.ops.checks import choice, floats, wants_grad
 from gpunn.ops.normal_cdf import normal_cdf
 from gpunn.ops.reduce import wide
+from gpunn.ops.sums import total
 from gpunn.tensor import record
 
 
@@ -29,8 +30,8 @@ def prelu(x, weight) -> Any:
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any]:
         gx = xp.where(a > 0, gy, gy * slopes) if needs[0] else None
-        gw = xp.where(a > 0, 0, gy * a).sum(axis=summed).reshape(w.shape) if needs[1] else None
-        return gx, gw
+        gw = total(wide(xp.where(a > 0, 0, gy * a)), summed) if needs[1] else None
+        return gx, gw if gw is None else gw.reshape(w.shape).astype(gy.dtype, copy=False)
 
     return record("prelu", y, (x, weight), backward)
 
