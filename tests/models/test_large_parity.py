@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from gpunn import Tensor, models, nn, ops, optim
+from gpunn import CheckpointError, Tensor, models, nn, ops, optim
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
@@ -154,3 +154,20 @@ def test_twenty_training_steps_of_a_bottleneck_network():
             loss.backward()
             sgd.step()
     assert want.item() < 0.5, "it learned"
+
+
+def test_published_weights_load_from_a_file(tmp_path):
+    """The way of torchvision's weights: saved from PyTorch, read into a network that drew none of its own."""
+    save_file = pytest.importorskip("safetensors.torch", reason="safetensors is not installed").save_file
+    torch.manual_seed(0)
+    theirs, ours = twins.ResNet((2, 2, 2, 2)).eval(), unset(models.resnet18).eval()
+    save_file(theirs.state_dict(), tmp_path / "resnet18.safetensors")
+    models.load_safetensors(ours, tmp_path / "resnet18.safetensors")
+    x = images(1, 3, 64, 64)
+    with torch.no_grad():
+        want = theirs(torch.tensor(x)).numpy()
+    np.testing.assert_allclose(ours(x).numpy(), want, rtol=0, atol=1e-4 * np.abs(want).max())
+    with pytest.raises(
+        CheckpointError, match=r"missing: layer1.2.conv1.weight \(64, 64, 3, 3\), .*layer4.2.bn2.running_var"
+    ):
+        models.load_safetensors(unset(models.resnet34), tmp_path / "resnet18.safetensors")
