@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 
-SUITES = {"cpu": "a whole training step on the CPU beside PyTorch's: time and memory of five networks"}
+from bench import machine
+from bench.run import SUITES, guarded
+from bench.run import main as run
+
+# Programs of their own, with their own options.
+OTHERS = {
+    "cpu": "a whole training step on the CPU beside PyTorch's: time and memory of five networks",
+    "compare": "what moved between two files of results: compare A.json B.json",
+}
 
 
 def main(argv: list[str]) -> int:
-    if not argv or argv[0] not in SUITES:
-        print("usage: python -m bench SUITE [options]; python -m bench SUITE --help\n\nsuites:")
-        for name, what in SUITES.items():
-            print(f"  {name:8}{what}")
-        if argv and argv[0] not in ("-h", "--help"):
-            print(f"\nbench: error: there is no suite {argv[0]!r}", file=sys.stderr)
-            return 2
+    name = argv[0] if argv else "--help"
+    if name in SUITES:
+        return guarded(run, name, argv[1:])
+    if name in OTHERS:
+        return guarded(importlib.import_module(f"bench.{name}").main, argv[1:])
+    print("usage: python -m bench SUITE [options]; python -m bench SUITE --help\n\nsuites:")
+    for suite, what in {**{key: value.what for key, value in SUITES.items()}, **OTHERS}.items():
+        print(f"  {suite:11}{what}")
+    if name in ("-h", "--help"):
         return 0
-    return importlib.import_module(f"bench.{argv[0]}").main(argv[1:])
+    near = difflib.get_close_matches(name, [*SUITES, *OTHERS], 1, 0.4)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    print(f"\nbench: error: there is no suite {name!r}{hint}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] and sys.argv[1] in SUITES:
+        machine.without_pins(False)  # starts this program anew; the suite cpu has an option for it
     sys.exit(main(sys.argv[1:]))

@@ -44,17 +44,18 @@ class GemmCase:
         return (self.M, self.L)
 
 
-def _conv(name: str, c: int, h: int, k: int, size: int = 3, stride: int = 1, padding: int = 1) -> Any:
-    geometry = (stride, stride), (padding, padding), (1, 1)
+def _conv(name: str, c: int, h: int, k: int, size: int = 3) -> Any:
+    """A convolution of stride 1 that keeps the plane's size."""
+    geometry = (1, 1), (size // 2, size // 2), (1, 1)
     return reference("cases").ConvCase(name, (1, c, h, h), (k, c, size, size), *geometry, 1, False, heavy=True)
 
 
 def _convs() -> list[Any]:
-    more = [("vgg conv1_1", 3, 224, 64), ("vgg conv1_2", 64, 224, 64), ("vgg conv2_2", 128, 112, 128)]
-    more += [("vgg conv3_2", 256, 56, 256), ("vgg conv4_2", 512, 28, 512), ("vgg conv5_2", 512, 14, 512)]
-    more += [("resnet50 stage2 3x3", 128, 28, 128), ("resnet50 stage3 3x3", 256, 14, 256)]
-    more += [("resnet50 stage1 reduce", 256, 56, 64, 1, 1, 0), ("resnet50 stage3 1x1", 256, 14, 1024, 1, 1, 0)]
-    return [*reference("cases").ALL_CONV2D, *(_conv(*layer) for layer in more)]
+    more = [_conv("vgg conv1_1", 3, 224, 64), _conv("vgg conv1_2", 64, 224, 64), _conv("vgg conv2_2", 128, 112, 128)]
+    more += [_conv("vgg conv3_2", 256, 56, 256), _conv("vgg conv4_2", 512, 28, 512), _conv("vgg conv5_2", 512, 14, 512)]
+    more += [_conv("resnet50 stage2 3x3", 128, 28, 128), _conv("resnet50 stage3 3x3", 256, 14, 256)]
+    more += [_conv("resnet50 stage1 reduce", 256, 56, 64, 1), _conv("resnet50 stage3 1x1", 256, 14, 1024, 1)]
+    return [*reference("cases").ALL_CONV2D, *more]
 
 
 def _pools() -> list[Any]:

@@ -83,7 +83,8 @@ def by_turns(calls: list[Call], clock: Any, repeats: int, budget: float) -> list
     Neighbours in time make a pair: what else the machine does then meets both alike.
     """
     for call in calls:
-        clock.once(call), clock.once(call)
+        for _ in range(2):
+            clock.once(call)
     samples = [Sample() for _ in calls]
     end = time.perf_counter() + budget
     for round_ in range(repeats):

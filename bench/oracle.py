@@ -111,23 +111,23 @@ def _taps(case: Any, p: int, q: int) -> Any:
 def _forward_at(case: Any, x: Any, w: Any, b: Any, n: int, k: int, p: int, q: int) -> float:
     depth = case.w[1]
     first = k // (case.w[0] // case.groups) * depth
-    total = 0.0 if b is None else float(b[k])
+    total = np.float64(0.0 if b is None else b[k])
     for r, s, h, v in _taps(case, p, q):
         total += f64(x[n, first : first + depth, h, v]) @ f64(w[k, :, r, s])
-    return total
+    return float(total)
 
 
 def _input_at(case: Any, gy: Any, w: Any, n: int, c: int, h: int, v: int) -> float:
     filters = case.w[0] // case.groups
     group, local = divmod(c, case.w[1])
     mine = slice(group * filters, (group + 1) * filters)
-    total = 0.0
+    total = np.float64(0.0)
     for r, s in itertools.product(*map(range, case.size)):
         p, p_rest = divmod(h + case.padding[0] - r * case.dilation[0], case.stride[0])
         q, q_rest = divmod(v + case.padding[1] - s * case.dilation[1], case.stride[1])
         if not p_rest and not q_rest and 0 <= p < case.y[2] and 0 <= q < case.y[3]:
             total += f64(gy[n, mine, p, q]) @ f64(w[mine, local, r, s])
-    return total
+    return float(total)
 
 
 def _weight_at(case: Any, gy: Any, x: Any, k: int, c: int, r: int, s: int) -> float:

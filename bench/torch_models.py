@@ -7,6 +7,13 @@ import torch.nn.functional as F
 from torch import nn
 
 
+def mlp() -> nn.Sequential:
+    """784-500-150-10."""
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 500), nn.ReLU(), nn.Linear(500, 150), nn.ReLU(), nn.Linear(150, 10)
+    )
+
+
 class LeNet5(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -117,6 +124,6 @@ class ResNet18(nn.Module):
 
 
 MODELS = {
-    "lenet5": LeNet5, "lenet_20_50_500": LeNet20x50x500, "alexnet_lite": AlexNetLite, "resnet20": ResNet20,
+    "mlp": mlp, "lenet5": LeNet5, "lenet_20_50_500": LeNet20x50x500, "alexnet_lite": AlexNetLite, "resnet20": ResNet20,
     "resnet18": ResNet18,
 }  # fmt: skip

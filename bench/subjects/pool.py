@@ -73,7 +73,7 @@ def _pool_expected(case: Any, x: Any, gy: Any) -> dict[str, Callable[[], list[Ex
     positions = math.prod(case.x[2:]) if adaptive else case.window().positions
     points = oracle.planes(case.x, math.prod(case.y[2:]) * (1 if adaptive else positions))
     pick = oracle.of_planes(points)
-    xs, gys = (oracle.f64(a if pick is None else a[tuple(points.T)][:, None]) for a in (x, gy))
+    xs, gys = (oracle.f64(a if points is None else a[tuple(points.T)][:, None]) for a in (x, gy))
 
     def part(values: np.ndarray, terms: float) -> Expected:
         return Expected(values, terms, pick)

@@ -1,0 +1,44 @@
+"""The emulator's figures in place of times: what a kernel does to memory, exactly repeatable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+SECTOR = 32  # bytes
+
+
+def counted(call: Callable[[], Any], bytes_: int) -> tuple[Any, dict[str, float]]:
+    """The call's result and its counts over all launches. `bytes_` is what the operation must move at least.
+
+    sectors, ideal_sectors: 32-byte sectors that warps asked for, and the fewest that hold the same bytes. traffic:
+    sectors over the compulsory bytes, that is, how often caches must serve each byte. passes, ideal_passes: cycles of
+    shared memory, and without bank conflicts. The rest are warp instructions by class.
+    """
+    from gpunn import emulator
+
+    with emulator.counting() as kernels:
+        result = call()
+    found = list(kernels.values())
+
+    def total(what: str, space: str, write: bool | None = None) -> int:
+        return sum(c.total(what, space, write) for c in found)
+
+    sectors, ideal = total("sectors", "global"), total("compulsory", "global")
+    passes, ideal_passes = total("wavefronts", "shared"), total("phases", "shared")
+    return result, {
+        "launches": sum(c.launches for c in found),
+        "blocks": sum(c.blocks for c in found),
+        "barriers": sum(c.barriers for c in found),
+        "sectors": sectors,
+        "ideal_sectors": ideal,
+        "sector_excess": sectors / max(1, ideal),
+        "traffic": sectors * SECTOR / max(1, bytes_),
+        "passes": passes,
+        "ideal_passes": ideal_passes,
+        "conflict_ways": passes / max(1, ideal_passes),
+        "global_loads": total("instructions", "global", False),
+        "global_stores": total("instructions", "global", True),
+        "shared_loads": total("instructions", "shared", False),
+        "shared_stores": total("instructions", "shared", True),
+    }

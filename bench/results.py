@@ -1,0 +1,148 @@
+"""Files of results: what a run writes, and what comparing and reporting read. `complaints` is the schema."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from bench import machine
+from gpunn import backend
+from gpunn.errors import UsageError
+
+SCHEMA = "gpunn bench 1"
+KEY = ("suite", "case", "operation", "variant", "precision")
+HEAD = ("suite", "device", "date", "commit", "seed", "numpy")
+STATUSES = ("ok", "refused", "skipped", "failed")
+_SPREAD = ("median", "p10", "p90")
+_COUNTS = ("barriers", "sectors", "ideal_sectors", "passes", "ideal_passes", "launches", "blocks")
+
+
+def describe(args: Any) -> dict[str, Any]:
+    """The head of a file: device, driver, versions, clocks, seed, commit."""
+    return {
+        "schema": SCHEMA,
+        "suite": args.suite,
+        "device": str(args.device),
+        **machine.describe(args.threads, args.seed),
+        **_gpu(args.device),
+        "interrupted": False,
+        "rows": [],
+    }
+
+
+def _gpu(device: str) -> dict[str, Any]:
+    """The GPU with its clocks, and the versions of what drives it; nothing on other devices."""
+    if backend.device(device).type != "cuda":
+        return {}
+    cupy = backend.require_cupy()
+    runtime, index = cupy.cuda.runtime, cupy.cuda.Device().id
+    properties = runtime.getDeviceProperties(index)
+    attributes = cupy.cuda.Device().attributes
+    core, memory = (attributes.get(name, 0) / 1e3 for name in ("ClockRate", "MemoryClockRate"))
+    return {
+        "gpu": properties["name"].decode(),
+        "multiprocessors": properties["multiProcessorCount"],
+        "memory_bytes": properties["totalGlobalMem"],
+        "driver": runtime.driverGetVersion(),
+        "cuda_runtime": runtime.runtimeGetVersion(),
+        "cupy": cupy.__version__,
+        "clock_mhz": {"core": core, "memory": memory},
+    }
+
+
+def save(document: dict[str, Any], path: str | Path) -> None:
+    """Write a file whole or not at all."""
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(target.name + ".part")
+    part.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    os.replace(part, target)
+
+
+def load(path: str | Path) -> dict[str, Any]:
+    """A file of results. `python -m bench cpu` writes networks: they become rows. Raises UsageError."""
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: cannot be read as a file of results: {error}") from error
+    if isinstance(document, dict) and "networks" in document:
+        document = _from_networks(document)
+    problems = complaints(document)
+    if problems:
+        more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+        raise UsageError(f"{path}: no file of results: {problems[0]}{more}")
+    return document
+
+
+def _from_networks(found: dict[str, Any]) -> dict[str, Any]:
+    rows = []
+    for network in found["networks"]:
+        row = {"suite": "cpu", "case": network["network"], "operation": "step.train", "variant": "numpy",
+               "precision": "fp32", "shape": f"batch {'x'.join(map(str, network['batch']))}", "status": "ok",
+               "reason": "", "flops": None, "bytes": None}  # fmt: skip
+        row["seconds"] = {k: network["ours"][k] for k in _SPREAD} | {"repeats": network["pairs"]}
+        row["images_per_second"] = network["ours"].get("images_per_second")
+        row["peak_bytes"] = network["ours"].get("peak_bytes")
+        if "torch" in network:
+            theirs = {k: network["torch"][k] for k in _SPREAD}
+            row["against"] = {"torch": {**theirs, "speed": 1 / network["ratio"]}}
+            row["against"]["torch"]["peak_bytes"] = network["torch"].get("peak_bytes")
+        rows.append(row)
+    head = {key: value for key, value in found.items() if key != "networks"}
+    return {"schema": SCHEMA, "suite": "cpu", "device": "cpu", "interrupted": False, **head, "rows": rows}
+
+
+def key(row: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(str(row.get(name, "")) for name in KEY)
+
+
+# ---------------------------------------------------------------- the schema
+def complaints(document: Any) -> list[str]:
+    """What is wrong with a document, in words; empty where it follows the schema."""
+    if not isinstance(document, dict):
+        return [f"it is a {type(document).__name__}, expected an object"]
+    if document.get("schema") != SCHEMA:
+        return [f"schema is {document.get('schema')!r}, expected {SCHEMA!r}"]
+    found = [f"{name} is missing" for name in HEAD if name not in document]
+    if not isinstance(document.get("rows"), list):
+        return [*found, "rows is no list"]
+    for number, row in enumerate(document["rows"]):
+        found += [f"row {number}: {text}" for text in _row_complaints(row)]
+    return found
+
+
+def _row_complaints(row: Any) -> list[str]:
+    if not isinstance(row, dict):
+        return ["is no object"]
+    found = [f"{name} is no text" for name in KEY if not isinstance(row.get(name), str)]
+    status = row.get("status")
+    if status not in STATUSES:
+        found.append(f"status is {status!r}, expected one of {', '.join(STATUSES)}")
+    if status in ("refused", "skipped", "failed") and not row.get("reason"):
+        found.append(f"is {status} without a reason")
+    if status == "ok" and ("seconds" in row) == ("counts" in row):
+        found.append("is ok, so it must have either seconds or counts")
+    if "seconds" in row:
+        found += _spread_complaints("seconds", row["seconds"])
+    if "counts" in row:
+        found += [f"counts.{name} is no count" for name in _COUNTS if not _is_number(row["counts"].get(name))]
+    for name, other in row.get("against", {}).items():
+        found += [] if "reason" in other else _spread_complaints(f"against.{name}", other)
+        if "reason" not in other and not _is_number(other.get("speed")):
+            found.append(f"against.{name}.speed is no number")
+    if "roofline" in row and row.get("bound") not in ("memory", "arithmetic"):
+        found.append(f"bound is {row.get('bound')!r}, expected memory or arithmetic")
+    return found
+
+
+def _spread_complaints(what: str, spread: Any) -> list[str]:
+    if not isinstance(spread, dict) or not all(_is_number(spread.get(name)) for name in _SPREAD):
+        return [f"{what} lacks one of {', '.join(_SPREAD)}"]
+    return [] if spread["p10"] <= spread["median"] <= spread["p90"] else [f"{what} is not in order: {spread}"]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
