@@ -24,9 +24,10 @@ def grad_norm(params: Iterable | Tensor, norm_type: float = 2.0) -> Any:
 
 
 def norm(a, norm_type: float):
-    """The norm of one array as a vector, in memory order."""
+    """The norm of one array as a vector, in memory order (which CuPy's ravel does not know)."""
     xp = backend.array_module(a)
-    return xp.asarray(xp.linalg.norm(a.ravel(order="K"), norm_type))
+    order = sorted(range(a.ndim), key=lambda axis: -abs(a.strides[axis]))
+    return xp.asarray(xp.linalg.norm(a.transpose(order).reshape(-1), norm_type))
 
 
 def clip_grad_norm_(

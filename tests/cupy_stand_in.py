@@ -1,0 +1,278 @@
+"""A stand-in for a GPU: arrays that do what CuPy's do and refuse what CuPy's refuse, over NumPy memory.
+
+Names and signatures are read off the installed CuPy, which needs no GPU for that. A function or a method that CuPy
+lacks, an argument that it does not take, a NumPy array among device arrays, an implicit copy to the host: each raises
+here as there. Kernels are compiled and run by the emulator, from the very text and arguments that CuPy would get.
+"""
+
+from __future__ import annotations
+
+import inspect
+import operator
+import re
+from types import SimpleNamespace
+
+import numpy as np
+
+from gpunn import emulator
+
+_INDEXING = ("__getitem__", "__setitem__")
+_COMPARE = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
+_BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift", "rshift")
+
+
+class _Device:
+    id = 0
+
+    def __init__(self, id=0):
+        assert id == 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        pass
+
+    attributes = {"MaxSharedMemoryPerBlock": 48 << 10}  # noqa: RUF012
+
+
+class ndarray:
+    """Holds NumPy memory; `real` is CuPy's class, whose attributes alone are let through."""
+
+    __module__ = "cupy"
+    __hash__ = None
+    __array_priority__ = 100
+    real = None
+    device = _Device()
+
+    def __init__(self, values):
+        self._values = values
+
+    def __getattr__(self, name):
+        if name.startswith("__") or not hasattr(self.real, name):
+            raise AttributeError(f"cupy.ndarray has no {name}")
+        found = getattr(self._values, name)
+        return _method(getattr(self.real, name), found) if callable(found) else _wrapped(found)
+
+    @property
+    def data(self):
+        return SimpleNamespace(ptr=self._values.ctypes.data)
+
+    def ravel(self, order="C"):
+        if order == "K":
+            raise NotImplementedError("ravel with order='K' not yet implemented.")
+        return _wrapped(self._values.ravel(order))
+
+    def get(self):
+        return self._values.copy(order="K")
+
+    def __array__(self, *args, **options):
+        raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`")
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **options):
+        assert method == "__call__", f"numpy.{ufunc.__name__}.{method} on a device array"
+        return _wrapped(ufunc(*_values(inputs), **_values(options)))
+
+    def __array_function__(self, function, types, args, kwargs):
+        raise TypeError(f"numpy.{function.__name__} was called with a device array; call array_module(x)'s")
+
+    def __getitem__(self, key):
+        return _wrapped(self._values[_index(key)])
+
+    def __setitem__(self, key, value):
+        self._values[_index(key)] = _values(value)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self._values)))
+
+    def __len__(self):
+        return len(self._values)
+
+    def __float__(self):
+        return float(self._values)
+
+    def __int__(self):
+        return int(self._values)
+
+    def __bool__(self):
+        return bool(self._values)
+
+    def __index__(self):
+        return operator.index(self._values)
+
+    def __neg__(self):
+        return _wrapped(-self._values)
+
+    def __invert__(self):
+        return _wrapped(~self._values)
+
+    def __abs__(self):
+        return _wrapped(abs(self._values))
+
+
+def _operators():
+    def binary(name):
+        def run(self, other):
+            return _wrapped(getattr(self._values, name)(_values(other)))
+
+        return run
+
+    def in_place(name):
+        def run(self, other):
+            getattr(self._values, name)(_values(other))
+            return self
+
+        return run
+
+    for name in _COMPARE:
+        setattr(ndarray, name, binary(name))
+    for name in _BINARY:
+        setattr(ndarray, f"__{name}__", binary(f"__{name}__"))
+        setattr(ndarray, f"__r{name}__", binary(f"__r{name}__"))
+        setattr(ndarray, f"__i{name}__", in_place(f"__i{name}__"))
+
+
+_operators()
+
+
+def _values(x):
+    """The NumPy side of arguments; a NumPy array among them is refused, as CuPy does."""
+    if isinstance(x, ndarray):
+        return x._values
+    if isinstance(x, np.ndarray):
+        raise TypeError(f"Unsupported type {type(x)}")
+    if isinstance(x, dict):
+        return {key: _values(value) for key, value in x.items()}
+    return type(x)(map(_values, x)) if type(x) in (tuple, list) else x
+
+
+def _index(key):
+    """CuPy takes NumPy arrays and lists in an index."""
+    if isinstance(key, tuple):
+        return tuple(map(_index, key))
+    return key._values if isinstance(key, ndarray) else key
+
+
+def _wrapped(x):
+    """Results: CuPy has no scalars, only 0-d arrays."""
+    if isinstance(x, np.ndarray | np.generic):
+        return ndarray(np.asarray(x))
+    return type(x)(map(_wrapped, x)) if type(x) in (tuple, list) and any(isinstance(i, np.ndarray) for i in x) else x
+
+
+def _method(real, found):
+    first = (real.__doc__ or "").splitlines()[0] if real.__doc__ else ""
+    names = set(re.findall(r"(\w+)=", first)) | set(re.findall(r"[(,]\s*(\w+)(?=[,)=])", first))
+
+    def run(*args, **options):
+        unknown = set(options) - names
+        assert not unknown, f"cupy.ndarray.{real.__name__} takes no {', '.join(unknown)}: {first}"
+        return _wrapped(found(*_values(args), **_values(options)))
+
+    return run
+
+
+class _Ufunc:
+    def __init__(self, name, ufunc):
+        self.name, self.ufunc = name, ufunc
+
+    def __call__(self, *args, **options):
+        assert set(options) <= {"out", "dtype", "casting"}, f"cupy.{self.name} takes no {', '.join(options)}"
+        result = self.ufunc(*_values(args), **_values(options))
+        return options["out"] if options.get("out") is not None else _wrapped(result)
+
+    def at(self, a, indices, b=None):
+        assert self.name in ("add", "subtract", "maximum", "minimum"), self.name
+        self.ufunc.at(a._values, _index(indices), _values(b))
+
+
+def _function(name, real, numpys):
+    signature = inspect.signature(real)
+
+    def run(*args, **options):
+        signature.bind(*args, **options)
+        result = numpys(*_values(args), **_values(options))
+        return options["out"] if options.get("out") is not None else _wrapped(result)
+
+    run.__name__ = name
+    return run
+
+
+class Namespace:
+    """A module of CuPy: what it has, computed by NumPy's function of the same name."""
+
+    def __init__(self, real, numpys, **own):
+        self._real, self._numpys, self._own = real, numpys, own
+
+    def __getattr__(self, name):
+        if name in self._own:
+            return self._own[name]
+        real = getattr(self._real, name)
+        if isinstance(real, type) or not callable(real):
+            return Namespace(real, getattr(self._numpys, name)) if inspect.ismodule(real) else real
+        numpys = getattr(self._numpys, name)
+        return _Ufunc(name, numpys) if type(real) is self._ufunc_type else _function(name, real, numpys)
+
+
+class RawModule:
+    """Runs the kernel on the emulator; the macros are the #define lines that the launcher puts in front."""
+
+    def __init__(self, *, code, options, backend):
+        assert backend == "nvrtc" and all(isinstance(option, str) for option in options)
+        self._macros = dict(re.findall(r"^#define (\w+) (.*)$", code.partition("#line")[0], re.M))
+        self._text = "#line" + code.partition("#line")[2]
+
+    def get_function(self, name):
+        function = emulator.load(self._text, name, self._macros)
+
+        def run(grid, block, args):
+            given = []
+            for parameter, a in zip(function.parameters, args, strict=True):
+                if isinstance(a, ndarray):
+                    assert parameter.pointer and a._values.flags.c_contiguous, parameter
+                    given.append(a._values.view(emulator.EmulatedArray))
+                elif parameter.pointer:  # a null pointer: eight bytes of zeros
+                    assert type(a) is np.uint64 and a == 0, parameter
+                    given.append(None)
+                else:  # CuPy passes a NumPy scalar's bytes as they are
+                    assert isinstance(a, np.generic) and a.dtype.str[1:] == parameter.code, (parameter, type(a))
+                    given.append(a)
+            function(grid, block, given)
+
+        return run
+
+
+def _asarray(x, dtype=None):
+    if isinstance(x, ndarray):
+        return x if dtype is None else _wrapped(x._values.astype(dtype, copy=False))
+    return ndarray(np.array(x, dtype=dtype, order="K"))
+
+
+def _empty(shape, dtype=float):
+    array = np.empty(shape, dtype)
+    array.reshape(-1).view(np.uint8)[...] = 0xFF
+    return ndarray(array)
+
+
+def module(real):
+    """The stand-in for the module `real`, CuPy."""
+    ndarray.real = real.ndarray
+    Namespace._ufunc_type = real.ufunc
+    runtime = SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=RuntimeError)
+    cuda = SimpleNamespace(
+        Device=_Device,
+        runtime=runtime,
+        driver=SimpleNamespace(CUDADriverError=RuntimeError),
+        get_current_stream=lambda: SimpleNamespace(synchronize=lambda: None),
+        compiler=SimpleNamespace(CompileException=real.cuda.compiler.CompileException),
+    )
+    return Namespace(
+        real,
+        np,
+        ndarray=ndarray,
+        cuda=cuda,
+        RawModule=RawModule,
+        asarray=_asarray,
+        asnumpy=ndarray.get,
+        empty=_empty,
+    )
