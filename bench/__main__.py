@@ -14,6 +14,7 @@ from bench.run import main as run
 OTHERS = {
     "cpu": "a whole training step on the CPU beside PyTorch's: time and memory of five networks",
     "compare": "what moved between two files of results: compare A.json B.json",
+    "report": "the tables of the READMEs and a page of plots, from bench/results/",
 }
 
 

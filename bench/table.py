@@ -14,6 +14,15 @@ COUNTS = (  # (title, key of counts, width, format)
 )  # fmt: skip
 
 
+NOISY = 1.6  # a 90th percentile that much over the 10th: something else was running
+
+
+def noisy(row: dict[str, Any], rival: str | None = None) -> bool:
+    """Whether a row's times, or those of it and a rival, spread too far for a ratio to be quoted."""
+    sides = [row.get("seconds"), row.get("against", {}).get(rival) if rival else None]
+    return any(s["p90"] > NOISY * s["p10"] for s in sides if s and "p90" in s)
+
+
 def number(value: float | None, form: str = ".1f", scale: float = 1) -> str:
     return "-" if value is None else format(value * scale, form)
 
@@ -70,7 +79,10 @@ class Table:
 
     def _speed(self, row: dict[str, Any], name: str) -> str:
         found = row.get("against", {}).get(name, {}).get("speed")
-        return "-" if found is None else f"{found:.2f}" if found < 100 else f"{found:.0f}"
+        if found is None:
+            return "-"
+        text = f"{found:.2f}" if found < 10 else f"{found:.1f}" if found < 100 else f"{found:.0f}"
+        return f"~{text}" if noisy(row, name) else text
 
 
 def _rate(value: float | None) -> str:
@@ -92,5 +104,5 @@ def legend(counts: bool) -> str:
     return (
         "microseconds: median, 10th and 90th percentile; host: launching alone; GFLOP/s and GB/s of the work that the\n"
         "kernels' headers state; roof: floor over median, the floor set by memory or math as measured at the start;\n"
-        "a rival's column: its time over ours, median of pairs (above 1: ours is faster)"
+        "a rival's column: its time over ours, median of pairs (above 1: ours is faster; ~: one of the two spread wide)"
     )
