@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextvars
 import difflib
 import importlib
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
@@ -39,14 +40,21 @@ class Device:
 
     def __enter__(self) -> Device:
         _require(self)
-        _entered.set((*_entered.get(), self))
+        # CuPy computes on its own current device, wherever the operands are: it has to be this one.
+        current = require_cupy().cuda.Device(self.index) if self.type == "cuda" else nullcontext()
+        current.__enter__()
+        _entered.set((*_entered.get(), (self, current)))
         return self
 
     def __exit__(self, *exc_info) -> None:
-        _entered.set(_entered.get()[:-1])
+        *others, (_, current) = _entered.get()
+        _entered.set(tuple(others))
+        current.__exit__(*exc_info)
 
 
-_entered: contextvars.ContextVar[tuple[Device, ...]] = contextvars.ContextVar("gpunn devices entered", default=())
+_entered: contextvars.ContextVar[tuple[tuple[Device, Any], ...]] = contextvars.ContextVar(
+    "gpunn devices entered, each with CuPy's", default=()
+)
 _default = Device("cpu")
 
 
@@ -71,7 +79,7 @@ _named = device  # for the functions below whose own argument is called device
 def default_device() -> Device:
     """The device that new arrays are made on: the innermost ``with device(...)``, else the one set."""
     entered = _entered.get()
-    return entered[-1] if entered else _default
+    return entered[-1][0] if entered else _default
 
 
 def set_default_device(name: str | Device) -> None:
@@ -79,6 +87,8 @@ def set_default_device(name: str | Device) -> None:
     global _default
     wanted = device(name)
     _require(wanted)
+    if wanted.type == "cuda":
+        require_cupy().cuda.Device(wanted.index).use()
     _default = wanted
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import operator
 import re
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,19 +22,33 @@ _COMPARE = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
 _BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift", "rshift")
 
 
-class _Device:
-    id = 0
+class _Current(threading.local):
+    """CuPy's current device, the top of a stack: a thread's own."""
 
-    def __init__(self, id=0):
-        assert id == 0
+    def __init__(self):
+        self.stack = [0]
+
+
+class Device:
+    current = _Current()
+
+    def __init__(self, id):
+        self.id = id
+        self.attributes = {"MaxSharedMemoryPerBlock": 48 << 10}
 
     def __enter__(self):
+        self.current.stack.append(self.id)
         return self
 
     def __exit__(self, *exc_info):
-        pass
+        self.current.stack.pop()
 
-    attributes = {"MaxSharedMemoryPerBlock": 48 << 10}  # noqa: RUF012
+    def use(self):
+        self.current.stack[-1] = self.id
+
+    @classmethod
+    def now(cls):
+        return cls.current.stack[-1]
 
 
 class ndarray:
@@ -43,10 +58,15 @@ class ndarray:
     __hash__ = None
     __array_priority__ = 100
     real = None
-    device = _Device()
 
     def __init__(self, values):
-        self._values = values
+        self._memory = values
+        self.device = Device(Device.now())
+
+    @property
+    def _values(self):
+        assert self.device.id == Device.now(), f"an array of device {self.device.id} used on device {Device.now()}"
+        return self._memory
 
     def __getattr__(self, name):
         if name.startswith("__") or not hasattr(self.real, name):
@@ -56,7 +76,7 @@ class ndarray:
 
     @property
     def data(self):
-        return SimpleNamespace(ptr=self._values.ctypes.data)
+        return SimpleNamespace(ptr=self._memory.ctypes.data)
 
     def ravel(self, order="C"):
         if order == "K":
@@ -64,7 +84,7 @@ class ndarray:
         return _wrapped(self._values.ravel(order))
 
     def get(self):
-        return self._values.copy(order="K")
+        return self._memory.copy(order="K")
 
     def __array__(self, *args, **options):
         raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`")
@@ -244,6 +264,8 @@ class RawModule:
 
 def _asarray(x, dtype=None):
     if isinstance(x, ndarray):
+        if x.device.id != Device.now():
+            x = ndarray(x._memory.copy(order="K"))
         return x if dtype is None else _wrapped(x._values.astype(dtype, copy=False))
     return ndarray(np.array(x, dtype=dtype, order="K"))
 
@@ -258,9 +280,9 @@ def module(real):
     """The stand-in for the module `real`, CuPy."""
     ndarray.real = real.ndarray
     Namespace._ufunc_type = real.ufunc
-    runtime = SimpleNamespace(getDeviceCount=lambda: 1, CUDARuntimeError=RuntimeError)
+    runtime = SimpleNamespace(getDeviceCount=lambda: 2, CUDARuntimeError=RuntimeError)
     cuda = SimpleNamespace(
-        Device=_Device,
+        Device=Device,
         runtime=runtime,
         driver=SimpleNamespace(CUDADriverError=RuntimeError),
         get_current_stream=lambda: SimpleNamespace(synchronize=lambda: None),

@@ -57,19 +57,21 @@ def test_a_step_with_clipped_gradients(name, norm):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["lenet5", "resnet20"])
-def test_training_with_checkpoints_and_prediction(name, tmp_path):
+@pytest.mark.parametrize("name, where", [("lenet5", "cuda"), ("resnet20", "cuda"), ("lenet5", "cuda:1")])
+def test_training_with_checkpoints_and_prediction(name, where, tmp_path):
     rng, channels = np.random.default_rng(0), 1 if name == "lenet5" else 3
     size = 28 if name == "lenet5" else 8
     x, labels = rng.standard_normal((8, channels, size, size)).astype(np.float32), np.arange(8) % 10
-    model = models.create(name).to("cuda")
-    loader = data.DataLoader(data.ArrayDataset(x, labels), 4, device="cuda")
-    trainer = train.Trainer(model, optim.SGD(model.parameters(), 0.01), device="cuda", out=tmp_path, grad_clip=1.0)
-    history = trainer.fit(loader, loader, 1)
-    assert np.isfinite(history[-1]["train_loss"])
-    trainer.evaluate(loader)
-    assert train.predict(model, x).shape == (8, 10)
-    trainer.fit(loader, loader, 2, resume=tmp_path)
+    with gpunn.device(where):
+        model = models.create(name).to(where)
+        loader = data.DataLoader(data.ArrayDataset(x, labels), 4, device=where)
+        sgd = optim.SGD(model.parameters(), 0.01)
+        trainer = train.Trainer(model, sgd, device=where, out=tmp_path, grad_clip=1.0)
+        history = trainer.fit(loader, loader, 1)
+        assert np.isfinite(history[-1]["train_loss"])
+        trainer.evaluate(loader)
+        assert train.predict(model, x).shape == (8, 10)
+        trainer.fit(loader, loader, 2, resume=tmp_path)
 
 
 def test_shapes_that_only_ops_with_an_index_take():
@@ -93,3 +95,14 @@ def test_every_variant_gets_its_arguments(dtype):
             verify.check(task, OPERATIONS[task.operation], rows[task.operation], dtype)
     for name, group in rows.items():
         assert group and not [row.failures for row in group.values() if row.failures], name
+
+
+def test_a_device_is_cupys_current_one_inside_its_block():
+    x = gpunn.to_device(np.ones((2, 2), np.float32), "cuda:1")
+    with gpunn.device("cuda:1"):
+        assert str(backend.device_of(ops.mul(x, 2.0))) == str(backend.device_of(ops.add(x, x))) == "cuda:1"
+    assert str(backend.device_of(backend.asarray([1.0], device="cuda"))) == "cuda"
+    gpunn.set_default_device("cuda:1")
+    assert str(backend.device_of(ops.neg(x))) == "cuda:1"
+    gpunn.set_default_device("cuda")
+    gpunn.set_default_device("cpu")

@@ -8,7 +8,7 @@ from typing import Any
 from gpunn.backend import device_of
 from gpunn.cuda.dtypes import STORAGE
 
-INDEX_LIMIT = 2**31 - 1
+INDEX_LIMIT = 2**31 - 2**16  # 32-bit indices, less what the last tile or part is rounded up by
 
 
 def check_arrays(operation: str, /, **arrays: Any) -> str:

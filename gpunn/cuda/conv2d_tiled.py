@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from gpunn.cuda.checks import INDEX_LIMIT
 from gpunn.cuda.conv import sum_parts
 from gpunn.cuda.dtypes import pack, storage_macros
 from gpunn.cuda.launch import blocks, empty, kernel
@@ -26,10 +27,14 @@ def _refuse_any(job: Conv) -> str:
     """What no kernel with 32-bit pixel numbers and float sums takes."""
     if job.dtype == "float64":
         return "float64: sums are kept in float"
-    pixels = max(job.x[0] * math.prod(job.x[2:]), job.y[0] * math.prod(job.y[2:]))
-    if pixels >= 2**31:
-        return f"{pixels} pixels are numbered in 32 bits"
-    return "" if job.groups <= 4096 else f"{job.groups} groups"
+    if max(per_group(job)) > 65535 * 64:
+        return f"{max(per_group(job))} channels a group are more tiles than a grid's 65535"
+    return _too_many_pixels(job) or ("" if job.groups <= 4096 else f"{job.groups} groups")
+
+
+def _too_many_pixels(job: Conv) -> str:
+    pixels = max(shape[0] * math.prod(shape[2:]) for shape in (job.x, job.y))
+    return f"{pixels} pixels are numbered in 32 bits" if pixels > INDEX_LIMIT else ""
 
 
 def _refuse_unaligned(job: Conv) -> str:
@@ -89,10 +94,17 @@ def _few(columns: int) -> str:
     return f"{columns} columns would leave a tile empty" if columns < 4 else ""
 
 
-def refuse_depthwise(job: Conv) -> str:
-    if not job.groups == job.x[1] == job.w[0] or job.groups == 1:
-        return f"groups = {job.groups}, C = {job.x[1]}, K = {job.w[0]} are not equal and above 1"
-    return "" if math.prod(job.win.size) <= 65535 else "the window has more than 65535 positions"
+def refuse_depthwise(pass_: str) -> Any:
+    """The predicate of the depthwise kernels, of which grad_weight numbers its pixels."""
+
+    def refusal(job: Conv) -> str:
+        if not job.groups == job.x[1] == job.w[0] or job.groups == 1:
+            return f"groups = {job.groups}, C = {job.x[1]}, K = {job.w[0]} are not equal and above 1"
+        if math.prod(job.win.size) > 65535:
+            return "the window has more than 65535 positions"
+        return _too_many_pixels(job) if pass_ == "grad_weight" else ""
+
+    return refusal
 
 
 # ---------------------------------------------------------------- launches
@@ -187,7 +199,7 @@ def rows(pass_: str) -> tuple[Variant, ...]:
     weight = pass_ == "grad_weight"
     name = f"conv2d/{{}}_{pass_}"
     depthwise = run_depthwise_weight if weight else run_depthwise(pass_)
-    found = [Variant("depthwise", (name.format("depthwise"),), TAKES_DEPTHWISE, refuse_depthwise, depthwise)]
+    found = [Variant("depthwise", (name.format("depthwise"),), TAKES_DEPTHWISE, refuse_depthwise(pass_), depthwise)]
     for tile in (128, 64):
         run = run_grad_weight(tile, True) if weight else run_gemm(pass_, "tiled", tile)
         takes = TAKES_TILED + ("; enough rows and columns" if tile == 128 else "")

@@ -42,9 +42,15 @@ class Kernel:
         cupy = backend.require_cupy()
         with first.device:
             function = _compiled(self, first.device.id)
-            function(grid, block, tuple(np.uint64(0) if a is None else a for a in cleaned))
-            if os.environ.get("GPUNN_DEBUG_SYNC") == "1":
-                self._synchronise(cupy, args)
+            try:
+                function(grid, block, tuple(np.uint64(0) if a is None else a for a in cleaned))
+                if os.environ.get("GPUNN_DEBUG_SYNC") == "1":
+                    cupy.cuda.get_current_stream().synchronize()
+            except (cupy.cuda.driver.CUDADriverError, cupy.cuda.runtime.CUDARuntimeError) as error:
+                raise DeviceError(
+                    f"{self.source.file} failed with {self.describe(args)}: {error}; "
+                    "GPUNN_DEBUG_SYNC=1 tells whether an earlier kernel did"
+                ) from error
 
     def _arguments(self, args: tuple) -> tuple:
         parameters = self.source.parameters
@@ -110,12 +116,6 @@ class Kernel:
 
         return emulator.load(self.source.text, self.source.entry, dict(self.macros), filename=self.source.file)
 
-    def _synchronise(self, cupy: Any, args: tuple) -> None:
-        try:
-            cupy.cuda.get_current_stream().synchronize()
-        except cupy.cuda.runtime.CUDARuntimeError as error:
-            raise DeviceError(f"{self.source.file} failed with {self.describe(args)}: {error}") from error
-
     def describe(self, args: tuple) -> str:
         """The arguments as ``x float32 (2, 3), N 2, ...``."""
         pairs = zip(self.source.parameters, args, strict=True)
@@ -179,7 +179,13 @@ def shared_limit(array: Any) -> int:
     """Bytes of static shared memory that a block may have on this array's device."""
     if backend.device_of(array).type == "emulator":
         return 48 * 1024
-    return int(array.device.attributes["MaxSharedMemoryPerBlock"])
+    return _shared_of_device(array.device.id)
+
+
+@cache
+def _shared_of_device(index: int) -> int:
+    """CuPy asks the driver for every attribute, some hundred, each time: once is enough."""
+    return int(backend.require_cupy().cuda.Device(index).attributes["MaxSharedMemoryPerBlock"])
 
 
 def blocks(items: int, each: int) -> int:

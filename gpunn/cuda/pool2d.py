@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -139,8 +140,10 @@ def max_backward(gy: Any, index: Any, x_shape: tuple[int, ...], win: Any) -> Any
     nhwc = not is_row_major(gy)
     job = _problem("pool2d.max_backward", x_shape, gy.shape[2:], win, nhwc, gy=gy)
     wanted = np.uint8 if win.positions <= 256 else np.uint16
-    index = index if index.dtype == wanted else index.astype(wanted)
-    return _backward(MAX_BACKWARD, job, x_shape, gy, as_memory(index, nhwc))
+    memory = as_memory(index if index.dtype == wanted else index.astype(wanted), nhwc)
+    if not is_aligned(memory):  # a vector's indices are read by one access too
+        job = replace(job, aligned=False)
+    return _backward(MAX_BACKWARD, job, x_shape, gy, memory)
 
 
 def _backward(operation: Operation, job: Pool, x_shape: tuple[int, ...], gy: Any, *more: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 
 from gpunn import backend
@@ -16,7 +18,7 @@ def predict(model, x, batch_size: int = 256) -> np.ndarray:
         raise ValueError(f"predict: x has shape {tuple(x.shape)}, expected at least one row")
     parameter = next(iter(model.parameters()), None)
     device = None if parameter is None else parameter.device
-    with evaluating(model), no_grad():
+    with device or nullcontext(), evaluating(model), no_grad():
         parts = [
             backend.to_numpy(data_of(model(backend.asarray(x[i : i + batch_size], device=device))))
             for i in range(0, len(x), batch_size)

@@ -42,9 +42,14 @@ class Runtime:
         pass
 
 
+class Driver:
+    class CUDADriverError(Exception):
+        pass
+
+
 @pytest.fixture
 def fake(monkeypatch):
-    found = SimpleNamespace(modules=[], launches=[], fails=False, broken=False)
+    found = SimpleNamespace(modules=[], launches=[], fails=False, broken=False, refused=False)
 
     def synchronize():
         if found.broken:
@@ -57,11 +62,18 @@ def fake(monkeypatch):
         def get_function(self, name):
             if found.fails:
                 raise CompileException
-            return lambda grid, block, args: found.launches.append((name, grid, block, args))
+
+            def launched(grid, block, args):
+                if found.refused:
+                    raise Driver.CUDADriverError("CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES")
+                found.launches.append((name, grid, block, args))
+
+            return launched
 
     cuda = SimpleNamespace(
         compiler=SimpleNamespace(CompileException=CompileException),
         runtime=Runtime,
+        driver=Driver,
         get_current_stream=lambda: SimpleNamespace(synchronize=synchronize),
     )
     monkeypatch.setattr(backend, "require_cupy", lambda: SimpleNamespace(RawModule=RawModule, cuda=cuda))
@@ -123,3 +135,11 @@ def test_debug_mode_synchronises_and_names_the_failing_kernel(fake, monkeypatch)
         kernel((1,), (256,), ndarray((2, 5), device), ndarray((5,), device), 5, 2)
     assert "sum_parts.cu failed with parts float32 (2, 5), out float32 (5,), L 5, J 2" in str(caught.value)
     assert "illegal memory access" in str(caught.value)
+
+
+def test_a_launch_that_the_driver_refuses_names_the_kernel(fake):
+    fake.refused = True
+    kernel, device = launch.kernel("reduce/sum_parts", **KERNEL), Device(0)
+    told = r"sum_parts.cu failed with parts float32 \(2, 5\).*OUT_OF_RESOURCES.*GPUNN_DEBUG_SYNC"
+    with pytest.raises(DeviceError, match=told):
+        kernel((1,), (256,), ndarray((2, 5), device), ndarray((5,), device), 5, 2)
