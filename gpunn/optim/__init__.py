@@ -5,7 +5,7 @@ from gpunn.optim.adam import Adam, AdamW
 from gpunn.optim.clip import clip_grad_norm_, clip_grad_value_, grad_norm
 from gpunn.optim.optimizer import Optimizer
 from gpunn.optim.rmsprop import RMSprop
-from gpunn.optim.schedules import CosineAnnealingLR, LinearLR, MultiStepLR, Schedule, StepLR
+from gpunn.optim.schedules import CosineAnnealingLR, LinearLR, MultiStepLR, OneCycleLR, Schedule, StepLR
 from gpunn.optim.sgd import SGD
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "CosineAnnealingLR",
     "LinearLR",
     "MultiStepLR",
+    "OneCycleLR",
     "Optimizer",
     "RMSprop",
     "Schedule",

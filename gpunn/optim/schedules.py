@@ -1,7 +1,8 @@
 """Learning-rate schedules: each sets every group's `lr` as a function of the steps taken so far.
 
-A schedule is stepped once an epoch, after the optimiser. The rate is computed from the group's initial rate and the
-step count alone, so that it equals PyTorch's recursive sequence to rounding and a resumed run continues exactly.
+A schedule is stepped once an epoch, after the optimiser; one whose `per_step` is True after every update. The rate is
+computed from the group's initial rate and the step count alone, so that it equals PyTorch's recursive sequence to
+rounding and a resumed run continues exactly.
 """
 
 from __future__ import annotations
@@ -15,7 +16,12 @@ from gpunn.optim.optimizer import Optimizer
 
 
 class Schedule:
-    """Base class: a subclass defines `lr_at(base, t)`, the rate after t steps of a group that started at `base`."""
+    """Base class: a subclass defines `lr_at(base, t)`, the rate after t steps of a group that started at `base`.
+
+    `per_step` says that a step is an update of the weights, not an epoch: the Trainer acts on it.
+    """
+
+    per_step = False
 
     def __init__(self, optimizer: Optimizer):
         self.name = type(self).__name__
@@ -120,3 +126,70 @@ class CosineAnnealingLR(Schedule):
 
     def lr_at(self, base, t):
         return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * t / self.T_max)) / 2
+
+
+class OneCycleLR(Schedule):
+    """Up from max_lr / div_factor to `max_lr`, then down to that start / final_div_factor, in `total_steps` updates.
+
+    Smith and Topin 2018, in PyTorch's two-phase form: `pct_start` is the share of the way up, `anneal_strategy` "cos"
+    or "linear"; the momentum (Adam's first beta) goes the other way, from `max_momentum` to `base_momentum` and back,
+    unless `cycle_momentum` is False. Stepped after every update; past the last it stays where it ended.
+    """
+
+    per_step = True
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_lr: float,
+        total_steps: int,
+        pct_start: float = 0.3,
+        anneal_strategy: str = "cos",
+        cycle_momentum: bool = True,
+        base_momentum: float = 0.85,
+        max_momentum: float = 0.95,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+    ):
+        if not max_lr > 0 or total_steps < 1 or not 0 <= pct_start <= 1 or not (div_factor > 0 < final_div_factor):
+            raise ValueError(
+                "OneCycleLR: expected max_lr > 0, total_steps >= 1, pct_start in [0, 1] and divisors > 0, got "
+                f"{max_lr}, {total_steps}, {pct_start}, {div_factor} and {final_div_factor}"
+            )
+        if anneal_strategy not in ("cos", "linear"):
+            raise ValueError(f"OneCycleLR: anneal_strategy is {anneal_strategy!r}, expected 'cos' or 'linear'")
+        self.max_lr, self.total_steps, self.pct_start = float(max_lr), total_steps, pct_start
+        self.anneal_strategy, self.cycle_momentum = anneal_strategy, cycle_momentum
+        self.base_momentum, self.max_momentum = base_momentum, max_momentum
+        self.div_factor, self.final_div_factor = div_factor, final_div_factor
+        groups = getattr(optimizer, "param_groups", [])
+        if cycle_momentum and any("betas" not in group and not group.get("momentum") for group in groups):
+            raise ValueError("OneCycleLR: the optimizer has no momentum to cycle; pass cycle_momentum=False")
+        super().__init__(optimizer)
+
+    def lr_at(self, base, t):
+        start = self.max_lr / self.div_factor
+        return self._between(t, start, self.max_lr, start / self.final_div_factor)
+
+    def _between(self, t: int, start: float, peak: float, end: float) -> float:
+        """The value after t steps of a way from `start` to `peak` and on to `end`."""
+        top, last = self.pct_start * self.total_steps - 1, self.total_steps - 1
+        t = min(t, last)
+        if t <= top:
+            return self._anneal(start, peak, t / top if top else 1.0)
+        return self._anneal(peak, end, (t - top) / (last - top))
+
+    def _anneal(self, start: float, end: float, share: float) -> float:
+        if self.anneal_strategy == "linear":
+            return start + (end - start) * share
+        return end + (start - end) / 2 * (1 + math.cos(math.pi * share))
+
+    def _apply(self):
+        super()._apply()
+        if self.cycle_momentum:
+            momentum = self._between(self.last_epoch, self.max_momentum, self.base_momentum, self.max_momentum)
+            for group in self.optimizer.param_groups:
+                if "betas" in group:
+                    group["betas"] = (momentum, *group["betas"][1:])
+                else:
+                    group["momentum"] = momentum

@@ -2,6 +2,8 @@
 
 from gpunn.train.callbacks import Callback, EarlyStopping, GradientNormLog, HistoryFiles
 from gpunn.train.checkpoint import load_checkpoint, load_weights, save_checkpoint
+from gpunn.train.ema import EMA
+from gpunn.train.ensemble import Ensemble, MirrorAveraged
 from gpunn.train.history import History
 from gpunn.train.metrics import accuracy, top_k, top_k_accuracy
 from gpunn.train.plots import draw_curves
@@ -11,12 +13,15 @@ from gpunn.train.saving import Checkpoint, new_run_folder
 from gpunn.train.trainer import Trainer
 
 __all__ = [
+    "EMA",
     "Callback",
     "Checkpoint",
     "EarlyStopping",
+    "Ensemble",
     "GradientNormLog",
     "History",
     "HistoryFiles",
+    "MirrorAveraged",
     "ProgressBar",
     "Trainer",
     "accuracy",

@@ -101,7 +101,7 @@ class EarlyStopping(Callback):
     def on_epoch_end(self, trainer):
         if self.best.improved(trainer.row, "EarlyStopping"):
             self.waited = 0
-            self.weights = trainer.model.state_dict() if self.restore_best else {}
+            self.weights = trainer.weights() if self.restore_best else {}
         else:
             self.waited += 1
         self._stop_if_due(trainer)
@@ -146,7 +146,7 @@ class GradientNormLog(Callback):
             self._start()
 
     def on_batch_end(self, trainer):
-        if trainer.steps % self.every == 0:
+        if trainer.updated and trainer.steps % self.every == 0:
             norm = float(grad_norm(trainer.model.parameters()) if trainer.grad_norm is None else trainer.grad_norm)
             self.count, self.total, self.largest = self.count + 1, self.total + norm, max(self.largest, norm)
 

@@ -24,6 +24,8 @@ def capture(trainer) -> dict[str, Any]:
         "schedule": None if schedule is None else schedule.state_dict(),
         "random": random.get_state(),
         "position": {"epoch": trainer.epoch, "batch": trainer.batch, "steps": trainer.steps},
+        "accumulation": trainer.accumulation.state_dict(),
+        "ema": None if trainer.ema is None else trainer.ema.state_dict(),
         "running": trainer.running.state_dict(),
         "history": trainer.history.rows,
         "loader": _loader_state(trainer.train_loader),
@@ -53,6 +55,11 @@ def restore(trainer, path: str | os.PathLike) -> None:
     trainer.optimizer.load_state_dict(state["optimizer"])
     if trainer.schedule is not None:
         trainer.schedule.load_state_dict(state["schedule"])
+    # Checkpoints of before there were accumulation and averages lack both.
+    if state.get("accumulation"):
+        trainer.accumulation.load_state_dict(state["accumulation"], trainer.optimizer.parameters())
+    if trainer.ema is not None:
+        trainer.ema.load_state_dict(state["ema"], trainer.model)
     random.set_state(state["random"])
     trainer.epoch, trainer.batch, trainer.steps = (state["position"][key] for key in ("epoch", "batch", "steps"))
     trainer.running.load_state_dict(state["running"])
@@ -76,6 +83,11 @@ def _check_parts(trainer, state: Mapping[str, Any], path) -> None:
         raise CheckpointError(
             f"resume: {path} was saved with {theirs or 'no schedule'}, this run has {ours or 'no schedule'}; "
             "use the same schedule"
+        )
+    if (trainer.ema is None) != (state.get("ema") is None):
+        was = "without an average of the weights" if trainer.ema else "with an average of the weights (ema)"
+        raise CheckpointError(
+            f"resume: {path} was saved {was}, this run is not; {'leave ema away' if trainer.ema else 'pass ema=EMA()'}"
         )
     try:
         trainer.optimizer.check_state_dict(state["optimizer"])

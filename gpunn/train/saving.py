@@ -16,9 +16,10 @@ from gpunn.train.resume import capture
 class Checkpoint(Callback):
     """Saves into `folder` after every epoch, and on Ctrl-C between two steps.
 
-    `checkpoint.npz` is everything a run needs to go on, `last.npz` the weights alone, `best.npz` the weights of the
-    epoch whose `monitor` is best: by default val_accuracy, else val_loss, else train_loss, the first that the run has.
-    `every` saves checkpoint.npz each so many steps as well. Weights that are not finite are never saved.
+    `checkpoint.npz` is everything a run needs to go on, `last.npz` the weights alone (averaged, with an EMA),
+    `best.npz` the weights of the epoch whose `monitor` is best: by default val_accuracy, else val_loss, else
+    train_loss, the first that the run has. `every` saves checkpoint.npz each so many steps as well. Weights that are
+    not finite are never saved.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Checkpoint(Callback):
         if self.best is None:
             columns = ("val_accuracy", "val_loss", "train_loss")
             self.best = Best(next(name for name in columns if trainer.row.get(name) is not None), self.mode)
-        weights = {"info": trainer.info, "row": trainer.row, "model": trainer.model.state_dict()}
+        weights = {"info": trainer.info, "row": trainer.row, "model": trainer.weights()}
         if self.best.improved(trainer.row, "Checkpoint"):
             save_checkpoint(self.folder / "best.npz", weights)
         save_checkpoint(self.folder / "last.npz", weights)

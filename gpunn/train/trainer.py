@@ -15,7 +15,9 @@ from gpunn.autograd import no_grad
 from gpunn.errors import TrainingError, UsageError
 from gpunn.nn.state import evaluating
 from gpunn.optim import clip_grad_norm_
+from gpunn.train.accumulate import Accumulation
 from gpunn.train.callbacks import Callback, HistoryFiles
+from gpunn.train.ema import EMA
 from gpunn.train.history import History
 from gpunn.train.interrupts import Interrupts
 from gpunn.train.metrics import Running, accuracy
@@ -31,13 +33,15 @@ class Trainer:
 
     Args:
         loss_fn: `loss_fn(model(x), y)` -> scalar Tensor.
-        schedule: stepped after every epoch.
+        schedule: stepped after every epoch, or after every update where it is `per_step`, as OneCycleLR is.
         callbacks: called in order; see Callback.
         metrics: name -> function(output, target) -> mean over the batch. Default: {"accuracy": accuracy}.
         device: where model and batches go; None leaves them where they are.
         seed: starts gpunn.random's stream (dropout) anew at the beginning of a run; None leaves it as it is.
         out: run folder, made if missing, for best.npz, last.npz, checkpoint.npz, history.csv, curves.png; or None.
         grad_clip: limit of the gradients' common norm.
+        accumulate: batches an update, by their gradients' mean over all samples; an epoch's last one takes the rest.
+        ema: an EMA, which then is what validates and what is kept.
         info: what a reader of the saved files should know (model name, data, options): numbers, words, lists, dicts.
 
     A loader is iterable anew each epoch and yields (x, y). If it has `set_epoch(epoch)` and `iter_from(batch)`, as
@@ -57,6 +61,8 @@ class Trainer:
         out: str | os.PathLike | None = None,
         grad_clip: float | None = None,
         info: Mapping[str, Any] | None = None,
+        accumulate: int = 1,
+        ema: EMA | None = None,
     ):
         if grad_clip is not None and not grad_clip > 0:
             raise UsageError(f"Trainer: grad_clip must be > 0, got {grad_clip}; leave it out for no clipping")
@@ -66,6 +72,7 @@ class Trainer:
         if self.device is not None:
             model.to(self.device)
         self.seed, self.out, self.grad_clip, self.info = seed, out, grad_clip, dict(info or {})
+        self.accumulation, self.ema = Accumulation(accumulate), ema
         self.callbacks = _in_order(list(callbacks), out)
 
         self.epoch = self.batch = self.steps = 0  # finished epochs, finished batches of this one, all steps
@@ -77,6 +84,7 @@ class Trainer:
         self.train_loader: Any = None
         self.val_loader: Any = None
         self.between_steps = True
+        self.updated = False  # whether the last batch ended in an update of the weights
         self.resumed_from: Any = None
         self.last_saved: str | None = None
         self._interrupts = Interrupts()
@@ -92,6 +100,8 @@ class Trainer:
         if epochs < 1:
             raise UsageError(f"Trainer.fit: epochs must be >= 1, got {epochs}")
         self._check_optimizer()
+        if self.ema is not None:
+            self.ema.take_back(self.model)
         self.train_loader, self.val_loader, self.epochs, self.stop_reason = train_loader, val_loader, epochs, None
         if resume is not None:
             restore(self, resume)
@@ -103,6 +113,8 @@ class Trainer:
                 while self.epoch < epochs and not self.stop_reason:
                     self._run_epoch()
                 self._interrupts.check()
+                if self.ema is not None:
+                    self.ema.put_into(self.model)
                 self._call("on_fit_end")
             except BaseException as error:
                 self._call("on_exception", error)
@@ -116,35 +128,59 @@ class Trainer:
         self.model.train()
         self._call("on_epoch_start")
         now = time.perf_counter()
-        for x, y in self._batches(self.train_loader, self.batch, "train_loader"):
+        for (x, y), last in _with_last(self._batches(self.train_loader, self.batch, "train_loader")):
             self._interrupts.check()
             self.between_steps = False
-            self.running.add(self.step(x, y), len(x))
+            self.running.add(self.step(x, y, last), len(x))
             self.batch, self.steps, self.between_steps = self.batch + 1, self.steps + 1, True
             before, now = now, time.perf_counter()
             self.running.seconds += now - before
             self._call("on_batch_end")
         self._interrupts.check()
         check_finite(self)  # the last step's update, which no loss has shown yet
-        val = {} if self.val_loader is None else self.evaluate(self.val_loader)
+        with nullcontext() if self.ema is None else self.ema.inside(self.model):
+            val = {} if self.val_loader is None else self.evaluate(self.val_loader)
         self.between_steps = False
         self._close_epoch(val, time.perf_counter() - now)
         self._call("on_epoch_end")
         self.between_steps = True
 
-    def step(self, x, y) -> dict[str, float]:
-        """One update of the weights from one batch; returns the batch's loss and metrics, taken before the update."""
+    def step(self, x, y, last: bool = True) -> dict[str, float]:
+        """Learn from one batch; returns its loss and metrics, taken before.
+
+        The weights are updated by each batch or, with `accumulate`, by each so many and the epoch's `last`.
+        """
         self.optimizer.zero_grad()
         output = self.model(x)
         loss = self.loss_fn(output, y)
         values = self._measure(output, loss, y)
         self._check_finite("loss", values["loss"])
         loss.backward()
+        self.updated = self._gradients_ready(len(x), last)
+        if self.updated:
+            self._update()
+        return values
+
+    def _gradients_ready(self, samples: int, last: bool) -> bool:
+        """Whether the parameters' gradients are those of an update; if not, they were put aside."""
+        parts = self.accumulation
+        if parts.every == 1:
+            return True
+        parts.add(self.optimizer.parameters(), samples)
+        if parts.batches < parts.every and not last:
+            return False
+        parts.release(self.optimizer.parameters())
+        return True
+
+    def _update(self) -> None:
         if self.grad_clip is not None:
             self.grad_norm = clip_grad_norm_(self.model.parameters(), self.grad_clip)
             self._check_finite("norm of the gradients", float(self.grad_norm))
         self.optimizer.step()
-        return values
+        if self.ema is not None:
+            self.ema.update(self.model)
+        if self.schedule is not None and self.schedule.per_step:
+            self.schedule.step()
 
     def _close_epoch(self, val: Mapping[str, float], val_seconds: float) -> None:
         means = self.running.means()
@@ -160,9 +196,13 @@ class Trainer:
         self.row["seconds"] = self.running.seconds + val_seconds
         self.row["images_per_second"] = self.images_per_second()
         self.history.append(self.row)
-        if self.schedule is not None:
+        if self.schedule is not None and not self.schedule.per_step:
             self.schedule.step()
         self.epoch, self.batch, self.running = self.epoch + 1, 0, Running()
+
+    def weights(self) -> dict[str, Any]:
+        """A copy of the weights that the run is to keep: the averaged ones where it averages, else the model's."""
+        return self.model.state_dict() if self.ema is None else self.ema.state_of(self.model)
 
     # evaluation
 
@@ -251,6 +291,17 @@ class Trainer:
     def _call(self, event: str, *args) -> None:
         for callback in self.callbacks:
             getattr(callback, event)(self, *args)
+
+
+def _with_last(batches: Iterable) -> Iterator[tuple[Any, bool]]:
+    """Each batch, and whether it is the last: one is read ahead."""
+    nothing = object()
+    iterator = iter(batches)
+    batch = next(iterator, nothing)
+    while batch is not nothing:
+        following = next(iterator, nothing)
+        yield batch, following is nothing
+        batch = following
 
 
 def _in_order(given: list[Callback], out) -> list[Callback]:

@@ -23,7 +23,7 @@ class Feed:
     def model(self):
         return self
 
-    def state_dict(self):
+    def weights(self):
         return {"w": np.array(float(self.row["epoch"]))}
 
     def load_state_dict(self, saved):

@@ -1,0 +1,84 @@
+"""The exponential moving average of a model's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from gpunn import backend
+from gpunn.errors import UsageError
+
+
+class EMA:
+    """Keeps average = decay average + (1 - decay) weights, one term an update; the first update copies the weights.
+
+    Polyak and Juditsky 1992, in the form of PyTorch's AveragedModel with get_ema_multi_avg_fn. With `use_buffers`
+    floating buffers (batch norm's running mean and variance) are averaged too, else all are the model's latest;
+    whole numbers always are. Memory: one copy of the weights, two while they are exchanged.
+
+    As `Trainer(ema=EMA(0.999))` it is what validates, what best.npz and last.npz hold, and what the model holds after
+    fit; checkpoint.npz has the trained weights as well, and training goes on from those.
+    """
+
+    def __init__(self, decay: float = 0.999, use_buffers: bool = True):
+        if not 0 <= decay < 1:
+            raise UsageError(f"EMA: decay must be at least 0 and below 1, got {decay}; usual: 0.99 to 0.9999")
+        self.decay, self.use_buffers = decay, use_buffers
+        self.updates = 0
+        self.average: dict[str, Any] = {}
+        self._trained: dict[str, Any] | None = None
+
+    def update(self, model) -> None:
+        """Take in the model's weights."""
+        now = model.state_dict()
+        if not self.updates:
+            self.average = now
+        averaged = {name for name, _ in model.named_parameters()} if not self.use_buffers else now.keys()
+        for name, value in now.items() if self.updates else ():
+            if name in averaged and value.dtype.kind not in "iub":
+                mean = self.average[name]
+                value -= mean  # `now` is a copy
+                value *= 1 - self.decay
+                mean += value
+            else:
+                self.average[name] = value
+        self.updates += 1
+
+    def state_of(self, model) -> dict[str, Any]:
+        """The averaged state of the model: its own before the first update."""
+        return {name: value.copy() for name, value in self.average.items()} if self.updates else model.state_dict()
+
+    def put_into(self, model) -> None:
+        """Let the model hold the average; `take_back` undoes it."""
+        if self.updates and self._trained is None:
+            self._trained = model.state_dict()
+            model.load_state_dict(self.average)
+
+    def take_back(self, model) -> None:
+        """Give the model its trained weights back, if it holds the average."""
+        if self._trained is not None:
+            model.load_state_dict(self._trained)
+            self._trained = None
+
+    @contextmanager
+    def inside(self, model) -> Iterator[None]:
+        """The model holds the average within the block."""
+        self.put_into(model)
+        try:
+            yield
+        finally:
+            self.take_back(model)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"decay": self.decay, "use_buffers": self.use_buffers, "updates": self.updates, "average": self.average}
+
+    def load_state_dict(self, saved: Mapping[str, Any], model) -> None:
+        """Take over what `state_dict` returned, options included, on the model's device and in its dtypes."""
+        self.decay, self.use_buffers, self.updates = saved["decay"], saved["use_buffers"], saved["updates"]
+        own = model.state_dict() if self.updates else {}
+        self.average = {
+            name: backend.to_device(saved["average"][name].astype(value.dtype), backend.device_of(value))
+            for name, value in own.items()
+        }
+        self._trained = None

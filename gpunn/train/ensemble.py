@@ -1,0 +1,67 @@
+"""Several predictions for one image, made one: ensembles of networks, and an image beside its mirror image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gpunn import backend, nn, ops
+from gpunn.errors import UsageError
+from gpunn.tensor import data_of
+from gpunn.train.predict import predict
+
+
+class _Averaged(nn.Module):
+    """A Module whose outputs are logarithms of averaged probabilities, without gradients: for prediction alone.
+
+    `softmax` of them gives the averages, and `cross_entropy` takes them like any scores.
+    """
+
+    def shares(self, x) -> list:
+        """The probabilities to average, each (N, classes)."""
+        raise TypeError(f"{type(self).__name__} defines no shares(x)")
+
+    def forward(self, x):
+        parts = self.shares(data_of(x))
+        mean = parts[0]
+        for part in parts[1:]:
+            mean = mean + part
+        xp = backend.array_module(mean)
+        # A probability of 0 would be a loss of infinity; float32 loses all below 1e-38 anyway.
+        return xp.log(xp.maximum(mean / len(parts), xp.finfo(mean.dtype).tiny))
+
+
+class Ensemble(_Averaged):
+    """Networks that decide together (Hansen and Salamon 1990): averaged probabilities, or by `votes`."""
+
+    def __init__(self, members: Sequence[nn.Module]):
+        super().__init__()
+        if not members:
+            raise UsageError("Ensemble: got no networks; give at least one")
+        self.members = nn.ModuleList(list(members))
+
+    def shares(self, x) -> list:
+        return [data_of(ops.softmax(member(x), 1)) for member in self.members]
+
+    def votes(self, x, batch_size: int = 256) -> np.ndarray:
+        """How many members choose each class, for the array x: float64 (N, classes).
+
+        Each count carries the averaged probability, divided by twice the members, so that argmax breaks ties by it.
+        """
+        outputs = [predict(member, x, batch_size) for member in self.members]
+        counts = np.sum([np.eye(output.shape[1])[output.argmax(1)] for output in outputs], axis=0)
+        shares = [data_of(ops.softmax(output.astype(np.float64), 1)) for output in outputs]
+        return counts + np.mean(shares, axis=0) / (2 * len(outputs))
+
+
+class MirrorAveraged(_Averaged):
+    """A network that sees each image and its left-right mirror image, and averages the probabilities."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def shares(self, x) -> list:
+        mirrored = x[..., ::-1].copy()  # kernels take no negative strides
+        return [data_of(ops.softmax(self.model(images), 1)) for images in (x, mirrored)]
