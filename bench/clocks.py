@@ -44,13 +44,31 @@ class HostClock:
         return once(call), None
 
 
+class WallClock:
+    """For whole steps on a GPU, whose launches are a part of what the user waits for: several steps, one wait."""
+
+    def __init__(self, steps: int = 5) -> None:
+        self.cupy, self.steps = backend.require_cupy(), steps
+
+    def once(self, call: Call) -> tuple[float, float | None]:
+        """(seconds a call until the device is done, seconds a call of the host alone)."""
+        stream = self.cupy.cuda.get_current_stream()
+        stream.synchronize()
+        begin = time.perf_counter()
+        for _ in range(self.steps):
+            call()
+        host = time.perf_counter() - begin
+        stream.synchronize()
+        return (time.perf_counter() - begin) / self.steps, host / self.steps
+
+
 class CudaClock:
     """For one CUDA device, on CuPy's current stream; PyTorch's default stream is the same one."""
 
     def __init__(self) -> None:
         self.cupy = backend.require_cupy()
         device = self.cupy.cuda.Device()
-        self._cycles_a_second = 1e3 * device.attributes["ClockRate"]
+        self._cycles_a_second = 1e3 * device.attributes.get("ClockRate", 2_000_000)  # given in kHz
         self._flush = self.cupy.empty(max(64 << 20, 2 * device.attributes["L2CacheSize"]), "uint8")
         self._spin = self.cupy.RawKernel(SPIN, "spin")
         self._start, self._end = self.cupy.cuda.Event(), self.cupy.cuda.Event()

@@ -16,6 +16,7 @@ from bench import cases, clocks, counts, oracle, rivals, roofline
 from bench.subjects import FAMILIES, PRECISIONS, Subject, operations, size_in_memory
 from gpunn import backend
 from gpunn.cuda.variants import OPERATIONS, use_variant
+from gpunn.errors import UsageError
 from gpunn.names import unknown_name
 
 HOST_PRECISIONS = ("fp32", "fp64")
@@ -29,16 +30,16 @@ class Plan:
         self.suite, self.device, self.args = suite, args.device, args
         self.kind = backend.device(args.device).type
         self.cases = cases.choose(suite, args.cases, self.kind, args.batch)
-        known = operations(suite) or [f"{suite}.product"]
-        self.passes = chosen(f"pass of {suite}", args.passes, [name.partition(".")[2] for name in known])
+        known = operations(suite)
+        if self.kind == "emulator" and not any(name in OPERATIONS for name in known):
+            raise UsageError(f"{suite}: no kernel of ours runs in it; choose --device cpu or cuda")
+        full = {name.partition(".")[2]: name for name in known}
+        self.passes = chosen(f"pass of {suite}", args.passes, list(full))
+        self.operations = [full[name] for name in self.passes]
         names = dict.fromkeys(v.name for name in known if name in OPERATIONS for v in OPERATIONS[name].variants)
         self.variants = chosen(f"variant of {suite}", args.variants, list(names) or [ELSEWHERE])
         self.precisions = chosen("precision", args.precision or "fp32", list(PRECISIONS))
         self.rivals = rivals.names_of(args.against, args.device)
-
-    @property
-    def operations(self) -> list[str]:
-        return [f"{self.suite}.{name}" for name in self.passes]
 
     def variants_of(self, operation: str) -> list[str]:
         """The wanted variants that this operation has, on a device where it has any."""
@@ -69,9 +70,11 @@ def rows(plan: Plan, clock: Any, roof: roofline.Roof | None, said: dict[str, str
             try:
                 for subject in FAMILIES[plan.suite](case, plan.device, precision, plan.operations):
                     yield from _subject_rows(subject, plan, clock, roof, said)
+                _give_back(plan)
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
+                _give_back(plan)
                 reason = f"out of memory: {_megabytes(case, precision)} of arrays and results ({error})"
                 yield {**row, "operation": plan.suite, "variant": "-", "status": "skipped", "reason": reason}
 
@@ -94,6 +97,12 @@ def free_memory() -> int | None:
     except OSError:
         return None
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _give_back(plan: Plan) -> None:
+    """Hand CuPy's cached blocks back to the driver: PyTorch and the next case take them from there."""
+    if plan.kind == "cuda":
+        backend.require_cupy().get_default_memory_pool().free_all_blocks()
 
 
 def is_out_of_memory(error: Exception) -> bool:

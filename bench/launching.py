@@ -35,7 +35,7 @@ def _subjects(plan: Plan) -> Iterator[Subject]:
         # the names hold commas themselves
         wanted = [case for name, case in single.items() if name in (TINY[family], *TINY[family].split(",", 1))]
         for case in wanted:
-            yield from FAMILIES[family](case, plan.device, "fp32", operations(family) or [f"{family}.product"])
+            yield from FAMILIES[family](case, plan.device, "fp32", operations(family))
 
 
 def rows(plan: Plan, clock: Any, roof: Any, said: dict[str, str]) -> Iterator[dict[str, Any]]:

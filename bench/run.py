@@ -102,6 +102,8 @@ def _device(name: str | None) -> str:
         raise UsageError(str(error)) from None
     if not backend.is_available(device):
         backend.set_default_device(device)  # raises, with the reason
+    if device.type == "cuda":
+        backend.require_cupy().cuda.Device(device.index).use()
     return str(device)
 
 

@@ -44,6 +44,7 @@ class Plan:
 
 def rows(plan: Plan, clock: Any, roof: Any, said: dict[str, str]) -> Iterator[dict[str, Any]]:
     """A row a model and way of running it: eager, and where there is a GPU captured into a graph."""
+    clock = clocks.WallClock() if plan.kind == "cuda" else clock
     for name in plan.names:
         network = plan.network(name)
         row = {"suite": "step", "case": name, "operation": "step.train", "precision": "fp32",

@@ -67,7 +67,9 @@ def _stated(sources: tuple[str, ...], letters: dict[str, int]) -> tuple[int, int
 
 
 def operations(family: str) -> list[str]:
-    """The passes of a family that have kernels, by their names in gpunn.cuda.variants."""
+    """The passes of a family by their names in gpunn.cuda.variants; "gemm.product" while no kernel multiplies."""
+    if family == "gemm":
+        return [name for name in OPERATIONS if name.startswith(("gemm.", "matmul."))] or ["gemm.product"]
     return [name for name in OPERATIONS if name.startswith(f"{family}.")]
 
 

@@ -1,7 +1,6 @@
 """Suites on the CPU and the emulator: what they verify, measure and say; their files follow the schema."""
 
 import json
-import types
 
 import numpy as np
 import pytest
@@ -116,6 +115,15 @@ def test_unknown_names(argv, said, capsys):
     status, _, err = bench(capsys, "conv2d", *device, *argv)
     assert status == 2
     assert said in err
+
+
+@pytest.mark.parametrize("suite", ["optim", "launch"])
+def test_suites_without_kernels_refuse_the_emulator(suite, capsys):
+    if not backend.is_available("emulator"):
+        pytest.skip("no C++ compiler for the emulator")
+    status, _, err = bench(capsys, suite, "--device", "emulator")
+    assert status == 2
+    assert f"bench: error: {suite}: " in err and "choose --device cpu or cuda" in err
 
 
 def test_unknown_suite(capsys):
@@ -233,9 +241,8 @@ def test_rivals_are_verified_too(capsys, monkeypatch):
 
 
 def _subjects(family):
-    wanted = [f"{family}.product"] if family == "gemm" else operations(family)
     for case in cases.choose(family, "lenet,resnet20", "cpu", 2):
-        yield from FAMILIES[family](case, "cpu", "fp32", wanted)
+        yield from FAMILIES[family](case, "cpu", "fp32", operations(family))
 
 
 def _check(subject: Subject, module):
@@ -276,58 +283,3 @@ def test_missing_rivals_say_so():
     assert rivals.names_of("none", "cuda") == []
     with pytest.raises(UsageError, match="unknown rival"):
         rivals.names_of("jax", "cpu")
-
-
-def test_peak_kernels_compile():
-    from bench import roofline
-    from gpunn.cuda.nvrtc import Compiler, find_library
-    from gpunn.errors import DeviceError
-
-    try:
-        find_library()
-    except DeviceError as error:
-        pytest.skip(str(error))
-    compiler = Compiler()
-    for precision, architecture in (("fp32", 75), ("fp64", 75), ("fp16", 80), ("bf16", 90)):
-        macros = roofline.register_macros(precision)
-        text = "".join(f"#define {k} {v}\n" for k, v in macros.items()) + roofline.register_source()
-        cubin, log = compiler.cubin(text, "peak", architecture)
-        assert cubin and " 0 bytes spill stores" in log
-    assert compiler.cubin(clocks.SPIN, "spin", 90)[0]
-
-
-class _Recorder:
-    """Enough of CuPy's names for `CudaClock`; notes the order of what it is told."""
-
-    def __init__(self):
-        self.log: list[str] = []
-        log = self.log
-
-        class Event:
-            def record(self, stream):
-                log.append("record")
-
-            def synchronize(self):
-                log.append("wait")
-
-        stream = object()
-        device = types.SimpleNamespace(attributes={"ClockRate": 1_000_000, "L2CacheSize": 50 << 20})
-        memory = types.SimpleNamespace(memset_async=lambda value, size, stream: log.append(f"flush {size >> 20}"))
-        self.cuda = types.SimpleNamespace(
-            Device=lambda: device,
-            Event=Event,
-            get_current_stream=lambda: stream,
-            get_elapsed_time=lambda start, end: 2.0,
-        )
-        self.empty = lambda size, dtype: types.SimpleNamespace(data=memory, nbytes=size)
-        self.RawKernel = lambda text, name: lambda grid, block, args: log.append("spin")
-
-
-def test_cuda_clock_flushes_and_hides_the_launch(monkeypatch):
-    fake = _Recorder()
-    monkeypatch.setattr(backend, "require_cupy", lambda: fake)
-    clock = clocks.CudaClock()
-    seconds, host = clock.once(lambda: fake.log.append("call"))
-    assert fake.log == ["flush 100", "spin", "record", "call", "record", "wait"]
-    assert seconds == pytest.approx(2e-3)
-    assert host is not None and host > 0
