@@ -4,6 +4,7 @@ from gpunn.train.callbacks import Callback, EarlyStopping, GradientNormLog, Hist
 from gpunn.train.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from gpunn.train.ema import EMA
 from gpunn.train.ensemble import Ensemble, MirrorAveraged
+from gpunn.train.gradients import LayerGradientLog
 from gpunn.train.history import History
 from gpunn.train.metrics import accuracy, top_k, top_k_accuracy
 from gpunn.train.plots import draw_curves
@@ -21,6 +22,7 @@ __all__ = [
     "GradientNormLog",
     "History",
     "HistoryFiles",
+    "LayerGradientLog",
     "MirrorAveraged",
     "ProgressBar",
     "Trainer",

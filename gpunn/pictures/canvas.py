@@ -1,0 +1,81 @@
+"""Figures, their bytes, and many small images side by side. matplotlib is imported on use alone."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpunn.errors import UsageError
+
+DPI = 110  # an 8 inch figure is 880 pixels wide: the column of a report
+GAP = 1  # pixels between two small images
+
+
+class NothingToDraw(UsageError):
+    """A picture that this network or these results do not have, such as the mistakes of a network that makes none."""
+
+
+def new_figure(width: float, height: float) -> Any:
+    """An empty Figure of that many inches. Raises UsageError, naming the extra, where matplotlib is missing."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UsageError(f'pictures: matplotlib is missing ({error}); pip install "gpunn[plot]"') from error
+    # Figure and canvas themselves, no pyplot: no global state, and no display is looked for.
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def png(figure: Any) -> bytes:
+    """The figure as a PNG file's bytes; equal figures give equal bytes."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", metadata={"Software": None})
+    return file.getvalue()
+
+
+def save(figure: Any, path: str | os.PathLike) -> Path:
+    """Write the figure as a PNG file, and return its path."""
+    path = Path(path)
+    path.write_bytes(png(figure))
+    return path
+
+
+def mosaic(tiles: np.ndarray, columns: int) -> np.ndarray:
+    """Small images (N, H, W) or (N, H, W, 3) in rows of `columns`, as one image; gaps and missing ones are white.
+
+    Values are 0 (black) to 1; the result always has three colours.
+    """
+    colour = tiles if tiles.ndim == 4 else np.repeat(tiles[..., None], 3, axis=3)
+    n, height, width, _ = colour.shape
+    rows = -(-n // columns)
+    wall = np.ones((rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3))
+    for i, tile in enumerate(colour):
+        top, left = i // columns * (height + GAP), i % columns * (width + GAP)
+        wall[top : top + height, left : left + width] = tile
+    return wall
+
+
+def stretched(tiles: np.ndarray) -> np.ndarray:
+    """Each image by itself, so that its smallest value is 0 and its largest 1; an even one is 0.5."""
+    axes = tuple(range(1, tiles.ndim))
+    low, high = tiles.min(axes, keepdims=True), tiles.max(axes, keepdims=True)
+    return np.where(high > low, (tiles - low) / np.where(high > low, high - low, 1), 0.5)
+
+
+def shown(image: np.ndarray) -> np.ndarray:
+    """An image (C, H, W) of uint8 as rows of colours in 0..1; of other than 3 channels the first, in grey."""
+    planes = image if len(image) == 3 else np.repeat(image[:1], 3, axis=0)
+    return planes.transpose(1, 2, 0) / 255
+
+
+def put(axes: Any, image: np.ndarray, title: str = "") -> None:
+    """Show an image without axes, its pixels as squares."""
+    axes.imshow(image, interpolation="nearest", vmin=0, vmax=1)
+    axes.set_axis_off()
+    axes.set_title(title, fontsize=9, loc="left")

@@ -1,0 +1,104 @@
+"""What happened over time: losses and accuracies, and how large each layer's gradient was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gpunn.pictures.canvas import NothingToDraw, new_figure
+
+LEGEND = 9  # up to so many layers are named one by one; more have a colour scale
+SMOOTH = 100  # up to so many points are drawn as they are; of more, means of neighbours
+
+
+def learning_curves(history: Iterable[Mapping[str, Any]]) -> Any:
+    """Losses on the left, accuracies on the right, training (dashed) and validation in each, from a History's rows."""
+    rows = list(history)
+    if not rows:
+        raise NothingToDraw("learning_curves: the history is empty; train for an epoch first")
+    figure = new_figure(9, 3.6)
+    left, right = figure.subplots(1, 2)
+    _panel(left, rows, "loss")
+    _panel(right, rows, "accuracy")
+    return figure
+
+
+def _panel(axes: Any, rows: Sequence[Mapping[str, Any]], what: str) -> None:
+    axes.set(title=what, xlabel="epoch")
+    axes.grid(alpha=0.3)
+    _whole_numbers(axes, [row["epoch"] for row in rows])
+    for name, style in ((f"train_{what}", "--"), (f"val_{what}", "-")):
+        points = [(row["epoch"], row[name]) for row in rows if row.get(name) is not None]
+        if points:
+            axes.plot(*zip(*points, strict=True), style, marker="o", markersize=3, label=name.replace("_", " "))
+    if axes.lines:
+        axes.legend()
+
+
+def _whole_numbers(axes: Any, places: Sequence[int]) -> None:
+    """Ticks at whole epochs or steps alone; a single one stands in the middle."""
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    if len(places) == 1:
+        axes.set_xticks(places)
+
+
+def gradient_norms(logs: Mapping[str, Sequence[Mapping[str, Any]]] | Sequence[Mapping[str, Any]]) -> Any:
+    """Each layer's gradient norm over the steps, on a logarithmic scale; the first layer darkest.
+
+    Args:
+        logs: rows of a train.LayerGradientLog ({"step": 10, "conv1": 0.3, ...}), or such rows of several networks by
+            name, which are drawn side by side on one scale.
+    """
+    panels = logs if isinstance(logs, Mapping) else {"": logs}
+    if not panels or not all(panels.values()):
+        raise NothingToDraw("gradient_norms: no step is recorded; train with train.LayerGradientLog() as a callback")
+    alone = len(panels) == 1
+    figure = new_figure(9 if alone else 12, 3.6 if alone else 3.4)
+    every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (name, rows) in zip(every, panels.items(), strict=True):
+        layers = [key for key in rows[0] if key != "step"]
+        _layers(axes, rows, layers)
+        axes.set(title=name, xlabel="step", yscale="log")
+        axes.grid(alpha=0.3)
+        _whole_numbers(axes, [row["step"] for row in rows])
+    every[0].set_ylabel("norm of the layer's gradient")
+    layers = [key for key in next(iter(panels.values()))[0] if key != "step"]
+    if len(layers) <= LEGEND and alone:
+        every[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5), title="layer", frameon=False)
+    else:
+        _scale(figure, every, max(len(rows[0]) - 1 for rows in panels.values()))
+    return figure
+
+
+def _layers(axes: Any, rows: Sequence[Mapping[str, Any]], layers: Sequence[str]) -> None:
+    steps = _thinned(np.array([row["step"] for row in rows], float))
+    for i, layer in enumerate(layers):
+        norms = np.array([np.nan if row.get(layer) is None else row[layer] for row in rows], float)
+        norms[norms <= 0] = np.nan  # a logarithm has no place for them: the line breaks off
+        style = {"color": _colour(i, len(layers)), "label": layer, "linewidth": 1.3}
+        axes.plot(steps, np.exp(_thinned(np.log(norms))), marker="." if len(rows) == 1 else None, **style)
+
+
+def _thinned(values: np.ndarray) -> np.ndarray:
+    """Means of equally many neighbours, so that at most SMOOTH points are left."""
+    many = -(-len(values) // SMOOTH)
+    whole = len(values) // many * many
+    return values[:whole].reshape(-1, many).mean(1)
+
+
+def _colour(i: int, n: int) -> Any:
+    from matplotlib import colormaps
+
+    return colormaps["viridis"](0.92 * i / max(1, n - 1))  # the scale's own end is too pale on white
+
+
+def _scale(figure: Any, axes: Any, n: int) -> None:
+    """The colours' meaning beside the panels: from the first layer to the last."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import ListedColormap
+
+    colours = ListedColormap([_colour(i, n) for i in range(n)])
+    bar = figure.colorbar(ScalarMappable(cmap=colours), ax=list(axes), ticks=[0.5 / n, 1 - 0.5 / n], pad=0.01)
+    bar.set_ticklabels(["first\nlayer", "last\nlayer"])

@@ -1,0 +1,103 @@
+"""Where a classifier errs: the confusion matrix, and the images that it gets most wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gpunn.pictures.canvas import NothingToDraw, new_figure, put, shown
+
+NUMBERS, NAMES = 20, 40  # up to so many classes, cells have their counts and rows their names
+
+
+def confusion_counts(scores: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """How often images of each class (row) were taken for each (column): int64 (classes, classes).
+
+    Args:
+        scores: (N, classes); the largest is the answer.
+        labels: (N,) class numbers.
+    """
+    if scores.shape != (len(labels), classes):
+        raise ValueError(
+            f"confusion_counts: scores are {scores.shape}, expected {(len(labels), classes)} for {len(labels)} labels "
+            f"of {classes} classes"
+        )
+    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        raise ValueError(
+            f"confusion_counts: labels reach from {labels.min()} to {labels.max()}, expected 0 to {classes - 1}"
+        )
+    pairs = labels.astype(np.int64) * classes + scores.argmax(1)
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def confusion_matrix(scores: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> Any:
+    """`confusion_counts` as a picture: right answers blue by their share, errors red beside the most frequent one.
+
+    At the right stands each class's share of right answers.
+    """
+    n = len(classes)
+    counts = confusion_counts(scores, labels, n)
+    right, errors = np.eye(n, dtype=bool), counts * ~np.eye(n, dtype=bool)
+    share = np.diag(counts) / np.maximum(counts.sum(1), 1)
+    side = 6 if n <= 12 else 8
+    figure = new_figure(side + 1, side)
+    axes = figure.subplots()
+    axes.imshow(np.where(right, share[:, None], np.nan), cmap="Blues", vmin=0, vmax=1.6)
+    axes.imshow(np.where(errors > 0, errors, np.nan), cmap="Reds", vmin=0, vmax=1.8 * max(1, errors.max()))
+    axes.set(xlabel="the network's answer", ylabel="class")
+    if n <= NUMBERS:
+        for row, column in zip(*np.nonzero(counts), strict=True):
+            axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=8 if n <= 12 else 6)
+    _name(axes, classes, share, counts.sum(1))
+    total = counts.trace() / max(1, counts.sum())
+    axes.set_title(f"{counts.trace():,} of {counts.sum():,} right: {total:.2%}", fontsize=10)
+    return figure
+
+
+def _name(axes: Any, classes: Sequence[str], share: np.ndarray, totals: np.ndarray) -> None:
+    n = len(classes)
+    if n > NAMES:
+        return
+    small = 8 if n <= 12 else 6
+    tilt = 0 if max(map(len, classes)) <= 3 else 90
+    axes.set_xticks(range(n), classes, fontsize=small, rotation=tilt)
+    axes.set_yticks(range(n), classes, fontsize=small)
+    beside = axes.secondary_yaxis("right")
+    shares = [f"{part:.1%}" if total else "none" for part, total in zip(share, totals, strict=True)]
+    beside.set_yticks(range(n), shares, fontsize=small)
+    beside.tick_params(length=0)
+
+
+def worst_mistakes(
+    images: np.ndarray, scores: np.ndarray, labels: np.ndarray, classes: Sequence[str], most: int = 24
+) -> Any:
+    """The images to whose own class the network gave the smallest probability, among those that it got wrong.
+
+    Args:
+        images: uint8 (N, C, H, W).
+        scores: (N, classes), before softmax.
+    """
+    wrong = np.flatnonzero(scores.argmax(1) != labels)
+    if not len(wrong):
+        raise NothingToDraw(f"worst_mistakes: none of the {len(labels):,} images was taken for another class")
+    shifted = scores.astype(np.float64) - scores.max(1, keepdims=True)
+    chance = np.exp(shifted) / np.exp(shifted).sum(1, keepdims=True)
+    own = chance[np.arange(len(labels)), labels]
+    worst = wrong[np.argsort(own[wrong], kind="stable")][:most]
+    columns = min(8, len(worst))
+    rows = -(-len(worst) // columns)
+    figure = new_figure(max(4.0, 1.15 * columns), 1.55 * rows)
+    for place, i in enumerate(worst.tolist(), 1):
+        axes = figure.add_subplot(rows, columns, place)
+        put(axes, shown(images[i]))
+        answer = int(scores[i].argmax())
+        words = f"is {_short(classes[int(labels[i])])} ({own[i]:.1%})\nsays {_short(classes[answer])} ({chance[i, answer]:.0%})"
+        axes.set_title(words, fontsize=8)
+    return figure
+
+
+def _short(name: str) -> str:
+    """A class name that does not run into the neighbouring picture's."""
+    return name if len(name) <= 11 else name[:10] + "\u2026"

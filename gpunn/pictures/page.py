@@ -1,0 +1,75 @@
+"""One HTML page with everything in it: no script, no link, pictures as data URIs."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from html import escape
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 60rem; margin: 2rem auto;
+       padding: 0 1rem; }
+h1 { font-size: 1.5rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem;
+       border-bottom: 1px solid #ddd; padding-bottom: .2rem; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: .15rem .7rem; text-align: right; border-bottom: 1px solid #eee; }
+th { font-weight: 600; } .words th, .words td { text-align: left; vertical-align: top; }
+pre { font-size: 12.5px; line-height: 1.35; } .wide { overflow-x: auto; }
+figure { margin: 0; } img { max-width: 100%; height: auto; } figcaption, .note { color: #666; font-size: .9rem; }
+.facts { display: flex; flex-wrap: wrap; gap: .4rem 2.2rem; margin: 1rem 0; padding: 0; list-style: none; }
+.facts b { display: block; font-size: 1.25rem; font-weight: 600; }
+"""
+# The browser itself holds the page to it: nothing is fetched, nothing runs.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def page(title: str, parts: Iterable[str]) -> str:
+    """A whole HTML document; `parts` are HTML, as the functions below make it."""
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{escape(title)}</h1>\n"
+        + "\n".join(parts)
+        + "\n</body>\n</html>\n"
+    )
+
+
+def heading(text: str) -> str:
+    return f"<h2>{escape(text)}</h2>"
+
+
+def note(text: str) -> str:
+    """A paragraph in grey."""
+    return f'<p class="note">{escape(text)}</p>'
+
+
+def facts(pairs: dict[str, str]) -> str:
+    """A line of large values, each over its name."""
+    items = "".join(f"<li><b>{escape(value)}</b> {escape(name)}</li>" for name, value in pairs.items())
+    return f'<ul class="facts">{items}</ul>'
+
+
+def picture(png: bytes, caption: str) -> str:
+    """A picture with its caption, which is also what a screen reader says."""
+    data = base64.b64encode(png).decode()
+    text = escape(caption)
+    return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of numbers under their names."""
+    top = "".join(f"<th>{escape(name)}</th>" for name in head)
+    body = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<div class="wide"><table>\n<tr>{top}</tr>\n{body}\n</table></div>'
+
+
+def words(pairs: dict[str, str]) -> str:
+    """A table of names and what they stand for."""
+    body = "\n".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in pairs.items())
+    return f'<table class="words">\n{body}\n</table>'
+
+
+def text(block: str) -> str:
+    """Text whose columns stay under each other."""
+    return f'<pre class="wide">{escape(block)}</pre>'

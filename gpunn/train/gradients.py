@@ -1,0 +1,60 @@
+"""How large each layer's gradient was, over the steps of a run: the table behind the picture of vanishing gradients."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from gpunn import backend
+from gpunn.errors import UsageError
+from gpunn.optim.clip import norm
+from gpunn.train.callbacks import Callback
+from gpunn.train.history import History
+
+
+class LayerGradientLog(Callback):
+    """The 2-norm of each layer's weight gradient every `every` steps, in `rows` and, given `path`, a CSV every epoch.
+
+    A row is {"step": 10, "conv1": 0.3, ...}. Layers are the parameters of two or more dimensions (biases and norms go
+    with them), in the order of the network; None stands for one without a gradient. Clipped gradients are logged as
+    clipped. Cost: one pass over the gradients and one read from the device, each time.
+    """
+
+    def __init__(self, path: str | os.PathLike | None = None, every: int = 10):
+        if every < 1:
+            raise UsageError(f"LayerGradientLog: every must be >= 1, got {every}")
+        self.path, self.every = path, every
+        self.rows: list[dict[str, Any]] = []
+
+    def on_batch_end(self, trainer):
+        if (trainer.steps - 1) % self.every:  # the first step counts: there the weights are still as drawn
+            return
+        weights = {name: p for name, p in trainer.model.named_parameters() if p.ndim > 1}
+        norms = {name: norm(p.grad, 2.0) for name, p in weights.items() if p.grad is not None}
+        if norms:
+            stacked = backend.array_module(next(iter(norms.values()))).stack(list(norms.values()))
+            norms = dict(zip(norms, backend.to_numpy(stacked).tolist(), strict=True))
+        self.rows.append({"step": trainer.steps, **{_layer(name): norms.get(name) for name in weights}})
+
+    def on_epoch_end(self, trainer):
+        if self.path is not None and self.rows:
+            History(self.rows).write_csv(self.path, list(self.rows[0]))
+
+    def state_dict(self):
+        # As one array: names beside every number would outweigh the weights of a small network.
+        columns = list(self.rows[0]) if self.rows else []
+        values = [[np.nan if row[name] is None else row[name] for name in columns] for row in self.rows]
+        return {"columns": columns, "values": np.array(values, np.float64).reshape(len(values), len(columns))}
+
+    def load_state_dict(self, saved):
+        self.rows = [dict(zip(saved["columns"], _row(values), strict=True)) for values in saved["values"].tolist()]
+
+
+def _row(values: list[float]) -> list:
+    return [int(values[0]), *(None if np.isnan(value) else value for value in values[1:])]
+
+
+def _layer(name: str) -> str:
+    return name.removesuffix(".weight")
