@@ -8,5 +8,6 @@ from gpunn.backend import array_module
 
 
 def matmul(a: Any, b: Any) -> Any:
-    """``numpy.matmul(a, b)``."""
-    return array_module(a).matmul(a, b)
+    """``numpy.matmul(a, b)``, of the operands' dtype where they share one (NumPy's of bfloat16 is float32)."""
+    y = array_module(a).matmul(a, b)
+    return y.astype(a.dtype, copy=False) if a.dtype == b.dtype else y
