@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 
 import gpunn
-from gpunn.cli import doctor, evaluate, kernels, predict, train, verify
+from gpunn.cli import doctor, evaluate, kernels, predict, report, train, verify
 from gpunn.errors import GpunnError
 
-COMMANDS = (train, evaluate, predict, doctor, verify, kernels)
+COMMANDS = (train, evaluate, predict, report, doctor, verify, kernels)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         model,
         optimizer,
         schedule=make_schedule(optimizer, config.epochs),
-        callbacks=[train.ProgressBar()],
+        callbacks=[train.ProgressBar(), train.LayerGradientLog(out / "gradients.csv")],
         device=device,
         seed=config.seed,
         out=out,

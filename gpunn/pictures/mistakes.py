@@ -92,9 +92,9 @@ def worst_mistakes(
     for place, i in enumerate(worst.tolist(), 1):
         axes = figure.add_subplot(rows, columns, place)
         put(axes, shown(images[i]))
-        answer = int(scores[i].argmax())
-        words = f"is {_short(classes[int(labels[i])])} ({own[i]:.1%})\nsays {_short(classes[answer])} ({chance[i, answer]:.0%})"
-        axes.set_title(words, fontsize=8)
+        label, answer = int(labels[i]), int(scores[i].argmax())
+        is_, says = _short(classes[label]), _short(classes[answer])
+        axes.set_title(f"is {is_} ({own[i]:.1%})\nsays {says} ({chance[i, answer]:.0%})", fontsize=8)
     return figure
 
 

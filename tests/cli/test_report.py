@@ -1,0 +1,143 @@
+"""`gpunn report`: one page with every picture in it, which a browser shows as it stands."""
+
+from __future__ import annotations
+
+import html.parser
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+pytest.importorskip("matplotlib", reason="the report's pictures need matplotlib")
+
+from gpunn import data
+from gpunn.cli import main
+from gpunn.pictures import page
+from tests.browser import chromium
+from tests.cli.conftest import tiny_dataset
+
+TRAIN = ["train", "--batch-size", "20", "--epochs", "2", "--out", "runs/a"]
+HEADINGS = ["Learning curves", "Gradients", "First layer", "Feature maps", "Confusion", "Worst mistakes"]
+TABLES = ["History", "Layers", "Configuration"]
+
+
+@pytest.fixture
+def run(here, capsys):
+    main([*TRAIN, "lenet5"])
+    capsys.readouterr()
+    return here / "runs" / "a"
+
+
+def damaged_labels(name, limit=None):
+    """The tiny data with some test labels changed, so that there are mistakes to show."""
+    dataset = tiny_dataset()
+    dataset.test_labels[:5] = (dataset.test_labels[:5] + 1) % 10
+    return dataset
+
+
+def test_a_browser_shows_every_picture_and_fetches_nothing(run, capsys, monkeypatch):
+    monkeypatch.setattr(data, "load", damaged_labels)
+    assert main(["report"]) == 0
+    assert "runs/a/report.html: " in capsys.readouterr().out
+    with chromium() as browser:
+        browser.get((run / "report.html").as_uri())
+        images = browser.find_elements("css selector", "img")
+        assert len(images) == len(HEADINGS)
+        for image in images:
+            assert int(image.get_property("naturalWidth")) > 400 and image.is_displayed(), image.get_attribute("alt")
+        assert [h.text for h in browser.find_elements("css selector", "h2")] == HEADINGS + TABLES
+        assert browser.title == "lenet5 on mnist"
+        cells = [cell.text for cell in browser.find_elements("css selector", "td")]
+        assert "61,706" in browser.page_source and "lenet5" in cells
+        fetched = browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
+        assert [name for name in fetched if not name.startswith("data:")] == []
+        assert browser.get_log("browser") == []  # no complaint, such as of something blocked
+        assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+
+
+class Outside(html.parser.HTMLParser):
+    """Collects what a page would fetch or run."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        self.found += [value for name, value in attrs if name in ("src", "href") and not value.startswith("data:")]
+        if tag in ("script", "link", "iframe", "object"):
+            self.found.append(tag)
+
+
+def test_the_page_is_one_file(run):
+    main(["report", "runs/a", "--limit", "7"])
+    text = (run / "report.html").read_text()
+    outside = Outside()
+    outside.feed(text)
+    assert outside.found == [] and "url(" not in text and "@import" not in text
+    assert "test accuracy, 7 images" in text
+    assert "<th>learning rate</th>" in text and "<th>batch_size</th><td>20</td>" in text
+
+
+def test_what_is_not_there_is_said_in_words(here, capsys):
+    main([*TRAIN, "mlp"])
+    (here / "runs/a/gradients.csv").unlink()
+    assert main(["report"]) == 0
+    text = (here / "runs/a/report.html").read_text()
+    assert "the network has no convolution" in text
+    assert "no step is recorded; train with train.LayerGradientLog()" in text
+
+
+def test_names_from_outside_are_escaped():
+    text = page.page("<b>&", [page.words({"<i>": "<script>"}), page.note("a < b"), page.picture(b"", 'say "<x>"')])
+    assert "<title>&lt;b&gt;&amp;</title>" in text and "<script>" not in text and "<i>" not in text
+    assert 'alt="say &quot;&lt;x&gt;&quot;"' in text
+
+
+MISTAKES = [
+    ("nowhere", lambda run: None, "nowhere does not exist; give a run folder such as runs/<time>"),
+    ("runs/a/best.npz", lambda run: None, "report: runs/a/best.npz is a file; give its run folder"),
+    ("runs/a", lambda run: [p.unlink() for p in run.glob("*.npz")], "runs/a holds no best.npz and no checkpoint.npz"),
+    ("runs/a", lambda run: (run / "history.csv").unlink(), "runs/a has no finished epoch in history.csv"),
+    ("runs/a", lambda run: (run / "history.csv").write_text("epoch,seconds\n1,x\n"), "history.csv cannot be read"),
+    ("runs/a", lambda run: (run / "gradients.csv").write_bytes(b"\xff\xfe"), "gradients.csv cannot be read"),
+    ("runs/a", lambda run: (run / "best.npz").write_bytes(b"PK"), "best.npz is damaged or cut short"),
+    ("runs/a", lambda run: (run / "report.html").mkdir(), "report.html"),
+]
+
+
+@pytest.mark.parametrize(("target", "harm", "words"), MISTAKES, ids=[words[:30] for _, _, words in MISTAKES])
+def test_mistakes(run, capsys, target, harm, words):
+    harm(run)
+    assert main(["report", target]) == 2
+    err = capsys.readouterr().err
+    assert words in err and err.count("\n") == 1
+
+
+def test_other_data_than_it_was_trained_on(run, capsys, monkeypatch):
+    colour = tiny_dataset()
+    three = data.Dataset(**{**vars(colour), "test": np.repeat(colour.test, 3, axis=1)})
+    monkeypatch.setattr(data, "load", lambda name, limit=None: three)
+    assert main(["report"]) == 2
+    assert "report: mnist has 3 channels and 10 classes, but the run was trained on 1 and 10" in capsys.readouterr().err
+
+
+def test_without_matplotlib_the_extra_is_named(run, capsys, monkeypatch):
+    import builtins
+
+    real = builtins.__import__
+
+    def missing(name, *args, **kwargs):
+        if name.startswith("matplotlib"):
+            raise ModuleNotFoundError("No module named 'matplotlib'")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", missing)
+    assert main(["report"]) == 2
+    assert 'pip install "gpunn[plot]"' in capsys.readouterr().err
+
+
+def test_a_run_moved_elsewhere(run, here):
+    shutil.move(run, here / "kept")
+    assert main(["report", "kept"]) == 0
+    assert json.loads((here / "kept/config.json").read_text())["model"] == "lenet5"
