@@ -86,9 +86,10 @@ def worst_mistakes(
     chance = np.exp(shifted) / np.exp(shifted).sum(1, keepdims=True)
     own = chance[np.arange(len(labels)), labels]
     worst = wrong[np.argsort(own[wrong], kind="stable")][:most]
-    columns = min(8, len(worst))
+    across = 8 if max(map(len, classes)) <= 3 else 6  # wide enough for the names above the pictures
+    columns = min(across, len(worst))
     rows = -(-len(worst) // columns)
-    figure = new_figure(max(4.0, 1.15 * columns), 1.55 * rows)
+    figure = new_figure(9.2 / across * max(3, columns), (9.2 / across + 0.4) * rows)
     for place, i in enumerate(worst.tolist(), 1):
         axes = figure.add_subplot(rows, columns, place)
         put(axes, shown(images[i]))

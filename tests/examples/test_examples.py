@@ -49,3 +49,12 @@ def test_lenet(monkeypatch, capsys):
     assert example.main(["--epochs", "10"]) > 0.8
     assert "epoch 10: loss" in capsys.readouterr().out
     assert data.load is not example.load
+
+
+def test_vanishing_gradient(tmp_path, capsys):
+    pytest.importorskip("matplotlib", reason="the example draws a picture")
+    accuracies = load("vanishing_gradient").main(["--limit", "800", "--epochs", "1", "--out", str(tmp_path / "a.png")])
+    assert list(accuracies) == ["sigmoid", "ReLU", "sigmoid, batch norm", "sigmoid, residual"]
+    shares = [float(share) for share in re.findall(r"gradient is (\S+) of the last", capsys.readouterr().out)]
+    assert shares[0] < 1e-5 and min(shares[1:]) > 1e-2
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
