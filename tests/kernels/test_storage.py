@@ -1,4 +1,4 @@
-"""The 16-bit storage types: how the kernels round on the way out and widen on the way in, every case that is special."""
+"""The 16-bit storage types: how kernels round on the way out and widen on the way in, every special case."""
 
 import numpy as np
 import pytest

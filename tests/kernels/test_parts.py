@@ -1,0 +1,72 @@
+"""Sums that are split among blocks: shapes large enough for several parts, the last one shorter, in either order."""
+
+import numpy as np
+import pytest
+
+from gpunn import emulator as host
+from gpunn.cuda import batchnorm, conv2d, launch
+from gpunn.cuda.variants import use_variant
+from gpunn.window import Window
+from tests import naive
+from tests.close import assert_close
+
+pytestmark = pytest.mark.usefixtures("emulator")
+WIN = Window((2, 3), (1, 2), (1, 0), (1, 1))
+
+
+def normal(*shape):
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype(np.float32)
+
+
+def channels_last(array):
+    return np.moveaxis(host.EmulatedArray.of(np.moveaxis(array, 1, -1).copy()), -1, 1)
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """(kernel, how many parts its array of parts has) of every launch; 0 where it has none."""
+    seen = []
+    run = launch.Kernel.__call__
+
+    def recorded(self, grid, block, *args):
+        named = {p.name: a for p, a in zip(self.source.parameters, args, strict=True)}
+        axis = 1 if "batchnorm" in self.source.name else 0  # of two arrays, or of one
+        seen.append((self.source.name, named["parts"].shape[axis] if "parts" in named else 0))
+        return run(self, grid, block, *args)
+
+    monkeypatch.setattr(launch.Kernel, "__call__", recorded)
+    return seen
+
+
+@pytest.mark.parametrize("groups, variant", [(1, "tiled128"), (1, "tiled64"), (2, "first_layer"), (8, "depthwise")])
+def test_weight_gradients(groups, variant, launched):
+    x, w_shape = normal(3, 8, 19, 40), (8, 8 // groups, 2, 3)
+    gy = normal(3, 8, *WIN.out((19, 40)))
+    with use_variant("conv2d.grad_weight", variant):
+        gw = conv2d.grad_weight(channels_last(gy), channels_last(x), w_shape, WIN, groups)
+    assert launched[-1] == ("reduce/sum_parts", launched[0][1]) and launched[0][1] >= 3
+    how = {"stride": WIN.stride, "padding": WIN.padding, "dilation": WIN.dilation, "groups": groups}
+    want = naive.conv_grad_weight(gy, x, w_shape, **how)
+    assert_close(np.asarray(gw), want, gy.size // 8)
+
+
+def test_bias_gradients(launched):
+    gy = normal(3, 40, 11, 7)
+    gb = conv2d.grad_bias(channels_last(gy))
+    assert launched[0][1] == 3
+    assert_close(np.asarray(gb), naive.conv_grad_bias(gy), gy.size // 40)
+
+
+@pytest.mark.parametrize("order", [channels_last, host.EmulatedArray.of])
+@pytest.mark.parametrize("shape", [(6, 8, 38, 40), (5, 3, 29, 23)])  # 16-byte accesses, and none
+def test_batch_normalisation(shape, order, launched):
+    x, gy = normal(*shape) * 2 + 3, normal(*shape[::-1]).reshape(shape)
+    gamma, beta = normal(shape[1]), normal(shape[1], 1)[:, 0]
+    on_device = [host.EmulatedArray.of(a) for a in (gamma, beta)]
+    y, mean, var = batchnorm.train_forward(order(x), *on_device, 1e-5, None, True)
+    results = batchnorm.train_backward(order(gy), order(x), on_device[0], mean, var, 1e-5, y)
+    assert min(dict(launched)[f"batchnorm/{name}"] for name in ("statistics", "backward_sums")) >= 2
+    want = naive.batch_norm_train(x, gamma, beta, 1e-5, None, True)
+    wanted = naive.batch_norm_backward(gy, x, gamma, want[1], want[2], 1e-5, True, want[0])
+    for got, one in zip((y, mean, var, *results), (*want, *wanted), strict=True):
+        assert_close(np.asarray(got), one, x.size // shape[1], scale=8 * max(1.0, float(np.abs(one).max())))
