@@ -92,12 +92,14 @@ def markdown(run: dict[str, Any]) -> str:
 
 def where(run: dict[str, Any]) -> str:
     """The machine, versions, commit and date in one sentence."""
+    made = f"seed {run['seed']}; commit {run['commit']}, {run['date'][:10]}"
+    if run["device"] == "emulator":
+        return f"Emulated: figures of the sources, not of a machine; {made}."
     versions = [f"{name} {run[name]}" for name in ("numpy", "torch", "cupy", "driver") if run.get(name)]
     place = run.get("gpu") or run.get("processor") or run["device"]
-    threads = "" if run.get("gpu") or run["device"] == "emulator" else f", {run.get('threads')} threads"
+    threads = "" if run.get("gpu") else f", {run.get('threads')} threads"
     load = run.get("load_before")
     busy = f", load {load}" if load and run["device"] == "cpu" else ""
-    made = f"seed {run['seed']}; commit {run['commit']}, {run['date'][:10]}"
     return f"{place}{threads}{busy}; {', '.join(versions)}; {made}."
 
 
