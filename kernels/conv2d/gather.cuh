@@ -5,7 +5,7 @@
 
 static const int BK = 8, LOADS = BK * BM / THREADS, STEP = THREADS / BM;
 
-struct Buffers {
+struct __align__(16) Buffers {  // read and written 16 bytes at a time
     ACC a[2][BK][BM], b[2][BK][BN];
 };
 

@@ -13,7 +13,7 @@ struct Operands {
 
 // The shared memory of a block. a is stored transposed. A warp stores 16 pixels x 2 halves of the depth at once; flipping
 // bit 4 of the pixel in the second half puts the two on different banks.
-struct Buffers {
+struct __align__(16) Buffers {  // read and written 16 bytes at a time
     ACC a[2][BK][BM], b[2][BK][BN];
 };
 

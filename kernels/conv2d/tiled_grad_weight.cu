@@ -15,7 +15,7 @@ numerics: running sums in float over each part, parts added in order: the same b
 
 static const int BK = VEC == 1 ? 8 : 2 * VEC, LOADS = BK * BM / (VEC * THREADS), ROWS = THREADS * VEC / BM;
 
-struct Buffers {
+struct __align__(16) Buffers {  // read and written 16 bytes at a time
     ACC a[2][BK][BM], b[2][BK][BN];
 };
 
