@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     if args.target and Path(args.target).is_file():
         raise UsageError(f"report: {args.target} is a file; give its run folder, which also has the history")
     weights = weights_of(args.target)
-    history = _rows(weights.parent / "history.csv")
+    history = _rows(weights.parent / "history.csv", "epoch")
     if not history:
         raise CheckpointError(f"report: {weights.parent} has no finished epoch in history.csv; train it on first")
     pictures.learning_curves(history)  # first of all: it says so where matplotlib is missing
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     tested = _test(model, config, dataset, args.limit)
     parts = [
         *_head(tested, history, weights, dataset.note),
-        *_pictures(tested, history, _rows(weights.parent / GRADIENTS)),
+        *_pictures(tested, history, _rows(weights.parent / GRADIENTS, "step")),
         *_tables(tested, history),
     ]
     out = weights.parent / FILE
@@ -77,10 +77,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a table in the run folder, none where it is missing."""
+def _rows(path: Path, counted: str) -> list[dict[str, Any]]:
+    """The rows of a table in the run folder, each with a number in the column `counted`; none where it is missing."""
     try:
-        return train.History.read_csv(path).rows if path.exists() else []
+        rows = train.History.read_csv(path).rows if path.exists() else []
+        if any(not isinstance(row.get(counted), int) for row in rows):
+            raise ValueError(f"a row has no whole number in the column {counted}")
+        return rows
     except (OSError, ValueError, TypeError, AttributeError) as error:  # whatever a damaged line leads to
         raise CheckpointError(f"report: {path} cannot be read ({error}); remove it, or train anew") from error
 
@@ -102,12 +105,12 @@ def _test(model: nn.Module, config: Config, dataset: data.Dataset, limit: int | 
 def _head(tested: Tested, history: list[dict[str, Any]], weights: Path, note: str) -> list[str]:
     config = tested.config
     parameters = sum(p.size for p in tested.model.parameters())
-    best = max((row["val_accuracy"] or 0.0, -row["epoch"]) for row in history)
+    best = max((row.get("val_accuracy") or 0.0, -row["epoch"]) for row in history)
     shown = {
         f"test accuracy, {len(tested.labels):,} images": f"{tested.accuracy():.2%}",
         f"validation accuracy, best epoch ({-best[1]} of {history[-1]['epoch']})": f"{best[0]:.2%}",
         "parameters": f"{parameters:,}",
-        "epochs, with validation": f"{sum(row['seconds'] or 0 for row in history):,.0f} s",
+        "epochs, with validation": f"{sum(row.get('seconds') or 0 for row in history):,.0f} s",
     }
     lines = [page.note(f"Weights: {weights.name} of the run {weights.resolve().parent.name}, seed {config.seed}.")]
     return [*lines, page.facts(shown), *([page.note(note)] if note else [])]
@@ -140,7 +143,7 @@ def _pictures(tested: Tested, history: list[dict[str, Any]], gradients: list[dic
         "Feature maps": (maps, "What the convolutions make of the first test image, before the activation."),
         "Confusion": (
             lambda: pictures.confusion_matrix(tested.scores, tested.labels, config.classes),
-            "How often images of each class (row) were taken for each other; at the right each class's accuracy.",
+            "How often images of each class (row) got each answer (column); at the right each class's accuracy.",
         ),
         "Worst mistakes": (
             lambda: pictures.worst_mistakes(tested.images, tested.scores, tested.labels, config.classes),

@@ -100,6 +100,8 @@ MISTAKES = [
     ("runs/a", lambda run: [p.unlink() for p in run.glob("*.npz")], "runs/a holds no best.npz and no checkpoint.npz"),
     ("runs/a", lambda run: (run / "history.csv").unlink(), "runs/a has no finished epoch in history.csv"),
     ("runs/a", lambda run: (run / "history.csv").write_text("epoch,seconds\n1,x\n"), "history.csv cannot be read"),
+    ("runs/a", lambda run: (run / "history.csv").write_text("a,b\n1,2\n"), "no whole number in the column epoch"),
+    ("runs/a", lambda run: (run / "gradients.csv").write_text("step,fc\n,2\n"), "no whole number in the column step"),
     ("runs/a", lambda run: (run / "gradients.csv").write_bytes(b"\xff\xfe"), "gradients.csv cannot be read"),
     ("runs/a", lambda run: (run / "best.npz").write_bytes(b"PK"), "best.npz is damaged or cut short"),
     ("runs/a", lambda run: (run / "report.html").mkdir(), "report.html"),
