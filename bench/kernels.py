@@ -134,11 +134,18 @@ def _subject_rows(subject: Subject, plan: Plan, clock: Any, roof: Any, said: dic
                     yield {**one, **_count(subject)}
                 else:
                     yield {**one, **_time(subject, plan, clock, roof, others)}
-            except ValueError as error:
-                if "does not take this call: " not in str(error):
+            except Exception as error:  # a kernel that does not compile, or faults, fails its row and not the run
+                if is_out_of_memory(error):
                     raise
-                reason = str(error).partition("does not take this call: ")[2].rpartition(" (")[0]
-                yield {**one, "status": "refused", "reason": reason}
+                yield {**one, **_refusal(error)}
+
+
+def _refusal(error: Exception) -> dict[str, str]:
+    """The row of a variant that does not take the case, or that broke down on it."""
+    _, refused, reason = str(error).partition("does not take this call: ")
+    if refused:
+        return {"status": "refused", "reason": reason.rpartition(" (")[0]}
+    return {"status": "failed", "reason": f"{type(error).__name__}: {error}".splitlines()[0]}
 
 
 def verified(subject: Subject, outputs: tuple) -> dict[str, Any]:

@@ -106,7 +106,9 @@ def _section(stem: str, run: dict[str, Any], plots: bool) -> str:
 
 
 def _about(run: dict[str, Any]) -> str:
-    names = ("gpu", "processor", "threads", "numpy", "torch", "cupy", "driver", "seed", "commit", "date", "load_before")
+    names = ["seed", "commit", "date"]
+    if run["device"] != "emulator":  # whose figures are of the sources, not of a machine
+        names = ["gpu", "processor", "threads", "numpy", "torch", "cupy", "driver", *names, "load_before"]
     facts = [f"{name.replace('_', ' ')} {run[name]}" for name in names if run.get(name) not in (None, "")]
     roof = run.get("roofline")
     if roof:

@@ -69,7 +69,9 @@ def _figure(width: float, height: float) -> tuple[Any, Any]:
 
 
 def _title(document: dict[str, Any]) -> str:
-    return f"{document['suite']} on {document.get('gpu') or document.get('processor') or document['device']}"
+    emulated = document["device"] == "emulator"
+    place = "the emulator" if emulated else document.get("gpu") or document.get("processor") or document["device"]
+    return f"{document['suite']} on {place}"
 
 
 def _styles(names: list[str], styles: tuple[str, ...]) -> dict[str, str]:
@@ -135,6 +137,8 @@ def _bars(document: dict[str, Any], rows: list[dict[str, Any]]) -> Any:
     if counted and "traffic" not in rows[0]["counts"]:
         what = "global sectors of 32 bytes (log)"
     axes.set(xscale="log", xlabel=what)
+    if counted:
+        axes.set_xlim(left=0.8 * min(1.0, *(bar["value"] for bar in bars)))  # bars start near 1, the ideal
     axes.set_title(_title(document), fontsize=10, color=INK, loc="left")
     axes.grid(True, axis="x", which="major", color=GRID, linewidth=0.6)
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=8)

@@ -13,7 +13,7 @@ from typing import Any
 from bench import clocks, compare, results, rivals, roofline
 from bench.table import Table, legend
 from gpunn import backend
-from gpunn.errors import DeviceError, GpunnError, UsageError
+from gpunn.errors import GpunnError, UsageError
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def main(suite: str, argv: list[str]) -> int:
     document["rivals"] = rivals.present(plan.rivals, args.device)
     try:
         _measure(document, module, plan)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenPipeError):  # Ctrl-C, or a reader like `head` that has seen enough
         document["interrupted"] = True
         print(f"\ninterrupted after {len(document['rows'])} rows", file=sys.stderr)
     status = _finish(document, baseline, args)
@@ -181,6 +181,9 @@ def guarded(run: Any, *args: Any) -> int:
     """`run`, its errors as one line and status 2."""
     try:
         return run(*args)
-    except (UsageError, DeviceError, GpunnError) as error:
+    except GpunnError as error:
         print(f"bench: error: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for what the interpreter still flushes
+        return 141

@@ -96,6 +96,22 @@ def test_a_wrong_result_is_not_measured(value, capsys, monkeypatch):
     assert ("not finite everywhere" if value != value else "off by") in out
 
 
+@emulated
+def test_a_kernel_that_breaks_down_fails_its_row_alone(capsys, monkeypatch):
+    old = OPERATIONS["conv2d.grad_bias"]
+
+    def broken(job, gy, gb):
+        raise RuntimeError("index 9 is out of bounds\nand more")
+
+    extra = Variant("broken", old.variants[0].sources, "all", lambda job: "", broken)
+    monkeypatch.setattr(old, "variants", (extra, *old.variants))
+    argv = ["--device", "emulator", "--cases", "lenet5 conv2", "--pass", "grad_bias"]
+    status, out, _ = bench(capsys, "conv2d", *argv)
+    assert status == 1
+    assert "FAILED: RuntimeError: index 9 is out of bounds\n" in out
+    assert sum(line.startswith("grad_bias") for line in out.splitlines()) == 2
+
+
 @pytest.mark.parametrize(
     ("argv", "said"),
     [
