@@ -8,25 +8,41 @@ import numpy as np
 
 from gpunn import data, models
 from gpunn.cli.config import Config
-from gpunn.data.augment import Compose, RandomCrop, RandomHorizontalFlip
+from gpunn.data.augment import Compose, Cutout, Mixup, RandomAffine, RandomCrop, RandomHorizontalFlip
 from gpunn.errors import UsageError
 
+BAG = 2  # first word of the seed: the loader's own draws have 0 and 1
 VALIDATION = 1 / 12  # of the training images: 5,000 of MNIST's 60,000
 
 
 def image_size(model: str, dataset: data.Dataset) -> int:
     """The side that the data set's images are padded to for this network. UsageError where they are too large."""
-    given = dataset.train.shape[2]
+    height, width = dataset.train.shape[2:]
+    given = max(height, width)
     if models.takes_size(model, given):
         return given
     designed = models.input_shape(model)[1]
     if given > designed:
         others = ", ".join(name for name in models.names() if models.takes_size(name, given))
         raise UsageError(
-            f"train: {model} takes {designed}x{designed} images, {dataset.name} has {given}x{given}; "
-            f"choose from {others}"
+            f"train: {model} takes {designed}x{designed} images, {dataset.name} has {height}x{width}; "
+            f"{_scaled(dataset.name, designed)}choose from {others or 'none: no network takes that size'}"
         )
     return designed
+
+
+def _scaled(name: str, side: int) -> str:
+    """How to have a folder's images scaled, in words; empty for other data."""
+    if not name.startswith("folder:"):
+        return ""
+    path, at, size = name.rpartition("@")
+    return f"scale them with --data {path if at and size.isdigit() else name}@{side}, or "
+
+
+def check_enough(dataset: data.Dataset) -> None:
+    """UsageError where no image would be left to validate with."""
+    if len(dataset.train) < 2:
+        raise UsageError(f"--limit {len(dataset.train)} leaves no image to validate with; give at least 2")
 
 
 def augmentation(channels: int) -> dict[str, int | bool]:
@@ -35,11 +51,15 @@ def augmentation(channels: int) -> dict[str, int | bool]:
 
 
 def loaders(dataset: data.Dataset, config: Config, dtype: np.dtype) -> tuple[data.DataLoader, data.DataLoader]:
-    """The training and the validation loader: a fixed twelfth of the training images is held out."""
+    """The training and the validation loader: a fixed twelfth of the training images is held out.
+
+    Bagging (Breiman 1996) draws as many training images as there are, with replacement, by the run's seed.
+    """
     images = data.ArrayDataset(pad_to(dataset.train, config.size), dataset.train_labels)
-    if len(images) < 2:
-        raise UsageError(f"--limit {len(images)} leaves no image to validate with; give at least 2")
     train, val = data.split(images, max(VALIDATION, 1 / len(images)), seed=0)
+    if config.bagging:
+        drawn = np.random.default_rng((BAG, config.seed)).integers(0, len(train), len(train))
+        train = data.Subset(train, np.sort(drawn))
     return (
         data.DataLoader(
             train, config.batch_size, shuffle=True, seed=config.seed, transform=_prepare(config, dtype, augment=True)
@@ -55,12 +75,20 @@ def test_loader(dataset: data.Dataset, config: Config, dtype: np.dtype, limit: i
 
 
 def _prepare(config: Config, dtype: np.dtype, augment: bool = False) -> Callable:
-    steps = []
-    if augment and config.shift:
+    normalise = [lambda images, labels, rng: (normalised(images, config, dtype), labels)]
+    if not augment:
+        return Compose(*normalise)
+    steps: list[Callable] = []
+    if config.rotate or config.zoom:
+        steps.append(RandomAffine(degrees=config.rotate, scale=config.zoom))
+    if config.shift:
         steps.append(RandomCrop(padding=config.shift))
-    if augment and config.flip:
+    if config.flip:
         steps.append(RandomHorizontalFlip())
-    return Compose(*steps, lambda images, labels, rng: (normalised(images, config, dtype), labels))
+    if config.cutout:
+        steps.append(Cutout(config.cutout))
+    blend = [Mixup(len(config.classes), config.mixup)] if config.mixup else []
+    return Compose(*steps, *normalise, *blend)
 
 
 def normalised(images: np.ndarray, config: Config, dtype: np.dtype) -> np.ndarray:

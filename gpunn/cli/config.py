@@ -10,28 +10,22 @@ from typing import Any
 import numpy as np
 
 from gpunn import models, nn
+from gpunn.cli.recipes import Recipe
 from gpunn.errors import CheckpointError
 from gpunn.train.checkpoint import write_atomically
 
 FILE = "config.json"
+# Keys that came later: a run of before was trained with what the recipe's defaults say.
+_LATER = {f.name for f in fields(Recipe)} - {
+    *("model", "data", "epochs", "batch_size", "lr", "optimizer", "precision", "seed", "limit", "shift", "flip")
+}
 
 
-@dataclass(frozen=True)
-class Config:
-    """A run: its network, its data and its options. Kept as config.json and, as ``info``, in every weights file."""
+@dataclass(frozen=True, kw_only=True)
+class Config(Recipe):
+    """A run: its recipe with nothing left open, and its data. Kept as config.json and in every weights file."""
 
-    model: str
-    data: str
     device: str
-    epochs: int
-    batch_size: int
-    lr: float
-    optimizer: str
-    precision: str
-    seed: int
-    limit: int | None
-    shift: int
-    flip: bool
     classes: tuple[str, ...]
     channels: int
     size: int
@@ -40,21 +34,22 @@ class Config:
     gpunn: str
 
     def write(self, folder: Path) -> None:
-        """Write config.json into the run folder."""
+        """Write config.json and recipe.toml into the run folder."""
         text = json.dumps(asdict(self), indent=2) + "\n"
         write_atomically(folder / FILE, lambda file: file.write(text.encode()), "config")
+        self.write_recipe(folder)
 
     @classmethod
     def of(cls, saved: Any, path: Path) -> Config:
         """The configuration from its dict. Raises CheckpointError, naming ``path``, for anything else."""
         names = {field.name for field in fields(cls)}
-        if not isinstance(saved, dict) or not names <= saved.keys():
-            lacking = sorted(names - set(saved)) if isinstance(saved, dict) else sorted(names)
+        lacking = sorted(names - _LATER - (saved.keys() if isinstance(saved, dict) else set()))
+        if not isinstance(saved, dict) or lacking:
             raise CheckpointError(
                 f"{path} does not say how it was trained (it lacks {', '.join(lacking)}); "
                 "use a run folder or a weights file that `gpunn train` wrote"
             )
-        values: dict[str, Any] = {name: saved[name] for name in names}
+        values: dict[str, Any] = {name: saved[name] for name in names if name in saved}
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         return cls(**values)
 

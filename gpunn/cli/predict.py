@@ -11,7 +11,7 @@ from gpunn import ops, train
 from gpunn.cli.batches import normalised
 from gpunn.cli.options import usable_device
 from gpunn.cli.picture import read_picture
-from gpunn.cli.runs import load_model, weights_of
+from gpunn.cli.runs import load_predictor
 
 SHOWN = 3
 
@@ -33,9 +33,12 @@ def add_to(commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the likeliest classes of each picture."""
     device = usable_device(args.device)
-    model, config = load_model(weights_of(args.target), device)
+    _, models, config = load_predictor(args.target, device)
     pictures = np.concatenate([read_picture(path, config.channels, config.size) for path in args.images])
     dtype = np.dtype(config.precision.replace("fp", "float"))
+    if config.test_flips:
+        models = [train.MirrorAveraged(model) for model in models]
+    model = train.Ensemble(models) if len(models) > 1 else models[0]
     scores = train.predict(model, normalised(pictures, config, dtype))
     for path, shares in zip(args.images, ops.softmax(scores, 1), strict=True):
         likeliest = np.argsort(-shares)[:SHOWN]

@@ -1,64 +1,174 @@
-"""How each network is trained unless options say otherwise: one row a network."""
+"""Recipes: how a network is trained, as a TOML file of keys; the shipped ones, and which network takes which."""
 
 from __future__ import annotations
 
+import difflib
+import json
+import math
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
 
-from gpunn import optim
+from gpunn.errors import UsageError
 from gpunn.names import unknown_name
+from gpunn.train.checkpoint import write_atomically
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILE = "recipe.toml"
+SHIPPED = Path(__file__).parents[1] / "recipes"
+OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
+SCHEDULES = ("constant", "linear", "cosine", "steps", "one_cycle")
+# A network's own recipe; options and a recipe file come before it.
+RECIPES = {
+    **dict.fromkeys(["mlp", "lenet5"], "lenet"),
+    "lenet_20_50_500": "lenet_20_50_500",
+    "alexnet_lite": "alexnet_lite",
+    **dict.fromkeys(["resnet20", "resnet32", "resnet44", "resnet56", "resnet110"], "cifar_resnet"),
+    **dict.fromkeys(["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"], "batch_norm"),
+    **dict.fromkeys(["vgg11_bn", "vgg16_bn", "inception_v4"], "batch_norm"),
+    **dict.fromkeys(["alexnet", "vgg11", "vgg16"], "no_batch_norm"),
+}
 
 
 @dataclass(frozen=True)
+class Kind:
+    """What a key's value must be: in words, and as a test."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def _whole(least: int) -> Kind:
+    return Kind(f"a whole number of at least {least}", lambda v: type(v) is int and v >= least)
+
+
+def _number(words: str, holds: Callable[[float], bool]) -> Kind:
+    return Kind(words, lambda v: type(v) in (int, float) and math.isfinite(v) and holds(v))
+
+
+def _choice(names: tuple[str, ...]) -> Kind:
+    return Kind(f"one of {', '.join(names)}", lambda v: isinstance(v, str) and v in names)
+
+
+WORD = Kind("a word in quotes", lambda v: isinstance(v, str) and v != "")
+SWITCH = Kind("true or false", lambda v: isinstance(v, bool))
+ABOVE_0 = _number("a number above 0", lambda v: v > 0)
+FROM_0 = _number("a number of at least 0", lambda v: v >= 0)
+BELOW_1 = _number("a number of at least 0 and below 1", lambda v: 0 <= v < 1)
+SHARE = _number("a number from 0 to 1", lambda v: 0 <= v <= 1)
+SHARES = Kind(
+    "a list of rising numbers between 0 and 1, such as [0.5, 0.75]",
+    lambda v: isinstance(v, list) and bool(v) and all(ABOVE_0.holds(x) and x < 1 for x in v) and v == sorted(v),
+)
+
+
+def key(kind: Kind, default: Any) -> Any:
+    """A recipe's key: what its value must be, and what it is where the recipe has none."""
+    return field(default=default, metadata={"kind": kind})
+
+
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Defaults of ``gpunn train``. The learning rate falls linearly to ``LAST`` of itself in the last epoch."""
+    """The keys of a recipe. None: left to the network, the optimiser or the data."""
 
-    epochs: int = 15
-    batch_size: int = 64
-    optimizer: str = "sgd"
-    lr: float = 0.05
+    model: str = key(WORD, "")
+    data: str = key(WORD, "mnist")
+    limit: int | None = key(_whole(1), None)  # training images
+    epochs: int = key(_whole(1), 15)
+    batch_size: int = key(_whole(1), 64)
+    precision: str = key(WORD, "fp32")
+    seed: int = key(_whole(0), 0)
+
+    optimizer: str = key(_choice(OPTIMIZERS), "sgd")
+    lr: float = key(ABOVE_0, 0.05)  # of the first epoch; one_cycle: the highest
+    momentum: float = key(BELOW_1, 0.9)  # sgd
+    nesterov: bool = key(SWITCH, False)  # sgd
+    weight_decay: float | None = key(FROM_0, None)  # sgd 5e-4, adamw 0.01, else 0
+    accumulate: int = key(_whole(1), 1)  # batches an update
+    grad_clip: float | None = key(ABOVE_0, None)  # limit of the gradients' common norm
+
+    schedule: str = key(_choice(SCHEDULES), "linear")
+    last: float = key(SHARE, 0.01)  # linear: share of the rate in the last epoch
+    milestones: tuple[float, ...] = key(SHARES, (0.5, 0.75))  # steps: shares of the epochs
+    gamma: float = key(ABOVE_0, 0.1)  # steps: factor at each milestone
+    rise: float = key(BELOW_1, 0.3)  # one_cycle: share of the updates in which the rate rises
+
+    label_smoothing: float = key(BELOW_1, 0.0)
+    ema: float = key(BELOW_1, 0.0)  # decay of the weights' moving average, an update; 0: none
+    patience: int = key(_whole(0), 0)  # epochs without a better val_loss after which to stop; 0: never
+
+    shift: int | None = key(_whole(0), None)  # pixels; colour images 4, grey ones 1
+    flip: bool | None = key(SWITCH, None)  # left-right; colour images true, grey ones false
+    rotate: float = key(FROM_0, 0.0)  # degrees either way
+    zoom: float = key(BELOW_1, 0.0)  # 0.1: by 0.9 to 1.1
+    cutout: int = key(_whole(0), 0)  # side of the hole in pixels
+    mixup: float = key(FROM_0, 0.0)  # alpha of the Beta distribution
+
+    test_flips: bool = key(SWITCH, False)  # test each image beside its mirror image
+    ensemble: int = key(_whole(1), 1)  # networks, of seed, seed + 1, ...
+    bagging: bool = key(SWITCH, False)  # each network draws its training images with replacement
+
+    def write_recipe(self, folder: Path) -> None:
+        """Write recipe.toml into the run folder: `gpunn train --recipe` of it is the same run."""
+        values = asdict(self)
+        lines = [
+            f"{name} = {_toml(values[name])}" for name in (f.name for f in fields(Recipe)) if values[name] is not None
+        ]
+        text = "\n".join(["# This run again: gpunn train --recipe <this file>", *lines, ""])
+        write_atomically(folder / FILE, lambda file: file.write(text.encode()), "recipe")
 
 
-LAST = 0.01
-
-_CIFAR_RESNET = Recipe(lr=0.1)
-_IMAGENET_RESNET = Recipe(lr=0.05, batch_size=32)
-_WITHOUT_BATCH_NORM = Recipe(lr=0.01, batch_size=32)  # deep and unnormalised: the usual rate of AlexNet and VGG
-
-RECIPES = {
-    "mlp": Recipe(lr=0.05),
-    "lenet5": Recipe(lr=0.05),
-    "lenet_20_50_500": Recipe(lr=0.03),
-    "alexnet_lite": Recipe(lr=0.02),
-    **dict.fromkeys(["resnet20", "resnet32", "resnet44", "resnet56", "resnet110"], _CIFAR_RESNET),
-    **dict.fromkeys(["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"], _IMAGENET_RESNET),
-    **dict.fromkeys(["vgg11_bn", "vgg16_bn", "inception_v4"], _IMAGENET_RESNET),
-    **dict.fromkeys(["alexnet", "vgg11", "vgg16"], _WITHOUT_BATCH_NORM),
-}
-
-OPTIMIZERS: dict[str, Callable[..., optim.Optimizer]] = {
-    "sgd": partial(optim.SGD, momentum=0.9, weight_decay=5e-4),
-    "adam": optim.Adam,
-    "adamw": optim.AdamW,
-    "rmsprop": optim.RMSprop,
-}
-# Other optimisers scale their steps themselves: the recipe's rate is one of SGD.
-ADAPTIVE_LR = 1e-3
+KINDS: dict[str, Kind] = {f.name: f.metadata["kind"] for f in fields(Recipe)}
 
 
-def make_optimizer(name: str, parameters, lr: float) -> optim.Optimizer:
-    """The optimiser called ``name``. Raises UsageError for an unknown name, with the nearest one."""
-    check_optimizer(name)
-    return OPTIMIZERS[name](parameters, lr=lr)
+def _toml(value: Any) -> str:
+    """A value as TOML writes it: as JSON does, but for lists of numbers, where both agree as well."""
+    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
 
 
-def check_optimizer(name: str) -> None:
-    """UsageError, with the nearest name, unless ``name`` is an optimiser."""
-    if name not in OPTIMIZERS:
-        raise unknown_name("optimizer", name, OPTIMIZERS)
+def shipped() -> list[str]:
+    """The names of the recipes that come with the package."""
+    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
 
 
-def make_schedule(optimizer: optim.Optimizer, epochs: int) -> optim.Schedule:
-    """Linear decay that reaches ``LAST`` in the last epoch and stays there if the run is prolonged."""
-    return optim.LinearLR(optimizer, 1.0, LAST, max(1, epochs - 1))
+def recipe_file(text: str) -> Path:
+    """The file that `--recipe` names: a path, a run folder, or a shipped recipe's name."""
+    path = Path(text)
+    if path.is_dir():
+        return path / FILE
+    if path.suffix == ".toml" or path.is_file() or len(path.parts) > 1:
+        return path
+    if text not in shipped():
+        raise unknown_name("recipe", text, [*shipped(), "or a file, such as my.toml"])
+    return SHIPPED / f"{text}.toml"
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """The keys of a recipe file, checked. UsageError names the file and the key."""
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"recipe {path} cannot be read ({error.strerror}); check the path") from error
+    except ValueError as error:  # tomllib.TOMLDecodeError, and bytes that are no text
+        raise UsageError(f"recipe {path} is no TOML file ({error}); mend the line") from error
+    return {name: _checked(path, name, value) for name, value in values.items()}
+
+
+def _checked(path: Path, name: str, value: Any) -> Any:
+    if name not in KINDS:
+        raise unknown_name(f"key in recipe {path}:", name, KINDS)
+    kind = KINDS[name]
+    if not kind.holds(value):
+        near = difflib.get_close_matches(str(value), kind.words.removeprefix("one of ").split(", "), 1, 0.6)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise UsageError(f"recipe {path}: {name} is {value!r}, expected {kind.words}{hint}")
+    if isinstance(value, list):
+        return tuple(map(float, value))
+    default = Recipe.__dataclass_fields__[name].type
+    return float(value) if str(default).startswith("float") else value

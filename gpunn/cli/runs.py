@@ -20,6 +20,8 @@ def weights_of(target: str | None) -> Path:
         raise UsageError(f"{path} does not exist; give a run folder such as {ROOT}/<time>, or a weights file")
     if not path.is_dir():
         return path
+    if is_ensemble(path):
+        raise UsageError(f"{path} holds an ensemble; give one of its networks, such as {member_folders(path, 1)[0]}")
     for name in ("best.npz", "checkpoint.npz"):
         if (path / name).exists():
             return path / name
@@ -28,10 +30,37 @@ def weights_of(target: str | None) -> Path:
 
 def latest() -> Path:
     """The newest run in ``runs/``."""
-    found = [path for path in ROOT.glob("*") if (path / "best.npz").exists()]
+    found = [best for pattern in ("*", "*/member-1") for best in ROOT.glob(f"{pattern}/best.npz")]
     if not found:
         raise UsageError(f"there is no finished epoch in {ROOT}/; train first: gpunn train lenet5")
-    return max(found, key=lambda path: (path / "best.npz").stat().st_mtime)
+    newest = max(found, key=lambda path: path.stat().st_mtime)
+    return ROOT / newest.relative_to(ROOT).parts[0]
+
+
+def member_folders(ensemble: Path, count: int) -> list[Path]:
+    """The run folders of an ensemble's networks."""
+    return [ensemble / f"member-{number}" for number in range(1, count + 1)]
+
+
+def is_ensemble(folder: Path) -> bool:
+    """Whether this is the folder of an ensemble."""
+    return member_folders(folder, 1)[0].is_dir()
+
+
+def load_predictor(target: str | None, device: backend.Device) -> tuple[str, list[nn.Module], Config]:
+    """The trained networks that decide together, one for a plain run, what they are called, and how they were trained.
+
+    ``target`` is what `weights_of` takes, or the folder of an ensemble.
+    """
+    path = Path(target) if target else latest()
+    if not is_ensemble(path):
+        weights = weights_of(str(path))
+        model, config = load_model(weights, device)
+        return str(weights), [model], config
+    config = Config.read(path)
+    folders = member_folders(path, config.ensemble)
+    networks = [load_model(weights_of(str(folder)), device)[0] for folder in folders]
+    return str(path), networks, config
 
 
 def load_model(weights: Path, device: backend.Device, dtype: np.dtype | None = None) -> tuple[nn.Module, Config]:

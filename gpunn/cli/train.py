@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 import gpunn
 from gpunn import data, models, train
-from gpunn.cli.batches import augmentation, image_size, loaders, test_loader
+from gpunn.cli.batches import augmentation, check_enough, image_size
 from gpunn.cli.config import Config
+from gpunn.cli.ensembles import train_ensemble
 from gpunn.cli.options import dtype_of, natural, positive_float, positive_int, usable_device
-from gpunn.cli.recipes import ADAPTIVE_LR, OPTIMIZERS, RECIPES, Recipe, check_optimizer, make_optimizer, make_schedule
-from gpunn.cli.runs import ROOT
+from gpunn.cli.recipes import OPTIMIZERS, RECIPES, Recipe, read_recipe, recipe_file, shipped
+from gpunn.cli.runs import ROOT, is_ensemble
+from gpunn.cli.session import conclude, train_one
 from gpunn.errors import CheckpointError, UsageError
+from gpunn.names import unknown_name
 
 # What --resume may change; everything else is the run's own.
 CHANGEABLE = ("epochs", "device")
+# Other optimisers scale their steps themselves: a recipe's rate is one of its own optimiser.
+ADAPTIVE_LR = 1e-3
 
 
 def add_to(commands) -> None:
@@ -28,11 +32,12 @@ def add_to(commands) -> None:
         "train",
         help="train a network",
         description="Train a network by name. The run folder gets the best and the last weights, history.csv, "
-        "curves.png and config.json. Options left out come from the network's own recipe.",
+        "curves.png, config.json and recipe.toml. Options come before --recipe, and that before the network's own.",
         epilog=f"networks: {', '.join(models.names())}",
     )
     add = parser.add_argument
-    add("name", nargs="?", metavar="NAME", help="the network; with --resume it may be left out")
+    add("name", nargs="?", metavar="NAME", help="the network; with --resume, or a recipe that names one, not needed")
+    add("--recipe", metavar="FILE", help=f"TOML file, a run's recipe.toml, or one of {', '.join(shipped())}")
     add("--data", help=f"data set: {', '.join(data.names())} (default mnist)")
     add("--device", help="cpu, cuda, cuda:1 or emulator (default cpu)")
     add("--epochs", type=positive_int, help="epochs in all")
@@ -42,6 +47,8 @@ def add_to(commands) -> None:
     add("--precision", help="fp32, or on cpu fp64 (default fp32)")
     add("--seed", type=natural, help="start of all random numbers (default 0)")
     add("--limit", type=positive_int, metavar="N", help="train on the first N images only")
+    add("--ensemble", type=positive_int, metavar="N", help="train N networks, of seeds one apart, that decide together")
+    add("--bagging", action="store_true", default=None, help="each network draws its training images with replacement")
     add("--out", type=Path, metavar="FOLDER", help=f"run folder (default {ROOT}/<time>)")
     add("--resume", type=Path, metavar="RUN", help="go on with the run in this folder")
     parser.set_defaults(run=run)
@@ -50,79 +57,56 @@ def add_to(commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train; returns the exit status."""
     config = _resumed(args) if args.resume else _new(args)
-    device = usable_device(config.device)
-    dtype = dtype_of(config.precision, device)
+    dtype_of(config.precision, usable_device(config.device))  # before the data, which may take a while to load
     dataset = data.load(config.data, limit=config.limit)
     if dataset.note:
         print(dataset.note, file=sys.stderr)
     # The data's own name: a run that fell back to other data says so, and is resumed and evaluated on them.
     config = replace(config, data=dataset.name, **_images(config, dataset))
-
-    gpunn.manual_seed(config.seed)
-    model = config.build(dtype)
-    train_loader, val_loader = loaders(dataset, config, dtype)
-    out = args.resume or _folder(args.out)
-    print(_heading(config, model, train_loader, val_loader, dataset, out), file=sys.stderr, flush=True)
-    optimizer = make_optimizer(config.optimizer, model.parameters(), config.lr)
-    trainer = train.Trainer(
-        model,
-        optimizer,
-        schedule=make_schedule(optimizer, config.epochs),
-        callbacks=[train.ProgressBar(), train.LayerGradientLog(out / "gradients.csv")],
-        device=device,
-        seed=config.seed,
-        out=out,
-        info=vars(config),
-    )
-    config.write(out)
-    try:
-        # The trainer checks every loss and says what to do; NumPy's warnings before that would only stand in the way.
-        with np.errstate(over="ignore", invalid="ignore"):
-            trainer.fit(train_loader, val_loader, config.epochs, resume=args.resume)
-    except KeyboardInterrupt as interrupt:
-        raise KeyboardInterrupt(f"{_words(interrupt)}go on with: gpunn train --resume {out}") from None
-    _conclude(trainer, test_loader(dataset, config, dtype), out)
+    check_enough(dataset)
+    out = args.resume or _folder(args.out)  # last, so that a mistake leaves no folder behind
+    if config.ensemble > 1:
+        train_ensemble(config, dataset, out)
+    else:
+        conclude(train_one(config, dataset, out, args.resume), dataset, config)
     return 0
 
 
-def _words(interrupt: KeyboardInterrupt) -> str:
-    """The trainer's account of what was saved, without its advice for programs."""
-    return f"{str(interrupt).partition('; go on')[0]}; " if interrupt.args else ""
-
-
 def _new(args: argparse.Namespace) -> Config:
-    """The configuration of a new run: the options, and for what was left out the recipe."""
-    if args.name is None:
+    """The configuration of a new run: the options, then the recipe file, then the network's own recipe."""
+    given = {f.name: getattr(args, f.name, None) for f in fields(Recipe)}
+    given["model"] = args.name
+    given = {name: value for name, value in given.items() if value is not None}
+    file = read_recipe(recipe_file(args.recipe)) if args.recipe else {}
+    name = args.name or file.get("model")
+    if name is None:
         raise UsageError(f"train: which network? choose from {', '.join(models.names())}; try: gpunn train lenet5")
-    channels, _, _ = models.input_shape(args.name)  # first of all: it knows the names
-    recipe = RECIPES.get(args.name, Recipe())
-    optimizer = args.optimizer or recipe.optimizer
-    check_optimizer(optimizer)
-    return Config(
-        model=args.name,
-        data=args.data or "mnist",
-        device=args.device or "cpu",
-        epochs=args.epochs or recipe.epochs,
-        batch_size=args.batch_size or recipe.batch_size,
-        lr=args.lr or (recipe.lr if optimizer == recipe.optimizer else ADAPTIVE_LR),
-        optimizer=optimizer,
-        precision=args.precision or "fp32",
-        seed=args.seed or 0,
-        limit=args.limit,
-        shift=0,
-        flip=False,
-        classes=(),
-        channels=channels,
-        size=0,
-        mean=(),
-        std=(),
-        gpunn=gpunn.__version__,
-    )
+    channels, _, _ = models.input_shape(name)  # first of all: it knows the names
+    if given.get("optimizer", "sgd") not in OPTIMIZERS:
+        raise unknown_name("optimizer", given["optimizer"], OPTIMIZERS)
+    values = _layered(read_recipe(recipe_file(RECIPES[name])), file, given)
+    if values.get("nesterov") and values.get("momentum") == 0:
+        raise UsageError("train: nesterov = true needs momentum above 0, the recipe has 0; set momentum = 0.9")
+    open_: dict[str, Any] = {"classes": (), "channels": channels, "size": 0, "mean": (), "std": ()}
+    return Config(**values, **open_, device=args.device or "cpu", gpunn=gpunn.__version__)
+
+
+def _layered(*layers: dict[str, Any]) -> dict[str, Any]:
+    """The layers' keys, the last layer's first; a layer that changes the optimiser gives up the rate of the other."""
+    values: dict[str, Any] = {"optimizer": Recipe.optimizer}
+    for layer in layers:
+        if layer.get("optimizer", values["optimizer"]) != values["optimizer"]:
+            values["lr"] = Recipe.lr if layer["optimizer"] == "sgd" else ADAPTIVE_LR
+            values.pop("weight_decay", None)
+        values.update(layer)
+    return values
 
 
 def _resumed(args: argparse.Namespace) -> Config:
     """The configuration of the run that goes on. Raises UsageError for an option that would make it another run."""
     config = Config.read(args.resume)
+    if args.recipe is not None:
+        raise UsageError(f"train: --resume goes on by the recipe of the run in {args.resume}; leave --recipe away")
     if args.out is not None and args.out.resolve() != args.resume.resolve():
         raise UsageError(f"train: --resume writes on into {args.resume}; leave --out away")
     given = {key: value for key, value in vars(args).items() if value is not None}
@@ -139,13 +123,15 @@ def _resumed(args: argparse.Namespace) -> Config:
 
 def _images(config: Config, dataset: data.Dataset) -> dict:
     """What the configuration keeps of the data set."""
+    usual = augmentation(dataset.train.shape[1])
     return {
         "classes": tuple(dataset.classes),
         "channels": dataset.train.shape[1],
         "size": image_size(config.model, dataset),
         "mean": tuple(dataset.mean),
         "std": tuple(dataset.std),
-        **augmentation(dataset.train.shape[1]),
+        "shift": usual["shift"] if config.shift is None else config.shift,
+        "flip": usual["flip"] if config.flip is None else config.flip,
     }
 
 
@@ -153,7 +139,7 @@ def _folder(wanted: Path | None) -> Path:
     """The run's folder, made if missing."""
     if wanted is None:
         return train.new_run_folder(ROOT)
-    if (wanted / "checkpoint.npz").exists():
+    if (wanted / "checkpoint.npz").exists() or is_ensemble(wanted):
         raise UsageError(f"train: {wanted} already holds a run; go on with --resume {wanted}, or choose another --out")
     try:
         wanted.mkdir(parents=True, exist_ok=True)
@@ -162,29 +148,3 @@ def _folder(wanted: Path | None) -> Path:
             f"train: cannot make the folder {wanted}: {error.strerror}; choose another --out"
         ) from error
     return wanted
-
-
-def _heading(config: Config, model, train_loader, val_loader, dataset: data.Dataset, out: Path) -> str:
-    parameters = sum(p.size for p in model.parameters())
-    counts = f"{len(train_loader.dataset):,} + {len(val_loader.dataset):,} + {len(dataset.test):,}"
-    return (
-        f"{config.model}: {parameters:,} parameters; {config.data}: {counts} images (training, validation, test)\n"
-        f"{config.optimizer}, learning rate {config.lr:g}, batch size {config.batch_size}, {config.epochs} epochs, "
-        f"{config.precision}, seed {config.seed}, on {config.device}; run folder {out}"
-    )
-
-
-def _conclude(trainer: train.Trainer, loader: data.DataLoader, out: Path) -> None:
-    """Print the best epoch and the test accuracy of its weights, and of the last epoch's if they are others."""
-    rows = [row for row in trainer.history if row["val_accuracy"] is not None]
-    best = max(rows, key=lambda row: row["val_accuracy"])  # the first of equals, as for best.npz
-    last = trainer.evaluate(loader)["accuracy"]
-    train.load_weights(out / "best.npz", trainer.model)
-    chosen = last if best["epoch"] == rows[-1]["epoch"] else trainer.evaluate(loader)["accuracy"]
-    seconds = sum(row["seconds"] for row in trainer.history)
-    print(
-        f"run folder:    {out} (best.npz, last.npz, history.csv, curves.png)\n"
-        f"best epoch:    {best['epoch']} of {rows[-1]['epoch']}, validation accuracy {best['val_accuracy']:.2%}\n"
-        f"test accuracy: {chosen:.2%} with the best epoch's weights, {last:.2%} with the last epoch's\n"
-        f"time:          {seconds:.0f} s of epochs"
-    )

@@ -3,7 +3,7 @@
 from gpunn.train.callbacks import Callback, EarlyStopping, GradientNormLog, HistoryFiles
 from gpunn.train.checkpoint import load_checkpoint, load_weights, save_checkpoint
 from gpunn.train.ema import EMA
-from gpunn.train.ensemble import Ensemble, MirrorAveraged
+from gpunn.train.ensemble import Ensemble, MirrorAveraged, count_votes
 from gpunn.train.gradients import LayerGradientLog
 from gpunn.train.history import History
 from gpunn.train.metrics import accuracy, top_k, top_k_accuracy
@@ -27,6 +27,7 @@ __all__ = [
     "ProgressBar",
     "Trainer",
     "accuracy",
+    "count_votes",
     "draw_curves",
     "load_checkpoint",
     "load_weights",

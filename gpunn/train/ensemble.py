@@ -45,14 +45,18 @@ class Ensemble(_Averaged):
         return [data_of(ops.softmax(member(x), 1)) for member in self.members]
 
     def votes(self, x, batch_size: int = 256) -> np.ndarray:
-        """How many members choose each class, for the array x: float64 (N, classes).
+        """How many members choose each class, for the array x: see `count_votes`."""
+        return count_votes([predict(member, x, batch_size) for member in self.members])
 
-        Each count carries the averaged probability, divided by twice the members, so that argmax breaks ties by it.
-        """
-        outputs = [predict(member, x, batch_size) for member in self.members]
-        counts = np.sum([np.eye(output.shape[1])[output.argmax(1)] for output in outputs], axis=0)
-        shares = [data_of(ops.softmax(output.astype(np.float64), 1)) for output in outputs]
-        return counts + np.mean(shares, axis=0) / (2 * len(outputs))
+
+def count_votes(scores: Sequence[np.ndarray]) -> np.ndarray:
+    """How many of the networks' scores (N, classes) choose each class: float64 (N, classes).
+
+    To each count half the averaged probability is added, so that argmax breaks ties by it.
+    """
+    counts = np.sum([np.eye(part.shape[1])[part.argmax(1)] for part in scores], axis=0)
+    shares = [data_of(ops.softmax(part.astype(np.float64), 1)) for part in scores]
+    return counts + np.mean(shares, axis=0) / 2
 
 
 class MirrorAveraged(_Averaged):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gpunn.cli import build_parser
+from gpunn.cli.recipes import read_recipe, shipped
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -43,3 +44,11 @@ def test_extras_are_those_of_the_package():
     declared = (ROOT / "pyproject.toml").read_text()
     for extra in re.findall(r"gpunn\[(\w+)\]", README):
         assert re.search(rf"^{extra} = \[", declared, re.MULTILINE), extra
+
+
+def test_the_recipe_is_one(tmp_path):
+    (recipe,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / "my.toml").write_text(recipe)
+    assert read_recipe(tmp_path / "my.toml")["model"] == "resnet20"
+    named = re.search(r"`--recipe NAME` knows:\n(.*?)An\nensemble", README, re.DOTALL)
+    assert named and set(re.findall(r"`(\w+)`", named[1])) <= set(shipped())

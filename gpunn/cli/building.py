@@ -1,0 +1,59 @@
+"""From a run's configuration to its optimiser, schedule, loss and Trainer."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from gpunn import nn, ops, optim, train
+from gpunn.cli.config import Config
+
+WEIGHT_DECAY = {"sgd": 5e-4, "adamw": 0.01}
+
+
+def make_trainer(config: Config, model: nn.Module, batches: int, device, out: Path) -> train.Trainer:
+    """The Trainer of a run whose epochs have so many batches."""
+    optimizer = make_optimizer(config, model.parameters())
+    loss = ops.cross_entropy
+    if config.label_smoothing:
+        loss = partial(ops.cross_entropy, label_smoothing=config.label_smoothing)
+    stopping = [train.EarlyStopping(patience=config.patience)] if config.patience else []
+    return train.Trainer(
+        model,
+        optimizer,
+        loss_fn=loss,
+        schedule=make_schedule(optimizer, config, -(-batches // config.accumulate)),
+        callbacks=[*stopping, train.ProgressBar(), train.LayerGradientLog(out / "gradients.csv")],
+        device=device,
+        seed=config.seed,
+        out=out,
+        grad_clip=config.grad_clip,
+        info=vars(config),
+        accumulate=config.accumulate,
+        ema=train.EMA(config.ema) if config.ema else None,
+    )
+
+
+def make_optimizer(config: Config, parameters) -> optim.Optimizer:
+    """The optimiser with the recipe's options; what the recipe leaves open is the optimiser's usual."""
+    decay = WEIGHT_DECAY.get(config.optimizer, 0.0) if config.weight_decay is None else config.weight_decay
+    if config.optimizer == "sgd":
+        return optim.SGD(parameters, config.lr, momentum=config.momentum, nesterov=config.nesterov, weight_decay=decay)
+    kinds = {"adam": optim.Adam, "adamw": optim.AdamW, "rmsprop": optim.RMSprop}
+    return kinds[config.optimizer](parameters, lr=config.lr, weight_decay=decay)
+
+
+def make_schedule(optimizer: optim.Optimizer, config: Config, updates: int) -> optim.Schedule | None:
+    """The recipe's schedule for epochs of so many updates; where a run is prolonged, the rate stays as it ended."""
+    if config.schedule == "linear":
+        return optim.LinearLR(optimizer, 1.0, config.last, max(1, config.epochs - 1))
+    if config.schedule == "cosine":
+        return optim.CosineAnnealingLR(optimizer, config.epochs)
+    if config.schedule == "steps":
+        milestones = [max(1, round(share * config.epochs)) for share in config.milestones]
+        return optim.MultiStepLR(optimizer, milestones, config.gamma)
+    if config.schedule == "one_cycle":
+        cycles = config.optimizer in ("adam", "adamw") or (config.optimizer == "sgd" and config.momentum > 0)
+        total = config.epochs * updates
+        return optim.OneCycleLR(optimizer, config.lr, total, pct_start=config.rise, cycle_momentum=cycles)
+    return None

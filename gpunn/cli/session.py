@@ -1,0 +1,85 @@
+"""One network's run, from its configuration to its trained folder and the lines that sum it up."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import gpunn
+from gpunn import data, train
+from gpunn.cli.batches import loaders, test_loader
+from gpunn.cli.building import make_trainer
+from gpunn.cli.config import Config
+from gpunn.cli.options import dtype_of, usable_device
+
+
+def train_one(
+    config: Config,
+    dataset: data.Dataset,
+    out: Path,
+    resume: Path | None = None,
+    whole: Path | None = None,
+) -> train.Trainer:
+    """Train the network of ``config`` in the run folder ``out``, or go on with the run in ``resume``.
+
+    ``whole`` is the folder to resume after Ctrl-C where it is another one: an ensemble's.
+    """
+    device = usable_device(config.device)
+    dtype = dtype_of(config.precision, device)
+    gpunn.manual_seed(config.seed)
+    model = config.build(dtype)
+    train_loader, val_loader = loaders(dataset, config, dtype)
+    print(_heading(config, model, train_loader, val_loader, dataset, out), file=sys.stderr, flush=True)
+    trainer = make_trainer(config, model, len(train_loader), device, out)
+    config.write(out)
+    try:
+        # The trainer checks every loss and says what to do; NumPy's warnings before that would only stand in the way.
+        with np.errstate(over="ignore", invalid="ignore"):
+            trainer.fit(train_loader, val_loader, config.epochs, resume=resume)
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(f"{_words(interrupt)}go on with: gpunn train --resume {whole or out}") from None
+    return trainer
+
+
+def _words(interrupt: KeyboardInterrupt) -> str:
+    """The trainer's account of what was saved, without its advice for programs."""
+    return f"{str(interrupt).partition('; go on')[0]}; " if interrupt.args else ""
+
+
+def _heading(config: Config, model, train_loader, val_loader, dataset: data.Dataset, out: Path) -> str:
+    parameters = sum(p.size for p in model.parameters())
+    counts = f"{len(train_loader.dataset):,} + {len(val_loader.dataset):,} + {len(dataset.test):,}"
+    return (
+        f"{config.model}: {parameters:,} parameters; {config.data}: {counts} images (training, validation, test)\n"
+        f"{config.optimizer}, learning rate {config.lr:g}, batch size {config.batch_size}, {config.epochs} epochs, "
+        f"{config.precision}, seed {config.seed}, on {config.device}; run folder {out}"
+    )
+
+
+def conclude(trainer: train.Trainer, dataset: data.Dataset, config: Config) -> None:
+    """Print the best epoch and the test accuracy of its weights, and of the last epoch's if they are others."""
+    out = Path(trainer.out or ".")
+    loader = test_loader(dataset, config, dtype_of(config.precision, usable_device(config.device)))
+    rows = [row for row in trainer.history if row["val_accuracy"] is not None]
+    best = max(rows, key=lambda row: row["val_accuracy"])  # the first of equals, as for best.npz
+    train.load_weights(out / "last.npz", trainer.model)
+    last = _tested(trainer, config, loader)
+    train.load_weights(out / "best.npz", trainer.model)
+    chosen = last if best["epoch"] == rows[-1]["epoch"] else _tested(trainer, config, loader)
+    seconds = sum(row["seconds"] for row in trainer.history)
+    flips = ", mirror images averaged" if config.test_flips else ""
+    stopped = f"stopped:       {trainer.stop_reason}\n" if trainer.stop_reason else ""
+    print(
+        f"run folder:    {out} (best.npz, last.npz, history.csv, curves.png, recipe.toml)\n"
+        f"{stopped}"
+        f"best epoch:    {best['epoch']} of {rows[-1]['epoch']}, validation accuracy {best['val_accuracy']:.2%}\n"
+        f"test accuracy: {chosen:.2%} with the best epoch's weights, {last:.2%} with the last epoch's{flips}\n"
+        f"time:          {seconds:.0f} s of epochs"
+    )
+
+
+def _tested(trainer: train.Trainer, config: Config, loader: data.DataLoader) -> float:
+    model = train.MirrorAveraged(trainer.model) if config.test_flips else trainer.model
+    return train.Trainer(model, optimizer=None, device=trainer.device).evaluate(loader)["accuracy"]

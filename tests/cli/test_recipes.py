@@ -1,0 +1,234 @@
+"""Recipes: read, checked, recorded, and run again to the same weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpunn import models, optim, train
+from gpunn.cli import main
+from gpunn.cli.building import make_optimizer, make_schedule
+from gpunn.cli.config import Config
+from gpunn.cli.recipes import RECIPES, SHIPPED, Recipe, read_recipe, shipped
+from tests.cli.conftest import tiny_dataset
+
+EVERYTHING = """
+model = "lenet5"
+epochs = 3
+batch_size = 20
+lr = 0.05
+nesterov = true
+schedule = "one_cycle"
+label_smoothing = 0.1
+ema = 0.9
+accumulate = 3
+grad_clip = 1.0
+patience = 9
+rotate = 5
+zoom = 0.05
+cutout = 3
+mixup = 0.2
+flip = true
+test_flips = true
+bagging = true
+seed = 4
+"""
+
+
+def weights(folder, name="last.npz"):
+    return train.load_checkpoint(folder / name)["model"]
+
+
+def same(a, b):
+    return all(np.array_equal(a[key], b[key]) for key in a)
+
+
+def config_of(folder):
+    return json.loads((folder / "config.json").read_text())
+
+
+@pytest.mark.parametrize("text", ['model = "mlp"\nepochs = 2\n', EVERYTHING], ids=["short", "everything"])
+def test_the_recorded_recipe_is_the_same_run(here, capsys, text):
+    (here / "my.toml").write_text(text)
+    assert main(["train", "--recipe", "my.toml", "--out", "runs/a"]) == 0
+    assert main(["train", "--recipe", "runs/a/recipe.toml", "--out", "runs/b"]) == 0
+    assert main(["train", "--recipe", "runs/a", "--out", "runs/c", "--seed", "5"]) == 0
+    a, b, c = (weights(here / "runs" / name) for name in "abc")
+    assert same(a, b) and not same(a, c)
+    assert (here / "runs/a/recipe.toml").read_text() == (here / "runs/b/recipe.toml").read_text()
+    assert ("mirror images averaged" in capsys.readouterr().out) == ("test_flips" in text)
+    assert main(["evaluate", "runs/a"]) == 0
+    assert ("mirror images averaged" in capsys.readouterr().out) == ("test_flips" in text)
+
+
+@pytest.mark.parametrize("steps", [2, 11, 14])
+def test_a_run_with_everything_resumes_bitwise(here, capsys, monkeypatch, steps):
+    from tests.train.test_resume import press_ctrl_c
+
+    (here / "my.toml").write_text(EVERYTHING)
+    assert main(["train", "--recipe", "my.toml", "--out", "whole"]) == 0
+    original = train.ProgressBar.on_batch_end
+
+    def press(self, trainer):
+        original(self, trainer)
+        if trainer.steps == steps:
+            press_ctrl_c()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train.ProgressBar, "on_batch_end", press)
+        assert main(["train", "--recipe", "my.toml", "--out", "cut"]) == 130
+    assert main(["train", "--resume", "cut"]) == 0
+    assert same(weights(here / "whole"), weights(here / "cut"))
+    assert same(weights(here / "whole", "best.npz"), weights(here / "cut", "best.npz"))
+
+
+def test_options_come_before_the_file_and_that_before_the_network_s_own(here):
+    (here / "my.toml").write_text("batch_size = 30\nepochs = 9\nmomentum = 0.5\n")
+    assert main(["train", "mlp", "--recipe", "my.toml", "--epochs", "1", "--out", "a"]) == 0
+    config = config_of(here / "a")
+    assert (config["epochs"], config["batch_size"], config["lr"], config["momentum"]) == (1, 30, 0.05, 0.5)
+    assert (config["shift"], config["flip"]) == (1, False)  # by the data, and recorded
+    recorded = read_recipe(here / "a/recipe.toml")
+    assert recorded["shift"] == 1 and recorded["model"] == "mlp" and "limit" not in recorded
+
+
+def test_another_optimiser_gives_up_the_recipe_s_rate(here):
+    (here / "my.toml").write_text("lr = 0.7\nweight_decay = 0.1\nepochs = 1\n")
+    assert main(["train", "mlp", "--recipe", "my.toml", "--optimizer", "adam", "--out", "a"]) == 0
+    assert config_of(here / "a")["lr"] == 1e-3 and config_of(here / "a")["weight_decay"] is None
+    (here / "my.toml").write_text('optimizer = "adamw"\nlr = 0.002\nepochs = 1\n')
+    assert main(["train", "mlp", "--recipe", "my.toml", "--out", "b"]) == 0
+    assert config_of(here / "b")["lr"] == 0.002
+
+
+def test_shipped_recipes_are_whole_and_every_network_has_one(here):
+    assert set(RECIPES) == set(models.names()) and set(RECIPES.values()) <= set(shipped())
+    assert {"he_cifar", "one_cycle", "mnist_augmented"} <= set(shipped())
+    for name in shipped():
+        assert read_recipe(SHIPPED / f"{name}.toml").keys() >= {"epochs", "batch_size", "optimizer", "lr"}
+    assert main(["train", "lenet5", "--recipe", "one_cycle", "--epochs", "2", "--out", "a"]) == 0
+    assert config_of(here / "a")["schedule"] == "one_cycle"
+
+
+def config(**keys) -> Config:
+    return Config(**keys, device="cpu", classes=(), channels=3, size=32, mean=(), std=(), gpunn="")
+
+
+def rates(schedule, steps):
+    found = []
+    for _ in range(steps):
+        found.append(schedule.get_last_lr()[0])
+        schedule.step()
+    return found
+
+
+def test_he_s_schedule_drops_at_half_and_three_quarters():
+    he = config(**{**read_recipe(SHIPPED / "he_cifar.toml"), "epochs": 8})
+    optimizer = make_optimizer(he, models.create("mlp").parameters())
+    schedule = make_schedule(optimizer, he, updates=359)
+    np.testing.assert_allclose(rates(schedule, 8), [0.1] * 4 + [0.01] * 2 + [0.001] * 2)
+    group = optimizer.param_groups[0]
+    assert (group["momentum"], group["weight_decay"]) == (0.9, 1e-4)
+    updates = [round(share * 179) * 359 for share in (*he.milestones, 1)]
+    assert [abs(count - paper) / paper < 0.02 for count, paper in zip(updates, (32000, 48000, 64000), strict=True)]
+
+
+def test_the_other_schedules():
+    def schedule(**keys):
+        settings = config(epochs=4, lr=1.0, **keys)
+        return make_schedule(make_optimizer(settings, models.create("mlp").parameters()), settings, updates=5)
+
+    np.testing.assert_allclose(rates(schedule(schedule="linear"), 5), [1, 0.67, 0.34, 0.01, 0.01])
+    np.testing.assert_allclose(rates(schedule(schedule="cosine"), 3), [1, (1 + 0.5**0.5) / 2, 0.5])
+    assert schedule(schedule="constant") is None
+    for keys in ({}, {"momentum": 0.0}, {"optimizer": "rmsprop"}, {"optimizer": "adam"}):
+        cycle = schedule(schedule="one_cycle", **keys)
+        assert isinstance(cycle, optim.OneCycleLR) and cycle.total_steps == 20
+
+
+BAD = [
+    ("epoch = 3", "unknown key in recipe bad.toml: 'epoch'; did you mean 'epochs'? choose from model, data,"),
+    ("epochs = 0", "recipe bad.toml: epochs is 0, expected a whole number of at least 1"),
+    ("epochs = 2.5", "recipe bad.toml: epochs is 2.5, expected a whole number of at least 1"),
+    ("epochs = true", "recipe bad.toml: epochs is True, expected a whole number"),
+    ('lr = "0.1"', "recipe bad.toml: lr is '0.1', expected a number above 0"),
+    ("lr = nan", "recipe bad.toml: lr is nan, expected a number above 0"),
+    ("lr = [0.1]", "recipe bad.toml: lr is [0.1], expected a number above 0"),
+    ("flip = 1", "recipe bad.toml: flip is 1, expected true or false"),
+    ("ema = 1.0", "recipe bad.toml: ema is 1.0, expected a number of at least 0 and below 1"),
+    ('schedule = "cosin"', "schedule is 'cosin', expected one of constant, linear, cosine, steps, one_cycle; did you"),
+    ('optimizer = "sdg"', "optimizer is 'sdg', expected one of sgd, adam, adamw, rmsprop; did you mean 'sgd'?"),
+    ("milestones = [0.8, 0.5]", "milestones is [0.8, 0.5], expected a list of rising numbers between 0 and 1"),
+    ('milestones = ["a"]', "milestones is ['a'], expected a list of rising numbers between 0 and 1"),
+    ("milestones = 5", "milestones is 5, expected a list of rising numbers"),
+    ("[lr]\nx = 1", "recipe bad.toml: lr is {'x': 1}, expected a number above 0"),
+    ("lr = ", "recipe bad.toml is no TOML file ("),
+    ("nesterov = true\nmomentum = 0", "nesterov = true needs momentum above 0, the recipe has 0; set momentum = 0.9"),
+    ('model = "lenet55"', "unknown model 'lenet55'; did you mean 'lenet5'?"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), BAD, ids=[text for text, _ in BAD])
+def test_mistakes_are_named_with_file_and_key(here, capsys, text, words):
+    (here / "bad.toml").write_text(text)
+    name = [] if "model" in text else ["mlp"]
+    assert main(["train", *name, "--recipe", "bad.toml"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and words in err
+    assert not (here / "runs").exists()
+
+
+def test_other_mistakes(here, capsys):
+    assert main(["train", "mlp", "--epochs", "1", "--out", "a"]) == 0
+    (here / "bytes.toml").write_bytes(b"\xff\xfe")
+    capsys.readouterr()
+    for command, words in [
+        ("train --recipe one_cycel", "unknown recipe 'one_cycel'; did you mean 'one_cycle'?"),
+        ("train --recipe no.toml", "recipe no.toml cannot be read (No such file or directory); check the path"),
+        ("train --recipe bytes.toml", "recipe bytes.toml is no TOML file ("),
+        ("train --recipe one_cycle", "train: which network? choose from mlp"),
+        ("train --resume a --recipe one_cycle", "--resume goes on by the recipe of the run in a; leave --recipe away"),
+        ("train --resume a --ensemble 3", "--ensemble 3 differs from the 1 of the run in a"),
+    ]:
+        assert main(command.split()) == 2
+        assert words in capsys.readouterr().err
+
+
+def test_folders_of_before_recipes_load_and_resume(here):
+    assert main(["train", "mlp", "--epochs", "1", "--out", "a"]) == 0
+    saved = config_of(here / "a")
+    recent = {f.name for f in fields(Recipe)} - {
+        *("model", "data", "epochs", "batch_size", "lr", "optimizer", "precision", "seed", "limit", "shift", "flip")
+    }
+    old = {name: value for name, value in saved.items() if name not in recent}
+    (here / "a/config.json").write_text(json.dumps(old))
+    (here / "a/recipe.toml").unlink()
+    assert main(["evaluate", "a"]) == 0
+    assert main(["train", "--resume", "a", "--epochs", "2"]) == 0
+    assert config_of(here / "a").keys() >= {f.name for f in fields(Recipe)}
+
+
+def test_images_that_are_not_square_are_named_with_both_sides(here, capsys, monkeypatch):
+    from gpunn import data
+
+    oblong = tiny_dataset(28)
+    parts = {part: np.zeros((40, 1, 30, 40), np.uint8) for part in ("train", "test")}
+    labels = {part: oblong.test_labels for part in ("train_labels", "test_labels")}
+    for name, words in [
+        ("folder:pets", "folder:pets has 30x40; scale them with --data folder:pets@28, or choose from alexnet, resnet"),
+        ("folder:pets@40", "has 30x40; scale them with --data folder:pets@28"),
+        ("mnist", "lenet5 takes 28x28 images, mnist has 30x40; choose from"),
+    ]:
+        monkeypatch.setattr(
+            data, "load", lambda n, limit=None: data.Dataset(**{**vars(oblong), **parts, **labels, "name": n})
+        )
+        assert main(["train", "lenet5", "--data", name]) == 2
+        assert words.replace("alexnet, ", "") in capsys.readouterr().err.replace("alexnet, ", "")
+
+
+def test_recipes_are_in_the_package():
+    assert Path(SHIPPED).is_dir() and Path(SHIPPED).parent.name == "gpunn"
