@@ -30,7 +30,7 @@ def make_trainer(config: Config, model: nn.Module, batches: int, device, out: Pa
         grad_clip=config.grad_clip,
         info=vars(config),
         accumulate=config.accumulate,
-        ema=train.EMA(config.ema) if config.ema else None,
+        ema=train.EMA(config.ema, warmup=True) if config.ema else None,
     )
 
 

@@ -15,16 +15,18 @@ class EMA:
 
     Polyak and Juditsky 1992, in the form of PyTorch's AveragedModel with get_ema_multi_avg_fn. With `use_buffers`
     floating buffers (batch norm's running mean and variance) are averaged too, else all are the model's latest;
-    whole numbers always are. Memory: one copy of the weights, two while they are exchanged.
+    whole numbers always are. `warmup` takes the lower decay (1 + t) / (10 + t) after t updates while it is one, as
+    TensorFlow's average does: else a short run's average is still half its first weights. Memory: one copy of the
+    weights, two while they are exchanged.
 
     As `Trainer(ema=EMA(0.999))` it is what validates, what best.npz and last.npz hold, and what the model holds after
     fit; checkpoint.npz has the trained weights as well, and training goes on from those.
     """
 
-    def __init__(self, decay: float = 0.999, use_buffers: bool = True):
+    def __init__(self, decay: float = 0.999, use_buffers: bool = True, warmup: bool = False):
         if not 0 <= decay < 1:
             raise UsageError(f"EMA: decay must be at least 0 and below 1, got {decay}; usual: 0.99 to 0.9999")
-        self.decay, self.use_buffers = decay, use_buffers
+        self.decay, self.use_buffers, self.warmup = decay, use_buffers, warmup
         self.updates = 0
         self.average: dict[str, Any] = {}
         self._trained: dict[str, Any] | None = None
@@ -34,12 +36,13 @@ class EMA:
         now = model.state_dict()
         if not self.updates:
             self.average = now
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.warmup else self.decay
         averaged = {name for name, _ in model.named_parameters()} if not self.use_buffers else now.keys()
         for name, value in now.items() if self.updates else ():
             if name in averaged and value.dtype.kind not in "iub":
                 mean = self.average[name]
                 value -= mean  # `now` is a copy
-                value *= 1 - self.decay
+                value *= 1 - decay
                 mean += value
             else:
                 self.average[name] = value
@@ -71,11 +74,13 @@ class EMA:
             self.take_back(model)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"decay": self.decay, "use_buffers": self.use_buffers, "updates": self.updates, "average": self.average}
+        options = {"decay": self.decay, "use_buffers": self.use_buffers, "warmup": self.warmup}
+        return {**options, "updates": self.updates, "average": self.average}
 
     def load_state_dict(self, saved: Mapping[str, Any], model) -> None:
         """Take over what `state_dict` returned, options included, on the model's device and in its dtypes."""
-        self.decay, self.use_buffers, self.updates = saved["decay"], saved["use_buffers"], saved["updates"]
+        self.decay, self.use_buffers, self.warmup = (saved[name] for name in ("decay", "use_buffers", "warmup"))
+        self.updates = saved["updates"]
         own = model.state_dict() if self.updates else {}
         self.average = {
             name: backend.to_device(saved["average"][name].astype(value.dtype), backend.device_of(value))

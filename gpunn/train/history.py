@@ -26,6 +26,7 @@ class History:
     """Rows of numbers, one an epoch, counted from 1; None where a run has no such value.
 
     `seconds` is the whole epoch with its validation; `images_per_second` counts training images and time alone.
+    `learning_rate` is the epoch's; with a schedule by the update, that which the next update would have.
     """
 
     def __init__(self, rows: Iterable[dict[str, Any]] = ()):

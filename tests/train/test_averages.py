@@ -97,6 +97,17 @@ def test_ema_equals_pytorch(use_buffers):
             np.testing.assert_allclose(ema.average[name], value.numpy(), rtol=1e-5, atol=1e-6, err_msg=name)
 
 
+def test_warmup_follows_the_weights_at_first():
+    model = nn.Sequential(nn.Linear(1, 1, bias=False)).to("float64")
+    ema, expected = EMA(0.5, warmup=True), None
+    for t in range(14):
+        model.load_state_dict({"0.weight": np.array([[float(t * t)]])})
+        decay = min(0.5, (1 + t) / (10 + t))
+        expected = t * t if expected is None else decay * expected + (1 - decay) * t * t
+        ema.update(model)
+        assert float(ema.average["0.weight"][0, 0]) == pytest.approx(expected, rel=1e-12)
+
+
 def test_the_average_is_what_is_validated_and_kept(tmp_path):
     run = whole(tmp_path / "run", ema=0.9)
     run.fit(*loaders(), EPOCHS)
