@@ -245,7 +245,7 @@ class RawModule:
     def get_function(self, name):
         function = emulator.load(self._text, name, self._macros)
 
-        def run(grid, block, args):
+        def run(grid, block, args, *, shared_mem=0):
             given = []
             for parameter, a in zip(function.parameters, args, strict=True):
                 if isinstance(a, ndarray):

@@ -25,25 +25,29 @@ class Kernel:
     """A specialised kernel. ``kernel(grid, block, *args)`` checks every argument by name, then launches.
 
     Arrays must be C-contiguous in the layout that the file's header gives; where VEC > 1, they must start on a multiple
-    of 16 bytes. Python ints become int32 (or int64), floats the accumulation type. Raises TypeError or ValueError with
-    the kernel's and the argument's name; DeviceError where it does not compile.
+    of 16 bytes. Python ints become int32 (or int64), floats the accumulation type. ``shared_bytes`` is dynamic shared
+    memory, for kernels that declare some. Raises TypeError or ValueError with the kernel's and the argument's name;
+    DeviceError where it does not compile.
     """
 
     source: source.Source
     macros: tuple[tuple[str, object], ...]
 
-    def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], *args: Any) -> None:
+    def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], *args: Any, shared_bytes: int = 0) -> None:
         cleaned = self._arguments(args)
         _check_grid(self.source.file, grid, block)
         first = next(a for a in args if backend.is_array(a))
         if backend.device_of(first).type == "emulator":
-            self._function_on_host()(grid, block, cleaned)
+            self._function_on_host()(grid, block, cleaned, shared_bytes)
             return
         cupy = backend.require_cupy()
         with first.device:
             function = _compiled(self, first.device.id)
+            if shared_bytes:
+                self._allow_shared(function, shared_bytes, first.device.id)
+            nulls = tuple(np.uint64(0) if a is None else a for a in cleaned)
             try:
-                function(grid, block, tuple(np.uint64(0) if a is None else a for a in cleaned))
+                function(grid, block, nulls, shared_mem=shared_bytes)
                 if os.environ.get("GPUNN_DEBUG_SYNC") == "1":
                     cupy.cuda.get_current_stream().synchronize()
             except (cupy.cuda.driver.CUDADriverError, cupy.cuda.runtime.CUDARuntimeError) as error:
@@ -51,6 +55,17 @@ class Kernel:
                     f"{self.source.file} failed with {self.describe(args)}: {error}; "
                     "GPUNN_DEBUG_SYNC=1 tells whether an earlier kernel did"
                 ) from error
+
+    def _allow_shared(self, function: Any, wanted: int, device_id: int) -> None:
+        """Raise the driver's limit for this kernel: past 48 KB a launch fails unless it was asked for by name."""
+        most = _attribute(device_id, "MaxSharedMemoryPerBlockOptin") - function.shared_size_bytes
+        if wanted > most:
+            raise ValueError(
+                f"{self.source.file}: shared_bytes is {wanted}, but cuda:{device_id} gives this kernel at most {most} a "
+                "block; use a smaller tile"
+            )
+        if wanted > function.max_dynamic_shared_size_bytes:
+            function.max_dynamic_shared_size_bytes = wanted
 
     def _arguments(self, args: tuple) -> tuple:
         parameters = self.source.parameters
@@ -179,13 +194,13 @@ def shared_limit(array: Any) -> int:
     """Bytes of static shared memory that a block may have on this array's device."""
     if backend.device_of(array).type == "emulator":
         return 48 * 1024
-    return _shared_of_device(array.device.id)
+    return _attribute(array.device.id, "MaxSharedMemoryPerBlock")
 
 
 @cache
-def _shared_of_device(index: int) -> int:
+def _attribute(device_id: int, name: str) -> int:
     """CuPy asks the driver for every attribute, some hundred, each time: once is enough."""
-    return int(backend.require_cupy().cuda.Device(index).attributes["MaxSharedMemoryPerBlock"])
+    return int(backend.require_cupy().cuda.Device(device_id).attributes[name])
 
 
 def blocks(items: int, each: int) -> int:

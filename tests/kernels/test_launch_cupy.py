@@ -49,7 +49,7 @@ class Driver:
 
 @pytest.fixture
 def fake(monkeypatch):
-    found = SimpleNamespace(modules=[], launches=[], fails=False, broken=False, refused=False)
+    found = SimpleNamespace(modules=[], launches=[], shared=[], fails=False, broken=False, refused=False)
 
     def synchronize():
         if found.broken:
@@ -63,17 +63,23 @@ def fake(monkeypatch):
             if found.fails:
                 raise CompileException
 
-            def launched(grid, block, args):
-                if found.refused:
-                    raise Driver.CUDADriverError("CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES")
-                found.launches.append((name, grid, block, args))
+            class Function:
+                shared_size_bytes, max_dynamic_shared_size_bytes = 1024, 48 * 1024
 
-            return launched
+                def __call__(self, grid, block, args, *, shared_mem=0):
+                    if found.refused:
+                        raise Driver.CUDADriverError("CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES")
+                    assert shared_mem <= self.max_dynamic_shared_size_bytes
+                    found.launches.append((name, grid, block, args))
+                    found.shared.append(shared_mem)
+
+            return Function()
 
     cuda = SimpleNamespace(
         compiler=SimpleNamespace(CompileException=CompileException),
         runtime=Runtime,
         driver=Driver,
+        Device=lambda index: SimpleNamespace(attributes={"MaxSharedMemoryPerBlockOptin": 99 * 1024}),
         get_current_stream=lambda: SimpleNamespace(synchronize=synchronize),
     )
     monkeypatch.setattr(backend, "require_cupy", lambda: SimpleNamespace(RawModule=RawModule, cuda=cuda))
@@ -143,3 +149,15 @@ def test_a_launch_that_the_driver_refuses_names_the_kernel(fake):
     told = r"sum_parts.cu failed with parts float32 \(2, 5\).*OUT_OF_RESOURCES.*GPUNN_DEBUG_SYNC"
     with pytest.raises(DeviceError, match=told):
         kernel((1,), (256,), ndarray((2, 5), device), ndarray((5,), device), 5, 2)
+
+
+def test_dynamic_shared_memory_past_48_kb_is_asked_for_first(fake):
+    kernel, device = launch.kernel("reduce/sum_parts", **KERNEL), Device(0)
+    launch._attribute.cache_clear()
+    for wanted in (0, 1000, 96 * 1024, 64 * 1024):
+        kernel((1,), (256,), ndarray((2, 5), device), ndarray((5,), device), 5, 2, shared_bytes=wanted)
+    assert fake.shared == [0, 1000, 96 * 1024, 64 * 1024]
+    told = r"sum_parts.cu: shared_bytes is 101376, but cuda:0 gives this kernel at most 100352 a block; use a smaller"
+    with pytest.raises(ValueError, match=told):
+        kernel((1,), (256,), ndarray((2, 5), device), ndarray((5,), device), 5, 2, shared_bytes=99 * 1024)
+    launch._attribute.cache_clear()

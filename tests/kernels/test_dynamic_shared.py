@@ -1,0 +1,39 @@
+"""A kernel with dynamic shared memory, through the launcher, on the emulator."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gpunn import emulator
+from gpunn.cuda import launch, source
+
+# Each block reverses its part through shared memory whose size the launch decides.
+TEXT = """#line 1 "reduce/sum_parts.cu"
+extern "C" __global__ void sum_parts(const ACC* parts, T* out, long long L, int J) {
+    extern __shared__ float tile[];
+    const long long at = (long long)blockIdx.x * blockDim.x;
+    tile[threadIdx.x] = parts[at + threadIdx.x];
+    __syncthreads();
+    out[at + threadIdx.x] = tile[blockDim.x - 1 - threadIdx.x];
+}
+"""
+
+
+@pytest.fixture
+def reverse():
+    macros = (("ACC", "float"), ("T", "float"))
+    return launch.Kernel(replace(source.read("reduce/sum_parts"), text=TEXT), macros)
+
+
+def test_the_launch_decides_its_size(reverse):
+    x = emulator.EmulatedArray.of(np.arange(512, dtype=np.float32))
+    y = emulator.empty((512,), np.float32)
+    reverse((2,), (256,), x, y, 512, 1, shared_bytes=1024)
+    assert np.array_equal(np.asarray(y).reshape(2, 256), np.arange(512).reshape(2, 256)[:, ::-1])
+
+
+def test_too_little_of_it_is_an_access_out_of_bounds(reverse):
+    x = emulator.EmulatedArray.of(np.arange(512, dtype=np.float32))
+    with pytest.raises(emulator.KernelError, match="shared"):
+        reverse((2,), (256,), x, emulator.empty((512,), np.float32), 512, 1, shared_bytes=1020)
