@@ -1,8 +1,13 @@
 """Every test starts from the same random stream, the CPU and gradients switched on."""
 
+import signal
+
 import pytest
 
 import gpunn
+
+# A shell starts a background job with Ctrl-C ignored, and gpunn leaves that so; the tests of Ctrl-C need it heard.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
