@@ -61,8 +61,8 @@ class Kernel:
         most = _attribute(device_id, "MaxSharedMemoryPerBlockOptin") - function.shared_size_bytes
         if wanted > most:
             raise ValueError(
-                f"{self.source.file}: shared_bytes is {wanted}, but cuda:{device_id} gives this kernel at most {most} a "
-                "block; use a smaller tile"
+                f"{self.source.file}: shared_bytes is {wanted}, but cuda:{device_id} gives this kernel at most {most} "
+                "a block; use a smaller tile"
             )
         if wanted > function.max_dynamic_shared_size_bytes:
             function.max_dynamic_shared_size_bytes = wanted

@@ -8,6 +8,8 @@ import pytest
 from gpunn import emulator
 from gpunn.cuda import launch, source
 
+pytestmark = pytest.mark.usefixtures("emulator")
+
 # Each block reverses its part through shared memory whose size the launch decides.
 TEXT = """#line 1 "reduce/sum_parts.cu"
 extern "C" __global__ void sum_parts(const ACC* parts, T* out, long long L, int J) {
