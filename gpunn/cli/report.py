@@ -98,7 +98,8 @@ def _test(model: nn.Module, config: Config, dataset: data.Dataset, limit: int | 
     images, labels = pad_to(dataset.test[:limit], config.size), dataset.test_labels[:limit]
     dtype = np.dtype(config.precision.replace("fp", "float"))
     parts = [images[i : i + 250] for i in range(0, len(images), 250)]
-    scores = np.concatenate([train.predict(model, normalised(part, config, dtype)) for part in parts])
+    predictor = train.MirrorAveraged(model) if config.test_flips else model
+    scores = np.concatenate([train.predict(predictor, normalised(part, config, dtype)) for part in parts])
     return Tested(model, config, images, labels, scores)
 
 
@@ -112,7 +113,9 @@ def _head(tested: Tested, history: list[dict[str, Any]], weights: Path, note: st
         "parameters": f"{parameters:,}",
         "epochs, with validation": f"{sum(row.get('seconds') or 0 for row in history):,.0f} s",
     }
-    lines = [page.note(f"Weights: {weights.name} of the run {weights.resolve().parent.name}, seed {config.seed}.")]
+    flips = ", mirror images averaged" if config.test_flips else ""
+    words = f"Weights: {weights.name} of the run {weights.resolve().parent.name}, seed {config.seed}{flips}."
+    lines = [page.note(words)]
     return [*lines, page.facts(shown), *([page.note(note)] if note else [])]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html.parser
 import json
+import re
 import shutil
 
 import numpy as np
@@ -77,6 +78,24 @@ def test_the_page_is_one_file(run):
     assert outside.found == [] and "url(" not in text and "@import" not in text
     assert "test accuracy, 7 images" in text
     assert "<th>learning rate</th>" in text and "<th>batch_size</th><td>20</td>" in text
+
+
+def test_mirrored_tests_are_reported_as_they_are_evaluated(here, capsys):
+    (here / "recipe.toml").write_text('model = "mlp"\ntest_flips = true\n')
+    main([*TRAIN, "--recipe", "recipe.toml"])
+    main(["evaluate"])
+    accuracy = re.findall(r"accuracy ([\d.]+%)", capsys.readouterr().out)[-1]
+    assert main(["report"]) == 0
+    assert f"{accuracy} of 40 test images right" in capsys.readouterr().out
+    assert "seed 0, mirror images averaged" in (here / "runs/a/report.html").read_text()
+
+
+def test_an_ensemble_has_a_report_for_each_network(here, capsys):
+    main([*TRAIN, "mlp", "--ensemble", "2"])
+    assert main(["report"]) == 2
+    assert "runs/a holds an ensemble; give one of its networks, such as runs/a/member-1" in capsys.readouterr().err
+    assert main(["report", "runs/a/member-2"]) == 0
+    assert (here / "runs/a/member-2/report.html").exists()
 
 
 def test_what_is_not_there_is_said_in_words(here, capsys):
