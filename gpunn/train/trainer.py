@@ -107,7 +107,7 @@ class Trainer:
             restore(self, resume)
         elif self.seed is not None and self.steps == 0:
             random.set_state(random.Generator(self.seed, STREAM).get_state())
-        with self._interrupts:
+        with self._interrupts, self.device or nullcontext():
             try:
                 self._call("on_fit_start")
                 while self.epoch < epochs and not self.stop_reason:
@@ -209,7 +209,7 @@ class Trainer:
     def evaluate(self, loader) -> dict[str, float]:
         """Mean loss and metrics over a loader, in evaluation mode and without gradients."""
         running = Running()
-        with evaluating(self.model), no_grad():
+        with self.device or nullcontext(), evaluating(self.model), no_grad():
             for x, y in self._batches(loader, 0, "loader"):
                 self._interrupts.check()
                 output = self.model(x)
