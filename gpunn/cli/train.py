@@ -32,7 +32,8 @@ def add_to(commands) -> None:
         "train",
         help="train a network",
         description="Train a network by name. The run folder gets the best and the last weights, history.csv, "
-        "gradients.csv, curves.png, config.json, recipe.toml. Options come before --recipe, and that before the network's own.",
+        "gradients.csv, curves.png, config.json, recipe.toml. "
+        "Options come before --recipe, and that before the network's own.",
         epilog=f"networks: {', '.join(models.names())}",
     )
     add = parser.add_argument
