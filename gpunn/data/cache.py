@@ -1,13 +1,14 @@
-"""The cache folder, and files written whole or not at all."""
+"""The cache folder, and files written there."""
 
 from __future__ import annotations
 
 import os
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from gpunn import files
 
 
 def cache_folder() -> Path:
@@ -22,19 +23,6 @@ def cache_folder() -> Path:
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Call `write(file)` on a temporary file beside `path` and rename it there once it is safely on disk.
-
-    Raises OSError where the folder cannot be written; `path` then keeps its old content and no temporary file stays.
-    """
+    """`gpunn.files.write_atomically` into a folder that need not exist yet. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
+    files.write_atomically(path, write)

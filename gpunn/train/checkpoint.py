@@ -10,16 +10,14 @@ from __future__ import annotations
 import io
 import json
 import os
-import threading
 import zipfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from gpunn import backend
+from gpunn import backend, files
 from gpunn.errors import CheckpointError
 from gpunn.tensor import Tensor
 
@@ -122,38 +120,16 @@ def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
 
 
 def write_atomically(path: str | os.PathLike, write: Callable[[BinaryIO], Any], caller: str) -> Path:
-    """Let `write(file)` fill a temporary file beside `path`, bring it to the disk, and only then put it in place.
-
-    Whatever happens on the way, `path` holds either the old contents or the new, and no temporary file stays.
-    """
+    """`gpunn.files.write_atomically`; CheckpointError, in the name of `caller`, where it cannot be done."""
     path = Path(path).resolve()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
     try:
-        with open(temporary, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_folder(path.parent)
+        files.write_atomically(path, write)
     except OSError as error:
         raise CheckpointError(
             f"{caller}: cannot write {path}: {error.strerror or error}; what was there before is unchanged; "
             "free some space or choose another folder"
         ) from error
-    finally:
-        with suppress(OSError):  # gone into its place, or never made
-            temporary.unlink()
     return path
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the rename itself survive a power cut; Windows cannot open a folder and needs no such call."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def check_weights(model_state: Mapping[str, Any], saved: Mapping[str, Any], path: str | os.PathLike) -> None:

@@ -9,9 +9,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from gpunn import nn
+from gpunn import files, nn
 from gpunn.errors import CheckpointError
-from gpunn.train import checkpoint as module
 from gpunn.train import load_checkpoint, load_weights, save_checkpoint
 
 STATE = {
@@ -78,7 +77,7 @@ class FullDisk:
 def test_full_disk_keeps_the_previous_file(tmp_path, monkeypatch, room):
     path = save_checkpoint(tmp_path / "c.npz", STATE)
     before = path.read_bytes()
-    monkeypatch.setattr(module, "open", lambda *args: FullDisk(io.FileIO(*args), room), raising=False)
+    monkeypatch.setattr(files, "open", lambda *args: FullDisk(io.FileIO(*args), room), raising=False)
     with pytest.raises(CheckpointError) as caught:
         save_checkpoint(path, {**STATE, "more": np.zeros(100_000)})
     assert str(caught.value).startswith(
@@ -97,7 +96,7 @@ def test_failure_at_the_last_moment_leaves_no_litter(tmp_path, monkeypatch, call
     def fail(*args):
         raise error
 
-    monkeypatch.setattr(module.os, call, fail)
+    monkeypatch.setattr(files.os, call, fail)
     with pytest.raises(CheckpointError if isinstance(error, OSError) else error):
         save_checkpoint(path, {"x": 1})
     assert path.read_bytes() == before and os.listdir(tmp_path) == ["c.npz"]
