@@ -109,6 +109,7 @@ LEVELS = [
     {"tensor", "operators"},
     {"ops"},
     {"nn", "data", "optim", "gradcheck"},
+    {"pictures"},
     {"models", "train"},
     {"doctor", "cli", "__main__", "__init__"},
 ]
