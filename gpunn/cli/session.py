@@ -14,6 +14,8 @@ from gpunn.cli.building import make_trainer
 from gpunn.cli.config import Config
 from gpunn.cli.options import dtype_of, usable_device
 
+RESULTS = ("best.npz", "last.npz", "history.csv", "curves.png", "recipe.toml")
+
 
 def train_one(
     config: Config,
@@ -71,8 +73,9 @@ def conclude(trainer: train.Trainer, dataset: data.Dataset, config: Config) -> N
     seconds = sum(row["seconds"] for row in trainer.history)
     flips = ", mirror images averaged" if config.test_flips else ""
     stopped = f"stopped:       {trainer.stop_reason}\n" if trainer.stop_reason else ""
+    files = [name for name in RESULTS if (out / name).exists()]  # no curves.png without matplotlib
     print(
-        f"run folder:    {out} (best.npz, last.npz, history.csv, curves.png, recipe.toml)\n"
+        f"run folder:    {out} ({', '.join(files)})\n"
         f"{stopped}"
         f"best epoch:    {best['epoch']} of {rows[-1]['epoch']}, validation accuracy {best['val_accuracy']:.2%}\n"
         f"test accuracy: {chosen:.2%} with the best epoch's weights, {last:.2%} with the last epoch's{flips}\n"
