@@ -26,7 +26,13 @@ def add_to(commands) -> None:
     )
     add = parser.add_argument
     add("name", nargs="?", default="", metavar="TEXT", help="only operations whose name contains this, such as conv2d")
-    add("--trace", metavar="NETWORK", help="run one small training step and say which variant each call took, and why")
+    add(
+        "--trace",
+        metavar="NETWORK",
+        nargs="?",
+        const="lenet5",
+        help="run one small training step of a network (lenet5) and say which variant each call took, and why",
+    )
     add("--device", help="for --trace: cuda or emulator (default: cuda where there is one)")
     parser.set_defaults(run=run)
 

@@ -34,7 +34,7 @@ def test_a_part_of_the_list(capsys):
 
 @emulated
 def test_trace_says_which_and_why(capsys):
-    assert main(["kernels", "--trace", "lenet5", "--device", "emulator"]) == 0
+    assert main(["kernels", "--device", "emulator", "--trace"]) == 0  # of lenet5
     out = capsys.readouterr().out
     assert out.startswith("lenet5 on emulator: images (2, 1, 28, 28)")
     for operation in ("conv2d.forward", "conv2d.grad_input", "conv2d.grad_weight", "pool2d.avg_backward"):
