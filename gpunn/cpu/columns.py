@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpunn.cpu.layout import rows, scratch
+from gpunn.cpu.layout import rows
 from gpunn.cpu.threads import parallel_for
 
 _BLOCK = 1 << 18  # elements: 1 MB of float32; a smaller block hands the GIL over too often
@@ -38,10 +38,6 @@ class Cut:
         """Column sums (C,) of a block: a product with ones, whose few rows are then added in float64."""
         narrow = block.reshape(-1, self.narrow * self.channels)
         return (np.ones(len(narrow), block.dtype) @ narrow).reshape(self.narrow, -1).sum(0, dtype=np.float64)
-
-    def dots(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Column sums (C,) of a * b."""
-        return self.sums(np.multiply(a, b, out=scratch("dots", a.shape, a.dtype)))
 
 
 def _divisor(count: int, most: int) -> int:
