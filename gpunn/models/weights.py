@@ -36,7 +36,7 @@ def load_safetensors(model: nn.Module, path: str | os.PathLike) -> None:
     for key in current.keys() - saved.keys():
         if key.endswith("num_batches_tracked"):
             saved[key] = backend.to_numpy(current[key])
-    check_weights(current, saved, path)
+    check_weights(current, saved, path, "load_safetensors")
     model.load_state_dict(saved)
 
 

@@ -132,7 +132,9 @@ def write_atomically(path: str | os.PathLike, write: Callable[[BinaryIO], Any], 
     return path
 
 
-def check_weights(model_state: Mapping[str, Any], saved: Mapping[str, Any], path: str | os.PathLike) -> None:
+def check_weights(
+    model_state: Mapping[str, Any], saved: Mapping[str, Any], path: str | os.PathLike, caller: str = "load_checkpoint"
+) -> None:
     """CheckpointError that lists every key by which the saved weights differ from the model's."""
     missing = [f"{k} {tuple(v.shape)}" for k, v in model_state.items() if k not in saved]
     unexpected = [f"{k} {tuple(v.shape)}" for k, v in saved.items() if k not in model_state]
@@ -145,7 +147,7 @@ def check_weights(model_state: Mapping[str, Any], saved: Mapping[str, Any], path
     if missing or unexpected or shapes:
         words = "; ".join(f"{what}: {', '.join(keys)}" for what, keys in found if keys)
         raise CheckpointError(
-            f"load_checkpoint: {path} is of another model ({words}); nothing was loaded; build the model that was saved"
+            f"{caller}: {path} is of another model ({words}); nothing was loaded; build the model that was saved"
         )
 
 
