@@ -1,13 +1,25 @@
-"""Files written whole or not at all."""
+"""The cache folder, and files written whole or not at all."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
+
+
+def cache_folder() -> Path:
+    """`$XDG_CACHE_HOME/gpunn`, or `~/.cache/gpunn`; it need not exist yet."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    if base:
+        return Path(base) / "gpunn"
+    try:
+        return Path.home() / ".cache" / "gpunn"
+    except RuntimeError:  # a user without a home, as in some containers
+        return Path(tempfile.gettempdir()) / "gpunn"
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gpunn.data.cache import cache_folder
 from gpunn.data.cifar_files import Form, Kind, Source, parse_classes
 from gpunn.data.cifar_jpeg import NOTE, find_jpeg, read_jpeg
 from gpunn.data.download import DownloadError, fetch
 from gpunn.data.store import stamp_of, stored
 from gpunn.errors import DataError
+from gpunn.files import cache_folder
 
 MIRRORS = ("https://www.cs.toronto.edu/~kriz/", "http://www.cs.toronto.edu/~kriz/")
 SIZES = {"train": 50_000, "test": 10_000}

@@ -16,9 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gpunn.data.cache import cache_folder, write_atomically
+from gpunn.data.cache import write_atomically
 from gpunn.data.strokes import glyph_table
 from gpunn.errors import DataError
+from gpunn.files import cache_folder
 
 VERSION = 1  # part of the cache file's name: raise it when a change alters any pixel
 SIZE = 28

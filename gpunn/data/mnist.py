@@ -6,11 +6,11 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gpunn.data.cache import cache_folder
 from gpunn.data.digits import ImageSet
 from gpunn.data.download import DownloadError, fetch
 from gpunn.data.idx import read_idx
 from gpunn.errors import DataError
+from gpunn.files import cache_folder
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",

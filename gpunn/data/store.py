@@ -13,7 +13,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from gpunn.data.cache import cache_folder, write_atomically
+from gpunn.data.cache import write_atomically
+from gpunn.files import cache_folder
 
 VERSION = 1  # part of every stamp: raise it when a change alters what is stored
 Rows = tuple[tuple[int, ...], Iterable[np.ndarray]]  # an array's shape, and its parts along the first axis

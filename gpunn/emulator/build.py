@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from gpunn.errors import DeviceError
+from gpunn.files import cache_folder
 
 HERE = Path(__file__).parent
 HEADERS = "/gpunn-emulator"  # the folder of our own headers, as line tables name it
@@ -95,12 +96,6 @@ def _headers_digest() -> str:
     return digest.hexdigest()
 
 
-def cache_folder() -> Path:
-    """Where compiled kernels are kept: $XDG_CACHE_HOME/gpunn/emulator, by default under ~/.cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "gpunn" / "emulator"
-
-
 def build(text: str, name: str, checked: bool, exported: bool = False) -> Path:
     """Compile C++ ``text`` to a shared object, or find it in the cache. Raises DeviceError with the compiler's log.
 
@@ -113,7 +108,7 @@ def build(text: str, name: str, checked: bool, exported: bool = False) -> Path:
     if checked:
         flags += INSTRUMENT + (INSTRUMENT_CLANG if is_clang else INSTRUMENT_GCC)
     key = hashlib.sha256("\0".join([text, version, HEADERS, _headers_digest(), *flags]).encode()).hexdigest()[:24]
-    target = cache_folder() / f"{name}-{key}.so"
+    target = cache_folder() / "emulator" / f"{name}-{key}.so"
     if not target.exists():
         # Lines are named without this checkout's path: the cache is shared by all checkouts of the same headers.
         renamed = f"-fdebug-prefix-map={HERE}={HEADERS}"
