@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -77,10 +77,11 @@ def read_image_folder(
     """Images uint8 (N, C, H, W), memory-mapped, labels int64 (N,) and class names of a folder.
 
     Every sub-folder is a class (in sorted order) and holds its images, also deeper down; files that are no images by
-    their suffix, and hidden ones, are passed over. `size`, one number or (height, width), scales each image until it
-    covers the size and crops the middle; without it all must be equally large. `mode` is "RGB" or "L" (grey). Images
-    come class by class, or mixed by `seed`. Needs Pillow. Raises DataError naming the class folder or file that is
-    missing, empty, unreadable or of another size.
+    their suffix, and what is hidden, are passed over. `size`, one number or (height, width), scales each image until it
+    covers the size and crops the middle; without it all must be equally large. `mode` is "RGB" or "L", grey; of 16 bits
+    the upper 8 are kept, transparency is ignored, a turn that the camera noted is undone. Images come class by class,
+    or mixed by `seed`. Needs Pillow. Raises DataError naming the class folder or file that is missing, empty,
+    unreadable or of another size.
     """
     folder, size = Path(folder), _checked_size(size)
     if mode not in CHANNELS:
@@ -111,7 +112,8 @@ def _classes(folder: Path) -> list[str]:
 
 
 def _images_of(folder: Path) -> list[Path]:
-    found = [p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.name[0] != "." and p.is_file()]
+    found = [p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
+    found = [p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts)]
     if not found:
         raise DataError(
             f"read_image_folder: class folder {folder} is empty: it holds no image"
@@ -139,7 +141,7 @@ def _decoded(path: Path, size: tuple[int, int] | None, mode: str) -> np.ndarray:
 
     try:
         with pillow.open(path) as opened:
-            image = ImageOps.exif_transpose(opened).convert(mode)
+            image = _eight_bits(ImageOps.exif_transpose(opened), pillow).convert(mode)
             if size is not None and image.size != size[::-1]:
                 image = ImageOps.fit(image, (size[1], size[0]), pillow.Resampling.BILINEAR)
             pixels = np.asarray(image)
@@ -147,6 +149,17 @@ def _decoded(path: Path, size: tuple[int, int] | None, mode: str) -> np.ndarray:
         reason = "it is no image" if type(error).__name__ == "UnidentifiedImageError" else error
         raise DataError(f"read_image_folder: {path} cannot be read ({reason}); mend or remove it") from error
     return pixels.reshape(*pixels.shape[:2], CHANNELS[mode]).transpose(2, 0, 1)
+
+
+def _eight_bits(image: Any, pillow: Any) -> Any:
+    """The image with pixels of 8 bits, whatever they were, so that `convert` keeps what they show."""
+    if image.mode.startswith("I;16"):  # `convert` would make white of every grey above 255
+        return pillow.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(f"its pixels are of 32 bits, mode {image.mode!r}, whose black and white it does not say")
+    if image.mode == "P" and "transparency" in image.info:  # what Pillow warns of otherwise
+        return image.convert("RGBA")
+    return image
 
 
 def _size(images: np.ndarray) -> str:
@@ -157,7 +170,7 @@ def _size(images: np.ndarray) -> str:
 def _checked_size(size) -> tuple[int, int] | None:
     if size is None:
         return None
-    pair = (size, size) if isinstance(size, int) else tuple(size) if isinstance(size, (tuple, list)) else ()
-    if len(pair) != 2 or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in pair):
+    pair = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
+    if len(pair) != 2 or not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0 for n in pair):
         raise DataError(f"read_image_folder: size is {size!r}; give a number of pixels, or (height, width)")
-    return pair
+    return int(pair[0]), int(pair[1])

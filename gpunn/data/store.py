@@ -16,7 +16,7 @@ import numpy as np
 from gpunn.data.cache import write_atomically
 from gpunn.files import cache_folder
 
-VERSION = 1  # part of every stamp: raise it when a change alters what is stored
+VERSION = 2  # part of every stamp: raise it when a change alters what is stored
 Rows = tuple[tuple[int, ...], Iterable[np.ndarray]]  # an array's shape, and its parts along the first axis
 
 

@@ -67,7 +67,7 @@ def test_size_scales_and_crops_the_middle(root):
     save(root / "a" / "wide.png", pixels)
     save(root / "a" / "tall.png", pixels.transpose(1, 0, 2).copy())
     save(root / "b" / "right.png", np.full((5, 5, 3), 200, np.uint8))
-    images, _, _ = read_image_folder(root, size=5)
+    images, _, _ = read_image_folder(root, size=np.int64(5))
     assert images.shape == (3, 3, 5, 5) and images.min() >= 150
     assert read_image_folder(root, size=(4, 7))[0].shape == (3, 3, 4, 7)
 
@@ -78,6 +78,31 @@ def test_rotation_in_the_camera_is_undone(root):
     exif[0x0112] = 6  # the camera was held upright
     Image.fromarray(np.zeros((4, 9, 3), np.uint8)).save(root / "a" / "x.jpg", exif=exif)
     assert read_image_folder(root)[0].shape == (1, 3, 9, 4)
+
+
+def test_grey_of_16_bits_keeps_its_upper_8(root):
+    want = save(root / "a" / "x.png", np.arange(0, 65536, 2048, dtype=np.uint16).reshape(4, 8))
+    for mode, channels in (("RGB", 3), ("L", 1)):
+        images, _, _ = read_image_folder(root, mode=mode)
+        np.testing.assert_array_equal(images, np.broadcast_to(want >> 8, (1, channels, 4, 8)))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "YCbCr"])
+def test_every_kind_of_pixels_shows_the_same(root, mode):
+    pixels = np.full((4, 8, 3), 255, np.uint8)
+    pixels[:, 4:] = 0
+    (root / "a").mkdir(parents=True)
+    image = Image.fromarray(pixels).convert(mode)
+    image.save(root / "a" / "x.tif") if mode in ("CMYK", "YCbCr") else image.save(root / "a" / "x.png")
+    if mode == "P":  # a transparency for each colour: Pillow warns of it
+        image.save(root / "a" / "x.png", transparency=bytes(range(256)))
+    np.testing.assert_array_equal(read_image_folder(root)[0][0], pixels.transpose(2, 0, 1))
+
+
+def test_hidden_folders_are_passed_over(root):
+    fill(root, n=1, classes=("ant",))
+    fill(root / "ant", n=2, classes=(".ipynb_checkpoints",))
+    assert len(read_image_folder(root)[0]) == 1
 
 
 def test_decoded_once_until_a_file_changes(root, cache, monkeypatch):
@@ -137,6 +162,10 @@ def test_load_by_name(root):
             r"bee/x\.png cannot be read \(it is no image\); mend or",
         ),
         (lambda r: cut(r / "bee" / "0.png"), r"bee/0\.png cannot be read \(.+\); mend or remove it"),
+        (
+            lambda r: save(r / "bee" / "x.tif", np.ones((6, 8), np.float32)),
+            r"bee/x\.tif cannot be read \(its pixels are of 32 bits, mode 'F'.*\); mend or",
+        ),
         (lambda r: (r / "bee" / "x.jpg").write_bytes(b""), r"bee/x\.jpg cannot be read \(it is no image\)"),
     ],
 )
