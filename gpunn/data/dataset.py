@@ -47,7 +47,13 @@ class Subset:
 
     def __init__(self, dataset: Indexable, indices):
         self.dataset = dataset
-        self.indices = np.asarray(indices, dtype=np.int64)
+        found = np.asarray(indices)
+        if found.ndim != 1 or (found.size and found.dtype.kind not in "iu"):
+            raise DataError(
+                f"Subset: indices are {found.dtype} of shape {found.shape}, expected whole numbers of shape (n,);"
+                " for a mask give np.flatnonzero(mask)"
+            )
+        self.indices = found.astype(np.int64)
         low, high = (self.indices.min(), self.indices.max()) if self.indices.size else (0, -1)
         if low < 0 or high >= len(dataset):
             raise DataError(f"Subset: indices {low} to {high} reach outside a data set of {len(dataset)} samples")

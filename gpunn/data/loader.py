@@ -92,11 +92,11 @@ class DataLoader:
     def _batch(self, order: np.ndarray, epoch: int, i: int) -> tuple:
         step = "reading the data set"
         try:
-            batch = tuple(self.dataset[order[i * self.batch_size : (i + 1) * self.batch_size]])
+            batch = _as_batch(self.dataset[order[i * self.batch_size : (i + 1) * self.batch_size]])
             if self.transform is not None:
                 step = "transform"
                 rng = np.random.default_rng((TRANSFORM, self.seed, epoch, i))
-                batch = _as_batch(self.transform(*batch, rng), len(batch))
+                batch = _as_batch(self.transform(*batch, rng), len(batch), step)
         except (GpunnError, MemoryError):
             raise
         except Exception as error:
@@ -146,13 +146,13 @@ def _ahead(jobs: Iterator[Callable[[], tuple]], depth: int) -> Generator[tuple, 
             thread.join()
 
 
-def _as_batch(value, parts: int) -> tuple:
+def _as_batch(value, parts: int = 1, source: str = "the data set") -> tuple:
     if isinstance(value, (tuple, list)):
         return tuple(value)
-    if parts == 1 and hasattr(value, "shape"):
+    if parts == 1 and hasattr(value, "shape"):  # one array, not a tuple of its rows
         return (value,)
     raise DataError(
-        f"DataLoader: transform returned {type(value).__name__} for a batch of {parts} arrays;"
+        f"DataLoader: {source} returned {type(value).__name__} for a batch of {parts} arrays;"
         " return a tuple with one array for each"
     )
 

@@ -253,6 +253,27 @@ def test_transform_that_returns_no_tuple(prefetch):
         list(DataLoader(ArrayDataset(X), 4, prefetch=prefetch, transform=lambda x, rng: None))
 
 
+class Alone:
+    """A data set that gives what it holds, not a tuple."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        return self.value
+
+
+def test_a_data_set_that_returns_no_tuple():
+    """tuple(array) would be its rows: a batch of 4 arrays."""
+    batches = list(DataLoader(Alone(X[:4]), 4))
+    assert [len(batch) for batch in batches] == [1, 1] and batches[0][0].shape == X[:4].shape
+    with pytest.raises(DataError, match="DataLoader: the data set returned dict for a batch of 1 arrays; return a tup"):
+        list(DataLoader(Alone({"x": X}), 4))
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -45,6 +45,15 @@ def test_subset():
             Subset(ArrayDataset(X), indices)
 
 
+@pytest.mark.parametrize("indices", [np.arange(10) < 5, [1.7, 2.2], np.zeros((2, 2), int), 3])
+def test_subset_takes_a_list_of_whole_numbers(indices):
+    """A mask, taken as numbers, would be the samples 0 and 1 over and over."""
+    found = np.asarray(indices)
+    words = rf"Subset: indices are {found.dtype} of shape .*, expected whole numbers .* give np.flatnonzero\(mask\)"
+    with pytest.raises(DataError, match=words):
+        Subset(ArrayDataset(X), indices)
+
+
 def test_split_is_seeded_and_complete():
     data = ArrayDataset(np.arange(100))
     rest, part = split(data, 0.2, seed=5)
