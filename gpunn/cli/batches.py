@@ -40,7 +40,11 @@ def _scaled(name: str, side: int) -> str:
 
 
 def check_enough(dataset: data.Dataset) -> None:
-    """UsageError where no image would be left to validate with."""
+    """UsageError where there is nothing to tell apart, or no image would be left to validate with."""
+    if len(dataset.classes) < 2:
+        raise UsageError(
+            f"train: {dataset.name} has the one class {', '.join(dataset.classes)}; give data of at least 2 classes"
+        )
     if len(dataset.train) < 2:
         raise UsageError(f"--limit {len(dataset.train)} leaves no image to validate with; give at least 2")
 
@@ -60,10 +64,11 @@ def loaders(dataset: data.Dataset, config: Config, dtype: np.dtype) -> tuple[dat
     if config.bagging:
         drawn = np.random.default_rng((BAG, config.seed)).integers(0, len(train), len(train))
         train = data.Subset(train, np.sort(drawn))
+    prepare = _prepare(config, dtype, augment=True)
+    # One image alone has no variance where batch norm sees one pixel of it: ResNet-18 at 32x32 would stop there.
+    alone = len(train) > config.batch_size and len(train) % config.batch_size == 1
     return (
-        data.DataLoader(
-            train, config.batch_size, shuffle=True, seed=config.seed, transform=_prepare(config, dtype, augment=True)
-        ),
+        data.DataLoader(train, config.batch_size, shuffle=True, drop_last=alone, seed=config.seed, transform=prepare),
         data.DataLoader(val, 250, transform=_prepare(config, dtype)),
     )
 
@@ -97,8 +102,14 @@ def normalised(images: np.ndarray, config: Config, dtype: np.dtype) -> np.ndarra
 
 
 def pad_to(images: np.ndarray, size: int) -> np.ndarray:
-    """Images (N, C, H, W) with a black border, so that both sides become ``size``."""
+    """Images (N, C, H, W) with a black border, so that both sides become ``size``. UsageError for larger ones."""
     missing = [size - side for side in images.shape[2:]]
+    if min(missing) < 0:
+        height, width = images.shape[2:]
+        raise UsageError(
+            f"images of {height}x{width} are larger than the {size}x{size} that the network was trained on; "
+            f"give others, or scale a folder's with --data folder:PATH@{size}"
+        )
     if missing == [0, 0]:
         return images
     return np.pad(images, [(0, 0), (0, 0), *((m // 2, m - m // 2) for m in missing)])

@@ -82,6 +82,8 @@ def _folder(name: str) -> Dataset:
     path, _, size = name.removeprefix(FOLDER).rpartition("@")
     if not path or not size.isdigit():
         path, size = name.removeprefix(FOLDER), ""
+    if not path:  # which would be the working folder
+        raise DataError(f"load: {name!r} names no folder; give {FOLDER}PATH, its sub-folders the classes")
     images = load_image_folder(path, size=int(size) if size else None)
     return _dataset(name, images[:4], images.classes, "")
 

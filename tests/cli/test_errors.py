@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -84,6 +85,26 @@ def test_images_that_a_network_does_not_take(here, capsys, monkeypatch):
     assert "lenet5 takes 28x28 images, mnist has 32x32; choose from alexnet_lite, res" in capsys.readouterr().err
     assert not (here / "runs").exists()
     assert main(["train", "alexnet_lite", "--epochs", "1", "--batch-size", "60"]) == 0
+
+
+def test_images_larger_than_those_trained_on(here, capsys, monkeypatch):
+    assert main(["train", "lenet5", "--epochs", "1", "--out", "a"]) == 0
+    capsys.readouterr()
+    monkeypatch.setattr(data, "load", lambda name, limit=None: tiny_dataset(32))
+    assert main(["evaluate", "a"]) == 2
+    assert "images of 32x32 are larger than the 28x28 that the network was trained on" in capsys.readouterr().err
+
+
+def test_a_single_class_is_none_to_learn(here, capsys, monkeypatch):
+    one = replace(tiny_dataset(), classes=("ant",))
+    monkeypatch.setattr(data, "load", lambda name, limit=None: one)
+    assert main(["train", "lenet5"]) == 2
+    assert "train: mnist has the one class ant; give data of at least 2 classes" in capsys.readouterr().err
+
+
+def test_no_batch_of_one_image_is_trained_on(here):
+    """Of 220 images one would be left over, and of it one pixel: batch norm finds no variance there."""
+    assert main(["train", "resnet18", "--epochs", "1", "--batch-size", "73"]) == 0
 
 
 def test_help_names_every_option(capsys):

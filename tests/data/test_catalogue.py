@@ -56,6 +56,7 @@ def test_wrong_limit(limit):
         ("cifar-10", r"did you mean 'cifar10'\?"),
         ("fashion", r"did you mean 'fashion-mnist'\?"),
         ("imagenet", r"no data set is called 'imagenet' \(known: cifar10, cifar100, cifar100-coarse, digits"),
+        ("folder:", r"load: 'folder:' names no folder; give folder:PATH, its sub-folders the classes"),
         (None, r"no data set is called None \(known"),
     ],
 )
