@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import numpy as np
+
 from gpunn import backend, nn
 from gpunn.errors import CheckpointError, UsageError
 from gpunn.train.checkpoint import check_weights, write_atomically
+
+# The format's types that become weights, and NumPy's, of which bfloat16 is two bytes without a name.
+READ = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "U8": "u1"}
 
 
 def save_safetensors(model: nn.Module, path: str | os.PathLike) -> None:
@@ -20,24 +25,54 @@ def save_safetensors(model: nn.Module, path: str | os.PathLike) -> None:
 def load_safetensors(model: nn.Module, path: str | os.PathLike) -> None:
     """Put the weights of a safetensors file into ``model``.
 
-    Raises CheckpointError, and leaves the model as it was, where the file cannot be read or is of another model: every
-    missing, unexpected and mis-shaped key is listed. ``num_batches_tracked`` may be missing, as in old files.
+    Weights of 16 bits, bfloat16 too, become the model's own type. Raises CheckpointError, and leaves the model as it
+    was, where the file cannot be read or is of another model: every missing, unexpected and mis-shaped key is listed.
+    ``num_batches_tracked`` may be missing, as in old files.
     """
     library = _library("load_safetensors")
     try:
-        saved = library.load_file(path)
+        kinds = _kinds(path)
+        foreign = sorted({kind for kind in kinds.values() if kind not in READ})
+        if not foreign:
+            saved = _widened(path) if "BF16" in kinds.values() else library.load_file(path)
     except OSError as error:
         raise CheckpointError(f"load_safetensors: cannot read {path}: {error.strerror or error}") from error
     except Exception as error:  # the library's own errors share no base
         raise CheckpointError(
             f"load_safetensors: {path} is damaged or no safetensors file ({type(error).__name__}: {error})"
         ) from error
+    if foreign:
+        raise CheckpointError(
+            f"load_safetensors: {path} holds numbers of type {', '.join(foreign)}, expected {', '.join(READ)}; "
+            "convert them first"
+        )
     current = model.state_dict()
     for key in current.keys() - saved.keys():
         if key.endswith("num_batches_tracked"):
             saved[key] = backend.to_numpy(current[key])
     check_weights(current, saved, path, "load_safetensors")
     model.load_state_dict(saved)
+
+
+def _kinds(path: str | os.PathLike) -> dict[str, str]:
+    """Each key's type, in the format's words."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:
+        return {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118 - it is no dict
+
+
+def _widened(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """The arrays of a file with bfloat16, which NumPy lacks: float32 has the same 16 bits in front."""
+    from safetensors import deserialize
+
+    with open(path, "rb") as file:
+        parts = deserialize(file.read())
+    found = {}
+    for key, part in parts:
+        bits = np.frombuffer(part["data"], READ[part["dtype"]]).reshape(part["shape"])
+        found[key] = (bits.astype("<u4") << 16).view("<f4") if part["dtype"] == "BF16" else bits
+    return found
 
 
 def _library(caller: str) -> Any:

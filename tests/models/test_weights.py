@@ -49,6 +49,32 @@ def test_files_without_batch_counts(tmp_path):
     models.load_safetensors(model, tmp_path / "a.safetensors")
 
 
+@pytest.mark.parametrize("kind", ["float16", "bfloat16", "float64"])
+def test_other_floating_types_become_the_models(tmp_path, kind):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    from safetensors.torch import save_file
+
+    saved, loaded = models.resnet20(), models.resnet20()
+    theirs = {key: torch.tensor(value) for key, value in saved.state_dict().items()}
+    theirs = {key: v.to(getattr(torch, kind)) if v.is_floating_point() else v for key, v in theirs.items()}
+    save_file(theirs, tmp_path / "a.safetensors")
+    models.load_safetensors(loaded, tmp_path / "a.safetensors")
+    for key, value in loaded.state_dict().items():
+        assert value.dtype == saved.state_dict()[key].dtype
+        np.testing.assert_array_equal(value, theirs[key].to(torch.float32).numpy(), err_msg=key)
+
+
+def test_types_that_are_no_weights(tmp_path):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    from safetensors.torch import save_file
+
+    save_file({"a": torch.zeros(2).to(torch.float8_e4m3fn)}, tmp_path / "a.safetensors")
+    with pytest.raises(
+        CheckpointError, match=r"a.safetensors holds numbers of type F8_E4M3, expected F64, .*; convert"
+    ):
+        models.load_safetensors(models.lenet5(), tmp_path / "a.safetensors")
+
+
 def test_another_model_changes_nothing(tmp_path):
     models.save_safetensors(models.lenet5(), tmp_path / "a.safetensors")
     model = models.lenet_20_50_500()
