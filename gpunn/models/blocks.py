@@ -22,6 +22,8 @@ class PadShortcut(nn.Module):
 
     def __init__(self, in_channels: int, channels: int, stride: int):
         super().__init__()
+        if channels < in_channels:
+            raise ValueError(f"PadShortcut: channels is {channels}, expected at least the in_channels {in_channels}")
         self.stride = stride
         self.before = (channels - in_channels) // 2
         self.after = channels - in_channels - self.before

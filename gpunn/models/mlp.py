@@ -13,6 +13,8 @@ def mlp(num_classes: int = 10, in_channels: int = 1, image_size: int = 28, hidde
 
     The defaults make 784-500-150-10, 469,160 parameters, which reaches about 1.7 % error on MNIST.
     """
+    if not isinstance(hidden, (tuple, list)):
+        raise TypeError(f"mlp: hidden is {hidden!r}, expected the widths of the hidden layers, such as (500, 150)")
     sizes = (in_channels * image_size**2, *hidden)
     layers: list[nn.Module] = [nn.Flatten()]
     for fan_in, fan_out in pairwise(sizes):

@@ -6,7 +6,7 @@ from typing import Any
 
 from gpunn import ops
 from gpunn.nn.module import Module
-from gpunn.ops.checks import choice
+from gpunn.ops.checks import choice, probability
 
 
 class Dropout(Module):
@@ -14,7 +14,7 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5):
         super().__init__()
-        self.p = _probability("Dropout", p, "an element")
+        self.p = probability("Dropout", p, "an element")
 
     def forward(self, x: Any) -> Any:
         return ops.dropout(x, self.p, self.training)
@@ -28,7 +28,7 @@ class Dropout2d(Module):
 
     def __init__(self, p: float = 0.5):
         super().__init__()
-        self.p = _probability("Dropout2d", p, "a channel")
+        self.p = probability("Dropout2d", p, "a channel")
 
     def forward(self, x: Any) -> Any:
         return ops.dropout2d(x, self.p, self.training)
@@ -43,16 +43,10 @@ class StochasticDepth(Module):
     def __init__(self, p: float, mode: str):
         super().__init__()
         choice("StochasticDepth", "mode", mode, ("row", "batch"))
-        self.p, self.mode = _probability("StochasticDepth", p, "a branch"), mode
+        self.p, self.mode = probability("StochasticDepth", p, "a branch"), mode
 
     def forward(self, x: Any) -> Any:
         return ops.stochastic_depth(x, self.p, self.mode, self.training)
 
     def extra_repr(self) -> str:
         return f"p {self.p}, {self.mode}"
-
-
-def _probability(op: str, p: float, what: str) -> float:
-    if not 0 <= p <= 1:
-        raise ValueError(f"{op}: p is {p}, expected 0 to 1: the probability with which {what} is dropped")
-    return p

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from functools import lru_cache, wraps
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -78,8 +79,10 @@ def ints(op: str, name: str, value: Any, rank: int, minimum: int) -> tuple[int, 
     values = (value,) * rank if not isinstance(value, (tuple, list)) else tuple(value)
     if len(values) == 1:
         values *= rank
-    if len(values) != rank:
-        raise ValueError(f"{op}: {name} has {len(values)} entries {values}, expected an int or {rank} of them")
+    if len(values) != rank or not values:
+        raise ValueError(
+            f"{op}: {name} has {len(values)} entries {values}, expected an int or {rank or 'some'} of them"
+        )
     try:
         values = tuple([operator.index(v) for v in values])
     except TypeError:
@@ -107,6 +110,13 @@ def remembered(check: Callable) -> Callable:
 def count(op: str, name: str, value: Any) -> int:
     """`value` as one positive int."""
     return ints(op, name, value, 1, 1)[0]
+
+
+def probability(op: str, p: Any, what: str) -> float:
+    """`p`, refused where it is no probability with which `what` is dropped."""
+    if not isinstance(p, Real) or not 0 <= p <= 1:  # type: ignore[operator]
+        raise ValueError(f"{op}: p is {p!r}, expected 0 to 1: the probability with which {what} is dropped")
+    return float(p)
 
 
 def choice(op: str, name: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from gpunn import random
 from gpunn.backend import array_module, device_of, to_device
-from gpunn.ops.checks import floats
+from gpunn.ops.checks import floats, probability
 from gpunn.tensor import Tensor, data_of, record
 
 
@@ -16,8 +16,7 @@ def dropout(x, p: float = 0.5, training: bool = True) -> Any:
     The mask comes from gpunn.random's global stream, in logical order, and so is equal on every device.
     """
     (a,) = floats("dropout", x=x)
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout: p is {p}, expected 0 to 1: the probability with which an element is dropped")
+    p = probability("dropout", p, "an element")
     if not training or p == 0:
         return x if isinstance(x, Tensor) else a
     # Kept as one byte an element, scaled when used.

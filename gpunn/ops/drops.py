@@ -6,7 +6,7 @@ from typing import Any
 
 from gpunn import random
 from gpunn.backend import device_of, to_device
-from gpunn.ops.checks import choice, floats
+from gpunn.ops.checks import choice, floats, probability
 from gpunn.tensor import Tensor, record
 
 
@@ -37,8 +37,7 @@ def stochastic_depth(x, p: float, mode: str, training: bool = True) -> Any:
 
 def _drop(op: str, x: Any, a: Any, mask_shape: tuple[int, ...], p: float, training: bool, what: str) -> Any:
     """x times a mask of few elements, which is all that the gradient keeps."""
-    if not 0 <= p <= 1:
-        raise ValueError(f"{op}: p is {p}, expected 0 to 1: the probability with which {what} is dropped")
+    p = probability(op, p, what)
     if not training or p == 0:
         return x if isinstance(x, Tensor) else a
     keep = random.random_uint32(mask_shape) >= p * 2**32

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,7 +74,8 @@ def _sizes(op: str, sizes: tuple[int, ...], size: Any, factor: Any) -> tuple[tup
     if size is not None:
         return ints(op, "size", size, len(sizes), 1), [None] * len(sizes)
     factors = tuple(factor) if isinstance(factor, (tuple, list)) else (factor,) * len(sizes)
-    if len(factors) != len(sizes) or not all(isinstance(f, (int, float)) and 0 < f < math.inf for f in factors):
+    numbers = all(isinstance(f, Real) for f in factors)
+    if len(factors) != len(sizes) or not numbers or not all(0 < f < math.inf for f in factors):
         raise ValueError(f"{op}: scale_factor is {factor}, expected a positive number or {len(sizes)} of them")
     out = tuple([math.floor(n * f) for n, f in zip(sizes, factors, strict=True)])
     if min(out) < 1:

@@ -151,6 +151,7 @@ def test_unknown_options_get_the_nearest():
         (lambda: models.alexnet(towers=3), "AlexNet: towers is 3, expected 1 .one tower. or 2"),
         (lambda: models.Bottleneck(8, 4, version="2"), "Bottleneck: version is '2'; expected '1' .* or '1.5'"),
         (lambda: models.Bottleneck(8, 4, shortcut="C"), "Bottleneck: shortcut is 'C'; expected 'A' .* or 'B'"),
+        (lambda: models.BasicBlock(8, 4, shortcut="A"), "PadShortcut: channels is 4, expected at least .* 8"),
         (lambda: models.TableConv2d(((0, 0),), 3), "TableConv2d: table is .* expected different channels from 0"),
         (lambda: models.TableConv2d(((0, 3),), 3, in_channels=2), "table names channel 3, but in_channels is 2"),
     ],

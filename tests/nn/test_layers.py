@@ -24,6 +24,8 @@ LAYERS = [
     ("AvgPool2d", (3,), dict(stride=2, padding=1, count_include_pad=False), (2, 3, 8, 7)),
     ("AdaptiveAvgPool2d", ((3, None),), {}, (2, 3, 8, 7)),
     ("AdaptiveMaxPool2d", (3,), {}, (2, 3, 8, 7)),
+    ("AdaptiveAvgPool2d", (1,), {}, (2, 3, 8, 7)),
+    ("AdaptiveMaxPool2d", (1,), {}, (2, 3, 8, 7)),
     ("BatchNorm1d", (3,), {}, (5, 3)),
     ("BatchNorm1d", (3,), dict(affine=False), (5, 3, 4)),
     ("BatchNorm2d", (3,), dict(momentum=None, eps=1e-3), (5, 3, 4, 2)),
@@ -196,6 +198,8 @@ def test_evaluation_is_remembered_as_it_was():
             r"conv2d: x has 3 channels but w expects 4 \(x \(8, 3, 32, 32\), w \(16, 4, 3, 3\)\); set in_channels=3",
         ),
         (lambda: nn.Dropout2d(-0.1), ValueError, "Dropout2d: p is -0.1, expected 0 to 1: .* a channel is dropped"),
+        (lambda: nn.Dropout(None), ValueError, "Dropout: p is None, expected 0 to 1"),  # type: ignore[arg-type]
+        (lambda: nn.LayerNorm(()), ValueError, r"LayerNorm: normalized_shape has 0 entries \(\), expected"),
         (lambda: nn.StochasticDepth(0.5, "rows"), ValueError, "StochasticDepth: mode is 'rows', expected one of 'row'"),
         (lambda: nn.GELU("erf"), ValueError, "GELU: approximate is 'erf', expected one of 'none', 'tanh'"),
         (lambda: nn.PReLU(0), ValueError, "PReLU: num_parameters is 0, expected at least 1"),

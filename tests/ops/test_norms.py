@@ -107,6 +107,7 @@ def test_the_gradient_keeps_x_and_two_numbers_a_group():
             lambda: ops.layer_norm(X, (4, 4)),
             r"layer_norm: x is \(2, 6, 4, 3\), expected its last sizes to be normalized_shape \(4, 4\); set normalized",
         ),
+        (lambda: ops.layer_norm(X, ()), r"layer_norm: normalized_shape has 0 entries \(\), expected an int or"),
         (lambda: ops.layer_norm(X, 3, B), r"layer_norm: weight is \(6,\), expected normalized_shape \(3,\)"),
         (lambda: ops.instance_norm(X[..., :1, :1]), r"instance_norm: x \(2, 6, 1, 1\) has one element a channel"),
         (

@@ -44,6 +44,7 @@ def test_float32_and_an_empty_batch():
     y = ops.interpolate(X.astype(np.float32), scale_factor=1.5, **BILINEAR)
     assert y.dtype == np.float32
     np.testing.assert_allclose(y, ops.interpolate(X, scale_factor=1.5, **BILINEAR), atol=1e-6)
+    np.testing.assert_array_equal(ops.interpolate(X, scale_factor=np.float32(2)), ops.interpolate(X, scale_factor=2))
     assert ops.interpolate(X[:0], (2, 2)).shape == (0, 3, 2, 2)
 
 
