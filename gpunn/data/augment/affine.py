@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpunn.data.augment.step import ImageStep, as_dtype, interval
+from gpunn.data.augment.step import ImageStep, as_dtype, interval, pixel
 from gpunn.errors import DataError
 
 CHUNK = 16  # images at a time: their arrays stay in the cache, which is worth a factor of 4 at 3 x 32 x 32
@@ -55,7 +55,8 @@ class RandomAffine(ImageStep):
         n = len(images)
         angle, shear, scale, down, right = (rng.uniform(low, high, n) for low, high in self._ranges())
         y, x = _sources(images.shape[2:], np.radians(angle), np.tan(np.radians(shear)), scale, down, right)
-        return as_dtype(bilinear(images, y, x, self.fill), images.dtype)
+        fill = pixel("RandomAffine", self.fill, images.dtype)
+        return as_dtype(bilinear(images, y, x, fill), images.dtype)
 
 
 def bilinear(images: np.ndarray, y: np.ndarray, x: np.ndarray, fill: float = 0.0) -> np.ndarray:

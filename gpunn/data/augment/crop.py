@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from gpunn.data.augment.step import ImageStep, probability, whole
+from gpunn.data.augment.step import ImageStep, pixel, probability, whole
 from gpunn.errors import DataError
 
 MODES = ("constant", "reflect", "edge")
@@ -59,7 +59,8 @@ class RandomCrop(ImageStep):
         if self.mode != "constant":
             return np.pad(images, widths, mode=self.mode)  # type: ignore[call-overload]
         n, c, h, w = images.shape
-        padded = np.full((n, c, h + 2 * p, w + 2 * p), self.fill, dtype=images.dtype)  # numpy.pad takes twice as long
+        fill = pixel("RandomCrop", self.fill, images.dtype)
+        padded = np.full((n, c, h + 2 * p, w + 2 * p), fill)  # numpy.pad takes twice as long
         padded[:, :, p : p + h, p : p + w] = images
         return padded
 
@@ -100,7 +101,7 @@ class Cutout(ImageStep):
         row = self._inside(rng.integers(0, h, n), h) & (rng.random(n) < self.p)[:, None]
         column = self._inside(rng.integers(0, w, n), w)
         hole = row[:, None, :, None] & column[:, None, None, :]
-        return np.where(hole, images.dtype.type(self.fill), images)
+        return np.where(hole, pixel("Cutout", self.fill, images.dtype), images)
 
     def _inside(self, centre: np.ndarray, length: int) -> np.ndarray:
         """(N, length) bool: which rows, or columns, lie in the square around `centre`."""

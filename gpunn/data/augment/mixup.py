@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.data.augment.step import as_dtype, checked_images, whole
+from gpunn.data.augment.step import as_dtype, checked_images, unpacked, whole
 from gpunn.errors import DataError
 
 
@@ -29,7 +29,7 @@ class Mixup:
             raise DataError(f"Mixup: alpha is {self.alpha!r}; give a number above 0 (0.1 to 0.4 are usual)")
 
     def __call__(self, *batch: Any) -> tuple[np.ndarray, np.ndarray]:
-        *arrays, rng = batch
+        arrays, rng = unpacked("Mixup", batch)
         if len(arrays) != 2:
             raise DataError(f"Mixup: got a batch of {len(arrays)} arrays, expected 2: images and labels")
         images, labels = checked_images("Mixup", arrays[0]), np.asarray(arrays[1])

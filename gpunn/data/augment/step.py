@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ class ImageStep:
     """A step that changes the images, the batch's first array, and hands on the rest: subclasses define `apply`."""
 
     def __call__(self, images: np.ndarray, *rest: Any) -> tuple:
-        *others, rng = rest
+        others, rng = unpacked(type(self).__name__, rest)
         return (self.apply(checked_images(type(self).__name__, images), rng), *others)
 
     def apply(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -34,7 +35,7 @@ class Compose:
         self.steps = steps
 
     def __call__(self, *batch: Any) -> tuple:
-        *arrays, rng = batch
+        arrays, rng = unpacked("Compose", batch)
         for step in self.steps:
             arrays = step(*arrays, rng)
             if not isinstance(arrays, (tuple, list)):
@@ -56,6 +57,13 @@ class Normalise(ImageStep):
 
     def apply(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return normalise(images, self.mean, self.std)
+
+
+def unpacked(step: str, batch: Sequence[Any]) -> tuple[Sequence[Any], np.random.Generator]:
+    """The arrays and the generator behind them, or DataError in the words of `step`."""
+    if not batch or not isinstance(batch[-1], np.random.Generator):
+        raise DataError(f"{step}: the last argument is no numpy.random.Generator; call step(*batch, rng)")
+    return batch[:-1], batch[-1]
 
 
 def checked_images(step: str, images: Any) -> np.ndarray:
@@ -80,9 +88,9 @@ def as_dtype(values: np.ndarray, dtype: np.dtype, limit: bool = False) -> np.nda
 
 def interval(step: str, name: str, value: Any, centre: float, least: float = -np.inf) -> tuple[float, float]:
     """(low, high): `value` itself, or centre - value to centre + value for one number; none below `least`."""
-    if isinstance(value, (int, float)) and value >= 0:
+    if isinstance(value, Real) and value >= 0:  # type: ignore[operator]
         low, high = max(centre - float(value), least), centre + float(value)
-    elif isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(v, (int, float)) for v in value):
+    elif isinstance(value, (tuple, list)) and len(value) == 2 and all(isinstance(v, Real) for v in value):
         low, high = float(value[0]), float(value[1])
     else:
         low, high = np.nan, np.nan
@@ -94,8 +102,17 @@ def interval(step: str, name: str, value: Any, centre: float, least: float = -np
 
 def probability(step: str, name: str, value: Any) -> None:
     """DataError unless `value` is a probability."""
-    if not isinstance(value, (int, float)) or not 0 <= value <= 1:
+    if not isinstance(value, Real) or not 0 <= value <= 1:  # type: ignore[operator]
         raise DataError(f"{step}: {name} is {value!r}; give a probability, 0 to 1")
+
+
+def pixel(step: str, value: Any, dtype: np.dtype) -> Any:
+    """`value` as a pixel of `dtype`, or DataError: as a byte 0.5 would become black, not grey."""
+    if not isinstance(value, Real):
+        raise DataError(f"{step}: fill is {value!r}; give a number")
+    if dtype == np.uint8 and value not in range(256):
+        raise DataError(f"{step}: fill is {value!r}, but the images are uint8; give a whole number from 0 to 255")
+    return dtype.type(value)
 
 
 def whole(step: str, name: str, value: Any, least: int) -> None:

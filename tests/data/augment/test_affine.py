@@ -27,6 +27,12 @@ def test_quarter_turns_are_counter_clockwise(turns):
     np.testing.assert_array_equal(run(RandomAffine(fixed(90 * turns)), x), np.rot90(x, turns, axes=(2, 3)))
 
 
+def test_numpys_numbers_are_numbers():
+    x = images()
+    want = run(RandomAffine(10, 0.25, 2), x)
+    np.testing.assert_array_equal(run(RandomAffine(np.float32(10), np.float32(0.25), np.int64(2)), x), want)
+
+
 def test_whole_shifts_go_down_and_right():
     x = images()
     y = run(RandomAffine(shift=(fixed(2), fixed(-3)), fill=7), x)

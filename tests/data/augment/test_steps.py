@@ -1,6 +1,7 @@
 """What all steps share: seeds, types, rows left alone, what they refuse, Compose, speed."""
 
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -81,6 +82,21 @@ def test_other_arrays_pass_unchanged(step):
 def test_refused_images(step, x, words):
     with pytest.raises(DataError, match=f"{type(step).__name__}: {words}"):
         run(step, x)
+
+
+@pytest.mark.parametrize("fill", [0.5, -1, 300, (1, 2, 3), None])
+@pytest.mark.parametrize("step", [RandomCrop, partial(Cutout, 3), partial(RandomAffine, 5)])
+def test_fill_must_be_a_pixel(step, fill):
+    """0.5 in bytes would be black without a word."""
+    with pytest.raises(DataError, match=r"fill is .*; give a (whole )?number"):
+        run(step(fill=fill), images())
+
+
+@pytest.mark.parametrize("step", [*STEPS, Compose(), Mixup(3), Normalise(0.5, 0.25)], ids=lambda s: type(s).__name__)
+def test_a_call_without_a_generator(step):
+    words = r"the last argument is no numpy.random.Generator; call step\(\*batch, rng\)"
+    with pytest.raises(DataError, match=f"^{type(step).__name__}: {words}"):
+        step(images(), LABELS)
 
 
 @pytest.mark.parametrize(
