@@ -105,6 +105,14 @@ def test_the_papers_connection_table():
     assert [sum(c in row for row in C3_TABLE) for c in range(6)] == [10] * 6, "table I: ten crosses a row"
 
 
+def test_the_papers_connections():
+    """LeCun 1998, section II.B: 340,908, those from a bias too; the output layer has none there."""
+    macs, _ = multiply_adds(models.lenet5(partial=True), (1, 28, 28))
+    biases = 6 * 28**2 + 16 * 10**2 + 120 + 84
+    pooling = 5 * (6 * 14**2 + 16 * 5**2)  # S2 and S4, trained in the paper: four inputs and a bias
+    assert macs + biases + pooling == 340_908
+
+
 def test_table_convolution_is_a_masked_convolution():
     table = ((0, 2), (1,), (0, 1, 2))
     layer = models.TableConv2d(table, 3)
