@@ -117,6 +117,35 @@ def test_layer_equals_pytorchs(name, args, options, shape):
         np.testing.assert_allclose(ours.state_dict()[key], array.numpy(), rtol=1e-9, err_msg=key)
 
 
+@pytest.mark.parametrize("name, args, options, shape", LAYERS)
+def test_layer_takes_views(name, args, options, shape):
+    """Transposed, every second, backwards and read-only arrays give what their copies give, also in the gradient."""
+    layer = getattr(nn, name)(*args, **options).to("float64")
+    memory = normal(*[2 * n for n in reversed(shape)]).transpose()
+    view = memory[tuple(slice(None, None, -2 if i % 2 else 2) for i in range(len(shape)))]
+    view.flags.writeable = False
+    found = []
+    for x in (view, view.copy()):
+        leaf = Tensor(x, requires_grad=True)
+        y = layer(leaf)
+        y.backward(np.linspace(-1, 1, y.size).reshape(y.shape))
+        found.append((y.numpy(), leaf.grad))
+    for got, want in zip(*found, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("name, args, options, shape", [row for row in LAYERS if row[3][0] in (2, 5)])
+def test_layer_takes_an_empty_batch(name, args, options, shape):
+    layer = getattr(nn, name)(*args, **options)
+    x = Tensor(np.zeros((0, *shape[1:]), np.float32), requires_grad=True)
+    for mode in (True, False):
+        y = layer.train(mode)(x)
+        assert y.shape == (0, *layer(normal(*shape).astype("f")).shape[1:]) and y.dtype == np.float32
+        y.backward(np.zeros(y.shape, np.float32))
+        assert x.grad is not None and x.grad.shape == x.shape
+        assert all(p.grad is None or not p.grad.any() for p in layer.parameters())
+
+
 @pytest.mark.parametrize("name", ["CrossEntropyLoss", "NLLLoss", "MSELoss", "L1Loss", "BCEWithLogitsLoss"])
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
 def test_loss_equals_pytorchs(name, reduction):
