@@ -9,32 +9,62 @@ import numpy as np
 
 from gpunn.pictures.canvas import NothingToDraw, new_figure
 
-LEGEND = 9  # up to so many layers are named one by one; more have a colour scale
+LEGEND = 9  # up to so many layers or networks are named one by one; more have a colour scale
 SMOOTH = 100  # up to so many points are drawn as they are; of more, means of neighbours
 
 
-def learning_curves(history: Iterable[Mapping[str, Any]]) -> Any:
-    """Losses on the left, accuracies on the right, training (dashed) and validation in each, from a History's rows."""
-    rows = list(history)
-    if not rows:
+def learning_curves(histories: Iterable[Mapping[str, Any]] | Mapping[str, Iterable[Mapping[str, Any]]]) -> Any:
+    """Losses on the left, accuracies on the right, training (dashed) and validation in each.
+
+    Args:
+        histories: a History's rows, or those of several networks by name, each in its own colour.
+    """
+    named: Mapping[str, Any] = histories if isinstance(histories, Mapping) else {"": histories}
+    runs = {name: list(rows) for name, rows in named.items()}
+    if not runs or not all(runs.values()):
         raise NothingToDraw("learning_curves: the history is empty; train for an epoch first")
     figure = new_figure(9, 3.6)
-    left, right = figure.subplots(1, 2)
-    _panel(left, rows, "loss")
-    _panel(right, rows, "accuracy")
+    both = figure.subplots(1, 2)
+    for axes, what in zip(both, ("loss", "accuracy"), strict=True):
+        drawn = _panel(axes, runs, what)
+        if drawn and len(runs) <= LEGEND:
+            axes.legend()
+    if len(runs) > LEGEND:
+        _scale(figure, both, len(runs), "network")
     return figure
 
 
-def _panel(axes: Any, rows: Sequence[Mapping[str, Any]], what: str) -> None:
+def _panel(axes: Any, runs: Mapping[str, Sequence[Mapping[str, Any]]], what: str) -> bool:
+    """Draw one quantity of all runs; whether there was anything of it to draw."""
     axes.set(title=what, xlabel="epoch")
     axes.grid(alpha=0.3)
-    _whole_numbers(axes, [row["epoch"] for row in rows])
-    for name, style in ((f"train_{what}", "--"), (f"val_{what}", "-")):
-        points = [(row["epoch"], row[name]) for row in rows if row.get(name) is not None]
-        if points:
-            axes.plot(*zip(*points, strict=True), style, marker="o", markersize=3, label=name.replace("_", " "))
-    if axes.lines:
-        axes.legend()
+    _whole_numbers(axes, max(([row["epoch"] for row in rows] for rows in runs.values()), key=len))
+    for i, (run, rows) in enumerate(runs.items()):
+        for name, style in ((f"train_{what}", "--"), (f"val_{what}", "-")):
+            points = [(row["epoch"], _finite(row[name])) for row in rows if row.get(name) is not None]
+            looks = _looks(run, name, i, len(runs))
+            if points:
+                axes.plot(*zip(*points, strict=True), style, marker="o", markersize=3, **looks)
+    if any(np.isfinite(line.get_ydata()).any() for line in axes.lines):
+        return True
+    # Ticks of an empty panel would be figures that nobody measured.
+    axes.set(xticks=[], yticks=[])
+    why = "no finite value" if axes.lines else "not recorded"
+    axes.text(0.5, 0.5, why, ha="center", va="center", transform=axes.transAxes, color="grey")
+    return False
+
+
+def _finite(value: float) -> float:
+    """The value, or NaN, at which a line breaks off."""
+    return value if np.isfinite(value) else np.nan
+
+
+def _looks(run: str, name: str, i: int, n: int) -> dict[str, Any]:
+    """A lone run's lines are told apart by colour; of several runs each has one colour, and its training is paler."""
+    if n == 1:
+        return {"label": name.replace("_", " ")}
+    colour = f"C{i}" if n <= LEGEND else _colour(i, n)
+    return {"color": colour, "label": run} if name.startswith("val") else {"color": colour, "alpha": 0.45, "label": "_"}
 
 
 def _whole_numbers(axes: Any, places: Sequence[int]) -> None:
@@ -68,7 +98,7 @@ def gradient_norms(logs: Mapping[str, Sequence[Mapping[str, Any]]] | Sequence[Ma
     if len(layers) <= LEGEND and alone:
         every[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5), title="layer", frameon=False)
     else:
-        _scale(figure, every, max(len(rows[0]) - 1 for rows in panels.values()))
+        _scale(figure, every, max(len(rows[0]) - 1 for rows in panels.values()), "layer")
     return figure
 
 
@@ -94,11 +124,11 @@ def _colour(i: int, n: int) -> Any:
     return colormaps["viridis"](0.92 * i / max(1, n - 1))  # the scale's own end is too pale on white
 
 
-def _scale(figure: Any, axes: Any, n: int) -> None:
+def _scale(figure: Any, axes: Any, n: int, what: str) -> None:
     """The colours' meaning beside the panels: from the first layer to the last."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap
 
     colours = ListedColormap([_colour(i, n) for i in range(n)])
     bar = figure.colorbar(ScalarMappable(cmap=colours), ax=list(axes), ticks=[0.5 / n, 1 - 0.5 / n], pad=0.01)
-    bar.set_ticklabels(["first\nlayer", "last\nlayer"])
+    bar.set_ticklabels([f"first\n{what}", f"last\n{what}"])

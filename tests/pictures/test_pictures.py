@@ -33,6 +33,28 @@ def test_learning_curves():
     assert lines(accuracy)["train accuracy"] == [[1, 0.4], [2, 0.7]]
 
 
+def test_learning_curves_of_several_networks_share_the_panels():
+    loss, _ = pictures.learning_curves({"member 1": HISTORY, "member 2": HISTORY[:1]}).axes
+    assert [line.get_xydata().tolist() for line in loss.lines] == [[[1, 2], [2, 1]], [[1, 1.5]], [[1, 2]], [[1, 1.5]]]
+    assert [text.get_text() for text in loss.get_legend().get_texts()] == ["member 1", "member 2"]
+    colours = [line.get_color() for line in loss.lines]
+    assert colours[0] == colours[1] != colours[2] == colours[3]
+    *panels, scale = pictures.learning_curves({f"member {i}": HISTORY for i in range(12)}).axes
+    assert not any(axes.get_legend() for axes in panels)
+    assert [t.get_text() for t in scale.get_yticklabels()] == ["first\nnetwork", "last\nnetwork"]
+
+
+def test_a_panel_without_values_has_words_in_place_of_figures():
+    nan, inf = float("nan"), float("inf")
+    rows = [{"epoch": 1, "train_loss": nan, "val_loss": inf}, {"epoch": 2, "train_loss": inf, "val_loss": nan}]
+    loss, accuracy = pictures.learning_curves(rows).axes
+    assert [axes.texts[0].get_text() for axes in (loss, accuracy)] == ["no finite value", "not recorded"]
+    assert not len(loss.get_yticks()) and not len(accuracy.get_xticks())
+    rows[0]["train_loss"] = 2.0
+    loss = pictures.learning_curves(rows).axes[0]
+    assert not loss.texts and lines(loss)["train loss"][0] == [1, 2] and np.isnan(lines(loss)["train loss"][1][1])
+
+
 def test_gradient_norms_of_one_network_name_the_layers():
     rows = [
         {"step": 1, "conv": 0.5, "fc": 2.0},
@@ -56,7 +78,13 @@ def test_gradient_norms_side_by_side_and_thinned():
 
 
 @pytest.mark.parametrize(
-    "draw", [pictures.learning_curves, pictures.gradient_norms, lambda rows: pictures.gradient_norms({"a": rows})]
+    "draw",
+    [
+        pictures.learning_curves,
+        lambda rows: pictures.learning_curves({"a": HISTORY, "b": rows}),
+        pictures.gradient_norms,
+        lambda rows: pictures.gradient_norms({"a": rows}),
+    ],
 )
 def test_no_rows(draw):
     with pytest.raises(pictures.NothingToDraw, match=r"train for an epoch first|train with train.LayerGradientLog"):
