@@ -62,8 +62,9 @@ def test_zero_init_residual_starts_as_identity():
 
 
 def test_he_initialisation():
-    weight = models.resnet18(num_classes=10).layer4[1].conv2.weight.data
-    assert weight.std() == pytest.approx((2 / (512 * 9)) ** 0.5, rel=0.01)
+    model = models.resnet18(num_classes=10)
+    assert model.layer4[1].conv2.weight.data.std() == pytest.approx((2 / (512 * 9)) ** 0.5, rel=0.01)
+    assert model.conv1.weight.data.std() == pytest.approx((2 / (64 * 49)) ** 0.5, rel=0.05), "of the outputs, fan_out"
     assert isinstance(models.resnet20().layer2[0].downsample, nn.Module)
 
 
