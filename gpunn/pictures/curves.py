@@ -19,7 +19,7 @@ def learning_curves(histories: Iterable[Mapping[str, Any]] | Mapping[str, Iterab
     Args:
         histories: a History's rows, or those of several networks by name, each in its own colour.
     """
-    named: Mapping[str, Any] = histories if isinstance(histories, Mapping) else {"": histories}
+    named: Any = histories if isinstance(histories, Mapping) else {"": histories}
     runs = {name: list(rows) for name, rows in named.items()}
     if not runs or not all(runs.values()):
         raise NothingToDraw("learning_curves: the history is empty; train for an epoch first")
