@@ -1,4 +1,4 @@
-"""Padding layers: padding is one size for all sides, or (left, right, top, bottom)."""
+"""Padding layers: padding is one size for all sides, or (left, right), then (top, bottom), then (front, back)."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from gpunn.nn.module import Module
 from gpunn.ops.checks import Ints, ints
 
 
-class _Pad2d(Module):
-    """ops.pad around the last two axes of x (N, C, H, W) or (C, H, W)."""
+class _Pad(Module):
+    """ops.pad around the last `rank` axes of x (N, C, *) or (C, *)."""
 
+    rank: int
     mode: str
 
     def __init__(self, padding: Ints):
         super().__init__()
-        self.padding = ints(type(self).__name__, "padding", padding, 4, 0)
+        self.padding = ints(type(self).__name__, "padding", padding, 2 * self.rank, 0)
         self.value: Any = 0.0
 
     def forward(self, x: Any) -> Any:
-        if x.ndim not in (3, 4):
+        if x.ndim not in (self.rank + 1, self.rank + 2):
+            letters = ("C, L", "C, H, W", "C, D, H, W")[self.rank - 1]
             raise ValueError(
-                f"{type(self).__name__}: x has {x.ndim} dimensions {x.shape}, expected (N, C, H, W) or (C, H, W); "
+                f"{type(self).__name__}: x has {x.ndim} dimensions {x.shape}, expected (N, {letters}) or ({letters}); "
                 "reshape it"
             )
         return ops.pad(x, self.padding, self.mode, self.value)
@@ -32,9 +34,7 @@ class _Pad2d(Module):
         return short(self.padding) if len(set(self.padding)) == 1 else str(self.padding)
 
 
-class ConstantPad2d(_Pad2d):
-    """Adds `value` around."""
-
+class _ConstantPad(_Pad):
     mode = "constant"
 
     def __init__(self, padding: Ints, value: float):
@@ -45,25 +45,91 @@ class ConstantPad2d(_Pad2d):
         return f"{super().extra_repr()}, value {self.value}"
 
 
-class ZeroPad2d(_Pad2d):
-    """Adds zeros around."""
+class ConstantPad1d(_ConstantPad):
+    """Adds `value` around x (N, C, L)."""
 
-    mode = "constant"
-
-
-class ReflectionPad2d(_Pad2d):
-    """Adds mirror images around, the edge itself not repeated."""
-
-    mode = "reflect"
+    rank = 1
 
 
-class ReplicationPad2d(_Pad2d):
-    """Repeats the edge."""
+class ConstantPad2d(_ConstantPad):
+    """Adds `value` around x (N, C, H, W)."""
 
-    mode = "replicate"
+    rank = 2
 
 
-class CircularPad2d(_Pad2d):
-    """Adds what stands on the other side."""
+class ConstantPad3d(_ConstantPad):
+    """Adds `value` around x (N, C, D, H, W)."""
 
-    mode = "circular"
+    rank = 3
+
+
+class ZeroPad1d(_Pad):
+    """Adds zeros around x (N, C, L)."""
+
+    rank, mode = 1, "constant"
+
+
+class ZeroPad2d(_Pad):
+    """Adds zeros around x (N, C, H, W)."""
+
+    rank, mode = 2, "constant"
+
+
+class ZeroPad3d(_Pad):
+    """Adds zeros around x (N, C, D, H, W)."""
+
+    rank, mode = 3, "constant"
+
+
+class ReflectionPad1d(_Pad):
+    """Adds mirror images around x (N, C, L), the edge itself not repeated."""
+
+    rank, mode = 1, "reflect"
+
+
+class ReflectionPad2d(_Pad):
+    """Adds mirror images around x (N, C, H, W), the edge itself not repeated."""
+
+    rank, mode = 2, "reflect"
+
+
+class ReflectionPad3d(_Pad):
+    """Adds mirror images around x (N, C, D, H, W), the edge itself not repeated."""
+
+    rank, mode = 3, "reflect"
+
+
+class ReplicationPad1d(_Pad):
+    """Repeats the edge of x (N, C, L)."""
+
+    rank, mode = 1, "replicate"
+
+
+class ReplicationPad2d(_Pad):
+    """Repeats the edge of x (N, C, H, W)."""
+
+    rank, mode = 2, "replicate"
+
+
+class ReplicationPad3d(_Pad):
+    """Repeats the edge of x (N, C, D, H, W)."""
+
+    rank, mode = 3, "replicate"
+
+
+class CircularPad1d(_Pad):
+    """Adds what stands on the other side of x (N, C, L)."""
+
+    rank, mode = 1, "circular"
+
+
+class CircularPad2d(_Pad):
+    """Adds what stands on the other side of x (N, C, H, W)."""
+
+    rank, mode = 2, "circular"
+
+
+class CircularPad3d(_Pad):
+    """Adds what stands on the other side of x (N, C, D, H, W)."""
+
+    rank, mode = 3, "circular"
