@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import gpunn
 from gpunn import Tensor, models, nn, no_grad, ops
 from gpunn.errors import UsageError
 from gpunn.models.lenet import C3_TABLE
@@ -88,6 +89,24 @@ def test_blocks_alone():
     assert models.Bottleneck(8, 2).downsample is None
 
 
+@pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        ("alexnet", {"classifier.0": 0.5, "classifier.3": 0.5}),
+        ("alexnet_lite", {"classifier.0": 0.5, "classifier.3": 0.5}),
+        ("vgg16", {"classifier.2": 0.5, "classifier.5": 0.5}),
+        ("inception_v4", {"dropout": 0.2}),  # Szegedy 2016, figure 9: keep 0.8
+        ("resnet18", {}),
+    ],
+)
+def test_dropout_stands_where_published(name, where):
+    with nn.init.skip():
+        models_ = (models.create(name), models.create(name, **({"dropout": 0.1} if where else {})))
+    for model, p in zip(models_, (None, 0.1), strict=True):
+        found = {key: module.p for key, module in model.named_modules() if isinstance(module, nn.Dropout)}
+        assert found == {key: p or default for key, default in where.items()}
+
+
 def test_vgg_starts_as_torchvisions():
     model = models.VGG(((64,), (8,)), num_classes=500)
     conv, linear = model.features[0], model.classifier[3]
@@ -120,8 +139,12 @@ def test_the_papers_connections():
     assert macs + biases + pooling == 340_908
 
 
+ROWS = ((0, 2), (2, 3), (3, 6))  # of the weight, for each output of the table below
+
+
 def test_table_convolution_is_a_masked_convolution():
     table = ((0, 2), (1,), (0, 1, 2))
+    gpunn.manual_seed(0)
     layer = models.TableConv2d(table, 3)
     x = np.random.default_rng(0).standard_normal((2, 3, 6, 6)).astype(np.float32)
     full, first = np.zeros((3, 3, 3, 3), np.float32), 0
@@ -138,6 +161,9 @@ def test_table_convolution_is_a_masked_convolution():
     picked = np.stack([dense.grad[k, c] for k, row in enumerate(table) for c in row])
     np.testing.assert_allclose(layer.weight.grad, picked, rtol=1e-5)
     assert list(layer.state_dict()) == ["weight", "bias"]
+    reach = [max(np.abs(layer.weight.data[a:b]).max(), abs(layer.bias.data[k])) for k, (a, b) in enumerate(ROWS)]
+    assert all(0.5 < r * (9 * (b - a)) ** 0.5 <= 1 for r, (a, b) in zip(reach, ROWS, strict=True)), "each by its fan_in"
+    assert layer.bias.data.all()
     assert repr(layer) == "TableConv2d(3->3, 3x3, 6 of 9 connections)"
 
 

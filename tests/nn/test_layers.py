@@ -185,6 +185,28 @@ def test_dropout_layer_follows_the_mode():
     assert layer.eval()(x) is x
 
 
+@pytest.mark.parametrize(
+    "layer, unit",
+    [
+        (nn.Dropout2d(0.5), (slice(None), slice(None), 0, 0)),
+        (nn.StochasticDepth(0.5, "row"), (slice(None), 0, 0, 0)),
+        (nn.StochasticDepth(0.5, "batch"), (0, 0, 0, 0)),
+    ],
+    ids=lambda v: repr(v) if isinstance(v, nn.Module) else "",
+)
+def test_layers_that_drop_whole_units_follow_the_mode(layer, unit):
+    x = np.ones((30, 20, 3, 2), np.float32)
+    drawn = [layer.train()(x) for _ in range(20)]
+    for y in drawn:
+        kept = y[unit]
+        assert (
+            set(np.unique(y)) <= {0, 2} and (y == np.reshape(kept, np.shape(kept) + (1,) * (4 - np.ndim(kept)))).all()
+        )
+    assert {0, 2} == {float(v) for y in drawn for v in np.ravel(y[unit])}
+    assert len({y.tobytes() for y in drawn}) > 1
+    assert layer.eval()(x) is x
+
+
 def test_batch_norm_fuses_residual_and_relu():
     layer, x, r = nn.BatchNorm2d(3), normal(4, 3, 2, 2).astype("f"), normal(4, 3, 2, 2).astype("f")
     plain = nn.BatchNorm2d(3)(x)
