@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from gpunn import backend, data, train
+from gpunn import backend, data, nn, train
 from gpunn.cli.batches import test_loader
 from gpunn.cli.config import Config
 from gpunn.cli.options import dtype_of, usable_device
@@ -33,27 +35,47 @@ def train_ensemble(config: Config, dataset: data.Dataset, out: Path) -> None:
     print(compared(models, loader, config))
 
 
-def compared(models: list, loader: data.DataLoader, config: Config) -> str:
-    """The test accuracy of each network alone, of their averaged probabilities and of their votes, in three lines."""
-    if config.test_flips:
-        models = [train.MirrorAveraged(model) for model in models]
-    scores, labels = outputs(models, loader, usable_device(config.device))
-    ensemble_scores = np.log(np.mean(np.exp(scores), axis=0))
-    alone = [train.accuracy(part, labels) for part in scores]
-    average = train.accuracy(ensemble_scores, labels)
-    votes = train.accuracy(train.count_votes(scores), labels)
+class Opinions(NamedTuple):
+    """What each of several networks says of the test images."""
+
+    scores: list[np.ndarray]  # of each network: log-probabilities (N, classes), float64
+    labels: np.ndarray
+
+    def alone(self) -> list[float]:
+        """The accuracy of each network."""
+        return [train.accuracy(part, self.labels) for part in self.scores]
+
+    def averaged(self) -> np.ndarray:
+        """The logarithms of the networks' averaged probabilities."""
+        return np.logaddexp.reduce(self.scores, axis=0) - np.log(len(self.scores))
+
+    def by_average(self) -> float:
+        """The accuracy of the averaged probabilities."""
+        return train.accuracy(self.averaged(), self.labels)
+
+    def by_votes(self) -> float:
+        """The accuracy of the networks' votes."""
+        return train.accuracy(train.count_votes(self.scores), self.labels)
+
+
+def opinions(models: Sequence[nn.Module], loader: data.DataLoader, config: Config) -> Opinions:
+    """The networks' opinions of a loader's images, read once; with mirror images where the recipe says so."""
+    predictors = [train.MirrorAveraged(model) for model in models] if config.test_flips else models
+    device = usable_device(config.device)
+    batches = [([_log_shares(model, backend.to_device(x, device)) for model in predictors], y) for x, y in loader]
+    scores = [np.concatenate([parts[i] for parts, _ in batches]) for i in range(len(models))]
+    return Opinions(scores, np.concatenate([y for _, y in batches]))
+
+
+def compared(models: Sequence[nn.Module], loader: data.DataLoader, config: Config) -> str:
+    """The test accuracy of each network alone, of their averaged probabilities and of their votes, in two lines."""
+    found = opinions(models, loader, config)
+    alone = found.alone()
     flips = ", mirror images averaged" if config.test_flips else ""
     return (
         f"members:       {', '.join(f'{share:.2%}' for share in alone)}; mean {np.mean(alone):.2%}\n"
-        f"test accuracy: {average:.2%} by averaged probabilities, {votes:.2%} by votes{flips}"
+        f"test accuracy: {found.by_average():.2%} by averaged probabilities, {found.by_votes():.2%} by votes{flips}"
     )
-
-
-def outputs(models: list, loader: data.DataLoader, device: backend.Device) -> tuple[list[np.ndarray], np.ndarray]:
-    """Each network's log-probabilities (N, classes), float64, and the labels, of a loader's images: read once."""
-    batches = [([_log_shares(model, backend.to_device(x, device)) for model in models], y) for x, y in loader]
-    scores = [np.concatenate([parts[i] for parts, _ in batches]) for i in range(len(models))]
-    return scores, np.concatenate([y for _, y in batches])
 
 
 def _log_shares(model, x) -> np.ndarray:

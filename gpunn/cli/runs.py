@@ -25,7 +25,9 @@ def weights_of(target: str | None) -> Path:
     for name in ("best.npz", "checkpoint.npz"):
         if (path / name).exists():
             return path / name
-    raise CheckpointError(f"{path} holds no best.npz and no checkpoint.npz; give the folder of a run")
+    raise CheckpointError(
+        f"{path} holds no best.npz and no checkpoint.npz; give the folder of a run with a finished epoch"
+    )
 
 
 def latest() -> Path:
@@ -47,6 +49,17 @@ def is_ensemble(folder: Path) -> bool:
     return member_folders(folder, 1)[0].is_dir()
 
 
+def trained_members(ensemble: Path) -> list[Path]:
+    """The run folders of an ensemble's networks. CheckpointError where one of them has not finished an epoch."""
+    folders = member_folders(ensemble, Config.read(ensemble).ensemble)
+    missing = [folder.name for folder in folders if not (folder / "best.npz").exists()]
+    if missing:
+        raise CheckpointError(
+            f"{ensemble} lacks the weights of {', '.join(missing)}; train them with: gpunn train --resume {ensemble}"
+        )
+    return folders
+
+
 def load_predictor(target: str | None, device: backend.Device) -> tuple[str, list[nn.Module], Config]:
     """The trained networks that decide together, one for a plain run, what they are called, and how they were trained.
 
@@ -57,10 +70,8 @@ def load_predictor(target: str | None, device: backend.Device) -> tuple[str, lis
         weights = weights_of(str(path))
         model, config = load_model(weights, device)
         return str(weights), [model], config
-    config = Config.read(path)
-    folders = member_folders(path, config.ensemble)
-    networks = [load_model(weights_of(str(folder)), device)[0] for folder in folders]
-    return str(path), networks, config
+    networks = [load_model(folder / "best.npz", device)[0] for folder in trained_members(path)]
+    return str(path), networks, Config.read(path)
 
 
 def load_model(weights: Path, device: backend.Device, dtype: np.dtype | None = None) -> tuple[nn.Module, Config]:

@@ -11,6 +11,7 @@ import pytest
 
 from gpunn import train
 from gpunn.cli import main
+from gpunn.cli.ensembles import Opinions
 
 TRAIN = ["train", "mlp", "--batch-size", "20", "--epochs", "2", "--ensemble", "3"]
 
@@ -104,10 +105,21 @@ def test_predict_with_an_ensemble(here, capsys):
 
 def test_mistakes(here, capsys):
     main([*TRAIN, "--epochs", "1", "--out", "a"])
+    (here / "a/member-2/best.npz").unlink()
+    (here / "a/member-3/best.npz").unlink()
     capsys.readouterr()
+    lacking = "a lacks the weights of member-2, member-3; train them with: gpunn train --resume a"
     for command, words in [
         ("train mlp --out a", "a already holds a run; go on with --resume a, or choose another --out"),
-        ("report a", "a holds an ensemble; give one of its networks, such as a/member-1"),
+        ("evaluate a", lacking),
+        ("report a", lacking),
     ]:
         assert main(command.split()) == 2
         assert words in capsys.readouterr().err
+
+
+def test_probabilities_too_small_for_a_number_are_averaged():
+    """exp(-800) is 0 in float64: its logarithm would be a warning, and an infinity."""
+    sure = np.array([[0.0, -800.0, -900.0]])
+    averaged = Opinions([sure, sure], np.array([1])).averaged()
+    np.testing.assert_allclose(averaged, sure)

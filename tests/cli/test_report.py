@@ -90,12 +90,27 @@ def test_mirrored_tests_are_reported_as_they_are_evaluated(here, capsys):
     assert "seed 0, mirror images averaged" in (here / "runs/a/report.html").read_text()
 
 
-def test_an_ensemble_has_a_report_for_each_network(here, capsys):
-    main([*TRAIN, "mlp", "--ensemble", "2"])
-    assert main(["report"]) == 2
-    assert "runs/a holds an ensemble; give one of its networks, such as runs/a/member-1" in capsys.readouterr().err
-    assert main(["report", "runs/a/member-2"]) == 0
-    assert (here / "runs/a/member-2/report.html").exists()
+def test_a_run_that_ended_early_says_so(run):
+    shorter = [line for line in (run / "history.csv").read_text().splitlines() if not line.startswith("2,")]
+    (run / "history.csv").write_text("\n".join(shorter) + "\n")
+    main(["report"])
+    assert "seed 0. The run ended after 1 of its 2 epochs." in (run / "report.html").read_text()
+
+
+def test_losses_of_changed_targets_are_called_so(here):
+    (here / "recipe.toml").write_text('model = "mlp"\nlabel_smoothing = 0.1\nmixup = 0.2\n')
+    main([*TRAIN, "--recipe", "recipe.toml"])
+    main(["report"])
+    words = "validation images; as trained, with labels smoothed by 0.1 and training images mixed in pairs."
+    assert words in (here / "runs/a/report.html").read_text()
+
+
+def test_a_history_without_validation_claims_no_accuracy(run):
+    rows = [",".join(line.split(",")[:2]) for line in (run / "history.csv").read_text().splitlines()]
+    (run / "history.csv").write_text("\n".join(rows) + "\n")
+    assert main(["report"]) == 0
+    text = (run / "report.html").read_text()
+    assert "test accuracy" in text and "validation accuracy, best epoch" not in text
 
 
 def test_what_is_not_there_is_said_in_words(here, capsys):
@@ -116,7 +131,11 @@ def test_names_from_outside_are_escaped():
 MISTAKES = [
     ("nowhere", lambda run: None, "nowhere does not exist; give a run folder such as runs/<time>"),
     ("runs/a/best.npz", lambda run: None, "report: runs/a/best.npz is a file; give its run folder"),
-    ("runs/a", lambda run: [p.unlink() for p in run.glob("*.npz")], "runs/a holds no best.npz and no checkpoint.npz"),
+    (
+        "runs/a",
+        lambda run: [p.unlink() for p in run.glob("*.npz")],
+        "runs/a holds no best.npz and no checkpoint.npz; give the folder of a run with a finished epoch",
+    ),
     ("runs/a", lambda run: (run / "history.csv").unlink(), "runs/a has no finished epoch in history.csv"),
     ("runs/a", lambda run: (run / "history.csv").write_text("epoch,seconds\n1,x\n"), "history.csv cannot be read"),
     ("runs/a", lambda run: (run / "history.csv").write_text("a,b\n1,2\n"), "no whole number in the column epoch"),

@@ -1,0 +1,77 @@
+"""The report of an ensemble: what its networks reach alone and together, and where they err together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpunn import backend, pictures
+from gpunn.cli.config import Config
+from gpunn.cli.ensembles import Opinions
+from gpunn.cli.report_parts import (
+    Report,
+    Tested,
+    about_the_curves,
+    best_epoch,
+    conditions,
+    description,
+    errors,
+    on_test_images,
+    read_history,
+    seconds,
+    section,
+)
+from gpunn.cli.runs import load_model, trained_members
+from gpunn.pictures import page
+
+HEAD = ("network", "seed", "epochs", "best epoch", "validation accuracy", "test accuracy")
+
+
+def ensemble_report(folder: Path, device: backend.Device, limit: int | None) -> Report:
+    """The page of the ensemble in `folder`: its networks' best weights on the test images."""
+    config, folders = Config.read(folder), trained_members(folder)
+    histories = {member.name: read_history(member) for member in folders}
+    pictures.learning_curves(histories)  # first of all: it says so where matplotlib is missing
+    models, configs = zip(*(load_model(member / "best.npz", device) for member in folders), strict=True)
+    images, opinions, note = on_test_images(models, config, limit)
+    tested = Tested(config, images, opinions.labels, opinions.averaged())
+    curves = f"{about_the_curves(config)} Each network has its colour."
+    parts = [
+        *_head(folder, config, opinions, histories, models),
+        *([page.note(note)] if note else []),
+        *_networks(histories, configs, opinions),
+        page.note(f"Filters, feature maps and gradients stand in each network's own report: gpunn report {folders[0]}"),
+        *section("Learning curves", lambda: pictures.learning_curves(histories), curves),
+        *errors(tested, "the ensemble, by averaged probabilities,"),
+        *description(models[0], config),
+    ]
+    return Report(f"{len(models)} x {config.model} on {config.data}", parts, tested)
+
+
+def _head(folder: Path, config: Config, opinions: Opinions, histories: dict[str, Any], models) -> list[str]:
+    shown = {
+        "by averaged probabilities": f"{opinions.by_average():.2%}",
+        "by votes": f"{opinions.by_votes():.2%}",
+        "mean of the networks alone": f"{np.mean(opinions.alone()):.2%}",
+        "parameters in all": f"{sum(p.size for model in models for p in model.parameters()):,}",
+        "epochs, with validation": f"{sum(map(seconds, histories.values())):,.0f} s",
+    }
+    words = (
+        f"Accuracies on {len(opinions.labels):,} test images{conditions(config)}. "
+        f"Weights: best.npz of each network of the ensemble {folder.resolve().name}."
+    )
+    bags = " Each network drew its training images with replacement (bagging)." if config.bagging else ""
+    return [page.note(words + bags), page.facts(shown)]
+
+
+def _networks(histories: dict[str, list[dict[str, Any]]], configs: tuple[Config, ...], opinions: Opinions) -> list[str]:
+    """A row for each network: how it was trained, and what it reaches alone."""
+    rows = []
+    for (name, history), config, alone in zip(histories.items(), configs, opinions.alone(), strict=True):
+        epoch, accuracy = best_epoch(history) or ("", None)
+        epochs = f"{history[-1]['epoch']} of {config.epochs}"
+        validated = "" if accuracy is None else f"{accuracy:.2%}"
+        rows.append([name, str(config.seed), epochs, str(epoch), validated, f"{alone:.2%}"])
+    return [page.heading("Networks"), page.table(HEAD, rows)]

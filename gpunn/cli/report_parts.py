@@ -1,0 +1,139 @@
+"""What the reports of a run and of an ensemble share: the test images, the tables read, the sections of the page."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpunn import data, nn, pictures, train
+from gpunn.cli.batches import pad_to, test_loader
+from gpunn.cli.config import Config
+from gpunn.cli.ensembles import Opinions, opinions
+from gpunn.errors import CheckpointError, UsageError
+from gpunn.pictures import page
+
+
+class Tested(NamedTuple):
+    """Test images (uint8, as padded for the network), their labels, and scores for them (N, classes)."""
+
+    config: Config
+    images: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray
+
+    def accuracy(self) -> float:
+        return train.accuracy(self.scores, self.labels)
+
+
+class Report(NamedTuple):
+    """A page's title and its parts, HTML; and what it says of the test images."""
+
+    title: str
+    parts: list[str]
+    tested: Tested
+
+
+def on_test_images(models: Sequence[nn.Module], config: Config, limit: int | None) -> tuple[np.ndarray, Opinions, str]:
+    """The test images, each network's opinion of them, and the data set's note.
+
+    UsageError where they are not such as the networks were trained on.
+    """
+    dataset = data.load(config.data)
+    if dataset.note:
+        print(dataset.note, file=sys.stderr)
+    if dataset.test.shape[1] != config.channels or len(dataset.classes) != len(config.classes):
+        raise UsageError(
+            f"report: {dataset.name} has {dataset.test.shape[1]} channels and {len(dataset.classes)} classes, but the "
+            f"run was trained on {config.channels} and {len(config.classes)}; put back the data set it was trained on"
+        )
+    loader = test_loader(dataset, config, np.dtype(config.precision.replace("fp", "float")), limit)
+    return pad_to(dataset.test[:limit], config.size), opinions(models, loader, config), dataset.note
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """The finished epochs of a run. CheckpointError where there is none."""
+    history = read_rows(folder / "history.csv", "epoch")
+    if not history:
+        raise CheckpointError(f"report: {folder} has no finished epoch in history.csv; train it on first")
+    return history
+
+
+def read_rows(path: Path, counted: str) -> list[dict[str, Any]]:
+    """The rows of a table in the run folder, each with a number in the column `counted`; none where it is missing."""
+    try:
+        rows = train.History.read_csv(path).rows if path.exists() else []
+        if any(not isinstance(row.get(counted), int) for row in rows):
+            raise ValueError(f"a row has no whole number in the column {counted}")
+        return rows
+    except (OSError, ValueError, TypeError, AttributeError) as error:  # whatever a damaged line leads to
+        raise CheckpointError(f"report: {path} cannot be read ({error}); remove it, or train anew") from error
+
+
+def best_epoch(history: list[dict[str, Any]]) -> tuple[int, float] | None:
+    """Number and accuracy of the epoch that validated best, the first of equals; None where none was validated."""
+    rows = [row for row in history if row.get("val_accuracy") is not None]
+    best = max(rows, key=lambda row: row["val_accuracy"], default=None)
+    return None if best is None else (best["epoch"], best["val_accuracy"])
+
+
+def seconds(history: list[dict[str, Any]]) -> float:
+    """What the epochs took, with validation."""
+    return sum(row.get("seconds") or 0 for row in history)
+
+
+def conditions(config: Config) -> str:
+    """How the test images were looked at, in words behind a comma; or nothing."""
+    return ", mirror images averaged" if config.test_flips else ""
+
+
+def about_the_curves(config: Config) -> str:
+    """What the learning curves show, in words."""
+    changed = [f"labels smoothed by {config.label_smoothing:g}"] if config.label_smoothing else []
+    if config.mixup:
+        changed.append("training images mixed in pairs")
+    text = "Loss and accuracy of each epoch, on the training (dashed) and the validation images"
+    return f"{text}; as trained, with {' and '.join(changed)}." if changed else f"{text}."
+
+
+def section(name: str, draw: Callable[[], Any], caption: str) -> list[str]:
+    """A heading and the Figure that `draw` makes, or in words why there is none."""
+    try:
+        return [page.heading(name), page.picture(pictures.png(draw()), caption)]
+    except pictures.NothingToDraw as why:
+        return [page.heading(name), page.note(f"No picture. {why}.")]
+
+
+def errors(tested: Tested, who: str) -> list[str]:
+    """The confusion matrix and the worst mistakes of `who`, in words the one that answers."""
+    classes = tested.config.classes
+    return [
+        *section(
+            "Confusion",
+            lambda: pictures.confusion_matrix(tested.scores, tested.labels, classes),
+            "How often images of each class (row) got each answer (column); at the right each class's accuracy.",
+        ),
+        *section(
+            "Worst mistakes",
+            lambda: pictures.worst_mistakes(tested.images, tested.scores, tested.labels, classes),
+            f"Misread test images whose own class got the smallest probability: what each is, what {who} says it is, "
+            f"and its probability of each.",
+        ),
+    ]
+
+
+def description(model: nn.Module, config: Config) -> list[str]:
+    """The table of the network's layers, and the recipe."""
+    layers = model.summary((1, config.channels, config.size, config.size))
+    options = {name: _words(value) for name, value in asdict(config).items()}
+    return [page.heading("Layers"), page.text(layers), page.heading("Configuration"), page.words(options)]
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(_words(each) for each in value)
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,99 @@
+"""The report of one network's run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gpunn import backend, nn, pictures
+from gpunn.cli.batches import normalised
+from gpunn.cli.report_parts import (
+    Report,
+    Tested,
+    about_the_curves,
+    best_epoch,
+    conditions,
+    description,
+    errors,
+    on_test_images,
+    read_history,
+    read_rows,
+    seconds,
+    section,
+)
+from gpunn.cli.runs import load_model, weights_of
+from gpunn.pictures import page
+
+GRADIENTS = "gradients.csv"
+MODES = {"seconds": ".1f", "images_per_second": ",.0f", "learning_rate": ".3g"}
+
+
+def run_report(folder: Path, device: backend.Device, limit: int | None) -> Report:
+    """The page of the run in `folder`: its best weights on the test images, and what its tables hold."""
+    weights = weights_of(str(folder))
+    history, gradients = read_history(folder), read_rows(folder / GRADIENTS, "step")
+    pictures.learning_curves(history)  # first of all: it says so where matplotlib is missing
+    model, config = load_model(weights, device)
+    images, opinions, note = on_test_images([model], config, limit)
+    tested = Tested(config, images, opinions.labels, opinions.scores[0])
+    parts = [
+        *_head(tested, model, history, weights),
+        *([page.note(note)] if note else []),
+        *section("Learning curves", lambda: pictures.learning_curves(history), about_the_curves(config)),
+        *_layers(tested, model, gradients),
+        *errors(tested, "the network"),
+        *_table(history),
+        *description(model, config),
+    ]
+    return Report(f"{config.model} on {config.data}", parts, tested)
+
+
+def _head(tested: Tested, model: nn.Module, history: list[dict[str, Any]], weights: Path) -> list[str]:
+    config, best, last = tested.config, best_epoch(history), history[-1]["epoch"]
+    shown = {f"test accuracy, {len(tested.labels):,} images": f"{tested.accuracy():.2%}"}
+    if best is not None:
+        shown[f"validation accuracy, best epoch ({best[0]} of {last})"] = f"{best[1]:.2%}"
+    shown["parameters"] = f"{sum(p.size for p in model.parameters()):,}"
+    shown["epochs, with validation"] = f"{seconds(history):,.0f} s"
+    words = f"Weights: {weights.name} of the run {weights.resolve().parent.name}, seed {config.seed}"
+    early = f" The run ended after {last} of its {config.epochs} epochs." if last < config.epochs else ""
+    return [page.note(f"{words}{conditions(config)}.{early}"), page.facts(shown)]
+
+
+def _layers(tested: Tested, model: nn.Module, gradients: list[dict[str, Any]]) -> list[str]:
+    """What the layers learnt, and from which gradients."""
+    config = tested.config
+    dtype = np.dtype(config.precision.replace("fp", "float"))
+
+    def maps() -> Any:
+        x = backend.asarray(normalised(tested.images[:1], config, dtype), device=next(model.parameters()).device)
+        return pictures.feature_maps(model, x, tested.images[0])
+
+    return [
+        *section(
+            "Gradients",
+            lambda: pictures.gradient_norms(gradients),
+            "Norm of each layer's weight gradient over the steps. Where gradients vanish, the first layers' lie orders "
+            "of magnitude below the last ones'.",
+        ),
+        *section(
+            "First layer",
+            lambda: pictures.first_filters(model, (config.channels, config.size, config.size)),
+            "The first layer's filters, each from its smallest weight (black) to its largest (white).",
+        ),
+        *section("Feature maps", maps, "What the convolutions make of the first test image, before the activation."),
+    ]
+
+
+def _table(history: list[dict[str, Any]]) -> list[str]:
+    columns = list(history[0])
+    rows = [[_cell(name, row[name]) for name in columns] for row in history]
+    return [page.heading("History"), page.table([name.replace("_", " ") for name in columns], rows)]
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None or isinstance(value, int):
+        return "" if value is None else str(value)
+    return f"{value:.2%}" if "accuracy" in name else f"{value:{MODES.get(name, '.4f')}}"
