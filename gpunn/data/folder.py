@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from gpunn.data.dataset import checked_seed
-from gpunn.data.pillow import require_pillow
+from gpunn.data.pillow import require_pillow, upright
 from gpunn.data.store import stamp_of, stored
 from gpunn.errors import DataError
 
@@ -141,7 +141,7 @@ def _decoded(path: Path, size: tuple[int, int] | None, mode: str) -> np.ndarray:
 
     try:
         with pillow.open(path) as opened:
-            image = _eight_bits(ImageOps.exif_transpose(opened), pillow).convert(mode)
+            image = upright(opened).convert(mode)
             if size is not None and image.size != size[::-1]:
                 image = ImageOps.fit(image, (size[1], size[0]), pillow.Resampling.BILINEAR)
             pixels = np.asarray(image)
@@ -149,17 +149,6 @@ def _decoded(path: Path, size: tuple[int, int] | None, mode: str) -> np.ndarray:
         reason = "it is no image" if type(error).__name__ == "UnidentifiedImageError" else error
         raise DataError(f"read_image_folder: {path} cannot be read ({reason}); mend or remove it") from error
     return pixels.reshape(*pixels.shape[:2], CHANNELS[mode]).transpose(2, 0, 1)
-
-
-def _eight_bits(image: Any, pillow: Any) -> Any:
-    """The image with pixels of 8 bits, whatever they were, so that `convert` keeps what they show."""
-    if image.mode.startswith("I;16"):  # `convert` would make white of every grey above 255
-        return pillow.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise ValueError(f"its pixels are of 32 bits, mode {image.mode!r}, whose black and white it does not say")
-    if image.mode == "P" and "transparency" in image.info:  # what Pillow warns of otherwise
-        return image.convert("RGBA")
-    return image
 
 
 def _size(images: np.ndarray) -> str:

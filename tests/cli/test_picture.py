@@ -52,6 +52,25 @@ def test_transparent_is_paper(tmp_path):
     assert got[14, 14] == 255 and got[0, 0] == 0
 
 
+def test_a_turned_camera_and_16_bits_show_the_same(tmp_path):
+    """As the folders of images that a network is trained on are read."""
+    upright = drawn(28, 28)
+    exif = image.Exif()
+    exif[0x0112] = 3  # upside down
+    image.fromarray(upright[::-1, ::-1].copy()).save(tmp_path / "a.png", exif=exif)
+    image.fromarray(upright.astype(np.uint16) * 200 + 7).save(tmp_path / "b.png")
+    np.testing.assert_array_equal(read_picture(tmp_path / "a.png", 1, 28)[0, 0], upright)
+    np.testing.assert_array_equal(read_picture(tmp_path / "b.png", 1, 28)[0, 0], upright.astype(int) * 200 + 7 >> 8)
+
+
+def test_of_wide_pictures_the_middle_counts(tmp_path):
+    wide = np.zeros((20, 60, 3), np.uint8)
+    wide[:, 20:40] = (200, 100, 50)
+    image.fromarray(wide).save(tmp_path / "a.png")
+    got = read_picture(tmp_path / "a.png", 3, 10)[0]
+    np.testing.assert_array_equal(got[:, :, 1:9], np.broadcast_to(np.reshape([200, 100, 50], (3, 1, 1)), (3, 10, 8)))
+
+
 def test_empty_paper(tmp_path):
     image.new("L", (60, 60), 255).save(tmp_path / "a.png")
     assert not read_picture(tmp_path / "a.png", 1, 28).any()
