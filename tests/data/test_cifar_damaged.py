@@ -1,5 +1,7 @@
 """What is said about CIFAR files that are missing, damaged, or of another set."""
 
+import tarfile
+
 import numpy as np
 import pytest
 
@@ -137,6 +139,20 @@ def test_archive_of_another_set(tmp_path):
         DataError, match=r"binary\.tar\.gz misses data_batch_1\.bin, .*; fetch cifar-10-binary\.tar\.gz"
     ):
         load_cifar10(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])
+def test_links_in_an_archive_are_no_files(tmp_path, kind):
+    """Neither followed nor made; and nothing is written where a member's name points."""
+    path = tmp_path / "a" / "b" / "cifar-10-binary.tar.gz"
+    path.parent.mkdir(parents=True)
+    with tarfile.open(path, "w:gz") as archive:
+        member = tarfile.TarInfo("../../data_batch_1.bin")
+        member.type, member.linkname = kind, "/etc/hostname"
+        archive.addfile(member)
+    with pytest.raises(DataError, match=r"binary\.tar\.gz misses data_batch_1\.bin, data_batch_2"):
+        load_cifar10(path)
+    assert [found for found in tmp_path.rglob("*") if not found.is_dir()] == [path]
 
 
 def test_file_that_cannot_be_read(tmp_path, monkeypatch):

@@ -200,6 +200,11 @@ def test_parts_that_do_not_fit_each_other(root):
         DataError, match=r"class 'cat' is in only one of .*train \(2 classes\) and .*test \(3\); give both"
     ):
         load_image_folder(root)
+    fill(root / "val"), (root / "val" / "bee").rename(root / "val" / "wasp")
+    (root / "test").rename(root / "aside")
+    with pytest.raises(DataError, match=r"class 'bee' is in only one of .*train \(2 classes\) and .*val \(2\)"):
+        load_image_folder(root)
+    (root / "aside").rename(root / "test")
     fill(root / "train", classes=("cat",)), fill(root / "test", size=(9, 9), classes=("ant", "bee", "cat"))
     with pytest.raises(DataError, match=r"images in .*train are 6 x 8 but in .*test 9 x 9; give size"):
         load_image_folder(root)

@@ -122,6 +122,14 @@ def test_layer_equals_pytorchs(name, args, options, shape):
         np.testing.assert_allclose(ours.state_dict()[key], array.numpy(), rtol=1e-9, err_msg=key)
 
 
+@pytest.mark.parametrize("name, args, options, shape", [row for row in LAYERS if "Norm" in row[0] or row[0] == "PReLU"])
+def test_first_values_are_pytorchs(name, args, options, shape):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: nothing to compare with")
+    theirs = getattr(torch.nn, name)(*args, **options).state_dict()
+    for key, value in getattr(nn, name)(*args, **options).state_dict().items():
+        np.testing.assert_array_equal(value, theirs[key].numpy(), err_msg=key)
+
+
 @pytest.mark.parametrize("name, args, options, shape", LAYERS)
 def test_layer_takes_views(name, args, options, shape):
     """Transposed, every second, backwards and read-only arrays give what their copies give, also in the gradient."""
