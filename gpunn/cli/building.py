@@ -43,17 +43,25 @@ def make_optimizer(config: Config, parameters) -> optim.Optimizer:
     return kinds[config.optimizer](parameters, lr=config.lr, weight_decay=decay)
 
 
+class CosineAnnealingLR(optim.CosineAnnealingLR):
+    """The schedule of that name, but for a run that is prolonged: it keeps the last rate, which would rise again."""
+
+    def lr_at(self, base, t):
+        return super().lr_at(base, min(t, self.T_max - 1))
+
+
 def make_schedule(optimizer: optim.Optimizer, config: Config, updates: int) -> optim.Schedule | None:
     """The recipe's schedule for epochs of so many updates; where a run is prolonged, the rate stays as it ended."""
+    epochs = config.schedule_epochs or config.epochs
     if config.schedule == "linear":
-        return optim.LinearLR(optimizer, 1.0, config.last, max(1, config.epochs - 1))
+        return optim.LinearLR(optimizer, 1.0, config.last, max(1, epochs - 1))
     if config.schedule == "cosine":
-        return optim.CosineAnnealingLR(optimizer, config.epochs)
+        return CosineAnnealingLR(optimizer, epochs)
     if config.schedule == "steps":
-        milestones = [max(1, round(share * config.epochs)) for share in config.milestones]
+        milestones = [max(1, round(share * epochs)) for share in config.milestones]
         return optim.MultiStepLR(optimizer, milestones, config.gamma)
     if config.schedule == "one_cycle":
         cycles = config.optimizer in ("adam", "adamw") or (config.optimizer == "sgd" and config.momentum > 0)
-        total = config.epochs * updates
+        total = epochs * updates
         return optim.OneCycleLR(optimizer, config.lr, total, pct_start=config.rise, cycle_momentum=cycles)
     return None

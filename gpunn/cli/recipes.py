@@ -64,7 +64,7 @@ BELOW_1 = _number("a number of at least 0 and below 1", lambda v: 0 <= v < 1)
 SHARE = _number("a number from 0 to 1", lambda v: 0 <= v <= 1)
 SHARES = Kind(
     "a list of rising numbers between 0 and 1, such as [0.5, 0.75]",
-    lambda v: isinstance(v, list) and bool(v) and all(ABOVE_0.holds(x) and x < 1 for x in v) and v == sorted(v),
+    lambda v: isinstance(v, list) and bool(v) and all(ABOVE_0.holds(x) and x < 1 for x in v) and v == sorted(set(v)),
 )
 
 
@@ -94,6 +94,7 @@ class Recipe:
     grad_clip: float | None = key(ABOVE_0, None)  # limit of the gradients' common norm
 
     schedule: str = key(_choice(SCHEDULES), "linear")
+    schedule_epochs: int | None = key(_whole(1), None)  # that it is made for, where a resumed run got more or fewer
     last: float = key(SHARE, 0.01)  # linear: share of the rate in the last epoch
     milestones: tuple[float, ...] = key(SHARES, (0.5, 0.75))  # steps: shares of the epochs
     gamma: float = key(ABOVE_0, 0.1)  # steps: factor at each milestone

@@ -49,6 +49,12 @@ def is_ensemble(folder: Path) -> bool:
     return member_folders(folder, 1)[0].is_dir()
 
 
+def epochs_done(folder: Path) -> int:
+    """How many epochs a run has finished; of an ensemble, the network that has most."""
+    histories = [folder / "history.csv", *folder.glob("member-*/history.csv")]
+    return max((len(path.read_bytes().splitlines()) - 1 for path in histories if path.exists()), default=0)
+
+
 def trained_members(ensemble: Path) -> list[Path]:
     """The run folders of an ensemble's networks. CheckpointError where one of them has not finished an epoch."""
     folders = member_folders(ensemble, Config.read(ensemble).ensemble)

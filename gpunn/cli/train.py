@@ -15,7 +15,7 @@ from gpunn.cli.config import Config
 from gpunn.cli.ensembles import train_ensemble
 from gpunn.cli.options import dtype_of, natural, positive_float, positive_int, usable_device
 from gpunn.cli.recipes import OPTIMIZERS, RECIPES, Recipe, read_recipe, recipe_file, shipped
-from gpunn.cli.runs import ROOT, is_ensemble
+from gpunn.cli.runs import ROOT, epochs_done, is_ensemble
 from gpunn.cli.session import conclude, train_one
 from gpunn.errors import CheckpointError, UsageError
 from gpunn.names import unknown_name
@@ -119,7 +119,20 @@ def _resumed(args: argparse.Namespace) -> Config:
                 f"train: {option} {given[key]} differs from the {now} of the run in {args.resume}; leave it away, or "
                 "start a new run without --resume"
             )
-    return replace(config, **{key: given[key] for key in CHANGEABLE if key in given})
+    return _lasting(replace(config, **{key: given[key] for key in CHANGEABLE if key in given}), config, args.resume)
+
+
+def _lasting(config: Config, before: Config, folder: Path) -> Config:
+    """The configuration, for as many epochs as it now has: its schedule stays that of before, and is recorded so."""
+    if config.epochs == before.epochs:
+        return config
+    done = epochs_done(folder)
+    if config.epochs < done:
+        raise UsageError(
+            f"train: --epochs {config.epochs} is fewer than the {done} that the run in {folder} has done; "
+            "give more, or start a new run without --resume"
+        )
+    return replace(config, schedule_epochs=before.schedule_epochs or before.epochs)
 
 
 def _images(config: Config, dataset: data.Dataset) -> dict:

@@ -59,6 +59,7 @@ def test_the_recorded_recipe_is_the_same_run(here, capsys, text):
     assert main(["train", "--recipe", "runs/a", "--out", "runs/c", "--seed", "5"]) == 0
     a, b, c = (weights(here / "runs" / name) for name in "abc")
     assert same(a, b) and not same(a, c)
+    assert timeless(here / "runs/a") == timeless(here / "runs/b")
     assert (here / "runs/a/recipe.toml").read_text() == (here / "runs/b/recipe.toml").read_text()
     assert ("mirror images averaged" in capsys.readouterr().out) == ("test_flips" in text)
     assert main(["evaluate", "runs/a"]) == 0
@@ -84,6 +85,39 @@ def test_a_run_with_everything_resumes_bitwise(here, capsys, monkeypatch, steps)
     assert main(["train", "--resume", "cut"]) == 0
     assert same(weights(here / "whole"), weights(here / "cut"))
     assert same(weights(here / "whole", "best.npz"), weights(here / "cut", "best.npz"))
+    assert timeless(here / "whole") == timeless(here / "cut")
+    for name in ("gradients.csv", "recipe.toml"):
+        assert (here / "whole" / name).read_text() == (here / "cut" / name).read_text()
+
+
+def timeless(folder):
+    return [line.split(",")[:6] for line in (folder / "history.csv").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "steps", "one_cycle"])
+def test_a_prolonged_run_keeps_its_last_rate_and_its_recipe_says_how(here, schedule):
+    """Three epochs and two more: their recipe is not that of five, whose rates are others."""
+    (here / "my.toml").write_text(f'model = "mlp"\nbatch_size = 20\nema = 0.9\nschedule = "{schedule}"\n')
+    assert main(["train", "--recipe", "my.toml", "--epochs", "3", "--out", "a"]) == 0
+    assert main(["train", "--resume", "a", "--epochs", "4"]) == 0
+    assert main(["train", "--resume", "a", "--epochs", "5"]) == 0
+    assert main(["train", "--recipe", "a", "--out", "b"]) == 0
+    assert same(weights(here / "a"), weights(here / "b"))
+    assert timeless(here / "a") == timeless(here / "b") and len(timeless(here / "a")) == 6
+    rates = [row[5] for row in timeless(here / "a")[3:]]
+    assert rates == [rates[0]] * 3
+    assert read_recipe(here / "a/recipe.toml")["schedule_epochs"] == 3
+
+
+def test_a_run_is_not_shortened_below_what_it_has_done(here, capsys):
+    for options in ([], ["--ensemble", "2"]):
+        out = f"a{len(options)}"
+        assert main(["train", "mlp", *options, "--epochs", "3", "--out", out]) == 0
+        recorded = (here / out / "recipe.toml").read_text()
+        capsys.readouterr()
+        assert main(["train", "--resume", out, "--epochs", "2"]) == 2
+        assert f"train: --epochs 2 is fewer than the 3 that the run in {out} has done" in capsys.readouterr().err
+        assert (here / out / "recipe.toml").read_text() == recorded
 
 
 def test_options_come_before_the_file_and_that_before_the_network_s_own(here):
@@ -163,6 +197,7 @@ BAD = [
     ('schedule = "cosin"', "schedule is 'cosin', expected one of constant, linear, cosine, steps, one_cycle; did you"),
     ('optimizer = "sdg"', "optimizer is 'sdg', expected one of sgd, adam, adamw, rmsprop; did you mean 'sgd'?"),
     ("milestones = [0.8, 0.5]", "milestones is [0.8, 0.5], expected a list of rising numbers between 0 and 1"),
+    ("milestones = [0.5, 0.5]", "milestones is [0.5, 0.5], expected a list of rising numbers between 0 and 1"),
     ('milestones = ["a"]', "milestones is ['a'], expected a list of rising numbers between 0 and 1"),
     ("milestones = 5", "milestones is 5, expected a list of rising numbers"),
     ("[lr]\nx = 1", "recipe bad.toml: lr is {'x': 1}, expected a number above 0"),
