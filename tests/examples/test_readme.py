@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gpunn.cli import build_parser
-from gpunn.cli.recipes import read_recipe, shipped
+from gpunn.cli.recipes import KINDS, read_recipe, shipped
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -50,5 +50,7 @@ def test_the_recipe_is_one(tmp_path):
     (recipe,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
     (tmp_path / "my.toml").write_text(recipe)
     assert read_recipe(tmp_path / "my.toml")["model"] == "resnet20"
-    named = re.search(r"`--recipe NAME` knows:\n(.*?)An\nensemble", README, re.DOTALL)
+    section = README[README.index("### Recipes") : README.index("## In a program")]
+    assert [key for key in KINDS if not re.search(rf"\b{key}\b", section)] == []
+    named = re.search(r"`--recipe NAME` knows:(.*?)An ensemble", README, re.DOTALL)
     assert named and set(re.findall(r"`(\w+)`", named[1])) <= set(shipped())
