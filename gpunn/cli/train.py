@@ -57,14 +57,7 @@ def add_to(commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train; returns the exit status."""
-    config = _resumed(args) if args.resume else _new(args)
-    dtype_of(config.precision, usable_device(config.device))  # before the data, which may take a while to load
-    dataset = data.load(config.data, limit=config.limit)
-    if dataset.note:
-        print(dataset.note, file=sys.stderr)
-    # The data's own name: a run that fell back to other data says so, and is resumed and evaluated on them.
-    config = replace(config, data=dataset.name, **_images(config, dataset))
-    check_enough(dataset)
+    config, dataset = load_data(_resumed(args) if args.resume else new_config(args))
     out = args.resume or _folder(args.out)  # last, so that a mistake leaves no folder behind
     if config.ensemble > 1:
         train_ensemble(config, dataset, out)
@@ -73,7 +66,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _new(args: argparse.Namespace) -> Config:
+def load_data(config: Config) -> tuple[Config, data.Dataset]:
+    """The run's data, and its configuration with what it keeps of them."""
+    dtype_of(config.precision, usable_device(config.device))  # before the data, which may take a while to load
+    dataset = data.load(config.data, limit=config.limit)
+    if dataset.note:
+        print(dataset.note, file=sys.stderr)
+    check_enough(dataset)
+    # The data's own name: a run that fell back to other data says so, and is resumed and evaluated on them.
+    return replace(config, data=dataset.name, **_images(config, dataset)), dataset
+
+
+def new_config(args: argparse.Namespace) -> Config:
     """The configuration of a new run: the options, then the recipe file, then the network's own recipe."""
     given = {f.name: getattr(args, f.name, None) for f in fields(Recipe)}
     given["model"] = args.name

@@ -114,7 +114,7 @@ def test_help_names_every_option(capsys):
     text = capsys.readouterr().out
     for option in OPTIONS:
         assert f"--{option}" in text
-    assert "lenet_20_50_500" in text
+    assert "lenet_20_50_500" in text and "folder:PATH" in text
 
 
 def python_m(*args, **options):
