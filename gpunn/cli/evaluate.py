@@ -25,7 +25,7 @@ def add_to(commands) -> None:
     )
     add = parser.add_argument
     add("target", nargs="?", metavar="RUN_OR_WEIGHTS", help="run folder or .npz file (default: the latest run)")
-    add("--data", help=f"data set: {', '.join(data.names())} (default: the one trained on)")
+    add("--data", help=f"data set: {', '.join(data.names())}, or folder:PATH (default: the one trained on)")
     add("--device", default="cpu", help="cpu, cuda, cuda:1 or emulator (default cpu)")
     add("--limit", type=positive_int, metavar="N", help="test on the first N images only")
     add("--flips", action="store_true", help="average each image's probabilities with its mirror image's")

@@ -39,7 +39,7 @@ def add_to(commands) -> None:
     add = parser.add_argument
     add("name", nargs="?", metavar="NAME", help="the network; with --resume, or a recipe that names one, not needed")
     add("--recipe", metavar="FILE", help=f"TOML file, a run's recipe.toml, or one of {', '.join(shipped())}")
-    add("--data", help=f"data set: {', '.join(data.names())} (default mnist)")
+    add("--data", help=f"data set: {', '.join(data.names())}, or folder:PATH (default mnist)")
     add("--device", help="cpu, cuda, cuda:1 or emulator (default cpu)")
     add("--epochs", type=positive_int, help="epochs in all")
     add("--batch-size", type=positive_int, help="images a step")
