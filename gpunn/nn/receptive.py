@@ -11,19 +11,25 @@ from gpunn.tensor import Tensor
 
 
 class Field(NamedTuple):
-    """Per spatial dimension: the input elements that one output sees, and those from one output to the next."""
+    """Per spatial dimension: the input elements that one output sees, and those from one output to the next.
+
+    Not `sure` where a function of unknown window lies on the way.
+    """
 
     size: tuple[float, ...]
     step: tuple[float, ...]
+    sure: bool = True
 
     def through(self, reach: Field) -> Field:
         """Behind a layer that reads `reach.size` neighbours at every `reach.step`-th place."""
         size = [n + (k - 1) * s for n, k, s in zip(self.size, reach.size, self.step, strict=True)]
-        return Field(tuple(size), tuple(s * t for s, t in zip(self.step, reach.step, strict=True)))
+        step = tuple(s * t for s, t in zip(self.step, reach.step, strict=True))
+        return Field(tuple(size), step, self.sure and reach.sure)
 
     def joined(self, other: Field) -> Field:
         """The larger of two branches."""
-        return Field(*(tuple(map(max, a, b)) for a, b in zip(self, other, strict=True)))
+        size, step = (tuple(map(max, a, b)) for a, b in ((self.size, other.size), (self.step, other.step)))
+        return Field(size, step, self.sure and other.sure)
 
 
 class Fields:
@@ -32,8 +38,8 @@ class Fields:
     A layer's field is its input's, widened by what Module.reach says of it; where arrays of several branches meet, the
     largest counts. Layers tell an array by its identity. One that no layer made (a sum, a concatenation, a function's
     result) has the largest field of those of its height and width so far; if there is none of its size, the last one
-    counts, as behind a window without overlap that shrank it so. Statistics that a norm takes over the image are left
-    out.
+    counts, as behind a window without overlap that shrank it so, and the field is not sure. Statistics that a norm
+    takes over the image are left out.
     """
 
     def __init__(self, x: Any):
@@ -54,6 +60,8 @@ class Fields:
             field = field.joined(other)
         reach = module.reach(inputs[0].shape, outputs[0].shape)
         if reach is not None:
+            if len(reach[0]) != rank:  # an image without a batch, whose first dimension is not its batch's
+                return None
             field = field.through(Field(*reach))
         for each in outputs:
             self._remember(each, field)
@@ -79,7 +87,7 @@ class Fields:
         if before is None or not size:
             return None
         ratios = tuple(float(round(n / m)) if n >= m else n / m for n, m in zip(before[0], size, strict=True))
-        return before[1].through(Field(tuple(max(r, 1.0) for r in ratios), ratios))
+        return before[1].through(Field(tuple(max(r, 1.0) for r in ratios), ratios, sure=False))
 
     def _remember(self, array: Any, field: Field) -> None:
         if array.ndim > 2:

@@ -14,6 +14,8 @@ from gpunn.nn.state import evaluating
 from gpunn.ops.checks import times
 from gpunn.tensor import Tensor
 
+GUESSED = "~ behind a function, not a layer, that shrank the image: taken for a window without overlap"
+
 
 class Row(NamedTuple):
     """One layer's call; `field` is None where the output is no image, `memory` counts the output's bytes."""
@@ -48,6 +50,8 @@ def summary(model: Module, x: Any) -> str:
     device, dtype = (device_of(parameters[0].data), parameters[0].dtype) if parameters else ("no device", "no dtype")
     title = f"{type(model).__name__} on {device}, {dtype}" + (f", {frozen:,} parameters frozen" if frozen else "")
     lines = [title, _line(head, widths), rule, *[_line(c, widths) for c in cells], rule, _line(sums, widths)]
+    if any(r.field is not None and not r.field.sure for r in found):
+        lines.append(GUESSED)
     return "\n".join(lines)
 
 
@@ -85,7 +89,7 @@ def _input(model: Module, x: Any) -> Any:
     """x itself, or zeros of the shape x, on the model's device in its dtype."""
     if isinstance(x, Tensor) or is_array(x):
         return x
-    if not isinstance(x, (tuple, list)) or not all(isinstance(n, int) and n >= 0 for n in x):
+    if not isinstance(x, (tuple, list)) or not all(type(n) is int and n >= 0 for n in x):
         raise TypeError(
             f"summary: x is {x!r}, expected an input, or its shape with the batch, for example (1, 3, 32, 32)"
         )
@@ -115,11 +119,11 @@ def _new_bytes(x: Any, y: Any) -> int:
 
 
 def _field(field: Field | None) -> tuple[str, str]:
-    """Size and step in words: "7", "1x7", "" where there is none."""
+    """Size and step in words: "7", "1x7", "~14" where it is not sure, "" where there is none."""
     if field is None:
         return "", ""
-    size, step = ([f"{n:g}" for n in values] for values in field)
-    return _same(size), _same(step)
+    size, step = ([f"{n:g}" for n in values] for values in (field.size, field.step))
+    return ("" if field.sure else "~") + _same(size), _same(step)
 
 
 def _same(words: list[str]) -> str:

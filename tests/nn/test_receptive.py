@@ -99,6 +99,51 @@ def test_lenet_through_functions():
         assert fields(models.lenet5(partial=partial), (1, 1, 28, 28))["conv2"] == ((14, 14), (2, 2))
 
 
+def test_a_field_behind_a_function_that_shrank_the_image_is_marked():
+    class Net(nn.Module):
+        def __init__(self, pool):
+            super().__init__()
+            self.a, self.pool, self.b = nn.Conv2d(1, 2, 3), pool, nn.Conv2d(2, 2, 3)
+
+        def forward(self, x):
+            return self.b(self.pool(self.a(x)))
+
+    guessed = Net(lambda x: ops.max_pool2d(x, 3, 2)).summary((1, 1, 16, 16)).splitlines()
+    assert guessed[4].split()[-4:-2] == ["~8", "2"]  # 9 in truth: a window of 3 leaves no trace
+    assert guessed[-1].startswith("~ behind a function, not a layer,")
+    told = Net(nn.MaxPool2d(3, 2)).summary((1, 1, 16, 16)).splitlines()
+    assert told[5].split()[-4:-2] == ["9", "2"] and told[-1].startswith("total")
+
+
+def test_an_image_without_a_batch_has_no_field():
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AvgPool2d(2))
+    assert set(fields(net, (1, 8, 8)).values()) == {None}
+    with pytest.raises(ValueError, match=r"BatchNorm2d: x has 3 dimensions \(16, 32, 32\), expected 4"):
+        models.create("resnet20").summary((3, 32, 32))
+
+
+# Of the last layer that gives an image, by r + (k - 1) j a layer, j the product of the strides before it. ResNets for
+# CIFAR with 6 n + 2 layers have 28 n - 3, and 28 more behind the global pooling of 8x8. Inception-v4's has 2071 before
+# that of 8x8 at a stride of 32.
+LAST = {
+    **{"mlp": None, "lenet5": 14, "lenet_20_50_500": 14, "alexnet_lite": 51, "inception_v4": 2071 + 7 * 32},
+    **{f"resnet{6 * n + 2}": 28 * n - 3 + 28 for n in (3, 5, 7, 9, 18)},
+    **{"resnet18": 435 + 6 * 32, "resnet34": 899 + 6 * 32, "resnet50": 427 + 6 * 32, "resnet101": 971 + 6 * 32},
+    **{"resnet152": 1451 + 6 * 32, "alexnet": 195, "vgg11": 150, "vgg16": 212, "vgg11_bn": 150, "vgg16_bn": 212},
+}
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_every_network_has_its_table(name):
+    model = skipped(models.create, name=name)
+    found, _ = rows(model, (0, *models.input_shape(name)))
+    assert sum(row.parameters for row in found) == sum(p.size for p in model.parameters())
+    assert all((row.field is None) == (len(row.output) < 4) for row in found)
+    last = [row.field for row in found if row.field is not None][-1:]
+    assert [field.size for field in last] == ([] if LAST[name] is None else [(LAST[name],) * 2])
+    assert all(field.sure for field in last) == (not name.startswith("lenet"))
+
+
 def test_the_table_prints_them():
     net = nn.Sequential(nn.Conv1d(1, 2, 5, stride=2), nn.Identity(), nn.Dropout(0.5))
     lines = net.summary((4, 1, 11)).splitlines()
