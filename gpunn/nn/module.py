@@ -241,7 +241,8 @@ class Module:
         x: the input's shape with N, or an input. Runs forward once, in evaluation mode, recording no gradients.
         FLOPs are 2 a multiply-add. The receptive field is how many pixels of the input, in height and width, one pixel
         of the output depends on, the stride how many lie from one output to the next; the largest where branches meet
-        (nn.receptive tells how it is found, and what ~ before it says). Memory is the output's, 0 where it is the input's own.
+        (nn.receptive tells how it is found, and where it is not sure: ~). Memory is the output's, 0 where it is the
+        input's own.
         """
         from gpunn.nn.summary import summary  # it stands on Module
 
