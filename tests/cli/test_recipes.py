@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +88,62 @@ def test_a_run_with_everything_resumes_bitwise(here, capsys, monkeypatch, steps)
     assert timeless(here / "whole") == timeless(here / "cut")
     for name in ("gradients.csv", "recipe.toml"):
         assert (here / "whole" / name).read_text() == (here / "cut" / name).read_text()
+
+
+STEPS, CYCLE, ADAM = 'schedule = "steps"\n', 'schedule = "one_cycle"\n', 'optimizer = "adam"\n'
+# Key: a value that makes another run, and what the recipe has beside it.
+CHANGES = {
+    **{"epochs": ("3", ""), "batch_size": ("30", ""), "precision": ('"fp64"', ""), "seed": ("1", "")},
+    **{"optimizer": ('"adam"', ""), "lr": ("0.01", ""), "momentum": ("0.5", ""), "nesterov": ("true", "")},
+    **{"weight_decay": ("0.01", ADAM), "accumulate": ("2", ""), "grad_clip": ("0.1", "")},
+    **{"schedule": ('"cosine"', ""), "schedule_epochs": ("4", ""), "last": ("0.5", ""), "gamma": ("0.3", STEPS)},
+    **{"milestones": ("[0.9]", STEPS), "rise": ("0.6", CYCLE), "label_smoothing": ("0.1", ""), "ema": ("0.5", "")},
+    **{"shift": ("2", ""), "flip": ("true", ""), "rotate": ("9", ""), "zoom": ("0.1", ""), "cutout": ("4", "")},
+    **{"mixup": ("0.3", ""), "bagging": ("true", "")},
+}
+# Tested elsewhere: what is trained on, what is done with the weights, how many there are.
+ELSEWHERE = {"model", "data", "limit", "patience", "test_flips", "ensemble"}
+
+
+def test_every_key_makes_another_run(here, monkeypatch):
+    monkeypatch.setattr("gpunn.train.callbacks.draw_curves", lambda history, path: None)  # half of the time
+    assert CHANGES.keys() | ELSEWHERE == {f.name for f in fields(Recipe)}
+    base = 'model = "mlp"\nbatch_size = 40\nepochs = 2\n'
+
+    def trained(name, text):
+        (here / "my.toml").write_text(text)
+        assert main(["train", "--recipe", "my.toml", "--out", name]) == 0
+        return weights(here / name)
+
+    plain = {beside: trained(f"plain{i}", base + beside) for i, beside in enumerate(("", STEPS, CYCLE, ADAM))}
+    for key, (value, beside) in CHANGES.items():
+        kept = "".join(line + "\n" for line in (base + beside).splitlines() if not line.startswith(f"{key} ="))
+        assert not same(trained(key, f"{kept}{key} = {value}\n"), plain[beside]), key
+
+
+def test_data_and_limit_reach_the_loader_and_the_record(here, monkeypatch):
+    asked = []
+
+    def load(name, limit=None):
+        asked.append((name, limit))
+        return replace(tiny_dataset(), name=name)
+
+    monkeypatch.setattr("gpunn.data.load", load)
+    (here / "my.toml").write_text('model = "mlp"\ndata = "digits"\nlimit = 99\nepochs = 1\n')
+    assert main(["train", "--recipe", "my.toml", "--out", "a"]) == 0
+    assert main(["train", "--recipe", "a", "--out", "b"]) == 0
+    assert main(["train", "--recipe", "a", "--limit", "50", "--data", "cifar10", "--out", "c"]) == 0
+    assert asked == [("digits", 99), ("digits", 99), ("cifar10", 50)]
+
+
+def test_patience_ends_a_run(here, capsys):
+    (here / "my.toml").write_text('model = "mlp"\nlr = 3.0\nepochs = 30\npatience = 2\ngrad_clip = 0.5\n')
+    assert main(["train", "--recipe", "my.toml", "--out", "a"]) == 0
+    assert "stopped:       val_loss has not improved for 2 epochs; best" in capsys.readouterr().out
+    losses = [float(row[3]) for row in timeless(here / "a")[1:]]
+    assert len(losses) < 30 and len(losses) - 1 - int(np.argmin(losses)) == 2
+    assert main(["train", "--resume", "a"]) == 0  # has nothing left to do
+    assert len(timeless(here / "a")) == len(losses) + 1
 
 
 def timeless(folder):
