@@ -16,6 +16,7 @@ from gpunn.cli.config import Config
 from gpunn.cli.options import dtype_of, usable_device
 from gpunn.cli.runs import load_model, member_folders
 from gpunn.cli.session import train_one
+from gpunn.errors import TrainingError
 
 
 def train_ensemble(config: Config, dataset: data.Dataset, out: Path) -> None:
@@ -59,11 +60,23 @@ class Opinions(NamedTuple):
 
 
 def opinions(models: Sequence[nn.Module], loader: data.DataLoader, config: Config) -> Opinions:
-    """The networks' opinions of a loader's images, read once; with mirror images where the recipe says so."""
+    """The networks' opinions of a loader's images, read once; with mirror images where the recipe says so.
+
+    TrainingError where a network's scores are not finite: their largest would be the first class, by chance.
+    """
     predictors = [train.MirrorAveraged(model) for model in models] if config.test_flips else models
     device = usable_device(config.device)
-    batches = [([_log_shares(model, backend.to_device(x, device)) for model in predictors], y) for x, y in loader]
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is checked below
+        batches = [([_log_shares(model, backend.to_device(x, device)) for model in predictors], y) for x, y in loader]
     scores = [np.concatenate([parts[i] for parts, _ in batches]) for i in range(len(models))]
+    for number, part in enumerate(scores, 1):
+        bad = int((~np.isfinite(part)).any(1).sum())
+        if bad:
+            which = f"network {number} of {len(scores)}" if len(scores) > 1 else "the network"
+            raise TrainingError(
+                f"{which} gives scores that are not finite for {bad} of {len(part)} test images; "
+                "train it again, with a lower learning rate"
+            )
     return Opinions(scores, np.concatenate([y for _, y in batches]))
 
 

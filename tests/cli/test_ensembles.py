@@ -123,3 +123,19 @@ def test_probabilities_too_small_for_a_number_are_averaged():
     sure = np.array([[0.0, -800.0, -900.0]])
     averaged = Opinions([sure, sure], np.array([1])).averaged()
     np.testing.assert_allclose(averaged, sure)
+
+
+def test_a_network_without_finite_scores_is_named(here, capsys):
+    main([*TRAIN, "--epochs", "1", "--out", "a"])
+    state = train.load_checkpoint(here / "a/member-2/best.npz")
+    for name, value in state["model"].items():
+        value *= 1e30 if name in ("3.weight", "5.weight") else 1
+    train.save_checkpoint(here / "a/member-2/best.npz", state)
+    capsys.readouterr()
+    for command in ("evaluate a", "report a"):
+        assert main(command.split()) == 2
+        out, err = capsys.readouterr()
+        assert out == "" and err.count("\n") == 1
+        assert "network 2 of 3 gives scores that are not finite for 40 of 40 test images; train it again" in err
+    assert main(["report", "a/member-2"]) == 2
+    assert "the network gives scores that are not finite" in capsys.readouterr().err
