@@ -13,6 +13,7 @@ from bench.run import main as run
 # Programs of their own, with their own options.
 OTHERS = {
     "cpu": "a whole training step on the CPU beside PyTorch's: time and memory of five networks",
+    "accuracy": "a recipe trained here and in PyTorch, seed by seed: test accuracy and images a second",
     "compare": "what moved between two files of results: compare A.json B.json",
     "report": "the tables of the READMEs and a page of plots, from bench/results/",
 }

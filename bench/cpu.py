@@ -54,7 +54,7 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=40, help="pairs of steps a network (at most; default 40)")
     parser.add_argument("--budget", type=float, default=9, help="seconds a network, after at least 5 pairs (default 9)")
     parser.add_argument("--networks", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
-    parser.add_argument("--threads", type=int, default=_cores(), help="threads of both sides (default: all cores)")
+    parser.add_argument("--threads", type=int, default=machine.cores(), help="threads of both sides (default: all)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-memory", action="store_true", help="leave the memory measurement out")
     parser.add_argument(
@@ -65,10 +65,6 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     if args.repeats < 1 or args.threads < 1:
         parser.error(f"--repeats {args.repeats} --threads {args.threads}: both must be at least 1")
     return args
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _measure(name: str, args: argparse.Namespace, with_torch: bool) -> dict | None:

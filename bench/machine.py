@@ -23,6 +23,25 @@ def processor() -> str:
     return f"{name} (family {fields['cpu family']}, model {fields['model']})" if "cpu family" in fields else name
 
 
+def cores() -> int:
+    """The processor's cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def hold_threads(count: int) -> None:
+    """The same count of threads for every side, on the same cores."""
+    from gpunn.cpu.threads import set_thread_count
+
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+    set_thread_count(count)
+    try:
+        import torch
+    except ImportError:
+        return
+    torch.set_num_threads(count)
+
+
 def commit() -> str | None:
     """The checkout's commit, with + where files differ from it; None outside of git."""
     try:

@@ -64,15 +64,21 @@ def our_step(network: Network, model: nn.Module, seed: int) -> Step:
 
 
 def torch_model(network: Network, weights: dict[str, np.ndarray] | None = None):
-    """PyTorch's counterpart, with our weights where they are given."""
+    """PyTorch's counterpart without dropout, with our weights where they are given."""
+    model = torch_twin(network.name, weights)
+    _without_dropout(model)
+    return model
+
+
+def torch_twin(name: str, weights: dict[str, np.ndarray] | None = None):
+    """The model of that name in PyTorch, with our weights where they are given."""
     import torch
 
     from bench.torch_models import MODELS
 
-    model = MODELS[network.name]()
+    model = MODELS[name]()
     if weights is not None:
         model.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in weights.items()})
-    _without_dropout(model)
     return model
 
 

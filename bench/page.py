@@ -47,6 +47,8 @@ TIMES: list[Column] = [
     ("bound", _key("bound"), None),
     ("host, us", _key("host_seconds", 1e6), ",.1f"),
     ("images/s", _key("images_per_second"), ",.0f"),
+    ("test accuracy, %", _key("test_accuracy", 100.0), ".2f"),
+    ("torch's, %", lambda row: _percent(row.get("against", {}).get("torch", {}).get("test_accuracy")), ".2f"),
     ("peak MB", _key("peak_bytes", 1e-6), ",.0f"),
 ]
 COUNTS: list[Column] = [
@@ -62,6 +64,10 @@ COUNTS: list[Column] = [
     ("shared stores", _of("counts", "shared_stores"), ",.0f"),
     ("launches", _of("counts", "launches"), ",.0f"),
 ]
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 def _conflicts(row: dict[str, Any]) -> float | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import page, results
+from bench.accuracy import points
 from bench.table import noisy
 from gpunn.errors import UsageError
 
@@ -81,6 +82,8 @@ def markdown(run: dict[str, Any]) -> str:
     good = [row for row in run["rows"] if row["status"] == "ok"]
     if run["suite"] == "cpu":
         head, lines = _networks(good)
+    elif run["suite"] == "accuracy":
+        head, lines = _accuracies(good)
     elif good and "counts" in good[0]:
         head, lines = _counted(good)
     else:
@@ -117,6 +120,18 @@ def _networks(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
         theirs = [_ms(other["median"]), f"{mark}{1 / other['speed']:.2f}"] if other else ["-", "-"]
         batch = row["shape"].removeprefix("batch ")
         lines.append([row["case"], batch, _ms(row["seconds"]["median"]), *theirs, *sizes])
+    return head, lines
+
+
+def _accuracies(rows: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    head = ["network", "recipe", "seed", "test accuracy", "PyTorch's", "points", "images/s", "PyTorch's"]
+    lines = []
+    for row in rows:
+        other = row["against"].get("torch")
+        theirs = [f"{other['test_accuracy']:.2%}", f"{points([row]):+.2f}"] if other else ["-", "-"]
+        speeds = [f"{side['images_per_second']:,.0f}" if side else "-" for side in (row, other)]
+        seed = row["variant"].removeprefix("seed ")
+        lines.append([row["case"], row["shape"], seed, f"{row['test_accuracy']:.2%}", *theirs, *speeds])
     return head, lines
 
 

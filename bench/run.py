@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from bench import clocks, compare, results, rivals, roofline
+from bench import clocks, compare, machine, results, rivals, roofline
 from bench.table import Table, legend
 from gpunn import backend
 from gpunn.errors import GpunnError, UsageError
@@ -48,7 +48,7 @@ def parser(suite: str) -> argparse.ArgumentParser:
     add("--batch", type=_positive, metavar="N", help="batch size of every case (default: the group's on cuda)")
     add("--repeats", type=_positive, default=40, metavar="N", help="rounds a row, at most (default 40)")
     add("--budget", type=float, default=1.0, metavar="S", help="seconds a row, after at least 5 rounds (default 1)")
-    add("--threads", type=_positive, default=_cores(), metavar="N", help="CPU threads of all sides (default: all)")
+    add("--threads", type=_positive, default=machine.cores(), metavar="N", help="CPU threads of all sides")
     add("--seed", type=int, default=0)
     add("--json", metavar="FILE", help="write the rows there")
     add("--plot", metavar="FILE.png", help="write the roofline there, and bars beside it as FILE-bars.png")
@@ -64,10 +64,6 @@ def _positive(text: str) -> int:
     return value
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def main(suite: str, argv: list[str]) -> int:
     """Run a suite: 0, or 1 where a row failed its check or the baseline, or 130 after Ctrl-C."""
     args = parser(suite).parse_args(argv)
@@ -81,7 +77,7 @@ def main(suite: str, argv: list[str]) -> int:
     module = import_module(f"bench.{SUITES[suite].module}")
     plan = module.Plan(suite, args) if SUITES[suite].kernels else module.Plan(args)
     if plan.kind == "cpu":
-        _hold_threads(args.threads)
+        machine.hold_threads(args.threads)
     document = results.describe(args)
     document["rivals"] = rivals.present(plan.rivals, args.device)
     try:
@@ -105,20 +101,6 @@ def _device(name: str | None) -> str:
     if device.type == "cuda":
         backend.require_cupy().cuda.Device(device.index).use()
     return str(device)
-
-
-def _hold_threads(count: int) -> None:
-    """The same count of threads for every side, on the same cores."""
-    from gpunn.cpu.threads import set_thread_count
-
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
-    set_thread_count(count)
-    try:
-        import torch
-    except ImportError:
-        return
-    torch.set_num_threads(count)
 
 
 def _measure(document: dict[str, Any], module: Any, plan: Any) -> None:
