@@ -138,10 +138,15 @@ def shipped() -> list[str]:
     return sorted(path.stem for path in SHIPPED.glob("*.toml"))
 
 
+def own_recipe(model: str) -> Path:
+    """The shipped recipe of a network, whatever lies in the working folder under its name."""
+    return SHIPPED / f"{RECIPES[model]}.toml"
+
+
 def recipe_file(text: str) -> Path:
     """The file that `--recipe` names: a path, a run folder, or a shipped recipe's name."""
     path = Path(text)
-    if path.is_dir():
+    if (path / FILE).is_file() or (path.is_dir() and text not in shipped()):
         return path / FILE
     if path.suffix == ".toml" or path.is_file() or len(path.parts) > 1:
         return path

@@ -14,7 +14,7 @@ from gpunn.cli.batches import augmentation, check_enough, image_size
 from gpunn.cli.config import Config
 from gpunn.cli.ensembles import train_ensemble
 from gpunn.cli.options import dtype_of, natural, positive_float, positive_int, usable_device
-from gpunn.cli.recipes import OPTIMIZERS, RECIPES, Recipe, read_recipe, recipe_file, shipped
+from gpunn.cli.recipes import OPTIMIZERS, Recipe, own_recipe, read_recipe, recipe_file, shipped
 from gpunn.cli.runs import ROOT, epochs_done, is_ensemble
 from gpunn.cli.session import conclude, train_one
 from gpunn.errors import CheckpointError, UsageError
@@ -89,7 +89,7 @@ def new_config(args: argparse.Namespace) -> Config:
     channels, _, _ = models.input_shape(name)  # first of all: it knows the names
     if given.get("optimizer", "sgd") not in OPTIMIZERS:
         raise unknown_name("optimizer", given["optimizer"], OPTIMIZERS)
-    values = _layered(read_recipe(recipe_file(RECIPES[name])), file, given)
+    values = _layered(read_recipe(own_recipe(name)), file, given)
     if values.get("nesterov") and values.get("momentum") == 0:
         raise UsageError("train: nesterov = true needs momentum above 0, the recipe has 0; set momentum = 0.9")
     open_: dict[str, Any] = {"classes": (), "channels": channels, "size": 0, "mean": (), "std": ()}

@@ -186,6 +186,18 @@ def test_options_come_before_the_file_and_that_before_the_network_s_own(here):
     assert recorded["shift"] == 1 and recorded["model"] == "mlp" and "limit" not in recorded
 
 
+def test_a_run_folder_of_a_recipe_s_name_is_not_the_network_s_own(here):
+    """`--out lenet` would change every later run of lenet5."""
+    assert main(["train", "lenet5", "--epochs", "1", "--lr", "0.7", "--out", "lenet"]) == 0
+    assert main(["train", "lenet5", "--out", "a", "--epochs", "1"]) == 0
+    assert config_of(here / "a")["lr"] == 0.05
+    assert main(["train", "lenet5", "--recipe", "lenet", "--out", "b"]) == 0  # named, it is that run again
+    assert config_of(here / "b")["lr"] == 0.7
+    (here / "one_cycle").mkdir()  # holds no recipe: the shipped one is meant
+    assert main(["train", "lenet5", "--recipe", "one_cycle", "--epochs", "1", "--out", "c"]) == 0
+    assert config_of(here / "c")["schedule"] == "one_cycle"
+
+
 def test_another_optimiser_gives_up_the_recipe_s_rate(here):
     (here / "my.toml").write_text("lr = 0.7\nweight_decay = 0.1\nepochs = 1\n")
     assert main(["train", "mlp", "--recipe", "my.toml", "--optimizer", "adam", "--out", "a"]) == 0
