@@ -19,7 +19,7 @@ class LayerGradientLog(Callback):
 
     A row is {"step": 10, "conv1": 0.3, ...}. Layers are the parameters of two or more dimensions (biases and norms go
     with them), in the order of the network; None stands for one without a gradient. Clipped gradients are logged as
-    clipped. Cost: one pass over the gradients and one read from the device, each time.
+    clipped, accumulated ones at the first update that is due. Cost: one pass over the gradients and one read from the device, each time.
     """
 
     def __init__(self, path: str | os.PathLike | None = None, every: int = 10):
@@ -29,7 +29,9 @@ class LayerGradientLog(Callback):
         self.rows: list[dict[str, Any]] = []
 
     def on_batch_end(self, trainer):
-        if (trainer.steps - 1) % self.every:  # the first step counts: there the weights are still as drawn
+        # The first step counts: there the weights are still as drawn. Of accumulated batches the update does.
+        last = (self.rows[-1]["step"] - 1) // self.every if self.rows else -1
+        if not trainer.updated or (trainer.steps - 1) // self.every == last:
             return
         weights = {name: p for name, p in trainer.model.named_parameters() if p.ndim > 1}
         norms = {name: norm(p.grad, 2.0) for name, p in weights.items() if p.grad is not None}

@@ -32,6 +32,15 @@ def test_rows_hold_each_layers_norm(tmp_path):
     assert [row["0"] for row in saved] == pytest.approx([row["0"] for row in log.rows])
 
 
+def test_accumulated_gradients_are_logged_when_they_are_whole():
+    """12 batches in 2 epochs of updates after batches 4, 6, 10 and 12: one row for each begun 5."""
+    log, watch = LayerGradientLog(every=5), Watch()
+    trainer(early=False, accumulate=4, callbacks=[log, watch]).fit(*loaders(), epochs=2)
+    assert [row["step"] for row in log.rows] == [4, 6, 12]
+    for row in log.rows:
+        assert [row["0"], row["5"]] == pytest.approx(watch.seen[row["step"]], rel=1e-5)
+
+
 def test_a_frozen_layer_has_none():
     log, run = LayerGradientLog(), trainer(early=False)
     run.model[0].weight.requires_grad = False
