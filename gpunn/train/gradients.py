@@ -19,7 +19,8 @@ class LayerGradientLog(Callback):
 
     A row is {"step": 10, "conv1": 0.3, ...}. Layers are the parameters of two or more dimensions (biases and norms go
     with them), in the order of the network; None stands for one without a gradient. Clipped gradients are logged as
-    clipped, accumulated ones at the first update that is due. Cost: one pass over the gradients and one read from the device, each time.
+    clipped, accumulated ones at the first update that is due. Cost: one pass over the gradients and one read from the
+    device, each time.
     """
 
     def __init__(self, path: str | os.PathLike | None = None, every: int = 10):
