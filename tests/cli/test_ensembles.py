@@ -118,6 +118,14 @@ def test_mistakes(here, capsys):
         assert words in capsys.readouterr().err
 
 
+def test_votes_and_averages_are_two_things():
+    """Of the first image two doubtful networks are right, of the second all: the sure third one outweighs them."""
+    doubtful, sure = np.log([[0.4, 0.6], [0.9, 0.1]]), np.log([[0.99, 0.01], [0.9, 0.1]])
+    found = Opinions([doubtful, doubtful, sure], np.array([1, 0]))
+    assert found.alone() == [1, 1, 0.5] and found.by_votes() == 1 and found.by_average() == 0.5
+    np.testing.assert_allclose(np.exp(found.averaged()), [[1.79 / 3, 1.21 / 3], [0.9, 0.1]])
+
+
 def test_probabilities_too_small_for_a_number_are_averaged():
     """exp(-800) is 0 in float64: its logarithm would be a warning, and an infinity."""
     sure = np.array([[0.0, -800.0, -900.0]])
