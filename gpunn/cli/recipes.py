@@ -158,7 +158,7 @@ def recipe_file(text: str) -> Path:
 def read_recipe(path: Path) -> dict[str, Any]:
     """The keys of a recipe file, checked. UsageError names the file and the key."""
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
+        values = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"recipe {path} cannot be read ({error.strerror}); check the path") from error
     except ValueError as error:  # tomllib.TOMLDecodeError, and bytes that are no text

@@ -82,7 +82,7 @@ def new_config(args: argparse.Namespace) -> Config:
     given = {f.name: getattr(args, f.name, None) for f in fields(Recipe)}
     given["model"] = args.name
     given = {name: value for name, value in given.items() if value is not None}
-    file = read_recipe(recipe_file(args.recipe)) if args.recipe else {}
+    file = read_recipe(recipe_file(args.recipe)) if args.recipe is not None else {}
     name = args.name or file.get("model")
     if name is None:
         raise UsageError(f"train: which network? choose from {', '.join(models.names())}; try: gpunn train lenet5")

@@ -299,6 +299,14 @@ def test_other_mistakes(here, capsys):
     ]:
         assert main(command.split()) == 2
         assert words in capsys.readouterr().err
+    assert main(["train", "mlp", "--recipe", ""]) == 2
+    assert "recipe recipe.toml cannot be read" in capsys.readouterr().err
+
+
+def test_a_recipe_from_a_windows_editor(here):
+    """A byte-order mark, and line ends of two characters."""
+    (here / "my.toml").write_bytes(b'\xef\xbb\xbfmodel = "mlp"\r\nepochs = 1\r\n')
+    assert read_recipe(here / "my.toml") == {"model": "mlp", "epochs": 1}
 
 
 def test_folders_of_before_recipes_load_and_resume(here):
