@@ -34,9 +34,14 @@ def make_trainer(config: Config, model: nn.Module, batches: int, device, out: Pa
     )
 
 
+def weight_decay(config: Config) -> float:
+    """The recipe's, or where it has none the optimiser's usual."""
+    return WEIGHT_DECAY.get(config.optimizer, 0.0) if config.weight_decay is None else config.weight_decay
+
+
 def make_optimizer(config: Config, parameters) -> optim.Optimizer:
     """The optimiser with the recipe's options; what the recipe leaves open is the optimiser's usual."""
-    decay = WEIGHT_DECAY.get(config.optimizer, 0.0) if config.weight_decay is None else config.weight_decay
+    decay = weight_decay(config)
     if config.optimizer == "sgd":
         return optim.SGD(parameters, config.lr, momentum=config.momentum, nesterov=config.nesterov, weight_decay=decay)
     kinds = {"adam": optim.Adam, "adamw": optim.AdamW, "rmsprop": optim.RMSprop}

@@ -12,6 +12,7 @@ import numpy as np
 
 from gpunn import data, nn, pictures, train
 from gpunn.cli.batches import pad_to, test_loader
+from gpunn.cli.building import weight_decay
 from gpunn.cli.config import Config
 from gpunn.cli.ensembles import Opinions, opinions
 from gpunn.errors import CheckpointError, UsageError
@@ -129,7 +130,8 @@ def errors(tested: Tested, who: str) -> list[str]:
 def description(model: nn.Module, config: Config) -> list[str]:
     """The table of the network's layers, and the recipe."""
     layers = model.summary((1, config.channels, config.size, config.size))
-    options = {name: _words(value) for name, value in asdict(config).items()}
+    used = {**asdict(config), "weight_decay": weight_decay(config)}  # else it would read "none" where there is one
+    options = {name: _words(value) for name, value in used.items()}
     return [page.heading("Layers"), page.text(layers), page.heading("Configuration"), page.words(options)]
 
 

@@ -14,7 +14,7 @@ h1 { font-size: 1.5rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin:
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .15rem .7rem; text-align: right; border-bottom: 1px solid #eee; }
 th { font-weight: 600; } .words th, .words td { text-align: left; vertical-align: top; }
-pre { font-size: 12.5px; line-height: 1.35; } .wide { overflow-x: auto; }
+pre { font-size: 11.5px; line-height: 1.4; } .wide { overflow-x: auto; }
 figure { margin: 0; } img { max-width: 100%; height: auto; } figcaption, .note { color: #666; font-size: .9rem; }
 .facts { display: flex; flex-wrap: wrap; gap: .4rem 2.2rem; margin: 1rem 0; padding: 0; list-style: none; }
 .facts b { display: block; font-size: 1.25rem; font-weight: 600; }

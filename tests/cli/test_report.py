@@ -78,6 +78,7 @@ def test_the_page_is_one_file(run):
     assert outside.found == [] and "url(" not in text and "@import" not in text
     assert "test accuracy, 7 images" in text
     assert "<th>learning rate</th>" in text and "<th>batch_size</th><td>20</td>" in text
+    assert "<th>weight_decay</th><td>0.0005</td>" in text  # what was trained with, though the recipe left it open
 
 
 def test_mirrored_tests_are_reported_as_they_are_evaluated(here, capsys):
