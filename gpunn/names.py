@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from gpunn.errors import UsageError
 
 
-def unknown_name(what: str, got: str, known: Iterable[str]) -> UsageError:
+def unknown_name(what: str, got: object, known: Iterable[str]) -> UsageError:
     """The error for ``got``, which is no ``what``: suggests the nearest of ``known`` and lists them all."""
     names = list(known)
-    near = difflib.get_close_matches(got.lower(), names, 1, cutoff=0.5)
+    near = difflib.get_close_matches(str(got).lower(), names, 1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return UsageError(f"unknown {what} {got!r}; {hint}choose from {', '.join(names)}")
+    choice = f"choose from {', '.join(names)}" if names else "there are none"
+    return UsageError(f"unknown {what} {got!r}; {hint}{choice}")

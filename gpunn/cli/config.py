@@ -67,5 +67,5 @@ class Config(Recipe):
 
     def build(self, dtype: np.dtype) -> nn.Module:
         """The network with new weights."""
-        model = models.create(self.model, len(self.classes), self.channels)
+        model = models.create(self.model, len(self.classes), self.channels, **self.model_options or {})
         return model.to(dtype)

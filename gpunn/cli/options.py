@@ -39,6 +39,14 @@ def positive_float(text: str) -> float:
     return value
 
 
+def pair(text: str) -> tuple[str, str]:
+    """An option's KEY=VALUE as both its parts."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is no KEY=VALUE")
+    return name.replace("-", "_"), value
+
+
 def usable_device(name: str) -> backend.Device:
     """The device called ``name``. Raises UsageError for an unknown name, DeviceError where it is not there."""
     try:

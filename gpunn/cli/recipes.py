@@ -6,7 +6,7 @@ import difflib
 import json
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,7 @@ SHARES = Kind(
     "a list of rising numbers between 0 and 1, such as [0.5, 0.75]",
     lambda v: isinstance(v, list) and bool(v) and all(ABOVE_0.holds(x) and x < 1 for x in v) and v == sorted(set(v)),
 )
+TABLE = Kind("a table, such as { partial = true }", lambda v: isinstance(v, dict))
 
 
 def key(kind: Kind, default: Any) -> Any:
@@ -78,6 +79,7 @@ class Recipe:
     """The keys of a recipe. None: left to the network, the optimiser or the data."""
 
     model: str = key(WORD, "")
+    model_options: Mapping[str, Any] | None = key(TABLE, None)  # as `gpunn.models.create` takes them
     data: str = key(WORD, "mnist")
     limit: int | None = key(_whole(1), None)  # training images
     epochs: int = key(_whole(1), 15)
@@ -129,8 +131,18 @@ KINDS: dict[str, Kind] = {f.name: f.metadata["kind"] for f in fields(Recipe)}
 
 
 def _toml(value: Any) -> str:
-    """A value as TOML writes it: as JSON does, but for lists of numbers, where both agree as well."""
+    """A value as TOML writes it: as JSON does, but for tables."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{name} = {_toml(one)}' for name, one in value.items())} }}"
     return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+
+
+def toml_value(text: str) -> Any:
+    """What `text` is after "=" in a TOML file, or itself where it is nothing there: a word without quotes."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except ValueError:
+        return text
 
 
 def shipped() -> list[str]:

@@ -13,8 +13,8 @@ from gpunn import data, models, train
 from gpunn.cli.batches import augmentation, check_enough, image_size
 from gpunn.cli.config import Config
 from gpunn.cli.ensembles import train_ensemble
-from gpunn.cli.options import dtype_of, natural, positive_float, positive_int, usable_device
-from gpunn.cli.recipes import OPTIMIZERS, Recipe, own_recipe, read_recipe, recipe_file, shipped
+from gpunn.cli.options import dtype_of, natural, pair, positive_float, positive_int, usable_device
+from gpunn.cli.recipes import OPTIMIZERS, Recipe, own_recipe, read_recipe, recipe_file, shipped, toml_value
 from gpunn.cli.runs import ROOT, epochs_done, is_ensemble
 from gpunn.cli.session import conclude, train_one
 from gpunn.errors import CheckpointError, UsageError
@@ -39,6 +39,10 @@ def add_to(commands) -> None:
     add = parser.add_argument
     add("name", nargs="?", metavar="NAME", help="the network; with --resume, or a recipe that names one, not needed")
     add("--recipe", metavar="FILE", help=f"TOML file, a run's recipe.toml, or one of {', '.join(shipped())}")
+    add(
+        "--model-option", dest="model_options", type=pair, action="append", metavar="KEY=VALUE",
+        help="the network's own, such as partial=true for lenet5 or shortcut=B for resnet20; once for each",
+    )  # fmt: skip
     add("--data", help=f"data set: {', '.join(data.names())}, or folder:PATH (default mnist)")
     add("--device", help="cpu, cuda, cuda:1 or emulator (default cpu)")
     add("--epochs", type=positive_int, help="epochs in all")
@@ -87,13 +91,40 @@ def new_config(args: argparse.Namespace) -> Config:
     if name is None:
         raise UsageError(f"train: which network? choose from {', '.join(models.names())}; try: gpunn train lenet5")
     channels, _, _ = models.input_shape(name)  # first of all: it knows the names
+    _take_model_options(given, name)
     if given.get("optimizer", "sgd") not in OPTIMIZERS:
         raise unknown_name("optimizer", given["optimizer"], OPTIMIZERS)
     values = _layered(read_recipe(own_recipe(name)), file, given)
     if values.get("nesterov") and values.get("momentum") == 0:
         raise UsageError("train: nesterov = true needs momentum above 0, the recipe has 0; set momentum = 0.9")
     open_: dict[str, Any] = {"classes": (), "channels": channels, "size": 0, "mean": (), "std": ()}
+    if values.get("model_options"):
+        _check_model_options(name, values["model_options"])
     return Config(**values, **open_, device=args.device or "cpu", gpunn=gpunn.__version__)
+
+
+def _take_model_options(given: dict[str, Any], model: str) -> None:
+    """The texts of --model-option as the table that a recipe has."""
+    if given.get("model_options"):
+        defaults = models.options_of(model)
+        given["model_options"] = {
+            name: text if isinstance(defaults.get(name), str) else toml_value(text)
+            for name, text in given["model_options"]
+        }
+
+
+def _check_model_options(model: str, options: dict[str, Any]) -> None:
+    """UsageError for what the network does not take: before the data, and before there is a folder."""
+    known = models.options_of(model)  # classes and channels are not among them: they are the data's
+    for name in options:
+        if name not in known:
+            raise unknown_name(f"option of {model}", name, known)
+    try:
+        models.create(model, **options)
+    except UsageError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"train: model option of {model}: {error}") from error
 
 
 def _layered(*layers: dict[str, Any]) -> dict[str, Any]:
@@ -116,9 +147,11 @@ def _resumed(args: argparse.Namespace) -> Config:
         raise UsageError(f"train: --resume writes on into {args.resume}; leave --out away")
     given = {key: value for key, value in vars(args).items() if value is not None}
     given["model"] = given.pop("name", config.model)
+    _take_model_options(given, config.model)
     for key, now in vars(config).items():
         if key in given and key not in CHANGEABLE and given[key] != now:
-            option = "NAME" if key == "model" else f"--{key.replace('_', '-')}"
+            names = {"model": "NAME", "model_options": "--model-option"}
+            option = names.get(key, f"--{key.replace('_', '-')}")
             raise UsageError(
                 f"train: {option} {given[key]} differs from the {now} of the run in {args.resume}; leave it away, or "
                 "start a new run without --resume"

@@ -17,7 +17,7 @@ from gpunn.models.inception import (
 )
 from gpunn.models.lenet import LeNet5, LeNet20_50_500, lenet5, lenet_20_50_500
 from gpunn.models.mlp import mlp
-from gpunn.models.registry import create, input_shape, names, takes_size
+from gpunn.models.registry import create, input_shape, names, options_of, takes_size
 from gpunn.models.resnet import (
     CifarResNet,
     ResNet,
@@ -68,6 +68,7 @@ __all__ = [
     "load_safetensors",
     "mlp",
     "names",
+    "options_of",
     "resnet18",
     "resnet20",
     "resnet32",

@@ -5,8 +5,11 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
 
 from gpunn import nn
+from gpunn.errors import UsageError
 from gpunn.models.alexnet import alexnet, alexnet_lite
 from gpunn.models.inception import inception_v4
 from gpunn.models.lenet import lenet5, lenet_20_50_500
@@ -36,6 +39,8 @@ class Entry:
     smallest: int | None = None
 
 
+# What an option's value must be, after its default.
+_KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", tuple: "a list"}
 _GREY, _TINY, _LARGE = (1, 28, 28), (3, 32, 32), (3, 224, 224)
 _MODELS = {
     "mlp": Entry(mlp, _GREY),
@@ -76,15 +81,30 @@ def create(name: str, num_classes: int | None = None, in_channels: int | None = 
     """The network called ``name`` with new weights; ``options`` go to its function.
 
     num_classes, in_channels: the design's own (10 or 1,000; 1 or 3) where None. Raises UsageError for an unknown name
-    or option, with the nearest one.
+    or option, with the nearest one, and for an option of another kind than its default.
     """
-    entry = _entry(name)
-    given = {"num_classes": num_classes, "in_channels": in_channels}
-    known = [option for option in inspect.signature(entry.build).parameters if option not in given]
-    for option in options:
+    entry, known = _entry(name), options_of(name)
+    for option, value in options.items():
         if option not in known:
             raise unknown_name(f"option of {name}", option, known)
+        _check_option(name, option, value, known[option])
+    given = {"num_classes": num_classes, "in_channels": in_channels}
     return entry.build(**{k: v for k, v in given.items() if v is not None}, **options)
+
+
+def options_of(name: str) -> dict[str, Any]:
+    """What ``create`` takes for this network beside classes and channels, each with its default."""
+    parameters = inspect.signature(_entry(name).build).parameters.values()
+    return {p.name: p.default for p in parameters if p.name not in ("num_classes", "in_channels")}
+
+
+def _check_option(name: str, option: str, value: Any, default: Any) -> None:
+    """UsageError for a value of another kind than the default: "false" in quotes would count as true."""
+    kind = type(default)
+    accepted = {int: Integral, float: Real, tuple: (tuple, list)}.get(kind, kind)
+    fits = isinstance(value, accepted) and (kind is bool or not isinstance(value, bool))
+    if not fits:
+        raise UsageError(f"{name}: {option} is {value!r}, expected {_KINDS[kind]}, such as {default!r}")
 
 
 def input_shape(name: str) -> tuple[int, int, int]:

@@ -99,7 +99,7 @@ CHANGES = {
     **{"schedule": ('"cosine"', ""), "schedule_epochs": ("4", ""), "last": ("0.5", ""), "gamma": ("0.3", STEPS)},
     **{"milestones": ("[0.9]", STEPS), "rise": ("0.6", CYCLE), "label_smoothing": ("0.1", ""), "ema": ("0.5", "")},
     **{"shift": ("2", ""), "flip": ("true", ""), "rotate": ("9", ""), "zoom": ("0.1", ""), "cutout": ("4", "")},
-    **{"mixup": ("0.3", ""), "bagging": ("true", "")},
+    **{"mixup": ("0.3", ""), "bagging": ("true", ""), "model_options": ("{ hidden = [500, 151] }", "")},
 }
 # Tested elsewhere: what is trained on, what is done with the weights, how many there are.
 ELSEWHERE = {"model", "data", "limit", "patience", "test_flips", "ensemble"}
