@@ -26,14 +26,16 @@ class LeNet5(nn.Module):
     def __init__(self, num_classes: int = 10, in_channels: int = 1, partial: bool = False):
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, 6, 5, padding=2)
+        self.pool1 = nn.AvgPool2d(2)
         self.conv2 = TableConv2d(C3_TABLE, 5) if partial else nn.Conv2d(6, 16, 5)
+        self.pool2 = nn.AvgPool2d(2)
         self.fc1 = nn.Linear(16 * 5 * 5, 120)
         self.fc2 = nn.Linear(120, 84)
         self.fc3 = nn.Linear(84, num_classes)
 
     def forward(self, x):
-        x = ops.avg_pool2d(ops.tanh(self.conv1(x)), 2)
-        x = ops.avg_pool2d(ops.tanh(self.conv2(x)), 2)
+        x = self.pool1(ops.tanh(self.conv1(x)))
+        x = self.pool2(ops.tanh(self.conv2(x)))
         x = ops.tanh(self.fc1(ops.flatten(x, 1)))
         x = ops.tanh(self.fc2(x))
         return self.fc3(x)
@@ -48,14 +50,16 @@ class LeNet20_50_500(nn.Module):
     def __init__(self, num_classes: int = 10, in_channels: int = 1):
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, 20, 5)
+        self.pool1 = nn.MaxPool2d(2)
         self.conv2 = nn.Conv2d(20, 50, 5)
+        self.pool2 = nn.MaxPool2d(2)
         self.fc1 = nn.Linear(50 * 4 * 4, 500)
         self.fc2 = nn.Linear(500, num_classes)
 
     def forward(self, x):
         # ReLU and the maximum commute: pooling first leaves ReLU a quarter of the elements.
-        x = ops.relu(ops.max_pool2d(self.conv1(x), 2))
-        x = ops.relu(ops.max_pool2d(self.conv2(x), 2))
+        x = ops.relu(self.pool1(self.conv1(x)))
+        x = ops.relu(self.pool2(self.conv2(x)))
         x = ops.relu(self.fc1(ops.flatten(x, 1)))
         return self.fc2(x)
 
