@@ -14,7 +14,7 @@ import gpunn
 from bench.networks import torch_twin
 from bench.torch_models import MODELS
 from gpunn.cli.batches import loaders, test_loader
-from gpunn.cli.building import WEIGHT_DECAY
+from gpunn.cli.building import weight_decay
 from gpunn.cli.recipes import Recipe
 from gpunn.errors import UsageError
 
@@ -87,8 +87,7 @@ def _accuracy(model: Any, batches: Any) -> float:
 
 def make_optimizer(config: Any, model: Any) -> torch.optim.Optimizer:
     """`gpunn.cli.building.make_optimizer`, in PyTorch."""
-    decay = WEIGHT_DECAY.get(config.optimizer, 0.0) if config.weight_decay is None else config.weight_decay
-    given = {"lr": config.lr, "weight_decay": decay}
+    given = {"lr": config.lr, "weight_decay": weight_decay(config)}
     if config.optimizer == "sgd":
         return torch.optim.SGD(model.parameters(), momentum=config.momentum, nesterov=config.nesterov, **given)
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "rmsprop": torch.optim.RMSprop}
