@@ -33,5 +33,10 @@ fi
 for suite in conv2d pool2d batchnorm gemm optim launch step; do
     step "bench-$suite" "$python" -m bench "$suite" --device cuda --json "$out/$suite-cuda.json"
 done
+# The whole schedule of the ResNet paper, beside PyTorch, takes longer than all the rest: FULL=1 asks for it.
+for network in ${FULL:+resnet20 resnet18}; do
+    step "accuracy-$network" "$python" -m bench accuracy "$network" --recipe he_cifar --device cuda --seeds 0 --within 1 \
+        --json "$out/accuracy-$network-cuda.json"
+done
 step lenet5 "$python" -m gpunn train lenet5 --device cuda --out "$out/lenet5"
 exit $failed
