@@ -47,8 +47,6 @@ TIMES: list[Column] = [
     ("bound", _key("bound"), None),
     ("host, us", _key("host_seconds", 1e6), ",.1f"),
     ("images/s", _key("images_per_second"), ",.0f"),
-    ("test accuracy, %", _key("test_accuracy", 100.0), ".2f"),
-    ("torch's, %", lambda row: _percent(row.get("against", {}).get("torch", {}).get("test_accuracy")), ".2f"),
     ("peak MB", _key("peak_bytes", 1e-6), ",.0f"),
 ]
 COUNTS: list[Column] = [
@@ -64,10 +62,23 @@ COUNTS: list[Column] = [
     ("shared stores", _of("counts", "shared_stores"), ",.0f"),
     ("launches", _of("counts", "launches"), ",.0f"),
 ]
+# A whole training: its seconds are those of an epoch.
+TRAININGS: list[Column] = [
+    ("network", _key("case"), None),
+    ("recipe", _key("shape"), None),
+    ("seed", lambda row: row["variant"].removeprefix("seed "), None),
+    ("test accuracy, %", _key("test_accuracy", 100.0), ".2f"),
+    ("torch's, %", lambda row: _torch(row, "test_accuracy", 100.0), ".2f"),
+    ("images/s", _key("images_per_second"), ",.0f"),
+    ("torch's images/s", lambda row: _torch(row, "images_per_second"), ",.0f"),
+    ("s an epoch", _of("seconds", "median"), ",.1f"),
+    ("torch's s", lambda row: _torch(row, "median"), ",.1f"),
+]
 
 
-def _percent(share: float | None) -> float | None:
-    return None if share is None else 100 * share
+def _torch(row: dict[str, Any], name: str, scale: float = 1.0) -> float | None:
+    found = row.get("against", {}).get("torch", {}).get(name)
+    return None if found is None else found * scale
 
 
 def _conflicts(row: dict[str, Any]) -> float | None:
@@ -86,7 +97,8 @@ def columns(run: dict[str, Any]) -> list[Column]:
     """Those columns for which any row has a value, and at the end why a row has none."""
     rows = run["rows"]
     rivals = dict.fromkeys(name for row in rows for name, o in row.get("against", {}).items() if "speed" in o)
-    found = [*WORDS, *TIMES, *COUNTS, *map(_rival, rivals)]
+    times = [*WORDS, *TIMES, *COUNTS, *map(_rival, rivals)]
+    found = [*TRAININGS] if run["suite"] == "accuracy" else times
     if any(row["status"] != "ok" for row in rows):
         found.append(("remark", lambda row: f"{row['status']}: {row['reason']}" if row["status"] != "ok" else "", None))
     return [column for column in found if any(column[1](row) not in (None, "") for row in rows)]

@@ -31,7 +31,7 @@ def figures(document: dict[str, Any]) -> dict[str, Any]:
     found = {}
     if points and document.get("roofline"):
         found["roofline"] = _roofline(document, points)
-    if measured:
+    if measured and document["suite"] != "accuracy":  # which a table of a few rows says better
         found["bars"] = _bars(document, measured)
     return found
 

@@ -8,7 +8,7 @@ from gpunn.cli import main
 from gpunn.cli.recipes import read_recipe
 
 BAD = [
-    ("epoch = 3", "unknown key in recipe bad.toml: 'epoch'; did you mean 'epochs'? choose from model, model_options, data,"),
+    ("epoch = 3", "unknown key in recipe bad.toml: 'epoch'; did you mean 'epochs'? choose from model, model_options"),
     ("epochs = 0", "recipe bad.toml: epochs is 0, expected a whole number of at least 1"),
     ("epochs = 2.5", "recipe bad.toml: epochs is 2.5, expected a whole number of at least 1"),
     ("epochs = true", "recipe bad.toml: epochs is True, expected a whole number"),
