@@ -30,6 +30,7 @@ TWINS = {
         "adaptive_max_backward",
     },
     "batchnorm": {"train_forward", "eval_forward", "train_backward", "eval_backward"},
+    "relu": {"forward", "backward"},
 }
 
 

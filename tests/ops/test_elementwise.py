@@ -45,6 +45,18 @@ def test_edges_have_pytorchs_gradients():
         compare(getattr(ops, name), SMOOTH[name](), edges)
 
 
+@DTYPES
+def test_relu_keeps_infinite_gradients_from_units_that_are_off(dtype):
+    """And lets them through where the input is NaN, as PyTorch does: nothing that went wrong looks right again."""
+    x = np.array([-1.0, 0.0, 2.0, np.nan, -3.0], dtype)
+    gy = np.array([np.inf, np.nan, np.inf, 3.0, 5.0], dtype)
+    ours, theirs = Tensor(x, requires_grad=True), torch().tensor(x, requires_grad=True)
+    ops.relu(ours).backward(gy)
+    theirs.relu().backward(torch().tensor(gy))
+    np.testing.assert_array_equal(ours.grad, [0, 0, np.inf, 3, 0])
+    np.testing.assert_array_equal(ours.grad, theirs.grad.numpy())
+
+
 @pytest.mark.parametrize("name", ["tanh", "sigmoid", "softplus", "exp"])
 @DTYPES
 def test_large_numbers_neither_overflow_nor_warn(name, dtype):
