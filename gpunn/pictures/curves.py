@@ -40,11 +40,14 @@ def _panel(axes: Any, runs: Mapping[str, Sequence[Mapping[str, Any]]], what: str
     axes.grid(alpha=0.3)
     _whole_numbers(axes, max(([row["epoch"] for row in rows] for rows in runs.values()), key=len))
     for i, (run, rows) in enumerate(runs.items()):
+        lines = {}
         for name, style in ((f"train_{what}", "--"), (f"val_{what}", "-")):
             points = [(row["epoch"], _finite(row[name])) for row in rows if row.get(name) is not None]
-            looks = _looks(run, name, i, len(runs))
             if points:
-                axes.plot(*zip(*points, strict=True), style, marker="o", markersize=3, **looks)
+                lines[name] = (*zip(*points, strict=True), style)
+        for name, line in lines.items():
+            looks = _looks(run, name, i, len(runs), main=name == [*lines][-1])
+            axes.plot(*line, marker="o", markersize=3, **looks)
     if any(np.isfinite(line.get_ydata()).any() for line in axes.lines):
         return True
     # Ticks of an empty panel would be figures that nobody measured.
@@ -59,12 +62,12 @@ def _finite(value: float) -> float:
     return value if np.isfinite(value) else np.nan
 
 
-def _looks(run: str, name: str, i: int, n: int) -> dict[str, Any]:
-    """A lone run's lines are told apart by colour; of several runs each has one colour, and its training is paler."""
+def _looks(run: str, name: str, i: int, n: int, main: bool) -> dict[str, Any]:
+    """A lone run's lines are told apart by colour; of several runs each has one colour, paler beside the main line."""
     if n == 1:
         return {"label": name.replace("_", " ")}
     colour = f"C{i}" if n <= LEGEND else _colour(i, n)
-    return {"color": colour, "label": run} if name.startswith("val") else {"color": colour, "alpha": 0.45, "label": "_"}
+    return {"color": colour, "label": run} if main else {"color": colour, "alpha": 0.45, "label": "_"}
 
 
 def _whole_numbers(axes: Any, places: Sequence[int]) -> None:

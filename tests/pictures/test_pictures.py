@@ -44,6 +44,14 @@ def test_learning_curves_of_several_networks_share_the_panels():
     assert [t.get_text() for t in scale.get_yticklabels()] == ["first\nnetwork", "last\nnetwork"]
 
 
+def test_networks_without_validation_are_named_by_their_training():
+    """A legend without names would be a warning of matplotlib's, and nobody could tell the lines apart."""
+    rows = [{key: None if key.startswith("val") else value for key, value in row.items()} for row in HISTORY]
+    loss, _ = pictures.learning_curves({"member 1": rows, "member 2": rows}).axes
+    assert [text.get_text() for text in loss.get_legend().get_texts()] == ["member 1", "member 2"]
+    assert [line.get_linestyle() for line in loss.lines] == ["--", "--"]
+
+
 def test_a_panel_without_values_has_words_in_place_of_figures():
     nan, inf = float("nan"), float("inf")
     rows = [{"epoch": 1, "train_loss": nan, "val_loss": inf}, {"epoch": 2, "train_loss": inf, "val_loss": nan}]
