@@ -17,6 +17,7 @@ from typing import Any
 
 from bench import machine, results
 from bench.timing import Spread
+from gpunn.cli.options import natural, positive_int
 from gpunn.errors import UsageError
 
 PROGRAM = "python -m bench accuracy"
@@ -27,9 +28,9 @@ def main(argv: list[str]) -> int:
     machine.without_pins(False)
     parser = argparse.ArgumentParser(prog=PROGRAM, description=__doc__, allow_abbrev=False)  # --seed is not --seeds
     add = parser.add_argument
-    add("--seeds", type=int, nargs="+", default=[0, 1, 2], metavar="N", help="runs of each side (default 0 1 2)")
+    add("--seeds", type=natural, nargs="+", default=[0, 1, 2], metavar="N", help="runs of each side (default 0 1 2)")
     add("--within", type=float, default=0.5, metavar="POINTS", help="how far the means may differ (default 0.5)")
-    add("--threads", type=int, default=machine.cores(), metavar="N", help="CPU threads of both sides (default: all)")
+    add("--threads", type=positive_int, default=machine.cores(), metavar="N", help="of both sides (default: all)")
     add("--ours-alone", action="store_true", help="leave PyTorch out")
     add("--json", metavar="FILE", help="write the rows there")
     own, others = parser.parse_known_args(argv)

@@ -19,7 +19,11 @@ from gpunn.cli.recipes import Recipe
 from gpunn.errors import UsageError
 
 # Keys with which a run is no longer this loop.
-PLAIN = ("accumulate", "ema", "mixup", "patience", "ensemble", "test_flips", "precision", "schedule_epochs")
+PLAIN = (
+    *("accumulate", "ema", "mixup", "patience", "ensemble", "test_flips", "precision", "schedule_epochs"),
+    "model_options",
+)
+CLASSES = 10  # of every network in torch_models
 DTYPE = np.dtype(np.float32)
 
 
@@ -33,6 +37,11 @@ def check(config: Any) -> None:
             raise UsageError(
                 f"accuracy: PyTorch's side has no {name} = {value!r}; leave it at {plain!r}, or give --ours-alone"
             )
+    if len(config.classes) != CLASSES:
+        raise UsageError(
+            f"accuracy: {config.data} has {len(config.classes)} classes, but PyTorch's {config.model} has {CLASSES}; "
+            "take other data, or give --ours-alone"
+        )
     if config.device == "emulator":
         raise UsageError("accuracy: PyTorch has no emulator; use --device cpu or cuda")
 

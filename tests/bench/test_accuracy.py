@@ -2,6 +2,7 @@
 
 import json
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,10 @@ def test_the_report_has_both_sides():
         (["lenet6"], "unknown model 'lenet6'; did you mean 'lenet5'"),
         (["vgg11", "--data", "digits"], "PyTorch's side has no vgg11; choose from mlp, lenet5"),
         (["--recipe", "mnist_augmented", "--data", "digits"], "has no ema = 0.999; leave it at 0.0, or give"),
+        (
+            ["lenet5", "--data", "digits", "--model-option", "partial=true"],
+            "has no model_options = {'partial': True}; leave it at None, or give --ours-alone",
+        ),
         (["lenet5", "--data", "digits", "--device", "emulator"], "PyTorch has no emulator"),
     ],
 )
@@ -93,6 +98,22 @@ def test_what_cannot_be_compared_is_refused(here, capsys, arguments, words):
     pytest.importorskip("torch", reason="PyTorch is not installed")
     assert suites.main(["accuracy", *arguments]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_other_classes_than_the_twins_are_refused():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    from bench import torch_training
+
+    recipe = SimpleNamespace(**vars(config(data="folder:x")), device="cpu", classes=("ant", "bee"))
+    with pytest.raises(accuracy.UsageError, match="folder:x has 2 classes, but PyTorch's lenet5 has 10; take other"):
+        torch_training.check(recipe)
+
+
+@pytest.mark.parametrize("options", [["--threads", "0"], ["--seeds", "-1"]])
+def test_counts_that_are_none(here, capsys, options):
+    with pytest.raises(SystemExit):
+        suites.main(["accuracy", "lenet5", *options])
+    assert "is no whole number of at least" in capsys.readouterr().err
 
 
 def test_two_trainings_end_alike(here, capsys):
@@ -135,5 +156,3 @@ def test_without_pytorch_the_remedy_is_named(monkeypatch):
     recipe = config()
     with pytest.raises(accuracy.UsageError, match="pip install torch, or give --ours-alone"):
         accuracy._torch(recipe)
-
-
