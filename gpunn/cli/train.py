@@ -8,6 +8,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import gpunn
 from gpunn import data, models, train
 from gpunn.cli.batches import augmentation, check_enough, image_size
@@ -120,7 +122,8 @@ def _check_model_options(model: str, options: dict[str, Any]) -> None:
         if name not in known:
             raise unknown_name(f"option of {model}", name, known)
     try:
-        models.create(model, **options)
+        # No image is one too: what the options lead to must still take the data's.
+        models.create(model, **options).eval()(np.zeros((0, *models.input_shape(model)), np.float32))
     except UsageError:
         raise
     except (ValueError, TypeError) as error:

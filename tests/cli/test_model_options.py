@@ -54,6 +54,7 @@ def test_words_numbers_and_lists(here):
         ("lenet5", "num_classes=4", "unknown option of lenet5 'num_classes'; choose from partial"),
         ("lenet_20_50_500", "x=4", "unknown option of lenet_20_50_500 'x'; there are none"),
         ("mlp", "hidden=5", "mlp: hidden is 5, expected a list, such as (500, 150)"),
+        ("mlp", "image_size=32", "model option of mlp: linear: x has 784 features but w expects 1024"),
         ("resnet20", "shortcut=C", "model option of resnet20: BasicBlock: shortcut is 'C'; expected 'A'"),
         ("resnet50", "version=2", "version is '2'; expected '1' (stride in the 1x1) or '1.5'"),
         ("alexnet_lite", "dropout=much", "alexnet_lite: dropout is 'much', expected a number, such as 0.5"),
