@@ -107,7 +107,7 @@ def row(config: Any, seed: int, found: dict[str, dict[str, Any]]) -> dict[str, A
         sides[name] = {"seconds": seconds, "images_per_second": side["images"] / spread.median}
         sides[name] |= {key: side[key] for key in ("test_accuracy", "train_loss")}
     ours = sides.pop("ours")
-    ours["seconds"]["repeats"] = config.epochs
+    ours["seconds"]["repeats"] = len(found["ours"]["epochs"])
     for other in sides.values():
         seconds = other.pop("seconds")
         other |= {**seconds, "speed": seconds["median"] / ours["seconds"]["median"]}

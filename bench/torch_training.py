@@ -59,7 +59,7 @@ def train(config: Any, dataset: Any) -> dict[str, Any]:
     seconds, loss = [], 0.0
     for _ in range(config.epochs):
         before = time.perf_counter()
-        total = torch.zeros((), device=device)
+        total, count = torch.zeros((), device=device), 0
         model.train()
         for x, y in _on(device, loader):
             optimizer.zero_grad()
@@ -69,9 +69,10 @@ def train(config: Any, dataset: Any) -> dict[str, Any]:
                 torch.nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
             optimizer.step()
             total += batch_loss.detach() * len(x)
+            count += len(x)
             if by_update:
                 schedule.step()
-        loss = float(total) / len(loader.dataset)  # waits for the device
+        loss = float(total) / count  # waits for the device
         seconds.append(time.perf_counter() - before)
         if not by_update:
             schedule.step()

@@ -129,6 +129,20 @@ def test_two_trainings_end_alike(here, capsys):
     assert json.loads((here / "a.json").read_text())["recipe"]["limit"] == 1600
 
 
+def test_an_image_left_over_counts_on_neither_side(here):
+    """Of 121 training images the last one would be a batch of its own, and is left out."""
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    recipe = ["lenet5", "--data", "digits", "--limit", "132", "--epochs", "1", "--batch-size", "60"]
+    suites.main(["accuracy", *recipe, "--seeds", "0", "--threads", "1", "--json", "a.json"])
+    [row] = results.load("a.json")["rows"]
+    assert row["train_loss"] == pytest.approx(row["against"]["torch"]["train_loss"], rel=1e-4)
+
+
+def test_epochs_of_a_run_that_ended_early_are_counted():
+    found = accuracy.row(config(), 0, {"ours": side(0.5, (2.0, 3.0))})
+    assert found["seconds"]["repeats"] == 2
+
+
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine", "steps", "one_cycle"])
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_both_sides_have_the_same_rates(schedule, optimizer):
