@@ -137,7 +137,8 @@ def _layered(*layers: dict[str, Any]) -> dict[str, Any]:
         if layer.get("optimizer", values["optimizer"]) != values["optimizer"]:
             values["lr"] = Recipe.lr if layer["optimizer"] == "sgd" else ADAPTIVE_LR
             values.pop("weight_decay", None)
-        values.update(layer)
+        options = {**values.get("model_options", {}), **layer.get("model_options", {})}
+        values.update(layer, **({"model_options": options} if options else {}))
     return values
 
 

@@ -29,6 +29,13 @@ def test_an_option_reaches_the_network_the_record_and_every_later_command(here, 
     assert "--model-option {'partial': False} differs from the {'partial': True} of the run" in capsys.readouterr().err
 
 
+def test_an_option_comes_before_the_recipe_s_own_and_leaves_its_others(here):
+    (here / "my.toml").write_text("model_options = { hidden = [20], image_size = 28 }\n")
+    given = ["--recipe", "my.toml", "--epochs", "1", "--model-option", "hidden=[12]"]
+    assert main(["train", "mlp", *given, "--out", "a"]) == 0
+    assert options(here / "a") == {"hidden": [12], "image_size": 28}
+
+
 def test_a_file_of_before_has_none(here):
     assert main(["train", "mlp", "--epochs", "1", "--out", "a"]) == 0
     path = here / "a" / "config.json"
