@@ -9,10 +9,18 @@ from typing import Any
 
 import pytest
 
+# Containers have neither the namespaces of the sandbox nor a large /dev/shm. A page under test needs no network; the
+# browser is to want none either.
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
+    "--disable-component-update", "--disable-default-apps", "--disable-extensions", "--disable-sync", "--no-first-run",
+    "--no-default-browser-check", "--host-resolver-rules=MAP * ~NOTFOUND",
+)  # fmt: skip
+
 
 @contextmanager
-def chromium() -> Iterator[Any]:
-    """A selenium driver; the test skips, saying what is missing, where there is no browser to drive."""
+def chromium(*more: str) -> Iterator[Any]:
+    """A selenium driver, its browser started with `more` flags; the test skips, saying what is missing, where there is no browser to drive."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     driver = shutil.which("chromedriver")
@@ -20,8 +28,7 @@ def chromium() -> Iterator[Any]:
         pytest.skip(f"{'chromium' if browser is None else 'chromedriver'} is not installed")
     options = webdriver.ChromeOptions()
     options.binary_location = browser
-    # Containers have neither the namespaces of the sandbox nor a large /dev/shm.
-    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"):
+    for flag in (*FLAGS, *more):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     # Both paths given: selenium looks for nothing and downloads nothing.

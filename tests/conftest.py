@@ -1,5 +1,6 @@
 """Every test starts from the same random stream, the CPU and gradients switched on."""
 
+import builtins
 import signal
 
 import pytest
@@ -8,6 +9,19 @@ import gpunn
 
 # A shell starts a background job with Ctrl-C ignored, and gpunn leaves that so; the tests of Ctrl-C need it heard.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def without_matplotlib(monkeypatch):
+    """Importing matplotlib fails, as where it is not installed."""
+    real = builtins.__import__
+
+    def missing(name, *args, **kwargs):
+        if name.startswith("matplotlib"):
+            raise ModuleNotFoundError("No module named 'matplotlib'")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", missing)
 
 
 @pytest.fixture(autouse=True)

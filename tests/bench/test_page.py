@@ -1,48 +1,24 @@
 """The page in a real browser: headless Chromium, no network."""
 
 import re
-import shutil
 
 import pytest
 
 from bench import page
 from tests.bench.runs import counted, timed
+from tests.browser import chromium
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
-    "--disable-component-update", "--disable-default-apps", "--disable-extensions", "--disable-sync", "--no-first-run",
-    "--no-default-browser-check", "--host-resolver-rules=MAP * ~NOTFOUND", "--window-size=1200,900",
-)  # fmt: skip
-
-
-def _programs():
-    """(browser, driver), or the reason why there are none."""
-    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    driver = shutil.which("chromedriver")
-    if not browser or not driver:
-        pytest.skip(f"{'chromedriver' if browser else 'chromium'} is not installed")
-    return browser, driver
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     """The page of two runs, opened."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    program, driver = _programs()
     folder = tmp_path_factory.mktemp("page")
     (folder / "index.html").write_text(page.html({"times": timed(), "counts": counted()}), encoding="utf-8")
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    window = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=driver))
-    try:
+    with chromium("--window-size=1200,900") as window:
         window.get((folder / "index.html").as_uri())
         yield window
-    finally:
-        window.quit()
 
 
 def cells(browser, title, section="times"):

@@ -163,17 +163,7 @@ def test_other_data_than_it_was_trained_on(run, capsys, monkeypatch):
     assert "report: mnist has 3 channels and 10 classes, but the run was trained on 1 and 10" in capsys.readouterr().err
 
 
-def test_without_matplotlib_the_extra_is_named(run, capsys, monkeypatch):
-    import builtins
-
-    real = builtins.__import__
-
-    def missing(name, *args, **kwargs):
-        if name.startswith("matplotlib"):
-            raise ModuleNotFoundError("No module named 'matplotlib'")
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", missing)
+def test_without_matplotlib_the_extra_is_named(run, capsys, without_matplotlib):
     assert main(["report"]) == 2
     assert 'pip install "gpunn[plot]"' in capsys.readouterr().err
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import re
 
 import pytest
@@ -115,14 +114,6 @@ def test_mistakes(ensemble, capsys, monkeypatch):
     assert "runs/a is no run folder: config.json cannot be read" in capsys.readouterr().err
 
 
-def test_without_matplotlib_the_extra_is_named(ensemble, capsys, monkeypatch):
-    real = builtins.__import__
-
-    def missing(name, *args, **kwargs):
-        if name.startswith("matplotlib"):
-            raise ModuleNotFoundError("No module named 'matplotlib'")
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", missing)
+def test_without_matplotlib_the_extra_is_named(ensemble, capsys, without_matplotlib):
     assert main(["report"]) == 2
     assert 'pip install "gpunn[plot]"' in capsys.readouterr().err

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
-
 import numpy as np
 import pytest
 
@@ -210,15 +208,7 @@ def test_files_are_pngs_and_equal_for_equal_figures(tmp_path):
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
-def test_without_matplotlib_the_extra_is_named(monkeypatch):
-    real = builtins.__import__
-
-    def missing(name, *args, **kwargs):
-        if name.startswith("matplotlib"):
-            raise ModuleNotFoundError("No module named 'matplotlib'")
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", missing)
+def test_without_matplotlib_the_extra_is_named(without_matplotlib):
     with pytest.raises(UsageError, match=r'matplotlib is missing .* pip install "gpunn\[plot\]"'):
         pictures.learning_curves(HISTORY)
 

@@ -1,6 +1,5 @@
 """Early stopping, gradient norms, history files, curves, the progress bar."""
 
-import builtins
 import io
 import math
 
@@ -129,15 +128,7 @@ def test_curves(tmp_path):
     assert (tmp_path / "curves.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
-def test_without_matplotlib_the_run_goes_on(tmp_path, monkeypatch, capsys):
-    real = builtins.__import__
-
-    def absent(name, *args, **kwargs):
-        if name.startswith("matplotlib"):
-            raise ModuleNotFoundError("No module named 'matplotlib'")
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", absent)
+def test_without_matplotlib_the_run_goes_on(tmp_path, without_matplotlib, capsys):
     assert len(trainer(tmp_path / "run").fit(*loaders(), 2)) == 2
     said = capsys.readouterr().err
     assert said.count("matplotlib is missing") == 1 and 'pip install "gpunn[plot]"' in said
