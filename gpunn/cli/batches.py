@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -37,6 +38,24 @@ def _scaled(name: str, side: int) -> str:
         return ""
     path, at, size = name.rpartition("@")
     return f"scale them with --data {path if at and size.isdigit() else name}@{side}, or "
+
+
+def load_noted(name: str, limit: int | None = None) -> data.Dataset:
+    """The data set of that name; what it has to say of itself goes to the user."""
+    dataset = data.load(name, limit=limit)
+    if dataset.note:
+        print(dataset.note, file=sys.stderr)
+    return dataset
+
+
+def check_fits(dataset: data.Dataset, config: Config, command: str, trained: str, remedy: str) -> None:
+    """UsageError where the data's channels or classes are not those that `trained`, in words, was trained on."""
+    found = dataset.test.shape[1], len(dataset.classes)
+    if found != (config.channels, len(config.classes)):
+        raise UsageError(
+            f"{command}: {dataset.name} has {found[0]} channels and {found[1]} classes, but {trained} was trained on "
+            f"{config.channels} and {len(config.classes)}; {remedy}"
+        )
 
 
 def check_enough(dataset: data.Dataset) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunn import models, nn
+from gpunn import models, nn, train
 from gpunn.cli.recipes import Recipe
 from gpunn.errors import CheckpointError
 from gpunn.train.checkpoint import write_atomically
@@ -64,6 +64,19 @@ class Config(Recipe):
         except ValueError as error:
             raise CheckpointError(f"{path} is damaged ({error}); use a weights file of the run instead") from error
         return cls.of(saved, path)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """What the run computed in."""
+        return np.dtype(self.precision.replace("fp", "float"))
+
+    def conditions(self) -> str:
+        """How test images are looked at, in words behind a comma; or nothing."""
+        return ", mirror images averaged" if self.test_flips else ""
+
+    def tested(self, model: nn.Module) -> nn.Module:
+        """The network as test images are shown to it."""
+        return train.MirrorAveraged(model) if self.test_flips else model
 
     def build(self, dtype: np.dtype) -> nn.Module:
         """The network with new weights."""

@@ -64,7 +64,7 @@ def opinions(models: Sequence[nn.Module], loader: data.DataLoader, config: Confi
 
     TrainingError where a network's scores are not finite: their largest would be the first class, by chance.
     """
-    predictors = [train.MirrorAveraged(model) for model in models] if config.test_flips else models
+    predictors = [config.tested(model) for model in models]
     device = usable_device(config.device)
     with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is checked below
         batches = [([_log_shares(model, backend.to_device(x, device)) for model in predictors], y) for x, y in loader]
@@ -84,10 +84,10 @@ def compared(models: Sequence[nn.Module], loader: data.DataLoader, config: Confi
     """The test accuracy of each network alone, of their averaged probabilities and of their votes, in two lines."""
     found = opinions(models, loader, config)
     alone = found.alone()
-    flips = ", mirror images averaged" if config.test_flips else ""
+    by = f"{found.by_average():.2%} by averaged probabilities, {found.by_votes():.2%} by votes"
     return (
         f"members:       {', '.join(f'{share:.2%}' for share in alone)}; mean {np.mean(alone):.2%}\n"
-        f"test accuracy: {found.by_average():.2%} by averaged probabilities, {found.by_votes():.2%} by votes{flips}"
+        f"test accuracy: {by}{config.conditions()}"
     )
 
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import replace
 
-import numpy as np
-
 from gpunn import data, train
-from gpunn.cli.batches import test_loader
+from gpunn.cli.batches import check_fits, load_noted, test_loader
 from gpunn.cli.ensembles import compared
 from gpunn.cli.options import positive_int, usable_device
 from gpunn.cli.runs import load_predictor
-from gpunn.errors import UsageError
 
 
 def add_to(commands) -> None:
@@ -37,21 +33,13 @@ def run(args: argparse.Namespace) -> int:
     device = usable_device(args.device)
     name, models, config = load_predictor(args.target, device)
     config = replace(config, device=str(device), test_flips=config.test_flips or args.flips)
-    dataset = data.load(args.data or config.data)
-    if dataset.note:
-        print(dataset.note, file=sys.stderr)
-    if dataset.test.shape[1] != config.channels or len(dataset.classes) != len(config.classes):
-        raise UsageError(
-            f"evaluate: {dataset.name} has {dataset.test.shape[1]} channels and {len(dataset.classes)} classes, but "
-            f"{name} was trained on {config.channels} and {len(config.classes)}; leave --data away"
-        )
-    loader = test_loader(dataset, config, np.dtype(config.precision.replace("fp", "float")), args.limit)
+    dataset = load_noted(args.data or config.data)
+    check_fits(dataset, config, "evaluate", name, "leave --data away")
+    loader = test_loader(dataset, config, config.dtype, args.limit)
     what = f"{config.model} on {len(loader.dataset):,} test images of {dataset.name}"
     if len(models) > 1:
         print(f"{name}: {len(models)} x {what}\n{compared(models, loader, config)}")
         return 0
-    model = train.MirrorAveraged(models[0]) if config.test_flips else models[0]
-    result = train.Trainer(model, optimizer=None, device=device).evaluate(loader)
-    flips = ", mirror images averaged" if config.test_flips else ""
-    print(f"{name}: {what}: accuracy {result['accuracy']:.2%}, loss {result['loss']:.4f}{flips}")
+    result = train.Trainer(config.tested(models[0]), optimizer=None, device=device).evaluate(loader)
+    print(f"{name}: {what}: accuracy {result['accuracy']:.2%}, loss {result['loss']:.4f}{config.conditions()}")
     return 0

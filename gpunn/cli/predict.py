@@ -35,11 +35,9 @@ def run(args: argparse.Namespace) -> int:
     device = usable_device(args.device)
     _, models, config = load_predictor(args.target, device)
     pictures = np.concatenate([read_picture(path, config.channels, config.size) for path in args.images])
-    dtype = np.dtype(config.precision.replace("fp", "float"))
-    if config.test_flips:
-        models = [train.MirrorAveraged(model) for model in models]
+    models = [config.tested(model) for model in models]
     model = train.Ensemble(models) if len(models) > 1 else models[0]
-    scores = train.predict(model, normalised(pictures, config, dtype))
+    scores = train.predict(model, normalised(pictures, config, config.dtype))
     for path, shares in zip(args.images, ops.softmax(scores, 1), strict=True):
         likeliest = np.argsort(-shares)[:SHOWN]
         others = ", ".join(f"{config.classes[i]} {shares[i]:.1%}" for i in likeliest[1:])

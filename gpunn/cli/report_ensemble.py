@@ -15,7 +15,6 @@ from gpunn.cli.report_parts import (
     Tested,
     about_the_curves,
     best_epoch,
-    conditions,
     description,
     errors,
     on_test_images,
@@ -59,7 +58,7 @@ def _head(folder: Path, config: Config, opinions: Opinions, histories: dict[str,
         "epochs, with validation": f"{sum(map(seconds, histories.values())):,.0f} s",
     }
     words = (
-        f"Accuracies on {len(opinions.labels):,} test images{conditions(config)}. "
+        f"Accuracies on {len(opinions.labels):,} test images{config.conditions()}. "
         f"Weights: best.npz of each network of the ensemble {folder.resolve().name}."
     )
     bags = " Each network drew its training images with replacement (bagging)." if config.bagging else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,12 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpunn import data, nn, pictures, train
-from gpunn.cli.batches import pad_to, test_loader
+from gpunn import nn, pictures, train
+from gpunn.cli.batches import check_fits, load_noted, pad_to, test_loader
 from gpunn.cli.building import weight_decay
 from gpunn.cli.config import Config
 from gpunn.cli.ensembles import Opinions, opinions
-from gpunn.errors import CheckpointError, UsageError
+from gpunn.errors import CheckpointError
 from gpunn.pictures import page
 
 
@@ -44,15 +43,9 @@ def on_test_images(models: Sequence[nn.Module], config: Config, limit: int | Non
 
     UsageError where they are not such as the networks were trained on.
     """
-    dataset = data.load(config.data)
-    if dataset.note:
-        print(dataset.note, file=sys.stderr)
-    if dataset.test.shape[1] != config.channels or len(dataset.classes) != len(config.classes):
-        raise UsageError(
-            f"report: {dataset.name} has {dataset.test.shape[1]} channels and {len(dataset.classes)} classes, but the "
-            f"run was trained on {config.channels} and {len(config.classes)}; put back the data set it was trained on"
-        )
-    loader = test_loader(dataset, config, np.dtype(config.precision.replace("fp", "float")), limit)
+    dataset = load_noted(config.data)
+    check_fits(dataset, config, "report", "the run", "put back the data set it was trained on")
+    loader = test_loader(dataset, config, config.dtype, limit)
     return pad_to(dataset.test[:limit], config.size), opinions(models, loader, config), dataset.note
 
 
@@ -85,11 +78,6 @@ def best_epoch(history: list[dict[str, Any]]) -> tuple[int, float] | None:
 def seconds(history: list[dict[str, Any]]) -> float:
     """What the epochs took, with validation."""
     return sum(row.get("seconds") or 0 for row in history)
-
-
-def conditions(config: Config) -> str:
-    """How the test images were looked at, in words behind a comma; or nothing."""
-    return ", mirror images averaged" if config.test_flips else ""
 
 
 def about_the_curves(config: Config) -> str:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gpunn import backend, nn, pictures
 from gpunn.cli.batches import normalised
 from gpunn.cli.report_parts import (
@@ -14,7 +12,6 @@ from gpunn.cli.report_parts import (
     Tested,
     about_the_curves,
     best_epoch,
-    conditions,
     description,
     errors,
     on_test_images,
@@ -59,16 +56,15 @@ def _head(tested: Tested, model: nn.Module, history: list[dict[str, Any]], weigh
     shown["epochs, with validation"] = f"{seconds(history):,.0f} s"
     words = f"Weights: {weights.name} of the run {weights.resolve().parent.name}, seed {config.seed}"
     early = f" The run ended after {last} of its {config.epochs} epochs." if last < config.epochs else ""
-    return [page.note(f"{words}{conditions(config)}.{early}"), page.facts(shown)]
+    return [page.note(f"{words}{config.conditions()}.{early}"), page.facts(shown)]
 
 
 def _layers(tested: Tested, model: nn.Module, gradients: list[dict[str, Any]]) -> list[str]:
     """What the layers learnt, and from which gradients."""
     config = tested.config
-    dtype = np.dtype(config.precision.replace("fp", "float"))
 
     def maps() -> Any:
-        x = backend.asarray(normalised(tested.images[:1], config, dtype), device=next(model.parameters()).device)
+        x = backend.asarray(normalised(tested.images[:1], config, config.dtype), device=next(model.parameters()).device)
         return pictures.feature_maps(model, x, tested.images[0])
 
     return [

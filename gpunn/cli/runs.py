@@ -84,7 +84,7 @@ def load_model(weights: Path, device: backend.Device, dtype: np.dtype | None = N
     """The trained network on ``device``, ready for evaluation, and how it was trained."""
     state = train.load_checkpoint(weights)
     config = Config.of(state.get("info"), weights)
-    model = config.build(dtype or np.dtype(config.precision.replace("fp", "float")))
+    model = config.build(dtype or config.dtype)
     train.load_weights(weights, model)
     model.to(device)
     return model.eval(), config

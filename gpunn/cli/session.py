@@ -71,18 +71,18 @@ def conclude(trainer: train.Trainer, dataset: data.Dataset, config: Config) -> N
     train.load_weights(out / "best.npz", trainer.model)
     chosen = last if best["epoch"] == rows[-1]["epoch"] else _tested(trainer, config, loader)
     seconds = sum(row["seconds"] for row in trainer.history)
-    flips = ", mirror images averaged" if config.test_flips else ""
+    stated = config.conditions()
     stopped = f"stopped:       {trainer.stop_reason}\n" if trainer.stop_reason else ""
     files = [name for name in RESULTS if (out / name).exists()]  # no curves.png without matplotlib
     print(
         f"run folder:    {out} ({', '.join(files)})\n"
         f"{stopped}"
         f"best epoch:    {best['epoch']} of {rows[-1]['epoch']}, validation accuracy {best['val_accuracy']:.2%}\n"
-        f"test accuracy: {chosen:.2%} with the best epoch's weights, {last:.2%} with the last epoch's{flips}\n"
+        f"test accuracy: {chosen:.2%} with the best epoch's weights, {last:.2%} with the last epoch's{stated}\n"
         f"time:          {seconds:.0f} s of epochs"
     )
 
 
 def _tested(trainer: train.Trainer, config: Config, loader: data.DataLoader) -> float:
-    model = train.MirrorAveraged(trainer.model) if config.test_flips else trainer.model
+    model = config.tested(trainer.model)
     return train.Trainer(model, optimizer=None, device=trainer.device).evaluate(loader)["accuracy"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 
 import gpunn
 from gpunn import data, models, train
-from gpunn.cli.batches import augmentation, check_enough, image_size
+from gpunn.cli.batches import augmentation, check_enough, image_size, load_noted
 from gpunn.cli.config import Config
 from gpunn.cli.ensembles import train_ensemble
 from gpunn.cli.options import dtype_of, natural, pair, positive_float, positive_int, usable_device
@@ -75,9 +74,7 @@ def run(args: argparse.Namespace) -> int:
 def load_data(config: Config) -> tuple[Config, data.Dataset]:
     """The run's data, and its configuration with what it keeps of them."""
     dtype_of(config.precision, usable_device(config.device))  # before the data, which may take a while to load
-    dataset = data.load(config.data, limit=config.limit)
-    if dataset.note:
-        print(dataset.note, file=sys.stderr)
+    dataset = load_noted(config.data, limit=config.limit)
     check_enough(dataset)
     # The data's own name: a run that fell back to other data says so, and is resumed and evaluated on them.
     return replace(config, data=dataset.name, **_images(config, dataset)), dataset
