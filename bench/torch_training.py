@@ -14,7 +14,7 @@ import gpunn
 from bench.networks import torch_twin
 from bench.torch_models import MODELS
 from gpunn.cli.batches import loaders, test_loader
-from gpunn.cli.building import weight_decay
+from gpunn.cli.building import has_momentum, milestones, weight_decay
 from gpunn.cli.recipes import Recipe
 from gpunn.errors import UsageError
 
@@ -111,11 +111,10 @@ def make_schedule(config: Any, optimizer: Any, updates: int) -> tuple[Any, bool]
     if config.schedule == "cosine":
         return lr_scheduler.CosineAnnealingLR(optimizer, config.epochs), False
     if config.schedule == "steps":
-        milestones = [max(1, round(share * config.epochs)) for share in config.milestones]
-        return lr_scheduler.MultiStepLR(optimizer, milestones, config.gamma), False
+        return lr_scheduler.MultiStepLR(optimizer, milestones(config, config.epochs), config.gamma), False
     if config.schedule == "one_cycle":
-        cycles = config.optimizer in ("adam", "adamw") or (config.optimizer == "sgd" and config.momentum > 0)
-        total = config.epochs * updates
-        rise = config.rise
-        return lr_scheduler.OneCycleLR(optimizer, config.lr, total, pct_start=rise, cycle_momentum=cycles), True
+        total, cycles = config.epochs * updates, has_momentum(config)
+        return lr_scheduler.OneCycleLR(
+            optimizer, config.lr, total, pct_start=config.rise, cycle_momentum=cycles
+        ), True
     return lr_scheduler.ConstantLR(optimizer, 1.0), False

@@ -48,6 +48,16 @@ def make_optimizer(config: Config, parameters) -> optim.Optimizer:
     return kinds[config.optimizer](parameters, lr=config.lr, weight_decay=decay)
 
 
+def milestones(config: Config, epochs: int) -> list[int]:
+    """After which epochs the rate drops."""
+    return [max(1, round(share * epochs)) for share in config.milestones]
+
+
+def has_momentum(config: Config) -> bool:
+    """Whether the optimiser has a momentum, which one-cycle moves against the rate."""
+    return config.optimizer in ("adam", "adamw") or (config.optimizer == "sgd" and config.momentum > 0)
+
+
 class CosineAnnealingLR(optim.CosineAnnealingLR):
     """The schedule of that name, but for a run that is prolonged: it keeps the last rate, which would rise again."""
 
@@ -63,10 +73,8 @@ def make_schedule(optimizer: optim.Optimizer, config: Config, updates: int) -> o
     if config.schedule == "cosine":
         return CosineAnnealingLR(optimizer, epochs)
     if config.schedule == "steps":
-        milestones = [max(1, round(share * epochs)) for share in config.milestones]
-        return optim.MultiStepLR(optimizer, milestones, config.gamma)
+        return optim.MultiStepLR(optimizer, milestones(config, epochs), config.gamma)
     if config.schedule == "one_cycle":
-        cycles = config.optimizer in ("adam", "adamw") or (config.optimizer == "sgd" and config.momentum > 0)
-        total = epochs * updates
+        total, cycles = epochs * updates, has_momentum(config)
         return optim.OneCycleLR(optimizer, config.lr, total, pct_start=config.rise, cycle_momentum=cycles)
     return None
