@@ -20,7 +20,10 @@ FLAGS = (
 
 @contextmanager
 def chromium(*more: str) -> Iterator[Any]:
-    """A selenium driver, its browser started with `more` flags; the test skips, saying what is missing, where there is no browser to drive."""
+    """A selenium driver, its browser started with `more` flags.
+
+    The test skips, saying what is missing, where there is no browser to drive.
+    """
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     driver = shutil.which("chromedriver")
