@@ -7,15 +7,19 @@ import importlib
 import sys
 
 from bench import machine
-from bench.run import SUITES, guarded
+from bench.run import SUITES, Suite, guarded
 from bench.run import main as run
 
 # Programs of their own, with their own options.
 OTHERS = {
-    "cpu": "a whole training step on the CPU beside PyTorch's: time and memory of five networks",
-    "accuracy": "a recipe trained here and in PyTorch, seed by seed: test accuracy and images a second",
-    "compare": "what moved between two files of results: compare A.json B.json",
-    "report": "the tables of the READMEs and a page of plots, from bench/results/",
+    "cpu": Suite(
+        "a whole training step on the CPU beside PyTorch's: time and memory of five networks", "training.cpu"
+    ),
+    "accuracy": Suite(
+        "a recipe trained here and in PyTorch, seed by seed: test accuracy and images a second", "training.accuracy"
+    ),
+    "compare": Suite("what moved between two files of results: compare A.json B.json", "output.compare"),
+    "report": Suite("the tables of the READMEs and a page of plots, from bench/results/", "output.report"),
 }
 
 
@@ -24,10 +28,10 @@ def main(argv: list[str]) -> int:
     if name in SUITES:
         return guarded(run, name, argv[1:])
     if name in OTHERS:
-        return guarded(importlib.import_module(f"bench.{name}").main, argv[1:])
+        return guarded(importlib.import_module(f"bench.{OTHERS[name].module}").main, argv[1:])
     print("usage: python -m bench SUITE [options]; python -m bench SUITE --help\n\nsuites:")
-    for suite, what in {**{key: value.what for key, value in SUITES.items()}, **OTHERS}.items():
-        print(f"  {suite:11}{what}")
+    for suite, about in {**SUITES, **OTHERS}.items():
+        print(f"  {suite:11}{about.what}")
     if name in ("-h", "--help"):
         return 0
     near = difflib.get_close_matches(name, [*SUITES, *OTHERS], 1, 0.4)

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from bench import clocks, compare, machine, results, rivals, roofline
-from bench.table import Table, legend
+from bench import clocks, machine
+from bench.kernels import rivals, roofline
+from bench.output import compare, results
+from bench.output.table import Table, legend
 from gpunn import backend
 from gpunn.errors import GpunnError, UsageError
 
@@ -26,13 +28,13 @@ class Suite:
 
 
 SUITES = {
-    "conv2d": Suite("convolution: forward and gradients of every variant", "kernels", True),
-    "pool2d": Suite("max, average and adaptive pooling, forward and backward", "kernels", True),
-    "batchnorm": Suite("batch normalisation: training, inference, backward", "kernels", True),
-    "gemm": Suite("matrix products", "kernels", True),
-    "optim": Suite("one step of each optimiser over a model's parameters", "optimisers"),
-    "step": Suite("a whole training step of every model in gpunn.models", "step"),
-    "launch": Suite("host microseconds a call, eager and captured", "launching"),
+    "conv2d": Suite("convolution: forward and gradients of every variant", "kernels.suite", True),
+    "pool2d": Suite("max, average and adaptive pooling, forward and backward", "kernels.suite", True),
+    "batchnorm": Suite("batch normalisation: training, inference, backward", "kernels.suite", True),
+    "gemm": Suite("matrix products", "kernels.suite", True),
+    "optim": Suite("one step of each optimiser over a model's parameters", "training.optimisers"),
+    "step": Suite("a whole training step of every model in gpunn.models", "training.step"),
+    "launch": Suite("host microseconds a call, eager and captured", "kernels.launching"),
 }
 
 
@@ -73,7 +75,7 @@ def main(suite: str, argv: list[str]) -> int:
         raise UsageError("--fail-above compares with a run; name it with --baseline FILE.json")
     baseline = results.load(args.baseline) if args.baseline else None
     if args.plot:
-        import_module("bench.pictures").require()
+        import_module("bench.output.pictures").require()
     module = import_module(f"bench.{SUITES[suite].module}")
     plan = module.Plan(suite, args) if SUITES[suite].kernels else module.Plan(args)
     if plan.kind == "cpu":
@@ -109,7 +111,7 @@ def _measure(document: dict[str, Any], module: Any, plan: Any) -> None:
     for line in _head(document):
         print(line)
     clock = clocks.clock_of(args.device)
-    roof = None if args.suite in ("launch", "step") else roofline.measure(args.device, plan.precisions, clock)
+    roof = None if args.suite in ("launch", "training.step") else roofline.measure(args.device, plan.precisions, clock)
     if roof is not None:
         document["roofline"] = roof.json()
         peaks = ", ".join(f"{p} {v / 1e9:,.0f} GFLOP/s ({roof.how[p]})" for p, v in roof.peaks.items())
@@ -139,7 +141,7 @@ def _finish(document: dict[str, Any], baseline: dict[str, Any] | None, args: arg
     if args.json:
         results.save(document, args.json)
     if args.plot and document["rows"]:
-        for path in import_module("bench.pictures").write(document, args.plot):
+        for path in import_module("bench.output.pictures").write(document, args.plot):
             print(f"wrote {path}")
     others = [item for row in document["rows"] for item in row.get("against", {}).items()]
     for remark in sorted({f"{name}: {other['reason']}" for name, other in others if "reason" in other}):

@@ -6,7 +6,7 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from bench.networks import Step
+from bench.training.networks import Step
 
 SETTLE = 0.01  # seconds before each measurement: OpenMP's threads spin on for some ms after PyTorch's step
 

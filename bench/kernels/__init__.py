@@ -1,0 +1,1 @@
+"""Single operations: each kernel variant on each case, verified, then timed or counted."""

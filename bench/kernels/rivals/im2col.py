@@ -1,0 +1,126 @@
+"""What CuPy can do by itself since it lost cuDNN: im2col and one cuBLAS product, or array expressions.
+
+Written for any array module, so that NumPy can test it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from bench.kernels.rivals import Unsupported
+from gpunn import backend
+
+
+def version(device: str) -> str:
+    if not device.startswith("cuda"):
+        raise Unsupported("CuPy's arrays need device cuda")
+    try:
+        return backend.require_cupy().__version__
+    except Exception as error:
+        raise Unsupported(str(error)) from None
+
+
+def call(subject: Any, device: str) -> Callable[[], Any]:
+    found = {"conv2d": _conv, "pool2d": _pool, "batchnorm": _norm, "gemm": _gemm}
+    family, _, pass_ = subject.given.kind.partition(".")
+    run = found[family](subject.given, lambda a: None if a is None else backend.to_device(a, device)).get(pass_)
+    if run is None:
+        raise Unsupported(f"{subject.given.kind} is not written in array expressions here")
+    return run
+
+
+def _windows(x: Any, case: Any, fill: float = 0.0) -> Any:
+    """A view (N, C, R, S, P, Q) of the padded x."""
+    xp = backend.array_module(x)
+    (ph, pw), (sh, sw), (dh, dw) = case.padding, case.stride, case.dilation
+    padded = xp.pad(x, ((0, 0), (0, 0), (ph, ph + sh * case.y[2]), (pw, pw + sw * case.y[3])), constant_values=fill)
+    n, c, h, w = padded.strides
+    shape = (*x.shape[:2], *case.size, *case.y[2:])
+    return xp.lib.stride_tricks.as_strided(padded, shape, (n, c, h * dh, w * dw, h * sh, w * sw))
+
+
+def _scatter(columns: Any, case: Any) -> Any:
+    """col2im: (N, C, R, S, P, Q) added up into x's shape."""
+    xp = backend.array_module(columns)
+    (ph, pw), (sh, sw), (dh, dw) = case.padding, case.stride, case.dilation
+    (n, c, h, w), (p, q), (r, s) = case.x, case.y[2:], case.size
+    extent = (max(h + 2 * ph, (r - 1) * dh + sh * p), max(w + 2 * pw, (s - 1) * dw + sw * q))
+    total = xp.zeros((n, c, *extent), columns.dtype)
+    for i in range(r):
+        for j in range(s):
+            total[:, :, i * dh : i * dh + sh * p : sh, j * dw : j * dw + sw * q : sw] += columns[:, :, i, j]
+    return total[:, :, ph : ph + h, pw : pw + w]
+
+
+def _conv(given: Any, move: Callable) -> dict[str, Callable]:
+    case = given.case
+    if case.groups != 1:
+        raise Unsupported("im2col is written for one group")
+    x, w, b, gy = (move(a) for a in (given.x, given.w, given.b, given.gy))
+    (n, k, p, q), flat = case.y, w.reshape(case.w[0], -1)
+
+    def columns() -> Any:
+        return _windows(x, case).reshape(n, flat.shape[1], p * q)
+
+    def forward() -> Any:
+        y = (flat @ columns()).reshape(n, k, p, q)
+        return y if b is None else y + b[:, None, None]
+
+    def grad_input() -> Any:
+        return _scatter((flat.T @ gy.reshape(n, k, p * q)).reshape(n, case.x[1], *case.size, p, q), case)
+
+    def grad_weight() -> Any:
+        return (gy.reshape(n, k, p * q) @ columns().transpose(0, 2, 1)).sum(0).reshape(case.w)
+
+    grad_bias = lambda: gy.sum((0, 2, 3))  # noqa: E731
+    return {"forward": forward, "grad_input": grad_input, "grad_weight": grad_weight, "grad_bias": grad_bias}
+
+
+def _pool(given: Any, move: Callable) -> dict[str, Callable]:
+    case = given.case
+    x, gy = move(given.x), move(given.gy)
+    if hasattr(case, "out"):
+        if case.out != (1, 1):
+            raise Unsupported("adaptive pooling is written for one output alone")
+        return {
+            "adaptive_avg_forward": lambda: x.mean((2, 3), keepdims=True),
+            "adaptive_max_forward": lambda: x.max((2, 3), keepdims=True),
+        }
+    if case.ceil_mode or not case.count_include_pad:
+        raise Unsupported("ceil_mode and count_include_pad=False are not written in array expressions here")
+    return {
+        "max_forward": lambda: _windows(x, case, float("-inf")).max((2, 3)),
+        "avg_forward": lambda: _windows(x, case).mean((2, 3)),
+        "avg_backward": lambda: _scatter(_spread(gy, case), case),
+    }
+
+
+def _spread(gy: Any, case: Any) -> Any:
+    """Each output's gradient, shared out over its window: (N, C, R, S, P, Q)."""
+    xp, positions = backend.array_module(gy), case.size[0] * case.size[1]
+    shape = (*gy.shape[:2], *case.size, *gy.shape[2:])
+    return xp.broadcast_to((gy / positions)[:, :, None, None], shape)
+
+
+def _norm(given: Any, move: Callable) -> dict[str, Callable]:
+    case, eps = given.case, 1e-5
+    x, gamma, beta, extra = (move(a) for a in (given.x, given.gamma, given.beta, given.residual))
+    axes, shape = (0, *range(2, x.ndim)), (1, -1, *(1,) * (x.ndim - 2))
+    mean, var = x.mean(axes), x.var(axes)
+
+    def apply(mean: Any, var: Any) -> Any:
+        y = (x - mean.reshape(shape)) / backend.array_module(x).sqrt(var.reshape(shape) + eps)
+        y = y if gamma is None else y * gamma.reshape(shape) + beta.reshape(shape)
+        y = y if extra is None else y + extra
+        return y * (y > 0) if case.relu else y
+
+    return {
+        "train_forward": lambda: apply(x.mean(axes), x.var(axes)),
+        "eval_forward": lambda: apply(mean, var),
+    }
+
+
+def _gemm(given: Any, move: Callable) -> dict[str, Callable]:
+    a, b = move(given.x), move(given.w)
+    return {"product": lambda: a @ b}

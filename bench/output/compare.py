@@ -1,0 +1,79 @@
+"""`python -m bench compare A.json B.json`: what moved between two runs by more than their own spread."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import Any
+
+from bench.output import results
+from bench.output.table import micro
+
+COUNTED = ("sectors", "passes", "barriers", "launches")
+SAME_PLACE = ("device", "gpu", "processor", "threads", "numpy", "torch", "cupy", "driver")
+
+
+@dataclass(frozen=True)
+class Move:
+    """One row in both runs: B over A, and whether the two spreads lie apart (of counts: whether they differ)."""
+
+    name: str
+    what: str
+    before: float
+    after: float
+    beyond: bool
+
+    @property
+    def ratio(self) -> float:
+        return self.after / self.before if self.before else float("inf") if self.after else 1.0
+
+    def line(self) -> str:
+        show = micro if self.what == "us" else "{:,.0f}".format
+        return f"{self.name:<78} {self.what:<9}{show(self.before):>11}{show(self.after):>11}{self.ratio:>8.2f}"
+
+
+def moves(a: dict[str, Any], b: dict[str, Any]) -> list[Move]:
+    """Every row that was measured in both."""
+    before = {results.key(row): row for row in a["rows"] if row["status"] == "ok"}
+    found = []
+    for row in b["rows"]:
+        old = before.get(results.key(row))
+        if old is None or row["status"] != "ok":
+            continue
+        name = " ".join(results.key(row)[1:])
+        if "seconds" in row and "seconds" in old:
+            one, two = old["seconds"], row["seconds"]
+            beyond = two["p10"] > one["p90"] or two["p90"] < one["p10"]
+            found.append(Move(name, "us", one["median"], two["median"], beyond))
+        elif "counts" in row and "counts" in old:
+            pairs = [(what, old["counts"][what], row["counts"][what]) for what in COUNTED]
+            found += [Move(name, what, x, y, x != y) for what, x, y in pairs]
+    return found
+
+
+def text(found: list[Move], a: dict[str, Any], b: dict[str, Any]) -> str:
+    """What moved, the largest first; what only one run has; where the two were not made on the same thing."""
+    lines = [
+        f"not the same {name}: {a.get(name)} and {b.get(name)}"
+        for name in SAME_PLACE
+        if a.get(name) != b.get(name)
+    ]
+    moved = sorted((m for m in found if m.beyond), key=lambda m: -abs(m.ratio - 1))
+    if moved:
+        lines += [f"{'moved beyond the spread':<78} {'':<9}{'A':>11}{'B':>11}{'B/A':>8}", *(m.line() for m in moved)]
+    keys_a, keys_b = ({results.key(row) for row in run["rows"] if row["status"] == "ok"} for run in (a, b))
+    lines += [f"only in A: {' '.join(k[1:])}" for k in sorted(keys_a - keys_b)]
+    lines += [f"only in B: {' '.join(k[1:])}" for k in sorted(keys_b - keys_a)]
+    lines.append(f"{len(found)} figures in both runs, {len(moved)} moved beyond the spread")
+    return "\n".join(lines)
+
+
+def main(argv: list[str]) -> int:
+    """Print what moved between two files."""
+    parser = argparse.ArgumentParser(prog="python -m bench compare", description=__doc__)
+    parser.add_argument("a", metavar="A.json")
+    parser.add_argument("b", metavar="B.json")
+    args = parser.parse_args(argv)
+    a, b = results.load(args.a), results.load(args.b)
+    print(text(moves(a, b), a, b))
+    return 0

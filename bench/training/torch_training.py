@@ -1,0 +1,120 @@
+"""A recipe's training in PyTorch: our weights to start from, our batches, and PyTorch's own names for the rest."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch.optim import lr_scheduler
+
+import gpunn
+from bench.training.networks import torch_twin
+from bench.training.torch_models import MODELS
+from gpunn.cli.batches import loaders, test_loader
+from gpunn.cli.building import has_momentum, milestones, weight_decay
+from gpunn.cli.recipes import Recipe
+from gpunn.errors import UsageError
+
+# Keys with which a run is no longer this loop.
+PLAIN = (
+    *("accumulate", "ema", "mixup", "patience", "ensemble", "test_flips", "precision", "schedule_epochs"),
+    "model_options",
+)
+CLASSES = 10  # of every network in torch_models
+DTYPE = np.dtype(np.float32)
+
+
+def check(config: Any) -> None:
+    """UsageError for a recipe that this side has no counterpart of."""
+    if config.model not in MODELS:
+        raise UsageError(f"accuracy: PyTorch's side has no {config.model}; choose from {', '.join(MODELS)}")
+    for name in PLAIN:
+        value, plain = getattr(config, name), getattr(Recipe, name)
+        if value != plain:
+            raise UsageError(
+                f"accuracy: PyTorch's side has no {name} = {value!r}; leave it at {plain!r}, or give --ours-alone"
+            )
+    if len(config.classes) != CLASSES:
+        raise UsageError(
+            f"accuracy: {config.data} has {len(config.classes)} classes, but PyTorch's {config.model} has {CLASSES}; "
+            "take other data, or give --ours-alone"
+        )
+    if config.device == "emulator":
+        raise UsageError("accuracy: PyTorch has no emulator; use --device cpu or cuda")
+
+
+def train(config: Any, dataset: Any) -> dict[str, Any]:
+    """Train from the weights and on the batches of our run with this seed: what `accuracy.train_ours` gives."""
+    gpunn.manual_seed(config.seed)
+    torch.manual_seed(config.seed)  # dropout
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    device = torch.device(config.device)
+    model = torch_twin(config.model, config.build(DTYPE).state_dict()).to(device)
+    loader, _ = loaders(dataset, config, DTYPE)
+    optimizer = make_optimizer(config, model)
+    schedule, by_update = make_schedule(config, optimizer, len(loader))
+    seconds, loss = [], 0.0
+    for _ in range(config.epochs):
+        before = time.perf_counter()
+        total, count = torch.zeros((), device=device), 0
+        model.train()
+        for x, y in _on(device, loader):
+            optimizer.zero_grad()
+            batch_loss = F.cross_entropy(model(x), y, label_smoothing=config.label_smoothing)
+            batch_loss.backward()
+            if config.grad_clip is not None:
+                torch.nn.utils.clip_grad_norm_(model.parameters(), config.grad_clip)
+            optimizer.step()
+            total += batch_loss.detach() * len(x)
+            count += len(x)
+            if by_update:
+                schedule.step()
+        loss = float(total) / count  # waits for the device
+        seconds.append(time.perf_counter() - before)
+        if not by_update:
+            schedule.step()
+    accuracy = _accuracy(model, _on(device, test_loader(dataset, config, DTYPE)))
+    return {"test_accuracy": accuracy, "train_loss": loss, "images": len(loader.dataset), "epochs": seconds}
+
+
+def _on(device: torch.device, loader: Any) -> Any:
+    for x, y in loader:
+        yield torch.from_numpy(x).to(device), torch.from_numpy(y).to(device, torch.int64)
+
+
+def _accuracy(model: Any, batches: Any) -> float:
+    model.eval()
+    right = count = 0
+    with torch.no_grad():
+        for x, y in batches:
+            right += int((model(x).argmax(1) == y).sum())
+            count += len(y)
+    return right / count
+
+
+def make_optimizer(config: Any, model: Any) -> torch.optim.Optimizer:
+    """`gpunn.cli.building.make_optimizer`, in PyTorch."""
+    given = {"lr": config.lr, "weight_decay": weight_decay(config)}
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), momentum=config.momentum, nesterov=config.nesterov, **given)
+    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "rmsprop": torch.optim.RMSprop}
+    return kinds[config.optimizer](model.parameters(), **given)
+
+
+def make_schedule(config: Any, optimizer: Any, updates: int) -> tuple[Any, bool]:
+    """`gpunn.cli.building.make_schedule`, in PyTorch, and whether it steps at every update."""
+    if config.schedule == "linear":
+        return lr_scheduler.LinearLR(optimizer, 1.0, config.last, max(1, config.epochs - 1)), False
+    if config.schedule == "cosine":
+        return lr_scheduler.CosineAnnealingLR(optimizer, config.epochs), False
+    if config.schedule == "steps":
+        return lr_scheduler.MultiStepLR(optimizer, milestones(config, config.epochs), config.gamma), False
+    if config.schedule == "one_cycle":
+        total, cycles = config.epochs * updates, has_momentum(config)
+        return lr_scheduler.OneCycleLR(
+            optimizer, config.lr, total, pct_start=config.rise, cycle_momentum=cycles
+        ), True
+    return lr_scheduler.ConstantLR(optimizer, 1.0), False
