@@ -1,8 +1,9 @@
 """A stand-in for a GPU: arrays that do what CuPy's do and refuse what CuPy's refuse, over NumPy memory.
 
-Names and signatures are read off the installed CuPy, which needs no GPU for that. A function or a method that CuPy
-lacks, an argument that it does not take, a NumPy array among device arrays, an implicit copy to the host: each raises
-here as there. Kernels are compiled and run by the emulator, from the very text and arguments that CuPy would get.
+Names and signatures are read off the installed CuPy, which needs no GPU for that, or off the record of them where it is
+missing (tests/cupy_record.py). A function or a method that CuPy lacks, an argument that it does not take, a NumPy array
+among device arrays, an implicit copy to the host: each raises here as there. Kernels are compiled and run by the
+emulator, from the very text and arguments that CuPy would get.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from gpunn import emulator
+from tests import cupy_record
 
 _INDEXING = ("__getitem__", "__setitem__")
 _COMPARE = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
@@ -276,8 +278,9 @@ def _empty(shape, dtype=float):
     return ndarray(array)
 
 
-def module(real):
-    """The stand-in for the module `real`, CuPy."""
+def module(real=None):
+    """The stand-in for the module `real`: CuPy, or the record of it."""
+    real = cupy_record.cupy() if real is None else real
     ndarray.real = real.ndarray
     Namespace._ufunc_type = real.ufunc
     runtime = SimpleNamespace(getDeviceCount=lambda: 2, CUDARuntimeError=RuntimeError)
