@@ -1,6 +1,8 @@
 """Devices and dispatch on a machine that may have no GPU."""
 
 import threading
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -83,6 +85,21 @@ def test_read_only_dlpack_memory_is_copied():
     assert got.tolist() == [0, 1, 2]
 
 
-def test_synchronise_on_the_cpu_returns():
+def test_synchronise_waits_for_the_stream_of_a_gpu_and_for_nothing_on_the_cpu(monkeypatch):
+    events = []
+
+    @contextmanager
+    def current(index):
+        events.append(f"on {index}")
+        yield
+        events.append(f"off {index}")
+
+    stream = SimpleNamespace(synchronize=lambda: events.append("waits"))
+    cuda = SimpleNamespace(Device=current, get_current_stream=lambda: stream)
+    monkeypatch.setattr(backend, "_load_cupy", lambda: (SimpleNamespace(cuda=cuda), ""))
     backend.synchronize()
     backend.synchronize("cpu")
+    backend.synchronize("emulator")
+    assert events == []
+    backend.synchronize("cuda:1")
+    assert events == ["on 1", "waits", "off 1"]

@@ -25,11 +25,20 @@ def test_a_chain_of_ten_thousand_operations():
 
 
 def test_a_chain_of_ten_thousand_operations_is_also_dropped_without_recursion():
-    y = leaf([1.0])
+    """All of it, at once and without the collector; a destructor that recurses too deep would leave a warning."""
+    y, kept = leaf([1.0]), []
     for _ in range(10_000):
-        y = y + 1.0
-    del y
-    gc.collect()
+        factor = np.ones(1)
+        kept.append(weakref.ref(factor))
+        y = y * factor
+    del factor
+    assert all(reference() is not None for reference in kept), "the chain must hold what backward needs"
+    gc.disable()
+    try:
+        del y
+        assert not any(reference() is not None for reference in kept)
+    finally:
+        gc.enable()
 
 
 # ---------------------------------------------------------------- freed memory

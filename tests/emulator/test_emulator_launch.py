@@ -200,18 +200,18 @@ def test_a_tiled_matmul_takes_a_fraction_of_a_second():
     matmul = emulator.load(TILED, "matmul")
     best = 9.0
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         matmul((16, 16), (16, 16), (a, b, c, 256))
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     np.testing.assert_allclose(c, a @ b, atol=1e-3)
-    assert best < 2.0  # about 0.17 s on a quiet core; the bound is for busy machines
+    assert best < 2.0  # about 0.17 s; processor time, so that a busy machine changes little
 
 
 def test_a_small_launch_is_cheap():
     x, y = np.zeros(32, np.float32), emulator.empty(32)
     function, times = scale(), []
     for _ in range(200):
-        start = time.perf_counter()
+        start = time.process_time()
         function(1, 32, (x, y, 32, 1.0, 0, 0.0))
-        times.append(time.perf_counter() - start)
-    assert sorted(times)[100] < 500e-6  # about 20 microseconds on a quiet core
+        times.append(time.process_time() - start)
+    assert sorted(times)[100] < 500e-6  # about 20 microseconds of processor time

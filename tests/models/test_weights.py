@@ -44,9 +44,13 @@ def test_pytorch_reads_and_writes_the_same_file(tmp_path):
 def test_files_without_batch_counts(tmp_path):
     from safetensors.numpy import save_file
 
-    model = models.resnet20()
-    save_file({k: v for k, v in model.state_dict().items() if "tracked" not in k}, tmp_path / "a.safetensors")
-    models.load_safetensors(model, tmp_path / "a.safetensors")
+    saved, loaded = models.resnet20(), models.resnet20()
+    loaded.bn1.num_batches_tracked += 7
+    save_file({k: v for k, v in saved.state_dict().items() if "tracked" not in k}, tmp_path / "a.safetensors")
+    models.load_safetensors(loaded, tmp_path / "a.safetensors")
+    got = loaded.state_dict()
+    for key, want in saved.state_dict().items():
+        assert np.array_equal(got[key], 7 if key == "bn1.num_batches_tracked" else want), key
 
 
 @pytest.mark.parametrize("kind", ["float16", "bfloat16", "float64"])

@@ -126,7 +126,9 @@ def test_layer_equals_pytorchs(name, args, options, shape):
 def test_first_values_are_pytorchs(name, args, options, shape):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed: nothing to compare with")
     theirs = getattr(torch.nn, name)(*args, **options).state_dict()
-    for key, value in getattr(nn, name)(*args, **options).state_dict().items():
+    ours = getattr(nn, name)(*args, **options).state_dict()
+    assert list(ours) == list(theirs)
+    for key, value in ours.items():
         np.testing.assert_array_equal(value, theirs[key].numpy(), err_msg=key)
 
 

@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pytest
 
+from gpunn import models
 from gpunn.data import (
     ArrayDataset,
     ColorJitter,
@@ -168,16 +169,24 @@ def test_in_a_loader_the_seed_decides_every_byte():
     assert batches() != batches(seed=8)
 
 
-def test_the_loader_keeps_far_ahead_of_a_network_on_a_cpu():
-    """ResNet-20 trains on 670 CIFAR images/s at most on two cores, so that 2,000 are three times what it takes."""
-    x, labels = images(1024, h=32, w=32), np.arange(1024) % 3
+def test_the_loader_takes_a_tenth_of_what_a_network_takes():
+    """Counted in processor time, which other processes do not lengthen: about 1/80 of ResNet-20's forward pass."""
+    x, labels = images(256, h=32, w=32), np.arange(256) % 3
+    network, batch = models.create("resnet20"), np.zeros((64, 3, 32, 32), np.float32)
+    step = processor_time(lambda: network(batch))
     for steps in (
         (RandomCrop(4), RandomHorizontalFlip(), Normalise(0.5, 0.25)),
         (*STEPS, Normalise(0.5, 0.25), Mixup(3)),
     ):
-        loader, seconds = DataLoader(ArrayDataset(x, labels), 64, shuffle=True, transform=Compose(*steps)), []
-        for _ in range(3):
-            start = time.perf_counter()
-            assert sum(len(batch) for batch, _ in loader) == 1024
-            seconds.append(time.perf_counter() - start)
-        assert 1024 / min(seconds) > 2000
+        loader = DataLoader(ArrayDataset(x, labels), 64, shuffle=True, transform=Compose(*steps))
+        assert processor_time(lambda loader=loader: list(loader)) < len(loader) * step / 10
+
+
+def processor_time(work) -> float:
+    """Seconds of all threads, the least of three runs."""
+    seconds = []
+    for _ in range(3):
+        start = time.process_time()
+        work()
+        seconds.append(time.process_time() - start)
+    return min(seconds)
