@@ -25,6 +25,13 @@ def without_matplotlib(monkeypatch):
 
 
 @pytest.fixture(autouse=True)
+def _no_curves(request, monkeypatch):
+    """Runs draw no curves.png, which takes longer than most of them, but where a test is marked `curves`."""
+    if request.node.get_closest_marker("curves") is None:
+        monkeypatch.setattr("gpunn.train.callbacks.draw_curves", lambda history, path: None)
+
+
+@pytest.fixture(autouse=True)
 def _same_start():
     gpunn.manual_seed(0)
     yield

@@ -165,13 +165,16 @@ class GradientNormLog(Callback):
 
 
 class HistoryFiles(Callback):
-    """Keeps `history.csv` and `curves.png` of a run folder: the table after every epoch, the picture every ten seconds
-    and at the end, however that comes. Without matplotlib it says once which extra is missing."""
+    """Keeps `history.csv` and `curves.png` of a run folder: the table after every epoch, the picture ten seconds after
+    the one before and at the end, however that comes. Without matplotlib it says once which extra is missing."""
 
     def __init__(self, folder: str | os.PathLike):
         self.folder = Path(folder)
-        self.drawn_at = -math.inf
+        self.drawn_at, self.drawn_rows = math.inf, 0  # drawing takes 0.2 s: what is drawn already is not drawn again
         self.problem: str | None = None
+
+    def on_fit_start(self, trainer):
+        self.drawn_at, self.drawn_rows = time.monotonic(), 0
 
     def on_epoch_end(self, trainer):
         trainer.history.write_csv(self.folder / "history.csv")
@@ -186,8 +189,8 @@ class HistoryFiles(Callback):
             self._draw(trainer)
 
     def _draw(self, trainer) -> None:
-        if self.problem is None and len(trainer.history):
+        if self.problem is None and len(trainer.history) > self.drawn_rows:
             self.problem = draw_curves(trainer.history, self.folder / "curves.png")
             if self.problem:
                 print(self.problem, file=sys.stderr)
-            self.drawn_at = time.monotonic()
+            self.drawn_at, self.drawn_rows = time.monotonic(), len(trainer.history)

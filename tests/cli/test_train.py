@@ -23,6 +23,7 @@ def weights(folder, name="last.npz"):
     return train.load_checkpoint(folder / name)["model"]
 
 
+@pytest.mark.curves
 def test_train_leaves_a_whole_run(here, capsys):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed, so no curves.png")
     assert main([*TRAIN, "--epochs", "3"]) == 0

@@ -1,13 +1,15 @@
 """Early stopping, gradient norms, history files, curves, the progress bar."""
 
 import io
+import itertools
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from gpunn.errors import UsageError
-from gpunn.train import EarlyStopping, GradientNormLog, History, ProgressBar, draw_curves
+from gpunn.train import EarlyStopping, GradientNormLog, History, HistoryFiles, ProgressBar, draw_curves
 from gpunn.train.history import COLUMNS
 from tests.train.runs import At, equal, loaders, trainer
 
@@ -128,6 +130,23 @@ def test_curves(tmp_path):
     assert (tmp_path / "curves.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
+@pytest.mark.parametrize(
+    ("pause", "rows"),
+    [(3, [3]), (11, [1, 2, 3]), (6, [2, 3])],
+    ids=["once, at the end", "every epoch, the last one once", "ten seconds apart"],
+)
+def test_when_the_curves_are_drawn(tmp_path, monkeypatch, pause, rows):
+    drawn, clock = [], itertools.count(0, pause)
+    monkeypatch.setattr("gpunn.train.callbacks.draw_curves", lambda history, path: drawn.append(len(history)))
+    files = HistoryFiles(tmp_path)
+    run = trainer(early=False)
+    run.callbacks.append(files)
+    monkeypatch.setattr("gpunn.train.callbacks.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    run.fit(*loaders(), 3)
+    assert drawn == rows
+
+
+@pytest.mark.curves
 def test_without_matplotlib_the_run_goes_on(tmp_path, without_matplotlib, capsys):
     assert len(trainer(tmp_path / "run").fit(*loaders(), 2)) == 2
     said = capsys.readouterr().err

@@ -126,6 +126,7 @@ def test_grad_clip():
     assert np.sqrt(moved) == pytest.approx(1e-3, rel=1e-3) and float(run.grad_norm) > 1e-2
 
 
+@pytest.mark.curves
 def test_run_folder(tmp_path):
     pytest.importorskip("matplotlib", reason="curves.png needs matplotlib")
     run = trainer(tmp_path / "runs" / "a", early=False, info={"model": "tiny", "classes": ["a", "b", "c"]})
