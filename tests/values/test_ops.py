@@ -1,0 +1,47 @@
+"""Every op against values that PyTorch computed once in float64, forward and backward, with no PyTorch here."""
+
+import json
+
+import numpy as np
+import pytest
+
+import gpunn
+from gpunn import Tensor, ops
+from tests.values.stored import array, assert_near, load
+
+FILES = ("elementwise", "reductions", "windows", "norms", "losses")
+ROWS = [row for file in FILES for row in load(file)]
+LISTS = {"concatenate", "stack"}  # of arrays
+
+
+def title(row):
+    return f"{row['op']} {json.dumps(row.get('options', {}))}".replace('"', "")
+
+
+def test_every_op_is_stored():
+    assert {row["op"] for row in ROWS} == set(ops.__all__)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("row", ROWS, ids=title)
+def test_op(row, dtype):
+    inputs = {key: Tensor(array(value, dtype), requires_grad=True) for key, value in row.get("inputs", {}).items()}
+    fixed = {key: array(value, dtype) for key, value in row.get("fixed", {}).items()}
+    gpunn.manual_seed(0)
+    first = (list(inputs.values()),) if row["op"] in LISTS else ()
+    results = getattr(ops, row["op"])(*first, **({} if first else inputs), **fixed, **row.get("options", {}))
+    results = results if isinstance(results, tuple) else (results,)
+    for i, (got, want) in enumerate(zip(results, row["values"], strict=True)):
+        assert_near(gpunn.to_numpy(got), want, f"value {i}")
+        assert got.dtype == dtype or got.dtype.kind != "f"
+    if inputs:
+        results[0].backward(array(row["upstream"], dtype))
+    for key, x in inputs.items():
+        assert x.grad.dtype == dtype
+        assert_near(x.grad, row["gradients"][key], f"gradient of {key}")
+    for key, value in fixed.items():
+        assert_near(value, row.get("after", {}).get(key, row["fixed"][key]), f"{key} afterwards")
+
+
+def test_a_list_says_its_type():
+    assert [array(value, "float32").dtype for value in ([1, 2], [1.0, 2.0], [True])] == [np.int64, np.float32, np.bool_]

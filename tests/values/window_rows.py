@@ -1,0 +1,162 @@
+"""Convolutions, pooling, resampling and normalisation, as in op_rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from tests.values.op_rows import above, of, row, some
+
+# ---------------------------------------------------------------- windows
+row("windows", "conv1d", F.conv1d, of(some(2, 2, 5), weight=some(3, 2, 3), bias=some(3)), stride=2, padding=1)
+row("windows", "conv2d", F.conv2d, of(some(2, 2, 4, 4), weight=some(2, 2, 3, 3), bias=some(2)))
+row(
+    "windows",
+    "conv2d",
+    F.conv2d,
+    of(some(1, 4, 6, 5), weight=some(4, 2, 3, 2)),
+    stride=[2, 1],
+    padding=[1, 0],
+    dilation=[1, 3],
+    groups=2,
+)
+row("windows", "conv2d", F.conv2d, of(some(2, 3, 4), weight=some(1, 2, 3, 3), bias=some(1)), padding="same")
+row("windows", "conv3d", F.conv3d, of(some(1, 1, 3, 4, 4), weight=some(2, 1, 2, 3, 3), bias=some(2)), padding=[0, 1, 0])
+TRANSPOSED = {"stride": 2, "padding": 1, "output_padding": 1, "groups": 2}
+row(
+    "windows",
+    "conv_transpose2d",
+    F.conv_transpose2d,
+    of(some(1, 2, 3, 3), weight=some(2, 1, 3, 3), bias=some(2)),
+    **TRANSPOSED,
+)
+row("windows", "conv_transpose2d", F.conv_transpose2d, of(some(1, 1, 3, 2), weight=some(1, 2, 2, 2)), dilation=2)
+
+
+def gradients(function, of_what, gy):
+    return torch.autograd.grad(function, of_what, gy)
+
+
+def conv2d_backward(gy, x, weight, stride, padding):
+    x, weight = x.clone().requires_grad_(), weight.clone().requires_grad_()
+    y = F.conv2d(x, weight, None, stride, padding)
+    return (*gradients(y, (x, weight), gy), gy.sum((0, 2, 3)))
+
+
+row(
+    "windows",
+    "conv2d_backward",
+    conv2d_backward,
+    {},
+    {"gy": some(2, 3, 2, 2), "x": some(2, 2, 4, 4), "weight": some(3, 2, 3, 3)},
+    stride=2,
+    padding=1,
+)
+PLANES = {"x": some(1, 2, 5, 6)}
+for op, theirs, options in (
+    ("max_pool2d", F.max_pool2d, {"kernel_size": 2}),
+    ("max_pool2d", F.max_pool2d, {"kernel_size": [3, 2], "stride": [2, 1], "padding": [1, 0], "dilation": [1, 2]}),
+    ("max_pool2d", F.max_pool2d, {"kernel_size": 2, "stride": 2, "ceil_mode": True, "return_indices": True}),
+    ("avg_pool2d", F.avg_pool2d, {"kernel_size": 2}),
+    ("avg_pool2d", F.avg_pool2d, {"kernel_size": 3, "stride": 2, "padding": 1}),
+    ("avg_pool2d", F.avg_pool2d, {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False}),
+    ("avg_pool2d", F.avg_pool2d, {"kernel_size": 2, "stride": 3, "ceil_mode": True}),
+    ("adaptive_avg_pool2d", F.adaptive_avg_pool2d, {"output_size": [2, 4]}),
+    ("adaptive_max_pool2d", F.adaptive_max_pool2d, {"output_size": [2, 4]}),
+    ("adaptive_max_pool2d", F.adaptive_max_pool2d, {"output_size": 3, "return_indices": True}),
+    ("interpolate", F.interpolate, {"size": [3, 8]}),
+    ("interpolate", F.interpolate, {"scale_factor": [2.5, 0.5]}),
+    ("interpolate", F.interpolate, {"size": [8, 3], "mode": "bilinear"}),
+    ("interpolate", F.interpolate, {"scale_factor": [1.5, 0.75], "mode": "bilinear"}),
+    ("interpolate", F.interpolate, {"size": [8, 3], "mode": "bilinear", "align_corners": True}),
+):
+    row("windows", op, theirs, PLANES, **options)
+
+
+def max_pool2d_backward(gy, indices, x_shape):
+    gx = torch.zeros(x_shape, dtype=gy.dtype)
+    return gx.flatten(2).scatter_add(2, indices.flatten(2), gy.flatten(2)).reshape(x_shape)
+
+
+def avg_pool2d_backward(gy, x_shape, **options):
+    x = torch.zeros(x_shape, dtype=gy.dtype, requires_grad=True)
+    return gradients(F.avg_pool2d(x, **options), (x,), gy)[0]
+
+
+WON = {"gy": some(1, 1, 2, 2), "indices": np.array([[[[0, 1], [5, 5]]]])}
+row("windows", "max_pool2d_backward", max_pool2d_backward, {}, WON, x_shape=[1, 1, 2, 3])
+row(
+    "windows",
+    "avg_pool2d_backward",
+    avg_pool2d_backward,
+    {},
+    {"gy": some(1, 1, 2, 3)},
+    x_shape=[1, 1, 4, 5],
+    kernel_size=3,
+    stride=2,
+    padding=1,
+    count_include_pad=False,
+)
+
+# ---------------------------------------------------------------- normalisation
+
+
+def batch_norm(x, weight, bias, running_mean, running_var, **options):
+    return F.batch_norm(x, running_mean, running_var, weight, bias, **options)
+
+
+def batch_norm_relu(x, weight, bias, residual, running_mean, running_var, **options):
+    return F.relu(batch_norm(x, weight, bias, running_mean, running_var, **options) + residual)
+
+
+def batch_norm_backward(gy, x, weight, mean, var, eps=1e-5, training=True):
+    x, weight, bias = x.clone().requires_grad_(), weight.clone().requires_grad_(), torch.zeros_like(weight)
+    bias.requires_grad_()
+    y = F.batch_norm(x, None if training else mean, None if training else var, weight, bias, training, eps=eps)
+    return gradients(y, (x, weight, bias), gy)
+
+
+def running():
+    return {"running_mean": some(3), "running_var": above(3)}
+
+
+AFFINE = {"weight": some(3), "bias": some(3)}
+row("norms", "batch_norm", batch_norm, of(some(2, 3, 2, 2), **AFFINE), running(), training=True)
+row("norms", "batch_norm", batch_norm, of(some(4, 3), **AFFINE), running(), training=True, momentum=0.5, eps=0.25)
+row("norms", "batch_norm", batch_norm, of(some(2, 3, 4), **AFFINE), running())
+for training in (True, False):
+    inputs = of(some(2, 3, 2, 2), **AFFINE, residual=some(2, 3, 2, 2))
+    row("norms", "batch_norm_relu", batch_norm_relu, inputs, running(), training=training)
+X = some(2, 3, 2, 2)
+OWN = {"mean": X.mean((0, 2, 3)), "var": X.var((0, 2, 3))}
+BACKWARD = {"gy": some(2, 3, 2, 2), "x": X, "weight": some(3)}
+row("norms", "batch_norm_backward", batch_norm_backward, {}, {**BACKWARD, **OWN})
+BACKWARD |= {"mean": some(3), "var": above(3)}
+row("norms", "batch_norm_backward", batch_norm_backward, {}, BACKWARD, training=False, eps=0.5)
+
+
+def instance_norm(x, weight, bias, running_mean, running_var, **options):
+    return F.instance_norm(x, running_mean, running_var, weight, bias, **options)
+
+
+def group_norm(x, weight, bias, num_groups, **options):
+    return F.group_norm(x, num_groups, weight, bias, **options)
+
+
+def layer_norm(x, weight, bias, normalized_shape, **options):
+    return F.layer_norm(x, normalized_shape, weight, bias, **options)
+
+
+row("norms", "instance_norm", instance_norm, of(some(2, 3, 4), **AFFINE), running())
+row("norms", "instance_norm", instance_norm, of(some(2, 3, 4), **AFFINE), running(), momentum=0.25, eps=0.5)
+row("norms", "instance_norm", instance_norm, of(some(2, 3, 4), **AFFINE), running(), use_input_stats=False)
+FOUR = {"weight": some(4), "bias": some(4)}
+row("norms", "group_norm", group_norm, of(some(2, 4, 3), **FOUR), num_groups=2)
+row("norms", "group_norm", group_norm, of(some(2, 4), **FOUR), num_groups=1, eps=0.5)
+row("norms", "layer_norm", layer_norm, of(some(3, 4), **FOUR), normalized_shape=[4])
+SQUARE = {"weight": some(2, 3), "bias": some(2, 3)}
+row("norms", "layer_norm", layer_norm, of(some(2, 2, 3), **SQUARE), normalized_shape=[2, 3], eps=0.5)
+BRIGHT = some(1, 6, 4) * 8  # so large that the default alpha shows
+row("norms", "local_response_norm", F.local_response_norm, of(BRIGHT), size=4)
+row("norms", "local_response_norm", F.local_response_norm, of(some(2, 5, 2)), size=3, alpha=2.0, beta=0.5, k=0.5)
