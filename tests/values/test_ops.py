@@ -37,7 +37,7 @@ def test_op(row, dtype):
     if inputs:
         results[0].backward(array(row["upstream"], dtype))
     for key, x in inputs.items():
-        assert x.grad.dtype == dtype
+        assert x.grad is not None and x.grad.dtype == dtype
         assert_near(x.grad, row["gradients"][key], f"gradient of {key}")
     for key, value in fixed.items():
         assert_near(value, row.get("after", {}).get(key, row["fixed"][key]), f"{key} afterwards")
