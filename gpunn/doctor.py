@@ -20,6 +20,7 @@ from importlib import metadata
 import numpy as np
 
 from gpunn import backend
+from gpunn.errors import DeviceError
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def _whole_cupy():
     """CuPy, or a short account of why not: each probe's line repeats it, so it has to be short."""
     try:
         return backend.require_cupy()
-    except backend.DeviceError as error:
+    except DeviceError as error:
         raise Missing(str(error).partition("; install")[0].removeprefix("device 'cuda': ")) from error
 
 

@@ -1,6 +1,12 @@
-"""The errors a program may want to catch. Wrong arguments of an op raise plain ValueError or TypeError."""
+"""The errors a program may want to catch, and the answer to a name that nobody knows.
+
+Wrong arguments of an op raise plain ValueError or TypeError.
+"""
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 
 class GpunnError(Exception):
@@ -25,3 +31,18 @@ class TrainingError(GpunnError, RuntimeError):
 
 class UsageError(GpunnError, ValueError):
     """A name or an option that gpunn does not know."""
+
+
+def nearest(got: object, known: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """The one of ``known`` that ``got`` is most like, or None where none is like it."""
+    near = difflib.get_close_matches(str(got).lower(), list(known), 1, cutoff)
+    return near[0] if near else None
+
+
+def unknown_name(what: str, got: object, known: Iterable[str]) -> UsageError:
+    """The error for ``got``, which is no ``what``: suggests the nearest of ``known`` and lists them all."""
+    names = list(known)
+    near = nearest(got, names)
+    hint = f"did you mean {near!r}? " if near else ""
+    choice = f"choose from {', '.join(names)}" if names else "there are none"
+    return UsageError(f"unknown {what} {got!r}; {hint}{choice}")

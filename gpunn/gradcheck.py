@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend import to_numpy
+from gpunn.engine.tensor import Tensor, grad
 from gpunn.random import Generator
-from gpunn.tensor import Tensor, grad
 
 
 def gradcheck(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gpunn import Tensor
-from tests.close import assert_close
+from gpunn.reference.close import assert_close
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gpunn
-from gpunn.tensor import data_of, record
+from gpunn.engine.tensor import data_of, record
 
 
 def cube(x, slope=3.0):

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gpunn.cuda.verify import reference
-from gpunn.names import unknown_name
+from gpunn.errors import unknown_name
+from gpunn.reference import cases
 
 GPU_BATCH = {"lenet": 256, "alexnet": 128, "resnet20": 128, "resnet50": 64, "vgg": 32, "mobilenet": 64}
 DEFAULT_GROUPS = {"cuda": "all", "cpu": "lenet,resnet20", "emulator": "lenet"}
@@ -47,7 +47,7 @@ class GemmCase:
 def _conv(name: str, c: int, h: int, k: int, size: int = 3) -> Any:
     """A convolution of stride 1 that keeps the plane's size."""
     geometry = (1, 1), (size // 2, size // 2), (1, 1)
-    return reference("cases").ConvCase(name, (1, c, h, h), (k, c, size, size), *geometry, 1, False, heavy=True)
+    return cases.ConvCase(name, (1, c, h, h), (k, c, size, size), *geometry, 1, False, heavy=True)
 
 
 def _convs() -> list[Any]:
@@ -55,11 +55,10 @@ def _convs() -> list[Any]:
     more += [_conv("vgg conv3_2", 256, 56, 256), _conv("vgg conv4_2", 512, 28, 512), _conv("vgg conv5_2", 512, 14, 512)]
     more += [_conv("resnet50 stage2 3x3", 128, 28, 128), _conv("resnet50 stage3 3x3", 256, 14, 256)]
     more += [_conv("resnet50 stage1 reduce", 256, 56, 64, 1), _conv("resnet50 stage3 1x1", 256, 14, 1024, 1)]
-    return [*reference("cases").ALL_CONV2D, *more]
+    return [*cases.ALL_CONV2D, *more]
 
 
 def _pools() -> list[Any]:
-    cases = reference("cases")
     more = [cases.PoolCase("lenet pool2", (8, 16, 10, 10), (2, 2), (2, 2), heavy=True)]
     more += [cases.PoolCase("vgg pool1", (1, 64, 224, 224), (2, 2), (2, 2), heavy=True)]
     adaptive = [AdaptiveCase(f"adaptive {x} to {out}", x, out, heavy=False) for x, out in cases.ADAPTIVE]
@@ -69,7 +68,6 @@ def _pools() -> list[Any]:
 
 
 def _norms() -> list[Any]:
-    cases = reference("cases")
     more = [cases.BatchNormCase("lenet 20-50-500 norm", (8, 20, 24, 24), relu=True, heavy=True)]
     more += [cases.BatchNormCase("resnet50 stage4 norm", (1, 512, 7, 7), relu=True, heavy=True)]
     return [*cases.ALL_BATCHNORM, *more]

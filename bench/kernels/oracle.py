@@ -1,4 +1,4 @@
-"""What a result must be: the plain loops of tests/naive.py where they take a second or so, else a sample of elements.
+"""What a result must be: the oracle's plain loops where they take a second or so, else a sample of elements.
 
 A sample holds the first and the last index of every axis and seeded ones between: pixels of a convolution, planes of a
 pooling, channels of a normalisation. Each sampled element is computed by itself, in float64.
@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from gpunn import backend
-from gpunn.cuda.verify import allowed, reference
+from gpunn.reference import naive
+from gpunn.verify import allowed
 
 POINTS = 96
 PLANES = 6
@@ -82,7 +83,7 @@ def conv(pass_: str, case: Any, x: Any, w: Any, b: Any, gy: Any) -> list[Expecte
     terms = {"forward": case.terms, "grad_input": case.terms_grad_input}.get(pass_, case.terms_grad_weight)
     if pass_ == "grad_bias":
         return [Expected(gy.sum(axis=(0, 2, 3), dtype=np.float64), terms)]
-    naive, how = reference("naive"), case.geometry
+    how = case.geometry
     products = float(np.prod(case.y)) * case.terms
     if np.prod((*case.y[2:], *case.size)) <= LOOPS and products <= PRODUCTS:
         if pass_ == "forward":

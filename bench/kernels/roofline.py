@@ -127,7 +127,7 @@ def _register_rate(precision: str, clock: CudaClock) -> float:
 
 
 def _product_rate(precision: str, clock: CudaClock) -> float:
-    from gpunn.cuda.verify import numpy_dtype
+    from gpunn.verify import numpy_dtype
 
     n = 8192 if precision != "fp64" else 4096
     a = clock.cupy.ones((n, n), numpy_dtype(PRECISIONS[precision]))

@@ -17,8 +17,7 @@ from bench.kernels import cases, counts, oracle, rivals, roofline
 from bench.kernels.subjects import FAMILIES, PRECISIONS, Subject, operations, size_in_memory
 from gpunn import backend
 from gpunn.cuda.variants import OPERATIONS, use_variant
-from gpunn.errors import UsageError
-from gpunn.names import unknown_name
+from gpunn.errors import UsageError, unknown_name
 
 HOST_PRECISIONS = ("fp32", "fp64")
 ELSEWHERE = "numpy"  # the variant's name where there is only one: the NumPy twin, or the library

@@ -13,8 +13,7 @@ from bench.kernels import rivals, suite
 from bench.kernels.oracle import Expected, judge
 from bench.kernels.subjects import PRECISIONS
 from gpunn import backend, models, nn, optim
-from gpunn.errors import UsageError
-from gpunn.names import unknown_name
+from gpunn.errors import UsageError, unknown_name
 
 LR = 0.01
 STEPS = 2  # that are verified

@@ -7,8 +7,7 @@ import argparse
 import numpy as np
 
 from gpunn import backend
-from gpunn.errors import UsageError
-from gpunn.names import unknown_name
+from gpunn.errors import UsageError, unknown_name
 
 PRECISIONS = {"fp32": np.dtype(np.float32), "fp64": np.dtype(np.float64)}
 PLANNED = ("tf32", "bf16", "fp16")

@@ -11,8 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from gpunn.errors import UsageError
-from gpunn.names import unknown_name
+from gpunn.errors import UsageError, unknown_name
 from gpunn.train.checkpoint import write_atomically
 
 if sys.version_info >= (3, 11):

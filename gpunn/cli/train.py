@@ -18,8 +18,7 @@ from gpunn.cli.options import dtype_of, natural, pair, positive_float, positive_
 from gpunn.cli.recipes import OPTIMIZERS, Recipe, own_recipe, read_recipe, recipe_file, shipped, toml_value
 from gpunn.cli.runs import ROOT, epochs_done, is_ensemble
 from gpunn.cli.session import conclude, train_one
-from gpunn.errors import CheckpointError, UsageError
-from gpunn.names import unknown_name
+from gpunn.errors import CheckpointError, UsageError, unknown_name
 
 # What --resume may change; everything else is the run's own.
 CHANGEABLE = ("epochs", "device")

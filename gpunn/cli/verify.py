@@ -22,7 +22,7 @@ def add_to(commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Verify; 1 on a mismatch."""
-    from gpunn.cuda import verify  # here: the other commands need no kernels
+    from gpunn import verify  # here: the other commands need no kernels
 
     if args.device is not None:
         args.device = str(usable_device(args.device))

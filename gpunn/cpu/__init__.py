@@ -1,8 +1,10 @@
 """NumPy twins of the kernels: the same functions and signatures as `gpunn.cuda`, on plain arrays."""
 
-from gpunn.cpu import batchnorm, conv2d, conv3d, matmul, pool2d, relu
-from gpunn.cpu.layout import keep_freed_memory
-
-__all__ = ["batchnorm", "conv2d", "conv3d", "matmul", "pool2d", "relu"]
+from gpunn.cpu import batch_norm as batch_norm
+from gpunn.cpu import conv as conv
+from gpunn.cpu import matmul as matmul
+from gpunn.cpu import pool as pool
+from gpunn.cpu import relu as relu
+from gpunn.cpu.layout import keep_freed_memory as keep_freed_memory
 
 keep_freed_memory()

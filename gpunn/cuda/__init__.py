@@ -1,5 +1,7 @@
 """CUDA twins of the kernels: the same functions and signatures as `gpunn.cpu`, on CuPy and emulated arrays."""
 
-from gpunn.cuda import batchnorm, conv2d, conv3d, matmul, pool2d, relu
-
-__all__ = ["batchnorm", "conv2d", "conv3d", "matmul", "pool2d", "relu"]
+from gpunn.cuda import batch_norm as batch_norm
+from gpunn.cuda import conv as conv
+from gpunn.cuda import matmul as matmul
+from gpunn.cuda import pool as pool
+from gpunn.cuda import relu as relu

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpunn.cuda.launch import empty
+from gpunn.cuda.kernel import empty
 
 
 def contiguous(x: Any) -> Any:

@@ -26,7 +26,7 @@ def specialisations(name: str, dtype: str) -> Iterator[dict[str, object]]:
         axes["BM"] = (64,) if "gather" in name else (128, 64)
     for values in product(*axes.values()):
         macros = {**storage_macros(dtype), **dict(zip(axes, values, strict=True))}
-        if name.startswith("pool2d/") and macros.get("VEC", 1) != 1 and not macros["NHWC"]:
+        if name.startswith("pool/") and macros.get("VEC", 1) != 1 and not macros["NHWC"]:
             continue  # channels are neighbours in channels-last memory alone
         if name.endswith("tiled_grad_weight") and macros["VEC"] == 1 and macros["BM"] == 128:
             continue

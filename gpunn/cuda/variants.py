@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from gpunn.cuda.launch import shared_limit
+from gpunn.cuda.kernel import shared_limit
 
 
 @dataclass(frozen=True)

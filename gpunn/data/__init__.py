@@ -1,52 +1,29 @@
 """Data: MNIST, Fashion-MNIST, CIFAR, image folders, generated digits, data sets of arrays, batches, augmentation."""
 
-from gpunn.data.augment import (
-    ColorJitter,
-    Compose,
-    Cutout,
-    Mixup,
-    Normalise,
-    RandomAffine,
-    RandomCrop,
-    RandomHorizontalFlip,
-)
-from gpunn.data.catalogue import Dataset, load, names
-from gpunn.data.cifar import load_cifar10, load_cifar100
-from gpunn.data.dataset import ArrayDataset, Subset, split
-from gpunn.data.digits import ImageSet, load_digits, make_digits
-from gpunn.data.download import DownloadError
-from gpunn.data.folder import load_image_folder, read_image_folder
-from gpunn.data.idx import read_idx
-from gpunn.data.images import normalise
-from gpunn.data.loader import DataLoader
-from gpunn.data.mnist import load_fashion_mnist, load_mnist
-
-__all__ = [
-    "ArrayDataset",
-    "ColorJitter",
-    "Compose",
-    "Cutout",
-    "DataLoader",
-    "Dataset",
-    "DownloadError",
-    "ImageSet",
-    "Mixup",
-    "Normalise",
-    "RandomAffine",
-    "RandomCrop",
-    "RandomHorizontalFlip",
-    "Subset",
-    "load",
-    "load_cifar10",
-    "load_cifar100",
-    "load_digits",
-    "load_fashion_mnist",
-    "load_image_folder",
-    "load_mnist",
-    "make_digits",
-    "names",
-    "normalise",
-    "read_idx",
-    "read_image_folder",
-    "split",
-]
+from gpunn.data.augment import ColorJitter as ColorJitter
+from gpunn.data.augment import Compose as Compose
+from gpunn.data.augment import Cutout as Cutout
+from gpunn.data.augment import Mixup as Mixup
+from gpunn.data.augment import Normalise as Normalise
+from gpunn.data.augment import RandomAffine as RandomAffine
+from gpunn.data.augment import RandomCrop as RandomCrop
+from gpunn.data.augment import RandomHorizontalFlip as RandomHorizontalFlip
+from gpunn.data.catalogue import Dataset as Dataset
+from gpunn.data.catalogue import load as load
+from gpunn.data.catalogue import names as names
+from gpunn.data.cifar import load_cifar10 as load_cifar10
+from gpunn.data.cifar import load_cifar100 as load_cifar100
+from gpunn.data.dataset import ArrayDataset as ArrayDataset
+from gpunn.data.dataset import Subset as Subset
+from gpunn.data.dataset import split as split
+from gpunn.data.digits import ImageSet as ImageSet
+from gpunn.data.digits import load_digits as load_digits
+from gpunn.data.digits import make_digits as make_digits
+from gpunn.data.download import DownloadError as DownloadError
+from gpunn.data.folder import load_image_folder as load_image_folder
+from gpunn.data.folder import read_image_folder as read_image_folder
+from gpunn.data.idx import read_idx as read_idx
+from gpunn.data.images import normalise as normalise
+from gpunn.data.loader import DataLoader as DataLoader
+from gpunn.data.mnist import load_fashion_mnist as load_fashion_mnist
+from gpunn.data.mnist import load_mnist as load_mnist

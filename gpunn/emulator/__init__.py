@@ -3,24 +3,16 @@
 ``load`` compiles (cached), a ``Function`` launches; README.md beside this file explains how it works.
 """
 
-from gpunn.emulator.array import EmulatedArray, empty, empty_like
-from gpunn.emulator.build import require
-from gpunn.emulator.counters import Counters, counting
-from gpunn.emulator.launch import KernelError, launch, schedules, strict
-from gpunn.emulator.loader import Function, Parameter, load
-
-__all__ = [
-    "Counters",
-    "EmulatedArray",
-    "Function",
-    "KernelError",
-    "Parameter",
-    "counting",
-    "empty",
-    "empty_like",
-    "launch",
-    "load",
-    "require",
-    "schedules",
-    "strict",
-]
+from gpunn.emulator.array import EmulatedArray as EmulatedArray
+from gpunn.emulator.array import empty as empty
+from gpunn.emulator.array import empty_like as empty_like
+from gpunn.emulator.build import require as require
+from gpunn.emulator.counters import Counters as Counters
+from gpunn.emulator.counters import counting as counting
+from gpunn.emulator.launch import KernelError as KernelError
+from gpunn.emulator.launch import launch as launch
+from gpunn.emulator.launch import schedules as schedules
+from gpunn.emulator.launch import strict as strict
+from gpunn.emulator.loader import Function as Function
+from gpunn.emulator.loader import Parameter as Parameter
+from gpunn.emulator.loader import load as load

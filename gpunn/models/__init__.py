@@ -1,88 +1,50 @@
 """Networks by name: ``models.create("lenet5")``, or call the function of that name."""
 
-from gpunn.models.alexnet import AlexNet, AlexNetLite, alexnet, alexnet_lite
-from gpunn.models.blocks import BasicBlock, Bottleneck, PadShortcut
-from gpunn.models.inception import (
-    InceptionA,
-    InceptionB,
-    InceptionC,
-    InceptionV4,
-    ReductionA,
-    ReductionB,
-    StemEnd,
-    StemPool,
-    StemSplit,
-    inception_stem,
-    inception_v4,
-)
-from gpunn.models.lenet import LeNet5, LeNet20_50_500, lenet5, lenet_20_50_500
-from gpunn.models.mlp import mlp
-from gpunn.models.registry import create, input_shape, names, options_of, takes_size
-from gpunn.models.resnet import (
-    CifarResNet,
-    ResNet,
-    resnet18,
-    resnet20,
-    resnet32,
-    resnet34,
-    resnet44,
-    resnet50,
-    resnet56,
-    resnet101,
-    resnet110,
-    resnet152,
-)
-from gpunn.models.table_conv import TableConv2d
-from gpunn.models.vgg import VGG, vgg11, vgg11_bn, vgg16, vgg16_bn
-from gpunn.models.weights import load_safetensors, save_safetensors
-
-__all__ = [
-    "VGG",
-    "AlexNet",
-    "AlexNetLite",
-    "BasicBlock",
-    "Bottleneck",
-    "CifarResNet",
-    "InceptionA",
-    "InceptionB",
-    "InceptionC",
-    "InceptionV4",
-    "LeNet5",
-    "LeNet20_50_500",
-    "PadShortcut",
-    "ReductionA",
-    "ReductionB",
-    "ResNet",
-    "StemEnd",
-    "StemPool",
-    "StemSplit",
-    "TableConv2d",
-    "alexnet",
-    "alexnet_lite",
-    "create",
-    "inception_stem",
-    "inception_v4",
-    "input_shape",
-    "lenet5",
-    "lenet_20_50_500",
-    "load_safetensors",
-    "mlp",
-    "names",
-    "options_of",
-    "resnet18",
-    "resnet20",
-    "resnet32",
-    "resnet34",
-    "resnet44",
-    "resnet50",
-    "resnet56",
-    "resnet101",
-    "resnet110",
-    "resnet152",
-    "save_safetensors",
-    "takes_size",
-    "vgg11",
-    "vgg11_bn",
-    "vgg16",
-    "vgg16_bn",
-]
+from gpunn.models.alexnet import AlexNet as AlexNet
+from gpunn.models.alexnet import AlexNetLite as AlexNetLite
+from gpunn.models.alexnet import alexnet as alexnet
+from gpunn.models.alexnet import alexnet_lite as alexnet_lite
+from gpunn.models.blocks import BasicBlock as BasicBlock
+from gpunn.models.blocks import Bottleneck as Bottleneck
+from gpunn.models.blocks import PadShortcut as PadShortcut
+from gpunn.models.inception import InceptionA as InceptionA
+from gpunn.models.inception import InceptionB as InceptionB
+from gpunn.models.inception import InceptionC as InceptionC
+from gpunn.models.inception import InceptionV4 as InceptionV4
+from gpunn.models.inception import ReductionA as ReductionA
+from gpunn.models.inception import ReductionB as ReductionB
+from gpunn.models.inception import StemEnd as StemEnd
+from gpunn.models.inception import StemPool as StemPool
+from gpunn.models.inception import StemSplit as StemSplit
+from gpunn.models.inception import inception_stem as inception_stem
+from gpunn.models.inception import inception_v4 as inception_v4
+from gpunn.models.lenet import LeNet5 as LeNet5
+from gpunn.models.lenet import LeNet20_50_500 as LeNet20_50_500
+from gpunn.models.lenet import lenet5 as lenet5
+from gpunn.models.lenet import lenet_20_50_500 as lenet_20_50_500
+from gpunn.models.mlp import mlp as mlp
+from gpunn.models.registry import create as create
+from gpunn.models.registry import input_shape as input_shape
+from gpunn.models.registry import names as names
+from gpunn.models.registry import options_of as options_of
+from gpunn.models.registry import takes_size as takes_size
+from gpunn.models.resnet import CifarResNet as CifarResNet
+from gpunn.models.resnet import ResNet as ResNet
+from gpunn.models.resnet import resnet18 as resnet18
+from gpunn.models.resnet import resnet20 as resnet20
+from gpunn.models.resnet import resnet32 as resnet32
+from gpunn.models.resnet import resnet34 as resnet34
+from gpunn.models.resnet import resnet44 as resnet44
+from gpunn.models.resnet import resnet50 as resnet50
+from gpunn.models.resnet import resnet56 as resnet56
+from gpunn.models.resnet import resnet101 as resnet101
+from gpunn.models.resnet import resnet110 as resnet110
+from gpunn.models.resnet import resnet152 as resnet152
+from gpunn.models.table_conv import TableConv2d as TableConv2d
+from gpunn.models.vgg import VGG as VGG
+from gpunn.models.vgg import vgg11 as vgg11
+from gpunn.models.vgg import vgg11_bn as vgg11_bn
+from gpunn.models.vgg import vgg16 as vgg16
+from gpunn.models.vgg import vgg16_bn as vgg16_bn
+from gpunn.models.weights import load_safetensors as load_safetensors
+from gpunn.models.weights import save_safetensors as save_safetensors

@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from gpunn import nn
-from gpunn.errors import UsageError
+from gpunn.errors import UsageError, unknown_name
 from gpunn.models.alexnet import alexnet, alexnet_lite
 from gpunn.models.inception import inception_v4
 from gpunn.models.lenet import lenet5, lenet_20_50_500
@@ -27,7 +27,6 @@ from gpunn.models.resnet import (
     resnet152,
 )
 from gpunn.models.vgg import vgg11, vgg11_bn, vgg16, vgg16_bn
-from gpunn.names import unknown_name
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import numpy as np
 
 from gpunn import nn, ops
 from gpunn.backend import default_device, to_device
+from gpunn.checks import count, ints, times
 from gpunn.nn.parameter import empty
-from gpunn.ops.checks import count, ints, times
 
 
 class TableConv2d(nn.Module):

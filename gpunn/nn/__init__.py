@@ -1,106 +1,61 @@
 """Module, Parameter and the layers: they hold parameters and call gpunn.ops. Names and keys are PyTorch's."""
 
-from gpunn.nn import init
-from gpunn.nn.activation import (
-    ELU,
-    GELU,
-    LeakyReLU,
-    LogSoftmax,
-    PReLU,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Tanh,
-)
-from gpunn.nn.containers import ModuleList, Sequential
-from gpunn.nn.conv import Conv1d, Conv2d, Conv3d, ConvTranspose2d
-from gpunn.nn.drop import Dropout, Dropout2d, StochasticDepth
-from gpunn.nn.linear import Flatten, Identity, Linear
-from gpunn.nn.loss import BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
-from gpunn.nn.module import Module
-from gpunn.nn.norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
-from gpunn.nn.norms import GroupNorm, InstanceNorm1d, InstanceNorm2d, LayerNorm, LocalResponseNorm
-from gpunn.nn.padding import (
-    CircularPad1d,
-    CircularPad2d,
-    CircularPad3d,
-    ConstantPad1d,
-    ConstantPad2d,
-    ConstantPad3d,
-    ReflectionPad1d,
-    ReflectionPad2d,
-    ReflectionPad3d,
-    ReplicationPad1d,
-    ReplicationPad2d,
-    ReplicationPad3d,
-    ZeroPad1d,
-    ZeroPad2d,
-    ZeroPad3d,
-)
-from gpunn.nn.parameter import Parameter
-from gpunn.nn.pool import AdaptiveAvgPool2d, AdaptiveMaxPool2d, AvgPool2d, MaxPool2d
-from gpunn.nn.upsample import Upsample
-
-__all__ = [
-    "ELU",
-    "GELU",
-    "AdaptiveAvgPool2d",
-    "AdaptiveMaxPool2d",
-    "AvgPool2d",
-    "BCEWithLogitsLoss",
-    "BatchNorm1d",
-    "BatchNorm2d",
-    "BatchNorm3d",
-    "CircularPad1d",
-    "CircularPad2d",
-    "CircularPad3d",
-    "ConstantPad1d",
-    "ConstantPad2d",
-    "ConstantPad3d",
-    "Conv1d",
-    "Conv2d",
-    "Conv3d",
-    "ConvTranspose2d",
-    "CrossEntropyLoss",
-    "Dropout",
-    "Dropout2d",
-    "Flatten",
-    "GroupNorm",
-    "Identity",
-    "InstanceNorm1d",
-    "InstanceNorm2d",
-    "L1Loss",
-    "LayerNorm",
-    "LeakyReLU",
-    "Linear",
-    "LocalResponseNorm",
-    "LogSoftmax",
-    "MSELoss",
-    "MaxPool2d",
-    "Module",
-    "ModuleList",
-    "NLLLoss",
-    "PReLU",
-    "Parameter",
-    "ReLU",
-    "ReflectionPad1d",
-    "ReflectionPad2d",
-    "ReflectionPad3d",
-    "ReplicationPad1d",
-    "ReplicationPad2d",
-    "ReplicationPad3d",
-    "Sequential",
-    "SiLU",
-    "Sigmoid",
-    "Softmax",
-    "Softplus",
-    "StochasticDepth",
-    "Tanh",
-    "Upsample",
-    "ZeroPad1d",
-    "ZeroPad2d",
-    "ZeroPad3d",
-    "init",
-]
+from gpunn.nn import init as init
+from gpunn.nn.activation import ELU as ELU
+from gpunn.nn.activation import GELU as GELU
+from gpunn.nn.activation import LeakyReLU as LeakyReLU
+from gpunn.nn.activation import LogSoftmax as LogSoftmax
+from gpunn.nn.activation import PReLU as PReLU
+from gpunn.nn.activation import ReLU as ReLU
+from gpunn.nn.activation import Sigmoid as Sigmoid
+from gpunn.nn.activation import SiLU as SiLU
+from gpunn.nn.activation import Softmax as Softmax
+from gpunn.nn.activation import Softplus as Softplus
+from gpunn.nn.activation import Tanh as Tanh
+from gpunn.nn.batch_norm import BatchNorm1d as BatchNorm1d
+from gpunn.nn.batch_norm import BatchNorm2d as BatchNorm2d
+from gpunn.nn.batch_norm import BatchNorm3d as BatchNorm3d
+from gpunn.nn.containers import ModuleList as ModuleList
+from gpunn.nn.containers import Sequential as Sequential
+from gpunn.nn.conv import Conv1d as Conv1d
+from gpunn.nn.conv import Conv2d as Conv2d
+from gpunn.nn.conv import Conv3d as Conv3d
+from gpunn.nn.conv import ConvTranspose2d as ConvTranspose2d
+from gpunn.nn.dropout import Dropout as Dropout
+from gpunn.nn.dropout import Dropout2d as Dropout2d
+from gpunn.nn.dropout import StochasticDepth as StochasticDepth
+from gpunn.nn.group_norm import GroupNorm as GroupNorm
+from gpunn.nn.group_norm import InstanceNorm1d as InstanceNorm1d
+from gpunn.nn.group_norm import InstanceNorm2d as InstanceNorm2d
+from gpunn.nn.group_norm import LayerNorm as LayerNorm
+from gpunn.nn.linear import Flatten as Flatten
+from gpunn.nn.linear import Identity as Identity
+from gpunn.nn.linear import Linear as Linear
+from gpunn.nn.local_response_norm import LocalResponseNorm as LocalResponseNorm
+from gpunn.nn.loss import BCEWithLogitsLoss as BCEWithLogitsLoss
+from gpunn.nn.loss import CrossEntropyLoss as CrossEntropyLoss
+from gpunn.nn.loss import L1Loss as L1Loss
+from gpunn.nn.loss import MSELoss as MSELoss
+from gpunn.nn.loss import NLLLoss as NLLLoss
+from gpunn.nn.module import Module as Module
+from gpunn.nn.padding import CircularPad1d as CircularPad1d
+from gpunn.nn.padding import CircularPad2d as CircularPad2d
+from gpunn.nn.padding import CircularPad3d as CircularPad3d
+from gpunn.nn.padding import ConstantPad1d as ConstantPad1d
+from gpunn.nn.padding import ConstantPad2d as ConstantPad2d
+from gpunn.nn.padding import ConstantPad3d as ConstantPad3d
+from gpunn.nn.padding import ReflectionPad1d as ReflectionPad1d
+from gpunn.nn.padding import ReflectionPad2d as ReflectionPad2d
+from gpunn.nn.padding import ReflectionPad3d as ReflectionPad3d
+from gpunn.nn.padding import ReplicationPad1d as ReplicationPad1d
+from gpunn.nn.padding import ReplicationPad2d as ReplicationPad2d
+from gpunn.nn.padding import ReplicationPad3d as ReplicationPad3d
+from gpunn.nn.padding import ZeroPad1d as ZeroPad1d
+from gpunn.nn.padding import ZeroPad2d as ZeroPad2d
+from gpunn.nn.padding import ZeroPad3d as ZeroPad3d
+from gpunn.nn.parameter import Parameter as Parameter
+from gpunn.nn.pool import AdaptiveAvgPool2d as AdaptiveAvgPool2d
+from gpunn.nn.pool import AdaptiveMaxPool2d as AdaptiveMaxPool2d
+from gpunn.nn.pool import AvgPool2d as AvgPool2d
+from gpunn.nn.pool import MaxPool2d as MaxPool2d
+from gpunn.nn.upsample import Upsample as Upsample

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn import ops
+from gpunn.checks import choice, count
 from gpunn.nn.init import constant_
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import empty
-from gpunn.ops.checks import choice, count
 
 
 class ReLU(Module):

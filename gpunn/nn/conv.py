@@ -6,10 +6,10 @@ import math
 from typing import Any
 
 from gpunn import ops
+from gpunn.checks import Ints, choice, count, ints, times
 from gpunn.nn import init
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import Parameter, empty
-from gpunn.ops.checks import Ints, choice, count, ints, times
 from gpunn.window import Window
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")

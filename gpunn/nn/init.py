@@ -12,7 +12,7 @@ import numpy as np
 
 from gpunn import random
 from gpunn.backend import device_of, to_device
-from gpunn.tensor import data_of
+from gpunn.engine.tensor import data_of
 
 _CHUNK = 1 << 20  # numbers drawn at once: the words behind a normal one take 50 bytes for a while
 _skipping: ContextVar[bool] = ContextVar("gpunn initialisers draw nothing", default=False)

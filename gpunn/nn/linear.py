@@ -6,10 +6,10 @@ import math
 from typing import Any
 
 from gpunn import ops
+from gpunn.checks import count
 from gpunn.nn import init
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import empty
-from gpunn.ops.checks import count
 
 
 class Linear(Module):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn import ops
+from gpunn.checks import choice
 from gpunn.nn.module import Module
-from gpunn.ops.checks import choice
 from gpunn.ops.cross_entropy import REDUCTIONS
 
 

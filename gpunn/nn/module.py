@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from gpunn.backend import is_array
+from gpunn.engine.tensor import data_of
 from gpunn.nn.parameter import Parameter
 from gpunn.nn.state import Keys, load, mover
-from gpunn.tensor import data_of
 
 
 class Module:

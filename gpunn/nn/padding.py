@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn import ops
+from gpunn.checks import Ints, ints
 from gpunn.nn.conv import short
 from gpunn.nn.module import Module
-from gpunn.ops.checks import Ints, ints
 
 
 class _Pad(Module):

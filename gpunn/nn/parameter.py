@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend import default_device, device_of, to_device
-from gpunn.tensor import Tensor
+from gpunn.engine.tensor import Tensor
 
 
 class Parameter(Tensor):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn import ops
+from gpunn.checks import Ints, ints, times
 from gpunn.nn.conv import extent, short
 from gpunn.nn.module import Module
-from gpunn.ops.checks import Ints, ints, times
 
 
 class MaxPool2d(Module):

@@ -6,8 +6,8 @@ import weakref
 from typing import Any, NamedTuple
 
 from gpunn.backend import is_array
+from gpunn.engine.tensor import Tensor
 from gpunn.nn.module import Module
-from gpunn.tensor import Tensor
 
 
 class Field(NamedTuple):

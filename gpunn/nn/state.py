@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpunn.backend import DEVICE_TYPES, Device, device_of, to_device
+from gpunn.engine.tensor import data_of
 from gpunn.errors import CheckpointError
-from gpunn.tensor import data_of
 
 
 class Keys(NamedTuple):

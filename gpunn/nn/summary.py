@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpunn import autograd
 from gpunn.backend import array_module, default_device, device_of, is_array, to_device
+from gpunn.checks import times
+from gpunn.engine import autograd
+from gpunn.engine.tensor import Tensor
 from gpunn.nn.module import Module
 from gpunn.nn.receptive import Field, Fields
 from gpunn.nn.state import evaluating
-from gpunn.ops.checks import times
-from gpunn.tensor import Tensor
 
 GUESSED = "~ behind a function, not a layer, that shrank the image: taken for a window without overlap"
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpunn import ops
+from gpunn.checks import choice
 from gpunn.nn.module import Module
-from gpunn.ops.checks import choice
 from gpunn.ops.resample import MODES
 
 

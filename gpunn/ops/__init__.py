@@ -1,140 +1,82 @@
 """What users call. Ops take Tensors or plain arrays; with arrays alone they return arrays and record nothing."""
 
-from gpunn.ops.activation import leaky_relu, log_softmax, relu, sigmoid, softmax, softplus, tanh
-from gpunn.ops.arithmetic import (
-    add,
-    div,
-    equal,
-    greater,
-    greater_equal,
-    less,
-    less_equal,
-    matmul,
-    maximum,
-    minimum,
-    mul,
-    neg,
-    not_equal,
-    pow,
-    sub,
-    where,
-)
-from gpunn.ops.conv import conv1d, conv2d, conv2d_backward, conv3d
-from gpunn.ops.conv_transpose import conv_transpose2d
-from gpunn.ops.cross_entropy import cross_entropy, nll_loss
-from gpunn.ops.dropout import dropout, one_hot
-from gpunn.ops.drops import dropout2d, stochastic_depth
-from gpunn.ops.elementwise import abs, clip, exp, log, sqrt
-from gpunn.ops.linear import linear
-from gpunn.ops.loss import binary_cross_entropy_with_logits, l1_loss, mse_loss
-from gpunn.ops.norm import batch_norm, batch_norm_backward, batch_norm_relu
-from gpunn.ops.norms import group_norm, instance_norm, layer_norm
-from gpunn.ops.pool import (
-    adaptive_avg_pool2d,
-    adaptive_max_pool2d,
-    avg_pool2d,
-    avg_pool2d_backward,
-    max_pool2d,
-    max_pool2d_backward,
-)
-from gpunn.ops.reduce import argmax, logsumexp, max, mean, min, sum, var
-from gpunn.ops.resample import interpolate
-from gpunn.ops.response_norm import local_response_norm
-from gpunn.ops.shape import (
-    broadcast_to,
-    concatenate,
-    expand_dims,
-    flatten,
-    getitem,
-    pad,
-    permute,
-    reshape,
-    squeeze,
-    stack,
-    transpose,
-    unsqueeze,
-)
-from gpunn.ops.units import elu, gelu, prelu, silu
-
-__all__ = [
-    "abs",
-    "adaptive_avg_pool2d",
-    "adaptive_max_pool2d",
-    "add",
-    "argmax",
-    "avg_pool2d",
-    "avg_pool2d_backward",
-    "batch_norm",
-    "batch_norm_backward",
-    "batch_norm_relu",
-    "binary_cross_entropy_with_logits",
-    "broadcast_to",
-    "clip",
-    "concatenate",
-    "conv1d",
-    "conv2d",
-    "conv2d_backward",
-    "conv3d",
-    "conv_transpose2d",
-    "cross_entropy",
-    "div",
-    "dropout",
-    "dropout2d",
-    "elu",
-    "equal",
-    "exp",
-    "expand_dims",
-    "flatten",
-    "gelu",
-    "getitem",
-    "greater",
-    "greater_equal",
-    "group_norm",
-    "instance_norm",
-    "interpolate",
-    "l1_loss",
-    "layer_norm",
-    "leaky_relu",
-    "less",
-    "less_equal",
-    "linear",
-    "local_response_norm",
-    "log",
-    "log_softmax",
-    "logsumexp",
-    "matmul",
-    "max",
-    "max_pool2d",
-    "max_pool2d_backward",
-    "maximum",
-    "mean",
-    "min",
-    "minimum",
-    "mse_loss",
-    "mul",
-    "neg",
-    "nll_loss",
-    "not_equal",
-    "one_hot",
-    "pad",
-    "permute",
-    "pow",
-    "prelu",
-    "relu",
-    "reshape",
-    "sigmoid",
-    "silu",
-    "softmax",
-    "softplus",
-    "sqrt",
-    "squeeze",
-    "stack",
-    "stochastic_depth",
-    "sub",
-    "sum",
-    "tanh",
-    "transpose",
-    "unsqueeze",
-    "var",
-    "where",
-]
+from gpunn.ops.activation import elu as elu
+from gpunn.ops.activation import gelu as gelu
+from gpunn.ops.activation import leaky_relu as leaky_relu
+from gpunn.ops.activation import prelu as prelu
+from gpunn.ops.activation import relu as relu
+from gpunn.ops.activation import sigmoid as sigmoid
+from gpunn.ops.activation import silu as silu
+from gpunn.ops.activation import softplus as softplus
+from gpunn.ops.activation import tanh as tanh
+from gpunn.ops.arithmetic import add as add
+from gpunn.ops.arithmetic import div as div
+from gpunn.ops.arithmetic import equal as equal
+from gpunn.ops.arithmetic import greater as greater
+from gpunn.ops.arithmetic import greater_equal as greater_equal
+from gpunn.ops.arithmetic import less as less
+from gpunn.ops.arithmetic import less_equal as less_equal
+from gpunn.ops.arithmetic import matmul as matmul
+from gpunn.ops.arithmetic import maximum as maximum
+from gpunn.ops.arithmetic import minimum as minimum
+from gpunn.ops.arithmetic import mul as mul
+from gpunn.ops.arithmetic import neg as neg
+from gpunn.ops.arithmetic import not_equal as not_equal
+from gpunn.ops.arithmetic import pow as pow
+from gpunn.ops.arithmetic import sub as sub
+from gpunn.ops.arithmetic import where as where
+from gpunn.ops.batch_norm import batch_norm as batch_norm
+from gpunn.ops.batch_norm import batch_norm_backward as batch_norm_backward
+from gpunn.ops.batch_norm import batch_norm_relu as batch_norm_relu
+from gpunn.ops.conv import conv1d as conv1d
+from gpunn.ops.conv import conv2d as conv2d
+from gpunn.ops.conv import conv2d_backward as conv2d_backward
+from gpunn.ops.conv import conv3d as conv3d
+from gpunn.ops.conv_transpose import conv_transpose2d as conv_transpose2d
+from gpunn.ops.cross_entropy import cross_entropy as cross_entropy
+from gpunn.ops.cross_entropy import nll_loss as nll_loss
+from gpunn.ops.dropout import dropout as dropout
+from gpunn.ops.dropout import dropout2d as dropout2d
+from gpunn.ops.dropout import stochastic_depth as stochastic_depth
+from gpunn.ops.elementwise import abs as abs
+from gpunn.ops.elementwise import clip as clip
+from gpunn.ops.elementwise import exp as exp
+from gpunn.ops.elementwise import log as log
+from gpunn.ops.elementwise import sqrt as sqrt
+from gpunn.ops.group_norm import group_norm as group_norm
+from gpunn.ops.group_norm import instance_norm as instance_norm
+from gpunn.ops.group_norm import layer_norm as layer_norm
+from gpunn.ops.indexing import getitem as getitem
+from gpunn.ops.indexing import one_hot as one_hot
+from gpunn.ops.linear import linear as linear
+from gpunn.ops.local_response_norm import local_response_norm as local_response_norm
+from gpunn.ops.loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
+from gpunn.ops.loss import l1_loss as l1_loss
+from gpunn.ops.loss import mse_loss as mse_loss
+from gpunn.ops.pool import adaptive_avg_pool2d as adaptive_avg_pool2d
+from gpunn.ops.pool import adaptive_max_pool2d as adaptive_max_pool2d
+from gpunn.ops.pool import avg_pool2d as avg_pool2d
+from gpunn.ops.pool import avg_pool2d_backward as avg_pool2d_backward
+from gpunn.ops.pool import max_pool2d as max_pool2d
+from gpunn.ops.pool import max_pool2d_backward as max_pool2d_backward
+from gpunn.ops.reduce import argmax as argmax
+from gpunn.ops.reduce import max as max
+from gpunn.ops.reduce import mean as mean
+from gpunn.ops.reduce import min as min
+from gpunn.ops.reduce import sum as sum
+from gpunn.ops.reduce import var as var
+from gpunn.ops.resample import interpolate as interpolate
+from gpunn.ops.shape import broadcast_to as broadcast_to
+from gpunn.ops.shape import concatenate as concatenate
+from gpunn.ops.shape import expand_dims as expand_dims
+from gpunn.ops.shape import flatten as flatten
+from gpunn.ops.shape import pad as pad
+from gpunn.ops.shape import permute as permute
+from gpunn.ops.shape import reshape as reshape
+from gpunn.ops.shape import squeeze as squeeze
+from gpunn.ops.shape import stack as stack
+from gpunn.ops.shape import transpose as transpose
+from gpunn.ops.shape import unsqueeze as unsqueeze
+from gpunn.ops.softmax import log_softmax as log_softmax
+from gpunn.ops.softmax import logsumexp as logsumexp
+from gpunn.ops.softmax import softmax as softmax

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gpunn.backend import array_module, kernels
-from gpunn.ops.checks import axis_of, floats
-from gpunn.tensor import record
+from gpunn.backend import array_module, twins
+from gpunn.checks import choice, floats, wants_grad
+from gpunn.engine.tensor import record
+from gpunn.ops.normal_cdf import normal_cdf
+from gpunn.ops.reduce import total, wide
 
 
 def relu(x) -> Any:
     """max(x, 0); the gradient at 0 is 0."""
     (a,) = floats("relu", x=x)
-    y = kernels(a).relu.forward(a)
-    return record("relu", y, (x,), lambda gy, needs: (kernels(gy).relu.backward(gy, y),))
+    y = twins(a).relu.forward(a)
+    return record("relu", y, (x,), lambda gy, needs: (twins(gy).relu.backward(gy, y),))
 
 
 def leaky_relu(x, negative_slope: float = 0.01) -> Any:
@@ -100,55 +102,90 @@ def stable_softplus(a: Any) -> Any:
     return y
 
 
-def softmax(x, dim: int) -> Any:
-    """exp(x) / sum of exp(x) along dim."""
-    (a,) = floats("softmax", x=x)
-    axis = axis_of("softmax", a, dim)
-    y = softmax_of(a, axis)
+def prelu(x, weight) -> Any:
+    """x where x > 0, else weight x; weight holds one slope, or one a channel of x (N, C, *) (He et al., 2015)."""
+    a, w = floats("prelu", x=x, slope=weight)
+    channels = a.shape[1] if a.ndim > 1 else 1
+    if w.shape not in ((1,), (channels,)):
+        raise ValueError(
+            f"prelu: weight is {w.shape}, expected (1,) or ({channels},), one a channel of x {a.shape}; "
+            f"set num_parameters={channels}"
+        )
+    xp, per_channel = array_module(a), w.size > 1
+    slopes = w.reshape(-1, *(1,) * (a.ndim - 2)) if per_channel else w.reshape(())
+    y = xp.where(a > 0, a, a * slopes)
+    summed = tuple(i for i in range(a.ndim) if not per_channel or i != 1)
+
+    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any]:
+        gx = xp.where(a > 0, gy, gy * slopes) if needs[0] else None
+        gw = total(wide(xp.where(a > 0, 0, gy * a)), summed) if needs[1] else None
+        return gx, gw if gw is None else gw.reshape(w.shape).astype(gy.dtype, copy=False)
+
+    return record("prelu", y, (x, weight), backward)
+
+
+def elu(x, alpha: float = 1.0) -> Any:
+    """x where x > 0, else alpha (exp(x) - 1) (Clevert et al., 2016)."""
+    (a,) = floats("elu", x=x)
+    xp, alpha = array_module(a), float(alpha)
+    y = xp.expm1(xp.minimum(a, 0))
+    y *= alpha
+    y += xp.maximum(a, 0)
+    # With alpha >= 0 the sign of y is x's, and alpha exp(x) is y + alpha; a negative alpha needs x itself.
+    kept = y if alpha >= 0 else a
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
-        gx = gy * y
-        along = gx.sum(axis=axis, keepdims=True)
-        gx -= y * along
-        return (gx,)
+        slopes = kept + alpha if alpha >= 0 else alpha * xp.exp(xp.minimum(kept, 0))
+        return (xp.where(kept > 0, gy, gy * slopes),)
 
-    return record("softmax", y, (x,), backward)
+    return record("elu", y, (x,), backward)
 
 
-def softmax_of(a: Any, axis: int) -> Any:
-    """softmax on a plain array."""
-    if a.ndim == 0:
-        return array_module(a).ones_like(a)
-    y = shifted(a, axis)
-    array_module(a).exp(y, out=y)
-    y /= y.sum(axis=axis, keepdims=True)
-    return y
+def silu(x) -> Any:
+    """x sigmoid(x), also called swish (Hendrycks and Gimpel, 2016; Elfwing et al., 2017)."""
+    (a,) = floats("silu", x=x)
+    s = stable_sigmoid(a)
+    y = a * s
+    slope = None
+    if wants_grad(x):  # s + y (1 - s)
+        slope = 1 - s
+        slope *= y
+        slope += s
+    return record("silu", y, (x,), lambda gy, needs: (gy * slope,))
 
 
-def log_softmax(x, dim: int) -> Any:
-    """x - log(sum of exp(x)) along dim."""
-    (a,) = floats("log_softmax", x=x)
-    axis = axis_of("log_softmax", a, dim)
-    y = log_softmax_of(a, axis)
+def gelu(x, approximate: str = "none") -> Any:
+    """x times the standard normal distribution's cdf at x (Hendrycks and Gimpel, 2016).
 
-    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
-        gx = array_module(y).exp(y)
-        gx *= gy.sum(axis=axis, keepdims=True) if gy.ndim else gy
-        return (gy - gx,)
-
-    return record("log_softmax", y, (x,), backward)
-
-
-def log_softmax_of(a: Any, axis: int) -> Any:
-    """log_softmax on a plain array."""
-    xp = array_module(a)
-    if a.ndim == 0 or a.size == 0:
-        return xp.zeros_like(a)
-    y = shifted(a, axis)
-    y -= xp.log(xp.exp(y).sum(axis=axis, keepdims=True))
-    return y
+    approximate "none" is exact to a few roundings, also far left where 1 + erf would cancel; "tanh" is
+    0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), at most 5e-4 away.
+    """
+    choice("gelu", "approximate", approximate, ("none", "tanh"))
+    (a,) = floats("gelu", x=x)
+    b = wide(a)
+    half, density = normal_cdf(b) if approximate == "none" else _tanh_cdf(b)
+    y = (b * half).astype(a.dtype, copy=False)
+    slope = None
+    if wants_grad(x):  # (x F(x))' = F(x) + x F'(x)
+        density *= b
+        density += half
+        slope = density.astype(a.dtype, copy=False)
+    return record("gelu", y, (x,), lambda gy, needs: (gy * slope,))
 
 
-def shifted(a: Any, axis: int) -> Any:
-    """A copy of `a` less its maximum along axis, so that no exponential overflows; empty axes stay as they are."""
-    return a - a.max(axis=axis, keepdims=True) if a.shape[axis] else a.copy()
+def _tanh_cdf(b: Any) -> tuple[Any, Any]:
+    """(1 + tanh(u)) / 2 with u = sqrt(2 / pi) (b + 0.044715 b^3), and its slope."""
+    rate, cubic = math.sqrt(2 / math.pi), 0.044715
+    b = array_module(b).clip(b, -40, 40)  # the tanh is +-1 from 6 on, and cubes would overflow
+    squared = b * b
+    u = squared * (rate * cubic)
+    u += rate
+    u *= b
+    t = array_module(b).tanh(u, out=u)
+    slope = 1 - t * t
+    squared *= 1.5 * rate * cubic
+    squared += 0.5 * rate
+    slope *= squared
+    t += 1
+    t *= 0.5
+    return t, slope

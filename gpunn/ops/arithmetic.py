@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend import asarray, device_of, kernels
+from gpunn.backend import asarray, device_of, twins
+from gpunn.checks import wants_grad
+from gpunn.engine.tensor import record
 from gpunn.ops.broadcast import module_for, operands, shape_of, unbroadcast
-from gpunn.ops.checks import wants_grad
-from gpunn.tensor import record
 
 
 def add(a, b):
@@ -103,7 +103,7 @@ def matmul(a, b):
         ValueError: an operand is a scalar, the inner sizes differ, or the leading sizes do not broadcast.
     """
     u, v = operands_of_matmul(a, b)
-    matmul = kernels(u).matmul.matmul
+    matmul = twins(u).matmul.matmul
     y = matmul(u, v)
     of_a, of_b = u.shape, v.shape
     # Vectors become matrices for the while, so that one rule serves all shapes.

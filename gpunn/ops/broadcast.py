@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend import array_module, device_of, is_array
-from gpunn.ops.sums import total
-from gpunn.tensor import Tensor, data_of
+from gpunn.engine.tensor import Tensor, data_of
+from gpunn.ops.reduce import total
 
 _NUMBERS = (bool, int, float, np.generic)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpunn.backend import array_module, kernels
-from gpunn.ops.checks import Ints, check_output, check_shape, count, floats, ints, planes, remembered, wants_grad
-from gpunn.tensor import record
+from gpunn.backend import array_module, twins
+from gpunn.checks import Ints, check_output, check_shape, count, floats, ints, planes, remembered, wants_grad
+from gpunn.engine.tensor import record
 from gpunn.window import Window
 
 LETTERS = {1: "N, C, L", 2: "N, C, H, W", 3: "N, C, D, H, W"}
@@ -40,7 +40,7 @@ def _conv(op: str, rank: int, x, weight, bias, stride, padding, dilation, groups
     inner = lifted.shape
     if extra is not None:
         lifted = pad_end(lifted, extra)
-    twin = kernels(a).conv3d if rank == 3 else kernels(a).conv2d
+    twin = twins(a).conv
     y = twin.forward(lifted, w, b, win, groups)
 
     x_shape, w_shape = lifted.shape, w.shape
@@ -72,7 +72,7 @@ def conv2d_backward(
     inner = lift(a, 2, batched)
     lifted = inner if extra is None else pad_end(inner, extra)
     check_shape(op, "gy", gy, (*a.shape[: a.ndim - 3], w.shape[0], *win.out(lifted.shape[2:])))
-    gy, twin = lift(gy, 2, batched), kernels(a).conv2d
+    gy, twin = lift(gy, 2, batched), twins(a).conv
     gx = twin.grad_input(gy, w, lifted.shape, win, groups)
     gx = lower(gx if extra is None else crop_end(gx, inner.shape), 2, batched)
     return gx, twin.grad_weight(gy, lifted, w.shape, win, groups), twin.grad_bias(gy)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpunn.backend import kernels
-from gpunn.ops.checks import Ints, count, floats, ints, planes, wants_grad
+from gpunn.backend import twins
+from gpunn.checks import Ints, count, floats, ints, planes, wants_grad
+from gpunn.engine.tensor import record
 from gpunn.ops.conv import LETTERS, check_bias, crop_end, lift, lower, pad_end
-from gpunn.tensor import record
 from gpunn.window import Window
 
 
@@ -39,7 +39,7 @@ def conv_transpose2d(
     extra = tuple([q - n for q, n in zip(win.out(out), x_shape[2:], strict=True)])
     if any(extra):
         lifted = pad_end(lifted, extra)
-    twin = kernels(a).conv2d
+    twin = twins(a).conv
     y = twin.grad_input(lifted, w, y_shape, win, groups)
     if b is not None:
         y += b[:, None, None]

@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from gpunn.backend import array_module
-from gpunn.ops.activation import log_softmax_of
-from gpunn.ops.checks import choice, constant, floats, same_device, wants_grad, zero_d
-from gpunn.tensor import data_of, record
+from gpunn.checks import choice, constant, floats, same_device, wants_grad, zero_d
+from gpunn.engine.tensor import data_of, record
+from gpunn.ops.softmax import log_softmax_of
 
 REDUCTIONS = ("none", "mean", "sum")
 

@@ -1,13 +1,13 @@
-"""Dropout (Srivastava et al., 2014) and one_hot."""
+"""Dropping elements (Srivastava et al., 2014), channels (Tompson et al., 2015), branches (Huang et al., 2016)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from gpunn import random
-from gpunn.backend import array_module, device_of, to_device
-from gpunn.ops.checks import floats, probability
-from gpunn.tensor import Tensor, data_of, record
+from gpunn.backend import device_of, to_device
+from gpunn.checks import choice, floats, probability
+from gpunn.engine.tensor import Tensor, record
 
 
 def dropout(x, p: float = 0.5, training: bool = True) -> Any:
@@ -31,26 +31,37 @@ def dropout(x, p: float = 0.5, training: bool = True) -> Any:
     return record("dropout", masked(a), (x,), lambda gy, needs: (masked(gy),))
 
 
-def one_hot(target, num_classes: int = -1) -> Any:
-    """int64 (*, num_classes): 1 at each label of target (*), else 0. num_classes -1 counts to the largest label."""
-    t = data_of(target)
-    if t.dtype.kind not in "iu":
-        raise TypeError(
-            f"one_hot: target is {t.dtype}, expected integer labels; convert it with target.astype('int64')"
-        )
-    if num_classes < 1 and num_classes != -1:
+def dropout2d(x, p: float = 0.5, training: bool = True) -> Any:
+    """In training each channel of x (N, C, *) becomes 0 with probability p, the others grow by 1 / (1 - p); else x."""
+    (a,) = floats("dropout2d", x=x)
+    if a.ndim < 3:
         raise ValueError(
-            f"one_hot: num_classes is {num_classes}, expected at least 1, or -1 to count to the largest label"
+            f"dropout2d: x has {a.ndim} dimensions {a.shape}, expected (N, C, H, W) or (N, C, L); "
+            "use dropout for vectors"
         )
-    if t.size == 0 and num_classes == -1:
-        raise ValueError(f"one_hot: target {t.shape} is empty, so its classes cannot be counted; pass num_classes")
-    if t.size:
-        low, high = int(t.min()), int(t.max())
-        num_classes = high + 1 if num_classes == -1 else num_classes
-        if low < 0 or high >= num_classes:
-            raise IndexError(
-                f"one_hot: target runs from {low} to {high}, expected 0 to {max(num_classes, 1) - 1}; "
-                f"correct the labels, or raise num_classes={num_classes}"
-            )
-    y = (t[..., None] == array_module(t).arange(num_classes)).astype("int64")
-    return record("one_hot", y, (target,), lambda gy, needs: (None,))
+    return _drop("dropout2d", x, a, (*a.shape[:2], *(1,) * (a.ndim - 2)), p, training, "a channel")
+
+
+def stochastic_depth(x, p: float, mode: str, training: bool = True) -> Any:
+    """In training x becomes 0 with probability p, by the sample (mode "row") or all of it ("batch"); else grows.
+
+    For the residual branch of a block: with p = 1 - survival probability it is scaled by 1 / (1 - p), as torchvision's,
+    so that evaluation, which gives x itself, needs no factor.
+    """
+    (a,) = floats("stochastic_depth", x=x)
+    choice("stochastic_depth", "mode", mode, ("row", "batch"))
+    if a.ndim == 0:
+        raise ValueError("stochastic_depth: x has no dimensions, expected (N, *); reshape it")
+    rows = a.shape[0] if mode == "row" else 1
+    return _drop("stochastic_depth", x, a, (rows, *(1,) * (a.ndim - 1)), p, training, "a branch")
+
+
+def _drop(op: str, x: Any, a: Any, mask_shape: tuple[int, ...], p: float, training: bool, what: str) -> Any:
+    """x times a mask of few elements, which is all that the gradient keeps."""
+    p = probability(op, p, what)
+    if not training or p == 0:
+        return x if isinstance(x, Tensor) else a
+    keep = random.random_uint32(mask_shape) >= p * 2**32
+    mask = keep * (0.0 if p == 1 else 1 / (1 - p))
+    mask = to_device(mask.astype(a.dtype), device_of(a))
+    return record(op, a * mask, (x,), lambda gy, needs: (gy * mask,))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpunn.backend import array_module
-from gpunn.tensor import data_of, record
+from gpunn.engine.tensor import data_of, record
 
 
 def exp(x):

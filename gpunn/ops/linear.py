@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gpunn.backend import kernels
-from gpunn.ops.checks import floats, wants_grad
-from gpunn.ops.sums import total
-from gpunn.tensor import record
+from gpunn.backend import twins
+from gpunn.checks import floats, wants_grad
+from gpunn.engine.tensor import record
+from gpunn.ops.reduce import total
 
 
 def linear(x, weight, bias=None) -> Any:
@@ -20,7 +20,7 @@ def linear(x, weight, bias=None) -> Any:
     _check("linear", a, w, b)
     # One product for all leading axes; -1 would fail where a size is 0.
     rows = a if a.ndim == 2 else a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
-    matmul = kernels(a).matmul.matmul
+    matmul = twins(a).matmul.matmul
     y = matmul(rows, w.T)
     if b is not None:
         y += b

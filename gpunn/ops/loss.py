@@ -6,10 +6,10 @@ import math
 from typing import Any
 
 from gpunn.backend import array_module
+from gpunn.checks import choice, constant, floats, zero_d
+from gpunn.engine.tensor import record
 from gpunn.ops.activation import stable_sigmoid, stable_softplus
-from gpunn.ops.checks import choice, constant, floats, zero_d
 from gpunn.ops.cross_entropy import REDUCTIONS
-from gpunn.tensor import record
 
 
 def mse_loss(x, target, reduction: str = "mean") -> Any:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpunn.backend import array_module, kernels
-from gpunn.ops.checks import Ints, check_output, check_shape, floats, ints, planes, remembered, same_device, times
-from gpunn.tensor import Tensor, record
+from gpunn.backend import array_module, twins
+from gpunn.checks import Ints, check_output, check_shape, floats, ints, planes, remembered, same_device, times
+from gpunn.engine.tensor import Tensor, record
 from gpunn.window import Window
 
 LETTERS = "N, C, H, W"
@@ -29,7 +29,7 @@ def max_pool2d(
     (a,) = floats("max_pool2d", x=x)
     batched, win = _windowed("max_pool2d", a.shape, kernel_size, stride, padding, dilation, ceil_mode)
     lifted = a if batched else a[None]
-    twin, x_shape = kernels(a).pool2d, lifted.shape
+    twin, x_shape = twins(a).pool, lifted.shape
     y, index = twin.max_forward(lifted, win, ceil_mode)
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
@@ -76,7 +76,7 @@ def max_pool2d_backward(gy, indices, x_shape: tuple[int, ...]) -> Any:
             f"{op}: indices run from {int(indices.min())} to {int(indices.max())}, "
             f"expected 0 to {x_shape[-2] * x_shape[-1] - 1} in a plane of {times(x_shape[-2:])}"
         )
-    twin, index = kernels(gy).pool2d, indices.astype("int32")
+    twin, index = twins(gy).pool, indices.astype("int32")
     if len(x_shape) == 3:
         return twin.adaptive_max_backward(gy[None], index[None], (1, *x_shape))[0]
     return twin.adaptive_max_backward(gy, index, x_shape)
@@ -98,7 +98,7 @@ def avg_pool2d(
     (a,) = floats("avg_pool2d", x=x)
     batched, win = _windowed("avg_pool2d", a.shape, kernel_size, stride, padding, 1, ceil_mode)
     lifted = a if batched else a[None]
-    twin, x_shape = kernels(a).pool2d, lifted.shape
+    twin, x_shape = twins(a).pool, lifted.shape
     y = twin.avg_forward(lifted, win, ceil_mode, count_include_pad)
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
@@ -123,7 +123,7 @@ def avg_pool2d_backward(
     batched, win = _windowed(op, x_shape, kernel_size, stride, padding, 1, ceil_mode)
     check_shape(op, "gy", gy, (*x_shape[:-2], *win.out(x_shape[-2:], ceil_mode)))
     x_shape = x_shape if batched else (1, *x_shape)
-    gx = kernels(gy).pool2d.avg_backward(gy if batched else gy[None], x_shape, win, ceil_mode, count_include_pad)
+    gx = twins(gy).pool.avg_backward(gy if batched else gy[None], x_shape, win, ceil_mode, count_include_pad)
     return gx if batched else gx[0]
 
 
@@ -136,7 +136,7 @@ def adaptive_avg_pool2d(x, output_size: Any) -> Any:
     batched = planes("adaptive_avg_pool2d", a.shape, 2, LETTERS)
     out = _output_size("adaptive_avg_pool2d", a, output_size)
     lifted = a if batched else a[None]
-    twin, x_shape = kernels(a).pool2d, lifted.shape
+    twin, x_shape = twins(a).pool, lifted.shape
     y = twin.adaptive_avg_forward(lifted, out)
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
@@ -152,7 +152,7 @@ def adaptive_max_pool2d(x, output_size: Any, return_indices: bool = False) -> An
     batched = planes("adaptive_max_pool2d", a.shape, 2, LETTERS)
     out = _output_size("adaptive_max_pool2d", a, output_size)
     lifted = a if batched else a[None]
-    twin, x_shape = kernels(a).pool2d, lifted.shape
+    twin, x_shape = twins(a).pool, lifted.shape
     y, index = twin.adaptive_max_forward(lifted, out)
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:

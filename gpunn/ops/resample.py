@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpunn.backend import array_module, device_of, to_device
-from gpunn.ops.checks import choice, floats, ints
-from gpunn.tensor import record
+from gpunn.checks import choice, floats, ints
+from gpunn.engine.tensor import record
 
 MODES = ("nearest", "bilinear")
 

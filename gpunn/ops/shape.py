@@ -1,4 +1,4 @@
-"""Ops that move elements and compute nothing: shape, order, selection, joining, padding."""
+"""Ops that move elements and compute nothing: shape, order, joining, padding."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend import array_module, is_array
+from gpunn.backend import array_module
+from gpunn.engine.tensor import data_of, record
 from gpunn.ops.broadcast import operands, unbroadcast
-from gpunn.tensor import Tensor, data_of, record
 
 
 def reshape(x, shape):
@@ -100,38 +100,6 @@ def broadcast_to(x, shape):
         )
     y, before = array_module(a).broadcast_to(a, tuple(shape)), a.shape
     return record("broadcast_to", y, (x,), lambda gy, needs: (unbroadcast(gy, before),))
-
-
-def getitem(x, index):
-    """``x[index]`` with NumPy's rules: ints, slices, None, ..., bool masks and integer arrays (which may repeat)."""
-    a = data_of(x)
-    index = tuple(map(_index, index)) if isinstance(index, tuple) else _index(index)
-    try:
-        y = a[index]
-    except IndexError as error:
-        raise IndexError(f"getitem: index does not fit shape {a.shape}: {error}") from None
-    xp, shape = array_module(a), a.shape
-
-    def backward(gy, needs):
-        gx = xp.zeros_like(gy, shape=shape)
-        parts = index if isinstance(index, tuple) else (index,)
-        if any(is_array(i) and i.dtype.kind in "iu" for i in parts):
-            xp.add.at(gx, index, gy)  # an element taken twice gets both gradients
-        else:
-            gx[index] = gy
-        return (gx,)
-
-    return record("getitem", xp.asanyarray(y), (x,), backward)
-
-
-def _index(i):
-    """One part of an index; Tensors, lists and whatever else NumPy reads as one become arrays."""
-    if isinstance(i, Tensor):
-        i = i.data
-    if isinstance(i, list | tuple | range):
-        return np.asarray(i, dtype=np.int64 if len(i) == 0 else None)
-    foreign = hasattr(i, "__array__") and not is_array(i) and not isinstance(i, np.generic)
-    return np.asarray(i) if foreign else i
 
 
 def concatenate(xs, axis=0):

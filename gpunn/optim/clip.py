@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from gpunn import backend
+from gpunn.engine.tensor import Tensor
 from gpunn.errors import TrainingError
-from gpunn.tensor import Tensor
 
 
 def grad_norm(params: Iterable | Tensor, norm_type: float = 2.0) -> Any:

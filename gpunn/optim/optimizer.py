@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from gpunn import backend
+from gpunn.engine.tensor import Tensor
 from gpunn.nn.parameter import Parameter
-from gpunn.tensor import Tensor
 
 # Elements in one piece of an update. Parameter, gradient, two moments and a scratch of 32 K floats are 640 KB: they
 # stay in a core's L2 cache through the five to ten ufuncs of a step, so main memory is read and written once.

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from gpunn import backend
-from gpunn.autograd import no_grad
+from gpunn.engine.autograd import no_grad
+from gpunn.engine.tensor import data_of
 from gpunn.nn import Module
 from gpunn.nn.state import evaluating
 from gpunn.pictures.canvas import NothingToDraw, mosaic, new_figure, put, shown, stretched
-from gpunn.tensor import data_of
 
 FILTERS, LAYERS, MAPS = 64, 5, 12  # at most so many are shown
 

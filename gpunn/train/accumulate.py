@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gpunn import backend
+from gpunn.engine.tensor import Tensor
 from gpunn.errors import UsageError
-from gpunn.tensor import Tensor
 
 
 class Accumulation:

@@ -18,8 +18,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from gpunn import backend, files
+from gpunn.engine.tensor import Tensor
 from gpunn.errors import CheckpointError
-from gpunn.tensor import Tensor
 
 FORMAT, VERSION = "gpunn-checkpoint", 1
 META = "meta.json"

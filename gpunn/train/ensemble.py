@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from gpunn import backend, nn, ops
+from gpunn.engine.tensor import data_of
 from gpunn.errors import UsageError
-from gpunn.tensor import data_of
 from gpunn.train.predict import predict
 
 

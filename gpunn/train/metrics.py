@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gpunn import backend
-from gpunn.tensor import data_of
+from gpunn.engine.tensor import data_of
 
 
 def accuracy(output, target) -> float:

@@ -7,9 +7,9 @@ from contextlib import nullcontext
 import numpy as np
 
 from gpunn import backend
-from gpunn.autograd import no_grad
+from gpunn.engine.autograd import no_grad
+from gpunn.engine.tensor import data_of
 from gpunn.nn.state import evaluating
-from gpunn.tensor import data_of
 
 
 def predict(model, x, batch_size: int = 256) -> np.ndarray:

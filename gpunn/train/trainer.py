@@ -11,7 +11,7 @@ from contextlib import closing, nullcontext
 from typing import Any
 
 from gpunn import backend, ops, random
-from gpunn.autograd import no_grad
+from gpunn.engine.autograd import no_grad
 from gpunn.errors import TrainingError, UsageError
 from gpunn.nn.state import evaluating
 from gpunn.optim import clip_grad_norm_

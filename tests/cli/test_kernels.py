@@ -27,9 +27,9 @@ def test_every_kernel_is_listed(capsys):
 
 
 def test_a_part_of_the_list(capsys):
-    assert main(["kernels", "pool2d.max"]) == 0
+    assert main(["kernels", "pool.max"]) == 0
     out = capsys.readouterr().out
-    assert "pool2d.max_forward" in out and "conv2d" not in out
+    assert "pool.max_forward" in out and "conv2d" not in out
 
 
 @emulated
@@ -37,7 +37,7 @@ def test_trace_says_which_and_why(capsys):
     assert main(["kernels", "--device", "emulator", "--trace"]) == 0  # of lenet5
     out = capsys.readouterr().out
     assert out.startswith("lenet5 on emulator: images (2, 1, 28, 28)")
-    for operation in ("conv2d.forward", "conv2d.grad_input", "conv2d.grad_weight", "pool2d.avg_backward"):
+    for operation in ("conv2d.forward", "conv2d.grad_input", "conv2d.grad_weight", "pool.avg_backward"):
         assert f"  {operation} " in out
     assert out.count("because ") == (len(out.splitlines()) - 1) / 2
 

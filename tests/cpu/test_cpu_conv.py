@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from gpunn.cpu import blocks, conv2d, conv3d
+from gpunn.cpu import blocks, conv
+from gpunn.reference import naive
+from gpunn.reference.close import assert_close
 from gpunn.window import Window
-from tests import naive
-from tests.close import assert_close
 
 GEOMETRIES = {
     "3x3": ((3, 4, 7, 6), (5, 4, 3, 3), 1, 1, 1, 1),
@@ -59,7 +59,7 @@ def test_equals_the_loops(name, dtype, order):
     x_shape, w_shape, stride, padding, dilation, groups = GEOMETRIES[name]
     win = Window.of(w_shape[2:], stride, padding, dilation)
     x, w, b, gy = arrays(x_shape, w_shape, win, dtype)
-    check(conv2d, ORDERS[order](x), ORDERS[order](w), b, ORDERS[order](gy), win, groups)
+    check(conv, ORDERS[order](x), ORDERS[order](w), b, ORDERS[order](gy), win, groups)
 
 
 @pytest.mark.parametrize("images", [1, 2, 3, 7])
@@ -67,22 +67,22 @@ def test_slabs_of_an_image_and_odd_tasks(images, monkeypatch):
     monkeypatch.setattr(blocks, "BYTES", 1)
     monkeypatch.setattr(blocks, "ROWS", 10)  # under one image of 7 x 6: slabs of two rows, the last of one
     win = Window.of(3, 1, 1)
-    check(conv2d, *arrays((images, 4, 7, 6), (5, 4, 3, 3), win, np.float64), win, 1)
+    check(conv, *arrays((images, 4, 7, 6), (5, 4, 3, 3), win, np.float64), win, 1)
 
 
 @pytest.mark.parametrize("padding", [0, 1])
 def test_three_dimensions(padding):
     win = Window.of((2, 3, 1), (1, 2, 1), padding, (1, 1, 2), rank=3)
-    check(conv3d, *arrays((2, 4, 3, 5, 4), (6, 2, 2, 3, 1), win, np.float64), win, 2)
+    check(conv, *arrays((2, 4, 3, 5, 4), (6, 2, 2, 3, 1), win, np.float64), win, 2)
 
 
 def test_results_are_channels_last_and_own_their_memory():
     win = Window.of(3, 1, 1)
     x, w, b, gy = arrays((2, 4, 6, 5), (5, 4, 3, 3), win, np.float32)
-    for result in (conv2d.forward(x, w, b, win, 1), conv2d.grad_input(gy, w, x.shape, win, 1)):
+    for result in (conv.forward(x, w, b, win, 1), conv.grad_input(gy, w, x.shape, win, 1)):
         assert np.moveaxis(result, 1, -1).flags.c_contiguous
         assert result.base is None
-    assert conv2d.grad_weight(gy, x, w.shape, win, 1).flags.c_contiguous
+    assert conv.grad_weight(gy, x, w.shape, win, 1).flags.c_contiguous
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -92,15 +92,15 @@ def test_non_finite_values_reach_what_depends_on_them(value, k):
     win = Window.of(3, 1, 1)
     x, w, b, gy = arrays((2, 4, 6, 5), (k, 4, 3, 3), win, np.float32)
     x[1, 2, 3, 3] = value
-    y = conv2d.forward(x, w, b, win, 1)
+    y = conv.forward(x, w, b, win, 1)
     expected = np.zeros(y.shape, bool)
     expected[1, :, 2:5, 2:5] = True
     np.testing.assert_array_equal(~np.isfinite(y), expected)
-    assert not np.isfinite(conv2d.grad_weight(gy, x, w.shape, win, 1)[:, 2]).any()
+    assert not np.isfinite(conv.grad_weight(gy, x, w.shape, win, 1)[:, 2]).any()
     gy[0, 0, 2, 2] = value
     expected = np.zeros(x.shape, bool)
     expected[0, :, 1:4, 1:4] = True
-    np.testing.assert_array_equal(~np.isfinite(conv2d.grad_input(gy, w, x.shape, win, 1)), expected)
+    np.testing.assert_array_equal(~np.isfinite(conv.grad_input(gy, w, x.shape, win, 1)), expected)
 
 
 def test_inputs_are_left_alone():
@@ -109,7 +109,7 @@ def test_inputs_are_left_alone():
     for a in given:
         a.flags.writeable = False
     x, w, b, gy = given
-    conv2d.forward(x, w, b, win, 1)
-    conv2d.grad_input(gy, w, x.shape, win, 1)
-    conv2d.grad_weight(gy, x, w.shape, win, 1)
-    conv2d.grad_bias(gy)
+    conv.forward(x, w, b, win, 1)
+    conv.grad_input(gy, w, x.shape, win, 1)
+    conv.grad_weight(gy, x, w.shape, win, 1)
+    conv.grad_bias(gy)

@@ -5,7 +5,7 @@ import pytest
 
 from gpunn.cpu.matmul import matmul
 from gpunn.cpu.threads import set_thread_count, thread_count
-from tests.close import assert_close
+from gpunn.reference.close import assert_close
 
 SHAPES = [
     ((64, 400), (400, 120)),

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from gpunn.cpu import batchnorm, columns, pool2d
+from gpunn.cpu import batch_norm, columns, pool
 from gpunn.cpu.elementwise import select
+from gpunn.reference import naive
+from gpunn.reference.close import assert_close
 from gpunn.window import Window
-from tests import naive
-from tests.close import assert_close
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -21,11 +21,11 @@ def test_select_is_exactly_zero_outside_the_mask(dtype):
 def test_max_pool_winner_is_the_first_of_equals_and_inside_the_image():
     win = Window.of(3, 2, 1)
     x = np.full((1, 1, 4, 4), -np.inf, np.float32)
-    y, index = pool2d.max_forward(x, win, False)
+    y, index = pool.max_forward(x, win, False)
     assert (y == -np.inf).all()
     assert index.dtype == np.uint8
     assert index.ravel().tolist() == [4, 3, 1, 0]  # the first element that is not padding
-    gx = pool2d.max_backward(np.ones_like(y), index, x.shape, win)
+    gx = pool.max_backward(np.ones_like(y), index, x.shape, win)
     assert gx.sum() == 4
 
 
@@ -33,16 +33,16 @@ def test_a_window_of_more_than_256_positions_needs_two_bytes():
     win = Window.of(17)
     x = np.zeros((1, 1, 17, 17), np.float32)
     x[0, 0, 16, 16] = 1
-    y, index = pool2d.max_forward(x, win, False)
+    y, index = pool.max_forward(x, win, False)
     assert (y.item(), index.item(), index.dtype) == (1, 288, np.uint16)
-    assert pool2d.max_backward(y, index, x.shape, win)[0, 0, 16, 16] == 1
+    assert pool.max_backward(y, index, x.shape, win)[0, 0, 16, 16] == 1
 
 
 def test_max_pool_sends_an_infinite_gradient_to_the_winner_alone():
     win = Window.of(2, 2)
     x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
-    y, index = pool2d.max_forward(x, win, False)
-    gx = pool2d.max_backward(np.full_like(y, np.inf), index, x.shape, win)
+    y, index = pool.max_forward(x, win, False)
+    gx = pool.max_backward(np.full_like(y, np.inf), index, x.shape, win)
     assert np.isposinf(gx).sum() == 4
     assert (gx == 0).sum() == 12
 
@@ -55,7 +55,7 @@ def test_batch_norm_in_any_order_and_rank(shape, order):
     gamma, beta = rng.standard_normal((2, shape[1]))
     if order != "C":
         x, gy = (np.moveaxis(np.ascontiguousarray(np.moveaxis(a, 1, -1)), -1, 1) for a in (x, gy))
-    y, mean, var = batchnorm.train_forward(x, gamma, beta, 1e-5, residual, True)
+    y, mean, var = batch_norm.train_forward(x, gamma, beta, 1e-5, residual, True)
     axes = tuple(a for a in range(x.ndim) if a != 1)
     along = (1, -1, *(1 for _ in shape[2:]))
     assert_close(mean, x.mean(axes), x.size, what="mean", scale=1)
@@ -63,7 +63,7 @@ def test_batch_norm_in_any_order_and_rank(shape, order):
     scale = (gamma / np.sqrt(x.var(axes) + 1e-5)).reshape(along)
     want = np.maximum((x - x.mean(axes, keepdims=True)) * scale + beta.reshape(along) + residual, 0)
     assert_close(y, want, x.size, what="y")
-    got = batchnorm.train_backward(gy, x, gamma, mean, var, 1e-5, y)
+    got = batch_norm.train_backward(gy, x, gamma, mean, var, 1e-5, y)
     wanted = naive.batch_norm_backward(gy, x, gamma, mean, var, 1e-5, True, y) if x.size < 3000 else None
     for name, a, b in zip(("gx", "ggamma", "gbeta", "gresidual"), got, wanted or got, strict=True):
         assert_close(a, b, x.size, what=name)
@@ -74,7 +74,7 @@ def test_a_small_spread_on_a_large_mean(monkeypatch):
     monkeypatch.setattr(columns, "_BLOCK", 64)
     rng = np.random.default_rng(0)
     x = (1000 + 0.1 * rng.standard_normal((64, 4, 5, 5))).astype(np.float32)
-    y, mean, var = batchnorm.train_forward(x, None, None, 0.0)
+    y, mean, var = batch_norm.train_forward(x, None, None, 0.0)
     exact = x.astype(np.float64)
     np.testing.assert_allclose(mean, exact.mean((0, 2, 3)), rtol=1e-7)
     np.testing.assert_allclose(var, exact.var((0, 2, 3)), rtol=1e-4)
@@ -86,20 +86,20 @@ def test_a_small_spread_on_a_large_mean(monkeypatch):
 def test_a_bad_value_spoils_its_channel_only(value):
     x = np.random.default_rng(0).standard_normal((4, 3, 5, 5)).astype(np.float32)
     x[2, 1, 0, 0] = value
-    y, mean, var = batchnorm.train_forward(x, None, None, 1e-5, None, True)
+    y, mean, var = batch_norm.train_forward(x, None, None, 1e-5, None, True)
     assert np.isnan(y[:, 1]).any()
     assert not np.isfinite(mean[1])
     assert np.isnan(var[1])
     assert np.isfinite(y[:, [0, 2]]).all()
-    gx = batchnorm.train_backward(np.ones_like(x), x, None, mean, var, 1e-5)[0]
+    gx = batch_norm.train_backward(np.ones_like(x), x, None, mean, var, 1e-5)[0]
     assert np.isnan(gx[:, 1]).all()
     assert np.isfinite(gx[:, [0, 2]]).all()
 
 
 def test_an_empty_batch():
     x = np.zeros((0, 3, 4, 4), np.float32)
-    y, mean, var = batchnorm.train_forward(x, None, None, 1e-5)
+    y, mean, var = batch_norm.train_forward(x, None, None, 1e-5)
     assert y.shape == x.shape
-    gx, ggamma, gbeta, residual = batchnorm.train_backward(x, x, None, mean, var, 1e-5)
+    gx, ggamma, gbeta, residual = batch_norm.train_backward(x, x, None, mean, var, 1e-5)
     assert gx.shape == residual.shape == x.shape
     assert ggamma.tolist() == gbeta.tolist() == [0, 0, 0]

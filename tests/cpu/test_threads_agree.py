@@ -5,7 +5,7 @@ import pytest
 
 from gpunn import ops
 from gpunn.cpu import threads
-from tests.cases import NETWORK_BATCHNORMS, NETWORK_CONVS, NETWORK_POOLS
+from gpunn.reference.cases import NETWORK_BATCHNORMS, NETWORK_CONVS, NETWORK_POOLS
 
 
 @pytest.fixture

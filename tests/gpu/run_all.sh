@@ -30,7 +30,7 @@ if [ -n "$sanitizer" ]; then
 else
     echo "== no compute-sanitizer: memcheck and racecheck left out"
 fi
-for suite in conv2d pool2d batchnorm gemm optim launch step; do
+for suite in conv2d pool2d batch_norm gemm optim launch step; do
     step "bench-$suite" "$python" -m bench "$suite" --device cuda --json "$out/$suite-cuda.json"
 done
 # The whole schedule of the ResNet paper, beside PyTorch, takes longer than all the rest: FULL=1 asks for it.

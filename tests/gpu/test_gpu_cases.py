@@ -3,7 +3,7 @@
 import pytest
 
 import gpunn.cuda  # noqa: F401  (fills the table of operations)
-from gpunn.cuda import verify
+from gpunn import verify
 from gpunn.cuda.dtypes import STORAGE
 from gpunn.cuda.variants import OPERATIONS
 

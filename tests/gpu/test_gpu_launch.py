@@ -8,7 +8,7 @@ import pytest
 import gpunn
 from gpunn import models, ops
 from gpunn.backend import require_cupy, to_device, to_numpy
-from gpunn.cuda import conv2d, launch, source
+from gpunn.cuda import conv, kernel, source
 from gpunn.cuda.variants import use_variant
 from gpunn.errors import DeviceError
 from gpunn.window import Window
@@ -23,13 +23,13 @@ def test_a_kernel_that_does_not_compile_shows_its_own_line():
     good = source.read("reduce/sum_parts")
     broken = dataclasses.replace(good, text=good.text.replace("ACC sum = parts[i];", "ACC sum = part[i];"))
     with pytest.raises(DeviceError, match=r"reduce/sum_parts.cu\(\d+\): error"):
-        launch.Kernel(broken, KERNEL)((1,), (256,), cupy.ones((2, 5), "f4"), cupy.ones(5, "f4"), 5, 2)
+        kernel.Kernel(broken, KERNEL)((1,), (256,), cupy.ones((2, 5), "f4"), cupy.ones(5, "f4"), 5, 2)
 
 
 def test_debug_mode_names_the_failing_kernel(monkeypatch):
     monkeypatch.setenv("GPUNN_DEBUG_SYNC", "1")
     x, w = (to_device(np.ones(s, np.float32), "cuda") for s in ((2, 8, 9, 9), (8, 8, 3, 3)))
-    assert float(conv2d.forward(x, w, None, WIN, 1)[0, 0, 4, 4]) == 72
+    assert float(conv.forward(x, w, None, WIN, 1)[0, 0, 4, 4]) == 72
 
 
 @pytest.mark.parametrize("variant", ["naive", "first_layer", "tiled64", "tiled128"])
@@ -39,9 +39,9 @@ def test_results_have_the_same_bits_at_every_run(pass_, variant):
     shapes = ((4, 16, 19, 17), (32, 16, 3, 3), (4, 32, 19, 17))
     x, w, gy = (to_device(rng.standard_normal(s).astype(np.float32), "cuda") for s in shapes)
     call = {
-        "forward": lambda: conv2d.forward(x, w, None, WIN, 1),
-        "grad_input": lambda: conv2d.grad_input(gy, w, x.shape, WIN, 1),
-        "grad_weight": lambda: conv2d.grad_weight(gy, x, w.shape, WIN, 1),
+        "forward": lambda: conv.forward(x, w, None, WIN, 1),
+        "grad_input": lambda: conv.grad_input(gy, w, x.shape, WIN, 1),
+        "grad_weight": lambda: conv.grad_weight(gy, x, w.shape, WIN, 1),
     }[pass_]
     with use_variant(f"conv2d.{pass_}", variant):
         assert to_numpy(call()).tobytes() == to_numpy(call()).tobytes()
@@ -70,5 +70,5 @@ def test_images_past_2_gib_are_indexed_in_64_bits():
     x[-1] = 1
     w = cupy.ones((1, 1, 1, 1), cupy.float32)
     with use_variant("conv2d.forward", "naive"):
-        y = conv2d.forward(x, w, None, Window.of((1, 1)), 1)
+        y = conv.forward(x, w, None, Window.of((1, 1)), 1)
     assert float(y[-1].min()) == 1 and float(y[-2].max()) == 0

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gpunn import emulator
-from gpunn.cuda import launch, source
+from gpunn.cuda import kernel, source
 
 pytestmark = pytest.mark.usefixtures("emulator")
 
@@ -25,7 +25,7 @@ extern "C" __global__ void sum_parts(const ACC* parts, T* out, long long L, int 
 @pytest.fixture
 def reverse():
     macros = (("ACC", "float"), ("T", "float"))
-    return launch.Kernel(replace(source.read("reduce/sum_parts"), text=TEXT), macros)
+    return kernel.Kernel(replace(source.read("reduce/sum_parts"), text=TEXT), macros)
 
 
 def test_the_launch_decides_its_size(reverse):

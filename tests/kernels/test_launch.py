@@ -8,7 +8,7 @@ import pytest
 
 import gpunn.cuda
 from gpunn import emulator as host
-from gpunn.cuda import batchnorm, checks, conv2d, launch, pool2d, source, variants
+from gpunn.cuda import batch_norm, checks, conv, kernel, pool, source, variants
 from gpunn.cuda.variants import OPERATIONS, tracing, use_variant
 from gpunn.errors import DeviceError
 from gpunn.window import Window
@@ -29,26 +29,26 @@ def pair():
 def test_mixed_devices_are_refused_by_name(pair):
     x, w = pair
     with pytest.raises(ValueError, match=r"conv2d.forward: x is on emulator but w is on cpu; move one with to_device"):
-        conv2d.forward(x, w.plain(), None, WIN, 1)
-    with pytest.raises(ValueError, match=r"batchnorm.eval_forward: x is on emulator but mean is on cpu"):
-        batchnorm.eval_forward(x, None, None, np.ones(3, np.float32), emulated(3), 1e-5)
-    with pytest.raises(ValueError, match=r"pool2d.max_backward: gy is on emulator but index is on cpu"):
-        pool2d.max_backward(x, np.zeros(x.shape, np.uint8), x.shape, WIN)
+        conv.forward(x, w.plain(), None, WIN, 1)
+    with pytest.raises(ValueError, match=r"batch_norm.eval_forward: x is on emulator but mean is on cpu"):
+        batch_norm.eval_forward(x, None, None, np.ones(3, np.float32), emulated(3), 1e-5)
+    with pytest.raises(ValueError, match=r"pool.max_backward: gy is on emulator but index is on cpu"):
+        pool.max_backward(x, np.zeros(x.shape, np.uint8), x.shape, WIN)
 
 
 def test_mixed_dtypes_are_refused_by_name(pair):
     x, w = pair
     with pytest.raises(TypeError, match=r"conv2d.forward: x is float32 but w is float64; convert one of them"):
-        conv2d.forward(x, w.astype(np.float64), None, WIN, 1)
+        conv.forward(x, w.astype(np.float64), None, WIN, 1)
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.uint8, np.complex64, np.bool_])
 def test_unsupported_dtypes_are_refused_by_name(dtype):
     x = emulated(1, 3, 5, 5, dtype=dtype)
-    with pytest.raises(TypeError, match=r"pool2d.max_forward: x is .*, expected float32, float64, float16, bfloat16"):
-        pool2d.max_forward(x, WIN, False)
-    with pytest.raises(TypeError, match=r"batchnorm.train_forward: x is"):
-        batchnorm.train_forward(x, None, None, 1e-5)
+    with pytest.raises(TypeError, match=r"pool.max_forward: x is .*, expected float32, float64, float16, bfloat16"):
+        pool.max_forward(x, WIN, False)
+    with pytest.raises(TypeError, match=r"batch_norm.train_forward: x is"):
+        batch_norm.train_forward(x, None, None, 1e-5)
 
 
 def test_sizes_past_32_bit_indices_are_refused_by_name():
@@ -60,9 +60,9 @@ def test_sizes_past_32_bit_indices_are_refused_by_name():
 def test_a_window_of_too_many_positions_is_refused_by_name(pair):
     x, _ = pair
     with pytest.raises(ValueError, match=r"max_forward: the window \(257, 256\) has 65792 positions, expected at most"):
-        pool2d.max_forward(x, Window.of((257, 256), 1, 128), False)
-    with pytest.raises(ValueError, match=r"pool2d.avg_forward: dilation is \(2, 2\), expected 1"):
-        pool2d.avg_forward(x, Window.of((2, 2), 1, 0, 2), False, True)
+        pool.max_forward(x, Window.of((257, 256), 1, 128), False)
+    with pytest.raises(ValueError, match=r"pool.avg_forward: dilation is \(2, 2\), expected 1"):
+        pool.avg_forward(x, Window.of((2, 2), 1, 0, 2), False, True)
 
 
 KERNEL = {"T": "float", "ACC": "float"}
@@ -70,7 +70,7 @@ KERNEL = {"T": "float", "ACC": "float"}
 
 def sum_parts(**changes):
     arguments = {"parts": emulated(2, 5), "out": emulated(5), "L": 5, "J": 2} | changes
-    launch.kernel("reduce/sum_parts", **KERNEL)((1,), (256,), *arguments.values())
+    kernel.kernel("reduce/sum_parts", **KERNEL)((1,), (256,), *arguments.values())
     return arguments["out"]
 
 
@@ -90,22 +90,22 @@ def test_a_kernel_checks_each_argument_by_name():
 
 
 def test_a_kernel_checks_the_number_of_arguments_and_the_grid():
-    kernel = launch.kernel("reduce/sum_parts", **KERNEL)
+    launch = kernel.kernel("reduce/sum_parts", **KERNEL)
     with pytest.raises(TypeError, match="got 2 arguments, expected 4: parts, out, L, J"):
-        kernel((1,), (256,), emulated(2, 5), emulated(5))
+        launch((1,), (256,), emulated(2, 5), emulated(5))
     wrong = (((0,), (256,), "grid.x is 0"), ((1, 65536), (32,), "grid.y is 65536"), ((1,), (2048,), "block.x is 2048"))
     for grid, block, words in wrong:
         with pytest.raises(ValueError, match=f"sum_parts.cu: {words}.*nothing was launched"):
-            kernel(grid, block, emulated(2, 5), emulated(5), 5, 2)
+            launch(grid, block, emulated(2, 5), emulated(5), 5, 2)
 
 
 def test_an_unaligned_array_is_refused_by_a_kernel_with_wide_accesses():
     memory = host.empty(4 * 4 + 1)
     shifted = memory[1:] if memory.ctypes.data % 16 == 0 else memory[:-1]
-    kernel = launch.kernel("pool2d/avg_forward", **KERNEL, NHWC=1, VEC=4)
+    launch = kernel.kernel("pool/avg_forward", **KERNEL, NHWC=1, VEC=4)
     sizes = (1, 4, 2, 2, 1, 1, 2, 2, 1, 1, 0, 0, 1)
     with pytest.raises(ValueError, match="x starts at an address that is no multiple of 16; copy it"):
-        kernel((1,), (128,), shifted.reshape(1, 2, 2, 4), emulated(1, 2, 2, 4), *sizes)
+        launch((1,), (128,), shifted.reshape(1, 2, 2, 4), emulated(1, 2, 2, 4), *sizes)
 
 
 def test_unaligned_inputs_fall_to_a_variant_that_takes_them():
@@ -113,7 +113,7 @@ def test_unaligned_inputs_fall_to_a_variant_that_takes_them():
     memory[...] = 1
     x = (memory[1:] if memory.ctypes.data % 16 == 0 else memory[:-1]).reshape(2, 9, 9, 8).transpose(0, 3, 1, 2)
     with tracing() as calls:
-        y = conv2d.forward(x, emulated(8, 8, 3, 3), None, WIN, 1)
+        y = conv.forward(x, emulated(8, 8, 3, 3), None, WIN, 1)
     assert calls[0].variant == "first_layer" and "multiple of 16 bytes" in calls[0].why
     assert (y[:, :, 4, 4] == 72).all()
 
@@ -121,9 +121,9 @@ def test_unaligned_inputs_fall_to_a_variant_that_takes_them():
 def test_the_trace_says_which_variant_each_call_took_and_why(pair):
     x, w = pair
     with tracing() as calls:
-        conv2d.forward(x, w, None, WIN, 1)
+        conv.forward(x, w, None, WIN, 1)
         with use_variant("conv2d.forward", "naive"):
-            conv2d.forward(x, w, None, WIN, 1)
+            conv.forward(x, w, None, WIN, 1)
     assert [(call.operation, call.variant) for call in calls] == [
         ("conv2d.forward", "first_layer"),
         ("conv2d.forward", "naive"),
@@ -140,7 +140,7 @@ def test_use_variant_names_what_is_unknown_or_not_taken(pair):
     with pytest.raises(ValueError, match=r"no operation 'conv2d.forwards'; .* did you mean conv2d.forward\?"):
         use_variant("conv2d.forwards", "naive").__enter__()
     with use_variant("conv2d.forward", "tiled64"), pytest.raises(ValueError, match=r"tiled64.* does not take this"):
-        conv2d.forward(x, w, None, WIN, 1)
+        conv.forward(x, w, None, WIN, 1)
 
 
 def test_too_little_shared_memory_falls_back_and_warns_once(monkeypatch):
@@ -149,13 +149,13 @@ def test_too_little_shared_memory_falls_back_and_warns_once(monkeypatch):
     x, w = emulated(1, 8, 5, 5), emulated(8, 8, 3, 3)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        y = conv2d.forward(x, w, None, WIN, 1)
+        y = conv.forward(x, w, None, WIN, 1)
     first, second = (str(warning.message) for warning in caught)
     assert "conv2d.forward: tiled64 needs 8192 bytes of shared memory a block, this device has 4096" in first
     assert "first_layer" in second
     with warnings.catch_warnings(), tracing() as calls:
         warnings.simplefilter("error")
-        conv2d.forward(x, w, None, WIN, 1)
+        conv.forward(x, w, None, WIN, 1)
     assert calls[0].variant == "naive" and "this device has 4096" in calls[0].why
     assert (y[:, :, 2, 2] == 72).all()
 
@@ -165,7 +165,7 @@ def test_a_kernel_that_does_not_compile_shows_the_log_with_its_own_line():
     line = 1 + good.text.split('#line 2 "')[0].count("\n")
     broken = dataclasses.replace(good, text=good.text.replace("ACC sum = parts[i];", "ACC sum = part[i];"))
     assert broken.text != good.text and line
-    wrong = launch.Kernel(broken, tuple(KERNEL.items()))
+    wrong = kernel.Kernel(broken, tuple(KERNEL.items()))
     with pytest.raises(DeviceError, match=r"sum_parts.cu:\d+") as caught:
         wrong((1,), (256,), emulated(2, 5), emulated(5), 5, 2)
     original = (source.folder() / "reduce/sum_parts.cu").read_text().splitlines()
@@ -174,32 +174,32 @@ def test_a_kernel_that_does_not_compile_shows_the_log_with_its_own_line():
 
 
 def test_every_operation_ends_with_a_variant_that_takes_everything():
-    assert {name.split(".")[0] for name in OPERATIONS} == {"conv2d", "conv3d", "pool2d", "batchnorm"}
+    assert {name.split(".")[0] for name in OPERATIONS} == {"conv2d", "conv3d", "pool", "batch_norm"}
     for operation in OPERATIONS.values():
         assert operation.variants[-1].name in ("naive", "apply")
-    assert gpunn.cuda.conv2d.FORWARD is OPERATIONS["conv2d.forward"]
+    assert gpunn.cuda.conv.OPERATIONS[2]["forward"] is OPERATIONS["conv2d.forward"]
 
 
 def test_outputs_keep_memory_order_and_empty_batches_work():
     x = emulated(2, 3, 4, 4)
-    y, index = pool2d.max_forward(x, Window.of((2, 2), 2), False)
+    y, index = pool.max_forward(x, Window.of((2, 2), 2), False)
     assert y.flags.c_contiguous and index.dtype == np.uint8
     last = host.EmulatedArray.of(np.ones((2, 4, 4, 3), np.float32)).transpose(0, 3, 1, 2)
-    assert pool2d.max_forward(last, Window.of((2, 2), 2), False)[0].transpose(0, 2, 3, 1).flags.c_contiguous
+    assert pool.max_forward(last, Window.of((2, 2), 2), False)[0].transpose(0, 2, 3, 1).flags.c_contiguous
     empty = emulated(0, 3, 5, 5)
-    assert conv2d.forward(empty, emulated(4, 3, 3, 3), None, WIN, 1).shape == (0, 4, 5, 5)
-    assert (conv2d.grad_weight(emulated(0, 4, 5, 5), empty, (4, 3, 3, 3), WIN, 1) == 0).all()
+    assert conv.forward(empty, emulated(4, 3, 3, 3), None, WIN, 1).shape == (0, 4, 5, 5)
+    assert (conv.grad_weight(emulated(0, 4, 5, 5), empty, (4, 3, 3, 3), WIN, 1) == 0).all()
 
 
 def test_max_indices_have_two_bytes_past_256_positions():
     x = emulated(1, 2, 18, 19)
-    assert pool2d.max_forward(x, Window.of((17, 17), 1, 8), False)[1].dtype == np.uint16
+    assert pool.max_forward(x, Window.of((17, 17), 1, 8), False)[1].dtype == np.uint16
 
 
 def test_nan_wins_every_window_that_holds_it():
     x = emulated(1, 1, 4, 4)
     x[0, 0, 1, 1] = np.nan
-    y, _ = pool2d.max_forward(x, Window.of((2, 2), 2), False)
+    y, _ = pool.max_forward(x, Window.of((2, 2), 2), False)
     assert np.isnan(y[0, 0, 0, 0]) and np.isfinite(y[0, 0].reshape(-1)[1:]).all()
 
 
@@ -208,5 +208,5 @@ def test_gradients_have_the_same_bits_at_every_run(variant):
     rng = np.random.default_rng(3)
     gy, x = (host.EmulatedArray.of(rng.standard_normal((3, 8, 9, 9)).astype(np.float32)) for _ in range(2))
     with use_variant("conv2d.grad_weight", variant):
-        first, second = (conv2d.grad_weight(gy, x, (8, 8, 3, 3), WIN, 1) for _ in range(2))
+        first, second = (conv.grad_weight(gy, x, (8, 8, 3, 3), WIN, 1) for _ in range(2))
     assert first.tobytes() == second.tobytes()

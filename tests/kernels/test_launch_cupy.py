@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gpunn import backend
-from gpunn.cuda import launch
+from gpunn.cuda import kernel
 from gpunn.errors import DeviceError
 
 KERNEL = {"T": "float", "ACC": "float"}
@@ -83,20 +83,20 @@ def fake(monkeypatch):
         get_current_stream=lambda: SimpleNamespace(synchronize=synchronize),
     )
     monkeypatch.setattr(backend, "require_cupy", lambda: SimpleNamespace(RawModule=RawModule, cuda=cuda))
-    launch._compiled.cache_clear()
+    kernel._compiled.cache_clear()
     yield found
-    launch._compiled.cache_clear()
+    kernel._compiled.cache_clear()
 
 
 def test_a_kernel_is_compiled_once_a_device_and_launched_there(fake):
-    kernel = launch.kernel("reduce/sum_parts", **KERNEL)
+    launch = kernel.kernel("reduce/sum_parts", **KERNEL)
     for index in (0, 1, 0):
         device = Device(index)
-        kernel((3,), (256,), ndarray((2, 700), device), ndarray((700,), device), 700, 2)
+        launch((3,), (256,), ndarray((2, 700), device), ndarray((700,), device), 700, 2)
         assert device.entered == 1
     assert len(fake.modules) == 2 and len(fake.launches) == 3
     code, options, _ = fake.modules[0]
-    assert code.startswith("#define ACC float\n#define T float\n#line 1") and options == launch.OPTIONS
+    assert code.startswith("#define ACC float\n#define T float\n#line 1") and options == kernel.OPTIONS
     name, grid, block, args = fake.launches[0]
     assert (name, grid, block) == ("sum_parts", (3,), (256,))
     assert [type(a).__name__ for a in args] == ["ndarray", "ndarray", "int64", "int32"]
@@ -104,60 +104,60 @@ def test_a_kernel_is_compiled_once_a_device_and_launched_there(fake):
 
 def test_null_pointers_are_eight_zero_bytes_and_floats_the_accumulation_type(fake):
     device = Device(0)
-    kernel = launch.kernel("batchnorm/naive_forward", **KERNEL, NHWC=1)
+    launch = kernel.kernel("batch_norm/naive_forward", **KERNEL, NHWC=1)
     x, c = ndarray((4, 3), device), ndarray((3,), device)
-    kernel((3,), (128,), x, None, None, None, x, c, c, 4, 3, 1, 1e-5, True)
+    launch((3,), (128,), x, None, None, None, x, c, c, 4, 3, 1, 1e-5, True)
     args = fake.launches[0][3]
     assert [type(a).__name__ for a in args[1:4]] == ["uint64"] * 3 and not any(args[1:4])
     assert [type(a).__name__ for a in args[-2:]] == ["float32", "int32"]
 
 
 def test_arrays_of_two_gpus_are_refused_by_name(fake):
-    kernel = launch.kernel("reduce/sum_parts", **KERNEL)
+    launch = kernel.kernel("reduce/sum_parts", **KERNEL)
     with pytest.raises(ValueError, match=r"out is on cuda:1 but parts is on cuda; move one with to_device"):
-        kernel((1,), (256,), ndarray((2, 5), Device(0)), ndarray((5,), Device(1)), 5, 2)
+        launch((1,), (256,), ndarray((2, 5), Device(0)), ndarray((5,), Device(1)), 5, 2)
     assert not fake.launches
 
 
 def test_unaligned_memory_is_seen_by_its_pointer(fake):
-    assert launch.is_aligned(ndarray((4,), Device(0)))
-    assert not launch.is_aligned(ndarray((4,), Device(0), pointer=260))
+    assert kernel.is_aligned(ndarray((4,), Device(0)))
+    assert not kernel.is_aligned(ndarray((4,), Device(0), pointer=260))
 
 
 def test_a_failed_compilation_shows_the_log_and_the_macros(fake):
     fake.fails = True
-    kernel = launch.kernel("reduce/sum_parts", **KERNEL)
+    launch = kernel.kernel("reduce/sum_parts", **KERNEL)
     with pytest.raises(DeviceError, match=r"does not compile for device 0 .*'T': 'float'") as caught:
-        kernel((1,), (256,), ndarray((2, 5), Device(0)), ndarray((5,), Device(0)), 5, 2)
+        launch((1,), (256,), ndarray((2, 5), Device(0)), ndarray((5,), Device(0)), 5, 2)
     assert "sum_parts.cu(19): error: nothing" in str(caught.value)
 
 
 def test_debug_mode_synchronises_and_names_the_failing_kernel(fake, monkeypatch):
-    kernel, device = launch.kernel("reduce/sum_parts", **KERNEL), Device(0)
+    launch, device = kernel.kernel("reduce/sum_parts", **KERNEL), Device(0)
     fake.broken = True
-    kernel((1,), (256,), ndarray((2, 5), device), ndarray((5,), device), 5, 2)  # errors surface later
+    launch((1,), (256,), ndarray((2, 5), device), ndarray((5,), device), 5, 2)  # errors surface later
     monkeypatch.setenv("GPUNN_DEBUG_SYNC", "1")
     with pytest.raises(DeviceError) as caught:
-        kernel((1,), (256,), ndarray((2, 5), device), ndarray((5,), device), 5, 2)
+        launch((1,), (256,), ndarray((2, 5), device), ndarray((5,), device), 5, 2)
     assert "sum_parts.cu failed with parts float32 (2, 5), out float32 (5,), L 5, J 2" in str(caught.value)
     assert "illegal memory access" in str(caught.value)
 
 
 def test_a_launch_that_the_driver_refuses_names_the_kernel(fake):
     fake.refused = True
-    kernel, device = launch.kernel("reduce/sum_parts", **KERNEL), Device(0)
+    launch, device = kernel.kernel("reduce/sum_parts", **KERNEL), Device(0)
     told = r"sum_parts.cu failed with parts float32 \(2, 5\).*OUT_OF_RESOURCES.*GPUNN_DEBUG_SYNC"
     with pytest.raises(DeviceError, match=told):
-        kernel((1,), (256,), ndarray((2, 5), device), ndarray((5,), device), 5, 2)
+        launch((1,), (256,), ndarray((2, 5), device), ndarray((5,), device), 5, 2)
 
 
 def test_dynamic_shared_memory_past_48_kb_is_asked_for_first(fake):
-    kernel, device = launch.kernel("reduce/sum_parts", **KERNEL), Device(0)
-    launch._attribute.cache_clear()
+    launch, device = kernel.kernel("reduce/sum_parts", **KERNEL), Device(0)
+    kernel._attribute.cache_clear()
     for wanted in (0, 1000, 96 * 1024, 64 * 1024):
-        kernel((1,), (256,), ndarray((2, 5), device), ndarray((5,), device), 5, 2, shared_bytes=wanted)
+        launch((1,), (256,), ndarray((2, 5), device), ndarray((5,), device), 5, 2, shared_bytes=wanted)
     assert fake.shared == [0, 1000, 96 * 1024, 64 * 1024]
     told = r"sum_parts.cu: shared_bytes is 101376, but cuda:0 gives this kernel at most 100352 a block; use a smaller"
     with pytest.raises(ValueError, match=told):
-        kernel((1,), (256,), ndarray((2, 5), device), ndarray((5,), device), 5, 2, shared_bytes=99 * 1024)
-    launch._attribute.cache_clear()
+        launch((1,), (256,), ndarray((2, 5), device), ndarray((5,), device), 5, 2, shared_bytes=99 * 1024)
+    kernel._attribute.cache_clear()

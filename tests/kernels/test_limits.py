@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from gpunn import emulator as host
-from gpunn.cuda import conv2d, pool2d
+from gpunn.cuda import conv, pool
 from gpunn.cuda.problem import Conv
 from gpunn.cuda.variants import tracing
+from gpunn.reference import naive
 from gpunn.window import Window
-from tests import naive
 
 
 def problem(n, c, k, size, groups=1):
@@ -16,9 +16,9 @@ def problem(n, c, k, size, groups=1):
     return Conv("float16", True, x, w, y, Window.of((1, 1)), groups)
 
 
-@pytest.mark.parametrize("pass_", ["FORWARD", "GRAD_INPUT", "GRAD_WEIGHT"])
+@pytest.mark.parametrize("pass_", conv.PASSES)
 def test_tiles_leave_room_for_the_last_one(pass_):
-    variants = {v.name: v for v in getattr(conv2d, pass_).variants}
+    variants = {v.name: v for v in conv.OPERATIONS[2][pass_].variants}
     below, above = problem(131071, 8, 8, 127), problem((2**31 - 1) // 127**2, 8, 8, 127)
     assert above.x[0] * 127**2 < 2**31  # but a tile further it is not
     for name in ("tiled128", "tiled64", "first_layer"):
@@ -30,7 +30,7 @@ def test_tiles_leave_room_for_the_last_one(pass_):
 
 def test_only_the_weight_gradient_of_a_depthwise_convolution_numbers_pixels():
     many = problem(2**31 // 64 + 1, 2, 2, 8, groups=2)
-    refusals = [op.named("depthwise").refusal(many) for op in (conv2d.FORWARD, conv2d.GRAD_INPUT, conv2d.GRAD_WEIGHT)]
+    refusals = [op.named("depthwise").refusal(many) for op in conv.OPERATIONS[2].values()]
     assert refusals[:2] == ["", ""] and "pixels are numbered in 32 bits" in refusals[2]
 
 
@@ -45,6 +45,6 @@ def test_window_indices_at_an_odd_address_are_read_one_by_one():
     index[...] = position
     last = host.EmulatedArray.of(gy.transpose(0, 2, 3, 1).copy()).transpose(0, 3, 1, 2)
     with tracing() as calls:
-        gx = pool2d.max_backward(last, index, x.shape, win)
+        gx = pool.max_backward(last, index, x.shape, win)
     assert calls[0].variant == "naive" and "16 bytes" in calls[0].why
     np.testing.assert_allclose(np.asarray(gx), naive.max_pool_backward(gy, plane, x.shape), rtol=1e-6)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from gpunn import emulator as host
-from gpunn.cuda import batchnorm, conv2d, launch
+from gpunn.cuda import batch_norm, conv, kernel
 from gpunn.cuda.variants import use_variant
+from gpunn.reference import naive
+from gpunn.reference.close import assert_close
 from gpunn.window import Window
-from tests import naive
-from tests.close import assert_close
 
 pytestmark = pytest.mark.usefixtures("emulator")
 WIN = Window((2, 3), (1, 2), (1, 0), (1, 1))
@@ -26,15 +26,15 @@ def channels_last(array):
 def launched(monkeypatch):
     """(kernel, how many parts its array of parts has) of every launch; 0 where it has none."""
     seen = []
-    run = launch.Kernel.__call__
+    run = kernel.Kernel.__call__
 
     def recorded(self, grid, block, *args):
         named = {p.name: a for p, a in zip(self.source.parameters, args, strict=True)}
-        axis = 1 if "batchnorm" in self.source.name else 0  # of two arrays, or of one
+        axis = 1 if "batch_norm" in self.source.name else 0  # of two arrays, or of one
         seen.append((self.source.name, named["parts"].shape[axis] if "parts" in named else 0))
         return run(self, grid, block, *args)
 
-    monkeypatch.setattr(launch.Kernel, "__call__", recorded)
+    monkeypatch.setattr(kernel.Kernel, "__call__", recorded)
     return seen
 
 
@@ -43,7 +43,7 @@ def test_weight_gradients(groups, variant, launched):
     x, w_shape = normal(3, 8, 19, 40), (8, 8 // groups, 2, 3)
     gy = normal(3, 8, *WIN.out((19, 40)))
     with use_variant("conv2d.grad_weight", variant):
-        gw = conv2d.grad_weight(channels_last(gy), channels_last(x), w_shape, WIN, groups)
+        gw = conv.grad_weight(channels_last(gy), channels_last(x), w_shape, WIN, groups)
     assert launched[-1] == ("reduce/sum_parts", launched[0][1]) and launched[0][1] >= 3
     how = {"stride": WIN.stride, "padding": WIN.padding, "dilation": WIN.dilation, "groups": groups}
     want = naive.conv_grad_weight(gy, x, w_shape, **how)
@@ -52,7 +52,7 @@ def test_weight_gradients(groups, variant, launched):
 
 def test_bias_gradients(launched):
     gy = normal(3, 40, 11, 7)
-    gb = conv2d.grad_bias(channels_last(gy))
+    gb = conv.grad_bias(channels_last(gy))
     assert launched[0][1] == 3
     assert_close(np.asarray(gb), naive.conv_grad_bias(gy), gy.size // 40)
 
@@ -63,9 +63,9 @@ def test_batch_normalisation(shape, order, launched):
     x, gy = normal(*shape) * 2 + 3, normal(*shape[::-1]).reshape(shape)
     gamma, beta = normal(shape[1]), normal(shape[1], 1)[:, 0]
     on_device = [host.EmulatedArray.of(a) for a in (gamma, beta)]
-    y, mean, var = batchnorm.train_forward(order(x), *on_device, 1e-5, None, True)
-    results = batchnorm.train_backward(order(gy), order(x), on_device[0], mean, var, 1e-5, y)
-    assert min(dict(launched)[f"batchnorm/{name}"] for name in ("statistics", "backward_sums")) >= 2
+    y, mean, var = batch_norm.train_forward(order(x), *on_device, 1e-5, None, True)
+    results = batch_norm.train_backward(order(gy), order(x), on_device[0], mean, var, 1e-5, y)
+    assert min(dict(launched)[f"batch_norm/{name}"] for name in ("statistics", "backward_sums")) >= 2
     want = naive.batch_norm_train(x, gamma, beta, 1e-5, None, True)
     wanted = naive.batch_norm_backward(gy, x, gamma, want[1], want[2], 1e-5, True, want[0])
     for got, one in zip((y, mean, var, *results), (*want, *wanted), strict=True):

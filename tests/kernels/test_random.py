@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from gpunn import emulator as host
-from gpunn.cuda import batchnorm, conv2d, pool2d
+from gpunn.cuda import batch_norm, conv, pool
 from gpunn.cuda.variants import OPERATIONS, use_variant
+from gpunn.reference import naive
+from gpunn.reference.close import assert_close
 from gpunn.window import Window
-from tests import naive
-from tests.close import assert_close
 
 pytestmark = pytest.mark.usefixtures("emulator")
 CHUNKS = 20
@@ -76,16 +76,16 @@ def test_convolutions(chunk):
         b = rng.standard_normal(w_shape[0]).astype(np.float32) if rng.integers(2) else None
         how = {"stride": win.stride, "padding": win.padding, "dilation": win.dilation, "groups": groups}
         dx, dw, db, dgy = map(give, (x, w, b, gy))
-        got, name = any_variant(rng, "conv2d.forward", conv2d.forward, dx, dw, db, win, groups)
+        got, name = any_variant(rng, "conv2d.forward", conv.forward, dx, dw, db, win, groups)
         what = f"convolution {number} {x_shape} {w_shape} {win} groups {groups}"
         close(got, naive.conv(x, w, b, **how), int(np.prod(w_shape[1:])), f"{what} forward {name}")
-        got, name = any_variant(rng, "conv2d.grad_input", conv2d.grad_input, dgy, dw, x_shape, win, groups)
+        got, name = any_variant(rng, "conv2d.grad_input", conv.grad_input, dgy, dw, x_shape, win, groups)
         want = naive.conv_grad_input(gy, w, x_shape, **how)
         close(got, want, w_shape[0] // groups * win.positions, f"{what} grad_input {name}")
-        got, name = any_variant(rng, "conv2d.grad_weight", conv2d.grad_weight, dgy, dx, w_shape, win, groups)
+        got, name = any_variant(rng, "conv2d.grad_weight", conv.grad_weight, dgy, dx, w_shape, win, groups)
         want = naive.conv_grad_weight(gy, x, w_shape, **how)
         close(got, want, y_shape[0] * y_shape[2] * y_shape[3], f"{what} grad_weight {name}")
-        close(conv2d.grad_bias(dgy), naive.conv_grad_bias(gy), gy.size // w_shape[0], f"{what} grad_bias")
+        close(conv.grad_bias(dgy), naive.conv_grad_bias(gy), gy.size // w_shape[0], f"{what} grad_bias")
 
 
 def pool_window(rng, sizes, dilated):
@@ -110,18 +110,18 @@ def test_poolings(chunk):
         dgy = channels_last(gy) if last else give(gy)
         if average:
             geometry = (win.size, win.stride, win.padding, ceil, counted)
-            got, name = any_variant(rng, "pool2d.avg_forward", pool2d.avg_forward, dx, win, ceil, counted)
+            got, name = any_variant(rng, "pool.avg_forward", pool.avg_forward, dx, win, ceil, counted)
             close(got, naive.avg_pool(x, *geometry), win.positions, f"{what} {name}")
             how = (dgy, x.shape, win, ceil, counted)
-            got, name = any_variant(rng, "pool2d.avg_backward", pool2d.avg_backward, *how)
+            got, name = any_variant(rng, "pool.avg_backward", pool.avg_backward, *how)
             close(got, naive.avg_pool_backward(gy, x.shape, *geometry), win.positions, f"{what} {name}")
             continue
-        (y, index), name = any_variant(rng, "pool2d.max_forward", pool2d.max_forward, dx, win, ceil)
+        (y, index), name = any_variant(rng, "pool.max_forward", pool.max_forward, dx, win, ceil)
         want, position, plane = naive.max_pool(x, win.size, win.stride, win.padding, win.dilation, ceil)
         assert np.array_equal(np.asarray(y), want) and np.array_equal(np.asarray(index), position), f"{what} {name}"
         if np.isinf(want).any():
             continue  # a dilated window that lies outside the input has no element to give its gradient to
-        got, name = any_variant(rng, "pool2d.max_backward", pool2d.max_backward, dgy, index, x.shape, win)
+        got, name = any_variant(rng, "pool.max_backward", pool.max_backward, dgy, index, x.shape, win)
         close(got, naive.max_pool_backward(gy, plane, x.shape), win.positions, f"{what} backward {name}")
 
 
@@ -140,7 +140,7 @@ def test_batch_normalisations(chunk):
         order = channels_last if last and rank else give
         dx, dgy, dextra, dgamma, dbeta = order(x), order(gy), order(extra), give(gamma), give(beta)
         how = (dx, dgamma, dbeta, EPS, dextra, relu)
-        (y, mean, var), name = any_variant(rng, "batchnorm.train_forward", batchnorm.train_forward, *how)
+        (y, mean, var), name = any_variant(rng, "batch_norm.train_forward", batch_norm.train_forward, *how)
         what = f"batch norm {number} {shape} affine {affine} residual {add} relu {relu} channels-last {last} {name}"
         terms = x.size // shape[1]
         want = naive.batch_norm_train(x, gamma, beta, EPS, extra, relu)
@@ -148,8 +148,8 @@ def test_batch_normalisations(chunk):
         for got, wanted in zip((y, mean, var), want, strict=True):
             assert_close(got, wanted, terms, what=what, scale=scale)
         passed = y if relu else None
-        for training, run in ((True, batchnorm.train_backward), (False, batchnorm.eval_backward)):
-            results, name = any_variant(rng, "batchnorm.backward", run, dgy, dx, dgamma, mean, var, EPS, passed)
+        for training, run in ((True, batch_norm.train_backward), (False, batch_norm.eval_backward)):
+            results, name = any_variant(rng, "batch_norm.backward", run, dgy, dx, dgamma, mean, var, EPS, passed)
             arguments = (np.asarray(mean), np.asarray(var), EPS, training)
             wanted = naive.batch_norm_backward(gy, x, gamma, *arguments, None if passed is None else np.asarray(passed))
             for got, one in zip(results, wanted, strict=True):

@@ -98,7 +98,7 @@ def test_a_wrong_header_says_what_is_wrong(text, words):
 
 
 def test_cpu_and_cuda_export_the_same_functions_with_the_same_signatures():
-    for name in ("conv2d", "conv3d", "pool2d", "batchnorm"):
+    for name in ("conv", "pool", "batch_norm"):
         cpu, cuda = getattr(gpunn.cpu, name), getattr(gpunn.cuda, name)
         functions = [
             key

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gpunn import emulator as host
-from gpunn.cuda import batchnorm, conv2d, pool2d
+from gpunn.cuda import batch_norm, conv, pool
 from gpunn.cuda.variants import use_variant
 from gpunn.window import Window
 
@@ -21,10 +21,10 @@ def channels_last(*shape, dtype=np.float32):
 
 def run(pass_, x, w, gy):
     if pass_ == "forward":
-        return conv2d.forward(x, w, None, WIN, 1)
+        return conv.forward(x, w, None, WIN, 1)
     if pass_ == "grad_input":
-        return conv2d.grad_input(gy, w, x.shape, WIN, 1)
-    return conv2d.grad_weight(gy, x, w.shape, WIN, 1)
+        return conv.grad_input(gy, w, x.shape, WIN, 1)
+    return conv.grad_weight(gy, x, w.shape, WIN, 1)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
@@ -55,11 +55,11 @@ def test_gathering_main_loops_have_no_bank_conflicts(pass_):
 def test_pooling_and_normalisation_read_16_bytes_a_lane_and_whole_sectors():
     x = channels_last(2, 32, 16, 16)
     with host.counting() as counts:
-        y, index = pool2d.max_forward(x, Window.of((2, 2), 2), False)
-        pool2d.max_backward(y, index, x.shape, Window.of((2, 2), 2))
-        normal, mean, var = batchnorm.train_forward(x, None, None, 1e-5, None, True)
-        batchnorm.train_backward(x, x, None, mean, var, 1e-5, normal)
-    wide = ("max_pool2d_forward", "batchnorm_statistics", "batchnorm_apply", "batchnorm_backward_apply")
+        y, index = pool.max_forward(x, Window.of((2, 2), 2), False)
+        pool.max_backward(y, index, x.shape, Window.of((2, 2), 2))
+        normal, mean, var = batch_norm.train_forward(x, None, None, 1e-5, None, True)
+        batch_norm.train_backward(x, x, None, mean, var, 1e-5, normal)
+    wide = ("max_pool2d_forward", "batch_norm_statistics", "batch_norm_apply", "batch_norm_backward_apply")
     for name in wide:
         hottest = max((s for s in counts[name].sites if s.space == "global" and not s.write), key=lambda s: s.bytes)
         assert hottest.bytes_a_lane == 16 and hottest.excess <= 1.15, counts[name].table()

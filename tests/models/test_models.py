@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gpunn import models, nn
+from gpunn.engine.tensor import Tensor
 from gpunn.errors import UsageError
-from gpunn.tensor import Tensor
 
 # name, options, parameters, source
 COUNTS = [

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gpunn import models, ops, optim
-from gpunn.tensor import Tensor
+from gpunn.engine.tensor import Tensor
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 

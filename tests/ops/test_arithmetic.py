@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gpunn import Tensor, ops
-from tests import naive
-from tests.close import assert_close
+from gpunn.reference import naive
+from gpunn.reference.close import assert_close
 from tests.parity import DTYPES, compare, normal, torch
 
 SHAPES = [

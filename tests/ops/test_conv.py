@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from gpunn import Tensor, ops
-from tests import naive
-from tests.cases import CONV1D, CONV2D, CONV3D
-from tests.close import assert_close
+from gpunn.reference import naive
+from gpunn.reference.cases import CONV1D, CONV2D, CONV3D
+from gpunn.reference.close import assert_close
 from tests.parity import DTYPES, compare, normal, torch
 
 # PyTorch's remark on its own copy for even windows.

@@ -5,7 +5,7 @@ import pytest
 
 import gpunn
 from gpunn import Tensor
-from tests.close import assert_close
+from gpunn.reference.close import assert_close
 from tests.ops.test_raw_arrays import CALLS, NO_GRADIENT
 from tests.parity import normal
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gpunn import Tensor, ops
-from tests.close import assert_close
+from gpunn.reference.close import assert_close
 from tests.parity import DTYPES, compare, normal, torch
 
 SHAPES = pytest.mark.parametrize("shape", [(), (1,), (3, 5), (2, 3, 1, 4), (0, 3)], ids=str)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gpunn import gradcheck, ops
-from tests.cases import CONV1D, CONV2D, CONV3D, POOL
+from gpunn.reference.cases import CONV1D, CONV2D, CONV3D, POOL
 from tests.parity import normal
 
 X = normal(2, 3, 5, 6)

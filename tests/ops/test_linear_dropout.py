@@ -5,8 +5,8 @@ import pytest
 
 import gpunn
 from gpunn import Tensor, ops
-from tests import naive
-from tests.close import assert_close
+from gpunn.reference import naive
+from gpunn.reference.close import assert_close
 from tests.parity import DTYPES, compare, normal, torch
 
 

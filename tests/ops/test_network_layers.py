@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from gpunn import Tensor, ops
-from tests import naive
-from tests.cases import NETWORK_BATCHNORMS, NETWORK_CONVS, NETWORK_POOLS
-from tests.close import assert_close
+from gpunn.reference import naive
+from gpunn.reference.cases import NETWORK_BATCHNORMS, NETWORK_CONVS, NETWORK_POOLS
+from gpunn.reference.close import assert_close
 from tests.parity import torch
 
 MACS = 2.5e8  # a layer beyond this takes seconds on one core

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from gpunn import Tensor, ops
-from tests import naive
-from tests.cases import ADAPTIVE, POOL
-from tests.close import assert_close
+from gpunn.reference import naive
+from gpunn.reference.cases import ADAPTIVE, POOL
+from gpunn.reference.close import assert_close
 from tests.parity import DTYPES, compare, normal, torch
 
 AVERAGE = [case for case in POOL if case.average]

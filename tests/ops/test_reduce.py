@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gpunn import Tensor, ops
-from tests.close import assert_close
+from gpunn.reference.close import assert_close
 from tests.parity import DTYPES, compare, normal, torch
 
 AXES = [None, 0, 1, -1, (0,), (0, 2), (-1, 0), (0, 1, 2)]

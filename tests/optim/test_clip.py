@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gpunn import optim
+from gpunn.engine.tensor import Tensor
 from gpunn.errors import TrainingError
-from gpunn.tensor import Tensor
 
 
 def parameters(seed=0):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gpunn import nn, optim
+from gpunn.engine.tensor import Tensor
 from gpunn.optim.optimizer import PIECE, pieces
-from gpunn.tensor import Tensor
 
 # name, options: the same words for both libraries
 RULES = [

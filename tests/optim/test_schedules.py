@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from gpunn import optim
+from gpunn.engine.tensor import Tensor
 from gpunn.optim import schedules
-from gpunn.tensor import Tensor
 
 CASES = [
     ("StepLR", {"step_size": 3, "gamma": 0.5}),

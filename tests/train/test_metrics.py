@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gpunn.tensor import Tensor
+from gpunn.engine.tensor import Tensor
 from gpunn.train import accuracy, top_k, top_k_accuracy
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from gpunn import nn, ops, optim, random
 from gpunn.data import ArrayDataset, DataLoader
+from gpunn.engine.tensor import data_of
 from gpunn.errors import CheckpointError, TrainingError, UsageError
-from gpunn.tensor import data_of
 from gpunn.train import Callback, Checkpoint, Trainer, load_checkpoint, load_weights, new_run_folder, predict
 from gpunn.train import checkpoint as files
 from tests.train.runs import At, blobs, equal, loaders, network, trainer

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gpunn import backend
-from gpunn.names import unknown_name
+from gpunn.errors import unknown_name
 
 MODULES = {"torch": "eager", "compiled": "eager", "cupy": "im2col", "cudnn": "frontend"}
 ABOUT = {

@@ -26,7 +26,7 @@ def version(device: str) -> str:
 
 def call(subject: Any, device: str) -> Callable[[], Any]:
     family, _, pass_ = subject.given.kind.partition(".")
-    maker = {"conv2d": _conv, "pool2d": _pool, "batchnorm": _norm, "gemm": _gemm}[family]
+    maker = {"conv2d": _conv, "pool": _pool, "batch_norm": _norm, "gemm": _gemm}[family]
     found = maker(subject.given, _mover(device)).get(pass_)
     if found is None:
         raise Unsupported(f"PyTorch has no function for {subject.given.kind} alone")

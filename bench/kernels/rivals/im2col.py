@@ -22,7 +22,7 @@ def version(device: str) -> str:
 
 
 def call(subject: Any, device: str) -> Callable[[], Any]:
-    found = {"conv2d": _conv, "pool2d": _pool, "batchnorm": _norm, "gemm": _gemm}
+    found = {"conv2d": _conv, "pool": _pool, "batch_norm": _norm, "gemm": _gemm}
     family, _, pass_ = subject.given.kind.partition(".")
     run = found[family](subject.given, lambda a: None if a is None else backend.to_device(a, device)).get(pass_)
     if run is None:

@@ -20,7 +20,7 @@ from gpunn import backend
 from gpunn.cuda import source
 from gpunn.cuda.dtypes import SIZES
 from gpunn.cuda.variants import OPERATIONS
-from gpunn.cuda.verify import numpy_dtype
+from gpunn.verify import numpy_dtype
 
 PRECISIONS = {"fp32": "float32", "fp64": "float64", "fp16": "float16", "bf16": "bfloat16"}
 
@@ -70,7 +70,8 @@ def operations(family: str) -> list[str]:
     """The passes of a family by their names in gpunn.cuda.variants; "gemm.product" while no kernel multiplies."""
     if family == "gemm":
         return [name for name in OPERATIONS if name.startswith(("gemm.", "matmul."))] or ["gemm.product"]
-    return [name for name in OPERATIONS if name.startswith(f"{family}.")]
+    prefix = {"pool2d": "pool", "batchnorm": "batch_norm"}.get(family, family)
+    return [name for name in OPERATIONS if name.startswith(f"{prefix}.")]
 
 
 def channels_last(array: Any, device: str) -> Any:

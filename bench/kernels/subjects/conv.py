@@ -17,7 +17,7 @@ def conv2d(case: Any, device: str, precision: str, wanted: list[str]) -> Iterato
     x, w, b, gy = rounded(case.arrays(), dtype)
     X, W, GY = channels_last(x, device), backend.to_device(w, device), channels_last(gy, device)
     B, win, groups = None if b is None else backend.to_device(b, device), case.window(), case.groups
-    twin = backend.kernels(X).conv2d
+    twin = backend.twins(X).conv
     n, k, p, q = case.y
     letters = letters_of("NCHWKRSPQG", (*case.x, k, *case.size, p, q, groups), dtype)
     runs = {

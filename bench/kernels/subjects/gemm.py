@@ -19,7 +19,7 @@ def gemm(case: Any, device: str, precision: str, wanted: list[str]) -> Iterator[
     rng = np.random.default_rng(case.M + case.L + case.K)
     a, b = rounded((rng.standard_normal((case.M, case.L)), rng.standard_normal((case.L, case.K))), dtype)
     A, B = (backend.to_device(array, device) for array in (a, b))
-    twin = backend.kernels(A).matmul
+    twin = backend.twins(A).matmul
     rows = np.unique(oracle.sample((case.M,), 24)[:, 0])
 
     def expect() -> list[Expected]:

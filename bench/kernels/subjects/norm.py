@@ -13,7 +13,7 @@ from bench.kernels import oracle
 from bench.kernels.oracle import Expected
 from bench.kernels.subjects.base import PRECISIONS, Subject, by, channels_last, letters_of, rounded
 from gpunn import backend
-from gpunn.cuda.verify import reference
+from gpunn.reference import naive
 
 EPS = 1e-5
 
@@ -25,7 +25,7 @@ def batchnorm(case: Any, device: str, precision: str, wanted: list[str]) -> Iter
         gamma, beta = gamma.astype(np.float32), beta.astype(np.float32)
     X, GY, EXTRA = (channels_last(a, device) for a in (x, gy, extra))
     GAMMA, BETA = (None if a is None else backend.to_device(a, device) for a in (gamma, beta))
-    twin = backend.kernels(X).batchnorm
+    twin = backend.twins(X).batch_norm
     made: dict[str, Any] = {}
 
     def first() -> None:
@@ -54,27 +54,30 @@ def batchnorm(case: Any, device: str, precision: str, wanted: list[str]) -> Iter
 
 
 def _norm_expected(case: Any, x, gamma, beta, extra, gy, made: dict[str, Any]) -> dict[str, Callable]:
-    naive, chosen = reference("naive"), oracle.channels(case.x)
+    chosen = oracle.channels(case.x)
     keep = slice(None) if chosen is None else chosen
     xs, gys, extras = (None if a is None else oracle.f64(a[:, keep]) for a in (x, gy, extra))
-    affine = [None if a is None else oracle.f64(a[keep]) for a in (gamma, beta)]
+    scale, shift = (None if a is None else oracle.f64(a[keep]) for a in (gamma, beta))
     loose = 1 + case.offset  # the rounding of a mean far from 0 shows in every output, in units of the mean
 
-    def moments() -> list[np.ndarray]:
-        return [oracle.f64(backend.to_numpy(made[name]))[keep] for name in ("mean", "var")]
+    def moments() -> tuple[np.ndarray, np.ndarray]:
+        mean, var = (oracle.f64(backend.to_numpy(made[name]))[keep] for name in ("mean", "var"))
+        return mean, var
 
     def train() -> list[Expected]:
         return oracle.norm_parts(
-            naive.batch_norm_train(xs, *affine, EPS, extras, case.relu), chosen, case.terms, (loose, 1.0, loose)
+            naive.batch_norm_train(xs, scale, shift, EPS, extras, case.relu), chosen, case.terms, (loose, 1.0, loose)
         )
 
     def evaluate() -> list[Expected]:
-        y = naive.batch_norm_eval(xs, *affine, *moments(), EPS, extras, case.relu)
+        mean, var = moments()
+        y = naive.batch_norm_eval(xs, scale, shift, mean, var, EPS, extras, case.relu)
         return oracle.norm_parts((y,), chosen, case.terms, (loose,))
 
     def backward() -> list[Expected]:
         y = oracle.f64(backend.to_numpy(made["y"])[:, keep]) if case.relu else None
-        values = naive.batch_norm_backward(gys, xs, affine[0], *moments(), EPS, True, y)
+        mean, var = moments()
+        values = naive.batch_norm_backward(gys, xs, scale, mean, var, EPS, True, y)
         return oracle.norm_parts(values, chosen, case.terms, (loose,) * 4)
 
     return {"train_forward": train, "eval_forward": evaluate, "backward": backward}

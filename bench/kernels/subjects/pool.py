@@ -13,7 +13,7 @@ from bench.kernels import oracle
 from bench.kernels.oracle import Expected
 from bench.kernels.subjects.base import PRECISIONS, Subject, by, channels_last, letters_of, rounded
 from gpunn import backend
-from gpunn.cuda.verify import reference
+from gpunn.reference import naive
 
 
 def pool2d(case: Any, device: str, precision: str, wanted: list[str]) -> Iterator[Subject]:
@@ -41,7 +41,7 @@ def pool2d(case: Any, device: str, precision: str, wanted: list[str]) -> Iterato
 
 def _pool_runs(case: Any, x: Any, gy: Any) -> dict[str, tuple[Callable, Callable | None]]:
     """pass -> (run, what makes its inputs first)."""
-    twin, made = backend.kernels(x).pool2d, {}
+    twin, made = backend.twins(x).pool, {}
     if hasattr(case, "out"):
         return {
             "adaptive_avg_forward": (lambda: (twin.adaptive_avg_forward(x, case.out),), None),
@@ -68,7 +68,6 @@ def _pool_runs(case: Any, x: Any, gy: Any) -> dict[str, tuple[Callable, Callable
 
 
 def _pool_expected(case: Any, x: Any, gy: Any) -> dict[str, Callable[[], list[Expected]]]:
-    naive = reference("naive")
     adaptive = hasattr(case, "out")
     positions = math.prod(case.x[2:]) if adaptive else case.window().positions
     points = oracle.planes(case.x, math.prod(case.y[2:]) * (1 if adaptive else positions))

@@ -11,20 +11,12 @@ On one core that one makes 370,000 CIFAR images/s of batches of 128, and 310,000
 memory-mapped set; training ResNet-20 on two cores consumes 300 to 400. RandomAffine makes some 20,000.
 """
 
-from gpunn.data.augment.affine import RandomAffine
-from gpunn.data.augment.colour import ColorJitter
-from gpunn.data.augment.crop import Cutout, RandomCrop, RandomHorizontalFlip
-from gpunn.data.augment.mixup import Mixup
-from gpunn.data.augment.step import Compose, ImageStep, Normalise
-
-__all__ = [
-    "ColorJitter",
-    "Compose",
-    "Cutout",
-    "ImageStep",
-    "Mixup",
-    "Normalise",
-    "RandomAffine",
-    "RandomCrop",
-    "RandomHorizontalFlip",
-]
+from gpunn.data.augment.affine import RandomAffine as RandomAffine
+from gpunn.data.augment.colour import ColorJitter as ColorJitter
+from gpunn.data.augment.crop import Cutout as Cutout
+from gpunn.data.augment.crop import RandomCrop as RandomCrop
+from gpunn.data.augment.crop import RandomHorizontalFlip as RandomHorizontalFlip
+from gpunn.data.augment.mixup import Mixup as Mixup
+from gpunn.data.augment.step import Compose as Compose
+from gpunn.data.augment.step import ImageStep as ImageStep
+from gpunn.data.augment.step import Normalise as Normalise

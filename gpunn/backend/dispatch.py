@@ -1,0 +1,143 @@
+"""From an array to what takes it: its device, its module, its kernel twins; and arrays from whatever the user has.
+
+An array's type says where it lives: ``numpy.ndarray`` is ``cpu``, ``cupy.ndarray`` is ``cuda``, and
+``gpunn.emulator.EmulatedArray`` is ``emulator``. So dispatch needs no global state: ``twins(x)`` looks at x.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from gpunn.backend.device import Device, default_device, device, require
+from gpunn.backend.loading import require_cupy, require_emulator
+
+_named = device  # for the functions below whose own argument is called device
+_HOMES: dict[type, str] = {np.ndarray: "cpu"}
+
+
+def _home(kind: type) -> str:
+    """The device type of arrays of this class; ``cpu`` for whatever is none."""
+    return _HOMES.get(kind) or _find_home(kind)
+
+
+def _find_home(kind: type) -> str:
+    # Asking the class for its module keeps cupy unimported until somebody else has imported it.
+    on_cuda = kind.__module__.partition(".")[0] == "cupy"
+    home = "cuda" if on_cuda else "emulator" if kind.__name__ == "EmulatedArray" else "cpu"
+    return _HOMES.setdefault(kind, home)
+
+
+def is_array(x) -> bool:
+    """Whether x is an array of one of the devices (a Tensor is not)."""
+    return isinstance(x, np.ndarray) or _home(type(x)) == "cuda"
+
+
+def plain(array) -> Any:
+    """An array without those of NumPy's subclasses that change what operators mean: of np.matrix, * is a product.
+
+    Raises TypeError for a masked array, whose mask no op would heed.
+    """
+    if type(array) is np.ndarray or _home(type(array)) != "cpu":
+        return array
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(
+            "got a masked array, expected a plain one: no op heeds a mask; pass x.filled(value), or multiply by the "
+            "mask where it counts"
+        )
+    return array.view(np.ndarray)
+
+
+def array_module(array) -> Any:
+    """``numpy`` or ``cupy``: the module whose functions take this array."""
+    return require_cupy() if _home(type(array)) == "cuda" else np
+
+
+def twins(array) -> Any:
+    """The package of kernel twins for this array: ``gpunn.cpu``, or ``gpunn.cuda`` for GPU and emulated arrays.
+
+    The two export the same functions with the same signatures, those of ``contract.py``.
+    """
+    return _TWINS.get(type(array)) or _find_twins(type(array))
+
+
+def _find_twins(kind: type) -> ModuleType:
+    name = "gpunn.cpu" if _home(kind) == "cpu" else "gpunn.cuda"
+    return _TWINS.setdefault(kind, importlib.import_module(name))
+
+
+def device_of(array) -> Device:
+    """The device an array lives on."""
+    home = _home(type(array))
+    return Device("cuda", array.device.id) if home == "cuda" else _DEVICES[home]
+
+
+_TWINS: dict[type, ModuleType] = {}
+_DEVICES = {"cpu": Device("cpu"), "emulator": Device("emulator")}
+
+
+def to_numpy(x) -> np.ndarray:
+    """The values of an array or Tensor as a plain NumPy array; no copy where they are one."""
+    array = getattr(x, "data", x) if not is_array(x) else x
+    if _home(type(array)) == "cuda":
+        return require_cupy().asnumpy(array)
+    return np.asarray(array) if type(array) is np.ndarray else np.asarray(array).view(np.ndarray)
+
+
+def to_device(array, device: str | Device):
+    """``array`` on a device; the same object where it is there already.
+
+    Raises DeviceError where the device is not there.
+    """
+    wanted = _named(device)
+    if device_of(array) == wanted:
+        return array
+    require(wanted)
+    if wanted.type == "cuda":
+        cupy = require_cupy()
+        with cupy.cuda.Device(wanted.index):
+            return cupy.asarray(array if _home(type(array)) == "cuda" else to_numpy(array))
+    host = to_numpy(array)
+    return host if wanted.type == "cpu" else require_emulator().EmulatedArray.of(host)
+
+
+def asarray(x, dtype=None, device: str | Device | None = None):
+    """``x`` (array, number, nested list, or any object with ``__dlpack__`` or ``__array__``) as an array.
+
+    An array stays on its device unless ``device`` names another; everything else goes to ``device`` or the default
+    one. Python floats become float32, the framework's default; a float64 array stays one.
+    """
+    if not is_array(x):
+        x = _foreign(x)
+        device = device if device is not None else default_device()
+    x = plain(x)
+    if device is not None:
+        x = to_device(x, device)
+    return x if dtype is None or x.dtype == dtype else x.astype(dtype)
+
+
+def _foreign(x) -> Any:
+    if hasattr(x, "__dlpack_device__"):
+        on_cuda = x.__dlpack_device__()[0] in (2, 13)  # kDLCUDA, kDLCUDAManaged of dlpack.h
+        array = (require_cupy() if on_cuda else np).from_dlpack(x)
+        # NumPy imports DLPack memory read-only where the exporter does not say that it may be written.
+        return array if on_cuda or array.flags.writeable else array.copy()
+    try:
+        array = np.asarray(x)
+    except ValueError as error:  # lists of unequal lengths
+        raise ValueError(
+            f"asarray: {type(x).__name__} cannot become an array: {error}; make all rows equally long"
+        ) from None
+    return array.astype(np.float32) if _is_python(x) and array.dtype == np.float64 else array
+
+
+def _is_python(x) -> bool:
+    """Whether x is a Python number or a list of them (a list of arrays keeps their dtype)."""
+    while isinstance(x, list | tuple) and x:
+        x = x[0]
+        if isinstance(x, np.generic):
+            return True
+    return not hasattr(x, "dtype") and not hasattr(x, "__array__")

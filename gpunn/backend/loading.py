@@ -1,0 +1,48 @@
+"""CuPy and the emulator, imported when first asked for: each may be missing. The only module that imports cupy."""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from gpunn.errors import DeviceError
+
+
+def first_line(error: BaseException) -> str:
+    """An error's type and the first line of what it says."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+@cache
+def _load_cupy() -> tuple[ModuleType | None, str]:
+    """cupy, or None and why not. A broken install may raise anything at import, so everything is caught."""
+    try:
+        return importlib.import_module("cupy"), ""
+    except ModuleNotFoundError as error:
+        if error.name == "cupy":
+            return None, "CuPy is not installed"
+        return None, f"CuPy does not import ({first_line(error)})"
+    except Exception as error:
+        return None, f"CuPy does not import ({first_line(error)})"
+
+
+def require_cupy() -> Any:
+    """The cupy module. Raises DeviceError, with the pip line that mends it, where it does not import."""
+    cupy, problem = _load_cupy()
+    if cupy is None:
+        raise DeviceError(
+            f"device 'cuda': {problem}; install it with `pip install \"gpunn[cuda12]\"` (or cuda13), "
+            "or use device 'cpu'; `gpunn doctor` tells more"
+        )
+    return cupy
+
+
+def require_emulator() -> Any:
+    """The package gpunn.emulator. Raises DeviceError where this version of gpunn has none."""
+    try:
+        return importlib.import_module("gpunn.emulator")
+    except ModuleNotFoundError as error:
+        raise DeviceError("device 'emulator': this version of gpunn has no emulator; use device 'cpu'") from error

@@ -1,0 +1,182 @@
+"""Argument checks that several ops share; each error says what, got, expected and the remedy."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from functools import lru_cache, wraps
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from gpunn.backend import array_module, device_of
+from gpunn.engine.tensor import Tensor, data_of
+from gpunn.window import Window
+
+Ints = int | Sequence[int]
+WIDE = ("float32", "float64")
+OPTIONAL = ("bias", "weight", "pos_weight", "residual")  # conv and linear, whose weight is needed, call it w
+NARROW = ("float16", "bfloat16")
+
+
+def floats(op: str, **named: Any) -> list[Any]:
+    """The raw arrays behind `named`: floating, of one dtype, on one device. None is passed on for OPTIONAL names."""
+    arrays: list[Any] = [None if value is None else data_of(value) for value in named.values()]
+    first, first_name = arrays[0], next(iter(named))
+    for name, a in zip(named, arrays, strict=True):
+        if a is None:
+            if name not in OPTIONAL:
+                raise TypeError(f"{op}: {name} is None, expected an array of float32 or float64; pass one")
+        elif a is first:
+            check_float(op, name, a)
+        else:
+            same_device(op, first, a, first_name, name)
+            if a.dtype != first.dtype:
+                raise TypeError(
+                    f"{op}: {first_name} is {first.dtype} but {name} is {a.dtype}; "
+                    f'convert one of them, for example {name} with .astype("{first.dtype}")'
+                )
+    return arrays
+
+
+def check_float(op: str, name: str, a: Any) -> None:
+    """Refuses integers everywhere, and 16-bit floats on the cpu, which has no kernels for them."""
+    kind = a.dtype.name
+    if kind in WIDE or (kind in NARROW and type(a) is not np.ndarray):
+        return
+    where = f" on {device_of(a)}" if kind in NARROW else ""
+    raise TypeError(
+        f"{op}: {name} is {kind}{where}, expected float32 or float64; "
+        f"convert it, for example with {name}.astype('float32')"
+    )
+
+
+def same_device(op: str, a: Any, b: Any, a_name: str, b_name: str) -> None:
+    """Refuses two arrays on two devices."""
+    if type(a) is np.ndarray and type(b) is np.ndarray:
+        return
+    here, there = device_of(a), device_of(b)
+    if here != there:
+        raise ValueError(
+            f'{op}: {a_name} is on {here} but {b_name} is on {there}; move one, for example with .to("{here}")'
+        )
+
+
+def constant(op: str, name: str, value: Any) -> None:
+    """Refuses a Tensor that asks for a gradient which `op` does not have."""
+    if isinstance(value, Tensor) and value.requires_grad:
+        raise ValueError(f"{op}: {name} requires a gradient, which {op} does not have; pass {name}.detach()")
+
+
+def wants_grad(value: Any) -> bool:
+    """Whether an op's input will ask for its gradient."""
+    return isinstance(value, Tensor) and value.requires_grad
+
+
+def ints(op: str, name: str, value: Any, rank: int, minimum: int) -> tuple[int, ...]:
+    """`value` (an int, or `rank` of them) as a tuple of `rank` ints, each at least `minimum`."""
+    values = (value,) * rank if not isinstance(value, (tuple, list)) else tuple(value)
+    if len(values) == 1:
+        values *= rank
+    if len(values) != rank or not values:
+        raise ValueError(
+            f"{op}: {name} has {len(values)} entries {values}, expected an int or {rank or 'some'} of them"
+        )
+    try:
+        values = tuple([operator.index(v) for v in values])
+    except TypeError:
+        expected = "an int" if rank == 1 else f"an int or {rank} of them"
+        raise TypeError(f"{op}: {name} is {value!r}, expected {expected}") from None
+    if min(values) < minimum:
+        raise ValueError(f"{op}: {name} is {value}, expected at least {minimum}")
+    return values
+
+
+def remembered(check: Callable) -> Callable:
+    """`check`, a pure function of hashable arguments, with its last results kept: layers repeat their geometry."""
+    kept = lru_cache(512, typed=True)(check)
+
+    @wraps(check)
+    def call(*args: Any) -> Any:
+        try:
+            return kept(*args)
+        except TypeError:  # a list among the arguments, or check's own error, which comes again
+            return check(*args)
+
+    return call
+
+
+def count(op: str, name: str, value: Any) -> int:
+    """`value` as one positive int."""
+    return ints(op, name, value, 1, 1)[0]
+
+
+def probability(op: str, p: Any, what: str) -> float:
+    """`p`, refused where it is no probability with which `what` is dropped."""
+    if not isinstance(p, Real) or not 0 <= p <= 1:  # type: ignore[operator]
+        raise ValueError(f"{op}: p is {p!r}, expected 0 to 1: the probability with which {what} is dropped")
+    return float(p)
+
+
+def choice(op: str, name: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Refuses a word that is not one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{op}: {name} is {value!r}, expected one of {', '.join(map(repr, choices))}")
+
+
+def axis_of(op: str, a: Any, dim: Any) -> int:
+    """`dim` as an axis from 0, refused where `a` has none such; a 0-d array counts as one axis, as in PyTorch."""
+    rank = max(a.ndim, 1)
+    try:
+        axis = operator.index(dim)
+    except TypeError:
+        raise TypeError(f"{op}: dim is {dim!r}, expected an int from {-rank} to {rank - 1} (x {a.shape})") from None
+    if not -rank <= axis < rank:
+        raise IndexError(f"{op}: dim is {axis}, expected {-rank} to {rank - 1} (x {a.shape})")
+    return axis % rank
+
+
+def planes(op: str, shape: tuple[int, ...], rank: int, letters: str) -> bool:
+    """Whether x has a batch axis; refuses other ranks than (N, C, *) and (C, *), and zero sizes but N."""
+    if len(shape) not in (rank + 1, rank + 2):
+        raise ValueError(
+            f"{op}: x has {len(shape)} dimensions {shape}, expected {rank + 2} ({letters}), "
+            f"or {rank + 1} without a batch; reshape it"
+        )
+    batched = len(shape) == rank + 2
+    if 0 in (shape[1:] if batched else shape):
+        raise ValueError(f"{op}: x {shape} has a zero size; only the batch N may be 0")
+    return batched
+
+
+def check_shape(
+    op: str, name: str, a: Any, expected: tuple[int, ...], remedy: str = "pass the forward call's options"
+) -> None:
+    """Refuses an array of another shape."""
+    if a.shape != expected:
+        raise ValueError(f"{op}: {name} is {a.shape}, expected {expected}; {remedy}")
+
+
+def check_output(op: str, x: tuple[int, ...], sizes: tuple[int, ...], win: Window, out: tuple[int, ...]) -> None:
+    """Refuses a window that does not fit the padded `sizes` of x once."""
+    if min(out) >= 1:
+        return
+    padded = [n + 2 * p for n, p in zip(sizes, win.padding, strict=True)]
+    dilated = f" ({times(win.extent)} with dilation {win.dilation})" if max(win.dilation) > 1 else ""
+    raise ValueError(
+        f"{op}: the window {times(win.size)}{dilated} is larger than the padded input {times(padded)} (x {x}); "
+        "use a smaller kernel or more padding"
+    )
+
+
+def times(sizes: Sequence[Any]) -> str:
+    """(3, 5) as "3x5"."""
+    return "x".join(map(str, sizes))
+
+
+def zero_d(value: Any, like: Any) -> Any:
+    """`value` as a 0-d array of `like`'s type, dtype and device: NumPy's scalars have no device."""
+    y = array_module(like).empty_like(like, shape=())
+    y[...] = value
+    return y

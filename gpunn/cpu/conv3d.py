@@ -1,5 +1,0 @@
-"""3-d convolution on NumPy arrays (N, C, D, H, W); see convnd for how."""
-
-from gpunn.cpu.convnd import forward, grad_bias, grad_input, grad_weight
-
-__all__ = ["forward", "grad_bias", "grad_input", "grad_weight"]

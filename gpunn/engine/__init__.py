@@ -1,0 +1,1 @@
+"""The engine: Tensor, its operators, and the walk back along the graph."""

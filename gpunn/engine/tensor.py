@@ -1,0 +1,329 @@
+"""Tensor: an array that remembers how it was made, and the functions by which ops read arrays and record themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gpunn.backend import Device, array_module, asarray, device_of, is_array, plain, to_device, to_numpy
+from gpunn.engine import autograd
+from gpunn.engine.autograd import Leaf, Node
+from gpunn.engine.operators import Operators
+
+
+class Tensor(Operators):
+    """An array with a gradient.
+
+    Args:
+        array: an array of any device (kept, not copied), a number, a nested list, another framework's tensor (taken
+            over through DLPack where it can be), or a Tensor (its array is shared).
+        requires_grad: whether ``backward`` fills ``.grad``. Floating point only.
+
+    Attributes:
+        data: the array itself; changing it in place between forward and backward makes gradients wrong.
+        grad: an array like ``data``, or None. Gradients accumulate: set it to None before the next backward.
+
+    Raises:
+        TypeError: an integer or bool array with ``requires_grad``, or data that is no array of numbers.
+    """
+
+    __slots__ = ("__weakref__", "_node", "_requires_grad", "data", "grad")
+    # NumPy and CuPy leave `array + tensor` to Tensor.__radd__.
+    __array_ufunc__ = None
+    __array_priority__ = 1000.0
+
+    def __init__(self, array, requires_grad: bool = False):
+        data = data_of(array)
+        if data.dtype.kind not in "fiubV":  # V: bfloat16 of ml_dtypes
+            raise TypeError(f"Tensor: got dtype {data.dtype}; expected floating point, integers or bool")
+        self.data = data
+        self.grad = None
+        self._node: Node | None = None
+        self._requires_grad = False
+        if requires_grad:
+            self.requires_grad = True
+
+    # What it is
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.data.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.data.ndim
+
+    @property
+    def size(self) -> int:
+        return self.data.size
+
+    @property
+    def device(self) -> Device:
+        return device_of(self.data)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether the user made it, rather than a recorded operation."""
+        return self._node is None or isinstance(self._node, Leaf)
+
+    @property
+    def requires_grad(self) -> bool:
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        if wanted and self.dtype.kind not in "fV":
+            raise TypeError(
+                f"Tensor: dtype {self.dtype} cannot require a gradient; only floating point can: "
+                "convert it first, for example with array.astype('float32')"
+            )
+        if not wanted and not self.is_leaf:
+            raise RuntimeError(
+                "Tensor: requires_grad can be switched off on leaves only; use .detach() to cut a computed value off"
+            )
+        self._requires_grad = bool(wanted)
+
+    def __repr__(self) -> str:
+        values = np.array2string(to_numpy(self.data), separator=", ", prefix="Tensor(", threshold=50)
+        extra = f", dtype={self.dtype}" if self.dtype != np.float32 else ""
+        extra += f", device={self.device}" if str(self.device) != "cpu" else ""
+        return f"Tensor({values}{extra}{', requires_grad=True' if self.requires_grad else ''})"
+
+    # Gradients
+
+    def backward(self, gy=None, retain_graph: bool = False) -> None:
+        """Add the gradient of this value to ``.grad`` of every leaf that it was computed from.
+
+        Args:
+            gy: gradient of the final value with respect to this one, same shape; may be left out for one element.
+            retain_graph: keep what was saved for a second backward through the same graph.
+
+        Raises:
+            RuntimeError: nothing here requires a gradient, or the graph was already used.
+            ValueError: ``gy`` is missing for more than one element, or has another shape.
+        """
+        root = (_node_of(self, "backward"), _seed(self, gy, "backward"))
+        with np.errstate(all="ignore"):  # inf and nan travel on in silence, as on a GPU
+            found = autograd.walk([root], retain_graph)
+        # Only now, so that an exception on the way leaves every .grad as it was.
+        with autograd.delivering():
+            for leaf, (gradient, fresh) in found.items():
+                tensor = leaf.tensor() if isinstance(leaf, Leaf) else None
+                # None: nobody can look at its gradient any more.
+                if tensor is not None and tensor.requires_grad:
+                    tensor._receive(gradient, fresh)
+
+    def _receive(self, gradient, fresh: bool) -> None:
+        if self.grad is None:
+            self.grad = gradient if fresh else gradient.copy()
+        elif self.grad.dtype == gradient.dtype:
+            self.grad += gradient
+        else:  # `data` was replaced by an array of another dtype since
+            self.grad = self.grad.astype(gradient.dtype) + gradient
+
+    def register_hook(self, hook: Callable) -> Callable[[], None]:
+        """Call ``hook(gradient)`` whenever the whole gradient of this Tensor has been computed.
+
+        The hook gets an array and must not change it; what it returns, unless None, takes the gradient's place.
+        Returns a function that removes the hook.
+        """
+        return _node_of(self, "register_hook").add_hook(hook)
+
+    def detach(self) -> Tensor:
+        """The same array without its history."""
+        return Tensor(self.data)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        self.requires_grad = requires_grad
+        return self
+
+    # Copies: the graph stays behind, since a copied node would deliver its gradients to the original
+
+    def __deepcopy__(self, memo: dict) -> Tensor:
+        copied = _leaf_like(type(self), self._own_data().copy(), self._requires_grad)
+        copied.grad = None if self.grad is None else self.grad.copy()
+        memo[id(self)] = copied
+        return copied
+
+    def __reduce__(self) -> tuple:
+        return _leaf_like, (type(self), self._own_data(), self._requires_grad)
+
+    def _own_data(self) -> Any:
+        if not self.is_leaf:
+            raise RuntimeError(
+                "Tensor: a value computed from others cannot be copied or pickled with its history; use .detach() first"
+            )
+        return self.data
+
+    # Devices and other libraries
+
+    def to(self, target) -> Tensor:
+        """On another device (a name or Device), or in another dtype; gradients flow back through the move."""
+        dtype = _dtype_or_none(target)
+        y = self.data.astype(dtype) if dtype is not None and dtype != self.dtype else self.data
+        y = to_device(y, target) if dtype is None else y
+        if y is self.data:
+            return self
+        before, home = self.dtype, self.device
+
+        def backward(gy, needs):
+            return (to_device(gy.astype(before) if gy.dtype != before else gy, home),)
+
+        return _remember("to", y, (self,), backward)
+
+    def cpu(self) -> Tensor:
+        return self.to("cpu")
+
+    def cuda(self) -> Tensor:
+        return self.to("cuda")
+
+    def numpy(self) -> np.ndarray:
+        """The values as a NumPy array, sharing memory where they are on the CPU."""
+        return to_numpy(self.data)
+
+    def tolist(self) -> Any:
+        return to_numpy(self.data).tolist()
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return np.array(to_numpy(self.data), dtype=dtype, copy=copy)
+
+    def __dlpack__(self, **options):
+        return self.data.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.data.__dlpack_device__()
+
+
+def _dtype_or_none(target) -> np.dtype | None:
+    """The dtype that ``target`` names, or None where it names a device."""
+    if isinstance(target, Device) or (isinstance(target, str) and target.split(":")[0] in ("cpu", "cuda", "emulator")):
+        return None
+    try:
+        return np.dtype(target)
+    except TypeError as error:
+        raise TypeError(
+            f"to: {target!r} is neither a device nor a dtype; expected for example 'cuda' or 'float64'"
+        ) from error
+
+
+def _node_of(tensor: Tensor, caller: str) -> Node:
+    if not tensor.requires_grad:
+        raise RuntimeError(
+            f"{caller}: this Tensor requires no gradient; make a leaf with Tensor(array, requires_grad=True), "
+            "and check that the computation is not inside no_grad()"
+        )
+    node = tensor._node
+    if node is not None and (not isinstance(node, Leaf) or node.stands_for(tensor.data)):
+        return node
+    leaf = Leaf(tensor)
+    leaf.hooks = None if node is None else node.hooks
+    tensor._node = leaf
+    return leaf
+
+
+def _seed(tensor: Tensor, gy, caller: str):
+    """The gradient to start from: ``gy`` checked, or 1 for a single element."""
+    if gy is None:
+        if tensor.size != 1:
+            raise ValueError(
+                f"{caller}: a value of shape {tensor.shape} needs a gradient of that shape; pass gy, or reduce to one "
+                "element first, for example with .sum()"
+            )
+        return array_module(tensor.data).ones_like(tensor.data)
+    gy = asarray(data_of(gy), dtype=tensor.dtype)
+    if gy.shape != tensor.shape or device_of(gy) != tensor.device:
+        raise ValueError(
+            f"{caller}: gy has shape {gy.shape} on {device_of(gy)}, expected {tensor.shape} on {tensor.device}: "
+            "the shape and device of the value"
+        )
+    return gy
+
+
+def data_of(x):
+    """The array behind an op's argument: a Tensor's own, an array as it is, else a new array on the default device."""
+    if isinstance(x, Tensor):
+        return x.data
+    if is_array(x):
+        return plain(x)
+    if isinstance(x, list | tuple) and autograd.is_grad_enabled() and _any_requires_grad(x):
+        raise TypeError(
+            "a list of Tensors that require gradients would become an array and lose them; join them with "
+            "ops.stack or ops.concatenate, or pass the .detach() of each"
+        )
+    return asarray(x)
+
+
+def _any_requires_grad(x) -> bool:
+    if isinstance(x, list | tuple):
+        return any(_any_requires_grad(each) for each in x)
+    return isinstance(x, Tensor) and x.requires_grad
+
+
+def _leaf_like(kind: type[Tensor], data, requires_grad: bool) -> Tensor:
+    """A leaf of the class ``kind``, whatever its own __init__ takes."""
+    leaf = kind.__new__(kind)
+    Tensor.__init__(leaf, data, requires_grad)
+    return leaf
+
+
+def record(name: str, y, inputs: Sequence[Any], backward: Callable):
+    """Wrap an op's result, and remember how to go back.
+
+    Args:
+        name: the op's name, for error messages.
+        y: the resulting array.
+        inputs: what the user passed: Tensors, arrays, numbers, None.
+        backward: ``backward(gy, needs)`` returns one gradient, or None, per input, and computes only those for which
+            ``needs`` is true. It captures arrays, never Tensors; it never changes ``gy``, and returns new arrays,
+            views, or ``gy`` itself, but nothing that it keeps.
+
+    Returns:
+        ``y`` itself where no input is a Tensor; else a Tensor, which remembers ``backward`` where an input requires a
+        gradient and recording is on.
+    """
+    source = next((a for a in (x.data if isinstance(x, Tensor) else x for x in inputs) if is_array(a)), None)
+    if source is not None and type(y) is not type(source):
+        y = autograd.as_type(y, type(plain(source)), name)
+    if not any(isinstance(x, Tensor) for x in inputs):
+        return y
+    return _remember(name, y, inputs, backward)
+
+
+def _remember(name: str, y, inputs: Sequence[Any], backward: Callable) -> Tensor:
+    """``y`` as a Tensor, with a node in the graph where an input requires a gradient and recording is on."""
+    result = Tensor(y)
+    if autograd.is_grad_enabled() and y.dtype.kind in "fV":
+        edges = [_node_of(x, name) if isinstance(x, Tensor) and x._requires_grad else None for x in inputs]
+        if any(edge is not None for edge in edges):
+            result._requires_grad = True
+            result._node = Node(name, y, edges, backward)
+    return result
+
+
+def grad(outputs: Tensor, inputs: Tensor | Sequence[Tensor], gy=None, retain_graph: bool = False):
+    """Gradients of ``outputs`` with respect to ``inputs``, as arrays, leaving every ``.grad`` alone.
+
+    Args:
+        outputs: the Tensor to differentiate.
+        inputs: one Tensor or several, leaves or not.
+        gy: gradient of ``outputs``, needed unless it has one element.
+
+    Returns:
+        one array, or a tuple of arrays as long as ``inputs``; None for an input that ``outputs`` does not depend on.
+    """
+    wanted = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    nodes = [_node_of(x, "grad") for x in wanted]
+    root = (_node_of(outputs, "grad"), _seed(outputs, gy, "grad"))
+    with np.errstate(all="ignore"):
+        found = autograd.walk([root], retain_graph, until=set(nodes))
+    # Copies of what others hold: two results, or a result and gy, may not share memory.
+    given = [found.get(node, (None, True)) for node in nodes]
+    alone = [fresh and (g is None or nodes.index(nodes[i]) == i) for i, (g, fresh) in enumerate(given)]
+    got = tuple(g if own else g.copy() for (g, _), own in zip(given, alone, strict=True))
+    return got[0] if isinstance(inputs, Tensor) else got

@@ -1,0 +1,89 @@
+"""Batch normalisation layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpunn import ops
+from gpunn.backend import default_device, to_device
+from gpunn.checks import count
+from gpunn.nn import init
+from gpunn.nn.module import Module
+from gpunn.nn.parameter import empty
+
+
+class _BatchNorm(Module):
+    """ops.batch_norm with a learned weight and bias (C,), and running statistics for evaluation.
+
+    momentum None averages the statistics of all batches evenly. Without running statistics evaluation, too, uses the
+    batch's own. forward's residual and relu fuse `relu(batch_norm(x) + residual)` into one pass.
+    """
+
+    ranks: tuple[int, ...]
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+    ):
+        super().__init__()
+        self.num_features = count(type(self).__name__, "num_features", num_features)
+        self.eps, self.momentum = eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.weight, self.bias = (empty(num_features), empty(num_features)) if affine else (None, None)
+        if affine:
+            init.ones_(self.weight)
+            init.zeros_(self.bias)
+        for name, start in (
+            ("running_mean", np.zeros(num_features, np.float32)),
+            ("running_var", np.ones(num_features, np.float32)),
+            ("num_batches_tracked", np.zeros((), np.int64)),
+        ):
+            self.register_buffer(name, to_device(start, default_device()) if track_running_stats else None)
+
+    def forward(self, x: Any, residual: Any = None, relu: bool = False) -> Any:
+        if x.ndim not in self.ranks:
+            expected = " or ".join(map(str, self.ranks))
+            raise ValueError(
+                f"{type(self).__name__}: x has {x.ndim} dimensions {x.shape}, expected {expected}; reshape it"
+            )
+        tracks, momentum = self.running_mean is not None, self.momentum
+        training = self.training or not tracks
+        counts = self.training and tracks and len(x) > 0  # an empty batch moves no statistics
+        if counts and momentum is None:
+            momentum = 1 / (float(self.num_batches_tracked) + 1)
+        mean, var = (self.running_mean, self.running_var) if self.training or tracks else (None, None)
+        args = (x, mean, var, self.weight, self.bias, training, 0.0 if momentum is None else momentum, self.eps)
+        y = ops.batch_norm_relu(*args, residual=residual) if relu else ops.batch_norm(*args)
+        if counts:  # only now: a refused batch is none
+            self.num_batches_tracked += 1
+        return y if relu or residual is None else y + residual
+
+    def extra_repr(self) -> str:
+        text = str(self.num_features)
+        text += f", eps {self.eps}" if self.eps != 1e-5 else ""
+        text += f", momentum {self.momentum}" if self.momentum != 0.1 else ""
+        return text + ", not affine" * (not self.affine) + ", no running statistics" * (not self.track_running_stats)
+
+
+class BatchNorm1d(_BatchNorm):
+    """Batch normalisation of x (N, C) or (N, C, L); see batch_norm."""
+
+    ranks = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    """Batch normalisation of x (N, C, H, W); see batch_norm."""
+
+    ranks = (4,)
+
+
+class BatchNorm3d(_BatchNorm):
+    """Batch normalisation of x (N, C, D, H, W); see batch_norm."""
+
+    ranks = (5,)

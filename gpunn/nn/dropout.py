@@ -1,0 +1,52 @@
+"""Layers that drop at random while training, and do nothing in evaluation mode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpunn import ops
+from gpunn.checks import choice, probability
+from gpunn.nn.module import Module
+
+
+class Dropout(Module):
+    """ops.dropout while training, nothing in evaluation mode."""
+
+    def __init__(self, p: float = 0.5):
+        super().__init__()
+        self.p = probability("Dropout", p, "an element")
+
+    def forward(self, x: Any) -> Any:
+        return ops.dropout(x, self.p, self.training)
+
+    def extra_repr(self) -> str:
+        return f"p {self.p}"
+
+
+class Dropout2d(Module):
+    """ops.dropout2d, which drops whole channels, while training; nothing in evaluation mode."""
+
+    def __init__(self, p: float = 0.5):
+        super().__init__()
+        self.p = probability("Dropout2d", p, "a channel")
+
+    def forward(self, x: Any) -> Any:
+        return ops.dropout2d(x, self.p, self.training)
+
+    def extra_repr(self) -> str:
+        return f"p {self.p}"
+
+
+class StochasticDepth(Module):
+    """ops.stochastic_depth for a residual branch, as torchvision's: mode "row" drops samples, "batch" all at once."""
+
+    def __init__(self, p: float, mode: str):
+        super().__init__()
+        choice("StochasticDepth", "mode", mode, ("row", "batch"))
+        self.p, self.mode = probability("StochasticDepth", p, "a branch"), mode
+
+    def forward(self, x: Any) -> Any:
+        return ops.stochastic_depth(x, self.p, self.mode, self.training)
+
+    def extra_repr(self) -> str:
+        return f"p {self.p}, {self.mode}"

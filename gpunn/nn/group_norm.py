@@ -1,0 +1,124 @@
+"""Normalisation by each sample's own statistics, and by neighbouring channels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gpunn import ops
+from gpunn.backend import default_device, to_device
+from gpunn.checks import count, ints, times
+from gpunn.nn import init
+from gpunn.nn.module import Module
+from gpunn.nn.parameter import Parameter, empty
+
+
+class GroupNorm(Module):
+    """ops.group_norm with a learned weight and bias (C,)."""
+
+    def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True):
+        super().__init__()
+        self.num_groups = count("GroupNorm", "num_groups", num_groups)
+        self.num_channels = count("GroupNorm", "num_channels", num_channels)
+        if num_channels % num_groups:
+            raise ValueError(
+                f"GroupNorm: num_channels is {num_channels}, expected a multiple of num_groups={num_groups}"
+            )
+        self.eps = eps
+        self.weight, self.bias = _affine(affine, affine, num_channels)
+
+    def forward(self, x: Any) -> Any:
+        return ops.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.num_channels} in {self.num_groups} groups" + ", not affine" * (self.weight is None)
+
+
+class LayerNorm(Module):
+    """ops.layer_norm with a learned weight and bias of the shape normalized_shape."""
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+    ):
+        super().__init__()
+        sizes = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
+        self.normalized_shape = ints("LayerNorm", "normalized_shape", tuple(sizes), len(sizes), 1)
+        self.eps = eps
+        self.weight, self.bias = _affine(elementwise_affine, elementwise_affine and bias, *self.normalized_shape)
+
+    def forward(self, x: Any) -> Any:
+        return ops.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return times(self.normalized_shape) + ", not affine" * (self.weight is None)
+
+
+class _InstanceNorm(Module):
+    """ops.instance_norm; as in PyTorch neither affine nor with running statistics unless asked.
+
+    With track_running_stats evaluation uses the running ones; num_batches_tracked stays 0, as there. x may come without
+    a batch.
+    """
+
+    rank: int
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = False,
+        track_running_stats: bool = False,
+    ):
+        super().__init__()
+        self.num_features = count(type(self).__name__, "num_features", num_features)
+        self.eps, self.momentum = eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        self.weight, self.bias = _affine(affine, affine, num_features)
+        for name, start in (
+            ("running_mean", np.zeros(num_features, np.float32)),
+            ("running_var", np.ones(num_features, np.float32)),
+            ("num_batches_tracked", np.zeros((), np.int64)),
+        ):
+            self.register_buffer(name, to_device(start, default_device()) if track_running_stats else None)
+
+    def forward(self, x: Any) -> Any:
+        kind, letters = type(self).__name__, "C, L" if self.rank == 1 else "C, H, W"
+        channels = x.shape[-self.rank - 1] if x.ndim > self.rank else None
+        if x.ndim not in (self.rank + 1, self.rank + 2) or channels != self.num_features:
+            raise ValueError(
+                f"{kind}: x is {x.shape}, expected (N, {letters}) or ({letters}) with {self.num_features} channels; "
+                "reshape it, or set num_features"
+            )
+        batched, own = x.ndim == self.rank + 2, self.training or self.running_mean is None
+        lifted = x if batched else ops.unsqueeze(x, 0)
+        statistics, momentum = (self.running_mean, self.running_var), self.momentum or 0.0
+        y = ops.instance_norm(lifted, *statistics, self.weight, self.bias, own, momentum, self.eps)
+        return y if batched else ops.squeeze(y, 0)
+
+    def extra_repr(self) -> str:
+        text = str(self.num_features) + ", affine" * self.affine
+        return text + ", running statistics" * self.track_running_stats
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """Instance normalisation of x (N, C, L) or (C, L)."""
+
+    rank = 1
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """Instance normalisation of x (N, C, H, W) or (C, H, W)."""
+
+    rank = 2
+
+
+def _affine(weight: bool, bias: bool, *shape: int) -> tuple[Parameter | None, Parameter | None]:
+    """A weight of ones and a bias of zeros, where wanted."""
+    return init.ones_(empty(*shape)) if weight else None, init.zeros_(empty(*shape)) if bias else None

@@ -1,0 +1,24 @@
+"""Local response normalisation (Krizhevsky et al., 2012)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpunn import ops
+from gpunn.checks import count
+from gpunn.nn.module import Module
+
+
+class LocalResponseNorm(Module):
+    """ops.local_response_norm over `size` neighbouring channels."""
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):
+        super().__init__()
+        self.size = count("LocalResponseNorm", "size", size)
+        self.alpha, self.beta, self.k = alpha, beta, k
+
+    def forward(self, x: Any) -> Any:
+        return ops.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size} channels, alpha {self.alpha}, beta {self.beta}, k {self.k}"

@@ -1,0 +1,140 @@
+"""Batch normalisation (Ioffe and Szegedy, 2015), and its fusion with a residual sum and ReLU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpunn.backend import array_module, twins
+from gpunn.checks import check_shape, constant, floats, same_device
+from gpunn.engine.tensor import data_of, record
+
+
+def batch_norm(
+    x,
+    running_mean,
+    running_var,
+    weight=None,
+    bias=None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Any:
+    """y = weight (x - mean) / sqrt(var + eps) + bias, channel by channel, for x (N, C) or (N, C, *).
+
+    In training mean and (biased) variance are the batch's, and running_mean and running_var (C,), unless None, move
+    towards them in place by `momentum`, the variance unbiased; else the running ones are used.
+    ValueError: one value a channel in training; sizes that do not fit; running statistics missing in evaluation.
+    """
+    return _batch_norm("batch_norm", x, running_mean, running_var, weight, bias, training, momentum, eps, None, False)
+
+
+def batch_norm_relu(
+    x,
+    running_mean,
+    running_var,
+    weight=None,
+    bias=None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    residual=None,
+) -> Any:
+    """max(batch_norm(x) + residual, 0) in one pass over memory; residual has x's shape, or is None."""
+    return _batch_norm(
+        "batch_norm_relu", x, running_mean, running_var, weight, bias, training, momentum, eps, residual, True
+    )
+
+
+def _batch_norm(op: str, x, running_mean, running_var, weight, bias, training, momentum, eps, residual, relu) -> Any:
+    a, r = floats(op, x=x, residual=residual)
+    gamma, beta, mean, var = _channelwise(op, a, weight, bias, running_mean, running_var)
+    if not eps >= 0:
+        raise ValueError(f"{op}: eps is {eps}, expected at least 0: it keeps the square root of the variance real")
+    if training and momentum is None:
+        raise TypeError(f"{op}: momentum is None, expected a number; for a cumulative average pass 1 / batches")
+    if r is not None:
+        check_shape(op, "residual", r, a.shape, "it has x's shape")
+    twin = twins(a).batch_norm
+    count = a.size // a.shape[1]
+    if training and count == 1:
+        raise ValueError(
+            f"{op}: x {a.shape} has one value per channel, whose variance is 0; training needs more than one: "
+            "use a larger batch, or evaluation mode"
+        )
+    if not training and (mean is None or var is None):
+        raise ValueError(f"{op}: evaluation needs running_mean and running_var; pass them, or training=True")
+    if training and count:
+        y, mean_now, var_now = twin.train_forward(a, gamma, beta, eps, r, relu)
+        _move(mean, mean_now, momentum)
+        _move(var, var_now, momentum, count / (count - 1))
+        twin_backward = twin.train_backward
+    else:
+        # Copies, since a later training step changes the running ones in place. An empty batch has no statistics.
+        mean_now, var_now = _empty_statistics(a) if training else (mean.copy(), var.copy())
+        y = twin.eval_forward(a, gamma, beta, mean_now, var_now, eps, r, relu)
+        twin_backward = twin.eval_backward
+    kept_y = y if relu else None
+
+    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+        gx, ggamma, gbeta, gr = twin_backward(gy, a, gamma, mean_now, var_now, eps, kept_y)
+        return tuple([g if need else None for g, need in zip((gx, ggamma, gbeta, gr), needs, strict=True)])
+
+    return record(op, y, (x, weight, bias, residual), backward)
+
+
+def batch_norm_backward(gy, x, weight, mean, var, eps: float = 1e-5, training: bool = True) -> tuple[Any, Any, Any]:
+    """(gx, gweight, gbias) of batch_norm on plain arrays: gy and x (N, C, *), weight (C,) or None.
+
+    mean and var (C,): the batch's own with training=True, var biased; else the running ones of the forward call.
+    """
+    op = "batch_norm_backward"
+    gy, a = floats(op, gy=gy, x=x)
+    gamma, _, mean, var = _channelwise(op, a, weight, None, mean, var)
+    if mean is None or var is None:
+        raise ValueError(
+            f"{op}: mean or var is None, expected ({a.shape[1]},); pass x.mean and x.var over all axes but 1"
+        )
+    check_shape(op, "gy", gy, a.shape, "it has x's shape")
+    twin = twins(a).batch_norm
+    run = twin.train_backward if training else twin.eval_backward
+    return run(gy, a, gamma, mean, var, eps)[:3]
+
+
+def _channelwise(op: str, a, weight, bias, mean, var) -> list[Any]:
+    """The four (C,) arrays, checked: of x's dtype, or float32 beside a 16-bit x."""
+    if a.ndim < 2:
+        raise ValueError(f"{op}: x has {a.ndim} dimensions {a.shape}, expected (N, C) or (N, C, *); reshape it")
+    if 0 in a.shape[1:]:
+        raise ValueError(f"{op}: x {a.shape} has a zero size; only the batch N may be 0")
+    constant(op, "running_mean", mean)
+    constant(op, "running_var", var)
+    wanted = ("float32", a.dtype.name) if a.dtype.itemsize == 2 else (a.dtype.name,)
+    arrays: list[Any] = []
+    for name, value in (("weight", weight), ("bias", bias), ("running_mean", mean), ("running_var", var)):
+        array = None if value is None else data_of(value)
+        arrays.append(array)
+        if array is None:
+            continue
+        same_device(op, a, array, "x", name)
+        if array.shape != (a.shape[1],):
+            raise ValueError(f"{op}: {name} is {array.shape}, expected ({a.shape[1]},), one a channel of x {a.shape}")
+        if array.dtype.name not in wanted:
+            raise TypeError(
+                f"{op}: x is {a.dtype} but {name} is {array.dtype}; convert one of them, "
+                f'for example the whole layer with .to("{wanted[0]}")'
+            )
+    return arrays
+
+
+def _move(running: Any, now: Any, momentum: float, scale: float = 1.0) -> None:
+    """running += momentum (scale now - running), in place."""
+    if running is not None:
+        running *= 1 - momentum
+        running += (momentum * scale) * now
+
+
+def _empty_statistics(a: Any) -> tuple[Any, Any]:
+    xp = array_module(a)
+    dtype = "float32" if a.dtype.itemsize == 2 else a.dtype
+    shape = (a.shape[1],)
+    return xp.zeros_like(a, shape=shape, dtype=dtype), xp.ones_like(a, shape=shape, dtype=dtype)

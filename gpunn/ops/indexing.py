@@ -1,0 +1,67 @@
+"""Selection by index, and its counterpart for labels: getitem and one_hot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpunn.backend import array_module, is_array
+from gpunn.engine.tensor import Tensor, data_of, record
+
+
+def getitem(x, index):
+    """``x[index]`` with NumPy's rules: ints, slices, None, ..., bool masks and integer arrays (which may repeat)."""
+    a = data_of(x)
+    index = tuple(map(_index, index)) if isinstance(index, tuple) else _index(index)
+    try:
+        y = a[index]
+    except IndexError as error:
+        raise IndexError(f"getitem: index does not fit shape {a.shape}: {error}") from None
+    xp, shape = array_module(a), a.shape
+
+    def backward(gy, needs):
+        gx = xp.zeros_like(gy, shape=shape)
+        parts = index if isinstance(index, tuple) else (index,)
+        if any(is_array(i) and i.dtype.kind in "iu" for i in parts):
+            xp.add.at(gx, index, gy)  # an element taken twice gets both gradients
+        else:
+            gx[index] = gy
+        return (gx,)
+
+    return record("getitem", xp.asanyarray(y), (x,), backward)
+
+
+def _index(i):
+    """One part of an index; Tensors, lists and whatever else NumPy reads as one become arrays."""
+    if isinstance(i, Tensor):
+        i = i.data
+    if isinstance(i, list | tuple | range):
+        return np.asarray(i, dtype=np.int64 if len(i) == 0 else None)
+    foreign = hasattr(i, "__array__") and not is_array(i) and not isinstance(i, np.generic)
+    return np.asarray(i) if foreign else i
+
+
+def one_hot(target, num_classes: int = -1) -> Any:
+    """int64 (*, num_classes): 1 at each label of target (*), else 0. num_classes -1 counts to the largest label."""
+    t = data_of(target)
+    if t.dtype.kind not in "iu":
+        raise TypeError(
+            f"one_hot: target is {t.dtype}, expected integer labels; convert it with target.astype('int64')"
+        )
+    if num_classes < 1 and num_classes != -1:
+        raise ValueError(
+            f"one_hot: num_classes is {num_classes}, expected at least 1, or -1 to count to the largest label"
+        )
+    if t.size == 0 and num_classes == -1:
+        raise ValueError(f"one_hot: target {t.shape} is empty, so its classes cannot be counted; pass num_classes")
+    if t.size:
+        low, high = int(t.min()), int(t.max())
+        num_classes = high + 1 if num_classes == -1 else num_classes
+        if low < 0 or high >= num_classes:
+            raise IndexError(
+                f"one_hot: target runs from {low} to {high}, expected 0 to {max(num_classes, 1) - 1}; "
+                f"correct the labels, or raise num_classes={num_classes}"
+            )
+    y = (t[..., None] == array_module(t).arange(num_classes)).astype("int64")
+    return record("one_hot", y, (target,), lambda gy, needs: (None,))

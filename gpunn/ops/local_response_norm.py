@@ -1,0 +1,52 @@
+"""Local response normalisation (Krizhevsky et al., 2012)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpunn.backend import array_module
+from gpunn.checks import count, floats
+from gpunn.engine.tensor import record
+from gpunn.ops.reduce import wide
+
+
+def local_response_norm(x, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:
+    """x / (k + alpha / size * sum of x^2 over `size` neighbouring channels)^beta, for x (N, C, *).
+
+    The window reaches size // 2 channels back and (size - 1) // 2 ahead, and is cut off at the first and last channel.
+    Section 3.3 of the paper does not divide by size: its alpha 1e-4 at size 5 is 5e-4 here.
+    """
+    (a,) = floats("local_response_norm", x=x)
+    size = count("local_response_norm", "size", size)
+    if a.ndim < 3:
+        raise ValueError(
+            f"local_response_norm: x has {a.ndim} dimensions {a.shape}, expected (N, C, L) or more; reshape it"
+        )
+    before, after = size // 2, (size - 1) // 2
+    b = wide(a)
+    total = _window_sum(b * b, before, after)
+    total *= alpha / size
+    total += k
+    y = (b * total**-beta).astype(a.dtype, copy=False)
+
+    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
+        b = wide(a)
+        gx = gy * total**-beta
+        # A channel stands in the windows of those that it precedes: the window turned round.
+        spread = _window_sum(gx * b / total, after, before)
+        spread *= b
+        spread *= 2 * alpha * beta / size
+        gx -= spread
+        return (gx.astype(gy.dtype, copy=False),)
+
+    return record("local_response_norm", y, (x,), backward)
+
+
+def _window_sum(a: Any, before: int, after: int) -> Any:
+    """Sums over channels c - before to c + after."""
+    channels = a.shape[1]
+    total = array_module(a).zeros_like(a)
+    for shift in range(-min(before, channels - 1), min(after, channels - 1) + 1):
+        low, high = max(-shift, 0), channels - max(shift, 0)
+        total[:, low:high] += a[:, low + shift : high + shift]
+    return total

@@ -1,0 +1,84 @@
+"""softmax, its logarithm, and logsumexp: exponentials whose sums do not overflow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gpunn.backend import array_module
+from gpunn.checks import axis_of, floats
+from gpunn.engine.tensor import record
+from gpunn.ops.elementwise import floating
+from gpunn.ops.reduce import axes_of, count_of, record_reduction, shape_without
+
+
+def softmax(x, dim: int) -> Any:
+    """exp(x) / sum of exp(x) along dim."""
+    (a,) = floats("softmax", x=x)
+    axis = axis_of("softmax", a, dim)
+    y = softmax_of(a, axis)
+
+    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
+        gx = gy * y
+        along = gx.sum(axis=axis, keepdims=True)
+        gx -= y * along
+        return (gx,)
+
+    return record("softmax", y, (x,), backward)
+
+
+def softmax_of(a: Any, axis: int) -> Any:
+    """softmax on a plain array."""
+    if a.ndim == 0:
+        return array_module(a).ones_like(a)
+    y = shifted(a, axis)
+    array_module(a).exp(y, out=y)
+    y /= y.sum(axis=axis, keepdims=True)
+    return y
+
+
+def log_softmax(x, dim: int) -> Any:
+    """x - log(sum of exp(x)) along dim."""
+    (a,) = floats("log_softmax", x=x)
+    axis = axis_of("log_softmax", a, dim)
+    y = log_softmax_of(a, axis)
+
+    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
+        gx = array_module(y).exp(y)
+        gx *= gy.sum(axis=axis, keepdims=True) if gy.ndim else gy
+        return (gy - gx,)
+
+    return record("log_softmax", y, (x,), backward)
+
+
+def log_softmax_of(a: Any, axis: int) -> Any:
+    """log_softmax on a plain array."""
+    xp = array_module(a)
+    if a.ndim == 0 or a.size == 0:
+        return xp.zeros_like(a)
+    y = shifted(a, axis)
+    y -= xp.log(xp.exp(y).sum(axis=axis, keepdims=True))
+    return y
+
+
+def shifted(a: Any, axis: int) -> Any:
+    """A copy of `a` less its maximum along axis, so that no exponential overflows; empty axes stay as they are."""
+    return a - a.max(axis=axis, keepdims=True) if a.shape[axis] else a.copy()
+
+
+def logsumexp(x, axis=None, keepdims=False, **alias):
+    """log of the sum of e ** x over ``axis``, computed without overflow."""
+    a = floating("logsumexp", x)
+    axes, keep = axes_of("logsumexp", a, axis, keepdims, alias)
+    xp = array_module(a)
+    if count_of(a, axes) == 0:
+        raise ValueError(f"logsumexp: got shape {a.shape} and axis {axis}, expected at least one element")
+    peak = a.max(axis=axes, keepdims=True)
+    peak = xp.where(xp.isinf(peak), 0, peak).astype(a.dtype)
+    with np.errstate(all="ignore"):
+        kept = xp.log(xp.exp(a - peak).sum(axis=axes, keepdims=True)) + peak
+    # -inf everywhere makes the sum empty: no element has a share in it.
+    floor = xp.where(xp.isneginf(kept), 0, kept).astype(a.dtype)
+    y = kept if keep else kept.reshape(shape_without(a.shape, axes))
+    return record_reduction("logsumexp", y, x, a, axes, keep, lambda spread, gy: spread(gy) * xp.exp(a - floor))

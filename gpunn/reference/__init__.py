@@ -1,0 +1,1 @@
+"""The oracle in plain loops, the table of shapes, and the comparison: what tests, `gpunn verify` and bench judge by."""

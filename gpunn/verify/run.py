@@ -1,0 +1,118 @@
+"""`gpunn verify`: every variant x every case of the shape table against plain loops, on this machine's device."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from gpunn import backend
+from gpunn.cuda.dtypes import STORAGE
+from gpunn.cuda.variants import OPERATIONS, Operation, use_variant
+from gpunn.errors import UsageError
+from gpunn.reference import close
+from gpunn.verify.tasks import Task, tasks
+
+
+@dataclass
+class Row:
+    """What became of one variant and dtype over all cases."""
+
+    operation: str
+    variant: str
+    dtype: str
+    ran: int = 0
+    refused: int = 0
+    worst: float = 0.0  # error over what is allowed
+    worst_case: str = ""
+    failures: list[str] = field(default_factory=list)
+
+
+def allowed(want: np.ndarray, terms: float, dtype: str, scale: float | None) -> float:
+    """The sum's tolerance in the accumulation type, plus one rounding to 16 bits where that is the storage."""
+    wide = dtype in ("float32", "float64")
+    bound = close.tolerance(want, terms, dtype if wide else "float32", scale)
+    largest = scale or float(np.max(np.abs(want), initial=0.0)) or 1.0
+    return bound if wide else bound + close.EPS[dtype] * largest
+
+
+def compare(got: Any, want: np.ndarray, terms: float, dtype: str, scale: float | None = None) -> float:
+    """Worst error as a part of what is allowed: above 1 is a mismatch, and so is anything that is not finite."""
+    values = backend.to_numpy(got).astype(np.float64)
+    if values.shape != want.shape:
+        return float("inf")
+    if not want.size:
+        return 0.0
+    if np.issubdtype(got.dtype, np.integer):
+        return 0.0 if np.array_equal(values, want) else float("inf")
+    if not np.isfinite(values).all():
+        return float("inf")
+    return float(np.max(np.abs(values - want))) / allowed(want, terms, dtype, scale)
+
+
+def check(task: Task, operation: Operation, rows: dict[str, Row], dtype: str) -> None:
+    """Run a task through each variant of its operation, into the variants' rows."""
+    want = None
+    for variant in operation.variants:
+        row = rows.setdefault(variant.name, Row(operation.name, variant.name, dtype))
+        try:
+            with use_variant(operation.name, variant.name):
+                got = task.run()
+        except ValueError as error:
+            if "does not take this call" not in str(error):
+                raise
+            row.refused += 1
+            continue
+        want = task.want() if want is None else want
+        row.ran += 1
+        for one, (values, terms, scale) in zip(got, want, strict=True):
+            error = compare(one, values, terms, dtype, scale)
+            if error > row.worst or not row.worst_case:
+                row.worst, row.worst_case = error, task.case
+            if error > 1:
+                row.failures.append(task.case)
+
+
+def verify(device: str, only: str = "", dtypes: tuple[str, ...] = tuple(STORAGE)) -> list[Row]:
+    """A row for each variant and dtype, worst error included. `only` keeps operations whose name contains it."""
+    rows: dict[tuple[str, str], dict[str, Row]] = {}
+    wanted = [name for name in OPERATIONS if only in name]
+    if not wanted:
+        raise UsageError(f"verify: --only {only!r} matches no operation; expected a part of {', '.join(OPERATIONS)}")
+    for dtype in dtypes:
+        for task in tasks(device, dtype):
+            if task.operation in wanted:
+                check(task, OPERATIONS[task.operation], rows.setdefault((task.operation, dtype), {}), dtype)
+    return [row for group in rows.values() for row in group.values()]
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as aligned text, worst error as a part of what is allowed."""
+    titles = ("operation", "variant", "dtype", "cases", "not taken", "worst/allowed")
+    lines = ["{:<28} {:<12} {:<9} {:>5} {:>9} {:>13}  worst case".format(*titles)]
+    for row in rows:
+        worst = f"{row.worst:.3f}" if row.ran else "-"
+        mark = "  MISMATCH" if row.failures else ""
+        lines.append(
+            f"{row.operation:<28} {row.variant:<12} {row.dtype:<9} {row.ran:>5} {row.refused:>9} {worst:>13}"
+            f"  {row.worst_case}{mark}"
+        )
+    return "\n".join(lines)
+
+
+def main(args: Any) -> int:
+    """args.device ("cuda", "emulator"; None: cuda where there is one), args.only. Prints the table; 1 on a mismatch."""
+    device = args.device or ("cuda" if backend.is_available("cuda") else "emulator")
+    if str(device) == "cpu":
+        raise UsageError("verify: --device cpu runs no kernel; expected cuda or emulator")
+    started = time.perf_counter()
+    rows = verify(str(device), args.only or "")
+    print(table(rows))
+    bad = sorted({f"{row.operation} {row.variant} {row.dtype}" for row in rows if row.failures})
+    ran = sum(row.ran for row in rows)
+    print(f"\n{ran} runs on {device} in {time.perf_counter() - started:.1f} s, {len(bad)} variants with a mismatch")
+    for name in bad:
+        print(f"MISMATCH: {name}")
+    return 1 if bad else 0

@@ -1,0 +1,54 @@
+/*
+Batch normalisation backward, last step: the gradient of x, and of the residual where one was added.
+
+math:     g = y given ? (y > 0 ? gy : 0) : gy; n = (x - mean[c]) / sqrt(var[c] + eps); gresidual = g;
+          gx = gamma[c] / sqrt(var[c] + eps) * (training ? g - gbeta[c]/M - n*ggamma[c]/M : g), M = N*L
+layout:   gy, x, y, gx, gresidual (N,L,C) with NHWC=1, (N,C,L) with NHWC=0; the others (C)
+threads:  walk.cuh; a thread keeps its channels' parameters in registers
+shared:   0
+flops:    5*N*C*L
+bytes:    3*e*N*C*L
+requires: 256 threads a block; N*L below 2^31; VEC > 1 needs C % VEC = 0 (NHWC) or L % VEC = 0
+numerics: ACC, rounded once on the way out
+optional: gamma y gresidual
+*/
+#include "moments.cuh"
+#include "walk.cuh"
+
+extern "C" __global__ void __launch_bounds__(256) batch_norm_backward_apply(
+    const T* __restrict__ gy, const T* __restrict__ x, const T* __restrict__ y, const ACC* __restrict__ gamma,
+    const ACC* __restrict__ mean, const ACC* __restrict__ var, const ACC* __restrict__ ggamma,
+    const ACC* __restrict__ gbeta, T* __restrict__ gx, T* __restrict__ gresidual,
+    int N, int C, int L, int columns, ACC eps, int training)
+{
+    Walk walk(N, C, L, columns);
+    ACC middle[VEC], inverse[VEC], scale[VEC], level[VEC], slope[VEC];
+    of_channels(mean, walk, 0, middle);
+    of_channels(var, walk, 1, inverse);
+    of_channels(gamma, walk, 1, scale);
+    of_channels(gbeta, walk, 0, level);
+    of_channels(ggamma, walk, 0, slope);
+    const ACC share = training ? (ACC)1 / ((ACC)N * L) : (ACC)0;
+#pragma unroll
+    for (int j = 0; j < VEC; ++j) {
+        inverse[j] = inverse_deviation(inverse[j], eps);
+        scale[j] *= inverse[j], level[j] *= share, slope[j] *= share * inverse[j];
+    }
+
+    for (; walk.has(1); walk.at += walk.step) {
+        const i64 at = walk.address();
+        ACC g[VEC], v[VEC];
+        load_channels<VEC>(gy + at, g);
+        load_channels<VEC>(x + at, v);
+        if (y) {
+            ACC passed[VEC];
+            load_channels<VEC>(y + at, passed);
+#pragma unroll
+            for (int j = 0; j < VEC; ++j) g[j] = passed[j] > 0 ? g[j] : (ACC)0;
+        }
+        if (gresidual) store_channels<VEC>(gresidual + at, g);
+#pragma unroll
+        for (int j = 0; j < VEC; ++j) v[j] = scale[j] * (g[j] - level[j] - (v[j] - middle[j]) * slope[j]);
+        store_channels<VEC>(gx + at, v);
+    }
+}

@@ -1,0 +1,50 @@
+/*
+Batch normalisation, training forward, naive: one block does one channel from statistics to output.
+
+math:     mean, var = moments of x[:,c,:]; y = relu?(gamma[c] * (x - mean) / sqrt(var + eps) + beta[c] + residual?)
+layout:   x, residual, y (N,L,C) with NHWC=1, (N,C,L) with NHWC=0; gamma, beta, mean, var (C); var is the biased one
+threads:  a block owns channel blockIdx.x; its threads take every 128th element
+shared:   3*128*4 if e < 8 else 3*128*8
+flops:    10*N*C*L
+bytes:    3*e*N*C*L
+requires: 128 threads a block; N*L below 2^31
+numerics: Welford a thread, Chan's merge as a tree of fixed shape
+optional: gamma beta residual
+*/
+#include "moments.cuh"
+
+__device__ __forceinline__ i64 element(int m, int c, int C, int L) {
+    return NHWC ? (i64)m * C + c : ((i64)(m / L) * C + c) * L + m % L;
+}
+
+extern "C" __global__ void batch_norm_naive_forward(
+    const T* x, const ACC* gamma, const ACC* beta, const T* residual, T* y, ACC* mean, ACC* var,
+    int N, int C, int L, ACC eps, int relu)
+{
+    __shared__ Moments found[128];
+    const int c = blockIdx.x, me = threadIdx.x, M = N * L;
+
+    Moments mine = {};
+    for (int m = me; m < M; m += 128) {
+        const ACC value = load(x + element(m, c, C, L)), delta = value - mine.mean;
+        mine.count += 1;
+        mine.mean += delta / mine.count;
+        mine.spread += delta * (value - mine.mean);
+    }
+    found[me] = mine;
+    for (int half = 64; half > 0; half /= 2) {
+        __syncthreads();
+        if (me < half) found[me] = merge(found[me], found[me + half]);
+    }
+    __syncthreads();
+    const ACC middle = found[0].mean, variance = found[0].spread / M;
+    if (me == 0) mean[c] = middle, var[c] = variance;
+
+    const ACC scale = (gamma ? gamma[c] : (ACC)1) * inverse_deviation(variance, eps), shift = beta ? beta[c] : (ACC)0;
+    for (int m = me; m < M; m += 128) {
+        const i64 at = element(m, c, C, L);
+        ACC value = (load(x + at) - middle) * scale + shift;
+        if (residual) value += load(residual + at);
+        store(y + at, relu && value < 0 ? (ACC)0 : value);
+    }
+}

@@ -1,0 +1,108 @@
+"""Every op, optimiser and layer on arrays that refuse what CuPy's refuse, with no GPU: tests/cupy_stand_in.py."""
+
+import numpy as np
+import pytest
+
+import gpunn
+from gpunn import Tensor, backend, data, models, nn, ops, optim, random, train, verify
+from gpunn.cuda import kernel
+from gpunn.cuda.variants import OPERATIONS
+from tests import cupy_stand_in
+from tests.ops.test_devices import (  # noqa: F401  (its tests run here on the stand-in)
+    test_a_parameter_updated_in_place_stays_there,
+    test_losses_of_labels,
+    test_moving_there_and_back_carries_the_gradient,
+    test_numbers_of_the_generator_are_equal_on_every_device,
+    test_op,
+)
+
+
+@pytest.fixture(autouse=True)
+def device(monkeypatch):
+    if not gpunn.is_available("emulator"):
+        pytest.skip("the stand-in runs kernels on the emulator, which is not available here (gpunn doctor says why)")
+    stand_in = cupy_stand_in.module()
+    monkeypatch.setattr(backend.loading, "_load_cupy", lambda: (stand_in, ""))
+    kernel._compiled.cache_clear()
+    yield "cuda"
+    kernel._compiled.cache_clear()
+
+
+OPTIMISERS = {
+    "SGD": lambda p: optim.SGD(p, 0.1, momentum=0.9, weight_decay=0.1, nesterov=True, l1=0.1),
+    "Adam": lambda p: optim.Adam(p, weight_decay=0.1, l1=0.1),
+    "AdamW": lambda p: optim.AdamW(p),
+    "RMSprop": lambda p: optim.RMSprop(p, centered=True, momentum=0.9),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+@pytest.mark.parametrize("norm", [1.0, 2.0, float("inf")])
+def test_a_step_with_clipped_gradients(name, norm):
+    found = []
+    for where in ("cpu", "cuda"):
+        gpunn.manual_seed(1)
+        layer = nn.Conv2d(2, 3, 3).to(where)
+        optimiser = OPTIMISERS[name](layer.parameters())
+        x = gpunn.to_device(random.normal((2, 2, 5, 5)), where)
+        for _ in range(2):
+            optimiser.zero_grad()
+            (layer(x) ** 2).sum().backward()
+            total = optim.clip_grad_norm_(layer.parameters(), 0.5, norm)
+            optim.clip_grad_value_(layer.parameters(), 0.4)
+            optimiser.step()
+        optimiser.load_state_dict(optimiser.state_dict())
+        found.append([float(total), *(gpunn.to_numpy(p.data) for p in layer.parameters())])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name, where", [("lenet5", "cuda"), ("resnet20", "cuda"), ("lenet5", "cuda:1")])
+def test_training_with_checkpoints_and_prediction(name, where, tmp_path):
+    rng, channels = np.random.default_rng(0), 1 if name == "lenet5" else 3
+    size = 28 if name == "lenet5" else 8
+    x, labels = rng.standard_normal((8, channels, size, size)).astype(np.float32), np.arange(8) % 10
+    with gpunn.device(where):
+        model = models.create(name).to(where)
+        loader = data.DataLoader(data.ArrayDataset(x, labels), 4, device=where)
+        sgd = optim.SGD(model.parameters(), 0.01)
+        trainer = train.Trainer(model, sgd, device=where, out=tmp_path, grad_clip=1.0)
+        history = trainer.fit(loader, loader, 1)
+        assert np.isfinite(history[-1]["train_loss"])
+        trainer.evaluate(loader)
+        assert train.predict(model, x).shape == (8, 10)
+        trainer.fit(loader, loader, 2, resume=tmp_path)
+
+
+def test_shapes_that_only_ops_with_an_index_take():
+    x = Tensor(gpunn.to_device(np.arange(12, dtype=np.float32).reshape(3, 4), "cuda"), requires_grad=True)
+    for index in ([0, 2, 0], (slice(None), 1), (slice(None), [1, 1]), gpunn.to_device(np.array([1, 0]), "cuda")):
+        ops.getitem(x, index).sum().backward()
+    for mode in ("constant", "reflect", "replicate", "circular"):
+        ops.pad(x, (1, 1), mode).sum().backward()
+    ops.one_hot(gpunn.to_device(np.array([1, 0]), "cuda"))
+    assert str(backend.device_of(x.grad)) == "cuda"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_every_variant_gets_its_arguments(dtype):
+    """Three cases of every operation, from the launchers' arguments to the kernels' results."""
+    rows = {name: {} for name in OPERATIONS}
+    left = dict.fromkeys(OPERATIONS, 3)
+    for task in verify.tasks("cuda", dtype):
+        left[task.operation] -= 1
+        if left[task.operation] >= 0:
+            verify.check(task, OPERATIONS[task.operation], rows[task.operation], dtype)
+    for name, group in rows.items():
+        assert group and not [row.failures for row in group.values() if row.failures], name
+
+
+def test_a_device_is_cupys_current_one_inside_its_block():
+    x = gpunn.to_device(np.ones((2, 2), np.float32), "cuda:1")
+    with gpunn.device("cuda:1"):
+        assert str(backend.device_of(ops.mul(x, 2.0))) == str(backend.device_of(ops.add(x, x))) == "cuda:1"
+    assert str(backend.device_of(backend.asarray([1.0], device="cuda"))) == "cuda"
+    gpunn.set_default_device("cuda:1")
+    assert str(backend.device_of(ops.neg(x))) == "cuda:1"
+    gpunn.set_default_device("cuda")
+    gpunn.set_default_device("cpu")

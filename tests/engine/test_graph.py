@@ -1,0 +1,159 @@
+"""Hooks, no_grad, detach and gpunn.grad."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import gpunn
+from gpunn import Tensor, no_grad
+from gpunn.reference.close import assert_close
+
+
+def leaf(values=(1.0, 2.0, 3.0), dtype=np.float64):
+    return Tensor(np.array(values, dtype), requires_grad=True)
+
+
+# ---------------------------------------------------------------- hooks
+def test_a_leafs_hook_sees_and_may_replace_the_gradient():
+    x, seen = leaf(), []
+    x.register_hook(lambda g: seen.append(g.copy()))
+    x.register_hook(lambda g: g * 10)
+    (x * 2).sum().backward()
+    assert seen[0].tolist() == [2, 2, 2] and x.grad.tolist() == [20, 20, 20]
+
+
+def test_a_leafs_hook_sees_the_whole_gradient_of_one_pass_once():
+    x, seen = leaf(), []
+    x.register_hook(lambda g: seen.append(g.copy()))
+    (x * 2 + x * 3).sum().backward()
+    assert len(seen) == 1 and (seen[0] == 5).all()
+
+
+def test_an_inner_hook_replaces_what_flows_on():
+    x = leaf()
+    y = x * 2
+    y.register_hook(lambda g: g * 100)
+    (y * 3).sum().backward()
+    assert x.grad.tolist() == [600, 600, 600]
+
+
+def test_a_removed_hook_is_silent():
+    x, seen = leaf(), []
+    remove = x.register_hook(lambda g: seen.append(1))
+    remove()
+    x.sum().backward()
+    assert not seen
+
+
+def test_a_hook_that_returns_another_shape_is_refused():
+    x = leaf()
+    x.register_hook(lambda g: g[:1])
+    with pytest.raises((RuntimeError, ValueError), match=r"hook.*\(1,\)"):
+        x.sum().backward()
+
+
+def test_a_hook_that_raises_stops_the_pass_with_its_own_error():
+    x = leaf()
+
+    def hook(g):
+        raise KeyError("mine")
+
+    x.register_hook(hook)
+    with pytest.raises(KeyError, match="mine"):
+        x.sum().backward()
+
+
+# ---------------------------------------------------------------- no_grad, detach, grad
+def test_no_grad_as_context_and_decorator():
+    x = leaf()
+    with no_grad():
+        assert not gpunn.is_grad_enabled() and not (x * 2).requires_grad
+        with no_grad():
+            pass
+        assert not gpunn.is_grad_enabled(), "the inner block must restore what it found"
+    assert gpunn.is_grad_enabled()
+
+    @no_grad()
+    def f():
+        return (x * 2).requires_grad
+
+    assert f() is False and gpunn.is_grad_enabled()
+
+
+def test_no_grad_is_left_after_an_exception():
+    with pytest.raises(KeyError), no_grad():
+        raise KeyError
+    assert gpunn.is_grad_enabled()
+
+
+def test_no_grad_holds_in_its_own_thread_only():
+    seen = []
+    with no_grad():
+        thread = threading.Thread(target=lambda: seen.append(gpunn.is_grad_enabled()))
+        thread.start()
+        thread.join()
+    assert seen == [True]
+
+
+def test_a_leaf_made_under_no_grad_may_still_require_gradients():
+    with no_grad():
+        x = leaf()
+    (x * 2).sum().backward()
+    assert (x.grad == 2).all()
+
+
+def test_detach_shares_the_array_and_cuts_the_graph():
+    x = leaf()
+    y = x * 2
+    d = y.detach()
+    assert d.data is y.data and not d.requires_grad
+    (y * d).sum().backward()
+    assert_close(x.grad, 4 * x.data)
+
+
+def test_grad_returns_gradients_and_leaves_grad_alone():
+    x, z = leaf(), leaf([4.0, 5.0, 6.0])
+    y = (x * z).sum()
+    gx, gz = gpunn.grad(y, (x, z))
+    assert_close(gx, z.data)
+    assert_close(gz, x.data)
+    assert x.grad is None and z.grad is None
+
+
+def test_grad_of_an_inner_tensor():
+    x = leaf()
+    middle = x * 2
+    y = (middle**2).sum()
+    (gm,) = gpunn.grad(y, (middle,))
+    assert_close(gm, 2 * middle.data)
+
+
+def test_grad_of_a_single_input_and_with_a_given_gradient():
+    x = leaf()
+    g = gpunn.grad(x * 3, x, gy=np.array([1.0, 2.0, 3.0]))
+    g = g[0] if isinstance(g, list | tuple) else g
+    assert g.tolist() == [3, 6, 9]
+
+
+def test_grad_of_something_unused_is_none_or_refused_by_name():
+    x, z = leaf(), leaf()
+    try:
+        result = gpunn.grad((x * 2).sum(), (z,))
+    except (RuntimeError, ValueError) as error:
+        assert "grad" in str(error)
+    else:
+        assert result[0] is None
+
+
+def test_grads_results_share_memory_with_nothing():
+    x, z, gy = leaf(), leaf(), np.ones(3)
+    gx, gz = gpunn.grad(x + z, (x, z), gy=gy)
+    gx *= 10
+    assert (gz == 1).all() and (gy == 1).all()
+
+
+def test_grad_does_not_touch_other_leaves():
+    x, w = leaf(), leaf()
+    gpunn.grad((x * w).sum(), (x,))
+    assert w.grad is None
