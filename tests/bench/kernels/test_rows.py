@@ -24,7 +24,7 @@ def bench(capsys, suite, *argv):
 
 
 @emulated
-@pytest.mark.parametrize("suite", ["conv2d", "pool2d", "batch_norm"])
+@pytest.mark.parametrize("suite", ["conv2d", "pool2d", "batchnorm"])
 def test_emulator_counts_every_variant(suite, capsys, tmp_path):
     file = tmp_path / "counts.json"
     status, out, _ = bench(capsys, suite, "--device", "emulator", "--cases", "lenet", "--json", str(file))
@@ -42,7 +42,7 @@ def test_emulator_counts_every_variant(suite, capsys, tmp_path):
             assert row["verified"]["worst"] <= 1
 
 
-@pytest.mark.parametrize("suite", ["conv2d", "pool2d", "batch_norm", "gemm"])
+@pytest.mark.parametrize("suite", ["conv2d", "pool2d", "batchnorm", "gemm"])
 def test_cpu_times_every_pass(suite, capsys, tmp_path):
     file = tmp_path / "times.json"
     argv = ["--device", "cpu", "--cases", "lenet", "--repeats", "2", "--against", "none", "--json", str(file)]
@@ -229,8 +229,8 @@ def test_work_is_what_the_headers_state():
     subject = next(FAMILIES["conv2d"](case, "cpu", "fp32", ["conv2d.forward"]))
     n, k, p, q = case.y
     assert subject.floor == (2 * n * k * p * q * 6 * 25, 4 * (8 * 6 * 14 * 14 + n * k * p * q + k * 6 * 25))
-    (norm,) = cases.choose("batch_norm", "resnet20 stage1 norm", "cpu", None)
-    subject = next(FAMILIES["batch_norm"](norm, "cpu", "fp32", ["batch_norm.train_forward"]))
+    (norm,) = cases.choose("batchnorm", "resnet20 stage1 norm", "cpu", None)
+    subject = next(FAMILIES["batchnorm"](norm, "cpu", "fp32", ["batch_norm.train_forward"]))
     assert subject.floor[1] == 3 * 4 * np.prod(norm.x)  # the scratch of split sums costs nothing here
 
 
