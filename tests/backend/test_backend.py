@@ -97,7 +97,7 @@ def test_synchronise_waits_for_the_stream_of_a_gpu_and_for_nothing_on_the_cpu(mo
 
     stream = SimpleNamespace(synchronize=lambda: events.append("waits"))
     cuda = SimpleNamespace(Device=current, get_current_stream=lambda: stream)
-    monkeypatch.setattr(backend, "_load_cupy", lambda: (SimpleNamespace(cuda=cuda), ""))
+    monkeypatch.setattr(backend.loading, "_load_cupy", lambda: (SimpleNamespace(cuda=cuda), ""))
     backend.synchronize()
     backend.synchronize("cpu")
     backend.synchronize("emulator")
