@@ -20,7 +20,7 @@ OPTIONAL = ("bias", "weight", "pos_weight", "residual")  # conv and linear, whos
 NARROW = ("float16", "bfloat16")
 
 
-def floats(op: str, **named: Any) -> list[Any]:
+def arrays(op: str, **named: Any) -> list[Any]:
     """The raw arrays behind `named`: floating, of one dtype, on one device. None is passed on for OPTIONAL names."""
     arrays: list[Any] = [None if value is None else data_of(value) for value in named.values()]
     first, first_name = arrays[0], next(iter(named))
@@ -29,9 +29,9 @@ def floats(op: str, **named: Any) -> list[Any]:
             if name not in OPTIONAL:
                 raise TypeError(f"{op}: {name} is None, expected an array of float32 or float64; pass one")
         elif a is first:
-            check_float(op, name, a)
+            check_floating(op, name, a)
         else:
-            same_device(op, first, a, first_name, name)
+            check_same_device(op, first, a, first_name, name)
             if a.dtype != first.dtype:
                 raise TypeError(
                     f"{op}: {first_name} is {first.dtype} but {name} is {a.dtype}; "
@@ -40,7 +40,7 @@ def floats(op: str, **named: Any) -> list[Any]:
     return arrays
 
 
-def check_float(op: str, name: str, a: Any) -> None:
+def check_floating(op: str, name: str, a: Any) -> None:
     """Refuses integers everywhere, and 16-bit floats on the cpu, which has no kernels for them."""
     kind = a.dtype.name
     if kind in WIDE or (kind in NARROW and type(a) is not np.ndarray):
@@ -52,7 +52,7 @@ def check_float(op: str, name: str, a: Any) -> None:
     )
 
 
-def same_device(op: str, a: Any, b: Any, a_name: str, b_name: str) -> None:
+def check_same_device(op: str, a: Any, b: Any, a_name: str, b_name: str) -> None:
     """Refuses two arrays on two devices."""
     if type(a) is np.ndarray and type(b) is np.ndarray:
         return
@@ -63,7 +63,7 @@ def same_device(op: str, a: Any, b: Any, a_name: str, b_name: str) -> None:
         )
 
 
-def constant(op: str, name: str, value: Any) -> None:
+def check_constant(op: str, name: str, value: Any) -> None:
     """Refuses a Tensor that asks for a gradient which `op` does not have."""
     if isinstance(value, Tensor) and value.requires_grad:
         raise ValueError(f"{op}: {name} requires a gradient, which {op} does not have; pass {name}.detach()")
@@ -74,7 +74,7 @@ def wants_grad(value: Any) -> bool:
     return isinstance(value, Tensor) and value.requires_grad
 
 
-def ints(op: str, name: str, value: Any, rank: int, minimum: int) -> tuple[int, ...]:
+def as_ints(op: str, name: str, value: Any, rank: int, minimum: int) -> tuple[int, ...]:
     """`value` (an int, or `rank` of them) as a tuple of `rank` ints, each at least `minimum`."""
     values = (value,) * rank if not isinstance(value, (tuple, list)) else tuple(value)
     if len(values) == 1:
@@ -93,7 +93,7 @@ def ints(op: str, name: str, value: Any, rank: int, minimum: int) -> tuple[int, 
     return values
 
 
-def remembered(check: Callable) -> Callable:
+def cached(check: Callable) -> Callable:
     """`check`, a pure function of hashable arguments, with its last results kept: layers repeat their geometry."""
     kept = lru_cache(512, typed=True)(check)
 
@@ -107,25 +107,25 @@ def remembered(check: Callable) -> Callable:
     return call
 
 
-def count(op: str, name: str, value: Any) -> int:
+def as_count(op: str, name: str, value: Any) -> int:
     """`value` as one positive int."""
-    return ints(op, name, value, 1, 1)[0]
+    return as_ints(op, name, value, 1, 1)[0]
 
 
-def probability(op: str, p: Any, what: str) -> float:
+def as_probability(op: str, p: Any, what: str) -> float:
     """`p`, refused where it is no probability with which `what` is dropped."""
     if not isinstance(p, Real) or not 0 <= p <= 1:  # type: ignore[operator]
         raise ValueError(f"{op}: p is {p!r}, expected 0 to 1: the probability with which {what} is dropped")
     return float(p)
 
 
-def choice(op: str, name: str, value: Any, choices: tuple[str, ...]) -> None:
+def check_choice(op: str, name: str, value: Any, choices: tuple[str, ...]) -> None:
     """Refuses a word that is not one of `choices`."""
     if value not in choices:
         raise ValueError(f"{op}: {name} is {value!r}, expected one of {', '.join(map(repr, choices))}")
 
 
-def axis_of(op: str, a: Any, dim: Any) -> int:
+def as_axis(op: str, a: Any, dim: Any) -> int:
     """`dim` as an axis from 0, refused where `a` has none such; a 0-d array counts as one axis, as in PyTorch."""
     rank = max(a.ndim, 1)
     try:
@@ -137,7 +137,7 @@ def axis_of(op: str, a: Any, dim: Any) -> int:
     return axis % rank
 
 
-def planes(op: str, shape: tuple[int, ...], rank: int, letters: str) -> bool:
+def check_planes(op: str, shape: tuple[int, ...], rank: int, letters: str) -> bool:
     """Whether x has a batch axis; refuses other ranks than (N, C, *) and (C, *), and zero sizes but N."""
     if len(shape) not in (rank + 1, rank + 2):
         raise ValueError(
@@ -163,14 +163,14 @@ def check_output(op: str, x: tuple[int, ...], sizes: tuple[int, ...], win: Windo
     if min(out) >= 1:
         return
     padded = [n + 2 * p for n, p in zip(sizes, win.padding, strict=True)]
-    dilated = f" ({times(win.extent)} with dilation {win.dilation})" if max(win.dilation) > 1 else ""
+    dilated = f" ({size_text(win.extent)} with dilation {win.dilation})" if max(win.dilation) > 1 else ""
     raise ValueError(
-        f"{op}: the window {times(win.size)}{dilated} is larger than the padded input {times(padded)} (x {x}); "
+        f"{op}: the window {size_text(win.size)}{dilated} is larger than the padded input {size_text(padded)} (x {x}); "
         "use a smaller kernel or more padding"
     )
 
 
-def times(sizes: Sequence[Any]) -> str:
+def size_text(sizes: Sequence[Any]) -> str:
     """(3, 5) as "3x5"."""
     return "x".join(map(str, sizes))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from gpunn import nn, ops
 from gpunn.backend import default_device, to_device
-from gpunn.checks import count, ints, times
+from gpunn.checks import as_count, as_ints, size_text
 from gpunn.nn.parameter import empty
 
 
@@ -27,10 +27,10 @@ class TableConv2d(nn.Module):
         flat = [c for row in table for c in row]
         if not flat or min(map(len, table)) == 0 or min(flat) < 0 or any(len(set(row)) < len(row) for row in table):
             raise ValueError(f"TableConv2d: table is {table}, expected different channels from 0 for each output")
-        self.in_channels = max(flat) + 1 if in_channels is None else count("TableConv2d", "in_channels", in_channels)
+        self.in_channels = max(flat) + 1 if in_channels is None else as_count("TableConv2d", "in_channels", in_channels)
         if max(flat) >= self.in_channels:
             raise ValueError(f"TableConv2d: table names channel {max(flat)}, but in_channels is {self.in_channels}")
-        self.kernel_size = ints("TableConv2d", "kernel_size", kernel_size, 2, 1)
+        self.kernel_size = as_ints("TableConv2d", "kernel_size", kernel_size, 2, 1)
         self.out_channels, self.connections = len(table), len(flat)
         self.weight, self.bias = empty(self.connections, *self.kernel_size), empty(self.out_channels)
         # Where in `weight`, with one filter of zeros behind it, the filter of each pair (output, input) stands.
@@ -50,7 +50,7 @@ class TableConv2d(nn.Module):
         return ops.conv2d(x, filters, self.bias)
 
     def extra_repr(self) -> str:
-        text = f"{self.in_channels}->{self.out_channels}, {times(self.kernel_size)}"
+        text = f"{self.in_channels}->{self.out_channels}, {size_text(self.kernel_size)}"
         return f"{text}, {self.connections} of {self.in_channels * self.out_channels} connections"
 
     def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn import ops
-from gpunn.checks import choice, count
+from gpunn.checks import as_count, check_choice
 from gpunn.nn.init import constant_
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import empty
@@ -114,7 +114,7 @@ class GELU(Module):
 
     def __init__(self, approximate: str = "none"):
         super().__init__()
-        choice("GELU", "approximate", approximate, ("none", "tanh"))
+        check_choice("GELU", "approximate", approximate, ("none", "tanh"))
         self.approximate = approximate
 
     def forward(self, x: Any) -> Any:
@@ -129,7 +129,7 @@ class PReLU(Module):
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25):
         super().__init__()
-        self.num_parameters = count("PReLU", "num_parameters", num_parameters)
+        self.num_parameters = as_count("PReLU", "num_parameters", num_parameters)
         self.weight = constant_(empty(num_parameters), init)
 
     def forward(self, x: Any) -> Any:

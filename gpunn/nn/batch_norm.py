@@ -8,7 +8,7 @@ import numpy as np
 
 from gpunn import ops
 from gpunn.backend import default_device, to_device
-from gpunn.checks import count
+from gpunn.checks import as_count
 from gpunn.nn import init
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import empty
@@ -32,7 +32,7 @@ class _BatchNorm(Module):
         track_running_stats: bool = True,
     ):
         super().__init__()
-        self.num_features = count(type(self).__name__, "num_features", num_features)
+        self.num_features = as_count(type(self).__name__, "num_features", num_features)
         self.eps, self.momentum = eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight, self.bias = (empty(num_features), empty(num_features)) if affine else (None, None)

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from gpunn import ops
-from gpunn.checks import Ints, choice, count, ints, times
+from gpunn.checks import Ints, as_count, as_ints, check_choice, size_text
 from gpunn.nn import init
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import Parameter, empty
@@ -17,7 +17,7 @@ PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 def short(values: Any) -> str:
     """(2, 2) as "2", (2, 1) as "2x1"; words as they are."""
-    return values if isinstance(values, str) else str(values[0]) if len(set(values)) == 1 else times(values)
+    return values if isinstance(values, str) else str(values[0]) if len(set(values)) == 1 else size_text(values)
 
 
 def extent(layer: Any) -> tuple[int, ...]:
@@ -45,17 +45,17 @@ class _Conv(Module):
         super().__init__()
         op, rank = type(self).__name__, self.rank
         self.in_channels, self.out_channels = _channels(op, in_channels, out_channels, groups)
-        self.kernel_size = ints(op, "kernel_size", kernel_size, rank, 1)
-        self.stride, self.dilation = ints(op, "stride", stride, rank, 1), ints(op, "dilation", dilation, rank, 1)
+        self.kernel_size = as_ints(op, "kernel_size", kernel_size, rank, 1)
+        self.stride, self.dilation = as_ints(op, "stride", stride, rank, 1), as_ints(op, "dilation", dilation, rank, 1)
         self.groups, self.padding_mode = groups, padding_mode
-        choice(op, "padding_mode", padding_mode, PADDING_MODES)
+        check_choice(op, "padding_mode", padding_mode, PADDING_MODES)
         if isinstance(padding, str):
-            choice(op, "padding", padding, ("same", "valid"))
+            check_choice(op, "padding", padding, ("same", "valid"))
             if padding == "same" and max(self.stride) > 1:
                 raise ValueError(
                     f'{op}: padding="same" needs stride 1, got stride {stride}; give the padding as numbers'
                 )
-        self.padding = padding if isinstance(padding, str) else ints(op, "padding", padding, rank, 0)
+        self.padding = padding if isinstance(padding, str) else as_ints(op, "padding", padding, rank, 0)
         shape = (out_channels, in_channels // groups, *self.kernel_size)
         self.weight, self.bias = _parameters(shape, out_channels if bias else 0)
 
@@ -122,10 +122,10 @@ class ConvTranspose2d(Module):
         super().__init__()
         op = type(self).__name__
         self.in_channels, self.out_channels = _channels(op, in_channels, out_channels, groups)
-        self.kernel_size = ints(op, "kernel_size", kernel_size, 2, 1)
-        self.stride, self.dilation = ints(op, "stride", stride, 2, 1), ints(op, "dilation", dilation, 2, 1)
-        self.padding = ints(op, "padding", padding, 2, 0)
-        self.output_padding = ints(op, "output_padding", output_padding, 2, 0)
+        self.kernel_size = as_ints(op, "kernel_size", kernel_size, 2, 1)
+        self.stride, self.dilation = as_ints(op, "stride", stride, 2, 1), as_ints(op, "dilation", dilation, 2, 1)
+        self.padding = as_ints(op, "padding", padding, 2, 0)
+        self.output_padding = as_ints(op, "output_padding", output_padding, 2, 0)
         self.groups = groups
         shape = (in_channels, out_channels // groups, *self.kernel_size)
         self.weight, self.bias = _parameters(shape, out_channels if bias else 0)
@@ -149,9 +149,9 @@ class ConvTranspose2d(Module):
 
 
 def _channels(op: str, in_channels: int, out_channels: int, groups: int) -> tuple[int, int]:
-    groups = count(op, "groups", groups)
+    groups = as_count(op, "groups", groups)
     for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
-        if count(op, name, channels) % groups:
+        if as_count(op, name, channels) % groups:
             raise ValueError(f"{op}: {name} is {channels}, expected a multiple of groups={groups}")
     return in_channels, out_channels
 
@@ -164,7 +164,7 @@ def _parameters(shape: tuple[int, ...], biases: int) -> tuple[Parameter, Paramet
 
 
 def _window_repr(layer: Any) -> str:
-    text = f"{layer.in_channels}->{layer.out_channels}, {times(layer.kernel_size)}"
+    text = f"{layer.in_channels}->{layer.out_channels}, {size_text(layer.kernel_size)}"
     text += f", stride {short(layer.stride)}, padding {short(layer.padding)}"
     text += f", dilation {short(layer.dilation)}" if max(layer.dilation) > 1 else ""
     return text + (f", groups {layer.groups}" if layer.groups > 1 else "")

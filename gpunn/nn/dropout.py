@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn import ops
-from gpunn.checks import choice, probability
+from gpunn.checks import as_probability, check_choice
 from gpunn.nn.module import Module
 
 
@@ -14,7 +14,7 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5):
         super().__init__()
-        self.p = probability("Dropout", p, "an element")
+        self.p = as_probability("Dropout", p, "an element")
 
     def forward(self, x: Any) -> Any:
         return ops.dropout(x, self.p, self.training)
@@ -28,7 +28,7 @@ class Dropout2d(Module):
 
     def __init__(self, p: float = 0.5):
         super().__init__()
-        self.p = probability("Dropout2d", p, "a channel")
+        self.p = as_probability("Dropout2d", p, "a channel")
 
     def forward(self, x: Any) -> Any:
         return ops.dropout2d(x, self.p, self.training)
@@ -42,8 +42,8 @@ class StochasticDepth(Module):
 
     def __init__(self, p: float, mode: str):
         super().__init__()
-        choice("StochasticDepth", "mode", mode, ("row", "batch"))
-        self.p, self.mode = probability("StochasticDepth", p, "a branch"), mode
+        check_choice("StochasticDepth", "mode", mode, ("row", "batch"))
+        self.p, self.mode = as_probability("StochasticDepth", p, "a branch"), mode
 
     def forward(self, x: Any) -> Any:
         return ops.stochastic_depth(x, self.p, self.mode, self.training)

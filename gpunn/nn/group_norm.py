@@ -9,7 +9,7 @@ import numpy as np
 
 from gpunn import ops
 from gpunn.backend import default_device, to_device
-from gpunn.checks import count, ints, times
+from gpunn.checks import as_count, as_ints, size_text
 from gpunn.nn import init
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import Parameter, empty
@@ -20,8 +20,8 @@ class GroupNorm(Module):
 
     def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True):
         super().__init__()
-        self.num_groups = count("GroupNorm", "num_groups", num_groups)
-        self.num_channels = count("GroupNorm", "num_channels", num_channels)
+        self.num_groups = as_count("GroupNorm", "num_groups", num_groups)
+        self.num_channels = as_count("GroupNorm", "num_channels", num_channels)
         if num_channels % num_groups:
             raise ValueError(
                 f"GroupNorm: num_channels is {num_channels}, expected a multiple of num_groups={num_groups}"
@@ -48,7 +48,7 @@ class LayerNorm(Module):
     ):
         super().__init__()
         sizes = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
-        self.normalized_shape = ints("LayerNorm", "normalized_shape", tuple(sizes), len(sizes), 1)
+        self.normalized_shape = as_ints("LayerNorm", "normalized_shape", tuple(sizes), len(sizes), 1)
         self.eps = eps
         self.weight, self.bias = _affine(elementwise_affine, elementwise_affine and bias, *self.normalized_shape)
 
@@ -56,7 +56,7 @@ class LayerNorm(Module):
         return ops.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return times(self.normalized_shape) + ", not affine" * (self.weight is None)
+        return size_text(self.normalized_shape) + ", not affine" * (self.weight is None)
 
 
 class _InstanceNorm(Module):
@@ -77,7 +77,7 @@ class _InstanceNorm(Module):
         track_running_stats: bool = False,
     ):
         super().__init__()
-        self.num_features = count(type(self).__name__, "num_features", num_features)
+        self.num_features = as_count(type(self).__name__, "num_features", num_features)
         self.eps, self.momentum = eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight, self.bias = _affine(affine, affine, num_features)

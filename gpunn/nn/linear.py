@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from gpunn import ops
-from gpunn.checks import count
+from gpunn.checks import as_count
 from gpunn.nn import init
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import empty
@@ -17,8 +17,8 @@ class Linear(Module):
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True):
         super().__init__()
-        self.in_features = count("Linear", "in_features", in_features)
-        self.out_features = count("Linear", "out_features", out_features)
+        self.in_features = as_count("Linear", "in_features", in_features)
+        self.out_features = as_count("Linear", "out_features", out_features)
         self.weight, self.bias = empty(out_features, in_features), empty(out_features) if bias else None
         init.default_(self.weight, self.bias)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn import ops
-from gpunn.checks import count
+from gpunn.checks import as_count
 from gpunn.nn.module import Module
 
 
@@ -14,7 +14,7 @@ class LocalResponseNorm(Module):
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):
         super().__init__()
-        self.size = count("LocalResponseNorm", "size", size)
+        self.size = as_count("LocalResponseNorm", "size", size)
         self.alpha, self.beta, self.k = alpha, beta, k
 
     def forward(self, x: Any) -> Any:

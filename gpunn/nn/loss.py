@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn import ops
-from gpunn.checks import choice
+from gpunn.checks import check_choice
 from gpunn.nn.module import Module
 from gpunn.ops.cross_entropy import REDUCTIONS
 
@@ -15,7 +15,7 @@ class _Loss(Module):
 
     def __init__(self, reduction: str = "mean"):
         super().__init__()
-        choice(type(self).__name__, "reduction", reduction, REDUCTIONS)
+        check_choice(type(self).__name__, "reduction", reduction, REDUCTIONS)
         self.reduction = reduction
 
     def extra_repr(self) -> str:

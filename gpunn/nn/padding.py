@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn import ops
-from gpunn.checks import Ints, ints
+from gpunn.checks import Ints, as_ints
 from gpunn.nn.conv import short
 from gpunn.nn.module import Module
 
@@ -18,7 +18,7 @@ class _Pad(Module):
 
     def __init__(self, padding: Ints):
         super().__init__()
-        self.padding = ints(type(self).__name__, "padding", padding, 2 * self.rank, 0)
+        self.padding = as_ints(type(self).__name__, "padding", padding, 2 * self.rank, 0)
         self.value: Any = 0.0
 
     def forward(self, x: Any) -> Any:

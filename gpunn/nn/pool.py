@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn import ops
-from gpunn.checks import Ints, ints, times
+from gpunn.checks import Ints, as_ints, size_text
 from gpunn.nn.conv import extent, short
 from gpunn.nn.module import Module
 
@@ -24,7 +24,7 @@ class MaxPool2d(Module):
     ):
         super().__init__()
         self.kernel_size, self.stride, self.padding = _window("MaxPool2d", kernel_size, stride, padding)
-        self.dilation = ints("MaxPool2d", "dilation", dilation, 2, 1)
+        self.dilation = as_ints("MaxPool2d", "dilation", dilation, 2, 1)
         self.return_indices, self.ceil_mode = return_indices, ceil_mode
 
     def forward(self, x: Any) -> Any:
@@ -103,21 +103,21 @@ class AdaptiveMaxPool2d(Module):
 
 
 def _window(op: str, kernel_size: Ints, stride: Ints | None, padding: Ints) -> tuple[Any, Any, Any]:
-    size = ints(op, "kernel_size", kernel_size, 2, 1)
-    stride = size if stride is None else ints(op, "stride", stride, 2, 1)
-    padding = ints(op, "padding", padding, 2, 0)
+    size = as_ints(op, "kernel_size", kernel_size, 2, 1)
+    stride = size if stride is None else as_ints(op, "stride", stride, 2, 1)
+    padding = as_ints(op, "padding", padding, 2, 0)
     if any(2 * p > k for p, k in zip(padding, size, strict=True)):
         raise ValueError(f"{op}: padding is {padding}, expected at most half of kernel_size {size}; pad x with ops.pad")
     return size, stride, padding
 
 
 def _window_repr(layer: Any) -> str:
-    return f"{times(layer.kernel_size)}, stride {short(layer.stride)}, padding {short(layer.padding)}"
+    return f"{size_text(layer.kernel_size)}, stride {short(layer.stride)}, padding {short(layer.padding)}"
 
 
 def _output_size(op: str, output_size: Any) -> tuple[Any, Any]:
     sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
-    ints(op, "output_size", tuple([1 if size is None else size for size in sizes]), 2, 1)
+    as_ints(op, "output_size", tuple([1 if size is None else size for size in sizes]), 2, 1)
     return sizes * 2 if len(sizes) == 1 else sizes
 
 
@@ -130,4 +130,4 @@ def _adaptive_reach(x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple
 
 def _sizes_repr(sizes: Any) -> str:
     """(None, 2) as "*x2": an asterisk keeps x's size."""
-    return times(["*" if size is None else size for size in sizes])
+    return size_text(["*" if size is None else size for size in sizes])

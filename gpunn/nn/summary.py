@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpunn.backend import array_module, default_device, device_of, is_array, to_device
-from gpunn.checks import times
+from gpunn.checks import size_text
 from gpunn.engine import autograd
 from gpunn.engine.tensor import Tensor
 from gpunn.nn.module import Module
@@ -127,7 +127,7 @@ def _field(field: Field | None) -> tuple[str, str]:
 
 
 def _same(words: list[str]) -> str:
-    return words[0] if len(set(words)) == 1 else times(words)
+    return words[0] if len(set(words)) == 1 else size_text(words)
 
 
 def _bytes(count: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gpunn import ops
-from gpunn.checks import choice
+from gpunn.checks import check_choice
 from gpunn.nn.module import Module
 from gpunn.ops.resample import MODES
 
@@ -25,7 +25,7 @@ class Upsample(Module):
         align_corners: bool | None = None,
     ):
         super().__init__()
-        choice("Upsample", "mode", mode, MODES)
+        check_choice("Upsample", "mode", mode, MODES)
         if (size is None) == (scale_factor is None):
             raise ValueError(
                 f"Upsample: size is {size} and scale_factor is {scale_factor}, expected one of them and None"

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from gpunn.backend import array_module, twins
-from gpunn.checks import choice, floats, wants_grad
+from gpunn.checks import arrays, check_choice, wants_grad
 from gpunn.engine.tensor import record
 from gpunn.ops.normal_cdf import normal_cdf
 from gpunn.ops.reduce import total, wide
@@ -14,14 +14,14 @@ from gpunn.ops.reduce import total, wide
 
 def relu(x) -> Any:
     """max(x, 0); the gradient at 0 is 0."""
-    (a,) = floats("relu", x=x)
+    (a,) = arrays("relu", x=x)
     y = twins(a).relu.forward(a)
     return record("relu", y, (x,), lambda gy, needs: (twins(gy).relu.backward(gy, y),))
 
 
 def leaky_relu(x, negative_slope: float = 0.01) -> Any:
     """x where x > 0, else negative_slope x."""
-    (a,) = floats("leaky_relu", x=x)
+    (a,) = arrays("leaky_relu", x=x)
     xp, slope = array_module(a), float(negative_slope)
     # For 0 <= slope <= 1 the larger of the two lines is the right one.
     y = xp.maximum(a, a * slope) if 0 <= slope <= 1 else xp.where(a > 0, a, a * slope)
@@ -39,7 +39,7 @@ def leaky_relu(x, negative_slope: float = 0.01) -> Any:
 
 def tanh(x) -> Any:
     """Hyperbolic tangent."""
-    (a,) = floats("tanh", x=x)
+    (a,) = arrays("tanh", x=x)
     y = array_module(a).tanh(a)
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
@@ -54,7 +54,7 @@ def tanh(x) -> Any:
 
 def sigmoid(x) -> Any:
     """1 / (1 + exp(-x)), without overflow and to full relative precision at both ends."""
-    (a,) = floats("sigmoid", x=x)
+    (a,) = arrays("sigmoid", x=x)
     y = stable_sigmoid(a)
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
@@ -78,7 +78,7 @@ def stable_sigmoid(a: Any) -> Any:
 
 def softplus(x, beta: float = 1, threshold: float = 20) -> Any:
     """log(1 + exp(beta x)) / beta; x itself where beta x > threshold."""
-    (a,) = floats("softplus", x=x)
+    (a,) = arrays("softplus", x=x)
     xp, beta = array_module(a), float(beta)
     if beta == 0 or not math.isfinite(beta):
         raise ValueError(f"softplus: beta is {beta}, expected a finite number other than 0")
@@ -104,7 +104,7 @@ def stable_softplus(a: Any) -> Any:
 
 def prelu(x, weight) -> Any:
     """x where x > 0, else weight x; weight holds one slope, or one a channel of x (N, C, *) (He et al., 2015)."""
-    a, w = floats("prelu", x=x, slope=weight)
+    a, w = arrays("prelu", x=x, slope=weight)
     channels = a.shape[1] if a.ndim > 1 else 1
     if w.shape not in ((1,), (channels,)):
         raise ValueError(
@@ -126,7 +126,7 @@ def prelu(x, weight) -> Any:
 
 def elu(x, alpha: float = 1.0) -> Any:
     """x where x > 0, else alpha (exp(x) - 1) (Clevert et al., 2016)."""
-    (a,) = floats("elu", x=x)
+    (a,) = arrays("elu", x=x)
     xp, alpha = array_module(a), float(alpha)
     y = xp.expm1(xp.minimum(a, 0))
     y *= alpha
@@ -143,7 +143,7 @@ def elu(x, alpha: float = 1.0) -> Any:
 
 def silu(x) -> Any:
     """x sigmoid(x), also called swish (Hendrycks and Gimpel, 2016; Elfwing et al., 2017)."""
-    (a,) = floats("silu", x=x)
+    (a,) = arrays("silu", x=x)
     s = stable_sigmoid(a)
     y = a * s
     slope = None
@@ -160,8 +160,8 @@ def gelu(x, approximate: str = "none") -> Any:
     approximate "none" is exact to a few roundings, also far left where 1 + erf would cancel; "tanh" is
     0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), at most 5e-4 away.
     """
-    choice("gelu", "approximate", approximate, ("none", "tanh"))
-    (a,) = floats("gelu", x=x)
+    check_choice("gelu", "approximate", approximate, ("none", "tanh"))
+    (a,) = arrays("gelu", x=x)
     b = wide(a)
     half, density = normal_cdf(b) if approximate == "none" else _tanh_cdf(b)
     y = (b * half).astype(a.dtype, copy=False)

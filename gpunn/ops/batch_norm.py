@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn.backend import array_module, twins
-from gpunn.checks import check_shape, constant, floats, same_device
+from gpunn.checks import arrays, check_constant, check_same_device, check_shape
 from gpunn.engine.tensor import data_of, record
 
 
@@ -46,7 +46,7 @@ def batch_norm_relu(
 
 
 def _batch_norm(op: str, x, running_mean, running_var, weight, bias, training, momentum, eps, residual, relu) -> Any:
-    a, r = floats(op, x=x, residual=residual)
+    a, r = arrays(op, x=x, residual=residual)
     gamma, beta, mean, var = _channelwise(op, a, weight, bias, running_mean, running_var)
     if not eps >= 0:
         raise ValueError(f"{op}: eps is {eps}, expected at least 0: it keeps the square root of the variance real")
@@ -88,7 +88,7 @@ def batch_norm_backward(gy, x, weight, mean, var, eps: float = 1e-5, training: b
     mean and var (C,): the batch's own with training=True, var biased; else the running ones of the forward call.
     """
     op = "batch_norm_backward"
-    gy, a = floats(op, gy=gy, x=x)
+    gy, a = arrays(op, gy=gy, x=x)
     gamma, _, mean, var = _channelwise(op, a, weight, None, mean, var)
     if mean is None or var is None:
         raise ValueError(
@@ -106,8 +106,8 @@ def _channelwise(op: str, a, weight, bias, mean, var) -> list[Any]:
         raise ValueError(f"{op}: x has {a.ndim} dimensions {a.shape}, expected (N, C) or (N, C, *); reshape it")
     if 0 in a.shape[1:]:
         raise ValueError(f"{op}: x {a.shape} has a zero size; only the batch N may be 0")
-    constant(op, "running_mean", mean)
-    constant(op, "running_var", var)
+    check_constant(op, "running_mean", mean)
+    check_constant(op, "running_var", var)
     wanted = ("float32", a.dtype.name) if a.dtype.itemsize == 2 else (a.dtype.name,)
     arrays: list[Any] = []
     for name, value in (("weight", weight), ("bias", bias), ("running_mean", mean), ("running_var", var)):
@@ -115,7 +115,7 @@ def _channelwise(op: str, a, weight, bias, mean, var) -> list[Any]:
         arrays.append(array)
         if array is None:
             continue
-        same_device(op, a, array, "x", name)
+        check_same_device(op, a, array, "x", name)
         if array.shape != (a.shape[1],):
             raise ValueError(f"{op}: {name} is {array.shape}, expected ({a.shape[1]},), one a channel of x {a.shape}")
         if array.dtype.name not in wanted:

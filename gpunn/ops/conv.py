@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn.backend import array_module, twins
-from gpunn.checks import Ints, check_output, check_shape, count, floats, ints, planes, remembered, wants_grad
+from gpunn.checks import Ints, arrays, as_count, as_ints, cached, check_output, check_planes, check_shape, wants_grad
 from gpunn.engine.tensor import record
 from gpunn.window import Window
 
@@ -33,10 +33,10 @@ def conv3d(x, weight, bias=None, stride: Ints = 1, padding: Ints | str = 0, dila
 
 
 def _conv(op: str, rank: int, x, weight, bias, stride, padding, dilation, groups) -> Any:
-    a, w, b = floats(op, x=x, w=weight, bias=bias)
+    a, w, b = arrays(op, x=x, w=weight, bias=bias)
     check_bias(op, b, w.shape[:1])
     batched, win, extra = plan(op, rank, a.shape, w.shape, stride, padding, dilation, groups)
-    lifted, w = lift(a, rank, batched), w[:, :, None] if rank == 1 else w
+    lifted, w = add_batch(a, rank, batched), w[:, :, None] if rank == 1 else w
     inner = lifted.shape
     if extra is not None:
         lifted = pad_end(lifted, extra)
@@ -47,11 +47,11 @@ def _conv(op: str, rank: int, x, weight, bias, stride, padding, dilation, groups
     kept_x, kept_w = (lifted if wants_grad(weight) else None), (w if wants_grad(x) else None)
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any, Any]:
-        gy = lift(gy, rank, batched)
+        gy = add_batch(gy, rank, batched)
         gx = gw = gb = None
         if needs[0]:
             gx = twin.grad_input(gy, kept_w, x_shape, win, groups)
-            gx = lower(gx if extra is None else crop_end(gx, inner), rank, batched)
+            gx = drop_batch(gx if extra is None else crop_end(gx, inner), rank, batched)
         if needs[1]:
             gw = twin.grad_weight(gy, kept_x, w_shape, win, groups)
             gw = gw[:, :, 0] if rank == 1 else gw
@@ -59,7 +59,7 @@ def _conv(op: str, rank: int, x, weight, bias, stride, padding, dilation, groups
             gb = twin.grad_bias(gy)
         return gx, gw, gb
 
-    return record(op, lower(y, rank, batched), (x, weight, bias), backward)
+    return record(op, drop_batch(y, rank, batched), (x, weight, bias), backward)
 
 
 def conv2d_backward(
@@ -67,24 +67,24 @@ def conv2d_backward(
 ) -> tuple[Any, Any, Any]:
     """(gx, gw, gb) of conv2d on plain arrays: gy (N, K, P, Q), x (N, C, H, W), weight (K, C/groups, R, S)."""
     op = "conv2d_backward"
-    gy, a, w = floats(op, gy=gy, x=x, w=weight)
+    gy, a, w = arrays(op, gy=gy, x=x, w=weight)
     batched, win, extra = plan(op, 2, a.shape, w.shape, stride, padding, dilation, groups)
-    inner = lift(a, 2, batched)
+    inner = add_batch(a, 2, batched)
     lifted = inner if extra is None else pad_end(inner, extra)
     check_shape(op, "gy", gy, (*a.shape[: a.ndim - 3], w.shape[0], *win.out(lifted.shape[2:])))
-    gy, twin = lift(gy, 2, batched), twins(a).conv
+    gy, twin = add_batch(gy, 2, batched), twins(a).conv
     gx = twin.grad_input(gy, w, lifted.shape, win, groups)
-    gx = lower(gx if extra is None else crop_end(gx, inner.shape), 2, batched)
+    gx = drop_batch(gx if extra is None else crop_end(gx, inner.shape), 2, batched)
     return gx, twin.grad_weight(gy, lifted, w.shape, win, groups), twin.grad_bias(gy)
 
 
-@remembered
+@cached
 def plan(
     op: str, rank: int, x: tuple[int, ...], w: tuple[int, ...], stride, padding, dilation, groups: int
 ) -> tuple[bool, Window, tuple[int, ...] | None]:
     """Checks the shapes x and w and the options; gives whether x is batched, the window, and the zeros at the end."""
-    batched = planes(op, x, rank, LETTERS[rank])
-    groups = count(op, "groups", groups)
+    batched = check_planes(op, x, rank, LETTERS[rank])
+    groups = as_count(op, "groups", groups)
     letters = {1: "S", 2: "R, S", 3: "T, R, S"}[rank]
     if len(w) != rank + 2:
         raise ValueError(
@@ -115,10 +115,10 @@ def check_bias(op: str, b, filters: tuple[int, ...]) -> None:
 
 def geometry(op: str, rank: int, size, stride, padding, dilation) -> tuple[Window, tuple[int, ...] | None]:
     """The twin's window (of height 1 for conv1d), and the zeros to add at the end before, None where there are none."""
-    stride, dilation = ints(op, "stride", stride, rank, 1), ints(op, "dilation", dilation, rank, 1)
+    stride, dilation = as_ints(op, "stride", stride, rank, 1), as_ints(op, "dilation", dilation, rank, 1)
     extra = None
     if not isinstance(padding, str):
-        padding = ints(op, "padding", padding, rank, 0)
+        padding = as_ints(op, "padding", padding, rank, 0)
     elif padding == "valid":
         padding = (0,) * rank
     elif padding != "same":
@@ -135,13 +135,13 @@ def geometry(op: str, rank: int, size, stride, padding, dilation) -> tuple[Windo
     return Window(tuple(size), stride, padding, dilation), extra
 
 
-def lift(a, rank: int, batched: bool) -> Any:
+def add_batch(a, rank: int, batched: bool) -> Any:
     """x or y as the twin wants it: with a batch axis, and a height of 1 where the rank is 1."""
     a = a if batched else a[None]
     return a[:, :, None] if rank == 1 else a
 
 
-def lower(a, rank: int, batched: bool) -> Any:
+def drop_batch(a, rank: int, batched: bool) -> Any:
     """The inverse of lift."""
     a = a[:, :, 0] if rank == 1 else a
     return a if batched else a[0]

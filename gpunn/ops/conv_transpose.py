@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn.backend import twins
-from gpunn.checks import Ints, count, floats, ints, planes, wants_grad
+from gpunn.checks import Ints, arrays, as_count, as_ints, check_planes, wants_grad
 from gpunn.engine.tensor import record
-from gpunn.ops.conv import LETTERS, check_bias, crop_end, lift, lower, pad_end
+from gpunn.ops.conv import LETTERS, add_batch, check_bias, crop_end, drop_batch, pad_end
 from gpunn.window import Window
 
 
@@ -26,14 +26,14 @@ def conv_transpose2d(
     P = (H - 1) stride - 2 padding + dilation (R - 1) + output_padding + 1; output_padding < max(stride, dilation).
     """
     op = "conv_transpose2d"
-    a, w, b = floats(op, x=x, w=weight, bias=bias)
-    batched = planes(op, a.shape, 2, LETTERS[2])
-    groups = count(op, "groups", groups)
+    a, w, b = arrays(op, x=x, w=weight, bias=bias)
+    batched = check_planes(op, a.shape, 2, LETTERS[2])
+    groups = as_count(op, "groups", groups)
     _check_weight(op, a, w, groups)
     filters = w.shape[1] * groups
     check_bias(op, b, (filters,))
     win, out = _geometry(op, a, w, stride, padding, output_padding, dilation)
-    lifted = lift(a, 2, batched)
+    lifted = add_batch(a, 2, batched)
     y_shape, x_shape = (lifted.shape[0], filters, *out), lifted.shape
     # An output padding of a stride or more makes room for further windows: their inputs are zeros.
     extra = tuple([q - n for q, n in zip(win.out(out), x_shape[2:], strict=True)])
@@ -47,12 +47,14 @@ def conv_transpose2d(
     kept_w, w_shape = (w if wants_grad(x) else None), w.shape
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any, Any]:
-        gy = lift(gy, 2, batched)
-        gx = lower(crop_end(twin.forward(gy, kept_w, None, win, groups), x_shape), 2, batched) if needs[0] else None
+        gy = add_batch(gy, 2, batched)
+        gx = None
+        if needs[0]:
+            gx = drop_batch(crop_end(twin.forward(gy, kept_w, None, win, groups), x_shape), 2, batched)
         gw = twin.grad_weight(kept_x, gy, w_shape, win, groups) if needs[1] else None
         return gx, gw, twin.grad_bias(gy) if needs[2] else None
 
-    return record(op, lower(y, 2, batched), (x, weight, bias), backward)
+    return record(op, drop_batch(y, 2, batched), (x, weight, bias), backward)
 
 
 def _check_weight(op: str, a, w, groups: int) -> None:
@@ -73,11 +75,11 @@ def _check_weight(op: str, a, w, groups: int) -> None:
 def _geometry(op: str, a, w, stride, padding, output_padding, dilation) -> tuple[Window, tuple[int, ...]]:
     win = Window(
         tuple(w.shape[2:]),
-        ints(op, "stride", stride, 2, 1),
-        ints(op, "padding", padding, 2, 0),
-        ints(op, "dilation", dilation, 2, 1),
+        as_ints(op, "stride", stride, 2, 1),
+        as_ints(op, "padding", padding, 2, 0),
+        as_ints(op, "dilation", dilation, 2, 1),
     )
-    output_padding = ints(op, "output_padding", output_padding, 2, 0)
+    output_padding = as_ints(op, "output_padding", output_padding, 2, 0)
     for o, s, d in zip(output_padding, win.stride, win.dilation, strict=True):
         if o >= max(s, d):
             raise ValueError(

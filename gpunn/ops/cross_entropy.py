@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from gpunn.backend import array_module
-from gpunn.checks import choice, constant, floats, same_device, wants_grad, zero_d
+from gpunn.checks import arrays, check_choice, check_constant, check_same_device, wants_grad, zero_d
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.softmax import log_softmax_of
 
@@ -31,7 +31,7 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{op}: label_smoothing is {label_smoothing}, expected 0 to 1")
     t = data_of(target)
-    same_device(op, a, t, "x", "target")
+    check_same_device(op, a, t, "x", "target")
     if t.shape == a.shape and t.dtype.kind not in "iub":
         return _soft(op, x, target, a, t, w, ignore_index, reduction, float(label_smoothing))
     labels, valid = _labels(op, a, t, ignore_index, "class indices; or probabilities of x's shape")
@@ -77,7 +77,7 @@ def _hard(op: str, x, a, labels, valid, w, reduction: str, smooth: float) -> Any
 def _soft(op: str, x, target, a, t, w, ignore_index: int, reduction: str, smooth: float) -> Any:
     """cross_entropy with probabilities."""
     xp, classes = array_module(a), a.shape[0 if a.ndim == 1 else 1]
-    floats(op, x=a, target=t)
+    arrays(op, x=a, target=t)
     if ignore_index >= 0:
         raise ValueError(f"{op}: ignore_index is {ignore_index}, but the target holds probabilities; leave it out")
     q = rows_of(t)
@@ -112,7 +112,7 @@ def nll_loss(x, target, weight=None, ignore_index: int = -100, reduction: str = 
     op = "nll_loss"
     a, w = _scores(op, x, weight, reduction)
     t = data_of(target)
-    same_device(op, a, t, "x", "target")
+    check_same_device(op, a, t, "x", "target")
     labels, valid = _labels(op, a, t, ignore_index, "class indices")
     xp, logp = array_module(a), rows_of(a)
     rows = xp.arange(len(labels))
@@ -133,9 +133,9 @@ def nll_loss(x, target, weight=None, ignore_index: int = -100, reduction: str = 
 
 def _scores(op: str, x, weight, reduction: str) -> tuple[Any, Any]:
     """x and weight, checked."""
-    choice(op, "reduction", reduction, REDUCTIONS)
-    constant(op, "weight", weight)
-    a, w = floats(op, x=x, weight=weight)
+    check_choice(op, "reduction", reduction, REDUCTIONS)
+    check_constant(op, "weight", weight)
+    a, w = arrays(op, x=x, weight=weight)
     classes = a.shape[0 if a.ndim == 1 else 1] if a.ndim else 0
     if classes == 0:
         raise ValueError(f"{op}: x is {a.shape}, expected (C,), (N, C) or (N, C, d1, ...) with at least one class")

@@ -6,7 +6,7 @@ from typing import Any
 
 from gpunn import random
 from gpunn.backend import device_of, to_device
-from gpunn.checks import choice, floats, probability
+from gpunn.checks import arrays, as_probability, check_choice
 from gpunn.engine.tensor import Tensor, record
 
 
@@ -15,8 +15,8 @@ def dropout(x, p: float = 0.5, training: bool = True) -> Any:
 
     The mask comes from gpunn.random's global stream, in logical order, and so is equal on every device.
     """
-    (a,) = floats("dropout", x=x)
-    p = probability("dropout", p, "an element")
+    (a,) = arrays("dropout", x=x)
+    p = as_probability("dropout", p, "an element")
     if not training or p == 0:
         return x if isinstance(x, Tensor) else a
     # Kept as one byte an element, scaled when used.
@@ -33,7 +33,7 @@ def dropout(x, p: float = 0.5, training: bool = True) -> Any:
 
 def dropout2d(x, p: float = 0.5, training: bool = True) -> Any:
     """In training each channel of x (N, C, *) becomes 0 with probability p, the others grow by 1 / (1 - p); else x."""
-    (a,) = floats("dropout2d", x=x)
+    (a,) = arrays("dropout2d", x=x)
     if a.ndim < 3:
         raise ValueError(
             f"dropout2d: x has {a.ndim} dimensions {a.shape}, expected (N, C, H, W) or (N, C, L); "
@@ -48,8 +48,8 @@ def stochastic_depth(x, p: float, mode: str, training: bool = True) -> Any:
     For the residual branch of a block: with p = 1 - survival probability it is scaled by 1 / (1 - p), as torchvision's,
     so that evaluation, which gives x itself, needs no factor.
     """
-    (a,) = floats("stochastic_depth", x=x)
-    choice("stochastic_depth", "mode", mode, ("row", "batch"))
+    (a,) = arrays("stochastic_depth", x=x)
+    check_choice("stochastic_depth", "mode", mode, ("row", "batch"))
     if a.ndim == 0:
         raise ValueError("stochastic_depth: x has no dimensions, expected (N, *); reshape it")
     rows = a.shape[0] if mode == "row" else 1
@@ -58,7 +58,7 @@ def stochastic_depth(x, p: float, mode: str, training: bool = True) -> Any:
 
 def _drop(op: str, x: Any, a: Any, mask_shape: tuple[int, ...], p: float, training: bool, what: str) -> Any:
     """x times a mask of few elements, which is all that the gradient keeps."""
-    p = probability(op, p, what)
+    p = as_probability(op, p, what)
     if not training or p == 0:
         return x if isinstance(x, Tensor) else a
     keep = random.random_uint32(mask_shape) >= p * 2**32

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.checks import count, floats, ints
+from gpunn.checks import arrays, as_count, as_ints
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.batch_norm import batch_norm
 from gpunn.ops.broadcast import unbroadcast
@@ -20,9 +20,9 @@ def group_norm(x, num_groups: int, weight=None, bias=None, eps: float = 1e-5) ->
     x (N, C, *), weight and bias (C,). ValueError: groups that do not divide C, sizes that do not fit.
     """
     op = "group_norm"
-    a, w, b = floats(op, x=x, weight=weight, bias=bias)
+    a, w, b = arrays(op, x=x, weight=weight, bias=bias)
     _check_channels(op, a, w, b)
-    groups, channels = count(op, "num_groups", num_groups), a.shape[1]
+    groups, channels = as_count(op, "num_groups", num_groups), a.shape[1]
     if channels % groups:
         raise ValueError(f"{op}: x has {channels} channels {a.shape}, expected a multiple of num_groups={groups}")
     view = (a.shape[0], groups, channels // groups, *a.shape[2:])
@@ -36,9 +36,9 @@ def layer_norm(x, normalized_shape: int | Sequence[int], weight=None, bias=None,
     weight and bias have normalized_shape. ValueError: x's last sizes, or those of weight and bias, are others.
     """
     op = "layer_norm"
-    a, w, b = floats(op, x=x, weight=weight, bias=bias)
+    a, w, b = arrays(op, x=x, weight=weight, bias=bias)
     sizes = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
-    sizes = ints(op, "normalized_shape", tuple(sizes), len(sizes), 1)
+    sizes = as_ints(op, "normalized_shape", tuple(sizes), len(sizes), 1)
     if a.shape[max(a.ndim - len(sizes), 0) :] != sizes:
         raise ValueError(
             f"{op}: x is {a.shape}, expected its last sizes to be normalized_shape {sizes}; "
@@ -71,7 +71,7 @@ def instance_norm(
         if running_mean is None or running_var is None:
             raise ValueError(f"{op}: use_input_stats=False needs running_mean and running_var; pass both")
         return batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
-    a, w, b = floats(op, x=x, weight=weight, bias=bias)
+    a, w, b = arrays(op, x=x, weight=weight, bias=bias)
     _check_channels(op, a, w, b)
     positions = int(np.prod(a.shape[2:]))
     if positions == 1:

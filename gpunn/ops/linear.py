@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from gpunn.backend import twins
-from gpunn.checks import floats, wants_grad
+from gpunn.checks import arrays, wants_grad
 from gpunn.engine.tensor import record
 from gpunn.ops.reduce import total
 
@@ -16,7 +16,7 @@ def linear(x, weight, bias=None) -> Any:
 
     ValueError: sizes that do not fit. TypeError: dtypes.
     """
-    a, w, b = floats("linear", x=x, w=weight, bias=bias)
+    a, w, b = arrays("linear", x=x, w=weight, bias=bias)
     _check("linear", a, w, b)
     # One product for all leading axes; -1 would fail where a size is 0.
     rows = a if a.ndim == 2 else a.reshape(math.prod(a.shape[:-1]), a.shape[-1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn.backend import array_module
-from gpunn.checks import count, floats
+from gpunn.checks import arrays, as_count
 from gpunn.engine.tensor import record
 from gpunn.ops.reduce import wide
 
@@ -16,8 +16,8 @@ def local_response_norm(x, size: int, alpha: float = 1e-4, beta: float = 0.75, k
     The window reaches size // 2 channels back and (size - 1) // 2 ahead, and is cut off at the first and last channel.
     Section 3.3 of the paper does not divide by size: its alpha 1e-4 at size 5 is 5e-4 here.
     """
-    (a,) = floats("local_response_norm", x=x)
-    size = count("local_response_norm", "size", size)
+    (a,) = arrays("local_response_norm", x=x)
+    size = as_count("local_response_norm", "size", size)
     if a.ndim < 3:
         raise ValueError(
             f"local_response_norm: x has {a.ndim} dimensions {a.shape}, expected (N, C, L) or more; reshape it"

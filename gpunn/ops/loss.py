@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from gpunn.backend import array_module
-from gpunn.checks import choice, constant, floats, zero_d
+from gpunn.checks import arrays, check_choice, check_constant, zero_d
 from gpunn.engine.tensor import record
 from gpunn.ops.activation import stable_sigmoid, stable_softplus
 from gpunn.ops.cross_entropy import REDUCTIONS
@@ -44,9 +44,9 @@ def binary_cross_entropy_with_logits(x, target, weight=None, reduction: str = "m
     """
     op = "binary_cross_entropy_with_logits"
     a, t = _pair(op, x, target, reduction)
-    constant(op, "weight", weight)
-    constant(op, "pos_weight", pos_weight)
-    _, w, pw = floats(op, x=a, weight=weight, pos_weight=pos_weight)
+    check_constant(op, "weight", weight)
+    check_constant(op, "pos_weight", pos_weight)
+    _, w, pw = arrays(op, x=a, weight=weight, pos_weight=pos_weight)
     for name, factor in (("weight", w), ("pos_weight", pw)):
         _check_broadcast(op, name, factor, a)
     # softplus(-x) = -log sigmoid(x), and log(1 - sigmoid(x)) = log sigmoid(x) - x.
@@ -70,8 +70,8 @@ def binary_cross_entropy_with_logits(x, target, weight=None, reduction: str = "m
 
 
 def _pair(op: str, x, target, reduction: str) -> tuple[Any, Any]:
-    choice(op, "reduction", reduction, REDUCTIONS)
-    a, t = floats(op, x=x, target=target)
+    check_choice(op, "reduction", reduction, REDUCTIONS)
+    a, t = arrays(op, x=x, target=target)
     if a.shape != t.shape:
         raise ValueError(f"{op}: x is {a.shape} but target is {t.shape}, expected one shape; reshape one of them")
     return a, t

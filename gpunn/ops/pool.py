@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn.backend import array_module, twins
-from gpunn.checks import Ints, check_output, check_shape, floats, ints, planes, remembered, same_device, times
+from gpunn.checks import (
+    Ints,
+    arrays,
+    as_ints,
+    cached,
+    check_output,
+    check_planes,
+    check_same_device,
+    check_shape,
+    size_text,
+)
 from gpunn.engine.tensor import Tensor, record
 from gpunn.window import Window
 
@@ -26,7 +36,7 @@ def max_pool2d(
     stride is kernel_size where left out; padding is at most half of kernel_size and never wins. With ceil_mode a last
     window may hang over the edge. With return_indices also the int64 place h*W + w in the plane of each maximum.
     """
-    (a,) = floats("max_pool2d", x=x)
+    (a,) = arrays("max_pool2d", x=x)
     batched, win = _windowed("max_pool2d", a.shape, kernel_size, stride, padding, dilation, ceil_mode)
     lifted = a if batched else a[None]
     twin, x_shape = twins(a).pool, lifted.shape
@@ -64,8 +74,8 @@ def max_pool2d_backward(gy, indices, x_shape: tuple[int, ...]) -> Any:
     gy and indices (N, C, P, Q), indices as return_indices gives them; x_shape (N, C, H, W) is the shape of gx.
     """
     op, x_shape = "max_pool2d_backward", tuple(x_shape)
-    (gy,) = floats(op, gy=gy)
-    same_device(op, gy, indices, "gy", "indices")
+    (gy,) = arrays(op, gy=gy)
+    check_same_device(op, gy, indices, "gy", "indices")
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{op}: indices are {indices.dtype}, expected integers; pass what return_indices=True gave")
     check_shape(op, "indices", indices, gy.shape)
@@ -74,7 +84,7 @@ def max_pool2d_backward(gy, indices, x_shape: tuple[int, ...]) -> Any:
     if indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < x_shape[-2] * x_shape[-1]:
         raise IndexError(
             f"{op}: indices run from {int(indices.min())} to {int(indices.max())}, "
-            f"expected 0 to {x_shape[-2] * x_shape[-1] - 1} in a plane of {times(x_shape[-2:])}"
+            f"expected 0 to {x_shape[-2] * x_shape[-1] - 1} in a plane of {size_text(x_shape[-2:])}"
         )
     twin, index = twins(gy).pool, indices.astype("int32")
     if len(x_shape) == 3:
@@ -95,7 +105,7 @@ def avg_pool2d(
     stride is kernel_size where left out; padding is at most half of kernel_size. The sum is divided by the window's
     elements inside the padded input or, with count_include_pad=False, inside the input itself.
     """
-    (a,) = floats("avg_pool2d", x=x)
+    (a,) = arrays("avg_pool2d", x=x)
     batched, win = _windowed("avg_pool2d", a.shape, kernel_size, stride, padding, 1, ceil_mode)
     lifted = a if batched else a[None]
     twin, x_shape = twins(a).pool, lifted.shape
@@ -119,7 +129,7 @@ def avg_pool2d_backward(
 ) -> Any:
     """gx of avg_pool2d on plain arrays: gy (N, C, P, Q), x_shape (N, C, H, W), the options of the forward call."""
     op, x_shape = "avg_pool2d_backward", tuple(x_shape)
-    (gy,) = floats(op, gy=gy)
+    (gy,) = arrays(op, gy=gy)
     batched, win = _windowed(op, x_shape, kernel_size, stride, padding, 1, ceil_mode)
     check_shape(op, "gy", gy, (*x_shape[:-2], *win.out(x_shape[-2:], ceil_mode)))
     x_shape = x_shape if batched else (1, *x_shape)
@@ -132,8 +142,8 @@ def adaptive_avg_pool2d(x, output_size: Any) -> Any:
 
     Window i covers floor(i H / P) to ceil((i + 1) H / P), so that neighbours overlap where P does not divide H.
     """
-    (a,) = floats("adaptive_avg_pool2d", x=x)
-    batched = planes("adaptive_avg_pool2d", a.shape, 2, LETTERS)
+    (a,) = arrays("adaptive_avg_pool2d", x=x)
+    batched = check_planes("adaptive_avg_pool2d", a.shape, 2, LETTERS)
     out = _output_size("adaptive_avg_pool2d", a, output_size)
     lifted = a if batched else a[None]
     twin, x_shape = twins(a).pool, lifted.shape
@@ -148,8 +158,8 @@ def adaptive_avg_pool2d(x, output_size: Any) -> Any:
 
 def adaptive_max_pool2d(x, output_size: Any, return_indices: bool = False) -> Any:
     """Maxima over the windows of adaptive_avg_pool2d; with return_indices also the int64 places h*W + w."""
-    (a,) = floats("adaptive_max_pool2d", x=x)
-    batched = planes("adaptive_max_pool2d", a.shape, 2, LETTERS)
+    (a,) = arrays("adaptive_max_pool2d", x=x)
+    batched = check_planes("adaptive_max_pool2d", a.shape, 2, LETTERS)
     out = _output_size("adaptive_max_pool2d", a, output_size)
     lifted = a if batched else a[None]
     twin, x_shape = twins(a).pool, lifted.shape
@@ -163,16 +173,16 @@ def adaptive_max_pool2d(x, output_size: Any, return_indices: bool = False) -> An
     return (result, _indices(x, index.astype("int64"), batched)) if return_indices else result
 
 
-@remembered
+@cached
 def _windowed(
     op: str, shape: tuple[int, ...], kernel_size, stride, padding, dilation, ceil_mode: bool
 ) -> tuple[bool, Window]:
     """Checks x and the window; gives whether x has a batch axis, and the window."""
-    batched = planes(op, shape, 2, LETTERS)
-    size = ints(op, "kernel_size", kernel_size, 2, 1)
+    batched = check_planes(op, shape, 2, LETTERS)
+    size = as_ints(op, "kernel_size", kernel_size, 2, 1)
     # PyTorch takes an empty stride for None, too.
-    stride = size if stride is None or stride == () else ints(op, "stride", stride, 2, 1)
-    win = Window(size, stride, ints(op, "padding", padding, 2, 0), ints(op, "dilation", dilation, 2, 1))
+    stride = size if stride is None or stride == () else as_ints(op, "stride", stride, 2, 1)
+    win = Window(size, stride, as_ints(op, "padding", padding, 2, 0), as_ints(op, "dilation", dilation, 2, 1))
     if any(2 * p > k for p, k in zip(win.padding, size, strict=True)):
         raise ValueError(
             f"{op}: padding is {padding}, expected at most half of kernel_size {kernel_size}; pad x with ops.pad"
@@ -186,5 +196,5 @@ def _output_size(op: str, a: Any, output_size: Any) -> tuple[int, int]:
     sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
     if len(sizes) == 2:
         sizes = tuple([n if size is None else size for size, n in zip(sizes, a.shape[-2:], strict=True)])
-    height, width = ints(op, "output_size", sizes, 2, 1)
+    height, width = as_ints(op, "output_size", sizes, 2, 1)
     return height, width

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpunn.backend import array_module, device_of, to_device
-from gpunn.checks import choice, floats, ints
+from gpunn.checks import arrays, as_ints, check_choice
 from gpunn.engine.tensor import record
 
 MODES = ("nearest", "bilinear")
@@ -40,8 +40,8 @@ def interpolate(
         ValueError: both or neither of size and scale_factor, an unknown mode, a size below 1, another rank.
     """
     op = "interpolate"
-    (a,) = floats(op, x=x)
-    choice(op, "mode", mode, MODES)
+    (a,) = arrays(op, x=x)
+    check_choice(op, "mode", mode, MODES)
     rank = a.ndim - 2
     if rank < 1 or (mode == "bilinear" and rank != 2) or 0 in a.shape[1:]:
         wanted = "(N, C, H, W)" if mode == "bilinear" else "(N, C, L) or more"
@@ -72,7 +72,7 @@ def _sizes(op: str, sizes: tuple[int, ...], size: Any, factor: Any) -> tuple[tup
     if (size is None) == (factor is None):
         raise ValueError(f"{op}: size is {size} and scale_factor is {factor}, expected one of them and None")
     if size is not None:
-        return ints(op, "size", size, len(sizes), 1), [None] * len(sizes)
+        return as_ints(op, "size", size, len(sizes), 1), [None] * len(sizes)
     factors = tuple(factor) if isinstance(factor, (tuple, list)) else (factor,) * len(sizes)
     numbers = all(isinstance(f, Real) for f in factors)
     if len(factors) != len(sizes) or not numbers or not all(0 < f < math.inf for f in factors):

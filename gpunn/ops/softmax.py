@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend import array_module
-from gpunn.checks import axis_of, floats
+from gpunn.checks import arrays, as_axis
 from gpunn.engine.tensor import record
 from gpunn.ops.elementwise import floating
 from gpunn.ops.reduce import axes_of, count_of, record_reduction, shape_without
@@ -15,8 +15,8 @@ from gpunn.ops.reduce import axes_of, count_of, record_reduction, shape_without
 
 def softmax(x, dim: int) -> Any:
     """exp(x) / sum of exp(x) along dim."""
-    (a,) = floats("softmax", x=x)
-    axis = axis_of("softmax", a, dim)
+    (a,) = arrays("softmax", x=x)
+    axis = as_axis("softmax", a, dim)
     y = softmax_of(a, axis)
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
@@ -40,8 +40,8 @@ def softmax_of(a: Any, axis: int) -> Any:
 
 def log_softmax(x, dim: int) -> Any:
     """x - log(sum of exp(x)) along dim."""
-    (a,) = floats("log_softmax", x=x)
-    axis = axis_of("log_softmax", a, dim)
+    (a,) = arrays("log_softmax", x=x)
+    axis = as_axis("log_softmax", a, dim)
     y = log_softmax_of(a, axis)
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
-from gpunn.tensor import Tensor
 
 from gpunn import optim
+from gpunn.engine.tensor import Tensor
 from tests.values.stored import array, assert_near, load
 
 RULES, CLIPPINGS, SCHEDULES = load("optimisers"), load("clippings"), load("schedules")
