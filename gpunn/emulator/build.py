@@ -104,7 +104,9 @@ def build(text: str, name: str, checked: bool, exported: bool = False) -> Path:
     path = compiler()
     version, is_clang = _identity(path)
     flags = [*COMMON, *_machine_flags()]
-    flags.append("-fvisibility=default" if exported else "-nostartfiles")
+    # A kernel calls the runtime and libm alone; looking through libstdc++ for more is a seventh of its build.
+    flags += ["-fvisibility=default"] if exported else ["-nostdlib"]
+    libraries = [] if exported else ["-lm", "-lc"]
     if checked:
         flags += INSTRUMENT + (INSTRUMENT_CLANG if is_clang else INSTRUMENT_GCC)
     key = hashlib.sha256("\0".join([text, version, HEADERS, _headers_digest(), *flags]).encode()).hexdigest()[:24]
@@ -112,7 +114,8 @@ def build(text: str, name: str, checked: bool, exported: bool = False) -> Path:
     if not target.exists():
         # Lines are named without this checkout's path: the cache is shared by all checkouts of the same headers.
         renamed = f"-fdebug-prefix-map={HERE}={HEADERS}"
-        _compile([path, *flags, renamed, f"-I{HERE}", f"-I{HERE / 'host'}"], text, name, target)
+        includes = [f"-I{HERE}", f"-I{HERE / 'host'}"]
+        _compile([path, *flags, renamed, *includes, "-x", "c++", "-", *libraries], text, name, target)
     return target
 
 
@@ -128,8 +131,9 @@ def _compile(command: list[str], text: str, name: str, target: Path) -> None:
         ) from error
     os.close(handle)
     try:
-        command = [*command, "-x", "c++", "-", "-o", temporary]
-        done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, cwd="/")
+        done = subprocess.run(
+            [*command, "-o", temporary], input=text, capture_output=True, text=True, check=False, cwd="/"
+        )
         if done.returncode != 0:
             raise DeviceError(f"{name}: the host compiler {command[0]} refuses the source:\n{done.stderr.strip()}")
         os.replace(temporary, target)
