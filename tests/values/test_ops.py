@@ -1,5 +1,6 @@
 """Every op against values that PyTorch computed once in float64, forward and backward, with no PyTorch here."""
 
+import inspect
 import json
 
 import numpy as np
@@ -19,7 +20,7 @@ def title(row):
 
 
 def test_every_op_is_stored():
-    assert {row["op"] for row in ROWS} == set(ops.__all__)
+    assert {row["op"] for row in ROWS} == {name for name, op in vars(ops).items() if inspect.isfunction(op)}
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -17,7 +17,7 @@ def title(row):
 
 
 def of_kind(base):
-    found = {name: getattr(optim, name) for name in optim.__all__}
+    found = {name: getattr(optim, name) for name in vars(optim) if callable(getattr(optim, name))}
     return {name for name, kind in found.items() if isinstance(kind, type) and issubclass(kind, base)} - {base.__name__}
 
 
