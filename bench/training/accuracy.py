@@ -18,8 +18,8 @@ from typing import Any
 from bench import machine
 from bench.output import results
 from bench.timing import Spread
-from gpunn.cli.options import natural, positive_int
 from gpunn.errors import UsageError
+from gpunn.recipes.options import natural, positive_int
 
 PROGRAM = "python -m bench accuracy"
 
@@ -55,14 +55,18 @@ def main(argv: list[str]) -> int:
 
 def _recipe(argv: list[str]) -> tuple[Any, Any]:
     """The configuration and the data of `gpunn train` with these arguments."""
-    from gpunn.cli import build_parser
-    from gpunn.cli.train import load_data, new_config
+    from gpunn.recipes.arrange import load_data, new_config
+    from gpunn.recipes.options import add_options
 
-    args = build_parser().parse_args(["train", *argv])
+    parser = argparse.ArgumentParser(prog=PROGRAM)
+    add_options(parser)
+    for option in ("--out", "--resume"):
+        parser.add_argument(option)
+    options = vars(parser.parse_args(argv))
     for option in ("out", "resume", "seed"):
-        if getattr(args, option) is not None:
+        if options[option] is not None:
             raise UsageError(f"{PROGRAM}: --{option} is of one run; leave it away (the seeds come from --seeds)")
-    return load_data(new_config(args))
+    return load_data(new_config(options))
 
 
 def _torch(config: Any) -> Any:
@@ -76,9 +80,9 @@ def _torch(config: Any) -> Any:
 
 def train_ours(config: Any, dataset: Any) -> dict[str, Any]:
     """What `gpunn train` does, in a folder that goes again: test accuracy, last training loss, seconds an epoch."""
-    from gpunn.cli.batches import loaders, test_loader
-    from gpunn.cli.options import dtype_of, usable_device
-    from gpunn.cli.session import train_one
+    from gpunn.recipes.batches import loaders, test_loader
+    from gpunn.recipes.device import dtype_of, usable_device
+    from gpunn.recipes.session import train_one
 
     dtype = dtype_of(config.precision, usable_device(config.device))
     images = len(loaders(dataset, config, dtype)[0].dataset)

@@ -13,10 +13,10 @@ from torch.optim import lr_scheduler
 import gpunn
 from bench.training.networks import torch_twin
 from bench.training.torch_models import MODELS
-from gpunn.cli.batches import loaders, test_loader
-from gpunn.cli.building import has_momentum, milestones, weight_decay
-from gpunn.cli.recipes import Recipe
 from gpunn.errors import UsageError
+from gpunn.recipes.batches import loaders, test_loader
+from gpunn.recipes.building import has_momentum, milestones, weight_decay
+from gpunn.recipes.recipe import Recipe
 
 # Keys with which a run is no longer this loop.
 PLAIN = (
@@ -96,7 +96,7 @@ def _accuracy(model: Any, batches: Any) -> float:
 
 
 def make_optimizer(config: Any, model: Any) -> torch.optim.Optimizer:
-    """`gpunn.cli.building.make_optimizer`, in PyTorch."""
+    """`gpunn.recipes.building.make_optimizer`, in PyTorch."""
     given = {"lr": config.lr, "weight_decay": weight_decay(config)}
     if config.optimizer == "sgd":
         return torch.optim.SGD(model.parameters(), momentum=config.momentum, nesterov=config.nesterov, **given)
@@ -105,7 +105,7 @@ def make_optimizer(config: Any, model: Any) -> torch.optim.Optimizer:
 
 
 def make_schedule(config: Any, optimizer: Any, updates: int) -> tuple[Any, bool]:
-    """`gpunn.cli.building.make_schedule`, in PyTorch, and whether it steps at every update."""
+    """`gpunn.recipes.building.make_schedule`, in PyTorch, and whether it steps at every update."""
     if config.schedule == "linear":
         return lr_scheduler.LinearLR(optimizer, 1.0, config.last, max(1, config.epochs - 1)), False
     if config.schedule == "cosine":

@@ -6,10 +6,11 @@ import argparse
 from dataclasses import replace
 
 from gpunn import data, train
-from gpunn.cli.batches import check_fits, load_noted, test_loader
-from gpunn.cli.ensembles import compared
-from gpunn.cli.options import positive_int, usable_device
-from gpunn.cli.runs import load_predictor
+from gpunn.recipes.batches import check_fits, load_noted, test_loader
+from gpunn.recipes.device import usable_device
+from gpunn.recipes.ensemble import compared
+from gpunn.recipes.folders import load_predictor
+from gpunn.recipes.options import positive_int
 
 
 def add_to(commands) -> None:

@@ -10,8 +10,8 @@ import numpy as np
 
 import gpunn
 from gpunn import backend, models, ops
-from gpunn.cli.options import usable_device
 from gpunn.errors import UsageError
+from gpunn.recipes.device import usable_device
 
 TRACED_BATCH = 2
 

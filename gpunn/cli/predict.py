@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from gpunn import ops, train
-from gpunn.cli.batches import normalised
-from gpunn.cli.options import usable_device
-from gpunn.cli.picture import read_picture
-from gpunn.cli.runs import load_predictor
+from gpunn.data.picture import read_picture
+from gpunn.recipes.batches import normalised
+from gpunn.recipes.device import usable_device
+from gpunn.recipes.folders import load_predictor
 
 SHOWN = 3
 

@@ -5,15 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gpunn.cli.options import positive_int, usable_device
-from gpunn.cli.report_ensemble import ensemble_report
-from gpunn.cli.report_run import run_report
-from gpunn.cli.runs import is_ensemble, latest
-from gpunn.errors import UsageError
-from gpunn.pictures import page
-from gpunn.train.checkpoint import write_atomically
-
-FILE = "report.html"
+from gpunn.recipes.device import usable_device
+from gpunn.recipes.folders import latest
+from gpunn.recipes.options import positive_int
+from gpunn.report import FILE, write_report
 
 
 def add_to(commands) -> None:
@@ -34,11 +29,6 @@ def add_to(commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the page, and say where it is."""
     folder = Path(args.target) if args.target else latest()
-    if folder.is_file():
-        raise UsageError(f"report: {folder} is a file; give its run folder, which also has the history")
-    made = (ensemble_report if is_ensemble(folder) else run_report)(folder, usable_device(args.device), args.limit)
-    out = folder / FILE
-    text = page.page(made.title, made.parts)
-    write_atomically(out, lambda file: file.write(text.encode()), "report")
-    print(f"{out}: {made.tested.accuracy():.2%} of {len(made.tested.labels):,} test images right")
+    made = write_report(folder, usable_device(args.device), args.limit)
+    print(f"{folder / FILE}: {made.tested.accuracy():.2%} of {len(made.tested.labels):,} test images right")
     return 0

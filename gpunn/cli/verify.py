@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from gpunn.cli.options import usable_device
+from gpunn.recipes.device import usable_device
 
 
 def add_to(commands) -> None:

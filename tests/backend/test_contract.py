@@ -112,7 +112,11 @@ LEVELS = [
     {"nn", "data", "optim", "gradcheck", "verify"},
     {"pictures"},
     {"models", "train"},
-    {"doctor", "cli", "__main__", "__init__"},
+    {"recipes"},
+    {"report"},
+    {"doctor"},
+    {"cli"},
+    {"__main__", "__init__"},
 ]
 UPWARD = {("engine", "ops"): "an operator is its op: looked up when called, after both are loaded"}
 

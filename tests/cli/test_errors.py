@@ -12,7 +12,7 @@ import pytest
 import gpunn
 from gpunn import data
 from gpunn.cli import main
-from tests.cli.conftest import tiny_dataset
+from tests.tiny_runs import tiny_dataset
 
 LOAD = data.load
 OPTIONS = ("data", "device", "epochs", "batch-size", "lr", "optimizer", "precision", "seed", "limit", "out", "resume")

@@ -12,8 +12,8 @@ import pytest
 
 from gpunn import data, models, train
 from gpunn.cli import main
-from gpunn.cli.recipes import RECIPES
-from tests.cli.conftest import tiny_dataset
+from gpunn.recipes.recipe import RECIPES
+from tests.tiny_runs import tiny_dataset
 
 TRAIN = ["train", "lenet5", "--batch-size", "20"]
 COLUMNS = "epoch,train_loss,train_accuracy,val_loss,val_accuracy,learning_rate,seconds,images_per_second"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gpunn import data
-from tests.cli.conftest import tiny_dataset
+from tests.tiny_runs import tiny_dataset
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gpunn.cli import build_parser
-from gpunn.cli.recipes import KINDS, read_recipe, shipped
+from gpunn.recipes.recipe import KINDS, read_recipe, shipped
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

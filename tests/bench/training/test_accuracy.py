@@ -12,9 +12,9 @@ from bench import __main__ as suites
 from bench.output import page, report, results
 from bench.training import accuracy
 from gpunn import optim
-from gpunn.cli.building import make_optimizer, make_schedule
-from gpunn.cli.recipes import Recipe
 from gpunn.nn import Parameter
+from gpunn.recipes.building import make_optimizer, make_schedule
+from gpunn.recipes.recipe import Recipe
 
 
 @pytest.fixture

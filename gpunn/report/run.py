@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from gpunn import backend, nn, pictures
-from gpunn.cli.batches import normalised
-from gpunn.cli.report_parts import (
+from gpunn.recipes.batches import normalised
+from gpunn.recipes.folders import load_model, weights_of
+from gpunn.report import page
+from gpunn.report.parts import (
     Report,
     Tested,
     about_the_curves,
@@ -20,8 +22,6 @@ from gpunn.cli.report_parts import (
     seconds,
     section,
 )
-from gpunn.cli.runs import load_model, weights_of
-from gpunn.pictures import page
 
 GRADIENTS = "gradients.csv"
 MODES = {"seconds": ".1f", "images_per_second": ",.0f", "learning_rate": ".3g"}

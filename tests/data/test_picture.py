@@ -7,11 +7,11 @@ import sys
 import numpy as np
 import pytest
 
-from gpunn.errors import DataError, UsageError
+from gpunn.errors import DataError
 
 image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 
-from gpunn.cli.picture import bright_on_dark, read_picture  # noqa: E402 - after the skip
+from gpunn.data.picture import bright_on_dark, read_picture  # noqa: E402 - after the skip
 
 
 def drawn(height, width, ink=255, paper=0):
@@ -92,5 +92,5 @@ def test_what_is_no_picture(tmp_path):
 
 def test_without_pillow(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "PIL", None)
-    with pytest.raises(UsageError, match=r'reading pictures needs Pillow.*pip install "gpunn\[image\]"'):
+    with pytest.raises(DataError, match=r'read_picture: decoding images needs Pillow.*pip install "gpunn\[image\]"'):
         read_picture(tmp_path / "a.png", 1, 28)

@@ -14,9 +14,9 @@ pytest.importorskip("matplotlib", reason="the report's pictures need matplotlib"
 
 from gpunn import data
 from gpunn.cli import main
-from gpunn.pictures import page
+from gpunn.report import page
 from tests.browser import chromium
-from tests.cli.conftest import tiny_dataset
+from tests.tiny_runs import tiny_dataset
 
 TRAIN = ["train", "--batch-size", "20", "--epochs", "2", "--out", "runs/a"]
 HEADINGS = ["Learning curves", "Gradients", "First layer", "Feature maps", "Confusion", "Worst mistakes"]

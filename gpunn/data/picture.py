@@ -1,4 +1,4 @@
-"""A picture file as the network's input."""
+"""A picture file as a network's input."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gpunn.data.pillow import upright
-from gpunn.errors import DataError, UsageError
+from gpunn.data.pillow import require_pillow, upright
+from gpunn.errors import DataError
 
 INK = 20 / 28  # share of the side that a digit's longer side fills: MNIST's own preparation, LeCun 1998 section III.A
 
@@ -16,24 +16,21 @@ def read_picture(path: Path, channels: int, size: int) -> np.ndarray:
     """The picture as uint8 (1, channels, size, size). For one channel: a bright digit, centred, on black.
 
     A grey picture that has the network's size and a dark border is taken as it is. A coloured one is scaled until it
-    covers the square, whose middle counts, as in `data.read_image_folder`. Raises UsageError without Pillow,
-    DataError for a file that is no picture.
+    covers the square, whose middle counts, as in `data.read_image_folder`. Raises DataError for a file that is no
+    picture, and without Pillow.
     """
-    try:
-        from PIL import Image, ImageOps
-    except ImportError as error:
-        raise UsageError(
-            f'predict: reading pictures needs Pillow, which does not import ({error}); pip install "gpunn[image]"'
-        ) from error
+    Image = require_pillow("read_picture")
+    from PIL import ImageOps
+
     try:
         with Image.open(path) as picture:
             picture = upright(picture).convert("RGBA")
         # Transparent parts are paper: without this they would turn black.
         picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
     except FileNotFoundError as error:
-        raise DataError(f"predict: {path} does not exist; check the path") from error
+        raise DataError(f"{path} does not exist; check the path") from error
     except Exception as error:  # a damaged file raises whatever its first wrong byte leads to
-        raise DataError(f"predict: {path} cannot be read as a picture ({type(error).__name__}: {error})") from error
+        raise DataError(f"{path} cannot be read as a picture ({type(error).__name__}: {error})") from error
     if channels == 3:
         fitted = ImageOps.fit(picture.convert("RGB"), (size, size), Image.Resampling.BILINEAR)
         return np.asarray(fitted).transpose(2, 0, 1)[None]

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from gpunn import models, nn, train
-from gpunn.cli.recipes import Recipe
 from gpunn.errors import CheckpointError
+from gpunn.recipes.recipe import Recipe
 from gpunn.train.checkpoint import write_atomically
 
 FILE = "config.json"

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from gpunn import backend, pictures
-from gpunn.cli.config import Config
-from gpunn.cli.ensembles import Opinions
-from gpunn.cli.report_parts import (
+from gpunn.recipes.config import Config
+from gpunn.recipes.ensemble import Opinions
+from gpunn.recipes.folders import load_model, trained_members
+from gpunn.report import page
+from gpunn.report.parts import (
     Report,
     Tested,
     about_the_curves,
@@ -22,8 +24,6 @@ from gpunn.cli.report_parts import (
     seconds,
     section,
 )
-from gpunn.cli.runs import load_model, trained_members
-from gpunn.pictures import page
 
 HEAD = ("network", "seed", "epochs", "best epoch", "validation accuracy", "test accuracy")
 

@@ -11,7 +11,7 @@ pytest.importorskip("matplotlib", reason="the report's pictures need matplotlib"
 from gpunn import data, pictures
 from gpunn.cli import main
 from tests.browser import chromium
-from tests.cli.test_report import Outside, damaged_labels
+from tests.report.test_run import Outside, damaged_labels
 
 TRAIN = ["train", "mlp", "--ensemble", "3", "--batch-size", "40", "--epochs", "2", "--seed", "7", "--out", "runs/a"]
 PICTURES = ["Learning curves", "Confusion", "Worst mistakes"]
@@ -79,7 +79,7 @@ def test_the_pictures_are_the_ensemble_s(ensemble, monkeypatch):
     histories, scores = drawn["learning_curves"][0], drawn["confusion_matrix"][0]
     assert list(histories) == ["member-1", "member-2", "member-3"] and len(histories["member-2"]) == 2
     from gpunn import backend, train
-    from gpunn.cli.runs import load_predictor
+    from gpunn.recipes.folders import load_predictor
 
     _, models, config = load_predictor("runs/a", backend.device("cpu"))
     x = data.normalise(damaged_labels("").test, config.mean, config.std)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gpunn.cli import main
-from gpunn.cli.recipes import read_recipe
+from gpunn.recipes.recipe import read_recipe
 
 BAD = [
     ("epoch = 3", "unknown key in recipe bad.toml: 'epoch'; did you mean 'epochs'? choose from model, model_options"),

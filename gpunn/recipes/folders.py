@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from gpunn import backend, nn, train
-from gpunn.cli.config import Config
 from gpunn.errors import CheckpointError, UsageError
+from gpunn.recipes.config import Config
 
 ROOT = Path("runs")
 

@@ -20,7 +20,7 @@ else:
     import tomli as tomllib
 
 FILE = "recipe.toml"
-SHIPPED = Path(__file__).parents[1] / "recipes"
+SHIPPED = Path(__file__).parent
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
 SCHEDULES = ("constant", "linear", "cosine", "steps", "one_cycle")
 # A network's own recipe; options and a recipe file come before it.

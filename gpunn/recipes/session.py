@@ -9,10 +9,10 @@ import numpy as np
 
 import gpunn
 from gpunn import data, train
-from gpunn.cli.batches import loaders, test_loader
-from gpunn.cli.building import make_trainer
-from gpunn.cli.config import Config
-from gpunn.cli.options import dtype_of, usable_device
+from gpunn.recipes.batches import loaders, test_loader
+from gpunn.recipes.building import make_trainer
+from gpunn.recipes.config import Config
+from gpunn.recipes.device import dtype_of, usable_device
 
 RESULTS = ("best.npz", "last.npz", "history.csv", "curves.png", "recipe.toml")
 

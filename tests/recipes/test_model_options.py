@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gpunn.cli import main
-from gpunn.cli.config import Config
+from gpunn.recipes.config import Config
 
 
 def options(folder):

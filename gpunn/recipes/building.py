@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from gpunn import nn, ops, optim, train
-from gpunn.cli.config import Config
+from gpunn.recipes.config import Config
 
 WEIGHT_DECAY = {"sgd": 5e-4, "adamw": 0.01}
 

@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from gpunn import backend, data, nn, train
-from gpunn.cli.batches import test_loader
-from gpunn.cli.config import Config
-from gpunn.cli.options import dtype_of, usable_device
-from gpunn.cli.runs import load_model, member_folders
-from gpunn.cli.session import train_one
 from gpunn.errors import TrainingError
+from gpunn.recipes.batches import test_loader
+from gpunn.recipes.config import Config
+from gpunn.recipes.device import dtype_of, usable_device
+from gpunn.recipes.folders import load_model, member_folders
+from gpunn.recipes.session import train_one
 
 
 def train_ensemble(config: Config, dataset: data.Dataset, out: Path) -> None:

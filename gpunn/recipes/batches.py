@@ -8,9 +8,9 @@ from collections.abc import Callable
 import numpy as np
 
 from gpunn import data, models
-from gpunn.cli.config import Config
 from gpunn.data.augment import Compose, Cutout, Mixup, RandomAffine, RandomCrop, RandomHorizontalFlip
 from gpunn.errors import UsageError
+from gpunn.recipes.config import Config
 
 BAG = 2  # first word of the seed: the loader's own draws have 0 and 1
 VALIDATION = 1 / 12  # of the training images: 5,000 of MNIST's 60,000

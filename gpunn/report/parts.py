@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpunn import nn, pictures, train
-from gpunn.cli.batches import check_fits, load_noted, pad_to, test_loader
-from gpunn.cli.building import weight_decay
-from gpunn.cli.config import Config
-from gpunn.cli.ensembles import Opinions, opinions
 from gpunn.errors import CheckpointError
-from gpunn.pictures import page
+from gpunn.recipes.batches import check_fits, load_noted, pad_to, test_loader
+from gpunn.recipes.building import weight_decay
+from gpunn.recipes.config import Config
+from gpunn.recipes.ensemble import Opinions, opinions
+from gpunn.report import page
 
 
 class Tested(NamedTuple):

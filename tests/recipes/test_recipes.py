@@ -11,10 +11,10 @@ import pytest
 
 from gpunn import models, optim, train
 from gpunn.cli import main
-from gpunn.cli.building import make_optimizer, make_schedule
-from gpunn.cli.config import Config
-from gpunn.cli.recipes import RECIPES, SHIPPED, Recipe, read_recipe, shipped
-from tests.cli.conftest import tiny_dataset
+from gpunn.recipes.building import make_optimizer, make_schedule
+from gpunn.recipes.config import Config
+from gpunn.recipes.recipe import RECIPES, SHIPPED, Recipe, read_recipe, shipped
+from tests.tiny_runs import tiny_dataset
 
 EVERYTHING = """
 model = "lenet5"

@@ -1,8 +1,6 @@
-"""What commands share: checked option types, devices, precisions."""
+"""Where a run computes, and in which precision: both checked before anything is loaded."""
 
 from __future__ import annotations
-
-import argparse
 
 import numpy as np
 
@@ -11,39 +9,6 @@ from gpunn.errors import UsageError, unknown_name
 
 PRECISIONS = {"fp32": np.dtype(np.float32), "fp64": np.dtype(np.float64)}
 PLANNED = ("tf32", "bf16", "fp16")
-
-
-def positive_int(text: str) -> int:
-    """An option's value as a whole number of at least 1."""
-    if not text.isascii() or not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
-    return int(text)
-
-
-def natural(text: str) -> int:
-    """An option's value as a whole number of at least 0."""
-    if not text.isascii() or not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 0")
-    return int(text)
-
-
-def positive_float(text: str) -> float:
-    """An option's value as a finite number above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
-    return value
-
-
-def pair(text: str) -> tuple[str, str]:
-    """An option's KEY=VALUE as both its parts."""
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is no KEY=VALUE")
-    return name.replace("-", "_"), value
 
 
 def usable_device(name: str) -> backend.Device:

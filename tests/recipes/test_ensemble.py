@@ -11,7 +11,7 @@ import pytest
 
 from gpunn import train
 from gpunn.cli import main
-from gpunn.cli.ensembles import Opinions
+from gpunn.recipes.ensemble import Opinions
 
 TRAIN = ["train", "mlp", "--batch-size", "20", "--epochs", "2", "--ensemble", "3"]
 
@@ -44,7 +44,7 @@ def test_an_ensemble_is_runs_of_seeds_one_apart(here, capsys):
 def test_the_average_is_that_of_the_members(here, capsys):
     """The printed accuracies, computed once more from the members' weights."""
     from gpunn import data, models, ops
-    from tests.cli.conftest import tiny_dataset
+    from tests.tiny_runs import tiny_dataset
 
     main([*TRAIN, "--epochs", "1", "--out", "runs/a"])
     out = capsys.readouterr().out
@@ -94,7 +94,7 @@ def test_ctrl_c_and_resume(here, capsys, monkeypatch):
 
 def test_predict_with_an_ensemble(here, capsys):
     image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
-    from tests.cli.conftest import tiny_dataset
+    from tests.tiny_runs import tiny_dataset
 
     main([*TRAIN, "--epochs", "4", "--out", "runs/a"])
     image.fromarray(tiny_dataset().test[3, 0]).save("3.png")

@@ -1,0 +1,157 @@
+"""Arranging a run: options over a recipe file over the network's own recipe, with the data and the folder it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import gpunn
+from gpunn import data, models, train
+from gpunn.errors import CheckpointError, UsageError, unknown_name
+from gpunn.recipes.batches import augmentation, check_enough, image_size, load_noted
+from gpunn.recipes.config import Config
+from gpunn.recipes.device import dtype_of, usable_device
+from gpunn.recipes.folders import ROOT, epochs_done, is_ensemble
+from gpunn.recipes.recipe import OPTIMIZERS, Recipe, own_recipe, read_recipe, recipe_file, toml_value
+
+# What --resume may change; everything else is the run's own.
+CHANGEABLE = ("epochs", "device")
+# Other optimisers scale their steps themselves: a recipe's rate is one of its own optimiser.
+ADAPTIVE_LR = 1e-3
+
+
+def load_data(config: Config) -> tuple[Config, data.Dataset]:
+    """The run's data, and its configuration with what it keeps of them."""
+    dtype_of(config.precision, usable_device(config.device))  # before the data, which may take a while to load
+    dataset = load_noted(config.data, limit=config.limit)
+    check_enough(dataset)
+    # The data's own name: a run that fell back to other data says so, and is resumed and evaluated on them.
+    return replace(config, data=dataset.name, **_images(config, dataset)), dataset
+
+
+def new_config(options: Mapping[str, Any]) -> Config:
+    """The configuration of a new run: the options, then the recipe file, then the network's own recipe.
+
+    `options` are those of `options.add_options`, a recipe's keys with `name` for the model; None: not given.
+    """
+    given = {f.name: options.get("name" if f.name == "model" else f.name) for f in fields(Recipe)}
+    given = {name: value for name, value in given.items() if value is not None}
+    file = read_recipe(recipe_file(options["recipe"])) if options["recipe"] is not None else {}
+    name = options["name"] or file.get("model")
+    if name is None:
+        raise UsageError(f"train: which network? choose from {', '.join(models.names())}; try: gpunn train lenet5")
+    channels, _, _ = models.input_shape(name)  # first of all: it knows the names
+    _take_model_options(given, name)
+    if given.get("optimizer", "sgd") not in OPTIMIZERS:
+        raise unknown_name("optimizer", given["optimizer"], OPTIMIZERS)
+    values = _layered(read_recipe(own_recipe(name)), file, given)
+    if values.get("nesterov") and values.get("momentum") == 0:
+        raise UsageError("train: nesterov = true needs momentum above 0, the recipe has 0; set momentum = 0.9")
+    open_: dict[str, Any] = {"classes": (), "channels": channels, "size": 0, "mean": (), "std": ()}
+    if values.get("model_options"):
+        _check_model_options(name, values["model_options"])
+    return Config(**values, **open_, device=options["device"] or "cpu", gpunn=gpunn.__version__)
+
+
+def _take_model_options(given: dict[str, Any], model: str) -> None:
+    """The texts of --model-option as the table that a recipe has."""
+    if given.get("model_options"):
+        defaults = models.options_of(model)
+        given["model_options"] = {
+            name: text if isinstance(defaults.get(name), str) else toml_value(text)
+            for name, text in given["model_options"]
+        }
+
+
+def _check_model_options(model: str, options: dict[str, Any]) -> None:
+    """UsageError for what the network does not take: before the data, and before there is a folder."""
+    known = models.options_of(model)  # classes and channels are not among them: they are the data's
+    for name in options:
+        if name not in known:
+            raise unknown_name(f"option of {model}", name, known)
+    try:
+        # No image is one too: what the options lead to must still take the data's.
+        models.create(model, **options).eval()(np.zeros((0, *models.input_shape(model)), np.float32))
+    except UsageError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"train: model option of {model}: {error}") from error
+
+
+def _layered(*layers: dict[str, Any]) -> dict[str, Any]:
+    """The layers' keys, the last layer's first; a layer that changes the optimiser gives up the rate of the other."""
+    values: dict[str, Any] = {"optimizer": Recipe.optimizer}
+    for layer in layers:
+        if layer.get("optimizer", values["optimizer"]) != values["optimizer"]:
+            values["lr"] = Recipe.lr if layer["optimizer"] == "sgd" else ADAPTIVE_LR
+            values.pop("weight_decay", None)
+        options = {**values.get("model_options", {}), **layer.get("model_options", {})}
+        values.update(layer, **({"model_options": options} if options else {}))
+    return values
+
+
+def resumed_config(folder: Path, options: Mapping[str, Any]) -> Config:
+    """The configuration of the run that goes on. Raises UsageError for an option that would make it another run."""
+    config = Config.read(folder)
+    given = {key: value for key, value in options.items() if value is not None}
+    if "recipe" in given:
+        raise UsageError(f"train: --resume goes on by the recipe of the run in {folder}; leave --recipe away")
+    if "out" in given and given["out"].resolve() != folder.resolve():
+        raise UsageError(f"train: --resume writes on into {folder}; leave --out away")
+    given["model"] = given.pop("name", config.model)
+    _take_model_options(given, config.model)
+    for key, now in vars(config).items():
+        if key in given and key not in CHANGEABLE and given[key] != now:
+            names = {"model": "NAME", "model_options": "--model-option"}
+            option = names.get(key, f"--{key.replace('_', '-')}")
+            raise UsageError(
+                f"train: {option} {given[key]} differs from the {now} of the run in {folder}; leave it away, or "
+                "start a new run without --resume"
+            )
+    return _lasting(replace(config, **{key: given[key] for key in CHANGEABLE if key in given}), config, folder)
+
+
+def _lasting(config: Config, before: Config, folder: Path) -> Config:
+    """The configuration, for as many epochs as it now has: its schedule stays that of before, and is recorded so."""
+    if config.epochs == before.epochs:
+        return config
+    done = epochs_done(folder)
+    if config.epochs < done:
+        raise UsageError(
+            f"train: --epochs {config.epochs} is fewer than the {done} that the run in {folder} has done; "
+            "give more, or start a new run without --resume"
+        )
+    return replace(config, schedule_epochs=before.schedule_epochs or before.epochs)
+
+
+def _images(config: Config, dataset: data.Dataset) -> dict:
+    """What the configuration keeps of the data set."""
+    usual = augmentation(dataset.train.shape[1])
+    return {
+        "classes": tuple(dataset.classes),
+        "channels": dataset.train.shape[1],
+        "size": image_size(config.model, dataset),
+        "mean": tuple(dataset.mean),
+        "std": tuple(dataset.std),
+        "shift": usual["shift"] if config.shift is None else config.shift,
+        "flip": usual["flip"] if config.flip is None else config.flip,
+    }
+
+
+def new_folder(wanted: Path | None) -> Path:
+    """The run's folder, made if missing."""
+    if wanted is None:
+        return train.new_run_folder(ROOT)
+    if (wanted / "checkpoint.npz").exists() or is_ensemble(wanted):
+        raise UsageError(f"train: {wanted} already holds a run; go on with --resume {wanted}, or choose another --out")
+    try:
+        wanted.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CheckpointError(
+            f"train: cannot make the folder {wanted}: {error.strerror}; choose another --out"
+        ) from error
+    return wanted
