@@ -27,7 +27,9 @@ def bench(capsys, suite, *argv):
 @pytest.mark.parametrize("suite", ["conv2d", "pool2d", "batchnorm"])
 def test_emulator_counts_every_variant(suite, capsys, tmp_path):
     file = tmp_path / "counts.json"
-    status, out, _ = bench(capsys, suite, "--device", "emulator", "--cases", "lenet", "--json", str(file))
+    status, out, _ = bench(
+        capsys, suite, "--device", "emulator", "--cases", "lenet", "--batch", "2", "--json", str(file)
+    )
     assert status == 0
     assert max(map(len, out.splitlines())) <= 120
     document = json.loads(file.read_text())
