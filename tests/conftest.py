@@ -1,14 +1,33 @@
 """Every test starts from the same random stream, the CPU and gradients switched on."""
 
 import builtins
+import os
 import signal
+from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before NumPy comes: workers share the cores, their BLAS threads would fight
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
 
 import gpunn
 
 # A shell starts a background job with Ctrl-C ignored, and gpunn leaves that so; the tests of Ctrl-C need it heard.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser, pluginmanager):
+    """Without pytest-xdist (`-p no:xdist`) the options that pyproject.toml has for it mean nothing."""
+    if not pluginmanager.hasplugin("xdist"):
+        parser.addoption("--numprocesses", help="not heeded: pytest-xdist is not loaded")
+        parser.addoption("--dist", help="not heeded: pytest-xdist is not loaded")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Single files run in this process, sooner than workers start; debuggers and prints work there."""
+    return 0 if any(Path(argument.split("::")[0]).is_file() for argument in config.args) else None
 
 
 @pytest.fixture
