@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from gpunn import data
+from gpunn.cli import main
 
 
 def tiny_dataset(size=28):
@@ -28,3 +31,12 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(data, "load", lambda name, limit=None: tiny_dataset())
     return tmp_path
+
+
+def trained_in(folder: Path, command: list[str]) -> Path:
+    """`folder`, where `gpunn train ...` has left its run of the tiny data set: trained once, for many tests to copy."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        patched.setattr(data, "load", lambda name, limit=None: tiny_dataset())
+        assert main(command) == 0
+    return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 
 import pytest
 
@@ -12,17 +13,21 @@ from gpunn import data, pictures
 from gpunn.cli import main
 from tests.browser import chromium
 from tests.report.test_run import Outside, damaged_labels
+from tests.tiny_runs import trained_in
 
 TRAIN = ["train", "mlp", "--ensemble", "3", "--batch-size", "40", "--epochs", "2", "--seed", "7", "--out", "runs/a"]
 PICTURES = ["Learning curves", "Confusion", "Worst mistakes"]
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return trained_in(tmp_path_factory.mktemp("trained"), TRAIN)
+
+
 @pytest.fixture
-def ensemble(here, capsys, monkeypatch):
+def ensemble(here, monkeypatch, trained):
     monkeypatch.setattr(data, "load", damaged_labels)
-    main(TRAIN)
-    capsys.readouterr()
-    return here / "runs" / "a"
+    return shutil.copytree(trained / "runs/a", here / "runs/a")
 
 
 def test_a_browser_shows_the_networks_and_the_pictures(ensemble):

@@ -16,18 +16,21 @@ from gpunn import data
 from gpunn.cli import main
 from gpunn.report import page
 from tests.browser import chromium
-from tests.tiny_runs import tiny_dataset
+from tests.tiny_runs import tiny_dataset, trained_in
 
 TRAIN = ["train", "--batch-size", "20", "--epochs", "2", "--out", "runs/a"]
 HEADINGS = ["Learning curves", "Gradients", "First layer", "Feature maps", "Confusion", "Worst mistakes"]
 TABLES = ["History", "Layers", "Configuration"]
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return trained_in(tmp_path_factory.mktemp("trained"), [*TRAIN, "lenet5"])
+
+
 @pytest.fixture
-def run(here, capsys):
-    main([*TRAIN, "lenet5"])
-    capsys.readouterr()
-    return here / "runs" / "a"
+def run(here, trained):
+    return shutil.copytree(trained / "runs/a", here / "runs/a")
 
 
 def damaged_labels(name, limit=None):
