@@ -16,3 +16,4 @@ from gpunn.emulator.launch import strict as strict
 from gpunn.emulator.loader import Function as Function
 from gpunn.emulator.loader import Parameter as Parameter
 from gpunn.emulator.loader import load as load
+from gpunn.emulator.pointers import Struct as Struct

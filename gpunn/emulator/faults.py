@@ -6,9 +6,9 @@ import ctypes
 import shutil
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from gpunn.emulator.build import HEADERS
 from gpunn.errors import DeviceError
@@ -47,11 +47,11 @@ DYNAMIC_SHARED, MODULE, NOWHERE = -1, -2, -3
 FIRST_VARIABLE = -100  # the i-th variable of a module goes by the parameter number FIRST_VARIABLE - i
 
 
-def describe(function, failure: Failure, arrays: list[tuple[int, np.ndarray]], schedule: str) -> str:
-    """The message of a failed launch."""
+def describe(function, failure: Failure, arrays: Sequence[Any], schedule: str) -> str:
+    """The message of a failed launch; `arrays` are its Arguments (marshal.py), by the numbers that the runtime uses."""
     if failure.kind == NO_MEMORY:
         return f"{function.name}: no memory for the threads' stacks; free some, or raise the limit (ulimit -v)"
-    what = _WORDS[failure.kind](function, failure, dict(arrays))
+    what = _WORDS[failure.kind](function, failure, arrays)
     order = "" if schedule == "forward" else f", threads in {schedule} order"
     return f"{function.name}: {what}; block {_index(failure.block)}, thread {_index(failure.thread)}{order}"
 
@@ -68,14 +68,14 @@ def _access(f: Failure) -> str:
     return "writes" if f.write else "reads"
 
 
-def _target(function, f: Failure, arrays: dict[int, np.ndarray]) -> tuple[str, int, str]:
+def _target(function, f: Failure, arrays: Sequence[Any]) -> tuple[str, int, str]:
     """How to call the memory, the bytes of its element, and how to describe its size."""
     if f.parameter == DYNAMIC_SHARED:
         return "dynamic shared memory", 1, f"{f.extent} bytes; is shared_bytes of the launch enough?"
     if f.parameter <= FIRST_VARIABLE:
         variable = function.variables[FIRST_VARIABLE - f.parameter]
         return f"shared {variable.name}", 1, f"{variable.bytes} bytes"
-    p, array = function.parameters[f.parameter], arrays[f.parameter]
+    p, array, _ = arrays[f.parameter]
     return p.name, array.itemsize, f"{array.size} elements of {array.dtype.name}, shape {array.shape}"
 
 
@@ -104,7 +104,8 @@ def _read_only(function, f: Failure, arrays) -> str:
 
 
 def _null(function, f: Failure, arrays) -> str:
-    missing = [p.name for i, p in enumerate(function.parameters) if p.pointer and i not in arrays]
+    given = {p.name for p, *_ in arrays}
+    missing = [p.name for p in function.parameters if p.pointer and p.name not in given]
     which = f"; None was passed for {', '.join(missing)}" if missing else ""
     return f"{_access(f)} through a null pointer{_at(function, f.site)}{which}"
 

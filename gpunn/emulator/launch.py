@@ -15,8 +15,8 @@ import numpy as np
 from gpunn.emulator.counters import Counters, active_counters, collect
 from gpunn.emulator.faults import Failure, KernelError, describe
 from gpunn.emulator.loader import Function, Parameter, runtime
-from gpunn.emulator.marshal import Call, prepared
-from gpunn.emulator.memory import Copies, byte_range
+from gpunn.emulator.marshal import Argument, Call, prepared
+from gpunn.emulator.memory import Copies
 from gpunn.errors import DeviceError
 
 __all__ = ["KernelError", "launch", "schedules", "strict"]
@@ -74,10 +74,11 @@ def launch(
 ) -> None:
     """Run ``function`` over a grid of blocks.
 
-    args: arrays (dense in some order of axes), None for a null pointer, ints, floats, bytes for structs by value;
-    arity, dtypes and ranges are checked against the kernel's signature. schedule: the order of threads in a block and
-    of blocks in the grid. strict: run all three schedules on copies of the arrays, which lie far apart, and demand
-    that the outputs agree bit for bit; races: look for races on shared memory (default: where strict).
+    args: arrays (dense in some order of axes), None for a null pointer, ints, floats, bytes for structs by value,
+    a Struct for those with pointers in them; arity, dtypes and ranges are checked against the kernel's signature.
+    schedule: the order of threads in a block and of blocks in the grid. strict: run all three schedules on copies of
+    the arrays, which lie far apart, and demand that the outputs agree bit for bit; races: look for races on shared
+    memory (default: where strict).
     counters: add this launch's counts.
     Raises KernelError for what the kernel did wrong, TypeError and ValueError for arguments that do not fit.
     """
@@ -90,11 +91,11 @@ def launch(
     if not function.checked and (wanted or races):
         raise DeviceError(f"{function.name}: built without checks, so it cannot be counted; unset GPUNN_EMULATOR_CHECK")
     call = prepared(function)
-    values, arrays = call.take(args)
+    values, reached = call.take(args)
     if strict:
-        _strict_run(call, values, arrays, shape, seed, races, wanted)
+        _strict_run(call, values, reached, shape, seed, races, wanted)
     else:
-        _run(call, values, arrays, shape, schedule, seed, races, wanted)
+        _run(call, values, reached, shape, schedule, seed, races, wanted)
 
 
 def _check_shape(function: Function, grid, block, shared_bytes: int) -> tuple:
@@ -114,7 +115,10 @@ def _check_shape(function: Function, grid, block, shared_bytes: int) -> tuple:
     return grid, block, shared_bytes
 
 
-def _run(call: Call, values, arrays, shape, schedule: str, seed: int, races: bool, counters: list[Counters]) -> None:
+def _run(
+    call: Call, values: list[Any], reached: list[Argument], shape, schedule: str, seed: int, races: bool,
+    counters: list[Counters],
+) -> None:  # fmt: skip
     function = call.function
     grid, block, shared_bytes = shape
     static = sum(variable.bytes for variable in call.shared)
@@ -124,7 +128,7 @@ def _run(call: Call, values, arrays, shape, schedule: str, seed: int, races: boo
         )
     failure = Failure()
     with _one_launch:
-        entries = call.place(values, arrays)
+        entries = call.place(values, reached)
         request = _Launch(
             function.entry,
             ctypes.addressof(call.pointers),
@@ -145,26 +149,25 @@ def _run(call: Call, values, arrays, shape, schedule: str, seed: int, races: boo
         if not failed and counters:
             collect(function, runtime(), counters, grid[0] * grid[1] * grid[2])
     if failed:
-        raise KernelError(describe(function, failure, arrays, schedule))
+        raise KernelError(describe(function, failure, reached, schedule))
 
 
-def _strict_run(call: Call, values, arrays, shape, seed: int, races: bool, counters: list[Counters]) -> None:
+def _strict_run(
+    call: Call, values: list[Any], reached: list[Argument], shape, seed: int, races: bool, wanted: list[Counters]
+) -> None:
     """All three schedules, each on copies; the outputs of the first, once the others agree, go to the caller."""
-    parameters = [call.function.parameters[index] for index, _ in arrays]
-    copies = Copies([array for _, array in arrays])
+    copies = Copies([argument.array for argument in reached])
     results = []
     for order in schedules:
         fresh = copies.make()
-        moved = [(index, array) for (index, _), array in zip(arrays, fresh, strict=True)]
-        for index, array in moved:
-            values[index] = byte_range(array)[0]
+        moved = [argument._replace(array=array) for argument, array in zip(reached, fresh, strict=True)]
         first = order == schedules[0]
-        _run(call, values, moved, shape, order, seed, races and first, counters if first else [])
+        _run(call, values, moved, shape, order, seed, races and first, wanted if first else [])
         results.append(fresh)
-    for position, parameter in enumerate(parameters):
+    for position, (parameter, *_) in enumerate(reached):
         if not parameter.constant:
             _compare(call.function, parameter, [result[position] for result in results])
-    copies.store(results[0], [not parameter.constant for parameter in parameters])
+    copies.store(results[0], [not argument.parameter.constant for argument in reached])
 
 
 def _compare(function: Function, p: Parameter, results: list[np.ndarray]) -> None:

@@ -6,13 +6,14 @@ import ctypes
 import struct
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpunn.emulator.faults import FIRST_VARIABLE
 from gpunn.emulator.loader import Function, Parameter
 from gpunn.emulator.memory import byte_range
+from gpunn.emulator.pointers import Struct
 from gpunn.errors import DeviceError
 
 SLOT = 16  # bytes an argument starts at a multiple of: enough for a float4 by value
@@ -23,6 +24,8 @@ _FORMATS = {
 }  # fmt: skip
 _DTYPES = {"bf2": "bfloat16"} | {code: np.dtype(code).name for code in _FORMATS}
 CONSTANT, OUTPUT, SHARED, GLOBAL = range(4)
+MOST_ARRAYS = 9000  # of one launch; memory.h has room for them
+_ADDRESS = struct.Struct("<Q")
 
 
 class ArrayArgument(ctypes.Structure):  # struct ArrayArgument of host/runtime/state.h
@@ -34,6 +37,14 @@ class ArrayArgument(ctypes.Structure):  # struct ArrayArgument of host/runtime/s
     )
 
 
+class Argument(NamedTuple):
+    """An array that the kernel may reach, and where its address lies among the packed arguments."""
+
+    parameter: Parameter
+    array: np.ndarray
+    at: int
+
+
 class Call:
     """A function's marshalling, prepared once: a packer, and the memory that the arguments are packed into."""
 
@@ -41,45 +52,57 @@ class Call:
         self.function = function
         parts = [_format(function, p) for p in function.parameters]
         sizes = [struct.calcsize("<" + part) for part in parts]
-        offsets = [sum(sizes[:i]) for i in range(len(sizes))]
+        self.offsets = offsets = [sum(sizes[:i]) for i in range(len(sizes))]
         self.packer = struct.Struct("<" + "".join(parts))
         self.memory = ctypes.create_string_buffer(sum(sizes) + SLOT)
         base = -(-ctypes.addressof(self.memory) // SLOT) * SLOT
         self.start = base - ctypes.addressof(self.memory)
         self.pointers = (ctypes.c_void_p * (len(offsets) + 1))(*(base + offset for offset in offsets))
         self.takers = [_taker(function, p) for p in function.parameters]
-        fixed = [
+        self.fixed = [
             ArrayArgument(function.module[0] + v.low, v.bytes, SHARED if v.shared else GLOBAL, FIRST_VARIABLE - i)
             for i, v in enumerate(function.variables)
         ]
-        self.fixed = len(fixed)
         self.shared = function.shared
         ends = [end for v in self.shared for end in (v.low, v.low + v.bytes)]
         self.shared_range = (function.module[0] + min(ends), function.module[0] + max(ends)) if ends else (0, 0)
-        self.arrays = (ArrayArgument * (len(fixed) + len(offsets) + 1))(*fixed)
+        self._grow(len(offsets) + 1)
 
-    def take(self, args: Sequence[Any]) -> tuple[list[Any], list[tuple[int, np.ndarray]]]:
-        """The value to pack for each parameter, and the arrays with their parameters' numbers."""
+    def _grow(self, arrays: int) -> None:
+        """Make room for so many arrays in the table for the runtime."""
+        self.arrays = (ArrayArgument * (len(self.fixed) + arrays))(*self.fixed)
+
+    def take(self, args: Sequence[Any]) -> tuple[list[Any], list[Argument]]:
+        """The value to pack for each parameter, and every array that the kernel may reach."""
         if len(args) != len(self.takers):
             names = ", ".join(p.name for p in self.function.parameters)
             raise TypeError(f"{self.function.name}: got {len(args)} arguments, expected {len(self.takers)} ({names})")
         values = [taker(arg) for taker, arg in zip(self.takers, args, strict=True)]
-        pairs = zip(self.function.parameters, args, strict=True)
-        return values, [(i, arg) for i, (p, arg) in enumerate(pairs) if p.pointer and arg is not None]
+        reached: list[Argument] = []
+        for p, arg, at in zip(self.function.parameters, args, self.offsets, strict=True):
+            if isinstance(arg, Struct):
+                reached += (Argument(q, array, at + q_at) for q, array, q_at in arg.reached(self.function.name, p.name))
+            elif p.pointer and arg is not None:
+                reached.append(Argument(p, arg, at))
+        if len(reached) > MOST_ARRAYS:
+            raise ValueError(f"{self.function.name}: got {len(reached)} arrays, expected at most {MOST_ARRAYS}")
+        return values, reached
 
-    def place(self, values: list[Any], arrays: list[tuple[int, np.ndarray]]) -> int:
+    def place(self, values: list[Any], reached: list[Argument]) -> int:
         """Write the arguments and the table of arrays for the runtime; the number of entries in that table."""
         try:
             self.packer.pack_into(self.memory, self.start, *values)
         except (struct.error, OverflowError) as error:
             raise self._out_of_range(values, error) from None
-        at = self.fixed
-        for index, array in arrays:
+        first = len(self.fixed)
+        if first + len(reached) > len(self.arrays):
+            self._grow(len(reached))
+        for position, (parameter, array, at) in enumerate(reached):
             low, high = byte_range(array)
-            use = CONSTANT if self.function.parameters[index].constant else OUTPUT
-            self.arrays[at] = (low, high - low, use, index)
-            at += 1
-        return at
+            _ADDRESS.pack_into(self.memory, self.start + at, low)
+            use = CONSTANT if parameter.constant else OUTPUT
+            self.arrays[first + position] = (low, high - low, use, position)
+        return first + len(reached)
 
     def _out_of_range(self, values: list[Any], error: Exception) -> ValueError:
         for p, value in zip(self.function.parameters, values, strict=True):
@@ -132,7 +155,10 @@ def _taker(function: Function, p: Parameter) -> Callable[[Any], Any]:
         raise TypeError(f"{where} is {type(arg).__name__}, expected a number")
 
     def struct_bytes(arg):
-        data = arg.tobytes() if isinstance(arg, (np.void, np.ndarray)) else bytes(arg)
+        if isinstance(arg, Struct):
+            data = arg.cleared()
+        else:
+            data = arg.tobytes() if isinstance(arg, (np.void, np.ndarray)) else bytes(arg)
         if len(data) != p.bytes:
             raise ValueError(f"{where} has {len(data)} bytes, expected a struct of {p.bytes}")
         return data

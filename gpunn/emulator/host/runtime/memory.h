@@ -10,10 +10,10 @@ enum RegionKind : int32_t { kDynamicShared = -1, kModule = -2, kNowhere = -3 };
 enum AccessKind { kPlain, kUnaligned, kAtomic, kLate };  // kLate: a cp.async that was counted when issued
 struct Region { uintptr_t low; uintptr_t bytes; int32_t kind; bool writable, shared; };
 
-constexpr int kMaxRegions = 200;
+constexpr int kMaxRegions = 10000;   // MOST_ARRAYS of marshal.py, and what register_regions adds
 inline Region g_regions[kMaxRegions];
 inline int g_region_count;
-inline uint8_t g_last_region[1024];   // by call site: a site mostly stays with one array
+inline uint16_t g_last_region[1024];  // by call site: a site mostly stays with one array
 inline char* g_static_shared;
 inline size_t g_static_shared_bytes;
 
@@ -98,7 +98,7 @@ __attribute__((always_inline)) inline void check_access(uintptr_t address, size_
                                                         AccessKind kind = kPlain) {
     if (address - g.stacks.low < g.stacks.bytes) return;     // a local variable
     if (!g.active) return;                                   // static initialisers, while the module loads
-    uint8_t* cached = &g_last_region[(site >> 1) & 1023];
+    uint16_t* cached = &g_last_region[(site >> 1) & 1023];
     const Region* region = &g_regions[*cached];
     if (!contains(*region, address, bytes) || (write && !region->writable)) {
         *cached = find_region(address, bytes, write, site);
