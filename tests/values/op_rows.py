@@ -48,7 +48,7 @@ def row(file: str, op: str, theirs: Callable[..., Any], inputs: dict, fixed: dic
 
 
 # ---------------------------------------------------------------- element by element
-LINE = np.array([-30.0, -6.25, -2.5, -1.0, -0.375, -0.0625, 0.0625, 0.5, 1.25, 3.0, 7.5, 25.0])
+LINE = np.array([-30.0, -6.25, -2.5, -1.0, -0.375, -0.0625, 0.0625, 0.5, 0.875, 1.25, 3.0, 7.5, 25.0])
 ZERO = np.append(LINE, 0.0)  # for ops whose gradient at 0 is laid down
 
 
@@ -56,20 +56,29 @@ def of(x, **others):
     return {"x": x, **others}
 
 
+def normal_cdf_times(x):
+    """gelu; PyTorch's own cancels on the left, where the cdf is small."""
+    return x * torch.special.erfc(x * -(0.5**0.5)) / 2
+
+
 for op, theirs, x, options in (
     ("relu", F.relu, ZERO, {}),
     ("leaky_relu", F.leaky_relu, ZERO, {}),
+    ("leaky_relu", F.leaky_relu, ZERO, {"negative_slope": 0.0}),
     ("leaky_relu", F.leaky_relu, LINE, {"negative_slope": 1.5}),
     ("leaky_relu", F.leaky_relu, LINE, {"negative_slope": -0.25}),
     ("tanh", torch.tanh, ZERO, {}),
     ("sigmoid", torch.sigmoid, ZERO, {}),
     ("softplus", F.softplus, ZERO, {}),
+    ("softplus", F.softplus, np.array([19.75, 20.25, 21.0]), {}),  # on both sides of the threshold
     ("softplus", F.softplus, LINE, {"beta": 0.75, "threshold": 2.0}),
-    ("elu", F.elu, LINE, {}),
-    ("elu", F.elu, LINE, {"alpha": 0.75}),
-    ("elu", F.elu, LINE, {"alpha": -0.75}),
+    ("elu", F.elu, ZERO, {}),
+    ("elu", F.elu, ZERO, {"alpha": 0.75}),
+    ("elu", F.elu, LINE, {"alpha": 0.0}),
+    ("elu", F.elu, ZERO, {"alpha": -0.75}),
     ("silu", F.silu, ZERO, {}),
     ("gelu", F.gelu, ZERO, {}),
+    *(("gelu", normal_cdf_times, np.array([far, far - 0.75]), {}) for far in (-0.75, -2.5, -5.75, -8.0, -11.0)),
     ("gelu", F.gelu, ZERO, {"approximate": "tanh"}),
     ("abs", torch.abs, ZERO, {}),
     ("exp", torch.exp, LINE / 4, {}),
@@ -79,7 +88,8 @@ for op, theirs, x, options in (
     ("clip", torch.clip, LINE, {"max": -0.5}),
 ):
     row("elementwise", op, theirs, of(x), **options)
-row("elementwise", "prelu", F.prelu, of(LINE, weight=np.array([0.25])))
+row("elementwise", "prelu", F.prelu, of(ZERO, weight=np.array([0.25])))
+row("elementwise", "prelu", F.prelu, of(some(2, 3), weight=some(3)))
 row("elementwise", "prelu", F.prelu, of(some(2, 3, 4), weight=some(3)))
 row("elementwise", "neg", torch.neg, {"a": some(4)})
 for op, theirs in (("add", torch.add), ("sub", torch.sub), ("mul", torch.mul), ("div", torch.div)):
@@ -112,9 +122,13 @@ for op, theirs, x, options in (
     ("min", torch.amin, EQUALS, {"axis": 0, "keepdims": True}),
     ("min", torch.amin, EQUALS, {"axis": 1}),
     ("logsumexp", torch.logsumexp, some(2, 3), {"axis": 1}),
-    ("logsumexp", torch.logsumexp, some(2, 3) * 64, {"axis": [0, 1]}),
+    ("logsumexp", torch.logsumexp, some(2, 3) * 512, {"axis": [0, 1]}),
     ("softmax", torch.softmax, some(2, 3, 2), {"dim": 1}),
+    ("softmax", torch.softmax, some(2, 3) * 512, {"dim": 1}),  # exponentials that overflow
+    ("softmax", torch.softmax, np.array(1.5), {"dim": 0}),
     ("log_softmax", torch.log_softmax, some(2, 3), {"dim": 0}),
+    ("log_softmax", torch.log_softmax, some(2, 3) * 512, {"dim": 1}),
+    ("log_softmax", torch.log_softmax, np.array(1.5), {"dim": 0}),
     ("reshape", torch.reshape, some(2, 6), {"shape": [3, -1]}),
     ("flatten", torch.flatten, some(2, 3, 2), {"start_dim": 1}),
     ("permute", torch.permute, some(2, 3, 2), {"dims": [2, 0, 1]}),

@@ -61,7 +61,11 @@ def clipped(call: str, options: dict[str, Any]) -> dict[str, Any]:
     params = [torch.nn.Parameter(torch.zeros(g.shape, dtype=torch.float64)) for g in given]
     for p, g in zip(params, given, strict=True):
         p.grad = torch.tensor(g)
-    norm = getattr(torch.nn.utils, call)(params, **options)
+    norm = (
+        torch.nn.utils.get_total_norm([p.grad for p in params if p.grad is not None]) if call == "grad_norm" else None
+    )
+    if call != "grad_norm":
+        norm = getattr(torch.nn.utils, call)(params, **options)
     made = {"call": call, "options": {k: str(v) if v == float("inf") else v for k, v in options.items()}}
     after = [p.grad.numpy() for p in params if p.grad is not None]
     return {**made, "gradients": given, "after": after, "norm": None if norm is None else float(norm)}
@@ -110,6 +114,6 @@ def all_rows() -> dict[str, list[dict[str, Any]]]:
     schedules = [rates(*row, "SGD") for row in SCHEDULES] + [rates("OneCycleLR", SCHEDULES[-1][1], "Adam")]
     return {
         "optimisers": [steps_of(*row) for row in RULES],
-        "clippings": [*clippings, clipped("clip_grad_value_", {"clip_value": 0.5})],
+        "clippings": [*clippings, clipped("clip_grad_value_", {"clip_value": 0.5}), clipped("grad_norm", {})],
         "schedules": schedules,
     }

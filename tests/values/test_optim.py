@@ -68,5 +68,6 @@ def test_schedule(row):
         first = optimiser.param_groups[0]
         rates.append(schedule.get_last_lr())
         momenta.append(first["momentum"] if sgd else first["betas"][0])
+        assert sgd or first["betas"][1:] == (0.999,)
     np.testing.assert_allclose(rates, row["rates"], rtol=1e-13)
     np.testing.assert_allclose(momenta, row["momenta"], rtol=1e-13)

@@ -160,3 +160,4 @@ row("norms", "layer_norm", layer_norm, of(some(2, 2, 3), **SQUARE), normalized_s
 BRIGHT = some(1, 6, 4) * 8  # so large that the default alpha shows
 row("norms", "local_response_norm", F.local_response_norm, of(BRIGHT), size=4)
 row("norms", "local_response_norm", F.local_response_norm, of(some(2, 5, 2)), size=3, alpha=2.0, beta=0.5, k=0.5)
+row("norms", "local_response_norm", F.local_response_norm, of(some(2, 3, 2)), size=9, alpha=2.0)
