@@ -14,7 +14,7 @@ from bench.kernels import counts, rivals, suite
 from bench.training.networks import LR, MOMENTUM, NETWORKS, Network, our_model, torch_model
 from gpunn import backend, models, ops, optim
 from gpunn.errors import unknown_name
-from gpunn.nn.summary import rows as layers
+from gpunn.nn.overview import rows as layers
 
 GPU_BATCH = {"mlp": 256, "lenet5": 256, "lenet_20_50_500": 256, "resnet20": 128, "alexnet_lite": 128, "resnet18": 64}
 EMULATED = ("lenet5",)  # what the emulator finishes in seconds

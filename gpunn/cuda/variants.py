@@ -107,8 +107,6 @@ def _unknown(what: str, name: str, known: list[str]) -> str:
 
 def operation(name: str) -> Operation:
     """The operation called ``family.pass``. Raises ValueError with the nearest match."""
-    import gpunn.cuda  # noqa: F401  (its modules fill the table)
-
     if name not in OPERATIONS:
         raise ValueError(_unknown("use_variant: no operation", name, sorted(OPERATIONS)))
     return OPERATIONS[name]

@@ -9,11 +9,11 @@ from gpunn.emulator.array import empty_like as empty_like
 from gpunn.emulator.build import require as require
 from gpunn.emulator.counters import Counters as Counters
 from gpunn.emulator.counters import counting as counting
+from gpunn.emulator.function import Function as Function
+from gpunn.emulator.function import load as load
 from gpunn.emulator.launch import KernelError as KernelError
 from gpunn.emulator.launch import launch as launch
 from gpunn.emulator.launch import schedules as schedules
 from gpunn.emulator.launch import strict as strict
-from gpunn.emulator.loader import Function as Function
 from gpunn.emulator.loader import Parameter as Parameter
-from gpunn.emulator.loader import load as load
 from gpunn.emulator.pointers import Struct as Struct

@@ -14,7 +14,7 @@ import numpy as np
 
 from gpunn.emulator.counters import Counters, active_counters, collect
 from gpunn.emulator.faults import Failure, KernelError, describe
-from gpunn.emulator.loader import Function, Parameter, runtime
+from gpunn.emulator.loader import Compiled, Parameter, runtime
 from gpunn.emulator.marshal import Argument, Call, prepared
 from gpunn.emulator.memory import Copies
 from gpunn.errors import DeviceError
@@ -60,7 +60,7 @@ def _strict_by_default() -> bool:
 
 
 def launch(
-    function: Function,
+    function: Compiled,
     grid: int | Sequence[int],
     block: int | Sequence[int],
     args: Sequence[Any],
@@ -98,7 +98,7 @@ def launch(
         _run(call, values, reached, shape, schedule, seed, races, wanted)
 
 
-def _check_shape(function: Function, grid, block, shared_bytes: int) -> tuple:
+def _check_shape(function: Compiled, grid, block, shared_bytes: int) -> tuple:
     sizes = []
     for what, given in (("grid", grid), ("block", block)):
         size = (given,) if isinstance(given, (int, np.integer)) else tuple(given)
@@ -170,7 +170,7 @@ def _strict_run(
     copies.store(results[0], [not argument.parameter.constant for argument in reached])
 
 
-def _compare(function: Function, p: Parameter, results: list[np.ndarray]) -> None:
+def _compare(function: Compiled, p: Parameter, results: list[np.ndarray]) -> None:
     raw = [np.asarray(r).tobytes(order="A") for r in results]
     for order, other, array in zip(schedules[1:], raw[1:], results[1:], strict=True):
         if other == raw[0]:

@@ -1,14 +1,11 @@
-"""Builds, loads and describes kernels. ``load`` is the way in; a ``Function`` is one entry point of one source."""
+"""Builds a kernel's library, loads it and describes its entry point: a ``Compiled``, which ``launch`` runs."""
 
 from __future__ import annotations
 
 import ctypes
-import os
-import threading
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from gpunn.emulator.build import build
 from gpunn.emulator.elf import Variable, variables
@@ -37,8 +34,8 @@ class Parameter:
 
 
 @dataclass(frozen=True, eq=False)
-class Function:
-    """A compiled kernel. Call it with (grid, block, args), as ``launch`` describes."""
+class Compiled:
+    """One entry point of one source, built and loaded."""
 
     name: str
     filename: str
@@ -55,39 +52,9 @@ class Function:
         """The static shared variables, by address."""
         return tuple(v for v in self.variables if v.shared)
 
-    def __call__(self, grid, block, args, shared_bytes: int = 0, **options: Any) -> None:
-        from gpunn.emulator.launch import launch
 
-        launch(self, grid, block, args, shared_bytes, **options)
-
-
-_loaded: dict[tuple, Function] = {}
-_lock = threading.Lock()
-
-
-def load(
-    source: str,
-    name: str,
-    macros: dict[str, object] | None = None,
-    filename: str = "kernel.cu",
-    checked: bool | None = None,
-) -> Function:
-    """The kernel ``name`` of a CUDA source (local includes already inlined), compiled for the host.
-
-    macros: as ``-D`` options. filename: what error messages call the source. checked: instrument memory accesses
-    (default; ``GPUNN_EMULATOR_CHECK=0`` turns it off). Raises DeviceError where the source does not compile, with the
-    compiler's log and the file's own line numbers, and where there is no compiler, with the package to install.
-    """
-    if checked is None:
-        checked = os.environ.get("GPUNN_EMULATOR_CHECK", "1") != "0"
-    key = (source, name, tuple(sorted((macros or {}).items())), filename, checked)
-    with _lock:
-        if key not in _loaded:
-            _loaded[key] = _load(source, name, macros or {}, filename, checked)
-        return _loaded[key]
-
-
-def _load(source: str, name: str, macros: dict[str, object], filename: str, checked: bool) -> Function:
+def compiled(source: str, name: str, macros: dict[str, object], filename: str, checked: bool) -> Compiled:
+    """The kernel ``name`` of a CUDA source, as `function.load` describes: built, or from the cache of libraries."""
     library_of_runtime = runtime()
     text = translation_unit(source, name, macros, filename)
     path = build(text, name, checked)
@@ -104,7 +71,7 @@ def _load(source: str, name: str, macros: dict[str, object], filename: str, chec
     )
     entry = ctypes.cast(getattr(library, f"gpunn_entry_{name}"), ctypes.c_void_p).value or 0
     module = _pair(lambda *ends: library_of_runtime.gpunn_module_range(ctypes.c_void_p(entry), *ends))
-    return Function(
+    return Compiled(
         name,
         filename,
         parameters,

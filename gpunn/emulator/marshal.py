@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpunn.emulator.faults import FIRST_VARIABLE
-from gpunn.emulator.loader import Function, Parameter
+from gpunn.emulator.loader import Compiled, Parameter
 from gpunn.emulator.memory import byte_range
 from gpunn.emulator.pointers import Struct
 from gpunn.errors import DeviceError
@@ -48,7 +48,7 @@ class Argument(NamedTuple):
 class Call:
     """A function's marshalling, prepared once: a packer, and the memory that the arguments are packed into."""
 
-    def __init__(self, function: Function):
+    def __init__(self, function: Compiled):
         self.function = function
         parts = [_format(function, p) for p in function.parameters]
         sizes = [struct.calcsize("<" + part) for part in parts]
@@ -116,19 +116,19 @@ class Call:
 
 
 @cache
-def prepared(function: Function) -> Call:
+def prepared(function: Compiled) -> Call:
     """The Call of a function, made at its first launch."""
     return Call(function)
 
 
-def _format(function: Function, p: Parameter) -> str:
+def _format(function: Compiled, p: Parameter) -> str:
     if not p.pointer and p.code not in _FORMATS and p.code != "V":
         raise DeviceError(f"{function.name}: {p.name} of type {p.code} cannot be passed by value; make it a float")
     form = "Q" if p.pointer else _FORMATS.get(p.code) or f"{p.bytes}s"
     return f"{form}{-struct.calcsize('<' + form) % SLOT}x"
 
 
-def _taker(function: Function, p: Parameter) -> Callable[[Any], Any]:
+def _taker(function: Compiled, p: Parameter) -> Callable[[Any], Any]:
     """The function that checks one argument and returns what is to be packed."""
     where = f"{function.name}: {p.name}"
     wanted = _DTYPES.get(p.code)

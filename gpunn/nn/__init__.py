@@ -38,6 +38,7 @@ from gpunn.nn.loss import L1Loss as L1Loss
 from gpunn.nn.loss import MSELoss as MSELoss
 from gpunn.nn.loss import NLLLoss as NLLLoss
 from gpunn.nn.module import Module as Module
+from gpunn.nn.overview import summary as summary
 from gpunn.nn.padding import CircularPad1d as CircularPad1d
 from gpunn.nn.padding import CircularPad2d as CircularPad2d
 from gpunn.nn.padding import CircularPad3d as CircularPad3d

@@ -7,6 +7,7 @@ from typing import Any
 
 from gpunn.backend import is_array
 from gpunn.engine.tensor import data_of
+from gpunn.nn.overview import summary
 from gpunn.nn.parameter import Parameter
 from gpunn.nn.state import Keys, load, mover
 
@@ -236,16 +237,7 @@ class Module:
         return None
 
     def summary(self, x: Any) -> str:
-        """A table of the layers that an input runs through: output, parameters, FLOPs, receptive field, stride, memory.
-
-        x: the input's shape with N, or an input. Runs forward once, in evaluation mode, recording no gradients.
-        FLOPs are 2 a multiply-add. The receptive field is how many pixels of the input, in height and width, one pixel
-        of the output depends on, the stride how many lie from one output to the next; the largest where branches meet
-        (nn.receptive tells how it is found, and where it is not sure: ~). Memory is the output's, 0 where it is the
-        input's own.
-        """
-        from gpunn.nn.summary import summary  # it stands on Module
-
+        """The table of `nn.summary`: output, parameters, FLOPs, receptive field, stride and memory of each layer."""
         return summary(self, x)
 
 

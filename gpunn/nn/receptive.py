@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Protocol
 
 from gpunn.backend import is_array
 from gpunn.engine.tensor import Tensor
-from gpunn.nn.module import Module
+from gpunn.nn.parameter import Parameter
+
+
+class Layer(Protocol):
+    """What is asked of a Module, which stands on this file and so is not imported here."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    def children(self) -> Iterator[Layer]: ...
+    def named_modules(self) -> Iterator[tuple[str, Layer]]: ...
+    def parameters(self) -> Iterator[Parameter]: ...
+    def _own_parameters(self) -> Iterator[tuple[str, Parameter]]: ...
+    def register_forward_hook(self, hook: Callable) -> Callable[[], None]: ...
+    def extra_repr(self) -> str: ...
+    def flops(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int: ...
+    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any] | None: ...
 
 
 class Field(NamedTuple):
@@ -48,7 +63,7 @@ class Fields:
         for each in _arrays(x):
             self._remember(each, Field((1,) * max(each.ndim - 2, 0), (1,) * max(each.ndim - 2, 0)))
 
-    def after(self, module: Module, args: tuple, y: Any) -> Field | None:
+    def after(self, module: Layer, args: tuple, y: Any) -> Field | None:
         """The field of a layer's output; None where it is no image, or behind no image."""
         inputs, outputs = _arrays(args), _arrays(y)
         rank = outputs[0].ndim - 2 if outputs else 0

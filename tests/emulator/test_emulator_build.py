@@ -12,6 +12,7 @@ import pytest
 
 from gpunn import emulator
 from gpunn.emulator import build, loader
+from gpunn.emulator import function as functions
 from gpunn.emulator.source import parameter_names, translation_unit
 from gpunn.errors import DeviceError
 
@@ -120,7 +121,7 @@ for value in range(3):
 
 def test_loading_again_costs_nothing(monkeypatch):
     function = emulator.load(GOOD, "k", {"VALUE": 1})
-    monkeypatch.setattr(loader, "_load", lambda *args: pytest.fail("read, compiled or opened again"))
+    monkeypatch.setattr(functions, "compiled", lambda *args: pytest.fail("read, compiled or opened again"))
     assert emulator.load(GOOD, "k", {"VALUE": 1}) is function
 
 

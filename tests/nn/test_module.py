@@ -351,6 +351,11 @@ def test_summary_counts_a_known_net():
     assert net.training and not net[1].training and not any(m._forward_hooks for m in net.modules())
 
 
+def test_summary_is_a_function_too():
+    net = nn.Linear(3, 2)
+    assert nn.summary(net, (1, 3)) == net.summary((1, 3)) and "FLOPs" in nn.summary(net, (1, 3))
+
+
 def test_summary_takes_inputs_and_refuses_others():
     net = nn.Linear(3, 2).to("float64")
     assert "Linear on cpu, float64" in net.summary(np.zeros((1, 3)))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gpunn import Tensor, models, nn, ops
-from gpunn.nn.summary import rows
+from gpunn.nn.overview import rows
 
 
 def fields(model, shape):

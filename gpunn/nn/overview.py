@@ -10,8 +10,7 @@ from gpunn.backend import array_module, default_device, device_of, is_array, to_
 from gpunn.checks import size_text
 from gpunn.engine import autograd
 from gpunn.engine.tensor import Tensor
-from gpunn.nn.module import Module
-from gpunn.nn.receptive import Field, Fields
+from gpunn.nn.receptive import Field, Fields, Layer
 from gpunn.nn.state import evaluating
 
 GUESSED = "~ behind a function, not a layer, that shrank the image: taken for a window without overlap"
@@ -29,10 +28,15 @@ class Row(NamedTuple):
     memory: int
 
 
-def summary(model: Module, x: Any) -> str:
-    """The table of `rows`, with a line of sums. FLOPs are 2 a multiply-add, of convolutions and linear layers.
+def summary(model: Layer, x: Any) -> str:
+    """A table of the layers that an input runs through: output, parameters, FLOPs, receptive field, stride, memory.
 
-    The sum of the memory is what training holds of activations at most, if every layer's output is needed again.
+    x: the input's shape with N, or an input. Runs forward once, in evaluation mode, recording no gradients.
+    FLOPs are 2 a multiply-add, of convolutions and linear layers. The receptive field is how many pixels of the input,
+    in height and width, one pixel of the output depends on, the stride how many lie from one output to the next; the
+    largest where branches meet (nn.receptive tells how it is found, and where it is not sure: ~). Memory is the
+    output's, 0 where it is the input's own; its sum is what training holds of activations at most, if every layer's
+    output is needed again.
     """
     found, y = rows(model, x)
     head = ("", "layer", "output", "parameters", "FLOPs", "field", "stride", "memory")
@@ -55,15 +59,15 @@ def summary(model: Module, x: Any) -> str:
     return "\n".join(lines)
 
 
-def rows(model: Module, x: Any) -> tuple[list[Row], Any]:
+def rows(model: Layer, x: Any) -> tuple[list[Row], Any]:
     """A row for each call of a layer that holds parameters itself or has no children, in order; and the output."""
     x = _input(model, x)
     found: list[Row] = []
     counted: set[int] = set()
     fields = Fields(x)
 
-    def note(name: str, module: Module) -> Any:
-        def hook(_: Module, args: tuple, y: Any) -> None:
+    def note(name: str, module: Layer) -> Any:
+        def hook(_: Layer, args: tuple, y: Any) -> None:
             own = [p for _, p in module._own_parameters() if id(p) not in counted]
             counted.update(map(id, own))
             shape = _first_shape(y)
@@ -85,7 +89,7 @@ def rows(model: Module, x: Any) -> tuple[list[Row], Any]:
     return found, y
 
 
-def _input(model: Module, x: Any) -> Any:
+def _input(model: Layer, x: Any) -> Any:
     """x itself, or zeros of the shape x, on the model's device in its dtype."""
     if isinstance(x, Tensor) or is_array(x):
         return x
