@@ -177,6 +177,8 @@ def size_text(sizes: Sequence[Any]) -> str:
 
 def zero_d(value: Any, like: Any) -> Any:
     """`value` as a 0-d array of `like`'s type, dtype and device: NumPy's scalars have no device."""
-    y = array_module(like).empty_like(like, shape=())
+    if type(value) is type(like) and value.dtype == like.dtype:
+        return value
+    y = array_module(like).empty_like(like, shape=(1,)).reshape(())  # CuPy takes shape=() for "not given"
     y[...] = value
     return y

@@ -2,14 +2,14 @@
 
 Names and signatures are read off the installed CuPy, which needs no GPU for that, or off the record of them where it is
 missing (tests/cupy_record.py). A function or a method that CuPy lacks, an argument that it does not take, a NumPy array
-among device arrays, an implicit copy to the host: each raises here as there. Kernels are compiled and run by the
-emulator, from the very text and arguments that CuPy would get.
+among device arrays, an implicit copy to the host: each raises here as there. Where CuPy computes something else than
+NumPy (tests/cupy_differences.py), so does this. Kernels are compiled and run by the emulator, from the very text and
+arguments that CuPy would get. tests/counting.py counts what is asked for here.
 """
 
 from __future__ import annotations
 
 import inspect
-import operator
 import re
 import threading
 from types import SimpleNamespace
@@ -17,7 +17,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from gpunn import emulator
-from tests import cupy_record
+from tests import counting, cupy_record
+from tests import cupy_differences as differences
 
 _INDEXING = ("__getitem__", "__setitem__")
 _COMPARE = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
@@ -74,73 +75,97 @@ class ndarray:
         if name.startswith("__") or not hasattr(self.real, name):
             raise AttributeError(f"cupy.ndarray has no {name}")
         found = getattr(self._values, name)
-        return _method(getattr(self.real, name), found) if callable(found) else _wrapped(found)
+        return _method(self, getattr(self.real, name), found) if callable(found) else _wrapped(found)
 
     @property
     def data(self):
         return SimpleNamespace(ptr=self._memory.ctypes.data)
 
+    @property
+    def flags(self):
+        flags = self._memory.flags
+        return SimpleNamespace(
+            c_contiguous=flags.c_contiguous, f_contiguous=flags.f_contiguous, fnc=flags.fnc, owndata=flags.owndata
+        )
+
     def ravel(self, order="C"):
         if order == "K":
             raise NotImplementedError("ravel with order='K' not yet implemented.")
-        return _wrapped(self._values.ravel(order))
+        return _made("ravel", self._values.ravel(order), self._values)
 
-    def get(self):
-        return self._memory.copy(order="K")
+    def get(self, order="C"):
+        counting.read("get")
+        if not self._memory.flags.c_contiguous:
+            counting.launched("get")  # row-major first, by a kernel
+        return self._memory.copy(order=order)
+
+    def item(self):
+        return self.get().item()
+
+    def tolist(self):
+        return self.get().tolist()
 
     def __array__(self, *args, **options):
         raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`")
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         assert method == "__call__", f"numpy.{ufunc.__name__}.{method} on a device array"
-        return _wrapped(ufunc(*_values(inputs), **_values(options)))
+        return _computed(ufunc.__name__, ufunc(*_values(inputs), **_values(options)))
 
     def __array_function__(self, function, types, args, kwargs):
         raise TypeError(f"numpy.{function.__name__} was called with a device array; call array_module(x)'s")
 
     def __getitem__(self, key):
-        return _wrapped(self._values[_index(key)])
+        index = differences.wrapped_index(self._values, _index(key))
+        found = self._values[index]
+        if differences.masks(index):
+            counting.read("mask")  # how many are chosen
+        return _made("getitem", found, self._values)
 
     def __setitem__(self, key, value):
-        self._values[_index(key)] = _values(value)
+        index = differences.wrapped_index(self._values, _index(key))
+        if differences.masks(index):
+            counting.read("mask")
+        counting.launched("setitem")
+        self._values[index] = _values(value)
 
     def __iter__(self):
+        if not self._values.ndim:
+            raise TypeError("iteration over a 0-d array")
         return (self[i] for i in range(len(self._values)))
 
     def __len__(self):
         return len(self._values)
 
     def __float__(self):
-        return float(self._values)
+        return float(self.get())
 
     def __int__(self):
-        return int(self._values)
+        return int(self.get())
 
     def __bool__(self):
-        return bool(self._values)
-
-    def __index__(self):
-        return operator.index(self._values)
+        return bool(self.get())
 
     def __neg__(self):
-        return _wrapped(-self._values)
+        return _computed("negative", -self._values)
 
     def __invert__(self):
-        return _wrapped(~self._values)
+        return _computed("invert", ~self._values)
 
     def __abs__(self):
-        return _wrapped(abs(self._values))
+        return _computed("absolute", abs(self._values))
 
 
 def _operators():
     def binary(name):
         def run(self, other):
-            return _wrapped(getattr(self._values, name)(_values(other)))
+            return _computed(name.strip("_"), getattr(self._values, name)(_values(other)))
 
         return run
 
     def in_place(name):
         def run(self, other):
+            counting.launched(name.strip("_"))
             getattr(self._values, name)(_values(other))
             return self
 
@@ -182,14 +207,37 @@ def _wrapped(x):
     return type(x)(map(_wrapped, x)) if type(x) in (tuple, list) and any(isinstance(i, np.ndarray) for i in x) else x
 
 
-def _method(real, found):
+def _computed(name, result):
+    """What an elementwise kernel gives: new memory, row-major whatever the order of its inputs (NumPy keeps theirs)."""
+    counting.launched(name)
+    return _wrapped(np.asarray(result, order="C")) if isinstance(result, np.ndarray | np.generic) else result
+
+
+def _made(name, result, *inputs):
+    """A result that is a view of an input, which costs nothing, or new memory, row-major, that a kernel wrote."""
+    if isinstance(result, np.ndarray) and any(np.may_share_memory(result, x) for x in inputs):
+        return _wrapped(result)
+    return _computed(name, result)
+
+
+def _method(array, real, found):
+    name = real.__name__
     first = (real.__doc__ or "").splitlines()[0] if real.__doc__ else ""
     names = set(re.findall(r"(\w+)=", first)) | set(re.findall(r"[(,]\s*(\w+)(?=[,)=])", first))
 
     def run(*args, **options):
         unknown = set(options) - names
-        assert not unknown, f"cupy.ndarray.{real.__name__} takes no {', '.join(unknown)}: {first}"
-        return _wrapped(found(*_values(args), **_values(options)))
+        assert not unknown, f"cupy.ndarray.{name} takes no {', '.join(unknown)}: {first}"
+        differences.check_method(name, array._values, args, options)
+        if name == "take":
+            options["mode"] = "wrap"
+        result = found(*_values(args), **_values(options))
+        if result is array._values:
+            return array
+        if name in ("astype", "copy"):
+            counting.launched(name)
+            return _wrapped(result)
+        return _made(name, result, array._values)
 
     return run
 
@@ -201,11 +249,16 @@ class _Ufunc:
     def __call__(self, *args, **options):
         assert set(options) <= {"out", "dtype", "casting"}, f"cupy.{self.name} takes no {', '.join(options)}"
         result = self.ufunc(*_values(args), **_values(options))
-        return options["out"] if options.get("out") is not None else _wrapped(result)
+        if options.get("out") is None:
+            return _computed(self.name, result)
+        counting.launched(self.name)
+        return options["out"]
 
     def at(self, a, indices, b=None):
         assert self.name in ("add", "subtract", "maximum", "minimum"), self.name
-        self.ufunc.at(a._values, _index(indices), _values(b))
+        differences.check_scatter(self.name, a._values)
+        counting.launched(f"{self.name}.at")
+        self.ufunc.at(a._values, differences.wrapped_index(a._values, _index(indices)), _values(b))
 
 
 def _function(name, real, numpys):
@@ -213,8 +266,16 @@ def _function(name, real, numpys):
 
     def run(*args, **options):
         signature.bind(*args, **options)
-        result = numpys(*_values(args), **_values(options))
-        return options["out"] if options.get("out") is not None else _wrapped(result)
+        given, named = differences.adapted(name, _values(args), _values(options))
+        result = numpys(*given, **named)
+        if options.get("out") is not None:
+            counting.launched(name)
+            return options["out"]
+        if name.endswith("_like"):
+            if name != "empty_like":
+                counting.launched(name)
+            return _wrapped(result)
+        return _made(name, result, *(x for x in given if isinstance(x, np.ndarray)))
 
     run.__name__ = name
     return run
@@ -245,9 +306,12 @@ class RawModule:
         self._text = "#line" + code.partition("#line")[2]
 
     def get_function(self, name):
+        if counting.is_dry():
+            return differences.dry_kernel(self._text, name, ndarray)
         function = emulator.load(self._text, name, self._macros)
 
         def run(grid, block, args, *, shared_mem=0):
+            counting.launched(name)
             given = []
             for parameter, a in zip(function.parameters, args, strict=True):
                 if isinstance(a, ndarray):
@@ -268,8 +332,9 @@ def _asarray(x, dtype=None):
     if isinstance(x, ndarray):
         if x.device.id != Device.now():
             x = ndarray(x._memory.copy(order="K"))
-        return x if dtype is None else _wrapped(x._values.astype(dtype, copy=False))
-    return ndarray(np.array(x, dtype=dtype, order="K"))
+        return x if dtype is None else x.astype(dtype, copy=False)
+    counting.copied("asarray")
+    return ndarray(differences.from_host(x, dtype))
 
 
 def _empty(shape, dtype=float):

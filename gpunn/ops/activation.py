@@ -162,14 +162,14 @@ def gelu(x, approximate: str = "none") -> Any:
     """
     check_choice("gelu", "approximate", approximate, ("none", "tanh"))
     (a,) = arrays("gelu", x=x)
-    b = wide(a)
+    b = wide(a).reshape(a.shape or (1,))  # what NumPy computes of a 0-d array is a number, which holds no out=
     half, density = normal_cdf(b) if approximate == "none" else _tanh_cdf(b)
-    y = (b * half).astype(a.dtype, copy=False)
+    y = (b * half).astype(a.dtype, copy=False).reshape(a.shape)
     slope = None
     if wants_grad(x):  # (x F(x))' = F(x) + x F'(x)
         density *= b
         density += half
-        slope = density.astype(a.dtype, copy=False)
+        slope = density.astype(a.dtype, copy=False).reshape(a.shape)
     return record("gelu", y, (x,), lambda gy, needs: (gy * slope,))
 
 

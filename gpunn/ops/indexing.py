@@ -15,13 +15,14 @@ def getitem(x, index):
     a = data_of(x)
     index = tuple(map(_index, index)) if isinstance(index, tuple) else _index(index)
     try:
+        _check_on_host(a, index)
         y = a[index]
     except IndexError as error:
         raise IndexError(f"getitem: index does not fit shape {a.shape}: {error}") from None
     xp, shape = array_module(a), a.shape
 
     def backward(gy, needs):
-        gx = xp.zeros_like(gy, shape=shape)
+        gx = xp.zeros_like(gy, shape=shape or (1,)).reshape(shape)  # CuPy takes shape=() for "not given"
         parts = index if isinstance(index, tuple) else (index,)
         if any(is_array(i) and i.dtype.kind in "iu" for i in parts):
             xp.add.at(gx, index, gy)  # an element taken twice gets both gradients
@@ -40,6 +41,24 @@ def _index(i):
         return np.asarray(i, dtype=np.int64 if len(i) == 0 else None)
     foreign = hasattr(i, "__array__") and not is_array(i) and not isinstance(i, np.generic)
     return np.asarray(i) if foreign else i
+
+
+def _check_on_host(a, index) -> None:
+    """IndexError for integer arrays of the host that point past a's end: on a GPU they would wrap around unseen."""
+    parts = index if isinstance(index, tuple) else (index,)
+    if isinstance(a, np.ndarray) or not any(type(i) is np.ndarray and i.dtype.kind in "iu" for i in parts):
+        return
+    axes = [i.ndim if is_array(i) and i.dtype.kind == "b" else int(i is not None and i is not Ellipsis) for i in parts]
+    axis = 0
+    for i, spanned in zip(parts, axes, strict=True):
+        if i is Ellipsis:
+            spanned = a.ndim - sum(axes)
+        elif type(i) is np.ndarray and i.dtype.kind in "iu" and i.size and axis < a.ndim:
+            low, high, n = int(i.min()), int(i.max()), a.shape[axis]
+            if low < -n or high >= n:
+                wrong = low if low < -n else high
+                raise IndexError(f"index {wrong} is out of bounds for axis {axis} with size {n}")
+        axis += spanned
 
 
 def one_hot(target, num_classes: int = -1) -> Any:

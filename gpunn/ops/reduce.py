@@ -102,8 +102,9 @@ def _extreme(name: str, x, axis, keepdims, alias):
 
 def argmax(x, axis=None):
     """Index of the largest value, over all or one axis; the first of equal ones. Without a gradient."""
-    y = data_of(x).argmax(axis=axis)
-    return record("argmax", array_module(data_of(x)).asanyarray(y), (x,), lambda gy, needs: (None,))
+    a = data_of(x)
+    y = a.argmax(axis=None if a.ndim == 0 and axis in (0, -1) else axis)  # CuPy's 0-d arrays have no axis
+    return record("argmax", array_module(a).asanyarray(y), (x,), lambda gy, needs: (None,))
 
 
 def record_reduction(name, y, x, a, axes, keep, backward):

@@ -21,7 +21,7 @@ def softmax(x, dim: int) -> Any:
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
         gx = gy * y
-        along = gx.sum(axis=axis, keepdims=True)
+        along = gx.sum(axis=axis, keepdims=True) if gx.ndim else gx  # CuPy sums no 0-d array along an axis
         gx -= y * along
         return (gx,)
 

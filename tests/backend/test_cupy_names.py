@@ -14,6 +14,7 @@ from tests.ops.test_devices import (  # noqa: F401  (its tests run here on the s
     test_moving_there_and_back_carries_the_gradient,
     test_numbers_of_the_generator_are_equal_on_every_device,
     test_op,
+    test_op_of_one_number_or_none,
 )
 
 

@@ -1,0 +1,139 @@
+"""What a piece of code costs without a clock: launches, host reads and copies on the look-alike, and Python calls.
+
+`device_work` counts what the look-alike of CuPy (tests/cupy_stand_in.py) is asked for. `python_calls` counts calls of
+Python functions and the files of gpunn that they are in; what stands for a GPU is left out, with all that it calls.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+import gpunn
+
+
+@dataclass
+class Work:
+    """Calls by name: kernels launched, reads that the host waits for, and copies from the host."""
+
+    launches: Counter = field(default_factory=Counter)
+    reads: Counter = field(default_factory=Counter)
+    copies: Counter = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        return "; ".join(
+            f"{sum(counts.values())} {name}: {', '.join(f'{n} {what}' for what, n in counts.most_common())}"
+            for name, counts in vars(self).items()
+        )
+
+
+_counting: list[Work] = []
+
+
+def launched(name: str) -> None:
+    """The look-alike ran a kernel."""
+    for work in _counting:
+        work.launches[name] += 1
+
+
+def read(name: str) -> None:
+    """The look-alike waited for the device and copied to the host."""
+    for work in _counting:
+        work.reads[name] += 1
+
+
+def copied(name: str) -> None:
+    """The look-alike copied from the host."""
+    for work in _counting:
+        work.copies[name] += 1
+
+
+@contextmanager
+def device_work() -> Iterator[Work]:
+    """Counts what is asked of the look-alike inside the block."""
+    work = Work()
+    _counting.append(work)
+    try:
+        yield work
+    finally:
+        _counting.remove(work)
+
+
+class _Dry(threading.local):
+    on = False
+
+
+_dry = _Dry()
+
+
+def is_dry() -> bool:
+    """Whether kernels are counted and not run."""
+    return _dry.on
+
+
+@contextmanager
+def dry() -> Iterator[None]:
+    """Inside, kernels of the look-alike are not run: what they write is 0.5, and integers 0. Counts stay the same."""
+    _dry.on = True
+    try:
+        yield
+    finally:
+        _dry.on = False
+
+
+_PACKAGE = Path(gpunn.__file__).parent
+_TESTS = Path(__file__).parent
+_STANDING_IN = tuple(
+    map(str, (_PACKAGE / "emulator", _TESTS / "cupy_stand_in.py", __file__, Path(np.__file__).parent))
+)
+
+
+@dataclass
+class Calls:
+    """Python functions called, by file and name."""
+
+    by_function: Counter = field(default_factory=Counter)
+
+    @property
+    def total(self) -> int:
+        return sum(self.by_function.values())
+
+    @property
+    def files(self) -> set[str]:
+        """Files of gpunn that were called into."""
+        return {file for file, _ in self.by_function if file.startswith(str(_PACKAGE))}
+
+    def __str__(self) -> str:
+        named = (f"{n} {Path(file).name}:{name}" for (file, name), n in self.by_function.most_common())
+        return f"{self.total} calls in {len(self.files)} files: {', '.join(named)}"
+
+
+def python_calls(function: Callable[[], Any]) -> Calls:
+    """Counts the calls that one call of `function` makes (its own is not one)."""
+    calls, hidden = Calls(), 0
+
+    def see(frame: FrameType, event: str, argument: Any) -> None:
+        nonlocal hidden
+        if event not in ("call", "return"):
+            return
+        code = frame.f_code
+        if code.co_filename.startswith(_STANDING_IN):
+            hidden += 1 if event == "call" else -1
+        elif event == "call" and not hidden and code is not function.__code__:
+            calls.by_function[code.co_filename, code.co_qualname] += 1
+
+    sys.setprofile(see)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return calls
