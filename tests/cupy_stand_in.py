@@ -17,6 +17,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from gpunn import emulator
+from gpunn.emulator.memory import is_dense
 from tests import counting, cupy_record
 from tests import cupy_differences as differences
 
@@ -79,7 +80,7 @@ class ndarray:
 
     @property
     def data(self):
-        return SimpleNamespace(ptr=self._memory.ctypes.data)
+        return SimpleNamespace(ptr=self._memory.ctypes.data, device_id=self.device.id)
 
     @property
     def flags(self):
@@ -315,7 +316,7 @@ class RawModule:
             given = []
             for parameter, a in zip(function.parameters, args, strict=True):
                 if isinstance(a, ndarray):
-                    assert parameter.pointer and a._values.flags.c_contiguous, parameter
+                    assert parameter.pointer and is_dense(a._values), parameter
                     given.append(a._values.view(emulator.EmulatedArray))
                 elif parameter.pointer:  # a null pointer: eight bytes of zeros
                     assert type(a) is np.uint64 and a == 0, parameter
@@ -348,7 +349,7 @@ def module(real=None):
     real = cupy_record.cupy() if real is None else real
     ndarray.real = real.ndarray
     Namespace._ufunc_type = real.ufunc
-    runtime = SimpleNamespace(getDeviceCount=lambda: 2, CUDARuntimeError=RuntimeError)
+    runtime = SimpleNamespace(getDeviceCount=lambda: 2, getDevice=Device.now, CUDARuntimeError=RuntimeError)
     cuda = SimpleNamespace(
         Device=Device,
         runtime=runtime,

@@ -82,12 +82,15 @@ def eval_forward(x, gamma, beta, mean, var, eps, residual=None, relu=False) -> n
     return _apply(rows(x), x.shape, gamma, beta, mean, var, eps, residual, relu)
 
 
-def train_backward(gy, x, gamma, mean, var, eps, y=None):
-    """gx, ggamma, gbeta and the masked gy; y given means that a ReLU was fused (gy counts where y > 0)."""
+def train_backward(gy, x, gamma, mean, var, eps, y=None, residual=True):
+    """gx, ggamma, gbeta and the masked gy; y given means that a ReLU was fused (gy counts where y > 0).
+
+    Without ``residual`` nobody needs the masked gy, and it may be None.
+    """
     return _backward(gy, x, gamma, mean, var, eps, y, through_statistics=True)
 
 
-def eval_backward(gy, x, gamma, mean, var, eps, y=None):
+def eval_backward(gy, x, gamma, mean, var, eps, y=None, residual=True):
     """The same four where mean and var were constants."""
     return _backward(gy, x, gamma, mean, var, eps, y, through_statistics=False)
 

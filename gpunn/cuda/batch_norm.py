@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
+from gpunn.backend import Array
 from gpunn.cuda.checks import check_arrays, check_devices, check_index
 from gpunn.cuda.dtypes import accumulate, pack, storage_macros
-from gpunn.cuda.kernel import blocks, empty, is_aligned, kernel, zeros
-from gpunn.cuda.layout import as_memory, contiguous, is_row_major, new
+from gpunn.cuda.kernel import blocks
+from gpunn.cuda.layout import cast, in_order, is_row_major, new
+from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scratch, layout
 from gpunn.cuda.problem import Norm
-from gpunn.cuda.variants import Operation, Variant
+from gpunn.cuda.variants import Operation, Variant, forced
 
 THREADS = 256
 TARGET_BLOCKS = 528  # four on each of an H200's 132 multiprocessors; fixed, so that sums have one order everywhere
@@ -42,49 +47,51 @@ def _walk(job: Norm, width: int) -> tuple[tuple[int, int], int, int]:
 
 
 # ---------------------------------------------------------------- variants
-def _statistics_naive(job: Norm, x, gamma, beta, residual, y, mean, var, eps, relu) -> None:
-    launch = kernel("batch_norm/naive_forward", **_macros(job))
-    launch((job.C,), (128,), x, gamma, beta, residual, y, mean, var, job.N, job.C, job.L, eps, relu)
+def _forward_naive(job: Norm) -> tuple[Launch, ...]:
+    args = ("x", "gamma", "beta", "residual", "y", "mean", "var", job.N, job.C, job.L, job.eps, job.relu)
+    return (Launch("batch_norm/naive_forward", _macros(job), (job.C,), (128,), args),)
 
 
-def _forward_split(job: Norm, x, gamma, beta, residual, y, mean, var, eps, relu) -> None:
+def _forward_split(job: Norm) -> tuple[Launch, ...]:
     width = _width(job)
     grid, columns, rows = _walk(job, width)
-    parts = empty(x, (2, grid[1], job.C), mean.dtype)
-    kernel("batch_norm/statistics", **_macros(job, width))(
-        grid, (THREADS,), x, parts, job.N, job.C, job.L, columns
+    parts = Scratch("parts", (2, grid[1], job.C), accumulate(job.dtype))
+    sizes = (job.N, job.C, job.L, columns)
+    merge = (parts, "mean", "var", job.C, grid[1], rows, 1 if job.nhwc else width)
+    return (
+        Launch("batch_norm/statistics", _macros(job, width), grid, (THREADS,), ("x", parts, *sizes)),
+        Launch("batch_norm/merge_statistics", storage_macros(job.dtype), (blocks(job.C, 128),), (128,), merge),
+        *_apply(job),
     )
-    kernel("batch_norm/merge_statistics", **storage_macros(job.dtype))(
-        (blocks(job.C, 128),), (128,), parts, mean, var, job.C, grid[1], rows, 1 if job.nhwc else width
-    )
-    _apply(job, x, gamma, beta, mean, var, residual, y, eps, relu)
 
 
-def _apply(job: Norm, x, gamma, beta, mean, var, residual, y, eps, relu) -> None:
+def _apply(job: Norm) -> tuple[Launch, ...]:
     width = _width(job)
     grid, columns, _ = _walk(job, width)
-    kernel("batch_norm/apply", **_macros(job, width))(
-        grid, (THREADS,), x, gamma, beta, mean, var, residual, y, job.N, job.C, job.L, columns, eps, relu
-    )
+    arrays, sizes = ("x", "gamma", "beta", "mean", "var", "residual", "y"), (job.N, job.C, job.L, columns)
+    args = (*arrays, *sizes, job.eps, job.relu)
+    return (Launch("batch_norm/apply", _macros(job, width), grid, (THREADS,), args),)
 
 
-def _backward_naive(job: Norm, gy, x, y, gamma, mean, var, gx, ggamma, gbeta, gresidual, eps, training) -> None:
-    launch = kernel("batch_norm/naive_backward", **_macros(job))
-    sizes = (job.N, job.C, job.L, eps, training)
-    launch((job.C,), (128,), gy, x, y, gamma, mean, var, gx, ggamma, gbeta, gresidual, *sizes)
+GRADIENTS = ("gx", "ggamma", "gbeta", "gresidual")
 
 
-def _backward_split(job: Norm, gy, x, y, gamma, mean, var, gx, ggamma, gbeta, gresidual, eps, training) -> None:
+def _backward_naive(job: Norm) -> tuple[Launch, ...]:
+    args = ("gy", "x", "y", "gamma", "mean", "var", *GRADIENTS, job.N, job.C, job.L, job.eps, job.training)
+    return (Launch("batch_norm/naive_backward", _macros(job), (job.C,), (128,), args),)
+
+
+def _backward_split(job: Norm) -> tuple[Launch, ...]:
     width = _width(job)
     macros, (grid, columns, _) = _macros(job, width), _walk(job, width)
     sizes = (job.N, job.C, job.L, columns)
-    parts = empty(x, (2, grid[1], job.C), mean.dtype)
-    kernel("batch_norm/backward_sums", **macros)(grid, (THREADS,), gy, x, y, mean, parts, *sizes)
-    kernel("batch_norm/merge_sums", **storage_macros(job.dtype))(
-        (blocks(job.C, 128),), (128,), parts, var, ggamma, gbeta, job.C, grid[1], eps
-    )
-    kernel("batch_norm/backward_apply", **macros)(
-        grid, (THREADS,), gy, x, y, gamma, mean, var, ggamma, gbeta, gx, gresidual, *sizes, eps, training
+    parts = Scratch("parts", (2, grid[1], job.C), accumulate(job.dtype))
+    merge = (parts, "var", "ggamma", "gbeta", job.C, grid[1], job.eps)
+    apply = ("gy", "x", "y", "gamma", "mean", "var", "ggamma", "gbeta", "gx", "gresidual", *sizes)
+    return (
+        Launch("batch_norm/backward_sums", macros, grid, (THREADS,), ("gy", "x", "y", "mean", parts, *sizes)),
+        Launch("batch_norm/merge_sums", storage_macros(job.dtype), (blocks(job.C, 128),), (128,), merge),
+        Launch("batch_norm/backward_apply", macros, grid, (THREADS,), (*apply, job.eps, job.training)),
     )
 
 
@@ -97,11 +104,9 @@ BACKWARD_FILES = tuple(f"batch_norm/{name}" for name in ("backward_apply", "back
 TRAIN_FORWARD = Operation(
     "batch_norm.train_forward",
     Variant("split", FORWARD_FILES, SPLIT, _always, _forward_split),
-    Variant("naive", ("batch_norm/naive_forward",), NAIVE, _always, _statistics_naive),
+    Variant("naive", ("batch_norm/naive_forward",), NAIVE, _always, _forward_naive),
 )
-EVAL_FORWARD = Operation(
-    "batch_norm.eval_forward", Variant("apply", ("batch_norm/apply",), SPLIT, _always, _apply)
-)
+EVAL_FORWARD = Operation("batch_norm.eval_forward", Variant("apply", ("batch_norm/apply",), SPLIT, _always, _apply))
 BACKWARD = Operation(
     "batch_norm.backward",
     Variant("split", BACKWARD_FILES, SPLIT, _always, _backward_split),
@@ -109,76 +114,172 @@ BACKWARD = Operation(
 )
 
 
-# ---------------------------------------------------------------- the twin's functions
-def _prepare(operation: str, x: Any, /, **more: Any) -> tuple[Norm, bool]:
-    """The checked problem, and whether memory is channels-last. `more` has x's dtype and shape, or is None."""
-    check_arrays(operation, x=x, **more)
-    check_index(operation, **{"one channel of x": (x.shape[0], *x.shape[2:])})
-    nhwc = not is_row_major(x)
-    arrays = [as_memory(a, nhwc) for a in (x, *more.values()) if a is not None]
-    return Norm.of(x, nhwc, all(map(is_aligned, arrays))), nhwc
+# ---------------------------------------------------------------- plans
+def _problem(name: str, x: Layout, eps: float, relu: int, training: int, /, **more: Layout | None) -> Norm:
+    """The checked problem. ``more`` has x's dtype and shape, or is None; all are in the memory order of x."""
+    check_arrays(name, x=x, **more)
+    check_index(name, **{"one channel of x": (x.shape[0], *x.shape[2:])})
+    aligned = all(a.aligned for a in (x, *more.values()) if a is not None)
+    n, c, *spatial = x.shape
+    return Norm(x.dtype.name, aligned, n, c, int(np.prod(spatial)), not is_row_major(x), eps, relu, training)
 
 
-def _parameters(operation: str, x: Any, /, **arrays: Any) -> list[Any]:
+def _taken(a: tuple | None) -> Layout | None:
+    return None if a is None else Layout(*a)
+
+
+def _like(a: tuple | None, x: Layout) -> Layout | None:
+    """An array of x's shape, in x's memory order."""
+    return None if a is None else in_order(Layout(*a), not is_row_major(x))
+
+
+def _parameters(name: str, x: Layout, **given: tuple | None) -> dict[str, Layout | None]:
     """Each channel's parameters in the accumulation type, contiguous; None stays None."""
-    check_devices(operation, x=x, **arrays)
-    wanted = accumulate(x.dtype.name)
-    return [
-        None if a is None else contiguous(a.astype(wanted, copy=False)) for a in arrays.values()
-    ]
+    arrays = {key: _taken(a) for key, a in given.items()}
+    check_devices(name, x=x, **arrays)
+    return {key: cast(a, accumulate(x.dtype.name)) for key, a in arrays.items()}
 
 
-def _in(x: Any, nhwc: bool) -> Any:
-    return None if x is None else as_memory(x, nhwc)
+@lru_cache(KEPT)
+def _train_forward(
+    x: tuple, gamma: tuple | None, beta: tuple | None, residual: tuple | None, eps: float, relu: bool, asked: Any
+) -> Plan:
+    name, first = TRAIN_FORWARD.name, in_order(Layout(*x), not is_row_major(Layout(*x)))
+    extra = _like(residual, first)
+    job = _problem(name, first, eps, int(relu), 1, residual=extra)
+    inputs = {"x": first, **_parameters(name, first, gamma=gamma, beta=beta), "residual": extra}
+    each = Output((job.C,), accumulate(job.dtype))
+    outputs = {"y": new(first.shape, first.dtype, job.nhwc), "mean": each, "var": each}
+    return TRAIN_FORWARD.plan(job, inputs, outputs, empty=not first.size)
 
 
-def train_forward(x, gamma, beta, eps, residual=None, relu=False) -> tuple[Any, Any, Any]:
+@lru_cache(KEPT)
+def _eval_forward(
+    x: tuple,
+    gamma: tuple | None,
+    beta: tuple | None,
+    mean: tuple,
+    var: tuple,
+    residual: tuple | None,
+    eps: float,
+    relu: bool,
+    asked: Any,
+) -> Plan:
+    name, first = EVAL_FORWARD.name, in_order(Layout(*x), not is_row_major(Layout(*x)))
+    extra = _like(residual, first)
+    job = _problem(name, first, eps, int(relu), 0, residual=extra)
+    parameters = _parameters(name, first, gamma=gamma, beta=beta, mean=mean, var=var)
+    outputs = {"y": new(first.shape, first.dtype, job.nhwc)}
+    return EVAL_FORWARD.plan(job, {"x": first, **parameters, "residual": extra}, outputs, empty=not first.size)
+
+
+@lru_cache(KEPT)
+def _backward(
+    gy: tuple,
+    x: tuple,
+    gamma: tuple | None,
+    mean: tuple,
+    var: tuple,
+    y: tuple | None,
+    eps: float,
+    training: int,
+    residual: bool,
+    asked: Any,
+) -> Plan:
+    name = "batch_norm.train_backward" if training else "batch_norm.eval_backward"
+    first = in_order(Layout(*x), not is_row_major(Layout(*x)))
+    above, passed = _like(gy, first), _like(y, first)
+    job = _problem(name, first, eps, int(y is not None), training, gy=above, y=passed)
+    parameters = _parameters(name, first, gamma=gamma, mean=mean, var=var)
+    each = Output((job.C,), accumulate(job.dtype))
+    outputs = {"gx": new(first.shape, first.dtype, job.nhwc), "ggamma": each, "gbeta": each}
+    inputs: dict[str, Layout | None] = {"gy": above, "x": first, **parameters, "y": passed}
+    if residual:
+        outputs["gresidual"] = new(first.shape, first.dtype, job.nhwc)
+    else:
+        inputs["gresidual"] = None  # nobody needs the masked gradient: it is not written
+    return BACKWARD.plan(job, inputs, outputs, empty=not first.size)
+
+
+# ---------------------------------------------------------------- the twin's functions
+def _key(a: Array | None) -> tuple | None:
+    return None if a is None else layout(a)
+
+
+def train_forward(
+    x: Array,
+    gamma: Array | None,
+    beta: Array | None,
+    eps: float,
+    residual: Array | None = None,
+    relu: bool = False,
+) -> tuple[Array, Array, Array]:
     """y, mean, biased var of the batch: y = relu?(gamma * (x - mean) / sqrt(var + eps) + beta + residual?)."""
-    name = "batch_norm.train_forward"
-    job, nhwc = _prepare(name, x, residual=residual)
-    gamma, beta = _parameters(name, x, gamma=gamma, beta=beta)
-    y, memory = new(x, x.shape, x.dtype, nhwc)
-    wanted = accumulate(job.dtype)
-    if not x.size:
-        return y, zeros(x, (job.C,), wanted), zeros(x, (job.C,), wanted)
-    mean, var = empty(x, (job.C,), wanted), empty(x, (job.C,), wanted)
-    arrays = (_in(x, nhwc), gamma, beta, _in(residual, nhwc), memory, mean, var)
-    TRAIN_FORWARD(job, *arrays, float(eps), int(relu))
-    return y, mean, var
+    plan = _train_forward(layout(x), _key(gamma), _key(beta), _key(residual), eps, relu, forced())
+    return plan(x, gamma, beta, residual)
 
 
-def eval_forward(x, gamma, beta, mean, var, eps, residual=None, relu=False) -> Any:
+def eval_forward(
+    x: Array,
+    gamma: Array | None,
+    beta: Array | None,
+    mean: Array,
+    var: Array,
+    eps: float,
+    residual: Array | None = None,
+    relu: bool = False,
+) -> Array:
     """y with the running mean and var."""
-    name = "batch_norm.eval_forward"
-    job, nhwc = _prepare(name, x, residual=residual)
-    gamma, beta, mean, var = _parameters(name, x, gamma=gamma, beta=beta, mean=mean, var=var)
-    y, memory = new(x, x.shape, x.dtype, nhwc)
-    if x.size:
-        arrays = (_in(x, nhwc), gamma, beta, mean, var, _in(residual, nhwc), memory)
-        EVAL_FORWARD(job, *arrays, float(eps), int(relu))
-    return y
+    keys = (layout(x), _key(gamma), _key(beta), layout(mean), layout(var), _key(residual))
+    return _eval_forward(*keys, eps, relu, forced())(x, gamma, beta, mean, var, residual)
 
 
-def train_backward(gy, x, gamma, mean, var, eps, y=None) -> tuple[Any, Any, Any, Any]:
-    """gx, ggamma, gbeta and the masked gy; y given means that a ReLU was fused (gy counts where y > 0)."""
-    return _backward("batch_norm.train_backward", gy, x, gamma, mean, var, eps, y, 1)
+def train_backward(
+    gy: Array,
+    x: Array,
+    gamma: Array | None,
+    mean: Array,
+    var: Array,
+    eps: float,
+    y: Array | None = None,
+    residual: bool = True,
+) -> tuple[Array, Array, Array, Array | None]:
+    """gx, ggamma, gbeta and the masked gy; y given means that a ReLU was fused (gy counts where y > 0).
+
+    Without ``residual`` nobody needs the masked gy, and it may be None.
+    """
+    return _gradients(gy, x, gamma, mean, var, eps, y, residual, 1)
 
 
-def eval_backward(gy, x, gamma, mean, var, eps, y=None) -> tuple[Any, Any, Any, Any]:
+def eval_backward(
+    gy: Array,
+    x: Array,
+    gamma: Array | None,
+    mean: Array,
+    var: Array,
+    eps: float,
+    y: Array | None = None,
+    residual: bool = True,
+) -> tuple[Array, Array, Array, Array | None]:
     """The same four where mean and var were constants."""
-    return _backward("batch_norm.eval_backward", gy, x, gamma, mean, var, eps, y, 0)
+    return _gradients(gy, x, gamma, mean, var, eps, y, residual, 0)
 
 
-def _backward(name, gy, x, gamma, mean, var, eps, y, training) -> tuple[Any, Any, Any, Any]:
-    job, nhwc = _prepare(name, x, gy=gy, y=y)
-    given = gamma
-    gamma, mean, var = _parameters(name, x, gamma=gamma, mean=mean, var=var)
-    gx, gx_memory = new(x, x.shape, x.dtype, nhwc)
-    masked, masked_memory = (gy, None) if y is None else new(x, x.shape, x.dtype, nhwc)
-    wanted = accumulate(job.dtype)
-    ggamma, gbeta = zeros(x, (job.C,), wanted), zeros(x, (job.C,), wanted)
-    if x.size:
-        arrays = (_in(gy, nhwc), _in(x, nhwc), _in(y, nhwc), gamma, mean, var, gx_memory, ggamma, gbeta, masked_memory)
-        BACKWARD(job, *arrays, float(eps), training)
-    dtype = wanted if given is None else given.dtype
-    return gx, ggamma.astype(dtype, copy=False), gbeta.astype(dtype, copy=False), masked
+def _gradients(
+    gy: Array,
+    x: Array,
+    gamma: Array | None,
+    mean: Array,
+    var: Array,
+    eps: float,
+    y: Array | None,
+    residual: bool,
+    training: int,
+) -> tuple[Array, Array, Array, Array | None]:
+    masked = residual and y is not None
+    absent = () if masked else (None,)
+    keys = (layout(gy), layout(x), _key(gamma), layout(mean), layout(var), _key(y))
+    gx, ggamma, gbeta, *rest = _backward(*keys, eps, training, masked, forced())(gy, x, gamma, mean, var, y, *absent)
+    if gamma is not None and gamma.dtype != ggamma.dtype:
+        ggamma, gbeta = ggamma.astype(gamma.dtype), gbeta.astype(gamma.dtype)
+    return gx, ggamma, gbeta, rest[0] if masked else None if y is not None else gy

@@ -1,17 +1,17 @@
-"""What every launcher refuses: mixed devices and dtypes, unsupported dtypes, sizes past 32-bit indices."""
+"""What every plan refuses: mixed devices and dtypes, unsupported dtypes, sizes past 32-bit indices."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from gpunn.backend import device_of
 from gpunn.cuda.dtypes import STORAGE
+from gpunn.cuda.kernel import EMULATOR
+from gpunn.cuda.plans import CPU, Layout
 
 INDEX_LIMIT = 2**31 - 2**16  # 32-bit indices, less what the last tile or part is rounded up by
 
 
-def check_arrays(operation: str, /, **arrays: Any) -> str:
+def check_arrays(operation: str, /, **arrays: Layout | None) -> str:
     """The one dtype's name of these arrays (None is skipped). Raises TypeError or ValueError, naming the argument."""
     there = {name: a for name, a in arrays.items() if a is not None}
     (first, head), *others = there.items()
@@ -26,16 +26,19 @@ def check_arrays(operation: str, /, **arrays: Any) -> str:
     return head.dtype.name
 
 
-def check_devices(operation: str, /, **arrays: Any) -> None:
+def check_devices(operation: str, /, **arrays: Layout | None) -> None:
     """Raise ValueError unless all arrays (None is skipped) are on one device."""
     there = {name: a for name, a in arrays.items() if a is not None}
     (first, head), *others = there.items()
     for name, array in others:
-        if device_of(array) != device_of(head):
+        if array.device != head.device:
             raise ValueError(
-                f"{operation}: {first} is on {device_of(head)} but {name} is on {device_of(array)}; "
-                "move one with to_device"
+                f"{operation}: {first} is on {_place(head)} but {name} is on {_place(array)}; move one with to_device"
             )
+
+
+def _place(array: Layout) -> str:
+    return {CPU: "cpu", EMULATOR: "emulator", 0: "cuda"}.get(array.device, f"cuda:{array.device}")
 
 
 def check_index(operation: str, /, **shapes: tuple[int, ...]) -> None:

@@ -9,7 +9,8 @@ from gpunn.cuda.checks import check_arrays, check_index
 from gpunn.cuda.conv_variants import rows
 from gpunn.cuda.dtypes import accumulate, storage_macros
 from gpunn.cuda.kernel import blocks, empty, is_aligned, kernel, zeros
-from gpunn.cuda.layout import channels_first, channels_last, contiguous
+from gpunn.cuda.layout import axes_of, channels_last, contiguous
+from gpunn.cuda.plans import Layout, layout
 from gpunn.cuda.problem import Columns, Conv
 from gpunn.cuda.reduce import sum_parts
 from gpunn.cuda.variants import Operation, Variant
@@ -29,7 +30,7 @@ def _naive(family: str, pass_: str) -> Variant:
         launch((blocks(out.size * threads_each, THREADS),), (THREADS,), *cleaned, *job.geometry)
 
     takes = "every geometry, dtype and group count"
-    return Variant("naive", (f"{family}/naive_{pass_}",), takes, lambda job: "", run)
+    return Variant("naive", (f"{family}/naive_{pass_}",), takes, lambda job: "", None, run=run)
 
 
 def _run_bias(job: Columns, gy: Any, gb: Any) -> None:
@@ -43,7 +44,7 @@ def _run_bias(job: Columns, gy: Any, gb: Any) -> None:
 def _bias(family: str) -> Operation:
     files = ("conv2d/naive_grad_bias", "reduce/sum_parts")
     return Operation(
-        f"{family}.grad_bias", Variant("naive", files, "every size and dtype", lambda job: "", _run_bias)
+        f"{family}.grad_bias", Variant("naive", files, "every size and dtype", lambda job: "", None, run=_run_bias)
     )
 
 
@@ -58,7 +59,7 @@ GRAD_BIAS = {2: _bias("conv2d"), 3: _bias("conv3d")}
 # ---------------------------------------------------------------- the twin's functions
 def _problem(operation: str, x: tuple, w: tuple, y: tuple, win: Any, groups: int, /, **arrays: Any) -> Conv:
     """The checked problem of a call."""
-    dtype = check_arrays(operation, **arrays)
+    dtype = check_arrays(operation, **{k: None if a is None else Layout(*layout(a)) for k, a in arrays.items()})
     check_index(operation, **{"one sample of x": x[1:], "one sample of y": y[1:], "w": w})
     aligned = all(is_aligned(a) for a in arrays.values() if a is not None)
     return Conv(dtype, aligned, tuple(x), tuple(w), tuple(y), win, groups)
@@ -73,7 +74,7 @@ def forward(x: Any, w: Any, b: Any, win: Any, groups: int) -> Any:
     y = empty(x, (shape[0], *shape[2:], shape[1]), x.dtype)
     if y.size:
         run(job, memory, w, b, y)
-    return channels_first(y)
+    return y.transpose(axes_of(y.ndim))
 
 
 def grad_input(gy: Any, w: Any, x_shape: tuple[int, ...], win: Any, groups: int) -> Any:
@@ -82,10 +83,10 @@ def grad_input(gy: Any, w: Any, x_shape: tuple[int, ...], win: Any, groups: int)
     job = _problem(run.name, x_shape, w.shape, gy.shape, win, groups, gy=memory, w=w)
     shape = (x_shape[0], *x_shape[2:], x_shape[1])
     if not gy.size or not math.prod(shape):
-        return channels_first(zeros(gy, shape, gy.dtype))
+        return zeros(gy, shape, gy.dtype).transpose(axes_of(len(shape)))
     gx = empty(gy, shape, gy.dtype)
     run(job, memory, w, gx)
-    return channels_first(gx)
+    return gx.transpose(axes_of(gx.ndim))
 
 
 def grad_weight(gy: Any, x: Any, w_shape: tuple[int, ...], win: Any, groups: int) -> Any:
@@ -103,7 +104,7 @@ def grad_weight(gy: Any, x: Any, w_shape: tuple[int, ...], win: Any, groups: int
 def grad_bias(gy: Any) -> Any:
     """gb (K,): gy summed over samples and positions."""
     operation = GRAD_BIAS[max(gy.ndim - 2, 2)]
-    dtype = check_arrays(operation.name, gy=gy)
+    dtype = check_arrays(operation.name, gy=Layout(*layout(gy)))
     if not gy.size:
         return zeros(gy, gy.shape[1:2], gy.dtype)
     gb = empty(gy, gy.shape[1:2], gy.dtype)

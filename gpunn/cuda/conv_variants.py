@@ -199,16 +199,17 @@ def rows(pass_: str) -> tuple[Variant, ...]:
     weight = pass_ == "grad_weight"
     name = f"conv2d/{{}}_{pass_}"
     depthwise = run_depthwise_weight if weight else run_depthwise(pass_)
-    found = [Variant("depthwise", (name.format("depthwise"),), TAKES_DEPTHWISE, refuse_depthwise(pass_), depthwise)]
+    sources = (name.format("depthwise"),)
+    found = [Variant("depthwise", sources, TAKES_DEPTHWISE, refuse_depthwise(pass_), None, run=depthwise)]
     for tile in (128, 64):
         run = run_grad_weight(tile, True) if weight else run_gemm(pass_, "tiled", tile)
         takes = TAKES_TILED + ("; enough rows and columns" if tile == 128 else "")
         source, shared = name.format("tiled"), _shared(tile, True)
         row = Variant(
-            f"tiled{tile}", (source,), takes, refuse_tiled(pass_), run, shared, avoid_tiled(pass_, tile)
+            f"tiled{tile}", (source,), takes, refuse_tiled(pass_), None, shared, avoid_tiled(pass_, tile), run
         )
         found.append(row)
     run = run_grad_weight(64, False) if weight else run_gemm(pass_, "gather", 64)
     source, shared = name.format("tiled" if weight else "gather"), _shared(64, False)
-    found.append(Variant("first_layer", (source,), TAKES_GATHER, _refuse_any, run, shared, avoid_gather(pass_)))
+    found.append(Variant("first_layer", (source,), TAKES_GATHER, _refuse_any, None, shared, avoid_gather(pass_), run))
     return tuple(found)

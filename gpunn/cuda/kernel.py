@@ -1,10 +1,12 @@
-"""Kernel: one `.cu` file with its macros, checked and launched on a GPU through CuPy or on the host by the emulator."""
+"""Kernel: one `.cu` file with its macros: checked, compiled, and launched by CuPy on a GPU or by the emulator here."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,10 @@ _INTEGERS = {"int": (np.int32, 2**31 - 1), "i64": (np.int64, 2**63 - 1)}
 _FLOATS = {"float": np.float32, "double": np.float64}
 
 
+Bound = Callable[[tuple[int, ...], tuple[int, ...], tuple[Any, ...]], None]  # (grid, block, arguments)
+EMULATOR = -1  # the device number of emulated arrays, beside those of GPUs
+
+
 @dataclass(frozen=True)
 class Kernel:
     """A specialised kernel. ``kernel(grid, block, *args)`` checks every argument by name, then launches.
@@ -27,34 +33,122 @@ class Kernel:
     Arrays must be C-contiguous in the layout that the file's header gives; where VEC > 1, they must start on a multiple
     of 16 bytes. Python ints become int32 (or int64), floats the accumulation type. ``shared_bytes`` is dynamic shared
     memory, for kernels that declare some. Raises TypeError or ValueError with the kernel's and the argument's name;
-    DeviceError where it does not compile.
+    DeviceError where it does not compile. A Plan makes the same checks once, and launches what ``bound`` gives.
     """
 
     source: source.Source
     macros: tuple[tuple[str, object], ...]
 
     def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], *args: Any, shared_bytes: int = 0) -> None:
-        cleaned = self._arguments(args)
-        _check_grid(self.source.file, grid, block)
-        first = next(a for a in args if backend.is_array(a))
-        if backend.device_of(first).type == "emulator":
-            self._function_on_host()(grid, block, cleaned, shared_bytes)
-            return
-        cupy = backend.require_cupy()
-        with first.device:
-            function = _compiled(self, first.device.id)
-            if shared_bytes:
-                self._allow_shared(function, shared_bytes, first.device.id)
-            nulls = tuple(np.uint64(0) if a is None else a for a in cleaned)
+        self.check_count(args)
+        first = next((a for a in args if backend.is_array(a)), None)
+        device = EMULATOR if first is None else device_number(first)
+        cleaned = tuple([self._argument(p, a, device) for p, a in zip(self.source.parameters, args, strict=True)])
+        self._check_devices(args)
+        self.check_grid(grid, block)
+        with nullcontext() if device == EMULATOR or first is None else first.device:
+            run = self.bound(device, shared_bytes)
             try:
-                function(grid, block, nulls, shared_mem=shared_bytes)
-                if os.environ.get("GPUNN_DEBUG_SYNC") == "1":
-                    cupy.cuda.get_current_stream().synchronize()
-            except (cupy.cuda.driver.CUDADriverError, cupy.cuda.runtime.CUDARuntimeError) as error:
-                raise DeviceError(
-                    f"{self.source.file} failed with {self.describe(args)}: {error}; "
-                    "GPUNN_DEBUG_SYNC=1 tells whether an earlier kernel did"
-                ) from error
+                run(grid, block, cleaned)
+            except Exception as error:
+                raise self.explained(error, args) from error
+
+    # ---------------------------------------------------------------- arguments
+    def check_count(self, args: Sequence[Any]) -> None:
+        """Raise TypeError unless there is an argument for each parameter."""
+        parameters = self.source.parameters
+        if len(args) != len(parameters):
+            wanted = ", ".join(p.name for p in parameters)
+            raise TypeError(f"{self.source.file}: got {len(args)} arguments, expected {len(parameters)}: {wanted}")
+
+    def _argument(self, p: source.Parameter, value: Any, device: int) -> Any:
+        if not p.pointer or value is None:
+            return self.constant(p, value, device)
+        self._check_array(p, value)
+        return value
+
+    def constant(self, p: source.Parameter, value: Any, device: int) -> Any:
+        """An argument that is no array as CuPy or the emulator takes it: a number packed, a null pointer."""
+        if p.pointer:
+            if value is not None or not p.optional:
+                raise TypeError(f"{self.source.file}: {p.name} is {type(value).__name__}, expected an array")
+            return None if device == EMULATOR else np.uint64(0)
+        kind = self._type(p.type)
+        if kind in _INTEGERS:
+            convert, limit = _INTEGERS[kind]
+            if not -limit - 1 <= int(value) <= limit:
+                raise ValueError(
+                    f"{self.source.file}: {p.name} = {value} does not fit into {convert.__name__}; split the batch"
+                )
+            return convert(value)
+        return _FLOATS[kind](value)
+
+    def _type(self, name: str) -> str:
+        return str(dict(self.macros).get(name, name))
+
+    def _check_array(self, p: source.Parameter, value: Any) -> None:
+        file = self.source.file
+        if not backend.is_array(value):
+            wanted = CUDA_NAMES[self._type(p.type)]
+            raise TypeError(f"{file}: {p.name} is {type(value).__name__}, expected an array of {wanted}")
+        if backend.device_of(value).type == "cpu":
+            raise ValueError(f"{file}: {p.name} is on cpu, where no kernel runs; move it with to_device first")
+        if not value.flags.c_contiguous:
+            raise ValueError(
+                f"{file}: {p.name} {value.shape} with strides {value.strides} is not contiguous; "
+                "pass ascontiguousarray of it"
+            )
+        self.check_memory(p, value.dtype, not value.size or is_aligned(value))
+
+    def check_memory(self, p: source.Parameter, dtype: np.dtype, aligned: bool) -> None:
+        """Raise TypeError for another dtype than the parameter's, ValueError for unaligned 16-byte accesses."""
+        file, wanted = self.source.file, CUDA_NAMES[self._type(p.type)]
+        if not p.pointer or dtype.name != wanted:
+            raise TypeError(f"{file}: {p.name} is {dtype}, expected {wanted}; convert it with astype")
+        if self.is_wide and not aligned and p.type == "T":
+            raise ValueError(
+                f"{file}: {p.name} starts at an address that is no multiple of 16; copy it, or use a variant with VEC=1"
+            )
+
+    def _check_devices(self, args: Sequence[Any]) -> None:
+        device, owner = None, ""
+        for p, value in zip(self.source.parameters, args, strict=True):
+            if not p.pointer or value is None:
+                continue
+            here = backend.device_of(value)
+            if device is not None and here != device:
+                raise ValueError(
+                    f"{self.source.file}: {p.name} is on {here} but {owner} is on {device}; move one with to_device"
+                )
+            device, owner = here, p.name
+
+    def check_grid(self, grid: tuple[int, ...], block: tuple[int, ...]) -> None:
+        """Raise ValueError for a grid or a block that no device takes."""
+        for what, sizes, limits in (("grid", grid, GRID_LIMIT), ("block", block, (1024, 1024, 64))):
+            for axis, size, limit in zip("xyz", sizes, limits, strict=False):
+                if not 1 <= size <= limit:
+                    raise ValueError(
+                        f"{self.source.file}: {what}.{axis} is {size}, expected 1 to {limit}; nothing was launched"
+                    )
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether this kernel reads 16 bytes at a time."""
+        return any(key.startswith("VEC") and value != 1 for key, value in self.macros)
+
+    # ---------------------------------------------------------------- launching
+    def bound(self, device: int, shared_bytes: int = 0) -> Bound:
+        """The compiled function for a device, which is CuPy's current one: it takes (grid, block, arguments)."""
+        if device == EMULATOR:
+            macros = dict(self.macros)
+            load = backend.require_emulator().load
+            function = load(self.source.text, self.source.entry, macros, filename=self.source.file)
+            return partial(function, shared_bytes=shared_bytes) if shared_bytes else function
+        function = _compiled(self, device)
+        if shared_bytes:
+            self._allow_shared(function, shared_bytes, device)
+            function = partial(function, shared_mem=shared_bytes)
+        return _synchronised(function) if os.environ.get("GPUNN_DEBUG_SYNC") == "1" else function
 
     def _allow_shared(self, function: Any, wanted: int, device_id: int) -> None:
         """Raise the driver's limit for this kernel: past 48 KB a launch fails unless it was asked for by name."""
@@ -67,76 +161,36 @@ class Kernel:
         if wanted > function.max_dynamic_shared_size_bytes:
             function.max_dynamic_shared_size_bytes = wanted
 
-    def _arguments(self, args: tuple) -> tuple:
-        parameters = self.source.parameters
-        if len(args) != len(parameters):
-            wanted = ", ".join(p.name for p in parameters)
-            raise TypeError(f"{self.source.file}: got {len(args)} arguments, expected {len(parameters)}: {wanted}")
-        device, owner, cleaned = None, "", []
-        for p, value in zip(parameters, args, strict=True):
-            if not p.pointer:
-                cleaned.append(self._scalar(p, value))
-                continue
-            cleaned.append(value)
-            if value is None and p.optional:
-                continue
-            self._check_array(p, value)
-            here = backend.device_of(value)
-            if device is not None and here != device:
-                raise ValueError(
-                    f"{self.source.file}: {p.name} is on {here} but {owner} is on {device}; move one with to_device"
-                )
-            device, owner = here, p.name
-        return tuple(cleaned)
+    def explained(self, error: Exception, args: Sequence[Any]) -> Exception:
+        """The driver's error as a DeviceError that names the kernel and its arguments; any other error as it is."""
+        if isinstance(error, DeviceError | ValueError | TypeError) or not _is_drivers(error):
+            return error
+        return DeviceError(
+            f"{self.source.file} failed with {self.describe(args)}: {error}; "
+            "GPUNN_DEBUG_SYNC=1 tells whether an earlier kernel did"
+        )
 
-    def _type(self, name: str) -> str:
-        return str(dict(self.macros).get(name, name))
-
-    def _scalar(self, p: source.Parameter, value: Any) -> Any:
-        kind = self._type(p.type)
-        if kind in _INTEGERS:
-            convert, limit = _INTEGERS[kind]
-            if not -limit - 1 <= int(value) <= limit:
-                raise ValueError(
-                    f"{self.source.file}: {p.name} = {value} does not fit into {convert.__name__}; split the batch"
-                )
-            return convert(value)
-        return _FLOATS[kind](value)
-
-    def _check_array(self, p: source.Parameter, value: Any) -> None:
-        file, wanted = self.source.file, CUDA_NAMES[self._type(p.type)]
-        if not backend.is_array(value):
-            raise TypeError(f"{file}: {p.name} is {type(value).__name__}, expected an array of {wanted}")
-        if backend.device_of(value).type == "cpu":
-            raise ValueError(f"{file}: {p.name} is on cpu, where no kernel runs; move it with to_device first")
-        if value.dtype.name != wanted:
-            raise TypeError(f"{file}: {p.name} is {value.dtype}, expected {wanted}; convert it with astype")
-        if not value.flags.c_contiguous:
-            raise ValueError(
-                f"{file}: {p.name} {value.shape} with strides {value.strides} is not contiguous; "
-                "pass ascontiguousarray of it"
-            )
-        if self.is_wide and value.size and not is_aligned(value) and p.type == "T":
-            raise ValueError(
-                f"{file}: {p.name} starts at an address that is no multiple of 16; copy it, or use a variant with VEC=1"
-            )
-
-    @property
-    def is_wide(self) -> bool:
-        """Whether this kernel reads 16 bytes at a time."""
-        return any(key.startswith("VEC") and value != 1 for key, value in self.macros)
-
-    def _function_on_host(self) -> Any:
-        from gpunn import emulator
-
-        return emulator.load(self.source.text, self.source.entry, dict(self.macros), filename=self.source.file)
-
-    def describe(self, args: tuple) -> str:
+    def describe(self, args: Sequence[Any]) -> str:
         """The arguments as ``x float32 (2, 3), N 2, ...``."""
         pairs = zip(self.source.parameters, args, strict=True)
         return ", ".join(
             f"{p.name} {a.dtype} {a.shape}" if backend.is_array(a) else f"{p.name} {a}" for p, a in pairs
         )
+
+
+def _is_drivers(error: Exception) -> bool:
+    cuda = backend.require_cupy().cuda
+    return isinstance(error, (cuda.driver.CUDADriverError, cuda.runtime.CUDARuntimeError))
+
+
+def _synchronised(function: Callable) -> Bound:
+    """The function followed by a wait, so that an error surfaces at the kernel that made it."""
+
+    def run(grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...]) -> None:
+        function(grid, block, args)
+        backend.require_cupy().cuda.get_current_stream().synchronize()
+
+    return run
 
 
 @cache
@@ -160,11 +214,9 @@ def _compiled(wanted: Kernel, device_id: int) -> Any:
         ) from error
 
 
-def _check_grid(file: str, grid: tuple[int, ...], block: tuple[int, ...]) -> None:
-    for what, sizes, limits in (("grid", grid, GRID_LIMIT), ("block", block, (1024, 1024, 64))):
-        for axis, size, limit in zip("xyz", sizes, limits, strict=False):
-            if not 1 <= size <= limit:
-                raise ValueError(f"{file}: {what}.{axis} is {size}, expected 1 to {limit}; nothing was launched")
+def device_number(array: Any) -> int:
+    """The number of an array's GPU, or EMULATOR."""
+    return EMULATOR if isinstance(array, np.ndarray) else array.device.id
 
 
 def is_aligned(array: Any) -> bool:
@@ -190,11 +242,9 @@ def zeros(like: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     return made
 
 
-def shared_limit(array: Any) -> int:
-    """Bytes of static shared memory that a block may have on this array's device."""
-    if backend.device_of(array).type == "emulator":
-        return 48 * 1024
-    return _attribute(array.device.id, "MaxSharedMemoryPerBlock")
+def shared_limit(device: int) -> int:
+    """Bytes of static shared memory that a block may have on this device."""
+    return 48 * 1024 if device == EMULATOR else _attribute(device, "MaxSharedMemoryPerBlock")
 
 
 @cache

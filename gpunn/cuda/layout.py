@@ -2,41 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Any
+import numpy as np
 
-from gpunn.cuda.kernel import empty
+from gpunn.backend import Array
+from gpunn.cuda.plans import Layout, Output
 
 
-def contiguous(x: Any) -> Any:
+def contiguous(x: Array) -> Array:
     """x itself where memory is row-major, else a row-major copy of the same type."""
     return x if x.flags.c_contiguous else x.copy(order="C")
 
 
-def channels_last(x: Any) -> Any:
+def channels_last(x: Array) -> Array:
     """(N, C, *spatial) as a contiguous (N, *spatial, C): a view where memory is channels-last, else a copy."""
-    order = (0, *range(2, x.ndim), 1)
-    return contiguous(x.transpose(order))
+    return contiguous(x.transpose((0, *range(2, x.ndim), 1)))
 
 
-def channels_first(x: Any) -> Any:
-    """(N, *spatial, C) seen as (N, C, *spatial)."""
-    return x.transpose((0, x.ndim - 1, *range(1, x.ndim - 1)))
+def as_channels_last(x: Array) -> Array:
+    """x with channels-last memory: itself, or a copy."""
+    last = channels_last(x)
+    return x if last.base is x or last is x else last.transpose(axes_of(x.ndim))
 
 
-def is_row_major(x: Any) -> bool:
+def axes_of(rank: int) -> tuple[int, ...]:
+    """The order of axes in which (N, *spatial, C) memory is seen as (N, C, *spatial)."""
+    return (0, rank - 1, *range(1, rank - 1))
+
+
+def is_row_major(x: Layout) -> bool:
     """Whether memory is (N, C, *spatial) and not also channels-last (as it is where C is 1)."""
-    return bool(x.flags.c_contiguous and not x.transpose((0, *range(2, x.ndim), 1)).flags.c_contiguous)
+    return x.row_major and not x.channels_last
 
 
-def as_memory(x: Any, nhwc: bool) -> Any:
-    """x (N, C, *spatial) in the memory order that a kernel with this NHWC flag reads."""
-    return channels_last(x) if nhwc else contiguous(x)
+def in_order(x: Layout, nhwc: bool, dtype: np.dtype | None = None) -> Layout:
+    """x as a kernel with this NHWC flag reads it, in this dtype: where it is not so, copied at the call."""
+    if (x.channels_last if nhwc else x.row_major) and (dtype is None or x.dtype == dtype):
+        return x
+    order = channels_last if nhwc else contiguous
+    if dtype is None or x.dtype == dtype:
+        return x._replace(offset=0, move=order)
+    return x._replace(dtype=dtype, offset=0, move=lambda a: order(a.astype(dtype)))
 
 
-def new(like: Any, shape: tuple[int, ...], dtype: Any, nhwc: bool) -> tuple[Any, Any]:
-    """New memory for (N, C, *spatial): the array to return, and the contiguous one that a kernel writes."""
-    if not nhwc:
-        made = empty(like, shape, dtype)
-        return made, made
-    made = empty(like, (shape[0], *shape[2:], shape[1]), dtype)
-    return channels_first(made), made
+def new(shape: tuple[int, ...], dtype: np.dtype, nhwc: bool) -> Output:
+    """New memory for (N, C, *spatial)."""
+    return Output((shape[0], *shape[2:], shape[1]), dtype, axes_of(len(shape))) if nhwc else Output(shape, dtype)
+
+
+def cast(x: Layout | None, dtype: np.dtype) -> Layout | None:
+    """A parameter of each channel as kernels read it: of this dtype, without gaps."""
+    if x is None or (x.dtype == dtype and x.row_major):
+        return x
+    return x._replace(dtype=dtype, offset=0, move=lambda a: contiguous(a.astype(dtype, copy=False)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -82,6 +81,16 @@ class Pool(Problem):
     count_include_pad: bool = True
 
     @property
+    def inputs(self) -> int:
+        """Elements of x."""
+        return self.N * self.C * self.H * self.W
+
+    @property
+    def outputs(self) -> int:
+        """Elements of y."""
+        return self.N * self.C * self.P * self.Q
+
+    @property
     def letters(self) -> dict[str, int]:
         return {**super().letters, "I": 1 if self.R * self.S <= 256 else 2}
 
@@ -94,7 +103,6 @@ class Norm(Problem):
     C: int
     L: int
     nhwc: bool
-
-    @classmethod
-    def of(cls, x: Any, nhwc: bool, aligned: bool) -> Norm:
-        return cls(x.dtype.name, aligned, x.shape[0], x.shape[1], math.prod(x.shape[2:]), nhwc)
+    eps: float
+    relu: int
+    training: int

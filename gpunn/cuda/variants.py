@@ -1,53 +1,47 @@
-"""Which kernel takes which call: rows of variants, first that accepts wins, and a trace that says why."""
+"""Which kernel takes which call: rows of variants, the first that accepts wins, and a trace that says why."""
 
 from __future__ import annotations
 
 import contextvars
-import difflib
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from gpunn.cuda.kernel import shared_limit
+from gpunn.cuda.kernel import device_number, shared_limit
+from gpunn.cuda.plans import Call, Launch, Layout, Output, Plan, trace
+from gpunn.cuda.problem import Problem
+from gpunn.errors import nearest
 
 
 @dataclass(frozen=True)
 class Variant:
     """One way to compute an operation.
 
-    takes: what it accepts, in words. refusal: a problem -> "" or why it cannot. run: (problem, *arrays), launches.
-    sources: the ``.cu`` files it launches, the main one first. shared: bytes a block, of a problem.
-    avoid: a problem -> "" or why the next variant is the better choice; ``use_variant`` does not ask.
+    takes: what it accepts, in words. refusal: a problem -> "" or why it cannot. plan: a problem -> its launches, which
+    name their operands; pure. sources: the ``.cu`` files it launches, the main one first. shared: bytes a block, of a
+    problem. avoid: a problem -> "" or why the next variant is the better choice; ``use_variant`` does not ask.
     """
 
     name: str
     sources: tuple[str, ...]
     takes: str
     refusal: Callable[[Any], str]
-    run: Callable[..., Any]
+    plan: Callable[[Any], tuple[Launch, ...]] | None
     shared: Callable[[Any], int] = lambda problem: 0
     avoid: Callable[[Any], str] = lambda problem: ""
+    run: Callable[..., None] | None = None  # launches, for operations that have no plans yet
 
-    def accepts(self, problem: Any) -> bool:
+    def accepts(self, problem: Problem) -> bool:
         return not self.refusal(problem)
-
-
-@dataclass(frozen=True)
-class Call:
-    """One traced call: the operation, the variant it took, why, and on what."""
-
-    operation: str
-    variant: str
-    why: str
-    problem: str
 
 
 OPERATIONS: dict[str, Operation] = {}
 _forced: contextvars.ContextVar[tuple[tuple[str, str], ...]] = contextvars.ContextVar("gpunn variants", default=())
-_trace: contextvars.ContextVar[list[Call] | None] = contextvars.ContextVar("gpunn variant trace", default=None)
 _warned: set[tuple[str, str]] = set()
+
+forced = _forced.get  # the variants asked for by use_variant: a part of every plan's key
 
 
 class Operation:
@@ -58,33 +52,47 @@ class Operation:
         self.variants = variants
         OPERATIONS[name] = self
 
-    def __call__(self, problem: Any, *arrays: Any) -> Any:
-        variant, why = self.choose(problem, arrays[0])
-        calls = _trace.get()
-        if calls is not None:
-            calls.append(Call(self.name, variant.name, why, str(problem)))
-        return variant.run(problem, *arrays)
+    def plan(
+        self, problem: Problem, inputs: Mapping[str, Layout | None], outputs: Mapping[str, Output], empty: bool = False
+    ) -> Plan:
+        """The plan of a call: inputs and outputs by the names that the variants' launches use.
 
-    def choose(self, problem: Any, array: Any) -> tuple[Variant, str]:
+        ``empty``: there is nothing to compute, and the results are zeros.
+        """
+        if empty:
+            return Plan(Call(self.name, "-", "nothing to compute", str(problem)), (), inputs, outputs)
+        device = next(found.device for found in inputs.values() if found is not None)
+        variant, why = self.choose(problem, device)
+        assert variant.plan is not None
+        return Plan(Call(self.name, variant.name, why, str(problem)), variant.plan(problem), inputs, outputs)
+
+    def __call__(self, problem: Problem, *arrays: Any) -> None:
+        variant, why = self.choose(problem, device_number(arrays[0]))
+        if (calls := trace.get()) is not None:
+            calls.append(Call(self.name, variant.name, why, str(problem)))
+        assert variant.run is not None
+        variant.run(problem, *arrays)
+
+    def choose(self, problem: Problem, device: int) -> tuple[Variant, str]:
         """The variant for a problem, and why: the refusals of those before it."""
-        forced = dict(_forced.get()).get(self.name)
-        if forced is not None:
-            variant = self.named(forced)
+        asked = dict(forced()).get(self.name)
+        if asked is not None:
+            variant = self.named(asked)
             if refusal := variant.refusal(problem):
-                raise ValueError(f"{self.name}: variant {forced!r} does not take this call: {refusal} ({problem})")
+                raise ValueError(f"{self.name}: variant {asked!r} does not take this call: {refusal} ({problem})")
             return variant, "asked for by use_variant"
         reasons = []
         for variant in self.variants:
             refusal = variant.refusal(problem) or variant.avoid(problem)
-            refusal = refusal or self._too_little_shared(variant, problem, array)
+            refusal = refusal or self._too_little_shared(variant, problem, device)
             if not refusal:
                 return variant, "; ".join(reasons) or "first choice"
             reasons.append(f"{variant.name}: {refusal}")
         raise ValueError(f"{self.name}: no variant takes this call ({problem}): {'; '.join(reasons)}")
 
-    def _too_little_shared(self, variant: Variant, problem: Any, array: Any) -> str:
+    def _too_little_shared(self, variant: Variant, problem: Problem, device: int) -> str:
         need = variant.shared(problem)
-        if not need or need <= (limit := shared_limit(array)):
+        if not need or need <= (limit := shared_limit(device)):
             return ""
         refusal = f"needs {need} bytes of shared memory a block, this device has {limit}"
         if (self.name, variant.name) not in _warned:
@@ -101,8 +109,8 @@ class Operation:
 
 
 def _unknown(what: str, name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1, 0.4)
-    return f"{what} {name!r}; expected one of {', '.join(known)}" + (f"; did you mean {near[0]}?" if near else "")
+    near = nearest(name, known, 0.4)
+    return f"{what} {name!r}; expected one of {', '.join(known)}" + (f"; did you mean {near}?" if near else "")
 
 
 def operation(name: str) -> Operation:
@@ -127,8 +135,8 @@ def use_variant(name: str, variant: str) -> Iterator[None]:
 def tracing() -> Iterator[list[Call]]:
     """Collects every call inside the block: which variant it took, and why."""
     calls: list[Call] = []
-    token = _trace.set(calls)
+    token = trace.set(calls)
     try:
         yield calls
     finally:
-        _trace.reset(token)
+        trace.reset(token)

@@ -76,7 +76,7 @@ def _batch_norm(op: str, x, running_mean, running_var, weight, bias, training, m
     kept_y = y if relu else None
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-        gx, ggamma, gbeta, gr = twin_backward(gy, a, gamma, mean_now, var_now, eps, kept_y)
+        gx, ggamma, gbeta, gr = twin_backward(gy, a, gamma, mean_now, var_now, eps, kept_y, needs[3])
         return tuple([g if need else None for g, need in zip((gx, ggamma, gbeta, gr), needs, strict=True)])
 
     return record(op, y, (x, weight, bias, residual), backward)

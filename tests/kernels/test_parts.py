@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gpunn import emulator as host
-from gpunn.cuda import batch_norm, conv, kernel
+from gpunn.cuda import batch_norm, conv, kernel, plans
 from gpunn.cuda.variants import use_variant
 from gpunn.reference import naive
 from gpunn.reference.close import assert_close
@@ -26,15 +26,20 @@ def channels_last(array):
 def launched(monkeypatch):
     """(kernel, how many parts its array of parts has) of every launch; 0 where it has none."""
     seen = []
-    run = kernel.Kernel.__call__
+    run, run_plan = kernel.Kernel.__call__, plans.Plan._run
 
     def recorded(self, grid, block, *args):
         named = {p.name: a for p, a in zip(self.source.parameters, args, strict=True)}
-        axis = 1 if "batch_norm" in self.source.name else 0  # of two arrays, or of one
-        seen.append((self.source.name, named["parts"].shape[axis] if "parts" in named else 0))
+        seen.append((self.source.name, named["parts"].shape[0] if "parts" in named else 0))
         return run(self, grid, block, *args)
 
+    def recorded_plan(self, operands):
+        (shape, _), *_ = (*self.memory[len(self.results) :], ((0, 0), None))
+        seen.extend((found.source.name, shape[1]) for found in self.kernels)
+        return run_plan(self, operands)
+
     monkeypatch.setattr(kernel.Kernel, "__call__", recorded)
+    monkeypatch.setattr(plans.Plan, "_run", recorded_plan)
     return seen
 
 

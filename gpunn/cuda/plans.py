@@ -1,0 +1,226 @@
+"""Plans: what a call does, found once a signature and kept.
+
+A variant describes its launches by name (`Launch`): pure data, tested without arrays. A `Plan` has them compiled and
+their scalars packed; a call is a look-up of the plan, the memory of its results and the launches. A plan holds no
+memory: scratch comes from the current stream's allocator at the call, so that streams and threads may share it.
+"""
+
+from __future__ import annotations
+
+import contextvars
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpunn import backend
+from gpunn.backend import Array
+from gpunn.cuda.kernel import EMULATOR, Bound, kernel
+
+KEPT = 4096  # plans an operation keeps; a network has a few dozen
+
+
+class Layout(NamedTuple):
+    """All that a plan depends on of an array: everything but its values and its address."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: np.dtype
+    offset: int  # bytes past a multiple of 16
+    device: int  # a GPU's number, EMULATOR, or CPU
+    move: Callable[[Array], Array] | None = None  # what first brings the array into the memory that kernels read
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def aligned(self) -> bool:
+        return self.offset == 0
+
+    def is_dense(self, order: tuple[int, ...]) -> bool:
+        """Whether memory holds the elements row by row once the axes are in this order."""
+        expected = self.dtype.itemsize
+        for axis in reversed(order):
+            if self.shape[axis] != 1 and self.strides[axis] != expected and self.size:
+                return False
+            expected *= self.shape[axis]
+        return True
+
+    @property
+    def row_major(self) -> bool:
+        return self.is_dense(tuple(range(len(self.shape))))
+
+    @property
+    def channels_last(self) -> bool:
+        return self.is_dense((0, *range(2, len(self.shape)), 1))
+
+
+CPU = -2
+
+
+def layout(a: Array) -> tuple:
+    """An array's Layout as a plain tuple: the quick half of a plan's key."""
+    if isinstance(a, np.ndarray):
+        device = CPU if type(a) is np.ndarray else EMULATOR
+        return a.shape, a.strides, a.dtype, a.__array_interface__["data"][0] & 15, device
+    memory = a.data
+    return a.shape, a.strides, a.dtype, memory.ptr & 15, memory.device_id
+
+
+class Scratch(NamedTuple):
+    """Memory that the launches of one call hand each other."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: Any
+
+
+class Output(NamedTuple):
+    """A result: the shape of its memory, and the order of axes in which the user sees it."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+    axes: tuple[int, ...] | None = None
+
+
+class Launch(NamedTuple):
+    """One launch as a variant describes it.
+
+    ``args`` are in the kernel's order: the name of an operand, a Scratch, None for a null pointer, numbers, or the
+    problem whose fields fill a struct.
+    """
+
+    kernel: str
+    macros: Mapping[str, object]
+    grid: tuple[int, ...]
+    block: tuple[int, ...]
+    args: tuple[Any, ...]
+    shared_bytes: int = 0
+
+
+class Call(NamedTuple):
+    """One traced call: the operation, the variant it took, why, and on what."""
+
+    operation: str
+    variant: str
+    why: str
+    problem: str
+
+
+trace: contextvars.ContextVar[list[Call] | None] = contextvars.ContextVar("gpunn variant trace", default=None)
+
+
+class Plan:
+    """The launches of one signature, compiled, with every argument but the arrays filled in."""
+
+    __slots__ = ("call", "current", "empty", "inside", "kernels", "memory", "moves", "results", "steps", "tail")
+
+    def __init__(
+        self,
+        call: Call,
+        launches: tuple[Launch, ...],
+        inputs: Mapping[str, Layout | None],
+        outputs: Mapping[str, Output],
+    ):
+        first = next(found for found in inputs.values() if found is not None)
+        self.call = call
+        self.moves = tuple(
+            (i, found.move) for i, found in enumerate(inputs.values()) if found is not None and found.move is not None
+        )
+        scratch = {arg.name: arg for launch in launches for arg in launch.args if isinstance(arg, Scratch)}
+        made = [*outputs.values(), *scratch.values()]
+        self.memory = tuple((one.shape, one.dtype) for one in made)
+        self.results = tuple(output.axes for output in outputs.values())
+        self.current, self.inside = _device(first.device)
+        self.empty = _allocator(first.device, zeros=not launches)
+        slots: dict[str, Layout | Output | Scratch | None] = {**inputs, **outputs, **scratch}
+        constants: list[Any] = []
+        self.kernels = tuple(kernel(launch.kernel, **launch.macros) for launch in launches)
+        with _current(first.device):
+            self.steps = tuple(_bound(launch, slots, constants, first.device) for launch in launches)
+        self.tail = tuple(constants)
+
+    def __call__(self, *operands: Array | None) -> Any:
+        """The results for inputs of the plan's layouts: one array, or a tuple where there are several."""
+        if (calls := trace.get()) is not None:
+            calls.append(self.call)
+        if self.moves:
+            operands = self._moved(operands)
+        if self.current is not None and self.current() != self.inside:
+            with backend.require_cupy().cuda.Device(self.inside):
+                return self._run(operands)
+        return self._run(operands)
+
+    def _run(self, operands: tuple[Array | None, ...]) -> Any:
+        empty = self.empty
+        made = [empty(shape, dtype) for shape, dtype in self.memory]
+        slots = (*operands, *made, *self.tail)
+        at = 0
+        try:
+            for function, grid, block, pick in self.steps:
+                function(grid, block, pick(slots))
+                at += 1
+        except Exception as error:
+            raise self.kernels[at].explained(error, self.steps[at][3](slots)) from error
+        if len(self.results) == 1:
+            return made[0] if self.results[0] is None else made[0].transpose(self.results[0])
+        # Scratch follows the results, and stays behind.
+        return tuple([m if axes is None else m.transpose(axes) for m, axes in zip(made, self.results, strict=False)])
+
+    def _moved(self, operands: tuple[Array | None, ...]) -> tuple[Array | None, ...]:
+        moved: list[Any] = list(operands)
+        for i, move in self.moves:
+            moved[i] = move(moved[i])
+        return tuple(moved)
+
+
+def _device(device: int) -> tuple[Callable[[], int] | None, int]:
+    """What tells CuPy's current device, and the device to run on; None for the emulator, which has one."""
+    return (None, 0) if device == EMULATOR else (backend.require_cupy().cuda.runtime.getDevice, device)
+
+
+def _allocator(device: int, zeros: bool) -> Callable[[tuple[int, ...], Any], Array]:
+    """New memory, of zeros where nothing is launched; on the emulator otherwise NaN, so that what is left out shows."""
+    if device == EMULATOR:
+        return _emulated_zeros if zeros else backend.require_emulator().empty
+    cupy = backend.require_cupy()
+    return cupy.zeros if zeros else cupy.empty
+
+
+def _emulated_zeros(shape: tuple[int, ...], dtype: Any) -> Array:
+    return np.zeros(shape, dtype).view(backend.require_emulator().EmulatedArray)
+
+
+def _bound(
+    launch: Launch, slots: Mapping[str, Layout | Output | Scratch | None], constants: list[Any], device: int
+) -> tuple[Bound, tuple[int, ...], tuple[int, ...], Callable[[tuple], tuple]]:
+    """The launch checked and compiled: function, grid, block, and what picks its arguments from the call's slots.
+
+    ``slots`` names the call's arrays in order; what else the kernel takes is added to ``constants``, which follow them.
+    """
+    wanted = kernel(launch.kernel, **launch.macros)
+    wanted.check_count(launch.args)
+    wanted.check_grid(launch.grid, launch.block)
+    places, picked = {name: i for i, name in enumerate(slots)}, []
+    for parameter, arg in zip(wanted.source.parameters, launch.args, strict=True):
+        name = arg.name if isinstance(arg, Scratch) else arg
+        there = slots[name] if isinstance(name, str) else None
+        if there is not None:
+            wanted.check_memory(parameter, np.dtype(there.dtype), getattr(there, "offset", 0) == 0 or _moves(there))
+            picked.append(places[name])
+        else:
+            picked.append(len(slots) + len(constants))
+            constants.append(wanted.constant(parameter, None if isinstance(name, str) else arg, device))
+    return wanted.bound(device, launch.shared_bytes), launch.grid, launch.block, itemgetter(*picked)
+
+
+def _moves(there: Any) -> bool:
+    return isinstance(there, Layout) and there.move is not None
+
+
+def _current(device: int) -> AbstractContextManager:
+    """A context in which this device is CuPy's current one."""
+    return nullcontext() if device == EMULATOR else backend.require_cupy().cuda.Device(device)
