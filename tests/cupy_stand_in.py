@@ -307,12 +307,17 @@ class RawModule:
         self._text = "#line" + code.partition("#line")[2]
 
     def get_function(self, name):
-        if counting.is_dry():
-            return differences.dry_kernel(self._text, name, ndarray)
-        function = emulator.load(self._text, name, self._macros)
+        text, macros = self._text, self._macros
+        written = differences.written_by(text, name)
 
         def run(grid, block, args, *, shared_mem=0):
             counting.launched(name)
+            if counting.is_dry():
+                for array, is_written in zip(args, written, strict=True):
+                    if is_written and isinstance(array, ndarray):
+                        array._values[...] = 0.5 if array._values.dtype.kind in "fV" else 0
+                return
+            function = emulator.load(text, name, macros)
             given = []
             for parameter, a in zip(function.parameters, args, strict=True):
                 if isinstance(a, ndarray):

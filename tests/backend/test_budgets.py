@@ -1,0 +1,76 @@
+"""What a step may cost: launches and host reads on the look-alike of CuPy, Python calls of one convolution.
+
+Counts do not depend on the batch, so small ones do. A limit is what the code needs today: lower it with the code.
+"""
+
+import numpy as np
+import pytest
+
+import gpunn
+from gpunn import Tensor, backend, models, ops, optim, train
+from tests import counting, cupy_stand_in
+
+LAUNCHES = {  # a step: forward, cross-entropy, backward, SGD with momentum
+    "lenet5": ((2, 1, 28, 28), 123),
+    "resnet20": ((2, 3, 32, 32), 670),
+    "resnet50": ((2, 3, 32, 32), 1731),
+}
+READS_OF_A_TRAINING_STEP = 4
+PYTHON_CALLS_OF_CONV2D = {"cuda": 332, "emulator": 294}
+
+
+@pytest.fixture
+def look_alike(monkeypatch):
+    stand_in = cupy_stand_in.module()
+    monkeypatch.setattr(backend.loading, "_load_cupy", lambda: (stand_in, ""))
+
+
+def batch(shape, device):
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    return gpunn.to_device(x, device), gpunn.to_device(np.arange(len(x)) % 10, device)
+
+
+@pytest.mark.parametrize("name", LAUNCHES)
+def test_launches_of_a_step(name, look_alike):
+    shape, limit = LAUNCHES[name]
+    x, labels = batch(shape, "cuda")
+    with counting.dry():
+        model = models.create(name).to("cuda")
+        sgd = optim.SGD(model.parameters(), 0.01, momentum=0.9)
+        for _ in range(2):  # the first makes plans and the optimiser's state
+            with counting.device_work() as work:
+                sgd.zero_grad()
+                ops.cross_entropy(model(x), labels).backward()
+                sgd.step()
+    assert work.launches.total() <= limit, str(work)
+    assert not work.copies.total(), str(work)
+
+
+def test_host_reads_of_a_training_step(look_alike):
+    x, labels = batch((2, 1, 28, 28), "cuda")
+    with counting.dry():
+        model = models.create("lenet5").to("cuda")
+        trainer = train.Trainer(model, optim.SGD(model.parameters(), 0.01), device="cuda")
+        for _ in range(2):
+            with counting.device_work() as work:
+                trainer.step(x, labels)
+    assert work.reads.total() <= READS_OF_A_TRAINING_STEP, str(work)
+
+
+@pytest.mark.parametrize("device", PYTHON_CALLS_OF_CONV2D)
+def test_python_calls_of_a_convolution(device, look_alike):
+    if device == "emulator" and not gpunn.is_available(device):
+        pytest.skip("the emulator is not available here (gpunn doctor says why)")
+    rng = np.random.default_rng(0)
+    x, w, b = (
+        Tensor(gpunn.to_device(rng.standard_normal(shape).astype(np.float32), device), requires_grad=True)
+        for shape in ((2, 8, 6, 6), (8, 8, 3, 3), (8,))
+    )
+
+    def forward():
+        ops.conv2d(x, w, b, padding=1)
+
+    with counting.dry():
+        forward()
+        calls = counting.python_calls(forward)
+    assert calls.total <= PYTHON_CALLS_OF_CONV2D[device], str(calls)
