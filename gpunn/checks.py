@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend import array_module, device_of
+from gpunn.backend import array_module, device_of, same_device
 from gpunn.engine.tensor import Tensor, data_of
 from gpunn.window import Window
 
@@ -18,26 +18,30 @@ Ints = int | Sequence[int]
 WIDE = ("float32", "float64")
 OPTIONAL = ("bias", "weight", "pos_weight", "residual")  # conv and linear, whose weight is needed, call it w
 NARROW = ("float16", "bfloat16")
+_WIDE_DTYPES = frozenset(map(np.dtype, WIDE))
 
 
 def arrays(op: str, **named: Any) -> list[Any]:
     """The raw arrays behind `named`: floating, of one dtype, on one device. None is passed on for OPTIONAL names."""
-    arrays: list[Any] = [None if value is None else data_of(value) for value in named.values()]
-    first, first_name = arrays[0], next(iter(named))
-    for name, a in zip(named, arrays, strict=True):
+    found: list[Any] = []
+    first = first_name = None
+    for name, value in named.items():
+        a = value.data if isinstance(value, Tensor) else None if value is None else data_of(value)
+        found.append(a)
         if a is None:
             if name not in OPTIONAL:
                 raise TypeError(f"{op}: {name} is None, expected an array of float32 or float64; pass one")
-        elif a is first:
-            check_floating(op, name, a)
-        else:
+        elif first is None:
+            first, first_name = a, name
+            if a.dtype not in _WIDE_DTYPES:
+                check_floating(op, name, a)
+        elif not same_device(a, first) or a.dtype != first.dtype:
             check_same_device(op, first, a, first_name, name)
-            if a.dtype != first.dtype:
-                raise TypeError(
-                    f"{op}: {first_name} is {first.dtype} but {name} is {a.dtype}; "
-                    f'convert one of them, for example {name} with .astype("{first.dtype}")'
-                )
-    return arrays
+            raise TypeError(
+                f"{op}: {first_name} is {first.dtype} but {name} is {a.dtype}; "
+                f'convert one of them, for example {name} with .astype("{first.dtype}")'
+            )
+    return found
 
 
 def check_floating(op: str, name: str, a: Any) -> None:
@@ -54,7 +58,7 @@ def check_floating(op: str, name: str, a: Any) -> None:
 
 def check_same_device(op: str, a: Any, b: Any, a_name: str, b_name: str) -> None:
     """Refuses two arrays on two devices."""
-    if type(a) is np.ndarray and type(b) is np.ndarray:
+    if same_device(a, b):
         return
     here, there = device_of(a), device_of(b)
     if here != there:

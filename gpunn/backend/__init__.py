@@ -13,6 +13,7 @@ from gpunn.backend.dispatch import asarray as asarray
 from gpunn.backend.dispatch import device_of as device_of
 from gpunn.backend.dispatch import is_array as is_array
 from gpunn.backend.dispatch import plain as plain
+from gpunn.backend.dispatch import same_device as same_device
 from gpunn.backend.dispatch import to_device as to_device
 from gpunn.backend.dispatch import to_numpy as to_numpy
 from gpunn.backend.dispatch import twins as twins

@@ -75,6 +75,11 @@ def device_of(array) -> Device:
     return Device("cuda", array.device.id) if home == "cuda" else _DEVICES[home]
 
 
+def same_device(a, b) -> bool:
+    """Whether two arrays live on one device: ``device_of`` of both in one quick question."""
+    return type(a) is type(b) and (isinstance(a, np.ndarray) or a.device.id == b.device.id)
+
+
 _TWINS: dict[type, ModuleType] = {}
 _DEVICES = {"cpu": Device("cpu"), "emulator": Device("emulator")}
 

@@ -32,7 +32,7 @@ class Node:
         self.name, self.backward = name, backward
         self.array_type, self.shape, self.dtype = type(y), y.shape, y.dtype
         self.edges = edges
-        self.needs = tuple(edge is not None for edge in edges)
+        self.needs = tuple([edge is not None for edge in edges])
         self.hooks: dict[int, Callable] | None = None
 
     def add_hook(self, hook: Callable) -> Callable[[], None]:
@@ -85,10 +85,6 @@ class Leaf(Node):
         super().__init__("leaf", tensor.data)
         # Weak, or every leaf would be a cycle that only the garbage collector frees.
         self.tensor = weakref.ref(tensor)
-
-    def stands_for(self, data) -> bool:
-        """Whether gradients for ``data`` are what this leaf takes: the user may have replaced ``tensor.data``."""
-        return type(data) is self.array_type and data.dtype == self.dtype and data.shape == self.shape
 
 
 class _Mode(threading.local):

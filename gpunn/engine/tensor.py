@@ -213,13 +213,17 @@ def _dtype_or_none(target) -> np.dtype | None:
 
 
 def _node_of(tensor: Tensor, caller: str) -> Node:
-    if not tensor.requires_grad:
+    if not tensor._requires_grad:
         raise RuntimeError(
             f"{caller}: this Tensor requires no gradient; make a leaf with Tensor(array, requires_grad=True), "
             "and check that the computation is not inside no_grad()"
         )
-    node = tensor._node
-    if node is not None and (not isinstance(node, Leaf) or node.stands_for(tensor.data)):
+    node, data = tensor._node, tensor.data
+    # A leaf whose `data` the user has replaced by another kind of array needs a node of its own.
+    if node is not None and (
+        not isinstance(node, Leaf)
+        or (type(data) is node.array_type and data.dtype == node.dtype and data.shape == node.shape)
+    ):
         return node
     leaf = Leaf(tensor)
     leaf.hooks = None if node is None else node.hooks
@@ -287,21 +291,28 @@ def record(name: str, y, inputs: Sequence[Any], backward: Callable):
         ``y`` itself where no input is a Tensor; else a Tensor, which remembers ``backward`` where an input requires a
         gradient and recording is on.
     """
-    source = next((a for a in (x.data if isinstance(x, Tensor) else x for x in inputs) if is_array(a)), None)
+    source, wrapped = None, False
+    for x in inputs:
+        if isinstance(x, Tensor):
+            wrapped, x = True, x.data
+        elif source is not None or not is_array(x):
+            continue
+        source = x if source is None else source
     if source is not None and type(y) is not type(source):
         y = autograd.as_type(y, type(plain(source)), name)
-    if not any(isinstance(x, Tensor) for x in inputs):
-        return y
-    return _remember(name, y, inputs, backward)
+    return _remember(name, y, inputs, backward) if wrapped else y
 
 
 def _remember(name: str, y, inputs: Sequence[Any], backward: Callable) -> Tensor:
     """``y`` as a Tensor, with a node in the graph where an input requires a gradient and recording is on."""
-    result = Tensor(y)
+    result = Tensor.__new__(Tensor)  # an op's result needs none of __init__'s checks
+    result.data, result.grad, result._node, result._requires_grad = y, None, None, False
     if autograd.is_grad_enabled() and y.dtype.kind in "fV":
-        edges = [_node_of(x, name) if isinstance(x, Tensor) and x._requires_grad else None for x in inputs]
-        if any(edge is not None for edge in edges):
-            result._requires_grad = True
+        edges: list[Node | None] = []
+        for x in inputs:
+            edges.append(_node_of(x, name) if isinstance(x, Tensor) and x._requires_grad else None)
+            result._requires_grad |= edges[-1] is not None
+        if result._requires_grad:
             result._node = Node(name, y, edges, backward)
     return result
 
