@@ -1,7 +1,8 @@
 """Compiles kernels for any architecture with no GPU, through libnvrtc alone, and reads the assembler's figures.
 
 ``python -m gpunn.cuda.nvrtc [--library FILE] [--table kernels/resources.json]`` compiles every kernel for every
-architecture and writes the table of registers and shared memory. One process can hold one libnvrtc.
+architecture and writes the table of registers and shared memory; what was compiled before is read from the cache
+folder. One process can hold one libnvrtc.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-from gpunn.cuda import source, specialise
+from gpunn.cuda import cubins, source, specialise
 from gpunn.errors import DeviceError
 
 ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)
@@ -55,13 +56,21 @@ class Compiler:
         major, minor = ctypes.c_int(), ctypes.c_int()
         self._lib.nvrtcVersion(ctypes.byref(major), ctypes.byref(minor))
         self.version = (major.value, minor.value)
+        self._build = f"nvrtc {major.value}.{minor.value} of {path.stat().st_size} bytes"  # releases share a version
 
     def cubin(self, text: str, name: str, architecture: int) -> tuple[bytes, str]:
-        """(cubin, log) of a complete source. Raises DeviceError with the log where it does not compile."""
+        """(cubin, log) of a complete source, compiled or from the cache.
+
+        Raises DeviceError with the log where it does not compile.
+        """
+        options = [f"-arch=sm_{architecture}", "-std=c++17", "--ptxas-options=-v", "-ftz=true"]
+        key = [self._build, *options, name, text]
+        return cubins.cached(f"{name}-sm_{architecture}", key, lambda: self._compile(text, name, options))
+
+    def _compile(self, text: str, name: str, options: list[str]) -> tuple[bytes, str]:
         program = ctypes.c_void_p()
         self._check(self._lib.nvrtcCreateProgram(ctypes.byref(program), text.encode(), name.encode(), 0, None, None))
         try:
-            options = [f"-arch=sm_{architecture}", "-std=c++17", "--ptxas-options=-v", "-ftz=true"]
             array = (ctypes.c_char_p * len(options))(*(o.encode() for o in options))
             status = self._lib.nvrtcCompileProgram(program, len(options), array)
             log = self._text(program, "ProgramLog").decode(errors="replace").strip("\0\n")

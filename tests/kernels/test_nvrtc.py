@@ -80,6 +80,15 @@ def test_the_machine_code_of_tiled_kernels_loads_16_bytes_and_stays_in_registers
     assert kinds.count("FFMA") >= 512 and not {"LDL", "STL"} & set(kinds)
 
 
+def test_what_was_compiled_once_is_read_by_the_next_compiler(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    text = 'extern "C" __global__ void thing(float* y) { *y = 1; }\n'
+    first = nvrtc.Compiler(library(12)).cubin(text, "thing.cu", 80)
+    assert first[0][:4] == b"\x7fELF" and nvrtc.resources(first[1]).registers > 0
+    monkeypatch.setattr(nvrtc.Compiler, "_compile", lambda *args: pytest.fail("compiled again"))
+    assert nvrtc.Compiler(library(12)).cubin(text, "thing.cu", 80) == first
+
+
 def test_a_source_that_does_not_compile_shows_the_log_with_its_own_line():
     library(12)
     text = '#line 7 "family/thing.cu"\nextern "C" __global__ void thing(float* y) { *y = nothing; }\n'
