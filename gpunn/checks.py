@@ -12,7 +12,7 @@ import numpy as np
 
 from gpunn.backend import array_module, device_of, same_device
 from gpunn.engine.tensor import Tensor, data_of
-from gpunn.window import Window
+from gpunn.window import Window, size_text
 
 Ints = int | Sequence[int]
 WIDE = ("float32", "float64")
@@ -172,11 +172,6 @@ def check_output(op: str, x: tuple[int, ...], sizes: tuple[int, ...], win: Windo
         f"{op}: the window {size_text(win.size)}{dilated} is larger than the padded input {size_text(padded)} (x {x}); "
         "use a smaller kernel or more padding"
     )
-
-
-def size_text(sizes: Sequence[Any]) -> str:
-    """(3, 5) as "3x5"."""
-    return "x".join(map(str, sizes))
 
 
 def zero_d(value: Any, like: Any) -> Any:

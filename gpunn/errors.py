@@ -39,6 +39,12 @@ def nearest(got: object, known: Iterable[str], cutoff: float = 0.5) -> str | Non
     return near[0] if near else None
 
 
+def suggestion(got: object, known: Iterable[str], cutoff: float = 0.5) -> str:
+    """The end of an error's sentence about ``got``: "; did you mean 'x'?", or nothing where none is like it."""
+    near = nearest(got, known, cutoff)
+    return f"; did you mean {near!r}?" if near else ""
+
+
 def unknown_name(what: str, got: object, known: Iterable[str]) -> UsageError:
     """The error for ``got``, which is no ``what``: suggests the nearest of ``known`` and lists them all."""
     names = list(known)

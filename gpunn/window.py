@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 
 def tuple_of(value, rank: int) -> tuple[int, ...]:
     """An int, or a sequence of ``rank`` ints, as a tuple of ``rank`` ints."""
     return (value,) * rank if not hasattr(value, "__len__") else tuple(value)
+
+
+def size_text(sizes: Iterable[object]) -> str:
+    """(3, 5) as "3x5"."""
+    return "x".join(map(str, sizes))
+
+
+def short_text(values: Sequence[object]) -> str:
+    """(3, 5) as "3x5", (2, 2) as "2"; a word as it is."""
+    if isinstance(values, str):
+        return values
+    return str(values[0]) if len(set(values)) == 1 else size_text(values)
 
 
 @dataclass(frozen=True)
@@ -65,9 +78,5 @@ class Window:
         )
 
     def __str__(self) -> str:
-        text = f"{'x'.join(map(str, self.size))}, stride {_short(self.stride)}, padding {_short(self.padding)}"
-        return text if set(self.dilation) == {1} else f"{text}, dilation {_short(self.dilation)}"
-
-
-def _short(values: tuple[int, ...]) -> str:
-    return str(values[0]) if len(set(values)) == 1 else "x".join(map(str, values))
+        text = f"{size_text(self.size)}, stride {short_text(self.stride)}, padding {short_text(self.padding)}"
+        return text if set(self.dilation) == {1} else f"{text}, dilation {short_text(self.dilation)}"

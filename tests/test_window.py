@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from gpunn import Window
+from gpunn.window import short_text, size_text
 
 
 def count_starts(n, size, stride, padding, dilation, ceil_mode):
@@ -43,3 +44,10 @@ def test_an_int_counts_for_every_dimension():
     assert (window.rank, window.positions, window.extent) == (2, 9, (5, 5))
     assert window.out((32, 31)) == (15, 29)
     assert str(window) == "3x3, stride 2x1, padding 1, dilation 2"
+
+
+def test_sizes_as_text():
+    assert size_text((3, 5)) == "3x5" and size_text(["*", 7]) == "*x7"
+    assert short_text((2, 2)) == "2" and short_text((2, 3, 2)) == "2x3x2" and short_text("same") == "same"
+    assert str(Window.of((3, 5), 2, (1, 2))) == "3x5, stride 2, padding 1x2"
+    assert str(Window.of(3, dilation=(1, 2))) == "3x3, stride 1, padding 0, dilation 1x2"

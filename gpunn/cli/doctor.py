@@ -1,4 +1,4 @@
-"""``gpunn doctor``"""
+"""``gpunn doctor``: what works on this machine, and what mends the rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``gpunn evaluate RUN_OR_WEIGHTS``"""
+"""``gpunn evaluate RUN_OR_WEIGHTS``: the test accuracy of trained weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``gpunn kernels``"""
+"""``gpunn kernels``: the CUDA kernels listed, or those traced that a network's step takes."""
 
 from __future__ import annotations
 

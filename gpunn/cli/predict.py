@@ -1,4 +1,4 @@
-"""``gpunn predict IMAGE.png``"""
+"""``gpunn predict IMAGE.png``: what a picture shows."""
 
 from __future__ import annotations
 

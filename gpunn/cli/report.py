@@ -1,4 +1,4 @@
-"""``gpunn report RUN``"""
+"""``gpunn report RUN``: a page with a run's curves, filters and mistakes."""
 
 from __future__ import annotations
 

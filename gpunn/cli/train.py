@@ -1,4 +1,4 @@
-"""``gpunn train NAME``"""
+"""``gpunn train NAME``: a network trained by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``gpunn verify``"""
+"""``gpunn verify``: every kernel variant against plain loops."""
 
 from __future__ import annotations
 

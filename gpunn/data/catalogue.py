@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from gpunn.data.download import DownloadError
 from gpunn.data.folder import load_image_folder
 from gpunn.data.images import mean_std
 from gpunn.data.mnist import load_fashion_mnist, load_mnist, mnist_folders
-from gpunn.errors import DataError
+from gpunn.errors import DataError, suggestion
 
 DIGITS = tuple("0123456789")
 FASHION = (
@@ -63,8 +62,7 @@ def load(name: str, limit: int | None = None, download: bool = True) -> Dataset:
     if isinstance(name, str) and name.startswith(FOLDER):
         return _limited(_folder(name), limit)
     if name not in _LOADERS:
-        near = difflib.get_close_matches(str(name).lower(), names(), n=1, cutoff=0.5)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = suggestion(name, names())
         raise DataError(f"load: no data set is called {name!r}{hint} (known: {', '.join(names())}, {FOLDER}PATH)")
     return _limited(_LOADERS[name](download), limit)
 

@@ -64,8 +64,11 @@ class Source:
         return [path for name in self.form.files if (path := self.path / name).is_file()]
 
     def read(self) -> dict[str, np.ndarray]:
-        """train_images, test_images uint8 (N, 3, 32, 32); train_labels, test_labels uint8 (N, kinds of label);
-        classes: the UTF-8 text of the class names, one a line, an empty line between kinds of label."""
+        """The arrays of both parts and the names of the classes.
+
+        train_images, test_images uint8 (N, 3, 32, 32); train_labels, test_labels uint8 (N, kinds of label);
+        classes: the UTF-8 text of the class names, one a line, an empty line between kinds of label.
+        """
         contents = self._contents()
         if missing := [name for name in self.form.files if name not in contents]:
             raise DataError(

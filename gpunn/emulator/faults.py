@@ -25,7 +25,9 @@ class _Place(ctypes.Structure):
         return f"{(self.file or b'?').decode()}:{self.line}"
 
 
-class Failure(ctypes.Structure):  # struct Failure of host/runtime/state.h
+class Failure(ctypes.Structure):
+    """What the runtime found: struct Failure of host/runtime/state.h."""
+
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("kind", "parameter")),
         *((name, ctypes.c_int64) for name in ("offset", "bytes", "extent")),

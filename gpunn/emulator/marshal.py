@@ -28,7 +28,9 @@ MOST_ARRAYS = 9000  # of one launch; memory.h has room for them
 _ADDRESS = struct.Struct("<Q")
 
 
-class ArrayArgument(ctypes.Structure):  # struct ArrayArgument of host/runtime/state.h
+class ArrayArgument(ctypes.Structure):
+    """Where an array lies, and what may be done with it: struct ArrayArgument of host/runtime/state.h."""
+
     _fields_ = (
         ("low", ctypes.c_uint64),
         ("bytes", ctypes.c_uint64),

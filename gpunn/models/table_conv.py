@@ -10,8 +10,9 @@ import numpy as np
 
 from gpunn import nn, ops
 from gpunn.backend import default_device, to_device
-from gpunn.checks import as_count, as_ints, size_text
+from gpunn.checks import as_count, as_ints
 from gpunn.nn.parameter import empty
+from gpunn.window import size_text
 
 
 class TableConv2d(nn.Module):

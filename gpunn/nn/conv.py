@@ -6,18 +6,13 @@ import math
 from typing import Any
 
 from gpunn import ops
-from gpunn.checks import Ints, as_count, as_ints, check_choice, size_text
+from gpunn.checks import Ints, as_count, as_ints, check_choice
 from gpunn.nn import init
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import Parameter, empty
-from gpunn.window import Window
+from gpunn.window import Window, short_text, size_text
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
-
-
-def short(values: Any) -> str:
-    """(2, 2) as "2", (2, 1) as "2x1"; words as they are."""
-    return values if isinstance(values, str) else str(values[0]) if len(set(values)) == 1 else size_text(values)
 
 
 def extent(layer: Any) -> tuple[int, ...]:
@@ -137,7 +132,7 @@ class ConvTranspose2d(Module):
 
     def extra_repr(self) -> str:
         text = _window_repr(self)
-        text += f", output_padding {short(self.output_padding)}" if max(self.output_padding) else ""
+        text += f", output_padding {short_text(self.output_padding)}" if max(self.output_padding) else ""
         return text if self.bias is not None else text + ", no bias"
 
     def flops(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
@@ -165,6 +160,6 @@ def _parameters(shape: tuple[int, ...], biases: int) -> tuple[Parameter, Paramet
 
 def _window_repr(layer: Any) -> str:
     text = f"{layer.in_channels}->{layer.out_channels}, {size_text(layer.kernel_size)}"
-    text += f", stride {short(layer.stride)}, padding {short(layer.padding)}"
-    text += f", dilation {short(layer.dilation)}" if max(layer.dilation) > 1 else ""
+    text += f", stride {short_text(layer.stride)}, padding {short_text(layer.padding)}"
+    text += f", dilation {short_text(layer.dilation)}" if max(layer.dilation) > 1 else ""
     return text + (f", groups {layer.groups}" if layer.groups > 1 else "")

@@ -9,10 +9,11 @@ import numpy as np
 
 from gpunn import ops
 from gpunn.backend import default_device, to_device
-from gpunn.checks import as_count, as_ints, size_text
+from gpunn.checks import as_count, as_ints
 from gpunn.nn import init
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import Parameter, empty
+from gpunn.window import size_text
 
 
 class GroupNorm(Module):

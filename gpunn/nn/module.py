@@ -13,10 +13,11 @@ from gpunn.nn.state import Keys, load, mover
 
 
 class Module:
-    """Base of all layers and networks. A subclass calls super().__init__(), assigns Parameters and Modules to
-    attributes, and defines forward(...), which calling the Module runs.
+    """Base of all layers and networks.
 
-    Parameters and children are the attributes of those types, in order of assignment: there is no second list to keep.
+    A subclass calls super().__init__(), assigns Parameters and Modules to attributes, and defines forward(...), which
+    calling the Module runs. Parameters and children are the attributes of those types, in order of assignment: there is
+    no second list to keep.
     """
 
     training: bool = True
@@ -232,8 +233,10 @@ class Module:
         return 0
 
     def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any] | None:
-        """(size, step) for each spatial dimension: how many neighbours in x one element of y reads, and how many lie
-        from it to the next one's; None for a layer that reads its own place alone."""
+        """How far a layer sees, as (size, step) for each spatial dimension; None where it reads its own place alone.
+
+        size: how many neighbours in x one element of y reads; step: how many lie from it to the next one's.
+        """
         return None
 
     def summary(self, x: Any) -> str:

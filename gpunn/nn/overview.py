@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpunn.backend import array_module, default_device, device_of, is_array, to_device
-from gpunn.checks import size_text
 from gpunn.engine import autograd
 from gpunn.engine.tensor import Tensor
 from gpunn.nn.receptive import Field, Fields, Layer
 from gpunn.nn.state import evaluating
+from gpunn.window import short_text
 
 GUESSED = "~ behind a function, not a layer, that shrank the image: taken for a window without overlap"
 
@@ -127,11 +127,7 @@ def _field(field: Field | None) -> tuple[str, str]:
     if field is None:
         return "", ""
     size, step = ([f"{n:g}" for n in values] for values in (field.size, field.step))
-    return ("" if field.sure else "~") + _same(size), _same(step)
-
-
-def _same(words: list[str]) -> str:
-    return words[0] if len(set(words)) == 1 else size_text(words)
+    return ("" if field.sure else "~") + short_text(size), short_text(step)
 
 
 def _bytes(count: int) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 
 from gpunn import ops
 from gpunn.checks import Ints, as_ints
-from gpunn.nn.conv import short
 from gpunn.nn.module import Module
+from gpunn.window import short_text
 
 
 class _Pad(Module):
@@ -31,7 +31,7 @@ class _Pad(Module):
         return ops.pad(x, self.padding, self.mode, self.value)
 
     def extra_repr(self) -> str:
-        return short(self.padding) if len(set(self.padding)) == 1 else str(self.padding)
+        return short_text(self.padding) if len(set(self.padding)) == 1 else str(self.padding)
 
 
 class _ConstantPad(_Pad):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn import ops
-from gpunn.checks import Ints, as_ints, size_text
-from gpunn.nn.conv import extent, short
+from gpunn.checks import Ints, as_ints
+from gpunn.nn.conv import extent
 from gpunn.nn.module import Module
+from gpunn.window import short_text, size_text
 
 
 class MaxPool2d(Module):
@@ -34,7 +35,7 @@ class MaxPool2d(Module):
 
     def extra_repr(self) -> str:
         text = _window_repr(self)
-        text += f", dilation {short(self.dilation)}" if max(self.dilation) > 1 else ""
+        text += f", dilation {short_text(self.dilation)}" if max(self.dilation) > 1 else ""
         return text + ", ceil_mode" * self.ceil_mode
 
     def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
@@ -112,7 +113,7 @@ def _window(op: str, kernel_size: Ints, stride: Ints | None, padding: Ints) -> t
 
 
 def _window_repr(layer: Any) -> str:
-    return f"{size_text(layer.kernel_size)}, stride {short(layer.stride)}, padding {short(layer.padding)}"
+    return f"{size_text(layer.kernel_size)}, stride {short_text(layer.stride)}, padding {short_text(layer.padding)}"
 
 
 def _output_size(op: str, output_size: Any) -> tuple[Any, Any]:

@@ -13,7 +13,10 @@ LETTERS = {1: "N, C, L", 2: "N, C, H, W", 3: "N, C, D, H, W"}
 
 
 def conv1d(x, weight, bias=None, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1, groups: int = 1) -> Any:
-    """conv2d with H = 1: y[n, k, q] = bias[k] + sum over c, s of x[n, c, q*stride + s*dilation - padding] w[k, c, s]"""
+    """conv2d with H = 1: x (N, C, W) or (C, W), weight (K, C/groups, S), bias (K,); gives (N, K, Q).
+
+    y[n, k, q] = bias[k] + sum over c, s of x[n, c, q*stride + s*dilation - padding] w[k, c, s].
+    """
     return _conv("conv1d", 1, x, weight, bias, stride, padding, dilation, groups)
 
 

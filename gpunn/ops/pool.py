@@ -14,10 +14,9 @@ from gpunn.checks import (
     check_planes,
     check_same_device,
     check_shape,
-    size_text,
 )
 from gpunn.engine.tensor import Tensor, record
-from gpunn.window import Window
+from gpunn.window import Window, size_text
 
 LETTERS = "N, C, H, W"
 
@@ -192,7 +191,7 @@ def _windowed(
 
 
 def _output_size(op: str, a: Any, output_size: Any) -> tuple[int, int]:
-    """output_size as two ints: an int counts for both, None stands for x's own size."""
+    """The option output_size as two ints: an int counts for both, None stands for x's own size."""
     sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
     if len(sizes) == 2:
         sizes = tuple([n if size is None else size for size, n in zip(sizes, a.shape[-2:], strict=True)])

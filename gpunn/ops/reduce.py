@@ -142,8 +142,10 @@ def axes_of(name: str, a, axis, keepdims, alias) -> tuple[tuple[int, ...], bool]
 
 
 def count_of(a, axes) -> int:
+    """How many elements of a are reduced to one."""
     return math.prod(a.shape[i] for i in axes)
 
 
 def shape_without(shape, axes) -> tuple[int, ...]:
+    """The shape that is left when the axes are reduced away."""
     return tuple(n for i, n in enumerate(shape) if i not in axes)

@@ -51,8 +51,11 @@ def permute(x, dims):
 
 
 def transpose(x, *axes):
-    """Two dimensions swapped (``transpose(x, 1, 2)``, PyTorch's way), a whole order (``transpose(x, (2, 0, 1))``,
-    NumPy's), or, with no axes, all dimensions reversed."""
+    """Two dimensions swapped, or all in another order.
+
+    ``transpose(x, 1, 2)`` swaps, PyTorch's way; ``transpose(x, (2, 0, 1))`` gives the whole order, NumPy's; with no
+    axes all dimensions are reversed.
+    """
     a = data_of(x)
     if not axes or axes == (None,):
         return permute(x, range(a.ndim)[::-1])

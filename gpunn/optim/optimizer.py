@@ -219,4 +219,5 @@ def check_gradient(name: str, p: Tensor) -> None:
 
 
 def describe(value) -> str:
+    """A wrong value in an error's words: its type, and as much of it as fits."""
     return f"{type(value).__name__} {value!r:.60}"

@@ -12,6 +12,7 @@ from gpunn.engine.tensor import data_of
 from gpunn.nn import Module
 from gpunn.nn.state import evaluating
 from gpunn.pictures.canvas import NothingToDraw, mosaic, new_figure, put, shown, stretched
+from gpunn.window import size_text
 
 FILTERS, LAYERS, MAPS = 64, 5, 12  # at most so many are shown
 
@@ -30,7 +31,7 @@ def first_filters(model: Module, image_shape: tuple[int, int, int]) -> Any:
     height, width = tiles.shape[1:3]
     side = 0.55 if columns > 10 else 0.8
     figure = new_figure(max(4.5, side * columns), side * rows * height / width + 0.4)
-    size = f"{weights.shape[0]} of {weights.shape[1]}x{height}x{width}"
+    size = f"{weights.shape[0]} of {size_text(weights.shape[1:])}"
     first = "" if len(some) == len(weights) else f", the first {len(some)}"
     put(figure.subplots(), mosaic(tiles, columns), f"layer {name.removesuffix('.weight')}: {size}{first}")
     return figure
@@ -69,9 +70,8 @@ def feature_maps(model: Module, x: Any, image: np.ndarray) -> Any:
     grid = figure.add_gridspec(len(chosen), 2, width_ratios=(1, 7))
     put(figure.add_subplot(grid[:, 0]), shown(image), "image")
     for row, (name, maps) in enumerate(chosen):
-        k, height, width = maps.shape
-        first = "" if k <= MAPS else f", the first {MAPS}"
-        title = f"{name}: {k} maps of {height}x{width}{first}"
+        first = "" if len(maps) <= MAPS else f", the first {MAPS}"
+        title = f"{name}: {len(maps)} maps of {size_text(maps.shape[1:])}{first}"
         put(figure.add_subplot(grid[row, 1]), mosaic(stretched(maps[:MAPS]), MAPS), title)
     return figure
 

@@ -11,6 +11,7 @@ from gpunn import data, models
 from gpunn.data.augment import Compose, Cutout, Mixup, RandomAffine, RandomCrop, RandomHorizontalFlip
 from gpunn.errors import UsageError
 from gpunn.recipes.config import Config
+from gpunn.window import size_text
 
 BAG = 2  # first word of the seed: the loader's own draws have 0 and 1
 VALIDATION = 1 / 12  # of the training images: 5,000 of MNIST's 60,000
@@ -18,15 +19,15 @@ VALIDATION = 1 / 12  # of the training images: 5,000 of MNIST's 60,000
 
 def image_size(model: str, dataset: data.Dataset) -> int:
     """The side that the data set's images are padded to for this network. UsageError where they are too large."""
-    height, width = dataset.train.shape[2:]
-    given = max(height, width)
+    sides = dataset.train.shape[2:]
+    given = max(sides)
     if models.takes_size(model, given):
         return given
     designed = models.input_shape(model)[1]
     if given > designed:
         others = ", ".join(name for name in models.names() if models.takes_size(name, given))
         raise UsageError(
-            f"train: {model} takes {designed}x{designed} images, {dataset.name} has {height}x{width}; "
+            f"train: {model} takes {designed}x{designed} images, {dataset.name} has {size_text(sides)}; "
             f"{_scaled(dataset.name, designed)}choose from {others or 'none: no network takes that size'}"
         )
     return designed
@@ -124,10 +125,9 @@ def pad_to(images: np.ndarray, size: int) -> np.ndarray:
     """Images (N, C, H, W) with a black border, so that both sides become ``size``. UsageError for larger ones."""
     missing = [size - side for side in images.shape[2:]]
     if min(missing) < 0:
-        height, width = images.shape[2:]
         raise UsageError(
-            f"images of {height}x{width} are larger than the {size}x{size} that the network was trained on; "
-            f"give others, or scale a folder's with --data folder:PATH@{size}"
+            f"images of {size_text(images.shape[2:])} are larger than the {size}x{size} that the network was trained "
+            f"on; give others, or scale a folder's with --data folder:PATH@{size}"
         )
     if missing == [0, 0]:
         return images

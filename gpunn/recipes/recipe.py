@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import sys
@@ -11,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from gpunn.errors import UsageError, unknown_name
+from gpunn.errors import UsageError, suggestion, unknown_name
 from gpunn.train.checkpoint import write_atomically
 
 if sys.version_info >= (3, 11):
@@ -182,8 +181,7 @@ def _checked(path: Path, name: str, value: Any) -> Any:
         raise unknown_name(f"key in recipe {path}:", name, KINDS)
     kind = KINDS[name]
     if not kind.holds(value):
-        near = difflib.get_close_matches(str(value), kind.words.removeprefix("one of ").split(", "), 1, 0.6)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = suggestion(value, kind.words.removeprefix("one of ").split(", "), 0.6)
         raise UsageError(f"recipe {path}: {name} is {value!r}, expected {kind.words}{hint}")
     if isinstance(value, list):
         return tuple(map(float, value))

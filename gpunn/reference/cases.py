@@ -142,6 +142,7 @@ class BatchNormCase(_Case):
 
 
 def light(cases):
+    """The cases that plain loops do in little time."""
     return [case for case in cases if not case.heavy]
 
 

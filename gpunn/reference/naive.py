@@ -26,6 +26,7 @@ def out_size(n, size, stride, padding, dilation=1, ceil_mode=False):
 
 
 def out_sizes(spatial, size, stride, padding, dilation, ceil_mode=False):
+    """`out_size` of each spatial dimension."""
     return tuple(out_size(*one, ceil_mode) for one in zip(spatial, size, stride, padding, dilation, strict=True))
 
 
@@ -40,6 +41,7 @@ def tap(p, r, stride, padding, dilation):
 
 
 def inside(i, spatial):
+    """Whether position i lies in the input, not in its padding."""
     return all(0 <= a < n for a, n in zip(i, spatial, strict=True))
 
 
@@ -50,7 +52,7 @@ def at(i):
 
 # ---------------------------------------------------------------- 1, 2: convolution and its gradients
 def _grouped(x, groups):
-    """(N, C, ...) -> (N, groups, C/groups, ...)"""
+    """(N, C, ...) as (N, groups, C/groups, ...)."""
     return x.reshape(x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
 
 
@@ -103,6 +105,7 @@ def conv_grad_weight(gy, x, w_shape, stride, padding, dilation, groups):
 
 
 def conv_grad_bias(gy):
+    """gb (K,): gy summed over samples and positions."""
     return np.asarray(gy, F64).sum(axis=(0, *range(2, np.ndim(gy))))
 
 
@@ -155,6 +158,7 @@ def _average_windows(spatial, size, stride, padding, ceil_mode, count_include_pa
 
 
 def avg_pool(x, size, stride, padding, ceil_mode=False, count_include_pad=True):
+    """The mean of each window; count_include_pad: over the zeros of the padding too."""
     x = np.asarray(x, F64)
     ones = tuple(1 for _ in size)
     y = np.zeros((*x.shape[:2], *out_sizes(x.shape[2:], size, stride, padding, ones, ceil_mode)))
@@ -166,6 +170,7 @@ def avg_pool(x, size, stride, padding, ceil_mode=False, count_include_pad=True):
 
 
 def avg_pool_backward(gy, x_shape, size, stride, padding, ceil_mode=False, count_include_pad=True):
+    """gx: each gy shared out evenly over its window."""
     gy = np.asarray(gy, F64)
     gx = np.zeros(x_shape)
     for p, real, divisor in _average_windows(x_shape[2:], size, stride, padding, ceil_mode, count_include_pad):
@@ -180,6 +185,7 @@ def _adaptive_window(p, spatial, out):
 
 
 def adaptive_avg_pool(x, out):
+    """The mean of each adaptive window."""
     x = np.asarray(x, F64)
     y = np.zeros((*x.shape[:2], *out))
     for p in every(out):
@@ -189,6 +195,7 @@ def adaptive_avg_pool(x, out):
 
 
 def adaptive_avg_pool_backward(gy, x_shape):
+    """gx: each gy shared out evenly over its adaptive window."""
     gy = np.asarray(gy, F64)
     gx = np.zeros(x_shape)
     for p in every(gy.shape[2:]):
@@ -224,7 +231,7 @@ def batch_norm_train(x, gamma, beta, eps, residual=None, relu=False):
 
 
 def batch_norm_eval(x, gamma, beta, mean, var, eps, residual=None, relu=False):
-    """relu?(gamma * (x - mean) / sqrt(var + eps) + beta + residual?)"""
+    """y = relu?(gamma * (x - mean) / sqrt(var + eps) + beta + residual?)."""
     x = np.asarray(x, F64)
     y = np.zeros(x.shape)
     for c in range(x.shape[1]):

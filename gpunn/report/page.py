@@ -36,6 +36,7 @@ def page(title: str, parts: Iterable[str]) -> str:
 
 
 def heading(text: str) -> str:
+    """The heading of a section."""
     return f"<h2>{escape(text)}</h2>"
 
 

@@ -165,8 +165,11 @@ class GradientNormLog(Callback):
 
 
 class HistoryFiles(Callback):
-    """Keeps `history.csv` and `curves.png` of a run folder: the table after every epoch, the picture ten seconds after
-    the one before and at the end, however that comes. Without matplotlib it says once which extra is missing."""
+    """Keeps `history.csv` and `curves.png` of a run folder.
+
+    The table is written after every epoch, the picture ten seconds after the one before and at the end, however that
+    comes. Without matplotlib it says once which extra is missing.
+    """
 
     def __init__(self, folder: str | os.PathLike):
         self.folder = Path(folder)

@@ -103,7 +103,10 @@ def table(rows: list[Row]) -> str:
 
 
 def main(args: Any) -> int:
-    """args.device ("cuda", "emulator"; None: cuda where there is one), args.only. Prints the table; 1 on a mismatch."""
+    """Print the table; 1 on a mismatch.
+
+    args: device ("cuda", "emulator"; None: cuda where there is one) and only, a part of operations' names.
+    """
     device = args.device or ("cuda" if backend.is_available("cuda") else "emulator")
     if str(device) == "cpu":
         raise UsageError("verify: --device cpu runs no kernel; expected cuda or emulator")
