@@ -33,6 +33,23 @@ class UsageError(GpunnError, ValueError):
     """A name or an option that gpunn does not know."""
 
 
+class LabelError(IndexError):
+    """A label that is none of the classes; `call` is the serial number of the call on a device that met it."""
+
+    call = 0
+
+    @classmethod
+    def of(cls, op: str, label: int, shape: tuple[int, ...], ignore_index: int, call: int = 0) -> LabelError:
+        """The error of `op` for scores of this shape."""
+        classes = shape[0 if len(shape) == 1 else 1]
+        error = cls(
+            f"{op}: target has the label {label}, expected 0 to {classes - 1} for the {classes} classes of "
+            f"x {shape}, or ignore_index={ignore_index}; correct the labels, or widen the last layer"
+        )
+        error.call = call
+        return error
+
+
 def nearest(got: object, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     """The one of ``known`` that ``got`` is most like, or None where none is like it."""
     near = difflib.get_close_matches(str(got).lower(), list(known), 1, cutoff)

@@ -55,6 +55,21 @@ class Device:
         return cls.current.stack[-1]
 
 
+class Stream:
+    """The null stream, which every call is in."""
+
+    ptr = 0
+
+    def synchronize(self):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        pass
+
+
 class ndarray:
     """Holds NumPy memory; `real` is CuPy's class, whose attributes alone are let through."""
 
@@ -359,7 +374,7 @@ def module(real=None):
         Device=Device,
         runtime=runtime,
         driver=SimpleNamespace(CUDADriverError=RuntimeError),
-        get_current_stream=lambda: SimpleNamespace(synchronize=lambda: None),
+        get_current_stream=Stream,
         compiler=SimpleNamespace(CompileException=real.cuda.compiler.CompileException),
     )
     return Namespace(

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gpunn.backend import faults
 from gpunn.backend.device import Device, default_device, device, require
 from gpunn.backend.loading import require_cupy, require_emulator
 
@@ -85,11 +86,17 @@ _DEVICES = {"cpu": Device("cpu"), "emulator": Device("emulator")}
 
 
 def to_numpy(x) -> np.ndarray:
-    """The values of an array or Tensor as a plain NumPy array; no copy where they are one."""
+    """The values of an array or Tensor as a plain NumPy array; no copy where they are one.
+
+    Raises IndexError where a loss on a device has met a label out of range since the last read (see faults.py).
+    """
     array = getattr(x, "data", x) if not is_array(x) else x
-    if _home(type(array)) == "cuda":
-        return require_cupy().asnumpy(array)
-    return np.asarray(array) if type(array) is np.ndarray else np.asarray(array).view(np.ndarray)
+    home = _home(type(array))
+    if home == "cpu":
+        return np.asarray(array)
+    values = require_cupy().asnumpy(array) if home == "cuda" else np.asarray(array).view(np.ndarray)
+    faults.check()
+    return values
 
 
 def to_device(array, device: str | Device):

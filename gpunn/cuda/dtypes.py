@@ -17,6 +17,7 @@ CUDA_NAMES = {
     "float16": "float16",
     "bfloat16": "bfloat16",
     "int": "int32",
+    "i64": "int64",
     "unsigned char": "uint8",
     "unsigned short": "uint16",
 }

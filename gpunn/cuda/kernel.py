@@ -110,6 +110,13 @@ class Kernel:
                 f"{file}: {p.name} starts at an address that is no multiple of 16; copy it, or use a variant with VEC=1"
             )
 
+    def check_scalar(self, p: source.Parameter, dtype: Any) -> None:
+        """Raise TypeError unless the parameter takes NumPy's scalar of this type as it is."""
+        kind = self._type(p.type)
+        wanted = _INTEGERS[kind][0] if kind in _INTEGERS else _FLOATS.get(kind)
+        if p.pointer or wanted is not dtype:
+            raise TypeError(f"{self.source.file}: {p.name} is {np.dtype(dtype)}, expected {p.type}; convert it")
+
     def _check_devices(self, args: Sequence[Any]) -> None:
         device, owner = None, ""
         for p, value in zip(self.source.parameters, args, strict=True):

@@ -70,6 +70,12 @@ def layout(a: Array) -> tuple:
     return a.shape, a.strides, a.dtype, memory.ptr & 15, memory.device_id
 
 
+class Scalar(NamedTuple):
+    """An input that is a number, another at each call: NumPy's scalar of this type."""
+
+    dtype: Any
+
+
 class Scratch(NamedTuple):
     """Memory that the launches of one call hand each other."""
 
@@ -122,13 +128,15 @@ class Plan:
         self,
         call: Call,
         launches: tuple[Launch, ...],
-        inputs: Mapping[str, Layout | None],
+        inputs: Mapping[str, Layout | Scalar | None],
         outputs: Mapping[str, Output],
     ):
-        first = next(found for found in inputs.values() if found is not None)
+        first = next(found for found in inputs.values() if isinstance(found, Layout))
         self.call = call
         self.moves = tuple(
-            (i, found.move) for i, found in enumerate(inputs.values()) if found is not None and found.move is not None
+            (i, found.move)
+            for i, found in enumerate(inputs.values())
+            if isinstance(found, Layout) and found.move is not None
         )
         scratch = {arg.name: arg for launch in launches for arg in launch.args if isinstance(arg, Scratch)}
         made = [*outputs.values(), *scratch.values()]
@@ -136,14 +144,14 @@ class Plan:
         self.results = tuple(output.axes for output in outputs.values())
         self.current, self.inside = _device(first.device)
         self.empty = _allocator(first.device, zeros=not launches)
-        slots: dict[str, Layout | Output | Scratch | None] = {**inputs, **outputs, **scratch}
+        slots: dict[str, Layout | Output | Scalar | Scratch | None] = {**inputs, **outputs, **scratch}
         constants: list[Any] = []
         self.kernels = tuple(kernel(launch.kernel, **launch.macros) for launch in launches)
         with _current(first.device):
             self.steps = tuple(_bound(launch, slots, constants, first.device) for launch in launches)
         self.tail = tuple(constants)
 
-    def __call__(self, *operands: Array | None) -> Any:
+    def __call__(self, *operands: Any) -> Any:
         """The results for inputs of the plan's layouts: one array, or a tuple where there are several."""
         if (calls := trace.get()) is not None:
             calls.append(self.call)
@@ -195,7 +203,7 @@ def _emulated_zeros(shape: tuple[int, ...], dtype: Any) -> Array:
 
 
 def _bound(
-    launch: Launch, slots: Mapping[str, Layout | Output | Scratch | None], constants: list[Any], device: int
+    launch: Launch, slots: Mapping[str, Layout | Output | Scalar | Scratch | None], constants: list[Any], device: int
 ) -> tuple[Bound, tuple[int, ...], tuple[int, ...], Callable[[tuple], tuple]]:
     """The launch checked and compiled: function, grid, block, and what picks its arguments from the call's slots.
 
@@ -208,7 +216,10 @@ def _bound(
     for parameter, arg in zip(wanted.source.parameters, launch.args, strict=True):
         name = arg.name if isinstance(arg, Scratch) else arg
         there = slots[name] if isinstance(name, str) else None
-        if there is not None:
+        if isinstance(there, Scalar):
+            wanted.check_scalar(parameter, there.dtype)
+            picked.append(places[name])
+        elif there is not None:
             wanted.check_memory(parameter, np.dtype(there.dtype), getattr(there, "offset", 0) == 0 or _moves(there))
             picked.append(places[name])
         else:

@@ -65,6 +65,19 @@ class Columns(Problem):
 
 
 @dataclass(frozen=True)
+class Labels(Problem):
+    """M rows of C scores each, with a class index a row; a row's scores lie L apart, as in memory (M/L, C, L)."""
+
+    M: int
+    C: int
+    L: int
+    label: str  # the indices' dtype
+    ignore_index: int
+    reduction: str
+    smoothing: float
+
+
+@dataclass(frozen=True)
 class Pool(Problem):
     """A pooling; ``nhwc`` says which memory order x has."""
 

@@ -24,6 +24,8 @@ def specialisations(name: str, dtype: str) -> Iterator[dict[str, object]]:
         axes["VEC"] = (1,) if "adaptive_max" in name else (pack(dtype), 1)
     if "BM" in words:
         axes["BM"] = (64,) if "gather" in name else (128, 64)
+    if "LANES" in words:
+        axes["LANES"] = (32, 1)
     for values in product(*axes.values()):
         macros = {**storage_macros(dtype), **dict(zip(axes, values, strict=True))}
         if name.startswith("pool/") and macros.get("VEC", 1) != 1 and not macros["NHWC"]:
@@ -34,6 +36,8 @@ def specialisations(name: str, dtype: str) -> Iterator[dict[str, object]]:
             macros["BN"] = macros["BM"]
         if "INDEX" in words:
             macros["INDEX"] = "unsigned char"
+        if "LABEL" in words:
+            macros["LABEL"] = "i64"
         yield macros
 
 
@@ -51,5 +55,5 @@ def everything(thorough: bool = True) -> Iterator[tuple[str, str, dict[str, obje
 
 def label(dtype: str, macros: dict[str, object]) -> str:
     """The set in short: ``float32 BM=64 VEC=4``."""
-    rest = (f"{k}={v}" for k, v in macros.items() if k not in ("T", "ACC", "BN", "INDEX"))
+    rest = (f"{k}={v}" for k, v in macros.items() if k not in ("T", "ACC", "BN", "INDEX", "LABEL"))
     return " ".join([dtype, *rest])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpunn.cuda.kernel import device_number, shared_limit
-from gpunn.cuda.plans import Call, Launch, Layout, Output, Plan, trace
+from gpunn.cuda.plans import Call, Launch, Layout, Output, Plan, Scalar, trace
 from gpunn.cuda.problem import Problem
 from gpunn.errors import nearest
 
@@ -53,7 +53,11 @@ class Operation:
         OPERATIONS[name] = self
 
     def plan(
-        self, problem: Problem, inputs: Mapping[str, Layout | None], outputs: Mapping[str, Output], empty: bool = False
+        self,
+        problem: Problem,
+        inputs: Mapping[str, Layout | Scalar | None],
+        outputs: Mapping[str, Output],
+        empty: bool = False,
     ) -> Plan:
         """The plan of a call: inputs and outputs by the names that the variants' launches use.
 
@@ -61,7 +65,7 @@ class Operation:
         """
         if empty:
             return Plan(Call(self.name, "-", "nothing to compute", str(problem)), (), inputs, outputs)
-        device = next(found.device for found in inputs.values() if found is not None)
+        device = next(found.device for found in inputs.values() if isinstance(found, Layout))
         variant, why = self.choose(problem, device)
         assert variant.plan is not None
         return Plan(Call(self.name, variant.name, why, str(problem)), variant.plan(problem), inputs, outputs)

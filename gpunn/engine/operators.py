@@ -7,6 +7,7 @@ from typing import Any
 
 # The package, not its ops: those import Tensor, which stands on this class.
 import gpunn
+from gpunn.backend import to_numpy
 
 
 class Operators:
@@ -19,7 +20,7 @@ class Operators:
         """The one element as a Python number."""
         if self.data.size != 1:
             raise ValueError(f"item: got shape {self.data.shape}, expected one element; index or reduce it first")
-        return self.data.item()
+        return to_numpy(self.data).item()
 
     # Arithmetic
 
@@ -107,7 +108,7 @@ class Operators:
                 f"the truth of a Tensor of shape {self.data.shape} is ambiguous; expected one element: "
                 "reduce it first, for example with (a == b).numpy().all()"
             )
-        return bool(self.data)
+        return bool(to_numpy(self.data))
 
     def __float__(self) -> float:
         return float(self.item())

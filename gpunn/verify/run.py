@@ -13,7 +13,8 @@ from gpunn.cuda.dtypes import STORAGE
 from gpunn.cuda.variants import OPERATIONS, Operation, use_variant
 from gpunn.errors import UsageError
 from gpunn.reference import close
-from gpunn.verify.tasks import Task, tasks
+from gpunn.verify.task import Task
+from gpunn.verify.tasks import tasks
 
 
 @dataclass

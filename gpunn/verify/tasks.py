@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from gpunn.backend import to_device, to_numpy
+from gpunn.backend import to_device
 from gpunn.cuda import batch_norm, conv, pool
 from gpunn.errors import DeviceError
 from gpunn.reference import cases, naive
+from gpunn.verify.loss import loss_tasks
+from gpunn.verify.task import Give, Task, as_f64, orders
 
-Give = Callable[[Any], Any]
 EPS = 1e-5
-
-
-@dataclass(frozen=True)
-class Task:
-    """One case of one operation: `run` gives the device's results, `want` the oracle's, each with its sum's length."""
-
-    operation: str
-    case: str
-    run: Callable[[], tuple]
-    want: Callable[[], tuple[tuple[np.ndarray, float, float | None], ...]]  # (values, terms, scale)
 
 
 def numpy_dtype(name: str) -> np.dtype:
@@ -52,10 +42,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     yield from conv_tasks("conv3d", chosen(cases.CONV3D), give)
     yield from pool_tasks(chosen(cases.ALL_POOL), cases.ADAPTIVE, give)
     yield from norm_tasks(chosen(cases.ALL_BATCHNORM), give)
-
-
-def _f64(array: Any) -> Any:
-    return None if array is None else to_numpy(array).astype(np.float64)
+    yield from loss_tasks(device, give)
 
 
 def conv_tasks(family: str, table: list, give: Give) -> Iterator[Task]:
@@ -68,17 +55,17 @@ def _conv_case(family: str, case: Any, x: Any, w: Any, b: Any, gy: Any) -> Itera
     win, groups, how = case.window(), case.groups, case.geometry
 
     def want_forward() -> tuple:
-        return ((naive.conv(_f64(x), _f64(w), _f64(b), **how), case.terms, None),)
+        return ((naive.conv(as_f64(x), as_f64(w), as_f64(b), **how), case.terms, None),)
 
     def want_input() -> tuple:
-        return ((naive.conv_grad_input(_f64(gy), _f64(w), x.shape, **how), case.terms_grad_input, None),)
+        return ((naive.conv_grad_input(as_f64(gy), as_f64(w), x.shape, **how), case.terms_grad_input, None),)
 
     def want_weight() -> tuple:
-        return ((naive.conv_grad_weight(_f64(gy), _f64(x), w.shape, **how), case.terms_grad_weight, None),)
+        return ((naive.conv_grad_weight(as_f64(gy), as_f64(x), w.shape, **how), case.terms_grad_weight, None),)
 
     yield Task(f"{family}.forward", case.name, lambda: (conv.forward(x, w, b, win, groups),), want_forward)
     def want_bias() -> tuple:
-        return ((naive.conv_grad_bias(_f64(gy)), case.terms_grad_weight, None),)
+        return ((naive.conv_grad_bias(as_f64(gy)), case.terms_grad_weight, None),)
 
     x_shape, w_shape = x.shape, w.shape
     yield Task(f"{family}.grad_input", case.name, lambda: (conv.grad_input(gy, w, x_shape, win, groups),), want_input)
@@ -87,25 +74,17 @@ def _conv_case(family: str, case: Any, x: Any, w: Any, b: Any, gy: Any) -> Itera
     yield Task(f"{family}.grad_bias", case.name, lambda: (conv.grad_bias(gy),), want_bias)
 
 
-def _orders(array: Any) -> Iterator[tuple[str, Any]]:
-    """The array in both memory orders."""
-    yield "", array
-    order = (0, *range(2, array.ndim), 1)
-    back = (0, array.ndim - 1, *range(1, array.ndim - 1))
-    yield ", channels-last", array.transpose(order).copy(order="C").transpose(back)
-
-
 def pool_tasks(table: list, adaptive: list, give: Give) -> Iterator[Task]:
     for case in table:
         x, gy = (give(a) for a in case.arrays())
-        for (order, one), (_, above) in zip(_orders(x), _orders(gy), strict=True):
+        for (order, one), (_, above) in zip(orders(x), orders(gy), strict=True):
             yield from _max_case(case, case.name + order, one, above)
             if case.average:
                 yield from _avg_case(case, case.name + order, one, above)
     for shape, out in adaptive:
         rng = np.random.default_rng(sum(shape) + sum(out))
         x, gy = give(rng.standard_normal(shape)), give(rng.standard_normal((*shape[:2], *out)))
-        for (order, one), (_, above) in zip(_orders(x), _orders(gy), strict=True):
+        for (order, one), (_, above) in zip(orders(x), orders(gy), strict=True):
             yield from _adaptive_case(f"{shape} to {out}{order}", one, above, out)
 
 
@@ -113,7 +92,7 @@ def _max_case(case: Any, name: str, x: Any, gy: Any) -> Iterator[Task]:
     win = case.window()
 
     def oracle() -> tuple:
-        return naive.max_pool(_f64(x), case.size, case.stride, case.padding, case.dilation, case.ceil_mode)
+        return naive.max_pool(as_f64(x), case.size, case.stride, case.padding, case.dilation, case.ceil_mode)
 
     def want() -> tuple:
         y, window, _ = oracle()
@@ -124,7 +103,7 @@ def _max_case(case: Any, name: str, x: Any, gy: Any) -> Iterator[Task]:
         return (pool.max_backward(gy, index, x.shape, win),)
 
     def want_backward() -> tuple:
-        return ((naive.max_pool_backward(_f64(gy), oracle()[2], x.shape), win.positions, None),)
+        return ((naive.max_pool_backward(as_f64(gy), oracle()[2], x.shape), win.positions, None),)
 
     yield Task("pool.max_forward", name, lambda: pool.max_forward(x, win, case.ceil_mode), want)
     yield Task("pool.max_backward", name, run_backward, want_backward)
@@ -135,10 +114,10 @@ def _avg_case(case: Any, name: str, x: Any, gy: Any) -> Iterator[Task]:
     geometry = (case.size, case.stride, case.padding, *how)
 
     def want() -> tuple:
-        return ((naive.avg_pool(_f64(x), *geometry), win.positions, None),)
+        return ((naive.avg_pool(as_f64(x), *geometry), win.positions, None),)
 
     def want_backward() -> tuple:
-        return ((naive.avg_pool_backward(_f64(gy), x.shape, *geometry), win.positions, None),)
+        return ((naive.avg_pool_backward(as_f64(gy), x.shape, *geometry), win.positions, None),)
 
     yield Task("pool.avg_forward", name, lambda: (pool.avg_forward(x, win, *how),), want)
     yield Task("pool.avg_backward", name, lambda: (pool.avg_backward(gy, x.shape, win, *how),), want_backward)
@@ -148,7 +127,7 @@ def _adaptive_case(name: str, x: Any, gy: Any, out: tuple) -> Iterator[Task]:
     terms = x.shape[2] * x.shape[3]
 
     def want_max() -> tuple:
-        y, plane = naive.adaptive_max_pool(_f64(x), out)
+        y, plane = naive.adaptive_max_pool(as_f64(x), out)
         return (y, 1, None), (plane, 1, None)
 
     def run_max_backward() -> tuple:
@@ -156,14 +135,14 @@ def _adaptive_case(name: str, x: Any, gy: Any, out: tuple) -> Iterator[Task]:
         return (pool.adaptive_max_backward(gy, index, x.shape),)
 
     def want_max_backward() -> tuple:
-        _, plane = naive.adaptive_max_pool(_f64(x), out)
-        return ((naive.max_pool_backward(_f64(gy), plane, x.shape), terms, None),)
+        _, plane = naive.adaptive_max_pool(as_f64(x), out)
+        return ((naive.max_pool_backward(as_f64(gy), plane, x.shape), terms, None),)
 
     def want_avg() -> tuple:
-        return ((naive.adaptive_avg_pool(_f64(x), out), terms, None),)
+        return ((naive.adaptive_avg_pool(as_f64(x), out), terms, None),)
 
     def want_avg_backward() -> tuple:
-        return ((naive.adaptive_avg_pool_backward(_f64(gy), x.shape), terms, None),)
+        return ((naive.adaptive_avg_pool_backward(as_f64(gy), x.shape), terms, None),)
 
     yield Task("pool.adaptive_avg_forward", name, lambda: (pool.adaptive_avg_forward(x, out),), want_avg)
     yield Task(
@@ -178,20 +157,20 @@ def norm_tasks(table: list, give: Give) -> Iterator[Task]:
         x, gamma, beta, residual, gy = (give(a) for a in case.arrays())
         if gamma is not None and gamma.dtype.itemsize == 2:  # parameters of 16-bit storage are float32
             gamma, beta = gamma.astype(np.float32), beta.astype(np.float32)
-        for (order, one), (_, above) in zip(_orders(x), _orders(gy), strict=True):
+        for (order, one), (_, above) in zip(orders(x), orders(gy), strict=True):
             yield from _norm_case(case, case.name + order, one, gamma, beta, residual, above)
 
 
 def _norm_case(case: Any, name: str, x: Any, gamma: Any, beta: Any, extra: Any, gy: Any) -> Iterator[Task]:
     # The rounding of a mean far from 0 shows in every output, in units of the mean.
     loose = 1 + case.offset
-    forward = (_f64(gamma), _f64(beta), EPS)
+    forward = (as_f64(gamma), as_f64(beta), EPS)
 
     def scaled(values: np.ndarray, by: float = 1.0) -> tuple:
         return values, case.terms, by * (float(np.max(np.abs(values), initial=0.0)) or 1.0)
 
     def want_train() -> tuple:
-        y, mean, var = naive.batch_norm_train(_f64(x), *forward, _f64(extra), case.relu)
+        y, mean, var = naive.batch_norm_train(as_f64(x), *forward, as_f64(extra), case.relu)
         return scaled(y, loose), scaled(mean), scaled(var, loose)
 
     yield Task(
@@ -201,10 +180,10 @@ def _norm_case(case: Any, name: str, x: Any, gamma: Any, beta: Any, extra: Any, 
         want_train,
     )
     y, mean, var = batch_norm.train_forward(x, gamma, beta, EPS, extra, case.relu)
-    moments = _f64(mean), _f64(var)
+    moments = as_f64(mean), as_f64(var)
 
     def want_eval() -> tuple:
-        result = naive.batch_norm_eval(_f64(x), _f64(gamma), _f64(beta), *moments, EPS, _f64(extra), case.relu)
+        result = naive.batch_norm_eval(as_f64(x), as_f64(gamma), as_f64(beta), *moments, EPS, as_f64(extra), case.relu)
         return (scaled(result, loose),)
 
     yield Task(
@@ -220,7 +199,7 @@ def _norm_case(case: Any, name: str, x: Any, gamma: Any, beta: Any, extra: Any, 
             return tuple(
                 scaled(v, loose)
                 for v in naive.batch_norm_backward(
-                    _f64(gy), _f64(x), _f64(gamma), *moments, EPS, training, _f64(passed)
+                    as_f64(gy), as_f64(x), as_f64(gamma), *moments, EPS, training, as_f64(passed)
                 )
             )
 

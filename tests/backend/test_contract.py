@@ -30,6 +30,7 @@ TWINS = {
     },
     "batch_norm": {"train_forward", "eval_forward", "train_backward", "eval_backward"},
     "relu": {"forward", "backward"},
+    "loss": {"cross_entropy", "nll"},
 }
 
 

@@ -16,6 +16,16 @@ from tests.ops.test_devices import (  # noqa: F401  (its tests run here on the s
     test_op,
     test_op_of_one_number_or_none,
 )
+from tests.ops.test_labels import (  # noqa: F401
+    test_a_bad_batch_does_not_poison_later_ones,
+    test_a_device_says_so_at_the_next_read_and_once,
+    test_a_read_looks_at_nothing_where_no_loss_was_launched,
+    test_an_ignored_label_may_be_any_number,
+    test_many_blocks_name_the_first_row,
+    test_the_first_offence_is_the_one_that_is_named,
+    test_the_gradient_of_a_bad_batch_is_nothing,
+    test_weights_survive_a_bad_batch_in_a_plain_loop,
+)
 
 
 @pytest.fixture(autouse=True)

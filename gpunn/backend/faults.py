@@ -1,0 +1,84 @@
+"""Labels out of range on a device: noted there by the kernel that meets one, raised at the next host read.
+
+A kernel cannot raise, and an op that asked it would wait for the device. So a loss launches with the record of its
+device and stream; the first offence is written there, the loss becomes NaN and its gradient 0, and whatever reads from
+the device next raises IndexError (`LabelError`) and clears the record. Where no such kernel was launched since the last
+look, a read costs nothing more.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpunn.backend.loading import require_cupy, require_emulator
+from gpunn.errors import LabelError
+
+FIELDS = 5  # a ticket, 0 between launches; then serial (0: none), label, row and call of the first offence
+
+
+@dataclass
+class Record:
+    """What one stream of one device notes; `pending` says that a kernel got it since it was last looked at."""
+
+    state: Any
+    stream: Any
+    pending: bool = False
+
+
+_records: dict[tuple[str, int], Record] = {}  # by device type and number, and the stream's handle
+_serials, _ids = itertools.count(1), itertools.count()
+_last = 0
+_calls: dict[tuple[str, tuple[int, ...], int], int] = {}  # op, shape of the scores, ignore_index: what makes the words
+
+
+def watch(array: Any, op: str, shape: tuple[int, ...], ignore_index: int) -> tuple[Any, int, int]:
+    """(state, serial, call) for a kernel about to be launched on the current stream of `array`'s device."""
+    global _last
+    record = _record_of(array)
+    record.pending = True
+    what = (op, shape, ignore_index)
+    call = _calls[what] if what in _calls else _calls.setdefault(what, next(_ids))
+    _last = next(_serials)
+    return record.state, _last, call
+
+
+def last_serial() -> int:
+    """The serial number of the last call that may have met a wrong label."""
+    return _last
+
+
+def _record_of(array: Any) -> Record:
+    if isinstance(array, np.ndarray):
+        if ("emulator", 0) not in _records:
+            _records["emulator", 0] = Record(require_emulator().EmulatedArray.of(np.zeros(FIELDS, np.int64)), None)
+        return _records["emulator", 0]
+    stream = require_cupy().cuda.get_current_stream()
+    key = (f"cuda:{array.device.id}", stream.ptr)
+    if key not in _records:
+        with array.device:
+            _records[key] = Record(require_cupy().zeros(FIELDS, np.int64), stream)
+    return _records[key]
+
+
+def check() -> None:
+    """Raise the LabelError of the first offence that a kernel noted since the last look, if there is one."""
+    for record in list(_records.values()):
+        if record.pending:
+            record.pending = False
+            if record.stream is None:
+                _look(record, np.asarray)
+            else:  # in the kernel's own stream, so that it has finished
+                with record.state.device, record.stream:
+                    _look(record, require_cupy().asnumpy)
+
+
+def _look(record: Record, read: Any) -> None:
+    _, serial, label, _, call = read(record.state).tolist()
+    if serial:
+        record.state[...] = 0
+        op, shape, ignore_index = next(what for what, number in _calls.items() if number == call)
+        raise LabelError.of(op, label, shape, ignore_index, serial)

@@ -1,0 +1,136 @@
+"""Losses of class indices on plain arrays: the twin of gpunn.cuda.loss. Inside, x is M rows of C classes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from gpunn.errors import LabelError
+
+Backward = Callable[[np.ndarray], np.ndarray]
+
+
+def cross_entropy(
+    x, labels, weight, ignore_index: int, reduction: str, smoothing: float
+) -> tuple[np.ndarray, Backward]:
+    """The reduced loss, and the function from its gradient to x's. Keeps the softmax, in its logarithm's memory."""
+    shape, classes = x.shape, x.shape[0 if x.ndim == 1 else 1]
+    labels, valid = _checked("cross_entropy", labels, shape, ignore_index)
+    logp = _log_softmax(_rows(x))
+    rows = np.arange(len(labels))
+    each = _row_weights(labels, valid, weight, x)
+    losses = _counted(logp[rows, labels], valid) * (smoothing - 1)
+    losses = losses if each is None else losses * each
+    spread, total = None, 0  # what label smoothing gives each class of a row, and all of them
+    if smoothing:
+        spread = x.dtype.type(smoothing / classes) if weight is None else weight * (smoothing / classes)
+        total = spread * classes if weight is None else spread.sum()
+        losses -= _counted((logp * spread).sum(axis=1), valid)
+    p = np.exp(logp, out=logp)
+    loss, scale_of = _reduced(x, losses, each, reduction)
+
+    def backward(gy: np.ndarray) -> np.ndarray:
+        scale = scale_of(gy)
+        if each is None and spread is None:
+            gx = p * scale
+            gx[rows, labels] -= scale if reduction != "none" else gy.reshape(-1)
+            return _unrows(gx, shape)
+        sharp = (1 - smoothing) * (np.ones_like(losses) if each is None else each)
+        pull = sharp if spread is None else sharp + total * (1 if valid is None else valid)
+        gx = p * pull[:, None]
+        gx[rows, labels] -= sharp
+        if spread is not None:
+            gx -= spread if valid is None else spread * valid[:, None]
+        gx *= scale
+        return _unrows(gx, shape)
+
+    return loss, backward
+
+
+def nll(x, labels, weight, ignore_index: int, reduction: str) -> tuple[np.ndarray, Backward]:
+    """-weight[t] x[t], reduced, and the function from its gradient to x's."""
+    shape, logp = x.shape, _rows(x)
+    labels, valid = _checked("nll_loss", labels, shape, ignore_index)
+    rows, rows_shape = np.arange(len(labels)), logp.shape
+    each = _row_weights(labels, valid, weight, x)
+    losses = -_counted(logp[rows, labels], valid)
+    losses = losses if each is None else losses * each
+    loss, scale_of = _reduced(x, losses, each, reduction)
+
+    def backward(gy: np.ndarray) -> np.ndarray:
+        gx = np.zeros_like(gy, shape=rows_shape)
+        gx[rows, labels] = -1 if each is None else -each
+        gx *= scale_of(gy)
+        return _unrows(gx, shape)
+
+    return loss, backward
+
+
+def _checked(op: str, labels, shape: tuple[int, ...], ignore_index: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Class indices as M int64 in range, and which of them count (None: all)."""
+    labels = labels.reshape(-1).astype("int64")
+    if not labels.size:
+        return labels, None
+    classes = shape[0 if len(shape) == 1 else 1]
+    if labels.min() >= 0 and labels.max() < classes and not 0 <= ignore_index < classes:
+        return labels, None
+    valid = labels != ignore_index
+    wrong = labels[valid & ((labels < 0) | (labels >= classes))]
+    if wrong.size:
+        raise LabelError.of(op, int(wrong[0]), shape, ignore_index)
+    return labels * valid, valid
+
+
+def _log_softmax(rows: np.ndarray) -> np.ndarray:
+    if rows.size == 0:
+        return np.zeros_like(rows)
+    y = rows - rows.max(axis=1, keepdims=True)
+    y -= np.log(np.exp(y).sum(axis=1, keepdims=True))
+    return y
+
+
+def _counted(losses: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
+    """`losses`, new memory, with 0 in the rows that do not count: a factor of 0 would make NaN of their infinities."""
+    if valid is not None:
+        losses[~valid] = 0
+    return losses
+
+
+def _row_weights(labels: np.ndarray, valid: np.ndarray | None, weight, like: np.ndarray) -> np.ndarray | None:
+    """Each row's factor in like's dtype; None where all are 1."""
+    if weight is None:
+        return None if valid is None else valid.astype(like.dtype)
+    return weight[labels] if valid is None else weight[labels] * valid
+
+
+def _reduced(x: np.ndarray, losses: np.ndarray, each: np.ndarray | None, reduction: str) -> tuple[np.ndarray, Callable]:
+    """The reduced loss, and the function from its gradient to the (M, 1) or 0-d factor of the rows' gradients."""
+    if reduction == "none":
+        return losses.reshape(x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()), lambda gy: gy.reshape(-1, 1)
+    total = losses.sum()
+    if reduction == "sum":
+        return np.asarray(total, x.dtype), lambda gy: gy
+    if each is None:
+        count = len(losses) or math.nan
+        return np.asarray(total / count, x.dtype), lambda gy: gy / count
+    weights = each.sum()
+    # The mean of nothing is NaN, but pulls at no logit.
+    loss = np.asarray(total / np.where(weights == 0, math.nan, weights), x.dtype)
+    return loss, lambda gy: gy / np.where(weights == 0, math.inf, weights)
+
+
+def _rows(x: np.ndarray) -> np.ndarray:
+    """(C,), (N, C) or (N, C, d1, ...) as (M, C)."""
+    if x.ndim <= 2:
+        return x if x.ndim == 2 else x[None]
+    moved = np.moveaxis(x, 1, -1)
+    return moved.reshape(math.prod(moved.shape[:-1]), x.shape[1])
+
+
+def _unrows(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The inverse of _rows."""
+    if len(shape) <= 2:
+        return rows if len(shape) == 2 else rows[0]
+    return np.moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1)

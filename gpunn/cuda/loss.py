@@ -1,0 +1,165 @@
+"""Losses of class indices on CUDA and emulated arrays: the twin of gpunn.cpu.loss. One launch forward, one back.
+
+A label that is no class is noted on the device and raised at the next host read (gpunn/backend/faults.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from gpunn.backend import Array, faults
+from gpunn.cuda.checks import check_arrays, check_index
+from gpunn.cuda.dtypes import accumulate, storage_macros
+from gpunn.cuda.kernel import blocks, empty
+from gpunn.cuda.layout import cast, in_order, is_row_major, new
+from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scalar, Scratch, layout
+from gpunn.cuda.problem import Labels
+from gpunn.cuda.variants import Operation, Variant, forced
+
+THREADS = 256
+REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}  # as in kernels/loss/tally.cuh
+TYPES = {"int32": "int", "int64": "i64"}  # of labels; others become int64
+Backward = Callable[[Array], Array]
+
+
+# ---------------------------------------------------------------- variants
+def _launch(job: Labels, name: str, threads: int, args: tuple[Any, ...], **macros: object) -> tuple[Launch, ...]:
+    macros = {**storage_macros(job.dtype), "LABEL": TYPES[job.label], **macros}
+    return (Launch(f"loss/{name}", macros, (blocks(threads, THREADS),), (THREADS,), args),)
+
+
+def _finish(job: Labels, threads: int) -> tuple[Any, ...]:
+    """Where the blocks of a forward kernel leave their sums."""
+    return "divisor", Scratch("parts", (3, blocks(threads, THREADS)), np.float64), "state"
+
+
+def _forward(job: Labels, lanes: int) -> tuple[Launch, ...]:
+    arrays = ("x", "labels", "weight", "loss", "rows", *_finish(job, job.M * lanes))
+    sizes = (job.M, job.C, job.L, job.ignore_index, job.smoothing, REDUCTIONS[job.reduction])
+    return _launch(job, "cross_entropy_forward", job.M * lanes, (*arrays, *sizes, "serial", "call"), LANES=lanes)
+
+
+def _backward(job: Labels) -> tuple[Launch, ...]:
+    arrays = ("gy", "x", "labels", "weight", "rows", "divisor", "gx")
+    sizes = (job.M, job.C, job.L, job.ignore_index, job.smoothing, int(job.reduction == "none"))
+    return _launch(job, "cross_entropy_backward", job.M * job.C, (*arrays, *sizes))
+
+
+def _nll_forward(job: Labels) -> tuple[Launch, ...]:
+    arrays = ("x", "labels", "weight", "loss", *_finish(job, job.M))
+    sizes = (job.M, job.C, job.L, job.ignore_index, REDUCTIONS[job.reduction])
+    return _launch(job, "nll_forward", job.M, (*arrays, *sizes, "serial", "call"))
+
+
+def _nll_backward(job: Labels) -> tuple[Launch, ...]:
+    sizes = (job.M, job.C, job.L, job.ignore_index, int(job.reduction == "none"))
+    return _launch(job, "nll_backward", job.M * job.C, ("gy", "labels", "weight", "divisor", "gx", *sizes))
+
+
+def _always(job: Labels) -> str:
+    return ""
+
+
+def _scattered(job: Labels) -> str:
+    return "" if job.L == 1 else f"a row's scores lie {job.L} apart, so that lanes had better take rows"
+
+
+FILE = ("loss/cross_entropy_forward",)
+FORWARD = Operation(
+    "loss.cross_entropy_forward",
+    Variant("warp", FILE, "a warp a row", _always, lambda job: _forward(job, 32), avoid=_scattered),
+    Variant("thread", FILE, "a thread a row", _always, lambda job: _forward(job, 1)),
+)
+BACKWARD = Operation(
+    "loss.cross_entropy_backward",
+    Variant("element", ("loss/cross_entropy_backward",), "a thread an element", _always, _backward),
+)
+NLL_FORWARD = Operation(
+    "loss.nll_forward", Variant("row", ("loss/nll_forward",), "a thread a row", _always, _nll_forward)
+)
+NLL_BACKWARD = Operation(
+    "loss.nll_backward", Variant("element", ("loss/nll_backward",), "a thread an element", _always, _nll_backward)
+)
+
+
+# ---------------------------------------------------------------- plans
+@lru_cache(KEPT)
+def _plans(
+    x: tuple, labels: tuple, weight: tuple | None, state: tuple, job: tuple, is_nll: bool, asked: Any
+) -> tuple[Plan, Callable[[tuple], Plan]]:
+    """The plan forward, and the function from the layout of the loss's gradient to the plan back."""
+    below, w = Layout(*x), None if weight is None else in_order(Layout(*weight), False)
+    nhwc = len(below.shape) > 2 and not is_row_major(below)
+    below, targets = in_order(below, nhwc), Layout(*labels)
+    targets = in_order(targets, False) if targets.dtype.name in TYPES else cast(targets, np.dtype(np.int64))
+    assert targets is not None
+    operations = (NLL_FORWARD, NLL_BACKWARD) if is_nll else (FORWARD, BACKWARD)
+    check_arrays(operations[0].name, x=below, weight=w)
+    check_index(operations[0].name, target=targets.shape)
+    C = below.shape[0 if len(below.shape) == 1 else 1]
+    M, L, wide = below.size // C, 1 if nhwc else math.prod(below.shape[2:]), accumulate(below.dtype.name)
+    problem = Labels(below.dtype.name, True, M, C, L, targets.dtype.name, *job)
+    given: dict[str, Layout | Scalar | None] = {"labels": targets, "weight": w}
+    inputs = {"x": below, **given, "state": Layout(*state), "serial": Scalar(np.int64), "call": Scalar(np.int64)}
+    rows, divisor = Output((2, M), wide), Output((2,), wide)
+    loss = Output(targets.shape if problem.reduction == "none" else (), below.dtype)
+    outputs = {"loss": loss, "divisor": divisor} if is_nll else {"loss": loss, "divisor": divisor, "rows": rows}
+    if not is_nll:
+        given = {"x": below, **given}
+    kept = {name: Layout(*_memory(output, below.device)) for name, output in outputs.items() if name != "loss"}
+
+    @lru_cache(8)
+    def back(gy: tuple) -> Plan:
+        above = in_order(Layout(*gy), False)
+        return operations[1].plan(problem, {"gy": above, **given, **kept}, {"gx": new(below.shape, below.dtype, nhwc)})
+
+    return operations[0].plan(problem, inputs, outputs), back
+
+
+def _memory(output: Output, device: int) -> tuple:
+    """The layout of a result that the plan back takes."""
+    size, strides = np.dtype(output.dtype).itemsize, []
+    for n in reversed(output.shape):
+        strides.insert(0, size)
+        size *= n
+    return output.shape, tuple(strides), np.dtype(output.dtype), 0, device
+
+
+# ---------------------------------------------------------------- the twin's functions
+def cross_entropy(
+    x: Array, labels: Array, weight: Array | None, ignore_index: int, reduction: str, smoothing: float
+) -> tuple[Array, Backward]:
+    """The reduced loss, and the function from its gradient to x's. Keeps x and two numbers a row."""
+    return _run("cross_entropy", x, labels, weight, (ignore_index, reduction, smoothing))
+
+
+def nll(
+    x: Array, labels: Array, weight: Array | None, ignore_index: int, reduction: str
+) -> tuple[Array, Backward]:
+    """-weight[t] x[t], reduced, and the function from its gradient to x's."""
+    return _run("nll_loss", x, labels, weight, (ignore_index, reduction, 0.0))
+
+
+def _run(op: str, x: Array, labels: Array, weight: Array | None, job: tuple) -> tuple[Array, Backward]:
+    if not labels.size:
+        return _nothing(x, job[1])
+    state, serial, call = faults.watch(x, op, x.shape, job[0])
+    is_nll = op == "nll_loss"
+    keys = (layout(x), layout(labels), None if weight is None else layout(weight), layout(state))
+    forward, back = _plans(*keys, job, is_nll, forced())
+    loss, *kept = forward(x, labels, weight, state, np.int64(serial), np.int64(call))
+    needed = (labels, weight, *kept) if is_nll else (x, labels, weight, *kept)
+    return loss, lambda gy: back(layout(gy))(gy, *needed)
+
+
+def _nothing(x: Array, reduction: str) -> tuple[Array, Backward]:
+    """The loss of no rows."""
+    shape = x.shape
+    loss = empty(x, shape[:1] + shape[2:] if reduction == "none" else (), x.dtype)
+    loss[...] = math.nan if reduction == "mean" else 0
+    return loss, lambda gy: empty(gy, shape, gy.dtype)

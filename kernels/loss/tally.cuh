@@ -1,0 +1,81 @@
+// What every loss kernel ends with: the blocks' sums become one number, in an order that no schedule changes.
+#pragma once
+#include "../common.cuh"
+
+#define THREADS 256
+enum { NONE, MEAN, SUM };  // reductions
+
+// Sums over rows, and the first row whose label is no class; `none` where all are.
+struct Tally {
+    double loss, weight;
+    int wrong;
+};
+const int none = 0x7fffffff;
+
+__device__ __forceinline__ Tally joined(const Tally& a, const Tally& b) {
+    return {a.loss + b.loss, a.weight + b.weight, a.wrong < b.wrong ? a.wrong : b.wrong};
+}
+
+// One row's share of the result: `value` weighs `weight`, unless the label is ignored or no class.
+// A row that does not count adds 0 also where its value is infinite; a wrong label makes the loss NaN.
+__device__ __forceinline__ Tally row_tally(ACC value, ACC weight, i64 label, i64 ignore, int C, int m) {
+    if (label == ignore) return {0, 0, none};
+    if (label < 0 || label >= C) return {__uint_as_float(0x7fc00000u), 0, m};
+    return {value, weight, none};
+}
+
+// The block's tally in thread 0: a tree of fixed shape.
+__device__ __forceinline__ Tally block_tally(Tally mine) {
+    __shared__ double losses[THREADS], weights[THREADS];
+    __shared__ int wrong[THREADS];
+    const int me = threadIdx.x;
+    __syncthreads();  // the call before this one has been read
+    losses[me] = mine.loss, weights[me] = mine.weight, wrong[me] = mine.wrong;
+    for (int half = THREADS / 2; half > 0; half /= 2) {
+        __syncthreads();
+        if (me >= half) continue;
+        mine = joined(mine, {losses[me + half], weights[me + half], wrong[me + half]});
+        losses[me] = mine.loss, weights[me] = mine.weight, wrong[me] = mine.wrong;
+    }
+    return mine;
+}
+
+// parts (3,J) takes each block's tally; the block that draws the last ticket adds them up, part 0 first.
+//   loss        the 0-d result of MEAN and SUM
+//   divisor     what the rows' gradients are divided by: infinite where nothing counts or a label is wrong, so that
+//               a bad batch has a gradient of exactly 0
+//   state (5)   a ticket, 0 between launches; the first offence not yet reported: serial (0: none), label, row, call
+template <typename Label> __device__ __forceinline__ void finish(
+    Tally mine, double* parts, T* loss, ACC* divisor, i64* state, const Label* labels, int reduction, i64 serial,
+    i64 call)
+{
+    __shared__ bool last;
+    const int J = gridDim.x, me = threadIdx.x;
+
+    // write this block's part, then draw
+    mine = block_tally(mine);
+    if (me == 0) {
+        parts[blockIdx.x] = mine.loss, parts[J + blockIdx.x] = mine.weight;
+        parts[2 * J + blockIdx.x] = mine.wrong;
+        __threadfence();
+        last = atomicInc(reinterpret_cast<unsigned*>(state), J - 1) == J - 1;  // wraps to 0 for the next launch
+        __threadfence();
+    }
+    __syncthreads();
+    if (!last) return;
+
+    // combine
+    Tally all = {0, 0, none};
+    for (int j = me; j < J; j += THREADS) all = joined(all, {parts[j], parts[J + j], (int)parts[2 * J + j]});
+    all = block_tally(all);
+    if (me) return;
+
+    // write
+    const double count = reduction == MEAN ? all.weight : 1, infinite = __uint_as_float(0x7f800000u);
+    if (reduction == MEAN) store(loss, (ACC)(all.loss / count));  // 0 / 0: the mean of nothing is NaN
+    if (reduction == SUM) store(loss, (ACC)all.loss);
+    *divisor = count == 0 || all.wrong != none ? infinite : count;
+    if (all.wrong != none && state[1] == 0) {
+        state[1] = serial, state[2] = labels[all.wrong], state[3] = all.wrong, state[4] = call;
+    }
+}

@@ -1,0 +1,128 @@
+"""Labels out of range: at once on the cpu; on a device at the next read, till then a loss of NaN and no gradient."""
+
+import numpy as np
+import pytest
+
+import gpunn
+from gpunn import Tensor, emulator, nn, ops, optim
+from gpunn.backend import faults
+from tests.parity import normal
+
+LOSSES = [ops.cross_entropy, ops.nll_loss]
+WORDS = (
+    r"target has the label 7, expected 0 to 3 for the 4 classes of x \(5, 4\), or ignore_index=-100; correct the "
+    r"labels, or widen the last layer"
+)
+
+
+@pytest.fixture(params=["emulator", "cuda"])
+def device(request):
+    if not gpunn.is_available(request.param):
+        pytest.skip(f"device {request.param} is not available here (gpunn doctor says why)")
+    return request.param
+
+
+def scores(device, rows=5):
+    return Tensor(gpunn.to_device(normal(rows, 4).astype(np.float32), device), requires_grad=True)
+
+
+def labels(device, *values):
+    return gpunn.to_device(np.array(values), device)
+
+
+BAD = (0, 3, 7, -1, 2)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_cpu_says_so_at_once(loss):
+    with pytest.raises(IndexError, match=WORDS):
+        loss(scores("cpu"), labels("cpu", *BAD))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda y: y.item(),
+        float,
+        bool,
+        lambda y: y.numpy(),
+        lambda y: y.tolist(),
+        lambda y: gpunn.to_numpy(y.data),
+        lambda y: y.to("cpu"),
+        repr,
+    ],
+    ids=["item", "float", "bool", "numpy", "tolist", "to_numpy", "to", "repr"],
+)
+def test_a_device_says_so_at_the_next_read_and_once(loss, read, device):
+    y = loss(scores(device), labels(device, *BAD))
+    with pytest.raises(IndexError, match=f"{loss.__name__}: {WORDS}"):
+        read(y)
+    assert np.isnan(y.item())  # reported: this read is a read
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_the_gradient_of_a_bad_batch_is_nothing(loss, reduction, device):
+    x = scores(device)
+    y = loss(x, labels(device, *BAD), reduction=reduction)
+    y.backward(gpunn.to_device(np.ones(y.shape, np.float32), device))
+    with pytest.raises(IndexError, match=WORDS):
+        gpunn.to_numpy(x.grad)
+    assert np.array_equal(gpunn.to_numpy(x.grad), np.zeros((5, 4)))
+    wrong = np.isnan(y.numpy())
+    assert wrong.tolist() == [False, False, True, True, False] if reduction == "none" else wrong
+
+
+def test_the_first_offence_is_the_one_that_is_named(device):
+    ops.cross_entropy(scores(device), labels(device, 0, 1, 2, 3, 0))
+    ops.cross_entropy(scores(device), labels(device, 0, 1, 9, 8, 0))
+    ops.nll_loss(scores(device, 2), labels(device, 6, 0))
+    with pytest.raises(IndexError, match="cross_entropy: target has the label 9"):
+        float(scores(device).sum())
+
+
+def test_a_bad_batch_does_not_poison_later_ones(device):
+    x, good = scores(device), labels(device, 0, 1, 2, 3, 0)
+    want = ops.cross_entropy(x, good).item()
+    y = ops.cross_entropy(x, labels(device, *BAD))
+    with pytest.raises(IndexError):
+        y.item()
+    assert ops.cross_entropy(x, good).item() == want
+    with pytest.raises(IndexError):  # and the next offence is seen as the first was
+        ops.cross_entropy(x, labels(device, *BAD)).item()
+
+
+def test_an_ignored_label_may_be_any_number(device):
+    y = ops.cross_entropy(scores(device), labels(device, 0, 7, 7, 1, 2), ignore_index=7)
+    assert np.isfinite(y.item())
+
+
+def test_many_blocks_name_the_first_row(device):
+    rows = np.zeros(3000, np.int64)
+    rows[[700, 1300, 2999]] = 5, 6, 4
+    with emulator.strict():
+        y = ops.cross_entropy(scores(device, 3000), gpunn.to_device(rows, device))
+    with pytest.raises(IndexError, match="label 5,"):
+        y.item()
+
+
+def test_weights_survive_a_bad_batch_in_a_plain_loop(device):
+    with gpunn.device(device):
+        model = nn.Linear(3, 4)
+        optimizer = optim.Adam(model.parameters())
+        before = [p.numpy().copy() for p in model.parameters()]
+        x = gpunn.to_device(normal(5, 3).astype(np.float32), device)
+        loss = ops.cross_entropy(model(x), labels(device, *BAD))
+        loss.backward()
+        with pytest.raises(IndexError):
+            loss.item()
+        optimizer.step()  # had nobody looked, the weights would stand where they were all the same
+    for was, p in zip(before, model.parameters(), strict=True):
+        assert np.array_equal(was, p.numpy())
+
+
+def test_a_read_looks_at_nothing_where_no_loss_was_launched(monkeypatch, device):
+    ops.cross_entropy(scores(device), labels(device, 0, 1, 2, 3, 0)).item()
+    monkeypatch.setattr(faults, "_look", lambda *args: pytest.fail("the record was read again"))
+    scores(device).sum().item()
