@@ -48,6 +48,12 @@ __device__ __forceinline__ i64 thread_index() { return (i64)blockIdx.x * blockDi
 __device__ __forceinline__ int smaller(i64 a, i64 b) { return a < b ? a : b; }
 __device__ __forceinline__ int larger(int a, int b) { return a > b ? a : b; }
 __device__ __forceinline__ int ceil_div(int a, int b) { return (a + b - 1) / b; }
+__device__ __forceinline__ bool within(int i, int size) { return (unsigned)i < (unsigned)size; }  // 0 <= i < size
+
+// The output that starts at `place` of the padded input, or -1 where none of the `out` outputs does.
+__device__ __forceinline__ int met(int place, int stride, int out) {
+    return place < 0 || place % stride || place / stride >= out ? -1 : place / stride;
+}
 
 // V neighbours as sums: one 16-byte access where V fills it, else one element.
 template <int V, typename S, typename A> __device__ __forceinline__ void load_channels(const S* p, A (&v)[V]) {
@@ -69,4 +75,19 @@ template <int V, typename S, typename A> __device__ __forceinline__ void store_c
         for (int j = 0; j < V; ++j) store(&pack.item[j], v[j]);
         store_pack(p, pack);
     }
+}
+
+// sum[j] += a[j] * b[j] over VEC neighbouring channels.
+template <typename A, int V> __device__ __forceinline__ void add_products(const T* a, const T* b, A (&sum)[V]) {
+    A left[V], right[V];
+    load_channels<V>(a, left);
+    load_channels<V>(b, right);
+#pragma unroll
+    for (int j = 0; j < V; ++j) sum[j] += left[j] * right[j];
+}
+
+// The sum of a warp's lanes, in lane 0: a tree of fixed shape.
+__device__ __forceinline__ ACC add_lanes(ACC sum) {
+    for (int half = 16; half > 0; half /= 2) sum += __shfl_down_sync(0xffffffffu, sum, half);
+    return sum;
 }

@@ -342,7 +342,8 @@ class RawModule:
                     assert type(a) is np.uint64 and a == 0, parameter
                     given.append(None)
                 else:  # CuPy passes a NumPy scalar's bytes as they are
-                    assert isinstance(a, np.generic) and a.dtype.str[1:] == parameter.code, (parameter, type(a))
+                    code = "V" if isinstance(a, np.void) and a.nbytes == parameter.bytes else a.dtype.str[1:]
+                    assert isinstance(a, np.generic) and code == parameter.code, (parameter, type(a))
                     given.append(a)
             function(grid, block, given)
 

@@ -48,7 +48,7 @@ def _walk(job: Norm, width: int) -> tuple[tuple[int, int], int, int]:
 
 # ---------------------------------------------------------------- variants
 def _forward_naive(job: Norm) -> tuple[Launch, ...]:
-    args = ("x", "gamma", "beta", "residual", "y", "mean", "var", job.N, job.C, job.L, job.eps, job.relu)
+    args = ("x", "gamma", "beta", "residual", "y", "mean", "var", job, job.eps, job.relu)
     return (Launch("batch_norm/naive_forward", _macros(job), (job.C,), (128,), args),)
 
 
@@ -56,10 +56,9 @@ def _forward_split(job: Norm) -> tuple[Launch, ...]:
     width = _width(job)
     grid, columns, rows = _walk(job, width)
     parts = Scratch("parts", (2, grid[1], job.C), accumulate(job.dtype))
-    sizes = (job.N, job.C, job.L, columns)
     merge = (parts, "mean", "var", job.C, grid[1], rows, 1 if job.nhwc else width)
     return (
-        Launch("batch_norm/statistics", _macros(job, width), grid, (THREADS,), ("x", parts, *sizes)),
+        Launch("batch_norm/statistics", _macros(job, width), grid, (THREADS,), ("x", parts, job, columns)),
         Launch("batch_norm/merge_statistics", storage_macros(job.dtype), (blocks(job.C, 128),), (128,), merge),
         *_apply(job),
     )
@@ -68,8 +67,7 @@ def _forward_split(job: Norm) -> tuple[Launch, ...]:
 def _apply(job: Norm) -> tuple[Launch, ...]:
     width = _width(job)
     grid, columns, _ = _walk(job, width)
-    arrays, sizes = ("x", "gamma", "beta", "mean", "var", "residual", "y"), (job.N, job.C, job.L, columns)
-    args = (*arrays, *sizes, job.eps, job.relu)
+    args = ("x", "gamma", "beta", "mean", "var", "residual", "y", job, columns, job.eps, job.relu)
     return (Launch("batch_norm/apply", _macros(job, width), grid, (THREADS,), args),)
 
 
@@ -77,19 +75,18 @@ GRADIENTS = ("gx", "ggamma", "gbeta", "gresidual")
 
 
 def _backward_naive(job: Norm) -> tuple[Launch, ...]:
-    args = ("gy", "x", "y", "gamma", "mean", "var", *GRADIENTS, job.N, job.C, job.L, job.eps, job.training)
+    args = ("gy", "x", "y", "gamma", "mean", "var", *GRADIENTS, job, job.eps, job.training)
     return (Launch("batch_norm/naive_backward", _macros(job), (job.C,), (128,), args),)
 
 
 def _backward_split(job: Norm) -> tuple[Launch, ...]:
     width = _width(job)
     macros, (grid, columns, _) = _macros(job, width), _walk(job, width)
-    sizes = (job.N, job.C, job.L, columns)
     parts = Scratch("parts", (2, grid[1], job.C), accumulate(job.dtype))
     merge = (parts, "var", "ggamma", "gbeta", job.C, grid[1], job.eps)
-    apply = ("gy", "x", "y", "gamma", "mean", "var", "ggamma", "gbeta", "gx", "gresidual", *sizes)
+    apply = ("gy", "x", "y", "gamma", "mean", "var", "ggamma", "gbeta", "gx", "gresidual", job, columns)
     return (
-        Launch("batch_norm/backward_sums", macros, grid, (THREADS,), ("gy", "x", "y", "mean", parts, *sizes)),
+        Launch("batch_norm/backward_sums", macros, grid, (THREADS,), ("gy", "x", "y", "mean", parts, job, columns)),
         Launch("batch_norm/merge_sums", storage_macros(job.dtype), (blocks(job.C, 128),), (128,), merge),
         Launch("batch_norm/backward_apply", macros, grid, (THREADS,), (*apply, job.eps, job.training)),
     )

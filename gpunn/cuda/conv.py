@@ -27,7 +27,7 @@ def _naive(family: str, pass_: str) -> Variant:
     def run(job: Conv, *arrays: Any) -> None:
         out, cleaned = arrays[-1], [None if a is None else contiguous(a) for a in arrays]
         launch = kernel(f"{family}/naive_{pass_}", **storage_macros(job.dtype))
-        launch((blocks(out.size * threads_each, THREADS),), (THREADS,), *cleaned, *job.geometry)
+        launch((blocks(out.size * threads_each, THREADS),), (THREADS,), *cleaned, job.struct)
 
     takes = "every geometry, dtype and group count"
     return Variant("naive", (f"{family}/naive_{pass_}",), takes, lambda job: "", None, run=run)

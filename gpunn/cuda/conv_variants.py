@@ -127,7 +127,7 @@ def run_gemm(pass_: str, style: str, tile: int) -> Any:
         size = pixels[2:] if classes == 1 else [blocks(n, s) for n, s in zip(pixels[2:], job.win.stride, strict=True)]
         grid = (blocks(pixels[0] * math.prod(size), tile), blocks(columns, tile), job.groups * classes)
         launch = kernel(f"conv2d/{style}_{pass_}", **_tile_macros(job, tile))
-        launch(grid, (tile * tile // 64,), source, _tap_major(w, pass_), *rest, *job.geometry)
+        launch(grid, (tile * tile // 64,), source, _tap_major(w, pass_), *rest, job.struct)
 
     return run
 
@@ -145,7 +145,7 @@ def run_grad_weight(tile: int, wide: bool) -> Any:
             "conv2d/tiled_grad_weight", **_tile_macros(job, tile), VEC=pack(job.dtype) if wide else 1
         )
         grid = (blocks(columns, tile), blocks(filters, tile), job.groups * parts)
-        launch(grid, (tile * tile // 64,), gy, x, partial, parts, *job.geometry)
+        launch(grid, (tile * tile // 64,), gy, x, partial, parts, job.struct)
         total = empty(gy, (job.w[0], *job.win.size, depth), gy.dtype)
         sum_parts(partial, total)
         gw[...] = total.transpose((0, 3, 1, 2))
@@ -165,7 +165,7 @@ def run_depthwise(pass_: str) -> Any:
         width, out = _depthwise_width(job), rest[-1]
         launch = kernel(f"conv2d/depthwise_{pass_}", **storage_macros(job.dtype), VEC=width)
         taps = contiguous(w[:, 0].transpose((1, 2, 0)))
-        launch((blocks(out.size // width, 128),), (128,), source, taps, *rest, *job.geometry)
+        launch((blocks(out.size // width, 128),), (128,), source, taps, *rest, job.struct)
 
     return run
 
@@ -177,7 +177,7 @@ def run_depthwise_weight(job: Conv, gy: Any, x: Any, gw: Any) -> None:
     parts = max(1, min(blocks(2 * TARGET_BLOCKS, across * taps), pixels // 64, 65535))
     partial = empty(gy, (parts, taps, job.x[1]), "float64" if job.dtype == "float64" else "float32")
     launch = kernel("conv2d/depthwise_grad_weight", **storage_macros(job.dtype), VEC=width)
-    launch((across, taps, parts), (256,), gy, x, partial, *job.geometry)
+    launch((across, taps, parts), (256,), gy, x, partial, job.struct)
     total = empty(gy, (*job.win.size, job.x[1]), gy.dtype)
     sum_parts(partial, total)
     gw[...] = total.transpose((2, 0, 1))[:, None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
@@ -31,7 +31,8 @@ class Kernel:
     """A specialised kernel. ``kernel(grid, block, *args)`` checks every argument by name, then launches.
 
     Arrays must be C-contiguous in the layout that the file's header gives; where VEC > 1, they must start on a multiple
-    of 16 bytes. Python ints become int32 (or int64), floats the accumulation type. ``shared_bytes`` is dynamic shared
+    of 16 bytes. Python ints become int32 (or int64), floats the accumulation type, a mapping or a Problem the struct of
+    ints that the kernel takes by value, by the names of its fields. ``shared_bytes`` is dynamic shared
     memory, for kernels that declare some. Raises TypeError or ValueError with the kernel's and the argument's name;
     DeviceError where it does not compile. A Plan makes the same checks once, and launches what ``bound`` gives.
     """
@@ -73,6 +74,8 @@ class Kernel:
             if value is not None or not p.optional:
                 raise TypeError(f"{self.source.file}: {p.name} is {type(value).__name__}, expected an array")
             return None if device == EMULATOR else np.uint64(0)
+        if p.fields:
+            return self._struct(p, value if isinstance(value, Mapping) else value.struct)
         kind = self._type(p.type)
         if kind in _INTEGERS:
             convert, limit = _INTEGERS[kind]
@@ -82,6 +85,21 @@ class Kernel:
                 )
             return convert(value)
         return _FLOATS[kind](value)
+
+    def _struct(self, p: source.Parameter, given: Mapping[str, int]) -> Any:
+        """The struct with these fields. One NumPy scalar costs CuPy half of what sixteen ints do."""
+        if missing := [name for name in p.fields if name not in given]:
+            raise ValueError(
+                f"{self.source.file}: {p.name} lacks {', '.join(missing)}, which {p.type} has; "
+                f"expected {', '.join(p.fields)}"
+            )
+        values = tuple(given[name] for name in p.fields)
+        for name, value in zip(p.fields, values, strict=True):
+            if not -(2**31) <= value < 2**31:
+                raise ValueError(
+                    f"{self.source.file}: {p.name}.{name} = {value} does not fit into int32; split the batch"
+                )
+        return np.array(values, np.dtype([(name, np.int32) for name in p.fields]))[()]
 
     def _type(self, name: str) -> str:
         return str(dict(self.macros).get(name, name))

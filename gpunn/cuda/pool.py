@@ -37,9 +37,6 @@ def _refuse_vector(job: Pool) -> str:
 
 
 # ---------------------------------------------------------------- variants
-Scalars = Callable[[Pool], tuple[int, ...]]
-
-
 def _launch(source: str, job: Pool, width: int, items: int, args: tuple[Any, ...]) -> tuple[Launch]:
     """A thread owns one of ``items`` elements, or 16 bytes of channels."""
     macros: dict[str, object] = {**storage_macros(job.dtype), "NHWC": int(job.nhwc), "VEC": width}
@@ -48,14 +45,14 @@ def _launch(source: str, job: Pool, width: int, items: int, args: tuple[Any, ...
     return (Launch(source, macros, (blocks(items // width, THREADS),), (THREADS,), args),)
 
 
-def _operation(name: str, operands: tuple[str, ...], scalars: Scalars, vector: bool = True) -> Operation:
+def _operation(name: str, operands: tuple[str, ...], vector: bool = True) -> Operation:
     """``pool.<name>``, whose kernel has its name: a row of 16-byte accesses, where there is one, and a naive row."""
     source = f"pool/{name}"
 
     def row(wide: bool) -> Callable[[Pool], tuple[Launch, ...]]:
         def plan(job: Pool) -> tuple[Launch, ...]:
             items = job.inputs if operands[-1] == "gx" else job.outputs
-            return _launch(source, job, pack(job.dtype) if wide else 1, items, (*operands, *scalars(job)))
+            return _launch(source, job, pack(job.dtype) if wide else 1, items, (*operands, job))
 
         return plan
 
@@ -64,35 +61,19 @@ def _operation(name: str, operands: tuple[str, ...], scalars: Scalars, vector: b
     return Operation(f"pool.{name}", *wide, naive)
 
 
-def _sizes(job: Pool) -> tuple[int, ...]:
-    return (job.N, job.C, job.H, job.W, job.R, job.S, job.P, job.Q, *job.win.stride, *job.win.padding)
-
-
-def _max_scalars(job: Pool) -> tuple[int, ...]:
-    return (*_sizes(job), *job.win.dilation)
-
-
-def _avg_scalars(job: Pool) -> tuple[int, ...]:
-    return (*_sizes(job), int(job.count_include_pad))
-
-
-def _adaptive_scalars(job: Pool) -> tuple[int, ...]:
-    return (job.N, job.C, job.H, job.W, job.P, job.Q)
-
-
-MAX_FORWARD = _operation("max_forward", ("x", "y", "index"), _max_scalars)
-MAX_BACKWARD = _operation("max_backward", ("gy", "index", "gx"), _max_scalars)
-AVG_FORWARD = _operation("avg_forward", ("x", "y"), _avg_scalars)
-AVG_BACKWARD = _operation("avg_backward", ("gy", "gx"), _avg_scalars)
-ADAPTIVE_AVG_BACKWARD = _operation("adaptive_avg_backward", ("gy", "gx"), _adaptive_scalars)
-ADAPTIVE_MAX_FORWARD = _operation("adaptive_max_forward", ("x", "y", "index"), _adaptive_scalars, vector=False)
-ADAPTIVE_MAX_BACKWARD = _operation("adaptive_max_backward", ("gy", "index", "gx"), _adaptive_scalars, vector=False)
+MAX_FORWARD = _operation("max_forward", ("x", "y", "index"))
+MAX_BACKWARD = _operation("max_backward", ("gy", "index", "gx"))
+AVG_FORWARD = _operation("avg_forward", ("x", "y"))
+AVG_BACKWARD = _operation("avg_backward", ("gy", "gx"))
+ADAPTIVE_AVG_BACKWARD = _operation("adaptive_avg_backward", ("gy", "gx"))
+ADAPTIVE_MAX_FORWARD = _operation("adaptive_max_forward", ("x", "y", "index"), vector=False)
+ADAPTIVE_MAX_BACKWARD = _operation("adaptive_max_backward", ("gy", "index", "gx"), vector=False)
 
 
 def _plan_global(job: Pool) -> tuple[Launch, ...]:
     macros = {**storage_macros(job.dtype), "NHWC": int(job.nhwc)}
     grid = (job.N, blocks(job.C, 32 if job.nhwc else 8))
-    return (Launch("pool/global_avg_forward", macros, grid, (32, 8), ("x", "y", job.N, job.C, job.H, job.W)),)
+    return (Launch("pool/global_avg_forward", macros, grid, (32, 8), ("x", "y", job)),)
 
 
 def _refuse_global(job: Pool) -> str:
@@ -104,8 +85,10 @@ def _refuse_global(job: Pool) -> str:
 ADAPTIVE_AVG_FORWARD = Operation(
     "pool.adaptive_avg_forward",
     Variant("global", ("pool/global_avg_forward",), "1x1 output", _refuse_global, _plan_global),
-    *_operation("adaptive_avg_forward", ("x", "y"), _adaptive_scalars).variants,
+    *_operation("adaptive_avg_forward", ("x", "y")).variants,
 )
+
+
 # ---------------------------------------------------------------- plans
 def _problem(
     name: str, x: tuple[int, ...], out: tuple[int, ...], win: Window, nhwc: bool, pad: bool, arrays: dict[str, Layout]

@@ -21,9 +21,20 @@ class Problem:
         found = {f.name: v for f in fields(self) if len(f.name) == 1 and isinstance(v := getattr(self, f.name), int)}
         return {**found, "e": SIZES[self.dtype], "V": 16 // SIZES[self.dtype]}
 
+    @property
+    def struct(self) -> dict[str, int]:
+        """What the kernels' geometry structs are filled from, by the names of their fields."""
+        return self.letters
+
     def __str__(self) -> str:
         shape = " ".join(f"{k}{v}" for k, v in self.letters.items() if k not in "eV")
         return f"{shape} {self.dtype}"
+
+
+def _steps(win: Any) -> dict[str, int]:
+    """stride_h, pad_h, dil_h and so on, of each axis of a window."""
+    named = (("stride", win.stride), ("pad", win.padding), ("dil", win.dilation))
+    return {f"{key}_{axis}": n for key, sizes in named for axis, n in zip("dhw"[-win.rank :], sizes, strict=True)}
 
 
 @dataclass(frozen=True)
@@ -45,12 +56,8 @@ class Conv(Problem):
         return {**super().letters, **named, **dict(spatial), **dict(window), **dict(out)}
 
     @property
-    def geometry(self) -> tuple[int, ...]:
-        """The integers that every naive convolution kernel ends with."""
-        n, c, *spatial = self.x
-        win = self.win
-        out = self.y[2:]
-        return (n, c, *spatial, self.w[0], *win.size, *out, *win.stride, *win.padding, *win.dilation, self.groups)
+    def struct(self) -> dict[str, int]:
+        return {**self.letters, **_steps(self.win), "groups": self.groups}
 
     def __str__(self) -> str:
         return f"{super().__str__()} {self.win}"
@@ -106,6 +113,10 @@ class Pool(Problem):
     @property
     def letters(self) -> dict[str, int]:
         return {**super().letters, "I": 1 if self.R * self.S <= 256 else 2}
+
+    @property
+    def struct(self) -> dict[str, int]:
+        return {**self.letters, **_steps(self.win), "count_include_pad": int(self.count_include_pad)}
 
 
 @dataclass(frozen=True)

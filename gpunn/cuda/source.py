@@ -19,13 +19,17 @@ _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of a kernel: ``type`` is T, ACC, INDEX, int, i64, ...; ``pointer`` and ``optional`` are flags."""
+    """One parameter of a kernel: ``type`` is T, ACC, INDEX, int, i64, ...; ``pointer`` and ``optional`` are flags.
+
+    ``fields`` names the ints of a struct that is passed by value, in order; it is empty for everything else.
+    """
 
     name: str
     type: str
     pointer: bool
     const: bool
     optional: bool
+    fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,11 +83,12 @@ def read(name: str) -> Source:
         raise ValueError(f'{name}.cu: {len(found)} entry points `extern "C" __global__ void`, expected one a file')
     entry, declared = found[0]
     optional = header.get("optional", "").split()
-    parameters = tuple(_parameter(text, optional, name) for text in declared.split(","))
+    text = _inline(path, set())
+    parameters = tuple(_parameter(one, optional, name, text) for one in declared.split(","))
     unknown = set(optional) - {p.name for p in parameters if p.pointer}
     if unknown:
         raise ValueError(f"{name}.cu: optional: names {', '.join(sorted(unknown))}, no pointer of {entry}")
-    return Source(name, title, header, entry, parameters, _inline(path, set()))
+    return Source(name, title, header, entry, parameters, text)
 
 
 def parse_header(text: str, file: str) -> tuple[str, dict[str, str]]:
@@ -114,11 +119,31 @@ def parse_header(text: str, file: str) -> tuple[str, dict[str, str]]:
     return " ".join(title.split()), header
 
 
-def _parameter(text: str, optional: list[str], name: str) -> Parameter:
-    match = re.fullmatch(r"\s*(const\s+)?(\w+)\s*(\*?)\s*(?:__restrict__\s+)?(\w+)\s*", text)
+def _parameter(declared: str, optional: list[str], name: str, text: str) -> Parameter:
+    match = re.fullmatch(r"\s*(const\s+)?(\w+)\s*(\*?)\s*(?:__restrict__\s+)?(\w+)\s*", declared)
     if not match:
-        raise ValueError(f"{name}.cu: cannot read the parameter {text.strip()!r}; expected like `const T* x`")
-    return Parameter(match[4], match[2], bool(match[3]), bool(match[1]), match[4] in optional)
+        raise ValueError(f"{name}.cu: cannot read the parameter {declared.strip()!r}; expected like `const T* x`")
+    fields = () if match[3] else _fields(match[2], text)
+    return Parameter(match[4], match[2], bool(match[3]), bool(match[1]), match[4] in optional, fields)
+
+
+def _fields(struct: str, text: str) -> tuple[str, ...]:
+    """The members of a struct that the text declares, in order; none where it is no struct, or not of ints alone."""
+    match = re.search(rf"\bstruct\s+{struct}\s*\{{(.*?)\n\}};", _COMMENT.sub(" ", text), re.S)
+    if not match:
+        return ()
+    inside, nested = match[1], 1
+    while nested:  # the bodies of its functions, innermost first
+        inside, nested = re.subn(r"\{[^{}]*\}", ";", inside)
+    found: list[str] = []
+    for member in filter(str.strip, inside.split(";")):
+        if "(" in member:
+            continue
+        ints = re.fullmatch(r"\s*int\s+([\w\s,]+)", member)
+        if not ints:
+            return ()
+        found += ints[1].replace(",", " ").split()
+    return tuple(found)
 
 
 def _inline(path: Path, seen: set[Path]) -> str:

@@ -14,27 +14,29 @@ optional: gamma beta residual
 #include "moments.cuh"
 #include "walk.cuh"
 
-extern "C" __global__ void __launch_bounds__(256) batch_norm_apply(
+extern "C" __global__ void __launch_bounds__(256, 4) batch_norm_apply(
     const T* __restrict__ x, const ACC* __restrict__ gamma, const ACC* __restrict__ beta,
     const ACC* __restrict__ mean, const ACC* __restrict__ var, const T* __restrict__ residual, T* __restrict__ y,
-    int N, int C, int L, int columns, ACC eps, int relu)
+    Norm g, int columns, ACC eps, int relu)
 {
-    Walk walk(N, C, L, columns);
-    ACC middle[VEC], scale[VEC], shift[VEC], spread[VEC];
-    of_channels(mean, walk, 0, middle);
-    of_channels(var, walk, 1, spread);
+    // seek to the channels of this thread
+    Walk walk(g, columns);
+    ACC centre[VEC], rstd[VEC], scale[VEC], shift[VEC];
+    of_channels(mean, walk, 0, centre);
+    of_channels(var, walk, 1, rstd);
     of_channels(gamma, walk, 1, scale);
     of_channels(beta, walk, 0, shift);
 #pragma unroll
-    for (int j = 0; j < VEC; ++j) scale[j] *= inverse_deviation(spread[j], eps);
+    for (int j = 0; j < VEC; ++j) scale[j] *= rstd_of(rstd[j], eps);
 
+    // combine and write, a pack a step
 #pragma unroll 4
     for (; walk.has(1); walk.at += walk.step) {
         const i64 at = walk.address();
         ACC v[VEC];
         load_channels<VEC>(x + at, v);
 #pragma unroll
-        for (int j = 0; j < VEC; ++j) v[j] = (v[j] - middle[j]) * scale[j] + shift[j];
+        for (int j = 0; j < VEC; ++j) v[j] = (v[j] - centre[j]) * scale[j] + shift[j];
         if (residual) {
             ACC more[VEC];
             load_channels<VEC>(residual + at, more);

@@ -19,36 +19,32 @@ extern "C" __global__ void __launch_bounds__(256) batch_norm_backward_apply(
     const T* __restrict__ gy, const T* __restrict__ x, const T* __restrict__ y, const ACC* __restrict__ gamma,
     const ACC* __restrict__ mean, const ACC* __restrict__ var, const ACC* __restrict__ ggamma,
     const ACC* __restrict__ gbeta, T* __restrict__ gx, T* __restrict__ gresidual,
-    int N, int C, int L, int columns, ACC eps, int training)
+    Norm g, int columns, ACC eps, int training)
 {
-    Walk walk(N, C, L, columns);
-    ACC middle[VEC], inverse[VEC], scale[VEC], level[VEC], slope[VEC];
-    of_channels(mean, walk, 0, middle);
-    of_channels(var, walk, 1, inverse);
+    // seek to the channels of this thread
+    Walk walk(g, columns);
+    ACC centre[VEC], rstd[VEC], scale[VEC], level[VEC], slope[VEC];
+    of_channels(mean, walk, 0, centre);
+    of_channels(var, walk, 1, rstd);
     of_channels(gamma, walk, 1, scale);
     of_channels(gbeta, walk, 0, level);
     of_channels(ggamma, walk, 0, slope);
-    const ACC share = training ? (ACC)1 / ((ACC)N * L) : (ACC)0;
+    const ACC each = training ? (ACC)1 / ((ACC)g.N * g.L) : (ACC)0;
 #pragma unroll
     for (int j = 0; j < VEC; ++j) {
-        inverse[j] = inverse_deviation(inverse[j], eps);
-        scale[j] *= inverse[j], level[j] *= share, slope[j] *= share * inverse[j];
+        rstd[j] = rstd_of(rstd[j], eps);
+        scale[j] *= rstd[j], level[j] *= each, slope[j] *= each * rstd[j];
     }
 
+    // combine and write, a pack a step
     for (; walk.has(1); walk.at += walk.step) {
         const i64 at = walk.address();
-        ACC g[VEC], v[VEC];
-        load_channels<VEC>(gy + at, g);
+        ACC above[VEC], v[VEC];
         load_channels<VEC>(x + at, v);
-        if (y) {
-            ACC passed[VEC];
-            load_channels<VEC>(y + at, passed);
+        rectified(gy, y, at, above);
+        if (gresidual) store_channels<VEC>(gresidual + at, above);
 #pragma unroll
-            for (int j = 0; j < VEC; ++j) g[j] = passed[j] > 0 ? g[j] : (ACC)0;
-        }
-        if (gresidual) store_channels<VEC>(gresidual + at, g);
-#pragma unroll
-        for (int j = 0; j < VEC; ++j) v[j] = scale[j] * (g[j] - level[j] - (v[j] - middle[j]) * slope[j]);
+        for (int j = 0; j < VEC; ++j) v[j] = scale[j] * (above[j] - level[j] - (v[j] - centre[j]) * slope[j]);
         store_channels<VEC>(gx + at, v);
     }
 }

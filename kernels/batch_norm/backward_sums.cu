@@ -15,29 +15,24 @@ optional: y
 
 extern "C" __global__ void __launch_bounds__(256, 4) batch_norm_backward_sums(
     const T* __restrict__ gy, const T* __restrict__ x, const T* __restrict__ y, const ACC* __restrict__ mean,
-    ACC* __restrict__ parts, int N, int C, int L, int columns)
+    ACC* __restrict__ parts, Norm g, int columns)
 {
+    // seek to the channels of this thread
     __shared__ ACC plain[VEC][THREADS], sloped[VEC][THREADS];
-    Walk walk(N, C, L, columns);
-    ACC middle[VEC];
-    of_channels(mean, walk, 0, middle);
+    Walk walk(g, columns);
+    ACC centre[VEC];
+    of_channels(mean, walk, 0, centre);
 
+    // combine this thread's packs, then the threads of a channel
     ACC sum[VEC] = {}, slope[VEC] = {};
     for (; walk.has(1); walk.at += walk.step) {
         const i64 at = walk.address();
-        ACC g[VEC], v[VEC];
-        load_channels<VEC>(gy + at, g);
+        ACC above[VEC], v[VEC];
         load_channels<VEC>(x + at, v);
-        if (y) {
-            ACC passed[VEC];
-            load_channels<VEC>(y + at, passed);
+        rectified(gy, y, at, above);
 #pragma unroll
-            for (int j = 0; j < VEC; ++j) g[j] = passed[j] > 0 ? g[j] : (ACC)0;
-        }
-#pragma unroll
-        for (int j = 0; j < VEC; ++j) sum[j] += g[j], slope[j] += g[j] * (v[j] - middle[j]);
+        for (int j = 0; j < VEC; ++j) sum[j] += above[j], slope[j] += above[j] * (v[j] - centre[j]);
     }
-
     const int me = threadIdx.x;
 #pragma unroll
     for (int j = 0; j < VEC; ++j) plain[j][me] = sum[j], sloped[j][me] = slope[j];
@@ -47,9 +42,11 @@ extern "C" __global__ void __launch_bounds__(256, 4) batch_norm_backward_sums(
 #pragma unroll
         for (int j = 0; j < VEC; ++j) plain[j][me] += plain[j][me + half], sloped[j][me] += sloped[j][me + half];
     }
+
+    // write
     if (me >= columns || !walk.real) return;
-    ACC* out = parts + (i64)blockIdx.y * C + walk.c;
-    const i64 further = (i64)gridDim.y * C;
+    ACC* out = parts + (i64)blockIdx.y * g.C + walk.c;
+    const i64 further = (i64)gridDim.y * g.C;
 #if NHWC
     for (int j = 0; j < VEC; ++j) out[j] = plain[j][me], out[j + further] = sloped[j][me];
 #else

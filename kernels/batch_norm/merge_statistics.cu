@@ -25,5 +25,5 @@ extern "C" __global__ void batch_norm_merge_statistics(
         all = merge(all, {(ACC)(end - begin) * weight, parts[(i64)j * C + c], parts[(i64)(J + j) * C + c]});
     }
     mean[c] = all.mean;
-    var[c] = all.spread / all.count;
+    var[c] = all.m2 / all.count;
 }

@@ -20,5 +20,5 @@ extern "C" __global__ void batch_norm_merge_sums(
     ACC sum = 0, slope = 0;
     for (int j = 0; j < J; ++j) sum += parts[(i64)j * C + c], slope += parts[(i64)(J + j) * C + c];
     gbeta[c] = sum;
-    ggamma[c] = slope * inverse_deviation(var[c], eps);
+    ggamma[c] = slope * rstd_of(var[c], eps);
 }

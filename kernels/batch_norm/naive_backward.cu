@@ -12,26 +12,26 @@ requires: 128 threads a block; N*L below 2^31
 numerics: a running sum a thread, joined as a tree of fixed shape
 optional: gamma y gresidual
 */
+#include "geometry.cuh"
 #include "moments.cuh"
-
-__device__ __forceinline__ i64 element(int m, int c, int C, int L) {
-    return NHWC ? (i64)m * C + c : ((i64)(m / L) * C + c) * L + m % L;
-}
 
 extern "C" __global__ void batch_norm_naive_backward(
     const T* gy, const T* x, const T* y, const ACC* gamma, const ACC* mean, const ACC* var,
-    T* gx, ACC* ggamma, ACC* gbeta, T* gresidual, int N, int C, int L, ACC eps, int training)
+    T* gx, ACC* ggamma, ACC* gbeta, T* gresidual, Norm g, ACC eps, int training)
 {
+    // seek
     __shared__ ACC plain[128], sloped[128];
-    const int c = blockIdx.x, me = threadIdx.x, M = N * L;
-    const ACC middle = mean[c], inverse = inverse_deviation(var[c], eps);
+    const int c = blockIdx.x, me = threadIdx.x, M = g.N * g.L;
+    const ACC centre = mean[c], rstd = rstd_of(var[c], eps);
 
+    // combine this thread's elements, then the threads
+    ACC above[1];
     plain[me] = sloped[me] = 0;
     for (int m = me; m < M; m += 128) {
-        const i64 at = element(m, c, C, L);
-        const ACC g = y && !(load(y + at) > 0) ? (ACC)0 : load(gy + at);
-        plain[me] += g;
-        sloped[me] += g * (load(x + at) - middle) * inverse;
+        const i64 at = g.element(m, c);
+        rectified(gy, y, at, above);
+        plain[me] += above[0];
+        sloped[me] += above[0] * (load(x + at) - centre) * rstd;
     }
     for (int half = 64; half > 0; half /= 2) {
         __syncthreads();
@@ -40,12 +40,13 @@ extern "C" __global__ void batch_norm_naive_backward(
     __syncthreads();
     if (me == 0) gbeta[c] = plain[0], ggamma[c] = sloped[0];
 
-    const ACC scale = (gamma ? gamma[c] : (ACC)1) * inverse;
+    // write
+    const ACC scale = (gamma ? gamma[c] : (ACC)1) * rstd;
     const ACC level = training ? plain[0] / M : (ACC)0, slope = training ? sloped[0] / M : (ACC)0;
     for (int m = me; m < M; m += 128) {
-        const i64 at = element(m, c, C, L);
-        const ACC g = y && !(load(y + at) > 0) ? (ACC)0 : load(gy + at);
-        store(gx + at, scale * (g - level - (load(x + at) - middle) * inverse * slope));
-        if (gresidual) store(gresidual + at, g);
+        const i64 at = g.element(m, c);
+        rectified(gy, y, at, above);
+        store(gx + at, scale * (above[0] - level - (load(x + at) - centre) * rstd * slope));
+        if (gresidual) store(gresidual + at, above[0]);
     }
 }

@@ -11,25 +11,24 @@ requires: 128 threads a block; N*L below 2^31
 numerics: Welford a thread, Chan's merge as a tree of fixed shape
 optional: gamma beta residual
 */
+#include "geometry.cuh"
 #include "moments.cuh"
-
-__device__ __forceinline__ i64 element(int m, int c, int C, int L) {
-    return NHWC ? (i64)m * C + c : ((i64)(m / L) * C + c) * L + m % L;
-}
 
 extern "C" __global__ void batch_norm_naive_forward(
     const T* x, const ACC* gamma, const ACC* beta, const T* residual, T* y, ACC* mean, ACC* var,
-    int N, int C, int L, ACC eps, int relu)
+    Norm g, ACC eps, int relu)
 {
+    // seek
     __shared__ Moments found[128];
-    const int c = blockIdx.x, me = threadIdx.x, M = N * L;
+    const int c = blockIdx.x, me = threadIdx.x, M = g.N * g.L;
 
+    // combine this thread's elements, then the threads
     Moments mine = {};
     for (int m = me; m < M; m += 128) {
-        const ACC value = load(x + element(m, c, C, L)), delta = value - mine.mean;
+        const ACC value = load(x + g.element(m, c)), delta = value - mine.mean;
         mine.count += 1;
         mine.mean += delta / mine.count;
-        mine.spread += delta * (value - mine.mean);
+        mine.m2 += delta * (value - mine.mean);
     }
     found[me] = mine;
     for (int half = 64; half > 0; half /= 2) {
@@ -37,13 +36,14 @@ extern "C" __global__ void batch_norm_naive_forward(
         if (me < half) found[me] = merge(found[me], found[me + half]);
     }
     __syncthreads();
-    const ACC middle = found[0].mean, variance = found[0].spread / M;
-    if (me == 0) mean[c] = middle, var[c] = variance;
+    const ACC centre = found[0].mean, variance = found[0].m2 / M;
+    if (me == 0) mean[c] = centre, var[c] = variance;
 
-    const ACC scale = (gamma ? gamma[c] : (ACC)1) * inverse_deviation(variance, eps), shift = beta ? beta[c] : (ACC)0;
+    // write
+    const ACC scale = (gamma ? gamma[c] : (ACC)1) * rstd_of(variance, eps), shift = beta ? beta[c] : (ACC)0;
     for (int m = me; m < M; m += 128) {
-        const i64 at = element(m, c, C, L);
-        ACC value = (load(x + at) - middle) * scale + shift;
+        const i64 at = g.element(m, c);
+        ACC value = (load(x + at) - centre) * scale + shift;
         if (residual) value += load(residual + at);
         store(y + at, relu && value < 0 ? (ACC)0 : value);
     }

@@ -14,26 +14,28 @@ numerics: moments of groups of four, merged by Chan's formula in a fixed order
 #include "walk.cuh"
 
 extern "C" __global__ void __launch_bounds__(256) batch_norm_statistics(
-    const T* __restrict__ x, ACC* __restrict__ parts, int N, int C, int L, int columns)
+    const T* __restrict__ x, ACC* __restrict__ parts, Norm g, int columns)
 {
-    __shared__ ACC means[VEC][THREADS], spreads[VEC][THREADS];
+    // seek to the channels of this thread
+    __shared__ ACC means[VEC][THREADS], m2s[VEC][THREADS];
     __shared__ ACC counts[THREADS];
-    Walk walk(N, C, L, columns);
+    Walk walk(g, columns);
 
-    ACC count = 0, mean[VEC] = {}, spread[VEC] = {};
+    // combine this thread's packs, four at a time, then the threads of a channel
+    ACC count = 0, mean[VEC] = {}, m2[VEC] = {};
     for (; walk.has(4); walk.at += 4 * walk.step) {
         ACC v[4][VEC];
 #pragma unroll
         for (int u = 0; u < 4; ++u) load_channels<VEC>(x + walk.address(u), v[u]);
-        const ACC total = count + 4, share = 4 / total;
+        const ACC total = count + 4, part = 4 / total;
 #pragma unroll
         for (int j = 0; j < VEC; ++j) {
-            const ACC middle = (v[0][j] + v[1][j] + v[2][j] + v[3][j]) / 4, delta = middle - mean[j];
-            ACC around = 0;
+            const ACC four = (v[0][j] + v[1][j] + v[2][j] + v[3][j]) / 4, delta = four - mean[j];  // the mean of four
+            ACC four_m2 = 0;
 #pragma unroll
-            for (int u = 0; u < 4; ++u) around += (v[u][j] - middle) * (v[u][j] - middle);
-            mean[j] += delta * share;
-            spread[j] += around + delta * delta * count * share;
+            for (int u = 0; u < 4; ++u) four_m2 += (v[u][j] - four) * (v[u][j] - four);
+            mean[j] += delta * part;
+            m2[j] += four_m2 + delta * delta * count * part;
         }
         count = total;
     }
@@ -41,39 +43,40 @@ extern "C" __global__ void __launch_bounds__(256) batch_norm_statistics(
         ACC v[VEC];
         load_channels<VEC>(x + walk.address(), v);
         count += 1;
-        const ACC share = 1 / count;
+        const ACC part = 1 / count;
 #pragma unroll
         for (int j = 0; j < VEC; ++j) {
             const ACC delta = v[j] - mean[j];
-            mean[j] += delta * share;
-            spread[j] += delta * (v[j] - mean[j]);
+            mean[j] += delta * part;
+            m2[j] += delta * (v[j] - mean[j]);
         }
     }
-
     const int me = threadIdx.x;
     counts[me] = count;
 #pragma unroll
-    for (int j = 0; j < VEC; ++j) means[j][me] = mean[j], spreads[j][me] = spread[j];
+    for (int j = 0; j < VEC; ++j) means[j][me] = mean[j], m2s[j][me] = m2[j];
     for (int half = THREADS / 2; half >= columns; half /= 2) {
         __syncthreads();
         if (me >= half) continue;
         Moments both;
 #pragma unroll
         for (int j = 0; j < VEC; ++j) {
-            both = merge({counts[me], means[j][me], spreads[j][me]},
-                         {counts[me + half], means[j][me + half], spreads[j][me + half]});
-            means[j][me] = both.mean, spreads[j][me] = both.spread;
+            both = merge({counts[me], means[j][me], m2s[j][me]},
+                         {counts[me + half], means[j][me + half], m2s[j][me + half]});
+            means[j][me] = both.mean, m2s[j][me] = both.m2;
         }
         counts[me] += counts[me + half];
     }
+
+    // write
     if (me >= columns || !walk.real) return;
-    ACC* out = parts + (i64)blockIdx.y * C + walk.c;
-    const i64 further = (i64)gridDim.y * C;
+    ACC* out = parts + (i64)blockIdx.y * g.C + walk.c;
+    const i64 further = (i64)gridDim.y * g.C;
 #if NHWC
-    for (int j = 0; j < VEC; ++j) out[j] = means[j][me], out[j + further] = spreads[j][me];
+    for (int j = 0; j < VEC; ++j) out[j] = means[j][me], out[j + further] = m2s[j][me];
 #else
-    Moments all = {counts[0], means[0][0], spreads[0][0]};  // every element of the packs is of one channel
-    for (int j = 1; j < VEC; ++j) all = merge(all, {counts[0], means[j][0], spreads[j][0]});
-    out[0] = all.mean, out[further] = all.spread;
+    Moments all = {counts[0], means[0][0], m2s[0][0]};  // every element of the packs is of one channel
+    for (int j = 1; j < VEC; ++j) all = merge(all, {counts[0], means[j][0], m2s[j][0]});
+    out[0] = all.mean, out[further] = all.m2;
 #endif
 }

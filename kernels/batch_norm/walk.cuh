@@ -5,7 +5,7 @@
 // NHWC=0, memory (N, C, L): columns = 1, the block owns channel blockIdx.x; a thread takes every 256th pack of its part.
 // Part j of J (gridDim.y) is a fixed range, so that every sum has one order.
 #pragma once
-#include "../common.cuh"
+#include "geometry.cuh"
 
 #define THREADS 256
 
@@ -15,9 +15,9 @@ struct Walk {
     i64 at, end;  // rows (NHWC) or packs of VEC elements
     int step, C, L;
 
-    __device__ __forceinline__ Walk(int N, int C, int L, int columns) : C(C), L(L) {
+    __device__ __forceinline__ Walk(const Norm& g, int columns) : C(g.C), L(g.L) {
         const int column = threadIdx.x % columns, row = threadIdx.x / columns;
-        const i64 rows = (i64)N * L / (NHWC ? 1 : VEC), each = (rows + gridDim.y - 1) / gridDim.y;
+        const i64 rows = (i64)g.N * L / (NHWC ? 1 : VEC), each = (rows + gridDim.y - 1) / gridDim.y;
         c = NHWC ? ((i64)blockIdx.x * columns + column) * VEC : blockIdx.x;
         real = c < C;
         step = THREADS / columns;

@@ -5,10 +5,6 @@
 
 static const int BK = 8, LOADS = BK * BM / THREADS, STEP = THREADS / BM;
 
-struct __align__(16) Buffers {  // read and written 16 bytes at a time
-    ACC a[2][BK][BM], b[2][BK][BN];
-};
-
 struct Operands {
     const T* source;  // (N, SH, SW, SC), the group's first channel
     const T* weights;  // (R*S, depth, columns), the group's first column; a tap is tap_step, a row row_step further
@@ -18,7 +14,8 @@ struct Operands {
 // place(r, s, y, x) says where tap (r,s) of this thread's pixel lies in the source (any y, x outside it: nowhere).
 template <typename Place>
 __device__ __forceinline__ void gemm(
-    const Operands& o, const Place& place, i64 image, int first_column, Buffers& shared, const Corner& at, ACC (&sums)[8][8])
+    const Operands& o, const Place& place, i64 image, int first_column, Buffers<BK>& shared, const Corner& at,
+    ACC (&sums)[8][8])
 {
     const int lane = threadIdx.x % BM, first = threadIdx.x / BM, D = o.taps * o.depth;
     const Divider by_depth(o.depth), by_S(o.S);
@@ -33,7 +30,7 @@ __device__ __forceinline__ void gemm(
             place((int)r, (int)s, y, x);
             a[l] = b[l] = T{};
             if (d >= D) continue;
-            if (image >= 0 && (unsigned)y < (unsigned)o.SH && (unsigned)x < (unsigned)o.SW) {
+            if (image >= 0 && within(y, o.SH) && within(x, o.SW)) {
                 a[l] = o.source[image + (y * o.SW + x) * o.SC + (int)c];
             }
             if (first_column + lane < o.columns) {

@@ -2,8 +2,9 @@
 conv2d gradient of the input for channel counts that 16-byte accesses cannot take: the gathering forward's
 multiplication on gy. At stride > 1 it fetches zeros for taps that meet no output.
 
-math:     gx[n,c,h,v] = sum over r,s,k of gy[n,k,p,q] * w[k,c,r,s] where p*stride_h - pad_h + r*dil_h = h, and q likewise
-layout:   gy (N,P,Q,K), gx (N,H,W,C), w (R,S,K,C/groups), row-major
+math:     gx[n,c,h,w] = sum over r,s,k of gy[n,k,p,q] * weight[k,c,r,s] where p*stride_h - pad_h + r*dil_h = h,
+          q*stride_w - pad_w + s*dil_w = w
+layout:   gy (N,P,Q,K), gx (N,H,W,C), weight (R,S,K,C/groups), row-major
 threads:  a block owns BM pixels x BN channels of one group (blockIdx.z), a thread 8x8 of them; a thread fetches one pixel
 shared:   4*2*8*(BM + BN)
 flops:    2*N*P*Q*K*(C//G)*R*S
@@ -14,33 +15,24 @@ numerics: one running sum in float an output, in the order r, s, k
 #include "gather.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_gather_grad_input(
-    const T* __restrict__ gy, const T* __restrict__ w, T* __restrict__ gx,
-    int N, int C, int H, int W, int K, int R, int S, int P, int Q,
-    int stride_h, int stride_w, int pad_h, int pad_w, int dil_h, int dil_w, int groups)
+    const T* __restrict__ gy, const T* __restrict__ weight, T* __restrict__ gx, Conv2d g)
 {
-    __shared__ Buffers shared;
-    const int Cg = C / groups, Kg = K / groups, g = blockIdx.z, M = N * H * W;
+    // seek to the block's tile, and to the pixel that this thread fetches
+    __shared__ Buffers<BK> shared;
+    const int Cg = g.Cg(), Kg = g.Kg(), group = blockIdx.z, M = g.N * g.H * g.W;
     const int first_row = blockIdx.x * BM, first_column = blockIdx.y * BN, m = first_row + threadIdx.x % BM;
-    const i64 image = m < M ? (i64)(m / (H * W)) * P * Q * K : -1;
-    const int above = m / W % H + pad_h, before = m % W + pad_w;
-    const auto place = [&](int r, int s, int& p, int& q) {
-        const int y = above - r * dil_h, x = before - s * dil_w;
-        p = y >= 0 && y % stride_h == 0 ? y / stride_h : -1, q = x >= 0 && x % stride_w == 0 ? x / stride_w : -1;
-    };
+    const i64 image = m < M ? (i64)(m / (g.H * g.W)) * g.P * g.Q * g.K : -1;
+    const int h = m / g.W % g.H, w = m % g.W;
+    const auto place = [&](int r, int s, int& p, int& q) { p = g.out_row(h, r), q = g.out_col(w, s); };
 
-    const Operands operands = {gy + g * Kg, w + (i64)g * Kg * Cg, P, Q, K, Kg, Cg, R * S, S, K * Cg, Cg};
+    // combine
+    const T* weights = weight + (i64)group * Kg * Cg;
+    const Operands operands = {gy + group * Kg, weights, g.P, g.Q, g.K, Kg, Cg, g.R * g.S, g.S, g.K * Cg, Cg};
     const Corner at;
     ACC sums[8][8] = {};
     gemm(operands, place, image, first_column, shared, at, sums);
 
-#pragma unroll
-    for (int i = 0; i < 8; ++i) {
-        const int row = first_row + at.row_of(i);
-#pragma unroll
-        for (int group = 0; group < 2; ++group) {
-            const int c = first_column + at.col_of(group);
-            if (row >= M || c >= Cg) continue;
-            store_four(gx + (i64)row * C + g * Cg + c, &sums[i][group * 4], Cg - c, Cg % 4 == 0);
-        }
-    }
+    // write
+    T* out = gx + group * Cg;
+    store_tile(sums, at, first_row, M, first_column, Cg, Cg % 4 == 0, [&](int row) { return out + (i64)row * g.C; });
 }

@@ -4,7 +4,7 @@
 // apart, times two groups of 4 columns, 32 apart, so that a warp reads 64 bytes of a and 128 bytes of b a step, each byte
 // once: no bank conflict. Two buffers, so that one barrier a step is enough: while one is read, the other is filled.
 #pragma once
-#include "../common.cuh"
+#include "geometry.cuh"
 
 #define THREADS (BM * BN / 64)
 #define BLOCKS (BM == 128 ? 1 : 6)  // a multiprocessor holds at least this many: at most 255, 168 registers a thread
@@ -27,6 +27,11 @@ struct Divider {
     }
 };
 
+// The shared memory of a block.
+template <int BK> struct __align__(16) Buffers {  // read and written 16 bytes at a time
+    ACC a[2][BK][BM], b[2][BK][BN];
+};
+
 // This thread's place in the tile.
 struct Corner {
     int row, col;
@@ -39,7 +44,7 @@ struct Corner {
     __device__ __forceinline__ int col_of(int group) const { return col + group * 32; }
 };
 
-// sums += a^T b over BK of depth. SWAP > 0: from depth SWAP on, a's rows have bit 4 flipped (see tiled.cuh's store).
+// sums += a^T b over BK of depth. SWAP > 0: from depth SWAP on, a's rows have bit 4 flipped (see tiled.cuh's keep).
 template <int BK, int SWAP>
 __device__ __forceinline__ void multiply(
     const ACC (&a)[BK][BM], const ACC (&b)[BK][BN], const Corner& at, ACC (&sums)[8][8])
@@ -60,7 +65,7 @@ __device__ __forceinline__ void multiply(
 
 // A pack of storage goes to shared memory as sums. With 8 elements a pack, lanes 4 apart would meet on a bank: every other
 // four lanes store their halves in swapped order.
-__device__ __forceinline__ void spread(ACC* to, const Pack<T>& pack) {
+__device__ __forceinline__ void widen(ACC* to, const Pack<T>& pack) {
     const int size = PackOf<T>::size;
 #pragma unroll
     for (int j = 0; j < size / 4; ++j) {
@@ -90,6 +95,39 @@ template <typename S> __device__ __forceinline__ void store_four(S* p, const ACC
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
             if (j < count) p[j] = four.item[j];
+        }
+    }
+}
+
+// Adds bias[column] to every sum of a column of the tile.
+__device__ __forceinline__ void add_bias(
+    const T* bias, int first_column, int columns, const Corner& at, ACC (&sums)[8][8])
+{
+#pragma unroll
+    for (int j = 0; j < 8; ++j) {
+        const int column = first_column + at.col_of(j / 4) + j % 4;
+        const ACC v = column < columns ? load(bias + column) : (ACC)0;
+#pragma unroll
+        for (int i = 0; i < 8; ++i) sums[i][j] += v;
+    }
+}
+
+// Writes the sums of the tile's rows below `rows` and columns below `columns`. start(row): where that row's columns start;
+// `whole`: every row starts on a multiple of four elements' size, and has a multiple of four columns.
+template <typename Start>
+__device__ __forceinline__ void store_tile(
+    const ACC (&sums)[8][8], const Corner& at, int first_row, int rows, int first_column, int columns, bool whole,
+    const Start& start)
+{
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+        const int row = first_row + at.row_of(i);
+        if (row >= rows) continue;
+        const auto to = start(row);
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+            const int column = first_column + at.col_of(half);
+            if (column < columns) store_four(to + column, &sums[i][half * 4], columns - column, whole);
         }
     }
 }

@@ -13,16 +13,14 @@ struct Operands {
 
 // The shared memory of a block. a is stored transposed. A warp stores 16 pixels x 2 halves of the depth at once; flipping
 // bit 4 of the pixel in the second half puts the two on different banks.
-struct __align__(16) Buffers {  // read and written 16 bytes at a time
-    ACC a[2][BK][BM], b[2][BK][BN];
-};
-
-// The multiplication. Taps has: bool real() - is there a tap left; void next(); int number; int dh, dw - how far the tap
-// is from h[l], v[l], the places of this thread's pixels in the source; sample[l] is their sample, below 0: no pixel.
+// The multiplication. a is stored transposed. A warp stores 16 pixels x 2 halves of the depth at once; flipping bit 4 of
+// the pixel in the second half puts the two on different banks.
+// Taps has: bool real() - is there a tap left; void next(); int number; int dh, dw - how far the tap is from h[l], w[l],
+// the places of this thread's pixels in the source; sample[l] is their sample, below 0: no pixel.
 template <typename Taps>
 __device__ __forceinline__ void gemm(
-    const Operands& o, Taps taps, const int (&sample)[LOADS], const int (&h)[LOADS], const int (&v)[LOADS],
-    int first_column, Buffers& shared, const Corner& at, ACC (&sums)[8][8])
+    const Operands& o, Taps taps, const int (&sample)[LOADS], const int (&h)[LOADS], const int (&w)[LOADS],
+    int first_column, Buffers<BK>& shared, const Corner& at, ACC (&sums)[8][8])
 {
     const int half = threadIdx.x % 2;
     Pack<T> a[LOADS], b[LOADS];
@@ -31,8 +29,8 @@ __device__ __forceinline__ void gemm(
     auto fetch = [&]() {
 #pragma unroll
         for (int l = 0; l < LOADS; ++l) {
-            const int y = h[l] + taps.dh, x = v[l] + taps.dw, channel = c + half * V;
-            const bool inside = sample[l] >= 0 && (unsigned)y < (unsigned)o.SH && (unsigned)x < (unsigned)o.SW;
+            const int y = h[l] + taps.dh, x = w[l] + taps.dw, channel = c + half * V;
+            const bool inside = sample[l] >= 0 && within(y, o.SH) && within(x, o.SW);
             a[l] = Pack<T>{};
             if (inside && channel < o.depth) {
                 a[l] = load_pack(o.source + (((i64)sample[l] * o.SH + y) * o.SW + x) * o.SC + channel);
@@ -51,7 +49,7 @@ __device__ __forceinline__ void gemm(
 #pragma unroll
             for (int j = 0; j < V; ++j) shared.a[buffer][half * V + j][pixel] = load(&a[l].item[j]);
             const int row = item / (BN / V), col = item % (BN / V) * V;
-            spread(&shared.b[buffer][row][col], b[l]);
+            widen(&shared.b[buffer][row][col], b[l]);
         }
     };
 

@@ -1,15 +1,16 @@
 /*
 conv2d forward, tiled: implicit GEMM through shared memory, fp32 multiply-add.
 
-math:     y[n,k,p,q] = b[k] + sum over r,s,c of x[n, c, p*stride_h - pad_h + r*dil_h, q*stride_w - pad_w + s*dil_w] * w[k,c,r,s]
-layout:   x (N,H,W,C), y (N,P,Q,K), w (R,S,C/groups,K), row-major; b (K)
+math:     y[n,k,p,q] = bias[k] + sum over r,s,c of x[n,c,h,w] * weight[k,c,r,s], h = p*stride_h - pad_h + r*dil_h,
+          w = q*stride_w - pad_w + s*dil_w, inside x
+layout:   x (N,H,W,C), y (N,P,Q,K), weight (R,S,C/groups,K), row-major; bias (K)
 threads:  a block owns BM pixels x BN filters of one group (blockIdx.z), a thread 8x8 of them
 shared:   4*2*2*V*(BM + BN)
 flops:    2*N*P*Q*K*(C//G)*R*S
 bytes:    e*(N*H*W*C + N*P*Q*K + K*(C//G)*R*S)
 requires: C/groups and K/groups multiples of V = 16/e; aligned arrays; float32, float16 or bfloat16; N*P*Q below 2^31
 numerics: one running sum in float an output, in the order r, s, c
-optional: b
+optional: bias
 */
 #include "tiled.cuh"
 
@@ -23,37 +24,28 @@ struct Taps {
 };
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_tiled_forward(
-    const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ b, T* __restrict__ y,
-    int N, int C, int H, int W, int K, int R, int S, int P, int Q,
-    int stride_h, int stride_w, int pad_h, int pad_w, int dil_h, int dil_w, int groups)
+    const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias, T* __restrict__ y, Conv2d g)
 {
-    __shared__ Buffers shared;
-    const int Cg = C / groups, Kg = K / groups, g = blockIdx.z, M = N * P * Q;
+    // seek to the block's tile, and to the pixels that this thread fetches
+    __shared__ Buffers<BK> shared;
+    const int Cg = g.Cg(), Kg = g.Kg(), first_filter = blockIdx.z * Kg, M = g.N * g.P * g.Q;
     const int first_row = blockIdx.x * BM, first_column = blockIdx.y * BN;
-
-    int sample[LOADS], h[LOADS], v[LOADS];
+    int sample[LOADS], h[LOADS], w[LOADS];
 #pragma unroll
     for (int l = 0; l < LOADS; ++l) {
         const int m = first_row + (threadIdx.x + l * THREADS) / 2;
-        sample[l] = m < M ? m / (P * Q) : -1;
-        h[l] = m / Q % P * stride_h - pad_h, v[l] = m % Q * stride_w - pad_w;
+        sample[l] = m < M ? m / (g.P * g.Q) : -1;
+        h[l] = g.row(m / g.Q % g.P, 0), w[l] = g.col(m % g.Q, 0);
     }
-    const Operands operands = {x + g * Cg, w + g * Kg, H, W, C, Cg, Kg, Cg * K, K};
+
+    // combine
+    const Operands operands = {x + blockIdx.z * Cg, weight + first_filter, g.H, g.W, g.C, Cg, Kg, Cg * g.K, g.K};
     const Corner at;
     ACC sums[8][8] = {};
-    gemm(operands, Taps{R, S, dil_h, dil_w, 0, 0, 0, 0, 0}, sample, h, v, first_column, shared, at, sums);
+    gemm(operands, Taps{g.R, g.S, g.dil_h, g.dil_w, 0, 0, 0, 0, 0}, sample, h, w, first_column, shared, at, sums);
 
-#pragma unroll
-    for (int i = 0; i < 8; ++i) {
-        const int m = first_row + at.row_of(i);
-#pragma unroll
-        for (int group = 0; group < 2; ++group) {
-            const int k = first_column + at.col_of(group);
-            if (m >= M || k >= Kg) continue;
-            ACC* four = &sums[i][group * 4];
-#pragma unroll
-            for (int j = 0; j < 4; ++j) four[j] += b ? load(b + g * Kg + k + j) : (ACC)0;
-            store_four(y + (i64)m * K + g * Kg + k, four, 4, true);
-        }
-    }
+    // write
+    if (bias) add_bias(bias + first_filter, first_column, Kg, at, sums);
+    T* out = y + first_filter;
+    store_tile(sums, at, first_row, M, first_column, Kg, true, [&](int m) { return out + (i64)m * g.K; });
 }

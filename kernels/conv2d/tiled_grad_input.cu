@@ -3,8 +3,9 @@ conv2d gradient of the input, tiled: the forward's multiplication on gy. At stri
 stride_h * stride_w classes by their place modulo the stride: within a class the same taps meet every pixel, so that no
 multiplication is wasted on taps that meet none.
 
-math:     gx[n,c,h,v] = sum over r,s,k of gy[n,k,p,q] * w[k,c,r,s] where p*stride_h - pad_h + r*dil_h = h, and q likewise
-layout:   gy (N,P,Q,K), gx (N,H,W,C), w (R,S,K,C/groups), row-major
+math:     gx[n,c,h,w] = sum over r,s,k of gy[n,k,p,q] * weight[k,c,r,s] where p*stride_h - pad_h + r*dil_h = h,
+          q*stride_w - pad_w + s*dil_w = w
+layout:   gy (N,P,Q,K), gx (N,H,W,C), weight (R,S,K,C/groups), row-major
 threads:  a block owns BM pixels of one class x BN channels of one group (blockIdx.z = group and class), a thread 8x8
 shared:   4*2*2*V*(BM + BN)
 flops:    2*N*P*Q*K*(C//G)*R*S
@@ -31,42 +32,38 @@ struct Taps {
 };
 
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_tiled_grad_input(
-    const T* __restrict__ gy, const T* __restrict__ w, T* __restrict__ gx,
-    int N, int C, int H, int W, int K, int R, int S, int P, int Q,
-    int stride_h, int stride_w, int pad_h, int pad_w, int dil_h, int dil_w, int groups)
+    const T* __restrict__ gy, const T* __restrict__ weight, T* __restrict__ gx, Conv2d g)
 {
-    __shared__ Buffers shared;
-    const int Cg = C / groups, Kg = K / groups, g = blockIdx.z % groups, kind = blockIdx.z / groups;
-    const int class_h = kind / stride_w, class_w = kind % stride_w;
-    const int rows = ceil_div(H - class_h, stride_h), cols = ceil_div(W - class_w, stride_w);  // of this class
-    const int M = rows > 0 && cols > 0 ? N * rows * cols : 0;
+    // seek to the block's class and tile, and to the pixels that this thread fetches
+    __shared__ Buffers<BK> shared;
+    const int Cg = g.Cg(), Kg = g.Kg(), group = blockIdx.z % g.groups, kind = blockIdx.z / g.groups;
+    const int class_h = kind / g.stride_w, class_w = kind % g.stride_w;
+    const int rows = ceil_div(g.H - class_h, g.stride_h), cols = ceil_div(g.W - class_w, g.stride_w);  // of this class
+    const int M = rows > 0 && cols > 0 ? g.N * rows * cols : 0;
     const int first_row = blockIdx.x * BM, first_column = blockIdx.y * BN;
     if (first_row >= M) return;  // the whole block, so no barrier is missed
-
-    int sample[LOADS], h[LOADS], v[LOADS];
+    int sample[LOADS], h[LOADS], w[LOADS];
 #pragma unroll
     for (int l = 0; l < LOADS; ++l) {
         const int m = first_row + (threadIdx.x + l * THREADS) / 2;
         sample[l] = m < M ? m / (rows * cols) : -1;
-        h[l] = m / cols % rows, v[l] = m % cols;
+        h[l] = m / cols % rows, w[l] = m % cols;
     }
-    const Operands operands = {gy + g * Kg, w + (i64)g * Kg * Cg, P, Q, K, Kg, Cg, K * Cg, Cg};
-    Taps taps = {R, S, stride_h, stride_w, dil_h, dil_w, class_h + pad_h, class_w + pad_w, 0, 0, 0, 0, 0};
+
+    // combine
+    const T* weights = weight + (i64)group * Kg * Cg;
+    const Operands operands = {gy + group * Kg, weights, g.P, g.Q, g.K, Kg, Cg, g.K * Cg, Cg};
+    const int above = class_h + g.pad_h, left = class_w + g.pad_w;
+    Taps taps = {g.R, g.S, g.stride_h, g.stride_w, g.dil_h, g.dil_w, above, left, 0, 0, 0, 0, 0};
     if (!taps.meets()) taps.next();
     const Corner at;
     ACC sums[8][8] = {};
-    gemm(operands, taps, sample, h, v, first_column, shared, at, sums);
+    gemm(operands, taps, sample, h, w, first_column, shared, at, sums);
 
-#pragma unroll
-    for (int i = 0; i < 8; ++i) {
-        const int m = first_row + at.row_of(i);
-        if (m >= M) continue;
-        const int n = m / (rows * cols), y = class_h + m / cols % rows * stride_h, x = class_w + m % cols * stride_w;
-        T* pixel = gx + (((i64)n * H + y) * W + x) * C + g * Cg;
-#pragma unroll
-        for (int group = 0; group < 2; ++group) {
-            const int c = first_column + at.col_of(group);
-            if (c < Cg) store_four(pixel + c, &sums[i][group * 4], 4, true);
-        }
-    }
+    // write
+    store_tile(sums, at, first_row, M, first_column, Cg, true, [&](int m) {
+        const int n = m / (rows * cols);
+        const int y = class_h + m / cols % rows * g.stride_h, x = class_w + m % cols * g.stride_w;
+        return gx + (((i64)n * g.H + y) * g.W + x) * g.C + group * Cg;
+    });
 }

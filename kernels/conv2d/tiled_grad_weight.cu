@@ -1,7 +1,7 @@
 /*
 conv2d gradient of the weight, tiled: rows are filters, columns (r,s,c), depth the pixels, split into parts.
 
-math:     parts[j,k,(r,s,c)] = sum over the pixels (n,p,q) of part j of gy[n,k,p,q] * x[n,c,h,v];
+math:     parts[j,k,(r,s,c)] = sum over the pixels (n,p,q) of part j of gy[n,k,p,q] * x[n,c,h,w];
           reduce/sum_parts.cu adds the parts
 layout:   gy (N,P,Q,K), x (N,H,W,C), parts (J,K,R,S,C/groups), row-major
 threads:  a block owns BM filters x BN columns of one group and one part (blockIdx.z = group and part), a thread 8x8
@@ -15,44 +15,40 @@ numerics: running sums in float over each part, parts added in order: the same b
 
 static const int BK = VEC == 1 ? 8 : 2 * VEC, LOADS = BK * BM / (VEC * THREADS), ROWS = THREADS * VEC / BM;
 
-struct __align__(16) Buffers {  // read and written 16 bytes at a time
-    ACC a[2][BK][BM], b[2][BK][BN];
-};
-
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_tiled_grad_weight(
-    const T* __restrict__ gy, const T* __restrict__ x, ACC* __restrict__ parts, int J,
-    int N, int C, int H, int W, int K, int R, int S, int P, int Q,
-    int stride_h, int stride_w, int pad_h, int pad_w, int dil_h, int dil_w, int groups)
+    const T* __restrict__ gy, const T* __restrict__ x, ACC* __restrict__ parts, int J, Conv2d g)
 {
-    __shared__ Buffers shared;
-    const int Cg = C / groups, Kg = K / groups, g = blockIdx.z % groups, part = blockIdx.z / groups;
-    const int columns = R * S * Cg, first_row = blockIdx.y * BM, first_column = blockIdx.x * BN;
-    const int M = N * P * Q, each = ceil_div(ceil_div(M, J), BK) * BK, end = smaller((part + 1) * (i64)each, (i64)M);
-    const Divider by_Q(Q), by_P(P);
-
-    // This thread always fetches the same filters and the same columns, of pixels ROWS apart.
-    const int k = threadIdx.x % (BM / VEC) * VEC, column = threadIdx.x % (BN / VEC) * VEC, row = threadIdx.x / (BM / VEC);
+    // seek to the block's tile and part; a thread always fetches the same filters and columns, of pixels ROWS apart
+    __shared__ Buffers<BK> shared;
+    const int Cg = g.Cg(), Kg = g.Kg(), group = blockIdx.z % g.groups, part = blockIdx.z / g.groups;
+    const int columns = g.R * g.S * Cg, first_row = blockIdx.y * BM, first_column = blockIdx.x * BN;
+    const int M = g.N * g.P * g.Q, each = ceil_div(ceil_div(M, J), BK) * BK;
+    const int end = smaller((part + 1) * (i64)each, (i64)M);
+    const Divider by_Q(g.Q), by_P(g.P);
+    const int k = threadIdx.x % (BM / VEC) * VEC, column = threadIdx.x % (BN / VEC) * VEC;
+    const int row = threadIdx.x / (BM / VEC);
     const bool real_k = first_row + k < Kg, real_column = first_column + column < columns;
-    const int c = (first_column + column) % Cg, s = (first_column + column) / Cg % S, r = (first_column + column) / Cg / S;
-    const int off_h = r * dil_h - pad_h, off_w = s * dil_w - pad_w;
-    const T* above = gy + g * Kg + first_row + k;
-    const T* below = x + g * Cg + c;
+    const int c = (first_column + column) % Cg, tap = (first_column + column) / Cg, r = tap / g.S, s = tap % g.S;
+    const int off_h = g.row(0, r), off_w = g.col(0, s);
+    const T* above = gy + group * Kg + first_row + k;
+    const T* below = x + group * Cg + c;
 
+    // combine
     Pack<T> a[LOADS], b[LOADS];
     auto fetch = [&](int m0) {
 #pragma unroll
         for (int l = 0; l < LOADS; ++l) {
             const int m = m0 + row + l * ROWS;
             unsigned q = m, p = by_Q.split(q), n = by_P.split(p);
-            const int h = (int)p * stride_h + off_h, v = (int)q * stride_w + off_w;
+            const int h = (int)p * g.stride_h + off_h, w = (int)q * g.stride_w + off_w;
             a[l] = b[l] = Pack<T>{};
             if (m >= end) continue;
             if (real_k) {
-                if constexpr (VEC == 1) a[l].item[0] = above[(i64)m * K];
-                else a[l] = load_pack(above + (i64)m * K);
+                if constexpr (VEC == 1) a[l].item[0] = above[(i64)m * g.K];
+                else a[l] = load_pack(above + (i64)m * g.K);
             }
-            if (real_column && (unsigned)h < (unsigned)H && (unsigned)v < (unsigned)W) {
-                const T* from = below + (((i64)n * H + h) * W + v) * C;
+            if (real_column && g.inside(h, w)) {
+                const T* from = below + (((i64)n * g.H + h) * g.W + w) * g.C;
                 if constexpr (VEC == 1) b[l].item[0] = *from;
                 else b[l] = load_pack(from);
             }
@@ -66,7 +62,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_tiled_grad_
             if constexpr (VEC == 1) {
                 *to_a = load(&a[l].item[0]), *to_b = load(&b[l].item[0]);
             } else {
-                spread(to_a, a[l]), spread(to_b, b[l]);
+                widen(to_a, a[l]), widen(to_b, b[l]);
             }
         }
     };
@@ -84,15 +80,8 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_tiled_grad_
         __syncthreads();
     }
 
-#pragma unroll
-    for (int i = 0; i < 8; ++i) {
-        const int filter = first_row + at.row_of(i);
-        if (filter >= Kg) continue;
-        ACC* out = parts + ((i64)part * K + g * Kg + filter) * columns;
-#pragma unroll
-        for (int group = 0; group < 2; ++group) {
-            const int first = first_column + at.col_of(group);
-            if (first < columns) store_four(out + first, &sums[i][group * 4], columns - first, columns % 4 == 0);
-        }
-    }
+    // write
+    ACC* out = parts + ((i64)part * g.K + group * Kg) * columns;
+    const auto start = [&](int filter) { return out + (i64)filter * columns; };
+    store_tile(sums, at, first_row, Kg, first_column, columns, columns % 4 == 0, start);
 }

@@ -7,34 +7,32 @@ threads:  a warp owns gw's element of its own index; lane l sums positions l, l+
 shared:   0
 flops:    2*N*O*P*Q*K*(C//G)*A*R*S
 bytes:    e*(N*D*H*W*C + N*O*P*Q*K + K*(C//G)*A*R*S)
-requires: one sample of x and of y, and w, below 2^31 elements
+requires: one sample of x and of y, and weight, below 2^31 elements
 numerics: 32 running sums in ACC, joined as a tree of fixed shape: the same bits at every run
 */
-#include "../common.cuh"
+#include "geometry.cuh"
 
-extern "C" __global__ void conv3d_naive_grad_weight(
-    const T* gy, const T* x, T* gw,
-    int N, int C, int D, int H, int W, int K, int A, int R, int S, int O, int P, int Q,
-    int stride_d, int stride_h, int stride_w, int pad_d, int pad_h, int pad_w,
-    int dil_d, int dil_h, int dil_w, int groups)
+extern "C" __global__ void conv3d_naive_grad_weight(const T* gy, const T* x, T* gw, Conv3d g)
 {
-    const int Cg = C / groups, lane = threadIdx.x % 32;
+    // seek to this warp's weight, and to its filter in gy and its channel in x
+    const int Cg = g.Cg(), taps = g.A * g.R * g.S, positions = g.O * g.P * g.Q, lane = threadIdx.x % 32;
     const i64 i = thread_index() / 32;
-    if (i >= (i64)K * Cg * A * R * S) return;  // a whole warp leaves: the shuffles below lose no lane
-    const int s = i % S, r = i / S % R, a = i / (S * R) % A, c = i / (A * R * S) % Cg, k = i / ((i64)A * R * S * Cg);
-    const int channel = k / (K / groups) * Cg + c;
+    if (i >= (i64)g.K * Cg * taps) return;  // a whole warp leaves: the shuffles below lose no lane
+    const int tap = i % taps, c = i / taps % Cg, k = i / taps / Cg;
+    const int s = tap % g.S, r = tap / g.S % g.R, a = tap / g.S / g.R;
 
+    // combine every position of gy with the position of x that this tap met
     ACC sum = 0;
-    for (int n = 0; n < N; ++n) {
-        const T* above = gy + (i64)n * O * P * Q * K + k;
-        const T* image = x + (i64)n * D * H * W * C + channel;
-        for (int at = lane; at < O * P * Q; at += 32) {
-            const int d = at / (P * Q) * stride_d - pad_d + a * dil_d;
-            const int h = at / Q % P * stride_h - pad_h + r * dil_h, v = at % Q * stride_w - pad_w + s * dil_w;
-            if (d < 0 || d >= D || h < 0 || h >= H || v < 0 || v >= W) continue;
-            sum += load(above + at * K) * load(image + ((d * H + h) * W + v) * C);
+    for (int n = 0; n < g.N; ++n) {
+        const T* above = gy + (i64)n * positions * g.K + k;
+        const T* below = x + (i64)n * g.D * g.H * g.W * g.C + k / g.Kg() * Cg + c;
+        for (int at = lane; at < positions; at += 32) {
+            const int d = g.plane(at / g.Q / g.P, a), h = g.row(at / g.Q % g.P, r), w = g.col(at % g.Q, s);
+            if (g.inside(d, h, w)) sum += load(above + at * g.K) * load(below + ((d * g.H + h) * g.W + w) * g.C);
         }
     }
-    for (int half = 16; half > 0; half /= 2) sum += __shfl_down_sync(0xffffffffu, sum, half);
+
+    // write
+    sum = add_lanes(sum);
     if (lane == 0) store(gw + i, sum);
 }

@@ -1,5 +1,6 @@
 // The windows of adaptive pooling: output p of P covers input start(p) up to, not including, stop(p), of n.
 #pragma once
+#include "average.cuh"
 
 __device__ __forceinline__ int start(int p, int n, int P) { return (i64)p * n / P; }
 __device__ __forceinline__ int stop(int p, int n, int P) { return ((i64)(p + 1) * n + P - 1) / P; }

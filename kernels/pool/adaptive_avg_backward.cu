@@ -10,27 +10,21 @@ bytes:    e*N*C*(H*W + P*Q)
 requires: one sample below 2^31 elements; VEC > 1 needs NHWC and C % VEC = 0
 numerics: sums in ACC, by p, then q
 */
-#include "plane.cuh"
 #include "adaptive.cuh"
 
-extern "C" __global__ void adaptive_avg_pool2d_backward(
-    const T* gy, T* gx, int N, int C, int H, int W, int P, int Q)
+extern "C" __global__ void adaptive_avg_pool2d_backward(const T* gy, T* gx, Pool2d g)
 {
-    const Place at = place_of(thread_index(), N, C, H, W);
+    const Place at(thread_index(), g.N, g.C, g.H, g.W);
     if (!at.real) return;
-    const T* outputs = gy + plane_start(at.n, at.c, C, P, Q);
-    const int step = plane_step(C);
+    const T* outputs = gy + g.output(at.n, at.c);
 
     ACC sum[VEC] = {};
-    for (int p = first_over(at.h, H, P); p < end_over(at.h, H, P); ++p) {
-        const int rows = stop(p, H, P) - start(p, H, P);
-        for (int q = first_over(at.w, W, Q); q < end_over(at.w, W, Q); ++q) {
-            const ACC count = (ACC)rows * (stop(q, W, Q) - start(q, W, Q));
-            ACC value[VEC];
-            load_channels<VEC>(outputs + (p * Q + q) * step, value);
-#pragma unroll
-            for (int j = 0; j < VEC; ++j) sum[j] += value[j] / count;
+    for (int p = first_over(at.h, g.H, g.P); p < end_over(at.h, g.H, g.P); ++p) {
+        const int rows = stop(p, g.H, g.P) - start(p, g.H, g.P);
+        for (int q = first_over(at.w, g.W, g.Q); q < end_over(at.w, g.W, g.Q); ++q) {
+            const ACC count = (ACC)rows * (stop(q, g.W, g.Q) - start(q, g.W, g.Q));
+            add_part(outputs + (p * g.Q + q) * g.step(), count, sum);
         }
     }
-    store_channels<VEC>(gx + plane_start(at.n, at.c, C, H, W) + (at.h * W + at.w) * step, sum);
+    store_channels<VEC>(gx + at.own, sum);
 }

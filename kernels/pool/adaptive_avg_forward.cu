@@ -10,29 +10,13 @@ bytes:    e*N*C*(H*W + P*Q)
 requires: one sample below 2^31 elements; VEC > 1 needs NHWC and C % VEC = 0
 numerics: sums in ACC, by h, then w
 */
-#include "plane.cuh"
 #include "adaptive.cuh"
 
-extern "C" __global__ void adaptive_avg_pool2d_forward(
-    const T* x, T* y, int N, int C, int H, int W, int P, int Q)
+extern "C" __global__ void adaptive_avg_pool2d_forward(const T* x, T* y, Pool2d g)
 {
-    const Place at = place_of(thread_index(), N, C, P, Q);
+    const Place at(thread_index(), g.N, g.C, g.P, g.Q);
     if (!at.real) return;
-    const T* plane = x + plane_start(at.n, at.c, C, H, W);
-    const int step = plane_step(C);
-    const int top = start(at.h, H, P), bottom = stop(at.h, H, P), left = start(at.w, W, Q), right = stop(at.w, W, Q);
-
-    ACC sum[VEC] = {};
-    for (int h = top; h < bottom; ++h) {
-        for (int v = left; v < right; ++v) {
-            ACC value[VEC];
-            load_channels<VEC>(plane + (h * W + v) * step, value);
-#pragma unroll
-            for (int j = 0; j < VEC; ++j) sum[j] += value[j];
-        }
-    }
-    const ACC count = (ACC)(bottom - top) * (right - left);
-#pragma unroll
-    for (int j = 0; j < VEC; ++j) sum[j] /= count;
-    store_channels<VEC>(y + plane_start(at.n, at.c, C, P, Q) + (at.h * Q + at.w) * step, sum);
+    const int top = start(at.h, g.H, g.P), bottom = stop(at.h, g.H, g.P);
+    const int left = start(at.w, g.W, g.Q), right = stop(at.w, g.W, g.Q);
+    average(x, y, g, at, top, bottom, left, right, (ACC)(bottom - top) * (right - left));
 }

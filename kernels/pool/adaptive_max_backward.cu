@@ -10,23 +10,20 @@ bytes:    e*N*C*(H*W + P*Q) + 4*N*C*P*Q
 requires: one sample below 2^31 elements; VEC = 1
 numerics: sums in ACC, by p, then q
 */
-#include "plane.cuh"
 #include "adaptive.cuh"
 
-extern "C" __global__ void adaptive_max_pool2d_backward(
-    const T* gy, const int* index, T* gx, int N, int C, int H, int W, int P, int Q)
+extern "C" __global__ void adaptive_max_pool2d_backward(const T* gy, const int* index, T* gx, Pool2d g)
 {
-    const Place at = place_of(thread_index(), N, C, H, W);
+    const Place at(thread_index(), g.N, g.C, g.H, g.W);
     if (!at.real) return;
-    const i64 outputs = plane_start(at.n, at.c, C, P, Q);
-    const int step = plane_step(C);
+    const i64 outputs = g.output(at.n, at.c);
 
     ACC sum = 0;
-    for (int p = first_over(at.h, H, P); p < end_over(at.h, H, P); ++p) {
-        for (int q = first_over(at.w, W, Q); q < end_over(at.w, W, Q); ++q) {
-            const i64 out = outputs + (p * Q + q) * step;
-            if (index[out] == at.h * W + at.w) sum += load(gy + out);
+    for (int p = first_over(at.h, g.H, g.P); p < end_over(at.h, g.H, g.P); ++p) {
+        for (int q = first_over(at.w, g.W, g.Q); q < end_over(at.w, g.W, g.Q); ++q) {
+            const i64 out = outputs + (p * g.Q + q) * g.step();
+            if (index[out] == at.h * g.W + at.w) sum += load(gy + out);
         }
     }
-    store(gx + plane_start(at.n, at.c, C, H, W) + (at.h * W + at.w) * step, sum);
+    store(gx + at.own, sum);
 }

@@ -10,29 +10,22 @@ bytes:    e*N*C*(H*W + P*Q) + 4*N*C*P*Q
 requires: one sample below 2^31 elements; VEC = 1
 numerics: exact; the first maximum wins, the last NaN beats every number
 */
-#include "plane.cuh"
 #include "adaptive.cuh"
 
-extern "C" __global__ void adaptive_max_pool2d_forward(
-    const T* x, T* y, int* index, int N, int C, int H, int W, int P, int Q)
+extern "C" __global__ void adaptive_max_pool2d_forward(const T* x, T* y, int* index, Pool2d g)
 {
-    const Place at = place_of(thread_index(), N, C, P, Q);
+    const Place at(thread_index(), g.N, g.C, g.P, g.Q);
     if (!at.real) return;
-    const T* plane = x + plane_start(at.n, at.c, C, H, W);
-    const int step = plane_step(C);
+    const T* plane = x + g.input(at.n, at.c);
 
-    int winner = start(at.h, H, P) * W + start(at.w, W, Q);
-    ACC best = load(plane + winner * step);
-    for (int h = start(at.h, H, P); h < stop(at.h, H, P); ++h) {
-        for (int v = start(at.w, W, Q); v < stop(at.w, W, Q); ++v) {
-            const ACC value = load(plane + (h * W + v) * step);
-            if (value > best || value != value) {
-                best = value;
-                winner = h * W + v;
-            }
+    int winner = start(at.h, g.H, g.P) * g.W + start(at.w, g.W, g.Q);
+    ACC best = load(plane + winner * g.step());
+    for (int h = start(at.h, g.H, g.P); h < stop(at.h, g.H, g.P); ++h) {
+        for (int w = start(at.w, g.W, g.Q); w < stop(at.w, g.W, g.Q); ++w) {
+            const ACC value = load(plane + (h * g.W + w) * g.step());
+            if (value > best || value != value) best = value, winner = h * g.W + w;
         }
     }
-    const i64 out = plane_start(at.n, at.c, C, P, Q) + (at.h * Q + at.w) * step;
-    store(y + out, best);
-    index[out] = winner;
+    store(y + at.own, best);
+    index[at.own] = winner;
 }

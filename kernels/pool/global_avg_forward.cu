@@ -11,10 +11,10 @@ bytes:    e*N*C*(H*W + 1)
 requires: one sample below 2^31 elements; C up to 65535*8
 numerics: 8 (NHWC) or 32 running sums in ACC, joined in a fixed order
 */
-#include "../common.cuh"
+#include "geometry.cuh"
 
-extern "C" __global__ void global_avg_pool2d_forward(const T* x, T* y, int N, int C, int H, int W) {
-    const int n = blockIdx.x, L = H * W, lane = threadIdx.x, row = threadIdx.y;
+extern "C" __global__ void global_avg_pool2d_forward(const T* x, T* y, Pool2d g) {
+    const int n = blockIdx.x, C = g.C, L = g.H * g.W, lane = threadIdx.x, row = threadIdx.y;
     const T* image = x + (i64)n * L * C;
     ACC sum = 0;
 #if NHWC
@@ -34,7 +34,7 @@ extern "C" __global__ void global_avg_pool2d_forward(const T* x, T* y, int N, in
     if (c < C) {
         for (int at = lane; at < L; at += 32) sum += load(image + (i64)c * L + at);
     }
-    for (int half = 16; half > 0; half /= 2) sum += __shfl_down_sync(0xffffffffu, sum, half);
+    sum = add_lanes(sum);
     if (lane == 0 && c < C) store(y + (i64)n * C + c, sum / L);
 #endif
 }

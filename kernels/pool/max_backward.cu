@@ -12,32 +12,31 @@ numerics: sums in ACC, by r, then s
 */
 #include "plane.cuh"
 
-extern "C" __global__ void max_pool2d_backward(
-    const T* gy, const INDEX* index, T* gx,
-    int N, int C, int H, int W, int R, int S, int P, int Q,
-    int stride_h, int stride_w, int pad_h, int pad_w, int dil_h, int dil_w)
+extern "C" __global__ void max_pool2d_backward(const T* gy, const INDEX* index, T* gx, Pool2d g)
 {
-    const Place at = place_of(thread_index(), N, C, H, W);
+    // seek
+    const Place at(thread_index(), g.N, g.C, g.H, g.W);
     if (!at.real) return;
-    const i64 outputs = plane_start(at.n, at.c, C, P, Q);
-    const int step = plane_step(C);
+    const i64 outputs = g.output(at.n, at.c);
 
+    // combine
     ACC sum[VEC] = {};
-    for (int r = 0; r < R; ++r) {
-        const int above = at.h + pad_h - r * dil_h;  // p * stride_h of the window in which (h, w) is at row r
-        if (above < 0 || above % stride_h || above / stride_h >= P) continue;
-        for (int s = 0; s < S; ++s) {
-            const int left = at.w + pad_w - s * dil_w;
-            if (left < 0 || left % stride_w || left / stride_w >= Q) continue;
-            const i64 out = outputs + (above / stride_h * Q + left / stride_w) * step;
+    for (int r = 0; r < g.R; ++r) {
+        const int p = g.out_row(at.h, r);  // of the window in which (h, w) is at row r
+        for (int s = 0; p >= 0 && s < g.S; ++s) {
+            const int q = g.out_col(at.w, s);
+            if (q < 0) continue;
+            const i64 out = outputs + (p * g.Q + q) * g.step();
             const Indices<INDEX> winner = *reinterpret_cast<const Indices<INDEX>*>(index + out);
             ACC value[VEC];
             load_channels<VEC>(gy + out, value);
 #pragma unroll
             for (int j = 0; j < VEC; ++j) {
-                if (winner.item[j] == r * S + s) sum[j] += value[j];
+                if (winner.item[j] == r * g.S + s) sum[j] += value[j];
             }
         }
     }
-    store_channels<VEC>(gx + plane_start(at.n, at.c, C, H, W) + (at.h * W + at.w) * step, sum);
+
+    // write
+    store_channels<VEC>(gx + at.own, sum);
 }

@@ -13,40 +13,36 @@ numerics: exact; the first maximum wins, the last NaN beats every number (as in 
 */
 #include "plane.cuh"
 
-extern "C" __global__ void max_pool2d_forward(
-    const T* x, T* y, INDEX* index,
-    int N, int C, int H, int W, int R, int S, int P, int Q,
-    int stride_h, int stride_w, int pad_h, int pad_w, int dil_h, int dil_w)
+extern "C" __global__ void max_pool2d_forward(const T* x, T* y, INDEX* index, Pool2d g)
 {
-    const Place at = place_of(thread_index(), N, C, P, Q);
+    // seek
+    const Place at(thread_index(), g.N, g.C, g.P, g.Q);
     if (!at.real) return;
-    const T* plane = x + plane_start(at.n, at.c, C, H, W);
-    const int step = plane_step(C);
+    const T* plane = x + g.input(at.n, at.c);
 
+    // combine
     ACC best[VEC];  // a dilated window may lie outside the input altogether: its maximum is -inf
 #pragma unroll
     for (int j = 0; j < VEC; ++j) best[j] = __uint_as_float(0xff800000u);
     Indices<INDEX> winner = {};
     bool first = true;
-    for (int r = 0; r < R; ++r) {
-        const int h = at.h * stride_h - pad_h + r * dil_h;
-        if (h < 0 || h >= H) continue;
-        for (int s = 0; s < S; ++s) {
-            const int v = at.w * stride_w - pad_w + s * dil_w;
-            if (v < 0 || v >= W) continue;
+    for (int r = 0; r < g.R; ++r) {
+        for (int s = 0; s < g.S; ++s) {
+            const int h = g.row(at.h, r), w = g.col(at.w, s);
+            if (!g.inside(h, w)) continue;
             ACC value[VEC];
-            load_channels<VEC>(plane + (h * W + v) * step, value);
+            load_channels<VEC>(plane + (h * g.W + w) * g.step(), value);
 #pragma unroll
             for (int j = 0; j < VEC; ++j) {
                 if (first || value[j] > best[j] || value[j] != value[j]) {
-                    best[j] = value[j];
-                    winner.item[j] = r * S + s;
+                    best[j] = value[j], winner.item[j] = r * g.S + s;
                 }
             }
             first = false;
         }
     }
-    const i64 out = plane_start(at.n, at.c, C, P, Q) + (at.h * Q + at.w) * step;
-    store_channels<VEC>(y + out, best);
-    *reinterpret_cast<Indices<INDEX>*>(index + out) = winner;
+
+    // write
+    store_channels<VEC>(y + at.own, best);
+    *reinterpret_cast<Indices<INDEX>*>(index + at.own) = winner;
 }

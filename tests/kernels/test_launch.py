@@ -89,6 +89,17 @@ def test_a_kernel_checks_each_argument_by_name():
     assert (sum_parts(L=5) == 2).all()
 
 
+def test_a_struct_is_checked_by_the_names_of_its_fields():
+    launch = kernel.kernel("pool/avg_forward", **KERNEL, NHWC=0, VEC=1)
+    x, fields = emulated(1, 1, 1, 1), source.read("pool/avg_forward").parameters[-1].fields
+    assert fields[:3] == ("N", "C", "H") and "stride_h" in fields and "row" not in fields
+    sizes = dict.fromkeys(fields, 1)
+    with pytest.raises(ValueError, match=r"pool/avg_forward.cu: g lacks H, pad_w, which Pool2d has; expected N, C, H"):
+        launch((1,), (128,), x, x, {k: 1 for k in sizes if k not in ("H", "pad_w")})
+    with pytest.raises(ValueError, match=r"pool/avg_forward.cu: g.W = 2147483648 does not fit into int32; split"):
+        launch((1,), (128,), x, x, sizes | {"W": 2**31})
+
+
 def test_a_kernel_checks_the_number_of_arguments_and_the_grid():
     launch = kernel.kernel("reduce/sum_parts", **KERNEL)
     with pytest.raises(TypeError, match="got 2 arguments, expected 4: parts, out, L, J"):
@@ -103,9 +114,9 @@ def test_an_unaligned_array_is_refused_by_a_kernel_with_wide_accesses():
     memory = host.empty(4 * 4 + 1)
     shifted = memory[1:] if memory.ctypes.data % 16 == 0 else memory[:-1]
     launch = kernel.kernel("pool/avg_forward", **KERNEL, NHWC=1, VEC=4)
-    sizes = (1, 4, 2, 2, 1, 1, 2, 2, 1, 1, 0, 0, 1)
+    sizes = source.read("pool/avg_forward").parameters[-1].fields
     with pytest.raises(ValueError, match="x starts at an address that is no multiple of 16; copy it"):
-        launch((1,), (128,), shifted.reshape(1, 2, 2, 4), emulated(1, 2, 2, 4), *sizes)
+        launch((1,), (128,), shifted.reshape(1, 2, 2, 4), emulated(1, 2, 2, 4), dict.fromkeys(sizes, 1))
 
 
 def test_unaligned_inputs_fall_to_a_variant_that_takes_them():

@@ -97,6 +97,13 @@ def test_a_wrong_header_says_what_is_wrong(text, words):
     assert "family/thing.cu" in str(caught.value)
 
 
+def test_the_fields_of_a_struct_are_its_ints_and_nothing_else():
+    members = ("int N, C;  // N: samples", "int sum() const { int i = N; { i += C; } return i; }", "int L;")
+    text = "struct Size {\n    " + "\n    ".join(members) + "\n};\n"
+    assert source._fields("Size", text) == ("N", "C", "L")
+    assert source._fields("int", text) == source._fields("Size", text.replace("int L", "float* L")) == ()
+
+
 def test_cpu_and_cuda_export_the_same_functions_with_the_same_signatures():
     for name in ("conv", "pool", "batch_norm"):
         cpu, cuda = getattr(gpunn.cpu, name), getattr(gpunn.cuda, name)
