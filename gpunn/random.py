@@ -7,7 +7,7 @@ numbers is a function of a 128-bit counter and a 64-bit key, so a GPU thread com
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -46,6 +46,29 @@ def _rounds(counter: np.ndarray, key: tuple[int, int]) -> np.ndarray:
     return np.stack([c0, c1, c2, c3], axis=1).astype(np.uint32)
 
 
+class Draw(NamedTuple):
+    """Where numbers begin that a Generator gave away: whoever computes them, on whatever device, gets the same."""
+
+    seed: int
+    stream: int
+    counter: int
+
+    def uint32(self, shape) -> np.ndarray:
+        """The first uniform 32-bit numbers from here on."""
+        size = math.prod(_shape(shape))
+        blocks = -(-size // 4)
+        numbers = np.arange(self.counter, self.counter + blocks, dtype=np.uint64)
+        counter = np.zeros((blocks, 4), dtype=np.uint32)
+        counter[:, 0], counter[:, 1], counter[:, 2] = numbers & _LOW, numbers >> _32, self.stream
+        key = self.seed & 0xFFFFFFFF, self.seed >> 32
+        return philox4x32(counter, key).reshape(-1)[:size].reshape(_shape(shape))
+
+    @property
+    def signed(self) -> tuple[int, int, int]:
+        """The three as 64-bit integers with a sign, which is what kernels take."""
+        return self.seed - (self.seed >> 63 << 64), self.stream, self.counter
+
+
 class Generator:
     """A stream of random numbers.
 
@@ -61,16 +84,15 @@ class Generator:
             )
         self.seed, self.stream, self.counter = int(seed), int(stream), 0
 
+    def take(self, size: int) -> Draw:
+        """Claim so many 32-bit numbers without computing them. Each call starts a fresh block of four."""
+        draw = Draw(self.seed, self.stream, self.counter)
+        self.counter += -(-size // 4)
+        return draw
+
     def random_uint32(self, shape) -> np.ndarray:
         """Uniform 32-bit numbers. Each call starts a fresh block of four and takes as many as it needs."""
-        size = math.prod(_shape(shape))
-        blocks = -(-size // 4)
-        numbers = np.arange(self.counter, self.counter + blocks, dtype=np.uint64)
-        self.counter += blocks
-        counter = np.zeros((blocks, 4), dtype=np.uint32)
-        counter[:, 0], counter[:, 1], counter[:, 2] = numbers & _LOW, numbers >> _32, self.stream
-        key = self.seed & 0xFFFFFFFF, self.seed >> 32
-        return philox4x32(counter, key).reshape(-1)[:size].reshape(_shape(shape))
+        return self.take(math.prod(_shape(shape))).uint32(shape)
 
     def uniform(self, shape, low: float = 0.0, high: float = 1.0, dtype: Any = np.float32) -> np.ndarray:
         """Uniform on [low, high): 24 random bits a number in float32, 53 in float64."""
@@ -126,6 +148,7 @@ def manual_seed(seed: int) -> None:
     _global.__init__(seed)
 
 
+take = _global.take
 random_uint32 = _global.random_uint32
 uniform = _global.uniform
 normal = _global.normal

@@ -2,6 +2,7 @@
 
 from gpunn.cuda import batch_norm as batch_norm
 from gpunn.cuda import conv as conv
+from gpunn.cuda import dropout as dropout
 from gpunn.cuda import loss as loss
 from gpunn.cuda import matmul as matmul
 from gpunn.cuda import pool as pool

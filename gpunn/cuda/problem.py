@@ -85,6 +85,18 @@ class Labels(Problem):
 
 
 @dataclass(frozen=True)
+class Drop(Problem):
+    """Dropout of (N, C, L), all of it N where memory is in logical order; ``group`` elements share a number."""
+
+    N: int
+    C: int
+    L: int
+    nhwc: bool
+    group: int
+    p: float
+
+
+@dataclass(frozen=True)
 class Pool(Problem):
     """A pooling; ``nhwc`` says which memory order x has."""
 

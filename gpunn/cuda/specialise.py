@@ -24,12 +24,16 @@ def specialisations(name: str, dtype: str) -> Iterator[dict[str, object]]:
         axes["VEC"] = (1,) if "adaptive_max" in name else (pack(dtype), 1)
     if "BM" in words:
         axes["BM"] = (64,) if "gather" in name else (128, 64)
+    if "EACH" in words:
+        axes["EACH"] = (4, 1)
     if "LANES" in words:
         axes["LANES"] = (32, 1)
     for values in product(*axes.values()):
         macros = {**storage_macros(dtype), **dict(zip(axes, values, strict=True))}
         if name.startswith("pool/") and macros.get("VEC", 1) != 1 and not macros["NHWC"]:
             continue  # channels are neighbours in channels-last memory alone
+        if macros.get("EACH") == 4 and macros["NHWC"]:
+            continue  # four neighbours in logical order
         if name.endswith("tiled_grad_weight") and macros["VEC"] == 1 and macros["BM"] == 128:
             continue
         if "BM" in macros:

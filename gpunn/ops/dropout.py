@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from gpunn import random
-from gpunn.backend import device_of, to_device
+from gpunn.backend import twins
 from gpunn.checks import arrays, as_probability, check_choice
 from gpunn.engine.tensor import Tensor, record
 
@@ -16,19 +17,7 @@ def dropout(x, p: float = 0.5, training: bool = True) -> Any:
     The mask comes from gpunn.random's global stream, in logical order, and so is equal on every device.
     """
     (a,) = arrays("dropout", x=x)
-    p = as_probability("dropout", p, "an element")
-    if not training or p == 0:
-        return x if isinstance(x, Tensor) else a
-    # Kept as one byte an element, scaled when used.
-    keep = random.random_uint32(a.shape) >= p * 2**32
-    keep, scale = to_device(keep, device_of(a)), 0.0 if p == 1 else 1 / (1 - p)
-
-    def masked(values: Any) -> Any:
-        y = values * keep
-        y *= scale
-        return y
-
-    return record("dropout", masked(a), (x,), lambda gy, needs: (masked(gy),))
+    return _drop("dropout", x, a, a.shape, p, training, "an element")
 
 
 def dropout2d(x, p: float = 0.5, training: bool = True) -> Any:
@@ -57,11 +46,9 @@ def stochastic_depth(x, p: float, mode: str, training: bool = True) -> Any:
 
 
 def _drop(op: str, x: Any, a: Any, mask_shape: tuple[int, ...], p: float, training: bool, what: str) -> Any:
-    """x times a mask of few elements, which is all that the gradient keeps."""
+    """x times a mask of the generator's next numbers, one for each element of `mask_shape`, which is broadcast."""
     p = as_probability(op, p, what)
     if not training or p == 0:
         return x if isinstance(x, Tensor) else a
-    keep = random.random_uint32(mask_shape) >= p * 2**32
-    mask = keep * (0.0 if p == 1 else 1 / (1 - p))
-    mask = to_device(mask.astype(a.dtype), device_of(a))
-    return record(op, a * mask, (x,), lambda gy, needs: (gy * mask,))
+    y, backward = twins(a).dropout.drop(a, mask_shape, p, random.take(math.prod(mask_shape)))
+    return record(op, y, (x,), lambda gy, needs: (backward(gy),))

@@ -12,6 +12,7 @@ from gpunn.backend import to_device
 from gpunn.cuda import batch_norm, conv, pool
 from gpunn.errors import DeviceError
 from gpunn.reference import cases, naive
+from gpunn.verify.dropout import drop_tasks
 from gpunn.verify.loss import loss_tasks
 from gpunn.verify.task import Give, Task, as_f64, orders
 
@@ -43,6 +44,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     yield from pool_tasks(chosen(cases.ALL_POOL), cases.ADAPTIVE, give)
     yield from norm_tasks(chosen(cases.ALL_BATCHNORM), give)
     yield from loss_tasks(device, give)
+    yield from drop_tasks(give)
 
 
 def conv_tasks(family: str, table: list, give: Give) -> Iterator[Task]:

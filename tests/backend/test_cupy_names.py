@@ -7,7 +7,7 @@ import gpunn
 from gpunn import Tensor, backend, data, models, nn, ops, optim, random, train, verify
 from gpunn.cuda import kernel
 from gpunn.cuda.variants import OPERATIONS
-from tests import cupy_stand_in
+from tests import counting, cupy_stand_in
 from tests.ops.test_devices import (  # noqa: F401  (its tests run here on the stand-in)
     test_a_parameter_updated_in_place_stays_there,
     test_losses_of_labels,
@@ -15,6 +15,10 @@ from tests.ops.test_devices import (  # noqa: F401  (its tests run here on the s
     test_numbers_of_the_generator_are_equal_on_every_device,
     test_op,
     test_op_of_one_number_or_none,
+)
+from tests.ops.test_dropout import (  # noqa: F401
+    test_a_mask_moves_the_counter_as_far_on_every_device,
+    test_every_device_has_the_same_bits,
 )
 from tests.ops.test_labels import (  # noqa: F401
     test_a_bad_batch_does_not_poison_later_ones,
@@ -117,3 +121,28 @@ def test_a_device_is_cupys_current_one_inside_its_block():
     assert str(backend.device_of(ops.neg(x))) == "cuda:1"
     gpunn.set_default_device("cuda")
     gpunn.set_default_device("cpu")
+
+
+SCORES = np.random.default_rng(0).standard_normal((6, 5, 1)).astype(np.float32)
+ONE_LAUNCH = {
+    "cross_entropy": lambda x, t: ops.cross_entropy(x, t, label_smoothing=0.1),
+    "cross_entropy, weighted": lambda x, t: ops.cross_entropy(x, t, x.data[0, :, 0], 3, "none"),
+    "nll_loss": lambda x, t: ops.nll_loss(x, t, reduction="sum"),
+    "dropout": lambda x, t: ops.dropout(x, 0.3),
+    "dropout2d": lambda x, t: ops.dropout2d(x, 0.3),
+    "stochastic_depth": lambda x, t: ops.stochastic_depth(x, 0.3, "row"),
+}
+
+
+@pytest.mark.parametrize("name", ONE_LAUNCH)
+def test_one_launch_forward_and_one_back_without_the_host(name):
+    x = Tensor(gpunn.to_device(SCORES, "cuda"), requires_grad=True)
+    labels = gpunn.to_device(np.arange(6).reshape(6, 1) % 5, "cuda")
+    ONE_LAUNCH[name](x, labels)  # plans, and the record of wrong labels, are made once
+    with counting.device_work() as forward:
+        y = ONE_LAUNCH[name](x, labels)
+    gy = y.data * 2
+    with counting.device_work() as backward:
+        y._node.backward(gy, (True,))
+    for work in (forward, backward):
+        assert (work.launches.total(), work.reads.total(), work.copies.total()) == (1, 0, 0), str(work)

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+import gpunn
 from gpunn import Tensor, ops
+from tests.ops.test_devices import device  # noqa: F401  (a fixture)
 
 ONES = np.ones((200, 50, 2, 3), np.float32)
 
@@ -30,8 +32,48 @@ def test_the_gradient_takes_the_same_mask():
         y = function(x)
         y.backward(ONES[:9] * 3)
         np.testing.assert_array_equal(x.grad, y.data * 3)
-        kept = [c.cell_contents for c in function(x)._node.backward.__closure__]
-        assert all(c.size <= 9 * 50 for c in kept), "the mask, not an array of x's size"
+        (backward,) = [c.cell_contents for c in function(x)._node.backward.__closure__]
+        kept = [c.cell_contents for c in backward.__closure__]
+        assert any(np.size(c) > 1 for c in kept) and all(np.size(c) <= 9 * 50 for c in kept), "the mask alone"
+
+
+DROPS = {
+    "dropout": lambda x: ops.dropout(x, 0.3),
+    "dropout2d": lambda x: ops.dropout2d(x, 0.3),
+    "rows": lambda x: ops.stochastic_depth(x, 0.3, "row"),
+    "batch": lambda x: ops.stochastic_depth(x, 0.3, "batch"),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("last", [False, True], ids=["row-major", "channels-last"])
+@pytest.mark.parametrize("name", DROPS)
+def test_every_device_has_the_same_bits(name, last, dtype, device):  # noqa: F811
+    values = np.random.default_rng(0).standard_normal((5, 6, 3, 7)).astype(dtype)
+    values[0, 0, 0, :3] = np.inf, np.nan, -0.0
+    found = []
+    for where in ("cpu", device):
+        gpunn.manual_seed(2**64 - 9)
+        gpunn.random.uniform(3)  # the counter has moved
+        x = gpunn.to_device(values, where)
+        if last:  # the numbers belong to logical places, wherever memory has them
+            x = x.transpose((0, 2, 3, 1)).copy().transpose((0, 3, 1, 2))
+        x = Tensor(x, requires_grad=True)
+        y = DROPS[name](x)
+        y.backward(x.data * 3)
+        assert y.data.strides == x.data.strides or where == "cpu"
+        found.append((gpunn.to_numpy(y.data), gpunn.to_numpy(x.grad), gpunn.random.get_state()))
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_mask_moves_the_counter_as_far_on_every_device(device):  # noqa: F811
+    states = []
+    for where in ("cpu", device):
+        gpunn.manual_seed(4)
+        ops.dropout(gpunn.to_device(np.ones((3, 3), np.float32), where))
+        states.append(gpunn.random.get_state()["counter"])
+    assert states == [3, 3]
 
 
 def test_evaluation_and_the_ends():

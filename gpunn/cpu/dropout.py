@@ -1,0 +1,27 @@
+"""Dropping at random on plain arrays: the twin of gpunn.cuda.dropout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from gpunn.random import Draw
+
+
+def drop(
+    x: np.ndarray, mask_shape: tuple[int, ...], p: float, draw: Draw
+) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """x, each element 0 with probability p, else times 1 / (1 - p); and the function that does so to a gradient.
+
+    The mask has a number of `draw` for each of its elements, in logical order, and is broadcast to x. It is kept for
+    the gradient, one byte a number, and scaled when used: to make it anew would take longer than to read it.
+    """
+    keep, scale = draw.uint32(mask_shape) >= p * 2**32, 0.0 if p == 1 else 1 / (1 - p)
+
+    def masked(values: np.ndarray) -> np.ndarray:
+        y = values * keep
+        y *= scale
+        return y
+
+    return np.asarray(masked(x)), masked
