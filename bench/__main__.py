@@ -4,43 +4,55 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
+from collections.abc import Callable
 
-from bench import machine
-from bench.run import SUITES, Suite, guarded
-from bench.run import main as run
+from bench import machine, run
+from gpunn.errors import GpunnError
 
-# Programs of their own, with their own options.
+# Programs of their own, with their own options: the module, and what it does.
 OTHERS = {
-    "cpu": Suite(
-        "a whole training step on the CPU beside PyTorch's: time and memory of five networks", "training.cpu"
+    "cpu": ("training.cpu", "a whole training step on the CPU beside PyTorch's: time and memory of five networks"),
+    "accuracy": (
+        "training.accuracy",
+        "a recipe trained here and in PyTorch, seed by seed: test accuracy and images a second",
     ),
-    "accuracy": Suite(
-        "a recipe trained here and in PyTorch, seed by seed: test accuracy and images a second", "training.accuracy"
-    ),
-    "compare": Suite("what moved between two files of results: compare A.json B.json", "output.compare"),
-    "report": Suite("the tables of the READMEs and a page of plots, from bench/results/", "output.report"),
+    "compare": ("output.compare", "what moved between two files of results: compare A.json B.json"),
+    "report": ("output.report", "the tables of the READMEs and a page of plots, from bench/results/"),
 }
 
 
 def main(argv: list[str]) -> int:
     name = argv[0] if argv else "--help"
-    if name in SUITES:
-        return guarded(run, name, argv[1:])
+    if name in run.SUITES:
+        return guarded(run.main, name, argv[1:])
     if name in OTHERS:
-        return guarded(importlib.import_module(f"bench.{OTHERS[name].module}").main, argv[1:])
+        return guarded(importlib.import_module(f"bench.{OTHERS[name][0]}").main, argv[1:])
     print("usage: python -m bench SUITE [options]; python -m bench SUITE --help\n\nsuites:")
-    for suite, about in {**SUITES, **OTHERS}.items():
-        print(f"  {suite:11}{about.what}")
+    for suite, (_, what) in {**run.SUITES, **OTHERS}.items():
+        print(f"  {suite:11}{what}")
     if name in ("-h", "--help"):
         return 0
-    near = difflib.get_close_matches(name, [*SUITES, *OTHERS], 1, 0.4)
+    near = difflib.get_close_matches(name, [*run.SUITES, *OTHERS], 1, 0.4)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     print(f"\nbench: error: there is no suite {name!r}{hint}", file=sys.stderr)
     return 2
 
 
+def guarded(program: Callable[..., int], *args: object) -> int:
+    """The exit status of `program`, its errors as one line and status 2."""
+    try:
+        return program(*args)
+    except GpunnError as error:
+        print(f"bench: error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for what the interpreter still flushes
+        return 141
+
+
 if __name__ == "__main__":
-    if sys.argv[1:2] and sys.argv[1] in SUITES:
+    if sys.argv[1:2] and sys.argv[1] in run.SUITES:
         machine.without_pins(False)  # starts this program anew; the suite cpu has an option for it
     sys.exit(main(sys.argv[1:]))

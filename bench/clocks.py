@@ -10,9 +10,9 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from bench.timing import Spread, once
+from bench.rows import Spread
 from gpunn import backend
 
 SPIN = r"""
@@ -22,6 +22,7 @@ extern "C" __global__ void spin(long long cycles) {
 }
 """
 MOST_SPIN = 0.05  # seconds
+SETTLE = 0.01  # seconds before each call on the CPU: OpenMP's threads spin on for some ms after PyTorch's step
 Call = Callable[[], Any]
 
 
@@ -37,11 +38,20 @@ class Sample:
         return Spread.of(self.device)
 
 
+class Clock(Protocol):
+    def once(self, call: Call) -> tuple[float, float | None]:
+        """Seconds of a call until the device is done, and of the host alone."""
+        ...
+
+
 class HostClock:
     """For the CPU: the call is over when it returns, so there is no launch to speak of."""
 
     def once(self, call: Call) -> tuple[float, float | None]:
-        return once(call), None
+        time.sleep(SETTLE)
+        begin = time.perf_counter()
+        call()
+        return time.perf_counter() - begin, None
 
 
 class WallClock:
@@ -51,7 +61,6 @@ class WallClock:
         self.cupy, self.steps = backend.require_cupy(), steps
 
     def once(self, call: Call) -> tuple[float, float | None]:
-        """(seconds a call until the device is done, seconds a call of the host alone)."""
         stream = self.cupy.cuda.get_current_stream()
         stream.synchronize()
         begin = time.perf_counter()
@@ -75,7 +84,6 @@ class CudaClock:
         self._host: dict[int, float] = {}  # by id(call): its last launch
 
     def once(self, call: Call) -> tuple[float, float | None]:
-        """(seconds between the events, seconds of the host)."""
         stream = self.cupy.cuda.get_current_stream()
         self._flush.data.memset_async(0, self._flush.nbytes, stream)
         wait = min(MOST_SPIN, 1.5 * self._host.get(id(call), 0.001) + 2e-5)
@@ -95,7 +103,7 @@ def clock_of(device: str) -> HostClock | CudaClock:
     return CudaClock() if backend.device(device).type == "cuda" else HostClock()
 
 
-def by_turns(calls: list[Call], clock: Any, repeats: int, budget: float) -> list[Sample]:
+def by_turns(calls: list[Call], clock: Clock, repeats: int, budget: float) -> list[Sample]:
     """A Sample a call, `repeats` rounds of all calls, every other round backwards; after `budget` seconds 5 at most.
 
     Neighbours in time make a pair: what else the machine does then meets both alike.

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 # Settings that hold NumPy's OpenBLAS, and nothing of PyTorch, to another processor's kernels.
 PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """The type of an option that is a whole number."""
+
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least {least}")
+        return int(text)
+
+    return read
 
 
 def processor() -> str:
@@ -44,13 +57,20 @@ def hold_threads(count: int) -> None:
 
 def commit() -> str | None:
     """The checkout's commit, with + where files differ from it; None outside of git."""
+    command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
     try:
-        return subprocess.run(
-            ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
-            capture_output=True, text=True, check=True, cwd=Path(__file__).parent,
-        ).stdout.strip()  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
     except (OSError, subprocess.CalledProcessError):
         return None
+    return done.stdout.strip()
+
+
+def torch_version() -> str | None:
+    try:
+        import torch
+    except ImportError:
+        return None
+    return torch.__version__
 
 
 def describe(threads: int, seed: int) -> dict[str, object]:
@@ -59,12 +79,6 @@ def describe(threads: int, seed: int) -> dict[str, object]:
 
     from gpunn.cpu.blas import blas
 
-    try:
-        import torch
-
-        torch_version = torch.__version__
-    except ImportError:
-        torch_version = None
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "commit": commit(),
@@ -74,7 +88,7 @@ def describe(threads: int, seed: int) -> dict[str, object]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "blas_kernels": blas.core,
-        "torch": torch_version,
+        "torch": torch_version(),
         "seed": seed,
         "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
     }

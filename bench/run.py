@@ -3,54 +3,46 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from types import ModuleType
 
 from bench import clocks, machine
 from bench.kernels import rivals, roofline
+from bench.measure import Plan
 from bench.output import compare, results
+from bench.output.results import Run
 from bench.output.table import Table, legend
 from gpunn import backend
-from gpunn.errors import GpunnError, UsageError
+from gpunn.errors import UsageError
 
-
-@dataclass(frozen=True)
-class Suite:
-    """What it measures; the module with its Plan and rows; whether it is a family of kernels, which Plan must know."""
-
-    what: str
-    module: str
-    kernels: bool = False
-
-
+# The module with `choose` and `rows`, and what it measures.
 SUITES = {
-    "conv2d": Suite("convolution: forward and gradients of every variant", "kernels.suite", True),
-    "pool2d": Suite("max, average and adaptive pooling, forward and backward", "kernels.suite", True),
-    "batchnorm": Suite("batch normalisation: training, inference, backward", "kernels.suite", True),
-    "gemm": Suite("matrix products", "kernels.suite", True),
-    "optim": Suite("one step of each optimiser over a model's parameters", "training.optimisers"),
-    "step": Suite("a whole training step of every model in gpunn.models", "training.step"),
-    "launch": Suite("host microseconds a call, eager and captured", "kernels.launching"),
+    "conv2d": ("kernels.suite", "convolution: forward and gradients of every variant"),
+    "pool2d": ("kernels.suite", "max, average and adaptive pooling, forward and backward"),
+    "batchnorm": ("kernels.suite", "batch normalisation: training, inference, backward"),
+    "gemm": ("kernels.suite", "matrix products"),
+    "optim": ("training.optimisers", "one step of each optimiser over a model's parameters"),
+    "step": ("training.step", "a whole training step of every model in gpunn.models"),
+    "launch": ("kernels.launching", "host microseconds a call, eager and captured"),
 }
 
 
 def parser(suite: str) -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog=f"python -m bench {suite}", description=SUITES[suite].what)
+    made = argparse.ArgumentParser(prog=f"python -m bench {suite}", description=SUITES[suite][1])
     add = made.add_argument
     add("--cases", metavar="LIST", help="networks (lenet, resnet50), single cases, odd (the tests' shapes), or all")
     add("--pass", dest="passes", metavar="LIST", help="such as forward,grad_input (default: all)")
     add("--variants", metavar="LIST", help="kernel variants (default: all)")
     add("--precision", metavar="LIST", help="fp32, fp64, fp16, bf16, or all (default: fp32)")
     add("--device", help="cuda, cpu or emulator (default: cuda where there is one, else cpu)")
-    add("--against", metavar="LIST", help=f"rivals: {', '.join(rivals.MODULES)}, or none (default: by device)")
-    add("--batch", type=_positive, metavar="N", help="batch size of every case (default: the group's on cuda)")
-    add("--repeats", type=_positive, default=40, metavar="N", help="rounds a row, at most (default 40)")
+    known = ", ".join(rivals.MODULES)
+    add("--against", "--rivals", metavar="LIST", help=f"rivals: {known}, or none (default: by device, never compiled)")
+    add("--batch", type=machine.whole(1), metavar="N", help="batch size of every case (default: the group's on cuda)")
+    add("--repeats", type=machine.whole(1), default=40, metavar="N", help="rounds a row, at most (default 40)")
     add("--budget", type=float, default=1.0, metavar="S", help="seconds a row, after at least 5 rounds (default 1)")
-    add("--threads", type=_positive, default=machine.cores(), metavar="N", help="CPU threads of all sides")
+    add("--threads", type=machine.whole(1), default=machine.cores(), metavar="N", help="CPU threads of all sides")
     add("--seed", type=int, default=0)
     add("--json", metavar="FILE", help="write the rows there")
     add("--plot", metavar="FILE.png", help="write the roofline there, and bars beside it as FILE-bars.png")
@@ -59,36 +51,30 @@ def parser(suite: str) -> argparse.ArgumentParser:
     return made
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is below 1")
-    return value
-
-
 def main(suite: str, argv: list[str]) -> int:
     """Run a suite: 0, or 1 where a row failed its check or the baseline, or 130 after Ctrl-C."""
     args = parser(suite).parse_args(argv)
-    args.suite = suite
-    args.device = _device(args.device)
+    args.suite, args.device = suite, _device(args.device)
     if args.fail_above is not None and not args.baseline:
         raise UsageError("--fail-above compares with a run; name it with --baseline FILE.json")
     baseline = results.load(args.baseline) if args.baseline else None
     if args.plot:
         import_module("bench.output.pictures").require()
-    module = import_module(f"bench.{SUITES[suite].module}")
-    plan = module.Plan(suite, args) if SUITES[suite].kernels else module.Plan(args)
+    module = import_module(f"bench.{SUITES[suite][0]}")
+    plan = Plan(args, backend.device(args.device).type)
+    module.choose(plan)
+    names = [name for name in rivals.names_of(args.against, args.device) if name in module.RIVALS]
     if plan.kind == "cpu":
         machine.hold_threads(args.threads)
-    document = results.describe(args)
-    document["rivals"] = rivals.present(plan.rivals, args.device)
+    run = results.describe(args)
+    run["rivals"] = plan.rivals = rivals.present(names, args.device)
     try:
-        _measure(document, module, plan)
+        _measure(run, module, plan)
     except (KeyboardInterrupt, BrokenPipeError):  # Ctrl-C, or a reader like `head` that has seen enough
-        document["interrupted"] = True
-        print(f"\ninterrupted after {len(document['rows'])} rows", file=sys.stderr)
-    status = _finish(document, baseline, args)
-    return 130 if document["interrupted"] else status
+        run["interrupted"] = True
+        print(f"\ninterrupted after {len(run['rows'])} rows", file=sys.stderr)
+    status = _finish(run, baseline, args)
+    return 130 if run["interrupted"] else status
 
 
 def _device(name: str | None) -> str:
@@ -105,69 +91,53 @@ def _device(name: str | None) -> str:
     return str(device)
 
 
-def _measure(document: dict[str, Any], module: Any, plan: Any) -> None:
-    """Head, roof and rows, printed as they come and kept in the document."""
-    args, counts = plan.args, plan.kind == "emulator"
-    for line in _head(document):
-        print(line)
-    clock = clocks.clock_of(args.device)
-    roof = None if args.suite in ("launch", "training.step") else roofline.measure(args.device, plan.precisions, clock)
-    if roof is not None:
-        document["roofline"] = roof.json()
+def _measure(run: Run, module: ModuleType, plan: Plan) -> None:
+    """Head, roof and rows, printed as they come and kept in the run."""
+    print(*_head(run), sep="\n")
+    plan.clock = clocks.clock_of(plan.device)
+    if module.ROOF and plan.kind != "emulator":  # whose time means nothing
+        plan.roof = roof = roofline.measure(plan.kind, plan.precisions, plan.clock)
+        run["roofline"] = roof.json()
         peaks = ", ".join(f"{p} {v / 1e9:,.0f} GFLOP/s ({roof.how[p]})" for p, v in roof.peaks.items())
         print(f"measured: copy {roof.copy / 1e9:,.1f} GB/s; {peaks}")
-    present = [name for name, text in document["rivals"].items() if not text.startswith("missing")]
-    table = Table(counts, present)
+    counts = plan.kind == "emulator"
+    table = Table(counts, plan.present)
     print(f"\n{legend(counts)}\n\n{table.head()}")
-    for row in module.rows(plan, clock, roof, document["rivals"]):
-        document["rows"].append(row)
+    for row in module.rows(plan):
+        run["rows"].append(row)
         for line in table.lines(row):
             print(line, flush=True)
 
 
-def _head(document: dict[str, Any]) -> Iterator[str]:
-    where = document.get("gpu") or document["processor"]
-    yield f"bench {document['suite']} on {document['device']}: {where}, commit {document['commit']}"
-    yield f"numpy {document['numpy']}, {document['threads']} threads, seed {document['seed']}, {document['date']}"
-    for name, text in document["rivals"].items():
-        yield f"{name}: {text}"
-    load, cores = document["load_before"] or 0.0, document["cores"] or 1
-    if load > cores / 2 and document["device"] != "emulator":
+def _head(run: Run) -> Iterator[str]:
+    where = run.get("gpu") or run["processor"]
+    yield f"bench {run['suite']} on {run['device']}: {where}, commit {run['commit']}"
+    yield f"numpy {run['numpy']}, {run['threads']} threads, seed {run['seed']}, {run['date']}"
+    yield from (f"{name}: {text}" for name, text in run["rivals"].items())
+    load, cores = run["load_before"] or 0.0, run["cores"] or 1
+    if load > cores / 2 and run["device"] != "emulator":
         yield f"load is {load} on {cores} cores: others are at work, and times are theirs too"
 
 
-def _finish(document: dict[str, Any], baseline: dict[str, Any] | None, args: argparse.Namespace) -> int:
+def _finish(run: Run, baseline: Run | None, args: argparse.Namespace) -> int:
     """Write the files, say what failed; the exit status."""
     if args.json:
-        results.save(document, args.json)
-    if args.plot and document["rows"]:
-        for path in import_module("bench.output.pictures").write(document, args.plot):
+        results.save(run, args.json)
+    if args.plot and run["rows"]:
+        for path in import_module("bench.output.pictures").write(run, args.plot):
             print(f"wrote {path}")
-    others = [item for row in document["rows"] for item in row.get("against", {}).items()]
-    for remark in sorted({f"{name}: {other['reason']}" for name, other in others if "reason" in other}):
+    others = [item for row in run["rows"] for item in row.against.items()]
+    for remark in sorted({f"{name}: {other.reason}" for name, other in others if other.reason}):
         print(f"no figure of {remark}")
-    failed = [row for row in document["rows"] if row["status"] == "failed"]
+    failed = [row for row in run["rows"] if row.status == "failed"]
     for row in failed:
-        print(f"FAILED: {row['case']} {row['operation']} {row['variant']} {row['precision']}: {row['reason']}")
+        print(f"FAILED: {row.case} {row.operation} {row.variant} {row.precision}: {row.reason}")
     status = 1 if failed else 0
     if baseline is not None:
-        moved = compare.moves(baseline, document)
-        print("\n" + compare.text(moved, baseline, document))
-        limit = args.fail_above
-        worse = [m for m in moved if limit is not None and m.beyond and m.ratio > limit]
+        moved = compare.moves(baseline, run)
+        print("\n" + compare.text(moved, baseline, run))
+        worse = [m for m in moved if m.beyond and m.ratio > (args.fail_above or float("inf"))]
         for move in worse:
-            print(f"SLOWER than {limit} times the baseline: {move.name} {move.ratio:.2f}")
+            print(f"SLOWER than {args.fail_above} times the baseline: {move.name} {move.ratio:.2f}")
         status = 1 if worse else status
     return status
-
-
-def guarded(run: Any, *args: Any) -> int:
-    """`run`, its errors as one line and status 2."""
-    try:
-        return run(*args)
-    except GpunnError as error:
-        print(f"bench: error: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for what the interpreter still flushes
-        return 141

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
+
+from bench.clocks import Call
 
 SECTOR = 32  # bytes
 
 
-def counted(call: Callable[[], Any], bytes_: int) -> tuple[Any, dict[str, float]]:
+def counted(call: Call, bytes_: int) -> tuple[Any, dict[str, float]]:
     """The call's result and its counts over all launches. `bytes_` is what the operation must move at least.
 
     sectors, ideal_sectors: 32-byte sectors that warps asked for, and the fewest that hold the same bytes. traffic:
@@ -19,17 +20,14 @@ def counted(call: Callable[[], Any], bytes_: int) -> tuple[Any, dict[str, float]
 
     with emulator.counting() as kernels:
         result = call()
-    found = list(kernels.values())
 
     def total(what: str, space: str, write: bool | None = None) -> int:
-        return sum(c.total(what, space, write) for c in found)
+        return sum(one.total(what, space, write) for one in kernels.values())
 
     sectors, ideal = total("sectors", "global"), total("compulsory", "global")
     passes, ideal_passes = total("wavefronts", "shared"), total("phases", "shared")
     return result, {
-        "launches": sum(c.launches for c in found),
-        "blocks": sum(c.blocks for c in found),
-        "barriers": sum(c.barriers for c in found),
+        **{name: sum(getattr(one, name) for one in kernels.values()) for name in ("launches", "blocks", "barriers")},
         "sectors": sectors,
         "ideal_sectors": ideal,
         "sector_excess": sectors / max(1, ideal),

@@ -7,6 +7,7 @@ pooling, channels of a normalisation. Each sampled element is computed by itself
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,165 +15,120 @@ from typing import Any
 import numpy as np
 
 from gpunn import backend
-from gpunn.reference import naive
-from gpunn.verify import allowed
+from gpunn.verify import compare
+from gpunn.verify.tasks import Task
 
-POINTS = 96
-PLANES = 6
+POINTS = {"forward": 96, "grad_input": 96, "grad_weight": 32}
 LOOPS = 25_000  # turns of the plain loops, about 10 microseconds each
 PRODUCTS = 2e8
+LOOSE = 100  # times the tolerance that a rival has: its sums are not ours
 
 
 @dataclass(frozen=True)
-class Expected:
-    """A part of one output: `pick` takes it from the device's array; the rest is what the tolerance is made of."""
+class Part:
+    """What `take(output)` must be for each output: (values, length of the sum, scale). take: None for the whole."""
 
-    want: np.ndarray
-    terms: float
-    pick: Callable[[Any], Any] | None = None
-    scale: float | None = None
+    want: tuple[tuple[np.ndarray, float, float | None], ...]
+    take: Callable[[Any], Any] | None = None
 
-
-def f64(array: Any) -> np.ndarray:
-    return np.asarray(array).astype(np.float64)
+    def of(self, output: Any) -> Any:
+        return output if self.take is None else self.take(output)
 
 
-def judge(outputs: tuple, expected: list[Expected], dtype: str) -> tuple[float, str]:
+def judge(outputs: tuple, expected: Part, dtype: str) -> tuple[float, str]:
     """(worst error as a part of what is allowed, what is wrong or ""). Not finite is wrong, sampled or not."""
     worst = 0.0
-    for number, (got, one) in enumerate(zip(outputs, expected, strict=False)):
-        xp = backend.array_module(got)
-        floating = got.dtype.name in ("float16", "float32", "float64", "bfloat16")
-        if floating and not bool(xp.isfinite(got.astype(np.float32) if got.dtype.itemsize == 2 else got).all()):
-            return float("inf"), f"output {number} is not finite everywhere"
-        values = f64(backend.to_numpy(got if one.pick is None else one.pick(got)))
-        if values.shape != one.want.shape:
-            return float("inf"), f"output {number} has shape {values.shape}, expected {one.want.shape}"
-        if not one.want.size:
-            continue
-        error = float(np.max(np.abs(values - one.want)))
-        bound = allowed(one.want, one.terms, dtype, one.scale) if floating else 0.5
-        worst = max(worst, error / bound)
-        if error > bound:
-            return worst, f"output {number} is off by {error:.3g}, allowed {bound:.3g} ({one.terms:.0f} terms)"
+    for number, (got, (want, terms, scale)) in enumerate(zip(outputs, expected.want, strict=False)):
+        wide = got.astype(np.float32) if got.dtype.itemsize == 2 else got  # bfloat16 knows no isfinite
+        if not bool(backend.array_module(got).isfinite(wide).all()):
+            return math.inf, f"output {number} is not finite everywhere"
+        part = expected.of(got)
+        if part.shape != want.shape:
+            return math.inf, f"output {number} has shape {part.shape}, expected {want.shape}"
+        error = compare(part, want, terms, dtype, scale)
+        worst = max(worst, error)
+        if error > 1:
+            return worst, f"output {number} is off by {error:.3g} times what {terms:.0f} terms are allowed"
     return worst, ""
 
 
-# ---------------------------------------------------------------- convolution
+def near(result: Any, expected: Part, dtype: str) -> bool:
+    """Whether a rival's first output is the same thing."""
+    first = result[0] if isinstance(result, tuple) else result
+    array = first.float().cpu().numpy() if hasattr(first, "cpu") else backend.to_numpy(first)
+    want, terms, scale = expected.want[0]
+    return compare(expected.of(array), want, terms, dtype, scale) <= LOOSE
+
+
 def sample(shape: tuple[int, ...], count: int) -> np.ndarray:
     """Coordinates (points, axes): corners first, then seeded ones; every element where there are few."""
-    if not np.prod(shape):
-        return np.zeros((0, len(shape)), int)
-    if np.prod(shape) <= count:
-        return np.array(list(itertools.product(*map(range, shape))))
+    if math.prod(shape) <= count:
+        return np.array(list(itertools.product(*map(range, shape))), int).reshape(-1, len(shape))
     corners = np.array(list(itertools.product(*((0, n - 1) for n in shape))))[:count]
     rng = np.random.default_rng(sum(shape))
     drawn = np.stack([rng.integers(0, n, count - len(corners)) for n in shape], axis=1)
     return np.concatenate([corners, drawn])
 
 
-def _at(points: np.ndarray) -> Callable[[Any], Any]:
-    def pick(array: Any) -> Any:
-        return array[tuple(backend.asarray(axis, device=backend.device_of(array)) for axis in points.T)]
-
-    return pick
-
-
-def conv(pass_: str, case: Any, x: Any, w: Any, b: Any, gy: Any) -> list[Expected]:
-    """Expectations of one pass of a 2-d convolution; arrays are the rounded host arrays."""
-    terms = {"forward": case.terms, "grad_input": case.terms_grad_input}.get(pass_, case.terms_grad_weight)
-    if pass_ == "grad_bias":
-        return [Expected(gy.sum(axis=(0, 2, 3), dtype=np.float64), terms)]
-    how = case.geometry
-    products = float(np.prod(case.y)) * case.terms
-    if np.prod((*case.y[2:], *case.size)) <= LOOPS and products <= PRODUCTS:
-        if pass_ == "forward":
-            return [Expected(naive.conv(x, w, b, **how), terms)]
-        if pass_ == "grad_input":
-            return [Expected(naive.conv_grad_input(gy, w, case.x, **how), terms)]
-        return [Expected(naive.conv_grad_weight(gy, x, case.w, **how), terms)]
-    shape, one, count = {
-        "forward": (case.y, lambda i: _forward_at(case, x, w, b, *i), POINTS),
-        "grad_input": (case.x, lambda i: _input_at(case, gy, w, *i), POINTS),
-        "grad_weight": (case.w, lambda i: _weight_at(case, gy, x, *i), POINTS // 3),
-    }[pass_]
-    points = sample(shape, count)
-    return [Expected(np.array([one(i) for i in points]), terms, _at(points))]
+# ---------------------------------------------------------------- pooling, normalisation
+def parts(task: Task, case: Any) -> Callable[[], Part]:
+    """The answer for the planes of a pooling or the channels of a normalisation that are checked."""
+    part = None
+    if task.operation.startswith("pool."):
+        positions = 1 if hasattr(case, "out") else case.window().positions
+        if math.prod(case.y) * positions > 4e6:
+            part = sample(case.x[:2], 6)
+    elif math.prod(case.x) > 2e6:
+        part = np.unique(sample(case.x[1:2], 4)[:, 0])
+    take = None if part is None else lambda output: task.take(output, part)
+    return lambda: Part(task.want(part), take)
 
 
-def _taps(case: Any, p: int, q: int) -> Any:
-    """(r, s, h, v) of the window at output (p, q), inside the input alone."""
-    for r, s in itertools.product(*map(range, case.size)):
-        h = p * case.stride[0] - case.padding[0] + r * case.dilation[0]
-        v = q * case.stride[1] - case.padding[1] + s * case.dilation[1]
-        if 0 <= h < case.x[2] and 0 <= v < case.x[3]:
-            yield r, s, h, v
+# ---------------------------------------------------------------- convolution
+def conv(task: Task, case: Any, arrays: list) -> Callable[[], Part]:
+    """The answer of one pass of a 2-d convolution; `arrays` are the rounded host arrays x, w, b, gy."""
+    pass_ = task.operation.partition(".")[2]
+    if pass_ == "grad_bias" or (
+        math.prod((*case.y[2:], *case.size)) <= LOOPS and float(math.prod(case.y)) * case.terms <= PRODUCTS
+    ):
+        return lambda: Part(task.want())
+    shape = {"forward": case.y, "grad_input": case.x, "grad_weight": case.w}[pass_]
+    terms = {"forward": case.terms, "grad_input": case.terms_grad_input, "grad_weight": case.terms_grad_weight}[pass_]
+    points = sample(shape, POINTS[pass_])
+
+    def take(output: Any) -> Any:
+        return output[tuple(backend.asarray(axis, device=backend.device_of(output)) for axis in points.T)]
+
+    def expect() -> Part:
+        return Part(((np.array([_element(pass_, case, arrays, *map(int, at)) for at in points]), terms, None),), take)
+
+    return expect
 
 
-def _forward_at(case: Any, x: Any, w: Any, b: Any, n: int, k: int, p: int, q: int) -> float:
-    depth = case.w[1]
-    first = k // (case.w[0] // case.groups) * depth
-    total = np.float64(0.0 if b is None else b[k])
-    for r, s, h, v in _taps(case, p, q):
-        total += f64(x[n, first : first + depth, h, v]) @ f64(w[k, :, r, s])
-    return float(total)
+def _element(pass_: str, case: Any, arrays: list, first: int, second: int, row: int, column: int) -> float:
+    """One element of an output: where its output, input and tap meet, the products of two of the three."""
+    x, w, b, gy = arrays
+    filters, depth = case.w[0] // case.groups, case.w[1]
+    (p, h, r), (q, v, s) = _meetings(pass_, case, 0, row), _meetings(pass_, case, 1, column)
+    start = 0.0
+    if pass_ == "forward":
+        channel = second // filters * depth
+        one, other = x[first, channel : channel + depth][:, h][:, :, v], w[second][:, r][:, :, s]
+        start = 0.0 if b is None else float(b[second])
+    elif pass_ == "grad_input":
+        group, local = divmod(second, depth)
+        mine = slice(group * filters, (group + 1) * filters)
+        one, other = gy[first, mine][:, p][:, :, q], w[mine, local][:, r][:, :, s]
+    else:
+        channel = first // filters * depth + second
+        one, other = gy[:, first][:, p][:, :, q], x[:, channel][:, h][:, :, v]
+    return start + float((one.astype(np.float64) * other.astype(np.float64)).sum())
 
 
-def _input_at(case: Any, gy: Any, w: Any, n: int, c: int, h: int, v: int) -> float:
-    filters = case.w[0] // case.groups
-    group, local = divmod(c, case.w[1])
-    mine = slice(group * filters, (group + 1) * filters)
-    total = np.float64(0.0)
-    for r, s in itertools.product(*map(range, case.size)):
-        p, p_rest = divmod(h + case.padding[0] - r * case.dilation[0], case.stride[0])
-        q, q_rest = divmod(v + case.padding[1] - s * case.dilation[1], case.stride[1])
-        if not p_rest and not q_rest and 0 <= p < case.y[2] and 0 <= q < case.y[3]:
-            total += f64(gy[n, mine, p, q]) @ f64(w[mine, local, r, s])
-    return float(total)
-
-
-def _weight_at(case: Any, gy: Any, x: Any, k: int, c: int, r: int, s: int) -> float:
-    channel = k // (case.w[0] // case.groups) * case.w[1] + c
-    ours, theirs = [], []
-    for axis, tap in ((0, r), (1, s)):
-        offset = tap * case.dilation[axis] - case.padding[axis]
-        places = [p for p in range(case.y[2 + axis]) if 0 <= p * case.stride[axis] + offset < case.x[2 + axis]]
-        ours.append(places)
-        theirs.append([p * case.stride[axis] + offset for p in places])
-    above, below = f64(gy[:, k])[:, ours[0]][:, :, ours[1]], f64(x[:, channel])[:, theirs[0]][:, :, theirs[1]]
-    return float((above * below).sum())
-
-
-# ---------------------------------------------------------------- pooling
-def planes(shape: tuple[int, ...], loops: float) -> np.ndarray | None:
-    """(n, c) of the planes that are checked; None for all of them."""
-    return None if loops * shape[0] * shape[1] <= 4e6 else sample(shape[:2], PLANES)
-
-
-def of_planes(points: np.ndarray | None) -> Callable[[Any], Any] | None:
-    """Takes (planes, 1, H, W) from (N, C, H, W)."""
-    if points is None:
-        return None
-    at = _at(points)
-    return lambda array: at(array)[:, None]
-
-
-# ---------------------------------------------------------------- normalisation
-def channels(shape: tuple[int, ...]) -> np.ndarray | None:
-    """The channels that are checked; None for all of them."""
-    if np.prod(shape) <= 2e6:
-        return None
-    return np.unique(sample((shape[1],), 4)[:, 0])
-
-
-def norm_parts(values: tuple, chosen: np.ndarray | None, terms: float, loosen: tuple) -> list[Expected]:
-    """Expectations of a normalisation's outputs, the tolerance in units of the largest value times `loosen`."""
-
-    def pick(array: Any) -> Any:
-        index = backend.asarray(chosen, device=backend.device_of(array))
-        return array[index] if array.ndim == 1 else array[:, index]
-
-    return [
-        Expected(v, terms, None if chosen is None else pick, by * (float(np.max(np.abs(v), initial=0.0)) or 1.0))
-        for v, by in zip(values, loosen, strict=True)
-    ]
+def _meetings(pass_: str, case: Any, axis: int, place: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(outputs, inputs, taps) that meet along an axis, with the pass's own at `place`; padding meets nothing."""
+    p, r = (index.ravel() for index in np.indices((case.y[2 + axis], case.size[axis])))
+    h = p * case.stride[axis] - case.padding[axis] + r * case.dilation[axis]
+    own = {"forward": p, "grad_input": h, "grad_weight": r}[pass_]
+    meet = (own == place) & (h >= 0) & (h < case.x[2 + axis])
+    return p[meet], h[meet], r[meet]

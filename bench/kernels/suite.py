@@ -2,81 +2,60 @@
 
 from __future__ import annotations
 
-import argparse
-import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench import clocks
-from bench.kernels import cases, counts, oracle, rivals, roofline
+from bench.clocks import Call
+from bench.kernels import cases, counts, oracle, rivals
 from bench.kernels.subjects import FAMILIES, PRECISIONS, Subject, operations, size_in_memory
+from bench.measure import Calls, Plan, Unsupported, broken, chosen, is_out_of_memory, refused, timed
+from bench.rows import Row
 from gpunn import backend
 from gpunn.cuda.variants import OPERATIONS, use_variant
-from gpunn.errors import UsageError, unknown_name
+from gpunn.errors import UsageError
 
+RIVALS, ROOF = tuple(rivals.MODULES), True
 HOST_PRECISIONS = ("fp32", "fp64")
-ELSEWHERE = "numpy"  # the variant's name where there is only one: the NumPy twin, or the library
 
 
-class Plan:
-    """What was asked for, checked: cases, passes, variants, precisions and rivals of one suite."""
-
-    def __init__(self, suite: str, args: argparse.Namespace):
-        self.suite, self.device, self.args = suite, args.device, args
-        self.kind = backend.device(args.device).type
-        self.cases = cases.choose(suite, args.cases, self.kind, args.batch)
-        known = operations(suite)
-        if self.kind == "emulator" and not any(name in OPERATIONS for name in known):
-            raise UsageError(f"{suite}: no kernel of ours runs in it; choose --device cpu or cuda")
-        full = {name.partition(".")[2]: name for name in known}
-        self.passes = chosen(f"pass of {suite}", args.passes, list(full))
-        self.operations = [full[name] for name in self.passes]
-        names = dict.fromkeys(v.name for name in known if name in OPERATIONS for v in OPERATIONS[name].variants)
-        self.variants = chosen(f"variant of {suite}", args.variants, list(names) or [ELSEWHERE])
-        self.precisions = chosen("precision", args.precision or "fp32", list(PRECISIONS))
-        self.rivals = rivals.names_of(args.against, args.device)
-
-    def variants_of(self, operation: str) -> list[str]:
-        """The wanted variants that this operation has, on a device where it has any."""
-        if self.kind == "cpu" or operation not in OPERATIONS:
-            return [ELSEWHERE if self.kind != "cuda" else "library"]
-        return [v.name for v in OPERATIONS[operation].variants if v.name in self.variants]
+def choose(plan: Plan) -> None:
+    """The cases, passes, variants and precisions that were asked for."""
+    args, suite = plan.args, plan.args.suite
+    plan.cases = cases.choose(suite, args.cases, plan.kind, args.batch)
+    known = operations(suite)
+    if plan.kind == "emulator" and not any(name in OPERATIONS for name in known):
+        raise UsageError(f"{suite}: no kernel of ours runs in it; choose --device cpu or cuda")
+    full = {name.partition(".")[2]: name for name in known}
+    plan.passes = [full[name] for name in chosen(f"pass of {suite}", args.passes, list(full))]
+    names = dict.fromkeys(v.name for name in known if name in OPERATIONS for v in OPERATIONS[name].variants)
+    plan.variants = chosen(f"variant of {suite}", args.variants, list(names) or ["numpy"])
+    plan.precisions = chosen("precision", args.precision or "fp32", list(PRECISIONS))
 
 
-def chosen(what: str, wanted: str | None, known: list[str]) -> list[str]:
-    """The names in a comma-separated list, all of them where None. Raises UsageError with the nearest match."""
-    if wanted is None or wanted == "all":
-        return known
-    names = [name for part in wanted.split(",") if (name := part.strip())]
-    for name in names:
-        if name not in known:
-            raise unknown_name(what, name, known)
-    return names
-
-
-def rows(plan: Plan, clock: Any, roof: roofline.Roof | None, said: dict[str, str]) -> Iterator[dict[str, Any]]:
-    """A row a case, pass, variant and precision; `said` are the rivals' versions (`rivals.present`)."""
+def rows(plan: Plan) -> Iterator[Row]:
+    """A row a case, pass, variant and precision."""
+    suite = plan.args.suite
     for case in plan.cases:
         for precision in plan.precisions:
-            row = {"suite": plan.suite, "case": case.name, "precision": precision}
+            row = Row(suite, case.name, suite, "-", precision)
             if reason := _impossible(case, plan, precision):
-                yield {**row, "operation": plan.suite, "variant": "-", "status": "skipped", "reason": reason}
+                yield refused(row, reason, "skipped")
                 continue
             try:
-                for subject in FAMILIES[plan.suite](case, plan.device, precision, plan.operations):
-                    yield from _subject_rows(subject, plan, clock, roof, said)
-                _give_back(plan)
+                for subject in FAMILIES[suite](case, plan.device, precision, plan.passes):
+                    yield from _subject_rows(subject, plan)
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
-                _give_back(plan)
-                reason = f"out of memory: {_megabytes(case, precision)} of arrays and results ({error})"
-                yield {**row, "operation": plan.suite, "variant": "-", "status": "skipped", "reason": reason}
+                size = size_in_memory(case, PRECISIONS[precision]) / 1e6
+                yield refused(row, f"out of memory: {size:,.0f} MB of arrays and results ({error})", "skipped")
+            if plan.kind == "cuda":  # CuPy's cached blocks go back: PyTorch and the next case take them from the driver
+                backend.require_cupy().get_default_memory_pool().free_all_blocks()
 
 
 def _impossible(case: Any, plan: Plan, precision: str) -> str:
@@ -99,134 +78,54 @@ def free_memory() -> int | None:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
 
 
-def _give_back(plan: Plan) -> None:
-    """Hand CuPy's cached blocks back to the driver: PyTorch and the next case take them from there."""
-    if plan.kind == "cuda":
-        backend.require_cupy().get_default_memory_pool().free_all_blocks()
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or type(error).__name__ in ("OutOfMemoryError", "OutOfMemory")
-
-
-def _megabytes(case: Any, precision: str) -> str:
-    return f"{size_in_memory(case, PRECISIONS[precision]) / 1e6:,.0f} MB"
-
-
-def _subject_rows(subject: Subject, plan: Plan, clock: Any, roof: Any, said: dict[str, str]) -> Iterator[dict]:
-    row: dict[str, Any] = {
-        "suite": plan.suite,
-        "case": subject.case,
-        "shape": subject.shape,
-        "operation": subject.operation,
-        "precision": subject.precision,
-    }
-    if subject.prepare:
-        subject.prepare()
-    row["flops"], row["bytes"] = subject.floor
-    others = rival_calls(subject, plan.rivals, plan.device, said)
-    for variant in plan.variants_of(subject.operation):
-        forced = nullcontext() if subject.operation not in OPERATIONS else use_variant(subject.operation, variant)
-        one = {**row, "variant": variant}
-        with nullcontext() if plan.kind == "cpu" else forced:
-            try:
-                if plan.kind == "emulator":
-                    yield {**one, **_count(subject)}
-                else:
-                    yield {**one, **_time(subject, plan, clock, roof, others)}
-            except Exception as error:  # a kernel that does not compile, or faults, fails its row and not the run
-                if is_out_of_memory(error):
-                    raise
-                yield {**one, **_refusal(error)}
-
-
-def _refusal(error: Exception) -> dict[str, str]:
-    """The row of a variant that does not take the case, or that broke down on it."""
-    _, refused, reason = str(error).partition("does not take this call: ")
-    if refused:
-        return {"status": "refused", "reason": reason.rpartition(" (")[0]}
-    return {"status": "failed", "reason": f"{type(error).__name__}: {error}".splitlines()[0]}
-
-
-def verified(subject: Subject, outputs: tuple) -> dict[str, Any]:
-    """The row's status, and how far the worst element is from the oracle in units of what is allowed."""
-    worst, wrong = oracle.judge(outputs, subject.expected, PRECISIONS[subject.precision])
-    whole = all(one.pick is None for one in subject.expected)
-    verified = {"worst": worst if np.isfinite(worst) else None, "whole": whole}
-    return {"status": "failed" if wrong else "ok", "reason": wrong, "verified": verified}
-
-
-def _count(subject: Subject) -> dict[str, Any]:
-    outputs, found = counts.counted(subject.run, subject.floor[1])
-    result = verified(subject, outputs)
-    return result if result["status"] == "failed" else {**result, "counts": found}
-
-
-Others = dict[str, Callable[[], Any] | str]
-
-
-def rival_calls(subject: Subject, names: list[str], device: str, said: dict[str, str]) -> Others:
-    """Each rival's call, verified, or why there is none."""
-    found: Others = {}
-    for name in names:
-        if said[name].startswith("missing"):
-            continue
+def _subject_rows(subject: Subject, plan: Plan) -> Iterator[Row]:
+    others = plan.calls(lambda name: verified_rival(name, subject, plan.device))
+    for variant in _variants(subject.operation, plan):
+        row = row_of(subject, plan.args.suite, variant)
+        forced = plan.kind != "cpu" and subject.operation in OPERATIONS
         try:
-            run = rivals.call(name, subject, device)
-            result = run()
-            first = result[0] if isinstance(result, tuple) else result
-            found[name] = run if _near(first, subject) else "its result differs from the oracle's"
-        except rivals.Unsupported as error:
-            found[name] = str(error)
-        except Exception as error:  # whatever another program raises is its row's remark, not our end
-            found[name] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-    return found
+            with use_variant(subject.operation, variant) if forced else nullcontext():
+                row = _measured(row, subject, others, plan)
+        except Exception as error:  # a kernel that does not compile, or faults, fails its row and not the run
+            if is_out_of_memory(error):
+                raise
+            _, declined, reason = str(error).partition("does not take this call: ")
+            row = refused(row, reason.rpartition(" (")[0]) if declined else broken(row, error)
+        yield row
 
 
-def _near(result: Any, subject: Subject) -> bool:
-    """Whether a rival computes the same thing: to a hundred times the tolerance, since its sums are not ours."""
-    array = result.float().cpu().numpy() if hasattr(result, "cpu") else backend.to_numpy(result)
-    one = subject.expected[0]
-    values = oracle.f64(array if one.pick is None else one.pick(array))
-    if values.shape != one.want.shape:
-        return False
-    loose = 100 * oracle.allowed(one.want, one.terms, PRECISIONS[subject.precision], one.scale)
-    return bool(np.all(np.abs(values - one.want) <= loose))
+def _measured(row: Row, subject: Subject, others: Calls, plan: Plan) -> Row:
+    if plan.kind == "emulator":
+        result, found = counts.counted(subject.run, subject.floor[1])
+        row = verified(row, subject, result)
+        return replace(row, counts=found) if row.status == "ok" else row
+    row = verified(row, subject, subject.run())
+    return timed(row, subject.run, others, plan) if row.status == "ok" else row
 
 
-def _time(subject: Subject, plan: Plan, clock: Any, roof: roofline.Roof | None, others: Others) -> dict[str, Any]:
-    result = verified(subject, subject.run())
-    if result["status"] == "failed":
-        return result
-    runs = {name: run for name, run in others.items() if callable(run)}
-    samples = clocks.by_turns([subject.run, *runs.values()], clock, plan.args.repeats, plan.args.budget)
-    return {**result, **figures(samples[0], *subject.floor, subject.precision, roof), "against": {
-        **versus(samples[0], dict(zip(runs, samples[1:], strict=True))),
-        **{name: {"reason": why} for name, why in others.items() if isinstance(why, str)},
-    }}  # fmt: skip
+def _variants(operation: str, plan: Plan) -> list[str]:
+    """The wanted variants of an operation; the NumPy twin's or the library's only one."""
+    if plan.kind == "cpu" or operation not in OPERATIONS:
+        return ["library" if plan.kind == "cuda" else "numpy"]
+    return [v.name for v in OPERATIONS[operation].variants if v.name in plan.variants]
 
 
-def figures(sample: clocks.Sample, flops: int, bytes_: int, precision: str, roof: roofline.Roof | None) -> dict:
-    """The columns of a timed row."""
-    spread = sample.spread
-    found: dict[str, Any] = {
-        "seconds": {**asdict(spread), "repeats": len(sample.device)},
-        "gflops": flops / spread.median / 1e9,
-        "gbs": bytes_ / spread.median / 1e9,
-        "host_seconds": statistics.median(sample.host) if sample.host else None,
-    }
-    if roof is not None and precision in roof.peaks:
-        floor, found["bound"] = roof.floor(flops, bytes_, precision)
-        found["roofline"] = floor / spread.median
-    return found
+def row_of(subject: Subject, suite: str, variant: str) -> Row:
+    flops, bytes_ = subject.floor
+    return Row(suite, subject.case, subject.operation, variant, subject.precision, subject.shape,
+               flops=flops, bytes=bytes_)  # fmt: skip
 
 
-def versus(ours: clocks.Sample, others: dict[str, clocks.Sample]) -> dict[str, dict[str, Any]]:
-    """Each rival's spread, and how many times as long it takes: the median of the pairs of neighbours in time."""
-    return {
-        name: {
-            **asdict(sample.spread),
-            "speed": statistics.median(b / a for a, b in zip(ours.device, sample.device, strict=True)),
-        }
-        for name, sample in others.items()
-    }
+def verified(row: Row, subject: Subject, outputs: tuple) -> Row:
+    """The row with its status, and how far the worst element is from the oracle in units of what is allowed."""
+    worst, wrong = oracle.judge(outputs, subject.expected, PRECISIONS[subject.precision])
+    known = {"worst": worst if np.isfinite(worst) else None, "whole": subject.expected.take is None}
+    return replace(row, status="failed" if wrong else "ok", reason=wrong, verified=known)
+
+
+def verified_rival(name: str, subject: Subject, device: str) -> Call:
+    """A rival's call. Raises Unsupported where it has none, or gives something else."""
+    run = rivals.call(name, subject, device)
+    if not oracle.near(run(), subject.expected, PRECISIONS[subject.precision]):
+        raise Unsupported("its result differs from the oracle's")
+    return run

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from typing import Any
 
 from bench.output import results
-from bench.output.table import micro
+from bench.output.columns import micro
+from bench.output.results import Run
+from bench.rows import Row
 
 COUNTED = ("sectors", "passes", "barriers", "launches")
 SAME_PLACE = ("device", "gpu", "processor", "threads", "numpy", "torch", "cupy", "driver")
@@ -32,38 +33,33 @@ class Move:
         return f"{self.name:<78} {self.what:<9}{show(self.before):>11}{show(self.after):>11}{self.ratio:>8.2f}"
 
 
-def moves(a: dict[str, Any], b: dict[str, Any]) -> list[Move]:
+def _measured(run: Run) -> dict[tuple[str, ...], Row]:
+    return {row.key: row for row in run["rows"] if row.status == "ok"}
+
+
+def moves(a: Run, b: Run) -> list[Move]:
     """Every row that was measured in both."""
-    before = {results.key(row): row for row in a["rows"] if row["status"] == "ok"}
-    found = []
-    for row in b["rows"]:
-        old = before.get(results.key(row))
-        if old is None or row["status"] != "ok":
-            continue
-        name = " ".join(results.key(row)[1:])
-        if "seconds" in row and "seconds" in old:
-            one, two = old["seconds"], row["seconds"]
-            beyond = two["p10"] > one["p90"] or two["p90"] < one["p10"]
-            found.append(Move(name, "us", one["median"], two["median"], beyond))
-        elif "counts" in row and "counts" in old:
-            pairs = [(what, old["counts"][what], row["counts"][what]) for what in COUNTED]
+    before, found = _measured(a), []
+    for key, new in _measured(b).items():
+        old, name = before.get(key), " ".join(key[1:])
+        if old and old.seconds and new.seconds:
+            one, two = old.seconds, new.seconds
+            found.append(Move(name, "us", one.median, two.median, two.p10 > one.p90 or two.p90 < one.p10))
+        elif old and old.counts and new.counts:
+            pairs = [(what, old.counts[what], new.counts[what]) for what in COUNTED]
             found += [Move(name, what, x, y, x != y) for what, x, y in pairs]
     return found
 
 
-def text(found: list[Move], a: dict[str, Any], b: dict[str, Any]) -> str:
+def text(found: list[Move], a: Run, b: Run) -> str:
     """What moved, the largest first; what only one run has; where the two were not made on the same thing."""
-    lines = [
-        f"not the same {name}: {a.get(name)} and {b.get(name)}"
-        for name in SAME_PLACE
-        if a.get(name) != b.get(name)
-    ]
+    differ = [name for name in SAME_PLACE if a.get(name) != b.get(name)]
+    lines = [f"not the same {name}: {a.get(name)} and {b.get(name)}" for name in differ]
     moved = sorted((m for m in found if m.beyond), key=lambda m: -abs(m.ratio - 1))
     if moved:
         lines += [f"{'moved beyond the spread':<78} {'':<9}{'A':>11}{'B':>11}{'B/A':>8}", *(m.line() for m in moved)]
-    keys_a, keys_b = ({results.key(row) for row in run["rows"] if row["status"] == "ok"} for run in (a, b))
-    lines += [f"only in A: {' '.join(k[1:])}" for k in sorted(keys_a - keys_b)]
-    lines += [f"only in B: {' '.join(k[1:])}" for k in sorted(keys_b - keys_a)]
+    for name, one, other in (("A", a, b), ("B", b, a)):
+        lines += [f"only in {name}: {' '.join(key[1:])}" for key in sorted(_measured(one).keys() - _measured(other))]
     lines.append(f"{len(found)} figures in both runs, {len(moved)} moved beyond the spread")
     return "\n".join(lines)
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from bench.output.results import Run
+from bench.rows import Row
 from gpunn.errors import UsageError
 
 INK, GRID = "#2b2f36", "#d9dde3"
@@ -13,6 +18,7 @@ COLOURS = ("#1f6feb", "#d9480f", "#2b8a3e", "#9c36b5", "#c92a2a", "#0b7285", "#a
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 RIVALS = {"torch": "#868e96", "compiled": "#adb5bd", "cupy": "#c3a995", "cudnn": "#b2c8a0"}
 BAR = 0.19  # inches
+Bar = tuple[str, str, float, Any]  # group, name, value, how far the whiskers reach
 
 
 def require() -> None:
@@ -23,25 +29,25 @@ def require() -> None:
         raise UsageError('pictures need matplotlib; install it with `pip install "gpunn[plot]"`') from None
 
 
-def figures(document: dict[str, Any]) -> dict[str, Any]:
-    """The pictures that a document has data for: "roofline", "bars"."""
+def figures(run: Run) -> dict[str, Any]:
+    """The pictures that a run has data for: "roofline", "bars"."""
     require()
-    measured = [row for row in document["rows"] if row["status"] == "ok"]
-    points = [row for row in measured if row.get("flops") and row.get("bytes") and "seconds" in row]
+    measured = [row for row in run["rows"] if row.status == "ok"]
+    points = [row for row in measured if row.flops and row.bytes and row.seconds]
     found = {}
-    if points and document.get("roofline"):
-        found["roofline"] = _roofline(document, points)
-    if measured and document["suite"] != "accuracy":  # which a table of a few rows says better
-        found["bars"] = _bars(document, measured)
+    if points and run.get("roofline"):
+        found["roofline"] = _roofline(run, points)
+    if measured and run["suite"] != "accuracy":  # which a table of a few rows says better
+        found["bars"] = _bars(run, measured)
     return found
 
 
-def write(document: dict[str, Any], path: str | Path) -> list[Path]:
+def write(run: Run, path: str | Path) -> list[Path]:
     """The pictures as files: the first at `path`, the other beside it as NAME-bars."""
     target, written = Path(path), []
     target.parent.mkdir(parents=True, exist_ok=True)
-    for number, (name, figure) in enumerate(figures(document).items()):
-        file = target if number == 0 else target.with_name(f"{target.stem}-{name}{target.suffix or '.png'}")
+    for name, figure in figures(run).items():
+        file = target.with_name(f"{target.stem}-{name}{target.suffix or '.png'}") if written else target
         figure.savefig(file, dpi=150)
         written.append(file)
     return written
@@ -57,114 +63,84 @@ def svg(figure: Any) -> bytes:
     return stream.getvalue()
 
 
-def _figure(width: float, height: float) -> tuple[Any, Any]:
+def _axes(height: float, title: str, run: Run) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(9.0, height), layout="constrained", facecolor="white")
     axes = figure.add_subplot()
     axes.tick_params(colors=INK, labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_axisbelow(True)
+    emulated = run["device"] == "emulator"
+    place = "the emulator" if emulated else run.get("gpu") or run.get("processor") or run["device"]
+    axes.set_title(f"{title}{run['suite']} on {place}", fontsize=10, color=INK, loc="left")
     return figure, axes
 
 
-def _title(document: dict[str, Any]) -> str:
-    emulated = document["device"] == "emulator"
-    place = "the emulator" if emulated else document.get("gpu") or document.get("processor") or document["device"]
-    return f"{document['suite']} on {place}"
-
-
-def _styles(names: list[str], styles: tuple[str, ...]) -> dict[str, str]:
+def _styles(names: Iterable[str], styles: tuple[str, ...]) -> dict[str, str]:
     return {name: styles[i % len(styles)] for i, name in enumerate(dict.fromkeys(names))}
 
 
-def _pass(row: dict[str, Any]) -> str:
-    return row["operation"].rpartition(".")[2]
-
-
-# ---------------------------------------------------------------- roofline
-def _roofline(document: dict[str, Any], rows: list[dict[str, Any]]) -> Any:
+def _roofline(run: Run, rows: list[Row]) -> Any:
     """Log-log: FLOP a byte against GFLOP/s, under the measured limits. Colour is the pass, the marker the variant."""
-    import numpy as np
-
-    figure, axes = _figure(9.0, 5.2)
-    roof = document["roofline"]
-    intensity = [row["flops"] / row["bytes"] for row in rows]
-    ridge = [peak / roof["copy"] for peak in roof["peaks"].values()]
-    x = np.geomspace(min(intensity) / 2, max(*intensity, *ridge) * 3, 200)
-    for precision, peak in roof["peaks"].items():
-        axes.plot(x, np.minimum(roof["copy"] * x, peak) / 1e9, color=INK, linewidth=1.2)
+    figure, axes = _axes(5.2, "Roofline: ", run)
+    copy, peaks = run["roofline"]["copy"], run["roofline"]["peaks"]
+    intensity = [(row.flops or 0) / (row.bytes or 1) for row in rows]
+    x = np.geomspace(min(intensity) / 2, max(*intensity, *(peak / copy for peak in peaks.values())) * 3, 200)
+    for precision, peak in peaks.items():
+        axes.plot(x, np.minimum(copy * x, peak) / 1e9, color=INK, linewidth=1.2)
         text = f"{precision}: {peak / 1e9:,.0f} GFLOP/s"
         axes.annotate(text, (x[-1], peak / 1e9), ha="right", va="bottom", fontsize=8, color=INK)
-    corner = (x[0], roof["copy"] * x[0] / 1e9)
-    axes.annotate(f"copy: {roof['copy'] / 1e9:,.0f} GB/s", corner, xytext=(10, -4), textcoords="offset points",
-                  fontsize=8, color=INK)  # fmt: skip
-    colours, markers = _styles([_pass(r) for r in rows], COLOURS), _styles([r["variant"] for r in rows], MARKERS)
+    axes.annotate(f"copy: {copy / 1e9:,.0f} GB/s", (x[0], copy * x[0] / 1e9), xytext=(10, -4),
+                  textcoords="offset points", fontsize=8, color=INK)  # fmt: skip
+    colours, markers = _styles((r.pass_ for r in rows), COLOURS), _styles((r.variant for r in rows), MARKERS)
     for row, at in zip(rows, intensity, strict=True):
-        axes.plot(at, row["gflops"], markers[row["variant"]], color=colours[_pass(row)], markersize=6, alpha=0.8,
+        axes.plot(at, row.gflops, markers[row.variant], color=colours[row.pass_], markersize=6, alpha=0.8,
                   markeredgecolor="white", markeredgewidth=0.5)  # fmt: skip
     for name, colour in colours.items():
         axes.plot([], [], "o", color=colour, label=name)
     for name, marker in markers.items():
         axes.plot([], [], marker, color="#868e96", label=f"variant {name}")
     axes.set(xscale="log", yscale="log", xlabel="arithmetic intensity, FLOP a byte", ylabel="GFLOP/s")
-    axes.set_title(f"Roofline: {_title(document)}", fontsize=10, color=INK, loc="left")
     axes.grid(True, which="major", color=GRID, linewidth=0.6)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
     return figure
 
 
-# ---------------------------------------------------------------- bars
-def _bars(document: dict[str, Any], rows: list[dict[str, Any]]) -> Any:
+def _bars(run: Run, rows: list[Row]) -> Any:
     """A bar a variant and rival, in groups by case and pass; whiskers reach from the 10th to the 90th percentile."""
-    counted = "counts" in rows[0]
-    bars = [bar for row in rows for bar in (_counted_bar(row) if counted else _timed_bars(row))]
-    figure, axes = _figure(9.0, 1.2 + BAR * (len(bars) + 0.6 * len({b["group"] for b in bars})))
-    colours = {**_styles([b["name"] for b in bars if b["name"] not in RIVALS], COLOURS), **RIVALS}
-    place, before, seen, labels = 0.0, None, set(), []
-    for bar in bars:
-        place += 1.6 if bar["group"] != before else 1.0
-        if bar["group"] != before:
-            labels.append((place, bar["group"]))
-        before = bar["group"]
-        label = bar["name"] if bar["name"] not in seen else None
-        seen.add(bar["name"])
-        axes.barh(place, bar["value"], 0.85, color=colours[bar["name"]], label=label, xerr=bar["reach"],
+    counts = rows[0].counts
+    bars = [bar for row in rows for bar in _bars_of(row)]
+    figure, axes = _axes(1.2 + BAR * (len(bars) + 0.6 * len({group for group, *_ in bars})), "", run)
+    colours = {**_styles((name for _, name, *_ in bars if name not in RIVALS), COLOURS), **RIVALS}
+    place, before, seen, labels = 0.0, None, set(), {}
+    for group, name, value, reach in bars:
+        place += 1.0 if group == before else 1.6
+        labels.setdefault(group, place)
+        axes.barh(place, value, 0.85, color=colours[name], label=None if name in seen else name, xerr=reach,
                   error_kw={"ecolor": INK, "elinewidth": 0.8, "capsize": 1.5})  # fmt: skip
-    axes.set_yticks([at for at, _ in labels], [text for _, text in labels], fontsize=7)
+        seen.add(name)
+        before = group
+    axes.set_yticks(list(labels.values()), list(labels), fontsize=7)
     axes.set_ylim(place + 1, 0.5)
-    what = "global sectors x 32 bytes over the bytes that must move (log)" if counted else "microseconds (log)"
-    if counted and "traffic" not in rows[0]["counts"]:
-        what = "global sectors of 32 bytes (log)"
-    axes.set(xscale="log", xlabel=what)
-    if counted:
-        axes.set_xlim(left=0.8 * min(1.0, *(bar["value"] for bar in bars)))  # bars start near 1, the ideal
-    axes.set_title(_title(document), fontsize=10, color=INK, loc="left")
+    axes.set(xscale="log", xlabel="microseconds (log)")
+    if counts:
+        what = "global sectors x 32 bytes over the bytes that must move (log)"
+        axes.set_xlabel(what if "traffic" in counts else "global sectors of 32 bytes (log)")
+        axes.set_xlim(left=0.8 * min(1.0, *(value for _, _, value, _ in bars)))  # bars start near 1, the ideal
     axes.grid(True, axis="x", which="major", color=GRID, linewidth=0.6)
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=8)
     return figure
 
 
-def _group(row: dict[str, Any]) -> str:
-    precision = "" if row["precision"] == "fp32" else f" {row['precision']}"
-    return f"{row['case']}, {_pass(row)}{precision}"
-
-
-def _counted_bar(row: dict[str, Any]) -> list[dict[str, Any]]:
-    found = row["counts"]
-    value = found.get("traffic", found["sectors"])
-    return [{"group": _group(row), "name": row["variant"], "value": max(value, 1e-3), "reach": None}]
-
-
-def _timed_bars(row: dict[str, Any]) -> list[dict[str, Any]]:
-    sides = {row["variant"]: row["seconds"]}
-    sides |= {name: other for name, other in row.get("against", {}).items() if "median" in other}
+def _bars_of(row: Row) -> list[Bar]:
+    group = f"{row.case}, {row.pass_}" + ("" if row.precision == "fp32" else f" {row.precision}")
+    if row.counts:
+        value = row.counts.get("traffic", row.counts["sectors"])
+        return [(group, row.variant, max(value, 1e-3), None)]
+    sides = {row.variant: row.seconds, **row.against}
     return [
-        {
-            "group": _group(row),
-            "name": name,
-            "value": s["median"] * 1e6,
-            "reach": [[(s["median"] - s["p10"]) * 1e6], [(s["p90"] - s["median"]) * 1e6]],
-        }
-        for name, s in sides.items()
+        (group, name, side.median * 1e6, [[(side.median - side.p10) * 1e6], [(side.p90 - side.median) * 1e6]])
+        for name, side in sides.items()
+        if side and side.median is not None
     ]

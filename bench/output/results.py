@@ -1,7 +1,11 @@
-"""Files of results: what a run writes, and what comparing and reporting read. `complaints` is the schema."""
+"""Files of results: what a run writes, and what comparing and reporting read. `complaints` is the schema.
+
+A run is a dictionary, the file's head (device, versions, date, seed, commit) with its `rows`, each a `Row`.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
@@ -9,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import machine
+from bench.rows import Rival, Row, Spread
 from gpunn import backend
 from gpunn.errors import UsageError
 
@@ -16,21 +21,15 @@ SCHEMA = "gpunn bench 1"
 KEY = ("suite", "case", "operation", "variant", "precision")
 HEAD = ("suite", "device", "date", "commit", "seed", "numpy")
 STATUSES = ("ok", "refused", "skipped", "failed")
+Run = dict[str, Any]
 _SPREAD = ("median", "p10", "p90")
 _COUNTS = ("barriers", "sectors", "ideal_sectors", "passes", "ideal_passes", "launches", "blocks")
 
 
-def describe(args: Any) -> dict[str, Any]:
-    """The head of a file: device, driver, versions, clocks, seed, commit."""
-    return {
-        "schema": SCHEMA,
-        "suite": args.suite,
-        "device": str(args.device),
-        **machine.describe(args.threads, args.seed),
-        **_gpu(args.device),
-        "interrupted": False,
-        "rows": [],
-    }
+def describe(args: argparse.Namespace) -> Run:
+    """A run without rows yet: device, driver, versions, clocks, seed, commit."""
+    head = {"schema": SCHEMA, "suite": args.suite, "device": str(args.device)}
+    return {**head, **machine.describe(args.threads, args.seed), **_gpu(args.device), "interrupted": False, "rows": []}
 
 
 def _gpu(device: str) -> dict[str, Any]:
@@ -39,8 +38,7 @@ def _gpu(device: str) -> dict[str, Any]:
         return {}
     cupy = backend.require_cupy()
     runtime, index = cupy.cuda.runtime, cupy.cuda.Device().id
-    properties = runtime.getDeviceProperties(index)
-    attributes = cupy.cuda.Device().attributes
+    properties, attributes = runtime.getDeviceProperties(index), cupy.cuda.Device().attributes
     core, memory = (attributes.get(name, 0) / 1e3 for name in ("ClockRate", "MemoryClockRate"))
     return {
         "gpu": properties["name"].decode(),
@@ -53,8 +51,12 @@ def _gpu(device: str) -> dict[str, Any]:
     }
 
 
-def save(document: dict[str, Any], path: str | Path) -> None:
+def save(run: Run, path: str | Path) -> None:
     """Write a file whole or not at all."""
+    write({**run, "rows": [row.json() for row in run["rows"]]}, path)
+
+
+def write(document: dict[str, Any], path: str | Path) -> None:
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
@@ -62,41 +64,40 @@ def save(document: dict[str, Any], path: str | Path) -> None:
     os.replace(part, target)
 
 
-def load(path: str | Path) -> dict[str, Any]:
+def load(path: str | Path) -> Run:
     """A file of results. `python -m bench cpu` writes networks: they become rows. Raises UsageError."""
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: cannot be read as a file of results: {error}") from error
     if isinstance(document, dict) and "networks" in document:
-        document = _from_networks(document)
+        return _from_networks(document)
     problems = complaints(document)
     if problems:
         more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
         raise UsageError(f"{path}: no file of results: {problems[0]}{more}")
-    return document
+    return parse(document)
 
 
-def _from_networks(found: dict[str, Any]) -> dict[str, Any]:
+def parse(document: dict[str, Any]) -> Run:
+    """A document that follows the schema, as a run."""
+    return {**document, "rows": [Row.read(row) for row in document["rows"]]}
+
+
+def _from_networks(found: dict[str, Any]) -> Run:
     rows = []
     for network in found["networks"]:
-        row = {"suite": "cpu", "case": network["network"], "operation": "step.train", "variant": "numpy",
-               "precision": "fp32", "shape": f"batch {'x'.join(map(str, network['batch']))}", "status": "ok",
-               "reason": "", "flops": None, "bytes": None}  # fmt: skip
-        row["seconds"] = {k: network["ours"][k] for k in _SPREAD} | {"repeats": network["pairs"]}
-        row["images_per_second"] = network["ours"].get("images_per_second")
-        row["peak_bytes"] = network["ours"].get("peak_bytes")
-        if "torch" in network:
-            theirs = {k: network["torch"][k] for k in _SPREAD}
-            row["against"] = {"torch": {**theirs, "speed": 1 / network["ratio"]}}
-            row["against"]["torch"]["peak_bytes"] = network["torch"].get("peak_bytes")
+        ours, theirs = network["ours"], network.get("torch")
+        row = Row("cpu", network["network"], "step.train", "numpy")
+        row.shape = f"batch {'x'.join(map(str, network['batch']))}"
+        row.seconds = Spread(ours["median"], ours["p10"], ours["p90"], network["pairs"])
+        row.images_per_second, row.peak_bytes = ours.get("images_per_second"), ours.get("peak_bytes")
+        if theirs:
+            spread, peak = (theirs[name] for name in _SPREAD), theirs.get("peak_bytes")
+            row.against["torch"] = Rival(None, *spread, speed=1 / network["ratio"], peak_bytes=peak)
         rows.append(row)
     head = {key: value for key, value in found.items() if key != "networks"}
     return {"schema": SCHEMA, "suite": "cpu", "device": "cpu", "interrupted": False, **head, "rows": rows}
-
-
-def key(row: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(str(row.get(name, "")) for name in KEY)
 
 
 # ---------------------------------------------------------------- the schema
@@ -109,9 +110,7 @@ def complaints(document: Any) -> list[str]:
     found = [f"{name} is missing" for name in HEAD if name not in document]
     if not isinstance(document.get("rows"), list):
         return [*found, "rows is no list"]
-    for number, row in enumerate(document["rows"]):
-        found += [f"row {number}: {text}" for text in _row_complaints(row)]
-    return found
+    return found + [f"row {i}: {text}" for i, row in enumerate(document["rows"]) for text in _row_complaints(row)]
 
 
 def _row_complaints(row: Any) -> list[str]:
@@ -121,7 +120,7 @@ def _row_complaints(row: Any) -> list[str]:
     status = row.get("status")
     if status not in STATUSES:
         found.append(f"status is {status!r}, expected one of {', '.join(STATUSES)}")
-    if status in ("refused", "skipped", "failed") and not row.get("reason"):
+    if status in STATUSES[1:] and not row.get("reason"):
         found.append(f"is {status} without a reason")
     if status == "ok" and ("seconds" in row) == ("counts" in row):
         found.append("is ok, so it must have either seconds or counts")
@@ -130,9 +129,9 @@ def _row_complaints(row: Any) -> list[str]:
     if "counts" in row:
         found += [f"counts.{name} is no count" for name in _COUNTS if not _is_number(row["counts"].get(name))]
     for name, other in row.get("against", {}).items():
-        found += [] if "reason" in other else _spread_complaints(f"against.{name}", other)
-        if "reason" not in other and not _is_number(other.get("speed")):
-            found.append(f"against.{name}.speed is no number")
+        if "reason" not in other:
+            found += _spread_complaints(f"against.{name}", other)
+            found += [] if _is_number(other.get("speed")) else [f"against.{name}.speed is no number"]
     if "roofline" in row and row.get("bound") not in ("memory", "arithmetic"):
         found.append(f"bound is {row.get('bound')!r}, expected memory or arithmetic")
     return found

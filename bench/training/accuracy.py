@@ -9,19 +9,38 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import tempfile
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from bench import machine
-from bench.output import results
-from bench.timing import Spread
+from bench.output import columns, results
+from bench.rows import Rival, Row, Spread
+from gpunn import data
 from gpunn.errors import UsageError
-from gpunn.recipes.options import natural, positive_int
+from gpunn.recipes.arrange import load_data, new_config
+from gpunn.recipes.batches import loaders, test_loader
+from gpunn.recipes.config import Config
+from gpunn.recipes.device import dtype_of, usable_device
+from gpunn.recipes.options import add_options, natural, positive_int
+from gpunn.recipes.session import train_one
 
 PROGRAM = "python -m bench accuracy"
+WIDTHS = (4, 10, 10, 9, 11, 9)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What one side's training gave: of the last epoch accuracy and loss, images an epoch, seconds of each epoch."""
+
+    test_accuracy: float
+    train_loss: float
+    images: int
+    epochs: list[float]
+
+
+Side = Callable[[Config, data.Dataset], Training]
 
 
 def main(argv: list[str]) -> int:
@@ -37,27 +56,27 @@ def main(argv: list[str]) -> int:
     own, others = parser.parse_known_args(argv)
     machine.hold_threads(own.threads)
     config, dataset = _recipe(others)
-    sides = {"ours": train_ours} if own.ours_alone else {"ours": train_ours, "torch": _torch(config)}
-    document = _head(config, own)
-    print(
-        f"{config.model} on {dataset.name}, {config.epochs} epochs, {config.device}; "
-        f"numpy {document['numpy']}, torch {document['torch']}\n"
-        f"{'seed':>4}{'ours':>10}{'torch':>10}{'points':>9}{'images/s':>11}{'torch':>9}"
-    )
+    sides: dict[str, Side] = {"ours": train_ours} if own.ours_alone else {"ours": train_ours, "torch": _torch(config)}
+    head = argparse.Namespace(suite="accuracy", device=config.device, threads=own.threads, seed=own.seeds[0])
+    run = {**results.describe(head), "recipe": {key: value for key, value in vars(config).items() if key != "seed"}}
+    print(f"{config.model} on {dataset.name}, {config.epochs} epochs, {config.device}; "
+          f"numpy {run['numpy']}, torch {run['torch']}")  # fmt: skip
+    print(_aligned(["seed", "ours", "torch", "points", "images/s", "torch"]))
     for seed in own.seeds:
-        found = {name: side(replace(config, seed=seed), dataset) for name, side in sides.items()}
-        document["rows"].append(row(config, seed, found))
-        print(_line(document["rows"][-1]), flush=True)
+        found = row(config, seed, {name: side(replace(config, seed=seed), dataset) for name, side in sides.items()})
+        run["rows"].append(found)
+        print(_aligned([column.text(found) for column in columns.ACCURACIES[2:]]), flush=True)
         if own.json:
-            results.save(document, own.json)  # after each seed: a run of hours may be broken off
-    return verdict(document["rows"], own.within)
+            results.save(run, own.json)  # after each seed: a run of hours may be broken off
+    return verdict(run["rows"], own.within)
 
 
-def _recipe(argv: list[str]) -> tuple[Any, Any]:
+def _aligned(cells: list[str]) -> str:
+    return "".join(cell.rjust(width) for cell, width in zip(cells, WIDTHS, strict=True))
+
+
+def _recipe(argv: list[str]) -> tuple[Config, data.Dataset]:
     """The configuration and the data of `gpunn train` with these arguments."""
-    from gpunn.recipes.arrange import load_data, new_config
-    from gpunn.recipes.options import add_options
-
     parser = argparse.ArgumentParser(prog=PROGRAM)
     add_options(parser)
     for option in ("--out", "--resume"):
@@ -69,7 +88,7 @@ def _recipe(argv: list[str]) -> tuple[Any, Any]:
     return load_data(new_config(options))
 
 
-def _torch(config: Any) -> Any:
+def _torch(config: Config) -> Side:
     try:
         from bench.training import torch_training
     except ImportError as error:
@@ -78,82 +97,45 @@ def _torch(config: Any) -> Any:
     return torch_training.train
 
 
-def train_ours(config: Any, dataset: Any) -> dict[str, Any]:
-    """What `gpunn train` does, in a folder that goes again: test accuracy, last training loss, seconds an epoch."""
-    from gpunn.recipes.batches import loaders, test_loader
-    from gpunn.recipes.device import dtype_of, usable_device
-    from gpunn.recipes.session import train_one
-
+def train_ours(config: Config, dataset: data.Dataset) -> Training:
+    """What `gpunn train` does, in a folder that goes again."""
     dtype = dtype_of(config.precision, usable_device(config.device))
     images = len(loaders(dataset, config, dtype)[0].dataset)
-    loader = test_loader(dataset, config, dtype)
     with tempfile.TemporaryDirectory() as folder:
         trainer = train_one(config, dataset, Path(folder))
-        return {
-            "test_accuracy": float(trainer.evaluate(loader)["accuracy"]),
-            "train_loss": float(trainer.history[-1]["train_loss"]),
-            "images": images,
-            "epochs": [images / line["images_per_second"] for line in trainer.history],
-        }
+        accuracy = float(trainer.evaluate(test_loader(dataset, config, dtype))["accuracy"])
+        epochs = [images / line["images_per_second"] for line in trainer.history]
+        return Training(accuracy, float(trainer.history[-1]["train_loss"]), images, epochs)
 
 
-# ---------------------------------------------------------------- rows
-def _head(config: Any, own: argparse.Namespace) -> dict[str, Any]:
-    args = argparse.Namespace(suite="accuracy", device=config.device, threads=own.threads, seed=own.seeds[0])
-    return {**results.describe(args), "recipe": {key: value for key, value in vars(config).items() if key != "seed"}}
-
-
-def row(config: Any, seed: int, found: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """A seed's row, after the schema of files of results: `seconds` are those of an epoch's training."""
-    sides = {}
+def row(config: Config, seed: int, found: dict[str, Training]) -> Row:
+    """A seed's row: `seconds` are those of an epoch's training."""
+    made = Row("accuracy", config.model, "train", f"seed {seed}", config.precision)
+    made.shape = f"{config.data}, {config.epochs} epochs, batch {config.batch_size}"
+    made.seconds = Spread.of(found["ours"].epochs)
     for name, side in found.items():
-        spread = Spread.of(side["epochs"])
-        seconds = {"median": spread.median, "p10": spread.p10, "p90": spread.p90}
-        sides[name] = {"seconds": seconds, "images_per_second": side["images"] / spread.median}
-        sides[name] |= {key: side[key] for key in ("test_accuracy", "train_loss")}
-    ours = sides.pop("ours")
-    ours["seconds"]["repeats"] = len(found["ours"]["epochs"])
-    for other in sides.values():
-        seconds = other.pop("seconds")
-        other |= {**seconds, "speed": seconds["median"] / ours["seconds"]["median"]}
-    return {
-        "suite": "accuracy", "case": config.model, "operation": "train", "variant": f"seed {seed}",
-        "precision": config.precision, "shape": f"{config.data}, {config.epochs} epochs, batch {config.batch_size}",
-        "status": "ok", "reason": "", "flops": None, "bytes": None, **ours, "against": sides,
-    }  # fmt: skip
+        spread, to = Spread.of(side.epochs), made
+        if name != "ours":
+            speed = spread.median / made.seconds.median
+            to = made.against[name] = Rival(None, spread.median, spread.p10, spread.p90, speed)
+        to.images_per_second = side.images / spread.median
+        to.test_accuracy, to.train_loss = side.test_accuracy, side.train_loss
+    return made
 
 
-def points(rows: list[dict[str, Any]]) -> float | None:
+def points(rows: list[Row]) -> float | None:
     """By how many points the mean test accuracy lies above PyTorch's; None without PyTorch."""
-    if not all("torch" in row["against"] for row in rows):
-        return None
-    return 100 * statistics.mean(row["test_accuracy"] - row["against"]["torch"]["test_accuracy"] for row in rows)
+    found = [row.points for row in rows if row.points is not None]
+    return statistics.mean(found) if len(found) == len(rows) else None
 
 
-def _line(row: dict[str, Any]) -> str:
-    theirs, seed = row["against"].get("torch"), row["variant"].removeprefix("seed ")
-    if theirs is None:
-        return f"{seed:>4}{row['test_accuracy']:>10.2%}{'-':>10}{'-':>9}{row['images_per_second']:>11,.0f}{'-':>9}"
-    return (
-        f"{seed:>4}{row['test_accuracy']:>10.2%}{theirs['test_accuracy']:>10.2%}{points([row]):>+9.2f}"
-        f"{row['images_per_second']:>11,.0f}{theirs['images_per_second']:>9,.0f}"
-    )
-
-
-def verdict(rows: list[dict[str, Any]], within: float) -> int:
+def verdict(rows: list[Row], within: float) -> int:
     """Print how far the means lie apart: 1 where it is more than `within` points."""
-    mean = statistics.mean(row["test_accuracy"] for row in rows)
-    apart = points(rows)
+    mean, apart = statistics.mean(row.test_accuracy or 0.0 for row in rows), points(rows)
     if apart is None:
         print(f"mean {mean:.2%}")
         return 0
     close = abs(apart) <= within
-    print(
-        f"mean {mean:.2%}, PyTorch's {mean - apart / 100:.2%}: {abs(apart):.2f} points apart, "
-        f"{'within' if close else 'MORE THAN'} {within:g}"
-    )
+    print(f"mean {mean:.2%}, PyTorch's {mean - apart / 100:.2%}: {abs(apart):.2f} points apart, "
+          f"{'within' if close else 'MORE THAN'} {within:g}")  # fmt: skip
     return 0 if close else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -9,27 +9,32 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
-import math
 import os
 import statistics
-import sys
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Sequence
+from typing import Any
 
-from bench import machine
+from bench import clocks, machine
+from bench.output import results
+from bench.rows import NOISY, find
 
-NOISY = 1.6  # a 90th percentile that much over the 10th: something else was running
+NETWORKS = ["lenet5", "lenet_20_50_500", "alexnet_lite", "resnet20", "resnet18"]
+HEADINGS = ("network", "batch", "ours", "torch", "ratio", "best", "img/s", "torch", "MB", "torch", "ratio")
+WIDTHS = (17, 14, 23, 23, 7, 6, 8, 8, 8, 7, 7)
+FIGURES = {  # those after each side's milliseconds: where in a network's figures, and how many decimals
+    "ratio": 2, "ratio_of_best": 2, "ours.images_per_second": 0, "torch.images_per_second": 0,
+    "ours.peak_bytes": 0, "torch.peak_bytes": 0, "memory_ratio": 2,
+}  # fmt: skip
+Figures = dict[str, Any]
 
 
 def main(argv: list[str]) -> int:
     """Measure, print, write; 1 where the two sides' losses differ."""
     args = _arguments(argv)
     pins = machine.without_pins(args.keep_pins)
-    threads = args.threads
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "GPUNN_NUM_THREADS"):
-        os.environ[name] = str(threads)  # before NumPy and PyTorch are imported
-    about = machine.describe(threads, args.seed)
+        os.environ[name] = str(args.threads)  # before NumPy and PyTorch are imported
+    about = machine.describe(args.threads, args.seed)
     about |= {"pins_kept": pins, "pins_taken_off": os.environ.get("GPUNN_BENCH_UNPINNED", "").split()}
     with_torch = importlib.util.find_spec("torch") is not None
     _print_head(about, with_torch)
@@ -42,76 +47,58 @@ def main(argv: list[str]) -> int:
         print(_line(row), flush=True)
     print(_summary(rows))
     if args.json:
-        Path(args.json).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.json).write_text(json.dumps({**about, **_means(rows), "networks": rows}, indent=1) + "\n")
+        results.write({**about, **_means(rows), "networks": rows}, args.json)
     return 0
 
 
 def _arguments(argv: list[str]) -> argparse.Namespace:
-    names = ["lenet5", "lenet_20_50_500", "alexnet_lite", "resnet20", "resnet18"]
     parser = argparse.ArgumentParser(prog="python -m bench cpu", description=__doc__)
-    parser.add_argument("--json", metavar="FILE", help="write the figures there too")
-    parser.add_argument("--repeats", type=int, default=40, help="pairs of steps a network (at most; default 40)")
-    parser.add_argument("--budget", type=float, default=9, help="seconds a network, after at least 5 pairs (default 9)")
-    parser.add_argument("--networks", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
-    parser.add_argument("--threads", type=int, default=machine.cores(), help="threads of both sides (default: all)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--no-memory", action="store_true", help="leave the memory measurement out")
-    parser.add_argument(
-        "--keep-pins", action="store_true",
-        help=f"keep {' and '.join(machine.PINS)} if set; they slow NumPy's BLAS only, so they are taken off by default",
-    )  # fmt: skip
-    args = parser.parse_args(argv)
-    if args.repeats < 1 or args.threads < 1:
-        parser.error(f"--repeats {args.repeats} --threads {args.threads}: both must be at least 1")
-    return args
+    add, pins = parser.add_argument, " and ".join(machine.PINS)
+    add("--json", metavar="FILE", help="write the figures there too")
+    add("--repeats", type=machine.whole(1), default=40, help="pairs of steps a network (at most; default 40)")
+    add("--budget", type=float, default=9, help="seconds a network, after at least 5 pairs (default 9)")
+    add("--networks", nargs="+", choices=NETWORKS, default=NETWORKS, metavar="NAME", help=", ".join(NETWORKS))
+    add("--threads", type=machine.whole(1), default=machine.cores(), help="threads of both sides (default: all)")
+    add("--seed", type=int, default=0)
+    add("--no-memory", action="store_true", help="leave the memory measurement out")
+    about_pins = f"keep {pins} if set; they slow NumPy's BLAS only, so they are taken off by default"
+    add("--keep-pins", action="store_true", help=about_pins)
+    return parser.parse_args(argv)
 
 
-def _measure(name: str, args: argparse.Namespace, with_torch: bool) -> dict | None:
-    """One network's row, or None where the losses differ."""
-    from bench import timing
-    from bench.training import memory
-    from bench.training.networks import NETWORKS, our_model, our_step, torch_model, torch_step
+def _measure(name: str, args: argparse.Namespace, with_torch: bool) -> Figures | None:
+    """One network's figures, or None where the losses differ."""
+    from bench.training import memory, networks
 
-    network = NETWORKS[name]
-    model = our_model(network, args.seed)
-    steps = [our_step(network, model, args.seed)]
+    network = networks.NETWORKS[name]
+    model = networks.our_model(network, args.seed)
+    steps = {"ours": networks.our_step(network, model, args.seed)}
     if with_torch:
         import torch
 
         torch.set_num_threads(args.threads)
-        steps.append(torch_step(network, torch_model(network, model.state_dict()), args.seed))
-    losses = [[step() for _ in range(3)] for step in steps]
-    if not _agree(losses):
+        steps["torch"] = networks.torch_step(network, networks.torch_model(network, model.state_dict()), args.seed)
+    losses = [[networks.number(step()) for _ in range(3)] for step in steps.values()]
+    if any(networks.differ(side, losses[0]) for side in losses):
         print(f"bench: error: {name}: the losses differ, so nothing was timed: ours {losses[0]}, torch {losses[-1]}")
         return None
-    seconds = timing.by_turns(steps, args.repeats, args.budget)
-    sides = dict(zip(("ours", "torch"), seconds, strict=False))
-    row: dict = {"network": name, "batch": list(network.batch), "pairs": len(seconds[0]), "losses": losses}
-    for side, values in sides.items():
-        row[side] = asdict(timing.Spread.of(values)) | {"best": min(values)}
-        row[side]["images_per_second"] = network.batch[0] / row[side]["median"]
-    if with_torch:
-        row["ratio"] = statistics.median(a / b for a, b in zip(*seconds, strict=True))
-        row["ratio_of_best"] = min(seconds[0]) / min(seconds[1])
-    if not args.no_memory:
-        for side in sides:
+    samples = clocks.by_turns(list(steps.values()), clocks.HostClock(), args.repeats, args.budget)
+    row: Figures = {"network": name, "batch": list(network.batch), "pairs": len(samples[0].device), "losses": losses}
+    for side, sample in zip(steps, samples, strict=True):
+        spread = sample.spread
+        row[side] = {"median": spread.median, "p10": spread.p10, "p90": spread.p90, "best": min(sample.device)}
+        row[side]["images_per_second"] = network.batch[0] / spread.median
+        if not args.no_memory:
             row[side]["peak_bytes"] = memory.peak(name, side, args.threads, args.seed)
-        peaks = [row[side]["peak_bytes"] for side in sides]
-        row["memory_ratio"] = peaks[0] / peaks[1] if with_torch and all(peaks) else None
+    if with_torch:
+        row["ratio"] = statistics.median(a / b for a, b in zip(*(one.device for one in samples), strict=True))
+        row["ratio_of_best"] = row["ours"]["best"] / row["torch"]["best"]
+        if row["ours"].get("peak_bytes") and row["torch"].get("peak_bytes"):
+            row["memory_ratio"] = row["ours"]["peak_bytes"] / row["torch"]["peak_bytes"]
     return row
 
 
-def _agree(losses: list[list[float]]) -> bool:
-    """Finite, and equal to 1e-3 over the three steps."""
-    return all(
-        math.isfinite(loss) and abs(loss - first) <= 1e-3 * max(1, abs(first))
-        for side in losses
-        for loss, first in zip(side, losses[0], strict=True)
-    )
-
-
-def _print_head(about: dict, with_torch: bool) -> None:
+def _print_head(about: dict[str, Any], with_torch: bool) -> None:
     print(f"{about['processor']}, {about['threads']} threads, load {about['load_before']}")
     print(f"numpy {about['numpy']} (BLAS kernels: {about['blas_kernels']}), torch {about['torch']}")
     if about["pins_taken_off"]:
@@ -121,47 +108,39 @@ def _print_head(about: dict, with_torch: bool) -> None:
     if not with_torch:
         print("torch is not installed: ours alone (pip install torch)")
     print("\nA training step: forward, loss, backward, SGD with momentum; float32; ms as median (p10-p90)\n")
-    print(
-        f"{'network':17}{'batch':>14}{'ours':>23}{'torch':>23}{'ratio':>7}{'best':>6}{'img/s':>8}{'torch':>8}"
-        f"{'MB':>8}{'torch':>7}{'ratio':>7}"
-    )
+    print(_aligned(HEADINGS))
 
 
-def _line(row: dict) -> str:
-    def spread(side: str) -> str:
-        if side not in row:
-            return "-"
-        return "{median:.1f} ({p10:.1f}-{p90:.1f})".format(**{k: v * 1e3 for k, v in row[side].items() if v})
-
-    def number(value: float | None, form: str, scale: float = 1) -> str:
-        return "-" if value is None else format(value * scale, form)
-
-    ours, theirs = row["ours"], row.get("torch", {})
-    cells = [
-        f"{row['network']:17}{'x'.join(map(str, row['batch'])):>14}{spread('ours'):>23}{spread('torch'):>23}",
-        f"{number(row.get('ratio'), '.2f'):>7}{number(row.get('ratio_of_best'), '.2f'):>6}",
-        f"{number(ours['images_per_second'], '.0f'):>8}{number(theirs.get('images_per_second'), '.0f'):>8}",
-        f"{number(ours.get('peak_bytes'), '.0f', 1e-6):>8}{number(theirs.get('peak_bytes'), '.0f', 1e-6):>7}",
-        f"{number(row.get('memory_ratio'), '.2f'):>7}",
-    ]
-    return "".join(cells)
+def _aligned(cells: Sequence[str]) -> str:
+    first, *rest = zip(cells, WIDTHS, strict=True)
+    return first[0].ljust(first[1]) + "".join(cell.rjust(width) for cell, width in rest)
 
 
-def _means(rows: list[dict]) -> dict[str, float]:
+def _line(row: Figures) -> str:
+    cells = [row["network"], "x".join(map(str, row["batch"]))]
+    for side in ("ours", "torch"):
+        ms = [f"{row[side][name] * 1e3:.1f}" for name in ("median", "p10", "p90")] if side in row else []
+        cells.append(f"{ms[0]} ({ms[1]}-{ms[2]})" if ms else "-")
+    for path, decimals in FIGURES.items():
+        value, scale = find(row, path), 1e-6 if path.endswith("bytes") else 1.0
+        cells.append("-" if value is None else f"{value * scale:.{decimals}f}")
+    return _aligned(cells)
+
+
+def _means(rows: list[Figures]) -> dict[str, float]:
     """Geometric mean and worst of the ratios."""
     ratios = [row["ratio"] for row in rows if "ratio" in row]
     if not ratios:
         return {}
-    best = statistics.geometric_mean(row["ratio_of_best"] for row in rows)
     return {
         "geometric_mean_ratio": statistics.geometric_mean(ratios),
         "worst_ratio": max(ratios),
-        "geometric_mean_of_best": best,
+        "geometric_mean_of_best": statistics.geometric_mean(row["ratio_of_best"] for row in rows),
         "noisy": float(any(_noisy(row) for row in rows)),
     }
 
 
-def _summary(rows: list[dict]) -> str:
+def _summary(rows: list[Figures]) -> str:
     means = _means(rows)
     if not means:
         return ""
@@ -176,9 +155,5 @@ def _summary(rows: list[dict]) -> str:
     return text
 
 
-def _noisy(row: dict) -> bool:
+def _noisy(row: Figures) -> bool:
     return any(row[side]["p90"] > NOISY * row[side]["p10"] for side in ("ours", "torch") if side in row)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

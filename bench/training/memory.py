@@ -13,6 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from bench.training.networks import NETWORKS, our_model, our_step, torch_model, torch_step
 
 
@@ -34,10 +36,6 @@ def _status(field: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith(field + ":"))
 
 
-def _reset_high_water() -> None:
-    Path("/proc/self/clear_refs").write_text("5")
-
-
 def _measure(name: str, side: str, threads: int, seed: int) -> int:
     network = NETWORKS[name]
     _warm_up(side, threads)
@@ -48,7 +46,7 @@ def _measure(name: str, side: str, threads: int, seed: int) -> int:
     else:
         step = torch_step(network, torch_model(network), seed)
     for _ in range(3):  # gradients and momentum exist from the second step on
-        _reset_high_water()
+        Path("/proc/self/clear_refs").write_text("5")  # forgets the high-water mark
         step()
     del batch
     return _status("VmHWM") - before
@@ -56,8 +54,6 @@ def _measure(name: str, side: str, threads: int, seed: int) -> int:
 
 def _warm_up(side: str, threads: int) -> None:
     """Load what is loaded lazily: BLAS buffers, thread pools, oneDNN's code."""
-    import numpy as np
-
     if side == "ours":
         from gpunn import Tensor, nn
         from gpunn.cpu.threads import set_thread_count

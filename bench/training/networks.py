@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 import gpunn
-from gpunn import models, nn, ops, optim
+from bench.clocks import Call
+from gpunn import backend, models, nn, ops, optim
 
 CLASSES = 10
 LR, MOMENTUM = 0.01, 0.9
-Step = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Network:
     """A row of the table: a model of gpunn.models, and the batch (N, C, H, W) it is timed with."""
 
     name: str
-    batch: tuple[int, int, int, int]
+    batch: tuple[int, ...]
 
     def data(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Images and labels: noise, since time depends on the shape alone."""
@@ -40,37 +41,45 @@ NETWORKS = {
 }
 
 
+def number(loss: Any) -> float:
+    """A step's loss; waits for the device."""
+    return float(loss.item()) if hasattr(loss, "item") else float(backend.to_numpy(loss))
+
+
+def differ(got: list[float], want: list[float]) -> str:
+    """What differs between two sides' losses by more than 1e-3, or ""."""
+    for i, (a, b) in enumerate(zip(got, want, strict=True)):
+        if not math.isfinite(a) or abs(a - b) > 1e-3 * max(1.0, abs(b)):
+            return f"loss {i} is {a:.6g}, expected {b:.6g}"
+    return ""
+
+
+# ---------------------------------------------------------------- ours
 def our_model(network: Network, seed: int) -> nn.Module:
-    """The model with seeded weights, in training mode."""
+    """The model with seeded weights, in training mode, without dropout: the two sides draw different numbers."""
     gpunn.manual_seed(seed)
-    model = models.create(network.name, num_classes=CLASSES)
-    _without_dropout(model)
-    return model
+    return _without_dropout(models.create(network.name, num_classes=CLASSES))
 
 
-def our_step(network: Network, model: nn.Module, seed: int) -> Step:
-    """A function that makes one step (forward, loss, backward, SGD with momentum) and gives its loss."""
+def our_step(network: Network, model: nn.Module, seed: int, device: str = "cpu", dtype: Any = np.float32) -> Call:
+    """One step (forward, loss, backward, SGD with momentum) on a device; gives its loss without waiting for it."""
     optimizer = optim.SGD(list(model.parameters()), lr=LR, momentum=MOMENTUM)
     images, labels = network.data(seed)
+    x = gpunn.Tensor(backend.to_device(images.astype(dtype, copy=False), device))
+    target = backend.to_device(labels, device)
 
-    def step() -> float:
+    def step() -> gpunn.Tensor:
         optimizer.zero_grad()
-        loss = ops.cross_entropy(model(gpunn.Tensor(images)), labels)
+        loss = ops.cross_entropy(model(x), target)
         loss.backward()
         optimizer.step()
-        return float(loss.item())
+        return loss
 
     return step
 
 
-def torch_model(network: Network, weights: dict[str, np.ndarray] | None = None):
-    """PyTorch's counterpart without dropout, with our weights where they are given."""
-    model = torch_twin(network.name, weights)
-    _without_dropout(model)
-    return model
-
-
-def torch_twin(name: str, weights: dict[str, np.ndarray] | None = None):
+# ---------------------------------------------------------------- PyTorch's
+def torch_twin(name: str, weights: dict[str, np.ndarray] | None = None) -> Any:
     """The model of that name in PyTorch, with our weights where they are given."""
     import torch
 
@@ -82,25 +91,33 @@ def torch_twin(name: str, weights: dict[str, np.ndarray] | None = None):
     return model
 
 
-def torch_step(network: Network, model, seed: int) -> Step:
-    """The same step in PyTorch."""
+def torch_model(network: Network, weights: dict[str, np.ndarray] | None = None) -> Any:
+    """PyTorch's counterpart without dropout."""
+    return _without_dropout(torch_twin(network.name, weights))
+
+
+def torch_step(network: Network, model: Any, seed: int, device: str = "cpu", compiled: bool = False) -> Call:
+    """The same step in PyTorch; on a GPU in channels-last memory, as ours."""
     import torch
 
+    order = torch.channels_last if device != "cpu" and len(network.batch) == 4 else torch.contiguous_format
+    model = model.to(device).to(memory_format=order)
     optimizer = torch.optim.SGD(model.parameters(), lr=LR, momentum=MOMENTUM)
-    images, labels = (torch.from_numpy(array) for array in network.data(seed))
+    images, labels = (torch.from_numpy(array).to(device) for array in network.data(seed))
+    images, run = images.contiguous(memory_format=order), torch.compile(model) if compiled else model
 
-    def step() -> float:
+    def step() -> Any:
         optimizer.zero_grad()
-        loss = torch.nn.functional.cross_entropy(model(images), labels)
+        loss = torch.nn.functional.cross_entropy(run(images), labels)
         loss.backward()
         optimizer.step()
-        return loss.item()
+        return loss.detach()
 
     return step
 
 
-def _without_dropout(model) -> None:
-    """Probability 0, so that losses can be compared: the two sides draw different random numbers."""
+def _without_dropout(model: Any) -> Any:
     for module in model.modules():
         if type(module).__name__ == "Dropout":
             module.p = 0.0
+    return model

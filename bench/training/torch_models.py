@@ -2,64 +2,52 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn import AvgPool2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, Sequential, Tanh
 
 
-def mlp() -> nn.Sequential:
+def chain(**layers: nn.Module) -> Sequential:
+    return Sequential(OrderedDict(layers))
+
+
+def relu() -> nn.Module:
+    return nn.ReLU(inplace=True)
+
+
+def mlp() -> Sequential:
     """784-500-150-10."""
-    return nn.Sequential(
-        nn.Flatten(), nn.Linear(784, 500), nn.ReLU(), nn.Linear(500, 150), nn.ReLU(), nn.Linear(150, 10)
+    return Sequential(Flatten(), Linear(784, 500), nn.ReLU(), Linear(500, 150), nn.ReLU(), Linear(150, 10))
+
+
+def lenet5() -> Sequential:
+    return chain(
+        conv1=Conv2d(1, 6, 5, padding=2), tanh1=Tanh(), pool1=AvgPool2d(2),
+        conv2=Conv2d(6, 16, 5), tanh2=Tanh(), pool2=AvgPool2d(2), flat=Flatten(),
+        fc1=Linear(400, 120), tanh3=Tanh(), fc2=Linear(120, 84), tanh4=Tanh(), fc3=Linear(84, 10),
+    )  # fmt: skip
+
+
+def lenet_20_50_500() -> Sequential:
+    return chain(
+        conv1=Conv2d(1, 20, 5), pool1=MaxPool2d(2), relu1=relu(), conv2=Conv2d(20, 50, 5), pool2=MaxPool2d(2),
+        relu2=relu(), flat=Flatten(), fc1=Linear(800, 500), relu3=relu(), fc2=Linear(500, 10),
+    )  # fmt: skip
+
+
+def alexnet_lite() -> Sequential:
+    features = Sequential(
+        Conv2d(3, 32, 5, padding=2), MaxPool2d(3, 2), relu(), Conv2d(32, 64, 5, padding=2), MaxPool2d(3, 2), relu(),
+        Conv2d(64, 128, 3, padding=1), relu(), Conv2d(128, 96, 3, padding=1), relu(),
+        Conv2d(96, 96, 3, padding=1), MaxPool2d(3, 2), relu(),
+    )  # fmt: skip
+    classifier = Sequential(
+        Dropout(0.5), Linear(864, 256), relu(), Dropout(0.5), Linear(256, 256), relu(), Linear(256, 10)
     )
-
-
-class LeNet5(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1, self.conv2 = nn.Conv2d(1, 6, 5, padding=2), nn.Conv2d(6, 16, 5)
-        self.fc1, self.fc2, self.fc3 = nn.Linear(400, 120), nn.Linear(120, 84), nn.Linear(84, 10)
-
-    def forward(self, x):
-        x = F.avg_pool2d(torch.tanh(self.conv1(x)), 2)
-        x = F.avg_pool2d(torch.tanh(self.conv2(x)), 2)
-        x = torch.tanh(self.fc1(torch.flatten(x, 1)))
-        return self.fc3(torch.tanh(self.fc2(x)))
-
-
-class LeNet20x50x500(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1, self.conv2 = nn.Conv2d(1, 20, 5), nn.Conv2d(20, 50, 5)
-        self.fc1, self.fc2 = nn.Linear(800, 500), nn.Linear(500, 10)
-
-    def forward(self, x):
-        x = torch.relu_(F.max_pool2d(self.conv1(x), 2))
-        x = torch.relu_(F.max_pool2d(self.conv2(x), 2))
-        return self.fc2(torch.relu_(self.fc1(torch.flatten(x, 1))))
-
-
-class AlexNetLite(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-
-        def relu() -> nn.Module:
-            return nn.ReLU(inplace=True)
-
-        self.features = nn.Sequential(
-            nn.Conv2d(3, 32, 5, padding=2), nn.MaxPool2d(3, 2), relu(),
-            nn.Conv2d(32, 64, 5, padding=2), nn.MaxPool2d(3, 2), relu(),
-            nn.Conv2d(64, 128, 3, padding=1), relu(),
-            nn.Conv2d(128, 96, 3, padding=1), relu(),
-            nn.Conv2d(96, 96, 3, padding=1), nn.MaxPool2d(3, 2), relu(),
-        )  # fmt: skip
-        self.classifier = nn.Sequential(
-            nn.Dropout(0.5), nn.Linear(864, 256), relu(), nn.Dropout(0.5), nn.Linear(256, 256), relu(),
-            nn.Linear(256, 10),
-        )  # fmt: skip
-
-    def forward(self, x):
-        return self.classifier(torch.flatten(self.features(x), 1))
+    return chain(features=features, flat=Flatten(), classifier=classifier)
 
 
 class PadShortcut(nn.Module):
@@ -74,11 +62,11 @@ class PadShortcut(nn.Module):
 class BasicBlock(nn.Module):
     def __init__(self, c: int, k: int, stride: int, project: bool) -> None:
         super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(c, k, 3, stride, 1, bias=False), nn.BatchNorm2d(k)
-        self.conv2, self.bn2 = nn.Conv2d(k, k, 3, 1, 1, bias=False), nn.BatchNorm2d(k)
+        self.conv1, self.bn1 = Conv2d(c, k, 3, stride, 1, bias=False), nn.BatchNorm2d(k)
+        self.conv2, self.bn2 = Conv2d(k, k, 3, 1, 1, bias=False), nn.BatchNorm2d(k)
         self.downsample = None
         if c != k and project:
-            self.downsample = nn.Sequential(nn.Conv2d(c, k, 1, stride, bias=False), nn.BatchNorm2d(k))
+            self.downsample = Sequential(Conv2d(c, k, 1, stride, bias=False), nn.BatchNorm2d(k))
         elif c != k:
             self.downsample = PadShortcut(k - c)
 
@@ -90,40 +78,23 @@ class BasicBlock(nn.Module):
         return torch.relu_(x)
 
 
-def stage(c: int, k: int, blocks: int, project: bool) -> nn.Sequential:
-    first = BasicBlock(c, k, 1 if c == k else 2, project)
-    return nn.Sequential(first, *(BasicBlock(k, k, 1, project) for _ in range(blocks - 1)))
+def resnet(stem: Conv2d, pool: nn.Module, widths: list[int], blocks: int, project: bool) -> Sequential:
+    """Stages of `blocks` blocks on a first convolution and a pooling."""
+    stages, c = {}, widths[0]
+    for number, k in enumerate(widths, 1):
+        first = BasicBlock(c, k, 1 if c == k else 2, project)
+        stages[f"layer{number}"] = Sequential(first, *(BasicBlock(k, k, 1, project) for _ in range(blocks - 1)))
+        c = k
+    start = {"conv1": stem, "bn1": nn.BatchNorm2d(widths[0]), "relu": relu(), "pool": pool}
+    return chain(**start, **stages, mean=nn.AdaptiveAvgPool2d(1), flat=Flatten(), fc=Linear(c, 10))
 
 
-class ResNet20(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
-        self.layer1, self.layer2 = stage(16, 16, 3, False), stage(16, 32, 3, False)
-        self.layer3 = stage(32, 64, 3, False)
-        self.fc = nn.Linear(64, 10)
-
-    def forward(self, x):
-        x = torch.relu_(self.bn1(self.conv1(x)))
-        x = self.layer3(self.layer2(self.layer1(x)))
-        return self.fc(torch.flatten(F.adaptive_avg_pool2d(x, 1), 1))
+def resnet20() -> Sequential:
+    return resnet(Conv2d(3, 16, 3, 1, 1, bias=False), nn.Identity(), [16, 32, 64], 3, False)
 
 
-class ResNet18(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64)
-        self.layer1, self.layer2 = stage(64, 64, 2, True), stage(64, 128, 2, True)
-        self.layer3, self.layer4 = stage(128, 256, 2, True), stage(256, 512, 2, True)
-        self.fc = nn.Linear(512, 10)
-
-    def forward(self, x):
-        x = F.max_pool2d(torch.relu_(self.bn1(self.conv1(x))), 3, 2, 1)
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(torch.flatten(F.adaptive_avg_pool2d(x, 1), 1))
+def resnet18() -> Sequential:
+    return resnet(Conv2d(3, 64, 7, 2, 3, bias=False), MaxPool2d(3, 2, 1), [64, 128, 256, 512], 2, True)
 
 
-MODELS = {
-    "mlp": mlp, "lenet5": LeNet5, "lenet_20_50_500": LeNet20x50x500, "alexnet_lite": AlexNetLite, "resnet20": ResNet20,
-    "resnet18": ResNet18,
-}  # fmt: skip
+MODELS = {made.__name__: made for made in (mlp, lenet5, lenet_20_50_500, alexnet_lite, resnet20, resnet18)}

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.optim import lr_scheduler
 
 import gpunn
+from bench.training.accuracy import Training
 from bench.training.networks import torch_twin
 from bench.training.torch_models import MODELS
+from gpunn import data
 from gpunn.errors import UsageError
 from gpunn.recipes.batches import loaders, test_loader
 from gpunn.recipes.building import has_momentum, milestones, weight_decay
+from gpunn.recipes.config import Config
 from gpunn.recipes.recipe import Recipe
 
 # Keys with which a run is no longer this loop.
@@ -27,7 +32,7 @@ CLASSES = 10  # of every network in torch_models
 DTYPE = np.dtype(np.float32)
 
 
-def check(config: Any) -> None:
+def check(config: Config) -> None:
     """UsageError for a recipe that this side has no counterpart of."""
     if config.model not in MODELS:
         raise UsageError(f"accuracy: PyTorch's side has no {config.model}; choose from {', '.join(MODELS)}")
@@ -46,8 +51,8 @@ def check(config: Any) -> None:
         raise UsageError("accuracy: PyTorch has no emulator; use --device cpu or cuda")
 
 
-def train(config: Any, dataset: Any) -> dict[str, Any]:
-    """Train from the weights and on the batches of our run with this seed: what `accuracy.train_ours` gives."""
+def train(config: Config, dataset: data.Dataset) -> Training:
+    """Train from the weights and on the batches of our run with this seed."""
     gpunn.manual_seed(config.seed)
     torch.manual_seed(config.seed)  # dropout
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
@@ -76,35 +81,27 @@ def train(config: Any, dataset: Any) -> dict[str, Any]:
         seconds.append(time.perf_counter() - before)
         if not by_update:
             schedule.step()
-    accuracy = _accuracy(model, _on(device, test_loader(dataset, config, DTYPE)))
-    return {"test_accuracy": accuracy, "train_loss": loss, "images": len(loader.dataset), "epochs": seconds}
+    model.eval()
+    with torch.no_grad():
+        right = [model(x).argmax(1) == y for x, y in _on(device, test_loader(dataset, config, DTYPE))]
+    return Training(float(torch.cat(right).double().mean()), loss, len(loader.dataset), seconds)
 
 
-def _on(device: torch.device, loader: Any) -> Any:
+def _on(device: torch.device, loader: data.DataLoader) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     for x, y in loader:
         yield torch.from_numpy(x).to(device), torch.from_numpy(y).to(device, torch.int64)
 
 
-def _accuracy(model: Any, batches: Any) -> float:
-    model.eval()
-    right = count = 0
-    with torch.no_grad():
-        for x, y in batches:
-            right += int((model(x).argmax(1) == y).sum())
-            count += len(y)
-    return right / count
-
-
-def make_optimizer(config: Any, model: Any) -> torch.optim.Optimizer:
+def make_optimizer(config: Config, model: nn.Module) -> torch.optim.Optimizer:
     """`gpunn.recipes.building.make_optimizer`, in PyTorch."""
-    given = {"lr": config.lr, "weight_decay": weight_decay(config)}
+    given: dict[str, Any] = {"lr": config.lr, "weight_decay": weight_decay(config)}
     if config.optimizer == "sgd":
-        return torch.optim.SGD(model.parameters(), momentum=config.momentum, nesterov=config.nesterov, **given)
-    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "rmsprop": torch.optim.RMSprop}
-    return kinds[config.optimizer](model.parameters(), **given)
+        given |= {"momentum": config.momentum, "nesterov": config.nesterov}
+    names = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "rmsprop": "RMSprop"}
+    return getattr(torch.optim, names[config.optimizer])(model.parameters(), **given)
 
 
-def make_schedule(config: Any, optimizer: Any, updates: int) -> tuple[Any, bool]:
+def make_schedule(config: Config, optimizer: torch.optim.Optimizer, updates: int) -> tuple[Any, bool]:
     """`gpunn.recipes.building.make_schedule`, in PyTorch, and whether it steps at every update."""
     if config.schedule == "linear":
         return lr_scheduler.LinearLR(optimizer, 1.0, config.last, max(1, config.epochs - 1)), False

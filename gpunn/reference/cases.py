@@ -116,6 +116,25 @@ class PoolCase(_Case):
 
 
 @dataclass(frozen=True)
+class AdaptiveCase(_Case):
+    """Adaptive pooling of x (N, C, H, W) to `out`."""
+
+    name: str
+    x: tuple[int, ...]
+    out: tuple[int, int]
+    heavy: bool = False
+
+    @property
+    def y(self):
+        return (*self.x[:2], *self.out)
+
+    def arrays(self, dtype=np.float32):
+        """x, gy."""
+        rng = np.random.default_rng(sum(self.x) + sum(self.out))
+        return rng.standard_normal(self.x).astype(dtype), rng.standard_normal(self.y).astype(dtype)
+
+
+@dataclass(frozen=True)
 class BatchNormCase(_Case):
     """x (N, C, *spatial), any number of spatial dimensions."""
 

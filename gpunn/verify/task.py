@@ -8,19 +8,41 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend import to_numpy
+from gpunn.backend import asarray, device_of, to_numpy
 
 Give = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
 class Task:
-    """One case of one operation: `run` gives the device's results, `want` the oracle's, each with its sum's length."""
+    """One case of one operation: `run` gives the device's results, `want` the oracle's, each with its sum's length.
+
+    `want(part)` is the oracle's answer for a part alone, planes (n, c) of a pooling or channels of a normalisation,
+    where the whole would take too long; `take(result, part)` is that part of a result.
+    """
 
     operation: str
     case: str
     run: Callable[[], tuple]
-    want: Callable[[], tuple[tuple[np.ndarray, float, float | None], ...]]  # (values, terms, scale)
+    want: Callable[..., tuple[tuple[np.ndarray, float, float | None], ...]]  # (values, terms, scale)
+    take: Callable[[Any, np.ndarray | None], Any] = lambda result, part: result
+
+
+def planes(array: Any, part: np.ndarray | None) -> Any:
+    """The planes (n, c) of (N, C, H, W) as (planes, 1, H, W)."""
+    return array if part is None else array[_beside(array, part[:, 0]), _beside(array, part[:, 1])][:, None]
+
+
+def channels(array: Any, part: np.ndarray | None) -> Any:
+    """Those channels of (N, C, *) or (C,)."""
+    if part is None or array is None:
+        return array
+    return array[_beside(array, part)] if array.ndim == 1 else array[:, _beside(array, part)]
+
+
+def _beside(array: Any, index: np.ndarray) -> Any:
+    """The index on the array's device."""
+    return asarray(index, device=device_of(array))
 
 
 def as_f64(array: Any) -> Any:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from gpunn.backend import to_device
-from gpunn.cuda import batch_norm, conv, pool
+from gpunn.backend import to_device, twins
 from gpunn.errors import DeviceError
 from gpunn.reference import cases, naive
 from gpunn.verify.dropout import drop_tasks
 from gpunn.verify.loss import loss_tasks
-from gpunn.verify.task import Give, Task, as_f64, orders
+from gpunn.verify.task import Task, as_f64, channels, orders, planes
 
 EPS = 1e-5
 
@@ -36,25 +36,38 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     def give(array: Any) -> Any:
         return None if array is None else to_device(array.astype(kind), device)
 
-    def chosen(table: list) -> list:
-        return cases.light(table) if light else table
-
-    yield from conv_tasks("conv2d", chosen(cases.ALL_CONV2D), give)
-    yield from conv_tasks("conv3d", chosen(cases.CONV3D), give)
-    yield from pool_tasks(chosen(cases.ALL_POOL), cases.ADAPTIVE, give)
-    yield from norm_tasks(chosen(cases.ALL_BATCHNORM), give)
+    adaptive = [cases.AdaptiveCase(f"{x} to {out}", x, out) for x, out in cases.ADAPTIVE]
+    table = [*cases.ALL_CONV2D, *cases.CONV3D, *cases.ALL_POOL, *adaptive, *cases.ALL_BATCHNORM]
+    for case in cases.light(table) if light else table:
+        x, *others, gy = map(give, case.arrays())
+        for (order, one), (_, above) in zip(orders(x), orders(gy), strict=True):
+            yield from of_case(case, one, *others, above, order=order)
+            if isinstance(case, cases.ConvCase):  # whose operations make their arrays channels-last themselves
+                break
     yield from loss_tasks(device, give)
     yield from drop_tasks(give)
 
 
-def conv_tasks(family: str, table: list, give: Give) -> Iterator[Task]:
-    for case in table:
-        x, w, b, gy = (give(a) for a in case.arrays())
-        yield from _conv_case(family, case, x, w, b, gy)
+def of_case(case: Any, *arrays: Any, order: str = "") -> Iterator[Task]:
+    """The tasks of one case of the shape table on `case.arrays()`, given on any device, in any memory order."""
+    name = case.name + order
+    if isinstance(case, cases.ConvCase):
+        yield from _conv_case(f"conv{len(case.stride)}d", case, name, *arrays)
+    elif isinstance(case, cases.AdaptiveCase):
+        yield from _adaptive_case(case, name, *arrays)
+    elif isinstance(case, cases.PoolCase):
+        yield from _max_case(case, name, *arrays)
+        if case.average:
+            yield from _avg_case(case, name, *arrays)
+    else:
+        x, gamma, beta, residual, gy = arrays
+        if gamma is not None and gamma.dtype.itemsize == 2:  # parameters of 16-bit storage are float32
+            gamma, beta = gamma.astype(np.float32), beta.astype(np.float32)
+        yield from _norm_case(case, name, x, gamma, beta, residual, gy)
 
 
-def _conv_case(family: str, case: Any, x: Any, w: Any, b: Any, gy: Any) -> Iterator[Task]:
-    win, groups, how = case.window(), case.groups, case.geometry
+def _conv_case(family: str, case: Any, name: str, x: Any, w: Any, b: Any, gy: Any) -> Iterator[Task]:
+    win, groups, how, conv = case.window(), case.groups, case.geometry, twins(x).conv
 
     def want_forward() -> tuple:
         return ((naive.conv(as_f64(x), as_f64(w), as_f64(b), **how), case.terms, None),)
@@ -65,149 +78,119 @@ def _conv_case(family: str, case: Any, x: Any, w: Any, b: Any, gy: Any) -> Itera
     def want_weight() -> tuple:
         return ((naive.conv_grad_weight(as_f64(gy), as_f64(x), w.shape, **how), case.terms_grad_weight, None),)
 
-    yield Task(f"{family}.forward", case.name, lambda: (conv.forward(x, w, b, win, groups),), want_forward)
     def want_bias() -> tuple:
         return ((naive.conv_grad_bias(as_f64(gy)), case.terms_grad_weight, None),)
 
     x_shape, w_shape = x.shape, w.shape
-    yield Task(f"{family}.grad_input", case.name, lambda: (conv.grad_input(gy, w, x_shape, win, groups),), want_input)
+    yield Task(f"{family}.forward", name, lambda: (conv.forward(x, w, b, win, groups),), want_forward)
+    yield Task(f"{family}.grad_input", name, lambda: (conv.grad_input(gy, w, x_shape, win, groups),), want_input)
     run_weight = lambda: (conv.grad_weight(gy, x, w_shape, win, groups),)  # noqa: E731
-    yield Task(f"{family}.grad_weight", case.name, run_weight, want_weight)
-    yield Task(f"{family}.grad_bias", case.name, lambda: (conv.grad_bias(gy),), want_bias)
-
-
-def pool_tasks(table: list, adaptive: list, give: Give) -> Iterator[Task]:
-    for case in table:
-        x, gy = (give(a) for a in case.arrays())
-        for (order, one), (_, above) in zip(orders(x), orders(gy), strict=True):
-            yield from _max_case(case, case.name + order, one, above)
-            if case.average:
-                yield from _avg_case(case, case.name + order, one, above)
-    for shape, out in adaptive:
-        rng = np.random.default_rng(sum(shape) + sum(out))
-        x, gy = give(rng.standard_normal(shape)), give(rng.standard_normal((*shape[:2], *out)))
-        for (order, one), (_, above) in zip(orders(x), orders(gy), strict=True):
-            yield from _adaptive_case(f"{shape} to {out}{order}", one, above, out)
+    yield Task(f"{family}.grad_weight", name, run_weight, want_weight)
+    yield Task(f"{family}.grad_bias", name, lambda: (conv.grad_bias(gy),), want_bias)
 
 
 def _max_case(case: Any, name: str, x: Any, gy: Any) -> Iterator[Task]:
-    win = case.window()
+    win, pool = case.window(), twins(x).pool
 
-    def oracle() -> tuple:
-        return naive.max_pool(as_f64(x), case.size, case.stride, case.padding, case.dilation, case.ceil_mode)
+    def oracle(part: Any) -> tuple:
+        xs = as_f64(planes(x, part))
+        return naive.max_pool(xs, case.size, case.stride, case.padding, case.dilation, case.ceil_mode)
 
-    def want() -> tuple:
-        y, window, _ = oracle()
+    def want(part: Any = None) -> tuple:
+        y, window, _ = oracle(part)
         return (y, 1, None), (window, 1, None)
 
-    def run_backward() -> tuple:
-        _, index = pool.max_forward(x, win, case.ceil_mode)
-        return (pool.max_backward(gy, index, x.shape, win),)
+    def want_backward(part: Any = None) -> tuple:
+        gys, shape = as_f64(planes(gy, part)), planes(x, part).shape
+        return ((naive.max_pool_backward(gys, oracle(part)[2], shape), win.positions, None),)
 
-    def want_backward() -> tuple:
-        return ((naive.max_pool_backward(as_f64(gy), oracle()[2], x.shape), win.positions, None),)
-
-    yield Task("pool.max_forward", name, lambda: pool.max_forward(x, win, case.ceil_mode), want)
-    yield Task("pool.max_backward", name, run_backward, want_backward)
+    yield Task("pool.max_forward", name, lambda: pool.max_forward(x, win, case.ceil_mode), want, planes)
+    index = pool.max_forward(x, win, case.ceil_mode)[1]
+    run_backward = lambda: (pool.max_backward(gy, index, x.shape, win),)  # noqa: E731
+    yield Task("pool.max_backward", name, run_backward, want_backward, planes)
 
 
 def _avg_case(case: Any, name: str, x: Any, gy: Any) -> Iterator[Task]:
-    win, how = case.window(), (case.ceil_mode, case.count_include_pad)
+    win, how, pool = case.window(), (case.ceil_mode, case.count_include_pad), twins(x).pool
     geometry = (case.size, case.stride, case.padding, *how)
 
-    def want() -> tuple:
-        return ((naive.avg_pool(as_f64(x), *geometry), win.positions, None),)
+    def want(part: Any = None) -> tuple:
+        return ((naive.avg_pool(as_f64(planes(x, part)), *geometry), win.positions, None),)
 
-    def want_backward() -> tuple:
-        return ((naive.avg_pool_backward(as_f64(gy), x.shape, *geometry), win.positions, None),)
+    def want_backward(part: Any = None) -> tuple:
+        gys, shape = as_f64(planes(gy, part)), planes(x, part).shape
+        return ((naive.avg_pool_backward(gys, shape, *geometry), win.positions, None),)
 
-    yield Task("pool.avg_forward", name, lambda: (pool.avg_forward(x, win, *how),), want)
-    yield Task("pool.avg_backward", name, lambda: (pool.avg_backward(gy, x.shape, win, *how),), want_backward)
+    yield Task("pool.avg_forward", name, lambda: (pool.avg_forward(x, win, *how),), want, planes)
+    run_backward = lambda: (pool.avg_backward(gy, x.shape, win, *how),)  # noqa: E731
+    yield Task("pool.avg_backward", name, run_backward, want_backward, planes)
 
 
-def _adaptive_case(name: str, x: Any, gy: Any, out: tuple) -> Iterator[Task]:
-    terms = x.shape[2] * x.shape[3]
+def _adaptive_case(case: Any, name: str, x: Any, gy: Any) -> Iterator[Task]:
+    terms, out, pool = x.shape[2] * x.shape[3], case.out, twins(x).pool
 
-    def want_max() -> tuple:
-        y, plane = naive.adaptive_max_pool(as_f64(x), out)
+    def want_max(part: Any = None) -> tuple:
+        y, plane = naive.adaptive_max_pool(as_f64(planes(x, part)), out)
         return (y, 1, None), (plane, 1, None)
 
-    def run_max_backward() -> tuple:
-        _, index = pool.adaptive_max_forward(x, out)
-        return (pool.adaptive_max_backward(gy, index, x.shape),)
+    def want_max_backward(part: Any = None) -> tuple:
+        xs = as_f64(planes(x, part))
+        _, plane = naive.adaptive_max_pool(xs, out)
+        return ((naive.max_pool_backward(as_f64(planes(gy, part)), plane, xs.shape), terms, None),)
 
-    def want_max_backward() -> tuple:
-        _, plane = naive.adaptive_max_pool(as_f64(x), out)
-        return ((naive.max_pool_backward(as_f64(gy), plane, x.shape), terms, None),)
+    def want_avg(part: Any = None) -> tuple:
+        return ((naive.adaptive_avg_pool(as_f64(planes(x, part)), out), terms, None),)
 
-    def want_avg() -> tuple:
-        return ((naive.adaptive_avg_pool(as_f64(x), out), terms, None),)
+    def want_avg_backward(part: Any = None) -> tuple:
+        gys, shape = as_f64(planes(gy, part)), planes(x, part).shape
+        return ((naive.adaptive_avg_pool_backward(gys, shape), terms, None),)
 
-    def want_avg_backward() -> tuple:
-        return ((naive.adaptive_avg_pool_backward(as_f64(gy), x.shape), terms, None),)
-
-    yield Task("pool.adaptive_avg_forward", name, lambda: (pool.adaptive_avg_forward(x, out),), want_avg)
-    yield Task(
-        "pool.adaptive_avg_backward", name, lambda: (pool.adaptive_avg_backward(gy, x.shape),), want_avg_backward
-    )
-    yield Task("pool.adaptive_max_forward", name, lambda: pool.adaptive_max_forward(x, out), want_max)
-    yield Task("pool.adaptive_max_backward", name, run_max_backward, want_max_backward)
-
-
-def norm_tasks(table: list, give: Give) -> Iterator[Task]:
-    for case in table:
-        x, gamma, beta, residual, gy = (give(a) for a in case.arrays())
-        if gamma is not None and gamma.dtype.itemsize == 2:  # parameters of 16-bit storage are float32
-            gamma, beta = gamma.astype(np.float32), beta.astype(np.float32)
-        for (order, one), (_, above) in zip(orders(x), orders(gy), strict=True):
-            yield from _norm_case(case, case.name + order, one, gamma, beta, residual, above)
+    index = pool.adaptive_max_forward(x, out)[1]
+    for operation, run, want in (
+        ("avg_forward", lambda: (pool.adaptive_avg_forward(x, out),), want_avg),
+        ("avg_backward", lambda: (pool.adaptive_avg_backward(gy, x.shape),), want_avg_backward),
+        ("max_forward", lambda: pool.adaptive_max_forward(x, out), want_max),
+        ("max_backward", lambda: (pool.adaptive_max_backward(gy, index, x.shape),), want_max_backward),
+    ):
+        yield Task(f"pool.adaptive_{operation}", name, run, want, planes)
 
 
 def _norm_case(case: Any, name: str, x: Any, gamma: Any, beta: Any, extra: Any, gy: Any) -> Iterator[Task]:
     # The rounding of a mean far from 0 shows in every output, in units of the mean.
-    loose = 1 + case.offset
-    forward = (as_f64(gamma), as_f64(beta), EPS)
+    loose, norm = 1 + case.offset, twins(x).batch_norm
+    y, mean, var = norm.train_forward(x, gamma, beta, EPS, extra, case.relu)
+    passed = y if case.relu else None
 
-    def scaled(values: np.ndarray, by: float = 1.0) -> tuple:
+    def scaled(values: np.ndarray, by: float = loose) -> tuple:
         return values, case.terms, by * (float(np.max(np.abs(values), initial=0.0)) or 1.0)
 
-    def want_train() -> tuple:
-        y, mean, var = naive.batch_norm_train(as_f64(x), *forward, as_f64(extra), case.relu)
-        return scaled(y, loose), scaled(mean), scaled(var, loose)
+    def wide(part: Any, *arrays: Any) -> Iterator[Any]:
+        return (as_f64(channels(array, part)) for array in arrays)
 
-    yield Task(
-        "batch_norm.train_forward",
-        name,
-        lambda: batch_norm.train_forward(x, gamma, beta, EPS, extra, case.relu),
-        want_train,
-    )
-    y, mean, var = batch_norm.train_forward(x, gamma, beta, EPS, extra, case.relu)
-    moments = as_f64(mean), as_f64(var)
+    def want_train(part: Any = None) -> tuple:
+        xs, scale, shift, extras = wide(part, x, gamma, beta, extra)
+        y, mean, var = naive.batch_norm_train(xs, scale, shift, EPS, extras, case.relu)
+        return scaled(y), scaled(mean, 1.0), scaled(var)
 
-    def want_eval() -> tuple:
-        result = naive.batch_norm_eval(as_f64(x), as_f64(gamma), as_f64(beta), *moments, EPS, as_f64(extra), case.relu)
-        return (scaled(result, loose),)
+    def want_eval(part: Any = None) -> tuple:
+        xs, scale, shift, middle, spread, extras = wide(part, x, gamma, beta, mean, var, extra)
+        return (scaled(naive.batch_norm_eval(xs, scale, shift, middle, spread, EPS, extras, case.relu)),)
 
-    yield Task(
-        "batch_norm.eval_forward",
-        name,
-        lambda: (batch_norm.eval_forward(x, gamma, beta, mean, var, EPS, extra, case.relu),),
-        want_eval,
-    )
-    passed = y if case.relu else None
-    for training, run in ((True, batch_norm.train_backward), (False, batch_norm.eval_backward)):
+    def want_backward(training: bool, part: Any = None) -> tuple:
+        gys, xs, scale, middle, spread, mask = wide(part, gy, x, gamma, mean, var, passed)
+        values = naive.batch_norm_backward(gys, xs, scale, middle, spread, EPS, training, mask)
+        return tuple(scaled(v) for v in values)
 
-        def want_backward(training: bool = training) -> tuple:
-            return tuple(
-                scaled(v, loose)
-                for v in naive.batch_norm_backward(
-                    as_f64(gy), as_f64(x), as_f64(gamma), *moments, EPS, training, as_f64(passed)
-                )
-            )
-
+    for operation, run, want in (
+        ("train_forward", lambda: norm.train_forward(x, gamma, beta, EPS, extra, case.relu), want_train),
+        ("eval_forward", lambda: (norm.eval_forward(x, gamma, beta, mean, var, EPS, extra, case.relu),), want_eval),
+    ):
+        yield Task(f"batch_norm.{operation}", name, run, want, channels)
+    for training, run in ((True, norm.train_backward), (False, norm.eval_backward)):
         yield Task(
             "batch_norm.backward",
             f"{name}, {'training' if training else 'evaluation'}",
-            lambda run=run: run(gy, x, gamma, mean, var, EPS, passed),
-            want_backward,
+            partial(run, gy, x, gamma, mean, var, EPS, passed),
+            partial(want_backward, training),
+            channels,
         )

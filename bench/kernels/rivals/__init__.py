@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
-from typing import Any
+from importlib import import_module
 
+from bench.clocks import Call
+from bench.kernels.subjects import Subject
+from bench.measure import Unsupported, chosen
 from gpunn import backend
-from gpunn.errors import unknown_name
 
 MODULES = {"torch": "eager", "compiled": "eager", "cupy": "im2col", "cudnn": "frontend"}
-ABOUT = {
-    "torch": "PyTorch, eager (cuDNN on a GPU, oneDNN on a CPU)",
-    "compiled": "PyTorch, torch.compile",
-    "cupy": "CuPy alone: im2col and cuBLAS, or array expressions",
-    "cudnn": "cuDNN's own graphs through cudnn-frontend",
-}
-
-
-class Unsupported(Exception):
-    """A rival does not do this; its text says why."""
+USUAL = {"cuda": "torch,cupy,cudnn", "cpu": "torch", "emulator": "none"}  # torch.compile takes minutes for a few rows
 
 
 def names_of(wanted: str | None, device: str) -> list[str]:
     """The rivals to ask: those named, else the ones that make sense on this device."""
-    if backend.device(device).type == "emulator":
-        return []
-    if wanted is None:
-        return list(MODULES) if backend.device(device).type == "cuda" else ["torch"]
-    names = [name.strip() for name in wanted.split(",") if name.strip() not in ("", "none")]
-    for name in names:
-        if name not in MODULES:
-            raise unknown_name("rival", name, [*MODULES, "none"])
-    return names
+    kind = backend.device(device).type
+    names = USUAL[kind] if wanted is None or kind == "emulator" else wanted
+    return [name for name in chosen("rival", names, [*MODULES, "none"]) if name != "none"]
 
 
 def present(names: list[str], device: str) -> dict[str, str]:
@@ -40,16 +25,15 @@ def present(names: list[str], device: str) -> dict[str, str]:
     said = {}
     for name in names:
         try:
-            said[name] = importlib.import_module(f"bench.kernels.rivals.{MODULES[name]}").version(device)
+            said[name] = import_module(f"bench.kernels.rivals.{MODULES[name]}").version(device)
         except Unsupported as error:
             said[name] = f"missing: {error}"
     return said
 
 
-def call(name: str, subject: Any, device: str) -> Callable[[], Any]:
+def call(name: str, subject: Subject, device: str) -> Call:
     """The rival's function for a subject, its arrays already on the device. Raises Unsupported."""
-    module = importlib.import_module(f"bench.kernels.rivals.{MODULES[name]}")
-    run = module.call(subject, device)
+    run = import_module(f"bench.kernels.rivals.{MODULES[name]}").call(subject, device)
     if name == "compiled":
         import torch
 

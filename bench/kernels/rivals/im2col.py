@@ -5,10 +5,13 @@ Written for any array module, so that NumPy can test it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from bench.kernels.rivals import Unsupported
+import numpy as np
+
+from bench.clocks import Call
+from bench.kernels.subjects import Subject
+from bench.measure import Unsupported
 from gpunn import backend
 
 
@@ -21,13 +24,14 @@ def version(device: str) -> str:
         raise Unsupported(str(error)) from None
 
 
-def call(subject: Any, device: str) -> Callable[[], Any]:
-    found = {"conv2d": _conv, "pool": _pool, "batch_norm": _norm, "gemm": _gemm}
-    family, _, pass_ = subject.given.kind.partition(".")
-    run = found[family](subject.given, lambda a: None if a is None else backend.to_device(a, device)).get(pass_)
-    if run is None:
-        raise Unsupported(f"{subject.given.kind} is not written in array expressions here")
-    return run
+def call(subject: Subject, device: str) -> Call:
+    makers = {"conv2d": _conv, "pool": _pool, "batch_norm": _norm, "gemm": _gemm}
+    arrays = {key: backend.to_device(value, device) if isinstance(value, np.ndarray) else value
+              for key, value in vars(subject.given).items()}  # fmt: skip
+    found = makers[subject.operation.partition(".")[0]](**arrays).get(subject.pass_)
+    if found is None:
+        raise Unsupported(f"{subject.operation} is not written in array expressions here")
+    return found
 
 
 def _windows(x: Any, case: Any, fill: float = 0.0) -> Any:
@@ -42,22 +46,19 @@ def _windows(x: Any, case: Any, fill: float = 0.0) -> Any:
 
 def _scatter(columns: Any, case: Any) -> Any:
     """col2im: (N, C, R, S, P, Q) added up into x's shape."""
-    xp = backend.array_module(columns)
     (ph, pw), (sh, sw), (dh, dw) = case.padding, case.stride, case.dilation
     (n, c, h, w), (p, q), (r, s) = case.x, case.y[2:], case.size
     extent = (max(h + 2 * ph, (r - 1) * dh + sh * p), max(w + 2 * pw, (s - 1) * dw + sw * q))
-    total = xp.zeros((n, c, *extent), columns.dtype)
+    total = backend.array_module(columns).zeros((n, c, *extent), columns.dtype)
     for i in range(r):
         for j in range(s):
             total[:, :, i * dh : i * dh + sh * p : sh, j * dw : j * dw + sw * q : sw] += columns[:, :, i, j]
     return total[:, :, ph : ph + h, pw : pw + w]
 
 
-def _conv(given: Any, move: Callable) -> dict[str, Callable]:
-    case = given.case
+def _conv(case: Any, x: Any, w: Any, b: Any, gy: Any) -> dict[str, Call]:
     if case.groups != 1:
         raise Unsupported("im2col is written for one group")
-    x, w, b, gy = (move(a) for a in (given.x, given.w, given.b, given.gy))
     (n, k, p, q), flat = case.y, w.reshape(case.w[0], -1)
 
     def columns() -> Any:
@@ -70,16 +71,15 @@ def _conv(given: Any, move: Callable) -> dict[str, Callable]:
     def grad_input() -> Any:
         return _scatter((flat.T @ gy.reshape(n, k, p * q)).reshape(n, case.x[1], *case.size, p, q), case)
 
-    def grad_weight() -> Any:
-        return (gy.reshape(n, k, p * q) @ columns().transpose(0, 2, 1)).sum(0).reshape(case.w)
+    return {
+        "forward": forward,
+        "grad_input": grad_input,
+        "grad_weight": lambda: (gy.reshape(n, k, p * q) @ columns().transpose(0, 2, 1)).sum(0).reshape(case.w),
+        "grad_bias": lambda: gy.sum((0, 2, 3)),
+    }
 
-    grad_bias = lambda: gy.sum((0, 2, 3))  # noqa: E731
-    return {"forward": forward, "grad_input": grad_input, "grad_weight": grad_weight, "grad_bias": grad_bias}
 
-
-def _pool(given: Any, move: Callable) -> dict[str, Callable]:
-    case = given.case
-    x, gy = move(given.x), move(given.gy)
+def _pool(case: Any, x: Any, gy: Any) -> dict[str, Call]:
     if hasattr(case, "out"):
         if case.out != (1, 1):
             raise Unsupported("adaptive pooling is written for one output alone")
@@ -89,38 +89,32 @@ def _pool(given: Any, move: Callable) -> dict[str, Callable]:
         }
     if case.ceil_mode or not case.count_include_pad:
         raise Unsupported("ceil_mode and count_include_pad=False are not written in array expressions here")
+
+    def shares() -> Any:
+        """Each output's gradient, shared out over its window: (N, C, R, S, P, Q)."""
+        share = gy / (case.size[0] * case.size[1])
+        wide = (*case.x[:2], *case.size, *case.y[2:])
+        return backend.array_module(gy).broadcast_to(share[:, :, None, None], wide)
+
     return {
         "max_forward": lambda: _windows(x, case, float("-inf")).max((2, 3)),
         "avg_forward": lambda: _windows(x, case).mean((2, 3)),
-        "avg_backward": lambda: _scatter(_spread(gy, case), case),
+        "avg_backward": lambda: _scatter(shares(), case),
     }
 
 
-def _spread(gy: Any, case: Any) -> Any:
-    """Each output's gradient, shared out over its window: (N, C, R, S, P, Q)."""
-    xp, positions = backend.array_module(gy), case.size[0] * case.size[1]
-    shape = (*gy.shape[:2], *case.size, *gy.shape[2:])
-    return xp.broadcast_to((gy / positions)[:, :, None, None], shape)
-
-
-def _norm(given: Any, move: Callable) -> dict[str, Callable]:
-    case, eps = given.case, 1e-5
-    x, gamma, beta, extra = (move(a) for a in (given.x, given.gamma, given.beta, given.residual))
-    axes, shape = (0, *range(2, x.ndim)), (1, -1, *(1,) * (x.ndim - 2))
+def _norm(case: Any, x: Any, gamma: Any, beta: Any, residual: Any, gy: Any) -> dict[str, Call]:
+    axes, shape, sqrt = (0, *range(2, x.ndim)), (1, -1, *(1,) * (x.ndim - 2)), backend.array_module(x).sqrt
     mean, var = x.mean(axes), x.var(axes)
 
     def apply(mean: Any, var: Any) -> Any:
-        y = (x - mean.reshape(shape)) / backend.array_module(x).sqrt(var.reshape(shape) + eps)
+        y = (x - mean.reshape(shape)) / sqrt(var.reshape(shape) + 1e-5)
         y = y if gamma is None else y * gamma.reshape(shape) + beta.reshape(shape)
-        y = y if extra is None else y + extra
+        y = y if residual is None else y + residual
         return y * (y > 0) if case.relu else y
 
-    return {
-        "train_forward": lambda: apply(x.mean(axes), x.var(axes)),
-        "eval_forward": lambda: apply(mean, var),
-    }
+    return {"train_forward": lambda: apply(x.mean(axes), x.var(axes)), "eval_forward": lambda: apply(mean, var)}
 
 
-def _gemm(given: Any, move: Callable) -> dict[str, Callable]:
-    a, b = move(given.x), move(given.w)
-    return {"product": lambda: a @ b}
+def _gemm(case: Any, x: Any, w: Any) -> dict[str, Call]:
+    return {"product": lambda: x @ w}

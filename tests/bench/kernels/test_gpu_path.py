@@ -20,8 +20,7 @@ def test_peak_kernels_compile():
         pytest.skip(str(error))
     compiler = Compiler()
     for precision, architecture in (("fp32", 75), ("fp64", 75), ("fp16", 80), ("bf16", 90)):
-        macros = roofline.register_macros(precision)
-        text = "".join(f"#define {k} {v}\n" for k, v in macros.items()) + roofline.register_source()
+        text = roofline.register_source(roofline.register_macros(precision))
         cubin, log = compiler.cubin(text, "peak", architecture)
         assert cubin and " 0 bytes spill stores" in log
     assert compiler.cubin(clocks.SPIN, "spin", 90)[0]

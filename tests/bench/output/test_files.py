@@ -5,16 +5,16 @@ import json
 
 import pytest
 
-from bench import run
 from bench.__main__ import main
 from bench.output import compare, report, results, table
+from bench.rows import Spread
 from gpunn.errors import UsageError
-from tests.bench.runs import counted, row, timed, timed_row
+from tests.bench.runs import counted, counted_file, read, row, timed, timed_file, timed_row
 
 
 def test_made_up_runs_follow_the_schema():
-    assert results.complaints(timed()) == []
-    assert results.complaints(counted()) == []
+    assert results.complaints(timed_file()) == []
+    assert results.complaints(counted_file()) == []
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_made_up_runs_follow_the_schema():
     ],
 )
 def test_complaints(change, said):
-    document = timed()
+    document = timed_file()
     change(document)
     assert any(text.startswith(said) for text in results.complaints(document)), results.complaints(document)
 
@@ -65,16 +65,16 @@ def test_the_cpu_suites_own_files_are_read(tmp_path):
     file.write_text(json.dumps(networks()))
     document = results.load(file)
     (one,) = document["rows"]
-    assert (document["suite"], one["case"], one["against"]["torch"]["speed"]) == ("cpu", "lenet5", 0.8)
+    assert (document["suite"], one.case, one.against["torch"].speed) == ("cpu", "lenet5", 0.8)
     assert "| lenet5 | 64x1x28x28 | 10.0 | 8.0 | 1.25 | 8 | 8 |" in report.markdown(document)
 
 
 # ---------------------------------------------------------------- compare
 def test_compare_says_what_moved_beyond_the_spread(tmp_path, capsys):
     a, b = timed(), timed()
-    b["rows"][0] = timed_row("lenet5 conv1", "forward", "tiled64", 60e-6)  # beyond
-    b["rows"][2] = timed_row("lenet5 conv2", "grad_input", "naive", 210e-6)  # within
-    b["rows"].append(timed_row("lenet5 conv9", "forward", "naive", 1e-6))
+    b["rows"][0] = read(timed_row("lenet5 conv1", "forward", "tiled64", 60e-6))  # beyond
+    b["rows"][2] = read(timed_row("lenet5 conv2", "grad_input", "naive", 210e-6))  # within
+    b["rows"].append(read(timed_row("lenet5 conv9", "forward", "naive", 1e-6)))
     b["numpy"] = "2.2"
     for name, document in (("a", a), ("b", b)):
         results.save(document, tmp_path / f"{name}.json")
@@ -91,7 +91,7 @@ def test_compare_says_what_moved_beyond_the_spread(tmp_path, capsys):
 
 def test_compare_counts_are_exact():
     a, b = counted(), counted()
-    b["rows"][0]["counts"]["sectors"] += 1
+    b["rows"][0].counts["sectors"] += 1
     moved = [m for m in compare.moves(a, b) if m.beyond]
     assert [(m.what, m.after - m.before) for m in moved] == [("sectors", 1)]
 
@@ -104,15 +104,13 @@ def test_two_equal_runs_move_nothing():
 def test_baseline_fails_above_its_limit(slower, status, capsys, tmp_path):
     file, baseline = tmp_path / "a.json", tmp_path / "b.json"
     argv = ["--device", "cpu", "--cases", "lenet5 fc1", "--repeats", "3", "--against", "none"]
-    assert run.guarded(run.main, "gemm", [*argv, "--json", str(file)]) == 0
+    assert main(["gemm", *argv, "--json", str(file)]) == 0
     document = results.load(file)
-    seconds = document["rows"][0]["seconds"]
-    for name in ("median", "p10", "p90"):
-        seconds[name] = 1.0 * slower  # a second is slower than any run, a microsecond faster
+    document["rows"][0].seconds = Spread(slower, slower, slower)  # a second is slow, a microsecond fast
     results.save(document, baseline)
     capsys.readouterr()
     more = ["--baseline", str(baseline), "--fail-above", "1.05"]
-    assert run.guarded(run.main, "gemm", [*argv, *more]) == status
+    assert main(["gemm", *argv, *more]) == status
     assert ("SLOWER than 1.05 times the baseline: lenet5 fc1" in capsys.readouterr().out) == bool(status)
 
 
@@ -136,10 +134,10 @@ def test_timed_table_has_rivals_and_place():
 
 
 def test_wide_spreads_are_marked():
-    one = timed_row("c", "forward", "naive", 1e-4)
-    assert not table.noisy(one, "torch")
-    one["against"]["torch"]["p90"] *= 2
-    assert table.noisy(one, "torch") and not table.noisy(one)
+    one = read(timed_row("c", "forward", "naive", 1e-4))
+    assert not one.noisy("torch")
+    one.against["torch"].p90 *= 2
+    assert one.noisy("torch") and not one.noisy()
     assert " ~1.50" in list(table.Table(False, ["torch"]).lines(one))[1]
 
 
@@ -172,7 +170,8 @@ def test_pictures(tmp_path):
 
 def test_table_fits_with_every_rival():
     one = table.Table(False, ["torch", "compiled", "cupy", "cudnn"])
-    rows = [*timed()["rows"], row("c", "adaptive_avg_backward", "first_layer", status="refused", reason="why " * 90)]
+    refused = row("c", "adaptive_avg_backward", "first_layer", status="refused", reason="why " * 90)
+    rows = [*timed()["rows"], read(refused)]
     lines = [one.head(), *(line for r in rows for line in one.lines(r))]
     assert max(len(line) for text in lines for line in text.splitlines()) <= 120
     assert max(map(len, table.legend(False).splitlines() + table.legend(True).splitlines())) <= 120

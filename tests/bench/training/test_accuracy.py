@@ -33,7 +33,7 @@ def config(**changes):
 
 
 def side(share, seconds=(2.0, 3.0, 4.0)):
-    return {"test_accuracy": share, "train_loss": 0.1, "images": 600, "epochs": list(seconds)}
+    return accuracy.Training(share, 0.1, 600, list(seconds))
 
 
 def rows(*pairs):
@@ -48,12 +48,16 @@ def document(found):
     return {**head, "commit": "abc", "seed": 0, "numpy": "2.1", "threads": 2, "rows": found}
 
 
+def written(found):
+    return document([row.json() for row in found])
+
+
 def test_rows_follow_the_schema():
     found = rows((0.75, 0.76))
-    assert results.complaints(document(found)) == []
-    assert found[0]["seconds"] == {"median": 3.0, "p10": 2.2, "p90": pytest.approx(3.8), "repeats": 3}
-    assert found[0]["images_per_second"] == 200
-    assert found[0]["against"]["torch"]["speed"] == pytest.approx(2 / 3)
+    assert results.complaints(written(found)) == []
+    assert found[0].json()["seconds"] == {"median": 3.0, "p10": 2.2, "p90": pytest.approx(3.8), "repeats": 3}
+    assert found[0].images_per_second == 200
+    assert found[0].against["torch"].speed == pytest.approx(2 / 3)
 
 
 def test_means_are_judged_not_single_seeds(capsys):
@@ -68,7 +72,7 @@ def test_a_run_of_ours_alone_has_no_points(capsys):
     assert accuracy.points(alone) is None
     assert accuracy.verdict(alone, 0.5) == 0
     assert capsys.readouterr().out == "mean 50.00%\n"
-    assert results.complaints(document(alone)) == []
+    assert results.complaints(written(alone)) == []
     assert "| lenet5 | digits, 3 epochs, batch 64 | 0 | 50.00% | - | - | 200 | - |" in report.markdown(document(alone))
 
 
@@ -123,10 +127,10 @@ def test_two_trainings_end_alike(here, capsys):
     recipe = ["lenet5", "--data", "digits", "--limit", "1600", "--epochs", "2", "--batch-size", "128"]
     assert suites.main(["accuracy", *recipe, "--seeds", "3", "--threads", "1", "--json", "a.json"]) == 0
     [row] = results.load("a.json")["rows"]
-    assert row["variant"] == "seed 3"
-    assert row["train_loss"] == pytest.approx(row["against"]["torch"]["train_loss"], rel=1e-3)
-    assert row["test_accuracy"] == pytest.approx(row["against"]["torch"]["test_accuracy"], abs=0.01)
-    assert row["test_accuracy"] > 0.3
+    assert row.variant == "seed 3"
+    assert row.train_loss == pytest.approx(row.against["torch"].train_loss, rel=1e-3)
+    assert row.test_accuracy == pytest.approx(row.against["torch"].test_accuracy, abs=0.01)
+    assert row.test_accuracy > 0.3
     assert json.loads((here / "a.json").read_text())["recipe"]["limit"] == 1600
 
 
@@ -136,12 +140,12 @@ def test_an_image_left_over_counts_on_neither_side(here):
     recipe = ["lenet5", "--data", "digits", "--limit", "132", "--epochs", "1", "--batch-size", "60"]
     suites.main(["accuracy", *recipe, "--seeds", "0", "--threads", "1", "--json", "a.json"])
     [row] = results.load("a.json")["rows"]
-    assert row["train_loss"] == pytest.approx(row["against"]["torch"]["train_loss"], rel=1e-4)
+    assert row.train_loss == pytest.approx(row.against["torch"].train_loss, rel=1e-4)
 
 
 def test_epochs_of_a_run_that_ended_early_are_counted():
     found = accuracy.row(config(), 0, {"ours": side(0.5, (2.0, 3.0))})
-    assert found["seconds"]["repeats"] == 2
+    assert found.seconds.repeats == 2
 
 
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine", "steps", "one_cycle"])

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from bench import __main__ as suites
-from bench import timing
+from bench import clocks
+from bench.rows import Spread
 from bench.training import cpu, networks
 
 ROOT = Path(__file__).parents[3]
@@ -49,26 +50,26 @@ def test_a_busy_machine_is_named():
     ],
 )
 def test_losses_are_compared(losses, agree):
-    assert cpu._agree(losses) is agree
+    assert (not any(networks.differ(side, losses[0]) for side in losses)) is agree
 
 
 def test_the_steps_take_turns_and_change_places():
     order = []
     steps = [lambda: order.append("a") or 0.0, lambda: order.append("b") or 0.0]
-    seconds = timing.by_turns(steps, repeats=3, budget=9)
+    samples = clocks.by_turns(steps, clocks.HostClock(), repeats=3, budget=9)
     assert "".join(order) == "aabb" + "ba" + "ab" + "ba"
-    assert [len(s) for s in seconds] == [3, 3]
+    assert [len(one.device) for one in samples] == [3, 3]
 
 
 def test_after_the_budget_five_pairs_are_enough():
-    seconds = timing.by_turns([lambda: 0.0], repeats=50, budget=0)
-    assert len(seconds[0]) == 5
+    (sample,) = clocks.by_turns([lambda: 0.0], clocks.HostClock(), repeats=50, budget=0)
+    assert len(sample.device) == 5
 
 
 def test_spread():
-    spread = timing.Spread.of([float(i) for i in range(11)])
+    spread = Spread.of([float(i) for i in range(11)])
     assert (spread.p10, spread.median, spread.p90) == (1, 5, 9)
-    assert timing.Spread.of([3.0]) == timing.Spread(3.0, 3.0, 3.0)
+    assert Spread.of([3.0]) == Spread(3.0, 3.0, 3.0)
 
 
 def test_the_default_networks_are_the_table():
@@ -98,7 +99,8 @@ def test_torch_counterparts_give_the_same_losses(name):
     model = networks.our_model(network, 0)
     theirs = networks.torch_step(network, networks.torch_model(network, model.state_dict()), 0)
     ours = networks.our_step(network, model, 0)
-    np.testing.assert_allclose([ours() for _ in range(3)], [theirs() for _ in range(3)], rtol=1e-3)
+    losses = [[networks.number(step()) for _ in range(3)] for step in (ours, theirs)]
+    np.testing.assert_allclose(*losses, rtol=1e-3)
 
 
 def test_one_short_run_writes_its_figures(tmp_path):

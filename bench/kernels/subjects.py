@@ -1,0 +1,167 @@
+"""What is measured: an operation on one case, its arrays on the device, what it must give, what it costs at least.
+
+The calls and the oracle's answers are those of `gpunn.verify`, costs come from the kernels' own headers: a new variant,
+or a new pass of a family below, needs no change here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from bench.clocks import Call
+from bench.kernels import oracle
+from bench.kernels.oracle import Part
+from gpunn import backend
+from gpunn.cuda import source
+from gpunn.cuda.dtypes import SIZES
+from gpunn.cuda.variants import OPERATIONS
+from gpunn.verify import numpy_dtype
+from gpunn.verify.tasks import of_case
+
+PRECISIONS = {"fp32": "float32", "fp64": "float64", "fp16": "float16", "bf16": "bfloat16"}
+PREFIXES = {"pool2d": "pool", "batchnorm": "batch_norm"}  # of a suite's operations, where they are not its name
+NAMES = {  # of a case's arrays
+    "conv2d": ("x", "w", "b", "gy"),
+    "pool": ("x", "gy"),
+    "batch_norm": ("x", "gamma", "beta", "residual", "gy"),
+}
+
+
+@dataclass
+class Subject:
+    """`run` computes on the device; `given` holds what rivals need: the case and the host arrays by name.
+
+    letters: those of the headers' formulas. cost: (FLOP, bytes), where no kernel's header says it.
+    """
+
+    case: str
+    shape: str
+    operation: str
+    precision: str
+    run: Call
+    expect: Callable[[], Part]
+    given: SimpleNamespace
+    letters: dict[str, int]
+    cost: tuple[int, int] | None = None
+
+    @cached_property
+    def expected(self) -> Part:
+        return self.expect()
+
+    @property
+    def pass_(self) -> str:
+        return self.operation.partition(".")[2]
+
+    @cached_property
+    def floor(self) -> tuple[int, int]:
+        """(FLOP, bytes) as the headers of the last variant state them: the one that takes everything.
+
+        One figure for all variants, so that none looks better for stating more work. A file whose formula needs more
+        than the shape handles scratch alone.
+        """
+        if self.cost:
+            return self.cost
+        total = [0, 0]
+        for name in OPERATIONS[self.operation].variants[-1].sources:
+            try:
+                costs = [source.read(name).formula(key, self.letters) for key in ("flops", "bytes")]
+            except NameError:
+                continue
+            total = [a + b for a, b in zip(total, costs, strict=True)]
+        return total[0], total[1]
+
+
+def operations(suite: str) -> list[str]:
+    """The passes of a suite by their names in gpunn.cuda.variants; "gemm.product" while no kernel multiplies."""
+    if suite == "gemm":
+        return [name for name in OPERATIONS if name.startswith(("gemm.", "matmul."))] or ["gemm.product"]
+    return [name for name in OPERATIONS if name.startswith(f"{PREFIXES.get(suite, suite)}.")]
+
+
+def of_kernels(case: Any, device: str, precision: str, wanted: list[str]) -> Iterator[Subject]:
+    """The wanted operations of a convolution, a pooling or a normalisation."""
+    dtype, family = PRECISIONS[precision], wanted[0].partition(".")[0]
+    arrays = [None if a is None else a.astype(numpy_dtype(dtype)) for a in case.arrays()]
+    given = SimpleNamespace(case=case, **dict(zip(NAMES[family], arrays, strict=True)))
+    there = [
+        None if a is None else backend.to_device(a, device) if name == "w" else channels_last(a, device)
+        for name, a in zip(NAMES[family], arrays, strict=True)
+    ]
+    shape, letters = ABOUT[family](case)
+    left = [name for name in wanted if name != "conv2d.grad_bias" or case.bias]
+    for task in of_case(case, *there):
+        if task.operation in left:
+            left.remove(task.operation)  # a second task of this name is another mode of the same kernels
+            expect = oracle.conv(task, case, arrays) if family == "conv2d" else oracle.parts(task, case)
+            yield Subject(case.name, shape, task.operation, precision, task.run, expect, given,
+                          {**letters, "e": SIZES[dtype], "V": 16 // SIZES[dtype]})  # fmt: skip
+
+
+def gemm(case: Any, device: str, precision: str, wanted: list[str]) -> Iterator[Subject]:
+    """A matrix product through whatever the device's twin calls."""
+    dtype, rng = PRECISIONS[precision], np.random.default_rng(case.M + case.L + case.K)
+    a, b = (rng.standard_normal(s).astype(numpy_dtype(dtype)) for s in ((case.M, case.L), (case.L, case.K)))
+    A, B = (backend.to_device(array, device) for array in (a, b))
+    rows = np.unique(oracle.sample((case.M,), 24)[:, 0])
+
+    def expect() -> Part:
+        want = a[rows].astype(np.float64) @ b.astype(np.float64)
+        return Part(((want, case.L, None),), lambda y: y[backend.asarray(rows, device=backend.device_of(y))])
+
+    run = lambda: (backend.twins(A).matmul.matmul(A, B),)  # noqa: E731
+    cost = 2 * case.M * case.K * case.L, SIZES[dtype] * (case.M * case.L + case.L * case.K + case.M * case.K)
+    shape, given = f"{case.M}x{case.L} times {case.L}x{case.K}", SimpleNamespace(case=case, x=a, w=b)
+    for name in wanted:
+        yield Subject(case.name, shape, name, precision, run, expect, given, {}, cost)
+
+
+FAMILIES: dict[str, Callable[..., Iterator[Subject]]] = {
+    **dict.fromkeys(("conv2d", "pool2d", "batchnorm"), of_kernels),
+    "gemm": gemm,
+}
+
+
+def _conv(case: Any) -> tuple[str, dict[str, int]]:
+    (n, k, p, q), (r, s) = case.y, case.size
+    shape = f"x {by(case.x)}, w {by(case.w)}, stride {by(case.stride)}, padding {by(case.padding)}"
+    letters = dict(zip("NCHW", case.x, strict=True)) | {"K": k, "R": r, "S": s, "P": p, "Q": q, "G": case.groups}
+    return shape, letters | {"M": n * p * q}
+
+
+def _pool(case: Any) -> tuple[str, dict[str, int]]:
+    r, s = getattr(case, "size", (1, 1))
+    letters = dict(zip("NCHWRSPQ", (*case.x, r, s, *case.y[2:]), strict=True))
+    return f"x {by(case.x)} to {by(case.y[2:])}", letters | {"I": 1 if r * s <= 256 else 2}
+
+
+def _norm(case: Any) -> tuple[str, dict[str, int]]:
+    fused = "".join(f", {word}" for word in ("residual", "relu") if getattr(case, word))
+    return f"x {by(case.x)}{fused}", {"N": case.x[0], "C": case.x[1], "L": math.prod(case.x[2:])}
+
+
+ABOUT = {"conv2d": _conv, "pool": _pool, "batch_norm": _norm}  # of a case: its title, and the headers' letters
+
+
+def by(array: tuple[int, ...]) -> str:
+    return "x".join(map(str, array))
+
+
+def channels_last(array: Any, device: str) -> Any:
+    """(N, C, *) on the device in channels-last memory, as a convolution leaves it."""
+    if array.ndim < 3:
+        return backend.to_device(array, device)
+    moved = backend.to_device(np.ascontiguousarray(np.moveaxis(array, 1, -1)), device)
+    return moved.transpose((0, array.ndim - 1, *range(1, array.ndim - 1)))
+
+
+def size_in_memory(case: Any, dtype: str) -> int:
+    """Bytes of a case's arrays and results on the device, at least."""
+    shapes = [case.x, case.x, getattr(case, "y", case.x), getattr(case, "y", case.x), getattr(case, "w", (0,))]
+    return SIZES[dtype] * sum(math.prod(s) for s in shapes)

@@ -1,0 +1,126 @@
+"""What the suites share: what was asked for, and a row's measurement beside its rivals."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bench import clocks
+from bench.clocks import Call, Clock, HostClock, Sample
+from bench.kernels.roofline import Roof
+from bench.rows import Rival, Row
+from gpunn.errors import unknown_name
+
+Calls = dict[str, Call | str]  # of each rival: its call, or why there is none
+
+
+class Unsupported(Exception):
+    """A rival does not do this; its text says why."""
+
+
+@dataclass
+class Plan:
+    """One run of a suite. A suite's `choose(plan)` fills in the names, its `rows(plan)` measures them.
+
+    kind: "cpu", "cuda" or "emulator". rivals: what each says of itself, its version or "missing: ...".
+    """
+
+    args: argparse.Namespace
+    kind: str
+    cases: list[Any] = field(default_factory=list)
+    passes: list[str] = field(default_factory=list)
+    variants: list[str] = field(default_factory=list)
+    precisions: list[str] = field(default_factory=lambda: ["fp32"])
+    rivals: dict[str, str] = field(default_factory=dict)
+    clock: Clock = field(default_factory=HostClock)
+    roof: Roof | None = None
+
+    @property
+    def device(self) -> str:
+        return self.args.device
+
+    @property
+    def present(self) -> list[str]:
+        """The rivals that are there."""
+        return [name for name, said in self.rivals.items() if not said.startswith("missing")]
+
+    def calls(self, make: Callable[[str], Call]) -> Calls:
+        """`make(name)` for each rival that is there, or why it raised."""
+        found: Calls = {}
+        for name in self.present:
+            try:
+                found[name] = make(name)
+            except Unsupported as error:
+                found[name] = str(error)
+            except Exception as error:  # whatever another program raises is its row's remark, not our end
+                found[name] = _first_line(error)[:200]
+        return found
+
+
+def chosen(what: str, wanted: str | None, known: list[str]) -> list[str]:
+    """The names in a comma-separated list, all of them where None. Raises UsageError with the nearest match."""
+    names = [name for part in (wanted or "all").split(",") if (name := part.strip())]
+    if names == ["all"]:
+        return known
+    for name in names:
+        if name not in known:
+            raise unknown_name(what, name, [*known, "all"])
+    return names
+
+
+def timed(row: Row, run: Call, others: Calls, plan: Plan, host: bool = False) -> Row:
+    """The row with its times and its rivals', measured by turns. `host`: those of launching alone."""
+    calls = {name: call for name, call in others.items() if callable(call)}
+    samples = clocks.by_turns([run, *calls.values()], plan.clock, plan.args.repeats, plan.args.budget)
+    ours, *theirs = [Sample(one.host or one.device) for one in samples] if host else samples
+    row.seconds = ours.spread
+    row.host_seconds = statistics.median(ours.host) if ours.host else None
+    if row.flops is not None:
+        row.gflops = row.flops / row.seconds.median / 1e9
+    if row.bytes is not None:
+        row.gbs = row.bytes / row.seconds.median / 1e9
+    if plan.roof and row.flops is not None and row.bytes is not None and row.precision in plan.roof.peaks:
+        floor, row.bound = plan.roof.floor(row.flops, row.bytes, row.precision)
+        row.roofline = floor / row.seconds.median
+    row.against = {name: Rival(reason=why) for name, why in others.items() if isinstance(why, str)}
+    row.against |= versus(ours, dict(zip(calls, theirs, strict=True)))
+    return row
+
+
+def versus(ours: Sample, others: dict[str, Sample]) -> dict[str, Rival]:
+    """Each rival's spread, and how many times as long it takes: the median of the pairs of neighbours in time."""
+    found = {}
+    for name, other in others.items():
+        speed = statistics.median(b / a for a, b in zip(ours.device, other.device, strict=True))
+        found[name] = Rival(None, other.spread.median, other.spread.p10, other.spread.p90, speed)
+    return found
+
+
+def captured(row: Row, run: Call, plan: Plan, host: bool = False) -> Row:
+    """The row of the same call as one CUDA graph, or why it cannot be captured."""
+    row = replace(row, variant="captured", verified=None, against={})
+    try:
+        with clocks.captured(run) as replay:
+            return timed(row, replay, {}, plan, host)
+    except Exception as error:
+        return refused(row, f"not capturable: {_first_line(error)}")
+
+
+def refused(row: Row, reason: str, status: str = "refused") -> Row:
+    return replace(row, status=status, reason=reason)
+
+
+def broken(row: Row, error: Exception) -> Row:
+    """The row of what broke down."""
+    return refused(row, _first_line(error), "failed")
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or type(error).__name__ in ("OutOfMemoryError", "OutOfMemory")

@@ -1,0 +1,163 @@
+"""One measurement: what suites yield, files keep and tables show."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+NOISY = 1.6  # a 90th percentile that much over the 10th: something else was running
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Seconds of one side: median, 10th and 90th percentile."""
+
+    median: float
+    p10: float
+    p90: float
+    repeats: int | None = field(default=None, compare=False)
+
+    @classmethod
+    def of(cls, seconds: list[float]) -> Spread:
+        if len(seconds) < 2:
+            return cls(seconds[0], seconds[0], seconds[0], len(seconds))
+        cuts = statistics.quantiles(seconds, n=10, method="inclusive")
+        return cls(statistics.median(seconds), cuts[0], cuts[-1], len(seconds))
+
+    @property
+    def noisy(self) -> bool:
+        return self.p90 > NOISY * self.p10
+
+
+@dataclass
+class Rival:
+    """Another program's side of a row: why it has none, or seconds and `speed`, how many times as long it takes."""
+
+    reason: str | None = None
+    median: float | None = None
+    p10: float | None = None
+    p90: float | None = None
+    speed: float | None = None
+    peak_bytes: float | None = None
+    images_per_second: float | None = None
+    test_accuracy: float | None = None
+    train_loss: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        """Our time over its."""
+        return None if self.speed is None else 1 / self.speed
+
+
+@dataclass
+class Row:
+    """A case, an operation and the variant that did it: its times or counts, or why there are none.
+
+    status: ok, refused, skipped or failed. flops, bytes: the work, where it is known. What is None stays out of files.
+    """
+
+    suite: str
+    case: str
+    operation: str
+    variant: str = "-"
+    precision: str = "fp32"
+    shape: str = ""
+    status: str = "ok"
+    reason: str = ""
+    flops: float | None = None
+    bytes: float | None = None
+    verified: dict[str, Any] | None = None
+    seconds: Spread | None = None
+    counts: dict[str, float] | None = None
+    gflops: float | None = None
+    gbs: float | None = None
+    host_seconds: float | None = None
+    roofline: float | None = None
+    bound: str | None = None
+    images_per_second: float | None = None
+    peak_bytes: float | None = None
+    test_accuracy: float | None = None
+    train_loss: float | None = None
+    against: dict[str, Rival] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What makes two runs' rows the same row."""
+        return self.suite, self.case, self.operation, self.variant, self.precision
+
+    @property
+    def pass_(self) -> str:
+        return self.operation.rpartition(".")[2]
+
+    @property
+    def seed(self) -> str:
+        """Of a whole training."""
+        return self.variant.removeprefix("seed ")
+
+    @property
+    def batch(self) -> str:
+        """Of a step."""
+        return self.shape.removeprefix("batch ")
+
+    @property
+    def limit(self) -> str | None:
+        """`bound`, shortened."""
+        return {"memory": "mem", "arithmetic": "math"}.get(self.bound or "")
+
+    @property
+    def remark(self) -> str | None:
+        return None if self.status == "ok" else f"{self.status}: {self.reason}"
+
+    @property
+    def conflicts(self) -> float | None:
+        """Passes of shared memory over the conflict-free ones."""
+        return self.counts["conflict_ways"] if self.counts and self.counts["ideal_passes"] else None
+
+    @property
+    def shared(self) -> float | None:
+        """Warp instructions on shared memory."""
+        return self.counts["shared_loads"] + self.counts["shared_stores"] if self.counts else None
+
+    @property
+    def barriers_a_block(self) -> float | None:
+        return self.counts["barriers"] / self.counts["blocks"] if self.counts else None
+
+    @property
+    def points(self) -> float | None:
+        """By how many points the test accuracy lies above PyTorch's."""
+        theirs = find(self, "against.torch.test_accuracy")
+        return None if theirs is None or self.test_accuracy is None else 100 * (self.test_accuracy - theirs)
+
+    def noisy(self, rival: str | None = None) -> bool:
+        """Whether its times, or those of it and a rival, spread too far for a ratio to be quoted."""
+        other = self.against.get(rival) if rival else None
+        spreads = [self.seconds] if self.seconds else []
+        if other and other.median and other.p10 and other.p90:
+            spreads.append(Spread(other.median, other.p10, other.p90))
+        return any(spread.noisy for spread in spreads)
+
+    def json(self) -> dict[str, Any]:
+        return _stated(asdict(self))
+
+    @classmethod
+    def read(cls, found: dict[str, Any]) -> Row:
+        """The row of a file; keys that are none of its fields are left out."""
+        values = {key: value for key, value in found.items() if key in {one.name for one in fields(cls)}}
+        if values.get("seconds"):
+            values["seconds"] = Spread(**values["seconds"])
+        values["against"] = {name: Rival(**other) for name, other in values.get("against", {}).items()}
+        return cls(**values)
+
+
+def find(row: Any, path: str) -> Any:
+    """The value at "seconds.median" or "counts.sectors": attributes and keys from the row down, else None."""
+    for name in path.split("."):
+        row = row.get(name) if isinstance(row, dict) else getattr(row, name, None)
+    return row
+
+
+def _stated(values: dict[str, Any]) -> dict[str, Any]:
+    """What has a value, at every depth."""
+    inner = {key: _stated(value) if isinstance(value, dict) else value for key, value in values.items()}
+    return {key: value for key, value in inner.items() if value is not None and value != {}}
