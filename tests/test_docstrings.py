@@ -60,8 +60,8 @@ def mistakes(text):
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_grammar(path):
-    found = [f"{path.relative_to(PACKAGE)}:{line} {name} {words}"
-             for name, _, text, line in docstrings(path) if text is not None for words in mistakes(text)]  # fmt: skip
+    read = [(line, name, text) for name, public, text, line in docstrings(path) if public and text]
+    found = [f"line {line}, {name} {words}" for line, name, text in read for words in mistakes(text)]
     assert not found, "\n".join(found)
 
 

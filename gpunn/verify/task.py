@@ -46,6 +46,7 @@ def _beside(array: Any, index: np.ndarray) -> Any:
 
 
 def as_f64(array: Any) -> Any:
+    """The values on the host in float64; None stays None."""
     return None if array is None else to_numpy(array).astype(np.float64)
 
 

@@ -70,6 +70,17 @@ def python(wheel, tmp_path_factory) -> Path:
     return executable
 
 
+def test_it_holds_what_is_not_python(wheel):
+    """Recipes, kernels, the marker of typed packages, the licence and its name in the metadata."""
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        metadata = archive.read(next(name for name in names if name.endswith(".dist-info/METADATA"))).decode()
+    recipes = {f"gpunn/recipes/{path.name}" for path in (ROOT / "gpunn/recipes").glob("*.toml")}
+    assert recipes and recipes | {"gpunn/py.typed", "gpunn/kernels/common.cuh"} <= names
+    assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
+    assert "License-Expression: MIT" in metadata and "License-File: LICENSE" in metadata
+
+
 def test_trains_a_step(python, tmp_path):
     where = run(python, "-I", "-W", "error", "-c", TRAIN_A_STEP, cwd=tmp_path).strip()
     assert Path(where).parents[2].is_relative_to(python.parents[1]), where

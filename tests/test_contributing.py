@@ -1,0 +1,102 @@
+"""CONTRIBUTING's steps, followed in a copy of the repository: its code goes where it says, its commands pass."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "CONTRIBUTING.md").read_text()
+CHAPTERS = {"Add an op": 5, "Add a layer": 4, "Add a kernel variant": 4}  # and their steps
+FENCE = re.compile(r"^ *```(\w+)(?: ([^\n]+))?\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+
+
+def chapter(title):
+    return re.split(r"^## ", TEXT.split(f"## {title}\n")[1], flags=re.MULTILINE)[0]
+
+
+def blocks(title):
+    """(language, what follows it, code) of each block of a chapter, in order."""
+    return [(language, place or "", textwrap.dedent(code)) for language, place, code in FENCE.findall(chapter(title))]
+
+
+def put(copy, place, code):
+    """The code in the file that `place` names: a new one, after "+" at its end, or behind the line it begins with."""
+    name, added, line = re.fullmatch(r"(\S+)( \+)?(?: (.+))?", place).groups()
+    path = copy / name
+    if added is None:
+        assert not path.exists(), f"{name} is there already; add to it with +"
+        path.write_text(code)
+    elif line is None:
+        path.write_text(path.read_text() + ("\n\n" if code[0] != "f" or "\n" in code.strip() else "") + code)
+    else:
+        before, found, after = path.read_text().partition(f"\n{line}\n")
+        assert found, f"{name} has no line {line!r}"
+        path.write_text(before + found + textwrap.indent(code, "    ") + after)
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """The repository without its history: what the steps change and run."""
+    folder = tmp_path_factory.mktemp("copy")
+    left_out = shutil.ignore_patterns("__pycache__", "results")
+    for name in ("gpunn", "kernels", "tests", "bench"):
+        shutil.copytree(ROOT / name, folder / name, ignore=left_out)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    return folder
+
+
+def missing(title):
+    """What the chapter needs and this machine lacks, in words; empty where it can be followed."""
+    if title != "Add a kernel variant":
+        try:
+            import torch  # noqa: F401
+        except ImportError:
+            return "PyTorch is not installed"
+    if title != "Add a layer":
+        from gpunn import backend
+
+        return "" if backend.is_available("emulator") else "there is no C++ compiler for the emulator"
+    return ""
+
+
+@pytest.mark.parametrize("title", CHAPTERS)  # in order: the layer stands on the op
+def test_the_steps_lead_there(title, copy):
+    if reason := missing(title):
+        pytest.skip(reason)
+    for language, place, code in blocks(title):
+        if language != "sh":
+            put(copy, place, code)
+            continue
+        for command in code.strip().splitlines():
+            words = [sys.executable, *shlex.split(command)[1:]]
+            words += ["-p", "no:cacheprovider", "-p", "no:xdist"] if "pytest" in words else []
+            env = {**os.environ, "PYTHONPATH": str(copy)}
+            done = subprocess.run(words, cwd=copy, env=env, capture_output=True, text=True, timeout=240)
+            assert done.returncode == 0, f"{command}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
+            assert "pytest" not in command or re.search(r"\d+ passed", done.stdout), done.stdout
+            assert "pytest" not in command or "failed" not in done.stdout
+
+
+@pytest.mark.parametrize(("title", "count"), CHAPTERS.items())
+def test_the_steps_are_numbered_and_runnable(title, count):
+    assert re.findall(r"^(\d+)\. ", chapter(title), re.MULTILINE) == [str(i + 1) for i in range(count)]
+    languages = [language for language, _, _ in blocks(title)]
+    assert "sh" in languages and len(languages) > 2
+
+
+def test_what_the_text_names_is_there():
+    prose = FENCE.sub("", TEXT)
+    named = set(re.findall(r"`((?:gpunn|tests|kernels|bench|\.ci)/[\w./]*)`", prose)) | set(
+        re.findall(r"\]\(([\w./]+)\)", prose)
+    )
+    lacking = {name for name in named if not (ROOT / name).exists() and "FAMILY" not in name}
+    assert len(named) > 8 and not lacking
