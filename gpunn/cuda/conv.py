@@ -1,112 +1,157 @@
-"""Convolution of two and three dimensions on CUDA and emulated arrays: the twin of gpunn.cpu.conv."""
+"""Convolution of two and three dimensions on CUDA and emulated arrays: the twin of gpunn.cpu.conv.
+
+Every array is channels-last in memory: x (N, *spatial, C), y (N, *out, K), weights (K, *size, C/groups). What comes in
+another order is copied at the call.
+"""
 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
+from gpunn.backend import Array
+from gpunn.cuda import conv_variants
 from gpunn.cuda.checks import check_arrays, check_index
-from gpunn.cuda.conv_variants import rows
 from gpunn.cuda.dtypes import accumulate, storage_macros
-from gpunn.cuda.kernel import blocks, empty, is_aligned, kernel, zeros
-from gpunn.cuda.layout import axes_of, channels_last, contiguous
-from gpunn.cuda.plans import Layout, layout
+from gpunn.cuda.kernel import blocks
+from gpunn.cuda.layout import as_channels_last, cast, contiguous, in_order, new
+from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scratch, layout
 from gpunn.cuda.problem import Columns, Conv
 from gpunn.cuda.reduce import sum_parts
-from gpunn.cuda.variants import Operation, Variant
+from gpunn.cuda.variants import Operation, Variant, forced
+from gpunn.window import Window
 
-THREADS = 128
 BIAS_PARTS = 64
 
 
 # ---------------------------------------------------------------- operations
-def _naive(family: str, pass_: str) -> Variant:
-    """``<family>/naive_<pass_>``: one thread an output element, or one warp a weight."""
-    threads_each = 32 if pass_ == "grad_weight" else 1
-
-    def run(job: Conv, *arrays: Any) -> None:
-        out, cleaned = arrays[-1], [None if a is None else contiguous(a) for a in arrays]
-        launch = kernel(f"{family}/naive_{pass_}", **storage_macros(job.dtype))
-        launch((blocks(out.size * threads_each, THREADS),), (THREADS,), *cleaned, job.struct)
-
-    takes = "every geometry, dtype and group count"
-    return Variant("naive", (f"{family}/naive_{pass_}",), takes, lambda job: "", None, run=run)
-
-
-def _run_bias(job: Columns, gy: Any, gb: Any) -> None:
+def _sum_columns(job: Columns) -> tuple[Launch, ...]:
     """Column sums, in parts of fixed order."""
-    parts = empty(gy, (max(1, min(BIAS_PARTS, job.M // 64)), job.K), accumulate(job.dtype))
-    launch = kernel("conv2d/naive_grad_bias", **storage_macros(job.dtype))
-    launch((blocks(job.K, 32), parts.shape[0]), (32, 8), gy, parts, job.M, job.K)
-    sum_parts(parts, gb)
+    parts = Scratch("parts", (max(1, min(BIAS_PARTS, job.M // 64)), job.K), accumulate(job.dtype))
+    grid = (blocks(job.K, 32), parts.shape[0])
+    first = Launch(
+        "conv2d/naive_grad_bias", storage_macros(job.dtype), grid, (32, 8), ("gy", parts, job.M, job.K)
+    )
+    return first, sum_parts(parts, "gb", job.dtype)
 
 
-def _bias(family: str) -> Operation:
+def _grad_bias(family: str) -> Operation:
     files = ("conv2d/naive_grad_bias", "reduce/sum_parts")
     return Operation(
-        f"{family}.grad_bias", Variant("naive", files, "every size and dtype", lambda job: "", None, run=_run_bias)
+        f"{family}.grad_bias", Variant("naive", files, "every size and dtype", lambda job: "", _sum_columns)
     )
 
 
-PASSES = ("forward", "grad_input", "grad_weight")
 OPERATIONS = {
-    2: {pass_: Operation(f"conv2d.{pass_}", *rows(pass_), _naive("conv2d", pass_)) for pass_ in PASSES},
-    3: {pass_: Operation(f"conv3d.{pass_}", _naive("conv3d", pass_)) for pass_ in PASSES},
+    2: {
+        "forward": Operation("conv2d.forward", *conv_variants.FORWARD),
+        "grad_input": Operation("conv2d.grad_input", *conv_variants.GRAD_INPUT),
+        "grad_weight": Operation("conv2d.grad_weight", *conv_variants.GRAD_WEIGHT),
+        "grad_bias": _grad_bias("conv2d"),
+    },
+    3: {
+        **{name: Operation(f"conv3d.{name}", *rows) for name, rows in conv_variants.CONV3D.items()},
+        "grad_bias": _grad_bias("conv3d"),
+    },
 }
-GRAD_BIAS = {2: _bias("conv2d"), 3: _bias("conv3d")}
 
 
-# ---------------------------------------------------------------- the twin's functions
-def _problem(operation: str, x: tuple, w: tuple, y: tuple, win: Any, groups: int, /, **arrays: Any) -> Conv:
-    """The checked problem of a call."""
-    dtype = check_arrays(operation, **{k: None if a is None else Layout(*layout(a)) for k, a in arrays.items()})
-    check_index(operation, **{"one sample of x": x[1:], "one sample of y": y[1:], "w": w})
-    aligned = all(is_aligned(a) for a in arrays.values() if a is not None)
+# ---------------------------------------------------------------- plans
+def _problem(
+    name: str, x: tuple[int, ...], w: tuple[int, ...], y: tuple[int, ...], win: Window, groups: int, /,
+    **arrays: Layout | None,
+) -> Conv:  # fmt: skip
+    dtype = check_arrays(name, **arrays)
+    check_index(name, **{"one sample of x": x[1:], "one sample of y": y[1:], "w": w})
+    aligned = all(a.aligned for a in arrays.values() if a is not None)
     return Conv(dtype, aligned, tuple(x), tuple(w), tuple(y), win, groups)
 
 
-def forward(x: Any, w: Any, b: Any, win: Any, groups: int) -> Any:
-    """y (N, K, *out), channels-last memory, of x (N, C, *spatial), w (K, C/groups, *size), b (K,) or None."""
-    run = OPERATIONS[win.rank]["forward"]
-    shape = (x.shape[0], w.shape[0], *(max(size, 0) for size in win.out(x.shape[2:])))
-    memory = channels_last(x)
-    job = _problem(run.name, x.shape, w.shape, shape, win, groups, x=memory, w=w, b=b)
-    y = empty(x, (shape[0], *shape[2:], shape[1]), x.dtype)
-    if y.size:
-        run(job, memory, w, b, y)
-    return y.transpose(axes_of(y.ndim))
+def _weight(operation: Operation, weight: tuple, job: Conv) -> Layout:
+    """The weight in the order that the problem's variant reads."""
+    w = Layout(*weight)
+    name, taps = operation.choose(job, w.device)[0].name, tuple(range(2, len(w.shape)))
+    channels = (1, 0) if operation.name.endswith("forward") else (0, 1)
+    order = {"naive": (0, 1, *taps), "depthwise": (*taps, 0, 1)}.get(name, (*taps, *channels))
+    return w if w.is_dense(order) else w._replace(offset=0, move=lambda a: contiguous(a.transpose(order)))
 
 
-def grad_input(gy: Any, w: Any, x_shape: tuple[int, ...], win: Any, groups: int) -> Any:
-    """gx of x_shape, channels-last memory."""
-    run, memory = OPERATIONS[win.rank]["grad_input"], channels_last(gy)
-    job = _problem(run.name, x_shape, w.shape, gy.shape, win, groups, gy=memory, w=w)
-    shape = (x_shape[0], *x_shape[2:], x_shape[1])
-    if not gy.size or not math.prod(shape):
-        return zeros(gy, shape, gy.dtype).transpose(axes_of(len(shape)))
-    gx = empty(gy, shape, gy.dtype)
-    run(job, memory, w, gx)
-    return gx.transpose(axes_of(gx.ndim))
+def _gradient(operation: Operation, job: Conv, device: int) -> Output:
+    """gw in the order that the problem's variant writes."""
+    name, (k, c, *size) = operation.choose(job, device)[0].name, job.w
+    if name == "naive":
+        return Output(job.w, np.dtype(job.dtype))
+    rank = len(size)
+    if name == "depthwise":
+        return Output((*size, k, c), np.dtype(job.dtype), (rank, rank + 1, *range(rank)))
+    return new(job.w, np.dtype(job.dtype), True)
 
 
-def grad_weight(gy: Any, x: Any, w_shape: tuple[int, ...], win: Any, groups: int) -> Any:
-    """gw of w_shape, row-major."""
-    run = OPERATIONS[win.rank]["grad_weight"]
-    above, below = channels_last(gy), channels_last(x)
-    job = _problem(run.name, x.shape, w_shape, gy.shape, win, groups, gy=above, x=below)
-    if not gy.size or not math.prod(w_shape):
-        return zeros(gy, w_shape, gy.dtype)
-    gw = empty(gy, w_shape, gy.dtype)
-    run(job, above, below, gw)
-    return gw
+def _last(a: tuple) -> Layout:
+    return in_order(Layout(*a), True)
 
 
-def grad_bias(gy: Any) -> Any:
+@lru_cache(KEPT)
+def _forward(x: tuple, weight: tuple, bias: tuple | None, win: Window, groups: int, asked: Any) -> Plan:
+    operation, below, w = OPERATIONS[win.rank]["forward"], _last(x), Layout(*weight)
+    b = None if bias is None else cast(Layout(*bias), Layout(*bias).dtype)
+    y = (below.shape[0], w.shape[0], *(max(size, 0) for size in win.out(below.shape[2:])))
+    job = _problem(operation.name, below.shape, w.shape, y, win, groups, x=below, w=w, b=b)
+    inputs = {"x": below, "weight": _weight(operation, weight, job), "bias": b}
+    return operation.plan(job, inputs, {"y": new(y, below.dtype, True)}, empty=not math.prod(y))
+
+
+@lru_cache(KEPT)
+def _grad_input(gy: tuple, weight: tuple, x: tuple[int, ...], win: Window, groups: int, asked: Any) -> Plan:
+    operation, above, w = OPERATIONS[win.rank]["grad_input"], _last(gy), Layout(*weight)
+    job = _problem(operation.name, x, w.shape, above.shape, win, groups, gy=above, w=w)
+    outputs = {"gx": new(x, above.dtype, True)}
+    inputs = {"gy": above, "weight": _weight(operation, weight, job)}
+    return operation.plan(job, inputs, outputs, empty=not (above.size and math.prod(x)))
+
+
+@lru_cache(KEPT)
+def _grad_weight(gy: tuple, x: tuple, w: tuple[int, ...], win: Window, groups: int, asked: Any) -> Plan:
+    operation, above, below = OPERATIONS[win.rank]["grad_weight"], _last(gy), _last(x)
+    job = _problem(operation.name, below.shape, w, above.shape, win, groups, gy=above, x=below)
+    outputs = {"gw": _gradient(operation, job, above.device)}
+    return operation.plan(job, {"gy": above, "x": below}, outputs, empty=not (above.size and math.prod(w)))
+
+
+@lru_cache(KEPT)
+def _bias_gradient(gy: tuple, asked: Any) -> Plan:
+    above = _last(gy)
+    operation = OPERATIONS[max(len(above.shape) - 2, 2)]["grad_bias"]
+    filters = above.shape[1]
+    job = Columns(check_arrays(operation.name, gy=above), above.aligned, above.size // max(filters, 1), filters)
+    return operation.plan(job, {"gy": above}, {"gb": Output((filters,), above.dtype)}, empty=not above.size)
+
+
+# ---------------------------------------------------------------- the twin's functions
+def in_memory_order(x: Array) -> Array:
+    """x as the passes read it, so that several of them share one copy: itself where memory is channels-last."""
+    return as_channels_last(x)
+
+
+def forward(x: Array, w: Array, b: Array | None, win: Window, groups: int) -> Array:
+    """y (N, K, *out) of x (N, C, *spatial), w (K, C/groups, *size), b (K,) or None."""
+    bias = None if b is None else layout(b)
+    return _forward(layout(x), layout(w), bias, win, groups, forced())(x, w, b)
+
+
+def grad_input(gy: Array, w: Array, x_shape: tuple[int, ...], win: Window, groups: int) -> Array:
+    """gx of x_shape."""
+    return _grad_input(layout(gy), layout(w), x_shape, win, groups, forced())(gy, w)
+
+
+def grad_weight(gy: Array, x: Array, w_shape: tuple[int, ...], win: Window, groups: int) -> Array:
+    """gw of w_shape."""
+    return _grad_weight(layout(gy), layout(x), w_shape, win, groups, forced())(gy, x)
+
+
+def grad_bias(gy: Array) -> Array:
     """gb (K,): gy summed over samples and positions."""
-    operation = GRAD_BIAS[max(gy.ndim - 2, 2)]
-    dtype = check_arrays(operation.name, gy=Layout(*layout(gy)))
-    if not gy.size:
-        return zeros(gy, gy.shape[1:2], gy.dtype)
-    gb = empty(gy, gy.shape[1:2], gy.dtype)
-    operation(Columns(dtype, is_aligned(gy), gy.size // gy.shape[1], gy.shape[1]), channels_last(gy), gb)
-    return gb
+    return _bias_gradient(layout(gy), forced())(gy)

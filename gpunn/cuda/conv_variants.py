@@ -1,20 +1,48 @@
-"""Launchers of the 2-d convolutions that go through shared memory, and of depthwise ones: what each takes, its grid."""
+"""Variants of the convolutions: what each takes, when another is the better choice, and its launches.
+
+Weights lie in memory as K, R, S, C/groups. Rows stand in order of preference; the last takes every problem.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import NamedTuple
 
 from gpunn.cuda.checks import INDEX_LIMIT
 from gpunn.cuda.dtypes import pack, storage_macros
-from gpunn.cuda.kernel import blocks, empty, kernel
-from gpunn.cuda.layout import contiguous
+from gpunn.cuda.kernel import blocks
+from gpunn.cuda.plans import Launch, Scratch
 from gpunn.cuda.problem import Conv
 from gpunn.cuda.reduce import sum_parts
 from gpunn.cuda.variants import Variant
 
 TARGET_BLOCKS = 264  # two on each of an H200's 132 multiprocessors; fixed, so that split sums have one order everywhere
 DEPTH_A_PART = 256  # pixels below which a part of grad_weight is not worth its own block
+THREADS = 128
+
+Predicate = Callable[[Conv], str]
+Launches = Callable[[Conv], tuple[Launch, ...]]
+
+
+class Product(NamedTuple):
+    """A pass as one matrix product a group: a row an output pixel, a column an output channel, depth times the taps."""
+
+    operands: tuple[str, ...]
+    pixels: tuple[int, ...]  # the output's shape
+    columns: int
+    depth: int
+
+
+def forward(job: Conv) -> Product:
+    return Product(("x", "weight", "bias", "y"), job.y, job.w[0] // job.groups, job.w[1])
+
+
+def grad_input(job: Conv) -> Product:
+    return Product(("gy", "weight", "gx"), job.x, job.w[1], job.w[0] // job.groups)
+
+
+Pass = Callable[[Conv], Product]
 
 
 def per_group(job: Conv) -> tuple[int, int]:
@@ -23,6 +51,10 @@ def per_group(job: Conv) -> tuple[int, int]:
 
 
 # ---------------------------------------------------------------- what they take
+def _takes_all(job: Conv) -> str:
+    return ""
+
+
 def _refuse_any(job: Conv) -> str:
     """What no kernel with 32-bit pixel numbers and float sums takes."""
     if job.dtype == "float64":
@@ -37,7 +69,10 @@ def _too_many_pixels(job: Conv) -> str:
     return f"{pixels} pixels are numbered in 32 bits" if pixels > INDEX_LIMIT else ""
 
 
-def _refuse_unaligned(job: Conv) -> str:
+def _refuse_narrow(job: Conv) -> str:
+    """What kernels with 16-byte accesses do not take."""
+    if reason := _refuse_any(job):
+        return reason
     width = pack(job.dtype)
     for name, count in zip(("C/groups", "K/groups"), per_group(job), strict=True):
         if count % width:
@@ -45,47 +80,40 @@ def _refuse_unaligned(job: Conv) -> str:
     return "" if job.aligned else "an array does not start on a multiple of 16 bytes"
 
 
-def refuse_tiled(pass_: str) -> Any:
-    """The predicate of the kernels with 16-byte accesses."""
-
-    def refusal(job: Conv) -> str:
-        if reason := _refuse_any(job) or _refuse_unaligned(job):
-            return reason
-        classes = job.groups * math.prod(job.win.stride)
-        if pass_ == "grad_input" and classes > 65535:
-            return f"{job.groups} groups x {math.prod(job.win.stride)} stride classes is above a grid's 65535"
-        return ""
-
-    return refusal
+def _refuse_classes(job: Conv) -> str:
+    """The same for grad_input, whose pixels are split by their place modulo the stride."""
+    if reason := _refuse_narrow(job):
+        return reason
+    classes = math.prod(job.win.stride)
+    if job.groups * classes > 65535:
+        return f"{job.groups} groups x {classes} stride classes is above a grid's 65535"
+    return ""
 
 
-def avoid_tiled(pass_: str, tile: int) -> Any:
+def _avoid_tiled(product: Pass, tile: int) -> Predicate:
     """What fills less than half of a step or of a tile. 128x128 pays where it also fills the device once."""
 
     def avoid(job: Conv) -> str:
-        depth, filters = per_group(job)
-        columns, deep = (depth, filters) if pass_ == "grad_input" else (filters, depth)
-        if pass_ != "grad_weight" and deep < 2 * pack(job.dtype):
-            return f"{deep} channels would leave half of each step of {2 * pack(job.dtype)} empty"
-        if tile == 128 and columns < 96:
+        _, pixels, columns, depth = product(job)
+        if depth < 2 * pack(job.dtype):
+            return f"{depth} channels would leave half of each step of {2 * pack(job.dtype)} empty"
+        if tile == 64:
+            return _few(columns)
+        if columns < 96:
             return f"{columns} columns would leave a 128-wide tile half empty"
-        if tile == 128 and pass_ != "grad_weight":
-            pixels = job.y if pass_ == "forward" else job.x
-            tiles = blocks(pixels[0] * math.prod(pixels[2:]), 128) * blocks(columns, 128) * job.groups
-            return "" if tiles >= 132 else f"{tiles} tiles would leave multiprocessors idle"
-        return _few(columns) if tile == 64 else ""
+        tiles = blocks(pixels[0] * math.prod(pixels[2:]), 128) * blocks(columns, 128) * job.groups
+        return "" if tiles >= 132 else f"{tiles} tiles would leave multiprocessors idle"
 
     return avoid
 
 
-def avoid_gather(pass_: str) -> Any:
+def _avoid_gather(product: Pass) -> Predicate:
     """Element-wise fetching is no use where a tile would stay empty or most fetches would be zeros."""
 
     def avoid(job: Conv) -> str:
-        depth, filters = per_group(job)
-        if pass_ == "grad_input" and math.prod(job.win.stride) > 4:
+        if product is grad_input and math.prod(job.win.stride) > 4:
             return f"at stride {job.win.stride} most fetches would be zeros"
-        return _few(depth if pass_ == "grad_input" else filters)
+        return _few(product(job).columns)
 
     return avoid
 
@@ -94,63 +122,87 @@ def _few(columns: int) -> str:
     return f"{columns} columns would leave a tile empty" if columns < 4 else ""
 
 
-def refuse_depthwise(pass_: str) -> Any:
-    """The predicate of the depthwise kernels, of which grad_weight numbers its pixels."""
+def _avoid_wide_filters(job: Conv) -> str:
+    columns = per_group(job)[1]
+    return f"{columns} columns would leave a 128-wide tile half empty" if columns < 96 else ""
 
-    def refusal(job: Conv) -> str:
-        if not job.groups == job.x[1] == job.w[0] or job.groups == 1:
-            return f"groups = {job.groups}, C = {job.x[1]}, K = {job.w[0]} are not equal and above 1"
-        if math.prod(job.win.size) > 65535:
-            return "the window has more than 65535 positions"
-        return _too_many_pixels(job) if pass_ == "grad_weight" else ""
 
-    return refusal
+def _avoid_few_filters(job: Conv) -> str:
+    return _few(per_group(job)[1])
+
+
+def _refuse_depthwise(job: Conv) -> str:
+    if not job.groups == job.x[1] == job.w[0] or job.groups == 1:
+        return f"groups = {job.groups}, C = {job.x[1]}, K = {job.w[0]} are not equal and above 1"
+    return "" if math.prod(job.win.size) <= 65535 else "the window has more than 65535 positions"
+
+
+def _refuse_depthwise_weight(job: Conv) -> str:
+    return _refuse_depthwise(job) or _too_many_pixels(job)
 
 
 # ---------------------------------------------------------------- launches
-def _tap_major(w: Any, pass_: str) -> Any:
-    """w (K, C/groups, R, S) as (R, S, depth, columns) of the pass."""
-    return contiguous(w.transpose((2, 3, 1, 0) if pass_ == "forward" else (2, 3, 0, 1)))
+def _naive(family: str, product: Pass) -> Launches:
+    """One thread an output element."""
+
+    def plan(job: Conv) -> tuple[Launch, ...]:
+        operands, pixels, *_ = product(job)
+        grid = (blocks(math.prod(pixels), THREADS),)
+        name = f"{family}/naive_{product.__name__}"
+        return (Launch(name, storage_macros(job.dtype), grid, (THREADS,), (*operands, job.struct)),)
+
+    return plan
+
+
+def _naive_weight(family: str) -> Launches:
+    """One warp a weight."""
+
+    def plan(job: Conv) -> tuple[Launch, ...]:
+        grid = (blocks(32 * math.prod(job.w), THREADS),)
+        args = ("gy", "x", "gw", job.struct)
+        return (Launch(f"{family}/naive_grad_weight", storage_macros(job.dtype), grid, (THREADS,), args),)
+
+    return plan
 
 
 def _tile_macros(job: Conv, tile: int) -> dict[str, object]:
     return {**storage_macros(job.dtype), "BM": tile, "BN": tile}
 
 
-def run_gemm(pass_: str, style: str, tile: int) -> Any:
-    """The launcher of forward or grad_input, ``style`` tiled or gather."""
+def _gemm(style: str, product: Pass, tile: int) -> Launches:
+    """``conv2d/<style>_<pass>``; tiled grad_input has a range of blocks for each class of pixels modulo the stride."""
 
-    def run(job: Conv, source: Any, w: Any, *rest: Any) -> None:
-        depth, filters = per_group(job)
-        columns, pixels = (filters, job.y) if pass_ == "forward" else (depth, job.x)
-        classes = math.prod(job.win.stride) if (pass_, style) == ("grad_input", "tiled") else 1
-        size = pixels[2:] if classes == 1 else [blocks(n, s) for n, s in zip(pixels[2:], job.win.stride, strict=True)]
-        grid = (blocks(pixels[0] * math.prod(size), tile), blocks(columns, tile), job.groups * classes)
-        launch = kernel(f"conv2d/{style}_{pass_}", **_tile_macros(job, tile))
-        launch(grid, (tile * tile // 64,), source, _tap_major(w, pass_), *rest, job.struct)
+    def plan(job: Conv) -> tuple[Launch, ...]:
+        operands, pixels, columns, _ = product(job)
+        stride = job.win.stride if (style, product) == ("tiled", grad_input) else (1, 1)
+        size = [blocks(n, s) for n, s in zip(pixels[2:], stride, strict=True)]
+        grid = (
+            blocks(pixels[0] * math.prod(size), tile),
+            blocks(columns, tile),
+            job.groups * math.prod(stride),
+        )
+        name, args = f"conv2d/{style}_{product.__name__}", (*operands, job.struct)
+        return (Launch(name, _tile_macros(job, tile), grid, (tile * tile // 64,), args),)
 
-    return run
+    return plan
 
 
-def run_grad_weight(tile: int, wide: bool) -> Any:
-    """The launcher of grad_weight: parts of the pixels, then their sum in order."""
+def _split_weight(tile: int, wide: bool) -> Launches:
+    """grad_weight: parts of the pixels, then their sum in order."""
 
-    def run(job: Conv, gy: Any, x: Any, gw: Any) -> None:
+    def plan(job: Conv) -> tuple[Launch, ...]:
         depth, filters = per_group(job)
         pixels, columns = job.y[0] * math.prod(job.y[2:]), math.prod(job.win.size) * depth
         tiles = blocks(columns, tile) * blocks(filters, tile) * job.groups
         parts = max(1, min(blocks(TARGET_BLOCKS, tiles), pixels // DEPTH_A_PART, 65535 // job.groups))
-        partial = empty(gy, (parts, job.w[0], columns), "float32")
-        launch = kernel(
-            "conv2d/tiled_grad_weight", **_tile_macros(job, tile), VEC=pack(job.dtype) if wide else 1
-        )
+        partial = Scratch("parts", (parts, math.prod(job.w)), "float32")
+        macros = {**_tile_macros(job, tile), "VEC": pack(job.dtype) if wide else 1}
         grid = (blocks(columns, tile), blocks(filters, tile), job.groups * parts)
-        launch(grid, (tile * tile // 64,), gy, x, partial, parts, job.struct)
-        total = empty(gy, (job.w[0], *job.win.size, depth), gy.dtype)
-        sum_parts(partial, total)
-        gw[...] = total.transpose((0, 3, 1, 2))
+        args = ("gy", "x", partial, parts, job.struct)
+        first = Launch("conv2d/tiled_grad_weight", macros, grid, (tile * tile // 64,), args)
+        return first, sum_parts(partial, "gw", job.dtype)
 
-    return run
+    return plan
 
 
 def _depthwise_width(job: Conv) -> int:
@@ -158,58 +210,104 @@ def _depthwise_width(job: Conv) -> int:
     return width if job.aligned and job.x[1] % width == 0 else 1
 
 
-def run_depthwise(pass_: str) -> Any:
-    """The launcher of a depthwise forward or grad_input: 16 bytes of channels a thread where they allow it."""
+def _depthwise(product: Pass) -> Launches:
+    """16 bytes of channels a thread where they allow it."""
 
-    def run(job: Conv, source: Any, w: Any, *rest: Any) -> None:
-        width, out = _depthwise_width(job), rest[-1]
-        launch = kernel(f"conv2d/depthwise_{pass_}", **storage_macros(job.dtype), VEC=width)
-        taps = contiguous(w[:, 0].transpose((1, 2, 0)))
-        launch((blocks(out.size // width, 128),), (128,), source, taps, *rest, job.struct)
+    def plan(job: Conv) -> tuple[Launch, ...]:
+        operands, pixels, *_ = product(job)
+        width = _depthwise_width(job)
+        grid, macros = (blocks(math.prod(pixels) // width, THREADS),), {**storage_macros(job.dtype), "VEC": width}
+        name = f"conv2d/depthwise_{product.__name__}"
+        return (Launch(name, macros, grid, (THREADS,), (*operands, job.struct)),)
 
-    return run
+    return plan
 
 
-def run_depthwise_weight(job: Conv, gy: Any, x: Any, gw: Any) -> None:
-    """The launcher of a depthwise grad_weight."""
+def _depthwise_weight(job: Conv) -> tuple[Launch, ...]:
     width, taps = _depthwise_width(job), math.prod(job.win.size)
     across, pixels = blocks(job.x[1], 32 * width), job.y[0] * math.prod(job.y[2:])
     parts = max(1, min(blocks(2 * TARGET_BLOCKS, across * taps), pixels // 64, 65535))
-    partial = empty(gy, (parts, taps, job.x[1]), "float64" if job.dtype == "float64" else "float32")
-    launch = kernel("conv2d/depthwise_grad_weight", **storage_macros(job.dtype), VEC=width)
-    launch((across, taps, parts), (256,), gy, x, partial, job.struct)
-    total = empty(gy, (*job.win.size, job.x[1]), gy.dtype)
-    sum_parts(partial, total)
-    gw[...] = total.transpose((2, 0, 1))[:, None]
+    partial = Scratch("parts", (parts, math.prod(job.w)), "float64" if job.dtype == "float64" else "float32")
+    macros, args = {**storage_macros(job.dtype), "VEC": width}, ("gy", "x", partial, job.struct)
+    first = Launch("conv2d/depthwise_grad_weight", macros, (across, taps, parts), (256,), args)
+    return first, sum_parts(partial, "gw", job.dtype)
+
+
+def _buffers(tile: int) -> Callable[[Conv], int]:
+    """Bytes of shared memory a block: two buffers of one step's depth, of 16-byte accesses or of 8 elements."""
+    return lambda job: 4 * 2 * 2 * pack(job.dtype) * 2 * tile
+
+
+def _narrow_buffers(job: Conv) -> int:
+    return 4 * 2 * 8 * 2 * 64
 
 
 # ---------------------------------------------------------------- rows
-TAKES_TILED = "float32, float16, bfloat16; C/groups and K/groups multiples of a 16-byte access"
-TAKES_GATHER = "float32, float16, bfloat16; first layers (C <= 4) and channel counts that 16-byte accesses cannot take"
-TAKES_DEPTHWISE = "groups = C = K"
+TILED = "float32, float16, bfloat16; C/groups and K/groups multiples of a 16-byte access"
+LARGE = TILED + "; enough rows and columns"
+GATHER = "float32, float16, bfloat16; first layers (C <= 4) and channel counts that 16-byte accesses cannot take"
+DEPTHWISE = "groups = C = K"
+ANY = "every geometry, dtype and group count"
 
 
-def _shared(tile: int, wide: bool) -> Any:
-    """Bytes of shared memory a block: two buffers of the depth of one step."""
-    return lambda job: 4 * 2 * (2 * pack(job.dtype) if wide else 8) * 2 * tile
+def _row(
+    name: str, source: str, takes: str, refusal: Predicate, plan: Launches,
+    shared: Callable[[Conv], int] = lambda job: 0, avoid: Predicate = _takes_all,
+) -> Variant:  # fmt: skip
+    sums = ("reduce/sum_parts",) if source.endswith("grad_weight") and "naive" not in source else ()
+    return Variant(name, (source, *sums), takes, refusal, plan, shared, avoid)
 
 
-def rows(pass_: str) -> tuple[Variant, ...]:
-    """The variants of a pass before naive, in order of preference."""
-    weight = pass_ == "grad_weight"
-    name = f"conv2d/{{}}_{pass_}"
-    depthwise = run_depthwise_weight if weight else run_depthwise(pass_)
-    sources = (name.format("depthwise"),)
-    found = [Variant("depthwise", sources, TAKES_DEPTHWISE, refuse_depthwise(pass_), None, run=depthwise)]
-    for tile in (128, 64):
-        run = run_grad_weight(tile, True) if weight else run_gemm(pass_, "tiled", tile)
-        takes = TAKES_TILED + ("; enough rows and columns" if tile == 128 else "")
-        source, shared = name.format("tiled"), _shared(tile, True)
-        row = Variant(
-            f"tiled{tile}", (source,), takes, refuse_tiled(pass_), None, shared, avoid_tiled(pass_, tile), run
-        )
-        found.append(row)
-    run = run_grad_weight(64, False) if weight else run_gemm(pass_, "gather", 64)
-    source, shared = name.format("tiled" if weight else "gather"), _shared(64, False)
-    found.append(Variant("first_layer", (source,), TAKES_GATHER, _refuse_any, None, shared, avoid_gather(pass_), run))
-    return tuple(found)
+FORWARD = (
+    _row("depthwise", "conv2d/depthwise_forward", DEPTHWISE, _refuse_depthwise, _depthwise(forward)),
+    _row(
+        "tiled128", "conv2d/tiled_forward", LARGE, _refuse_narrow, _gemm("tiled", forward, 128),
+        _buffers(128), _avoid_tiled(forward, 128),
+    ),
+    _row(
+        "tiled64", "conv2d/tiled_forward", TILED, _refuse_narrow, _gemm("tiled", forward, 64),
+        _buffers(64), _avoid_tiled(forward, 64),
+    ),
+    _row(
+        "gather", "conv2d/gather_forward", GATHER, _refuse_any, _gemm("gather", forward, 64),
+        _narrow_buffers, _avoid_gather(forward),
+    ),
+    _row("naive", "conv2d/naive_forward", ANY, _takes_all, _naive("conv2d", forward)),
+)  # fmt: skip
+GRAD_INPUT = (
+    _row("depthwise", "conv2d/depthwise_grad_input", DEPTHWISE, _refuse_depthwise, _depthwise(grad_input)),
+    _row(
+        "tiled128", "conv2d/tiled_grad_input", LARGE, _refuse_classes, _gemm("tiled", grad_input, 128),
+        _buffers(128), _avoid_tiled(grad_input, 128),
+    ),
+    _row(
+        "tiled64", "conv2d/tiled_grad_input", TILED, _refuse_classes, _gemm("tiled", grad_input, 64),
+        _buffers(64), _avoid_tiled(grad_input, 64),
+    ),
+    _row(
+        "gather", "conv2d/gather_grad_input", GATHER, _refuse_any, _gemm("gather", grad_input, 64),
+        _narrow_buffers, _avoid_gather(grad_input),
+    ),
+    _row("naive", "conv2d/naive_grad_input", ANY, _takes_all, _naive("conv2d", grad_input)),
+)  # fmt: skip
+GRAD_WEIGHT = (
+    _row("depthwise", "conv2d/depthwise_grad_weight", DEPTHWISE, _refuse_depthwise_weight, _depthwise_weight),
+    _row(
+        "tiled128", "conv2d/tiled_grad_weight", LARGE, _refuse_narrow, _split_weight(128, True),
+        _buffers(128), _avoid_wide_filters,
+    ),
+    _row(
+        "tiled64", "conv2d/tiled_grad_weight", TILED, _refuse_narrow, _split_weight(64, True),
+        _buffers(64), _avoid_few_filters,
+    ),
+    _row(
+        "gather", "conv2d/tiled_grad_weight", GATHER, _refuse_any, _split_weight(64, False),
+        _narrow_buffers, _avoid_few_filters,
+    ),
+    _row("naive", "conv2d/naive_grad_weight", ANY, _takes_all, _naive_weight("conv2d")),
+)  # fmt: skip
+CONV3D = {
+    "forward": (_row("naive", "conv3d/naive_forward", ANY, _takes_all, _naive("conv3d", forward)),),
+    "grad_input": (_row("naive", "conv3d/naive_grad_input", ANY, _takes_all, _naive("conv3d", grad_input)),),
+    "grad_weight": (_row("naive", "conv3d/naive_grad_weight", ANY, _takes_all, _naive_weight("conv3d")),),
+}

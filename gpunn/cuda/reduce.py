@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
 from gpunn.cuda.dtypes import storage_macros
-from gpunn.cuda.kernel import blocks, kernel
+from gpunn.cuda.kernel import blocks
+from gpunn.cuda.plans import Launch, Scratch
 
 
-def sum_parts(parts: Any, out: Any) -> None:
-    """out = parts added up along their first axis, in order."""
-    launch = kernel("reduce/sum_parts", **storage_macros(out.dtype.name))
-    launch((blocks(out.size, 256),), (256,), parts, out, out.size, parts.shape[0])
+def sum_parts(parts: Scratch, out: str, dtype: str) -> Launch:
+    """``out``, an operand of this dtype: the parts added up along their first axis, in order."""
+    count, *shape = parts.shape
+    items = math.prod(shape)
+    args = (parts, out, items, count)
+    return Launch("reduce/sum_parts", storage_macros(dtype), (blocks(items, 256),), (256,), args)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from gpunn.cuda.kernel import device_number, shared_limit
+from gpunn.cuda.kernel import shared_limit
 from gpunn.cuda.plans import Call, Launch, Layout, Output, Plan, Scalar, trace
 from gpunn.cuda.problem import Problem
 from gpunn.errors import nearest
@@ -28,10 +28,9 @@ class Variant:
     sources: tuple[str, ...]
     takes: str
     refusal: Callable[[Any], str]
-    plan: Callable[[Any], tuple[Launch, ...]] | None
+    plan: Callable[[Any], tuple[Launch, ...]]
     shared: Callable[[Any], int] = lambda problem: 0
     avoid: Callable[[Any], str] = lambda problem: ""
-    run: Callable[..., None] | None = None  # launches, for operations that have no plans yet
 
     def accepts(self, problem: Problem) -> bool:
         return not self.refusal(problem)
@@ -40,6 +39,7 @@ class Variant:
 OPERATIONS: dict[str, Operation] = {}
 _forced: contextvars.ContextVar[tuple[tuple[str, str], ...]] = contextvars.ContextVar("gpunn variants", default=())
 _warned: set[tuple[str, str]] = set()
+_RENAMED = {"first_layer": "gather"}  # what variants were called before, for use_variant
 
 forced = _forced.get  # the variants asked for by use_variant: a part of every plan's key
 
@@ -67,15 +67,7 @@ class Operation:
             return Plan(Call(self.name, "-", "nothing to compute", str(problem)), (), inputs, outputs)
         device = next(found.device for found in inputs.values() if isinstance(found, Layout))
         variant, why = self.choose(problem, device)
-        assert variant.plan is not None
         return Plan(Call(self.name, variant.name, why, str(problem)), variant.plan(problem), inputs, outputs)
-
-    def __call__(self, problem: Problem, *arrays: Any) -> None:
-        variant, why = self.choose(problem, device_number(arrays[0]))
-        if (calls := trace.get()) is not None:
-            calls.append(Call(self.name, variant.name, why, str(problem)))
-        assert variant.run is not None
-        variant.run(problem, *arrays)
 
     def choose(self, problem: Problem, device: int) -> tuple[Variant, str]:
         """The variant for a problem, and why: the refusals of those before it."""
@@ -106,6 +98,7 @@ class Operation:
 
     def named(self, name: str) -> Variant:
         """The variant of this name. Raises ValueError with the nearest match."""
+        name = _RENAMED.get(name, name)
         for variant in self.variants:
             if variant.name == name:
                 return variant

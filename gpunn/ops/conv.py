@@ -50,7 +50,7 @@ def _conv(op: str, rank: int, x, weight, bias, stride, padding, dilation, groups
     kept_x, kept_w = (lifted if wants_grad(weight) else None), (w if wants_grad(x) else None)
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any, Any]:
-        gy = add_batch(gy, rank, batched)
+        gy = twin.in_memory_order(add_batch(gy, rank, batched))
         gx = gw = gb = None
         if needs[0]:
             gx = twin.grad_input(gy, kept_w, x_shape, win, groups)

@@ -17,7 +17,7 @@ PACKAGE = Path(gpunn.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 TWINS = {
-    "conv": {"forward", "grad_input", "grad_weight", "grad_bias"},
+    "conv": {"in_memory_order", "forward", "grad_input", "grad_weight", "grad_bias"},
     "pool": {
         "max_forward",
         "max_backward",

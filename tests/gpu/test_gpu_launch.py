@@ -32,7 +32,7 @@ def test_debug_mode_names_the_failing_kernel(monkeypatch):
     assert float(conv.forward(x, w, None, WIN, 1)[0, 0, 4, 4]) == 72
 
 
-@pytest.mark.parametrize("variant", ["naive", "first_layer", "tiled64", "tiled128"])
+@pytest.mark.parametrize("variant", ["naive", "gather", "tiled64", "tiled128"])
 @pytest.mark.parametrize("pass_", ["forward", "grad_input", "grad_weight"])
 def test_results_have_the_same_bits_at_every_run(pass_, variant):
     rng = np.random.default_rng(3)

@@ -47,7 +47,7 @@ def test_tiled_main_loops(pass_, tile, dtype):
 def test_gathering_main_loops_have_no_bank_conflicts(pass_):
     x, gy = channels_last(1, 6, 16, 16), channels_last(1, 70, 16, 16)
     w = host.EmulatedArray.of(np.ones((70, 6, 3, 3), np.float32))
-    with use_variant(f"conv2d.{pass_}", "first_layer"), host.counting() as counts:
+    with use_variant(f"conv2d.{pass_}", "gather"), host.counting() as counts:
         run(pass_, x, w, gy)
     assert counts[f"conv2d_gather_{pass_}"].conflict_ways <= 1.1
 

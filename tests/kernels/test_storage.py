@@ -5,7 +5,8 @@ import pytest
 
 from gpunn import emulator as host
 from gpunn.cuda import matmul, pool
-from gpunn.cuda.conv import sum_parts
+from gpunn.cuda.dtypes import storage_macros
+from gpunn.cuda.kernel import blocks, kernel
 
 pytestmark = pytest.mark.usefixtures("emulator")
 
@@ -31,7 +32,8 @@ def test_results_are_rounded_to_the_nearest_even_number_as_numpy_rounds(name):
     kind = dtype_of(name)
     values = special(kind)
     got = host.empty(values.size, kind)
-    sum_parts(host.EmulatedArray.of(values[None]), got)
+    launch = kernel("reduce/sum_parts", **storage_macros(name))
+    launch((blocks(values.size, 256),), (256,), host.EmulatedArray.of(values[None]), got, values.size, 1)
     with np.errstate(over="ignore"):
         want = values.astype(kind)
     numbers = ~np.isnan(values)
