@@ -18,6 +18,7 @@ OTHERS = {
         "training.accuracy",
         "a recipe trained here and in PyTorch, seed by seed: test accuracy and images a second",
     ),
+    "ladder": ("kernels.ladder", "the forward convolutions, one idea a rung: the table of kernels/README.md"),
     "compare": ("output.compare", "what moved between two files of results: compare A.json B.json"),
     "report": ("output.report", "the tables of the READMEs and a page of plots, from bench/results/"),
 }
