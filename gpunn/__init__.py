@@ -10,6 +10,7 @@ from gpunn.backend import to_device as to_device
 from gpunn.backend import to_numpy as to_numpy
 from gpunn.engine.autograd import is_grad_enabled as is_grad_enabled
 from gpunn.engine.autograd import no_grad as no_grad
+from gpunn.engine.creation import tensor as tensor
 from gpunn.engine.tensor import Tensor as Tensor
 from gpunn.engine.tensor import grad as grad
 from gpunn.errors import CheckpointError as CheckpointError

@@ -120,10 +120,10 @@ def asarray(x, dtype=None, device: str | Device | None = None):
     """``x`` (array, number, nested list, or any object with ``__dlpack__`` or ``__array__``) as an array.
 
     An array stays on its device unless ``device`` names another; everything else goes to ``device`` or the default
-    one. Python floats become float32, the framework's default; a float64 array stays one.
+    one. Python floats become float32, the framework's default, unless ``dtype`` says more; a float64 array stays one.
     """
     if not is_array(x):
-        x = _foreign(x)
+        x = _foreign(x, narrow=dtype is None)
         device = device if device is not None else default_device()
     x = plain(x)
     if device is not None:
@@ -131,7 +131,8 @@ def asarray(x, dtype=None, device: str | Device | None = None):
     return x if dtype is None or x.dtype == dtype else x.astype(dtype)
 
 
-def _foreign(x) -> Any:
+def _foreign(x, narrow: bool) -> Any:
+    """x as an array; ``narrow``: Python's floats as float32."""
     if hasattr(x, "__dlpack_device__"):
         on_cuda = x.__dlpack_device__()[0] in (2, 13)  # kDLCUDA, kDLCUDAManaged of dlpack.h
         array = (require_cupy() if on_cuda else np).from_dlpack(x)
@@ -143,7 +144,7 @@ def _foreign(x) -> Any:
         raise ValueError(
             f"asarray: {type(x).__name__} cannot become an array: {error}; make all rows equally long"
         ) from None
-    return array.astype(np.float32) if _is_python(x) and array.dtype == np.float64 else array
+    return array.astype(np.float32) if narrow and _is_python(x) and array.dtype == np.float64 else array
 
 
 def _is_python(x) -> bool:

@@ -35,10 +35,12 @@ class Product(NamedTuple):
 
 
 def forward(job: Conv) -> Product:
+    """y: a row a pixel of y, depth over the input channels of a group."""
     return Product(("x", "weight", "bias", "y"), job.y, job.w[0] // job.groups, job.w[1])
 
 
 def grad_input(job: Conv) -> Product:
+    """gx: a row a pixel of x, depth over the output channels of a group."""
     return Product(("gy", "weight", "gx"), job.x, job.w[1], job.w[0] // job.groups)
 
 

@@ -255,12 +255,17 @@ def data_of(x):
         return x.data
     if is_array(x):
         return plain(x)
+    refuse_lost_gradients(x)
+    return asarray(x)
+
+
+def refuse_lost_gradients(x) -> None:
+    """TypeError for a list of Tensors that would become an array without their gradients."""
     if isinstance(x, list | tuple) and autograd.is_grad_enabled() and _any_requires_grad(x):
         raise TypeError(
             "a list of Tensors that require gradients would become an array and lose them; join them with "
             "ops.stack or ops.concatenate, or pass the .detach() of each"
         )
-    return asarray(x)
 
 
 def _any_requires_grad(x) -> bool:
