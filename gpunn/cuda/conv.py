@@ -10,14 +10,12 @@ import math
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-
 from gpunn.backend import Array
 from gpunn.cuda import conv_variants
 from gpunn.cuda.checks import check_arrays, check_index
 from gpunn.cuda.dtypes import accumulate, storage_macros
 from gpunn.cuda.kernel import blocks
-from gpunn.cuda.layout import as_channels_last, cast, contiguous, in_order, new
+from gpunn.cuda.layout import as_channels_last, cast, in_order, new
 from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scratch, layout
 from gpunn.cuda.problem import Columns, Conv
 from gpunn.cuda.reduce import sum_parts
@@ -70,54 +68,33 @@ def _problem(
     return Conv(dtype, aligned, tuple(x), tuple(w), tuple(y), win, groups)
 
 
-def _weight(operation: Operation, weight: tuple, job: Conv) -> Layout:
-    """The weight in the order that the problem's variant reads."""
-    w = Layout(*weight)
-    name, taps = operation.choose(job, w.device)[0].name, tuple(range(2, len(w.shape)))
-    channels = (1, 0) if operation.name.endswith("forward") else (0, 1)
-    order = {"naive": (0, 1, *taps), "depthwise": (*taps, 0, 1)}.get(name, (*taps, *channels))
-    return w if w.is_dense(order) else w._replace(offset=0, move=lambda a: contiguous(a.transpose(order)))
-
-
-def _gradient(operation: Operation, job: Conv, device: int) -> Output:
-    """gw in the order that the problem's variant writes."""
-    name, (k, c, *size) = operation.choose(job, device)[0].name, job.w
-    if name == "naive":
-        return Output(job.w, np.dtype(job.dtype))
-    rank = len(size)
-    if name == "depthwise":
-        return Output((*size, k, c), np.dtype(job.dtype), (rank, rank + 1, *range(rank)))
-    return new(job.w, np.dtype(job.dtype), True)
-
-
 def _last(a: tuple) -> Layout:
     return in_order(Layout(*a), True)
 
 
 @lru_cache(KEPT)
 def _forward(x: tuple, weight: tuple, bias: tuple | None, win: Window, groups: int, asked: Any) -> Plan:
-    operation, below, w = OPERATIONS[win.rank]["forward"], _last(x), Layout(*weight)
+    operation, below, w = OPERATIONS[win.rank]["forward"], _last(x), _last(weight)
     b = None if bias is None else cast(Layout(*bias), Layout(*bias).dtype)
     y = (below.shape[0], w.shape[0], *(max(size, 0) for size in win.out(below.shape[2:])))
     job = _problem(operation.name, below.shape, w.shape, y, win, groups, x=below, w=w, b=b)
-    inputs = {"x": below, "weight": _weight(operation, weight, job), "bias": b}
+    inputs = {"x": below, "weight": w, "bias": b}
     return operation.plan(job, inputs, {"y": new(y, below.dtype, True)}, empty=not math.prod(y))
 
 
 @lru_cache(KEPT)
 def _grad_input(gy: tuple, weight: tuple, x: tuple[int, ...], win: Window, groups: int, asked: Any) -> Plan:
-    operation, above, w = OPERATIONS[win.rank]["grad_input"], _last(gy), Layout(*weight)
+    operation, above, w = OPERATIONS[win.rank]["grad_input"], _last(gy), _last(weight)
     job = _problem(operation.name, x, w.shape, above.shape, win, groups, gy=above, w=w)
     outputs = {"gx": new(x, above.dtype, True)}
-    inputs = {"gy": above, "weight": _weight(operation, weight, job)}
-    return operation.plan(job, inputs, outputs, empty=not (above.size and math.prod(x)))
+    return operation.plan(job, {"gy": above, "weight": w}, outputs, empty=not (above.size and math.prod(x)))
 
 
 @lru_cache(KEPT)
 def _grad_weight(gy: tuple, x: tuple, w: tuple[int, ...], win: Window, groups: int, asked: Any) -> Plan:
     operation, above, below = OPERATIONS[win.rank]["grad_weight"], _last(gy), _last(x)
     job = _problem(operation.name, below.shape, w, above.shape, win, groups, gy=above, x=below)
-    outputs = {"gw": _gradient(operation, job, above.device)}
+    outputs = {"gw": new(w, above.dtype, True)}
     return operation.plan(job, {"gy": above, "x": below}, outputs, empty=not (above.size and math.prod(w)))
 
 
@@ -148,7 +125,7 @@ def grad_input(gy: Array, w: Array, x_shape: tuple[int, ...], win: Window, group
 
 
 def grad_weight(gy: Array, x: Array, w_shape: tuple[int, ...], win: Window, groups: int) -> Array:
-    """gw of w_shape."""
+    """gw of w_shape, in memory as kernels read weights: (K, *size, C/groups)."""
     return _grad_weight(layout(gy), layout(x), w_shape, win, groups, forced())(gy, x)
 
 

@@ -20,6 +20,7 @@ from gpunn.cuda.variants import Variant
 TARGET_BLOCKS = 264  # two on each of an H200's 132 multiprocessors; fixed, so that split sums have one order everywhere
 DEPTH_A_PART = 256  # pixels below which a part of grad_weight is not worth its own block
 THREADS = 128
+DEPTHWISE_THREADS, PIXELS = 256, 4  # a block's threads, a thread's pixels
 
 Predicate = Callable[[Conv], str]
 Launches = Callable[[Conv], tuple[Launch, ...]]
@@ -136,11 +137,11 @@ def _avoid_few_filters(job: Conv) -> str:
 def _refuse_depthwise(job: Conv) -> str:
     if not job.groups == job.x[1] == job.w[0] or job.groups == 1:
         return f"groups = {job.groups}, C = {job.x[1]}, K = {job.w[0]} are not equal and above 1"
-    return "" if math.prod(job.win.size) <= 65535 else "the window has more than 65535 positions"
-
-
-def _refuse_depthwise_weight(job: Conv) -> str:
-    return _refuse_depthwise(job) or _too_many_pixels(job)
+    if math.prod(job.win.size) > 65535:
+        return "the window has more than 65535 positions"
+    if job.x[1] > 65535 * 32:
+        return f"{job.x[1]} channels are more columns than a grid's 65535"
+    return _too_many_pixels(job)
 
 
 # ---------------------------------------------------------------- launches
@@ -151,7 +152,7 @@ def _naive(family: str, product: Pass) -> Launches:
         operands, pixels, *_ = product(job)
         grid = (blocks(math.prod(pixels), THREADS),)
         name = f"{family}/naive_{product.__name__}"
-        return (Launch(name, storage_macros(job.dtype), grid, (THREADS,), (*operands, job.struct)),)
+        return (Launch(name, storage_macros(job.dtype), grid, (THREADS,), (*operands, job)),)
 
     return plan
 
@@ -161,7 +162,7 @@ def _naive_weight(family: str) -> Launches:
 
     def plan(job: Conv) -> tuple[Launch, ...]:
         grid = (blocks(32 * math.prod(job.w), THREADS),)
-        args = ("gy", "x", "gw", job.struct)
+        args = ("gy", "x", "gw", job)
         return (Launch(f"{family}/naive_grad_weight", storage_macros(job.dtype), grid, (THREADS,), args),)
 
     return plan
@@ -183,7 +184,7 @@ def _gemm(style: str, product: Pass, tile: int) -> Launches:
             blocks(columns, tile),
             job.groups * math.prod(stride),
         )
-        name, args = f"conv2d/{style}_{product.__name__}", (*operands, job.struct)
+        name, args = f"conv2d/{style}_{product.__name__}", (*operands, job)
         return (Launch(name, _tile_macros(job, tile), grid, (tile * tile // 64,), args),)
 
     return plan
@@ -200,7 +201,7 @@ def _split_weight(tile: int, wide: bool) -> Launches:
         partial = Scratch("parts", (parts, math.prod(job.w)), "float32")
         macros = {**_tile_macros(job, tile), "VEC": pack(job.dtype) if wide else 1}
         grid = (blocks(columns, tile), blocks(filters, tile), job.groups * parts)
-        args = ("gy", "x", partial, parts, job.struct)
+        args = ("gy", "x", partial, parts, job)
         first = Launch("conv2d/tiled_grad_weight", macros, grid, (tile * tile // 64,), args)
         return first, sum_parts(partial, "gw", job.dtype)
 
@@ -213,14 +214,16 @@ def _depthwise_width(job: Conv) -> int:
 
 
 def _depthwise(product: Pass) -> Launches:
-    """16 bytes of channels a thread where they allow it."""
+    """Blocks of up to 32 columns of channels; a thread has a column, 16 bytes where they allow it, of four pixels."""
 
     def plan(job: Conv) -> tuple[Launch, ...]:
         operands, pixels, *_ = product(job)
         width = _depthwise_width(job)
-        grid, macros = (blocks(math.prod(pixels) // width, THREADS),), {**storage_macros(job.dtype), "VEC": width}
-        name = f"conv2d/depthwise_{product.__name__}"
-        return (Launch(name, macros, grid, (THREADS,), (*operands, job.struct)),)
+        columns = job.x[1] // width
+        lanes = min(32, 1 << (columns - 1).bit_length())
+        grid = (blocks(math.prod(pixels) // job.x[1], DEPTHWISE_THREADS // lanes * PIXELS), blocks(columns, lanes))
+        name, macros = f"conv2d/depthwise_{product.__name__}", {**storage_macros(job.dtype), "VEC": width}
+        return (Launch(name, macros, grid, (DEPTHWISE_THREADS,), (*operands, job, lanes)),)
 
     return plan
 
@@ -230,7 +233,7 @@ def _depthwise_weight(job: Conv) -> tuple[Launch, ...]:
     across, pixels = blocks(job.x[1], 32 * width), job.y[0] * math.prod(job.y[2:])
     parts = max(1, min(blocks(2 * TARGET_BLOCKS, across * taps), pixels // 64, 65535))
     partial = Scratch("parts", (parts, math.prod(job.w)), "float64" if job.dtype == "float64" else "float32")
-    macros, args = {**storage_macros(job.dtype), "VEC": width}, ("gy", "x", partial, job.struct)
+    macros, args = {**storage_macros(job.dtype), "VEC": width}, ("gy", "x", partial, job)
     first = Launch("conv2d/depthwise_grad_weight", macros, (across, taps, parts), (256,), args)
     return first, sum_parts(partial, "gw", job.dtype)
 
@@ -293,7 +296,7 @@ GRAD_INPUT = (
     _row("naive", "conv2d/naive_grad_input", ANY, _takes_all, _naive("conv2d", grad_input)),
 )  # fmt: skip
 GRAD_WEIGHT = (
-    _row("depthwise", "conv2d/depthwise_grad_weight", DEPTHWISE, _refuse_depthwise_weight, _depthwise_weight),
+    _row("depthwise", "conv2d/depthwise_grad_weight", DEPTHWISE, _refuse_depthwise, _depthwise_weight),
     _row(
         "tiled128", "conv2d/tiled_grad_weight", LARGE, _refuse_narrow, _split_weight(128, True),
         _buffers(128), _avoid_wide_filters,

@@ -1,9 +1,9 @@
 /*
 conv2d gradient of the weight, depthwise: each block sums one filter tap of 32*VEC channels over one part of the pixels.
 
-math:     parts[j,(r,s),c] = sum over the pixels (n,p,q) of part j of gy[n,c,p,q] * x[n,c,h,w];
+math:     parts[j,c,(r,s)] = sum over the pixels (n,p,q) of part j of gy[n,c,p,q] * x[n,c,h,w];
           reduce/sum_parts.cu adds the parts
-layout:   gy (N,P,Q,C), x (N,H,W,C), parts (J,R*S,C), row-major
+layout:   gy (N,P,Q,C), x (N,H,W,C), parts (J,C,R*S), row-major
 threads:  256 a block, 32 columns of VEC channels x 8 pixels; blockIdx = (columns, tap, part)
 shared:   8*32*VEC*(4 if e < 8 else 8)
 flops:    2*N*P*Q*K*R*S
@@ -36,6 +36,6 @@ extern "C" __global__ void __launch_bounds__(256) conv2d_depthwise_grad_weight(
     if (row > 0 || c >= g.C) return;
     for (int j = 0; j < VEC; ++j) {
         for (int i = 1; i < 8; ++i) sum[j] += found[j][i][lane];
-        parts[((i64)blockIdx.z * gridDim.y + tap) * g.C + c + j] = sum[j];
+        parts[((i64)blockIdx.z * g.C + c + j) * gridDim.y + tap] = sum[j];
     }
 }

@@ -4,7 +4,7 @@ multiplication on gy. At stride > 1 it fetches zeros for taps that meet no outpu
 
 math:     gx[n,c,h,w] = sum over r,s,k of gy[n,k,p,q] * weight[k,c,r,s] where p*stride_h - pad_h + r*dil_h = h,
           q*stride_w - pad_w + s*dil_w = w
-layout:   gy (N,P,Q,K), gx (N,H,W,C), weight (R,S,K,C/groups), row-major
+layout:   gy (N,P,Q,K), gx (N,H,W,C), weight (K,R,S,C/groups), row-major
 threads:  a block owns BM pixels x BN channels of one group (blockIdx.z), a thread 8x8 of them; a thread fetches one pixel
 shared:   4*2*8*(BM + BN)
 flops:    2*N*P*Q*K*(C//G)*R*S
@@ -26,11 +26,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_gather_grad
     const auto place = [&](int r, int s, int& p, int& q) { p = g.out_row(h, r), q = g.out_col(w, s); };
 
     // combine
-    const T* weights = weight + (i64)group * Kg * Cg;
-    const Operands operands = {gy + group * Kg, weights, g.P, g.Q, g.K, Kg, Cg, g.R * g.S, g.S, g.K * Cg, Cg};
+    const T* filters = weight + (i64)group * Kg * g.R * g.S * Cg;
+    const Operands operands = {gy + group * Kg, filters, g.P, g.Q, g.K, Kg, Cg, g.R * g.S, g.S, Cg};
     const Corner at;
     ACC sums[8][8] = {};
-    gemm(operands, place, image, first_column, shared, at, sums);
+    gemm<false>(operands, place, image, first_column, shared, at, sums);
 
     // write
     T* out = gx + group * Cg;

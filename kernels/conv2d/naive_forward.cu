@@ -1,9 +1,9 @@
 /*
 conv2d forward, naive: one thread, one output element. Takes every geometry; read this one first.
 
-math:     y[n,k,p,q] = bias[k] + sum over c,r,s of x[n,c,h,w] * weight[k,c,r,s], h = p*stride_h - pad_h + r*dil_h,
+math:     y[n,k,p,q] = bias[k] + sum over r,s,c of x[n,c,h,w] * weight[k,c,r,s], h = p*stride_h - pad_h + r*dil_h,
           w = q*stride_w - pad_w + s*dil_w, inside x
-layout:   x (N,H,W,C), y (N,P,Q,K), weight (K,C/groups,R,S), row-major; bias (K)
+layout:   x (N,H,W,C), y (N,P,Q,K), weight (K,R,S,C/groups), row-major; bias (K)
 threads:  a thread owns y's element of its own index in memory order, so that neighbours share x and write side by side
 shared:   0
 flops:    2*N*P*Q*K*(C//G)*R*S
@@ -22,7 +22,7 @@ extern "C" __global__ void conv2d_naive_forward(const T* x, const T* weight, con
     const int k = i % g.K, q = i / g.K % g.Q, p = i / ((i64)g.K * g.Q) % g.P, n = i / ((i64)g.K * g.Q * g.P);
     const int Cg = g.Cg(), group = k / g.Kg();
     const T* image = x + (i64)n * g.H * g.W * g.C + group * Cg;
-    const T* filter = weight + (i64)k * Cg * g.R * g.S;
+    const T* filter = weight + (i64)k * g.R * g.S * Cg;
 
     // combine the window's pixels with the filter's taps
     ACC sum = bias ? load(bias + k) : (ACC)0;
@@ -30,8 +30,8 @@ extern "C" __global__ void conv2d_naive_forward(const T* x, const T* weight, con
         for (int s = 0; s < g.S; ++s) {
             const int h = g.row(p, r), w = g.col(q, s);
             if (!g.inside(h, w)) continue;
-            const T* pixel = image + (h * g.W + w) * g.C;
-            for (int c = 0; c < Cg; ++c) sum += load(pixel + c) * load(filter + (c * g.R + r) * g.S + s);
+            const T *pixel = image + (h * g.W + w) * g.C, *tap = filter + (r * g.S + s) * Cg;
+            for (int c = 0; c < Cg; ++c) sum += load(pixel + c) * load(tap + c);
         }
     }
 

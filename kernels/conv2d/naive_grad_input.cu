@@ -3,7 +3,7 @@ conv2d gradient of the input, naive: one thread, one element of gx. It gathers, 
 
 math:     gx[n,c,h,w] = sum over k,r,s of gy[n,k,p,q] * weight[k,c,r,s] where p*stride_h - pad_h + r*dil_h = h,
           q*stride_w - pad_w + s*dil_w = w
-layout:   gy (N,P,Q,K), gx (N,H,W,C), weight (K,C/groups,R,S), row-major
+layout:   gy (N,P,Q,K), gx (N,H,W,C), weight (K,R,S,C/groups), row-major
 threads:  a thread owns gx's element of its own index in memory order
 shared:   0
 flops:    2*N*P*Q*K*(C//G)*R*S
@@ -21,7 +21,7 @@ extern "C" __global__ void conv2d_naive_grad_input(const T* gy, const T* weight,
     const int c = i % g.C, w = i / g.C % g.W, h = i / ((i64)g.C * g.W) % g.H, n = i / ((i64)g.C * g.W * g.H);
     const int Cg = g.Cg(), Kg = g.Kg(), group = c / Cg, taps = g.R * g.S;
     const T* image = gy + (i64)n * g.P * g.Q * g.K + group * Kg;
-    const T* channel = weight + ((i64)group * Kg * Cg + c % Cg) * taps;
+    const T* channel = weight + (i64)group * Kg * taps * Cg + c % Cg;
 
     // combine the outputs that this element went into
     ACC sum = 0;
@@ -29,8 +29,8 @@ extern "C" __global__ void conv2d_naive_grad_input(const T* gy, const T* weight,
         for (int s = 0; s < g.S; ++s) {
             const int p = g.out_row(h, r), q = g.out_col(w, s);
             if (p < 0 || q < 0) continue;
-            const T* pixel = image + (p * g.Q + q) * g.K;
-            for (int k = 0; k < Kg; ++k) sum += load(pixel + k) * load(channel + k * Cg * taps + r * g.S + s);
+            const T *pixel = image + (p * g.Q + q) * g.K, *tap = channel + (r * g.S + s) * Cg;
+            for (int k = 0; k < Kg; ++k) sum += load(pixel + k) * load(tap + k * taps * Cg);
         }
     }
 

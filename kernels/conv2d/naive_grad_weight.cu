@@ -3,7 +3,7 @@ conv2d gradient of the weight, naive: one warp, one element of gw.
 
 math:     gw[k,c,r,s] = sum over n,p,q of gy[n,k,p,q] * x[n,c,h,w], h = p*stride_h - pad_h + r*dil_h,
           w = q*stride_w - pad_w + s*dil_w, inside x
-layout:   gy (N,P,Q,K), x (N,H,W,C), gw (K,C/groups,R,S), row-major
+layout:   gy (N,P,Q,K), x (N,H,W,C), gw (K,R,S,C/groups), row-major
 threads:  a warp owns gw's element of its own index; lane l sums positions l, l+32, ... of each sample
 shared:   0
 flops:    2*N*P*Q*K*(C//G)*R*S
@@ -19,7 +19,7 @@ extern "C" __global__ void conv2d_naive_grad_weight(const T* gy, const T* x, T* 
     const int Cg = g.Cg(), lane = threadIdx.x % 32;
     const i64 i = thread_index() / 32;
     if (i >= (i64)g.K * Cg * g.R * g.S) return;  // a whole warp leaves: the shuffles below lose no lane
-    const int s = i % g.S, r = i / g.S % g.R, c = i / (g.R * g.S) % Cg, k = i / ((i64)g.R * g.S * Cg);
+    const int c = i % Cg, s = i / Cg % g.S, r = i / Cg / g.S % g.R, k = i / Cg / g.S / g.R;
     const int channel = k / g.Kg() * Cg + c;
 
     // combine every pixel of gy with the pixel of x that this tap met

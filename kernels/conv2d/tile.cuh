@@ -44,16 +44,22 @@ struct Corner {
     __device__ __forceinline__ int col_of(int group) const { return col + group * 32; }
 };
 
-// sums += a^T b over BK of depth. SWAP > 0: from depth SWAP on, a's rows have bit 4 flipped (see tiled.cuh's keep).
-template <int BK, int SWAP>
+// What is stored transposed would put neighbouring depths on one bank: depth k of the tile is stored turned, row (or column)
+// i at i ^ turn.
+struct Straight {
+    static __device__ __forceinline__ int turn(int) { return 0; }
+};
+
+// sums += a^T b over BK of depth, a and b turned as they were stored.
+template <int BK, typename A, typename B>
 __device__ __forceinline__ void multiply(
     const ACC (&a)[BK][BM], const ACC (&b)[BK][BN], const Corner& at, ACC (&sums)[8][8])
 {
 #pragma unroll
     for (int k = 0; k < BK; ++k) {
-        const int flip = SWAP ? k / (SWAP ? SWAP : 1) : 0;
-        const Pack<ACC> top = load_pack(&a[k][at.row + 16 * flip]), bottom = load_pack(&a[k][at.row + 16 * (1 - flip)]);
-        const Pack<ACC> left = load_pack(&b[k][at.col]), right = load_pack(&b[k][at.col + 32]);
+        const int row = at.row ^ A::turn(k), low = (at.row + 16) ^ A::turn(k), col = at.col ^ B::turn(k);
+        const Pack<ACC> top = load_pack(&a[k][row]), bottom = load_pack(&a[k][low]);
+        const Pack<ACC> left = load_pack(&b[k][col]), right = load_pack(&b[k][col + 32]);
 #pragma unroll
         for (int i = 0; i < 8; ++i) {
             const ACC v = i < 4 ? top.item[i % 4] : bottom.item[i % 4];

@@ -3,7 +3,7 @@ conv2d forward, tiled: implicit GEMM through shared memory, fp32 multiply-add.
 
 math:     y[n,k,p,q] = bias[k] + sum over r,s,c of x[n,c,h,w] * weight[k,c,r,s], h = p*stride_h - pad_h + r*dil_h,
           w = q*stride_w - pad_w + s*dil_w, inside x
-layout:   x (N,H,W,C), y (N,P,Q,K), weight (R,S,C/groups,K), row-major; bias (K)
+layout:   x (N,H,W,C), y (N,P,Q,K), weight (K,R,S,C/groups), row-major; bias (K)
 threads:  a block owns BM pixels x BN filters of one group (blockIdx.z), a thread 8x8 of them
 shared:   4*2*2*V*(BM + BN)
 flops:    2*N*P*Q*K*(C//G)*R*S
@@ -39,10 +39,11 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_tiled_forwa
     }
 
     // combine
-    const Operands operands = {x + blockIdx.z * Cg, weight + first_filter, g.H, g.W, g.C, Cg, Kg, Cg * g.K, g.K};
+    const T* filters = weight + (i64)first_filter * g.R * g.S * Cg;
+    const Operands operands = {x + blockIdx.z * Cg, filters, g.H, g.W, g.C, Cg, Kg, g.R * g.S, Cg};
     const Corner at;
     ACC sums[8][8] = {};
-    gemm(operands, Taps{g.R, g.S, g.dil_h, g.dil_w, 0, 0, 0, 0, 0}, sample, h, w, first_column, shared, at, sums);
+    gemm<true>(operands, Taps{g.R, g.S, g.dil_h, g.dil_w, 0, 0, 0, 0, 0}, sample, h, w, first_column, shared, at, sums);
 
     // write
     if (bias) add_bias(bias + first_filter, first_column, Kg, at, sums);

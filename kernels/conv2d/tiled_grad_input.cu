@@ -5,7 +5,7 @@ multiplication is wasted on taps that meet none.
 
 math:     gx[n,c,h,w] = sum over r,s,k of gy[n,k,p,q] * weight[k,c,r,s] where p*stride_h - pad_h + r*dil_h = h,
           q*stride_w - pad_w + s*dil_w = w
-layout:   gy (N,P,Q,K), gx (N,H,W,C), weight (R,S,K,C/groups), row-major
+layout:   gy (N,P,Q,K), gx (N,H,W,C), weight (K,R,S,C/groups), row-major
 threads:  a block owns BM pixels of one class x BN channels of one group (blockIdx.z = group and class), a thread 8x8
 shared:   4*2*2*V*(BM + BN)
 flops:    2*N*P*Q*K*(C//G)*R*S
@@ -51,14 +51,14 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_tiled_grad_
     }
 
     // combine
-    const T* weights = weight + (i64)group * Kg * Cg;
-    const Operands operands = {gy + group * Kg, weights, g.P, g.Q, g.K, Kg, Cg, g.K * Cg, Cg};
+    const T* filters = weight + (i64)group * Kg * g.R * g.S * Cg;
+    const Operands operands = {gy + group * Kg, filters, g.P, g.Q, g.K, Kg, Cg, g.R * g.S, Cg};
     const int above = class_h + g.pad_h, left = class_w + g.pad_w;
     Taps taps = {g.R, g.S, g.stride_h, g.stride_w, g.dil_h, g.dil_w, above, left, 0, 0, 0, 0, 0};
     if (!taps.meets()) taps.next();
     const Corner at;
     ACC sums[8][8] = {};
-    gemm(operands, taps, sample, h, w, first_column, shared, at, sums);
+    gemm<false>(operands, taps, sample, h, w, first_column, shared, at, sums);
 
     // write
     store_tile(sums, at, first_row, M, first_column, Cg, true, [&](int m) {

@@ -75,7 +75,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_tiled_grad_
     for (int buffer = 0; m < end; buffer ^= 1) {
         m += BK;
         if (m < end) fetch(m);
-        multiply<BK, 0>(shared.a[buffer], shared.b[buffer], at, sums);
+        multiply<BK, Straight, Straight>(shared.a[buffer], shared.b[buffer], at, sums);
         if (m < end) keep(buffer ^ 1);
         __syncthreads();
     }

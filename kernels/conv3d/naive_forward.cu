@@ -2,7 +2,7 @@
 conv3d forward, naive: one thread, one output element.
 
 math:     y[n,k,o,p,q] = bias[k] + sum over c,t,r,s of w[k,c,t,r,s] * x[n, c, o*stride_d - pad_d + t*dil_d, p.., q..]
-layout:   x (N,D,H,W,C), y (N,O,P,Q,K), weight (K,C/groups,T,R,S) with T named A here, row-major; bias (K)
+layout:   x (N,D,H,W,C), y (N,O,P,Q,K), weight (K,T,R,S,C/groups) with T named A here, row-major; bias (K)
 threads:  a thread owns y's element of its own index in memory order
 shared:   0
 flops:    2*N*O*P*Q*K*(C//G)*A*R*S
@@ -21,7 +21,7 @@ extern "C" __global__ void conv3d_naive_forward(const T* x, const T* weight, con
     const int k = i % g.K, q = row % g.Q, p = plane % g.P, o = plane / g.P % g.O, n = plane / g.P / g.O;
     const int Cg = g.Cg(), taps = g.A * g.R * g.S;
     const T* image = x + (i64)n * g.D * g.H * g.W * g.C + k / g.Kg() * Cg;
-    const T* filter = weight + (i64)k * Cg * taps;
+    const T* filter = weight + (i64)k * taps * Cg;
 
     // combine the window's pixels with the filter's taps
     ACC sum = bias ? load(bias + k) : (ACC)0;
@@ -29,7 +29,7 @@ extern "C" __global__ void conv3d_naive_forward(const T* x, const T* weight, con
         const int d = g.plane(o, tap / g.S / g.R), h = g.row(p, tap / g.S % g.R), w = g.col(q, tap % g.S);
         if (!g.inside(d, h, w)) continue;
         const T* pixel = image + ((d * g.H + h) * g.W + w) * g.C;
-        for (int c = 0; c < Cg; ++c) sum += load(pixel + c) * load(filter + c * taps + tap);
+        for (int c = 0; c < Cg; ++c) sum += load(pixel + c) * load(filter + tap * Cg + c);
     }
 
     // write

@@ -3,7 +3,7 @@ conv3d gradient of the input, naive: one thread, one element of gx; it gathers.
 
 math:     gx[n,c,d,h,w] = sum over k,t,r,s of gy[n,k,o,p,q] * weight[k,c,t,r,s] where o*stride_d - pad_d + t*dil_d = d,
           p and q likewise
-layout:   gy (N,O,P,Q,K), gx (N,D,H,W,C), weight (K,C/groups,T,R,S) with T named A here, row-major
+layout:   gy (N,O,P,Q,K), gx (N,D,H,W,C), weight (K,T,R,S,C/groups) with T named A here, row-major
 threads:  a thread owns gx's element of its own index in memory order
 shared:   0
 flops:    2*N*O*P*Q*K*(C//G)*A*R*S
@@ -21,7 +21,7 @@ extern "C" __global__ void conv3d_naive_grad_input(const T* gy, const T* weight,
     const int c = i % g.C, w = row % g.W, h = plane % g.H, d = plane / g.H % g.D, n = plane / g.H / g.D;
     const int Cg = g.Cg(), Kg = g.Kg(), group = c / Cg, taps = g.A * g.R * g.S;
     const T* image = gy + (i64)n * g.O * g.P * g.Q * g.K + group * Kg;
-    const T* channel = weight + ((i64)group * Kg * Cg + c % Cg) * taps;
+    const T* channel = weight + (i64)group * Kg * taps * Cg + c % Cg;
 
     // combine the outputs that this element went into
     ACC sum = 0;
@@ -29,7 +29,7 @@ extern "C" __global__ void conv3d_naive_grad_input(const T* gy, const T* weight,
         const int o = g.out_plane(d, tap / g.S / g.R), p = g.out_row(h, tap / g.S % g.R), q = g.out_col(w, tap % g.S);
         if (o < 0 || p < 0 || q < 0) continue;
         const T* pixel = image + ((o * g.P + p) * g.Q + q) * g.K;
-        for (int k = 0; k < Kg; ++k) sum += load(pixel + k) * load(channel + k * Cg * taps + tap);
+        for (int k = 0; k < Kg; ++k) sum += load(pixel + k) * load(channel + (k * taps + tap) * Cg);
     }
 
     // write

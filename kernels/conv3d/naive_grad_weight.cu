@@ -2,7 +2,7 @@
 conv3d gradient of the weight, naive: one warp, one element of gw.
 
 math:     gw[k,c,t,r,s] = sum over n,o,p,q of gy[n,k,o,p,q] * x[n, c, o*stride_d - pad_d + t*dil_d, p.., q..]
-layout:   gy (N,O,P,Q,K), x (N,D,H,W,C), gw (K,C/groups,T,R,S) with T named A here, row-major
+layout:   gy (N,O,P,Q,K), x (N,D,H,W,C), gw (K,T,R,S,C/groups) with T named A here, row-major
 threads:  a warp owns gw's element of its own index; lane l sums positions l, l+32, ... of each sample
 shared:   0
 flops:    2*N*O*P*Q*K*(C//G)*A*R*S
@@ -18,7 +18,7 @@ extern "C" __global__ void conv3d_naive_grad_weight(const T* gy, const T* x, T* 
     const int Cg = g.Cg(), taps = g.A * g.R * g.S, positions = g.O * g.P * g.Q, lane = threadIdx.x % 32;
     const i64 i = thread_index() / 32;
     if (i >= (i64)g.K * Cg * taps) return;  // a whole warp leaves: the shuffles below lose no lane
-    const int tap = i % taps, c = i / taps % Cg, k = i / taps / Cg;
+    const int c = i % Cg, tap = i / Cg % taps, k = i / Cg / taps;
     const int s = tap % g.S, r = tap / g.S % g.R, a = tap / g.S / g.R;
 
     // combine every position of gy with the position of x that this tap met

@@ -28,10 +28,12 @@ def test_tiles_leave_room_for_the_last_one(pass_):
     assert variants["naive"].accepts(above)
 
 
-def test_only_the_weight_gradient_of_a_depthwise_convolution_numbers_pixels():
-    many = problem(2**31 // 64 + 1, 2, 2, 8, groups=2)
-    refusals = [op.named("depthwise").refusal(many) for op in map(conv.OPERATIONS[2].get, conv.conv_variants.CONV3D)]
-    assert refusals[:2] == ["", ""] and "pixels are numbered in 32 bits" in refusals[2]
+def test_depthwise_kernels_number_pixels_and_columns():
+    many, wide = problem(2**31 // 64 + 1, 2, 2, 8, groups=2), problem(1, 65536 * 32, 65536 * 32, 1, groups=65536 * 32)
+    for name in ("forward", "grad_input", "grad_weight"):
+        refusal = conv.OPERATIONS[2][name].named("depthwise").refusal
+        assert "pixels are numbered in 32 bits" in refusal(many)
+        assert "2097152 channels are more columns" in refusal(wide)
 
 
 @pytest.mark.usefixtures("emulator")

@@ -44,6 +44,29 @@ def test_tiled_main_loops(pass_, tile, dtype):
 
 
 @pytest.mark.parametrize("pass_", ["forward", "grad_input"])
+def test_depthwise_main_loops(pass_):
+    x = channels_last(1, 128, 16, 16)
+    w = host.EmulatedArray.of(np.ones((128, 1, 3, 3), np.float32))
+    with use_variant(f"conv2d.{pass_}", "depthwise"), host.counting() as counts:
+        conv.forward(x, w, None, WIN, 128) if pass_ == "forward" else conv.grad_input(x, w, x.shape, WIN, 128)
+    counted = counts[f"conv2d_depthwise_{pass_}"]
+    hottest = max((s for s in counted.sites if s.space == "global" and not s.write), key=lambda s: s.bytes)
+    assert hottest.bytes_a_lane == 16 and counted.sector_excess <= 1.15, counted.table()
+    assert counted.conflict_ways <= 1.3, counted.table()
+
+
+@pytest.mark.parametrize("pass_", ["forward", "grad_input"])
+def test_the_weights_need_no_launch_of_their_own(pass_):
+    """Weights whose memory is (K, R, S, C) are read as they are, whatever the variant; others are copied first."""
+    x, gy = channels_last(1, 8, 5, 5), channels_last(1, 8, 5, 5)
+    w = channels_last(8, 8, 3, 3)
+    for variant in ("tiled64", "gather", "naive"):
+        with use_variant(f"conv2d.{pass_}", variant):
+            here, there = (run(pass_, x, weight, gy) for weight in (w, host.EmulatedArray.of(np.asarray(w).copy())))
+        assert np.array_equal(here, there), variant
+
+
+@pytest.mark.parametrize("pass_", ["forward", "grad_input"])
 def test_gathering_main_loops_have_no_bank_conflicts(pass_):
     x, gy = channels_last(1, 6, 16, 16), channels_last(1, 70, 16, 16)
     w = host.EmulatedArray.of(np.ones((70, 6, 3, 3), np.float32))
