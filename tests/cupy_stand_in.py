@@ -18,9 +18,10 @@ import numpy as np
 
 from gpunn import emulator
 from gpunn.emulator.memory import is_dense
-from tests import counting, cupy_record
+from tests import counting, cupy_pointers, cupy_record
 from tests import cupy_differences as differences
 
+_KNOWN = ("shape", "strides", "dtype", "ndim", "size", "nbytes", "itemsize")  # whichever device is current
 _INDEXING = ("__getitem__", "__setitem__")
 _COMPARE = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
 _BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift", "rshift")
@@ -81,6 +82,7 @@ class ndarray:
     def __init__(self, values):
         self._memory = values
         self.device = Device(Device.now())
+        cupy_pointers.born(self)
 
     @property
     def _values(self):
@@ -90,7 +92,7 @@ class ndarray:
     def __getattr__(self, name):
         if name.startswith("__") or not hasattr(self.real, name):
             raise AttributeError(f"cupy.ndarray has no {name}")
-        found = getattr(self._values, name)
+        found = getattr(self._memory if name in _KNOWN else self._values, name)
         return _method(self, getattr(self.real, name), found) if callable(found) else _wrapped(found)
 
     @property
@@ -341,9 +343,11 @@ class RawModule:
                 elif parameter.pointer:  # a null pointer: eight bytes of zeros
                     assert type(a) is np.uint64 and a == 0, parameter
                     given.append(None)
+                elif isinstance(a, np.void):  # a struct; its uint64 are addresses
+                    assert parameter.code == "V" and a.nbytes == parameter.bytes, parameter
+                    given.append(cupy_pointers.with_arrays(a))
                 else:  # CuPy passes a NumPy scalar's bytes as they are
-                    code = "V" if isinstance(a, np.void) and a.nbytes == parameter.bytes else a.dtype.str[1:]
-                    assert isinstance(a, np.generic) and code == parameter.code, (parameter, type(a))
+                    assert isinstance(a, np.generic) and a.dtype.str[1:] == parameter.code, (parameter, type(a))
                     given.append(a)
             function(grid, block, given)
 
@@ -370,11 +374,17 @@ def module(real=None):
     real = cupy_record.cupy() if real is None else real
     ndarray.real = real.ndarray
     Namespace._ufunc_type = real.ufunc
-    runtime = SimpleNamespace(getDeviceCount=lambda: 2, getDevice=Device.now, CUDARuntimeError=RuntimeError)
+    runtime = SimpleNamespace(
+        getDeviceCount=lambda: 2,
+        getDevice=Device.now,
+        driverGetVersion=lambda: 12090,
+        CUDARuntimeError=RuntimeError,
+    )
     cuda = SimpleNamespace(
         Device=Device,
         runtime=runtime,
         driver=SimpleNamespace(CUDADriverError=RuntimeError),
+        nvrtc=SimpleNamespace(getVersion=lambda: (12, 9)),
         get_current_stream=Stream,
         compiler=SimpleNamespace(CompileException=real.cuda.compiler.CompileException),
     )

@@ -5,6 +5,7 @@ from gpunn.cpu import conv as conv
 from gpunn.cpu import dropout as dropout
 from gpunn.cpu import loss as loss
 from gpunn.cpu import matmul as matmul
+from gpunn.cpu import optim as optim
 from gpunn.cpu import pool as pool
 from gpunn.cpu import relu as relu
 from gpunn.cpu.layout import keep_freed_memory as keep_freed_memory

@@ -5,5 +5,6 @@ from gpunn.cuda import conv as conv
 from gpunn.cuda import dropout as dropout
 from gpunn.cuda import loss as loss
 from gpunn.cuda import matmul as matmul
+from gpunn.cuda import optim as optim
 from gpunn.cuda import pool as pool
 from gpunn.cuda import relu as relu

@@ -142,3 +142,12 @@ class Norm(Problem):
     eps: float
     relu: int
     training: int
+
+
+@dataclass(frozen=True)
+class Tensors(Problem):
+    """Many tensors in one launch: M of them, L elements in all, shared among so many blocks."""
+
+    M: int
+    L: int
+    blocks: int

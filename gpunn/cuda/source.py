@@ -14,6 +14,9 @@ KEYS = ("math", "layout", "threads", "shared", "flops", "bytes", "requires", "nu
 FORMULAS = ("shared", "flops", "bytes")
 _INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 _ENTRY = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)')
+_PARAMETER = re.compile(
+    r"\s*(const\s+)?(?:__grid_constant__\s+)?(\w+)\s*(\*?)\s*(?:__restrict__\s+)?(\w+)\s*"
+)
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
 
 
@@ -120,7 +123,7 @@ def parse_header(text: str, file: str) -> tuple[str, dict[str, str]]:
 
 
 def _parameter(declared: str, optional: list[str], name: str, text: str) -> Parameter:
-    match = re.fullmatch(r"\s*(const\s+)?(\w+)\s*(\*?)\s*(?:__restrict__\s+)?(\w+)\s*", declared)
+    match = _PARAMETER.fullmatch(declared)
     if not match:
         raise ValueError(f"{name}.cu: cannot read the parameter {declared.strip()!r}; expected like `const T* x`")
     fields = () if match[3] else _fields(match[2], text)

@@ -8,6 +8,8 @@ from itertools import product
 
 from gpunn.cuda import source
 from gpunn.cuda.dtypes import STORAGE, pack, storage_macros
+from gpunn.cuda.kernel import EMULATOR
+from gpunn.cuda.multi_tensor import FEWEST_ROWS, most_rows
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
 
@@ -26,6 +28,8 @@ def specialisations(name: str, dtype: str) -> Iterator[dict[str, object]]:
         axes["BM"] = (64,) if "gather" in name else (128, 64)
     if "EACH" in words:
         axes["EACH"] = (4, 1)
+    if {"ROWS", "Table"} <= words:
+        axes["ROWS"] = (most_rows(name, dtype, EMULATOR), FEWEST_ROWS)
     if "LANES" in words:
         axes["LANES"] = (32, 1)
     for values in product(*axes.values()):

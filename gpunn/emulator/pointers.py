@@ -48,7 +48,7 @@ class Struct:
 
     def cleared(self) -> bytes:
         """The struct's bytes with null in every pointer field."""
-        copy = np.array(self.value)
+        copy = np.array(self.value).copy()  # np.array of a np.void alone is a view of the same bytes
         for field in self.arrays.keys() & set(copy.dtype.names or ()):
             copy[field] = 0
         return copy.tobytes()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from gpunn import backend
-from gpunn.optim.optimizer import Optimizer, penalised, pieces
+from gpunn.optim.batch import Group
+from gpunn.optim.optimizer import Optimizer
 
 
 class Adam(Optimizer):
@@ -34,32 +34,19 @@ class Adam(Optimizer):
         if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"{self.name}: betas must be two numbers in [0, 1), got {betas}; usual: (0.9, 0.999)")
 
-    def update(self, param, grad, state, group):
-        xp = backend.array_module(param)
-        if not state:
-            state.update(step=0, exp_avg=xp.zeros_like(param), exp_avg_sq=xp.zeros_like(param))
-        state["step"] += 1
-        b1, b2 = group["betas"]
-        decay, l1, eps = group["weight_decay"], group["l1"], group["eps"]
-        step_size = group["lr"] / (1 - b1 ** state["step"])
-        root = math.sqrt(1 - b2 ** state["step"])
-        for p, g, m, v, t in pieces(param, grad, state["exp_avg"], state["exp_avg_sq"]):
-            if self.decoupled and decay:
-                p *= 1 - group["lr"] * decay
-            if l1 or (decay and not self.decoupled):
-                g = penalised(g, p, 0 if self.decoupled else decay, l1, xp.empty_like(t))
-            m *= b1
-            m += xp.multiply(g, 1 - b1, out=t)
-            v *= b2
-            xp.multiply(g, g, out=t)
-            t *= 1 - b2
-            v += t
-            xp.sqrt(v, out=t)
-            t /= root
-            t += eps
-            xp.divide(m, t, out=t)
-            t *= step_size
-            p -= t
+    def rule(self, batch):
+        for state in batch.states:
+            state["step"] = state.get("step", 0) + 1
+        means, squares = batch.state("exp_avg"), batch.state("exp_avg_sq")
+        settings = batch.settings(self.numbers, [state["step"] for state in batch.states])
+        batch.rules.adam(batch.params, means, squares, batch.grads, settings, batch.kept)
+
+    def numbers(self, group: Group, t: int) -> tuple:
+        """The struct Setting of kernels/optim/adam.cu at step t."""
+        lr, (b1, b2), decay = group["lr"], group["betas"], group["weight_decay"]
+        rate, root = lr / (1 - b1**t), math.sqrt(1 - b2**t)  # m / (1 - b1^t) and v / (1 - b2^t) start unbiased
+        keep, decay = (1 - lr * decay, 0) if self.decoupled else (1, decay)
+        return keep, decay, group["l1"], b1, 1 - b1, b2, 1 - b2, root, group["eps"], rate
 
 
 class AdamW(Adam):

@@ -1,4 +1,4 @@
-"""What every optimiser shares: parameter groups, state, saving, and the walk over a parameter in cache-sized pieces."""
+"""What every optimiser shares: parameter groups, state, saving, and the batches that a rule updates at once."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ import numpy as np
 from gpunn import backend
 from gpunn.engine.tensor import Tensor
 from gpunn.nn.parameter import Parameter
-
-# Elements in one piece of an update. Parameter, gradient, two moments and a scratch of 32 K floats are 640 KB: they
-# stay in a core's L2 cache through the five to ten ufuncs of a step, so main memory is read and written once.
-PIECE = 32 * 1024
+from gpunn.optim.batch import Batch, Group
 
 
 class Optimizer:
-    """Base class: walks the groups, skips parameters without a gradient, and calls `update` for each of the others.
+    """Base class: walks the groups, skips parameters without a gradient, and has all others updated.
 
     `param_groups` is a list of dicts: `"params"` and the options that hold for them. A subclass gives its options to
-    `__init__` as `defaults` and defines `check(group)` and `update(param, grad, state, group)`, with raw arrays.
+    `__init__` as `defaults` and defines `check(group)` and `update(param, grad, state, group)`, with raw arrays, or in
+    its place `rule(batch)`, which updates many parameters in one launch.
     """
 
     def __init__(self, params: Iterable, defaults: dict[str, Any]):
@@ -28,6 +26,8 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[int, dict[str, Any]] = {}  # by id(parameter)
+        self._batches: list[Batch] = []
+        self._batched: list[int] = []  # the ids of all that the batches hold
         if isinstance(params, Tensor):
             kind = type(params).__name__
             raise TypeError(f"{self.name}: params is one {kind}, expected an iterable; pass [parameter]")
@@ -75,8 +75,12 @@ class Optimizer:
     def check(self, group: Mapping[str, Any]) -> None:
         """Raise ValueError where the group's own options contradict each other."""
 
-    def update(self, param, grad, state: dict[str, Any], group: Mapping[str, Any]) -> None:
+    def update(self, param: Any, grad: Any, state: dict[str, Any], group: Mapping[str, Any]) -> None:
         """Change the array `param` in place, given its gradient and the parameter's own state."""
+        self.rule(Batch([param], [grad], [state], [group]))
+
+    def rule(self, batch: Batch) -> None:
+        """Change every array of `batch.params` in place."""
         raise TypeError(f"{self.name} defines no update(param, grad, state, group)")
 
     def parameters(self) -> Iterator[Tensor]:
@@ -86,12 +90,47 @@ class Optimizer:
 
     def step(self) -> None:
         """One update of every parameter that has a gradient; ValueError for a gradient of another shape or device."""
-        for p in self.parameters():  # all before the first is changed
+        one_by_one = type(self).update is not Optimizer.update
+        for batch in self._ready():
+            if one_by_one:
+                for row in zip(batch.params, batch.grads, batch.states, batch.groups, strict=True):
+                    self.update(*row)
+            else:
+                self.rule(batch)
+
+    def _ready(self) -> list[Batch]:
+        """The batches of all parameters with gradients, each checked; those of the last step where nothing changed."""
+        live = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
+        held = self._held(live)
+        if held == self._batched and all([batch.refresh() for batch in self._batches]):
+            return self._batches
+        for p in live:  # all before the first is changed
             check_gradient(self.name, p)
+        if held != self._batched:
+            groups: list[Group] = [group for group in self.param_groups for p in group["params"] if p.grad is not None]
+            self._batches = self._sorted(live, groups)
+            self._batched = self._held(live)
+        return self._batches
+
+    def _held(self, live: list[Tensor]) -> list[int]:
+        """What tells whether batches made before are still those of these parameters: the ids of all they hold."""
+        keys = list(map(id, live))
+        held = [*keys, *[id(p.data) for p in live], *map(id, map(self.state.get, keys))]
         for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is not None:
-                    self.update(p.data, p.grad, follow(self.state.setdefault(id(p), {}), p.data), group)
+            held += id(group), len(group["params"])
+        return held
+
+    def _sorted(self, live: list[Tensor], groups: list[Group]) -> list[Batch]:
+        """A batch for each device and dtype."""
+        found: dict[tuple, Batch] = {}
+        for p, group in zip(live, groups, strict=True):
+            batch = found.setdefault((backend.device_of(p.data), p.data.dtype), Batch([], [], [], []))
+            batch.params.append(p.data)
+            batch.grads.append(p.grad)
+            batch.states.append(follow(self.state.setdefault(id(p), {}), p.data))
+            batch.groups.append(group)
+            batch.tensors.append(p)
+        return list(found.values())
 
     def zero_grad(self) -> None:
         """Drop every gradient, so that the next backward pass starts anew."""
@@ -154,45 +193,16 @@ class Optimizer:
         return f"{self.name}({'; '.join(lines)})"
 
 
-def pieces(*arrays) -> Iterator[tuple]:
-    """The arrays, which share one shape, in slices of about PIECE elements, each followed by a scratch array like it.
-
-    On the CPU an update of several passes runs piece by piece; on a GPU, where a launch costs more than a pass, there
-    is one piece. A gradient in another memory order (channels-last, from a convolution) is brought into the parameter's
-    own first: one strided copy instead of a strided pass for every line of the update.
-    """
-    p = arrays[0]
-    xp = backend.array_module(p)
-    if xp is not np or p.ndim == 0:
-        yield *arrays, xp.empty_like(p)
-        return
-    if all(a.flags.c_contiguous for a in (p, *arrays[2:])):
-        arrays = tuple(np.ascontiguousarray(a).reshape(-1) for a in arrays)
-    rows = max(1, PIECE * len(arrays[0]) // max(1, p.size))
-    scratch = np.empty_like(arrays[0][:rows])
-    for start in range(0, len(arrays[0]), rows):
-        part = tuple(a[start : start + rows] for a in arrays)
-        yield *part, scratch[: len(part[0])]
-
-
-def penalised(g, p, weight_decay: float, l1: float, out):
-    """The gradient of loss + weight_decay/2 |p|^2 + l1 |p|_1: g itself without penalties, else written to `out`."""
-    if not weight_decay and not l1:
-        return g
-    xp = backend.array_module(p)
-    if weight_decay:
-        xp.multiply(p, weight_decay, out=out)
-        out += g
-    if l1:
-        out[...] = (out if weight_decay else g) + l1 * xp.sign(p)
-    return out
-
-
 def like(value, p):
-    """A private copy of a saved value on p's device and in p's dtype; numbers that are no arrays pass unchanged."""
+    """A private copy of a saved value on p's device, in p's dtype and memory order; numbers pass unchanged."""
     if not backend.is_array(value):
         return value
-    return backend.to_device(value.astype(p.dtype), backend.device_of(p))
+    moved = backend.to_device(value.astype(p.dtype), backend.device_of(p))
+    if moved.strides == p.strides or moved.shape != p.shape:
+        return moved
+    made = backend.array_module(p).empty_like(p)
+    made[...] = moved
+    return made
 
 
 def follow(state: dict[str, Any], p) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gpunn import backend
-from gpunn.optim.optimizer import Optimizer, penalised, pieces
+from gpunn.optim.batch import Group
+from gpunn.optim.optimizer import Optimizer
 
 
 class RMSprop(Optimizer):
@@ -33,34 +33,15 @@ class RMSprop(Optimizer):
         if not 0 <= group["alpha"] <= 1:
             raise ValueError(f"RMSprop: alpha must lie in [0, 1], got {group['alpha']}; the usual value is 0.99")
 
-    def update(self, param, grad, state, group):
-        alpha, eps = group["alpha"], group["eps"]
-        xp = backend.array_module(param)
-        names = ["square_avg", *["grad_avg"] * bool(group["centered"]), *["momentum_buffer"] * bool(group["momentum"])]
-        for name in names:
-            if name not in state:
-                state[name] = xp.zeros_like(param)
-        for p, g, v, *rest, t in pieces(param, grad, *(state[name] for name in names)):
-            if group["weight_decay"] or group["l1"]:
-                g = penalised(g, p, group["weight_decay"], group["l1"], xp.empty_like(t))
-            v *= alpha
-            xp.multiply(g, g, out=t)
-            t *= 1 - alpha
-            v += t
-            if group["centered"]:
-                a = rest[0]
-                a *= alpha
-                a += xp.multiply(g, 1 - alpha, out=t)
-                xp.subtract(v, xp.multiply(a, a, out=t), out=t)
-                xp.sqrt(t, out=t)
-            else:
-                xp.sqrt(v, out=t)
-            t += eps
-            xp.divide(g, t, out=t)
-            if group["momentum"]:
-                b = rest[-1]
-                b *= group["momentum"]
-                b += t
-                t[...] = b
-            t *= group["lr"]
-            p -= t
+    def rule(self, batch):
+        squares, means = batch.state("square_avg"), batch.state("grad_avg", option="centered")
+        buffers = batch.state("momentum_buffer", option="momentum")
+        batch.rules.rmsprop(
+            batch.params, squares, means, buffers, batch.grads, batch.settings(self.numbers), batch.kept
+        )
+
+    @staticmethod
+    def numbers(group: Group, _: None) -> tuple:
+        """The struct Setting of kernels/optim/rmsprop.cu."""
+        alpha, eps, momentum = group["alpha"], group["eps"], group["momentum"]
+        return group["lr"], alpha, 1 - alpha, eps, momentum, group["weight_decay"], group["l1"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gpunn import backend
-from gpunn.optim.optimizer import Optimizer, penalised, pieces
+from gpunn.optim.batch import Group
+from gpunn.optim.optimizer import Optimizer
 
 
 class SGD(Optimizer):
@@ -36,21 +36,13 @@ class SGD(Optimizer):
                 f"dampening={group['dampening']}; set momentum=0.9"
             )
 
-    def update(self, param, grad, state, group):
-        lr, momentum, damped = group["lr"], group["momentum"], 1 - group["dampening"]
-        xp = backend.array_module(param)
-        if not momentum:
-            for p, g, t in pieces(param, grad):
-                p -= xp.multiply(penalised(g, p, group["weight_decay"], group["l1"], t), lr, out=t)
-            return
-        first = "momentum_buffer" not in state
-        if first:
-            state["momentum_buffer"] = xp.zeros_like(param)
-        for p, g, b, t in pieces(param, grad, state["momentum_buffer"]):
-            d = penalised(g, p, group["weight_decay"], group["l1"], t)
-            b *= momentum
-            b += d if first or damped == 1 else damped * d
-            if group["nesterov"]:
-                p -= lr * (d + momentum * b)
-            else:
-                p -= xp.multiply(b, lr, out=t)
+    def rule(self, batch):
+        first = ["momentum_buffer" not in state for state in batch.states]
+        buffers = batch.state("momentum_buffer", option="momentum")
+        batch.rules.sgd(batch.params, buffers, batch.grads, batch.settings(self.numbers, first), batch.kept)
+
+    @staticmethod
+    def numbers(group: Group, first: bool) -> tuple:
+        """The struct Setting of kernels/optim/sgd.cu."""
+        share = 1 if first else 1 - group["dampening"]
+        return group["lr"], group["momentum"], share, group["weight_decay"], group["l1"], group["nesterov"]

@@ -70,8 +70,7 @@ class Checkpoint(Callback):
             self.save(trainer)
 
     def save(self, trainer) -> None:
-        """Write checkpoint.npz; TrainingError, and the previous one kept, where a loss or a weight is not finite."""
-        trainer.read()
+        """Write checkpoint.npz; TrainingError, and the previous one kept, where a weight is not finite."""
         check_finite(trainer)
         save_checkpoint(self.path, capture(trainer))
         self.saved = True

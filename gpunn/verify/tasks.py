@@ -14,6 +14,7 @@ from gpunn.errors import DeviceError
 from gpunn.reference import cases, naive
 from gpunn.verify.dropout import drop_tasks
 from gpunn.verify.loss import loss_tasks
+from gpunn.verify.optim import optim_tasks
 from gpunn.verify.task import Task, as_f64, channels, orders, planes
 
 EPS = 1e-5
@@ -46,6 +47,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
                 break
     yield from loss_tasks(device, give)
     yield from drop_tasks(give)
+    yield from optim_tasks(give)
 
 
 def of_case(case: Any, *arrays: Any, order: str = "") -> Iterator[Task]:

@@ -32,6 +32,7 @@ TWINS = {
     "relu": {"forward", "backward"},
     "dropout": {"drop"},
     "loss": {"cross_entropy", "nll"},
+    "optim": {"sgd", "adam", "rmsprop"},
 }
 
 

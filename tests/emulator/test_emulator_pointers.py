@@ -39,6 +39,7 @@ def table(lengths=(5, 3, 7), constant=("x", "count")):
 def test_pointers_reach_their_arrays(options):
     given, ys = table()
     kernel()(4, 8, (given, 1), **options)
+    assert given.value["y"].tolist() == [0xDEAD] * 4  # the caller's own struct stays as it was
     for y, n in zip(ys, (5, 3, 7), strict=True):
         np.testing.assert_array_equal(y, np.arange(n) + 20 * n)
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from gpunn import nn, optim
+from gpunn.cpu.pieces import PIECE, pieces
 from gpunn.engine.tensor import Tensor
-from gpunn.optim.optimizer import PIECE, pieces
 
 # name, options: the same words for both libraries
 RULES = [
@@ -66,7 +66,7 @@ def test_pieces_do_not_change_the_result(name, options, monkeypatch):
     """Several pieces a parameter, or one, and gradients in any memory order: the same bits."""
     results = []
     for piece in (PIECE, 10**9, 100):
-        monkeypatch.setattr("gpunn.optim.optimizer.PIECE", piece)
+        monkeypatch.setattr("gpunn.cpu.pieces.PIECE", piece)
         params = parameters(np.float32, [(37, 5, 3, 3)])
         optimizer = getattr(optim, name)(params, **options)
         for step in range(3):
@@ -80,8 +80,8 @@ def test_pieces_do_not_change_the_result(name, options, monkeypatch):
 
 def test_pieces_cover_every_element_once():
     a, b = np.zeros((3 * PIECE // 8, 11)), np.ones((11, 3 * PIECE // 8)).T
-    for x, y, scratch in pieces(a, b):
-        assert x.shape == y.shape == scratch.shape and x.size <= 2 * PIECE
+    for x, y in pieces(a, b):
+        assert x.shape == y.shape and x.size <= 2 * PIECE
         x += y
     assert (a == 1).all()
 

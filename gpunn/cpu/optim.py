@@ -1,0 +1,85 @@
+"""The rules of gpunn.optim on NumPy arrays: the textbook lines, in pieces that stay in a core's cache.
+
+Every function takes lists with an entry a parameter: the parameters and their states, which it changes, the gradients,
+and settings, a tuple of numbers for each, in the order of struct Setting in kernels/optim. `kept` is the caller's dict
+in which a twin may keep what it needs at the next step; here nothing is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gpunn.cpu.pieces import pieces
+
+Arrays = Sequence[Any]
+Settings = Sequence[tuple[Any, ...]]
+
+
+def sgd(params: Arrays, buffers: Arrays, grads: Arrays, settings: Settings, kept: dict[str, Any]) -> None:
+    """Step: b = momentum b + share d; p -= rate b, with nesterov rate (d + momentum b), without a buffer rate d."""
+    for param, buffer, grad, setting in zip(params, buffers, grads, settings, strict=True):
+        rate, momentum, share, decay, l1, nesterov = setting
+        for p, g, *rest in pieces(param, grad, *([] if buffer is None else [buffer])):
+            d = _penalised(g, p, decay, l1)
+            if rest:
+                (b,) = rest
+                b *= momentum
+                b += d if share == 1 else share * d
+                d = d + momentum * b if nesterov else b
+            p -= rate * d
+
+
+def adam(
+    params: Arrays, means: Arrays, squares: Arrays, grads: Arrays, settings: Settings, kept: dict[str, Any]
+) -> None:
+    """Step: m = b1 m + c1 g; v = b2 v + c2 g^2; p -= rate m / (sqrt(v) / root + eps), after p *= keep."""
+    for param, mean, square, grad, setting in zip(params, means, squares, grads, settings, strict=True):
+        keep, decay, l1, b1, c1, b2, c2, root, eps, rate = setting
+        for p, g, m, v in pieces(param, grad, mean, square):
+            if keep != 1:
+                p *= keep
+            d = _penalised(g, p, decay, l1)
+            m *= b1
+            m += c1 * d
+            v *= b2
+            v += c2 * (d * d)
+            p -= rate * (m / (np.sqrt(v) / root + eps))
+
+
+def rmsprop(
+    params: Arrays, squares: Arrays, means: Arrays, buffers: Arrays, grads: Arrays, settings: Settings,
+    kept: dict[str, Any],
+) -> None:  # fmt: skip
+    """Step: v = alpha v + c g^2; d = g / (sqrt(v - a^2) + eps); p -= rate d, or rate b with b = momentum b + d."""
+    for *arrays, grad, setting in zip(params, squares, means, buffers, grads, settings, strict=True):
+        param, square, mean, buffer = arrays
+        rate, alpha, c, eps, momentum, decay, l1 = setting
+        for p, g, v, *rest in pieces(param, grad, square, *(x for x in (mean, buffer) if x is not None)):
+            d = _penalised(g, p, decay, l1)
+            v *= alpha
+            v += c * (d * d)
+            spread = v
+            if mean is not None:
+                a = rest[0]
+                a *= alpha
+                a += c * d
+                spread = v - a * a
+            d = d / (np.sqrt(spread) + eps)
+            if buffer is not None:
+                b = rest[-1]
+                b *= momentum
+                b += d
+                d = b
+            p -= rate * d
+
+
+def _penalised(g: Any, p: Any, decay: float, l1: float) -> Any:
+    """The gradient of loss + decay/2 |p|^2 + l1 |p|_1."""
+    if decay:
+        g = decay * p + g
+    if l1:
+        g = g + l1 * np.sign(p)
+    return g

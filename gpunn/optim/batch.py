@@ -1,0 +1,61 @@
+"""What one call of a rule updates: parameters of one dtype on one device, with their gradients, states and options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gpunn import backend
+from gpunn.engine.tensor import Tensor
+
+Group = Mapping[str, Any]
+
+
+@dataclass
+class Batch:
+    """Lists with an entry a parameter; `kept` is where the twin keeps what it needs at the next step."""
+
+    params: list[Any]
+    grads: list[Any]
+    states: list[dict[str, Any]]
+    groups: list[Group]
+    tensors: list[Tensor] = field(default_factory=list)
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def rules(self) -> Any:
+        """The rules for these arrays: gpunn.cpu.optim or gpunn.cuda.optim."""
+        return backend.twins(self.params[0]).optim
+
+    def refresh(self) -> bool:
+        """Take the Tensors' gradients of now; whether all can be used for sure."""
+        grads = self.grads = [p.grad for p in self.tensors]
+        kind = type(self.params[0])
+        if set(map(type, grads)) != {kind} or hasattr(kind, "__array_interface__"):  # NumPy memory may be read-only
+            return False
+        return [g.shape for g in grads] == [p.shape for p in self.params]
+
+    def state(self, name: str, option: str = "") -> list[Any]:
+        """The state array `name` of every parameter, zeros at first; None where its group has not this option."""
+        wanted = [group[option] for group in self.groups] if option else [True] * len(self.groups)
+        if all(wanted):
+            try:
+                return [state[name] for state in self.states]
+            except KeyError:  # not all have met a gradient yet
+                pass
+        for param, state, has in zip(self.params, self.states, wanted, strict=True):
+            if has and name not in state:
+                state[name] = backend.array_module(param).zeros_like(param)
+        return [state[name] if has else None for state, has in zip(self.states, wanted, strict=True)]
+
+    def settings(self, numbers: Callable[[Group, Any], tuple], of: Sequence[Any] | None = None) -> list[tuple]:
+        """The numbers of the rule for every parameter, of its group and its entry in `of`."""
+        found: list[tuple] = []
+        last: Any = (None, None)
+        for group, value in zip(self.groups, of or [None] * len(self.groups), strict=True):
+            if group is not last[0] or value != last[1]:
+                last = group, value
+                made = tuple(map(float, numbers(group, value)))
+            found.append(made)  # the same tuple for neighbours of one group
+        return found

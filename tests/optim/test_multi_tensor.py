@@ -1,0 +1,310 @@
+"""One launch for all parameters: the bits of the NumPy lines, every size and memory, and what the table refuses."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gpunn
+from gpunn import Tensor, backend, emulator, nn, optim
+from gpunn.cuda import kernel, multi_tensor, structs
+from gpunn.cuda.kernel import EMULATOR
+from gpunn.cuda.variants import tracing
+from gpunn.emulator import EmulatedArray, KernelError
+from gpunn.reference.optim import OPTIMISERS, STATES, OptimCase
+from tests import counting, cupy_stand_in
+
+pytestmark = pytest.mark.skipif(not gpunn.is_available("emulator"), reason="kernels run on the emulator here")
+SHAPES = [(), (0, 4), (7,), (5, 3), (9001,), (6, 2, 3, 3)]
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    stand_in = cupy_stand_in.module()
+    monkeypatch.setattr(backend.loading, "_load_cupy", lambda: (stand_in, ""))
+    kernel._compiled.cache_clear()
+    yield "cuda"
+    kernel._compiled.cache_clear()
+
+
+def tensors(device, dtype="float32", shapes=SHAPES, seed=0):
+    rng = np.random.default_rng(seed)
+    return [
+        Tensor(gpunn.to_device(np.asarray(rng.standard_normal(s), dtype), device), requires_grad=True) for s in shapes
+    ]
+
+
+def steps(case: OptimCase, device, dtype="float32", count=3, shapes=SHAPES):
+    """The parameters and the state after some steps, as NumPy arrays; two groups."""
+    params = tensors(device, dtype, shapes)
+    groups = [{"params": params[:3]}, {"params": params[3:], **case.second}]
+    optimizer = getattr(optim, case.rule)(groups, **case.options)
+    for step in range(count):
+        for p, given in zip(params, tensors(device, dtype, shapes, seed=1 + step), strict=True):
+            p.grad = given.data
+        optimizer.step()
+    state = optimizer.state_dict()["state"]
+    arrays = [v for i in state for v in state[i].values() if backend.is_array(v)]
+    return [gpunn.to_numpy(a) for a in [*(p.data for p in params), *arrays]]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", OPTIMISERS, ids=str)
+def test_the_emulator_gives_the_bits_of_numpy(case, dtype):
+    with emulator.strict():
+        found = steps(case, "emulator", dtype)
+    for got, want in zip(found, steps(case, "cpu", dtype), strict=True):
+        assert got.dtype == dtype and got.tobytes() == want.tobytes()
+
+
+@pytest.mark.parametrize("case", [OPTIMISERS[4], OPTIMISERS[6], OPTIMISERS[13]], ids=str)
+def test_addresses_in_the_table_give_the_same_bits(case, cuda):
+    for got, want in zip(steps(case, cuda), steps(case, "cpu"), strict=True):
+        assert got.tobytes() == want.tobytes()
+
+
+@pytest.mark.parametrize("case", [OPTIMISERS[0], OPTIMISERS[3], OPTIMISERS[8], OPTIMISERS[13]], ids=str)
+def test_a_step_is_one_launch_and_no_read(case, cuda):
+    params = tensors(cuda, shapes=[(3,)] * 161)
+    optimizer = getattr(optim, case.rule)(params, **case.options)
+    for count in range(3):
+        for p in params:
+            p.grad = p.data.copy()
+        with counting.device_work() as work:
+            optimizer.step()
+        new = len(case.used) * len(params) if count == 0 else 0  # zeros of the states
+        assert work.launches.total() == 1 + new and not work.reads and not work.copies, str(work)
+
+
+def test_the_python_of_a_step_does_not_grow_with_its_parameters(cuda):
+    found = []
+    for count in (10, 161):
+        params = tensors(cuda, shapes=[(3,)] * count)
+        optimizer = optim.AdamW(params)
+        for _ in range(2):
+            for p in params:
+                p.grad = p.data.copy()
+            calls = counting.python_calls(optimizer.step)
+        found.append(calls.total)
+    assert found[0] == found[1] <= 70, str(calls)
+
+
+def test_more_tensors_than_a_table_holds_take_several_launches(cuda):
+    shapes = [(n % 5,) for n in range(300)]
+    found, want = (steps(OPTIMISERS[6], device, count=2, shapes=shapes) for device in (cuda, "cpu"))
+    assert all(np.array_equal(a, b) for a, b in zip(found, want, strict=True))
+    params = tensors("emulator", shapes=[(2,)] * 300)
+    for p in params:
+        p.grad = p.data
+    with tracing() as calls:
+        optim.Adam(params).step()
+    assert [(call.operation, call.variant, call.problem) for call in calls] == [
+        ("optim.adam", "table", "M256 L512 float32"),
+        ("optim.adam", "table", "M44 L88 float32"),
+    ]
+
+
+def test_an_old_driver_gets_small_tables(cuda, monkeypatch):
+    assert multi_tensor.parameter_bytes(0) == multi_tensor.parameter_bytes(EMULATOR) == 32764
+    stand_in = backend.require_cupy()
+    monkeypatch.setattr(stand_in.cuda.runtime, "driverGetVersion", lambda: 12000)
+    assert multi_tensor.parameter_bytes(0) == 4096
+    multi_tensor.most_rows.cache_clear()
+    assert multi_tensor.most_rows("optim/adam", "float32", 0) == 32
+    multi_tensor.most_rows.cache_clear()
+
+
+def test_sixteen_bytes_a_lane_where_memory_allows():
+    for offset, width in ((0, 16), (1, 4)):
+        memory = EmulatedArray.of(np.zeros(4097, np.float32))
+        p = Tensor(memory[offset : offset + 4096], requires_grad=True)
+        p.grad = EmulatedArray.of(np.ones(4096, np.float32))
+        with emulator.counting() as counts:
+            optim.SGD([p], lr=1).step()
+        sites = [site for site in counts["sgd"].sites if site.space == "global"]
+        assert sites and {site.bytes_a_lane for site in sites} == {width}
+        assert counts["sgd"].sector_excess <= 1.15
+        assert (memory[offset : offset + 4096] == -1).all()
+
+
+# ---------------------------------------------------------------- memory of every kind
+@pytest.mark.parametrize("rule", STATES)
+@pytest.mark.parametrize("device", ["emulator", "cuda"])
+def test_memory_orders_gaps_and_dtypes_of_gradients(rule, device, cuda):
+    def run(device):
+        rng = np.random.default_rng(0)
+        base = gpunn.to_device(rng.standard_normal((6, 5, 8)).astype(np.float32), device)
+        views = [base[:, :, ::2], base[:, :, 1].transpose(1, 0), base[:3, :, 3]]  # gaps in all of them
+        params = [Tensor(view, requires_grad=True) for view in views]
+        params.append(Tensor(gpunn.to_device(np.ones((4, 3, 2), np.float32), device).transpose(2, 0, 1), True))
+        optimizer = getattr(optim, rule)(params, lr=0.1)
+        for _ in range(3):
+            for i, p in enumerate(params):
+                dtype = np.float64 if i == 2 else np.float32
+                p.grad = gpunn.to_device(rng.standard_normal(p.shape).astype(dtype), device)
+            optimizer.step()
+        return gpunn.to_numpy(base), gpunn.to_numpy(params[3].data)
+
+    for got, want in zip(run(device), run("cpu"), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-7)
+
+
+def test_axes_of_length_one_have_any_stride_without_a_copy(cuda):
+    p = Tensor(gpunn.to_device(np.ones((4, 3, 1, 1), np.float32), cuda), requires_grad=True)
+    optimizer = optim.SGD([p], lr=1)
+    for _ in range(2):
+        p.grad = gpunn.to_device(np.ones((4, 1, 1, 3), np.float32), cuda).transpose(0, 3, 1, 2)
+        with counting.device_work() as work:
+            optimizer.step()
+        assert dict(work.launches) == {"sgd": 1}, str(work)
+    assert (gpunn.to_numpy(p.data) == -1).all()
+
+
+def test_parameters_without_an_element_launch_nothing(cuda):
+    p = tensors(cuda, shapes=[(0, 3)])[0]
+    p.grad = p.data.copy()
+    with counting.device_work() as work:
+        optim.SGD([p], lr=1).step()
+    assert not work.launches
+
+
+# ---------------------------------------------------------------- what changes between steps
+def test_the_table_follows_its_parameters():
+    """Other arrays, another device, another dtype, other states: as on the CPU."""
+
+    def run(device):
+        model = nn.Linear(3, 2, bias=False)
+        model.weight.data[...] = 1
+        model.to(device)
+        optimizer = optim.Adam(model.parameters(), lr=0.1)
+
+        def step():
+            model.weight.grad = model.weight.data * 0 + 2
+            optimizer.step()
+
+        step()
+        model.weight.data = model.weight.data.copy()
+        step()
+        model.to("cpu")
+        step()
+        model.to(device)
+        step()
+        optimizer.load_state_dict(optimizer.state_dict())
+        step()
+        model.to("float64")
+        step()
+        optimizer.state.clear()
+        step()
+        optimizer.param_groups[0]["lr"] = 1.0
+        step()
+        return gpunn.to_numpy(model.weight.data)
+
+    assert run("emulator").tobytes() == run("cpu").tobytes()
+
+
+def test_parameters_of_two_dtypes_and_devices_are_updated_apart():
+    params = [*tensors("emulator"), *tensors("emulator", "float64"), *tensors("cpu")]
+    before = [gpunn.to_numpy(p.data).copy() for p in params]
+    for p in params:
+        p.grad = p.data.copy()
+        p.grad[...] = 1
+    with tracing() as calls:
+        optim.SGD(params, lr=0.5).step()
+    assert [call.problem.split()[-1] for call in calls] == ["float32", "float64"]
+    for p, old in zip(params, before, strict=True):
+        np.testing.assert_array_equal(gpunn.to_numpy(p.data), old - p.data.dtype.type(0.5))
+
+
+def test_a_state_of_another_memory_order_is_laid_like_its_parameter():
+    array = EmulatedArray.of(np.arange(24, dtype=np.float32).reshape(2, 3, 4)).transpose(2, 0, 1)
+    p = Tensor(array, requires_grad=True)
+    optimizer = optim.SGD([p], lr=1, momentum=0.5)
+    saved = optimizer.state_dict()
+    saved["state"] = {0: {"momentum_buffer": np.ones(p.shape, np.float32)}}
+    optimizer.load_state_dict(saved)
+    assert optimizer.state[id(p)]["momentum_buffer"].strides == p.data.strides
+
+
+def test_a_subclass_may_still_update_one_by_one():
+    seen = []
+
+    class Halved(optim.SGD):
+        def update(self, param, grad, state, group):
+            seen.append(param.shape)
+            super().update(param, grad / 2, state, group)
+
+    for device in ("cpu", "emulator"):
+        p, q = tensors(device, shapes=[(2,), (3,)])
+        p.data[...] = q.data[...] = 0
+        p.grad, q.grad = p.data + 1, q.data + 1
+        Halved([p, q], lr=1, momentum=0.5).step()
+        assert p.data.tolist() == [-0.5] * 2 and q.data.tolist() == [-0.5] * 3
+    assert seen == [(2,), (3,)] * 2
+
+
+# ---------------------------------------------------------------- refusals
+def test_a_gradient_of_another_shape_or_device_is_refused(cuda):
+    p, q = tensors(cuda, shapes=[(2,), (2,)])
+    optimizer = optim.SGD([p, q], lr=1)
+    before = p.data.tolist()
+    p.grad = q.grad = p.data.copy()
+    optimizer.step()
+    after = p.data.tolist()
+    assert after != before
+    for wrong in (gpunn.to_device(np.ones(3, np.float32), cuda), np.ones(2, np.float32), 1.0):
+        p.grad, q.grad = p.data.copy(), wrong
+        with pytest.raises(ValueError, match=r"SGD: a gradient is a .*, expected a ndarray of shape \(2,\) like"):
+            optimizer.step()
+        assert p.data.tolist() == after
+    q.grad = gpunn.to_device(np.ones(2, np.float32), "cuda:1")
+    with pytest.raises(ValueError, match=r"optim/sgd.cu: an array of g is not on cuda:0, where the others are; move"):
+        optimizer.step()
+    assert p.data.tolist() == after
+
+
+def test_a_dtype_that_no_kernel_takes():
+    p = Tensor(EmulatedArray.of(np.ones(2, np.longdouble)), requires_grad=True)
+    p.grad = p.data * 1
+    with pytest.raises(TypeError, match=r"optim.sgd: arrays are float128, expected float32, .*; convert with astype"):
+        optim.SGD([p], lr=1).step()
+
+
+def test_an_access_past_a_tensor_is_caught_through_the_table():
+    (p,) = tensors("emulator", shapes=[(5,)])
+    p.grad = p.data * 1
+    optimizer = optim.SGD([p], lr=1)
+    optimizer.step()
+    table = optimizer._batches[0].kept["optim.sgd"].tables[0]
+    table.table["size"][0] = 6
+    with pytest.raises(KernelError, match=r"sgd: reads table\.p\[0\]\[5\] past the end .* has 5 elements"):
+        optimizer.step()
+
+
+# ---------------------------------------------------------------- structs
+STRUCT = """
+typedef long long i64;
+struct Inner { ACC a, b; int flag; };  // a comment; with int x;
+struct Table { const T* x[ROWS]; i64 size[ROWS]; Inner inner[3]; float one; unsigned two; T* y; };
+"""
+
+
+def test_a_struct_is_read_with_the_compilers_offsets():
+    macros = {"T": "double", "ACC": "double", "ROWS": 2}
+    found = structs.layout(STRUCT, "Table", macros)
+    offsets = {name: place[1] for name, place in (found.dtype.fields or {}).items()}
+    assert offsets == {"x": 0, "size": 16, "inner": 32, "one": 104, "two": 108, "y": 112}
+    assert found.dtype.itemsize == 120 and found.pointers == {"x": True, "y": False}
+    function = emulator.load(STRUCT + 'extern "C" __global__ void k(Table t) {}', "k", macros)
+    assert function.parameters[0].bytes == 120
+
+
+@pytest.mark.parametrize(
+    "text, words",
+    [
+        ("struct Other { int x; };", "struct Table: the source defines none"),
+        ("struct Table { int x[2][3]; };", r"struct Table: cannot read the member 'x\[2\]\[3\]'; expected like"),
+    ],
+)
+def test_a_struct_that_cannot_be_read(text, words):
+    with pytest.raises(ValueError, match=words):
+        structs.layout(text, "Table", {})
