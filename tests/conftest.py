@@ -43,6 +43,20 @@ def without_matplotlib(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", missing)
 
 
+@pytest.fixture
+def look_alike(monkeypatch):
+    """The look-alike of CuPy in its place: no plan and no note of a wrong label goes from it to other tests."""
+    from gpunn.backend import faults, loading
+    from tests import cupy_stand_in
+
+    stand_in = cupy_stand_in.module()
+    monkeypatch.setattr(loading, "_load_cupy", lambda: (stand_in, ""))
+    monkeypatch.setattr(faults, "_records", {})
+    cupy_stand_in.forget_plans()
+    yield stand_in
+    cupy_stand_in.forget_plans()
+
+
 @pytest.fixture(autouse=True)
 def _no_curves(request, monkeypatch):
     """Runs draw no curves.png, which takes longer than most of them, but where a test is marked `curves`."""

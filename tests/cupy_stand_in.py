@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -398,3 +399,12 @@ def module(real=None):
         asnumpy=ndarray.get,
         empty=_empty,
     )
+
+
+def forget_plans():
+    """Empty the caches of gpunn.cuda that hold compiled kernels: they are this stand-in's, or those of a real card."""
+    for name, found in list(sys.modules.items()):
+        if name.startswith("gpunn.cuda.") and name != "gpunn.cuda.source":
+            for kept in vars(found).values():
+                if hasattr(kept, "cache_clear"):
+                    kept.cache_clear()

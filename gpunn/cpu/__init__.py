@@ -1,5 +1,6 @@
 """NumPy twins of the kernels: the same functions and signatures as `gpunn.cuda`, on plain arrays."""
 
+from gpunn.cpu import activation as activation
 from gpunn.cpu import batch_norm as batch_norm
 from gpunn.cpu import conv as conv
 from gpunn.cpu import dropout as dropout
@@ -7,7 +8,6 @@ from gpunn.cpu import loss as loss
 from gpunn.cpu import matmul as matmul
 from gpunn.cpu import optim as optim
 from gpunn.cpu import pool as pool
-from gpunn.cpu import relu as relu
 from gpunn.cpu.layout import keep_freed_memory as keep_freed_memory
 
 keep_freed_memory()

@@ -1,5 +1,6 @@
 """CUDA twins of the kernels: the same functions and signatures as `gpunn.cpu`, on CuPy and emulated arrays."""
 
+from gpunn.cuda import activation as activation
 from gpunn.cuda import batch_norm as batch_norm
 from gpunn.cuda import conv as conv
 from gpunn.cuda import dropout as dropout
@@ -7,4 +8,3 @@ from gpunn.cuda import loss as loss
 from gpunn.cuda import matmul as matmul
 from gpunn.cuda import optim as optim
 from gpunn.cuda import pool as pool
-from gpunn.cuda import relu as relu

@@ -1,4 +1,4 @@
-"""The storage types that kernels take, and what each is called in CUDA."""
+"""The storage types that kernels take and the functions that they compute, and what each is called in CUDA."""
 
 from __future__ import annotations
 
@@ -20,6 +20,18 @@ CUDA_NAMES = {
     "i64": "int64",
     "unsigned char": "uint8",
     "unsigned short": "uint16",
+}
+# What each activation is called in kernels/elementwise/activation.cuh.
+FUNCTIONS = {
+    "relu": "Relu",
+    "leaky_relu": "LeakyRelu",
+    "tanh": "Tanh",
+    "sigmoid": "Sigmoid",
+    "silu": "Silu",
+    "gelu": "Gelu",
+    "gelu_tanh": "GeluTanh",
+    "elu": "Elu",
+    "softplus": "Softplus",
 }
 
 

@@ -54,3 +54,21 @@ def cast(x: Layout | None, dtype: np.dtype) -> Layout | None:
     if x is None or (x.dtype == dtype and x.row_major):
         return x
     return x._replace(dtype=dtype, offset=0, move=lambda a: contiguous(a.astype(dtype, copy=False)))
+
+
+def memory_order(x: Layout) -> tuple[int, ...]:
+    """x's axes from the one along which memory is widest to the one along which it is closest."""
+    return tuple(sorted(range(len(x.shape)), key=lambda axis: -abs(x.strides[axis])))
+
+
+def in_axes(x: Layout, order: tuple[int, ...]) -> Layout:
+    """x row by row in this order of its axes: where it is not so, or has gaps, copied at the call."""
+    return x if x.is_dense(order) else x._replace(offset=0, move=lambda a: a.transpose(order).copy(order="C"))
+
+
+def new_in_axes(shape: tuple[int, ...], dtype: np.dtype, order: tuple[int, ...]) -> Output:
+    """New memory, row by row in this order of the axes."""
+    memory = tuple([shape[axis] for axis in order])
+    if list(order) == sorted(order):
+        return Output(memory, dtype)
+    return Output(memory, dtype, tuple([order.index(axis) for axis in range(len(order))]))

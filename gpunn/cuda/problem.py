@@ -97,6 +97,19 @@ class Drop(Problem):
 
 
 @dataclass(frozen=True)
+class Elements(Problem):
+    """L elements, each of which ``function`` with its options takes on its own."""
+
+    L: int
+    function: str
+    a: float
+    b: float
+
+    def __str__(self) -> str:
+        return f"{self.function} L{self.L} {self.dtype}"
+
+
+@dataclass(frozen=True)
 class Pool(Problem):
     """A pooling; ``nhwc`` says which memory order x has."""
 

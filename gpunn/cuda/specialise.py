@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import product
 
 from gpunn.cuda import source
-from gpunn.cuda.dtypes import STORAGE, pack, storage_macros
+from gpunn.cuda.dtypes import FUNCTIONS, STORAGE, pack, storage_macros
 from gpunn.cuda.kernel import EMULATOR
 from gpunn.cuda.multi_tensor import FEWEST_ROWS, most_rows
 
@@ -32,6 +32,8 @@ def specialisations(name: str, dtype: str) -> Iterator[dict[str, object]]:
         axes["ROWS"] = (most_rows(name, dtype, EMULATOR), FEWEST_ROWS)
     if "LANES" in words:
         axes["LANES"] = (32, 1)
+    if "FUNCTION" in words:
+        axes["FUNCTION"] = tuple(FUNCTIONS.values())
     for values in product(*axes.values()):
         macros = {**storage_macros(dtype), **dict(zip(axes, values, strict=True))}
         if name.startswith("pool/") and macros.get("VEC", 1) != 1 and not macros["NHWC"]:

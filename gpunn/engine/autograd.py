@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from gpunn.backend import array_module
+
 _numbers = itertools.count()
 
 
@@ -155,7 +157,7 @@ def walk(roots: Sequence[tuple[Node, Any]], retain_graph: bool = False, until: s
         if is_ours:
             held += gradient
         else:  # someone else may hold this array, so the sum goes into a new one
-            held = held + gradient
+            held = _sum(held, gradient)
         arriving[node] = (held, True)
 
     for node, gradient in roots:
@@ -170,6 +172,12 @@ def walk(roots: Sequence[tuple[Node, Any]], retain_graph: bool = False, until: s
         if node.edges:
             _step(node, gradient, arrive, retain_graph)
     return found
+
+
+def _sum(a, b):
+    """a + b in a's memory order, which CuPy's own sum would not keep."""
+    xp = array_module(a)
+    return a + b if xp is np else xp.add(a, b, out=xp.empty_like(a))
 
 
 def _step(node: Node, gy, arrive: Callable, retain_graph: bool) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from gpunn.backend import array_module
+from gpunn.backend import array_module, twins
 from gpunn.checks import arrays, check_choice, check_constant, zero_d
 from gpunn.engine.tensor import record
-from gpunn.ops.activation import stable_sigmoid, stable_softplus
 from gpunn.ops.cross_entropy import REDUCTIONS
 
 
@@ -52,7 +51,7 @@ def binary_cross_entropy_with_logits(x, target, weight=None, reduction: str = "m
     # softplus(-x) = -log sigmoid(x), and log(1 - sigmoid(x)) = log sigmoid(x) - x.
     towards = 1 if pw is None else (pw - 1) * t + 1
     y = (1 - t) * a
-    y += towards * stable_softplus(-a)
+    y += towards * _softplus(-a)
     y = y if w is None else y * w
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any]:
@@ -60,13 +59,18 @@ def binary_cross_entropy_with_logits(x, target, weight=None, reduction: str = "m
         scale = scale if w is None else scale * w
         gx = gt = None
         if needs[0]:
-            gx = (1 - t - towards * stable_sigmoid(-a)) * scale
+            gx = (1 - t - towards * twins(a).activation.forward("sigmoid", -a, (), False)[0]) * scale
         if needs[1]:
-            gt = -a if pw is None else (pw - 1) * stable_softplus(-a) - a
+            gt = -a if pw is None else (pw - 1) * _softplus(-a) - a
             gt = gt * scale
         return gx, gt
 
     return record(op, _reduced(y, reduction), (x, target), backward)
+
+
+def _softplus(a: Any) -> Any:
+    """log(1 + exp(a)) on a plain array."""
+    return twins(a).activation.forward("softplus", a, (1.0, math.inf), False)[0]
 
 
 def _pair(op: str, x, target, reduction: str) -> tuple[Any, Any]:

@@ -13,6 +13,7 @@ from gpunn.backend import to_device, twins
 from gpunn.errors import DeviceError
 from gpunn.reference import cases, naive
 from gpunn.verify.dropout import drop_tasks
+from gpunn.verify.elementwise import activation_tasks
 from gpunn.verify.loss import loss_tasks
 from gpunn.verify.optim import optim_tasks
 from gpunn.verify.task import Task, as_f64, channels, orders, planes
@@ -48,6 +49,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     yield from loss_tasks(device, give)
     yield from drop_tasks(give)
     yield from optim_tasks(give)
+    yield from activation_tasks(give)
 
 
 def of_case(case: Any, *arrays: Any, order: str = "") -> Iterator[Task]:

@@ -29,10 +29,10 @@ TWINS = {
         "adaptive_max_backward",
     },
     "batch_norm": {"train_forward", "eval_forward", "train_backward", "eval_backward"},
-    "relu": {"forward", "backward"},
     "dropout": {"drop"},
     "loss": {"cross_entropy", "nll"},
     "optim": {"sgd", "adam", "rmsprop"},
+    "activation": {"forward", "backward"},
 }
 
 

@@ -5,9 +5,8 @@ import pytest
 
 import gpunn
 from gpunn import Tensor, backend, data, models, nn, ops, optim, random, train, verify
-from gpunn.cuda import kernel
 from gpunn.cuda.variants import OPERATIONS
-from tests import counting, cupy_stand_in
+from tests import counting
 from tests.ops.test_devices import (  # noqa: F401  (its tests run here on the stand-in)
     test_a_parameter_updated_in_place_stays_there,
     test_losses_of_labels,
@@ -33,14 +32,10 @@ from tests.ops.test_labels import (  # noqa: F401
 
 
 @pytest.fixture(autouse=True)
-def device(monkeypatch):
+def device(look_alike):
     if not gpunn.is_available("emulator"):
         pytest.skip("the stand-in runs kernels on the emulator, which is not available here (gpunn doctor says why)")
-    stand_in = cupy_stand_in.module()
-    monkeypatch.setattr(backend.loading, "_load_cupy", lambda: (stand_in, ""))
-    kernel._compiled.cache_clear()
-    yield "cuda"
-    kernel._compiled.cache_clear()
+    return "cuda"
 
 
 OPTIMISERS = {

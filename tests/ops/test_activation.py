@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gpunn import Tensor, gradcheck, ops
-from gpunn.ops.normal_cdf import normal_cdf
+from gpunn.cpu.normal_cdf import normal_cdf
 from tests.parity import DTYPES, compare, normal, torch
 
 X = normal(3, 4, 5)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from gpunn.backend import array_module
+import numpy as np
 
 # W. J. Cody, "Rational Chebyshev approximations for the error function", Mathematics of Computation 23 (1969):
 # erf(z) / z in z^2 for z <= 0.46875; exp(z^2) erfc(z) in z up to 4, and beyond in 1 / z^2. Highest power first.
@@ -37,17 +36,16 @@ _LARGE = (
 _FAR = 40.0  # here exp(-z^2) is 0 even in float64; beyond, powers of z would overflow in float32
 
 
-def normal_cdf(a: Any) -> tuple[Any, Any]:
+def normal_cdf(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(F(a), F'(a)) of the standard normal distribution for an array of float32 or float64, of a's dtype.
 
     Measured in float64: F is off by at most 2.3e-16, and far left, where it is small, by a few z^2 roundings of itself
     (7e-15 of it at -5).
     """
-    xp = array_module(a)
-    z = xp.abs(a)
+    z = np.abs(a)
     z *= math.sqrt(0.5)
-    xp.minimum(z, _FAR, out=z)
-    density = xp.exp(-(z * z))
+    np.minimum(z, _FAR, out=z)
+    density = np.exp(-(z * z))
     tail = _ratio(_MIDDLE, z)
     far = z > 4
     if far.any():
@@ -56,23 +54,23 @@ def normal_cdf(a: Any) -> tuple[Any, Any]:
         tail[far] = (1 / math.sqrt(math.pi) - inverse * _ratio(_LARGE, inverse)) / outer
     tail *= density
     tail *= 0.5
-    left = xp.where(a > 0, 1 - tail, tail)
+    left = np.where(a > 0, 1 - tail, tail)
     z *= z
     inner = _ratio(_SMALL, z)
     inner *= a
     inner *= math.sqrt(0.125)  # a / sqrt(2), halved
     inner += 0.5
     density *= 1 / math.sqrt(2 * math.pi)
-    return xp.where(z <= 0.46875**2, inner, left), density
+    return np.where(z <= 0.46875**2, inner, left), density
 
 
-def _ratio(coefficients: tuple[tuple[float, ...], tuple[float, ...]], z: Any) -> Any:
+def _ratio(coefficients: tuple[tuple[float, ...], tuple[float, ...]], z: np.ndarray) -> np.ndarray:
     above, below = (_polynomial(c, z) for c in coefficients)
     above /= below
     return above
 
 
-def _polynomial(coefficients: tuple[float, ...], z: Any) -> Any:
+def _polynomial(coefficients: tuple[float, ...], z: np.ndarray) -> np.ndarray:
     """By Horner's rule; all coefficients and z are positive, so nothing cancels."""
     y = z * coefficients[0]
     for c in coefficients[1:-1]:

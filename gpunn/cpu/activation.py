@@ -1,0 +1,181 @@
+"""Activations: forward gives y and the one array from which the gradient is cheapest, often y rather than x."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from gpunn.cpu.elementwise import select
+from gpunn.cpu.normal_cdf import normal_cdf
+
+Options = tuple[float, ...]
+
+
+def forward(name: str, x: np.ndarray, options: Options, wanted: bool) -> tuple[np.ndarray, np.ndarray]:
+    """y, and what backward takes; ``wanted`` says whether there will be a backward."""
+    return _FORWARD[name](x, *options, wanted=wanted)
+
+
+def backward(name: str, gy: np.ndarray, kept: np.ndarray, options: Options) -> np.ndarray:
+    """gx, from what forward kept."""
+    return _BACKWARD[name](gy, kept, *options)
+
+
+# ---------------------------------------------------------------- forward
+def _relu(x, wanted):
+    y = np.maximum(x, 0)
+    return y, y
+
+
+def _leaky_relu(x, slope, wanted):
+    # For 0 <= slope <= 1 the larger of the two lines is the right one.
+    y = np.maximum(x, x * slope) if 0 <= slope <= 1 else np.where(x > 0, x, x * slope)
+    return y, y if slope >= 0 else x  # y > 0 where x > 0, and y is needed further on anyway
+
+
+def _tanh(x, wanted):
+    y = np.tanh(x)
+    return y, y
+
+
+def _sigmoid(x, wanted):
+    y = _logistic(x)
+    return y, y
+
+
+def _logistic(x):
+    """exp(min(x, 0)) / (1 + exp(-|x|)): no exponent is positive."""
+    y = np.exp(np.minimum(x, 0))
+    below = np.exp(-np.abs(x))
+    below += 1
+    y /= below
+    return y
+
+
+def _softplus(x, beta, threshold, wanted):
+    scaled = x * beta
+    y = np.log1p(np.exp(-np.abs(scaled)))  # log(1 + exp(a)) is max(a, 0) + log1p(exp(-|a|))
+    y += np.maximum(scaled, 0)
+    y /= beta
+    return np.where(scaled > threshold, x, y), x
+
+
+def _elu(x, alpha, wanted):
+    y = np.expm1(np.minimum(x, 0))
+    y *= alpha
+    y += np.maximum(x, 0)
+    # With alpha >= 0 the sign of y is x's, and alpha exp(x) is y + alpha; a negative alpha needs x itself.
+    return y, y if alpha >= 0 else x
+
+
+def _silu(x, wanted):
+    s = _logistic(x)
+    y = x * s
+    if not wanted:
+        return y, y
+    slope = 1 - s  # s + y (1 - s)
+    slope *= y
+    slope += s
+    return y, slope
+
+
+def _gelu(x, wanted, cdf=normal_cdf):
+    a = x.reshape(x.shape or (1,))  # what NumPy computes of a 0-d array is a number, which holds no out=
+    half, density = cdf(a)
+    y = (a * half).reshape(x.shape)
+    if not wanted:
+        return y, y
+    density *= a  # (x F(x))' = F(x) + x F'(x)
+    density += half
+    return y, density.reshape(x.shape)
+
+
+def _tanh_cdf(b):
+    """(1 + tanh(u)) / 2 with u = sqrt(2 / pi) (b + 0.044715 b^3), and its slope."""
+    rate, cubic = math.sqrt(2 / math.pi), 0.044715
+    b = np.clip(b, -40, 40)  # the tanh is +-1 from 6 on, and cubes would overflow
+    squared = b * b
+    u = squared * (rate * cubic)
+    u += rate
+    u *= b
+    t = np.tanh(u, out=u)
+    slope = 1 - t * t
+    squared *= 1.5 * rate * cubic
+    squared += 0.5 * rate
+    slope *= squared
+    t += 1
+    t *= 0.5
+    return t, slope
+
+
+def _gelu_tanh(x, wanted):
+    return _gelu(x, wanted, _tanh_cdf)
+
+
+# ---------------------------------------------------------------- backward
+def _relu_backward(gy, y):
+    """gy where the unit is on, also where y is NaN; exactly 0 elsewhere, also where gy is infinite or NaN."""
+    return select(gy, y != 0, np.empty_like(gy))
+
+
+def _leaky_relu_backward(gy, kept, slope):
+    slopes = (kept > 0).astype(gy.dtype)
+    slopes *= 1 - slope
+    slopes += slope
+    slopes *= gy
+    return slopes
+
+
+def _tanh_backward(gy, y):
+    gx = y * y
+    gx -= 1
+    gx *= gy
+    gx *= -1
+    return gx
+
+
+def _sigmoid_backward(gy, y):
+    gx = 1 - y
+    gx *= y
+    gx *= gy
+    return gx
+
+
+def _softplus_backward(gy, x, beta, threshold):
+    scaled = x * beta
+    return np.where(scaled > threshold, gy, gy * _logistic(scaled))
+
+
+def _elu_backward(gy, kept, alpha):
+    slopes = kept + alpha if alpha >= 0 else alpha * np.exp(np.minimum(kept, 0))
+    return np.where(kept > 0, gy, gy * slopes)
+
+
+def _times_slope(gy, slope):
+    return gy * slope
+
+
+_FORWARD: dict[str, Callable] = {
+    "relu": _relu,
+    "leaky_relu": _leaky_relu,
+    "tanh": _tanh,
+    "sigmoid": _sigmoid,
+    "softplus": _softplus,
+    "elu": _elu,
+    "silu": _silu,
+    "gelu": _gelu,
+    "gelu_tanh": _gelu_tanh,
+}
+_BACKWARD: dict[str, Callable] = {
+    "relu": _relu_backward,
+    "leaky_relu": _leaky_relu_backward,
+    "tanh": _tanh_backward,
+    "sigmoid": _sigmoid_backward,
+    "softplus": _softplus_backward,
+    "elu": _elu_backward,
+    "silu": _times_slope,
+    "gelu": _times_slope,
+    "gelu_tanh": _times_slope,
+}

@@ -1,0 +1,81 @@
+"""Activations on CUDA and emulated arrays: the twin of gpunn.cpu.activation. Results keep x's memory order."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from gpunn.backend import Array
+from gpunn.cuda.checks import check_arrays, check_devices
+from gpunn.cuda.dtypes import FUNCTIONS, pack, storage_macros
+from gpunn.cuda.kernel import blocks
+from gpunn.cuda.layout import in_axes, memory_order, new_in_axes
+from gpunn.cuda.plans import KEPT, Launch, Layout, Plan, layout
+from gpunn.cuda.problem import Elements
+from gpunn.cuda.variants import Operation, Variant, forced
+
+THREADS = 256
+KEEP_X = ("silu", "gelu", "gelu_tanh", "softplus")
+
+
+def _refuse_vector(job: Elements) -> str:
+    if job.L % pack(job.dtype):
+        return f"L = {job.L} is no multiple of {pack(job.dtype)}"
+    return "" if job.aligned else "an array does not start on a multiple of 16 bytes"
+
+
+def _operation(name: str, operands: tuple[str, ...]) -> Operation:
+    source = f"elementwise/activation_{name}"
+
+    def launch(job: Elements, width: int) -> tuple[Launch, ...]:
+        macros = {**storage_macros(job.dtype), "VEC": width, "FUNCTION": FUNCTIONS[job.function]}
+        grid = (blocks(job.L // width, THREADS),)
+        return (Launch(source, macros, grid, (THREADS,), (*operands, job.L, job.a, job.b)),)
+
+    return Operation(
+        f"activation.{name}",
+        Variant("vector", (source,), "elements a multiple of a 16-byte access", _refuse_vector,
+                lambda job: launch(job, pack(job.dtype))),
+        Variant("element", (source,), "every size and dtype", lambda job: "", lambda job: launch(job, 1)),
+    )  # fmt: skip
+
+
+FORWARD = _operation("forward", ("x", "y"))
+BACKWARD = _operation("backward", ("gy", "kept", "gx"))
+
+
+def _problem(operation: str, name: str, options: tuple[float, ...], **arrays: Layout) -> Elements:
+    check_devices(operation, **arrays)
+    dtype = check_arrays(operation, **arrays)
+    first, *_ = arrays.values()
+    a, b = (*options, 0.0, 0.0)[:2]
+    return Elements(dtype, all(found.aligned for found in arrays.values()), first.size, name, a, b)
+
+
+@lru_cache(KEPT)
+def _forward(name: str, given: tuple, options: tuple[float, ...], asked: Any) -> Plan:
+    x = Layout(*given)
+    order = memory_order(x)
+    inputs = {"x": in_axes(x, order)}
+    job = _problem("activation.forward", name, options, **inputs)
+    return FORWARD.plan(job, inputs, {"y": new_in_axes(x.shape, x.dtype, order)}, empty=not job.L)
+
+
+@lru_cache(KEPT)
+def _backward(name: str, above: tuple, given: tuple, options: tuple[float, ...], asked: Any) -> Plan:
+    gy, kept = Layout(*above), Layout(*given)
+    order = memory_order(kept)
+    inputs = {"gy": in_axes(gy, order), "kept": in_axes(kept, order)}
+    job = _problem("activation.backward", name, options, **inputs)
+    return BACKWARD.plan(job, inputs, {"gx": new_in_axes(kept.shape, kept.dtype, order)}, empty=not job.L)
+
+
+def forward(name: str, x: Array, options: tuple[float, ...], wanted: bool) -> tuple[Array, Array]:
+    """y, and what backward takes; ``wanted`` says whether there will be a backward."""
+    y = _forward(name, layout(x), options, forced())(x)
+    return y, x if name in KEEP_X or (options and options[0] < 0) else y
+
+
+def backward(name: str, gy: Array, kept: Array, options: tuple[float, ...]) -> Array:
+    """gx, from what forward kept."""
+    return _backward(name, layout(gy), layout(kept), options, forced())(gy, kept)

@@ -1,0 +1,89 @@
+"""Activations and their slopes, number by number in float64: the oracle, and what it is asked about."""
+
+import math
+
+import numpy as np
+
+ACTIVATIONS = (
+    *((name, ()) for name in ("relu", "tanh", "sigmoid", "silu", "gelu", "gelu_tanh")),
+    *(("leaky_relu", (a,)) for a in (0.01, 0.0, 2.0, -0.5)),
+    *(("elu", (a,)) for a in (1.0, 0.25, -2.0)),
+    *(("softplus", options) for options in ((1.0, 20.0), (0.5, 1.0), (-2.0, 20.0))),
+)
+SHAPES = ((), (1,), (0, 3), (7,), (16,), (2, 3, 5, 4), (1, 8, 2, 2))
+
+
+def inputs(shape):
+    """Numbers of both signs and of every size, in a fixed order."""
+    count = math.prod(shape)
+    sizes = np.array([0.3, 1.7, 0.01, 6.0, 0.9, 15.0, 2.5, 100.0, 0.0])[np.arange(count) % 9]
+    return (sizes * np.where(np.arange(count) % 2, -1, 1) * np.linspace(1, 1.1, count)).reshape(shape)
+
+
+def value(name, x, options=()):
+    """f(x), element by element."""
+    return _mapped(lambda v: _value(name, v, *options), x)
+
+
+def slope(name, x, options=()):
+    """f'(x), element by element."""
+    return _mapped(lambda v: _slope(name, v, *options), x)
+
+
+def _mapped(function, x):
+    return np.array([function(float(v)) for v in x.reshape(-1)], np.float64).reshape(x.shape)
+
+
+def _logistic(x):
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
+
+
+def _cdf(x):
+    return 0.5 * math.erfc(-x / math.sqrt(2))
+
+
+def _bend(x):
+    return math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)
+
+
+def _value(name, x, a=0.0, b=0.0):
+    if name == "relu":
+        return max(x, 0.0)
+    if name == "leaky_relu":
+        return x if x > 0 else a * x
+    if name == "tanh":
+        return math.tanh(x)
+    if name == "sigmoid":
+        return _logistic(x)
+    if name == "silu":
+        return x * _logistic(x)
+    if name == "gelu":
+        return x * _cdf(x)
+    if name == "gelu_tanh":
+        return 0.5 * x * (1 + math.tanh(_bend(x)))
+    if name == "elu":
+        return x if x > 0 else a * math.expm1(x)
+    assert name == "softplus"
+    return x if a * x > b else (max(a * x, 0) + math.log1p(math.exp(-abs(a * x)))) / a
+
+
+def _slope(name, x, a=0.0, b=0.0):
+    if name == "relu":
+        return float(x > 0)
+    if name == "leaky_relu":
+        return 1.0 if x > 0 else a
+    if name == "tanh":
+        return 1 - math.tanh(x) ** 2
+    if name == "sigmoid":
+        return _logistic(x) * _logistic(-x)
+    if name == "silu":
+        return _logistic(x) * (1 + x * _logistic(-x))
+    if name == "gelu":
+        return _cdf(x) + x * math.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+    if name == "gelu_tanh":
+        t = math.tanh(_bend(x))
+        return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
+    if name == "elu":
+        return 1.0 if x > 0 else a * math.exp(x)
+    assert name == "softplus"
+    return 1.0 if a * x > b else _logistic(a * x)
