@@ -49,6 +49,11 @@ class LabelError(IndexError):
         error.call = call
         return error
 
+    def in_step(self, number: int) -> None:
+        """Say in which step of a run it was, once that is known."""
+        if "(in step " not in self.args[0]:
+            self.args = (f"{self.args[0]} (in step {number})",)
+
 
 def nearest(got: object, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     """The one of ``known`` that ``got`` is most like, or None where none is like it."""

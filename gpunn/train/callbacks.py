@@ -14,6 +14,7 @@ from gpunn.errors import UsageError
 from gpunn.optim import grad_norm
 from gpunn.train.history import History
 from gpunn.train.plots import draw_curves
+from gpunn.train.readings import EVERY, Step, read
 
 
 class Callback:
@@ -128,7 +129,7 @@ class EarlyStopping(Callback):
 class GradientNormLog(Callback):
     """The gradients' common 2-norm, before clipping: each epoch's mean and largest, in `rows` and, given `path`, a CSV.
 
-    Cost: reads all gradients once a step; `every` skips steps.
+    Cost: one pass over all gradients a step, read by the host once in many; `every` skips steps.
     """
 
     def __init__(self, path: str | os.PathLike | None = None, every: int = 1):
@@ -140,6 +141,7 @@ class GradientNormLog(Callback):
 
     def _start(self) -> None:
         self.count, self.total, self.largest = 0, 0.0, 0.0
+        self.unread: list[Step] = []
 
     def on_epoch_start(self, trainer):
         if trainer.batch == 0:  # else the epoch is a resumed one, and its first part counts
@@ -147,20 +149,30 @@ class GradientNormLog(Callback):
 
     def on_batch_end(self, trainer):
         if trainer.updated and trainer.steps % self.every == 0:
-            norm = float(grad_norm(trainer.model.parameters()) if trainer.grad_norm is None else trainer.grad_norm)
-            self.count, self.total, self.largest = self.count + 1, self.total + norm, max(self.largest, norm)
+            norm = grad_norm(trainer.model.parameters()) if trainer.grad_norm is None else trainer.grad_norm
+            self.unread.append(Step({}, 1, norm))
+            if len(self.unread) >= EVERY:
+                self._read()
+
+    def _read(self) -> None:
+        read(self.unread)
+        for step in self.unread:
+            self.count, self.total, self.largest = self.count + 1, self.total + step.norm, max(self.largest, step.norm)
+        self.unread = []
 
     def on_epoch_end(self, trainer):
+        self._read()
         mean = self.total / self.count if self.count else None
         self.rows.append({"epoch": trainer.row["epoch"], "mean": mean, "largest": self.largest if self.count else None})
         if self.path is not None:
             History(self.rows).write_csv(self.path, ["epoch", "mean", "largest"])
 
     def state_dict(self):
+        self._read()
         return {"rows": self.rows, "count": self.count, "total": self.total, "largest": self.largest}
 
     def load_state_dict(self, saved):
-        self.rows = [dict(row) for row in saved["rows"]]
+        self.rows, self.unread = [dict(row) for row in saved["rows"]], []
         self.count, self.total, self.largest = saved["count"], saved["total"], saved["largest"]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from gpunn import backend
 from gpunn.engine.tensor import data_of
+from gpunn.train.readings import Step, read
 
 
 def accuracy(output, target) -> float:
@@ -16,12 +17,22 @@ def accuracy(output, target) -> float:
         output: scores (N, C, ...), classes on axis 1.
         target: class indices (N, ...), or probabilities of output's shape, whose largest counts.
     """
+    return float(_share_right(output, target))
+
+
+def _share_right(output, target) -> Any:
+    """accuracy as an array without dimensions, which the host has not waited for."""
     scores, labels = _scores_and_labels("accuracy", output, target)
-    return float((scores.argmax(axis=1) == labels).mean()) if labels.size else 0.0
+    return (scores.argmax(axis=1) == labels).mean() if labels.size else 0.0
 
 
 def top_k_accuracy(output, target, k: int = 5) -> float:
     """Share of rows whose target class is among the k largest scores; of equal scores the lower class ranks first."""
+    return float(_share_of_top(output, target, k))
+
+
+def _share_of_top(output, target, k: int = 5) -> Any:
+    """top_k_accuracy as an array without dimensions, which the host has not waited for."""
     scores, labels = _scores_and_labels("top_k_accuracy", output, target)
     if not 1 <= k <= scores.shape[1]:
         raise ValueError(f"top_k_accuracy: k is {k}, expected 1 to {scores.shape[1]}, the number of classes")
@@ -30,12 +41,22 @@ def top_k_accuracy(output, target, k: int = 5) -> float:
     classes = xp.arange(scores.shape[1]).reshape(1, -1, *[1] * (scores.ndim - 2))
     # Written as "not at most", so that a NaN score counts as ahead and never as a hit.
     ahead = ~(scores <= own) | ((scores == own) & (classes < labels[:, None]))
-    return float((ahead.sum(axis=1) < k).mean()) if labels.size else 0.0
+    return (ahead.sum(axis=1) < k).mean() if labels.size else 0.0
 
 
 def top_k(k: int) -> Callable[[Any, Any], float]:
     """The metric `top_k_accuracy` for one k, as in `metrics={"top5": top_k(5)}`."""
-    return lambda output, target: top_k_accuracy(output, target, k)
+
+    def metric(output, target) -> float:
+        return top_k_accuracy(output, target, k)
+
+    metric.on_device = lambda output, target: _share_of_top(output, target, k)  # type: ignore[attr-defined]
+    return metric
+
+
+# The forms that a Trainer takes where it does not read each step.
+accuracy.on_device = _share_right  # type: ignore[attr-defined]
+top_k_accuracy.on_device = _share_of_top  # type: ignore[attr-defined]
 
 
 def _scores_and_labels(name: str, output, target) -> tuple[Any, Any]:
@@ -68,6 +89,13 @@ class Running:
         self.count += n
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value * n
+
+    def take(self, steps: list[Step]) -> None:
+        """Take in steps whose values may still be on a device, and empty the list."""
+        read(steps)
+        for step in steps:
+            self.add(step.values, step.samples)
+        steps.clear()
 
     def means(self) -> dict[str, float]:
         """The mean of each value; empty before the first batch."""

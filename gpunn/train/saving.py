@@ -70,7 +70,8 @@ class Checkpoint(Callback):
             self.save(trainer)
 
     def save(self, trainer) -> None:
-        """Write checkpoint.npz; TrainingError, and the previous one kept, where a weight is not finite."""
+        """Write checkpoint.npz; TrainingError, and the previous one kept, where a loss or a weight is not finite."""
+        trainer.read()
         check_finite(trainer)
         save_checkpoint(self.path, capture(trainer))
         self.saved = True

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 from gpunn import backend, ops, random
+from gpunn.backend import faults
 from gpunn.engine.autograd import no_grad
-from gpunn.errors import TrainingError, UsageError
+from gpunn.errors import LabelError, TrainingError, UsageError
 from gpunn.nn.state import evaluating
 from gpunn.optim import clip_grad_norm_
 from gpunn.train.accumulate import Accumulation
+from gpunn.train.batches import batches, with_last
 from gpunn.train.callbacks import Callback, HistoryFiles
 from gpunn.train.ema import EMA
 from gpunn.train.history import History
 from gpunn.train.interrupts import Interrupts
 from gpunn.train.metrics import Running, accuracy
+from gpunn.train.readings import Step, every, measured, read
 from gpunn.train.resume import restore
 from gpunn.train.saving import Checkpoint, check_finite
 
@@ -42,6 +43,10 @@ class Trainer:
         grad_clip: limit of the gradients' common norm.
         accumulate: batches an update, by their gradients' mean over all samples; an epoch's last one takes the rest.
         ema: an EMA, which then is what validates and what is kept.
+        read_every: steps between two reads of losses and metrics by the host; None: 1 on `cpu`, 50 on devices, which
+            never wait in between. Means are the same. A loss that is not finite, or a label out of range, is found at
+            the next read and its own step named; checkpoints are written after a read alone, so that none holds what
+            came of it. `running` and the progress bar are as far behind as that.
         info: what a reader of the saved files should know (model name, data, options): numbers, words, lists, dicts.
 
     A loader is iterable anew each epoch and yields (x, y). If it has `set_epoch(epoch)` and `iter_from(batch)`, as
@@ -63,7 +68,12 @@ class Trainer:
         info: Mapping[str, Any] | None = None,
         accumulate: int = 1,
         ema: EMA | None = None,
+        read_every: int | None = None,
     ):
+        if read_every is not None and read_every < 1:
+            raise UsageError(
+                f"Trainer: read_every must be at least 1 step, got {read_every}; leave it out for the default"
+            )
         if grad_clip is not None and not grad_clip > 0:
             raise UsageError(f"Trainer: grad_clip must be > 0, got {grad_clip}; leave it out for no clipping")
         self.model, self.optimizer, self.loss_fn, self.schedule = model, optimizer, loss_fn, schedule
@@ -78,6 +88,7 @@ class Trainer:
         self.epoch = self.batch = self.steps = 0  # finished epochs, finished batches of this one, all steps
         self.epochs = 0
         self.running, self.history = Running(), History()
+        self.read_every, self.unread = read_every, list[Step]()
         self.row: dict[str, Any] = {}
         self.stop_reason: str | None = None
         self.grad_norm: Any = None
@@ -95,7 +106,8 @@ class Trainer:
         """Train until `epochs` epochs are done in all, and return the history.
 
         `resume` is a checkpoint or a run folder to go on from. Ctrl-C ends the current step, saves, and raises
-        KeyboardInterrupt; a loss that is not finite raises TrainingError and leaves the last good checkpoint.
+        KeyboardInterrupt; a loss that is not finite raises TrainingError, a label out of range IndexError, and both
+        leave the last good checkpoint.
         """
         if epochs < 1:
             raise UsageError(f"Trainer.fit: epochs must be >= 1, got {epochs}")
@@ -104,11 +116,13 @@ class Trainer:
             self.ema.take_back(self.model)
         self.train_loader, self.val_loader, self.epochs, self.stop_reason = train_loader, val_loader, epochs, None
         if resume is not None:
+            self.unread = []
             restore(self, resume)
         elif self.seed is not None and self.steps == 0:
             random.set_state(random.Generator(self.seed, STREAM).get_state())
         with self._interrupts, self.device or nullcontext():
             try:
+                self.read()  # what an interrupted fit has left
                 self._call("on_fit_start")
                 while self.epoch < epochs and not self.stop_reason:
                     self._run_epoch()
@@ -117,6 +131,7 @@ class Trainer:
                     self.ema.put_into(self.model)
                 self._call("on_fit_end")
             except BaseException as error:
+                self._name_step(error)
                 self._call("on_exception", error)
                 if isinstance(error, KeyboardInterrupt):
                     raise KeyboardInterrupt(self._interrupted()) from None
@@ -128,16 +143,21 @@ class Trainer:
         self.model.train()
         self._call("on_epoch_start")
         now = time.perf_counter()
-        for (x, y), last in _with_last(self._batches(self.train_loader, self.batch, "train_loader")):
+        for (x, y), last in with_last(self._batches(self.train_loader, self.batch, "train_loader")):
             self._interrupts.check()
             self.between_steps = False
-            self.running.add(self.step(x, y, last), len(x))
+            at = self._at()
+            values = self.step(x, y, last)
+            norm = self.grad_norm if self.updated else None
+            self.unread.append(Step(values, len(x), norm, *at, faults.last_serial()))
             self.batch, self.steps, self.between_steps = self.batch + 1, self.steps + 1, True
+            if last or len(self.unread) >= every(self.read_every, x):
+                self.read()
             before, now = now, time.perf_counter()
             self.running.seconds += now - before
             self._call("on_batch_end")
         self._interrupts.check()
-        check_finite(self)  # the last step's update, which no loss has shown yet
+        check_finite(self)  # the last update, which no loss has shown yet
         with nullcontext() if self.ema is None else self.ema.inside(self.model):
             val = {} if self.val_loader is None else self.evaluate(self.val_loader)
         self.between_steps = False
@@ -145,20 +165,23 @@ class Trainer:
         self._call("on_epoch_end")
         self.between_steps = True
 
-    def step(self, x, y, last: bool = True) -> dict[str, float]:
-        """Learn from one batch; returns its loss and metrics, taken before.
+    def step(self, x, y, last: bool = True) -> dict[str, Any]:
+        """Learn from one batch; returns its loss and metrics, taken before: numbers, or with `read_every` above 1 what
+        the device will know.
 
         The weights are updated by each batch or, with `accumulate`, by each so many and the epoch's `last`.
         """
         self.optimizer.zero_grad()
         output = self.model(x)
         loss = self.loss_fn(output, y)
-        values = self._measure(output, loss, y)
-        self._check_finite("loss", values["loss"])
+        now = every(self.read_every, x) == 1
+        values = measured(self.metrics, loss, output, y, now)
+        if now:
+            self._check(Step(values, len(x), None, *self._at()))
         loss.backward()
         self.updated = self._gradients_ready(len(x), last)
         if self.updated:
-            self._update()
+            self._update(now)
         return values
 
     def _gradients_ready(self, samples: int, last: bool) -> bool:
@@ -172,15 +195,32 @@ class Trainer:
         parts.release(self.optimizer.parameters())
         return True
 
-    def _update(self) -> None:
+    def _update(self, now: bool) -> None:
         if self.grad_clip is not None:
             self.grad_norm = clip_grad_norm_(self.model.parameters(), self.grad_clip)
-            self._check_finite("norm of the gradients", float(self.grad_norm))
+            if now:
+                self._check(Step({}, 0, float(self.grad_norm), *self._at()))
         self.optimizer.step()
         if self.ema is not None:
             self.ema.update(self.model)
         if self.schedule is not None and self.schedule.per_step:
             self.schedule.step()
+
+    def read(self) -> None:
+        """Take the losses and metrics of the steps since the last read into `running`.
+
+        TrainingError for the first loss or norm that is not finite, IndexError for a label out of range; each names
+        the step.
+        """
+        try:
+            read(self.unread)
+        except LabelError as error:
+            self._name_step(error)
+            raise
+        unread, self.unread = self.unread, []
+        for step in unread:
+            self._check(step)
+            self.running.add(step.values, step.samples)
 
     def _close_epoch(self, val: Mapping[str, float], val_seconds: float) -> None:
         means = self.running.means()
@@ -208,38 +248,24 @@ class Trainer:
 
     def evaluate(self, loader) -> dict[str, float]:
         """Mean loss and metrics over a loader, in evaluation mode and without gradients."""
-        running = Running()
+        running, unread = Running(), []
         with self.device or nullcontext(), evaluating(self.model), no_grad():
             for x, y in self._batches(loader, 0, "loader"):
                 self._interrupts.check()
                 output = self.model(x)
-                running.add(self._measure(output, self.loss_fn(output, y), y), len(x))
+                k = every(self.read_every, x)
+                unread.append(Step(measured(self.metrics, self.loss_fn(output, y), output, y, k == 1), len(x)))
+                if len(unread) >= k:
+                    running.take(unread)
+            running.take(unread)
         if not running.count:
             raise UsageError("Trainer.evaluate: the loader gave no samples; pass one with at least one batch")
         return running.means()
 
-    def _measure(self, output, loss, y) -> dict[str, float]:
-        metrics = {name: float(metric(output, y)) for name, metric in self.metrics.items()}
-        return {"loss": float(loss.item()), **metrics}
-
     # batches, words, callbacks
 
     def _batches(self, loader, start: int, what: str) -> Iterator[tuple[Any, Any]]:
-        """The epoch's batches from number `start` on, as arrays on the device."""
-        if hasattr(loader, "set_epoch"):
-            loader.set_epoch(self.epoch)
-        batches: Any = (
-            loader.iter_from(start) if hasattr(loader, "iter_from") else itertools.islice(loader, start, None)
-        )
-        # Closed even when a step raises: a prefetching loader ends its thread then.
-        with closing(batches) if hasattr(batches, "close") else nullcontext():
-            for batch in batches:
-                if not isinstance(batch, (tuple, list)) or len(batch) != 2:
-                    got = f"{type(batch).__name__} of {len(batch) if hasattr(batch, '__len__') else 1}"
-                    raise UsageError(f"Trainer: {what} gave a {got}, expected (x, y): inputs and targets")
-                x, y = (backend.asarray(a, device=self.device) for a in batch)
-                if len(x):
-                    yield x, y
+        return batches(loader, self.epoch, start, what, self.device)
 
     def _check_optimizer(self) -> None:
         own = {id(p) for p in self.model.parameters()}
@@ -250,12 +276,21 @@ class Trainer:
                 "be lost; build the optimizer over model.parameters() of this very model"
             )
 
-    def _check_finite(self, what: str, value: float) -> None:
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"Trainer.fit: the {what} is {value} in epoch {self.epoch + 1}, step {self.steps + 1} (batch "
-                f"{self.batch + 1} of the epoch), learning rate {self.learning_rate():g}; {self.advice()}"
-            )
+    def _at(self) -> tuple[int, int, int, float]:
+        """Epoch, step and batch under way, counted from 1, and the learning rate."""
+        return self.epoch + 1, self.steps + 1, self.batch + 1, self.learning_rate()
+
+    def _check(self, step: Step) -> None:
+        if problem := step.problem():
+            raise TrainingError(f"Trainer.fit: {problem}; {self.advice()}")
+
+    def _name_step(self, error: BaseException) -> None:
+        """Add to a wrong label's error the step that met it, whoever read it."""
+        if isinstance(error, LabelError) and error.call:
+            met = next((step.number for step in self.unread if step.serial >= error.call), None)
+            if met is not None or not self.between_steps:
+                error.in_step(met or self.steps + 1)
+            self.unread = []
 
     def advice(self) -> str:
         """What to do when a value is not finite, in words."""
@@ -281,7 +316,8 @@ class Trainer:
 
     def images_per_second(self) -> float:
         """Training samples a second in this epoch; 0 before its first batch."""
-        return self.running.count / self.running.seconds if self.running.seconds else 0.0
+        seen = self.running.count + sum(step.samples for step in self.unread)
+        return seen / self.running.seconds if self.running.seconds else 0.0
 
     def device_name(self) -> str:
         """The device that the weights are on."""
@@ -291,17 +327,6 @@ class Trainer:
     def _call(self, event: str, *args) -> None:
         for callback in self.callbacks:
             getattr(callback, event)(self, *args)
-
-
-def _with_last(batches: Iterable) -> Iterator[tuple[Any, bool]]:
-    """Each batch, and whether it is the last: one is read ahead."""
-    nothing = object()
-    iterator = iter(batches)
-    batch = next(iterator, nothing)
-    while batch is not nothing:
-        following = next(iterator, nothing)
-        yield batch, following is nothing
-        batch = following
 
 
 def _in_order(given: list[Callback], out) -> list[Callback]:

@@ -1,0 +1,40 @@
+"""A loader's batches: checked, on the device, from any batch of the epoch on."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from contextlib import closing, nullcontext
+from typing import Any
+
+from gpunn import backend
+from gpunn.errors import UsageError
+
+
+def batches(
+    loader: Any, epoch: int, start: int, what: str, device: backend.Device | None
+) -> Iterator[tuple[Any, Any]]:
+    """The epoch's batches from number `start` on, as arrays on the device; `what` names the loader in errors."""
+    if hasattr(loader, "set_epoch"):
+        loader.set_epoch(epoch)
+    found: Any = loader.iter_from(start) if hasattr(loader, "iter_from") else itertools.islice(loader, start, None)
+    # Closed even when a step raises: a prefetching loader ends its thread then.
+    with closing(found) if hasattr(found, "close") else nullcontext():
+        for batch in found:
+            if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+                got = f"{type(batch).__name__} of {len(batch) if hasattr(batch, '__len__') else 1}"
+                raise UsageError(f"Trainer: {what} gave a {got}, expected (x, y): inputs and targets")
+            x, y = (backend.asarray(a, device=device) for a in batch)
+            if len(x):
+                yield x, y
+
+
+def with_last(batches: Iterable) -> Iterator[tuple[Any, bool]]:
+    """Each batch, and whether it is the last: one is read ahead."""
+    nothing = object()
+    iterator = iter(batches)
+    batch = next(iterator, nothing)
+    while batch is not nothing:
+        following = next(iterator, nothing)
+        yield batch, following is nothing
+        batch = following
