@@ -55,6 +55,15 @@ def hold_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
+def memory(field: str, file: str = "/proc/meminfo") -> int | None:
+    """Bytes of a line such as MemAvailable; None where the system keeps no such file."""
+    try:
+        lines = Path(file).read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")), None)
+
+
 def commit() -> str | None:
     """The checkout's commit, with + where files differ from it; None outside of git."""
     command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]

@@ -92,11 +92,10 @@ def timed(row: Row, run: Call, others: Calls, plan: Plan, host: bool = False) ->
 
 def versus(ours: Sample, others: dict[str, Sample]) -> dict[str, Rival]:
     """Each rival's spread, and how many times as long it takes: the median of the pairs of neighbours in time."""
-    found = {}
-    for name, other in others.items():
-        speed = statistics.median(b / a for a, b in zip(ours.device, other.device, strict=True))
-        found[name] = Rival(None, other.spread.median, other.spread.p10, other.spread.p90, speed)
-    return found
+    return {
+        name: Rival.of(other.spread, statistics.median(b / a for a, b in zip(ours.device, other.device, strict=True)))
+        for name, other in others.items()
+    }
 
 
 def captured(row: Row, run: Call, plan: Plan, host: bool = False) -> Row:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 NOISY = 1.6  # a 90th percentile that much over the 10th: something else was running
@@ -25,10 +25,6 @@ class Spread:
         cuts = statistics.quantiles(seconds, n=10, method="inclusive")
         return cls(statistics.median(seconds), cuts[0], cuts[-1], len(seconds))
 
-    @property
-    def noisy(self) -> bool:
-        return self.p90 > NOISY * self.p10
-
 
 @dataclass
 class Rival:
@@ -44,10 +40,9 @@ class Rival:
     test_accuracy: float | None = None
     train_loss: float | None = None
 
-    @property
-    def ratio(self) -> float | None:
-        """Our time over its."""
-        return None if self.speed is None else 1 / self.speed
+    @classmethod
+    def of(cls, spread: Spread, speed: float, **more: float | None) -> Rival:
+        return cls(None, spread.median, spread.p10, spread.p90, speed, **more)
 
 
 @dataclass
@@ -90,52 +85,10 @@ class Row:
     def pass_(self) -> str:
         return self.operation.rpartition(".")[2]
 
-    @property
-    def seed(self) -> str:
-        """Of a whole training."""
-        return self.variant.removeprefix("seed ")
-
-    @property
-    def batch(self) -> str:
-        """Of a step."""
-        return self.shape.removeprefix("batch ")
-
-    @property
-    def limit(self) -> str | None:
-        """`bound`, shortened."""
-        return {"memory": "mem", "arithmetic": "math"}.get(self.bound or "")
-
-    @property
-    def remark(self) -> str | None:
-        return None if self.status == "ok" else f"{self.status}: {self.reason}"
-
-    @property
-    def conflicts(self) -> float | None:
-        """Passes of shared memory over the conflict-free ones."""
-        return self.counts["conflict_ways"] if self.counts and self.counts["ideal_passes"] else None
-
-    @property
-    def shared(self) -> float | None:
-        """Warp instructions on shared memory."""
-        return self.counts["shared_loads"] + self.counts["shared_stores"] if self.counts else None
-
-    @property
-    def barriers_a_block(self) -> float | None:
-        return self.counts["barriers"] / self.counts["blocks"] if self.counts else None
-
-    @property
-    def points(self) -> float | None:
-        """By how many points the test accuracy lies above PyTorch's."""
-        theirs = find(self, "against.torch.test_accuracy")
-        return None if theirs is None or self.test_accuracy is None else 100 * (self.test_accuracy - theirs)
-
     def noisy(self, rival: str | None = None) -> bool:
         """Whether its times, or those of it and a rival, spread too far for a ratio to be quoted."""
-        other = self.against.get(rival) if rival else None
-        spreads = [self.seconds] if self.seconds else []
-        if other and other.median and other.p10 and other.p90:
-            spreads.append(Spread(other.median, other.p10, other.p90))
-        return any(spread.noisy for spread in spreads)
+        sides = [self.seconds, self.against.get(rival or "")]
+        return any(side.p90 > NOISY * (side.p10 or 0) for side in sides if side and side.p90)
 
     def json(self) -> dict[str, Any]:
         return _stated(asdict(self))
@@ -143,11 +96,10 @@ class Row:
     @classmethod
     def read(cls, found: dict[str, Any]) -> Row:
         """The row of a file; keys that are none of its fields are left out."""
-        values = {key: value for key, value in found.items() if key in {one.name for one in fields(cls)}}
+        values = {name: found[name] for name in cls.__dataclass_fields__ if name in found}
         if values.get("seconds"):
             values["seconds"] = Spread(**values["seconds"])
-        values["against"] = {name: Rival(**other) for name, other in values.get("against", {}).items()}
-        return cls(**values)
+        return cls(**{**values, "against": {name: Rival(**one) for name, one in values.get("against", {}).items()}})
 
 
 def find(row: Any, path: str) -> Any:

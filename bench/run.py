@@ -11,11 +11,13 @@ from types import ModuleType
 from bench import clocks, machine
 from bench.kernels import rivals, roofline
 from bench.measure import Plan
-from bench.output import compare, results
+from bench.output import compare, pictures, results
 from bench.output.results import Run
 from bench.output.table import Table, legend
 from gpunn import backend
 from gpunn.errors import UsageError
+from gpunn.pictures.canvas import new_figure
+from gpunn.recipes.device import usable_device
 
 # The module with `choose` and `rows`, and what it measures.
 SUITES = {
@@ -54,14 +56,17 @@ def parser(suite: str) -> argparse.ArgumentParser:
 def main(suite: str, argv: list[str]) -> int:
     """Run a suite: 0, or 1 where a row failed its check or the baseline, or 130 after Ctrl-C."""
     args = parser(suite).parse_args(argv)
-    args.suite, args.device = suite, _device(args.device)
+    device = usable_device(args.device or ("cuda" if backend.is_available("cuda") else "cpu"))
+    if device.type == "cuda":
+        backend.require_cupy().cuda.Device(device.index).use()
+    args.suite, args.device = suite, str(device)
     if args.fail_above is not None and not args.baseline:
         raise UsageError("--fail-above compares with a run; name it with --baseline FILE.json")
     baseline = results.load(args.baseline) if args.baseline else None
     if args.plot:
-        import_module("bench.output.pictures").require()
+        new_figure(1, 1)  # raises, naming the remedy, where matplotlib is missing
     module = import_module(f"bench.{SUITES[suite][0]}")
-    plan = Plan(args, backend.device(args.device).type)
+    plan = Plan(args, device.type)
     module.choose(plan)
     names = [name for name in rivals.names_of(args.against, args.device) if name in module.RIVALS]
     if plan.kind == "cpu":
@@ -77,27 +82,13 @@ def main(suite: str, argv: list[str]) -> int:
     return 130 if run["interrupted"] else status
 
 
-def _device(name: str | None) -> str:
-    if name is None:
-        return "cuda" if backend.is_available("cuda") else "cpu"
-    try:
-        device = backend.device(name)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    if not backend.is_available(device):
-        backend.set_default_device(device)  # raises, with the reason
-    if device.type == "cuda":
-        backend.require_cupy().cuda.Device(device.index).use()
-    return str(device)
-
-
 def _measure(run: Run, module: ModuleType, plan: Plan) -> None:
     """Head, roof and rows, printed as they come and kept in the run."""
     print(*_head(run), sep="\n")
     plan.clock = clocks.clock_of(plan.device)
     if module.ROOF and plan.kind != "emulator":  # whose time means nothing
         plan.roof = roof = roofline.measure(plan.kind, plan.precisions, plan.clock)
-        run["roofline"] = roof.json()
+        run["roofline"] = vars(roof)
         peaks = ", ".join(f"{p} {v / 1e9:,.0f} GFLOP/s ({roof.how[p]})" for p, v in roof.peaks.items())
         print(f"measured: copy {roof.copy / 1e9:,.1f} GB/s; {peaks}")
     counts = plan.kind == "emulator"
@@ -124,7 +115,7 @@ def _finish(run: Run, baseline: Run | None, args: argparse.Namespace) -> int:
     if args.json:
         results.save(run, args.json)
     if args.plot and run["rows"]:
-        for path in import_module("bench.output.pictures").write(run, args.plot):
+        for path in pictures.write(run, args.plot):
             print(f"wrote {path}")
     others = [item for row in run["rows"] for item in row.against.items()]
     for remark in sorted({f"{name}: {other.reason}" for name, other in others if other.reason}):

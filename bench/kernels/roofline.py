@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ TRIES = 5
 CHAINS, STEPS = 8, 4096  # of peak.cu
 MMA_FLOPS = 2 * 16 * 8 * 16  # of one instruction of a warp
 TYPES = {"fp32": "float", "fp64": "double", "fp16": "f16", "bf16": "bf16"}
-MB64 = 16 << 20  # floats: well past the caches of most processors
 
 
 @dataclass
@@ -33,49 +31,36 @@ class Roof:
         memory, arithmetic = bytes_ / self.copy, flops / self.peaks[precision]
         return (memory, "memory") if memory >= arithmetic else (arithmetic, "arithmetic")
 
-    def json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 def measure(kind: str, precisions: list[str], clock: Any) -> Roof:
     """The roof of the device "cpu" or "cuda", for the precisions it computes in."""
-    roof = Roof(_host_copy() if kind == "cpu" else _cuda_copy(clock))
+    copy, peak = (_host_copy, _host_peak) if kind == "cpu" else (_cuda_copy, _cuda_peak)
+    roof = Roof(copy(clock))
     for name in precisions:
         if kind == "cuda" or name in ("fp32", "fp64"):
-            roof.peaks[name], roof.how[name] = _host_peak(name) if kind == "cpu" else _cuda_peak(name, clock)
+            roof.peaks[name], roof.how[name] = peak(name, clock)
     return roof
 
 
-# ---------------------------------------------------------------- the CPU
-def _host_seconds(call: Call) -> float:
-    def once() -> float:
-        start = time.perf_counter()
-        call()
-        return time.perf_counter() - start
-
-    return min(once() for _ in range(TRIES + 1))
-
-
-def _host_copy() -> float:
-    """A copy of 64 MB on all threads."""
-    a, b = np.ones((16, MB64 // 16), np.float32), np.zeros((16, MB64 // 16), np.float32)
-    return 2 * a.nbytes / _host_seconds(lambda: parallel_for(lambda i: np.copyto(b[i], a[i]), 16))
-
-
-def _host_peak(precision: str) -> tuple[float, str]:
-    a = np.ones((1024, 1024), "float64" if precision == "fp64" else "float32")
-    return 2 * 1024**3 / _host_seconds(lambda: matmul(a, a)), "BLAS, a product of 1024x1024"
-
-
-# ---------------------------------------------------------------- a GPU
-def _cuda_seconds(call: Call, clock: Any) -> float:
+def _seconds(call: Call, clock: Any) -> float:
     return min(clock.once(call)[0] for _ in range(TRIES))
+
+
+def _host_copy(clock: Any) -> float:
+    """A copy of 64 MB on all threads: well past the caches of most processors."""
+    a, b = np.ones((16, 1 << 20), np.float32), np.zeros((16, 1 << 20), np.float32)
+    return 2 * a.nbytes / _seconds(lambda: parallel_for(lambda i: np.copyto(b[i], a[i]), 16), clock)
 
 
 def _cuda_copy(clock: Any) -> float:
     a = clock.cupy.zeros(1 << 28, "float32")
     b, stream = clock.cupy.empty_like(a), clock.cupy.cuda.get_current_stream()
-    return 2 * a.nbytes / _cuda_seconds(lambda: b.data.copy_from_device_async(a.data, a.nbytes, stream), clock)
+    return 2 * a.nbytes / _seconds(lambda: b.data.copy_from_device_async(a.data, a.nbytes, stream), clock)
+
+
+def _host_peak(precision: str, clock: Any) -> tuple[float, str]:
+    a = np.ones((1024, 1024), "float64" if precision == "fp64" else "float32")
+    return 2 * 1024**3 / _seconds(lambda: matmul(a, a), clock), "BLAS, a product of 1024x1024"
 
 
 def _cuda_peak(precision: str, clock: Any) -> tuple[float, str]:
@@ -107,7 +92,7 @@ def _register_rate(precision: str, clock: Any) -> float:
     kernel = cupy.RawModule(code=register_source(macros), options=("-std=c++17",)).get_function("peak")
     grid, threads = 8 * device.attributes["MultiProcessorCount"], 256
     out = cupy.zeros(grid * threads, "float64" if macros["T"] == "double" else "float32")
-    seconds = _cuda_seconds(lambda: kernel((grid,), (threads,), (out, np.int32(STEPS))), clock)
+    seconds = _seconds(lambda: kernel((grid,), (threads,), (out, np.int32(STEPS))), clock)
     each = MMA_FLOPS / 32 if "MMA" in macros else 2
     return grid * threads * CHAINS * STEPS * each / seconds
 
@@ -118,4 +103,4 @@ def _product_rate(precision: str, clock: Any) -> float:
 
     n = 8192 if precision != "fp64" else 4096
     a = clock.cupy.ones((n, n), numpy_dtype(PRECISIONS[precision]))
-    return 2 * n**3 / _cuda_seconds(lambda: clock.cupy.matmul(a, a), clock)
+    return 2 * n**3 / _seconds(lambda: clock.cupy.matmul(a, a), clock)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench import machine
 from bench.clocks import Call
 from bench.kernels import cases, counts, oracle, rivals
 from bench.kernels.subjects import FAMILIES, PRECISIONS, Subject, operations, size_in_memory
@@ -62,20 +62,11 @@ def _impossible(case: Any, plan: Plan, precision: str) -> str:
     """Why a case cannot even be made here, or ""."""
     if plan.kind == "cpu" and precision not in HOST_PRECISIONS:
         return f"the NumPy twins compute in {' and '.join(HOST_PRECISIONS)}"
-    free = free_memory()
+    free = machine.memory("MemAvailable")
     needed = size_in_memory(case, PRECISIONS[precision]) * 2  # the oracle and the rivals hold copies
     if free is not None and needed > free:
         return f"needs about {needed / 1e6:,.0f} MB of host memory, {free / 1e6:,.0f} MB are free; use --batch"
     return ""
-
-
-def free_memory() -> int | None:
-    """Bytes of host memory that may be used."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
 
 
 def _subject_rows(subject: Subject, plan: Plan) -> Iterator[Row]:

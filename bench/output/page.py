@@ -65,5 +65,5 @@ def _table(run: Run) -> str:
 def _cell(row: Row, column: Column) -> str:
     found = column.value(row)
     if not column.form:
-        return f"<td{' class=why' if column.path == 'remark' else ''}>{escape(str(found or ''))}</td>"
+        return f"<td{' class=why' if column.title == 'remark' else ''}>{escape(str(found or ''))}</td>"
     return "<td class=n>-</td>" if found is None else f'<td class=n data-value="{found!r}">{column.text(row)}</td>'

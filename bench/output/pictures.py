@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from bench.output.results import Run
 from bench.rows import Row
-from gpunn.errors import UsageError
+from gpunn.pictures.canvas import new_figure
 
 INK, GRID = "#2b2f36", "#d9dde3"
 COLOURS = ("#1f6feb", "#d9480f", "#2b8a3e", "#9c36b5", "#c92a2a", "#0b7285", "#a87900", "#5c5f66")
@@ -21,17 +22,8 @@ BAR = 0.19  # inches
 Bar = tuple[str, str, float, Any]  # group, name, value, how far the whiskers reach
 
 
-def require() -> None:
-    """Raise UsageError where matplotlib is missing."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError:
-        raise UsageError('pictures need matplotlib; install it with `pip install "gpunn[plot]"`') from None
-
-
 def figures(run: Run) -> dict[str, Any]:
     """The pictures that a run has data for: "roofline", "bars"."""
-    require()
     measured = [row for row in run["rows"] if row.status == "ok"]
     points = [row for row in measured if row.flops and row.bytes and row.seconds]
     found = {}
@@ -64,9 +56,7 @@ def svg(figure: Any) -> bytes:
 
 
 def _axes(height: float, title: str, run: Run) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9.0, height), layout="constrained", facecolor="white")
+    figure = new_figure(9.0, height)
     axes = figure.add_subplot()
     axes.tick_params(colors=INK, labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
@@ -78,7 +68,7 @@ def _axes(height: float, title: str, run: Run) -> tuple[Any, Any]:
 
 
 def _styles(names: Iterable[str], styles: tuple[str, ...]) -> dict[str, str]:
-    return {name: styles[i % len(styles)] for i, name in enumerate(dict.fromkeys(names))}
+    return dict(zip(dict.fromkeys(names), cycle(styles), strict=False))
 
 
 def _roofline(run: Run, rows: list[Row]) -> Any:

@@ -52,15 +52,18 @@ def fill(text: str, runs: dict[str, Run], where: str) -> tuple[str, list[str]]:
 
     NAME is a suite, SUITE-DEVICE, or a file's name; the newest run of it counts.
     """
+    named: dict[str, Run] = {}
+    for stem, run in runs.items():
+        for name in (stem, run["suite"], f"{run['suite']}-{run['device'].partition(':')[0]}"):
+            named.setdefault(name, run)
     said: list[str] = []
 
     def table(name: str) -> str | None:
-        run = next((run for stem, run in runs.items() if name in _names(stem, run)), None)
-        if run is None:
+        if name not in named:
             said.append(f"{where}: no run for <!-- bench:{name} --> yet; left as it was")
             return None
-        said.append(f"{where}: wrote the table of {name} ({run['date']})")
-        return markdown(run)
+        said.append(f"{where}: wrote the table of {name} ({named[name]['date']})")
+        return markdown(named[name])
 
     return between(text, table, where), said
 
@@ -80,38 +83,22 @@ def between(text: str, table: Callable[[str], str | None], where: str) -> str:
     return "".join([*parts, text[at:]])
 
 
-def _names(stem: str, run: Run) -> tuple[str, ...]:
-    return stem, run["suite"], f"{run['suite']}-{run['device'].partition(':')[0]}"
-
-
 def markdown(run: Run) -> str:
     """A run as a table: of each case and pass the best variant, and where it was measured."""
     rows = [row for row in run["rows"] if row.status == "ok"]
     if run["suite"] not in ("cpu", "accuracy"):
-        rows = _best(rows)
+        best: dict[tuple[str, ...], Row] = {}
+        for row in sorted(rows, key=lambda row: row.seconds.median if row.seconds else row.counts["sectors"]):
+            best.setdefault((row.case, row.operation, row.precision), row)
+        rows = [best.pop(key) for row in rows if (key := (row.case, row.operation, row.precision)) in best]
     found = columns.readme(run["suite"], rows)
     return f"{grid([one.title for one in found], [[one.text(row) for one in found] for row in rows])}\n\n{where(run)}"
 
 
 def grid(head: list[str], lines: list[list[str]]) -> str:
     """A table of Markdown."""
-    return "\n".join(["| " + " | ".join(line) + " |" for line in [head, *lines]]).replace(
-        "\n", "\n|" + "---|" * len(head) + "\n", 1
-    )
-
-
-def _best(rows: list[Row]) -> list[Row]:
-    """Of each case, pass and precision the row of least time or fewest sectors, in order."""
-    best: dict[tuple[str, ...], Row] = {}
-    for row in rows:
-        name = (row.case, row.operation, row.precision)
-        if name not in best or _cost(row) < _cost(best[name]):
-            best[name] = row
-    return list(best.values())
-
-
-def _cost(row: Row) -> float:
-    return row.seconds.median if row.seconds else row.counts["sectors"] if row.counts else 0.0
+    first, *rest = (f"| {' | '.join(line)} |" for line in [head, *lines])
+    return "\n".join([first, f"|{'---|' * len(head)}", *rest])
 
 
 def where(run: Run) -> str:

@@ -18,7 +18,7 @@ from gpunn import backend
 from gpunn.errors import UsageError
 
 SCHEMA = "gpunn bench 1"
-KEY = ("suite", "case", "operation", "variant", "precision")
+KEY = ("suite", "case", "operation", "variant", "precision")  # of a row
 HEAD = ("suite", "device", "date", "commit", "seed", "numpy")
 STATUSES = ("ok", "refused", "skipped", "failed")
 Run = dict[str, Any]
@@ -93,8 +93,8 @@ def _from_networks(found: dict[str, Any]) -> Run:
         row.seconds = Spread(ours["median"], ours["p10"], ours["p90"], network["pairs"])
         row.images_per_second, row.peak_bytes = ours.get("images_per_second"), ours.get("peak_bytes")
         if theirs:
-            spread, peak = (theirs[name] for name in _SPREAD), theirs.get("peak_bytes")
-            row.against["torch"] = Rival(None, *spread, speed=1 / network["ratio"], peak_bytes=peak)
+            spread = Spread(theirs["median"], theirs["p10"], theirs["p90"])
+            row.against["torch"] = Rival.of(spread, 1 / network["ratio"], peak_bytes=theirs.get("peak_bytes"))
         rows.append(row)
     head = {key: value for key, value in found.items() if key != "networks"}
     return {"schema": SCHEMA, "suite": "cpu", "device": "cpu", "interrupted": False, **head, "rows": rows}

@@ -116,8 +116,7 @@ def row(config: Config, seed: int, found: dict[str, Training]) -> Row:
     for name, side in found.items():
         spread, to = Spread.of(side.epochs), made
         if name != "ours":
-            speed = spread.median / made.seconds.median
-            to = made.against[name] = Rival(None, spread.median, spread.p10, spread.p90, speed)
+            to = made.against[name] = Rival.of(spread, spread.median / made.seconds.median)
         to.images_per_second = side.images / spread.median
         to.test_accuracy, to.train_loss = side.test_accuracy, side.train_loss
     return made
@@ -125,7 +124,7 @@ def row(config: Config, seed: int, found: dict[str, Training]) -> Row:
 
 def points(rows: list[Row]) -> float | None:
     """By how many points the mean test accuracy lies above PyTorch's; None without PyTorch."""
-    found = [row.points for row in rows if row.points is not None]
+    found = [one for one in map(columns.points, rows) if one is not None]
     return statistics.mean(found) if len(found) == len(rows) else None
 
 

@@ -15,12 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
+from bench import machine
 from bench.training.networks import NETWORKS, our_model, our_step, torch_model, torch_step
+
+STATUS = "/proc/self/status"
 
 
 def peak(name: str, side: str, threads: int, seed: int) -> int | None:
     """Bytes that a step of network `name` adds on `side` ("ours" or "torch"); None where it cannot be measured."""
-    if not Path("/proc/self/status").exists():
+    if machine.memory("VmHWM", STATUS) is None:
         return None
     command = [sys.executable, "-m", "bench.training.memory", name, side, str(threads), str(seed)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -30,17 +33,11 @@ def peak(name: str, side: str, threads: int, seed: int) -> int | None:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _status(field: str) -> int:
-    """A size in bytes from /proc/self/status."""
-    text = Path("/proc/self/status").read_text()
-    return next(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith(field + ":"))
-
-
 def _measure(name: str, side: str, threads: int, seed: int) -> int:
     network = NETWORKS[name]
     _warm_up(side, threads)
     batch = network.data(seed)  # in memory on both sides
-    before = _status("VmRSS")
+    before = machine.memory("VmRSS", STATUS) or 0
     if side == "ours":
         step = our_step(network, our_model(network, seed), seed)
     else:
@@ -49,7 +46,7 @@ def _measure(name: str, side: str, threads: int, seed: int) -> int:
         Path("/proc/self/clear_refs").write_text("5")  # forgets the high-water mark
         step()
     del batch
-    return _status("VmHWM") - before
+    return (machine.memory("VmHWM", STATUS) or 0) - before
 
 
 def _warm_up(side: str, threads: int) -> None:

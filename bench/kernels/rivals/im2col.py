@@ -59,22 +59,16 @@ def _scatter(columns: Any, case: Any) -> Any:
 def _conv(case: Any, x: Any, w: Any, b: Any, gy: Any) -> dict[str, Call]:
     if case.groups != 1:
         raise Unsupported("im2col is written for one group")
-    (n, k, p, q), flat = case.y, w.reshape(case.w[0], -1)
-
-    def columns() -> Any:
-        return _windows(x, case).reshape(n, flat.shape[1], p * q)
+    dot, taps = backend.array_module(x).tensordot, (1, 2, 3)  # tensordot copies into rows and makes one product
 
     def forward() -> Any:
-        y = (flat @ columns()).reshape(n, k, p, q)
+        y = dot(_windows(x, case), w, (taps, taps)).transpose(0, 3, 1, 2)
         return y if b is None else y + b[:, None, None]
-
-    def grad_input() -> Any:
-        return _scatter((flat.T @ gy.reshape(n, k, p * q)).reshape(n, case.x[1], *case.size, p, q), case)
 
     return {
         "forward": forward,
-        "grad_input": grad_input,
-        "grad_weight": lambda: (gy.reshape(n, k, p * q) @ columns().transpose(0, 2, 1)).sum(0).reshape(case.w),
+        "grad_input": lambda: _scatter(dot(gy, w, (1, 0)).transpose(0, 3, 4, 5, 1, 2), case),
+        "grad_weight": lambda: dot(gy, _windows(x, case), ((0, 2, 3), (0, 4, 5))),
         "grad_bias": lambda: gy.sum((0, 2, 3)),
     }
 
@@ -90,16 +84,11 @@ def _pool(case: Any, x: Any, gy: Any) -> dict[str, Call]:
     if case.ceil_mode or not case.count_include_pad:
         raise Unsupported("ceil_mode and count_include_pad=False are not written in array expressions here")
 
-    def shares() -> Any:
-        """Each output's gradient, shared out over its window: (N, C, R, S, P, Q)."""
-        share = gy / (case.size[0] * case.size[1])
-        wide = (*case.x[:2], *case.size, *case.y[2:])
-        return backend.array_module(gy).broadcast_to(share[:, :, None, None], wide)
-
+    spread, wide = backend.array_module(gy).broadcast_to, (*case.x[:2], *case.size, *case.y[2:])
     return {
         "max_forward": lambda: _windows(x, case, float("-inf")).max((2, 3)),
         "avg_forward": lambda: _windows(x, case).mean((2, 3)),
-        "avg_backward": lambda: _scatter(shares(), case),
+        "avg_backward": lambda: _scatter(spread(gy[:, :, None, None] / case.window().positions, wide), case),
     }
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench import run
+from bench import machine, run
 from bench.__main__ import main
 from bench.kernels import cases, suite
 from bench.kernels.subjects import FAMILIES, operations
@@ -108,7 +108,7 @@ def test_a_kernel_that_breaks_down_fails_its_row_alone(capsys, monkeypatch):
     def broken(*args):
         raise RuntimeError("index 9 is out of bounds\nand more")
 
-    extra = replace(old.variants[0], name="broken", plan=broken, run=broken)
+    extra = replace(old.variants[0], name="broken", plan=broken)
     monkeypatch.setattr(old, "variants", (extra, *old.variants))
     argv = ["--device", "emulator", "--cases", "lenet5 conv2", "--pass", "grad_bias"]
     status, out, _ = bench(capsys, "conv2d", *argv)
@@ -156,7 +156,7 @@ def test_unknown_suite(capsys):
 
 
 def test_a_case_too_large_for_memory_is_skipped_with_its_size(capsys, monkeypatch):
-    monkeypatch.setattr(suite, "free_memory", lambda: 1_000_000)
+    monkeypatch.setattr(machine, "memory", lambda field: 1_000_000)
     status, out, _ = bench(capsys, "conv2d", "--device", "cpu", "--cases", "vgg conv1_1", "--against", "none")
     assert status == 0
     assert "skipped: needs about 54 MB of host memory, 1 MB are free; use --batch" in out
