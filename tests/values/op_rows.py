@@ -95,6 +95,7 @@ row("elementwise", "neg", torch.neg, {"a": some(4)})
 for op, theirs in (("add", torch.add), ("sub", torch.sub), ("mul", torch.mul), ("div", torch.div)):
     row("elementwise", op, theirs, {"a": some(2, 3), "b": some(3)})
 row("elementwise", "pow", torch.pow, {"a": above(2, 3), "b": some(3)})
+row("elementwise", "pow", torch.pow, {"a": np.array([0.0, 0.0, 2.0, 1.0]), "b": np.array([2.0, 0.0, 0.0, 1.0])})
 TIES = np.array([[1.0, 2.0, 3.0], [0.5, 0.25, 2.0]]), np.array([1.0, 3.0, 2.0])
 for op, theirs in (("maximum", torch.maximum), ("minimum", torch.minimum)):
     row("elementwise", op, theirs, {"a": TIES[0], "b": TIES[1]})
@@ -105,6 +106,7 @@ row("elementwise", "where", lambda a, b, c: torch.where(c, a, b), CHOICE, {"cond
 row("elementwise", "matmul", torch.matmul, {"a": some(2, 3), "b": some(3, 4)})
 row("elementwise", "matmul", torch.matmul, {"a": some(2, 1, 2, 3), "b": some(2, 3, 2)})
 row("elementwise", "matmul", torch.matmul, {"a": some(2, 3), "b": some(3)})
+row("elementwise", "matmul", torch.matmul, {"a": some(3), "b": some(3, 2)})
 row("elementwise", "linear", F.linear, of(some(3, 4), weight=some(2, 4), bias=some(2)))
 row("elementwise", "linear", F.linear, of(some(2, 2, 3), weight=some(2, 3)))
 

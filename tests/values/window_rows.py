@@ -38,7 +38,7 @@ def gradients(function, of_what, gy):
     return torch.autograd.grad(function, of_what, gy)
 
 
-def conv2d_backward(gy, x, weight, stride, padding):
+def conv2d_backward(gy, x, weight, stride=1, padding=0):
     x, weight = x.clone().requires_grad_(), weight.clone().requires_grad_()
     y = F.conv2d(x, weight, None, stride, padding)
     return (*gradients(y, (x, weight), gy), gy.sum((0, 2, 3)))
@@ -53,6 +53,18 @@ row(
     stride=2,
     padding=1,
 )
+
+
+def without_batch(backward):
+    def run(gy, x, weight):
+        gx, gw, gb = backward(gy[None], x[None], weight)
+        return gx[0], gw, gb
+
+    return run
+
+
+GIVEN = {"gy": some(2, 1, 2), "x": some(1, 3, 3), "weight": some(2, 1, 3, 2)}
+row("windows", "conv2d_backward", without_batch(conv2d_backward), {}, GIVEN)
 PLANES = {"x": some(1, 2, 5, 6)}
 for op, theirs, options in (
     ("max_pool2d", F.max_pool2d, {"kernel_size": 2}),
@@ -70,13 +82,41 @@ for op, theirs, options in (
     ("interpolate", F.interpolate, {"size": [8, 3], "mode": "bilinear"}),
     ("interpolate", F.interpolate, {"scale_factor": [1.5, 0.75], "mode": "bilinear"}),
     ("interpolate", F.interpolate, {"size": [8, 3], "mode": "bilinear", "align_corners": True}),
+    ("interpolate", F.interpolate, {"size": [1, 9], "mode": "bilinear", "align_corners": True}),
+    ("adaptive_avg_pool2d", F.adaptive_avg_pool2d, {"output_size": [None, 3]}),
 ):
     row("windows", op, theirs, PLANES, **options)
 
 
+def same_conv1d(x, weight, padding):
+    """An odd zero goes to the end; PyTorch's own warns."""
+    return F.conv1d(F.pad(x, (1, 2)), weight)
+
+
+for op, theirs, options in (
+    ("max_pool2d", F.max_pool2d, {"kernel_size": 3, "stride": 2, "padding": 1, "return_indices": True}),
+    ("avg_pool2d", F.avg_pool2d, {"kernel_size": 3, "stride": 1}),
+    ("adaptive_avg_pool2d", F.adaptive_avg_pool2d, {"output_size": 2}),
+    ("adaptive_max_pool2d", F.adaptive_max_pool2d, {"output_size": 2, "return_indices": True}),
+):
+    row("windows", op, theirs, {"x": some(2, 4, 5)}, **options)
+row("windows", "interpolate", F.interpolate, {"x": some(1, 2, 5)}, scale_factor=2.5)
+row("windows", "conv1d", F.conv1d, of(some(2, 6), weight=some(4, 1, 2)), dilation=2, groups=2)
+row("windows", "conv1d", F.conv1d, of(some(2, 2, 5), weight=some(1, 2, 3)), padding="valid")
+row("windows", "conv1d", same_conv1d, of(some(2, 5), weight=some(1, 2, 4)), padding="same")
+row("windows", "conv3d", F.conv3d, of(some(1, 3, 3, 4), weight=some(2, 1, 2, 2, 3)))
+row(
+    "windows",
+    "conv_transpose2d",
+    F.conv_transpose2d,
+    of(some(1, 2, 3), weight=some(1, 2, 2, 2), bias=some(2)),
+    padding=1,
+)
+
+
 def max_pool2d_backward(gy, indices, x_shape):
     gx = torch.zeros(x_shape, dtype=gy.dtype)
-    return gx.flatten(2).scatter_add(2, indices.flatten(2), gy.flatten(2)).reshape(x_shape)
+    return gx.flatten(-2).scatter_add(-1, indices.flatten(-2), gy.flatten(-2)).reshape(x_shape)
 
 
 def avg_pool2d_backward(gy, x_shape, **options):
@@ -86,6 +126,9 @@ def avg_pool2d_backward(gy, x_shape, **options):
 
 WON = {"gy": some(1, 1, 2, 2), "indices": np.array([[[[0, 1], [5, 5]]]])}
 row("windows", "max_pool2d_backward", max_pool2d_backward, {}, WON, x_shape=[1, 1, 2, 3])
+WON = {key: value[0] for key, value in WON.items()}
+row("windows", "max_pool2d_backward", max_pool2d_backward, {}, WON, x_shape=[1, 2, 3])
+row("windows", "avg_pool2d_backward", avg_pool2d_backward, {}, {"gy": some(2, 1, 2)}, x_shape=[2, 2, 5], kernel_size=2)
 row(
     "windows",
     "avg_pool2d_backward",
