@@ -9,6 +9,7 @@ look, a read costs nothing more.
 from __future__ import annotations
 
 import itertools
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,9 @@ class Record:
     pending: bool = False
 
 
-_records: dict[tuple[str, int], Record] = {}  # by device type and number, and the stream's handle
+_PER_THREAD = 2  # cudaStreamPerThread
+_EMULATOR = ("emulator", 0, 0)
+_records: dict[tuple[str, int, int], Record] = {}  # by device, the stream's handle, and the thread where it has its own
 _serials, _ids = itertools.count(1), itertools.count()
 _last = 0
 _calls: dict[tuple[str, tuple[int, ...], int], int] = {}  # op, shape of the scores, ignore_index: what makes the words
@@ -53,11 +56,13 @@ def last_serial() -> int:
 
 def _record_of(array: Any) -> Record:
     if isinstance(array, np.ndarray):
-        if ("emulator", 0) not in _records:
-            _records["emulator", 0] = Record(require_emulator().EmulatedArray.of(np.zeros(FIELDS, np.int64)), None)
-        return _records["emulator", 0]
+        if _EMULATOR not in _records:
+            _records[_EMULATOR] = Record(require_emulator().EmulatedArray.of(np.zeros(FIELDS, np.int64)), None)
+        return _records[_EMULATOR]
     stream = require_cupy().cuda.get_current_stream()
-    key = (f"cuda:{array.device.id}", stream.ptr)
+    # Each thread has a per-thread default stream of its own, and all of these have one handle.
+    thread = threading.get_ident() if stream.ptr == _PER_THREAD else 0
+    key = (f"cuda:{array.device.id}", stream.ptr, thread)
     if key not in _records:
         with array.device:
             _records[key] = Record(require_cupy().zeros(FIELDS, np.int64), stream)
@@ -66,8 +71,8 @@ def _record_of(array: Any) -> Record:
 
 def check() -> None:
     """Raise the LabelError of the first offence that a kernel noted since the last look, if there is one."""
-    for record in list(_records.values()):
-        if record.pending:
+    for (_, _, thread), record in list(_records.items()):
+        if record.pending and thread in (0, threading.get_ident()):  # what only another thread can wait for is its own
             record.pending = False
             if record.stream is None:
                 _look(record, np.asarray)

@@ -15,11 +15,15 @@ def drop(
     """x, each element 0 with probability p, else times 1 / (1 - p); and the function that does so to a gradient.
 
     The mask has a number of `draw` for each of its elements, in logical order, and is broadcast to x. It is kept for
-    the gradient, one byte a number, and scaled when used: to make it anew would take longer than to read it.
+    the gradient: to make it anew would take longer than to read it. One of x's size takes a byte a number and is scaled
+    when used; one of few numbers is scaled once.
     """
     keep, scale = draw.uint32(mask_shape) >= p * 2**32, 0.0 if p == 1 else 1 / (1 - p)
+    factor = (keep * scale).astype(x.dtype) if keep.size < x.size else None
 
     def masked(values: np.ndarray) -> np.ndarray:
+        if factor is not None:
+            return values * factor
         y = values * keep
         y *= scale
         return y

@@ -34,6 +34,8 @@ def specialisations(name: str, dtype: str) -> Iterator[dict[str, object]]:
         axes["LANES"] = (32, 1)
     if "FUNCTION" in words:
         axes["FUNCTION"] = tuple(FUNCTIONS.values())
+    if "LABEL" in words:
+        axes["LABEL"] = ("i64", "int")
     for values in product(*axes.values()):
         macros = {**storage_macros(dtype), **dict(zip(axes, values, strict=True))}
         if name.startswith("pool/") and macros.get("VEC", 1) != 1 and not macros["NHWC"]:
@@ -46,8 +48,6 @@ def specialisations(name: str, dtype: str) -> Iterator[dict[str, object]]:
             macros["BN"] = macros["BM"]
         if "INDEX" in words:
             macros["INDEX"] = "unsigned char"
-        if "LABEL" in words:
-            macros["LABEL"] = "i64"
         yield macros
 
 
@@ -65,5 +65,5 @@ def everything(thorough: bool = True) -> Iterator[tuple[str, str, dict[str, obje
 
 def label(dtype: str, macros: dict[str, object]) -> str:
     """The set in short: ``float32 BM=64 VEC=4``."""
-    rest = (f"{k}={v}" for k, v in macros.items() if k not in ("T", "ACC", "BN", "INDEX", "LABEL"))
+    rest = (f"{k}={v}" for k, v in macros.items() if k not in ("T", "ACC", "BN", "INDEX"))
     return " ".join([dtype, *rest])
