@@ -1,6 +1,7 @@
 """Devices, arrays, and the dispatch from an array to the kernels that take it."""
 
 from gpunn.backend.contract import Array as Array
+from gpunn.backend.contract import Running as Running
 from gpunn.backend.device import DEVICE_TYPES as DEVICE_TYPES
 from gpunn.backend.device import Device as Device
 from gpunn.backend.device import default_device as default_device

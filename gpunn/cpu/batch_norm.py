@@ -67,14 +67,31 @@ def _affine(gamma, beta, mean, var, eps) -> tuple[np.ndarray | None, np.ndarray,
         return (None, scale, shift - mean * scale) if close else (mean, scale, shift)
 
 
-def train_forward(x, gamma, beta, eps, residual=None, relu=False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """y, mean, biased var of the batch: y = relu?(gamma * (x - mean) / sqrt(var + eps) + beta + residual?)."""
+def train_forward(
+    x, gamma, beta, eps, residual=None, relu=False, running=None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """y, mean, biased var of the batch: y = relu?(gamma * (x - mean) / sqrt(var + eps) + beta + residual?).
+
+    ``running`` statistics, where given, move towards the batch's, in place.
+    """
     if x.size == 0:
         return empty(x.shape, x.dtype), np.zeros(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
     matrix = rows(x)
     mean, var = _moments(matrix, Cut(*matrix.shape))
     y = _apply(matrix, x.shape, gamma, beta, mean, var, eps, residual, relu)
-    return y, mean.astype(x.dtype), var.astype(x.dtype)
+    now = mean.astype(x.dtype), var.astype(x.dtype)
+    if running is not None:
+        (own_mean, own_var, momentum), count = running, x.size // x.shape[1]
+        _move(own_mean, now[0], momentum)
+        _move(own_var, now[1], momentum, count / (count - 1))
+    return y, *now
+
+
+def _move(statistic: np.ndarray | None, now: np.ndarray, momentum: float, scale: float = 1.0) -> None:
+    """statistic += momentum (scale now - statistic), in place."""
+    if statistic is not None:
+        statistic *= 1 - momentum
+        statistic += (momentum * scale) * now
 
 
 def eval_forward(x, gamma, beta, mean, var, eps, residual=None, relu=False) -> np.ndarray:

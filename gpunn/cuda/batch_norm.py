@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend import Array
+from gpunn.backend import Array, Running
 from gpunn.cuda.checks import check_arrays, check_devices, check_index
 from gpunn.cuda.dtypes import accumulate, pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import cast, in_order, is_row_major, new
-from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scratch, layout
+from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scalar, Scratch, layout
 from gpunn.cuda.problem import Norm
 from gpunn.cuda.variants import Operation, Variant, forced
 
@@ -47,8 +47,11 @@ def _walk(job: Norm, width: int) -> tuple[tuple[int, int], int, int]:
 
 
 # ---------------------------------------------------------------- variants
+RUNNING = ("running_mean", "running_var", "keep", "step", "step_var")  # arrays, and the factors of their move
+
+
 def _forward_naive(job: Norm) -> tuple[Launch, ...]:
-    args = ("x", "gamma", "beta", "residual", "y", "mean", "var", job, job.eps, job.relu)
+    args = ("x", "gamma", "beta", "residual", "y", "mean", "var", *RUNNING[:2], job, job.eps, job.relu, *RUNNING[2:])
     return (Launch("batch_norm/naive_forward", _macros(job), (job.C,), (128,), args),)
 
 
@@ -56,10 +59,11 @@ def _forward_split(job: Norm) -> tuple[Launch, ...]:
     width = _width(job)
     grid, columns, rows = _walk(job, width)
     parts = Scratch("parts", (2, grid[1], job.C), accumulate(job.dtype))
-    merge = (parts, "mean", "var", job.C, grid[1], rows, 1 if job.nhwc else width)
+    sizes = (job.C, grid[1], rows, 1 if job.nhwc else width)
+    merge = (parts, "mean", "var", *RUNNING[:2], *sizes, *RUNNING[2:])
     return (
         Launch("batch_norm/statistics", _macros(job, width), grid, (THREADS,), ("x", parts, job, columns)),
-        Launch("batch_norm/merge_statistics", storage_macros(job.dtype), (blocks(job.C, 128),), (128,), merge),
+        Launch("batch_norm/merge_statistics", storage_macros(job.dtype), (blocks(job.C, 8),), (256,), merge),
         *_apply(job),
     )
 
@@ -87,7 +91,7 @@ def _backward_split(job: Norm) -> tuple[Launch, ...]:
     apply = ("gy", "x", "y", "gamma", "mean", "var", "ggamma", "gbeta", "gx", "gresidual", job, columns)
     return (
         Launch("batch_norm/backward_sums", macros, grid, (THREADS,), ("gy", "x", "y", "mean", parts, job, columns)),
-        Launch("batch_norm/merge_sums", storage_macros(job.dtype), (blocks(job.C, 128),), (128,), merge),
+        Launch("batch_norm/merge_sums", storage_macros(job.dtype), (blocks(job.C, 8),), (256,), merge),
         Launch("batch_norm/backward_apply", macros, grid, (THREADS,), (*apply, job.eps, job.training)),
     )
 
@@ -139,13 +143,23 @@ def _parameters(name: str, x: Layout, **given: tuple | None) -> dict[str, Layout
 
 @lru_cache(KEPT)
 def _train_forward(
-    x: tuple, gamma: tuple | None, beta: tuple | None, residual: tuple | None, eps: float, relu: bool, asked: Any
+    x: tuple,
+    gamma: tuple | None,
+    beta: tuple | None,
+    residual: tuple | None,
+    running_mean: tuple | None,
+    running_var: tuple | None,
+    eps: float,
+    relu: bool,
+    asked: Any,
 ) -> Plan:
     name, first = TRAIN_FORWARD.name, in_order(Layout(*x), not is_row_major(Layout(*x)))
     extra = _like(residual, first)
     job = _problem(name, first, eps, int(relu), 1, residual=extra)
-    inputs = {"x": first, **_parameters(name, first, gamma=gamma, beta=beta), "residual": extra}
     each = Output((job.C,), accumulate(job.dtype))
+    inputs: dict[str, Layout | Scalar | None] = {"x": first, **_parameters(name, first, gamma=gamma, beta=beta)}
+    inputs |= {"residual": extra, "running_mean": _taken(running_mean), "running_var": _taken(running_var)}
+    inputs |= dict.fromkeys(RUNNING[2:], Scalar(each.dtype.type))
     outputs = {"y": new(first.shape, first.dtype, job.nhwc), "mean": each, "var": each}
     return TRAIN_FORWARD.plan(job, inputs, outputs, empty=not first.size)
 
@@ -210,10 +224,30 @@ def train_forward(
     eps: float,
     residual: Array | None = None,
     relu: bool = False,
+    running: Running | None = None,
 ) -> tuple[Array, Array, Array]:
-    """y, mean, biased var of the batch: y = relu?(gamma * (x - mean) / sqrt(var + eps) + beta + residual?)."""
-    plan = _train_forward(layout(x), _key(gamma), _key(beta), _key(residual), eps, relu, forced())
-    return plan(x, gamma, beta, residual)
+    """y, mean, biased var of the batch: y = relu?(gamma * (x - mean) / sqrt(var + eps) + beta + residual?).
+
+    ``running`` statistics, where given, move towards the batch's, in place.
+    """
+    wanted, count = accumulate(x.dtype.name), x.size // x.shape[1]
+    mean, var, momentum = running or (None, None, 0.0)
+    moved_mean, moved_var = _writable(mean, wanted), _writable(var, wanted)
+    keys = (layout(x), _key(gamma), _key(beta), _key(residual), _key(moved_mean), _key(moved_var))
+    factors = (1 - momentum, momentum, momentum * (count / max(count - 1, 1)))
+    plan = _train_forward(*keys, eps, relu, forced())
+    y, mean_now, var_now = plan(x, gamma, beta, residual, moved_mean, moved_var, *map(wanted.type, factors))
+    if mean is not moved_mean or var is not moved_var:  # statistics of another dtype, or a view with gaps
+        for own, done, now, step in ((mean, moved_mean, mean_now, factors[1]), (var, moved_var, var_now, factors[2])):
+            if own is not None and own is not done:
+                own *= factors[0]
+                own += step * now
+    return y, mean_now, var_now
+
+
+def _writable(a: Array | None, dtype: np.dtype) -> Array | None:
+    """A running statistic where the kernel can move it."""
+    return a if a is not None and a.dtype == dtype and a.flags.c_contiguous else None
 
 
 def eval_forward(

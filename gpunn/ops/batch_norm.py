@@ -64,9 +64,7 @@ def _batch_norm(op: str, x, running_mean, running_var, weight, bias, training, m
     if not training and (mean is None or var is None):
         raise ValueError(f"{op}: evaluation needs running_mean and running_var; pass them, or training=True")
     if training and count:
-        y, mean_now, var_now = twin.train_forward(a, gamma, beta, eps, r, relu)
-        _move(mean, mean_now, momentum)
-        _move(var, var_now, momentum, count / (count - 1))
+        y, mean_now, var_now = twin.train_forward(a, gamma, beta, eps, r, relu, (mean, var, momentum))
         twin_backward = twin.train_backward
     else:
         # Copies, since a later training step changes the running ones in place. An empty batch has no statistics.
@@ -124,13 +122,6 @@ def _channelwise(op: str, a, weight, bias, mean, var) -> list[Any]:
                 f'for example the whole layer with .to("{wanted[0]}")'
             )
     return arrays
-
-
-def _move(running: Any, now: Any, momentum: float, scale: float = 1.0) -> None:
-    """running += momentum (scale now - running), in place."""
-    if running is not None:
-        running *= 1 - momentum
-        running += (momentum * scale) * now
 
 
 def _empty_statistics(a: Any) -> tuple[Any, Any]:

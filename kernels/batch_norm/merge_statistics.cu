@@ -1,29 +1,45 @@
 /*
-Batch normalisation statistics, second step: joins the parts' moments.
+Batch normalisation statistics, second step: joins the parts' moments and moves the running ones towards them.
 
-math:     mean[c], var[c] = moments of the union of the parts; var is the biased one
-layout:   parts (2,J,C): means, sums of squared deviations; mean, var (C)
-threads:  one a channel
-shared:   0
+math:     mean[c], var[c] = moments of the union of the parts, var the biased one;
+          running_mean[c] = keep * running_mean[c] + step * mean[c]; running_var[c] = keep * running_var[c] + step_var * var[c]
+layout:   parts (2,J,C): means, sums of squared deviations; the others (C)
+threads:  merge.cuh: a block owns 8 channels, 32 lanes a channel
+shared:   2*64*(4 if e < 8 else 8)
 flops:    8*J*C
 bytes:    4*2*J*C
-requires: part j holds rows j*each up to (j+1)*each of `rows`, each row `weight` elements, as in walk.cuh
-numerics: Chan's merge, part 0 first
+requires: 256 threads a block; part j holds rows j*each up to (j+1)*each of `rows`, each row `weight` elements, as in walk.cuh
+numerics: the mean first, then the deviations from it: sums of fixed order
+optional: running_mean running_var
 */
+#include "merge.cuh"
 #include "moments.cuh"
 
-extern "C" __global__ void batch_norm_merge_statistics(
-    const ACC* parts, ACC* mean, ACC* var, int C, int J, int rows, int weight)
+extern "C" __global__ void __launch_bounds__(256) batch_norm_merge_statistics(
+    const ACC* __restrict__ parts, ACC* __restrict__ mean, ACC* __restrict__ var, ACC* running_mean, ACC* running_var,
+    int C, int J, int rows, int weight, ACC keep, ACC step, ACC step_var)
 {
-    const int c = thread_index();
-    if (c >= C) return;
-    const i64 each = ceil_div(rows, J);
-    Moments all = {};
-    for (int j = 0; j < J; ++j) {
-        const i64 begin = j * each, end = begin + each < rows ? begin + each : rows;
-        if (begin >= end) break;
-        all = merge(all, {(ACC)(end - begin) * weight, parts[(i64)j * C + c], parts[(i64)(J + j) * C + c]});
+    // seek
+    __shared__ ACC room[2][8][8];
+    const Lane lane(C);
+    const i64 each = ((i64)rows + J - 1) / J;
+    const auto count = [&](int j) { return (ACC)larger(0, smaller(each, rows - j * each)); };  // rows of part j
+
+    // combine the means, then what lies around them
+    const ACC share = (ACC)1 / rows;
+    ACC sum = 0, m2 = 0;
+    for (int j = lane.first; lane.real && j < J; j += 32) sum += parts[(i64)j * C + lane.c] * (count(j) * share);
+    const ACC centre = over_lanes(sum, room[0]);
+    for (int j = lane.first; lane.real && j < J; j += 32) {
+        const ACC delta = count(j) > 0 ? parts[(i64)j * C + lane.c] - centre : (ACC)0;
+        m2 += parts[(i64)(J + j) * C + lane.c] + delta * delta * (count(j) * weight);
     }
-    mean[c] = all.mean;
-    var[c] = all.m2 / all.count;
+    const ACC spread = over_lanes(m2, room[1]);
+
+    // write
+    if (!lane.writes()) return;
+    const ACC variance = spread / ((ACC)rows * weight);
+    mean[lane.c] = centre, var[lane.c] = variance;
+    move(running_mean, lane.c, keep, step, centre);
+    move(running_var, lane.c, keep, step_var, variance);
 }

@@ -3,22 +3,28 @@ Batch normalisation backward, second step: joins the parts' sums into the gradie
 
 math:     gbeta[c] = sum over j of parts[0,j,c]; ggamma[c] = sum over j of parts[1,j,c] / sqrt(var[c] + eps)
 layout:   parts (2,J,C); var, ggamma, gbeta (C)
-threads:  one a channel
-shared:   0
+threads:  merge.cuh: a block owns 8 channels, 32 lanes a channel
+shared:   2*64*(4 if e < 8 else 8)
 flops:    2*J*C
 bytes:    4*2*J*C
-requires: none
-numerics: part 0 first
+requires: 256 threads a block
+numerics: sums of fixed order
 */
+#include "merge.cuh"
 #include "moments.cuh"
 
-extern "C" __global__ void batch_norm_merge_sums(
-    const ACC* parts, const ACC* var, ACC* ggamma, ACC* gbeta, int C, int J, ACC eps)
+extern "C" __global__ void __launch_bounds__(256) batch_norm_merge_sums(
+    const ACC* __restrict__ parts, const ACC* __restrict__ var, ACC* __restrict__ ggamma, ACC* __restrict__ gbeta,
+    int C, int J, ACC eps)
 {
-    const int c = thread_index();
-    if (c >= C) return;
+    __shared__ ACC room[2][8][8];
+    const Lane lane(C);
     ACC sum = 0, slope = 0;
-    for (int j = 0; j < J; ++j) sum += parts[(i64)j * C + c], slope += parts[(i64)(J + j) * C + c];
-    gbeta[c] = sum;
-    ggamma[c] = slope * rstd_of(var[c], eps);
+    for (int j = lane.first; lane.real && j < J; j += 32) {
+        sum += parts[(i64)j * C + lane.c], slope += parts[(i64)(J + j) * C + lane.c];
+    }
+    sum = over_lanes(sum, room[0]), slope = over_lanes(slope, room[1]);
+    if (!lane.writes()) return;
+    gbeta[lane.c] = sum;
+    ggamma[lane.c] = slope * rstd_of(var[lane.c], eps);
 }

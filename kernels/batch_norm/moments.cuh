@@ -13,5 +13,10 @@ __device__ __forceinline__ Moments merge(const Moments& a, const Moments& b) {
     return {count, a.mean + delta * part, a.m2 + b.m2 + delta * delta * a.count * part};
 }
 
+// A running statistic, where there is one, moved towards the batch's.
+__device__ __forceinline__ void move(ACC* running, int c, ACC keep, ACC step, ACC now) {
+    if (running) running[c] = running[c] * keep + step * now;
+}
+
 // 1 / sqrt(var + eps), by IEEE square root and division: rsqrt would cost two bits.
 __device__ __forceinline__ ACC rstd_of(ACC var, ACC eps) { return (ACC)1 / sqrt(var + eps); }

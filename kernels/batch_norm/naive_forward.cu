@@ -1,7 +1,8 @@
 /*
 Batch normalisation, training forward, naive: one block does one channel from statistics to output.
 
-math:     mean, var = moments of x[:,c,:]; y = relu?(gamma[c] * (x - mean) / sqrt(var + eps) + beta[c] + residual?)
+math:     mean, var = moments of x[:,c,:]; y = relu?(gamma[c] * (x - mean) / sqrt(var + eps) + beta[c] + residual?);
+          the running statistics move as in merge_statistics.cu
 layout:   x, residual, y (N,L,C) with NHWC=1, (N,C,L) with NHWC=0; gamma, beta, mean, var (C); var is the biased one
 threads:  a block owns channel blockIdx.x; its threads take every 128th element
 shared:   3*128*4 if e < 8 else 3*128*8
@@ -9,14 +10,14 @@ flops:    10*N*C*L
 bytes:    3*e*N*C*L
 requires: 128 threads a block; N*L below 2^31
 numerics: Welford a thread, Chan's merge as a tree of fixed shape
-optional: gamma beta residual
+optional: gamma beta residual running_mean running_var
 */
 #include "geometry.cuh"
 #include "moments.cuh"
 
 extern "C" __global__ void batch_norm_naive_forward(
     const T* x, const ACC* gamma, const ACC* beta, const T* residual, T* y, ACC* mean, ACC* var,
-    Norm g, ACC eps, int relu)
+    ACC* running_mean, ACC* running_var, Norm g, ACC eps, int relu, ACC keep, ACC step, ACC step_var)
 {
     // seek
     __shared__ Moments found[128];
@@ -37,7 +38,10 @@ extern "C" __global__ void batch_norm_naive_forward(
     }
     __syncthreads();
     const ACC centre = found[0].mean, variance = found[0].m2 / M;
-    if (me == 0) mean[c] = centre, var[c] = variance;
+    if (me == 0) {
+        mean[c] = centre, var[c] = variance;
+        move(running_mean, c, keep, step, centre), move(running_var, c, keep, step_var, variance);
+    }
 
     // write
     const ACC scale = (gamma ? gamma[c] : (ACC)1) * rstd_of(variance, eps), shift = beta ? beta[c] : (ACC)0;

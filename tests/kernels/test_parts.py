@@ -70,3 +70,16 @@ def test_batch_normalisation(shape, order, launched):
     wanted = naive.batch_norm_backward(gy, x, gamma, want[1], want[2], 1e-5, True, want[0])
     for got, one in zip((y, mean, var, *results), (*want, *wanted), strict=True):
         assert_close(np.asarray(got), one, x.size // shape[1], scale=8 * max(1.0, float(np.abs(one).max())))
+
+
+@pytest.mark.parametrize("variant", ["split", "naive"])
+@pytest.mark.parametrize("kind", [np.float32, np.float64], ids=["in the kernel", "of another dtype, after it"])
+def test_running_statistics_move_towards_the_batch(variant, kind):
+    x, before = host.EmulatedArray.of(normal(4, 70, 5, 6)), normal(70, 2).astype(kind)
+    mean, var = (host.EmulatedArray.of(before[:, i]) for i in (0, 1))
+    with use_variant("batch_norm.train_forward", variant):
+        _, now, variance = batch_norm.train_forward(x, None, None, 1e-5, None, False, (mean, var, 0.1))
+    steps = ((mean, before[:, 0], now, 0.1), (var, before[:, 1], variance, 0.1 * (120 / 119)))
+    for moved, first, toward, step in steps:
+        want = first * 0.9 + step * np.asarray(toward, np.float64)
+        np.testing.assert_allclose(np.asarray(moved), want, rtol=1e-6, atol=1e-7)  # a multiply-add rounds once
