@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import sys
 from collections.abc import Callable
 
 from bench import machine, run
-from gpunn.errors import GpunnError
+from gpunn.errors import GpunnError, suggestion
 
 # Programs of their own, with their own options: the module, and what it does.
 OTHERS = {
@@ -35,8 +34,7 @@ def main(argv: list[str]) -> int:
         print(f"  {suite:11}{what}")
     if name in ("-h", "--help"):
         return 0
-    near = difflib.get_close_matches(name, [*run.SUITES, *OTHERS], 1, 0.4)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
+    hint = suggestion(name, [*run.SUITES, *OTHERS], 0.4)
     print(f"\nbench: error: there is no suite {name!r}{hint}", file=sys.stderr)
     return 2
 

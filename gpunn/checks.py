@@ -24,7 +24,7 @@ _WIDE_DTYPES = frozenset(map(np.dtype, WIDE))
 def arrays(op: str, **named: Any) -> list[Any]:
     """The raw arrays behind `named`: floating, of one dtype, on one device. None is passed on for OPTIONAL names."""
     found: list[Any] = []
-    first = first_name = None
+    first, first_name = None, ""
     for name, value in named.items():
         a = value.data if isinstance(value, Tensor) else None if value is None else data_of(value)
         found.append(a)

@@ -20,7 +20,7 @@ SECTIONS = {"Args", "Attributes", "Shape", "Returns", "Raises", "Examples", "Ref
 HEADING = re.compile(r"^ *([A-Z]\w+): *$", re.MULTILINE)
 # What a docstring may begin with in small letters: a letter of the field's alphabet, a formula, a name of the library.
 LETTERS = {"x", "y", "a", "w", "gx", "gy", "gw", "gb", "ggamma", "pivot", "out", "running", "values", "flat", "e", "d"}
-FORMULA = re.compile(r"[-\w.*]*[(|\[=]|log of |conv-bn|-")
+FORMULA = re.compile(r"[-\w.*']*[(|\[=]|log of |conv-bn|-")
 NAMES = {"uint8", "int64", "cupy", "libnvrtc", "setattr", "col2im", "branch0", "gpunn", "gradcheck"}
 NAMES |= {name for module in (ops, nn) for name in dir(module)}
 
@@ -43,7 +43,7 @@ def docstrings(path):
 def mistakes(text):
     """What the grammar does not allow, in words."""
     first = text.splitlines()[0].rstrip()
-    word = first.split()[0].rstrip(",:;.") if first.split() else ""
+    word = first.split()[0].rstrip(",:;.").removesuffix("'s") if first.split() else ""
     if not first:
         yield "is empty, or begins with an empty line"
         return

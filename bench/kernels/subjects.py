@@ -22,8 +22,10 @@ from gpunn import backend
 from gpunn.cuda import source
 from gpunn.cuda.dtypes import SIZES
 from gpunn.cuda.variants import OPERATIONS
+from gpunn.layout import as_channels_last, channels_first
 from gpunn.verify import numpy_dtype
 from gpunn.verify.tasks import of_case
+from gpunn.window import size_text
 
 PRECISIONS = {"fp32": "float32", "fp64": "float64", "fp16": "float16", "bf16": "bfloat16"}
 PREFIXES = {"pool2d": "pool", "batchnorm": "batch_norm"}  # of a suite's operations, where they are not its name
@@ -130,35 +132,29 @@ FAMILIES: dict[str, Callable[..., Iterator[Subject]]] = {
 
 def _conv(case: Any) -> tuple[str, dict[str, int]]:
     (n, k, p, q), (r, s) = case.y, case.size
-    shape = f"x {by(case.x)}, w {by(case.w)}, stride {by(case.stride)}, padding {by(case.padding)}"
+    x, w, stride, padding = map(size_text, (case.x, case.w, case.stride, case.padding))
     letters = dict(zip("NCHW", case.x, strict=True)) | {"K": k, "R": r, "S": s, "P": p, "Q": q, "G": case.groups}
-    return shape, letters | {"M": n * p * q}
+    return f"x {x}, w {w}, stride {stride}, padding {padding}", letters | {"M": n * p * q}
 
 
 def _pool(case: Any) -> tuple[str, dict[str, int]]:
     r, s = getattr(case, "size", (1, 1))
     letters = dict(zip("NCHWRSPQ", (*case.x, r, s, *case.y[2:]), strict=True))
-    return f"x {by(case.x)} to {by(case.y[2:])}", letters | {"I": 1 if r * s <= 256 else 2}
+    return f"x {size_text(case.x)} to {size_text(case.y[2:])}", letters | {"I": 1 if r * s <= 256 else 2}
 
 
 def _norm(case: Any) -> tuple[str, dict[str, int]]:
     fused = "".join(f", {word}" for word in ("residual", "relu") if getattr(case, word))
-    return f"x {by(case.x)}{fused}", {"N": case.x[0], "C": case.x[1], "L": math.prod(case.x[2:])}
+    return f"x {size_text(case.x)}{fused}", {"N": case.x[0], "C": case.x[1], "L": math.prod(case.x[2:])}
 
 
 ABOUT = {"conv2d": _conv, "pool": _pool, "batch_norm": _norm}  # of a case: its title, and the headers' letters
 
 
-def by(array: tuple[int, ...]) -> str:
-    return "x".join(map(str, array))
-
-
 def channels_last(array: Any, device: str) -> Any:
     """(N, C, *) on the device in channels-last memory, as a convolution leaves it."""
-    if array.ndim < 3:
-        return backend.to_device(array, device)
-    moved = backend.to_device(np.ascontiguousarray(np.moveaxis(array, 1, -1)), device)
-    return moved.transpose((0, array.ndim - 1, *range(1, array.ndim - 1)))
+    moved = backend.to_device(array, device)
+    return moved if array.ndim < 3 else channels_first(as_channels_last(moved))
 
 
 def size_in_memory(case: Any, dtype: str) -> int:

@@ -16,6 +16,7 @@ from bench import machine
 from bench.rows import Rival, Row, Spread
 from gpunn import backend
 from gpunn.errors import UsageError
+from gpunn.window import size_text
 
 SCHEMA = "gpunn bench 1"
 KEY = ("suite", "case", "operation", "variant", "precision")  # of a row
@@ -89,7 +90,7 @@ def _from_networks(found: dict[str, Any]) -> Run:
     for network in found["networks"]:
         ours, theirs = network["ours"], network.get("torch")
         row = Row("cpu", network["network"], "step.train", "numpy")
-        row.shape = f"batch {'x'.join(map(str, network['batch']))}"
+        row.shape = f"batch {size_text(network['batch'])}"
         row.seconds = Spread(ours["median"], ours["p10"], ours["p90"], network["pairs"])
         row.images_per_second, row.peak_bytes = ours.get("images_per_second"), ours.get("peak_bytes")
         if theirs:

@@ -17,6 +17,7 @@ from typing import Any
 from bench import clocks, machine
 from bench.output import results
 from bench.rows import NOISY, find
+from gpunn.window import size_text
 
 NETWORKS = ["lenet5", "lenet_20_50_500", "alexnet_lite", "resnet20", "resnet18"]
 HEADINGS = ("network", "batch", "ours", "torch", "ratio", "best", "img/s", "torch", "MB", "torch", "ratio")
@@ -117,7 +118,7 @@ def _aligned(cells: Sequence[str]) -> str:
 
 
 def _line(row: Figures) -> str:
-    cells = [row["network"], "x".join(map(str, row["batch"]))]
+    cells = [row["network"], size_text(row["batch"])]
     for side in ("ours", "torch"):
         ms = [f"{row[side][name] * 1e3:.1f}" for name in ("median", "p10", "p90")] if side in row else []
         cells.append(f"{ms[0]} ({ms[1]}-{ms[2]})" if ms else "-")

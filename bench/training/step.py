@@ -14,6 +14,7 @@ from bench.rows import Row
 from bench.training.networks import NETWORKS, Network, differ, number, our_model, our_step, torch_model, torch_step
 from gpunn import backend, models
 from gpunn.nn.overview import rows as layers
+from gpunn.window import size_text
 
 RIVALS, ROOF = ("torch", "compiled"), False
 GPU_BATCH = {"mlp": 256, "lenet5": 256, "lenet_20_50_500": 256, "resnet20": 128, "alexnet_lite": 128, "resnet18": 64}
@@ -34,7 +35,7 @@ def rows(plan: Plan) -> Iterator[Row]:
     if plan.kind == "cuda":
         plan.clock = WallClock()
     for network in plan.cases:
-        row = Row("step", network.name, "step.train", shape=f"batch {'x'.join(map(str, network.batch))}")
+        row = Row("step", network.name, "step.train", shape=f"batch {size_text(network.batch)}")
         try:
             yield from _network_rows(network, row, plan)
         except Exception as error:

@@ -14,8 +14,9 @@ import numpy as np
 from gpunn.cpu import rowconv
 from gpunn.cpu.blocks import BYTES, Blocks
 from gpunn.cpu.columns import column_sums
-from gpunn.cpu.layout import channels_first, channels_last, empty, padded, scratch, windows
+from gpunn.cpu.layout import empty, padded, scratch, windows
 from gpunn.cpu.threads import parallel_for
+from gpunn.layout import channels_first, channels_last
 
 _FEW_CHANNELS = 2  # up to here cols are gathered tap by tap, along image rows
 _SMALL_WEIGHT = 1 << 20

@@ -1,4 +1,4 @@
-"""Channels-last views, padding and reusable scratch memory for the NumPy twins."""
+"""Channels-last memory, padding and reusable scratch memory for the NumPy twins."""
 
 from __future__ import annotations
 
@@ -7,18 +7,10 @@ import threading
 
 import numpy as np
 
+from gpunn.layout import as_channels_last
+
 _KEEP = 1 << 23  # scratch above 8 MB is not kept
 _local = threading.local()
-
-
-def channels_last(x: np.ndarray) -> np.ndarray:
-    """(N, C, *spatial) seen as (N, *spatial, C); a view, whatever the strides."""
-    return x.transpose(0, *range(2, x.ndim), 1)
-
-
-def channels_first(x: np.ndarray) -> np.ndarray:
-    """(N, *spatial, C) seen as (N, C, *spatial); a view."""
-    return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
 
 
 def empty(shape: tuple[int, ...], dtype) -> np.ndarray:
@@ -31,7 +23,7 @@ def empty(shape: tuple[int, ...], dtype) -> np.ndarray:
 
 def rows(x: np.ndarray) -> np.ndarray:
     """(N, C, *spatial) as a C-contiguous (N * positions, C) matrix: a view of channels-last memory, else a copy."""
-    return np.ascontiguousarray(channels_last(x)).reshape(math.prod((x.shape[0], *x.shape[2:])), x.shape[1])
+    return as_channels_last(x).reshape(math.prod((x.shape[0], *x.shape[2:])), x.shape[1])
 
 
 def scratch(name: str, shape: tuple[int, ...], dtype) -> np.ndarray:

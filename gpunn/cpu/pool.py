@@ -7,8 +7,9 @@ import math
 import numpy as np
 
 from gpunn.cpu.elementwise import select
-from gpunn.cpu.layout import channels_last, empty, scratch
+from gpunn.cpu.layout import empty, scratch
 from gpunn.cpu.threads import parallel_for
+from gpunn.layout import channels_last
 
 _BLOCK = 1 << 16  # output elements to a task
 

@@ -13,8 +13,9 @@ import math
 import numpy as np
 
 from gpunn.cpu.blocks import Blocks
-from gpunn.cpu.layout import channels_last, empty, padded, scratch
+from gpunn.cpu.layout import empty, padded, scratch
 from gpunn.cpu.threads import parallel_for
+from gpunn.layout import channels_last
 
 _MOST_TAPS = 600  # taps * C up to which, and filters up to which, it was faster
 _MOST_FILTERS = 64

@@ -15,11 +15,12 @@ from gpunn.cuda import conv_variants
 from gpunn.cuda.checks import check_arrays, check_index
 from gpunn.cuda.dtypes import accumulate, storage_macros
 from gpunn.cuda.kernel import blocks
-from gpunn.cuda.layout import as_channels_last, cast, in_order, new
+from gpunn.cuda.layout import cast, in_order, new
 from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scratch, layout
 from gpunn.cuda.problem import Columns, Conv
 from gpunn.cuda.reduce import sum_parts
 from gpunn.cuda.variants import Operation, Variant, forced
+from gpunn.layout import as_channels_last, channels_first
 from gpunn.window import Window
 
 BIAS_PARTS = 64
@@ -109,8 +110,8 @@ def _bias_gradient(gy: tuple, asked: Any) -> Plan:
 
 # ---------------------------------------------------------------- the twin's functions
 def in_memory_order(x: Array) -> Array:
-    """x as the passes read it, so that several of them share one copy: itself where memory is channels-last."""
-    return as_channels_last(x)
+    """x as the passes read it, so that several of them share one copy: a view where memory is channels-last."""
+    return channels_first(as_channels_last(x))
 
 
 def forward(x: Array, w: Array, b: Array | None, win: Window, groups: int) -> Array:

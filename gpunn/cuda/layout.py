@@ -4,29 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpunn.backend import Array
 from gpunn.cuda.plans import Layout, Output
-
-
-def contiguous(x: Array) -> Array:
-    """x itself where memory is row-major, else a row-major copy of the same type."""
-    return x if x.flags.c_contiguous else x.copy(order="C")
-
-
-def channels_last(x: Array) -> Array:
-    """(N, C, *spatial) as a contiguous (N, *spatial, C): a view where memory is channels-last, else a copy."""
-    return contiguous(x.transpose((0, *range(2, x.ndim), 1)))
-
-
-def as_channels_last(x: Array) -> Array:
-    """x with channels-last memory: itself, or a copy."""
-    last = channels_last(x)
-    return x if last.base is x or last is x else last.transpose(axes_of(x.ndim))
-
-
-def axes_of(rank: int) -> tuple[int, ...]:
-    """The order of axes in which (N, *spatial, C) memory is seen as (N, C, *spatial)."""
-    return (0, rank - 1, *range(1, rank - 1))
+from gpunn.layout import as_channels_last, axes_of, contiguous
 
 
 def is_row_major(x: Layout) -> bool:
@@ -38,7 +17,7 @@ def in_order(x: Layout, nhwc: bool, dtype: np.dtype | None = None) -> Layout:
     """x as a kernel with this NHWC flag reads it, in this dtype: where it is not so, copied at the call."""
     if (x.channels_last if nhwc else x.row_major) and (dtype is None or x.dtype == dtype):
         return x
-    order = channels_last if nhwc else contiguous
+    order = as_channels_last if nhwc else contiguous
     if dtype is None or x.dtype == dtype:
         return x._replace(offset=0, move=order)
     return x._replace(dtype=dtype, offset=0, move=lambda a: order(a.astype(dtype)))

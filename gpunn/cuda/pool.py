@@ -16,7 +16,7 @@ from gpunn.cuda.layout import in_order, is_row_major, new
 from gpunn.cuda.plans import KEPT, Launch, Layout, Plan, layout
 from gpunn.cuda.problem import Pool
 from gpunn.cuda.variants import Operation, Variant, forced
-from gpunn.window import Window
+from gpunn.window import Window, size_text
 
 THREADS = 128
 SCALAR = "either memory order, every size and dtype"
@@ -78,7 +78,7 @@ def _plan_global(job: Pool) -> tuple[Launch, ...]:
 
 def _refuse_global(job: Pool) -> str:
     if (job.P, job.Q) != (1, 1):
-        return f"the output is {job.P}x{job.Q}, not 1x1"
+        return f"the output is {size_text((job.P, job.Q))}, not 1x1"
     return "" if job.C <= 65535 * 8 else f"C = {job.C} is above {65535 * 8}"
 
 

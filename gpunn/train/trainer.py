@@ -166,10 +166,10 @@ class Trainer:
         self.between_steps = True
 
     def step(self, x, y, last: bool = True) -> dict[str, Any]:
-        """Learn from one batch; returns its loss and metrics, taken before: numbers, or with `read_every` above 1 what
-        the device will know.
+        """Learn from one batch; returns its loss and metrics, taken before.
 
-        The weights are updated by each batch or, with `accumulate`, by each so many and the epoch's `last`.
+        These are numbers, or with `read_every` above 1 what the device will know. The weights are updated by each batch
+        or, with `accumulate`, by each so many and the epoch's `last`.
         """
         self.optimizer.zero_grad()
         output = self.model(x)

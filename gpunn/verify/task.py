@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend import asarray, device_of, to_numpy
+from gpunn.layout import channels_first, channels_last
 
 Give = Callable[[Any], Any]
 
@@ -53,6 +54,4 @@ def as_f64(array: Any) -> Any:
 def orders(array: Any) -> Iterator[tuple[str, Any]]:
     """The array in both memory orders."""
     yield "", array
-    order = (0, *range(2, array.ndim), 1)
-    back = (0, array.ndim - 1, *range(1, array.ndim - 1))
-    yield ", channels-last", array.transpose(order).copy(order="C").transpose(back)
+    yield ", channels-last", channels_first(channels_last(array).copy(order="C"))
