@@ -27,11 +27,13 @@ _numbers = itertools.count()
 class Node:
     """One recorded operation: ``backward(gy, needs)`` gives a gradient, or None, for each of ``edges``."""
 
-    __slots__ = ("array_type", "backward", "dtype", "edges", "hooks", "name", "needs", "number", "shape")
+    __slots__ = ("array_type", "backward", "dtype", "edges", "hooks", "name", "needs", "number", "owned", "shape")
 
-    def __init__(self, name: str, y, edges: Sequence[Node | None] = (), backward: Callable | None = None):
+    def __init__(
+        self, name: str, y, edges: Sequence[Node | None] = (), backward: Callable | None = None, owned: bool = False
+    ):
         self.number = next(_numbers)
-        self.name, self.backward = name, backward
+        self.name, self.backward, self.owned = name, backward, owned
         self.array_type, self.shape, self.dtype = type(y), y.shape, y.dtype
         self.edges = edges
         self.needs = tuple([edge is not None for edge in edges])
@@ -196,7 +198,9 @@ def _step(node: Node, gy, arrive: Callable, retain_graph: bool) -> None:
     for edge, gradient in zip(node.edges, gradients, strict=True):
         if edge is None or gradient is None:
             continue
-        # A view, gy itself, or one array given twice is shared: nobody may add into it.
-        fresh = getattr(gradient, "base", None) is None and all(gradient is not other for other in seen)
+        # Else a view, gy itself, or one array given twice is shared: nobody may add into it.
+        fresh = node.owned or (
+            getattr(gradient, "base", None) is None and all(gradient is not other for other in seen)
+        )
         seen.append(gradient)
         arrive(edge, edge.checked(gradient, repr(node.name)), fresh)

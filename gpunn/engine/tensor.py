@@ -281,7 +281,7 @@ def _leaf_like(kind: type[Tensor], data, requires_grad: bool) -> Tensor:
     return leaf
 
 
-def record(name: str, y, inputs: Sequence[Any], backward: Callable):
+def record(name: str, y, inputs: Sequence[Any], backward: Callable, owned: bool = False):
     """Wrap an op's result, and remember how to go back.
 
     Args:
@@ -291,6 +291,7 @@ def record(name: str, y, inputs: Sequence[Any], backward: Callable):
         backward: ``backward(gy, needs)`` returns one gradient, or None, per input, and computes only those for which
             ``needs`` is true. It captures arrays, never Tensors; it never changes ``gy``, and returns new arrays,
             views, or ``gy`` itself, but nothing that it keeps.
+        owned: every gradient, be it a view, is memory that nobody else holds, which saves the copy of one that is kept.
 
     Returns:
         ``y`` itself where no input is a Tensor; else a Tensor, which remembers ``backward`` where an input requires a
@@ -305,10 +306,10 @@ def record(name: str, y, inputs: Sequence[Any], backward: Callable):
         source = x if source is None else source
     if source is not None and type(y) is not type(source):
         y = autograd.as_type(y, type(plain(source)), name)
-    return _remember(name, y, inputs, backward) if wrapped else y
+    return _remember(name, y, inputs, backward, owned) if wrapped else y
 
 
-def _remember(name: str, y, inputs: Sequence[Any], backward: Callable) -> Tensor:
+def _remember(name: str, y, inputs: Sequence[Any], backward: Callable, owned: bool = False) -> Tensor:
     """``y`` as a Tensor, with a node in the graph where an input requires a gradient and recording is on."""
     result = Tensor.__new__(Tensor)  # an op's result needs none of __init__'s checks
     result.data, result.grad, result._node, result._requires_grad = y, None, None, False
@@ -318,7 +319,7 @@ def _remember(name: str, y, inputs: Sequence[Any], backward: Callable) -> Tensor
             edges.append(_node_of(x, name) if isinstance(x, Tensor) and x._requires_grad else None)
             result._requires_grad |= edges[-1] is not None
         if result._requires_grad:
-            result._node = Node(name, y, edges, backward)
+            result._node = Node(name, y, edges, backward, owned)
     return result
 
 

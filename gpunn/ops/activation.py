@@ -86,4 +86,4 @@ def _activate(op: str, function: str, x: Any, *options: float) -> Any:
     (a,) = arrays(op, x=x)
     twin = twins(a).activation
     y, kept = twin.forward(function, a, options, wants_grad(x))
-    return record(op, y, (x,), lambda gy, needs: (twin.backward(function, gy, kept, options),))
+    return record(op, y, (x,), lambda gy, needs: (twin.backward(function, gy, kept, options),), owned=True)

@@ -77,7 +77,7 @@ def _batch_norm(op: str, x, running_mean, running_var, weight, bias, training, m
         gx, ggamma, gbeta, gr = twin_backward(gy, a, gamma, mean_now, var_now, eps, kept_y, needs[3])
         return tuple([g if need else None for g, need in zip((gx, ggamma, gbeta, gr), needs, strict=True)])
 
-    return record(op, y, (x, weight, bias, residual), backward)
+    return record(op, y, (x, weight, bias, residual), backward, owned=True)
 
 
 def batch_norm_backward(gy, x, weight, mean, var, eps: float = 1e-5, training: bool = True) -> tuple[Any, Any, Any]:

@@ -62,7 +62,7 @@ def _conv(op: str, rank: int, x, weight, bias, stride, padding, dilation, groups
             gb = twin.grad_bias(gy)
         return gx, gw, gb
 
-    return record(op, drop_batch(y, rank, batched), (x, weight, bias), backward)
+    return record(op, drop_batch(y, rank, batched), (x, weight, bias), backward, owned=True)
 
 
 def conv2d_backward(

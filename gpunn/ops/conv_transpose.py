@@ -54,7 +54,7 @@ def conv_transpose2d(
         gw = twin.grad_weight(kept_x, gy, w_shape, win, groups) if needs[1] else None
         return gx, gw, twin.grad_bias(gy) if needs[2] else None
 
-    return record(op, drop_batch(y, 2, batched), (x, weight, bias), backward)
+    return record(op, drop_batch(y, 2, batched), (x, weight, bias), backward, owned=True)
 
 
 def _check_weight(op: str, a, w, groups: int) -> None:

@@ -33,7 +33,8 @@ def linear(x, weight, bias=None) -> Any:
         gw = matmul(gy.T, kept_rows) if needs[1] else None
         return gx, gw, total(gy, 0) if needs[2] else None
 
-    return record("linear", y if a.ndim == 2 else y.reshape(*x_shape[:-1], filters), (x, weight, bias), backward)
+    y = y if a.ndim == 2 else y.reshape(*x_shape[:-1], filters)
+    return record("linear", y, (x, weight, bias), backward, owned=True)
 
 
 def _check(op: str, a: Any, w: Any, b: Any) -> None:

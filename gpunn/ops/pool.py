@@ -45,7 +45,7 @@ def max_pool2d(
         gx = twin.max_backward(gy if batched else gy[None], index, x_shape, win)
         return (gx if batched else gx[0],)
 
-    result = record("max_pool2d", y if batched else y[0], (x,), backward)
+    result = record("max_pool2d", y if batched else y[0], (x,), backward, owned=True)
     if not return_indices:
         return result
     return result, _indices(x, _flat_index(index, win, x_shape[3]), batched)
@@ -114,7 +114,7 @@ def avg_pool2d(
         gx = twin.avg_backward(gy if batched else gy[None], x_shape, win, ceil_mode, count_include_pad)
         return (gx if batched else gx[0],)
 
-    return record("avg_pool2d", y if batched else y[0], (x,), backward)
+    return record("avg_pool2d", y if batched else y[0], (x,), backward, owned=True)
 
 
 def avg_pool2d_backward(
@@ -152,7 +152,7 @@ def adaptive_avg_pool2d(x, output_size: Any) -> Any:
         gx = twin.adaptive_avg_backward(gy if batched else gy[None], x_shape)
         return (gx if batched else gx[0],)
 
-    return record("adaptive_avg_pool2d", y if batched else y[0], (x,), backward)
+    return record("adaptive_avg_pool2d", y if batched else y[0], (x,), backward, owned=True)
 
 
 def adaptive_max_pool2d(x, output_size: Any, return_indices: bool = False) -> Any:
@@ -168,7 +168,7 @@ def adaptive_max_pool2d(x, output_size: Any, return_indices: bool = False) -> An
         gx = twin.adaptive_max_backward(gy if batched else gy[None], index, x_shape)
         return (gx if batched else gx[0],)
 
-    result = record("adaptive_max_pool2d", y if batched else y[0], (x,), backward)
+    result = record("adaptive_max_pool2d", y if batched else y[0], (x,), backward, owned=True)
     return (result, _indices(x, index.astype("int64"), batched)) if return_indices else result
 
 

@@ -176,8 +176,8 @@ def pad(x, padding, mode="constant", value=0):
                 f"pad: mode {mode!r} cannot pad axis {axis} of size {n} by {both}; expected at most {longest}: "
                 "pad less or use mode 'constant'"
             )
-    options = {"constant_values": value} if mode == "constant" else {}
-    y, shape = array_module(a).pad(a, widths, mode=_NUMPY_MODE[mode], **options), a.shape
+    shape, other = a.shape, _NUMPY_MODE[mode]
+    y = _framed(a, widths, value) if mode == "constant" else array_module(a).pad(a, widths, mode=other)
 
     def backward(gy, needs):
         for axis, (n, (before, after)) in enumerate(zip(shape, widths, strict=True)):
@@ -186,6 +186,17 @@ def pad(x, padding, mode="constant", value=0):
         return (gy,)
 
     return record("pad", y, (x,), backward)
+
+
+def _framed(a, widths: list[tuple[int, int]], value):
+    """`a` in a frame of `value`, in a's memory order, which NumPy's and CuPy's pad would not keep."""
+    shape = tuple([before + n + after for n, (before, after) in zip(a.shape, widths, strict=True)])
+    if shape == a.shape:
+        return a.copy(order="K")
+    xp = array_module(a)
+    y = xp.full_like(a, value, shape=shape) if value else xp.zeros_like(a, shape=shape)
+    y[tuple([slice(before, before + n) for n, (before, _) in zip(a.shape, widths, strict=True)])] = a
+    return y
 
 
 def _pad_widths(a, padding) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ import pytest
 
 import gpunn
 from gpunn import Tensor, no_grad
+from gpunn.engine.tensor import record
 from gpunn.reference.close import assert_close
 
 
@@ -157,3 +158,10 @@ def test_grad_does_not_touch_other_leaves():
     x, w = leaf(), leaf()
     gpunn.grad((x * w).sum(), (x,))
     assert w.grad is None
+
+
+@pytest.mark.parametrize("owned", [True, False])
+def test_a_gradient_that_its_op_owns_is_kept_without_a_copy(owned):
+    x, made = Tensor(np.ones((2, 3)), requires_grad=True), np.ones((3, 2))
+    record("op", x.data * 2, (x,), lambda gy, needs: (made.T,), owned=owned).backward(np.ones((2, 3)))
+    assert np.shares_memory(x.grad, made) == owned

@@ -43,7 +43,7 @@ def test_results_keep_the_order_and_gradients_come_in_any(order):
         y.backward(gy)
     assert [call.operation for call in calls] == ["activation.forward", "activation.backward"]
     if order is last:
-        assert y.data.strides == x.data.strides
+        assert y.data.strides == x.data.strides == x.grad.strides
     np.testing.assert_allclose(y.numpy(), np.tanh(X), rtol=1e-6)
     np.testing.assert_allclose(np.asarray(x.grad), (1 - np.tanh(X) ** 2) * (X + 1), rtol=1e-5, atol=1e-6)
 

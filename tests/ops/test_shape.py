@@ -128,3 +128,11 @@ def test_pad_by_numpys_width_pairs():
 
 def test_pad_of_an_empty_batch():
     assert ops.pad(np.zeros((0, 2, 3)), (1, 1)).shape == (0, 2, 5)
+
+
+def test_a_frame_of_zeros_keeps_the_memory_order():
+    x = np.ones((2, 5, 4, 3)).transpose(0, 3, 1, 2)
+    for value in (0, 2):
+        y = ops.pad(x, (1, 2, 0, 1), value=value)
+        assert y.transpose(0, 2, 3, 1).flags.c_contiguous and (y[:, :, 5] == value).all() and (y[..., 0] == value).all()
+    assert ops.pad(x, (0, 0)) is not x
