@@ -10,6 +10,7 @@ from gpunn import backend
 from gpunn.errors import CheckpointError, TrainingError, UsageError
 from gpunn.train.callbacks import Best, Callback
 from gpunn.train.checkpoint import save_checkpoint
+from gpunn.train.readings import Step, read
 from gpunn.train.resume import capture
 
 
@@ -88,14 +89,14 @@ class Checkpoint(Callback):
 
 def check_finite(trainer) -> None:
     """TrainingError that names the first weight or buffer with a NaN or an infinity."""
-    for name, value in trainer.model.state_dict().items():
-        if value.dtype.kind in "iub":
-            continue
-        bad = int((~backend.array_module(value).isfinite(value)).sum())
+    values = {name: a for name, a in trainer.model.state_dict().items() if a.dtype.kind not in "iub"}
+    counted = Step({name: a.size - backend.array_module(a).isfinite(a).sum() for name, a in values.items()}, 1)
+    read([counted])  # of all weights at once
+    for name, bad in counted.values.items():
         if bad:
             raise TrainingError(
-                f"Trainer.fit: {name} holds {bad} of {value.size} values that are not finite at {trainer.position()}, "
-                f"learning rate {trainer.learning_rate():g}; not saved; {trainer.advice()}"
+                f"Trainer.fit: {name} holds {bad:.0f} of {values[name].size} values that are not finite at "
+                f"{trainer.position()}, learning rate {trainer.learning_rate():g}; not saved; {trainer.advice()}"
             )
 
 

@@ -24,12 +24,13 @@ from gpunn.train.metrics import Running, accuracy
 from gpunn.train.readings import Step, every, measured, read
 from gpunn.train.resume import restore
 from gpunn.train.saving import Checkpoint, check_finite
+from gpunn.train.standing import Standing
 
 # Stream of gpunn.random for a run's dropout masks: apart from the initial weights, which are drawn from stream 0.
 STREAM = 1
 
 
-class Trainer:
+class Trainer(Standing):
     """Trains `model` with `optimizer` on batches (x, y) from a loader.
 
     Args:
@@ -76,28 +77,20 @@ class Trainer:
             )
         if grad_clip is not None and not grad_clip > 0:
             raise UsageError(f"Trainer: grad_clip must be > 0, got {grad_clip}; leave it out for no clipping")
-        self.model, self.optimizer, self.loss_fn, self.schedule = model, optimizer, loss_fn, schedule
+        super().__init__(model, optimizer, None if device is None else backend.device(device), out, grad_clip)
+        self.loss_fn, self.schedule = loss_fn, schedule
         self.metrics = dict(metrics) if metrics is not None else {"accuracy": accuracy}
-        self.device = None if device is None else backend.device(device)
         if self.device is not None:
             model.to(self.device)
-        self.seed, self.out, self.grad_clip, self.info = seed, out, grad_clip, dict(info or {})
+        self.seed, self.info = seed, dict(info or {})
         self.accumulation, self.ema = Accumulation(accumulate), ema
         self.callbacks = _in_order(list(callbacks), out)
 
-        self.epoch = self.batch = self.steps = 0  # finished epochs, finished batches of this one, all steps
-        self.epochs = 0
-        self.running, self.history = Running(), History()
-        self.read_every, self.unread = read_every, list[Step]()
-        self.row: dict[str, Any] = {}
-        self.stop_reason: str | None = None
-        self.grad_norm: Any = None
+        self.read_every = read_every
         self.train_loader: Any = None
         self.val_loader: Any = None
-        self.between_steps = True
         self.updated = False  # whether the last batch ended in an update of the weights
-        self.resumed_from: Any = None
-        self.last_saved: str | None = None
+        self.grad_norm: Any = None
         self._interrupts = Interrupts()
 
     # fit -> epoch -> step
@@ -262,7 +255,7 @@ class Trainer:
             raise UsageError("Trainer.evaluate: the loader gave no samples; pass one with at least one batch")
         return running.means()
 
-    # batches, words, callbacks
+    # batches, checks, callbacks
 
     def _batches(self, loader, start: int, what: str) -> Iterator[tuple[Any, Any]]:
         return batches(loader, self.epoch, start, what, self.device)
@@ -276,10 +269,6 @@ class Trainer:
                 "be lost; build the optimizer over model.parameters() of this very model"
             )
 
-    def _at(self) -> tuple[int, int, int, float]:
-        """Epoch, step and batch under way, counted from 1, and the learning rate."""
-        return self.epoch + 1, self.steps + 1, self.batch + 1, self.learning_rate()
-
     def _check(self, step: Step) -> None:
         if problem := step.problem():
             raise TrainingError(f"Trainer.fit: {problem}; {self.advice()}")
@@ -291,38 +280,6 @@ class Trainer:
             if met is not None or not self.between_steps:
                 error.in_step(met or self.steps + 1)
             self.unread = []
-
-    def advice(self) -> str:
-        """What to do when a value is not finite, in words."""
-        kept = f"the last good checkpoint is {self.last_saved}" if self.last_saved else "no checkpoint was saved yet"
-        clip = "" if self.grad_clip is not None else ", or clip the gradients (grad_clip=1.0)"
-        return f"{kept}; start again with a lower learning rate, such as {self.learning_rate() / 10:g}{clip}"
-
-    def position(self) -> str:
-        """Where the run stands, in words: the epoch counts from 1."""
-        if self.batch == 0:
-            return f"the end of epoch {self.epoch}" if self.epoch else "the start"
-        return f"epoch {self.epoch + 1}, after batch {self.batch}"
-
-    def _interrupted(self) -> str:
-        if self.between_steps and self.last_saved and self.out is not None:
-            return f"interrupted; saved {self.last_saved}; go on with resume={os.fspath(self.out)!r}"
-        kept = f"the last checkpoint is {self.last_saved}" if self.last_saved else "no checkpoint was saved"
-        return f"interrupted in epoch {self.epoch + 1}, after batch {self.batch}; {kept}"
-
-    def learning_rate(self) -> float:
-        """The rate of the first parameter group."""
-        return float(self.optimizer.param_groups[0]["lr"])
-
-    def images_per_second(self) -> float:
-        """Training samples a second in this epoch; 0 before its first batch."""
-        seen = self.running.count + sum(step.samples for step in self.unread)
-        return seen / self.running.seconds if self.running.seconds else 0.0
-
-    def device_name(self) -> str:
-        """The device that the weights are on."""
-        parameter = next(iter(self.model.parameters()), None)
-        return str(self.device or (backend.default_device() if parameter is None else parameter.device))
 
     def _call(self, event: str, *args) -> None:
         for callback in self.callbacks:

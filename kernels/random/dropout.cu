@@ -13,8 +13,18 @@ numerics: one product in ACC; a dropped infinity or NaN is NaN, as on the cpu
 */
 #include "philox.cuh"
 
-// Four neighbours, moved in 16-byte accesses (8 for types of two bytes).
+// Four neighbours, moved in 16-byte accesses, or one of 8 for types of two bytes.
 struct __align__(sizeof(T) < 4 ? 8 : 16) Four { T item[4]; };
+template <int bytes> struct Access { typedef uint4 Type; };
+template <> struct Access<8> { typedef uint2 Type; };
+
+__device__ __forceinline__ void move(const void* from, void* to) {
+    typedef Access<sizeof(Four)>::Type Part;
+#pragma unroll
+    for (int k = 0; k < sizeof(Four) / sizeof(Part); ++k) {
+        reinterpret_cast<Part*>(to)[k] = reinterpret_cast<const Part*>(from)[k];
+    }
+}
 
 __device__ __forceinline__ void masked(const T* x, T* y, unsigned number, ACC scale, i64 threshold) {
     store(y, load(x) * (number < threshold ? (ACC)0 : scale));
@@ -35,9 +45,10 @@ extern "C" __global__ void dropout(
     } else if (at + 4 > size) {
         for (int k = 0; at + k < size; ++k) masked(x + at + k, y + at + k, word(w, k), scale, threshold);
     } else {
-        Four in = *reinterpret_cast<const Four*>(x + at), out;
+        Four in, out;
+        move(x + at, &in);
 #pragma unroll
         for (int k = 0; k < 4; ++k) masked(&in.item[k], &out.item[k], word(w, k), scale, threshold);
-        *reinterpret_cast<Four*>(y + at) = out;
+        move(&out, y + at);
     }
 }

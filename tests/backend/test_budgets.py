@@ -60,11 +60,11 @@ def test_host_reads_of_an_epoch(look_alike):
         sgd = optim.SGD(model.parameters(), 0.01)
         for grad_clip in (None, 1.0):
             trainer = train.Trainer(model, sgd, device="cuda", read_every=5, grad_clip=grad_clip)
-            before = len(model.state_dict())  # the weights are looked at once at the end
             with counting.device_work() as work:
                 trainer.fit(loader, epochs=trainer.epoch + 1)
-            # losses and norms are float32, accuracies float64; each first read looks whether a label was wrong
-            assert work.reads.total() - before <= 2 * 3, str(work)
+            # Losses and norms are float32, accuracies float64; a first read looks whether a label was wrong; the
+            # weights are looked at once at the end.
+            assert work.reads.total() <= 2 * 3 + 1, str(work)
 
 
 @pytest.mark.parametrize("device", PYTHON_CALLS_OF_CONV2D)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from gpunn import emulator as host
-from gpunn.cuda import batch_norm, conv, pool
+from gpunn.cuda import batch_norm, conv, dropout, loss, pool
 from gpunn.cuda.variants import use_variant
+from gpunn.random import Draw
 from gpunn.window import Window
 
 pytestmark = pytest.mark.usefixtures("emulator")
@@ -86,3 +87,25 @@ def test_pooling_and_normalisation_read_16_bytes_a_lane_and_whole_sectors():
     for name in wide:
         hottest = max((s for s in counts[name].sites if s.space == "global" and not s.write), key=lambda s: s.bytes)
         assert hottest.bytes_a_lane == 16 and hottest.excess <= 1.15, counts[name].table()
+
+
+@pytest.mark.parametrize("shape", [(16, 1000), (2, 5, 32, 16)], ids=["a warp a row", "a lane a row"])
+def test_scores_are_read_whole_sectors_at_a_time(shape):
+    x = host.EmulatedArray.of(np.random.default_rng(0).standard_normal(shape).astype(np.float32))
+    labels = host.EmulatedArray.of(np.zeros((shape[0], *shape[2:]), np.int64))
+    with host.counting() as counts:
+        value, backward = loss.cross_entropy(x, labels, None, -100, "mean", 0.0)
+        backward(value)
+    for name in ("cross_entropy_forward", "cross_entropy_backward"):
+        hottest = counts[name].hottest("global", 2)
+        assert all(site.excess <= 1.15 for site in hottest), counts[name].table()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_dropout_moves_four_elements_a_lane(dtype):
+    x = host.EmulatedArray.of(np.ones((8, 512), dtype))
+    with host.counting() as counts:
+        dropout.drop(x, x.shape, 0.5, Draw(1, 0, 0))
+    found = counts["dropout"]
+    assert {site.bytes_a_lane for site in found.sites} <= {8, 16}, found.table()
+    assert found.sector_excess <= (1 if dtype != np.float64 else 2), found.table()

@@ -1,0 +1,69 @@
+"""Where a run stands: what it has counted so far, and the words for it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from gpunn import backend
+from gpunn.train.history import History
+from gpunn.train.metrics import Running
+from gpunn.train.readings import Step
+
+
+class Standing:
+    """The counts, means and names that a Trainer's callbacks and errors speak of."""
+
+    def __init__(
+        self,
+        model: Any,
+        optimizer: Any,
+        device: backend.Device | None,
+        out: str | os.PathLike | None,
+        grad_clip: float | None,
+    ):
+        self.model, self.optimizer, self.device, self.out, self.grad_clip = model, optimizer, device, out, grad_clip
+        self.epoch = self.batch = self.steps = 0  # finished epochs, finished batches of this one, all steps
+        self.epochs = 0
+        self.between_steps = True
+        self.running, self.unread, self.history = Running(), list[Step](), History()
+        self.row: dict[str, Any] = {}
+        self.stop_reason: str | None = None
+        self.resumed_from: Any = None
+        self.last_saved: str | None = None
+
+    def _at(self) -> tuple[int, int, int, float]:
+        """Epoch, step and batch under way, counted from 1, and the learning rate."""
+        return self.epoch + 1, self.steps + 1, self.batch + 1, self.learning_rate()
+
+    def advice(self) -> str:
+        """What to do when a value is not finite, in words."""
+        kept = f"the last good checkpoint is {self.last_saved}" if self.last_saved else "no checkpoint was saved yet"
+        clip = "" if self.grad_clip is not None else ", or clip the gradients (grad_clip=1.0)"
+        return f"{kept}; start again with a lower learning rate, such as {self.learning_rate() / 10:g}{clip}"
+
+    def position(self) -> str:
+        """Where the run stands, in words: the epoch counts from 1."""
+        if self.batch == 0:
+            return f"the end of epoch {self.epoch}" if self.epoch else "the start"
+        return f"epoch {self.epoch + 1}, after batch {self.batch}"
+
+    def _interrupted(self) -> str:
+        if self.between_steps and self.last_saved and self.out is not None:
+            return f"interrupted; saved {self.last_saved}; go on with resume={os.fspath(self.out)!r}"
+        kept = f"the last checkpoint is {self.last_saved}" if self.last_saved else "no checkpoint was saved"
+        return f"interrupted in epoch {self.epoch + 1}, after batch {self.batch}; {kept}"
+
+    def learning_rate(self) -> float:
+        """The rate of the first parameter group."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def images_per_second(self) -> float:
+        """Training samples a second in this epoch; 0 before its first batch."""
+        seen = self.running.count + sum(step.samples for step in self.unread)
+        return seen / self.running.seconds if self.running.seconds else 0.0
+
+    def device_name(self) -> str:
+        """The device that the weights are on."""
+        parameter = next(iter(self.model.parameters()), None)
+        return str(self.device or (backend.default_device() if parameter is None else parameter.device))
