@@ -1,5 +1,8 @@
 """gpunn: neural-network primitives, layers and training on plain NumPy and CuPy arrays."""
 
+from importlib import import_module as _import_module
+from types import ModuleType as _ModuleType
+
 from gpunn import random as random
 from gpunn.backend import Device as Device
 from gpunn.backend import default_device as default_device
@@ -19,6 +22,7 @@ from gpunn.errors import DeviceError as DeviceError
 from gpunn.errors import GpunnError as GpunnError
 from gpunn.errors import TrainingError as TrainingError
 from gpunn.errors import UsageError as UsageError
+from gpunn.errors import suggestion as _suggestion
 from gpunn.random import manual_seed as manual_seed
 from gpunn.window import Window as Window
 
@@ -27,4 +31,17 @@ from gpunn import ops as ops  # isort: skip
 from gpunn import nn as nn  # isort: skip
 from gpunn.cuda.variants import use_variant as use_variant  # isort: skip
 from gpunn.gradcheck import gradcheck as gradcheck  # isort: skip
+
 __version__ = "0.1.0"
+# Loaded when first asked for, so that `import gpunn` alone stays quick: `gpunn.optim` needs no import of its own.
+_LATER = ("data", "emulator", "models", "optim", "pictures", "recipes", "reference", "report", "train", "verify")
+
+
+def __getattr__(name: str) -> _ModuleType:
+    if name in _LATER:
+        return _import_module(f"gpunn.{name}")
+    raise AttributeError(f"module 'gpunn' has no attribute {name!r}{_suggestion(name, __dir__())}")
+
+
+def __dir__() -> list[str]:
+    return sorted(name for name in {*globals(), *_LATER} if name[0] != "_" or name[:2] == "__")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shlex
@@ -93,10 +94,35 @@ def test_the_steps_are_numbered_and_runnable(title, count):
     assert "sh" in languages and len(languages) > 2
 
 
-def test_what_the_text_names_is_there():
-    prose = FENCE.sub("", TEXT)
-    named = set(re.findall(r"`((?:gpunn|tests|kernels|bench|\.ci)/[\w./]*)`", prose)) | set(
-        re.findall(r"\]\(([\w./]+)\)", prose)
-    )
-    lacking = {name for name in named if not (ROOT / name).exists() and "FAMILY" not in name}
-    assert len(named) > 8 and not lacking
+GLOBS = ("*.md", "bench/**/*.md", "gpunn/**/*.md", "kernels/**/*.md")
+PAGES = sorted(path.relative_to(ROOT).as_posix() for glob in GLOBS for path in ROOT.glob(glob))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_page_names_is_there(page):
+    """Files by their path from the root in backquotes, links, and dotted names of the package."""
+    prose = FENCE.sub("", (ROOT / page).read_text())
+    files = set(re.findall(r"`((?:gpunn|tests|kernels|bench|examples|\.ci)/[\w./]*)`", prose))
+    links = set(re.findall(r"\]\((?!https?:)([^)#]+)\)", prose))
+    lacking = {name for name in files if not (ROOT / name).exists()}
+    lacking |= {link for link in links if not (ROOT / page).parent.joinpath(link).exists()}
+    lacking |= {name for name in set(re.findall(r"`(gpunn(?:\.\w+)+)`", prose)) if not there(name)}
+    assert not {name for name in lacking if "FAMILY" not in name}
+
+
+def there(name):
+    """Whether a dotted name leads to a module or something in one."""
+    found = importlib.import_module("gpunn")
+    for part in name.split(".")[1:]:
+        if not hasattr(found, part):
+            try:
+                importlib.import_module(f"{found.__name__}.{part}")
+            except ImportError:
+                return False
+        found = getattr(found, part)
+    return True
+
+
+def test_the_pages_are_found():
+    assert {"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md", "kernels/README.md"} <= set(PAGES)
+    assert there("gpunn.nn.summary") and not there("gpunn.nn.summery")

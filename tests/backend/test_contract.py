@@ -199,6 +199,12 @@ def test_a_circle_is_found_where_there_is_one():
     assert circle(modules_imported()) is not None  # the one above
 
 
+def test_the_benchmarks_use_the_library_not_its_commands():
+    found = [f"{path.name}:{line} imports {name}" for path in (PACKAGE.parent / "bench").rglob("*.py")
+             for name, line in imports(path) if name.startswith("gpunn.cli")]  # fmt: skip
+    assert not found
+
+
 def test_the_oracle_shares_no_code_with_what_it_judges():
     assert not [n for n, _ in imports(Path(naive.__file__)) if n.split(".")[0] == "gpunn"]
 

@@ -62,6 +62,21 @@ def test_doctor(stub):
     assert "--  device" in out and words in out and "Traceback" not in out
 
 
+def test_parts_are_there_once_asked_for(tmp_path):
+    code = """
+import sys, gpunn
+assert not {"gpunn.optim", "gpunn.train", "gpunn.data"} & sys.modules.keys()
+assert gpunn.optim.SGD and gpunn.train.Trainer and {"optim", "Tensor"} <= set(dir(gpunn))
+try:
+    gpunn.optin
+except AttributeError as error:
+    assert str(error) == "module 'gpunn' has no attribute 'optin'; did you mean 'optim'?", error
+else:
+    raise AssertionError
+"""
+    run(["-c", code], tmp_path)
+
+
 def test_import_leaves_cupy_alone(tmp_path):
     code = "import sys, gpunn, gpunn.models, gpunn.train, gpunn.cli; assert 'cupy' not in sys.modules"
     run(["-c", code], tmp_path)
