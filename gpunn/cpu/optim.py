@@ -76,6 +76,46 @@ def rmsprop(
             p -= rate * d
 
 
+def norm(arrays: Arrays, order: float) -> Any:
+    """The norm, of order > 0, of all arrays taken as one vector: a 0-d array."""
+    norms = [np.linalg.norm(_in_memory_order(array), order) for array in arrays]
+    return np.asarray(np.linalg.norm(np.stack(norms), order))
+
+
+def scale(arrays: Arrays, total: Any, limit: float) -> None:
+    """Multiply by min(1, limit / (total + 1e-6)), in place; `total` is a 0-d array, which the host does not read."""
+    factor = np.minimum(1.0, limit / (total + 1e-6))
+    for array in arrays:
+        array *= factor.astype(array.dtype)
+
+
+def clamp(arrays: Arrays, limit: float) -> None:
+    """Limit every element to [-limit, limit], in place; NaN stays NaN."""
+    for array in arrays:
+        np.clip(array, -limit, limit, out=array)
+
+
+def average(means: Arrays, values: Arrays, share: float, kept: dict[str, Any]) -> None:
+    """Move every mean towards its value: m += share (x - m), in place."""
+    for mean, value in zip(means, values, strict=True):
+        for m, x in pieces(mean, value):
+            m += share * (x - m)
+
+
+def accumulate(sums: Arrays, grads: Arrays, weight: float, fresh: Sequence[bool], kept: dict[str, Any]) -> None:
+    """Add weight times the gradients to the sums, in place; a fresh sum counts as 0, whatever it holds."""
+    for total, grad, new in zip(sums, grads, fresh, strict=True):
+        if new:
+            total[...] = 0
+        total += grad * weight
+
+
+def divide(arrays: Arrays, divisor: float) -> None:
+    """Divide every element, in place."""
+    for array in arrays:
+        array /= divisor
+
+
 def _penalised(g: Any, p: Any, decay: float, l1: float) -> Any:
     """The gradient of loss + decay/2 |p|^2 + l1 |p|_1."""
     if decay:
@@ -83,3 +123,9 @@ def _penalised(g: Any, p: Any, decay: float, l1: float) -> Any:
     if l1:
         g = g + l1 * np.sign(p)
     return g
+
+
+def _in_memory_order(a: Any) -> Any:
+    """The array as a vector, a view where its memory is dense."""
+    order = sorted(range(a.ndim), key=lambda axis: -abs(a.strides[axis]))
+    return a.transpose(order).reshape(-1)

@@ -25,15 +25,15 @@ Columns = Mapping[str, Sequence[Any]]  # by the name of a pointer field: an arra
 Settings = Sequence[tuple[float, ...]]
 
 
-def operation(source: str, *after: str) -> Operation:
-    """The operation of a kernel over a table, named after its file, with the parameters that follow the table."""
+def operation(name: str, source: str, *after: str, then: tuple[str, ...] = ()) -> Operation:
+    """The operation of a kernel over a table and the parameters after it; `then` are kernels launched next."""
 
     def plan(job: Tensors) -> tuple[Launch]:
         macros = {**storage_macros(job.dtype), "ROWS": rows_for(job.M)}
         return (Launch(source, macros, (job.blocks,), (BLOCK,), ("table", *after)),)
 
     takes = "any number of tensors of every size, alignment, memory order and dtype"
-    return Operation(source.replace("/", "."), Variant("table", (source,), takes, lambda job: "", plan))
+    return Operation(name, Variant("table", (source, *then), takes, lambda job: "", plan))
 
 
 def run(
@@ -78,7 +78,8 @@ class Tables:
         with self.inside():
             for start in range(0, len(heads), most):
                 part = {field: column[start : start + most] for field, column in columns.items()}
-                self.tables.append(Table(op, self.dtype.name, self.device, part))
+                before = sum(table.planned.grid[0] for table in self.tables)
+                self.tables.append(Table(op, self.dtype.name, self.device, part, before))
 
     def inside(self) -> AbstractContextManager:
         """A context in which the arrays' device is CuPy's current one."""
@@ -133,11 +134,11 @@ class Tables:
 class Table:
     """One table and the launch that takes it."""
 
-    def __init__(self, op: Operation, dtype: str, device: int, fixed: Columns):
+    def __init__(self, op: Operation, dtype: str, device: int, fixed: Columns, before: int):
         head = next(iter(fixed.values()))
         self.count, self.fixed = len(head), fixed
         sizes = np.array([array.size for array in head], np.int64)
-        blocks = -(-sizes // CHUNK)
+        blocks = blocks_of(sizes)
         job = Tensors(dtype, False, self.count, int(sizes.sum()), int(blocks.sum()))
         variant, why = op.choose(job, device)
         assert variant.plan is not None
@@ -151,8 +152,10 @@ class Table:
         self.table["size"][: self.count] = sizes
         self.table["first"][: self.count] = np.cumsum(blocks) - blocks
         self.table["rows"] = self.count
-        has_settings = "setting" in (self.layout.dtype.fields or {})
-        self.settings = self.table["setting"][: self.count] if has_settings else None
+        fields = self.layout.dtype.fields or {}
+        if "base" in fields:
+            self.table["base"] = before  # blocks in the tables before this one
+        self.settings = self.table["setting"][: self.count] if "setting" in fields else None
         self.device, self.on_host = device, device == EMULATOR
         self.function = self.kernel.bound(device)
         if not self.on_host:
@@ -186,6 +189,11 @@ class Table:
             self.function(self.planned.grid, self.planned.block, (argument, *after))
         except Exception as error:
             raise self.kernel.explained(error, (f"of {self.count} arrays", *after)) from error
+
+
+def blocks_of(sizes: Any) -> Any:
+    """The blocks of arrays of so many elements."""
+    return -(-sizes // CHUNK)
 
 
 def rows_for(count: int) -> int:

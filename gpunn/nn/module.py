@@ -160,9 +160,13 @@ class Module:
         for name, child in self.named_children():
             yield from child._state(_dotted(prefix, name))
 
+    def named_arrays(self) -> dict[str, Any]:
+        """The arrays themselves that `state_dict` copies, under its keys."""
+        return dict(self._state())
+
     def state_dict(self) -> dict[str, Any]:
         """Copies of all parameters and buffers as arrays on the Module's device, under PyTorch's keys."""
-        return {name: array.copy() for name, array in self._state()}
+        return {name: array.copy() for name, array in self.named_arrays().items()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Keys:
         """Copy arrays, Tensors or PyTorch tensors into parameters and buffers of the same names.
@@ -170,7 +174,7 @@ class Module:
         strict=False passes over missing and unexpected keys and returns them. CheckpointError lists every key that does
         not fit; nothing is changed then.
         """
-        return load(type(self).__name__, dict(self._state()), state, strict)
+        return load(type(self).__name__, self.named_arrays(), state, strict)
 
     # Modes, devices, dtypes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,14 @@ from gpunn import backend
 from gpunn.engine.tensor import Tensor
 
 Group = Mapping[str, Any]
+
+
+def by_kind(rows: Iterable[tuple[Any, ...]]) -> dict[tuple, list[tuple[Any, ...]]]:
+    """The rows by device and dtype of their first array: those of one kind go into one launch."""
+    found: dict[tuple, list[tuple[Any, ...]]] = {}
+    for row in rows:
+        found.setdefault((backend.device_of(row[0]), row[0].dtype), []).append(row)
+    return found
 
 
 @dataclass

@@ -16,11 +16,12 @@ def grad_norm(params: Iterable | Tensor, norm_type: float = 2.0) -> Any:
 
     Nothing is read by the host, so that a GPU does not wait for it; `float()` of the result reads it.
     """
-    norms = [norm(g, norm_type) for g in _gradients(params)]
-    if not norms:
+    grads = _gradients(params)
+    if not grads:
         return 0.0
-    xp = backend.array_module(norms[0])
-    return norm(xp.stack(norms), norm_type)
+    if norm_type > 0:
+        return backend.twins(grads[0]).optim.norm(grads, float(norm_type))
+    return norm(backend.array_module(grads[0]).stack([norm(g, norm_type) for g in grads]), norm_type)
 
 
 def norm(a, norm_type: float):
@@ -49,9 +50,8 @@ def clip_grad_norm_(
         )
     if isinstance(total, float):
         return total
-    scale = backend.array_module(total).minimum(1.0, max_norm / (total + 1e-6))
-    for g in _gradients(params):
-        g *= scale.astype(g.dtype)
+    grads = _gradients(params)
+    backend.twins(grads[0]).optim.scale(grads, total, max_norm)
     return total
 
 
@@ -59,8 +59,8 @@ def clip_grad_value_(params: Iterable | Tensor, clip_value: float) -> None:
     """Limit every element of every gradient to [-clip_value, clip_value], in place; NaN stays NaN."""
     if not clip_value > 0:
         raise ValueError(f"clip_grad_value_: clip_value must be > 0, got {clip_value}")
-    for g in _gradients(params):
-        backend.array_module(g).clip(g, -clip_value, clip_value, out=g)
+    if grads := _gradients(params):
+        backend.twins(grads[0]).optim.clamp(grads, clip_value)
 
 
 def _gradients(params: Iterable | Tensor) -> list:

@@ -10,7 +10,7 @@ import numpy as np
 from gpunn import backend
 from gpunn.engine.tensor import Tensor
 from gpunn.nn.parameter import Parameter
-from gpunn.optim.batch import Batch, Group
+from gpunn.optim.batch import Batch, Group, by_kind
 
 
 class Optimizer:
@@ -122,15 +122,12 @@ class Optimizer:
 
     def _sorted(self, live: list[Tensor], groups: list[Group]) -> list[Batch]:
         """A batch for each device and dtype."""
-        found: dict[tuple, Batch] = {}
-        for p, group in zip(live, groups, strict=True):
-            batch = found.setdefault((backend.device_of(p.data), p.data.dtype), Batch([], [], [], []))
-            batch.params.append(p.data)
-            batch.grads.append(p.grad)
-            batch.states.append(follow(self.state.setdefault(id(p), {}), p.data))
-            batch.groups.append(group)
-            batch.tensors.append(p)
-        return list(found.values())
+        batches = []
+        for rows in by_kind((p.data, p, group) for p, group in zip(live, groups, strict=True)).values():
+            params, tensors, own = map(list, zip(*rows, strict=True))
+            states = [follow(self.state.setdefault(id(p), {}), p.data) for p in tensors]
+            batches.append(Batch(params, [p.grad for p in tensors], states, own, tensors))
+        return batches
 
     def zero_grad(self) -> None:
         """Drop every gradient, so that the next backward pass starts anew."""

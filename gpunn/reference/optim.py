@@ -124,3 +124,17 @@ OPTIMISERS = [
     OptimCase("RMSprop", {"lr": 0.25, "momentum": 0.9, "weight_decay": 0.5}, ("square_avg", "momentum_buffer")),
     OptimCase("RMSprop", {"lr": 0.25, "centered": True, "momentum": 0.9, "l1": 0.25}, STATES["RMSprop"]),
 ]
+
+
+def vector_norm(arrays: list[np.ndarray], order: float) -> float:
+    """The norm of all numbers of all arrays."""
+    numbers = [abs(float(x)) for array in arrays for x in array.flat]
+    if math.isinf(order):
+        return max(numbers, default=0.0)
+    return sum(x**order for x in numbers) ** (1 / order)
+
+
+def clipped(arrays: list[np.ndarray], order: float, limit: float) -> list[np.ndarray]:
+    """The arrays times min(1, limit / (norm + 1e-6))."""
+    factor = min(1.0, limit / (vector_norm(arrays, order) + 1e-6))
+    return [np.array([float(x) * factor for x in array.flat]).reshape(array.shape) for array in arrays]

@@ -8,6 +8,8 @@ from typing import Any
 from gpunn import backend
 from gpunn.engine.tensor import Tensor
 from gpunn.errors import UsageError
+from gpunn.optim.batch import by_kind
+from gpunn.optim.optimizer import like
 
 
 class Accumulation:
@@ -26,24 +28,32 @@ class Accumulation:
     def _start(self) -> None:
         self.batches = self.samples = 0
         self.sums: list[Any] = []
+        self._kept: dict[tuple, dict[str, Any]] = {}  # what each kind's launch keeps between two batches
 
     def add(self, parameters: Iterable[Tensor], samples: int) -> None:
         """Take in the gradients of the mean loss of a batch of so many samples."""
         params = list(parameters)
         self.sums = self.sums or [None] * len(params)
+        rows = []
         for i, p in enumerate(params):
             if p.grad is None:
                 continue
-            if self.sums[i] is None:
-                self.sums[i] = backend.array_module(p.data).zeros_like(p.data)
-            self.sums[i] += p.grad * samples
+            fresh = self.sums[i] is None
+            if fresh:
+                self.sums[i] = backend.array_module(p.data).empty_like(p.data)
+            rows.append((self.sums[i], p.grad, fresh))
+        for kind, some in by_kind(rows).items():
+            sums, grads, fresh = map(list, zip(*some, strict=True))
+            rules = backend.twins(sums[0]).optim
+            rules.accumulate(sums, grads, samples, fresh, self._kept.setdefault(kind, {}))
         self.batches, self.samples = self.batches + 1, self.samples + samples
 
     def release(self, parameters: Iterable[Tensor]) -> None:
         """Make the mean the parameters' gradients, and start anew."""
+        for some in by_kind((total,) for total in self.sums if total is not None).values():
+            sums = [total for (total,) in some]
+            backend.twins(sums[0]).optim.divide(sums, self.samples)
         for p, total in zip(parameters, self.sums, strict=True):
-            if total is not None:
-                total /= self.samples
             p.grad = total
         self._start()
 
@@ -51,9 +61,9 @@ class Accumulation:
         return {"batches": self.batches, "samples": self.samples, "sums": list(self.sums)}
 
     def load_state_dict(self, saved: Mapping[str, Any], parameters: Iterable[Tensor]) -> None:
-        """Take over what `state_dict` returned, on the parameters' device."""
+        """Take over what `state_dict` returned, on the parameters' device, in their dtype and memory order."""
         self.batches, self.samples = saved["batches"], saved["samples"]
         self.sums = [
-            None if total is None else backend.to_device(total, backend.device_of(p.data))
+            None if total is None else like(total, p.data)
             for p, total in zip(parameters, saved["sums"], strict=False)
         ]

@@ -8,6 +8,8 @@ from typing import Any
 
 from gpunn import backend
 from gpunn.errors import UsageError
+from gpunn.optim.batch import by_kind
+from gpunn.optim.optimizer import like
 
 
 class EMA:
@@ -29,23 +31,24 @@ class EMA:
         self.decay, self.use_buffers, self.warmup = decay, use_buffers, warmup
         self.updates = 0
         self.average: dict[str, Any] = {}
+        self._kept: dict[tuple, dict[str, Any]] = {}  # what each kind's launch keeps between updates
         self._trained: dict[str, Any] | None = None
 
     def update(self, model) -> None:
         """Take in the model's weights."""
-        now = model.state_dict()
+        now = model.named_arrays()
         if not self.updates:
-            self.average = now
+            self.average = {name: value.copy(order="K") for name, value in now.items()}
+            self.updates = 1
+            return
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.warmup else self.decay
-        averaged = {name for name, _ in model.named_parameters()} if not self.use_buffers else now.keys()
-        for name, value in now.items() if self.updates else ():
-            if name in averaged and value.dtype.kind not in "iub":
-                mean = self.average[name]
-                value -= mean  # `now` is a copy
-                value *= 1 - decay
-                mean += value
-            else:
-                self.average[name] = value
+        averaged = now.keys() if self.use_buffers else {name for name, _ in model.named_parameters()}
+        moving = {name for name in averaged if now[name].dtype.kind not in "iub"}
+        for name in now.keys() - moving:
+            self.average[name] = now[name].copy()
+        for kind, rows in by_kind((self.average[name], now[name]) for name in now if name in moving).items():
+            means, values = map(list, zip(*rows, strict=True))
+            backend.twins(means[0]).optim.average(means, values, 1 - decay, self._kept.setdefault(kind, {}))
         self.updates += 1
 
     def state_of(self, model) -> dict[str, Any]:
@@ -81,9 +84,6 @@ class EMA:
         """Take over what `state_dict` returned, options included, on the model's device and in its dtypes."""
         self.decay, self.use_buffers, self.warmup = (saved[name] for name in ("decay", "use_buffers", "warmup"))
         self.updates = saved["updates"]
-        own = model.state_dict() if self.updates else {}
-        self.average = {
-            name: backend.to_device(saved["average"][name].astype(value.dtype), backend.device_of(value))
-            for name, value in own.items()
-        }
+        own = model.named_arrays() if self.updates else {}
+        self.average = {name: like(saved["average"][name], value) for name, value in own.items()}
         self._trained = None

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from gpunn import optim
-from gpunn.backend import array_module
 from gpunn.engine.tensor import Tensor
 from gpunn.reference.optim import OPTIMISERS, STEP, OptimCase, step
-from gpunn.verify.task import Give, Task, as_f64
+from gpunn.verify.task import Give, Task, as_f64, placed
 
 OPERATIONS = {"SGD": "optim.sgd", "Adam": "optim.adam", "AdamW": "optim.adam", "RMSprop": "optim.rmsprop"}
 
@@ -26,16 +25,16 @@ def _case(case: OptimCase, how: str, given: list[dict[str, Any]]) -> Task:
     options = [case.options] * half + [{**case.options, **case.second}] * (len(given) - half)
 
     def run() -> tuple:
-        placed = [{name: _placed(a, how, name == "g") for name, a in one.items()} for one in given]
-        params = [Tensor(one["p"], requires_grad=True) for one in placed]
+        copies = [{name: placed(a, how, reverse=name == "g") for name, a in one.items()} for one in given]
+        params = [Tensor(one["p"], requires_grad=True) for one in copies]
         groups = [{"params": params[:half]}, {"params": params[half:], **case.second}]
         optimizer = getattr(optim, case.rule)(groups, **case.options)
-        for p, one in zip(params, placed, strict=True):
+        for p, one in zip(params, copies, strict=True):
             p.grad = one["g"]
             states = {name: one[name] for name in case.used}
             optimizer.state[id(p)] = {"step": STEP - 1, **states} if "exp_avg" in states else states
         optimizer.step()
-        return tuple(one[name] for one in placed for name in ("p", *case.used))
+        return tuple(one[name] for one in copies for name in ("p", *case.used))
 
     def want() -> tuple:
         after = [
@@ -45,17 +44,3 @@ def _case(case: OptimCase, how: str, given: list[dict[str, Any]]) -> Task:
         return tuple((one[name], 16, None) for one in after for name in ("p", *case.used))
 
     return Task(OPERATIONS[case.rule], f"{case}, {how}", run, want)
-
-
-def _placed(array: Any, how: str, is_gradient: bool) -> Any:
-    """A copy of the array: at a multiple of 16 bytes, one element further, or in the reverse order of axes."""
-    xp = array_module(array)
-    if how == "aligned" or array.ndim == 0:
-        return array.copy()
-    if how == "unaligned":
-        memory = xp.empty_like(array, shape=(array.size + 1,))
-        made = memory[1:].reshape(array.shape)
-    else:
-        made = xp.empty_like(array, shape=array.shape[::-1]).transpose() if is_gradient else xp.empty_like(array)
-    made[...] = array
-    return made

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend import asarray, device_of, to_numpy
+from gpunn.backend import array_module, asarray, device_of, to_numpy
 from gpunn.layout import channels_first, channels_last
 
 Give = Callable[[Any], Any]
@@ -55,3 +55,16 @@ def orders(array: Any) -> Iterator[tuple[str, Any]]:
     """The array in both memory orders."""
     yield "", array
     yield ", channels-last", channels_first(channels_last(array).copy(order="C"))
+
+
+def placed(array: Any, how: str, reverse: bool = False) -> Any:
+    """A copy of the array: "aligned", "unaligned" (one element off 16 bytes), or with `reverse` in reverse order."""
+    xp = array_module(array)
+    if how == "aligned" or array.ndim == 0:
+        return array.copy()
+    if how == "unaligned":
+        made = xp.empty_like(array, shape=(array.size + 1,))[1:].reshape(array.shape)
+    else:
+        made = xp.empty_like(array, shape=array.shape[::-1]).transpose() if reverse else xp.empty_like(array)
+    made[...] = array
+    return made

@@ -31,7 +31,7 @@ TWINS = {
     "batch_norm": {"train_forward", "eval_forward", "train_backward", "eval_backward"},
     "dropout": {"drop"},
     "loss": {"cross_entropy", "nll"},
-    "optim": {"sgd", "adam", "rmsprop"},
+    "optim": {"sgd", "adam", "rmsprop", "norm", "scale", "clamp", "average", "accumulate", "divide"},
     "activation": {"forward", "backward"},
 }
 

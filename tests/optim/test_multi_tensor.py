@@ -7,7 +7,7 @@ import pytest
 
 import gpunn
 from gpunn import Tensor, backend, emulator, nn, optim
-from gpunn.cuda import kernel, multi_tensor, structs
+from gpunn.cuda import kernel, multi_tensor
 from gpunn.cuda.kernel import EMULATOR
 from gpunn.cuda.variants import tracing
 from gpunn.emulator import EmulatedArray, KernelError
@@ -278,33 +278,3 @@ def test_an_access_past_a_tensor_is_caught_through_the_table():
     table.table["size"][0] = 6
     with pytest.raises(KernelError, match=r"sgd: reads table\.p\[0\]\[5\] past the end .* has 5 elements"):
         optimizer.step()
-
-
-# ---------------------------------------------------------------- structs
-STRUCT = """
-typedef long long i64;
-struct Inner { ACC a, b; int flag; };  // a comment; with int x;
-struct Table { const T* x[ROWS]; i64 size[ROWS]; Inner inner[3]; float one; unsigned two; T* y; };
-"""
-
-
-def test_a_struct_is_read_with_the_compilers_offsets():
-    macros = {"T": "double", "ACC": "double", "ROWS": 2}
-    found = structs.layout(STRUCT, "Table", macros)
-    offsets = {name: place[1] for name, place in (found.dtype.fields or {}).items()}
-    assert offsets == {"x": 0, "size": 16, "inner": 32, "one": 104, "two": 108, "y": 112}
-    assert found.dtype.itemsize == 120 and found.pointers == {"x": True, "y": False}
-    function = emulator.load(STRUCT + 'extern "C" __global__ void k(Table t) {}', "k", macros)
-    assert function.parameters[0].bytes == 120
-
-
-@pytest.mark.parametrize(
-    "text, words",
-    [
-        ("struct Other { int x; };", "struct Table: the source defines none"),
-        ("struct Table { int x[2][3]; };", r"struct Table: cannot read the member 'x\[2\]\[3\]'; expected like"),
-    ],
-)
-def test_a_struct_that_cannot_be_read(text, words):
-    with pytest.raises(ValueError, match=words):
-        structs.layout(text, "Table", {})

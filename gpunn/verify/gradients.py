@@ -1,0 +1,96 @@
+"""The tasks of `gpunn verify` for what is done to many arrays at once: norms, clipping, averages, sums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from gpunn.backend import twins
+from gpunn.reference.optim import SHAPES, clipped, vector_norm
+from gpunn.verify.task import Give, Task, as_f64, placed
+
+NORMS = (1.0, 2.0, 3.0, float("inf"))
+LIMITS = (0.5, 1e6)  # one that clips, one that does not
+
+
+def gradient_tasks(give: Give) -> Iterator[Task]:
+    """Every operation on arrays as they come, and off 16 bytes."""
+    for how in ("aligned", "unaligned"):
+        rng = np.random.default_rng(crc32(how.encode()))
+        xs, ys = ([give(np.asarray(rng.standard_normal(shape))) for shape in SHAPES] for _ in range(2))
+        for order in NORMS:
+            yield _norm(order, how, xs)
+            for limit in LIMITS:
+                yield _in_place("scale", f"order {order}, limit {limit}, {how}", xs, _scale(order, limit), 64)
+        for limit in LIMITS:
+            yield _in_place("clamp", f"limit {limit}, {how}", xs, _clamp(limit), 1)
+        for share in (0.25, 1.0):
+            yield _in_place("average", f"share {share}, {how}", xs, _average(share, ys), 4)
+        for fresh in (True, False):
+            yield _in_place("accumulate", f"fresh {fresh}, {how}", xs, _accumulate(fresh, ys), 4)
+
+
+# What is done to arrays in place, and what becomes of them in float64.
+Deed = tuple[Callable[[list[Any]], None], Callable[[list[np.ndarray]], list[np.ndarray]]]
+
+
+def _norm(order: float, how: str, xs: list[Any]) -> Task:
+    def run() -> tuple:
+        arrays = [placed(x, how) for x in xs]
+        return (twins(xs[0]).optim.norm(arrays, order),)
+
+    def want() -> tuple:
+        return ((np.asarray(vector_norm([as_f64(x) for x in xs], order)), 64, None),)
+
+    return Task("optim.norm", f"order {order}, {how}", run, want)
+
+
+def _in_place(name: str, case: str, xs: list[Any], deed: Deed, terms: int) -> Task:
+    do, oracle = deed
+
+    def run() -> tuple:
+        arrays = [placed(x, case.rpartition(", ")[2]) for x in xs]
+        do(arrays)
+        return tuple(arrays)
+
+    def want() -> tuple:
+        return tuple((array, terms, None) for array in oracle([as_f64(x) for x in xs]))
+
+    return Task(f"optim.{name}", case, run, want)
+
+
+def _scale(order: float, limit: float) -> Deed:
+    def do(arrays: list[Any]) -> None:
+        rules = twins(arrays[0]).optim
+        rules.scale(arrays, rules.norm(arrays, order), limit)
+
+    return do, lambda arrays: clipped(arrays, order, limit)
+
+
+def _clamp(limit: float) -> Deed:
+    def oracle(arrays: list[np.ndarray]) -> list[np.ndarray]:
+        return [np.array([min(limit, max(-limit, x)) for x in a.flat]).reshape(a.shape) for a in arrays]
+
+    return lambda arrays: twins(arrays[0]).optim.clamp(arrays, limit), oracle
+
+
+def _average(share: float, ys: list[Any]) -> Deed:
+    def oracle(arrays: list[np.ndarray]) -> list[np.ndarray]:
+        return [(1 - share) * x + share * as_f64(y) for x, y in zip(arrays, ys, strict=True)]
+
+    return lambda arrays: twins(arrays[0]).optim.average(arrays, ys, share, {}), oracle
+
+
+def _accumulate(fresh: bool, ys: list[Any]) -> Deed:
+    def do(arrays: list[Any]) -> None:
+        rules = twins(arrays[0]).optim
+        rules.accumulate(arrays, ys, 3, [fresh] * len(ys), {})
+        rules.divide(arrays, 4)
+
+    def oracle(arrays: list[np.ndarray]) -> list[np.ndarray]:
+        return [((0 if fresh else 1) * x + 3 * as_f64(y)) / 4 for x, y in zip(arrays, ys, strict=True)]
+
+    return do, oracle

@@ -1,0 +1,32 @@
+/*
+Norm of many tensors taken as one vector, first half: each block joins the terms of its part.
+
+math:     parts[j] = sum of |g|^order over the elements of block j, or their maximum where order is infinite
+layout:   g in any memory order, parts (J)
+threads:  table.cuh; a block owns 4096 neighbours of one tensor, 16 bytes a thread at once
+shared:   256*max(e,4)
+flops:    2*L
+bytes:    e*L + max(e,4)*J
+requires: 256 threads a block; every row has an element; order > 0; `base` blocks in the tables before this one
+numerics: ACC, a thread's terms in memory order, then a tree: the same bits at every run
+*/
+#include "norm.cuh"
+#include "table.cuh"
+
+struct Table {
+    const T* g[ROWS];
+    i64 size[ROWS];
+    int first[ROWS];
+    int rows, base;
+};
+
+extern "C" __global__ void __launch_bounds__(256) norm_parts(
+    const __grid_constant__ Table table, ACC* parts, ACC order)
+{
+    const Part part = find_part(table);
+    T* const array[] = {const_cast<T*>(table.g[part.row])};
+    ACC sum = 0;
+    update(array, part, [&](ACC (&x)[1]) { sum = norm_joined(sum, norm_term(x[0], order), order); });
+    sum = norm_block(sum, order);
+    if (threadIdx.x == 0) parts[table.base + blockIdx.x] = sum;
+}
