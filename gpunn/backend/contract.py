@@ -1,12 +1,240 @@
-"""What a backend offers, as types: `gpunn.cpu` and `gpunn.cuda` export the same functions."""
+"""What a backend offers, as types: `gpunn.cpu` and `gpunn.cuda` each are `Twins`.
+
+The names, shapes and rules stand here once; a type checker holds both packages to them, so that every jump from an op
+to its twin lands. All arrays of a call are on one device and were checked by the op.
+"""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
+
+from gpunn.window import Window
+
+if TYPE_CHECKING:
+    from gpunn.random import Draw
 
 # CuPy's array has NumPy's interface, and an emulated array is one: types know the one name.
 Array: TypeAlias = np.ndarray
 # Running mean and variance (C,), either of which may be None, to be moved in place towards a batch's by a momentum.
 Running: TypeAlias = tuple[Array | None, Array | None, float]
+Shape: TypeAlias = tuple[int, ...]
+Backward: TypeAlias = Callable[[Array], Array]  # from a result's gradient to the input's
+Arrays: TypeAlias = Sequence[Array]
+States: TypeAlias = Sequence[Array | None]
+Settings: TypeAlias = Sequence[tuple]  # numbers of each parameter, in the order of struct Setting in kernels/optim
+
+
+class Conv(Protocol):
+    """Convolution of two or three dimensions: x (N, C, *spatial), w (K, C/groups, *size), y (N, K, *out)."""
+
+    def in_memory_order(self, x: Array) -> Array:
+        """x as the passes read it, so that several of them share one copy."""
+        ...
+
+    def forward(self, x: Array, w: Array, b: Array | None, win: Window, groups: int) -> Array:
+        """y = x correlated with w, plus b (K,)."""
+        ...
+
+    def grad_input(self, gy: Array, w: Array, x_shape: Shape, win: Window, groups: int) -> Array:
+        """gx: each gy spread over its window, weighted by w."""
+        ...
+
+    def grad_weight(self, gy: Array, x: Array, w_shape: Shape, win: Window, groups: int) -> Array:
+        """gw: the sum over images and positions of gy times its window."""
+        ...
+
+    def grad_bias(self, gy: Array) -> Array:
+        """gb (K,): gy summed over all but the channels."""
+        ...
+
+
+class Pool(Protocol):
+    """Pooling in two dimensions: x (N, C, H, W), y (N, C, P, Q)."""
+
+    def max_forward(self, x: Array, win: Window, ceil_mode: bool) -> tuple[Array, Array]:
+        """y, and the winner's position r*S + s in its window: one byte up to 256 positions, two beyond."""
+        ...
+
+    def max_backward(self, gy: Array, index: Array, x_shape: Shape, win: Window) -> Array:
+        """gx: each gy at its window's winner."""
+        ...
+
+    def avg_forward(self, x: Array, win: Window, ceil_mode: bool, count_include_pad: bool) -> Array:
+        """y: the mean of each window, over its elements or over those inside the input."""
+        ...
+
+    def avg_backward(
+        self, gy: Array, x_shape: Shape, win: Window, ceil_mode: bool, count_include_pad: bool
+    ) -> Array:
+        """gx: each gy shared out over its window."""
+        ...
+
+    def adaptive_avg_forward(self, x: Array, out_size: tuple[int, int]) -> Array:
+        """y (N, C, *out_size), from windows that cover the input evenly."""
+        ...
+
+    def adaptive_avg_backward(self, gy: Array, x_shape: Shape) -> Array:
+        """gx of the same windows."""
+        ...
+
+    def adaptive_max_forward(self, x: Array, out_size: tuple[int, int]) -> tuple[Array, Array]:
+        """y, and the winner's position h*W + w in its plane."""
+        ...
+
+    def adaptive_max_backward(self, gy: Array, index: Array, x_shape: Shape) -> Array:
+        """gx: each gy at its window's winner."""
+        ...
+
+
+class BatchNorm(Protocol):
+    """Batch normalisation of x (N, C, *), with an addend and a ReLU fused in; parameters and statistics are (C,)."""
+
+    def train_forward(
+        self,
+        x: Array,
+        gamma: Array | None,
+        beta: Array | None,
+        eps: float,
+        residual: Array | None = None,
+        relu: bool = False,
+        running: Running | None = None,
+    ) -> tuple[Array, Array, Array]:
+        """y = relu?(gamma (x - mean) / sqrt(var + eps) + beta + residual?), mean, biased var of the batch."""
+        ...
+
+    def eval_forward(
+        self,
+        x: Array,
+        gamma: Array | None,
+        beta: Array | None,
+        mean: Array,
+        var: Array,
+        eps: float,
+        residual: Array | None = None,
+        relu: bool = False,
+    ) -> Array:
+        """y with the running mean and var."""
+        ...
+
+    def train_backward(
+        self,
+        gy: Array,
+        x: Array,
+        gamma: Array | None,
+        mean: Array,
+        var: Array,
+        eps: float,
+        y: Array | None = None,
+        residual: bool = True,
+    ) -> tuple[Array, Array, Array, Array | None]:
+        """gx, ggamma, gbeta and the masked gy, or None without ``residual``; y given: a ReLU was fused."""
+        ...
+
+    def eval_backward(
+        self,
+        gy: Array,
+        x: Array,
+        gamma: Array | None,
+        mean: Array,
+        var: Array,
+        eps: float,
+        y: Array | None = None,
+        residual: bool = True,
+    ) -> tuple[Array, Array, Array, Array | None]:
+        """The same four where mean and var were constants."""
+        ...
+
+
+class Activation(Protocol):
+    """Activations by name (relu, tanh, ...), with the numbers that they take as ``options``."""
+
+    def forward(self, name: str, x: Array, options: tuple[float, ...], wanted: bool) -> tuple[Array, Array]:
+        """y, and what backward takes; ``wanted`` says whether there will be a backward."""
+        ...
+
+    def backward(self, name: str, gy: Array, kept: Array, options: tuple[float, ...]) -> Array:
+        """gx, from what forward kept."""
+        ...
+
+
+class Dropout(Protocol):
+    """Random zeros, from the numbers of `gpunn.random`."""
+
+    def drop(self, x: Array, mask_shape: Shape, p: float, draw: Draw) -> tuple[Array, Backward]:
+        """x, each element 0 with probability p, else times 1 / (1 - p); and the function for its gradient."""
+        ...
+
+
+class Loss(Protocol):
+    """Losses of class indices: x (C,), (N, C) or (N, C, d1, ...), labels x's shape without C, weight (C,)."""
+
+    def cross_entropy(
+        self, x: Array, labels: Array, weight: Array | None, ignore_index: int, reduction: str, smoothing: float
+    ) -> tuple[Array, Backward]:
+        """The reduced loss of logits, and the function from its gradient to x's."""
+        ...
+
+    def nll(
+        self, x: Array, labels: Array, weight: Array | None, ignore_index: int, reduction: str
+    ) -> tuple[Array, Backward]:
+        """The reduced loss of log-probabilities, and the function from its gradient to x's."""
+        ...
+
+
+class Matmul(Protocol):
+    """Matrix products."""
+
+    def matmul(self, a: Array, b: Array) -> Array:
+        """``numpy.matmul(a, b)``."""
+        ...
+
+
+class Optim(Protocol):
+    """Optimisers' rules for all parameters at once; lists have an entry a parameter, ``kept`` belongs to the twin."""
+
+    def sgd(self, params: Arrays, buffers: States, grads: Arrays, settings: Settings, kept: dict) -> None:
+        """b = momentum b + share d; p -= rate b."""
+        ...
+
+    def adam(
+        self, params: Arrays, means: Arrays, squares: Arrays, grads: Arrays, settings: Settings, kept: dict
+    ) -> None:
+        """m = b1 m + c1 g; v = b2 v + c2 g^2; p -= rate m / (sqrt(v) / root + eps)."""
+        ...
+
+    def rmsprop(
+        self,
+        params: Arrays,
+        squares: Arrays,
+        means: States,
+        buffers: States,
+        grads: Arrays,
+        settings: Settings,
+        kept: dict,
+    ) -> None:
+        """v = alpha v + c g^2; d = g / (sqrt(v - a^2) + eps); p -= rate d."""
+        ...
+
+
+class Twins(Protocol):
+    """A backend: one module a family."""
+
+    @property
+    def activation(self) -> Activation: ...
+    @property
+    def batch_norm(self) -> BatchNorm: ...
+    @property
+    def conv(self) -> Conv: ...
+    @property
+    def dropout(self) -> Dropout: ...
+    @property
+    def loss(self) -> Loss: ...
+    @property
+    def matmul(self) -> Matmul: ...
+    @property
+    def optim(self) -> Optim: ...
+    @property
+    def pool(self) -> Pool: ...

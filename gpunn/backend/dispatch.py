@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import importlib
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeGuard, cast
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from gpunn.backend import faults
+from gpunn.backend.contract import Array, Twins
 from gpunn.backend.device import Device, default_device, device, require
 from gpunn.backend.loading import require_cupy, require_emulator
 
@@ -32,12 +34,12 @@ def _find_home(kind: type) -> str:
     return _HOMES.setdefault(kind, home)
 
 
-def is_array(x) -> bool:
+def is_array(x: object) -> TypeGuard[Array]:
     """Whether x is an array of one of the devices (a Tensor is not)."""
     return isinstance(x, np.ndarray) or _home(type(x)) == "cuda"
 
 
-def plain(array) -> Any:
+def plain(array: Array) -> Array:
     """An array without those of NumPy's subclasses that change what operators mean: of np.matrix, * is a product.
 
     Raises TypeError for a masked array, whose mask no op would heed.
@@ -52,45 +54,42 @@ def plain(array) -> Any:
     return array.view(np.ndarray)
 
 
-def array_module(array) -> Any:
+def array_module(array: Array) -> ModuleType:
     """``numpy`` or ``cupy``: the module whose functions take this array."""
     return require_cupy() if _home(type(array)) == "cuda" else np
 
 
-def twins(array) -> Any:
-    """The package of kernel twins for this array: ``gpunn.cpu``, or ``gpunn.cuda`` for GPU and emulated arrays.
-
-    The two export the same functions with the same signatures, those of ``contract.py``.
-    """
+def twins(array: Array) -> Twins:
+    """The kernel twins for this array: ``gpunn.cpu``, or ``gpunn.cuda`` for GPU and emulated arrays."""
     return _TWINS.get(type(array)) or _find_twins(type(array))
 
 
-def _find_twins(kind: type) -> ModuleType:
+def _find_twins(kind: type) -> Twins:
     name = "gpunn.cpu" if _home(kind) == "cpu" else "gpunn.cuda"
-    return _TWINS.setdefault(kind, importlib.import_module(name))
+    return _TWINS.setdefault(kind, cast(Twins, importlib.import_module(name)))
 
 
-def device_of(array) -> Device:
+def device_of(array: Any) -> Device:
     """The device an array lives on."""
     home = _home(type(array))
     return Device("cuda", array.device.id) if home == "cuda" else _DEVICES[home]
 
 
-def same_device(a, b) -> bool:
+def same_device(a: Array, b: Array) -> bool:
     """Whether two arrays live on one device: ``device_of`` of both in one quick question."""
     return type(a) is type(b) and (isinstance(a, np.ndarray) or a.device.id == b.device.id)
 
 
-_TWINS: dict[type, ModuleType] = {}
+_TWINS: dict[type, Twins] = {}
 _DEVICES = {"cpu": Device("cpu"), "emulator": Device("emulator")}
 
 
-def to_numpy(x) -> np.ndarray:
+def to_numpy(x: object) -> np.ndarray:
     """The values of an array or Tensor as a plain NumPy array; no copy where they are one.
 
     Raises IndexError where a loss on a device has met a label out of range since the last read (see faults.py).
     """
-    array = getattr(x, "data", x) if not is_array(x) else x
+    array: Any = x if is_array(x) else getattr(x, "data", x)
     home = _home(type(array))
     if home == "cpu":
         return np.asarray(array)
@@ -99,7 +98,7 @@ def to_numpy(x) -> np.ndarray:
     return values
 
 
-def to_device(array, device: str | Device):
+def to_device(array: Array, device: str | Device) -> Array:
     """``array`` on a device; the same object where it is there already.
 
     Raises DeviceError where the device is not there.
@@ -116,22 +115,23 @@ def to_device(array, device: str | Device):
     return host if wanted.type == "cpu" else require_emulator().EmulatedArray.of(host)
 
 
-def asarray(x, dtype=None, device: str | Device | None = None):
+def asarray(x: object, dtype: DTypeLike | None = None, device: str | Device | None = None) -> Array:
     """``x`` (array, number, nested list, or any object with ``__dlpack__`` or ``__array__``) as an array.
 
     An array stays on its device unless ``device`` names another; everything else goes to ``device`` or the default
     one. Python floats become float32, the framework's default, unless ``dtype`` says more; a float64 array stays one.
     """
-    if not is_array(x):
-        x = _foreign(x, narrow=dtype is None)
+    if is_array(x):
+        array = plain(x)
+    else:
+        array = plain(_foreign(x, narrow=dtype is None))
         device = device if device is not None else default_device()
-    x = plain(x)
     if device is not None:
-        x = to_device(x, device)
-    return x if dtype is None or x.dtype == dtype else x.astype(dtype)
+        array = to_device(array, device)
+    return array if dtype is None or array.dtype == dtype else array.astype(dtype)
 
 
-def _foreign(x, narrow: bool) -> Any:
+def _foreign(x: Any, narrow: bool) -> Array:
     """x as an array; ``narrow``: Python's floats as float32."""
     if hasattr(x, "__dlpack_device__"):
         on_cuda = x.__dlpack_device__()[0] in (2, 13)  # kDLCUDA, kDLCUDAManaged of dlpack.h
@@ -147,7 +147,7 @@ def _foreign(x, narrow: bool) -> Any:
     return array.astype(np.float32) if narrow and _is_python(x) and array.dtype == np.float64 else array
 
 
-def _is_python(x) -> bool:
+def _is_python(x: object) -> bool:
     """Whether x is a Python number or a list of them (a list of arrays keeps their dtype)."""
     while isinstance(x, list | tuple) and x:
         x = x[0]

@@ -42,7 +42,7 @@ class Kernel:
 
     def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], *args: Any, shared_bytes: int = 0) -> None:
         self.check_count(args)
-        first = next((a for a in args if backend.is_array(a)), None)
+        first: Any = next((a for a in args if backend.is_array(a)), None)
         device = EMULATOR if first is None else device_number(first)
         cleaned = tuple([self._argument(p, a, device) for p, a in zip(self.source.parameters, args, strict=True)])
         self._check_devices(args)

@@ -11,6 +11,7 @@ from gpunn.engine.tensor import Tensor, data_of
 from gpunn.ops.reduce import total
 
 _NUMBERS = (bool, int, float, np.generic)
+_NUMBERS_ALONE = np.empty(0)
 
 
 def operands(name: str, *inputs) -> list[Any]:
@@ -63,7 +64,7 @@ def _operand(x) -> Any:
 
 def module_for(*arrays) -> Any:
     """The array module of the first array among operands (the others may be numbers)."""
-    return array_module(next((a for a in arrays if is_array(a)), None))
+    return array_module(next((a for a in arrays if is_array(a)), _NUMBERS_ALONE))
 
 
 def shape_of(x) -> tuple[int, ...]:

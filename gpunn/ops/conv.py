@@ -52,10 +52,10 @@ def _conv(op: str, rank: int, x, weight, bias, stride, padding, dilation, groups
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any, Any]:
         gy = twin.in_memory_order(add_batch(gy, rank, batched))
         gx = gw = gb = None
-        if needs[0]:
+        if kept_w is not None:
             gx = twin.grad_input(gy, kept_w, x_shape, win, groups)
             gx = drop_batch(gx if extra is None else crop_end(gx, inner), rank, batched)
-        if needs[1]:
+        if kept_x is not None:
             gw = twin.grad_weight(gy, kept_x, w_shape, win, groups)
             gw = gw[:, :, 0] if rank == 1 else gw
         if needs[2]:

@@ -48,10 +48,11 @@ def conv_transpose2d(
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any, Any]:
         gy = add_batch(gy, 2, batched)
-        gx = None
-        if needs[0]:
+        gx = gw = None
+        if kept_w is not None:
             gx = drop_batch(crop_end(twin.forward(gy, kept_w, None, win, groups), x_shape), 2, batched)
-        gw = twin.grad_weight(kept_x, gy, w_shape, win, groups) if needs[1] else None
+        if kept_x is not None:
+            gw = twin.grad_weight(kept_x, gy, w_shape, win, groups)
         return gx, gw, twin.grad_bias(gy) if needs[2] else None
 
     return record(op, drop_batch(y, 2, batched), (x, weight, bias), backward, owned=True)

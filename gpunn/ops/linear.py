@@ -29,8 +29,8 @@ def linear(x, weight, bias=None) -> Any:
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any, Any]:
         gy = gy if gy.ndim == 2 else gy.reshape(math.prod(gy.shape[:-1]), filters)
-        gx = matmul(gy, kept_w).reshape(x_shape) if needs[0] else None
-        gw = matmul(gy.T, kept_rows) if needs[1] else None
+        gx = None if kept_w is None else matmul(gy, kept_w).reshape(x_shape)
+        gw = None if kept_rows is None else matmul(gy.T, kept_rows)
         return gx, gw, total(gy, 0) if needs[2] else None
 
     y = y if a.ndim == 2 else y.reshape(*x_shape[:-1], filters)
