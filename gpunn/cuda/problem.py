@@ -97,6 +97,15 @@ class Drop(Problem):
 
 
 @dataclass(frozen=True)
+class Segments(Problem):
+    """M rows of L elements, added up to K rows."""
+
+    M: int
+    K: int
+    L: int
+
+
+@dataclass(frozen=True)
 class Elements(Problem):
     """L elements, each of which ``function`` with its options takes on its own."""
 

@@ -1,12 +1,21 @@
-"""The last step of every sum that was split among blocks."""
+"""Sums that other operations end with: of parts that blocks left, and of rows that go to one place."""
 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from typing import Any
 
+from gpunn.backend import Array
+from gpunn.cuda.checks import check_arrays
 from gpunn.cuda.dtypes import storage_macros
 from gpunn.cuda.kernel import blocks
-from gpunn.cuda.plans import Launch, Scratch
+from gpunn.cuda.layout import in_order
+from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scratch, layout
+from gpunn.cuda.problem import Segments
+from gpunn.cuda.variants import Operation, Variant, forced
+
+THREADS = 256
 
 
 def sum_parts(parts: Scratch, out: str, dtype: str) -> Launch:
@@ -14,4 +23,31 @@ def sum_parts(parts: Scratch, out: str, dtype: str) -> Launch:
     count, *shape = parts.shape
     items = math.prod(shape)
     args = (parts, out, items, count)
-    return Launch("reduce/sum_parts", storage_macros(dtype), (blocks(items, 256),), (256,), args)
+    return Launch("reduce/sum_parts", storage_macros(dtype), (blocks(items, THREADS),), (THREADS,), args)
+
+
+def _launch(job: Segments) -> tuple[Launch, ...]:
+    grid = (blocks(job.K * job.L, THREADS),)
+    args = ("gy", "keys", "order", "gx", job.M, job.K, job.L)
+    return (Launch("reduce/segment_sums", storage_macros(job.dtype), grid, (THREADS,), args),)
+
+
+SEGMENT_SUMS = Operation(
+    "reduce.segment_sums",
+    Variant("element", ("reduce/segment_sums",), "every size and dtype", lambda job: "", _launch),
+)
+
+
+@lru_cache(KEPT)
+def _plan(gy: tuple, keys: tuple, order: tuple, places: int, asked: Any) -> Plan:
+    given = Layout(*gy)
+    inputs = {"gy": in_order(given, nhwc=False), "keys": Layout(*keys), "order": Layout(*order)}
+    m, columns = given.shape
+    job = Segments(check_arrays("reduce.segment_sums", gy=given), given.aligned, m, places, columns)
+    outputs = {"gx": Output((places, columns), given.dtype)}
+    return SEGMENT_SUMS.plan(job, inputs, outputs, empty=not m * places * columns)
+
+
+def segment_sums(gy: Array, keys: Array, order: Array, places: int) -> Array:
+    """gx (places, L): the rows of gy (M, L) added up by their keys, which rise; row m is gy[order[m]]."""
+    return _plan(layout(gy), layout(keys), layout(order), places, forced())(gy, keys, order)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend import array_module, is_array
+from gpunn.backend import array_module, is_array, twins
 from gpunn.engine.tensor import Tensor, data_of, record
 
 
@@ -22,12 +22,11 @@ def getitem(x, index):
     xp, shape = array_module(a), a.shape
 
     def backward(gy, needs):
-        gx = xp.zeros_like(gy, shape=shape or (1,)).reshape(shape)  # CuPy takes shape=() for "not given"
         parts = index if isinstance(index, tuple) else (index,)
         if any(is_array(i) and i.dtype.kind in "iu" for i in parts):
-            xp.add.at(gx, index, gy)  # an element taken twice gets both gradients
-        else:
-            gx[index] = gy
+            return (twins(gy).indexing.add(gy, index, shape),)  # an element taken twice gets both gradients
+        gx = xp.zeros_like(gy, shape=shape or (1,)).reshape(shape)  # CuPy takes shape=() for "not given"
+        gx[index] = gy
         return (gx,)
 
     return record("getitem", xp.asanyarray(y), (x,), backward)

@@ -15,6 +15,7 @@ from gpunn.reference import cases, naive
 from gpunn.verify.dropout import drop_tasks
 from gpunn.verify.elementwise import activation_tasks
 from gpunn.verify.gradients import gradient_tasks
+from gpunn.verify.indexing import segment_tasks
 from gpunn.verify.loss import loss_tasks
 from gpunn.verify.optim import optim_tasks
 from gpunn.verify.task import Task, as_f64, channels, orders, planes
@@ -52,6 +53,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     yield from optim_tasks(give)
     yield from activation_tasks(give)
     yield from gradient_tasks(give)
+    yield from segment_tasks(device, give)
 
 
 def of_case(case: Any, *arrays: Any, order: str = "") -> Iterator[Task]:

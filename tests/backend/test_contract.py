@@ -33,6 +33,7 @@ TWINS = {
     "loss": {"cross_entropy", "nll"},
     "optim": {"sgd", "adam", "rmsprop", "norm", "scale", "clamp", "average", "accumulate", "divide"},
     "activation": {"forward", "backward"},
+    "indexing": {"add"},
 }
 
 
