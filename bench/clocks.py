@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from bench.rows import Spread
 from gpunn import backend
@@ -38,23 +38,18 @@ class Sample:
         return Spread.of(self.device)
 
 
-class Clock(Protocol):
-    def once(self, call: Call) -> tuple[float, float | None]:
-        """Seconds of a call until the device is done, and of the host alone."""
-        ...
-
-
-class HostClock:
+class Clock:
     """For the CPU: the call is over when it returns, so there is no launch to speak of."""
 
     def once(self, call: Call) -> tuple[float, float | None]:
+        """Seconds of a call until the device is done, and of the host alone."""
         time.sleep(SETTLE)
         begin = time.perf_counter()
         call()
         return time.perf_counter() - begin, None
 
 
-class WallClock:
+class WallClock(Clock):
     """For whole steps on a GPU, whose launches are a part of what the user waits for: several steps, one wait."""
 
     def __init__(self, steps: int = 5) -> None:
@@ -71,7 +66,7 @@ class WallClock:
         return (time.perf_counter() - begin) / self.steps, host / self.steps
 
 
-class CudaClock:
+class CudaClock(Clock):
     """For one CUDA device, on CuPy's current stream; PyTorch's default stream is the same one."""
 
     def __init__(self) -> None:
@@ -97,10 +92,6 @@ class CudaClock:
         del result  # its memory is not handed out again before the device is done
         self._host[id(call)] = host
         return 1e-3 * self.cupy.cuda.get_elapsed_time(self._start, self._end), host
-
-
-def clock_of(device: str) -> HostClock | CudaClock:
-    return CudaClock() if backend.device(device).type == "cuda" else HostClock()
 
 
 def by_turns(calls: list[Call], clock: Clock, repeats: int, budget: float) -> list[Sample]:

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import datetime
+import importlib.util
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 # Settings that hold NumPy's OpenBLAS, and nothing of PyTorch, to another processor's kernels.
 PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-
-
-def whole(least: int) -> Callable[[str], int]:
-    """The type of an option that is a whole number."""
-
-    def read(text: str) -> int:
-        if not text.isascii() or not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least {least}")
-        return int(text)
-
-    return read
 
 
 def processor() -> str:
@@ -41,6 +30,10 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def torch_or_none() -> Any:
+    return importlib.import_module("torch") if importlib.util.find_spec("torch") else None
+
+
 def hold_threads(count: int) -> None:
     """The same count of threads for every side, on the same cores."""
     from gpunn.cpu.threads import set_thread_count
@@ -48,11 +41,8 @@ def hold_threads(count: int) -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
     set_thread_count(count)
-    try:
-        import torch
-    except ImportError:
-        return
-    torch.set_num_threads(count)
+    if torch := torch_or_none():
+        torch.set_num_threads(count)
 
 
 def memory(field: str, file: str = "/proc/meminfo") -> int | None:
@@ -74,20 +64,13 @@ def commit() -> str | None:
     return done.stdout.strip()
 
 
-def torch_version() -> str | None:
-    try:
-        import torch
-    except ImportError:
-        return None
-    return torch.__version__
-
-
-def describe(threads: int, seed: int) -> dict[str, object]:
+def describe(threads: int, seed: int, device: str = "cpu") -> dict[str, Any]:
     """What goes on top of a file of results."""
     import numpy as np
 
     from gpunn.cpu.blas import blas
 
+    torch = torch_or_none()
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "commit": commit(),
@@ -97,9 +80,29 @@ def describe(threads: int, seed: int) -> dict[str, object]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "blas_kernels": blas.core,
-        "torch": torch_version(),
+        "torch": torch.__version__ if torch else None,
         "seed": seed,
         "load_before": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+        **(_gpu() if device.startswith("cuda") else {}),
+    }
+
+
+def _gpu() -> dict[str, Any]:
+    """The current GPU with its clocks, and the versions of what drives it."""
+    from gpunn import backend
+
+    cupy = backend.require_cupy()
+    runtime, device = cupy.cuda.runtime, cupy.cuda.Device()
+    properties = runtime.getDeviceProperties(device.id)
+    core, memory = (device.attributes.get(name, 0) / 1e3 for name in ("ClockRate", "MemoryClockRate"))
+    return {
+        "gpu": properties["name"].decode(),
+        "multiprocessors": properties["multiProcessorCount"],
+        "memory_bytes": properties["totalGlobalMem"],
+        "driver": runtime.driverGetVersion(),
+        "cuda_runtime": runtime.runtimeGetVersion(),
+        "cupy": cupy.__version__,
+        "clock_mhz": {"core": core, "memory": memory},
     }
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench import clocks
-from bench.clocks import Call, Clock, HostClock, Sample
+from bench.clocks import Call, Clock, Sample
 from bench.kernels.roofline import Roof
 from bench.rows import Rival, Row
 from gpunn.errors import unknown_name
@@ -35,7 +35,7 @@ class Plan:
     variants: list[str] = field(default_factory=list)
     precisions: list[str] = field(default_factory=lambda: ["fp32"])
     rivals: dict[str, str] = field(default_factory=dict)
-    clock: Clock = field(default_factory=HostClock)
+    clock: Clock = field(default_factory=Clock)
     roof: Roof | None = None
 
     @property
@@ -108,13 +108,9 @@ def captured(row: Row, run: Call, plan: Plan, host: bool = False) -> Row:
         return refused(row, f"not capturable: {_first_line(error)}")
 
 
-def refused(row: Row, reason: str, status: str = "refused") -> Row:
-    return replace(row, status=status, reason=reason)
-
-
-def broken(row: Row, error: Exception) -> Row:
-    """The row of what broke down."""
-    return refused(row, _first_line(error), "failed")
+def refused(row: Row, reason: str | Exception, status: str = "refused") -> Row:
+    """The row without figures: refused, skipped or failed, and why."""
+    return replace(row, status=status, reason=reason if isinstance(reason, str) else _first_line(reason))
 
 
 def _first_line(error: Exception) -> str:

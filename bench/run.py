@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from importlib import import_module
 from types import ModuleType
 
-from bench import clocks, machine
+from bench import machine
+from bench.clocks import CudaClock
 from bench.kernels import rivals, roofline
 from bench.measure import Plan
 from bench.output import compare, pictures, results
@@ -18,6 +19,7 @@ from gpunn import backend
 from gpunn.errors import UsageError
 from gpunn.pictures.canvas import new_figure
 from gpunn.recipes.device import usable_device
+from gpunn.recipes.options import positive_int
 
 # The module with `choose` and `rows`, and what it measures.
 SUITES = {
@@ -41,10 +43,10 @@ def parser(suite: str) -> argparse.ArgumentParser:
     add("--device", help="cuda, cpu or emulator (default: cuda where there is one, else cpu)")
     known = ", ".join(rivals.MODULES)
     add("--against", "--rivals", metavar="LIST", help=f"rivals: {known}, or none (default: by device, never compiled)")
-    add("--batch", type=machine.whole(1), metavar="N", help="batch size of every case (default: the group's on cuda)")
-    add("--repeats", type=machine.whole(1), default=40, metavar="N", help="rounds a row, at most (default 40)")
+    add("--batch", type=positive_int, metavar="N", help="batch size of every case (default: the group's on cuda)")
+    add("--repeats", type=positive_int, default=40, metavar="N", help="rounds a row, at most (default 40)")
     add("--budget", type=float, default=1.0, metavar="S", help="seconds a row, after at least 5 rounds (default 1)")
-    add("--threads", type=machine.whole(1), default=machine.cores(), metavar="N", help="CPU threads of all sides")
+    add("--threads", type=positive_int, default=machine.cores(), metavar="N", help="CPU threads of all sides")
     add("--seed", type=int, default=0)
     add("--json", metavar="FILE", help="write the rows there")
     add("--plot", metavar="FILE.png", help="write the roofline there, and bars beside it as FILE-bars.png")
@@ -71,7 +73,7 @@ def main(suite: str, argv: list[str]) -> int:
     names = [name for name in rivals.names_of(args.against, args.device) if name in module.RIVALS]
     if plan.kind == "cpu":
         machine.hold_threads(args.threads)
-    run = results.describe(args)
+    run = results.begin(suite, args.device, args.threads, args.seed)
     run["rivals"] = plan.rivals = rivals.present(names, args.device)
     try:
         _measure(run, module, plan)
@@ -85,7 +87,8 @@ def main(suite: str, argv: list[str]) -> int:
 def _measure(run: Run, module: ModuleType, plan: Plan) -> None:
     """Head, roof and rows, printed as they come and kept in the run."""
     print(*_head(run), sep="\n")
-    plan.clock = clocks.clock_of(plan.device)
+    if plan.kind == "cuda":
+        plan.clock = CudaClock()
     if module.ROOF and plan.kind != "emulator":  # whose time means nothing
         plan.roof = roof = roofline.measure(plan.kind, plan.precisions, plan.clock)
         run["roofline"] = vars(roof)

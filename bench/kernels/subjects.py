@@ -90,12 +90,11 @@ def operations(suite: str) -> list[str]:
 def of_kernels(case: Any, device: str, precision: str, wanted: list[str]) -> Iterator[Subject]:
     """The wanted operations of a convolution, a pooling or a normalisation."""
     dtype, family = PRECISIONS[precision], wanted[0].partition(".")[0]
+    names = NAMES[family]
     arrays = [None if a is None else a.astype(numpy_dtype(dtype)) for a in case.arrays()]
-    given = SimpleNamespace(case=case, **dict(zip(NAMES[family], arrays, strict=True)))
-    there = [
-        None if a is None else backend.to_device(a, device) if name == "w" else channels_last(a, device)
-        for name, a in zip(NAMES[family], arrays, strict=True)
-    ]
+    given = SimpleNamespace(case=case, **dict(zip(names, arrays, strict=True)))
+    there = [channels_last(a, device) if name != "w" else backend.to_device(a, device)
+             for name, a in zip(names, arrays, strict=True)]  # fmt: skip
     shape, letters = ABOUT[family](case)
     left = [name for name in wanted if name != "conv2d.grad_bias" or case.bias]
     for task in of_case(case, *there):
@@ -152,9 +151,9 @@ ABOUT = {"conv2d": _conv, "pool": _pool, "batch_norm": _norm}  # of a case: its 
 
 
 def channels_last(array: Any, device: str) -> Any:
-    """(N, C, *) on the device in channels-last memory, as a convolution leaves it."""
-    moved = backend.to_device(array, device)
-    return moved if array.ndim < 3 else channels_first(as_channels_last(moved))
+    """(N, C, *) on the device in channels-last memory, as a convolution leaves it; None stays None."""
+    moved = None if array is None else backend.to_device(array, device)
+    return moved if moved is None or moved.ndim < 3 else channels_first(as_channels_last(moved))
 
 
 def size_in_memory(case: Any, dtype: str) -> int:

@@ -13,7 +13,7 @@ from bench import machine
 from bench.clocks import Call
 from bench.kernels import cases, counts, oracle, rivals
 from bench.kernels.subjects import FAMILIES, PRECISIONS, Subject, operations, size_in_memory
-from bench.measure import Calls, Plan, Unsupported, broken, chosen, is_out_of_memory, refused, timed
+from bench.measure import Calls, Plan, Unsupported, chosen, is_out_of_memory, refused, timed
 from bench.rows import Row
 from gpunn import backend
 from gpunn.cuda.variants import OPERATIONS, use_variant
@@ -81,7 +81,7 @@ def _subject_rows(subject: Subject, plan: Plan) -> Iterator[Row]:
             if is_out_of_memory(error):
                 raise
             _, declined, reason = str(error).partition("does not take this call: ")
-            row = refused(row, reason.rpartition(" (")[0]) if declined else broken(row, error)
+            row = refused(row, reason.rpartition(" (")[0]) if declined else refused(row, error, "failed")
         yield row
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from bench.rows import Row, find
@@ -34,17 +35,17 @@ class Column:
     """
 
     title: str
-    source: str | Callable[[Row], Any]
+    source: str | Callable[[Any], Any]
     form: Form = ""
     scale: float = 1.0
     width: int = 0
     rival: str = ""
 
-    def value(self, row: Row) -> Any:
+    def value(self, row: Any) -> Any:
         found = find(row, self.source) if isinstance(self.source, str) else self.source(row)
         return found * self.scale if self.form and found is not None else found
 
-    def text(self, row: Row) -> str:
+    def text(self, row: Any) -> str:
         found = self.value(row)
         if found is None:
             return "-"
@@ -54,10 +55,11 @@ class Column:
 
 def columns(form: Form, *names: str, scale: float = 1.0, widths: tuple[int, ...] = ()) -> list[Column]:
     """Columns of one form: "counts.sectors" has the heading sectors, "gbs as GB/s" the one that it names."""
-    parts = [name.partition(" as ") for name in names]
-    titles = [title or path.rpartition(".")[2].replace("_", " ").strip() for path, _, title in parts]
-    wide = widths or (0,) * len(names)
-    return [Column(titles[i], parts[i][0], form, scale, wide[i]) for i in range(len(names))]
+    found = []
+    for name, width in zip_longest(names, widths, fillvalue=0):
+        path, _, title = str(name).partition(" as ")
+        found.append(Column(title or path.rpartition(".")[2].replace("_", " ").strip(), path, form, scale, width))
+    return found
 
 
 def words(*names: str) -> list[Column]:
@@ -71,7 +73,7 @@ def of_counts(formula: Callable[[dict[str, float]], float | None]) -> Callable[[
 conflicts = of_counts(lambda counts: counts["conflict_ways"] if counts["ideal_passes"] else None)
 
 
-def points(row: Row) -> float | None:
+def points_of(row: Row) -> float | None:
     """By how many points the test accuracy lies above PyTorch's."""
     ours, theirs = row.test_accuracy, find(row, "against.torch.test_accuracy")
     return None if ours is None or theirs is None else 100 * (ours - theirs)
@@ -155,7 +157,7 @@ ACCURACIES = [
     *words("case as network", "shape as recipe"),
     SEED,
     *columns(".2%", "test_accuracy", "against.torch.test_accuracy as PyTorch's"),
-    Column("points", points, "+.2f"),
+    Column("points", points_of, "+.2f"),
     *columns(",.0f", "images_per_second as images/s", "against.torch.images_per_second as PyTorch's"),
 ]
 COUNTED = [

@@ -5,7 +5,6 @@ A run is a dictionary, the file's head (device, versions, date, seed, commit) wi
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import os
@@ -14,7 +13,6 @@ from typing import Any
 
 from bench import machine
 from bench.rows import Rival, Row, Spread
-from gpunn import backend
 from gpunn.errors import UsageError
 from gpunn.window import size_text
 
@@ -27,29 +25,10 @@ _SPREAD = ("median", "p10", "p90")
 _COUNTS = ("barriers", "sectors", "ideal_sectors", "passes", "ideal_passes", "launches", "blocks")
 
 
-def describe(args: argparse.Namespace) -> Run:
-    """A run without rows yet: device, driver, versions, clocks, seed, commit."""
-    head = {"schema": SCHEMA, "suite": args.suite, "device": str(args.device)}
-    return {**head, **machine.describe(args.threads, args.seed), **_gpu(args.device), "interrupted": False, "rows": []}
-
-
-def _gpu(device: str) -> dict[str, Any]:
-    """The GPU with its clocks, and the versions of what drives it; nothing on other devices."""
-    if backend.device(device).type != "cuda":
-        return {}
-    cupy = backend.require_cupy()
-    runtime, index = cupy.cuda.runtime, cupy.cuda.Device().id
-    properties, attributes = runtime.getDeviceProperties(index), cupy.cuda.Device().attributes
-    core, memory = (attributes.get(name, 0) / 1e3 for name in ("ClockRate", "MemoryClockRate"))
-    return {
-        "gpu": properties["name"].decode(),
-        "multiprocessors": properties["multiProcessorCount"],
-        "memory_bytes": properties["totalGlobalMem"],
-        "driver": runtime.driverGetVersion(),
-        "cuda_runtime": runtime.runtimeGetVersion(),
-        "cupy": cupy.__version__,
-        "clock_mhz": {"core": core, "memory": memory},
-    }
+def begin(suite: str, device: str, threads: int, seed: int) -> Run:
+    """A run without rows yet."""
+    head = {"schema": SCHEMA, "suite": suite, "device": device, **machine.describe(threads, seed, device)}
+    return {**head, "interrupted": False, "rows": []}
 
 
 def save(run: Run, path: str | Path) -> None:

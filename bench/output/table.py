@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from bench.output import columns
+from bench.output.columns import Column, terminal
 from bench.rows import Row
 
 WIDTH = 120
 WORDS = {"refused": "not taken", "skipped": "skipped", "failed": "FAILED"}
 
 
+def aligned(columns: list[Column], row: Any = None) -> str:
+    """The headings, or a row's cells."""
+    return "".join((one.title if row is None else one.text(row)).rjust(one.width) for one in columns)
+
+
 class Table:
     """Prints rows as they come. `rivals`: the columns of speed over each, at most four."""
 
     def __init__(self, counts: bool, rivals: list[str]):
-        self.columns, self._case = columns.terminal(counts, rivals), ""
+        self.columns, self._case = terminal(counts, rivals), ""
 
     def head(self) -> str:
-        titles = "".join(f"{one.title:>{one.width}}" for one in self.columns)
-        return f"{'pass':<21} {'variant':<11} {'prec':<4}{titles}"
+        return f"{'pass':<21} {'variant':<11} {'prec':<4}{aligned(self.columns)}"
 
     def lines(self, row: Row) -> Iterator[str]:
         """The line of a row, after its case's line where the case is a new one."""
@@ -28,7 +33,7 @@ class Table:
             yield f"\n{row.case}: {row.shape}"[: WIDTH + 1] if row.shape else f"\n{row.case}"
         first = f"{row.pass_:<21} {row.variant:<11} {row.precision:<4}"
         if row.status == "ok":
-            yield (first + "".join(f"{one.text(row):>{one.width}}" for one in self.columns)).rstrip()
+            yield (first + aligned(self.columns, row)).rstrip()
         else:
             line = f"{first} {WORDS[row.status]}: {row.reason}"
             yield line if len(line) <= WIDTH else line[: WIDTH - 3] + "..."

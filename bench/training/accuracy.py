@@ -15,7 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import machine
-from bench.output import columns, results
+from bench.output import results
+from bench.output.columns import SEED, Column, columns, points_of
+from bench.output.table import aligned
 from bench.rows import Rival, Row, Spread
 from gpunn import data
 from gpunn.errors import UsageError
@@ -27,7 +29,12 @@ from gpunn.recipes.options import add_options, natural, positive_int
 from gpunn.recipes.session import train_one
 
 PROGRAM = "python -m bench accuracy"
-WIDTHS = (4, 10, 10, 9, 11, 9)
+TABLE = [
+    replace(SEED, width=4),
+    *columns(".2%", "test_accuracy as ours", "against.torch.test_accuracy as torch", widths=(10, 10)),
+    Column("points", points_of, "+.2f", width=9),
+    *columns(",.0f", "images_per_second as images/s", "against.torch.images_per_second as torch", widths=(11, 9)),
+]
 
 
 @dataclass(frozen=True)
@@ -57,22 +64,18 @@ def main(argv: list[str]) -> int:
     machine.hold_threads(own.threads)
     config, dataset = _recipe(others)
     sides: dict[str, Side] = {"ours": train_ours} if own.ours_alone else {"ours": train_ours, "torch": _torch(config)}
-    head = argparse.Namespace(suite="accuracy", device=config.device, threads=own.threads, seed=own.seeds[0])
-    run = {**results.describe(head), "recipe": {key: value for key, value in vars(config).items() if key != "seed"}}
+    run = results.begin("accuracy", config.device, own.threads, own.seeds[0])
+    run["recipe"] = {key: value for key, value in vars(config).items() if key != "seed"}
     print(f"{config.model} on {dataset.name}, {config.epochs} epochs, {config.device}; "
           f"numpy {run['numpy']}, torch {run['torch']}")  # fmt: skip
-    print(_aligned(["seed", "ours", "torch", "points", "images/s", "torch"]))
+    print(aligned(TABLE))
     for seed in own.seeds:
         found = row(config, seed, {name: side(replace(config, seed=seed), dataset) for name, side in sides.items()})
         run["rows"].append(found)
-        print(_aligned([column.text(found) for column in columns.ACCURACIES[2:]]), flush=True)
+        print(aligned(TABLE, found), flush=True)
         if own.json:
             results.save(run, own.json)  # after each seed: a run of hours may be broken off
     return verdict(run["rows"], own.within)
-
-
-def _aligned(cells: list[str]) -> str:
-    return "".join(cell.rjust(width) for cell, width in zip(cells, WIDTHS, strict=True))
 
 
 def _recipe(argv: list[str]) -> tuple[Config, data.Dataset]:
@@ -124,7 +127,7 @@ def row(config: Config, seed: int, found: dict[str, Training]) -> Row:
 
 def points(rows: list[Row]) -> float | None:
     """By how many points the mean test accuracy lies above PyTorch's; None without PyTorch."""
-    found = [one for one in map(columns.points, rows) if one is not None]
+    found = [one for one in map(points_of, rows) if one is not None]
     return statistics.mean(found) if len(found) == len(rows) else None
 
 

@@ -11,30 +11,46 @@ import argparse
 import importlib.util
 import os
 import statistics
-from collections.abc import Sequence
 from typing import Any
 
 from bench import clocks, machine
 from bench.output import results
-from bench.rows import NOISY, find
+from bench.output.columns import Column, columns
+from bench.output.table import aligned
+from bench.rows import NOISY
+from bench.training import memory
+from bench.training.networks import NETWORKS, differ, number, our_model, our_step, torch_model, torch_step
+from gpunn.recipes.options import positive_int
 from gpunn.window import size_text
 
-NETWORKS = ["lenet5", "lenet_20_50_500", "alexnet_lite", "resnet20", "resnet18"]
-HEADINGS = ("network", "batch", "ours", "torch", "ratio", "best", "img/s", "torch", "MB", "torch", "ratio")
-WIDTHS = (17, 14, 23, 23, 7, 6, 8, 8, 8, 7, 7)
-FIGURES = {  # those after each side's milliseconds: where in a network's figures, and how many decimals
-    "ratio": 2, "ratio_of_best": 2, "ours.images_per_second": 0, "torch.images_per_second": 0,
-    "ours.peak_bytes": 0, "torch.peak_bytes": 0, "memory_ratio": 2,
-}  # fmt: skip
 Figures = dict[str, Any]
+
+
+def _spread(side: str) -> Column:
+    """A side's milliseconds, as median (p10-p90)."""
+
+    def source(row: Figures) -> str | None:
+        ms = [f"{row[side][name] * 1e3:.1f}" for name in ("median", "p10", "p90")] if side in row else []
+        return f"{ms[0]} ({ms[1]}-{ms[2]})" if ms else None
+
+    return Column(side, source, width=23)
+
+
+TABLE = [
+    Column("batch", lambda row: size_text(row["batch"]), width=14),
+    *map(_spread, ("ours", "torch")),
+    *columns(".2f", "ratio", "ratio_of_best as best", widths=(7, 6)),
+    *columns(".0f", "ours.images_per_second as img/s", "torch.images_per_second as torch", widths=(8, 8)),
+    *columns(".0f", "ours.peak_bytes as MB", "torch.peak_bytes as torch", scale=1e-6, widths=(8, 7)),
+    *columns(".2f", "memory_ratio as ratio", widths=(7,)),
+]
 
 
 def main(argv: list[str]) -> int:
     """Measure, print, write; 1 where the two sides' losses differ."""
     args = _arguments(argv)
     pins = machine.without_pins(args.keep_pins)
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "GPUNN_NUM_THREADS"):
-        os.environ[name] = str(args.threads)  # before NumPy and PyTorch are imported
+    machine.hold_threads(args.threads)
     about = machine.describe(args.threads, args.seed)
     about |= {"pins_kept": pins, "pins_taken_off": os.environ.get("GPUNN_BENCH_UNPINNED", "").split()}
     with_torch = importlib.util.find_spec("torch") is not None
@@ -45,7 +61,7 @@ def main(argv: list[str]) -> int:
         if row is None:
             return 1
         rows.append(row)
-        print(_line(row), flush=True)
+        print(f"{name:17}{aligned(TABLE, row)}", flush=True)
     print(_summary(rows))
     if args.json:
         results.write({**about, **_means(rows), "networks": rows}, args.json)
@@ -56,10 +72,11 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench cpu", description=__doc__)
     add, pins = parser.add_argument, " and ".join(machine.PINS)
     add("--json", metavar="FILE", help="write the figures there too")
-    add("--repeats", type=machine.whole(1), default=40, help="pairs of steps a network (at most; default 40)")
+    add("--repeats", type=positive_int, default=40, help="pairs of steps a network (at most; default 40)")
     add("--budget", type=float, default=9, help="seconds a network, after at least 5 pairs (default 9)")
-    add("--networks", nargs="+", choices=NETWORKS, default=NETWORKS, metavar="NAME", help=", ".join(NETWORKS))
-    add("--threads", type=machine.whole(1), default=machine.cores(), help="threads of both sides (default: all)")
+    names = list(NETWORKS)
+    add("--networks", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
+    add("--threads", type=positive_int, default=machine.cores(), help="threads of both sides (default: all)")
     add("--seed", type=int, default=0)
     add("--no-memory", action="store_true", help="leave the memory measurement out")
     about_pins = f"keep {pins} if set; they slow NumPy's BLAS only, so they are taken off by default"
@@ -69,21 +86,16 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
 
 def _measure(name: str, args: argparse.Namespace, with_torch: bool) -> Figures | None:
     """One network's figures, or None where the losses differ."""
-    from bench.training import memory, networks
-
-    network = networks.NETWORKS[name]
-    model = networks.our_model(network, args.seed)
-    steps = {"ours": networks.our_step(network, model, args.seed)}
+    network = NETWORKS[name]
+    model = our_model(network, args.seed)
+    steps = {"ours": our_step(network, model, args.seed)}
     if with_torch:
-        import torch
-
-        torch.set_num_threads(args.threads)
-        steps["torch"] = networks.torch_step(network, networks.torch_model(network, model.state_dict()), args.seed)
-    losses = [[networks.number(step()) for _ in range(3)] for step in steps.values()]
-    if any(networks.differ(side, losses[0]) for side in losses):
+        steps["torch"] = torch_step(network, torch_model(network, model.state_dict()), args.seed)
+    losses = [[number(step()) for _ in range(3)] for step in steps.values()]
+    if any(differ(side, losses[0]) for side in losses):
         print(f"bench: error: {name}: the losses differ, so nothing was timed: ours {losses[0]}, torch {losses[-1]}")
         return None
-    samples = clocks.by_turns(list(steps.values()), clocks.HostClock(), args.repeats, args.budget)
+    samples = clocks.by_turns(list(steps.values()), clocks.Clock(), args.repeats, args.budget)
     row: Figures = {"network": name, "batch": list(network.batch), "pairs": len(samples[0].device), "losses": losses}
     for side, sample in zip(steps, samples, strict=True):
         spread = sample.spread
@@ -109,23 +121,7 @@ def _print_head(about: dict[str, Any], with_torch: bool) -> None:
     if not with_torch:
         print("torch is not installed: ours alone (pip install torch)")
     print("\nA training step: forward, loss, backward, SGD with momentum; float32; ms as median (p10-p90)\n")
-    print(_aligned(HEADINGS))
-
-
-def _aligned(cells: Sequence[str]) -> str:
-    first, *rest = zip(cells, WIDTHS, strict=True)
-    return first[0].ljust(first[1]) + "".join(cell.rjust(width) for cell, width in rest)
-
-
-def _line(row: Figures) -> str:
-    cells = [row["network"], size_text(row["batch"])]
-    for side in ("ours", "torch"):
-        ms = [f"{row[side][name] * 1e3:.1f}" for name in ("median", "p10", "p90")] if side in row else []
-        cells.append(f"{ms[0]} ({ms[1]}-{ms[2]})" if ms else "-")
-    for path, decimals in FIGURES.items():
-        value, scale = find(row, path), 1e-6 if path.endswith("bytes") else 1.0
-        cells.append("-" if value is None else f"{value * scale:.{decimals}f}")
-    return _aligned(cells)
+    print(f"{'network':17}{aligned(TABLE)}")
 
 
 def _means(rows: list[Figures]) -> dict[str, float]:

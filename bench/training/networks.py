@@ -29,16 +29,8 @@ class Network:
         return rng.standard_normal(self.batch).astype(np.float32), rng.integers(0, CLASSES, self.batch[0])
 
 
-NETWORKS = {
-    network.name: network
-    for network in (
-        Network("lenet5", (64, 1, 28, 28)),
-        Network("lenet_20_50_500", (64, 1, 28, 28)),
-        Network("alexnet_lite", (64, 3, 32, 32)),
-        Network("resnet20", (32, 3, 32, 32)),
-        Network("resnet18", (16, 3, 224, 224)),
-    )
-}
+BATCHES = {"lenet5": 64, "lenet_20_50_500": 64, "alexnet_lite": 64, "resnet20": 32, "resnet18": 16}
+NETWORKS = {name: Network(name, (batch, *models.input_shape(name))) for name, batch in BATCHES.items()}
 
 
 def number(loss: Any) -> float:

@@ -11,7 +11,7 @@ from bench.clocks import Call, WallClock
 from bench.kernels import counts
 from bench.measure import Plan, Unsupported, captured, chosen, is_out_of_memory, refused, timed
 from bench.rows import Row
-from bench.training.networks import NETWORKS, Network, differ, number, our_model, our_step, torch_model, torch_step
+from bench.training.networks import BATCHES, Network, differ, number, our_model, our_step, torch_model, torch_step
 from gpunn import backend, models
 from gpunn.nn.overview import rows as layers
 from gpunn.window import size_text
@@ -25,8 +25,7 @@ Weights = dict[str, np.ndarray]
 def choose(plan: Plan) -> None:
     usual = EMULATED if plan.kind == "emulator" else None
     for name in chosen("case of step", plan.args.cases or usual, models.names()):
-        cpu = NETWORKS[name].batch[0] if name in NETWORKS else 64
-        batch = {"cuda": GPU_BATCH.get(name, 64), "cpu": cpu, "emulator": 2}[plan.kind]
+        batch = {"cuda": GPU_BATCH.get(name, 64), "cpu": BATCHES.get(name, 64), "emulator": 2}[plan.kind]
         plan.cases.append(Network(name, (plan.args.batch or batch, *models.input_shape(name))))
 
 

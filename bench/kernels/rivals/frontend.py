@@ -67,11 +67,10 @@ def _graph(cudnn: Any, handle: Any, subject: Subject, buffers: dict[str, Any]) -
     graph = cudnn.pygraph(io_data_type=kind, intermediate_data_type=compute, compute_data_type=compute, handle=handle)
     reads, writes = PASSES[subject.pass_]
     tensors = {
-        name: graph.tensor(name=name, dim=list(buffers[name].shape), stride=_strides(*buffers[name].shape),
-                           data_type=kind)
-        for name in buffers
+        name: graph.tensor(name=name, dim=list(array.shape), stride=_strides(*array.shape), data_type=kind)
+        for name, array in buffers.items()
         if name in f"{reads}b"
-    }  # fmt: skip
+    }
     geometry = {key: list(getattr(case, key)) for key in ("padding", "stride", "dilation")}
     if subject.pass_ == "forward":
         out = graph.conv_fprop(image=tensors["x"], weight=tensors["w"], **geometry)

@@ -56,13 +56,13 @@ def test_losses_are_compared(losses, agree):
 def test_the_steps_take_turns_and_change_places():
     order = []
     steps = [lambda: order.append("a") or 0.0, lambda: order.append("b") or 0.0]
-    samples = clocks.by_turns(steps, clocks.HostClock(), repeats=3, budget=9)
+    samples = clocks.by_turns(steps, clocks.Clock(), repeats=3, budget=9)
     assert "".join(order) == "aabb" + "ba" + "ab" + "ba"
     assert [len(one.device) for one in samples] == [3, 3]
 
 
 def test_after_the_budget_five_pairs_are_enough():
-    (sample,) = clocks.by_turns([lambda: 0.0], clocks.HostClock(), repeats=50, budget=0)
+    (sample,) = clocks.by_turns([lambda: 0.0], clocks.Clock(), repeats=50, budget=0)
     assert len(sample.device) == 5
 
 
