@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 import gpunn
-from gpunn import backend, ops
+from gpunn import ops
 from gpunn.backend import faults
-from tests import cupy_stand_in
 
 INSIDE = []
 
@@ -25,13 +24,10 @@ class Stream:
 
 
 @pytest.fixture
-def cuda(monkeypatch):
+def cuda(look_alike):
     if not gpunn.is_available("emulator"):
         pytest.skip("the stand-in runs kernels on the emulator, which is not available here (gpunn doctor says why)")
-    stand_in = cupy_stand_in.module()
-    monkeypatch.setattr(backend.loading, "_load_cupy", lambda: (stand_in, ""))
-    monkeypatch.setattr(faults, "_records", {})
-    return stand_in.cuda
+    return look_alike.cuda
 
 
 def lose(*labels):
