@@ -41,6 +41,7 @@ class Device:
     def __init__(self, id):
         self.id = id
         self.attributes = {"MaxSharedMemoryPerBlock": 48 << 10}
+        self.compute_capability = "00"  # for which nobody builds kernels
 
     def __enter__(self):
         self.current.stack.append(self.id)

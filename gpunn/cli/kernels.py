@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from gpunn import backend
+from gpunn.cuda import nvrtc
 from gpunn.cuda.listing import listing
 from gpunn.models.tracing import trace_step
 from gpunn.recipes.device import usable_device
@@ -14,7 +15,7 @@ def add_to(commands) -> None:
     """Add the command to the parser's commands."""
     parser = commands.add_parser(
         "kernels",
-        help="list the CUDA kernels, or trace which of them a network's step takes",
+        help="list the CUDA kernels, trace which of them a network's step takes, or compile them all",
         description="Every operation with its variants in order of preference: what each takes, its files, FLOP and "
         "byte formulas, and registers and static shared memory an architecture, the most of all its float32 builds.",
     )
@@ -27,12 +28,23 @@ def add_to(commands) -> None:
         const="lenet5",
         help="run one small training step of a network (lenet5) and say which variant each call took, and why",
     )
+    add(
+        "--build",
+        metavar="ARCHITECTURE",
+        type=int,
+        nargs="+",
+        help="compile every kernel for these architectures (90: compute capability 9.0) into the cache folder, with "
+        "no GPU; where they are found with the same NVRTC, nothing is compiled",
+    )
     add("--device", help="for --trace: cuda or emulator (default: cuda where there is one)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the list, or the trace."""
+    """Print the list, or the trace; or build."""
+    if args.build:
+        print(nvrtc.build(args.build))
+        return 0
     if not args.trace:
         print("\n".join(listing(args.name)))
         return 0

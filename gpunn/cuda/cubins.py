@@ -1,57 +1,91 @@
-"""Compiled kernels in the cache folder, by source, options and compiler: compiled once, read from then on."""
+"""Compiled kernels in the cache folder, by source, architecture and compiler: compiled once, read from then on.
+
+They may come from a machine without a GPU (`gpunn kernels --build 90`): an entry is machine code as a driver loads it,
+``<kernel>-sm_<architecture>-<digest of source and options>-nvrtc<version>.cubin``, beside a JSON file with the code's
+digest and the compiler's log.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import struct
+import json
 import sys
-import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from gpunn.files import cache_folder, write_atomically
 
 Cubin = tuple[bytes, str]  # machine code, and the compiler's log
-_LENGTH = struct.Struct("<I")
-_DIGEST = hashlib.sha256().digest_size
+OPTIONS = ("-std=c++17", "--ptxas-options=-v", "-ftz=true")  # CuPy adds the last by itself
 
 
-def cached(name: str, key: Iterable[str], build: Callable[[], Cubin]) -> Cubin:
-    """What `build()` gives for `key`, the words on which that depends; from the cache where it is there.
+class Build(NamedTuple):
+    """What machine code depends on; ``compiler`` is NVRTC's version."""
 
-    `name` begins the file's name. An entry that is damaged is compiled anew, and where the cache cannot be written
-    nothing is kept: a line on stderr says so.
+    name: str
+    text: str
+    architecture: int
+    compiler: tuple[int, int]
+
+    @property
+    def path(self) -> Path:
+        digest = hashlib.sha256("\0".join([*OPTIONS, self.text]).encode()).hexdigest()[:32]
+        start = f"{self.name.removesuffix('.cu').replace('/', '-')}-sm_{self.architecture}-{digest}"
+        return cache_folder() / "cubins" / f"{start}-nvrtc{'.'.join(map(str, self.compiler))}.cubin"
+
+
+def cached(build: Build, compile: Callable[[], Cubin]) -> Cubin:
+    """What ``compile()`` gives; from the cache where it is there.
+
+    An entry that is damaged is compiled anew, and where the cache cannot be written nothing is kept: a line on stderr
+    says so.
     """
-    digest = hashlib.sha256("\0".join(key).encode()).hexdigest()[:32]
-    path = cache_folder() / "cubins" / f"{name.replace('/', '-')}-{digest}.cubin"
-    found = _read(path)
+    found = _read(build.path)
     if found is None:
-        found = build()
-        _write(path, found)
+        found = compile()
+        _write(build.path, found)
     return found
+
+
+def find(build: Build) -> Path | None:
+    """The file that a driver can load in place of compiling; None where there is none, or none that is whole."""
+    if _read(build.path) is not None:
+        return build.path
+    start = build.path.name.rpartition("-nvrtc")[0]
+    for other in build.path.parent.glob(f"{start}-nvrtc*.cubin"):
+        if other != build.path:
+            _say(
+                f"gpunn: prebuilt kernels in {other.parent} are of NVRTC {other.stem.rpartition('-nvrtc')[2]}, here is "
+                f"{'.'.join(map(str, build.compiler))}; kernels are compiled anew"
+            )
+    return None
 
 
 def _read(path: Path) -> Cubin | None:
     try:
-        data = path.read_bytes()
+        code, note = path.read_bytes(), json.loads(path.with_suffix(".json").read_bytes())
+        if hashlib.sha256(code).hexdigest() == note["sha256"]:
+            return code, str(note["log"])
     except OSError:
-        return None
-    packed = data[_DIGEST:]
-    if hashlib.sha256(packed).digest() != data[:_DIGEST]:
-        _say(f"gpunn: {path} is damaged; the kernel is compiled anew")
-        return None
-    text = zlib.decompress(packed)
-    end = _LENGTH.size + _LENGTH.unpack_from(text)[0]
-    return text[end:], text[_LENGTH.size : end].decode()
+        return None  # a cubin without its note, cut off between the two, is made anew as well
+    except (ValueError, TypeError, KeyError):
+        pass
+    say_damaged(path)
+    return None
+
+
+def say_damaged(path: Path) -> None:
+    _say(f"gpunn: {path} is damaged; the kernel is compiled anew")
 
 
 def _write(path: Path, cubin: Cubin) -> None:
-    code, log = cubin[0], cubin[1].encode()
-    packed = zlib.compress(_LENGTH.pack(len(log)) + log + code)
+    note = {"sha256": hashlib.sha256(cubin[0]).hexdigest(), "log": cubin[1]}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda file: file.write(hashlib.sha256(packed).digest() + packed))
+        write_atomically(path, lambda file: file.write(cubin[0]))
+        write_atomically(path.with_suffix(".json"), lambda file: file.write(json.dumps(note).encode()))
     except OSError as error:
         _say(
             f"gpunn: compiled kernels cannot be kept in {path.parent} ({error.strerror}); "

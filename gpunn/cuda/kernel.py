@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gpunn import backend
-from gpunn.cuda import source
+from gpunn.cuda import cubins, source
 from gpunn.cuda.dtypes import CUDA_NAMES
 from gpunn.errors import DeviceError
 
@@ -229,8 +229,16 @@ def _compiled(wanted: Kernel, device_id: int) -> Any:
     """The CuPy function of a kernel on one device (``device_id`` is the cache's key; it is the current device)."""
     cupy = backend.require_cupy()
     macros = dict(wanted.macros)
+    text = wanted.source.specialised(macros)
+    architecture = int(cupy.cuda.Device(device_id).compute_capability)
+    prebuilt = cubins.find(cubins.Build(wanted.source.file, text, architecture, cupy.cuda.nvrtc.getVersion()))
+    if prebuilt is not None:
+        try:
+            return cupy.RawModule(path=str(prebuilt)).get_function(wanted.source.entry)
+        except cupy.cuda.driver.CUDADriverError:  # whole, but not what this driver takes
+            cubins.say_damaged(prebuilt)
     try:
-        module = cupy.RawModule(code=wanted.source.specialised(macros), options=OPTIONS, backend="nvrtc")
+        module = cupy.RawModule(code=text, options=OPTIONS, backend="nvrtc")
         return module.get_function(wanted.source.entry)
     except cupy.cuda.compiler.CompileException as error:
         raise DeviceError(

@@ -11,15 +11,17 @@ import argparse
 import ctypes
 import importlib.util
 import json
+import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
 from gpunn.cuda import cubins, source, specialise
-from gpunn.errors import DeviceError
+from gpunn.errors import DeviceError, UsageError
+from gpunn.files import cache_folder
 
 ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)
 _USED = re.compile(r"Used (\d+) registers")
@@ -51,21 +53,22 @@ class Compiler:
 
     def __init__(self, library: Path | None = None):
         path = find_library() if library is None else library
+        for builtins in sorted(path.parent.glob("libnvrtc-builtins.so.*")):
+            ctypes.CDLL(str(builtins), ctypes.RTLD_GLOBAL)  # that of CUDA 13 does not look beside itself
         self._lib = ctypes.CDLL(str(path))
         self._lib.nvrtcGetErrorString.restype = ctypes.c_char_p
         major, minor = ctypes.c_int(), ctypes.c_int()
         self._lib.nvrtcVersion(ctypes.byref(major), ctypes.byref(minor))
         self.version = (major.value, minor.value)
-        self._build = f"nvrtc {major.value}.{minor.value} of {path.stat().st_size} bytes"  # releases share a version
 
     def cubin(self, text: str, name: str, architecture: int) -> tuple[bytes, str]:
         """(cubin, log) of a complete source, compiled or from the cache.
 
         Raises DeviceError with the log where it does not compile.
         """
-        options = [f"-arch=sm_{architecture}", "-std=c++17", "--ptxas-options=-v", "-ftz=true"]
-        key = [self._build, *options, name, text]
-        return cubins.cached(f"{name}-sm_{architecture}", key, lambda: self._compile(text, name, options))
+        options = [f"-arch=sm_{architecture}", *cubins.OPTIONS]
+        build = cubins.Build(name, text, architecture, self.version)
+        return cubins.cached(build, lambda: self._compile(text, name, options))
 
     def _compile(self, text: str, name: str, options: list[str]) -> tuple[bytes, str]:
         program = ctypes.c_void_p()
@@ -133,6 +136,24 @@ def survey(
             if found.spills or found.stack:
                 faults.append(f"{name} {label} sm_{architecture}: {found.spills} bytes spilled, {found.stack} of stack")
     return table, faults
+
+
+def build(architectures: Sequence[int]) -> str:
+    """Compile every kernel for these architectures into the cache folder; says where they are.
+
+    Raises UsageError for an architecture that no kernel is made for, DeviceError where there is no NVRTC.
+    """
+    unknown = sorted(set(architectures) - set(ARCHITECTURES))
+    if unknown:
+        raise UsageError(
+            f"kernels: --build {unknown[0]} is no architecture that the kernels are made for; choose from "
+            f"{', '.join(map(str, ARCHITECTURES))}: a GPU's compute capability without its point"
+        )
+    library = find_library()
+    sets = list(specialise.everything())
+    table, _ = survey(library, sets, architectures, os.cpu_count() or 1)
+    count = sum(len(row) for labels in table.values() for row in labels.values())
+    return f"{count} kernels of {len(table)} files, by {library.name}, in {cache_folder() / 'cubins'}"
 
 
 def write_table(table: Table, path: Path) -> None:

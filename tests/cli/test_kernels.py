@@ -62,3 +62,11 @@ def test_refusals(capsys, command, words):
         pytest.skip("the emulator needs a C++ compiler: install g++")
     assert main(command.split()) == 2
     assert words in capsys.readouterr().err
+
+
+def test_build_names_an_architecture_that_no_kernel_is_made_for(capsys):
+    assert main(["kernels", "--build", "37"]) == 2
+    assert capsys.readouterr().err == (
+        "gpunn: error: kernels: --build 37 is no architecture that the kernels are made for; choose from 75, 80, 86, "
+        "89, 90, 100, 120: a GPU's compute capability without its point\n"
+    )

@@ -26,44 +26,45 @@ def build():
     return compiled
 
 
+KEY = cubins.Build("family/kernel.cu", "source", 80, (12, 9))
+
+
 def test_a_kernel_is_compiled_once(cache, build):
-    key = ["nvrtc 12.9", "-arch=sm_80", "source"]
-    assert [cubins.cached("family/kernel", key, build) for _ in range(3)] == [CUBIN] * 3
+    assert [cubins.cached(KEY, build) for _ in range(3)] == [CUBIN] * 3
     assert build.calls == 1
-    (file,) = cache.iterdir()
-    assert file.name.startswith("family-kernel-") and file.name.endswith(".cubin")
+    (file,) = cache.glob("*.cubin")
+    assert file == cubins.find(KEY) and file.read_bytes() == CUBIN[0]
+    assert file.name.startswith("family-kernel-sm_80-") and file.name.endswith("-nvrtc12.9.cubin")
 
 
-@pytest.mark.parametrize(
-    "other",
-    [["nvrtc 13", "-arch=sm_80", "source"], ["nvrtc 12.9", "-arch=sm_90", "source"], ["nvrtc 12.9", "-arch=sm_80", ""]],
-    ids=["compiler", "option", "source"],
-)
+@pytest.mark.parametrize("other", [{"compiler": (13, 0)}, {"architecture": 90}, {"text": ""}], ids=str)
 def test_whatever_differs_is_compiled(cache, build, other):
-    cubins.cached("kernel", ["nvrtc 12.9", "-arch=sm_80", "source"], build)
-    cubins.cached("kernel", other, build)
-    assert build.calls == 2 and len(list(cache.iterdir())) == 2
+    cubins.cached(KEY, build)
+    cubins.cached(KEY._replace(**other), build)
+    assert build.calls == 2 and len(list(cache.glob("*.cubin"))) == 2
 
 
 @pytest.mark.parametrize(
     "harm",
-    [lambda data: b"", lambda data: data[:20], lambda data: data[:-1], lambda data: data[:-1] + bytes([data[-1] ^ 1])],
-    ids=["empty", "without its digest", "cut short", "a bit flipped"],
+    [lambda data: b"", lambda data: data[:-1], lambda data: data[:-1] + bytes([data[-1] ^ 1])],
+    ids=["empty", "cut short", "a bit flipped"],
 )
-def test_a_damaged_entry_is_compiled_anew_and_a_line_says_so(cache, build, capsys, harm):
-    cubins.cached("kernel", ["k"], build)
-    (file,) = cache.iterdir()
-    file.write_bytes(harm(file.read_bytes()))
-    assert cubins.cached("kernel", ["k"], build) == CUBIN
+@pytest.mark.parametrize("suffix", [".cubin", ".json"])
+def test_a_damaged_entry_is_compiled_anew_and_a_line_says_so(cache, build, capsys, harm, suffix):
+    cubins.cached(KEY, build)
+    (file,) = cache.glob("*.cubin")
+    harmed = file.with_suffix(suffix)
+    harmed.write_bytes(harm(harmed.read_bytes()))
+    assert cubins.cached(KEY, build) == CUBIN
     assert build.calls == 2
     assert capsys.readouterr().err == f"gpunn: {file} is damaged; the kernel is compiled anew\n"
-    assert cubins.cached("kernel", ["k"], build) == CUBIN
+    assert cubins.cached(KEY, build) == CUBIN
     assert build.calls == 2 and capsys.readouterr().err == ""
 
 
 def test_a_cache_that_cannot_be_written_is_named_once(cache, build, capsys):
     cache.parent.parent.joinpath("gpunn").write_text("a file where a folder should be")
-    assert [cubins.cached("kernel", ["k"], build) for _ in range(2)] == [CUBIN] * 2
+    assert [cubins.cached(KEY, build) for _ in range(2)] == [CUBIN] * 2
     assert build.calls == 2
     assert capsys.readouterr().err == (
         f"gpunn: compiled kernels cannot be kept in {cache} (Not a directory); "
@@ -77,5 +78,5 @@ def test_a_source_that_does_not_compile_is_not_kept(cache):
 
     for _ in range(2):
         with pytest.raises(ValueError, match="line 7"):
-            cubins.cached("kernel", ["k"], fail)
+            cubins.cached(KEY, fail)
     assert not cache.exists()

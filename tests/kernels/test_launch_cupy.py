@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gpunn import backend
-from gpunn.cuda import kernel
+from gpunn.cuda import cubins, kernel
 from gpunn.errors import DeviceError
 
 KERNEL = {"T": "float", "ACC": "float"}
@@ -48,16 +48,22 @@ class Driver:
 
 
 @pytest.fixture
-def fake(monkeypatch):
-    found = SimpleNamespace(modules=[], launches=[], shared=[], fails=False, broken=False, refused=False)
+def fake(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    cubins._say.cache_clear()
+    found = SimpleNamespace(modules=[], files=[], launches=[], shared=[])
+    found.fails = found.broken = found.refused = found.refuses_files = False
 
     def synchronize():
         if found.broken:
             raise Runtime.CUDARuntimeError("an illegal memory access was encountered")
 
     class RawModule:
-        def __init__(self, code, options, backend):
+        def __init__(self, code=None, options=(), backend=None, path=None):
+            if path is not None and found.refuses_files:
+                raise Driver.CUDADriverError("CUDA_ERROR_INVALID_IMAGE")
             found.modules.append((code, options, backend))
+            found.files.append(path)
 
         def get_function(self, name):
             if found.fails:
@@ -79,7 +85,10 @@ def fake(monkeypatch):
         compiler=SimpleNamespace(CompileException=CompileException),
         runtime=Runtime,
         driver=Driver,
-        Device=lambda index: SimpleNamespace(attributes={"MaxSharedMemoryPerBlockOptin": 99 * 1024}),
+        Device=lambda index: SimpleNamespace(
+            attributes={"MaxSharedMemoryPerBlockOptin": 99 * 1024}, compute_capability="90"
+        ),
+        nvrtc=SimpleNamespace(getVersion=lambda: (12, 9)),
         get_current_stream=lambda: SimpleNamespace(synchronize=synchronize),
     )
     monkeypatch.setattr(backend, "require_cupy", lambda: SimpleNamespace(RawModule=RawModule, cuda=cuda))
@@ -171,3 +180,41 @@ def test_dynamic_shared_memory_past_48_kb_is_asked_for_first(fake):
     with pytest.raises(ValueError, match=told):
         launch((1,), (256,), ndarray((2, 5), device), ndarray((5,), device), 5, 2, shared_bytes=99 * 1024)
     kernel._attribute.cache_clear()
+
+
+def built(version=(12, 9)):
+    """A kernel put into the cache folder as if a compiler of this version had made it for sm_90."""
+    found = kernel.kernel("reduce/sum_parts", **KERNEL)
+    build = cubins.Build(found.source.file, found.source.specialised(KERNEL), 90, version)
+    cubins.cached(build, lambda: (b"machine code", "ptxas info"))
+    return found, build.path
+
+
+def run(launch):
+    launch((3,), (256,), ndarray((2, 700), Device(0)), ndarray((700,), Device(0)), 700, 2)
+
+
+def test_a_prebuilt_kernel_is_loaded_in_place_of_compiling(fake):
+    launch, path = built()
+    run(launch)
+    assert fake.files == [str(path)] and fake.modules[0][0] is None and path.read_bytes() == b"machine code"
+
+
+@pytest.mark.parametrize("refused", [False, True], ids=["other bytes", "refused by the driver"])
+def test_a_damaged_prebuilt_kernel_is_compiled_anew_and_a_line_says_so(fake, capsys, refused):
+    launch, path = built()
+    fake.refuses_files = refused
+    if not refused:
+        path.write_bytes(b"machine cod")
+    run(launch)
+    assert fake.files == [None] and fake.modules[0][0].startswith("#define ACC float")
+    assert capsys.readouterr().err == f"gpunn: {path} is damaged; the kernel is compiled anew\n"
+
+
+def test_a_prebuilt_kernel_of_another_compiler_is_compiled_anew_and_a_line_says_so(fake, capsys):
+    launch, path = built((13, 0))
+    run(launch)
+    assert fake.files == [None]
+    assert capsys.readouterr().err == (
+        f"gpunn: prebuilt kernels in {path.parent} are of NVRTC 13.0, here is 12.9; kernels are compiled anew\n"
+    )
