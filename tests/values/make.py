@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tests.values import loss_rows, optim_rows, window_rows  # noqa: F401  (they fill the table)
+from tests.values import layer_rows, loss_rows, optim_rows, window_rows  # noqa: F401  (they fill the table)
 from tests.values.op_rows import ROWS, Row
 from tests.values.stored import save
 
@@ -38,7 +38,7 @@ def gradient(x: torch.Tensor) -> np.ndarray:
 def all_values() -> dict[str, list[dict[str, Any]]]:
     """Each file's rows."""
     ops = {file: [values_of(row) for row in rows] for file, rows in ROWS.items()}
-    return {**ops, **optim_rows.all_rows()}
+    return {**ops, **optim_rows.all_rows(), "layers": layer_rows.all_rows()}
 
 
 if __name__ == "__main__":
