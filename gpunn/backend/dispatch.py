@@ -7,6 +7,7 @@ An array's type says where it lives: ``numpy.ndarray`` is ``cpu``, ``cupy.ndarra
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, TypeGuard, cast
 
@@ -93,13 +94,24 @@ def to_numpy(x: object) -> np.ndarray:
     home = _home(type(array))
     if home == "cpu":
         return np.asarray(array)
-    values = require_cupy().asnumpy(array) if home == "cuda" else np.asarray(array).view(np.ndarray)
+    values = _carried(array, require_cupy().asnumpy) if home == "cuda" else np.asarray(array).view(np.ndarray)
     faults.check()
     return values
 
 
+def _carried(array: Array, carry: Callable[[Any], Any]) -> Any:
+    """carry(array) in the array's memory order, of which CuPy's copies from and to the host keep two alone."""
+    if array.flags.c_contiguous:
+        return carry(array)
+    axes = sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
+    memory = array.transpose(axes)
+    if not memory.flags.c_contiguous:
+        return carry(array)
+    return carry(memory).transpose([axes.index(axis) for axis in range(len(axes))])
+
+
 def to_device(array: Array, device: str | Device) -> Array:
-    """``array`` on a device; the same object where it is there already.
+    """``array`` on a device, its memory order kept; the same object where it is there already.
 
     Raises DeviceError where the device is not there.
     """
@@ -110,7 +122,7 @@ def to_device(array: Array, device: str | Device) -> Array:
     if wanted.type == "cuda":
         cupy = require_cupy()
         with cupy.cuda.Device(wanted.index):
-            return cupy.asarray(array if _home(type(array)) == "cuda" else to_numpy(array))
+            return cupy.asarray(array) if _home(type(array)) == "cuda" else _carried(to_numpy(array), cupy.asarray)
     host = to_numpy(array)
     return host if wanted.type == "cpu" else require_emulator().EmulatedArray.of(host)
 

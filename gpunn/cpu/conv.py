@@ -16,7 +16,7 @@ from gpunn.cpu.blocks import BYTES, Blocks
 from gpunn.cpu.columns import column_sums
 from gpunn.cpu.layout import empty, padded, scratch, windows
 from gpunn.cpu.threads import parallel_for
-from gpunn.layout import channels_first, channels_last
+from gpunn.layout import channels_last
 
 _FEW_CHANNELS = 2  # up to here cols are gathered tap by tap, along image rows
 _SMALL_WEIGHT = 1 << 20
@@ -101,7 +101,7 @@ def _correlate(x: np.ndarray, matrix: np.ndarray, b: np.ndarray | None, win, gro
 
 
 def grad_weight(gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win, groups: int) -> np.ndarray:
-    """gw (K, C/groups, *size), in C order: the sum over images and positions of gy times its window."""
+    """gw (K, C/groups, *size), its memory K, *size, C: the sum over images and positions of gy times its window."""
     if rowconv.suits(win, x.shape[1], w_shape[0], groups):
         return rowconv.grad_weight(gy, x, w_shape, win)
     filters, per_c, *size = w_shape
@@ -131,14 +131,15 @@ def grad_weight(gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win, gr
                 fresh = False
 
     parallel_for(task, parts, gy.size * width // 8)
-    gw = np.empty(w_shape, x.dtype)
+    gw = empty(w_shape, x.dtype)
+    rows = channels_last(gw).reshape(filters, width)
     step = -(-filters // 2)
 
     def add(i: int) -> None:
         k = slice(i * step, (i + 1) * step)
+        np.copyto(rows[k], sums[0, k])
         for other in sums[1:]:
-            sums[0, k] += other[k]
-        gw[k] = channels_first(sums[0, k].reshape(-1, *size, per_c))
+            rows[k] += other[k]
 
     parallel_for(add, 2, sums.size)
     return gw

@@ -55,7 +55,7 @@ def correlate(x: np.ndarray, matrix: np.ndarray, b: np.ndarray | None, win) -> n
 
 
 def grad_weight(gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win) -> np.ndarray:
-    """gw (K, C, *size), in C order: a product for each image and window row, then their sum in a fixed order."""
+    """gw (K, C, *size), its memory K, *size, C: a product for each image and window row, added in a fixed order."""
     filters, channels, taps, *along = w_shape
     width, out = math.prod(along) * channels, tuple(gy.shape[2:])
     blocks = Blocks(x.shape[0], out, (width + filters) * x.itemsize)
@@ -75,7 +75,9 @@ def grad_weight(gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win) ->
 
     parallel_for(task, shares, gy.size * width * taps // 8)
     total = sums.sum(0).reshape(taps, filters, *along, channels)
-    return np.ascontiguousarray(total.transpose(1, total.ndim - 1, 0, *range(2, total.ndim - 1)))
+    gw = empty(w_shape, x.dtype)
+    np.copyto(channels_last(gw), total.swapaxes(0, 1))
+    return gw
 
 
 def _factors(image: np.ndarray, win, out: tuple[int, ...], top: int, bottom: int) -> np.ndarray:

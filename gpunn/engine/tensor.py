@@ -121,7 +121,7 @@ class Tensor(Operators):
 
     def _receive(self, gradient, fresh: bool) -> None:
         if self.grad is None:
-            self.grad = gradient if fresh else gradient.copy()
+            self.grad = gradient if fresh else gradient.copy(order="K")
         elif self.grad.dtype == gradient.dtype:
             self.grad += gradient
         else:  # `data` was replaced by an array of another dtype since
@@ -146,8 +146,8 @@ class Tensor(Operators):
     # Copies: the graph stays behind, since a copied node would deliver its gradients to the original
 
     def __deepcopy__(self, memo: dict) -> Tensor:
-        copied = _leaf_like(type(self), self._own_data().copy(), self._requires_grad)
-        copied.grad = None if self.grad is None else self.grad.copy()
+        copied = _leaf_like(type(self), self._own_data().copy(order="K"), self._requires_grad)
+        copied.grad = None if self.grad is None else self.grad.copy(order="K")
         memo[id(self)] = copied
         return copied
 

@@ -152,8 +152,15 @@ def _channels(op: str, in_channels: int, out_channels: int, groups: int) -> tupl
 
 
 def _parameters(shape: tuple[int, ...], biases: int) -> tuple[Parameter, Parameter | None]:
-    """A weight and, unless biases is 0, a bias on the default device, with PyTorch's default values."""
-    weight, bias = empty(*shape), empty(biases) if biases else None
+    """A weight and, unless biases is 0, a bias on the default device, with PyTorch's default values.
+
+    The weight (K, C, *size) lies in memory as K, *size, C: as kernels read it.
+    """
+    k, c, *size = shape
+    memory = empty(k, *size, c).data
+    weight, bias = Parameter(memory.transpose((0, memory.ndim - 1, *range(1, memory.ndim - 1)))), None
+    if biases:
+        bias = empty(biases)
     init.default_(weight, bias)
     return weight, bias
 

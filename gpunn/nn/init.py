@@ -156,8 +156,9 @@ def _draw(tensor: Any, draw: Callable[[int], np.ndarray]) -> Any:
     array = data_of(tensor)
     if _skipping.get():
         return tensor
-    if array.size <= _CHUNK or not array.flags.c_contiguous:
-        return _fill(tensor, draw(array.size).reshape(array.shape))
+    if not array.flags.c_contiguous:
+        counts = [min(_CHUNK, array.size - start) for start in range(0, array.size, _CHUNK)] or [0]
+        return _fill(tensor, np.concatenate([draw(count) for count in counts]).reshape(array.shape))
     flat = array.reshape(-1)
     for start in range(0, flat.size, _CHUNK):
         part = flat[start : start + _CHUNK]

@@ -165,7 +165,10 @@ class Module:
         return dict(self._state())
 
     def state_dict(self) -> dict[str, Any]:
-        """Copies of all parameters and buffers as arrays on the Module's device, under PyTorch's keys."""
+        """Copies of all parameters and buffers as arrays on the Module's device, under PyTorch's keys.
+
+        They are row-major: libraries that write files (safetensors of NumPy arrays) take memory as it lies.
+        """
         return {name: array.copy() for name, array in self.named_arrays().items()}
 
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Keys:

@@ -18,7 +18,7 @@ class Parameter(Tensor):
     def __init__(self, array: Any, requires_grad: bool = True):
         super().__init__(array, requires_grad)
         if not getattr(self.data.flags, "writeable", True):  # memory of bytes, say; an optimiser writes to it
-            self.data = self.data.copy()
+            self.data = self.data.copy(order="K")
 
     def replace(self, array: Any) -> None:
         """Put another array, perhaps of another dtype or device, in place of `data`; the gradient goes along."""
