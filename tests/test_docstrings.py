@@ -48,7 +48,8 @@ def mistakes(text):
         return
     if first[-1] not in ".:!?":
         yield "its first line is no whole sentence: end it with a full stop or a colon"
-    if first[0].islower() and word not in LETTERS | NAMES and word.split(".")[0] != "ops" and not FORMULA.match(first):
+    known = len(word) == 1 or word in LETTERS | NAMES or word.startswith("ops.") or FORMULA.match(first)
+    if first[0].islower() and not known:
         yield f"begins with {word!r}: a capital letter, or a letter of the alphabet in CONTRIBUTING.md"
     if text.rstrip()[-1] not in ".:!?)`|" and ">>>" not in text:
         yield f"ends with {text.rstrip()[-20:]!r}: end it with a full stop"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+
 from gpunn import doctor
 
 
-def add_to(commands) -> None:
+def add_to(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser's commands."""
     parser = commands.add_parser(
         "doctor",
@@ -15,7 +17,7 @@ def add_to(commands) -> None:
     parser.set_defaults(run=run)
 
 
-def run(args) -> int:
+def run(args: argparse.Namespace) -> int:
     """Print the report."""
     print(doctor.report())
     return 0

@@ -13,7 +13,7 @@ from gpunn.recipes.folders import load_predictor
 from gpunn.recipes.options import positive_int
 
 
-def add_to(commands) -> None:
+def add_to(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser's commands."""
     parser = commands.add_parser(
         "evaluate",

@@ -11,7 +11,7 @@ from gpunn.models.tracing import trace_step
 from gpunn.recipes.device import usable_device
 
 
-def add_to(commands) -> None:
+def add_to(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser's commands."""
     parser = commands.add_parser(
         "kernels",

@@ -16,7 +16,7 @@ from gpunn.recipes.folders import load_predictor
 SHOWN = 3
 
 
-def add_to(commands) -> None:
+def add_to(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser's commands."""
     parser = commands.add_parser(
         "predict",

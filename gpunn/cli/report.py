@@ -11,7 +11,7 @@ from gpunn.recipes.options import positive_int
 from gpunn.report import FILE, write_report
 
 
-def add_to(commands) -> None:
+def add_to(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser's commands."""
     parser = commands.add_parser(
         "report",

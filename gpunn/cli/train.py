@@ -13,7 +13,7 @@ from gpunn.recipes.options import add_options
 from gpunn.recipes.session import conclude, train_one
 
 
-def add_to(commands) -> None:
+def add_to(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser's commands."""
     parser = commands.add_parser(
         "train",

@@ -7,7 +7,7 @@ import argparse
 from gpunn.recipes.device import usable_device
 
 
-def add_to(commands) -> None:
+def add_to(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser's commands."""
     parser = commands.add_parser(
         "verify",

@@ -77,6 +77,7 @@ def _read(path: Path) -> Cubin | None:
 
 
 def say_damaged(path: Path) -> None:
+    """Say on stderr that a kept kernel cannot be read and is made again."""
     _say(f"gpunn: {path} is damaged; the kernel is compiled anew")
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gpunn.errors import UsageError
+
+if TYPE_CHECKING:  # an extra, imported on use alone
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 DPI = 110  # an 8 inch figure is 880 pixels wide: the column of a report
 GAP = 1  # pixels between two small images
@@ -19,7 +23,7 @@ class NothingToDraw(UsageError):
     """A picture that this network or these results do not have, such as the mistakes of a network that makes none."""
 
 
-def new_figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Figure:
     """An empty Figure of that many inches. Raises UsageError, naming the extra, where matplotlib is missing."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -32,14 +36,14 @@ def new_figure(width: float, height: float) -> Any:
     return figure
 
 
-def png(figure: Any) -> bytes:
+def png(figure: Figure) -> bytes:
     """The figure as a PNG file's bytes; equal figures give equal bytes."""
     file = io.BytesIO()
     figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
 
 
-def save(figure: Any, path: str | os.PathLike) -> Path:
+def save(figure: Figure, path: str | os.PathLike) -> Path:
     """Write the figure as a PNG file, and return its path."""
     path = Path(path)
     path.write_bytes(png(figure))
@@ -74,7 +78,7 @@ def shown(image: np.ndarray) -> np.ndarray:
     return planes.transpose(1, 2, 0) / 255
 
 
-def put(axes: Any, image: np.ndarray, title: str = "") -> None:
+def put(axes: Axes, image: np.ndarray, title: str = "") -> None:
     """Show an image without axes, its pixels as squares."""
     axes.imshow(image, interpolation="nearest", vmin=0, vmax=1)
     axes.set_axis_off()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gpunn.pictures.canvas import NothingToDraw, new_figure
 
+if TYPE_CHECKING:  # an extra, imported on use alone
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 LEGEND = 9  # up to so many layers or networks are named one by one; more have a colour scale
 SMOOTH = 100  # up to so many points are drawn as they are; of more, means of neighbours
 
 
-def learning_curves(histories: Iterable[Mapping[str, Any]] | Mapping[str, Iterable[Mapping[str, Any]]]) -> Any:
+def learning_curves(histories: Iterable[Mapping[str, Any]] | Mapping[str, Iterable[Mapping[str, Any]]]) -> Figure:
     """Losses on the left, accuracies on the right, training (dashed) and validation in each.
 
     Args:
@@ -34,7 +38,7 @@ def learning_curves(histories: Iterable[Mapping[str, Any]] | Mapping[str, Iterab
     return figure
 
 
-def _panel(axes: Any, runs: Mapping[str, Sequence[Mapping[str, Any]]], what: str) -> bool:
+def _panel(axes: Axes, runs: Mapping[str, Sequence[Mapping[str, Any]]], what: str) -> bool:
     """Draw one quantity of all runs; whether there was anything of it to draw."""
     axes.set(title=what, xlabel="epoch")
     axes.grid(alpha=0.3)
@@ -70,14 +74,15 @@ def _looks(run: str, name: str, i: int, n: int, main: bool) -> dict[str, Any]:
     return {"color": colour, "label": run} if main else {"color": colour, "alpha": 0.45, "label": "_"}
 
 
-def _whole_numbers(axes: Any, places: Sequence[int]) -> None:
+def _whole_numbers(axes: Axes, places: Sequence[int]) -> None:
     """Ticks at whole epochs or steps alone; a single one stands in the middle."""
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    locator: Any = axes.xaxis.get_major_locator()  # a MaxNLocator, whose base has no such option
+    locator.set_params(integer=True)
     if len(places) == 1:
         axes.set_xticks(places)
 
 
-def gradient_norms(logs: Mapping[str, Sequence[Mapping[str, Any]]] | Sequence[Mapping[str, Any]]) -> Any:
+def gradient_norms(logs: Mapping[str, Sequence[Mapping[str, Any]]] | Sequence[Mapping[str, Any]]) -> Figure:
     """Each layer's gradient norm over the steps, on a logarithmic scale; the first layer darkest.
 
     Args:
@@ -105,7 +110,7 @@ def gradient_norms(logs: Mapping[str, Sequence[Mapping[str, Any]]] | Sequence[Ma
     return figure
 
 
-def _layers(axes: Any, rows: Sequence[Mapping[str, Any]], layers: Sequence[str]) -> None:
+def _layers(axes: Axes, rows: Sequence[Mapping[str, Any]], layers: Sequence[str]) -> None:
     steps = _thinned(np.array([row["step"] for row in rows], float))
     for i, layer in enumerate(layers):
         norms = np.array([np.nan if row.get(layer) is None else row[layer] for row in rows], float)
@@ -121,13 +126,13 @@ def _thinned(values: np.ndarray) -> np.ndarray:
     return values[:whole].reshape(-1, many).mean(1)
 
 
-def _colour(i: int, n: int) -> Any:
+def _colour(i: int, n: int) -> tuple[float, float, float, float]:
     from matplotlib import colormaps
 
     return colormaps["viridis"](0.92 * i / max(1, n - 1))  # the scale's own end is too pale on white
 
 
-def _scale(figure: Any, axes: Any, n: int, what: str) -> None:
+def _scale(figure: Figure, axes: Iterable[Axes], n: int, what: str) -> None:
     """The colours' meaning beside the panels: from the first layer to the last."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gpunn import backend
 from gpunn.engine.autograd import no_grad
-from gpunn.engine.tensor import data_of
+from gpunn.engine.tensor import Tensor, data_of
 from gpunn.nn import Module
 from gpunn.nn.state import evaluating
 from gpunn.pictures.canvas import NothingToDraw, mosaic, new_figure, put, shown, stretched
 from gpunn.window import size_text
 
+if TYPE_CHECKING:  # an extra, imported on use alone
+    from matplotlib.figure import Figure
+
 FILTERS, LAYERS, MAPS = 64, 5, 12  # at most so many are shown
 
 
-def first_filters(model: Module, image_shape: tuple[int, int, int]) -> Any:
+def first_filters(model: Module, image_shape: tuple[int, int, int]) -> Figure:
     """The weights of the first layer as small images, each from its smallest (black) to its largest value (white).
 
     Filters of 3 channels are shown in colour, of other numbers their first channel. A fully connected first layer is
@@ -54,7 +58,7 @@ def _first_weights(model: Module, image_shape: tuple[int, int, int]) -> tuple[st
     raise NothingToDraw("first_filters: the network has no weights")
 
 
-def feature_maps(model: Module, x: Any, image: np.ndarray) -> Any:
+def feature_maps(model: Module, x: Tensor | np.ndarray, image: np.ndarray) -> Figure:
     """What the convolutions make of one image, before normalisation and activation; each map in its own range of greys.
 
     Args:
@@ -76,12 +80,12 @@ def feature_maps(model: Module, x: Any, image: np.ndarray) -> Any:
     return figure
 
 
-def _maps(model: Module, x: Any) -> list[tuple[str, np.ndarray]]:
+def _maps(model: Module, x: Tensor | np.ndarray) -> list[tuple[str, np.ndarray]]:
     """Name and output (K, H, W) of each layer whose weights are a convolution's, in the order of the calls."""
     found: list[tuple[str, np.ndarray]] = []
 
-    def note(name: str) -> Any:
-        def hook(_: Module, __: tuple, y: Any) -> None:
+    def note(name: str) -> Callable[[Module, tuple, Tensor | np.ndarray], None]:
+        def hook(_: Module, __: tuple, y: Tensor | np.ndarray) -> None:
             found.append((name, backend.to_numpy(data_of(y))[0].astype(np.float32)))
 
         return hook

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gpunn.pictures.canvas import NothingToDraw, new_figure, put, shown
+
+if TYPE_CHECKING:  # an extra, imported on use alone
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 NUMBERS, NAMES = 20, 40  # up to so many classes, cells have their counts and rows their names
 
@@ -32,7 +36,7 @@ def confusion_counts(scores: np.ndarray, labels: np.ndarray, classes: int) -> np
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
-def confusion_matrix(scores: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> Any:
+def confusion_matrix(scores: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> Figure:
     """`confusion_counts` as a picture: right answers blue by their share, errors red beside the most frequent one.
 
     At the right stands each class's share of right answers.
@@ -56,7 +60,7 @@ def confusion_matrix(scores: np.ndarray, labels: np.ndarray, classes: Sequence[s
     return figure
 
 
-def _name(axes: Any, classes: Sequence[str], share: np.ndarray, totals: np.ndarray) -> None:
+def _name(axes: Axes, classes: Sequence[str], share: np.ndarray, totals: np.ndarray) -> None:
     n = len(classes)
     if n > NAMES:
         return
@@ -72,7 +76,7 @@ def _name(axes: Any, classes: Sequence[str], share: np.ndarray, totals: np.ndarr
 
 def worst_mistakes(
     images: np.ndarray, scores: np.ndarray, labels: np.ndarray, classes: Sequence[str], most: int = 24
-) -> Any:
+) -> Figure:
     """The images to whose own class the network gave the smallest probability, among those that it got wrong.
 
     Args:

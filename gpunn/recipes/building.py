@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from gpunn import nn, ops, optim, train
+from gpunn import backend, nn, ops, optim, train
 from gpunn.recipes.config import Config
 
 WEIGHT_DECAY = {"sgd": 5e-4, "adamw": 0.01}
 
 
-def make_trainer(config: Config, model: nn.Module, batches: int, device, out: Path) -> train.Trainer:
+def make_trainer(config: Config, model: nn.Module, batches: int, device: backend.Device, out: Path) -> train.Trainer:
     """The Trainer of a run whose epochs have so many batches."""
     optimizer = make_optimizer(config, model.parameters())
     loss = ops.cross_entropy
@@ -39,7 +40,7 @@ def weight_decay(config: Config) -> float:
     return WEIGHT_DECAY.get(config.optimizer, 0.0) if config.weight_decay is None else config.weight_decay
 
 
-def make_optimizer(config: Config, parameters) -> optim.Optimizer:
+def make_optimizer(config: Config, parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
     """The optimiser with the recipe's options; what the recipe leaves open is the optimiser's usual."""
     decay = weight_decay(config)
     if config.optimizer == "sgd":

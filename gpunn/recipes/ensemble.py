@@ -91,7 +91,7 @@ def compared(models: Sequence[nn.Module], loader: data.DataLoader, config: Confi
     )
 
 
-def _log_shares(model, x) -> np.ndarray:
+def _log_shares(model: nn.Module, x: np.ndarray) -> np.ndarray:
     scores = train.predict(model, x).astype(np.float64)
     scores -= scores.max(1, keepdims=True)
     return scores - np.log(np.exp(scores).sum(1, keepdims=True))

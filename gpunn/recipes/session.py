@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import gpunn
-from gpunn import data, train
+from gpunn import data, nn, train
 from gpunn.recipes.batches import loaders, test_loader
 from gpunn.recipes.building import make_trainer
 from gpunn.recipes.config import Config
@@ -50,7 +50,14 @@ def _words(interrupt: KeyboardInterrupt) -> str:
     return f"{str(interrupt).partition('; go on')[0]}; " if interrupt.args else ""
 
 
-def _heading(config: Config, model, train_loader, val_loader, dataset: data.Dataset, out: Path) -> str:
+def _heading(
+    config: Config,
+    model: nn.Module,
+    train_loader: data.DataLoader,
+    val_loader: data.DataLoader,
+    dataset: data.Dataset,
+    out: Path,
+) -> str:
     parameters = sum(p.size for p in model.parameters())
     counts = f"{len(train_loader.dataset):,} + {len(val_loader.dataset):,} + {len(dataset.test):,}"
     return (

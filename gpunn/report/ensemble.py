@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gpunn import backend, pictures
+from gpunn import backend, nn, pictures
 from gpunn.recipes.config import Config
 from gpunn.recipes.ensemble import Opinions
 from gpunn.recipes.folders import load_model, trained_members
@@ -49,7 +50,9 @@ def ensemble_report(folder: Path, device: backend.Device, limit: int | None) -> 
     return Report(f"{len(models)} x {config.model} on {config.data}", parts, tested)
 
 
-def _head(folder: Path, config: Config, opinions: Opinions, histories: dict[str, Any], models) -> list[str]:
+def _head(
+    folder: Path, config: Config, opinions: Opinions, histories: dict[str, Any], models: Sequence[nn.Module]
+) -> list[str]:
     shown = {
         "by averaged probabilities": f"{opinions.by_average():.2%}",
         "by votes": f"{opinions.by_votes():.2%}",

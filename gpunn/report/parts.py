@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from gpunn.recipes.building import weight_decay
 from gpunn.recipes.config import Config
 from gpunn.recipes.ensemble import Opinions, opinions
 from gpunn.report import page
+
+if TYPE_CHECKING:  # an extra, imported on use alone
+    from matplotlib.figure import Figure
 
 
 class Tested(NamedTuple):
@@ -89,7 +92,7 @@ def about_the_curves(config: Config) -> str:
     return f"{text}; as trained, with {' and '.join(changed)}." if changed else f"{text}."
 
 
-def section(name: str, draw: Callable[[], Any], caption: str) -> list[str]:
+def section(name: str, draw: Callable[[], Figure], caption: str) -> list[str]:
     """A heading and the Figure that `draw` makes, or in words why there is none."""
     try:
         return [page.heading(name), page.picture(pictures.png(draw()), caption)]

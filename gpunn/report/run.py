@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpunn import backend, nn, pictures
 from gpunn.recipes.batches import normalised
@@ -22,6 +22,9 @@ from gpunn.report.parts import (
     seconds,
     section,
 )
+
+if TYPE_CHECKING:  # an extra, imported on use alone
+    from matplotlib.figure import Figure
 
 GRADIENTS = "gradients.csv"
 MODES = {"seconds": ".1f", "images_per_second": ",.0f", "learning_rate": ".3g"}
@@ -63,7 +66,7 @@ def _layers(tested: Tested, model: nn.Module, gradients: list[dict[str, Any]]) -
     """What the layers learnt, and from which gradients."""
     config = tested.config
 
-    def maps() -> Any:
+    def maps() -> Figure:
         x = backend.asarray(normalised(tested.images[:1], config, config.dtype), device=next(model.parameters()).device)
         return pictures.feature_maps(model, x, tested.images[0])
 
