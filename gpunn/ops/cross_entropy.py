@@ -37,7 +37,7 @@ def cross_entropy(
         return _soft(op, x, target, a, t, w, ignore_index, reduction, float(label_smoothing))
     _check_labels(op, a, t, "class indices; or probabilities of x's shape")
     loss, backward = twins(a).loss.cross_entropy(a, t, w, ignore_index, reduction, float(label_smoothing))
-    return record(op, loss, (x,), lambda gy, needs: (backward(gy),))
+    return record(op, loss, (x,), lambda gy, needs: (backward(gy),), owned=True)
 
 
 def _soft(op: str, x, target, a, t, w, ignore_index: int, reduction: str, smooth: float) -> Any:
@@ -81,7 +81,7 @@ def nll_loss(x, target, weight=None, ignore_index: int = -100, reduction: str = 
     check_same_device(op, a, t, "x", "target")
     _check_labels(op, a, t, "class indices")
     loss, backward = twins(a).loss.nll(a, t, w, ignore_index, reduction)
-    return record(op, loss, (x,), lambda gy, needs: (backward(gy),))
+    return record(op, loss, (x,), lambda gy, needs: (backward(gy),), owned=True)
 
 
 def _scores(op: str, x, weight, reduction: str) -> tuple[Any, Any]:

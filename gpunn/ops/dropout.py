@@ -51,4 +51,4 @@ def _drop(op: str, x: Any, a: Any, mask_shape: tuple[int, ...], p: float, traini
     if not training or p == 0:
         return x if isinstance(x, Tensor) else a
     y, backward = twins(a).dropout.drop(a, mask_shape, p, random.take(math.prod(mask_shape)))
-    return record(op, y, (x,), lambda gy, needs: (backward(gy),))
+    return record(op, y, (x,), lambda gy, needs: (backward(gy),), owned=True)

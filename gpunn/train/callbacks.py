@@ -20,9 +20,10 @@ from gpunn.train.readings import EVERY, Step, read
 class Callback:
     """Base class; every method does nothing.
 
-    During a run the Trainer holds `epoch` and `batch` (finished ones, from 0), `steps`, `running` (the epoch's means),
-    `row` (the last epoch's history row), `history`, `model`, `optimizer`. What a callback has to remember over a resume
-    it gives in `state_dict`: numbers, words, arrays, lists and dicts of them.
+    During a run the Trainer holds `epoch` and `batch` (finished ones, from 0), `steps`, `running` (the epoch's means as
+    far as they were read from the device; `trainer.read()` reads the rest), `row` (the last epoch's history row),
+    `history`, `model`, `optimizer`. What a callback has to remember over a resume it gives in `state_dict`: numbers,
+    words, arrays, lists and dicts of them.
     """
 
     def on_fit_start(self, trainer) -> None: ...

@@ -37,7 +37,8 @@ class Trainer(Standing):
         loss_fn: `loss_fn(model(x), y)` -> scalar Tensor.
         schedule: stepped after every epoch, or after every update where it is `per_step`, as OneCycleLR is.
         callbacks: called in order; see Callback.
-        metrics: name -> function(output, target) -> mean over the batch. Default: {"accuracy": accuracy}.
+        metrics: name -> function(output, target) -> mean over the batch: a number, or what holds one and has not been
+            waited for, an array or a Tensor of one element. Default: {"accuracy": accuracy}.
         device: where model and batches go; None leaves them where they are.
         seed: starts gpunn.random's stream (dropout) anew at the beginning of a run; None leaves it as it is.
         out: run folder, made if missing, for best.npz, last.npz, checkpoint.npz, history.csv, curves.png; or None.
