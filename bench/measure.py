@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -76,17 +76,19 @@ def timed(row: Row, run: Call, others: Calls, plan: Plan, host: bool = False) ->
     calls = {name: call for name, call in others.items() if callable(call)}
     samples = clocks.by_turns([run, *calls.values()], plan.clock, plan.args.repeats, plan.args.budget)
     ours, *theirs = [Sample(one.host or one.device) for one in samples] if host else samples
-    row.seconds = ours.spread
-    row.host_seconds = statistics.median(ours.host) if ours.host else None
-    if row.flops is not None:
-        row.gflops = row.flops / row.seconds.median / 1e9
-    if row.bytes is not None:
-        row.gbs = row.bytes / row.seconds.median / 1e9
+    median = ours.spread.median
+    row = replace(
+        row,
+        seconds=ours.spread,
+        host_seconds=statistics.median(ours.host) if ours.host else None,
+        gflops=None if row.flops is None else row.flops / median / 1e9,
+        gbs=None if row.bytes is None else row.bytes / median / 1e9,
+        against={name: Rival(reason=why) for name, why in others.items() if isinstance(why, str)}
+        | versus(ours, dict(zip(calls, theirs, strict=True))),
+    )
     if plan.roof and row.flops is not None and row.bytes is not None and row.precision in plan.roof.peaks:
         floor, row.bound = plan.roof.floor(row.flops, row.bytes, row.precision)
-        row.roofline = floor / row.seconds.median
-    row.against = {name: Rival(reason=why) for name, why in others.items() if isinstance(why, str)}
-    row.against |= versus(ours, dict(zip(calls, theirs, strict=True)))
+        row.roofline = floor / median
     return row
 
 
@@ -100,7 +102,7 @@ def versus(ours: Sample, others: dict[str, Sample]) -> dict[str, Rival]:
 
 def captured(row: Row, run: Call, plan: Plan, host: bool = False) -> Row:
     """The row of the same call as one CUDA graph, or why it cannot be captured."""
-    row = replace(row, variant="captured", verified=None, against={})
+    row = replace(row, variant="captured", verified=None)
     try:
         with clocks.captured(run) as replay:
             return timed(row, replay, {}, plan, host)
@@ -119,3 +121,13 @@ def _first_line(error: Exception) -> str:
 
 def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ in ("OutOfMemoryError", "OutOfMemory")
+
+
+def within_memory(rows: Iterator[Row], row: Row, what: str) -> Iterator[Row]:
+    """The rows, and where memory runs out before their end, `row` saying so."""
+    try:
+        yield from rows
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        yield refused(row, f"out of memory: {what} ({error})", "skipped")

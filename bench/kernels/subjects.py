@@ -91,7 +91,7 @@ def of_kernels(case: Any, device: str, precision: str, wanted: list[str]) -> Ite
     """The wanted operations of a convolution, a pooling or a normalisation."""
     dtype, family = PRECISIONS[precision], wanted[0].partition(".")[0]
     names = NAMES[family]
-    arrays = [None if a is None else a.astype(numpy_dtype(dtype)) for a in case.arrays()]
+    arrays: list[Any] = [None if a is None else a.astype(numpy_dtype(dtype)) for a in case.arrays()]
     given = SimpleNamespace(case=case, **dict(zip(names, arrays, strict=True)))
     there = [channels_last(a, device) if name != "w" else backend.to_device(a, device)
              for name, a in zip(names, arrays, strict=True)]  # fmt: skip

@@ -13,7 +13,7 @@ from bench import machine
 from bench.clocks import Call
 from bench.kernels import cases, counts, oracle, rivals
 from bench.kernels.subjects import FAMILIES, PRECISIONS, Subject, operations, size_in_memory
-from bench.measure import Calls, Plan, Unsupported, chosen, is_out_of_memory, refused, timed
+from bench.measure import Calls, Plan, Unsupported, chosen, is_out_of_memory, refused, timed, within_memory
 from bench.rows import Row
 from gpunn import backend
 from gpunn.cuda.variants import OPERATIONS, use_variant
@@ -46,14 +46,10 @@ def rows(plan: Plan) -> Iterator[Row]:
             if reason := _impossible(case, plan, precision):
                 yield refused(row, reason, "skipped")
                 continue
-            try:
-                for subject in FAMILIES[suite](case, plan.device, precision, plan.passes):
-                    yield from _subject_rows(subject, plan)
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-                size = size_in_memory(case, PRECISIONS[precision]) / 1e6
-                yield refused(row, f"out of memory: {size:,.0f} MB of arrays and results ({error})", "skipped")
+            subjects = FAMILIES[suite](case, plan.device, precision, plan.passes)
+            found = (one for subject in subjects for one in _subject_rows(subject, plan))
+            size = f"{size_in_memory(case, PRECISIONS[precision]) / 1e6:,.0f} MB of arrays and results"
+            yield from within_memory(found, row, size)
             if plan.kind == "cuda":  # CuPy's cached blocks go back: PyTorch and the next case take them from the driver
                 backend.require_cupy().get_default_memory_pool().free_all_blocks()
 

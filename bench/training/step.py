@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.clocks import Call, WallClock
 from bench.kernels import counts
-from bench.measure import Plan, Unsupported, captured, chosen, is_out_of_memory, refused, timed
+from bench.measure import Plan, Unsupported, captured, chosen, refused, timed, within_memory
 from bench.rows import Row
 from bench.training.networks import BATCHES, Network, differ, number, our_model, our_step, torch_model, torch_step
 from gpunn import backend, models
@@ -35,12 +35,7 @@ def rows(plan: Plan) -> Iterator[Row]:
         plan.clock = WallClock()
     for network in plan.cases:
         row = Row("step", network.name, "step.train", shape=f"batch {size_text(network.batch)}")
-        try:
-            yield from _network_rows(network, row, plan)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            yield refused(row, f"out of memory at {row.shape}: {error}", "skipped")
+        yield from within_memory(_network_rows(network, row, plan), row, row.shape)
 
 
 def _network_rows(network: Network, row: Row, plan: Plan) -> Iterator[Row]:
@@ -55,18 +50,18 @@ def _network_rows(network: Network, row: Row, plan: Plan) -> Iterator[Row]:
         loss, found = counts.counted(step, flops)
         losses = [number(loss)]
         del found["traffic"]
-        row.counts = found
     else:
-        losses = [number(step()) for _ in range(2)]
+        losses, found = [number(step()) for _ in range(2)], None
     wrong = differ(losses, reference_losses(network, weights, seed, len(losses)))
     if wrong:
-        yield replace(refused(row, wrong, "failed"), counts=None)
-        return
-    if plan.kind != "emulator":
-        timed(row, step, plan.calls(lambda name: _torch_step(name, network, weights, losses, plan)), plan)
-    yield row
-    if plan.kind == "cuda":
-        yield captured(row, step, plan)
+        yield refused(row, wrong, "failed")
+    elif found:
+        yield replace(row, counts=found)
+    else:
+        others = plan.calls(lambda name: _torch_step(name, network, weights, losses, plan))
+        yield timed(row, step, others, plan)
+        if plan.kind == "cuda":
+            yield captured(row, step, plan)
 
 
 def reference_losses(network: Network, weights: Weights, seed: int, count: int) -> list[float]:

@@ -5,7 +5,8 @@ import types
 
 import pytest
 
-from bench import clocks
+from bench import clocks, measure
+from bench.rows import Row
 from gpunn import backend
 
 
@@ -126,3 +127,17 @@ def test_a_call_that_cannot_be_captured_ends_the_capture(monkeypatch):
     with pytest.raises(RuntimeError, match="a host read"), clocks.captured(call):
         raise AssertionError("the block must not run")
     assert log[-2:] == ["end", "leave"]
+
+
+def test_what_cannot_be_captured_has_no_figures_of_the_eager_call(monkeypatch):
+    _capturing(monkeypatch)
+
+    def call():
+        raise RuntimeError("a host read\nand more")
+
+    plan = measure.Plan(types.SimpleNamespace(repeats=1, budget=0, device="cpu"), "cuda")
+    eager = measure.timed(Row("launch", "conv2d", "conv2d.forward", "eager"), lambda: None, {}, plan, host=True)
+    assert eager.seconds is not None
+    refused = measure.captured(Row("launch", "conv2d", "conv2d.forward", "eager"), call, plan, host=True)
+    assert (refused.status, refused.reason) == ("refused", "not capturable: RuntimeError: a host read")
+    assert refused.variant == "captured" and refused.seconds is None
