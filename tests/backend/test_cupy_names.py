@@ -25,6 +25,7 @@ from tests.ops.test_labels import (  # noqa: F401
     test_a_read_looks_at_nothing_where_no_loss_was_launched,
     test_an_ignored_label_may_be_any_number,
     test_many_blocks_name_the_first_row,
+    test_scores_and_labels_in_any_memory,
     test_the_first_offence_is_the_one_that_is_named,
     test_the_gradient_of_a_bad_batch_is_nothing,
     test_weights_survive_a_bad_batch_in_a_plain_loop,

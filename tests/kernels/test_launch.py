@@ -222,3 +222,11 @@ def test_gradients_have_the_same_bits_at_every_run(variant):
     with use_variant("conv2d.grad_weight", variant):
         first, second = (conv.grad_weight(gy, x, (8, 8, 3, 3), WIN, 1) for _ in range(2))
     assert first.tobytes() == second.tobytes()
+
+
+@pytest.mark.parametrize("name, dtype", [("L", np.int32), ("J", np.int64), ("parts", np.float32)])
+def test_a_number_of_each_call_has_the_parameters_type(name, dtype):
+    wanted = kernel.kernel("reduce/sum_parts", T="float", ACC="float")
+    parameter = next(p for p in wanted.source.parameters if p.name == name)
+    with pytest.raises(TypeError, match=rf"sum_parts.cu: {name} is {np.dtype(dtype)}, expected \w+; convert it"):
+        wanted.check_scalar(parameter, dtype)

@@ -126,3 +126,34 @@ def test_a_read_looks_at_nothing_where_no_loss_was_launched(monkeypatch, device)
     ops.cross_entropy(scores(device), labels(device, 0, 1, 2, 3, 0)).item()
     monkeypatch.setattr(faults, "_look", lambda *args: pytest.fail("the record was read again"))
     scores(device).sum().item()
+
+
+STRIDED = {
+    "a row": lambda a: a[0, 0, :, 0],
+    "columns apart": lambda a: a[0, 0, :, ::2],
+    "transposed": lambda a: a[0, 0].transpose(),
+    "planes apart": lambda a: a[:, ::2],
+    "channels last": lambda a: a.transpose((0, 3, 1, 2)),
+    "turned": lambda a: a.transpose((3, 1, 0, 2)),
+}
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int32, np.int64])
+@pytest.mark.parametrize("name", STRIDED)
+def test_scores_and_labels_in_any_memory(name, dtype, device):
+    memory = normal(3, 4, 5, 6)
+    shape = STRIDED[name](memory).shape
+    classes = shape[0 if len(shape) == 1 else 1]
+    numbers = np.arange(2 * np.prod(shape, dtype=int) // classes).astype(dtype)[::2] % classes
+    found = []
+    for where in ("cpu", device):
+        whole, row = gpunn.to_device(memory, where), gpunn.to_device(numbers.repeat(2).astype(dtype), where)
+        target = row[::2].reshape(shape[:1] + shape[2:] if len(shape) > 1 else ())
+        for loss in LOSSES:
+            x = Tensor(STRIDED[name](whole), requires_grad=True)
+            y = loss(x, target, gpunn.to_device(np.linspace(0.5, 2, 2 * classes), where)[::2], reduction="sum")
+            y.backward()
+            found.append((y.item(), gpunn.to_numpy(x.grad)))
+    for (want, gradient), (value, other) in zip(found[:2], found[2:], strict=True):
+        assert value == pytest.approx(want, rel=1e-12)
+        np.testing.assert_allclose(other, gradient, rtol=1e-10, atol=1e-14)
