@@ -196,13 +196,13 @@ class Optim(Protocol):
     """Optimisers' rules for all parameters at once; lists have an entry a parameter, ``kept`` belongs to the twin."""
 
     def sgd(self, params: Arrays, buffers: States, grads: Arrays, settings: Settings, kept: dict) -> None:
-        """b = momentum b + share d; p -= rate b."""
+        """Step: b = momentum b + share d; p -= rate b."""
         ...
 
     def adam(
         self, params: Arrays, means: Arrays, squares: Arrays, grads: Arrays, settings: Settings, kept: dict
     ) -> None:
-        """m = b1 m + c1 g; v = b2 v + c2 g^2; p -= rate m / (sqrt(v) / root + eps)."""
+        """Step: m = b1 m + c1 g; v = b2 v + c2 g^2; p -= rate m / (sqrt(v) / root + eps)."""
         ...
 
     def rmsprop(
@@ -215,7 +215,31 @@ class Optim(Protocol):
         settings: Settings,
         kept: dict,
     ) -> None:
-        """v = alpha v + c g^2; d = g / (sqrt(v - a^2) + eps); p -= rate d."""
+        """Step: v = alpha v + c g^2; d = g / (sqrt(v - a^2) + eps); p -= rate d."""
+        ...
+
+    def norm(self, arrays: Arrays, order: float) -> Array:
+        """The norm, of order > 0, of all arrays taken as one vector: a 0-d array."""
+        ...
+
+    def scale(self, arrays: Arrays, total: Array, limit: float) -> None:
+        """Multiply by min(1, limit / (total + 1e-6)), in place; the 0-d array `total` is not read by the host."""
+        ...
+
+    def clamp(self, arrays: Arrays, limit: float) -> None:
+        """Limit every element to [-limit, limit], in place; NaN stays NaN."""
+        ...
+
+    def average(self, means: Arrays, values: Arrays, share: float, kept: dict) -> None:
+        """Move every mean towards its value: m += share (x - m), in place."""
+        ...
+
+    def accumulate(self, sums: Arrays, grads: Arrays, weight: float, fresh: Sequence[bool], kept: dict) -> None:
+        """Add weight times the gradients to the sums, in place; a fresh sum counts as 0, whatever it holds."""
+        ...
+
+    def divide(self, arrays: Arrays, divisor: float) -> None:
+        """Divide every element, in place."""
         ...
 
 

@@ -8,17 +8,17 @@ in which a twin may keep what it needs at the next step; here nothing is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from gpunn.cpu.pieces import pieces
 
-Arrays = Sequence[Any]
-Settings = Sequence[tuple[Any, ...]]
+Arrays = Sequence[np.ndarray]
+States = Sequence[np.ndarray | None]
+Settings = Sequence[tuple]
 
 
-def sgd(params: Arrays, buffers: Arrays, grads: Arrays, settings: Settings, kept: dict[str, Any]) -> None:
+def sgd(params: Arrays, buffers: States, grads: Arrays, settings: Settings, kept: dict) -> None:
     """Step: b = momentum b + share d; p -= rate b, with nesterov rate (d + momentum b), without a buffer rate d."""
     for param, buffer, grad, setting in zip(params, buffers, grads, settings, strict=True):
         rate, momentum, share, decay, l1, nesterov = setting
@@ -33,7 +33,7 @@ def sgd(params: Arrays, buffers: Arrays, grads: Arrays, settings: Settings, kept
 
 
 def adam(
-    params: Arrays, means: Arrays, squares: Arrays, grads: Arrays, settings: Settings, kept: dict[str, Any]
+    params: Arrays, means: Arrays, squares: Arrays, grads: Arrays, settings: Settings, kept: dict
 ) -> None:
     """Step: m = b1 m + c1 g; v = b2 v + c2 g^2; p -= rate m / (sqrt(v) / root + eps), after p *= keep."""
     for param, mean, square, grad, setting in zip(params, means, squares, grads, settings, strict=True):
@@ -50,8 +50,8 @@ def adam(
 
 
 def rmsprop(
-    params: Arrays, squares: Arrays, means: Arrays, buffers: Arrays, grads: Arrays, settings: Settings,
-    kept: dict[str, Any],
+    params: Arrays, squares: Arrays, means: States, buffers: States, grads: Arrays, settings: Settings,
+    kept: dict,
 ) -> None:  # fmt: skip
     """Step: v = alpha v + c g^2; d = g / (sqrt(v - a^2) + eps); p -= rate d, or rate b with b = momentum b + d."""
     for *arrays, grad, setting in zip(params, squares, means, buffers, grads, settings, strict=True):
@@ -76,13 +76,13 @@ def rmsprop(
             p -= rate * d
 
 
-def norm(arrays: Arrays, order: float) -> Any:
+def norm(arrays: Arrays, order: float) -> np.ndarray:
     """The norm, of order > 0, of all arrays taken as one vector: a 0-d array."""
     norms = [np.linalg.norm(_in_memory_order(array), order) for array in arrays]
     return np.asarray(np.linalg.norm(np.stack(norms), order))
 
 
-def scale(arrays: Arrays, total: Any, limit: float) -> None:
+def scale(arrays: Arrays, total: np.ndarray, limit: float) -> None:
     """Multiply by min(1, limit / (total + 1e-6)), in place; `total` is a 0-d array, which the host does not read."""
     factor = np.minimum(1.0, limit / (total + 1e-6))
     for array in arrays:
@@ -95,14 +95,14 @@ def clamp(arrays: Arrays, limit: float) -> None:
         np.clip(array, -limit, limit, out=array)
 
 
-def average(means: Arrays, values: Arrays, share: float, kept: dict[str, Any]) -> None:
+def average(means: Arrays, values: Arrays, share: float, kept: dict) -> None:
     """Move every mean towards its value: m += share (x - m), in place."""
     for mean, value in zip(means, values, strict=True):
         for m, x in pieces(mean, value):
             m += share * (x - m)
 
 
-def accumulate(sums: Arrays, grads: Arrays, weight: float, fresh: Sequence[bool], kept: dict[str, Any]) -> None:
+def accumulate(sums: Arrays, grads: Arrays, weight: float, fresh: Sequence[bool], kept: dict) -> None:
     """Add weight times the gradients to the sums, in place; a fresh sum counts as 0, whatever it holds."""
     for total, grad, new in zip(sums, grads, fresh, strict=True):
         if new:
@@ -116,7 +116,7 @@ def divide(arrays: Arrays, divisor: float) -> None:
         array /= divisor
 
 
-def _penalised(g: Any, p: Any, decay: float, l1: float) -> Any:
+def _penalised(g: np.ndarray, p: np.ndarray, decay: float, l1: float) -> np.ndarray:
     """The gradient of loss + decay/2 |p|^2 + l1 |p|_1."""
     if decay:
         g = decay * p + g
@@ -125,7 +125,7 @@ def _penalised(g: Any, p: Any, decay: float, l1: float) -> Any:
     return g
 
 
-def _in_memory_order(a: Any) -> Any:
+def _in_memory_order(a: np.ndarray) -> np.ndarray:
     """The array as a vector, a view where its memory is dense."""
     order = sorted(range(a.ndim), key=lambda axis: -abs(a.strides[axis]))
     return a.transpose(order).reshape(-1)

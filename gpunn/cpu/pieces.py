@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +11,7 @@ import numpy as np
 PIECE = 32 * 1024
 
 
-def pieces(*arrays: Any) -> Iterator[tuple]:
+def pieces(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
     """The arrays, which share one shape, in slices of about PIECE elements.
 
     A gradient (the second) in another memory order is brought into the parameter's own first: one strided copy instead

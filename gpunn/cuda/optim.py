@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from gpunn.backend import Array, array_module
+from gpunn.backend.contract import Arrays, Settings, States
 from gpunn.cuda.dtypes import accumulate as sums_dtype
 from gpunn.cuda.dtypes import storage_macros
 from gpunn.cuda.kernel import empty, kernel
-from gpunn.cuda.multi_tensor import BLOCK, Settings, blocks_of, operation, run
+from gpunn.cuda.multi_tensor import operation, run
+from gpunn.cuda.table import BLOCK, blocks_of
 
-Arrays = Sequence[Any]
 SGD = operation("optim.sgd", "optim/sgd")
 ADAM = operation("optim.adam", "optim/adam")
 RMSPROP = operation("optim.rmsprop", "optim/rmsprop")
@@ -24,25 +24,25 @@ AVERAGE = operation("optim.average", "optim/average", "share")
 ACCUMULATE = operation("optim.accumulate", "optim/accumulate")
 
 
-def sgd(params: Arrays, buffers: Arrays, grads: Arrays, settings: Settings, kept: dict[str, Any]) -> None:
+def sgd(params: Arrays, buffers: States, grads: Arrays, settings: Settings, kept: dict) -> None:
     """Step: b = momentum b + share d; p -= rate b, with nesterov rate (d + momentum b), without a buffer rate d."""
-    run(SGD, kept, {"p": params, "b": buffers}, {"g": grads}, settings)
+    run(SGD, kept, ("p", params), {"b": buffers}, {"g": grads}, settings)
 
 
 def adam(
-    params: Arrays, means: Arrays, squares: Arrays, grads: Arrays, settings: Settings, kept: dict[str, Any]
+    params: Arrays, means: Arrays, squares: Arrays, grads: Arrays, settings: Settings, kept: dict
 ) -> None:
     """Step: m = b1 m + c1 g; v = b2 v + c2 g^2; p -= rate m / (sqrt(v) / root + eps), after p *= keep."""
-    run(ADAM, kept, {"p": params, "m": means, "v": squares}, {"g": grads}, settings)
+    run(ADAM, kept, ("p", params), {"m": means, "v": squares}, {"g": grads}, settings)
 
 
 def rmsprop(
-    params: Arrays, squares: Arrays, means: Arrays, buffers: Arrays, grads: Arrays, settings: Settings,
-    kept: dict[str, Any],
+    params: Arrays, squares: Arrays, means: States, buffers: States, grads: Arrays, settings: Settings,
+    kept: dict,
 ) -> None:  # fmt: skip
     """Step: v = alpha v + c g^2; d = g / (sqrt(v - a^2) + eps); p -= rate d, or rate b with b = momentum b + d."""
-    fixed = {"p": params, "v": squares, "a": means, "b": buffers}
-    run(RMSPROP, kept, fixed, {"g": grads}, settings)
+    states = {"v": squares, "a": means, "b": buffers}
+    run(RMSPROP, kept, ("p", params), states, {"g": grads}, settings)
 
 
 def norm(arrays: Arrays, order: float) -> Array:
@@ -51,12 +51,12 @@ def norm(arrays: Arrays, order: float) -> Array:
     return found[0] if len(found) == 1 else norm([array_module(found[0]).stack(found)], order)
 
 
-def _norm(arrays: list[Any], order: float) -> Array:
+def _norm(arrays: list[Array], order: float) -> Array:
     dtype = arrays[0].dtype.name
     wide = sums_dtype(dtype)
     count = sum(blocks_of(array.size) for array in arrays)
     parts, total = empty(arrays[0], (max(1, count),), wide), empty(arrays[0], (), wide)
-    run(NORM, {}, {"g": arrays}, {}, after=(parts, wide.type(order)))
+    run(NORM, {}, ("g", arrays), {}, {}, after=(parts, wide.type(order)))
     kernel("optim/norm_total", **storage_macros(dtype))((1,), (BLOCK,), parts, total, count, order)
     return total
 
@@ -65,32 +65,33 @@ def scale(arrays: Arrays, total: Array, limit: float) -> None:
     """Multiply by min(1, limit / (total + 1e-6)), in place; `total` is a 0-d array, which the host does not read."""
     for some in _by_dtype(arrays):
         wide = sums_dtype(some[0].dtype.name)
-        run(SCALE, {}, {"g": some}, {}, after=(total.astype(wide, copy=False), wide.type(limit)))
+        run(SCALE, {}, ("g", some), {}, {}, after=(total.astype(wide, copy=False), wide.type(limit)))
 
 
 def clamp(arrays: Arrays, limit: float) -> None:
     """Limit every element to [-limit, limit], in place; NaN stays NaN."""
     for some in _by_dtype(arrays):
-        run(CLAMP, {}, {"g": some}, {}, after=(sums_dtype(some[0].dtype.name).type(limit),))
+        run(CLAMP, {}, ("g", some), {}, {}, after=(sums_dtype(some[0].dtype.name).type(limit),))
 
 
-def average(means: Arrays, values: Arrays, share: float, kept: dict[str, Any]) -> None:
+def average(means: Arrays, values: Arrays, share: float, kept: dict) -> None:
     """Move every mean towards its value: m += share (x - m), in place."""
-    run(AVERAGE, kept, {"m": means}, {"x": values}, after=(sums_dtype(means[0].dtype.name).type(share),))
+    run(AVERAGE, kept, ("m", means), {}, {"x": values}, after=(sums_dtype(means[0].dtype.name).type(share),))
 
 
-def accumulate(sums: Arrays, grads: Arrays, weight: float, fresh: Sequence[bool], kept: dict[str, Any]) -> None:
+def accumulate(sums: Arrays, grads: Arrays, weight: float, fresh: Sequence[bool], kept: dict) -> None:
     """Add weight times the gradients to the sums, in place; a fresh sum counts as 0, whatever it holds."""
-    run(ACCUMULATE, kept, {"s": sums}, {"g": grads}, [(weight, 1.0, float(new)) for new in fresh])
+    run(ACCUMULATE, kept, ("s", sums), {}, {"g": grads}, [(weight, 1.0, float(new)) for new in fresh])
 
 
 def divide(arrays: Arrays, divisor: float) -> None:
     """Divide every element, in place."""
-    run(ACCUMULATE, {}, {"s": arrays, "g": [None] * len(arrays)}, {}, [(0.0, divisor, 0.0)] * len(arrays))
+    none = [None] * len(arrays)
+    run(ACCUMULATE, {}, ("s", arrays), {"g": none}, {}, [(0.0, divisor, 0.0)] * len(arrays))
 
 
-def _by_dtype(arrays: Arrays) -> list[list[Any]]:
-    found: dict[np.dtype, list[Any]] = {}
+def _by_dtype(arrays: Arrays) -> list[list[Array]]:
+    found: dict[np.dtype, list[Array]] = {}
     for array in arrays:
         found.setdefault(array.dtype, []).append(array)
     return list(found.values())

@@ -9,7 +9,7 @@ from itertools import product
 from gpunn.cuda import source
 from gpunn.cuda.dtypes import FUNCTIONS, STORAGE, pack, storage_macros
 from gpunn.cuda.kernel import EMULATOR
-from gpunn.cuda.multi_tensor import FEWEST_ROWS, most_rows
+from gpunn.cuda.table import FEWEST_ROWS, most_rows
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
 

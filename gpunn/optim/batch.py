@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gpunn import backend
+from gpunn.backend import Array
+from gpunn.backend.contract import Optim
 from gpunn.engine.tensor import Tensor
 
 Group = Mapping[str, Any]
@@ -24,21 +26,21 @@ def by_kind(rows: Iterable[tuple[Any, ...]]) -> dict[tuple, list[tuple[Any, ...]
 class Batch:
     """Lists with an entry a parameter; `kept` is where the twin keeps what it needs at the next step."""
 
-    params: list[Any]
-    grads: list[Any]
+    params: list[Array]
+    grads: list[Array]
     states: list[dict[str, Any]]
     groups: list[Group]
     tensors: list[Tensor] = field(default_factory=list)
     kept: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def rules(self) -> Any:
+    def rules(self) -> Optim:
         """The rules for these arrays: gpunn.cpu.optim or gpunn.cuda.optim."""
         return backend.twins(self.params[0]).optim
 
     def refresh(self) -> bool:
         """Take the Tensors' gradients of now; whether all can be used for sure."""
-        grads = self.grads = [p.grad for p in self.tensors]
+        self.grads = grads = [p.grad for p in self.tensors if p.grad is not None]
         kind = type(self.params[0])
         if set(map(type, grads)) != {kind} or hasattr(kind, "__array_interface__"):  # NumPy memory may be read-only
             return False

@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 from gpunn import backend
+from gpunn.backend import Array
 from gpunn.engine.tensor import Tensor
 from gpunn.errors import TrainingError
 
 
-def grad_norm(params: Iterable | Tensor, norm_type: float = 2.0) -> Any:
+def grad_norm(params: Iterable | Tensor, norm_type: float = 2.0) -> Array | float:
     """Norm of all gradients taken as one vector: a 0-d array on their device, float 0.0 where there is none.
 
     Nothing is read by the host, so that a GPU does not wait for it; `float()` of the result reads it.
     """
     grads = _gradients(params)
-    if not grads:
-        return 0.0
+    return _norm(grads, norm_type) if grads else 0.0
+
+
+def _norm(grads: list[Array], norm_type: float) -> Array:
     if norm_type > 0:
         return backend.twins(grads[0]).optim.norm(grads, float(norm_type))
     return norm(backend.array_module(grads[0]).stack([norm(g, norm_type) for g in grads]), norm_type)
 
 
-def norm(a, norm_type: float):
+def norm(a: Array, norm_type: float) -> Array:
     """The norm of one array as a vector, in memory order (which CuPy's ravel does not know)."""
     xp = backend.array_module(a)
     order = sorted(range(a.ndim), key=lambda axis: -abs(a.strides[axis]))
@@ -33,7 +35,7 @@ def norm(a, norm_type: float):
 
 def clip_grad_norm_(
     params: Iterable | Tensor, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
-) -> Any:
+) -> Array | float:
     """Scale all gradients in place so that their common norm is at most `max_norm`; returns the norm before.
 
     The factor is min(1, max_norm / (norm + 1e-6)), PyTorch's. A norm that is not finite leaves zeros and NaN, as in
@@ -41,16 +43,15 @@ def clip_grad_norm_(
     """
     if not max_norm > 0:
         raise ValueError(f"clip_grad_norm_: max_norm must be > 0, got {max_norm}")
-    params = [params] if isinstance(params, Tensor) else list(params)
-    total = grad_norm(params, norm_type)
+    grads = _gradients(params)
+    if not grads:
+        return 0.0
+    total = _norm(grads, norm_type)
     if error_if_nonfinite and not math.isfinite(float(total)):
         raise TrainingError(
             f"clip_grad_norm_: the gradients' norm is {float(total)}, expected a finite number; "
             "lower the learning rate or look at the loss"
         )
-    if isinstance(total, float):
-        return total
-    grads = _gradients(params)
     backend.twins(grads[0]).optim.scale(grads, total, max_norm)
     return total
 
@@ -63,6 +64,6 @@ def clip_grad_value_(params: Iterable | Tensor, clip_value: float) -> None:
         backend.twins(grads[0]).optim.clamp(grads, clip_value)
 
 
-def _gradients(params: Iterable | Tensor) -> list:
+def _gradients(params: Iterable | Tensor) -> list[Array]:
     params = [params] if isinstance(params, Tensor) else list(params)
     return [p.grad for p in params if p.grad is not None]

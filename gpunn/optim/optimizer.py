@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpunn import backend
+from gpunn.backend import Array
 from gpunn.engine.tensor import Tensor
 from gpunn.nn.parameter import Parameter
 from gpunn.optim.batch import Batch, Group, by_kind
@@ -75,7 +76,7 @@ class Optimizer:
     def check(self, group: Mapping[str, Any]) -> None:
         """Raise ValueError where the group's own options contradict each other."""
 
-    def update(self, param: Any, grad: Any, state: dict[str, Any], group: Mapping[str, Any]) -> None:
+    def update(self, param: Array, grad: Array, state: dict[str, Any], group: Mapping[str, Any]) -> None:
         """Change the array `param` in place, given its gradient and the parameter's own state."""
         self.rule(Batch([param], [grad], [state], [group]))
 
@@ -190,7 +191,7 @@ class Optimizer:
         return f"{self.name}({'; '.join(lines)})"
 
 
-def like(value, p):
+def like(value: Any, p: Array) -> Any:
     """A private copy of a saved value on p's device, in p's dtype and memory order; numbers pass unchanged."""
     if not backend.is_array(value):
         return value
@@ -202,7 +203,7 @@ def like(value, p):
     return made
 
 
-def follow(state: dict[str, Any], p) -> dict[str, Any]:
+def follow(state: dict[str, Any], p: Array) -> dict[str, Any]:
     """A parameter's state on its device and in its dtype: the model may have been moved since the last step."""
     for name, value in state.items():
         if backend.is_array(value) and (value.dtype != p.dtype or type(value) is not type(p)):

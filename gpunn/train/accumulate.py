@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gpunn import backend
+from gpunn.backend import Array
 from gpunn.engine.tensor import Tensor
 from gpunn.errors import UsageError
 from gpunn.optim.batch import by_kind
@@ -27,7 +28,7 @@ class Accumulation:
 
     def _start(self) -> None:
         self.batches = self.samples = 0
-        self.sums: list[Any] = []
+        self.sums: list[Array | None] = []
         self._kept: dict[tuple, dict[str, Any]] = {}  # what each kind's launch keeps between two batches
 
     def add(self, parameters: Iterable[Tensor], samples: int) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from gpunn import backend
+from gpunn.backend import Array
 from gpunn.errors import UsageError
 from gpunn.optim.batch import by_kind
 from gpunn.optim.optimizer import like
@@ -30,9 +31,9 @@ class EMA:
             raise UsageError(f"EMA: decay must be at least 0 and below 1, got {decay}; usual: 0.99 to 0.9999")
         self.decay, self.use_buffers, self.warmup = decay, use_buffers, warmup
         self.updates = 0
-        self.average: dict[str, Any] = {}
+        self.average: dict[str, Array] = {}
         self._kept: dict[tuple, dict[str, Any]] = {}  # what each kind's launch keeps between updates
-        self._trained: dict[str, Any] | None = None
+        self._trained: dict[str, Array] | None = None
 
     def update(self, model) -> None:
         """Take in the model's weights."""
@@ -51,7 +52,7 @@ class EMA:
             backend.twins(means[0]).optim.average(means, values, 1 - decay, self._kept.setdefault(kind, {}))
         self.updates += 1
 
-    def state_of(self, model) -> dict[str, Any]:
+    def state_of(self, model) -> dict[str, Array]:
         """The averaged state of the model: its own before the first update."""
         return {name: value.copy() for name, value in self.average.items()} if self.updates else model.state_dict()
 
