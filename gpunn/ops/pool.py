@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from gpunn.backend import array_module, twins
+from gpunn.backend import array_module, device_of, to_device, twins
 from gpunn.checks import (
     Ints,
     arrays,
@@ -85,10 +86,11 @@ def max_pool2d_backward(gy, indices, x_shape: tuple[int, ...]) -> Any:
             f"{op}: indices run from {int(indices.min())} to {int(indices.max())}, "
             f"expected 0 to {x_shape[-2] * x_shape[-1] - 1} in a plane of {size_text(x_shape[-2:])}"
         )
-    twin, index = twins(gy).pool, indices.astype("int32")
-    if len(x_shape) == 3:
-        return twin.adaptive_max_backward(gy[None], index[None], (1, *x_shape))[0]
-    return twin.adaptive_max_backward(gy, index, x_shape)
+    # The places say nothing of the windows, which may overlap in any way: each gy goes to its place, one after another.
+    planes, size = math.prod(x_shape[:-2]), math.prod(x_shape[-2:])
+    first = array_module(gy).arange(planes).repeat(gy.shape[-2] * gy.shape[-1]) * size
+    places = indices.reshape(-1).astype("int64") + to_device(first, device_of(gy))
+    return twins(gy).indexing.add(gy.reshape(-1), places, (planes * size,)).reshape(x_shape)
 
 
 def avg_pool2d(

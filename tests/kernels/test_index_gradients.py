@@ -51,3 +51,23 @@ def test_a_device_index_and_many_alike(look_alike):
         assert gradient("cuda", gpunn.to_device(rows, "cuda")).tobytes() == want.tobytes()
     assert not [name for name in work.launches if ".at" in name] and work.launches["segment_sums"] == 1
     assert not work.reads - counting.Counter(get=1)  # the result
+
+
+@pytest.mark.parametrize("device", ["emulator", "cuda"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", [(2, 3, 5, 6), (3, 4, 4), (0, 2, 3, 3)])
+def test_places_of_overlapping_windows(device, dtype, shape, request):
+    """ops.max_pool2d_backward: an element may win any windows, far more than those that would divide the plane."""
+    if device == "cuda":
+        request.getfixturevalue("look_alike")
+    x = np.random.default_rng(0).standard_normal(shape).astype(dtype)
+    found = []
+    for where in ("cpu", device):
+        t = Tensor(gpunn.to_device(x, where), requires_grad=True)
+        y, places = ops.max_pool2d(t, 3, 1, 1, return_indices=True)
+        gy = gpunn.to_device(np.random.default_rng(1).standard_normal(y.shape).astype(dtype), where)
+        y.backward(gy)
+        found += [t.grad, ops.max_pool2d_backward(gy, places.data, shape)]
+    eps = np.finfo(dtype).eps
+    for got in found[1:]:
+        np.testing.assert_allclose(gpunn.to_numpy(got), found[0], rtol=0, atol=64 * eps)
