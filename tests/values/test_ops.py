@@ -12,6 +12,7 @@ from tests.values.stored import array, assert_near, load
 
 FILES = ("elementwise", "reductions", "windows", "norms", "losses")
 ROWS = [row for file in FILES for row in load(file)]
+EMULATED = pytest.mark.skipif(not gpunn.is_available("emulator"), reason="kernels run on the emulator here")
 LISTS = {"concatenate", "stack"}  # of arrays
 
 
@@ -26,8 +27,29 @@ def test_every_op_is_stored():
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("row", ROWS, ids=title)
 def test_op(row, dtype):
-    inputs = {key: Tensor(array(value, dtype), requires_grad=True) for key, value in row.get("inputs", {}).items()}
-    fixed = {key: array(value, dtype) for key, value in row.get("fixed", {}).items()}
+    check(row, dtype)
+
+
+@EMULATED
+@pytest.mark.parametrize("row", ROWS, ids=title)
+def test_kernels_on_the_emulator(row):
+    check(row, "float32", "emulator")
+
+
+@EMULATED
+@pytest.mark.parametrize("row", ROWS, ids=title)
+def test_arrays_like_cupys(row, look_alike):
+    check(row, "float32", "cuda")
+
+
+def check(row, dtype, device="cpu"):
+    """The row's call on that device, in that type."""
+
+    def there(value):
+        return gpunn.to_device(array(value, dtype), device)
+
+    inputs = {key: Tensor(there(value), requires_grad=True) for key, value in row.get("inputs", {}).items()}
+    fixed = {key: there(value) for key, value in row.get("fixed", {}).items()}
     gpunn.manual_seed(0)
     first = (list(inputs.values()),) if row["op"] in LISTS else ()
     results = getattr(ops, row["op"])(*first, **({} if first else inputs), **fixed, **row.get("options", {}))
@@ -36,12 +58,12 @@ def test_op(row, dtype):
         assert_near(gpunn.to_numpy(got), want, f"value {i}")
         assert got.dtype == dtype or got.dtype.kind != "f"
     if inputs:
-        results[0].backward(array(row["upstream"], dtype))
+        results[0].backward(there(row["upstream"]))
     for key, x in inputs.items():
         assert x.grad is not None and x.grad.dtype == dtype
-        assert_near(x.grad, row["gradients"][key], f"gradient of {key}")
+        assert_near(gpunn.to_numpy(x.grad), row["gradients"][key], f"gradient of {key}")
     for key, value in fixed.items():
-        assert_near(value, row.get("after", {}).get(key, row["fixed"][key]), f"{key} afterwards")
+        assert_near(gpunn.to_numpy(value), row.get("after", {}).get(key, row["fixed"][key]), f"{key} afterwards")
 
 
 def test_a_list_says_its_type():
