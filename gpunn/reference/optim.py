@@ -10,6 +10,7 @@ from zlib import crc32
 import numpy as np
 
 SHAPES = ((), (0, 3), (7,), (5, 3), (3, 2, 5, 5), (4100,))  # the last one is more than a block's part
+MANY = ((3,),) * 130  # a table of 256 rows, 15 to 31 KB of a kernel's parameters
 STEP = 3  # of Adam: a step that has a bias to correct
 
 
@@ -95,11 +96,11 @@ class OptimCase:
         options = ", ".join(f"{k} {v}" for k, v in self.options.items())
         return f"{self.rule} {options}"
 
-    def arrays(self) -> list[dict[str, np.ndarray]]:
+    def arrays(self, shapes: tuple[tuple[int, ...], ...] = SHAPES) -> list[dict[str, np.ndarray]]:
         """For each shape p, its gradient g and every state; mean squares exceed the squares of means."""
         rng = np.random.default_rng(crc32(str(self).encode()))
         made = []
-        for shape in SHAPES:
+        for shape in shapes:
             one = {name: np.asarray(rng.standard_normal(shape)) for name in ("p", "g", *STATES[self.rule])}
             for name in {"exp_avg_sq", "square_avg"} & one.keys():
                 one[name] = np.asarray(0.5 + rng.random(shape) + one.get("grad_avg", one["p"] * 0) ** 2)

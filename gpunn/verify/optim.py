@@ -5,19 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from gpunn import optim
 from gpunn.engine.tensor import Tensor
-from gpunn.reference.optim import OPTIMISERS, STEP, OptimCase, step
+from gpunn.reference.optim import MANY, OPTIMISERS, STEP, OptimCase, step
 from gpunn.verify.task import Give, Task, as_f64, placed
 
 OPERATIONS = {"SGD": "optim.sgd", "Adam": "optim.adam", "AdamW": "optim.adam", "RMSprop": "optim.rmsprop"}
 
 
 def optim_tasks(give: Give) -> Iterator[Task]:
-    """Every case with arrays as they come, off 16 bytes, and with the gradient in another memory order."""
+    """Every case aligned, off 16 bytes, and with the gradient in another order; for each rule also a large table."""
+    large = {OPERATIONS[case.rule]: case for case in OPTIMISERS}
     for case in OPTIMISERS:
         for how in ("aligned", "unaligned", "gradient in another order"):
-            yield _case(case, how, [{name: give(a) for name, a in one.items()} for one in case.arrays()])
+            yield _case(case, how, _given(case.arrays(), give))
+        if case is large[OPERATIONS[case.rule]]:
+            yield _case(case, f"{len(MANY)} tensors, aligned", _given(case.arrays(MANY), give))
+
+
+def _given(arrays: list[dict[str, np.ndarray]], give: Give) -> list[dict[str, Any]]:
+    return [{name: give(a) for name, a in one.items()} for one in arrays]
 
 
 def _case(case: OptimCase, how: str, given: list[dict[str, Any]]) -> Task:
@@ -25,7 +34,8 @@ def _case(case: OptimCase, how: str, given: list[dict[str, Any]]) -> Task:
     options = [case.options] * half + [{**case.options, **case.second}] * (len(given) - half)
 
     def run() -> tuple:
-        copies = [{name: placed(a, how, reverse=name == "g") for name, a in one.items()} for one in given]
+        place = how.rpartition(", ")[2]
+        copies = [{name: placed(a, place, reverse=name == "g") for name, a in one.items()} for one in given]
         params = [Tensor(one["p"], requires_grad=True) for one in copies]
         groups = [{"params": params[:half]}, {"params": params[half:], **case.second}]
         optimizer = getattr(optim, case.rule)(groups, **case.options)
