@@ -72,7 +72,7 @@ def train_forward(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """y, mean, biased var of the batch: y = relu?(gamma * (x - mean) / sqrt(var + eps) + beta + residual?).
 
-    ``running`` statistics, where given, move towards the batch's, in place.
+    ``running`` statistics, where given, move towards the batch's, in place, and their batches are one more.
     """
     if x.size == 0:
         return empty(x.shape, x.dtype), np.zeros(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
@@ -81,9 +81,11 @@ def train_forward(
     y = _apply(matrix, x.shape, gamma, beta, mean, var, eps, residual, relu)
     now = mean.astype(x.dtype), var.astype(x.dtype)
     if running is not None:
-        (own_mean, own_var, momentum), count = running, x.size // x.shape[1]
+        (own_mean, own_var, momentum, batches), count = running, x.size // x.shape[1]
         _move(own_mean, now[0], momentum)
         _move(own_var, now[1], momentum, count / (count - 1))
+        if batches is not None:
+            batches += 1
     return y, *now
 
 

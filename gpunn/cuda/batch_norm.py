@@ -47,11 +47,11 @@ def _walk(job: Norm, width: int) -> tuple[tuple[int, int], int, int]:
 
 
 # ---------------------------------------------------------------- variants
-RUNNING = ("running_mean", "running_var", "keep", "step", "step_var")  # arrays, and the factors of their move
+RUNNING, FACTORS = ("running_mean", "running_var", "batches"), ("keep", "step", "step_var")  # and how they move
 
 
 def _forward_naive(job: Norm) -> tuple[Launch, ...]:
-    args = ("x", "gamma", "beta", "residual", "y", "mean", "var", *RUNNING[:2], job, job.eps, job.relu, *RUNNING[2:])
+    args = ("x", "gamma", "beta", "residual", "y", "mean", "var", *RUNNING, job, job.eps, job.relu, *FACTORS)
     return (Launch("batch_norm/naive_forward", _macros(job), (job.C,), (128,), args),)
 
 
@@ -60,7 +60,7 @@ def _forward_split(job: Norm) -> tuple[Launch, ...]:
     grid, columns, rows = _walk(job, width)
     parts = Scratch("parts", (2, grid[1], job.C), accumulate(job.dtype))
     sizes = (job.C, grid[1], rows, 1 if job.nhwc else width)
-    merge = (parts, "mean", "var", *RUNNING[:2], *sizes, *RUNNING[2:])
+    merge = (parts, "mean", "var", *RUNNING, *sizes, *FACTORS)
     return (
         Launch("batch_norm/statistics", _macros(job, width), grid, (THREADS,), ("x", parts, job, columns)),
         Launch("batch_norm/merge_statistics", storage_macros(job.dtype), (blocks(job.C, 8),), (256,), merge),
@@ -147,8 +147,7 @@ def _train_forward(
     gamma: tuple | None,
     beta: tuple | None,
     residual: tuple | None,
-    running_mean: tuple | None,
-    running_var: tuple | None,
+    running: tuple[tuple | None, ...],
     eps: float,
     relu: bool,
     asked: Any,
@@ -158,8 +157,8 @@ def _train_forward(
     job = _problem(name, first, eps, int(relu), 1, residual=extra)
     each = Output((job.C,), accumulate(job.dtype))
     inputs: dict[str, Layout | Scalar | None] = {"x": first, **_parameters(name, first, gamma=gamma, beta=beta)}
-    inputs |= {"residual": extra, "running_mean": _taken(running_mean), "running_var": _taken(running_var)}
-    inputs |= dict.fromkeys(RUNNING[2:], Scalar(each.dtype.type))
+    inputs |= {"residual": extra, **{key: _taken(a) for key, a in zip(RUNNING, running, strict=True)}}
+    inputs |= dict.fromkeys(FACTORS, Scalar(each.dtype.type))
     outputs = {"y": new(first.shape, first.dtype, job.nhwc), "mean": each, "var": each}
     return TRAIN_FORWARD.plan(job, inputs, outputs, empty=not first.size)
 
@@ -228,21 +227,22 @@ def train_forward(
 ) -> tuple[Array, Array, Array]:
     """y, mean, biased var of the batch: y = relu?(gamma * (x - mean) / sqrt(var + eps) + beta + residual?).
 
-    ``running`` statistics, where given, move towards the batch's, in place.
+    ``running`` statistics, where given, move towards the batch's, in place, and their batches are one more.
     """
     wanted, count = accumulate(x.dtype.name), x.size // x.shape[1]
-    mean, var, momentum = running or (None, None, 0.0)
-    moved_mean, moved_var = _writable(mean, wanted), _writable(var, wanted)
-    keys = (layout(x), _key(gamma), _key(beta), _key(residual), _key(moved_mean), _key(moved_var))
-    factors = (1 - momentum, momentum, momentum * (count / max(count - 1, 1)))
+    mean, var, momentum, batches = running or (None, None, 0.0, None)
+    moved = (_writable(mean, wanted), _writable(var, wanted), _writable(batches, np.dtype(np.int64)))
+    keys = (layout(x), _key(gamma), _key(beta), _key(residual), tuple(map(_key, moved)))
+    keep, *steps = 1 - momentum, momentum, momentum * (count / max(count - 1, 1))
     plan = _train_forward(*keys, eps, relu, forced())
-    y, mean_now, var_now = plan(x, gamma, beta, residual, moved_mean, moved_var, *map(wanted.type, factors))
-    if mean is not moved_mean or var is not moved_var:  # statistics of another dtype, or a view with gaps
-        for own, done, now, step in ((mean, moved_mean, mean_now, factors[1]), (var, moved_var, var_now, factors[2])):
-            if own is not None and own is not done:
-                own *= factors[0]
-                own += step * now
-    return y, mean_now, var_now
+    y, *now = plan(x, gamma, beta, residual, *moved, *map(wanted.type, (keep, *steps)))
+    for own, done, toward, step in zip((mean, var), moved, now, steps, strict=False):
+        if own is not done and own is not None:  # of another dtype, or a view with gaps
+            own *= keep
+            own += step * toward
+    if batches is not moved[2] and batches is not None:
+        batches += 1
+    return y, *now
 
 
 def _writable(a: Array | None, dtype: np.dtype) -> Array | None:

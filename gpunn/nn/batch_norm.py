@@ -59,10 +59,11 @@ class _BatchNorm(Module):
             momentum = 1 / (float(self.num_batches_tracked) + 1)
         mean, var = (self.running_mean, self.running_var) if self.training or tracks else (None, None)
         args = (x, mean, var, self.weight, self.bias, training, 0.0 if momentum is None else momentum, self.eps)
-        y = ops.batch_norm_relu(*args, residual=residual) if relu else ops.batch_norm(*args)
-        if counts:  # only now: a refused batch is none
-            self.num_batches_tracked += 1
-        return y if relu or residual is None else y + residual
+        batches = self.num_batches_tracked if counts else None
+        if relu:
+            return ops.batch_norm_relu(*args, residual=residual, num_batches_tracked=batches)
+        y = ops.batch_norm(*args, num_batches_tracked=batches)
+        return y if residual is None else y + residual
 
     def extra_repr(self) -> str:
         text = str(self.num_features)

@@ -18,14 +18,17 @@ def batch_norm(
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    num_batches_tracked=None,
 ) -> Any:
     """y = weight (x - mean) / sqrt(var + eps) + bias, channel by channel, for x (N, C) or (N, C, *).
 
     In training mean and (biased) variance are the batch's, and running_mean and running_var (C,), unless None, move
-    towards them in place by `momentum`, the variance unbiased; else the running ones are used.
+    towards them in place by `momentum`, the variance unbiased; else the running ones are used. num_batches_tracked, a
+    0-d array of integers or None, then is one more.
     ValueError: one value a channel in training; sizes that do not fit; running statistics missing in evaluation.
     """
-    return _batch_norm("batch_norm", x, running_mean, running_var, weight, bias, training, momentum, eps, None, False)
+    running = (running_mean, running_var, num_batches_tracked)
+    return _batch_norm("batch_norm", x, running, weight, bias, training, momentum, eps, None, False)
 
 
 def batch_norm_relu(
@@ -38,16 +41,17 @@ def batch_norm_relu(
     momentum: float = 0.1,
     eps: float = 1e-5,
     residual=None,
+    num_batches_tracked=None,
 ) -> Any:
     """max(batch_norm(x) + residual, 0) in one pass over memory; residual has x's shape, or is None."""
-    return _batch_norm(
-        "batch_norm_relu", x, running_mean, running_var, weight, bias, training, momentum, eps, residual, True
-    )
+    running = (running_mean, running_var, num_batches_tracked)
+    return _batch_norm("batch_norm_relu", x, running, weight, bias, training, momentum, eps, residual, True)
 
 
-def _batch_norm(op: str, x, running_mean, running_var, weight, bias, training, momentum, eps, residual, relu) -> Any:
+def _batch_norm(op: str, x, running, weight, bias, training, momentum, eps, residual, relu) -> Any:
     a, r = arrays(op, x=x, residual=residual)
-    gamma, beta, mean, var = _channelwise(op, a, weight, bias, running_mean, running_var)
+    gamma, beta, mean, var = _channelwise(op, a, weight, bias, *running[:2])
+    batches = _batches(op, a, running[2])
     if not eps >= 0:
         raise ValueError(f"{op}: eps is {eps}, expected at least 0: it keeps the square root of the variance real")
     if training and momentum is None:
@@ -64,7 +68,7 @@ def _batch_norm(op: str, x, running_mean, running_var, weight, bias, training, m
     if not training and (mean is None or var is None):
         raise ValueError(f"{op}: evaluation needs running_mean and running_var; pass them, or training=True")
     if training and count:
-        y, mean_now, var_now = twin.train_forward(a, gamma, beta, eps, r, relu, (mean, var, momentum))
+        y, mean_now, var_now = twin.train_forward(a, gamma, beta, eps, r, relu, (mean, var, momentum, batches))
         twin_backward = twin.train_backward
     else:
         # Copies, since a later training step changes the running ones in place. An empty batch has no statistics.
@@ -78,6 +82,21 @@ def _batch_norm(op: str, x, running_mean, running_var, weight, bias, training, m
         return tuple([g if need else None for g, need in zip((gx, ggamma, gbeta, gr), needs, strict=True)])
 
     return record(op, y, (x, weight, bias, residual), backward, owned=True)
+
+
+def _batches(op: str, a, batches) -> Any:
+    """The count of batches, checked: one integer on x's device."""
+    if batches is None:
+        return None
+    check_constant(op, "num_batches_tracked", batches)
+    count = data_of(batches)
+    check_same_device(op, a, count, "x", "num_batches_tracked")
+    if count.shape != () or count.dtype.kind not in "iu":
+        raise ValueError(
+            f"{op}: num_batches_tracked is {count.dtype} {count.shape}, expected one integer, of shape (); "
+            "pass an array of int64, or None"
+        )
+    return count
 
 
 def batch_norm_backward(gy, x, weight, mean, var, eps: float = 1e-5, training: bool = True) -> tuple[Any, Any, Any]:

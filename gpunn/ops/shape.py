@@ -129,7 +129,16 @@ def concatenate(xs, axis=0):
             gradients.append(gy[tuple(part)] if need else None)
         return tuple(gradients)
 
-    return record("concatenate", array_module(arrays[0]).concatenate(arrays, axis=at), xs, backward)
+    return record("concatenate", _joined(arrays, at), xs, backward)
+
+
+def _joined(arrays, axis: int):
+    """The arrays joined, in the first one's memory order, which CuPy's own concatenate does not keep."""
+    xp, first = array_module(arrays[0]), arrays[0]
+    if xp is np or first.flags.c_contiguous:
+        return xp.concatenate(arrays, axis=axis)
+    shape = (*first.shape[:axis], sum(a.shape[axis] for a in arrays), *first.shape[axis + 1 :])
+    return xp.concatenate(arrays, axis=axis, out=xp.empty_like(first, shape=shape))
 
 
 def stack(xs, axis=0):

@@ -2,7 +2,8 @@
 Batch normalisation statistics, second step: joins the parts' moments and moves the running ones towards them.
 
 math:     mean[c], var[c] = moments of the union of the parts, var the biased one;
-          running_mean[c] = keep * running_mean[c] + step * mean[c]; running_var[c] = keep * running_var[c] + step_var * var[c]
+          running_mean[c] = keep * running_mean[c] + step * mean[c]; running_var[c] = keep * running_var[c] + step_var * var[c];
+          batches[0] += 1
 layout:   parts (2,J,C): means, sums of squared deviations; the others (C)
 threads:  merge.cuh: a block owns 8 channels, 32 lanes a channel
 shared:   2*64*(4 if e < 8 else 8)
@@ -10,14 +11,14 @@ flops:    8*J*C
 bytes:    4*2*J*C
 requires: 256 threads a block; part j holds rows j*each up to (j+1)*each of `rows`, each row `weight` elements, as in walk.cuh
 numerics: the mean first, then the deviations from it: sums of fixed order
-optional: running_mean running_var
+optional: running_mean running_var batches
 */
 #include "merge.cuh"
 #include "moments.cuh"
 
 extern "C" __global__ void __launch_bounds__(256) batch_norm_merge_statistics(
     const ACC* __restrict__ parts, ACC* __restrict__ mean, ACC* __restrict__ var, ACC* running_mean, ACC* running_var,
-    int C, int J, int rows, int weight, ACC keep, ACC step, ACC step_var)
+    i64* batches, int C, int J, int rows, int weight, ACC keep, ACC step, ACC step_var)
 {
     // seek
     __shared__ ACC room[2][8][8];
@@ -42,4 +43,5 @@ extern "C" __global__ void __launch_bounds__(256) batch_norm_merge_statistics(
     mean[lane.c] = centre, var[lane.c] = variance;
     move(running_mean, lane.c, keep, step, centre);
     move(running_var, lane.c, keep, step_var, variance);
+    if (batches && lane.c == 0) ++*batches;
 }

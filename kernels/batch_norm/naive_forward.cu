@@ -10,14 +10,14 @@ flops:    10*N*C*L
 bytes:    3*e*N*C*L
 requires: 128 threads a block; N*L below 2^31
 numerics: Welford a thread, Chan's merge as a tree of fixed shape
-optional: gamma beta residual running_mean running_var
+optional: gamma beta residual running_mean running_var batches
 */
 #include "geometry.cuh"
 #include "moments.cuh"
 
 extern "C" __global__ void batch_norm_naive_forward(
     const T* x, const ACC* gamma, const ACC* beta, const T* residual, T* y, ACC* mean, ACC* var,
-    ACC* running_mean, ACC* running_var, Norm g, ACC eps, int relu, ACC keep, ACC step, ACC step_var)
+    ACC* running_mean, ACC* running_var, i64* batches, Norm g, ACC eps, int relu, ACC keep, ACC step, ACC step_var)
 {
     // seek
     __shared__ Moments found[128];
@@ -41,6 +41,7 @@ extern "C" __global__ void batch_norm_naive_forward(
     if (me == 0) {
         mean[c] = centre, var[c] = variance;
         move(running_mean, c, keep, step, centre), move(running_var, c, keep, step_var, variance);
+        if (batches && c == 0) ++*batches;
     }
 
     // write

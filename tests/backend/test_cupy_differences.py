@@ -81,6 +81,17 @@ def test_an_index_of_the_host_past_the_end_is_refused(xp):
     assert ops.getitem(x, (mask, [2])).shape == (1,) and ops.getitem(x, [-2, 1]).shape == (2, 3)
 
 
+def test_channels_last_memory_passes_through_joins_frames_and_sums(xp):
+    last = gpunn.to_device(np.random.default_rng(0).standard_normal((2, 4, 5, 3)), "cuda").transpose(0, 3, 1, 2)
+    x = Tensor(last, requires_grad=True)
+    joined = ops.concatenate([x, x], 1)
+    for y in (joined, ops.pad(x, (1, 0, 2, 1)), ops.relu(x)):
+        assert y.data.transpose(0, 2, 3, 1).flags.c_contiguous
+    np.testing.assert_array_equal(joined.numpy(), np.concatenate([last.get()] * 2, 1))
+    (x * 2 + ops.relu(x)).sum().backward()
+    assert x.grad.shape == x.shape
+
+
 def test_launches_reads_and_copies_are_counted(xp):
     with counting.device_work() as work:
         x = xp.asarray(np.ones((2, 3), np.float32))

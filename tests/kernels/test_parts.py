@@ -77,8 +77,10 @@ def test_batch_normalisation(shape, order, launched):
 def test_running_statistics_move_towards_the_batch(variant, kind):
     x, before = host.EmulatedArray.of(normal(4, 70, 5, 6)), normal(70, 2).astype(kind)
     mean, var = (host.EmulatedArray.of(before[:, i]) for i in (0, 1))
+    batches = host.EmulatedArray.of(np.array(7, np.int64 if kind is np.float32 else np.int32))
     with use_variant("batch_norm.train_forward", variant):
-        _, now, variance = batch_norm.train_forward(x, None, None, 1e-5, None, False, (mean, var, 0.1))
+        _, now, variance = batch_norm.train_forward(x, None, None, 1e-5, None, False, (mean, var, 0.1, batches))
+    assert batches == 8
     steps = ((mean, before[:, 0], now, 0.1), (var, before[:, 1], variance, 0.1 * (120 / 119)))
     for moved, first, toward, step in steps:
         want = first * 0.9 + step * np.asarray(toward, np.float64)

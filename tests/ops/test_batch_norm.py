@@ -184,3 +184,18 @@ def test_any_strides_may_come_in(layout):
     assert_close(y.data, want, 90)
     y.backward(laid(gy))
     assert_close(t.grad, naive.batch_norm_backward(gy, x, None, m, v, EPS, True)[0], 90)
+
+
+@pytest.mark.parametrize("batches", [np.zeros(1, np.int64), np.array(0.0)])
+def test_a_count_that_is_none_is_refused(batches):
+    x, statistics = np.ones((2, 3)), (np.zeros(3), np.ones(3))
+    with pytest.raises(ValueError, match=r"batch_norm: num_batches_tracked is .*, expected one integer, of shape \(\)"):
+        ops.batch_norm(x, *statistics, training=True, num_batches_tracked=batches)
+
+
+def test_the_count_rises_in_training_alone():
+    x, statistics, batches = np.arange(6.0).reshape(2, 3), (np.zeros(3), np.ones(3)), np.array(4)
+    for training in (True, False, True):
+        ops.batch_norm(x, *statistics, training=training, num_batches_tracked=batches)
+    ops.batch_norm(x[:0], *statistics, training=True, num_batches_tracked=batches)
+    assert batches == 6
