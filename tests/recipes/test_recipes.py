@@ -9,10 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpunn import models, optim, train
+from gpunn import models, train
 from gpunn.cli import main
-from gpunn.recipes.building import make_optimizer, make_schedule
-from gpunn.recipes.config import Config
 from gpunn.recipes.recipe import RECIPES, SHIPPED, Recipe, read_recipe, shipped
 from tests.tiny_runs import tiny_dataset
 
@@ -215,42 +213,6 @@ def test_shipped_recipes_are_whole_and_every_network_has_one(here):
     assert config_of(here / "a")["schedule"] == "one_cycle"
 
 
-def config(**keys) -> Config:
-    return Config(**keys, device="cpu", classes=(), channels=3, size=32, mean=(), std=(), gpunn="")
-
-
-def rates(schedule, steps):
-    found = []
-    for _ in range(steps):
-        found.append(schedule.get_last_lr()[0])
-        schedule.step()
-    return found
-
-
-def test_he_s_schedule_drops_at_half_and_three_quarters():
-    he = config(**{**read_recipe(SHIPPED / "he_cifar.toml"), "epochs": 8})
-    optimizer = make_optimizer(he, models.create("mlp").parameters())
-    schedule = make_schedule(optimizer, he, updates=359)
-    np.testing.assert_allclose(rates(schedule, 8), [0.1] * 4 + [0.01] * 2 + [0.001] * 2)
-    group = optimizer.param_groups[0]
-    assert (group["momentum"], group["weight_decay"]) == (0.9, 1e-4)
-    updates = [round(share * 179) * 359 for share in (*he.milestones, 1)]
-    assert [abs(count - paper) / paper < 0.02 for count, paper in zip(updates, (32000, 48000, 64000), strict=True)]
-
-
-def test_the_other_schedules():
-    def schedule(**keys):
-        settings = config(epochs=4, lr=1.0, **keys)
-        return make_schedule(make_optimizer(settings, models.create("mlp").parameters()), settings, updates=5)
-
-    np.testing.assert_allclose(rates(schedule(schedule="linear"), 5), [1, 0.67, 0.34, 0.01, 0.01])
-    np.testing.assert_allclose(rates(schedule(schedule="cosine"), 3), [1, (1 + 0.5**0.5) / 2, 0.5])
-    assert schedule(schedule="constant") is None
-    for keys in ({}, {"momentum": 0.0}, {"optimizer": "rmsprop"}, {"optimizer": "adam"}):
-        cycle = schedule(schedule="one_cycle", **keys)
-        assert isinstance(cycle, optim.OneCycleLR) and cycle.total_steps == 20
-
-
 def test_folders_of_before_recipes_load_and_resume(here):
     assert main(["train", "mlp", "--epochs", "1", "--out", "a"]) == 0
     saved = config_of(here / "a")
@@ -263,24 +225,6 @@ def test_folders_of_before_recipes_load_and_resume(here):
     assert main(["evaluate", "a"]) == 0
     assert main(["train", "--resume", "a", "--epochs", "2"]) == 0
     assert config_of(here / "a").keys() >= {f.name for f in fields(Recipe)}
-
-
-def test_images_that_are_not_square_are_named_with_both_sides(here, capsys, monkeypatch):
-    from gpunn import data
-
-    oblong = tiny_dataset(28)
-    parts = {part: np.zeros((40, 1, 30, 40), np.uint8) for part in ("train", "test")}
-    labels = {part: oblong.test_labels for part in ("train_labels", "test_labels")}
-    for name, words in [
-        ("folder:pets", "folder:pets has 30x40; scale them with --data folder:pets@28, or choose from alexnet, resnet"),
-        ("folder:pets@40", "has 30x40; scale them with --data folder:pets@28"),
-        ("mnist", "lenet5 takes 28x28 images, mnist has 30x40; choose from"),
-    ]:
-        monkeypatch.setattr(
-            data, "load", lambda n, limit=None: data.Dataset(**{**vars(oblong), **parts, **labels, "name": n})
-        )
-        assert main(["train", "lenet5", "--data", name]) == 2
-        assert words.replace("alexnet, ", "") in capsys.readouterr().err.replace("alexnet, ", "")
 
 
 def test_recipes_are_in_the_package():
