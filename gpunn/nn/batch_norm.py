@@ -35,10 +35,8 @@ class _BatchNorm(Module):
         self.num_features = as_count(type(self).__name__, "num_features", num_features)
         self.eps, self.momentum = eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
-        self.weight, self.bias = (empty(num_features), empty(num_features)) if affine else (None, None)
-        if affine:
-            init.ones_(self.weight)
-            init.zeros_(self.bias)
+        self.weight = init.ones_(empty(num_features)) if affine else None
+        self.bias = init.zeros_(empty(num_features)) if affine else None
         for name, start in (
             ("running_mean", np.zeros(num_features, np.float32)),
             ("running_var", np.ones(num_features, np.float32)),

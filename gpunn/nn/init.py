@@ -6,13 +6,15 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
 from gpunn import random
-from gpunn.backend import device_of, to_device
-from gpunn.engine.tensor import data_of
+from gpunn.backend import Array, device_of, to_device
+from gpunn.engine.tensor import Tensor, data_of
+
+T = TypeVar("T", bound=Tensor | Array)
 
 _CHUNK = 1 << 20  # numbers drawn at once: the words behind a normal one take 50 bytes for a while
 _skipping: ContextVar[bool] = ContextVar("gpunn initialisers draw nothing", default=False)
@@ -32,59 +34,59 @@ def skip() -> Iterator[None]:
         _skipping.reset(token)
 
 
-def uniform_(tensor: Any, a: float = 0.0, b: float = 1.0) -> Any:
+def uniform_(tensor: T, a: float = 0.0, b: float = 1.0) -> T:
     """From the uniform distribution over [a, b)."""
     if not a <= b:
         raise ValueError(f"uniform_: a is {a} and b is {b}, expected a <= b")
     return _draw(tensor, lambda count: random.uniform(count, a, b))
 
 
-def normal_(tensor: Any, mean: float = 0.0, std: float = 1.0) -> Any:
+def normal_(tensor: T, mean: float = 0.0, std: float = 1.0) -> T:
     """From the normal distribution."""
     if std < 0:
         raise ValueError(f"normal_: std is {std}, expected at least 0")
     return _draw(tensor, lambda count: random.normal(count, mean, std))
 
 
-def constant_(tensor: Any, val: float) -> Any:
+def constant_(tensor: T, val: float) -> T:
     """All elements val."""
     data_of(tensor)[...] = val
     return tensor
 
 
-def zeros_(tensor: Any) -> Any:
+def zeros_(tensor: T) -> T:
     """All elements 0."""
     return constant_(tensor, 0.0)
 
 
-def ones_(tensor: Any) -> Any:
+def ones_(tensor: T) -> T:
     """All elements 1."""
     return constant_(tensor, 1.0)
 
 
-def xavier_uniform_(tensor: Any, gain: float = 1.0) -> Any:
+def xavier_uniform_(tensor: T, gain: float = 1.0) -> T:
     """Uniform with std gain sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010)."""
     bound = math.sqrt(3) * _xavier_std("xavier_uniform_", tensor, gain)
     return uniform_(tensor, -bound, bound)
 
 
-def xavier_normal_(tensor: Any, gain: float = 1.0) -> Any:
+def xavier_normal_(tensor: T, gain: float = 1.0) -> T:
     """Normal with std gain sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010)."""
     return normal_(tensor, 0.0, _xavier_std("xavier_normal_", tensor, gain))
 
 
-def kaiming_uniform_(tensor: Any, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Any:
+def kaiming_uniform_(tensor: T, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> T:
     """Uniform with std gain / sqrt(fan) (He et al., 2015); a is the slope of a leaky ReLU."""
     bound = math.sqrt(3) * _kaiming_std("kaiming_uniform_", tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound)
 
 
-def kaiming_normal_(tensor: Any, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Any:
+def kaiming_normal_(tensor: T, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> T:
     """Normal with std gain / sqrt(fan) (He et al., 2015); a is the slope of a leaky ReLU."""
     return normal_(tensor, 0.0, _kaiming_std("kaiming_normal_", tensor, a, mode, nonlinearity))
 
 
-def orthogonal_(tensor: Any, gain: float = 1.0) -> Any:
+def orthogonal_(tensor: T, gain: float = 1.0) -> T:
     """As a matrix (first axis x the rest) with orthonormal rows or columns, whichever are fewer, times gain.
 
     Q of a normal matrix, its signs set by R's diagonal, is uniform over such matrices (Saxe et al., 2014;
@@ -99,7 +101,7 @@ def orthogonal_(tensor: Any, gain: float = 1.0) -> Any:
     return _fill(tensor, gain * (q if rows >= columns else q.T).reshape(shape))
 
 
-def sparse_(tensor: Any, sparsity: float, std: float = 0.01) -> Any:
+def sparse_(tensor: T, sparsity: float, std: float = 0.01) -> T:
     """Normal, with the fraction `sparsity` of each column, rounded up, set to 0 (Martens, 2010). Matrices only."""
     shape = data_of(tensor).shape
     if len(shape) != 2:
@@ -123,7 +125,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     return gains[nonlinearity]
 
 
-def fans(name: str, tensor: Any) -> tuple[int, int]:
+def fans(name: str, tensor: Tensor | Array) -> tuple[int, int]:
     """(fan_in, fan_out) of a weight (K, C, *): C and K times the window's positions."""
     shape = data_of(tensor).shape
     if len(shape) < 2:
@@ -132,7 +134,7 @@ def fans(name: str, tensor: Any) -> tuple[int, int]:
     return shape[1] * positions, shape[0] * positions
 
 
-def default_(weight: Any, bias: Any = None) -> None:
+def default_(weight: Tensor | Array, bias: Tensor | Array | None = None) -> None:
     """PyTorch's default for convolutions and Linear: both uniform over +-1 / sqrt(fan_in of weight)."""
     fan_in, _ = fans("default_", weight)
     bound = 1 / math.sqrt(fan_in) if fan_in else 0.0
@@ -141,17 +143,17 @@ def default_(weight: Any, bias: Any = None) -> None:
         uniform_(bias, -bound, bound)
 
 
-def _xavier_std(name: str, tensor: Any, gain: float) -> float:
+def _xavier_std(name: str, tensor: Tensor | Array, gain: float) -> float:
     return gain * math.sqrt(2 / sum(fans(name, tensor)))
 
 
-def _kaiming_std(name: str, tensor: Any, a: float, mode: str, nonlinearity: str) -> float:
+def _kaiming_std(name: str, tensor: Tensor | Array, a: float, mode: str, nonlinearity: str) -> float:
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(f"{name}: mode is {mode!r}, expected 'fan_in' or 'fan_out'")
     return calculate_gain(nonlinearity, a) / math.sqrt(fans(name, tensor)[mode == "fan_out"])
 
 
-def _draw(tensor: Any, draw: Callable[[int], np.ndarray]) -> Any:
+def _draw(tensor: T, draw: Callable[[int], np.ndarray]) -> T:
     """Fill with what draw(count) gives, in parts: chunks of whole blocks of four continue one stream of numbers."""
     array = data_of(tensor)
     if _skipping.get():
@@ -166,7 +168,7 @@ def _draw(tensor: Any, draw: Callable[[int], np.ndarray]) -> Any:
     return tensor
 
 
-def _fill(tensor: Any, values: np.ndarray) -> Any:
+def _fill(tensor: T, values: np.ndarray) -> T:
     array = data_of(tensor)
     array[...] = to_device(values.astype(array.dtype), device_of(array))
     return tensor
