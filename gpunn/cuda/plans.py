@@ -155,14 +155,14 @@ class Plan:
         """The results for inputs of the plan's layouts: one array, or a tuple where there are several."""
         if (calls := trace.get()) is not None:
             calls.append(self.call)
-        if self.moves:
-            operands = self._moved(operands)
         if self.current is not None and self.current() != self.inside:
             with backend.require_cupy().cuda.Device(self.inside):
                 return self._run(operands)
         return self._run(operands)
 
     def _run(self, operands: tuple[Array | None, ...]) -> Any:
+        if self.moves:
+            operands = self._moved(operands)
         empty = self.empty
         made = [empty(shape, dtype) for shape, dtype in self.memory]
         slots = (*operands, *made, *self.tail)

@@ -1,15 +1,21 @@
-"""A few cases of every variant, for compute-sanitizer, which is slow: python tests/gpu/one_of_each.py [device]"""
+"""A few cases of every variant, for compute-sanitizer, which is slow: python tests/gpu/one_of_each.py [device] [raw]
+
+With "raw" every array is an allocation of its own: memcheck sees an access past its end, which CuPy's pool would hide.
+"""
 
 import sys
 
 import gpunn.cuda  # noqa: F401  (fills the table of operations)
 from gpunn import verify
+from gpunn.backend import require_cupy
 from gpunn.cuda.variants import OPERATIONS
 
 EVERY = 5
 
 
-def main(device="cuda"):
+def main(device="cuda", allocator="pool"):
+    if allocator == "raw":
+        require_cupy().cuda.set_allocator(None)
     rows = {}
     for dtype in ("float32", "float16"):
         for number, task in enumerate(verify.tasks(device, dtype)):

@@ -20,17 +20,17 @@ step() {
 
 step device nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem,memory.total --format=csv
 step doctor "$python" -m gpunn doctor
-step pytest "$python" -m pytest -q -p no:cacheprovider tests/gpu tests/ops/test_devices.py
+step pytest "$python" -m pytest -q -p no:benchmark -p no:cacheprovider tests/gpu tests/ops/test_devices.py
 step verify "$python" -m gpunn verify --device cuda
 sanitizer=$(command -v compute-sanitizer || ls /usr/local/cuda*/bin/compute-sanitizer 2> /dev/null | head -n 1)
 if [ -n "$sanitizer" ]; then
     for tool in memcheck racecheck; do
-        step "$tool" "$sanitizer" --tool "$tool" --error-exitcode 9 "$python" tests/gpu/one_of_each.py
+        step "$tool" "$sanitizer" --tool "$tool" --error-exitcode 9 "$python" tests/gpu/one_of_each.py cuda raw
     done
 else
     echo "== no compute-sanitizer: memcheck and racecheck left out"
 fi
-for suite in conv2d pool2d batch_norm gemm optim launch step; do
+for suite in conv2d pool2d batchnorm gemm optim launch step; do
     step "bench-$suite" "$python" -m bench "$suite" --device cuda --json "$out/$suite-cuda.json"
 done
 # The whole schedule of the ResNet paper, beside PyTorch, takes longer than all the rest: FULL=1 asks for it.
