@@ -94,7 +94,11 @@ def to_numpy(x: object) -> np.ndarray:
     home = _home(type(array))
     if home == "cpu":
         return np.asarray(array)
-    values = _carried(array, require_cupy().asnumpy) if home == "cuda" else np.asarray(array).view(np.ndarray)
+    if home == "cuda":
+        with array.device:
+            values = _carried(array, require_cupy().asnumpy)
+    else:
+        values = np.asarray(array).view(np.ndarray)
     faults.check()
     return values
 
