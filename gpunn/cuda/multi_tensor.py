@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 
 from gpunn import backend
 from gpunn.backend.contract import Array, Arrays, Settings
@@ -135,8 +136,13 @@ def memory_order(array: Array) -> list[int]:
 
 def is_dense(array: Array) -> bool:
     """Whether the array fills its memory, in some order of its axes."""
-    expected = array.itemsize
-    for stride, size in sorted(zip(array.strides, array.shape, strict=True)):
+    return _is_dense(array.shape, array.strides, array.itemsize)
+
+
+@lru_cache(4096)
+def _is_dense(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> bool:
+    expected = itemsize
+    for stride, size in sorted(zip(strides, shape, strict=True)):
         if size != 1:
             if stride != expected:
                 return False

@@ -98,6 +98,7 @@ def rows_for(count: int) -> int:
     return rows
 
 
+@cache
 def table_layout(compiled: Kernel) -> structs.Layout:
     """The layout of a kernel's struct Table."""
     return structs.layout(compiled.source.text, "Table", dict(compiled.macros))
