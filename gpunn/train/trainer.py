@@ -116,7 +116,6 @@ class Trainer(Standing):
             random.set_state(random.Generator(self.seed, STREAM).get_state())
         with self._interrupts, self.device or nullcontext():
             try:
-                self.read()  # what an interrupted fit has left
                 self._call("on_fit_start")
                 while self.epoch < epochs and not self.stop_reason:
                     self._run_epoch()

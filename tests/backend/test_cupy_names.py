@@ -119,24 +119,26 @@ def test_a_device_is_cupys_current_one_inside_its_block():
     gpunn.set_default_device("cpu")
 
 
-SCORES = np.random.default_rng(0).standard_normal((6, 5, 1)).astype(np.float32)
+SCORES = np.random.default_rng(0).standard_normal((6, 2, 5)).astype(np.float32)
 ONE_LAUNCH = {
-    "cross_entropy": lambda x, t: ops.cross_entropy(x, t, label_smoothing=0.1),
-    "cross_entropy, weighted": lambda x, t: ops.cross_entropy(x, t, x.data[0, :, 0], 3, "none"),
-    "nll_loss": lambda x, t: ops.nll_loss(x, t, reduction="sum"),
-    "dropout": lambda x, t: ops.dropout(x, 0.3),
-    "dropout2d": lambda x, t: ops.dropout2d(x, 0.3),
-    "stochastic_depth": lambda x, t: ops.stochastic_depth(x, 0.3, "row"),
+    "cross_entropy": lambda x, t, w: ops.cross_entropy(x, t, label_smoothing=0.1),
+    "cross_entropy, weighted": lambda x, t, w: ops.cross_entropy(x, t, w, 3, "none"),
+    "nll_loss": lambda x, t, w: ops.nll_loss(x, t, reduction="sum"),
+    "dropout": lambda x, t, w: ops.dropout(x, 0.3),
+    "dropout2d": lambda x, t, w: ops.dropout2d(x, 0.3),
+    "stochastic_depth": lambda x, t, w: ops.stochastic_depth(x, 0.3, "row"),
 }
 
 
+@pytest.mark.parametrize("order", ["row-major", "channels-last"])
 @pytest.mark.parametrize("name", ONE_LAUNCH)
-def test_one_launch_forward_and_one_back_without_the_host(name):
-    x = Tensor(gpunn.to_device(SCORES, "cuda"), requires_grad=True)
-    labels = gpunn.to_device(np.arange(6).reshape(6, 1) % 5, "cuda")
-    ONE_LAUNCH[name](x, labels)  # plans, and the record of wrong labels, are made once
+def test_one_launch_forward_and_one_back_without_the_host(name, order):
+    memory = gpunn.to_device(SCORES if order == "channels-last" else SCORES.reshape(6, 5, 2), "cuda")
+    x = Tensor(memory.transpose((0, 2, 1)) if order == "channels-last" else memory, requires_grad=True)
+    rest = gpunn.to_device(np.arange(12).reshape(6, 2) % 5, "cuda"), gpunn.to_device(np.ones(5, np.float32), "cuda")
+    ONE_LAUNCH[name](x, *rest)  # plans, and the record of wrong labels, are made once
     with counting.device_work() as forward:
-        y = ONE_LAUNCH[name](x, labels)
+        y = ONE_LAUNCH[name](x, *rest)
     gy = y.data * 2
     with counting.device_work() as backward:
         y._node.backward(gy, (True,))
