@@ -7,6 +7,7 @@ from typing import Any
 
 from gpunn.backend import array_module, twins
 from gpunn.checks import arrays, check_choice, wants_grad
+from gpunn.engine.autograd import is_grad_enabled
 from gpunn.engine.tensor import record
 from gpunn.ops.reduce import total, wide
 
@@ -85,5 +86,5 @@ def _activate(op: str, function: str, x: Any, *options: float) -> Any:
     """The twin's function of this name, recorded; the closure keeps one array."""
     (a,) = arrays(op, x=x)
     twin = twins(a).activation
-    y, kept = twin.forward(function, a, options, wants_grad(x))
+    y, kept = twin.forward(function, a, options, wants_grad(x) and is_grad_enabled())
     return record(op, y, (x,), lambda gy, needs: (twin.backward(function, gy, kept, options),), owned=True)

@@ -13,6 +13,7 @@ from gpunn.backend import asarray, device_of, twins
 from gpunn.checks import wants_grad
 from gpunn.engine.tensor import record
 from gpunn.ops.broadcast import module_for, operands, shape_of, unbroadcast
+from gpunn.ops.elementwise import in_order
 
 
 def add(a, b):
@@ -23,7 +24,7 @@ def add(a, b):
     def backward(gy, needs):
         return unbroadcast(gy, of_a) if needs[0] else None, unbroadcast(gy, of_b) if needs[1] else None
 
-    return record("add", u + v, (a, b), backward)
+    return record("add", in_order(module_for(u, v).add, u, v), (a, b), backward)
 
 
 def sub(a, b):
@@ -34,7 +35,7 @@ def sub(a, b):
     def backward(gy, needs):
         return unbroadcast(gy, of_a) if needs[0] else None, unbroadcast(-gy, of_b) if needs[1] else None
 
-    return record("sub", module_for(u, v).subtract(u, v), (a, b), backward)
+    return record("sub", in_order(module_for(u, v).subtract, u, v), (a, b), backward)
 
 
 def mul(a, b):
@@ -42,14 +43,15 @@ def mul(a, b):
     u, v = operands("mul", a, b)
     of_a, of_b = shape_of(u), shape_of(v)
     kept_u, kept_v = (u if wants_grad(b) else None), (v if wants_grad(a) else None)
+    xp = module_for(u, v)
 
     def backward(gy, needs):
         return (
-            unbroadcast(gy * kept_v, of_a) if needs[0] else None,
-            unbroadcast(gy * kept_u, of_b) if needs[1] else None,
+            unbroadcast(in_order(xp.multiply, gy, kept_v), of_a) if needs[0] else None,
+            unbroadcast(in_order(xp.multiply, gy, kept_u), of_b) if needs[1] else None,
         )
 
-    return record("mul", u * v, (a, b), backward)
+    return record("mul", in_order(xp.multiply, u, v), (a, b), backward)
 
 
 def div(a, b):
@@ -57,7 +59,7 @@ def div(a, b):
     u, v = operands("div", a, b)
     xp = module_for(u, v)
     with np.errstate(all="ignore"):
-        y = xp.true_divide(u, v)
+        y = in_order(xp.true_divide, u, v)
     if all(isinstance(x, int) or getattr(x, "dtype", y.dtype).kind in "iub" for x in (u, v)):
         y = y.astype(np.float32)
     of_a, of_b = shape_of(u), shape_of(v)
@@ -164,7 +166,7 @@ def _pick(name: str, a, b):
         gb = unbroadcast(gy * (1 - share).astype(gy.dtype), shape_of(v)) if needs[1] else None
         return ga, gb
 
-    return record(name, getattr(xp, name)(u, v), (a, b), backward)
+    return record(name, in_order(getattr(xp, name), u, v), (a, b), backward)
 
 
 def where(condition, a, b):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn.backend import array_module, twins
-from gpunn.checks import arrays, check_constant, check_same_device, check_shape
+from gpunn.checks import arrays, check_constant, check_same_device, check_shape, wants_grad
+from gpunn.engine.autograd import is_grad_enabled
 from gpunn.engine.tensor import data_of, record
 
 
@@ -71,8 +72,10 @@ def _batch_norm(op: str, x, running, weight, bias, training, momentum, eps, resi
         y, mean_now, var_now = twin.train_forward(a, gamma, beta, eps, r, relu, (mean, var, momentum, batches))
         twin_backward = twin.train_backward
     else:
-        # Copies, since a later training step changes the running ones in place. An empty batch has no statistics.
-        mean_now, var_now = _empty_statistics(a) if training else (mean.copy(), var.copy())
+        # An empty batch has no statistics.
+        mean_now, var_now = _empty_statistics(a) if training else (mean, var)
+        if not training and is_grad_enabled() and any(map(wants_grad, (x, weight, bias, residual))):
+            mean_now, var_now = mean.copy(), var.copy()  # a later training step changes the running ones in place
         y = twin.eval_forward(a, gamma, beta, mean_now, var_now, eps, r, relu)
         twin_backward = twin.eval_backward
     kept_y = y if relu else None

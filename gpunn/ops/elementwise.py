@@ -4,8 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpunn.backend import array_module
+from gpunn.backend import array_module, is_array
 from gpunn.engine.tensor import data_of, record
+
+
+def in_order(function, *operands):
+    """`function`, an elementwise one of NumPy's or CuPy's, in the memory order of its first array.
+
+    CuPy's give row-major memory, whatever the order of their operands: channels-last images would be brought back by a
+    copy at the next convolution.
+    """
+    first = next((a for a in operands if is_array(a)), None)
+    if first is None or isinstance(first, np.ndarray) or first.flags.c_contiguous or first.dtype.kind not in "fV":
+        return function(*operands)
+    if any(is_array(a) and (a.shape != first.shape or a.dtype != first.dtype) for a in operands):
+        return function(*operands)
+    return function(*operands, out=array_module(first).empty_like(first))
 
 
 def exp(x):
@@ -30,7 +44,7 @@ def abs(x):
     """Absolute value; the gradient at 0 is 0."""
     a = data_of(x)
     xp = array_module(a)
-    return record("abs", xp.abs(a), (x,), lambda gy, needs: (gy * xp.sign(a),))
+    return record("abs", in_order(xp.abs, a), (x,), lambda gy, needs: (gy * xp.sign(a),))
 
 
 def clip(x, min=None, max=None):
@@ -53,7 +67,7 @@ def clip(x, min=None, max=None):
             inside &= a <= max
         return (gy * inside,)
 
-    return record("clip", xp.clip(a, min, max), (x,), backward)
+    return record("clip", in_order(xp.clip, a, min, max), (x,), backward)
 
 
 def _bound(name: str, bound):
@@ -78,4 +92,4 @@ def _quiet(name: str, x):
     """NumPy's function, giving inf and nan without a warning, as on a GPU."""
     a = floating(name, x)
     with np.errstate(all="ignore"):
-        return getattr(array_module(a), name)(a)
+        return in_order(getattr(array_module(a), name), a)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import gpunn
-from gpunn import Tensor, data, models, ops, optim, train
+from gpunn import Tensor, data, models, no_grad, ops, optim, train
 from tests import counting
 
 LAUNCHES = {  # a step: forward, cross-entropy, backward, SGD with momentum
@@ -15,6 +15,7 @@ LAUNCHES = {  # a step: forward, cross-entropy, backward, SGD with momentum
     "resnet20": ((2, 3, 32, 32), 219),
     "resnet50": ((2, 3, 32, 32), 560),
 }
+LAUNCHES_OF_EVALUATION = {"lenet5": 15, "resnet20": 46}
 READS_OF_A_TRAINING_STEP = 0
 PYTHON_CALLS_OF_CONV2D = {"cuda": 35, "emulator": 35}
 
@@ -38,6 +39,17 @@ def test_launches_of_a_step(name, look_alike):
                 sgd.step()
     assert work.launches.total() <= limit, str(work)
     assert not work.copies.total(), str(work)
+
+
+@pytest.mark.parametrize("name", LAUNCHES_OF_EVALUATION)
+def test_launches_of_evaluation(name, look_alike):
+    x, _ = batch(LAUNCHES[name][0], "cuda")
+    with counting.dry(), no_grad():
+        model = models.create(name).to("cuda").eval()
+        for _ in range(2):
+            with counting.device_work() as work:
+                model(x)
+    assert work.launches.total() <= LAUNCHES_OF_EVALUATION[name], str(work)
 
 
 def test_host_reads_of_a_training_step(look_alike):
