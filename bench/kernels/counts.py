@@ -7,6 +7,16 @@ from typing import Any
 from bench.clocks import Call
 
 SECTOR = 32  # bytes
+TOTALS = {  # name: what is summed over all loads (False), stores (True) or both (None) of a memory space
+    "sectors": ("sectors", "global", None),
+    "ideal_sectors": ("compulsory", "global", None),
+    "passes": ("wavefronts", "shared", None),
+    "ideal_passes": ("phases", "shared", None),
+    "global_loads": ("instructions", "global", False),
+    "global_stores": ("instructions", "global", True),
+    "shared_loads": ("instructions", "shared", False),
+    "shared_stores": ("instructions", "shared", True),
+}
 
 
 def counted(call: Call, bytes_: int) -> tuple[Any, dict[str, float]]:
@@ -20,23 +30,11 @@ def counted(call: Call, bytes_: int) -> tuple[Any, dict[str, float]]:
 
     with emulator.counting() as kernels:
         result = call()
-
-    def total(what: str, space: str, write: bool | None = None) -> int:
-        return sum(one.total(what, space, write) for one in kernels.values())
-
-    sectors, ideal = total("sectors", "global"), total("compulsory", "global")
-    passes, ideal_passes = total("wavefronts", "shared"), total("phases", "shared")
-    return result, {
-        **{name: sum(getattr(one, name) for one in kernels.values()) for name in ("launches", "blocks", "barriers")},
-        "sectors": sectors,
-        "ideal_sectors": ideal,
-        "sector_excess": sectors / max(1, ideal),
-        "traffic": sectors * SECTOR / max(1, bytes_),
-        "passes": passes,
-        "ideal_passes": ideal_passes,
-        "conflict_ways": passes / max(1, ideal_passes),
-        "global_loads": total("instructions", "global", False),
-        "global_stores": total("instructions", "global", True),
-        "shared_loads": total("instructions", "shared", False),
-        "shared_stores": total("instructions", "shared", True),
+    found: dict[str, float] = {
+        name: sum(getattr(one, name) for one in kernels.values()) for name in ("launches", "blocks", "barriers")
     }
+    found |= {name: sum(one.total(*what) for one in kernels.values()) for name, what in TOTALS.items()}
+    found["sector_excess"] = found["sectors"] / max(1, found["ideal_sectors"])
+    found["traffic"] = found["sectors"] * SECTOR / max(1, bytes_)
+    found["conflict_ways"] = found["passes"] / max(1, found["ideal_passes"])
+    return result, found

@@ -88,11 +88,12 @@ def torch_model(network: Network, weights: dict[str, np.ndarray] | None = None) 
     return _without_dropout(torch_twin(network.name, weights))
 
 
-def torch_step(network: Network, model: Any, seed: int, device: str = "cpu", compiled: bool = False) -> Call:
-    """The same step in PyTorch; on a GPU in channels-last memory, as ours."""
+def torch_step(network: Network, model: Any, seed: int, device: str = "cpu", last: bool = False,
+               compiled: bool = False) -> Call:  # fmt: skip
+    """The same step in PyTorch; `last`: in channels-last memory."""
     import torch
 
-    order = torch.channels_last if device != "cpu" and len(network.batch) == 4 else torch.contiguous_format
+    order = torch.channels_last if last and len(network.batch) == 4 else torch.contiguous_format
     model = model.to(device).to(memory_format=order)
     optimizer = torch.optim.SGD(model.parameters(), lr=LR, momentum=MOMENTUM)
     images, labels = (torch.from_numpy(array).to(device) for array in network.data(seed))

@@ -78,7 +78,7 @@ def _torch_step(name: str, network: Network, weights: Weights, losses: list[floa
         model = torch_model(network, weights)
     except KeyError:
         raise Unsupported(f"bench/training/torch_models.py has no {network.name}") from None
-    step = torch_step(network, model, plan.args.seed, plan.device, name == "compiled")
+    step = torch_step(network, model, plan.args.seed, plan.device, True, name == "compiled")
     wrong = differ([number(step()) for _ in losses], losses)
     if wrong:
         raise Unsupported(f"its {wrong}")
