@@ -162,19 +162,23 @@ def test_scores_and_labels_in_any_memory(name, dtype, device):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_mean_of_nothing_is_nan_and_pulls_at_nothing(loss, device):
     x = scores(device)
-    y = loss(x, labels(device, *[-100] * 5))
-    y.backward()
-    assert np.isnan(y.item()) and not gpunn.to_numpy(x.grad).any()
+    weight = gpunn.to_device(np.array([0, 1, 1, 1], np.float32), device)
+    for y in (loss(x, labels(device, *[-100] * 5)), loss(x, labels(device, *[0] * 5), weight)):
+        y.backward()
+        assert np.isnan(y.item()) and not gpunn.to_numpy(x.grad).any()
 
 
+@pytest.mark.parametrize("plane", [False, True], ids=["rows", "a plane of rows"])
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
-def test_huge_and_infinite_scores(smoothing, device):
+def test_huge_and_infinite_scores(smoothing, plane, device):
     values = np.array([[3000, -3000, 2900], [-2e4, -1e4, -1.5e4], [50, 0, -200], [1, -np.inf, 2]], np.float32)
     found = []
     for where in ("cpu", device):
-        x = Tensor(gpunn.to_device(values, where), requires_grad=True)
-        y = ops.cross_entropy(x, labels(where, 2, 0, 1, 0), reduction="none", label_smoothing=smoothing)
-        y.backward(gpunn.to_device(np.ones(4, np.float32), where))
+        x = Tensor(gpunn.to_device(values.T[None].copy() if plane else values, where), requires_grad=True)
+        target = labels(where, 2, 0, 1, 0)
+        target = target[None] if plane else target
+        y = ops.cross_entropy(x, target, reduction="none", label_smoothing=smoothing)
+        y.backward(gpunn.to_device(np.ones(y.shape, np.float32), where))
         found.append((y.numpy(), gpunn.to_numpy(x.grad)))
     np.testing.assert_allclose(found[1][0], found[0][0], rtol=1e-6)
     np.testing.assert_allclose(found[1][1], found[0][1], rtol=1e-5, atol=1e-7)
