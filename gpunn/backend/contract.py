@@ -7,7 +7,7 @@ to its twin lands. All arrays of a call are on one device and were checked by th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -244,6 +244,14 @@ class Optim(Protocol):
         ...
 
 
+class Indexing(Protocol):
+    """The gradient of x[index]."""
+
+    def add(self, gy: Array, index: Any, shape: Shape) -> Array:
+        """gx of this shape: each element of gy added at the place from which it was read, in gy's order."""
+        ...
+
+
 class Twins(Protocol):
     """A backend: one module a family."""
 
@@ -255,6 +263,8 @@ class Twins(Protocol):
     def conv(self) -> Conv: ...
     @property
     def dropout(self) -> Dropout: ...
+    @property
+    def indexing(self) -> Indexing: ...
     @property
     def loss(self) -> Loss: ...
     @property

@@ -80,7 +80,9 @@ def _initialise(model: nn.Module, zero_init_residual: bool = False) -> None:
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         elif zero_init_residual and isinstance(module, (BasicBlock, Bottleneck)):
-            nn.init.zeros_(module.last_norm.weight)
+            gamma = module.last_norm.weight
+            if gamma is not None:
+                nn.init.zeros_(gamma)
 
 
 def resnet20(num_classes: int = 10, in_channels: int = 3, shortcut: str = "A") -> CifarResNet:
