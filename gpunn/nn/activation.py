@@ -12,14 +12,22 @@ from gpunn.nn.parameter import empty
 
 
 class ReLU(Module):
-    """max(x, 0)."""
+    """max(x, 0).
+
+    >>> nn.ReLU()(np.array([-1.0, 2.0]))
+    array([0., 2.])
+    """
 
     def forward(self, x: Any) -> Any:
         return ops.relu(x)
 
 
 class LeakyReLU(Module):
-    """x where x > 0, else negative_slope x."""
+    """x where x > 0, else negative_slope x.
+
+    >>> nn.LeakyReLU(0.1)(np.array([-1.0, 2.0]))
+    array([-0.1,  2. ])
+    """
 
     def __init__(self, negative_slope: float = 0.01):
         super().__init__()
@@ -33,21 +41,33 @@ class LeakyReLU(Module):
 
 
 class Tanh(Module):
-    """Hyperbolic tangent."""
+    """Hyperbolic tangent.
+
+    >>> nn.Tanh()(np.array([0.0, 100.0]))
+    array([0., 1.])
+    """
 
     def forward(self, x: Any) -> Any:
         return ops.tanh(x)
 
 
 class Sigmoid(Module):
-    """1 / (1 + exp(-x))."""
+    """1 / (1 + exp(-x)).
+
+    >>> nn.Sigmoid()(np.array([0.0, 100.0]))
+    array([0.5, 1. ])
+    """
 
     def forward(self, x: Any) -> Any:
         return ops.sigmoid(x)
 
 
 class Softplus(Module):
-    """log(1 + exp(beta x)) / beta."""
+    """log(1 + exp(beta x)) / beta.
+
+    >>> nn.Softplus()(np.array([0.0, 100.0])).round(3)
+    array([  0.693, 100.   ])
+    """
 
     def __init__(self, beta: float = 1, threshold: float = 20):
         super().__init__()
@@ -61,7 +81,11 @@ class Softplus(Module):
 
 
 class Softmax(Module):
-    """Softmax along dim."""
+    """Softmax along dim.
+
+    >>> nn.Softmax(1)(np.zeros((1, 4)))
+    array([[0.25, 0.25, 0.25, 0.25]])
+    """
 
     def __init__(self, dim: int):
         super().__init__()
@@ -75,7 +99,11 @@ class Softmax(Module):
 
 
 class LogSoftmax(Module):
-    """Logarithm of softmax along dim."""
+    """Logarithm of softmax along dim.
+
+    >>> nn.LogSoftmax(1)(np.zeros((1, 4))).round(3)
+    array([[-1.386, -1.386, -1.386, -1.386]])
+    """
 
     def __init__(self, dim: int):
         super().__init__()
@@ -89,7 +117,11 @@ class LogSoftmax(Module):
 
 
 class ELU(Module):
-    """x where x > 0, else alpha (exp(x) - 1)."""
+    """x where x > 0, else alpha (exp(x) - 1).
+
+    >>> nn.ELU()(np.array([-1.0, 2.0])).round(3)
+    array([-0.632,  2.   ])
+    """
 
     def __init__(self, alpha: float = 1.0):
         super().__init__()
@@ -103,14 +135,22 @@ class ELU(Module):
 
 
 class SiLU(Module):
-    """x sigmoid(x)."""
+    """x sigmoid(x).
+
+    >>> nn.SiLU()(np.array([-1.0, 2.0])).round(3)
+    array([-0.269,  1.762])
+    """
 
     def forward(self, x: Any) -> Any:
         return ops.silu(x)
 
 
 class GELU(Module):
-    """x times the normal distribution's cdf at x; approximate "tanh" for the cheaper formula."""
+    """x times the normal distribution's cdf at x; approximate "tanh" for the cheaper formula.
+
+    >>> nn.GELU()(np.array([-1.0, 2.0])).round(3)
+    array([-0.159,  1.954])
+    """
 
     def __init__(self, approximate: str = "none"):
         super().__init__()
@@ -125,7 +165,11 @@ class GELU(Module):
 
 
 class PReLU(Module):
-    """x where x > 0, else weight x, with one learned slope or one a channel of x (N, C, *)."""
+    """x where x > 0, else weight x, with one learned slope or one a channel of x (N, C, *).
+
+    >>> nn.PReLU()(np.array([-4.0, 2.0], np.float32))
+    Tensor([-1.,  2.], requires_grad=True)
+    """
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25):
         super().__init__()

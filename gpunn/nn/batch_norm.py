@@ -71,18 +71,39 @@ class _BatchNorm(Module):
 
 
 class BatchNorm1d(_BatchNorm):
-    """Batch normalisation of x (N, C) or (N, C, L); see batch_norm."""
+    """Batch normalisation of x (N, C) or (N, C, L); see batch_norm.
+
+    >>> layer = nn.BatchNorm1d(3)
+    >>> layer
+    BatchNorm1d(3)
+    >>> layer(np.ones((4, 3), np.float32)).shape
+    (4, 3)
+    """
 
     ranks = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch normalisation of x (N, C, H, W); see batch_norm."""
+    """Batch normalisation of x (N, C, H, W); see batch_norm.
+
+    >>> layer = nn.BatchNorm2d(3)
+    >>> layer
+    BatchNorm2d(3)
+    >>> layer(np.ones((4, 3, 8, 8), np.float32)).shape
+    (4, 3, 8, 8)
+    """
 
     ranks = (4,)
 
 
 class BatchNorm3d(_BatchNorm):
-    """Batch normalisation of x (N, C, D, H, W); see batch_norm."""
+    """Batch normalisation of x (N, C, D, H, W); see batch_norm.
+
+    >>> layer = nn.BatchNorm3d(3)
+    >>> layer
+    BatchNorm3d(3)
+    >>> layer(np.ones((4, 3, 2, 8, 8), np.float32)).shape
+    (4, 3, 2, 8, 8)
+    """
 
     ranks = (5,)

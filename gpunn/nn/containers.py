@@ -41,7 +41,14 @@ class _Numbered(Module):
 
 
 class Sequential(_Numbered):
-    """Modules in a chain: Sequential(a, b), or Sequential({"first": a, "second": b}) to name them."""
+    """Modules in a chain: Sequential(a, b), or Sequential({"first": a, "second": b}) to name them.
+
+    >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> net(np.ones((5, 4), np.float32)).shape
+    (5, 2)
+    >>> list(net.state_dict())
+    ['0.weight', '0.bias', '2.weight', '2.bias']
+    """
 
     def __init__(self, *modules: Any):
         super().__init__()
@@ -61,7 +68,12 @@ class Sequential(_Numbered):
 
 
 class ModuleList(_Numbered):
-    """Modules in a list, whose parameters count; loop over it in forward."""
+    """Modules in a list, whose parameters count; loop over it in forward.
+
+    >>> layers = nn.ModuleList([nn.Linear(4, 4) for _ in range(3)])
+    >>> len(layers), len(list(layers.parameters()))
+    (3, 6)
+    """
 
     def __init__(self, modules: Iterable[Module] = ()):
         super().__init__()

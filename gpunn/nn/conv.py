@@ -82,25 +82,53 @@ class _Conv(Module):
 
 
 class Conv1d(_Conv):
-    """conv1d with a learned weight (out_channels, in_channels / groups, S) and bias; padding_mode as in PyTorch."""
+    """conv1d with a learned weight (out_channels, in_channels / groups, S) and bias; padding_mode as in PyTorch.
+
+    >>> layer = nn.Conv1d(3, 8, 5)
+    >>> layer
+    Conv1d(3->8, 5, stride 1, padding 0)
+    >>> layer(np.ones((2, 3, 20), np.float32)).shape
+    (2, 8, 16)
+    """
 
     rank = 1
 
 
 class Conv2d(_Conv):
-    """conv2d with a learned weight (out_channels, in_channels / groups, R, S) and bias; padding_mode as in PyTorch."""
+    """conv2d with a learned weight (out_channels, in_channels / groups, R, S) and bias; padding_mode as in PyTorch.
+
+    >>> layer = nn.Conv2d(3, 8, 3, padding=1)
+    >>> layer
+    Conv2d(3->8, 3x3, stride 1, padding 1)
+    >>> layer(np.ones((2, 3, 16, 16), np.float32)).shape
+    (2, 8, 16, 16)
+    """
 
     rank = 2
 
 
 class Conv3d(_Conv):
-    """conv3d with a learned weight (out_channels, in_channels / groups, T, R, S) and bias; see Conv2d."""
+    """conv3d with a learned weight (out_channels, in_channels / groups, T, R, S) and bias; see Conv2d.
+
+    >>> layer = nn.Conv3d(1, 2, 3)
+    >>> layer
+    Conv3d(1->2, 3x3x3, stride 1, padding 0)
+    >>> layer(np.ones((2, 1, 4, 8, 8), np.float32)).shape
+    (2, 2, 2, 6, 6)
+    """
 
     rank = 3
 
 
 class ConvTranspose2d(Module):
-    """conv_transpose2d with a learned weight (in_channels, out_channels / groups, R, S) and bias."""
+    """conv_transpose2d with a learned weight (in_channels, out_channels / groups, R, S) and bias.
+
+    >>> layer = nn.ConvTranspose2d(8, 3, 2, stride=2)
+    >>> layer
+    ConvTranspose2d(8->3, 2x2, stride 2, padding 0)
+    >>> layer(np.ones((2, 8, 4, 4), np.float32)).shape
+    (2, 3, 8, 8)
+    """
 
     def __init__(
         self,

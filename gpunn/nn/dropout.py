@@ -10,7 +10,14 @@ from gpunn.nn.module import Module
 
 
 class Dropout(Module):
-    """ops.dropout while training, nothing in evaluation mode."""
+    """ops.dropout while training, nothing in evaluation mode.
+
+    >>> layer = nn.Dropout(0.5)
+    >>> layer(np.ones(6))
+    array([0., 2., 2., 2., 2., 0.])
+    >>> layer.eval()(np.ones(6))
+    array([1., 1., 1., 1., 1., 1.])
+    """
 
     def __init__(self, p: float = 0.5):
         super().__init__()
@@ -24,7 +31,13 @@ class Dropout(Module):
 
 
 class Dropout2d(Module):
-    """ops.dropout2d, which drops whole channels, while training; nothing in evaluation mode."""
+    """ops.dropout2d, which drops whole channels, while training; nothing in evaluation mode.
+
+    >>> nn.Dropout2d(0.5)(np.ones((1, 3, 1, 2)))[0, :, 0]
+    array([[0., 0.],
+           [2., 2.],
+           [2., 2.]])
+    """
 
     def __init__(self, p: float = 0.5):
         super().__init__()
@@ -38,7 +51,14 @@ class Dropout2d(Module):
 
 
 class StochasticDepth(Module):
-    """ops.stochastic_depth for a residual branch, as torchvision's: mode "row" drops samples, "batch" all at once."""
+    """ops.stochastic_depth for a residual branch, as torchvision's: mode "row" drops samples, "batch" all at once.
+
+    >>> nn.StochasticDepth(0.5, "row")(np.ones((4, 2)))
+    array([[0., 0.],
+           [2., 2.],
+           [2., 2.],
+           [2., 2.]])
+    """
 
     def __init__(self, p: float, mode: str):
         super().__init__()

@@ -17,7 +17,14 @@ from gpunn.window import size_text
 
 
 class GroupNorm(Module):
-    """ops.group_norm with a learned weight and bias (C,)."""
+    """ops.group_norm with a learned weight and bias (C,).
+
+    >>> layer = nn.GroupNorm(2, 6)
+    >>> layer
+    GroupNorm(6 in 2 groups)
+    >>> layer(np.ones((2, 6, 4, 4), np.float32)).shape
+    (2, 6, 4, 4)
+    """
 
     def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True):
         super().__init__()
@@ -38,7 +45,14 @@ class GroupNorm(Module):
 
 
 class LayerNorm(Module):
-    """ops.layer_norm with a learned weight and bias of the shape normalized_shape."""
+    """ops.layer_norm with a learned weight and bias of the shape normalized_shape.
+
+    >>> layer = nn.LayerNorm(6)
+    >>> layer
+    LayerNorm(6)
+    >>> layer(np.ones((2, 6), np.float32)).shape
+    (2, 6)
+    """
 
     def __init__(
         self,
@@ -109,13 +123,27 @@ class _InstanceNorm(Module):
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """Instance normalisation of x (N, C, L) or (C, L)."""
+    """Instance normalisation of x (N, C, L) or (C, L).
+
+    >>> layer = nn.InstanceNorm1d(3)
+    >>> layer
+    InstanceNorm1d(3)
+    >>> layer(np.ones((2, 3, 8), np.float32)).shape
+    (2, 3, 8)
+    """
 
     rank = 1
 
 
 class InstanceNorm2d(_InstanceNorm):
-    """Instance normalisation of x (N, C, H, W) or (C, H, W)."""
+    """Instance normalisation of x (N, C, H, W) or (C, H, W).
+
+    >>> layer = nn.InstanceNorm2d(3)
+    >>> layer
+    InstanceNorm2d(3)
+    >>> layer(np.ones((2, 3, 8, 8), np.float32)).shape
+    (2, 3, 8, 8)
+    """
 
     rank = 2
 

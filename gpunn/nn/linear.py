@@ -13,7 +13,14 @@ from gpunn.nn.parameter import empty
 
 
 class Linear(Module):
-    """y = x weight^T + bias for x (..., in_features), weight (out_features, in_features)."""
+    """y = x weight^T + bias for x (..., in_features), weight (out_features, in_features).
+
+    >>> layer = nn.Linear(4, 2)
+    >>> layer
+    Linear(4->2)
+    >>> layer(np.ones((5, 4), np.float32)).shape
+    (5, 2)
+    """
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True):
         super().__init__()
@@ -33,7 +40,11 @@ class Linear(Module):
 
 
 class Flatten(Module):
-    """Joins the axes from start_dim to end_dim: (N, C, H, W) to (N, C*H*W)."""
+    """Joins the axes from start_dim to end_dim: (N, C, H, W) to (N, C*H*W).
+
+    >>> nn.Flatten()(np.ones((2, 3, 4))).shape
+    (2, 12)
+    """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1):
         super().__init__()
@@ -47,7 +58,11 @@ class Flatten(Module):
 
 
 class Identity(Module):
-    """x as it is; takes and ignores any arguments, as PyTorch's does."""
+    """x as it is; takes and ignores any arguments, as PyTorch's does.
+
+    >>> nn.Identity()(np.array([1.0]))
+    array([1.])
+    """
 
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__()

@@ -10,7 +10,11 @@ from gpunn.nn.module import Module
 
 
 class LocalResponseNorm(Module):
-    """ops.local_response_norm over `size` neighbouring channels."""
+    """ops.local_response_norm over `size` neighbouring channels.
+
+    >>> nn.LocalResponseNorm(3, alpha=3.0)(np.ones((1, 3, 1))).round(3)[0, :, 0]
+    array([0.439, 0.354, 0.439])
+    """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0):
         super().__init__()

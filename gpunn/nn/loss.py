@@ -23,7 +23,11 @@ class _Loss(Module):
 
 
 class CrossEntropyLoss(_Loss):
-    """ops.cross_entropy; weight (C,) is a buffer."""
+    """ops.cross_entropy; weight (C,) is a buffer.
+
+    >>> nn.CrossEntropyLoss()(np.zeros((2, 4)), np.array([0, 3])).round(3)
+    np.float64(1.386)
+    """
 
     def __init__(
         self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
@@ -37,7 +41,11 @@ class CrossEntropyLoss(_Loss):
 
 
 class NLLLoss(_Loss):
-    """ops.nll_loss; weight (C,) is a buffer."""
+    """ops.nll_loss; weight (C,) is a buffer.
+
+    >>> nn.NLLLoss()(np.log([[0.5, 0.5], [0.1, 0.9]]), np.array([0, 1])).round(3)
+    np.float64(0.399)
+    """
 
     def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean"):
         super().__init__(reduction)
@@ -49,21 +57,33 @@ class NLLLoss(_Loss):
 
 
 class MSELoss(_Loss):
-    """ops.mse_loss."""
+    """ops.mse_loss.
+
+    >>> nn.MSELoss()(np.array([1.0, 2.0]), np.array([2.0, 5.0]))
+    array(5.)
+    """
 
     def forward(self, x: Any, target: Any) -> Any:
         return ops.mse_loss(x, target, self.reduction)
 
 
 class L1Loss(_Loss):
-    """ops.l1_loss."""
+    """ops.l1_loss.
+
+    >>> nn.L1Loss()(np.array([1.0, 2.0]), np.array([2.0, 5.0]))
+    array(2.)
+    """
 
     def forward(self, x: Any, target: Any) -> Any:
         return ops.l1_loss(x, target, self.reduction)
 
 
 class BCEWithLogitsLoss(_Loss):
-    """ops.binary_cross_entropy_with_logits; weight and pos_weight are buffers."""
+    """ops.binary_cross_entropy_with_logits; weight and pos_weight are buffers.
+
+    >>> nn.BCEWithLogitsLoss()(np.array([0.0, 0.0]), np.array([1.0, 0.0])).round(3)
+    np.float64(0.693)
+    """
 
     def __init__(self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None):
         super().__init__(reduction)

@@ -18,6 +18,19 @@ class Module:
     A subclass calls super().__init__(), assigns Parameters and Modules to attributes, and defines forward(...), which
     calling the Module runs. Parameters and children are the attributes of those types, in order of assignment: there is
     no second list to keep.
+
+    >>> class Double(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.fc = nn.Linear(4, 2)
+    ...
+    ...     def forward(self, x):
+    ...         return 2 * self.fc(x)
+    ...
+    >>> Double()(np.ones((3, 4), np.float32)).shape
+    (3, 2)
+    >>> sorted(Double().state_dict())
+    ['fc.bias', 'fc.weight']
     """
 
     training: bool = True

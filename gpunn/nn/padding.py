@@ -46,90 +46,164 @@ class _ConstantPad(_Pad):
 
 
 class ConstantPad1d(_ConstantPad):
-    """Adds `value` around x (N, C, L)."""
+    """Adds `value` around x (N, C, L).
+
+    >>> nn.ConstantPad1d(1, 9)(np.array([[[1.0, 2.0, 3.0]]]))
+    array([[[9., 1., 2., 3., 9.]]])
+    """
 
     rank = 1
 
 
 class ConstantPad2d(_ConstantPad):
-    """Adds `value` around x (N, C, H, W)."""
+    """Adds `value` around x (N, C, H, W).
+
+    >>> nn.ConstantPad2d(1, 9)(np.array([[[[1.0, 2.0]]]]))[0, 0]
+    array([[9., 9., 9., 9.],
+           [9., 1., 2., 9.],
+           [9., 9., 9., 9.]])
+    """
 
     rank = 2
 
 
 class ConstantPad3d(_ConstantPad):
-    """Adds `value` around x (N, C, D, H, W)."""
+    """Adds `value` around x (N, C, D, H, W).
+
+    >>> nn.ConstantPad3d(1, 9)(np.ones((1, 1, 2, 3, 4))).shape
+    (1, 1, 4, 5, 6)
+    """
 
     rank = 3
 
 
 class ZeroPad1d(_Pad):
-    """Adds zeros around x (N, C, L)."""
+    """Adds zeros around x (N, C, L).
+
+    >>> nn.ZeroPad1d((1, 2))(np.array([[[1.0, 2.0, 3.0]]]))
+    array([[[0., 1., 2., 3., 0., 0.]]])
+    """
 
     rank, mode = 1, "constant"
 
 
 class ZeroPad2d(_Pad):
-    """Adds zeros around x (N, C, H, W)."""
+    """Adds zeros around x (N, C, H, W).
+
+    >>> nn.ZeroPad2d(1)(np.array([[[[1.0, 2.0], [3.0, 4.0]]]]))[0, 0]
+    array([[0., 0., 0., 0.],
+           [0., 1., 2., 0.],
+           [0., 3., 4., 0.],
+           [0., 0., 0., 0.]])
+    """
 
     rank, mode = 2, "constant"
 
 
 class ZeroPad3d(_Pad):
-    """Adds zeros around x (N, C, D, H, W)."""
+    """Adds zeros around x (N, C, D, H, W).
+
+    >>> nn.ZeroPad3d(1)(np.ones((1, 1, 2, 3, 4))).shape
+    (1, 1, 4, 5, 6)
+    """
 
     rank, mode = 3, "constant"
 
 
 class ReflectionPad1d(_Pad):
-    """Adds mirror images around x (N, C, L), the edge itself not repeated."""
+    """Adds mirror images around x (N, C, L), the edge itself not repeated.
+
+    >>> nn.ReflectionPad1d((1, 2))(np.array([[[1.0, 2.0, 3.0]]]))
+    array([[[2., 1., 2., 3., 2., 1.]]])
+    """
 
     rank, mode = 1, "reflect"
 
 
 class ReflectionPad2d(_Pad):
-    """Adds mirror images around x (N, C, H, W), the edge itself not repeated."""
+    """Adds mirror images around x (N, C, H, W), the edge itself not repeated.
+
+    >>> nn.ReflectionPad2d(1)(np.array([[[[1.0, 2.0], [3.0, 4.0]]]]))[0, 0]
+    array([[4., 3., 4., 3.],
+           [2., 1., 2., 1.],
+           [4., 3., 4., 3.],
+           [2., 1., 2., 1.]])
+    """
 
     rank, mode = 2, "reflect"
 
 
 class ReflectionPad3d(_Pad):
-    """Adds mirror images around x (N, C, D, H, W), the edge itself not repeated."""
+    """Adds mirror images around x (N, C, D, H, W), the edge itself not repeated.
+
+    >>> nn.ReflectionPad3d(1)(np.ones((1, 1, 2, 3, 4))).shape
+    (1, 1, 4, 5, 6)
+    """
 
     rank, mode = 3, "reflect"
 
 
 class ReplicationPad1d(_Pad):
-    """Repeats the edge of x (N, C, L)."""
+    """Repeats the edge of x (N, C, L).
+
+    >>> nn.ReplicationPad1d((1, 2))(np.array([[[1.0, 2.0, 3.0]]]))
+    array([[[1., 1., 2., 3., 3., 3.]]])
+    """
 
     rank, mode = 1, "replicate"
 
 
 class ReplicationPad2d(_Pad):
-    """Repeats the edge of x (N, C, H, W)."""
+    """Repeats the edge of x (N, C, H, W).
+
+    >>> nn.ReplicationPad2d(1)(np.array([[[[1.0, 2.0], [3.0, 4.0]]]]))[0, 0]
+    array([[1., 1., 2., 2.],
+           [1., 1., 2., 2.],
+           [3., 3., 4., 4.],
+           [3., 3., 4., 4.]])
+    """
 
     rank, mode = 2, "replicate"
 
 
 class ReplicationPad3d(_Pad):
-    """Repeats the edge of x (N, C, D, H, W)."""
+    """Repeats the edge of x (N, C, D, H, W).
+
+    >>> nn.ReplicationPad3d(1)(np.ones((1, 1, 2, 3, 4))).shape
+    (1, 1, 4, 5, 6)
+    """
 
     rank, mode = 3, "replicate"
 
 
 class CircularPad1d(_Pad):
-    """Adds what stands on the other side of x (N, C, L)."""
+    """Adds what stands on the other side of x (N, C, L).
+
+    >>> nn.CircularPad1d((1, 2))(np.array([[[1.0, 2.0, 3.0]]]))
+    array([[[3., 1., 2., 3., 1., 2.]]])
+    """
 
     rank, mode = 1, "circular"
 
 
 class CircularPad2d(_Pad):
-    """Adds what stands on the other side of x (N, C, H, W)."""
+    """Adds what stands on the other side of x (N, C, H, W).
+
+    >>> nn.CircularPad2d(1)(np.array([[[[1.0, 2.0], [3.0, 4.0]]]]))[0, 0]
+    array([[4., 3., 4., 3.],
+           [2., 1., 2., 1.],
+           [4., 3., 4., 3.],
+           [2., 1., 2., 1.]])
+    """
 
     rank, mode = 2, "circular"
 
 
 class CircularPad3d(_Pad):
-    """Adds what stands on the other side of x (N, C, D, H, W)."""
+    """Adds what stands on the other side of x (N, C, D, H, W).
+
+    >>> nn.CircularPad3d(1)(np.ones((1, 1, 2, 3, 4))).shape
+    (1, 1, 4, 5, 6)
+    """
 
     rank, mode = 3, "circular"

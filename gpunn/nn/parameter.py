@@ -11,7 +11,12 @@ from gpunn.engine.tensor import Tensor
 
 
 class Parameter(Tensor):
-    """A Tensor that asks for its gradient; assigned to a Module's attribute it becomes one of its parameters."""
+    """A Tensor that asks for its gradient; assigned to a Module's attribute it becomes one of its parameters.
+
+    >>> p = nn.Parameter(np.zeros(2, np.float32))
+    >>> p.requires_grad, isinstance(p, gpunn.Tensor)
+    (True, True)
+    """
 
     __slots__ = ()
 

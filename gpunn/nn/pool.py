@@ -12,7 +12,14 @@ from gpunn.window import short_text, size_text
 
 
 class MaxPool2d(Module):
-    """ops.max_pool2d; with return_indices it gives (y, indices)."""
+    """ops.max_pool2d; with return_indices it gives (y, indices).
+
+    >>> layer = nn.MaxPool2d(3, stride=2, padding=1)
+    >>> layer
+    MaxPool2d(3x3, stride 2, padding 1)
+    >>> layer(np.ones((2, 3, 8, 8), np.float32)).shape
+    (2, 3, 4, 4)
+    """
 
     def __init__(
         self,
@@ -43,7 +50,14 @@ class MaxPool2d(Module):
 
 
 class AvgPool2d(Module):
-    """ops.avg_pool2d."""
+    """ops.avg_pool2d.
+
+    >>> layer = nn.AvgPool2d(2)
+    >>> layer
+    AvgPool2d(2x2, stride 2, padding 0)
+    >>> layer(np.ones((2, 3, 8, 8), np.float32)).shape
+    (2, 3, 4, 4)
+    """
 
     def __init__(
         self,
@@ -70,7 +84,14 @@ class AvgPool2d(Module):
 
 
 class AdaptiveAvgPool2d(Module):
-    """ops.adaptive_avg_pool2d; AdaptiveAvgPool2d(1) is the global pool, from (N, C, H, W) to (N, C, 1, 1)."""
+    """ops.adaptive_avg_pool2d; AdaptiveAvgPool2d(1) is the global pool, from (N, C, H, W) to (N, C, 1, 1).
+
+    >>> layer = nn.AdaptiveAvgPool2d(1)
+    >>> layer
+    AdaptiveAvgPool2d(to 1x1)
+    >>> layer(np.ones((2, 3, 7, 7), np.float32)).shape
+    (2, 3, 1, 1)
+    """
 
     def __init__(self, output_size: Any):
         super().__init__()
@@ -87,7 +108,14 @@ class AdaptiveAvgPool2d(Module):
 
 
 class AdaptiveMaxPool2d(Module):
-    """ops.adaptive_max_pool2d; with return_indices it gives (y, indices). AdaptiveMaxPool2d(1) is the global pool."""
+    """ops.adaptive_max_pool2d; with return_indices it gives (y, indices). AdaptiveMaxPool2d(1) is the global pool.
+
+    >>> layer = nn.AdaptiveMaxPool2d((2, 3))
+    >>> layer
+    AdaptiveMaxPool2d(to 2x3)
+    >>> layer(np.ones((2, 3, 7, 7), np.float32)).shape
+    (2, 3, 2, 3)
+    """
 
     def __init__(self, output_size: Any, return_indices: bool = False):
         super().__init__()

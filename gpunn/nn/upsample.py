@@ -15,6 +15,9 @@ class Upsample(Module):
     """x (N, C, *) in the size `size`, or scale_factor times as large; mode "nearest" or, for images, "bilinear".
 
     align_corners True lays the corner pixels' centres on each other; see interpolate.
+
+    >>> nn.Upsample(scale_factor=2)(np.array([[[1.0, 2.0]]]))
+    array([[[1., 1., 2., 2.]]])
     """
 
     def __init__(

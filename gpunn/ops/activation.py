@@ -13,27 +13,47 @@ from gpunn.ops.reduce import total, wide
 
 
 def relu(x) -> Any:
-    """max(x, 0); the gradient at 0 is 0."""
+    """max(x, 0); the gradient at 0 is 0.
+
+    >>> ops.relu([-1.0, 2.0])
+    array([0., 2.], dtype=float32)
+    """
     return _activate("relu", "relu", x)
 
 
 def leaky_relu(x, negative_slope: float = 0.01) -> Any:
-    """x where x > 0, else negative_slope x."""
+    """x where x > 0, else negative_slope x.
+
+    >>> ops.leaky_relu([-1.0, 2.0], 0.1)
+    array([-0.1,  2. ], dtype=float32)
+    """
     return _activate("leaky_relu", "leaky_relu", x, float(negative_slope))
 
 
 def tanh(x) -> Any:
-    """Hyperbolic tangent."""
+    """Hyperbolic tangent.
+
+    >>> ops.tanh([0.0, 100.0])
+    array([0., 1.], dtype=float32)
+    """
     return _activate("tanh", "tanh", x)
 
 
 def sigmoid(x) -> Any:
-    """1 / (1 + exp(-x)), without overflow and to full relative precision at both ends."""
+    """1 / (1 + exp(-x)), without overflow and to full relative precision at both ends.
+
+    >>> ops.sigmoid([0.0, 100.0])
+    array([0.5, 1. ], dtype=float32)
+    """
     return _activate("sigmoid", "sigmoid", x)
 
 
 def softplus(x, beta: float = 1, threshold: float = 20) -> Any:
-    """log(1 + exp(beta x)) / beta; x itself where beta x > threshold."""
+    """log(1 + exp(beta x)) / beta; x itself where beta x > threshold.
+
+    >>> ops.softplus([-100.0, 0.0, 100.0]).round(3)
+    array([  0.   ,   0.693, 100.   ], dtype=float32)
+    """
     beta = float(beta)
     if beta == 0 or not math.isfinite(beta):
         raise ValueError(f"softplus: beta is {beta}, expected a finite number other than 0")
@@ -41,7 +61,11 @@ def softplus(x, beta: float = 1, threshold: float = 20) -> Any:
 
 
 def prelu(x, weight) -> Any:
-    """x where x > 0, else weight x; weight holds one slope, or one a channel of x (N, C, *) (He et al., 2015)."""
+    """x where x > 0, else weight x; weight holds one slope, or one a channel of x (N, C, *) (He et al., 2015).
+
+    >>> ops.prelu([[-1.0, -1.0]], [0.5, 0.25])
+    array([[-0.5 , -0.25]], dtype=float32)
+    """
     a, w = arrays("prelu", x=x, slope=weight)
     channels = a.shape[1] if a.ndim > 1 else 1
     if w.shape not in ((1,), (channels,)):
@@ -63,12 +87,20 @@ def prelu(x, weight) -> Any:
 
 
 def elu(x, alpha: float = 1.0) -> Any:
-    """x where x > 0, else alpha (exp(x) - 1) (Clevert et al., 2016)."""
+    """x where x > 0, else alpha (exp(x) - 1) (Clevert et al., 2016).
+
+    >>> ops.elu([-1.0, 2.0]).round(3)
+    array([-0.632,  2.   ], dtype=float32)
+    """
     return _activate("elu", "elu", x, float(alpha))
 
 
 def silu(x) -> Any:
-    """x sigmoid(x), also called swish (Hendrycks and Gimpel, 2016; Elfwing et al., 2017)."""
+    """x sigmoid(x), also called swish (Hendrycks and Gimpel, 2016; Elfwing et al., 2017).
+
+    >>> ops.silu([-1.0, 2.0]).round(3)
+    array([-0.269,  1.762], dtype=float32)
+    """
     return _activate("silu", "silu", x)
 
 
@@ -77,6 +109,9 @@ def gelu(x, approximate: str = "none") -> Any:
 
     approximate "none" is exact to a few roundings, also far left where 1 + erf would cancel; "tanh" is
     0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), at most 5e-4 away.
+
+    >>> ops.gelu([-1.0, 2.0]).round(3)
+    array([-0.159,  1.954], dtype=float32)
     """
     check_choice("gelu", "approximate", approximate, ("none", "tanh"))
     return _activate("gelu", "gelu" if approximate == "none" else "gelu_tanh", x)

@@ -17,7 +17,11 @@ from gpunn.ops.elementwise import in_order
 
 
 def add(a, b):
-    """a + b."""
+    """a + b.
+
+    >>> ops.add([1.0, 2.0], 10)
+    array([11., 12.], dtype=float32)
+    """
     u, v = operands("add", a, b)
     of_a, of_b = shape_of(u), shape_of(v)
 
@@ -28,7 +32,11 @@ def add(a, b):
 
 
 def sub(a, b):
-    """a - b."""
+    """a - b.
+
+    >>> ops.sub([1.0, 2.0], 10)
+    array([-9., -8.], dtype=float32)
+    """
     u, v = operands("sub", a, b)
     of_a, of_b = shape_of(u), shape_of(v)
 
@@ -39,7 +47,12 @@ def sub(a, b):
 
 
 def mul(a, b):
-    """a * b, element by element."""
+    """a * b, element by element.
+
+    >>> ops.mul([1.0, 2.0], [[3.0], [4.0]])
+    array([[3., 6.],
+           [4., 8.]], dtype=float32)
+    """
     u, v = operands("mul", a, b)
     of_a, of_b = shape_of(u), shape_of(v)
     kept_u, kept_v = (u if wants_grad(b) else None), (v if wants_grad(a) else None)
@@ -55,7 +68,11 @@ def mul(a, b):
 
 
 def div(a, b):
-    """a / b, element by element; x / 0 is inf or nan, and integers give float32."""
+    """a / b, element by element; x / 0 is inf or nan, and integers give float32.
+
+    >>> ops.div([1.0, -1.0, 6.0], [0.0, 0.0, 3.0])
+    array([ inf, -inf,   2.], dtype=float32)
+    """
     u, v = operands("div", a, b)
     xp = module_for(u, v)
     with np.errstate(all="ignore"):
@@ -73,13 +90,21 @@ def div(a, b):
 
 
 def neg(a):
-    """-a."""
+    """-a.
+
+    >>> ops.neg([1.0, -2.0])
+    array([-1.,  2.], dtype=float32)
+    """
     (u,) = operands("neg", a)
     return record("neg", -u, (a,), lambda gy, needs: (-gy,))
 
 
 def pow(a, b):
-    """a ** b, element by element. The gradient of x ** 0 is 0, and that of 0 ** b by b is 0 for b >= 0."""
+    """a ** b, element by element. The gradient of x ** 0 is 0, and that of 0 ** b by b is 0 for b >= 0.
+
+    >>> ops.pow([1.0, 2.0, 3.0], 2)
+    array([1., 4., 9.], dtype=float32)
+    """
     u, v = operands("pow", a, b)
     xp = module_for(u, v)
     with np.errstate(all="ignore"):
@@ -103,6 +128,9 @@ def matmul(a, b):
 
     Raises:
         ValueError: an operand is a scalar, the inner sizes differ, or the leading sizes do not broadcast.
+
+    >>> ops.matmul([[1.0, 2.0]], [[3.0], [4.0]])
+    array([[11.]], dtype=float32)
     """
     u, v = operands_of_matmul(a, b)
     matmul = twins(u).matmul.matmul
@@ -145,12 +173,20 @@ def operands_of_matmul(a, b):
 
 
 def maximum(a, b):
-    """The larger of two, element by element; equal ones share the gradient."""
+    """The larger of two, element by element; equal ones share the gradient.
+
+    >>> ops.maximum([1.0, 5.0], [3.0, 4.0])
+    array([3., 5.], dtype=float32)
+    """
     return _pick("maximum", a, b)
 
 
 def minimum(a, b):
-    """The smaller of two, element by element; equal ones share the gradient."""
+    """The smaller of two, element by element; equal ones share the gradient.
+
+    >>> ops.minimum([1.0, 5.0], [3.0, 4.0])
+    array([1., 4.], dtype=float32)
+    """
     return _pick("minimum", a, b)
 
 
@@ -170,7 +206,11 @@ def _pick(name: str, a, b):
 
 
 def where(condition, a, b):
-    """a where ``condition`` is true, else b. No gradient flows to the condition."""
+    """a where ``condition`` is true, else b. No gradient flows to the condition.
+
+    >>> ops.where([True, False], [1.0, 2.0], 0.0)
+    array([1., 0.], dtype=float32)
+    """
     c, u, v = operands_of_where(condition, a, b)
     xp = module_for(c, u, v)
     of_a, of_b = shape_of(u), shape_of(v)
@@ -199,19 +239,60 @@ def operands_of_where(condition, a, b):
     return c.astype(bool, copy=False), u, v
 
 
-def _comparison(name: str):
-    def compare(a, b):
-        u, v = operands(name, a, b)
-        return record(name, getattr(module_for(u, v), name)(u, v), (a, b), lambda gy, needs: (None, None))
+def equal(a, b):
+    """a == b, element by element: bool, without a gradient.
 
-    compare.__name__ = compare.__qualname__ = name
-    compare.__doc__ = f"Elementwise ``numpy.{name}``: a bool array, or Tensor, without a gradient."
-    return compare
+    >>> ops.equal([1, 2], [1, 3])
+    array([ True, False])
+    """
+    return _compare("equal", a, b)
 
 
-equal = _comparison("equal")
-not_equal = _comparison("not_equal")
-less = _comparison("less")
-less_equal = _comparison("less_equal")
-greater = _comparison("greater")
-greater_equal = _comparison("greater_equal")
+def not_equal(a, b):
+    """a != b, element by element: bool, without a gradient.
+
+    >>> ops.not_equal([1, 2], [1, 3])
+    array([False,  True])
+    """
+    return _compare("not_equal", a, b)
+
+
+def less(a, b):
+    """a < b, element by element: bool, without a gradient.
+
+    >>> ops.less([1, 2], 2)
+    array([ True, False])
+    """
+    return _compare("less", a, b)
+
+
+def less_equal(a, b):
+    """a <= b, element by element: bool, without a gradient.
+
+    >>> ops.less_equal([1, 2], 2)
+    array([ True,  True])
+    """
+    return _compare("less_equal", a, b)
+
+
+def greater(a, b):
+    """a > b, element by element: bool, without a gradient.
+
+    >>> ops.greater([1, 2], 1)
+    array([False,  True])
+    """
+    return _compare("greater", a, b)
+
+
+def greater_equal(a, b):
+    """a >= b, element by element: bool, without a gradient.
+
+    >>> ops.greater_equal([1, 2], 1)
+    array([ True,  True])
+    """
+    return _compare("greater_equal", a, b)
+
+
+def _compare(name: str, a, b):
+    u, v = operands(name, a, b)
+    return record(name, getattr(module_for(u, v), name)(u, v), (a, b), lambda gy, needs: (None, None))

@@ -27,6 +27,14 @@ def batch_norm(
     towards them in place by `momentum`, the variance unbiased; else the running ones are used. num_batches_tracked, a
     0-d array of integers or None, then is one more.
     ValueError: one value a channel in training; sizes that do not fit; running statistics missing in evaluation.
+
+    >>> x = np.array([[1.0, 10.0], [3.0, 30.0]])
+    >>> mean, var = np.zeros(2), np.ones(2)
+    >>> ops.batch_norm(x, mean, var, training=True).round(3)
+    array([[-1., -1.],
+           [ 1.,  1.]])
+    >>> mean  # a tenth of the way to 2 and 20
+    array([0.2, 2. ])
     """
     running = (running_mean, running_var, num_batches_tracked)
     return _batch_norm("batch_norm", x, running, weight, bias, training, momentum, eps, None, False)
@@ -44,7 +52,13 @@ def batch_norm_relu(
     residual=None,
     num_batches_tracked=None,
 ) -> Any:
-    """max(batch_norm(x) + residual, 0) in one pass over memory; residual has x's shape, or is None."""
+    """max(batch_norm(x) + residual, 0) in one pass over memory; residual has x's shape, or is None.
+
+    >>> x = np.array([[1.0, 10.0], [3.0, 30.0]])
+    >>> ops.batch_norm_relu(x, None, None, training=True).round(3)
+    array([[0., 0.],
+           [1., 1.]])
+    """
     running = (running_mean, running_var, num_batches_tracked)
     return _batch_norm("batch_norm_relu", x, running, weight, bias, training, momentum, eps, residual, True)
 
@@ -106,6 +120,11 @@ def batch_norm_backward(gy, x, weight, mean, var, eps: float = 1e-5, training: b
     """(gx, gweight, gbias) of batch_norm on plain arrays: gy and x (N, C, *), weight (C,) or None.
 
     mean and var (C,): the batch's own with training=True, var biased; else the running ones of the forward call.
+
+    >>> x, gy = np.array([[1.0], [2.0], [6.0]]), np.array([[1.0], [0.0], [0.0]])
+    >>> gx, gweight, gbias = ops.batch_norm_backward(gy, x, np.ones(1), x.mean(0), x.var(0))
+    >>> gx.round(3).tolist(), gbias.tolist()
+    ([[0.176], [-0.22], [0.044]], [1.0])
     """
     op = "batch_norm_backward"
     gy, a = arrays(op, gy=gy, x=x)

@@ -16,6 +16,10 @@ def conv1d(x, weight, bias=None, stride: Ints = 1, padding: Ints | str = 0, dila
     """conv2d with H = 1: x (N, C, W) or (C, W), weight (K, C/groups, S), bias (K,); gives (N, K, Q).
 
     y[n, k, q] = bias[k] + sum over c, s of x[n, c, q*stride + s*dilation - padding] w[k, c, s].
+
+    >>> x, w = np.arange(5.0).reshape(1, 1, 5), np.array([[[-1.0, 0.0, 1.0]]])
+    >>> ops.conv1d(x, w)
+    array([[[2., 2., 2.]]])
     """
     return _conv("conv1d", 1, x, weight, bias, stride, padding, dilation, groups)
 
@@ -26,12 +30,22 @@ def conv2d(x, weight, bias=None, stride: Ints = 1, padding: Ints | str = 0, dila
     stride, padding and dilation are an int or one a dimension; padding may also be "valid" (none) or "same"
     (stride 1 only; where an odd total is needed the extra zero goes to the end). Gives (N, K, P, Q) with
     P = (H + 2 padding - dilation (R - 1) - 1) // stride + 1. ValueError: shapes that do not fit; TypeError: dtypes.
+
+    >>> x, w = np.ones((1, 3, 8, 8)), np.ones((4, 3, 3, 3))
+    >>> ops.conv2d(x, w, padding=1).shape
+    (1, 4, 8, 8)
+    >>> ops.conv2d(x, w, stride=2)[0, 0, 0]
+    array([27., 27., 27.])
     """
     return _conv("conv2d", 2, x, weight, bias, stride, padding, dilation, groups)
 
 
 def conv3d(x, weight, bias=None, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1, groups: int = 1) -> Any:
-    """conv2d with one more dimension: x (N, C, D, H, W), weight (K, C/groups, T, R, S)."""
+    """conv2d with one more dimension: x (N, C, D, H, W), weight (K, C/groups, T, R, S).
+
+    >>> ops.conv3d(np.ones((1, 2, 4, 5, 6)), np.ones((3, 2, 3, 3, 3)), padding=1).shape
+    (1, 3, 4, 5, 6)
+    """
     return _conv("conv3d", 3, x, weight, bias, stride, padding, dilation, groups)
 
 
@@ -68,7 +82,13 @@ def _conv(op: str, rank: int, x, weight, bias, stride, padding, dilation, groups
 def conv2d_backward(
     gy, x, weight, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1, groups: int = 1
 ) -> tuple[Any, Any, Any]:
-    """(gx, gw, gb) of conv2d on plain arrays: gy (N, K, P, Q), x (N, C, H, W), weight (K, C/groups, R, S)."""
+    """(gx, gw, gb) of conv2d on plain arrays: gy (N, K, P, Q), x (N, C, H, W), weight (K, C/groups, R, S).
+
+    >>> x, w, gy = np.ones((1, 3, 8, 8)), np.ones((4, 3, 3, 3)), np.ones((1, 4, 6, 6))
+    >>> gx, gw, gb = ops.conv2d_backward(gy, x, w)
+    >>> gx.shape, gw.shape, gb
+    ((1, 3, 8, 8), (4, 3, 3, 3), array([36., 36., 36., 36.]))
+    """
     op = "conv2d_backward"
     gy, a, w = arrays(op, gy=gy, x=x, w=weight)
     batched, win, extra = plan(op, 2, a.shape, w.shape, stride, padding, dilation, groups)

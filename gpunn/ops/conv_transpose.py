@@ -24,6 +24,10 @@ def conv_transpose2d(
     """x (N, C, H, W) or (C, H, W), weight (C, K/groups, R, S), bias (K,); gives (N, K, P, Q).
 
     P = (H - 1) stride - 2 padding + dilation (R - 1) + output_padding + 1; output_padding < max(stride, dilation).
+
+    >>> x, w = np.ones((1, 1, 2, 2)), np.ones((1, 1, 2, 2))
+    >>> ops.conv_transpose2d(x, w, stride=2).shape
+    (1, 1, 4, 4)
     """
     op = "conv_transpose2d"
     a, w, b = arrays(op, x=x, w=weight, bias=bias)

@@ -26,6 +26,12 @@ def cross_entropy(
 
     IndexError: a label outside 0 .. C-1. On `cpu` at once; on a device the loss is NaN, its gradient 0, and whatever
     reads from the device next raises. The mean of nothing is NaN.
+
+    >>> logits = np.array([[2.0, 0.0, 0.0], [0.0, 0.0, 3.0]])
+    >>> ops.cross_entropy(logits, np.array([0, 2]), reduction="none").round(3)
+    array([0.24 , 0.095])
+    >>> ops.cross_entropy(logits, np.array([0, -100])).round(3)
+    np.float64(0.24)
     """
     op = "cross_entropy"
     a, w = _scores(op, x, weight, reduction)
@@ -74,7 +80,11 @@ def _soft(op: str, x, target, a, t, w, ignore_index: int, reduction: str, smooth
 
 
 def nll_loss(x, target, weight=None, ignore_index: int = -100, reduction: str = "mean") -> Any:
-    """-weight[t] x[t] for log-probabilities x (C,), (N, C) or (N, C, d1, ...), class indices t; see cross_entropy."""
+    """-weight[t] x[t] for log-probabilities x (C,), (N, C) or (N, C, d1, ...), class indices t; see cross_entropy.
+
+    >>> ops.nll_loss(np.log([[0.5, 0.5], [0.1, 0.9]]), np.array([0, 1])).round(3)
+    np.float64(0.399)
+    """
     op = "nll_loss"
     a, w = _scores(op, x, weight, reduction)
     t = data_of(target)

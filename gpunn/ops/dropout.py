@@ -15,13 +15,24 @@ def dropout(x, p: float = 0.5, training: bool = True) -> Any:
     """In training each element becomes 0 with probability p, the others grow by 1 / (1 - p); else x itself.
 
     The mask comes from gpunn.random's global stream, in logical order, and so is equal on every device.
+
+    >>> ops.dropout(np.ones(6), 0.5)
+    array([0., 2., 2., 2., 2., 0.])
+    >>> ops.dropout(np.ones(6), 0.5, training=False)
+    array([1., 1., 1., 1., 1., 1.])
     """
     (a,) = arrays("dropout", x=x)
     return _drop("dropout", x, a, a.shape, p, training, "an element")
 
 
 def dropout2d(x, p: float = 0.5, training: bool = True) -> Any:
-    """In training each channel of x (N, C, *) becomes 0 with probability p, the others grow by 1 / (1 - p); else x."""
+    """In training each channel of x (N, C, *) becomes 0 with probability p, the others grow by 1 / (1 - p); else x.
+
+    >>> ops.dropout2d(np.ones((1, 3, 1, 2)), 0.5)[0, :, 0]
+    array([[0., 0.],
+           [2., 2.],
+           [2., 2.]])
+    """
     (a,) = arrays("dropout2d", x=x)
     if a.ndim < 3:
         raise ValueError(
@@ -36,6 +47,12 @@ def stochastic_depth(x, p: float, mode: str, training: bool = True) -> Any:
 
     For the residual branch of a block: with p = 1 - survival probability it is scaled by 1 / (1 - p), as torchvision's,
     so that evaluation, which gives x itself, needs no factor.
+
+    >>> ops.stochastic_depth(np.ones((4, 2)), 0.5, "row")
+    array([[0., 0.],
+           [2., 2.],
+           [2., 2.],
+           [2., 2.]])
     """
     (a,) = arrays("stochastic_depth", x=x)
     check_choice("stochastic_depth", "mode", mode, ("row", "batch"))

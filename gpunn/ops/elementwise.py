@@ -23,25 +23,41 @@ def in_order(function, *operands):
 
 
 def exp(x):
-    """e ** x."""
+    """e ** x.
+
+    >>> ops.exp([0.0, 1.0]).round(3)
+    array([1.   , 2.718], dtype=float32)
+    """
     y = _quiet("exp", x)
     return record("exp", y, (x,), lambda gy, needs: (gy * y,))
 
 
 def log(x):
-    """Natural logarithm; log(0) is -inf and that of a negative number nan."""
+    """Natural logarithm; log(0) is -inf and that of a negative number nan.
+
+    >>> ops.log([1.0, 0.0])
+    array([  0., -inf], dtype=float32)
+    """
     a, y = floating("log", x), _quiet("log", x)
     return record("log", y, (x,), lambda gy, needs: (gy / a,))
 
 
 def sqrt(x):
-    """Square root; nan for a negative number. The slope at 0 is inf."""
+    """Square root; nan for a negative number. The slope at 0 is inf.
+
+    >>> ops.sqrt([4.0, 9.0])
+    array([2., 3.], dtype=float32)
+    """
     y = _quiet("sqrt", x)
     return record("sqrt", y, (x,), lambda gy, needs: (gy / (y + y),))
 
 
 def abs(x):
-    """Absolute value; the gradient at 0 is 0."""
+    """Absolute value; the gradient at 0 is 0.
+
+    >>> ops.abs([-1.0, 2.0])
+    array([1., 2.], dtype=float32)
+    """
     a = data_of(x)
     xp = array_module(a)
     return record("abs", in_order(xp.abs, a), (x,), lambda gy, needs: (gy * xp.sign(a),))
@@ -52,6 +68,9 @@ def clip(x, min=None, max=None):
 
     Raises:
         ValueError: both bounds are None.
+
+    >>> ops.clip([-1.0, 0.5, 2.0], 0, 1)
+    array([0. , 0.5, 1. ], dtype=float32)
     """
     if min is None and max is None:
         raise ValueError("clip: got neither min nor max, expected at least one; pass for example min=0")

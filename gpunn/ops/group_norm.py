@@ -18,6 +18,13 @@ def group_norm(x, num_groups: int, weight=None, bias=None, eps: float = 1e-5) ->
     """Each sample's channels in num_groups groups, each group to mean 0 and variance 1 (Wu and He, 2018).
 
     x (N, C, *), weight and bias (C,). ValueError: groups that do not divide C, sizes that do not fit.
+
+    >>> x = np.arange(8.0).reshape(1, 4, 2)
+    >>> ops.group_norm(x, 2).round(2)
+    array([[[-1.34, -0.45],
+            [ 0.45,  1.34],
+            [-1.34, -0.45],
+            [ 0.45,  1.34]]])
     """
     op = "group_norm"
     a, w, b = arrays(op, x=x, weight=weight, bias=bias)
@@ -34,6 +41,10 @@ def layer_norm(x, normalized_shape: int | Sequence[int], weight=None, bias=None,
     """The last axes, of sizes normalized_shape, to mean 0 and variance 1 (Ba et al., 2016).
 
     weight and bias have normalized_shape. ValueError: x's last sizes, or those of weight and bias, are others.
+
+    >>> ops.layer_norm(np.array([[1.0, 3.0], [10.0, 30.0]]), 2).round(3)
+    array([[-1.,  1.],
+           [-1.,  1.]])
     """
     op = "layer_norm"
     a, w, b = arrays(op, x=x, weight=weight, bias=bias)
@@ -65,6 +76,11 @@ def instance_norm(
     With use_input_stats running_mean and running_var, unless None, move in place towards the batch's average mean and
     unbiased variance by `momentum`; without, they are what x is normalised with, as in batch_norm.
     ValueError: one element a channel, running statistics missing where they are needed, sizes that do not fit.
+
+    >>> x = np.array([[[1.0, 3.0], [10.0, 30.0]]])
+    >>> ops.instance_norm(x).round(3)
+    array([[[-1.,  1.],
+            [-1.,  1.]]])
     """
     op = "instance_norm"
     if not use_input_stats:

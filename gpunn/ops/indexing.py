@@ -11,7 +11,11 @@ from gpunn.engine.tensor import Tensor, data_of, record
 
 
 def getitem(x, index):
-    """``x[index]`` with NumPy's rules: ints, slices, None, ..., bool masks and integer arrays (which may repeat)."""
+    """``x[index]`` with NumPy's rules: ints, slices, None, ..., bool masks and integer arrays (which may repeat).
+
+    >>> ops.getitem([[1.0, 2.0], [3.0, 4.0]], (slice(None), 0))
+    array([1., 3.], dtype=float32)
+    """
     a = data_of(x)
     index = tuple(map(_index, index)) if isinstance(index, tuple) else _index(index)
     try:
@@ -61,7 +65,12 @@ def _check_on_host(a, index) -> None:
 
 
 def one_hot(target, num_classes: int = -1) -> Any:
-    """int64 (*, num_classes): 1 at each label of target (*), else 0. num_classes -1 counts to the largest label."""
+    """int64 (*, num_classes): 1 at each label of target (*), else 0. num_classes -1 counts to the largest label.
+
+    >>> ops.one_hot(np.array([0, 2]), 3)
+    array([[1, 0, 0],
+           [0, 0, 1]])
+    """
     t = data_of(target)
     if t.dtype.kind not in "iu":
         raise TypeError(

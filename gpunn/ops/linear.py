@@ -15,6 +15,9 @@ def linear(x, weight, bias=None) -> Any:
     """x (..., in_features), weight (out_features, in_features), bias (out_features,); gives (..., out_features).
 
     ValueError: sizes that do not fit. TypeError: dtypes.
+
+    >>> ops.linear([[1.0, 2.0]], [[1.0, 1.0], [0.0, 1.0], [1.0, 0.0]], [0.0, 0.0, 10.0])
+    array([[ 3.,  2., 11.]], dtype=float32)
     """
     a, w, b = arrays("linear", x=x, w=weight, bias=bias)
     _check("linear", a, w, b)

@@ -15,6 +15,9 @@ def local_response_norm(x, size: int, alpha: float = 1e-4, beta: float = 0.75, k
 
     The window reaches size // 2 channels back and (size - 1) // 2 ahead, and is cut off at the first and last channel.
     Section 3.3 of the paper does not divide by size: its alpha 1e-4 at size 5 is 5e-4 here.
+
+    >>> ops.local_response_norm(np.ones((1, 3, 1)), 3, alpha=3.0).round(3)[0, :, 0]
+    array([0.439, 0.354, 0.439])
     """
     (a,) = arrays("local_response_norm", x=x)
     size = as_count("local_response_norm", "size", size)

@@ -12,7 +12,11 @@ from gpunn.ops.cross_entropy import REDUCTIONS
 
 
 def mse_loss(x, target, reduction: str = "mean") -> Any:
-    """(x - target)^2, its mean, or its sum."""
+    """(x - target)^2, its mean, or its sum.
+
+    >>> ops.mse_loss([1.0, 2.0], [2.0, 5.0])
+    array(5., dtype=float32)
+    """
     a, t = _pair("mse_loss", x, target, reduction)
     difference = a - t
 
@@ -24,7 +28,11 @@ def mse_loss(x, target, reduction: str = "mean") -> Any:
 
 
 def l1_loss(x, target, reduction: str = "mean") -> Any:
-    """|x - target|, its mean, or its sum; the gradient at 0 is 0."""
+    """|x - target|, its mean, or its sum; the gradient at 0 is 0.
+
+    >>> ops.l1_loss([1.0, 2.0], [2.0, 5.0])
+    array(2., dtype=float32)
+    """
     a, t = _pair("l1_loss", x, target, reduction)
     xp, difference = array_module(a), a - t
     y, sign = _reduced(xp.abs(difference), reduction), xp.sign(difference)
@@ -40,6 +48,9 @@ def binary_cross_entropy_with_logits(x, target, weight=None, reduction: str = "m
     """-weight (pos_weight t log sigmoid(x) + (1 - t) log(1 - sigmoid(x))), its mean, or its sum.
 
     x are logits, t the targets from 0 to 1 of the same shape; weight and pos_weight broadcast to it.
+
+    >>> ops.binary_cross_entropy_with_logits([0.0, 100.0], [1.0, 1.0], reduction="none").round(3)
+    array([0.693, 0.   ], dtype=float32)
     """
     op = "binary_cross_entropy_with_logits"
     a, t = _pair(op, x, target, reduction)

@@ -35,6 +35,10 @@ def max_pool2d(
 
     stride is kernel_size where left out; padding is at most half of kernel_size and never wins. With ceil_mode a last
     window may hang over the edge. With return_indices also the int64 place h*W + w in the plane of each maximum.
+
+    >>> ops.max_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)
+    array([[[[ 5.,  7.],
+             [13., 15.]]]])
     """
     (a,) = arrays("max_pool2d", x=x)
     batched, win = _windowed("max_pool2d", a.shape, kernel_size, stride, padding, dilation, ceil_mode)
@@ -72,6 +76,12 @@ def max_pool2d_backward(gy, indices, x_shape: tuple[int, ...]) -> Any:
     """gx of max_pool2d or adaptive_max_pool2d on plain arrays: adds each gy to the place that won.
 
     gy and indices (N, C, P, Q), indices as return_indices gives them; x_shape (N, C, H, W) is the shape of gx.
+
+    >>> x = np.arange(8.0).reshape(1, 1, 2, 4)
+    >>> y, indices = ops.max_pool2d(x, 2, return_indices=True)
+    >>> ops.max_pool2d_backward(np.ones_like(y), indices, x.shape)
+    array([[[[0., 0., 0., 0.],
+             [0., 1., 0., 1.]]]])
     """
     op, x_shape = "max_pool2d_backward", tuple(x_shape)
     (gy,) = arrays(op, gy=gy)
@@ -105,6 +115,10 @@ def avg_pool2d(
 
     stride is kernel_size where left out; padding is at most half of kernel_size. The sum is divided by the window's
     elements inside the padded input or, with count_include_pad=False, inside the input itself.
+
+    >>> ops.avg_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)
+    array([[[[ 2.5,  4.5],
+             [10.5, 12.5]]]])
     """
     (a,) = arrays("avg_pool2d", x=x)
     batched, win = _windowed("avg_pool2d", a.shape, kernel_size, stride, padding, 1, ceil_mode)
@@ -128,7 +142,12 @@ def avg_pool2d_backward(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
 ) -> Any:
-    """gx of avg_pool2d on plain arrays: gy (N, C, P, Q), x_shape (N, C, H, W), the options of the forward call."""
+    """gx of avg_pool2d on plain arrays: gy (N, C, P, Q), x_shape (N, C, H, W), the options of the forward call.
+
+    >>> ops.avg_pool2d_backward(np.ones((1, 1, 1, 2)), (1, 1, 2, 4), 2)
+    array([[[[0.25, 0.25, 0.25, 0.25],
+             [0.25, 0.25, 0.25, 0.25]]]])
+    """
     op, x_shape = "avg_pool2d_backward", tuple(x_shape)
     (gy,) = arrays(op, gy=gy)
     batched, win = _windowed(op, x_shape, kernel_size, stride, padding, 1, ceil_mode)
@@ -142,6 +161,10 @@ def adaptive_avg_pool2d(x, output_size: Any) -> Any:
     """Means over windows that divide x (N, C, H, W) or (C, H, W) into output_size: an int, or two; None keeps the size.
 
     Window i covers floor(i H / P) to ceil((i + 1) H / P), so that neighbours overlap where P does not divide H.
+
+    >>> ops.adaptive_avg_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)
+    array([[[[ 2.5,  4.5],
+             [10.5, 12.5]]]])
     """
     (a,) = arrays("adaptive_avg_pool2d", x=x)
     batched = check_planes("adaptive_avg_pool2d", a.shape, 2, LETTERS)
@@ -158,7 +181,12 @@ def adaptive_avg_pool2d(x, output_size: Any) -> Any:
 
 
 def adaptive_max_pool2d(x, output_size: Any, return_indices: bool = False) -> Any:
-    """Maxima over the windows of adaptive_avg_pool2d; with return_indices also the int64 places h*W + w."""
+    """Maxima over the windows of adaptive_avg_pool2d; with return_indices also the int64 places h*W + w.
+
+    >>> ops.adaptive_max_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)
+    array([[[[ 5.,  7.],
+             [13., 15.]]]])
+    """
     (a,) = arrays("adaptive_max_pool2d", x=x)
     batched = check_planes("adaptive_max_pool2d", a.shape, 2, LETTERS)
     out = _output_size("adaptive_max_pool2d", a, output_size)

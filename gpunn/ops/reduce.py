@@ -14,7 +14,11 @@ _LONG = 4096  # addends; below, the error of adding one after another stays unde
 
 
 def sum(x, axis=None, keepdims=False, **alias):
-    """Sum over ``axis`` (an int, several, or None for all)."""
+    """Sum over ``axis`` (an int, several, or None for all).
+
+    >>> ops.sum([[1.0, 5.0], [7.0, 2.0]], axis=0, keepdims=True)
+    array([[8., 7.]], dtype=float32)
+    """
     a = data_of(x)
     axes, keep = axes_of("sum", a, axis, keepdims, alias)
     y = total(a, axes, keep)
@@ -26,6 +30,9 @@ def mean(x, axis=None, keepdims=False, **alias):
 
     Raises:
         TypeError: x is not floating point.
+
+    >>> ops.mean([[1.0, 5.0], [7.0, 2.0]], axis=1)
+    array([3. , 4.5], dtype=float32)
     """
     a = floating("mean", x)
     axes, keep = axes_of("mean", a, axis, keepdims, alias)
@@ -40,6 +47,11 @@ def var(x, axis=None, correction=1, keepdims=False, **alias):
 
     Raises:
         ValueError: not more elements than ``correction``.
+
+    >>> ops.var([1.0, 2.0, 3.0])
+    array(1., dtype=float32)
+    >>> ops.var([1.0, 2.0, 3.0], correction=0).round(3)
+    np.float32(0.667)
     """
     a = floating("var", x)
     axes, keep = axes_of("var", a, axis, keepdims, alias)
@@ -75,12 +87,20 @@ def wide(a):
 
 
 def max(x, axis=None, keepdims=False, **alias):
-    """Largest value over ``axis``; equal ones share the gradient, as in ``torch.amax``."""
+    """Largest value over ``axis``; equal ones share the gradient, as in ``torch.amax``.
+
+    >>> ops.max([[1.0, 5.0], [7.0, 2.0]], axis=0)
+    array([7., 5.], dtype=float32)
+    """
     return _extreme("max", x, axis, keepdims, alias)
 
 
 def min(x, axis=None, keepdims=False, **alias):
-    """Smallest value over ``axis``; equal ones share the gradient, as in ``torch.amin``."""
+    """Smallest value over ``axis``; equal ones share the gradient, as in ``torch.amin``.
+
+    >>> ops.min([[1.0, 5.0], [7.0, 2.0]], axis=0)
+    array([1., 2.], dtype=float32)
+    """
     return _extreme("min", x, axis, keepdims, alias)
 
 
@@ -101,7 +121,11 @@ def _extreme(name: str, x, axis, keepdims, alias):
 
 
 def argmax(x, axis=None):
-    """Index of the largest value, over all or one axis; the first of equal ones. Without a gradient."""
+    """Index of the largest value, over all or one axis; the first of equal ones. Without a gradient.
+
+    >>> ops.argmax([[1.0, 5.0], [7.0, 2.0]], 1)
+    array([1, 0])
+    """
     a = data_of(x)
     y = a.argmax(axis=None if a.ndim == 0 and axis in (0, -1) else axis)  # CuPy's 0-d arrays have no axis
     return record("argmax", array_module(a).asanyarray(y), (x,), lambda gy, needs: (None,))

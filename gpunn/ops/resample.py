@@ -38,6 +38,9 @@ def interpolate(
 
     Raises:
         ValueError: both or neither of size and scale_factor, an unknown mode, a size below 1, another rank.
+
+    >>> ops.interpolate([[[1.0, 2.0]]], scale_factor=2)
+    array([[[1., 1., 2., 2.]]], dtype=float32)
     """
     op = "interpolate"
     (a,) = arrays(op, x=x)

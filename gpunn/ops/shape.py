@@ -13,7 +13,12 @@ from gpunn.ops.broadcast import operands, unbroadcast
 
 
 def reshape(x, shape):
-    """The elements in logical (row-major) order in another shape; one size may be -1."""
+    """The elements in logical (row-major) order in another shape; one size may be -1.
+
+    >>> ops.reshape([1.0, 2.0, 3.0, 4.0], (2, -1))
+    array([[1., 2.],
+           [3., 4.]], dtype=float32)
+    """
     a = data_of(x)
     wanted = (int(shape),) if not hasattr(shape, "__len__") else tuple(int(n) for n in shape)
     known = math.prod(n for n in wanted if n != -1)
@@ -29,7 +34,11 @@ def reshape(x, shape):
 
 
 def flatten(x, start_dim=0, end_dim=-1):
-    """Dimensions ``start_dim`` to ``end_dim`` joined to one; ``flatten(x, 1)`` keeps the batch."""
+    """Dimensions ``start_dim`` to ``end_dim`` joined to one; ``flatten(x, 1)`` keeps the batch.
+
+    >>> ops.flatten(np.ones((2, 3, 4)), 1).shape
+    (2, 12)
+    """
     a = data_of(x)
     first, last = _dim("flatten", a, start_dim), _dim("flatten", a, end_dim)
     if first > last:
@@ -39,7 +48,11 @@ def flatten(x, start_dim=0, end_dim=-1):
 
 
 def permute(x, dims):
-    """The dimensions in the order ``dims``, each named once."""
+    """The dimensions in the order ``dims``, each named once.
+
+    >>> ops.permute(np.ones((2, 3, 4)), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
     a = data_of(x)
     order = tuple(_dim("permute", a, d) for d in dims)
     if sorted(order) != list(range(a.ndim)):
@@ -55,6 +68,9 @@ def transpose(x, *axes):
 
     ``transpose(x, 1, 2)`` swaps, PyTorch's way; ``transpose(x, (2, 0, 1))`` gives the whole order, NumPy's; with no
     axes all dimensions are reversed.
+
+    >>> ops.transpose(np.ones((2, 3, 4)), 1, 2).shape
+    (2, 4, 3)
     """
     a = data_of(x)
     if not axes or axes == (None,):
@@ -70,7 +86,11 @@ def transpose(x, *axes):
 
 
 def squeeze(x, axis=None):
-    """Without the dimensions of size 1: all of them, or those of ``axis``."""
+    """Without the dimensions of size 1: all of them, or those of ``axis``.
+
+    >>> ops.squeeze(np.ones((1, 3, 1))).shape
+    (3,)
+    """
     a = data_of(x)
     named = range(a.ndim) if axis is None else axis if hasattr(axis, "__len__") else (axis,)
     drop = {d for d in (_dim("squeeze", a, d) for d in named) if a.shape[d] == 1}
@@ -78,7 +98,12 @@ def squeeze(x, axis=None):
 
 
 def unsqueeze(x, axis):
-    """With a new dimension of size 1 at ``axis``."""
+    """With a new dimension of size 1 at ``axis``.
+
+    >>> ops.unsqueeze([1.0, 2.0], 1)
+    array([[1.],
+           [2.]], dtype=float32)
+    """
     a = data_of(x)
     if not -a.ndim - 1 <= axis <= a.ndim:
         raise ValueError(f"unsqueeze: axis {axis} does not fit shape {a.shape}; expected {-a.ndim - 1} to {a.ndim}")
@@ -90,7 +115,12 @@ expand_dims = unsqueeze
 
 
 def broadcast_to(x, shape):
-    """x repeated, without a copy, to a larger shape."""
+    """x repeated, without a copy, to a larger shape.
+
+    >>> ops.broadcast_to([1.0, 2.0], (2, 2))
+    array([[1., 2.],
+           [1., 2.]], dtype=float32)
+    """
     a = data_of(x)
     try:
         fits = np.broadcast_shapes(a.shape, tuple(shape)) == tuple(shape)
@@ -106,7 +136,11 @@ def broadcast_to(x, shape):
 
 
 def concatenate(xs, axis=0):
-    """Arrays joined along an existing dimension; the other sizes are equal."""
+    """Arrays joined along an existing dimension; the other sizes are equal.
+
+    >>> ops.concatenate([[1.0, 2.0], [3.0]])
+    array([1., 2., 3.], dtype=float32)
+    """
     xs = tuple(xs)
     arrays = _to_join("concatenate", xs)
     if any(a.ndim == 0 for a in arrays):
@@ -142,7 +176,12 @@ def _joined(arrays, axis: int):
 
 
 def stack(xs, axis=0):
-    """Arrays of one shape joined along a new dimension."""
+    """Arrays of one shape joined along a new dimension.
+
+    >>> ops.stack([[1.0, 2.0], [3.0, 4.0]], axis=1)
+    array([[1., 3.],
+           [2., 4.]], dtype=float32)
+    """
     xs = tuple(xs)
     arrays = _to_join("stack", xs)
     if len({a.shape for a in arrays}) > 1:
@@ -173,6 +212,11 @@ def pad(x, padding, mode="constant", value=0):
 
     Raises:
         ValueError: negative or too many pads, an unknown mode, or a mirror or circle longer than x.
+
+    >>> ops.pad([[1.0, 2.0]], (1, 0))
+    array([[0., 1., 2.]], dtype=float32)
+    >>> ops.pad([[1.0, 2.0, 3.0]], (2, 1), mode="reflect")
+    array([[3., 2., 1., 2., 3., 2.]], dtype=float32)
     """
     a = data_of(x)
     widths = _pad_widths(a, padding)

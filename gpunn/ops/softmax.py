@@ -14,7 +14,12 @@ from gpunn.ops.reduce import axes_of, count_of, record_reduction, shape_without
 
 
 def softmax(x, dim: int) -> Any:
-    """exp(x) / sum of exp(x) along dim."""
+    """exp(x) / sum of exp(x) along dim.
+
+    >>> ops.softmax([[0.0, 0.0], [0.0, 1000.0]], 1)
+    array([[0.5, 0.5],
+           [0. , 1. ]], dtype=float32)
+    """
     (a,) = arrays("softmax", x=x)
     axis = as_axis("softmax", a, dim)
     y = softmax_of(a, axis)
@@ -39,7 +44,12 @@ def softmax_of(a: Any, axis: int) -> Any:
 
 
 def log_softmax(x, dim: int) -> Any:
-    """x - log(sum of exp(x)) along dim."""
+    """x - log(sum of exp(x)) along dim.
+
+    >>> ops.log_softmax([[0.0, 0.0], [0.0, 1000.0]], 1).round(3)
+    array([[-6.93e-01, -6.93e-01],
+           [-1.00e+03,  0.00e+00]], dtype=float32)
+    """
     (a,) = arrays("log_softmax", x=x)
     axis = as_axis("log_softmax", a, dim)
     y = log_softmax_of(a, axis)
@@ -68,7 +78,11 @@ def shifted(a: Any, axis: int) -> Any:
 
 
 def logsumexp(x, axis=None, keepdims=False, **alias):
-    """log of the sum of e ** x over ``axis``, computed without overflow."""
+    """log of the sum of e ** x over ``axis``, computed without overflow.
+
+    >>> ops.logsumexp([1000.0, 1000.0]).round(3)
+    np.float32(1000.693)
+    """
     a = floating("logsumexp", x)
     axes, keep = axes_of("logsumexp", a, axis, keepdims, alias)
     xp = array_module(a)
