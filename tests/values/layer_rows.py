@@ -96,6 +96,7 @@ def values_of(name: str, options: dict[str, Any], shape, target: np.ndarray | No
     """A pass forward and backward in training, the state after it, and a pass in evaluation."""
     given = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
     theirs = getattr(torch.nn, name)(**given).double()
+    starts_at = {key: value.numpy().copy() for key, value in theirs.state_dict().items()}
     state = {key: of_key(key, value) for key, value in theirs.state_dict().items()}
     theirs.load_state_dict({key: torch.tensor(value) for key, value in state.items()})
     x = torch.tensor(shape if isinstance(shape, np.ndarray) else some(*shape), requires_grad=True)
@@ -103,8 +104,10 @@ def values_of(name: str, options: dict[str, Any], shape, target: np.ndarray | No
     y = theirs(*arguments)
     upstream = np.asarray(np.random.default_rng(y.numel()).integers(-128, 128, tuple(y.shape)) / 64.0)
     y.backward(torch.tensor(upstream))
-    made: dict[str, Any] = {"layer": name, "options": options, "state": state, "x": x.detach().numpy()}
-    made |= {"target": target, "value": y.detach().numpy(), "upstream": upstream}
+    made: dict[str, Any] = {"layer": name, "options": options}
+    made["starts_at"] = starts_at if "Norm" in name or name == "PReLU" else {}  # others start at random
+    made |= {"state": state, "x": x.detach().numpy(), "target": target}
+    made |= {"value": y.detach().numpy(), "upstream": upstream}
     gradients = {"x": x.grad, **{key: p.grad for key, p in theirs.named_parameters()}}
     made["gradients"] = {key: g.numpy() for key, g in gradients.items() if g is not None}
     after = {key: value.numpy().copy() for key, value in theirs.state_dict().items()}

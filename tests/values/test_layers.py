@@ -28,6 +28,8 @@ def test_every_layer_is_stored():
 def test_layer(row, dtype):
     options = {key: tuple(v) if isinstance(v, list) else v for key, v in row.get("options", {}).items()}
     layer = getattr(nn, row["layer"])(**options).to(dtype)
+    for key, want in row.get("starts_at", {}).items():
+        assert_near(layer.state_dict()[key], want, f"{key} at first")
     layer.load_state_dict({key: array(value, dtype) for key, value in row.get("state", {}).items()})
     x = Tensor(array(row["x"], dtype), requires_grad=True)
     arguments = (x, array(row["target"], dtype)) if "target" in row else (x,)
