@@ -26,6 +26,15 @@ def check_axis(a, axis):
             raise np.exceptions.AxisError(i, a.ndim)
 
 
+def powers(bases, exponents):
+    """NumPy refuses negative powers of integers; CuPy gives 1 over them, rounded towards 0."""
+    kinds = {getattr(a, "dtype", np.asarray(a).dtype).kind for a in (bases, exponents)}
+    if kinds <= {"i", "u"} and np.any(np.asarray(exponents) < 0):
+        with np.errstate(divide="ignore"):
+            return np.trunc(np.power(np.asarray(bases, np.float64), exponents)).astype(np.result_type(bases))
+    return np.power(bases, exponents)
+
+
 def check_scatter(name, a):
     """ufunc.at is atomicAdd, which not every dtype has."""
     if a.dtype.name not in _SCATTERED:
@@ -36,6 +45,8 @@ def adapted(name, args, options):
     """A function's arguments, after CuPy's refusals, such that NumPy's does what CuPy's does."""
     if name in REDUCTIONS:
         check_axis(args[0], options.get("axis", (*args, None)[1]))
+    if name == "clip" and args[0].dtype.kind not in "fiu" and None in args[1:3]:
+        raise TypeError("Unsupported type <class 'NoneType'>")
     if name == "where" and not isinstance(args[0], np.ndarray):
         raise AttributeError(f"{type(args[0]).__name__!r} object has no attribute 'astype'")
     if name.endswith("_like") and options.get("shape") == ():

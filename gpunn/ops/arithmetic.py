@@ -107,6 +107,11 @@ def pow(a, b):
     """
     u, v = operands("pow", a, b)
     xp = module_for(u, v)
+    if isinstance(v, int) and v < 0 and getattr(u, "dtype", np.dtype(int)).kind in "iu":
+        raise ValueError(
+            f"pow: got integers to the power {v}, expected an exponent of at least 0; convert the base, for example "
+            "with .to('float32')"
+        )
     with np.errstate(all="ignore"):
         y = xp.power(u, v)
 

@@ -76,6 +76,8 @@ def clip(x, min=None, max=None):
         raise ValueError("clip: got neither min nor max, expected at least one; pass for example min=0")
     min, max = _bound("min", min), _bound("max", max)
     a = data_of(x)
+    if a.dtype.kind == "V":  # of bfloat16 CuPy's clip takes two numbers, and no None
+        min, max = (-np.inf if min is None else min), (np.inf if max is None else max)
     xp = array_module(a)
 
     def backward(gy, needs):

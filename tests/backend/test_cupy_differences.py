@@ -62,6 +62,22 @@ def test_what_cupy_arrays_lack(xp):
         xp.asarray(np.array(["a"]))
 
 
+def test_powers_of_integers_below_0_are_refused(xp):
+    x = gpunn.to_device(np.array([1, 2]), "cuda")
+    assert xp.power(x, -1).tolist() == [1, 0]
+    for base in (x, np.array([1, 2])):
+        with pytest.raises(ValueError, match="pow: got integers to the power -1, expected an exponent of at least 0"):
+            ops.pow(base, -1)
+
+
+def test_clip_of_bfloat16_with_one_bound(xp):
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    x = gpunn.to_device(np.array([-2, 0.5, 3]).astype(bfloat16), "cuda")
+    with pytest.raises(TypeError, match="NoneType"):
+        xp.clip(x, None, 1)
+    assert ops.clip(x, max=1).tolist() == [-2, 0.5, 1] and ops.clip(x, min=0).tolist() == [0, 0.5, 3]
+
+
 def test_bytes_arrive_in_the_machines_order(xp):
     assert xp.asarray(np.array([1.0], ">f4")).dtype == np.dtype("<f4")
 
