@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from gpunn.cuda.checks import INDEX_LIMIT
-from gpunn.cuda.dtypes import pack, storage_macros
+from gpunn.cuda.dtypes import accumulate, pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import Launch, Scratch
 from gpunn.cuda.problem import Conv
@@ -121,6 +121,18 @@ def _avoid_gather(product: Pass) -> Predicate:
     return avoid
 
 
+def _refuse_rungs(job: Conv) -> str:
+    """What the rungs between naive and tiled do not take."""
+    filters = per_group(job)[1]
+    if filters > 65535 * 16 or job.groups > 65535:
+        return f"{filters} filters of {job.groups} groups are more tiles than a grid's 65535"
+    return _too_many_pixels(job)
+
+
+def _avoid_rungs(job: Conv) -> str:
+    return "a rung of the ladder from naive to tiled, there to be read: use_variant alone takes it"
+
+
 def _few(columns: int) -> str:
     return f"{columns} columns would leave a tile empty" if columns < 4 else ""
 
@@ -190,6 +202,17 @@ def _gemm(style: str, product: Pass, tile: int) -> Launches:
     return plan
 
 
+def _rung(name: str, tile: int, side: int) -> Launches:
+    """``conv2d/<name>_forward``: a block of side x side threads does tile x tile sums."""
+
+    def plan(job: Conv) -> tuple[Launch, ...]:
+        operands, pixels, columns, _ = forward(job)
+        grid = (blocks(pixels[0] * math.prod(pixels[2:]), tile), blocks(columns, tile), job.groups)
+        return (Launch(f"conv2d/{name}_forward", storage_macros(job.dtype), grid, (side, side), (*operands, job)),)
+
+    return plan
+
+
 def _split_weight(tile: int, wide: bool) -> Launches:
     """grad_weight: parts of the pixels, then their sum in order."""
 
@@ -252,6 +275,7 @@ TILED = "float32, float16, bfloat16; C/groups and K/groups multiples of a 16-byt
 LARGE = TILED + "; enough rows and columns"
 GATHER = "float32, float16, bfloat16; first layers (C <= 4) and channel counts that 16-byte accesses cannot take"
 DEPTHWISE = "groups = C = K"
+RUNG = "every geometry, dtype and group count, where asked for: a rung of the ladder from naive to tiled"
 ANY = "every geometry, dtype and group count"
 
 
@@ -276,6 +300,14 @@ FORWARD = (
     _row(
         "gather", "conv2d/gather_forward", GATHER, _refuse_any, _gemm("gather", forward, 64),
         _narrow_buffers, _avoid_gather(forward),
+    ),
+    _row(
+        "blocked", "conv2d/blocked_forward", RUNG, _refuse_rungs, _rung("blocked", 64, 8),
+        lambda job: 2 * 8 * 68 * accumulate(job.dtype).itemsize, _avoid_rungs,
+    ),
+    _row(
+        "shared", "conv2d/shared_forward", RUNG, _refuse_rungs, _rung("shared", 16, 16),
+        lambda job: (16 * 16 + 16 * 17) * accumulate(job.dtype).itemsize, _avoid_rungs,
     ),
     _row("naive", "conv2d/naive_forward", ANY, _takes_all, _naive("conv2d", forward)),
 )  # fmt: skip

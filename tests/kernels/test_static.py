@@ -7,7 +7,7 @@ import pytest
 
 from gpunn import emulator as host
 from gpunn.cuda import batch_norm, conv, dropout, loss, pool
-from gpunn.cuda.variants import use_variant
+from gpunn.cuda.variants import tracing, use_variant
 from gpunn.random import Draw
 from gpunn.window import Window
 
@@ -42,6 +42,28 @@ def test_tiled_main_loops(pass_, tile, dtype):
     assert counted.sector_excess <= 1.15, counted.table()
     assert counted.conflict_ways <= 1.1, counted.table()
     assert counted.barriers_per_block <= 1 + math.ceil(32 * 32 * 9 / 8)
+
+
+def test_each_rung_of_the_ladder_reads_less_than_the_one_before():
+    x, w = channels_last(1, 32, 16, 16), channels_last(128, 32, 3, 3)
+    sectors, shared = [], []
+    for variant in ("naive", "shared", "blocked", "tiled128"):
+        with use_variant("conv2d.forward", variant), host.counting() as counts:
+            conv.forward(x, w, None, WIN, 1)
+        (counted,) = counts.values()
+        reads = [site for site in counted.sites if not site.write]
+        sectors.append(sum(site.sectors for site in reads if site.space == "global"))
+        shared.append(sum(site.instructions for site in reads if site.space == "shared"))
+        assert counted.conflict_ways <= 1.1, counted.table()
+    assert sectors[0] > 16 * sectors[1] and sectors[1] >= 4 * sectors[2] >= 8 * sectors[3]
+    assert shared[1] >= 8 * shared[2] >= 32 * shared[3]
+
+
+def test_rungs_are_taken_where_asked_for_alone():
+    x, w = channels_last(1, 3, 5, 5), channels_last(2, 3, 3, 3)
+    with tracing() as calls:
+        conv.forward(x, w, None, WIN, 1)
+    assert calls[0].variant == "naive" and "shared: a rung of the ladder" in calls[0].why
 
 
 @pytest.mark.parametrize("pass_", ["forward", "grad_input"])
