@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
+import numpy as np
+
 from bench.clocks import Call
 from bench.kernels.subjects import Subject
 from bench.measure import Unsupported, chosen
@@ -33,7 +35,14 @@ def present(names: list[str], device: str) -> dict[str, str]:
 
 def call(name: str, subject: Subject, device: str) -> Call:
     """The rival's function for a subject, its arrays already on the device. Raises Unsupported."""
-    run = import_module(f"bench.kernels.rivals.{MODULES[name]}").call(subject, device)
+    module = import_module(f"bench.kernels.rivals.{MODULES[name]}")
+    if name == "cudnn":
+        return module.call(subject, device)
+    given = {key: module.moved(value, device) if isinstance(value, np.ndarray) else value
+             for key, value in vars(subject.given).items()}  # fmt: skip
+    run = module.FAMILIES[subject.operation.partition(".")[0]](**given).get(subject.pass_)
+    if run is None:
+        raise Unsupported(module.LACKS.format(subject.operation))
     if name == "compiled":
         import torch
 

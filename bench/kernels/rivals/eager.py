@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from bench.clocks import Call
-from bench.kernels.subjects import Subject
 from bench.measure import Unsupported
 
 
@@ -25,27 +24,16 @@ def version(device: str) -> str:
     return f"{torch.__version__}, cuDNN {torch.backends.cudnn.version()}" if device != "cpu" else torch.__version__
 
 
-def call(subject: Subject, device: str) -> Call:
-    makers = {"conv2d": _conv, "pool": _pool, "batch_norm": _norm, "gemm": _gemm}
-    given = {key: _moved(value, device) for key, value in vars(subject.given).items()}
-    found = makers[subject.operation.partition(".")[0]](**given).get(subject.pass_)
-    if found is None:
-        raise Unsupported(f"PyTorch has no function for {subject.operation} alone")
-    return found
-
-
-def _moved(value: Any, device: str) -> Any:
+def moved(array: np.ndarray, device: str) -> Any:
     """A host array as a tensor of the same type on the device, channels-last where it has four axes."""
     import torch
 
-    if not isinstance(value, np.ndarray):
-        return value
-    wide = value.astype(np.float32) if value.dtype.name == "bfloat16" else value
+    wide = array.astype(np.float32) if array.dtype.name == "bfloat16" else array
     with warnings.catch_warnings():  # "not writable": it is copied or only read
         warnings.simplefilter("ignore")
         tensor = torch.from_numpy(np.ascontiguousarray(wide))
-    kind = tensor.dtype if wide is value else torch.bfloat16
-    order = torch.channels_last if value.ndim == 4 else torch.contiguous_format
+    kind = tensor.dtype if wide is array else torch.bfloat16
+    order = torch.channels_last if array.ndim == 4 else torch.contiguous_format
     return tensor.to(device, kind).contiguous(memory_format=order)
 
 
@@ -118,3 +106,7 @@ def _norm(case: Any, x: Any, gamma: Any, beta: Any, residual: Any, gy: Any) -> d
 
 def _gemm(case: Any, x: Any, w: Any) -> dict[str, Call]:
     return {"product": lambda: x @ w}
+
+
+FAMILIES = {"conv2d": _conv, "pool": _pool, "batch_norm": _norm, "gemm": _gemm}
+LACKS = "PyTorch has no function for {} alone"

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from bench.clocks import Call
-from bench.kernels.subjects import Subject
 from bench.measure import Unsupported
 from gpunn import backend
 
@@ -24,14 +21,7 @@ def version(device: str) -> str:
         raise Unsupported(str(error)) from None
 
 
-def call(subject: Subject, device: str) -> Call:
-    makers = {"conv2d": _conv, "pool": _pool, "batch_norm": _norm, "gemm": _gemm}
-    arrays = {key: backend.to_device(value, device) if isinstance(value, np.ndarray) else value
-              for key, value in vars(subject.given).items()}  # fmt: skip
-    found = makers[subject.operation.partition(".")[0]](**arrays).get(subject.pass_)
-    if found is None:
-        raise Unsupported(f"{subject.operation} is not written in array expressions here")
-    return found
+moved = backend.to_device
 
 
 def _windows(x: Any, case: Any, fill: float = 0.0) -> Any:
@@ -107,3 +97,7 @@ def _norm(case: Any, x: Any, gamma: Any, beta: Any, residual: Any, gy: Any) -> d
 
 def _gemm(case: Any, x: Any, w: Any) -> dict[str, Call]:
     return {"product": lambda: x @ w}
+
+
+FAMILIES = {"conv2d": _conv, "pool": _pool, "batch_norm": _norm, "gemm": _gemm}
+LACKS = "{} is not written in array expressions here"
