@@ -212,8 +212,8 @@ def _backward(
 
 
 # ---------------------------------------------------------------- the twin's functions
-def _key(a: Array | None) -> tuple | None:
-    return None if a is None else layout(a)
+def _keys(*arrays: Array | None) -> tuple[tuple | None, ...]:
+    return tuple([None if a is None else layout(a) for a in arrays])
 
 
 def train_forward(
@@ -232,9 +232,9 @@ def train_forward(
     wanted, count = accumulate(x.dtype.name), x.size // x.shape[1]
     mean, var, momentum, batches = running or (None, None, 0.0, None)
     moved = (_writable(mean, wanted), _writable(var, wanted), _writable(batches, np.dtype(np.int64)))
-    keys = (layout(x), _key(gamma), _key(beta), _key(residual), tuple(map(_key, moved)))
+    keys = _keys(x, gamma, beta, residual, *moved)
     keep, *steps = 1 - momentum, momentum, momentum * (count / max(count - 1, 1))
-    plan = _train_forward(*keys, eps, relu, forced())
+    plan = _train_forward(*keys[:4], keys[4:], eps, relu, forced())
     y, *now = plan(x, gamma, beta, residual, *moved, *map(wanted.type, (keep, *steps)))
     for own, done, toward, step in zip((mean, var), moved, now, steps, strict=False):
         if own is not done and own is not None:  # of another dtype, or a view with gaps
@@ -261,7 +261,7 @@ def eval_forward(
     relu: bool = False,
 ) -> Array:
     """y with the running mean and var."""
-    keys = (layout(x), _key(gamma), _key(beta), layout(mean), layout(var), _key(residual))
+    keys = _keys(x, gamma, beta, mean, var, residual)
     return _eval_forward(*keys, eps, relu, forced())(x, gamma, beta, mean, var, residual)
 
 
@@ -309,7 +309,7 @@ def _gradients(
 ) -> tuple[Array, Array, Array, Array | None]:
     masked = residual and y is not None
     absent = () if masked else (None,)
-    keys = (layout(gy), layout(x), _key(gamma), layout(mean), layout(var), _key(y))
+    keys = _keys(gy, x, gamma, mean, var, y)
     gx, ggamma, gbeta, *rest = _backward(*keys, eps, training, masked, forced())(gy, x, gamma, mean, var, y, *absent)
     if gamma is not None and gamma.dtype != ggamma.dtype:
         ggamma, gbeta = ggamma.astype(gamma.dtype), gbeta.astype(gamma.dtype)

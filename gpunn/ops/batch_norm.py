@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpunn.backend import array_module, twins
+from gpunn.backend import array_module, same_device, twins
 from gpunn.checks import arrays, check_constant, check_same_device, check_shape, wants_grad
 from gpunn.engine.autograd import is_grad_enabled
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.tensor import Tensor, data_of, record
 
 
 def batch_norm(
@@ -105,9 +105,9 @@ def _batches(op: str, a, batches) -> Any:
     """The count of batches, checked: one integer on x's device."""
     if batches is None:
         return None
-    check_constant(op, "num_batches_tracked", batches)
-    count = data_of(batches)
-    check_same_device(op, a, count, "x", "num_batches_tracked")
+    count = batches if type(batches) is type(a) else data_of(batches)
+    if not same_device(a, count):
+        check_same_device(op, a, count, "x", "num_batches_tracked")
     if count.shape != () or count.dtype.kind not in "iu":
         raise ValueError(
             f"{op}: num_batches_tracked is {count.dtype} {count.shape}, expected one integer, of shape (); "
@@ -145,16 +145,18 @@ def _channelwise(op: str, a, weight, bias, mean, var) -> list[Any]:
         raise ValueError(f"{op}: x has {a.ndim} dimensions {a.shape}, expected (N, C) or (N, C, *); reshape it")
     if 0 in a.shape[1:]:
         raise ValueError(f"{op}: x {a.shape} has a zero size; only the batch N may be 0")
-    check_constant(op, "running_mean", mean)
-    check_constant(op, "running_var", var)
+    for name, value in (("running_mean", mean), ("running_var", var)):
+        if isinstance(value, Tensor):
+            check_constant(op, name, value)
     wanted = ("float32", a.dtype.name) if a.dtype.itemsize == 2 else (a.dtype.name,)
     arrays: list[Any] = []
     for name, value in (("weight", weight), ("bias", bias), ("running_mean", mean), ("running_var", var)):
-        array = None if value is None else data_of(value)
+        array = value if value is None or type(value) is type(a) else data_of(value)
         arrays.append(array)
         if array is None:
             continue
-        check_same_device(op, a, array, "x", name)
+        if not same_device(a, array):
+            check_same_device(op, a, array, "x", name)
         if array.shape != (a.shape[1],):
             raise ValueError(f"{op}: {name} is {array.shape}, expected ({a.shape[1]},), one a channel of x {a.shape}")
         if array.dtype.name not in wanted:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import gpunn
-from gpunn import Tensor, data, models, no_grad, ops, optim, train
+from gpunn import Tensor, data, models, nn, no_grad, ops, optim, train
 from tests import counting
 
 LAUNCHES = {  # a step: forward, cross-entropy, backward, SGD with momentum
@@ -18,6 +18,15 @@ LAUNCHES = {  # a step: forward, cross-entropy, backward, SGD with momentum
 LAUNCHES_OF_EVALUATION = {"lenet5": 15, "resnet20": 46}
 READS_OF_A_TRAINING_STEP = 0
 PYTHON_CALLS_OF_CONV2D = {"cuda": 35, "emulator": 35}
+PYTHON_CALLS = {  # forward with recording, plan known, on cuda arrays
+    "batch_norm": 42,
+    "tanh": 18,
+    "linear": 23,
+    "max_pool2d": 18,
+    "cross_entropy": 33,
+    "add": 36,
+    "a step of LeNet-5": 600,
+}
 
 
 def batch(shape, device):
@@ -96,3 +105,33 @@ def test_python_calls_of_a_convolution(device, look_alike):
         forward()
         calls = counting.python_calls(forward)
     assert calls.total <= PYTHON_CALLS_OF_CONV2D[device], str(calls)
+
+
+@pytest.mark.parametrize("name", PYTHON_CALLS)
+def test_python_calls_of_what_a_step_is_made_of(name, look_alike):
+    def given(*shape):
+        return Tensor(batch(shape, "cuda")[0], requires_grad=True)
+
+    x, rows, w, b = given(2, 8, 6, 6), given(4, 8), given(5, 8), given(5)
+    norm, model, labels = nn.BatchNorm2d(8).to("cuda"), models.create("lenet5").to("cuda"), batch((4,), "cuda")[1]
+    images, sgd = batch((4, 1, 28, 28), "cuda")[0], optim.SGD(model.parameters(), 0.01, momentum=0.9)
+
+    def step():
+        sgd.zero_grad()
+        ops.cross_entropy(model(images), labels).backward()
+        sgd.step()
+
+    calls_of = {
+        "batch_norm": lambda: norm(x, relu=True),
+        "tanh": lambda: ops.tanh(x),
+        "linear": lambda: ops.linear(rows, w, b),
+        "max_pool2d": lambda: ops.max_pool2d(x, 2),
+        "cross_entropy": lambda: ops.cross_entropy(rows, labels),
+        "add": lambda: ops.add(x, x),
+        "a step of LeNet-5": step,
+    }
+    with counting.dry():
+        for _ in range(2):
+            calls_of[name]()
+        calls = counting.python_calls(calls_of[name])
+    assert calls.total <= PYTHON_CALLS[name], str(calls)
