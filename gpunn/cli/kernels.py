@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 
 from gpunn import backend
-from gpunn.cuda import nvrtc
 from gpunn.cuda.listing import listing
 from gpunn.models.tracing import trace_step
 from gpunn.recipes.device import usable_device
+from gpunn.verify import builds
 
 
 def add_to(commands: argparse._SubParsersAction) -> None:
@@ -43,7 +43,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the list, or the trace; or build."""
     if args.build:
-        print(nvrtc.build(args.build))
+        print(builds.build(args.build))
         return 0
     if not args.trace:
         print("\n".join(listing(args.name)))

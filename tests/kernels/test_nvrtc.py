@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gpunn.cuda import nvrtc, source, specialise
+from gpunn.cuda import nvrtc, source
 from gpunn.errors import DeviceError
+from gpunn.verify.builds import survey
+from gpunn.verify.launches import builds, label
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = source.folder() / "resources.json"
@@ -30,29 +32,29 @@ def library(major):
 @pytest.mark.parametrize("major", [12, 13])
 def test_every_kernel_compiles_for_every_architecture_without_spills(major):
     kept = json.loads(TABLE.read_text())
-    found, faults = nvrtc.survey(library(major), specialise.everything(False), nvrtc.ARCHITECTURES)
+    found, faults = survey(library(major), builds(False), nvrtc.ARCHITECTURES)
     assert not faults
     assert set(found) == set(kept) == set(source.names())
-    remedy = "if this is meant, run `python -m gpunn.cuda.nvrtc --table kernels/resources.json`"
+    remedy = "if this is meant, run `python -m gpunn.verify.builds --table kernels/resources.json`"
     for name, labels in found.items():
         assert set(labels) == set(kept[name]), f"{name}; {remedy}"
-        for label, row in labels.items():
+        for macros, row in labels.items():
             for architecture, (registers, shared) in row.items():
-                allowed, block = kept[name][label][architecture]
-                assert shared == block, f"{name} {label} sm_{architecture}: {shared} bytes shared; {remedy}"
+                allowed, block = kept[name][macros][architecture]
+                assert shared == block, f"{name} {macros} sm_{architecture}: {shared} bytes shared; {remedy}"
                 if major == 12:  # the table's compiler
-                    told = f"{name} {label} sm_{architecture}: {registers} registers, kept {allowed}; {remedy}"
+                    told = f"{name} {macros} sm_{architecture}: {registers} registers, kept {allowed}; {remedy}"
                     assert registers <= allowed, told
 
 
 def test_shared_memory_is_what_the_header_says():
     kept = json.loads(TABLE.read_text())
-    for name, dtype, macros in specialise.everything(False):
+    for name, dtype, macros in builds(False):
         letters = {k: v for k, v in macros.items() if isinstance(v, int)}
         size = {"float32": 4, "float64": 8}.get(dtype, 2)
         found = source.read(name).formula("shared", {**letters, "e": size, "V": 16 // size, "N": 1})
-        for row in kept[name][specialise.label(dtype, macros)].values():
-            assert row[1] == found, f"{name} {specialise.label(dtype, macros)}: header says {found}, compiler {row[1]}"
+        for row in kept[name][label(dtype, macros)].values():
+            assert row[1] == found, f"{name} {label(dtype, macros)}: header says {found}, compiler {row[1]}"
 
 
 def disassembler():

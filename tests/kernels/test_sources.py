@@ -7,9 +7,10 @@ import pytest
 
 import gpunn.cpu
 import gpunn.cuda
-from gpunn.cuda import source, specialise
+from gpunn.cuda import source
 from gpunn.cuda.dtypes import STORAGE
 from gpunn.cuda.variants import OPERATIONS
+from gpunn.verify import launches
 
 NAMES = source.names()
 # What a header's formulas may use: sizes, groups, bytes an element and an index, elements of 16 bytes, parts, macros.
@@ -75,11 +76,14 @@ def test_includes_are_in_place_once_and_lines_keep_their_numbers(name):
         number += 1
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_specialisations_name_every_macro(name):
-    sets = [macros for dtype in STORAGE for macros in specialise.specialisations(name, dtype)]
-    assert sets
-    assert all({"T", "ACC"} <= set(macros) for macros in sets)
+def test_the_shape_table_makes_every_variant_plan_and_every_kernel_be_built():
+    found = list(launches.builds())
+    assert {name for name, _, _ in found} == set(NAMES)
+    assert all({"T", "ACC"} <= set(macros) for _, _, macros in found)
+    for operation in OPERATIONS.values():
+        asked = [problem for dtype in STORAGE for problem in launches.problems(operation, dtype)]
+        for variant in operation.variants:
+            assert any(variant.accepts(problem) for problem in asked), f"{operation.name} {variant.name}"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,137 @@
+"""Every build of every kernel: the macros that the variants' plans give it over the shape table, in every storage type.
+
+Plans are pure, so that this takes no array, no compiler and no device.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import product
+
+import gpunn.cuda  # noqa: F401  (its modules fill the table of operations)
+from gpunn.cuda import source
+from gpunn.cuda.dtypes import FUNCTIONS, STORAGE, storage_macros
+from gpunn.cuda.kernel import EMULATOR
+from gpunn.cuda.pool import ANYWHERE
+from gpunn.cuda.problem import Columns, Conv, Drop, Elements, Labels, Norm, Pool, Problem, Segments, Tensors
+from gpunn.cuda.table import FEWEST_ROWS, most_rows
+from gpunn.cuda.variants import OPERATIONS, Operation
+from gpunn.reference import cases
+from gpunn.reference.dropout import DROPOUTS
+from gpunn.reference.loss import LOSSES
+
+Macros = dict[str, object]
+Build = tuple[str, str, Macros]  # kernel, storage type, macros
+BOTH = (True, False)
+
+
+def builds(thorough: bool = True) -> Iterator[Build]:
+    """All sets of float32, the widest of the other types; with ``thorough`` all of these too, and every table.
+
+    The widest has channels-last memory, the widest accesses, the largest tile and table.
+    """
+    for name, found in _by_kernel(thorough).items():
+        for dtype, sets in found.items():
+            widest = max(sets, key=lambda macros: [macros[k] for k in sorted(macros) if isinstance(macros[k], int)])
+            for macros in sets if thorough or dtype == "float32" else [widest]:
+                yield name, dtype, macros
+
+
+def _by_kernel(thorough: bool) -> dict[str, dict[str, list[Macros]]]:
+    """kernel -> storage type -> macro sets."""
+    found: dict[str, dict[str, list[Macros]]] = {name: {} for name in source.names()}
+    for dtype in STORAGE:
+        for name, macros in _planned(dtype, thorough):
+            sets = found[name].setdefault(dtype, [])
+            if macros not in sets:
+                sets.append(macros)
+    return found
+
+
+def _planned(dtype: str, thorough: bool) -> Iterator[tuple[str, Macros]]:
+    for operation in OPERATIONS.values():
+        for problem in problems(operation, dtype, thorough):
+            for variant in operation.variants:
+                if variant.refusal(problem):
+                    continue
+                launches = variant.plan(problem)
+                yield from ((launch.kernel, dict(launch.macros)) for launch in launches)
+                alone = set(variant.sources) - {launch.kernel for launch in launches}  # launched by itself, afterwards
+                for name in sorted(alone):
+                    yield name, {**storage_macros(dtype)}
+
+
+def problems(operation: Operation, dtype: str, thorough: bool = True) -> Iterator[Problem]:
+    """What an operation is asked on the cases of the shape table."""
+    family, _, name = operation.name.partition(".")
+    if name == "grad_bias":
+        yield Columns(dtype, True, 1000, 16)
+    elif family in ("conv2d", "conv3d"):
+        yield from _convolutions(dtype, int(family[4]))
+    elif family == "pool":
+        yield from _poolings(dtype, adaptive=name.startswith("adaptive"))
+    elif family == "optim":
+        yield from (Tensors(dtype, True, rows, 5000, 2) for rows in _table_rows(operation, dtype, thorough))
+    else:
+        yield from {"batch_norm": _norms, "loss": _losses, "dropout": _drops, "activation": _activations}.get(
+            family, _segments
+        )(dtype)
+
+
+def _convolutions(dtype: str, rank: int) -> Iterator[Problem]:
+    for case, aligned in product(cases.light([*cases.ALL_CONV2D, *cases.CONV3D]), BOTH):
+        if len(case.stride) == rank:
+            yield Conv(dtype, aligned, case.x, case.w, case.y, case.window(), case.groups)
+
+
+def _poolings(dtype: str, adaptive: bool) -> Iterator[Problem]:
+    for nhwc, aligned in product(BOTH, BOTH):
+        for case in [] if adaptive else cases.ALL_POOL:
+            (n, c, h, w), (r, s), (p, q) = case.x, case.size, case.y[2:]
+            yield Pool(dtype, aligned, n, c, h, w, r, s, p, q, case.window(), nhwc, case.count_include_pad)
+        for (n, c, h, w), out in cases.ADAPTIVE if adaptive else []:
+            yield Pool(dtype, aligned, n, c, h, w, 1, 1, *out, ANYWHERE, nhwc)
+
+
+def _norms(dtype: str) -> Iterator[Problem]:
+    for case, nhwc, aligned in product(cases.ALL_BATCHNORM, BOTH, BOTH):
+        n, c, *spatial = case.x
+        yield Norm(dtype, aligned, n, c, math.prod(spatial), nhwc, 1e-5, int(case.relu), 1)
+
+
+def _losses(dtype: str) -> Iterator[Problem]:
+    for case, label in product(LOSSES, ("int64", "int32")):
+        n, c, *spatial = case.x if len(case.x) > 1 else (1, *case.x)
+        sizes = (n * math.prod(spatial), c, math.prod(spatial))
+        yield Labels(dtype, True, *sizes, label, case.ignore_index, "mean", case.smoothing)
+
+
+def _drops(dtype: str) -> Iterator[Problem]:
+    for case, nhwc, aligned in product(DROPOUTS, BOTH, BOTH):
+        n, c, *spatial = (*case.x, 1, 1)[: max(2, len(case.x))]
+        group = math.prod(case.x) // math.prod(case.mask)
+        yield Drop(dtype, aligned, n, c, math.prod(spatial), nhwc, group, case.p)
+
+
+def _activations(dtype: str) -> Iterator[Problem]:
+    return (Elements(dtype, True, size, name, 1.0, 20.0) for name in FUNCTIONS for size in (16, 7))
+
+
+def _segments(dtype: str) -> Iterator[Problem]:
+    yield Segments(dtype, True, 5, 3, 4)
+
+
+def _table_rows(operation: Operation, dtype: str, thorough: bool) -> Iterator[int]:
+    """The lengths of table that are compiled, or the longest and the shortest of them."""
+    rows = most_rows(operation.variants[0].sources[0], dtype, EMULATOR)
+    while rows > FEWEST_ROWS:
+        yield rows
+        rows = rows // 2 if thorough else FEWEST_ROWS
+    yield FEWEST_ROWS
+
+
+def label(dtype: str, macros: Macros) -> str:
+    """The set in short: ``float32 BM=64 VEC=4``."""
+    rest = (f"{k}={v}".replace(" ", "-") for k, v in macros.items() if k not in ("T", "ACC", "BN"))
+    return " ".join([dtype, *rest])
