@@ -7,7 +7,8 @@ import pytest
 
 from gpunn import emulator as host
 from gpunn.cuda import batch_norm, conv, dropout, loss, pool
-from gpunn.cuda.variants import tracing, use_variant
+from gpunn.cuda.plans import layout
+from gpunn.cuda.variants import forced, tracing, use_variant
 from gpunn.random import Draw
 from gpunn.window import Window
 
@@ -78,15 +79,17 @@ def test_depthwise_main_loops(pass_):
     assert counted.conflict_ways <= 1.3, counted.table()
 
 
-@pytest.mark.parametrize("pass_", ["forward", "grad_input"])
-def test_the_weights_need_no_launch_of_their_own(pass_):
-    """Weights whose memory is (K, R, S, C) are read as they are, whatever the variant; others are copied first."""
-    x, gy = channels_last(1, 8, 5, 5), channels_last(1, 8, 5, 5)
-    w = channels_last(8, 8, 3, 3)
-    for variant in ("tiled64", "gather", "naive"):
-        with use_variant(f"conv2d.{pass_}", variant):
-            here, there = (run(pass_, x, weight, gy) for weight in (w, host.EmulatedArray.of(np.asarray(w).copy())))
-        assert np.array_equal(here, there), variant
+@pytest.mark.parametrize("variant", ["depthwise", "tiled64", "gather", "blocked", "shared", "naive"])
+def test_weights_in_the_kernels_order_are_read_as_they_are(variant):
+    """Of K, R, S, C memory no plan moves the weight, whatever the variant; of another order each does, once."""
+    groups = 8 if variant == "depthwise" else 1
+    x, last = channels_last(1, 8, 5, 5), channels_last(8, 8 // groups, 3, 3)
+    other = host.EmulatedArray.of(np.asarray(last).transpose(3, 2, 1, 0).copy().transpose(3, 2, 1, 0))
+    with use_variant("conv2d.forward", variant):
+        plans = [conv._forward(layout(x), layout(w), None, WIN, groups, forced()) for w in (last, other)]
+        here, there = (conv.forward(x, w, None, WIN, groups) for w in (last, other))
+    assert [[i for i, _ in plan.moves] for plan in plans] == [[], [1]]
+    assert np.array_equal(here, there)
 
 
 @pytest.mark.parametrize("pass_", ["forward", "grad_input"])
