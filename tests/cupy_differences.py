@@ -16,6 +16,8 @@ def check_method(name, a, args, options):
     """A method's arguments that CuPy refuses."""
     if name in REDUCTIONS:
         check_axis(a, options.get("axis", (*args, None)[0]))
+    if name in ("argmax", "argmin") and a.dtype.kind == "V":
+        raise TypeError(f"cupy_{name} takes no {a.dtype}")
 
 
 def check_axis(a, axis):
@@ -45,8 +47,10 @@ def adapted(name, args, options):
     """A function's arguments, after CuPy's refusals, such that NumPy's does what CuPy's does."""
     if name in REDUCTIONS:
         check_axis(args[0], options.get("axis", (*args, None)[1]))
-    if name == "clip" and args[0].dtype.kind not in "fiu" and None in args[1:3]:
+    if name == "clip" and args[0].dtype.kind not in "fiu" and any(bound is None for bound in args[1:3]):
         raise TypeError("Unsupported type <class 'NoneType'>")
+    if name in ("where", "clip"):  # neither has a loop for bfloat16
+        args = tuple(x.astype(np.float32) if getattr(x, "dtype", np.dtype(int)).kind == "V" else x for x in args)
     if name == "where" and not isinstance(args[0], np.ndarray):
         raise AttributeError(f"{type(args[0]).__name__!r} object has no attribute 'astype'")
     if name.endswith("_like") and options.get("shape") == ():

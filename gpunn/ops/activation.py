@@ -75,11 +75,11 @@ def prelu(x, weight) -> Any:
         )
     xp, per_channel = array_module(a), w.size > 1
     slopes = w.reshape(-1, *(1,) * (a.ndim - 2)) if per_channel else w.reshape(())
-    y = xp.where(a > 0, a, a * slopes)
+    y = xp.where(a > 0, a, a * slopes).astype(a.dtype, copy=False)  # CuPy's of bfloat16 is float32
     summed = tuple(i for i in range(a.ndim) if not per_channel or i != 1)
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any]:
-        gx = xp.where(a > 0, gy, gy * slopes) if needs[0] else None
+        gx = xp.where(a > 0, gy, gy * slopes).astype(gy.dtype, copy=False) if needs[0] else None
         gw = total(wide(xp.where(a > 0, 0, gy * a)), summed) if needs[1] else None
         return gx, gw if gw is None else gw.reshape(w.shape).astype(gy.dtype, copy=False)
 

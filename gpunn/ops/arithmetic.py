@@ -227,7 +227,8 @@ def where(condition, a, b):
             unbroadcast(xp.where(c, 0, gy).astype(gy.dtype), of_b) if needs[2] else None,
         )
 
-    return record("where", xp.where(c, u, v), (condition, a, b), backward)
+    y = xp.where(c, u, v).astype(np.result_type(u.dtype, v.dtype), copy=False)  # CuPy's of bfloat16 is float32
+    return record("where", y, (condition, a, b), backward)
 
 
 def operands_of_where(condition, a, b):

@@ -70,11 +70,14 @@ def test_powers_of_integers_below_0_are_refused(xp):
             ops.pow(base, -1)
 
 
-def test_clip_of_bfloat16_with_one_bound(xp):
+def test_what_cupy_lacks_for_bfloat16(xp):
     bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
     x = gpunn.to_device(np.array([-2, 0.5, 3]).astype(bfloat16), "cuda")
-    with pytest.raises(TypeError, match="NoneType"):
-        xp.clip(x, None, 1)
+    assert xp.where(x > 0, x, x).dtype == xp.clip(x, 0, 1).dtype == np.float32
+    with pytest.raises(TypeError, match="argmax"):
+        x.argmax()
+    chosen = ops.where(x > 0, x, 0), ops.prelu(x, gpunn.to_device(np.ones(1, bfloat16), "cuda"))
+    assert all(y.dtype == bfloat16 for y in chosen) and ops.argmax(x).item() == 2
     assert ops.clip(x, max=1).tolist() == [-2, 0.5, 1] and ops.clip(x, min=0).tolist() == [0, 0.5, 3]
 
 
