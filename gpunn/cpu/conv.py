@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from gpunn.cpu import rowconv
+from gpunn.cpu import depthwise, rowconv
 from gpunn.cpu.blocks import BYTES, Blocks
 from gpunn.cpu.columns import column_sums
 from gpunn.cpu.layout import empty, padded, scratch, windows
@@ -69,8 +69,8 @@ def in_memory_order(x: np.ndarray) -> np.ndarray:
 
 def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, win, groups: int) -> np.ndarray:
     """y (N, K, *out) = x (N, C, *spatial) correlated with w (K, C/groups, *size), plus b (K,)."""
-    if w.shape[1] == 1 and groups > 1:
-        return _depthwise_forward(x, w, b, win)
+    if depthwise.suits(w.shape, groups):
+        return depthwise.forward(x, w, b, win)
     return _correlate(x, _weight_rows(w).T, b, win, groups)
 
 
@@ -104,6 +104,8 @@ def grad_weight(gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win, gr
     """gw (K, C/groups, *size), its memory K, *size, C: the sum over images and positions of gy times its window."""
     if rowconv.suits(win, x.shape[1], w_shape[0], groups):
         return rowconv.grad_weight(gy, x, w_shape, win)
+    if depthwise.suits(w_shape, groups):
+        return depthwise.grad_weight(gy, x, w_shape, win)
     filters, per_c, *size = w_shape
     width, per_k = math.prod(size) * per_c, filters // groups
     out = tuple(gy.shape[2:])
@@ -152,8 +154,8 @@ def grad_bias(gy: np.ndarray) -> np.ndarray:
 
 def grad_input(gy: np.ndarray, w: np.ndarray, x_shape: tuple[int, ...], win, groups: int) -> np.ndarray:
     """gx (N, C, *spatial): each gy spread over its window, weighted by w."""
-    if w.shape[1] == 1 and groups > 1:
-        return _scatter(gy, w, x_shape, win, groups)
+    if depthwise.suits(w.shape, groups):
+        return depthwise.grad_input(gy, w, x_shape, win)
     if groups == 1 and _flips(w.shape, x_shape, gy.shape, win):
         return _flipped(gy, w, win)
     return _scatter(gy, w, x_shape, win, groups)
@@ -186,7 +188,7 @@ def _scatter(gy: np.ndarray, w: np.ndarray, x_shape: tuple[int, ...], win, group
     """col2im, one tap at a time: a product (positions, C), added at the tap's offset."""
     out, spatial, channels = tuple(gy.shape[2:]), x_shape[2:], x_shape[1]
     filters, per_c = w.shape[:2]
-    per_k, depthwise = filters // groups, per_c == 1 and groups > 1
+    per_k = filters // groups
     taps = list(np.ndindex(*win.size))
     weights = np.ascontiguousarray(w.transpose(*range(2, w.ndim), 0, 1)).reshape(len(taps), filters, per_c)
     gx = empty(x_shape, gy.dtype)
@@ -197,19 +199,14 @@ def _scatter(gy: np.ndarray, w: np.ndarray, x_shape: tuple[int, ...], win, group
 
     def task(i: int) -> None:
         low, high = i * images, min(x_shape[0], (i + 1) * images)
-        errors = np.ascontiguousarray(above[low:high])
-        matrix = errors.reshape(-1, filters)
+        matrix = np.ascontiguousarray(above[low:high]).reshape(-1, filters)
         whole = scratch("frame", (high - low, *frame, channels), gy.dtype) if any(win.padding) else target[low:high]
         whole[...] = 0
         product = scratch("product", (matrix.shape[0], channels), gy.dtype)
         for tap, weight in zip(taps, weights, strict=True):
-            if depthwise:
-                spread = errors.reshape(*errors.shape[:-1], channels, per_k) * weight.reshape(channels, per_k)
-                np.sum(spread, axis=-1, out=product.reshape(*errors.shape[:-1], channels))
-            else:
-                for g in range(groups):
-                    k, c = slice(g * per_k, (g + 1) * per_k), slice(g * per_c, (g + 1) * per_c)
-                    np.matmul(matrix[:, k], weight[k], out=product[:, c])
+            for g in range(groups):
+                k, c = slice(g * per_k, (g + 1) * per_k), slice(g * per_c, (g + 1) * per_c)
+                np.matmul(matrix[:, k], weight[k], out=product[:, c])
             place = whole[(slice(None), *_tap_slices(win, tap, out))]
             place += product.reshape(high - low, *out, channels)
         if any(win.padding):
@@ -217,23 +214,3 @@ def _scatter(gy: np.ndarray, w: np.ndarray, x_shape: tuple[int, ...], win, group
 
     parallel_for(task, -(-x_shape[0] // images), gy.size * len(taps) * per_c // 8)
     return gx
-
-
-def _depthwise_forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, win) -> np.ndarray:
-    """One filter or a few to each channel: multiply-adds, a tap at a time, since there is nothing to sum over."""
-    channels, filters = x.shape[1], w.shape[0]
-    out = win.out(x.shape[2:])
-    y = empty((x.shape[0], filters, *out), x.dtype)
-    source, target = channels_last(x), channels_last(y)
-    taps = list(np.ndindex(*win.size))
-    weights = np.ascontiguousarray(w.transpose(*range(2, w.ndim), 0, 1)).reshape(len(taps), channels, -1)
-
-    def task(i: int) -> None:
-        block = padded(source[i : i + 1], win.padding)
-        sums = target[i : i + 1].reshape(1, *out, channels, filters // channels)
-        sums[...] = 0 if b is None else b.reshape(channels, -1)
-        for tap, weight in zip(taps, weights, strict=True):
-            sums += block[(slice(None), *_tap_slices(win, tap, out))][..., None] * weight
-
-    parallel_for(task, x.shape[0], y.size * len(taps))
-    return y
