@@ -92,9 +92,8 @@ def dry() -> Iterator[None]:
 
 _PACKAGE = Path(gpunn.__file__).parent
 _TESTS = Path(__file__).parent
-_STANDING_IN = tuple(
-    map(str, (_PACKAGE / "emulator", _TESTS / "cupy_stand_in.py", __file__, Path(np.__file__).parent))
-)
+_LOOK_ALIKE = (_TESTS / f"cupy_{name}.py" for name in ("stand_in", "array", "device", "differences", "pointers"))
+_STANDING_IN = tuple(map(str, (_PACKAGE / "emulator", *_LOOK_ALIKE, __file__, Path(np.__file__).parent)))
 
 
 @dataclass
