@@ -47,9 +47,11 @@ class RawModule:
         assert backend == "nvrtc" and all(isinstance(option, str) for option in options)
         self._macros = dict(re.findall(r"^#define (\w+) (.*)$", code.partition("#line")[0], re.M))
         self._text = "#line" + code.partition("#line")[2]
+        # What the emulator calls this source, so that one build of it serves both.
+        self._file = re.findall(r'^#line \d+ "(.*)"', self._text, re.M)[-1]
 
     def get_function(self, name):
-        text, macros = self._text, self._macros
+        text, macros, file = self._text, self._macros, self._file
         written = differences.written_by(text, name)
 
         def run(grid, block, args, *, shared_mem=0):
@@ -59,7 +61,7 @@ class RawModule:
                     if is_written and isinstance(array, ndarray):
                         array._values[...] = 0.5 if array._values.dtype.kind in "fV" else 0
                 return
-            kernel = emulator.load(text, name, macros)
+            kernel = emulator.load(text, name, macros, file)
             given = []
             for parameter, a in zip(kernel.parameters, args, strict=True):
                 if isinstance(a, ndarray):
