@@ -50,7 +50,7 @@ class Window:
     @property
     def extent(self) -> tuple[int, ...]:
         """Input elements from the window's first to its last, dilation included."""
-        return tuple((k - 1) * d + 1 for k, d in zip(self.size, self.dilation, strict=True))
+        return tuple([(k - 1) * d + 1 for k, d in zip(self.size, self.dilation, strict=True)])
 
     def out(self, in_size: tuple[int, ...], ceil_mode: bool = False) -> tuple[int, ...]:
         """Output size for an input size; may be <= 0 where the window does not fit.
@@ -58,17 +58,12 @@ class Window:
         With ``ceil_mode`` a last window may hang over the right edge, but must start inside the input or its left
         padding, as in PyTorch.
         """
-        return tuple(
-            self._out_one(n, i, ceil_mode) for i, n in enumerate(in_size)
-        )
-
-    def _out_one(self, n: int, i: int, ceil_mode: bool) -> int:
-        step, pad = self.stride[i], self.padding[i]
-        room = n + 2 * pad - self.extent[i]
-        if not ceil_mode:
-            return room // step + 1
-        p = -(-room // step) + 1
-        return p - 1 if (p - 1) * step >= n + pad else p
+        out = []
+        for n, extent, step, pad in zip(in_size, self.extent, self.stride, self.padding, strict=True):
+            room = n + 2 * pad - extent
+            p = (-(-room // step) if ceil_mode else room // step) + 1
+            out.append(p - 1 if ceil_mode and (p - 1) * step >= n + pad else p)
+        return tuple(out)
 
     def transposed_out(self, in_size: tuple[int, ...], output_padding: tuple[int, ...]) -> tuple[int, ...]:
         """Output size of the transposed convolution: the input size that ``out`` maps to ``in_size``."""

@@ -40,6 +40,7 @@ def require_cupy() -> Any:
     return cupy
 
 
+@cache
 def require_emulator() -> Any:
     """The package gpunn.emulator. Raises DeviceError where this version of gpunn has none."""
     try:

@@ -65,7 +65,7 @@ def _problem(
 ) -> Conv:  # fmt: skip
     dtype = check_arrays(name, **arrays)
     check_index(name, **{"one sample of x": x[1:], "one sample of y": y[1:], "w": w})
-    aligned = all(a.aligned for a in arrays.values() if a is not None)
+    aligned = not any([a.offset for a in arrays.values() if a is not None])
     return Conv(dtype, aligned, tuple(x), tuple(w), tuple(y), win, groups)
 
 
@@ -77,7 +77,7 @@ def _last(a: tuple) -> Layout:
 def _forward(x: tuple, weight: tuple, bias: tuple | None, win: Window, groups: int, asked: Any) -> Plan:
     operation, below, w = OPERATIONS[win.rank]["forward"], _last(x), _last(weight)
     b = None if bias is None else cast(Layout(*bias), Layout(*bias).dtype)
-    y = (below.shape[0], w.shape[0], *(max(size, 0) for size in win.out(below.shape[2:])))
+    y = (below.shape[0], w.shape[0], *[max(size, 0) for size in win.out(below.shape[2:])])
     job = _problem(operation.name, below.shape, w.shape, y, win, groups, x=below, w=w, b=b)
     inputs = {"x": below, "weight": w, "bias": b}
     return operation.plan(job, inputs, {"y": new(y, below.dtype, True)}, empty=not math.prod(y))

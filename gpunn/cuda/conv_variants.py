@@ -68,7 +68,7 @@ def _refuse_any(job: Conv) -> str:
 
 
 def _too_many_pixels(job: Conv) -> str:
-    pixels = max(shape[0] * math.prod(shape[2:]) for shape in (job.x, job.y))
+    pixels = max([shape[0] * math.prod(shape[2:]) for shape in (job.x, job.y)])
     return f"{pixels} pixels are numbered in 32 bits" if pixels > INDEX_LIMIT else ""
 
 

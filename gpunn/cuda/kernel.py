@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -93,7 +93,7 @@ class Kernel:
                 f"{self.source.file}: {p.name} lacks {', '.join(missing)}, which {p.type} has; "
                 f"expected {', '.join(p.fields)}"
             )
-        values = tuple(given[name] for name in p.fields)
+        values = tuple([given[name] for name in p.fields])
         for name, value in zip(p.fields, values, strict=True):
             if not -(2**31) <= value < 2**31:
                 raise ValueError(
@@ -156,10 +156,10 @@ class Kernel:
                         f"{self.source.file}: {what}.{axis} is {size}, expected 1 to {limit}; nothing was launched"
                     )
 
-    @property
+    @cached_property
     def is_wide(self) -> bool:
         """Whether this kernel reads 16 bytes at a time."""
-        return any(key.startswith("VEC") and value != 1 for key, value in self.macros)
+        return any([key.startswith("VEC") and value != 1 for key, value in self.macros])
 
     # ---------------------------------------------------------------- launching
     def bound(self, device: int, shared_bytes: int = 0) -> Bound:

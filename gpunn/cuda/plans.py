@@ -18,6 +18,7 @@ import numpy as np
 from gpunn import backend
 from gpunn.backend import Array
 from gpunn.cuda.kernel import EMULATOR, Bound, kernel
+from gpunn.cuda.problem import Problem
 
 KEPT = 4096  # plans an operation keeps; a network has a few dozen
 
@@ -113,7 +114,7 @@ class Call(NamedTuple):
     operation: str
     variant: str
     why: str
-    problem: str
+    problem: Problem  # in words: str(problem)
 
 
 trace: contextvars.ContextVar[list[Call] | None] = contextvars.ContextVar("gpunn variant trace", default=None)
@@ -133,22 +134,20 @@ class Plan:
     ):
         first = next(found for found in inputs.values() if isinstance(found, Layout))
         self.call = call
-        self.moves = tuple(
-            (i, found.move)
-            for i, found in enumerate(inputs.values())
-            if isinstance(found, Layout) and found.move is not None
-        )
+        self.moves = [
+            (i, found.move) for i, found in enumerate(inputs.values()) if isinstance(found, Layout) and found.move
+        ]
         scratch = {arg.name: arg for launch in launches for arg in launch.args if isinstance(arg, Scratch)}
         made = [*outputs.values(), *scratch.values()]
-        self.memory = tuple((one.shape, one.dtype) for one in made)
-        self.results = tuple(output.axes for output in outputs.values())
+        self.memory = [(one.shape, one.dtype) for one in made]
+        self.results = [output.axes for output in outputs.values()]
         self.current, self.inside = _device(first.device)
         self.empty = _allocator(first.device, zeros=not launches)
         slots: dict[str, Layout | Output | Scalar | Scratch | None] = {**inputs, **outputs, **scratch}
         constants: list[Any] = []
-        self.kernels = tuple(kernel(launch.kernel, **launch.macros) for launch in launches)
+        self.kernels = [kernel(launch.kernel, **launch.macros) for launch in launches]
         with _current(first.device):
-            self.steps = tuple(_bound(launch, slots, constants, first.device) for launch in launches)
+            self.steps = [_bound(launch, slots, constants, first.device) for launch in launches]
         self.tail = tuple(constants)
 
     def __call__(self, *operands: Any) -> Any:

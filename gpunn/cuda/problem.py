@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
 from gpunn.cuda.dtypes import SIZES
+
+
+@cache
+def _letters(kind: type) -> tuple[str, ...]:
+    """The fields of a problem that are a letter."""
+    return tuple([field.name for field in fields(kind) if len(field.name) == 1])
 
 
 @dataclass(frozen=True)
@@ -18,7 +25,7 @@ class Problem:
     @property
     def letters(self) -> dict[str, int]:
         """The variables of a header's formulas; e is the bytes an element, V the elements of 16 bytes."""
-        found = {f.name: v for f in fields(self) if len(f.name) == 1 and isinstance(v := getattr(self, f.name), int)}
+        found = {name: v for name in _letters(type(self)) if isinstance(v := getattr(self, name), int)}
         return {**found, "e": SIZES[self.dtype], "V": 16 // SIZES[self.dtype]}
 
     @property

@@ -37,7 +37,7 @@ class Table:
         variant, why = op.choose(job, device)
         assert variant.plan is not None
         (self.planned,) = variant.plan(job)
-        self.call = Call(op.name, variant.name, why, str(job))
+        self.call = Call(op.name, variant.name, why, job)
         self.kernel = kernel(self.planned.kernel, **self.planned.macros)
         self.kernel.check_grid(self.planned.grid, self.planned.block)
         self.layout = table_layout(self.kernel)

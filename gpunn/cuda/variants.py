@@ -64,10 +64,10 @@ class Operation:
         ``empty``: there is nothing to compute, and the results are zeros.
         """
         if empty:
-            return Plan(Call(self.name, "-", "nothing to compute", str(problem)), (), inputs, outputs)
+            return Plan(Call(self.name, "-", "nothing to compute", problem), (), inputs, outputs)
         device = next(found.device for found in inputs.values() if isinstance(found, Layout))
         variant, why = self.choose(problem, device)
-        return Plan(Call(self.name, variant.name, why, str(problem)), variant.plan(problem), inputs, outputs)
+        return Plan(Call(self.name, variant.name, why, problem), variant.plan(problem), inputs, outputs)
 
     def choose(self, problem: Problem, device: int) -> tuple[Variant, str]:
         """The variant for a problem, and why: the refusals of those before it."""
