@@ -62,7 +62,7 @@ def adapted(name, args, options):
 
 
 def from_host(x, dtype=None):
-    """The host's array as it arrives: row-major unless column-major, and of the machine's byte order."""
+    """The host's array as it arrives: row-major, but where it is column-major, and of the machine's byte order."""
     array = np.array(x, dtype=dtype, order="F" if isinstance(x, np.ndarray) and x.flags.fnc else "C")
     if array.dtype.kind in "OSUMm" or array.dtype.char in "gG":
         raise ValueError(f"Unsupported dtype {array.dtype}")
