@@ -30,6 +30,8 @@ def docstrings(path):
     def inside(node, prefix, public):
         for child in node.body:
             if isinstance(child, ast.FunctionDef | ast.ClassDef):
+                if "overload" in map(ast.unparse, child.decorator_list):  # for type checkers; the function follows
+                    continue
                 open_ = public and not child.name.startswith("_")
                 yield prefix + child.name, open_, ast.get_docstring(child), child.lineno
                 yield from inside(child, f"{prefix}{child.name}.", open_ and isinstance(child, ast.ClassDef))

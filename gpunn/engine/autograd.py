@@ -15,11 +15,17 @@ import threading
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import ContextDecorator
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from gpunn.backend import array_module
+from gpunn.backend import Array, array_module
+
+Needs: TypeAlias = tuple[bool, ...]  # for each input of an op, whether its gradient is wanted
+Gradients: TypeAlias = tuple[Array | None, ...]  # one for each input
+Closure: TypeAlias = Callable[[Array, Needs], Gradients]  # from the gradient of an op's result to its inputs'
+Hook: TypeAlias = Callable[[Array], Any]  # gives an array or a Tensor in the gradient's place, or None
+Arriving: TypeAlias = dict["Node", tuple[Array, bool]]
 
 _numbers = itertools.count()
 
@@ -30,16 +36,21 @@ class Node:
     __slots__ = ("array_type", "backward", "dtype", "edges", "hooks", "name", "needs", "number", "owned", "shape")
 
     def __init__(
-        self, name: str, y, edges: Sequence[Node | None] = (), backward: Callable | None = None, owned: bool = False
+        self,
+        name: str,
+        y: Array,
+        edges: Sequence[Node | None] = (),
+        backward: Closure | None = None,
+        owned: bool = False,
     ):
         self.number = next(_numbers)
         self.name, self.backward, self.owned = name, backward, owned
         self.array_type, self.shape, self.dtype = type(y), y.shape, y.dtype
         self.edges = edges
         self.needs = tuple([edge is not None for edge in edges])
-        self.hooks: dict[int, Callable] | None = None
+        self.hooks: dict[int, Hook] | None = None
 
-    def add_hook(self, hook: Callable) -> Callable[[], None]:
+    def add_hook(self, hook: Hook) -> Callable[[], None]:
         """Call ``hook(gradient)`` on the way back; returns a function that removes it."""
         self.hooks = {} if self.hooks is None else self.hooks
         key = next(_numbers)
@@ -51,7 +62,7 @@ class Node:
 
         return remove
 
-    def run_hooks(self, gradient):
+    def run_hooks(self, gradient: Array) -> Array:
         """The gradient after the hooks: each may return a replacement of the same shape."""
         for hook in list((self.hooks or {}).values()):
             replaced = hook(gradient)
@@ -59,7 +70,7 @@ class Node:
                 gradient = self.checked(replaced.data if hasattr(replaced, "requires_grad") else replaced, "a hook")
         return gradient
 
-    def checked(self, gradient, source: str):
+    def checked(self, gradient: Array, source: str) -> Array:
         """``gradient`` as an array of this node's type and dtype; RuntimeError where its shape is not the value's."""
         if type(gradient) is not self.array_type:
             gradient = as_type(gradient, self.array_type, source)
@@ -71,7 +82,7 @@ class Node:
         return gradient if gradient.dtype == self.dtype else gradient.astype(self.dtype)
 
 
-def as_type(array, wanted: type, source: str):
+def as_type(array: object, wanted: type, source: str) -> Array:
     """``array`` as a device's array type: NumPy turns 0-d arrays into numbers, and some functions lose subclasses."""
     if issubclass(wanted, np.ndarray) and isinstance(array, np.ndarray | np.generic):
         return np.asarray(array).view(wanted)
@@ -85,7 +96,7 @@ class Leaf(Node):
 
     __slots__ = ("tensor",)
 
-    def __init__(self, tensor):
+    def __init__(self, tensor: Any):  # a Tensor, which stands on this module
         super().__init__("leaf", tensor.data)
         # Weak, or every leaf would be a cycle that only the garbage collector frees.
         self.tensor = weakref.ref(tensor)
@@ -131,11 +142,13 @@ class no_grad(ContextDecorator):
         self._before.append(_mode.enabled)
         _mode.enabled = False
 
-    def __exit__(self, *exc_info) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         _mode.enabled = self._before.pop()
 
 
-def walk(roots: Sequence[tuple[Node, Any]], retain_graph: bool = False, until: set[Node] | None = None):
+def walk(
+    roots: Sequence[tuple[Node, Array]], retain_graph: bool = False, until: set[Node] | None = None
+) -> Arriving:
     """Carry gradients from the roots back to the leaves.
 
     Args:
@@ -146,11 +159,11 @@ def walk(roots: Sequence[tuple[Node, Any]], retain_graph: bool = False, until: s
     Returns:
         dict from node to (gradient, fresh): ``fresh`` says that nobody else holds the array.
     """
-    arriving: dict[Node, tuple[Any, bool]] = {}
+    arriving: Arriving = {}
     heap: list[tuple[int, Node]] = []
-    found: dict[Node, tuple[Any, bool]] = {}
+    found: Arriving = {}
 
-    def arrive(node: Node, gradient, fresh: bool) -> None:
+    def arrive(node: Node, gradient: Array, fresh: bool) -> None:
         if node not in arriving:
             arriving[node] = (gradient, fresh)
             heapq.heappush(heap, (-node.number, node))
@@ -176,13 +189,13 @@ def walk(roots: Sequence[tuple[Node, Any]], retain_graph: bool = False, until: s
     return found
 
 
-def _sum(a, b):
+def _sum(a: Array, b: Array) -> Array:
     """a + b in a's memory order, which CuPy's own sum would not keep."""
     xp = array_module(a)
     return a + b if xp is np else xp.add(a, b, out=xp.empty_like(a))
 
 
-def _step(node: Node, gy, arrive: Callable, retain_graph: bool) -> None:
+def _step(node: Node, gy: Array, arrive: Callable[[Node, Array, bool], None], retain_graph: bool) -> None:
     """Run one node's closure and hand its gradients to the nodes before it."""
     if node.backward is None:
         raise RuntimeError(
@@ -194,7 +207,7 @@ def _step(node: Node, gy, arrive: Callable, retain_graph: bool) -> None:
         node.backward = None
     if len(gradients) != len(node.edges):
         raise RuntimeError(f"backward: {node.name!r} gave {len(gradients)} gradients for {len(node.edges)} inputs")
-    seen: list[Any] = [gy]
+    seen = [gy]
     for edge, gradient in zip(node.edges, gradients, strict=True):
         if edge is None or gradient is None:
             continue

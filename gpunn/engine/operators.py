@@ -1,22 +1,35 @@
-"""The operators and methods of Tensor. Each is one call of the op of the same name in ``gpunn.ops``."""
+"""The operators and methods of Tensor, each one call of the op of the same name in ``gpunn.ops``; what ops take.
+
+Tensor alone inherits from Operators, so that ``self`` is one: pyright would ask for a protocol.
+"""
+
+# pyright: reportGeneralTypeIssues=false
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
 
 # The package, not its ops: those import Tensor, which stands on this class.
 import gpunn
-from gpunn.backend import to_numpy
+from gpunn.backend import Array, to_numpy
+
+Operand: TypeAlias = "gpunn.Tensor | Array"
+A = TypeVar("A", bound="gpunn.Tensor | Array")  # what an op takes and gives: Tensors make a Tensor, arrays an array
+Plain: TypeAlias = Array | np.generic | float | Sequence[Any]  # what has no gradient: numbers and lists, too
+Value: TypeAlias = "gpunn.Tensor | Plain"
+Axis: TypeAlias = int | tuple[int, ...] | list[int] | None  # None: all of them
 
 
 class Operators:
     """Python's operators, and ops as methods."""
 
     __slots__ = ()
-    data: Any
+    data: Array
 
-    def item(self) -> Any:
+    def item(self) -> bool | int | float:
         """The one element as a Python number."""
         if self.data.size != 1:
             raise ValueError(f"item: got shape {self.data.shape}, expected one element; index or reduce it first")
@@ -24,66 +37,66 @@ class Operators:
 
     # Arithmetic
 
-    def __add__(self, other):
+    def __add__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.add(self, other)
 
-    def __radd__(self, other):
+    def __radd__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.add(other, self)
 
-    def __sub__(self, other):
+    def __sub__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.sub(self, other)
 
-    def __rsub__(self, other):
+    def __rsub__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.sub(other, self)
 
-    def __mul__(self, other):
+    def __mul__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.mul(self, other)
 
-    def __rmul__(self, other):
+    def __rmul__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.mul(other, self)
 
-    def __truediv__(self, other):
+    def __truediv__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.div(self, other)
 
-    def __rtruediv__(self, other):
+    def __rtruediv__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.div(other, self)
 
-    def __pow__(self, other):
+    def __pow__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.pow(self, other)
 
-    def __rpow__(self, other):
+    def __rpow__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.pow(other, self)
 
-    def __matmul__(self, other):
+    def __matmul__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.matmul(self, other)
 
-    def __rmatmul__(self, other):
+    def __rmatmul__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.matmul(other, self)
 
-    def __neg__(self):
+    def __neg__(self: gpunn.Tensor) -> gpunn.Tensor:
         return gpunn.ops.neg(self)
 
-    def __abs__(self):
+    def __abs__(self: gpunn.Tensor) -> gpunn.Tensor:
         return gpunn.ops.abs(self)
 
     # Comparison: elementwise, as a bool Tensor without a gradient
 
-    def __eq__(self, other):
+    def __eq__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.equal(self, other)
 
-    def __ne__(self, other):
+    def __ne__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.not_equal(self, other)
 
-    def __lt__(self, other):
+    def __lt__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.less(self, other)
 
-    def __le__(self, other):
+    def __le__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.less_equal(self, other)
 
-    def __gt__(self, other):
+    def __gt__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.greater(self, other)
 
-    def __ge__(self, other):
+    def __ge__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.greater_equal(self, other)
 
     # By identity, so that parameters can be in sets and be keys.
@@ -96,10 +109,10 @@ class Operators:
             raise TypeError("len() of a Tensor without dimensions; use .item() for its value")
         return self.data.shape[0]
 
-    def __iter__(self) -> Iterator:
+    def __iter__(self: gpunn.Tensor) -> Iterator[gpunn.Tensor]:
         return (self[i] for i in range(len(self)))
 
-    def __getitem__(self, index):
+    def __getitem__(self: gpunn.Tensor, index: Any) -> gpunn.Tensor:
         return gpunn.ops.getitem(self, index)
 
     def __bool__(self) -> bool:
@@ -118,81 +131,88 @@ class Operators:
 
     # Ops as methods
 
-    def sum(self, axis=None, keepdims=False, **alias):
+    def sum(self: gpunn.Tensor, axis: Axis = None, keepdims: bool = False, **alias: Any) -> gpunn.Tensor:
         return gpunn.ops.sum(self, axis, keepdims, **alias)
 
-    def mean(self, axis=None, keepdims=False, **alias):
+    def mean(self: gpunn.Tensor, axis: Axis = None, keepdims: bool = False, **alias: Any) -> gpunn.Tensor:
         return gpunn.ops.mean(self, axis, keepdims, **alias)
 
-    def var(self, axis=None, correction=1, keepdims=False, **alias):
+    def var(
+        self: gpunn.Tensor, axis: Axis = None, correction: float = 1, keepdims: bool = False, **alias: Any
+    ) -> gpunn.Tensor:
         return gpunn.ops.var(self, axis, correction, keepdims, **alias)
 
-    def max(self, axis=None, keepdims=False, **alias):
+    def max(self: gpunn.Tensor, axis: Axis = None, keepdims: bool = False, **alias: Any) -> gpunn.Tensor:
         return gpunn.ops.max(self, axis, keepdims, **alias)
 
-    def min(self, axis=None, keepdims=False, **alias):
+    def min(self: gpunn.Tensor, axis: Axis = None, keepdims: bool = False, **alias: Any) -> gpunn.Tensor:
         return gpunn.ops.min(self, axis, keepdims, **alias)
 
-    def logsumexp(self, axis=None, keepdims=False, **alias):
+    def logsumexp(self: gpunn.Tensor, axis: Axis = None, keepdims: bool = False, **alias: Any) -> gpunn.Tensor:
         return gpunn.ops.logsumexp(self, axis, keepdims, **alias)
 
-    def argmax(self, axis=None):
+    def argmax(self: gpunn.Tensor, axis: int | None = None) -> gpunn.Tensor:
         return gpunn.ops.argmax(self, axis)
 
-    def exp(self):
+    def exp(self: gpunn.Tensor) -> gpunn.Tensor:
         return gpunn.ops.exp(self)
 
-    def log(self):
+    def log(self: gpunn.Tensor) -> gpunn.Tensor:
         return gpunn.ops.log(self)
 
-    def sqrt(self):
+    def sqrt(self: gpunn.Tensor) -> gpunn.Tensor:
         return gpunn.ops.sqrt(self)
 
-    def abs(self):
+    def abs(self: gpunn.Tensor) -> gpunn.Tensor:
         return gpunn.ops.abs(self)
 
-    def pow(self, exponent):
+    def pow(self: gpunn.Tensor, exponent: Value) -> gpunn.Tensor:
         return gpunn.ops.pow(self, exponent)
 
-    def clip(self, min=None, max=None):
+    def clip(self: gpunn.Tensor, min: float | None = None, max: float | None = None) -> gpunn.Tensor:
         return gpunn.ops.clip(self, min, max)
 
-    def tanh(self):
+    def tanh(self: gpunn.Tensor) -> gpunn.Tensor:
         return gpunn.ops.tanh(self)
 
-    def sigmoid(self):
+    def sigmoid(self: gpunn.Tensor) -> gpunn.Tensor:
         return gpunn.ops.sigmoid(self)
 
-    def relu(self):
+    def relu(self: gpunn.Tensor) -> gpunn.Tensor:
         return gpunn.ops.relu(self)
 
-    def softmax(self, dim):
+    def softmax(self: gpunn.Tensor, dim: int) -> gpunn.Tensor:
         return gpunn.ops.softmax(self, dim)
 
-    def matmul(self, other):
+    def matmul(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.matmul(self, other)
 
-    def reshape(self, *shape):
-        return gpunn.ops.reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+    def reshape(self: gpunn.Tensor, *shape: int | Sequence[int]) -> gpunn.Tensor:
+        return gpunn.ops.reshape(self, _sizes(shape))
 
-    def flatten(self, start_dim=0, end_dim=-1):
+    def flatten(self: gpunn.Tensor, start_dim: int = 0, end_dim: int = -1) -> gpunn.Tensor:
         return gpunn.ops.flatten(self, start_dim, end_dim)
 
-    def transpose(self, *axes):
+    def transpose(self: gpunn.Tensor, *axes: int | Sequence[int]) -> gpunn.Tensor:
         return gpunn.ops.transpose(self, *axes)
 
-    def permute(self, *dims):
-        return gpunn.ops.permute(self, dims[0] if len(dims) == 1 and not isinstance(dims[0], int) else dims)
+    def permute(self: gpunn.Tensor, *dims: int | Sequence[int]) -> gpunn.Tensor:
+        return gpunn.ops.permute(self, _sizes(dims))
 
-    def squeeze(self, axis=None):
+    def squeeze(self: gpunn.Tensor, axis: Axis = None) -> gpunn.Tensor:
         return gpunn.ops.squeeze(self, axis)
 
-    def unsqueeze(self, axis):
+    def unsqueeze(self: gpunn.Tensor, axis: int) -> gpunn.Tensor:
         return gpunn.ops.unsqueeze(self, axis)
 
-    def broadcast_to(self, shape):
+    def broadcast_to(self: gpunn.Tensor, shape: Sequence[int]) -> gpunn.Tensor:
         return gpunn.ops.broadcast_to(self, shape)
 
     @property
-    def T(self):
+    def T(self: gpunn.Tensor) -> gpunn.Tensor:
         return gpunn.ops.transpose(self)
+
+
+def _sizes(given: tuple[int | Sequence[int], ...]) -> Any:
+    """(2, 3) from the arguments of f(2, 3) as from those of f((2, 3))."""
+    return given[0] if len(given) == 1 and not isinstance(given[0], int) else given

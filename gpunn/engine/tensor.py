@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from gpunn.backend import Device, array_module, asarray, device_of, is_array, plain, to_device, to_numpy
+from gpunn.backend import Array, Device, array_module, asarray, device_of, is_array, plain, to_device, to_numpy
 from gpunn.engine import autograd
-from gpunn.engine.autograd import Leaf, Node
-from gpunn.engine.operators import Operators
+from gpunn.engine.autograd import Closure, Gradients, Hook, Leaf, Needs, Node
+from gpunn.engine.operators import Operators, Value
 
 
 class Tensor(Operators):
@@ -34,12 +35,12 @@ class Tensor(Operators):
     __array_ufunc__ = None
     __array_priority__ = 1000.0
 
-    def __init__(self, array, requires_grad: bool = False):
+    def __init__(self, array: object, requires_grad: bool = False):
         data = data_of(array)
         if data.dtype.kind not in "fiubV":  # V: bfloat16 of ml_dtypes
             raise TypeError(f"Tensor: got dtype {data.dtype}; expected floating point, integers or bool")
-        self.data = data
-        self.grad = None
+        self.data: Array = data
+        self.grad: Array | None = None
         self._node: Node | None = None
         self._requires_grad = False
         if requires_grad:
@@ -97,7 +98,7 @@ class Tensor(Operators):
 
     # Gradients
 
-    def backward(self, gy=None, retain_graph: bool = False) -> None:
+    def backward(self, gy: Value | None = None, retain_graph: bool = False) -> None:
         """Add the gradient of this value to ``.grad`` of every leaf that it was computed from.
 
         Args:
@@ -119,7 +120,7 @@ class Tensor(Operators):
                 if tensor is not None and tensor.requires_grad:
                     tensor._receive(gradient, fresh)
 
-    def _receive(self, gradient, fresh: bool) -> None:
+    def _receive(self, gradient: Array, fresh: bool) -> None:
         if self.grad is None:
             self.grad = gradient if fresh else gradient.copy(order="K")
         elif self.grad.dtype == gradient.dtype:
@@ -127,7 +128,7 @@ class Tensor(Operators):
         else:  # `data` was replaced by an array of another dtype since
             self.grad = self.grad.astype(gradient.dtype) + gradient
 
-    def register_hook(self, hook: Callable) -> Callable[[], None]:
+    def register_hook(self, hook: Hook) -> Callable[[], None]:
         """Call ``hook(gradient)`` whenever the whole gradient of this Tensor has been computed.
 
         The hook gets an array and must not change it; what it returns, unless None, takes the gradient's place.
@@ -154,7 +155,7 @@ class Tensor(Operators):
     def __reduce__(self) -> tuple:
         return _leaf_like, (type(self), self._own_data(), self._requires_grad)
 
-    def _own_data(self) -> Any:
+    def _own_data(self) -> Array:
         if not self.is_leaf:
             raise RuntimeError(
                 "Tensor: a value computed from others cannot be copied or pickled with its history; use .detach() first"
@@ -163,16 +164,16 @@ class Tensor(Operators):
 
     # Devices and other libraries
 
-    def to(self, target) -> Tensor:
+    def to(self, target: str | Device | DTypeLike) -> Tensor:
         """On another device (a name or Device), or in another dtype; gradients flow back through the move."""
         dtype = _dtype_or_none(target)
         y = self.data.astype(dtype) if dtype is not None and dtype != self.dtype else self.data
-        y = to_device(y, target) if dtype is None else y
+        y = to_device(y, target) if dtype is None else y  # pyright: ignore[reportArgumentType]: it names a device
         if y is self.data:
             return self
         before, home = self.dtype, self.device
 
-        def backward(gy, needs):
+        def backward(gy: Array, needs: Needs) -> Gradients:
             return (to_device(gy.astype(before) if gy.dtype != before else gy, home),)
 
         return _remember("to", y, (self,), backward)
@@ -190,17 +191,17 @@ class Tensor(Operators):
     def tolist(self) -> Any:
         return to_numpy(self.data).tolist()
 
-    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return np.array(to_numpy(self.data), dtype=dtype, copy=copy)
 
-    def __dlpack__(self, **options):
+    def __dlpack__(self, **options: Any) -> object:
         return self.data.__dlpack__(**options)
 
-    def __dlpack_device__(self):
+    def __dlpack_device__(self) -> tuple[int, int]:
         return self.data.__dlpack_device__()
 
 
-def _dtype_or_none(target) -> np.dtype | None:
+def _dtype_or_none(target: str | Device | DTypeLike) -> np.dtype | None:
     """The dtype that ``target`` names, or None where it names a device."""
     if isinstance(target, Device) or (isinstance(target, str) and target.split(":")[0] in ("cpu", "cuda", "emulator")):
         return None
@@ -231,7 +232,7 @@ def _node_of(tensor: Tensor, caller: str) -> Node:
     return leaf
 
 
-def _seed(tensor: Tensor, gy, caller: str):
+def _seed(tensor: Tensor, gy: Value | None, caller: str) -> Array:
     """The gradient to start from: ``gy`` checked, or 1 for a single element."""
     if gy is None:
         if tensor.size != 1:
@@ -249,7 +250,7 @@ def _seed(tensor: Tensor, gy, caller: str):
     return gy
 
 
-def data_of(x):
+def data_of(x: object) -> Array:
     """The array behind an op's argument: a Tensor's own, an array as it is, else a new array on the default device."""
     if isinstance(x, Tensor):
         return x.data
@@ -259,7 +260,7 @@ def data_of(x):
     return asarray(x)
 
 
-def refuse_lost_gradients(x) -> None:
+def refuse_lost_gradients(x: object) -> None:
     """TypeError for a list of Tensors that would become an array without their gradients."""
     if isinstance(x, list | tuple) and autograd.is_grad_enabled() and _any_requires_grad(x):
         raise TypeError(
@@ -268,20 +269,20 @@ def refuse_lost_gradients(x) -> None:
         )
 
 
-def _any_requires_grad(x) -> bool:
+def _any_requires_grad(x: object) -> bool:
     if isinstance(x, list | tuple):
         return any(_any_requires_grad(each) for each in x)
     return isinstance(x, Tensor) and x.requires_grad
 
 
-def _leaf_like(kind: type[Tensor], data, requires_grad: bool) -> Tensor:
+def _leaf_like(kind: type[Tensor], data: Array, requires_grad: bool) -> Tensor:
     """A leaf of the class ``kind``, whatever its own __init__ takes."""
     leaf = kind.__new__(kind)
     Tensor.__init__(leaf, data, requires_grad)
     return leaf
 
 
-def record(name: str, y, inputs: Sequence[Any], backward: Callable, owned: bool = False):
+def record(name: str, y: Array, inputs: Sequence[object], backward: Closure, owned: bool = False) -> Any:
     """Wrap an op's result, and remember how to go back.
 
     Args:
@@ -309,7 +310,7 @@ def record(name: str, y, inputs: Sequence[Any], backward: Callable, owned: bool 
     return _remember(name, y, inputs, backward, owned) if wrapped else y
 
 
-def _remember(name: str, y, inputs: Sequence[Any], backward: Callable, owned: bool = False) -> Tensor:
+def _remember(name: str, y: Array, inputs: Sequence[object], backward: Closure, owned: bool = False) -> Tensor:
     """``y`` as a Tensor, with a node in the graph where an input requires a gradient and recording is on."""
     result = Tensor.__new__(Tensor)  # an op's result needs none of __init__'s checks
     result.data, result.grad, result._node, result._requires_grad = y, None, None, False
@@ -323,7 +324,17 @@ def _remember(name: str, y, inputs: Sequence[Any], backward: Callable, owned: bo
     return result
 
 
-def grad(outputs: Tensor, inputs: Tensor | Sequence[Tensor], gy=None, retain_graph: bool = False):
+@overload
+def grad(
+    outputs: Tensor, inputs: Tensor, gy: Value | None = None, retain_graph: bool = False
+) -> Array | None: ...
+@overload
+def grad(
+    outputs: Tensor, inputs: Sequence[Tensor], gy: Value | None = None, retain_graph: bool = False
+) -> Gradients: ...
+def grad(
+    outputs: Tensor, inputs: Tensor | Sequence[Tensor], gy: Value | None = None, retain_graph: bool = False
+) -> Array | Gradients | None:
     """Gradients of ``outputs`` with respect to ``inputs``, as arrays, leaving every ``.grad`` alone.
 
     Args:
@@ -340,7 +351,7 @@ def grad(outputs: Tensor, inputs: Tensor | Sequence[Tensor], gy=None, retain_gra
     with np.errstate(all="ignore"):
         found = autograd.walk([root], retain_graph, until=set(nodes))
     # Copies of what others hold: two results, or a result and gy, may not share memory.
-    given = [found.get(node, (None, True)) for node in nodes]
+    given: list[tuple[Array | None, bool]] = [found.get(node, (None, True)) for node in nodes]
     alone = [fresh and (g is None or nodes.index(nodes[i]) == i) for i, (g, fresh) in enumerate(given)]
-    got = tuple(g if own else g.copy() for (g, _), own in zip(given, alone, strict=True))
+    got = tuple(g if own or g is None else g.copy() for (g, _), own in zip(given, alone, strict=True))
     return got[0] if isinstance(inputs, Tensor) else got

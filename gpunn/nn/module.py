@@ -9,6 +9,7 @@ from gpunn.backend import is_array
 from gpunn.engine.tensor import data_of
 from gpunn.nn.overview import summary
 from gpunn.nn.parameter import Parameter
+from gpunn.nn.receptive import Reach as Reach
 from gpunn.nn.state import Keys, load, mover
 
 
@@ -252,7 +253,7 @@ class Module:
         """Floating-point operations of one forward call, 2 a multiply-add; 0 for what does not multiply matrices."""
         return 0
 
-    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any] | None:
+    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> Reach | None:
         """How far a layer sees, as (size, step) for each spatial dimension; None where it reads its own place alone.
 
         size: how many neighbours in x one element of y reads; step: how many lie from it to the next one's.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from gpunn import ops
+from gpunn.backend.contract import Shape
 from gpunn.checks import Ints, as_ints
+from gpunn.engine.operators import A
 from gpunn.nn.conv import extent
-from gpunn.nn.module import Module
+from gpunn.nn.module import Module, Reach
+from gpunn.ops.pool import Sizes
 from gpunn.window import short_text, size_text
 
 
@@ -35,17 +38,18 @@ class MaxPool2d(Module):
         self.dilation = as_ints("MaxPool2d", "dilation", dilation, 2, 1)
         self.return_indices, self.ceil_mode = return_indices, ceil_mode
 
-    def forward(self, x: Any) -> Any:
-        return ops.max_pool2d(
-            x, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices
-        )
+    def forward(self, x: A) -> A | tuple[A, A]:
+        geometry = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+        if self.return_indices:
+            return ops.max_pool2d(x, *geometry, return_indices=True)
+        return ops.max_pool2d(x, *geometry)
 
     def extra_repr(self) -> str:
         text = _window_repr(self)
         text += f", dilation {short_text(self.dilation)}" if max(self.dilation) > 1 else ""
         return text + ", ceil_mode" * self.ceil_mode
 
-    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
+    def reach(self, x_shape: Shape, y_shape: Shape) -> Reach:
         return extent(self), self.stride
 
 
@@ -71,7 +75,7 @@ class AvgPool2d(Module):
         self.kernel_size, self.stride, self.padding = _window("AvgPool2d", kernel_size, stride, padding)
         self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: A) -> A:
         return ops.avg_pool2d(x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
     def extra_repr(self) -> str:
@@ -79,7 +83,7 @@ class AvgPool2d(Module):
             _window_repr(self) + ", ceil_mode" * self.ceil_mode + ", padding not counted" * (not self.count_include_pad)
         )
 
-    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
+    def reach(self, x_shape: Shape, y_shape: Shape) -> Reach:
         return self.kernel_size, self.stride
 
 
@@ -93,17 +97,17 @@ class AdaptiveAvgPool2d(Module):
     (2, 3, 1, 1)
     """
 
-    def __init__(self, output_size: Any):
+    def __init__(self, output_size: Sizes):
         super().__init__()
         self.output_size = _output_size("AdaptiveAvgPool2d", output_size)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: A) -> A:
         return ops.adaptive_avg_pool2d(x, self.output_size)
 
     def extra_repr(self) -> str:
         return f"to {_sizes_repr(self.output_size)}"
 
-    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
+    def reach(self, x_shape: Shape, y_shape: Shape) -> Reach:
         return _adaptive_reach(x_shape, y_shape)
 
 
@@ -117,21 +121,23 @@ class AdaptiveMaxPool2d(Module):
     (2, 3, 2, 3)
     """
 
-    def __init__(self, output_size: Any, return_indices: bool = False):
+    def __init__(self, output_size: Sizes, return_indices: bool = False):
         super().__init__()
         self.output_size, self.return_indices = _output_size("AdaptiveMaxPool2d", output_size), return_indices
 
-    def forward(self, x: Any) -> Any:
-        return ops.adaptive_max_pool2d(x, self.output_size, self.return_indices)
+    def forward(self, x: A) -> A | tuple[A, A]:
+        if self.return_indices:
+            return ops.adaptive_max_pool2d(x, self.output_size, return_indices=True)
+        return ops.adaptive_max_pool2d(x, self.output_size)
 
     def extra_repr(self) -> str:
         return f"to {_sizes_repr(self.output_size)}"
 
-    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
+    def reach(self, x_shape: Shape, y_shape: Shape) -> Reach:
         return _adaptive_reach(x_shape, y_shape)
 
 
-def _window(op: str, kernel_size: Ints, stride: Ints | None, padding: Ints) -> tuple[Any, Any, Any]:
+def _window(op: str, kernel_size: Ints, stride: Ints | None, padding: Ints) -> tuple[Shape, Shape, Shape]:
     size = as_ints(op, "kernel_size", kernel_size, 2, 1)
     stride = size if stride is None else as_ints(op, "stride", stride, 2, 1)
     padding = as_ints(op, "padding", padding, 2, 0)
@@ -140,23 +146,23 @@ def _window(op: str, kernel_size: Ints, stride: Ints | None, padding: Ints) -> t
     return size, stride, padding
 
 
-def _window_repr(layer: Any) -> str:
+def _window_repr(layer: MaxPool2d | AvgPool2d) -> str:
     return f"{size_text(layer.kernel_size)}, stride {short_text(layer.stride)}, padding {short_text(layer.padding)}"
 
 
-def _output_size(op: str, output_size: Any) -> tuple[Any, Any]:
+def _output_size(op: str, output_size: Sizes) -> tuple[int | None, ...]:
     sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
     as_ints(op, "output_size", tuple([1 if size is None else size for size in sizes]), 2, 1)
     return sizes * 2 if len(sizes) == 1 else sizes
 
 
-def _adaptive_reach(x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
+def _adaptive_reach(x_shape: Shape, y_shape: Shape) -> Reach:
     """The largest window, from floor(i n / m) to ceil((i + 1) n / m), and the mean distance between windows."""
     sizes = list(zip(x_shape[-2:], y_shape[-2:], strict=True))
     largest = [max(-(-(i + 1) * n // m) - i * n // m for i in range(m)) for n, m in sizes]
     return tuple(largest), tuple(n / m for n, m in sizes)
 
 
-def _sizes_repr(sizes: Any) -> str:
+def _sizes_repr(sizes: Sequence[int | None]) -> str:
     """(None, 2) as "*x2": an asterisk keeps x's size."""
     return size_text(["*" if size is None else size for size in sizes])

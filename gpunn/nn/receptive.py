@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
-from gpunn.backend import is_array
+from gpunn.backend import Array, is_array
+from gpunn.backend.contract import Shape
 from gpunn.engine.tensor import Tensor
 from gpunn.nn.parameter import Parameter
+
+# How far a layer sees, for each spatial dimension: how many neighbours an element of y reads, and the step between.
+Reach: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 class Layer(Protocol):
     """What is asked of a Module, which stands on this file and so is not imported here."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor: ...
     def children(self) -> Iterator[Layer]: ...
     def named_modules(self) -> Iterator[tuple[str, Layer]]: ...
     def parameters(self) -> Iterator[Parameter]: ...
     def _own_parameters(self) -> Iterator[tuple[str, Parameter]]: ...
     def register_forward_hook(self, hook: Callable) -> Callable[[], None]: ...
     def extra_repr(self) -> str: ...
-    def flops(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int: ...
-    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any] | None: ...
+    def flops(self, x_shape: Shape, y_shape: Shape) -> int: ...
+    def reach(self, x_shape: Shape, y_shape: Shape) -> Reach | None: ...
 
 
 class Field(NamedTuple):
@@ -59,7 +63,7 @@ class Fields:
 
     def __init__(self, x: Any):
         self._known: dict[int, tuple[weakref.ref, Field]] = {}
-        self._seen: list[tuple[tuple[int, ...], Field]] = []
+        self._seen: list[tuple[Shape, Field]] = []
         for each in _arrays(x):
             self._remember(each, Field((1,) * max(each.ndim - 2, 0), (1,) * max(each.ndim - 2, 0)))
 
@@ -82,7 +86,7 @@ class Fields:
             self._remember(each, field)
         return field
 
-    def _of(self, array: Any) -> Field | None:
+    def _of(self, array: Array) -> Field | None:
         held = self._known.get(id(array))
         if held is not None and held[0]() is array:
             return held[1]
@@ -91,7 +95,7 @@ class Fields:
             self._remember(array, field)
         return field
 
-    def _by_size(self, size: tuple[int, ...]) -> Field | None:
+    def _by_size(self, size: Shape) -> Field | None:
         alike = [field for seen, field in self._seen if seen == size]
         if alike:
             largest = alike[0]
@@ -104,14 +108,14 @@ class Fields:
         ratios = tuple(float(round(n / m)) if n >= m else n / m for n, m in zip(before[0], size, strict=True))
         return before[1].through(Field(tuple(max(r, 1.0) for r in ratios), ratios, sure=False))
 
-    def _remember(self, array: Any, field: Field) -> None:
+    def _remember(self, array: Array, field: Field) -> None:
         if array.ndim > 2:
             # Weak, so that a large network's activations are freed on the way.
             self._known[id(array)] = (weakref.ref(array), field)
             self._seen.append((array.shape[2:], field))
 
 
-def _arrays(value: Any) -> list[Any]:
+def _arrays(value: Any) -> list[Array]:
     """The raw arrays in a value, or in a tuple, list or dict of values."""
     if isinstance(value, Tensor):
         return [value.data]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from gpunn.backend import array_module, twins
+from gpunn.backend import Array, array_module, twins
 from gpunn.checks import arrays, check_choice, wants_grad
-from gpunn.engine.autograd import is_grad_enabled
+from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
+from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
 from gpunn.ops.reduce import total, wide
 
 
-def relu(x) -> Any:
+def relu(x: A) -> A:
     """max(x, 0); the gradient at 0 is 0.
 
     >>> ops.relu([-1.0, 2.0])
@@ -21,7 +21,7 @@ def relu(x) -> Any:
     return _activate("relu", "relu", x)
 
 
-def leaky_relu(x, negative_slope: float = 0.01) -> Any:
+def leaky_relu(x: A, negative_slope: float = 0.01) -> A:
     """x where x > 0, else negative_slope x.
 
     >>> ops.leaky_relu([-1.0, 2.0], 0.1)
@@ -30,7 +30,7 @@ def leaky_relu(x, negative_slope: float = 0.01) -> Any:
     return _activate("leaky_relu", "leaky_relu", x, float(negative_slope))
 
 
-def tanh(x) -> Any:
+def tanh(x: A) -> A:
     """Hyperbolic tangent.
 
     >>> ops.tanh([0.0, 100.0])
@@ -39,7 +39,7 @@ def tanh(x) -> Any:
     return _activate("tanh", "tanh", x)
 
 
-def sigmoid(x) -> Any:
+def sigmoid(x: A) -> A:
     """1 / (1 + exp(-x)), without overflow and to full relative precision at both ends.
 
     >>> ops.sigmoid([0.0, 100.0])
@@ -48,7 +48,7 @@ def sigmoid(x) -> Any:
     return _activate("sigmoid", "sigmoid", x)
 
 
-def softplus(x, beta: float = 1, threshold: float = 20) -> Any:
+def softplus(x: A, beta: float = 1, threshold: float = 20) -> A:
     """log(1 + exp(beta x)) / beta; x itself where beta x > threshold.
 
     >>> ops.softplus([-100.0, 0.0, 100.0]).round(3)
@@ -60,7 +60,7 @@ def softplus(x, beta: float = 1, threshold: float = 20) -> Any:
     return _activate("softplus", "softplus", x, beta, float(threshold))
 
 
-def prelu(x, weight) -> Any:
+def prelu(x: A, weight: A) -> A:
     """x where x > 0, else weight x; weight holds one slope, or one a channel of x (N, C, *) (He et al., 2015).
 
     >>> ops.prelu([[-1.0, -1.0]], [0.5, 0.25])
@@ -78,7 +78,7 @@ def prelu(x, weight) -> Any:
     y = xp.where(a > 0, a, a * slopes).astype(a.dtype, copy=False)  # CuPy's of bfloat16 is float32
     summed = tuple(i for i in range(a.ndim) if not per_channel or i != 1)
 
-    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any]:
+    def backward(gy: Array, needs: Needs) -> Gradients:
         gx = xp.where(a > 0, gy, gy * slopes).astype(gy.dtype, copy=False) if needs[0] else None
         gw = total(wide(xp.where(a > 0, 0, gy * a)), summed) if needs[1] else None
         return gx, gw if gw is None else gw.reshape(w.shape).astype(gy.dtype, copy=False)
@@ -86,7 +86,7 @@ def prelu(x, weight) -> Any:
     return record("prelu", y, (x, weight), backward)
 
 
-def elu(x, alpha: float = 1.0) -> Any:
+def elu(x: A, alpha: float = 1.0) -> A:
     """x where x > 0, else alpha (exp(x) - 1) (Clevert et al., 2016).
 
     >>> ops.elu([-1.0, 2.0]).round(3)
@@ -95,7 +95,7 @@ def elu(x, alpha: float = 1.0) -> Any:
     return _activate("elu", "elu", x, float(alpha))
 
 
-def silu(x) -> Any:
+def silu(x: A) -> A:
     """x sigmoid(x), also called swish (Hendrycks and Gimpel, 2016; Elfwing et al., 2017).
 
     >>> ops.silu([-1.0, 2.0]).round(3)
@@ -104,7 +104,7 @@ def silu(x) -> Any:
     return _activate("silu", "silu", x)
 
 
-def gelu(x, approximate: str = "none") -> Any:
+def gelu(x: A, approximate: str = "none") -> A:
     """x times the standard normal distribution's cdf at x (Hendrycks and Gimpel, 2016).
 
     approximate "none" is exact to a few roundings, also far left where 1 + erf would cancel; "tanh" is
@@ -117,7 +117,7 @@ def gelu(x, approximate: str = "none") -> Any:
     return _activate("gelu", "gelu" if approximate == "none" else "gelu_tanh", x)
 
 
-def _activate(op: str, function: str, x: Any, *options: float) -> Any:
+def _activate(op: str, function: str, x: A, *options: float) -> A:
     """The twin's function of this name, recorded; the closure keeps one array."""
     (a,) = arrays(op, x=x)
     twin = twins(a).activation

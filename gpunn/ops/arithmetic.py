@@ -9,14 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend import asarray, device_of, twins
+from gpunn.backend import Array, asarray, device_of, twins
 from gpunn.checks import wants_grad
+from gpunn.engine.autograd import Gradients, Needs
+from gpunn.engine.operators import A, Operand, Value
 from gpunn.engine.tensor import record
-from gpunn.ops.broadcast import module_for, operands, shape_of, unbroadcast
+from gpunn.ops.broadcast import binary, module_for, operands, shape_of, unbroadcast
 from gpunn.ops.elementwise import in_order
 
 
-def add(a, b):
+@binary
+def add(a: Value, b: Value) -> Operand:
     """a + b.
 
     >>> ops.add([1.0, 2.0], 10)
@@ -25,13 +28,14 @@ def add(a, b):
     u, v = operands("add", a, b)
     of_a, of_b = shape_of(u), shape_of(v)
 
-    def backward(gy, needs):
+    def backward(gy: Array, needs: Needs) -> Gradients:
         return unbroadcast(gy, of_a) if needs[0] else None, unbroadcast(gy, of_b) if needs[1] else None
 
     return record("add", in_order(module_for(u, v).add, u, v), (a, b), backward)
 
 
-def sub(a, b):
+@binary
+def sub(a: Value, b: Value) -> Operand:
     """a - b.
 
     >>> ops.sub([1.0, 2.0], 10)
@@ -40,13 +44,14 @@ def sub(a, b):
     u, v = operands("sub", a, b)
     of_a, of_b = shape_of(u), shape_of(v)
 
-    def backward(gy, needs):
+    def backward(gy: Array, needs: Needs) -> Gradients:
         return unbroadcast(gy, of_a) if needs[0] else None, unbroadcast(-gy, of_b) if needs[1] else None
 
     return record("sub", in_order(module_for(u, v).subtract, u, v), (a, b), backward)
 
 
-def mul(a, b):
+@binary
+def mul(a: Value, b: Value) -> Operand:
     """a * b, element by element.
 
     >>> ops.mul([1.0, 2.0], [[3.0], [4.0]])
@@ -58,7 +63,7 @@ def mul(a, b):
     kept_u, kept_v = (u if wants_grad(b) else None), (v if wants_grad(a) else None)
     xp = module_for(u, v)
 
-    def backward(gy, needs):
+    def backward(gy: Array, needs: Needs) -> Gradients:
         return (
             unbroadcast(in_order(xp.multiply, gy, kept_v), of_a) if needs[0] else None,
             unbroadcast(in_order(xp.multiply, gy, kept_u), of_b) if needs[1] else None,
@@ -67,7 +72,8 @@ def mul(a, b):
     return record("mul", in_order(xp.multiply, u, v), (a, b), backward)
 
 
-def div(a, b):
+@binary
+def div(a: Value, b: Value) -> Operand:
     """a / b, element by element; x / 0 is inf or nan, and integers give float32.
 
     >>> ops.div([1.0, -1.0, 6.0], [0.0, 0.0, 3.0])
@@ -82,14 +88,14 @@ def div(a, b):
     of_a, of_b = shape_of(u), shape_of(v)
     kept_y = y if wants_grad(b) else None
 
-    def backward(gy, needs):
+    def backward(gy: Array, needs: Needs) -> Gradients:
         ga = gy / v
         return unbroadcast(ga, of_a) if needs[0] else None, unbroadcast(-ga * kept_y, of_b) if needs[1] else None
 
     return record("div", y, (a, b), backward)
 
 
-def neg(a):
+def neg(a: A) -> A:
     """-a.
 
     >>> ops.neg([1.0, -2.0])
@@ -99,7 +105,8 @@ def neg(a):
     return record("neg", -u, (a,), lambda gy, needs: (-gy,))
 
 
-def pow(a, b):
+@binary
+def pow(a: Value, b: Value) -> Operand:
     """a ** b, element by element. The gradient of x ** 0 is 0, and that of 0 ** b by b is 0 for b >= 0.
 
     >>> ops.pow([1.0, 2.0, 3.0], 2)
@@ -115,7 +122,7 @@ def pow(a, b):
     with np.errstate(all="ignore"):
         y = xp.power(u, v)
 
-    def backward(gy, needs):
+    def backward(gy: Array, needs: Needs) -> Gradients:
         ga = gb = None
         if needs[0]:
             slope = xp.where(xp.equal(v, 0), 0, v * xp.power(u, xp.subtract(v, 1))).astype(y.dtype)
@@ -128,7 +135,8 @@ def pow(a, b):
     return record("pow", y, (a, b), backward)
 
 
-def matmul(a, b):
+@binary
+def matmul(a: Value, b: Value) -> Operand:
     """Matrix product, batched over leading dimensions; 1-D operands are vectors, as in ``numpy.matmul``.
 
     Raises:
@@ -147,7 +155,7 @@ def matmul(a, b):
     kept_left: Any = left if wants_grad(b) else None
     kept_right: Any = right if wants_grad(a) else None
 
-    def backward(gy, needs):
+    def backward(gy: Array, needs: Needs) -> Gradients:
         g = gy[..., None] if len(of_b) == 1 else gy
         g = g[..., None, :] if len(of_a) == 1 else g
         ga = unbroadcast(matmul(g, kept_right.swapaxes(-1, -2)), of_left).reshape(of_a) if needs[0] else None
@@ -157,7 +165,7 @@ def matmul(a, b):
     return record("matmul", np.asanyarray(y) if isinstance(y, np.generic) else y, (a, b), backward)
 
 
-def operands_of_matmul(a, b):
+def operands_of_matmul(a: Value, b: Value) -> tuple[Array, Array]:
     """The two operands of ``matmul``, checked."""
     u, v = (operands("matmul", x)[0] for x in (a, b))
     operands("matmul", u.reshape(-1)[:1], v.reshape(-1)[:1])  # one device
@@ -177,7 +185,8 @@ def operands_of_matmul(a, b):
     return u, v
 
 
-def maximum(a, b):
+@binary
+def maximum(a: Value, b: Value) -> Operand:
     """The larger of two, element by element; equal ones share the gradient.
 
     >>> ops.maximum([1.0, 5.0], [3.0, 4.0])
@@ -186,7 +195,8 @@ def maximum(a, b):
     return _pick("maximum", a, b)
 
 
-def minimum(a, b):
+@binary
+def minimum(a: Value, b: Value) -> Operand:
     """The smaller of two, element by element; equal ones share the gradient.
 
     >>> ops.minimum([1.0, 5.0], [3.0, 4.0])
@@ -195,11 +205,11 @@ def minimum(a, b):
     return _pick("minimum", a, b)
 
 
-def _pick(name: str, a, b):
+def _pick(name: str, a: Value, b: Value) -> Operand:
     u, v = operands(name, a, b)
     xp = module_for(u, v)
 
-    def backward(gy, needs):
+    def backward(gy: Array, needs: Needs) -> Gradients:
         tie = xp.equal(u, v) * gy.dtype.type(0.5)
         won = xp.greater(u, v) if name == "maximum" else xp.less(u, v)
         share = won + tie
@@ -210,7 +220,7 @@ def _pick(name: str, a, b):
     return record(name, in_order(getattr(xp, name), u, v), (a, b), backward)
 
 
-def where(condition, a, b):
+def where(condition: Operand, a: A | float, b: A | float) -> A:
     """a where ``condition`` is true, else b. No gradient flows to the condition.
 
     >>> ops.where([True, False], [1.0, 2.0], 0.0)
@@ -220,7 +230,7 @@ def where(condition, a, b):
     xp = module_for(c, u, v)
     of_a, of_b = shape_of(u), shape_of(v)
 
-    def backward(gy, needs):
+    def backward(gy: Array, needs: Needs) -> Gradients:
         return (
             None,
             unbroadcast(xp.where(c, gy, 0).astype(gy.dtype), of_a) if needs[1] else None,
@@ -231,7 +241,7 @@ def where(condition, a, b):
     return record("where", y, (condition, a, b), backward)
 
 
-def operands_of_where(condition, a, b):
+def operands_of_where(condition: Value, a: Value, b: Value) -> tuple[Array, Array, Array]:
     """The condition as a bool array, and the two choices; numbers among them take float32 or the other's dtype."""
     (c,) = operands("where", condition)
     if c.dtype.kind != "b":
@@ -245,7 +255,8 @@ def operands_of_where(condition, a, b):
     return c.astype(bool, copy=False), u, v
 
 
-def equal(a, b):
+@binary
+def equal(a: Value, b: Value) -> Operand:
     """a == b, element by element: bool, without a gradient.
 
     >>> ops.equal([1, 2], [1, 3])
@@ -254,7 +265,8 @@ def equal(a, b):
     return _compare("equal", a, b)
 
 
-def not_equal(a, b):
+@binary
+def not_equal(a: Value, b: Value) -> Operand:
     """a != b, element by element: bool, without a gradient.
 
     >>> ops.not_equal([1, 2], [1, 3])
@@ -263,7 +275,8 @@ def not_equal(a, b):
     return _compare("not_equal", a, b)
 
 
-def less(a, b):
+@binary
+def less(a: Value, b: Value) -> Operand:
     """a < b, element by element: bool, without a gradient.
 
     >>> ops.less([1, 2], 2)
@@ -272,7 +285,8 @@ def less(a, b):
     return _compare("less", a, b)
 
 
-def less_equal(a, b):
+@binary
+def less_equal(a: Value, b: Value) -> Operand:
     """a <= b, element by element: bool, without a gradient.
 
     >>> ops.less_equal([1, 2], 2)
@@ -281,7 +295,8 @@ def less_equal(a, b):
     return _compare("less_equal", a, b)
 
 
-def greater(a, b):
+@binary
+def greater(a: Value, b: Value) -> Operand:
     """a > b, element by element: bool, without a gradient.
 
     >>> ops.greater([1, 2], 1)
@@ -290,7 +305,8 @@ def greater(a, b):
     return _compare("greater", a, b)
 
 
-def greater_equal(a, b):
+@binary
+def greater_equal(a: Value, b: Value) -> Operand:
     """a >= b, element by element: bool, without a gradient.
 
     >>> ops.greater_equal([1, 2], 1)
@@ -299,6 +315,6 @@ def greater_equal(a, b):
     return _compare("greater_equal", a, b)
 
 
-def _compare(name: str, a, b):
+def _compare(name: str, a: Value, b: Value) -> Operand:
     u, v = operands(name, a, b)
     return record(name, getattr(module_for(u, v), name)(u, v), (a, b), lambda gy, needs: (None, None))

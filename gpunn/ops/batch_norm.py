@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from gpunn.backend import array_module, same_device, twins
+from gpunn.backend import Array, array_module, same_device, twins
 from gpunn.checks import arrays, check_constant, check_same_device, check_shape, wants_grad
-from gpunn.engine.autograd import is_grad_enabled
+from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
+from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import Tensor, data_of, record
 
 
 def batch_norm(
-    x,
-    running_mean,
-    running_var,
-    weight=None,
-    bias=None,
+    x: A,
+    running_mean: Array | None,
+    running_var: Array | None,
+    weight: A | None = None,
+    bias: A | None = None,
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
-    num_batches_tracked=None,
-) -> Any:
+    num_batches_tracked: Array | None = None,
+) -> A:
     """y = weight (x - mean) / sqrt(var + eps) + bias, channel by channel, for x (N, C) or (N, C, *).
 
     In training mean and (biased) variance are the batch's, and running_mean and running_var (C,), unless None, move
@@ -41,17 +42,17 @@ def batch_norm(
 
 
 def batch_norm_relu(
-    x,
-    running_mean,
-    running_var,
-    weight=None,
-    bias=None,
+    x: A,
+    running_mean: Array | None,
+    running_var: Array | None,
+    weight: A | None = None,
+    bias: A | None = None,
     training: bool = False,
     momentum: float = 0.1,
     eps: float = 1e-5,
-    residual=None,
-    num_batches_tracked=None,
-) -> Any:
+    residual: A | None = None,
+    num_batches_tracked: Array | None = None,
+) -> A:
     """max(batch_norm(x) + residual, 0) in one pass over memory; residual has x's shape, or is None.
 
     >>> x = np.array([[1.0, 10.0], [3.0, 30.0]])
@@ -63,7 +64,18 @@ def batch_norm_relu(
     return _batch_norm("batch_norm_relu", x, running, weight, bias, training, momentum, eps, residual, True)
 
 
-def _batch_norm(op: str, x, running, weight, bias, training, momentum, eps, residual, relu) -> Any:
+def _batch_norm(
+    op: str,
+    x: A,
+    running: tuple[Array | None, Array | None, Array | None],
+    weight: A | None,
+    bias: A | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    residual: A | None,
+    relu: bool,
+) -> A:
     a, r = arrays(op, x=x, residual=residual)
     gamma, beta, mean, var = _channelwise(op, a, weight, bias, *running[:2])
     batches = _batches(op, a, running[2])
@@ -94,14 +106,14 @@ def _batch_norm(op: str, x, running, weight, bias, training, momentum, eps, resi
         twin_backward = twin.eval_backward
     kept_y = y if relu else None
 
-    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+    def backward(gy: Array, needs: Needs) -> Gradients:
         gx, ggamma, gbeta, gr = twin_backward(gy, a, gamma, mean_now, var_now, eps, kept_y, needs[3])
         return tuple([g if need else None for g, need in zip((gx, ggamma, gbeta, gr), needs, strict=True)])
 
     return record(op, y, (x, weight, bias, residual), backward, owned=True)
 
 
-def _batches(op: str, a, batches) -> Any:
+def _batches(op: str, a: Array, batches: Array | None) -> Array | None:
     """The count of batches, checked: one integer on x's device."""
     if batches is None:
         return None
@@ -116,7 +128,15 @@ def _batches(op: str, a, batches) -> Any:
     return count
 
 
-def batch_norm_backward(gy, x, weight, mean, var, eps: float = 1e-5, training: bool = True) -> tuple[Any, Any, Any]:
+def batch_norm_backward(
+    gy: Array,
+    x: Array,
+    weight: Array | None,
+    mean: Array,
+    var: Array,
+    eps: float = 1e-5,
+    training: bool = True,
+) -> tuple[Array, Array, Array]:
     """(gx, gweight, gbias) of batch_norm on plain arrays: gy and x (N, C, *), weight (C,) or None.
 
     mean and var (C,): the batch's own with training=True, var biased; else the running ones of the forward call.
@@ -139,7 +159,9 @@ def batch_norm_backward(gy, x, weight, mean, var, eps: float = 1e-5, training: b
     return run(gy, a, gamma, mean, var, eps)[:3]
 
 
-def _channelwise(op: str, a, weight, bias, mean, var) -> list[Any]:
+def _channelwise(
+    op: str, a: Array, weight: Operand | None, bias: Operand | None, mean: Array | None, var: Array | None
+) -> list[Any]:
     """The four (C,) arrays, checked: of x's dtype, or float32 beside a 16-bit x."""
     if a.ndim < 2:
         raise ValueError(f"{op}: x has {a.ndim} dimensions {a.shape}, expected (N, C) or (N, C, *); reshape it")
@@ -167,7 +189,7 @@ def _channelwise(op: str, a, weight, bias, mean, var) -> list[Any]:
     return arrays
 
 
-def _empty_statistics(a: Any) -> tuple[Any, Any]:
+def _empty_statistics(a: Array) -> tuple[Array, Array]:
     xp = array_module(a)
     dtype = "float32" if a.dtype.itemsize == 2 else a.dtype
     shape = (a.shape[1],)

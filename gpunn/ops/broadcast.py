@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Protocol, cast, overload
 
 import numpy as np
 
-from gpunn.backend import array_module, device_of, is_array
+from gpunn.backend import Array, array_module, device_of, is_array
+from gpunn.backend.contract import Shape
+from gpunn.engine.operators import Operand, Plain, Value
 from gpunn.engine.tensor import Tensor, data_of
 from gpunn.ops.reduce import total
 
@@ -14,7 +18,23 @@ _NUMBERS = (bool, int, float, np.generic)
 _NUMBERS_ALONE = np.empty(0)
 
 
-def operands(name: str, *inputs) -> list[Any]:
+class Binary(Protocol):
+    """An op on two values: a Tensor on either side makes a Tensor."""
+
+    @overload
+    def __call__(self, a: Tensor, b: Value) -> Tensor: ...
+    @overload
+    def __call__(self, a: Value, b: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, a: Plain, b: Plain) -> Array: ...
+
+
+def binary(op: Callable[[Value, Value], Operand]) -> Binary:
+    """`op` itself; a type checker so learns what it gives."""
+    return cast(Binary, op)
+
+
+def operands(name: str, *inputs: object) -> list[Any]:
     """The arrays of an op's inputs, checked to be on one device, integers turned to the floating point beside them.
 
     Numbers stay numbers, so that they take the arrays' dtype: ``float32 * 2.5`` is float32, also for a NumPy number.
@@ -54,7 +74,7 @@ def operands(name: str, *inputs) -> list[Any]:
     return found
 
 
-def _operand(x) -> Any:
+def _operand(x: object) -> Any:
     if isinstance(x, Tensor):
         return x.data
     if isinstance(x, _NUMBERS):
@@ -62,17 +82,17 @@ def _operand(x) -> Any:
     return data_of(x)
 
 
-def module_for(*arrays) -> Any:
+def module_for(*arrays: object) -> ModuleType:
     """The array module of the first array among operands (the others may be numbers)."""
     return array_module(next((a for a in arrays if is_array(a)), _NUMBERS_ALONE))
 
 
-def shape_of(x) -> tuple[int, ...]:
+def shape_of(x: object) -> Shape:
     """The shape of an operand, () for a number."""
     return getattr(x, "shape", ())
 
 
-def unbroadcast(gradient, shape: tuple[int, ...]):
+def unbroadcast(gradient: Array, shape: Shape) -> Array:
     """The gradient of a broadcast: ``gradient`` summed over the dimensions along which a value was repeated."""
     if gradient.shape == shape:
         return gradient

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from gpunn.backend import array_module, twins
+from gpunn.backend import Array, array_module, twins
+from gpunn.backend.contract import Shape
 from gpunn.checks import Ints, arrays, as_count, as_ints, cached, check_output, check_planes, check_shape, wants_grad
+from gpunn.engine.autograd import Gradients, Needs
+from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
 from gpunn.window import Window
 
 LETTERS = {1: "N, C, L", 2: "N, C, H, W", 3: "N, C, D, H, W"}
 
 
-def conv1d(x, weight, bias=None, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1, groups: int = 1) -> Any:
+def conv1d(
+    x: A,
+    weight: A,
+    bias: A | None = None,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> A:
     """conv2d with H = 1: x (N, C, W) or (C, W), weight (K, C/groups, S), bias (K,); gives (N, K, Q).
 
     y[n, k, q] = bias[k] + sum over c, s of x[n, c, q*stride + s*dilation - padding] w[k, c, s].
@@ -24,7 +33,15 @@ def conv1d(x, weight, bias=None, stride: Ints = 1, padding: Ints | str = 0, dila
     return _conv("conv1d", 1, x, weight, bias, stride, padding, dilation, groups)
 
 
-def conv2d(x, weight, bias=None, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1, groups: int = 1) -> Any:
+def conv2d(
+    x: A,
+    weight: A,
+    bias: A | None = None,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> A:
     """Cross-correlation of x (N, C, H, W) or (C, H, W) with weight (K, C/groups, R, S), plus bias (K,).
 
     stride, padding and dilation are an int or one a dimension; padding may also be "valid" (none) or "same"
@@ -40,7 +57,15 @@ def conv2d(x, weight, bias=None, stride: Ints = 1, padding: Ints | str = 0, dila
     return _conv("conv2d", 2, x, weight, bias, stride, padding, dilation, groups)
 
 
-def conv3d(x, weight, bias=None, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1, groups: int = 1) -> Any:
+def conv3d(
+    x: A,
+    weight: A,
+    bias: A | None = None,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> A:
     """conv2d with one more dimension: x (N, C, D, H, W), weight (K, C/groups, T, R, S).
 
     >>> ops.conv3d(np.ones((1, 2, 4, 5, 6)), np.ones((3, 2, 3, 3, 3)), padding=1).shape
@@ -49,7 +74,17 @@ def conv3d(x, weight, bias=None, stride: Ints = 1, padding: Ints | str = 0, dila
     return _conv("conv3d", 3, x, weight, bias, stride, padding, dilation, groups)
 
 
-def _conv(op: str, rank: int, x, weight, bias, stride, padding, dilation, groups) -> Any:
+def _conv(
+    op: str,
+    rank: int,
+    x: A,
+    weight: A,
+    bias: A | None,
+    stride: Ints,
+    padding: Ints | str,
+    dilation: Ints,
+    groups: int,
+) -> A:
     a, w, b = arrays(op, x=x, w=weight, bias=bias)
     check_bias(op, b, w.shape[:1])
     batched, win, extra = plan(op, rank, a.shape, w.shape, stride, padding, dilation, groups)
@@ -63,7 +98,7 @@ def _conv(op: str, rank: int, x, weight, bias, stride, padding, dilation, groups
     x_shape, w_shape = lifted.shape, w.shape
     kept_x, kept_w = (lifted if wants_grad(weight) else None), (w if wants_grad(x) else None)
 
-    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any, Any]:
+    def backward(gy: Array, needs: Needs) -> Gradients:
         gy = twin.in_memory_order(add_batch(gy, rank, batched))
         gx = gw = gb = None
         if kept_w is not None:
@@ -80,8 +115,14 @@ def _conv(op: str, rank: int, x, weight, bias, stride, padding, dilation, groups
 
 
 def conv2d_backward(
-    gy, x, weight, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1, groups: int = 1
-) -> tuple[Any, Any, Any]:
+    gy: Array,
+    x: Array,
+    weight: Array,
+    stride: Ints = 1,
+    padding: Ints | str = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
+) -> tuple[Array, Array, Array]:
     """(gx, gw, gb) of conv2d on plain arrays: gy (N, K, P, Q), x (N, C, H, W), weight (K, C/groups, R, S).
 
     >>> x, w, gy = np.ones((1, 3, 8, 8)), np.ones((4, 3, 3, 3)), np.ones((1, 4, 6, 6))
@@ -103,8 +144,8 @@ def conv2d_backward(
 
 @cached
 def plan(
-    op: str, rank: int, x: tuple[int, ...], w: tuple[int, ...], stride, padding, dilation, groups: int
-) -> tuple[bool, Window, tuple[int, ...] | None]:
+    op: str, rank: int, x: Shape, w: Shape, stride: Ints, padding: Ints | str, dilation: Ints, groups: int
+) -> tuple[bool, Window, Shape | None]:
     """Checks the shapes x and w and the options; gives whether x is batched, the window, and the zeros at the end."""
     batched = check_planes(op, x, rank, LETTERS[rank])
     groups = as_count(op, "groups", groups)
@@ -130,13 +171,15 @@ def plan(
     return batched, win, extra
 
 
-def check_bias(op: str, b, filters: tuple[int, ...]) -> None:
+def check_bias(op: str, b: Array | None, filters: Shape) -> None:
     """Refuses a bias that is not one number a filter."""
     if b is not None and b.shape != filters:
         raise ValueError(f"{op}: bias is {b.shape}, expected {filters}, one a filter; reshape it")
 
 
-def geometry(op: str, rank: int, size, stride, padding, dilation) -> tuple[Window, tuple[int, ...] | None]:
+def geometry(
+    op: str, rank: int, size: Shape, stride: Ints, padding: Ints | str, dilation: Ints
+) -> tuple[Window, Shape | None]:
     """The twin's window (of height 1 for conv1d), and the zeros to add at the end before, None where there are none."""
     stride, dilation = as_ints(op, "stride", stride, rank, 1), as_ints(op, "dilation", dilation, rank, 1)
     extra = None
@@ -158,19 +201,19 @@ def geometry(op: str, rank: int, size, stride, padding, dilation) -> tuple[Windo
     return Window(tuple(size), stride, padding, dilation), extra
 
 
-def add_batch(a, rank: int, batched: bool) -> Any:
+def add_batch(a: Array, rank: int, batched: bool) -> Array:
     """x or y as the twin wants it: with a batch axis, and a height of 1 where the rank is 1."""
     a = a if batched else a[None]
     return a[:, :, None] if rank == 1 else a
 
 
-def drop_batch(a, rank: int, batched: bool) -> Any:
+def drop_batch(a: Array, rank: int, batched: bool) -> Array:
     """The inverse of lift."""
     a = a[:, :, 0] if rank == 1 else a
     return a if batched else a[0]
 
 
-def pad_end(a, extra: tuple[int, ...]) -> Any:
+def pad_end(a: Array, extra: Shape) -> Array:
     """`a` with `extra` zeros at the end of each spatial axis, in a's memory order."""
     shape = (*a.shape[:2], *[n + e for n, e in zip(a.shape[2:], extra, strict=True)])
     y = array_module(a).zeros_like(a, shape=shape)
@@ -178,6 +221,6 @@ def pad_end(a, extra: tuple[int, ...]) -> Any:
     return y
 
 
-def crop_end(a, shape: tuple[int, ...]) -> Any:
+def crop_end(a: Array, shape: Shape) -> Array:
     """The inverse of pad_end: a view."""
     return a[tuple([slice(n) for n in shape])]

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from gpunn.backend import twins
+from gpunn.backend import Array, twins
+from gpunn.backend.contract import Shape
 from gpunn.checks import Ints, arrays, as_count, as_ints, check_planes, wants_grad
+from gpunn.engine.autograd import Gradients, Needs
+from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
 from gpunn.ops.conv import LETTERS, add_batch, check_bias, crop_end, drop_batch, pad_end
 from gpunn.window import Window
 
 
 def conv_transpose2d(
-    x,
-    weight,
-    bias=None,
+    x: A,
+    weight: A,
+    bias: A | None = None,
     stride: Ints = 1,
     padding: Ints = 0,
     output_padding: Ints = 0,
     groups: int = 1,
     dilation: Ints = 1,
-) -> Any:
+) -> A:
     """x (N, C, H, W) or (C, H, W), weight (C, K/groups, R, S), bias (K,); gives (N, K, P, Q).
 
     P = (H - 1) stride - 2 padding + dilation (R - 1) + output_padding + 1; output_padding < max(stride, dilation).
@@ -50,7 +51,7 @@ def conv_transpose2d(
     kept_x = lifted if wants_grad(weight) else None
     kept_w, w_shape = (w if wants_grad(x) else None), w.shape
 
-    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any, Any]:
+    def backward(gy: Array, needs: Needs) -> Gradients:
         gy = add_batch(gy, 2, batched)
         gx = gw = None
         if kept_w is not None:
@@ -62,7 +63,7 @@ def conv_transpose2d(
     return record(op, drop_batch(y, 2, batched), (x, weight, bias), backward, owned=True)
 
 
-def _check_weight(op: str, a, w, groups: int) -> None:
+def _check_weight(op: str, a: Array, w: Array, groups: int) -> None:
     if w.ndim != 4:
         raise ValueError(f"{op}: w has {w.ndim} dimensions {w.shape}, expected 4 (C, K/groups, R, S); reshape it")
     if 0 in w.shape:
@@ -77,7 +78,9 @@ def _check_weight(op: str, a, w, groups: int) -> None:
         raise ValueError(f"{op}: x has {channels} channels, expected a multiple of groups={groups} (x {a.shape})")
 
 
-def _geometry(op: str, a, w, stride, padding, output_padding, dilation) -> tuple[Window, tuple[int, ...]]:
+def _geometry(
+    op: str, a: Array, w: Array, stride: Ints, padding: Ints, output_padding: Ints, dilation: Ints
+) -> tuple[Window, Shape]:
     win = Window(
         tuple(w.shape[2:]),
         as_ints(op, "stride", stride, 2, 1),

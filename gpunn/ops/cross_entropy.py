@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from gpunn.backend import array_module, twins
+from gpunn.backend import Array, array_module, twins
+from gpunn.backend.contract import Backward, Shape
 from gpunn.checks import arrays, check_choice, check_constant, check_same_device, wants_grad, zero_d
+from gpunn.engine.autograd import Gradients, Needs
+from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.softmax import log_softmax_of
 
@@ -14,8 +16,13 @@ REDUCTIONS = ("none", "mean", "sum")
 
 
 def cross_entropy(
-    x, target, weight=None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
-) -> Any:
+    x: A,
+    target: Operand,
+    weight: Operand | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> A:
     """-sum over c of q[c] log softmax(x)[c], for logits x (C,), (N, C) or (N, C, d1, ...).
 
     Args:
@@ -46,7 +53,17 @@ def cross_entropy(
     return record(op, loss, (x,), lambda gy, needs: (backward(gy),), owned=True)
 
 
-def _soft(op: str, x, target, a, t, w, ignore_index: int, reduction: str, smooth: float) -> Any:
+def _soft(
+    op: str,
+    x: A,
+    target: Operand,
+    a: Array,
+    t: Array,
+    w: Array | None,
+    ignore_index: int,
+    reduction: str,
+    smooth: float,
+) -> A:
     """cross_entropy with probabilities."""
     xp, classes = array_module(a), a.shape[0 if a.ndim == 1 else 1]
     arrays(op, x=a, target=t)
@@ -64,14 +81,14 @@ def _soft(op: str, x, target, a, t, w, ignore_index: int, reduction: str, smooth
     result, scale_of = _reduced(a, losses, reduction)
     a_shape = a.shape
 
-    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any]:
+    def backward(gy: Array, needs: Needs) -> Gradients:
         scale, gx, gt = scale_of(gy), None, None
         if needs[0]:
             gx = p * q.sum(axis=1, keepdims=True)
             gx -= q
             gx *= scale
             gx = _unrows(gx, a_shape)
-        if needs[1]:
+        if kept_logp is not None:
             gt = kept_logp * ((smooth - 1) * scale)
             gt = _unrows(gt if w is None else gt * w, a_shape)
         return gx, gt
@@ -79,7 +96,9 @@ def _soft(op: str, x, target, a, t, w, ignore_index: int, reduction: str, smooth
     return record(op, result, (x, target), backward)
 
 
-def nll_loss(x, target, weight=None, ignore_index: int = -100, reduction: str = "mean") -> Any:
+def nll_loss(
+    x: A, target: Operand, weight: Operand | None = None, ignore_index: int = -100, reduction: str = "mean"
+) -> A:
     """-weight[t] x[t] for log-probabilities x (C,), (N, C) or (N, C, d1, ...), class indices t; see cross_entropy.
 
     >>> ops.nll_loss(np.log([[0.5, 0.5], [0.1, 0.9]]), np.array([0, 1])).round(3)
@@ -94,7 +113,7 @@ def nll_loss(x, target, weight=None, ignore_index: int = -100, reduction: str = 
     return record(op, loss, (x,), lambda gy, needs: (backward(gy),), owned=True)
 
 
-def _scores(op: str, x, weight, reduction: str) -> tuple[Any, Any]:
+def _scores(op: str, x: Operand, weight: Operand | None, reduction: str) -> tuple[Array, Array | None]:
     """x and weight, checked."""
     check_choice(op, "reduction", reduction, REDUCTIONS)
     check_constant(op, "weight", weight)
@@ -107,7 +126,7 @@ def _scores(op: str, x, weight, reduction: str) -> tuple[Any, Any]:
     return a, w
 
 
-def _check_labels(op: str, a: Any, t: Any, expected: str) -> None:
+def _check_labels(op: str, a: Array, t: Array, expected: str) -> None:
     """Refuses class indices of a wrong type or shape; the kernels look at the numbers themselves."""
     if t.dtype.kind not in "iu":
         raise TypeError(
@@ -121,7 +140,7 @@ def _check_labels(op: str, a: Any, t: Any, expected: str) -> None:
         )
 
 
-def _reduced(a: Any, losses: Any, reduction: str) -> tuple[Any, Any]:
+def _reduced(a: Array, losses: Array, reduction: str) -> tuple[Array, Backward]:
     """The reduced loss, and the function from its gradient to the (M, 1) or 0-d factor of the rows' gradients."""
     if reduction == "none":
         return losses.reshape(a.shape[:1] + a.shape[2:] if a.ndim > 1 else ()), lambda gy: gy.reshape(-1, 1)
@@ -132,7 +151,7 @@ def _reduced(a: Any, losses: Any, reduction: str) -> tuple[Any, Any]:
     return zero_d(total / count, a), lambda gy: gy / count
 
 
-def _rows_of(a: Any) -> Any:
+def _rows_of(a: Array) -> Array:
     """(C,), (N, C) or (N, C, d1, ...) as (M, C)."""
     if a.ndim == 2:
         return a
@@ -142,7 +161,7 @@ def _rows_of(a: Any) -> Any:
     return moved.reshape(math.prod(moved.shape[:-1]), a.shape[1])
 
 
-def _unrows(rows: Any, shape: tuple[int, ...]) -> Any:
+def _unrows(rows: Array, shape: Shape) -> Array:
     """The inverse of _rows_of."""
     if len(shape) == 2:
         return rows

@@ -6,12 +6,14 @@ import math
 from typing import Any
 
 from gpunn import random
-from gpunn.backend import twins
+from gpunn.backend import Array, twins
+from gpunn.backend.contract import Shape
 from gpunn.checks import arrays, as_probability, check_choice
+from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import Tensor, record
 
 
-def dropout(x, p: float = 0.5, training: bool = True) -> Any:
+def dropout(x: A, p: float = 0.5, training: bool = True) -> A:
     """In training each element becomes 0 with probability p, the others grow by 1 / (1 - p); else x itself.
 
     The mask comes from gpunn.random's global stream, in logical order, and so is equal on every device.
@@ -25,7 +27,7 @@ def dropout(x, p: float = 0.5, training: bool = True) -> Any:
     return _drop("dropout", x, a, a.shape, p, training, "an element")
 
 
-def dropout2d(x, p: float = 0.5, training: bool = True) -> Any:
+def dropout2d(x: A, p: float = 0.5, training: bool = True) -> A:
     """In training each channel of x (N, C, *) becomes 0 with probability p, the others grow by 1 / (1 - p); else x.
 
     >>> ops.dropout2d(np.ones((1, 3, 1, 2)), 0.5)[0, :, 0]
@@ -42,7 +44,7 @@ def dropout2d(x, p: float = 0.5, training: bool = True) -> Any:
     return _drop("dropout2d", x, a, (*a.shape[:2], *(1,) * (a.ndim - 2)), p, training, "a channel")
 
 
-def stochastic_depth(x, p: float, mode: str, training: bool = True) -> Any:
+def stochastic_depth(x: A, p: float, mode: str, training: bool = True) -> A:
     """In training x becomes 0 with probability p, by the sample (mode "row") or all of it ("batch"); else grows.
 
     For the residual branch of a block: with p = 1 - survival probability it is scaled by 1 / (1 - p), as torchvision's,
@@ -62,7 +64,7 @@ def stochastic_depth(x, p: float, mode: str, training: bool = True) -> Any:
     return _drop("stochastic_depth", x, a, (rows, *(1,) * (a.ndim - 1)), p, training, "a branch")
 
 
-def _drop(op: str, x: Any, a: Any, mask_shape: tuple[int, ...], p: float, training: bool, what: str) -> Any:
+def _drop(op: str, x: Operand, a: Array, mask_shape: Shape, p: float, training: bool, what: str) -> Any:
     """x times a mask of the generator's next numbers, one for each element of `mask_shape`, which is broadcast."""
     p = as_probability(op, p, what)
     if not training or p == 0:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from gpunn.backend import array_module, is_array
+from gpunn.backend import Array, array_module, is_array
+from gpunn.engine.autograd import Gradients, Needs
+from gpunn.engine.operators import A
 from gpunn.engine.tensor import data_of, record
 
 
-def in_order(function, *operands):
+def in_order(function: Callable[..., Array], *operands: Array | float | None) -> Array:
     """`function`, an elementwise one of NumPy's or CuPy's, in the memory order of its first array.
 
     CuPy's give row-major memory, whatever the order of their operands: channels-last images would be brought back by a
@@ -22,7 +26,7 @@ def in_order(function, *operands):
     return function(*operands, out=array_module(first).empty_like(first))
 
 
-def exp(x):
+def exp(x: A) -> A:
     """e ** x.
 
     >>> ops.exp([0.0, 1.0]).round(3)
@@ -32,7 +36,7 @@ def exp(x):
     return record("exp", y, (x,), lambda gy, needs: (gy * y,))
 
 
-def log(x):
+def log(x: A) -> A:
     """Natural logarithm; log(0) is -inf and that of a negative number nan.
 
     >>> ops.log([1.0, 0.0])
@@ -42,7 +46,7 @@ def log(x):
     return record("log", y, (x,), lambda gy, needs: (gy / a,))
 
 
-def sqrt(x):
+def sqrt(x: A) -> A:
     """Square root; nan for a negative number. The slope at 0 is inf.
 
     >>> ops.sqrt([4.0, 9.0])
@@ -52,7 +56,7 @@ def sqrt(x):
     return record("sqrt", y, (x,), lambda gy, needs: (gy / (y + y),))
 
 
-def abs(x):
+def abs(x: A) -> A:
     """Absolute value; the gradient at 0 is 0.
 
     >>> ops.abs([-1.0, 2.0])
@@ -63,7 +67,7 @@ def abs(x):
     return record("abs", in_order(xp.abs, a), (x,), lambda gy, needs: (gy * xp.sign(a),))
 
 
-def clip(x, min=None, max=None):
+def clip(x: A, min: float | None = None, max: float | None = None) -> A:
     """x held between ``min`` and ``max``, either of which may be None; the gradient passes where x was inside.
 
     Raises:
@@ -78,7 +82,7 @@ def clip(x, min=None, max=None):
     a = data_of(x)
     xp = array_module(a)
 
-    def backward(gy, needs):
+    def backward(gy: Array, needs: Needs) -> Gradients:
         inside = xp.ones(a.shape, dtype=bool)
         if min is not None:
             inside &= a >= min
@@ -93,7 +97,7 @@ def clip(x, min=None, max=None):
     return record("clip", y, (x,), backward)
 
 
-def _bound(name: str, bound):
+def _bound(name: str, bound: float | np.generic | None) -> float | None:
     """A bound of clip as a Python number: a NumPy one would widen float32 to float64."""
     if bound is not None and not isinstance(bound, int | float | np.generic):
         raise TypeError(
@@ -103,7 +107,7 @@ def _bound(name: str, bound):
     return bound.item() if isinstance(bound, np.generic) else bound
 
 
-def floating(name: str, x):
+def floating(name: str, x: object) -> Array:
     """The array of x, which must be floating point."""
     a = data_of(x)
     if a.dtype.kind not in "fV":
@@ -111,7 +115,7 @@ def floating(name: str, x):
     return a
 
 
-def _quiet(name: str, x):
+def _quiet(name: str, x: object) -> Array:
     """NumPy's function, giving inf and nan without a warning, as on a GPU."""
     a = floating(name, x)
     with np.errstate(all="ignore"):

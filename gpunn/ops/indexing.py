@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend import array_module, is_array, twins
+from gpunn.backend import Array, array_module, is_array, twins
+from gpunn.engine.autograd import Gradients, Needs
+from gpunn.engine.operators import A
 from gpunn.engine.tensor import Tensor, data_of, record
 
 
-def getitem(x, index):
+def getitem(x: A, index: Any) -> A:
     """``x[index]`` with NumPy's rules: ints, slices, None, ..., bool masks and integer arrays (which may repeat).
 
     >>> ops.getitem([[1.0, 2.0], [3.0, 4.0]], (slice(None), 0))
@@ -25,7 +27,7 @@ def getitem(x, index):
         raise IndexError(f"getitem: index does not fit shape {a.shape}: {error}") from None
     xp, shape = array_module(a), a.shape
 
-    def backward(gy, needs):
+    def backward(gy: Array, needs: Needs) -> Gradients:
         parts = index if isinstance(index, tuple) else (index,)
         if any(is_array(i) and i.dtype.kind in "iu" for i in parts):
             return (twins(gy).indexing.add(gy, index, shape),)  # an element taken twice gets both gradients
@@ -36,7 +38,7 @@ def getitem(x, index):
     return record("getitem", xp.asanyarray(y), (x,), backward)
 
 
-def _index(i):
+def _index(i: Any) -> Any:
     """One part of an index; Tensors, lists and whatever else NumPy reads as one become arrays."""
     if isinstance(i, Tensor):
         i = i.data
@@ -46,7 +48,7 @@ def _index(i):
     return np.asarray(i) if foreign else i
 
 
-def _check_on_host(a, index) -> None:
+def _check_on_host(a: Array, index: Any) -> None:
     """IndexError for integer arrays of the host that point past a's end: on a GPU they would wrap around unseen."""
     parts = index if isinstance(index, tuple) else (index,)
     if isinstance(a, np.ndarray) or not any(type(i) is np.ndarray and i.dtype.kind in "iu" for i in parts):
@@ -64,7 +66,7 @@ def _check_on_host(a, index) -> None:
         axis += spanned
 
 
-def one_hot(target, num_classes: int = -1) -> Any:
+def one_hot(target: A, num_classes: int = -1) -> A:
     """int64 (*, num_classes): 1 at each label of target (*), else 0. num_classes -1 counts to the largest label.
 
     >>> ops.one_hot(np.array([0, 2]), 3)

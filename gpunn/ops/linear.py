@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from gpunn.backend import twins
+from gpunn.backend import Array, twins
 from gpunn.checks import arrays, wants_grad
+from gpunn.engine.autograd import Gradients, Needs
+from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
 from gpunn.ops.reduce import total
 
 
-def linear(x, weight, bias=None) -> Any:
+def linear(x: A, weight: A, bias: A | None = None) -> A:
     """x (..., in_features), weight (out_features, in_features), bias (out_features,); gives (..., out_features).
 
     ValueError: sizes that do not fit. TypeError: dtypes.
@@ -30,7 +31,7 @@ def linear(x, weight, bias=None) -> Any:
     x_shape, filters = a.shape, w.shape[0]
     kept_rows, kept_w = (rows if wants_grad(weight) else None), (w if wants_grad(x) else None)
 
-    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any, Any]:
+    def backward(gy: Array, needs: Needs) -> Gradients:
         gy = gy if gy.ndim == 2 else gy.reshape(math.prod(gy.shape[:-1]), filters)
         gx = None if kept_w is None else matmul(gy, kept_w).reshape(x_shape)
         gw = None if kept_rows is None else matmul(gy.T, kept_rows)
@@ -40,7 +41,7 @@ def linear(x, weight, bias=None) -> Any:
     return record("linear", y, (x, weight, bias), backward, owned=True)
 
 
-def _check(op: str, a: Any, w: Any, b: Any) -> None:
+def _check(op: str, a: Array, w: Array, b: Array | None) -> None:
     if a.ndim == 0 or w.ndim != 2:
         raise ValueError(
             f"{op}: x is {a.shape} and w {w.shape}, expected (..., in_features) and (out_features, in_features)"

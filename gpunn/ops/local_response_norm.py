@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from gpunn.backend import array_module
+from gpunn.backend import Array, array_module
 from gpunn.checks import arrays, as_count
+from gpunn.engine.autograd import Gradients, Needs
+from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
 from gpunn.ops.reduce import wide
 
 
-def local_response_norm(x, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:
+def local_response_norm(x: A, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> A:
     """x / (k + alpha / size * sum of x^2 over `size` neighbouring channels)^beta, for x (N, C, *).
 
     The window reaches size // 2 channels back and (size - 1) // 2 ahead, and is cut off at the first and last channel.
@@ -32,7 +32,7 @@ def local_response_norm(x, size: int, alpha: float = 1e-4, beta: float = 0.75, k
     total += k
     y = (b * total**-beta).astype(a.dtype, copy=False)
 
-    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
+    def backward(gy: Array, needs: Needs) -> Gradients:
         b = wide(a)
         gx = gy * total**-beta
         # A channel stands in the windows of those that it precedes: the window turned round.
@@ -45,7 +45,7 @@ def local_response_norm(x, size: int, alpha: float = 1e-4, beta: float = 0.75, k
     return record("local_response_norm", y, (x,), backward)
 
 
-def _window_sum(a: Any, before: int, after: int) -> Any:
+def _window_sum(a: Array, before: int, after: int) -> Array:
     """Sums over channels c - before to c + after."""
     channels = a.shape[1]
     total = array_module(a).zeros_like(a)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from gpunn.backend import array_module, twins
+from gpunn.backend import Array, array_module, twins
 from gpunn.checks import arrays, check_choice, check_constant, zero_d
+from gpunn.engine.autograd import Gradients, Needs
+from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import record
 from gpunn.ops.cross_entropy import REDUCTIONS
 
 
-def mse_loss(x, target, reduction: str = "mean") -> Any:
+def mse_loss(x: A, target: Operand, reduction: str = "mean") -> A:
     """(x - target)^2, its mean, or its sum.
 
     >>> ops.mse_loss([1.0, 2.0], [2.0, 5.0])
@@ -20,14 +21,14 @@ def mse_loss(x, target, reduction: str = "mean") -> Any:
     a, t = _pair("mse_loss", x, target, reduction)
     difference = a - t
 
-    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any]:
+    def backward(gy: Array, needs: Needs) -> Gradients:
         gx = difference * (2 * _scale(gy, reduction, difference.size))
         return gx if needs[0] else None, -gx if needs[1] else None
 
     return record("mse_loss", _reduced(difference * difference, reduction), (x, target), backward)
 
 
-def l1_loss(x, target, reduction: str = "mean") -> Any:
+def l1_loss(x: A, target: Operand, reduction: str = "mean") -> A:
     """|x - target|, its mean, or its sum; the gradient at 0 is 0.
 
     >>> ops.l1_loss([1.0, 2.0], [2.0, 5.0])
@@ -37,14 +38,20 @@ def l1_loss(x, target, reduction: str = "mean") -> Any:
     xp, difference = array_module(a), a - t
     y, sign = _reduced(xp.abs(difference), reduction), xp.sign(difference)
 
-    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any]:
+    def backward(gy: Array, needs: Needs) -> Gradients:
         gx = sign * _scale(gy, reduction, sign.size)
         return gx if needs[0] else None, -gx if needs[1] else None
 
     return record("l1_loss", y, (x, target), backward)
 
 
-def binary_cross_entropy_with_logits(x, target, weight=None, reduction: str = "mean", pos_weight=None) -> Any:
+def binary_cross_entropy_with_logits(
+    x: A,
+    target: Operand,
+    weight: Operand | None = None,
+    reduction: str = "mean",
+    pos_weight: Operand | None = None,
+) -> A:
     """-weight (pos_weight t log sigmoid(x) + (1 - t) log(1 - sigmoid(x))), its mean, or its sum.
 
     x are logits, t the targets from 0 to 1 of the same shape; weight and pos_weight broadcast to it.
@@ -65,7 +72,7 @@ def binary_cross_entropy_with_logits(x, target, weight=None, reduction: str = "m
     y += towards * _softplus(-a)
     y = y if w is None else y * w
 
-    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, Any]:
+    def backward(gy: Array, needs: Needs) -> Gradients:
         scale = _scale(gy, reduction, a.size)
         scale = scale if w is None else scale * w
         gx = gt = None
@@ -79,12 +86,12 @@ def binary_cross_entropy_with_logits(x, target, weight=None, reduction: str = "m
     return record(op, _reduced(y, reduction), (x, target), backward)
 
 
-def _softplus(a: Any) -> Any:
+def _softplus(a: Array) -> Array:
     """log(1 + exp(a)) on a plain array."""
     return twins(a).activation.forward("softplus", a, (1.0, math.inf), False)[0]
 
 
-def _pair(op: str, x, target, reduction: str) -> tuple[Any, Any]:
+def _pair(op: str, x: Operand, target: Operand, reduction: str) -> tuple[Array, Array]:
     check_choice(op, "reduction", reduction, REDUCTIONS)
     a, t = arrays(op, x=x, target=target)
     if a.shape != t.shape:
@@ -92,7 +99,7 @@ def _pair(op: str, x, target, reduction: str) -> tuple[Any, Any]:
     return a, t
 
 
-def _check_broadcast(op: str, name: str, factor: Any, a: Any) -> None:
+def _check_broadcast(op: str, name: str, factor: Array | None, a: Array) -> None:
     if factor is None:
         return
     tail = a.shape[a.ndim - factor.ndim :] if factor.ndim <= a.ndim else None
@@ -100,7 +107,7 @@ def _check_broadcast(op: str, name: str, factor: Any, a: Any) -> None:
         raise ValueError(f"{op}: {name} is {factor.shape}, expected a shape that broadcasts to x {a.shape}; reshape it")
 
 
-def _reduced(values: Any, reduction: str) -> Any:
+def _reduced(values: Array, reduction: str) -> Array:
     if reduction == "none":
         return values
     if reduction == "sum":
@@ -108,6 +115,6 @@ def _reduced(values: Any, reduction: str) -> Any:
     return zero_d(values.mean() if values.size else math.nan, values)
 
 
-def _scale(gy: Any, reduction: str, size: int) -> Any:
+def _scale(gy: Array, reduction: str, size: int) -> Array:
     """The factor of each element's gradient."""
     return gy / size if reduction == "mean" and size else gy

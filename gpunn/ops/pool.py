@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal, TypeAlias, overload
 
-from gpunn.backend import array_module, device_of, to_device, twins
+from gpunn.backend import Array, array_module, device_of, to_device, twins
+from gpunn.backend.contract import Shape
 from gpunn.checks import (
     Ints,
     arrays,
@@ -16,21 +17,34 @@ from gpunn.checks import (
     check_same_device,
     check_shape,
 )
+from gpunn.engine.autograd import Gradients, Needs
+from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import Tensor, record
 from gpunn.window import Window, size_text
 
 LETTERS = "N, C, H, W"
+Sizes: TypeAlias = int | tuple[int | None, ...] | list[int | None] | None
 
 
+@overload
 def max_pool2d(
-    x,
+    x: A, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, dilation: Ints = 1, ceil_mode: bool = False,
+    return_indices: Literal[False] = False,
+) -> A: ...
+@overload
+def max_pool2d(
+    x: A, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, dilation: Ints = 1, ceil_mode: bool = False,
+    *, return_indices: Literal[True],
+) -> tuple[A, A]: ...
+def max_pool2d(
+    x: A,
     kernel_size: Ints,
     stride: Ints | None = None,
     padding: Ints = 0,
     dilation: Ints = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
-) -> Any:
+) -> A | tuple[A, A]:
     """The largest element of each window of x (N, C, H, W) or (C, H, W); the first of equals, and NaN wins over all.
 
     stride is kernel_size where left out; padding is at most half of kernel_size and never wins. With ceil_mode a last
@@ -46,7 +60,7 @@ def max_pool2d(
     twin, x_shape = twins(a).pool, lifted.shape
     y, index = twin.max_forward(lifted, win, ceil_mode)
 
-    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
+    def backward(gy: Array, needs: Needs) -> Gradients:
         gx = twin.max_backward(gy if batched else gy[None], index, x_shape, win)
         return (gx if batched else gx[0],)
 
@@ -56,7 +70,7 @@ def max_pool2d(
     return result, _indices(x, _flat_index(index, win, x_shape[3]), batched)
 
 
-def _flat_index(index: Any, win: Window, width: int) -> Any:
+def _flat_index(index: Array, win: Window, width: int) -> Array:
     """Places in the window (r*S + s) as places in the plane (h*W + w), int64."""
     xp, (_, _, p, q) = array_module(index), index.shape
     index = index.astype("int64")
@@ -66,13 +80,13 @@ def _flat_index(index: Any, win: Window, width: int) -> Any:
     return h * width + w
 
 
-def _indices(x: Any, index: Any, batched: bool) -> Any:
+def _indices(x: Operand, index: Array, batched: bool) -> Any:
     """Indices wrapped as the op's result is."""
     index = index if batched else index[0]
     return Tensor(index) if isinstance(x, Tensor) else index
 
 
-def max_pool2d_backward(gy, indices, x_shape: tuple[int, ...]) -> Any:
+def max_pool2d_backward(gy: Array, indices: Array, x_shape: Shape) -> Array:
     """gx of max_pool2d or adaptive_max_pool2d on plain arrays: adds each gy to the place that won.
 
     gy and indices (N, C, P, Q), indices as return_indices gives them; x_shape (N, C, H, W) is the shape of gx.
@@ -104,13 +118,13 @@ def max_pool2d_backward(gy, indices, x_shape: tuple[int, ...]) -> Any:
 
 
 def avg_pool2d(
-    x,
+    x: A,
     kernel_size: Ints,
     stride: Ints | None = None,
     padding: Ints = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
-) -> Any:
+) -> A:
     """The mean of each window of x (N, C, H, W) or (C, H, W).
 
     stride is kernel_size where left out; padding is at most half of kernel_size. The sum is divided by the window's
@@ -126,7 +140,7 @@ def avg_pool2d(
     twin, x_shape = twins(a).pool, lifted.shape
     y = twin.avg_forward(lifted, win, ceil_mode, count_include_pad)
 
-    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
+    def backward(gy: Array, needs: Needs) -> Gradients:
         gx = twin.avg_backward(gy if batched else gy[None], x_shape, win, ceil_mode, count_include_pad)
         return (gx if batched else gx[0],)
 
@@ -134,14 +148,14 @@ def avg_pool2d(
 
 
 def avg_pool2d_backward(
-    gy,
-    x_shape: tuple[int, ...],
+    gy: Array,
+    x_shape: Shape,
     kernel_size: Ints,
     stride: Ints | None = None,
     padding: Ints = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
-) -> Any:
+) -> Array:
     """gx of avg_pool2d on plain arrays: gy (N, C, P, Q), x_shape (N, C, H, W), the options of the forward call.
 
     >>> ops.avg_pool2d_backward(np.ones((1, 1, 1, 2)), (1, 1, 2, 4), 2)
@@ -157,7 +171,7 @@ def avg_pool2d_backward(
     return gx if batched else gx[0]
 
 
-def adaptive_avg_pool2d(x, output_size: Any) -> Any:
+def adaptive_avg_pool2d(x: A, output_size: Sizes) -> A:
     """Means over windows that divide x (N, C, H, W) or (C, H, W) into output_size: an int, or two; None keeps the size.
 
     Window i covers floor(i H / P) to ceil((i + 1) H / P), so that neighbours overlap where P does not divide H.
@@ -173,14 +187,18 @@ def adaptive_avg_pool2d(x, output_size: Any) -> Any:
     twin, x_shape = twins(a).pool, lifted.shape
     y = twin.adaptive_avg_forward(lifted, out)
 
-    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
+    def backward(gy: Array, needs: Needs) -> Gradients:
         gx = twin.adaptive_avg_backward(gy if batched else gy[None], x_shape)
         return (gx if batched else gx[0],)
 
     return record("adaptive_avg_pool2d", y if batched else y[0], (x,), backward, owned=True)
 
 
-def adaptive_max_pool2d(x, output_size: Any, return_indices: bool = False) -> Any:
+@overload
+def adaptive_max_pool2d(x: A, output_size: Sizes, return_indices: Literal[False] = False) -> A: ...
+@overload
+def adaptive_max_pool2d(x: A, output_size: Sizes, return_indices: Literal[True]) -> tuple[A, A]: ...
+def adaptive_max_pool2d(x: A, output_size: Sizes, return_indices: bool = False) -> A | tuple[A, A]:
     """Maxima over the windows of adaptive_avg_pool2d; with return_indices also the int64 places h*W + w.
 
     >>> ops.adaptive_max_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)
@@ -194,7 +212,7 @@ def adaptive_max_pool2d(x, output_size: Any, return_indices: bool = False) -> An
     twin, x_shape = twins(a).pool, lifted.shape
     y, index = twin.adaptive_max_forward(lifted, out)
 
-    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
+    def backward(gy: Array, needs: Needs) -> Gradients:
         gx = twin.adaptive_max_backward(gy if batched else gy[None], index, x_shape)
         return (gx if batched else gx[0],)
 
@@ -204,7 +222,7 @@ def adaptive_max_pool2d(x, output_size: Any, return_indices: bool = False) -> An
 
 @cached
 def _windowed(
-    op: str, shape: tuple[int, ...], kernel_size, stride, padding, dilation, ceil_mode: bool
+    op: str, shape: Shape, kernel_size: Ints, stride: Ints | None, padding: Ints, dilation: Ints, ceil_mode: bool
 ) -> tuple[bool, Window]:
     """Checks x and the window; gives whether x has a batch axis, and the window."""
     batched = check_planes(op, shape, 2, LETTERS)
@@ -220,7 +238,7 @@ def _windowed(
     return batched, win
 
 
-def _output_size(op: str, a: Any, output_size: Any) -> tuple[int, int]:
+def _output_size(op: str, a: Array, output_size: Sizes) -> tuple[int, int]:
     """The option output_size as two ints: an int counts for both, None stands for x's own size."""
     sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
     if len(sizes) == 2:

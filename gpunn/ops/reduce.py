@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 
-from gpunn.backend import array_module
+from gpunn.backend import Array, array_module
+from gpunn.backend.contract import Backward, Shape
+from gpunn.engine.operators import A, Axis
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.elementwise import floating
 
+Alias: TypeAlias = dict[str, Axis]  # PyTorch's names of axis and keepdims
 _LONG = 4096  # addends; below, the error of adding one after another stays under 1e-4, and float64 would cost time
 
 
-def sum(x, axis=None, keepdims=False, **alias):
+def sum(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
     """Sum over ``axis`` (an int, several, or None for all).
 
     >>> ops.sum([[1.0, 5.0], [7.0, 2.0]], axis=0, keepdims=True)
@@ -25,7 +30,7 @@ def sum(x, axis=None, keepdims=False, **alias):
     return record_reduction("sum", y, x, a, axes, keep, lambda spread, gy: spread(gy))
 
 
-def mean(x, axis=None, keepdims=False, **alias):
+def mean(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
     """Mean over ``axis``; nan where there is nothing to average.
 
     Raises:
@@ -42,7 +47,7 @@ def mean(x, axis=None, keepdims=False, **alias):
     return record_reduction("mean", y, x, a, axes, keep, lambda spread, gy: spread(wide(gy) / count))
 
 
-def var(x, axis=None, correction=1, keepdims=False, **alias):
+def var(x: A, axis: Axis = None, correction: float = 1, keepdims: bool = False, **alias: Axis) -> A:
     """Variance over ``axis``, the sum of squares divided by the count less ``correction`` (1: unbiased).
 
     Raises:
@@ -66,7 +71,7 @@ def var(x, axis=None, correction=1, keepdims=False, **alias):
     return record_reduction("var", y, x, a, axes, keep, lambda spread, gy: spread(wide(gy) * (2 / divisor)) * centred)
 
 
-def total(a, axis, keepdims: bool = False):
+def total(a: Array, axis: int | Shape | None, keepdims: bool = False) -> Array:
     """``a.sum(axis, keepdims)``, long float32 sums in float64 where NumPy would add one after another.
 
     NumPy adds in pairs only along the last axis of contiguous memory. Over the rows of a matrix a million values of
@@ -81,12 +86,12 @@ def total(a, axis, keepdims: bool = False):
     return a.sum(axis=axes, keepdims=keepdims)
 
 
-def wide(a):
+def wide(a: Array) -> Array:
     """16-bit floats as float32, in which sums and counts past 65504 do not overflow; others as they are."""
     return a.astype(np.float32) if a.dtype.itemsize == 2 else a
 
 
-def max(x, axis=None, keepdims=False, **alias):
+def max(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
     """Largest value over ``axis``; equal ones share the gradient, as in ``torch.amax``.
 
     >>> ops.max([[1.0, 5.0], [7.0, 2.0]], axis=0)
@@ -95,7 +100,7 @@ def max(x, axis=None, keepdims=False, **alias):
     return _extreme("max", x, axis, keepdims, alias)
 
 
-def min(x, axis=None, keepdims=False, **alias):
+def min(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
     """Smallest value over ``axis``; equal ones share the gradient, as in ``torch.amin``.
 
     >>> ops.min([[1.0, 5.0], [7.0, 2.0]], axis=0)
@@ -104,14 +109,14 @@ def min(x, axis=None, keepdims=False, **alias):
     return _extreme("min", x, axis, keepdims, alias)
 
 
-def _extreme(name: str, x, axis, keepdims, alias):
+def _extreme(name: str, x: A, axis: Axis, keepdims: bool, alias: Alias) -> A:
     a = data_of(x)
     axes, keep = axes_of(name, a, axis, keepdims, alias)
     if count_of(a, axes) == 0:
         raise ValueError(f"{name}: got shape {a.shape} and axis {axis}, expected at least one element to choose from")
     kept = getattr(a, name)(axis=axes, keepdims=True)
 
-    def backward(spread, gy):
+    def backward(spread: Backward, gy: Array) -> Array:
         chosen = (a == kept) | ((a != a) & (kept != kept))  # x != x: nan
         shares = chosen.sum(axis=axes, keepdims=True, dtype=gy.dtype)
         return spread(gy) * (chosen / shares).astype(gy.dtype)
@@ -120,7 +125,7 @@ def _extreme(name: str, x, axis, keepdims, alias):
     return record_reduction(name, y, x, a, axes, keep, backward)
 
 
-def argmax(x, axis=None):
+def argmax(x: A, axis: int | None = None) -> A:
     """Index of the largest value, over all or one axis; the first of equal ones. Without a gradient.
 
     >>> ops.argmax([[1.0, 5.0], [7.0, 2.0]], 1)
@@ -132,19 +137,21 @@ def argmax(x, axis=None):
     return record("argmax", array_module(a).asanyarray(y), (x,), lambda gy, needs: (None,))
 
 
-def record_reduction(name, y, x, a, axes, keep, backward):
+def record_reduction(
+    name: str, y: Array, x: A, a: Array, axes: Shape, keep: bool, backward: Callable[[Backward, Array], Array]
+) -> A:
     """Record a reduction whose ``backward(spread, gy)`` may call ``spread`` to broadcast over the reduced axes."""
     xp = array_module(a)
     shape, kept_shape = a.shape, tuple(1 if i in axes else n for i, n in enumerate(a.shape))
     y = xp.asanyarray(y)  # NumPy turns a full reduction into a number; the graph holds arrays
 
-    def spread(g):
+    def spread(g: Array) -> Array:
         return xp.broadcast_to(g.reshape(kept_shape), shape)
 
     return record(name, y, (x,), lambda gy, needs: (backward(spread, gy),))
 
 
-def axes_of(name: str, a, axis, keepdims, alias) -> tuple[tuple[int, ...], bool]:
+def axes_of(name: str, a: Array, axis: Axis, keepdims: bool | Axis, alias: Alias) -> tuple[Shape, bool]:
     """The reduced axes as a sorted tuple of non-negative ints, and whether to keep them."""
     unknown = set(alias) - {"dim", "keepdim"}
     if unknown:
@@ -166,11 +173,11 @@ def axes_of(name: str, a, axis, keepdims, alias) -> tuple[tuple[int, ...], bool]
     return tuple(sorted(positive)), bool(keepdims)
 
 
-def count_of(a, axes) -> int:
+def count_of(a: Array, axes: Shape) -> int:
     """How many elements of a are reduced to one."""
     return math.prod(a.shape[i] for i in axes)
 
 
-def shape_without(shape, axes) -> tuple[int, ...]:
+def shape_without(shape: Shape, axes: Shape) -> Shape:
     """The shape that is left when the axes are reduced away."""
     return tuple(n for i, n in enumerate(shape) if i not in axes)

@@ -9,8 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpunn.backend import array_module, device_of, to_device
-from gpunn.checks import arrays, as_ints, check_choice
+from gpunn.backend import Array, array_module, device_of, to_device
+from gpunn.backend.contract import Shape
+from gpunn.checks import Ints, arrays, as_ints, check_choice
+from gpunn.engine.autograd import Gradients, Needs
+from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
 
 MODES = ("nearest", "bilinear")
@@ -24,12 +27,12 @@ class Tap(NamedTuple):
 
 
 def interpolate(
-    x,
+    x: A,
     size: int | Sequence[int] | None = None,
     scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
-) -> Any:
+) -> A:
     """x (N, C, *) with its spatial sizes made `size`, or floor(scale_factor * them); coordinates as in PyTorch.
 
     Args:
@@ -62,7 +65,7 @@ def interpolate(
         y = _read(y, axis, plans[axis - 2])
     before = a.shape
 
-    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
+    def backward(gy: Array, needs: Needs) -> Gradients:
         for axis, taps in enumerate(plans, start=2):
             gy = _spread(gy, axis, taps, before[axis])
         return (gy,)
@@ -70,7 +73,9 @@ def interpolate(
     return record(op, y, (x,), backward)
 
 
-def _sizes(op: str, sizes: tuple[int, ...], size: Any, factor: Any) -> tuple[tuple[int, ...], list[float | None]]:
+def _sizes(
+    op: str, sizes: Shape, size: Ints | None, factor: Any
+) -> tuple[Shape, list[float | None]]:
     """The output sizes, and the factors by which coordinates are scaled where they were given."""
     if (size is None) == (factor is None):
         raise ValueError(f"{op}: size is {size} and scale_factor is {factor}, expected one of them and None")
@@ -104,7 +109,7 @@ def _linear(n: int, m: int, factor: float | None, align_corners: bool) -> list[T
     return [Tap(low, 1 - weight), Tap(np.minimum(low + 1, n - 1), weight)]
 
 
-def _read(a: Any, axis: int, taps: list[Tap]) -> Any:
+def _read(a: Array, axis: int, taps: list[Tap]) -> Array:
     """Outputs along one axis."""
     y = None
     for tap in taps:
@@ -112,10 +117,11 @@ def _read(a: Any, axis: int, taps: list[Tap]) -> Any:
         if tap.weight is not None:
             part *= _along(tap.weight, part, axis)
         y = part if y is None else y + part
+    assert y is not None  # there is a tap
     return y
 
 
-def _spread(gy: Any, axis: int, taps: list[Tap], n: int) -> Any:
+def _spread(gy: Array, axis: int, taps: list[Tap], n: int) -> Array:
     """The transpose of _read: each output's gradient added to the inputs that it read.
 
     Indices rise, so that the j-th outputs of all inputs can be added at once without two meeting at one place.
@@ -132,7 +138,7 @@ def _spread(gy: Any, axis: int, taps: list[Tap], n: int) -> Any:
     return gx
 
 
-def _along(values: np.ndarray, like: Any, axis: int) -> Any:
+def _along(values: np.ndarray, like: Array, axis: int) -> Array:
     """A vector laid along one axis, in the dtype and on the device of `like`."""
     shaped = values.astype(like.dtype).reshape(-1, *(1,) * (like.ndim - axis - 1))
     return to_device(shaped, device_of(like))

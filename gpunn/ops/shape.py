@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from gpunn.backend import array_module
+from gpunn.backend import Array, array_module
+from gpunn.engine.autograd import Gradients, Needs
+from gpunn.engine.operators import A, Axis
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.broadcast import operands, unbroadcast
 
 
-def reshape(x, shape):
+def reshape(x: A, shape: int | Sequence[int]) -> A:
     """The elements in logical (row-major) order in another shape; one size may be -1.
 
     >>> ops.reshape([1.0, 2.0, 3.0, 4.0], (2, -1))
@@ -20,7 +23,7 @@ def reshape(x, shape):
            [3., 4.]], dtype=float32)
     """
     a = data_of(x)
-    wanted = (int(shape),) if not hasattr(shape, "__len__") else tuple(int(n) for n in shape)
+    wanted = (int(shape),) if not isinstance(shape, Iterable) else tuple(int(n) for n in shape)
     known = math.prod(n for n in wanted if n != -1)
     holes = wanted.count(-1)
     fits = (a.size == known) if holes == 0 else holes == 1 and known > 0 and a.size % known == 0
@@ -33,7 +36,7 @@ def reshape(x, shape):
     return record("reshape", a.reshape(wanted), (x,), lambda gy, needs: (gy.reshape(before),))
 
 
-def flatten(x, start_dim=0, end_dim=-1):
+def flatten(x: A, start_dim: int = 0, end_dim: int = -1) -> A:
     """Dimensions ``start_dim`` to ``end_dim`` joined to one; ``flatten(x, 1)`` keeps the batch.
 
     >>> ops.flatten(np.ones((2, 3, 4)), 1).shape
@@ -47,7 +50,7 @@ def flatten(x, start_dim=0, end_dim=-1):
     return reshape(x, (*a.shape[:first], joined, *a.shape[last + 1 :]) if a.ndim else (1,))
 
 
-def permute(x, dims):
+def permute(x: A, dims: Sequence[int]) -> A:
     """The dimensions in the order ``dims``, each named once.
 
     >>> ops.permute(np.ones((2, 3, 4)), (2, 0, 1)).shape
@@ -63,7 +66,7 @@ def permute(x, dims):
     return record("permute", a.transpose(order), (x,), lambda gy, needs: (gy.transpose(inverse),))
 
 
-def transpose(x, *axes):
+def transpose(x: A, *axes: int | Sequence[int] | None) -> A:
     """Two dimensions swapped, or all in another order.
 
     ``transpose(x, 1, 2)`` swaps, PyTorch's way; ``transpose(x, (2, 0, 1))`` gives the whole order, NumPy's; with no
@@ -76,28 +79,28 @@ def transpose(x, *axes):
     if not axes or axes == (None,):
         return permute(x, range(a.ndim)[::-1])
     if len(axes) == 1:
-        return permute(x, axes[0])
+        return permute(x, axes[0])  # pyright: ignore[reportArgumentType]: alone it is a sequence
     if len(axes) != 2:
         raise ValueError(f"transpose: got axes {axes}; expected two dimensions to swap, or all of them in one tuple")
     order = list(range(a.ndim))
-    first, second = (_dim("transpose", a, d) for d in axes)
+    first, second = (_dim("transpose", a, d) for d in axes)  # pyright: ignore[reportArgumentType]: two are ints
     order[first], order[second] = second, first
     return permute(x, order)
 
 
-def squeeze(x, axis=None):
+def squeeze(x: A, axis: Axis = None) -> A:
     """Without the dimensions of size 1: all of them, or those of ``axis``.
 
     >>> ops.squeeze(np.ones((1, 3, 1))).shape
     (3,)
     """
     a = data_of(x)
-    named = range(a.ndim) if axis is None else axis if hasattr(axis, "__len__") else (axis,)
+    named = range(a.ndim) if axis is None else axis if isinstance(axis, Iterable) else (axis,)
     drop = {d for d in (_dim("squeeze", a, d) for d in named) if a.shape[d] == 1}
     return reshape(x, tuple(n for i, n in enumerate(a.shape) if i not in drop))
 
 
-def unsqueeze(x, axis):
+def unsqueeze(x: A, axis: int) -> A:
     """With a new dimension of size 1 at ``axis``.
 
     >>> ops.unsqueeze([1.0, 2.0], 1)
@@ -114,7 +117,7 @@ def unsqueeze(x, axis):
 expand_dims = unsqueeze
 
 
-def broadcast_to(x, shape):
+def broadcast_to(x: A, shape: Sequence[int]) -> A:
     """x repeated, without a copy, to a larger shape.
 
     >>> ops.broadcast_to([1.0, 2.0], (2, 2))
@@ -135,7 +138,7 @@ def broadcast_to(x, shape):
     return record("broadcast_to", y, (x,), lambda gy, needs: (unbroadcast(gy, before),))
 
 
-def concatenate(xs, axis=0):
+def concatenate(xs: Iterable[A], axis: int = 0) -> A:
     """Arrays joined along an existing dimension; the other sizes are equal.
 
     >>> ops.concatenate([[1.0, 2.0], [3.0]])
@@ -155,7 +158,7 @@ def concatenate(xs, axis=0):
     lengths = [a.shape[at] for a in arrays]
     ends = np.cumsum(lengths)
 
-    def backward(gy, needs):
+    def backward(gy: Array, needs: Needs) -> Gradients:
         part = [slice(None)] * gy.ndim
         gradients = []
         for length, end, need in zip(lengths, ends, needs, strict=True):
@@ -166,7 +169,7 @@ def concatenate(xs, axis=0):
     return record("concatenate", _joined(arrays, at), xs, backward)
 
 
-def _joined(arrays, axis: int):
+def _joined(arrays: list[Array], axis: int) -> Array:
     """The arrays joined, in the first one's memory order, which CuPy's own concatenate does not keep."""
     xp, first = array_module(arrays[0]), arrays[0]
     if xp is np or first.flags.c_contiguous:
@@ -175,7 +178,7 @@ def _joined(arrays, axis: int):
     return xp.concatenate(arrays, axis=axis, out=xp.empty_like(first, shape=shape))
 
 
-def stack(xs, axis=0):
+def stack(xs: Iterable[A], axis: int = 0) -> A:
     """Arrays of one shape joined along a new dimension.
 
     >>> ops.stack([[1.0, 2.0], [3.0, 4.0]], axis=1)
@@ -189,7 +192,7 @@ def stack(xs, axis=0):
     return concatenate([unsqueeze(x, axis) for x in xs], axis)
 
 
-def _to_join(name: str, xs):
+def _to_join(name: str, xs: Sequence[object]) -> list[Array]:
     if not xs:
         raise ValueError(f"{name}: got no arrays, expected at least one")
     arrays = [data_of(x) for x in xs]
@@ -200,7 +203,9 @@ def _to_join(name: str, xs):
 _NUMPY_MODE: dict[str, Any] = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
-def pad(x, padding, mode="constant", value=0):
+def pad(
+    x: A, padding: Sequence[int] | Sequence[Sequence[int]], mode: str = "constant", value: float = 0
+) -> A:
     """x with elements added around it.
 
     Args:
@@ -232,7 +237,7 @@ def pad(x, padding, mode="constant", value=0):
     shape, other = a.shape, _NUMPY_MODE[mode]
     y = _framed(a, widths, value) if mode == "constant" else array_module(a).pad(a, widths, mode=other)
 
-    def backward(gy, needs):
+    def backward(gy: Array, needs: Needs) -> Gradients:
         for axis, (n, (before, after)) in enumerate(zip(shape, widths, strict=True)):
             if before or after:
                 gy = _unpad(gy, axis, n, before, after, mode)
@@ -241,7 +246,7 @@ def pad(x, padding, mode="constant", value=0):
     return record("pad", y, (x,), backward)
 
 
-def _framed(a, widths: list[tuple[int, int]], value):
+def _framed(a: Array, widths: list[tuple[int, int]], value: float) -> Array:
     """`a` in a frame of `value`, in a's memory order, which NumPy's and CuPy's pad would not keep."""
     shape = tuple([before + n + after for n, (before, after) in zip(a.shape, widths, strict=True)])
     if shape == a.shape:
@@ -252,7 +257,7 @@ def _framed(a, widths: list[tuple[int, int]], value):
     return y
 
 
-def _pad_widths(a, padding) -> list[tuple[int, int]]:
+def _pad_widths(a: Array, padding: Any) -> list[tuple[int, int]]:
     if not hasattr(padding, "__len__"):
         raise TypeError(
             f"pad: padding is {padding!r}, expected (left, right, top, bottom, ...), or (before, after) for each "
@@ -274,11 +279,11 @@ def _pad_widths(a, padding) -> list[tuple[int, int]]:
     return widths
 
 
-def _unpad(gy, axis: int, n: int, before: int, after: int, mode: str):
+def _unpad(gy: Array, axis: int, n: int, before: int, after: int, mode: str) -> Array:
     """The gradient of padding one axis: the middle, plus what each added element was copied from."""
     at = [slice(None)] * gy.ndim
 
-    def along(i):
+    def along(i: int | slice) -> tuple[int | slice, ...]:
         return (*at[:axis], i, *at[axis + 1 :])
 
     middle = gy[along(slice(before, before + n))]
@@ -291,7 +296,7 @@ def _unpad(gy, axis: int, n: int, before: int, after: int, mode: str):
     return gx
 
 
-def _dim(name: str, a, dim: int) -> int:
+def _dim(name: str, a: Array, dim: int) -> int:
     """A dimension counted from either end, as an index from the front."""
     rank = max(a.ndim, 1)
     if not -rank <= dim < rank:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from gpunn.backend import array_module
+from gpunn.backend import Array, array_module
 from gpunn.checks import arrays, as_axis
+from gpunn.engine.autograd import Gradients, Needs
+from gpunn.engine.operators import A, Axis
 from gpunn.engine.tensor import record
 from gpunn.ops.elementwise import floating
 from gpunn.ops.reduce import axes_of, count_of, record_reduction, shape_without
 
 
-def softmax(x, dim: int) -> Any:
+def softmax(x: A, dim: int) -> A:
     """exp(x) / sum of exp(x) along dim.
 
     >>> ops.softmax([[0.0, 0.0], [0.0, 1000.0]], 1)
@@ -24,7 +24,7 @@ def softmax(x, dim: int) -> Any:
     axis = as_axis("softmax", a, dim)
     y = softmax_of(a, axis)
 
-    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
+    def backward(gy: Array, needs: Needs) -> Gradients:
         gx = gy * y
         along = gx.sum(axis=axis, keepdims=True) if gx.ndim else gx  # CuPy sums no 0-d array along an axis
         gx -= y * along
@@ -33,7 +33,7 @@ def softmax(x, dim: int) -> Any:
     return record("softmax", y, (x,), backward)
 
 
-def softmax_of(a: Any, axis: int) -> Any:
+def softmax_of(a: Array, axis: int) -> Array:
     """softmax on a plain array."""
     if a.ndim == 0:
         return array_module(a).ones_like(a)
@@ -43,7 +43,7 @@ def softmax_of(a: Any, axis: int) -> Any:
     return y
 
 
-def log_softmax(x, dim: int) -> Any:
+def log_softmax(x: A, dim: int) -> A:
     """x - log(sum of exp(x)) along dim.
 
     >>> ops.log_softmax([[0.0, 0.0], [0.0, 1000.0]], 1).round(3)
@@ -54,7 +54,7 @@ def log_softmax(x, dim: int) -> Any:
     axis = as_axis("log_softmax", a, dim)
     y = log_softmax_of(a, axis)
 
-    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any]:
+    def backward(gy: Array, needs: Needs) -> Gradients:
         gx = array_module(y).exp(y)
         gx *= gy.sum(axis=axis, keepdims=True) if gy.ndim else gy
         return (gy - gx,)
@@ -62,7 +62,7 @@ def log_softmax(x, dim: int) -> Any:
     return record("log_softmax", y, (x,), backward)
 
 
-def log_softmax_of(a: Any, axis: int) -> Any:
+def log_softmax_of(a: Array, axis: int) -> Array:
     """log_softmax on a plain array."""
     xp = array_module(a)
     if a.ndim == 0 or a.size == 0:
@@ -72,12 +72,12 @@ def log_softmax_of(a: Any, axis: int) -> Any:
     return y
 
 
-def shifted(a: Any, axis: int) -> Any:
+def shifted(a: Array, axis: int) -> Array:
     """A copy of `a` less its maximum along axis, so that no exponential overflows; empty axes stay as they are."""
     return a - a.max(axis=axis, keepdims=True) if a.shape[axis] else a.copy()
 
 
-def logsumexp(x, axis=None, keepdims=False, **alias):
+def logsumexp(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
     """log of the sum of e ** x over ``axis``, computed without overflow.
 
     >>> ops.logsumexp([1000.0, 1000.0]).round(3)
