@@ -173,7 +173,8 @@ def _channelwise(
     wanted = ("float32", a.dtype.name) if a.dtype.itemsize == 2 else (a.dtype.name,)
     arrays: list[Any] = []
     for name, value in (("weight", weight), ("bias", bias), ("running_mean", mean), ("running_var", var)):
-        array = value if value is None or type(value) is type(a) else data_of(value)
+        known = value is None or type(value) is type(a)
+        array: Array | None = value if known else data_of(value)  # pyright: ignore[reportAssignmentType]: known
         arrays.append(array)
         if array is None:
             continue
