@@ -79,6 +79,10 @@ class Tables:
                 table = Table(op, self.device, (name, self.like[start : start + most]), part, before)
                 self.tables.append(table)
 
+    def __reduce__(self) -> tuple:
+        """Copied and pickled as None: addresses and compiled functions are of these arrays, in this process, alone."""
+        return type(None), ()
+
     def inside(self) -> AbstractContextManager:
         """A context in which the arrays' device is CuPy's current one."""
         return nullcontext() if self.device == EMULATOR else backend.require_cupy().cuda.Device(self.device)

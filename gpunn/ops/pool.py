@@ -48,7 +48,8 @@ def max_pool2d(
     """The largest element of each window of x (N, C, H, W) or (C, H, W); the first of equals, and NaN wins over all.
 
     stride is kernel_size where left out; padding is at most half of kernel_size and never wins. With ceil_mode a last
-    window may hang over the edge. With return_indices also the int64 place h*W + w in the plane of each maximum.
+    window may hang over the edge. With return_indices also the int64 place h*W + w in the plane of each maximum; a
+    dilated window that lies in the padding altogether has the maximum -inf and the place -1.
 
     >>> ops.max_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)
     array([[[[ 5.,  7.],
@@ -67,17 +68,20 @@ def max_pool2d(
     result = record("max_pool2d", y if batched else y[0], (x,), backward, owned=True)
     if not return_indices:
         return result
-    return result, _indices(x, _flat_index(index, win, x_shape[3]), batched)
+    return result, _indices(x, _flat_index(index, win, x_shape[2:]), batched)
 
 
-def _flat_index(index: Array, win: Window, width: int) -> Array:
-    """Places in the window (r*S + s) as places in the plane (h*W + w), int64."""
+def _flat_index(index: Array, win: Window, plane: Shape) -> Array:
+    """Places in the window (r*S + s) as places in the plane (h*W + w), int64; -1 outside of it."""
     xp, (_, _, p, q) = array_module(index), index.shape
     index = index.astype("int64")
     r, s = index // win.size[1], index % win.size[1]
     h = xp.arange(p)[:, None] * win.stride[0] - win.padding[0] + r * win.dilation[0]
     w = xp.arange(q) * win.stride[1] - win.padding[1] + s * win.dilation[1]
-    return h * width + w
+    flat = h * plane[1] + w
+    if max(win.dilation) > 1:  # else every window has an element of x
+        flat[(h < 0) | (h >= plane[0]) | (w < 0) | (w >= plane[1])] = -1
+    return flat
 
 
 def _indices(x: Operand, index: Array, batched: bool) -> Any:
@@ -89,7 +93,7 @@ def _indices(x: Operand, index: Array, batched: bool) -> Any:
 def max_pool2d_backward(gy: Array, indices: Array, x_shape: Shape) -> Array:
     """gx of max_pool2d or adaptive_max_pool2d on plain arrays: adds each gy to the place that won.
 
-    gy and indices (N, C, P, Q), indices as return_indices gives them; x_shape (N, C, H, W) is the shape of gx.
+    gy and indices (N, C, P, Q), indices as return_indices gives them (-1: none won); x_shape (N, C, H, W) is gx's.
 
     >>> x = np.arange(8.0).reshape(1, 1, 2, 4)
     >>> y, indices = ops.max_pool2d(x, 2, return_indices=True)
@@ -105,11 +109,15 @@ def max_pool2d_backward(gy: Array, indices: Array, x_shape: Shape) -> Array:
     check_shape(op, "indices", indices, gy.shape)
     if len(x_shape) not in (3, 4) or x_shape[:-2] != gy.shape[:-2]:
         raise ValueError(f"{op}: x_shape is {x_shape} but gy is {gy.shape}; both are (N, C, *, *) or (C, *, *)")
-    if indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < x_shape[-2] * x_shape[-1]:
+    low, high = (int(indices.min()), int(indices.max())) if indices.size else (0, -1)
+    if low < -1 or high >= x_shape[-2] * x_shape[-1]:
         raise IndexError(
-            f"{op}: indices run from {int(indices.min())} to {int(indices.max())}, "
+            f"{op}: indices run from {low} to {high}, "
             f"expected 0 to {x_shape[-2] * x_shape[-1] - 1} in a plane of {size_text(x_shape[-2:])}"
         )
+    if low < 0:  # from windows in the padding
+        gy, indices = gy.copy(), indices.copy()
+        gy[indices < 0] = indices[indices < 0] = 0
     # The places say nothing of the windows, which may overlap in any way: each gy goes to its place, one after another.
     planes, size = math.prod(x_shape[:-2]), math.prod(x_shape[-2:])
     first = array_module(gy).arange(planes).repeat(gy.shape[-2] * gy.shape[-1]) * size

@@ -183,6 +183,16 @@ class Optimizer:
                         f"the parameter {p.shape}; build it over the same parameters as the one that was saved"
                     )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For copy and pickle: a copied parameter has another id, and takes its state along by its position."""
+        state = [self.state.get(id(p)) for p in self.parameters()]
+        return {**vars(self), "state": state, "_batches": [], "_batched": []}
+
+    def __setstate__(self, saved: Mapping[str, Any]) -> None:
+        vars(self).update(saved)
+        pairs = zip(self.parameters(), saved["state"], strict=True)
+        self.state = {id(p): state for p, state in pairs if state is not None}
+
     def __repr__(self) -> str:
         def options(group):
             return ", ".join(f"{k}={v}" for k, v in group.items() if k not in ("params", "initial_lr"))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import gpunn
 from gpunn import Tensor, ops
 from gpunn.reference import naive
 from gpunn.reference.cases import ADAPTIVE, POOL
@@ -143,6 +144,18 @@ def test_max_of_minus_infinity_keeps_a_real_place():
     y, indices = ops.max_pool2d(x, 3, 2, 1, return_indices=True)
     assert (y == -np.inf).all()
     assert indices.tolist() == [[[[0, 1], [3, 4]]]]
+
+
+@pytest.mark.parametrize("where", ["cpu", "emulator"])
+@pytest.mark.parametrize(("plane", "dilation"), [((2, 2), 3), ((2, 5), (3, 1)), ((4, 3), (5, 3))])
+def test_a_dilated_window_in_the_padding_has_no_place(plane, dilation, where):
+    x = gpunn.to_device(normal(2, 2, *plane).astype(np.float32), where)
+    tensor = Tensor(x, requires_grad=True)
+    y, indices = ops.max_pool2d(tensor, 2, 1, 1, dilation, return_indices=True)
+    assert (y.numpy() == -np.inf).all() and (indices.numpy() == -1).all()
+    y.backward(gpunn.to_device(np.ones(y.shape, np.float32), where))
+    gx = ops.max_pool2d_backward(gpunn.to_device(np.full(y.shape, np.inf, np.float32), where), indices.data, x.shape)
+    assert not np.asarray(gx).any() and not np.asarray(tensor.grad).any()
 
 
 def test_max_of_all_negative_never_takes_the_padding():
