@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache, wraps
 from numbers import Real
-from typing import Any
+from typing import Any, SupportsIndex, TypeVar, cast
 
 import numpy as np
 
-from gpunn.backend import array_module, device_of, same_device
+from gpunn.backend import Array, array_module, device_of, same_device
+from gpunn.backend.contract import Shape
 from gpunn.engine.tensor import Tensor, data_of
+from gpunn.window import Ints as Ints
 from gpunn.window import Window, size_text
 
-Ints = int | Sequence[int]
+F = TypeVar("F", bound=Callable)
 WIDE = ("float32", "float64")
 OPTIONAL = ("bias", "weight", "pos_weight", "residual")  # conv and linear, whose weight is needed, call it w
 NARROW = ("float16", "bfloat16")
 _WIDE_DTYPES = frozenset(map(np.dtype, WIDE))
 
 
-def arrays(op: str, **named: Any) -> list[Any]:
+def arrays(op: str, **named: object) -> list[Array]:
     """The raw arrays behind `named`: floating, of one dtype, on one device. None is passed on for OPTIONAL names."""
-    found: list[Any] = []
+    found: list[Any] = []  # None where it may be one
     first, first_name = None, ""
     for name, value in named.items():
         a = value.data if isinstance(value, Tensor) else None if value is None else data_of(value)
@@ -44,7 +46,7 @@ def arrays(op: str, **named: Any) -> list[Any]:
     return found
 
 
-def check_floating(op: str, name: str, a: Any) -> None:
+def check_floating(op: str, name: str, a: Array) -> None:
     """Refuses integers everywhere, and 16-bit floats on the cpu, which has no kernels for them."""
     kind = a.dtype.name
     if kind in WIDE or (kind in NARROW and type(a) is not np.ndarray):
@@ -56,7 +58,7 @@ def check_floating(op: str, name: str, a: Any) -> None:
     )
 
 
-def check_same_device(op: str, a: Any, b: Any, a_name: str, b_name: str) -> None:
+def check_same_device(op: str, a: Array, b: Array, a_name: str, b_name: str) -> None:
     """Refuses two arrays on two devices."""
     if same_device(a, b):
         return
@@ -67,13 +69,13 @@ def check_same_device(op: str, a: Any, b: Any, a_name: str, b_name: str) -> None
         )
 
 
-def check_constant(op: str, name: str, value: Any) -> None:
+def check_constant(op: str, name: str, value: object) -> None:
     """Refuses a Tensor that asks for a gradient which `op` does not have."""
     if isinstance(value, Tensor) and value.requires_grad:
         raise ValueError(f"{op}: {name} requires a gradient, which {op} does not have; pass {name}.detach()")
 
 
-def wants_grad(value: Any) -> bool:
+def wants_grad(value: object) -> bool:
     """Whether an op's input will ask for its gradient."""
     return isinstance(value, Tensor) and value.requires_grad
 
@@ -97,7 +99,7 @@ def as_ints(op: str, name: str, value: Any, rank: int, minimum: int) -> tuple[in
     return values
 
 
-def cached(check: Callable) -> Callable:
+def cached(check: F) -> F:
     """`check`, a pure function of hashable arguments, with its last results kept: layers repeat their geometry."""
     kept = lru_cache(512, typed=True)(check)
 
@@ -108,28 +110,28 @@ def cached(check: Callable) -> Callable:
         except TypeError:  # a list among the arguments, or check's own error, which comes again
             return check(*args)
 
-    return call
+    return cast(F, call)
 
 
-def as_count(op: str, name: str, value: Any) -> int:
+def as_count(op: str, name: str, value: object) -> int:
     """`value` as one positive int."""
     return as_ints(op, name, value, 1, 1)[0]
 
 
-def as_probability(op: str, p: Any, what: str) -> float:
+def as_probability(op: str, p: object, what: str) -> float:
     """`p`, refused where it is no probability with which `what` is dropped."""
     if not isinstance(p, Real) or not 0 <= p <= 1:  # type: ignore[operator]
         raise ValueError(f"{op}: p is {p!r}, expected 0 to 1: the probability with which {what} is dropped")
     return float(p)
 
 
-def check_choice(op: str, name: str, value: Any, choices: tuple[str, ...]) -> None:
+def check_choice(op: str, name: str, value: object, choices: tuple[str, ...]) -> None:
     """Refuses a word that is not one of `choices`."""
     if value not in choices:
         raise ValueError(f"{op}: {name} is {value!r}, expected one of {', '.join(map(repr, choices))}")
 
 
-def as_axis(op: str, a: Any, dim: Any) -> int:
+def as_axis(op: str, a: Array, dim: SupportsIndex) -> int:
     """`dim` as an axis from 0, refused where `a` has none such; a 0-d array counts as one axis, as in PyTorch."""
     rank = max(a.ndim, 1)
     try:
@@ -155,7 +157,7 @@ def check_planes(op: str, shape: tuple[int, ...], rank: int, letters: str) -> bo
 
 
 def check_shape(
-    op: str, name: str, a: Any, expected: tuple[int, ...], remedy: str = "pass the forward call's options"
+    op: str, name: str, a: Array, expected: Shape, remedy: str = "pass the forward call's options"
 ) -> None:
     """Refuses an array of another shape."""
     if a.shape != expected:
@@ -174,7 +176,7 @@ def check_output(op: str, x: tuple[int, ...], sizes: tuple[int, ...], win: Windo
     )
 
 
-def zero_d(value: Any, like: Any) -> Any:
+def zero_d(value: Any, like: Array) -> Array:
     """`value` as a 0-d array of `like`'s type, dtype and device: NumPy's scalars have no device."""
     if type(value) is type(like) and value.dtype == like.dtype:
         return value

@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
+
+Ints: TypeAlias = int | Sequence[int]  # one for all dimensions, or one each
 
 
-def tuple_of(value, rank: int) -> tuple[int, ...]:
+def tuple_of(value: Ints, rank: int) -> tuple[int, ...]:
     """An int, or a sequence of ``rank`` ints, as a tuple of ``rank`` ints."""
-    return (value,) * rank if not hasattr(value, "__len__") else tuple(value)
+    return tuple(value) if isinstance(value, Iterable) else (value,) * rank
 
 
 def size_text(sizes: Iterable[object]) -> str:
@@ -34,7 +37,7 @@ class Window:
     dilation: tuple[int, ...]
 
     @classmethod
-    def of(cls, size, stride=1, padding=0, dilation=1, rank: int = 2) -> Window:
+    def of(cls, size: Ints, stride: Ints = 1, padding: Ints = 0, dilation: Ints = 1, rank: int = 2) -> Window:
         """A window from ints or tuples; an int counts for every dimension."""
         return cls(*(tuple_of(value, rank) for value in (size, stride, padding, dilation)))
 

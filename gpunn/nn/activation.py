@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gpunn import ops
 from gpunn.checks import as_count, check_choice
+from gpunn.engine.operators import A
+from gpunn.engine.tensor import Tensor
 from gpunn.nn.init import constant_
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import empty
@@ -18,7 +18,7 @@ class ReLU(Module):
     array([0., 2.])
     """
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: A) -> A:
         return ops.relu(x)
 
 
@@ -33,7 +33,7 @@ class LeakyReLU(Module):
         super().__init__()
         self.negative_slope = negative_slope
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: A) -> A:
         return ops.leaky_relu(x, self.negative_slope)
 
     def extra_repr(self) -> str:
@@ -47,7 +47,7 @@ class Tanh(Module):
     array([0., 1.])
     """
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: A) -> A:
         return ops.tanh(x)
 
 
@@ -58,7 +58,7 @@ class Sigmoid(Module):
     array([0.5, 1. ])
     """
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: A) -> A:
         return ops.sigmoid(x)
 
 
@@ -73,7 +73,7 @@ class Softplus(Module):
         super().__init__()
         self.beta, self.threshold = beta, threshold
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: A) -> A:
         return ops.softplus(x, self.beta, self.threshold)
 
     def extra_repr(self) -> str:
@@ -91,7 +91,7 @@ class Softmax(Module):
         super().__init__()
         self.dim = dim
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: A) -> A:
         return ops.softmax(x, self.dim)
 
     def extra_repr(self) -> str:
@@ -109,7 +109,7 @@ class LogSoftmax(Module):
         super().__init__()
         self.dim = dim
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: A) -> A:
         return ops.log_softmax(x, self.dim)
 
     def extra_repr(self) -> str:
@@ -127,7 +127,7 @@ class ELU(Module):
         super().__init__()
         self.alpha = alpha
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: A) -> A:
         return ops.elu(x, self.alpha)
 
     def extra_repr(self) -> str:
@@ -141,7 +141,7 @@ class SiLU(Module):
     array([-0.269,  1.762])
     """
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: A) -> A:
         return ops.silu(x)
 
 
@@ -157,7 +157,7 @@ class GELU(Module):
         check_choice("GELU", "approximate", approximate, ("none", "tanh"))
         self.approximate = approximate
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: A) -> A:
         return ops.gelu(x, self.approximate)
 
     def extra_repr(self) -> str:
@@ -176,7 +176,7 @@ class PReLU(Module):
         self.num_parameters = as_count("PReLU", "num_parameters", num_parameters)
         self.weight = constant_(empty(num_parameters), init)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         return ops.prelu(x, self.weight)
 
     def extra_repr(self) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from gpunn import ops
 from gpunn.backend import default_device, to_device
 from gpunn.checks import as_count
+from gpunn.engine.tensor import Tensor
 from gpunn.nn import init
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import empty
@@ -44,7 +43,7 @@ class _BatchNorm(Module):
         ):
             self.register_buffer(name, to_device(start, default_device()) if track_running_stats else None)
 
-    def forward(self, x: Any, residual: Any = None, relu: bool = False) -> Any:
+    def forward(self, x: Tensor, residual: Tensor | None = None, relu: bool = False) -> Tensor:
         if x.ndim not in self.ranks:
             expected = " or ".join(map(str, self.ranks))
             raise ValueError(

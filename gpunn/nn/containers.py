@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NoReturn, SupportsIndex, TypeVar
 
+from gpunn.engine.operators import Operand
 from gpunn.nn.module import Module
+
+N = TypeVar("N", bound="_Numbered")
 
 
 class _Numbered(Module):
@@ -15,10 +18,10 @@ class _Numbered(Module):
     def __len__(self) -> int:
         return sum(1 for _ in self.children())
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Module]:
         return self.children()
 
-    def _name_at(self, index: Any) -> str:
+    def _name_at(self, index: SupportsIndex) -> str:
         names = [name for name, _ in self.named_children()]
         try:
             return names[operator.index(index)]
@@ -28,12 +31,12 @@ class _Numbered(Module):
     def __setitem__(self, index: int, module: Module) -> None:
         self.add_module(self._name_at(index), module)
 
-    def append(self, module: Module) -> Any:
+    def append(self: N, module: Module) -> N:
         """Add one at the end, named by its position."""
         self.add_module(str(len(self)), module)
         return self
 
-    def extend(self, modules: Iterable[Module]) -> Any:
+    def extend(self: N, modules: Iterable[Module]) -> N:
         """Add several at the end."""
         for module in modules:
             self.append(module)
@@ -50,9 +53,10 @@ class Sequential(_Numbered):
     ['0.weight', '0.bias', '2.weight', '2.bias']
     """
 
-    def __init__(self, *modules: Any):
+    def __init__(self, *modules: Module | Mapping[str, Module]):
         super().__init__()
-        named = modules[0] if len(modules) == 1 and isinstance(modules[0], Mapping) else dict(enumerate(modules))
+        only = modules[0] if len(modules) == 1 else None
+        named: Mapping[Any, Any] = only if isinstance(only, Mapping) else dict(enumerate(modules))
         for name, module in named.items():
             self.add_module(str(name), module)
 
@@ -61,7 +65,7 @@ class Sequential(_Numbered):
             return Sequential(dict(list(self.named_children())[index]))
         return getattr(self, self._name_at(index))
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Operand) -> Operand:
         for module in self.children():
             x = module(x)
         return x
@@ -92,5 +96,5 @@ class ModuleList(_Numbered):
             delattr(self, name)
         self.extend(modules)
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(self, *args: object, **kwargs: object) -> NoReturn:
         raise TypeError("ModuleList cannot be called; loop over its modules in forward, or use Sequential")

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Protocol
 
 from gpunn import ops
+from gpunn.backend.contract import Shape
 from gpunn.checks import Ints, as_count, as_ints, check_choice
+from gpunn.engine.tensor import Tensor
 from gpunn.nn import init
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import Parameter, empty
+from gpunn.nn.receptive import Reach
 from gpunn.window import Window, short_text, size_text
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
-def extent(layer: Any) -> tuple[int, ...]:
+class Windowed(Protocol):
+    """A layer with a sliding window."""
+
+    kernel_size: Shape
+    dilation: Shape
+
+
+def extent(layer: Windowed) -> tuple[int, ...]:
     """From a layer's first window element to its last, dilation included; padding, perhaps a word, has no part."""
     return Window.of(layer.kernel_size, dilation=layer.dilation, rank=len(layer.kernel_size)).extent
 
@@ -54,7 +64,7 @@ class _Conv(Module):
         shape = (out_channels, in_channels // groups, *self.kernel_size)
         self.weight, self.bias = _parameters(shape, out_channels if bias else 0)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         op = (ops.conv1d, ops.conv2d, ops.conv3d)[self.rank - 1]
         padding = self.padding
         if self.padding_mode != "zeros":
@@ -74,10 +84,10 @@ class _Conv(Module):
         text += f", padding_mode {self.padding_mode}" if self.padding_mode != "zeros" else ""
         return text if self.bias is not None else text + ", no bias"
 
-    def flops(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+    def flops(self, x_shape: Shape, y_shape: Shape) -> int:
         return 2 * math.prod(y_shape) * math.prod(self.weight.shape[1:])
 
-    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
+    def reach(self, x_shape: Shape, y_shape: Shape) -> Reach:
         return extent(self), self.stride
 
 
@@ -153,7 +163,7 @@ class ConvTranspose2d(Module):
         shape = (in_channels, out_channels // groups, *self.kernel_size)
         self.weight, self.bias = _parameters(shape, out_channels if bias else 0)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         return ops.conv_transpose2d(
             x, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
         )
@@ -163,10 +173,10 @@ class ConvTranspose2d(Module):
         text += f", output_padding {short_text(self.output_padding)}" if max(self.output_padding) else ""
         return text if self.bias is not None else text + ", no bias"
 
-    def flops(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+    def flops(self, x_shape: Shape, y_shape: Shape) -> int:
         return 2 * math.prod(x_shape) * math.prod(self.weight.shape[1:])
 
-    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
+    def reach(self, x_shape: Shape, y_shape: Shape) -> Reach:
         most = tuple(-(-n // s) for n, s in zip(extent(self), self.stride, strict=True))  # x's that meet in one of y
         return most, tuple(1 / s for s in self.stride)
 
@@ -193,7 +203,7 @@ def _parameters(shape: tuple[int, ...], biases: int) -> tuple[Parameter, Paramet
     return weight, bias
 
 
-def _window_repr(layer: Any) -> str:
+def _window_repr(layer: _Conv | ConvTranspose2d) -> str:
     text = f"{layer.in_channels}->{layer.out_channels}, {size_text(layer.kernel_size)}"
     text += f", stride {short_text(layer.stride)}, padding {short_text(layer.padding)}"
     text += f", dilation {short_text(layer.dilation)}" if max(layer.dilation) > 1 else ""

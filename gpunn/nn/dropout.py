@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gpunn import ops
 from gpunn.checks import as_probability, check_choice
+from gpunn.engine.operators import A
 from gpunn.nn.module import Module
 
 
@@ -23,7 +22,7 @@ class Dropout(Module):
         super().__init__()
         self.p = as_probability("Dropout", p, "an element")
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: A) -> A:
         return ops.dropout(x, self.p, self.training)
 
     def extra_repr(self) -> str:
@@ -43,7 +42,7 @@ class Dropout2d(Module):
         super().__init__()
         self.p = as_probability("Dropout2d", p, "a channel")
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: A) -> A:
         return ops.dropout2d(x, self.p, self.training)
 
     def extra_repr(self) -> str:
@@ -65,7 +64,7 @@ class StochasticDepth(Module):
         check_choice("StochasticDepth", "mode", mode, ("row", "batch"))
         self.p, self.mode = as_probability("StochasticDepth", p, "a branch"), mode
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: A) -> A:
         return ops.stochastic_depth(x, self.p, self.mode, self.training)
 
     def extra_repr(self) -> str:

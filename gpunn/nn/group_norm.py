@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from gpunn import ops
 from gpunn.backend import default_device, to_device
 from gpunn.checks import as_count, as_ints
+from gpunn.engine.tensor import Tensor
 from gpunn.nn import init
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import Parameter, empty
@@ -37,7 +37,7 @@ class GroupNorm(Module):
         self.eps = eps
         self.weight, self.bias = _affine(affine, affine, num_channels)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         return ops.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
@@ -67,7 +67,7 @@ class LayerNorm(Module):
         self.eps = eps
         self.weight, self.bias = _affine(elementwise_affine, elementwise_affine and bias, *self.normalized_shape)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         return ops.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
@@ -103,7 +103,7 @@ class _InstanceNorm(Module):
         ):
             self.register_buffer(name, to_device(start, default_device()) if track_running_stats else None)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         kind, letters = type(self).__name__, "C, L" if self.rank == 1 else "C, H, W"
         channels = x.shape[-self.rank - 1] if x.ndim > self.rank else None
         if x.ndim not in (self.rank + 1, self.rank + 2) or channels != self.num_features:

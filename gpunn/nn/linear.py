@@ -6,7 +6,10 @@ import math
 from typing import Any
 
 from gpunn import ops
+from gpunn.backend.contract import Shape
 from gpunn.checks import as_count
+from gpunn.engine.operators import A
+from gpunn.engine.tensor import Tensor
 from gpunn.nn import init
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import empty
@@ -29,13 +32,13 @@ class Linear(Module):
         self.weight, self.bias = empty(out_features, in_features), empty(out_features) if bias else None
         init.default_(self.weight, self.bias)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         return ops.linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return f"{self.in_features}->{self.out_features}" + ("" if self.bias is not None else ", no bias")
 
-    def flops(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+    def flops(self, x_shape: Shape, y_shape: Shape) -> int:
         return 2 * math.prod(y_shape) * self.in_features
 
 
@@ -50,7 +53,7 @@ class Flatten(Module):
         super().__init__()
         self.start_dim, self.end_dim = start_dim, end_dim
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: A) -> A:
         return ops.flatten(x, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
@@ -67,5 +70,5 @@ class Identity(Module):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__()
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: A) -> A:
         return x

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gpunn import ops
 from gpunn.checks import as_count
+from gpunn.engine.operators import A
 from gpunn.nn.module import Module
 
 
@@ -21,7 +20,7 @@ class LocalResponseNorm(Module):
         self.size = as_count("LocalResponseNorm", "size", size)
         self.alpha, self.beta, self.k = alpha, beta, k
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: A) -> A:
         return ops.local_response_norm(x, self.size, self.alpha, self.beta, self.k)
 
     def extra_repr(self) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gpunn import ops
 from gpunn.checks import check_choice
+from gpunn.engine.operators import A, Operand
 from gpunn.nn.module import Module
 from gpunn.ops.cross_entropy import REDUCTIONS
 
@@ -30,13 +29,17 @@ class CrossEntropyLoss(_Loss):
     """
 
     def __init__(
-        self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean", label_smoothing: float = 0.0
+        self,
+        weight: Operand | None = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        label_smoothing: float = 0.0,
     ):
         super().__init__(reduction)
         self.register_buffer("weight", weight)
         self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
 
-    def forward(self, x: Any, target: Any) -> Any:
+    def forward(self, x: A, target: Operand) -> A:
         return ops.cross_entropy(x, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing)
 
 
@@ -47,12 +50,12 @@ class NLLLoss(_Loss):
     np.float64(0.399)
     """
 
-    def __init__(self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean"):
+    def __init__(self, weight: Operand | None = None, ignore_index: int = -100, reduction: str = "mean"):
         super().__init__(reduction)
         self.register_buffer("weight", weight)
         self.ignore_index = ignore_index
 
-    def forward(self, x: Any, target: Any) -> Any:
+    def forward(self, x: A, target: Operand) -> A:
         return ops.nll_loss(x, target, self.weight, self.ignore_index, self.reduction)
 
 
@@ -63,7 +66,7 @@ class MSELoss(_Loss):
     array(5.)
     """
 
-    def forward(self, x: Any, target: Any) -> Any:
+    def forward(self, x: A, target: Operand) -> A:
         return ops.mse_loss(x, target, self.reduction)
 
 
@@ -74,7 +77,7 @@ class L1Loss(_Loss):
     array(2.)
     """
 
-    def forward(self, x: Any, target: Any) -> Any:
+    def forward(self, x: A, target: Operand) -> A:
         return ops.l1_loss(x, target, self.reduction)
 
 
@@ -85,10 +88,10 @@ class BCEWithLogitsLoss(_Loss):
     np.float64(0.693)
     """
 
-    def __init__(self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None):
+    def __init__(self, weight: Operand | None = None, reduction: str = "mean", pos_weight: Operand | None = None):
         super().__init__(reduction)
         self.register_buffer("weight", weight)
         self.register_buffer("pos_weight", pos_weight)
 
-    def forward(self, x: Any, target: Any) -> Any:
+    def forward(self, x: A, target: Operand) -> A:
         return ops.binary_cross_entropy_with_logits(x, target, self.weight, self.reduction, self.pos_weight)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from gpunn.backend import is_array
-from gpunn.engine.tensor import data_of
+from numpy.typing import DTypeLike
+
+from gpunn.backend import Array, Device, is_array
+from gpunn.backend.contract import Shape
+from gpunn.engine.operators import Operand
+from gpunn.engine.tensor import Tensor, data_of
 from gpunn.nn.overview import summary
 from gpunn.nn.parameter import Parameter
 from gpunn.nn.receptive import Reach as Reach
 from gpunn.nn.state import Keys, load, mover
+
+M = TypeVar("M", bound="Module")
 
 
 class Module:
@@ -43,7 +49,8 @@ class Module:
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(f"{type(self).__name__} defines no forward; add `def forward(self, x): ...`")
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
+        """What forward gives: of a layer with parameters, and so of most networks, a Tensor."""
         y = self.forward(*args, **kwargs)
         for hook in tuple(self._forward_hooks.values()):
             changed = hook(self, args, y)
@@ -88,7 +95,7 @@ class Module:
             raise AttributeError(f"{kind}: super().__init__() has not run; call it first in __init__")
         raise AttributeError(f"{kind} has no attribute {name!r}")
 
-    def register_buffer(self, name: str, array: Any, persistent: bool = True) -> None:
+    def register_buffer(self, name: str, array: object, persistent: bool = True) -> None:
         """Make `array` (or None) the attribute `name`: moved with the Module, saved (if persistent), never learned."""
         if name in self.__dict__ and name not in self._buffer_names:
             raise KeyError(f"{type(self).__name__}: {name} is an attribute already; choose another name for the buffer")
@@ -114,7 +121,7 @@ class Module:
     def _own_parameters(self) -> Iterator[tuple[str, Parameter]]:
         return ((name, value) for name, value in self.__dict__.items() if isinstance(value, Parameter))
 
-    def _own_buffers(self) -> Iterator[tuple[str, Any]]:
+    def _own_buffers(self) -> Iterator[tuple[str, Array]]:
         return ((name, self.__dict__[name]) for name in self._buffer_names if self.__dict__.get(name) is not None)
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
@@ -152,19 +159,19 @@ class Module:
         """All parameters, each once."""
         return (parameter for _, parameter in self.named_parameters())
 
-    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Array]]:
         """All buffers (plain arrays) with dotted names."""
         for path, module in self.named_modules(prefix):
             for name, buffer in module._own_buffers():
                 yield _dotted(path, name), buffer
 
-    def buffers(self) -> Iterator[Any]:
+    def buffers(self) -> Iterator[Array]:
         """All buffers: plain arrays."""
         return (buffer for _, buffer in self.named_buffers())
 
     # State
 
-    def _state(self, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    def _state(self, prefix: str = "") -> Iterator[tuple[str, Array]]:
         """The arrays themselves under PyTorch's keys and in its order; a shared Module under each of its names."""
         for name, parameter in self._own_parameters():
             yield _dotted(prefix, name), parameter.data
@@ -174,18 +181,18 @@ class Module:
         for name, child in self.named_children():
             yield from child._state(_dotted(prefix, name))
 
-    def named_arrays(self) -> dict[str, Any]:
+    def named_arrays(self) -> dict[str, Array]:
         """The arrays themselves that `state_dict` copies, under its keys."""
         return dict(self._state())
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Array]:
         """Copies of all parameters and buffers as arrays on the Module's device, under PyTorch's keys.
 
         They are row-major: libraries that write files (safetensors of NumPy arrays) take memory as it lies.
         """
         return {name: array.copy() for name, array in self.named_arrays().items()}
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Keys:
+    def load_state_dict(self, state: Mapping[str, object], strict: bool = True) -> Keys:
         """Copy arrays, Tensors or PyTorch tensors into parameters and buffers of the same names.
 
         strict=False passes over missing and unexpected keys and returns them. CheckpointError lists every key that does
@@ -195,25 +202,25 @@ class Module:
 
     # Modes, devices, dtypes
 
-    def train(self, mode: bool = True) -> Module:
+    def train(self: M, mode: bool = True) -> M:
         """Training mode, here and in all Modules inside: dropout drops, batch norm uses the batch's statistics."""
         self.training = bool(mode)
         for child in self.children():
             child.train(mode)  # not its attribute: a layer may override train, to stay frozen
         return self
 
-    def eval(self) -> Module:
+    def eval(self: M) -> M:
         """Evaluation mode: train(False)."""
         return self.train(False)
 
-    def apply(self, fn: Callable[[Module], Any]) -> Module:
+    def apply(self: M, fn: Callable[[Module], object]) -> M:
         """Call fn on each Module inside and then on this one."""
         for child in self.children():
             child.apply(fn)
         fn(self)
         return self
 
-    def to(self, target: Any) -> Module:
+    def to(self: M, target: str | Device | DTypeLike) -> M:
         """Move parameters, gradients and buffers to a device, or convert them to a floating dtype; in place."""
         change = mover(target)
         for parameter in self.parameters():
@@ -228,9 +235,9 @@ class Module:
     def zero_grad(self) -> None:
         """Forget all gradients."""
         for parameter in self.parameters():
-            parameter.grad = None  # pyright: ignore[reportAttributeAccessIssue]
+            parameter.grad = None
 
-    def requires_grad_(self, requires_grad: bool = True) -> Module:
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
         """Whether all parameters ask for gradients: False freezes them."""
         for parameter in self.parameters():
             parameter.requires_grad = requires_grad
@@ -249,18 +256,18 @@ class Module:
         lines = [f"{name}: {child!r}".replace("\n", "\n  ") for name, child in children]
         return f"{type(self).__name__}(\n" + "".join(f"  {line}\n" for line in ([extra] if extra else []) + lines) + ")"
 
-    def flops(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:
+    def flops(self, x_shape: Shape, y_shape: Shape) -> int:
         """Floating-point operations of one forward call, 2 a multiply-add; 0 for what does not multiply matrices."""
         return 0
 
-    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> Reach | None:
+    def reach(self, x_shape: Shape, y_shape: Shape) -> Reach | None:
         """How far a layer sees, as (size, step) for each spatial dimension; None where it reads its own place alone.
 
         size: how many neighbours in x one element of y reads; step: how many lie from it to the next one's.
         """
         return None
 
-    def summary(self, x: Any) -> str:
+    def summary(self, x: Operand | Shape) -> str:
         """The table of `nn.summary`: output, parameters, FLOPs, receptive field, stride and memory of each layer."""
         return summary(self, x)
 
@@ -269,7 +276,7 @@ def _dotted(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
 
 
-def _buffer_array(kind: str, name: str, value: Any) -> Any:
+def _buffer_array(kind: str, name: str, value: object) -> Array | None:
     if value is None or is_array(value):
         return value
     try:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpunn.backend import array_module, default_device, device_of, is_array, to_device
+from gpunn.backend.contract import Shape
 from gpunn.engine import autograd
+from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import Tensor
 from gpunn.nn.receptive import Field, Fields, Layer
 from gpunn.nn.state import evaluating
@@ -28,7 +31,7 @@ class Row(NamedTuple):
     memory: int
 
 
-def summary(model: Layer, x: Any) -> str:
+def summary(model: Layer, x: Operand | Shape) -> str:
     """A table of the layers that an input runs through: output, parameters, FLOPs, receptive field, stride, memory.
 
     x: the input's shape with N, or an input. Runs forward once, in evaluation mode, recording no gradients.
@@ -59,15 +62,15 @@ def summary(model: Layer, x: Any) -> str:
     return "\n".join(lines)
 
 
-def rows(model: Layer, x: Any) -> tuple[list[Row], Any]:
+def rows(model: Layer, x: Operand | Shape) -> tuple[list[Row], Tensor]:
     """A row for each call of a layer that holds parameters itself or has no children, in order; and the output."""
     x = _input(model, x)
     found: list[Row] = []
     counted: set[int] = set()
     fields = Fields(x)
 
-    def note(name: str, module: Layer) -> Any:
-        def hook(_: Layer, args: tuple, y: Any) -> None:
+    def note(name: str, module: Layer) -> Callable[[], None]:
+        def hook(_: Layer, args: tuple, y: object) -> None:
             own = [p for _, p in module._own_parameters() if id(p) not in counted]
             counted.update(map(id, own))
             shape = _first_shape(y)
@@ -89,7 +92,7 @@ def rows(model: Layer, x: Any) -> tuple[list[Row], Any]:
     return found, y
 
 
-def _input(model: Layer, x: Any) -> Any:
+def _input(model: Layer, x: Operand | Shape) -> Operand:
     """x itself, or zeros of the shape x, on the model's device in its dtype."""
     if isinstance(x, Tensor) or is_array(x):
         return x
@@ -109,12 +112,12 @@ def _first(value: Any) -> Any:
     return value
 
 
-def _first_shape(value: Any) -> tuple[int, ...]:
+def _first_shape(value: object) -> Shape:
     """The shape of `_first`; () where there is none."""
     return tuple(getattr(_first(value), "shape", ()))
 
 
-def _new_bytes(x: Any, y: Any) -> int:
+def _new_bytes(x: object, y: object) -> int:
     """The bytes of y; 0 where it is a view of x, or x itself."""
     x, y = (value.data if isinstance(value, Tensor) else value for value in (x, y))
     if not is_array(y) or (is_array(x) and bool(array_module(y).may_share_memory(x, y))):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gpunn import ops
 from gpunn.checks import Ints, as_ints
+from gpunn.engine.operators import A
 from gpunn.nn.module import Module
 from gpunn.window import short_text
 
@@ -19,9 +18,9 @@ class _Pad(Module):
     def __init__(self, padding: Ints):
         super().__init__()
         self.padding = as_ints(type(self).__name__, "padding", padding, 2 * self.rank, 0)
-        self.value: Any = 0.0
+        self.value = 0.0
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: A) -> A:
         if x.ndim not in (self.rank + 1, self.rank + 2):
             letters = ("C, L", "C, H, W", "C, D, H, W")[self.rank - 1]
             raise ValueError(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from gpunn.backend import default_device, device_of, to_device
+from gpunn.backend import Array, default_device, device_of, to_device
 from gpunn.engine.tensor import Tensor
 
 
@@ -20,12 +18,12 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, array: Any, requires_grad: bool = True):
+    def __init__(self, array: object, requires_grad: bool = True):
         super().__init__(array, requires_grad)
         if not getattr(self.data.flags, "writeable", True):  # memory of bytes, say; an optimiser writes to it
             self.data = self.data.copy(order="K")
 
-    def replace(self, array: Any) -> None:
+    def replace(self, array: Array) -> None:
         """Put another array, perhaps of another dtype or device, in place of `data`; the gradient goes along."""
         grad = self.grad
         self.data = array

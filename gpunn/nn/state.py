@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from gpunn.backend import DEVICE_TYPES, Device, device_of, to_device
+from gpunn.backend import DEVICE_TYPES, Array, Device, device_of, to_device
 from gpunn.engine.tensor import data_of
 from gpunn.errors import CheckpointError
 
@@ -32,7 +33,7 @@ def evaluating(model: Any) -> Iterator[None]:
             module.training = mode
 
 
-def load(kind: str, own: Mapping[str, Any], state: Mapping[str, Any], strict: bool) -> Keys:
+def load(kind: str, own: Mapping[str, Array], state: Mapping[str, Any], strict: bool) -> Keys:
     """Copy `state` into the arrays `own` of a Module of class `kind`; see Module.load_state_dict."""
     if not isinstance(state, Mapping):
         raise TypeError(f"load_state_dict: state is a {type(state).__name__}, expected a mapping from names to arrays")
@@ -57,7 +58,7 @@ def load(kind: str, own: Mapping[str, Any], state: Mapping[str, Any], strict: bo
     return Keys(missing, unexpected)
 
 
-def _array(name: str, value: Any) -> Any:
+def _array(name: str, value: Any) -> Array:
     """An array of any library's tensor; PyTorch exports only those cut off from their graph."""
     try:
         array = data_of(value.detach() if hasattr(value, "detach") else value)
@@ -71,7 +72,7 @@ def _array(name: str, value: Any) -> Any:
     return array
 
 
-def mover(target: Any) -> Callable[[Any], Any]:
+def mover(target: str | Device | DTypeLike) -> Callable[[Array], Array]:
     """The function that puts an array on the device `target`, or a floating array into the dtype `target`."""
     if isinstance(target, Device) or (isinstance(target, str) and target.partition(":")[0] in DEVICE_TYPES):
         return lambda array: to_device(array, target)
@@ -86,5 +87,5 @@ def mover(target: Any) -> Callable[[Any], Any]:
     return lambda array: array.astype(dtype) if _is_float(array.dtype) and array.dtype != dtype else array
 
 
-def _is_float(dtype: Any) -> bool:
+def _is_float(dtype: np.dtype) -> bool:
     return dtype.kind == "f" or dtype.name == "bfloat16"

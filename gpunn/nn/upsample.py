@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from gpunn import ops
+from gpunn.backend.contract import Shape
 from gpunn.checks import check_choice
+from gpunn.engine.operators import A
 from gpunn.nn.module import Module
+from gpunn.nn.receptive import Reach
 from gpunn.ops.resample import MODES
 
 
@@ -35,10 +37,10 @@ class Upsample(Module):
             )
         self.size, self.scale_factor, self.mode, self.align_corners = size, scale_factor, mode, align_corners
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: A) -> A:
         return ops.interpolate(x, self.size, self.scale_factor, self.mode, self.align_corners)
 
-    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
+    def reach(self, x_shape: Shape, y_shape: Shape) -> Reach:
         taps = 2 if self.mode == "bilinear" else 1
         sizes = list(zip(x_shape[2:], y_shape[2:], strict=True))
         return tuple(1 if n == m else min(taps, n) for n, m in sizes), tuple(n / m for n, m in sizes)
