@@ -149,6 +149,34 @@ class BatchNorm(Protocol):
         ...
 
 
+class GroupNorm(Protocol):
+    """Normalisation of each sample by its own statistics: of groups of channels, or of whole rows."""
+
+    def group_forward(
+        self, x: Array, groups: int, gamma: Array | None, beta: Array | None, eps: float
+    ) -> tuple[Array, Array, Array]:
+        """y of x (N, C, *), and mean and biased variance (N, groups); gamma and beta are (C,)."""
+        ...
+
+    def group_backward(
+        self, gy: Array, x: Array, groups: int, gamma: Array | None, mean: Array, var: Array, eps: float
+    ) -> tuple[Array, Array, Array]:
+        """gx, ggamma, gbeta."""
+        ...
+
+    def layer_forward(
+        self, x: Array, gamma: Array | None, beta: Array | None, eps: float
+    ) -> tuple[Array, Array, Array]:
+        """y of x (rows, L), each row a group; mean and biased variance (rows,); gamma and beta are (L,)."""
+        ...
+
+    def layer_backward(
+        self, gy: Array, x: Array, gamma: Array | None, mean: Array, var: Array, eps: float
+    ) -> tuple[Array, Array, Array]:
+        """gx, ggamma, gbeta."""
+        ...
+
+
 class Activation(Protocol):
     """Activations by name (relu, tanh, ...), with the numbers that they take as ``options``."""
 
@@ -263,6 +291,8 @@ class Twins(Protocol):
     def conv(self) -> Conv: ...
     @property
     def dropout(self) -> Dropout: ...
+    @property
+    def group_norm(self) -> GroupNorm: ...
     @property
     def indexing(self) -> Indexing: ...
     @property

@@ -4,6 +4,7 @@ from gpunn.cpu import activation as activation
 from gpunn.cpu import batch_norm as batch_norm
 from gpunn.cpu import conv as conv
 from gpunn.cpu import dropout as dropout
+from gpunn.cpu import group_norm as group_norm
 from gpunn.cpu import indexing as indexing
 from gpunn.cpu import loss as loss
 from gpunn.cpu import matmul as matmul

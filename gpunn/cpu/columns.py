@@ -17,8 +17,8 @@ class Cut:
 
     def __init__(self, count: int, channels: int) -> None:
         self.count, self.channels = count, channels
-        self.narrow = _divisor(count, _NARROW // max(channels, 1))
-        self.fold = self.narrow * _divisor(count // self.narrow, _WIDE // max(channels * self.narrow, 1))
+        self.narrow = divisor(count, _NARROW // max(channels, 1))
+        self.fold = self.narrow * divisor(count // self.narrow, _WIDE // max(channels * self.narrow, 1))
         self.width = self.fold * channels
         self.wide = count // self.fold
         self.step = max(1, min(_BLOCK // max(self.width, 1), -(-self.wide // 2)))
@@ -40,7 +40,7 @@ class Cut:
         return (np.ones(len(narrow), block.dtype) @ narrow).reshape(self.narrow, -1).sum(0, dtype=np.float64)
 
 
-def _divisor(count: int, most: int) -> int:
+def divisor(count: int, most: int) -> int:
     """The largest divisor of `count` up to `most`, at least 1."""
     return next((d for d in range(min(most, count), 1, -1) if count % d == 0), 1)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from gpunn.backend import Array, twins
 from gpunn.checks import arrays, as_count, as_ints
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.batch_norm import batch_norm
-from gpunn.ops.broadcast import unbroadcast
-from gpunn.ops.reduce import wide
 
 
 def group_norm(x, num_groups: int, weight=None, bias=None, eps: float = 1e-5) -> Any:
@@ -32,9 +32,8 @@ def group_norm(x, num_groups: int, weight=None, bias=None, eps: float = 1e-5) ->
     groups, channels = as_count(op, "num_groups", num_groups), a.shape[1]
     if channels % groups:
         raise ValueError(f"{op}: x has {channels} channels {a.shape}, expected a multiple of num_groups={groups}")
-    view = (a.shape[0], groups, channels // groups, *a.shape[2:])
-    affine = (groups, channels // groups, *(1,) * (a.ndim - 2))
-    return _normalise(op, x, a, view, tuple(range(2, len(view))), (weight, bias), affine, eps)
+    _check_eps(op, eps)
+    return _normalise_groups(op, x, a, groups, (weight, bias), (w, b), eps)[0]
 
 
 def layer_norm(x, normalized_shape: int | Sequence[int], weight=None, bias=None, eps: float = 1e-5) -> Any:
@@ -58,7 +57,18 @@ def layer_norm(x, normalized_shape: int | Sequence[int], weight=None, bias=None,
     for name, value in (("weight", w), ("bias", b)):
         if value is not None and value.shape != sizes:
             raise ValueError(f"{op}: {name} is {value.shape}, expected normalized_shape {sizes}; reshape it")
-    return _normalise(op, x, a, a.shape, tuple(range(a.ndim - len(sizes), a.ndim)), (weight, bias), sizes, eps)
+    _check_eps(op, eps)
+    rows = (math.prod(a.shape[: a.ndim - len(sizes)]), math.prod(sizes))
+    w, b = (None if value is None else value.reshape(-1) for value in (w, b))
+    twin = twins(a).group_norm
+    y, mean, var = twin.layer_forward(a.reshape(rows), w, b, eps)
+
+    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+        gx, gw, gb = twin.layer_backward(gy.reshape(rows), a.reshape(rows), w, mean, var, eps)
+        affine = (g.reshape(sizes) if need else None for g, need in zip((gw, gb), needs[1:], strict=True))
+        return gx.reshape(gy.shape), *affine
+
+    return record(op, y.reshape(a.shape), (x, weight, bias), backward)
 
 
 def instance_norm(
@@ -89,75 +99,39 @@ def instance_norm(
         return batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
     a, w, b = arrays(op, x=x, weight=weight, bias=bias)
     _check_channels(op, a, w, b)
-    positions = int(np.prod(a.shape[2:]))
+    positions = math.prod(a.shape[2:])
     if positions == 1:
         raise ValueError(
             f"{op}: x {a.shape} has one element a channel, whose variance is 0; expected more: use layer_norm"
         )
-    axes = tuple(range(2, a.ndim))
     for name, running in (("running_mean", running_mean), ("running_var", running_var)):
         if running is not None and data_of(running).shape != (a.shape[1],):
             raise ValueError(f"{op}: {name} is {running.shape}, expected ({a.shape[1]},), one a channel of x {a.shape}")
-    if a.shape[0] and (running_mean is not None or running_var is not None):
-        mean, centred = _centred(a, axes)
-        unbiased = _mean(centred * centred, (0, *axes)).reshape(-1) * (positions / (positions - 1))
-        for running, now in ((running_mean, _mean(mean, (0, *axes)).reshape(-1)), (running_var, unbiased)):
+    _check_eps(op, eps)
+    y, mean, var = _normalise_groups(op, x, a, a.shape[1], (weight, bias), (w, b), eps)
+    if a.shape[0]:
+        for running, now, scale in ((running_mean, mean, 1), (running_var, var, positions / (positions - 1))):
             if running is not None:
                 running *= 1 - momentum
-                running += (momentum * now).astype(running.dtype)
-    return _normalise(op, x, a, a.shape, axes, (weight, bias), (a.shape[1], *(1,) * len(axes)), eps)
+                running += (momentum * scale * now.mean(axis=0, dtype=np.float64)).astype(running.dtype)
+    return y
 
 
-def _normalise(op: str, x: Any, a: Any, view: tuple[int, ...], axes: tuple[int, ...], affine, shape, eps: float) -> Any:
-    """x, seen in the shape `view`, standardised over `axes`, times weight plus bias, both seen in `shape`.
-
-    The gradient keeps x, a mean and a scale a group; what else it needs is computed again.
-    """
-    if not eps >= 0:
-        raise ValueError(f"{op}: eps is {eps}, expected at least 0: it keeps the square root of the variance real")
-    arrays = [None if value is None else data_of(value) for value in affine]
-    w, b = (None if array is None else array.reshape(shape) for array in arrays)
-    given = [() if array is None else array.shape for array in arrays]
-    mean, y = _centred(a.reshape(view), axes)
-    scale = 1 / (_mean(y * y, axes) + eps) ** 0.5
-    scale = scale.astype(mean.dtype, copy=False)
-    y *= scale
-    if w is not None:
-        y *= w
-    if b is not None:
-        y += b
-    y = y.reshape(a.shape).astype(a.dtype, copy=False)
+def _normalise_groups(op: str, x: Any, a: Array, groups: int, affine, arrays, eps: float) -> tuple[Any, Array, Array]:
+    """y recorded, and mean and variance (N, groups), which the gradient keeps beside x; affine also as arrays."""
+    (w, b), twin = arrays, twins(a).group_norm
+    y, mean, var = twin.group_forward(a, groups, w, b, eps)
 
     def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
-        g = wide(gy).reshape(view)
-        unit = (wide(a).reshape(view) - mean) * scale
-        gw = unbroadcast(g * unit, shape) if needs[1] else None
-        gb = unbroadcast(g, shape) if needs[2] else None
-        gx = None
-        if needs[0]:
-            g = g if w is None else g * w
-            gx = g - _mean(g, axes)
-            unit *= _mean(g * unit, axes)
-            gx -= unit
-            gx *= scale
-            gx = gx.reshape(a.shape).astype(gy.dtype, copy=False)
-        return gx, *(
-            None if g is None else g.reshape(own).astype(gy.dtype, copy=False)
-            for g, own in zip((gw, gb), given, strict=True)
-        )
+        gx, gw, gb = twin.group_backward(gy, a, groups, w, mean, var, eps)
+        return gx, gw if needs[1] else None, gb if needs[2] else None
 
-    return record(op, y, (x, *affine), backward)
+    return record(op, y, (x, *affine), backward), mean, var
 
 
-def _centred(a: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
-    """The mean over `axes`, kept as size 1, and the array less it."""
-    mean = _mean(wide(a), axes)
-    return mean, wide(a) - mean
-
-
-def _mean(a: Any, axes: tuple[int, ...]) -> Any:
-    """Summed in float64: along strided axes NumPy adds one by one, and float32 would lose digits."""
-    return a.mean(axis=axes, keepdims=True, dtype=np.float64).astype(a.dtype)
+def _check_eps(op: str, eps: float) -> None:
+    if not eps >= 0:
+        raise ValueError(f"{op}: eps is {eps}, expected at least 0: it keeps the square root of the variance real")
 
 
 def _check_channels(op: str, a: Any, w: Any, b: Any) -> None:

@@ -24,6 +24,7 @@ TWINS = {
         "adaptive_max_backward",
     },
     "batch_norm": {"train_forward", "eval_forward", "train_backward", "eval_backward"},
+    "group_norm": {"group_forward", "group_backward", "layer_forward", "layer_backward"},
     "dropout": {"drop"},
     "loss": {"cross_entropy", "nll"},
     "optim": {"sgd", "adam", "rmsprop", "norm", "scale", "clamp", "average", "accumulate", "divide"},
