@@ -11,8 +11,8 @@ from bench.kernels.subjects import Subject
 from bench.measure import Unsupported, chosen
 from gpunn import backend
 
-MODULES = {"torch": "eager", "compiled": "eager", "cupy": "im2col", "cudnn": "frontend"}
-USUAL = {"cuda": "torch,cupy,cudnn", "cpu": "torch", "emulator": "none"}  # torch.compile takes minutes for a few rows
+MODULES = {"torch": "eager", "compiled": "eager", "cupy": "im2col"}
+USUAL = {"cuda": "torch,cupy", "cpu": "torch", "emulator": "none"}  # torch.compile takes minutes for a few rows
 
 
 def names_of(wanted: str | None, device: str) -> list[str]:
@@ -27,7 +27,9 @@ def present(names: list[str], device: str) -> dict[str, str]:
     said = {}
     for name in names:
         try:
-            said[name] = import_module(f"bench.kernels.rivals.{MODULES[name]}").version(device)
+            said[name] = import_module(f"{__name__}.{MODULES[name]}").version(device)
+        except ImportError:
+            said[name] = "missing: PyTorch is not installed (pip install torch)"
         except Unsupported as error:
             said[name] = f"missing: {error}"
     return said
@@ -35,16 +37,10 @@ def present(names: list[str], device: str) -> dict[str, str]:
 
 def call(name: str, subject: Subject, device: str) -> Call:
     """The rival's function for a subject, its arrays already on the device. Raises Unsupported."""
-    module = import_module(f"bench.kernels.rivals.{MODULES[name]}")
-    if name == "cudnn":
-        return module.call(subject, device)
+    module = import_module(f"{__name__}.{MODULES[name]}")
     given = {key: module.moved(value, device) if isinstance(value, np.ndarray) else value
              for key, value in vars(subject.given).items()}  # fmt: skip
     run = module.FAMILIES[subject.operation.partition(".")[0]](**given).get(subject.pass_)
     if run is None:
         raise Unsupported(module.LACKS.format(subject.operation))
-    if name == "compiled":
-        import torch
-
-        return torch.compile(run, dynamic=False)
-    return run
+    return module.compiled(run) if name == "compiled" else run

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
+from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 
 from bench.clocks import Call
 from bench.measure import Unsupported
 
+aten = torch.ops.aten
+compiled = partial(torch.compile, dynamic=False)
+
 
 def version(device: str) -> str:
-    try:
-        import torch
-    except ImportError:
-        raise Unsupported("PyTorch is not installed (pip install torch)") from None
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise Unsupported(f"PyTorch {torch.__version__} is a build without CUDA, or sees no GPU")
     # fp32 rows are exact fp32 on both sides
@@ -26,38 +27,25 @@ def version(device: str) -> str:
 
 def moved(array: np.ndarray, device: str) -> Any:
     """A host array as a tensor of the same type on the device, channels-last where it has four axes."""
-    import torch
-
     wide = array.astype(np.float32) if array.dtype.name == "bfloat16" else array
-    with warnings.catch_warnings():  # "not writable": it is copied or only read
-        warnings.simplefilter("ignore")
-        tensor = torch.from_numpy(np.ascontiguousarray(wide))
+    tensor = torch.tensor(wide)
     kind = tensor.dtype if wide is array else torch.bfloat16
     order = torch.channels_last if array.ndim == 4 else torch.contiguous_format
     return tensor.to(device, kind).contiguous(memory_format=order)
 
 
 def _conv(case: Any, x: Any, w: Any, b: Any, gy: Any) -> dict[str, Call]:
-    import torch
-
     geometry = (list(case.stride), list(case.padding), list(case.dilation))
-
-    def gradient(*mask: bool) -> Call:
-        back = torch.ops.aten.convolution_backward
-        return lambda: back(gy, x, w, None, *geometry, False, [0, 0], case.groups, mask)[mask.index(True)]
-
+    back = partial(aten.convolution_backward, gy, x, w, None, *geometry, False, [0, 0], case.groups)
     return {
-        "forward": lambda: torch.nn.functional.conv2d(x, w, b, *geometry, case.groups),
-        "grad_input": gradient(True, False, False),
-        "grad_weight": gradient(False, True, False),
+        "forward": lambda: F.conv2d(x, w, b, *geometry, case.groups),
+        "grad_input": lambda: back([True, False, False])[0],
+        "grad_weight": lambda: back([False, True, False])[1],
         "grad_bias": lambda: gy.sum((0, 2, 3)),
     }
 
 
 def _pool(case: Any, x: Any, gy: Any) -> dict[str, Call]:
-    import torch
-
-    aten, F = torch.ops.aten, torch.nn.functional
     if hasattr(case, "out"):
         index = aten.adaptive_max_pool2d(x, list(case.out))[1]
         return {
@@ -81,26 +69,21 @@ def _pool(case: Any, x: Any, gy: Any) -> dict[str, Call]:
 
 
 def _norm(case: Any, x: Any, gamma: Any, beta: Any, residual: Any, gy: Any) -> dict[str, Call]:
-    import torch
-
-    eps, aten, axes = 1e-5, torch.ops.aten, [0, *range(2, x.ndim)]
+    eps, axes = 1e-5, [0, *range(2, x.ndim)]
     mean, var = x.float().mean(axes), x.float().var(axes, correction=0)
 
     def rest(y: Any) -> Any:
         y = y if residual is None else y + residual
         return torch.relu(y) if case.relu else y
 
-    def normal() -> Any:
-        return aten.native_batch_norm(x, gamma, beta, None, None, True, 0.0, eps)
-
-    y, kept_mean, kept_inverse = normal()
+    normal = partial(aten.native_batch_norm, x, gamma, beta, None, None, True, 0.0, eps)
+    y, *kept = normal()
     passed, mask = rest(y) > 0, [True, gamma is not None, beta is not None]
-    back = aten.native_batch_norm_backward
-    kept = (x, gamma, None, None, kept_mean, kept_inverse, True, eps, mask)
+    given = (x, gamma, None, None, *kept, True, eps, mask)
     return {
         "train_forward": lambda: rest(normal()[0]),
-        "eval_forward": lambda: rest(torch.nn.functional.batch_norm(x, mean, var, gamma, beta, False, 0.0, eps)),
-        "backward": lambda: back(gy * passed if case.relu else gy, *kept),
+        "eval_forward": lambda: rest(F.batch_norm(x, mean, var, gamma, beta, False, 0.0, eps)),
+        "backward": lambda: aten.native_batch_norm_backward(gy * passed if case.relu else gy, *given),
     }
 
 

@@ -46,9 +46,9 @@ def test_array_expressions_compute_the_same(family):
 
 
 def test_missing_rivals_say_so():
-    said = rivals.present(["cupy", "cudnn"], "cpu")
+    said = rivals.present(["cupy"], "cpu")
     assert all(text.startswith("missing: ") for text in said.values())
-    assert rivals.names_of(None, "cuda") == ["torch", "cupy", "cudnn"]  # torch.compile where asked for alone
+    assert rivals.names_of(None, "cuda") == ["torch", "cupy"]  # torch.compile where asked for alone
     assert rivals.names_of("torch,compiled", "cuda") == ["torch", "compiled"]
     assert rivals.names_of("none", "cuda") == []
     with pytest.raises(UsageError, match="unknown rival"):
