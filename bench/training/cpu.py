@@ -8,7 +8,6 @@ fastest steps.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import statistics
 from typing import Any
@@ -19,26 +18,23 @@ from bench.output.columns import Column, columns
 from bench.output.table import aligned
 from bench.rows import NOISY
 from bench.training import memory
-from bench.training.networks import NETWORKS, differ, number, our_model, our_step, torch_model, torch_step
+from bench.training.networks import NETWORKS, differ, losses_of, our_model, our_step, torch_model, torch_step
 from gpunn.recipes.options import positive_int
 from gpunn.window import size_text
 
 Figures = dict[str, Any]
 
 
-def _spread(side: str) -> Column:
-    """A side's milliseconds, as median (p10-p90)."""
 
-    def source(row: Figures) -> str | None:
-        ms = [f"{row[side][name] * 1e3:.1f}" for name in ("median", "p10", "p90")] if side in row else []
-        return f"{ms[0]} ({ms[1]}-{ms[2]})" if ms else None
-
-    return Column(side, source, width=23)
+def _milliseconds(side: Figures | None) -> str | None:
+    """A side's median (p10-p90)."""
+    return side and "{:.1f} ({:.1f}-{:.1f})".format(*(1e3 * side[name] for name in ("median", "p10", "p90")))
 
 
 TABLE = [
     Column("batch", lambda row: size_text(row["batch"]), width=14),
-    *map(_spread, ("ours", "torch")),
+    Column("ours", lambda row: _milliseconds(row["ours"]), width=23),
+    Column("torch", lambda row: _milliseconds(row.get("torch")), width=23),
     *columns(".2f", "ratio", "ratio_of_best as best", widths=(7, 6)),
     *columns(".0f", "ours.images_per_second as img/s", "torch.images_per_second as torch", widths=(8, 8)),
     *columns(".0f", "ours.peak_bytes as MB", "torch.peak_bytes as torch", scale=1e-6, widths=(8, 7)),
@@ -53,11 +49,10 @@ def main(argv: list[str]) -> int:
     machine.hold_threads(args.threads)
     about = machine.describe(args.threads, args.seed)
     about |= {"pins_kept": pins, "pins_taken_off": os.environ.get("GPUNN_BENCH_UNPINNED", "").split()}
-    with_torch = importlib.util.find_spec("torch") is not None
-    _print_head(about, with_torch)
-    rows = []
+    _print_head(about)
+    rows: list[Figures] = []
     for name in args.networks:
-        row = _measure(name, args, with_torch)
+        row = _measure(name, args)
         if row is None:
             return 1
         rows.append(row)
@@ -84,41 +79,41 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _measure(name: str, args: argparse.Namespace, with_torch: bool) -> Figures | None:
+def _measure(name: str, args: argparse.Namespace) -> Figures | None:
     """One network's figures, or None where the losses differ."""
     network = NETWORKS[name]
     model = our_model(network, args.seed)
     steps = {"ours": our_step(network, model, args.seed)}
-    if with_torch:
+    if machine.torch_or_none():
         steps["torch"] = torch_step(network, torch_model(network, model.state_dict()), args.seed)
-    losses = [[number(step()) for _ in range(3)] for step in steps.values()]
+    losses = [losses_of(step, 3) for step in steps.values()]
     if any(differ(side, losses[0]) for side in losses):
         print(f"bench: error: {name}: the losses differ, so nothing was timed: ours {losses[0]}, torch {losses[-1]}")
         return None
     samples = clocks.by_turns(list(steps.values()), clocks.Clock(), args.repeats, args.budget)
     row: Figures = {"network": name, "batch": list(network.batch), "pairs": len(samples[0].device), "losses": losses}
     for side, sample in zip(steps, samples, strict=True):
-        spread = sample.spread
-        row[side] = {"median": spread.median, "p10": spread.p10, "p90": spread.p90, "best": min(sample.device)}
-        row[side]["images_per_second"] = network.batch[0] / spread.median
+        row[side] = {**vars(sample.spread), "best": min(sample.device)}
+        row[side]["images_per_second"] = network.batch[0] / sample.spread.median
         if not args.no_memory:
             row[side]["peak_bytes"] = memory.peak(name, side, args.threads, args.seed)
-    if with_torch:
+    if "torch" in steps:
         row["ratio"] = statistics.median(a / b for a, b in zip(*(one.device for one in samples), strict=True))
         row["ratio_of_best"] = row["ours"]["best"] / row["torch"]["best"]
-        if row["ours"].get("peak_bytes") and row["torch"].get("peak_bytes"):
-            row["memory_ratio"] = row["ours"]["peak_bytes"] / row["torch"]["peak_bytes"]
+        ours, theirs = (row[side].get("peak_bytes") for side in steps)
+        if ours and theirs:
+            row["memory_ratio"] = ours / theirs
     return row
 
 
-def _print_head(about: dict[str, Any], with_torch: bool) -> None:
+def _print_head(about: Figures) -> None:
     print(f"{about['processor']}, {about['threads']} threads, load {about['load_before']}")
     print(f"numpy {about['numpy']} (BLAS kernels: {about['blas_kernels']}), torch {about['torch']}")
     if about["pins_taken_off"]:
         print(f"measured without {' '.join(about['pins_taken_off'])}, which hold NumPy's BLAS alone (see --keep-pins)")
     if about["pins_kept"]:
         print(f"measured with {' '.join(about['pins_kept'])}, which hold NumPy's BLAS alone")
-    if not with_torch:
+    if not about["torch"]:
         print("torch is not installed: ours alone (pip install torch)")
     print("\nA training step: forward, loss, backward, SGD with momentum; float32; ms as median (p10-p90)\n")
     print(f"{'network':17}{aligned(TABLE)}")

@@ -7,16 +7,17 @@ momentum, activations, scratch memory and what the allocators keep, whoever allo
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from bench import machine
-from bench.training.networks import NETWORKS, our_model, our_step, torch_model, torch_step
+from bench.training.networks import NETWORKS, Network, our_model, our_step, torch_model, torch_step
+from gpunn import Tensor, nn
+from gpunn.cpu.threads import set_thread_count
 
 STATUS = "/proc/self/status"
 
@@ -25,16 +26,15 @@ def peak(name: str, side: str, threads: int, seed: int) -> int | None:
     """Bytes that a step of network `name` adds on `side` ("ours" or "torch"); None where it cannot be measured."""
     if machine.memory("VmHWM", STATUS) is None:
         return None
-    command = [sys.executable, "-m", "bench.training.memory", name, side, str(threads), str(seed)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        print(f"bench: memory of {name} ({side}) not measured: {done.stderr.strip()[-300:]}", file=sys.stderr)
-        return None
-    return json.loads(done.stdout.splitlines()[-1])
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        try:
+            return process.submit(_measure, NETWORKS[name], side, threads, seed).result()
+        except Exception as error:  # a process that was killed, a /proc that cannot be written
+            print(f"bench: memory of {name} ({side}) not measured: {error}", file=sys.stderr)
+            return None
 
 
-def _measure(name: str, side: str, threads: int, seed: int) -> int:
-    network = NETWORKS[name]
+def _measure(network: Network, side: str, threads: int, seed: int) -> int:
     _warm_up(side, threads)
     batch = network.data(seed)  # in memory on both sides
     before = machine.memory("VmRSS", STATUS) or 0
@@ -52,9 +52,6 @@ def _measure(name: str, side: str, threads: int, seed: int) -> int:
 def _warm_up(side: str, threads: int) -> None:
     """Load what is loaded lazily: BLAS buffers, thread pools, oneDNN's code."""
     if side == "ours":
-        from gpunn import Tensor, nn
-        from gpunn.cpu.threads import set_thread_count
-
         set_thread_count(threads)
         nn.Conv2d(4, 4, 3)(Tensor(np.ones((2, 4, 8, 8), np.float32))).sum().backward()
     else:
@@ -62,9 +59,3 @@ def _warm_up(side: str, threads: int) -> None:
 
         torch.set_num_threads(threads)
         torch.nn.Conv2d(4, 4, 3)(torch.ones(2, 4, 8, 8)).sum().backward()
-
-
-if __name__ == "__main__":
-    print(json.dumps(_measure(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))))
-    sys.stdout.flush()
-    os._exit(0)  # PyTorch's threads need not be joined

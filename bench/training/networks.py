@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from bench.clocks import Call
 from gpunn import backend, models, nn, ops, optim
 
 CLASSES = 10
-LR, MOMENTUM = 0.01, 0.9
+SGD = {"lr": 0.01, "momentum": 0.9}
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,9 @@ BATCHES = {"lenet5": 64, "lenet_20_50_500": 64, "alexnet_lite": 64, "resnet20": 
 NETWORKS = {name: Network(name, (batch, *models.input_shape(name))) for name, batch in BATCHES.items()}
 
 
-def number(loss: Any) -> float:
-    """A step's loss; waits for the device."""
-    return float(loss.item()) if hasattr(loss, "item") else float(backend.to_numpy(loss))
+def losses_of(step: Call, count: int) -> list[float]:
+    """The losses of `count` steps; waits for the device."""
+    return [float(step().item()) for _ in range(count)]
 
 
 def differ(got: list[float], want: list[float]) -> str:
@@ -46,7 +47,6 @@ def differ(got: list[float], want: list[float]) -> str:
     return ""
 
 
-# ---------------------------------------------------------------- ours
 def our_model(network: Network, seed: int) -> nn.Module:
     """The model with seeded weights, in training mode, without dropout: the two sides draw different numbers."""
     gpunn.manual_seed(seed)
@@ -55,24 +55,14 @@ def our_model(network: Network, seed: int) -> nn.Module:
 
 def our_step(network: Network, model: nn.Module, seed: int, device: str = "cpu", dtype: Any = np.float32) -> Call:
     """One step (forward, loss, backward, SGD with momentum) on a device; gives its loss without waiting for it."""
-    optimizer = optim.SGD(list(model.parameters()), lr=LR, momentum=MOMENTUM)
     images, labels = network.data(seed)
     x = gpunn.Tensor(backend.to_device(images.astype(dtype, copy=False), device))
     target = backend.to_device(labels, device)
-
-    def step() -> gpunn.Tensor:
-        optimizer.zero_grad()
-        loss = ops.cross_entropy(model(x), target)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return step
+    return _step(optim.SGD(list(model.parameters()), **SGD), lambda: ops.cross_entropy(model(x), target))
 
 
-# ---------------------------------------------------------------- PyTorch's
 def torch_twin(name: str, weights: dict[str, np.ndarray] | None = None) -> Any:
-    """The model of that name in PyTorch, with our weights where they are given."""
+    """The model of that name in PyTorch, with our weights where they are given. Raises KeyError where there is none."""
     import torch
 
     from bench.training.torch_models import MODELS
@@ -95,13 +85,16 @@ def torch_step(network: Network, model: Any, seed: int, device: str = "cpu", las
 
     order = torch.channels_last if last and len(network.batch) == 4 else torch.contiguous_format
     model = model.to(device).to(memory_format=order)
-    optimizer = torch.optim.SGD(model.parameters(), lr=LR, momentum=MOMENTUM)
     images, labels = (torch.from_numpy(array).to(device) for array in network.data(seed))
     images, run = images.contiguous(memory_format=order), torch.compile(model) if compiled else model
+    loss = torch.nn.functional.cross_entropy
+    return _step(torch.optim.SGD(model.parameters(), **SGD), lambda: loss(run(images), labels))
 
+
+def _step(optimizer: Any, loss_of_batch: Callable[[], Any]) -> Call:
     def step() -> Any:
         optimizer.zero_grad()
-        loss = torch.nn.functional.cross_entropy(run(images), labels)
+        loss = loss_of_batch()
         loss.backward()
         optimizer.step()
         return loss.detach()

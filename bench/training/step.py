@@ -11,7 +11,7 @@ from bench.clocks import Call, WallClock
 from bench.kernels import counts
 from bench.measure import Plan, Unsupported, captured, chosen, refused, timed, within_memory
 from bench.rows import Row
-from bench.training.networks import BATCHES, Network, differ, number, our_model, our_step, torch_model, torch_step
+from bench.training.networks import BATCHES, Network, differ, losses_of, our_model, our_step, torch_model, torch_step
 from gpunn import backend, models
 from gpunn.nn.overview import rows as layers
 from gpunn.window import size_text
@@ -48,10 +48,10 @@ def _network_rows(network: Network, row: Row, plan: Plan) -> Iterator[Row]:
     row = replace(row, variant="eager", flops=flops, verified={"worst": None, "whole": True})
     if plan.kind == "emulator":
         loss, found = counts.counted(step, flops)
-        losses = [number(loss)]
+        losses = [loss.item()]
         del found["traffic"]
     else:
-        losses, found = [number(step()) for _ in range(2)], None
+        losses, found = losses_of(step, 2), None
     wrong = differ(losses, reference_losses(network, weights, seed, len(losses)))
     if wrong:
         yield refused(row, wrong, "failed")
@@ -68,8 +68,7 @@ def reference_losses(network: Network, weights: Weights, seed: int, count: int) 
     """The losses of the first steps on the CPU in float64, from the same weights."""
     model = our_model(network, seed)
     model.load_state_dict(weights)
-    step = our_step(network, model.to(np.float64), seed, dtype=np.float64)
-    return [number(step()) for _ in range(count)]
+    return losses_of(our_step(network, model.to(np.float64), seed, dtype=np.float64), count)
 
 
 def _torch_step(name: str, network: Network, weights: Weights, losses: list[float], plan: Plan) -> Call:
@@ -79,7 +78,6 @@ def _torch_step(name: str, network: Network, weights: Weights, losses: list[floa
     except KeyError:
         raise Unsupported(f"bench/training/torch_models.py has no {network.name}") from None
     step = torch_step(network, model, plan.args.seed, plan.device, True, name == "compiled")
-    wrong = differ([number(step()) for _ in losses], losses)
-    if wrong:
+    if wrong := differ(losses_of(step, len(losses)), losses):
         raise Unsupported(f"its {wrong}")
     return step
