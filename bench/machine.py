@@ -11,18 +11,30 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from gpunn import backend
+from gpunn.cpu.blas import blas
+from gpunn.cpu.threads import set_thread_count
+
 # Settings that hold NumPy's OpenBLAS, and nothing of PyTorch, to another processor's kernels.
 PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+CLOCKS = {"core": "ClockRate", "memory": "MemoryClockRate"}  # of CuPy's attributes of a device, in kHz
+
+
+def lines_of(file: str) -> dict[str, str]:
+    """The "key: value" lines of a file in /proc; none where the system keeps no such file."""
+    try:
+        lines = Path(file).read_text().splitlines()
+    except OSError:
+        return {}
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
 
 
 def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    name = fields.get("model name", platform.machine())
-    return f"{name} (family {fields['cpu family']}, model {fields['model']})" if "cpu family" in fields else name
+    found = lines_of("/proc/cpuinfo")
+    name = found.get("model name") or platform.processor() or platform.machine()
+    return f"{name} (family {found['cpu family']}, model {found['model']})" if "cpu family" in found else name
 
 
 def cores() -> int:
@@ -36,8 +48,6 @@ def torch_or_none() -> Any:
 
 def hold_threads(count: int) -> None:
     """The same count of threads for every side, on the same cores."""
-    from gpunn.cpu.threads import set_thread_count
-
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
     set_thread_count(count)
@@ -46,30 +56,22 @@ def hold_threads(count: int) -> None:
 
 
 def memory(field: str, file: str = "/proc/meminfo") -> int | None:
-    """Bytes of a line such as MemAvailable; None where the system keeps no such file."""
-    try:
-        lines = Path(file).read_text().splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")), None)
+    """Bytes of a line such as MemAvailable, in kB there; None where the system does not say."""
+    found = lines_of(file).get(field)
+    return None if found is None else int(found.split()[0]) * 1024
 
 
 def commit() -> str | None:
     """The checkout's commit, with + where files differ from it; None outside of git."""
     command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent)
+        return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL, cwd=Path(__file__).parent).strip()
     except (OSError, subprocess.CalledProcessError):
         return None
-    return done.stdout.strip()
 
 
 def describe(threads: int, seed: int, device: str = "cpu") -> dict[str, Any]:
     """What goes on top of a file of results."""
-    import numpy as np
-
-    from gpunn.cpu.blas import blas
-
     torch = torch_or_none()
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -89,12 +91,9 @@ def describe(threads: int, seed: int, device: str = "cpu") -> dict[str, Any]:
 
 def _gpu() -> dict[str, Any]:
     """The current GPU with its clocks, and the versions of what drives it."""
-    from gpunn import backend
-
     cupy = backend.require_cupy()
     runtime, device = cupy.cuda.runtime, cupy.cuda.Device()
     properties = runtime.getDeviceProperties(device.id)
-    core, memory = (device.attributes.get(name, 0) / 1e3 for name in ("ClockRate", "MemoryClockRate"))
     return {
         "gpu": properties["name"].decode(),
         "multiprocessors": properties["multiProcessorCount"],
@@ -102,7 +101,7 @@ def _gpu() -> dict[str, Any]:
         "driver": runtime.driverGetVersion(),
         "cuda_runtime": runtime.runtimeGetVersion(),
         "cupy": cupy.__version__,
-        "clock_mhz": {"core": core, "memory": memory},
+        "clock_mhz": {key: device.attributes.get(name, 0) / 1e3 for key, name in CLOCKS.items()},
     }
 
 

@@ -12,6 +12,7 @@ from bench import clocks
 from bench.clocks import Call, Clock, Sample
 from bench.kernels.roofline import Roof
 from bench.rows import Rival, Row
+from gpunn.backend.loading import first_line
 from gpunn.errors import unknown_name
 
 Calls = dict[str, Call | str]  # of each rival: its call, or why there is none
@@ -53,10 +54,8 @@ class Plan:
         for name in self.present:
             try:
                 found[name] = make(name)
-            except Unsupported as error:
-                found[name] = str(error)
             except Exception as error:  # whatever another program raises is its row's remark, not our end
-                found[name] = _first_line(error)[:200]
+                found[name] = str(error) if isinstance(error, Unsupported) else first_line(error)[:200]
         return found
 
 
@@ -107,16 +106,12 @@ def captured(row: Row, run: Call, plan: Plan, host: bool = False) -> Row:
         with clocks.captured(run) as replay:
             return timed(row, replay, {}, plan, host)
     except Exception as error:
-        return refused(row, f"not capturable: {_first_line(error)}")
+        return refused(row, f"not capturable: {first_line(error)}")
 
 
 def refused(row: Row, reason: str | Exception, status: str = "refused") -> Row:
     """The row without figures: refused, skipped or failed, and why."""
-    return replace(row, status=status, reason=reason if isinstance(reason, str) else _first_line(reason))
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    return replace(row, status=status, reason=reason if isinstance(reason, str) else first_line(reason))
 
 
 def is_out_of_memory(error: Exception) -> bool:

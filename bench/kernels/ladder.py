@@ -14,7 +14,7 @@ from pathlib import Path
 from bench import machine
 from bench.kernels import suite
 from bench.measure import Plan
-from bench.output import report
+from bench.output import report, results
 from bench.output.columns import COUNTED
 from bench.output.results import Run
 from bench.rows import Row
@@ -61,7 +61,7 @@ def table(runs: dict[str, Run]) -> str:
     head = ["rung", "the one idea", *(one.title for one in FIGURES), "registers", "GFLOP/s"]
     said = f"Counted by the emulator: {COUNTED_CASE}. Registers a thread: sm_{ARCHITECTURE}."
     if card:
-        said += f"\nGFLOP/s: {CARD_CASE}, float32; {report.where(card)}"
+        said += f"\nGFLOP/s: {CARD_CASE}, float32; {results.where(card)}"
     return f"{report.grid(head, lines)}\n\n{said}"
 
 

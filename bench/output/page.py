@@ -7,10 +7,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from bench.output import columns, pictures
+from bench.output import columns, pictures, results
 from bench.output.columns import Column
 from bench.output.results import Run
 from bench.rows import Row
+from gpunn.pictures.canvas import png
 
 
 def html(runs: dict[str, Run], plots: bool = True) -> str:
@@ -33,25 +34,20 @@ def _section(stem: str, run: Run, plots: bool) -> str:
 
 
 def _about(run: Run) -> str:
-    names = ["seed", "commit", "date"]
-    if run["device"] != "emulator":  # whose figures are of the sources, not of a machine
-        names = ["gpu", "processor", "threads", "numpy", "torch", "cupy", "driver", *names, "load_before"]
-    facts = [f"{name.replace('_', ' ')} {run[name]}" for name in names if run.get(name) not in (None, "")]
-    roof = run.get("roofline")
-    if roof:
+    facts = [results.where(run)]
+    if roof := run.get("roofline"):
         peaks = ", ".join(f"{name} {peak / 1e9:,.0f} GFLOP/s" for name, peak in roof["peaks"].items())
-        facts.append(f"measured limits: copy {roof['copy'] / 1e9:,.1f} GB/s, {peaks}")
-    facts += [f"{name}: {text}" for name, text in run.get("rivals", {}).items()]
-    if run.get("interrupted"):
-        facts.append("interrupted: not all rows are here")
-    return "; ".join(facts)
+        facts.append(f"Measured limits: copy {roof['copy'] / 1e9:,.1f} GB/s, {peaks}.")
+    facts += [f"{name}: {text}." for name, text in run.get("rivals", {}).items()]
+    facts += ["Interrupted: not all rows are here."] if run.get("interrupted") else []
+    return " ".join(facts)
 
 
 def _figure(name: str, figure: Any, run: Run) -> str:
-    data = base64.b64encode(pictures.svg(figure)).decode()
+    data = base64.b64encode(png(figure)).decode()
     what = {"roofline": "roofline plot", "bars": "bars by case"}[name]
     alt = f"{what} of {run['suite']} on {run['device']}; the table below has its figures"
-    return f'<figure><img src="data:image/svg+xml;base64,{data}" alt="{escape(alt)}"></figure>'
+    return f'<figure><img src="data:image/png;base64,{data}" alt="{escape(alt)}"></figure>'
 
 
 def _table(run: Run) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
 from itertools import cycle
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.output.results import Run
+from bench.output.results import Run, place
 from bench.rows import Row
-from gpunn.pictures.canvas import new_figure
+from gpunn.pictures.canvas import new_figure, save
 
 INK, GRID = "#2b2f36", "#d9dde3"
 COLOURS = ("#1f6feb", "#d9480f", "#2b8a3e", "#9c36b5", "#c92a2a", "#0b7285", "#a87900", "#5c5f66")
@@ -36,23 +35,10 @@ def figures(run: Run) -> dict[str, Any]:
 
 def write(run: Run, path: str | Path) -> list[Path]:
     """The pictures as files: the first at `path`, the other beside it as NAME-bars."""
-    target, written = Path(path), []
+    target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    for name, figure in figures(run).items():
-        file = target.with_name(f"{target.stem}-{name}{target.suffix or '.png'}") if written else target
-        figure.savefig(file, dpi=150)
-        written.append(file)
-    return written
-
-
-def svg(figure: Any) -> bytes:
-    """A figure as SVG, its letters as outlines: the same on every machine."""
-    import matplotlib as mpl
-
-    stream = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "gpunn"}):
-        figure.savefig(stream, format="svg", metadata={"Date": None})
-    return stream.getvalue()
+    beside = (target, target.with_name(f"{target.stem}-bars.png"))
+    return [save(figure, file) for figure, file in zip(figures(run).values(), beside, strict=False)]
 
 
 def _axes(height: float, title: str, run: Run) -> tuple[Any, Any]:
@@ -61,9 +47,7 @@ def _axes(height: float, title: str, run: Run) -> tuple[Any, Any]:
     axes.tick_params(colors=INK, labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_axisbelow(True)
-    emulated = run["device"] == "emulator"
-    place = "the emulator" if emulated else run.get("gpu") or run.get("processor") or run["device"]
-    axes.set_title(f"{title}{run['suite']} on {place}", fontsize=10, color=INK, loc="left")
+    axes.set_title(f"{title}{run['suite']} on {place(run)}", fontsize=10, color=INK, loc="left")
     return figure, axes
 
 
@@ -103,16 +87,16 @@ def _bars(run: Run, rows: list[Row]) -> Any:
     bars = [bar for row in rows for bar in _bars_of(row)]
     figure, axes = _axes(1.2 + BAR * (len(bars) + 0.6 * len({group for group, *_ in bars})), "", run)
     colours = {**_styles((name for _, name, *_ in bars if name not in RIVALS), COLOURS), **RIVALS}
-    place, before, seen, labels = 0.0, None, set(), {}
-    for group, name, value, reach in bars:
-        place += 1.0 if group == before else 1.6
-        labels.setdefault(group, place)
-        axes.barh(place, value, 0.85, color=colours[name], label=None if name in seen else name, xerr=reach,
+    groups = [group for group, *_ in bars]
+    first = [group != before for group, before in zip(groups, [None, *groups], strict=False)]
+    places = np.cumsum(np.where(first, 1.6, 1.0))
+    for (_, name, value, reach), at in zip(bars, places, strict=True):
+        axes.barh(at, value, 0.85, color=colours[name], xerr=reach,
                   error_kw={"ecolor": INK, "elinewidth": 0.8, "capsize": 1.5})  # fmt: skip
-        seen.add(name)
-        before = group
-    axes.set_yticks(list(labels.values()), list(labels), fontsize=7)
-    axes.set_ylim(place + 1, 0.5)
+    for name in dict.fromkeys(name for _, name, *_ in bars):
+        axes.barh([], [], color=colours[name], label=name)
+    axes.set_yticks(places[first], dict.fromkeys(groups), fontsize=7)
+    axes.set_ylim(places[-1] + 1, 0.5)
     axes.set(xscale="log", xlabel="microseconds (log)")
     if counts:
         what = "global sectors x 32 bytes over the bytes that must move (log)"

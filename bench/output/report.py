@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from bench.output import columns, page, results
@@ -20,21 +21,16 @@ _MARK = re.compile(r"<!-- (/?)bench:([\w-]+) -->")
 def main(argv: list[str]) -> int:
     """Write the page and the tables; says what it wrote."""
     parser = argparse.ArgumentParser(prog="python -m bench report", description=__doc__)
-    add = parser.add_argument
-    add("--results", metavar="FOLDER", default=HERE / "results", help="the files of results (default: bench/results)")
-    add("--page", metavar="FILE.html", help="the page (default: index.html in the folder of results)")
-    add("--readme", metavar="FILE.md", action="append", help="with markers (default: README.md and bench/README.md)")
-    add("--no-plots", action="store_true", help="leave the pictures out, and with them the need for matplotlib")
-    args = parser.parse_args(argv)
-    runs = read(Path(args.results))
-    target = Path(args.page or Path(args.results) / "index.html")
-    target.write_text(page.html(runs, plots=not args.no_plots), encoding="utf-8")
+    parser.add_argument(
+        "--results", metavar="FOLDER", type=Path, default=HERE / "results", help="default: bench/results"
+    )
+    folder = parser.parse_args(argv).results
+    runs, target = read(folder), folder / "index.html"
+    target.write_text(page.html(runs, plots=find_spec("matplotlib") is not None), encoding="utf-8")
     print(f"wrote {target}: {len(runs)} runs, {sum(len(run['rows']) for run in runs.values())} rows")
-    for readme in map(Path, args.readme or READMES):
-        old = readme.read_text(encoding="utf-8")
-        new, said = fill(old, runs, str(readme))
-        if new != old:
-            readme.write_text(new, encoding="utf-8")
+    for readme in READMES:
+        text, said = fill(readme.read_text(encoding="utf-8"), runs, str(readme))
+        readme.write_text(text, encoding="utf-8")
         print(*said, sep="\n", end="\n" if said else "")
     return 0
 
@@ -92,23 +88,11 @@ def markdown(run: Run) -> str:
             best.setdefault((row.case, row.operation, row.precision), row)
         rows = [best.pop(key) for row in rows if (key := (row.case, row.operation, row.precision)) in best]
     found = columns.readme(run["suite"], rows)
-    return f"{grid([one.title for one in found], [[one.text(row) for one in found] for row in rows])}\n\n{where(run)}"
+    table = grid([one.title for one in found], [[one.text(row) for one in found] for row in rows])
+    return f"{table}\n\n{results.where(run)}"
 
 
 def grid(head: list[str], lines: list[list[str]]) -> str:
     """A table of Markdown."""
     first, *rest = (f"| {' | '.join(line)} |" for line in [head, *lines])
     return "\n".join([first, f"|{'---|' * len(head)}", *rest])
-
-
-def where(run: Run) -> str:
-    """The machine, versions, commit and date in one sentence."""
-    made = f"seed {run['seed']}; commit {run['commit']}, {run['date'][:10]}"
-    if run["device"] == "emulator":
-        return f"Emulated: figures of the sources, not of a machine; {made}."
-    versions = [f"{name} {run[name]}" for name in ("numpy", "torch", "cupy", "driver") if run.get(name)]
-    place = run.get("gpu") or run.get("processor") or run["device"]
-    threads = "" if run.get("gpu") else f", {run.get('threads')} threads"
-    load = run.get("load_before")
-    busy = f", load {load}" if load and run["device"] == "cpu" else ""
-    return f"{place}{threads}{busy}; {', '.join(versions)}; {made}."

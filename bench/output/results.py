@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
 from bench import machine
 from bench.rows import Rival, Row, Spread
 from gpunn.errors import UsageError
+from gpunn.files import write_atomically
 from gpunn.window import size_text
 
 SCHEMA = "gpunn bench 1"
@@ -37,11 +37,9 @@ def save(run: Run, path: str | Path) -> None:
 
 
 def write(document: dict[str, Any], path: str | Path) -> None:
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    part.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(part, target)
+    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(Path(path), lambda file: file.write(text.encode()))
 
 
 def load(path: str | Path) -> Run:
@@ -65,19 +63,37 @@ def parse(document: dict[str, Any]) -> Run:
 
 
 def _from_networks(found: dict[str, Any]) -> Run:
-    rows = []
-    for network in found["networks"]:
-        ours, theirs = network["ours"], network.get("torch")
-        row = Row("cpu", network["network"], "step.train", "numpy")
-        row.shape = f"batch {size_text(network['batch'])}"
-        row.seconds = Spread(ours["median"], ours["p10"], ours["p90"], network["pairs"])
-        row.images_per_second, row.peak_bytes = ours.get("images_per_second"), ours.get("peak_bytes")
-        if theirs:
-            spread = Spread(theirs["median"], theirs["p10"], theirs["p90"])
-            row.against["torch"] = Rival.of(spread, 1 / network["ratio"], peak_bytes=theirs.get("peak_bytes"))
-        rows.append(row)
     head = {key: value for key, value in found.items() if key != "networks"}
+    rows = [_network(one) for one in found["networks"]]
     return {"schema": SCHEMA, "suite": "cpu", "device": "cpu", "interrupted": False, **head, "rows": rows}
+
+
+def _network(one: dict[str, Any]) -> Row:
+    ours, theirs = one["ours"], one.get("torch")
+    row = Row("cpu", one["network"], "step.train", "numpy", shape=f"batch {size_text(one['batch'])}",
+              seconds=Spread(*map(ours.get, _SPREAD), one["pairs"]), peak_bytes=ours.get("peak_bytes"),
+              images_per_second=ours.get("images_per_second"))  # fmt: skip
+    if theirs:
+        spread = Spread(*map(theirs.get, _SPREAD))
+        row.against["torch"] = Rival.of(spread, 1 / one["ratio"], peak_bytes=theirs.get("peak_bytes"))
+    return row
+
+
+def place(run: Run) -> str:
+    """What a run was made on."""
+    return "the emulator" if run["device"] == "emulator" else run.get("gpu") or run.get("processor") or run["device"]
+
+
+def where(run: Run) -> str:
+    """The machine, versions, commit and date in one sentence."""
+    made = f"seed {run['seed']}; commit {run['commit']}, {run['date'][:10]}"
+    if run["device"] == "emulator":
+        return f"Emulated: figures of the sources, not of a machine; {made}."
+    versions = [f"{name} {run[name]}" for name in ("numpy", "torch", "cupy", "driver") if run.get(name)]
+    threads = "" if run.get("gpu") else f", {run.get('threads')} threads"
+    load = run.get("load_before")
+    busy = f", load {load}" if load and run["device"] == "cpu" else ""
+    return f"{place(run)}{threads}{busy}; {', '.join(versions)}; {made}."
 
 
 # ---------------------------------------------------------------- the schema

@@ -137,7 +137,7 @@ def verdict(rows: list[Row], within: float) -> int:
     if apart is None:
         print(f"mean {mean:.2%}")
         return 0
-    close = abs(apart) <= within
-    print(f"mean {mean:.2%}, PyTorch's {mean - apart / 100:.2%}: {abs(apart):.2f} points apart, "
-          f"{'within' if close else 'MORE THAN'} {within:g}")  # fmt: skip
-    return 0 if close else 1
+    far = abs(apart) > within
+    said = f"{abs(apart):.2f} points apart, {'MORE THAN' if far else 'within'} {within:g}"
+    print(f"mean {mean:.2%}, PyTorch's {mean - apart / 100:.2%}: {said}")
+    return int(far)

@@ -25,7 +25,6 @@ from gpunn.window import size_text
 Figures = dict[str, Any]
 
 
-
 def _milliseconds(side: Figures | None) -> str | None:
     """A side's median (p10-p90)."""
     return side and "{:.1f} ({:.1f}-{:.1f})".format(*(1e3 * side[name] for name in ("median", "p10", "p90")))

@@ -14,7 +14,7 @@ from bench.clocks import Call
 from gpunn import backend, models, nn, ops, optim
 
 CLASSES = 10
-SGD = {"lr": 0.01, "momentum": 0.9}
+SGD: dict[str, Any] = {"lr": 0.01, "momentum": 0.9}
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ def torch_twin(name: str, weights: dict[str, np.ndarray] | None = None) -> Any:
 
     model = MODELS[name]()
     if weights is not None:
-        model.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in weights.items()})
+        arrays = (torch.from_numpy(np.array(value)) for value in weights.values())
+        model.load_state_dict(dict(zip(model.state_dict(), arrays, strict=True)))
     return model
 
 

@@ -1,21 +1,15 @@
-"""The benchmark's networks once more, in PyTorch: the same layers in the same order, with the same state_dict keys."""
+"""The benchmark's networks once more, in PyTorch: the same layers in the same order, so that weights fit one by one."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.nn import AvgPool2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, Sequential, Tanh
+from torch.nn import AvgPool2d, BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, Sequential, Tanh
 
-
-def chain(**layers: nn.Module) -> Sequential:
-    return Sequential(OrderedDict(layers))
-
-
-def relu() -> nn.Module:
-    return nn.ReLU(inplace=True)
+relu = nn.ReLU(inplace=True)
 
 
 def mlp() -> Sequential:
@@ -24,77 +18,63 @@ def mlp() -> Sequential:
 
 
 def lenet5() -> Sequential:
-    return chain(
-        conv1=Conv2d(1, 6, 5, padding=2), tanh1=Tanh(), pool1=AvgPool2d(2),
-        conv2=Conv2d(6, 16, 5), tanh2=Tanh(), pool2=AvgPool2d(2), flat=Flatten(),
-        fc1=Linear(400, 120), tanh3=Tanh(), fc2=Linear(120, 84), tanh4=Tanh(), fc3=Linear(84, 10),
+    return Sequential(
+        Conv2d(1, 6, 5, padding=2), Tanh(), AvgPool2d(2), Conv2d(6, 16, 5), Tanh(), AvgPool2d(2), Flatten(),
+        Linear(400, 120), Tanh(), Linear(120, 84), Tanh(), Linear(84, 10),
     )  # fmt: skip
 
 
 def lenet_20_50_500() -> Sequential:
-    return chain(
-        conv1=Conv2d(1, 20, 5), pool1=MaxPool2d(2), relu1=relu(), conv2=Conv2d(20, 50, 5), pool2=MaxPool2d(2),
-        relu2=relu(), flat=Flatten(), fc1=Linear(800, 500), relu3=relu(), fc2=Linear(500, 10),
+    return Sequential(
+        Conv2d(1, 20, 5), MaxPool2d(2), relu, Conv2d(20, 50, 5), MaxPool2d(2), relu, Flatten(),
+        Linear(800, 500), relu, Linear(500, 10),
     )  # fmt: skip
 
 
 def alexnet_lite() -> Sequential:
-    features = Sequential(
-        Conv2d(3, 32, 5, padding=2), MaxPool2d(3, 2), relu(), Conv2d(32, 64, 5, padding=2), MaxPool2d(3, 2), relu(),
-        Conv2d(64, 128, 3, padding=1), relu(), Conv2d(128, 96, 3, padding=1), relu(),
-        Conv2d(96, 96, 3, padding=1), MaxPool2d(3, 2), relu(),
+    return Sequential(
+        Conv2d(3, 32, 5, padding=2), MaxPool2d(3, 2), relu, Conv2d(32, 64, 5, padding=2), MaxPool2d(3, 2), relu,
+        Conv2d(64, 128, 3, padding=1), relu, Conv2d(128, 96, 3, padding=1), relu,
+        Conv2d(96, 96, 3, padding=1), MaxPool2d(3, 2), relu, Flatten(),
+        Dropout(0.5), Linear(864, 256), relu, Dropout(0.5), Linear(256, 256), relu, Linear(256, 10),
     )  # fmt: skip
-    classifier = Sequential(
-        Dropout(0.5), Linear(864, 256), relu(), Dropout(0.5), Linear(256, 256), relu(), Linear(256, 10)
-    )
-    return chain(features=features, flat=Flatten(), classifier=classifier)
-
-
-class PadShortcut(nn.Module):
-    def __init__(self, more: int) -> None:
-        super().__init__()
-        self.more = more
-
-    def forward(self, x):
-        return F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.more // 2, self.more - self.more // 2))
 
 
 class BasicBlock(nn.Module):
-    def __init__(self, c: int, k: int, stride: int, project: bool) -> None:
+    def __init__(self, c: int, k: int, project: bool) -> None:
         super().__init__()
-        self.conv1, self.bn1 = Conv2d(c, k, 3, stride, 1, bias=False), nn.BatchNorm2d(k)
-        self.conv2, self.bn2 = Conv2d(k, k, 3, 1, 1, bias=False), nn.BatchNorm2d(k)
-        self.downsample = None
-        if c != k and project:
-            self.downsample = Sequential(Conv2d(c, k, 1, stride, bias=False), nn.BatchNorm2d(k))
-        elif c != k:
-            self.downsample = PadShortcut(k - c)
+        stride = 1 if c == k else 2
+        self.conv1, self.bn1 = Conv2d(c, k, 3, stride, 1, bias=False), BatchNorm2d(k)
+        self.conv2, self.bn2 = Conv2d(k, k, 3, 1, 1, bias=False), BatchNorm2d(k)
+        self.more = k - c  # channels
+        self.downsample = Sequential(Conv2d(c, k, 1, 2, bias=False), BatchNorm2d(k)) if project and self.more else None
 
-    def forward(self, x):
-        shortcut = x if self.downsample is None else self.downsample(x)
-        x = torch.relu_(self.bn1(self.conv1(x)))
-        x = self.bn2(self.conv2(x))
-        x += shortcut
-        return torch.relu_(x)
+    def shortcut(self, x: torch.Tensor) -> torch.Tensor:
+        if self.downsample is not None:
+            return self.downsample(x)
+        half = self.more // 2
+        return F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, half, half)) if self.more else x
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.bn2(self.conv2(torch.relu_(self.bn1(self.conv1(x)))))
+        y += self.shortcut(x)
+        return torch.relu_(y)
 
 
-def resnet(stem: Conv2d, pool: nn.Module, widths: list[int], blocks: int, project: bool) -> Sequential:
-    """Stages of `blocks` blocks on a first convolution and a pooling."""
-    stages, c = {}, widths[0]
-    for number, k in enumerate(widths, 1):
-        first = BasicBlock(c, k, 1 if c == k else 2, project)
-        stages[f"layer{number}"] = Sequential(first, *(BasicBlock(k, k, 1, project) for _ in range(blocks - 1)))
-        c = k
-    start = {"conv1": stem, "bn1": nn.BatchNorm2d(widths[0]), "relu": relu(), "pool": pool}
-    return chain(**start, **stages, mean=nn.AdaptiveAvgPool2d(1), flat=Flatten(), fc=Linear(c, 10))
+def resnet(stem: list[nn.Module], widths: list[int], blocks: int, project: bool) -> Sequential:
+    """Stages of `blocks` blocks on the first layers."""
+    channels = [widths[0], *(k for k in widths for _ in range(blocks))]
+    body = (BasicBlock(c, k, project) for c, k in pairwise(channels))
+    return Sequential(*stem, *body, nn.AdaptiveAvgPool2d(1), Flatten(), Linear(widths[-1], 10))
 
 
 def resnet20() -> Sequential:
-    return resnet(Conv2d(3, 16, 3, 1, 1, bias=False), nn.Identity(), [16, 32, 64], 3, False)
+    return resnet([Conv2d(3, 16, 3, 1, 1, bias=False), BatchNorm2d(16), relu], [16, 32, 64], 3, False)
 
 
 def resnet18() -> Sequential:
-    return resnet(Conv2d(3, 64, 7, 2, 3, bias=False), MaxPool2d(3, 2, 1), [64, 128, 256, 512], 2, True)
+    stem = [Conv2d(3, 64, 7, 2, 3, bias=False), BatchNorm2d(64), relu, MaxPool2d(3, 2, 1)]
+    return resnet(stem, [64, 128, 256, 512], 2, True)
 
 
 MODELS = {made.__name__: made for made in (mlp, lenet5, lenet_20_50_500, alexnet_lite, resnet20, resnet18)}

@@ -14,7 +14,7 @@ from torch.optim import lr_scheduler
 
 import gpunn
 from bench.training.accuracy import Training
-from bench.training.networks import torch_twin
+from bench.training.networks import CLASSES, torch_twin
 from bench.training.torch_models import MODELS
 from gpunn import data
 from gpunn.errors import UsageError
@@ -24,11 +24,8 @@ from gpunn.recipes.config import Config
 from gpunn.recipes.recipe import Recipe
 
 # Keys with which a run is no longer this loop.
-PLAIN = (
-    *("accumulate", "ema", "mixup", "patience", "ensemble", "test_flips", "precision", "schedule_epochs"),
-    "model_options",
-)
-CLASSES = 10  # of every network in torch_models
+PLAIN = ("accumulate", "ema", "mixup", "patience", "ensemble", "test_flips", "precision", "schedule_epochs",
+         "model_options")  # fmt: skip
 DTYPE = np.dtype(np.float32)
 
 
@@ -39,14 +36,11 @@ def check(config: Config) -> None:
     for name in PLAIN:
         value, plain = getattr(config, name), getattr(Recipe, name)
         if value != plain:
-            raise UsageError(
-                f"accuracy: PyTorch's side has no {name} = {value!r}; leave it at {plain!r}, or give --ours-alone"
-            )
+            remedy = f"leave it at {plain!r}, or give --ours-alone"
+            raise UsageError(f"accuracy: PyTorch's side has no {name} = {value!r}; {remedy}")
     if len(config.classes) != CLASSES:
-        raise UsageError(
-            f"accuracy: {config.data} has {len(config.classes)} classes, but PyTorch's {config.model} has {CLASSES}; "
-            "take other data, or give --ours-alone"
-        )
+        wrong = f"{config.data} has {len(config.classes)} classes, but PyTorch's {config.model} has {CLASSES}"
+        raise UsageError(f"accuracy: {wrong}; take other data, or give --ours-alone")
     if config.device == "emulator":
         raise UsageError("accuracy: PyTorch has no emulator; use --device cpu or cuda")
 
@@ -111,7 +105,5 @@ def make_schedule(config: Config, optimizer: torch.optim.Optimizer, updates: int
         return lr_scheduler.MultiStepLR(optimizer, milestones(config, config.epochs), config.gamma), False
     if config.schedule == "one_cycle":
         total, cycles = config.epochs * updates, has_momentum(config)
-        return lr_scheduler.OneCycleLR(
-            optimizer, config.lr, total, pct_start=config.rise, cycle_momentum=cycles
-        ), True
+        return lr_scheduler.OneCycleLR(optimizer, config.lr, total, pct_start=config.rise, cycle_momentum=cycles), True
     return lr_scheduler.ConstantLR(optimizer, 1.0), False

@@ -10,6 +10,7 @@ from bench.clocks import Call
 from bench.kernels.subjects import Subject
 from bench.measure import Unsupported, chosen
 from gpunn import backend
+from gpunn.errors import DeviceError
 
 MODULES = {"torch": "eager", "compiled": "eager", "cupy": "im2col"}
 USUAL = {"cuda": "torch,cupy", "cpu": "torch", "emulator": "none"}  # torch.compile takes minutes for a few rows
@@ -30,7 +31,7 @@ def present(names: list[str], device: str) -> dict[str, str]:
             said[name] = import_module(f"{__name__}.{MODULES[name]}").version(device)
         except ImportError:
             said[name] = "missing: PyTorch is not installed (pip install torch)"
-        except Unsupported as error:
+        except (Unsupported, DeviceError) as error:
             said[name] = f"missing: {error}"
     return said
 
