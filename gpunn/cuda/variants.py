@@ -39,7 +39,7 @@ class Variant:
 OPERATIONS: dict[str, Operation] = {}
 _forced: contextvars.ContextVar[tuple[tuple[str, str], ...]] = contextvars.ContextVar("gpunn variants", default=())
 _warned: set[tuple[str, str]] = set()
-_RENAMED = {"first_layer": "gather"}  # what variants were called before, for use_variant
+_RENAMED = {"first_layer": "gather", "batchnorm": "batch_norm", "pool2d": "pool"}  # earlier names, for use_variant
 
 forced = _forced.get  # the variants asked for by use_variant: a part of every plan's key
 
@@ -112,6 +112,8 @@ def _unknown(what: str, name: str, known: list[str]) -> str:
 
 def operation(name: str) -> Operation:
     """The operation called ``family.pass``. Raises ValueError with the nearest match."""
+    family, dot, rest = name.partition(".")
+    name = f"{_RENAMED.get(family, family)}{dot}{rest}"
     if name not in OPERATIONS:
         raise ValueError(_unknown("use_variant: no operation", name, sorted(OPERATIONS)))
     return OPERATIONS[name]
@@ -120,8 +122,8 @@ def operation(name: str) -> Operation:
 @contextmanager
 def use_variant(name: str, variant: str) -> Iterator[None]:
     """Inside the block the operation ``name`` ("conv2d.forward") runs this variant ("naive") or raises ValueError."""
-    operation(name).named(variant)
-    token = _forced.set((*_forced.get(), (name, variant)))
+    asked = operation(name)
+    token = _forced.set((*_forced.get(), (asked.name, asked.named(variant).name)))
     try:
         yield
     finally:

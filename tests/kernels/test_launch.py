@@ -154,6 +154,16 @@ def test_use_variant_names_what_is_unknown_or_not_taken(pair):
         conv.forward(x, w, None, WIN, 1)
 
 
+def test_use_variant_takes_the_names_of_earlier_versions(pair):
+    with use_variant("conv2d.forward", "first_layer"), use_variant("pool2d.max_forward", "naive"), tracing() as calls:
+        conv.forward(*pair, None, WIN, 1)
+        pool.max_forward(emulated(1, 8, 4, 4), Window.of((2, 2), 2), False)
+    assert [(call.variant, call.why) for call in calls] == [
+        ("gather", "asked for by use_variant"),
+        ("naive", "asked for by use_variant"),
+    ]
+
+
 def test_too_little_shared_memory_falls_back_and_warns_once(monkeypatch):
     monkeypatch.setattr(variants, "shared_limit", lambda array: 4096)
     monkeypatch.setattr(variants, "_warned", set())
