@@ -7,9 +7,10 @@ numbers is a function of a 128-bit counter and a 64-bit key, so a GPU thread com
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 _MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _WEYL = 0x9E3779B9, 0xBB67AE85
@@ -94,7 +95,7 @@ class Generator:
         """Uniform 32-bit numbers. Each call starts a fresh block of four and takes as many as it needs."""
         return self.take(math.prod(_shape(shape))).uint32(shape)
 
-    def uniform(self, shape, low: float = 0.0, high: float = 1.0, dtype: Any = np.float32) -> np.ndarray:
+    def uniform(self, shape, low: float = 0.0, high: float = 1.0, dtype: DTypeLike = np.float32) -> np.ndarray:
         """Uniform on [low, high): 24 random bits a number in float32, 53 in float64."""
         dtype = np.dtype(dtype)
         if dtype == np.float64:
@@ -106,7 +107,7 @@ class Generator:
         # Rounding may reach `high` itself; the promise is "below".
         return np.minimum(y, np.nextafter(dtype.type(high), dtype.type(low))) if high > low else y
 
-    def normal(self, shape, mean: float = 0.0, std: float = 1.0, dtype: Any = np.float32) -> np.ndarray:
+    def normal(self, shape, mean: float = 0.0, std: float = 1.0, dtype: DTypeLike = np.float32) -> np.ndarray:
         """Normally distributed, by Box and Muller's transform in float64."""
         pairs = self.random_uint32((*_shape(shape), 2)).astype(np.float64)
         radius = np.sqrt(-2 * np.log((pairs[..., 0] + 1) * 2.0**-32))

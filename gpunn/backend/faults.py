@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from gpunn.backend.contract import Array
 from gpunn.backend.loading import require_cupy, require_emulator
 from gpunn.errors import LabelError
 
@@ -38,7 +39,7 @@ _last = 0
 _calls: dict[tuple[str, tuple[int, ...], int], int] = {}  # op, shape of the scores, ignore_index: what makes the words
 
 
-def watch(array: Any, op: str, shape: tuple[int, ...], ignore_index: int) -> tuple[Any, int, int]:
+def watch(array: Array, op: str, shape: tuple[int, ...], ignore_index: int) -> tuple[Any, int, int]:
     """(state, serial, call) for a kernel about to be launched on the current stream of `array`'s device."""
     global _last
     record = _record_of(array)
@@ -54,7 +55,7 @@ def last_serial() -> int:
     return _last
 
 
-def _record_of(array: Any) -> Record:
+def _record_of(array: Array) -> Record:
     if isinstance(array, np.ndarray):
         if _EMULATOR not in _records:
             _records[_EMULATOR] = Record(require_emulator().EmulatedArray.of(np.zeros(FIELDS, np.int64)), None)

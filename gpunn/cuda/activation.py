@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 from gpunn.backend import Array
 from gpunn.cuda.checks import check_arrays, check_devices
@@ -12,7 +11,7 @@ from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_axes, memory_order, new_in_axes
 from gpunn.cuda.plans import KEPT, Launch, Layout, Plan, layout
 from gpunn.cuda.problem import Elements
-from gpunn.cuda.variants import Operation, Variant, forced
+from gpunn.cuda.variants import Asked, Operation, Variant, forced
 
 THREADS = 256
 KEEP_X = ("silu", "gelu", "gelu_tanh", "softplus")
@@ -53,7 +52,7 @@ def _problem(operation: str, name: str, options: tuple[float, ...], **arrays: La
 
 
 @lru_cache(KEPT)
-def _forward(name: str, given: tuple, options: tuple[float, ...], asked: Any) -> Plan:
+def _forward(name: str, given: tuple, options: tuple[float, ...], asked: Asked) -> Plan:
     x = Layout(*given)
     order = memory_order(x)
     inputs = {"x": in_axes(x, order)}
@@ -62,7 +61,7 @@ def _forward(name: str, given: tuple, options: tuple[float, ...], asked: Any) ->
 
 
 @lru_cache(KEPT)
-def _backward(name: str, above: tuple, given: tuple, options: tuple[float, ...], asked: Any) -> Plan:
+def _backward(name: str, above: tuple, given: tuple, options: tuple[float, ...], asked: Asked) -> Plan:
     gy, kept = Layout(*above), Layout(*given)
     order = memory_order(kept)
     inputs = {"gy": in_axes(gy, order), "kept": in_axes(kept, order)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import cast, in_order, is_row_major, new
 from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scalar, Scratch, layout
 from gpunn.cuda.problem import Norm
-from gpunn.cuda.variants import Operation, Variant, forced
+from gpunn.cuda.variants import Asked, Operation, Variant, forced
 
 THREADS = 256
 TARGET_BLOCKS = 528  # four on each of an H200's 132 multiprocessors; fixed, so that sums have one order everywhere
@@ -150,15 +149,16 @@ def _train_forward(
     running: tuple[tuple | None, ...],
     eps: float,
     relu: bool,
-    asked: Any,
+    asked: Asked,
 ) -> Plan:
     name, first = TRAIN_FORWARD.name, in_order(Layout(*x), not is_row_major(Layout(*x)))
     extra = _like(residual, first)
     job = _problem(name, first, eps, int(relu), 1, residual=extra)
-    each = Output((job.C,), accumulate(job.dtype))
+    wide = accumulate(job.dtype)
+    each = Output((job.C,), wide)
     inputs: dict[str, Layout | Scalar | None] = {"x": first, **_parameters(name, first, gamma=gamma, beta=beta)}
     inputs |= {"residual": extra, **{key: _taken(a) for key, a in zip(RUNNING, running, strict=True)}}
-    inputs |= dict.fromkeys(FACTORS, Scalar(each.dtype.type))
+    inputs |= dict.fromkeys(FACTORS, Scalar(wide.type))
     outputs = {"y": new(first.shape, first.dtype, job.nhwc), "mean": each, "var": each}
     return TRAIN_FORWARD.plan(job, inputs, outputs, empty=not first.size)
 
@@ -173,7 +173,7 @@ def _eval_forward(
     residual: tuple | None,
     eps: float,
     relu: bool,
-    asked: Any,
+    asked: Asked,
 ) -> Plan:
     name, first = EVAL_FORWARD.name, in_order(Layout(*x), not is_row_major(Layout(*x)))
     extra = _like(residual, first)
@@ -194,7 +194,7 @@ def _backward(
     eps: float,
     training: int,
     residual: bool,
-    asked: Any,
+    asked: Asked,
 ) -> Plan:
     name = "batch_norm.train_backward" if training else "batch_norm.eval_backward"
     first = in_order(Layout(*x), not is_row_major(Layout(*x)))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any
 
 from gpunn.backend import Array
 from gpunn.cuda import conv_variants
@@ -19,7 +18,7 @@ from gpunn.cuda.layout import cast, in_order, new
 from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scratch, layout
 from gpunn.cuda.problem import Columns, Conv
 from gpunn.cuda.reduce import sum_parts
-from gpunn.cuda.variants import Operation, Variant, forced
+from gpunn.cuda.variants import Asked, Operation, Variant, forced
 from gpunn.layout import as_channels_last, channels_first
 from gpunn.window import Window
 
@@ -74,7 +73,7 @@ def _last(a: tuple) -> Layout:
 
 
 @lru_cache(KEPT)
-def _forward(x: tuple, weight: tuple, bias: tuple | None, win: Window, groups: int, asked: Any) -> Plan:
+def _forward(x: tuple, weight: tuple, bias: tuple | None, win: Window, groups: int, asked: Asked) -> Plan:
     operation, below, w = OPERATIONS[win.rank]["forward"], _last(x), _last(weight)
     b = None if bias is None else cast(Layout(*bias), Layout(*bias).dtype)
     y = (below.shape[0], w.shape[0], *[max(size, 0) for size in win.out(below.shape[2:])])
@@ -84,7 +83,7 @@ def _forward(x: tuple, weight: tuple, bias: tuple | None, win: Window, groups: i
 
 
 @lru_cache(KEPT)
-def _grad_input(gy: tuple, weight: tuple, x: tuple[int, ...], win: Window, groups: int, asked: Any) -> Plan:
+def _grad_input(gy: tuple, weight: tuple, x: tuple[int, ...], win: Window, groups: int, asked: Asked) -> Plan:
     operation, above, w = OPERATIONS[win.rank]["grad_input"], _last(gy), _last(weight)
     job = _problem(operation.name, x, w.shape, above.shape, win, groups, gy=above, w=w)
     outputs = {"gx": new(x, above.dtype, True)}
@@ -92,7 +91,7 @@ def _grad_input(gy: tuple, weight: tuple, x: tuple[int, ...], win: Window, group
 
 
 @lru_cache(KEPT)
-def _grad_weight(gy: tuple, x: tuple, w: tuple[int, ...], win: Window, groups: int, asked: Any) -> Plan:
+def _grad_weight(gy: tuple, x: tuple, w: tuple[int, ...], win: Window, groups: int, asked: Asked) -> Plan:
     operation, above, below = OPERATIONS[win.rank]["grad_weight"], _last(gy), _last(x)
     job = _problem(operation.name, below.shape, w, above.shape, win, groups, gy=above, x=below)
     outputs = {"gw": new(w, above.dtype, True)}
@@ -100,7 +99,7 @@ def _grad_weight(gy: tuple, x: tuple, w: tuple[int, ...], win: Window, groups: i
 
 
 @lru_cache(KEPT)
-def _bias_gradient(gy: tuple, asked: Any) -> Plan:
+def _bias_gradient(gy: tuple, asked: Asked) -> Plan:
     above = _last(gy)
     operation = OPERATIONS[max(len(above.shape) - 2, 2)]["grad_bias"]
     filters = above.shape[1]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_order, is_row_major, new
 from gpunn.cuda.plans import KEPT, Launch, Layout, Plan, Scalar, layout
 from gpunn.cuda.problem import Drop
-from gpunn.cuda.variants import Operation, Variant, forced
+from gpunn.cuda.variants import Asked, Operation, Variant, forced
 from gpunn.random import Draw
 
 THREADS = 256
@@ -57,7 +56,7 @@ DROP = Operation(
 
 # ---------------------------------------------------------------- the twin's function
 @lru_cache(KEPT)
-def _plan(x: tuple, numbers: int, p: float, asked: Any) -> Plan:
+def _plan(x: tuple, numbers: int, p: float, asked: Asked) -> Plan:
     """The plan for x and a mask of so many numbers, each shared by as many elements."""
     below = Layout(*x)
     shape, nhwc = below.shape, len(below.shape) > 2 and not is_row_major(below)

@@ -10,8 +10,10 @@ from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from gpunn import backend
+from gpunn.backend import Array
 from gpunn.cuda import cubins, source
 from gpunn.cuda.dtypes import CUDA_NAMES
 from gpunn.errors import DeviceError
@@ -55,7 +57,7 @@ class Kernel:
                 raise self.explained(error, args) from error
 
     # ---------------------------------------------------------------- arguments
-    def check_count(self, args: Sequence[Any]) -> None:
+    def check_count(self, args: Sequence[object]) -> None:
         """Raise TypeError unless there is an argument for each parameter."""
         parameters = self.source.parameters
         if len(args) != len(parameters):
@@ -104,7 +106,7 @@ class Kernel:
     def _type(self, name: str) -> str:
         return str(dict(self.macros).get(name, name))
 
-    def _check_array(self, p: source.Parameter, value: Any) -> None:
+    def _check_array(self, p: source.Parameter, value: object) -> None:
         file = self.source.file
         if not backend.is_array(value):
             wanted = CUDA_NAMES[self._type(p.type)]
@@ -128,14 +130,14 @@ class Kernel:
                 f"{file}: {p.name} starts at an address that is no multiple of 16; copy it, or use a variant with VEC=1"
             )
 
-    def check_scalar(self, p: source.Parameter, dtype: Any) -> None:
+    def check_scalar(self, p: source.Parameter, dtype: DTypeLike) -> None:
         """Raise TypeError unless the parameter takes NumPy's scalar of this type as it is."""
         kind = self._type(p.type)
         wanted = _INTEGERS[kind][0] if kind in _INTEGERS else _FLOATS.get(kind)
         if p.pointer or wanted is not dtype:
             raise TypeError(f"{self.source.file}: {p.name} is {np.dtype(dtype)}, expected {p.type}; convert it")
 
-    def _check_devices(self, args: Sequence[Any]) -> None:
+    def _check_devices(self, args: Sequence[object]) -> None:
         device, owner = None, ""
         for p, value in zip(self.source.parameters, args, strict=True):
             if not p.pointer or value is None:
@@ -186,7 +188,7 @@ class Kernel:
         if wanted > function.max_dynamic_shared_size_bytes:
             function.max_dynamic_shared_size_bytes = wanted
 
-    def explained(self, error: Exception, args: Sequence[Any]) -> Exception:
+    def explained(self, error: Exception, args: Sequence[object]) -> Exception:
         """The driver's error as a DeviceError that names the kernel and its arguments; any other error as it is."""
         if isinstance(error, DeviceError | ValueError | TypeError) or not _is_drivers(error):
             return error
@@ -195,7 +197,7 @@ class Kernel:
             "GPUNN_DEBUG_SYNC=1 tells whether an earlier kernel did"
         )
 
-    def describe(self, args: Sequence[Any]) -> str:
+    def describe(self, args: Sequence[object]) -> str:
         """The arguments as ``x float32 (2, 3), N 2, ...``."""
         pairs = zip(self.source.parameters, args, strict=True)
         return ", ".join(
@@ -247,18 +249,18 @@ def _compiled(wanted: Kernel, device_id: int) -> Any:
         ) from error
 
 
-def device_number(array: Any) -> int:
+def device_number(array: Array) -> int:
     """The number of an array's GPU, or EMULATOR."""
     return EMULATOR if isinstance(array, np.ndarray) else array.device.id
 
 
-def is_aligned(array: Any) -> bool:
+def is_aligned(array: Array) -> bool:
     """Whether the first element lies on a multiple of 16 bytes."""
     pointer = array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr
     return pointer % 16 == 0
 
 
-def empty(like: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+def empty(like: Any, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     """New memory on the device of ``like``; on the emulator filled with NaN, so that what a kernel leaves out shows."""
     if backend.device_of(like).type == "emulator":
         from gpunn import emulator
@@ -268,7 +270,7 @@ def empty(like: Any, shape: tuple[int, ...], dtype: Any) -> Any:
         return backend.require_cupy().empty(shape, dtype)
 
 
-def zeros(like: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+def zeros(like: Any, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     """Zeros on the device of ``like``."""
     made = empty(like, shape, dtype)
     made[...] = 0

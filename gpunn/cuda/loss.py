@@ -19,7 +19,7 @@ from gpunn.cuda.kernel import blocks, empty
 from gpunn.cuda.layout import cast, in_order, is_row_major, new
 from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scalar, Scratch, layout
 from gpunn.cuda.problem import Labels
-from gpunn.cuda.variants import Operation, Variant, forced
+from gpunn.cuda.variants import Asked, Operation, Variant, forced
 
 THREADS = 256
 REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}  # as in kernels/loss/tally.cuh
@@ -90,7 +90,7 @@ NLL_BACKWARD = Operation(
 # ---------------------------------------------------------------- plans
 @lru_cache(KEPT)
 def _plans(
-    x: tuple, labels: tuple, weight: tuple | None, state: tuple, job: tuple, is_nll: bool, asked: Any
+    x: tuple, labels: tuple, weight: tuple | None, state: tuple, job: tuple, is_nll: bool, asked: Asked
 ) -> tuple[Plan, Callable[[tuple], Plan]]:
     """The plan forward, and the function from the layout of the loss's gradient to the plan back."""
     below, w = Layout(*x), None if weight is None else in_order(Layout(*weight), False)

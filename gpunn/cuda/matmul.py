@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from gpunn.backend import array_module
+from gpunn.backend import Array, array_module
 
 
-def matmul(a: Any, b: Any) -> Any:
+def matmul(a: Array, b: Array) -> Array:
     """``numpy.matmul(a, b)``, of the operands' dtype where they share one (NumPy's of bfloat16 is float32)."""
     y = array_module(a).matmul(a, b)
     return y.astype(a.dtype, copy=False) if a.dtype == b.dtype else y

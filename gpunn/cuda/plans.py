@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from gpunn import backend
 from gpunn.backend import Array
@@ -74,7 +75,7 @@ def layout(a: Array) -> tuple:
 class Scalar(NamedTuple):
     """An input that is a number, another at each call: NumPy's scalar of this type."""
 
-    dtype: Any
+    dtype: DTypeLike
 
 
 class Scratch(NamedTuple):
@@ -82,14 +83,14 @@ class Scratch(NamedTuple):
 
     name: str
     shape: tuple[int, ...]
-    dtype: Any
+    dtype: DTypeLike
 
 
 class Output(NamedTuple):
     """A result: the shape of its memory, and the order of axes in which the user sees it."""
 
     shape: tuple[int, ...]
-    dtype: Any
+    dtype: DTypeLike
     axes: tuple[int, ...] | None = None
 
 
@@ -197,7 +198,7 @@ def _allocator(device: int, zeros: bool) -> Callable[[tuple[int, ...], Any], Arr
     return cupy.zeros if zeros else cupy.empty
 
 
-def _emulated_zeros(shape: tuple[int, ...], dtype: Any) -> Array:
+def _emulated_zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     return np.zeros(shape, dtype).view(backend.require_emulator().EmulatedArray)
 
 
@@ -227,7 +228,7 @@ def _bound(
     return wanted.bound(device, launch.shared_bytes), launch.grid, launch.block, itemgetter(*picked)
 
 
-def _moves(there: Any) -> bool:
+def _moves(there: object) -> bool:
     return isinstance(there, Layout) and there.move is not None
 
 

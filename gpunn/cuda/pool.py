@@ -15,7 +15,7 @@ from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_order, is_row_major, new
 from gpunn.cuda.plans import KEPT, Launch, Layout, Plan, layout
 from gpunn.cuda.problem import Pool
-from gpunn.cuda.variants import Operation, Variant, forced
+from gpunn.cuda.variants import Asked, Operation, Variant, forced
 from gpunn.window import Window, size_text
 
 THREADS = 128
@@ -102,7 +102,7 @@ def _problem(
 
 @lru_cache(KEPT)
 def _forward(
-    operation: Operation, given: tuple, win: Window, out: bool | tuple[int, int], pad: bool, asked: Any
+    operation: Operation, given: tuple, win: Window, out: bool | tuple[int, int], pad: bool, asked: Asked
 ) -> Plan:
     """y, and index where the operation has one. ``out`` is an output size, or whether the window's is rounded up."""
     x = Layout(*given)
@@ -119,7 +119,7 @@ def _forward(
 
 @lru_cache(KEPT)
 def _backward(
-    operation: Operation, given: tuple, index: tuple | None, x: tuple[int, ...], win: Window, pad: bool, asked: Any
+    operation: Operation, given: tuple, index: tuple | None, x: tuple[int, ...], win: Window, pad: bool, asked: Asked
 ) -> Plan:
     """gx of shape ``x``."""
     gy = Layout(*given)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cache
-from typing import Any
 
 from gpunn.cuda.dtypes import SIZES
+from gpunn.window import Window
 
 
 @cache
@@ -38,7 +38,7 @@ class Problem:
         return f"{shape} {self.dtype}"
 
 
-def _steps(win: Any) -> dict[str, int]:
+def _steps(win: Window) -> dict[str, int]:
     """stride_h, pad_h, dil_h and so on, of each axis of a window."""
     named = (("stride", win.stride), ("pad", win.padding), ("dil", win.dilation))
     return {f"{key}_{axis}": n for key, sizes in named for axis, n in zip("dhw"[-win.rank :], sizes, strict=True)}
@@ -51,7 +51,7 @@ class Conv(Problem):
     x: tuple[int, ...]
     w: tuple[int, ...]
     y: tuple[int, ...]
-    win: Any
+    win: Window
     groups: int
 
     @property
@@ -137,7 +137,7 @@ class Pool(Problem):
     S: int
     P: int
     Q: int
-    win: Any
+    win: Window
     nhwc: bool
     count_include_pad: bool = True
 

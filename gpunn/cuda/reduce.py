@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any
 
 from gpunn.backend import Array
 from gpunn.cuda.checks import check_arrays
@@ -13,7 +12,7 @@ from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_order
 from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scratch, layout
 from gpunn.cuda.problem import Segments
-from gpunn.cuda.variants import Operation, Variant, forced
+from gpunn.cuda.variants import Asked, Operation, Variant, forced
 
 THREADS = 256
 
@@ -39,7 +38,7 @@ SEGMENT_SUMS = Operation(
 
 
 @lru_cache(KEPT)
-def _plan(gy: tuple, keys: tuple, order: tuple, places: int, asked: Any) -> Plan:
+def _plan(gy: tuple, keys: tuple, order: tuple, places: int, asked: Asked) -> Plan:
     given = Layout(*gy)
     inputs = {"gy": in_order(given, nhwc=False), "keys": Layout(*keys), "order": Layout(*order)}
     m, columns = given.shape

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from gpunn.cuda.kernel import shared_limit
 from gpunn.cuda.plans import Call, Launch, Layout, Output, Plan, Scalar, trace
@@ -37,7 +37,8 @@ class Variant:
 
 
 OPERATIONS: dict[str, Operation] = {}
-_forced: contextvars.ContextVar[tuple[tuple[str, str], ...]] = contextvars.ContextVar("gpunn variants", default=())
+Asked: TypeAlias = tuple[tuple[str, str], ...]  # (operation, variant)
+_forced: contextvars.ContextVar[Asked] = contextvars.ContextVar("gpunn variants", default=())
 _warned: set[tuple[str, str]] = set()
 _RENAMED = {"first_layer": "gather", "batchnorm": "batch_norm", "pool2d": "pool"}  # earlier names, for use_variant
 

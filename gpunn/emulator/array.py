@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 
 class EmulatedArray(np.ndarray):
@@ -16,7 +15,7 @@ class EmulatedArray(np.ndarray):
     """
 
     @classmethod
-    def of(cls, array: Any) -> EmulatedArray:
+    def of(cls, array: ArrayLike) -> EmulatedArray:
         """A copy of ``array`` on the emulator device, its memory order kept."""
         return np.array(array, order="K", copy=True, subok=False).view(cls)
 
@@ -76,7 +75,7 @@ def _emulated(x):
     return type(x)(map(_emulated, x)) if type(x) in (tuple, list) else x
 
 
-def empty(shape, dtype: Any = np.float32) -> EmulatedArray:
+def empty(shape: int | tuple[int, ...], dtype: DTypeLike = np.float32) -> EmulatedArray:
     """A new array whose every byte is 0xFF: NaN in floats, -1 in integers. What a kernel forgets to write shows."""
     array = np.empty(shape, dtype).view(EmulatedArray)
     poison(array)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gpunn import nn, ops
+from gpunn.backend.contract import Shape
+from gpunn.nn.receptive import Reach
 
 
 def conv3x3(in_channels: int, channels: int, stride: int = 1) -> nn.Conv2d:
@@ -35,7 +35,7 @@ class PadShortcut(nn.Module):
     def extra_repr(self) -> str:
         return f"stride {self.stride}, channels +{self.before + self.after}"
 
-    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
+    def reach(self, x_shape: Shape, y_shape: Shape) -> Reach:
         return (1, 1), (self.stride, self.stride)
 
 

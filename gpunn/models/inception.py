@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from gpunn import nn, ops
+from gpunn.checks import Ints
 
 
 class ConvNorm(nn.Module):
     """A convolution without bias, batch norm and ReLU in one pass."""
 
-    def __init__(self, in_channels: int, channels: int, kernel_size: Any, stride: int = 1, padding: Any = 0):
+    def __init__(self, in_channels: int, channels: int, kernel_size: Ints, stride: int = 1, padding: Ints = 0):
         super().__init__()
         self.conv = nn.Conv2d(in_channels, channels, kernel_size, stride, padding, bias=False)
         self.bn = nn.BatchNorm2d(channels, eps=0.001)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from gpunn import nn, ops
 from gpunn.backend import default_device, to_device
+from gpunn.backend.contract import Shape
 from gpunn.checks import as_count, as_ints
 from gpunn.nn.parameter import empty
+from gpunn.nn.receptive import Reach
 from gpunn.window import size_text
 
 
@@ -54,7 +55,7 @@ class TableConv2d(nn.Module):
         text = f"{self.in_channels}->{self.out_channels}, {size_text(self.kernel_size)}"
         return f"{text}, {self.connections} of {self.in_channels * self.out_channels} connections"
 
-    def reach(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> tuple[Any, Any]:
+    def reach(self, x_shape: Shape, y_shape: Shape) -> Reach:
         return self.kernel_size, (1, 1)
 
     def flops(self, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
+from gpunn.backend import Array
 from gpunn.cuda import dropout
 from gpunn.random import Draw
 from gpunn.reference.dropout import DROPOUTS, DropCase, drop
@@ -19,7 +19,7 @@ def drop_tasks(give: Give) -> Iterator[Task]:
             yield _task(case, f"{case}{order}", one)
 
 
-def _task(case: DropCase, name: str, x: Any) -> Task:
+def _task(case: DropCase, name: str, x: Array) -> Task:
     def run() -> tuple:
         return (dropout.drop(x, case.mask, case.p, Draw(*case.draw))[1](x),)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from gpunn.backend import twins
+from gpunn.backend import Array, twins
 from gpunn.reference.activation import ACTIVATIONS, SHAPES, inputs, slope, value
 from gpunn.verify.task import Give, Task, as_f64, orders
 
@@ -29,7 +29,7 @@ def activation_tasks(give: Give) -> Iterator[Task]:
                     _, kept = twins(one).activation.forward(name, one, options, True)
                     return (twins(one).activation.backward(name, gy, kept, options),)
 
-                def want_backward(name=name, options=options, one=one, gy=gy):
+                def want_backward(name=name, options=options, one=one, gy: Array = gy):
                     wanted = slope(name, as_f64(one), options) * as_f64(gy)
                     # The slope comes from y as it is stored: 1 - y^2 has twice its rounding.
                     return ((wanted, 16, 2 * float(np.max(np.abs(as_f64(gy)), initial=0.5))),)

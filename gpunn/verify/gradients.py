@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 from zlib import crc32
 
 import numpy as np
 
-from gpunn.backend import twins
+from gpunn.backend import Array, twins
 from gpunn.reference.optim import SHAPES, clipped, vector_norm
 from gpunn.verify.task import Give, Task, as_f64, placed
 
@@ -34,10 +33,10 @@ def gradient_tasks(give: Give) -> Iterator[Task]:
 
 
 # What is done to arrays in place, and what becomes of them in float64.
-Deed = tuple[Callable[[list[Any]], None], Callable[[list[np.ndarray]], list[np.ndarray]]]
+Deed = tuple[Callable[[list[Array]], None], Callable[[list[np.ndarray]], list[np.ndarray]]]
 
 
-def _norm(order: float, how: str, xs: list[Any]) -> Task:
+def _norm(order: float, how: str, xs: list[Array]) -> Task:
     def run() -> tuple:
         arrays = [placed(x, how) for x in xs]
         return (twins(xs[0]).optim.norm(arrays, order),)
@@ -48,7 +47,7 @@ def _norm(order: float, how: str, xs: list[Any]) -> Task:
     return Task("optim.norm", f"order {order}, {how}", run, want)
 
 
-def _in_place(name: str, case: str, xs: list[Any], deed: Deed, terms: int) -> Task:
+def _in_place(name: str, case: str, xs: list[Array], deed: Deed, terms: int) -> Task:
     do, oracle = deed
 
     def run() -> tuple:
@@ -63,7 +62,7 @@ def _in_place(name: str, case: str, xs: list[Any], deed: Deed, terms: int) -> Ta
 
 
 def _scale(order: float, limit: float) -> Deed:
-    def do(arrays: list[Any]) -> None:
+    def do(arrays: list[Array]) -> None:
         rules = twins(arrays[0]).optim
         rules.scale(arrays, rules.norm(arrays, order), limit)
 
@@ -77,15 +76,15 @@ def _clamp(limit: float) -> Deed:
     return lambda arrays: twins(arrays[0]).optim.clamp(arrays, limit), oracle
 
 
-def _average(share: float, ys: list[Any]) -> Deed:
+def _average(share: float, ys: list[Array]) -> Deed:
     def oracle(arrays: list[np.ndarray]) -> list[np.ndarray]:
         return [(1 - share) * x + share * as_f64(y) for x, y in zip(arrays, ys, strict=True)]
 
     return lambda arrays: twins(arrays[0]).optim.average(arrays, ys, share, {}), oracle
 
 
-def _accumulate(fresh: bool, ys: list[Any]) -> Deed:
-    def do(arrays: list[Any]) -> None:
+def _accumulate(fresh: bool, ys: list[Array]) -> Deed:
+    def do(arrays: list[Array]) -> None:
         rules = twins(arrays[0]).optim
         rules.accumulate(arrays, ys, 3, [fresh] * len(ys), {})
         rules.divide(arrays, 4)

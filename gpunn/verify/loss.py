@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from gpunn.backend import to_device
+from gpunn.backend import Array, to_device
 from gpunn.cuda import loss
 from gpunn.reference.loss import LOSSES, LossCase, cross_entropy, cross_entropy_backward, nll, nll_backward
 from gpunn.verify.task import Give, Task, as_f64, orders
@@ -27,7 +26,14 @@ def loss_tasks(device: str, give: Give) -> Iterator[Task]:
 
 
 def _case(
-    case: LossCase, name: str, x: Any, given: Any, labels: np.ndarray, weight: Any, gy: Any, reduction: str
+    case: LossCase,
+    name: str,
+    x: Array,
+    given: Array,
+    labels: np.ndarray,
+    weight: Array | None,
+    gy: Array,
+    reduction: str,
 ) -> Iterator[Task]:
     softmax = partial(loss.cross_entropy, x, given, weight, case.ignore_index, reduction, case.smoothing)
     likelihood = partial(loss.nll, x, given, weight, case.ignore_index, reduction)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
 from gpunn import optim
+from gpunn.backend import Array
 from gpunn.engine.tensor import Tensor
 from gpunn.reference.optim import MANY, OPTIMISERS, STEP, OptimCase, step
 from gpunn.verify.task import Give, Task, as_f64, placed
@@ -25,11 +25,11 @@ def optim_tasks(give: Give) -> Iterator[Task]:
             yield _case(case, f"{len(MANY)} tensors, aligned", _given(case.arrays(MANY), give))
 
 
-def _given(arrays: list[dict[str, np.ndarray]], give: Give) -> list[dict[str, Any]]:
+def _given(arrays: list[dict[str, np.ndarray]], give: Give) -> list[dict[str, Array]]:
     return [{name: give(a) for name, a in one.items()} for one in arrays]
 
 
-def _case(case: OptimCase, how: str, given: list[dict[str, Any]]) -> Task:
+def _case(case: OptimCase, how: str, given: list[dict[str, Array]]) -> Task:
     half = len(given) // 2
     options = [case.options] * half + [{**case.options, **case.second}] * (len(given) - half)
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpunn import backend
+from gpunn.backend import Array
 from gpunn.cuda.dtypes import STORAGE
 from gpunn.cuda.variants import OPERATIONS, Operation, use_variant
 from gpunn.errors import UsageError
@@ -39,7 +40,7 @@ def allowed(want: np.ndarray, terms: float, dtype: str, scale: float | None) -> 
     return bound if wide else bound + close.EPS[dtype] * largest
 
 
-def compare(got: Any, want: np.ndarray, terms: float, dtype: str, scale: float | None = None) -> float:
+def compare(got: Array, want: np.ndarray, terms: float, dtype: str, scale: float | None = None) -> float:
     """Worst error as a part of what is allowed: above 1 is a mismatch, and so is anything that is not finite."""
     values = backend.to_numpy(got).astype(np.float64)
     if values.shape != want.shape:

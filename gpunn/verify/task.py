@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 
-from gpunn.backend import array_module, asarray, device_of, to_numpy
+from gpunn.backend import Array, array_module, asarray, device_of, to_numpy
 from gpunn.layout import channels_first, channels_last
 
-Give = Callable[[Any], Any]
+Give = Callable[[Any], Any]  # puts an array, or None, on the device and in the dtype
+Part: TypeAlias = np.ndarray | None  # of a result, where the whole would take too long
 
 
 @dataclass(frozen=True)
@@ -29,35 +30,39 @@ class Task:
     take: Callable[[Any, np.ndarray | None], Any] = lambda result, part: result
 
 
-def planes(array: Any, part: np.ndarray | None) -> Any:
+def planes(array: Array, part: Part) -> Array:
     """The planes (n, c) of (N, C, H, W) as (planes, 1, H, W)."""
     return array if part is None else array[_beside(array, part[:, 0]), _beside(array, part[:, 1])][:, None]
 
 
-def channels(array: Any, part: np.ndarray | None) -> Any:
+def channels(array: Array | None, part: Part) -> Array | None:
     """Those channels of (N, C, *) or (C,)."""
     if part is None or array is None:
         return array
     return array[_beside(array, part)] if array.ndim == 1 else array[:, _beside(array, part)]
 
 
-def _beside(array: Any, index: np.ndarray) -> Any:
+def _beside(array: Array, index: np.ndarray) -> Array:
     """The index on the array's device."""
     return asarray(index, device=device_of(array))
 
 
-def as_f64(array: Any) -> Any:
+@overload
+def as_f64(array: Array) -> np.ndarray: ...
+@overload
+def as_f64(array: Array | None) -> np.ndarray | None: ...
+def as_f64(array: Array | None) -> np.ndarray | None:
     """The values on the host in float64; None stays None."""
     return None if array is None else to_numpy(array).astype(np.float64)
 
 
-def orders(array: Any) -> Iterator[tuple[str, Any]]:
+def orders(array: Array) -> Iterator[tuple[str, Array]]:
     """The array in both memory orders."""
     yield "", array
     yield ", channels-last", channels_first(channels_last(array).copy(order="C"))
 
 
-def placed(array: Any, how: str, reverse: bool = False) -> Any:
+def placed(array: Array, how: str, reverse: bool = False) -> Array:
     """A copy of the array: "aligned", "unaligned" (one element off 16 bytes), or with `reverse` in reverse order."""
     xp = array_module(array)
     if how == "aligned" or array.ndim == 0:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend import to_device, twins
+from gpunn.backend import Array, to_device, twins
 from gpunn.errors import DeviceError
 from gpunn.reference import cases, naive
 from gpunn.verify.dropout import drop_tasks
@@ -18,7 +18,7 @@ from gpunn.verify.gradients import gradient_tasks
 from gpunn.verify.indexing import segment_tasks
 from gpunn.verify.loss import loss_tasks
 from gpunn.verify.optim import optim_tasks
-from gpunn.verify.task import Task, as_f64, channels, orders, planes
+from gpunn.verify.task import Part, Task, as_f64, channels, orders, planes
 
 EPS = 1e-5
 
@@ -37,7 +37,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     """Every case of every operation, with arrays of this dtype on this device."""
     kind = numpy_dtype(dtype)
 
-    def give(array: Any) -> Any:
+    def give(array: np.ndarray | None) -> Any:
         return None if array is None else to_device(array.astype(kind), device)
 
     adaptive = [cases.AdaptiveCase(f"{x} to {out}", x, out) for x, out in cases.ADAPTIVE]
@@ -56,7 +56,9 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     yield from segment_tasks(device, give)
 
 
-def of_case(case: Any, *arrays: Any, order: str = "") -> Iterator[Task]:
+def of_case(
+    case: cases.ConvCase | cases.AdaptiveCase | cases.PoolCase | cases.BatchNormCase, *arrays: Any, order: str = ""
+) -> Iterator[Task]:
     """The tasks of one case of the shape table on `case.arrays()`, given on any device, in any memory order."""
     name = case.name + order
     if isinstance(case, cases.ConvCase):
@@ -74,7 +76,9 @@ def of_case(case: Any, *arrays: Any, order: str = "") -> Iterator[Task]:
         yield from _norm_case(case, name, x, gamma, beta, residual, gy)
 
 
-def _conv_case(family: str, case: Any, name: str, x: Any, w: Any, b: Any, gy: Any) -> Iterator[Task]:
+def _conv_case(
+    family: str, case: cases.ConvCase, name: str, x: Array, w: Array, b: Array | None, gy: Array
+) -> Iterator[Task]:
     win, groups, how, conv = case.window(), case.groups, case.geometry, twins(x).conv
 
     def want_forward() -> tuple:
@@ -97,18 +101,18 @@ def _conv_case(family: str, case: Any, name: str, x: Any, w: Any, b: Any, gy: An
     yield Task(f"{family}.grad_bias", name, lambda: (conv.grad_bias(gy),), want_bias)
 
 
-def _max_case(case: Any, name: str, x: Any, gy: Any) -> Iterator[Task]:
+def _max_case(case: cases.PoolCase, name: str, x: Array, gy: Array) -> Iterator[Task]:
     win, pool = case.window(), twins(x).pool
 
-    def oracle(part: Any) -> tuple:
+    def oracle(part: Part) -> tuple:
         xs = as_f64(planes(x, part))
         return naive.max_pool(xs, case.size, case.stride, case.padding, case.dilation, case.ceil_mode)
 
-    def want(part: Any = None) -> tuple:
+    def want(part: Part = None) -> tuple:
         y, window, _ = oracle(part)
         return (y, 1, None), (window, 1, None)
 
-    def want_backward(part: Any = None) -> tuple:
+    def want_backward(part: Part = None) -> tuple:
         gys, shape = as_f64(planes(gy, part)), planes(x, part).shape
         return ((naive.max_pool_backward(gys, oracle(part)[2], shape), win.positions, None),)
 
@@ -118,14 +122,14 @@ def _max_case(case: Any, name: str, x: Any, gy: Any) -> Iterator[Task]:
     yield Task("pool.max_backward", name, run_backward, want_backward, planes)
 
 
-def _avg_case(case: Any, name: str, x: Any, gy: Any) -> Iterator[Task]:
+def _avg_case(case: cases.PoolCase, name: str, x: Array, gy: Array) -> Iterator[Task]:
     win, how, pool = case.window(), (case.ceil_mode, case.count_include_pad), twins(x).pool
     geometry = (case.size, case.stride, case.padding, *how)
 
-    def want(part: Any = None) -> tuple:
+    def want(part: Part = None) -> tuple:
         return ((naive.avg_pool(as_f64(planes(x, part)), *geometry), win.positions, None),)
 
-    def want_backward(part: Any = None) -> tuple:
+    def want_backward(part: Part = None) -> tuple:
         gys, shape = as_f64(planes(gy, part)), planes(x, part).shape
         return ((naive.avg_pool_backward(gys, shape, *geometry), win.positions, None),)
 
@@ -134,22 +138,22 @@ def _avg_case(case: Any, name: str, x: Any, gy: Any) -> Iterator[Task]:
     yield Task("pool.avg_backward", name, run_backward, want_backward, planes)
 
 
-def _adaptive_case(case: Any, name: str, x: Any, gy: Any) -> Iterator[Task]:
+def _adaptive_case(case: cases.AdaptiveCase, name: str, x: Array, gy: Array) -> Iterator[Task]:
     terms, out, pool = x.shape[2] * x.shape[3], case.out, twins(x).pool
 
-    def want_max(part: Any = None) -> tuple:
+    def want_max(part: Part = None) -> tuple:
         y, plane = naive.adaptive_max_pool(as_f64(planes(x, part)), out)
         return (y, 1, None), (plane, 1, None)
 
-    def want_max_backward(part: Any = None) -> tuple:
+    def want_max_backward(part: Part = None) -> tuple:
         xs = as_f64(planes(x, part))
         _, plane = naive.adaptive_max_pool(xs, out)
         return ((naive.max_pool_backward(as_f64(planes(gy, part)), plane, xs.shape), terms, None),)
 
-    def want_avg(part: Any = None) -> tuple:
+    def want_avg(part: Part = None) -> tuple:
         return ((naive.adaptive_avg_pool(as_f64(planes(x, part)), out), terms, None),)
 
-    def want_avg_backward(part: Any = None) -> tuple:
+    def want_avg_backward(part: Part = None) -> tuple:
         gys, shape = as_f64(planes(gy, part)), planes(x, part).shape
         return ((naive.adaptive_avg_pool_backward(gys, shape), terms, None),)
 
@@ -163,7 +167,15 @@ def _adaptive_case(case: Any, name: str, x: Any, gy: Any) -> Iterator[Task]:
         yield Task(f"pool.adaptive_{operation}", name, run, want, planes)
 
 
-def _norm_case(case: Any, name: str, x: Any, gamma: Any, beta: Any, extra: Any, gy: Any) -> Iterator[Task]:
+def _norm_case(
+    case: cases.BatchNormCase,
+    name: str,
+    x: Array,
+    gamma: Array | None,
+    beta: Array | None,
+    extra: Array | None,
+    gy: Array,
+) -> Iterator[Task]:
     # The rounding of a mean far from 0 shows in every output, in units of the mean.
     loose, norm = 1 + case.offset, twins(x).batch_norm
     y, mean, var = norm.train_forward(x, gamma, beta, EPS, extra, case.relu)
@@ -172,19 +184,19 @@ def _norm_case(case: Any, name: str, x: Any, gamma: Any, beta: Any, extra: Any, 
     def scaled(values: np.ndarray, by: float = loose) -> tuple:
         return values, case.terms, by * (float(np.max(np.abs(values), initial=0.0)) or 1.0)
 
-    def wide(part: Any, *arrays: Any) -> Iterator[Any]:
+    def wide(part: Part, *arrays: Array | None) -> Iterator[Any]:
         return (as_f64(channels(array, part)) for array in arrays)
 
-    def want_train(part: Any = None) -> tuple:
+    def want_train(part: Part = None) -> tuple:
         xs, scale, shift, extras = wide(part, x, gamma, beta, extra)
         y, mean, var = naive.batch_norm_train(xs, scale, shift, EPS, extras, case.relu)
         return scaled(y), scaled(mean, 1.0), scaled(var)
 
-    def want_eval(part: Any = None) -> tuple:
+    def want_eval(part: Part = None) -> tuple:
         xs, scale, shift, middle, spread, extras = wide(part, x, gamma, beta, mean, var, extra)
         return (scaled(naive.batch_norm_eval(xs, scale, shift, middle, spread, EPS, extras, case.relu)),)
 
-    def want_backward(training: bool, part: Any = None) -> tuple:
+    def want_backward(training: bool, part: Part = None) -> tuple:
         gys, xs, scale, middle, spread, mask = wide(part, gy, x, gamma, mean, var, passed)
         values = naive.batch_norm_backward(gys, xs, scale, middle, spread, EPS, training, mask)
         return tuple(scaled(v) for v in values)
