@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from gpunn.backend import Array, twins
-from gpunn.checks import arrays, as_count, as_ints
+from gpunn.checks import Ints, arrays, as_count, as_ints
+from gpunn.engine.autograd import Gradients, Needs
+from gpunn.engine.operators import A
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.batch_norm import batch_norm
 
 
-def group_norm(x, num_groups: int, weight=None, bias=None, eps: float = 1e-5) -> Any:
+def group_norm(x: A, num_groups: int, weight: A | None = None, bias: A | None = None, eps: float = 1e-5) -> A:
     """Each sample's channels in num_groups groups, each group to mean 0 and variance 1 (Wu and He, 2018).
 
     x (N, C, *), weight and bias (C,). ValueError: groups that do not divide C, sizes that do not fit.
@@ -36,7 +36,9 @@ def group_norm(x, num_groups: int, weight=None, bias=None, eps: float = 1e-5) ->
     return _normalise_groups(op, x, a, groups, (weight, bias), (w, b), eps)[0]
 
 
-def layer_norm(x, normalized_shape: int | Sequence[int], weight=None, bias=None, eps: float = 1e-5) -> Any:
+def layer_norm(
+    x: A, normalized_shape: Ints, weight: A | None = None, bias: A | None = None, eps: float = 1e-5
+) -> A:
     """The last axes, of sizes normalized_shape, to mean 0 and variance 1 (Ba et al., 2016).
 
     weight and bias have normalized_shape. ValueError: x's last sizes, or those of weight and bias, are others.
@@ -63,7 +65,7 @@ def layer_norm(x, normalized_shape: int | Sequence[int], weight=None, bias=None,
     twin = twins(a).group_norm
     y, mean, var = twin.layer_forward(a.reshape(rows), w, b, eps)
 
-    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+    def backward(gy: Array, needs: Needs) -> Gradients:
         gx, gw, gb = twin.layer_backward(gy.reshape(rows), a.reshape(rows), w, mean, var, eps)
         affine = (g.reshape(sizes) if need else None for g, need in zip((gw, gb), needs[1:], strict=True))
         return gx.reshape(gy.shape), *affine
@@ -72,15 +74,15 @@ def layer_norm(x, normalized_shape: int | Sequence[int], weight=None, bias=None,
 
 
 def instance_norm(
-    x,
-    running_mean=None,
-    running_var=None,
-    weight=None,
-    bias=None,
+    x: A,
+    running_mean: Array | None = None,
+    running_var: Array | None = None,
+    weight: A | None = None,
+    bias: A | None = None,
     use_input_stats: bool = True,
     momentum: float = 0.1,
     eps: float = 1e-5,
-) -> Any:
+) -> A:
     """Each channel of each sample to mean 0 and variance 1 (Ulyanov et al., 2016); x (N, C, *), the others (C,).
 
     With use_input_stats running_mean and running_var, unless None, move in place towards the batch's average mean and
@@ -117,12 +119,20 @@ def instance_norm(
     return y
 
 
-def _normalise_groups(op: str, x: Any, a: Array, groups: int, affine, arrays, eps: float) -> tuple[Any, Array, Array]:
+def _normalise_groups(
+    op: str,
+    x: A,
+    a: Array,
+    groups: int,
+    affine: tuple[A | None, A | None],
+    arrays: tuple[Array | None, Array | None],
+    eps: float,
+) -> tuple[A, Array, Array]:
     """y recorded, and mean and variance (N, groups), which the gradient keeps beside x; affine also as arrays."""
     (w, b), twin = arrays, twins(a).group_norm
     y, mean, var = twin.group_forward(a, groups, w, b, eps)
 
-    def backward(gy: Any, needs: tuple[bool, ...]) -> tuple[Any, ...]:
+    def backward(gy: Array, needs: Needs) -> Gradients:
         gx, gw, gb = twin.group_backward(gy, a, groups, w, mean, var, eps)
         return gx, gw if needs[1] else None, gb if needs[2] else None
 
@@ -134,7 +144,7 @@ def _check_eps(op: str, eps: float) -> None:
         raise ValueError(f"{op}: eps is {eps}, expected at least 0: it keeps the square root of the variance real")
 
 
-def _check_channels(op: str, a: Any, w: Any, b: Any) -> None:
+def _check_channels(op: str, a: Array, w: Array | None, b: Array | None) -> None:
     if a.ndim < 2 or 0 in a.shape[1:]:
         raise ValueError(f"{op}: x is {a.shape}, expected (N, C) or (N, C, *) with no size 0 but N; reshape it")
     for name, value in (("weight", w), ("bias", b)):
