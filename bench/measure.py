@@ -12,9 +12,21 @@ from bench import clocks
 from bench.clocks import Call, Clock, Sample
 from bench.kernels.roofline import Roof
 from bench.rows import Rival, Row
+from gpunn import emulator
 from gpunn.backend.loading import first_line
 from gpunn.errors import unknown_name
 
+SECTOR = 32  # bytes
+TOTALS = {  # name: what is summed over all loads (False), stores (True) or both (None) of a memory space
+    "sectors": ("sectors", "global", None),
+    "ideal_sectors": ("compulsory", "global", None),
+    "passes": ("wavefronts", "shared", None),
+    "ideal_passes": ("phases", "shared", None),
+    "global_loads": ("instructions", "global", False),
+    "global_stores": ("instructions", "global", True),
+    "shared_loads": ("instructions", "shared", False),
+    "shared_stores": ("instructions", "shared", True),
+}
 Calls = dict[str, Call | str]  # of each rival: its call, or why there is none
 
 
@@ -107,6 +119,25 @@ def captured(row: Row, run: Call, plan: Plan, host: bool = False) -> Row:
             return timed(row, replay, {}, plan, host)
     except Exception as error:
         return refused(row, f"not capturable: {first_line(error)}")
+
+
+def counted(call: Call, bytes_: int) -> tuple[Any, dict[str, float]]:
+    """The call's result and its counts over all launches. `bytes_` is what the operation must move at least.
+
+    sectors, ideal_sectors: 32-byte sectors that warps asked for, and the fewest that hold the same bytes. traffic:
+    sectors over the compulsory bytes, that is, how often caches must serve each byte. passes, ideal_passes: cycles of
+    shared memory, and without bank conflicts. The rest are warp instructions by class.
+    """
+    with emulator.counting() as kernels:
+        result = call()
+    found: dict[str, float] = {
+        name: sum(getattr(one, name) for one in kernels.values()) for name in ("launches", "blocks", "barriers")
+    }
+    found |= {name: sum(one.total(*what) for one in kernels.values()) for name, what in TOTALS.items()}
+    found["sector_excess"] = found["sectors"] / max(1, found["ideal_sectors"])
+    found["traffic"] = found["sectors"] * SECTOR / max(1, bytes_)
+    found["conflict_ways"] = found["passes"] / max(1, found["ideal_passes"])
+    return result, found
 
 
 def refused(row: Row, reason: str | Exception, status: str = "refused") -> Row:

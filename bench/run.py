@@ -13,8 +13,8 @@ from bench.clocks import CudaClock
 from bench.kernels import rivals, roofline
 from bench.measure import Plan
 from bench.output import compare, pictures, results
+from bench.output.columns import Table, legend
 from bench.output.results import Run
-from bench.output.table import Table, legend
 from gpunn import backend
 from gpunn.errors import UsageError
 from gpunn.pictures.canvas import new_figure

@@ -11,9 +11,9 @@ import numpy as np
 
 from bench import machine
 from bench.clocks import Call
-from bench.kernels import cases, counts, oracle, rivals
+from bench.kernels import cases, oracle, rivals
 from bench.kernels.subjects import FAMILIES, PRECISIONS, Subject, operations, size_in_memory
-from bench.measure import Calls, Plan, Unsupported, chosen, is_out_of_memory, refused, timed, within_memory
+from bench.measure import Calls, Plan, Unsupported, chosen, counted, is_out_of_memory, refused, timed, within_memory
 from bench.rows import Row
 from gpunn import backend
 from gpunn.cuda.variants import OPERATIONS, use_variant
@@ -83,7 +83,7 @@ def _subject_rows(subject: Subject, plan: Plan) -> Iterator[Row]:
 
 def _measured(row: Row, subject: Subject, others: Calls, plan: Plan) -> Row:
     if plan.kind == "emulator":
-        result, found = counts.counted(subject.run, subject.floor[1])
+        result, found = counted(subject.run, subject.floor[1])
         row = verified(row, subject, result)
         return replace(row, counts=found) if row.status == "ok" else row
     row = verified(row, subject, subject.run())

@@ -20,6 +20,7 @@ SCHEMA = "gpunn bench 1"
 KEY = ("suite", "case", "operation", "variant", "precision")  # of a row
 HEAD = ("suite", "device", "date", "commit", "seed", "numpy")
 STATUSES = ("ok", "refused", "skipped", "failed")
+BOUNDS = ("memory", "arithmetic")
 Run = dict[str, Any]
 _SPREAD = ("median", "p10", "p90")
 _COUNTS = ("barriers", "sectors", "ideal_sectors", "passes", "ideal_passes", "launches", "blocks")
@@ -50,8 +51,7 @@ def load(path: str | Path) -> Run:
         raise UsageError(f"{path}: cannot be read as a file of results: {error}") from error
     if isinstance(document, dict) and "networks" in document:
         return _from_networks(document)
-    problems = complaints(document)
-    if problems:
+    if problems := complaints(document):
         more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
         raise UsageError(f"{path}: no file of results: {problems[0]}{more}")
     return parse(document)
@@ -71,7 +71,7 @@ def _from_networks(found: dict[str, Any]) -> Run:
 def _network(one: dict[str, Any]) -> Row:
     ours, theirs = one["ours"], one.get("torch")
     row = Row("cpu", one["network"], "step.train", "numpy", shape=f"batch {size_text(one['batch'])}",
-              seconds=Spread(*map(ours.get, _SPREAD), one["pairs"]), peak_bytes=ours.get("peak_bytes"),
+              seconds=Spread(*map(ours.get, _SPREAD), repeats=one["pairs"]), peak_bytes=ours.get("peak_bytes"),
               images_per_second=ours.get("images_per_second"))  # fmt: skip
     if theirs:
         spread = Spread(*map(theirs.get, _SPREAD))
@@ -112,25 +112,20 @@ def complaints(document: Any) -> list[str]:
 def _row_complaints(row: Any) -> list[str]:
     if not isinstance(row, dict):
         return ["is no object"]
-    found = [f"{name} is no text" for name in KEY if not isinstance(row.get(name), str)]
-    status = row.get("status")
-    if status not in STATUSES:
-        found.append(f"status is {status!r}, expected one of {', '.join(STATUSES)}")
-    if status in STATUSES[1:] and not row.get("reason"):
-        found.append(f"is {status} without a reason")
-    if status == "ok" and ("seconds" in row) == ("counts" in row):
-        found.append("is ok, so it must have either seconds or counts")
-    if "seconds" in row:
-        found += _spread_complaints("seconds", row["seconds"])
-    if "counts" in row:
-        found += [f"counts.{name} is no count" for name in _COUNTS if not _is_number(row["counts"].get(name))]
-    for name, other in row.get("against", {}).items():
-        if "reason" not in other:
-            found += _spread_complaints(f"against.{name}", other)
-            found += [] if _is_number(other.get("speed")) else [f"against.{name}.speed is no number"]
-    if "roofline" in row and row.get("bound") not in ("memory", "arithmetic"):
-        found.append(f"bound is {row.get('bound')!r}, expected memory or arithmetic")
-    return found
+    status, bound = row.get("status"), row.get("bound")
+    rivals = {f"against.{name}": one for name, one in row.get("against", {}).items() if "reason" not in one}
+    spreads = rivals | {name: row[name] for name in ("seconds",) if name in row}
+    wrong = {
+        **{f"{name} is no text": not isinstance(row.get(name), str) for name in KEY},
+        f"status is {status!r}, expected one of {', '.join(STATUSES)}": status not in STATUSES,
+        f"is {status} without a reason": status in STATUSES[1:] and not row.get("reason"),
+        "is ok, so it must have either seconds or counts": status == "ok" and ("seconds" in row) == ("counts" in row),
+        **{f"counts.{k} is no count": not _is_number(row["counts"].get(k)) for k in _COUNTS if "counts" in row},
+        **{f"{name}.speed is no number": not _is_number(one.get("speed")) for name, one in rivals.items()},
+        f"bound is {bound!r}, expected memory or arithmetic": "roofline" in row and bound not in BOUNDS,
+    }
+    found = [text for text, so in wrong.items() if so]
+    return found + [text for name, spread in spreads.items() for text in _spread_complaints(name, spread)]
 
 
 def _spread_complaints(what: str, spread: Any) -> list[str]:

@@ -16,8 +16,7 @@ from pathlib import Path
 
 from bench import machine
 from bench.output import results
-from bench.output.columns import SEED, Column, columns, points_of
-from bench.output.table import aligned
+from bench.output.columns import SEED, Column, aligned, columns, points_of
 from bench.rows import Rival, Row, Spread
 from gpunn import data
 from gpunn.errors import UsageError

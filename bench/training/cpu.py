@@ -14,8 +14,7 @@ from typing import Any
 
 from bench import clocks, machine
 from bench.output import results
-from bench.output.columns import Column, columns
-from bench.output.table import aligned
+from bench.output.columns import Column, aligned, columns
 from bench.rows import NOISY
 from bench.training import memory
 from bench.training.networks import NETWORKS, differ, losses_of, our_model, our_step, torch_model, torch_step
@@ -27,7 +26,9 @@ Figures = dict[str, Any]
 
 def _milliseconds(side: Figures | None) -> str | None:
     """A side's median (p10-p90)."""
-    return side and "{:.1f} ({:.1f}-{:.1f})".format(*(1e3 * side[name] for name in ("median", "p10", "p90")))
+    if side is None:
+        return None
+    return "{:.1f} ({:.1f}-{:.1f})".format(*(1e3 * side[name] for name in ("median", "p10", "p90")))
 
 
 TABLE = [
@@ -108,10 +109,9 @@ def _measure(name: str, args: argparse.Namespace) -> Figures | None:
 def _print_head(about: Figures) -> None:
     print(f"{about['processor']}, {about['threads']} threads, load {about['load_before']}")
     print(f"numpy {about['numpy']} (BLAS kernels: {about['blas_kernels']}), torch {about['torch']}")
-    if about["pins_taken_off"]:
-        print(f"measured without {' '.join(about['pins_taken_off'])}, which hold NumPy's BLAS alone (see --keep-pins)")
-    if about["pins_kept"]:
-        print(f"measured with {' '.join(about['pins_kept'])}, which hold NumPy's BLAS alone")
+    for how, pins in (("with", about["pins_kept"]), ("without", about["pins_taken_off"])):
+        if pins:
+            print(f"measured {how} {' '.join(pins)}, which hold NumPy's BLAS alone (see --keep-pins)")
     if not about["torch"]:
         print("torch is not installed: ours alone (pip install torch)")
     print("\nA training step: forward, loss, backward, SGD with momentum; float32; ms as median (p10-p90)\n")
@@ -127,17 +127,16 @@ def _means(rows: list[Figures]) -> dict[str, float]:
         "geometric_mean_ratio": statistics.geometric_mean(ratios),
         "worst_ratio": max(ratios),
         "geometric_mean_of_best": statistics.geometric_mean(row["ratio_of_best"] for row in rows),
-        "noisy": float(any(_noisy(row) for row in rows)),
+        "noisy": float(bool(_noisy(rows))),
     }
 
 
 def _summary(rows: list[Figures]) -> str:
-    means = _means(rows)
+    means, noisy = _means(rows), _noisy(rows)
     if not means:
         return ""
     text = f"\ngeometric mean of the ratios {means['geometric_mean_ratio']:.2f}, worst {means['worst_ratio']:.2f}"
     text += f"; of the best times {means['geometric_mean_of_best']:.2f}"
-    noisy = [row["network"] for row in rows if _noisy(row)]
     if noisy:
         text += (
             f"\nNOT QUIET: {', '.join(noisy)}: some steps took over {NOISY} times as long as others. PyTorch's threads "
@@ -146,5 +145,7 @@ def _summary(rows: list[Figures]) -> str:
     return text
 
 
-def _noisy(row: Figures) -> bool:
-    return any(row[side]["p90"] > NOISY * row[side]["p10"] for side in ("ours", "torch") if side in row)
+def _noisy(rows: list[Figures]) -> list[str]:
+    """The networks of which a side's times spread too far."""
+    sides = [(row["network"], row[side]) for row in rows for side in ("ours", "torch") if side in row]
+    return list(dict.fromkeys(name for name, side in sides if side["p90"] > NOISY * side["p10"]))

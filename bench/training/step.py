@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from bench.clocks import Call, WallClock
-from bench.kernels import counts
-from bench.measure import Plan, Unsupported, captured, chosen, refused, timed, within_memory
+from bench.measure import Plan, Unsupported, captured, chosen, counted, refused, timed, within_memory
 from bench.rows import Row
 from bench.training.networks import BATCHES, Network, differ, losses_of, our_model, our_step, torch_model, torch_step
 from gpunn import backend, models
@@ -47,7 +46,7 @@ def _network_rows(network: Network, row: Row, plan: Plan) -> Iterator[Row]:
     step = our_step(network, model.to(plan.device), seed, plan.device)
     row = replace(row, variant="eager", flops=flops, verified={"worst": None, "whole": True})
     if plan.kind == "emulator":
-        loss, found = counts.counted(step, flops)
+        loss, found = counted(step, flops)
         losses = [loss.item()]
         del found["traffic"]
     else:

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from bench.__main__ import main
-from bench.output import compare, report, results, table
+from bench.output import columns, compare, report, results
 from bench.rows import Spread
 from gpunn.errors import UsageError
 from tests.bench.runs import counted, counted_file, read, row, timed, timed_file, timed_row
@@ -138,7 +138,7 @@ def test_wide_spreads_are_marked():
     assert not one.noisy("torch")
     one.against["torch"].p90 *= 2
     assert one.noisy("torch") and not one.noisy()
-    assert " ~1.50" in list(table.Table(False, ["torch"]).lines(one))[1]
+    assert " ~1.50" in list(columns.Table(False, ["torch"]).lines(one))[1]
 
 
 def test_markers_without_a_run_or_an_end():
@@ -169,9 +169,9 @@ def test_pictures(tmp_path):
 
 
 def test_table_fits_with_every_rival():
-    one = table.Table(False, ["torch", "compiled", "cupy", "cudnn"])
+    one = columns.Table(False, ["torch", "compiled", "cupy", "cudnn"])
     refused = row("c", "adaptive_avg_backward", "gather", status="refused", reason="why " * 90)
     rows = [*timed()["rows"], read(refused)]
     lines = [one.head(), *(line for r in rows for line in one.lines(r))]
     assert max(len(line) for text in lines for line in text.splitlines()) <= 120
-    assert max(map(len, table.legend(False).splitlines() + table.legend(True).splitlines())) <= 120
+    assert max(map(len, columns.legend(False).splitlines() + columns.legend(True).splitlines())) <= 120

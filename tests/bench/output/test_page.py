@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from bench.output import page
+from bench.output import report
 from tests.bench.runs import counted, timed
 from tests.browser import chromium
 
@@ -15,7 +15,7 @@ pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 def browser(tmp_path_factory):
     """The page of two runs, opened."""
     folder = tmp_path_factory.mktemp("page")
-    (folder / "index.html").write_text(page.html({"times": timed(), "counts": counted()}), encoding="utf-8")
+    (folder / "index.html").write_text(report.html({"times": timed(), "counts": counted()}), encoding="utf-8")
     with chromium("--window-size=1200,900") as window:
         window.get((folder / "index.html").as_uri())
         yield window
@@ -37,7 +37,7 @@ def click(browser, title, section="times"):
 
 
 def test_nothing_is_fetched():
-    text = page.html({"times": timed(), "counts": counted()})
+    text = report.html({"times": timed(), "counts": counted()})
     assert not re.search(r"""(src|href)=["'](?!data:|#)|url\(|@import|<link|<script src""", text)
     assert "a &lt;small&gt; processor" in text
 

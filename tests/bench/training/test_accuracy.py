@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench import __main__ as suites
-from bench.output import page, report, results
+from bench.output import report, results
 from bench.training import accuracy
 from gpunn import optim
 from gpunn.nn import Parameter
@@ -79,7 +79,7 @@ def test_a_run_of_ours_alone_has_no_points(capsys):
 def test_the_report_has_both_sides():
     found = document(rows((0.75, 0.76)))
     assert "| 0 | 75.00% | 76.00% | -1.00 | 200 | 300 |" in report.markdown(found)
-    html = page.html({"a": found}, plots=False)
+    html = report.html({"a": found}, plots=False)
     assert "test accuracy, %" in html and ">76.00<" in html and ">3.0<" in html
     assert "median, us" not in html  # of an epoch
 
