@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 
 from gpunn.cpu.elementwise import select
-from gpunn.cpu.normal_cdf import normal_cdf
+from gpunn.cpu.gelu import gelu
 
 Options = tuple[float, ...]
 
@@ -81,37 +80,12 @@ def _silu(x, wanted):
     return y, slope
 
 
-def _gelu(x, wanted, cdf=normal_cdf):
-    a = x.reshape(x.shape or (1,))  # what NumPy computes of a 0-d array is a number, which holds no out=
-    half, density = cdf(a)
-    y = (a * half).reshape(x.shape)
-    if not wanted:
-        return y, y
-    density *= a  # (x F(x))' = F(x) + x F'(x)
-    density += half
-    return y, density.reshape(x.shape)
-
-
-def _tanh_cdf(b):
-    """(1 + tanh(u)) / 2 with u = sqrt(2 / pi) (b + 0.044715 b^3), and its slope."""
-    rate, cubic = math.sqrt(2 / math.pi), 0.044715
-    b = np.clip(b, -40, 40)  # the tanh is +-1 from 6 on, and cubes would overflow
-    squared = b * b
-    u = squared * (rate * cubic)
-    u += rate
-    u *= b
-    t = np.tanh(u, out=u)
-    slope = 1 - t * t
-    squared *= 1.5 * rate * cubic
-    squared += 0.5 * rate
-    slope *= squared
-    t += 1
-    t *= 0.5
-    return t, slope
+def _gelu(x, wanted):
+    return gelu(x, wanted, tanh=False)
 
 
 def _gelu_tanh(x, wanted):
-    return _gelu(x, wanted, _tanh_cdf)
+    return gelu(x, wanted, tanh=True)
 
 
 # ---------------------------------------------------------------- backward

@@ -43,6 +43,23 @@ def test_normal_cdf_against_the_standard_librarys_erfc():
     np.testing.assert_allclose(single, want, rtol=0, atol=2e-7)
 
 
+@pytest.mark.parametrize("order", ["C", "F", "every second"])
+def test_float32_gelu_is_right_to_a_few_roundings(order):
+    """Against erfc: y to a few z^2 roundings of itself, its slope to two of 1; in any memory order, over blocks."""
+    x = np.linspace(-12.9, 12.9, 3 * 70_000).astype(np.float32).reshape(3, 70_000)
+    x = {"C": x, "F": np.asfortranarray(x), "every second": np.repeat(x, 2, axis=1)[:, ::2]}[order]
+    wide = x.astype(np.float64)
+    cdf = np.array([0.5 * math.erfc(-v / math.sqrt(2)) for v in wide.ravel()]).reshape(x.shape)
+    y = Tensor(x, requires_grad=True)
+    z = ops.gelu(y)
+    z.backward(np.ones_like(x))
+    eps, z2 = np.finfo(np.float32).eps, wide**2 / 2
+    assert np.all(np.abs(z.data - wide * cdf) <= 4 * eps * (1 + z2) * np.abs(wide * cdf))
+    slope = cdf + wide * np.exp(-z2) / math.sqrt(2 * math.pi)
+    assert np.all(np.abs(y.grad - slope) <= 2 * eps)
+    np.testing.assert_array_equal(ops.gelu(x), z.data)
+
+
 def test_extremes_are_finite_and_nan_passes():
     x = np.array([-1e30, -200, 200, 1e30, np.nan], np.float32)
     for function in (ops.silu, ops.gelu, ops.elu, lambda a: ops.gelu(a, "tanh")):
