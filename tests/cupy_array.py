@@ -53,6 +53,9 @@ class ndarray:
             c_contiguous=flags.c_contiguous, f_contiguous=flags.f_contiguous, fnc=flags.fnc, owndata=flags.owndata
         )
 
+    def __deepcopy__(self, memo):
+        return self.copy()
+
     def ravel(self, order="C"):
         if order == "K":
             raise NotImplementedError("ravel with order='K' not yet implemented.")

@@ -24,7 +24,7 @@ class Step:
     number: int = 0
     batch: int = 0
     learning_rate: float = 0.0
-    serial: int = 0  # of the last call on a device that may have met a wrong label
+    calls: range = range(0)  # serial numbers of its calls on a device that may have met a wrong label
 
     def problem(self) -> str:
         """What is not finite, in words; "" where all is well."""

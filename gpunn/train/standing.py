@@ -26,6 +26,7 @@ class Standing:
         self.epoch = self.batch = self.steps = 0  # finished epochs, finished batches of this one, all steps
         self.epochs = 0
         self.between_steps = True
+        self.first_call = 1  # the serial number (backend.faults) of the first loss of labels of the last step begun
         self.running, self.unread, self.history = Running(), list[Step](), History()
         self.row: dict[str, Any] = {}
         self.stop_reason: str | None = None

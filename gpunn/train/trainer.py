@@ -138,11 +138,11 @@ class Trainer(Standing):
         now = time.perf_counter()
         for (x, y), last in with_last(self._batches(self.train_loader, self.batch, "train_loader")):
             self._interrupts.check()
-            self.between_steps = False
+            self.between_steps, self.first_call = False, faults.last_serial() + 1
             at = self._at()
             values = self.step(x, y, last)
             norm = self.grad_norm if self.updated else None
-            self.unread.append(Step(values, len(x), norm, *at, faults.last_serial()))
+            self.unread.append(Step(values, len(x), norm, *at, range(self.first_call, faults.last_serial() + 1)))
             self.batch, self.steps, self.between_steps = self.batch + 1, self.steps + 1, True
             if last or len(self.unread) >= every(self.read_every, x):
                 self.read()
@@ -276,9 +276,9 @@ class Trainer(Standing):
     def _name_step(self, error: BaseException) -> None:
         """Add to a wrong label's error the step that met it, whoever read it."""
         if isinstance(error, LabelError) and error.call:
-            met = next((step.number for step in self.unread if step.serial >= error.call), None)
-            if met is not None or not self.between_steps:
-                error.in_step(met or self.steps + 1)
+            met = [step.number for step in self.unread if error.call in step.calls]
+            if met or (not self.between_steps and error.call >= self.first_call):
+                error.in_step(met[0] if met else self.steps + 1)
             self.unread = []
 
     def _call(self, event: str, *args) -> None:

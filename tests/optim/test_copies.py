@@ -64,3 +64,16 @@ def test_a_copied_average_goes_on(way, device):
         one.update(layer)
     np.testing.assert_array_equal(np.asarray(ema.average["weight"]), np.asarray(twin.average["weight"]))
     assert not np.shares_memory(ema.average["weight"], twin.average["weight"])
+
+
+def test_copies_on_cuda_point_at_their_own_memory(look_alike):
+    layer, ema = build("cuda"), train.EMA(0.5)
+    optimizer = OPTIMIZERS["SGD"](layer.parameters())
+    walk(layer, optimizer, range(2))
+    for _ in range(3):
+        ema.update(layer)
+    other, twin, average = copy.deepcopy((layer, optimizer, ema))
+    del layer, optimizer, ema
+    walk(other, twin, range(2, 4))
+    average.update(other)
+    assert np.isfinite(other.weight.numpy()).all()

@@ -192,6 +192,17 @@ def test_a_wrong_label_of_the_validation_has_no_step(device):  # noqa: F811
         quick(device=device).fit(loaders()[0], spoilt(3))
 
 
+@pytest.mark.parametrize("k", [1, 1000])
+def test_a_wrong_label_of_nobodys_step_is_blamed_on_none(k, device):  # noqa: F811
+    scores, labels = (gpunn.to_device(a, device) for a in (np.zeros((8, 3), np.float32), np.full(8, 5)))
+    ops.cross_entropy(scores, labels)  # before the run, and read by nobody
+    with pytest.raises(IndexError, match=rf"^{WORDS}$"):
+        quick(device=device, read_every=k).fit(loaders()[0])
+    run = quick(device=device, read_every=k, callbacks=[At(lambda: ops.cross_entropy(scores, labels), steps=4)])
+    with pytest.raises(IndexError, match=rf"^{WORDS}$"):
+        run.fit(loaders()[0])
+
+
 def test_on_the_cpu_it_is_said_at_once():
     with pytest.raises(IndexError, match=rf"^{WORDS}$"):
         quick(read_every=10).fit(spoilt(5))
