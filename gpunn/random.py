@@ -7,6 +7,7 @@ numbers is a function of a 128-bit counter and a 64-bit key, so a GPU thread com
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -54,7 +55,7 @@ class Draw(NamedTuple):
     stream: int
     counter: int
 
-    def uint32(self, shape) -> np.ndarray:
+    def uint32(self, shape: int | Sequence[int]) -> np.ndarray:
         """The first uniform 32-bit numbers from here on."""
         size = math.prod(_shape(shape))
         blocks = -(-size // 4)
@@ -91,11 +92,13 @@ class Generator:
         self.counter += -(-size // 4)
         return draw
 
-    def random_uint32(self, shape) -> np.ndarray:
+    def random_uint32(self, shape: int | Sequence[int]) -> np.ndarray:
         """Uniform 32-bit numbers. Each call starts a fresh block of four and takes as many as it needs."""
         return self.take(math.prod(_shape(shape))).uint32(shape)
 
-    def uniform(self, shape, low: float = 0.0, high: float = 1.0, dtype: DTypeLike = np.float32) -> np.ndarray:
+    def uniform(
+        self, shape: int | Sequence[int], low: float = 0.0, high: float = 1.0, dtype: DTypeLike = np.float32
+    ) -> np.ndarray:
         """Uniform on [low, high): 24 random bits a number in float32, 53 in float64."""
         dtype = np.dtype(dtype)
         if dtype == np.float64:
@@ -107,7 +110,9 @@ class Generator:
         # Rounding may reach `high` itself; the promise is "below".
         return np.minimum(y, np.nextafter(dtype.type(high), dtype.type(low))) if high > low else y
 
-    def normal(self, shape, mean: float = 0.0, std: float = 1.0, dtype: DTypeLike = np.float32) -> np.ndarray:
+    def normal(
+        self, shape: int | Sequence[int], mean: float = 0.0, std: float = 1.0, dtype: DTypeLike = np.float32
+    ) -> np.ndarray:
         """Normally distributed, by Box and Muller's transform in float64."""
         pairs = self.random_uint32((*_shape(shape), 2)).astype(np.float64)
         radius = np.sqrt(-2 * np.log((pairs[..., 0] + 1) * 2.0**-32))

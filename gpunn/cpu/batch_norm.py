@@ -68,7 +68,13 @@ def _affine(gamma, beta, mean, var, eps) -> tuple[np.ndarray | None, np.ndarray,
 
 
 def train_forward(
-    x, gamma, beta, eps, residual=None, relu=False, running=None
+    x: np.ndarray,
+    gamma: np.ndarray | None,
+    beta: np.ndarray | None,
+    eps: float,
+    residual: np.ndarray | None = None,
+    relu: bool = False,
+    running: tuple[np.ndarray | None, np.ndarray | None, float, np.ndarray | None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """y, mean, biased var of the batch: y = relu?(gamma * (x - mean) / sqrt(var + eps) + beta + residual?).
 
@@ -96,12 +102,30 @@ def _move(statistic: np.ndarray | None, now: np.ndarray, momentum: float, scale:
         statistic += (momentum * scale) * now
 
 
-def eval_forward(x, gamma, beta, mean, var, eps, residual=None, relu=False) -> np.ndarray:
+def eval_forward(
+    x: np.ndarray,
+    gamma: np.ndarray | None,
+    beta: np.ndarray | None,
+    mean: np.ndarray,
+    var: np.ndarray,
+    eps: float,
+    residual: np.ndarray | None = None,
+    relu: bool = False,
+) -> np.ndarray:
     """y with the running mean and var."""
     return _apply(rows(x), x.shape, gamma, beta, mean, var, eps, residual, relu)
 
 
-def train_backward(gy, x, gamma, mean, var, eps, y=None, residual=True):
+def train_backward(
+    gy: np.ndarray,
+    x: np.ndarray,
+    gamma: np.ndarray | None,
+    mean: np.ndarray,
+    var: np.ndarray,
+    eps: float,
+    y: np.ndarray | None = None,
+    residual: bool = True,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
     """gx, ggamma, gbeta and the masked gy; y given means that a ReLU was fused (gy counts where y > 0).
 
     Without ``residual`` nobody needs the masked gy, and it may be None.
@@ -109,7 +133,16 @@ def train_backward(gy, x, gamma, mean, var, eps, y=None, residual=True):
     return _backward(gy, x, gamma, mean, var, eps, y, through_statistics=True)
 
 
-def eval_backward(gy, x, gamma, mean, var, eps, y=None, residual=True):
+def eval_backward(
+    gy: np.ndarray,
+    x: np.ndarray,
+    gamma: np.ndarray | None,
+    mean: np.ndarray,
+    var: np.ndarray,
+    eps: float,
+    y: np.ndarray | None = None,
+    residual: bool = True,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
     """The same four where mean and var were constants."""
     return _backward(gy, x, gamma, mean, var, eps, y, through_statistics=False)
 

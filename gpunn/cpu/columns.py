@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from gpunn.cpu.layout import rows
 from gpunn.cpu.threads import parallel_for
@@ -28,7 +29,7 @@ class Cut:
         """Block i of a matrix of this shape: a view."""
         return matrix.reshape(self.wide, self.width)[i * self.step : (i + 1) * self.step]
 
-    def tile(self, vector: np.ndarray, dtype) -> np.ndarray:
+    def tile(self, vector: np.ndarray, dtype: DTypeLike) -> np.ndarray:
         """A (C,) vector repeated to the width of a block."""
         tiled = np.empty((self.fold, self.channels), dtype)
         tiled[...] = vector

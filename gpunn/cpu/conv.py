@@ -17,6 +17,7 @@ from gpunn.cpu.columns import column_sums
 from gpunn.cpu.layout import empty, padded, scratch, windows
 from gpunn.cpu.threads import parallel_for
 from gpunn.layout import channels_last
+from gpunn.window import Window
 
 _FEW_CHANNELS = 2  # up to here cols are gathered tap by tap, along image rows
 _SMALL_WEIGHT = 1 << 20
@@ -67,14 +68,14 @@ def in_memory_order(x: np.ndarray) -> np.ndarray:
     return x
 
 
-def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, win, groups: int) -> np.ndarray:
+def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, win: Window, groups: int) -> np.ndarray:
     """y (N, K, *out) = x (N, C, *spatial) correlated with w (K, C/groups, *size), plus b (K,)."""
     if depthwise.suits(w.shape, groups):
         return depthwise.forward(x, w, b, win)
     return _correlate(x, _weight_rows(w).T, b, win, groups)
 
 
-def _correlate(x: np.ndarray, matrix: np.ndarray, b: np.ndarray | None, win, groups: int) -> np.ndarray:
+def _correlate(x: np.ndarray, matrix: np.ndarray, b: np.ndarray | None, win: Window, groups: int) -> np.ndarray:
     """`forward` with the weights as a (taps * C / groups, K) matrix."""
     if rowconv.suits(win, x.shape[1], matrix.shape[1], groups):
         return rowconv.correlate(x, matrix, b, win)
@@ -100,7 +101,7 @@ def _correlate(x: np.ndarray, matrix: np.ndarray, b: np.ndarray | None, win, gro
     return y
 
 
-def grad_weight(gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win, groups: int) -> np.ndarray:
+def grad_weight(gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win: Window, groups: int) -> np.ndarray:
     """gw (K, C/groups, *size), its memory K, *size, C: the sum over images and positions of gy times its window."""
     if rowconv.suits(win, x.shape[1], w_shape[0], groups):
         return rowconv.grad_weight(gy, x, w_shape, win)
@@ -152,7 +153,7 @@ def grad_bias(gy: np.ndarray) -> np.ndarray:
     return column_sums(gy)
 
 
-def grad_input(gy: np.ndarray, w: np.ndarray, x_shape: tuple[int, ...], win, groups: int) -> np.ndarray:
+def grad_input(gy: np.ndarray, w: np.ndarray, x_shape: tuple[int, ...], win: Window, groups: int) -> np.ndarray:
     """gx (N, C, *spatial): each gy spread over its window, weighted by w."""
     if depthwise.suits(w.shape, groups):
         return depthwise.grad_input(gy, w, x_shape, win)
@@ -161,7 +162,7 @@ def grad_input(gy: np.ndarray, w: np.ndarray, x_shape: tuple[int, ...], win, gro
     return _scatter(gy, w, x_shape, win, groups)
 
 
-def _flips(w_shape, x_shape, gy_shape, win) -> bool:
+def _flips(w_shape, x_shape, gy_shape, win: Window) -> bool:
     """Whether gx is cheaper as a convolution of gy with flipped weights than by spreading products."""
     fits = all(e > p for e, p in zip(win.extent, win.padding, strict=True)) and set(win.stride) == {1}
     gathered = math.prod(x_shape[2:]) * w_shape[0]
@@ -169,13 +170,13 @@ def _flips(w_shape, x_shape, gy_shape, win) -> bool:
     return fits and math.prod(win.size) > 1 and gathered <= 2 * spread
 
 
-def _flipped(gy: np.ndarray, w: np.ndarray, win) -> np.ndarray:
+def _flipped(gy: np.ndarray, w: np.ndarray, win: Window) -> np.ndarray:
     """gx as the correlation of gy with w turned around and its K and C swapped."""
     padding = tuple(e - 1 - p for e, p in zip(win.extent, win.padding, strict=True))
     return _correlate(gy, _turned_rows(w), None, type(win)(win.size, win.stride, padding, win.dilation), 1)
 
 
-def _tap_slices(win, taps: tuple[int, ...], out: tuple[int, ...]) -> tuple[slice, ...]:
+def _tap_slices(win: Window, taps: tuple[int, ...], out: tuple[int, ...]) -> tuple[slice, ...]:
     """Where in the padded input the window positions at offset `taps` lie."""
     starts = [t * d for t, d in zip(taps, win.dilation, strict=True)]
     return tuple(
@@ -184,7 +185,7 @@ def _tap_slices(win, taps: tuple[int, ...], out: tuple[int, ...]) -> tuple[slice
     )
 
 
-def _scatter(gy: np.ndarray, w: np.ndarray, x_shape: tuple[int, ...], win, groups: int) -> np.ndarray:
+def _scatter(gy: np.ndarray, w: np.ndarray, x_shape: tuple[int, ...], win: Window, groups: int) -> np.ndarray:
     """col2im, one tap at a time: a product (positions, C), added at the tap's offset."""
     out, spatial, channels = tuple(gy.shape[2:]), x_shape[2:], x_shape[1]
     filters, per_c = w.shape[:2]

@@ -6,14 +6,16 @@ import math
 import threading
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from gpunn.layout import as_channels_last
+from gpunn.window import Window
 
 _KEEP = 1 << 23  # scratch above 8 MB is not kept
 _local = threading.local()
 
 
-def empty(shape: tuple[int, ...], dtype) -> np.ndarray:
+def empty(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     """An (N, C, *spatial)-shaped array whose memory is channels-last, and its own: a view of nothing."""
     channels, spatial = shape[1], shape[2:]
     item = np.dtype(dtype).itemsize
@@ -26,7 +28,7 @@ def rows(x: np.ndarray) -> np.ndarray:
     return as_channels_last(x).reshape(math.prod((x.shape[0], *x.shape[2:])), x.shape[1])
 
 
-def scratch(name: str, shape: tuple[int, ...], dtype) -> np.ndarray:
+def scratch(name: str, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     """Uninitialised memory that this thread reuses under `name`: valid until its next call with that name."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     kept: dict[str, np.ndarray] = _local.__dict__.setdefault("kept", {})
@@ -56,7 +58,7 @@ def padded(x: np.ndarray, padding: tuple[int, ...], name: str = "padded") -> np.
     return block
 
 
-def windows(x: np.ndarray, win, out: tuple[int, ...]) -> np.ndarray:
+def windows(x: np.ndarray, win: Window, out: tuple[int, ...]) -> np.ndarray:
     """Every window of a C-contiguous channels-last block, as a view (n, *out, *win.size, C) to read from."""
     n, *spatial, channel = x.strides
     steps = [stride * step for stride, step in zip(spatial, win.stride, strict=True)]

@@ -13,7 +13,7 @@ Backward = Callable[[np.ndarray], np.ndarray]
 
 
 def cross_entropy(
-    x, labels, weight, ignore_index: int, reduction: str, smoothing: float
+    x: np.ndarray, labels: np.ndarray, weight: np.ndarray | None, ignore_index: int, reduction: str, smoothing: float
 ) -> tuple[np.ndarray, Backward]:
     """The reduced loss, and the function from its gradient to x's. Keeps the softmax, in its logarithm's memory."""
     shape, classes = x.shape, x.shape[0 if x.ndim == 1 else 1]
@@ -49,7 +49,9 @@ def cross_entropy(
     return loss, backward
 
 
-def nll(x, labels, weight, ignore_index: int, reduction: str) -> tuple[np.ndarray, Backward]:
+def nll(
+    x: np.ndarray, labels: np.ndarray, weight: np.ndarray | None, ignore_index: int, reduction: str
+) -> tuple[np.ndarray, Backward]:
     """-weight[t] x[t], reduced, and the function from its gradient to x's."""
     shape, logp = x.shape, _rows(x)
     labels, valid = _checked("nll_loss", labels, shape, ignore_index)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from gpunn.cpu.elementwise import select
 from gpunn.cpu.layout import empty, scratch
 from gpunn.cpu.threads import parallel_for
 from gpunn.layout import channels_last
+from gpunn.window import Window
 
 _BLOCK = 1 << 16  # output elements to a task
 
@@ -29,7 +31,7 @@ def _reach(offset: int, step: int, pad: int, size: int, out: int) -> tuple[slice
     return slice(low, high), slice(start, start + (high - low - 1) * step + 1, step)
 
 
-def _offsets(win, in_size: tuple[int, ...], out: tuple[int, ...]):
+def _offsets(win: Window, in_size: tuple[int, ...], out: tuple[int, ...]):
     """(position, output slices, input slices) of each offset in the window, in row order, on (n, P, Q, C) blocks."""
     for r in range(win.size[0]):
         p, h = _reach(r * win.dilation[0], win.stride[0], win.padding[0], in_size[0], out[0])
@@ -38,7 +40,7 @@ def _offsets(win, in_size: tuple[int, ...], out: tuple[int, ...]):
             yield r * win.size[1] + s, (slice(None), p, q), (slice(None), h, w)
 
 
-def _first_inside(win, out: tuple[int, ...]) -> np.ndarray:
+def _first_inside(win: Window, out: tuple[int, ...]) -> np.ndarray:
     """The first window position (P, Q, 1) that lies inside the input: the winner where all are -inf."""
     first = []
     for axis in range(2):
@@ -47,7 +49,7 @@ def _first_inside(win, out: tuple[int, ...]) -> np.ndarray:
     return (first[0][:, None] * win.size[1] + first[1][None, :])[..., None]
 
 
-def max_forward(x: np.ndarray, win, ceil_mode: bool) -> tuple[np.ndarray, np.ndarray]:
+def max_forward(x: np.ndarray, win: Window, ceil_mode: bool) -> tuple[np.ndarray, np.ndarray]:
     """y and the winner's position r * S + s (smallest unsigned type): the first maximum, or last NaN (PyTorch)."""
     out = win.out(x.shape[2:], ceil_mode)
     shape = (*x.shape[:2], *out)
@@ -76,7 +78,7 @@ def max_forward(x: np.ndarray, win, ceil_mode: bool) -> tuple[np.ndarray, np.nda
     return y, index
 
 
-def max_backward(gy: np.ndarray, index: np.ndarray, x_shape: tuple[int, ...], win) -> np.ndarray:
+def max_backward(gy: np.ndarray, index: np.ndarray, x_shape: tuple[int, ...], win: Window) -> np.ndarray:
     """gx: each gy added where its window's winner was."""
     out = tuple(gy.shape[2:])
     gx = empty(x_shape, gy.dtype)
@@ -97,7 +99,9 @@ def max_backward(gy: np.ndarray, index: np.ndarray, x_shape: tuple[int, ...], wi
     return gx
 
 
-def _divisors(win, in_size: tuple[int, ...], out: tuple[int, ...], count_include_pad: bool, dtype) -> np.ndarray:
+def _divisors(
+    win: Window, in_size: tuple[int, ...], out: tuple[int, ...], count_include_pad: bool, dtype: DTypeLike
+) -> np.ndarray:
     """Elements that each window averages over, (P, Q, 1) or 0-d: up to the padded edge, or inside the input only."""
     counts = []
     for axis in range(2):
@@ -111,13 +115,13 @@ def _divisors(win, in_size: tuple[int, ...], out: tuple[int, ...], count_include
     return (counts[0][:, None] * counts[1][None, :])[..., None].astype(dtype)
 
 
-def _steps(win, in_size: tuple[int, ...], out: tuple[int, ...], axis: int):
+def _steps(win: Window, in_size: tuple[int, ...], out: tuple[int, ...], axis: int):
     """(output slice, input slice) of each offset of the window along one axis."""
     taps = range(0, win.size[axis] * win.dilation[axis], win.dilation[axis])
     return [_reach(tap, win.stride[axis], win.padding[axis], in_size[axis], out[axis]) for tap in taps]
 
 
-def avg_forward(x: np.ndarray, win, ceil_mode: bool, count_include_pad: bool) -> np.ndarray:
+def avg_forward(x: np.ndarray, win: Window, ceil_mode: bool, count_include_pad: bool) -> np.ndarray:
     """y: the mean of each window; zeros of the padding count if asked, what hangs over the padded edge never."""
     out = win.out(x.shape[2:], ceil_mode)
     y = empty((*x.shape[:2], *out), x.dtype)
@@ -143,7 +147,9 @@ def avg_forward(x: np.ndarray, win, ceil_mode: bool, count_include_pad: bool) ->
     return y
 
 
-def avg_backward(gy: np.ndarray, x_shape: tuple[int, ...], win, ceil_mode: bool, count_include_pad: bool) -> np.ndarray:
+def avg_backward(
+    gy: np.ndarray, x_shape: tuple[int, ...], win: Window, ceil_mode: bool, count_include_pad: bool
+) -> np.ndarray:
     """gx: each gy shared out evenly over its window."""
     out = tuple(gy.shape[2:])
     gx = empty(x_shape, gy.dtype)

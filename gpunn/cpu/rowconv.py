@@ -16,19 +16,20 @@ from gpunn.cpu.blocks import Blocks
 from gpunn.cpu.layout import empty, padded, scratch
 from gpunn.cpu.threads import parallel_for
 from gpunn.layout import channels_last
+from gpunn.window import Window
 
 _MOST_TAPS = 600  # taps * C up to which, and filters up to which, it was faster
 _MOST_FILTERS = 64
 _MOST_SUMS = 16  # partial sums of the weights' gradient, each as large as the weights
 
 
-def suits(win, channels: int, filters: int, groups: int) -> bool:
+def suits(win: Window, channels: int, filters: int, groups: int) -> bool:
     """Whether this way is possible, and faster than convnd's."""
     possible = groups == 1 and win.stride[0] == 1 and win.size[0] > 1
     return possible and channels > 1 and win.positions * channels <= _MOST_TAPS and filters <= _MOST_FILTERS
 
 
-def correlate(x: np.ndarray, matrix: np.ndarray, b: np.ndarray | None, win) -> np.ndarray:
+def correlate(x: np.ndarray, matrix: np.ndarray, b: np.ndarray | None, win: Window) -> np.ndarray:
     """y (N, K, *out) from x (N, C, *spatial), the weights as a (taps * C, K) matrix and b (K,) or None."""
     out, filters, taps = win.out(x.shape[2:]), matrix.shape[1], win.size[0]
     y = empty((x.shape[0], filters, *out), x.dtype)
@@ -54,7 +55,7 @@ def correlate(x: np.ndarray, matrix: np.ndarray, b: np.ndarray | None, win) -> n
     return y
 
 
-def grad_weight(gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win) -> np.ndarray:
+def grad_weight(gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win: Window) -> np.ndarray:
     """gw (K, C, *size), its memory K, *size, C: a product for each image and window row, added in a fixed order."""
     filters, channels, taps, *along = w_shape
     width, out = math.prod(along) * channels, tuple(gy.shape[2:])
@@ -80,7 +81,7 @@ def grad_weight(gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win) ->
     return gw
 
 
-def _factors(image: np.ndarray, win, out: tuple[int, ...], top: int, bottom: int) -> np.ndarray:
+def _factors(image: np.ndarray, win: Window, out: tuple[int, ...], top: int, bottom: int) -> np.ndarray:
     """The matrices (taps, n, positions, width) whose products with each window row's weights add up to rows top:bottom.
 
     They are one copy, seen from `taps` places: not to be written to.
@@ -94,7 +95,7 @@ def _factors(image: np.ndarray, win, out: tuple[int, ...], top: int, bottom: int
     return np.ndarray(shape, rows.dtype, rows, 0, steps)
 
 
-def _rows(image: np.ndarray, win, out: tuple[int, ...], top: int, count: int) -> np.ndarray:
+def _rows(image: np.ndarray, win: Window, out: tuple[int, ...], top: int, count: int) -> np.ndarray:
     """Rows top to top + count of a padded block, with the windows along each: (n, count, *out[1:], *size[1:], C)."""
     n, row, *spatial, channel = image.strides
     steps = [stride * step for stride, step in zip(spatial, win.stride[1:], strict=True)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gpunn.errors import DataError
 
@@ -22,7 +23,7 @@ class ArrayDataset:
     `index` is an int, a slice or an array of indices. Arrays may lie on any device; lists become NumPy arrays.
     """
 
-    def __init__(self, *arrays):
+    def __init__(self, *arrays: Any):
         if not arrays:
             raise DataError("ArrayDataset: got no arrays; give at least one, for example ArrayDataset(images, labels)")
         self.arrays = tuple(a if hasattr(a, "shape") and hasattr(a, "dtype") else np.asarray(a) for a in arrays)
@@ -45,7 +46,7 @@ class ArrayDataset:
 class Subset:
     """The samples of `dataset` at `indices`, in that order; nothing is copied until it is read."""
 
-    def __init__(self, dataset: Indexable, indices):
+    def __init__(self, dataset: Indexable, indices: ArrayLike):
         self.dataset = dataset
         found = np.asarray(indices)
         if found.ndim != 1 or (found.size and found.dtype.kind not in "iu"):

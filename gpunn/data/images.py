@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gpunn.errors import DataError
 
 
-def normalise(images: np.ndarray, mean, std) -> np.ndarray:
+def normalise(images: np.ndarray, mean: ArrayLike, std: ArrayLike) -> np.ndarray:
     """uint8 images (N, C, H, W) as float32: scaled to 0..1, minus `mean`, over `std` (numbers, or one a channel)."""
     if images.dtype != np.uint8:
         raise DataError(f"normalise: images are {images.dtype}, expected uint8 (0 to 255); normalise them only once")

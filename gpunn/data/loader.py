@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from gpunn import backend
+from gpunn.backend import Device
 from gpunn.data.dataset import Indexable, checked_seed
 from gpunn.errors import DataError, GpunnError
 
@@ -36,7 +37,7 @@ class DataLoader:
         seed: int = 0,
         prefetch: int = 2,
         transform: Callable[..., Any] | None = None,
-        device=None,
+        device: str | Device | None = None,
     ):
         _check_int("batch_size", batch_size, 1, "samples a batch")
         _check_int("prefetch", prefetch, 0, "batches made ahead (0: no thread)")

@@ -6,18 +6,21 @@ A glyph lives in a box with its centre at 0, y pointing down: y from -1 (top) to
 from __future__ import annotations
 
 from functools import cache
+from typing import TypeAlias
 
 import numpy as np
 
 SEGMENTS = 26  # every glyph is cut into this many straight pieces, so that a batch is one array
 
+Point: TypeAlias = tuple[float, float]
 
-def line(*points):
+
+def line(*points: Point) -> np.ndarray:
     """A stroke of straight pieces through `points`."""
     return np.array(points, dtype=np.float64)
 
 
-def curve(*points, steps: int = 12):
+def curve(*points: Point, steps: int = 12) -> np.ndarray:
     """A smooth stroke through `points` (a Catmull-Rom spline, ends repeated)."""
     p = np.array(points, dtype=np.float64)
     p = np.concatenate([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
@@ -29,7 +32,7 @@ def curve(*points, steps: int = 12):
     return np.concatenate([*pieces, p[-2:-1]])
 
 
-def arc(cx, cy, rx, ry, start=0.0, stop=360.0):
+def arc(cx: float, cy: float, rx: float, ry: float, start: float = 0.0, stop: float = 360.0) -> np.ndarray:
     """Part of an ellipse; angles in degrees, 0 to the right, 90 down."""
     a = np.radians(np.linspace(start, stop, 40))
     return np.stack([cx + rx * np.cos(a), cy + ry * np.sin(a)], axis=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from gpunn.emulator.launch import launch
@@ -13,7 +14,14 @@ from gpunn.emulator.loader import Compiled, compiled
 class Function(Compiled):
     """A compiled kernel. Call it with (grid, block, args), as ``launch`` describes."""
 
-    def __call__(self, grid, block, args, shared_bytes: int = 0, **options: Any) -> None:
+    def __call__(
+        self,
+        grid: tuple[int, ...],
+        block: tuple[int, ...],
+        args: Sequence[Any],
+        shared_bytes: int = 0,
+        **options: Any,
+    ) -> None:
         launch(self, grid, block, args, shared_bytes, **options)
 
 

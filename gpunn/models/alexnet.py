@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpunn import nn, ops
+from gpunn.engine.tensor import Tensor
 
 # Filters of the five convolutions: of "One weird trick" (Krizhevsky 2014), which torchvision builds, and of 2012.
 WIDTHS = {1: (64, 192, 384, 256, 256), 2: (96, 256, 384, 384, 256)}
@@ -57,7 +58,7 @@ class AlexNet(nn.Module):
             nn.Linear(4096, num_classes),
         )
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.classifier(ops.flatten(self.avgpool(self.features(x)), 1))
 
 
@@ -108,7 +109,7 @@ class AlexNetLite(nn.Module):
             nn.Linear(256, num_classes),
         )
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.classifier(ops.flatten(self.features(x), 1))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gpunn import nn, ops
 from gpunn.backend.contract import Shape
+from gpunn.engine.tensor import Tensor
 from gpunn.nn.receptive import Reach
 
 
@@ -28,7 +29,7 @@ class PadShortcut(nn.Module):
         self.before = (channels - in_channels) // 2
         self.after = channels - in_channels - self.before
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         x = x[:, :, :: self.stride, :: self.stride]
         return ops.pad(x, ((0, 0), (self.before, self.after), (0, 0), (0, 0)))
 
@@ -63,7 +64,7 @@ class BasicBlock(nn.Module):
     def last_norm(self) -> nn.BatchNorm2d:
         return self.bn2
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
         # ReLU, and the addition of the shortcut, are fused into batch norm: one pass over memory in place of three.
         x = self.bn1(self.conv1(x), relu=True)
@@ -102,7 +103,7 @@ class Bottleneck(nn.Module):
     def last_norm(self) -> nn.BatchNorm2d:
         return self.bn3
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
         x = self.bn1(self.conv1(x), relu=True)
         x = self.bn2(self.conv2(x), relu=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from gpunn import nn, ops
 from gpunn.checks import Ints
+from gpunn.engine.tensor import Tensor
 
 
 class ConvNorm(nn.Module):
@@ -20,7 +21,7 @@ class ConvNorm(nn.Module):
         self.conv = nn.Conv2d(in_channels, channels, kernel_size, stride, padding, bias=False)
         self.bn = nn.BatchNorm2d(channels, eps=0.001)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.bn(self.conv(x), relu=True)
 
 
@@ -37,7 +38,7 @@ def _average(in_channels: int, channels: int) -> nn.Sequential:
 class _Branches(nn.Module):
     """branch0, branch1 ... side by side, their channels joined."""
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return ops.concatenate([branch(x) for branch in self.children()], axis=1)
 
 
@@ -145,7 +146,7 @@ class InceptionC(nn.Module):
         self.branch2_3b = ConvNorm(512, 256, **column)
         self.branch3 = _average(1536, 256)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         one = self.branch1_0(x)
         two = self.branch2_2(self.branch2_1(self.branch2_0(x)))
         forks = (self.branch1_1a(one), self.branch1_1b(one), self.branch2_3a(two), self.branch2_3b(two))
@@ -172,7 +173,7 @@ class InceptionV4(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.last_linear = nn.Linear(1536, num_classes)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         x = self.dropout(ops.flatten(self.avgpool(self.features(x)), 1))
         return self.last_linear(x)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpunn import nn, ops
+from gpunn.engine.tensor import Tensor
 from gpunn.models.table_conv import TableConv2d
 
 # LeCun et al. 1998, table I: which of S2's six maps each of C3's sixteen reads.
@@ -33,7 +34,7 @@ class LeNet5(nn.Module):
         self.fc2 = nn.Linear(120, 84)
         self.fc3 = nn.Linear(84, num_classes)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         x = self.pool1(ops.tanh(self.conv1(x)))
         x = self.pool2(ops.tanh(self.conv2(x)))
         x = ops.tanh(self.fc1(ops.flatten(x, 1)))
@@ -56,7 +57,7 @@ class LeNet20_50_500(nn.Module):
         self.fc1 = nn.Linear(50 * 4 * 4, 500)
         self.fc2 = nn.Linear(500, num_classes)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         # ReLU and the maximum commute: pooling first leaves ReLU a quarter of the elements.
         x = ops.relu(self.pool1(self.conv1(x)))
         x = ops.relu(self.pool2(self.conv2(x)))

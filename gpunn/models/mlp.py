@@ -8,7 +8,9 @@ from itertools import pairwise
 from gpunn import nn
 
 
-def mlp(num_classes: int = 10, in_channels: int = 1, image_size: int = 28, hidden: Sequence[int] = (500, 150)):
+def mlp(
+    num_classes: int = 10, in_channels: int = 1, image_size: int = 28, hidden: Sequence[int] = (500, 150)
+) -> nn.Sequential:
     """A multilayer perceptron with ReLU: (N, in_channels, image_size, image_size) to (N, num_classes).
 
     The defaults make 784-500-150-10, 469,160 parameters, which reaches about 1.7 % error on MNIST.

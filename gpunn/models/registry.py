@@ -76,7 +76,7 @@ def _entry(name: str) -> Entry:
     return _MODELS[name]
 
 
-def create(name: str, num_classes: int | None = None, in_channels: int | None = None, **options) -> nn.Module:
+def create(name: str, num_classes: int | None = None, in_channels: int | None = None, **options: Any) -> nn.Module:
     """The network called ``name`` with new weights; ``options`` go to its function.
 
     num_classes, in_channels: the design's own (10 or 1,000; 1 or 3) where None. Raises UsageError for an unknown name

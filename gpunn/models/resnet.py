@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from gpunn import nn, ops
+from gpunn.engine.tensor import Tensor
 from gpunn.models.blocks import BasicBlock, Bottleneck, conv3x3
 
 
@@ -27,7 +28,7 @@ class CifarResNet(nn.Module):
         self.fc = nn.Linear(64, num_classes)
         _initialise(self)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         x = self.bn1(self.conv1(x), relu=True)
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.fc(ops.flatten(self.avgpool(x), 1))
@@ -62,7 +63,7 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(8 * channels, num_classes)
         _initialise(self, zero_init_residual)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         x = self.maxpool(self.bn1(self.conv1(x), relu=True))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(ops.flatten(self.avgpool(x), 1))

@@ -10,7 +10,8 @@ import numpy as np
 from gpunn import nn, ops
 from gpunn.backend import default_device, to_device
 from gpunn.backend.contract import Shape
-from gpunn.checks import as_count, as_ints
+from gpunn.checks import Ints, as_count, as_ints
+from gpunn.engine.tensor import Tensor
 from gpunn.nn.parameter import empty
 from gpunn.nn.receptive import Reach
 from gpunn.window import size_text
@@ -24,7 +25,7 @@ class TableConv2d(nn.Module):
     output channel with its own fan_in.
     """
 
-    def __init__(self, table: Sequence[Sequence[int]], kernel_size, in_channels: int | None = None):
+    def __init__(self, table: Sequence[Sequence[int]], kernel_size: Ints, in_channels: int | None = None):
         super().__init__()
         flat = [c for row in table for c in row]
         if not flat or min(map(len, table)) == 0 or min(flat) < 0 or any(len(set(row)) < len(row) for row in table):
@@ -46,8 +47,8 @@ class TableConv2d(nn.Module):
             first += len(row)
         self.register_buffer("places", to_device(places, default_device()), persistent=False)
 
-    def forward(self, x):
-        zeros = self.weight.data[:1] * 0
+    def forward(self, x: Tensor) -> Tensor:
+        zeros = Tensor(self.weight.data[:1] * 0)
         filters = ops.getitem(ops.concatenate([self.weight, zeros]), self.places)
         return ops.conv2d(x, filters, self.bias)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gpunn import nn, ops
+from gpunn.engine.tensor import Tensor
 
 # Table 1's columns A and D: filters of the 3x3 convolutions, stage by stage; a 2x2 maximum ends each stage.
 STAGES = {
@@ -58,7 +59,7 @@ class VGG(nn.Module):
             if isinstance(module, (nn.Conv2d, nn.Linear)) and module.bias is not None:
                 nn.init.zeros_(module.bias)
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return self.classifier(ops.flatten(self.avgpool(self.features(x)), 1))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from gpunn.optim.batch import Group
+from gpunn.optim.batch import Batch, Group
 from gpunn.optim.optimizer import Optimizer
 
 
@@ -29,12 +29,12 @@ class Adam(Optimizer):
     ):
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "l1": l1})
 
-    def check(self, group):
+    def check(self, group: Group) -> None:
         betas = group["betas"]
         if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
             raise ValueError(f"{self.name}: betas must be two numbers in [0, 1), got {betas}; usual: (0.9, 0.999)")
 
-    def rule(self, batch):
+    def rule(self, batch: Batch) -> None:
         for state in batch.states:
             state["step"] = state.get("step", 0) + 1
         means, squares = batch.state("exp_avg"), batch.state("exp_avg_sq")

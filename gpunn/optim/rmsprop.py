@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gpunn.optim.batch import Group
+from gpunn.optim.batch import Batch, Group
 from gpunn.optim.optimizer import Optimizer
 
 
@@ -29,11 +29,11 @@ class RMSprop(Optimizer):
         options = {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay}
         super().__init__(params, {**options, "momentum": momentum, "centered": centered, "l1": l1})
 
-    def check(self, group):
+    def check(self, group: Group) -> None:
         if not 0 <= group["alpha"] <= 1:
             raise ValueError(f"RMSprop: alpha must lie in [0, 1], got {group['alpha']}; the usual value is 0.99")
 
-    def rule(self, batch):
+    def rule(self, batch: Batch) -> None:
         squares, means = batch.state("square_avg"), batch.state("grad_avg", option="centered")
         buffers = batch.state("momentum_buffer", option="momentum")
         batch.rules.rmsprop(

@@ -79,7 +79,7 @@ class StepLR(Schedule):
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer)
 
-    def lr_at(self, base, t):
+    def lr_at(self, base: float, t: int) -> float:
         return base * self.gamma ** (t // self.step_size)
 
 
@@ -92,7 +92,7 @@ class MultiStepLR(Schedule):
             raise ValueError(f"MultiStepLR: milestones must be step counts >= 1, got {self.milestones}")
         super().__init__(optimizer)
 
-    def lr_at(self, base, t):
+    def lr_at(self, base: float, t: int) -> float:
         return base * self.gamma ** bisect.bisect_right(self.milestones, t)
 
 
@@ -110,7 +110,7 @@ class LinearLR(Schedule):
         self.start_factor, self.end_factor, self.total_iters = start_factor, end_factor, total_iters
         super().__init__(optimizer)
 
-    def lr_at(self, base, t):
+    def lr_at(self, base: float, t: int) -> float:
         done = min(t, self.total_iters) / self.total_iters
         return base * (self.start_factor + (self.end_factor - self.start_factor) * done)
 
@@ -124,7 +124,7 @@ class CosineAnnealingLR(Schedule):
         self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer)
 
-    def lr_at(self, base, t):
+    def lr_at(self, base: float, t: int) -> float:
         return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * t / self.T_max)) / 2
 
 
@@ -167,7 +167,7 @@ class OneCycleLR(Schedule):
             raise ValueError("OneCycleLR: the optimizer has no momentum to cycle; pass cycle_momentum=False")
         super().__init__(optimizer)
 
-    def lr_at(self, base, t):
+    def lr_at(self, base: float, t: int) -> float:
         start = self.max_lr / self.div_factor
         return self._between(t, start, self.max_lr, start / self.final_div_factor)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gpunn.optim.batch import Group
+from gpunn.optim.batch import Batch, Group
 from gpunn.optim.optimizer import Optimizer
 
 
@@ -29,14 +29,14 @@ class SGD(Optimizer):
         options = {"lr": lr, "momentum": momentum, "dampening": dampening}
         super().__init__(params, {**options, "weight_decay": weight_decay, "nesterov": nesterov, "l1": l1})
 
-    def check(self, group):
+    def check(self, group: Group) -> None:
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError(
                 f"SGD: nesterov needs momentum > 0 and dampening = 0, got momentum={group['momentum']}, "
                 f"dampening={group['dampening']}; set momentum=0.9"
             )
 
-    def rule(self, batch):
+    def rule(self, batch: Batch) -> None:
         first = ["momentum_buffer" not in state for state in batch.states]
         buffers = batch.state("momentum_buffer", option="momentum")
         batch.rules.sgd(batch.params, buffers, batch.grads, batch.settings(self.numbers, first), batch.kept)

@@ -62,7 +62,7 @@ def has_momentum(config: Config) -> bool:
 class CosineAnnealingLR(optim.CosineAnnealingLR):
     """The schedule of that name, but for a run that is prolonged: it keeps the last rate, which would rise again."""
 
-    def lr_at(self, base, t):
+    def lr_at(self, base: float, t: int) -> float:
         return super().lr_at(base, min(t, self.T_max - 1))
 
 

@@ -97,10 +97,10 @@ class EarlyStopping(Callback):
         self.waited = 0
         self.weights: dict[str, Any] = {}
 
-    def on_fit_start(self, trainer):
+    def on_fit_start(self, trainer) -> None:
         self._stop_if_due(trainer)
 
-    def on_epoch_end(self, trainer):
+    def on_epoch_end(self, trainer) -> None:
         if self.best.improved(trainer.row, "EarlyStopping"):
             self.waited = 0
             self.weights = trainer.weights() if self.restore_best else {}
@@ -108,7 +108,7 @@ class EarlyStopping(Callback):
             self.waited += 1
         self._stop_if_due(trainer)
 
-    def on_fit_end(self, trainer):
+    def on_fit_end(self, trainer) -> None:
         if self.weights:
             trainer.model.load_state_dict(self.weights)
 
@@ -119,10 +119,10 @@ class EarlyStopping(Callback):
                 f"best {self.best.value:.6g} in epoch {self.best.epoch}"
             )
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         return {"best": self.best.state_dict(), "waited": self.waited, "weights": self.weights}
 
-    def load_state_dict(self, saved):
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         self.best.load_state_dict(saved["best"])
         self.waited, self.weights = saved["waited"], saved["weights"]
 
@@ -144,11 +144,11 @@ class GradientNormLog(Callback):
         self.count, self.total, self.largest = 0, 0.0, 0.0
         self.unread: list[Step] = []
 
-    def on_epoch_start(self, trainer):
+    def on_epoch_start(self, trainer) -> None:
         if trainer.batch == 0:  # else the epoch is a resumed one, and its first part counts
             self._start()
 
-    def on_batch_end(self, trainer):
+    def on_batch_end(self, trainer) -> None:
         if trainer.updated and trainer.steps % self.every == 0:
             norm = grad_norm(trainer.model.parameters()) if trainer.grad_norm is None else trainer.grad_norm
             self.unread.append(Step({}, 1, norm))
@@ -161,18 +161,18 @@ class GradientNormLog(Callback):
             self.count, self.total, self.largest = self.count + 1, self.total + step.norm, max(self.largest, step.norm)
         self.unread = []
 
-    def on_epoch_end(self, trainer):
+    def on_epoch_end(self, trainer) -> None:
         self._read()
         mean = self.total / self.count if self.count else None
         self.rows.append({"epoch": trainer.row["epoch"], "mean": mean, "largest": self.largest if self.count else None})
         if self.path is not None:
             History(self.rows).write_csv(self.path, ["epoch", "mean", "largest"])
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         self._read()
         return {"rows": self.rows, "count": self.count, "total": self.total, "largest": self.largest}
 
-    def load_state_dict(self, saved):
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         self.rows, self.unread = [dict(row) for row in saved["rows"]], []
         self.count, self.total, self.largest = saved["count"], saved["total"], saved["largest"]
 
@@ -189,18 +189,18 @@ class HistoryFiles(Callback):
         self.drawn_at, self.drawn_rows = math.inf, 0  # drawing takes 0.2 s: what is drawn already is not drawn again
         self.problem: str | None = None
 
-    def on_fit_start(self, trainer):
+    def on_fit_start(self, trainer) -> None:
         self.drawn_at, self.drawn_rows = time.monotonic(), 0
 
-    def on_epoch_end(self, trainer):
+    def on_epoch_end(self, trainer) -> None:
         trainer.history.write_csv(self.folder / "history.csv")
         if time.monotonic() - self.drawn_at > 10:
             self._draw(trainer)
 
-    def on_fit_end(self, trainer):
+    def on_fit_end(self, trainer) -> None:
         self._draw(trainer)
 
-    def on_exception(self, trainer, error):
+    def on_exception(self, trainer, error: BaseException) -> None:
         if isinstance(error, KeyboardInterrupt):
             self._draw(trainer)
 

@@ -20,6 +20,7 @@ import numpy as np
 from gpunn import backend, files
 from gpunn.engine.tensor import Tensor
 from gpunn.errors import CheckpointError
+from gpunn.nn import Module
 
 FORMAT, VERSION = "gpunn-checkpoint", 1
 META = "meta.json"
@@ -151,7 +152,7 @@ def check_weights(
         )
 
 
-def load_weights(path: str | os.PathLike, model) -> dict[str, Any]:
+def load_weights(path: str | os.PathLike, model: Module) -> dict[str, Any]:
     """Put the weights of a saved file (`best.npz`, `last.npz` or a whole checkpoint) into `model`.
 
     Returns the rest of the file: `info`, what the run wrote about itself, and where it stood. CheckpointError, and the

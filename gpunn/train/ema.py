@@ -9,6 +9,7 @@ from typing import Any
 from gpunn import backend
 from gpunn.backend import Array
 from gpunn.errors import UsageError
+from gpunn.nn import Module
 from gpunn.optim.batch import by_kind
 from gpunn.optim.optimizer import like
 
@@ -35,7 +36,7 @@ class EMA:
         self._kept: dict[tuple, dict[str, Any]] = {}  # what each kind's launch keeps between updates
         self._trained: dict[str, Array] | None = None
 
-    def update(self, model) -> None:
+    def update(self, model: Module) -> None:
         """Take in the model's weights."""
         now = model.named_arrays()
         if not self.updates:
@@ -52,24 +53,24 @@ class EMA:
             backend.twins(means[0]).optim.average(means, values, 1 - decay, self._kept.setdefault(kind, {}))
         self.updates += 1
 
-    def state_of(self, model) -> dict[str, Array]:
+    def state_of(self, model: Module) -> dict[str, Array]:
         """The averaged state of the model: its own before the first update."""
         return {name: value.copy() for name, value in self.average.items()} if self.updates else model.state_dict()
 
-    def put_into(self, model) -> None:
+    def put_into(self, model: Module) -> None:
         """Let the model hold the average; `take_back` undoes it."""
         if self.updates and self._trained is None:
             self._trained = model.state_dict()
             model.load_state_dict(self.average)
 
-    def take_back(self, model) -> None:
+    def take_back(self, model: Module) -> None:
         """Give the model its trained weights back, if it holds the average."""
         if self._trained is not None:
             model.load_state_dict(self._trained)
             self._trained = None
 
     @contextmanager
-    def inside(self, model) -> Iterator[None]:
+    def inside(self, model: Module) -> Iterator[None]:
         """The model holds the average within the block."""
         self.put_into(model)
         try:
@@ -81,7 +82,7 @@ class EMA:
         options = {"decay": self.decay, "use_buffers": self.use_buffers, "warmup": self.warmup}
         return {**options, "updates": self.updates, "average": self.average}
 
-    def load_state_dict(self, saved: Mapping[str, Any], model) -> None:
+    def load_state_dict(self, saved: Mapping[str, Any], model: Module) -> None:
         """Take over what `state_dict` returned, options included, on the model's device and in its dtypes."""
         self.decay, self.use_buffers, self.warmup = (saved[name] for name in ("decay", "use_buffers", "warmup"))
         self.updates = saved["updates"]

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from gpunn import backend, nn, ops
+from gpunn.backend import Array
+from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import data_of
 from gpunn.errors import UsageError
 from gpunn.train.predict import predict
@@ -18,11 +20,11 @@ class _Averaged(nn.Module):
     `softmax` of them gives the averages, and `cross_entropy` takes them like any scores.
     """
 
-    def shares(self, x) -> list:
+    def shares(self, x: Array) -> list[Array]:
         """The probabilities to average, each (N, classes)."""
         raise TypeError(f"{type(self).__name__} defines no shares(x)")
 
-    def forward(self, x):
+    def forward(self, x: Operand) -> Operand:
         parts = self.shares(data_of(x))
         mean = parts[0]
         for part in parts[1:]:
@@ -41,7 +43,7 @@ class Ensemble(_Averaged):
             raise UsageError("Ensemble: got no networks; give at least one")
         self.members = nn.ModuleList(list(members))
 
-    def shares(self, x) -> list:
+    def shares(self, x: Array) -> list[Array]:
         return [data_of(ops.softmax(member(x), 1)) for member in self.members]
 
     def votes(self, x, batch_size: int = 256) -> np.ndarray:
@@ -66,6 +68,6 @@ class MirrorAveraged(_Averaged):
         super().__init__()
         self.model = model
 
-    def shares(self, x) -> list:
+    def shares(self, x: Array) -> list[Array]:
         mirrored = x[..., ::-1].copy()  # kernels take no negative strides
         return [data_of(ops.softmax(self.model(images), 1)) for images in (x, mirrored)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ class LayerGradientLog(Callback):
         self.path, self.every = path, every
         self.rows: list[dict[str, Any]] = []
 
-    def on_batch_end(self, trainer):
+    def on_batch_end(self, trainer) -> None:
         # The first step counts: there the weights are still as drawn. Of accumulated batches the update does.
         last = (self.rows[-1]["step"] - 1) // self.every if self.rows else -1
         if not trainer.updated or (trainer.steps - 1) // self.every == last:
@@ -41,17 +42,17 @@ class LayerGradientLog(Callback):
             norms = dict(zip(norms, backend.to_numpy(stacked).tolist(), strict=True))
         self.rows.append({"step": trainer.steps, **{_layer(name): norms.get(name) for name in weights}})
 
-    def on_epoch_end(self, trainer):
+    def on_epoch_end(self, trainer) -> None:
         if self.path is not None and self.rows:
             History(self.rows).write_csv(self.path, list(self.rows[0]))
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         # As one array: names beside every number would outweigh the weights of a small network.
         columns = list(self.rows[0]) if self.rows else []
         values = [[np.nan if row[name] is None else row[name] for name in columns] for row in self.rows]
         return {"columns": columns, "values": np.array(values, np.float64).reshape(len(values), len(columns))}
 
-    def load_state_dict(self, saved):
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         self.rows = [dict(zip(saved["columns"], _row(values), strict=True)) for values in saved["values"].tolist()]
 
 

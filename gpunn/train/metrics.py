@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gpunn import backend
+from gpunn.backend import Array
+from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import data_of
 from gpunn.train.readings import Step, read
 
 
-def accuracy(output, target) -> float:
+def accuracy(output: Operand, target: Operand) -> float:
     """Share of rows whose largest score is the target's class.
 
     Args:
@@ -20,18 +22,18 @@ def accuracy(output, target) -> float:
     return float(_share_right(output, target))
 
 
-def _share_right(output, target) -> Any:
+def _share_right(output: Operand, target: Operand) -> Array | float:
     """accuracy as an array without dimensions, which the host has not waited for."""
     scores, labels = _scores_and_labels("accuracy", output, target)
     return (scores.argmax(axis=1) == labels).mean() if labels.size else 0.0
 
 
-def top_k_accuracy(output, target, k: int = 5) -> float:
+def top_k_accuracy(output: Operand, target: Operand, k: int = 5) -> float:
     """Share of rows whose target class is among the k largest scores; of equal scores the lower class ranks first."""
     return float(_share_of_top(output, target, k))
 
 
-def _share_of_top(output, target, k: int = 5) -> Any:
+def _share_of_top(output: Operand, target: Operand, k: int = 5) -> Array | float:
     """top_k_accuracy as an array without dimensions, which the host has not waited for."""
     scores, labels = _scores_and_labels("top_k_accuracy", output, target)
     if not 1 <= k <= scores.shape[1]:
@@ -59,7 +61,7 @@ accuracy.on_device = _share_right  # type: ignore[attr-defined]
 top_k_accuracy.on_device = _share_of_top  # type: ignore[attr-defined]
 
 
-def _scores_and_labels(name: str, output, target) -> tuple[Any, Any]:
+def _scores_and_labels(name: str, output: Operand, target: Operand) -> tuple[Array, Array]:
     scores, labels = data_of(output), data_of(target)
     if scores.ndim < 2 or scores.shape[1] < 2:
         raise ValueError(

@@ -7,12 +7,14 @@ from contextlib import nullcontext
 import numpy as np
 
 from gpunn import backend
+from gpunn.backend import Array
 from gpunn.engine.autograd import no_grad
 from gpunn.engine.tensor import data_of
+from gpunn.nn import Module
 from gpunn.nn.state import evaluating
 
 
-def predict(model, x, batch_size: int = 256) -> np.ndarray:
+def predict(model: Module, x: Array, batch_size: int = 256) -> np.ndarray:
     """The model's outputs for the array x, as NumPy: in evaluation mode, `batch_size` rows at a time."""
     if len(x) == 0:
         raise ValueError(f"predict: x has shape {tuple(x.shape)}, expected at least one row")

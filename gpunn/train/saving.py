@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from gpunn import backend
 from gpunn.errors import CheckpointError, TrainingError, UsageError
@@ -37,7 +39,7 @@ class Checkpoint(Callback):
         self.best = Best(monitor, mode) if monitor else None
         self.saved = False
 
-    def on_fit_start(self, trainer):
+    def on_fit_start(self, trainer) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -50,11 +52,11 @@ class Checkpoint(Callback):
                 f"go on with it (resume={str(self.folder)!r}) or choose another folder"
             )
 
-    def on_batch_end(self, trainer):
+    def on_batch_end(self, trainer) -> None:
         if self.every and trainer.steps % self.every == 0:
             self.save(trainer)
 
-    def on_epoch_end(self, trainer):
+    def on_epoch_end(self, trainer) -> None:
         check_finite(trainer)
         if self.best is None:
             columns = ("val_accuracy", "val_loss", "train_loss")
@@ -65,7 +67,7 @@ class Checkpoint(Callback):
         save_checkpoint(self.folder / "last.npz", weights)
         self.save(trainer)
 
-    def on_exception(self, trainer, error):
+    def on_exception(self, trainer, error: BaseException) -> None:
         # Between two steps the state is whole; within one, the last checkpoint is the better one.
         if isinstance(error, KeyboardInterrupt) and trainer.between_steps:
             self.save(trainer)
@@ -78,10 +80,10 @@ class Checkpoint(Callback):
         self.saved = True
         trainer.last_saved = f"{self.path} ({trainer.position()})"
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         return {"monitor": self.best.monitor, **self.best.state_dict()} if self.best else {}
 
-    def load_state_dict(self, saved):
+    def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         if saved and (self.best is None or self.best.monitor == saved["monitor"]):
             self.best = Best(saved["monitor"], self.mode)
             self.best.load_state_dict(saved)

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from gpunn import backend
+from gpunn.nn import Module
 from gpunn.train.history import History
 from gpunn.train.metrics import Running
 from gpunn.train.readings import Step
@@ -16,8 +17,8 @@ class Standing:
 
     def __init__(
         self,
-        model: Any,
-        optimizer: Any,
+        model: Module,
+        optimizer: Any,  # an Optimizer; None where nothing is trained
         device: backend.Device | None,
         out: str | os.PathLike | None,
         grad_clip: float | None,

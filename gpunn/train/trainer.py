@@ -11,9 +11,12 @@ from typing import Any
 from gpunn import backend, ops, random
 from gpunn.backend import faults
 from gpunn.engine.autograd import no_grad
+from gpunn.engine.operators import Operand
 from gpunn.errors import LabelError, TrainingError, UsageError
+from gpunn.nn import Module
 from gpunn.nn.state import evaluating
-from gpunn.optim import clip_grad_norm_
+from gpunn.optim import Optimizer, clip_grad_norm_
+from gpunn.optim.schedules import Schedule
 from gpunn.train.accumulate import Accumulation
 from gpunn.train.batches import batches, with_last
 from gpunn.train.callbacks import Callback, HistoryFiles
@@ -57,13 +60,13 @@ class Trainer(Standing):
 
     def __init__(
         self,
-        model,
-        optimizer,
+        model: Module,
+        optimizer: Optimizer | None,
         loss_fn: Callable = ops.cross_entropy,
-        schedule=None,
+        schedule: Schedule | None = None,
         callbacks: Iterable[Callback] = (),
         metrics: Mapping[str, Callable] | None = None,
-        device=None,
+        device: str | backend.Device | None = None,
         seed: int | None = None,
         out: str | os.PathLike | None = None,
         grad_clip: float | None = None,
@@ -96,7 +99,13 @@ class Trainer(Standing):
 
     # fit -> epoch -> step
 
-    def fit(self, train_loader, val_loader=None, epochs: int = 1, resume: str | os.PathLike | None = None) -> History:
+    def fit(
+        self,
+        train_loader: Iterable,
+        val_loader: Iterable | None = None,
+        epochs: int = 1,
+        resume: str | os.PathLike | None = None,
+    ) -> History:
         """Train until `epochs` epochs are done in all, and return the history.
 
         `resume` is a checkpoint or a run folder to go on from. Ctrl-C ends the current step, saves, and raises
@@ -158,7 +167,7 @@ class Trainer(Standing):
         self._call("on_epoch_end")
         self.between_steps = True
 
-    def step(self, x, y, last: bool = True) -> dict[str, Any]:
+    def step(self, x: Operand, y: Operand, last: bool = True) -> dict[str, Any]:
         """Learn from one batch; returns its loss and metrics, taken before.
 
         These are numbers, or with `read_every` above 1 what the device will know. The weights are updated by each batch
@@ -239,7 +248,7 @@ class Trainer(Standing):
 
     # evaluation
 
-    def evaluate(self, loader) -> dict[str, float]:
+    def evaluate(self, loader: Iterable) -> dict[str, float]:
         """Mean loss and metrics over a loader, in evaluation mode and without gradients."""
         running, unread = Running(), []
         with self.device or nullcontext(), evaluating(self.model), no_grad():
