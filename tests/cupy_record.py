@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 PATH = Path(__file__).with_suffix(".json")
-MODULES = ("cupy", "cupy.linalg")
+MODULES = ("cupy", "cupy.linalg", "cupy.lib.stride_tricks")
 
 
 def cupy() -> ModuleType:
@@ -35,7 +36,7 @@ def described(cupy: ModuleType) -> dict[str, Any]:
     """The record of a CuPy: its version, the public names of each module, the attributes of its array."""
     record: dict[str, Any] = {"version": cupy.__version__}
     for path in MODULES:
-        module = cupy if path == "cupy" else getattr(cupy, path.partition(".")[2])
+        module = cupy if path == "cupy" else attrgetter(path.partition(".")[2])(cupy)
         names = [name for name in dir(module) if not name.startswith("_")]
         record[path] = {name: _described(name, getattr(module, name), cupy.ufunc) for name in names}
     attributes = {name: getattr(cupy.ndarray, name) for name in dir(cupy.ndarray) if not name.startswith("_")}
@@ -84,11 +85,11 @@ def rebuilt(record: dict[str, Any]) -> ModuleType:
     cupy.__dict__["__version__"] = record["version"]
     ufunc = type("ufunc", (), {"__call__": lambda self, *args, **options: None})
     for path in MODULES:
-        module = cupy if path == "cupy" else ModuleType(path)
+        module = cupy
+        for part in path.split(".")[1:]:
+            module = module.__dict__.setdefault(part, ModuleType(part))
         for name, text in record[path].items():
             module.__dict__[name] = _rebuilt(name, text, ufunc)
-        if module is not cupy:
-            cupy.__dict__[path.partition(".")[2]] = module
     attributes = record["cupy.ndarray"].items()
     methods = {name: property() if text == "attribute" else _method(name, text) for name, text in attributes}
     compiler = ModuleType("cupy.cuda.compiler")
