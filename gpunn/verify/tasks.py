@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -117,8 +117,8 @@ def _max_case(case: cases.PoolCase, name: str, x: Array, gy: Array) -> Iterator[
         return ((naive.max_pool_backward(gys, oracle(part)[2], shape), win.positions, None),)
 
     yield Task("pool.max_forward", name, lambda: pool.max_forward(x, win, case.ceil_mode), want, planes)
-    index = pool.max_forward(x, win, case.ceil_mode)[1]
-    run_backward = lambda: (pool.max_backward(gy, index, x.shape, win),)  # noqa: E731
+    index = cache(lambda: pool.max_forward(x, win, case.ceil_mode)[1])  # made when asked for, as all else is
+    run_backward = lambda: (pool.max_backward(gy, index(), x.shape, win),)  # noqa: E731
     yield Task("pool.max_backward", name, run_backward, want_backward, planes)
 
 
@@ -157,12 +157,12 @@ def _adaptive_case(case: cases.AdaptiveCase, name: str, x: Array, gy: Array) -> 
         gys, shape = as_f64(planes(gy, part)), planes(x, part).shape
         return ((naive.adaptive_avg_pool_backward(gys, shape), terms, None),)
 
-    index = pool.adaptive_max_forward(x, out)[1]
+    index = cache(lambda: pool.adaptive_max_forward(x, out)[1])
     for operation, run, want in (
         ("avg_forward", lambda: (pool.adaptive_avg_forward(x, out),), want_avg),
         ("avg_backward", lambda: (pool.adaptive_avg_backward(gy, x.shape),), want_avg_backward),
         ("max_forward", lambda: pool.adaptive_max_forward(x, out), want_max),
-        ("max_backward", lambda: (pool.adaptive_max_backward(gy, index, x.shape),), want_max_backward),
+        ("max_backward", lambda: (pool.adaptive_max_backward(gy, index(), x.shape),), want_max_backward),
     ):
         yield Task(f"pool.adaptive_{operation}", name, run, want, planes)
 
@@ -178,8 +178,13 @@ def _norm_case(
 ) -> Iterator[Task]:
     # The rounding of a mean far from 0 shows in every output, in units of the mean.
     loose, norm = 1 + case.offset, twins(x).batch_norm
-    y, mean, var = norm.train_forward(x, gamma, beta, EPS, extra, case.relu)
-    passed = y if case.relu else None
+    forward = cache(lambda: norm.train_forward(x, gamma, beta, EPS, extra, case.relu))
+
+    def moments() -> tuple[Array, Array]:
+        return forward()[1:]
+
+    def passed() -> Array | None:
+        return forward()[0] if case.relu else None
 
     def scaled(values: np.ndarray, by: float = loose) -> tuple:
         return values, case.terms, by * (float(np.max(np.abs(values), initial=0.0)) or 1.0)
@@ -193,24 +198,24 @@ def _norm_case(
         return scaled(y), scaled(mean, 1.0), scaled(var)
 
     def want_eval(part: Part = None) -> tuple:
-        xs, scale, shift, middle, spread, extras = wide(part, x, gamma, beta, mean, var, extra)
+        xs, scale, shift, middle, spread, extras = wide(part, x, gamma, beta, *moments(), extra)
         return (scaled(naive.batch_norm_eval(xs, scale, shift, middle, spread, EPS, extras, case.relu)),)
 
     def want_backward(training: bool, part: Part = None) -> tuple:
-        gys, xs, scale, middle, spread, mask = wide(part, gy, x, gamma, mean, var, passed)
+        gys, xs, scale, middle, spread, mask = wide(part, gy, x, gamma, *moments(), passed())
         values = naive.batch_norm_backward(gys, xs, scale, middle, spread, EPS, training, mask)
         return tuple(scaled(v) for v in values)
 
     for operation, run, want in (
         ("train_forward", lambda: norm.train_forward(x, gamma, beta, EPS, extra, case.relu), want_train),
-        ("eval_forward", lambda: (norm.eval_forward(x, gamma, beta, mean, var, EPS, extra, case.relu),), want_eval),
+        ("eval_forward", lambda: (norm.eval_forward(x, gamma, beta, *moments(), EPS, extra, case.relu),), want_eval),
     ):
         yield Task(f"batch_norm.{operation}", name, run, want, channels)
     for training, run in ((True, norm.train_backward), (False, norm.eval_backward)):
         yield Task(
             "batch_norm.backward",
             f"{name}, {'training' if training else 'evaluation'}",
-            partial(run, gy, x, gamma, mean, var, EPS, passed),
+            lambda run=run: run(gy, x, gamma, *moments(), EPS, passed()),
             partial(want_backward, training),
             channels,
         )
