@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import statistics
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+import numpy as np
 
 NOISY = 1.6  # a 90th percentile that much over the 10th: something else was running
 
@@ -20,10 +21,7 @@ class Spread:
 
     @classmethod
     def of(cls, seconds: list[float]) -> Spread:
-        if len(seconds) < 2:
-            return cls(seconds[0], seconds[0], seconds[0], len(seconds))
-        cuts = statistics.quantiles(seconds, n=10, method="inclusive")
-        return cls(statistics.median(seconds), cuts[0], cuts[-1], len(seconds))
+        return cls(*np.percentile(seconds, (50, 10, 90)).tolist(), repeats=len(seconds))
 
 
 @dataclass

@@ -10,18 +10,26 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from bench import clocks, machine
 from bench.output import results
 from bench.output.columns import Column, aligned, columns
 from bench.rows import NOISY
-from bench.training import memory
-from bench.training.networks import NETWORKS, differ, losses_of, our_model, our_step, torch_model, torch_step
+from bench.training.networks import NETWORKS, Network, differ, losses_of, our_model, our_step, torch_model, torch_step
+from gpunn import Tensor, nn
+from gpunn.cpu.threads import set_thread_count
 from gpunn.recipes.options import positive_int
 from gpunn.window import size_text
 
 Figures = dict[str, Any]
+STATUS = "/proc/self/status"
 
 
 def _milliseconds(side: Figures | None) -> str | None:
@@ -96,7 +104,7 @@ def _measure(name: str, args: argparse.Namespace) -> Figures | None:
         row[side] = {**vars(sample.spread), "best": min(sample.device)}
         row[side]["images_per_second"] = network.batch[0] / sample.spread.median
         if not args.no_memory:
-            row[side]["peak_bytes"] = memory.peak(name, side, args.threads, args.seed)
+            row[side]["peak_bytes"] = peak(name, side, args.threads, args.seed)
     if "torch" in steps:
         row["ratio"] = statistics.median(a / b for a, b in zip(*(one.device for one in samples), strict=True))
         row["ratio_of_best"] = row["ours"]["best"] / row["torch"]["best"]
@@ -149,3 +157,48 @@ def _noisy(rows: list[Figures]) -> list[str]:
     """The networks of which a side's times spread too far."""
     sides = [(row["network"], row[side]) for row in rows for side in ("ours", "torch") if side in row]
     return list(dict.fromkeys(name for name, side in sides if side["p90"] > NOISY * side["p10"]))
+
+
+# ---------------------------------------------------------------- memory
+def peak(name: str, side: str, threads: int, seed: int) -> int | None:
+    """Bytes that a step of network `name` adds on `side`, measured in a process of its own; None where it cannot be."""
+    if machine.memory("VmHWM", STATUS) is None:
+        return None
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        try:
+            return process.submit(grown, NETWORKS[name], side, threads, seed).result()
+        except Exception as error:  # a process that was killed, a /proc that cannot be written
+            print(f"bench: memory of {name} ({side}) not measured: {error}", file=sys.stderr)
+            return None
+
+
+def grown(network: Network, side: str, threads: int, seed: int) -> int:
+    """By how much the resident set grows: its high-water mark during a step less its size before the model was made.
+
+    Libraries are imported and warmed up on a small convolution before, and the batch is in memory. So it holds weights,
+    gradients, momentum, activations, scratch memory and what the allocators keep: NumPy's, oneDNN's or BLAS's.
+    """
+    _warm_up(side, threads)
+    batch = network.data(seed)  # in memory on both sides
+    before = machine.memory("VmRSS", STATUS) or 0
+    if side == "ours":
+        step = our_step(network, our_model(network, seed), seed)
+    else:
+        step = torch_step(network, torch_model(network), seed)
+    for _ in range(3):  # gradients and momentum exist from the second step on
+        Path("/proc/self/clear_refs").write_text("5")  # forgets the high-water mark
+        step()
+    del batch
+    return (machine.memory("VmHWM", STATUS) or 0) - before
+
+
+def _warm_up(side: str, threads: int) -> None:
+    """Load what is loaded lazily: BLAS buffers, thread pools, oneDNN's code."""
+    if side == "ours":
+        set_thread_count(threads)
+        nn.Conv2d(4, 4, 3)(Tensor(np.ones((2, 4, 8, 8), np.float32))).sum().backward()
+    else:
+        import torch
+
+        torch.set_num_threads(threads)
+        torch.nn.Conv2d(4, 4, 3)(torch.ones(2, 4, 8, 8)).sum().backward()

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+import gpunn
 from bench.clocks import Call
 from bench.kernels.oracle import Part, judge
 from bench.measure import Plan, chosen, timed
 from bench.rows import Row
-from gpunn import backend, models, nn, optim
+from gpunn import backend, models
 from gpunn.errors import UsageError
 
 RIVALS, ROOF = ("torch",), True
@@ -77,7 +78,7 @@ def rows(plan: Plan) -> Iterator[Row]:
             one = OPTIMISERS[name]
             row = Row("optim", case, f"optim.{name}", "library", shape=f"{count:,} parameters in {len(shapes)} arrays",
                       flops=one.flops * count, bytes=4 * one.arrays * count)  # fmt: skip
-            step, parameters = _ours(one, values, grads, plan.device)
+            step, parameters = _step(gpunn, one, values, grads, lambda array: backend.to_device(array, plan.device))
             for _ in range(STEPS):
                 step()
             wants = tuple((expected(name, p, g), 4.0 * STEPS, None) for p, g in zip(values, grads, strict=True))
@@ -89,17 +90,15 @@ def rows(plan: Plan) -> Iterator[Row]:
             yield row
 
 
-def _ours(one: Optimiser, values: Arrays, grads: Arrays, device: str) -> tuple[Call, list[nn.Parameter]]:
-    parameters = [nn.Parameter(backend.to_device(v.copy(), device)) for v in values]
-    for p, g in zip(parameters, grads, strict=True):
-        p.grad = backend.to_device(g.copy(), device)
-    return getattr(optim, one.name)(parameters, lr=LR, **one.options).step, parameters
-
-
 def _torch(one: Optimiser, values: Arrays, grads: Arrays, device: str) -> Call:
     import torch
 
-    parameters = [torch.nn.Parameter(torch.from_numpy(v.copy()).to(device)) for v in values]
+    return _step(torch, one, values, grads, lambda array: torch.from_numpy(array).to(device))[0]
+
+
+def _step(library: Any, one: Optimiser, values: Arrays, grads: Arrays, give: Callable) -> tuple[Call, list[Any]]:
+    """The optimiser's step in gpunn or PyTorch, whose names are alike, and its parameters."""
+    parameters = [library.nn.Parameter(give(v.copy())) for v in values]
     for p, g in zip(parameters, grads, strict=True):
-        p.grad = torch.from_numpy(g.copy()).to(device)
-    return getattr(torch.optim, one.name)(parameters, lr=LR, **one.options).step
+        p.grad = give(g.copy())
+    return getattr(library.optim, one.name)(parameters, lr=LR, **one.options).step, parameters

@@ -87,9 +87,6 @@ def _norm(case: Any, x: Any, gamma: Any, beta: Any, residual: Any, gy: Any) -> d
     }
 
 
-def _gemm(case: Any, x: Any, w: Any) -> dict[str, Call]:
-    return {"product": lambda: x @ w}
-
-
-FAMILIES = {"conv2d": _conv, "pool": _pool, "batch_norm": _norm, "gemm": _gemm}
+FAMILIES = {"conv2d": _conv, "pool": _pool, "batch_norm": _norm,
+            "gemm": lambda case, x, w: {"product": lambda: x @ w}}  # fmt: skip
 LACKS = "PyTorch has no function for {} alone"
