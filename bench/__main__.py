@@ -15,7 +15,7 @@ OTHERS = {
     "cpu": ("training.cpu", "a whole training step on the CPU beside PyTorch's: time and memory of five networks"),
     "accuracy": (
         "training.accuracy",
-        "a recipe trained here and in PyTorch, seed by seed: test accuracy and images a second",
+        "a recipe trained here and in PyTorch, seed by seed: accuracy and images a second",
     ),
     "ladder": ("kernels.ladder", "the forward convolutions, one idea a rung: the table of kernels/README.md"),
     "compare": ("output.compare", "what moved between two files of results: compare A.json B.json"),

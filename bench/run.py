@@ -121,17 +121,14 @@ def _finish(run: Run, baseline: Run | None, args: argparse.Namespace) -> int:
         for path in pictures.write(run, args.plot):
             print(f"wrote {path}")
     others = [item for row in run["rows"] for item in row.against.items()]
-    for remark in sorted({f"{name}: {other.reason}" for name, other in others if other.reason}):
-        print(f"no figure of {remark}")
-    failed = [row for row in run["rows"] if row.status == "failed"]
-    for row in failed:
-        print(f"FAILED: {row.case} {row.operation} {row.variant} {row.precision}: {row.reason}")
-    status = 1 if failed else 0
+    for remark in sorted({f"no figure of {name}: {other.reason}" for name, other in others if other.reason}):
+        print(remark)
+    wrong = [f"FAILED: {' '.join(row.key[1:])}: {row.reason}" for row in run["rows"] if row.status == "failed"]
     if baseline is not None:
         moved = compare.moves(baseline, run)
         print("\n" + compare.text(moved, baseline, run))
         worse = [m for m in moved if m.beyond and m.ratio > (args.fail_above or float("inf"))]
-        for move in worse:
-            print(f"SLOWER than {args.fail_above} times the baseline: {move.name} {move.ratio:.2f}")
-        status = 1 if worse else status
-    return status
+        wrong += [f"SLOWER than {args.fail_above} times the baseline: {m.name} {m.ratio:.2f}" for m in worse]
+    for line in wrong:
+        print(line)
+    return int(bool(wrong))

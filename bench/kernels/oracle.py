@@ -70,7 +70,6 @@ def sample(shape: tuple[int, ...], count: int) -> np.ndarray:
     return np.concatenate([corners, drawn])
 
 
-# ---------------------------------------------------------------- pooling, normalisation
 def parts(task: Task, case: Any) -> Callable[[], Part]:
     """The answer for the planes of a pooling or the channels of a normalisation that are checked."""
     part = None
@@ -84,7 +83,6 @@ def parts(task: Task, case: Any) -> Callable[[], Part]:
     return lambda: Part(task.want(part), take)
 
 
-# ---------------------------------------------------------------- convolution
 def conv(task: Task, case: Any, arrays: list) -> Callable[[], Part]:
     """The answer of one pass of a 2-d convolution; `arrays` are the rounded host arrays x, w, b, gy."""
     pass_ = task.operation.partition(".")[2]

@@ -15,6 +15,7 @@ from gpunn.cpu.threads import parallel_for
 TRIES = 5
 CHAINS, STEPS = 8, 4096  # of peak.cu
 MMA_FLOPS = 2 * 16 * 8 * 16  # of one instruction of a warp
+HOST_PRECISIONS = ("fp32", "fp64")  # that NumPy's twins compute in
 TYPES = {"fp32": "float", "fp64": "double", "fp16": "f16", "bf16": "bf16"}
 
 
@@ -37,7 +38,7 @@ def measure(kind: str, precisions: list[str], clock: Any) -> Roof:
     copy, peak = (_host_copy, _host_peak) if kind == "cpu" else (_cuda_copy, _cuda_peak)
     roof = Roof(copy(clock))
     for name in precisions:
-        if kind == "cuda" or name in ("fp32", "fp64"):
+        if kind == "cuda" or name in HOST_PRECISIONS:
             roof.peaks[name], roof.how[name] = peak(name, clock)
     return roof
 

@@ -123,10 +123,8 @@ def gemm(case: Any, device: str, precision: str, wanted: list[str]) -> Iterator[
         yield Subject(case.name, shape, name, precision, run, expect, given, {}, cost)
 
 
-FAMILIES: dict[str, Callable[..., Iterator[Subject]]] = {
-    **dict.fromkeys(("conv2d", "pool2d", "batchnorm"), of_kernels),
-    "gemm": gemm,
-}
+Family = Callable[..., Iterator[Subject]]
+FAMILIES: dict[str, Family] = {**dict.fromkeys(("conv2d", "pool2d", "batchnorm"), of_kernels), "gemm": gemm}
 
 
 def _conv(case: Any) -> tuple[str, dict[str, int]]:
@@ -158,5 +156,5 @@ def channels_last(array: Any, device: str) -> Any:
 
 def size_in_memory(case: Any, dtype: str) -> int:
     """Bytes of a case's arrays and results on the device, at least."""
-    shapes = [case.x, case.x, getattr(case, "y", case.x), getattr(case, "y", case.x), getattr(case, "w", (0,))]
-    return SIZES[dtype] * sum(math.prod(s) for s in shapes)
+    x, y, w = (math.prod(getattr(case, name, shape)) for name, shape in (("x", ()), ("y", case.x), ("w", (0,))))
+    return SIZES[dtype] * (2 * x + 2 * y + w)

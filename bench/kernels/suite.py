@@ -12,6 +12,7 @@ import numpy as np
 from bench import machine
 from bench.clocks import Call
 from bench.kernels import cases, oracle, rivals
+from bench.kernels.roofline import HOST_PRECISIONS
 from bench.kernels.subjects import FAMILIES, PRECISIONS, Subject, operations, size_in_memory
 from bench.measure import Calls, Plan, Unsupported, chosen, counted, is_out_of_memory, refused, timed, within_memory
 from bench.rows import Row
@@ -20,7 +21,6 @@ from gpunn.cuda.variants import OPERATIONS, use_variant
 from gpunn.errors import UsageError
 
 RIVALS, ROOF = tuple(rivals.MODULES), True
-HOST_PRECISIONS = ("fp32", "fp64")
 
 
 def choose(plan: Plan) -> None:
@@ -82,12 +82,12 @@ def _subject_rows(subject: Subject, plan: Plan) -> Iterator[Row]:
 
 
 def _measured(row: Row, subject: Subject, others: Calls, plan: Plan) -> Row:
-    if plan.kind == "emulator":
-        result, found = counted(subject.run, subject.floor[1])
-        row = verified(row, subject, result)
-        return replace(row, counts=found) if row.status == "ok" else row
-    row = verified(row, subject, subject.run())
-    return timed(row, subject.run, others, plan) if row.status == "ok" else row
+    emulated = plan.kind == "emulator"
+    result, found = counted(subject.run, subject.floor[1]) if emulated else (subject.run(), None)
+    row = verified(row, subject, result)
+    if row.status == "failed":
+        return row
+    return replace(row, counts=found) if emulated else timed(row, subject.run, others, plan)
 
 
 def _variants(operation: str, plan: Plan) -> list[str]:

@@ -67,9 +67,7 @@ def text(found: list[Move], a: Run, b: Run) -> str:
 def main(argv: list[str]) -> int:
     """Print what moved between two files."""
     parser = argparse.ArgumentParser(prog="python -m bench compare", description=__doc__)
-    parser.add_argument("a", metavar="A.json")
-    parser.add_argument("b", metavar="B.json")
-    args = parser.parse_args(argv)
-    a, b = results.load(args.a), results.load(args.b)
+    parser.add_argument("files", nargs=2, metavar="FILE.json")
+    a, b = map(results.load, parser.parse_args(argv).files)
     print(text(moves(a, b), a, b))
     return 0

@@ -65,9 +65,7 @@ def main(argv: list[str]) -> int:
     sides: dict[str, Side] = {"ours": train_ours} if own.ours_alone else {"ours": train_ours, "torch": _torch(config)}
     run = results.begin("accuracy", config.device, own.threads, own.seeds[0])
     run["recipe"] = {key: value for key, value in vars(config).items() if key != "seed"}
-    print(f"{config.model} on {dataset.name}, {config.epochs} epochs, {config.device}; "
-          f"numpy {run['numpy']}, torch {run['torch']}")  # fmt: skip
-    print(aligned(TABLE))
+    print(f"{config.model} on {dataset.name}, {config.epochs} epochs; {results.where(run)}\n{aligned(TABLE)}")
     for seed in own.seeds:
         found = row(config, seed, {name: side(replace(config, seed=seed), dataset) for name, side in sides.items()})
         run["rows"].append(found)
@@ -79,15 +77,12 @@ def main(argv: list[str]) -> int:
 
 def _recipe(argv: list[str]) -> tuple[Config, data.Dataset]:
     """The configuration and the data of `gpunn train` with these arguments."""
-    parser = argparse.ArgumentParser(prog=PROGRAM)
+    for option in ("--out", "--resume", "--seed"):
+        if any(word.partition("=")[0] == option for word in argv):
+            raise UsageError(f"{PROGRAM}: {option} is of one run; leave it away (the seeds come from --seeds)")
+    parser = argparse.ArgumentParser(prog=PROGRAM, allow_abbrev=False)
     add_options(parser)
-    for option in ("--out", "--resume"):
-        parser.add_argument(option)
-    options = vars(parser.parse_args(argv))
-    for option in ("out", "resume", "seed"):
-        if options[option] is not None:
-            raise UsageError(f"{PROGRAM}: --{option} is of one run; leave it away (the seeds come from --seeds)")
-    return load_data(new_config(options))
+    return load_data(new_config(vars(parser.parse_args(argv))))
 
 
 def _torch(config: Config) -> Side:
