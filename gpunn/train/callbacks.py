@@ -15,6 +15,7 @@ from gpunn.optim import grad_norm
 from gpunn.train.history import History
 from gpunn.train.plots import draw_curves
 from gpunn.train.readings import EVERY, Step, read
+from gpunn.train.standing import Standing
 
 
 class Callback:
@@ -26,13 +27,13 @@ class Callback:
     words, arrays, lists and dicts of them.
     """
 
-    def on_fit_start(self, trainer) -> None: ...
-    def on_epoch_start(self, trainer) -> None: ...
-    def on_batch_end(self, trainer) -> None: ...
-    def on_epoch_end(self, trainer) -> None: ...
-    def on_fit_end(self, trainer) -> None: ...
+    def on_fit_start(self, trainer: Standing) -> None: ...
+    def on_epoch_start(self, trainer: Standing) -> None: ...
+    def on_batch_end(self, trainer: Standing) -> None: ...
+    def on_epoch_end(self, trainer: Standing) -> None: ...
+    def on_fit_end(self, trainer: Standing) -> None: ...
 
-    def on_exception(self, trainer, error: BaseException) -> None:
+    def on_exception(self, trainer: Standing, error: BaseException) -> None:
         """Called when the run ends by an error or by Ctrl-C, before that is raised."""
 
     def state_dict(self) -> dict[str, Any]:
@@ -97,10 +98,10 @@ class EarlyStopping(Callback):
         self.waited = 0
         self.weights: dict[str, Any] = {}
 
-    def on_fit_start(self, trainer) -> None:
+    def on_fit_start(self, trainer: Standing) -> None:
         self._stop_if_due(trainer)
 
-    def on_epoch_end(self, trainer) -> None:
+    def on_epoch_end(self, trainer: Standing) -> None:
         if self.best.improved(trainer.row, "EarlyStopping"):
             self.waited = 0
             self.weights = trainer.weights() if self.restore_best else {}
@@ -108,11 +109,11 @@ class EarlyStopping(Callback):
             self.waited += 1
         self._stop_if_due(trainer)
 
-    def on_fit_end(self, trainer) -> None:
+    def on_fit_end(self, trainer: Standing) -> None:
         if self.weights:
             trainer.model.load_state_dict(self.weights)
 
-    def _stop_if_due(self, trainer) -> None:
+    def _stop_if_due(self, trainer: Standing) -> None:
         if self.waited >= self.patience:
             trainer.stop_reason = (
                 f"{self.best.monitor} has not improved for {self.waited} epochs; "
@@ -144,11 +145,11 @@ class GradientNormLog(Callback):
         self.count, self.total, self.largest = 0, 0.0, 0.0
         self.unread: list[Step] = []
 
-    def on_epoch_start(self, trainer) -> None:
+    def on_epoch_start(self, trainer: Standing) -> None:
         if trainer.batch == 0:  # else the epoch is a resumed one, and its first part counts
             self._start()
 
-    def on_batch_end(self, trainer) -> None:
+    def on_batch_end(self, trainer: Standing) -> None:
         if trainer.updated and trainer.steps % self.every == 0:
             norm = grad_norm(trainer.model.parameters()) if trainer.grad_norm is None else trainer.grad_norm
             self.unread.append(Step({}, 1, norm))
@@ -161,7 +162,7 @@ class GradientNormLog(Callback):
             self.count, self.total, self.largest = self.count + 1, self.total + step.norm, max(self.largest, step.norm)
         self.unread = []
 
-    def on_epoch_end(self, trainer) -> None:
+    def on_epoch_end(self, trainer: Standing) -> None:
         self._read()
         mean = self.total / self.count if self.count else None
         self.rows.append({"epoch": trainer.row["epoch"], "mean": mean, "largest": self.largest if self.count else None})
@@ -189,22 +190,22 @@ class HistoryFiles(Callback):
         self.drawn_at, self.drawn_rows = math.inf, 0  # drawing takes 0.2 s: what is drawn already is not drawn again
         self.problem: str | None = None
 
-    def on_fit_start(self, trainer) -> None:
+    def on_fit_start(self, trainer: Standing) -> None:
         self.drawn_at, self.drawn_rows = time.monotonic(), 0
 
-    def on_epoch_end(self, trainer) -> None:
+    def on_epoch_end(self, trainer: Standing) -> None:
         trainer.history.write_csv(self.folder / "history.csv")
         if time.monotonic() - self.drawn_at > 10:
             self._draw(trainer)
 
-    def on_fit_end(self, trainer) -> None:
+    def on_fit_end(self, trainer: Standing) -> None:
         self._draw(trainer)
 
-    def on_exception(self, trainer, error: BaseException) -> None:
+    def on_exception(self, trainer: Standing, error: BaseException) -> None:
         if isinstance(error, KeyboardInterrupt):
             self._draw(trainer)
 
-    def _draw(self, trainer) -> None:
+    def _draw(self, trainer: Standing) -> None:
         if self.problem is None and len(trainer.history) > self.drawn_rows:
             self.problem = draw_curves(trainer.history, self.folder / "curves.png")
             if self.problem:

@@ -13,6 +13,7 @@ from gpunn.errors import UsageError
 from gpunn.optim.clip import norm
 from gpunn.train.callbacks import Callback
 from gpunn.train.history import History
+from gpunn.train.standing import Standing
 
 
 class LayerGradientLog(Callback):
@@ -30,7 +31,7 @@ class LayerGradientLog(Callback):
         self.path, self.every = path, every
         self.rows: list[dict[str, Any]] = []
 
-    def on_batch_end(self, trainer) -> None:
+    def on_batch_end(self, trainer: Standing) -> None:
         # The first step counts: there the weights are still as drawn. Of accumulated batches the update does.
         last = (self.rows[-1]["step"] - 1) // self.every if self.rows else -1
         if not trainer.updated or (trainer.steps - 1) // self.every == last:
@@ -42,7 +43,7 @@ class LayerGradientLog(Callback):
             norms = dict(zip(norms, backend.to_numpy(stacked).tolist(), strict=True))
         self.rows.append({"step": trainer.steps, **{_layer(name): norms.get(name) for name in weights}})
 
-    def on_epoch_end(self, trainer) -> None:
+    def on_epoch_end(self, trainer: Standing) -> None:
         if self.path is not None and self.rows:
             History(self.rows).write_csv(self.path, list(self.rows[0]))
 

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 from tqdm import tqdm
 
 from gpunn.train.callbacks import Callback
+from gpunn.train.standing import Standing
 
 
 class ProgressBar(Callback):
@@ -28,7 +29,7 @@ class ProgressBar(Callback):
     def file(self) -> TextIO:
         return self.given or sys.stderr
 
-    def on_epoch_start(self, trainer) -> None:
+    def on_epoch_start(self, trainer: Standing) -> None:
         if self.wanted is False or (self.wanted is None and not self.file.isatty()):
             return
         total = len(trainer.train_loader) if hasattr(trainer.train_loader, "__len__") else None
@@ -43,13 +44,13 @@ class ProgressBar(Callback):
             bar_format="{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}{postfix}]",
         )
 
-    def on_batch_end(self, trainer) -> None:
+    def on_batch_end(self, trainer: Standing) -> None:
         if self.bar is not None:
             # The text first and without a redraw: update() draws, at most ten times a second.
             self.bar.set_postfix_str(self._words(trainer, trainer.running.means(), ""), refresh=False)
             self.bar.update(1)
 
-    def on_epoch_end(self, trainer) -> None:
+    def on_epoch_end(self, trainer: Standing) -> None:
         words = self._words(trainer, trainer.row, "train_")
         if trainer.row.get("val_loss") is not None:
             val = {k: v for k, v in trainer.row.items() if k.startswith("val_") and v is not None}
@@ -57,11 +58,11 @@ class ProgressBar(Callback):
         self._close()
         print(f"epoch {trainer.row['epoch']}/{trainer.epochs}: {words}", file=self.file, flush=True)
 
-    def on_fit_end(self, trainer) -> None:
+    def on_fit_end(self, trainer: Standing) -> None:
         if trainer.stop_reason:
             print(f"stopped early: {trainer.stop_reason}", file=self.file, flush=True)
 
-    def on_exception(self, trainer, error: BaseException) -> None:
+    def on_exception(self, trainer: Standing, error: BaseException) -> None:
         self._close()
 
     def _close(self) -> None:
@@ -70,7 +71,7 @@ class ProgressBar(Callback):
             self.bar = None
 
     @staticmethod
-    def _words(trainer, values, prefix: str) -> str:
+    def _words(trainer: Standing, values, prefix: str) -> str:
         names = ["loss", *trainer.metrics]
         parts = [f"{name} {values[prefix + name]:.4f}" for name in names if values.get(prefix + name) is not None]
         speed = values.get("images_per_second", trainer.images_per_second())  # the row's, once the epoch is over

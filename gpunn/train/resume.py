@@ -10,11 +10,12 @@ from gpunn import random
 from gpunn.errors import CheckpointError
 from gpunn.train.checkpoint import check_weights, checkpoint_path, load_checkpoint
 from gpunn.train.history import History
+from gpunn.train.standing import Standing
 
 WHOLE = ("model", "optimizer", "schedule", "random", "position", "running", "history", "loader", "callbacks")
 
 
-def capture(trainer) -> dict[str, Any]:
+def capture(trainer: Standing) -> dict[str, Any]:
     """Everything that the next step depends on, and everything that the run has to show so far."""
     schedule = trainer.schedule
     return {
@@ -33,7 +34,7 @@ def capture(trainer) -> dict[str, Any]:
     }
 
 
-def restore(trainer, path: str | os.PathLike) -> None:
+def restore(trainer: Standing, path: str | os.PathLike) -> None:
     """Bring the trainer to where the checkpoint was taken; CheckpointError, nothing changed, if it is another.
 
     Options travel with the checkpoint: learning rate, schedule and the loader's seed are those of the saved run.
@@ -73,7 +74,7 @@ def restore(trainer, path: str | os.PathLike) -> None:
     trainer.last_saved = f"{path} ({trainer.position()})"
 
 
-def _check_parts(trainer, state: Mapping[str, Any], path) -> None:
+def _check_parts(trainer: Standing, state: Mapping[str, Any], path) -> None:
     name, saved = type(trainer.optimizer).__name__, state["optimizer"]["name"]
     if name != saved:
         raise CheckpointError(f"resume: {path} was saved with the optimiser {saved}, this run has {name}; use {saved}")

@@ -14,6 +14,7 @@ from gpunn.train.callbacks import Best, Callback
 from gpunn.train.checkpoint import save_checkpoint
 from gpunn.train.readings import Step, read
 from gpunn.train.resume import capture
+from gpunn.train.standing import Standing
 
 
 class Checkpoint(Callback):
@@ -39,7 +40,7 @@ class Checkpoint(Callback):
         self.best = Best(monitor, mode) if monitor else None
         self.saved = False
 
-    def on_fit_start(self, trainer) -> None:
+    def on_fit_start(self, trainer: Standing) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -52,11 +53,11 @@ class Checkpoint(Callback):
                 f"go on with it (resume={str(self.folder)!r}) or choose another folder"
             )
 
-    def on_batch_end(self, trainer) -> None:
+    def on_batch_end(self, trainer: Standing) -> None:
         if self.every and trainer.steps % self.every == 0:
             self.save(trainer)
 
-    def on_epoch_end(self, trainer) -> None:
+    def on_epoch_end(self, trainer: Standing) -> None:
         check_finite(trainer)
         if self.best is None:
             columns = ("val_accuracy", "val_loss", "train_loss")
@@ -67,12 +68,12 @@ class Checkpoint(Callback):
         save_checkpoint(self.folder / "last.npz", weights)
         self.save(trainer)
 
-    def on_exception(self, trainer, error: BaseException) -> None:
+    def on_exception(self, trainer: Standing, error: BaseException) -> None:
         # Between two steps the state is whole; within one, the last checkpoint is the better one.
         if isinstance(error, KeyboardInterrupt) and trainer.between_steps:
             self.save(trainer)
 
-    def save(self, trainer) -> None:
+    def save(self, trainer: Standing) -> None:
         """Write checkpoint.npz; TrainingError, and the previous one kept, where a loss or a weight is not finite."""
         trainer.read()
         check_finite(trainer)
@@ -89,7 +90,7 @@ class Checkpoint(Callback):
             self.best.load_state_dict(saved)
 
 
-def check_finite(trainer) -> None:
+def check_finite(trainer: Standing) -> None:
     """TrainingError that names the first weight or buffer with a NaN or an infinity."""
     values = {name: a for name, a in trainer.model.state_dict().items() if a.dtype.kind not in "iub"}
     counted = Step({name: a.size - backend.array_module(a).isfinite(a).sum() for name, a in values.items()}, 1)

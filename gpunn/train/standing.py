@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from gpunn import backend
+from gpunn.backend import Array
 from gpunn.nn import Module
+from gpunn.optim.schedules import Schedule
+from gpunn.train.accumulate import Accumulation
+from gpunn.train.ema import EMA
 from gpunn.train.history import History
 from gpunn.train.metrics import Running
 from gpunn.train.readings import Step
 
 
 class Standing:
-    """The counts, means and names that a Trainer's callbacks and errors speak of."""
+    """The counts, means and names that a Trainer's callbacks and errors speak of.
+
+    A Trainer is one: callbacks, which it imports, know it by this name and so see also what it adds, declared here.
+    """
+
+    schedule: Schedule | None
+    metrics: dict[str, Callable]
+    info: dict[str, Any]
+    accumulation: Accumulation
+    ema: EMA | None
+    callbacks: list[Any]
+    train_loader: Any  # whatever gives batches
+    updated: bool
+    grad_norm: Any  # a number, or an array of one
+    weights: Callable[[], dict[str, Array]]
+    read: Callable[[], None]
 
     def __init__(
         self,
