@@ -29,8 +29,11 @@ def _relu(x, wanted):
 
 
 def _leaky_relu(x, slope, wanted):
-    # For 0 <= slope <= 1 the larger of the two lines is the right one.
-    y = np.maximum(x, x * slope) if 0 <= slope <= 1 else np.where(x > 0, x, x * slope)
+    if 0 < slope <= 1:
+        y = np.maximum(x, x * slope)  # the larger of the two lines is the right one
+    else:
+        with np.errstate(invalid="ignore"):  # 0 times infinity, which is not taken
+            y = np.where(x > 0, x, x * slope)
     return y, y if slope >= 0 else x  # y > 0 where x > 0, and y is needed further on anyway
 
 

@@ -44,7 +44,7 @@ def cross_entropy(
         if spread is not None:
             gx -= spread if valid is None else spread * valid[:, None]
         gx *= scale
-        return _unrows(gx, shape)
+        return _unrows(_counted(gx, valid), shape)
 
     return loss, backward
 
@@ -94,7 +94,7 @@ def _log_softmax(rows: np.ndarray) -> np.ndarray:
 
 
 def _counted(losses: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
-    """`losses`, new memory, with 0 in the rows that do not count: a factor of 0 would make NaN of their infinities."""
+    """New memory, made 0 in the rows that do not count: a factor of 0 would make NaN of their infinities."""
     if valid is not None:
         losses[~valid] = 0
     return losses

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+import gpunn
 from gpunn import Tensor, gradcheck, ops
 from gpunn.cpu.normal_cdf import normal_cdf
 from tests.parity import DTYPES, compare, normal, torch
@@ -95,3 +96,11 @@ def test_one_array_is_kept():
 def test_errors(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+@pytest.mark.parametrize("where", ["cpu", "emulator"])
+def test_leaky_relu_of_slope_0_passes_infinity_on(where):
+    x = gpunn.Tensor(gpunn.to_device(np.array([np.inf, 2, -2], np.float32), where), requires_grad=True)
+    y = ops.leaky_relu(x, 0.0)
+    y.backward(gpunn.to_device(np.ones(3, np.float32), where))
+    assert y.numpy().tolist() == [np.inf, 2, 0] and gpunn.to_numpy(x.grad).tolist() == [1, 1, 0]

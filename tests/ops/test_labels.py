@@ -183,3 +183,17 @@ def test_huge_and_infinite_scores(smoothing, plane, device):
     np.testing.assert_allclose(found[1][0], found[0][0], rtol=1e-6)
     np.testing.assert_allclose(found[1][1], found[0][1], rtol=1e-5, atol=1e-7)
     assert np.isfinite(found[1][1]).all()
+
+
+@pytest.mark.parametrize("where", ["cpu", "emulator"])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_ignored_rows_have_no_gradient_whatever_their_scores(reduction, loss, where):
+    x = normal(4, 4).astype(np.float32)
+    x[1], x[3] = np.inf, [np.nan, 0, 1, 2]
+    x = Tensor(gpunn.to_device(x, where), requires_grad=True)
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        y = loss(x, labels(where, 0, -100, 2, -100), reduction=reduction)
+    y.backward(gpunn.to_device(np.ones(y.shape, np.float32), where))
+    gx = gpunn.to_numpy(x.grad)
+    assert np.isfinite(gx).all() and not gx[[1, 3]].any() and gx[0].any()
