@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpunn.cpu.layout import scratch
-from gpunn.cpu.samples import BLOCK, Rows, samples, wide
+from gpunn.cpu.samples import BLOCK, Rows, row_products, row_sums, samples, wide
 from gpunn.cpu.threads import parallel_for
 
 Optional = np.ndarray | None
@@ -100,13 +100,15 @@ def _centred_moments(cut: Rows, block: np.ndarray) -> tuple[np.ndarray, np.ndarr
     counts, means, squares = [], [], []
     for piece, off in cut.pieces(block):
         counts.append(cut.counted(piece))
-        means.append(cut.sums(piece) / counts[-1])
-        np.subtract(piece, cut.tile(means[-1]), out=off)
-        squares.append(cut.products(off, off))
+        pivot = (cut.sums(piece) / counts[-1]).astype(cut.dtype)
+        np.subtract(piece, cut.tile(pivot), out=off)
+        rest = cut.sums(off) / counts[-1]  # what the first sum's roundings left out
+        means.append(pivot + rest)
+        squares.append(cut.products(off, off) - counts[-1] * rest**2)
     weight, each = np.reshape(counts, (-1, 1, 1)), np.array(means)
     mean = cut.by_group((weight * each).sum(0)) / cut.group_size
     spread = (np.array(squares) + weight * (each - cut.by_channel(mean)) ** 2).sum(0)
-    return mean, cut.by_group(spread) / cut.group_size
+    return mean, np.maximum(cut.by_group(spread) / cut.group_size, 0)
 
 
 def layer_forward(
@@ -121,15 +123,14 @@ def layer_forward(
         part = slice(i * step, (i + 1) * step)
         block = np.ascontiguousarray(x[part], dtype)
         off = y[part] if y.dtype == dtype else scratch("norm result", block.shape, dtype)
-        middle = (np.add.reduce(block, axis=1) / length).astype(dtype)
+        middle = (row_sums(block) / length).astype(dtype)
         np.subtract(block, middle[:, None], out=off)
-        square = np.square(off, out=scratch("norm", block.shape, dtype))
-        spread = np.add.reduce(square, axis=1) / length
+        spread = row_products(off, off) / length
         mean[part] = middle
         if not _is_close(middle, spread):  # the mean's own rounding counts beside the deviation
-            rest = np.add.reduce(off, axis=1) / length
+            rest = row_sums(off) / length
             mean[part] += rest
-            off -= rest[:, None]
+            off -= rest[:, None].astype(dtype)
             spread -= rest * rest
         var[part] = np.maximum(spread, 0)
         off *= (1 / np.sqrt(var[part] + eps)).astype(dtype)[:, None]
@@ -162,9 +163,8 @@ def layer_backward(
         np.add.reduce(error, axis=0, out=sums[1, i])
         np.einsum("rl,rl->l", error, unit, out=sums[0, i])
         g = np.multiply(error, 1 if gamma is None else gamma, out=scratch("norm result", block.shape, dtype))
-        product = np.multiply(g, unit, out=scratch("norm product", block.shape, dtype))
-        unit *= (np.add.reduce(product, axis=1) / length)[:, None]
-        unit += (np.add.reduce(g, axis=1) / length)[:, None]
+        unit *= (row_products(g, unit) / length).astype(dtype)[:, None]
+        unit += (row_sums(g) / length).astype(dtype)[:, None]
         g -= unit
         np.multiply(g, inverse, out=gx[part] if gx.dtype == dtype else g)
         if gx.dtype != dtype:

@@ -5,7 +5,8 @@ import pytest
 
 from gpunn.cpu import group_norm, threads
 
-SHAPES = {"pieces of a sample": (2, 8, 150, 150), "samples of a task": (40, 6, 9, 7), "wide channels": (2, 640, 3, 5)}
+SHAPES = {"pieces of a sample": (2, 8, 150, 150), "samples of a task": (40, 6, 9, 7), "wide channels": (2, 640, 3, 5),
+          "a prime of positions": (2, 4, 1, 1031)}  # fmt: skip
 
 
 def moments(x, axes):
