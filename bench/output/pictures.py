@@ -94,7 +94,7 @@ def _bars(run: Run, rows: list[Row]) -> Any:
         axes.barh(at, value, 0.85, color=colours[name], xerr=reach,
                   error_kw={"ecolor": INK, "elinewidth": 0.8, "capsize": 1.5})  # fmt: skip
     for name in dict.fromkeys(name for _, name, *_ in bars):
-        axes.barh([], [], color=colours[name], label=name)
+        axes.plot([], [], "s", color=colours[name], label=name)
     axes.set_yticks(places[first], dict.fromkeys(groups), fontsize=7)
     axes.set_ylim(places[-1] + 1, 0.5)
     axes.set(xscale="log", xlabel="microseconds (log)")

@@ -157,6 +157,8 @@ def test_report_without_results(tmp_path, capsys):
 # ---------------------------------------------------------------- pictures and table
 def test_pictures(tmp_path):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    from matplotlib.colors import to_hex
+
     from bench.output import pictures
 
     written = pictures.write(timed(), tmp_path / "p.png")
@@ -166,6 +168,10 @@ def test_pictures(tmp_path):
     figure = pictures.figures(timed())["roofline"]
     drawn = [line for line in figure.axes[0].lines if len(line.get_xdata()) == 1]
     assert len(drawn) == 4  # every measured kernel
+    axes = pictures.figures(timed())["bars"].axes[0]
+    shown = {to_hex(patch.get_facecolor()) for patch in axes.patches}
+    named = {line.get_label(): to_hex(line.get_color()) for line in axes.get_legend().get_lines()}
+    assert named.keys() == {"tiled64", "naive", "torch"} and set(named.values()) == shown  # in the bars' own colours
 
 
 def test_table_fits_with_every_rival():
