@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpunn import backend
-from gpunn.engine.tensor import Tensor, data_of
+from gpunn.engine.tensor import Tensor
 
 EVERY = 50  # steps between two reads of a device: it then has work while the host waits for one of them
 
@@ -46,7 +46,9 @@ def measured(metrics: Mapping[str, Callable], loss: Any, output: Any, y: Any, no
     """The loss and each metric: as numbers, which waits for a device, or as they come."""
     if now:
         return {"loss": float(loss.item()), **{name: float(metric(output, y)) for name, metric in metrics.items()}}
-    return {"loss": data_of(loss), **{name: _lazy(metric)(output, y) for name, metric in metrics.items()}}
+    found = {"loss": loss, **{name: _lazy(metric)(output, y) for name, metric in metrics.items()}}
+    # Without their history, which would keep the arrays of every step alive until the next read.
+    return {name: value.data if isinstance(value, Tensor) else value for name, value in found.items()}
 
 
 def _lazy(metric: Callable) -> Callable:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gpunn
-from gpunn import nn, ops, optim
+from gpunn import Tensor, nn, ops, optim
 from gpunn.data import ArrayDataset, DataLoader
 from gpunn.errors import TrainingError, UsageError
 from gpunn.train import (
@@ -17,7 +17,7 @@ from gpunn.train import (
     top_k,
     top_k_accuracy,
 )
-from gpunn.train.readings import EVERY, Step, every, read
+from gpunn.train.readings import EVERY, Step, every, measured, read
 from tests.ops.test_devices import device  # noqa: F401  (a fixture)
 from tests.train.runs import At, blobs, equal, loaders, timeless
 from tests.train.runs import trainer as run_of
@@ -156,6 +156,12 @@ def test_what_is_read_together_keeps_its_place(device):  # noqa: F811
     read(steps)
     assert [step.values for step in steps] == [{"loss": i, "host": i, "plain": i} for i in range(5)]
     assert [step.norm for step in steps] == [None, None, None, 30.0, None]
+
+
+def test_a_metric_that_is_not_read_yet_keeps_no_history():
+    x = Tensor(np.ones((2, 3), np.float32), requires_grad=True)
+    values = measured({"square": lambda output, y: (output * output).mean()}, x.sum(), x, x, now=False)
+    assert all(type(value) is np.ndarray for value in values.values()), values
 
 
 # ---------------------------------------------------------------- labels out of range
