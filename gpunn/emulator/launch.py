@@ -6,7 +6,6 @@ import contextlib
 import contextvars
 import ctypes
 import os
-import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from gpunn.emulator.counters import Counters, active_counters, collect
 from gpunn.emulator.faults import Failure, KernelError, describe
-from gpunn.emulator.loader import Compiled, Parameter, runtime
+from gpunn.emulator.loader import Compiled, Parameter, one_at_a_time, runtime
 from gpunn.emulator.marshal import Argument, Call, prepared
 from gpunn.emulator.memory import Copies
 from gpunn.errors import DeviceError
@@ -40,7 +39,6 @@ class _Launch(ctypes.Structure):  # struct Launch of host/runtime/state.h
     )
 
 
-_one_launch = threading.Lock()  # the runtime has one set of stacks
 _strict: contextvars.ContextVar[bool | None] = contextvars.ContextVar("gpunn emulator strict", default=None)
 
 
@@ -127,7 +125,7 @@ def _run(
             f"{function.name}: shared memory: {static} bytes static + {shared_bytes} dynamic > {MAX_SHARED}"
         )
     failure = Failure()
-    with _one_launch:
+    with one_at_a_time:
         entries = call.place(values, reached)
         request = _Launch(
             function.entry,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,10 @@ from gpunn.emulator.build import build
 from gpunn.emulator.elf import Variable, variables
 from gpunn.emulator.source import parameter_names, translation_unit
 from gpunn.errors import DeviceError
+
+# Held by whoever runs a kernel or loads one: the runtime has one set of stacks, and while a kernel runs it takes every
+# checked access, also one by which a library sets itself up, for the kernel's own.
+one_at_a_time = threading.Lock()
 
 
 class _CParameter(ctypes.Structure):
@@ -55,9 +60,15 @@ class Compiled:
 
 def compiled(source: str, name: str, macros: dict[str, object], filename: str, checked: bool) -> Compiled:
     """The kernel ``name`` of a CUDA source, as `function.load` describes: built, or from the cache of libraries."""
-    library_of_runtime = runtime()
+    runtime()  # first, since kernels refer to its symbols
     text = translation_unit(source, name, macros, filename)
     path = build(text, name, checked)
+    with one_at_a_time:
+        return _loaded(path, text, source, name, filename, checked)
+
+
+def _loaded(path: Path, text: str, source: str, name: str, filename: str, checked: bool) -> Compiled:
+    """The entry point of a library that was built."""
     library = _open(path, text, name, checked)
     describe = getattr(library, f"gpunn_describe_{name}")
     table = ctypes.POINTER(_CParameter)()
@@ -70,7 +81,7 @@ def compiled(source: str, name: str, macros: dict[str, object], filename: str, c
         for i in range(count)
     )
     entry = ctypes.cast(getattr(library, f"gpunn_entry_{name}"), ctypes.c_void_p).value or 0
-    module = _pair(lambda *ends: library_of_runtime.gpunn_module_range(ctypes.c_void_p(entry), *ends))
+    module = _pair(lambda *ends: runtime().gpunn_module_range(ctypes.c_void_p(entry), *ends))
     return Compiled(
         name,
         filename,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 
 import ml_dtypes
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from gpunn import emulator
+from gpunn.emulator import function, loader
 from gpunn.errors import DeviceError
 
 SCALE = """
@@ -215,3 +217,18 @@ def test_a_small_launch_is_cheap():
         function(1, 32, (x, y, 32, 1.0, 0, 0.0))
         times.append(time.process_time() - start)
     assert sorted(times)[100] < 500e-6  # about 20 microseconds of processor time
+
+
+def test_no_library_is_loaded_while_a_kernel_runs(monkeypatch):
+    source = 'extern "C" __global__ void one(float* y) { __shared__ float s[4]; s[0] = 1; y[0] = s[0]; }'
+    emulator.load(source, "one")  # built: what follows loads alone
+    monkeypatch.setattr(function, "_loaded", {})
+    thread = threading.Thread(target=emulator.load, args=(source, "one"))
+    with loader.one_at_a_time:  # as a launch in another thread holds it
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive()
+    thread.join()
+    y = np.zeros(1, np.float32)
+    emulator.load(source, "one")(1, 1, (y,))
+    assert y[0] == 1
