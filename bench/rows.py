@@ -111,3 +111,13 @@ def _stated(values: dict[str, Any]) -> dict[str, Any]:
     """What has a value, at every depth."""
     inner = {key: _stated(value) if isinstance(value, dict) else value for key, value in values.items()}
     return {key: value for key, value in inner.items() if value is not None and value != {}}
+
+
+@dataclass(frozen=True)
+class Training:
+    """What one side's training gave: of the last epoch accuracy and loss, images an epoch, seconds of each epoch."""
+
+    test_accuracy: float
+    train_loss: float
+    images: int
+    epochs: list[float]

@@ -11,13 +11,13 @@ import argparse
 import statistics
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from bench import machine
 from bench.output import results
 from bench.output.columns import SEED, Column, aligned, columns, points_of
-from bench.rows import Rival, Row, Spread
+from bench.rows import Rival, Row, Spread, Training
 from gpunn import data
 from gpunn.errors import UsageError
 from gpunn.recipes.arrange import load_data, new_config
@@ -34,16 +34,6 @@ TABLE = [
     Column("points", points_of, "+.2f", width=9),
     *columns(",.0f", "images_per_second as images/s", "against.torch.images_per_second as torch", widths=(11, 9)),
 ]
-
-
-@dataclass(frozen=True)
-class Training:
-    """What one side's training gave: of the last epoch accuracy and loss, images an epoch, seconds of each epoch."""
-
-    test_accuracy: float
-    train_loss: float
-    images: int
-    epochs: list[float]
 
 
 Side = Callable[[Config, data.Dataset], Training]

@@ -11,19 +11,17 @@ import argparse
 import os
 import statistics
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from bench import clocks, machine
 from bench.output import results
 from bench.output.columns import Column, aligned, columns
 from bench.rows import NOISY
 from bench.training.networks import NETWORKS, Network, differ, losses_of, our_model, our_step, torch_model, torch_step
-from gpunn import Tensor, nn
 from gpunn.cpu.threads import set_thread_count
 from gpunn.recipes.options import positive_int
 from gpunn.window import size_text
@@ -175,16 +173,20 @@ def peak(name: str, side: str, threads: int, seed: int) -> int | None:
 def grown(network: Network, side: str, threads: int, seed: int) -> int:
     """By how much the resident set grows: its high-water mark during a step less its size before the model was made.
 
-    Libraries are imported and warmed up on a small convolution before, and the batch is in memory. So it holds weights,
-    gradients, momentum, activations, scratch memory and what the allocators keep: NumPy's, oneDNN's or BLAS's.
+    Libraries are imported and warmed up by a step of LeNet-5 on two images before, and the batch is in memory. So it
+    holds weights, gradients, momentum, activations, scratch memory and what the allocators keep: NumPy's, oneDNN's or
+    BLAS's; not what a library loads at its first step, 80 MB of PyTorch's.
     """
-    _warm_up(side, threads)
+    if side == "ours":
+        set_thread_count(threads)
+    else:
+        import torch
+
+        torch.set_num_threads(threads)
+    _step(Network("lenet5", (2, 1, 28, 28)), side, seed)()
     batch = network.data(seed)  # in memory on both sides
     before = machine.memory("VmRSS", STATUS) or 0
-    if side == "ours":
-        step = our_step(network, our_model(network, seed), seed)
-    else:
-        step = torch_step(network, torch_model(network), seed)
+    step = _step(network, side, seed)
     for _ in range(3):  # gradients and momentum exist from the second step on
         Path("/proc/self/clear_refs").write_text("5")  # forgets the high-water mark
         step()
@@ -192,13 +194,8 @@ def grown(network: Network, side: str, threads: int, seed: int) -> int:
     return (machine.memory("VmHWM", STATUS) or 0) - before
 
 
-def _warm_up(side: str, threads: int) -> None:
-    """Load what is loaded lazily: BLAS buffers, thread pools, oneDNN's code."""
+def _step(network: Network, side: str, seed: int) -> Callable[[], Any]:
+    """A side's training step, with a model of its own."""
     if side == "ours":
-        set_thread_count(threads)
-        nn.Conv2d(4, 4, 3)(Tensor(np.ones((2, 4, 8, 8), np.float32))).sum().backward()
-    else:
-        import torch
-
-        torch.set_num_threads(threads)
-        torch.nn.Conv2d(4, 4, 3)(torch.ones(2, 4, 8, 8)).sum().backward()
+        return our_step(network, our_model(network, seed), seed)
+    return torch_step(network, torch_model(network), seed)

@@ -13,7 +13,7 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 import gpunn
-from bench.training.accuracy import Training
+from bench.rows import Training
 from bench.training.networks import CLASSES, torch_twin
 from bench.training.torch_models import MODELS
 from gpunn import data
