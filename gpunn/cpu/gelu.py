@@ -74,6 +74,11 @@ def _single(
         slope += power
     tail *= u
     y -= tail
+    infinite = np.isinf(a)
+    if infinite.any():  # infinity times 0, as in float64 and in the kernels: u is held, and would hide it
+        y[np.isneginf(a)] = np.nan
+        if slope is not None:
+            slope[infinite] = np.nan
 
 
 def _horner(y: np.ndarray, u: np.ndarray, coefficients: tuple[float, ...]) -> None:
