@@ -85,11 +85,11 @@ def main(argv: list[str] | None = None) -> int:
     """Compile everything; 1 where a kernel spills."""
     what = "compile every kernel with no GPU"
     parser = argparse.ArgumentParser(prog="python -m gpunn.verify.builds", description=what)
-    parser.add_argument("--library", type=Path, help="libnvrtc.so (default: the installed wheel's)")
+    parser.add_argument("--library", dest="nvrtc", type=Path, help="libnvrtc.so (default: the installed wheel's)")
     parser.add_argument("--table", type=Path, help="write the table of registers and shared memory here")
     parser.add_argument("--processes", type=int, default=2)
     args = parser.parse_args(argv)
-    table, faults = survey(args.library, builds(False), ARCHITECTURES, args.processes)
+    table, faults = survey(args.nvrtc, builds(False), ARCHITECTURES, args.processes)
     for fault in faults:
         print(fault)
     if args.table:
