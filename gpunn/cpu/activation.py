@@ -74,7 +74,8 @@ def _elu(x, alpha, wanted):
 
 def _silu(x, wanted):
     s = _logistic(x)
-    y = x * s
+    with np.errstate(invalid="ignore"):  # -inf times 0
+        y = x * s
     if not wanted:
         return y, y
     slope = 1 - s  # s + y (1 - s)
@@ -127,7 +128,7 @@ def _softplus_backward(gy, x, beta, threshold):
 
 def _elu_backward(gy, kept, alpha):
     slopes = kept + alpha if alpha >= 0 else alpha * np.exp(np.minimum(kept, 0))
-    return np.where(kept > 0, gy, gy * slopes)
+    return np.where(kept <= 0, gy * slopes, gy)  # also where x is nan, as in PyTorch
 
 
 def _times_slope(gy, slope):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from gpunn.backend import Array, array_module, twins
+import numpy as np
+
+from gpunn.backend import Array, array_module, asarray, device_of, twins
 from gpunn.checks import arrays, check_choice, wants_grad
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A
@@ -60,15 +62,18 @@ def softplus(x: A, beta: float = 1, threshold: float = 20) -> A:
     return _activate("softplus", "softplus", x, beta, float(threshold))
 
 
-def prelu(x: A, weight: A) -> A:
-    """x where x > 0, else weight x; weight holds one slope, or one a channel of x (N, C, *) (He et al., 2015).
+def prelu(x: A, weight: A | float) -> A:
+    """x where x > 0, else weight x (He et al., 2015); weight is a number, or one slope a channel of x (N, C, *).
 
     >>> ops.prelu([[-1.0, -1.0]], [0.5, 0.25])
     array([[-0.5 , -0.25]], dtype=float32)
     """
-    a, w = arrays("prelu", x=x, slope=weight)
+    (a,), slope = arrays("prelu", x=x), weight
+    if isinstance(weight, int | float | np.number):  # takes x's dtype and device
+        slope = asarray(weight, a.dtype, device_of(a))
+    a, w = arrays("prelu", x=a, slope=slope)
     channels = a.shape[1] if a.ndim > 1 else 1
-    if w.shape not in ((1,), (channels,)):
+    if w.shape not in ((), (1,), (channels,)):
         raise ValueError(
             f"prelu: weight is {w.shape}, expected (1,) or ({channels},), one a channel of x {a.shape}; "
             f"set num_parameters={channels}"

@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend import Array, asarray, device_of, twins
+from gpunn.backend import Array, asarray, device_of, is_array, twins
 from gpunn.checks import wants_grad
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand, Value
 from gpunn.engine.tensor import record
 from gpunn.ops.broadcast import binary, module_for, operands, shape_of, unbroadcast
 from gpunn.ops.elementwise import in_order
+
+_DTYPES = {bool: np.dtype(bool), int: np.dtype(np.int64), float: np.dtype(np.float32)}  # of Python's numbers
+_RANK = {"b": 0, "i": 1, "u": 1, "f": 2, "V": 2}
 
 
 @binary
@@ -210,12 +213,11 @@ def _pick(name: str, a: Value, b: Value) -> Operand:
     xp = module_for(u, v)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        tie = xp.equal(u, v) * gy.dtype.type(0.5)
-        won = xp.greater(u, v) if name == "maximum" else xp.less(u, v)
-        share = won + tie
-        ga = unbroadcast(gy * share.astype(gy.dtype), shape_of(u)) if needs[0] else None
-        gb = unbroadcast(gy * (1 - share).astype(gy.dtype), shape_of(v)) if needs[1] else None
-        return ga, gb
+        halved = xp.where(xp.equal(u, v), gy / 2, gy)
+        won, lost = (xp.greater(u, v), xp.less(u, v))[:: 1 if name == "maximum" else -1]
+        # Beside a nan neither is lost: both get the whole gradient, as in PyTorch.
+        ga, gb = (xp.where(other, 0, halved).astype(gy.dtype, copy=False) for other in (lost, won))
+        return unbroadcast(ga, shape_of(u)) if needs[0] else None, unbroadcast(gb, shape_of(v)) if needs[1] else None
 
     return record(name, in_order(getattr(xp, name), u, v), (a, b), backward)
 
@@ -242,17 +244,25 @@ def where(condition: Operand, a: A | float, b: A | float) -> A:
 
 
 def operands_of_where(condition: Value, a: Value, b: Value) -> tuple[Array, Array, Array]:
-    """The condition as a bool array, and the two choices; numbers among them take float32 or the other's dtype."""
+    """The condition as a bool array, and the two choices; a number takes the other's dtype where of its kind."""
     (c,) = operands("where", condition)
     if c.dtype.kind != "b":
         raise TypeError(f"where: the condition has dtype {c.dtype}, expected bool; compare first, for example x > 0")
     c, u, v = operands("where", c, a, b)
-    kinds = [x.dtype for x in (u, v) if hasattr(x, "dtype")]
-    dtype = np.result_type(*kinds) if kinds else np.dtype(np.float32)
-    if not all(hasattr(x, "dtype") for x in (u, v)):
-        u, v = (x if hasattr(x, "dtype") else asarray(x, dtype, device_of(c)) for x in (u, v))
-    c, u, v = operands("where", c, u, v)
+    dtype = _dtype_for(u, v)
+    u, v = (x if is_array(x) else asarray(x, dtype, device_of(c)) for x in (u, v))
     return c.astype(bool, copy=False), u, v
+
+
+def _dtype_for(*choices: Any) -> np.dtype:
+    """The dtype of arrays and numbers together, PyTorch's rule: a number counts only where no array is of its kind."""
+    found = [x.dtype for x in choices if is_array(x)]
+    dtype = np.result_type(*found) if found else np.dtype(bool)
+    for number in choices:
+        own = None if is_array(number) else _DTYPES[type(number)]
+        if own is not None and _RANK[own.kind] > _RANK[dtype.kind]:
+            dtype = own
+    return dtype
 
 
 @binary

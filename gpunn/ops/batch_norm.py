@@ -77,7 +77,7 @@ def _batch_norm(
     relu: bool,
 ) -> A:
     a, r = arrays(op, x=x, residual=residual)
-    gamma, beta, mean, var = _channelwise(op, a, weight, bias, *running[:2])
+    gamma, beta, mean, var = channelwise(op, a, weight, bias, *running[:2])
     batches = _batches(op, a, running[2])
     if not eps >= 0:
         raise ValueError(f"{op}: eps is {eps}, expected at least 0: it keeps the square root of the variance real")
@@ -148,7 +148,7 @@ def batch_norm_backward(
     """
     op = "batch_norm_backward"
     gy, a = arrays(op, gy=gy, x=x)
-    gamma, _, mean, var = _channelwise(op, a, weight, None, mean, var)
+    gamma, _, mean, var = channelwise(op, a, weight, None, mean, var)
     if mean is None or var is None:
         raise ValueError(
             f"{op}: mean or var is None, expected ({a.shape[1]},); pass x.mean and x.var over all axes but 1"
@@ -159,7 +159,7 @@ def batch_norm_backward(
     return run(gy, a, gamma, mean, var, eps)[:3]
 
 
-def _channelwise(
+def channelwise(
     op: str, a: Array, weight: Operand | None, bias: Operand | None, mean: Array | None, var: Array | None
 ) -> list[Any]:
     """The four (C,) arrays, checked: of x's dtype, or float32 beside a 16-bit x."""

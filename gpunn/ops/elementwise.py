@@ -64,7 +64,11 @@ def abs(x: A) -> A:
     """
     a = data_of(x)
     xp = array_module(a)
-    return record("abs", in_order(xp.abs, a), (x,), lambda gy, needs: (gy * xp.sign(a),))
+
+    def backward(gy: Array, needs: Needs) -> Gradients:
+        return (xp.where(a < 0, -gy, gy * (a > 0)).astype(gy.dtype, copy=False),)  # nan has neither sign
+
+    return record("abs", in_order(xp.abs, a), (x,), backward)
 
 
 def clip(x: A, min: float | None = None, max: float | None = None) -> A:
@@ -80,6 +84,8 @@ def clip(x: A, min: float | None = None, max: float | None = None) -> A:
         raise ValueError("clip: got neither min nor max, expected at least one; pass for example min=0")
     min, max = _bound("min", min), _bound("max", max)
     a = data_of(x)
+    if a.dtype.kind in "biu":
+        a, min, max = _among_integers(a, min, max)
     xp = array_module(a)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
@@ -88,7 +94,7 @@ def clip(x: A, min: float | None = None, max: float | None = None) -> A:
             inside &= a >= min
         if max is not None:
             inside &= a <= max
-        return (gy * inside,)
+        return (xp.where(inside, gy, 0).astype(gy.dtype, copy=False),)
 
     if a.dtype.kind == "V":  # CuPy's clip has no bfloat16
         y = xp.clip(a.astype(np.float32), min, max).astype(a.dtype)
@@ -105,6 +111,21 @@ def _bound(name: str, bound: float | np.generic | None) -> float | None:
             "ops.maximum and ops.minimum"
         )
     return bound.item() if isinstance(bound, np.generic) else bound
+
+
+def _among_integers(a: Array, min: float | None, max: float | None) -> tuple[Array, float | None, float | None]:
+    """Integers to be clipped: as float32 beside a float, PyTorch's rule; else with bounds that their dtype holds."""
+    if isinstance(min, float) or isinstance(max, float):
+        return a.astype(np.float32), min, max
+    a = a.astype(np.int64) if a.dtype.kind == "b" else a
+    low, high = np.iinfo(a.dtype).min, np.iinfo(a.dtype).max
+    for name, bound, reached in (("min", min, min is None or min <= high), ("max", max, max is None or max >= low)):
+        if not reached:
+            raise ValueError(
+                f"clip: {name} is {bound}, which {a.dtype} cannot hold; expected {low} to {high}, or convert x first, "
+                "for example with .to('int64')"
+            )
+    return a, min if min is None or min > low else low, max if max is None or max < high else high
 
 
 def floating(name: str, x: object) -> Array:

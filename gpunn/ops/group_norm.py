@@ -10,8 +10,8 @@ from gpunn.backend import Array, twins
 from gpunn.checks import Ints, arrays, as_count, as_ints
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import data_of, record
-from gpunn.ops.batch_norm import batch_norm
+from gpunn.engine.tensor import record
+from gpunn.ops.batch_norm import batch_norm, channelwise
 
 
 def group_norm(x: A, num_groups: int, weight: A | None = None, bias: A | None = None, eps: float = 1e-5) -> A:
@@ -106,13 +106,11 @@ def instance_norm(
         raise ValueError(
             f"{op}: x {a.shape} has one element a channel, whose variance is 0; expected more: use layer_norm"
         )
-    for name, running in (("running_mean", running_mean), ("running_var", running_var)):
-        if running is not None and data_of(running).shape != (a.shape[1],):
-            raise ValueError(f"{op}: {name} is {running.shape}, expected ({a.shape[1]},), one a channel of x {a.shape}")
+    *_, own_mean, own_var = channelwise(op, a, None, None, running_mean, running_var)
     _check_eps(op, eps)
     y, mean, var = _normalise_groups(op, x, a, a.shape[1], (weight, bias), (w, b), eps)
     if a.shape[0]:
-        for running, now, scale in ((running_mean, mean, 1), (running_var, var, positions / (positions - 1))):
+        for running, now, scale in ((own_mean, mean, 1), (own_var, var, positions / (positions - 1))):
             if running is not None:
                 running *= 1 - momentum
                 running += (momentum * scale * now.mean(axis=0, dtype=np.float64)).astype(running.dtype)

@@ -16,10 +16,11 @@ from gpunn.ops.elementwise import floating
 
 Alias: TypeAlias = dict[str, Axis]  # PyTorch's names of axis and keepdims
 _LONG = 4096  # addends; below, the error of adding one after another stays under 1e-4, and float64 would cost time
+_WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
 
 
 def sum(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
-    """Sum over ``axis`` (an int, several, or None for all).
+    """Sum over ``axis`` (an int, several, or None for all), in x's dtype; of bool and integers in int64.
 
     >>> ops.sum([[1.0, 5.0], [7.0, 2.0]], axis=0, keepdims=True)
     array([[8., 7.]], dtype=float32)
@@ -43,7 +44,7 @@ def mean(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
     axes, keep = axes_of("mean", a, axis, keepdims, alias)
     count = count_of(a, axes)
     with np.errstate(all="ignore"):
-        y = (total(wide(a), axes, keep) / count).astype(a.dtype)
+        y = (_added(a, axes, keep) / count).astype(a.dtype)
     return record_reduction("mean", y, x, a, axes, keep, lambda spread, gy: spread(wide(gy) / count))
 
 
@@ -66,24 +67,49 @@ def var(x: A, axis: Axis = None, correction: float = 1, keepdims: bool = False, 
             f"var: {count_of(a, axes)} element(s) with correction {correction}, expected more elements than the "
             "correction; pass correction=0 or reduce over more"
         )
-    centred = wide(a) - total(wide(a), axes, keepdims=True) / count_of(a, axes)
-    y = (total(centred * centred, axes, keep) / divisor).astype(a.dtype)
+    with np.errstate(all="ignore"):
+        exact = a.astype(np.float64, copy=False)  # float32 would round the mean, and square past its largest number
+        centred = exact - exact.mean(axis=axes, keepdims=True)
+        centred -= centred.mean(axis=axes, keepdims=True)  # what float64 rounded of the mean
+        y = ((centred * centred).sum(axis=axes, keepdims=keep) / divisor).astype(a.dtype)
+        centred = centred.astype(np.float32 if a.dtype.itemsize == 2 else a.dtype, copy=False)
     return record_reduction("var", y, x, a, axes, keep, lambda spread, gy: spread(wide(gy) * (2 / divisor)) * centred)
 
 
 def total(a: Array, axis: int | Shape | None, keepdims: bool = False) -> Array:
-    """``a.sum(axis, keepdims)``, long float32 sums in float64 where NumPy would add one after another.
+    """``a.sum(axis, keepdims)`` in a's dtype, where what is added up loses no digits and does not overflow.
 
-    NumPy adds in pairs only along the last axis of contiguous memory. Over the rows of a matrix a million values of
-    1000 so lose their third digit, and a variance taken about that mean is of no use. GPUs add in trees.
+    16-bit floats are added in float32, or they would stop at 2048 ones; float32 on a GPU in float64, which costs
+    nothing beside the memory. Bool and integers give int64.
     """
     axes = tuple(range(a.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    if a.dtype == np.float32 and isinstance(a, np.ndarray):
-        length = np.prod([a.shape[i] for i in axes], dtype=np.int64)
-        in_pairs = a.flags.c_contiguous and (a.ndim - 1 in axes or -1 in axes)
-        if length >= _LONG and not in_pairs:
-            return a.sum(axis=axes, keepdims=keepdims, dtype=np.float64).astype(np.float32)
-    return a.sum(axis=axes, keepdims=keepdims)
+    with np.errstate(over="ignore"):
+        if a.dtype.kind == "f" and not isinstance(a, np.ndarray):
+            y = array_module(a).empty(reduced_shape(a, axes, keepdims), a.dtype)
+            return a.sum(axis=axes, keepdims=keepdims, dtype=np.float64, out=y)  # rounded by the launch that adds
+        y = _added(a, axes, keepdims)
+        return y if a.dtype.kind in "biu" else y.astype(a.dtype, copy=False)
+
+
+def _added(a: Array, axes: Shape, keepdims: bool) -> Array:
+    """The sum in the dtype in which it was added, for the mean may fit where the sum does not.
+
+    NumPy adds in pairs only along the last axis of contiguous memory, elsewhere one after another: over the rows of a
+    matrix a million values of 1000 lose their third digit in float32. Long sums take float64 there, and so does one
+    that overflowed.
+    """
+    if a.dtype.kind in "biu":
+        return a.sum(axis=axes, keepdims=keepdims, dtype=a.dtype if a.dtype == np.uint64 else np.int64)
+    if not isinstance(a, np.ndarray):
+        a = wide(a) if a.dtype.kind == "V" else a  # CuPy's sum has no bfloat16
+        return a.sum(axis=axes, keepdims=keepdims, dtype=np.float64)
+    dtype = np.dtype(np.float32) if a.dtype.itemsize == 2 else a.dtype
+    in_pairs = a.flags.c_contiguous and (a.ndim - 1 in axes or -1 in axes)
+    if dtype == np.float32 and not in_pairs and count_of(a, axes) >= _LONG:
+        dtype = np.dtype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        y = a.sum(axis=axes, keepdims=keepdims, dtype=dtype)
+        return y if np.isfinite(y).all() else a.sum(axis=axes, keepdims=keepdims, dtype=_WIDER[dtype])
 
 
 def wide(a: Array) -> Array:
@@ -114,14 +140,16 @@ def _extreme(name: str, x: A, axis: Axis, keepdims: bool, alias: Alias) -> A:
     axes, keep = axes_of(name, a, axis, keepdims, alias)
     if count_of(a, axes) == 0:
         raise ValueError(f"{name}: got shape {a.shape} and axis {axis}, expected at least one element to choose from")
-    kept = getattr(a, name)(axis=axes, keepdims=True)
+    kept, whole = getattr(a, name)(axis=axes, keepdims=True), alias.get("dim", axis) is None
 
     def backward(spread: Backward, gy: Array) -> Array:
-        chosen = (a == kept) | ((a != a) & (kept != kept))  # x != x: nan
-        shares = chosen.sum(axis=axes, keepdims=True, dtype=gy.dtype)
-        return spread(gy) * (chosen / shares).astype(gy.dtype)
+        chosen = a == kept
+        if whole:  # torch.max shares among the nans (x != x); along axes torch.amax makes all of them nan
+            chosen |= (a != a) & (kept != kept)
+        shares = chosen.sum(axis=axes, keepdims=keep)
+        return spread((wide(gy) / shares).astype(gy.dtype)) * chosen.astype(gy.dtype)
 
-    y = kept if keep else kept.reshape(shape_without(a.shape, axes))
+    y = kept if keep else kept.reshape(reduced_shape(a, axes, keepdims=False))
     return record_reduction(name, y, x, a, axes, keep, backward)
 
 
@@ -164,13 +192,14 @@ def axes_of(name: str, a: Array, axis: Axis, keepdims: bool | Axis, alias: Alias
     if axis is None:
         return tuple(range(a.ndim)), bool(keepdims)
     axes = axis if isinstance(axis, tuple | list) else (axis,)
-    wrong = [i for i in axes if not -a.ndim <= i < a.ndim]
-    positive = {i % a.ndim for i in axes} if a.ndim and not wrong else set()
+    rank = a.ndim or 1  # a 0-d array counts as one axis, as in PyTorch
+    wrong = [i for i in axes if not -rank <= i < rank]
+    positive = {i % rank for i in axes} if not wrong else set()
     if wrong or len(positive) != len(axes):
         raise ValueError(
-            f"{name}: axis {axis} does not fit shape {a.shape}; expected different axes from {-a.ndim} to {a.ndim - 1}"
+            f"{name}: axis {axis} does not fit shape {a.shape}; expected different axes from {-rank} to {rank - 1}"
         )
-    return tuple(sorted(positive)), bool(keepdims)
+    return tuple(sorted(positive)) if a.ndim else (), bool(keepdims)
 
 
 def count_of(a: Array, axes: Shape) -> int:
@@ -178,6 +207,6 @@ def count_of(a: Array, axes: Shape) -> int:
     return math.prod(a.shape[i] for i in axes)
 
 
-def shape_without(shape: Shape, axes: Shape) -> Shape:
-    """The shape that is left when the axes are reduced away."""
-    return tuple(n for i, n in enumerate(shape) if i not in axes)
+def reduced_shape(a: Array, axes: Shape, keepdims: bool) -> Shape:
+    """The shape that is left when the axes are reduced away, or to 1."""
+    return tuple([1 if i in axes else n for i, n in enumerate(a.shape) if keepdims or i not in axes])

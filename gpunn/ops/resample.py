@@ -15,6 +15,7 @@ from gpunn.checks import Ints, arrays, as_ints, check_choice
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
+from gpunn.ops.reduce import wide
 
 MODES = ("nearest", "bilinear")
 
@@ -59,18 +60,19 @@ def interpolate(
         _nearest(n, m, s) if mode == "nearest" else _linear(n, m, s, bool(align_corners))
         for n, m, s in zip(a.shape[2:], out, scales, strict=True)
     ]
-    y = a
+    y = a if mode == "nearest" else wide(a)
     # The last axis first where images grow: its elements are copied one by one, those of the others row by row.
     for axis in range(a.ndim - 1, 1, -1):
         y = _read(y, axis, plans[axis - 2])
     before = a.shape
 
     def backward(gy: Array, needs: Needs) -> Gradients:
+        gx = wide(gy)
         for axis, taps in enumerate(plans, start=2):
-            gy = _spread(gy, axis, taps, before[axis])
-        return (gy,)
+            gx = _spread(gx, axis, taps, before[axis])
+        return (gx.astype(gy.dtype, copy=False),)
 
-    return record(op, y, (x,), backward)
+    return record(op, y.astype(a.dtype, copy=False), (x,), backward)
 
 
 def _sizes(

@@ -13,6 +13,7 @@ from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Axis
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.broadcast import operands, unbroadcast
+from gpunn.ops.reduce import wide
 
 
 def reshape(x: A, shape: int | Sequence[int]) -> A:
@@ -84,7 +85,8 @@ def transpose(x: A, *axes: int | Sequence[int] | None) -> A:
         raise ValueError(f"transpose: got axes {axes}; expected two dimensions to swap, or all of them in one tuple")
     order = list(range(a.ndim))
     first, second = (_dim("transpose", a, d) for d in axes)  # pyright: ignore[reportArgumentType]: two are ints
-    order[first], order[second] = second, first
+    if order:  # a 0-d array counts as one axis, but has none to swap
+        order[first], order[second] = second, first
     return permute(x, order)
 
 
@@ -96,7 +98,7 @@ def squeeze(x: A, axis: Axis = None) -> A:
     """
     a = data_of(x)
     named = range(a.ndim) if axis is None else axis if isinstance(axis, Iterable) else (axis,)
-    drop = {d for d in (_dim("squeeze", a, d) for d in named) if a.shape[d] == 1}
+    drop = {d for d in (_dim("squeeze", a, d) for d in named) if a.shape[d : d + 1] == (1,)}
     return reshape(x, tuple(n for i, n in enumerate(a.shape) if i not in drop))
 
 
@@ -238,10 +240,11 @@ def pad(
     y = _framed(a, widths, value) if mode == "constant" else array_module(a).pad(a, widths, mode=other)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
+        gx = gy if mode == "constant" else wide(gy)
         for axis, (n, (before, after)) in enumerate(zip(shape, widths, strict=True)):
             if before or after:
-                gy = _unpad(gy, axis, n, before, after, mode)
-        return (gy,)
+                gx = _unpad(gx, axis, n, before, after, mode)
+        return (gx.astype(gy.dtype, copy=False),)
 
     return record("pad", y, (x,), backward)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from gpunn.backend import Array, array_module
+from gpunn.backend.contract import Backward, Shape
 from gpunn.checks import arrays, as_axis
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Axis
 from gpunn.engine.tensor import record
 from gpunn.ops.elementwise import floating
-from gpunn.ops.reduce import axes_of, count_of, record_reduction, shape_without
+from gpunn.ops.reduce import axes_of, count_of, record_reduction, reduced_shape, total, wide
 
 
 def softmax(x: A, dim: int) -> A:
@@ -25,22 +26,20 @@ def softmax(x: A, dim: int) -> A:
     y = softmax_of(a, axis)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        gx = gy * y
-        along = gx.sum(axis=axis, keepdims=True) if gx.ndim else gx  # CuPy sums no 0-d array along an axis
-        gx -= y * along
-        return (gx,)
+        gx = wide(gy) * y
+        gx -= y * total(gx, _present(gx, axis), keepdims=True)
+        return (gx.astype(gy.dtype, copy=False),)
 
     return record("softmax", y, (x,), backward)
 
 
 def softmax_of(a: Array, axis: int) -> Array:
     """softmax on a plain array."""
-    if a.ndim == 0:
-        return array_module(a).ones_like(a)
-    y = shifted(a, axis)
+    y, _ = shifted(a, _present(a, axis))
     array_module(a).exp(y, out=y)
-    y /= y.sum(axis=axis, keepdims=True)
-    return y
+    with np.errstate(invalid="ignore"):
+        y /= total(y, _present(a, axis), keepdims=True)
+    return y.astype(a.dtype, copy=False)
 
 
 def log_softmax(x: A, dim: int) -> A:
@@ -55,9 +54,9 @@ def log_softmax(x: A, dim: int) -> A:
     y = log_softmax_of(a, axis)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        gx = array_module(y).exp(y)
-        gx *= gy.sum(axis=axis, keepdims=True) if gy.ndim else gy
-        return (gy - gx,)
+        gx = array_module(y).exp(wide(y))
+        gx *= total(wide(gy), _present(gy, axis), keepdims=True)
+        return ((gy - gx).astype(gy.dtype, copy=False),)
 
     return record("log_softmax", y, (x,), backward)
 
@@ -65,16 +64,31 @@ def log_softmax(x: A, dim: int) -> A:
 def log_softmax_of(a: Array, axis: int) -> Array:
     """log_softmax on a plain array."""
     xp = array_module(a)
-    if a.ndim == 0 or a.size == 0:
-        return xp.zeros_like(a)
-    y = shifted(a, axis)
-    y -= xp.log(xp.exp(y).sum(axis=axis, keepdims=True))
-    return y
+    y, _ = shifted(a, _present(a, axis))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y -= xp.log(total(xp.exp(y), _present(a, axis), keepdims=True))
+    return y.astype(a.dtype, copy=False)
 
 
-def shifted(a: Array, axis: int) -> Array:
-    """A copy of `a` less its maximum along axis, so that no exponential overflows; empty axes stay as they are."""
-    return a - a.max(axis=axis, keepdims=True) if a.shape[axis] else a.copy()
+def shifted(a: Array, axes: Shape) -> tuple[Array, Array]:
+    """A copy of `a`, 16-bit floats as float32, less its maximum along axes; the maximum. No exponential overflows.
+
+    Infinite ones give the limit: +inf less itself is 0, and -inf alone stays.
+    """
+    xp, a = array_module(a), wide(a)
+    if count_of(a, axes) == 0:
+        return a.copy(), a
+    peak = a.max(axis=axes, keepdims=True)
+    if isinstance(a, np.ndarray) and not np.isinf(peak).any():  # a GPU is not asked
+        return xp.asanyarray(a - peak), peak
+    with np.errstate(invalid="ignore"):
+        y = a - xp.where(xp.isneginf(peak), 0, peak).astype(a.dtype, copy=False)
+    return xp.where(xp.isposinf(a), 0, y).astype(a.dtype, copy=False), peak
+
+
+def _present(a: Array, axis: int) -> Shape:
+    """The axis as a reduction takes it: a 0-d array has none."""
+    return (axis,) if a.ndim else ()
 
 
 def logsumexp(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
@@ -88,11 +102,14 @@ def logsumexp(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) ->
     xp = array_module(a)
     if count_of(a, axes) == 0:
         raise ValueError(f"logsumexp: got shape {a.shape} and axis {axis}, expected at least one element")
-    peak = a.max(axis=axes, keepdims=True)
-    peak = xp.where(xp.isinf(peak), 0, peak).astype(a.dtype)
+    y, peak = shifted(a, axes)
     with np.errstate(all="ignore"):
-        kept = xp.log(xp.exp(a - peak).sum(axis=axes, keepdims=True)) + peak
-    # -inf everywhere makes the sum empty: no element has a share in it.
-    floor = xp.where(xp.isneginf(kept), 0, kept).astype(a.dtype)
-    y = kept if keep else kept.reshape(shape_without(a.shape, axes))
-    return record_reduction("logsumexp", y, x, a, axes, keep, lambda spread, gy: spread(gy) * xp.exp(a - floor))
+        share = total(xp.exp(y, out=y), axes, keepdims=True)
+        kept = (xp.log(share) + peak).astype(a.dtype)
+    share = xp.where(share == 0, 1, share).astype(share.dtype)  # of -inf everywhere, where no element has any
+
+    def backward(spread: Backward, gy: Array) -> Array:
+        return (spread(wide(gy)) * (y / share)).astype(gy.dtype, copy=False)
+
+    result = kept if keep else kept.reshape(reduced_shape(a, axes, keepdims=False))
+    return record_reduction("logsumexp", result, x, a, axes, keep, backward)

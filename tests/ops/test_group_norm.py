@@ -50,6 +50,26 @@ def test_gradients_from_the_definition():
     assert gradcheck(lambda a: ops.local_response_norm(a, 4, 0.7, 0.75, 1.5), [X])
 
 
+@pytest.mark.parametrize("wrap", [lambda a: a, Tensor], ids=["arrays", "Tensors"])
+@pytest.mark.parametrize("name", ["instance_norm", "batch_norm", "batch_norm_relu"])
+def test_running_statistics_move_in_place(name, wrap):
+    mean, var = np.zeros(6), np.ones(6)
+    given = wrap(mean), wrap(var)
+    training = {} if name == "instance_norm" else {"training": True}
+    for _ in range(2):
+        getattr(ops, name)(Tensor(X, requires_grad=True), *given, momentum=0.5, **training)
+    each = X.var((2, 3), ddof=1).mean(0) if name == "instance_norm" else X.var((0, 2, 3), ddof=1)
+    np.testing.assert_allclose(mean, 0.75 * X.mean((0, 2, 3)), rtol=1e-9)
+    np.testing.assert_allclose(var, 0.25 + 0.75 * each, rtol=1e-9)
+
+
+def test_running_statistics_of_instance_norm_that_do_not_fit():
+    with pytest.raises(ValueError, match="running_var requires a gradient, which instance_norm does not have"):
+        ops.instance_norm(X, np.zeros(6), Tensor(np.ones(6), requires_grad=True))
+    with pytest.raises(TypeError, match="instance_norm: x is float64 but running_mean is float32; convert one of them"):
+        ops.instance_norm(X, np.zeros(6, np.float32), np.ones(6))
+
+
 def test_running_statistics_of_instance_norm():
     t = torch()
     mean, var = np.zeros(6), np.ones(6)

@@ -81,7 +81,8 @@ def test_extremes_pass_nan_on():
 @pytest.mark.parametrize("big", [1000.0, -1000.0])
 def test_logsumexp_of_huge_numbers(big):
     x = normal(3, 4) + big
-    compare(lambda x: ops.logsumexp(x, axis=1), lambda x: torch().logsumexp(x, 1), x, terms=4)
+    # PyTorch's gradient is e to a difference of two thousands, each rounded.
+    compare(lambda x: ops.logsumexp(x, axis=1), lambda x: torch().logsumexp(x, 1), x, terms=4, scale=1000)
 
 
 def test_logsumexp_with_minus_infinity_in_a_row():
