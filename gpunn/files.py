@@ -28,7 +28,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     Whatever happens on the way, `path` holds either the old contents or the new, and no temporary file stays. Raises
     OSError where the folder is not there or the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
+    temporary = _beside(path)
     try:
         with open(temporary, "wb") as file:
             write(file)
@@ -39,6 +39,26 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
     finally:
         with suppress(OSError):  # gone into its place, or never made
             temporary.unlink()
+
+
+def link_atomically(existing: Path, path: Path) -> None:
+    """Make `path` a second name of the file `existing`, all or nothing; when one is replaced, the other stays.
+
+    Raises OSError where the file system has no such links.
+    """
+    temporary = _beside(path)
+    try:
+        os.link(existing, temporary)
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    finally:
+        with suppress(OSError):  # it stays where `path` had been that very file already
+            temporary.unlink()
+
+
+def _beside(path: Path) -> Path:
+    """The temporary file of this thread that is to become `path`."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
 
 
 def _sync_folder(folder: Path) -> None:

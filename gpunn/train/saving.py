@@ -10,6 +10,7 @@ from typing import Any
 
 from gpunn import backend
 from gpunn.errors import CheckpointError, TrainingError, UsageError
+from gpunn.files import link_atomically
 from gpunn.train.callbacks import Best, Callback
 from gpunn.train.checkpoint import save_checkpoint
 from gpunn.train.readings import Step, read
@@ -63,9 +64,12 @@ class Checkpoint(Callback):
             columns = ("val_accuracy", "val_loss", "train_loss")
             self.best = Best(next(name for name in columns if trainer.row.get(name) is not None), self.mode)
         weights = {"info": trainer.info, "row": trainer.row, "model": trainer.weights()}
-        if self.best.improved(trainer.row, "Checkpoint"):
-            save_checkpoint(self.folder / "best.npz", weights)
         save_checkpoint(self.folder / "last.npz", weights)
+        if self.best.improved(trainer.row, "Checkpoint"):
+            try:
+                link_atomically(self.folder / "last.npz", self.folder / "best.npz")  # the same weights once on the disk
+            except (OSError, AttributeError):  # a file system, or a system, without links
+                save_checkpoint(self.folder / "best.npz", weights)
         self.save(trainer)
 
     def on_exception(self, trainer: Standing, error: BaseException) -> None:
