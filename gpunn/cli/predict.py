@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 import numpy as np
 
 from gpunn import ops, train
 from gpunn.data.picture import read_picture
+from gpunn.errors import DataError
 from gpunn.recipes.batches import normalised
+from gpunn.recipes.config import Config
 from gpunn.recipes.device import usable_device
 from gpunn.recipes.folders import load_predictor
 
 SHOWN = 3
+SHADES = " .:-=+*#%@"  # in every encoding
 
 
 def add_to(commands: argparse._SubParsersAction) -> None:
@@ -21,10 +25,12 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser(
         "predict",
         help="name what a picture shows",
-        description="Classify pictures of any size, grey or colour; dark digits on paper are inverted.",
+        description="Classify pictures of any size. For a network of digits the border's colour is the paper, and what "
+        "differs from it is the digit. Status 1 where a picture could not be read; the others are answered.",
     )
     add = parser.add_argument
     add("images", nargs="+", type=Path, metavar="IMAGE.png", help="picture files")
+    add("--show", action="store_true", help="draw what the network sees of each picture")
     add("--run", dest="target", metavar="RUN_OR_WEIGHTS", help="run folder or .npz file (default: the latest run)")
     add("--device", default="cpu", help="cpu, cuda, cuda:1 or emulator (default cpu)")
     parser.set_defaults(run=run)
@@ -34,12 +40,35 @@ def run(args: argparse.Namespace) -> int:
     """Print the likeliest classes of each picture."""
     device = usable_device(args.device)
     _, models, config = load_predictor(args.target, device)
-    pictures = np.concatenate([read_picture(path, config.channels, config.size) for path in args.images])
-    models = [config.tested(model) for model in models]
-    model = train.Ensemble(models) if len(models) > 1 else models[0]
-    scores = train.predict(model, normalised(pictures, config, config.dtype))
-    for path, shares in zip(args.images, ops.softmax(scores, 1), strict=True):
-        likeliest = np.argsort(-shares)[:SHOWN]
-        others = ", ".join(f"{config.classes[i]} {shares[i]:.1%}" for i in likeliest[1:])
-        print(f"{path}: {config.classes[likeliest[0]]} ({shares[likeliest[0]]:.1%}; then {others})")
-    return 0
+    pictures: dict[Path, np.ndarray] = {}
+    for path in args.images:
+        try:
+            pictures[path] = read_picture(path, config.channels, config.size)
+        except DataError as error:
+            print(f"gpunn: error: {' '.join(str(error).split())}", file=sys.stderr)
+    if pictures:
+        models = [config.tested(model) for model in models]
+        model = train.Ensemble(models) if len(models) > 1 else models[0]
+        seen = np.concatenate(list(pictures.values()))
+        shares = ops.softmax(train.predict(model, normalised(seen, config, config.dtype)), 1)
+        for path, image, share in zip(pictures, seen, shares, strict=True):
+            print(f"{path}: {_likeliest(share, config)}")
+            if args.show:
+                print(drawn(image))
+    return 0 if len(pictures) == len(set(args.images)) else 1
+
+
+def _likeliest(shares: np.ndarray, config: Config) -> str:
+    first, *others = np.argsort(-shares)[:SHOWN]
+    then = ", ".join(f"{config.classes[i]} {shares[i]:.1%}" for i in others)
+    return f"{config.classes[first]} ({shares[first]:.1%}; then {then})"
+
+
+def drawn(image: np.ndarray) -> str:
+    """An image (C, H, W) of uint8 in letters, two a pixel and at most 128 a line; darkness is blank."""
+    grey = image.mean(axis=0)
+    step = -(-grey.shape[1] // 64)
+    grey = grey[: grey.shape[0] // step * step, : grey.shape[1] // step * step]
+    grey = grey.reshape(grey.shape[0] // step, step, -1, step).mean(axis=(1, 3))
+    letters = np.array(list(SHADES))[(grey * len(SHADES) / 256).astype(int)]
+    return "\n".join("".join(np.repeat(row, 2)).rstrip() for row in letters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,14 +11,16 @@ from gpunn.data.pillow import require_pillow, upright
 from gpunn.errors import DataError
 
 INK = 20 / 28  # share of the side that a digit's longer side fills: MNIST's own preparation, LeCun 1998 section III.A
+FAINTEST = 32  # of 255: paper of one colour differs less from itself, in its grain and the losses of a JPEG
 
 
 def read_picture(path: Path, channels: int, size: int) -> np.ndarray:
     """The picture as uint8 (1, channels, size, size). For one channel: a bright digit, centred, on black.
 
-    A grey picture that has the network's size and a dark border is taken as it is. A coloured one is scaled until it
-    covers the square, whose middle counts, as in `data.read_image_folder`. Raises DataError for a file that is no
-    picture, and without Pillow.
+    A grey picture that has the network's size and a dark border is taken as it is; of others the border's median is the
+    paper, of any colour, and what differs from it is ink. A coloured network's picture is scaled until it covers the
+    square, whose middle counts, as in `data.read_image_folder`. Raises DataError for a file that is no picture, for one
+    on which nothing is drawn, and without Pillow.
     """
     Image = require_pillow("read_picture")
     from PIL import ImageOps
@@ -26,36 +29,46 @@ def read_picture(path: Path, channels: int, size: int) -> np.ndarray:
         with Image.open(path) as picture:
             picture = upright(picture).convert("RGBA")
         # Transparent parts are paper: without this they would turn black.
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; check the path") from error
     except Exception as error:  # a damaged file raises whatever its first wrong byte leads to
         raise DataError(f"{path} cannot be read as a picture ({type(error).__name__}: {error})") from error
     if channels == 3:
-        fitted = ImageOps.fit(picture.convert("RGB"), (size, size), Image.Resampling.BILINEAR)
+        fitted = ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR)
         return np.asarray(fitted).transpose(2, 0, 1)[None]
-    grey = bright_on_dark(np.asarray(picture.convert("L")))
-    if grey.shape != (size, size):
-        grey = _fit(grey, size, Image)
-    return grey[None, None]
+    drawn = ink(np.asarray(picture), size)
+    if not drawn.any():
+        raise DataError(f"{path}: nothing is drawn on it; give a picture whose drawing differs from its border")
+    if drawn.shape != (size, size):
+        drawn = _fit(drawn, size, Image)
+    return drawn[None, None]
 
 
-def bright_on_dark(grey: np.ndarray) -> np.ndarray:
-    """The picture, inverted if its border is bright: digits of the data sets are white on black."""
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    return 255 - grey if np.median(border) > 127 else grey
+def ink(picture: np.ndarray, size: int) -> np.ndarray:
+    """How far each pixel of uint8 (H, W, 3) differs from the paper: uint8 (H, W), of which the strongest is 255.
+
+    All zero where nothing is drawn. A grey picture of the network's own size with a dark border comes back as it is.
+    """
+    paper = np.median(np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]]), axis=0)
+    # The channel that differs most: in luminance a red pen on green paper, or a yellow one on white, would vanish.
+    differs = np.abs(picture - paper.astype(np.int16)).max(axis=2)
+    strongest = int(differs.max())
+    if strongest < FAINTEST:
+        return np.zeros(differs.shape, np.uint8)
+    if differs.shape == (size, size) and paper.max() <= 127 and (picture == picture[:, :, :1]).all():
+        return picture[:, :, 0]
+    return (differs * np.int32(255) // strongest).astype(np.uint8)
 
 
-def _fit(grey: np.ndarray, size: int, image_module) -> np.ndarray:
+def _fit(grey: np.ndarray, size: int, image_module: Any) -> np.ndarray:
     """The drawn part of the picture, scaled and centred by its mass in a black square of side ``size``."""
-    grey = np.where(grey > grey.max() * 0.2, grey, 0)  # paper is rarely quite even
+    grey = np.where(grey > 255 * 0.2, grey, 0).astype(np.uint8)  # paper is rarely quite even
     rows, columns = np.flatnonzero(grey.any(1)), np.flatnonzero(grey.any(0))
-    if not rows.size:
-        return np.zeros((size, size), np.uint8)
-    ink = image_module.fromarray(grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
-    scale = round(size * INK) / max(ink.size)
-    width, height = (max(1, round(side * scale)) for side in ink.size)
-    drawn = np.asarray(ink.resize((width, height), image_module.Resampling.LANCZOS))
+    drawing = image_module.fromarray(grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    scale = round(size * INK) / max(drawing.size)
+    width, height = (max(1, round(side * scale)) for side in drawing.size)
+    drawn = np.asarray(drawing.resize((width, height), image_module.Resampling.LANCZOS))
     square = np.zeros((size, size), np.uint8)
     top, left = _centred(drawn, size)
     square[top : top + height, left : left + width] = drawn

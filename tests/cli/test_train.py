@@ -6,6 +6,7 @@ import csv
 import json
 import re
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,6 +56,26 @@ def test_evaluate_and_predict_need_no_options(here, capsys):
     assert main(["predict", "3.png", "4.png"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("3.png: 3 (") and lines[1].startswith("4.png: 4 (") and "; then " in lines[0]
+
+
+def test_predict_answers_the_others_where_one_cannot_be_read(here, capsys):
+    image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    main([*TRAIN, "--epochs", "1", "--out", "runs/a"])
+    image.fromarray(tiny_dataset().test[3, 0]).save("3.png")
+    image.new("RGB", (50, 40), (250, 240, 120)).save("blank.png")
+    Path("text.png").write_text("no picture")
+    capsys.readouterr()
+    assert main(["predict", "text.png", "blank.png", "3.png", "gone.png", "--show"]) == 1
+    out, err = capsys.readouterr()
+    first, *picture = out.splitlines()
+    assert first.startswith("3.png: ") and "; then " in first
+    assert len(picture) == 28 and any("%%" in line for line in picture) and max(map(len, picture)) <= 56
+    assert [line.split(" (")[0] for line in err.splitlines()] == [
+        "gpunn: error: text.png cannot be read as a picture",
+        "gpunn: error: blank.png: nothing is drawn on it; give a picture whose drawing differs from its border",
+        "gpunn: error: gone.png does not exist; check the path",
+    ]
+    assert main(["predict", "3.png"]) == 0 and main(["predict", "gone.png"]) == 1
 
 
 def test_ctrl_c_saves_and_resume_continues_to_the_same_weights(here, capsys, monkeypatch):

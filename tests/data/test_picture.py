@@ -11,7 +11,7 @@ from gpunn.errors import DataError
 
 image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 
-from gpunn.data.picture import bright_on_dark, read_picture  # noqa: E402 - after the skip
+from gpunn.data.picture import ink, read_picture  # noqa: E402 - after the skip
 
 
 def drawn(height, width, ink=255, paper=0):
@@ -29,7 +29,6 @@ def test_a_ready_picture_is_taken_as_it_is(tmp_path):
 def test_dark_on_paper_is_inverted(tmp_path):
     image.fromarray(255 - drawn(28, 28)).save(tmp_path / "a.png")
     assert np.array_equal(read_picture(tmp_path / "a.png", 1, 28)[0, 0], drawn(28, 28))
-    assert np.array_equal(bright_on_dark(drawn(9, 9)), drawn(9, 9))
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1"])
@@ -71,9 +70,39 @@ def test_of_wide_pictures_the_middle_counts(tmp_path):
     np.testing.assert_array_equal(got[:, :, 1:9], np.broadcast_to(np.reshape([200, 100, 50], (3, 1, 1)), (3, 10, 8)))
 
 
-def test_empty_paper(tmp_path):
-    image.new("L", (60, 60), 255).save(tmp_path / "a.png")
-    assert not read_picture(tmp_path / "a.png", 1, 28).any()
+PAPERS_AND_PENS = {
+    "blue on yellow": ((250, 240, 120), (20, 30, 160)),
+    "red on green of the same luminance": ((0, 130, 0), (255, 0, 0)),
+    "yellow on white": ((255, 255, 255), (255, 255, 40)),
+    "pencil on grey": ((140, 140, 140), (90, 90, 90)),
+    "chalk on a dark board": ((40, 60, 50), (230, 230, 220)),
+    "black on blue": ((60, 90, 255), (0, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("side", [28, 100])
+@pytest.mark.parametrize("paper, pen", PAPERS_AND_PENS.values(), ids=PAPERS_AND_PENS)
+def test_paper_and_pen_of_any_colour(tmp_path, paper, pen, side):
+    mask = drawn(side, side)[:, :, None] > 0
+    image.fromarray(np.where(mask, pen, paper).astype(np.uint8)).save(tmp_path / "colour.png")
+    image.fromarray(drawn(side, side)).save(tmp_path / "black.png")
+    got, want = (read_picture(tmp_path / name, 1, 28) for name in ("colour.png", "black.png"))
+    np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("paper", [(255, 255, 255), (0, 0, 0), (100, 100, 100), (250, 240, 120)])
+@pytest.mark.parametrize("side", [28, 60])
+def test_a_blank_page(tmp_path, paper, side):
+    grain = np.random.default_rng(0).integers(-9, 10, (side, side, 1))
+    image.fromarray(np.clip(paper + grain, 0, 255).astype(np.uint8)).save(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"a\.png: nothing is drawn on it; give a picture whose drawing differs"):
+        read_picture(tmp_path / "a.png", 1, 28)
+
+
+def test_ink_of_a_dark_grey_picture_of_the_own_size_is_not_touched():
+    picture = np.repeat(drawn(9, 9, ink=200, paper=30)[:, :, None], 3, 2)
+    np.testing.assert_array_equal(ink(picture, 9), picture[:, :, 0])
+    assert ink(picture, 28).max() == 255 and ink(picture, 28).min() == 0
 
 
 def test_colour(tmp_path):
