@@ -6,11 +6,11 @@ import argparse
 from pathlib import Path
 
 from gpunn import models
-from gpunn.recipes.arrange import load_data, new_config, new_folder, resumed_config
+from gpunn.recipes.arrange import load_data, new_config, resumed_config, run_folder
 from gpunn.recipes.ensemble import train_ensemble
 from gpunn.recipes.folders import ROOT
 from gpunn.recipes.options import add_options
-from gpunn.recipes.session import conclude, train_one
+from gpunn.recipes.session import conclude, resumable, train_one
 
 
 def add_to(commands: argparse._SubParsersAction) -> None:
@@ -34,9 +34,10 @@ def run(args: argparse.Namespace) -> int:
     """Train; returns the exit status."""
     options = vars(args)
     config, dataset = load_data(resumed_config(args.resume, options) if args.resume else new_config(options))
-    out = args.resume or new_folder(args.out)  # last, so that a mistake leaves no folder behind
-    if config.ensemble > 1:
-        train_ensemble(config, dataset, out)
-    else:
-        conclude(train_one(config, dataset, out, args.resume), dataset, config)
+    # The folder last, so that a mistake leaves none behind.
+    with run_folder(args.out, args.resume) as out, resumable(out):
+        if config.ensemble > 1:
+            train_ensemble(config, dataset, out)
+        else:
+            conclude(train_one(config, dataset, out, bool(args.resume)), dataset, config)
     return 0

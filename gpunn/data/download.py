@@ -18,6 +18,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from gpunn.errors import DataError
+from gpunn.files import put_in_place
 
 try:
     import fcntl
@@ -74,7 +75,7 @@ def fetch(urls: Sequence[str], path: Path, md5: str, timeout: float = TIMEOUT, p
                     if isinstance(failure, _NoNetwork):
                         break
                 else:
-                    os.replace(part, path)
+                    put_in_place(part, path)
                     return path
     except OSError as error:
         reason = error.strerror or str(error)

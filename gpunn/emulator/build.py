@@ -8,11 +8,10 @@ import os
 import platform
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 from gpunn.errors import DeviceError
-from gpunn.files import cache_folder
+from gpunn.files import cache_folder, put_in_place, scratch_folder
 
 HERE = Path(__file__).parent
 HEADERS = "/gpunn-emulator"  # the folder of our own headers, as line tables name it
@@ -141,22 +140,20 @@ def _parsed_headers(command: list[str], includes: list[str], version: str) -> Pa
 
 
 def _compile(command: list[str], text: str, name: str, target: Path) -> None:
-    """Into a file of its own first, then renamed: parallel processes never see half a library."""
+    """Into a folder of its own first, then put in place: parallel processes never see half a library."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(suffix=".so.part", prefix=name, dir=target.parent)
+        with scratch_folder(target.parent) as (folder, lock):
+            output = folder / target.name
+            # The compiler keeps the lock as well: killed alone, this process leaves it at work for a while.
+            done = subprocess.run(
+                [*command, "-o", str(output)], input=text, capture_output=True, text=True, cwd="/", pass_fds=(lock,)
+            )
+            if done.returncode != 0:
+                raise DeviceError(f"{name}: the host compiler {command[0]} refuses the source:\n{done.stderr.strip()}")
+            put_in_place(output, target)
     except OSError as error:
         raise DeviceError(
             f"device 'emulator': cannot write compiled kernels to {target.parent} ({error.strerror}); "
             "set XDG_CACHE_HOME to a folder that you can write"
         ) from error
-    os.close(handle)
-    try:
-        done = subprocess.run(
-            [*command, "-o", temporary], input=text, capture_output=True, text=True, check=False, cwd="/"
-        )
-        if done.returncode != 0:
-            raise DeviceError(f"{name}: the host compiler {command[0]} refuses the source:\n{done.stderr.strip()}")
-        os.replace(temporary, target)
-    finally:
-        Path(temporary).unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gpunn import files
 from gpunn.errors import UsageError
 
 if TYPE_CHECKING:  # an extra, imported on use alone
@@ -46,7 +47,8 @@ def png(figure: Figure) -> bytes:
 def save(figure: Figure, path: str | os.PathLike) -> Path:
     """Write the figure as a PNG file, and return its path."""
     path = Path(path)
-    path.write_bytes(png(figure))
+    contents = png(figure)
+    files.write_atomically(path, lambda file: file.write(contents))
     return path
 
 

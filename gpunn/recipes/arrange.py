@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 import gpunn
 from gpunn import data, models, train
-from gpunn.errors import CheckpointError, UsageError, unknown_name
+from gpunn.errors import UsageError, unknown_name
 from gpunn.recipes.batches import augmentation, check_enough, image_size, load_noted
 from gpunn.recipes.config import Config
 from gpunn.recipes.device import dtype_of, usable_device
@@ -142,16 +143,14 @@ def _images(config: Config, dataset: data.Dataset) -> dict:
     }
 
 
-def new_folder(wanted: Path | None) -> Path:
-    """The run's folder, made if missing."""
-    if wanted is None:
-        return train.new_run_folder(ROOT)
-    if (wanted / "checkpoint.npz").exists() or is_ensemble(wanted):
-        raise UsageError(f"train: {wanted} already holds a run; go on with --resume {wanted}, or choose another --out")
-    try:
-        wanted.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CheckpointError(
-            f"train: cannot make the folder {wanted}: {error.strerror}; choose another --out"
-        ) from error
-    return wanted
+@contextmanager
+def run_folder(wanted: Path | None, resume: Path | None) -> Iterator[Path]:
+    """The folder of the run, made if missing and held within the block: nothing else trains into it meanwhile.
+
+    UsageError where something does, or where a new run would overwrite one that has begun.
+    """
+    out = resume or wanted or train.new_run_folder(ROOT)
+    with train.alone_in(out):
+        if resume is None and (train.has_begun(out) or is_ensemble(out)):
+            raise UsageError(f"train: {out} already holds a run; go on with --resume {out}, or choose another --out")
+        yield out

@@ -60,7 +60,10 @@ class Config(Recipe):
         try:
             saved = json.loads(path.read_bytes())
         except OSError as error:
-            raise CheckpointError(f"{folder} is no run folder: {FILE} cannot be read ({error.strerror})") from error
+            raise CheckpointError(
+                f"{folder} is no run folder: {FILE} cannot be read ({error.strerror}); "
+                f"start a run there with: gpunn train NAME --out {folder}"
+            ) from error
         except ValueError as error:
             raise CheckpointError(f"{path} is damaged ({error}); use a weights file of the run instead") from error
         return cls.of(saved, path)

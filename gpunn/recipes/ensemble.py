@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gpunn import backend, data, nn, train
-from gpunn.errors import TrainingError
+from gpunn.errors import TrainingError, UsageError
 from gpunn.recipes.batches import test_loader
 from gpunn.recipes.config import Config
 from gpunn.recipes.device import dtype_of, usable_device
@@ -21,14 +21,17 @@ from gpunn.recipes.session import train_one
 
 def train_ensemble(config: Config, dataset: data.Dataset, out: Path) -> None:
     """Train the members one by one, going on with those that have begun, and print what they reach together."""
-    config.write(out)
     folders = member_folders(out, config.ensemble)
+    for folder in folders:
+        if folder.is_symlink():
+            raise UsageError(
+                f"train: {folder} is a symbolic link, and its network would be written where that leads; "
+                "put the folder itself in its place"
+            )
+    config.write(out)
     for number, folder in enumerate(folders):
         print(f"member {number + 1} of {config.ensemble}", file=sys.stderr)
-        folder.mkdir(exist_ok=True)
-        member = replace(config, ensemble=1, seed=config.seed + number)
-        resume = folder if (folder / "checkpoint.npz").exists() else None
-        train_one(member, dataset, folder, resume, whole=out)
+        train_one(replace(config, ensemble=1, seed=config.seed + number), dataset, folder, resume=True)
     device = usable_device(config.device)
     models = [load_model(folder / "best.npz", device)[0] for folder in folders]
     loader = test_loader(dataset, config, dtype_of(config.precision, device))

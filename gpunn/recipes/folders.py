@@ -22,9 +22,12 @@ def weights_of(target: str | None) -> Path:
         return path
     if is_ensemble(path):
         raise UsageError(f"{path} holds an ensemble; give one of its networks, such as {member_folders(path, 1)[0]}")
-    for name in ("best.npz", "checkpoint.npz"):
-        if (path / name).exists():
-            return path / name
+    if (path / "best.npz").exists():
+        return path / "best.npz"
+    if (path / "checkpoint.npz").exists():
+        if not train.has_begun(path):
+            raise CheckpointError(f"{path} has not trained a step yet; go on with: gpunn train --resume {path}")
+        return path / "checkpoint.npz"
     raise CheckpointError(
         f"{path} holds no best.npz and no checkpoint.npz; give the folder of a run with a finished epoch"
     )
@@ -52,7 +55,7 @@ def is_ensemble(folder: Path) -> bool:
 def epochs_done(folder: Path) -> int:
     """How many epochs a run has finished; of an ensemble, the network that has most."""
     histories = [folder / "history.csv", *folder.glob("member-*/history.csv")]
-    return max((len(path.read_bytes().splitlines()) - 1 for path in histories if path.exists()), default=0)
+    return max((path.read_bytes().count(b"\n") - 1 for path in histories if path.exists()), default=0)
 
 
 def trained_members(ensemble: Path) -> list[Path]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +19,10 @@ from gpunn.recipes.device import dtype_of, usable_device
 RESULTS = ("best.npz", "last.npz", "history.csv", "curves.png", "recipe.toml")
 
 
-def train_one(
-    config: Config,
-    dataset: data.Dataset,
-    out: Path,
-    resume: Path | None = None,
-    whole: Path | None = None,
-) -> train.Trainer:
-    """Train the network of ``config`` in the run folder ``out``, or go on with the run in ``resume``.
+def train_one(config: Config, dataset: data.Dataset, out: Path, resume: bool = False) -> train.Trainer:
+    """Train the network of ``config`` in the run folder ``out``; with ``resume`` from its checkpoint on, if it has one.
 
-    ``whole`` is the folder to resume after Ctrl-C where it is another one: an ensemble's.
+    A run that was killed before it had one starts anew.
     """
     device = usable_device(config.device)
     dtype = dtype_of(config.precision, device)
@@ -35,19 +31,26 @@ def train_one(
     train_loader, val_loader = loaders(dataset, config, dtype)
     print(_heading(config, model, train_loader, val_loader, dataset, out), file=sys.stderr, flush=True)
     trainer = make_trainer(config, model, len(train_loader), device, out)
-    config.write(out)
-    try:
-        # The trainer checks every loss and says what to do; NumPy's warnings before that would only stand in the way.
-        with np.errstate(over="ignore", invalid="ignore"):
-            trainer.fit(train_loader, val_loader, config.epochs, resume=resume)
-    except KeyboardInterrupt as interrupt:
-        raise KeyboardInterrupt(f"{_words(interrupt)}go on with: gpunn train --resume {whole or out}") from None
+    # The trainer checks every loss and says what to do; NumPy's warnings before that would only stand in the way.
+    with train.alone_in(out), np.errstate(over="ignore", invalid="ignore"):
+        config.write(out)
+        goes_on = resume and (out / "checkpoint.npz").exists()
+        trainer.fit(train_loader, val_loader, config.epochs, resume=out if goes_on else None)
     return trainer
+
+
+@contextmanager
+def resumable(out: Path) -> Iterator[None]:
+    """Let Ctrl-C within the block say how to go on with the run, or the ensemble, in ``out``."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(f"{_words(interrupt)}go on with: gpunn train --resume {out}") from None
 
 
 def _words(interrupt: KeyboardInterrupt) -> str:
     """The trainer's account of what was saved, without its advice for programs."""
-    return f"{str(interrupt).partition('; go on')[0]}; " if interrupt.args else ""
+    return f"{str(interrupt).partition('; go on')[0]}; " if interrupt.args else "interrupted; "
 
 
 def _heading(

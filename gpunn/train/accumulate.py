@@ -65,6 +65,5 @@ class Accumulation:
         """Take over what `state_dict` returned, on the parameters' device, in their dtype and memory order."""
         self.batches, self.samples = saved["batches"], saved["samples"]
         self.sums = [
-            None if total is None else like(total, p.data)
-            for p, total in zip(parameters, saved["sums"], strict=False)
+            None if total is None else like(total, p.data) for p, total in zip(parameters, saved["sums"], strict=False)
         ]

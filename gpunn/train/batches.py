@@ -11,9 +11,7 @@ from gpunn import backend
 from gpunn.errors import UsageError
 
 
-def batches(
-    loader: Any, epoch: int, start: int, what: str, device: backend.Device | None
-) -> Iterator[tuple[Any, Any]]:
+def batches(loader: Any, epoch: int, start: int, what: str, device: backend.Device | None) -> Iterator[tuple[Any, Any]]:
     """The epoch's batches from number `start` on, as arrays on the device; `what` names the loader in errors."""
     if hasattr(loader, "set_epoch"):
         loader.set_epoch(epoch)

@@ -122,13 +122,13 @@ def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
 
 def write_atomically(path: str | os.PathLike, write: Callable[[BinaryIO], Any], caller: str) -> Path:
     """`gpunn.files.write_atomically`; CheckpointError, in the name of `caller`, where it cannot be done."""
-    path = Path(path).resolve()
+    path = Path(path).parent.resolve() / Path(path).name  # a link in the file's own place is replaced
     try:
         files.write_atomically(path, write)
     except OSError as error:
         raise CheckpointError(
             f"{caller}: cannot write {path}: {error.strerror or error}; what was there before is unchanged; "
-            "free some space or choose another folder"
+            f"{files.remedy(error)}"
         ) from error
     return path
 

@@ -12,14 +12,14 @@ from gpunn import backend
 from gpunn.errors import CheckpointError, TrainingError, UsageError
 from gpunn.files import link_atomically
 from gpunn.train.callbacks import Best, Callback
-from gpunn.train.checkpoint import save_checkpoint
+from gpunn.train.checkpoint import load_checkpoint, save_checkpoint
 from gpunn.train.readings import Step, read
 from gpunn.train.resume import capture
 from gpunn.train.standing import Standing
 
 
 class Checkpoint(Callback):
-    """Saves into `folder` after every epoch, and on Ctrl-C between two steps.
+    """Saves into `folder` before the first step, after every epoch, and on Ctrl-C between two steps.
 
     `checkpoint.npz` is everything a run needs to go on, `last.npz` the weights alone (averaged, with an EMA),
     `best.npz` the weights of the epoch whose `monitor` is best: by default val_accuracy, else val_loss, else
@@ -42,17 +42,14 @@ class Checkpoint(Callback):
         self.saved = False
 
     def on_fit_start(self, trainer: Standing) -> None:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CheckpointError(
-                f"Checkpoint: cannot make the folder {self.folder}: {error.strerror}; choose another"
-            ) from error
-        if self.path.exists() and not self.saved and trainer.resumed_from != self.path.resolve():
+        if self.saved or trainer.resumed_from == self.path.resolve():
+            return
+        if has_begun(self.folder):
             raise UsageError(
                 f"Checkpoint: {self.folder} already holds a run, which would be overwritten; "
                 f"go on with it (resume={str(self.folder)!r}) or choose another folder"
             )
+        self.save(trainer)  # before the first step, so that a run killed at any time can be gone on with
 
     def on_batch_end(self, trainer: Standing) -> None:
         if self.every and trainer.steps % self.every == 0:
@@ -92,6 +89,17 @@ class Checkpoint(Callback):
         if saved and (self.best is None or self.best.monitor == saved["monitor"]):
             self.best = Best(saved["monitor"], self.mode)
             self.best.load_state_dict(saved)
+
+
+def has_begun(folder: Path) -> bool:
+    """Whether the run in `folder` has taken a step, which starting anew would lose."""
+    path = folder / "checkpoint.npz"
+    if not path.exists():
+        return False
+    try:
+        return load_checkpoint(path)["position"]["steps"] != 0
+    except (CheckpointError, KeyError, TypeError):  # damaged, or a later version's
+        return True
 
 
 def check_finite(trainer: Standing) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 from gpunn import backend, ops, random
@@ -23,6 +23,7 @@ from gpunn.train.callbacks import Callback, HistoryFiles
 from gpunn.train.ema import EMA
 from gpunn.train.history import History
 from gpunn.train.interrupts import Interrupts
+from gpunn.train.lock import alone_in
 from gpunn.train.metrics import Running, accuracy
 from gpunn.train.readings import Step, every, measured, read
 from gpunn.train.resume import restore
@@ -118,12 +119,12 @@ class Trainer(Standing):
         if self.ema is not None:
             self.ema.take_back(self.model)
         self.train_loader, self.val_loader, self.epochs, self.stop_reason = train_loader, val_loader, epochs, None
-        if resume is not None:
-            self.unread = []
-            restore(self, resume)
-        elif self.seed is not None and self.steps == 0:
-            random.set_state(random.Generator(self.seed, STREAM).get_state())
-        with self._interrupts, self.device or nullcontext():
+        with self._alone(), self._interrupts, self.device or nullcontext():
+            if resume is not None:
+                self.unread = []
+                restore(self, resume)
+            elif self.seed is not None and self.steps == 0:
+                random.set_state(random.Generator(self.seed, STREAM).get_state())
             try:
                 self._call("on_fit_start")
                 while self.epoch < epochs and not self.stop_reason:
@@ -289,6 +290,15 @@ class Trainer(Standing):
             if met or (not self.between_steps and error.call >= self.first_call):
                 error.in_step(met[0] if met else self.steps + 1)
             self.unread = []
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the folders that callbacks write a run into."""
+        with ExitStack() as held:
+            for callback in self.callbacks:
+                if isinstance(callback, (Checkpoint, HistoryFiles)):
+                    held.enter_context(alone_in(callback.folder))
+            yield
 
     def _call(self, event: str, *args) -> None:
         for callback in self.callbacks:

@@ -17,7 +17,7 @@ from pathlib import Path
 from gpunn.cuda import source
 from gpunn.cuda.nvrtc import ARCHITECTURES, Compiler, Resources, find_library, resources
 from gpunn.errors import UsageError
-from gpunn.files import cache_folder
+from gpunn.files import cache_folder, write_atomically
 from gpunn.verify.launches import Build, builds, label
 
 Table = dict[str, dict[str, dict[str, list[int]]]]  # kernel -> macros -> architecture -> [registers, shared bytes]
@@ -78,7 +78,8 @@ def write_table(table: Table, path: Path) -> None:
     for name, labels in table.items():
         lines = (f"  {json.dumps(label)}: {json.dumps(row)}" for label, row in labels.items())
         kernels.append(f"{json.dumps(name)}: {{\n" + ",\n".join(lines) + "\n}")
-    path.write_text("{\n" + ",\n".join(kernels) + "\n}\n")
+    text = "{\n" + ",\n".join(kernels) + "\n}\n"
+    write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,0 +1,107 @@
+"""Run folders that are in use, that a kill left without a checkpoint, or that lead elsewhere."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpunn import train
+from gpunn.cli import main
+
+TRAIN = ["train", "mlp", "--batch-size", "40", "--epochs", "1"]
+
+
+def in_use(folder):
+    """Hold the folder in another thread until the returned function is called."""
+    done, ready = threading.Event(), threading.Event()
+
+    def hold():
+        with train.alone_in(Path(folder)):
+            ready.set()
+            done.wait(60)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    ready.wait(60)
+    return lambda: (done.set(), thread.join())
+
+
+def weights(folder):
+    return train.load_checkpoint(folder / "last.npz")["model"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs flock, which Windows does not have")
+def test_a_folder_in_use_is_refused_untouched(here, capsys):
+    assert main([*TRAIN, "--out", "a"]) == 0
+    assert main([*TRAIN, "--ensemble", "2", "--out", "e"]) == 0
+    (here / "e/member-2/checkpoint.npz").unlink()
+    for held, commands in [
+        ("a", [[*TRAIN, "--seed", "5", "--out", "a"], ["train", "--resume", "a", "--epochs", "3"]]),
+        ("new", [[*TRAIN, "--out", "new"], [*TRAIN, "--ensemble", "2", "--out", "new"]]),
+        ("e", [["train", "--resume", "e"]]),
+        ("e/member-2", [["train", "--resume", "e"], ["train", "--resume", "e/member-2"]]),
+    ]:
+        release = in_use(held)
+        before = {path: path.read_bytes() for path in Path(held).rglob("*") if path.is_file()}
+        try:
+            capsys.readouterr()
+            for command in commands:
+                assert main(command) == 2
+                err = capsys.readouterr().err
+                assert f"gpunn: error: Checkpoint: {held} is in use: process {os.getpid()} on " in err
+                assert "trains into it; wait for its end, stop it, or choose another folder" in err
+                after = {path: path.read_bytes() for path in Path(held).rglob("*") if path.is_file()}
+                assert after == before
+        finally:
+            release()
+    assert main(["train", "--resume", "e"]) == 0
+
+
+def test_a_run_killed_before_its_checkpoint_is_started_by_resume(here, capsys):
+    assert main([*TRAIN, "--seed", "3", "--out", "a"]) == 0
+    (here / "b").mkdir()
+    (here / "b/config.json").write_bytes((here / "a/config.json").read_bytes())
+    assert main(["train", "--resume", "b"]) == 0
+    assert all(np.array_equal(value, weights(here / "a")[name]) for name, value in weights(here / "b").items())
+    (here / "c").mkdir()  # killed before even its configuration was there
+    capsys.readouterr()
+    assert main(["train", "--resume", "c"]) == 2
+    words = "c is no run folder: config.json cannot be read (No such file or directory); start a run there with: "
+    assert f"{words}gpunn train NAME --out c\n" in capsys.readouterr().err
+    assert main([*TRAIN, "--out", "c"]) == 0
+
+
+def test_a_run_without_a_step_has_nothing_to_show(here, capsys):
+    assert main([*TRAIN, "--lr", "1e30", "--out", "a"]) == 2
+    assert "a/checkpoint.npz (the start); start again with a lower learning rate" in capsys.readouterr().err
+    assert main(["evaluate", "a"]) == 2
+    assert "a has not trained a step yet; go on with: gpunn train --resume a\n" in capsys.readouterr().err
+    assert main([*TRAIN, "--out", "a"]) == 0  # with the lower learning rate
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows wants a privilege for links")
+def test_no_link_leads_out_of_the_folder(here, capsys):
+    """Neither on --resume, nor in a report: files are replaced, a member's folder is refused."""
+    pytest.importorskip("matplotlib", reason="a report needs matplotlib")
+    assert main([*TRAIN, "--out", "a"]) == 0
+    assert main([*TRAIN, "--ensemble", "2", "--out", "e"]) == 0
+    (here / "outside").mkdir()
+    names = [*os.listdir("a"), "report.html"]
+    for name in names:
+        (here / "outside" / name).write_bytes((here / "a" / name).read_bytes() if name != "report.html" else b"")
+        (here / "a" / name).unlink(missing_ok=True)
+        (here / "a" / name).symlink_to(f"../outside/{name}")
+    before = {name: (here / "outside" / name).read_bytes() for name in names}
+    assert main(["train", "--resume", "a", "--epochs", "3"]) == 0 and main(["report", "a"]) == 0
+    for name in names:
+        assert (here / "outside" / name).read_bytes() == before[name], name
+        assert not (here / "a" / name).is_symlink() or name == "best.npz", name  # no later epoch was better
+    (here / "e/member-2").rename("outside/member-2")
+    (here / "e/member-2").symlink_to("../outside/member-2")
+    capsys.readouterr()
+    assert main(["train", "--resume", "e"]) == 2
+    assert "train: e/member-2 is a symbolic link, and its network would be written where" in capsys.readouterr().err
