@@ -7,16 +7,19 @@ from collections.abc import Iterable
 
 from gpunn.optim.batch import Batch, Group
 from gpunn.optim.optimizer import Optimizer
+from gpunn.optim.options import checked
 
 
 class Adam(Optimizer):
     """Adam (Kingma and Ba 2015, algorithm 1): steps along the mean gradient over the root of the mean square.
 
     m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; p -= lr m' / (sqrt(v') + eps), m' and v' corrected for their zero
-    start. `weight_decay` and `l1` add weight_decay p and l1 sign(p) to the gradient. Memory: two arrays a parameter.
+    start. `weight_decay` and `l1` add weight_decay p and l1 sign(p) to the gradient. `amsgrad` stands where PyTorch has
+    it, and can only be False. Memory: two arrays a parameter.
     """
 
     decoupled = False
+    arrays = ("exp_avg", "exp_avg_sq")
 
     def __init__(
         self,
@@ -25,14 +28,12 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
         l1: float = 0,
     ):
+        checked(type(self).__name__, {"amsgrad": amsgrad})
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "l1": l1})
-
-    def check(self, group: Group) -> None:
-        betas = group["betas"]
-        if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"{self.name}: betas must be two numbers in [0, 1), got {betas}; usual: (0.9, 0.999)")
 
     def rule(self, batch: Batch) -> None:
         for state in batch.states:
@@ -61,6 +62,8 @@ class AdamW(Adam):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
         l1: float = 0,
     ):
-        super().__init__(params, lr, betas, eps, weight_decay, l1)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, l1=l1)

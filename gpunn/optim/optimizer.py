@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from gpunn import backend
 from gpunn.backend import Array
 from gpunn.engine.tensor import Tensor
-from gpunn.nn.parameter import Parameter
 from gpunn.optim.batch import Batch, Group, by_kind
+from gpunn.optim.given import as_groups, as_parameters, check_gradient
+from gpunn.optim.options import checked
+from gpunn.optim.saved import read_state
 
 
 class Optimizer:
@@ -19,8 +19,11 @@ class Optimizer:
 
     `param_groups` is a list of dicts: `"params"` and the options that hold for them. A subclass gives its options to
     `__init__` as `defaults` and defines `check(group)` and `update(param, grad, state, group)`, with raw arrays, or in
-    its place `rule(batch)`, which updates many parameters in one launch.
+    its place `rule(batch)`, which updates many parameters in one launch. `arrays` names what a parameter's state holds
+    of its shape.
     """
+
+    arrays: tuple[str, ...] = ()
 
     def __init__(self, params: Iterable, defaults: dict[str, Any]):
         self.name = type(self).__name__
@@ -29,49 +32,24 @@ class Optimizer:
         self.state: dict[int, dict[str, Any]] = {}  # by id(parameter)
         self._batches: list[Batch] = []
         self._batched: list[int] = []  # the ids of all that the batches hold
-        if isinstance(params, Tensor):
-            kind = type(params).__name__
-            raise TypeError(f"{self.name}: params is one {kind}, expected an iterable; pass [parameter]")
-        given = list(params)
-        if not given:
-            raise ValueError(f"{self.name}: params is empty; pass model.parameters() of a model that has parameters")
-        for group in given if isinstance(given[0], Mapping) else [{"params": given}]:
+        for group in as_groups(self.name, params):
             self.add_param_group(group)
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Add `{"params": [...], **options}`; options left out take the optimiser's own values."""
-        if not isinstance(group, Mapping) or "params" not in group:
-            raise TypeError(f'{self.name}: a parameter group is a dict with "params", got {describe(group)}')
+        params = as_parameters(self.name, group, len(self.param_groups))
         unknown = sorted(set(group) - set(self.defaults) - {"params"})
         if unknown:
             raise ValueError(f"{self.name}: unknown options {unknown} in a group; it takes {sorted(self.defaults)}")
-        params = [group["params"]] if isinstance(group["params"], Tensor) else list(group["params"])
-        if not params:
-            raise ValueError(f"{self.name}: group {len(self.param_groups)} has no parameters; leave it out")
         seen = {id(p) for p in self.parameters()}
         for position, p in enumerate(params):
-            self._check_parameter(p, position)
             if id(p) in seen:
                 raise ValueError(f"{self.name}: params[{position}] of shape {p.shape} is given twice; give each once")
             seen.add(id(p))
-        full = {"params": params, **self.defaults, **{k: v for k, v in group.items() if k != "params"}}
-        self._check_common(full)
+        options = checked(self.name, {**self.defaults, **{k: v for k, v in group.items() if k != "params"}})
+        full = {"params": params, **options}
         self.check(full)
         self.param_groups.append(full)
-
-    def _check_parameter(self, p: Any, position: int) -> None:
-        if not isinstance(p, Tensor):
-            hint = "pass model.parameters(), not named_parameters()" if isinstance(p, tuple) else "make it one"
-            raise TypeError(f"{self.name}: params[{position}] is {describe(p)}, expected a Parameter; {hint}")
-        if not p.requires_grad and not isinstance(p, Parameter):  # a frozen Parameter may thaw later
-            which = f"params[{position}] of shape {p.shape}"
-            raise ValueError(f"{self.name}: {which} has requires_grad=False; leave it out")
-
-    def _check_common(self, group: Mapping[str, Any]) -> None:
-        for option in ("lr", "weight_decay", "l1", "eps", "momentum"):
-            value = group.get(option, 0)
-            if not np.isfinite(value) or value < 0:
-                raise ValueError(f"{self.name}: {option} must be a finite number >= 0, got {value}")
 
     def check(self, group: Mapping[str, Any]) -> None:
         """Raise ValueError where the group's own options contradict each other."""
@@ -150,38 +128,19 @@ class Optimizer:
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` returned; ValueError, and nothing changed, where it is of other parameters."""
-        self.check_state_dict(saved)
-        groups, state = saved["param_groups"], {int(i): values for i, values in saved["state"].items()}
+        """Take over what `state_dict` returned; ValueError or TypeError, nothing changed, where it does not fit."""
+        groups, state = self.check_state_dict(saved)
         for mine, theirs in zip(self.param_groups, groups, strict=True):
-            for option in theirs.keys() - {"params"}:
-                value = theirs[option]
-                mine[option] = tuple(value) if isinstance(value, list) else value
+            mine.update(theirs)
         params = list(self.parameters())
         self.state = {id(params[i]): {k: like(v, params[i].data) for k, v in state[i].items()} for i in state}
 
-    def check_state_dict(self, saved: Mapping[str, Any]) -> None:
-        """ValueError where `load_state_dict` would refuse."""
-        groups, state = saved["param_groups"], {int(i): values for i, values in saved["state"].items()}
-        mine, theirs = [[len(g["params"]) for g in gs] for gs in (self.param_groups, groups)]
-        if mine != theirs:
-            raise ValueError(
-                f"{self.name}: the saved state has groups of {theirs} parameters, this optimiser {mine}; "
-                "build it over the same parameters as the one that was saved"
-            )
-        options = [sorted(gs[0].keys() - {"params", "initial_lr"}) for gs in (self.param_groups, groups)]
-        if options[0] != options[1]:
-            raise ValueError(
-                f"{self.name}: the saved state has options {options[1]}, expected {options[0]}; "
-                "it is of another optimiser"
-            )
-        for i, p in enumerate(self.parameters()):
-            for name, value in state.get(i, {}).items():
-                if getattr(value, "shape", ()) not in ((), p.shape):
-                    raise ValueError(
-                        f"{self.name}: the saved {name} of parameter {i} has shape {value.shape}, "
-                        f"the parameter {p.shape}; build it over the same parameters as the one that was saved"
-                    )
+    def check_state_dict(self, saved: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[int, dict[str, Any]]]:
+        """What `load_state_dict` would take over; ValueError or TypeError where it would refuse."""
+        groups, state = read_state(self.name, self.param_groups, self.arrays, saved)
+        for mine, theirs in zip(self.param_groups, groups, strict=True):
+            self.check({**mine, **theirs})
+        return groups, state
 
     def __getstate__(self) -> dict[str, Any]:
         """For copy and pickle: a copied parameter has another id, and takes its state along by its position."""
@@ -219,23 +178,3 @@ def follow(state: dict[str, Any], p: Array) -> dict[str, Any]:
         if backend.is_array(value) and (value.dtype != p.dtype or type(value) is not type(p)):
             state[name] = like(value, p)
     return state
-
-
-def check_gradient(name: str, p: Tensor) -> None:
-    """Refuses a gradient, put there by hand, that would be broadcast or comes from elsewhere."""
-    g = p.grad
-    if g is None:
-        return
-    if not getattr(p.data.flags, "writeable", True):
-        raise ValueError(f"{name}: a parameter of shape {p.shape} is read-only memory; make it of array.copy()")
-    if type(g) is not type(p.data) or g.shape != p.data.shape:
-        got = f"{type(g).__name__} of shape {getattr(g, 'shape', ())}"
-        raise ValueError(
-            f"{name}: a gradient is a {got}, expected a {type(p.data).__name__} of shape {p.data.shape} like its "
-            "parameter; assign .grad such an array, or leave it to backward()"
-        )
-
-
-def describe(value) -> str:
-    """A wrong value in an error's words: its type, and as much of it as fits."""
-    return f"{type(value).__name__} {value!r:.60}"

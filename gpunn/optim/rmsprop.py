@@ -15,6 +15,8 @@ class RMSprop(Optimizer):
     With `momentum`, the quotient feeds b = momentum b + quotient, and p -= lr b.
     """
 
+    arrays = ("square_avg", "grad_avg", "momentum_buffer")
+
     def __init__(
         self,
         params: Iterable,
@@ -24,16 +26,15 @@ class RMSprop(Optimizer):
         weight_decay: float = 0,
         momentum: float = 0,
         centered: bool = False,
+        *,
         l1: float = 0,
     ):
         options = {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay}
         super().__init__(params, {**options, "momentum": momentum, "centered": centered, "l1": l1})
 
-    def check(self, group: Group) -> None:
-        if not 0 <= group["alpha"] <= 1:
-            raise ValueError(f"RMSprop: alpha must lie in [0, 1], got {group['alpha']}; the usual value is 0.99")
-
     def rule(self, batch: Batch) -> None:
+        for state in batch.states:
+            state["step"] = state.get("step", 0) + 1
         squares, means = batch.state("square_avg"), batch.state("grad_avg", option="centered")
         buffers = batch.state("momentum_buffer", option="momentum")
         batch.rules.rmsprop(

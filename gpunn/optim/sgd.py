@@ -16,14 +16,17 @@ class SGD(Optimizer):
     Memory: one array a parameter with momentum, none without.
     """
 
+    arrays = ("momentum_buffer",)
+
     def __init__(
         self,
         params: Iterable,
-        lr: float,
+        lr: float = 1e-3,
         momentum: float = 0,
         dampening: float = 0,
         weight_decay: float = 0,
         nesterov: bool = False,
+        *,
         l1: float = 0,
     ):
         options = {"lr": lr, "momentum": momentum, "dampening": dampening}

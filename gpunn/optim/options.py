@@ -1,0 +1,85 @@
+"""What the options of optimisers and schedules must be, by name: numbers, in their limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gpunn import kinds
+from gpunn.backend import is_array
+from gpunn.engine.tensor import Tensor
+from gpunn.kinds import Kind
+from gpunn.text import brief
+
+
+@dataclass(frozen=True)
+class Option:
+    """What an option must be, and a value that is."""
+
+    kind: Kind
+    usual: object
+
+
+def at_least_0(usual: object) -> Option:
+    """The row of an option that is a number >= 0."""
+    return Option(kinds.number("a finite number >= 0", lambda v: v >= 0), usual)
+
+
+BELOW_1 = kinds.number("in [0, 1)", lambda v: 0 <= v < 1)
+PAIR = Kind("two numbers in [0, 1)", lambda v: isinstance(v, tuple) and len(v) == 2 and all(map(BELOW_1.holds, v)))
+SWITCH = Kind("True or False", lambda v: type(v) is bool)
+OF_OPTIMISERS = {
+    "lr": at_least_0(1e-3),
+    "weight_decay": at_least_0(1e-4),
+    "l1": at_least_0(0),
+    "eps": at_least_0(1e-8),
+    "momentum": at_least_0(0.9),
+    "dampening": Option(kinds.number(), 0),
+    "alpha": Option(kinds.number("a number in [0, 1]", lambda v: 0 <= v <= 1), 0.99),
+    "betas": Option(PAIR, (0.9, 0.999)),
+    "nesterov": Option(SWITCH, False),
+    "centered": Option(SWITCH, False),
+    "amsgrad": Option(Kind("False: that variant is not here", lambda v: v is False), False),
+    "initial_lr": at_least_0(1e-3),
+}
+
+
+def checked(name: str, given: Mapping[str, Any], options: Mapping[str, Option] = OF_OPTIMISERS) -> dict[str, Any]:
+    """What was given, as plain numbers; TypeError or ValueError for the first option that is not what it must be.
+
+    Options that have no row pass unchanged: an optimiser of the user's own may have any.
+
+    Examples:
+        >>> from gpunn.optim.options import checked
+        >>> checked("SGD", {"lr": "1e-3"})
+        Traceback (most recent call last):
+        TypeError: SGD: lr must be a finite number >= 0, got '1e-3'; usual: 0.001
+    """
+    found = {option: as_plain(value) if option in options else value for option, value in given.items()}
+    for option in [option for option in found if option in options]:
+        kind, usual, value = options[option].kind, options[option].usual, found[option]
+        if not kind.holds(value):
+            error = ValueError if _is_alike(value, usual) else TypeError
+            raise error(f"{name}: {option} must be {kind.words}, got {brief(value)}; usual: {usual}")
+    return found
+
+
+def as_plain(value: Any) -> Any:
+    """NumPy's numbers, and arrays and Tensors of one, as Python's; lists as tuples."""
+    if isinstance(value, (tuple, list)):
+        return tuple(map(as_plain, value))
+    value = value.data if isinstance(value, Tensor) else value
+    is_one = isinstance(value, np.generic) or (is_array(value) and value.size == 1)
+    return value.item() if is_one else value
+
+
+def _is_alike(value: Any, usual: Any) -> bool:
+    """Whether a value is of the type wanted, and so only out of range."""
+    if isinstance(usual, tuple):
+        return isinstance(value, tuple) and all(_is_alike(v, usual[0]) for v in value)
+    if isinstance(usual, float | int) and isinstance(value, float | int):
+        return isinstance(usual, bool) == isinstance(value, bool)
+    return type(value) is type(usual)
