@@ -3,6 +3,7 @@
 from importlib import import_module as _import_module
 from types import ModuleType as _ModuleType
 
+from gpunn import stopping as _stopping  # noqa: F401  # isort: skip - first: Ctrl-C now ends a command in a line
 from gpunn import random as random
 from gpunn.backend import Device as Device
 from gpunn.backend import default_device as default_device

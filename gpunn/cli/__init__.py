@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 import gpunn
+from gpunn import stopping
 from gpunn.cli import doctor, evaluate, kernels, predict, report, train, verify
 from gpunn.errors import GpunnError
 
@@ -29,18 +30,19 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0, 2 for an error of the user's, 130 for Ctrl-C."""
+    """Run the command line and return its exit status: 0, 2 for a user's error, 130 for Ctrl-C, 143 for SIGTERM."""
     args = build_parser().parse_args(argv)
     try:
-        status = args.run(args)
-        sys.stdout.flush()  # inside: a closed pipe may show only now
-        return status
+        with stopping.raised():
+            status = args.run(args)
+            sys.stdout.flush()  # inside: a closed pipe may show only now
+            return status
     except GpunnError as error:
         print(f"gpunn: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt as interrupt:
-        print(f"gpunn: {interrupt}" if interrupt.args else "gpunn: interrupted", file=sys.stderr)
-        return 130
+    except stopping.STOPS as stop:
+        print(f"gpunn: {stopping.words_of(stop)}", file=sys.stderr)
+        return 128 + stop.signum if isinstance(stop, stopping.Terminated) else 130
     except BrokenPipeError:
         # The reader, such as `head`, has left. The interpreter would complain again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -15,6 +15,7 @@ from gpunn.recipes.batches import loaders, test_loader
 from gpunn.recipes.building import make_trainer
 from gpunn.recipes.config import Config
 from gpunn.recipes.device import dtype_of, usable_device
+from gpunn.stopping import STOPS, with_words, words_of
 
 RESULTS = ("best.npz", "last.npz", "history.csv", "curves.png", "recipe.toml")
 
@@ -41,16 +42,12 @@ def train_one(config: Config, dataset: data.Dataset, out: Path, resume: bool = F
 
 @contextmanager
 def resumable(out: Path) -> Iterator[None]:
-    """Let Ctrl-C within the block say how to go on with the run, or the ensemble, in ``out``."""
+    """Let Ctrl-C or SIGTERM within the block say how to go on with the run, or the ensemble, in ``out``."""
     try:
         yield
-    except KeyboardInterrupt as interrupt:
-        raise KeyboardInterrupt(f"{_words(interrupt)}go on with: gpunn train --resume {out}") from None
-
-
-def _words(interrupt: KeyboardInterrupt) -> str:
-    """The trainer's account of what was saved, without its advice for programs."""
-    return f"{str(interrupt).partition('; go on')[0]}; " if interrupt.args else "interrupted; "
+    except STOPS as stop:
+        saved = words_of(stop).partition("; go on")[0]  # the trainer's account, without its advice for programs
+        raise with_words(stop, f"{saved}; go on with: gpunn train --resume {out}") from None
 
 
 def _heading(

@@ -12,6 +12,7 @@ from typing import Any
 
 from gpunn.errors import UsageError
 from gpunn.optim import grad_norm
+from gpunn.stopping import STOPS
 from gpunn.train.history import History
 from gpunn.train.plots import draw_curves
 from gpunn.train.readings import EVERY, Step, read
@@ -34,7 +35,7 @@ class Callback:
     def on_fit_end(self, trainer: Standing) -> None: ...
 
     def on_exception(self, trainer: Standing, error: BaseException) -> None:
-        """Called when the run ends by an error or by Ctrl-C, before that is raised."""
+        """Called when the run ends by an error, by Ctrl-C or by SIGTERM, before that is raised."""
 
     def state_dict(self) -> dict[str, Any]:
         return {}
@@ -202,7 +203,7 @@ class HistoryFiles(Callback):
         self._draw(trainer)
 
     def on_exception(self, trainer: Standing, error: BaseException) -> None:
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, STOPS):
             self._draw(trainer)
 
     def _draw(self, trainer: Standing) -> None:

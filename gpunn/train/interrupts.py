@@ -1,39 +1,45 @@
-"""Ctrl-C that waits for the end of a step, so that what is saved is a state between two steps."""
+"""Ctrl-C, SIGTERM and SIGHUP that wait for the end of a step, so that what is saved is a state between two steps."""
 
 from __future__ import annotations
 
 import signal
-import threading
+from types import FrameType
+from typing import Any
+
+from gpunn.stopping import ENDING, may_take, stop_of
 
 
 class Interrupts:
-    """While entered, the first Ctrl-C sets `pending`; `check()` then raises. A second Ctrl-C raises at once.
+    """While entered, the first signal is only noted; `check()` then raises what it stands for. A second raises at once.
 
-    Signals reach the main thread alone, so elsewhere, and where Ctrl-C is ignored, nothing is changed.
+    One that nobody has checked for is raised at the end of the block, so that none is lost. Signals reach the main
+    thread alone, so elsewhere, and where one is ignored or has a handler of the program's own, nothing is changed.
     """
 
     def __init__(self):
-        self.pending = False
-        self._previous = None
+        self.pending = 0  # the signal's number
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
-        self.pending = False
-        in_main = threading.current_thread() is threading.main_thread()
-        if in_main and signal.getsignal(signal.SIGINT) not in (signal.SIG_IGN, None):
-            self._previous = signal.signal(signal.SIGINT, self._note)
+        self.pending = 0
+        for signum in (signal.SIGINT, *ENDING):
+            if may_take(signum):
+                self._previous[signum] = signal.signal(signum, self._note)
         return self
 
-    def __exit__(self, *exc_info) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
-            self._previous = None
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        for signum, handler in self._previous.items():
+            signal.signal(signum, handler)
+        self._previous, pending, self.pending = {}, self.pending, 0
+        if pending and kind is None:
+            raise stop_of(pending)
 
-    def _note(self, signum, frame) -> None:
+    def _note(self, signum: int, frame: FrameType | None) -> None:
         if self.pending:
-            raise KeyboardInterrupt
-        self.pending = True
+            raise stop_of(signum)
+        self.pending = signum
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if Ctrl-C was pressed since the block was entered."""
+        """Raise KeyboardInterrupt or Terminated if a signal came since the block was entered."""
         if self.pending:
-            raise KeyboardInterrupt
+            raise stop_of(self.pending)

@@ -70,7 +70,7 @@ def restore(trainer: Standing, path: str | os.PathLike) -> None:
     for name, callback in _named(trainer.callbacks):
         if name in state["callbacks"]:
             callback.load_state_dict(state["callbacks"][name])
-    trainer.resumed_from = path.resolve()
+    trainer.between_steps, trainer.resumed_from = True, path.resolve()
     trainer.last_saved = f"{path} ({trainer.position()})"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from gpunn import backend
 from gpunn.errors import CheckpointError, TrainingError, UsageError
 from gpunn.files import link_atomically
+from gpunn.stopping import STOPS
 from gpunn.train.callbacks import Best, Callback
 from gpunn.train.checkpoint import load_checkpoint, save_checkpoint
 from gpunn.train.readings import Step, read
@@ -19,7 +20,7 @@ from gpunn.train.standing import Standing
 
 
 class Checkpoint(Callback):
-    """Saves into `folder` before the first step, after every epoch, and on Ctrl-C between two steps.
+    """Saves into `folder` before the first step, after every epoch, and on Ctrl-C or SIGTERM between two steps.
 
     `checkpoint.npz` is everything a run needs to go on, `last.npz` the weights alone (averaged, with an EMA),
     `best.npz` the weights of the epoch whose `monitor` is best: by default val_accuracy, else val_loss, else
@@ -71,7 +72,7 @@ class Checkpoint(Callback):
 
     def on_exception(self, trainer: Standing, error: BaseException) -> None:
         # Between two steps the state is whole; within one, the last checkpoint is the better one.
-        if isinstance(error, KeyboardInterrupt) and trainer.between_steps:
+        if isinstance(error, STOPS) and trainer.between_steps:
             self.save(trainer)
 
     def save(self, trainer: Standing) -> None:

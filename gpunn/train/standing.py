@@ -10,6 +10,7 @@ from gpunn import backend
 from gpunn.backend import Array
 from gpunn.nn import Module
 from gpunn.optim.schedules import Schedule
+from gpunn.stopping import name_of
 from gpunn.train.accumulate import Accumulation
 from gpunn.train.ema import EMA
 from gpunn.train.history import History
@@ -70,11 +71,12 @@ class Standing:
             return f"the end of epoch {self.epoch}" if self.epoch else "the start"
         return f"epoch {self.epoch + 1}, after batch {self.batch}"
 
-    def _interrupted(self) -> str:
+    def _stopped(self, stop: BaseException) -> str:
+        what = name_of(stop)
         if self.between_steps and self.last_saved and self.out is not None:
-            return f"interrupted; saved {self.last_saved}; go on with resume={os.fspath(self.out)!r}"
+            return f"{what}; saved {self.last_saved}; go on with resume={os.fspath(self.out)!r}"
         kept = f"the last checkpoint is {self.last_saved}" if self.last_saved else "no checkpoint was saved"
-        return f"interrupted in epoch {self.epoch + 1}, after batch {self.batch}; {kept}"
+        return f"{what} in epoch {self.epoch + 1}, after batch {self.batch}; {kept}"
 
     def learning_rate(self) -> float:
         """The rate of the first parameter group."""

@@ -17,6 +17,7 @@ from gpunn.nn import Module
 from gpunn.nn.state import evaluating
 from gpunn.optim import Optimizer, clip_grad_norm_
 from gpunn.optim.schedules import Schedule
+from gpunn.stopping import STOPS, with_words
 from gpunn.train.accumulate import Accumulation
 from gpunn.train.batches import batches, with_last
 from gpunn.train.callbacks import Callback, HistoryFiles
@@ -110,8 +111,8 @@ class Trainer(Standing):
         """Train until `epochs` epochs are done in all, and return the history.
 
         `resume` is a checkpoint or a run folder to go on from. Ctrl-C ends the current step, saves, and raises
-        KeyboardInterrupt; a loss that is not finite raises TrainingError, a label out of range IndexError, and both
-        leave the last good checkpoint.
+        KeyboardInterrupt; SIGTERM and SIGHUP raise SystemExit with the status 143 or 129. A loss that is not finite
+        raises TrainingError, a label out of range IndexError, and both leave the last good checkpoint.
         """
         if epochs < 1:
             raise UsageError(f"Trainer.fit: epochs must be >= 1, got {epochs}")
@@ -130,14 +131,19 @@ class Trainer(Standing):
                 while self.epoch < epochs and not self.stop_reason:
                     self._run_epoch()
                 self._interrupts.check()
+                self.between_steps = False  # what the model gets now is to be kept, and not to be trained on
                 if self.ema is not None:
                     self.ema.put_into(self.model)
                 self._call("on_fit_end")
+                self._interrupts.check()
+                self.between_steps = True
             except BaseException as error:
+                if self.ema is not None:
+                    self.ema.take_back(self.model)  # a second Ctrl-C may have come while the weights were exchanged
                 self._name_step(error)
                 self._call("on_exception", error)
-                if isinstance(error, KeyboardInterrupt):
-                    raise KeyboardInterrupt(self._interrupted()) from None
+                if isinstance(error, STOPS):
+                    raise with_words(error, self._stopped(error)) from None
                 raise
         return self.history
 

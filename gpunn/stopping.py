@@ -1,0 +1,91 @@
+"""What ends a process from outside: Ctrl-C, and the signals that ask it to end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+# A closed terminal asks as `kill` does; Windows has no such signal.
+ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class Terminated(SystemExit):
+    """SIGTERM or SIGHUP, raised in the main thread; where nobody catches it the status is what a shell expects, 143.
+
+    `words` is what a run says about itself: what was saved, and how to go on.
+    """
+
+    def __init__(self, signum: int, words: str = ""):
+        super().__init__(128 + signum)
+        self.signum, self.words = signum, words
+
+
+STOPS = (KeyboardInterrupt, Terminated)
+
+
+def stop_of(signum: int, words: str = "") -> KeyboardInterrupt | Terminated:
+    """The exception for a signal."""
+    if signum == signal.SIGINT:
+        return KeyboardInterrupt(*[words] if words else [])
+    return Terminated(signum, words)
+
+
+def name_of(stop: BaseException) -> str:
+    """What happened, in a word."""
+    return "terminated" if isinstance(stop, Terminated) else "interrupted"
+
+
+def words_of(stop: BaseException) -> str:
+    """What a run has said in it, or what happened."""
+    return (stop.words if isinstance(stop, Terminated) else str(stop)) or name_of(stop)
+
+
+def with_words(stop: BaseException, words: str) -> KeyboardInterrupt | Terminated:
+    """Another exception of the same kind that says `words`."""
+    return stop_of(stop.signum if isinstance(stop, Terminated) else signal.SIGINT, words)
+
+
+def may_take(signum: int) -> bool:
+    """Whether nobody has asked for this signal to be ignored, or taken it for a purpose of their own."""
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    ours = (signal.SIG_DFL, signal.default_int_handler, _leave, _raise)
+    return signal.getsignal(signum) in ours
+
+
+@contextmanager
+def raised() -> Iterator[None]:
+    """Within the block of a command, signals that ask it to end raise Terminated, wherever it is."""
+    before = {signum: signal.signal(signum, _raise) for signum in (signal.SIGINT, *ENDING) if may_take(signum)}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def _during_imports() -> None:
+    """Let the command `gpunn` leave at once, with one line, while it is imported: there is nothing to save yet."""
+    name = os.path.basename(sys.argv[0]) if sys.argv else ""
+    module = sys.orig_argv[sys.orig_argv.index("-m") + 1 :][:1] if name == "-m" else []
+    if name in ("gpunn", "gpunn.exe") or module in (["gpunn"], ["gpunn.__main__"]):
+        for signum in (signal.SIGINT, *ENDING):
+            if may_take(signum):
+                signal.signal(signum, _leave)
+
+
+def _raise(signum: int, frame: FrameType | None) -> None:
+    raise stop_of(signum)
+
+
+def _leave(signum: int, frame: FrameType | None) -> None:
+    os.write(2, f"gpunn: {name_of(stop_of(signum))}\n".encode())
+    os._exit(128 + signum)
+
+
+_during_imports()  # as the first import of gpunn, before all that takes its time
