@@ -16,30 +16,13 @@ import numpy as np
 from gpunn import backend
 from gpunn.cpu.blas import blas
 from gpunn.cpu.threads import set_thread_count
+from gpunn.machine import cores as cores
+from gpunn.machine import lines_of as lines_of
+from gpunn.machine import processor as processor
 
 # Settings that hold NumPy's OpenBLAS, and nothing of PyTorch, to another processor's kernels.
 PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 CLOCKS = {"core": "ClockRate", "memory": "MemoryClockRate"}  # of CuPy's attributes of a device, in kHz
-
-
-def lines_of(file: str) -> dict[str, str]:
-    """The "key: value" lines of a file in /proc; none where the system keeps no such file."""
-    try:
-        lines = Path(file).read_text().splitlines()
-    except OSError:
-        return {}
-    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-
-
-def processor() -> str:
-    found = lines_of("/proc/cpuinfo")
-    name = found.get("model name") or platform.processor() or platform.machine()
-    return f"{name} (family {found['cpu family']}, model {found['model']})" if "cpu family" in found else name
-
-
-def cores() -> int:
-    """The processor's cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def torch_or_none() -> Any:

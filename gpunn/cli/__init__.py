@@ -32,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, 2 for a user's error, 130 for Ctrl-C, 143 for SIGTERM."""
     args = build_parser().parse_args(argv)
+    args.arguments = list(sys.argv[1:] if argv is None else argv)  # which a run notes, for its report
     try:
         with stopping.raised():
             status = args.run(args)

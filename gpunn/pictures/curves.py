@@ -34,7 +34,7 @@ def learning_curves(histories: Iterable[Mapping[str, Any]] | Mapping[str, Iterab
         if drawn and len(runs) <= LEGEND:
             axes.legend()
     if len(runs) > LEGEND:
-        _scale(figure, both, len(runs), "network")
+        _scale(figure, both, len(runs), ("first\nnetwork", "last\nnetwork"))
     return figure
 
 
@@ -106,7 +106,9 @@ def gradient_norms(logs: Mapping[str, Sequence[Mapping[str, Any]]] | Sequence[Ma
     if len(layers) <= LEGEND and alone:
         every[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5), title="layer", frameon=False)
     else:
-        _scale(figure, every, max(len(rows[0]) - 1 for rows in panels.values()), "layer")
+        # Several networks share the colours, not the layers; a lone one's ends have their names.
+        ends = (f"first:\n{layers[0]}", f"last:\n{layers[-1]}") if alone else ("first\nlayer", "last\nlayer")
+        _scale(figure, every, max(len(rows[0]) - 1 for rows in panels.values()), ends)
     return figure
 
 
@@ -132,11 +134,11 @@ def _colour(i: int, n: int) -> tuple[float, float, float, float]:
     return colormaps["viridis"](0.92 * i / max(1, n - 1))  # the scale's own end is too pale on white
 
 
-def _scale(figure: Figure, axes: Iterable[Axes], n: int, what: str) -> None:
-    """The colours' meaning beside the panels: from the first layer to the last."""
+def _scale(figure: Figure, axes: Iterable[Axes], n: int, ends: tuple[str, str]) -> None:
+    """The colours' meaning beside the panels: what stands at both ends."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import ListedColormap
 
     colours = ListedColormap([_colour(i, n) for i in range(n)])
     bar = figure.colorbar(ScalarMappable(cmap=colours), ax=list(axes), ticks=[0.5 / n, 1 - 0.5 / n], pad=0.01)
-    bar.set_ticklabels([f"first\n{what}", f"last\n{what}"])
+    bar.set_ticklabels(ends)

@@ -19,11 +19,11 @@ from gpunn.report.parts import (
     about_the_curves,
     best_epoch,
     description,
+    draw,
     errors,
     on_test_images,
     read_history,
     seconds,
-    section,
 )
 
 HEAD = ("network", "seed", "epochs", "best epoch", "validation accuracy", "test accuracy")
@@ -38,16 +38,13 @@ def ensemble_report(folder: Path, device: backend.Device, limit: int | None) -> 
     images, opinions, note = on_test_images(models, config, limit)
     tested = Tested(config, images, opinions.labels, opinions.averaged())
     curves = f"{about_the_curves(config)} Each network has its colour."
-    parts = [
-        *_head(folder, config, opinions, histories, models),
-        *([page.note(note)] if note else []),
-        *_networks(histories, configs, opinions),
-        page.note(f"Filters, feature maps and gradients stand in each network's own report: gpunn report {folders[0]}"),
-        *section("Learning curves", lambda: pictures.learning_curves(histories), curves),
-        *errors(tested, "the ensemble, by averaged probabilities,"),
-        *description(models[0], config),
-    ]
-    return Report(f"{len(models)} x {config.model} on {config.data}", parts, tested)
+    sections = page.Sections()
+    sections.add("Networks", *_networks(histories, configs, opinions, folders[0]))
+    draw(sections, "Learning curves", lambda: pictures.learning_curves(histories), curves)
+    errors(sections, tested, "the ensemble, by averaged probabilities,")
+    description(sections, models[0], config, folder)
+    head = [*_head(folder, config, opinions, histories, models), *([page.note(note)] if note else [])]
+    return Report(f"{len(models)} x {config.model} on {config.data}", head, sections, tested)
 
 
 def _head(
@@ -68,7 +65,9 @@ def _head(
     return [page.note(words + bags), page.facts(shown)]
 
 
-def _networks(histories: dict[str, list[dict[str, Any]]], configs: tuple[Config, ...], opinions: Opinions) -> list[str]:
+def _networks(
+    histories: dict[str, list[dict[str, Any]]], configs: tuple[Config, ...], opinions: Opinions, first: Path
+) -> list[str]:
     """A row for each network: how it was trained, and what it reaches alone."""
     rows = []
     for (name, history), config, alone in zip(histories.items(), configs, opinions.alone(), strict=True):
@@ -76,4 +75,5 @@ def _networks(histories: dict[str, list[dict[str, Any]]], configs: tuple[Config,
         epochs = f"{history[-1]['epoch']} of {config.epochs}"
         validated = "" if accuracy is None else f"{accuracy:.2%}"
         rows.append([name, str(config.seed), epochs, str(epoch), validated, f"{alone:.2%}"])
-    return [page.heading("Networks"), page.table(HEAD, rows)]
+    others = f"Filters, feature maps and gradients stand in each network's own report: gpunn report {first}"
+    return [page.table(HEAD, rows), page.note(others)]

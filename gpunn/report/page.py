@@ -7,15 +7,23 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 60rem; margin: 2rem auto;
-       padding: 0 1rem; }
+:root { color-scheme: light dark; --ink: #222; --soft: #666; --line: #ddd; --faint: #eee; --back: #fff;
+        --link: #1f5fbf; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #ddd; --soft: #9aa0a6; --line: #444; --faint: #333; --back: #16181b; --link: #8ab4f8; }
+}
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--back); max-width: 60rem;
+       margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem;
-       border-bottom: 1px solid #ddd; padding-bottom: .2rem; }
+       border-bottom: 1px solid var(--line); padding-bottom: .2rem; }
+a { color: var(--link); } nav a { margin-right: 1rem; white-space: nowrap; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .15rem .7rem; text-align: right; border-bottom: 1px solid #eee; }
-th { font-weight: 600; } .words th, .words td { text-align: left; vertical-align: top; }
+th, td { padding: .15rem .7rem; text-align: right; border-bottom: 1px solid var(--faint); }
+th { font-weight: 600; } .words th, .words td { text-align: left; vertical-align: top; overflow-wrap: anywhere; }
+.words th { white-space: nowrap; }
 pre { font-size: 11.5px; line-height: 1.4; } .wide { overflow-x: auto; }
-figure { margin: 0; } img { max-width: 100%; height: auto; } figcaption, .note { color: #666; font-size: .9rem; }
+figure { margin: 0; text-align: center; } img { max-width: 100%; height: auto; background: #fff; border-radius: 4px; }
+figcaption, .note { color: var(--soft); font-size: .9rem; } figcaption { text-align: left; }
 .facts { display: flex; flex-wrap: wrap; gap: .4rem 2.2rem; margin: 1rem 0; padding: 0; list-style: none; }
 .facts b { display: block; font-size: 1.25rem; font-weight: 600; }
 """
@@ -23,21 +31,40 @@ figure { margin: 0; } img { max-width: 100%; height: auto; } figcaption, .note {
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
-def page(title: str, parts: Iterable[str]) -> str:
-    """A whole HTML document; `parts` are HTML, as the functions below make it."""
+class Sections:
+    """A page's sections by their headings, and in words what the page leaves out: no section is empty."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, str] = {}
+        self.left_out: dict[str, str] = {}
+
+    def add(self, heading: str, *parts: str) -> None:
+        """A section of HTML, as the functions below make it; none where there is nothing in it."""
+        if body := "\n".join(filter(None, parts)):
+            self.parts[heading] = body
+
+    def leave_out(self, heading: str, why: str) -> None:
+        """A section that this page does not have, and the reason, which the page's end gives."""
+        self.left_out[heading] = why
+
+
+def page(title: str, head: Iterable[str], sections: Sections) -> str:
+    """A whole HTML document: its title, what stands on top, the list of contents, the sections."""
+    names = {heading: "-".join(heading.lower().split()) for heading in sections.parts}
+    links = "\n".join(f'<a href="#{escape(name)}">{escape(heading)}</a>' for heading, name in names.items())
+    bodies = [
+        f'<h2 id="{escape(names[heading])}">{escape(heading)}</h2>\n{body}' for heading, body in sections.parts.items()
+    ]
+    missing = "; ".join(f"{heading}: {why}" for heading, why in sections.left_out.items())
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{escape(title)}</h1>\n"
-        + "\n".join(parts)
+        + "\n".join([*head, f'<nav aria-label="contents">{links}</nav>', *bodies])
+        + (f"\n{note(f'Not on this page: {missing}.')}" if missing else "")
         + "\n</body>\n</html>\n"
     )
-
-
-def heading(text: str) -> str:
-    """The heading of a section."""
-    return f"<h2>{escape(text)}</h2>"
 
 
 def note(text: str) -> str:

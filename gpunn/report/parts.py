@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,16 +10,29 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+import gpunn
 from gpunn import nn, pictures, train
 from gpunn.errors import CheckpointError
 from gpunn.recipes.batches import check_fits, load_noted, pad_to, test_loader
 from gpunn.recipes.building import weight_decay
 from gpunn.recipes.config import Config
 from gpunn.recipes.ensemble import Opinions, opinions
+from gpunn.recipes.starts import starts
 from gpunn.report import page
 
 if TYPE_CHECKING:  # an extra, imported on use alone
     from matplotlib.figure import Figure
+
+
+# Keys that only one optimiser or one schedule looks at.
+ONLY_WITH = {
+    "momentum": ("optimizer", "sgd"),
+    "nesterov": ("optimizer", "sgd"),
+    "last": ("schedule", "linear"),
+    "milestones": ("schedule", "steps"),
+    "gamma": ("schedule", "steps"),
+    "rise": ("schedule", "one_cycle"),
+}
 
 
 class Tested(NamedTuple):
@@ -34,10 +48,11 @@ class Tested(NamedTuple):
 
 
 class Report(NamedTuple):
-    """A page's title and its parts, HTML; and what it says of the test images."""
+    """A page's title, its head (HTML) and its sections; and what it says of the test images."""
 
     title: str
-    parts: list[str]
+    head: list[str]
+    sections: page.Sections
     tested: Tested
 
 
@@ -92,41 +107,57 @@ def about_the_curves(config: Config) -> str:
     return f"{text}; as trained, with {' and '.join(changed)}." if changed else f"{text}."
 
 
-def section(name: str, draw: Callable[[], Figure], caption: str) -> list[str]:
-    """A heading and the Figure that `draw` makes, or in words why there is none."""
+def draw(sections: page.Sections, heading: str, make: Callable[[], Figure], caption: str) -> None:
+    """A section with the Figure that `make` draws; where there is nothing to draw, the page's end says why."""
     try:
-        return [page.heading(name), page.picture(pictures.png(draw()), caption)]
+        sections.add(heading, page.picture(pictures.png(make()), caption))
     except pictures.NothingToDraw as why:
-        return [page.heading(name), page.note(f"No picture. {why}.")]
+        sections.leave_out(heading, str(why))
 
 
-def errors(tested: Tested, who: str) -> list[str]:
+def errors(sections: page.Sections, tested: Tested, who: str) -> None:
     """The confusion matrix and the worst mistakes of `who`, in words the one that answers."""
     classes = tested.config.classes
-    return [
-        *section(
-            "Confusion",
-            lambda: pictures.confusion_matrix(tested.scores, tested.labels, classes),
-            "How often images of each class (row) got each answer (column); at the right each class's accuracy.",
-        ),
-        *section(
-            "Worst mistakes",
-            lambda: pictures.worst_mistakes(tested.images, tested.scores, tested.labels, classes),
-            f"Misread test images whose own class got the smallest probability: what each is, what {who} says it is, "
-            f"and its probability of each.",
-        ),
-    ]
+    draw(
+        sections,
+        "Confusion",
+        lambda: pictures.confusion_matrix(tested.scores, tested.labels, classes),
+        "How often images of each class (row) got each answer (column); at the right each class's accuracy.",
+    )
+    draw(
+        sections,
+        "Worst mistakes",
+        lambda: pictures.worst_mistakes(tested.images, tested.scores, tested.labels, classes),
+        f"Misread test images whose own class got the smallest probability: what each is, what {who} says it is, "
+        f"and its probability of each.",
+    )
 
 
-def description(model: nn.Module, config: Config) -> list[str]:
-    """The table of the network's layers, and the recipe."""
-    layers = model.summary((1, config.channels, config.size, config.size))
-    used = {**asdict(config), "weight_decay": weight_decay(config)}  # else it would read "none" where there is one
-    options = {name: _words(value) for name, value in used.items()}
-    return [page.heading("Layers"), page.text(layers), page.heading("Configuration"), page.words(options)]
+def description(sections: page.Sections, model: nn.Module, config: Config, folder: Path) -> None:
+    """The table of the network's layers, the recipe, and who ran it where and when."""
+    sections.add("Layers", page.text(model.summary((1, config.channels, config.size, config.size))))
+    sections.add("Configuration", page.words({name: _words(value) for name, value in settings(config).items()}))
+    begun = [f"{start.date}: {start.command}, on {start.machine}" for start in starts(folder)]
+    named = dict(zip(["started", *(f"resumed, {i}" for i in range(1, len(begun)))], begun, strict=False))
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+    sections.add("Provenance", page.words({**named, "this page": f"{now}, by gpunn {gpunn.__version__}"}))
+
+
+def settings(config: Config) -> dict[str, Any]:
+    """The configuration's keys that changed what the run did: no other schedule's, and nothing that is switched off."""
+    used = {**asdict(config), "weight_decay": weight_decay(config)}  # which a recipe may leave to the optimiser
+    off = {
+        name
+        for name, value in used.items()
+        if (name != "seed" and value in (None, 0, "", (), {})) or (name in ("accumulate", "ensemble") and value == 1)
+    }
+    others = {name for name, (key, value) in ONLY_WITH.items() if used[key] != value}
+    return {name: value for name, value in used.items() if name not in off | others}
 
 
 def _words(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(_words(each) for each in value)
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} = {_words(each)}" for name, each in value.items())
+    return f"{value:g}" if isinstance(value, float) else str(value)

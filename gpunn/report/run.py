@@ -15,13 +15,14 @@ from gpunn.report.parts import (
     about_the_curves,
     best_epoch,
     description,
+    draw,
     errors,
     on_test_images,
     read_history,
     read_rows,
     seconds,
-    section,
 )
+from gpunn.window import size_text
 
 if TYPE_CHECKING:  # an extra, imported on use alone
     from matplotlib.figure import Figure
@@ -38,16 +39,14 @@ def run_report(folder: Path, device: backend.Device, limit: int | None) -> Repor
     model, config = load_model(weights, device)
     images, opinions, note = on_test_images([model], config, limit)
     tested = Tested(config, images, opinions.labels, opinions.scores[0])
-    parts = [
-        *_head(tested, model, history, weights),
-        *([page.note(note)] if note else []),
-        *section("Learning curves", lambda: pictures.learning_curves(history), about_the_curves(config)),
-        *_layers(tested, model, gradients),
-        *errors(tested, "the network"),
-        *_table(history),
-        *description(model, config),
-    ]
-    return Report(f"{config.model} on {config.data}", parts, tested)
+    sections = page.Sections()
+    draw(sections, "Learning curves", lambda: pictures.learning_curves(history), about_the_curves(config))
+    _layers(sections, tested, model, gradients)
+    errors(sections, tested, "the network")
+    sections.add("History", _table(history))
+    description(sections, model, config, folder)
+    head = [*_head(tested, model, history, weights), *([page.note(note)] if note else [])]
+    return Report(f"{config.model} on {config.data}", head, sections, tested)
 
 
 def _head(tested: Tested, model: nn.Module, history: list[dict[str, Any]], weights: Path) -> list[str]:
@@ -62,7 +61,7 @@ def _head(tested: Tested, model: nn.Module, history: list[dict[str, Any]], weigh
     return [page.note(f"{words}{config.conditions()}.{early}"), page.facts(shown)]
 
 
-def _layers(tested: Tested, model: nn.Module, gradients: list[dict[str, Any]]) -> list[str]:
+def _layers(sections: page.Sections, tested: Tested, model: nn.Module, gradients: list[dict[str, Any]]) -> None:
     """What the layers learnt, and from which gradients."""
     config = tested.config
 
@@ -70,26 +69,32 @@ def _layers(tested: Tested, model: nn.Module, gradients: list[dict[str, Any]]) -
         x = backend.asarray(normalised(tested.images[:1], config, config.dtype), device=next(model.parameters()).device)
         return pictures.feature_maps(model, x, tested.images[0])
 
-    return [
-        *section(
-            "Gradients",
-            lambda: pictures.gradient_norms(gradients),
-            "Norm of each layer's weight gradient over the steps. Where gradients vanish, the first layers' lie orders "
-            "of magnitude below the last ones'.",
-        ),
-        *section(
-            "First layer",
-            lambda: pictures.first_filters(model, (config.channels, config.size, config.size)),
-            "The first layer's filters, each from its smallest weight (black) to its largest (white).",
-        ),
-        *section("Feature maps", maps, "What the convolutions make of the first test image, before the activation."),
-    ]
+    draw(
+        sections,
+        "Gradients",
+        lambda: pictures.gradient_norms(_with_shapes(gradients, model)),
+        "Norm of each layer's weight gradient over the steps. Where gradients vanish, the first layers' lie orders "
+        "of magnitude below the last ones'.",
+    )
+    draw(
+        sections,
+        "First layer",
+        lambda: pictures.first_filters(model, (config.channels, config.size, config.size)),
+        "The first layer's filters, each from its smallest weight (black) to its largest (white).",
+    )
+    draw(sections, "Feature maps", maps, "What the convolutions make of the first test image, before the activation.")
 
 
-def _table(history: list[dict[str, Any]]) -> list[str]:
-    columns = list(history[0])
+def _with_shapes(rows: list[dict[str, Any]], model: nn.Module) -> list[dict[str, Any]]:
+    """The rows, in which each layer's name has its weight's shape behind it: `conv1 6x1x5x5`."""
+    shapes = {name.removesuffix(".weight"): size_text(p.shape) for name, p in model.named_parameters()}
+    return [{" ".join(filter(None, (name, shapes.get(name)))): norm for name, norm in row.items()} for row in rows]
+
+
+def _table(history: list[dict[str, Any]]) -> str:
+    columns = [name for name in history[0] if any(row[name] is not None for row in history)]
     rows = [[_cell(name, row[name]) for name in columns] for row in history]
-    return [page.heading("History"), page.table([name.replace("_", " ") for name in columns], rows)]
+    return page.table([name.replace("_", " ") for name in columns], rows)
 
 
 def _cell(name: str, value: Any) -> str:

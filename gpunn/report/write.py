@@ -25,6 +25,6 @@ def write_report(folder: Path, device: backend.Device, limit: int | None = None)
     if folder.is_file():
         raise UsageError(f"report: {folder} is a file; give its run folder, which also has the history")
     made = (ensemble_report if is_ensemble(folder) else run_report)(folder, device, limit)
-    text = page(made.title, made.parts)
+    text = page(made.title, made.head, made.sections)
     write_atomically(folder / FILE, lambda file: file.write(text.encode()), "report")
     return made

@@ -39,7 +39,7 @@ def test_a_browser_shows_the_networks_and_the_pictures(ensemble):
         assert len(images) == len(PICTURES)
         assert all(int(image.get_property("naturalWidth")) > 400 and image.is_displayed() for image in images)
         headings = [h.text for h in browser.find_elements("css selector", "h2")]
-        assert headings == ["Networks", *PICTURES, "Layers", "Configuration"]
+        assert headings == ["Networks", *PICTURES, "Layers", "Configuration", "Provenance"]
         first, *rows = [row.text.split() for row in browser.find_elements("css selector", "table")[0]
                         .find_elements("css selector", "tr")]  # fmt: skip
         assert first[:2] == ["network", "seed"]

@@ -6,21 +6,27 @@ import html.parser
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 pytest.importorskip("matplotlib", reason="the report's pictures need matplotlib")
 
-from gpunn import data
+import gpunn
+from gpunn import data, pictures
 from gpunn.cli import main
+from gpunn.pictures.canvas import new_figure
+from gpunn.recipes.config import Config
+from gpunn.recipes.starts import note_start, starts
 from gpunn.report import page
+from gpunn.report.parts import settings
 from tests.browser import chromium
 from tests.tiny_runs import tiny_dataset, trained_in
 
 TRAIN = ["train", "--batch-size", "20", "--epochs", "2", "--out", "runs/a"]
 HEADINGS = ["Learning curves", "Gradients", "First layer", "Feature maps", "Confusion", "Worst mistakes"]
-TABLES = ["History", "Layers", "Configuration"]
+TABLES = ["History", "Layers", "Configuration", "Provenance"]
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +64,21 @@ def test_a_browser_shows_every_picture_and_fetches_nothing(run, capsys, monkeypa
         assert [name for name in fetched if not name.startswith("data:")] == []
         assert browser.get_log("browser") == []  # no complaint, such as of something blocked
         assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+        links = browser.find_elements("css selector", "nav a")
+        assert [link.text for link in links] == HEADINGS + TABLES
+        links[-1].click()
+        assert browser.execute_script("return window.scrollY") > 1000
+        confusion = browser.find_elements("css selector", "img")[4].rect
+        column = browser.find_element("css selector", "body").rect
+        middle = [rect["x"] + rect["width"] / 2 for rect in (confusion, column)]
+        assert abs(middle[0] - middle[1]) < 2
+        scheme = {"features": [{"name": "prefers-color-scheme", "value": "dark"}]}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", scheme)
+        ink, paper = (
+            browser.find_element("css selector", "body").value_of_css_property(name)
+            for name in ("color", "background-color")
+        )
+        assert min(map(int, re.findall(r"\d+", ink)[:3])) > 180 and max(map(int, re.findall(r"\d+", paper)[:3])) < 60
 
 
 class Outside(html.parser.HTMLParser):
@@ -68,7 +89,8 @@ class Outside(html.parser.HTMLParser):
         self.found = []
 
     def handle_starttag(self, tag, attrs):
-        self.found += [value for name, value in attrs if name in ("src", "href") and not value.startswith("data:")]
+        inside = ("data:", "#")
+        self.found += [v for name, v in attrs if name in ("src", "href") and not (v or "").startswith(inside)]
         if tag in ("script", "link", "iframe", "object"):
             self.found.append(tag)
 
@@ -82,6 +104,46 @@ def test_the_page_is_one_file(run):
     assert "test accuracy, 7 images" in text
     assert "<th>learning rate</th>" in text and "<th>batch_size</th><td>20</td>" in text
     assert "<th>weight_decay</th><td>0.0005</td>" in text  # what was trained with, though the recipe left it open
+
+
+def test_settings_are_those_that_had_an_effect(run):
+    config = Config.read(run)
+    plain = settings(config)
+    assert plain["momentum"] == 0.9 and plain["last"] == 0.01 and plain["seed"] == 0 and plain["weight_decay"] == 5e-4
+    unused = {"milestones", "gamma", "rise", "nesterov", "mixup", "ema", "flip", "ensemble", "accumulate", "limit"}
+    assert not unused & plain.keys()
+    steps = settings(replace(config, optimizer="adam", schedule="steps", mixup=0.2, accumulate=2))
+    assert {"milestones", "gamma", "mixup", "accumulate"} <= steps.keys() and not {"momentum", "last"} & steps.keys()
+    assert {"rise"} == settings(replace(config, schedule="one_cycle")).keys() - plain.keys()
+
+
+def test_every_start_is_noted_with_its_command(run, capsys):
+    assert main(["train", "--resume", "runs/a", "--epochs", "3"]) == 0
+    first, second = starts(run)
+    assert first.command == "gpunn train --batch-size 20 --epochs 2 --out runs/a lenet5"
+    assert second.command == "gpunn train --resume runs/a --epochs 3" and second.date >= first.date
+    assert first.machine.startswith("cpu; ") and "NumPy" in first.machine
+    main(["report"])
+    text = (run / "report.html").read_text()
+    assert f"<th>started</th><td>{first.date}: {first.command}, on {first.machine}" in text
+    assert f"<th>resumed, 1</th><td>{second.date}: " in text and f"by gpunn {gpunn.__version__}" in text
+    for damaged in (b"{", b'{"date": 1, "command": "a", "machine": "b"}', b"[" * 9999, b"\xff", b"1\n"):
+        (run / "starts.jsonl").write_bytes(damaged)
+        assert starts(run) == []
+        assert main(["report"]) == 0
+
+
+def test_a_run_resumed_often_keeps_its_first_and_last_starts(tmp_path):
+    for i in range(30):
+        note_start(tmp_path, ["train", str(i)], "cpu")
+    assert [start.command.split()[-1] for start in starts(tmp_path)] == [*map(str, range(10)), *map(str, range(20, 30))]
+
+
+def test_gradients_are_named_by_layer_and_shape(run, monkeypatch):
+    seen = []
+    monkeypatch.setattr(pictures, "gradient_norms", lambda rows: seen.append(rows) or new_figure(5, 2))
+    main(["report"])
+    assert [*seen[0][0]] == ["step", "conv1 6x1x5x5", "conv2 16x6x5x5", "fc1 120x400", "fc2 84x120", "fc3 10x84"]
 
 
 def test_mirrored_tests_are_reported_as_they_are_evaluated(here, capsys):
@@ -122,12 +184,19 @@ def test_what_is_not_there_is_said_in_words(here, capsys):
     (here / "runs/a/gradients.csv").unlink()
     assert main(["report"]) == 0
     text = (here / "runs/a/report.html").read_text()
-    assert "the network has no convolution" in text
-    assert "no step is recorded; train with train.LayerGradientLog()" in text
+    end = text[text.index("Not on this page: ") :]
+    assert "Feature maps: feature_maps: the network has no convolution" in end
+    assert "Gradients: gradient_norms: no step is recorded; train with train.LayerGradientLog()" in end
+    assert "<h2" not in end and ">Gradients<" not in text and ">Feature maps<" not in text
 
 
 def test_names_from_outside_are_escaped():
-    text = page.page("<b>&", [page.words({"<i>": "<script>"}), page.note("a < b"), page.picture(b"", 'say "<x>"')])
+    sections = page.Sections()
+    sections.add("<h>", page.words({"<i>": "<script>"}), page.picture(b"", 'say "<x>"'))
+    sections.add("empty", "")
+    sections.leave_out("<u>", "<why>")
+    text = page.page("<b>&", [page.note("a < b")], sections)
+    assert '<a href="#&lt;h&gt;">&lt;h&gt;</a>' in text and "&lt;u&gt;: &lt;why&gt;." in text and "empty" not in text
     assert "<title>&lt;b&gt;&amp;</title>" in text and "<script>" not in text and "<i>" not in text
     assert 'alt="say &quot;&lt;x&gt;&quot;"' in text
 
