@@ -9,7 +9,7 @@ from __future__ import annotations
 CLASSES = 100_000  # ImageNet-21k has 21,841
 CHANNELS = 1024  # colour images have 3
 IMAGE_SIDE = 4096  # pixels; networks here take up to 299
-PIXELS = 64_000_000  # of one picture: 8000 x 8000, 0.2 GB once decoded
+PIXELS = 40_000_000  # of one picture: 7000 x 5700, 0.16 GB once decoded
 PARAMETERS = 500_000_000  # of a network: VGG-16 has 138 million; 2 GB in float32
 MEMBERS = 1000  # networks of an ensemble
 COUNT = 10**9  # epochs, batches, images, steps of a schedule

@@ -5,20 +5,22 @@ Formats: https://www.cs.toronto.edu/~kriz/cifar.html (Krizhevsky, Learning Multi
 
 from __future__ import annotations
 
-import gzip
-import tarfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
+from gpunn import limits
+from gpunn.data.archive import members
 from gpunn.data.pickles import read_pickle
 from gpunn.errors import DataError
+from gpunn.text import brief, plain
 
 PIXELS = 3 * 32 * 32
 AGAIN = "fetch it again"
+Buffer = bytes | memoryview
 
 
 @dataclass(frozen=True)
@@ -82,34 +84,42 @@ class Source:
             images, labels = (np.concatenate(arrays) for arrays in zip(*parsed, strict=True))
             result |= {f"{part}_images": images, f"{part}_labels": labels}
         text = "\n\n".join("\n".join(names) for names in self._classes(contents))
-        return result | {"classes": np.frombuffer(text.encode(), np.uint8)}
+        return result | {"classes": np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)}
 
-    def _contents(self) -> dict[str, bytes]:
+    def _contents(self) -> Mapping[str, Buffer]:
         if not self.path.is_file():
             return {path.name: _bytes(path, self.kind) for path in self.paths()}
         return _unpacked(self.path, self.form.files, self.kind)
 
-    def _classes(self, contents: dict[str, bytes]) -> list[list[str]]:
+    def _classes(self, contents: Mapping[str, Buffer]) -> list[list[str]]:
         where = [self.path / name for name in self.form.names]
         if self.form.pickled:
-            meta = read_pickle(contents[self.form.names[0]], where[0])
+            meta = read_pickle(bytes(contents[self.form.names[0]]), where[0])
             found = [_field(meta, key, where[0], self.kind) for key in self.kind.keys]
             where *= len(found)
         else:
-            found = [contents[name].decode("utf-8", "replace").split() for name in self.form.names]
+            found = [bytes(contents[name]).decode("utf-8", "replace").split() for name in self.form.names]
         for names, path, count in zip(found, where, self.kind.labels.values(), strict=True):
-            if not isinstance(names, list) or len(names) != count or not all(isinstance(n, str) for n in names):
-                number = len(names) if isinstance(names, list) else "no"
-                raise DataError(
-                    f"load_{self.kind.name}: {path} lists {number} class names where {self.kind.title} has {count};"
-                    f" {AGAIN}"
-                )
+            check_names(names, count, path, self.kind)
         return found
 
 
 def parse_classes(text: np.ndarray) -> list[list[str]]:
     """The class names in `Source.read()["classes"]`, one list a kind of label."""
-    return [names.split("\n") for names in text.tobytes().decode().split("\n\n")]
+    return [names.split("\n") for names in text.tobytes().decode("utf-8", "surrogatepass").split("\n\n")]
+
+
+def check_names(names: object, count: int, path: Path, kind: Kind) -> None:
+    """DataError where `names` is no list of so many class names, each a line of text."""
+    if not isinstance(names, list) or len(names) != count or not all(isinstance(n, str) for n in names):
+        number = len(names) if isinstance(names, list) else "no"
+        raise DataError(f"load_{kind.name}: {path} lists {number} class names where {kind.title} has {count}; {AGAIN}")
+    wrong = next((n for n in names if not n or len(n) > limits.NAME or "\n" in n), None)
+    if wrong is not None:
+        raise DataError(
+            f"load_{kind.name}: {path} has the class name {brief(wrong)}, expected one line of 1 to {limits.NAME} "
+            f"characters; {AGAIN}"
+        )
 
 
 def checked_labels(labels, path, kind: Kind) -> np.ndarray:
@@ -125,7 +135,7 @@ def checked_labels(labels, path, kind: Kind) -> np.ndarray:
     return labels.astype(np.uint8)
 
 
-def _binary_part(data: bytes, path: Path, kind: Kind) -> tuple[np.ndarray, np.ndarray]:
+def _binary_part(data: Buffer, path: Path, kind: Kind) -> tuple[np.ndarray, np.ndarray]:
     record = len(kind.labels) + PIXELS
     if not data or len(data) % record:
         raise DataError(
@@ -137,8 +147,8 @@ def _binary_part(data: bytes, path: Path, kind: Kind) -> tuple[np.ndarray, np.nd
     return records[:, -PIXELS:].reshape(-1, 3, 32, 32), labels
 
 
-def _pickled_part(data: bytes, path: Path, kind: Kind) -> tuple[np.ndarray, np.ndarray]:
-    batch = read_pickle(data, path)
+def _pickled_part(data: Buffer, path: Path, kind: Kind) -> tuple[np.ndarray, np.ndarray]:
+    batch = read_pickle(bytes(data), path)
     images = _field(batch, "data", path, kind)
     if not isinstance(images, np.ndarray) or images.ndim != 2 or images.shape[1] != PIXELS or not len(images):
         found = f"shape {images.shape}" if isinstance(images, np.ndarray) else f"a {type(images).__name__}"
@@ -160,7 +170,7 @@ def _field(batch: dict, key: str, path: Path, kind: Kind):
     for spelling in (key, key.encode()):
         if spelling in batch:
             return batch[spelling]
-    known = ", ".join(sorted(str(k) for k in batch)[:8])
+    known = plain(", ".join(sorted(str(k)[:30] for k in batch)[:8]))
     raise DataError(f"load_{kind.name}: {path} has no {key!r} (it has: {known}); use {kind.title}'s own files")
 
 
@@ -171,19 +181,9 @@ def _bytes(path: Path, kind: Kind) -> bytes:
         raise DataError(f"load_{kind.name}: cannot read {path}: {error.strerror or error}") from error
 
 
-def _unpacked(path: Path, names: Sequence[str], kind: Kind) -> dict[str, bytes]:
-    """The archive's members called `names`, wherever in it they lie, read in one pass; nothing is written to disk."""
-    contents: dict[str, bytes] = {}
+def _unpacked(path: Path, names: tuple[str, ...], kind: Kind) -> dict[str, memoryview]:
     try:
-        with gzip.open(path) as plain:
-            with tarfile.open(fileobj=plain, mode="r|") as archive:
-                for member in archive:
-                    name = PurePosixPath(member.name).name
-                    if member.isfile() and name in names and (file := archive.extractfile(member)) is not None:
-                        contents[name] = file.read()
-            while plain.read(1 << 20):  # gzip checks its sum where the file ends
-                pass
-    except (OSError, EOFError, tarfile.TarError, zlib.error, ValueError) as error:
+        return members(path, names)
+    except (OSError, EOFError, zlib.error, ValueError) as error:
         reason = str(error) or type(error).__name__
         raise DataError(f"load_{kind.name}: {path} is no whole .tar.gz archive ({reason}); {AGAIN}") from error
-    return contents

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from gpunn.data.dataset import checked_seed
-from gpunn.data.pillow import require_pillow, upright
+from gpunn.data.pillow import open_picture, require_pillow
 from gpunn.data.store import stamp_of, stored
 from gpunn.errors import DataError
 
@@ -140,14 +140,13 @@ def _decoded(path: Path, size: tuple[int, int] | None, mode: str) -> np.ndarray:
     from PIL import ImageOps
 
     try:
-        with pillow.open(path) as opened:
-            image = upright(opened).convert(mode)
-            if size is not None and image.size != size[::-1]:
-                image = ImageOps.fit(image, (size[1], size[0]), pillow.Resampling.BILINEAR)
-            pixels = np.asarray(image)
-    except (OSError, SyntaxError, ValueError, pillow.DecompressionBombError) as error:
-        reason = "it is no image" if type(error).__name__ == "UnidentifiedImageError" else error
+        image = open_picture(path).convert(mode)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise DataError(f"read_image_folder: {path} cannot be read ({reason}); mend or remove it") from error
+    if size is not None and image.size != size[::-1]:
+        image = ImageOps.fit(image, (size[1], size[0]), pillow.Resampling.BILINEAR)
+    pixels = np.asarray(image)
     return pixels.reshape(*pixels.shape[:2], CHANNELS[mode]).transpose(2, 0, 1)
 
 

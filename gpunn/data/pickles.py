@@ -43,7 +43,7 @@ GLOBALS = {
     "numpy dtype": DTYPE,
 }
 BYTES = object()  # dtype('u1')
-MARK = object()
+MOST = 1_000_000  # operations; CIFAR-100's training set has 350,000
 
 
 class _Refused(Exception):
@@ -78,11 +78,14 @@ class _Machine:
 
     def __init__(self):
         self.stack: list[Any] = []
+        self.marks: list[int] = []  # how high the stack was: looking for marks in it takes quadratic time
         self.memo: dict[int, Any] = {}
 
     def run(self, data: bytes) -> None:
         """Executes the pickle: _Refused for what it must not say, ValueError where it is no sound pickle."""
-        for opcode, argument, position in pickletools.genops(data):
+        for count, (opcode, argument, position) in enumerate(pickletools.genops(data)):
+            if count == MOST:
+                raise _Refused(f"at byte {position} it has run {MOST:,} operations")
             try:
                 self.step(opcode.name, argument)
             except _Refused as error:
@@ -100,17 +103,18 @@ class _Machine:
         elif name not in ("PROTO", "STOP"):
             raise _Refused(f"uses opcode {name}")
 
+    def mark(self) -> None:
+        self.marks.append(len(self.stack))
+
     def above_mark(self) -> list[Any]:
         """Takes off everything above the last mark, and the mark."""
-        start = len(self.stack) - 1 - self.stack[::-1].index(MARK) if MARK in self.stack else -1
-        if start < 0:
-            raise IndexError
-        items = self.stack[start + 1 :]
+        start = self.marks.pop()
+        items = self.stack[start:]
         del self.stack[start:]
         return items
 
     def pop(self, n: int) -> list[Any]:
-        if len(self.stack) < n or any(item is MARK for item in self.stack[-n:]):
+        if len(self.stack) < n + (self.marks[-1] if self.marks else 0):
             raise IndexError
         items = self.stack[-n:]
         del self.stack[-n:]
@@ -166,7 +170,7 @@ def _finished(value: Any) -> Any:
         if value.value is None:
             raise TypeError
         return value.value
-    if value is BYTES or value is MARK or isinstance(value, _Global):
+    if value is BYTES or isinstance(value, _Global):
         raise TypeError
     return value
 
@@ -187,7 +191,6 @@ CONSTANTS: dict[str, Callable[[], Any]] = {
     "EMPTY_DICT": dict,
     "EMPTY_LIST": list,
     "EMPTY_TUPLE": tuple,
-    "MARK": lambda: MARK,
     "NONE": lambda: None,
     "NEWTRUE": lambda: True,
     "NEWFALSE": lambda: False,
@@ -196,6 +199,7 @@ VALUES = frozenset(
     ["BININT", "BININT1", "BININT2", "SHORT_BINSTRING", "BINSTRING", "BINUNICODE", "SHORT_BINBYTES", "BINBYTES"]
 )
 ACTIONS: dict[str, Callable[[_Machine, Any], None]] = {
+    "MARK": lambda m, _: m.mark(),
     "GLOBAL": _Machine.find_global,
     "BINPUT": _Machine.put,
     "LONG_BINPUT": _Machine.put,

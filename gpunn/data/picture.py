@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.data.pillow import require_pillow, upright
+from gpunn.data.pillow import open_picture, require_pillow
 from gpunn.errors import DataError
 
 INK = 20 / 28  # share of the side that a digit's longer side fills: MNIST's own preparation, LeCun 1998 section III.A
 FAINTEST = 32  # of 255: paper of one colour differs less from itself, in its grain and the losses of a JPEG
+LARGEST = 1000  # pixels of the longer side that are looked at
 
 
 def read_picture(path: Path, channels: int, size: int) -> np.ndarray:
@@ -26,14 +27,14 @@ def read_picture(path: Path, channels: int, size: int) -> np.ndarray:
     from PIL import ImageOps
 
     try:
-        with Image.open(path) as picture:
-            picture = upright(picture).convert("RGBA")
-        # Transparent parts are paper: without this they would turn black.
-        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+        picture = _reduced(open_picture(path), max(LARGEST, size)).convert("RGBA")
     except FileNotFoundError as error:
         raise DataError(f"{path} does not exist; check the path") from error
-    except Exception as error:  # a damaged file raises whatever its first wrong byte leads to
-        raise DataError(f"{path} cannot be read as a picture ({type(error).__name__}: {error})") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path} cannot be read as a picture ({reason}); give another, or save it again") from error
+    # Transparent parts are paper: without this they would turn black.
+    picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
     if channels == 3:
         fitted = ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR)
         return np.asarray(fitted).transpose(2, 0, 1)[None]
@@ -43,6 +44,14 @@ def read_picture(path: Path, channels: int, size: int) -> np.ndarray:
     if drawn.shape != (size, size):
         drawn = _fit(drawn, size, Image)
     return drawn[None, None]
+
+
+def _reduced(picture: Any, most: int) -> Any:
+    """The picture, or where its longer side is twice `most` pixels and more a smaller one: a camera's take memory."""
+    factor = max(picture.size) // most
+    if factor < 2:
+        return picture
+    return (picture if picture.mode in ("L", "RGB", "RGBA") else picture.convert("RGBA")).reduce(factor)
 
 
 def ink(picture: np.ndarray, size: int) -> np.ndarray:

@@ -1,12 +1,18 @@
-"""Pillow, an extra: asked for in one place, and its pictures made ready."""
+"""Pillow, an extra: asked for in one place, and its pictures opened and made ready."""
 
 from __future__ import annotations
 
-from typing import Any
+import warnings
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from gpunn import limits
 from gpunn.errors import DataError
+
+# By content, whatever the file is called. Pillow knows forty more, and starts Ghostscript for one of them.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 
 
 def require_pillow(function: str) -> Any:
@@ -20,6 +26,34 @@ def require_pillow(function: str) -> Any:
     return Image
 
 
+def open_picture(source: Path | BinaryIO, formats: tuple[str, ...] = FORMATS) -> Any:
+    """The picture in a file, decoded and upright. OSError where the file cannot be read at all.
+
+    ValueError, in words, for what is no picture of these formats, is damaged, or has too many pixels to decode.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        # Pillow warns of what it mends, which is well, and of sizes, which are looked at here.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(source, formats=formats) as picture:
+                width, height = picture.size
+                if width * height > limits.PIXELS:
+                    raise ValueError(
+                        f"it has {width} x {height} pixels, more than the {limits.PIXELS:,} that are decoded: scale it"
+                    )
+                return upright(picture)
+    except UnidentifiedImageError as error:
+        raise ValueError(f"it is no image of {', '.join(formats)}") from error
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"it has too many pixels, more than the {limits.PIXELS:,} that are decoded") from error
+    except (FileNotFoundError, PermissionError, IsADirectoryError, ValueError):
+        raise
+    except Exception as error:  # a damaged file raises whatever its first wrong byte leads to
+        raise ValueError(str(error) or type(error).__name__) from error
+
+
 def upright(picture: Any) -> Any:
     """The picture turned as the camera noted, its pixels of 8 bits, so that `convert` keeps what they show.
 
@@ -27,7 +61,8 @@ def upright(picture: Any) -> Any:
     """
     from PIL import Image, ImageOps
 
-    picture = ImageOps.exif_transpose(picture)
+    picture.load()
+    ImageOps.exif_transpose(picture, in_place=True)
     if picture.mode.startswith("I;16"):  # `convert` would make white of every grey above 255
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     if picture.mode in ("I", "F"):

@@ -159,14 +159,14 @@ def test_load_by_name(root):
         ),
         (
             lambda r: (r / "bee" / "x.png").write_bytes(b"rubbish"),
-            r"bee/x\.png cannot be read \(it is no image\); mend or",
+            r"bee/x\.png cannot be read \(it is no image of PNG, JPEG, BMP, GIF, TIFF, WEBP, PPM\); mend or",
         ),
         (lambda r: cut(r / "bee" / "0.png"), r"bee/0\.png cannot be read \(.+\); mend or remove it"),
         (
             lambda r: save(r / "bee" / "x.tif", np.ones((6, 8), np.float32)),
             r"bee/x\.tif cannot be read \(its pixels are of 32 bits, mode 'F'.*\); mend or",
         ),
-        (lambda r: (r / "bee" / "x.jpg").write_bytes(b""), r"bee/x\.jpg cannot be read \(it is no image\)"),
+        (lambda r: (r / "bee" / "x.jpg").write_bytes(b""), r"bee/x\.jpg cannot be read \(it is no image of PNG, JPEG"),
     ],
 )
 def test_folders_that_do_not_fit(root, cache, spoil, words):

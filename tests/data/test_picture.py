@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import struct
+import subprocess
 import sys
+import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ from gpunn.errors import DataError
 
 image = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
 
+from gpunn.data.folder import read_image_folder  # noqa: E402 - after the skip
 from gpunn.data.picture import ink, read_picture  # noqa: E402 - after the skip
 
 
@@ -113,10 +118,74 @@ def test_colour(tmp_path):
 
 def test_what_is_no_picture(tmp_path):
     (tmp_path / "a.png").write_text("hello")
-    with pytest.raises(DataError, match=r"a.png cannot be read as a picture \(UnidentifiedImageError"):
+    with pytest.raises(
+        DataError, match=r"a.png cannot be read as a picture \(it is no image of PNG, .*\); give another"
+    ):
         read_picture(tmp_path / "a.png", 1, 28)
     with pytest.raises(DataError, match=r"b.png does not exist; check the path"):
         read_picture(tmp_path / "b.png", 1, 28)
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.eps", "x.pdf"])
+def test_no_program_is_started_for_a_picture(tmp_path, monkeypatch, name):
+    """Pillow gives PostScript, whatever the file is called, to Ghostscript."""
+    started = []
+    monkeypatch.setattr(subprocess, "check_call", lambda *args, **options: started.append(args))
+    monkeypatch.setattr(subprocess, "Popen", lambda *args, **options: started.append(args))
+    (tmp_path / "a").mkdir()
+    for path in (tmp_path / name, tmp_path / "a" / "x.png"):
+        path.write_bytes(POSTSCRIPT)
+    with pytest.raises(
+        DataError, match=rf"{name} cannot be read as a picture \(it is no image of PNG, JPEG, BMP, GIF, "
+    ):
+        read_picture(tmp_path / name, 1, 28)
+    with pytest.raises(
+        DataError, match=r"a/x.png cannot be read \(it is no image of PNG, JPEG, BMP, GIF, TIFF, WEBP, "
+    ):
+        read_image_folder(tmp_path)
+    assert not started
+
+
+def png(width, height):
+    """A PNG file of a few bytes that announces so many pixels."""
+
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        ((13300, 13300), r"it has 13300 x 13300 pixels, more than the 40,000,000 that are decoded: scale it"),
+        ((50000, 50000), r"it has too many pixels, more than the 40,000,000 that are decoded"),
+        ((2**31 - 1, 2**31 - 1), r"it has too many pixels, more than the 40,000,000 that are decoded"),
+        ((0, 5), "it is no image of PNG"),
+    ],
+)
+def test_a_picture_that_announces_too_many_pixels_is_not_decoded(tmp_path, size, words):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "a.png").write_bytes(png(*size))
+    tracemalloc.start()
+    with pytest.raises(DataError, match=words):
+        read_picture(tmp_path / "a" / "a.png", 1, 28)
+    with pytest.raises(DataError, match=words):
+        read_image_folder(tmp_path)
+    assert tracemalloc.get_traced_memory()[1] < 5e6
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1"])
+def test_a_camera_s_picture_is_looked_at_smaller(tmp_path, mode):
+    image.fromarray(255 - drawn(4200, 3000)).convert(mode).save(tmp_path / "a.png")
+    image.fromarray(255 - drawn(420, 300)).save(tmp_path / "b.png")
+    large, small = (read_picture(tmp_path / name, 1, 28).astype(int) for name in ("a.png", "b.png"))
+    assert abs(large - small).max() <= 12
 
 
 def test_without_pillow(tmp_path, monkeypatch):
