@@ -5,8 +5,10 @@ A tree is what JSON, TOML and checkpoints hold: dicts, lists, numbers, words, No
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,6 +55,22 @@ def fault(kind: Kind, value: Any, place: str = "") -> str:
             return f"{plain(place.removeprefix('.')) or 'it'} is {got}, expected {kind.words}"
         left += reversed([(place + name, part, kind) for name, part, kind in kind.parts(value)])
     return ""
+
+
+def read_json(path: Path, most: int) -> Any:
+    """What a JSON file holds. OSError; ValueError where it is none or has over `most` bytes."""
+    with open(path, "rb") as file:
+        return parse_json(file.read(most + 1), most)
+
+
+def parse_json(data: bytes, most: int) -> Any:
+    """What JSON of at most so many bytes says. ValueError, in words, for anything else."""
+    if len(data) > most:
+        raise ValueError(f"it has more than {most:,} bytes")
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("it nests too deep") from None
 
 
 def whole(least: int | None = None, most: int | None = None) -> Kind:

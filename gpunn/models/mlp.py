@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from gpunn import nn
+from gpunn.text import brief
 
 
 def mlp(
@@ -16,7 +17,7 @@ def mlp(
     The defaults make 784-500-150-10, 469,160 parameters, which reaches about 1.7 % error on MNIST.
     """
     if not isinstance(hidden, (tuple, list)):
-        raise TypeError(f"mlp: hidden is {hidden!r}, expected the widths of the hidden layers, such as (500, 150)")
+        raise TypeError(f"mlp: hidden is {brief(hidden)}, expected the widths of the hidden layers, such as (500, 150)")
     sizes = (in_channels * image_size**2, *hidden)
     layers: list[nn.Module] = [nn.Flatten()]
     for fan_in, fan_out in pairwise(sizes):

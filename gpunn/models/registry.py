@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-from gpunn import nn
+from gpunn import limits, nn
 from gpunn.errors import UsageError, unknown_name
 from gpunn.models.alexnet import alexnet, alexnet_lite
 from gpunn.models.inception import inception_v4
@@ -27,6 +27,8 @@ from gpunn.models.resnet import (
     resnet152,
 )
 from gpunn.models.vgg import vgg11, vgg11_bn, vgg16, vgg16_bn
+from gpunn.nn.parameter import at_most
+from gpunn.text import brief
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ def create(name: str, num_classes: int | None = None, in_channels: int | None = 
     """The network called ``name`` with new weights; ``options`` go to its function.
 
     num_classes, in_channels: the design's own (10 or 1,000; 1 or 3) where None. Raises UsageError for an unknown name
-    or option, with the nearest one, and for an option of another kind than its default.
+    or option, with the nearest one, and for an option of another kind than its default; ValueError where they make a
+    network of more than 500 million parameters.
     """
     entry, known = _entry(name), options_of(name)
     for option, value in options.items():
@@ -88,7 +91,8 @@ def create(name: str, num_classes: int | None = None, in_channels: int | None = 
             raise unknown_name(f"option of {name}", option, known)
         _check_option(name, option, value, known[option])
     given = {"num_classes": num_classes, "in_channels": in_channels}
-    return entry.build(**{k: v for k, v in given.items() if v is not None}, **options)
+    with at_most(limits.PARAMETERS):
+        return entry.build(**{k: v for k, v in given.items() if v is not None}, **options)
 
 
 def options_of(name: str) -> dict[str, Any]:
@@ -102,8 +106,9 @@ def _check_option(name: str, option: str, value: Any, default: Any) -> None:
     kind = type(default)
     accepted = {int: Integral, float: Real, tuple: (tuple, list)}.get(kind, kind)
     fits = isinstance(value, accepted) and (kind is bool or not isinstance(value, bool))
-    if not fits:
-        raise UsageError(f"{name}: {option} is {value!r}, expected {_KINDS[kind]}, such as {default!r}")
+    if not fits or (isinstance(value, (tuple, list)) and len(value) > limits.LAYERS):
+        most = f", of at most {limits.LAYERS}" if kind is tuple else ""
+        raise UsageError(f"{name}: {option} is {brief(value)}, expected {_KINDS[kind]}, such as {default!r}{most}")
 
 
 def input_shape(name: str) -> tuple[int, int, int]:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import numpy as np
 
 from gpunn.backend import Array, default_device, device_of, to_device
 from gpunn.engine.tensor import Tensor
+from gpunn.text import brief
 
 
 class Parameter(Tensor):
@@ -34,6 +40,30 @@ class Parameter(Tensor):
         return "Parameter" + super().__repr__().removeprefix("Tensor")
 
 
+_limits: ContextVar[tuple[int, int] | None] = ContextVar("numbers layers may hold, and those left", default=None)
+
+
+@contextmanager
+def at_most(count: int) -> Iterator[None]:
+    """Inside, layers whose parameters have more than `count` numbers in all are refused, before they take memory.
+
+    The first layer too much raises ValueError. Of two limits the lower holds.
+    """
+    outer = _limits.get()
+    token = _limits.set((count, count) if outer is None or count < outer[1] else outer)
+    try:
+        yield
+    finally:
+        _limits.reset(token)
+
+
 def empty(*shape: int) -> Parameter:
     """A float32 Parameter on the default device, its values still to be set."""
+    if (limit := _limits.get()) is not None:
+        most, left = limit
+        if (size := math.prod(shape)) > left:
+            raise ValueError(
+                f"parameters of shape {brief(shape)} make more than the {most:,} numbers that the network may have"
+            )
+        _limits.set((most, left - size))
     return Parameter(to_device(np.empty(shape, np.float32), default_device()))

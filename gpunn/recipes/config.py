@@ -9,15 +9,32 @@ from typing import Any
 
 import numpy as np
 
-from gpunn import models, nn, train
+from gpunn import limits, models, nn, train
 from gpunn.errors import CheckpointError
-from gpunn.recipes.recipe import Recipe
+from gpunn.kinds import NUMBER, TEXT, checked, choice, list_of, maybe, read_json, record, text, whole
+from gpunn.recipes.device import PRECISIONS
+from gpunn.recipes.recipe import ABOVE_0, KINDS, Recipe
 from gpunn.train.checkpoint import write_atomically
 
 FILE = "config.json"
 # Keys that came later: a run of before was trained with what the recipe's defaults say.
 _LATER = {f.name for f in fields(Recipe)} - {
     *("model", "data", "epochs", "batch_size", "lr", "optimizer", "precision", "seed", "limit", "shift", "flip")
+}
+
+
+_RECIPE = {name: maybe(kind) if getattr(Recipe, name) is None else kind for name, kind in KINDS.items()} | {
+    "model": choice(*models.names()),
+    "precision": choice(*PRECISIONS),
+}
+_KINDS = {
+    "device": TEXT,
+    "classes": list_of(text("a class name"), 1, limits.CLASSES),
+    "channels": whole(1, limits.CHANNELS),
+    "size": whole(1, limits.IMAGE_SIDE),
+    "mean": list_of(NUMBER, 1, limits.CHANNELS),
+    "std": list_of(ABOVE_0, 1, limits.CHANNELS),
+    "gpunn": TEXT,
 }
 
 
@@ -49,16 +66,30 @@ class Config(Recipe):
                 f"{path} does not say how it was trained (it lacks {', '.join(lacking)}); "
                 "use a run folder or a weights file that `gpunn train` wrote"
             )
+        remedy = "use another weights file of the run, or train anew"
+        checked(record(_KINDS, _RECIPE), saved, CheckpointError, path, remedy)
         values: dict[str, Any] = {name: saved[name] for name in names if name in saved}
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-        return cls(**values)
+        config = cls(**values)
+        if fault := config.fault():
+            raise CheckpointError(f"{path}: {fault}; {remedy}")
+        return config
+
+    def fault(self) -> str:
+        """Where what the run says of its data contradicts itself or its network, in words; or nothing."""
+        if not models.takes_size(self.model, self.size):
+            return f"size is {self.size}, which {self.model} does not take"
+        for name in ("mean", "std"):
+            if len(getattr(self, name)) not in (1, self.channels):
+                return f"{name} has {len(getattr(self, name))} values for {self.channels} channels"
+        return ""
 
     @classmethod
     def read(cls, folder: Path) -> Config:
         """The configuration of a run folder. Raises CheckpointError where there is none."""
         path = folder / FILE
         try:
-            saved = json.loads(path.read_bytes())
+            saved = read_json(path, limits.CONFIG_BYTES)
         except OSError as error:
             raise CheckpointError(
                 f"{folder} is no run folder: {FILE} cannot be read ({error.strerror}); "
@@ -82,6 +113,6 @@ class Config(Recipe):
         return train.MirrorAveraged(model) if self.test_flips else model
 
     def build(self, dtype: np.dtype) -> nn.Module:
-        """The network with new weights."""
+        """The network with new weights. UsageError for options that it does not take."""
         model = models.create(self.model, len(self.classes), self.channels, **self.model_options or {})
         return model.to(dtype)

@@ -8,7 +8,9 @@ import numpy as np
 
 from gpunn import backend, nn, train
 from gpunn.errors import CheckpointError, UsageError
+from gpunn.nn.parameter import at_most
 from gpunn.recipes.config import Config
+from gpunn.train.checkpoint import put_weights, weights_in
 
 ROOT = Path("runs")
 
@@ -87,7 +89,15 @@ def load_model(weights: Path, device: backend.Device, dtype: np.dtype | None = N
     """The trained network on ``device``, ready for evaluation, and how it was trained."""
     state = train.load_checkpoint(weights)
     config = Config.of(state.get("info"), weights)
-    model = config.build(dtype or config.dtype)
-    train.load_weights(weights, model)
+    saved = weights_in(state, str(weights), finite=True)
+    try:
+        # No larger than what is in the file, and without first values that its weights replace.
+        with at_most(sum(array.size for array in saved.values())), nn.init.skip():
+            model = config.build(dtype or config.dtype)
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"{weights} is of no network that its options make: {config.model}: {error}; use another weights file"
+        ) from error
+    put_weights(model, saved, weights)
     model.to(device)
     return model.eval(), config

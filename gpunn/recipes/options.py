@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from gpunn import data
+from gpunn import data, limits
 from gpunn.recipes.recipe import OPTIMIZERS, shipped
+from gpunn.text import brief
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -32,16 +33,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def positive_int(text: str) -> int:
     """An option's value as a whole number of at least 1."""
-    if not text.isascii() or not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
-    return int(text)
+    return _whole(text, 1, limits.COUNT)
 
 
 def natural(text: str) -> int:
     """An option's value as a whole number of at least 0."""
-    if not text.isascii() or not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 0")
-    return int(text)
+    return _whole(text, 0, limits.SEED)
+
+
+def _whole(text: str, least: int, most: int) -> int:
+    digits = text if text.isascii() and text.isdecimal() and len(text) <= len(str(most)) else "-1"
+    if not least <= int(digits) <= most:
+        words = f"is no whole number of at least {least} and at most {most:,}"
+        raise argparse.ArgumentTypeError(f"{brief(text)} {words}")
+    return int(digits)
 
 
 def positive_float(text: str) -> float:
@@ -51,7 +56,7 @@ def positive_float(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+        raise argparse.ArgumentTypeError(f"{brief(text)} is no number above 0")
     return value
 
 
@@ -59,5 +64,5 @@ def pair(text: str) -> tuple[str, str]:
     """An option's KEY=VALUE as both its parts."""
     name, equals, value = text.partition("=")
     if not name or not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is no KEY=VALUE")
+        raise argparse.ArgumentTypeError(f"{brief(text)} is no KEY=VALUE")
     return name.replace("-", "_"), value

@@ -7,24 +7,28 @@ Nothing is pickled, and the archive's checksums show damage.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import zipfile
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from gpunn import backend, files
+from gpunn import backend, files, limits, npz
 from gpunn.engine.tensor import Tensor
 from gpunn.errors import CheckpointError
+from gpunn.kinds import array, checked, parse_json, record, table_of, whole
 from gpunn.nn import Module
+from gpunn.text import plain
 
 FORMAT, VERSION = "gpunn-checkpoint", 1
 META = "meta.json"
 ARRAY = "__array__"
+LISTED = 1000  # keys in an error at most: more than any network of gpunn has
+_META = record({"version": whole(1), "state": record({})})
 
 
 def save_checkpoint(path: str | os.PathLike, state: Mapping[str, Any]) -> Path:
@@ -54,28 +58,30 @@ def load_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
     """
     path = checkpoint_path(path)
     try:
-        with zipfile.ZipFile(path) as archive:
-            meta = json.loads(archive.read(META))
+        with npz.opened(path) as archive:
+            meta = parse_json(archive.read(META), limits.TREE_BYTES)
             if not isinstance(meta, dict) or meta.get("format") != FORMAT:
                 raise KeyError(META)
+            checked(_META, meta, CheckpointError, f"load_checkpoint: {path}", "take another checkpoint of the run")
             if meta["version"] > VERSION:
                 raise CheckpointError(
                     f"load_checkpoint: {path} has format version {meta['version']}, this gpunn reads up to {VERSION}; "
                     "upgrade gpunn"
                 )
-            return _join(meta["state"], lambda name: _read_array(archive, name))
+            return _join(meta["state"], cache(lambda name: npz.read(archive, name)))
     except CheckpointError:
         raise
     except KeyError as error:
         raise CheckpointError(
-            f"load_checkpoint: {path} is no gpunn checkpoint (it lacks {error}); pass a file that a run has saved"
+            f"load_checkpoint: {path} is no gpunn checkpoint (it lacks {plain(str(error))}); "
+            "pass a file that a run has saved"
         ) from error
     except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
         raise CheckpointError(f"load_checkpoint: cannot read {path}: {error.strerror}; check the path") from error
     except Exception as error:  # a damaged archive raises whatever its first wrong byte leads to
         raise CheckpointError(
-            f"load_checkpoint: {path} is damaged or cut short ({type(error).__name__}: {error}; {path.stat().st_size} "
-            "bytes); take another checkpoint of the run, such as best.npz, or start anew"
+            f"load_checkpoint: {path} is damaged or cut short ({type(error).__name__}: {plain(str(error))}; "
+            f"{path.stat().st_size} bytes); take another checkpoint of the run, such as best.npz, or start anew"
         ) from error
 
 
@@ -110,14 +116,10 @@ def _split(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
 
 
 def _join(value: Any, read: Callable[[str], np.ndarray]) -> Any:
+    """The tree with arrays in their places; one that stands in several is read once."""
     if isinstance(value, dict):
         return read(value[ARRAY]) if value.keys() == {ARRAY} else {k: _join(v, read) for k, v in value.items()}
     return [_join(v, read) for v in value] if isinstance(value, list) else value
-
-
-def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
-    # The whole member first: its checksum is compared before a byte of it is interpreted.
-    return np.lib.format.read_array(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
 
 
 def write_atomically(path: str | os.PathLike, write: Callable[[BinaryIO], Any], caller: str) -> Path:
@@ -138,7 +140,7 @@ def check_weights(
 ) -> None:
     """CheckpointError that lists every key by which the saved weights differ from the model's."""
     missing = [f"{k} {tuple(v.shape)}" for k, v in model_state.items() if k not in saved]
-    unexpected = [f"{k} {tuple(v.shape)}" for k, v in saved.items() if k not in model_state]
+    unexpected = [f"{plain(k)} {tuple(v.shape)}" for k, v in saved.items() if k not in model_state]
     shapes = [
         f"{k} {tuple(saved[k].shape)} in the file, {tuple(v.shape)} in the model"
         for k, v in model_state.items()
@@ -146,10 +148,15 @@ def check_weights(
     ]
     found = [("missing", missing), ("unexpected", unexpected), ("of another shape", shapes)]
     if missing or unexpected or shapes:
-        words = "; ".join(f"{what}: {', '.join(keys)}" for what, keys in found if keys)
+        words = "; ".join(f"{what}: {_listed(keys)}" for what, keys in found if keys)
         raise CheckpointError(
             f"{caller}: {path} is of another model ({words}); nothing was loaded; build the model that was saved"
         )
+
+
+def _listed(keys: list[str]) -> str:
+    more = f" and {len(keys) - LISTED:,} more" if len(keys) > LISTED else ""
+    return f"{', '.join(keys[:LISTED])}{more}"
 
 
 def load_weights(path: str | os.PathLike, model: Module) -> dict[str, Any]:
@@ -159,9 +166,21 @@ def load_weights(path: str | os.PathLike, model: Module) -> dict[str, Any]:
     model unchanged, where the file is damaged or of another model.
     """
     state = load_checkpoint(path)
+    put_weights(model, weights_in(state, f"load_weights: {path}"), path)
+    del state["model"]
+    return state
+
+
+def weights_in(state: Mapping[str, Any], where: str, finite: bool = False) -> dict[str, np.ndarray]:
+    """The weights in a checkpoint's tree, arrays of numbers by their names. CheckpointError where there are none."""
     if not isinstance(state.get("model"), dict):
-        raise CheckpointError(f"load_weights: {path} holds no model weights, only {sorted(state)}")
-    weights = state.pop("model")
+        raise CheckpointError(f"{where} holds no model weights, only {plain(str(sorted(state)))}")
+    kind = table_of(array(finite=finite))
+    remedy = "train it again, with a lower learning rate" if finite else "take another checkpoint of the run"
+    return checked(record({"model": kind}), state, CheckpointError, where, remedy)["model"]
+
+
+def put_weights(model: Module, weights: Mapping[str, np.ndarray], path: str | os.PathLike) -> None:
+    """Let `model` hold the weights of a file. CheckpointError, and the model unchanged, where they are of another."""
     check_weights(model.state_dict(), weights, path)
     model.load_state_dict(weights)
-    return state
