@@ -1,0 +1,132 @@
+"""What gpunn calls the ops of PyTorch's table, and their arguments."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gpunn import Tensor, ops
+
+Call = Callable[..., Any]
+F = "nn.functional."
+
+
+def words(text: str, prefix: str = "") -> list[str]:
+    return [prefix + word for word in text.split()]
+
+
+def named(op: Call, **names: str) -> Call:
+    """`op` with torch's keywords, those in `names` by gpunn's word."""
+    return lambda *args, **kwargs: op(*args, **{names.get(k, k): v for k, v in kwargs.items()})
+
+
+def without_inplace(op: Call) -> Call:
+    """inplace=True saves memory; the values are the same."""
+    return lambda *args, inplace=False, **kwargs: op(*args, **kwargs)
+
+
+def scaled(op: Call) -> Call:
+    """add and sub with alpha, the factor of the second."""
+
+    def call(a: Any, b: Any, alpha: Any = 1) -> Any:
+        return op(a, b if alpha == 1 else ops.mul(b, np.asarray(alpha).astype(b.dtype)))
+
+    return call
+
+
+def cast(op: Call) -> Call:
+    """softmax with a dtype: of the input in that dtype."""
+
+    def call(x: Any, dim: int, dtype: str) -> Any:
+        return op(x.to(dtype) if isinstance(x, Tensor) else x.astype(dtype), dim)
+
+    return call
+
+
+def var(x: Any, dim: Any = None, unbiased: bool = True, keepdim: bool = False, correction: Any = None) -> Any:
+    """unbiased and a correction of None are torch's other words for a correction of 1."""
+    return ops.var(x, dim, int(unbiased) if correction is None else correction, keepdim)
+
+
+def var_unbiased(x: Any, unbiased: bool) -> Any:
+    return ops.var(x, correction=int(unbiased))
+
+
+def where(x: Any, condition: Any, other: Any) -> Any:
+    """The sample's input is the first choice."""
+    return ops.where(condition, x, other)
+
+
+def interpolate(
+    x: Any, size: Any = None, scale_factor: Any = None, recompute_scale_factor: Any = None, **options: Any
+) -> Any:
+    """recompute_scale_factor: coordinates from the rounded sizes, as if those had been given."""
+    if recompute_scale_factor:
+        size, scale_factor = tuple(math.floor(n * scale_factor) for n in x.shape[2:]), None
+    if options.get("antialias") is False:
+        del options["antialias"]
+    return ops.interpolate(x, size, scale_factor, **options)
+
+
+PLAIN = words(
+    "abs exp log sqrt neg tanh sigmoid mul maximum minimum matmul pow reshape flatten logsumexp softmax log_softmax "
+    "sum mean broadcast_to permute transpose"
+)
+FUNCTIONAL = words(
+    "relu leaky_relu elu silu gelu softplus prelu conv1d conv2d conv3d conv_transpose2d linear max_pool2d avg_pool2d "
+    "adaptive_avg_pool2d adaptive_max_pool2d batch_norm group_norm layer_norm instance_norm local_response_norm "
+    "one_hot cross_entropy nll_loss mse_loss l1_loss binary_cross_entropy_with_logits"
+)
+PADS = words("constant reflect replicate replicate_negative circular", F + "pad.")
+INTERPOLATIONS = words("nearest nearest-exact linear bilinear bicubic trilinear area", F + "interpolate.")
+
+CALLS: dict[str, Call] = {
+    **{name: getattr(ops, name) for name in PLAIN},
+    **{F + name: without_inplace(getattr(ops, name)) for name in FUNCTIONAL},
+    **dict.fromkeys(PADS, ops.pad),
+    **dict.fromkeys(INTERPOLATIONS, interpolate),
+    "add": scaled(ops.add),
+    "sub": scaled(ops.sub),
+    "div.no_rounding_mode": ops.div,
+    "eq": ops.equal,
+    "ne": ops.not_equal,
+    "lt": ops.less,
+    "le": ops.less_equal,
+    "gt": ops.greater,
+    "ge": ops.greater_equal,
+    "max.binary": ops.maximum,
+    "min.binary": ops.minimum,
+    "max.reduction_no_dim": ops.max,
+    "min.reduction_no_dim": ops.min,
+    "amax": ops.max,
+    "amin": ops.min,
+    "argmax": named(ops.argmax, dim="axis", keepdim="keepdims"),
+    "var": var,
+    "var.unbiased": var_unbiased,
+    "softmax.with_dtype": cast(ops.softmax),
+    "log_softmax.with_dtype": cast(ops.log_softmax),
+    "where": where,
+    "clamp": ops.clip,
+    "squeeze": named(ops.squeeze, dim="axis"),
+    "squeeze.multiple": named(ops.squeeze, dim="axis"),
+    "unsqueeze": named(ops.unsqueeze, dim="axis"),
+    "cat": named(ops.concatenate, dim="axis"),
+    "stack": named(ops.stack, dim="axis"),
+    "__getitem__": ops.getitem,
+}
+
+# Ops of a name that gpunn has, which do something else there.
+OTHERS = {
+    "equal": "one bool for two whole arrays; ops.equal is NumPy's, torch.eq",
+    "max.reduction_with_dim": "a pair of values and indices; ops.max is torch.amax, ops.argmax gives the indices",
+    "min.reduction_with_dim": "a pair of values and indices; ops.min is torch.amin",
+    "div.trunc_rounding": "integer division, which has no gradient; ops.div has no rounding_mode",
+    "div.floor_rounding": "integer division, which has no gradient; ops.div has no rounding_mode",
+    **dict.fromkeys(words("argmax log_softmax logsumexp mean softmax sum var", "masked."), "of arrays with a mask"),
+    "nn.functional.silu.complex": "complex numbers",
+    "nn.functional.batch_norm.without_cudnn": "the same as nn.functional.batch_norm, on a GPU",
+}
+RANDOM = (F + "dropout", F + "dropout2d")

@@ -1,0 +1,92 @@
+"""What gpunn refuses, or does otherwise, on purpose: one reason a row. See rows.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.parity import torch
+from tests.torch_samples.calls import INTERPOLATIONS, F, words
+from tests.torch_samples.rows import Row, Sample
+
+# Those of the floating-point functions that PyTorch takes integers for, and answers with floats or sums of integers.
+REAL = words("exp log sqrt logsumexp tanh sigmoid")
+REAL += words("relu conv1d conv2d conv3d conv_transpose2d linear max_pool2d avg_pool2d local_response_norm", F)
+REAL += words("nearest nearest-exact bilinear bicubic", F + "interpolate.")
+
+
+def integral(sample: Sample) -> bool:
+    """Whether the first input is of integers or bool."""
+    x = sample.x
+    return isinstance(x, torch().Tensor) and not x.dtype.is_floating_point
+
+
+def given_array(value: Any) -> bool:
+    return isinstance(value, torch().Tensor)
+
+
+def argument(sample: Sample, place: int, name: str) -> Any:
+    """An argument that stands at a place or by its name."""
+    return sample.given[place] if len(sample.given) > place else sample.options.get(name)
+
+
+def lone_empty(sample: Sample) -> bool:
+    """Whether arrays of several ranks are joined, those of shape (0,) left out by PyTorch."""
+    return len({x.ndim for x in sample.x}) > 1
+
+
+def negative_power(sample: Sample) -> bool:
+    exponent = torch().as_tensor(sample.given[1])
+    return integral(sample) and not exponent.dtype.is_floating_point and bool((exponent < 0).any())
+
+
+OTHER_MODES = [name for name in INTERPOLATIONS if name.split(".")[-1] not in ("nearest", "bilinear")]
+
+REFUSED = [
+    Row(REAL, integral, "functions of real numbers take floating point: integers are converted by hand"),
+    Row(OTHER_MODES, lambda s: not integral(s), "modes that no model here needs; nearest and bilinear are"),
+    Row([F + "interpolate.bilinear"], lambda s: s.options.get("antialias") is True, "shrinking with a wide filter"),
+    Row(
+        ["clamp"],
+        lambda s: given_array(argument(s, 1, "min")) or given_array(argument(s, 2, "max")),
+        "bounds an element are ops.maximum and ops.minimum, whose gradients reach the bounds",
+    ),
+    Row(["where"], lambda s: any(isinstance(v, complex) for v in s.given), "complex numbers"),
+    Row(["cat"], lone_empty, "arrays of shape (0,) among others are an accident, which PyTorch keeps for old code"),
+    Row(["pow"], negative_power, "integers to a negative power are fractions, which integers cannot hold"),
+    Row([F + "avg_pool2d"], lambda s: len(s.given) == 7, "a mean divided by another count is a scaled sum"),
+    Row([F + "batch_norm"], lambda s: s.x.ndim == 1, "one dimension has no channels"),
+    Row(
+        [F + "group_norm", F + "layer_norm"],
+        lambda s: not integral(s) and (s.options.get("eps") or 0) < 0,
+        "a negative eps takes the root of what may be negative",
+    ),
+    Row(
+        [F + "elu"],
+        lambda s: s.x.shape == (9,) and bool(s.x.isnan().any()),
+        "the slope at NaN is NaN; PyTorch's is 1 in what is shorter than a vector register, else NaN",
+        refused=False,
+    ),
+]
+
+# Results in which larger numbers cancel, and how far they may be off in their dtype's tolerance.
+LOOSE = {
+    F + "elu": 1,  # the slope far left of 0 is y + alpha
+    F + "interpolate.bilinear": 300,  # PyTorch's coordinates are float32, of which gpunn's are only rounded at the end
+    **dict.fromkeys([F + "conv1d", F + "conv2d", F + "conv3d", F + "conv_transpose2d", F + "linear", "matmul"], 100),
+    **dict.fromkeys([F + "batch_norm", F + "group_norm", F + "layer_norm", F + "instance_norm"], 30),
+    "pow": 30,
+}
+
+
+def numbers_only(sample: Sample) -> bool:
+    """Whether PyTorch wants arrays where gpunn takes numbers, too."""
+    return any(isinstance(v, int) for v in sample.given)
+
+
+REFUSED_ERRORS = [
+    Row(
+        words("eq ne lt le gt ge maximum minimum max.binary min.binary pow"),
+        numbers_only,
+        "numbers are taken on either side",
+    ),
+]

@@ -1,0 +1,113 @@
+"""PyTorch's samples of each op that gpunn has: values, dtypes, shapes and gradients, on the cpu."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+
+from gpunn import ops
+from tests.parity import torch
+from tests.torch_samples import calls, tables
+from tests.torch_samples.convert import difference, gradients_differ, leaves, ours, tensors, theirs
+from tests.torch_samples.pending import PENDING, PENDING_ERRORS
+from tests.torch_samples.purpose import LOOSE, REFUSED, REFUSED_ERRORS
+from tests.torch_samples.rows import REFUSALS, Sample, Verdicts
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # overflow, and PyTorch's warnings of itself, are no difference
+# "pad: mode is", Python's "pad() got an unexpected argument", and NumPy's limit of 64 dimensions.
+OUR_WORDS = r"\w+: |\w+\(\) got an unexpected|number of dimensions must be within"
+DTYPES = ("float64", "float32", "int64", "int32", "uint8", "bool")
+
+
+def made(info: Any, dtype: str) -> Iterable[Any]:
+    """PyTorch's samples, asking for gradients where it has them."""
+    kind = getattr(torch(), dtype)
+    differentiable = kind.is_floating_point and info.supports_autograd
+    if info.name in ("where", "clamp"):  # some of their further samples ask integers for gradients, and fail
+        return [*info.sample_inputs("cpu", kind, requires_grad=differentiable), *info.reference_inputs("cpu", kind)]
+    return info.reference_inputs("cpu", kind, requires_grad=differentiable)
+
+
+def layouts(sample: Any) -> Iterator[tuple[str, Any]]:
+    """The sample as it is, with steps between its elements, and with channels last."""
+    t = torch()
+    strided = tables.load("utils").noncontiguous_like
+
+    def channels_last(x: Any) -> Any:
+        return x.contiguous(memory_format=t.channels_last) if isinstance(x, t.Tensor) and x.ndim == 4 else x
+
+    yield "plain", sample
+    yield "strided", sample.transform(lambda x: strided(x) if isinstance(x, t.Tensor) else x)
+    if isinstance(sample.input, t.Tensor) and sample.input.ndim == 4:
+        yield "channels last", sample.transform(channels_last)
+
+
+def differs(info: Any, name: str, given: Any, wrap: bool) -> str:
+    """gpunn's values, gradients and changed arguments for one sample against PyTorch's."""
+    mine, other = ours([given.input, given.args, given.kwargs], wrap), theirs([given.input, given.args, given.kwargs])
+    got = calls.CALLS[name](mine[0], *mine[1], **mine[2])
+    want = info.op(other[0], *other[1], **other[2])
+    slack = LOOSE.get(name, 0)
+    return (
+        difference(got, want, "value", slack)
+        or gradients_differ(got, want, leaves(mine), leaves(other), slack)
+        or difference(tensors(mine), tensors(other), "afterwards argument", slack)
+    )
+
+
+@pytest.mark.parametrize("name", calls.CALLS)
+def test_samples(name):
+    info = tables.ops()[name]
+    verdicts = Verdicts([*PENDING, *REFUSED])
+    supported = info.supported_dtypes("cpu")
+    dtypes = [dtype for dtype in DTYPES if getattr(torch(), dtype) in supported]
+    for dtype in tables.some_dtypes(dtypes, name):
+        for given in tables.samples(f"{name} {dtype}", partial(made, info, dtype), share=3):
+            for layout, laid in layouts(given):
+                sample = Sample(name, dtype, (laid.input, *laid.args), laid.kwargs, layout)
+                verdicts.judge(sample, partial(differs, info, name, laid, wrap=layout == "strided"))
+                if verdicts.refused:  # whatever its layout
+                    break
+    verdicts.check(name, tables.EVERYTHING)
+
+
+def test_errors():
+    """What PyTorch refuses, gpunn refuses too, in its own words."""
+    rows = [*PENDING_ERRORS, *REFUSED_ERRORS]
+    wrong, used = [], set()
+    for name, call in calls.CALLS.items():
+        info = tables.ops()[name]
+        for i, bad in enumerate(info.error_inputs("cpu") if info.error_inputs_func else ()):
+            given = bad.sample_input
+            sample = Sample(name, "error", (given.input, *given.args), given.kwargs)
+            row = next((row for row in rows if row.covers(sample)), None)
+            used.add(id(row))
+            try:
+                mine = ours([given.input, given.args, given.kwargs])
+                call(mine[0], *mine[1], **mine[2])
+                found = "it is taken"
+            except REFUSALS as error:
+                found = "" if re.match(OUR_WORDS, str(error)) else f"in whose words? {error}"
+            except Exception as error:
+                found = f"{type(error).__name__}: {error}"
+            if bool(found) != (row is not None):
+                wrong.append(f"{i} {sample}: {found or f'the row {row.reason!r} is not needed'}")
+    assert not wrong, f"{len(wrong)} wrong calls are not refused as in PyTorch:\n" + "\n".join(wrong)
+    assert all(id(row) in used for row in rows)
+
+
+def test_every_op_of_one_name_is_compared():
+    """Whatever gpunn.ops has and PyTorch's table has too, under its name or an alias, is in CALLS, or in OTHERS."""
+    ours_too = {name for name in vars(ops) if not name.startswith("_")}
+    found = set()
+    for name, info in tables.ops().items():
+        names = {info.name, *(alias.name for alias in info.aliases)}
+        if ours_too & {each.split(".")[-1] for each in names}:
+            found.add(name)
+    known = {*calls.CALLS, *calls.OTHERS, *calls.RANDOM}
+    assert found <= known, f"compare {sorted(found - known)}, or say in OTHERS why not"
+    assert known <= set(tables.ops())
