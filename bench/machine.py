@@ -6,6 +6,7 @@ import datetime
 import importlib.util
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -17,8 +18,7 @@ from gpunn import backend
 from gpunn.cpu.blas import blas
 from gpunn.cpu.threads import set_thread_count
 from gpunn.machine import cores as cores
-from gpunn.machine import lines_of as lines_of
-from gpunn.machine import processor as processor
+from gpunn.machine import lines_of, processor
 
 # Settings that hold NumPy's OpenBLAS, and nothing of PyTorch, to another processor's kernels.
 PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
@@ -58,6 +58,7 @@ def describe(threads: int, seed: int, device: str = "cpu") -> dict[str, Any]:
     torch = torch_or_none()
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "command": shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
         "commit": commit(),
         "processor": processor(),
         "cores": os.cpu_count(),

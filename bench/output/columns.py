@@ -135,14 +135,13 @@ TRAININGS = [  # whose seconds are those of an epoch
     *columns(",.0f", "images_per_second as images/s", "against.torch.images_per_second as torch's images/s"),
     *columns(",.1f", "seconds.median as s an epoch", "against.torch.median as torch's s"),
 ]
-REMARK = Column("remark", lambda row: None if row.status == "ok" else f"{row.status}: {row.reason}")
 
 
 def page(suite: str, rows: list[Row]) -> list[Column]:
-    """Those columns for which any row has a value, and at the end why a row has none."""
+    """Those columns for which any row has a value."""
     speeds = [Column(f"{name} over ours", f"against.{name}.speed", ".2f") for name in rivals_of(rows)]
     found = TRAININGS if suite == "accuracy" else KERNELS + speeds
-    return [one for one in [*found, REMARK] if any(one.value(row) not in (None, "") for row in rows)]
+    return [one for one in found if any(one.value(row) not in (None, "") for row in rows)]
 
 
 # ---------------------------------------------------------------- the READMEs'

@@ -20,6 +20,7 @@ from gpunn.pictures.canvas import png
 
 HERE = Path(__file__).parents[1]
 READMES = (HERE.parent / "README.md", HERE / "README.md")
+OF_NETWORKS = ("cpu", "accuracy", "optim")  # suites whose cases are networks
 _MARK = re.compile(r"<!-- (/?)bench:([\w-]+) -->")
 
 
@@ -106,20 +107,38 @@ def grid(head: list[str], lines: list[list[str]]) -> str:
 def html(runs: dict[str, Run], plots: bool = True) -> str:
     """The whole page."""
     template = (HERE / "output" / "page.html").read_text(encoding="utf-8")
-    links = "".join(f'<a href="#{escape(stem)}">{escape(stem)}</a>' for stem in runs)
+    links = "\n".join(f'<a href="#{escape(stem)}">{escape(stem)}</a>' for stem in runs)
     sections = "\n".join(_section(stem, run, plots) for stem, run in runs.items())
     return template.replace("<!--nav-->", links).replace("<!--sections-->", sections)
 
 
 def _section(stem: str, run: Run, plots: bool) -> str:
-    parts = [f'<section id="{escape(stem)}">', f"<h2>{escape(run['suite'])} on {escape(run['device'])}</h2>"]
+    parts = [f'<section id="{escape(stem)}">', f"<h2>{escape(_title(run))}</h2>"]
     parts.append(f'<p class="about">{escape(_about(run))}</p>')
     drawn = {name: _figure(name, one, run) for name, one in (pictures.figures(run) if plots else {}).items()}
     parts.append(drawn.pop("roofline", ""))
-    label = f"filter the rows of {stem}"
-    parts.append(f'<input type="search" placeholder="filter rows" aria-label="{escape(label)}">')
-    parts += [f'<div class="wide">{_table(run)}</div>', *drawn.values(), "</section>"]
+    if measured := [row for row in run["rows"] if row.status == "ok"]:
+        label = escape(f"filter the rows of {stem}")
+        parts.append(f'<input type="search" placeholder="filter rows" aria-label="{label}">')
+        parts.append(f'<div class="wide">{_table(run["suite"], measured)}</div>')
+    parts += [*drawn.values(), _not_measured([row for row in run["rows"] if row.status != "ok"]), "</section>"]
     return "\n".join(parts)
+
+
+def _title(run: Run) -> str:
+    """The suite and the device, with the networks of a suite that is of networks."""
+    of = f" of {', '.join(dict.fromkeys(row.case for row in run['rows']))}" if run["suite"] in OF_NETWORKS else ""
+    return f"{run['suite']}{of} on {run['device']}"
+
+
+def _not_measured(rows: list[Row]) -> str:
+    """The rows without a figure, a line for each reason."""
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        what = " ".join(filter(None, (row.case, row.pass_, row.variant, row.precision)))
+        reasons.setdefault(f"{row.status}: {row.reason}", []).append(what)
+    lines = "".join(f"<li>{escape(why)} ({escape('; '.join(which))})</li>\n" for why, which in reasons.items())
+    return f"<details><summary>{len(rows)} not measured</summary><ul>\n{lines}</ul></details>" if rows else ""
 
 
 def _about(run: Run) -> str:
@@ -127,7 +146,8 @@ def _about(run: Run) -> str:
     if roof := run.get("roofline"):
         peaks = ", ".join(f"{name} {peak / 1e9:,.0f} GFLOP/s" for name, peak in roof["peaks"].items())
         facts.append(f"Measured limits: copy {roof['copy'] / 1e9:,.1f} GB/s, {peaks}.")
-    facts += [f"{name}: {text}." for name, text in run.get("rivals", {}).items()]
+    said = {**({"command": run["command"]} if run.get("command") else {}), **run.get("rivals", {})}
+    facts += [f"{name}: {text}." for name, text in said.items()]
     facts += ["Interrupted: not all rows are here."] if run.get("interrupted") else []
     return " ".join(facts)
 
@@ -139,16 +159,16 @@ def _figure(name: str, figure: Any, run: Run) -> str:
     return f'<figure><img src="data:image/png;base64,{data}" alt="{escape(alt)}"></figure>'
 
 
-def _table(run: Run) -> str:
-    found = columns.page(run["suite"], run["rows"])
+def _table(suite: str, rows: list[Row]) -> str:
+    found = columns.page(suite, rows)
     titles = [(" class=n" if one.form else "", escape(one.title)) for one in found]
     head = "".join(f"<th{kind} scope=col><button>{title}</button></th>" for kind, title in titles)
-    body = "\n".join(f"<tr>{''.join(_cell(row, column) for column in found)}</tr>" for row in run["rows"])
+    body = "\n".join(f"<tr>{''.join(_cell(row, column) for column in found)}</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>"
 
 
 def _cell(row: Row, column: Column) -> str:
-    found = column.value(row)
     if not column.form:
-        return f"<td{' class=why' if column.title == 'remark' else ''}>{escape(str(found or ''))}</td>"
+        return f"<td>{escape(str(column.value(row) or ''))}</td>"
+    found = column.value(row)
     return "<td class=n>-</td>" if found is None else f'<td class=n data-value="{found!r}">{column.text(row)}</td>'

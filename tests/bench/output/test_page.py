@@ -55,18 +55,18 @@ def test_plots_are_shown(browser):
 
 def test_tables_sort_by_numbers(browser):
     click(browser, "median, us")
-    assert cells(browser, "median, us") == ["30.0", "90.0", "200.0", "1,100.0", "-"]
+    assert cells(browser, "median, us") == ["30.0", "90.0", "200.0", "1,100.0"]
     heading = browser.find_element("css selector", '#times th[aria-sort="ascending"]')
     assert heading.text.startswith("median, us")
     click(browser, "median, us")
-    assert cells(browser, "median, us") == ["1,100.0", "200.0", "90.0", "30.0", "-"]
+    assert cells(browser, "median, us") == ["1,100.0", "200.0", "90.0", "30.0"]
     assert browser.find_elements("css selector", '#times th[aria-sort="descending"]')
     assert cells(browser, "variant")[0] == "naive"  # whole rows move
 
 
 def test_tables_sort_by_words(browser):
     click(browser, "case")
-    names = ["lenet5 conv1", "lenet5 conv1", "lenet5 conv2", "lenet5 conv10", "lenet5 conv10"]
+    names = ["lenet5 conv1", "lenet5 conv1", "lenet5 conv2", "lenet5 conv10"]
     assert cells(browser, "case") == names  # numbers inside words count as numbers
     assert len(browser.find_elements("css selector", "#times th[aria-sort]")) == 1
 
@@ -82,7 +82,27 @@ def test_rows_are_filtered(browser):
     assert cells(browser, "case") == ["lenet5 conv10"]
     box.clear()
     box.send_keys(" ")
-    assert len(cells(browser, "case")) == 5
+    assert len(cells(browser, "case")) == 4
+
+
+def test_rows_without_a_figure_stand_under_their_reason(browser):
+    assert "-" not in "".join(cells(browser, "median, us"))
+    found = browser.find_element("css selector", "#times details")
+    assert found.find_element("css selector", "summary").text == "1 not measured"
+    found.click()
+    assert re.fullmatch(r"refused: .+ \(lenet5 conv10 .+\)", found.find_element("css selector", "li").text)
+
+
+def test_sections_are_named_and_listed_and_dark_where_that_is_wanted(browser):
+    assert [a.text for a in browser.find_elements("css selector", "nav a")] == ["times", "counts"]
+    scheme = {"name": "prefers-color-scheme", "value": "dark"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    paper = browser.find_element("css selector", "body").value_of_css_property("background-color")
+    assert max(map(int, re.findall(r"\d+", paper)[:3])) < 60
+    steps = {**timed(), "suite": "cpu", "command": "python -m bench cpu"}
+    text = report.html({"steps": steps}, plots=False)
+    assert "<h2>cpu of lenet5 conv1, lenet5 conv2, lenet5 conv10 on cpu</h2>" in text
+    assert "command: python -m bench cpu." in text
 
 
 def test_the_browser_has_nothing_to_complain(browser):
