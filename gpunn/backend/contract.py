@@ -103,7 +103,7 @@ class BatchNorm(Protocol):
         relu: bool = False,
         running: Running | None = None,
     ) -> tuple[Array, Array, Array]:
-        """y = relu?(gamma (x - mean) / sqrt(var + eps) + beta + residual?), mean, biased var of the batch."""
+        """y = relu?(gamma (x - mean) rstd + beta + residual?), mean, rstd = 1 / sqrt(var + eps) of the batch."""
         ...
 
     def eval_forward(
@@ -126,8 +126,7 @@ class BatchNorm(Protocol):
         x: Array,
         gamma: Array | None,
         mean: Array,
-        var: Array,
-        eps: float,
+        rstd: Array,
         y: Array | None = None,
         residual: bool = True,
     ) -> tuple[Array, Array, Array, Array | None]:
@@ -140,12 +139,11 @@ class BatchNorm(Protocol):
         x: Array,
         gamma: Array | None,
         mean: Array,
-        var: Array,
-        eps: float,
+        rstd: Array,
         y: Array | None = None,
         residual: bool = True,
     ) -> tuple[Array, Array, Array, Array | None]:
-        """The same four where mean and var were constants."""
+        """The same four where mean and rstd were constants."""
         ...
 
 

@@ -14,20 +14,24 @@ from gpunn.cpu.layout import empty, rows, scratch
 from gpunn.cpu.threads import parallel_for
 
 
-def _moments(matrix: np.ndarray, cut: Cut) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and biased variance (C,) of a (rows, C) matrix, in float64."""
+def _moments(matrix: np.ndarray, cut: Cut, dtype: np.dtype | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and biased variance (C,) of a (rows, C) matrix, in float64; once more where squares overflow."""
+    dtype = dtype or matrix.dtype
     means = np.zeros((cut.tasks, cut.channels))
     squares = np.zeros((cut.tasks, cut.channels))
     counts = np.zeros((cut.tasks, 1))
 
     def task(i: int) -> None:
-        block = cut.of(matrix, i)
+        block = cut.of(matrix, i).astype(dtype, copy=False)
         counts[i] = block.shape[0] * cut.fold
-        means[i] = cut.sums(block) / counts[i]
-        off = np.subtract(block, cut.tile(means[i], matrix.dtype), out=scratch("bn", block.shape, block.dtype))
-        squares[i] = cut.sums(np.square(off, out=off))
+        with np.errstate(over="ignore", invalid="ignore"):
+            means[i] = cut.sums(block) / counts[i]
+            off = np.subtract(block, cut.tile(means[i], dtype), out=scratch("bn", block.shape, dtype))
+            squares[i] = cut.sums(np.square(off, out=off))
 
     parallel_for(task, cut.tasks, matrix.size)
+    if dtype == np.float32 and not np.isfinite(squares).all():
+        return _moments(matrix, cut, np.dtype(np.float64))
     with np.errstate(all="ignore"):
         mean = (counts * means).sum(0) / cut.count
         spread = squares.sum(0) + (counts * (means - mean) ** 2).sum(0)
@@ -76,7 +80,7 @@ def train_forward(
     relu: bool = False,
     running: tuple[np.ndarray | None, np.ndarray | None, float, np.ndarray | None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """y, mean, biased var of the batch: y = relu?(gamma * (x - mean) / sqrt(var + eps) + beta + residual?).
+    """y, mean, rstd of the batch: y = relu?(gamma * (x - mean) * rstd + beta + residual?), rstd = 1 / sqrt(var + eps).
 
     ``running`` statistics, where given, move towards the batch's, in place, and their batches are one more.
     """
@@ -85,14 +89,15 @@ def train_forward(
     matrix = rows(x)
     mean, var = _moments(matrix, Cut(*matrix.shape))
     y = _apply(matrix, x.shape, gamma, beta, mean, var, eps, residual, relu)
-    now = mean.astype(x.dtype), var.astype(x.dtype)
     if running is not None:
         (own_mean, own_var, momentum, batches), count = running, x.size // x.shape[1]
-        _move(own_mean, now[0], momentum)
-        _move(own_var, now[1], momentum, count / (count - 1))
+        with np.errstate(over="ignore"):  # a variance that does not fit is infinite
+            _move(own_mean, mean.astype(x.dtype), momentum)
+            _move(own_var, var.astype(x.dtype), momentum, count / (count - 1))
         if batches is not None:
             batches += 1
-    return y, *now
+    with np.errstate(divide="ignore"):
+        return y, mean.astype(x.dtype), (1 / np.sqrt(var + eps)).astype(x.dtype)
 
 
 def _move(statistic: np.ndarray | None, now: np.ndarray, momentum: float, scale: float = 1.0) -> None:
@@ -121,8 +126,7 @@ def train_backward(
     x: np.ndarray,
     gamma: np.ndarray | None,
     mean: np.ndarray,
-    var: np.ndarray,
-    eps: float,
+    rstd: np.ndarray,
     y: np.ndarray | None = None,
     residual: bool = True,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
@@ -130,7 +134,7 @@ def train_backward(
 
     Without ``residual`` nobody needs the masked gy, and it may be None.
     """
-    return _backward(gy, x, gamma, mean, var, eps, y, through_statistics=True)
+    return _backward(gy, x, gamma, mean, rstd, y, through_statistics=True)
 
 
 def eval_backward(
@@ -138,16 +142,15 @@ def eval_backward(
     x: np.ndarray,
     gamma: np.ndarray | None,
     mean: np.ndarray,
-    var: np.ndarray,
-    eps: float,
+    rstd: np.ndarray,
     y: np.ndarray | None = None,
     residual: bool = True,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
-    """The same four where mean and var were constants."""
-    return _backward(gy, x, gamma, mean, var, eps, y, through_statistics=False)
+    """The same four where mean and rstd were constants."""
+    return _backward(gy, x, gamma, mean, rstd, y, through_statistics=False)
 
 
-def _backward(gy, x, gamma, mean, var, eps, y, through_statistics):
+def _backward(gy, x, gamma, mean, rstd, y, through_statistics):
     above, matrix = rows(gy), rows(x)
     cut = Cut(*matrix.shape)
     passed = None if y is None else rows(y)
@@ -167,7 +170,7 @@ def _backward(gy, x, gamma, mean, var, eps, y, through_statistics):
     parallel_for(sum_up, cut.tasks, x.size)
     with np.errstate(all="ignore"):
         gbeta, slope = totals.sum(1)
-        inverse = 1 / np.sqrt(np.asarray(var, np.float64) + eps)
+        inverse = np.asarray(rstd, np.float64)
         scale = inverse if gamma is None else inverse * gamma
         # gx = scale * (gy - mean(gy) - (x - mean) * inverse^2 * mean(gy * (x - mean)))
         lean, level = slope * inverse**2 / max(cut.count, 1), gbeta / max(cut.count, 1)

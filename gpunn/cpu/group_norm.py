@@ -15,6 +15,7 @@ from gpunn.cpu.samples import BLOCK, Rows, row_products, row_sums, samples, wide
 from gpunn.cpu.threads import parallel_for
 
 Optional = np.ndarray | None
+_STEEP = 1e-15  # 1 / deviation, from which its square is computed in float64
 _CLOSE = 2  # means up to so many deviations may be folded into sums and shifts; beyond, that would lose digits
 
 
@@ -70,7 +71,9 @@ def group_backward(
             for sums in (levels[part], slopes[part])
         )
         lean = lean * inverse
-        scales, leans, lifts = cut.tile(scale), cut.tile(lean), cut.tile(lift - (middle * lean if close else 0))
+        # The square of such a slope is 0 in float32.
+        leans = cut.tile(lean, np.float64 if (inverse < _STEEP).any() else None)
+        scales, lifts = cut.tile(scale), cut.tile(lift - (middle * lean if close else 0))
         for piece, error, out, off in cut.pieces(block, errors, result):
             np.multiply(piece if close else np.subtract(piece, middles, out=off), leans, out=off)
             off += lifts
@@ -85,9 +88,12 @@ def group_backward(
 def _moments(cut: Rows, block: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
     """Mean and biased variance (n, groups) of a task's samples, and whether all means are close to 0."""
     level, square = np.zeros((2, len(block), cut.channels))
-    for piece, _ in cut.pieces(block):
-        level += cut.sums(piece)
-        square += cut.products(piece, piece)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for piece, _ in cut.pieces(block):
+            level += cut.sums(piece)
+            square += cut.products(piece, piece)
+    if cut.dtype == np.float32 and not np.isfinite(square).all():
+        return *_far_moments(cut, block), False
     mean = cut.by_group(level) / cut.group_size
     var = cut.by_group(square) / cut.group_size - mean**2
     if _is_close(mean, var):
@@ -111,6 +117,14 @@ def _centred_moments(cut: Rows, block: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return mean, np.maximum(cut.by_group(spread) / cut.group_size, 0)
 
 
+def _far_moments(cut: Rows, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same of float32 whose squares overflow, from float64."""
+    exact = block.astype(np.float64)
+    mean = cut.by_group(cut.sums(exact)) / cut.group_size
+    exact -= cut.tile(cut.by_channel(mean), np.float64)
+    return mean, cut.by_group(cut.products(exact, exact)) / cut.group_size
+
+
 def layer_forward(
     x: np.ndarray, gamma: Optional, beta: Optional, eps: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -123,9 +137,14 @@ def layer_forward(
         part = slice(i * step, (i + 1) * step)
         block = np.ascontiguousarray(x[part], dtype)
         off = y[part] if y.dtype == dtype else scratch("norm result", block.shape, dtype)
-        middle = (row_sums(block) / length).astype(dtype)
-        np.subtract(block, middle[:, None], out=off)
-        spread = row_products(off, off) / length
+        with np.errstate(over="ignore", invalid="ignore"):
+            middle = (row_sums(block) / length).astype(dtype)
+            np.subtract(block, middle[:, None], out=off)
+            spread = row_products(off, off) / length
+        if dtype == np.float32 and not np.isfinite(spread).all():
+            middle = block.mean(1, dtype=np.float64).astype(dtype)
+            np.subtract(block, middle[:, None], out=off)
+            spread = np.square(off, dtype=np.float64).mean(1)
         mean[part] = middle
         if not _is_close(middle, spread):  # the mean's own rounding counts beside the deviation
             rest = row_sums(off) / length

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from gpunn.cpu.columns import divisor
 from gpunn.cpu.layout import empty, scratch
@@ -63,9 +64,9 @@ class Rows:
         """Positions in a piece."""
         return piece.shape[1] * self.fold
 
-    def tile(self, values: np.ndarray) -> np.ndarray:
-        """Numbers a channel (n, C), to spread over a piece."""
-        tiled = np.empty((len(values), 1, self.fold, self.channels), self.dtype)
+    def tile(self, values: np.ndarray, dtype: DTypeLike | None = None) -> np.ndarray:
+        """Numbers a channel (n, C), to spread over a piece; of the blocks' dtype, or another."""
+        tiled = np.empty((len(values), 1, self.fold, self.channels), dtype or self.dtype)
         tiled[...] = values[:, None, None]
         return tiled.reshape(len(values), 1, self.width)
 
@@ -109,8 +110,8 @@ class Planes(Rows):
     def counted(self, piece: np.ndarray) -> int:
         return self.positions
 
-    def tile(self, values: np.ndarray) -> np.ndarray:
-        return values[..., None].astype(self.dtype)
+    def tile(self, values: np.ndarray, dtype: DTypeLike | None = None) -> np.ndarray:
+        return values[..., None].astype(dtype or self.dtype)
 
     def sums(self, piece: np.ndarray) -> np.ndarray:
         return row_sums(piece.reshape(-1, self.positions)).reshape(len(piece), self.channels)

@@ -50,7 +50,7 @@ RUNNING, FACTORS = ("running_mean", "running_var", "batches"), ("keep", "step", 
 
 
 def _forward_naive(job: Norm) -> tuple[Launch, ...]:
-    args = ("x", "gamma", "beta", "residual", "y", "mean", "var", *RUNNING, job, job.eps, job.relu, *FACTORS)
+    args = ("x", "gamma", "beta", "residual", "y", "mean", "rstd", *RUNNING, job, job.eps, job.relu, *FACTORS)
     return (Launch("batch_norm/naive_forward", _macros(job), (job.C,), (128,), args),)
 
 
@@ -58,11 +58,11 @@ def _forward_split(job: Norm) -> tuple[Launch, ...]:
     width = _width(job)
     grid, columns, rows = _walk(job, width)
     parts = Scratch("parts", (2, grid[1], job.C), accumulate(job.dtype))
-    sizes = (job.C, grid[1], rows, 1 if job.nhwc else width)
-    merge = (parts, "mean", "var", *RUNNING, *sizes, *FACTORS)
+    sizes = (job, grid[1], rows, 1 if job.nhwc else width)
+    merge = ("x", parts, "mean", "rstd", *RUNNING, *sizes, job.eps, *FACTORS)
     return (
         Launch("batch_norm/statistics", _macros(job, width), grid, (THREADS,), ("x", parts, job, columns)),
-        Launch("batch_norm/merge_statistics", storage_macros(job.dtype), (blocks(job.C, 8),), (256,), merge),
+        Launch("batch_norm/merge_statistics", _macros(job), (blocks(job.C, 8),), (256,), merge),
         *_apply(job),
     )
 
@@ -70,7 +70,8 @@ def _forward_split(job: Norm) -> tuple[Launch, ...]:
 def _apply(job: Norm) -> tuple[Launch, ...]:
     width = _width(job)
     grid, columns, _ = _walk(job, width)
-    args = ("x", "gamma", "beta", "mean", "var", "residual", "y", job, columns, job.eps, job.relu)
+    spread = (None, "rstd") if job.training else ("var", None)
+    args = ("x", "gamma", "beta", "mean", *spread, "residual", "y", job, columns, job.eps, job.relu)
     return (Launch("batch_norm/apply", _macros(job, width), grid, (THREADS,), args),)
 
 
@@ -78,7 +79,7 @@ GRADIENTS = ("gx", "ggamma", "gbeta", "gresidual")
 
 
 def _backward_naive(job: Norm) -> tuple[Launch, ...]:
-    args = ("gy", "x", "y", "gamma", "mean", "var", *GRADIENTS, job, job.eps, job.training)
+    args = ("gy", "x", "y", "gamma", "mean", "rstd", *GRADIENTS, job, job.training)
     return (Launch("batch_norm/naive_backward", _macros(job), (job.C,), (128,), args),)
 
 
@@ -86,12 +87,12 @@ def _backward_split(job: Norm) -> tuple[Launch, ...]:
     width = _width(job)
     macros, (grid, columns, _) = _macros(job, width), _walk(job, width)
     parts = Scratch("parts", (2, grid[1], job.C), accumulate(job.dtype))
-    merge = (parts, "var", "ggamma", "gbeta", job.C, grid[1], job.eps)
-    apply = ("gy", "x", "y", "gamma", "mean", "var", "ggamma", "gbeta", "gx", "gresidual", job, columns)
+    merge = (parts, "rstd", "ggamma", "gbeta", job.C, grid[1])
+    apply = ("gy", "x", "y", "gamma", "mean", "rstd", "ggamma", "gbeta", "gx", "gresidual", job, columns, job.training)
     return (
         Launch("batch_norm/backward_sums", macros, grid, (THREADS,), ("gy", "x", "y", "mean", parts, job, columns)),
         Launch("batch_norm/merge_sums", storage_macros(job.dtype), (blocks(job.C, 8),), (256,), merge),
-        Launch("batch_norm/backward_apply", macros, grid, (THREADS,), (*apply, job.eps, job.training)),
+        Launch("batch_norm/backward_apply", macros, grid, (THREADS,), apply),
     )
 
 
@@ -159,7 +160,7 @@ def _train_forward(
     inputs: dict[str, Layout | Scalar | None] = {"x": first, **_parameters(name, first, gamma=gamma, beta=beta)}
     inputs |= {"residual": extra, **{key: _taken(a) for key, a in zip(RUNNING, running, strict=True)}}
     inputs |= dict.fromkeys(FACTORS, Scalar(wide.type))
-    outputs = {"y": new(first.shape, first.dtype, job.nhwc), "mean": each, "var": each}
+    outputs = {"y": new(first.shape, first.dtype, job.nhwc), "mean": each, "rstd": each}
     return TRAIN_FORWARD.plan(job, inputs, outputs, empty=not first.size)
 
 
@@ -189,9 +190,8 @@ def _backward(
     x: tuple,
     gamma: tuple | None,
     mean: tuple,
-    var: tuple,
+    rstd: tuple,
     y: tuple | None,
-    eps: float,
     training: int,
     residual: bool,
     asked: Asked,
@@ -199,8 +199,8 @@ def _backward(
     name = "batch_norm.train_backward" if training else "batch_norm.eval_backward"
     first = in_order(Layout(*x), not is_row_major(Layout(*x)))
     above, passed = _like(gy, first), _like(y, first)
-    job = _problem(name, first, eps, int(y is not None), training, gy=above, y=passed)
-    parameters = _parameters(name, first, gamma=gamma, mean=mean, var=var)
+    job = _problem(name, first, 0.0, int(y is not None), training, gy=above, y=passed)
+    parameters = _parameters(name, first, gamma=gamma, mean=mean, rstd=rstd)
     each = Output((job.C,), accumulate(job.dtype))
     outputs = {"gx": new(first.shape, first.dtype, job.nhwc), "ggamma": each, "gbeta": each}
     inputs: dict[str, Layout | None] = {"gy": above, "x": first, **parameters, "y": passed}
@@ -225,29 +225,26 @@ def train_forward(
     relu: bool = False,
     running: Running | None = None,
 ) -> tuple[Array, Array, Array]:
-    """y, mean, biased var of the batch: y = relu?(gamma * (x - mean) / sqrt(var + eps) + beta + residual?).
+    """y, mean, rstd of the batch: y = relu?(gamma * (x - mean) * rstd + beta + residual?), rstd = 1 / sqrt(var + eps).
 
     ``running`` statistics, where given, move towards the batch's, in place, and their batches are one more.
     """
     wanted, count = accumulate(x.dtype.name), x.size // x.shape[1]
     mean, var, momentum, batches = running or (None, None, 0.0, None)
+    own = (mean, var, batches)
     moved = (_writable(mean, wanted), _writable(var, wanted), _writable(batches, np.dtype(np.int64)))
     keys = _keys(x, gamma, beta, residual, *moved)
-    keep, *steps = 1 - momentum, momentum, momentum * (count / max(count - 1, 1))
-    plan = _train_forward(*keys[:4], keys[4:], eps, relu, forced())
-    y, *now = plan(x, gamma, beta, residual, *moved, *map(wanted.type, (keep, *steps)))
-    for own, done, toward, step in zip((mean, var), moved, now, steps, strict=False):
-        if own is not done and own is not None:  # of another dtype, or a view with gaps
-            own *= keep
-            own += step * toward
-    if batches is not moved[2] and batches is not None:
-        batches += 1
+    factors = map(wanted.type, (1 - momentum, momentum, momentum * (count / max(count - 1, 1))))
+    y, *now = _train_forward(*keys[:4], keys[4:], eps, relu, forced())(x, gamma, beta, residual, *moved, *factors)
+    for a, done in zip(own, moved, strict=True):
+        if a is not done and a is not None:
+            a[...] = done
     return y, *now
 
 
 def _writable(a: Array | None, dtype: np.dtype) -> Array | None:
-    """A running statistic where the kernel can move it."""
-    return a if a is not None and a.dtype == dtype and a.flags.c_contiguous else None
+    """A running statistic where the kernel can move it: a copy of one of another dtype, or of a view with gaps."""
+    return a if a is None or (a.dtype == dtype and a.flags.c_contiguous) else a.astype(dtype)
 
 
 def eval_forward(
@@ -270,8 +267,7 @@ def train_backward(
     x: Array,
     gamma: Array | None,
     mean: Array,
-    var: Array,
-    eps: float,
+    rstd: Array,
     y: Array | None = None,
     residual: bool = True,
 ) -> tuple[Array, Array, Array, Array | None]:
@@ -279,7 +275,7 @@ def train_backward(
 
     Without ``residual`` nobody needs the masked gy, and it may be None.
     """
-    return _gradients(gy, x, gamma, mean, var, eps, y, residual, 1)
+    return _gradients(gy, x, gamma, mean, rstd, y, residual, 1)
 
 
 def eval_backward(
@@ -287,13 +283,12 @@ def eval_backward(
     x: Array,
     gamma: Array | None,
     mean: Array,
-    var: Array,
-    eps: float,
+    rstd: Array,
     y: Array | None = None,
     residual: bool = True,
 ) -> tuple[Array, Array, Array, Array | None]:
-    """The same four where mean and var were constants."""
-    return _gradients(gy, x, gamma, mean, var, eps, y, residual, 0)
+    """The same four where mean and rstd were constants."""
+    return _gradients(gy, x, gamma, mean, rstd, y, residual, 0)
 
 
 def _gradients(
@@ -301,16 +296,15 @@ def _gradients(
     x: Array,
     gamma: Array | None,
     mean: Array,
-    var: Array,
-    eps: float,
+    rstd: Array,
     y: Array | None,
     residual: bool,
     training: int,
 ) -> tuple[Array, Array, Array, Array | None]:
     masked = residual and y is not None
     absent = () if masked else (None,)
-    keys = _keys(gy, x, gamma, mean, var, y)
-    gx, ggamma, gbeta, *rest = _backward(*keys, eps, training, masked, forced())(gy, x, gamma, mean, var, y, *absent)
+    keys = _keys(gy, x, gamma, mean, rstd, y)
+    gx, ggamma, gbeta, *rest = _backward(*keys, training, masked, forced())(gy, x, gamma, mean, rstd, y, *absent)
     if gamma is not None and gamma.dtype != ggamma.dtype:
         ggamma, gbeta = ggamma.astype(gamma.dtype), gbeta.astype(gamma.dtype)
     return gx, ggamma, gbeta, rest[0] if masked else None if y is not None else gy

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from gpunn.backend import array_module
 from gpunn.backend.contract import Array, Shape
 
 
@@ -51,8 +52,9 @@ def _forward(
     wide = _wide(x).reshape(view)
     mean = _mean(wide, axes)
     y = wide - mean
-    var = _mean(y * y, axes)
-    y *= _scale(var, eps)
+    # In float64, where squares of 1e30 do not overflow.
+    var = array_module(y).multiply(y, y, dtype=np.float64).mean(axis=axes, keepdims=True)
+    y *= _scale(var, eps, y.dtype)
     if gamma is not None:
         y *= gamma.reshape(shape)
     if beta is not None:
@@ -65,8 +67,9 @@ def _backward(
     gy: Array, x: Array, view: Shape, shape: Shape, kept: int, gamma: Array | None, mean: Array, var: Array, eps: float
 ) -> tuple[Array, Array, Array]:
     axes, flat = tuple(range(kept, len(view))), (*view[:kept], *(1,) * (len(view) - kept))
-    scale = _scale(var.reshape(flat), eps)
-    g, unit = _wide(gy).reshape(view), (_wide(x).reshape(view) - mean.reshape(flat)) * scale
+    g, off = _wide(gy).reshape(view), _wide(x).reshape(view) - mean.reshape(flat)
+    scale = _scale(var.reshape(flat), eps, off.dtype)
+    unit = off * scale
     gw, gb = _sum(g * unit, shape), _sum(g, shape)
     if gamma is not None:
         g = g * gamma.reshape(shape)
@@ -78,9 +81,8 @@ def _backward(
     return gx.reshape(x.shape).astype(gy.dtype, copy=False), gw, gb
 
 
-def _scale(var: Array, eps: float) -> Array:
-    scale = 1 / (var + eps) ** 0.5
-    return scale.astype(var.dtype, copy=False)
+def _scale(var: Array, eps: float, dtype: np.dtype) -> Array:
+    return ((var + eps) ** -0.5).astype(dtype, copy=False)
 
 
 def _mean(a: Array, axes: Shape) -> Array:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from gpunn.backend import Array, array_module, same_device, twins
 from gpunn.checks import arrays, check_constant, check_same_device, check_shape, wants_grad
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
@@ -95,19 +97,19 @@ def _batch_norm(
     if not training and (mean is None or var is None):
         raise ValueError(f"{op}: evaluation needs running_mean and running_var; pass them, or training=True")
     if training and count:
-        y, mean_now, var_now = twin.train_forward(a, gamma, beta, eps, r, relu, (mean, var, momentum, batches))
+        y, mean_now, rstd = twin.train_forward(a, gamma, beta, eps, r, relu, (mean, var, momentum, batches))
         twin_backward = twin.train_backward
     else:
         # An empty batch has no statistics.
-        mean_now, var_now = _empty_statistics(a) if training else (mean, var)
-        if not training and is_grad_enabled() and any(map(wants_grad, (x, weight, bias, residual))):
-            mean_now, var_now = mean.copy(), var.copy()  # a later training step changes the running ones in place
-        y = twin.eval_forward(a, gamma, beta, mean_now, var_now, eps, r, relu)
-        twin_backward = twin.eval_backward
+        mean_now, var = _empty_statistics(a) if training else (mean, var)
+        y = twin.eval_forward(a, gamma, beta, mean_now, var, eps, r, relu)
+        twin_backward, rstd = twin.eval_backward, var
+        if is_grad_enabled() and any(map(wants_grad, (x, weight, bias, residual))):
+            mean_now, rstd = mean_now.copy(), _rstd(var, eps)  # a later training step changes the running ones in place
     kept_y = y if relu else None
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        gx, ggamma, gbeta, gr = twin_backward(gy, a, gamma, mean_now, var_now, eps, kept_y, needs[3])
+        gx, ggamma, gbeta, gr = twin_backward(gy, a, gamma, mean_now, rstd, kept_y, needs[3])
         return tuple([g if need else None for g, need in zip((gx, ggamma, gbeta, gr), needs, strict=True)])
 
     return record(op, y, (x, weight, bias, residual), backward, owned=True)
@@ -156,7 +158,7 @@ def batch_norm_backward(
     check_shape(op, "gy", gy, a.shape, "it has x's shape")
     twin = twins(a).batch_norm
     run = twin.train_backward if training else twin.eval_backward
-    return run(gy, a, gamma, mean, var, eps)[:3]
+    return run(gy, a, gamma, mean, _rstd(var, eps))[:3]
 
 
 def channelwise(
@@ -188,6 +190,12 @@ def channelwise(
                 f'for example the whole layer with .to("{wanted[0]}")'
             )
     return arrays
+
+
+def _rstd(var: Array, eps: float) -> Array:
+    """1 / sqrt(var + eps)."""
+    with np.errstate(divide="ignore"):
+        return ((var + eps) ** -0.5).astype(var.dtype, copy=False)
 
 
 def _empty_statistics(a: Array) -> tuple[Array, Array]:

@@ -113,7 +113,8 @@ def instance_norm(
         for running, now, scale in ((own_mean, mean, 1), (own_var, var, positions / (positions - 1))):
             if running is not None:
                 running *= 1 - momentum
-                running += (momentum * scale * now.mean(axis=0, dtype=np.float64)).astype(running.dtype)
+                with np.errstate(over="ignore"):  # a variance that does not fit is infinite
+                    running += (momentum * scale * now.mean(axis=0, dtype=np.float64)).astype(running.dtype)
     return y
 
 

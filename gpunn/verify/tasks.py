@@ -183,6 +183,10 @@ def _norm_case(
     def moments() -> tuple[Array, Array]:
         return forward()[1:]
 
+    def running() -> tuple[Array, Array]:
+        mean, rstd = moments()
+        return mean, 1 / (rstd * rstd)
+
     def passed() -> Array | None:
         return forward()[0] if case.relu else None
 
@@ -195,27 +199,27 @@ def _norm_case(
     def want_train(part: Part = None) -> tuple:
         xs, scale, shift, extras = wide(part, x, gamma, beta, extra)
         y, mean, var = naive.batch_norm_train(xs, scale, shift, EPS, extras, case.relu)
-        return scaled(y), scaled(mean, 1.0), scaled(var)
+        return scaled(y), scaled(mean, 1.0), scaled((var + EPS) ** -0.5)
 
     def want_eval(part: Part = None) -> tuple:
-        xs, scale, shift, middle, spread, extras = wide(part, x, gamma, beta, *moments(), extra)
+        xs, scale, shift, middle, spread, extras = wide(part, x, gamma, beta, *running(), extra)
         return (scaled(naive.batch_norm_eval(xs, scale, shift, middle, spread, EPS, extras, case.relu)),)
 
     def want_backward(training: bool, part: Part = None) -> tuple:
-        gys, xs, scale, middle, spread, mask = wide(part, gy, x, gamma, *moments(), passed())
-        values = naive.batch_norm_backward(gys, xs, scale, middle, spread, EPS, training, mask)
+        gys, xs, scale, middle, rstd, mask = wide(part, gy, x, gamma, *moments(), passed())
+        values = naive.batch_norm_backward(gys, xs, scale, middle, rstd**-2.0, 0.0, training, mask)
         return tuple(scaled(v) for v in values)
 
     for operation, run, want in (
         ("train_forward", lambda: norm.train_forward(x, gamma, beta, EPS, extra, case.relu), want_train),
-        ("eval_forward", lambda: (norm.eval_forward(x, gamma, beta, *moments(), EPS, extra, case.relu),), want_eval),
+        ("eval_forward", lambda: (norm.eval_forward(x, gamma, beta, *running(), EPS, extra, case.relu),), want_eval),
     ):
         yield Task(f"batch_norm.{operation}", name, run, want, channels)
     for training, run in ((True, norm.train_backward), (False, norm.eval_backward)):
         yield Task(
             "batch_norm.backward",
             f"{name}, {'training' if training else 'evaluation'}",
-            lambda run=run: run(gy, x, gamma, *moments(), EPS, passed()),
+            lambda run=run: run(gy, x, gamma, *moments(), passed()),
             partial(want_backward, training),
             channels,
         )

@@ -1,8 +1,8 @@
 /*
 Batch normalisation backward, last step: the gradient of x, and of the residual where one was added.
 
-math:     g = y given ? (y > 0 ? gy : 0) : gy; n = (x - mean[c]) / sqrt(var[c] + eps); gresidual = g;
-          gx = gamma[c] / sqrt(var[c] + eps) * (training ? g - gbeta[c]/M - n*ggamma[c]/M : g), M = N*L
+math:     g = y given ? (y > 0 ? gy : 0) : gy; n = (x - mean[c]) * rstd[c]; gresidual = g;
+          gx = gamma[c] * rstd[c] * (training ? g - gbeta[c]/M - n*ggamma[c]/M : g), M = N*L
 layout:   gy, x, y, gx, gresidual (N,L,C) with NHWC=1, (N,C,L) with NHWC=0; the others (C)
 threads:  walk.cuh; a thread keeps its channels' parameters in registers
 shared:   0
@@ -12,29 +12,25 @@ requires: 256 threads a block; N*L below 2^31; VEC > 1 needs C % VEC = 0 (NHWC) 
 numerics: ACC, rounded once on the way out
 optional: gamma y gresidual
 */
-#include "moments.cuh"
 #include "walk.cuh"
 
 extern "C" __global__ void __launch_bounds__(256) batch_norm_backward_apply(
     const T* __restrict__ gy, const T* __restrict__ x, const T* __restrict__ y, const ACC* __restrict__ gamma,
-    const ACC* __restrict__ mean, const ACC* __restrict__ var, const ACC* __restrict__ ggamma,
+    const ACC* __restrict__ mean, const ACC* __restrict__ rstd, const ACC* __restrict__ ggamma,
     const ACC* __restrict__ gbeta, T* __restrict__ gx, T* __restrict__ gresidual,
-    Norm g, int columns, ACC eps, int training)
+    Norm g, int columns, int training)
 {
     // seek to the channels of this thread
     Walk walk(g, columns);
-    ACC centre[VEC], rstd[VEC], scale[VEC], level[VEC], slope[VEC];
+    ACC centre[VEC], inverse[VEC], scale[VEC], level[VEC], slope[VEC];
     of_channels(mean, walk, 0, centre);
-    of_channels(var, walk, 1, rstd);
+    of_channels(rstd, walk, 1, inverse);
     of_channels(gamma, walk, 1, scale);
     of_channels(gbeta, walk, 0, level);
     of_channels(ggamma, walk, 0, slope);
     const ACC each = training ? (ACC)1 / ((ACC)g.N * g.L) : (ACC)0;
 #pragma unroll
-    for (int j = 0; j < VEC; ++j) {
-        rstd[j] = rstd_of(rstd[j], eps);
-        scale[j] *= rstd[j], level[j] *= each, slope[j] *= each * rstd[j];
-    }
+    for (int j = 0; j < VEC; ++j) scale[j] *= inverse[j], level[j] *= each, slope[j] *= each * inverse[j];
 
     // combine and write, a pack a step
     for (; walk.has(1); walk.at += walk.step) {

@@ -1,8 +1,8 @@
 /*
 Batch normalisation backward, second step: joins the parts' sums into the gradients of gamma and beta.
 
-math:     gbeta[c] = sum over j of parts[0,j,c]; ggamma[c] = sum over j of parts[1,j,c] / sqrt(var[c] + eps)
-layout:   parts (2,J,C); var, ggamma, gbeta (C)
+math:     gbeta[c] = sum over j of parts[0,j,c]; ggamma[c] = sum over j of parts[1,j,c] * rstd[c]
+layout:   parts (2,J,C); rstd, ggamma, gbeta (C)
 threads:  merge.cuh: a block owns 8 channels, 32 lanes a channel
 shared:   2*64*(4 if e < 8 else 8)
 flops:    2*J*C
@@ -11,11 +11,10 @@ requires: 256 threads a block
 numerics: sums of fixed order
 */
 #include "merge.cuh"
-#include "moments.cuh"
 
 extern "C" __global__ void __launch_bounds__(256) batch_norm_merge_sums(
-    const ACC* __restrict__ parts, const ACC* __restrict__ var, ACC* __restrict__ ggamma, ACC* __restrict__ gbeta,
-    int C, int J, ACC eps)
+    const ACC* __restrict__ parts, const ACC* __restrict__ rstd, ACC* __restrict__ ggamma, ACC* __restrict__ gbeta,
+    int C, int J)
 {
     __shared__ ACC room[2][8][8];
     const Lane lane(C);
@@ -26,5 +25,5 @@ extern "C" __global__ void __launch_bounds__(256) batch_norm_merge_sums(
     sum = over_lanes(sum, room[0]), slope = over_lanes(slope, room[1]);
     if (!lane.writes()) return;
     gbeta[lane.c] = sum;
-    ggamma[lane.c] = slope * rstd_of(var[lane.c], eps);
+    ggamma[lane.c] = slope * rstd[lane.c];
 }

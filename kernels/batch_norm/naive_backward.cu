@@ -1,8 +1,8 @@
 /*
 Batch normalisation backward, naive: one block does one channel from sums to gradient.
 
-math:     g = y given ? (y > 0 ? gy : 0) : gy; n = (x - mean) / sqrt(var + eps); gbeta = sum g; ggamma = sum g*n;
-          gx = gamma / sqrt(var + eps) * (training ? g - gbeta/M - n*ggamma/M : g), M = N*L; gresidual = g
+math:     g = y given ? (y > 0 ? gy : 0) : gy; n = (x - mean) * rstd; gbeta = sum g; ggamma = sum g*n;
+          gx = gamma * rstd * (training ? g - gbeta/M - n*ggamma/M : g), M = N*L; gresidual = g
 layout:   x, gy, y, gx, gresidual (N,L,C) with NHWC=1, (N,C,L) with NHWC=0; the others (C)
 threads:  a block owns channel blockIdx.x; its threads take every 128th element
 shared:   2*128*4 if e < 8 else 2*128*8
@@ -13,16 +13,15 @@ numerics: a running sum a thread, joined as a tree of fixed shape
 optional: gamma y gresidual
 */
 #include "geometry.cuh"
-#include "moments.cuh"
 
 extern "C" __global__ void batch_norm_naive_backward(
-    const T* gy, const T* x, const T* y, const ACC* gamma, const ACC* mean, const ACC* var,
-    T* gx, ACC* ggamma, ACC* gbeta, T* gresidual, Norm g, ACC eps, int training)
+    const T* gy, const T* x, const T* y, const ACC* gamma, const ACC* mean, const ACC* rstd,
+    T* gx, ACC* ggamma, ACC* gbeta, T* gresidual, Norm g, int training)
 {
     // seek
     __shared__ ACC plain[128], sloped[128];
     const int c = blockIdx.x, me = threadIdx.x, M = g.N * g.L;
-    const ACC centre = mean[c], rstd = rstd_of(var[c], eps);
+    const ACC centre = mean[c], inverse = rstd[c];
 
     // combine this thread's elements, then the threads
     ACC above[1];
@@ -31,7 +30,7 @@ extern "C" __global__ void batch_norm_naive_backward(
         const i64 at = g.element(m, c);
         rectified(gy, y, at, above);
         plain[me] += above[0];
-        sloped[me] += above[0] * (load(x + at) - centre) * rstd;
+        sloped[me] += above[0] * (load(x + at) - centre) * inverse;
     }
     for (int half = 64; half > 0; half /= 2) {
         __syncthreads();
@@ -41,12 +40,12 @@ extern "C" __global__ void batch_norm_naive_backward(
     if (me == 0) gbeta[c] = plain[0], ggamma[c] = sloped[0];
 
     // write
-    const ACC scale = (gamma ? gamma[c] : (ACC)1) * rstd;
+    const ACC scale = (gamma ? gamma[c] : (ACC)1) * inverse;
     const ACC level = training ? plain[0] / M : (ACC)0, slope = training ? sloped[0] / M : (ACC)0;
     for (int m = me; m < M; m += 128) {
         const i64 at = g.element(m, c);
         rectified(gy, y, at, above);
-        store(gx + at, scale * (above[0] - level - (load(x + at) - centre) * rstd * slope));
+        store(gx + at, scale * (above[0] - level - (load(x + at) - centre) * inverse * slope));
         if (gresidual) store(gresidual + at, above[0]);
     }
 }

@@ -3,24 +3,25 @@ Batch normalisation, training forward, naive: one block does one channel from st
 
 math:     mean, var = moments of x[:,c,:]; y = relu?(gamma[c] * (x - mean) / sqrt(var + eps) + beta[c] + residual?);
           the running statistics move as in merge_statistics.cu
-layout:   x, residual, y (N,L,C) with NHWC=1, (N,C,L) with NHWC=0; gamma, beta, mean, var (C); var is the biased one
+          rstd = 1 / sqrt(var + eps), var the biased one
+layout:   x, residual, y (N,L,C) with NHWC=1, (N,C,L) with NHWC=0; gamma, beta, mean, rstd (C)
 threads:  a block owns channel blockIdx.x; its threads take every 128th element
-shared:   3*128*4 if e < 8 else 3*128*8
+shared:   4*128*4 if e < 8 else 4*128*8
 flops:    10*N*C*L
 bytes:    3*e*N*C*L
 requires: 128 threads a block; N*L below 2^31
-numerics: Welford a thread, Chan's merge as a tree of fixed shape
+numerics: Welford a thread, Chan's merge as a tree of fixed shape; squares that overflow are summed again in another unit
 optional: gamma beta residual running_mean running_var batches
 */
-#include "geometry.cuh"
-#include "moments.cuh"
+#include "far.cuh"
 
 extern "C" __global__ void batch_norm_naive_forward(
-    const T* x, const ACC* gamma, const ACC* beta, const T* residual, T* y, ACC* mean, ACC* var,
+    const T* x, const ACC* gamma, const ACC* beta, const T* residual, T* y, ACC* mean, ACC* rstd,
     ACC* running_mean, ACC* running_var, i64* batches, Norm g, ACC eps, int relu, ACC keep, ACC step, ACC step_var)
 {
     // seek
     __shared__ Moments found[128];
+    __shared__ ACC squares[128];
     const int c = blockIdx.x, me = threadIdx.x, M = g.N * g.L;
 
     // combine this thread's elements, then the threads
@@ -37,15 +38,23 @@ extern "C" __global__ void batch_norm_naive_forward(
         if (me < half) found[me] = merge(found[me], found[me + half]);
     }
     __syncthreads();
-    const ACC centre = found[0].mean, variance = found[0].m2 / M;
+    const ACC centre = found[0].mean;
+    const bool far = overflowed(centre, found[0].m2);  // the same for the whole block
+    if (far) squares[me] = far_squares(x, g, c, centre, me, 128);
+    for (int half = 64; far && half > 0; half /= 2) {
+        __syncthreads();
+        if (me < half) squares[me] += squares[me + half];
+    }
+    __syncthreads();
+    const Spread spread = far ? Spread::far(M, squares[0]) : Spread(M, found[0].m2, eps);
     if (me == 0) {
-        mean[c] = centre, var[c] = variance;
-        move(running_mean, c, keep, step, centre), move(running_var, c, keep, step_var, variance);
+        mean[c] = centre, rstd[c] = spread.rstd;
+        move(running_mean, c, keep, step, centre), move(running_var, c, keep, step_var, spread.variance);
         if (batches && c == 0) ++*batches;
     }
 
     // write
-    const ACC scale = (gamma ? gamma[c] : (ACC)1) * rstd_of(variance, eps), shift = beta ? beta[c] : (ACC)0;
+    const ACC scale = (gamma ? gamma[c] : (ACC)1) * spread.rstd, shift = beta ? beta[c] : (ACC)0;
     for (int m = me; m < M; m += 128) {
         const i64 at = g.element(m, c);
         ACC value = (load(x + at) - centre) * scale + shift;

@@ -104,15 +104,15 @@ def test_batch_norm_twins_fuse_residual_and_relu(case, training):
     terms = case.terms + case.offset**2
     if training:
         want, m, v = naive.batch_norm_train(x, gamma, beta, 1e-5, residual, case.relu)
-        y, mean, var = twin.train_forward(x, gamma, beta, 1e-5, residual, case.relu)
+        y, mean, rstd = twin.train_forward(x, gamma, beta, 1e-5, residual, case.relu)
         assert_close(mean, m, terms)
-        assert_close(var, v, terms)
-        got = twin.train_backward(gy, x, gamma, mean, var, 1e-5, y if case.relu else None)
+        assert_close(rstd, (v + 1e-5) ** -0.5, terms)
+        got = twin.train_backward(gy, x, gamma, mean, rstd, y if case.relu else None)
     else:
         m, v = np.linspace(-1, 1, case.x[1]), np.linspace(0.5, 2, case.x[1])
         want = naive.batch_norm_eval(x, gamma, beta, m, v, 1e-5, residual, case.relu)
         y = twin.eval_forward(x, gamma, beta, m, v, 1e-5, residual, case.relu)
-        got = twin.eval_backward(gy, x, gamma, m, v, 1e-5, y if case.relu else None)
+        got = twin.eval_backward(gy, x, gamma, m, (v + 1e-5) ** -0.5, y if case.relu else None)
     assert_close(y, want, terms)
     wanted = naive.batch_norm_backward(gy, x, gamma, m, v, 1e-5, training, want if case.relu else None)
     for name, a, b in zip(("gx", "ggamma", "gbeta", "gresidual"), got, wanted, strict=True):

@@ -55,16 +55,16 @@ def test_batch_norm_in_any_order_and_rank(shape, order):
     gamma, beta = rng.standard_normal((2, shape[1]))
     if order != "C":
         x, gy = (np.moveaxis(np.ascontiguousarray(np.moveaxis(a, 1, -1)), -1, 1) for a in (x, gy))
-    y, mean, var = batch_norm.train_forward(x, gamma, beta, 1e-5, residual, True)
+    y, mean, rstd = batch_norm.train_forward(x, gamma, beta, 1e-5, residual, True)
     axes = tuple(a for a in range(x.ndim) if a != 1)
     along = (1, -1, *(1 for _ in shape[2:]))
     assert_close(mean, x.mean(axes), x.size, what="mean", scale=1)
-    assert_close(var, x.var(axes), x.size, what="var", scale=1)
+    assert_close(rstd, (x.var(axes) + 1e-5) ** -0.5, x.size, what="rstd", scale=1)
     scale = (gamma / np.sqrt(x.var(axes) + 1e-5)).reshape(along)
     want = np.maximum((x - x.mean(axes, keepdims=True)) * scale + beta.reshape(along) + residual, 0)
     assert_close(y, want, x.size, what="y")
-    got = batch_norm.train_backward(gy, x, gamma, mean, var, 1e-5, y)
-    wanted = naive.batch_norm_backward(gy, x, gamma, mean, var, 1e-5, True, y) if x.size < 3000 else None
+    got = batch_norm.train_backward(gy, x, gamma, mean, rstd, y)
+    wanted = naive.batch_norm_backward(gy, x, gamma, mean, rstd**-2, 0, True, y) if x.size < 3000 else None
     for name, a, b in zip(("gx", "ggamma", "gbeta", "gresidual"), got, wanted or got, strict=True):
         assert_close(a, b, x.size, what=name)
 
@@ -74,10 +74,10 @@ def test_a_small_spread_on_a_large_mean(monkeypatch):
     monkeypatch.setattr(columns, "_BLOCK", 64)
     rng = np.random.default_rng(0)
     x = (1000 + 0.1 * rng.standard_normal((64, 4, 5, 5))).astype(np.float32)
-    y, mean, var = batch_norm.train_forward(x, None, None, 0.0)
+    y, mean, rstd = batch_norm.train_forward(x, None, None, 0.0)
     exact = x.astype(np.float64)
     np.testing.assert_allclose(mean, exact.mean((0, 2, 3)), rtol=1e-7)
-    np.testing.assert_allclose(var, exact.var((0, 2, 3)), rtol=1e-4)
+    np.testing.assert_allclose(rstd, 1 / exact.std((0, 2, 3)), rtol=1e-4)
     want = (exact - exact.mean((0, 2, 3), keepdims=True)) / exact.std((0, 2, 3), keepdims=True)
     np.testing.assert_allclose(y, want, atol=2e-3)
 
@@ -86,20 +86,20 @@ def test_a_small_spread_on_a_large_mean(monkeypatch):
 def test_a_bad_value_spoils_its_channel_only(value):
     x = np.random.default_rng(0).standard_normal((4, 3, 5, 5)).astype(np.float32)
     x[2, 1, 0, 0] = value
-    y, mean, var = batch_norm.train_forward(x, None, None, 1e-5, None, True)
+    y, mean, rstd = batch_norm.train_forward(x, None, None, 1e-5, None, True)
     assert np.isnan(y[:, 1]).any()
     assert not np.isfinite(mean[1])
-    assert np.isnan(var[1])
+    assert np.isnan(rstd[1])
     assert np.isfinite(y[:, [0, 2]]).all()
-    gx = batch_norm.train_backward(np.ones_like(x), x, None, mean, var, 1e-5)[0]
+    gx = batch_norm.train_backward(np.ones_like(x), x, None, mean, rstd)[0]
     assert np.isnan(gx[:, 1]).all()
     assert np.isfinite(gx[:, [0, 2]]).all()
 
 
 def test_an_empty_batch():
     x = np.zeros((0, 3, 4, 4), np.float32)
-    y, mean, var = batch_norm.train_forward(x, None, None, 1e-5)
+    y, mean, rstd = batch_norm.train_forward(x, None, None, 1e-5)
     assert y.shape == x.shape
-    gx, ggamma, gbeta, residual = batch_norm.train_backward(x, x, None, mean, var, 1e-5)
+    gx, ggamma, gbeta, residual = batch_norm.train_backward(x, x, None, mean, rstd)
     assert gx.shape == residual.shape == x.shape
     assert ggamma.tolist() == gbeta.tolist() == [0, 0, 0]

@@ -63,12 +63,13 @@ def test_batch_normalisation(shape, order, launched):
     x, gy = normal(*shape) * 2 + 3, normal(*shape[::-1]).reshape(shape)
     gamma, beta = normal(shape[1]), normal(shape[1], 1)[:, 0]
     on_device = [host.EmulatedArray.of(a) for a in (gamma, beta)]
-    y, mean, var = batch_norm.train_forward(order(x), *on_device, 1e-5, None, True)
-    results = batch_norm.train_backward(order(gy), order(x), on_device[0], mean, var, 1e-5, y)
+    y, mean, rstd = batch_norm.train_forward(order(x), *on_device, 1e-5, None, True)
+    results = batch_norm.train_backward(order(gy), order(x), on_device[0], mean, rstd, y)
     assert min(dict(launched)[f"batch_norm/{name}"] for name in ("statistics", "backward_sums")) >= 2
     want = naive.batch_norm_train(x, gamma, beta, 1e-5, None, True)
     wanted = naive.batch_norm_backward(gy, x, gamma, want[1], want[2], 1e-5, True, want[0])
-    for got, one in zip((y, mean, var, *results), (*want, *wanted), strict=True):
+    want = (*want[:2], (want[2] + 1e-5) ** -0.5)
+    for got, one in zip((y, mean, rstd, *results), (*want, *wanted), strict=True):
         assert_close(np.asarray(got), one, x.size // shape[1], scale=8 * max(1.0, float(np.abs(one).max())))
 
 
@@ -79,9 +80,9 @@ def test_running_statistics_move_towards_the_batch(variant, kind):
     mean, var = (host.EmulatedArray.of(before[:, i]) for i in (0, 1))
     batches = host.EmulatedArray.of(np.array(7, np.int64 if kind is np.float32 else np.int32))
     with use_variant("batch_norm.train_forward", variant):
-        _, now, variance = batch_norm.train_forward(x, None, None, 1e-5, None, False, (mean, var, 0.1, batches))
+        _, now, rstd = batch_norm.train_forward(x, None, None, 1e-5, None, False, (mean, var, 0.1, batches))
     assert batches == 8
-    steps = ((mean, before[:, 0], now, 0.1), (var, before[:, 1], variance, 0.1 * (120 / 119)))
+    steps = ((mean, before[:, 0], now, 0.1), (var, before[:, 1], np.asarray(rstd) ** -2.0 - 1e-5, 0.1 * (120 / 119)))
     for moved, first, toward, step in steps:
         want = first * 0.9 + step * np.asarray(toward, np.float64)
         np.testing.assert_allclose(np.asarray(moved), want, rtol=1e-6, atol=1e-7)  # a multiply-add rounds once

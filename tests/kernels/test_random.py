@@ -140,17 +140,18 @@ def test_batch_normalisations(chunk):
         order = channels_last if last and rank else give
         dx, dgy, dextra, dgamma, dbeta = order(x), order(gy), order(extra), give(gamma), give(beta)
         how = (dx, dgamma, dbeta, EPS, dextra, relu)
-        (y, mean, var), name = any_variant(rng, "batch_norm.train_forward", batch_norm.train_forward, *how)
+        (y, mean, rstd), name = any_variant(rng, "batch_norm.train_forward", batch_norm.train_forward, *how)
         what = f"batch norm {number} {shape} affine {affine} residual {add} relu {relu} channels-last {last} {name}"
         terms = x.size // shape[1]
         want = naive.batch_norm_train(x, gamma, beta, EPS, extra, relu)
         scale = 8.0 * max(1.0, float(np.max(np.abs(want[0]))))  # few values of one sign: their mean shows in each
-        for got, wanted in zip((y, mean, var), want, strict=True):
+        found = (y, mean, (np.asarray(rstd, np.float64) ** -2 - EPS).astype(np.float32))
+        for got, wanted in zip(found, want, strict=True):
             assert_close(got, wanted, terms, what=what, scale=scale)
         passed = y if relu else None
         for training, run in ((True, batch_norm.train_backward), (False, batch_norm.eval_backward)):
-            results, name = any_variant(rng, "batch_norm.backward", run, dgy, dx, dgamma, mean, var, EPS, passed)
-            arguments = (np.asarray(mean), np.asarray(var), EPS, training)
+            results, name = any_variant(rng, "batch_norm.backward", run, dgy, dx, dgamma, mean, rstd, passed)
+            arguments = (np.asarray(mean), np.asarray(rstd) ** -2.0, 0.0, training)
             wanted = naive.batch_norm_backward(gy, x, gamma, *arguments, None if passed is None else np.asarray(passed))
             for got, one in zip(results, wanted, strict=True):
                 scale = 8.0 * max(1.0, float(np.max(np.abs(one), initial=0.0)))
