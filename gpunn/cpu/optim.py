@@ -7,6 +7,7 @@ in which a twin may keep what it needs at the next step; here nothing is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -41,11 +42,10 @@ def adam(
         for p, g, m, v in pieces(param, grad, mean, square):
             if keep != 1:
                 p *= keep
-            d = _penalised(g, p, decay, l1)
+            v *= b2
+            d = _add_square(v, _penalised(g, p, decay, l1), c2)
             m *= b1
             m += c1 * d
-            v *= b2
-            v += c2 * (d * d)
             p -= rate * (m / (np.sqrt(v) / root + eps))
 
 
@@ -58,15 +58,14 @@ def rmsprop(
         param, square, mean, buffer = arrays
         rate, alpha, c, eps, momentum, decay, l1 = setting
         for p, g, v, *rest in pieces(param, grad, square, *(x for x in (mean, buffer) if x is not None)):
-            d = _penalised(g, p, decay, l1)
             v *= alpha
-            v += c * (d * d)
+            d = _add_square(v, _penalised(g, p, decay, l1), c)
             spread = v
             if mean is not None:
                 a = rest[0]
                 a *= alpha
                 a += c * d
-                spread = v - a * a
+                spread = np.maximum(v - a * a, 0)  # below 0 by rounding, where all gradients were alike
             d = d / (np.sqrt(spread) + eps)
             if buffer is not None:
                 b = rest[-1]
@@ -78,15 +77,32 @@ def rmsprop(
 
 def norm(arrays: Arrays, order: float) -> np.ndarray:
     """The norm, of order > 0, of all arrays taken as one vector: a 0-d array."""
-    norms = [np.linalg.norm(_in_memory_order(array), order) for array in arrays]
-    return np.asarray(np.linalg.norm(np.stack(norms), order))
+    vectors = [_in_memory_order(array) for array in arrays if array.size] or [np.zeros(1, arrays[0].dtype)]
+    with np.errstate(all="ignore"):
+        total = _norm(vectors, order)
+        least = float(np.finfo(total.dtype).tiny) ** (1 / order) * 2**20
+        if math.isinf(order) or least < total < math.inf:
+            return total
+        peak = max(abs(vector).max() for vector in vectors)  # powers over- or underflowed, or all is 0
+        if not 0 < peak < math.inf:
+            return total
+        return np.asarray(peak * _norm([vector / peak for vector in vectors], order))
+
+
+def _norm(vectors: Arrays, order: float) -> np.ndarray:
+    return np.asarray(np.linalg.norm(np.stack([np.linalg.norm(vector, order) for vector in vectors]), order))
 
 
 def scale(arrays: Arrays, total: np.ndarray, limit: float) -> None:
     """Multiply by min(1, limit / (total + 1e-6)), in place; `total` is a 0-d array, which the host does not read."""
-    factor = np.minimum(1.0, limit / (total + 1e-6))
+    size = total + 1e-6
+    factor = np.minimum(1.0, limit / size)
     for array in arrays:
-        array *= factor.astype(array.dtype)
+        if factor < 1e-30:  # a factor that may be below the smallest normal number
+            array /= size.astype(array.dtype)
+            array *= limit
+        else:
+            array *= factor.astype(array.dtype)
 
 
 def clamp(arrays: Arrays, limit: float) -> None:
@@ -123,6 +139,29 @@ def _penalised(g: np.ndarray, p: np.ndarray, decay: float, l1: float) -> np.ndar
     if l1:
         g = g + l1 * np.sign(p)
     return g
+
+
+def _add_square(v: np.ndarray, d: np.ndarray, c: float) -> np.ndarray:
+    """Add c d^2 to v, in place, and give the d to go on with.
+
+    Where v would be infinite for good, which no step ever leaves, both are what just fits: such a step is as long,
+    since it divides one by the root of the other.
+    """
+    met: list[str] = []
+    with np.errstate(over="call", call=lambda problem, _: met.append(problem)):  # a look that costs nothing
+        total = d * d
+        total *= c
+        total += v
+    if met:
+        with np.errstate(all="ignore"):
+            most, root = np.finfo(v.dtype).max, np.sqrt(v.dtype.type(c))
+            fits = ~np.isfinite(d) | ~np.isfinite(v)
+            total = np.where(fits, total, v + (root * d) ** 2)  # c d^2 may fit where d^2 does not
+            over = ~fits & (total > most)
+            d = np.where(over, np.copysign(np.sqrt(most - v) / root, d), d)
+            total = np.where(over, most, total)
+    v[...] = total
+    return d
 
 
 def _in_memory_order(a: np.ndarray) -> np.ndarray:

@@ -55,7 +55,7 @@ def _norm(arrays: list[Array], order: float) -> Array:
     dtype = arrays[0].dtype.name
     wide = sums_dtype(dtype)
     count = sum(blocks_of(array.size) for array in arrays)
-    parts, total = empty(arrays[0], (max(1, count),), wide), empty(arrays[0], (), wide)
+    parts, total = empty(arrays[0], (max(1, count), 2), wide), empty(arrays[0], (), wide)
     run(NORM, {}, ("g", arrays), {}, {}, after=(parts, wide.type(order)))
     kernel("optim/norm_total", **storage_macros(dtype))((1,), (BLOCK,), parts, total, count, order)
     return total

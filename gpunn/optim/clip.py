@@ -9,6 +9,13 @@ from gpunn import backend
 from gpunn.backend import Array
 from gpunn.engine.tensor import Tensor
 from gpunn.errors import TrainingError
+from gpunn.kinds import Kind
+from gpunn.optim.given import as_list
+from gpunn.optim.options import Option, checked, is_number
+
+LIMIT = Kind("a number > 0", lambda v: is_number(v) and v > 0)  # infinite: only the norm is asked for
+ORDER = Kind("a number, or 'inf'", lambda v: v == "inf" or (is_number(v) and v == v))
+OPTIONS = {"max_norm": Option(LIMIT, 1.0), "clip_value": Option(LIMIT, 1.0), "norm_type": Option(ORDER, 2.0)}
 
 
 def grad_norm(params: Iterable | Tensor, norm_type: float = 2.0) -> Array | float:
@@ -16,13 +23,14 @@ def grad_norm(params: Iterable | Tensor, norm_type: float = 2.0) -> Array | floa
 
     Nothing is read by the host, so that a GPU does not wait for it; `float()` of the result reads it.
     """
-    grads = _gradients(params)
-    return _norm(grads, norm_type) if grads else 0.0
+    grads = _gradients("grad_norm", params)
+    order = float(checked("grad_norm", {"norm_type": norm_type}, OPTIONS)["norm_type"])
+    return _norm(grads, order) if grads else 0.0
 
 
 def _norm(grads: list[Array], norm_type: float) -> Array:
     if norm_type > 0:
-        return backend.twins(grads[0]).optim.norm(grads, float(norm_type))
+        return backend.twins(grads[0]).optim.norm(grads, norm_type)
     return norm(backend.array_module(grads[0]).stack([norm(g, norm_type) for g in grads]), norm_type)
 
 
@@ -41,9 +49,9 @@ def clip_grad_norm_(
     The factor is min(1, max_norm / (norm + 1e-6)), PyTorch's. A norm that is not finite leaves zeros and NaN, as in
     PyTorch; `error_if_nonfinite` raises TrainingError instead and leaves the gradients as they are.
     """
-    if not max_norm > 0:
-        raise ValueError(f"clip_grad_norm_: max_norm must be > 0, got {max_norm}")
-    grads = _gradients(params)
+    given = checked("clip_grad_norm_", {"max_norm": max_norm, "norm_type": norm_type}, OPTIONS)
+    max_norm, norm_type = given["max_norm"], float(given["norm_type"])
+    grads = _gradients("clip_grad_norm_", params)
     if not grads:
         return 0.0
     total = _norm(grads, norm_type)
@@ -58,12 +66,11 @@ def clip_grad_norm_(
 
 def clip_grad_value_(params: Iterable | Tensor, clip_value: float) -> None:
     """Limit every element of every gradient to [-clip_value, clip_value], in place; NaN stays NaN."""
-    if not clip_value > 0:
-        raise ValueError(f"clip_grad_value_: clip_value must be > 0, got {clip_value}")
-    if grads := _gradients(params):
-        backend.twins(grads[0]).optim.clamp(grads, clip_value)
+    limit = checked("clip_grad_value_", {"clip_value": clip_value}, OPTIONS)["clip_value"]
+    if grads := _gradients("clip_grad_value_", params):
+        backend.twins(grads[0]).optim.clamp(grads, limit)
 
 
-def _gradients(params: Iterable | Tensor) -> list[Array]:
-    params = [params] if isinstance(params, Tensor) else list(params)
+def _gradients(name: str, params: Iterable | Tensor) -> list[Array]:
+    params = [params] if isinstance(params, Tensor) else as_list(name, "parameters", params)
     return [p.grad for p in params if p.grad is not None]

@@ -15,7 +15,7 @@ def as_groups(name: str, params: Any) -> list[Any]:
     """What was given in place of the parameters, as a list of groups."""
     if isinstance(params, Mapping) and "params" in params:
         raise TypeError(f"{name}: params is one group, a {_kind(params)}, expected a list of them; pass [group]")
-    given = _as_list(name, "params", params)
+    given = as_list(name, "params", params)
     if not given:
         raise ValueError(f"{name}: params is empty; pass model.parameters() of a model that has parameters")
     return given if isinstance(given[0], Mapping) else [{"params": given}]
@@ -27,7 +27,7 @@ def as_parameters(name: str, group: Any, number: int) -> list[Tensor]:
         got = brief(group)
         raise TypeError(f'{name}: a parameter group is a dict with "params", got {got}; write {{"params": ...}}')
     where = f'group {number}\'s "params"'
-    params = [group["params"]] if isinstance(group["params"], Tensor) else _as_list(name, where, group["params"])
+    params = [group["params"]] if isinstance(group["params"], Tensor) else as_list(name, where, group["params"])
     if not params:
         raise ValueError(f"{name}: group {number} has no parameters; leave it out")
     for position, p in enumerate(params):
@@ -35,7 +35,7 @@ def as_parameters(name: str, group: Any, number: int) -> list[Tensor]:
     return params
 
 
-def _as_list(name: str, what: str, params: Any) -> list[Any]:
+def as_list(name: str, what: str, params: Any) -> list[Any]:
     """An ordered collection as a list; whatever else a user passes in its place is refused with what he meant."""
     remedy = "pass model.parameters()"
     if isinstance(params, (set, frozenset)):

@@ -76,10 +76,13 @@ def as_plain(value: Any) -> Any:
     return value.item() if is_one else value
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is one of Python's numbers, and no bool."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _is_alike(value: Any, usual: Any) -> bool:
     """Whether a value is of the type wanted, and so only out of range."""
     if isinstance(usual, tuple):
         return isinstance(value, tuple) and all(_is_alike(v, usual[0]) for v in value)
-    if isinstance(usual, float | int) and isinstance(value, float | int):
-        return isinstance(usual, bool) == isinstance(value, bool)
-    return type(value) is type(usual)
+    return is_number(value) if is_number(usual) else type(value) is type(usual)

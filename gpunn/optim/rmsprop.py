@@ -11,8 +11,8 @@ from gpunn.optim.optimizer import Optimizer
 class RMSprop(Optimizer):
     """RMSprop (Tieleman and Hinton 2012): v = alpha v + (1 - alpha) g^2; p -= lr g / (sqrt(v) + eps).
 
-    `centered` divides by the standard deviation instead (Graves 2013, eq. 40): v - a^2 with a the mean gradient.
-    With `momentum`, the quotient feeds b = momentum b + quotient, and p -= lr b.
+    `centered` divides by the standard deviation instead (Graves 2013, eq. 40): v - a^2, where rounding makes it less 0,
+    with a the mean gradient. With `momentum`, the quotient feeds b = momentum b + quotient, and p -= lr b.
     """
 
     arrays = ("square_avg", "grad_avg", "momentum_buffer")

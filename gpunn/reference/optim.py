@@ -51,7 +51,7 @@ def rmsprop_number(p: float, v: float, a: float, b: float, g: float, o: dict[str
     if o.get("centered"):
         a = alpha * a + (1 - alpha) * d
         variance = v - a * a
-    d = d / (math.sqrt(variance) + o.get("eps", 1e-8))
+    d = d / (math.sqrt(max(variance, 0.0)) + o.get("eps", 1e-8))
     if o.get("momentum", 0):
         b = o["momentum"] * b + d
         d = b

@@ -10,7 +10,7 @@ import numpy as np
 
 from gpunn import backend
 from gpunn.errors import UsageError
-from gpunn.optim.clip import norm
+from gpunn.optim import grad_norm
 from gpunn.train.callbacks import Callback
 from gpunn.train.history import History
 from gpunn.train.standing import Standing
@@ -37,7 +37,7 @@ class LayerGradientLog(Callback):
         if not trainer.updated or (trainer.steps - 1) // self.every == last:
             return
         weights = {name: p for name, p in trainer.model.named_parameters() if p.ndim > 1}
-        norms = {name: norm(p.grad, 2.0) for name, p in weights.items() if p.grad is not None}
+        norms = {name: grad_norm(p) for name, p in weights.items() if p.grad is not None}
         if norms:
             stacked = backend.array_module(next(iter(norms.values()))).stack(list(norms.values()))
             norms = dict(zip(norms, backend.to_numpy(stacked).tolist(), strict=True))

@@ -2,7 +2,8 @@
 Adam and AdamW: one step of many tensors in one launch.
 
 math:     p *= keep; g += decay*p + l1*sign(p); m = b1*m + c1*g; v = b2*v + c2*g^2; p -= rate*m/(sqrt(v)/root + eps)
-          with c1 = 1 - b1, c2 = 1 - b2, rate = lr/(1 - b1^t), root = sqrt(1 - b2^t), keep = 1 - lr*decay of AdamW
+          with c1 = 1 - b1, c2 = 1 - b2, rate = lr/(1 - b1^t), root = sqrt(1 - b2^t), keep = 1 - lr*decay of AdamW;
+          where v would overflow, g is as large as v can take (square.cuh)
 layout:   p, m, v, g of one tensor in one memory order, whichever it is
 threads:  table.cuh; a block owns 4096 neighbours of one tensor, 16 bytes a thread at once
 shared:   0
@@ -12,6 +13,7 @@ requires: 256 threads a block; every row has an element
 numerics: ACC, each product and sum rounded, as NumPy does: its bits in float and double, but that -ftz flushes denormals
 */
 #include "penalty.cuh"
+#include "square.cuh"
 
 struct Setting { ACC keep, decay, l1, b1, c1, b2, c2, root, eps, rate; };
 struct Table {
@@ -32,9 +34,9 @@ extern "C" __global__ void __launch_bounds__(256) adam(const __grid_constant__ T
     update(array, part, [&](ACC (&x)[4]) {
         ACC &p = x[0], &m = x[1], &v = x[2];
         p = times(p, s.keep);
-        const ACC g = penalised(x[3], p, s);
+        v = times(v, s.b2);
+        const ACC g = add_square(v, penalised(x[3], p, s), s.c2);
         m = times(m, s.b1) + times(g, s.c1);
-        v = times(v, s.b2) + times(times(g, g), s.c2);
         p -= times(m / (sqrt(v) / s.root + s.eps), s.rate);
     });
 }

@@ -1,12 +1,12 @@
 /*
 Norm of many tensors taken as one vector, first half: each block joins the terms of its part.
 
-math:     parts[j] = sum of |g|^order over the elements of block j, or their maximum where order is infinite
-layout:   g in any memory order, parts (J)
+math:     parts[j] = unit, sum of (|g| * unit)^order over the elements of block j, or their maximum where order is infinite
+layout:   g in any memory order, parts (J,2): a unit of 1 over the power of two below the largest |g|, and the sum
 threads:  table.cuh; a block owns 4096 neighbours of one tensor, 16 bytes a thread at once
-shared:   256*max(e,4)
-flops:    2*L
-bytes:    e*L + max(e,4)*J
+shared:   512*max(e,4)
+flops:    4*L
+bytes:    e*L + 2*max(e,4)*J
 requires: 256 threads a block; every row has an element; order > 0; `base` blocks in the tables before this one
 numerics: ACC, a thread's terms in memory order, then a tree: the same bits at every run
 */
@@ -25,8 +25,9 @@ extern "C" __global__ void __launch_bounds__(256) norm_parts(
 {
     const Part part = find_part(table);
     T* const array[] = {const_cast<T*>(table.g[part.row])};
-    ACC sum = 0;
-    update(array, part, [&](ACC (&x)[1]) { sum = norm_joined(sum, norm_term(x[0], order), order); });
+    Sum sum = norm_start(order);
+    update(array, part, [&](ACC (&x)[1]) { norm_add(sum, x[0], order); });
     sum = norm_block(sum, order);
-    if (threadIdx.x == 0) parts[table.base + blockIdx.x] = sum;
+    const int j = table.base + blockIdx.x;
+    if (threadIdx.x == 0) parts[2 * (i64)j] = sum.unit, parts[2 * (i64)j + 1] = sum.sum;
 }

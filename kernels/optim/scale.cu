@@ -22,9 +22,10 @@ struct Table {
 extern "C" __global__ void __launch_bounds__(256) scale(
     const __grid_constant__ Table table, const ACC* norm, ACC limit)
 {
-    const ACC wanted = limit / (*norm + (ACC)1e-6);
+    const ACC size = *norm + (ACC)1e-6, wanted = limit / size;
     if (wanted >= 1) return;
+    const bool is_tiny = wanted < (ACC)1e-30;  // a factor that might be flushed to 0
     const Part part = find_part(table);
     T* const array[] = {table.g[part.row], nullptr};
-    update(array, part, [&](ACC (&x)[2]) { x[0] = times(x[0], wanted); });
+    update(array, part, [&](ACC (&x)[2]) { x[0] = is_tiny ? x[0] / size * limit : times(x[0], wanted); });
 }

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from gpunn import optim
+from gpunn import nn, optim
 from gpunn.engine.tensor import Tensor
 from gpunn.errors import TrainingError
 
@@ -59,7 +59,18 @@ def test_not_finite():
     with pytest.raises(TrainingError, match="clip_grad_norm_: the gradients' norm is inf, expected a finite number"):
         optim.clip_grad_norm_(params, 1.0, error_if_nonfinite=True)
     assert np.array_equal(params[1].grad, kept)
-    with pytest.raises(ValueError, match="clip_grad_norm_: max_norm must be > 0, got 0"):
+    with pytest.raises(ValueError, match=r"clip_grad_norm_: max_norm must be a number > 0, got 0; usual: 1.0"):
         optim.clip_grad_norm_(params, 0)
-    with pytest.raises(ValueError, match="clip_grad_value_: clip_value must be > 0, got -1"):
+    with pytest.raises(ValueError, match=r"clip_grad_value_: clip_value must be a number > 0, got -1"):
         optim.clip_grad_value_(params, -1)
+
+
+def test_words_about_what_was_given():
+    params = parameters()
+    with pytest.raises(TypeError, match=r"clip_grad_norm_: max_norm must be a number > 0, got '1.0'; usual: 1.0"):
+        optim.clip_grad_norm_(params, "1.0")
+    with pytest.raises(TypeError, match=r"grad_norm: norm_type must be a number, or 'inf', got None; usual: 2.0"):
+        optim.grad_norm(params, None)
+    with pytest.raises(TypeError, match=r"clip_grad_norm_: parameters is a Linear, .*; pass model.parameters\(\)"):
+        optim.clip_grad_norm_(nn.Linear(2, 2), 1.0)
+    assert float(optim.clip_grad_norm_(params, math.inf, "inf")) == max(float(abs(p.grad).max()) for p in params[:2])
