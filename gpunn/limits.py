@@ -14,6 +14,7 @@ PIXELS = 40_000_000  # of one picture: 7000 x 5700, 0.16 GB once decoded
 PARAMETERS = 500_000_000  # of a network: VGG-16 has 138 million; 2 GB in float32
 LAYERS = 1000  # hidden layers of an mlp
 MEMBERS = 1000  # networks of an ensemble
+DIGITS = 1_000_000  # images generated; 0.8 GB
 COUNT = 10**9  # epochs, batches, images, steps of a schedule
 SEED = 2**63 - 1
 STEPS = 10**15  # of a run

@@ -1,24 +1,25 @@
 """Compiled kernels in the cache folder, by source, architecture and compiler: compiled once, read from then on.
 
 They may come from a machine without a GPU (`gpunn kernels --build 90`): an entry is machine code as a driver loads it,
-``<kernel>-sm_<architecture>-<digest of source and options>-nvrtc<version>.cubin``, beside a JSON file with the code's
-digest and the compiler's log.
+``<kernel>-sm_<architecture>-<digest of source and options>-nvrtc<version>.cubin``, beside a JSON file with its seal
+and the compiler's log.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 from gpunn.files import cache_folder, write_atomically
+from gpunn.seals import say, seal
 
 Cubin = tuple[bytes, str]  # machine code, and the compiler's log
 OPTIONS = ("-std=c++17", "--ptxas-options=-v", "-ftz=true")  # CuPy adds the last by itself
+
+SEALED = "sealed"  # part of every digest: entries of before have no seal
 
 
 class Build(NamedTuple):
@@ -31,7 +32,7 @@ class Build(NamedTuple):
 
     @property
     def path(self) -> Path:
-        digest = hashlib.sha256("\0".join([*OPTIONS, self.text]).encode()).hexdigest()[:32]
+        digest = hashlib.sha256("\0".join([SEALED, *OPTIONS, self.text]).encode()).hexdigest()[:32]
         start = f"{self.name.removesuffix('.cu').replace('/', '-')}-sm_{self.architecture}-{digest}"
         return cache_folder() / "cubins" / f"{start}-nvrtc{'.'.join(map(str, self.compiler))}.cubin"
 
@@ -56,7 +57,7 @@ def find(build: Build) -> Path | None:
     start = build.path.name.rpartition("-nvrtc")[0]
     for other in build.path.parent.glob(f"{start}-nvrtc*.cubin"):
         if other != build.path:
-            _say(
+            say(
                 f"gpunn: prebuilt kernels in {other.parent} are of NVRTC {other.stem.rpartition('-nvrtc')[2]}, here is "
                 f"{'.'.join(map(str, build.compiler))}; kernels are compiled anew"
             )
@@ -66,11 +67,11 @@ def find(build: Build) -> Path | None:
 def _read(path: Path) -> Cubin | None:
     try:
         code, note = path.read_bytes(), json.loads(path.with_suffix(".json").read_bytes())
-        if hashlib.sha256(code).hexdigest() == note["sha256"]:
+        if seal(path.name, code).hex() == note["seal"]:
             return code, str(note["log"])
     except OSError:
         return None  # a cubin without its note, cut off between the two, is made anew as well
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         pass
     say_damaged(path)
     return None
@@ -78,23 +79,17 @@ def _read(path: Path) -> Cubin | None:
 
 def say_damaged(path: Path) -> None:
     """Say on stderr that a kept kernel cannot be read and is made again."""
-    _say(f"gpunn: {path} is damaged; the kernel is compiled anew")
+    say(f"gpunn: {path} is damaged; the kernel is compiled anew")
 
 
 def _write(path: Path, cubin: Cubin) -> None:
-    note = {"sha256": hashlib.sha256(cubin[0]).hexdigest(), "log": cubin[1]}
+    note = {"seal": seal(path.name, cubin[0]).hex(), "log": cubin[1]}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, lambda file: file.write(cubin[0]))
         write_atomically(path.with_suffix(".json"), lambda file: file.write(json.dumps(note).encode()))
     except OSError as error:
-        _say(
+        say(
             f"gpunn: compiled kernels cannot be kept in {path.parent} ({error.strerror}); "
             "set XDG_CACHE_HOME to a folder that you can write"
         )
-
-
-@cache
-def _say(line: str) -> None:
-    """Once a process: every kernel would say the same of a folder that cannot be written."""
-    print(line, file=sys.stderr)

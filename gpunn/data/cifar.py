@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -149,13 +149,21 @@ def _opened(
     read = cache(read)
     stamp = stamp_of(paths)
 
-    def open_field(field: str) -> np.ndarray:
-        return stored(f"{kind.name}-{field}", stamp, lambda: (read()[field].shape, [read()[field]]))
+    def open_field(field: str, fits: Callable[[np.ndarray], bool]) -> np.ndarray:
+        return stored(f"{kind.name}-{field}", stamp, lambda: (read()[field].shape, [read()[field]]), fits)
 
-    column = list(kind.labels).index(labels)
-    parts = [open_field(f"{part}_{what}") for part in SIZES for what in ("images", "labels")]
-    classes = parse_classes(open_field("classes"))[column]
+    column, parts = list(kind.labels).index(labels), []
+    for part in SIZES:
+        images = open_field(f"{part}_images", lambda a: a.ndim == 4 and a.shape[1:] == (3, 32, 32))
+        parts += [images, open_field(f"{part}_labels", partial(_labels_of, images, kind))]
+    classes = parse_classes(open_field("classes", lambda a: len(parse_classes(a)) == len(kind.labels)))[column]
     found = {"train": len(parts[0]), "test": len(parts[2])}
     if not note and found != SIZES:
         note = f"{paths[0].parent} has {found['train']} + {found['test']} images of {kind.title}'s 50000 + 10000"
     return CifarSet(parts[0], parts[1][:, column], parts[2], parts[3][:, column], tuple(classes), note)
+
+
+def _labels_of(images: np.ndarray, kind: Kind, labels: np.ndarray) -> bool:
+    """Whether these are labels of so many images, each below its class count."""
+    counts = np.array(list(kind.labels.values()))
+    return labels.shape == (len(images), len(counts)) and bool((labels < counts).all())

@@ -10,16 +10,18 @@ shift, turn and lean.
 
 from __future__ import annotations
 
-import zipfile
 from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
 
+from gpunn import limits, npz
 from gpunn.data.cache import write_atomically
 from gpunn.data.strokes import glyph_table
 from gpunn.errors import DataError
 from gpunn.files import cache_folder
+from gpunn.seals import say
+from gpunn.text import brief
 
 VERSION = 1  # part of the cache file's name: raise it when a change alters any pixel
 SIZE = 28
@@ -38,12 +40,18 @@ class ImageSet(NamedTuple):
 
 def load_digits(n_train: int = 20000, n_test: int = 4000, seed: int = 0) -> ImageSet:
     """Generated digits as an ImageSet, from the cache folder if they were made before (24,000 images: some seconds)."""
-    for name, value, least in (("n_train", n_train, 1), ("n_test", n_test, 1), ("seed", seed, 0)):
-        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-            raise DataError(f"load_digits: {name} is {value!r}; give a whole number of at least {least}")
+    images = limits.DIGITS
+    for name, value, least, most in (
+        ("n_train", n_train, 1, images), ("n_test", n_test, 1, images), ("seed", seed, 0, limits.SEED)
+    ):  # fmt: skip
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not least <= value <= most:
+            words = f"a whole number of at least {least} and at most {most:,}"
+            raise DataError(f"load_digits: {name} is {brief(value)}; give {words}")
     path = cache_folder() / f"digits-v{VERSION}-seed{seed}-{n_train}-{n_test}.npz"
     digits = _read_cache(path, n_train, n_test)
     if digits is None:
+        if path.exists():
+            say(f"gpunn: {path} is damaged; the digits are made anew")
         digits = ImageSet(*make_digits(n_train, seed, "train"), *make_digits(n_test, seed, "test"))
         with suppress(OSError):  # a cache that cannot be written costs some seconds next time, nothing else
             write_atomically(path, lambda file: np.savez(file, **digits._asdict()))
@@ -61,14 +69,13 @@ def make_digits(n: int, seed: int = 0, part: str = "train") -> tuple[np.ndarray,
 def _read_cache(path, n_train: int, n_test: int) -> ImageSet | None:
     """The set kept at `path`; None where the file is missing, damaged or of other shapes."""
     try:
-        # opened here, since numpy.load leaves a file that it cannot read open
-        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
-            digits = ImageSet(*(file[name] for name in ImageSet._fields))
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        with npz.opened(path) as file:
+            digits = ImageSet(*(npz.read(file, name) for name in ImageSet._fields))
+    except Exception:  # whatever the first wrong byte leads to
         return None
     shapes = [(n_train, SIZE, SIZE), (n_train,), (n_test, SIZE, SIZE), (n_test,)]
     whole = all(a.shape == shape and a.dtype == np.uint8 for a, shape in zip(digits, shapes, strict=True))
-    return digits if whole else None
+    return digits if whole and max(digits.train_labels.max(), digits.test_labels.max()) < 10 else None
 
 
 def _make_block(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

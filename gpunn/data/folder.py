@@ -99,7 +99,9 @@ def read_image_folder(
         return (len(paths), *first.shape), _decode(paths, size, mode, first)
 
     name = f"folder-{stamp_of((), folder.resolve())}"
-    return stored(name, stamp_of(paths, size, mode), make), labels, tuple(classes)
+    rows = (len(paths), CHANNELS[mode])
+    array = stored(name, stamp_of(paths, size, mode), make, lambda a: a.ndim == 4 and a.shape[:2] == rows)
+    return array, labels, tuple(classes)
 
 
 def _classes(folder: Path) -> list[str]:

@@ -12,8 +12,10 @@ from pathlib import Path
 
 from gpunn.errors import DeviceError
 from gpunn.files import cache_folder, put_in_place, scratch_folder
+from gpunn.seals import is_sealed, seal
 
 HERE = Path(__file__).parent
+SEALED = "sealed"  # part of every key: files of before have no seal
 HEADERS = "/gpunn-emulator"  # the folder of our own headers, as line tables name it
 
 
@@ -95,6 +97,11 @@ def _headers_digest() -> str:
     return digest.hexdigest()
 
 
+def _key(*parts: str) -> str:
+    """What tells a file of the cache from those of other sources, compilers and flags."""
+    return hashlib.sha256("\0".join([SEALED, _headers_digest(), *parts]).encode()).hexdigest()[:24]
+
+
 def build(text: str, name: str, checked: bool, exported: bool = False) -> Path:
     """Compile C++ ``text`` to a shared object, or find it in the cache. Raises DeviceError with the compiler's log.
 
@@ -108,9 +115,9 @@ def build(text: str, name: str, checked: bool, exported: bool = False) -> Path:
     libraries = [] if exported else ["-lm", "-lc"]
     if checked:
         flags += INSTRUMENT + (INSTRUMENT_CLANG if is_clang else INSTRUMENT_GCC)
-    key = hashlib.sha256("\0".join([text, version, HEADERS, _headers_digest(), *flags]).encode()).hexdigest()[:24]
+    key = _key(text, version, HEADERS, *flags)
     target = cache_folder() / "emulator" / f"{name}-{key}.so"
-    if not target.exists():
+    if not is_sealed(target, "it is built anew"):
         # Lines are named without this checkout's path: the cache is shared by all checkouts of the same headers.
         command = [path, *flags, f"-fdebug-prefix-map={HERE}={HEADERS}"]
         includes = [f"-I{HERE}", f"-I{HERE / 'host'}"]
@@ -119,11 +126,7 @@ def build(text: str, name: str, checked: bool, exported: bool = False) -> Path:
             _compile([*command, *rest], text, name, target)
             return target
         parsed = _parsed_headers(command, includes, version)
-        try:
-            _compile([*command, f"-I{parsed.parent}", *rest], text, name, target)
-        except DeviceError:
-            _compile([*command, *rest], text, name, target)
-            parsed.unlink(missing_ok=True)  # the fault was its own: it is damaged
+        _compile([*command, f"-I{parsed.parent}", *rest], text, name, target)
     return target
 
 
@@ -132,9 +135,9 @@ def _parsed_headers(command: list[str], includes: list[str], version: str) -> Pa
 
     g++ finds it in its folder, and takes the header itself where this does not fit.
     """
-    key = hashlib.sha256("\0".join([version, _headers_digest(), *command]).encode()).hexdigest()[:24]
+    key = _key(version, *command)
     target = cache_folder() / "emulator" / f"headers-{key}" / "host_cuda.h.gch"
-    if not target.exists():
+    if not is_sealed(target, "it is made anew"):
         _compile([*command, *includes, "-x", "c++-header", str(HERE / "host_cuda.h")], "", "host_cuda.h", target)
     return target
 
@@ -151,6 +154,8 @@ def _compile(command: list[str], text: str, name: str, target: Path) -> None:
             )
             if done.returncode != 0:
                 raise DeviceError(f"{name}: the host compiler {command[0]} refuses the source:\n{done.stderr.strip()}")
+            with open(output, "r+b") as made:
+                made.write(seal(target.name, made.read()))
             put_in_place(output, target)
     except OSError as error:
         raise DeviceError(

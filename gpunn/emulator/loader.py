@@ -64,12 +64,12 @@ def compiled(source: str, name: str, macros: dict[str, object], filename: str, c
     text = translation_unit(source, name, macros, filename)
     path = build(text, name, checked)
     with one_at_a_time:
-        return _loaded(path, text, source, name, filename, checked)
+        return _loaded(path, source, name, filename, checked)
 
 
-def _loaded(path: Path, text: str, source: str, name: str, filename: str, checked: bool) -> Compiled:
+def _loaded(path: Path, source: str, name: str, filename: str, checked: bool) -> Compiled:
     """The entry point of a library that was built."""
-    library = _open(path, text, name, checked)
+    library = _open(path, name)
     describe = getattr(library, f"gpunn_describe_{name}")
     table = ctypes.POINTER(_CParameter)()
     count = describe(ctypes.byref(table))
@@ -107,18 +107,14 @@ def _pair(fill) -> tuple[int, int]:
     return low.value or 0, high.value or 0
 
 
-def _open(path: Path, text: str, name: str, checked: bool) -> ctypes.CDLL:
+def _open(path: Path, name: str) -> ctypes.CDLL:
     try:
         return ctypes.CDLL(str(path))
-    except OSError:  # a damaged cache entry: build it anew, once
-        path.unlink(missing_ok=True)
-        try:
-            return ctypes.CDLL(str(build(text, name, checked)))
-        except OSError as error:
-            raise DeviceError(
-                f"{name}: the compiled kernel does not load ({error}); "
-                "it uses a function that the emulator does not have (gpunn/emulator/README.md lists what it has)"
-            ) from error
+    except OSError as error:
+        raise DeviceError(
+            f"{name}: the compiled kernel does not load ({error}); "
+            "it uses a function that the emulator does not have (gpunn/emulator/README.md lists what it has)"
+        ) from error
 
 
 @cache

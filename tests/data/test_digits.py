@@ -1,6 +1,7 @@
 """The generated digits: size, balance, reproducibility, difficulty, and the cache file."""
 
 import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from gpunn.data import digits, load_digits, make_digits, normalise
 from gpunn.data.strokes import GLYPHS, SEGMENTS, glyph_table
 from gpunn.errors import DataError
+from gpunn.seals import say
 
 
 @pytest.fixture(scope="module")
@@ -108,8 +110,9 @@ def test_cached_and_read_back(cache, monkeypatch):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "rubbish", "empty", "other arrays", "other shapes"])
-def test_damaged_cache_is_made_anew(cache, damage):
+@pytest.mark.parametrize("damage", ["truncated", "rubbish", "empty", "other arrays", "other shapes", "header"])
+def test_damaged_cache_is_made_anew_and_a_line_says_so(cache, capsys, damage):
+    say.cache_clear()
     first = load_digits(30, 10)
     (path,) = cache.iterdir()
     good = path.read_bytes()
@@ -117,10 +120,18 @@ def test_damaged_cache_is_made_anew(cache, damage):
         np.savez(path, a=first.train_images)
     elif damage == "other shapes":
         np.savez(path, **{**first._asdict(), "train_labels": first.train_labels[:7]})
+    elif damage == "header":
+        with zipfile.ZipFile(path) as whole:
+            members = {name: whole.read(name) for name in whole.namelist()}
+        members["train_labels.npy"] = members["train_labels.npy"].replace(b"}", b"(", 1)
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
     else:
         path.write_bytes({"truncated": good[:2000], "rubbish": b"what?" * 99, "empty": b""}[damage])
     np.testing.assert_array_equal(load_digits(30, 10).train_images, first.train_images)
     assert path.stat().st_size == len(good), "and kept again"
+    assert capsys.readouterr().err == f"gpunn: {path} is damaged; the digits are made anew\n"
 
 
 def test_flipped_bytes_in_the_cache_are_noticed(cache):

@@ -1,6 +1,7 @@
 """Decoded arrays in the cache: made once, mapped, made anew when their files change."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -8,8 +9,14 @@ import pytest
 from gpunn.data import store
 from gpunn.data.store import stamp_of, stored
 from gpunn.errors import DataError
+from gpunn.seals import say
 
 VALUES = np.arange(60, dtype=np.uint8).reshape(5, 3, 4)
+
+
+@pytest.fixture(autouse=True)
+def _says_again():
+    say.cache_clear()
 
 
 def make(values=VALUES, calls=None):
@@ -46,13 +53,43 @@ def test_another_stamp_replaces_the_file_of_this_name_alone(cache):
     ]
 
 
-@pytest.mark.parametrize("damage", [b"", b"rubbish", lambda data: data[:-1], lambda data: data[:40]])
-def test_damaged_file_is_made_anew(cache, damage):
+DAMAGE = {
+    "empty": lambda data: b"",
+    "rubbish": lambda data: b"rubbish",
+    "cut": lambda data: data[:-1],
+    "half": lambda data: data[: len(data) // 2],
+    "header": lambda data: data.replace(b"}", b"(", 1),
+    "another shape": lambda data: data.replace(b"(5, 3, 4)", b"(3, 5, 4)"),
+    "longer": lambda data: data + b"x",
+    "nested": lambda data: data[:10] + b"(" * 118 + data[128:],
+}
+
+
+@pytest.mark.parametrize("harm", DAMAGE.values(), ids=DAMAGE)
+def test_damaged_file_is_made_anew_and_a_line_says_so(cache, harm, capsys):
     stored("set", "0123", make())
     path = cache / "decoded" / "set-0123.npy"
-    path.write_bytes(damage(path.read_bytes()) if callable(damage) else damage)
+    path.write_bytes(harm(path.read_bytes()))
     np.testing.assert_array_equal(stored("set", "0123", make()), VALUES)
+    assert capsys.readouterr().err == f"gpunn: {path} is damaged; it is decoded anew\n"
     np.testing.assert_array_equal(np.load(path), VALUES)
+    np.testing.assert_array_equal(stored("set", "0123", make()), VALUES)
+    assert capsys.readouterr().err == ""
+
+
+def test_another_sets_file_is_not_taken_for_ones_own(cache, capsys):
+    stored("set", "0123", make())
+    stored("other", "0123", make(VALUES[::-1]))
+    shutil.copy(cache / "decoded" / "other-0123.npy", cache / "decoded" / "set-0123.npy")
+    np.testing.assert_array_equal(stored("set", "0123", make()), VALUES)
+    assert "set-0123.npy is damaged; it is decoded anew" in capsys.readouterr().err
+
+
+def test_what_the_caller_does_not_take_is_made_anew(capsys):
+    stored("set", "0123", make(VALUES + 100))
+    got = stored("set", "0123", make(), lambda array: array.max() < 100)
+    np.testing.assert_array_equal(got, VALUES)
+    assert "set-0123.npy is damaged" in capsys.readouterr().err
 
 
 def test_file_of_another_type_is_made_anew(cache):

@@ -15,8 +15,15 @@ from gpunn.emulator import build, loader
 from gpunn.emulator import function as functions
 from gpunn.emulator.source import parameter_names, translation_unit
 from gpunn.errors import DeviceError
+from gpunn.files import cache_folder
+from gpunn.seals import say
 
 GOOD = 'extern "C" __global__ void k(int* y) { y[threadIdx.x] = VALUE; }'
+
+
+@pytest.fixture(autouse=True)
+def _says_again():
+    say.cache_clear()
 
 
 def test_a_compile_error_shows_the_files_own_lines():
@@ -87,13 +94,70 @@ def test_the_cache_is_keyed_by_content(monkeypatch, tmp_path):
     )
 
 
-def test_a_damaged_cache_entry_is_built_again(monkeypatch, tmp_path):
+DAMAGE = {
+    "empty": lambda data: b"",
+    "half": lambda data: data[: len(data) // 2],  # loading it would be a SIGBUS
+    "other bytes": lambda data: b"not a library",
+    "a bit flipped": lambda data: data[:2000] + bytes([data[2000] ^ 1]) + data[2001:],
+    "without its seal": lambda data: data[:-32],
+}
+
+
+@pytest.mark.parametrize("harm", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_cache_entry_is_built_again_and_a_line_says_so(monkeypatch, tmp_path, capsys, harm):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     text = translation_unit(GOOD, "k", {"VALUE": 41}, "damaged.cu")
-    build.build(text, "k", True).write_bytes(b"not a library")
+    path = build.build(text, "k", True)
+    whole = path.read_bytes()
+    path.write_bytes(harm(whole))
+    assert build.build(text, "k", True) == path
+    assert capsys.readouterr().err == f"gpunn: {path} is damaged; it is built anew\n"
     y = np.zeros(2, np.int32)
     emulator.load(GOOD, "k", {"VALUE": 41}, "damaged.cu")(1, 2, (y,))
-    assert y.tolist() == [41, 41]
+    assert y.tolist() == [41, 41] and capsys.readouterr().err == ""
+
+
+def test_another_kernels_library_is_not_taken_for_ones_own(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    one, two = (
+        build.build(translation_unit(GOOD, "k", {"VALUE": value}, "other.cu"), "k", True) for value in (51, 52)
+    )
+    shutil.copy(two, one)
+    y = np.zeros(2, np.int32)
+    emulator.load(GOOD, "k", {"VALUE": 51}, "other.cu")(1, 2, (y,))
+    assert y.tolist() == [51, 51]
+    assert capsys.readouterr().err == f"gpunn: {one} is damaged; it is built anew\n"
+
+
+@pytest.mark.parametrize("damage", [b"", b"half of it" * 99])
+def test_damaged_parsed_headers_are_made_anew(monkeypatch, tmp_path, capsys, damage):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    build.build(translation_unit(GOOD, "k", {"VALUE": 1}, "a.cu"), "k", True)
+    found = list((tmp_path / "gpunn" / "emulator").glob("headers-*/host_cuda.h.gch"))
+    for path in found:  # none of clang's
+        path.write_bytes(damage)
+    build.build(translation_unit(GOOD, "k", {"VALUE": 2}, "a.cu"), "k", True)
+    assert capsys.readouterr().err == "".join(f"gpunn: {path} is damaged; it is made anew\n" for path in found)
+
+
+@pytest.mark.parametrize("harm", ["", "half"])
+def test_a_damaged_runtime_is_built_again(tmp_path, harm):
+    """In processes of their own: the runtime is loaded once, and half of one ends its process by a signal."""
+    program = f"""
+import numpy as np
+from gpunn import emulator
+y = np.zeros(2, np.int32)
+emulator.load({GOOD!r}, "k", {{"VALUE": 3}})(1, 2, (y,))
+assert y.tolist() == [3, 3]
+"""
+    environment = os.environ | {"XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    path = tmp_path / "gpunn" / "emulator" / os.path.basename(loader.runtime()._name)
+    path.parent.mkdir(parents=True)
+    whole = (cache_folder() / "emulator" / path.name).read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] if harm else b"")
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, f"gpunn: {path} is damaged; it is built anew\n")
+    assert path.read_bytes() == whole
 
 
 def test_a_cache_that_cannot_be_written_is_named(monkeypatch, tmp_path):

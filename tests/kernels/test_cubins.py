@@ -2,6 +2,7 @@
 
 import pytest
 
+from gpunn import seals
 from gpunn.cuda import cubins
 
 CUBIN = (b"\x7fELF" + bytes(range(256)), "ptxas info : Used 40 registers, große Datei")
@@ -10,7 +11,7 @@ CUBIN = (b"\x7fELF" + bytes(range(256)), "ptxas info : Used 40 registers, große
 @pytest.fixture
 def cache(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    cubins._say.cache_clear()
+    seals.say.cache_clear()
     return tmp_path / "gpunn" / "cubins"
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from gpunn import backend
+from gpunn import backend, seals
 from gpunn.cuda import cubins, kernel
 from gpunn.errors import DeviceError
 
@@ -50,7 +50,7 @@ class Driver:
 @pytest.fixture
 def fake(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    cubins._say.cache_clear()
+    seals.say.cache_clear()
     found = SimpleNamespace(modules=[], files=[], launches=[], shared=[])
     found.fails = found.broken = found.refused = found.refuses_files = False
 
