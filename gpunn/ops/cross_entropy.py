@@ -10,6 +10,7 @@ from gpunn.checks import arrays, check_choice, check_constant, check_same_device
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import data_of, record
+from gpunn.ops.reduce import mean, total
 from gpunn.ops.softmax import log_softmax_of
 
 REDUCTIONS = ("none", "mean", "sum")
@@ -75,7 +76,7 @@ def _soft(
     if w is not None:
         q = q * w
     logp = log_softmax_of(_rows_of(a), 1)
-    losses = -(q * logp).sum(axis=1)
+    losses = -total(q * logp, 1)
     kept_logp = logp if wants_grad(target) else None
     p = xp.exp(logp) if kept_logp is not None else xp.exp(logp, out=logp)
     result, scale_of = _reduced(a, losses, reduction)
@@ -84,7 +85,7 @@ def _soft(
     def backward(gy: Array, needs: Needs) -> Gradients:
         scale, gx, gt = scale_of(gy), None, None
         if needs[0]:
-            gx = p * q.sum(axis=1, keepdims=True)
+            gx = p * total(q, 1, keepdims=True)
             gx -= q
             gx *= scale
             gx = _unrows(gx, a_shape)
@@ -144,11 +145,10 @@ def _reduced(a: Array, losses: Array, reduction: str) -> tuple[Array, Backward]:
     """The reduced loss, and the function from its gradient to the (M, 1) or 0-d factor of the rows' gradients."""
     if reduction == "none":
         return losses.reshape(a.shape[:1] + a.shape[2:] if a.ndim > 1 else ()), lambda gy: gy.reshape(-1, 1)
-    total = losses.sum()
     if reduction == "sum":
-        return zero_d(total, a), lambda gy: gy
+        return zero_d(total(losses, None), a), lambda gy: gy
     count = len(losses) or math.nan
-    return zero_d(total / count, a), lambda gy: gy / count
+    return zero_d(mean(losses), a), lambda gy: gy / count
 
 
 def _rows_of(a: Array) -> Array:

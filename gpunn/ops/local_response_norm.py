@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from gpunn.backend import Array, array_module
 from gpunn.checks import arrays, as_count
 from gpunn.engine.autograd import Gradients, Needs
@@ -27,13 +29,15 @@ def local_response_norm(x: A, size: int, alpha: float = 1e-4, beta: float = 0.75
         )
     before, after = size // 2, (size - 1) // 2
     b = wide(a)
-    total = _window_sum(b * b, before, after)
-    total *= alpha / size
-    total += k
+    with np.errstate(over="ignore"):
+        total = _divisor(b, before, after, alpha / size, k)
+    if isinstance(total, np.ndarray) and not np.isfinite(total).all():  # squares past float32; a GPU is not asked
+        b = b.astype(np.float64)
+        total = _divisor(b, before, after, alpha / size, k)
     y = (b * total**-beta).astype(a.dtype, copy=False)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        b = wide(a)
+        b = a.astype(total.dtype, copy=False)
         gx = gy * total**-beta
         # A channel stands in the windows of those that it precedes: the window turned round.
         spread = _window_sum(gx * b / total, after, before)
@@ -43,6 +47,14 @@ def local_response_norm(x: A, size: int, alpha: float = 1e-4, beta: float = 0.75
         return (gx.astype(gy.dtype, copy=False),)
 
     return record("local_response_norm", y, (x,), backward)
+
+
+def _divisor(b: Array, before: int, after: int, scale: float, k: float) -> Array:
+    """k + scale * sum of b^2 over the window."""
+    total = _window_sum(b * b, before, after)
+    total *= scale
+    total += k
+    return total
 
 
 def _window_sum(a: Array, before: int, after: int) -> Array:

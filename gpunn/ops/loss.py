@@ -10,6 +10,7 @@ from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import record
 from gpunn.ops.cross_entropy import REDUCTIONS
+from gpunn.ops.reduce import mean, total
 
 
 def mse_loss(x: A, target: Operand, reduction: str = "mean") -> A:
@@ -110,9 +111,7 @@ def _check_broadcast(op: str, name: str, factor: Array | None, a: Array) -> None
 def _reduced(values: Array, reduction: str) -> Array:
     if reduction == "none":
         return values
-    if reduction == "sum":
-        return zero_d(values.sum(), values)
-    return zero_d(values.mean() if values.size else math.nan, values)
+    return zero_d(total(values, None) if reduction == "sum" else mean(values), values)
 
 
 def _scale(gy: Array, reduction: str, size: int) -> Array:

@@ -85,6 +85,19 @@ def test_every_kernel_of_batch_norm(variant):
     assert (np.abs(host(t.grad)) < np.float64([[[1e-34], [1e-4], [1e-23]]])).all()  # along x itself there is no slope
 
 
+@pytest.mark.parametrize("device", ["cpu", "emulator"])
+def test_local_response_norm(device):
+    x, gy = (normal(2, 7, 5) * 1e25).astype(np.float32), normal(2, 7, 5, seed=1).astype(np.float32)
+    mine, true = leaf(device, x), leaf(device, x, np.float64)
+    for t in (mine, true):
+        y = ops.local_response_norm(t, 3)
+        y.backward(on(device, gy, t.dtype))
+        assert y.dtype == t.grad.dtype == t.dtype
+    assert np.abs(host(mine.grad)).max() > 1e-40
+    np.testing.assert_allclose(host(ops.local_response_norm(mine, 3).data), host(ops.local_response_norm(true, 3).data))
+    np.testing.assert_allclose(host(mine.grad), host(true.grad), rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["batch_norm", "instance_norm"])
 def test_running_statistics_move_where_the_variance_fits(name, place):
     training = {"training": True} if name == "batch_norm" else {}

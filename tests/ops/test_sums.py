@@ -77,6 +77,23 @@ def test_softmax_adds_in_float32(name, dtype, place):
 
 
 @pytest.mark.parametrize("dtype", NARROW)
+@pytest.mark.parametrize("shape", [(5000, 2), (2, 5000)])
+def test_losses_add_in_float32(shape, dtype, place):
+    if place == "cpu":
+        pytest.skip("layers take no 16 bits on the cpu")
+    zeros, ones = (on(place, np.full(shape, n), dtype) for n in (0, 1))
+    each = {"mse_loss": 1, "l1_loss": 1, "binary_cross_entropy_with_logits": np.log(2)}
+    for name, one in each.items():
+        loss = getattr(ops, name)
+        assert_close(host(loss(zeros, ones)), one, 1, dtype)
+        assert_close(host(loss(zeros, ones, reduction="sum")), one * 10_000, 1, dtype)
+    shares = on(place, np.full(shape, 1 / shape[1]), dtype)  # whose sum is 1 but for the rounding of each
+    for reduction, rows in (("mean", 1), ("sum", shape[0])):
+        loss = ops.cross_entropy(zeros, shares, reduction=reduction)
+        assert_close(host(loss), rows * np.log(shape[1]), 4, dtype)
+
+
+@pytest.mark.parametrize("dtype", NARROW)
 def test_the_gradient_of_a_16_bit_bias_adds_in_float32(dtype, place):
     if place == "cpu":
         pytest.skip("layers take no 16 bits on the cpu")
@@ -129,3 +146,4 @@ def test_variance_whose_squares_overflow(place):
     y.backward()
     assert float(host(y.data)) == pytest.approx(x.astype(np.float64).var(ddof=1), rel=1e-6)
     assert np.isfinite(host(t.grad)).all()
+
