@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from functools import cache
 from pathlib import Path
+
+from gpunn import terminal
 
 BYTES = 32  # of a seal
 
@@ -35,4 +36,4 @@ def is_sealed(path: Path, what: str) -> bool:
 @cache
 def say(line: str) -> None:
     """Print a line on stderr, once a process: every kernel would say the same of a folder that cannot be written."""
-    print(line, file=sys.stderr)
+    terminal.say(line)

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from types import FrameType
 
 # A closed terminal asks as `kill` does; Windows has no such signal.
@@ -72,8 +73,8 @@ def raised() -> Iterator[None]:
 def _during_imports() -> None:
     """Let the command `gpunn` leave at once, with one line, while it is imported: there is nothing to save yet."""
     name = os.path.basename(sys.argv[0]) if sys.argv else ""
-    module = sys.orig_argv[sys.orig_argv.index("-m") + 1 :][:1] if name == "-m" else []
-    if name in ("gpunn", "gpunn.exe") or module in (["gpunn"], ["gpunn.__main__"]):
+    given = sys.orig_argv if name == "-m" else []  # ["python", "-X", "dev", "-m", "gpunn", "train"]
+    if name in ("gpunn", "gpunn.exe") or ("-m", "gpunn") in pairwise(given) or "-mgpunn" in given:
         for signum in (signal.SIGINT, *ENDING):
             if may_take(signum):
                 signal.signal(signum, _leave)

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 import gpunn
 from gpunn import stopping
 from gpunn.cli import doctor, evaluate, kernels, predict, report, train, verify
+from gpunn.cli.parser import Parser
 from gpunn.errors import GpunnError
+from gpunn.terminal import forgiving_output, say
+from gpunn.text import plain
 
 COMMANDS = (train, evaluate, predict, report, doctor, verify, kernels)
+TRACEBACK = "GPUNN_TRACEBACK"
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """The command line's parser."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="gpunn",
         description="Train and use neural networks on NumPy and CuPy arrays.",
         epilog="Start with: gpunn train lenet5",
@@ -30,21 +34,42 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0, 2 for a user's error, 130 for Ctrl-C, 143 for SIGTERM."""
-    args = build_parser().parse_args(argv)
-    args.arguments = list(sys.argv[1:] if argv is None else argv)  # which a run notes, for its report
+    """Run the command line and return its exit status.
+
+    0; 2 for an error of the user's; 1 for a fault of our own, or what a command calls a failure; 130 for Ctrl-C, 143
+    for SIGTERM; 141 where the reader of the output has left. Output that is closed, or full, changes no status.
+    """
+    with forgiving_output() as out:
+        status = _run(sys.argv[1:] if argv is None else argv)
+        return 141 if isinstance(out.trouble, BrokenPipeError) and status == 0 else status
+
+
+def _run(argv: Sequence[str]) -> int:
     try:
         with stopping.raised():
+            args = build_parser().parse(argv, [command.__name__.rpartition(".")[2] for command in COMMANDS])
+            args.arguments = list(argv)  # which a run notes, for its report
             status = args.run(args)
-            sys.stdout.flush()  # inside: a closed pipe may show only now
+            sys.stdout.flush()  # a closed pipe may show only now, and a full one wait here
             return status
     except GpunnError as error:
-        print(f"gpunn: error: {' '.join(str(error).split())}", file=sys.stderr)
+        say(f"gpunn: error: {' '.join(str(error).split())}")
         return 2
     except stopping.STOPS as stop:
-        print(f"gpunn: {stopping.words_of(stop)}", file=sys.stderr)
+        say(f"gpunn: {stopping.words_of(stop)}")
         return 128 + stop.signum if isinstance(stop, stopping.Terminated) else 130
-    except BrokenPipeError:
-        # The reader, such as `head`, has left. The interpreter would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+    except MemoryError as error:
+        say(f"gpunn: error: out of memory ({plain(str(error)) or 'no more is to be had'}); give it less at a time")
+        return 1
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        say(f"gpunn: error: {_unexpected(error)}; that is a fault in gpunn: set {TRACEBACK}=1 for the whole traceback")
+        return 1
+
+
+def _unexpected(error: Exception) -> str:
+    """An exception that nobody foresaw, in one line: what, and where."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    words = plain(" ".join(str(error).split())) or "without words"
+    return f"{type(error).__name__}: {words} ({os.path.basename(frame.filename)}, line {frame.lineno})"

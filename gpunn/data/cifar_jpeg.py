@@ -12,8 +12,8 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from gpunn.bars import over
 from gpunn.data.cifar_files import Kind, checked_labels
 from gpunn.data.pillow import require_pillow
 from gpunn.errors import DataError
@@ -58,7 +58,7 @@ def _decode(header: bytes, bodies: bytes, ends: np.ndarray, what: str) -> np.nda
     pillow = require_pillow("load_cifar10")
     images = np.empty((len(ends), 3, 32, 32), dtype=np.uint8)
     start = 0
-    for i, end in enumerate(tqdm(ends.tolist(), "decoding CIFAR-10", unit=" images", leave=False)):
+    for i, end in enumerate(over(ends.tolist(), "decoding CIFAR-10", " images")):
         try:
             with pillow.open(io.BytesIO(header + bodies[start:end] + END), formats=["JPEG"]) as image:
                 pixels = np.asarray(image.convert("RGB"))

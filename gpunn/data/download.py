@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tqdm import tqdm
-
+from gpunn.bars import bar
 from gpunn.errors import DataError
 from gpunn.files import put_in_place
 
@@ -152,15 +151,13 @@ def _store(response, part: Path, have: int, total: int | None) -> None:
     """Write the response's body into `part` from byte `have` on, under a progress bar."""
     with (
         open(part, "r+b" if have else "wb") as file,
-        tqdm(
-            desc=part.name.removesuffix(".part"), initial=have, total=total, unit="B", unit_scale=True, leave=False
-        ) as bar,
+        bar(part.name.removesuffix(".part"), initial=have, total=total, unit="B", unit_scale=True) as shown,
     ):
         file.seek(have)
         file.truncate()
         while piece := _guarded(lambda: response.read(PIECE)):
             file.write(piece)
-            bar.update(len(piece))
+            shown.update(len(piece))
             have += len(piece)
         file.flush()
         os.fsync(file.fileno())

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
+from gpunn.bars import over
 from gpunn.data.dataset import checked_seed
 from gpunn.data.pillow import open_picture, require_pillow
 from gpunn.data.store import stamp_of, stored
@@ -125,7 +125,7 @@ def _images_of(folder: Path) -> list[Path]:
 
 
 def _decode(paths: Sequence[Path], size: tuple[int, int] | None, mode: str, first: np.ndarray) -> Iterator[np.ndarray]:
-    for start in tqdm(range(0, len(paths), CHUNK), "decoding images", unit=f" x {CHUNK}", leave=False):
+    for start in over(range(0, len(paths), CHUNK), "decoding images", f" x {CHUNK}"):
         chunk = [_decoded(path, size, mode) for path in paths[start : start + CHUNK]]
         for path, image in zip(paths[start:], chunk, strict=False):
             if image.shape != first.shape:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +30,9 @@ class NothingToDraw(UsageError):
 def new_figure(width: float, height: float) -> Figure:
     """An empty Figure of that many inches. Raises UsageError, naming the extra, where matplotlib is missing."""
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+        with _any_backend():
+            from matplotlib.backends.backend_agg import FigureCanvasAgg
+            from matplotlib.figure import Figure
     except ImportError as error:
         raise UsageError(f'pictures: matplotlib is missing ({error}); pip install "gpunn[plot]"') from error
     # Figure and canvas themselves, no pyplot: no global state, and no display is looked for.
@@ -37,8 +41,44 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+@contextmanager
+def _any_backend() -> Iterator[None]:
+    """Import matplotlib whatever MPLBACKEND says: a notebook's, which its children inherit, need not be there.
+
+    It is set afterwards, as matplotlib itself would have: the user's own pictures follow.
+    """
+    wanted = None if "matplotlib" in sys.modules else os.environ.pop("MPLBACKEND", None)
+    try:
+        yield
+    finally:
+        if wanted is not None:
+            os.environ["MPLBACKEND"] = wanted
+    if wanted:
+        import matplotlib
+
+        with suppress(ValueError, ImportError):  # no such backend
+            matplotlib.rcParams["backend"] = wanted
+
+
 def png(figure: Figure) -> bytes:
-    """The figure as a PNG file's bytes; equal figures give equal bytes."""
+    """The figure as a PNG file's bytes; equal figures give equal bytes.
+
+    Where the user's matplotlibrc cannot be drawn by, as text.usetex without LaTeX, it is matplotlib's own style.
+    """
+    try:
+        return _png(figure)
+    except Exception:
+        from matplotlib import rc_context, rcdefaults
+        from matplotlib.text import Text
+
+        with rc_context():
+            rcdefaults()
+            for text in figure.findobj(Text):
+                text.set_usetex(False)
+            return _png(figure)
+
+
+def _png(figure: Figure) -> bytes:
     file = io.BytesIO()
     figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +10,7 @@ from gpunn import data, models
 from gpunn.data.augment import Compose, Cutout, Mixup, RandomAffine, RandomCrop, RandomHorizontalFlip
 from gpunn.errors import UsageError
 from gpunn.recipes.config import Config
+from gpunn.terminal import say
 from gpunn.window import size_text
 
 BAG = 2  # first word of the seed: the loader's own draws have 0 and 1
@@ -45,7 +45,7 @@ def load_noted(name: str, limit: int | None = None) -> data.Dataset:
     """The data set of that name; what it has to say of itself goes to the user."""
     dataset = data.load(name, limit=limit)
     if dataset.note:
-        print(dataset.note, file=sys.stderr)
+        say(dataset.note)
     return dataset
 
 

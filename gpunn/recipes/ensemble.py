@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from gpunn.recipes.config import Config
 from gpunn.recipes.device import dtype_of, usable_device
 from gpunn.recipes.folders import load_model, member_folders
 from gpunn.recipes.session import train_one
+from gpunn.terminal import say
 
 
 def train_ensemble(config: Config, dataset: data.Dataset, out: Path) -> None:
@@ -30,7 +30,7 @@ def train_ensemble(config: Config, dataset: data.Dataset, out: Path) -> None:
             )
     config.write(out)
     for number, folder in enumerate(folders):
-        print(f"member {number + 1} of {config.ensemble}", file=sys.stderr)
+        say(f"member {number + 1} of {config.ensemble}")
         train_one(replace(config, ensemble=1, seed=config.seed + number), dataset, folder, resume=True)
     device = usable_device(config.device)
     models = [load_model(folder / "best.npz", device)[0] for folder in folders]

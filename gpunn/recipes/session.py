@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from gpunn.recipes.building import make_trainer
 from gpunn.recipes.config import Config
 from gpunn.recipes.device import dtype_of, usable_device
 from gpunn.stopping import STOPS, with_words, words_of
+from gpunn.terminal import say
 
 RESULTS = ("best.npz", "last.npz", "history.csv", "curves.png", "recipe.toml")
 
@@ -30,7 +30,7 @@ def train_one(config: Config, dataset: data.Dataset, out: Path, resume: bool = F
     gpunn.manual_seed(config.seed)
     model = config.build(dtype)
     train_loader, val_loader = loaders(dataset, config, dtype)
-    print(_heading(config, model, train_loader, val_loader, dataset, out), file=sys.stderr, flush=True)
+    say(_heading(config, model, train_loader, val_loader, dataset, out))
     trainer = make_trainer(config, model, len(train_loader), device, out)
     # The trainer checks every loss and says what to do; NumPy's warnings before that would only stand in the way.
     with train.alone_in(out), np.errstate(over="ignore", invalid="ignore"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from gpunn.errors import UsageError
 from gpunn.optim import grad_norm
 from gpunn.stopping import STOPS
+from gpunn.terminal import say
 from gpunn.train.history import History
 from gpunn.train.plots import draw_curves
 from gpunn.train.readings import EVERY, Step, read
@@ -183,7 +183,7 @@ class HistoryFiles(Callback):
     """Keeps `history.csv` and `curves.png` of a run folder.
 
     The table is written after every epoch, the picture ten seconds after the one before and at the end, however that
-    comes. Without matplotlib it says once which extra is missing.
+    comes. A picture that cannot be drawn, as without matplotlib, ends no run: a line says so once.
     """
 
     def __init__(self, folder: str | os.PathLike):
@@ -210,5 +210,5 @@ class HistoryFiles(Callback):
         if self.problem is None and len(trainer.history) > self.drawn_rows:
             self.problem = draw_curves(trainer.history, self.folder / "curves.png")
             if self.problem:
-                print(self.problem, file=sys.stderr)
+                say(self.problem)
             self.drawn_at, self.drawn_rows = time.monotonic(), len(trainer.history)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from gpunn import files
 from gpunn.errors import CheckpointError, UsageError
+from gpunn.terminal import say
 from gpunn.text import plain
 
 LOCK = ".gpunn-lock"  # in the run folder while something trains into it
@@ -62,10 +62,7 @@ def _taken(path: Path, folder: Path) -> int:
                     "wait for its end, stop it, or choose another folder"
                 )
             if locked is None:
-                print(
-                    f"gpunn: the file system of {folder} has no locks: see to it that nothing else trains into it",
-                    file=sys.stderr,
-                )
+                say(f"gpunn: the file system of {folder} has no locks: see to it that nothing else trains into it")
             if _is_at(handle, path):
                 words = f"process {os.getpid()} on {platform.node()}, since {time.strftime('%Y-%m-%d %H:%M:%S')},"
                 os.ftruncate(handle, 0)

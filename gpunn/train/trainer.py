@@ -312,9 +312,9 @@ class Trainer(Standing):
 
 
 def _in_order(given: list[Callback], out) -> list[Callback]:
-    """The callbacks, those that write the run folder last: what they save includes what the others learnt."""
+    """The callbacks, then the one that saves, as what it saves includes what they learnt; then tables and pictures."""
     saving: list[Callback] = [c for c in given if isinstance(c, Checkpoint)]
     others = [c for c in given if not isinstance(c, Checkpoint)]
     if out is None:
         return others + saving
-    return [*others, HistoryFiles(out), *(saving or [Checkpoint(out)])]
+    return [*others, *(saving or [Checkpoint(out)]), HistoryFiles(out)]

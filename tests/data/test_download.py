@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import http.client
 import os
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -54,7 +55,8 @@ def test_without_a_length(target):
     assert_whole(target)
 
 
-def test_shows_a_bar(target, capsys):
+def test_shows_a_bar(target, capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with Mirror({"set.gz": PACKED}) as mirror:
         get(target, mirror)
     assert "set.gz" in capsys.readouterr().err
