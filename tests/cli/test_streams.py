@@ -143,7 +143,7 @@ MISTYPED = [
     ("", "gpunn: error: which command? choose from train, evaluate, predict, report, doctor, verify, kernels"),
     ("train lenet5 --bacth-size 3", "gpunn train: error: unknown option '--bacth-size'; did you mean '--batch-size'?"),
     ("evaluate a b", "gpunn evaluate: error: unknown argument 'b'\n"),
-    ("train lenet5 --epochs x", "gpunn train: error: argument --epochs: 'x' is no whole number of at least 1\n"),
+    ("train lenet5 --epochs x", "gpunn train: error: argument --epochs: 'x' is no whole number of at least 1"),
     ("predict", "gpunn predict: error: the following arguments are required: IMAGE.png\n"),
 ]
 
