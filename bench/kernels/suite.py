@@ -105,7 +105,7 @@ def row_of(subject: Subject, suite: str, variant: str) -> Row:
 
 def verified(row: Row, subject: Subject, outputs: tuple) -> Row:
     """The row with its status, and how far the worst element is from the oracle in units of what is allowed."""
-    worst, wrong = oracle.judge(outputs, subject.expected, PRECISIONS[subject.precision])
+    worst, wrong = oracle.judge(outputs, subject.expected)
     known = {"worst": worst if np.isfinite(worst) else None, "whole": subject.expected.take is None}
     return replace(row, status="failed" if wrong else "ok", reason=wrong, verified=known)
 

@@ -82,7 +82,7 @@ def rows(plan: Plan) -> Iterator[Row]:
             for _ in range(STEPS):
                 step()
             wants = tuple((expected(name, p, g), 4.0 * STEPS, None) for p, g in zip(values, grads, strict=True))
-            worst, wrong = judge(tuple(p.data for p in parameters), Part(wants), "float32")
+            worst, wrong = judge(tuple(p.data for p in parameters), Part(wants))
             row.verified, row.status, row.reason = {"worst": worst, "whole": True}, "failed" if wrong else "ok", wrong
             if not wrong:
                 others = plan.calls(lambda _, one=one, v=values, g=grads: _torch(one, v, g, plan.device))

@@ -17,3 +17,5 @@ from gpunn.emulator.launch import schedules as schedules
 from gpunn.emulator.launch import strict as strict
 from gpunn.emulator.loader import Parameter as Parameter
 from gpunn.emulator.pointers import Struct as Struct
+from gpunn.emulator.reserve import last_blocks as last_blocks
+from gpunn.emulator.reserve import reserved as reserved

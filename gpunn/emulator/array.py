@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from gpunn.emulator.reserve import blocks_to_run, reserved
+
 
 class EmulatedArray(np.ndarray):
     """A NumPy array that lives on the ``emulator`` device.
@@ -77,6 +79,8 @@ def _emulated(x):
 
 def empty(shape: int | tuple[int, ...], dtype: DTypeLike = np.float32) -> EmulatedArray:
     """A new array whose every byte is 0xFF: NaN in floats, -1 in integers. What a kernel forgets to write shows."""
+    if blocks_to_run() is not None:
+        return reserved(shape if isinstance(shape, tuple) else (shape,), dtype).view(EmulatedArray)
     array = np.empty(shape, dtype).view(EmulatedArray)
     poison(array)
     return array

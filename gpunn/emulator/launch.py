@@ -16,6 +16,7 @@ from gpunn.emulator.faults import Failure, KernelError, describe
 from gpunn.emulator.loader import Compiled, Parameter, one_at_a_time, runtime
 from gpunn.emulator.marshal import Argument, Call, prepared
 from gpunn.emulator.memory import Copies
+from gpunn.emulator.reserve import blocks_to_run
 from gpunn.errors import DeviceError
 
 __all__ = ["KernelError", "launch", "schedules", "strict"]
@@ -31,7 +32,7 @@ class _Launch(ctypes.Structure):  # struct Launch of host/runtime/state.h
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("entry", "arguments", "arrays")),
         *((name, ctypes.c_void_p) for name in ("shared_low", "shared_high", "module_low", "module_high")),
-        *((name, ctypes.c_uint64) for name in ("argument_low", "argument_bytes", "seed")),
+        *((name, ctypes.c_uint64) for name in ("argument_low", "argument_bytes", "seed", "first")),
         ("grid", ctypes.c_uint32 * 3),
         ("block", ctypes.c_uint32 * 3),
         ("dynamic_shared", ctypes.c_uint32),
@@ -84,6 +85,7 @@ def launch(
         raise ValueError(f"launch: schedule is {schedule!r}; expected one of {', '.join(schedules)}")
     shape = _check_shape(function, grid, block, shared_bytes)
     strict = _strict_by_default() if strict is None else strict
+    strict = strict and blocks_to_run() is None
     races = strict if races is None else races
     wanted = [c for c in (counters, active_counters(function.name)) if c is not None]
     if not function.checked and (wanted or races):
@@ -113,6 +115,12 @@ def _check_shape(function: Compiled, grid, block, shared_bytes: int) -> tuple:
     return grid, block, shared_bytes
 
 
+def _first_block(grid: tuple[int, int, int]) -> int:
+    """The first block that runs: 0, or inside ``last_blocks`` one near the end."""
+    last, count = blocks_to_run(), grid[0] * grid[1] * grid[2]
+    return 0 if last is None else max(0, count - last)
+
+
 def _run(
     call: Call, values: list[Any], reached: list[Argument], shape, schedule: str, seed: int, races: bool,
     counters: list[Counters],
@@ -136,6 +144,7 @@ def _run(
             ctypes.addressof(call.memory),
             len(call.memory),
             seed + 1,
+            _first_block(grid),
             grid,
             block,
             shared_bytes,

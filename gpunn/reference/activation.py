@@ -6,7 +6,7 @@ import numpy as np
 
 ACTIVATIONS = (
     *((name, ()) for name in ("relu", "tanh", "sigmoid", "silu", "gelu", "gelu_tanh")),
-    *(("leaky_relu", (a,)) for a in (0.01, 0.0, 2.0, -0.5)),
+    *(("leaky_relu", (a,)) for a in (0.01, 0.0, 2.0, -0.5, 1.5)),  # of 16 bits a half more is a tie every other time
     *(("elu", (a,)) for a in (1.0, 0.25, -2.0)),
     *(("softplus", options) for options in ((1.0, 20.0), (0.5, 1.0), (-2.0, 20.0))),
 )
@@ -20,6 +20,17 @@ def inputs(shape):
     return (sizes * np.where(np.arange(count) % 2, -1, 1) * np.linspace(1, 1.1, count)).reshape(shape)
 
 
+def extremes():
+    """NaN, the infinities, both zeros, and numbers at either end of float16."""
+    ends = np.array([65504.0, 40000.0, 6.1e-5, 5.9e-5, 1.5 * 2.0**-24, 2.0**-24])
+    return np.concatenate([[np.nan, np.inf, -np.inf, 0.0, -0.0], ends, -ends])
+
+
+def is_exact(name, options=()):
+    """Whether every value is one product of numbers that float32 has."""
+    return name == "relu" or (name == "leaky_relu" and float(np.float32(options[0])) == options[0])
+
+
 def value(name, x, options=()):
     """f(x), element by element."""
     return _mapped(lambda v: _value(name, v, *options), x)
@@ -28,6 +39,11 @@ def value(name, x, options=()):
 def slope(name, x, options=()):
     """f'(x), element by element."""
     return _mapped(lambda v: _slope(name, v, *options), x)
+
+
+def slope_of_value(name, y, options=()):
+    """f'(x) of those functions whose y = f(x) tells it, element by element."""
+    return _mapped(lambda v: _slope_of_value(name, v, *options), y)
 
 
 def _mapped(function, x):
@@ -69,7 +85,7 @@ def _value(name, x, a=0.0, b=0.0):
 
 def _slope(name, x, a=0.0, b=0.0):
     if name == "relu":
-        return float(x > 0)
+        return float(not x <= 0)
     if name == "leaky_relu":
         return 1.0 if x > 0 else a
     if name == "tanh":
@@ -84,6 +100,19 @@ def _slope(name, x, a=0.0, b=0.0):
         t = math.tanh(_bend(x))
         return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
     if name == "elu":
-        return 1.0 if x > 0 else a * math.exp(x)
+        return 1.0 if not x <= 0 else a * math.exp(x)  # of NaN 1, as PyTorch's
     assert name == "softplus"
     return 1.0 if a * x > b else _logistic(a * x)
+
+
+def _slope_of_value(name, y, a=0.0):
+    if name == "relu":
+        return float(not y <= 0)  # of NaN 1, as it is PyTorch's
+    if name == "leaky_relu":
+        return 1.0 if y > 0 else a
+    if name == "tanh":
+        return 1 - y * y
+    if name == "sigmoid":
+        return y * (1 - y)
+    assert name == "elu"
+    return 1.0 if not y <= 0 else y + a

@@ -52,6 +52,10 @@ LOSSES = [
     LossCase("more rows than a block", (600, 3), ignore=0.1),
     LossCase("more blocks than threads in one", (2100, 2), weight=True),
     LossCase("scores far from 0", (6, 5), offset=1000.0),
+    LossCase("scores below every other", (5, 33), offset=-1e38),  # of float16 all are -inf
+    LossCase("every row ignored", (7, 5), weight=True, ignore=1.0),
+    LossCase("every row ignored, smoothing", (2, 5, 3), ignore=1.0, smoothing=0.2),
+    LossCase("one row to a block's last lanes", (257, 33), ignore=0.1, smoothing=0.1),
 ]
 
 
@@ -91,7 +95,8 @@ def nll_backward(case, gy, x, labels, weight, reduction):
         if label != case.ignore_index:
             gx[m, label] = -1 if weight is None else -weight[label]
             total -= gx[m, label]
-    return _unrows(gx * np.asarray(gy, np.float64).reshape(-1, 1) / (total if reduction == "mean" else 1), x.shape)
+    divisor = total if reduction == "mean" and total else 1
+    return _unrows(gx * np.asarray(gy, np.float64).reshape(-1, 1) / divisor, x.shape)
 
 
 def _rows(x, labels):

@@ -117,7 +117,7 @@ def max_pool(x, size, stride, padding, dilation, ceil_mode=False):
     out = out_sizes(spatial, size, stride, padding, dilation, ceil_mode)
     y = np.full((*x.shape[:2], *out), -np.inf)
     window = np.zeros(y.shape, np.int64)
-    plane = np.zeros(y.shape, np.int64)
+    plane = np.full(y.shape, -1, np.int64)  # of a window outside the input
     for p in every(out):
         best = np.full(x.shape[:2], -np.inf)
         first = True
@@ -136,12 +136,12 @@ def max_pool(x, size, stride, padding, dilation, ceil_mode=False):
 
 
 def max_pool_backward(gy, plane, x_shape):
-    """Every output gives its gradient to the one input that it took; overlapping windows add up."""
+    """Every output gives its gradient to the one input that it took, if any; overlapping windows add up."""
     gy = np.asarray(gy, F64)
     gx = np.zeros((*x_shape[:2], int(np.prod(x_shape[2:]))))
     samples, channels = np.indices(x_shape[:2])
     for p in every(gy.shape[2:]):
-        gx[samples, channels, plane[at(p)]] += gy[at(p)]
+        gx[samples, channels, plane[at(p)]] += np.where(plane[at(p)] < 0, 0, gy[at(p)])
     return gx.reshape(x_shape)
 
 
@@ -239,7 +239,7 @@ def batch_norm_eval(x, gamma, beta, mean, var, eps, residual=None, relu=False):
         y[:, c] = scale * (x[:, c] - F64(mean[c])) / np.sqrt(F64(var[c]) + eps) + shift
     if residual is not None:
         y += np.asarray(residual, F64)
-    return np.where(y > 0, y, 0.0) if relu else y
+    return np.where(y < 0, 0.0, y) if relu else y
 
 
 def batch_norm_backward(gy, x, gamma, mean, var, eps, training, y=None):
@@ -307,7 +307,7 @@ def cross_entropy_backward(x, target, weight=None, ignore_index=-100, reduction=
         wanted *= weight
         p = np.exp(x[row] - x[row].max())
         gx[row] = p / p.sum() * wanted.sum() - wanted
-    return gx / total if reduction == "mean" else gx
+    return gx / total if reduction == "mean" and total else gx
 
 
 def _row_losses(x, target, weight, ignore_index, label_smoothing):

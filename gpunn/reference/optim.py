@@ -15,13 +15,18 @@ STEP = 3  # of Adam: a step that has a bias to correct
 
 
 def sign(x: float) -> float:
-    """1, 0 or -1."""
-    return (x > 0) - (x < 0)
+    """1, 0 or -1; NaN of NaN."""
+    return x if math.isnan(x) else (x > 0) - (x < 0)
+
+
+def pull(p: float, decay: float, l1: float) -> float:
+    """What weight decay and the 1-norm add to the gradient of p; what is off adds nothing, of NaN too."""
+    return (decay * p if decay else 0) + (l1 * sign(p) if l1 else 0)
 
 
 def sgd_number(p: float, b: float, g: float, o: dict[str, Any]) -> tuple[float, ...]:
     """The parameter p and its momentum buffer b after the gradient g under the options o."""
-    d = g + o.get("weight_decay", 0) * p + o.get("l1", 0) * sign(p)
+    d = g + pull(p, o.get("weight_decay", 0), o.get("l1", 0))
     if o.get("momentum", 0):
         b = o["momentum"] * b + (1 - o.get("dampening", 0)) * d
         d = d + o["momentum"] * b if o.get("nesterov") else b
@@ -35,7 +40,7 @@ def adam_number(p: float, m: float, v: float, g: float, o: dict[str, Any], decou
     if decoupled:
         p = p - o["lr"] * decay * p
         decay = 0
-    d = g + decay * p + o.get("l1", 0) * sign(p)
+    d = g + pull(p, decay, o.get("l1", 0))
     m = b1 * m + (1 - b1) * d
     v = b2 * v + (1 - b2) * d * d
     unbiased = m / (1 - b1**STEP), v / (1 - b2**STEP)
@@ -45,7 +50,7 @@ def adam_number(p: float, m: float, v: float, g: float, o: dict[str, Any], decou
 def rmsprop_number(p: float, v: float, a: float, b: float, g: float, o: dict[str, Any]) -> tuple[float, ...]:
     """The parameter p, its mean square, mean and the momentum buffer after the gradient g."""
     alpha = o.get("alpha", 0.99)
-    d = g + o.get("weight_decay", 0) * p + o.get("l1", 0) * sign(p)
+    d = g + pull(p, o.get("weight_decay", 0), o.get("l1", 0))
     v = alpha * v + (1 - alpha) * d * d
     variance = v
     if o.get("centered"):
@@ -131,7 +136,7 @@ def vector_norm(arrays: list[np.ndarray], order: float) -> float:
     """The norm of all numbers of all arrays."""
     numbers = [abs(float(x)) for array in arrays for x in array.flat]
     if math.isinf(order):
-        return max(numbers, default=0.0)
+        return math.nan if any(map(math.isnan, numbers)) else max(numbers, default=0.0)
     return sum(x**order for x in numbers) ** (1 / order)
 
 

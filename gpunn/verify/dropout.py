@@ -15,7 +15,7 @@ def drop_tasks(give: Give) -> Iterator[Task]:
     """Every case in every memory order; forward and back are one function."""
     for case in DROPOUTS:
         (x,) = (give(a) for a in case.arrays())
-        for order, one in orders(x) if x.ndim > 2 else [("", x)]:
+        for order, one in orders(x):
             yield _task(case, f"{case}{order}", one)
 
 

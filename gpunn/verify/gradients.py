@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from zlib import crc32
 
@@ -20,8 +21,11 @@ def gradient_tasks(give: Give) -> Iterator[Task]:
     for how in ("aligned", "unaligned"):
         rng = np.random.default_rng(crc32(how.encode()))
         xs, ys = ([give(np.asarray(rng.standard_normal(shape))) for shape in SHAPES] for _ in range(2))
+        strewn = [_with_nan(x) for x in xs]
+        yield _in_place("clamp", f"NaN, {how}", strewn, _clamp(0.5), 0)
         for order in NORMS:
             yield _norm(order, how, xs)
+            yield _norm(order, how, strewn)
             for limit in LIMITS:
                 yield _in_place("scale", f"order {order}, limit {limit}, {how}", xs, _scale(order, limit), 64)
         for limit in LIMITS:
@@ -30,6 +34,15 @@ def gradient_tasks(give: Give) -> Iterator[Task]:
             yield _in_place("average", f"share {share}, {how}", xs, _average(share, ys), 4)
         for fresh in (True, False):
             yield _in_place("accumulate", f"fresh {fresh}, {how}", xs, _accumulate(fresh, ys), 4)
+        yield _in_place("accumulate", f"divided, {how}", xs, _divide(4), 1)
+
+
+def _with_nan(x: Array) -> Array:
+    """x, where it has a dimension with a NaN in its midst."""
+    made = x.copy()
+    if x.size > 1:
+        made.reshape(-1)[x.size // 2] = np.nan
+    return made
 
 
 # What is done to arrays in place, and what becomes of them in float64.
@@ -71,9 +84,13 @@ def _scale(order: float, limit: float) -> Deed:
 
 def _clamp(limit: float) -> Deed:
     def oracle(arrays: list[np.ndarray]) -> list[np.ndarray]:
-        return [np.array([min(limit, max(-limit, x)) for x in a.flat]).reshape(a.shape) for a in arrays]
+        return [np.array([_clamped(float(x), limit) for x in a.flat]).reshape(a.shape) for a in arrays]
 
     return lambda arrays: twins(arrays[0]).optim.clamp(arrays, limit), oracle
+
+
+def _clamped(x: float, limit: float) -> float:
+    return x if math.isnan(x) else min(limit, max(-limit, x))
 
 
 def _average(share: float, ys: list[Array]) -> Deed:
@@ -84,12 +101,11 @@ def _average(share: float, ys: list[Array]) -> Deed:
 
 
 def _accumulate(fresh: bool, ys: list[Array]) -> Deed:
-    def do(arrays: list[Array]) -> None:
-        rules = twins(arrays[0]).optim
-        rules.accumulate(arrays, ys, 3, [fresh] * len(ys), {})
-        rules.divide(arrays, 4)
-
     def oracle(arrays: list[np.ndarray]) -> list[np.ndarray]:
-        return [((0 if fresh else 1) * x + 3 * as_f64(y)) / 4 for x, y in zip(arrays, ys, strict=True)]
+        return [(0 if fresh else 1) * x + 3 * as_f64(y) for x, y in zip(arrays, ys, strict=True)]
 
-    return do, oracle
+    return lambda arrays: twins(arrays[0]).optim.accumulate(arrays, ys, 3, [fresh] * len(ys), {}), oracle
+
+
+def _divide(divisor: float) -> Deed:
+    return lambda arrays: twins(arrays[0]).optim.divide(arrays, divisor), lambda arrays: [x / divisor for x in arrays]

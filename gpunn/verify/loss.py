@@ -21,7 +21,7 @@ def loss_tasks(device: str, give: Give) -> Iterator[Task]:
         given = to_device(labels.astype((np.int64, np.int32)[number % 2]), device)
         for reduction in ("none", "mean", "sum"):
             above = each if reduction == "none" else give(np.asarray(1.5))
-            for order, one in orders(x) if x.ndim > 2 else [("", x)]:
+            for order, one in orders(x):
                 yield from _case(case, f"{case}, {reduction}{order}", one, given, labels, weight, above, reduction)
 
 

@@ -21,8 +21,16 @@ def optim_tasks(give: Give) -> Iterator[Task]:
     for case in OPTIMISERS:
         for how in ("aligned", "unaligned", "gradient in another order"):
             yield _case(case, how, _given(case.arrays(), give))
+        yield _case(case, "NaN and 0, aligned", _given([_strewn(one) for one in case.arrays()], give))
         if case is large[OPERATIONS[case.rule]]:
             yield _case(case, f"{len(MANY)} tensors, aligned", _given(case.arrays(MANY), give))
+
+
+def _strewn(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A parameter with NaN in it and in its gradient, and with a 0, which the 1-norm leaves alone."""
+    if arrays["p"].ndim:
+        arrays["p"].flat[:2], arrays["g"].flat[2:3] = (np.nan, 0)[: arrays["p"].size], np.nan
+    return arrays
 
 
 def _given(arrays: list[dict[str, np.ndarray]], give: Give) -> list[dict[str, Array]]:

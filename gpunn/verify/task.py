@@ -56,10 +56,21 @@ def as_f64(array: Array | None) -> np.ndarray | None:
     return None if array is None else to_numpy(array).astype(np.float64)
 
 
+CHANNELS_LAST = ", channels-last"
+
+
 def orders(array: Array) -> Iterator[tuple[str, Array]]:
-    """The array in both memory orders."""
+    """The array in both memory orders, where it has two."""
     yield "", array
-    yield ", channels-last", channels_first(channels_last(array).copy(order="C"))
+    if array.ndim > 2:
+        yield CHANNELS_LAST, channels_first(channels_last(array).copy(order="C"))
+
+
+def placements(array: Array, wide: bool) -> Iterator[tuple[str, Array]]:
+    """The same, and where its channels are `wide`, fit to be read 16 bytes at a time, channels-last off 16 bytes."""
+    yield from orders(array)
+    if wide and array.ndim > 2:
+        yield f"{CHANNELS_LAST}, unaligned", channels_first(placed(channels_last(array), "unaligned"))
 
 
 def placed(array: Array, how: str, reverse: bool = False) -> Array:

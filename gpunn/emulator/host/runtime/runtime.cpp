@@ -91,10 +91,10 @@ static void run_block(std::vector<int>& turns) {
     }
 }
 
-static void run_grid(int schedule, const uint32_t* grid, uint64_t total, const std::vector<int>& blocks,
+static void run_grid(int schedule, const uint32_t* grid, uint64_t first, uint64_t count, const std::vector<int>& blocks,
                      std::vector<int>& turns) {
-    for (uint64_t i = 0; i < total && !g.failure.kind; i++) {
-        uint64_t id = schedule == kForward ? i : schedule == kReverse ? total - 1 - i : blocks[i];
+    for (uint64_t i = 0; i < count && !g.failure.kind; i++) {
+        uint64_t id = first + (schedule == kForward ? i : schedule == kReverse ? count - 1 - i : blocks[i]);
         gpunn_block_idx = {uint32_t(id % grid[0]), uint32_t(id / grid[0] % grid[1]), uint32_t(id / grid[0] / grid[1])};
         run_block(turns);
     }
@@ -161,11 +161,11 @@ extern "C" int gpunn_launch(const gpunn_host::Launch* launch, gpunn_host::Failur
     std::vector<int> turns, blocks;
     order(turns, static_cast<int>(g.threads.size()));
     const uint32_t* grid = launch->grid;
-    uint64_t total = uint64_t(grid[0]) * grid[1] * grid[2];
-    if (launch->schedule == kRandom) order(blocks, static_cast<int>(total));
+    uint64_t count = uint64_t(grid[0]) * grid[1] * grid[2] - launch->first;
+    if (launch->schedule == kRandom) order(blocks, static_cast<int>(count));
     catch_signals();
     g.active = true;
-    if (sigsetjmp(g_before_blocks, 1) == 0) run_grid(launch->schedule, grid, total, blocks, turns);
+    if (sigsetjmp(g_before_blocks, 1) == 0) run_grid(launch->schedule, grid, launch->first, count, blocks, turns);
     g.active = false;
     release_signals();
     *failure = g.failure;

@@ -23,7 +23,7 @@ struct Launch {
     const char* module_low;     // everything the module loaded: its constants and globals
     const char* module_high;
     uint64_t argument_low, argument_bytes;   // where `arguments` point: structs are copied from there by checked code
-    uint64_t seed;
+    uint64_t seed, first;                    // first: the block that runs first; those below it do not run
     uint32_t grid[3], block[3];
     uint32_t dynamic_shared;
     int32_t array_count, schedule, checks;

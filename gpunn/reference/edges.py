@@ -1,0 +1,90 @@
+"""Cases for `gpunn verify` alone: where kernels go wrong that are right everywhere else.
+
+Parts of a split sum of which the last is empty or short, rows of the halo, overhanging windows, NaN and the infinities.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpunn.reference.cases import AdaptiveCase, BatchNormCase, ConvCase, PoolCase
+
+
+def strewn(rng: np.random.Generator, x: np.ndarray) -> np.ndarray:
+    """x with a tenth of its numbers NaN or infinite, and its first plane -inf."""
+    kinds = rng.choice([0, np.nan, np.inf, -np.inf], x.shape, p=(0.85, 0.05, 0.05, 0.05))
+    made = np.where(kinds == 0, x, kinds).astype(x.dtype)
+    made[:1, :1] = -np.inf
+    return made
+
+
+@dataclass(frozen=True)
+class StrewnPoolCase(PoolCase):
+    """A pooling of x with NaN and infinities."""
+
+    def arrays(self, dtype=np.float32):
+        x, gy = super().arrays(dtype)
+        return strewn(self.rng(), x), gy
+
+
+@dataclass(frozen=True)
+class StrewnAdaptiveCase(AdaptiveCase):
+    """An adaptive pooling of x with ties, NaN and infinities."""
+
+    def arrays(self, dtype=np.float32):
+        x, gy = super().arrays(dtype)
+        return strewn(self.rng(), np.round(x)), gy
+
+
+@dataclass(frozen=True)
+class StrewnBatchNormCase(BatchNormCase):
+    """A batch normalisation whose first channel has a NaN."""
+
+    def arrays(self, dtype=np.float32):
+        x, *others = super().arrays(dtype)
+        x[0, 0] = np.nan
+        return x, *others
+
+
+def _depthwise(name, n, channels, plane, size, stride=(1, 1), padding=(0, 0), dilation=(1, 1)):
+    return ConvCase(name, (n, channels, *plane), (channels, 1, *size), stride, padding, dilation, channels)
+
+
+CONV2D = [
+    # A part of grad_weight holds 64 pixels (depthwise) or 256 and more: each is read once, by one part.
+    _depthwise("depthwise, parts of uneven length", 37, 3, (5, 4), (2, 3), padding=(1, 1)),
+    _depthwise("depthwise, last part empty", 4225, 3, (2, 2), (2, 2)),
+    ConvCase("last part empty", (8705, 8, 1, 2), (8, 8, 1, 2)),
+    ConvCase("parts of uneven length", (67, 3, 3, 4), (6, 3, 3, 2), padding=(1, 1)),
+    # The row below the last, the column right of it: in the next sample's memory, not in the padding.
+    _depthwise("depthwise, even window", 3, 8, (5, 7), (4, 2), (1, 1), (2, 1)),
+    _depthwise("depthwise, one row", 3, 7, (1, 9), (3, 2), padding=(1, 1)),
+    _depthwise("depthwise, one column, dilated", 3, 16, (9, 1), (2, 3), (2, 1), (3, 2), (2, 1)),
+    _depthwise("depthwise, stride 3, padding 2", 2, 33, (8, 7), (3, 4), (3, 3), (2, 2)),
+    _depthwise("depthwise, more channels than a block", 1, 264, (2, 3), (3, 3), padding=(1, 1)),
+    ConvCase("padding above stride", (3, 16, 5, 4), (16, 16, 3, 3), (2, 1), (3, 2)),
+]
+
+POOL = [
+    PoolCase("ceil, padded unequally", (2, 3, 7, 10), (4, 6), (3, 4), (1, 3), ceil_mode=True),
+    PoolCase("dilated window outside the input", (2, 3, 1, 4), (2, 2), (1, 1), (1, 1), (2, 1)),
+    StrewnPoolCase("NaN and infinities", (3, 5, 9, 8), (3, 2), (2, 1), (1, 1)),
+    StrewnPoolCase("NaN and infinities, sixteen channels", (2, 16, 7, 6), (3, 3), (2, 2), (1, 0)),
+]
+
+ADAPTIVE = [
+    StrewnAdaptiveCase("NaN and infinities to (4, 3)", (3, 8, 9, 7), (4, 3)),
+    StrewnAdaptiveCase("NaN and infinities to (1, 1)", (3, 8, 5, 7), (1, 1)),
+    AdaptiveCase("more channels than a block", (2, 67, 5, 9), (1, 1)),
+]
+
+BATCHNORM = [
+    # In parts of 33 rows the last are empty: their mean is no mean.
+    BatchNormCase("last parts empty", (3201, 128), offset=10.0),
+    BatchNormCase("last part empty, 16 bits", (1089, 256), offset=10.0),
+    BatchNormCase("parts of uneven length", (7, 5, 29, 53), offset=10.0),
+    BatchNormCase("more parts than a warp merges", (67, 3, 17, 9), relu=True, offset=3.0),
+    StrewnBatchNormCase("a NaN in one channel", (3, 8, 5, 4), residual=True),
+]

@@ -1,0 +1,42 @@
+"""The tasks of `gpunn verify` for running statistics: a batch moves them, in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gpunn.backend import Array, to_device, twins
+from gpunn.reference import cases, naive
+from gpunn.verify.task import Give, Task, as_f64, orders
+
+EPS, MOMENTUM = 1e-5, 0.25
+MEAN, VAR, BATCHES = 0.5, 2.0, 3  # where the statistics stand
+
+
+def running_tasks(device: str, give: Give) -> Iterator[Task]:
+    """Several shapes in every memory order, one value a channel among them."""
+    one = cases.BatchNormCase("one value a channel", (1, 5, 1, 1))
+    for case in (one, *(case for case in cases.BATCHNORM if case.name in ("rank 2", "rank 4, primes", "long sum"))):
+        x, *_ = case.arrays()
+        for order, given in orders(give(x)):
+            yield _task(f"{case.name}, running statistics{order}", device, given)
+
+
+def _task(name: str, device: str, x: Array) -> Task:
+    wide = np.dtype(np.float64 if x.dtype == np.float64 else np.float32)
+    channels, count = x.shape[1], x.size // x.shape[1]
+
+    def run() -> tuple:
+        mean, var = (to_device(np.full(channels, start, wide), device) for start in (MEAN, VAR))
+        batches = to_device(np.asarray(BATCHES), device)
+        twins(x).batch_norm.train_forward(x, None, None, EPS, None, False, (mean, var, MOMENTUM, batches))
+        return mean, var, batches
+
+    def want() -> tuple:
+        _, mean, var = naive.batch_norm_train(as_f64(x), None, None, EPS)
+        mean = (1 - MOMENTUM) * MEAN + MOMENTUM * mean
+        var = (1 - MOMENTUM) * VAR + MOMENTUM * var * count / max(count - 1, 1)
+        return (mean, count, None), (var, count, None), (np.asarray(BATCHES + 1), 0, None)
+
+    return Task("batch_norm.train_forward", name, run, want)
