@@ -139,8 +139,12 @@ class GradientNormLog(Callback):
         if every < 1:
             raise UsageError(f"GradientNormLog: every must be >= 1, got {every}")
         self.path, self.every = path, every
-        self.rows: list[dict[str, Any]] = []
+        self.history = History()
         self._start()
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return self.history.rows
 
     def _start(self) -> None:
         self.count, self.total, self.largest = 0, 0.0, 0.0
@@ -166,23 +170,25 @@ class GradientNormLog(Callback):
     def on_epoch_end(self, trainer: Standing) -> None:
         self._read()
         mean = self.total / self.count if self.count else None
-        self.rows.append({"epoch": trainer.row["epoch"], "mean": mean, "largest": self.largest if self.count else None})
+        largest = self.largest if self.count else None
+        self.history.append({"epoch": trainer.row["epoch"], "mean": mean, "largest": largest})
         if self.path is not None:
-            History(self.rows).write_csv(self.path, ["epoch", "mean", "largest"])
+            self.history.keep_csv(self.path, ["epoch", "mean", "largest"])
 
     def state_dict(self) -> dict[str, Any]:
         self._read()
-        return {"rows": self.rows, "count": self.count, "total": self.total, "largest": self.largest}
+        rows = self.history.state_dict(self.path)
+        return {"rows": rows, "count": self.count, "total": self.total, "largest": self.largest}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        self.rows, self.unread = [dict(row) for row in saved["rows"]], []
+        self.history, self.unread = History.resumed(saved["rows"], self.path), []
         self.count, self.total, self.largest = saved["count"], saved["total"], saved["largest"]
 
 
 class HistoryFiles(Callback):
     """Keeps `history.csv` and `curves.png` of a run folder.
 
-    The table is written after every epoch, the picture ten seconds after the one before and at the end, however that
+    The table gets a line after every epoch, the picture ten seconds after the one before and at the end, however that
     comes. A picture that cannot be drawn, as without matplotlib, ends no run: a line says so once.
     """
 
@@ -195,7 +201,7 @@ class HistoryFiles(Callback):
         self.drawn_at, self.drawn_rows = time.monotonic(), 0
 
     def on_epoch_end(self, trainer: Standing) -> None:
-        trainer.history.write_csv(self.folder / "history.csv")
+        trainer.history.keep_csv(self.folder / "history.csv")
         if time.monotonic() - self.drawn_at > 10:
             self._draw(trainer)
 

@@ -128,11 +128,16 @@ def write_atomically(path: str | os.PathLike, write: Callable[[BinaryIO], Any], 
     try:
         files.write_atomically(path, write)
     except OSError as error:
-        raise CheckpointError(
-            f"{caller}: cannot write {path}: {error.strerror or error}; what was there before is unchanged; "
-            f"{files.remedy(error)}"
-        ) from error
+        raise cannot_write(caller, path, error) from error
     return path
+
+
+def cannot_write(caller: str, path: Path, error: OSError) -> CheckpointError:
+    """The error of a file that stays as it was."""
+    return CheckpointError(
+        f"{caller}: cannot write {path}: {error.strerror or error}; what was there before is unchanged; "
+        f"{files.remedy(error)}"
+    )
 
 
 def check_weights(

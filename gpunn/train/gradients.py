@@ -29,7 +29,11 @@ class LayerGradientLog(Callback):
         if every < 1:
             raise UsageError(f"LayerGradientLog: every must be >= 1, got {every}")
         self.path, self.every = path, every
-        self.rows: list[dict[str, Any]] = []
+        self.history = History()
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return self.history.rows
 
     def on_batch_end(self, trainer: Standing) -> None:
         # The first step counts: there the weights are still as drawn. Of accumulated batches the update does.
@@ -41,20 +45,23 @@ class LayerGradientLog(Callback):
         if norms:
             stacked = backend.array_module(next(iter(norms.values()))).stack(list(norms.values()))
             norms = dict(zip(norms, backend.to_numpy(stacked).tolist(), strict=True))
-        self.rows.append({"step": trainer.steps, **{_layer(name): norms.get(name) for name in weights}})
+        self.history.append({"step": trainer.steps, **{_layer(name): norms.get(name) for name in weights}})
 
     def on_epoch_end(self, trainer: Standing) -> None:
         if self.path is not None and self.rows:
-            History(self.rows).write_csv(self.path, list(self.rows[0]))
+            self.history.keep_csv(self.path, list(self.rows[0]))
 
     def state_dict(self) -> dict[str, Any]:
         # As one array: names beside every number would outweigh the weights of a small network.
+        state = self.history.state_dict(self.path)
         columns = list(self.rows[0]) if self.rows else []
-        values = [[np.nan if row[name] is None else row[name] for name in columns] for row in self.rows]
-        return {"columns": columns, "values": np.array(values, np.float64).reshape(len(values), len(columns))}
+        values = [[np.nan if row[name] is None else row[name] for name in columns] for row in state["rows"]]
+        array = np.array(values, np.float64).reshape(len(values), len(columns))
+        return {"written": state["written"], "columns": columns, "values": array}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
-        self.rows = [dict(zip(saved["columns"], _row(values), strict=True)) for values in saved["values"].tolist()]
+        rows = [dict(zip(saved["columns"], _row(values), strict=True)) for values in saved["values"].tolist()]
+        self.history = History.resumed({"written": saved.get("written", 0), "rows": rows}, self.path)
 
 
 def _row(values: list[float]) -> list:

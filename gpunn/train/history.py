@@ -1,14 +1,17 @@
-"""The history of a run: one row an epoch, kept as history.csv."""
+"""The history of a run: one row an epoch, kept as history.csv, which grows by a line an epoch."""
 
 from __future__ import annotations
 
 import csv
 import io
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from gpunn.train.checkpoint import write_atomically
+from gpunn import files, limits
+from gpunn.train.checkpoint import cannot_write, write_atomically
 
 COLUMNS = (
     "epoch",
@@ -31,6 +34,7 @@ class History:
 
     def __init__(self, rows: Iterable[dict[str, Any]] = ()):
         self.rows = [dict(row) for row in rows]
+        self._tables: dict[Path, _Table] = {}  # the files that are kept up to date
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -56,25 +60,101 @@ class History:
 
     def write_csv(self, path: str | os.PathLike, columns: Sequence[str] | None = None) -> None:
         """Write all rows, or the given columns of them, atomically; a missing value is an empty cell."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns or self.columns(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({name: _cell(value) for name, value in row.items()} for row in self.rows)
-        write_atomically(path, lambda file: file.write(text.getvalue().encode()), "History")
+        names = tuple(columns or self.columns())
+        text = _text(names, self.rows, header=True)
+        write_atomically(path, lambda file: file.write(text), "History")
+        self._tables[Path(path)] = _Table(names, len(self.rows), len(text))
+
+    def keep_csv(self, path: str | os.PathLike, columns: Sequence[str] | None = None) -> None:
+        """Bring the table at `path` up to date, at the cost of the rows that it lacks.
+
+        They are appended and brought to the disk. All are written at first, and where the file is not as it was left.
+        CheckpointError, and the file as before, where it cannot be written.
+        """
+        path = Path(path)
+        table = self._tables.get(path)
+        if table is None or table.rows > len(self.rows):
+            return self.write_csv(path, columns)
+        new = self.rows[table.rows :]
+        if any(name not in table.columns for row in new for name in row):
+            return self.write_csv(path, columns)
+        text = _text(table.columns, new, header=False)
+        try:
+            if not files.append(path, text, table.size):
+                return self.write_csv(path, columns)
+        except OSError as error:
+            raise cannot_write("History", path, error) from error
+        self._tables[path] = _Table(table.columns, len(self.rows), table.size + len(text))
 
     @classmethod
     def read_csv(cls, path: str | os.PathLike) -> History:
-        """The rows of a history.csv."""
-        with open(path, newline="") as file:
-            return cls({k: _number(v) for k, v in row.items()} for row in csv.DictReader(file))
+        """The rows of a history.csv, without half a line at its end, which a killed process may have left.
+
+        ValueError where it is no such table, OSError where it cannot be read.
+        """
+        with open(path, "rb") as file:
+            data = file.read(limits.TABLE_BYTES + 1)
+        if len(data) > limits.TABLE_BYTES:
+            raise ValueError(f"it has more than {limits.TABLE_BYTES:,} bytes")
+        text = data.decode()
+        try:
+            columns, *rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline="")) or [[]]
+        except csv.Error as error:
+            raise ValueError(str(error)) from error
+        for number, row in enumerate(rows, 2):
+            if len(row) != len(columns):
+                raise ValueError(f"line {number} has {len(row)} cells, expected {len(columns)}")
+        return cls(dict(zip(columns, map(_number, row), strict=True)) for row in rows)
+
+    def state_dict(self, path: str | os.PathLike | None = None) -> dict[str, Any]:
+        """What a checkpoint keeps: how many rows stand in the table at `path`, and the others themselves."""
+        table = self._tables.get(Path(path)) if path is not None else None
+        written = table.rows if table else 0
+        return {"written": written, "rows": self.rows[written:]}
+
+    @classmethod
+    def resumed(cls, saved: Any, path: str | os.PathLike | None) -> History:
+        """What `state_dict` returned, or rows alone, as checkpoints of before hold.
+
+        What the table at `path` does not have any more is missing from then on, which is said: no run ends for it.
+        """
+        if not isinstance(saved, Mapping):
+            return cls(saved)
+        written, rows = saved["written"], []
+        try:
+            rows = cls.read_csv(path).rows[:written] if written and path is not None else []
+            why = f"it has {len(rows)}"
+        except (OSError, ValueError) as error:
+            why = str(getattr(error, "strerror", None) or error)
+        if len(rows) < written:
+            print(f"gpunn: {path} lacks rows of the run's first {written} ({why}); it goes on without", file=sys.stderr)
+        return cls([*rows, *saved["rows"]])
 
     def __repr__(self) -> str:
-        last = ", ".join(f"{k} {_cell(v)}" for k, v in self.rows[-1].items() if v is not None) if self.rows else "empty"
+        last = ", ".join(f"{k} {v:.8g}" for k, v in self.rows[-1].items() if v is not None) if self.rows else "empty"
         return f"History({len(self)} epochs; {last})"
 
 
+class _Table(NamedTuple):
+    """A file that holds the first so many rows, in so many bytes."""
+
+    columns: tuple[str, ...]
+    rows: int
+    size: int
+
+
+def _text(columns: Sequence[str], rows: Iterable[dict[str, Any]], header: bool) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    if header:
+        writer.writeheader()
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    return text.getvalue().encode()
+
+
 def _cell(value: Any) -> str:
-    return "" if value is None else f"{value:.8g}" if isinstance(value, float) else str(value)
+    """A value with all its digits: what is read back is the same."""
+    return "" if value is None else float.__repr__(value) if isinstance(value, float) else str(value)
 
 
 def _number(text: str) -> float | int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from gpunn import random
@@ -12,11 +13,12 @@ from gpunn.train.checkpoint import check_weights, checkpoint_path, load_checkpoi
 from gpunn.train.history import History
 from gpunn.train.standing import Standing
 
+TABLE = "history.csv"  # beside a checkpoint
 WHOLE = ("model", "optimizer", "schedule", "random", "position", "running", "history", "loader", "callbacks")
 
 
-def capture(trainer: Standing) -> dict[str, Any]:
-    """Everything that the next step depends on, and everything that the run has to show so far."""
+def capture(trainer: Standing, table: Path) -> dict[str, Any]:
+    """Everything that the next step depends on; of the history what does not stand in `table` already."""
     schedule = trainer.schedule
     return {
         "info": trainer.info,
@@ -28,7 +30,7 @@ def capture(trainer: Standing) -> dict[str, Any]:
         "accumulation": trainer.accumulation.state_dict(),
         "ema": None if trainer.ema is None else trainer.ema.state_dict(),
         "running": trainer.running.state_dict(),
-        "history": trainer.history.rows,
+        "history": trainer.history.state_dict(table),
         "loader": _loader_state(trainer.train_loader),
         "callbacks": {name: callback.state_dict() for name, callback in _named(trainer.callbacks)},
     }
@@ -64,7 +66,7 @@ def restore(trainer: Standing, path: str | os.PathLike) -> None:
     random.set_state(state["random"])
     trainer.epoch, trainer.batch, trainer.steps = (state["position"][key] for key in ("epoch", "batch", "steps"))
     trainer.running.load_state_dict(state["running"])
-    trainer.history = History(state["history"])
+    trainer.history = History.resumed(state["history"], path.with_name(TABLE))
     if hasattr(trainer.train_loader, "seed"):
         trainer.train_loader.seed = state["loader"]["seed"]
     for name, callback in _named(trainer.callbacks):

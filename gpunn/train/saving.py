@@ -15,16 +15,17 @@ from gpunn.stopping import STOPS
 from gpunn.train.callbacks import Best, Callback
 from gpunn.train.checkpoint import load_checkpoint, save_checkpoint
 from gpunn.train.readings import Step, read
-from gpunn.train.resume import capture
+from gpunn.train.resume import TABLE, capture
 from gpunn.train.standing import Standing
 
 
 class Checkpoint(Callback):
     """Saves into `folder` before the first step, after every epoch, and on Ctrl-C or SIGTERM between two steps.
 
-    `checkpoint.npz` is everything a run needs to go on, `last.npz` the weights alone (averaged, with an EMA),
-    `best.npz` the weights of the epoch whose `monitor` is best: by default val_accuracy, else val_loss, else
-    train_loss, the first that the run has. `every` saves checkpoint.npz each so many steps as well. Weights that are
+    `checkpoint.npz` is, beside `history.csv`, everything that a run needs to go on; `last.npz` the weights alone
+    (averaged, with an EMA), `best.npz` the weights of the epoch whose `monitor` is best: by default val_accuracy, else
+    val_loss, else train_loss, the first that the run has. `every` saves checkpoint.npz each so many steps as well. An
+    epoch costs the same however many there were: the history grows by a line. Weights that are
     not finite are never saved.
     """
 
@@ -38,19 +39,20 @@ class Checkpoint(Callback):
         if every is not None and every < 1:
             raise UsageError(f"Checkpoint: every must be at least 1 step, got {every}")
         self.folder, self.mode, self.every = Path(folder), mode, every
-        self.path = self.folder / "checkpoint.npz"
+        self.path, self.table = self.folder / "checkpoint.npz", self.folder / TABLE
         self.best = Best(monitor, mode) if monitor else None
         self.saved = False
 
     def on_fit_start(self, trainer: Standing) -> None:
-        if self.saved or trainer.resumed_from == self.path.resolve():
-            return
-        if has_begun(self.folder):
+        fresh = not self.saved and trainer.resumed_from != self.path.resolve()
+        if fresh and has_begun(self.folder):
             raise UsageError(
                 f"Checkpoint: {self.folder} already holds a run, which would be overwritten; "
                 f"go on with it (resume={str(self.folder)!r}) or choose another folder"
             )
-        self.save(trainer)  # before the first step, so that a run killed at any time can be gone on with
+        trainer.history.keep_csv(self.table)  # a killed run may have left half a line, or one that is not saved
+        if fresh:
+            self.save(trainer)  # before the first step, so that a run killed at any time can be gone on with
 
     def on_batch_end(self, trainer: Standing) -> None:
         if self.every and trainer.steps % self.every == 0:
@@ -79,7 +81,8 @@ class Checkpoint(Callback):
         """Write checkpoint.npz; TrainingError, and the previous one kept, where a loss or a weight is not finite."""
         trainer.read()
         check_finite(trainer)
-        save_checkpoint(self.path, capture(trainer))
+        trainer.history.keep_csv(self.table)
+        save_checkpoint(self.path, capture(trainer, self.table))
         self.saved = True
         trainer.last_saved = f"{self.path} ({trainer.position()})"
 
