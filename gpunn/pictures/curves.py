@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,16 @@ if TYPE_CHECKING:  # an extra, imported on use alone
     from matplotlib.figure import Figure
 
 LEGEND = 9  # up to so many layers or networks are named one by one; more have a colour scale
-SMOOTH = 100  # up to so many points are drawn as they are; of more, means of neighbours
+SMOOTH = 100  # up to so many points of a gradient's curve are drawn as they are; of more, means of neighbours
+EPOCHS = 1000  # likewise of a learning curve, which is less of a zigzag
 
 
 def learning_curves(histories: Iterable[Mapping[str, Any]] | Mapping[str, Iterable[Mapping[str, Any]]]) -> Figure:
     """Losses on the left, accuracies on the right, training (dashed) and validation in each.
 
     Args:
-        histories: a History's rows, or those of several networks by name, each in its own colour.
+        histories: a History's rows, or those of several networks by name, each in its own colour. Of over 1,000 epochs
+            means of neighbours are drawn.
     """
     named: Any = histories if isinstance(histories, Mapping) else {"": histories}
     runs = {name: list(rows) for name, rows in named.items()}
@@ -48,10 +51,11 @@ def _panel(axes: Axes, runs: Mapping[str, Sequence[Mapping[str, Any]]], what: st
         for name, style in ((f"train_{what}", "--"), (f"val_{what}", "-")):
             points = [(row["epoch"], _finite(row[name])) for row in rows if row.get(name) is not None]
             if points:
-                lines[name] = (*zip(*points, strict=True), style)
+                epochs, values = np.array(points, float).T
+                lines[name] = (_thinned(epochs, EPOCHS), _thinned(values, EPOCHS), style)
         for name, line in lines.items():
             looks = _looks(run, name, i, len(runs), main=name == [*lines][-1])
-            axes.plot(*line, marker="o", markersize=3, **looks)
+            axes.plot(*line, marker="o" if len(rows) <= EPOCHS else None, markersize=3, **looks)
     if any(np.isfinite(line.get_ydata()).any() for line in axes.lines):
         return True
     # Ticks of an empty panel would be figures that nobody measured.
@@ -63,7 +67,7 @@ def _panel(axes: Axes, runs: Mapping[str, Sequence[Mapping[str, Any]]], what: st
 
 def _finite(value: float) -> float:
     """The value, or NaN, at which a line breaks off."""
-    return value if np.isfinite(value) else np.nan
+    return value if math.isfinite(value) else math.nan
 
 
 def _looks(run: str, name: str, i: int, n: int, main: bool) -> dict[str, Any]:
@@ -113,19 +117,19 @@ def gradient_norms(logs: Mapping[str, Sequence[Mapping[str, Any]]] | Sequence[Ma
 
 
 def _layers(axes: Axes, rows: Sequence[Mapping[str, Any]], layers: Sequence[str]) -> None:
-    steps = _thinned(np.array([row["step"] for row in rows], float))
+    steps = _thinned(np.array([row["step"] for row in rows], float), SMOOTH)
     for i, layer in enumerate(layers):
         norms = np.array([np.nan if row.get(layer) is None else row[layer] for row in rows], float)
         norms[norms <= 0] = np.nan  # a logarithm has no place for them: the line breaks off
         style = {"color": _colour(i, len(layers)), "label": layer, "linewidth": 1.3}
-        axes.plot(steps, np.exp(_thinned(np.log(norms))), marker="." if len(rows) == 1 else None, **style)
+        axes.plot(steps, np.exp(_thinned(np.log(norms), SMOOTH)), marker="." if len(rows) == 1 else None, **style)
 
 
-def _thinned(values: np.ndarray) -> np.ndarray:
-    """Means of equally many neighbours, so that at most SMOOTH points are left."""
-    many = -(-len(values) // SMOOTH)
+def _thinned(values: np.ndarray, most: int) -> np.ndarray:
+    """Means of equally many neighbours, so that at most so many points are left; the last ones may be left out."""
+    many = -(-len(values) // most)
     whole = len(values) // many * many
-    return values[:whole].reshape(-1, many).mean(1)
+    return (values[:whole].reshape(-1, many) / many).sum(1)  # divided first: losses of 1e308 have a mean
 
 
 def _colour(i: int, n: int) -> tuple[float, float, float, float]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # an extra, imported on use alone
     from matplotlib.figure import Figure
 
 GRADIENTS = "gradients.csv"
+SHOWN = 500  # rows of the table of epochs: 100,000 would be a page of 15 MB
 MODES = {"seconds": ".1f", "images_per_second": ",.0f", "learning_rate": ".3g"}
 
 
@@ -43,7 +44,7 @@ def run_report(folder: Path, device: backend.Device, limit: int | None) -> Repor
     draw(sections, "Learning curves", lambda: pictures.learning_curves(history), about_the_curves(config))
     _layers(sections, tested, model, gradients)
     errors(sections, tested, "the network")
-    sections.add("History", _table(history))
+    sections.add("History", *_table(history))
     description(sections, model, config, folder)
     head = [*_head(tested, model, history, weights), *([page.note(note)] if note else [])]
     return Report(f"{config.model} on {config.data}", head, sections, tested)
@@ -91,10 +92,14 @@ def _with_shapes(rows: list[dict[str, Any]], model: nn.Module) -> list[dict[str,
     return [{" ".join(filter(None, (name, shapes.get(name)))): norm for name, norm in row.items()} for row in rows]
 
 
-def _table(history: list[dict[str, Any]]) -> str:
+def _table(history: list[dict[str, Any]]) -> list[str]:
     columns = [name for name in history[0] if any(row[name] is not None for row in history)]
-    rows = [[_cell(name, row[name]) for name in columns] for row in history]
-    return page.table([name.replace("_", " ") for name in columns], rows)
+    step = -(-len(history) // SHOWN)
+    shown = history[(len(history) - 1) % step :: step]  # the last one is always among them
+    rows = [[_cell(name, row[name]) for name in columns] for row in shown]
+    left_out = f"One epoch of {step}; all {len(history):,} stand in history.csv."
+    table = page.table([name.replace("_", " ") for name in columns], rows)
+    return [table, page.note(left_out)] if step > 1 else [table]
 
 
 def _cell(name: str, value: Any) -> str:

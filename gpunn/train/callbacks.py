@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from gpunn.errors import UsageError
+from gpunn.kinds import COUNT, Kind, array, maybe, record, table_of
 from gpunn.optim import grad_norm
 from gpunn.stopping import STOPS
 from gpunn.terminal import say
-from gpunn.train.history import History
+from gpunn.train.history import STATE as ROWS
+from gpunn.train.history import VALUE, History
 from gpunn.train.plots import draw_curves
 from gpunn.train.readings import EVERY, Step, read
 from gpunn.train.standing import Standing
+
+BEST = record({"value": maybe(VALUE), "epoch": COUNT})
 
 
 class Callback:
@@ -25,8 +29,11 @@ class Callback:
     During a run the Trainer holds `epoch` and `batch` (finished ones, from 0), `steps`, `running` (the epoch's means as
     far as they were read from the device; `trainer.read()` reads the rest), `row` (the last epoch's history row),
     `history`, `model`, `optimizer`. What a callback has to remember over a resume it gives in `state_dict`: numbers,
-    words, arrays, lists and dicts of them.
+    words, arrays, lists and dicts of them. `STATE` says what that is: a damaged checkpoint is refused before it is
+    taken.
     """
+
+    STATE: Kind | None = None
 
     def on_fit_start(self, trainer: Standing) -> None: ...
     def on_epoch_start(self, trainer: Standing) -> None: ...
@@ -83,6 +90,8 @@ class EarlyStopping(Callback):
     copy of the weights, on the model's device.
     """
 
+    STATE = record({"best": BEST, "waited": COUNT, "weights": table_of(array())})
+
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -132,8 +141,11 @@ class EarlyStopping(Callback):
 class GradientNormLog(Callback):
     """The gradients' common 2-norm, before clipping: each epoch's mean and largest, in `rows` and, given `path`, a CSV.
 
-    Cost: one pass over all gradients a step, read by the host once in many; `every` skips steps.
+    Cost: one pass over all gradients a step, read by the host once in many; `every` skips steps. Without `path` each
+    checkpoint carries the rows.
     """
+
+    STATE = record({"rows": ROWS, "count": COUNT, "total": VALUE, "largest": VALUE})
 
     def __init__(self, path: str | os.PathLike | None = None, every: int = 1):
         if every < 1:

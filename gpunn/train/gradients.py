@@ -10,6 +10,7 @@ import numpy as np
 
 from gpunn import backend
 from gpunn.errors import UsageError
+from gpunn.kinds import COUNT, TEXT, array, list_of, record
 from gpunn.optim import grad_norm
 from gpunn.train.callbacks import Callback
 from gpunn.train.history import History
@@ -22,8 +23,10 @@ class LayerGradientLog(Callback):
     A row is {"step": 10, "conv1": 0.3, ...}. Layers are the parameters of two or more dimensions (biases and norms go
     with them), in the order of the network; None stands for one without a gradient. Clipped gradients are logged as
     clipped, accumulated ones at the first update that is due. Cost: one pass over the gradients and one read from the
-    device, each time.
+    device, each time. Without `path` each checkpoint carries the rows.
     """
+
+    STATE = record({"columns": list_of(TEXT), "values": array("f")}, {"written": COUNT})
 
     def __init__(self, path: str | os.PathLike | None = None, every: int = 10):
         if every < 1:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gpunn import files, limits
+from gpunn.kinds import COUNT, Kind, either, list_of, maybe, record, table_of
+from gpunn.terminal import say
+from gpunn.text import plain
 from gpunn.train.checkpoint import cannot_write, write_atomically
 
 COLUMNS = (
@@ -23,6 +25,12 @@ COLUMNS = (
     "seconds",
     "images_per_second",
 )
+
+
+# What a checkpoint keeps of it.
+VALUE = Kind("a number", lambda v: type(v) in (int, float))  # a mean may be infinite, a metric NaN
+_ROWS = list_of(table_of(maybe(VALUE)))
+STATE = either("rows of numbers", _ROWS, record({"written": COUNT, "rows": _ROWS}))
 
 
 class History:
@@ -127,7 +135,7 @@ class History:
         except (OSError, ValueError) as error:
             why = str(getattr(error, "strerror", None) or error)
         if len(rows) < written:
-            print(f"gpunn: {path} lacks rows of the run's first {written} ({why}); it goes on without", file=sys.stderr)
+            say(f"gpunn: {path} lacks rows of the run's first {written} ({plain(why)}); it goes on without")
         return cls([*rows, *saved["rows"]])
 
     def __repr__(self) -> str:

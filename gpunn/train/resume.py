@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from gpunn import random
 from gpunn.errors import CheckpointError
-from gpunn.train.checkpoint import check_weights, checkpoint_path, load_checkpoint
+from gpunn.text import plain
+from gpunn.train.checkpoint import checkpoint_path, load_checkpoint
+from gpunn.train.fits import check_loader, check_state, check_tree
 from gpunn.train.history import History
 from gpunn.train.standing import Standing
 
@@ -50,15 +52,16 @@ def restore(trainer: Standing, path: str | os.PathLike) -> None:
             f"resume: {path} lacks the run's {', '.join(lacking)}; resume from the run's checkpoint.npz, "
             "or load the weights with train.load_weights and start anew"
         )
-    check_weights(trainer.model.state_dict(), state["model"], path)
-    _check_parts(trainer, state, path)
-    _check_loader(trainer.train_loader, state, path)
+    check_state(trainer, state, path)
+    check_loader(_loader_state(trainer.train_loader), state, path)
+    for name, callback in _named(trainer.callbacks):
+        if callback.STATE is not None and state["callbacks"].get(name):
+            check_tree(callback.STATE, state["callbacks"][name], f"{path}: callbacks.{name}")
 
     trainer.model.load_state_dict(state["model"])
     trainer.optimizer.load_state_dict(state["optimizer"])
     if trainer.schedule is not None:
         trainer.schedule.load_state_dict(state["schedule"])
-    # Checkpoints of before there were accumulation and averages lack both.
     if state.get("accumulation"):
         trainer.accumulation.load_state_dict(state["accumulation"], trainer.optimizer.parameters())
     if trainer.ema is not None:
@@ -71,46 +74,15 @@ def restore(trainer: Standing, path: str | os.PathLike) -> None:
         trainer.train_loader.seed = state["loader"]["seed"]
     for name, callback in _named(trainer.callbacks):
         if name in state["callbacks"]:
-            callback.load_state_dict(state["callbacks"][name])
+            try:
+                callback.load_state_dict(state["callbacks"][name])
+            except (TypeError, ValueError, LookupError, AttributeError) as error:  # whatever a program's own leads to
+                raise CheckpointError(
+                    f"resume: {path}: callbacks.{name} does not fit ({plain(str(error))}); "
+                    "take another checkpoint of the run"
+                ) from error
     trainer.between_steps, trainer.resumed_from = True, path.resolve()
     trainer.last_saved = f"{path} ({trainer.position()})"
-
-
-def _check_parts(trainer: Standing, state: Mapping[str, Any], path) -> None:
-    name, saved = type(trainer.optimizer).__name__, state["optimizer"]["name"]
-    if name != saved:
-        raise CheckpointError(f"resume: {path} was saved with the optimiser {saved}, this run has {name}; use {saved}")
-    ours = None if trainer.schedule is None else type(trainer.schedule).__name__
-    theirs = None if state["schedule"] is None else state["schedule"]["name"]
-    if ours != theirs:
-        raise CheckpointError(
-            f"resume: {path} was saved with {theirs or 'no schedule'}, this run has {ours or 'no schedule'}; "
-            "use the same schedule"
-        )
-    if (trainer.ema is None) != (state.get("ema") is None):
-        was = "without an average of the weights" if trainer.ema else "with an average of the weights (ema)"
-        raise CheckpointError(
-            f"resume: {path} was saved {was}, this run is not; {'leave ema away' if trainer.ema else 'pass ema=EMA()'}"
-        )
-    try:
-        trainer.optimizer.check_state_dict(state["optimizer"])
-    except ValueError as error:
-        raise CheckpointError(f"resume: {path} does not fit: {error}") from error
-
-
-def _check_loader(loader, state: Mapping[str, Any], path) -> None:
-    """A position within an epoch means something only for batches of the same size of as many samples."""
-    ours, theirs, batch = _loader_state(loader), state["loader"], state["position"]["batch"]
-    changed = [
-        f"{key} {theirs[key]} then, {ours[key]} now"
-        for key in ("batches", "batch_size", "samples", "shuffle")
-        if theirs[key] != ours[key]
-    ]
-    if batch and changed:
-        raise CheckpointError(
-            f"resume: {path} was saved within epoch {state['position']['epoch'] + 1}, after batch {batch}, and the "
-            f"training loader is another one ({'; '.join(changed)}); use the same data and batch size"
-        )
 
 
 def _loader_state(loader) -> dict[str, Any]:

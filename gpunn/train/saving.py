@@ -11,9 +11,11 @@ from typing import Any
 from gpunn import backend
 from gpunn.errors import CheckpointError, TrainingError, UsageError
 from gpunn.files import link_atomically
+from gpunn.kinds import COUNT, TEXT, maybe, record
 from gpunn.stopping import STOPS
 from gpunn.train.callbacks import Best, Callback
 from gpunn.train.checkpoint import load_checkpoint, save_checkpoint
+from gpunn.train.history import VALUE
 from gpunn.train.readings import Step, read
 from gpunn.train.resume import TABLE, capture
 from gpunn.train.standing import Standing
@@ -28,6 +30,8 @@ class Checkpoint(Callback):
     epoch costs the same however many there were: the history grows by a line. Weights that are
     not finite are never saved.
     """
+
+    STATE = record({"monitor": TEXT, "value": maybe(VALUE), "epoch": COUNT})
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ from gpunn.recipes.config import Config
 from gpunn.recipes.starts import note_start, starts
 from gpunn.report import page
 from gpunn.report.parts import settings
+from gpunn.report.run import _table
 from tests.browser import chromium
 from tests.tiny_runs import tiny_dataset, trained_in
 
@@ -244,3 +245,12 @@ def test_a_run_moved_elsewhere(run, here):
     shutil.move(run, here / "kept")
     assert main(["report", "kept"]) == 0
     assert json.loads((here / "kept/config.json").read_text())["model"] == "lenet5"
+
+
+@pytest.mark.parametrize(("epochs", "step"), [(500, 1), (501, 2), (100_000, 200)])
+def test_the_table_of_a_long_run_shows_one_epoch_of_many_and_the_last(epochs, step):
+    parts = _table([{"epoch": i, "train_loss": 1 / i} for i in range(1, epochs + 1)])
+    shown = [int(cell) for cell in re.findall(r"<tr><td>(\d+)</td>", parts[0])]
+    assert shown == [*range((epochs - 1) % step + 1, epochs + 1, step)] and shown[-1] == epochs
+    words = [f'<p class="note">One epoch of {step}; all {epochs:,} stand in history.csv.</p>']
+    assert parts[1:] == (words if step > 1 else [])
