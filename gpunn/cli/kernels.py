@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from gpunn import backend
-from gpunn.cuda.listing import listing
+from gpunn.cuda.listing import listing, traced
 from gpunn.models.tracing import trace_step
 from gpunn.recipes.device import usable_device
 from gpunn.verify import builds
@@ -51,6 +51,5 @@ def run(args: argparse.Namespace) -> int:
     device = usable_device(args.device or ("cuda" if backend.is_available("cuda") else "emulator"))
     shape, calls = trace_step(args.trace, device)
     print(f"{args.trace} on {device}: images {shape}, one forward and backward pass")
-    for call in calls:
-        print(f"  {call.operation:<26} {call.variant:<10} {call.problem}\n  {'':<26} because    {call.why}")
+    print("\n".join(traced(calls)))
     return 0

@@ -22,7 +22,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     add = parser.add_argument
     add("target", nargs="?", metavar="RUN", help="run folder, also an ensemble's (default: the latest run)")
     add("--device", default="cpu", help="cpu, cuda, cuda:1 or emulator (default cpu)")
-    add("--limit", type=positive_int, metavar="N", help="test on the first N images only")
+    add("--limit", type=positive_int, metavar="N", help="test on the first N of the images that training looked at")
     parser.set_defaults(run=run)
 
 

@@ -3,11 +3,47 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+import textwrap
+from collections.abc import Iterable, Iterator
 
 from gpunn.cuda import source
+from gpunn.cuda.plans import Call
 from gpunn.cuda.variants import OPERATIONS
 from gpunn.errors import UsageError
+
+COLUMNS = 120
+TIED = "\N{NO-BREAK SPACE}"  # a space at which no line is broken
+LETTERS = {
+    "N": "images",
+    "C": "channels",
+    **{letter: f"the input's {what}" for letter, what in zip("DHW", ("depth", "height", "width"), strict=True)},
+    "K": "filters or columns",
+    **{letter: f"the window's {what}" for letter, what in zip("ARS", ("depth", "height", "width"), strict=True)},
+    **{letter: f"the output's {what}" for letter, what in zip("OPQ", ("depth", "height", "width"), strict=True)},
+    "G": "groups",
+    "L": "elements or positions",
+    "M": "rows",
+    "I": "bytes of a maximum's index",
+}
+
+
+def traced(calls: Iterable[Call]) -> Iterator[str]:
+    """Lines on calls: which variant each took and why, after what the letters of their shapes mean."""
+    calls = list(calls)
+    used = {letter for call in calls for letter in re.findall(r"\b([A-Z])\d", str(call.problem))}
+    words = [f"{letter} {meaning}".replace(" ", TIED) for letter, meaning in LETTERS.items() if letter in used]
+    yield from _lines(f"letters: {', '.join(words)}", 2, 11)
+    for call in calls:
+        yield from _lines(f"{call.operation:<26} {call.variant:<10} {call.problem}", 2, 40)
+        yield from _lines(f"because    {call.why}", 29, 40)
+
+
+def _lines(text: str, indent: int, hanging: int) -> list[str]:
+    """Text in lines of at most COLUMNS, the first indented by `indent`, the others by `hanging`."""
+    lead, rest = " " * indent, " " * hanging
+    wrapper = textwrap.TextWrapper(COLUMNS, lead, rest, break_long_words=False, break_on_hyphens=False)
+    return [line.replace(TIED, " ") for line in wrapper.wrap(text)]
 
 
 def listing(part: str = "") -> Iterator[str]:
@@ -23,13 +59,13 @@ def listing(part: str = "") -> Iterator[str]:
     for operation in wanted:
         yield operation.name
         for variant in operation.variants:
-            yield f"  {variant.name}: takes {variant.takes}"
+            yield from _lines(f"{variant.name}: takes {variant.takes}", 2, 6)
             for name in variant.sources:
                 kernel = source.read(name.removesuffix(".cu"))
-                yield f"    kernels/{kernel.file}: {kernel.title}"
-                yield f"      flops {kernel.header['flops']}; bytes {kernel.header['bytes']}"
+                yield from _lines(f"kernels/{kernel.file}: {kernel.title}", 4, 8)
+                yield from _lines(f"flops {kernel.header['flops']}; bytes {kernel.header['bytes']}", 6, 10)
                 if kernel.name in resources:
-                    yield f"      {_most(resources[kernel.name])}"
+                    yield from _lines(_most(resources[kernel.name]), 6, 10)
 
 
 def _most(builds: dict[str, dict[str, list[int]]]) -> str:
@@ -38,5 +74,5 @@ def _most(builds: dict[str, dict[str, list[int]]]) -> str:
     figures = []
     for architecture in chosen[0]:
         registers, shared = (max(row[architecture][i] for row in chosen) for i in (0, 1))
-        figures.append(f"sm_{architecture} {registers}{f' + {shared} B' if shared else ''}")
+        figures.append(f"sm_{architecture} {registers}{f' + {shared} B' if shared else ''}".replace(" ", TIED))
     return f"registers{' + shared memory' if '+' in figures[0] else ''}: {', '.join(figures)}"

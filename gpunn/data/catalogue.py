@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -50,7 +51,8 @@ def load(name: str, limit: int | None = None, download: bool = True) -> Dataset:
     """The data set called `name`, one of `names()`, or "folder:PATH" for images in one sub-folder a class.
 
     "digits" are generated (see `load_digits`); "cifar100" has the 100 fine classes, "cifar100-coarse" the 20 coarse
-    ones; "folder:PATH@64" scales and crops the images to 64 x 64 (see `load_image_folder`).
+    ones; "folder:PATH@64" scales and crops the images to 64 x 64 (see `load_image_folder`). The Dataset's own name has
+    the whole path, so that it is found from any working folder.
 
     `limit` keeps the first `limit` training images and the same share of the test images (at least one); all sets are
     in mixed order. Where MNIST is neither on disk nor to be had from a mirror, the generated digits come instead and
@@ -60,7 +62,7 @@ def load(name: str, limit: int | None = None, download: bool = True) -> Dataset:
     if limit is not None and (not isinstance(limit, (int, np.integer)) or isinstance(limit, bool) or limit < 1):
         raise DataError(f"load: limit is {limit!r}; give a whole number of at least 1, or None for all images")
     if isinstance(name, str) and name.startswith(FOLDER):
-        return _limited(_folder(name), limit)
+        return _limited(_folder(full_name(name)), limit)
     if name not in _LOADERS:
         hint = suggestion(name, names())
         raise DataError(f"load: no data set is called {name!r}{hint} (known: {', '.join(names())}, {FOLDER}PATH)")
@@ -76,12 +78,35 @@ def _mnist(download: bool) -> Dataset:
         return _grey("digits", load_digits(), DIGITS, note)
 
 
-def _folder(name: str) -> Dataset:
+def full_name(name: str) -> str:
+    """The name of a data set, found from any working folder: a folder's with its whole path.
+
+    Examples:
+        >>> from gpunn.data.catalogue import full_name
+        >>> full_name("folder:/data/birds/../cats@64"), full_name("mnist")
+        ('folder:/data/cats@64', 'mnist')
+    """
+    if not name.startswith(FOLDER):
+        return name
+    path, size = _path_and_size(name)
+    try:
+        whole = Path(path).resolve() if ".." in Path(path).parts else Path(path).absolute()
+    except (OSError, ValueError, RuntimeError) as error:  # a working folder that is gone, links in a circle
+        raise DataError(f"load: {name!r} cannot be found from here ({error}); give the folder's whole path") from error
+    return f"{FOLDER}{whole}{size and '@'}{size}"
+
+
+def _path_and_size(name: str) -> tuple[str, str]:
     path, _, size = name.removeprefix(FOLDER).rpartition("@")
-    if not path or not size.isdigit():
+    if not path or not (size.isascii() and size.isdecimal()):
         path, size = name.removeprefix(FOLDER), ""
     if not path:  # which would be the working folder
         raise DataError(f"load: {name!r} names no folder; give {FOLDER}PATH, its sub-folders the classes")
+    return path, size
+
+
+def _folder(name: str) -> Dataset:
+    path, size = _path_and_size(name)
     images = load_image_folder(path, size=int(size) if size else None)
     return _dataset(name, images[:4], images.classes, "")
 

@@ -12,8 +12,10 @@ import numpy as np
 
 import gpunn
 from gpunn import data, models, train
+from gpunn.data.catalogue import full_name
 from gpunn.errors import UsageError, unknown_name
 from gpunn.recipes.batches import augmentation, check_enough, image_size, load_noted
+from gpunn.recipes.building import weight_decay
 from gpunn.recipes.config import Config
 from gpunn.recipes.device import dtype_of, usable_device
 from gpunn.recipes.folders import ROOT, epochs_done, is_ensemble
@@ -31,7 +33,8 @@ def load_data(config: Config) -> tuple[Config, data.Dataset]:
     dataset = load_noted(config.data, limit=config.limit)
     check_enough(dataset)
     # The data's own name: a run that fell back to other data says so, and is resumed and evaluated on them.
-    return replace(config, data=dataset.name, **_images(config, dataset)), dataset
+    whole = replace(config, data=dataset.name, weight_decay=weight_decay(config), **_images(config, dataset))
+    return whole, dataset
 
 
 def new_config(options: Mapping[str, Any]) -> Config:
@@ -104,6 +107,8 @@ def resumed_config(folder: Path, options: Mapping[str, Any]) -> Config:
     if "out" in given and given["out"].resolve() != folder.resolve():
         raise UsageError(f"train: --resume writes on into {folder}; leave --out away")
     given["model"] = given.pop("name", config.model)
+    if "data" in given and full_name(given["data"]) == full_name(config.data):  # as typed in this working folder
+        given["data"] = config.data
     _take_model_options(given, config.model)
     for key, now in vars(config).items():
         if key in given and key not in CHANGEABLE and given[key] != now:

@@ -54,7 +54,7 @@ class Config(Recipe):
         """Write config.json and recipe.toml into the run folder."""
         text = json.dumps(asdict(self), indent=2) + "\n"
         write_atomically(folder / FILE, lambda file: file.write(text.encode()), "config")
-        self.write_recipe(folder)
+        self.write_recipe(folder, self.device)
 
     @classmethod
     def of(cls, saved: Any, path: Path) -> Config:

@@ -90,7 +90,7 @@ def compared(models: Sequence[nn.Module], loader: data.DataLoader, config: Confi
     by = f"{found.by_average():.2%} by averaged probabilities, {found.by_votes():.2%} by votes"
     return (
         f"members:       {', '.join(f'{share:.2%}' for share in alone)}; mean {np.mean(alone):.2%}\n"
-        f"test accuracy: {by}{config.conditions()}"
+        f"test accuracy: {by}, of {len(found.labels):,} test images{config.conditions()}"
     )
 
 

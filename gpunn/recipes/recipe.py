@@ -98,13 +98,14 @@ class Recipe:
     ensemble: int = key(whole(1, limits.MEMBERS), 1)  # networks, of seed, seed + 1, ...
     bagging: bool = key(SWITCH, False)  # each network draws its training images with replacement
 
-    def write_recipe(self, folder: Path) -> None:
-        """Write recipe.toml into the run folder: `gpunn train --recipe` of it is the same run."""
+    def write_recipe(self, folder: Path, device: str = "cpu") -> None:
+        """Write recipe.toml into the run folder: `gpunn train --recipe` of it is the same run, on the same device."""
         values = asdict(self)
         lines = [
             f"{name} = {_toml(values[name])}" for name in (f.name for f in fields(Recipe)) if values[name] is not None
         ]
-        text = "\n".join(["# This run again: gpunn train --recipe <this file>", *lines, ""])
+        where = "" if device == "cpu" else f" --device {device}"
+        text = "\n".join([f"# This run again: gpunn train --recipe <this file>{where}", *lines, ""])
         write_atomically(folder / FILE, lambda file: file.write(text.encode("utf-8", "surrogateescape")), "recipe")
 
 

@@ -85,7 +85,8 @@ def conclude(trainer: train.Trainer, dataset: data.Dataset, config: Config) -> N
         f"run folder:    {out} ({', '.join(files)})\n"
         f"{stopped}"
         f"best epoch:    {best['epoch']} of {rows[-1]['epoch']}, validation accuracy {best['val_accuracy']:.2%}\n"
-        f"test accuracy: {chosen:.2%} with the best epoch's weights, {last:.2%} with the last epoch's{stated}\n"
+        f"test accuracy: {chosen:.2%} with the best epoch's weights, {last:.2%} with the last epoch's, of "
+        f"{len(loader.dataset):,} test images{stated}\n"
         f"time:          {seconds:.0f} s of epochs"
     )
 

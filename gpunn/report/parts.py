@@ -57,11 +57,11 @@ class Report(NamedTuple):
 
 
 def on_test_images(models: Sequence[nn.Module], config: Config, limit: int | None) -> tuple[np.ndarray, Opinions, str]:
-    """The test images, each network's opinion of them, and the data set's note.
+    """The test images that training looked at, or the first `limit` of them, each network's opinion, the data's note.
 
     UsageError where they are not such as the networks were trained on.
     """
-    dataset = load_noted(config.data)
+    dataset = load_noted(config.data, config.limit)
     check_fits(dataset, config, "report", "the run", "put back the data set it was trained on")
     loader = test_loader(dataset, config, config.dtype, limit)
     return pad_to(dataset.test[:limit], config.size), opinions(models, loader, config), dataset.note

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
+
 import pytest
 
 from gpunn import backend
 from gpunn.cli import main
-from gpunn.cuda import source
+from gpunn.cuda import problem, source
+from gpunn.cuda.listing import LETTERS
 from gpunn.cuda.variants import OPERATIONS
 
 emulated = pytest.mark.skipif(
@@ -17,10 +21,12 @@ emulated = pytest.mark.skipif(
 def test_every_kernel_is_listed(capsys):
     assert main(["kernels"]) == 0
     out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 120
+    unwrapped = " ".join(out.split())
     for name, operation in OPERATIONS.items():
         assert f"{name}\n" in out
         for variant in operation.variants:
-            assert f"  {variant.name}: takes {variant.takes}" in out
+            assert f" {variant.name}: takes {variant.takes} " in unwrapped
     listed = {name for name in source.names() if f"kernels/{name}.cu: " in out}
     assert listed == {name for operation in OPERATIONS.values() for v in operation.variants for name in v.sources}
     assert "flops 2*N*P*Q*K*(C//G)*R*S" in out and "sm_90 " in out
@@ -39,7 +45,19 @@ def test_trace_says_which_and_why(capsys):
     assert out.startswith("lenet5 on emulator: images (2, 1, 28, 28)")
     for operation in ("conv2d.forward", "conv2d.grad_input", "conv2d.grad_weight", "pool.avg_backward"):
         assert f"  {operation} " in out
-    assert out.count("because ") == (len(out.splitlines()) - 1) / 2
+    lines = out.splitlines()
+    calls = [line for line in lines if re.match(r"  \w+\.\w+ ", line)]
+    assert out.count("because ") == len(calls) == 21 and max(map(len, lines)) <= 120
+    assert lines[1].startswith("  letters: N images, C channels, H the input's height, W the input's width, K filters")
+    used = {letter for line in calls for letter in re.findall(r"\b([A-Z])\d", line)}
+    explained = re.findall(r"\b([A-Z]) ", " ".join(lines[1:4]))
+    assert set(explained) == used and len(explained) == len(used)
+
+
+def test_every_letter_of_a_problem_is_explained():
+    kinds = [kind for kind in vars(problem).values() if isinstance(kind, type) and issubclass(kind, problem.Problem)]
+    letters = {field.name for kind in kinds for field in fields(kind) if len(field.name) == 1 and field.name.isupper()}
+    assert len(kinds) > 8 and letters | set("NCKGDHWARSOPQI") == LETTERS.keys()
 
 
 @emulated

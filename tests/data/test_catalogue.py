@@ -65,6 +65,32 @@ def test_unknown_name(name, words):
         load(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "whole"),
+    [
+        ("folder:pics", "folder:{}/pics"),
+        ("folder:pics@64", "folder:{}/pics@64"),
+        ("folder:./sub/../pics", "folder:{}/pics"),
+        ("folder:a@b", "folder:{}/a@b"),
+        ("folder:a@²", "folder:{}/a@²"),
+        ("folder:/pics@8", "folder:/pics@8"),
+        ("mnist", "mnist"),
+    ],
+)
+def test_a_folder_s_name_is_found_from_anywhere(tmp_path, monkeypatch, name, whole):
+    monkeypatch.chdir(tmp_path)
+    assert catalogue.full_name(name) == whole.format(tmp_path.resolve())
+
+
+def test_a_working_folder_that_is_gone(tmp_path, monkeypatch):
+    def gone(path):
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(catalogue.Path, "absolute", gone)
+    with pytest.raises(DataError, match=r"load: 'folder:pics' cannot be found from here \(.*\); give the f"):
+        load("folder:pics")
+
+
 def test_normalise():
     images = np.random.default_rng(0).integers(0, 256, (5, 3, 4, 4), dtype=np.uint8)
     mean, std = (0.1, 0.5, 0.9), (0.2, 0.3, 0.4)

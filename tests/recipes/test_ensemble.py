@@ -29,7 +29,7 @@ def test_an_ensemble_is_runs_of_seeds_one_apart(here, capsys):
     out, _ = capsys.readouterr()
     assert "run folder:    runs/a (member-1 to member-3, recipe.toml)" in out
     assert re.search(r"members: +([\d.]+%, ){2}[\d.]+%; mean [\d.]+%", out)
-    assert re.search(r"test accuracy: [\d.]+% by averaged probabilities, [\d.]+% by votes\n", out)
+    assert re.search(r"test accuracy: [\d.]+% by averaged probabilities, [\d.]+% by votes, of 40 test images\n", out)
     assert main(["train", "mlp", "--batch-size", "20", "--epochs", "2", "--seed", "8", "--out", "alone"]) == 0
     assert same(weights(here / "alone"), weights(here / "runs/a/member-2"))
     assert not same(weights(here / "runs/a/member-1"), weights(here / "runs/a/member-2"))

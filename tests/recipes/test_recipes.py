@@ -11,6 +11,7 @@ import pytest
 
 from gpunn import models, train
 from gpunn.cli import main
+from gpunn.recipes import building
 from gpunn.recipes.recipe import RECIPES, SHIPPED, Recipe, read_recipe, shipped
 from tests.tiny_runs import tiny_dataset
 
@@ -86,6 +87,25 @@ def test_a_run_with_everything_resumes_bitwise(here, capsys, monkeypatch, steps)
     assert timeless(here / "whole") == timeless(here / "cut")
     for name in ("gradients.csv", "recipe.toml"):
         assert (here / "whole" / name).read_text() == (here / "cut" / name).read_text()
+
+
+@pytest.mark.parametrize(("optimizer", "decay"), [("sgd", 5e-4), ("adamw", 0.01), ("adam", 0.0), ("rmsprop", 0.0)])
+def test_the_recipe_holds_every_key_that_was_used(here, monkeypatch, optimizer, decay):
+    """What the optimiser's usual is may change; the run from before stays the same run."""
+    assert main(["train", "mlp", "--optimizer", optimizer, "--epochs", "1", "--out", "a"]) == 0
+    recorded = read_recipe(here / "a/recipe.toml")
+    nothing = {"limit", "grad_clip", "schedule_epochs", "model_options"}
+    assert recorded.keys() == {f.name for f in fields(Recipe)} - nothing
+    assert recorded["weight_decay"] == decay and recorded["momentum"] == 0.9
+    monkeypatch.setattr(building, "WEIGHT_DECAY", {"sgd": 0.5, "adamw": 0.5, "adam": 0.5, "rmsprop": 0.5})
+    assert main(["train", "--recipe", "a", "--out", "b"]) == 0
+    assert same(weights(here / "a"), weights(here / "b"))
+
+
+def test_a_recipe_names_the_device_of_its_run(tmp_path):
+    Recipe(model="mlp").write_recipe(tmp_path, "cuda:1")
+    first = (tmp_path / "recipe.toml").read_text().splitlines()[0]
+    assert first == "# This run again: gpunn train --recipe <this file> --device cuda:1"
 
 
 STEPS, CYCLE, ADAM = 'schedule = "steps"\n', 'schedule = "one_cycle"\n', 'optimizer = "adam"\n'
@@ -198,7 +218,7 @@ def test_a_run_folder_of_a_recipe_s_name_is_not_the_network_s_own(here):
 def test_another_optimiser_gives_up_the_recipe_s_rate(here):
     (here / "my.toml").write_text("lr = 0.7\nweight_decay = 0.1\nepochs = 1\n")
     assert main(["train", "mlp", "--recipe", "my.toml", "--optimizer", "adam", "--out", "a"]) == 0
-    assert config_of(here / "a")["lr"] == 1e-3 and config_of(here / "a")["weight_decay"] is None
+    assert config_of(here / "a")["lr"] == 1e-3 and config_of(here / "a")["weight_decay"] == 0.0
     (here / "my.toml").write_text('optimizer = "adamw"\nlr = 0.002\nepochs = 1\n')
     assert main(["train", "mlp", "--recipe", "my.toml", "--out", "b"]) == 0
     assert config_of(here / "b")["lr"] == 0.002
