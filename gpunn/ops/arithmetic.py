@@ -213,11 +213,14 @@ def _pick(name: str, a: Value, b: Value) -> Operand:
     xp = module_for(u, v)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        halved = xp.where(xp.equal(u, v), gy / 2, gy)
-        won, lost = (xp.greater(u, v), xp.less(u, v))[:: 1 if name == "maximum" else -1]
+        share = 1 - xp.equal(u, v) * gy.dtype.type(0.5)
+        lost = [xp.less, xp.greater][:: 1 if name == "maximum" else -1]
         # Beside a nan neither is lost: both get the whole gradient, as in PyTorch.
-        ga, gb = (xp.where(other, 0, halved).astype(gy.dtype, copy=False) for other in (lost, won))
-        return unbroadcast(ga, shape_of(u)) if needs[0] else None, unbroadcast(gb, shape_of(v)) if needs[1] else None
+        ga, gb = (
+            unbroadcast(gy * (share - behind(u, v)).astype(gy.dtype, copy=False), shape_of(x)) if need else None
+            for x, behind, need in zip((u, v), lost, needs, strict=True)
+        )
+        return ga, gb
 
     return record(name, in_order(getattr(xp, name), u, v), (a, b), backward)
 

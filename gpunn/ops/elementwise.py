@@ -66,7 +66,7 @@ def abs(x: A) -> A:
     xp = array_module(a)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        return (xp.where(a < 0, -gy, gy * (a > 0)).astype(gy.dtype, copy=False),)  # nan has neither sign
+        return (gy * (xp.greater(a, 0).astype(gy.dtype) - xp.less(a, 0)).astype(gy.dtype, copy=False),)  # sign(nan): 0
 
     return record("abs", in_order(xp.abs, a), (x,), backward)
 
@@ -94,7 +94,7 @@ def clip(x: A, min: float | None = None, max: float | None = None) -> A:
             inside &= a >= min
         if max is not None:
             inside &= a <= max
-        return (xp.where(inside, gy, 0).astype(gy.dtype, copy=False),)
+        return (gy * inside,)
 
     if a.dtype.kind == "V":  # CuPy's clip has no bfloat16
         y = xp.clip(a.astype(np.float32), min, max).astype(a.dtype)

@@ -70,7 +70,8 @@ def var(x: A, axis: Axis = None, correction: float = 1, keepdims: bool = False, 
     with np.errstate(all="ignore"):
         exact = a.astype(np.float64, copy=False)  # float32 would round the mean, and square past its largest number
         centred = exact - exact.mean(axis=axes, keepdims=True)
-        centred -= centred.mean(axis=axes, keepdims=True)  # what float64 rounded of the mean
+        if exact is a:
+            centred -= centred.mean(axis=axes, keepdims=True)  # what float64 itself rounded of the mean
         y = ((centred * centred).sum(axis=axes, keepdims=keep) / divisor).astype(a.dtype)
         centred = centred.astype(np.float32 if a.dtype.itemsize == 2 else a.dtype, copy=False)
     return record_reduction("var", y, x, a, axes, keep, lambda spread, gy: spread(wide(gy) * (2 / divisor)) * centred)
