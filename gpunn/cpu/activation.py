@@ -128,7 +128,7 @@ def _softplus_backward(gy, x, beta, threshold):
 
 def _elu_backward(gy, kept, alpha):
     slopes = kept + alpha if alpha >= 0 else alpha * np.exp(np.minimum(kept, 0))
-    return np.where(kept <= 0, gy * slopes, gy)  # also where x is nan, as in PyTorch
+    return np.where(kept > 0, gy, gy * slopes)
 
 
 def _times_slope(gy, slope):

@@ -69,7 +69,7 @@ struct GeluTanh {  // x (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^
 struct Elu {  // a: alpha; keeps y, of which alpha exp(x) is y + alpha, or x where a is negative
     template <typename A> static __device__ __forceinline__ A value(A x, A a, A) { return x > 0 ? x : a * expm1(x); }
     template <typename A> static __device__ __forceinline__ A gradient(A gy, A kept, A a, A) {
-        if (!(kept <= 0)) return gy;  // also where x is NaN, as in PyTorch
+        if (kept > 0) return gy;
         return gy * (a >= 0 ? kept + a : a * exp(kept));
     }
 };

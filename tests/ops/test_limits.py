@@ -15,7 +15,7 @@ inf, nan = np.inf, np.nan
 
 # ---------------------------------------------------------------- nan and infinity
 AT_NAN = {
-    **{name: 1 for name in ("abs", "relu", "leaky_relu", "elu", "silu", "softplus", "sigmoid", "tanh", "exp", "neg")},
+    **{name: 1 for name in ("abs", "relu", "leaky_relu", "silu", "softplus", "sigmoid", "tanh", "exp", "neg")},
     **{name: 2 for name in ("maximum", "minimum", "add", "mul", "div")},
 }
 POINTS = np.array([[nan, 1, 0, -0.0, inf, -inf, 2, 2, -3], [1, nan, nan, 0, inf, 0, 2, 1, nan]])
