@@ -13,34 +13,83 @@ N = TypeVar("N", bound="_Numbered")
 
 
 class _Numbered(Module):
-    """Children in order, found by position."""
+    """Children in order, found by position; those named by a number are renumbered where the order changes."""
 
     def __len__(self) -> int:
         return sum(1 for _ in self.children())
 
     def __iter__(self) -> Iterator[Module]:
-        return self.children()
+        return iter(list(self.children()))
 
-    def _name_at(self, index: SupportsIndex) -> str:
-        names = [name for name, _ in self.named_children()]
-        try:
-            return names[operator.index(index)]
-        except IndexError:
-            raise IndexError(f"{type(self).__name__}: index {index} is outside its {len(names)} modules") from None
+    def _position(self, index: SupportsIndex) -> int:
+        """`index` as one from 0. Raises IndexError outside."""
+        at, count = operator.index(index), len(self)
+        if not -count <= at < count:
+            raise IndexError(f"{type(self).__name__}: index {at} is outside its {count} modules")
+        return at % count
 
-    def __setitem__(self, index: int, module: Module) -> None:
-        self.add_module(self._name_at(index), module)
+    def _checked(self, modules: Iterable[Module]) -> list[Module]:
+        """All are looked at before the first is taken, so that a refusal leaves everything as it was."""
+        found = list(modules)
+        for i, module in enumerate(found):
+            if not isinstance(module, Module):
+                raise TypeError(f"{type(self).__name__}: {i} is a {type(module).__name__}, expected a Module")
+        return found
+
+    def _arrange(self, items: list[tuple[str, Module]]) -> None:
+        """Hold these, in this order, each under its word or the number of its place."""
+        kept = {name: value for name, value in self.__dict__.items() if not isinstance(value, Module)}
+        named = {str(i) if name.isdecimal() else name: module for i, (name, module) in enumerate(items)}
+        self.__dict__ = kept | named  # at once: no interrupt finds half of them
+
+    def __getitem__(self, index: int | slice) -> Any:
+        items = list(self.named_children())
+        if not isinstance(index, slice):
+            return items[self._position(index)][1]
+        part = Sequential() if isinstance(self, Sequential) else ModuleList()
+        part._arrange(items[index])
+        return part
+
+    def __setitem__(self, index: int | slice, module: Any) -> None:
+        items = list(self.named_children())
+        if isinstance(index, slice):
+            items[index] = [("0", each) for each in self._checked(module)]
+        else:
+            at = self._position(index)
+            items[at] = (items[at][0], *self._checked([module]))
+        self._arrange(items)
+
+    def __delitem__(self, index: int | slice) -> None:
+        items = list(self.named_children())
+        del items[index if isinstance(index, slice) else self._position(index)]
+        self._arrange(items)
 
     def append(self: N, module: Module) -> N:
         """Add one at the end, named by its position."""
-        self.add_module(str(len(self)), module)
-        return self
+        return self.extend([module])
 
     def extend(self: N, modules: Iterable[Module]) -> N:
         """Add several at the end."""
-        for module in modules:
-            self.append(module)
+        self[len(self) :] = modules
         return self
+
+    def insert(self, index: SupportsIndex, module: Module) -> None:
+        """Put one before position `index`; those behind it are renumbered."""
+        at = operator.index(index)
+        self[at:at] = [module]
+
+    def pop(self, index: SupportsIndex = -1) -> Module:
+        """Take the one at `index` out, and give it; those behind it are renumbered."""
+        at = self._position(index)
+        module = self[at]
+        del self[at]
+        return module
+
+    def __add__(self: N, others: Iterable[Module]) -> N:
+        return self[:].extend(others)
+
+    def __iadd__(self: N, others: Iterable[Module]) -> N:
+        return self.extend(others)
 
 
 class Sequential(_Numbered):
@@ -51,6 +100,12 @@ class Sequential(_Numbered):
     (5, 2)
     >>> list(net.state_dict())
     ['0.weight', '0.bias', '2.weight', '2.bias']
+
+    They change as a list does: append, extend, insert, pop, del, net[1:3], net[0] = layer, net + others. Each numbered
+    name is its place again after that, so that a part has keys of its own:
+
+    >>> list(net[1:].append(nn.Linear(2, 1)).state_dict())
+    ['1.weight', '1.bias', '2.weight', '2.bias']
     """
 
     def __init__(self, *modules: Module | Mapping[str, Module]):
@@ -59,11 +114,6 @@ class Sequential(_Numbered):
         named: Mapping[Any, Any] = only if isinstance(only, Mapping) else dict(enumerate(modules))
         for name, module in named.items():
             self.add_module(str(name), module)
-
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return Sequential(dict(list(self.named_children())[index]))
-        return getattr(self, self._name_at(index))
 
     def forward(self, x: Operand) -> Operand:
         for module in self.children():
@@ -81,19 +131,6 @@ class ModuleList(_Numbered):
 
     def __init__(self, modules: Iterable[Module] = ()):
         super().__init__()
-        self.extend(modules)
-
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return ModuleList(list(self)[index])
-        return getattr(self, self._name_at(index))
-
-    def insert(self, index: int, module: Module) -> None:
-        """Put one before position `index`; those behind it are renumbered."""
-        modules = list(self)
-        modules.insert(index, module)
-        for name in [name for name, _ in self.named_children()]:
-            delattr(self, name)
         self.extend(modules)
 
     def forward(self, *args: object, **kwargs: object) -> NoReturn:

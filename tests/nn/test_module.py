@@ -268,6 +268,52 @@ def test_sequential():
         nn.Sequential({"a.b": a})
 
 
+def edited(net, a, b, c, d):
+    """One of each way to change the order, with what must then be there."""
+    yield net[1:].append(d), [b, c, d]
+    yield net[::2].extend([d, a]), [a, c, d, a]
+    yield net[:2] + net[2:] + [d], [a, b, c, d]
+    net.insert(1, d)
+    yield net, [a, d, b, c]
+    net.insert(-1, d)
+    yield net, [a, d, b, d, c]
+    assert net.pop(1) is d and net.pop() is c
+    yield net, [a, b, d]
+    del net[0]
+    yield net, [b, d]
+    net[1:] = [c, a]
+    yield net, [b, c, a]
+    net[0] = d
+    yield net, [d, c, a]
+    del net[::2]
+    yield net, [c]
+    net += net
+    yield net, [c, c]
+
+
+@pytest.mark.parametrize("kind", (nn.Sequential, lambda *layers: nn.ModuleList(layers)), ids=("Sequential", "List"))
+def test_containers_change_as_lists_do(kind):
+    layers = [nn.Linear(2, 2) for _ in range(4)]
+    for net, expected in edited(kind(*layers[:3]), *layers):
+        assert list(net) == expected and net[-1] is expected[-1]
+        assert [name for name, _ in net.named_children()] == [str(i) for i in range(len(expected))]
+        assert list(net.state_dict()) == [f"{i}.{name}" for i in range(len(expected)) for name in ("weight", "bias")]
+    before = list(net)
+    with pytest.raises(TypeError, match=r"(Sequential|ModuleList): 1 is a function, expected a Module"):
+        net.extend([layers[0], ops.relu])
+    with pytest.raises(IndexError, match=r"(Sequential|ModuleList): index 2 is outside its 2 modules"):
+        net.pop(2)
+    assert list(net) == before
+
+
+def test_changed_containers_keep_words_and_run_in_order():
+    net = nn.Sequential({"first": nn.ReLU(), "5": nn.Tanh(), "last": nn.Sigmoid()})
+    net.insert(0, nn.Tanh())
+    assert [name for name, _ in net.named_children()] == ["0", "first", "2", "last"]
+    x = np.linspace(-1, 1, 5)
+    np.testing.assert_allclose(net(x), 1 / (1 + np.exp(-np.tanh(np.maximum(np.tanh(x), 0)))))
+
+
 def test_module_list():
     net = nn.ModuleList([nn.Linear(2, 2) for _ in range(3)])
     first = nn.Linear(2, 2)
