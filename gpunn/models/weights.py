@@ -27,7 +27,7 @@ def load_safetensors(model: nn.Module, path: str | os.PathLike) -> None:
 
     Weights of 16 bits, bfloat16 too, become the model's own type. Raises CheckpointError, and leaves the model as it
     was, where the file cannot be read or is of another model: every missing, unexpected and mis-shaped key is listed.
-    ``num_batches_tracked`` may be missing, as in old files.
+    ``num_batches_tracked`` may be missing, as in old files, and so may all but one name of an array that has several.
     """
     library = _library("load_safetensors")
     try:
@@ -46,11 +46,7 @@ def load_safetensors(model: nn.Module, path: str | os.PathLike) -> None:
             f"load_safetensors: {path} holds numbers of type {', '.join(foreign)}, expected {', '.join(READ)}; "
             "convert them first"
         )
-    current = model.state_dict()
-    for key in current.keys() - saved.keys():
-        if key.endswith("num_batches_tracked"):
-            saved[key] = backend.to_numpy(current[key])
-    check_weights(current, saved, path, "load_safetensors")
+    check_weights(model, saved, path, "load_safetensors")
     model.load_state_dict(saved)
 
 

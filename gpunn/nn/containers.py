@@ -56,7 +56,7 @@ class _Numbered(Module):
             items[index] = [("0", each) for each in self._checked(module)]
         else:
             at = self._position(index)
-            items[at] = (items[at][0], *self._checked([module]))
+            items[at] = (items[at][0], self._checked([module])[0])
         self._arrange(items)
 
     def __delitem__(self, index: int | slice) -> None:

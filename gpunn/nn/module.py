@@ -196,7 +196,8 @@ class Module:
         """Copy arrays, Tensors or PyTorch tensors into parameters and buffers of the same names.
 
         strict=False passes over missing and unexpected keys and returns them. CheckpointError lists every key that does
-        not fit; nothing is changed then.
+        not fit; nothing is changed then. An array that stands under two names here may have one in `state`, and
+        num_batches_tracked, which old files lack, keeps its value where it is missing.
         """
         return load(type(self).__name__, self.named_arrays(), state, strict)
 

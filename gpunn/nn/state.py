@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
-from gpunn.backend import DEVICE_TYPES, Array, Device, device_of, to_device
+from gpunn.backend import DEVICE_TYPES, Array, Device, device_of, to_device, to_numpy
 from gpunn.engine.tensor import data_of
 from gpunn.errors import CheckpointError
 
@@ -37,12 +37,14 @@ def load(kind: str, own: Mapping[str, Array], state: Mapping[str, Any], strict: 
     """Copy `state` into the arrays `own` of a Module of class `kind`; see Module.load_state_dict."""
     if not isinstance(state, Mapping):
         raise TypeError(f"load_state_dict: state is a {type(state).__name__}, expected a mapping from names to arrays")
+    state = completed(own, state)
     missing = [name for name in own if name not in state]
     unexpected = [name for name in state if name not in own]
     values = {name: _array(name, state[name]) for name in own if name in state}
     wrong = [
         f"{name} is {own[name].shape} but got {v.shape}" for name, v in values.items() if v.shape != own[name].shape
     ]
+    wrong += [] if wrong else contradictions(own, values)
     if wrong or (strict and (missing or unexpected)):
         problems = [f"missing {', '.join(missing)}"] * bool(missing and strict)
         problems += [f"unexpected {', '.join(unexpected)}"] * bool(unexpected and strict)
@@ -56,6 +58,35 @@ def load(kind: str, own: Mapping[str, Array], state: Mapping[str, Any], strict: 
     for name, value in ready.items():
         own[name][...] = value
     return Keys(missing, unexpected)
+
+
+def completed(own: Mapping[str, Array], state: Mapping[str, Any]) -> dict[str, Any]:
+    """`state` with what others leave out: an array that has two names under its second, and the count of batches.
+
+    PyTorch counts them since 0.4.1; files of before lack num_batches_tracked, which keeps its value then.
+    """
+    found, names = dict(state), {id(own[name]): name for name in own if name in state}
+    for name, array in own.items():
+        if name not in state and id(array) in names:
+            found[name] = state[names[id(array)]]
+        elif name not in state and name.rpartition(".")[2] == "num_batches_tracked":
+            found[name] = array
+    return found
+
+
+def contradictions(own: Mapping[str, Array], state: Mapping[str, Array]) -> list[str]:
+    """In words, what `state` gives two values: a Module holds an array under two names, and they differ there."""
+    first: dict[int, str] = {}
+    pairs = [(first.setdefault(id(array), name), name) for name, array in own.items() if name in state]
+    differing = [pair for pair in pairs if pair[0] != pair[1] and not _equal(state[pair[0]], state[pair[1]])]
+    return [f"{a} and {b} are one array of the model but have two values; leave one out" for a, b in differing]
+
+
+def _equal(a: Array, b: Array) -> bool:
+    if a is b:
+        return True
+    a, b = to_numpy(a), to_numpy(b)
+    return np.array_equal(a, b, equal_nan=a.dtype.kind in "fV" and b.dtype.kind in "fV")
 
 
 def _array(name: str, value: Any) -> Array:

@@ -22,6 +22,7 @@ from gpunn.engine.tensor import Tensor
 from gpunn.errors import CheckpointError
 from gpunn.kinds import array, checked, parse_json, record, table_of, whole
 from gpunn.nn import Module
+from gpunn.nn.state import completed, contradictions
 from gpunn.text import plain
 
 FORMAT, VERSION = "gpunn-checkpoint", 1
@@ -141,9 +142,11 @@ def cannot_write(caller: str, path: Path, error: OSError) -> CheckpointError:
 
 
 def check_weights(
-    model_state: Mapping[str, Any], saved: Mapping[str, Any], path: str | os.PathLike, caller: str = "load_checkpoint"
+    model: Module, saved: Mapping[str, Any], path: str | os.PathLike, caller: str = "load_checkpoint"
 ) -> None:
     """CheckpointError that lists every key by which the saved weights differ from the model's."""
+    model_state = model.named_arrays()
+    saved = completed(model_state, saved)
     missing = [f"{k} {tuple(v.shape)}" for k, v in model_state.items() if k not in saved]
     unexpected = [f"{plain(k)} {tuple(v.shape)}" for k, v in saved.items() if k not in model_state]
     shapes = [
@@ -151,8 +154,9 @@ def check_weights(
         for k, v in model_state.items()
         if k in saved and tuple(saved[k].shape) != tuple(v.shape)
     ]
-    found = [("missing", missing), ("unexpected", unexpected), ("of another shape", shapes)]
-    if missing or unexpected or shapes:
+    differing = [] if shapes else contradictions(model_state, saved)
+    found = [("missing", missing), ("unexpected", unexpected), ("of another shape", shapes), ("differing", differing)]
+    if missing or unexpected or shapes or differing:
         words = "; ".join(f"{what}: {_listed(keys)}" for what, keys in found if keys)
         raise CheckpointError(
             f"{caller}: {path} is of another model ({words}); nothing was loaded; build the model that was saved"
@@ -187,5 +191,5 @@ def weights_in(state: Mapping[str, Any], where: str, finite: bool = False) -> di
 
 def put_weights(model: Module, weights: Mapping[str, np.ndarray], path: str | os.PathLike) -> None:
     """Let `model` hold the weights of a file. CheckpointError, and the model unchanged, where they are of another."""
-    check_weights(model.state_dict(), weights, path)
+    check_weights(model, weights, path)
     model.load_state_dict(weights)

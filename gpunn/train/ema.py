@@ -10,6 +10,7 @@ from gpunn import backend
 from gpunn.backend import Array
 from gpunn.errors import UsageError
 from gpunn.nn import Module
+from gpunn.nn.state import completed
 from gpunn.optim.batch import by_kind
 from gpunn.optim.optimizer import like
 
@@ -87,5 +88,6 @@ class EMA:
         self.decay, self.use_buffers, self.warmup = (saved[name] for name in ("decay", "use_buffers", "warmup"))
         self.updates = saved["updates"]
         own = model.named_arrays() if self.updates else {}
-        self.average = {name: like(saved["average"][name], value) for name, value in own.items()}
+        average = completed(own, saved["average"])
+        self.average = {name: like(average[name], value) for name, value in own.items()}
         self._trained = None

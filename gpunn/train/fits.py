@@ -34,7 +34,7 @@ LATER = {  # checkpoints of before there were accumulation and averages lack bot
 def check_state(trainer: Standing, state: Mapping[str, Any], path: Path) -> None:
     """CheckpointError for a checkpoint that is damaged inside, or of another model, optimiser, schedule or average."""
     check_tree(record(KNOWN, LATER), state, str(path))
-    check_weights(trainer.model.state_dict(), weights_in(state, f"resume: {path}"), path)
+    check_weights(trainer.model, weights_in(state, f"resume: {path}"), path)
     _check_names(trainer, state, path)
     _check_arrays(trainer, state, path)
 
@@ -70,7 +70,7 @@ def _check_arrays(trainer: Standing, state: Mapping[str, Any], path: Path) -> No
     except (ValueError, TypeError) as error:
         raise CheckpointError(f"resume: {path} does not fit: {error}") from error
     if trainer.ema is not None and state["ema"]["updates"]:
-        check_weights(trainer.model.state_dict(), state["ema"]["average"], path, "resume: the averaged weights")
+        check_weights(trainer.model, state["ema"]["average"], path, "resume: the averaged weights")
     shapes = [p.shape for p in trainer.optimizer.parameters()]
     sums = (state.get("accumulation") or {}).get("sums", [])
     if sums and [s if a is None else a.shape for s, a in zip(shapes, sums, strict=False)] != shapes:
