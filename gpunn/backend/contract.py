@@ -200,14 +200,17 @@ class Loss(Protocol):
 
     def cross_entropy(
         self, x: Array, labels: Array, weight: Array | None, ignore_index: int, reduction: str, smoothing: float
-    ) -> tuple[Array, Backward]:
-        """The reduced loss of logits, and the function from its gradient to x's."""
+    ) -> tuple[Array, Backward, Array]:
+        """The reduced loss of logits, the function from its gradient to x's, and the weights' sum.
+
+        The last is of the labels that count: an array's last number.
+        """
         ...
 
     def nll(
         self, x: Array, labels: Array, weight: Array | None, ignore_index: int, reduction: str
-    ) -> tuple[Array, Backward]:
-        """The reduced loss of log-probabilities, and the function from its gradient to x's."""
+    ) -> tuple[Array, Backward, Array]:
+        """The reduced loss of log-probabilities, the function from its gradient to x's, and the weights' sum."""
         ...
 
 

@@ -36,15 +36,18 @@ _EMULATOR = ("emulator", 0, 0)
 _records: dict[tuple[str, int, int], Record] = {}  # by device, the stream's handle, and the thread where it has its own
 _serials, _ids = itertools.count(1), itertools.count()
 _last = 0
-_calls: dict[tuple[str, tuple[int, ...], int], int] = {}  # op, shape of the scores, ignore_index: what makes the words
+# Op, shape of the scores, ignore_index, whether labels are uint64: what makes the words.
+_calls: dict[tuple[str, tuple[int, ...], int, bool], int] = {}
 
 
-def watch(array: Array, op: str, shape: tuple[int, ...], ignore_index: int) -> tuple[Any, int, int]:
+def watch(
+    array: Array, op: str, shape: tuple[int, ...], ignore_index: int, unsigned: bool = False
+) -> tuple[Any, int, int]:
     """(state, serial, call) for a kernel about to be launched on the current stream of `array`'s device."""
     global _last
     record = _record_of(array)
     record.pending = True
-    what = (op, shape, ignore_index)
+    what = (op, shape, ignore_index, unsigned)
     call = _calls[what] if what in _calls else _calls.setdefault(what, next(_ids))
     _last = next(_serials)
     return record.state, _last, call
@@ -86,5 +89,5 @@ def _look(record: Record, read: Any) -> None:
     _, serial, label, _, call = read(record.state).tolist()
     if serial:
         record.state[...] = 0
-        op, shape, ignore_index = next(what for what, number in _calls.items() if number == call)
-        raise LabelError.of(op, label, shape, ignore_index, serial)
+        op, shape, ignore_index, unsigned = next(what for what, number in _calls.items() if number == call)
+        raise LabelError.of(op, label % 2**64 if unsigned else label, shape, ignore_index, serial)

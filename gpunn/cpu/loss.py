@@ -14,22 +14,25 @@ Backward = Callable[[np.ndarray], np.ndarray]
 
 def cross_entropy(
     x: np.ndarray, labels: np.ndarray, weight: np.ndarray | None, ignore_index: int, reduction: str, smoothing: float
-) -> tuple[np.ndarray, Backward]:
-    """The reduced loss, and the function from its gradient to x's. Keeps the softmax, in its logarithm's memory."""
+) -> tuple[np.ndarray, Backward, np.ndarray]:
+    """The reduced loss, the function from its gradient to x's, and the weights' sum.
+
+    Keeps the softmax, in its logarithm's memory.
+    """
     shape, classes = x.shape, x.shape[0 if x.ndim == 1 else 1]
     labels, valid = _checked("cross_entropy", labels, shape, ignore_index)
     logp = _log_softmax(_rows(x))
     rows = np.arange(len(labels))
     each = _row_weights(labels, valid, weight, x)
-    losses = _counted(logp[rows, labels], valid) * (smoothing - 1)
-    losses = losses if each is None else losses * each
+    losses = _product(_counted(logp[rows, labels], valid), smoothing - 1)
+    losses = losses if each is None else _product(losses, each)
     spread, total = None, 0  # what label smoothing gives each class of a row, and all of them
     if smoothing:
         spread = x.dtype.type(smoothing / classes) if weight is None else weight * (smoothing / classes)
         total = spread * classes if weight is None else spread.sum()
-        losses -= _counted((logp * spread).sum(axis=1), valid)
+        losses -= _counted(_product(logp, spread).sum(axis=1), valid)
     p = np.exp(logp, out=logp)
-    loss, scale_of = _reduced(x, losses, each, reduction)
+    loss, scale_of, count = _reduced(x, losses, each, reduction)
 
     def backward(gy: np.ndarray) -> np.ndarray:
         scale = scale_of(gy)
@@ -46,20 +49,20 @@ def cross_entropy(
         gx *= scale
         return _unrows(_counted(gx, valid), shape)
 
-    return loss, backward
+    return loss, backward, count
 
 
 def nll(
     x: np.ndarray, labels: np.ndarray, weight: np.ndarray | None, ignore_index: int, reduction: str
-) -> tuple[np.ndarray, Backward]:
-    """-weight[t] x[t], reduced, and the function from its gradient to x's."""
+) -> tuple[np.ndarray, Backward, np.ndarray]:
+    """-weight[t] x[t], reduced, the function from its gradient to x's, and the weights' sum."""
     shape, logp = x.shape, _rows(x)
     labels, valid = _checked("nll_loss", labels, shape, ignore_index)
     rows, rows_shape = np.arange(len(labels)), logp.shape
     each = _row_weights(labels, valid, weight, x)
     losses = -_counted(logp[rows, labels], valid)
-    losses = losses if each is None else losses * each
-    loss, scale_of = _reduced(x, losses, each, reduction)
+    losses = losses if each is None else _product(losses, each)
+    loss, scale_of, count = _reduced(x, losses, each, reduction)
 
     def backward(gy: np.ndarray) -> np.ndarray:
         gx = np.zeros_like(gy, shape=rows_shape)
@@ -67,11 +70,13 @@ def nll(
         gx *= scale_of(gy)
         return _unrows(gx, shape)
 
-    return loss, backward
+    return loss, backward, count
 
 
 def _checked(op: str, labels, shape: tuple[int, ...], ignore_index: int) -> tuple[np.ndarray, np.ndarray | None]:
     """Class indices as M int64 in range, and which of them count (None: all)."""
+    if labels.dtype == np.uint64 and labels.size and labels.max() > np.iinfo("int64").max:
+        raise LabelError.of(op, int(labels.max()), shape, ignore_index)  # as int64 it might be ignore_index
     labels = labels.reshape(-1).astype("int64")
     if not labels.size:
         return labels, None
@@ -86,11 +91,23 @@ def _checked(op: str, labels, shape: tuple[int, ...], ignore_index: int) -> tupl
 
 
 def _log_softmax(rows: np.ndarray) -> np.ndarray:
+    """Of an infinite score the limit: it is the largest by any distance."""
     if rows.size == 0:
         return np.zeros_like(rows)
-    y = rows - rows.max(axis=1, keepdims=True)
-    y -= np.log(np.exp(y).sum(axis=1, keepdims=True))
+    peak = rows.max(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        y = rows - peak
+        if np.isposinf(peak).any():
+            y[rows == np.inf] = 0
+        y -= np.log(np.exp(y).sum(axis=1, keepdims=True))
     return y
+
+
+def _product(a: np.ndarray, b: np.ndarray | float) -> np.ndarray:
+    """a times b, where 0 times infinity is 0: what has no weight does not count, whatever it is."""
+    with np.errstate(invalid="ignore"):
+        y = a * b
+    return np.where((a == 0) | (np.asarray(b) == 0), 0, y).astype(y.dtype) if np.isnan(y).any() else y
 
 
 def _counted(losses: np.ndarray, valid: np.ndarray | None) -> np.ndarray:
@@ -107,20 +124,19 @@ def _row_weights(labels: np.ndarray, valid: np.ndarray | None, weight, like: np.
     return weight[labels] if valid is None else weight[labels] * valid
 
 
-def _reduced(x: np.ndarray, losses: np.ndarray, each: np.ndarray | None, reduction: str) -> tuple[np.ndarray, Callable]:
-    """The reduced loss, and the function from its gradient to the (M, 1) or 0-d factor of the rows' gradients."""
+def _reduced(
+    x: np.ndarray, losses: np.ndarray, each: np.ndarray | None, reduction: str
+) -> tuple[np.ndarray, Callable, np.ndarray]:
+    """The reduced loss, the function from its gradient to the rows' (M, 1) or 0-d factor, the rows' weights' sum."""
+    count = np.asarray(len(losses) if each is None else each.sum(), x.dtype)
     if reduction == "none":
-        return losses.reshape(x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()), lambda gy: gy.reshape(-1, 1)
-    total = losses.sum()
+        loss = losses.reshape(x.shape[:1] + x.shape[2:] if x.ndim > 1 else ())
+        return loss, lambda gy: gy.reshape(-1, 1), count
     if reduction == "sum":
-        return np.asarray(total, x.dtype), lambda gy: gy
-    if each is None:
-        count = len(losses) or math.nan
-        return np.asarray(total / count, x.dtype), lambda gy: gy / count
-    weights = each.sum()
+        return np.asarray(losses.sum(), x.dtype), lambda gy: gy, count
     # The mean of nothing is NaN, but pulls at no logit.
-    loss = np.asarray(total / np.where(weights == 0, math.nan, weights), x.dtype)
-    return loss, lambda gy: gy / np.where(weights == 0, math.inf, weights)
+    loss = np.asarray(losses.sum() / np.where(count == 0, math.nan, count), x.dtype)
+    return loss, lambda gy: gy / np.where(count == 0, math.inf, count).astype(gy.dtype), count
 
 
 def _rows(x: np.ndarray) -> np.ndarray:

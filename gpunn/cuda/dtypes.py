@@ -18,6 +18,7 @@ CUDA_NAMES = {
     "bfloat16": "bfloat16",
     "int": "int32",
     "i64": "int64",
+    "u64": "uint64",
     "unsigned char": "uint8",
     "unsigned short": "uint16",
 }

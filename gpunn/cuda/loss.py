@@ -23,7 +23,7 @@ from gpunn.cuda.variants import Asked, Operation, Variant, forced
 
 THREADS = 256
 REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}  # as in kernels/loss/tally.cuh
-TYPES = {"int32": "int", "int64": "i64"}  # of labels; others become int64
+TYPES = {"int32": "int", "int64": "i64", "uint64": "u64"}  # of labels; others become int64
 Backward = Callable[[Array], Array]
 
 
@@ -106,7 +106,7 @@ def _plans(
     problem = Labels(below.dtype.name, True, M, C, L, targets.dtype.name, *job)
     given: dict[str, Layout | Scalar | None] = {"labels": targets, "weight": w}
     inputs = {"x": below, **given, "state": Layout(*state), "serial": Scalar(np.int64), "call": Scalar(np.int64)}
-    rows, divisor = Output((2, M), wide), Output((2,), wide)
+    rows, divisor = Output((2, M), wide), Output((3,), wide)
     loss = Output(targets.shape if problem.reduction == "none" else (), below.dtype)
     outputs = {"loss": loss, "divisor": divisor} if is_nll else {"loss": loss, "divisor": divisor, "rows": rows}
     if not is_nll:
@@ -133,33 +133,35 @@ def _memory(output: Output, device: int) -> tuple:
 # ---------------------------------------------------------------- the twin's functions
 def cross_entropy(
     x: Array, labels: Array, weight: Array | None, ignore_index: int, reduction: str, smoothing: float
-) -> tuple[Array, Backward]:
-    """The reduced loss, and the function from its gradient to x's. Keeps x and two numbers a row."""
+) -> tuple[Array, Backward, Array]:
+    """The reduced loss, the function from its gradient to x's, and the weights' sum. Keeps x and two numbers a row."""
     return _run("cross_entropy", x, labels, weight, (ignore_index, reduction, smoothing))
 
 
 def nll(
     x: Array, labels: Array, weight: Array | None, ignore_index: int, reduction: str
-) -> tuple[Array, Backward]:
-    """-weight[t] x[t], reduced, and the function from its gradient to x's."""
+) -> tuple[Array, Backward, Array]:
+    """-weight[t] x[t], reduced, the function from its gradient to x's, and the weights' sum."""
     return _run("nll_loss", x, labels, weight, (ignore_index, reduction, 0.0))
 
 
-def _run(op: str, x: Array, labels: Array, weight: Array | None, job: tuple) -> tuple[Array, Backward]:
+def _run(op: str, x: Array, labels: Array, weight: Array | None, job: tuple) -> tuple[Array, Backward, Array]:
     if not labels.size:
         return _nothing(x, job[1])
-    state, serial, call = faults.watch(x, op, x.shape, job[0])
+    state, serial, call = faults.watch(x, op, x.shape, job[0], labels.dtype == "uint64")
     is_nll = op == "nll_loss"
     keys = (layout(x), layout(labels), None if weight is None else layout(weight), layout(state))
     forward, back = _plans(*keys, job, is_nll, forced())
     loss, *kept = forward(x, labels, weight, state, np.int64(serial), np.int64(call))
     needed = (labels, weight, *kept) if is_nll else (x, labels, weight, *kept)
-    return loss, lambda gy: back(layout(gy))(gy, *needed)
+    return loss, lambda gy: back(layout(gy))(gy, *needed), kept[0]
 
 
-def _nothing(x: Array, reduction: str) -> tuple[Array, Backward]:
+def _nothing(x: Array, reduction: str) -> tuple[Array, Backward, Array]:
     """The loss of no rows."""
     shape = x.shape
     loss = empty(x, shape[:1] + shape[2:] if reduction == "none" else (), x.dtype)
     loss[...] = math.nan if reduction == "mean" else 0
-    return loss, lambda gy: empty(gy, shape, gy.dtype)
+    count = empty(x, (1,), accumulate(x.dtype.name))
+    count[...] = 0
+    return loss, lambda gy: empty(gy, shape, gy.dtype), count

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from gpunn.backend import Array, array_module, twins
 from gpunn.backend.contract import Backward, Shape
 from gpunn.checks import arrays, check_choice, check_constant, check_same_device, wants_grad, zero_d
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import data_of, record
-from gpunn.ops.reduce import mean, total
+from gpunn.ops.counts import Count, here
+from gpunn.ops.reduce import mean, total, wide
 from gpunn.ops.softmax import log_softmax_of
 
 REDUCTIONS = ("none", "mean", "sum")
@@ -43,14 +46,16 @@ def cross_entropy(
     """
     op = "cross_entropy"
     a, w = _scores(op, x, weight, reduction)
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"{op}: label_smoothing is {label_smoothing}, expected 0 to 1")
+    if not isinstance(label_smoothing, (int, float, np.floating)) or not 0 <= label_smoothing <= 1:
+        raise ValueError(f"{op}: label_smoothing is {label_smoothing!r}, expected 0 to 1; the usual value is 0.1")
     t = data_of(target)
     check_same_device(op, a, t, "x", "target")
     if t.shape == a.shape and t.dtype.kind not in "iub":
         return _soft(op, x, target, a, t, w, ignore_index, reduction, float(label_smoothing))
-    _check_labels(op, a, t, "class indices; or probabilities of x's shape")
-    loss, backward = twins(a).loss.cross_entropy(a, t, w, ignore_index, reduction, float(label_smoothing))
+    _check_labels(op, a, t, ignore_index, "class indices; or probabilities of x's shape")
+    loss, backward, sums = twins(a).loss.cross_entropy(a, t, w, ignore_index, reduction, float(label_smoothing))
+    if here.taken is not None and reduction == "mean":
+        here.taken.append(Count(sums, t, ignore_index))
     return record(op, loss, (x,), lambda gy, needs: (backward(gy),), owned=True)
 
 
@@ -70,13 +75,13 @@ def _soft(
     arrays(op, x=a, target=t)
     if ignore_index >= 0:
         raise ValueError(f"{op}: ignore_index is {ignore_index}, but the target holds probabilities; leave it out")
-    q = _rows_of(t)
+    q = wide(_rows_of(t))
     if smooth:
         q = q * (1 - smooth) + smooth / classes
     if w is not None:
-        q = q * w
-    logp = log_softmax_of(_rows_of(a), 1)
-    losses = -total(q * logp, 1)
+        q = weighed(q, wide(w))
+    logp = log_softmax_of(wide(_rows_of(a)), 1)
+    losses = -total(weighed(logp, q), 1)
     kept_logp = logp if wants_grad(target) else None
     p = xp.exp(logp) if kept_logp is not None else xp.exp(logp, out=logp)
     result, scale_of = _reduced(a, losses, reduction)
@@ -88,10 +93,10 @@ def _soft(
             gx = p * total(q, 1, keepdims=True)
             gx -= q
             gx *= scale
-            gx = _unrows(gx, a_shape)
+            gx = _unrows(gx.astype(gy.dtype, copy=False), a_shape)
         if kept_logp is not None:
-            gt = kept_logp * ((smooth - 1) * scale)
-            gt = _unrows(gt if w is None else gt * w, a_shape)
+            factor = (smooth - 1) * wide(scale) if w is None else (smooth - 1) * wide(scale) * wide(w)
+            gt = _unrows(weighed(kept_logp, factor).astype(gy.dtype, copy=False), a_shape)
         return gx, gt
 
     return record(op, result, (x, target), backward)
@@ -109,8 +114,10 @@ def nll_loss(
     a, w = _scores(op, x, weight, reduction)
     t = data_of(target)
     check_same_device(op, a, t, "x", "target")
-    _check_labels(op, a, t, "class indices")
-    loss, backward = twins(a).loss.nll(a, t, w, ignore_index, reduction)
+    _check_labels(op, a, t, ignore_index, "class indices")
+    loss, backward, sums = twins(a).loss.nll(a, t, w, ignore_index, reduction)
+    if here.taken is not None and reduction == "mean":
+        here.taken.append(Count(sums, t, ignore_index))
     return record(op, loss, (x,), lambda gy, needs: (backward(gy),), owned=True)
 
 
@@ -127,8 +134,10 @@ def _scores(op: str, x: Operand, weight: Operand | None, reduction: str) -> tupl
     return a, w
 
 
-def _check_labels(op: str, a: Array, t: Array, expected: str) -> None:
+def _check_labels(op: str, a: Array, t: Array, ignore_index: int, expected: str) -> None:
     """Refuses class indices of a wrong type or shape; the kernels look at the numbers themselves."""
+    if type(ignore_index) is not int and not isinstance(ignore_index, np.integer):
+        raise TypeError(f"{op}: ignore_index is {ignore_index!r}, expected an int; the usual value is -100")
     if t.dtype.kind not in "iu":
         raise TypeError(
             f"{op}: target is {t.dtype} of shape {t.shape}, expected integers, {expected} (x {a.shape}); "
@@ -144,11 +153,21 @@ def _check_labels(op: str, a: Array, t: Array, expected: str) -> None:
 def _reduced(a: Array, losses: Array, reduction: str) -> tuple[Array, Backward]:
     """The reduced loss, and the function from its gradient to the (M, 1) or 0-d factor of the rows' gradients."""
     if reduction == "none":
-        return losses.reshape(a.shape[:1] + a.shape[2:] if a.ndim > 1 else ()), lambda gy: gy.reshape(-1, 1)
+        shape = a.shape[:1] + a.shape[2:] if a.ndim > 1 else ()
+        return losses.reshape(shape).astype(a.dtype, copy=False), lambda gy: gy.reshape(-1, 1)
     if reduction == "sum":
         return zero_d(total(losses, None), a), lambda gy: gy
     count = len(losses) or math.nan
     return zero_d(mean(losses), a), lambda gy: gy / count
+
+
+def weighed(value: Array, weight: Array) -> Array:
+    """The value times the weight, 0 where the weight is: what has none does not count, be it infinite."""
+    with np.errstate(invalid="ignore"):
+        y = value * weight
+    if isinstance(y, np.ndarray) and np.isfinite(y).all():  # a GPU is not asked
+        return y
+    return array_module(y).where(weight == 0, 0, y).astype(y.dtype, copy=False)
 
 
 def _rows_of(a: Array) -> Array:

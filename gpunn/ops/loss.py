@@ -9,8 +9,8 @@ from gpunn.checks import arrays, check_choice, check_constant, zero_d
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import record
-from gpunn.ops.cross_entropy import REDUCTIONS
-from gpunn.ops.reduce import mean, total
+from gpunn.ops.cross_entropy import REDUCTIONS, weighed
+from gpunn.ops.reduce import mean, total, wide
 
 
 def mse_loss(x: A, target: Operand, reduction: str = "mean") -> A:
@@ -20,13 +20,13 @@ def mse_loss(x: A, target: Operand, reduction: str = "mean") -> A:
     array(5., dtype=float32)
     """
     a, t = _pair("mse_loss", x, target, reduction)
-    difference = a - t
+    difference = wide(a) - wide(t)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        gx = difference * (2 * _scale(gy, reduction, difference.size))
+        gx = (difference * (2 * _scale(gy, reduction, difference.size))).astype(gy.dtype, copy=False)
         return gx if needs[0] else None, -gx if needs[1] else None
 
-    return record("mse_loss", _reduced(difference * difference, reduction), (x, target), backward)
+    return record("mse_loss", _reduced(difference * difference, reduction, a), (x, target), backward)
 
 
 def l1_loss(x: A, target: Operand, reduction: str = "mean") -> A:
@@ -36,11 +36,11 @@ def l1_loss(x: A, target: Operand, reduction: str = "mean") -> A:
     array(2., dtype=float32)
     """
     a, t = _pair("l1_loss", x, target, reduction)
-    xp, difference = array_module(a), a - t
-    y, sign = _reduced(xp.abs(difference), reduction), xp.sign(difference)
+    xp, difference = array_module(a), wide(a) - wide(t)
+    y, sign = _reduced(xp.abs(difference), reduction, a), xp.sign(difference).astype(a.dtype, copy=False)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        gx = sign * _scale(gy, reduction, sign.size)
+        gx = (sign * _scale(gy, reduction, sign.size)).astype(gy.dtype, copy=False)
         return gx if needs[0] else None, -gx if needs[1] else None
 
     return record("l1_loss", y, (x, target), backward)
@@ -67,24 +67,26 @@ def binary_cross_entropy_with_logits(
     _, w, pw = arrays(op, x=a, weight=weight, pos_weight=pos_weight)
     for name, factor in (("weight", w), ("pos_weight", pw)):
         _check_broadcast(op, name, factor, a)
-    # softplus(-x) = -log sigmoid(x), and log(1 - sigmoid(x)) = log sigmoid(x) - x.
-    towards = 1 if pw is None else (pw - 1) * t + 1
-    y = (1 - t) * a
-    y += towards * _softplus(-a)
-    y = y if w is None else y * w
+    given, a, t, w, pw = a, wide(a), wide(t), w if w is None else wide(w), pw if pw is None else wide(pw)
+    # -log sigmoid(x) = softplus(-x) = max(-x, 0) + near, -log(1 - sigmoid(x)) = max(x, 0) + near: no infinities cancel.
+    positive, negative = (t if pw is None else weighed(t, pw)), 1 - t
+    y = weighed(array_module(a).maximum(a, 0), negative) + weighed(array_module(a).maximum(-a, 0), positive)
+    y += (negative + positive) * _softplus(-abs(a))
+    y = y if w is None else weighed(y, w)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
         scale = _scale(gy, reduction, a.size)
         scale = scale if w is None else scale * w
         gx = gt = None
         if needs[0]:
-            gx = (1 - t - towards * twins(a).activation.forward("sigmoid", -a, (), False)[0]) * scale
+            towards = negative + positive
+            gx = (negative - towards * twins(a).activation.forward("sigmoid", -a, (), False)[0]) * scale
         if needs[1]:
-            gt = -a if pw is None else (pw - 1) * _softplus(-a) - a
-            gt = gt * scale
-        return gx, gt
+            gt = -a if pw is None else weighed(_softplus(-a), pw) - _softplus(a)
+            gt = weighed(gt, scale)
+        return tuple(g if g is None else g.astype(gy.dtype, copy=False) for g in (gx, gt))
 
-    return record(op, _reduced(y, reduction), (x, target), backward)
+    return record(op, _reduced(y, reduction, given), (x, target), backward)
 
 
 def _softplus(a: Array) -> Array:
@@ -108,12 +110,13 @@ def _check_broadcast(op: str, name: str, factor: Array | None, a: Array) -> None
         raise ValueError(f"{op}: {name} is {factor.shape}, expected a shape that broadcasts to x {a.shape}; reshape it")
 
 
-def _reduced(values: Array, reduction: str) -> Array:
+def _reduced(values: Array, reduction: str, like: Array) -> Array:
+    """The result in like's dtype; 16-bit floats come as float32, and are added so."""
     if reduction == "none":
-        return values
-    return zero_d(total(values, None) if reduction == "sum" else mean(values), values)
+        return values.astype(like.dtype, copy=False)
+    return zero_d(total(values, None) if reduction == "sum" else mean(values), like)
 
 
 def _scale(gy: Array, reduction: str, size: int) -> Array:
     """The factor of each element's gradient."""
-    return gy / size if reduction == "mean" and size else gy
+    return wide(gy) / size if reduction == "mean" and size else wide(gy)

@@ -101,7 +101,7 @@ def _norms(dtype: str) -> Iterator[Problem]:
 
 
 def _losses(dtype: str) -> Iterator[Problem]:
-    for case, label in product(LOSSES, ("int64", "int32")):
+    for case, label in product(LOSSES, ("int64", "int32", "uint64")):
         n, c, *spatial = case.x if len(case.x) > 1 else (1, *case.x)
         sizes = (n * math.prod(spatial), c, math.prod(spatial))
         yield Labels(dtype, True, *sizes, label, case.ignore_index, "mean", case.smoothing)

@@ -3,7 +3,7 @@ Softmax cross-entropy with class indices, backward: softmax less the smoothed la
 
 math:     gx[m,c] = (p * ((1-s)*w[t] + s/C*sum of w) - s/C*w[c] - (c = t) * (1-s)*w[t]) * gy/divisor, t = labels[m],
           p = exp(x - peak - logsum); 0 where t = ignore, or where divisor is infinite
-layout:   x, gx (M/L,C,L) row-major; labels (M); gy 0-d, or (M) with each=1; rows (2,M) and divisor (2) of forward
+layout:   x, gx (M/L,C,L) row-major; labels (M); gy 0-d, or (M) with each=1; rows (2,M) and divisor (3) of forward
 threads:  one an element, in memory order
 shared:   0
 flops:    6*M*C
@@ -12,7 +12,7 @@ requires: none
 numerics: ACC
 optional: weight
 */
-#include "../common.cuh"
+#include "tally.cuh"
 
 extern "C" __global__ void cross_entropy_backward(
     const T* gy, const T* x, const LABEL* labels, const T* weight, const ACC* rows, const ACC* divisor, T* gx,
@@ -21,11 +21,11 @@ extern "C" __global__ void cross_entropy_backward(
     const i64 at = thread_index();
     if (at >= (i64)M * C) return;
     const int c = at / L % C;
-    const i64 m = at / ((i64)C * L) * L + at % L, t = labels[m];
+    const i64 m = at / ((i64)C * L) * L + at % L, t = class_of(labels[m]);
 
     ACC g = 0;
     if (t != ignore && !isinf(divisor[0])) {  // then every label is a class
-        const ACC p = exp(load(x + at) - rows[m] - rows[M + m]);
+        const ACC p = exp(below_peak(load(x + at), rows[m]) - rows[M + m]);
         const ACC sharp = (1 - smoothing) * (weight ? load(weight + t) : (ACC)1);
         const ACC flat = smoothing / C, w = weight ? load(weight + c) : (ACC)1;
         g = p * (sharp + flat * divisor[1]) - flat * w;

@@ -2,9 +2,9 @@
 Softmax cross-entropy with class indices, forward: scores to the reduced loss in one launch.
 
 math:     loss[m] = (1-s) * w[t] * (logsum - (x[t]-peak)) + s/C * sum over c of w[c] * (logsum - (x[c]-peak)),
-          t = labels[m]; summed, or divided by the sum of w[t], over rows whose label is not `ignore`
+          t = labels[m]; summed, or divided by the sum of w[t], over rows whose label is not `ignore`; 0*inf = 0
 layout:   x (M/L,C,L) row-major; labels, loss of no reduction (M); rows (2,M): peak, log of the sum of exp(x-peak);
-          divisor (2): see tally.cuh, the sum of w; parts (3,J), J = gridDim.x; state (5)
+          divisor (3): see tally.cuh; parts (3,J), J = gridDim.x; state (5)
 threads:  LANES threads a row; 256/LANES rows a block; the last block adds up the parts
 shared:   256*20 + 1
 flops:    5*M*C
@@ -44,19 +44,20 @@ extern "C" __global__ void __launch_bounds__(256) cross_entropy_forward(
 
         ACC sum = 0, spread = 0, weights = 0;
         for (int c = lane; c < C; c += LANES) {
-            const ACC v = load(row + (i64)c * L) - peak, w = weight ? load(weight + c) : (ACC)1;
+            const ACC v = below_peak(load(row + (i64)c * L), peak), w = weight ? load(weight + c) : (ACC)1;
             sum += exp(v);
             weights += w;
-            if (smoothing != 0) spread += w * v;
+            if (smoothing != 0) spread += weighed(w, v);
         }
         const ACC logsum = log(over_lanes(sum, false));
         weights = over_lanes(weights, false), spread = over_lanes(spread, false);
 
         if (lane == 0) {
-            const i64 t = labels[m];
+            const i64 t = class_of(labels[m]);
             const bool real = t >= 0 && t < C && t != ignore;
-            const ACC hit = real ? load(row + t * L) - peak : 0, w = real && weight ? load(weight + t) : (ACC)1;
-            ACC value = (1 - smoothing) * w * (logsum - hit);
+            const ACC hit = real ? below_peak(load(row + t * L), peak) : (ACC)0;
+            const ACC w = real && weight ? load(weight + t) : (ACC)1;
+            ACC value = weighed((1 - smoothing) * w, logsum - hit);
             if (smoothing != 0) value += smoothing / C * (weights * logsum - spread);
             rows[m] = peak, rows[M + m] = logsum;
             mine = row_tally(value, w, t, ignore, C, m);

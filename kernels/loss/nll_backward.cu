@@ -2,7 +2,7 @@
 Negative log-likelihood with class indices, backward.
 
 math:     gx[m,c] = (c = t) * -w[t] * gy/divisor, t = labels[m]; 0 where t = ignore, or where divisor is infinite
-layout:   gx (M/L,C,L) row-major; labels (M); gy 0-d, or (M) with each=1; divisor of the forward kernel
+layout:   gx (M/L,C,L) row-major; labels (M); gy 0-d, or (M) with each=1; divisor (3) of the forward kernel
 threads:  one an element, in memory order
 shared:   0
 flops:    2*M
@@ -11,7 +11,7 @@ requires: none
 numerics: ACC
 optional: weight
 */
-#include "../common.cuh"
+#include "tally.cuh"
 
 extern "C" __global__ void nll_backward(
     const T* gy, const LABEL* labels, const T* weight, const ACC* divisor, T* gx,
@@ -19,7 +19,7 @@ extern "C" __global__ void nll_backward(
 {
     const i64 at = thread_index();
     if (at >= (i64)M * C) return;
-    const i64 m = at / ((i64)C * L) * L + at % L, t = labels[m];
+    const i64 m = at / ((i64)C * L) * L + at % L, t = class_of(labels[m]);
 
     ACC g = 0;
     if (t != ignore && t == at / L % C && !isinf(divisor[0])) {

@@ -2,8 +2,8 @@
 Negative log-likelihood with class indices, forward: log-probabilities to the reduced loss in one launch.
 
 math:     loss[m] = -w[t] * x[t], t = labels[m]; summed, or divided by the sum of w[t], over rows whose label is not
-          `ignore`
-layout:   x (M/L,C,L) row-major; labels, loss of no reduction (M); divisor: see tally.cuh; parts (3,J), J = gridDim.x;
+          `ignore`; 0*inf = 0
+layout:   x (M/L,C,L) row-major; labels, loss of no reduction (M); divisor (3): see tally.cuh; parts (3,J), J = gridDim.x;
           state (5)
 threads:  one a row; the last block adds up the parts
 shared:   256*20 + 1
@@ -22,10 +22,10 @@ extern "C" __global__ void __launch_bounds__(256) nll_forward(
     const i64 m = thread_index();
     Tally mine = {0, 0, none};
     if (m < M) {
-        const i64 t = labels[m];
+        const i64 t = class_of(labels[m]);
         const bool real = t >= 0 && t < C && t != ignore;
         const ACC w = real && weight ? load(weight + t) : (ACC)1;
-        const ACC value = real ? -w * load(x + (m / L) * C * L + t * L + m % L) : (ACC)0;
+        const ACC value = real ? weighed(-w, load(x + (m / L) * C * L + t * L + m % L)) : (ACC)0;
         mine = row_tally(value, w, t, ignore, C, m);
         if (reduction == NONE) store(loss + m, (ACC)mine.loss);
     }

@@ -5,6 +5,18 @@
 #define THREADS 256
 enum { NONE, MEAN, SUM };  // reductions
 
+typedef unsigned long long u64;
+
+// A label as a class. One past 2^63 is none, though its bits may be those of the label to ignore.
+template <typename Label> __device__ __forceinline__ i64 class_of(Label label) { return label; }
+__device__ __forceinline__ i64 class_of(u64 label) { return label >> 63 ? 0x7fffffffffffffffll : (i64)label; }
+
+// A product in which 0 times infinity is 0: what has no weight does not count, whatever it is.
+__device__ __forceinline__ ACC weighed(ACC weight, ACC value) { return weight == 0 || value == 0 ? 0 : weight * value; }
+
+// A score less the row's largest; of an infinite one the limit.
+__device__ __forceinline__ ACC below_peak(ACC score, ACC peak) { return isinf(score) && score > 0 ? 0 : score - peak; }
+
 // Sums over rows, and the first row whose label is no class; `none` where all are.
 struct Tally {
     double loss, weight;
@@ -41,9 +53,9 @@ __device__ __forceinline__ Tally block_tally(Tally mine) {
 }
 
 // parts (3,J) takes each block's tally; the block that draws the last ticket adds them up, part 0 first.
-//   loss        the 0-d result of MEAN and SUM
+//   loss        the 0-d result of MEAN and SUM; the mean of nothing is NaN
 //   divisor     what the rows' gradients are divided by: infinite where nothing counts or a label is wrong, so that
-//               a bad batch has a gradient of exactly 0
+//               a bad batch has a gradient of exactly 0; behind it the sum of w, and that of w[t] over rows that count
 //   state (5)   a ticket, 0 between launches; the first offence not yet reported: serial (0: none), label, row, call
 template <typename Label> __device__ __forceinline__ void finish(
     Tally mine, double* parts, T* loss, ACC* divisor, i64* state, const Label* labels, int reduction, i64 serial,
@@ -72,10 +84,11 @@ template <typename Label> __device__ __forceinline__ void finish(
 
     // write
     const double count = reduction == MEAN ? all.weight : 1, infinite = __uint_as_float(0x7f800000u);
-    if (reduction == MEAN) store(loss, (ACC)(all.loss / count));  // 0 / 0: the mean of nothing is NaN
+    if (reduction == MEAN) store(loss, (ACC)(count == 0 ? __uint_as_float(0x7fc00000u) : all.loss / count));
     if (reduction == SUM) store(loss, (ACC)all.loss);
-    *divisor = count == 0 || all.wrong != none ? infinite : count;
+    divisor[0] = count == 0 || all.wrong != none ? infinite : count;
+    divisor[2] = all.weight;
     if (all.wrong != none && state[1] == 0) {
-        state[1] = serial, state[2] = labels[all.wrong], state[3] = all.wrong, state[4] = call;
+        state[1] = serial, state[2] = (i64)labels[all.wrong], state[3] = all.wrong, state[4] = call;
     }
 }

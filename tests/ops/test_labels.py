@@ -74,6 +74,42 @@ def test_the_gradient_of_a_bad_batch_is_nothing(loss, reduction, device):
     assert wrong.tolist() == [False, False, True, True, False] if reduction == "none" else wrong
 
 
+ANY_INTEGER = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("dtype", ANY_INTEGER)
+@pytest.mark.parametrize("where", ["cpu", "emulator", "cuda"])
+def test_every_integer_dtype_names_its_wrong_label(loss, dtype, where, request):
+    if where != "cpu" and not gpunn.is_available(where):
+        pytest.skip(f"device {where} is not available here (gpunn doctor says why)")
+    for wrong in {np.iinfo(dtype).max, np.iinfo(dtype).min, 4} - {0}:
+        given = gpunn.to_device(np.array([0, 1, wrong, 2, 3], dtype), where)
+        with pytest.raises(IndexError, match=f"{loss.__name__}: target has the label {wrong}, expected 0 to 3"):
+            loss(scores(where), given).item()
+    right = gpunn.to_device(np.array([0, 1, 3, 2, 3], dtype), where)
+    want = loss(scores(where), right.astype("int64")).item()
+    assert loss(scores(where), right).item() == want
+
+
+@pytest.mark.parametrize("where", ["cpu", "emulator", "cuda"])
+def test_an_unsigned_label_whose_bits_are_those_of_the_ignored_one_is_no_class(where):
+    if where != "cpu" and not gpunn.is_available(where):
+        pytest.skip(f"device {where} is not available here (gpunn doctor says why)")
+    given = gpunn.to_device(np.array([0, 1, 2**64 - 100, 2, 3], np.uint64), where)
+    with pytest.raises(IndexError, match="cross_entropy: target has the label 18446744073709551516, expected 0 to 3"):
+        ops.cross_entropy(scores(where), given).item()
+
+
+def test_floats_words_and_an_ignore_index_that_is_no_int_are_refused():
+    for given in (np.zeros(5), np.zeros(5, bool), np.array(["a"] * 5)):
+        with pytest.raises(TypeError, match=r"cross_entropy: target is .* of shape \(5,\), expected integers"):
+            ops.cross_entropy(scores("cpu"), given)
+    for ignore_index in (1.0, "1", None, [1]):
+        with pytest.raises(TypeError, match=r"nll_loss: ignore_index is .*, expected an int; the usual value is -100"):
+            ops.nll_loss(scores("cpu"), labels("cpu", 0, 1, 2, 3, 0), ignore_index=ignore_index)
+
+
 def test_the_first_offence_is_the_one_that_is_named(device):
     ops.cross_entropy(scores(device), labels(device, 0, 1, 2, 3, 0))
     ops.cross_entropy(scores(device), labels(device, 0, 1, 9, 8, 0))
