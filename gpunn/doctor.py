@@ -21,6 +21,7 @@ import numpy as np
 
 from gpunn import backend
 from gpunn.errors import DeviceError
+from gpunn.pictures.canvas import any_backend
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,11 @@ def _extra(module: str) -> Callable[[], str]:
         return str(getattr(found, "__version__", "imports"))
 
     return probe
+
+
+def _matplotlib() -> str:
+    with any_backend():
+        return str(importlib.import_module("matplotlib").__version__)
 
 
 def _cupy() -> str:
@@ -203,7 +209,7 @@ def _words(text: str) -> Callable[[], str]:
 PROBES: list[tuple[str, Callable[[], str], Callable[[], str]]] = [
     ("numpy", _numpy, _pip("numpy>=2.0")),
     ("tqdm", _extra("tqdm"), _pip("tqdm")),
-    ("matplotlib", _extra("matplotlib"), _pip("gpunn[plot]")),
+    ("matplotlib", _matplotlib, _pip("gpunn[plot]")),
     ("safetensors", _extra("safetensors"), _pip("gpunn[io]")),
     ("Pillow", _extra("PIL"), _pip("gpunn[image]")),
     ("compiler", _compiler, _words("apt-get install g++ (or your system's own package); the emulator needs it")),

@@ -30,11 +30,15 @@ class NothingToDraw(UsageError):
 def new_figure(width: float, height: float) -> Figure:
     """An empty Figure of that many inches. Raises UsageError, naming the extra, where matplotlib is missing."""
     try:
-        with _any_backend():
+        with any_backend():
             from matplotlib.backends.backend_agg import FigureCanvasAgg
             from matplotlib.figure import Figure
     except ImportError as error:
         raise UsageError(f'pictures: matplotlib is missing ({error}); pip install "gpunn[plot]"') from error
+    except Exception as error:  # a matplotlibrc that is no text, for one
+        raise UsageError(
+            f"pictures: matplotlib does not import ({type(error).__name__}: {error}); mend its matplotlibrc"
+        ) from error
     # Figure and canvas themselves, no pyplot: no global state, and no display is looked for.
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
@@ -42,7 +46,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 @contextmanager
-def _any_backend() -> Iterator[None]:
+def any_backend() -> Iterator[None]:
     """Import matplotlib whatever MPLBACKEND says: a notebook's, which its children inherit, need not be there.
 
     It is set afterwards, as matplotlib itself would have: the user's own pictures follow.

@@ -91,8 +91,10 @@ def load_model(weights: Path, device: backend.Device, dtype: np.dtype | None = N
     config = Config.of(state.get("info"), weights)
     saved = weights_in(state, str(weights), finite=True)
     try:
-        # No larger than what is in the file, and without first values that its weights replace.
-        with at_most(sum(array.size for array in saved.values())), nn.init.skip():
+        # No larger than what is in the file, and without first values that its weights replace: what the memory held
+        # may be no number of the run's dtype.
+        size = sum(array.size for array in saved.values())
+        with at_most(size), nn.init.skip(), np.errstate(invalid="ignore", over="ignore"):
             model = config.build(dtype or config.dtype)
     except (ValueError, TypeError) as error:
         raise CheckpointError(

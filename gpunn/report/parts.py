@@ -19,6 +19,7 @@ from gpunn.recipes.config import Config
 from gpunn.recipes.ensemble import Opinions, opinions
 from gpunn.recipes.starts import starts
 from gpunn.report import page
+from gpunn.text import plain
 
 if TYPE_CHECKING:  # an extra, imported on use alone
     from matplotlib.figure import Figure
@@ -108,11 +109,13 @@ def about_the_curves(config: Config) -> str:
 
 
 def draw(sections: page.Sections, heading: str, make: Callable[[], Figure], caption: str) -> None:
-    """A section with the Figure that `make` draws; where there is nothing to draw, the page's end says why."""
+    """A section with the Figure that `make` draws; where there is none, or it fails, the page's end says why."""
     try:
         sections.add(heading, page.picture(pictures.png(make()), caption))
     except pictures.NothingToDraw as why:
         sections.leave_out(heading, str(why))
+    except Exception as fault:  # a picture is no reason to have no page
+        sections.leave_out(heading, f"it could not be drawn ({type(fault).__name__}: {plain(str(fault))})")
 
 
 def errors(sections: page.Sections, tested: Tested, who: str) -> None:

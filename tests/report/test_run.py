@@ -20,7 +20,7 @@ from gpunn.pictures.canvas import new_figure
 from gpunn.recipes.config import Config
 from gpunn.recipes.starts import note_start, starts
 from gpunn.report import page
-from gpunn.report.parts import settings
+from gpunn.report.parts import draw, settings
 from gpunn.report.run import _table
 from tests.browser import chromium
 from tests.tiny_runs import tiny_dataset, trained_in
@@ -254,3 +254,13 @@ def test_the_table_of_a_long_run_shows_one_epoch_of_many_and_the_last(epochs, st
     assert shown == [*range((epochs - 1) % step + 1, epochs + 1, step)] and shown[-1] == epochs
     words = [f'<p class="note">One epoch of {step}; all {epochs:,} stand in history.csv.</p>']
     assert parts[1:] == (words if step > 1 else [])
+
+
+def test_a_picture_that_fails_leaves_the_page():
+    def fail():
+        raise RuntimeError("no\nfonts")
+
+    sections = page.Sections()
+    draw(sections, "Confusion", fail, "")
+    assert sections.parts == {}
+    assert sections.left_out == {"Confusion": r"it could not be drawn (RuntimeError: no\nfonts)"}

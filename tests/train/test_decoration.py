@@ -57,8 +57,26 @@ def test_a_style_that_cannot_be_drawn_by_gives_way_to_matplotlib_s_own(tmp_path,
     assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
 
 
+RC = """
+from gpunn.train import History, draw_curves
+print(draw_curves(History([{"epoch": 1, "train_loss": 2.0, "val_loss": 1.0}]), "curves.png"))
+"""
+
+
+@pytest.mark.skipif("CI" not in os.environ, reason="a process and its imports: in CI")
+def test_settings_that_cannot_be_read(tmp_path, matplotlib):
+    (tmp_path / "matplotlibrc").write_bytes(b"\xff\xfe: 1\n")
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "MPLCONFIGDIR": str(tmp_path)}
+    command = [sys.executable, "-c", RC]
+    done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=env, timeout=60, check=True)
+    assert done.stdout.startswith("curves.png is not drawn: pictures: matplotlib does not import (UnicodeDecodeError: ")
+    assert done.stdout.endswith("); mend its matplotlibrc\n")
+
+
 BACKEND = """
 import os
+from gpunn import doctor
+assert {finding.name: finding.ok for finding in doctor.examine()}["matplotlib"]
 from gpunn.train import History, draw_curves
 history = History([{"epoch": 1, "train_loss": 2.0, "val_loss": 1.0}])
 assert draw_curves(history, "curves.png") is None
