@@ -19,6 +19,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from gpunn.stopping import held
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -59,7 +61,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:
         if fcntl is None:  # Windows renames no open file
             put_in_place(temporary, path)
     finally:
-        with suppress(OSError):  # gone into its place, or never made
+        with held(), suppress(OSError):  # gone into its place, or never made
             temporary.unlink()
 
 
@@ -74,7 +76,7 @@ def link_atomically(existing: Path, path: Path) -> None:
         os.replace(temporary, path)
         _sync_folder(path.parent)
     finally:
-        with suppress(OSError):  # it stays where `path` had been that very file already
+        with held(), suppress(OSError):  # it stays where `path` had been that very file already
             temporary.unlink()
 
 
@@ -145,9 +147,10 @@ def scratch_folder(folder: Path) -> Iterator[tuple[Path, int]]:
             with scratch_folder(folder) as another:
                 yield another
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if handle is not None:
-            os.close(handle)
+        with held():
+            shutil.rmtree(temporary, ignore_errors=True)
+            if handle is not None:
+                os.close(handle)
 
 
 def try_lock(handle: int) -> bool | None:

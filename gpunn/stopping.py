@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from types import FrameType
-
-from gpunn.starting import leave
 
 # A closed terminal asks as `kill` does; Windows has no such signal.
 ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+_depth = 0  # blocks of `held` that the main thread is in
+_waiting: list[int] = []  # signals that came within
 
 
 class Terminated(SystemExit):
@@ -54,7 +58,7 @@ def may_take(signum: int) -> bool:
     """Whether nobody has asked for this signal to be ignored, or taken it for a purpose of their own."""
     if threading.current_thread() is not threading.main_thread():
         return False
-    ours = (signal.SIG_DFL, signal.default_int_handler, leave, _raise)
+    ours = (signal.SIG_DFL, signal.default_int_handler, _leave, _raise)
     return signal.getsignal(signum) in ours
 
 
@@ -69,5 +73,48 @@ def raised() -> Iterator[None]:
             signal.signal(signum, handler)
 
 
+def _during_imports() -> None:
+    """Let the command `gpunn` leave at once, with one line, while it is imported: there is nothing to save yet."""
+    name = os.path.basename(sys.argv[0]) if sys.argv else ""
+    given = sys.orig_argv if name == "-m" else []  # ["python", "-X", "dev", "-m", "gpunn", "train"]
+    if name in ("gpunn", "gpunn.exe") or ("-m", "gpunn") in pairwise(given) or "-mgpunn" in given:
+        for signum in (signal.SIGINT, *ENDING):
+            if may_take(signum):
+                signal.signal(signum, _leave)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Let a signal to a command, or to a Trainer, wait for the end of the block: a cleaning up of some microseconds."""
+    global _depth
+    if threading.current_thread() is not threading.main_thread():  # no signal is raised there
+        yield
+        return
+    _depth += 1
+    try:
+        yield
+    finally:
+        _depth -= 1
+        if _waiting and not _depth:
+            signum = _waiting[0]
+            _waiting.clear()
+            raise stop_of(signum)
+
+
+def raise_stop(signum: int) -> None:
+    """Raise what a signal stands for, now or at the end of the block that `held` begins."""
+    if not _depth:
+        raise stop_of(signum)
+    _waiting.append(signum)
+
+
 def _raise(signum: int, frame: FrameType | None) -> None:
-    raise stop_of(signum)
+    raise_stop(signum)
+
+
+def _leave(signum: int, frame: FrameType | None) -> None:
+    os.write(2, f"gpunn: {name_of(stop_of(signum))}\n".encode())
+    os._exit(128 + signum)
+
+
+_during_imports()  # as the first import of gpunn, before all that takes its time

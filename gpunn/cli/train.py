@@ -10,7 +10,7 @@ from gpunn.recipes.arrange import load_data, new_config, resumed_config, run_fol
 from gpunn.recipes.ensemble import train_ensemble
 from gpunn.recipes.folders import ROOT
 from gpunn.recipes.options import add_options
-from gpunn.recipes.session import conclude, resumable, train_one
+from gpunn.recipes.session import conclude, train_one
 from gpunn.recipes.starts import note_start
 
 
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     options = vars(args)
     config, dataset = load_data(resumed_config(args.resume, options) if args.resume else new_config(options))
     # The folder last, so that a mistake leaves none behind.
-    with run_folder(args.out, args.resume) as out, resumable(out):
+    with run_folder(args.out, args.resume) as out:
         note_start(out, args.arguments, config.device)
         if config.ensemble > 1:
             train_ensemble(config, dataset, out)

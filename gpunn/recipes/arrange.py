@@ -20,6 +20,7 @@ from gpunn.recipes.config import Config
 from gpunn.recipes.device import dtype_of, usable_device
 from gpunn.recipes.folders import ROOT, epochs_done, is_ensemble
 from gpunn.recipes.recipe import OPTIMIZERS, Recipe, own_recipe, read_recipe, recipe_file, toml_value
+from gpunn.stopping import STOPS, with_words, words_of
 
 # What --resume may change; everything else is the run's own.
 CHANGEABLE = ("epochs", "device")
@@ -152,10 +153,16 @@ def _images(config: Config, dataset: data.Dataset) -> dict:
 def run_folder(wanted: Path | None, resume: Path | None) -> Iterator[Path]:
     """The folder of the run, made if missing and held within the block: nothing else trains into it meanwhile.
 
-    UsageError where something does, or where a new run would overwrite one that has begun.
+    UsageError where something does, or where a new run would overwrite one that has begun. Ctrl-C or SIGTERM within
+    the block says how to go on.
     """
     out = resume or wanted or train.new_run_folder(ROOT)
-    with train.alone_in(out):
-        if resume is None and (train.has_begun(out) or is_ensemble(out)):
-            raise UsageError(f"train: {out} already holds a run; go on with --resume {out}, or choose another --out")
-        yield out
+    try:
+        with train.alone_in(out):
+            if resume is None and (train.has_begun(out) or is_ensemble(out)):
+                words = f"go on with --resume {out}, or choose another --out"
+                raise UsageError(f"train: {out} already holds a run; {words}")
+            yield out
+    except STOPS as stop:
+        saved = words_of(stop).partition("; go on")[0]  # the trainer's account, without its advice for programs
+        raise with_words(stop, f"{saved}; go on with: gpunn train --resume {out}") from None

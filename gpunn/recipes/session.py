@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,6 @@ from gpunn.recipes.batches import loaders, test_loader
 from gpunn.recipes.building import make_trainer
 from gpunn.recipes.config import Config
 from gpunn.recipes.device import dtype_of, usable_device
-from gpunn.stopping import STOPS, with_words, words_of
 from gpunn.terminal import say
 
 RESULTS = ("best.npz", "last.npz", "history.csv", "curves.png", "recipe.toml")
@@ -38,16 +35,6 @@ def train_one(config: Config, dataset: data.Dataset, out: Path, resume: bool = F
         goes_on = resume and (out / "checkpoint.npz").exists()
         trainer.fit(train_loader, val_loader, config.epochs, resume=out if goes_on else None)
     return trainer
-
-
-@contextmanager
-def resumable(out: Path) -> Iterator[None]:
-    """Let Ctrl-C or SIGTERM within the block say how to go on with the run, or the ensemble, in ``out``."""
-    try:
-        yield
-    except STOPS as stop:
-        saved = words_of(stop).partition("; go on")[0]  # the trainer's account, without its advice for programs
-        raise with_words(stop, f"{saved}; go on with: gpunn train --resume {out}") from None
 
 
 def _heading(

@@ -6,7 +6,7 @@ import signal
 from types import FrameType
 from typing import Any
 
-from gpunn.stopping import ENDING, may_take, stop_of
+from gpunn.stopping import ENDING, may_take, raise_stop, stop_of
 
 
 class Interrupts:
@@ -36,8 +36,8 @@ class Interrupts:
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
         if self.pending:
-            raise stop_of(signum)
-        self.pending = signum
+            raise_stop(signum)
+        self.pending = self.pending or signum
 
     def check(self) -> None:
         """Raise KeyboardInterrupt or Terminated if a signal came since the block was entered."""

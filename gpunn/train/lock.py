@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gpunn import files
 from gpunn.errors import CheckpointError, UsageError
+from gpunn.stopping import held
 from gpunn.terminal import say
 from gpunn.text import plain
 
@@ -42,10 +43,9 @@ def alone_in(folder: Path) -> Iterator[None]:
         files.sweep(key)
         yield
     finally:
-        _holders.pop(key, None)
-        with suppress(OSError):  # while it is held: who waits for it looks whether it is still there
-            os.unlink(key / LOCK)
-        os.close(handle)
+        with held():
+            _holders.pop(key, None)
+            _release(handle, key / LOCK)
 
 
 def _taken(path: Path, folder: Path) -> int:
@@ -69,9 +69,18 @@ def _taken(path: Path, folder: Path) -> int:
                 os.write(handle, words.encode(errors="replace"))
                 return handle
         except BaseException:
-            os.close(handle)
+            with held():
+                _release(handle, path)
             raise
         os.close(handle)  # its holder has ended, and removed it, in between
+
+
+def _release(handle: int, path: Path) -> None:
+    """Remove the file, if it is ours, while it is locked: who waits for it looks whether it is still there."""
+    with suppress(OSError):
+        if files.try_lock(handle) is not False and _is_at(handle, path):
+            os.unlink(path)
+    os.close(handle)
 
 
 def _holder(handle: int) -> str:
