@@ -1,4 +1,4 @@
-"""The tasks of `gpunn verify` for running statistics: a batch moves them, in place."""
+"""The tasks of `gpunn verify` for running statistics: a batch moves them, in place, be its squares past all numbers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from gpunn.verify.task import Give, Task, as_f64, orders
 
 EPS, MOMENTUM = 1e-5, 0.25
 MEAN, VAR, BATCHES = 0.5, 2.0, 3  # where the statistics stand
+HUGE, IN = 2e18, ("float32", "bfloat16")  # times this, a variance fits in these and a sum of squares does not
 
 
 def running_tasks(device: str, give: Give) -> Iterator[Task]:
@@ -21,6 +22,9 @@ def running_tasks(device: str, give: Give) -> Iterator[Task]:
         x, *_ = case.arrays()
         for order, given in orders(give(x)):
             yield _task(f"{case.name}, running statistics{order}", device, given)
+        if give(x).dtype.name in IN:
+            for order, given in orders(give(x * np.float32(HUGE))):
+                yield _task(f"{case.name}, running statistics, squares that overflow{order}", device, given)
 
 
 def _task(name: str, device: str, x: Array) -> Task:
@@ -30,13 +34,13 @@ def _task(name: str, device: str, x: Array) -> Task:
     def run() -> tuple:
         mean, var = (to_device(np.full(channels, start, wide), device) for start in (MEAN, VAR))
         batches = to_device(np.asarray(BATCHES), device)
-        twins(x).batch_norm.train_forward(x, None, None, EPS, None, False, (mean, var, MOMENTUM, batches))
-        return mean, var, batches
+        y, *_ = twins(x).batch_norm.train_forward(x, None, None, EPS, None, False, (mean, var, MOMENTUM, batches))
+        return y, mean, var, batches
 
     def want() -> tuple:
-        _, mean, var = naive.batch_norm_train(as_f64(x), None, None, EPS)
+        y, mean, var = naive.batch_norm_train(as_f64(x), None, None, EPS)
         mean = (1 - MOMENTUM) * MEAN + MOMENTUM * mean
         var = (1 - MOMENTUM) * VAR + MOMENTUM * var * count / max(count - 1, 1)
-        return (mean, count, None), (var, count, None), (np.asarray(BATCHES + 1), 0, None)
+        return (y, 4 * count, None), (mean, count, None), (var, count, None), (np.asarray(BATCHES + 1), 0, None)
 
     return Task("batch_norm.train_forward", name, run, want)

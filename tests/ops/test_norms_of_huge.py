@@ -85,6 +85,18 @@ def test_every_kernel_of_batch_norm(variant):
     assert (np.abs(host(t.grad)) < np.float64([[[1e-34], [1e-4], [1e-23]]])).all()  # along x itself there is no slope
 
 
+@pytest.mark.parametrize("variant", ["naive", "split"])
+def test_float64_of_1e200(variant):
+    if not gpunn.is_available("emulator"):
+        pytest.skip("the emulator is not available here (gpunn doctor says why)")
+    x, gy = normal(70, 3, 30), normal(70, 3, 30, seed=1)
+    with use_variant("batch_norm.train_forward", variant):
+        huge, plain = (leaf("emulator", x * size, np.float64) for size in (2.0**665, 1))
+        for t in (huge, plain):
+            ops.batch_norm(t, None, None, training=True, eps=0).backward(on("emulator", gy, np.float64))
+    np.testing.assert_allclose(host(huge.grad) * 2.0**665, host(plain.grad), atol=1e-13)
+
+
 @pytest.mark.parametrize("device", ["cpu", "emulator"])
 def test_local_response_norm(device):
     x, gy = (normal(2, 7, 5) * 1e25).astype(np.float32), normal(2, 7, 5, seed=1).astype(np.float32)
