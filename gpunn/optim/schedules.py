@@ -78,6 +78,8 @@ class Schedule:
         before, now = self.lr_at(base, t - 1) if t else base, self.lr_at(base, t)
         if rate == before:
             return now
+        if base == self.floor:  # the share by which another's rate moves is that of any base
+            before, now = self.lr_at(base + 1, t - 1) if t else base + 1, self.lr_at(base + 1, t)
         if before == self.floor:
             return rate + now - before
         return self.floor + (rate - self.floor) * ((now - self.floor) / (before - self.floor))
