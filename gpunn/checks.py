@@ -80,7 +80,7 @@ def wants_grad(value: object) -> bool:
     return isinstance(value, Tensor) and value.requires_grad
 
 
-def as_ints(op: str, name: str, value: Any, rank: int, minimum: int) -> tuple[int, ...]:
+def as_ints(op: str, name: str, value: Any, rank: int, minimum: float) -> tuple[int, ...]:
     """`value` (an int, or `rank` of them) as a tuple of `rank` ints, each at least `minimum`."""
     values = (value,) * rank if not isinstance(value, (tuple, list)) else tuple(value)
     if len(values) == 1:

@@ -17,7 +17,12 @@ _GRAIN = 64  # cuts lie at multiples of this, so that no piece has a ragged edge
 
 
 def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """``numpy.matmul(a, b)``, the same to the last bit for any number of threads: the cuts depend on shapes alone."""
+    """``numpy.matmul(a, b)``, the same to the last bit for any number of threads: the cuts depend on shapes alone.
+
+    16-bit floats are added in float32, in which NumPy would add float16 in 16 bits and leave bfloat16.
+    """
+    if a.dtype == b.dtype and a.dtype.itemsize == 2 and a.dtype.kind in "fV":
+        return np.asarray(matmul(a.astype(np.float32), b.astype(np.float32))).astype(a.dtype)
     if a.ndim != 2 or b.ndim != 2:
         return _in_one(a, b)
     rows, columns = a.shape[0], b.shape[1]

@@ -151,8 +151,8 @@ class Operators:
     def logsumexp(self: gpunn.Tensor, axis: Axis = None, keepdims: bool = False, **alias: Any) -> gpunn.Tensor:
         return gpunn.ops.logsumexp(self, axis, keepdims, **alias)
 
-    def argmax(self: gpunn.Tensor, axis: int | None = None) -> gpunn.Tensor:
-        return gpunn.ops.argmax(self, axis)
+    def argmax(self: gpunn.Tensor, axis: int | None = None, keepdims: bool = False, **alias: Any) -> gpunn.Tensor:
+        return gpunn.ops.argmax(self, axis, keepdims, **alias)
 
     def exp(self: gpunn.Tensor) -> gpunn.Tensor:
         return gpunn.ops.exp(self)

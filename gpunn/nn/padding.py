@@ -1,6 +1,11 @@
-"""Padding layers: padding is one size for all sides, or (left, right), then (top, bottom), then (front, back)."""
+"""Padding layers: padding is one size for all sides, or (left, right), then (top, bottom), then (front, back).
+
+A size below 0 takes elements away.
+"""
 
 from __future__ import annotations
+
+import math
 
 from gpunn import ops
 from gpunn.checks import Ints, as_ints
@@ -17,7 +22,7 @@ class _Pad(Module):
 
     def __init__(self, padding: Ints):
         super().__init__()
-        self.padding = as_ints(type(self).__name__, "padding", padding, 2 * self.rank, 0)
+        self.padding = as_ints(type(self).__name__, "padding", padding, 2 * self.rank, -math.inf)
         self.value = 0.0
 
     def forward(self, x: A) -> A:

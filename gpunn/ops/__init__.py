@@ -53,6 +53,7 @@ from gpunn.ops.local_response_norm import local_response_norm as local_response_
 from gpunn.ops.loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from gpunn.ops.loss import l1_loss as l1_loss
 from gpunn.ops.loss import mse_loss as mse_loss
+from gpunn.ops.pad import pad as pad
 from gpunn.ops.pool import adaptive_avg_pool2d as adaptive_avg_pool2d
 from gpunn.ops.pool import adaptive_max_pool2d as adaptive_max_pool2d
 from gpunn.ops.pool import avg_pool2d as avg_pool2d
@@ -70,7 +71,6 @@ from gpunn.ops.shape import broadcast_to as broadcast_to
 from gpunn.ops.shape import concatenate as concatenate
 from gpunn.ops.shape import expand_dims as expand_dims
 from gpunn.ops.shape import flatten as flatten
-from gpunn.ops.shape import pad as pad
 from gpunn.ops.shape import permute as permute
 from gpunn.ops.shape import reshape as reshape
 from gpunn.ops.shape import squeeze as squeeze

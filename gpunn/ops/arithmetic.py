@@ -105,6 +105,10 @@ def neg(a: A) -> A:
     array([-1.,  2.], dtype=float32)
     """
     (u,) = operands("neg", a)
+    if u.dtype.kind == "b":
+        raise TypeError(
+            "neg: got dtype bool, expected numbers; convert it, for example with .to('int64'), or compare with False"
+        )
     return record("neg", -u, (a,), lambda gy, needs: (-gy,))
 
 

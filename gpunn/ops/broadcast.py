@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast, overload
 
 import numpy as np
 
-from gpunn.backend import Array, array_module, device_of, is_array
+from gpunn.backend import Array, Device, array_module, asarray, device_of, is_array
 from gpunn.backend.contract import Shape
 from gpunn.engine.operators import Operand, Plain, Value
 from gpunn.engine.tensor import Tensor, data_of
@@ -60,8 +60,10 @@ def operands(name: str, *inputs: object) -> list[Any]:
     floats = [a.dtype for a in arrays if a.dtype.kind in "fV"]
     if len(floats) < len(arrays) and (floats or any(isinstance(x, float) for x in found)):
         # A Python float beside integers is float32, PyTorch's rule; NumPy's would be float64.
-        wide = np.result_type(*floats) if floats else np.dtype(np.float32)
+        wide = _common(floats)
         found = [x.astype(wide) if getattr(x, "dtype", wide).kind in "iub" else x for x in found]
+    if first.dtype.kind == "V" or arrays[-1].dtype.kind == "V" or (len(arrays) > 2 and "V" in [d.kind for d in floats]):
+        found = [_beside_bfloat16(x, floats, device_of(first)) for x in found]
     if len({a.shape for a in arrays}) > 1:
         try:
             np.broadcast_shapes(*(a.shape for a in arrays))
@@ -72,6 +74,21 @@ def operands(name: str, *inputs: object) -> list[Any]:
                 "dimension: reshape one of them"
             ) from None
     return found
+
+
+def _common(floats: list[np.dtype]) -> np.dtype:
+    """The dtype of several floating ones together: float32 for float16 and bfloat16, for which NumPy has none."""
+    if len(set(floats)) > 1:
+        floats = [np.dtype(np.float32) if dtype.itemsize == 2 else dtype for dtype in floats]
+    return np.result_type(*floats) if floats else np.dtype(np.float32)
+
+
+def _beside_bfloat16(x: Any, floats: list[np.dtype], device: Device) -> Any:
+    """An operand beside bfloat16: a Python float of that dtype, since NumPy would make it float32."""
+    wide = _common(floats)
+    if is_array(x):
+        return x.astype(wide, copy=False) if x.dtype.itemsize == 2 and x.dtype.kind in "fV" else x
+    return asarray(x, wide, device) if isinstance(x, float) else x
 
 
 def _operand(x: object) -> Any:

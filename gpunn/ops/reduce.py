@@ -154,7 +154,7 @@ def _extreme(name: str, x: A, axis: Axis, keepdims: bool, alias: Alias) -> A:
     return record_reduction(name, y, x, a, axes, keep, backward)
 
 
-def argmax(x: A, axis: int | None = None) -> A:
+def argmax(x: A, axis: int | None = None, keepdims: bool = False, **alias: Axis) -> A:
     """Index of the largest value, over all or one axis; the first of equal ones. Without a gradient.
 
     >>> ops.argmax([[1.0, 5.0], [7.0, 2.0]], 1)
@@ -162,8 +162,13 @@ def argmax(x: A, axis: int | None = None) -> A:
     """
     a = data_of(x)
     a = wide(a) if a.dtype.kind == "V" else a  # CuPy's argmax has no bfloat16
-    y = a.argmax(axis=None if a.ndim == 0 and axis in (0, -1) else axis)  # CuPy's 0-d arrays have no axis
-    return record("argmax", array_module(a).asanyarray(y), (x,), lambda gy, needs: (None,))
+    axes, keep = axes_of("argmax", a, axis, keepdims, alias)
+    if len(axes) != 1 and axes != tuple(range(a.ndim)):
+        raise ValueError(f"argmax: axis is {axes}, expected one axis, or None for all of {a.shape}; flatten x first")
+    if count_of(a, axes) == 0:
+        raise ValueError(f"argmax: got shape {a.shape} and axis {axis}, expected at least one element to choose from")
+    y = array_module(a).asanyarray(a.argmax(axis=axes[0] if len(axes) == 1 else None))
+    return record("argmax", y.reshape(reduced_shape(a, axes, keep)), (x,), lambda gy, needs: (None,))
 
 
 def record_reduction(

@@ -92,7 +92,7 @@ def _present(a: Array, axis: int) -> Shape:
 
 
 def logsumexp(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
-    """log of the sum of e ** x over ``axis``, computed without overflow.
+    """log of the sum of e ** x over ``axis``, computed without overflow; -inf of nothing.
 
     >>> ops.logsumexp([1000.0, 1000.0]).round(3)
     np.float32(1000.693)
@@ -100,9 +100,9 @@ def logsumexp(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) ->
     a = floating("logsumexp", x)
     axes, keep = axes_of("logsumexp", a, axis, keepdims, alias)
     xp = array_module(a)
-    if count_of(a, axes) == 0:
-        raise ValueError(f"logsumexp: got shape {a.shape} and axis {axis}, expected at least one element")
     y, peak = shifted(a, axes)
+    if count_of(a, axes) == 0:  # log of an empty sum
+        peak = xp.zeros_like(peak, shape=reduced_shape(a, axes, keepdims=True))
     with np.errstate(all="ignore"):
         share = total(xp.exp(y, out=y), axes, keepdims=True)
         kept = (xp.log(share) + peak).astype(a.dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import gpunn
 from gpunn import Tensor, ops
 
 FLOAT = np.linspace(-1, 1, 4, dtype=np.float32)
@@ -72,3 +73,20 @@ def test_pad_says_what_an_int_should_have_been():
 
 def test_dropout_of_a_list_is_an_array_in_evaluation_too():
     assert isinstance(ops.dropout([1.0, 2.0], training=False), np.ndarray)
+
+
+@pytest.mark.parametrize("device", ["cpu", "emulator"])
+def test_bfloat16_stays_beside_numbers_and_meets_float16_in_float32(device):
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    brief, half = (gpunn.to_device(np.array([1.5, 2], dtype), device) for dtype in (bfloat16, np.float16))
+    for y in (ops.mul(brief, 2.5), ops.add(0.5, brief), ops.where(brief > 1.7, brief, 0.5), ops.pow(brief, 2)):
+        assert y.dtype == bfloat16
+    for y in (ops.add(brief, half), ops.concatenate([half, brief]), ops.where(brief > 1.7, half, brief)):
+        assert y.dtype == np.float32
+    assert ops.concatenate([half, brief, brief.astype(np.float64)]).dtype == np.float64
+
+
+def test_products_of_16_bits_are_added_in_float32():
+    for dtype in (np.float16, pytest.importorskip("ml_dtypes").bfloat16):
+        y = ops.matmul(np.ones((1, 5000), dtype), np.ones((5000, 1), dtype))
+        assert y.dtype == dtype and y == np.asarray(5000, dtype)

@@ -53,6 +53,7 @@ CALLS = {
     "concatenate": (lambda *a: ops.concatenate(a), X, X),
     "stack": (lambda *a: ops.stack(a), X, X),
     "pad": (ops.pad, X, (1, 2)),
+    "pad and crop": (ops.pad, X, (2, -1), "replicate"),
     "getitem": (ops.getitem, X, (0, slice(1, None))),
     "conv1d": (ops.conv1d, X[0], normal(4, 6, 3)),
     "conv2d": (lambda *a: ops.conv2d(*a, groups=2), X, W4),

@@ -118,3 +118,22 @@ def test_strided_inputs():
         for name in ("sum", "mean", "var", "max", "min", "logsumexp"):
             got, want = (getattr(ops, name)(a, axis=(0, 2)) for a in (view, view.copy()))
             assert_close(got, want, 100)
+
+
+KEPT = [(None, False, ()), (None, True, (1, 1, 1)), (1, True, (2, 1, 4)), (-1, False, (2, 3))]
+
+
+@pytest.mark.parametrize("axis, keep, shape", KEPT)
+def test_argmax_keeps_dimensions(axis, keep, shape):
+    x = normal(2, 3, 4)
+    want = np.argmax(x, axis=axis, keepdims=keep)
+    assert np.array_equal(ops.argmax(x, axis, keepdims=keep), want) and want.shape == shape
+    assert np.array_equal(Tensor(x).argmax(dim=axis, keepdim=keep).numpy(), want)
+
+
+def test_logsumexp_of_nothing_is_the_logarithm_of_0():
+    x = Tensor(np.zeros((3, 0)), requires_grad=True)
+    y = ops.logsumexp(x, 1)
+    assert np.array_equal(y.numpy(), np.full(3, -np.inf))
+    y.backward(np.ones(3))
+    assert x.grad.shape == (3, 0)
