@@ -29,13 +29,15 @@ class _BatchNorm(Module):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        *,
+        bias: bool = True,
     ):
         super().__init__()
         self.num_features = as_count(type(self).__name__, "num_features", num_features)
         self.eps, self.momentum = eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         self.weight = init.ones_(empty(num_features)) if affine else None
-        self.bias = init.zeros_(empty(num_features)) if affine else None
+        self.bias = init.zeros_(empty(num_features)) if affine and bias else None
         for name, start in (
             ("running_mean", np.zeros(num_features, np.float32)),
             ("running_var", np.ones(num_features, np.float32)),
@@ -66,7 +68,8 @@ class _BatchNorm(Module):
         text = str(self.num_features)
         text += f", eps {self.eps}" if self.eps != 1e-5 else ""
         text += f", momentum {self.momentum}" if self.momentum != 0.1 else ""
-        return text + ", not affine" * (not self.affine) + ", no running statistics" * (not self.track_running_stats)
+        text += ", not affine" * (not self.affine) + ", no bias" * (self.affine and self.bias is None)
+        return text + ", no running statistics" * (not self.track_running_stats)
 
 
 class BatchNorm1d(_BatchNorm):

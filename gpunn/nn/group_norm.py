@@ -26,7 +26,9 @@ class GroupNorm(Module):
     (2, 6, 4, 4)
     """
 
-    def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True):
+    def __init__(
+        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, *, bias: bool = True
+    ):
         super().__init__()
         self.num_groups = as_count("GroupNorm", "num_groups", num_groups)
         self.num_channels = as_count("GroupNorm", "num_channels", num_channels)
@@ -35,13 +37,13 @@ class GroupNorm(Module):
                 f"GroupNorm: num_channels is {num_channels}, expected a multiple of num_groups={num_groups}"
             )
         self.eps = eps
-        self.weight, self.bias = _affine(affine, affine, num_channels)
+        self.weight, self.bias = _affine(affine, affine and bias, num_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return f"{self.num_channels} in {self.num_groups} groups" + ", not affine" * (self.weight is None)
+        return f"{self.num_channels} in {self.num_groups} groups" + _affine_text(self)
 
 
 class LayerNorm(Module):
@@ -71,7 +73,7 @@ class LayerNorm(Module):
         return ops.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self) -> str:
-        return size_text(self.normalized_shape) + ", not affine" * (self.weight is None)
+        return size_text(self.normalized_shape) + _affine_text(self)
 
 
 class _InstanceNorm(Module):
@@ -90,12 +92,14 @@ class _InstanceNorm(Module):
         momentum: float | None = 0.1,
         affine: bool = False,
         track_running_stats: bool = False,
+        *,
+        bias: bool = True,
     ):
         super().__init__()
         self.num_features = as_count(type(self).__name__, "num_features", num_features)
         self.eps, self.momentum = eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
-        self.weight, self.bias = _affine(affine, affine, num_features)
+        self.weight, self.bias = _affine(affine, affine and bias, num_features)
         for name, start in (
             ("running_mean", np.zeros(num_features, np.float32)),
             ("running_var", np.ones(num_features, np.float32)),
@@ -118,7 +122,7 @@ class _InstanceNorm(Module):
         return y if batched else ops.squeeze(y, 0)
 
     def extra_repr(self) -> str:
-        text = str(self.num_features) + ", affine" * self.affine
+        text = str(self.num_features) + ", affine" * self.affine + ", no bias" * (self.affine and self.bias is None)
         return text + ", running statistics" * self.track_running_stats
 
 
@@ -151,3 +155,8 @@ class InstanceNorm2d(_InstanceNorm):
 def _affine(weight: bool, bias: bool, *shape: int) -> tuple[Parameter | None, Parameter | None]:
     """A weight of ones and a bias of zeros, where wanted."""
     return init.ones_(empty(*shape)) if weight else None, init.zeros_(empty(*shape)) if bias else None
+
+
+def _affine_text(layer: GroupNorm | LayerNorm) -> str:
+    """What of weight and bias a layer lacks."""
+    return ", not affine" if layer.weight is None else ", no bias" if layer.bias is None else ""
