@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from tests.parity import torch
-from tests.torch_samples.calls import INTERPOLATIONS, F, words
+from tests.torch_samples.calls import INTERPOLATIONS, PADS, F, words
 from tests.torch_samples.rows import Row, Sample
 
 # Those of the floating-point functions that PyTorch takes integers for, and answers with floats or sums of integers.
+NARROW = ("float16", "bfloat16")
+KERNELS = words("tanh sigmoid softmax log_softmax")
+KERNELS += words("relu leaky_relu elu silu gelu softplus prelu conv1d conv2d conv3d conv_transpose2d linear", F)
+KERNELS += words("max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d", F)
+KERNELS += words("batch_norm group_norm layer_norm instance_norm local_response_norm", F)
+KERNELS += words("cross_entropy nll_loss mse_loss l1_loss binary_cross_entropy_with_logits", F)
+KERNELS += words("nearest nearest-exact linear bilinear bicubic trilinear area", F + "interpolate.")
 REAL = words("exp log sqrt logsumexp tanh sigmoid")
 REAL += words("relu conv1d conv2d conv3d conv_transpose2d linear max_pool2d avg_pool2d local_response_norm", F)
 REAL += words("nearest nearest-exact bilinear bicubic", F + "interpolate.")
@@ -18,6 +25,10 @@ def integral(sample: Sample) -> bool:
     """Whether the first input is of integers or bool."""
     x = sample.x
     return isinstance(x, torch().Tensor) and not x.dtype.is_floating_point
+
+
+def narrow(sample: Sample) -> bool:
+    return str(sample.x.dtype).removeprefix("torch.") in NARROW
 
 
 def given_array(value: Any) -> bool:
@@ -43,8 +54,17 @@ OTHER_MODES = [name for name in INTERPOLATIONS if name.split(".")[-1] not in ("n
 
 REFUSED = [
     Row(REAL, integral, "functions of real numbers take floating point: integers are converted by hand"),
-    Row(OTHER_MODES, lambda s: not integral(s), "modes that no model here needs; nearest and bilinear are"),
-    Row([F + "interpolate.bilinear"], lambda s: s.options.get("antialias") is True, "shrinking with a wide filter"),
+    Row(KERNELS, narrow, "the cpu computes in 32 and 64 bits; 16 bits are for the kernels' speed"),
+    Row(
+        OTHER_MODES,
+        lambda s: not integral(s) and not narrow(s),
+        "modes that no model here needs; nearest and bilinear are",
+    ),
+    Row(
+        [F + "interpolate.bilinear"],
+        lambda s: s.options.get("antialias") is True and not integral(s) and not narrow(s),
+        "shrinking with a wide filter",
+    ),
     Row(
         ["clamp"],
         lambda s: given_array(argument(s, 1, "min")) or given_array(argument(s, 2, "max")),
@@ -75,7 +95,9 @@ LOOSE = {
     **dict.fromkeys([F + "conv1d", F + "conv2d", F + "conv3d", F + "conv_transpose2d", F + "linear", "matmul"], 100),
     **dict.fromkeys([F + "batch_norm", F + "group_norm", F + "layer_norm", F + "instance_norm"], 30),
     "pow": 30,
+    **dict.fromkeys(PADS, 5),  # PyTorch adds the gradients of mirrors in 16 bits
 }
+LOOSE_IN_16_BITS = {"div.no_rounding_mode": 2000}  # sums of quotients by numbers near 0, each rounded
 
 
 def numbers_only(sample: Sample) -> bool:
@@ -83,10 +105,51 @@ def numbers_only(sample: Sample) -> bool:
     return any(isinstance(v, int) for v in sample.given)
 
 
-REFUSED_ERRORS = [
+# What PyTorch refuses and gpunn takes.
+TAKEN = [
     Row(
         words("eq ne lt le gt ge maximum minimum max.binary min.binary pow"),
         numbers_only,
         "numbers are taken on either side",
+        refused=False,
     ),
 ]
+
+TAKEN_LAYERS = [
+    Row(
+        words("BatchNorm1d BatchNorm2d BatchNorm3d"),
+        lambda s: s.options["eps"] == 0,
+        "eps 0 is the plain formula, which divides by zero only where a channel is constant",
+        refused=False,
+    )
+]
+DIFFERENT_LAYERS = [
+    Row(
+        words("BatchNorm1d BatchNorm2d BatchNorm3d"),
+        lambda s: s.x[0].shape[0] == 0 and s.layout == "training=True",
+        "an empty batch has no statistics, and is not counted",
+        refused=False,
+    ),
+    Row(["AvgPool2d"], lambda s: "divisor_override" in s.options, "a mean divided by another count is a scaled sum"),
+]
+REFUSED_OPTIONS = [
+    Row(["Adam", "AdamW"], lambda s: s.options.get("amsgrad", False), "a variant that has no kernel"),
+]
+TAKEN_OPTIONS = [
+    Row(
+        ["Adam", "AdamW"],
+        lambda s: any(given_array(beta) for beta in s.options.get("betas", ())),
+        "betas may be numbers of any kind, arrays of one among them",
+        refused=False,
+    ),
+    Row(
+        ["Adam", "AdamW"],
+        lambda s: given_array(s.options.get("lr")) and s.options.get("foreach", False),
+        "the rate may be a number of any kind; how a step is computed is no option",
+        refused=False,
+    ),
+]
+LOOSE_LAYERS = {
+    **dict.fromkeys(words("Conv1d Conv2d Conv3d ConvTranspose2d Linear PReLU"), 10),
+    **dict.fromkeys(words("BatchNorm1d BatchNorm2d BatchNorm3d GroupNorm LayerNorm InstanceNorm1d InstanceNorm2d"), 30),
+}

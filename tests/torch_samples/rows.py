@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,8 @@ from typing import Any
 from tests.parity import torch
 
 REFUSALS = (TypeError, ValueError, IndexError)
+# "pad: mode is", Python's "pad() got an unexpected argument", and NumPy's limit of 64 dimensions.
+OUR_WORDS = r"\w+: |[\w.]+\(\) got an unexpected|number of dimensions must be within"
 
 
 @dataclass
@@ -91,3 +94,14 @@ class Verdicts:
             self.wrong.append(f"{name}: no sample needs the row {unused[0]!r}; delete it")
         shown = "\n".join(self.wrong[:20])
         assert not self.wrong, f"{len(self.wrong)} of {self.count} samples differ from PyTorch:\n{shown}"
+
+
+def refusal_of(call: Callable[[], object]) -> str:
+    """What is wrong with how gpunn refuses a call that PyTorch refuses, in words, or "" where it does well."""
+    try:
+        call()
+    except REFUSALS as error:
+        return "" if re.match(OUR_WORDS, str(error)) else f"in whose words? {error}"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return "it is taken"

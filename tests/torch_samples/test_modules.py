@@ -1,0 +1,89 @@
+"""PyTorch's samples of each layer that gpunn has, with the same weights: values, gradients, state afterwards."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from gpunn import nn
+from tests.parity import torch
+from tests.torch_samples import tables
+from tests.torch_samples.convert import difference, gradients_differ, leaves, ours, tensors, theirs
+from tests.torch_samples.purpose import DIFFERENT_LAYERS, LOOSE_LAYERS, TAKEN_LAYERS
+from tests.torch_samples.rows import Sample, Verdicts, refusal_of
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+IGNORED = ("device", "dtype", "inplace")  # where, in what, and how, which change no value
+# The layers that PyTorch has too, but for containers and what is random.
+ALONE = {"Sequential", "ModuleList", "Module", "Parameter", "Identity", "Flatten", "Upsample"}
+RANDOM = {"Dropout", "Dropout2d"}
+LAYERS = sorted(
+    name
+    for name, kind in vars(nn).items()
+    if isinstance(kind, type) and name not in {*ALONE, *RANDOM, "StochasticDepth"}
+)
+
+
+def differs(kind: Any, sample: Any, dtype: str, training: bool) -> str:
+    """A layer of each side, built alike, given the same weights, called once, and differentiated."""
+    args, options = sample.constructor_input.args, sample.constructor_input.kwargs
+    other = kind(*args, **options)
+    mine = getattr(nn, kind.__name__)(*ours(args), **{k: v for k, v in ours(options).items() if k not in IGNORED})
+    mine.load_state_dict(other.state_dict())
+    other, mine = other.to(getattr(torch(), dtype)).train(training), mine.to(dtype).train(training)
+    given = [sample.forward_input.args, sample.forward_input.kwargs]
+    mine_given, other_given = ours(given), theirs(given)
+    got, want = mine(*mine_given[0], *mine_given[1].values()), other(*other_given[0], **other_given[1])
+    slack = LOOSE_LAYERS.get(kind.__name__, 0)
+    inputs = [*leaves(mine_given), *leaves(list(mine.parameters()))]
+    state = other.state_dict()
+    if list(mine.state_dict()) != list(state):
+        return f"the state has {list(mine.state_dict())}, expected {list(state)}"
+    return (
+        difference(got, want, "value", slack)
+        or gradients_differ(got, want, inputs, [*leaves(other_given), *other.parameters()], slack)
+        or difference([*mine.state_dict().values()], [*state.values()], "state", slack)
+        or difference(tensors(mine_given), tensors(other_given), "afterwards argument", slack)
+    )
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_samples(name):
+    info = tables.modules()[name]
+    verdicts = Verdicts(DIFFERENT_LAYERS)
+    for dtype in ("float64", "float32"):
+        for training in (True, False):
+            make = partial(
+                info.module_inputs_func, info, "cpu", getattr(torch(), dtype), requires_grad=True, training=training
+            )
+            for given in tables.samples(f"{name} {dtype} {training}", make):
+                call = given.constructor_input
+                sample = Sample(name, dtype, (given.forward_input.args, *call.args), call.kwargs, f"{training=}")
+                verdicts.judge(sample, partial(differs, info.module_cls, given, dtype, training))
+    verdicts.check(name, tables.EVERYTHING)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_errors(name):
+    info = tables.modules()[name]
+    if info.module_error_inputs_func is None:
+        return
+    verdicts = Verdicts(TAKEN_LAYERS)
+    for bad in info.module_error_inputs_func(info, "cpu", torch().float32, requires_grad=False, training=True):
+        made, called = bad.module_error_input.constructor_input, bad.module_error_input.forward_input
+        sample = Sample(name, "error", made.args, made.kwargs)
+        verdicts.judge(sample, partial(refusal_of, partial(made_and_called, name, made, called)))
+    verdicts.check(name, everything=True)
+
+
+def made_and_called(name: str, made: Any, called: Any) -> Any:
+    layer = getattr(nn, name)(*ours(made.args), **ours(made.kwargs))
+    return layer if called is None else layer(*ours(called.args), **ours(called.kwargs))
+
+
+def test_every_layer_of_one_name_is_compared():
+    """PyTorch's table has a row for every layer here but those of ALONE and RANDOM."""
+    here = {name for name in tables.modules() if hasattr(nn, name)}
+    assert here == set(LAYERS), sorted(here ^ set(LAYERS))
