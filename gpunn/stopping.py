@@ -55,11 +55,16 @@ def with_words(stop: BaseException, words: str) -> KeyboardInterrupt | Terminate
 
 
 def may_take(signum: int) -> bool:
-    """Whether nobody has asked for this signal to be ignored, or taken it for a purpose of their own."""
+    """Whether a run may handle this signal while it lasts.
+
+    Ctrl-C unless it is ignored; one that asks to end also not where a program has a handler of its own for it.
+    """
     if threading.current_thread() is not threading.main_thread():
         return False
-    ours = (signal.SIG_DFL, signal.default_int_handler, _leave, _raise)
-    return signal.getsignal(signum) in ours
+    handler = signal.getsignal(signum)
+    if signum == signal.SIGINT:
+        return handler not in (signal.SIG_IGN, None)
+    return handler in (signal.SIG_DFL, _leave, _raise)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from bench.rows import Row
 from gpunn.cuda import source
 from gpunn.cuda.variants import OPERATIONS
 from gpunn.errors import UsageError
+from gpunn.files import write_atomically
 
 OPERATION = "conv2d.forward"
 RUNGS = ("naive", "shared", "blocked", "tiled64", "tiled128")
@@ -44,7 +45,8 @@ def main(argv: list[str]) -> int:
         return 0
     file = Path(args.write)
     old = file.read_text(encoding="utf-8")
-    file.write_text(report.between(old, {"ladder": text}.get, str(file)), encoding="utf-8")
+    new = report.between(old, {"ladder": text}.get, str(file))
+    write_atomically(file, lambda out: out.write(new.encode()))
     return 0
 
 

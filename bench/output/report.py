@@ -16,6 +16,7 @@ from bench.output.columns import Column
 from bench.output.results import Run
 from bench.rows import Row
 from gpunn.errors import UsageError
+from gpunn.files import write_atomically
 from gpunn.pictures.canvas import png
 
 HERE = Path(__file__).parents[1]
@@ -32,11 +33,12 @@ def main(argv: list[str]) -> int:
     )
     folder = parser.parse_args(argv).results
     runs, target = read(folder), folder / "index.html"
-    target.write_text(html(runs, plots=find_spec("matplotlib") is not None), encoding="utf-8")
+    page = html(runs, plots=find_spec("matplotlib") is not None)
+    write_atomically(target, lambda file: file.write(page.encode()))
     print(f"wrote {target}: {len(runs)} runs, {sum(len(run['rows']) for run in runs.values())} rows")
     for readme in READMES:
         text, said = fill(readme.read_text(encoding="utf-8"), runs, str(readme))
-        readme.write_text(text, encoding="utf-8")
+        write_atomically(readme, lambda file, text=text: file.write(text.encode()))
         print(*said, sep="\n", end="\n" if said else "")
     return 0
 

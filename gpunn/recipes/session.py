@@ -58,12 +58,10 @@ def conclude(trainer: train.Trainer, dataset: data.Dataset, config: Config) -> N
     """Print the best epoch and the test accuracy of its weights, and of the last epoch's if they are others."""
     out = Path(trainer.out or ".")
     loader = test_loader(dataset, config, dtype_of(config.precision, usable_device(config.device)))
-    rows = [row for row in trainer.history if row["val_accuracy"] is not None]
-    best = max(rows, key=lambda row: row["val_accuracy"])  # the first of equals, as for best.npz
-    train.load_weights(out / "last.npz", trainer.model)
+    final = train.load_weights(out / "last.npz", trainer.model)["row"]
     last = _tested(trainer, config, loader)
-    train.load_weights(out / "best.npz", trainer.model)
-    chosen = last if best["epoch"] == rows[-1]["epoch"] else _tested(trainer, config, loader)
+    best = train.load_weights(out / "best.npz", trainer.model)["row"]
+    chosen = last if best["epoch"] == final["epoch"] else _tested(trainer, config, loader)
     seconds = sum(row["seconds"] for row in trainer.history)
     stated = config.conditions()
     stopped = f"stopped:       {trainer.stop_reason}\n" if trainer.stop_reason else ""
@@ -71,7 +69,7 @@ def conclude(trainer: train.Trainer, dataset: data.Dataset, config: Config) -> N
     print(
         f"run folder:    {out} ({', '.join(files)})\n"
         f"{stopped}"
-        f"best epoch:    {best['epoch']} of {rows[-1]['epoch']}, validation accuracy {best['val_accuracy']:.2%}\n"
+        f"best epoch:    {best['epoch']} of {final['epoch']}, validation accuracy {best['val_accuracy']:.2%}\n"
         f"test accuracy: {chosen:.2%} with the best epoch's weights, {last:.2%} with the last epoch's, of "
         f"{len(loader.dataset):,} test images{stated}\n"
         f"time:          {seconds:.0f} s of epochs"

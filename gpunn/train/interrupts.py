@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from types import FrameType
 from typing import Any
@@ -18,10 +19,11 @@ class Interrupts:
 
     def __init__(self):
         self.pending = 0  # the signal's number
+        self.process = os.getpid()
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
-        self.pending = 0
+        self.pending, self.process = 0, os.getpid()
         for signum in (signal.SIGINT, *ENDING):
             if may_take(signum):
                 self._previous[signum] = signal.signal(signum, self._note)
@@ -35,6 +37,9 @@ class Interrupts:
             raise stop_of(pending)
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
+        if os.getpid() != self.process:  # a fork of this process, such as one that loads images, ends as usual
+            signal.signal(signum, signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL)
+            signal.raise_signal(signum)
         if self.pending:
             raise_stop(signum)
         self.pending = self.pending or signum

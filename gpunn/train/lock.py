@@ -17,7 +17,7 @@ from gpunn.terminal import say
 from gpunn.text import plain
 
 LOCK = ".gpunn-lock"  # in the run folder while something trains into it
-_holders: dict[Path, int] = {}  # the folders that this process holds, and the thread that does
+_holders: dict[Path, tuple[int, int]] = {}  # folders that are held, by what process (a fork has this too) and thread
 
 
 @contextmanager
@@ -30,8 +30,8 @@ def alone_in(folder: Path) -> Iterator[None]:
     what = "make the folder"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        key, what = folder.resolve(), "write into the folder"
-        handle = None if _holders.get(key) == threading.get_ident() else _taken(key / LOCK, folder)
+        key, what, me = folder.resolve(), "write into the folder", (os.getpid(), threading.get_ident())
+        handle = None if _holders.get(key) == me else _taken(key / LOCK, folder)
     except OSError as error:
         why = f"{error.strerror or error}; {files.remedy(error)}"
         raise CheckpointError(f"Checkpoint: cannot {what} {folder}: {why}") from error
@@ -39,7 +39,7 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
         return
     try:
-        _holders[key] = threading.get_ident()
+        _holders[key] = me
         files.sweep(key)
         yield
     finally:

@@ -105,3 +105,12 @@ def test_no_link_leads_out_of_the_folder(here, capsys):
     capsys.readouterr()
     assert main(["train", "--resume", "e"]) == 2
     assert "train: e/member-2 is a symbolic link, and its network would be written where" in capsys.readouterr().err
+
+
+def test_a_finished_run_without_its_history_is_concluded_again(here, capsys):
+    assert main([*TRAIN, "--epochs", "2", "--out", "a"]) == 0
+    before = capsys.readouterr().out.splitlines()
+    (here / "a/history.csv").unlink()
+    assert main(["train", "--resume", "a"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[1:3] == before[1:3] and "a/history.csv lacks rows of the run's first 2" in err

@@ -78,6 +78,22 @@ def test_another_thread_is_refused_the_same_thread_enters_again(tmp_path):
 
 
 @posix
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of a process with threads, from Python 3.12 on
+def test_a_fork_does_not_hold_what_its_parent_holds(tmp_path):
+    with alone_in(tmp_path):
+        child = os.fork()
+        if not child:
+            try:
+                with alone_in(tmp_path):
+                    os._exit(1)
+            except UsageError:
+                os._exit(0)
+            finally:
+                os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@posix
 @pytest.mark.parametrize("text", [b"", b"process 1 on here, since 1970,", b"\x1b[31m\xff\n" * 1000])
 def test_a_stale_lock_is_taken_over_whatever_it_says(tmp_path, text):
     (tmp_path / LOCK).write_bytes(text)

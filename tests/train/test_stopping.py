@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -115,6 +116,33 @@ def test_a_programs_own_handler_stays(signum):
         finally:
             signal.signal(signum, before)
     assert len(came) == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # of a process with threads, from Python 3.12 on
+@pytest.mark.parametrize("signum", SIGNALS)
+def test_a_fork_of_a_run_ends_as_usual(signum):
+    """Such as a worker that loads images: what its parent makes of a signal is not its business."""
+    pids = []
+
+    def fork():
+        ready, say = os.pipe()
+        pids.append(os.fork())
+        if not pids[-1]:
+            try:
+                os.write(say, b"!")
+                time.sleep(30)
+            except KeyboardInterrupt:
+                os._exit(130)
+            finally:
+                os._exit(99)
+        os.read(ready, 1)
+        os.kill(pids[-1], signum)
+        os.close(ready)
+        os.close(say)
+
+    trainer(callbacks=[At(fork, steps=2)]).fit(*loaders(), 1)
+    code = os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1])
+    assert code == (130 if signum == signal.SIGINT else -signum)
 
 
 HOOK = """
