@@ -264,12 +264,17 @@ class Optim(Protocol):
         """Move every mean towards its value: m += share (x - m), in place."""
         ...
 
-    def accumulate(self, sums: Arrays, grads: Arrays, weight: float, fresh: Sequence[bool], kept: dict) -> None:
-        """Add weight times the gradients to the sums, in place; a fresh sum counts as 0, whatever it holds."""
+    def accumulate(
+        self, sums: Arrays, grads: Arrays, weight: float | Array, fresh: Sequence[bool], kept: dict
+    ) -> None:
+        """Add weight times the gradients to the sums, in place; a fresh sum counts as 0, whatever it holds.
+
+        The weight may be an array of one on the device, which the host does not read; as `divide`'s divisor.
+        """
         ...
 
-    def divide(self, arrays: Arrays, divisor: float) -> None:
-        """Divide every element, in place."""
+    def divide(self, arrays: Arrays, divisor: float | Array) -> None:
+        """Divide every element, in place; by a divisor of 0 on the device nothing."""
         ...
 
 

@@ -118,18 +118,18 @@ def average(means: Arrays, values: Arrays, share: float, kept: dict) -> None:
             m += share * (x - m)
 
 
-def accumulate(sums: Arrays, grads: Arrays, weight: float, fresh: Sequence[bool], kept: dict) -> None:
+def accumulate(sums: Arrays, grads: Arrays, weight: float | np.ndarray, fresh: Sequence[bool], kept: dict) -> None:
     """Add weight times the gradients to the sums, in place; a fresh sum counts as 0, whatever it holds."""
     for total, grad, new in zip(sums, grads, fresh, strict=True):
         if new:
             total[...] = 0
-        total += grad * weight
+        total += grad * float(weight)
 
 
-def divide(arrays: Arrays, divisor: float) -> None:
-    """Divide every element, in place."""
+def divide(arrays: Arrays, divisor: float | np.ndarray) -> None:
+    """Divide every element, in place; by a divisor of 0 nothing."""
     for array in arrays:
-        array /= divisor
+        array /= float(divisor) or 1.0
 
 
 def _penalised(g: np.ndarray, p: np.ndarray, decay: float, l1: float) -> np.ndarray:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gpunn import backend
 from gpunn.backend import Array, array_module
 from gpunn.backend.contract import Arrays, Settings, States
 from gpunn.cuda.dtypes import accumulate as sums_dtype
@@ -21,7 +22,7 @@ NORM = operation("optim.norm", "optim/norm_parts", "parts", "order", then=("opti
 SCALE = operation("optim.scale", "optim/scale", "norm", "limit")
 CLAMP = operation("optim.clamp", "optim/clamp", "limit")
 AVERAGE = operation("optim.average", "optim/average", "share")
-ACCUMULATE = operation("optim.accumulate", "optim/accumulate")
+ACCUMULATE = operation("optim.accumulate", "optim/accumulate", "count")
 
 
 def sgd(params: Arrays, buffers: States, grads: Arrays, settings: Settings, kept: dict) -> None:
@@ -79,15 +80,25 @@ def average(means: Arrays, values: Arrays, share: float, kept: dict) -> None:
     run(AVERAGE, kept, ("m", means), {}, {"x": values}, after=(sums_dtype(means[0].dtype.name).type(share),))
 
 
-def accumulate(sums: Arrays, grads: Arrays, weight: float, fresh: Sequence[bool], kept: dict) -> None:
+def accumulate(sums: Arrays, grads: Arrays, weight: float | Array, fresh: Sequence[bool], kept: dict) -> None:
     """Add weight times the gradients to the sums, in place; a fresh sum counts as 0, whatever it holds."""
-    run(ACCUMULATE, kept, ("s", sums), {}, {"g": grads}, [(weight, 1.0, float(new)) for new in fresh])
+    count = _count(weight, sums[0])
+    settings = [(1.0 if count is not None else weight, 1.0, float(new)) for new in fresh]
+    run(ACCUMULATE, kept, ("s", sums), {}, {"g": grads}, settings, after=(count,))
 
 
-def divide(arrays: Arrays, divisor: float) -> None:
-    """Divide every element, in place."""
-    none = [None] * len(arrays)
-    run(ACCUMULATE, {}, ("s", arrays), {"g": none}, {}, [(0.0, divisor, 0.0)] * len(arrays))
+def divide(arrays: Arrays, divisor: float | Array) -> None:
+    """Divide every element, in place; by a divisor of 0 on the device nothing."""
+    none, count = [None] * len(arrays), _count(divisor, arrays[0])
+    settings = [(0.0, 1.0 if count is not None else divisor, 0.0)] * len(arrays)
+    run(ACCUMULATE, {}, ("s", arrays), {"g": none}, {}, settings, after=(count,))
+
+
+def _count(number: float | Array, like: Array) -> Array | None:
+    """An array of one as the kernels take it; None where the host has the number."""
+    if not backend.is_array(number):
+        return None
+    return backend.to_device(number, backend.device_of(like)).astype(sums_dtype(like.dtype.name), copy=False)
 
 
 def _by_dtype(arrays: Arrays) -> list[list[Array]]:

@@ -80,7 +80,8 @@ class Table:
             for field, column in fresh.items():
                 self.point(field, column)
         try:
-            self.function(self.planned.grid, self.planned.block, (argument, *after))
+            others = after if self.on_host else [np.uint64(0) if one is None else one for one in after]
+            self.function(self.planned.grid, self.planned.block, (argument, *others))
         except Exception as error:
             raise self.kernel.explained(error, (f"of {self.count} arrays", *after)) from error
 

@@ -19,6 +19,17 @@ ORDER, TRANSFORM = 0, 1  # first words of the seeds: the shuffle and the transfo
 _END = object()
 
 
+class Moved(tuple):
+    """A batch on a device; `given` is what it was made of, for whoever would else have to wait for the device."""
+
+    given: tuple
+
+    def __new__(cls, given: tuple, device: Device) -> Moved:
+        moved = super().__new__(cls, (backend.to_device(a, device) for a in given))
+        moved.given = given
+        return moved
+
+
 class DataLoader:
     """Iterates over `dataset` in batches, each a tuple of arrays.
 
@@ -109,7 +120,7 @@ class DataLoader:
         """The batch on the device; in the iterating thread, so that copies keep their order with its work."""
         if self.device is None:
             return batch
-        return tuple(backend.to_device(a, self.device) for a in batch)
+        return Moved(batch, self.device)
 
 
 def _ahead(jobs: Iterator[Callable[[], tuple]], depth: int) -> Generator[tuple, None, None]:

@@ -14,7 +14,10 @@ from gpunn.optim.optimizer import like
 
 
 class Accumulation:
-    """Sums gradients of `every` batches and releases their mean over all samples, as of one large batch.
+    """Sums gradients of `every` batches and releases their mean, as of one large batch.
+
+    Each batch weighs what its loss's mean was divided by: its samples, or the labels that count. Such a count may stay
+    on the device, which nobody waits for.
 
     The sums are arrays of their own in the parameters' order, so that they can be saved between two batches and a
     resumed run adds the same numbers in the same order. Memory: one array a parameter.
@@ -27,12 +30,13 @@ class Accumulation:
         self._start()
 
     def _start(self) -> None:
-        self.batches = self.samples = 0
+        self.batches = 0
+        self.samples: float | Array = 0  # that count; an array of one where the host does not know
         self.sums: list[Array | None] = []
         self._kept: dict[tuple, dict[str, Any]] = {}  # what each kind's launch keeps between two batches
 
-    def add(self, parameters: Iterable[Tensor], samples: int) -> None:
-        """Take in the gradients of the mean loss of a batch of so many samples."""
+    def add(self, parameters: Iterable[Tensor], samples: float | Array) -> None:
+        """Take in the gradients of the mean loss of a batch in which so many samples count."""
         params = list(parameters)
         self.sums = self.sums or [None] * len(params)
         rows = []
@@ -49,17 +53,23 @@ class Accumulation:
             rules.accumulate(sums, grads, samples, fresh, self._kept.setdefault(kind, {}))
         self.batches, self.samples = self.batches + 1, self.samples + samples
 
-    def release(self, parameters: Iterable[Tensor]) -> None:
-        """Make the mean the parameters' gradients, and start anew."""
+    def skip(self) -> None:
+        """Take in a batch of which nothing counts."""
+        self.batches += 1
+
+    def release(self, parameters: Iterable[Tensor]) -> bool:
+        """Make the mean the parameters' gradients, and start anew; whether anything counted, as far as is known."""
+        found = bool(self.sums)
         for some in by_kind((total,) for total in self.sums if total is not None).values():
             sums = [total for (total,) in some]
             backend.twins(sums[0]).optim.divide(sums, self.samples)
-        for p, total in zip(parameters, self.sums, strict=True):
+        for p, total in zip(parameters, self.sums, strict=found):
             p.grad = total
         self._start()
+        return found
 
     def state_dict(self) -> dict[str, Any]:
-        return {"batches": self.batches, "samples": self.samples, "sums": list(self.sums)}
+        return {"batches": self.batches, "samples": _number(self.samples), "sums": list(self.sums)}
 
     def load_state_dict(self, saved: Mapping[str, Any], parameters: Iterable[Tensor]) -> None:
         """Take over what `state_dict` returned, on the parameters' device, in their dtype and memory order."""
@@ -67,3 +77,9 @@ class Accumulation:
         self.sums = [
             None if total is None else like(total, p.data) for p, total in zip(parameters, saved["sums"], strict=False)
         ]
+
+
+def _number(count: float | Array) -> float:
+    """A count as the host's number, which waits for a device; whole ones as int."""
+    value = float(backend.to_numpy(count).reshape(())) if backend.is_array(count) else float(count)
+    return int(value) if value.is_integer() else value

@@ -7,12 +7,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, nullcontext
 from typing import Any
 
+import numpy as np
+
 from gpunn import backend
 from gpunn.errors import UsageError
 
 
-def batches(loader: Any, epoch: int, start: int, what: str, device: backend.Device | None) -> Iterator[tuple[Any, Any]]:
-    """The epoch's batches from number `start` on, as arrays on the device; `what` names the loader in errors."""
+def batches(
+    loader: Any, epoch: int, start: int, what: str, device: backend.Device | None
+) -> Iterator[tuple[Any, Any, Any]]:
+    """The epoch's batches from number `start` on, as arrays on the device; `what` names the loader in errors.
+
+    Behind x and y come the targets as the host holds them, where it does.
+    """
     if hasattr(loader, "set_epoch"):
         loader.set_epoch(epoch)
     found: Any = loader.iter_from(start) if hasattr(loader, "iter_from") else itertools.islice(loader, start, None)
@@ -23,8 +30,9 @@ def batches(loader: Any, epoch: int, start: int, what: str, device: backend.Devi
                 got = f"{type(batch).__name__} of {len(batch) if hasattr(batch, '__len__') else 1}"
                 raise UsageError(f"Trainer: {what} gave a {got}, expected (x, y): inputs and targets")
             x, y = (backend.asarray(a, device=device) for a in batch)
+            given = getattr(batch, "given", batch)[1]
             if len(x):
-                yield x, y
+                yield x, y, given if type(given) is np.ndarray else None
 
 
 def with_last(batches: Iterable) -> Iterator[tuple[Any, bool]]:

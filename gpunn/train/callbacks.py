@@ -86,6 +86,7 @@ class Best:
 class EarlyStopping(Callback):
     """Stops after `patience` epochs in which `monitor` did not improve by `min_delta`, and restores the best weights.
 
+    NaN is no improvement, and `stop_reason` says so.
     The weights are restored at the end of every fit, stopped early or not, unless `restore_best` is False. Cost: one
     copy of the weights, on the model's device.
     """
@@ -125,10 +126,14 @@ class EarlyStopping(Callback):
 
     def _stop_if_due(self, trainer: Standing) -> None:
         if self.waited >= self.patience:
-            trainer.stop_reason = (
-                f"{self.best.monitor} has not improved for {self.waited} epochs; "
-                f"best {self.best.value:.6g} in epoch {self.best.epoch}"
-            )
+            trainer.stop_reason = self._reason(trainer.row.get(self.best.monitor, 0.0))
+
+    def _reason(self, value: float) -> str:
+        monitor, best, epochs = self.best.monitor, self.best, f"{self.waited} epochs"
+        if best.value is None:
+            return f"{monitor} was NaN or infinite in each of {epochs}; look at what it is computed from"
+        now = "" if math.isfinite(value) else f", now {value}"
+        return f"{monitor} has not improved for {epochs}{now}; best {best.value:.6g} in epoch {best.epoch}"
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best.state_dict(), "waited": self.waited, "weights": self.weights}

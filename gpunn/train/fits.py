@@ -20,13 +20,13 @@ KNOWN = {
     "schedule": maybe(record({"name": TEXT})),
     "random": record({name: whole() for name in ("seed", "stream", "counter")}),
     "position": record({"epoch": COUNT, "batch": COUNT, "steps": whole(0, limits.STEPS)}),
-    "running": record({"count": whole(0), "seconds": VALUE, "sums": table_of(VALUE)}),
+    "running": record({"count": whole(0), "seconds": VALUE, "sums": table_of(VALUE)}, {"counts": table_of(VALUE)}),
     "history": STATE,
     "loader": record(dict.fromkeys(("seed", "batches", "batch_size", "samples", "shuffle"), ANY)),  # a program's own
     "callbacks": table_of(record({})),
 }
 LATER = {  # checkpoints of before there were accumulation and averages lack both
-    "accumulation": maybe(record({"batches": COUNT, "samples": COUNT, "sums": list_of(maybe(array()))})),
+    "accumulation": maybe(record({"batches": COUNT, "samples": NUMBER, "sums": list_of(maybe(array()))})),
     "ema": maybe(record({"decay": NUMBER, "updates": COUNT, "average": table_of(array()), **EMA_SWITCHES})),
 }
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from gpunn import backend
 from gpunn.errors import UsageError
 from gpunn.kinds import COUNT, TEXT, array, list_of, record
 from gpunn.optim import grad_norm
 from gpunn.train.callbacks import Callback
 from gpunn.train.history import History
+from gpunn.train.readings import Step, read
 from gpunn.train.standing import Standing
 
 
@@ -44,11 +44,9 @@ class LayerGradientLog(Callback):
         if not trainer.updated or (trainer.steps - 1) // self.every == last:
             return
         weights = {name: p for name, p in trainer.model.named_parameters() if p.ndim > 1}
-        norms = {name: grad_norm(p) for name, p in weights.items() if p.grad is not None}
-        if norms:
-            stacked = backend.array_module(next(iter(norms.values()))).stack(list(norms.values()))
-            norms = dict(zip(norms, backend.to_numpy(stacked).tolist(), strict=True))
-        self.history.append({"step": trainer.steps, **{_layer(name): norms.get(name) for name in weights}})
+        norms = Step({name: grad_norm(p) for name, p in weights.items() if p.grad is not None}, 1)
+        read([norms])  # of all layers at once
+        self.history.append({"step": trainer.steps, **{_layer(name): norms.values.get(name) for name in weights}})
 
     def on_epoch_end(self, trainer: Standing) -> None:
         if self.path is not None and self.rows:

@@ -2,66 +2,90 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
+
+import numpy as np
 
 from gpunn import backend
 from gpunn.backend import Array
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import data_of
-from gpunn.train.readings import Step, read
+from gpunn.errors import LabelError
+from gpunn.train.readings import Share, Step, read
 
 
-def accuracy(output: Operand, target: Operand) -> float:
+def accuracy(output: Operand, target: Operand, ignore_index: int = -100) -> float:
     """Share of rows whose largest score is the target's class.
 
     Args:
         output: scores (N, C, ...), classes on axis 1.
         target: class indices (N, ...), or probabilities of output's shape, whose largest counts.
+        ignore_index: a class index that counts nothing; in a Trainer the loss's. The share of nothing is NaN.
+
+    IndexError: a label outside 0 .. C-1.
     """
-    return float(_share_right(output, target))
+    _check_labels("accuracy", output, target, ignore_index)
+    return float(_share_right(output, target, ignore_index)) if len(data_of(output)) else 0.0
 
 
-def _share_right(output: Operand, target: Operand) -> Array | float:
-    """accuracy as an array without dimensions, which the host has not waited for."""
-    scores, labels = _scores_and_labels("accuracy", output, target)
-    return (scores.argmax(axis=1) == labels).mean() if labels.size else 0.0
+def _share_right(output: Operand, target: Operand, ignore_index: int) -> Share:
+    """accuracy, which the host has not waited for."""
+    scores, labels = _scores_and_labels("accuracy", output, target, ignore_index)
+    right = scores.argmax(axis=1) == labels  # never at a label that is no class
+    if 0 <= ignore_index < scores.shape[1]:
+        right &= labels != ignore_index
+    return Share(right.sum(), _counted(labels, ignore_index))
 
 
-def top_k_accuracy(output: Operand, target: Operand, k: int = 5) -> float:
-    """Share of rows whose target class is among the k largest scores; of equal scores the lower class ranks first."""
-    return float(_share_of_top(output, target, k))
+def top_k_accuracy(output: Operand, target: Operand, k: int = 5, ignore_index: int = -100) -> float:
+    """Share of rows whose target class is among the k largest scores; of equal scores the lower class ranks first.
+
+    Labels as in `accuracy`.
+    """
+    _check_labels("top_k_accuracy", output, target, ignore_index)
+    return float(_share_of_top(output, target, k, ignore_index)) if len(data_of(output)) else 0.0
 
 
-def _share_of_top(output: Operand, target: Operand, k: int = 5) -> Array | float:
-    """top_k_accuracy as an array without dimensions, which the host has not waited for."""
-    scores, labels = _scores_and_labels("top_k_accuracy", output, target)
+def _share_of_top(output: Operand, target: Operand, k: int, ignore_index: int) -> Share:
+    """top_k_accuracy, which the host has not waited for."""
+    scores, labels = _scores_and_labels("top_k_accuracy", output, target, ignore_index)
     if not 1 <= k <= scores.shape[1]:
         raise ValueError(f"top_k_accuracy: k is {k}, expected 1 to {scores.shape[1]}, the number of classes")
     xp = backend.array_module(scores)
-    own = xp.take_along_axis(scores, labels[:, None], axis=1)
+    labels = labels.astype(np.int64, copy=False)
+    counts = (labels != ignore_index) & (labels >= 0) & (labels < scores.shape[1])
+    rows = (labels * counts)[:, None]
+    own = xp.take_along_axis(scores, rows, axis=1)
     classes = xp.arange(scores.shape[1]).reshape(1, -1, *[1] * (scores.ndim - 2))
     # Written as "not at most", so that a NaN score counts as ahead and never as a hit.
-    ahead = ~(scores <= own) | ((scores == own) & (classes < labels[:, None]))
-    return (ahead.sum(axis=1) < k).mean() if labels.size else 0.0
+    ahead = ~(scores <= own) | ((scores == own) & (classes < rows))
+    return Share(((ahead.sum(axis=1) < k) & counts).sum(), _counted(labels, ignore_index))
 
 
-def top_k(k: int) -> Callable[[Any, Any], float]:
-    """The metric `top_k_accuracy` for one k, as in `metrics={"top5": top_k(5)}`."""
+def top_k(k: int, ignore_index: int | None = None) -> Callable[[Any, Any], float]:
+    """The metric `top_k_accuracy` for one k, as in `metrics={"top5": top_k(5)}`.
+
+    In a Trainer it ignores what the loss does, unless it is given a label of its own.
+    """
 
     def metric(output, target) -> float:
-        return top_k_accuracy(output, target, k)
+        return top_k_accuracy(output, target, k, -100 if ignore_index is None else ignore_index)
 
-    metric.on_device = lambda output, target: _share_of_top(output, target, k)  # type: ignore[attr-defined]
+    def share(output, target, ignored: int) -> Share:
+        return _share_of_top(output, target, k, ignored if ignore_index is None else ignore_index)
+
+    metric.share = share  # type: ignore[attr-defined]
     return metric
 
 
-# The forms that a Trainer takes where it does not read each step.
-accuracy.on_device = _share_right  # type: ignore[attr-defined]
-top_k_accuracy.on_device = _share_of_top  # type: ignore[attr-defined]
+# The forms that a Trainer takes: it reads a device seldom, and leaves out what its loss ignores.
+accuracy.share = _share_right  # type: ignore[attr-defined]
+top_k_accuracy.share = lambda output, target, ignored: _share_of_top(output, target, 5, ignored)  # type: ignore[attr-defined]
 
 
-def _scores_and_labels(name: str, output: Operand, target: Operand) -> tuple[Array, Array]:
+def _scores_and_labels(name: str, output: Operand, target: Operand, ignore_index: int) -> tuple[Array, Array]:
     scores, labels = data_of(output), data_of(target)
     if scores.ndim < 2 or scores.shape[1] < 2:
         raise ValueError(
@@ -75,36 +99,66 @@ def _scores_and_labels(name: str, output: Operand, target: Operand) -> tuple[Arr
             f"{name}: target is {labels.dtype} {labels.shape}, expected class indices "
             f"{(scores.shape[0], *scores.shape[2:])} for output {scores.shape}"
         )
+    if backend.device_of(labels).type == "cpu":
+        _check_classes(name, labels, scores.shape, ignore_index)
     return scores, labels
 
 
+def _check_labels(name: str, output: Operand, target: Operand, ignore_index: int) -> None:
+    """The labels of a metric that is a number, for which a device is waited for anyway."""
+    scores, labels = _scores_and_labels(name, output, target, ignore_index)
+    _check_classes(name, backend.to_numpy(labels), scores.shape, ignore_index)
+
+
+def _check_classes(name: str, labels: np.ndarray, shape: tuple[int, ...], ignore_index: int) -> None:
+    if labels.size and not (labels.min() >= 0 and labels.max() < shape[1]):
+        wrong = labels[(labels != ignore_index) & ((labels < 0) | (labels >= shape[1]))]
+        if wrong.size:
+            raise LabelError.of(name, int(wrong[0]), shape, ignore_index)
+
+
+def _counted(labels: Array, ignore_index: int) -> Array | int:
+    """How many labels are not ignored."""
+    if ignore_index < 0 and labels.dtype.kind == "u":
+        return labels.size
+    return (labels != ignore_index).sum()
+
+
 class Running:
-    """Means over the batches seen so far, each weighted by its length; sums are float64, so that they can be saved."""
+    """Means over the batches seen so far; sums are float64, so that they can be saved.
+
+    Each value weighs what it is the mean of, `counts`: the batch's samples, or the labels that count.
+    """
 
     def __init__(self):
-        self.count = 0
+        self.count = 0  # samples
         self.seconds = 0.0
         self.sums: dict[str, float] = {}
+        self.counts: dict[str, float] = {}
 
-    def add(self, values: Mapping[str, float], n: int) -> None:
+    def add(self, values: Mapping[str, float], n: int, counts: Mapping[str, float] | None = None) -> None:
         """Take in a batch of n samples."""
         self.count += n
         for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value * n
+            weight = (counts or {}).get(name, n)
+            self.counts[name] = self.counts.get(name, 0) + weight
+            self.sums[name] = self.sums.get(name, 0.0) + (value * weight if weight else 0.0)  # NaN is a mean of nothing
 
     def take(self, steps: list[Step]) -> None:
         """Take in steps whose values may still be on a device, and empty the list."""
         read(steps)
         for step in steps:
-            self.add(step.values, step.samples)
+            self.add(step.values, step.samples, step.counts)
         steps.clear()
 
     def means(self) -> dict[str, float]:
-        """The mean of each value; empty before the first batch."""
-        return {name: total / self.count for name, total in self.sums.items()} if self.count else {}
+        """The mean of each value, NaN where nothing counted; empty before the first batch."""
+        return {name: total / self.counts[name] if self.counts[name] else math.nan for name, total in self.sums.items()}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"count": self.count, "seconds": self.seconds, "sums": dict(self.sums)}
+        return {"count": self.count, "seconds": self.seconds, "sums": dict(self.sums), "counts": dict(self.counts)}
 
     def load_state_dict(self, saved: Mapping[str, Any]) -> None:
         self.count, self.seconds, self.sums = saved["count"], saved["seconds"], dict(saved["sums"])
+        self.counts = dict.fromkeys(self.sums, float(self.count))  # of checkpoints from before there were counts
+        self.counts.update(saved.get("counts", {}))

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from gpunn import backend
 from gpunn.engine.tensor import Tensor
+from gpunn.ops.counts import Count
 
 EVERY = 50  # steps between two reads of a device: it then has work while the host waits for one of them
+
+
+@dataclass
+class Share:
+    """How many of the rows that count are right, numbers or device scalars: a mean that the host works out."""
+
+    right: Any
+    of: Any
+
+    def __float__(self) -> float:
+        return float(self.right) / float(self.of) if self.of else math.nan
 
 
 @dataclass
@@ -25,11 +39,13 @@ class Step:
     batch: int = 0
     learning_rate: float = 0.0
     calls: range = range(0)  # serial numbers of its calls on a device that may have met a wrong label
+    counts: dict[str, Any] = field(default_factory=dict)  # what a value is the mean of, where not of all samples
 
     def problem(self) -> str:
         """What is not finite, in words; "" where all is well."""
         for what, value in (("loss", self.values.get("loss")), ("norm of the gradients", self.norm)):
-            if value is not None and not math.isfinite(value):
+            of_nothing = what == "loss" and self.counts.get("loss") == 0
+            if value is not None and not math.isfinite(value) and not of_nothing:
                 return (
                     f"the {what} is {value} in epoch {self.epoch}, step {self.number} (batch {self.batch} of the "
                     f"epoch), learning rate {self.learning_rate:g}"
@@ -42,23 +58,47 @@ def every(asked: int | None, array: Any) -> int:
     return asked or (1 if backend.device_of(array).type == "cpu" else EVERY)
 
 
-def measured(metrics: Mapping[str, Callable], loss: Any, output: Any, y: Any, now: bool) -> dict[str, Any]:
-    """The loss and each metric: as numbers, which waits for a device, or as they come."""
-    if now:
-        return {"loss": float(loss.item()), **{name: float(metric(output, y)) for name, metric in metrics.items()}}
-    found = {"loss": loss, **{name: _lazy(metric)(output, y) for name, metric in metrics.items()}}
+def measured(
+    metrics: Mapping[str, Callable], loss: Any, output: Any, y: Any, counts: Sequence[Count] = ()
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The loss and each metric as they come, which waits for no device; and what the loss is the mean of."""
+    ignored = counts[0].ignore_index if counts else -100
+    found = {"loss": loss}
+    for name, metric in metrics.items():
+        share = getattr(metric, "share", None)
+        found[name] = metric(output, y) if share is None else share(output, y, ignored)
+    count = count_of(counts)
     # Without their history, which would keep the arrays of every step alive until the next read.
-    return {name: value.data if isinstance(value, Tensor) else value for name, value in found.items()}
+    values = {name: value.data if isinstance(value, Tensor) else value for name, value in found.items()}
+    return values, {} if count is None else {"loss": count}
 
 
-def _lazy(metric: Callable) -> Callable:
-    """A metric's form that leaves its result on the device, where it has one."""
-    return getattr(metric, "on_device", metric)
+def count_of(counts: Sequence[Count]) -> Any:
+    """What a loss is the mean of: the sum of its labels' weights. None where it has no labels, or several."""
+    if not counts or any(count.labels is not counts[0].labels for count in counts):
+        return None
+    count = counts[0].sums.reshape(-1)[-1]
+    return count if backend.is_array(count) else float(count)
+
+
+def counts_nothing(counts: Sequence[Count], y: Any, given: Any) -> bool:
+    """Whether a batch is ignored as a whole, as far as the host knows without waiting for a device.
+
+    `given` are the labels y as the host holds them, if it does.
+    """
+    if count_of(counts) is None:
+        return False
+    if isinstance(counts[0].sums, np.ndarray):  # the emulator's memory too is the host's
+        return not np.asarray(counts[0].sums).reshape(-1)[-1]
+    return given is not None and counts[0].labels is y and bool((given == counts[0].ignore_index).all())
 
 
 def read(steps: Sequence[Step]) -> None:
     """Replace what the steps hold by numbers: one read for each dtype on each device, however many steps there are."""
-    places = [(step.values, name) for step in steps for name in step.values]
+    shares = [(step, name, value) for step in steps for name, value in step.values.items() if isinstance(value, Share)]
+    places = [(vars(share), part) for _, _, share in shares for part in ("right", "of")]
+    places += [(step.values, name) for step in steps for name in step.values if type(step.values[name]) is not Share]
+    places += [(step.counts, name) for step in steps for name in step.counts]
     places += [(vars(step), "norm") for step in steps if step.norm is not None]
     groups: dict[tuple, list[int]] = {}
     found = [value.data if isinstance(value := holder[name], Tensor) else value for holder, name in places]
@@ -72,3 +112,5 @@ def read(steps: Sequence[Step]) -> None:
             found[i] = number
     for (holder, name), value in zip(places, found, strict=True):
         holder[name] = float(value)
+    for step, name, share in shares:
+        step.values[name], step.counts[name] = float(share), share.of

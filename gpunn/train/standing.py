@@ -50,6 +50,7 @@ class Standing:
         self.between_steps = True
         self.first_call = 1  # the serial number (backend.faults) of the first loss of labels of the last step begun
         self.running, self.unread, self.history = Running(), list[Step](), History()
+        self.taken = Step({}, 0)  # what the last step measured
         self.row: dict[str, Any] = {}
         self.stop_reason: str | None = None
         self.resumed_from: Any = None

@@ -15,6 +15,7 @@ from gpunn.engine.operators import Operand
 from gpunn.errors import LabelError, TrainingError, UsageError
 from gpunn.nn import Module
 from gpunn.nn.state import evaluating
+from gpunn.ops.counts import counting
 from gpunn.optim import Optimizer, clip_grad_norm_
 from gpunn.optim.schedules import Schedule
 from gpunn.stopping import STOPS, with_words
@@ -26,7 +27,7 @@ from gpunn.train.history import History
 from gpunn.train.interrupts import Interrupts
 from gpunn.train.lock import alone_in
 from gpunn.train.metrics import Running, accuracy
-from gpunn.train.readings import Step, every, measured, read
+from gpunn.train.readings import Step, counts_nothing, every, measured, read
 from gpunn.train.resume import restore
 from gpunn.train.saving import Checkpoint, check_finite
 from gpunn.train.standing import Standing
@@ -43,7 +44,8 @@ class Trainer(Standing):
         schedule: stepped after every epoch, or after every update where it is `per_step`, as OneCycleLR is.
         callbacks: called in order; see Callback.
         metrics: name -> function(output, target) -> mean over the batch: a number, or what holds one and has not been
-            waited for, an array or a Tensor of one element. Default: {"accuracy": accuracy}.
+            waited for, an array or a Tensor of one element. Default: {"accuracy": accuracy}. Labels that the loss
+            ignores are left out of it and of all means; a batch of nothing else changes no weight and no state.
         device: where model and batches go; None leaves them where they are.
         seed: starts gpunn.random's stream (dropout) anew at the beginning of a run; None leaves it as it is.
         out: run folder, made if missing, for best.npz, last.npz, checkpoint.npz, history.csv, curves.png; or None.
@@ -152,13 +154,13 @@ class Trainer(Standing):
         self.model.train()
         self._call("on_epoch_start")
         now = time.perf_counter()
-        for (x, y), last in with_last(self._batches(self.train_loader, self.batch, "train_loader")):
+        for (x, y, given), last in with_last(self._batches(self.train_loader, self.batch, "train_loader")):
             self._interrupts.check()
             self.between_steps, self.first_call = False, faults.last_serial() + 1
-            at = self._at()
-            values = self.step(x, y, last)
-            norm = self.grad_norm if self.updated else None
-            self.unread.append(Step(values, len(x), norm, *at, range(self.first_call, faults.last_serial() + 1)))
+            self.step(x, y, last, given)
+            self.taken.norm = self.grad_norm if self.updated else None
+            self.taken.calls = range(self.first_call, faults.last_serial() + 1)
+            self.unread.append(self.taken)
             self.batch, self.steps, self.between_steps = self.batch + 1, self.steps + 1, True
             if last or len(self.unread) >= every(self.read_every, x):
                 self.read()
@@ -174,35 +176,43 @@ class Trainer(Standing):
         self._call("on_epoch_end")
         self.between_steps = True
 
-    def step(self, x: Operand, y: Operand, last: bool = True) -> dict[str, Any]:
+    def step(self, x: Operand, y: Operand, last: bool = True, given: Any = None) -> dict[str, Any]:
         """Learn from one batch; returns its loss and metrics, taken before.
 
         These are numbers, or with `read_every` above 1 what the device will know. The weights are updated by each batch
-        or, with `accumulate`, by each so many and the epoch's `last`.
+        or, with `accumulate`, by each so many and the epoch's `last`; by none whose labels are all ignored. For labels
+        on a GPU this is known by `given`, the same on the host: else such a batch has gradients of 0.
         """
         self.optimizer.zero_grad()
         output = self.model(x)
-        loss = self.loss_fn(output, y)
-        now = every(self.read_every, x) == 1
-        values = measured(self.metrics, loss, output, y, now)
-        if now:
-            self._check(Step(values, len(x), None, *self._at()))
-        loss.backward()
-        self.updated = self._gradients_ready(len(x), last)
+        with counting() as counts:
+            loss = self.loss_fn(output, y)
+        values, weights = measured(self.metrics, loss, output, y, counts)
+        nothing = counts_nothing(counts, y, given)
+        weight = weights.get("loss", len(x))
+        self.taken = Step(values, len(x), None, *self._at(), counts=dict.fromkeys(values, 0) if nothing else weights)
+        if now := every(self.read_every, x) == 1:
+            read([self.taken])
+            self._check(self.taken)
+        if not nothing:
+            loss.backward()
+        self.updated = self._gradients_ready(None if nothing else weight, last)
         if self.updated:
             self._update(now)
         return values
 
-    def _gradients_ready(self, samples: int, last: bool) -> bool:
-        """Whether the parameters' gradients are those of an update; if not, they were put aside."""
+    def _gradients_ready(self, weight: Any, last: bool) -> bool:
+        """Whether the parameters' gradients are those of an update; if not, they were put aside. None: of nothing."""
         parts = self.accumulation
         if parts.every == 1:
-            return True
-        parts.add(self.optimizer.parameters(), samples)
+            return weight is not None
+        if weight is None:
+            parts.skip()
+        else:
+            parts.add(self.optimizer.parameters(), weight)
         if parts.batches < parts.every and not last:
             return False
-        parts.release(self.optimizer.parameters())
-        return True
+        return parts.release(self.optimizer.parameters())
 
     def _update(self, now: bool) -> None:
         if self.grad_clip is not None:
@@ -229,7 +239,7 @@ class Trainer(Standing):
         unread, self.unread = self.unread, []
         for step in unread:
             self._check(step)
-            self.running.add(step.values, step.samples)
+            self.running.add(step.values, step.samples, step.counts)
 
     def _close_epoch(self, val: Mapping[str, float], val_seconds: float) -> None:
         means = self.running.means()
@@ -259,12 +269,14 @@ class Trainer(Standing):
         """Mean loss and metrics over a loader, in evaluation mode and without gradients."""
         running, unread = Running(), []
         with self.device or nullcontext(), evaluating(self.model), no_grad():
-            for x, y in self._batches(loader, 0, "loader"):
+            for x, y, _ in self._batches(loader, 0, "loader"):
                 self._interrupts.check()
                 output = self.model(x)
-                k = every(self.read_every, x)
-                unread.append(Step(measured(self.metrics, self.loss_fn(output, y), output, y, k == 1), len(x)))
-                if len(unread) >= k:
+                with counting() as counts:
+                    loss = self.loss_fn(output, y)
+                values, weights = measured(self.metrics, loss, output, y, counts)
+                unread.append(Step(values, len(x), counts=weights))
+                if len(unread) >= every(self.read_every, x):
                     running.take(unread)
             running.take(unread)
         if not running.count:
@@ -273,7 +285,7 @@ class Trainer(Standing):
 
     # batches, checks, callbacks
 
-    def _batches(self, loader, start: int, what: str) -> Iterator[tuple[Any, Any]]:
+    def _batches(self, loader, start: int, what: str) -> Iterator[tuple[Any, Any, Any]]:
         return batches(loader, self.epoch, start, what, self.device)
 
     def _check_optimizer(self) -> None:

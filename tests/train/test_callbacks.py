@@ -79,6 +79,22 @@ def test_a_stopped_run_that_is_resumed_stays_stopped_until_patience_is_raised(tm
     assert len(build(2).fit(*loaders(), 9, resume=tmp_path / "run")) == epochs + 1
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("before", [0, 2])
+def test_a_value_that_is_no_number_stops_by_its_name(value, before):
+    stopping, feed = EarlyStopping("val_loss", patience=2), Feed()
+    for epoch in range(1, before + 3):
+        feed.row = {"epoch": epoch, "val_loss": 1 / epoch if epoch <= before else value}
+        assert feed.stop_reason is None
+        stopping.on_epoch_end(feed)
+    if before:
+        assert feed.stop_reason == f"val_loss has not improved for 2 epochs, now {value}; best 0.5 in epoch 2"
+    else:
+        assert feed.stop_reason == (
+            "val_loss was NaN or infinite in each of 2 epochs; look at what it is computed from"
+        )
+
+
 def test_early_stopping_arguments():
     with pytest.raises(UsageError, match=r"expected patience >= 1 and min_delta >= 0, got 0 and 0"):
         EarlyStopping(patience=0)
