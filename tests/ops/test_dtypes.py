@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -18,6 +19,17 @@ def test_integers_with_a_python_float_are_float32(whole):
         assert y.dtype == np.float32
     assert ops.div(whole, 2).tolist() == [0, 0.5, 1, 1.5]
     assert ops.where(whole > 1, whole, 0.5).tolist() == [0.5, 0.5, 2, 3]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
+@pytest.mark.parametrize("shape", [(), (3,)])
+def test_16_bit_floats_with_a_number_stay_16_bit(dtype, shape):
+    x = Tensor(np.ones(shape, dtype), requires_grad=True)
+    for y in (x + 0.5, 0.5 - x, x * 2.5, 2.5 / x, x**0.5, ops.maximum(x, 0.5), ops.where(x.data > 0, x, 0.5), x * 2):
+        assert y.dtype == dtype
+    (x * 2.5).sum().backward()
+    assert x.grad.dtype == dtype and (x.grad == 2.5).all()
+    assert (x > 0.5).dtype == bool and ops.add(x, np.float32(1)).dtype == dtype
 
 
 def test_division_keeps_float64():
