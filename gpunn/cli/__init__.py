@@ -27,7 +27,7 @@ def build_parser() -> Parser:
         epilog="Start with: gpunn train lenet5",
     )
     parser.add_argument("--version", action="version", version=f"gpunn {gpunn.__version__}")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for command in COMMANDS:
         command.add_to(commands)
     return parser

@@ -21,8 +21,6 @@ class Parser(argparse.ArgumentParser):
     def parse(self, argv: Sequence[str], commands: Sequence[str]) -> argparse.Namespace:
         """The options of a command line, which has one of the commands; exits with status 2 where it makes no sense."""
         command = next((word for word in argv if not word.startswith("-")), None)
-        if command is None and not argv:
-            self.error(f"which command? choose from {', '.join(commands)}; start with: gpunn train lenet5")
         if command is not None and command not in commands:
             self.error(str(unknown_name("command", command, commands)))
         args, rest = self.parse_known_args(argv)
@@ -30,6 +28,8 @@ class Parser(argparse.ArgumentParser):
             options = re.findall(r"--[a-z][a-z-]*", args.parser.format_help())
             what = "option" if rest[0].startswith("-") else "argument"
             args.parser.error(f"unknown {what} {rest[0]!r}{suggestion(rest[0].partition('=')[0], options)}")
+        if command is None:
+            self.error(f"which command? choose from {', '.join(commands)}; start with: gpunn train lenet5")
         return args
 
     def error(self, message: str) -> NoReturn:

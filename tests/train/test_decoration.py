@@ -155,6 +155,7 @@ def test_long_epochs_are_foreseen_once_and_a_log_has_a_line_a_minute(monkeypatch
     assert lines[1].startswith("epoch 1/3:  50% 3/6 [01:15<01:15, ") and "loss " in lines[1]
     assert lines[2].startswith("epoch 1/3: 100% 6/6 [02:30<00:00, ") and lines[3].startswith("epoch 1/3: loss ")
     assert run_by_the_clock(monkeypatch, 3000, 2, bar=False)[0] == "an epoch takes about 5.0 h, 2 of them 10.0 h"
+    assert "an epoch takes about 2 min" in run_by_the_clock(monkeypatch, 25, 1, bar=True)  # on a line of its own
     assert run_by_the_clock(monkeypatch, 12, 1)[0] == "an epoch takes about 72 s"
 
 
