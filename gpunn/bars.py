@@ -29,9 +29,13 @@ class Lines:
         self.looks: dict[str, Any] = {"prefix": desc, "ncols": 0, **looks}
         self.started = self.said = time.monotonic()
 
+    def due(self) -> bool:
+        """Whether the next update is shown."""
+        return time.monotonic() - self.said >= MINUTE
+
     def update(self, n: int = 1) -> None:
         self.n += n
-        if time.monotonic() - self.said >= MINUTE:
+        if self.due():
             self._say()
 
     def set_postfix_str(self, text: str = "", refresh: bool = True) -> None:

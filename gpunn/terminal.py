@@ -69,10 +69,12 @@ def _drop_pending(stream: TextIO | None) -> None:
             os.close(nowhere)
 
 
-def say(line: str, file: TextIO | Forgiving | None = None) -> None:
-    """A line on standard error, or on `file`."""
+def say(line: str, file: TextIO | Forgiving | None = None) -> Exception | None:
+    """A line on standard error, or on `file`; returns why it could not be written, or None."""
     stream = sys.stderr if file is None else file
-    print(line, file=stream if isinstance(stream, Forgiving) else Forgiving(stream), flush=True)
+    forgiving = stream if isinstance(stream, Forgiving) else Forgiving(stream)
+    print(line, file=forgiving, flush=True)
+    return forgiving.trouble
 
 
 @contextmanager

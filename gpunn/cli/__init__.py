@@ -64,7 +64,8 @@ def _run(argv: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get(TRACEBACK):
             raise
-        say(f"gpunn: error: {_unexpected(error)}; that is a fault in gpunn: set {TRACEBACK}=1 for the whole traceback")
+        cause = "look after that" if isinstance(error, OSError) else "which is a fault in gpunn"
+        say(f"gpunn: error: {_unexpected(error)}; {cause}; {TRACEBACK}=1 shows the whole traceback")
         return 1
 
 

@@ -65,9 +65,10 @@ class ProgressBar(Callback):
             self._show(lambda: self._move(trainer))
 
     def _move(self, trainer: Standing) -> None:
-        # The text first and without a redraw: update() draws, at most ten times a second.
         assert self.bar is not None
-        self.bar.set_postfix_str(self._words(trainer, trainer.running.means(), ""), refresh=False)
+        if not isinstance(self.bar, Lines) or self.bar.due():
+            # The text first and without a redraw: update() draws, at most ten times a second.
+            self.bar.set_postfix_str(self._words(trainer, trainer.running.means(), ""), refresh=False)
         self.bar.update(1)
 
     def _foresee(self, trainer: Standing) -> None:
@@ -86,7 +87,7 @@ class ProgressBar(Callback):
                 self._show(self.bar.clear)
             left = trainer.epochs - trainer.epoch
             more = f", {left} of them {_spelled(left * epoch)}" if left > 1 else ""
-            say(f"an epoch takes about {_spelled(epoch)}{more}", self.file)
+            self._line(f"an epoch takes about {_spelled(epoch)}{more}")
 
     def on_epoch_end(self, trainer: Standing) -> None:
         self._close()
@@ -94,13 +95,13 @@ class ProgressBar(Callback):
         if trainer.row.get("val_loss") is not None:
             val = {k: v for k, v in trainer.row.items() if k.startswith("val_") and v is not None}
             words += "; " + ", ".join(f"{k.replace('_', ' ')} {v:.4f}" for k, v in val.items())
-        say(f"epoch {trainer.row['epoch']}/{trainer.epochs}: {words}", self.file)
+        self._line(f"epoch {trainer.row['epoch']}/{trainer.epochs}: {words}")
         if not self.foreseen and trainer.epoch < trainer.epochs:
             self._say_length(trainer, trainer.row["seconds"])
 
     def on_fit_end(self, trainer: Standing) -> None:
         if trainer.stop_reason:
-            say(f"stopped early: {trainer.stop_reason}", self.file)
+            self._line(f"stopped early: {trainer.stop_reason}")
 
     def on_exception(self, trainer: Standing, error: BaseException) -> None:
         self._close()
@@ -110,14 +111,22 @@ class ProgressBar(Callback):
             self._show(self.bar.close)
             self.bar = None
 
+    def _line(self, words: str) -> None:
+        trouble = say(words, self.file)
+        if trouble is not None and self.given is not None:
+            self._fail(trouble)
+
     def _show(self, draw: Callable[[], object]) -> None:
         try:
             draw()
         except Exception as error:
             self.bar = None
-            if not self.failed:
-                say(f"progress is not shown ({type(error).__name__}: {error})", self.file)
-            self.failed = True
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        if not self.failed:
+            say(f"progress is not shown ({type(error).__name__}: {error})")
+        self.failed = True
 
     @staticmethod
     def _words(trainer: Standing, values: Mapping[str, Any], prefix: str) -> str:

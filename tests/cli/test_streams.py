@@ -111,8 +111,8 @@ def test_a_fault_of_ours_is_one_line_and_the_traceback_is_to_be_had(capsys, monk
     assert main(["doctor"]) == 1
     line = fault.__code__.co_firstlineno + 1
     assert capsys.readouterr().err == (
-        f"gpunn: error: KeyError: 'a\\nb' (test_streams.py, line {line}); that is a fault in gpunn: "
-        "set GPUNN_TRACEBACK=1 for the whole traceback\n"
+        f"gpunn: error: KeyError: 'a\\nb' (test_streams.py, line {line}); which is a fault in gpunn; "
+        "GPUNN_TRACEBACK=1 shows the whole traceback\n"
     )
     monkeypatch.setenv("GPUNN_TRACEBACK", "1")
     with pytest.raises(KeyError):

@@ -50,7 +50,7 @@ def test_a_picture_that_cannot_be_written(tmp_path, matplotlib):
 
 
 def test_a_style_that_cannot_be_drawn_by_gives_way_to_matplotlib_s_own(tmp_path, matplotlib, monkeypatch):
-    with matplotlib.rc_context({"text.usetex": True, "font.size": 11}):
+    with matplotlib.rc_context({"text.usetex": True, "font.size": 11, "savefig.dpi": 5000}):
         monkeypatch.setenv("PATH", "")  # and so no LaTeX
         assert draw_curves(HISTORY, tmp_path / "curves.png") is None
         assert matplotlib.rcParams["font.size"] == 11
@@ -101,7 +101,7 @@ def test_any_backend(tmp_path, matplotlib, backend):
 
 @pytest.mark.parametrize("bar", [True, False, None])
 @pytest.mark.parametrize("method", ["write", "flush"])
-def test_a_stream_that_fails(bar, method):
+def test_a_stream_that_fails(capsys, bar, method):
     class Full(io.StringIO):
         def isatty(self):
             return True
@@ -112,18 +112,18 @@ def test_a_stream_that_fails(bar, method):
     file = Full()
     setattr(file, method, fail)
     assert len(trainer(early=False, callbacks=[ProgressBar(bar, file)]).fit(*loaders(), 2)) == 2
+    assert capsys.readouterr().err == "progress is not shown (OSError: [Errno 28] No space left on device)\n"
 
 
-def test_a_bar_that_fails_says_so_once(monkeypatch):
+def test_a_bar_that_fails_says_so_once(monkeypatch, capsys):
     def fail(*args, **options):
         raise TypeError("no such option")
 
     monkeypatch.setattr(progress, "bar", fail)
     file = io.StringIO()
     trainer(early=False, callbacks=[ProgressBar(True, file)]).fit(*loaders(), 3)
-    said = file.getvalue().splitlines()
-    assert said[0] == "progress is not shown (TypeError: no such option)"
-    assert [line[:9] for line in said[1:]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+    assert capsys.readouterr().err == "progress is not shown (TypeError: no such option)\n"
+    assert [line[:9] for line in file.getvalue().splitlines()] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
 
 
 def run_by_the_clock(monkeypatch, seconds, epochs, loader=None, **options):
