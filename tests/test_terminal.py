@@ -77,9 +77,28 @@ sys.stdout.write("kept")
 full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")
 
 
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
 @full
 def test_what_standard_error_could_not_take_leaves_the_status():
     """Python tries again at exit, and ends with 120."""
     with open("/dev/full", "w") as nowhere:
-        done = subprocess.run([sys.executable, "-c", PENDING], stdout=subprocess.PIPE, stderr=nowhere, timeout=60)
+        done = subprocess.run([sys.executable, "-c", PENDING], stdout=subprocess.PIPE, stderr=nowhere, env=BUFFERED)
     assert (done.returncode, done.stdout) == (0, b"kept")
+
+
+MISSING = """
+import os
+from gpunn.terminal import forgiving_output
+with forgiving_output(), open("weights", "w") as file:
+    os.write(1, b"what a library prints")
+    file.write("kept")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the shell here has no >&-")
+def test_no_file_takes_the_place_of_a_stream_that_was_closed(tmp_path):
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "CODE": MISSING}
+    subprocess.run(["sh", "-c", f'"{sys.executable}" -c "$CODE" >&-'], cwd=tmp_path, env=env, check=True)
+    assert (tmp_path / "weights").read_text() == "kept"

@@ -33,6 +33,7 @@ sys.exit(main(["train", "mlp", "--epochs", "2", "--out", "run"]))
 def shell(command, folder):
     """A command line in the shell of this system: status and standard error."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    env.pop("PYTHONUNBUFFERED", None)  # what is buffered fails later, and once more at exit
     done = subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True, env=env, timeout=120)
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr, done.stderr
     return done.returncode, done.stderr
