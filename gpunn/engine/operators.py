@@ -79,6 +79,29 @@ class Operators:
     def __abs__(self: gpunn.Tensor) -> gpunn.Tensor:
         return gpunn.ops.abs(self)
 
+    # In place: in memory inside no_grad, else by a new array; see ops/in_place.py
+
+    def __iadd__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.in_place.update(gpunn.ops.add, self, other)
+
+    def __isub__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.in_place.update(gpunn.ops.sub, self, other)
+
+    def __imul__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.in_place.update(gpunn.ops.mul, self, other)
+
+    def __itruediv__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.in_place.update(gpunn.ops.div, self, other)
+
+    def __ipow__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.in_place.update(gpunn.ops.pow, self, other)
+
+    def __imatmul__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.in_place.update(gpunn.ops.matmul, self, other)
+
+    def __setitem__(self: gpunn.Tensor, index: Any, value: Value) -> None:
+        gpunn.ops.in_place.assign(self, index, value)
+
     # Comparison: elementwise, as a bool Tensor without a gradient
 
     def __eq__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
@@ -128,6 +151,14 @@ class Operators:
 
     def __int__(self) -> int:
         return int(self.item())
+
+    def __format__(self, spec: str) -> str:
+        if spec and self.data.size != 1:
+            raise TypeError(
+                f"format: got a Tensor of shape {self.data.shape} and {spec!r}, expected one element; index or reduce "
+                "it first, or leave the format out"
+            )
+        return format(self.item(), spec) if spec else str(self)
 
     # Ops as methods
 

@@ -1,5 +1,6 @@
 """What users call. Ops take Tensors or plain arrays; with arrays alone they return arrays and record nothing."""
 
+from gpunn.ops import in_place as in_place
 from gpunn.ops.activation import elu as elu
 from gpunn.ops.activation import gelu as gelu
 from gpunn.ops.activation import leaky_relu as leaky_relu

@@ -19,7 +19,7 @@ def getitem(x: A, index: Any) -> A:
     array([1., 3.], dtype=float32)
     """
     a = data_of(x)
-    index = tuple(map(_index, index)) if isinstance(index, tuple) else _index(index)
+    index = as_index(index)
     try:
         _check_on_host(a, index)
         y = a[index]
@@ -36,6 +36,11 @@ def getitem(x: A, index: Any) -> A:
         return (gx,)
 
     return record("getitem", xp.asanyarray(y), (x,), backward)
+
+
+def as_index(index: Any) -> Any:
+    """What NumPy and CuPy take, from whatever may index a Tensor."""
+    return tuple(map(_index, index)) if isinstance(index, tuple) else _index(index)
 
 
 def _index(i: Any) -> Any:
