@@ -7,6 +7,8 @@ numbers is a function of a 128-bit counter and a 64-bit key, so a GPU thread com
 from __future__ import annotations
 
 import math
+import os
+import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -71,8 +73,20 @@ class Draw(NamedTuple):
         return self.seed - (self.seed >> 63 << 64), self.stream, self.counter
 
 
+_claiming = threading.RLock()  # one for all: claims are short
+
+
+def _renew_lock() -> None:
+    global _claiming
+    _claiming = threading.RLock()  # a forked child may have got it locked by a thread that it lacks
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
 class Generator:
-    """A stream of random numbers.
+    """A stream of random numbers. Threads may share one: no two calls get the same numbers.
 
     Args:
         seed: 0 to 2**64 - 1. Two generators of one seed and stream give the same numbers.
@@ -84,13 +98,18 @@ class Generator:
             raise ValueError(
                 f"Generator: got seed {seed} and stream {stream}; expected 0 <= seed < 2**64 and 0 <= stream < 2**32"
             )
-        self.seed, self.stream, self.counter = int(seed), int(stream), 0
+        self._start_from(int(seed), int(stream), 0)
+
+    def _start_from(self, seed: int, stream: int, counter: int) -> None:
+        with _claiming:
+            self.seed, self.stream, self.counter = seed, stream, counter
 
     def take(self, size: int) -> Draw:
         """Claim so many 32-bit numbers without computing them. Each call starts a fresh block of four."""
-        draw = Draw(self.seed, self.stream, self.counter)
-        self.counter += -(-size // 4)
-        return draw
+        with _claiming:
+            draw = Draw(self.seed, self.stream, self.counter)
+            self.counter += -(-size // 4)
+            return draw
 
     def random_uint32(self, shape: int | Sequence[int]) -> np.ndarray:
         """Uniform 32-bit numbers. Each call starts a fresh block of four and takes as many as it needs."""
@@ -125,7 +144,8 @@ class Generator:
 
     def get_state(self) -> dict[str, int]:
         """What ``set_state`` takes to go on from here: plain ints."""
-        return {"seed": self.seed, "stream": self.stream, "counter": self.counter}
+        with _claiming:
+            return {"seed": self.seed, "stream": self.stream, "counter": self.counter}
 
     def set_state(self, state: dict[str, int]) -> None:
         """Go on from where ``get_state`` was called.
@@ -139,7 +159,7 @@ class Generator:
             raise ValueError(
                 f"set_state: got {state!r}; expected what get_state gave: a dict with the ints seed, stream and counter"
             ) from error
-        self.__dict__.update(values)
+        self._start_from(**values)
 
 
 def _shape(shape) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ An array's type says where it lives: ``numpy.ndarray`` is ``cpu``, ``cupy.ndarra
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, TypeGuard, cast
@@ -41,11 +42,29 @@ def is_array(x: object) -> TypeGuard[Array]:
 
 
 def plain(array: Array) -> Array:
-    """An array without those of NumPy's subclasses that change what operators mean: of np.matrix, * is a product.
+    """An array as ops and kernels read it: aligned, in this machine's byte order (else a copy), no subclass of NumPy's.
 
-    Raises TypeError for a masked array, whose mask no op would heed.
+    Those change what operators mean: of np.matrix, * is a product. Raises TypeError for a masked array, whose mask no
+    op would heed, and for one of records.
     """
-    if type(array) is np.ndarray or _home(type(array)) != "cpu":
+    dtype = array.dtype
+    if type(array) is np.ndarray and dtype.isnative and array.flags.aligned and dtype.type is not np.void:
+        return array
+    if dtype.type is np.void:
+        raise TypeError(
+            f"got an array of records ({dtype}), expected numbers; pass one field, for example "
+            f"array[{(dtype.names or ('name',))[0]!r}]"
+        )
+    if _home(type(array)) == "cuda":
+        if not dtype.isnative:  # CuPy takes the bytes as they lie for numbers of its own order
+            raise TypeError(
+                f"got a cuda array of {dtype.str!r}, expected this machine's byte order; convert it before it goes "
+                f"there, for example with numpy_array.astype({dtype.name!r})"
+            )
+        return array
+    if not dtype.isnative or not array.flags.aligned:
+        array = array.astype(dtype.newbyteorder("="), order="K")
+    if _home(type(array)) != "cpu":
         return array
     if isinstance(array, np.ma.MaskedArray):
         raise TypeError(
@@ -119,7 +138,7 @@ def to_device(array: Array, device: str | Device) -> Array:
 
     Raises DeviceError where the device is not there.
     """
-    wanted = _named(device)
+    wanted, array = _named(device), plain(array) if is_array(array) else array
     if device_of(array) == wanted:
         return array
     require(wanted)
@@ -150,10 +169,7 @@ def asarray(x: object, dtype: DTypeLike | None = None, device: str | Device | No
 def _foreign(x: Any, narrow: bool) -> Array:
     """x as an array; ``narrow``: Python's floats as float32."""
     if hasattr(x, "__dlpack_device__"):
-        on_cuda = x.__dlpack_device__()[0] in (2, 13)  # kDLCUDA, kDLCUDAManaged of dlpack.h
-        array = (require_cupy() if on_cuda else np).from_dlpack(x)
-        # NumPy imports DLPack memory read-only where the exporter does not say that it may be written.
-        return array if on_cuda or array.flags.writeable else array.copy()
+        return _from_dlpack(x)
     try:
         array = np.asarray(x)
     except ValueError as error:  # lists of unequal lengths
@@ -161,6 +177,36 @@ def _foreign(x: Any, narrow: bool) -> Array:
             f"asarray: {type(x).__name__} cannot become an array: {error}; make all rows equally long"
         ) from None
     return array.astype(np.float32) if narrow and _is_python(x) and array.dtype == np.float64 else array
+
+
+def _from_dlpack(x: Any) -> Array:
+    """Another library's tensor over its own memory, where it can be. Raises TypeError where it cannot be taken over."""
+    kind, dtype = type(x), getattr(x, "dtype", "no dtype")
+    try:
+        on_cuda = x.__dlpack_device__()[0] in (2, 13)  # kDLCUDA, kDLCUDAManaged of dlpack.h
+        module = require_cupy() if on_cuda else np
+        if "bfloat16" not in str(dtype):
+            array = module.from_dlpack(x)
+        elif kind.__module__.partition(".")[0] != "torch" or x.requires_grad:
+            array = np.asarray(x)
+        else:  # NumPy's from_dlpack has no bfloat16: its bits come as integers
+            array = _of_bits(module.from_dlpack(x.view(sys.modules["torch"].int16)))
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        what = f"{kind.__module__.partition('.')[0]} {kind.__name__} of {dtype}"
+        raise TypeError(
+            f"got a {what} that cannot be taken over ({error}); expected a dense one of numbers without a gradient: "
+            "convert it there first"
+        ) from error
+    # NumPy imports DLPack memory read-only where the exporter does not say that it may be written.
+    return array if on_cuda or array.flags.writeable else array.copy()
+
+
+def _of_bits(bits: Array) -> Array:
+    """The bfloat16 numbers of these 16-bit integers; float32 where ml_dtypes is missing, with the same values."""
+    try:
+        return bits.view(importlib.import_module("ml_dtypes").bfloat16)
+    except ImportError:
+        return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
 def _is_python(x: object) -> bool:

@@ -32,7 +32,6 @@ class Record:
 
 
 _PER_THREAD = 2  # cudaStreamPerThread
-_EMULATOR = ("emulator", 0, 0)
 _records: dict[tuple[str, int, int], Record] = {}  # by device, the stream's handle, and the thread where it has its own
 _serials, _ids = itertools.count(1), itertools.count()
 _last = 0
@@ -59,10 +58,11 @@ def last_serial() -> int:
 
 
 def _record_of(array: Array) -> Record:
-    if isinstance(array, np.ndarray):
-        if _EMULATOR not in _records:
-            _records[_EMULATOR] = Record(require_emulator().EmulatedArray.of(np.zeros(FIELDS, np.int64)), None)
-        return _records[_EMULATOR]
+    if isinstance(array, np.ndarray):  # a launch there has ended when it returns, so each thread looks for itself
+        key = ("emulator", 0, threading.get_ident())
+        if key not in _records:
+            _records[key] = Record(require_emulator().EmulatedArray.of(np.zeros(FIELDS, np.int64)), None)
+        return _records[key]
     stream = require_cupy().cuda.get_current_stream()
     # Each thread has a per-thread default stream of its own, and all of these have one handle.
     thread = threading.get_ident() if stream.ptr == _PER_THREAD else 0

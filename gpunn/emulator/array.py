@@ -18,8 +18,9 @@ class EmulatedArray(np.ndarray):
 
     @classmethod
     def of(cls, array: ArrayLike) -> EmulatedArray:
-        """A copy of ``array`` on the emulator device, its memory order kept."""
-        return np.array(array, order="K", copy=True, subok=False).view(cls)
+        """A copy of ``array`` on the emulator device, its memory order kept, in the byte order of kernels."""
+        copy = np.array(array, order="K", copy=True, subok=False)
+        return copy.astype(copy.dtype.newbyteorder("="), copy=False).view(cls)
 
     def plain(self) -> np.ndarray:
         """The same memory as a plain ndarray, that is, on the cpu device."""
