@@ -10,7 +10,7 @@ from typing import Any, SupportsIndex, TypeVar, cast
 
 import numpy as np
 
-from gpunn.backend import Array, array_module, device_of, same_device
+from gpunn.backend import Array, array_module, device_of, is_array, is_whole, same_device
 from gpunn.backend.contract import Shape
 from gpunn.engine.tensor import Tensor, data_of
 from gpunn.window import Ints as Ints
@@ -48,7 +48,7 @@ def arrays(op: str, **named: object) -> list[Array]:
 
 def check_floating(op: str, name: str, a: Array) -> None:
     """Refuses integers everywhere, and 16-bit floats on the cpu, which has no kernels for them."""
-    kind = a.dtype.name
+    kind = a.dtype.name if a.dtype.isnative else a.dtype.str  # of an array put into Tensor.data
     if kind in WIDE or (kind in NARROW and type(a) is not np.ndarray):
         return
     where = f" on {device_of(a)}" if kind in NARROW else ""
@@ -73,6 +73,21 @@ def check_constant(op: str, name: str, value: object) -> None:
     """Refuses a Tensor that asks for a gradient which `op` does not have."""
     if isinstance(value, Tensor) and value.requires_grad:
         raise ValueError(f"{op}: {name} requires a gradient, which {op} does not have; pass {name}.detach()")
+
+
+def check_written(op: str, **named: object) -> None:
+    """Refuses what `op` is to change in place where that would reach a copy, or no memory at all; None is nothing."""
+    for name, value in named.items():
+        a = value.data if isinstance(value, Tensor) else value
+        if a is None or (is_array(a) and getattr(a.flags, "writeable", True) and is_whole(a)):
+            continue
+        got = f"a {type(value).__name__}"
+        if is_array(a):
+            got = "read-only" if is_whole(a) else "unaligned" if a.dtype.isnative else f"of dtype {a.dtype.str}"
+        raise ValueError(
+            f"{op}: {name} is {got}, expected an array that can be written to, aligned and in this machine's byte "
+            "order, since it is changed in place; pass such a copy of it"
+        )
 
 
 def wants_grad(value: object) -> bool:

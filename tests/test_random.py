@@ -1,5 +1,8 @@
 """Philox4x32-10: the published numbers, and what the streams promise."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 
@@ -78,3 +81,21 @@ def test_bad_seed_and_state_are_named():
         gpunn.manual_seed(-1)
     with pytest.raises(ValueError, match=r"set_state: got {'seed': 1}; expected"):
         gpunn.random.set_state({"seed": 1})
+
+
+class Slow(int):
+    """A size in whose middle another thread gets its turn."""
+
+    def __neg__(self):
+        time.sleep(0.02)
+        return -int(self)
+
+
+def test_threads_never_draw_the_same_numbers():
+    drawn = []
+    threads = [threading.Thread(target=lambda: drawn.append(gpunn.random.take(Slow(8)).counter)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(drawn) == [0, 2, 4, 6] and gpunn.random.get_state()["counter"] == 8

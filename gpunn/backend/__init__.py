@@ -13,6 +13,7 @@ from gpunn.backend.dispatch import array_module as array_module
 from gpunn.backend.dispatch import asarray as asarray
 from gpunn.backend.dispatch import device_of as device_of
 from gpunn.backend.dispatch import is_array as is_array
+from gpunn.backend.dispatch import is_whole as is_whole
 from gpunn.backend.dispatch import plain as plain
 from gpunn.backend.dispatch import same_device as same_device
 from gpunn.backend.dispatch import to_device as to_device

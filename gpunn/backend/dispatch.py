@@ -41,6 +41,11 @@ def is_array(x: object) -> TypeGuard[Array]:
     return isinstance(x, np.ndarray) or _home(type(x)) == "cuda"
 
 
+def is_whole(array: Array) -> bool:
+    """Whether kernels can read the array's numbers as they lie: aligned, in this machine's byte order."""
+    return array.dtype.isnative and getattr(array.flags, "aligned", True)
+
+
 def plain(array: Array) -> Array:
     """An array as ops and kernels read it: aligned, in this machine's byte order (else a copy), no subclass of NumPy's.
 
@@ -62,7 +67,7 @@ def plain(array: Array) -> Array:
                 f"there, for example with numpy_array.astype({dtype.name!r})"
             )
         return array
-    if not dtype.isnative or not array.flags.aligned:
+    if not is_whole(array):
         array = array.astype(dtype.newbyteorder("="), order="K")
     if _home(type(array)) != "cpu":
         return array

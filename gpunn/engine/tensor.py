@@ -18,8 +18,9 @@ class Tensor(Operators):
     """An array with a gradient.
 
     Args:
-        array: an array of any device (kept, not copied), a number, a nested list, another framework's tensor (taken
-            over through DLPack where it can be), or a Tensor (its array is shared).
+        array: an array of any device (kept; copied only where it is unaligned or of another byte order), a number, a
+            nested list, another framework's tensor (taken over through DLPack where it can be), or a Tensor (its array
+            is shared).
         requires_grad: whether ``backward`` fills ``.grad``. Floating point only.
 
     Attributes:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from gpunn import random
-from gpunn.backend import Array, device_of, to_device
+from gpunn.backend import Array, device_of, is_array, to_device
 from gpunn.engine.tensor import Tensor, data_of
 
 T = TypeVar("T", bound=Tensor | Array)
@@ -50,7 +50,7 @@ def normal_(tensor: T, mean: float = 0.0, std: float = 1.0) -> T:
 
 def constant_(tensor: T, val: float) -> T:
     """All elements val."""
-    data_of(tensor)[...] = val
+    _memory(tensor)[...] = val
     return tensor
 
 
@@ -155,7 +155,7 @@ def _kaiming_std(name: str, tensor: Tensor | Array, a: float, mode: str, nonline
 
 def _draw(tensor: T, draw: Callable[[int], np.ndarray]) -> T:
     """Fill with what draw(count) gives, in parts: chunks of whole blocks of four continue one stream of numbers."""
-    array = data_of(tensor)
+    array = _memory(tensor)
     if _skipping.get():
         return tensor
     if not array.flags.c_contiguous:
@@ -168,7 +168,17 @@ def _draw(tensor: T, draw: Callable[[int], np.ndarray]) -> T:
     return tensor
 
 
+def _memory(tensor: Tensor | Array) -> Array:
+    """The very array to fill. `data_of` would copy one in another byte order, and make one of a list."""
+    array = tensor.data if isinstance(tensor, Tensor) else tensor
+    if not is_array(array):
+        raise TypeError(f"init: tensor is a {type(tensor).__name__}, expected a Tensor or an array to fill")
+    if not getattr(array.flags, "writeable", True):
+        raise ValueError(f"init: tensor {array.shape} is read-only, expected memory to fill; pass a copy of it")
+    return array
+
+
 def _fill(tensor: T, values: np.ndarray) -> T:
-    array = data_of(tensor)
+    array = _memory(tensor)
     array[...] = to_device(values.astype(array.dtype), device_of(array))
     return tensor

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from numpy.typing import DTypeLike
 
-from gpunn.backend import Array, Device, is_array
+from gpunn.backend import Array, Device
 from gpunn.backend.contract import Shape
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import Tensor, data_of
@@ -278,8 +278,8 @@ def _dotted(prefix: str, name: str) -> str:
 
 
 def _buffer_array(kind: str, name: str, value: object) -> Array | None:
-    if value is None or is_array(value):
-        return value
+    if value is None:
+        return None
     try:
         array = data_of(value)
     except (TypeError, ValueError):

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend import Array, array_module, same_device, twins
-from gpunn.checks import arrays, check_constant, check_same_device, check_shape, wants_grad
+from gpunn.backend import Array, array_module, is_whole, same_device, twins
+from gpunn.checks import arrays, check_constant, check_same_device, check_shape, check_written, wants_grad
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import Tensor, data_of, record
@@ -79,6 +79,8 @@ def _batch_norm(
     relu: bool,
 ) -> A:
     a, r = arrays(op, x=x, residual=residual)
+    if training and isinstance(a, np.ndarray):
+        check_written(op, running_mean=running[0], running_var=running[1], num_batches_tracked=running[2])
     gamma, beta, mean, var = channelwise(op, a, weight, bias, *running[:2])
     batches = _batches(op, a, running[2])
     if not eps >= 0:
@@ -174,8 +176,9 @@ def channelwise(
             check_constant(op, name, value)
     wanted = ("float32", a.dtype.name) if a.dtype.itemsize == 2 else (a.dtype.name,)
     arrays: list[Any] = []
+    on_cuda = not isinstance(a, np.ndarray)
     for name, value in (("weight", weight), ("bias", bias), ("running_mean", mean), ("running_var", var)):
-        known = value is None or type(value) is type(a)
+        known = value is None or (type(value) is type(a) and (on_cuda or is_whole(value)))  # pyright: ignore[reportArgumentType]
         array: Array | None = value if known else data_of(value)  # pyright: ignore[reportAssignmentType]: known
         arrays.append(array)
         if array is None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from gpunn.backend import Array, twins
-from gpunn.checks import Ints, arrays, as_count, as_ints
+from gpunn.checks import Ints, arrays, as_count, as_ints, check_written
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
@@ -106,6 +106,7 @@ def instance_norm(
         raise ValueError(
             f"{op}: x {a.shape} has one element a channel, whose variance is 0; expected more: use layer_norm"
         )
+    check_written(op, running_mean=running_mean, running_var=running_var)
     *_, own_mean, own_var = channelwise(op, a, None, None, running_mean, running_var)
     _check_eps(op, eps)
     y, mean, var = _normalise_groups(op, x, a, a.shape[1], (weight, bias), (w, b), eps)

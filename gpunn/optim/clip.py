@@ -10,7 +10,7 @@ from gpunn.backend import Array
 from gpunn.engine.tensor import Tensor
 from gpunn.errors import TrainingError
 from gpunn.kinds import Kind
-from gpunn.optim.given import as_list
+from gpunn.optim.given import as_list, check_gradient
 from gpunn.optim.options import Option, checked, is_number
 
 LIMIT = Kind("a number > 0", lambda v: is_number(v) and v > 0)  # infinite: only the norm is asked for
@@ -73,4 +73,6 @@ def clip_grad_value_(params: Iterable | Tensor, clip_value: float) -> None:
 
 def _gradients(name: str, params: Iterable | Tensor) -> list[Array]:
     params = [params] if isinstance(params, Tensor) else as_list(name, "parameters", params)
+    for p in params:
+        check_gradient(name, p)
     return [p.grad for p in params if p.grad is not None]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from gpunn.engine.tensor import Tensor
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import Parameter
@@ -71,6 +73,11 @@ def check_gradient(name: str, p: Tensor) -> None:
         return
     if not getattr(p.data.flags, "writeable", True):
         raise ValueError(f"{name}: a parameter of shape {p.shape} is read-only memory; make it of array.copy()")
+    if isinstance(g, np.ndarray) and not (g.dtype.isnative and g.flags.aligned):
+        raise ValueError(
+            f"{name}: a gradient of shape {g.shape} is {g.dtype.str}{'' if g.flags.aligned else ', unaligned'}, "
+            "expected one aligned and in this machine's byte order; assign .grad a copy such as g.astype('float32')"
+        )
     if type(g) is not type(p.data) or g.shape != p.data.shape:
         got = f"{_kind(g)} of shape {getattr(g, 'shape', ())}"
         raise ValueError(
