@@ -11,6 +11,7 @@ from gpunn.checks import arrays, check_constant, check_same_device, check_shape,
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import Tensor, data_of, record
+from gpunn.ops.reduce import wide
 
 
 def batch_norm(
@@ -196,9 +197,9 @@ def channelwise(
 
 
 def _rstd(var: Array, eps: float) -> Array:
-    """1 / sqrt(var + eps)."""
-    with np.errstate(divide="ignore"):
-        return ((var + eps) ** -0.5).astype(var.dtype, copy=False)
+    """1 / sqrt(var + eps), in float32 at least."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (wide(var) + eps) ** -0.5
 
 
 def _empty_statistics(a: Array) -> tuple[Array, Array]:

@@ -80,8 +80,8 @@ def var(x: A, axis: Axis = None, correction: float = 1, keepdims: bool = False, 
 def total(a: Array, axis: int | Shape | None, keepdims: bool = False) -> Array:
     """``a.sum(axis, keepdims)`` in a's dtype, where what is added up loses no digits and does not overflow.
 
-    16-bit floats are added in float32, or they would stop at 2048 ones; float32 on a GPU in float64, which costs
-    nothing beside the memory. Bool and integers give int64.
+    16-bit floats are added in float32, or they would stop at 2048 ones; float32 on a GPU, which waits for memory
+    anyway, in float64. Bool and integers give int64.
     """
     axes = tuple(range(a.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     with np.errstate(over="ignore"):
@@ -100,7 +100,7 @@ def _added(a: Array, axes: Shape, keepdims: bool) -> Array:
     that overflowed.
     """
     if a.dtype.kind in "biu":
-        return a.sum(axis=axes, keepdims=keepdims, dtype=a.dtype if a.dtype == np.uint64 else np.int64)
+        return a.sum(axis=axes, keepdims=keepdims, dtype=np.int64)
     if not isinstance(a, np.ndarray):
         a = wide(a) if a.dtype.kind == "V" else a  # CuPy's sum has no bfloat16
         return a.sum(axis=axes, keepdims=keepdims, dtype=np.float64)
@@ -119,7 +119,7 @@ def wide(a: Array) -> Array:
 
 
 def max(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
-    """Largest value over ``axis``; equal ones share the gradient, as in ``torch.amax``.
+    """Largest value over ``axis``, nan where there is one; equal ones share the gradient, as in ``torch.amax``.
 
     >>> ops.max([[1.0, 5.0], [7.0, 2.0]], axis=0)
     array([7., 5.], dtype=float32)
@@ -128,7 +128,7 @@ def max(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
 
 
 def min(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
-    """Smallest value over ``axis``; equal ones share the gradient, as in ``torch.amin``.
+    """Smallest value over ``axis``, nan where there is one; equal ones share the gradient, as in ``torch.amin``.
 
     >>> ops.min([[1.0, 5.0], [7.0, 2.0]], axis=0)
     array([1., 2.], dtype=float32)

@@ -172,7 +172,7 @@ def test_clip_of_integers(place):
         ops.clip(x, 300)
 
 
-@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "uint16", "int16", "int32", "uint32", "int64"])
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "uint16", "int16", "int32", "uint32", "int64", "uint64"])
 def test_sums_of_integers_are_int64(dtype, place):
     x = gpunn.to_device(np.ones((300, 2), dtype), place)
     for y in (ops.sum(x), ops.sum(x, 0), Tensor(x).sum(1).data):
