@@ -94,10 +94,16 @@ class Row:
     @classmethod
     def read(cls, found: dict[str, Any]) -> Row:
         """The row of a file; keys that are none of its fields are left out."""
-        values = {name: found[name] for name in cls.__dataclass_fields__ if name in found}
+        values = _fields(cls, found)
         if values.get("seconds"):
-            values["seconds"] = Spread(**values["seconds"])
-        return cls(**{**values, "against": {name: Rival(**one) for name, one in values.get("against", {}).items()}})
+            values["seconds"] = Spread(**_fields(Spread, values["seconds"]))
+        rivals = {name: Rival(**_fields(Rival, one)) for name, one in values.get("against", {}).items()}
+        return cls(**{**values, "against": rivals})
+
+
+def _fields(kind: Any, found: dict[str, Any]) -> dict[str, Any]:
+    """What a dataclass has a field for."""
+    return {name: found[name] for name in kind.__dataclass_fields__ if name in found}
 
 
 def find(row: Any, path: str) -> Any:

@@ -137,15 +137,20 @@ def record(needed: Mapping[str, Kind], optional: Mapping[str, Kind] | None = Non
     return Kind(f"a table with {', '.join(needed)}" if needed else "a table", lambda v: isinstance(v, Mapping), parts)
 
 
-def array(kinds: str = "biuf", shape: tuple[int, ...] | None = None, finite: bool = False) -> Kind:
-    """A NumPy array of such dtypes (NumPy's letters), of that shape if it is given."""
+def array(kinds: str = "biuf", shape: tuple[int | None, ...] | None = None, finite: bool = False) -> Kind:
+    """A NumPy array of such dtypes (NumPy's letters), of that shape if it is given; None in it is any length."""
 
     def holds(value: Any) -> bool:
-        fits = isinstance(value, np.ndarray) and value.dtype.kind in kinds and shape in (None, value.shape)
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in kinds:
+            return False
+        if shape is not None and len(shape) != value.ndim:
+            return False
+        fits = shape is None or all(want in (None, got) for want, got in zip(shape, value.shape, strict=True))
         return fits and not (finite and value.dtype.kind == "f" and not np.isfinite(value).all())
 
-    words = f"an array of {'finite ' * finite}numbers{'' if shape is None else f' of shape {shape}'}"
-    return Kind(words, holds)
+    what = "words" if kinds == "U" else "whole numbers" if set(kinds) <= set("iu") else "numbers"
+    form = "" if shape is None else f" of shape ({', '.join('any' if n is None else str(n) for n in shape)})"
+    return Kind(f"an array of {'finite ' * finite}{what}{form}", holds)
 
 
 def either(words: str, *kinds: Kind) -> Kind:

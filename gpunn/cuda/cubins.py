@@ -67,14 +67,19 @@ def find(build: Build) -> Path | None:
 def _read(path: Path) -> Cubin | None:
     try:
         code, note = path.read_bytes(), json.loads(path.with_suffix(".json").read_bytes())
-        if seal(path.name, code).hex() == note["seal"]:
-            return code, str(note["log"])
+        if _seal(path, (code, note["log"])) == note["seal"]:
+            return code, note["log"]
     except OSError:
         return None  # a cubin without its note, cut off between the two, is made anew as well
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         pass
     say_damaged(path)
     return None
+
+
+def _seal(path: Path, cubin: Cubin) -> str:
+    code, log = cubin
+    return seal(path.name, code + log.encode("utf-8", "surrogatepass")).hex()
 
 
 def say_damaged(path: Path) -> None:
@@ -83,7 +88,7 @@ def say_damaged(path: Path) -> None:
 
 
 def _write(path: Path, cubin: Cubin) -> None:
-    note = {"seal": seal(path.name, cubin[0]).hex(), "log": cubin[1]}
+    note = {"seal": _seal(path, cubin), "log": cubin[1]}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, lambda file: file.write(cubin[0]))

@@ -19,7 +19,7 @@ from gpunn.optim.optimizer import Optimizer
 from gpunn.optim.options import Option, checked
 from gpunn.text import brief
 
-STEPS = kinds.whole(1, limits.COUNT)
+STEPS = kinds.whole(1, limits.STEPS)
 RATE = kinds.number("a finite number >= 0", lambda v: v >= 0)
 FACTOR = kinds.number()
 MILESTONES = Kind("step counts of at least 1", lambda v: isinstance(v, tuple) and bool(v) and all(map(STEPS.holds, v)))

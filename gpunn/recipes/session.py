@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import gpunn
 from gpunn import data, nn, train
+from gpunn.errors import CheckpointError
+from gpunn.kinds import COUNT, NUMBER, checked, record
 from gpunn.recipes.batches import loaders, test_loader
 from gpunn.recipes.building import make_trainer
 from gpunn.recipes.config import Config
@@ -15,6 +18,7 @@ from gpunn.recipes.device import dtype_of, usable_device
 from gpunn.terminal import say
 
 RESULTS = ("best.npz", "last.npz", "history.csv", "curves.png", "recipe.toml")
+ROW = record({"epoch": COUNT, "val_accuracy": NUMBER})
 
 
 def train_one(config: Config, dataset: data.Dataset, out: Path, resume: bool = False) -> train.Trainer:
@@ -58,11 +62,11 @@ def conclude(trainer: train.Trainer, dataset: data.Dataset, config: Config) -> N
     """Print the best epoch and the test accuracy of its weights, and of the last epoch's if they are others."""
     out = Path(trainer.out or ".")
     loader = test_loader(dataset, config, dtype_of(config.precision, usable_device(config.device)))
-    final = train.load_weights(out / "last.npz", trainer.model)["row"]
+    final = _kept(out / "last.npz", trainer.model)
     last = _tested(trainer, config, loader)
-    best = train.load_weights(out / "best.npz", trainer.model)["row"]
+    best = _kept(out / "best.npz", trainer.model)
     chosen = last if best["epoch"] == final["epoch"] else _tested(trainer, config, loader)
-    seconds = sum(row["seconds"] for row in trainer.history)
+    seconds = sum(row.get("seconds") or 0 for row in trainer.history)
     stated = config.conditions()
     stopped = f"stopped:       {trainer.stop_reason}\n" if trainer.stop_reason else ""
     files = [name for name in RESULTS if (out / name).exists()]  # no curves.png without matplotlib
@@ -74,6 +78,12 @@ def conclude(trainer: train.Trainer, dataset: data.Dataset, config: Config) -> N
         f"{len(loader.dataset):,} test images{stated}\n"
         f"time:          {seconds:.0f} s of epochs"
     )
+
+
+def _kept(weights: Path, model: nn.Module) -> dict[str, Any]:
+    """The epoch's row of a weights file, which `model` then holds."""
+    state = train.load_weights(weights, model)
+    return checked(record({"row": ROW}), state, CheckpointError, weights, "take another weights file of the run")["row"]
 
 
 def _tested(trainer: train.Trainer, config: Config, loader: data.DataLoader) -> float:

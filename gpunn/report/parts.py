@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 import gpunn
-from gpunn import nn, pictures, train
+from gpunn import limits, nn, pictures, train
 from gpunn.errors import CheckpointError
+from gpunn.kinds import Kind, checked, list_of, maybe, record, whole
 from gpunn.recipes.batches import check_fits, load_noted, pad_to, test_loader
 from gpunn.recipes.building import weight_decay
 from gpunn.recipes.config import Config
@@ -34,6 +35,9 @@ ONLY_WITH = {
     "gamma": ("schedule", "steps"),
     "rise": ("schedule", "one_cycle"),
 }
+
+# A mean may be infinite and a metric NaN; beyond 1e30 no axis can be drawn.
+MEASURE = Kind("a number", lambda v: type(v) in (int, float) and (not abs(v) < float("inf") or abs(v) < 1e30))
 
 
 class Tested(NamedTuple):
@@ -80,11 +84,11 @@ def read_rows(path: Path, counted: str) -> list[dict[str, Any]]:
     """The rows of a table in the run folder, each with a number in the column `counted`; none where it is missing."""
     try:
         rows = train.History.read_csv(path).rows if path.exists() else []
-        if any(not isinstance(row.get(counted), int) for row in rows):
-            raise ValueError(f"a row has no whole number in the column {counted}")
-        return rows
-    except (OSError, ValueError, TypeError, AttributeError) as error:  # whatever a damaged line leads to
-        raise CheckpointError(f"report: {path} cannot be read ({error}); remove it, or train anew") from error
+    except (OSError, ValueError) as error:
+        why = plain(str(error))
+        raise CheckpointError(f"report: {path} cannot be read ({why}); remove it, or train anew") from error
+    kind = list_of(record({counted: whole(1, limits.STEPS)}, others=maybe(MEASURE)))
+    return checked(kind, rows, CheckpointError, f"report: {path}", "remove it, or train anew")
 
 
 def best_epoch(history: list[dict[str, Any]]) -> tuple[int, float] | None:

@@ -10,7 +10,7 @@ from bench import machine, run
 from bench.__main__ import main
 from bench.kernels import cases, suite
 from bench.kernels.subjects import FAMILIES, operations
-from bench.output import results
+from bench.output import results, schema
 from gpunn import backend
 from gpunn.cuda import conv
 from gpunn.cuda.variants import OPERATIONS
@@ -35,7 +35,7 @@ def test_emulator_counts_every_variant(suite, capsys, tmp_path):
     assert status == 0
     assert max(map(len, out.splitlines())) <= 120
     document = json.loads(file.read_text())
-    assert results.complaints(document) == []
+    assert schema.complaints(document) == []
     rows = document["rows"]
     wanted = {(name, v.name) for name in operations(suite) for v in OPERATIONS[name].variants if "adaptive" not in name}
     assert {(row["operation"], row["variant"]) for row in rows} == wanted
@@ -55,7 +55,7 @@ def test_cpu_times_every_pass(suite, capsys, tmp_path):
     assert "measured: copy" in out
     assert max(map(len, out.splitlines())) <= 120
     document = json.loads(file.read_text())
-    assert results.complaints(document) == []
+    assert schema.complaints(document) == []
     assert {row["status"] for row in document["rows"]} == {"ok"}
     assert all(row["roofline"] > 0 for row in document["rows"])
 
@@ -69,7 +69,7 @@ def test_the_other_suites(suite, more, capsys, tmp_path):
     argv = ["--device", "cpu", "--repeats", "2", "--against", "none", "--json", str(file), *more]
     assert bench(capsys, suite, *argv)[0] == 0
     document = json.loads(file.read_text())
-    assert results.complaints(document) == []
+    assert schema.complaints(document) == []
     assert document["rows"] and {row["status"] for row in document["rows"]} == {"ok"}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bench import __main__ as suites
-from bench.output import report, results
+from bench.output import report, results, schema
 from bench.training import accuracy
 from gpunn import optim
 from gpunn.nn import Parameter
@@ -44,7 +44,7 @@ def rows(*pairs):
 
 
 def document(found):
-    head = {"schema": results.SCHEMA, "suite": "accuracy", "device": "cpu", "date": "2026-01-02T03:04:05+00:00"}
+    head = {"schema": schema.SCHEMA, "suite": "accuracy", "device": "cpu", "date": "2026-01-02T03:04:05+00:00"}
     return {**head, "commit": "abc", "seed": 0, "numpy": "2.1", "threads": 2, "rows": found}
 
 
@@ -54,7 +54,7 @@ def written(found):
 
 def test_rows_follow_the_schema():
     found = rows((0.75, 0.76))
-    assert results.complaints(written(found)) == []
+    assert schema.complaints(written(found)) == []
     assert found[0].json()["seconds"] == {"median": 3.0, "p10": 2.2, "p90": pytest.approx(3.8), "repeats": 3}
     assert found[0].images_per_second == 200
     assert found[0].against["torch"].speed == pytest.approx(2 / 3)
@@ -72,7 +72,7 @@ def test_a_run_of_ours_alone_has_no_points(capsys):
     assert accuracy.points(alone) is None
     assert accuracy.verdict(alone, 0.5) == 0
     assert capsys.readouterr().out == "mean 50.00%\n"
-    assert results.complaints(written(alone)) == []
+    assert schema.complaints(written(alone)) == []
     assert "| lenet5 | digits, 3 epochs, batch 64 | 0 | 50.00% | - | - | 200 | - |" in report.markdown(document(alone))
 
 

@@ -1,0 +1,71 @@
+"""The good files that are mutated."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from bench.output import results
+from gpunn import data, models, seals, train
+from gpunn.cli import main
+from tests.bench.runs import counted_file, timed_file
+from tests.data import cifar_sets
+from tests.data.test_cifar_jpeg import pack
+from tests.hostile.formats import use_cubin, use_decoded
+
+
+def make_good(root: Path) -> None:
+    """The good folders, under `root`."""
+    for name in ("binary", "python", "archive", "jpeg", "images", "bench", "weights", "idx", "mnist", "cache"):
+        (root / name).mkdir()
+    shutil.copytree(cifar_sets.put(root / "t", "cifar-10-batches-bin"), root / "binary", dirs_exist_ok=True)
+    shutil.copytree(cifar_sets.put(root / "t", "cifar-10-batches-py"), root / "python", dirs_exist_ok=True)
+    cifar_sets.put_archive(root / "archive", "cifar-10-batches-bin")
+    shutil.rmtree(root / "t")
+    pack(root / "jpeg" / "cifar10_jpeg.npz")
+    (root / "bench" / "a.json").write_text(json.dumps(timed_file()))
+    (root / "bench" / "b.json").write_text(json.dumps(counted_file()))
+    shutil.copy(next(Path(results.__file__).parents[1].glob("results/cpu-*.json")), root / "bench" / "cpu.json")
+    models.save_safetensors(models.create("lenet5"), root / "weights" / "w.safetensors")
+    images = np.arange(3 * 784, dtype=np.uint8)
+    idx = struct.pack(">HBB3I", 0, 8, 3, 3, 28, 28) + images.tobytes()
+    (root / "idx" / "images").write_bytes(idx)
+    labels = struct.pack(">HBBI", 0, 8, 1, 3) + bytes(3)
+    for part in ("train", "t10k"):
+        (root / "mnist" / f"{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx))
+        (root / "mnist" / f"{part}-labels-idx1-ubyte").write_bytes(labels)
+    from PIL import Image
+
+    for name, suffix in (("a", "png"), ("b", "jpg")):
+        (root / "images" / name).mkdir()
+        for i in range(3):
+            pixels = np.random.default_rng(i).integers(0, 256, (40, 50, 3), np.uint8)
+            Image.fromarray(pixels).save(root / "images" / name / f"{i}.{suffix}")
+
+
+def make_runs(root: Path) -> None:
+    """A run of everything that a checkpoint can hold, and an ensemble; where the tiny data set is MNIST."""
+    from PIL import Image
+
+    (root / "runs").mkdir()
+    (root / "my.toml").write_text(
+        'model = "lenet5"\nepochs = 1\nbatch_size = 50\noptimizer = "adam"\nschedule = "one_cycle"\nema = 0.9\n'
+        "accumulate = 2\npatience = 9\nmixup = 0.2\nrotate = 5\ntest_flips = true\nseed = 4\n"
+    )
+    assert main(["train", "--recipe", str(root / "my.toml"), "--out", str(root / "runs" / "run")]) == 0
+    assert main(["train", "mlp", "--model-option", "hidden=[4]", "--epochs", "1", "--ensemble", "2", "--out",
+                 str(root / "runs" / "both")]) == 0  # fmt: skip
+    Image.fromarray(255 - np.eye(28, dtype=np.uint8) * 200).save(root / "runs" / "x.png")
+    assert train.load_checkpoint(root / "runs" / "run" / "checkpoint.npz")["callbacks"]
+
+
+def make_cache(folder: Path) -> None:
+    use_decoded(folder)
+    use_cubin(folder)
+    data.load_digits(30, 10)
+    seals.say.cache_clear()
