@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gpunn
-from gpunn import nn, optim, train
+from gpunn import data, nn, optim, train
 
 OPTIMIZERS = {
     "SGD": lambda params: optim.SGD(params, lr=0.1, momentum=0.9),
@@ -64,6 +64,68 @@ def test_a_copied_average_goes_on(way, device):
         one.update(layer)
     np.testing.assert_array_equal(np.asarray(ema.average["weight"]), np.asarray(twin.average["weight"]))
     assert not np.shares_memory(ema.average["weight"], twin.average["weight"])
+
+
+SCHEDULES = {
+    "StepLR": lambda optimizer: optim.StepLR(optimizer, 2),
+    "MultiStepLR": lambda optimizer: optim.MultiStepLR(optimizer, [1, 3]),
+    "LinearLR": optim.LinearLR,
+    "CosineAnnealingLR": lambda optimizer: optim.CosineAnnealingLR(optimizer, 5),
+    "OneCycleLR": lambda optimizer: optim.OneCycleLR(optimizer, 0.1, 9),
+}
+
+
+@WAYS
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_all_that_trains_goes_on_together(name, schedule, way):
+    """A copied schedule steps the copied optimiser, and its rate follows."""
+    layer, ema = build("cpu"), train.EMA(0.5)
+    optimizer = OPTIMIZERS[name](layer.parameters())
+    parts = layer, optimizer, SCHEDULES[schedule](optimizer), ema
+
+    def go_on(layer, optimizer, schedule, ema, steps):
+        for k in steps:
+            walk(layer, optimizer, [k])
+            schedule.step()
+            ema.update(layer)
+        rates = [group["lr"] for group in optimizer.param_groups]
+        return [*layer.state_dict().values(), *ema.average.values(), np.array(rates), schedule.last_epoch]
+
+    go_on(*parts, range(2))
+    twins = COPIES[way](parts)
+    assert twins[2].optimizer is twins[1]
+    for got, want in zip(go_on(*twins, range(2, 5)), go_on(*parts, range(2, 5)), strict=True):
+        np.testing.assert_array_equal(got, want)
+
+
+@WAYS
+def test_a_copied_trainer_goes_on_between_two_accumulated_batches(way):
+    x, y = np.random.default_rng(0).standard_normal((28, 3)).astype(np.float32), np.arange(28) % 2
+    loader = data.DataLoader(data.ArrayDataset(x, y), 4, prefetch=0)
+    layer = build("cpu")
+    run = train.Trainer(layer, optim.AdamW(layer.parameters()), accumulate=2, ema=train.EMA(0.9), metrics={})
+    for i, (one, labels) in enumerate(loader):
+        if i == 3:
+            twin = COPIES[way](run)
+        run.step(one, labels, last=False)
+        if i >= 3:
+            twin.step(one, labels, last=False)
+    for a, b in zip(run.model.state_dict().values(), twin.model.state_dict().values(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert twin.accumulation.sums[0] is not run.accumulation.sums[0]
+
+
+def test_a_shallow_copy_steps_what_the_original_does():
+    layer = build("cpu")
+    optimizer = OPTIMIZERS["SGD"](layer.parameters())
+    walk(layer, optimizer, range(2))
+    other = copy.copy(optimizer)
+    straight, want = copy.deepcopy((layer, optimizer))
+    walk(straight, want, range(2, 4))
+    walk(layer, other, [2])
+    walk(layer, optimizer, [3])
+    np.testing.assert_array_equal(layer.weight.numpy(), straight.weight.numpy())
 
 
 def test_copies_on_cuda_point_at_their_own_memory(look_alike):

@@ -1,5 +1,9 @@
 """Optimisers against PyTorch, and against two lines of arithmetic where torch is missing; state, groups and errors."""
 
+import gc
+import os
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -175,6 +179,23 @@ def test_state_of_other_parameters_is_refused():
     with pytest.raises(ValueError, match=r"momentum_buffer of parameter 1 has shape \(4,\), the parameter \(5,\)"):
         other.load_state_dict(optimizer.state_dict())
     assert other.param_groups[0]["lr"] == 7 and not other.state
+
+
+@pytest.mark.parametrize("name, options", [RULES[2], RULES[5], RULES[12]])
+def test_memory_does_not_grow_with_steps(name, options):
+    params = parameters(np.float32, SHAPES[:3])
+    optimizer = getattr(optim, name)(params, **options)
+    run(optimizer, params, 50)
+    tracemalloc.start()
+    try:
+        run(optimizer, params, 50)
+        gc.collect()
+        before = tracemalloc.get_traced_memory()[0]
+        run(optimizer, params, 5000 if os.environ.get("CI") else 400)
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] - before < 8192
+    finally:
+        tracemalloc.stop()
 
 
 P = parameters(shapes=[(2,)])
