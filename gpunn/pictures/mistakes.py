@@ -23,17 +23,22 @@ def confusion_counts(scores: np.ndarray, labels: np.ndarray, classes: int) -> np
         scores: (N, classes); the largest is the answer.
         labels: (N,) class numbers.
     """
+    _check_labels("confusion_counts", scores, labels, classes)
+    pairs = labels.astype(np.int64) * classes + scores.argmax(1)
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def _check_labels(name: str, scores: np.ndarray, labels: np.ndarray, classes: int) -> None:
     if scores.shape != (len(labels), classes):
         raise ValueError(
-            f"confusion_counts: scores are {scores.shape}, expected {(len(labels), classes)} for {len(labels)} labels "
-            f"of {classes} classes"
+            f"{name}: scores are {scores.shape}, expected {(len(labels), classes)} for {len(labels)} labels "
+            f"of {classes} classes; pass a score for each class"
         )
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         raise ValueError(
-            f"confusion_counts: labels reach from {labels.min()} to {labels.max()}, expected 0 to {classes - 1}"
+            f"{name}: labels reach from {labels.min()} to {labels.max()}, expected 0 to {classes - 1}; "
+            "correct the labels, or name all classes"
         )
-    pairs = labels.astype(np.int64) * classes + scores.argmax(1)
-    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
 def confusion_matrix(scores: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> Figure:
@@ -83,6 +88,7 @@ def worst_mistakes(
         images: uint8 (N, C, H, W).
         scores: (N, classes), before softmax.
     """
+    _check_labels("worst_mistakes", scores, labels, len(classes))
     wrong = np.flatnonzero(scores.argmax(1) != labels)
     if not len(wrong):
         raise NothingToDraw(f"worst_mistakes: none of the {len(labels):,} images was taken for another class")

@@ -185,6 +185,8 @@ def test_confusion_matrix_of_a_hundred_classes_and_of_a_class_without_images():
 def test_confusion_errors():
     with pytest.raises(ValueError, match=r"confusion_counts: scores are \(4, 3\), expected \(4, 5\) for 4 labels of 5"):
         pictures.confusion_counts(SCORES, LABELS, 5)
+    with pytest.raises(ValueError, match="worst_mistakes: labels reach from -1 to 2, expected 0 to 2; c"):
+        pictures.worst_mistakes(np.zeros((2, 1, 4, 4), np.uint8), np.zeros((2, 3)), np.array([-1, 2]), "abc")
     with pytest.raises(ValueError, match="labels reach from 0 to 3, expected 0 to 2"):
         pictures.confusion_counts(SCORES, LABELS + np.array([0, 0, 0, 1]), 3)
 
