@@ -13,10 +13,10 @@ import numpy as np
 import gpunn
 from gpunn import data, models, train
 from gpunn.data.catalogue import full_name
-from gpunn.errors import UsageError, unknown_name
+from gpunn.errors import CheckpointError, UsageError, unknown_name
 from gpunn.recipes.batches import augmentation, check_enough, image_size, load_noted
 from gpunn.recipes.building import weight_decay
-from gpunn.recipes.config import Config
+from gpunn.recipes.config import FILE, Config
 from gpunn.recipes.device import dtype_of, usable_device
 from gpunn.recipes.folders import ROOT, epochs_done, is_ensemble
 from gpunn.recipes.recipe import OPTIMIZERS, Recipe, own_recipe, read_recipe, recipe_file, toml_value
@@ -163,6 +163,10 @@ def run_folder(wanted: Path | None, resume: Path | None) -> Iterator[Path]:
                 words = f"go on with --resume {out}, or choose another --out"
                 raise UsageError(f"train: {out} already holds a run; {words}")
             yield out
+    except CheckpointError as error:
+        if isinstance(error.__cause__, OSError) and (out / FILE).exists():  # a full disk, for example
+            raise CheckpointError(f"{error}; then go on with: gpunn train --resume {out}") from error
+        raise
     except STOPS as stop:
         saved = words_of(stop).partition("; go on")[0]  # the trainer's account, without its advice for programs
         raise with_words(stop, f"{saved}; go on with: gpunn train --resume {out}") from None

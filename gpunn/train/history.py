@@ -106,7 +106,7 @@ class History:
             raise ValueError(f"it has more than {limits.TABLE_BYTES:,} bytes")
         text = data.decode()
         try:
-            columns, *rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline="")) or [[]]
+            columns, *rows = [*csv.reader(text[: text.rfind("\n") + 1].splitlines(keepends=True))] or [[]]
         except csv.Error as error:
             raise ValueError(str(error)) from error
         for number, row in enumerate(rows, 2):

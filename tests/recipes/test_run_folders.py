@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpunn import train
+from gpunn import files, train
 from gpunn.cli import main
 
 TRAIN = ["train", "mlp", "--batch-size", "40", "--epochs", "1"]
@@ -114,3 +115,25 @@ def test_a_finished_run_without_its_history_is_concluded_again(here, capsys):
     assert main(["train", "--resume", "a"]) == 0
     out, err = capsys.readouterr()
     assert out.splitlines()[1:3] == before[1:3] and "a/history.csv lacks rows of the run's first 2" in err
+
+
+def test_a_disk_that_fills_up_costs_an_epoch_and_the_error_says_how_to_go_on(here, capsys, monkeypatch):
+    assert main([*TRAIN, "--epochs", "3", "--out", "whole"]) == 0
+    original = files.put_in_place
+
+    def full(temporary, path):
+        if path.name == "checkpoint.npz" and (here / "a/last.npz").exists():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        original(temporary, path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "put_in_place", full)
+        capsys.readouterr()
+        assert main([*TRAIN, "--epochs", "3", "--out", "a"]) == 2
+    err = capsys.readouterr().err.splitlines()[-1]
+    assert err == (
+        f"gpunn: error: save_checkpoint: cannot write {here}/a/checkpoint.npz: No space left on device; what was there "
+        "before is unchanged; free some space or choose another folder; then go on with: gpunn train --resume a"
+    )
+    assert main(["train", "--resume", "a"]) == 0
+    assert all(np.array_equal(value, weights(here / "whole")[name]) for name, value in weights(here / "a").items())
