@@ -74,8 +74,10 @@ def abs(x: A) -> A:
 def clip(x: A, min: float | None = None, max: float | None = None) -> A:
     """x held between ``min`` and ``max``, either of which may be None; the gradient passes where x was inside.
 
+    Integers beside a float become float32.
+
     Raises:
-        ValueError: both bounds are None.
+        ValueError: both bounds are None, or one cannot be held by x's dtype.
 
     >>> ops.clip([-1.0, 0.5, 2.0], 0, 1)
     array([0. , 0.5, 1. ], dtype=float32)
