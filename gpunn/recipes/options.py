@@ -26,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--optimizer", help=f"{', '.join(OPTIMIZERS)} (default sgd, with momentum 0.9)")
     add("--precision", help="fp32, or on cpu fp64 (default fp32)")
     add("--seed", type=natural, help="start of all random numbers (default 0)")
-    add("--limit", type=positive_int, metavar="N", help="train on the first N images only")
+    add("--limit", type=positive_int, metavar="N", help="train on the first N images only, test on the same share")
     add("--ensemble", type=positive_int, metavar="N", help="train N networks, of seeds one apart, that decide together")
     add("--bagging", action="store_true", default=None, help="each network draws its training images with replacement")
 
