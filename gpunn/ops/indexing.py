@@ -49,6 +49,8 @@ def _index(i: Any) -> Any:
         i = i.data
     if isinstance(i, list | tuple | range):
         return np.asarray(i, dtype=np.int64 if len(i) == 0 else None)
+    if isinstance(i, bool | np.bool_):  # a mask without dimensions
+        return np.asarray(i)
     foreign = hasattr(i, "__array__") and not is_array(i) and not isinstance(i, np.generic)
     return np.asarray(i) if foreign else i
 

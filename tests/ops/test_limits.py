@@ -125,6 +125,11 @@ def test_a_bool_mask_without_dimensions(chosen, make, place):
         assert y.shape == (int(chosen), *shape)
         y.sum().backward()
         assert (host(x.grad) == chosen).all()
+    if chosen:
+        x = leaf(place, [1, 2, 3])
+        y = x[mask, [0, 2, 2]]
+        y.sum().backward()
+        assert host(y.data).tolist() == [1, 3, 3] and host(x.grad).tolist() == [1, 0, 2]
 
 
 def test_gelu_of_a_number(place):
