@@ -1,9 +1,9 @@
 """gpunn: neural-network primitives, layers and training on plain NumPy and CuPy arrays."""
 
+from gpunn import starting as _starting  # noqa: F401  # isort: skip - first: Ctrl-C now ends a command in a line
 from importlib import import_module as _import_module
 from types import ModuleType as _ModuleType
 
-from gpunn import stopping as _stopping  # noqa: F401  # isort: skip - first: Ctrl-C now ends a command in a line
 from gpunn import random as random
 from gpunn.backend import Device as Device
 from gpunn.backend import default_device as default_device

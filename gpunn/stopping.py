@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import pairwise
 from types import FrameType
+
+from gpunn.starting import leave
 
 # A closed terminal asks as `kill` does; Windows has no such signal.
 ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -64,7 +63,7 @@ def may_take(signum: int) -> bool:
     handler = signal.getsignal(signum)
     if signum == signal.SIGINT:
         return handler not in (signal.SIG_IGN, None)
-    return handler in (signal.SIG_DFL, _leave, _raise)
+    return handler in (signal.SIG_DFL, leave, _raise)
 
 
 @contextmanager
@@ -76,16 +75,6 @@ def raised() -> Iterator[None]:
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)
-
-
-def _during_imports() -> None:
-    """Let the command `gpunn` leave at once, with one line, while it is imported: there is nothing to save yet."""
-    name = os.path.basename(sys.argv[0]) if sys.argv else ""
-    given = sys.orig_argv if name == "-m" else []  # ["python", "-X", "dev", "-m", "gpunn", "train"]
-    if name in ("gpunn", "gpunn.exe") or ("-m", "gpunn") in pairwise(given) or "-mgpunn" in given:
-        for signum in (signal.SIGINT, *ENDING):
-            if may_take(signum):
-                signal.signal(signum, _leave)
 
 
 @contextmanager
@@ -115,11 +104,3 @@ def raise_stop(signum: int) -> None:
 
 def _raise(signum: int, frame: FrameType | None) -> None:
     raise_stop(signum)
-
-
-def _leave(signum: int, frame: FrameType | None) -> None:
-    os.write(2, f"gpunn: {name_of(stop_of(signum))}\n".encode())
-    os._exit(128 + signum)
-
-
-_during_imports()  # as the first import of gpunn, before all that takes its time

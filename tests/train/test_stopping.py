@@ -157,7 +157,13 @@ sys.addaudithook(lambda *args: hook and hook(*args))
 
 
 @pytest.mark.parametrize(
-    ("at", "signum"), [("numpy", signal.SIGINT), ("gpunn.cli.train", signal.SIGTERM), ("gpunn.nn", signal.SIGINT)]
+    ("at", "signum"),
+    [
+        ("threading", signal.SIGINT),
+        ("numpy", signal.SIGINT),
+        ("gpunn.cli.train", signal.SIGTERM),
+        ("gpunn.nn", signal.SIGINT),
+    ],
 )
 def test_during_the_imports_a_command_leaves_in_one_line(tmp_path, at, signum):
     (tmp_path / "sitecustomize.py").write_text(HOOK)
