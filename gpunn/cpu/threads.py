@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from gpunn import limits
 from gpunn.cpu.blas import blas
 
 _lock = threading.Lock()
@@ -28,8 +29,8 @@ _inside = threading.local()
 def _from_environment() -> int:
     for name in ("GPUNN_NUM_THREADS", "OMP_NUM_THREADS"):
         text = os.environ.get(name, "").strip()
-        if text.isdigit() and int(text) > 0:
-            return int(text)
+        if text.isascii() and text.isdecimal() and len(text) < 7 and int(text) > 0:
+            return min(int(text), limits.THREADS)
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return max(1, os.cpu_count() or 1)

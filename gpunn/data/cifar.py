@@ -12,7 +12,7 @@ import numpy as np
 
 from gpunn.data.cifar_files import Form, Kind, Source, parse_classes
 from gpunn.data.cifar_jpeg import NOTE, find_jpeg, read_jpeg
-from gpunn.data.download import DownloadError, fetch
+from gpunn.data.download import DownloadError, Wanted, fetch
 from gpunn.data.store import stamp_of, stored
 from gpunn.errors import DataError
 from gpunn.files import cache_folder
@@ -29,6 +29,7 @@ CIFAR10 = Kind(
         Form(
             archive="cifar-10-binary.tar.gz",
             md5="c32a1d4ab5d03f1284b67883e8d87530",
+            size=170_052_171,
             folder="cifar-10-batches-bin",
             train=tuple(f"{name}.bin" for name in BATCHES),
             test="test_batch.bin",
@@ -38,6 +39,7 @@ CIFAR10 = Kind(
         Form(
             archive="cifar-10-python.tar.gz",
             md5="c58f30108f718f92721af3b95e74349a",
+            size=170_498_071,
             folder="cifar-10-batches-py",
             train=BATCHES,
             test="test_batch",
@@ -55,6 +57,7 @@ CIFAR100 = Kind(
         Form(
             archive="cifar-100-binary.tar.gz",
             md5="03b5dce01913d631647c71ecec9e9cb8",
+            size=168_513_733,
             folder="cifar-100-binary",
             train=("train.bin",),
             test="test.bin",
@@ -64,6 +67,7 @@ CIFAR100 = Kind(
         Form(
             archive="cifar-100-python.tar.gz",
             md5="eb9058c3a382ffc7106e4002c42a8d85",
+            size=169_001_437,
             folder="cifar-100-python",
             train=("train",),
             test="test",
@@ -126,7 +130,7 @@ def _load(kind: Kind, labels: str, root: str | Path | None, download: bool, mirr
             "downloading was not allowed",
         )
     path = places[-1] / form.archive
-    fetch([mirror + form.archive for mirror in mirrors], path, form.md5, packed=True)
+    fetch([mirror + form.archive for mirror in mirrors], path, Wanted(form.md5, form.size, packed=True))
     source = Source(kind, form, path)
     return _opened(kind, labels, source.paths(), source.read)
 

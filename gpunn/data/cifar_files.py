@@ -29,6 +29,7 @@ class Form:
 
     archive: str
     md5: str  # of the archive
+    size: int
     folder: str
     train: tuple[str, ...]
     test: str

@@ -9,15 +9,18 @@ import os
 import socket
 import urllib.error
 import urllib.parse
-import urllib.request
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from gpunn.bars import bar
+from gpunn.data.archive import pieces
+from gpunn.data.request import TooSlow, answer_of, body, length
 from gpunn.errors import DataError
 from gpunn.files import put_in_place
+from gpunn.text import plain
 
 try:
     import fcntl
@@ -25,7 +28,6 @@ except ImportError:  # Windows
     fcntl = None
 
 TIMEOUT = 8.0  # seconds without a byte before a mirror is given up
-PIECE = 1 << 16
 TRIES = 3  # requests to one mirror, each going on where the one before broke off
 
 
@@ -49,11 +51,24 @@ class _NoNetwork(_Bad):
     """No name server answers: the other mirrors' names would only cost as much time again."""
 
 
-def fetch(urls: Sequence[str], path: Path, md5: str, timeout: float = TIMEOUT, packed: bool = False) -> Path:
-    """Download a gzip'ed file to `path` from the first of `urls` whose unpacked content has the sum `md5`.
+class Wanted(NamedTuple):
+    """The gzip'ed file that a mirror should have: the sum and size of its content, or with `packed` of itself."""
 
-    With `packed` the sum is that of the file as it comes, gzip'ed, as archives are published.
-    What arrived stays in `path`.part until it is whole, and the next attempt goes on from there (HTTP Range), now or
+    md5: str
+    size: int
+    packed: bool = False
+
+    @property
+    def most(self) -> int:
+        """Bytes that the file has at most, and its content: what does not shrink in gzip grows by less than this."""
+        return self.size + self.size // 100 + 1024
+
+
+def fetch(urls: Sequence[str], path: Path, wanted: Wanted, timeout: float = TIMEOUT) -> Path:
+    """Download a gzip'ed file to `path` from the first of `urls` that has the one `wanted`.
+
+    A mirror is given up that says nothing for `timeout` seconds, that drips, or sends more than the file can have. What
+    arrived stays in `path`.part until it is whole, and the next attempt goes on from there (HTTP Range), now or
     in a later process. Only a verified file appears under `path`; one that is there stays. Raises
     DownloadError naming every mirror's failure.
     """
@@ -66,7 +81,7 @@ def fetch(urls: Sequence[str], path: Path, md5: str, timeout: float = TIMEOUT, p
                 return path
             for url in urls:
                 try:
-                    _from_mirror(url, part, md5, timeout, packed)
+                    _from_mirror(url, part, wanted, timeout)
                 except _Bad as failure:
                     hosts = failures.setdefault(str(failure), [])
                     if (host := urllib.parse.urlsplit(url).netloc or url) not in hosts:
@@ -105,88 +120,101 @@ def _alone(folder: Path) -> Iterator[None]:
             os.close(handle)
 
 
-def _from_mirror(url: str, part: Path, md5: str, timeout: float, packed: bool) -> None:
+def _from_mirror(url: str, part: Path, wanted: Wanted, timeout: float) -> None:
     """Complete and verify `part` from one mirror, or raise _Bad."""
     resumed = part.exists()
     for attempt in range(TRIES):
         try:
-            _request(url, part, timeout)
+            _request(url, part, wanted, timeout)
         except _BrokeOff:
             if attempt == TRIES - 1:
                 raise
             continue
-        found = _md5(part, packed)
-        if found == md5:
+        found = _md5(part, wanted)
+        if found == wanted.md5:
             return
         part.unlink()
         if not resumed:  # a whole fresh download is wrong: the mirror is
-            raise _Bad(f"checksum {found} differs from {md5}")
+            raise _Bad(f"checksum {found} differs from {wanted.md5}")
         resumed = False  # the old part may be another file's: once more, from the start
     raise _Bad("the download kept breaking off")
 
 
-def _request(url: str, part: Path, timeout: float) -> None:
+def _request(url: str, part: Path, wanted: Wanted, timeout: float) -> None:
     """One request: append to `part` where it ends, or start it anew where the mirror does not resume."""
     have = part.stat().st_size if part.exists() else 0
+    if have > wanted.most:  # of another file
+        part.unlink()
+        have = 0
     headers = {"User-Agent": "gpunn", **({"Range": f"bytes={have}-"} if have else {})}
     try:
-        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout)
+        response = answer_of(url, headers, timeout)
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416:  # nothing follows what we have: it is whole, and the checksum will judge it
+        if error.code == 416 and have:  # nothing follows what we have: it is whole, and the checksum will judge it
             return
         raise _Bad(f"HTTP status {error.code}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         unnamed = getattr(getattr(error, "reason", None), "errno", None) == socket.EAI_AGAIN
         raise (_NoNetwork if unnamed else _Bad)(_reason(error)) from error
     with response:
-        resumes = response.status == 206 and (response.headers.get("Content-Range") or "").startswith(f"bytes {have}-")
-        have = have if resumes else 0
-        length = response.headers.get("Content-Length")
-        total = have + int(length) if length and length.isdigit() else None
-        _store(response, part, have, total)
+        if response.status not in (200, 206):
+            raise _Bad(f"HTTP status {response.status}")
+        given = response.headers.get("Content-Range") or ""
+        if response.status == 206 and not (have and given.startswith(f"bytes {have}-")):
+            raise _Bad(f"it sent another part ({plain(given, 40) or 'unnamed'}) than was asked for")
+        have = have if response.status == 206 else 0
+        left = length(response.headers)
+        _store(body(response, timeout), part, have, None if left is None else have + left, wanted.most)
 
 
-def _store(response, part: Path, have: int, total: int | None) -> None:
-    """Write the response's body into `part` from byte `have` on, under a progress bar."""
+def _store(coming: Iterator[bytes], part: Path, have: int, total: int | None, most: int) -> None:
+    """Write a response's body into `part` from byte `have` on, `most` bytes in all, under a progress bar."""
+    if (total or have) > most:
+        raise _Bad(f"it announces {total or have:,} bytes, more than the {most:,} that the file has")
     with (
         open(part, "r+b" if have else "wb") as file,
         bar(part.name.removesuffix(".part"), initial=have, total=total, unit="B", unit_scale=True) as shown,
     ):
         file.seek(have)
         file.truncate()
-        while piece := _guarded(lambda: response.read(PIECE)):
+        while piece := _guarded(coming):
+            have += len(piece)
+            if have > most:
+                file.truncate(0)  # what is there is no part of the file
+                raise _Bad(f"it sends more than the {most:,} bytes that the file has")
             file.write(piece)
             shown.update(len(piece))
-            have += len(piece)
         file.flush()
         os.fsync(file.fileno())
     if total is not None and have != total:
         raise _BrokeOff(f"broke off after {have} of {total} bytes")
 
 
-def _guarded(read: Callable[[], bytes]) -> bytes:
-    """Network failures while reading become _BrokeOff; a full disk, while writing, stays an OSError."""
+def _guarded(coming: Iterator[bytes]) -> bytes:
+    """The next piece; network failures become _BrokeOff. A full disk, while writing, stays an OSError."""
     try:
-        return read()
-    except http.client.IncompleteRead as error:
-        return error.partial
-    except (OSError, http.client.HTTPException) as error:
+        return next(coming, b"")
+    except TooSlow as error:
+        raise _Bad(_reason(error)) from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
         raise _BrokeOff(_reason(error)) from error
 
 
 def _reason(error: Exception) -> str:
     cause = getattr(error, "reason", None) or error
-    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    return plain(getattr(cause, "strerror", None) or str(cause).strip() or type(cause).__name__)
 
 
-def _md5(part: Path, packed: bool) -> str:
+def _md5(part: Path, wanted: Wanted) -> str:
     """MD5 of the file, or of its unpacked content, or what is wrong with it."""
     digest = hashlib.md5(usedforsecurity=False)
     try:
-        with open(part, "rb") if packed else gzip.open(part) as file:
-            while piece := file.read(PIECE):
+        with open(part, "rb") if wanted.packed else gzip.open(part) as file:
+            for piece in pieces(file, wanted.most):  # type: ignore[arg-type] - both read as a BinaryIO does
                 digest.update(piece)
     except (EOFError, gzip.BadGzipFile, zlib.error):
         return "(not a whole gzip file)"
+    except ValueError as error:
+        return f"({error})"
     return digest.hexdigest()

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gpunn.data.digits import ImageSet
-from gpunn.data.download import DownloadError, fetch
+from gpunn.data.download import DownloadError, Wanted, fetch
 from gpunn.data.idx import read_idx
 from gpunn.errors import DataError
 from gpunn.files import cache_folder
@@ -17,21 +17,21 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "http://yann.lecun.com/exdb/mnist/",
 )
-FILES = {  # name -> MD5 of the unpacked content
-    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+FILES = {  # name -> MD5 and size of the unpacked content
+    "train-images-idx3-ubyte": Wanted("6bbc9ace898e44ae57da46a324031adb", 47_040_016),
+    "train-labels-idx1-ubyte": Wanted("a25bea736e30d166cdddb491f175f624", 60_008),
+    "t10k-images-idx3-ubyte": Wanted("2646ac647ad5339dbf082846283269ea", 7_840_016),
+    "t10k-labels-idx1-ubyte": Wanted("27ae3e4e09519cfbb04c329615203637", 10_008),
 }
 FASHION_MIRRORS = (
     "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
     "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
 )
-FASHION_FILES = {  # name -> MD5 of the gzip'ed file, as its authors publish it
-    "train-images-idx3-ubyte": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
-    "train-labels-idx1-ubyte": "25c81989df183df01b3e8a0aad5dffbe",
-    "t10k-images-idx3-ubyte": "bef4ecab320f06d8554ea6380940ec79",
-    "t10k-labels-idx1-ubyte": "bb300cfdad3c16e7a12a480ee83cd310",
+FASHION_FILES = {  # name -> MD5 and size of the gzip'ed file, as its authors publish it
+    "train-images-idx3-ubyte": Wanted("8d4fb7e6c68d591d4c3dfef9ec88bf0d", 26_421_880, packed=True),
+    "train-labels-idx1-ubyte": Wanted("25c81989df183df01b3e8a0aad5dffbe", 29_515, packed=True),
+    "t10k-images-idx3-ubyte": Wanted("bef4ecab320f06d8554ea6380940ec79", 4_422_102, packed=True),
+    "t10k-labels-idx1-ubyte": Wanted("bb300cfdad3c16e7a12a480ee83cd310", 5_148, packed=True),
 }
 
 
@@ -42,7 +42,7 @@ def load_mnist(root: str | Path | None = None, download: bool = True, mirrors: S
     missing. Raises DataError for damaged files and DownloadError where MNIST is in none of these places.
     """
     places = [Path(root)] if root is not None else mnist_folders()
-    return _load("load_mnist", "MNIST", places, download, mirrors, FILES, packed=False)
+    return _load("load_mnist", "MNIST", places, download, mirrors, FILES)
 
 
 def load_fashion_mnist(
@@ -50,7 +50,7 @@ def load_fashion_mnist(
 ) -> ImageSet:
     """Fashion-MNIST (Xiao, Rasul, Vollgraf 2017), in MNIST's format, from `fashion-mnist` where that has `mnist`."""
     places = [Path(root)] if root is not None else mnist_folders("fashion-mnist")
-    return _load("load_fashion_mnist", "Fashion-MNIST", places, download, mirrors, FASHION_FILES, packed=True)
+    return _load("load_fashion_mnist", "Fashion-MNIST", places, download, mirrors, FASHION_FILES)
 
 
 def mnist_folders(name: str = "mnist") -> list[Path]:
@@ -65,22 +65,21 @@ def _load(
     places: Sequence[Path],
     download: bool,
     mirrors: Sequence[str],
-    sums: Mapping[str, str],
-    packed: bool,
+    files: Mapping[str, Wanted],
 ) -> ImageSet:
     for folder in places:
         if paths := _find(folder):
             return _read(function, title, paths)
     if not download:
         raise DownloadError(
-            f"{function}: no {title} in {' or '.join(map(str, places))} (files {', '.join(sums)}, plain or .gz);"
+            f"{function}: no {title} in {' or '.join(map(str, places))} (files {', '.join(files)}, plain or .gz);"
             " put them there, or allow download=True",
             "downloading was not allowed",
         )
     target = places[-1]
-    for name, md5 in sums.items():
+    for name, wanted in files.items():
         if not _variants(target, name):
-            fetch([mirror + name + ".gz" for mirror in mirrors], target / f"{name}.gz", md5, packed=packed)
+            fetch([mirror + name + ".gz" for mirror in mirrors], target / f"{name}.gz", wanted)
     return _read(function, title, _find(target))
 
 

@@ -134,6 +134,8 @@ def run(code, **environment):
         ({"OMP_NUM_THREADS": "5"}, "5"),
         ({"GPUNN_NUM_THREADS": "3", "OMP_NUM_THREADS": "5"}, "3"),
         ({"GPUNN_NUM_THREADS": "many", "OMP_NUM_THREADS": "0"}, "cores"),
+        ({"GPUNN_NUM_THREADS": "²", "OMP_NUM_THREADS": "9" * 5000}, "cores"),
+        ({"GPUNN_NUM_THREADS": "100000"}, "1024"),
     ],
 )
 def test_the_environment_chooses(environment, expected):

@@ -1,24 +1,27 @@
 """Downloads from mirrors on the loopback interface, in every way that they go wrong."""
 
+import contextlib
 import gzip
 import hashlib
 import http.client
+import itertools
 import os
+import socket
 import sys
 import threading
+import time
 import urllib.error
-import urllib.request
 
 import pytest
 
 from gpunn.data import download
-from gpunn.data.download import DownloadError, fetch
+from gpunn.data.download import DownloadError, Wanted, fetch
 from tests.data.mirror import Mirror
 
 CONTENT = os.urandom(150_000)
 MD5 = hashlib.md5(CONTENT).hexdigest()
 PACKED = gzip.compress(CONTENT)
-WRONG = gzip.compress(b"another file" * 20_000, compresslevel=0)
+WRONG = gzip.compress(b"another file" * 10_000, compresslevel=0)
 DEAD = "http://127.0.0.1:9/"  # the discard port: nothing listens there
 
 
@@ -33,8 +36,12 @@ def target(tmp_path):
     return tmp_path / "deep" / "folder" / "set.gz"
 
 
-def get(target, *mirrors, md5=MD5):
-    return fetch([(m if isinstance(m, str) else m.url) + "set.gz" for m in mirrors], target, md5, timeout=5)
+WANTED = Wanted(MD5, len(CONTENT))
+
+
+def get(target, *mirrors, md5=MD5, timeout=5):
+    urls = [(m if isinstance(m, str) else m.url) + "set.gz" for m in mirrors]
+    return fetch(urls, target, Wanted(md5, len(CONTENT)), timeout=timeout)
 
 
 def assert_whole(target):
@@ -129,19 +136,19 @@ def test_all_mirrors_fail(target):
 
 def test_no_mirror_and_an_address_of_no_kind(target):
     with pytest.raises(DownloadError, match="no mirror was given"):
-        fetch([], target, MD5)
-    with pytest.raises(DownloadError, match="unknown url type"):
-        fetch(["nowhere"], target, MD5)
+        fetch([], target, WANTED)
+    with pytest.raises(DownloadError, match="'nowhere' is no http or https address"):
+        fetch(["nowhere"], target, WANTED)
 
 
 def test_without_a_name_server_one_mirror_is_enough(target, monkeypatch):
     asked = []
 
-    def refuse(request, timeout):
-        asked.append(request.full_url)
+    def refuse(url, headers, timeout):
+        asked.append(url)
         raise urllib.error.URLError(download.socket.gaierror(download.socket.EAI_AGAIN, "Temporary failure"))
 
-    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    monkeypatch.setattr(download, "answer_of", refuse)
     with pytest.raises(DownloadError, match=r"no mirror delivered set\.gz .*Temporary failure"):
         get(target, "http://one.invalid/", "http://two.invalid/")
     assert asked == ["http://one.invalid/set.gz"]
@@ -157,10 +164,10 @@ def test_stalled_mirror_is_given_up(target, monkeypatch):
         def __exit__(self, *_):
             pass
 
-        def read(self, size):
+        def read1(self, size):
             raise TimeoutError("timed out")
 
-    monkeypatch.setattr(urllib.request, "urlopen", lambda request, timeout: Stalled())
+    monkeypatch.setattr(download, "answer_of", lambda url, headers, timeout: Stalled())
     with pytest.raises(DownloadError, match=r"one\.invalid: timed out"):
         get(target, "http://one.invalid/")
 
@@ -168,7 +175,7 @@ def test_stalled_mirror_is_given_up(target, monkeypatch):
 def test_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(DownloadError, match=r"cannot store .*set\.gz: (Not a directory|File exists); free some space"):
-        fetch([DEAD], tmp_path / "file" / "set.gz", MD5)
+        fetch([DEAD], tmp_path / "file" / "set.gz", WANTED)
 
 
 def test_two_processes_do_not_write_one_part(target):
@@ -198,3 +205,90 @@ def test_full_disk(target, monkeypatch):
     ):
         get(target, mirror)
     assert not target.exists()
+
+
+class Script:
+    """A server that answers the n-th request with the n-th of `answers`: functions of the socket. Then it closes."""
+
+    def __init__(self, *answers):
+        self.answers, self.requests, self.ended = list(answers), [], threading.Event()
+
+    def __enter__(self):
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.server.getsockname()[1]}/"
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+        return self
+
+    def serve(self):
+        for answer in self.answers:
+            with contextlib.suppress(OSError):  # the client leaves when it has had enough, and the test at its end
+                connection, _ = self.server.accept()
+                with connection:
+                    self.requests.append(connection.recv(4096))
+                    answer(connection, self.ended)
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.server.shutdown(socket.SHUT_RDWR)  # which ends its wait
+        self.server.close()
+        self.thread.join()
+
+
+def say(text, *pieces, every=0.0):
+    """Send a header, then each piece after so many seconds, for as long as the client listens."""
+
+    def answer(connection, ended):
+        connection.sendall(text.encode())
+        for piece in itertools.chain(*pieces):
+            connection.sendall(piece)
+            if every and ended.wait(every):
+                return
+
+    return answer
+
+
+OK = "HTTP/1.1 200 OK\r\n"
+FOREVER = itertools.repeat
+HOSTILE = {
+    "drips a body": (say(f"{OK}Content-Length: 999\r\n\r\n", FOREVER(b"x"), every=0.02), "too slow: "),
+    "drips a header": (say("", (bytes([c]) for c in (OK * 99).encode()), every=0.02), "no answer within 0.4 s"),
+    "drips headers": (say(OK, FOREVER(b"X-A: b\r\n"), every=0.02), "no answer within 0.4 s"),
+    "never answers": (say("", FOREVER(b""), every=0.02), "timed out"),
+    "has no end": (say(f"{OK}\r\n", FOREVER(bytes(1 << 16))), "it sends more than the 152,524 bytes that the file has"),
+    "announces too much": (say(f"{OK}Content-Length: {10**12}\r\n\r\n", []), "it announces 1,000,000,000,000 bytes, m"),
+    "a length that is none": (say(f"{OK}Content-Length: \u00b2\r\n\r\n", [b"x"]), "not a whole gzip file"),
+    "a long length": (say(f"{OK}Content-Length: {'9' * 5000}\r\n\r\n", [b"x"]), "not a whole gzip file"),
+    "a negative length": (say(f"{OK}Content-Length: -5\r\n\r\n", [b"x"]), "not a whole gzip file"),
+    "416 without a range": (say("HTTP/1.1 416 No\r\nContent-Length: 0\r\n\r\n"), "HTTP status 416"),
+    "206 without a range": (say("HTTP/1.1 206 Part\r\nContent-Range: bytes 9-9/10\r\n\r\n", [b"x"]), "it sent another"),
+    "204": (say("HTTP/1.1 204 None\r\n\r\n"), "HTTP status 204"),
+    "chunks that are none": (say(f"{OK}Transfer-Encoding: chunked\r\n\r\nzz\r\n"), ""),
+    "a chunk of -5": (say(f"{OK}Transfer-Encoding: chunked\r\n\r\n-5\r\nabcde\r\n"), ""),
+    "no HTTP": (say("SSH-2.0-OpenSSH\r\n"), "SSH-2.0-OpenSSH"),
+    "a file": (say("HTTP/1.1 302 There\r\nLocation: file:///etc/hostname\r\n\r\n"), "HTTP status 302"),
+    "ftp": (say("HTTP/1.1 302 There\r\nLocation: ftp://127.0.0.1/x\r\n\r\n"), "HTTP status 302"),
+    "a thousand headers": (say(OK + "A: b\r\n" * 1000 + "\r\n"), "got more than 100 headers"),
+    "a bomb": (say(f"{OK}\r\n", [gzip.compress(bytes(10**8))]), "it unpacks to more than 152,524 bytes"),
+}
+
+
+@pytest.mark.parametrize(("answer", "words"), HOSTILE.values(), ids=HOSTILE)
+def test_after_a_hostile_mirror_comes_the_next(target, answer, words):
+    started = time.monotonic()
+    with Script(*[answer] * 3) as bad, Mirror({"set.gz": PACKED}) as good:
+        with pytest.raises(DownloadError, match="no mirror delivered") as caught:
+            get(target, bad, timeout=0.1)
+        assert words in str(caught.value) and "\n" not in str(caught.value)
+        get(target, good)
+    assert_whole(target)
+    assert time.monotonic() - started < 2
+
+
+def test_a_part_that_is_longer_than_the_file_starts_anew(target):
+    target.parent.mkdir(parents=True)
+    target.with_name("set.gz.part").write_bytes(bytes(200_000))
+    with Mirror({"set.gz": PACKED}) as mirror:
+        get(target, mirror)
+    assert mirror.requests == [("/set.gz", None)]
+    assert_whole(target)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gpunn.data import DownloadError, load, load_fashion_mnist, mnist
+from gpunn.data.download import Wanted
 from gpunn.errors import DataError
 from tests.data.mirror import Mirror
 from tests.data.test_mnist import DEAD, put, small_files
@@ -23,7 +24,10 @@ def test_load(tmp_path, monkeypatch):
 def test_downloads_by_the_sum_of_the_packed_file(cache, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
     files = {name + ".gz": gzip.compress(data) for name, data in small_files().items()}
-    sums = {name.removesuffix(".gz"): hashlib.md5(data).hexdigest() for name, data in files.items()}
+    sums = {
+        name.removesuffix(".gz"): Wanted(hashlib.md5(data).hexdigest(), len(data), packed=True)
+        for name, data in files.items()
+    }
     monkeypatch.setattr(mnist, "FASHION_FILES", sums)
     with Mirror({}) as dead, Mirror(files) as good:
         first = load_fashion_mnist(mirrors=(dead.url, good.url))

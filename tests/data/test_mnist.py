@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gpunn.data import DownloadError, catalogue, load, load_mnist, mnist
+from gpunn.data.download import Wanted
 from gpunn.data.idx import read_plain
 from gpunn.errors import DataError
 from tests.data.mirror import Mirror
@@ -36,7 +37,8 @@ def put(folder, files, pack=gzip.compress, suffix=".gz", rename=str):
 def sums(monkeypatch):
     """Make the small files' checksums the expected ones."""
     monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setattr(mnist, "FILES", {name: hashlib.md5(data).hexdigest() for name, data in small_files().items()})
+    files = {name: Wanted(hashlib.md5(data).hexdigest(), len(data)) for name, data in small_files().items()}
+    monkeypatch.setattr(mnist, "FILES", files)
 
 
 @pytest.mark.parametrize(
@@ -157,5 +159,6 @@ def test_real_mnist(real_mnist, monkeypatch):
 
 
 def test_checksums_are_those_of_the_real_files(real_mnist):
-    for name, md5 in mnist.FILES.items():
-        assert hashlib.md5(read_plain(mnist._variants(real_mnist, name)[0])).hexdigest() == md5
+    for name, wanted in mnist.FILES.items():
+        content = read_plain(mnist._variants(real_mnist, name)[0])
+        assert (hashlib.md5(content).hexdigest(), len(content)) == (wanted.md5, wanted.size)
