@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.parity import torch
-from tests.torch_samples.calls import INTERPOLATIONS, PADS, F, words
+from tests.torch_samples.calls import INTERPOLATIONS, F, words
 from tests.torch_samples.rows import Row, Sample
 
 # Those of the floating-point functions that PyTorch takes integers for, and answers with floats or sums of integers.
@@ -88,17 +88,6 @@ REFUSED = [
     ),
 ]
 
-# Results in which larger numbers cancel, and how far they may be off in their dtype's tolerance.
-LOOSE = {
-    F + "elu": 1,  # the slope far left of 0 is y + alpha
-    F + "interpolate.bilinear": 300,  # PyTorch's coordinates are float32, of which gpunn's are only rounded at the end
-    **dict.fromkeys([F + "conv1d", F + "conv2d", F + "conv3d", F + "conv_transpose2d", F + "linear", "matmul"], 100),
-    **dict.fromkeys([F + "batch_norm", F + "group_norm", F + "layer_norm", F + "instance_norm"], 30),
-    "pow": 30,
-    **dict.fromkeys(PADS, 5),  # PyTorch adds the gradients of mirrors in 16 bits
-}
-LOOSE_IN_16_BITS = {"div.no_rounding_mode": 2000}  # sums of quotients by numbers near 0, each rounded
-
 
 def numbers_only(sample: Sample) -> bool:
     """Whether PyTorch wants arrays where gpunn takes numbers, too."""
@@ -149,7 +138,3 @@ TAKEN_OPTIONS = [
         refused=False,
     ),
 ]
-LOOSE_LAYERS = {
-    **dict.fromkeys(words("Conv1d Conv2d Conv3d ConvTranspose2d Linear PReLU"), 10),
-    **dict.fromkeys(words("BatchNorm1d BatchNorm2d BatchNorm3d GroupNorm LayerNorm InstanceNorm1d InstanceNorm2d"), 30),
-}

@@ -10,8 +10,8 @@ import pytest
 from gpunn import nn
 from tests.parity import torch
 from tests.torch_samples import tables
-from tests.torch_samples.convert import difference, gradients_differ, leaves, ours, tensors, theirs
-from tests.torch_samples.purpose import DIFFERENT_LAYERS, LOOSE_LAYERS, TAKEN_LAYERS
+from tests.torch_samples.convert import Outcome, difference, in_float64, leaves, ours, outcome, theirs
+from tests.torch_samples.purpose import DIFFERENT_LAYERS, TAKEN_LAYERS
 from tests.torch_samples.rows import Sample, Verdicts, refusal_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -30,23 +30,23 @@ def differs(kind: Any, sample: Any, dtype: str, training: bool) -> str:
     """A layer of each side, built alike, given the same weights, called once, and differentiated."""
     args, options = sample.constructor_input.args, sample.constructor_input.kwargs
     other = kind(*args, **options)
+    exact = kind(*args, **options).double()
     mine = getattr(nn, kind.__name__)(*ours(args), **{k: v for k, v in ours(options).items() if k not in IGNORED})
     mine.load_state_dict(other.state_dict())
+    exact.load_state_dict(other.state_dict())
     other, mine = other.to(getattr(torch(), dtype)).train(training), mine.to(dtype).train(training)
+    if list(mine.state_dict()) != list(other.state_dict()):
+        return f"the state has {list(mine.state_dict())}, expected {list(other.state_dict())}"
     given = [sample.forward_input.args, sample.forward_input.kwargs]
-    mine_given, other_given = ours(given), theirs(given)
-    got, want = mine(*mine_given[0], *mine_given[1].values()), other(*other_given[0], **other_given[1])
-    slack = LOOSE_LAYERS.get(kind.__name__, 0)
-    inputs = [*leaves(mine_given), *leaves(list(mine.parameters()))]
-    state = other.state_dict()
-    if list(mine.state_dict()) != list(state):
-        return f"the state has {list(mine.state_dict())}, expected {list(state)}"
-    return (
-        difference(got, want, "value", slack)
-        or gradients_differ(got, want, inputs, [*leaves(other_given), *other.parameters()], slack)
-        or difference([*mine.state_dict().values()], [*state.values()], "state", slack)
-        or difference(tensors(mine_given), tensors(other_given), "afterwards argument", slack)
-    )
+    mine_given = ours(given)
+    got = mine(*mine_given[0], *mine_given[1].values())
+    found = outcome(got, [*leaves(mine_given), *mine.parameters()], [mine_given, list(mine.state_dict().values())])
+
+    def torchs(layer: Any, given: Any) -> Outcome:
+        want = layer.train(training)(*given[0], **given[1])
+        return outcome(want, [*leaves(given), *layer.parameters()], [given, list(layer.state_dict().values())])
+
+    return difference(found, torchs(other, theirs(given)), lambda: torchs(exact, in_float64(given)))
 
 
 @pytest.mark.parametrize("name", LAYERS)

@@ -13,7 +13,7 @@ import pytest
 from gpunn import Tensor, optim
 from tests.parity import torch
 from tests.torch_samples import tables
-from tests.torch_samples.convert import difference, ours
+from tests.torch_samples.convert import difference, ours, to_numpy
 from tests.torch_samples.purpose import REFUSED_OPTIONS, TAKEN_OPTIONS
 from tests.torch_samples.rows import Sample, Verdicts, refusal_of
 
@@ -70,7 +70,7 @@ def state_differs(mine: Any, other: Any) -> str:
             number = isinstance(found[k], int | float)
             if number and found[k] != float(v):
                 return f"state {i}: {k} is {found[k]}, expected {float(v)}"
-            if not number and (text := difference(found[k], v, f"state {i}: {k}", 10)):
+            if not number and (text := difference({f"state {i}: {k}": found[k]}, {f"state {i}: {k}": to_numpy(v)})):
                 return text
     return ""
 
@@ -80,7 +80,8 @@ def differs(name: str, options: dict[str, Any], dtype: str, groups: bool) -> str
     for t in range(STEPS):
         step(mine, other, t)
         for i, (p, q) in enumerate(zip(parameters(mine), parameters(other), strict=True)):
-            if text := difference(p, q, f"parameter {i} after step {t + 1}", 10):
+            what = f"parameter {i} after step {t + 1}"
+            if text := difference({what: p.data}, {what: to_numpy(q)}):
                 return text
     return state_differs(mine, other)
 
@@ -163,7 +164,7 @@ def rates_differ(name: str, make: list[Any], with_gpunn: list[Any]) -> str:
 def test_schedules(name):
     verdicts = Verdicts([])
     pairs = [[a, b] for a, b in product(SCHEDULES, SCHEDULES) if "OneCycleLR" not in (a[0], b[0])]
-    for chain in [*([one] for one in SCHEDULES), *pairs]:
+    for chain in tables.samples(f"{name} schedules", lambda: [*([one] for one in SCHEDULES), *pairs]):
         sides = [[partial(getattr(side, kind), **options) for kind, options in chain]
                  for side in (torch().optim.lr_scheduler, optim)]  # fmt: skip
         verdicts.judge(Sample(name, "schedules", tuple(map(str, chain))), partial(rates_differ, name, *sides))
