@@ -13,6 +13,8 @@ from gpunn.optim.given import as_groups, as_parameters, check_gradient
 from gpunn.optim.options import checked
 from gpunn.optim.saved import read_state
 
+PLAIN = {float, int, bool, tuple, list}  # types of options that a step takes as they are
+
 
 class Optimizer:
     """Base class: walks the groups, skips parameters without a gradient, and has all others updated.
@@ -69,6 +71,9 @@ class Optimizer:
 
     def step(self) -> None:
         """One update of every parameter that has a gradient; ValueError for a gradient of another shape or device."""
+        for group in self.param_groups:
+            if not PLAIN.issuperset(map(type, group.values())):  # set by hand: a word, another library's number
+                group.update(checked(self.name, group))
         one_by_one = type(self).update is not Optimizer.update
         for batch in self._ready():
             if one_by_one:

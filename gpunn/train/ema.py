@@ -13,6 +13,7 @@ from gpunn.nn import Module
 from gpunn.nn.state import completed
 from gpunn.optim.batch import by_kind
 from gpunn.optim.optimizer import like
+from gpunn.optim.options import as_plain, is_number
 
 
 class EMA:
@@ -29,8 +30,9 @@ class EMA:
     """
 
     def __init__(self, decay: float = 0.999, use_buffers: bool = True, warmup: bool = False):
-        if not 0 <= decay < 1:
-            raise UsageError(f"EMA: decay must be at least 0 and below 1, got {decay}; usual: 0.99 to 0.9999")
+        decay = as_plain(decay)
+        if not is_number(decay) or not 0 <= decay < 1:
+            raise UsageError(f"EMA: decay must be at least 0 and below 1, got {decay!r}; usual: 0.99 to 0.9999")
         self.decay, self.use_buffers, self.warmup = decay, use_buffers, warmup
         self.updates = 0
         self.average: dict[str, Array] = {}

@@ -62,6 +62,21 @@ def test_numbers_of_every_library_are_numbers(value):
     assert type(group["lr"]) is float and group["lr"] == group["momentum"] == 0.5
 
 
+@pytest.mark.parametrize("name", RULES)
+def test_an_option_set_by_hand_is_looked_at_by_the_next_step(name):
+    p = nn.Parameter(np.ones(2, np.float32))
+    optimizer = getattr(optim, name)([p])
+    p.grad = np.ones(2, np.float32)
+    for value in ("1e-3", None):
+        optimizer.param_groups[0]["lr"] = value
+        with pytest.raises(TypeError, match=rf"^{name}: lr must be a finite number >= 0, got {value!r}; usual: 0.001"):
+            optimizer.step()
+    assert p.numpy().tolist() == [1, 1] and not optimizer.state_dict()["state"]
+    optimizer.param_groups[0]["lr"] = np.float64(0.5)
+    optimizer.step()
+    assert type(optimizer.param_groups[0]["lr"]) is float and p.numpy()[0] < 1
+
+
 def test_a_number_too_large_for_a_float_is_refused():
     with pytest.raises(ValueError, match=r"SGD: lr must be a finite number >= 0, got a whole number of 1329 bits"):
         optim.SGD(P, lr=10**400)
