@@ -14,6 +14,7 @@ from gpunn.cuda.dtypes import STORAGE
 from gpunn.cuda.variants import OPERATIONS, Operation, use_variant
 from gpunn.errors import UsageError
 from gpunn.reference import close
+from gpunn.verify.beyond import left_out
 from gpunn.verify.task import Task
 from gpunn.verify.tasks import tasks
 
@@ -128,6 +129,8 @@ def main(args: Any) -> int:
     bad = sorted({f"{row.operation} {row.variant} {row.dtype}" for row in rows if row.failures})
     ran = sum(row.ran for row in rows)
     print(f"\n{ran} runs on {device} in {time.perf_counter() - started:.1f} s, {len(bad)} variants with a mismatch")
+    if (few := left_out(str(device))) and not args.only:
+        print(few)
     for name in bad:
         print(f"MISMATCH: {name}")
     return 1 if bad else 0

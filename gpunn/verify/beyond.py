@@ -1,0 +1,37 @@
+"""The tasks of `gpunn verify` past 2^31 elements, where an index of 32 bits goes wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gpunn.verify.beyond_conv import convolutions
+from gpunn.verify.beyond_elements import elements, losses
+from gpunn.verify.beyond_planes import norms, poolings
+from gpunn.verify.space import Beyond, Space
+from gpunn.verify.task import Task
+
+
+def beyond_tasks(device: str) -> Iterator[Task]:
+    """Those for which the device has the memory."""
+    space = Space(device)
+    free = space.free()
+    for one in every(space):
+        if one.gigabytes * 1e9 <= free:
+            yield one.task(space)
+
+
+def left_out(device: str) -> str:
+    """What `beyond_tasks` leaves out on a device, in words; "" where it has room for all."""
+    space = Space(device)
+    free = space.free()
+    lacking = [one.gigabytes for one in every(space) if one.gigabytes * 1e9 > free]
+    if not lacking:
+        return ""
+    most, there = max(lacking), round(free / 1e9)
+    return f"{len(lacking)} cases past 2^31 elements left out: they take up to {most} GB, and {there} are free"
+
+
+def every(space: Space) -> Iterator[Beyond]:
+    """All of them."""
+    for group in (convolutions, poolings, norms, losses, elements):
+        yield from group(space)

@@ -1,0 +1,164 @@
+"""Losses, activations, dropout, index gradients and many-tensor kernels past 2^31 elements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gpunn.backend import Array, faults
+from gpunn.cuda import dropout, loss, reduce
+from gpunn.cuda.kernel import kernel
+from gpunn.cuda.problem import Labels
+from gpunn.cuda.variants import OPERATIONS
+from gpunn.random import Draw
+from gpunn.reference import dropout as oracle
+from gpunn.verify.space import Beyond, Space, exact, numbers
+
+ROWS, CLASSES, KEPT = 2**19 + 2, 4104, 8
+
+
+def losses(space: Space) -> Iterator[Beyond]:
+    """Scores (M, C), and (1, C, L) of which one sample is past 2^31; the last rows alone have scores and labels."""
+    for by_rows, name in ((True, "2^19 rows"), (False, "2^19 positions")):
+        for kind in ("cross_entropy", "nll"):
+            yield from _loss(space, name, by_rows, kind)
+
+
+def _loss(space: Space, name: str, by_rows: bool, kind: str) -> Iterator[Beyond]:
+    scores, above = numbers(name, KEPT, CLASSES), numbers("gy", KEPT)
+    labels = CLASSES - 1 - np.arange(KEPT)
+    wide = scores.astype(np.float64)
+    logsum = np.log(np.exp(wide).sum(axis=1))
+    job = Labels("float16", True, ROWS, CLASSES, 1 if by_rows else ROWS, "int64", -100, "none", 0.0)
+
+    def spread(values: np.ndarray) -> Array:
+        """(KEPT, C) as the scores of the last rows, (KEPT,) as numbers of theirs."""
+        if values.ndim == 1 or by_rows:
+            made = space.zeros(ROWS, *values.shape[1:], dtype=values.dtype)
+            made[-KEPT:] = space.give(values)
+        else:
+            made = space.zeros(1, CLASSES, ROWS, dtype=values.dtype)
+            made[0, :, -KEPT:] = space.give(values.T.copy())
+        return made
+
+    def forward() -> tuple:
+        x, targets = spread(scores), spread(labels)
+        targets = targets if by_rows else targets[None]
+        more = () if kind == "nll" else (0.0,)
+        value, _ = getattr(loss, kind)(x, targets, None, -100, "none", *more)
+        if space.on_emulator:  # the last block that would have put the ticket back is not the last of all
+            faults.watch(x, kind, x.shape, -100)[0][0] = 0
+        return (value.reshape(-1)[-KEPT:],)
+
+    def backward() -> tuple:
+        rows = space.zeros(2, ROWS, dtype=np.dtype(np.float32))
+        rows[1, -KEPT:] = space.give(logsum.astype(np.float32))
+        divisor, gx = space.give(np.array([1, CLASSES], np.float32)), spread(0 * scores)
+        arrays = {"gy": spread(above), "x": spread(scores), "labels": spread(labels), "weight": None}
+        arrays |= {"rows": rows, "divisor": divisor, "gx": gx}
+        (launch,) = OPERATIONS[f"loss.{kind}_backward"].variants[0].plan(job)
+        args = [arrays[arg] if isinstance(arg, str) else arg for arg in launch.args]
+        kernel(launch.kernel, **launch.macros)(launch.grid, launch.block, *args)
+        return (gx[-KEPT:] if by_rows else gx[0, -1, -KEPT:],)
+
+    def want() -> tuple:
+        hit = wide[np.arange(KEPT), labels]
+        return ((-hit if kind == "nll" else logsum - hit, CLASSES, None),)
+
+    def want_backward() -> tuple:
+        softmax = 0 if kind == "nll" else np.exp(wide - logsum[:, None])
+        gx = (softmax - np.eye(CLASSES)[labels]) * above.astype(np.float64)[:, None]
+        return ((gx if by_rows else gx[:, -1], CLASSES, None),)
+
+    blocks = CLASSES * KEPT // loss.THREADS + 2
+    yield Beyond(f"loss.{kind}_forward", name, 6, 2, forward, want)
+    yield Beyond(f"loss.{kind}_backward", name, 10, blocks, backward, want_backward)
+
+
+def elements(space: Space) -> Iterator[Beyond]:
+    """What has a thread an element or a few."""
+    yield from _activations(space)
+    yield from _dropouts(space)
+    yield _segments(space)
+    yield from _tensors(space)
+
+
+def _activations(space: Space) -> Iterator[Beyond]:
+    """Past 2^32 elements, so that the number of a thread is past 2^32 too."""
+    size, last, above = 2**32 + 64, numbers("x", 64), numbers("gy", 64)
+
+    def given(values: np.ndarray) -> Array:
+        made = space.zeros(size)
+        made[-64:] = space.give(values)
+        return made
+
+    def forward() -> tuple:
+        return (space.twins.activation.forward("leaky_relu", given(last), (0.5,), True)[0][-64:],)
+
+    def backward() -> tuple:
+        return (space.twins.activation.backward("leaky_relu", given(above), given(last), (0.5,))[-64:],)
+
+    slope = np.where(last > 0, 1, 0.5)
+    yield Beyond("activation.forward", "2^32 elements", 20, 2, forward, lambda: exact(last * slope))
+    yield Beyond("activation.backward", "2^32 elements", 30, 2, backward, lambda: exact(above * slope))
+
+
+def _dropouts(space: Space) -> Iterator[Beyond]:
+    draw, length = (5, 1, 3), 2**30 + 4
+
+    def row_major() -> tuple:
+        x = space.zeros(2**31 + 64)
+        x[-64:] = space.give(numbers("x", 64))
+        return (dropout.drop(x, x.shape, 0.5, Draw(*draw))[0][-64:],)
+
+    def channels_last() -> tuple:
+        x = space.zeros(1, length, 3).transpose(0, 2, 1)
+        x[0, :, -8:] = space.give(numbers("x", 3, 8))
+        return (dropout.drop(x, x.shape, 0.5, Draw(*draw))[0][0, :, -8:],)
+
+    def kept(index: np.ndarray) -> np.ndarray:
+        return np.array([2.0 * (oracle.word(draw, int(i)) >= 2**31) for i in index.flat]).reshape(index.shape)
+
+    def want_channels() -> tuple:
+        return exact(numbers("x", 3, 8) * kept(np.arange(3)[:, None] * length + np.arange(length - 8, length)))
+
+    end = np.arange(2**31, 2**31 + 64)
+    yield Beyond("dropout.drop", "one axis", 9, 2, row_major, lambda: exact(numbers("x", 64) * kept(end)))
+    yield Beyond("dropout.drop", "channels-last", 13, 2, channels_last, want_channels)
+
+
+def _segments(space: Space) -> Beyond:
+    """The last two rows of gy (2^20 + 2, 2048) go to one place."""
+    rows, columns = 2**20 + 2, 2048
+    last = numbers("gy", 2, columns)
+
+    def run() -> tuple:
+        gy, order = space.zeros(rows, columns), np.arange(rows)
+        gy[-2:] = space.give(last)
+        keys = np.minimum(order, rows - 2)
+        return (reduce.segment_sums(gy, space.give(keys), space.give(order), rows - 1)[-2:],)
+
+    want = np.stack([np.zeros(columns), np.asarray(last, np.float64).sum(axis=0)])
+    return Beyond("reduce.segment_sums", "2^20 rows", 10, 24, run, lambda: exact(want))
+
+
+def _tensors(space: Space) -> Iterator[Beyond]:
+    """One tensor, of which blocks take 4,096 elements each; every kernel over a table finds its part in one way."""
+    size, last = 2**31 + 4099, numbers("x", 64)
+
+    def x() -> Array:
+        made = space.zeros(size)
+        made[-64:] = space.give(last)
+        return made
+
+    def clamp() -> tuple:
+        given = x()
+        space.twins.optim.clamp([given], 0.5)
+        return (given[-64:],)
+
+    def norm() -> tuple:
+        return (space.twins.optim.norm([x()], 1.0),)
+
+    yield Beyond("optim.clamp", "one tensor", 5, 2, clamp, lambda: exact(np.clip(last, -0.5, 0.5)))
+    yield Beyond("optim.norm", "one tensor", 5, 2, norm, lambda: exact(np.asarray(np.abs(last.astype(float)).sum())))

@@ -1,0 +1,198 @@
+"""Poolings and batch normalisations past 2^31 elements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+
+from gpunn.backend import Array
+from gpunn.reference import naive
+from gpunn.verify.space import Beyond, Space, exact, numbers
+from gpunn.window import Window
+
+SAMPLES, SAMPLE = 2**20 + 2, (8, 16, 16)
+WINDOW, EPS = Window.of(3, 1, 1), 1e-5
+
+
+def poolings(space: Space) -> Iterator[Beyond]:
+    """Each in both memory orders; row-major also where samples times channels are past 2^31."""
+    for channels_last, order in ((True, "channels-last"), (False, "row-major")):
+        yield from _windows(space, channels_last, order)
+        yield from _adaptive(space, channels_last, order, (17, 15))
+        yield from list(_adaptive(space, channels_last, order, (1, 1)))[:1]
+    yield _planes(space)
+    yield from _rows(space)
+
+
+def _windows(space: Space, channels_last: bool, order: str) -> Iterator[Beyond]:
+    last, how = numbers("x", *SAMPLE), (WINDOW.size, WINDOW.stride, WINDOW.padding)
+
+    def x() -> Array:
+        return space.image(SAMPLES, last, channels_last)
+
+    def max_forward() -> tuple:
+        return tuple(found[-1:] for found in space.twins.pool.max_forward(x(), WINDOW, False))
+
+    def max_backward() -> tuple:
+        index = space.twins.pool.max_forward(x(), WINDOW, False)[1]
+        return (space.twins.pool.max_backward(x(), index, (SAMPLES, *SAMPLE), WINDOW)[-1:],)
+
+    def avg_forward() -> tuple:
+        return (space.twins.pool.avg_forward(x(), WINDOW, False, False)[-1:],)
+
+    def avg_backward() -> tuple:
+        return (space.twins.pool.avg_backward(x(), (SAMPLES, *SAMPLE), WINDOW, False, True)[-1:],)
+
+    def want_backward() -> tuple:
+        plane = naive.max_pool(last[None], *how, (1, 1))[2]
+        return exact(naive.max_pool_backward(last[None], plane, (1, *SAMPLE)))
+
+    def want_avg() -> tuple:
+        return ((naive.avg_pool(last[None], *how, False, False), 9, None),)
+
+    def want_avg_backward() -> tuple:
+        return ((naive.avg_pool_backward(last[None], (1, *SAMPLE), *how, False, True), 9, None),)
+
+    def want_max() -> tuple:
+        return exact(*naive.max_pool(last[None], *how, (1, 1))[:2])
+
+    yield Beyond("pool.max_forward", order, 12, 32, max_forward, want_max)
+    yield Beyond("pool.max_backward", order, 16, 32, max_backward, want_backward)
+    yield Beyond("pool.avg_forward", order, 10, 32, avg_forward, want_avg)
+    yield Beyond("pool.avg_backward", order, 10, 32, avg_backward, want_avg_backward)
+
+
+def _adaptive(space: Space, channels_last: bool, order: str, out: tuple[int, int]) -> Iterator[Beyond]:
+    below, above, shape = numbers("x", *SAMPLE), numbers("gy", SAMPLE[0], *out), (SAMPLES, *SAMPLE)
+    name = f"{order} to {out}"
+
+    def x() -> Array:
+        return space.image(SAMPLES, below, channels_last)
+
+    def avg_forward() -> tuple:
+        return (space.twins.pool.adaptive_avg_forward(x(), out)[-1:],)
+
+    def avg_backward() -> tuple:
+        gy = space.image(SAMPLES, above, channels_last)
+        return (space.twins.pool.adaptive_avg_backward(gy, shape)[-1:],)
+
+    def max_forward() -> tuple:
+        return tuple(found[-1:] for found in space.twins.pool.adaptive_max_forward(x(), out))
+
+    def max_backward() -> tuple:
+        index = space.twins.pool.adaptive_max_forward(x(), out)[1]
+        gy = space.image(SAMPLES, above, channels_last)
+        return (space.twins.pool.adaptive_max_backward(gy, index, shape)[-1:],)
+
+    def want_avg() -> tuple:
+        return ((naive.adaptive_avg_pool(below[None], out), 256, None),)
+
+    def want_avg_backward() -> tuple:
+        return ((naive.adaptive_avg_pool_backward(above[None], (1, *SAMPLE)), 9, None),)
+
+    def want_max_backward() -> tuple:
+        plane = naive.adaptive_max_pool(below[None], out)[1]
+        return exact(naive.max_pool_backward(above[None], plane, (1, *SAMPLE)))
+
+    yield Beyond("pool.adaptive_avg_forward", name, 11, 32, avg_forward, want_avg)
+    yield Beyond("pool.adaptive_avg_backward", name, 11, 32, avg_backward, want_avg_backward)
+
+    def want_max() -> tuple:
+        return exact(*naive.adaptive_max_pool(below[None], out))
+
+    yield Beyond("pool.adaptive_max_forward", name, 21, 32, max_forward, want_max)
+    yield Beyond("pool.adaptive_max_backward", name, 28, 32, max_backward, want_max_backward)
+
+
+def _planes(space: Space) -> Beyond:
+    """x (2^30 + 2, 2, 2, 1), row-major: the number of a plane is past 2^31, that of a thread past 2^32."""
+    last, win = numbers("x", 2, 2, 1), Window.of((2, 1), 1, (1, 0))
+
+    def run() -> tuple:
+        x = space.image(2**30 + 2, last, channels_last=False)
+        return tuple(found[-1:] for found in space.twins.pool.max_forward(x, win, False))
+
+    def want() -> tuple:
+        return exact(*naive.max_pool(last[None], win.size, win.stride, win.padding, (1, 1))[:2])
+
+    return Beyond("pool.max_forward", "2^31 planes", 30, 4, run, want)
+
+
+def _rows(space: Space) -> Iterator[Beyond]:
+    """A row a window: rows times outputs are past 2^31, elements are not."""
+    rows, kept = 2**16, 64
+    values, index = numbers("x", 1, 1, rows, 1), np.arange(rows, dtype=np.int32).reshape(1, 1, rows, 1)
+
+    def run(name: str) -> tuple:
+        x, pool = space.give(values), space.twins.pool
+        calls = {
+            "avg_forward": lambda: (pool.adaptive_avg_forward(x, (rows, 1)),),
+            "avg_backward": lambda: (pool.adaptive_avg_backward(x, x.shape),),
+            "max_forward": lambda: pool.adaptive_max_forward(x, (rows, 1)),
+            "max_backward": lambda: (pool.adaptive_max_backward(x, space.give(index), x.shape),),
+        }
+        return tuple([end[..., -kept:, :] for end in calls[name]()])
+
+    def want(name: str) -> tuple:
+        ends = (values, index) if name == "max_forward" else (values,)
+        return exact(*(end[..., -kept:, :] for end in ends))
+
+    for name in ("avg_forward", "avg_backward", "max_forward", "max_backward"):
+        yield Beyond(f"pool.adaptive_{name}", "a row a window", 0, 4, partial(run, name), partial(want, name))
+
+
+def norms(space: Space) -> Iterator[Beyond]:
+    """x (2, 2^20 + 8, 32, 33), of which the last channels are not zero."""
+    yield from _norm(space, True, "channels-last")
+    yield from _norm(space, False, "row-major")
+
+
+def _norm(space: Space, channels_last: bool, order: str) -> Iterator[Beyond]:
+    n, c, h, w, kept = 2, 2**20 + 8, 32, 33, 8
+    below, more, above = (numbers(name, n, kept, h, w) for name in ("x", "residual", "gy"))
+    mean, rstd = numbers("mean", kept).astype(np.float32), np.full(kept, 0.5, np.float32)
+    var = 1 / rstd**2
+
+    def spread(values: np.ndarray) -> Array:
+        """An image or a number a channel, of the last channels."""
+        if values.ndim == 1:
+            made = space.zeros(c, dtype=values.dtype)
+            made[-kept:] = space.give(values)
+            return made
+        made = space.zeros(n, h, w, c).transpose(0, 3, 1, 2) if channels_last else space.zeros(n, c, h, w)
+        made[:, -kept:] = space.give(values)
+        return made
+
+    def ends(*found: Array | None) -> tuple:
+        return tuple([one[-kept:] if one.ndim == 1 else one[:, -kept:] for one in found if one is not None])
+
+    def train() -> tuple:
+        x, residual = spread(below), spread(more)
+        return ends(*space.twins.batch_norm.train_forward(x, None, None, EPS, residual, True))
+
+    def evaluate() -> tuple:
+        arrays = (spread(below), None, None, spread(mean), spread(var), EPS, spread(more), True)
+        return ends(space.twins.batch_norm.eval_forward(*arrays))
+
+    def backward() -> tuple:
+        arrays = (spread(above), spread(below), None, spread(mean), spread(rstd), spread(more))
+        return ends(*space.twins.batch_norm.train_backward(*arrays))
+
+    def scaled(*values: np.ndarray) -> tuple:
+        return tuple([(value, n * h * w, None) for value in values])
+
+    def want_train() -> tuple:
+        y, middle, variance = naive.batch_norm_train(below, None, None, EPS, more, True)
+        return scaled(y, middle, (variance + EPS) ** -0.5)
+
+    def want_eval() -> tuple:
+        return scaled(naive.batch_norm_eval(below, None, None, mean, var, EPS, more, True))
+
+    def want_backward() -> tuple:
+        return scaled(*naive.batch_norm_backward(above, below, None, mean, var, 0.0, True, more))
+
+    yield Beyond("batch_norm.train_forward", order, 15, kept, train, want_train)
+    yield Beyond("batch_norm.eval_forward", order, 15, kept, evaluate, want_eval)
+    yield Beyond("batch_norm.backward", order, 24, kept, backward, want_backward)

@@ -1,0 +1,65 @@
+"""Arrays past 2^31 elements: the emulator runs every case without their memory, a card those that it has room for."""
+
+import resource
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from gpunn import verify
+from gpunn.cuda.variants import OPERATIONS
+from gpunn.verify import beyond
+from gpunn.verify.run import check
+from gpunn.verify.space import Space
+
+
+def resident():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
+@pytest.mark.usefixtures("emulator")
+def test_every_variant_takes_arrays_past_2_31_elements_in_little_memory():
+    before, rows = resident(), {}
+    for task in beyond.beyond_tasks("emulator"):
+        check(task, OPERATIONS[task.operation], rows.setdefault(task.operation, {}), "float16")
+    assert not [row.failures for group in rows.values() for row in group.values() if row.failures]
+    assert resident() - before < 400 << 20
+    # What steps through a table finds its tensor in one way, of which clamp and norm are two.
+    assert set(OPERATIONS) - set(rows) == {
+        "conv3d.grad_bias", "optim.sgd", "optim.adam", "optim.rmsprop", "optim.scale", "optim.average",
+        "optim.accumulate",
+    }  # fmt: skip
+    for name, group in rows.items():
+        assert {row.variant for row in group.values() if row.ran} == {v.name for v in OPERATIONS[name].variants}
+
+
+@pytest.mark.usefixtures("emulator")
+def test_they_are_tasks_of_verify_in_float16():
+    names = {task.case for task in verify.tasks("emulator", "float16")}
+    assert {one.name for one in beyond.every(Space("emulator"))} < names
+    assert not [name for name in names if "past 2^31" in name and "elements" not in name]
+    assert not [t.case for t in verify.tasks("emulator", "float32") if "past 2^31" in t.case]
+
+
+def test_a_card_runs_those_that_it_has_room_for_and_says_so(look_alike, monkeypatch, capsys):
+    pool = SimpleNamespace(free_bytes=lambda: 10**9)
+    monkeypatch.setattr(look_alike.cuda.runtime, "memGetInfo", lambda: (5 * 10**9, 80 * 10**9), raising=False)
+    monkeypatch.setattr(look_alike, "get_default_memory_pool", lambda: pool, raising=False)
+    every = list(beyond.every(Space("cuda")))
+    room = [task.case for task in beyond.beyond_tasks("cuda")]
+    assert room == [one.name for one in every if one.gigabytes <= 6] and 0 < len(room) < len(every)
+    words = beyond.left_out("cuda")
+    assert words == (
+        f"{len(every) - len(room)} cases past 2^31 elements left out: they take up to 30 GB, and 6 are free"
+    )
+    assert beyond.left_out("emulator") == ""
+
+
+def test_a_card_runs_them_whole(look_alike):
+    """Those of few elements: from the same arrays, with no block left out."""
+    rows = {}
+    for one in beyond.every(Space("cuda")):
+        if one.gigabytes == 0:
+            check(one.task(Space("cuda")), OPERATIONS[one.operation], rows.setdefault(one.operation, {}), "float16")
+    assert len(rows) == 4 and not [row.failures for group in rows.values() for row in group.values() if row.failures]
+    assert Space("cuda").zeros(2, 3, dtype=np.dtype(np.float32)).tolist() == [[0] * 3] * 2
