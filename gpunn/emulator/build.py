@@ -24,10 +24,12 @@ def _flags(text: str) -> list[str]:
 
 
 # FMA contraction is on because CUDA's compiler contracts by default; -ffast-math is off because CUDA's default is IEEE.
+# Integers wrap around: an index of 32 bits that the compiler silently made one of 64 would hide its overflow.
 # Aliasing is relaxed because kernels read float arrays as float4.
 COMMON = _flags("""
     -std=c++17 -O2 -shared -fPIC -pipe -w -fvisibility=hidden -fno-exceptions -fno-rtti -fno-threadsafe-statics
-    -fno-asynchronous-unwind-tables -fno-math-errno -fno-strict-aliasing -ffp-contract=fast -fstack-clash-protection
+    -fno-asynchronous-unwind-tables -fno-math-errno -fno-strict-aliasing -fwrapv -ffp-contract=fast
+    -fstack-clash-protection
 """)
 # Every access of memory becomes a call. Line tables (-g1) are nearly free and name the line of a fault; binutils 2.40
 # reads those of DWARF 4 without views right, those of DWARF 5 not. The optimisations switched off would merge, split or

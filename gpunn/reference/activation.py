@@ -100,14 +100,14 @@ def _slope(name, x, a=0.0, b=0.0):
         t = math.tanh(_bend(x))
         return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
     if name == "elu":
-        return 1.0 if not x <= 0 else a * math.exp(x)  # of NaN 1, as PyTorch's
+        return 1.0 if x > 0 else a * math.exp(x)
     assert name == "softplus"
     return 1.0 if a * x > b else _logistic(a * x)
 
 
 def _slope_of_value(name, y, a=0.0):
     if name == "relu":
-        return float(not y <= 0)  # of NaN 1, as it is PyTorch's
+        return float(not y <= 0)  # of NaN 1, as PyTorch's
     if name == "leaky_relu":
         return 1.0 if y > 0 else a
     if name == "tanh":
@@ -115,4 +115,4 @@ def _slope_of_value(name, y, a=0.0):
     if name == "sigmoid":
         return y * (1 - y)
     assert name == "elu"
-    return 1.0 if not y <= 0 else y + a
+    return 1.0 if y > 0 else y + a

@@ -46,7 +46,7 @@ def _loss(space: Space, name: str, by_rows: bool, kind: str) -> Iterator[Beyond]
         x, targets = spread(scores), spread(labels)
         targets = targets if by_rows else targets[None]
         more = () if kind == "nll" else (0.0,)
-        value, _ = getattr(loss, kind)(x, targets, None, -100, "none", *more)
+        value, *_ = getattr(loss, kind)(x, targets, None, -100, "none", *more)
         if space.on_emulator:  # the last block that would have put the ticket back is not the last of all
             faults.watch(x, kind, x.shape, -100)[0][0] = 0
         return (value.reshape(-1)[-KEPT:],)

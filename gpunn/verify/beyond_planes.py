@@ -20,8 +20,9 @@ def poolings(space: Space) -> Iterator[Beyond]:
     """Each in both memory orders; row-major also where samples times channels are past 2^31."""
     for channels_last, order in ((True, "channels-last"), (False, "row-major")):
         yield from _windows(space, channels_last, order)
-        yield from _adaptive(space, channels_last, order, (17, 15))
+        yield from _adaptive(space, channels_last, order, (17, 16))
         yield from list(_adaptive(space, channels_last, order, (1, 1)))[:1]
+        yield _means(space, channels_last, order)
     yield _planes(space)
     yield from _rows(space)
 
@@ -104,6 +105,19 @@ def _adaptive(space: Space, channels_last: bool, order: str, out: tuple[int, int
 
     yield Beyond("pool.adaptive_max_forward", name, 21, 32, max_forward, want_max)
     yield Beyond("pool.adaptive_max_backward", name, 28, 32, max_backward, want_max_backward)
+
+
+def _means(space: Space, channels_last: bool, order: str) -> Beyond:
+    """Means of planes (2, 1): outputs are past 2^31 too."""
+    last = numbers("x", 8, 2, 1)
+
+    def run() -> tuple:
+        return (space.twins.pool.adaptive_avg_forward(space.image(2**28 + 2, last, channels_last), (1, 1))[-1:],)
+
+    def want() -> tuple:
+        return exact(last.astype(float).mean((1, 2)).reshape(1, 8, 1, 1))
+
+    return Beyond("pool.adaptive_avg_forward", f"{order}, 2^31 means", 14, 32, run, want)
 
 
 def _planes(space: Space) -> Beyond:

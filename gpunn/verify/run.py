@@ -11,7 +11,7 @@ import numpy as np
 from gpunn import backend
 from gpunn.backend import Array
 from gpunn.cuda.dtypes import STORAGE
-from gpunn.cuda.variants import OPERATIONS, Operation, use_variant
+from gpunn.cuda.variants import OPERATIONS, Operation, Variant, use_variant
 from gpunn.errors import UsageError
 from gpunn.reference import close
 from gpunn.verify.beyond import left_out
@@ -64,28 +64,37 @@ def compare(got: Array, want: np.ndarray, terms: float, scale: float | None = No
     return float(np.max(np.where(finite, error, np.where(same, 0.0, np.inf))))
 
 
+Wanted = tuple[tuple[np.ndarray, float, float | None], ...]
+
+
 def check(task: Task, operation: Operation, rows: dict[str, Row], dtype: str) -> None:
     """Run a task through each variant of its operation, into the variants' rows."""
     want = None
     for variant in operation.variants:
         row = rows.setdefault(variant.name, Row(operation.name, variant.name, dtype))
-        try:
-            with use_variant(operation.name, variant.name):
-                got = task.run()
-        except ValueError as error:
-            if "does not take this call" not in str(error):
-                raise
-            row.refused += 1
-            continue
-        with np.errstate(invalid="ignore"):  # of cases with NaN and infinities
-            want = task.want() if want is None else want
-        row.ran += 1
-        for one, (values, terms, scale) in zip(got, want, strict=True):
-            error = compare(one, values, terms, scale)
-            if error > row.worst or not row.worst_case:
-                row.worst, row.worst_case = error, task.case
-            if error > 1:
-                row.failures.append(task.case)
+        want = check_variant(task, variant, row, want)
+
+
+def check_variant(task: Task, variant: Variant, row: Row, want: Wanted | None) -> Wanted | None:
+    """Run a task through one variant, into its row. What the oracle wants is given, or asked for and returned."""
+    try:
+        with use_variant(task.operation, variant.name):
+            got = task.run()
+    except ValueError as error:
+        if "does not take this call" not in str(error):
+            raise
+        row.refused += 1
+        return want
+    with np.errstate(invalid="ignore"):  # of cases with NaN and infinities
+        want = task.want() if want is None else want
+    row.ran += 1
+    for one, (values, terms, scale) in zip(got, want, strict=True):
+        error = compare(one, values, terms, scale)
+        if error > row.worst or not row.worst_case:
+            row.worst, row.worst_case = error, task.case
+        if error > 1:
+            row.failures.append(task.case)
+    return want
 
 
 def verify(device: str, only: str = "", dtypes: tuple[str, ...] = tuple(STORAGE)) -> list[Row]:

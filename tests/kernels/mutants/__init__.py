@@ -1,0 +1,1 @@
+"""Bugs planted into copies of the kernels: `python -m tests.kernels.mutants` says if `gpunn verify` catches them."""

@@ -1,0 +1,106 @@
+"""Mutants of losses, activations, dropout, index gradients and optimisers."""
+
+from tests.kernels.mutants.table import (
+    BARRIER,
+    BITS,
+    EDGE,
+    INDEX,
+    NAN,
+    PARTS,
+    RULE,
+    START,
+    TAIL,
+    of_file,
+)  # fmt: skip
+
+ELEMENTS = [
+    *of_file(
+        "loss/cross_entropy_forward.cu",
+        (START, "ACC peak = __uint_as_float(0xff800000u)", "ACC peak = -1e30f"),
+        (INDEX, "int step = LANES / 2; step > 0", "int step = LANES / 4; step > 0"),
+        (BITS, "const ACC v = load(row + (i64)c * L);", "const ACC v = load(row + c * L);"),
+        (BITS, "(m / L) * C * L + m % L", "(int)(m / L) * C * L + m % L"),
+        (INDEX, "if (m == 0) divisor[1] = weights;", "if (m == 0) divisor[1] = C;"),
+    ),
+    *of_file(
+        "loss/cross_entropy_backward.cu",
+        (BITS, "at >= (i64)M * C", "at >= M * C"),
+        (BITS, "at / ((i64)C * L) * L", "at / (C * L) * L"),
+        (EDGE, "!isinf(divisor[0])", "true"),
+        (INDEX, "each ? m : 0", "0"),
+    ),
+    *of_file(
+        "loss/tally.cuh",
+        (
+            BARRIER,
+            "        __syncthreads();\n        if (me >= half) continue;\n",
+            "        if (me >= half) continue;\n",
+        ),
+        (PARTS, "for (int j = me; j < J; j += THREADS) all", "for (int j = me; j < THREADS; j += THREADS) all"),
+        (EDGE, "if (label == ignore) return {0, 0, none};", "if (label == ignore) return {0, weight, none};"),
+    ),
+    *of_file(
+        "loss/nll_backward.cu",
+        (BITS, "at >= (i64)M * C", "at >= M * C"),
+        (INDEX, "t == at / L % C", "t == at % C"),
+    ),
+    *of_file(
+        "elementwise/activation.cuh",
+        (NAN, "return x > 0 || x != x ? x : A(0)", "return x > 0 ? x : A(0)"),
+        (RULE, "return kept > 0 ? gy : gy * a;", "return kept >= 0 ? gy : gy * a;"),
+        (RULE, "(1 - y * y) * gy", "(1 - y) * gy"),
+        (RULE, "s > b ? x :", "s < b ? x :"),
+        (RULE, "A(1.5) * rate", "A(0.5) * rate"),
+    ),
+    *of_file("elementwise/activation_forward.cu", (EDGE, "if (i >= L) return;", "if (i > L) return;")),
+    *of_file(
+        "random/dropout.cu",
+        (TAIL, "at + 4 > size", "at + 5 > size", "the other branch does the same, one element at a time"),
+        (TAIL, "at + 4 > size", "at > size"),
+        (BITS, "(at / ((i64)C * L) * C", "(at / (C * L) * C"),
+        (INDEX, "    i /= group;\n", ""),
+    ),
+    *of_file("random/philox.cuh", (RULE, "round < 10", "round < 7")),
+    *of_file(
+        "reduce/segment_sums.cu",
+        (EDGE, "keys[middle] < row", "keys[middle] <= row"),
+        (EDGE, "m < M && keys", "keys"),
+        (BITS, "gy + order[m] * L + column", "gy + (int)(order[m] * L) + column"),
+        (BITS, "if (i >= K * L) return;", "if (i >= (int)(K * L)) return;"),
+    ),
+    *of_file(
+        "optim/table.cuh",
+        (INDEX, "table.first[middle] <= (int)blockIdx.x", "table.first[middle] < (int)blockIdx.x"),
+        (EDGE, "left < CHUNK ? left : CHUNK", "CHUNK"),
+        (BITS, "(i64)((int)blockIdx.x - table.first[low]) * CHUNK", "((int)blockIdx.x - table.first[low]) * CHUNK"),
+        (TAIL, "aligned && reinterpret_cast<size_t>(array[a]) % 16 == 0", "aligned"),
+        (TAIL, "part.end - (part.end - part.begin) % V : part.begin", "part.end : part.begin"),
+        (TAIL, "    walk<1>(array, middle, part.end, rule);\n", ""),
+    ),
+    *of_file(
+        "optim/norm.cuh",
+        (NAN, "b.sum > a.sum || b.sum != b.sum ?", "b.sum > a.sum ?"),
+        (NAN, "size > mine.sum || size != size", "size > mine.sum"),
+        (
+            BARRIER,
+            "        __syncthreads();\n        if (me >= half) continue;\n",
+            "        if (me >= half) continue;\n",
+        ),
+    ),
+    *of_file("optim/norm_parts.cu", (PARTS, "table.base + blockIdx.x", "blockIdx.x")),
+    *of_file(
+        "optim/clamp.cu",
+        (
+            NAN,
+            "x[0] < -limit ? -limit : x[0] > limit ? limit : x[0]",
+            "x[0] < -limit ? -limit : x[0] <= limit ? x[0] : limit",
+        ),
+    ),
+    *of_file("optim/penalty.cuh", (NAN, "p < 0 ? (ACC)-1 : p + 0", "p < 0 ? (ACC)-1 : (ACC)0")),
+    *of_file("optim/sgd.cu", (RULE, "s.nesterov ? d + times(b, s.momentum) : b", "b")),
+    *of_file("optim/adam.cu", (RULE, "sqrt(v) / s.root + s.eps", "sqrt(v) + s.eps")),
+    *of_file("optim/rmsprop.cu", (RULE, "spread = v - times(a, a)", "spread = v")),
+    *of_file("optim/average.cu", (RULE, "times(x[1] - x[0], share)", "times(x[1], share)")),
+    *of_file("optim/accumulate.cu", (START, "s.fresh ? (ACC)0 : x[0]", "x[0]")),
+    *of_file("optim/scale.cu", (RULE, "if (wanted >= 1) return;", "")),
+]
