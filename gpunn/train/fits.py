@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 from gpunn import limits
 from gpunn.errors import CheckpointError
-from gpunn.kinds import ANY, COUNT, NUMBER, SWITCH, TEXT, Kind, array, checked, list_of, maybe, record, table_of, whole
+from gpunn.kinds import COUNT, NUMBER, SWITCH, TEXT, Kind, array, checked, list_of, maybe, record, table_of, whole
 from gpunn.train.checkpoint import check_weights, weights_in
 from gpunn.train.history import STATE, VALUE
 from gpunn.train.standing import Standing
 
+WORD = Kind("a number, a word or none", lambda v: v is None or isinstance(v, (bool, int, float, str)))
 EMA_SWITCHES = {"use_buffers": SWITCH, "warmup": SWITCH}
 KNOWN = {
     "optimizer": record({"name": TEXT}),
@@ -22,7 +24,7 @@ KNOWN = {
     "position": record({"epoch": COUNT, "batch": COUNT, "steps": whole(0, limits.STEPS)}),
     "running": record({"count": whole(0), "seconds": VALUE, "sums": table_of(VALUE)}, {"counts": table_of(VALUE)}),
     "history": STATE,
-    "loader": record(dict.fromkeys(("seed", "batches", "batch_size", "samples", "shuffle"), ANY)),  # a program's own
+    "loader": record(dict.fromkeys(("seed", "batches", "batch_size", "samples", "shuffle"), WORD)),  # a program's own
     "callbacks": table_of(record({})),
 }
 LATER = {  # checkpoints of before there were accumulation and averages lack both
@@ -83,6 +85,8 @@ def _check_arrays(trainer: Standing, state: Mapping[str, Any], path: Path) -> No
 def check_loader(ours: Mapping[str, Any], state: Mapping[str, Any], path: Path) -> None:
     """A position within an epoch means something only for batches of the same size of as many samples."""
     theirs, batch = state["loader"], state["position"]["batch"]
+    if isinstance(ours["seed"], Integral):
+        check_tree(whole(0), theirs["seed"], f"{path}: loader.seed")
     changed = [
         f"{key} {theirs[key]} then, {ours[key]} now"
         for key in ("batches", "batch_size", "samples", "shuffle")

@@ -228,6 +228,8 @@ DAMAGE = [
     (("callbacks", "GradientNormLog", "total"), {}, "callbacks.GradientNormLog: total is {}, expected a number"),
     (("accumulation",), {"batches": 1}, "accumulation.samples is missing"),
     (("loader",), None, "loader is None, expected a table"),
+    (("loader", "shuffle"), [1], "loader.shuffle is [1], expected a number, a word or none"),
+    (("loader", "seed"), None, "loader.seed: it is None, expected a whole number of at least 0"),
 ]
 
 
