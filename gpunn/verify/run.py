@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from gpunn.cuda.dtypes import STORAGE
 from gpunn.cuda.variants import OPERATIONS, Operation, Variant, use_variant
 from gpunn.errors import UsageError
 from gpunn.reference import close
-from gpunn.verify.beyond import left_out
+from gpunn.verify.beyond import beyond_tasks, left_out
 from gpunn.verify.task import Task
 from gpunn.verify.tasks import tasks
 
@@ -104,7 +105,7 @@ def verify(device: str, only: str = "", dtypes: tuple[str, ...] = tuple(STORAGE)
     if not wanted:
         raise UsageError(f"verify: --only {only!r} matches no operation; expected a part of {', '.join(OPERATIONS)}")
     for dtype in dtypes:
-        for task in tasks(device, dtype):
+        for task in chain(tasks(device, dtype), beyond_tasks(device) if dtype == "float16" else ()):
             if task.operation in wanted:
                 check(task, OPERATIONS[task.operation], rows.setdefault((task.operation, dtype), {}), dtype)
     return [row for group in rows.values() for row in group.values()]

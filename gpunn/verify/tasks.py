@@ -12,7 +12,6 @@ import numpy as np
 from gpunn.backend import Array, to_device, twins
 from gpunn.errors import DeviceError
 from gpunn.reference import cases, edges, naive
-from gpunn.verify.beyond import beyond_tasks
 from gpunn.verify.dropout import drop_tasks
 from gpunn.verify.elementwise import activation_tasks
 from gpunn.verify.gradients import gradient_tasks
@@ -61,8 +60,6 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     yield from activation_tasks(give)
     yield from gradient_tasks(give)
     yield from segment_tasks(device, give)
-    if dtype == "float16":
-        yield from beyond_tasks(device)
 
 
 def of_case(

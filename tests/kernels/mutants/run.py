@@ -109,3 +109,5 @@ def _tasks(kind: str) -> Iterator[tuple[Task, str]]:
         yield from ((task, "float16") for task in beyond_tasks("emulator"))
     for dtype in reversed(STORAGE) if kind == ROUND else STORAGE:
         yield from ((task, dtype) for task in verify.tasks("emulator", dtype))
+    if kind != BITS:
+        yield from ((task, "float16") for task in beyond_tasks("emulator"))
