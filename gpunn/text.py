@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from html import escape
 
 import numpy as np
 
@@ -24,6 +25,22 @@ def plain(text: str, most: int = 200) -> str:
     if cut.isascii() and cut.isprintable():
         return cut
     return "".join(repr(c)[1:-1] if unicodedata.category(c) in HIDDEN else c for c in cut)
+
+
+def escaped(text: str) -> str:
+    """The text as it stands in a page: plain, and none of it markup."""
+    return escape(plain(text, 100_000))
+
+
+def drawable(text: str, most: int = 60) -> str:
+    r"""The text as matplotlib draws it letter by letter: plain, and no formula between two dollars.
+
+    Examples:
+        >>> from gpunn.text import drawable
+        >>> print(drawable("$\\frac{1}{$"))
+        \$\frac{1}{\$
+    """
+    return plain(text, most).replace("$", r"\$")
 
 
 def brief(value: object, most: int = 60) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from bench.output.results import Run, place
 from bench.rows import Row
 from gpunn.pictures.canvas import new_figure, save
+from gpunn.text import drawable
 
 INK, GRID = "#2b2f36", "#d9dde3"
 COLOURS = ("#1f6feb", "#d9480f", "#2b8a3e", "#9c36b5", "#c92a2a", "#0b7285", "#a87900", "#5c5f66")
@@ -47,7 +48,7 @@ def _axes(height: float, title: str, run: Run) -> tuple[Any, Any]:
     axes.tick_params(colors=INK, labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_axisbelow(True)
-    axes.set_title(f"{title}{run['suite']} on {place(run)}", fontsize=10, color=INK, loc="left")
+    axes.set_title(drawable(f"{title}{run['suite']} on {place(run)}", 100), fontsize=10, color=INK, loc="left")
     return figure, axes
 
 
@@ -63,7 +64,7 @@ def _roofline(run: Run, rows: list[Row]) -> Any:
     x = np.geomspace(min(intensity) / 2, max(*intensity, *(peak / copy for peak in peaks.values())) * 3, 200)
     for precision, peak in peaks.items():
         axes.plot(x, np.minimum(copy * x, peak) / 1e9, color=INK, linewidth=1.2)
-        text = f"{precision}: {peak / 1e9:,.0f} GFLOP/s"
+        text = f"{drawable(precision)}: {peak / 1e9:,.0f} GFLOP/s"
         axes.annotate(text, (x[-1], peak / 1e9), ha="right", va="bottom", fontsize=8, color=INK)
     axes.annotate(f"copy: {copy / 1e9:,.0f} GB/s", (x[0], copy * x[0] / 1e9), xytext=(10, -4),
                   textcoords="offset points", fontsize=8, color=INK)  # fmt: skip
@@ -72,9 +73,9 @@ def _roofline(run: Run, rows: list[Row]) -> Any:
         axes.plot(at, row.gflops, markers[row.variant], color=colours[row.pass_], markersize=6, alpha=0.8,
                   markeredgecolor="white", markeredgewidth=0.5)  # fmt: skip
     for name, colour in colours.items():
-        axes.plot([], [], "o", color=colour, label=name)
+        axes.plot([], [], "o", color=colour, label=drawable(name))
     for name, marker in markers.items():
-        axes.plot([], [], marker, color="#868e96", label=f"variant {name}")
+        axes.plot([], [], marker, color="#868e96", label=f"variant {drawable(name)}")
     axes.set(xscale="log", yscale="log", xlabel="arithmetic intensity, FLOP a byte", ylabel="GFLOP/s")
     axes.grid(True, which="major", color=GRID, linewidth=0.6)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
@@ -94,8 +95,8 @@ def _bars(run: Run, rows: list[Row]) -> Any:
         axes.barh(at, value, 0.85, color=colours[name], xerr=reach,
                   error_kw={"ecolor": INK, "elinewidth": 0.8, "capsize": 1.5})  # fmt: skip
     for name in dict.fromkeys(name for _, name, *_ in bars):
-        axes.plot([], [], "s", color=colours[name], label=name)
-    axes.set_yticks(places[first], dict.fromkeys(groups), fontsize=7)
+        axes.plot([], [], "s", color=colours[name], label=drawable(name))
+    axes.set_yticks(places[first], map(drawable, dict.fromkeys(groups)), fontsize=7)
     axes.set_ylim(places[-1] + 1, 0.5)
     axes.set(xscale="log", xlabel="microseconds (log)")
     if counts:

@@ -6,7 +6,6 @@ import argparse
 import base64
 import re
 from collections.abc import Callable
-from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from bench.rows import Row
 from gpunn.errors import UsageError
 from gpunn.files import write_atomically
 from gpunn.pictures.canvas import png
+from gpunn.text import escaped
 
 HERE = Path(__file__).parents[1]
 READMES = (HERE.parent / "README.md", HERE / "README.md")
@@ -109,18 +109,18 @@ def grid(head: list[str], lines: list[list[str]]) -> str:
 def html(runs: dict[str, Run], plots: bool = True) -> str:
     """The whole page."""
     template = (HERE / "output" / "page.html").read_text(encoding="utf-8")
-    links = "\n".join(f'<a href="#{escape(stem)}">{escape(stem)}</a>' for stem in runs)
+    links = "\n".join(f'<a href="#{escaped(stem)}">{escaped(stem)}</a>' for stem in runs)
     sections = "\n".join(_section(stem, run, plots) for stem, run in runs.items())
     return template.replace("<!--nav-->", links).replace("<!--sections-->", sections)
 
 
 def _section(stem: str, run: Run, plots: bool) -> str:
-    parts = [f'<section id="{escape(stem)}">', f"<h2>{escape(_title(run))}</h2>"]
-    parts.append(f'<p class="about">{escape(_about(run))}</p>')
+    parts = [f'<section id="{escaped(stem)}">', f"<h2>{escaped(_title(run))}</h2>"]
+    parts.append(f'<p class="about">{escaped(_about(run))}</p>')
     drawn = {name: _figure(name, one, run) for name, one in (pictures.figures(run) if plots else {}).items()}
     parts.append(drawn.pop("roofline", ""))
     if measured := [row for row in run["rows"] if row.status == "ok"]:
-        label = escape(f"filter the rows of {stem}")
+        label = escaped(f"filter the rows of {stem}")
         parts.append(f'<input type="search" placeholder="filter rows" aria-label="{label}">')
         parts.append(f'<div class="wide">{_table(run["suite"], measured)}</div>')
     parts += [*drawn.values(), _not_measured([row for row in run["rows"] if row.status != "ok"]), "</section>"]
@@ -139,7 +139,7 @@ def _not_measured(rows: list[Row]) -> str:
     for row in rows:
         what = " ".join(filter(None, (row.case, row.pass_, row.variant, row.precision)))
         reasons.setdefault(f"{row.status}: {row.reason}", []).append(what)
-    lines = "".join(f"<li>{escape(why)} ({escape('; '.join(which))})</li>\n" for why, which in reasons.items())
+    lines = "".join(f"<li>{escaped(why)} ({escaped('; '.join(which))})</li>\n" for why, which in reasons.items())
     return f"<details><summary>{len(rows)} not measured</summary><ul>\n{lines}</ul></details>" if rows else ""
 
 
@@ -158,12 +158,12 @@ def _figure(name: str, figure: Any, run: Run) -> str:
     data = base64.b64encode(png(figure)).decode()
     what = {"roofline": "roofline plot", "bars": "bars by case"}[name]
     alt = f"{what} of {run['suite']} on {run['device']}; the table below has its figures"
-    return f'<figure><img src="data:image/png;base64,{data}" alt="{escape(alt)}"></figure>'
+    return f'<figure><img src="data:image/png;base64,{data}" alt="{escaped(alt)}"></figure>'
 
 
 def _table(suite: str, rows: list[Row]) -> str:
     found = columns.page(suite, rows)
-    titles = [(" class=n" if one.form else "", escape(one.title)) for one in found]
+    titles = [(" class=n" if one.form else "", escaped(one.title)) for one in found]
     head = "".join(f"<th{kind} scope=col><button>{title}</button></th>" for kind, title in titles)
     body = "\n".join(f"<tr>{''.join(_cell(row, column) for column in found)}</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>"
@@ -171,6 +171,6 @@ def _table(suite: str, rows: list[Row]) -> str:
 
 def _cell(row: Row, column: Column) -> str:
     if not column.form:
-        return f"<td>{escape(str(column.value(row) or ''))}</td>"
+        return f"<td>{escaped(str(column.value(row) or ''))}</td>"
     found = column.value(row)
     return "<td class=n>-</td>" if found is None else f'<td class=n data-value="{found!r}">{column.text(row)}</td>'

@@ -16,6 +16,7 @@ from gpunn.terminal import forgiving_output, say
 from gpunn.text import plain
 
 COMMANDS = (train, evaluate, predict, report, doctor, verify, kernels)
+LONGEST = 100_000  # characters of an error: every key of a network is listed where weights are of another
 TRACEBACK = "GPUNN_TRACEBACK"
 
 
@@ -53,7 +54,7 @@ def _run(argv: Sequence[str]) -> int:
             sys.stdout.flush()  # a closed pipe may show only now, and a full one wait here
             return status
     except GpunnError as error:
-        say(f"gpunn: error: {' '.join(str(error).split())}")
+        say(f"gpunn: error: {plain(' '.join(str(error).split()), LONGEST)}")
         return 2
     except stopping.STOPS as stop:
         say(f"gpunn: {stopping.words_of(stop)}")

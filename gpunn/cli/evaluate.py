@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import replace
 
 from gpunn import data, train
+from gpunn.errors import TrainingError
 from gpunn.recipes.batches import check_fits, load_noted, test_loader
 from gpunn.recipes.device import usable_device
 from gpunn.recipes.ensemble import compared
 from gpunn.recipes.folders import load_predictor
 from gpunn.recipes.options import positive_int
+from gpunn.text import plain
 
 
 def add_to(commands: argparse._SubParsersAction) -> None:
@@ -37,10 +40,13 @@ def run(args: argparse.Namespace) -> int:
     dataset = load_noted(args.data or config.data)
     check_fits(dataset, config, "evaluate", name, "leave --data away")
     loader = test_loader(dataset, config, config.dtype, args.limit)
-    what = f"{config.model} on {len(loader.dataset):,} test images of {dataset.name}"
+    name, of = plain(name), plain(dataset.name)
+    what = f"{config.model} on {len(loader.dataset):,} test images of {of}"
     if len(models) > 1:
         print(f"{name}: {len(models)} x {what}\n{compared(models, loader, config)}")
         return 0
     result = train.Trainer(config.tested(models[0]), optimizer=None, device=device).evaluate(loader)
+    if not math.isfinite(result["loss"]):
+        raise TrainingError(f"{name} gives a loss that is {result['loss']}; train it again, with a lower learning rate")
     print(f"{name}: {what}: accuracy {result['accuracy']:.2%}, loss {result['loss']:.4f}{config.conditions()}")
     return 0

@@ -14,7 +14,9 @@ from gpunn.errors import DataError
 from gpunn.recipes.batches import normalised
 from gpunn.recipes.config import Config
 from gpunn.recipes.device import usable_device
+from gpunn.recipes.ensemble import check_scores
 from gpunn.recipes.folders import load_predictor
+from gpunn.text import plain
 
 SHOWN = 3
 SHADES = " .:-=+*#%@"  # in every encoding
@@ -45,14 +47,16 @@ def run(args: argparse.Namespace) -> int:
         try:
             pictures[path] = read_picture(path, config.channels, config.size)
         except DataError as error:
-            print(f"gpunn: error: {' '.join(str(error).split())}", file=sys.stderr)
+            print(f"gpunn: error: {plain(' '.join(str(error).split()), 1000)}", file=sys.stderr)
     if pictures:
         models = [config.tested(model) for model in models]
         model = train.Ensemble(models) if len(models) > 1 else models[0]
         seen = np.concatenate(list(pictures.values()))
-        shares = ops.softmax(train.predict(model, normalised(seen, config, config.dtype)), 1)
+        scores = train.predict(model, normalised(seen, config, config.dtype))
+        check_scores(scores, "the network", "pictures")
+        shares = ops.softmax(scores, 1)
         for path, image, share in zip(pictures, seen, shares, strict=True):
-            print(f"{path}: {_likeliest(share, config)}")
+            print(f"{plain(str(path))}: {_likeliest(share, config)}")
             if args.show:
                 print(drawn(image))
     return 0 if len(pictures) == len(set(args.images)) else 1
@@ -60,8 +64,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _likeliest(shares: np.ndarray, config: Config) -> str:
     first, *others = np.argsort(-shares)[:SHOWN]
-    then = ", ".join(f"{config.classes[i]} {shares[i]:.1%}" for i in others)
-    return f"{config.classes[first]} ({shares[first]:.1%}; then {then})"
+    names = [plain(name, 60) for name in config.classes]
+    then = ", ".join(f"{names[i]} {shares[i]:.1%}" for i in others)
+    return f"{names[first]} ({shares[first]:.1%}; then {then})"
 
 
 def drawn(image: np.ndarray) -> str:

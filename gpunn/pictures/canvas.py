@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 
 from gpunn import files
 from gpunn.errors import UsageError
+from gpunn.text import drawable
 
 if TYPE_CHECKING:  # an extra, imported on use alone
     from matplotlib.axes import Axes
@@ -85,7 +87,9 @@ def png(figure: Figure) -> bytes:
 def _png(figure: Figure) -> bytes:
     file = io.BytesIO()
     # Its own size, whatever the user's savefig.dpi: at 5000 a picture would take 3 GB.
-    figure.savefig(file, format="png", dpi=figure.dpi, metadata={"Software": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # a letter that the font lacks is drawn as a box
+        figure.savefig(file, format="png", dpi=figure.dpi, metadata={"Software": None})
     return file.getvalue()
 
 
@@ -129,4 +133,4 @@ def put(axes: Axes, image: np.ndarray, title: str = "") -> None:
     """Show an image without axes, its pixels as squares."""
     axes.imshow(image, interpolation="nearest", vmin=0, vmax=1)
     axes.set_axis_off()
-    axes.set_title(title, fontsize=9, loc="left")
+    axes.set_title(drawable(title, 200), fontsize=9, loc="left")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpunn.pictures.canvas import NothingToDraw, new_figure
+from gpunn.text import drawable
 
 if TYPE_CHECKING:  # an extra, imported on use alone
     from matplotlib.axes import Axes
@@ -73,9 +74,9 @@ def _finite(value: float) -> float:
 def _looks(run: str, name: str, i: int, n: int, main: bool) -> dict[str, Any]:
     """A lone run's lines are told apart by colour; of several runs each has one colour, paler beside the main line."""
     if n == 1:
-        return {"label": name.replace("_", " ")}
+        return {"label": drawable(name.replace("_", " "))}
     colour = f"C{i}" if n <= LEGEND else _colour(i, n)
-    return {"color": colour, "label": run} if main else {"color": colour, "alpha": 0.45, "label": "_"}
+    return {"color": colour, "label": drawable(run)} if main else {"color": colour, "alpha": 0.45, "label": "_"}
 
 
 def _whole_numbers(axes: Axes, places: Sequence[int]) -> None:
@@ -102,7 +103,7 @@ def gradient_norms(logs: Mapping[str, Sequence[Mapping[str, Any]]] | Sequence[Ma
     for axes, (name, rows) in zip(every, panels.items(), strict=True):
         layers = [key for key in rows[0] if key != "step"]
         _layers(axes, rows, layers)
-        axes.set(title=name, xlabel="step", yscale="log")
+        axes.set(title=drawable(name), xlabel="step", yscale="log")
         axes.grid(alpha=0.3)
         _whole_numbers(axes, [row["step"] for row in rows])
     every[0].set_ylabel("norm of the layer's gradient")
@@ -111,7 +112,8 @@ def gradient_norms(logs: Mapping[str, Sequence[Mapping[str, Any]]] | Sequence[Ma
         every[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5), title="layer", frameon=False)
     else:
         # Several networks share the colours, not the layers; a lone one's ends have their names.
-        ends = (f"first:\n{layers[0]}", f"last:\n{layers[-1]}") if alone else ("first\nlayer", "last\nlayer")
+        first, last = drawable(layers[0]), drawable(layers[-1])
+        ends = (f"first:\n{first}", f"last:\n{last}") if alone else ("first\nlayer", "last\nlayer")
         _scale(figure, every, max(len(rows[0]) - 1 for rows in panels.values()), ends)
     return figure
 
@@ -121,7 +123,7 @@ def _layers(axes: Axes, rows: Sequence[Mapping[str, Any]], layers: Sequence[str]
     for i, layer in enumerate(layers):
         norms = np.array([np.nan if row.get(layer) is None else row[layer] for row in rows], float)
         norms[norms <= 0] = np.nan  # a logarithm has no place for them: the line breaks off
-        style = {"color": _colour(i, len(layers)), "label": layer, "linewidth": 1.3}
+        style = {"color": _colour(i, len(layers)), "label": drawable(layer), "linewidth": 1.3}
         axes.plot(steps, np.exp(_thinned(np.log(norms), SMOOTH)), marker="." if len(rows) == 1 else None, **style)
 
 

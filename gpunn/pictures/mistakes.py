@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gpunn.pictures.canvas import NothingToDraw, new_figure, put, shown
+from gpunn.text import drawable, plain
 
 if TYPE_CHECKING:  # an extra, imported on use alone
     from matplotlib.axes import Axes
@@ -70,9 +71,10 @@ def _name(axes: Axes, classes: Sequence[str], share: np.ndarray, totals: np.ndar
     if n > NAMES:
         return
     small = 8 if n <= 12 else 6
-    tilt = 0 if max(map(len, classes)) <= 3 else 90
-    axes.set_xticks(range(n), classes, fontsize=small, rotation=tilt)
-    axes.set_yticks(range(n), classes, fontsize=small)
+    names = list(map(drawable, classes))
+    tilt = 0 if max(map(len, names)) <= 3 else 90
+    axes.set_xticks(range(n), names, fontsize=small, rotation=tilt)
+    axes.set_yticks(range(n), names, fontsize=small)
     beside = axes.secondary_yaxis("right")
     shares = [f"{part:.1%}" if total else "none" for part, total in zip(share, totals, strict=True)]
     beside.set_yticks(range(n), shares, fontsize=small)
@@ -111,4 +113,5 @@ def worst_mistakes(
 
 def _short(name: str) -> str:
     """A class name that does not run into the neighbouring picture's."""
-    return name if len(name) <= 11 else name[:10] + "\u2026"
+    text = plain(name)
+    return drawable(text if len(text) <= 11 else text[:10] + "\u2026")

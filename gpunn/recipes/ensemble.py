@@ -17,6 +17,7 @@ from gpunn.recipes.device import dtype_of, usable_device
 from gpunn.recipes.folders import load_model, member_folders
 from gpunn.recipes.session import train_one
 from gpunn.terminal import say
+from gpunn.text import plain
 
 
 def train_ensemble(config: Config, dataset: data.Dataset, out: Path) -> None:
@@ -35,7 +36,7 @@ def train_ensemble(config: Config, dataset: data.Dataset, out: Path) -> None:
     device = usable_device(config.device)
     models = [load_model(folder / "best.npz", device)[0] for folder in folders]
     loader = test_loader(dataset, config, dtype_of(config.precision, device))
-    print(f"run folder:    {out} ({folders[0].name} to {folders[-1].name}, recipe.toml)")
+    print(f"run folder:    {plain(str(out))} ({folders[0].name} to {folders[-1].name}, recipe.toml)")
     print(compared(models, loader, config))
 
 
@@ -73,14 +74,18 @@ def opinions(models: Sequence[nn.Module], loader: data.DataLoader, config: Confi
         batches = [([_log_shares(model, backend.to_device(x, device)) for model in predictors], y) for x, y in loader]
     scores = [np.concatenate([parts[i] for parts, _ in batches]) for i in range(len(models))]
     for number, part in enumerate(scores, 1):
-        bad = int((~np.isfinite(part)).any(1).sum())
-        if bad:
-            which = f"network {number} of {len(scores)}" if len(scores) > 1 else "the network"
-            raise TrainingError(
-                f"{which} gives scores that are not finite for {bad} of {len(part)} test images; "
-                "train it again, with a lower learning rate"
-            )
+        check_scores(part, f"network {number} of {len(scores)}" if len(scores) > 1 else "the network", "test images")
     return Opinions(scores, np.concatenate([y for _, y in batches]))
+
+
+def check_scores(scores: np.ndarray, which: str, what: str) -> None:
+    """TrainingError where scores (N, classes) are not finite: their largest would be the first class, by chance."""
+    bad = int((~np.isfinite(scores)).any(1).sum())
+    if bad:
+        raise TrainingError(
+            f"{which} gives scores that are not finite for {bad} of {len(scores)} {what}; "
+            "train it again, with a lower learning rate"
+        )
 
 
 def compared(models: Sequence[nn.Module], loader: data.DataLoader, config: Config) -> str:

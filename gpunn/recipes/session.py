@@ -16,6 +16,7 @@ from gpunn.recipes.building import make_trainer
 from gpunn.recipes.config import Config
 from gpunn.recipes.device import dtype_of, usable_device
 from gpunn.terminal import say
+from gpunn.text import plain
 
 RESULTS = ("best.npz", "last.npz", "history.csv", "curves.png", "recipe.toml")
 ROW = record({"epoch": COUNT, "val_accuracy": NUMBER})
@@ -51,10 +52,11 @@ def _heading(
 ) -> str:
     parameters = sum(p.size for p in model.parameters())
     counts = f"{len(train_loader.dataset):,} + {len(val_loader.dataset):,} + {len(dataset.test):,}"
+    parts = "training, validation, test"
     return (
-        f"{config.model}: {parameters:,} parameters; {config.data}: {counts} images (training, validation, test)\n"
+        f"{config.model}: {parameters:,} parameters; {plain(config.data)}: {counts} images ({parts})\n"
         f"{config.optimizer}, learning rate {config.lr:g}, batch size {config.batch_size}, {config.epochs} epochs, "
-        f"{config.precision}, seed {config.seed}, on {config.device}; run folder {out}"
+        f"{config.precision}, seed {config.seed}, on {config.device}; run folder {plain(str(out))}"
     )
 
 
@@ -71,7 +73,7 @@ def conclude(trainer: train.Trainer, dataset: data.Dataset, config: Config) -> N
     stopped = f"stopped:       {trainer.stop_reason}\n" if trainer.stop_reason else ""
     files = [name for name in RESULTS if (out / name).exists()]  # no curves.png without matplotlib
     print(
-        f"run folder:    {out} ({', '.join(files)})\n"
+        f"run folder:    {plain(str(out))} ({', '.join(files)})\n"
         f"{stopped}"
         f"best epoch:    {best['epoch']} of {final['epoch']}, validation accuracy {best['val_accuracy']:.2%}\n"
         f"test accuracy: {chosen:.2%} with the best epoch's weights, {last:.2%} with the last epoch's, of "

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Sequence
-from html import escape
+
+from gpunn.text import escaped
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #222; --soft: #666; --line: #ddd; --faint: #eee; --back: #fff;
@@ -51,16 +52,17 @@ class Sections:
 def page(title: str, head: Iterable[str], sections: Sections) -> str:
     """A whole HTML document: its title, what stands on top, the list of contents, the sections."""
     names = {heading: "-".join(heading.lower().split()) for heading in sections.parts}
-    links = "\n".join(f'<a href="#{escape(name)}">{escape(heading)}</a>' for heading, name in names.items())
+    links = "\n".join(f'<a href="#{escaped(name)}">{escaped(heading)}</a>' for heading, name in names.items())
     bodies = [
-        f'<h2 id="{escape(names[heading])}">{escape(heading)}</h2>\n{body}' for heading, body in sections.parts.items()
+        f'<h2 id="{escaped(names[heading])}">{escaped(heading)}</h2>\n{body}'
+        for heading, body in sections.parts.items()
     ]
     missing = "; ".join(f"{heading}: {why}" for heading, why in sections.left_out.items())
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{escape(title)}</h1>\n"
+        f"<title>{escaped(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{escaped(title)}</h1>\n"
         + "\n".join([*head, f'<nav aria-label="contents">{links}</nav>', *bodies])
         + (f"\n{note(f'Not on this page: {missing}.')}" if missing else "")
         + "\n</body>\n</html>\n"
@@ -69,35 +71,36 @@ def page(title: str, head: Iterable[str], sections: Sections) -> str:
 
 def note(text: str) -> str:
     """A paragraph in grey."""
-    return f'<p class="note">{escape(text)}</p>'
+    return f'<p class="note">{escaped(text)}</p>'
 
 
 def facts(pairs: dict[str, str]) -> str:
     """A line of large values, each over its name."""
-    items = "".join(f"<li><b>{escape(value)}</b> {escape(name)}</li>" for name, value in pairs.items())
+    items = "".join(f"<li><b>{escaped(value)}</b> {escaped(name)}</li>" for name, value in pairs.items())
     return f'<ul class="facts">{items}</ul>'
 
 
 def picture(png: bytes, caption: str) -> str:
     """A picture with its caption, which is also what a screen reader says."""
     data = base64.b64encode(png).decode()
-    text = escape(caption)
+    text = escaped(caption)
     return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of numbers under their names."""
-    top = "".join(f"<th>{escape(name)}</th>" for name in head)
-    body = "\n".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    top = "".join(f"<th>{escaped(name)}</th>" for name in head)
+    body = "\n".join("<tr>" + "".join(f"<td>{escaped(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f'<div class="wide"><table>\n<tr>{top}</tr>\n{body}\n</table></div>'
 
 
 def words(pairs: dict[str, str]) -> str:
     """A table of names and what they stand for."""
-    body = "\n".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in pairs.items())
+    body = "\n".join(f"<tr><th>{escaped(name)}</th><td>{escaped(value)}</td></tr>" for name, value in pairs.items())
     return f'<table class="words">\n{body}\n</table>'
 
 
 def text(block: str) -> str:
     """Text whose columns stay under each other."""
-    return f'<pre class="wide">{escape(block)}</pre>'
+    lines = "\n".join(map(escaped, block.split("\n")))
+    return f'<pre class="wide">{lines}</pre>'
