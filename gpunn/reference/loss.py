@@ -10,7 +10,10 @@ from gpunn.reference import naive
 
 @dataclass(frozen=True)
 class LossCase:
-    """Scores x, with labels of which the share `ignore` is `ignore_index`; arrays are made from the name."""
+    """Scores x, with labels of which the share `ignore` is `ignore_index`; arrays are made from the name.
+
+    `masked`: class 0 has no weight, and scores of -inf.
+    """
 
     name: str
     x: tuple
@@ -19,6 +22,7 @@ class LossCase:
     ignore_index: int = -100
     smoothing: float = 0.0
     offset: float = 0.0
+    masked: bool = False
 
     def __str__(self):  # the pytest id
         return self.name
@@ -34,6 +38,8 @@ class LossCase:
         labels = rng.integers(0, classes, self.x[:1] + self.x[2:] if len(self.x) > 1 else ())
         labels = np.where(rng.random(labels.shape) < self.ignore, self.ignore_index, labels)
         weight = rng.uniform(0.25, 2, classes).astype(dtype) if self.weight else None
+        if self.masked and weight is not None:
+            x[:, 0], weight[0] = -np.inf, 0
         return x, labels, weight, rng.standard_normal(labels.shape).astype(dtype)
 
 
@@ -52,6 +58,7 @@ LOSSES = [
     LossCase("more rows than a block", (600, 3), ignore=0.1),
     LossCase("more blocks than threads in one", (2100, 2), weight=True),
     LossCase("scores far from 0", (6, 5), offset=1000.0),
+    LossCase("a masked class", (12, 4), weight=True, smoothing=0.1, masked=True),
     LossCase("scores below every other", (5, 33), offset=-1e38),  # of float16 all are -inf
     LossCase("every row ignored", (7, 5), weight=True, ignore=1.0),
     LossCase("every row ignored, smoothing", (2, 5, 3), ignore=1.0, smoothing=0.2),
@@ -81,7 +88,7 @@ def nll(case, x, labels, weight, reduction):
     for m, label in enumerate(labels_of_rows):
         if label != case.ignore_index:
             weights[m] = 1 if weight is None else weight[label]
-            shares[m] = -weights[m] * rows[m, label]
+            shares[m] = -weights[m] * rows[m, label] if weights[m] else 0
     if reduction == "none":
         return shares.reshape(labels.shape)
     return np.asarray(shares.sum() / weights.sum() if reduction == "mean" else shares.sum())

@@ -320,8 +320,8 @@ def _row_losses(x, target, weight, ignore_index, label_smoothing):
             continue
         top = x[row].max()
         log_p = x[row] - top - np.log(np.exp(x[row] - top).sum())
-        hit = -weight[target[row]] * log_p[target[row]]
-        smooth = -(weight * log_p).sum() / c
+        shares = [-w * p if w else 0.0 for w, p in zip(weight, log_p, strict=True)]  # what has no weight may be -inf
+        hit, smooth = shares[target[row]], sum(shares) / c
         losses[row] = (1 - label_smoothing) * hit + label_smoothing * smooth
         weights[row] = weight[target[row]]
     return losses, weights
