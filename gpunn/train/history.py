@@ -95,16 +95,17 @@ class History:
         self._tables[path] = _Table(table.columns, len(self.rows), table.size + len(text))
 
     @classmethod
-    def read_csv(cls, path: str | os.PathLike) -> History:
+    def read_csv(cls, path: str | os.PathLike, first: int | None = None) -> History:
         """The rows of a history.csv, without half a line at its end, which a killed process may have left.
 
-        ValueError where it is no such table, OSError where it cannot be read.
+        With `first` so many rows at most, whatever stands behind them. ValueError where it is no such table, OSError
+        where it cannot be read.
         """
         with open(path, "rb") as file:
             data = file.read(limits.TABLE_BYTES + 1)
         if len(data) > limits.TABLE_BYTES:
             raise ValueError(f"it has more than {limits.TABLE_BYTES:,} bytes")
-        text = data.decode()
+        text = (data if first is None else b"".join(data.splitlines(keepends=True)[: first + 1])).decode()
         try:
             columns, *rows = [*csv.reader(text[: text.rfind("\n") + 1].splitlines(keepends=True))] or [[]]
         except csv.Error as error:
@@ -130,7 +131,7 @@ class History:
             return cls(saved)
         written, rows = saved["written"], []
         try:
-            rows = cls.read_csv(path).rows[:written] if written and path is not None else []
+            rows = cls.read_csv(path, written).rows if written and path is not None else []
             why = f"it has {len(rows)}"
         except (OSError, ValueError) as error:
             why = str(getattr(error, "strerror", None) or error)

@@ -27,8 +27,8 @@ class Checkpoint(Callback):
     `checkpoint.npz` is, beside `history.csv`, everything that a run needs to go on; `last.npz` the weights alone
     (averaged, with an EMA), `best.npz` the weights of the epoch whose `monitor` is best: by default val_accuracy, else
     val_loss, else train_loss, the first that the run has. `every` saves checkpoint.npz each so many steps as well. An
-    epoch costs the same however many there were: the history grows by a line. Weights that are
-    not finite are never saved.
+    epoch costs the same however many there were: the history grows by a line. Weights that are not finite are never
+    saved.
     """
 
     STATE = record({"monitor": TEXT, "value": maybe(VALUE), "epoch": COUNT})
