@@ -21,6 +21,16 @@ def strewn(rng: np.random.Generator, x: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class StrewnConvCase(ConvCase):
+    """A convolution of x with a NaN and two infinities, which no output sees but those whose window holds them."""
+
+    def arrays(self, dtype=np.float32):
+        x, *others = super().arrays(dtype)
+        x[0, 0].flat[:2], x[-1, -1].flat[-1] = (np.nan, np.inf), -np.inf
+        return x, *others
+
+
+@dataclass(frozen=True)
 class StrewnPoolCase(PoolCase):
     """A pooling of x with NaN and infinities."""
 
@@ -64,6 +74,9 @@ CONV2D = [
     _depthwise("depthwise, one column, dilated", 3, 16, (9, 1), (2, 3), (2, 1), (3, 2), (2, 1)),
     _depthwise("depthwise, stride 3, padding 2", 2, 33, (8, 7), (3, 4), (3, 3), (2, 2)),
     _depthwise("depthwise, more channels than a block", 1, 264, (2, 3), (3, 3), padding=(1, 1)),
+    StrewnConvCase("NaN and infinities", (2, 3, 5, 4), (5, 3, 3, 2), padding=(1, 1)),
+    StrewnConvCase("NaN and infinities, 16-byte channels", (2, 24, 5, 4), (40, 24, 2, 3), padding=(1, 2)),
+    StrewnConvCase("depthwise, NaN and infinities", (2, 8, 5, 4), (8, 1, 3, 3), padding=(1, 1), groups=8),
     ConvCase("padding above stride", (3, 16, 5, 4), (16, 16, 3, 3), (2, 1), (3, 2)),
 ]
 

@@ -7,8 +7,9 @@ from functools import partial
 
 import numpy as np
 
-from gpunn.backend import Array, to_device
+from gpunn.backend import Array, faults, to_device
 from gpunn.cuda import loss
+from gpunn.errors import LabelError
 from gpunn.reference.loss import LOSSES, LossCase, cross_entropy, cross_entropy_backward, nll, nll_backward
 from gpunn.verify.task import Give, Task, as_f64, orders
 
@@ -23,6 +24,7 @@ def loss_tasks(device: str, give: Give) -> Iterator[Task]:
             above = each if reduction == "none" else give(np.asarray(1.5))
             for order, one in orders(x):
                 yield from _case(case, f"{case}, {reduction}{order}", one, given, labels, weight, above, reduction)
+    yield from _wrong_labels(device, give)
 
 
 def _case(
@@ -55,3 +57,31 @@ def _case(
     yield Task("loss.cross_entropy_backward", name, **backward(softmax, cross_entropy_backward))
     yield Task("loss.nll_forward", name, **forward(likelihood, nll))
     yield Task("loss.nll_backward", name, **backward(likelihood, nll_backward))
+
+
+def _wrong_labels(device: str, give: Give) -> Iterator[Task]:
+    """Labels of 600 rows, in blocks 1 and 2, that are no classes: the first is named, the gradient is 0 everywhere."""
+    x, gy = give(np.random.default_rng(7).standard_normal((600, 3))), give(np.asarray(1.5))
+    for wrong in ({300: 7, 550: -3}, {550: -3}):
+        labels = np.arange(600) % 3
+        labels[list(wrong)] = list(wrong.values())
+        run = partial(_offended, x, to_device(labels, device), gy)
+        first = np.asarray(next(iter(wrong.values())))
+        wanted = ((np.asarray(np.nan), 0, None), (np.zeros((600, 3)), 0, None), (first, 0, None))
+        for reduction, operation, call in (
+            ("mean", "cross_entropy", partial(run, loss.cross_entropy, "mean", 0.0)),
+            ("sum", "cross_entropy", partial(run, loss.cross_entropy, "sum", 0.0)),
+            ("mean", "nll", partial(run, loss.nll, "mean")),
+        ):
+            yield Task(f"loss.{operation}_forward", f"labels {wrong}, {reduction}", call, lambda wanted=wanted: wanted)
+
+
+def _offended(x: Array, labels: Array, gy: Array, function: Callable, *options: object) -> tuple:
+    """The loss, its gradient, and the label that the next read of the device would name; 0 if none."""
+    value, back, *_ = function(x, labels, None, -100, *options)
+    gx = back(gy)
+    try:
+        faults.check()
+    except LabelError as error:
+        return value, gx, np.asarray(int(str(error).partition("the label ")[2].partition(",")[0]))
+    return value, gx, np.asarray(0)

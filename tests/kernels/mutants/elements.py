@@ -38,6 +38,8 @@ ELEMENTS = [
         ),
         (PARTS, "for (int j = me; j < J; j += THREADS) all", "for (int j = me; j < THREADS; j += THREADS) all"),
         (EDGE, "if (label == ignore) return {0, 0, none};", "if (label == ignore) return {0, weight, none};"),
+        (INDEX, "a.wrong < b.wrong ? a.wrong : b.wrong", "a.wrong < b.wrong ? b.wrong : a.wrong"),
+        (EDGE, "label < 0 || label >= C", "label >= C"),
     ),
     *of_file(
         "loss/nll_backward.cu",

@@ -25,7 +25,7 @@ from tests.kernels.mutants.planes import PLANES
 from tests.kernels.mutants.table import BITS, ROUND, Mutant
 
 MUTANTS = [*CONV, *PLANES, *ELEMENTS]
-PATIENCE = 60, 300  # seconds for one mutant, some of which make endless loops; for one that has to pass every case
+PATIENCE = 300  # seconds for one mutant: one that never ends is not caught, but a slow machine is no endless loop
 
 
 class Verdict(NamedTuple):
@@ -51,10 +51,9 @@ def verdicts(mutants: Sequence[Mutant], processes: int = 2) -> Iterator[Verdict]
         ready = wait(list(running), timeout=1)
         for pipe, (mutant, process, started) in list(running.items()):
             spent = time.monotonic() - started
-            patience = PATIENCE[bool(mutant.harmless)]
-            if pipe not in ready and spent < patience:
+            if pipe not in ready and spent < PATIENCE:
                 continue
-            by = _answer(pipe) if pipe in ready else f"it does not end within {patience} s"
+            by = _answer(pipe) if pipe in ready else ""
             process.kill()
             process.join()
             del running[pipe]
