@@ -33,9 +33,15 @@ class Device:
         require(self)
         # CuPy computes on its own current device, wherever the operands are: it has to be this one.
         current = require_cupy().cuda.Device(self.index) if self.type == "cuda" else nullcontext()
-        current.__enter__()
-        _entered.set((*_entered.get(), (self, current)))
-        return self
+        before = _entered.get()
+        try:
+            current.__enter__()
+            _entered.set((*before, (self, current)))
+            return self
+        except BaseException:  # an interrupt: nobody would call __exit__
+            if _entered.get() != before:
+                self.__exit__(None, None, None)
+            raise
 
     def __exit__(self, *exc_info) -> None:
         *others, (_, current) = _entered.get()

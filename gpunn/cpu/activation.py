@@ -8,6 +8,7 @@ import numpy as np
 
 from gpunn.cpu.elementwise import select
 from gpunn.cpu.gelu import gelu
+from gpunn.restored import restored
 
 Options = tuple[float, ...]
 
@@ -28,6 +29,7 @@ def _relu(x, wanted):
     return y, y
 
 
+@restored
 def _leaky_relu(x, slope, wanted):
     if 0 < slope <= 1:
         y = np.maximum(x, x * slope)  # the larger of the two lines is the right one
@@ -72,6 +74,7 @@ def _elu(x, alpha, wanted):
     return y, y if alpha >= 0 else x
 
 
+@restored
 def _silu(x, wanted):
     s = _logistic(x)
     with np.errstate(invalid="ignore"):  # -inf times 0

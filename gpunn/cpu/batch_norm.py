@@ -12,8 +12,10 @@ from gpunn.cpu.columns import Cut
 from gpunn.cpu.elementwise import rectify, select
 from gpunn.cpu.layout import empty, rows, scratch
 from gpunn.cpu.threads import parallel_for
+from gpunn.restored import restored
 
 
+@restored
 def _moments(matrix: np.ndarray, cut: Cut, dtype: np.dtype | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Mean and biased variance (C,) of a (rows, C) matrix, in float64; once more where squares overflow."""
     dtype = dtype or matrix.dtype
@@ -61,6 +63,7 @@ def _apply(matrix, shape, gamma, beta, mean, var, eps, residual, relu) -> np.nda
     return result
 
 
+@restored
 def _affine(gamma, beta, mean, var, eps) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
     """pivot, scale, shift of y = (x - pivot) * scale + shift, in float64; pivot None (0) where that loses no digits."""
     with np.errstate(all="ignore"):
@@ -71,6 +74,7 @@ def _affine(gamma, beta, mean, var, eps) -> tuple[np.ndarray | None, np.ndarray,
         return (None, scale, shift - mean * scale) if close else (mean, scale, shift)
 
 
+@restored
 def train_forward(
     x: np.ndarray,
     gamma: np.ndarray | None,
@@ -150,6 +154,7 @@ def eval_backward(
     return _backward(gy, x, gamma, mean, rstd, y, through_statistics=False)
 
 
+@restored
 def _backward(gy, x, gamma, mean, rstd, y, through_statistics):
     above, matrix = rows(gy), rows(x)
     cut = Cut(*matrix.shape)

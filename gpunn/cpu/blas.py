@@ -5,10 +5,13 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import numpy as np
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Blas:
@@ -28,9 +31,9 @@ class Blas:
         self.reset()
 
     def reset(self) -> None:
-        self._guard = threading.Lock()
-        self._users = 0
-        self._before = 1
+        self._guard = threading.RLock()  # so that a thread that an interrupt left holding it can go on
+        self._users: set[object] = set()
+        self._before = 1  # the count to put back
 
     def _load(self) -> None:
         self._found = True
@@ -55,28 +58,36 @@ class Blas:
             self._load()
         return self._core
 
-    @contextmanager
-    def single(self) -> Iterator[None]:
-        """One BLAS thread inside; the count from before outside, once the last of several users is out."""
+    def single(self, task: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """task(...) on one BLAS thread; the count from before after it, once the last of several users is out."""
         if not self._found:
             self._load()
         if self._functions is None:
-            yield
-            return
-        getter, setter = self._functions
-        with self._guard:
-            if self._users == 0:
-                self._before = getter()
-                if self._before != 1:
-                    setter(1)
-            self._users += 1
+            return task(*args, **kwargs)
+        user = object()
         try:
-            yield
-        finally:
-            with self._guard:
-                self._users -= 1
-                if self._users == 0 and self._before != 1:
-                    setter(self._before)
+            try:
+                self._enter(user, *self._functions)
+                return task(*args, **kwargs)
+            finally:
+                self._leave(user, self._functions[1])
+        finally:  # once more: an interrupt may have come at the line above
+            self._leave(user, self._functions[1])
+
+    def _enter(self, user: object, get: Callable[[], int], put: Callable[[int], None]) -> None:
+        with self._guard:
+            if not self._users:
+                self._before = get()
+            self._users.add(user)
+            if self._before != 1:
+                put(1)
+
+    def _leave(self, user: object, put: Callable[[int], None]) -> None:
+        with self._guard:
+            self._users.discard(user)
+            if not self._users and self._before != 1:
+                put(self._before)
+                self._before = 1
 
 
 def _core_name(library: ctypes.CDLL, name: str) -> str | None:

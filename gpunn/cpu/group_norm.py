@@ -13,6 +13,7 @@ import numpy as np
 from gpunn.cpu.layout import scratch
 from gpunn.cpu.samples import BLOCK, Rows, row_products, row_sums, samples, wide
 from gpunn.cpu.threads import parallel_for
+from gpunn.restored import restored
 
 Optional = np.ndarray | None
 _STEEP = 1e-15  # 1 / deviation, from which its square is computed in float64
@@ -85,6 +86,7 @@ def group_backward(
     return gx, slopes.sum(0).astype(gy.dtype), levels.sum(0).astype(gy.dtype)
 
 
+@restored
 def _moments(cut: Rows, block: np.ndarray) -> tuple[np.ndarray, np.ndarray, bool]:
     """Mean and biased variance (n, groups) of a task's samples, and whether all means are close to 0."""
     level, square = np.zeros((2, len(block), cut.channels))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gpunn.errors import LabelError
+from gpunn.restored import restored
 
 Backward = Callable[[np.ndarray], np.ndarray]
 
@@ -90,6 +91,7 @@ def _checked(op: str, labels, shape: tuple[int, ...], ignore_index: int) -> tupl
     return labels * valid, valid
 
 
+@restored
 def _log_softmax(rows: np.ndarray) -> np.ndarray:
     """Of an infinite score the limit: it is the largest by any distance."""
     if rows.size == 0:
@@ -103,6 +105,7 @@ def _log_softmax(rows: np.ndarray) -> np.ndarray:
     return y
 
 
+@restored
 def _product(a: np.ndarray, b: np.ndarray | float) -> np.ndarray:
     """a times b, where 0 times infinity is 0: what has no weight does not count, whatever it is."""
     with np.errstate(invalid="ignore"):

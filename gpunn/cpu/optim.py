@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gpunn.cpu.pieces import pieces
+from gpunn.restored import restored
 
 Arrays = Sequence[np.ndarray]
 States = Sequence[np.ndarray | None]
@@ -75,6 +76,7 @@ def rmsprop(
             p -= rate * d
 
 
+@restored
 def norm(arrays: Arrays, order: float) -> np.ndarray:
     """The norm, of order > 0, of all arrays taken as one vector: a 0-d array."""
     vectors = [_in_memory_order(array) for array in arrays if array.size] or [np.zeros(1, arrays[0].dtype)]
@@ -141,6 +143,7 @@ def _penalised(g: np.ndarray, p: np.ndarray, decay: float, l1: float) -> np.ndar
     return g
 
 
+@restored
 def _add_square(v: np.ndarray, d: np.ndarray, c: float) -> np.ndarray:
     """Add c d^2 to v, in place, and give the d to go on with.
 

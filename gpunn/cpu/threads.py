@@ -11,19 +11,22 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from itertools import takewhile
 
 import numpy as np
 
 from gpunn import limits
 from gpunn.cpu.blas import blas
+from gpunn.restored import restored
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _pool: ThreadPoolExecutor | None = None
 _pool_size = 0
 _chosen: int | None = None
-_inside = threading.local()
+_sharing: ContextVar[bool] = ContextVar("gpunn shares work among threads", default=False)
 
 
 def _from_environment() -> int:
@@ -64,7 +67,7 @@ def _executor(workers: int) -> ThreadPoolExecutor:
 def _after_fork() -> None:
     """A child has none of its parent's threads, and a lock may have been held at the fork: start afresh."""
     global _pool, _pool_size, _lock
-    _pool, _pool_size, _lock = None, 0, threading.Lock()
+    _pool, _pool_size, _lock = None, 0, threading.RLock()
     blas.reset()
 
 
@@ -75,33 +78,41 @@ def parallel_for(task: Callable[[int], None], count: int, work: float = float("i
     worth waking a thread (20 to 50 us).
     """
     threads = min(thread_count(), count)
-    if threads <= 1 or work < 1 << 15 or getattr(_inside, "depth", 0):
-        with blas.single(), np.errstate(all="ignore"):
-            for i in range(count):
-                task(i)
-        return
-    ticket = itertools.count()  # next() on it is atomic
+    if threads <= 1 or work < 1 << 15 or _sharing.get():
+        blas.single(_run, task, range(count))
+    else:
+        blas.single(_share, task, count, threads)
+
+
+@restored
+def _run(task: Callable[[int], None], numbers: Iterable[int]) -> None:
+    np.seterr(all="ignore")  # an inf or NaN travels on to the result, without a warning on the way
+    for i in numbers:
+        task(i)
+
+
+@restored
+def _drain(task: Callable[[int], None], numbers: Iterable[int]) -> None:
+    _sharing.set(True)
+    _run(task, numbers)
+
+
+def _share(task: Callable[[int], None], count: int, threads: int) -> None:
+    tickets = itertools.count()  # next() on it is atomic
 
     def drain() -> None:
-        _inside.depth = 1
-        try:
-            with np.errstate(all="ignore"):  # an inf or NaN travels on to the result, without a warning on the way
-                while (i := next(ticket)) < count:
-                    task(i)
-        finally:
-            _inside.depth = 0
+        _drain(task, takewhile(count.__gt__, tickets))
 
-    with blas.single():
-        helpers = [_executor(threads - 1).submit(drain) for _ in range(threads - 1)]
-        try:
-            drain()
-        finally:
-            next_error = None
-            for helper in helpers:
-                if not helper.cancel():  # one that has not begun has nothing left to do: do not wait for a core
-                    next_error = helper.exception() or next_error
-        if next_error is not None:
-            raise next_error
+    helpers = [_executor(threads - 1).submit(drain) for _ in range(threads - 1)]
+    try:
+        drain()
+    finally:
+        next_error = None
+        for helper in helpers:
+            if not helper.cancel():  # one that has not begun has nothing left to do: do not wait for a core
+                next_error = helper.exception() or next_error
+    if next_error is not None:
+        raise next_error
 
 
 if hasattr(os, "register_at_fork"):

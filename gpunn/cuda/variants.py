@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -13,6 +12,7 @@ from gpunn.cuda.kernel import shared_limit
 from gpunn.cuda.plans import Call, Launch, Layout, Output, Plan, Scalar, trace
 from gpunn.cuda.problem import Problem
 from gpunn.errors import nearest
+from gpunn.restored import Setting
 
 
 @dataclass(frozen=True)
@@ -120,23 +120,13 @@ def operation(name: str) -> Operation:
     return OPERATIONS[name]
 
 
-@contextmanager
-def use_variant(name: str, variant: str) -> Iterator[None]:
+def use_variant(name: str, variant: str) -> Setting[Asked]:
     """Inside the block the operation ``name`` ("conv2d.forward") runs this variant ("naive") or raises ValueError."""
     asked = operation(name)
-    token = _forced.set((*_forced.get(), (asked.name, asked.named(variant).name)))
-    try:
-        yield
-    finally:
-        _forced.reset(token)
+    chosen = (asked.name, asked.named(variant).name)
+    return Setting(_forced, lambda before: (*before, chosen))
 
 
-@contextmanager
-def tracing() -> Iterator[list[Call]]:
+def tracing() -> Setting[list[Call]]:
     """Collects every call inside the block: which variant it took, and why."""
-    calls: list[Call] = []
-    token = trace.set(calls)
-    try:
-        yield calls
-    finally:
-        trace.reset(token)
+    return Setting(trace, lambda before: [])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import ctypes
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gpunn.emulator.faults import source_lines
+from gpunn.restored import Setting
 
 _SUMS = ("instructions", "lanes", "bytes", "sectors", "compulsory", "wavefronts", "phases")
 
@@ -107,15 +106,9 @@ _active: contextvars.ContextVar[dict[str, Counters] | None]
 _active = contextvars.ContextVar("gpunn emulator counting", default=None)
 
 
-@contextlib.contextmanager
-def counting() -> Iterator[dict[str, Counters]]:
-    """Count every launch inside: yields a dict from kernel name to its Counters."""
-    counts: dict[str, Counters] = {}
-    token = _active.set(counts)
-    try:
-        yield counts
-    finally:
-        _active.reset(token)
+def counting() -> Setting[dict[str, Counters]]:
+    """Count every launch inside: gives a dict from kernel name to its Counters."""
+    return Setting(_active, lambda before: {})
 
 
 def active_counters(name: str) -> Counters | None:

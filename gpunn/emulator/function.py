@@ -26,7 +26,7 @@ class Function(Compiled):
 
 
 _loaded: dict[tuple, Function] = {}
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def load(

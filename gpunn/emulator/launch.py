@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import ctypes
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from gpunn.emulator.marshal import Argument, Call, prepared
 from gpunn.emulator.memory import Copies
 from gpunn.emulator.reserve import blocks_to_run
 from gpunn.errors import DeviceError
+from gpunn.restored import Setting
 
 __all__ = ["KernelError", "launch", "schedules", "strict"]
 
@@ -43,14 +43,9 @@ class _Launch(ctypes.Structure):  # struct Launch of host/runtime/state.h
 _strict: contextvars.ContextVar[bool | None] = contextvars.ContextVar("gpunn emulator strict", default=None)
 
 
-@contextlib.contextmanager
-def strict(on: bool = True) -> Iterator[None]:
+def strict(on: bool = True) -> Setting[bool]:
     """Make every launch inside strict (or, with False, not), unless the launch itself says."""
-    token = _strict.set(on)
-    try:
-        yield
-    finally:
-        _strict.reset(token)
+    return Setting(_strict, lambda before: on)
 
 
 def _strict_by_default() -> bool:

@@ -15,7 +15,7 @@ from gpunn.errors import DeviceError
 
 # Held by whoever runs a kernel or loads one: the runtime has one set of stacks, and while a kernel runs it takes every
 # checked access, also one by which a library sets itself up, for the kernel's own.
-one_at_a_time = threading.Lock()
+one_at_a_time = threading.RLock()  # so that a thread that an interrupt left holding it can go on
 
 
 class _CParameter(ctypes.Structure):

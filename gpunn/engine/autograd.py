@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gpunn.backend import Array, array_module
+from gpunn.restored import restored
 
 Needs: TypeAlias = tuple[bool, ...]  # for each input of an op, whether its gradient is wanted
 Gradients: TypeAlias = tuple[Array | None, ...]  # one for each input
@@ -107,17 +108,17 @@ class _Mode(threading.local):
 
 
 _mode = _Mode()
-_leaves = threading.Lock()
+_leaves = threading.RLock()  # so that a thread that an interrupt left holding it can go on
 
 
-def delivering() -> threading.Lock:
+def delivering() -> threading.RLock:
     """The lock to hold while adding to ``.grad``: two threads may run backward into one parameter at once."""
     return _leaves
 
 
 def _renew_lock() -> None:
     global _leaves
-    _leaves = threading.Lock()  # a forked child may have got it locked by a thread that it lacks
+    _leaves = threading.RLock()  # a forked child may have got it locked by a thread that it lacks
 
 
 if hasattr(os, "register_at_fork"):
@@ -143,9 +144,11 @@ class no_grad(ContextDecorator):
         _mode.enabled = False
 
     def __exit__(self, *exc_info: object) -> None:
-        _mode.enabled = self._before.pop()
+        _mode.enabled = self._before[-1]  # before the call below, at whose end an interrupt may come
+        self._before.pop()
 
 
+@restored
 def walk(
     roots: Sequence[tuple[Node, Array]], retain_graph: bool = False, until: set[Node] | None = None
 ) -> Arriving:
@@ -159,6 +162,7 @@ def walk(
     Returns:
         dict from node to (gradient, fresh): ``fresh`` says that nobody else holds the array.
     """
+    np.seterr(all="ignore")  # inf and nan travel on in silence, as on a GPU
     arriving: Arriving = {}
     heap: list[tuple[int, Node]] = []
     found: Arriving = {}

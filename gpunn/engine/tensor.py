@@ -111,8 +111,7 @@ class Tensor(Operators):
             ValueError: ``gy`` is missing for more than one element, or has another shape.
         """
         root = (_node_of(self, "backward"), _seed(self, gy, "backward"))
-        with np.errstate(all="ignore"):  # inf and nan travel on in silence, as on a GPU
-            found = autograd.walk([root], retain_graph)
+        found = autograd.walk([root], retain_graph)
         # Only now, so that an exception on the way leaves every .grad as it was.
         with autograd.delivering():
             for leaf, (gradient, fresh) in found.items():
@@ -349,8 +348,7 @@ def grad(
     wanted = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     nodes = [_node_of(x, "grad") for x in wanted]
     root = (_node_of(outputs, "grad"), _seed(outputs, gy, "grad"))
-    with np.errstate(all="ignore"):
-        found = autograd.walk([root], retain_graph, until=set(nodes))
+    found = autograd.walk([root], retain_graph, until=set(nodes))
     # Copies of what others hold: two results, or a result and gy, may not share memory.
     given: list[tuple[Array | None, bool]] = [found.get(node, (None, True)) for node in nodes]
     alone = [fresh and (g is None or nodes.index(nodes[i]) == i) for i, (g, fresh) in enumerate(given)]

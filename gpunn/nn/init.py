@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TypeVar
 
@@ -13,6 +12,7 @@ import numpy as np
 from gpunn import random
 from gpunn.backend import Array, device_of, is_array, to_device
 from gpunn.engine.tensor import Tensor, data_of
+from gpunn.restored import Setting
 
 T = TypeVar("T", bound=Tensor | Array)
 
@@ -20,18 +20,13 @@ _CHUNK = 1 << 20  # numbers drawn at once: the words behind a normal one take 50
 _skipping: ContextVar[bool] = ContextVar("gpunn initialisers draw nothing", default=False)
 
 
-@contextmanager
-def skip() -> Iterator[None]:
+def skip() -> Setting[bool]:
     """Inside, uniform_, normal_ and all that stand on them draw nothing and leave the values as they are.
 
     For a network whose weights are loaded or set at once: its layers' memory stays untouched until then. Constants,
     such as batch norm's ones, are still set.
     """
-    token = _skipping.set(True)
-    try:
-        yield
-    finally:
-        _skipping.reset(token)
+    return Setting(_skipping, lambda before: True)
 
 
 def uniform_(tensor: T, a: float = 0.0, b: float = 1.0) -> T:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
 import numpy as np
 
 from gpunn.backend import Array, default_device, device_of, to_device
 from gpunn.engine.tensor import Tensor
+from gpunn.restored import Setting
 from gpunn.text import brief
 
 
@@ -43,18 +42,12 @@ class Parameter(Tensor):
 _limits: ContextVar[tuple[int, int] | None] = ContextVar("numbers layers may hold, and those left", default=None)
 
 
-@contextmanager
-def at_most(count: int) -> Iterator[None]:
+def at_most(count: int) -> Setting[tuple[int, int]]:
     """Inside, layers whose parameters have more than `count` numbers in all are refused, before they take memory.
 
     The first layer too much raises ValueError. Of two limits the lower holds.
     """
-    outer = _limits.get()
-    token = _limits.set((count, count) if outer is None or count < outer[1] else outer)
-    try:
-        yield
-    finally:
-        _limits.reset(token)
+    return Setting(_limits, lambda outer: (count, count) if outer is None or count < outer[1] else outer)
 
 
 def empty(*shape: int) -> Parameter:

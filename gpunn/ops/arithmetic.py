@@ -16,6 +16,7 @@ from gpunn.engine.operators import A, Operand, Value
 from gpunn.engine.tensor import record
 from gpunn.ops.broadcast import binary, module_for, operands, shape_of, unbroadcast
 from gpunn.ops.elementwise import in_order
+from gpunn.restored import restored
 
 
 @binary
@@ -73,6 +74,7 @@ def mul(a: Value, b: Value) -> Operand:
 
 
 @binary
+@restored
 def div(a: Value, b: Value) -> Operand:
     """a / b, element by element; x / 0 is inf or nan, and integers give float32.
 
@@ -110,6 +112,7 @@ def neg(a: A) -> A:
 
 
 @binary
+@restored
 def pow(a: Value, b: Value) -> Operand:
     """a ** b, element by element. The gradient of x ** 0 is 0, and that of 0 ** b by b is 0 for b >= 0.
 

@@ -12,6 +12,7 @@ from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import Tensor, data_of, record
 from gpunn.ops.reduce import wide
+from gpunn.restored import restored
 
 
 def batch_norm(
@@ -196,6 +197,7 @@ def channelwise(
     return arrays
 
 
+@restored
 def _rstd(var: Array, eps: float) -> Array:
     """1 / sqrt(var + eps), in float32 at least."""
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -15,6 +15,7 @@ from gpunn.engine.tensor import data_of, record
 from gpunn.ops.counts import Count, here
 from gpunn.ops.reduce import mean, total, wide
 from gpunn.ops.softmax import log_softmax_of
+from gpunn.restored import restored
 
 REDUCTIONS = ("none", "mean", "sum")
 
@@ -161,6 +162,7 @@ def _reduced(a: Array, losses: Array, reduction: str) -> tuple[Array, Backward]:
     return zero_d(mean(losses), a), lambda gy: gy / count
 
 
+@restored
 def weighed(value: Array, weight: Array) -> Array:
     """The value times the weight, 0 where the weight is: what has none does not count, be it infinite."""
     with np.errstate(invalid="ignore"):

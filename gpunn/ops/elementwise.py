@@ -10,6 +10,7 @@ from gpunn.backend import Array, array_module, is_array
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import data_of, record
+from gpunn.restored import restored
 
 
 def in_order(function: Callable[..., Array], *operands: Array | float | None) -> Array:
@@ -71,6 +72,7 @@ def abs(x: A) -> A:
     return record("abs", in_order(xp.abs, a), (x,), backward)
 
 
+@restored
 def clip(x: A, min: float | None = None, max: float | None = None) -> A:
     """x held between ``min`` and ``max``, either of which may be None; the gradient passes where x was inside.
 
@@ -139,6 +141,7 @@ def floating(name: str, x: object) -> Array:
     return a
 
 
+@restored
 def _quiet(name: str, x: object) -> Array:
     """NumPy's function, giving inf and nan without a warning, as on a GPU."""
     a = floating(name, x)

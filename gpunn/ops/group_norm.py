@@ -12,6 +12,7 @@ from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
 from gpunn.ops.batch_norm import batch_norm, channelwise
+from gpunn.restored import restored
 
 
 def group_norm(x: A, num_groups: int, weight: A | None = None, bias: A | None = None, eps: float = 1e-5) -> A:
@@ -73,6 +74,7 @@ def layer_norm(
     return record(op, y.reshape(a.shape), (x, weight, bias), backward)
 
 
+@restored
 def instance_norm(
     x: A,
     running_mean: Array | None = None,

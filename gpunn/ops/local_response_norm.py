@@ -10,8 +10,10 @@ from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
 from gpunn.ops.reduce import wide
+from gpunn.restored import restored
 
 
+@restored
 def local_response_norm(x: A, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> A:
     """x / (k + alpha / size * sum of x^2 over `size` neighbouring channels)^beta, for x (N, C, *).
 

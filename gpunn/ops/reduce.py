@@ -13,12 +13,14 @@ from gpunn.backend.contract import Backward, Shape
 from gpunn.engine.operators import A, Axis
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.elementwise import floating
+from gpunn.restored import restored
 
 Alias: TypeAlias = dict[str, Axis]  # PyTorch's names of axis and keepdims
 _LONG = 4096  # addends; below, the error of adding one after another stays under 1e-4, and float64 would cost time
 _WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
 
 
+@restored
 def sum(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
     """Sum over ``axis`` (an int, several, or None for all), in x's dtype; of bool and integers in int64.
 
@@ -31,6 +33,7 @@ def sum(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
     return record_reduction("sum", y, x, a, axes, keep, lambda spread, gy: spread(gy))
 
 
+@restored
 def mean(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
     """Mean over ``axis``; nan where there is nothing to average.
 
@@ -48,6 +51,7 @@ def mean(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
     return record_reduction("mean", y, x, a, axes, keep, lambda spread, gy: spread(wide(gy) / count))
 
 
+@restored
 def var(x: A, axis: Axis = None, correction: float = 1, keepdims: bool = False, **alias: Axis) -> A:
     """Variance over ``axis``, the sum of squares divided by the count less ``correction`` (1: unbiased).
 

@@ -12,6 +12,7 @@ from gpunn.engine.operators import A, Axis
 from gpunn.engine.tensor import record
 from gpunn.ops.elementwise import floating
 from gpunn.ops.reduce import axes_of, count_of, record_reduction, reduced_shape, total, wide
+from gpunn.restored import restored
 
 
 def softmax(x: A, dim: int) -> A:
@@ -33,6 +34,7 @@ def softmax(x: A, dim: int) -> A:
     return record("softmax", y, (x,), backward)
 
 
+@restored
 def softmax_of(a: Array, axis: int) -> Array:
     """softmax on a plain array."""
     y, _ = shifted(a, _present(a, axis))
@@ -61,6 +63,7 @@ def log_softmax(x: A, dim: int) -> A:
     return record("log_softmax", y, (x,), backward)
 
 
+@restored
 def log_softmax_of(a: Array, axis: int) -> Array:
     """log_softmax on a plain array."""
     xp = array_module(a)
@@ -70,6 +73,7 @@ def log_softmax_of(a: Array, axis: int) -> Array:
     return y.astype(a.dtype, copy=False)
 
 
+@restored
 def shifted(a: Array, axes: Shape) -> tuple[Array, Array]:
     """A copy of `a`, 16-bit floats as float32, less its maximum along axes; the maximum. No exponential overflows.
 
@@ -91,6 +95,7 @@ def _present(a: Array, axis: int) -> Shape:
     return (axis,) if a.ndim else ()
 
 
+@restored
 def logsumexp(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
     """log of the sum of e ** x over ``axis``, computed without overflow; -inf of nothing.
 
