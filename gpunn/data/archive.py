@@ -15,6 +15,7 @@ from gpunn import limits
 
 BLOCK = 512  # a tar archive's unit: a header, or part of a member
 PIECE = 1 << 20
+MEMBERS = 1000  # of an archive; CIFAR's have at most 9
 FILES = (b"0", b"\0")  # a header's type of a plain file
 
 
@@ -45,9 +46,11 @@ def members(path: Path, names: tuple[str, ...], most: int = limits.ARCHIVE_BYTES
     with open(path, "rb") as packed:
         content = memoryview(unpacked(packed, most))
     found: dict[str, memoryview] = {}
-    start = 0
+    start = count = 0
     while start + BLOCK <= len(content) and any(head := bytes(content[start : start + BLOCK])):
-        size, start = _size(head), start + BLOCK
+        size, start, count = _size(head), start + BLOCK, count + 1
+        if count > MEMBERS:
+            raise ValueError(f"it has more than {MEMBERS:,} members")
         if start + size > len(content):
             raise ValueError(f"a member of {size:,} bytes goes past the end")
         name = PurePosixPath(head[:100].partition(b"\0")[0].decode("utf-8", "replace")).name

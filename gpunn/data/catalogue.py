@@ -15,6 +15,7 @@ from gpunn.data.folder import load_image_folder
 from gpunn.data.images import mean_std
 from gpunn.data.mnist import load_fashion_mnist, load_mnist, mnist_folders
 from gpunn.errors import DataError, suggestion
+from gpunn.text import brief
 
 DIGITS = tuple("0123456789")
 FASHION = (
@@ -60,7 +61,7 @@ def load(name: str, limit: int | None = None, download: bool = True) -> Dataset:
     DataError) where another set is not to be had.
     """
     if limit is not None and (not isinstance(limit, (int, np.integer)) or isinstance(limit, bool) or limit < 1):
-        raise DataError(f"load: limit is {limit!r}; give a whole number of at least 1, or None for all images")
+        raise DataError(f"load: limit is {brief(limit)}; give a whole number of at least 1, or None for all images")
     if isinstance(name, str) and name.startswith(FOLDER):
         return _limited(_folder(full_name(name)), limit)
     if name not in _LOADERS:
@@ -107,7 +108,8 @@ def _path_and_size(name: str) -> tuple[str, str]:
 
 def _folder(name: str) -> Dataset:
     path, size = _path_and_size(name)
-    images = load_image_folder(path, size=int(size) if size else None)
+    # Of many digits, which Python may not even turn into a number, the first few say that it is too large.
+    images = load_image_folder(path, size=int(size[:9]) if size else None)
     return _dataset(name, images[:4], images.classes, "")
 
 

@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gpunn import limits
 from gpunn.bars import over
 from gpunn.data.dataset import checked_seed
 from gpunn.data.pillow import open_picture, require_pillow
 from gpunn.data.store import stamp_of, stored
 from gpunn.errors import DataError
+from gpunn.text import brief
 
 SUFFIXES = frozenset([".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"])
 CHANNELS = {"RGB": 3, "L": 1}
@@ -161,6 +163,9 @@ def _checked_size(size) -> tuple[int, int] | None:
     if size is None:
         return None
     pair = tuple(size) if isinstance(size, (tuple, list)) else (size, size)
-    if len(pair) != 2 or not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) and n > 0 for n in pair):
-        raise DataError(f"read_image_folder: size is {size!r}; give a number of pixels, or (height, width)")
+    most = limits.IMAGE_SIDE
+    whole = all(isinstance(n, (int, np.integer)) and type(n) is not bool for n in pair)
+    if len(pair) != 2 or not whole or not all(1 <= n <= most for n in pair):
+        words = f"give a number of pixels, or (height, width), of 1 to {most:,}"
+        raise DataError(f"read_image_folder: size is {brief(size)}; {words}")
     return int(pair[0]), int(pair[1])

@@ -14,6 +14,7 @@ from gpunn.terminal import say
 from gpunn.window import size_text
 
 BAG = 2  # first word of the seed: the loader's own draws have 0 and 1
+PADDING = 8  # times its side at most is an image padded to, but for the network's design: MNIST's to 224 pixels
 VALIDATION = 1 / 12  # of the training images: 5,000 of MNIST's 60,000
 
 
@@ -38,7 +39,7 @@ def _scaled(name: str, side: int) -> str:
     if not name.startswith("folder:"):
         return ""
     path, at, size = name.rpartition("@")
-    return f"scale them with --data {path if at and size.isdigit() else name}@{side}, or "
+    return f"scale them with --data {path if at and size.isdecimal() else name}@{side}, or "
 
 
 def load_noted(name: str, limit: int | None = None) -> data.Dataset:
@@ -51,6 +52,13 @@ def load_noted(name: str, limit: int | None = None) -> data.Dataset:
 
 def check_fits(dataset: data.Dataset, config: Config, command: str, trained: str, remedy: str) -> None:
     """UsageError where the data's channels or classes are not those that `trained`, in words, was trained on."""
+    side, designed = max(dataset.test.shape[2:]), models.input_shape(config.model)[1]
+    if config.size > max(PADDING * side, designed):
+        raise UsageError(
+            f"{command}: {dataset.name} has images of {side} pixels, but {trained} was trained on {config.size}x"
+            f"{config.size}, more than {PADDING} times as large; give larger ones, or a folder's with "
+            f"--data folder:PATH@{config.size}"
+        )
     found = dataset.test.shape[1], len(dataset.classes)
     if found != (config.channels, len(config.classes)):
         raise UsageError(

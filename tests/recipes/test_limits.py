@@ -137,6 +137,15 @@ def test_weights_are_no_larger_than_their_file(here, run, capsys, changed):
     assert "make more than the 469,160 numbers that the network may have; use another weights file" in err
 
 
+def test_images_are_not_padded_to_any_size(here, capsys, monkeypatch):
+    """A network that takes any size: a damaged file may say one for which the padded images take gigabytes."""
+    assert main(["train", "resnet20", "--limit", "20", "--epochs", "1", "--out", "b"]) == 0
+    with_info("b/best.npz", size=1000)
+    status, most = traced(lambda: main(["evaluate", "b"]))
+    assert status == 2 and most < 50e6
+    assert "mnist has images of 28 pixels, but b/best.npz was trained on 1000x1000, more" in capsys.readouterr().err
+
+
 def test_options_that_a_network_does_not_take_are_refused(here, run, capsys):
     shutil.copytree(run, "b")
     for options, words in [
