@@ -12,7 +12,7 @@ from tests.parity import torch
 
 Outcome: TypeAlias = dict[str, Any]  # arrays, by what they are
 # By dtype: how much of a value, or of 1, rounding may take.
-TOLERANCE = {"float64": 1e-12, "float32": 3e-6, "float16": 2e-3, "bfloat16": 2e-2}
+TOLERANCE = {"float64": 1e-12, "float32": 3e-6, "float16": 4e-3, "bfloat16": 3e-2}
 
 
 def to_numpy(x: Any) -> np.ndarray:

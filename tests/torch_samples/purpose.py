@@ -5,20 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from tests.parity import torch
-from tests.torch_samples.calls import INTERPOLATIONS, F, words
+from tests.torch_samples.calls import FUNCTIONAL, INTERPOLATIONS, F, words
 from tests.torch_samples.rows import Row, Sample
 
-# Those of the floating-point functions that PyTorch takes integers for, and answers with floats or sums of integers.
+# Ops of floating point, whose kernels on the cpu are of 32 and 64 bits.
+KERNELS = [F + name for name in FUNCTIONAL if name != "one_hot"] + words("tanh sigmoid softmax log_softmax")
+KERNELS += INTERPOLATIONS
 NARROW = ("float16", "bfloat16")
-KERNELS = words("tanh sigmoid softmax log_softmax")
-KERNELS += words("relu leaky_relu elu silu gelu softplus prelu conv1d conv2d conv3d conv_transpose2d linear", F)
-KERNELS += words("max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d", F)
-KERNELS += words("batch_norm group_norm layer_norm instance_norm local_response_norm", F)
-KERNELS += words("cross_entropy nll_loss mse_loss l1_loss binary_cross_entropy_with_logits", F)
-KERNELS += words("nearest nearest-exact linear bilinear bicubic trilinear area", F + "interpolate.")
-REAL = words("exp log sqrt logsumexp tanh sigmoid")
-REAL += words("relu conv1d conv2d conv3d conv_transpose2d linear max_pool2d avg_pool2d local_response_norm", F)
-REAL += words("nearest nearest-exact bilinear bicubic", F + "interpolate.")
 
 
 def integral(sample: Sample) -> bool:
@@ -53,8 +46,13 @@ def negative_power(sample: Sample) -> bool:
 OTHER_MODES = [name for name in INTERPOLATIONS if name.split(".")[-1] not in ("nearest", "bilinear")]
 
 REFUSED = [
-    Row(REAL, integral, "functions of real numbers take floating point: integers are converted by hand"),
-    Row(KERNELS, narrow, "the cpu computes in 32 and 64 bits; 16 bits are for the kernels' speed"),
+    Row(
+        [*KERNELS, *words("exp log sqrt logsumexp")],
+        integral,
+        "functions of real numbers take floating point: integers are converted by hand",
+        family=True,
+    ),
+    Row(KERNELS, narrow, "the cpu computes in 32 and 64 bits; 16 bits are for a GPU's speed", family=True),
     Row(
         OTHER_MODES,
         lambda s: not integral(s) and not narrow(s),
