@@ -53,8 +53,8 @@ def check_floating(op: str, name: str, a: Array) -> None:
         return
     where = f" on {device_of(a)}" if kind in NARROW else ""
     raise TypeError(
-        f"{op}: {name} is {kind}{where}, expected float32 or float64; "
-        f"convert it, for example with {name}.astype('float32')"
+        f"{op}: {name} is {kind}{where}, expected float32 or float64; convert it, for example with "
+        f"{name}.to('float32'), or {name}.astype('float32') of an array"
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import update_wrapper
+from types import FunctionType
 from typing import Any, TypeVar
 
 from numpy.typing import DTypeLike
@@ -41,6 +43,15 @@ class Module:
     """
 
     training: bool = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Python names a wrong argument's function as it was defined: Conv2d(3) would read of _Conv.__init__()."""
+        super().__init_subclass__(**options)
+        init = cls.__init__
+        if isinstance(init, FunctionType) and "__init__" not in cls.__dict__:
+            own = FunctionType(init.__code__, init.__globals__, init.__name__, init.__defaults__, init.__closure__)
+            cls.__init__ = update_wrapper(own, init)
+            own.__kwdefaults__, own.__qualname__ = init.__kwdefaults__, f"{cls.__name__}.__init__"
 
     def __init__(self) -> None:
         self._buffer_names: dict[str, bool] = {}  # name -> whether state_dict holds it

@@ -144,7 +144,7 @@ def concatenate(xs: Iterable[A], axis: int = 0) -> A:
     >>> ops.concatenate([[1.0, 2.0], [3.0]])
     array([1., 2., 3.], dtype=float32)
     """
-    xs = tuple(xs)
+    xs = _several("concatenate", xs)
     arrays = _to_join("concatenate", xs)
     if any(a.ndim == 0 for a in arrays):
         raise ValueError("concatenate: got an array without dimensions, expected at least one; join them with stack")
@@ -185,11 +185,17 @@ def stack(xs: Iterable[A], axis: int = 0) -> A:
     array([[1., 3.],
            [2., 4.]], dtype=float32)
     """
-    xs = tuple(xs)
+    xs = _several("stack", xs)
     arrays = _to_join("stack", xs)
     if len({a.shape for a in arrays}) > 1:
         raise ValueError(f"stack: got shapes {', '.join(str(a.shape) for a in arrays)}; expected equal shapes")
     return concatenate([unsqueeze(x, axis) for x in xs], axis)
+
+
+def _several(op: str, xs: Iterable[A]) -> tuple[A, ...]:
+    if not isinstance(xs, Iterable):
+        raise TypeError(f"{op}: xs is a {type(xs).__name__}, expected arrays to join; pass a list of them")
+    return tuple(xs)
 
 
 def _to_join(name: str, xs: Sequence[object]) -> list[Array]:
