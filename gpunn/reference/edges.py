@@ -99,5 +99,7 @@ BATCHNORM = [
     BatchNormCase("last part empty, 16 bits", (1089, 256), offset=10.0),
     BatchNormCase("parts of uneven length", (7, 5, 29, 53), offset=10.0),
     BatchNormCase("more parts than a warp merges", (67, 3, 17, 9), relu=True, offset=3.0),
+    BatchNormCase("parts of 16-byte accesses", (9, 3, 44, 44), offset=3.0),
     StrewnBatchNormCase("a NaN in one channel", (3, 8, 5, 4), residual=True),
+    StrewnBatchNormCase("a NaN in one channel, relu", (3, 5, 2, 3), relu=True),
 ]

@@ -13,11 +13,14 @@ from gpunn.reference.optim import SHAPES, clipped, vector_norm
 from gpunn.verify.task import Give, Task, as_f64, placed
 
 NORMS = (1.0, 2.0, 3.0, float("inf"))
+MORE = 1100  # arrays: a table takes 1,024
 LIMITS = (0.5, 1e6)  # one that clips, one that does not
 
 
 def gradient_tasks(give: Give) -> Iterator[Task]:
-    """Every operation on arrays as they come, and off 16 bytes."""
+    """Every operation on arrays as they come, and off 16 bytes; the norm also of more arrays than a table holds."""
+    few = np.random.default_rng(1).standard_normal((MORE, 3))
+    yield _norm(2.0, f"{MORE} tensors, aligned", [give(row) for row in few])
     for how in ("aligned", "unaligned"):
         rng = np.random.default_rng(crc32(how.encode()))
         xs, ys = ([give(np.asarray(rng.standard_normal(shape))) for shape in SHAPES] for _ in range(2))
@@ -51,7 +54,7 @@ Deed = tuple[Callable[[list[Array]], None], Callable[[list[np.ndarray]], list[np
 
 def _norm(order: float, how: str, xs: list[Array]) -> Task:
     def run() -> tuple:
-        arrays = [placed(x, how) for x in xs]
+        arrays = [placed(x, how.rpartition(", ")[2]) for x in xs]
         return (twins(xs[0]).optim.norm(arrays, order),)
 
     def want() -> tuple:

@@ -61,11 +61,12 @@ def _case(
 
 def _wrong_labels(device: str, give: Give) -> Iterator[Task]:
     """Labels of 600 rows, in blocks 1 and 2, that are no classes: the first is named, the gradient is 0 everywhere."""
+    weight = give(np.ones(3))
     x, gy = give(np.random.default_rng(7).standard_normal((600, 3))), give(np.asarray(1.5))
     for wrong in ({300: 7, 550: -3}, {550: -3}):
         labels = np.arange(600) % 3
         labels[list(wrong)] = list(wrong.values())
-        run = partial(_offended, x, to_device(labels, device), gy)
+        run = partial(_offended, x, to_device(labels, device), weight, gy)
         first = np.asarray(next(iter(wrong.values())))
         wanted = ((np.asarray(np.nan), 0, None), (np.zeros((600, 3)), 0, None), (first, 0, None))
         for reduction, operation, call in (
@@ -76,9 +77,11 @@ def _wrong_labels(device: str, give: Give) -> Iterator[Task]:
             yield Task(f"loss.{operation}_forward", f"labels {wrong}, {reduction}", call, lambda wanted=wanted: wanted)
 
 
-def _offended(x: Array, labels: Array, gy: Array, function: Callable, *options: object) -> tuple:
+def _offended(
+    x: Array, labels: Array, weight: Array, gy: Array, function: Callable, *options: object
+) -> tuple:
     """The loss, its gradient, and the label that the next read of the device would name; 0 if none."""
-    value, back, *_ = function(x, labels, None, -100, *options)
+    value, back, *_ = function(x, labels, weight, -100, *options)
     gx = back(gy)
     try:
         faults.check()

@@ -62,7 +62,8 @@ def compare(got: Array, want: np.ndarray, terms: float, scale: float | None = No
         error = np.where((low <= values) & (values <= high), np.minimum(error, 1), np.maximum(error, 2))
     same = (values == nearest) | (np.isnan(values) & np.isnan(nearest))
     finite = np.isfinite(values) & np.isfinite(nearest)
-    return float(np.max(np.where(finite, error, np.where(same, 0.0, np.inf))))
+    worst = float(np.max(np.where(finite, error, np.where(same, 0.0, np.inf))))
+    return float("inf") if np.isnan(worst) else worst  # a scale of NaN allows nothing
 
 
 Wanted = tuple[tuple[np.ndarray, float, float | None], ...]

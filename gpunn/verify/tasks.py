@@ -197,7 +197,8 @@ def _norm_case(
         return forward()[0] if case.relu else None
 
     def scaled(values: np.ndarray, by: float = loose) -> tuple:
-        return values, case.terms, by * (float(np.max(np.abs(values), initial=0.0)) or 1.0)
+        finite = values[np.isfinite(values)]
+        return values, case.terms, by * (float(np.max(np.abs(finite), initial=0.0)) or 1.0)
 
     def wide(part: Part, *arrays: Array | None) -> Iterator[Any]:
         return (as_f64(channels(array, part)) for array in arrays)

@@ -36,4 +36,5 @@ def test_nan_and_infinities_are_those_that_are_wanted():
     assert off([NAN, INF, -INF, 1], [NAN, INF, -INF, 1]) == 0
     for got, want in [(NAN, 1), (1, NAN), (INF, NAN), (INF, -INF), (INF, 1), (-1e30, -INF)]:
         assert off([got, 1], [want, 1]) == INF
+    assert off([1, 2], [1, 3], scale=NAN) == INF
     assert off([INF], [70000], dtype="float16") == 0 and off([65504], [70000], dtype="float16") == INF

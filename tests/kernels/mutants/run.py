@@ -85,12 +85,24 @@ def _judge_apart(mutant: Mutant, texts: dict[str, str], pipe: Connection) -> Non
 
 
 def judge(kernels: set[str], kind: str = "", only: str = "") -> str:
-    """The first case of `gpunn verify` that one of these kernels gets wrong, "" where they get all right."""
-    for task, dtype in _tasks(kind):
-        if only not in task.operation:
-            continue
+    """The first case of `gpunn verify` that one of these kernels gets wrong, "" where they get all right.
+
+    Asked first are the variants that launch one of them, then those of their families that start from their results.
+    """
+    hit = {(name, v.name) for name, op in OPERATIONS.items() for v in op.variants if kernels & set(v.sources)}
+    families = {_family(name) for name, _ in hit}
+    kin = {(name, v.name) for name, op in OPERATIONS.items() for v in op.variants if _family(name) in families}
+    return _caught(hit, kind, only) or _caught(kin - hit, kind, only)
+
+
+def _family(operation: str) -> str:
+    return operation.partition(".")[0]
+
+
+def _caught(asked: set[tuple[str, str]], kind: str, only: str) -> str:
+    for task, dtype in _tasks(kind) if asked else ():
         for variant in OPERATIONS[task.operation].variants:
-            if not kernels & set(variant.sources):
+            if only not in task.operation or (task.operation, variant.name) not in asked:
                 continue
             row = Row(task.operation, variant.name, dtype)
             try:
