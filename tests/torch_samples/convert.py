@@ -95,7 +95,8 @@ def plain(x: Any) -> Any:
 def difference(got: Outcome, want: Outcome, exact: Callable[[], Outcome] | None = None) -> str:
     """What sets gpunn's outcome apart from torch's: dtype, shape or values, in words; else "".
 
-    `exact` gives torch's in float64. Beyond the tolerance gpunn may be twice as far from it as torch is itself.
+    `exact` gives torch's in float64. Beyond the tolerance gpunn may be four times as far from it as torch is at its
+    worst, since sums have other orders.
     """
     if got.keys() != want.keys():
         return f"got {list(got)}, expected {list(want)}"
@@ -125,8 +126,8 @@ def near(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def nearer(a: np.ndarray, b: np.ndarray, exact: np.ndarray) -> np.ndarray:
-    """Where `a` is as near to the exact values as `b` is at its worst, twice."""
+    """Where `a` is as near to the exact values as `b` is at its worst, four times."""
     a, b = a.astype(np.float64), b.astype(np.float64)
     with np.errstate(all="ignore"):
         worst = np.abs(b - exact)
-        return np.asarray(np.abs(a - exact) <= 2 * np.where(np.isnan(worst), np.inf, worst).max(initial=0))
+        return np.asarray(np.abs(a - exact) <= 4 * np.where(np.isnan(worst), np.inf, worst).max(initial=0))
