@@ -11,6 +11,7 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +31,10 @@ TEMPORARY = ".gpunn-tmp"  # ends the names of files and folders that stay only w
 DAY = 86400.0
 
 
+class NotAFile(OSError):
+    """A pipe, a device or a socket where a file was expected: reading it may wait for ever, or never end."""
+
+
 def cache_folder() -> Path:
     """`$XDG_CACHE_HOME/gpunn`, or `~/.cache/gpunn`; it need not exist yet."""
     base = os.environ.get("XDG_CACHE_HOME")
@@ -39,6 +44,16 @@ def cache_folder() -> Path:
         return Path.home() / ".cache" / "gpunn"
     except RuntimeError:  # a user without a home, as in some containers
         return Path(tempfile.gettempdir()) / "gpunn"
+
+
+def reading(path: str | os.PathLike) -> BinaryIO:
+    """A file, or a link to one, opened for reading. OSError where there is none; NotAFile for a pipe or a device."""
+    nonblocking = getattr(os, "O_NONBLOCK", 0)  # to open a pipe waits for its writer
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | nonblocking))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise NotAFile(errno.EINVAL, "it is a pipe or a device, no file", os.fspath(path))
+    return file
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], Any]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunn import limits
+from gpunn import files, limits
 from gpunn.errors import GpunnError
 from gpunn.text import brief, plain
 
@@ -59,7 +59,7 @@ def fault(kind: Kind, value: Any, place: str = "") -> str:
 
 def read_json(path: Path, most: int) -> Any:
     """What a JSON file holds. OSError; ValueError where it is none or has over `most` bytes."""
-    with open(path, "rb") as file:
+    with files.reading(path) as file:
         return parse_json(file.read(most + 1), most)
 
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from gpunn import files
+
 KINDS = "biufcSU"  # NumPy's letters for numbers and text
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
@@ -25,7 +27,7 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
 
     OSError where it cannot be opened; what reading a damaged one raises is any Exception.
     """
-    with open(path, "rb") as raw, zipfile.ZipFile(raw) as archive:
+    with files.reading(path) as raw, zipfile.ZipFile(raw) as archive:
         members, size = archive.infolist(), path.stat().st_size
         packed = next((m.filename for m in members if m.compress_type != zipfile.ZIP_STORED), None)
         if packed is not None:

@@ -176,3 +176,15 @@ def test_a_folder_that_cannot_be_synced_is_no_failure(tmp_path, monkeypatch):
 )
 def test_remedies(code, words):
     assert files.remedy(OSError(code, "?")) == words
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_a_pipe_or_a_device_is_no_file_to_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_bytes(b"a")
+    (tmp_path / "link").symlink_to("file")
+    with files.reading(tmp_path / "link") as file:
+        assert file.read() == b"a"
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(files.NotAFile, match="it is a pipe or a device, no file"):
+            files.reading(path)

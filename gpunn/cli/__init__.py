@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -63,6 +64,10 @@ def _run(argv: Sequence[str]) -> int:
         say(f"gpunn: error: out of memory ({plain(str(error)) or 'no more is to be had'}); give it less at a time")
         return 1
     except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # which pathlib's questions raise too
+            path = plain(str(error.filename))
+            say(f"gpunn: error: {path} is a longer path than the system takes; give a shorter one")
+            return 2
         if os.environ.get(TRACEBACK):
             raise
         cause = "look after that" if isinstance(error, OSError) else "which is a fault in gpunn"

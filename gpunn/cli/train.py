@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from gpunn import models
 from gpunn.recipes.arrange import load_data, new_config, resumed_config, run_folder
 from gpunn.recipes.ensemble import train_ensemble
 from gpunn.recipes.folders import ROOT
-from gpunn.recipes.options import add_options
+from gpunn.recipes.options import add_options, folder
 from gpunn.recipes.session import conclude, train_one
 from gpunn.recipes.starts import note_start
 
@@ -26,8 +25,8 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     )
     add_options(parser)
     add = parser.add_argument
-    add("--out", type=Path, metavar="FOLDER", help=f"run folder (default {ROOT}/<time>)")
-    add("--resume", type=Path, metavar="RUN", help="go on with the run in this folder")
+    add("--out", type=folder, metavar="FOLDER", help=f"run folder (default {ROOT}/<time>)")
+    add("--resume", type=folder, metavar="RUN", help="go on with the run in this folder")
     parser.set_defaults(run=run)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from gpunn import limits
+from gpunn import files, limits
 
 BLOCK = 512  # a tar archive's unit: a header, or part of a member
 PIECE = 1 << 20
@@ -43,7 +43,7 @@ def members(path: Path, names: tuple[str, ...], most: int = limits.ARCHIVE_BYTES
 
     ValueError, EOFError, OSError and zlib.error where it is damaged, cut short, or unpacks to more than `most` bytes.
     """
-    with open(path, "rb") as packed:
+    with files.reading(path) as packed:
         content = memoryview(unpacked(packed, most))
     found: dict[str, memoryview] = {}
     start = count = 0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gpunn import limits
+from gpunn import files, limits
 from gpunn.data.archive import members
 from gpunn.data.pickles import read_pickle
 from gpunn.errors import DataError
@@ -177,7 +177,8 @@ def _field(batch: dict, key: str, path: Path, kind: Kind):
 
 def _bytes(path: Path, kind: Kind) -> bytes:
     try:
-        return path.read_bytes()
+        with files.reading(path) as file:
+            return file.read()
     except OSError as error:
         raise DataError(f"load_{kind.name}: cannot read {path}: {error.strerror or error}") from error
 

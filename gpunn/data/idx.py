@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gpunn import limits
+from gpunn import files, limits
 from gpunn.data.archive import unpacked
 from gpunn.errors import DataError
 from gpunn.text import brief
@@ -30,7 +30,8 @@ def read_idx(path: str | Path, rank: int | None = None) -> np.ndarray:
 def read_plain(path: str | Path) -> bytes | bytearray:
     """The file's bytes, unpacked if they are gzip'ed."""
     try:
-        data = Path(path).read_bytes()
+        with files.reading(path) as file:
+            data = file.read()
     except OSError as error:
         raise DataError(f"read_idx: cannot read {path}: {error.strerror or error}; check the path") from error
     if data[:2] != b"\x1f\x8b":

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from gpunn import limits
+from gpunn import files, limits
 from gpunn.errors import DataError
 
 # By content, whatever the file is called. Pillow knows forty more, and starts Ghostscript for one of them.
@@ -37,7 +38,8 @@ def open_picture(source: Path | BinaryIO, formats: tuple[str, ...] = FORMATS) ->
         # Pillow warns of what it mends, which is well, and of sizes, which are looked at here.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(source, formats=formats) as picture:
+            opened = files.reading(source) if isinstance(source, Path) else nullcontext(source)
+            with opened as file, Image.open(file, formats=formats) as picture:
                 width, height = picture.size
                 if width * height > limits.PIXELS:
                     raise ValueError(
@@ -48,7 +50,7 @@ def open_picture(source: Path | BinaryIO, formats: tuple[str, ...] = FORMATS) ->
         raise ValueError(f"it is no image of {', '.join(formats)}") from error
     except Image.DecompressionBombError as error:
         raise ValueError(f"it has too many pixels, more than the {limits.PIXELS:,} that are decoded") from error
-    except (FileNotFoundError, PermissionError, IsADirectoryError, ValueError):
+    except (FileNotFoundError, PermissionError, IsADirectoryError, files.NotAFile, ValueError):
         raise
     except Exception as error:  # a damaged file raises whatever its first wrong byte leads to
         raise ValueError(str(error) or type(error).__name__) from error

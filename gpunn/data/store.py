@@ -56,7 +56,8 @@ def stamp_of(paths: Iterable[Path], *more: object) -> str:
     for path in paths:
         status = path.stat()
         words += [path.resolve(), status.st_size, status.st_mtime_ns]
-    return hashlib.sha256("\0".join(map(str, words)).encode()).hexdigest()[:16]
+    # A path is bytes to Linux: those that are no letters come as lone surrogates.
+    return hashlib.sha256("\0".join(map(str, words)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _mapped(path: Path, fits: Callable[[np.ndarray], bool]) -> np.ndarray | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunn import backend, nn
+from gpunn import backend, files, nn
 from gpunn.errors import CheckpointError, UsageError
 from gpunn.train.checkpoint import check_weights, write_atomically
 
@@ -31,6 +31,7 @@ def load_safetensors(model: nn.Module, path: str | os.PathLike) -> None:
     """
     library = _library("load_safetensors")
     try:
+        files.reading(path).close()  # the library maps it, and takes a pipe for an empty file
         kinds = _kinds(path)
         foreign = sorted({kind for kind in kinds.values() if kind not in READ})
         if not foreign:

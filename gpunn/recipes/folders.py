@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gpunn import backend, nn, train
+from gpunn import backend, files, nn, train
 from gpunn.errors import CheckpointError, UsageError
 from gpunn.nn.parameter import at_most
 from gpunn.recipes.config import Config
@@ -57,7 +57,16 @@ def is_ensemble(folder: Path) -> bool:
 def epochs_done(folder: Path) -> int:
     """How many epochs a run has finished; of an ensemble, the network that has most."""
     histories = [folder / "history.csv", *folder.glob("member-*/history.csv")]
-    return max((path.read_bytes().count(b"\n") - 1 for path in histories if path.exists()), default=0)
+    return max((_rows(path) for path in histories), default=0)
+
+
+def _rows(table: Path) -> int:
+    """How many lines stand under the first; 0 where there is no table."""
+    try:
+        with files.reading(table) as file:
+            return max(file.read().count(b"\n") - 1, 0)
+    except OSError:
+        return 0
 
 
 def trained_members(ensemble: Path) -> list[Path]:

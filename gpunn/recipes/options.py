@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from gpunn import data, limits
 from gpunn.recipes.recipe import OPTIMIZERS, shipped
@@ -27,13 +28,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--precision", help="fp32, or on cpu fp64 (default fp32)")
     add("--seed", type=natural, help="start of all random numbers (default 0)")
     add("--limit", type=positive_int, metavar="N", help="train on the first N images only, test on the same share")
-    add("--ensemble", type=positive_int, metavar="N", help="train N networks, of seeds one apart, that decide together")
+    add("--ensemble", type=members, metavar="N", help="train N networks, of seeds one apart, that decide together")
     add("--bagging", action="store_true", default=None, help="each network draws its training images with replacement")
+
+
+def folder(text: str) -> Path:
+    """An option's value as a folder; an empty one, as of a shell's variable that is not set, is not the working one."""
+    if not text:
+        raise argparse.ArgumentTypeError("the name is empty; give a folder, or . for this one")
+    return Path(text)
 
 
 def positive_int(text: str) -> int:
     """An option's value as a whole number of at least 1."""
     return _whole(text, 1, limits.COUNT)
+
+
+def members(text: str) -> int:
+    """An option's value as a number of networks."""
+    return _whole(text, 1, limits.MEMBERS)
 
 
 def natural(text: str) -> int:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gpunn import machine
+from gpunn import files, machine
 from gpunn.train.checkpoint import write_atomically
 
 FILE = "starts.jsonl"
@@ -42,9 +42,11 @@ def starts(folder: Path) -> list[Start]:
     """The starts that a run folder records, the first one first; none where the file is missing or damaged."""
     path = folder / FILE
     try:
-        if path.stat().st_size > LARGEST:
+        with files.reading(path) as file:
+            data = file.read(LARGEST + 1)
+        if len(data) > LARGEST:
             return []
-        found = [Start(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
+        found = [Start(**json.loads(line)) for line in data.decode().splitlines()]
         return found if all(isinstance(word, str) for start in found for word in start) else []
     except (OSError, ValueError, TypeError, RecursionError):  # it decorates: no report is lost to it
         return []

@@ -85,7 +85,7 @@ def read_rows(path: Path, counted: str) -> list[dict[str, Any]]:
     try:
         rows = train.History.read_csv(path).rows if path.exists() else []
     except (OSError, ValueError) as error:
-        why = plain(str(error))
+        why = plain(getattr(error, "strerror", None) or str(error))
         raise CheckpointError(f"report: {path} cannot be read ({why}); remove it, or train anew") from error
     kind = list_of(record({counted: whole(1, limits.STEPS)}, others=maybe(MEASURE)))
     return checked(kind, rows, CheckpointError, f"report: {path}", "remove it, or train anew")

@@ -77,7 +77,7 @@ def load_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
             f"load_checkpoint: {path} is no gpunn checkpoint (it lacks {plain(str(error))}); "
             "pass a file that a run has saved"
         ) from error
-    except (FileNotFoundError, PermissionError, IsADirectoryError) as error:
+    except (FileNotFoundError, PermissionError, IsADirectoryError, files.NotAFile) as error:
         raise CheckpointError(f"load_checkpoint: cannot read {path}: {error.strerror}; check the path") from error
     except Exception as error:  # a damaged archive raises whatever its first wrong byte leads to
         raise CheckpointError(

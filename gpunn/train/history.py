@@ -101,7 +101,7 @@ class History:
         With `first` so many rows at most, whatever stands behind them. ValueError where it is no such table, OSError
         where it cannot be read.
         """
-        with open(path, "rb") as file:
+        with files.reading(path) as file:
             data = file.read(limits.TABLE_BYTES + 1)
         if len(data) > limits.TABLE_BYTES:
             raise ValueError(f"it has more than {limits.TABLE_BYTES:,} bytes")

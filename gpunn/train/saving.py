@@ -13,6 +13,7 @@ from gpunn.errors import CheckpointError, TrainingError, UsageError
 from gpunn.files import link_atomically
 from gpunn.kinds import COUNT, TEXT, maybe, record
 from gpunn.stopping import STOPS
+from gpunn.terminal import say
 from gpunn.train.callbacks import Best, Callback
 from gpunn.train.checkpoint import load_checkpoint, save_checkpoint
 from gpunn.train.history import VALUE
@@ -55,8 +56,20 @@ class Checkpoint(Callback):
                 f"go on with it (resume={str(self.folder)!r}) or choose another folder"
             )
         trainer.history.keep_csv(self.table)  # a killed run may have left half a line, or one that is not saved
+        if not fresh:
+            self._replace_best(trainer)
         if fresh:
             self.save(trainer)  # before the first step, so that a run killed at any time can be gone on with
+
+    def _replace_best(self, trainer: Standing) -> None:
+        """Where best.npz is gone, let the last epoch's weights be the best, and say so."""
+        best, last = self.folder / "best.npz", self.folder / "last.npz"
+        if self.best is None or os.path.lexists(best) or not last.exists() or not len(trainer.history):
+            return
+        say(f"gpunn: {best} is gone; the last epoch's weights are the best from now on")
+        save_checkpoint(best, load_checkpoint(last))
+        self.best = Best(self.best.monitor, self.mode)
+        self.best.improved(trainer.history[-1], "Checkpoint")
 
     def on_batch_end(self, trainer: Standing) -> None:
         if self.every and trainer.steps % self.every == 0:

@@ -34,6 +34,8 @@ MISTAKES = [
     ("train --resume damaged", "config.json is damaged"),
     ("train --resume foreign", "config.json does not say how it was trained (it lacks batch_size"),
     ("train lenet5 --out text.npz/sub", "cannot make the folder text.npz/sub"),
+    *((f"{command} {'a' * 300}", "aaa... is a longer path than the system takes; give a shorter one")
+      for command in ("train lenet5 --out", "train lenet5 --recipe", "evaluate", "report")),
 ]
 
 
@@ -57,13 +59,24 @@ def test_one_line_and_status_2(folders, capsys, monkeypatch, command, words):
     assert err.startswith("gpunn: error: ") and words in err
 
 
-@pytest.mark.parametrize("option", ["--epochs 0", "--batch-size -3", "--limit x", "--lr 0", "--lr nan", "--seed -1"])
+NUMBERS = ["--epochs 0", "--batch-size -3", "--limit x", "--lr 0", "--lr nan", "--seed -1", "--ensemble 1000000000"]
+
+
+@pytest.mark.parametrize("option", NUMBERS)
 def test_numbers_are_checked(capsys, option):
     name, value = option.split()
     with pytest.raises(SystemExit) as exit_:
         main(["train", "lenet5", f"{name}={value}"])
     assert exit_.value.code == 2
     assert f"argument {name}: {value!r} is no " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--out", "--resume"])
+def test_an_empty_name_is_not_the_working_folder(here, capsys, option):
+    with pytest.raises(SystemExit) as exit_:
+        main(["train", "mlp", option, ""])
+    assert exit_.value.code == 2 and not os.listdir(here)
+    assert f"argument {option}: the name is empty; give a folder, or . for this one" in capsys.readouterr().err
 
 
 def test_a_run_is_not_overwritten_nor_changed_by_resume(here, capsys):

@@ -1,5 +1,6 @@
 """Image folders: classes, sizes, order, the store, and what is said about folders and files that do not fit."""
 
+import os
 import sys
 
 import numpy as np
@@ -97,6 +98,13 @@ def test_every_kind_of_pixels_shows_the_same(root, mode):
     if mode == "P":  # a transparency for each colour: Pillow warns of it
         image.save(root / "a" / "x.png", transparency=bytes(range(256)))
     np.testing.assert_array_equal(read_image_folder(root)[0][0], pixels.transpose(2, 0, 1))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="paths of other systems are text")
+def test_names_of_bytes_that_are_no_text(root):
+    fill(root)
+    os.rename(root / "ant", os.fsencode(root) + b"/cat\xff")
+    assert "cat\udcff" in read_image_folder(root, 8)[2]
 
 
 def test_hidden_folders_are_passed_over(root):

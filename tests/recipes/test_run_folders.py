@@ -137,3 +137,35 @@ def test_a_disk_that_fills_up_costs_an_epoch_and_the_error_says_how_to_go_on(her
     )
     assert main(["train", "--resume", "a"]) == 0
     assert all(np.array_equal(value, weights(here / "whole")[name]) for name, value in weights(here / "a").items())
+
+
+def test_a_best_file_that_is_gone_is_made_of_the_last_weights(here, capsys):
+    assert main([*TRAIN, "--epochs", "2", "--out", "a"]) == 0
+    last = weights(here / "a")
+    os.unlink("a/best.npz")
+    assert main(["train", "--resume", "a"]) == 0
+    assert "gpunn: a/best.npz is gone; the last epoch's weights are the best from now on" in capsys.readouterr().err
+    best = train.load_checkpoint("a/best.npz")
+    assert best["row"]["epoch"] == 2
+    assert all(np.array_equal(best["model"][name], last[name]) for name in last)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_a_pipe_in_a_run_folder_is_not_waited_for(here, capsys):
+    assert main([*TRAIN, "--out", "a"]) == 0
+    no_file = "it is a pipe or a device, no file"
+    for name, command, words in [
+        ("best.npz", ["evaluate", "a"], f"load_checkpoint: cannot read a/best.npz: {no_file}; check the path"),
+        ("config.json", ["train", "--resume", "a"], f"config.json cannot be read ({no_file})"),
+        ("history.csv", ["report", "a"], f"report: a/history.csv cannot be read ({no_file}); remove it"),
+        ("starts.jsonl", ["report", "a"], ""),
+        ("picture.png", ["predict", "--run", "a", "a/picture.png"], f"cannot be read as a picture ({no_file}); give"),
+    ]:
+        kept = Path("a", name).read_bytes() if Path("a", name).exists() else None
+        Path("a", name).unlink(missing_ok=True)
+        os.mkfifo(Path("a", name))
+        assert (main(command) != 0) == bool(words)
+        assert words in capsys.readouterr().err
+        os.unlink(Path("a", name))
+        if kept is not None:
+            Path("a", name).write_bytes(kept)
