@@ -117,7 +117,7 @@ def to_numpy(x: object) -> np.ndarray:
     array: Any = x if is_array(x) else getattr(x, "data", x)
     home = _home(type(array))
     if home == "cpu":
-        return np.asarray(array)
+        return np.asarray(_from_dlpack(array) if _is_torch(array) else array)
     if home == "cuda":
         with array.device:
             values = _carried(array, require_cupy().asnumpy)
@@ -190,9 +190,11 @@ def _from_dlpack(x: Any) -> Array:
     try:
         on_cuda = x.__dlpack_device__()[0] in (2, 13)  # kDLCUDA, kDLCUDAManaged of dlpack.h
         module = require_cupy() if on_cuda else np
+        if _is_torch(x) and x.is_neg():  # a view whose signs torch turns when it is read; its memory has the others
+            x = x.resolve_neg()
         if "bfloat16" not in str(dtype):
             array = module.from_dlpack(x)
-        elif kind.__module__.partition(".")[0] != "torch" or x.requires_grad:
+        elif not _is_torch(x) or x.requires_grad:
             array = np.asarray(x)
         else:  # NumPy's from_dlpack has no bfloat16: its bits come as integers
             array = _of_bits(module.from_dlpack(x.view(sys.modules["torch"].int16)))
@@ -204,6 +206,10 @@ def _from_dlpack(x: Any) -> Array:
         ) from error
     # NumPy imports DLPack memory read-only where the exporter does not say that it may be written.
     return array if on_cuda or array.flags.writeable else array.copy()
+
+
+def _is_torch(x: object) -> bool:
+    return type(x).__module__.partition(".")[0] == "torch"
 
 
 def _of_bits(bits: Array) -> Array:

@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
+import gpunn
 from gpunn import Tensor, ops, to_numpy
 from tests.parity import normal, torch
 
@@ -99,3 +100,20 @@ def test_copies_and_pickles_keep_values_and_the_wish_for_gradients():
         assert twin.requires_grad and not np.shares_memory(twin.data, x.data)
         (twin * 2).sum().backward()
         assert (twin.grad == 2).all() and x.grad is None
+
+
+def test_torch_views_of_turned_sign_keep_their_sign():
+    imaginary = torch().tensor([1 + 2j, 3 - 4j]).conj().imag
+    assert imaginary.is_neg()
+    assert Tensor(imaginary).tolist() == [-2, 4]
+    assert to_numpy(imaginary).tolist() == [-2, 4]
+    assert imaginary.tolist() == [-2, 4]
+
+
+def test_torch_tensors_go_to_a_device_as_arrays_do():
+    narrow = torch().tensor([1.5, -2]).bfloat16()
+    assert to_numpy(narrow).astype("float32").tolist() == [1.5, -2]
+    assert to_numpy(torch().ones(2, requires_grad=True)).tolist() == [1, 1]
+    if gpunn.is_available("emulator"):
+        moved = gpunn.to_device(narrow, "emulator")
+        assert str(Tensor(moved).device) == "emulator" and moved.dtype.name == "bfloat16"
