@@ -81,6 +81,14 @@ def count_of(counts: Sequence[Count]) -> Any:
     return count if backend.is_array(count) else float(count)
 
 
+def may_count_nothing(y: Any, given: Any) -> bool:
+    """Whether all labels of a batch are one, as those of a batch that is ignored are, where the host holds them."""
+    labels = given if given is not None else y.data if isinstance(y, Tensor) else y
+    if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu" or not labels.size:
+        return False
+    return bool((labels == labels[(0,) * labels.ndim]).all())
+
+
 def counts_nothing(counts: Sequence[Count], y: Any, given: Any) -> bool:
     """Whether a batch is ignored as a whole, as far as the host knows without waiting for a device.
 

@@ -27,7 +27,7 @@ from gpunn.train.history import History
 from gpunn.train.interrupts import Interrupts
 from gpunn.train.lock import alone_in
 from gpunn.train.metrics import Running, accuracy
-from gpunn.train.readings import Step, counts_nothing, every, measured, read
+from gpunn.train.readings import Step, counts_nothing, every, may_count_nothing, measured, read
 from gpunn.train.resume import restore
 from gpunn.train.saving import Checkpoint, check_finite
 from gpunn.train.standing import Standing
@@ -184,11 +184,15 @@ class Trainer(Standing):
         on a GPU this is known by `given`, the same on the host: else such a batch has gradients of 0.
         """
         self.optimizer.zero_grad()
+        # Running statistics have taken the batch in before the loss says whether anything counts.
+        before = [(b, b.copy()) for b in self.model.buffers()] if may_count_nothing(y, given) else []
         output = self.model(x)
         with counting() as counts:
             loss = self.loss_fn(output, y)
         values, weights = measured(self.metrics, loss, output, y, counts)
         nothing = counts_nothing(counts, y, given)
+        for buffer, value in before if nothing else ():
+            buffer[...] = value
         weight = weights.get("loss", len(x))
         self.taken = Step(values, len(x), None, *self._at(), counts=dict.fromkeys(values, 0) if nothing else weights)
         if now := every(self.read_every, x) == 1:

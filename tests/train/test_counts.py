@@ -234,3 +234,17 @@ def test_labels_that_are_no_class_raise_by_name(metric, dtype, device):
 def test_the_share_of_nothing_is_nan():
     scores, labels = np.zeros((3, 5), np.float32), np.full(3, -100)
     assert math.isnan(accuracy(scores, labels)) and math.isnan(top_k_accuracy(scores, labels, 2))
+
+
+@pytest.mark.parametrize("every", [1, 2])
+@DEVICES
+def test_a_batch_of_ignored_labels_leaves_running_statistics(device, every):
+    x, y = samples(8, range(8))
+    model = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Linear(5, 3))
+    trainer = train.Trainer(model, optim.SGD(model.parameters(), 0.1), device=device, accumulate=every)
+    before = {name: gpunn.to_numpy(value) for name, value in model.state_dict().items()}
+    trainer.fit([(x, y), (x[:4], y[:4])])
+    after = model.state_dict()
+    assert all(np.array_equal(before[name], gpunn.to_numpy(after[name])) for name in before)
+    trainer.step(*(gpunn.to_device(a, device) for a in samples(8)))
+    assert gpunn.to_numpy(model.state_dict()["1.num_batches_tracked"]) == 1
