@@ -148,7 +148,7 @@ def layer_forward(
             np.subtract(block, middle[:, None], out=off)
             spread = np.square(off, dtype=np.float64).mean(1)
         mean[part] = middle
-        if not _is_close(middle, spread):  # the mean's own rounding counts beside the deviation
+        if not _is_close(mean[part], spread):  # the mean's own rounding counts beside the deviation
             rest = row_sums(off) / length
             mean[part] += rest
             off -= rest[:, None].astype(dtype)

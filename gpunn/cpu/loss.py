@@ -135,10 +135,14 @@ def _reduced(
     if reduction == "none":
         loss = losses.reshape(x.shape[:1] + x.shape[2:] if x.ndim > 1 else ())
         return loss, lambda gy: gy.reshape(-1, 1), count
-    if reduction == "sum":
-        return np.asarray(losses.sum(), x.dtype), lambda gy: gy, count
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = losses.sum()
+        if not np.isfinite(total):  # a mean may fit where float32's sum does not
+            total = losses.sum(dtype=np.float64)
+        if reduction == "sum":
+            return np.asarray(total).astype(x.dtype), lambda gy: gy, count
     # The mean of nothing is NaN, but pulls at no logit.
-    loss = np.asarray(losses.sum() / np.where(count == 0, math.nan, count), x.dtype)
+    loss = np.asarray(total / np.where(count == 0, math.nan, count), x.dtype)
     return loss, lambda gy: gy / np.where(count == 0, math.inf, count).astype(gy.dtype), count
 
 

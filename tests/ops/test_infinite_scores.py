@@ -172,3 +172,11 @@ def test_16_bit_losses_are_added_in_float32(device, dtype, request):
     logits = Tensor(x, requires_grad=True)
     ops.mse_loss(logits, zeros).backward()
     assert logits.grad.dtype == dtype and float(logits.grad[0]) == pytest.approx(2 / 5000, rel=4e-3)
+
+
+@DEVICES
+def test_a_mean_that_fits_where_its_sum_does_not(device):
+    scores, labels = [[3e38, 0.0]] * 8, [1] * 8
+    assert run(device, ops.cross_entropy, scores, labels)[0] == np.float32(3e38)
+    assert run(device, ops.nll_loss, scores, [0] * 8)[0] == np.float32(-3e38)
+    assert run(device, ops.cross_entropy, scores, labels, reduction="sum")[0] == INF

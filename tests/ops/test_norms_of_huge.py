@@ -129,3 +129,10 @@ def test_what_is_infinite_still_spoils_its_channel_only(place):
     with np.errstate(all="ignore"):
         y = host(ops.batch_norm(on(place, x), None, None, training=True))
     assert np.isnan(y[:, 1]).any() and np.isfinite(y[:, [0, 2]]).all()
+
+
+def test_a_row_whose_mean_has_a_square_past_float32(place):
+    x = np.full((2, 54), 2e38, np.float32)
+    x[:, ::2] *= -0.5
+    y = host(ops.layer_norm(on(place, x), 54))
+    assert np.allclose(y, np.where(x > 0, 1, -1), atol=1e-5)
