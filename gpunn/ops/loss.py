@@ -30,14 +30,15 @@ def mse_loss(x: A, target: Operand, reduction: str = "mean") -> A:
 
 
 def l1_loss(x: A, target: Operand, reduction: str = "mean") -> A:
-    """|x - target|, its mean, or its sum; the gradient at 0 is 0.
+    """|x - target|, its mean, or its sum; the gradient at 0 is 0, and at NaN, as PyTorch's.
 
     >>> ops.l1_loss([1.0, 2.0], [2.0, 5.0])
     array(2., dtype=float32)
     """
     a, t = _pair("l1_loss", x, target, reduction)
     xp, difference = array_module(a), wide(a) - wide(t)
-    y, sign = _reduced(xp.abs(difference), reduction, a), xp.sign(difference).astype(a.dtype, copy=False)
+    y = _reduced(xp.abs(difference), reduction, a)
+    sign = xp.greater(difference, 0).astype(a.dtype) - xp.less(difference, 0).astype(a.dtype)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
         gx = (sign * _scale(gy, reduction, sign.size)).astype(gy.dtype, copy=False)

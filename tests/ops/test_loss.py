@@ -243,3 +243,12 @@ def test_a_loss_starts_the_backward_pass_without_an_argument():
     assert loss.shape == ()
     loss.backward()
     assert x.grad.shape == (3, 4)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_the_gradient_of_l1_loss_at_nan_is_pytorchs(reduction):
+    values, target = np.array([np.nan, np.inf, 1, -2], np.float32), np.ones(4, np.float32)
+    x, t = Tensor(values, requires_grad=True), torch().tensor(values, requires_grad=True)
+    ops.l1_loss(x, target, reduction).sum().backward()
+    torch().nn.functional.l1_loss(t, torch().tensor(target), reduction=reduction).sum().backward()
+    assert np.array_equal(x.grad, t.grad.numpy()) and x.grad[0] == 0
