@@ -105,6 +105,8 @@ def as_ints(op: str, name: str, value: Any, rank: int, minimum: float) -> tuple[
             f"{op}: {name} has {len(values)} entries {values}, expected an int or {rank or 'some'} of them"
         )
     try:
+        if bool in [v.__class__ for v in values]:
+            raise TypeError  # True would be a size of 1
         values = tuple([operator.index(v) for v in values])
     except TypeError:
         expected = "an int" if rank == 1 else f"an int or {rank} of them"

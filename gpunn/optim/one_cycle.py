@@ -57,6 +57,11 @@ class OneCycleLR(Schedule):
         div_factor: float = 25.0,
         final_div_factor: float = 1e4,
     ):
+        if total_steps is epochs is steps_per_epoch is None:
+            raise TypeError(
+                "OneCycleLR: total_steps is None, expected the number of updates; pass it, or epochs and "
+                "steps_per_epoch"
+            )
         if total_steps is None:
             given = {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
             counts = checked("OneCycleLR", given, {"epochs": Option(STEPS, 30), "steps_per_epoch": Option(STEPS, 100)})

@@ -247,6 +247,8 @@ def test_evaluation_is_remembered_as_it_was():
         (lambda: nn.Conv2d(3, 4, 0), ValueError, "Conv2d: kernel_size is 0, expected at least 1"),
         (lambda: nn.Conv2d(3, 4, 3, stride=-1), ValueError, "Conv2d: stride is -1, expected at least 1"),
         (lambda: nn.Conv2d(3, 4, (3, 3, 3)), ValueError, "Conv2d: kernel_size has 3 entries"),
+        (lambda: nn.Linear(2, True), TypeError, "Linear: out_features is True, expected an int"),
+        (lambda: nn.Conv2d(3, 4, (3, True)), TypeError, "Conv2d: kernel_size is .*True.*, expected an int or 2"),
         (lambda: nn.Conv2d(3, 4, 2.5), TypeError, "Conv2d: kernel_size is 2.5, expected an int or 2 of them"),
         (lambda: nn.Conv2d(3, 4, 3, groups=2), ValueError, "Conv2d: in_channels is 3, expected a multiple of groups=2"),
         (lambda: nn.Conv2d(0, 4, 3), ValueError, "Conv2d: in_channels is 0, expected at least 1"),

@@ -148,7 +148,7 @@ def test_state_continues_and_carries_the_options():
         (lambda o: optim.CosineAnnealingLR(o, 0), ValueError, "CosineAnnealingLR: T_max must be a whole number of at"),
         (lambda o: optim.CosineAnnealingLR(o, 5, "0"), TypeError, "CosineAnnealingLR: eta_min must be a finite number"),
         (lambda o: optim.OneCycleLR(o, 0.1, 0), ValueError, "OneCycleLR: total_steps must be a whole number of at lea"),
-        (lambda o: optim.OneCycleLR(o, 0.1), TypeError, "OneCycleLR: epochs must be a whole number of at least 1"),
+        (lambda o: optim.OneCycleLR(o, 0.1), TypeError, "OneCycleLR: total_steps is None, expected the number of upd"),
         (lambda o: optim.OneCycleLR(o, "0.1", 9), TypeError, "OneCycleLR: max_lr must be a finite number > 0, or"),
         (lambda o: optim.OneCycleLR(o, [0.1], 9), ValueError, "max_lr has 1 values, but the optimizer has 2 groups"),
         (lambda o: optim.OneCycleLR(o, 0.1, 9, anneal_strategy="cosine"), ValueError, "must be 'cos' or 'linear', got"),
