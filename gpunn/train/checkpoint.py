@@ -23,7 +23,7 @@ from gpunn.errors import CheckpointError
 from gpunn.kinds import array, checked, parse_json, record, table_of, whole
 from gpunn.nn import Module
 from gpunn.nn.state import completed, contradictions
-from gpunn.text import plain
+from gpunn.text import brief, plain
 
 FORMAT, VERSION = "gpunn-checkpoint", 1
 META = "meta.json"
@@ -66,8 +66,8 @@ def load_checkpoint(path: str | os.PathLike) -> dict[str, Any]:
             checked(_META, meta, CheckpointError, f"load_checkpoint: {path}", "take another checkpoint of the run")
             if meta["version"] > VERSION:
                 raise CheckpointError(
-                    f"load_checkpoint: {path} has format version {meta['version']}, this gpunn reads up to {VERSION}; "
-                    "upgrade gpunn"
+                    f"load_checkpoint: {path} has format version {brief(meta['version'])}, this gpunn reads up to "
+                    f"{VERSION}; upgrade gpunn"
                 )
             return _join(meta["state"], cache(lambda name: npz.read(archive, name)))
     except CheckpointError:

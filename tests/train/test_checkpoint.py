@@ -162,6 +162,10 @@ def test_other_files(tmp_path):
         archive.writestr("meta.json", json.dumps({"format": "gpunn-checkpoint", "version": 99, "state": {}}))
     with pytest.raises(CheckpointError, match=r"format version 99, this gpunn reads up to 1; upgrade gpunn"):
         load_checkpoint(tmp_path / "new.npz")
+    with zipfile.ZipFile(tmp_path / "new.npz", "w") as archive:
+        archive.writestr("meta.json", json.dumps({"format": "gpunn-checkpoint", "version": 10**4000, "state": {}}))
+    with pytest.raises(CheckpointError, match=r"format version a whole number of 13288 bits, this gpunn reads"):
+        load_checkpoint(tmp_path / "new.npz")
 
 
 def test_weights_of_another_model_are_listed_key_by_key(tmp_path):
