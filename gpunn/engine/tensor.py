@@ -153,7 +153,11 @@ class Tensor(Operators):
         return copied
 
     def __reduce__(self) -> tuple:
-        return _leaf_like, (type(self), self._own_data(), self._requires_grad)
+        made = type(self), self._own_data(), self._requires_grad
+        return (_leaf_like, made) if self.grad is None else (_leaf_like, made, (None, {"grad": self.grad}))
+
+    def __copy__(self) -> Tensor:
+        return _leaf_like(type(self), self._own_data(), self._requires_grad)  # two may not add into one gradient
 
     def _own_data(self) -> Array:
         if not self.is_leaf:

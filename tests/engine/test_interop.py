@@ -102,6 +102,16 @@ def test_copies_and_pickles_keep_values_and_the_wish_for_gradients():
         assert (twin.grad == 2).all() and x.grad is None
 
 
+def test_a_pickled_leaf_takes_its_gradient_along_and_a_shallow_copy_does_not():
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    (x * x).sum().backward()
+    loaded, shallow = pickle.loads(pickle.dumps(x)), copy.copy(x)
+    assert loaded.grad.tolist() == [2, 4] and loaded.grad is not x.grad
+    assert shallow.data is x.data and shallow.grad is None
+    (loaded * loaded).sum().backward()
+    assert loaded.grad.tolist() == [4, 8] and x.grad.tolist() == [2, 4]
+
+
 def test_torch_views_of_turned_sign_keep_their_sign():
     imaginary = torch().tensor([1 + 2j, 3 - 4j]).conj().imag
     assert imaginary.is_neg()

@@ -139,3 +139,13 @@ def test_copies_on_cuda_point_at_their_own_memory(look_alike):
     walk(other, twin, range(2, 4))
     average.update(other)
     assert np.isfinite(other.weight.numpy()).all()
+
+
+def test_a_pair_pickled_between_backward_and_step_makes_the_same_step():
+    model = nn.Linear(3, 2)
+    optimizer = optim.Adam(model.parameters(), 0.1)
+    (model(np.ones((2, 3), np.float32)) ** 2).sum().backward()
+    twin, other = pickle.loads(pickle.dumps((model, optimizer)))
+    optimizer.step()
+    other.step()
+    assert np.array_equal(model.weight.data, twin.weight.data) and len(other.state) == 2
