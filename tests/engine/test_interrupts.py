@@ -87,7 +87,7 @@ def blocks():
     with no_grad(), gpunn.device("cpu"), nn.init.skip():
         y = nn.Linear(24, 3)(x)
     assert not y.requires_grad
-    return y.data * 0
+    return y.shape  # its values are of memory that nobody filled
 
 
 @pytest.mark.parametrize("run", (convolution, statistics, training, emulated, blocks))
