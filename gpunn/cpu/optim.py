@@ -100,9 +100,9 @@ def scale(arrays: Arrays, total: np.ndarray, limit: float) -> None:
     size = total + 1e-6
     factor = np.minimum(1.0, limit / size)
     for array in arrays:
-        if factor < 1e-30:  # a factor that may be below the smallest normal number
-            array /= size.astype(array.dtype)
-            array *= limit
+        if factor < 1e-30:  # it may be below the smallest normal number: in two steps, of which the second is exact
+            array *= (limit / (size * 2.0**-60)).astype(array.dtype)
+            array *= 2.0**-60
         else:
             array *= factor.astype(array.dtype)
 

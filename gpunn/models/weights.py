@@ -9,6 +9,7 @@ import numpy as np
 
 from gpunn import backend, files, nn
 from gpunn.errors import CheckpointError, UsageError
+from gpunn.text import plain
 from gpunn.train.checkpoint import check_weights, write_atomically
 
 # The format's types that become weights, and NumPy's, of which bfloat16 is two bytes without a name.
@@ -40,7 +41,7 @@ def load_safetensors(model: nn.Module, path: str | os.PathLike) -> None:
         raise CheckpointError(f"load_safetensors: cannot read {path}: {error.strerror or error}") from error
     except Exception as error:  # the library's own errors share no base
         raise CheckpointError(
-            f"load_safetensors: {path} is damaged or no safetensors file ({type(error).__name__}: {error})"
+            f"load_safetensors: {path} is damaged or no safetensors file ({type(error).__name__}: {plain(str(error))})"
         ) from error
     if foreign:
         raise CheckpointError(

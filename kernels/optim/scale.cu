@@ -24,8 +24,11 @@ extern "C" __global__ void __launch_bounds__(256) scale(
 {
     const ACC size = *norm + (ACC)1e-6, wanted = limit / size;
     if (wanted >= 1) return;
-    const bool is_tiny = wanted < (ACC)1e-30;  // a factor that might be flushed to 0
+    // A factor that might be flushed to 0 is applied in two steps, of which the second is 2^-60.
+    const bool is_tiny = wanted < (ACC)1e-30;
+    const ACC last = is_tiny ? (ACC)8.673617379884035e-19 : (ACC)1;
+    const ACC factor = is_tiny ? limit / (size * last) : wanted;
     const Part part = find_part(table);
     T* const array[] = {table.g[part.row], nullptr};
-    update(array, part, [&](ACC (&x)[2]) { x[0] = is_tiny ? x[0] / size * limit : times(x[0], wanted); });
+    update(array, part, [&](ACC (&x)[2]) { x[0] = times(times(x[0], factor), last); });
 }

@@ -95,6 +95,11 @@ def test_what_is_no_file(tmp_path):
         models.load_safetensors(models.lenet5(), tmp_path / "a.safetensors")
     with pytest.raises(CheckpointError, match=r"b.safetensors is damaged or no safetensors file"):
         models.load_safetensors(models.lenet5(), tmp_path / "b.safetensors")
+    header = b'"' + b"a" * 5000 + b'"'  # which the library quotes whole
+    (tmp_path / "c.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(CheckpointError, match=r"c.safetensors is damaged or no safetensors file") as caught:
+        models.load_safetensors(models.lenet5(), tmp_path / "c.safetensors")
+    assert len(str(caught.value)) < 500
 
 
 def test_without_the_library(monkeypatch, tmp_path):
