@@ -158,9 +158,9 @@ def test_links_in_an_archive_are_no_files(tmp_path, kind):
 def test_file_that_cannot_be_read(tmp_path, monkeypatch):
     put(tmp_path, BINARY)
 
-    def refuse(self):
+    def refuse(path):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    monkeypatch.setattr("gpunn.files.reading", refuse)
     with pytest.raises(DataError, match=r"load_cifar10: cannot read .*data_batch_1\.bin: Permission denied"):
         load_cifar10(tmp_path)

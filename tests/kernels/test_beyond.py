@@ -1,6 +1,8 @@
 """Arrays past 2^31 elements: the emulator runs every case without their memory, a card those that it has room for."""
 
+import os
 import resource
+from itertools import islice
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,11 +22,14 @@ def resident():
 
 @pytest.mark.usefixtures("emulator")
 def test_every_variant_takes_arrays_past_2_31_elements_in_little_memory():
-    before, rows = resident(), {}
-    for task in beyond.beyond_tasks("emulator"):
+    """Every fifth task; in CI all of them."""
+    before, rows, whole = resident(), {}, "CI" in os.environ
+    for task in islice(beyond.beyond_tasks("emulator"), 0, None, 1 if whole else 5):
         check(task, OPERATIONS[task.operation], rows.setdefault(task.operation, {}), "float16")
     assert not [row.failures for group in rows.values() for row in group.values() if row.failures]
-    assert resident() - before < 400 << 20
+    assert rows and resident() - before < 400 << 20
+    if not whole:
+        return
     # What steps through a table finds its tensor in one way, of which clamp and norm are two.
     assert set(OPERATIONS) - set(rows) == {
         "conv3d.grad_bias", "optim.sgd", "optim.adam", "optim.rmsprop", "optim.scale", "optim.average",
