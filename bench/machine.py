@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import importlib.util
 import os
 import platform
@@ -18,7 +17,7 @@ from gpunn import backend
 from gpunn.cpu.blas import blas
 from gpunn.cpu.threads import set_thread_count
 from gpunn.machine import cores as cores
-from gpunn.machine import lines_of, processor
+from gpunn.machine import lines_of, now, processor
 
 # Settings that hold NumPy's OpenBLAS, and nothing of PyTorch, to another processor's kernels.
 PINS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
@@ -57,7 +56,7 @@ def describe(threads: int, seed: int, device: str = "cpu") -> dict[str, Any]:
     """What goes on top of a file of results."""
     torch = torch_or_none()
     return {
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "date": now(),
         "command": shlex.join(["python", "-m", "bench", *sys.argv[1:]]),
         "commit": commit(),
         "processor": processor(),

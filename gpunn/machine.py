@@ -1,10 +1,16 @@
-"""The processor and its cores, in the system's words."""
+"""The clock, the processor and its cores, in the system's words."""
 
 from __future__ import annotations
 
+import datetime
 import os
 import platform
 from pathlib import Path
+
+
+def now() -> str:
+    """The date and time in UTC, to the second, as ISO 8601 writes them."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
 
 
 def lines_of(file: str) -> dict[str, str]:

@@ -27,6 +27,17 @@ def plain(text: str, most: int = 200) -> str:
     return "".join(repr(c)[1:-1] if unicodedata.category(c) in HIDDEN else c for c in cut)
 
 
+def one_line(text: str, most: int = 200) -> str:
+    r"""The text as `plain` shows it, with line breaks and runs of blanks as one blank each.
+
+    Examples:
+        >>> from gpunn.text import one_line
+        >>> one_line("no such file;\n  check the path")
+        'no such file; check the path'
+    """
+    return plain(" ".join(text.split()), most)
+
+
 def escaped(text: str) -> str:
     """The text as it stands in a page: plain, and none of it markup."""
     return escape(plain(text, 100_000))

@@ -57,6 +57,16 @@ def look_alike(monkeypatch):
     cupy_stand_in.forget_plans()
 
 
+@pytest.fixture
+def device_there(request):
+    """Whatever `device` a test has as its parameter is there, cuda as CuPy's look-alike; else the test skips."""
+    device = request.node.callspec.params.get("device") if hasattr(request.node, "callspec") else None
+    if device == "cuda":
+        request.getfixturevalue("look_alike")
+    elif device and not gpunn.is_available(device):
+        pytest.skip(f"{device} is not available here (gpunn doctor says why)")
+
+
 @pytest.fixture(autouse=True)
 def _no_curves(request, monkeypatch):
     """Runs draw no curves.png, which takes longer than most of them, but where a test is marked `curves`."""

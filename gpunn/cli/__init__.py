@@ -14,7 +14,7 @@ from gpunn.cli import doctor, evaluate, kernels, predict, report, train, verify
 from gpunn.cli.parser import Parser
 from gpunn.errors import GpunnError
 from gpunn.terminal import forgiving_output, say
-from gpunn.text import plain
+from gpunn.text import one_line, plain
 
 COMMANDS = (train, evaluate, predict, report, doctor, verify, kernels)
 LONGEST = 100_000  # characters of an error: every key of a network is listed where weights are of another
@@ -55,7 +55,7 @@ def _run(argv: Sequence[str]) -> int:
             sys.stdout.flush()  # a closed pipe may show only now, and a full one wait here
             return status
     except GpunnError as error:
-        say(f"gpunn: error: {plain(' '.join(str(error).split()), LONGEST)}")
+        say(f"gpunn: error: {one_line(str(error), LONGEST)}")
         return 2
     except stopping.STOPS as stop:
         say(f"gpunn: {stopping.words_of(stop)}")
@@ -78,5 +78,5 @@ def _run(argv: Sequence[str]) -> int:
 def _unexpected(error: Exception) -> str:
     """An exception that nobody foresaw, in one line: what, and where."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    words = plain(" ".join(str(error).split())) or "without words"
+    words = one_line(str(error)) or "without words"
     return f"{type(error).__name__}: {words} ({os.path.basename(frame.filename)}, line {frame.lineno})"

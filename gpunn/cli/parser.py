@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from gpunn.errors import suggestion, unknown_name
-from gpunn.text import plain
+from gpunn.text import one_line
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,4 +35,4 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say in two lines what is wrong, and exit with status 2."""
         usage = f"usage: {self.prog} [OPTIONS] ...; {self.prog} --help names them"
-        self.exit(2, f"{usage}\n{self.prog}: error: {plain(' '.join(message.split()), 1000)}\n")
+        self.exit(2, f"{usage}\n{self.prog}: error: {one_line(message, 1000)}\n")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,8 @@ from gpunn.recipes.config import Config
 from gpunn.recipes.device import usable_device
 from gpunn.recipes.ensemble import check_scores
 from gpunn.recipes.folders import load_predictor
-from gpunn.text import plain
+from gpunn.terminal import say
+from gpunn.text import one_line, plain
 
 SHOWN = 3
 SHADES = " .:-=+*#%@"  # in every encoding
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             pictures[path] = read_picture(path, config.channels, config.size)
         except DataError as error:
-            print(f"gpunn: error: {plain(' '.join(str(error).split()), 1000)}", file=sys.stderr)
+            say(f"gpunn: error: {one_line(str(error), 1000)}")
     if pictures:
         models = [config.tested(model) for model in models]
         model = train.Ensemble(models) if len(models) > 1 else models[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import platform
 import shlex
@@ -30,9 +29,8 @@ class Start(NamedTuple):
 
 def note_start(folder: Path, arguments: Sequence[str], device: str) -> None:
     """Add a line to the run folder's file: now, `gpunn` with these arguments, this machine."""
-    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     known = starts(folder)
-    new = Start(now, shlex.join(["gpunn", *arguments]), this_machine(device))
+    new = Start(machine.now(), shlex.join(["gpunn", *arguments]), this_machine(device))
     kept = [*known[: SHOWN // 2], *known[SHOWN // 2 :][-(SHOWN // 2 - 1) :], new]
     text = "".join(json.dumps(start._asdict()) + "\n" for start in kept)
     write_atomically(folder / FILE, lambda file: file.write(text.encode()), "train")

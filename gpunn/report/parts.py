@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 import gpunn
-from gpunn import limits, nn, pictures, train
+from gpunn import limits, machine, nn, pictures, train
 from gpunn.errors import CheckpointError
 from gpunn.kinds import Kind, checked, list_of, maybe, record, whole
 from gpunn.recipes.batches import check_fits, load_noted, pad_to, test_loader
@@ -146,8 +145,7 @@ def description(sections: page.Sections, model: nn.Module, config: Config, folde
     sections.add("Configuration", page.words({name: _words(value) for name, value in settings(config).items()}))
     begun = [f"{start.date}: {start.command}, on {start.machine}" for start in starts(folder)]
     named = dict(zip(["started", *(f"resumed, {i}" for i in range(1, len(begun)))], begun, strict=False))
-    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    sections.add("Provenance", page.words({**named, "this page": f"{now}, by gpunn {gpunn.__version__}"}))
+    sections.add("Provenance", page.words({**named, "this page": f"{machine.now()}, by gpunn {gpunn.__version__}"}))
 
 
 def settings(config: Config) -> dict[str, Any]:

@@ -12,16 +12,8 @@ import gpunn
 from gpunn import Tensor, ops
 
 INF = math.inf
+pytestmark = pytest.mark.usefixtures("device_there")
 DEVICES = pytest.mark.parametrize("device", ["cpu", "emulator", "cuda"])
-
-
-@pytest.fixture(autouse=True)
-def available(request):
-    device = request.node.callspec.params.get("device") if hasattr(request.node, "callspec") else None
-    if device == "cuda":
-        request.getfixturevalue("look_alike")
-    elif device and not gpunn.is_available(device):
-        pytest.skip(f"{device} is not available here (gpunn doctor says why)")
 
 
 def run(device, loss, x, *given, dtype="float32", **options):

@@ -10,6 +10,7 @@ import pytest
 import gpunn
 from gpunn import Tensor, nn, optim
 
+pytestmark = pytest.mark.usefixtures("device_there")
 DEVICES = pytest.mark.parametrize("device", ["cpu", "emulator", "cuda"])
 RULES = {
     "Adam": lambda params: optim.Adam(params, lr=0.1),
@@ -19,15 +20,6 @@ RULES = {
     "centred RMSprop": lambda params: optim.RMSprop(params, centered=True),
     "RMSprop with momentum": lambda params: optim.RMSprop(params, centered=True, momentum=0.9),
 }
-
-
-@pytest.fixture(autouse=True)
-def available(request):
-    device = request.node.callspec.params.get("device") if hasattr(request.node, "callspec") else None
-    if device == "cuda":
-        request.getfixturevalue("look_alike")
-    elif device and not gpunn.is_available(device):
-        pytest.skip(f"{device} is not available here (gpunn doctor says why)")
 
 
 def path(rule, device, dtype, first, steps=20, then=1.0):

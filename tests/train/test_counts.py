@@ -15,6 +15,7 @@ from gpunn.train import accuracy, top_k, top_k_accuracy
 from tests import counting as costs
 from tests.train.runs import timeless
 
+pytestmark = pytest.mark.usefixtures("device_there")
 DEVICES = pytest.mark.parametrize("device", ["cpu", "emulator", "cuda"])
 OPTIMIZERS = {
     "SGD": partial(optim.SGD, lr=0.1, momentum=0.9, weight_decay=0.1),
@@ -22,15 +23,6 @@ OPTIMIZERS = {
     "AdamW": partial(optim.AdamW, lr=0.01),
     "RMSprop": partial(optim.RMSprop, lr=0.01, momentum=0.5, centered=True),
 }
-
-
-@pytest.fixture(autouse=True)
-def available(request):
-    device = request.node.callspec.params.get("device") if hasattr(request.node, "callspec") else None
-    if device == "cuda":
-        request.getfixturevalue("look_alike")
-    elif device and not gpunn.is_available(device):
-        pytest.skip(f"{device} is not available here (gpunn doctor says why)")
 
 
 def samples(n=16, ignored=(), value=-100):
