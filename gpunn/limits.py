@@ -23,7 +23,6 @@ RECIPE_BYTES = 1 << 16  # recipes that ship have under 1 KB
 CONFIG_BYTES = 1 << 24  # config.json with 100,000 class names has 3 MB
 TREE_BYTES = 1 << 28  # the tree of a checkpoint without its arrays: 100,000 epochs of history are 30 MB
 TABLE_BYTES = 1 << 28  # history.csv, gradients.csv: 100,000 epochs are 10 MB
-FIELD = 1000  # characters of one cell of a table
 PATH = 4200  # characters of a data set's name with its path, of which Linux takes 4,096
 NAME = 1000  # characters of a class name, a file name, a key
 RESULTS_BYTES = 1 << 26  # a file of bench results has up to 1 MB

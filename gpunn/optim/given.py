@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gpunn.backend import is_whole
 from gpunn.engine.tensor import Tensor
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import Parameter
@@ -73,7 +74,7 @@ def check_gradient(name: str, p: Tensor) -> None:
         return
     if not getattr(p.data.flags, "writeable", True):
         raise ValueError(f"{name}: a parameter of shape {p.shape} is read-only memory; make it of array.copy()")
-    if isinstance(g, np.ndarray) and not (g.dtype.isnative and g.flags.aligned):
+    if isinstance(g, np.ndarray) and not is_whole(g):
         raise ValueError(
             f"{name}: a gradient of shape {g.shape} is {g.dtype.str}{'' if g.flags.aligned else ', unaligned'}, "
             "expected one aligned and in this machine's byte order; assign .grad a copy such as g.astype('float32')"
