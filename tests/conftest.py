@@ -46,12 +46,13 @@ def without_matplotlib(monkeypatch):
 @pytest.fixture
 def look_alike(monkeypatch):
     """The look-alike of CuPy in its place: no plan and no note of a wrong label goes from it to other tests."""
-    from gpunn.backend import faults, loading
+    from gpunn.backend import faults, loading, streams
     from tests import cupy_stand_in
 
     stand_in = cupy_stand_in.module()
     monkeypatch.setattr(loading, "_load_cupy", lambda: (stand_in, ""))
     monkeypatch.setattr(faults, "_records", {})
+    monkeypatch.setattr(streams, "_tickets", {})
     cupy_stand_in.forget_plans()
     yield stand_in
     cupy_stand_in.forget_plans()

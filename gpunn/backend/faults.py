@@ -17,6 +17,7 @@ import numpy as np
 
 from gpunn.backend.contract import Array
 from gpunn.backend.loading import require_cupy, require_emulator
+from gpunn.backend.streams import EMULATOR, Place, place_on
 from gpunn.errors import LabelError
 
 FIELDS = 5  # a ticket, 0 between launches; then serial (0: none), label, row and call of the first offence
@@ -31,8 +32,7 @@ class Record:
     pending: bool = False
 
 
-_PER_THREAD = 2  # cudaStreamPerThread
-_records: dict[tuple[str, int, int], Record] = {}  # by device, the stream's handle, and the thread where it has its own
+_records: dict[Place, Record] = {}
 _serials, _ids = itertools.count(1), itertools.count()
 _last = 0
 # Op, shape of the scores, ignore_index, whether labels are uint64: what makes the words.
@@ -44,7 +44,11 @@ def watch(
 ) -> tuple[Any, int, int]:
     """(state, serial, call) for a kernel about to be launched on the current stream of `array`'s device."""
     global _last
-    record = _record_of(array)
+    emulated = isinstance(array, np.ndarray)
+    place, stream = place_on(EMULATOR if emulated else array.device.id)
+    record = _records.get(place)
+    if record is None:
+        record = _records[place] = _new_record(array, stream)
     record.pending = True
     what = (op, shape, ignore_index, unsigned)
     call = _calls[what] if what in _calls else _calls.setdefault(what, next(_ids))
@@ -57,20 +61,11 @@ def last_serial() -> int:
     return _last
 
 
-def _record_of(array: Array) -> Record:
-    if isinstance(array, np.ndarray):  # a launch there has ended when it returns, so each thread looks for itself
-        key = ("emulator", 0, threading.get_ident())
-        if key not in _records:
-            _records[key] = Record(require_emulator().EmulatedArray.of(np.zeros(FIELDS, np.int64)), None)
-        return _records[key]
-    stream = require_cupy().cuda.get_current_stream()
-    # Each thread has a per-thread default stream of its own, and all of these have one handle.
-    thread = threading.get_ident() if stream.ptr == _PER_THREAD else 0
-    key = (f"cuda:{array.device.id}", stream.ptr, thread)
-    if key not in _records:
-        with array.device:
-            _records[key] = Record(require_cupy().zeros(FIELDS, np.int64), stream)
-    return _records[key]
+def _new_record(array: Any, stream: Any) -> Record:
+    if stream is None:
+        return Record(require_emulator().EmulatedArray.of(np.zeros(FIELDS, np.int64)), None)
+    with array.device:
+        return Record(require_cupy().zeros(FIELDS, np.int64), stream)
 
 
 def check() -> None:

@@ -14,6 +14,7 @@ from numpy.typing import DTypeLike
 
 from gpunn import backend
 from gpunn.backend import Array
+from gpunn.backend.streams import EMULATOR
 from gpunn.cuda import cubins, source
 from gpunn.cuda.dtypes import CUDA_NAMES
 from gpunn.errors import DeviceError
@@ -25,7 +26,6 @@ _FLOATS = {"float": np.float32, "double": np.float64}
 
 
 Bound = Callable[[tuple[int, ...], tuple[int, ...], tuple[Any, ...]], None]  # (grid, block, arguments)
-EMULATOR = -1  # the device number of emulated arrays, beside those of GPUs
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ import contextvars
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from gpunn import backend
-from gpunn.backend import Array
+from gpunn.backend import Array, streams
 from gpunn.cuda.kernel import EMULATOR, Bound, kernel
 from gpunn.cuda.problem import Problem
 
@@ -86,6 +86,12 @@ class Scratch(NamedTuple):
     dtype: DTypeLike
 
 
+class Tickets(NamedTuple):
+    """So many int32 zeros, which the kernel leaves zeros: by them its blocks find out which is the last."""
+
+    count: int
+
+
 class Output(NamedTuple):
     """A result: the shape of its memory, and the order of axes in which the user sees it."""
 
@@ -97,8 +103,8 @@ class Output(NamedTuple):
 class Launch(NamedTuple):
     """One launch as a variant describes it.
 
-    ``args`` are in the kernel's order: the name of an operand, a Scratch, None for a null pointer, numbers, or the
-    problem whose fields fill a struct.
+    ``args`` are in the kernel's order: the name of an operand, a Scratch, Tickets, None for a null pointer, numbers, or
+    the problem whose fields fill a struct.
     """
 
     kernel: str
@@ -121,10 +127,17 @@ class Call(NamedTuple):
 trace: contextvars.ContextVar[list[Call] | None] = contextvars.ContextVar("gpunn variant trace", default=None)
 
 
+Slot: TypeAlias = Layout | Output | Scalar | Scratch | None
+TICKETS = "tickets"  # their name among a plan's slots
+
+
 class Plan:
     """The launches of one signature, compiled, with every argument but the arrays filled in."""
 
-    __slots__ = ("call", "current", "empty", "inside", "kernels", "memory", "moves", "results", "steps", "tail")
+    __slots__ = (
+        "call", "current", "device", "empty", "inside", "kernels", "memory", "moves", "results", "steps", "tail",
+        "tickets",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -141,10 +154,15 @@ class Plan:
         scratch = {arg.name: arg for launch in launches for arg in launch.args if isinstance(arg, Scratch)}
         made = [*outputs.values(), *scratch.values()]
         self.memory = [(one.shape, one.dtype) for one in made]
+        self.device = first.device
+        asked = [arg.count for launch in launches for arg in launch.args if isinstance(arg, Tickets)]
+        self.tickets = max(asked, default=0)
         self.results = [output.axes for output in outputs.values()]
         self.current, self.inside = _device(first.device)
         self.empty = _allocator(first.device, zeros=not launches)
-        slots: dict[str, Layout | Output | Scalar | Scratch | None] = {**inputs, **outputs, **scratch}
+        slots: dict[str, Slot] = {**inputs, **outputs, **scratch}
+        if self.tickets:
+            slots[TICKETS] = Scratch(TICKETS, (self.tickets,), np.int32)
         constants: list[Any] = []
         self.kernels = [kernel(launch.kernel, **launch.macros) for launch in launches]
         with _current(first.device):
@@ -165,13 +183,20 @@ class Plan:
             operands = self._moved(operands)
         empty = self.empty
         made = [empty(shape, dtype) for shape, dtype in self.memory]
-        slots = (*operands, *made, *self.tail)
+        if self.tickets:
+            slots = (*operands, *made, streams.tickets(self.device, self.tickets), *self.tail)
+        else:
+            slots = (*operands, *made, *self.tail)
         at = 0
         try:
             for function, grid, block, pick in self.steps:
                 function(grid, block, pick(slots))
                 at += 1
-        except Exception as error:
+        except BaseException as error:
+            if self.tickets:
+                streams.forget_tickets(self.device)
+            if not isinstance(error, Exception):
+                raise
             raise self.kernels[at].explained(error, self.steps[at][3](slots)) from error
         if len(self.results) == 1:
             return made[0] if self.results[0] is None else made[0].transpose(self.results[0])
@@ -203,7 +228,7 @@ def _emulated_zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
 
 
 def _bound(
-    launch: Launch, slots: Mapping[str, Layout | Output | Scalar | Scratch | None], constants: list[Any], device: int
+    launch: Launch, slots: Mapping[str, Slot], constants: list[Any], device: int
 ) -> tuple[Bound, tuple[int, ...], tuple[int, ...], Callable[[tuple], tuple]]:
     """The launch checked and compiled: function, grid, block, and what picks its arguments from the call's slots.
 
@@ -214,7 +239,7 @@ def _bound(
     wanted.check_grid(launch.grid, launch.block)
     places, picked = {name: i for i, name in enumerate(slots)}, []
     for parameter, arg in zip(wanted.source.parameters, launch.args, strict=True):
-        name = arg.name if isinstance(arg, Scratch) else arg
+        name = arg.name if isinstance(arg, Scratch) else TICKETS if isinstance(arg, Tickets) else arg
         there = slots[name] if isinstance(name, str) else None
         if isinstance(there, Scalar):
             wanted.check_scalar(parameter, there.dtype)

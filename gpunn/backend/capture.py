@@ -1,0 +1,37 @@
+"""What the capture of a step needs of the code inside: the numbers that change from step to step, fed by the host.
+
+A graph's launches have frozen arguments. What an op takes from the host anew at each call (where a dropout's random
+numbers begin, an optimiser's rate) it asks for here: while a graph is captured it gets device memory, which each replay
+first fills with what the host says then; else None, and the op passes its number as it always does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, Protocol
+
+from numpy.typing import DTypeLike
+
+from gpunn.backend.contract import Array, Shape
+
+
+class Feed(Protocol):
+    """Where a capture gathers what its replays are fed with."""
+
+    def add(self, make: Callable[[], Any], dtype: DTypeLike, shape: Shape) -> Array:
+        """Device memory of this dtype and shape that each replay fills with make()."""
+        ...
+
+
+now: ContextVar[Feed | None] = ContextVar("gpunn capture", default=None)
+
+
+def fed(make: Callable[[], Any], dtype: DTypeLike, shape: Shape = ()) -> Array | None:
+    """While a graph is captured: device memory that holds make() at each replay; dense, on a multiple of 16 bytes.
+
+    make() is called once a replay, in the order of the capture, and not by the capture itself: it has the effects on
+    the host that an eager call has (random numbers taken, steps counted). None where nothing is being captured.
+    """
+    feed = now.get()
+    return None if feed is None else feed.add(make, dtype, shape)

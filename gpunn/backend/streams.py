@@ -1,0 +1,52 @@
+"""Memory that the launches of one stream hand on to each other: by device, stream, and thread where it has its own."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from gpunn.backend.contract import Array
+from gpunn.backend.loading import require_cupy, require_emulator
+
+EMULATOR = -1  # the device number of emulated arrays, beside those of GPUs
+_PER_THREAD = 2  # cudaStreamPerThread
+
+
+# Whose launches follow each other: a device's number, the stream's handle, and the thread where it has its own.
+Place: TypeAlias = tuple[int, int, int]
+
+
+def place_on(device: int) -> tuple[Place, Any]:
+    """The place of launches made now on a device, and the current stream; None on the emulator."""
+    if device == EMULATOR:  # a launch there has ended when it returns, so each thread has its own
+        return (EMULATOR, 0, threading.get_ident()), None
+    stream = require_cupy().cuda.get_current_stream()
+    # Each thread has a per-thread default stream of its own, and all of these have one handle.
+    return (device, stream.ptr, threading.get_ident() if stream.ptr == _PER_THREAD else 0), stream
+
+
+_tickets: dict[Place, Array] = {}
+
+
+def tickets(device: int, count: int) -> Array:
+    """At least so many int32 zeros for launches on the current stream, each of which leaves zeros behind.
+
+    By them the blocks of a launch find out which of them is the last. ``device`` is CuPy's current one, or EMULATOR.
+    """
+    place, _ = place_on(device)
+    found = _tickets.get(place)
+    if found is None or len(found) < count:
+        size = max(1024, 1 << (count - 1).bit_length())
+        if device == EMULATOR:
+            found = require_emulator().EmulatedArray.of(np.zeros(size, np.int32))
+        else:
+            found = require_cupy().zeros(size, np.int32)
+        _tickets[place] = found
+    return found
+
+
+def forget_tickets(device: int) -> None:
+    """Have the next launch start from new zeros: one that failed may have left others."""
+    _tickets.pop(place_on(device)[0], None)
