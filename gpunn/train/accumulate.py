@@ -20,38 +20,58 @@ class Accumulation:
     on the device, which nobody waits for.
 
     The sums are arrays of their own in the parameters' order, so that they can be saved between two batches and a
-    resumed run adds the same numbers in the same order. Memory: one array a parameter.
+    resumed run adds the same numbers in the same order. They are the same arrays for as long as the parameters stay
+    what they are, as a captured step needs: a released gradient is overwritten by the next sum. Memory: one array a
+    parameter.
     """
 
     def __init__(self, every: int):
         if every < 1:
             raise UsageError(f"Trainer: accumulate must be at least 1 batch, got {every}")
         self.every = every
+        self._memory: list[Array | None] = []
+        self._count: Array | None = None  # where the device keeps the samples, if it alone knows them
+        self._kept: dict[tuple, dict[str, Any]] = {}  # what each kind's launch keeps between two batches
         self._start()
 
     def _start(self) -> None:
         self.batches = 0
         self.samples: float | Array = 0  # that count; an array of one where the host does not know
-        self.sums: list[Array | None] = []
-        self._kept: dict[tuple, dict[str, Any]] = {}  # what each kind's launch keeps between two batches
+        self.begun: tuple[bool, ...] = ()  # which parameters' sums hold something
+
+    @property
+    def sums(self) -> list[Array | None]:
+        """The sum of each parameter's gradients, None where it had none; empty before the first batch."""
+        return [memory if begun else None for memory, begun in zip(self._memory, self.begun, strict=bool(self.begun))]
 
     def add(self, parameters: Iterable[Tensor], samples: float | Array) -> None:
         """Take in the gradients of the mean loss of a batch in which so many samples count."""
         params = list(parameters)
-        self.sums = self.sums or [None] * len(params)
+        begun = self.begun or (False,) * len(params)
+        self._memory = self._memory or [None] * len(params)
         rows = []
-        for i, p in enumerate(params):
+        for i, (p, has) in enumerate(zip(params, begun, strict=True)):
             if p.grad is None:
                 continue
-            fresh = self.sums[i] is None
-            if fresh:
-                self.sums[i] = backend.array_module(p.data).empty_like(p.data)
-            rows.append((self.sums[i], p.grad, fresh))
+            if not has and not _fits(self._memory[i], p.data):
+                self._memory[i] = backend.array_module(p.data).empty_like(p.data)
+            rows.append((self._memory[i], p.grad, not has))
         for kind, some in by_kind(rows).items():
             sums, grads, fresh = map(list, zip(*some, strict=True))
             rules = backend.twins(sums[0]).optim
             rules.accumulate(sums, grads, samples, fresh, self._kept.setdefault(kind, {}))
-        self.batches, self.samples = self.batches + 1, self.samples + samples
+        self.begun = tuple([has or p.grad is not None for p, has in zip(params, begun, strict=True)])
+        self.batches, self.samples = self.batches + 1, self._counted(samples)
+
+    def _counted(self, samples: float | Array) -> float | Array:
+        """The samples so far and these; on a device in the one array that is kept there."""
+        if not backend.is_array(samples):
+            return self.samples + samples
+        count = self._count
+        if count is None or not _fits(count, samples):
+            count = self._count = backend.array_module(samples).empty_like(samples)
+        count[...] = samples + self.samples if self.batches else samples
+        return count
 
     def skip(self) -> None:
         """Take in a batch of which nothing counts."""
@@ -59,7 +79,7 @@ class Accumulation:
 
     def release(self, parameters: Iterable[Tensor]) -> bool:
         """Make the mean the parameters' gradients, and start anew; whether anything counted, as far as is known."""
-        found = bool(self.sums)
+        found = bool(self.begun)
         for some in by_kind((total,) for total in self.sums if total is not None).values():
             sums = [total for (total,) in some]
             backend.twins(sums[0]).optim.divide(sums, self.samples)
@@ -69,14 +89,24 @@ class Accumulation:
         return found
 
     def state_dict(self) -> dict[str, Any]:
-        return {"batches": self.batches, "samples": _number(self.samples), "sums": list(self.sums)}
+        return {"batches": self.batches, "samples": _number(self.samples), "sums": self.sums}
 
     def load_state_dict(self, saved: Mapping[str, Any], parameters: Iterable[Tensor]) -> None:
         """Take over what `state_dict` returned, on the parameters' device, in their dtype and memory order."""
         self.batches, self.samples = saved["batches"], saved["samples"]
-        self.sums = [
+        self.begun = tuple([total is not None for total in saved["sums"]])
+        self._memory = [
             None if total is None else like(total, p.data) for p, total in zip(parameters, saved["sums"], strict=False)
         ]
+
+
+def _fits(memory: Array | None, array: Array) -> bool:
+    """Whether the memory is an array like this one."""
+    return (
+        memory is not None
+        and type(memory) is type(array)
+        and (memory.shape, memory.dtype, memory.strides) == (array.shape, array.dtype, array.strides)
+    )
 
 
 def _number(count: float | Array) -> float:

@@ -11,12 +11,10 @@ from typing import Any
 from gpunn import backend, ops, random
 from gpunn.backend import faults
 from gpunn.engine.autograd import no_grad
-from gpunn.engine.operators import Operand
-from gpunn.errors import LabelError, TrainingError, UsageError
+from gpunn.errors import LabelError, UsageError
 from gpunn.nn import Module
 from gpunn.nn.state import evaluating
-from gpunn.ops.counts import counting
-from gpunn.optim import Optimizer, clip_grad_norm_
+from gpunn.optim import Optimizer
 from gpunn.optim.schedules import Schedule
 from gpunn.stopping import STOPS, with_words
 from gpunn.train.accumulate import Accumulation
@@ -25,18 +23,18 @@ from gpunn.train.callbacks import Callback, HistoryFiles
 from gpunn.train.ema import EMA
 from gpunn.train.history import History
 from gpunn.train.interrupts import Interrupts
+from gpunn.train.learning import Learning
 from gpunn.train.lock import alone_in
 from gpunn.train.metrics import Running, accuracy
-from gpunn.train.readings import Step, counts_nothing, every, may_count_nothing, measured, read
+from gpunn.train.readings import every, read
 from gpunn.train.resume import restore
 from gpunn.train.saving import Checkpoint, check_finite
-from gpunn.train.standing import Standing
 
 # Stream of gpunn.random for a run's dropout masks: apart from the initial weights, which are drawn from stream 0.
 STREAM = 1
 
 
-class Trainer(Standing):
+class Trainer(Learning):
     """Trains `model` with `optimizer` on batches (x, y) from a loader.
 
     Args:
@@ -158,7 +156,6 @@ class Trainer(Standing):
             self._interrupts.check()
             self.between_steps, self.first_call = False, faults.last_serial() + 1
             self.step(x, y, last, given)
-            self.taken.norm = self.grad_norm if self.updated else None
             self.taken.calls = range(self.first_call, faults.last_serial() + 1)
             self.unread.append(self.taken)
             self.batch, self.steps, self.between_steps = self.batch + 1, self.steps + 1, True
@@ -175,59 +172,6 @@ class Trainer(Standing):
         self._close_epoch(val, time.perf_counter() - now)
         self._call("on_epoch_end")
         self.between_steps = True
-
-    def step(self, x: Operand, y: Operand, last: bool = True, given: Any = None) -> dict[str, Any]:
-        """Learn from one batch; returns its loss and metrics, taken before.
-
-        These are numbers, or with `read_every` above 1 what the device will know. The weights are updated by each batch
-        or, with `accumulate`, by each so many and the epoch's `last`; by none whose labels are all ignored. For labels
-        on a GPU this is known by `given`, the same on the host: else such a batch has gradients of 0.
-        """
-        self.optimizer.zero_grad()
-        # Running statistics have taken the batch in before the loss says whether anything counts.
-        before = [(b, b.copy()) for b in self.model.buffers()] if may_count_nothing(y, given) else []
-        output = self.model(x)
-        with counting() as counts:
-            loss = self.loss_fn(output, y)
-        values, weights = measured(self.metrics, loss, output, y, counts)
-        nothing = counts_nothing(counts, y, given)
-        for buffer, value in before if nothing else ():
-            buffer[...] = value
-        weight = weights.get("loss", len(x))
-        self.taken = Step(values, len(x), None, *self._at(), counts=dict.fromkeys(values, 0) if nothing else weights)
-        if now := every(self.read_every, x) == 1:
-            read([self.taken])
-            self._check(self.taken)
-        if not nothing:
-            loss.backward()
-        self.updated = self._gradients_ready(None if nothing else weight, last)
-        if self.updated:
-            self._update(now)
-        return values
-
-    def _gradients_ready(self, weight: Any, last: bool) -> bool:
-        """Whether the parameters' gradients are those of an update; if not, they were put aside. None: of nothing."""
-        parts = self.accumulation
-        if parts.every == 1:
-            return weight is not None
-        if weight is None:
-            parts.skip()
-        else:
-            parts.add(self.optimizer.parameters(), weight)
-        if parts.batches < parts.every and not last:
-            return False
-        return parts.release(self.optimizer.parameters())
-
-    def _update(self, now: bool) -> None:
-        if self.grad_clip is not None:
-            self.grad_norm = clip_grad_norm_(self.model.parameters(), self.grad_clip)
-            if now:
-                self._check(Step({}, 0, float(self.grad_norm), *self._at()))
-        self.optimizer.step()
-        if self.ema is not None:
-            self.ema.update(self.model)
-        if self.schedule is not None and self.schedule.per_step:
-            self.schedule.step()
 
     def read(self) -> None:
         """Take the losses and metrics of the steps since the last read into `running`.
@@ -275,11 +219,7 @@ class Trainer(Standing):
         with self.device or nullcontext(), evaluating(self.model), no_grad():
             for x, y, _ in self._batches(loader, 0, "loader"):
                 self._interrupts.check()
-                output = self.model(x)
-                with counting() as counts:
-                    loss = self.loss_fn(output, y)
-                values, weights = measured(self.metrics, loss, output, y, counts)
-                unread.append(Step(values, len(x), counts=weights))
+                unread.append(self._forward(x, y)[0])
                 if len(unread) >= every(self.read_every, x):
                     running.take(unread)
             running.take(unread)
@@ -300,10 +240,6 @@ class Trainer(Standing):
                 f"Trainer.fit: {strange} of the optimizer's parameters are not the model's: their updates would "
                 "be lost; build the optimizer over model.parameters() of this very model"
             )
-
-    def _check(self, step: Step) -> None:
-        if problem := step.problem():
-            raise TrainingError(f"Trainer.fit: {problem}; {self.advice()}")
 
     def _name_step(self, error: BaseException) -> None:
         """Add to a wrong label's error the step that met it, whoever read it."""

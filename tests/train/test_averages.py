@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from gpunn import manual_seed, nn, ops, optim
+from gpunn import Tensor, manual_seed, nn, ops, optim
 from gpunn.errors import CheckpointError, UsageError
 from gpunn.train import EMA, EarlyStopping, Trainer, load_checkpoint
+from gpunn.train.accumulate import Accumulation
 from tests.train.runs import At, blobs, equal, loaders, network, timeless, trainer
 from tests.train.test_resume import press_ctrl_c
 
@@ -67,6 +68,21 @@ def test_accumulation_equals_a_large_batch(n, updates):
         results.append(model.state_dict())
     for key in results[0]:
         np.testing.assert_allclose(results[1][key], results[0][key], rtol=1e-12, atol=1e-14)
+
+
+def test_sums_stay_in_their_memory_and_each_starts_from_nothing():
+    """A captured step finds them by their addresses; what the sum before left there must not count."""
+    w = Tensor(np.zeros(2, np.float32), requires_grad=True)
+    parts, released = Accumulation(2), []
+    for first, second in ((1.0, 3.0), (10.0, 30.0)):
+        for value in (first, second):
+            w.grad = np.full(2, value, np.float32)
+            parts.add([w], np.array(2.0))
+            assert float(parts.samples) == 2.0 * parts.batches
+        assert parts.release([w]) and w.grad.tolist() == [(first + second) / 2] * 2
+        assert parts.sums == [] and parts.samples == 0
+        released.append(w.grad)
+    assert released[0] is released[1]
 
 
 @pytest.mark.parametrize("use_buffers", [False, True])
