@@ -25,6 +25,7 @@ from gpunn.errors import TrainingError as TrainingError
 from gpunn.errors import UsageError as UsageError
 from gpunn.errors import suggestion as _suggestion
 from gpunn.random import manual_seed as manual_seed
+from gpunn.window import Pooling as Pooling
 from gpunn.window import Window as Window
 
 # After Tensor, which the ops and everything above them stand on.

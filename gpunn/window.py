@@ -1,4 +1,4 @@
-"""Window: the geometry of every convolution and pooling, as one value."""
+"""Window: the geometry of every convolution and pooling, as one value; Pooling: what follows a convolution."""
 
 from __future__ import annotations
 
@@ -78,3 +78,43 @@ class Window:
     def __str__(self) -> str:
         text = f"{size_text(self.size)}, stride {short_text(self.stride)}, padding {short_text(self.padding)}"
         return text if set(self.dilation) == {1} else f"{text}, dilation {short_text(self.dilation)}"
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """What ops.conv2d pools its result with: ``kind`` "max" or "avg", and the options of max_pool2d or avg_pool2d.
+
+    >>> gpunn.Pooling.max(3, stride=2)
+    Pooling(max 3x3, stride 2, padding 0)
+    """
+
+    kind: str
+    win: Window
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+
+    @classmethod
+    def max(
+        cls, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, dilation: Ints = 1,
+        ceil_mode: bool = False,
+    ) -> Pooling:  # fmt: skip
+        """The largest element of each window, as ops.max_pool2d has it."""
+        win = Window.of(kernel_size, kernel_size if stride is None else stride, padding, dilation)
+        return cls("max", win, ceil_mode)
+
+    @classmethod
+    def avg(
+        cls, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> Pooling:  # fmt: skip
+        """The mean of each window, as ops.avg_pool2d has it."""
+        win = Window.of(kernel_size, kernel_size if stride is None else stride, padding)
+        return cls("avg", win, ceil_mode, count_include_pad)
+
+    def out(self, in_size: tuple[int, ...]) -> tuple[int, ...]:
+        """Output size for an input size."""
+        return self.win.out(in_size, self.ceil_mode)
+
+    def __repr__(self) -> str:
+        text = f"{self.kind} {self.win}" + ", ceil_mode" * self.ceil_mode
+        return f"Pooling({text}{', padding not counted' * (not self.count_include_pad)})"

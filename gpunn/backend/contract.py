@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
-from gpunn.window import Window
+from gpunn.window import Pooling, Window
 
 if TYPE_CHECKING:
     from gpunn.random import Draw
@@ -49,6 +49,30 @@ class Conv(Protocol):
 
     def grad_bias(self, gy: Array) -> Array:
         """gb (K,): gy summed over all but the channels."""
+        ...
+
+
+class ConvPool(Protocol):
+    """A 2-d convolution in the letters of Conv, its activation ("relu", "tanh" or None), its pooling (or None)."""
+
+    def forward(
+        self,
+        x: Array,
+        w: Array,
+        b: Array | None,
+        win: Window,
+        groups: int,
+        activation: str | None,
+        pool: Pooling | None,
+        wanted: bool,
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """pool(activation(conv + b)), and what backward takes; ``wanted`` says whether there will be a backward."""
+        ...
+
+    def backward(
+        self, gy: Array, kept: tuple[Array, ...], z_shape: Shape, activation: str | None, pool: Pooling | None
+    ) -> Array:
+        """The gradient at the convolution's own output, of z_shape, from what forward kept."""
         ...
 
 
@@ -295,6 +319,8 @@ class Twins(Protocol):
     def batch_norm(self) -> BatchNorm: ...
     @property
     def conv(self) -> Conv: ...
+    @property
+    def conv_pool(self) -> ConvPool: ...
     @property
     def dropout(self) -> Dropout: ...
     @property

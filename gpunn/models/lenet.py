@@ -5,6 +5,7 @@ from __future__ import annotations
 from gpunn import nn, ops
 from gpunn.engine.tensor import Tensor
 from gpunn.models.table_conv import TableConv2d
+from gpunn.nn import fusion
 
 # LeCun et al. 1998, table I: which of S2's six maps each of C3's sixteen reads.
 C3_TABLE = (
@@ -35,8 +36,8 @@ class LeNet5(nn.Module):
         self.fc3 = nn.Linear(84, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.pool1(ops.tanh(self.conv1(x)))
-        x = self.pool2(ops.tanh(self.conv2(x)))
+        x = fusion.conv_pool(x, self.conv1, "tanh", self.pool1)
+        x = fusion.conv_pool(x, self.conv2, "tanh", self.pool2)
         x = ops.tanh(self.fc1(ops.flatten(x, 1)))
         x = ops.tanh(self.fc2(x))
         return self.fc3(x)
@@ -58,9 +59,8 @@ class LeNet20_50_500(nn.Module):
         self.fc2 = nn.Linear(500, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        # ReLU and the maximum commute: pooling first leaves ReLU a quarter of the elements.
-        x = ops.relu(self.pool1(self.conv1(x)))
-        x = ops.relu(self.pool2(self.conv2(x)))
+        x = fusion.conv_pool(x, self.conv1, "relu", self.pool1)
+        x = fusion.conv_pool(x, self.conv2, "relu", self.pool2)
         x = ops.relu(self.fc1(ops.flatten(x, 1)))
         return self.fc2(x)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NoReturn, SupportsIndex, TypeVar
 
 from gpunn.engine.operators import Operand
+from gpunn.nn import fusion
 from gpunn.nn.module import Module
 
 N = TypeVar("N", bound="_Numbered")
@@ -106,6 +107,9 @@ class Sequential(_Numbered):
 
     >>> list(net[1:].append(nn.Linear(2, 1)).state_dict())
     ['1.weight', '1.bias', '2.weight', '2.bias']
+
+    Neighbours that one op computes go into one call, as `gpunn.nn.fusion` has them: Conv2d, ReLU or Tanh, and a pool. A
+    layer with a forward hook runs on its own.
     """
 
     def __init__(self, *modules: Module | Mapping[str, Module]):
@@ -116,9 +120,7 @@ class Sequential(_Numbered):
             self.add_module(str(name), module)
 
     def forward(self, x: Operand) -> Operand:
-        for module in self.children():
-            x = module(x)
-        return x
+        return fusion.chain(list(self.children()), x)
 
 
 class ModuleList(_Numbered):

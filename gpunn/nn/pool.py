@@ -11,7 +11,7 @@ from gpunn.engine.operators import A
 from gpunn.nn.conv import extent
 from gpunn.nn.module import Module, Reach
 from gpunn.ops.pool import Sizes
-from gpunn.window import short_text, size_text
+from gpunn.window import Pooling, short_text, size_text
 
 
 class MaxPool2d(Module):
@@ -43,6 +43,12 @@ class MaxPool2d(Module):
         if self.return_indices:
             return ops.max_pool2d(x, *geometry, return_indices=True)
         return ops.max_pool2d(x, *geometry)
+
+    @property
+    def pooling(self) -> Pooling | None:
+        """The layer as nn.Conv2d takes it to pool its own output; None where it gives indices too."""
+        geometry = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+        return None if self.return_indices else Pooling.max(*geometry)
 
     def extra_repr(self) -> str:
         text = _window_repr(self)
@@ -77,6 +83,11 @@ class AvgPool2d(Module):
 
     def forward(self, x: A) -> A:
         return ops.avg_pool2d(x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
+
+    @property
+    def pooling(self) -> Pooling:
+        """The layer as nn.Conv2d takes it to pool its own output."""
+        return Pooling.avg(self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
     def extra_repr(self) -> str:
         return (

@@ -5,10 +5,11 @@ from __future__ import annotations
 from gpunn.backend import Array, array_module, twins
 from gpunn.backend.contract import Shape
 from gpunn.checks import Ints, arrays, as_count, as_ints, cached, check_output, check_planes, check_shape, wants_grad
-from gpunn.engine.autograd import Gradients, Needs
+from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
-from gpunn.window import Window
+from gpunn.ops.conv_pool import followed
+from gpunn.window import Pooling, Window
 
 LETTERS = {1: "N, C, L", 2: "N, C, H, W", 3: "N, C, D, H, W"}
 
@@ -41,6 +42,8 @@ def conv2d(
     padding: Ints | str = 0,
     dilation: Ints = 1,
     groups: int = 1,
+    activation: str | None = None,
+    pool: Pooling | None = None,
 ) -> A:
     """Cross-correlation of x (N, C, H, W) or (C, H, W) with weight (K, C/groups, R, S), plus bias (K,).
 
@@ -48,13 +51,18 @@ def conv2d(
     (stride 1 only; where an odd total is needed the extra zero goes to the end). Gives (N, K, P, Q) with
     P = (H + 2 padding - dilation (R - 1) - 1) // stride + 1. ValueError: shapes that do not fit; TypeError: dtypes.
 
+    activation ("relu" or "tanh") and pool (a `gpunn.Pooling`) follow in the same call, on a device in few launches:
+    pool(activation(conv)).
+
     >>> x, w = np.ones((1, 3, 8, 8)), np.ones((4, 3, 3, 3))
     >>> ops.conv2d(x, w, padding=1).shape
     (1, 4, 8, 8)
     >>> ops.conv2d(x, w, stride=2)[0, 0, 0]
     array([27., 27., 27.])
+    >>> ops.conv2d(x, w, padding=1, activation="relu", pool=gpunn.Pooling.max(2)).shape
+    (1, 4, 4, 4)
     """
-    return _conv("conv2d", 2, x, weight, bias, stride, padding, dilation, groups)
+    return _conv("conv2d", 2, x, weight, bias, stride, padding, dilation, groups, activation, pool)
 
 
 def conv3d(
@@ -84,22 +92,27 @@ def _conv(
     padding: Ints | str,
     dilation: Ints,
     groups: int,
+    activation: str | None = None,
+    pool: Pooling | None = None,
 ) -> A:
     a, w, b = arrays(op, x=x, w=weight, bias=bias)
     check_bias(op, b, w.shape[:1])
     batched, win, extra = plan(op, rank, a.shape, w.shape, stride, padding, dilation, groups)
     lifted, w = add_batch(a, rank, batched), w[:, :, None] if rank == 1 else w
-    inner = lifted.shape
+    inner, twin, back = lifted.shape, twins(a).conv, None
     if extra is not None:
         lifted = pad_end(lifted, extra)
-    twin = twins(a).conv
-    y = twin.forward(lifted, w, b, win, groups)
-
     x_shape, w_shape = lifted.shape, w.shape
+    if activation is None and pool is None:
+        y = twin.forward(lifted, w, b, win, groups)
+    else:
+        wanted = is_grad_enabled() and any(map(wants_grad, (x, weight, bias)))
+        y, back = followed(op, lifted, w, b, win, groups, activation, pool, wanted)
     kept_x, kept_w = (lifted if wants_grad(weight) else None), (w if wants_grad(x) else None)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        gy = twin.in_memory_order(add_batch(gy, rank, batched))
+        gy = add_batch(gy, rank, batched)
+        gy = twin.in_memory_order(gy) if back is None else back(gy)
         gx = gw = gb = None
         if kept_w is not None:
             gx = twin.grad_input(gy, kept_w, x_shape, win, groups)

@@ -56,7 +56,7 @@ def max_pool2d(
              [13., 15.]]]])
     """
     (a,) = arrays("max_pool2d", x=x)
-    batched, win = _windowed("max_pool2d", a.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    batched, win = check_window("max_pool2d", a.shape, kernel_size, stride, padding, dilation, ceil_mode)
     lifted = a if batched else a[None]
     twin, x_shape = twins(a).pool, lifted.shape
     y, index = twin.max_forward(lifted, win, ceil_mode)
@@ -143,7 +143,7 @@ def avg_pool2d(
              [10.5, 12.5]]]])
     """
     (a,) = arrays("avg_pool2d", x=x)
-    batched, win = _windowed("avg_pool2d", a.shape, kernel_size, stride, padding, 1, ceil_mode)
+    batched, win = check_window("avg_pool2d", a.shape, kernel_size, stride, padding, 1, ceil_mode)
     lifted = a if batched else a[None]
     twin, x_shape = twins(a).pool, lifted.shape
     y = twin.avg_forward(lifted, win, ceil_mode, count_include_pad)
@@ -172,7 +172,7 @@ def avg_pool2d_backward(
     """
     op, x_shape = "avg_pool2d_backward", tuple(x_shape)
     (gy,) = arrays(op, gy=gy)
-    batched, win = _windowed(op, x_shape, kernel_size, stride, padding, 1, ceil_mode)
+    batched, win = check_window(op, x_shape, kernel_size, stride, padding, 1, ceil_mode)
     check_shape(op, "gy", gy, (*x_shape[:-2], *win.out(x_shape[-2:], ceil_mode)))
     x_shape = x_shape if batched else (1, *x_shape)
     gx = twins(gy).pool.avg_backward(gy if batched else gy[None], x_shape, win, ceil_mode, count_include_pad)
@@ -229,7 +229,7 @@ def adaptive_max_pool2d(x: A, output_size: Sizes, return_indices: bool = False) 
 
 
 @cached
-def _windowed(
+def check_window(
     op: str, shape: Shape, kernel_size: Ints, stride: Ints | None, padding: Ints, dilation: Ints, ceil_mode: bool
 ) -> tuple[bool, Window]:
     """Checks x and the window; gives whether x has a batch axis, and the window."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gpunn import Tensor, ops
+from gpunn import Pooling, Tensor, Window, ops
 
 
 def z(*shape, dtype=np.float64):
@@ -26,6 +26,36 @@ CONV = {
     "rank of w": (lambda: ops.conv2d(X, z(16, 3, 3)), ValueError, ["conv2d: w", "(16, 3, 3)", "(K, C/groups, R, S)"]),
     "bias": (lambda: ops.conv2d(X, W, z(15)), ValueError, ["conv2d: bias", "(15,)", "(16,)"]),
     "bias rank": (lambda: ops.conv2d(X, W, z(1, 16)), ValueError, ["conv2d: bias", "(1, 16)", "(16,)"]),
+    "activation": (
+        lambda: ops.conv2d(X, W, activation="gelu"),
+        ValueError,
+        ["conv2d: activation is 'gelu'", "'relu', 'tanh'"],
+    ),
+    "pool": (
+        lambda: ops.conv2d(X, W, pool=("max", 2)),
+        TypeError,
+        ["conv2d: pool is ('max', 2)", "expected a gpunn.Pooling", "gpunn.Pooling.max(2)"],
+    ),
+    "kind of pool": (
+        lambda: ops.conv2d(X, W, pool=Pooling("min", Window.of(2))),
+        ValueError,
+        ["conv2d: pool.kind is 'min'", "'max', 'avg'"],
+    ),
+    "pool's padding": (
+        lambda: ops.conv2d(X, W, pool=Pooling.max(2, padding=2)),
+        ValueError,
+        ["conv2d's pool: padding is (2, 2)", "at most half of kernel_size (2, 2)"],
+    ),
+    "pool's window": (
+        lambda: ops.conv2d(X, W, pool=Pooling.avg(4)),
+        ValueError,
+        ["conv2d's pool: the window 4x4 is larger than the padded input 3x3", "(1, 16, 3, 3)", "smaller kernel"],
+    ),
+    "dilation of a mean": (
+        lambda: ops.conv2d(X, W, pool=Pooling("avg", Window.of(2, 1, 0, 2))),
+        ValueError,
+        ["conv2d: pool has dilation (2, 2), expected 1"],
+    ),
     "groups and channels": (lambda: ops.conv2d(X, W, groups=2), ValueError, ["conv2d:", "3 channels", "groups=2"]),
     "groups and filters": (
         lambda: ops.conv2d(z(1, 4, 5, 5), z(15, 2, 3, 3), groups=2),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gpunn import Tensor, manual_seed, no_grad, ops
+from gpunn import Pooling, Tensor, manual_seed, no_grad, ops
 from tests.parity import normal
 
 X, W4 = normal(2, 4, 6, 6), normal(4, 2, 3, 3, seed=1)
@@ -57,6 +57,9 @@ CALLS = {
     "getitem": (ops.getitem, X, (0, slice(1, None))),
     "conv1d": (ops.conv1d, X[0], normal(4, 6, 3)),
     "conv2d": (lambda *a: ops.conv2d(*a, groups=2), X, W4),
+    "conv2d, relu, max": (lambda *a: ops.conv2d(*a, groups=2, activation="relu", pool=Pooling.max(3, 1)), X, W4),
+    "conv2d, tanh, avg": (lambda *a: ops.conv2d(*a, None, 1, 1, 1, 2, "tanh", Pooling.avg(2)), X, W4),
+    "conv2d, tanh": (lambda *a: ops.conv2d(*a, groups=2, activation="tanh"), X, W4),
     "conv3d": (ops.conv3d, X[None], W4[None, :2, :2]),
     "conv_transpose2d": (ops.conv_transpose2d, X, W4),
     "max_pool2d": (ops.max_pool2d, X, 2),

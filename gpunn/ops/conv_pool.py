@@ -1,0 +1,47 @@
+"""What may follow a convolution in the same call: an activation of its output z (N, K, P, Q), and a pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gpunn.backend import Array, twins
+from gpunn.backend.contract import Shape
+from gpunn.checks import cached, check_choice
+from gpunn.ops.pool import check_window
+from gpunn.window import Pooling, Window
+
+ACTIVATIONS = ("relu", "tanh")
+
+
+def followed(
+    op: str,
+    x: Array,
+    w: Array,
+    b: Array | None,
+    win: Window,
+    groups: int,
+    activation: str | None,
+    pool: Pooling | None,
+    wanted: bool,
+) -> tuple[Array, Callable[[Array], Array]]:
+    """pool(activation(conv)), and the function from its gradient to z's; ``wanted``: there will be a backward."""
+    z_shape = (x.shape[0], w.shape[0], *win.out(x.shape[2:]))
+    _check(op, activation, pool, z_shape)
+    twin = twins(x).conv_pool
+    y, kept = twin.forward(x, w, b, win, groups, activation, pool, wanted)
+    return y, lambda gy: twin.backward(gy, kept, z_shape, activation, pool)
+
+
+@cached
+def _check(op: str, activation: str | None, pool: Pooling | None, z: Shape) -> None:
+    if activation is not None:
+        check_choice(op, "activation", activation, ACTIVATIONS)
+    if pool is None:
+        return
+    if not isinstance(pool, Pooling):
+        raise TypeError(f"{op}: pool is {pool!r}, expected a gpunn.Pooling, for example gpunn.Pooling.max(2), or None")
+    check_choice(op, "pool.kind", pool.kind, ("max", "avg"))
+    win = pool.win
+    check_window(f"{op}'s pool", z, win.size, win.stride, win.padding, win.dilation, pool.ceil_mode)
+    if pool.kind == "avg" and max(win.dilation) > 1:
+        raise ValueError(f"{op}: pool has dilation {win.dilation}, expected 1; average pooling has none")
