@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 from gpunn import ops
 from gpunn.backend.contract import Shape
-from gpunn.checks import Ints, as_ints
+from gpunn.checks import Ints, as_ints, cached
 from gpunn.engine.operators import A
 from gpunn.nn.conv import extent
 from gpunn.nn.module import Module, Reach
 from gpunn.ops.pool import Sizes
 from gpunn.window import Pooling, short_text, size_text
+
+_max, _avg = cached(Pooling.max), cached(Pooling.avg)
 
 
 class MaxPool2d(Module):
@@ -48,7 +50,7 @@ class MaxPool2d(Module):
     def pooling(self) -> Pooling | None:
         """The layer as nn.Conv2d takes it to pool its own output; None where it gives indices too."""
         geometry = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
-        return None if self.return_indices else Pooling.max(*geometry)
+        return None if self.return_indices else _max(*geometry)
 
     def extra_repr(self) -> str:
         text = _window_repr(self)
@@ -87,7 +89,7 @@ class AvgPool2d(Module):
     @property
     def pooling(self) -> Pooling:
         """The layer as nn.Conv2d takes it to pool its own output."""
-        return Pooling.avg(self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
+        return _avg(self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
     def extra_repr(self) -> str:
         return (

@@ -25,19 +25,20 @@ def followed(
     wanted: bool,
 ) -> tuple[Array, Callable[[Array], Array]]:
     """pool(activation(conv)), and the function from its gradient to z's; ``wanted``: there will be a backward."""
-    z_shape = (x.shape[0], w.shape[0], *win.out(x.shape[2:]))
-    _check(op, activation, pool, z_shape)
+    z_shape = _checked(op, activation, pool, x.shape, w.shape, win)
     twin = twins(x).conv_pool
     y, kept = twin.forward(x, w, b, win, groups, activation, pool, wanted)
     return y, lambda gy: twin.backward(gy, kept, z_shape, activation, pool)
 
 
 @cached
-def _check(op: str, activation: str | None, pool: Pooling | None, z: Shape) -> None:
+def _checked(op: str, activation: str | None, pool: Pooling | None, x: Shape, w: Shape, conv: Window) -> Shape:
+    """The shape of z, of which activation and pool are known to be fit."""
+    z = (x[0], w[0], *conv.out(x[2:]))
     if activation is not None:
         check_choice(op, "activation", activation, ACTIVATIONS)
     if pool is None:
-        return
+        return z
     if not isinstance(pool, Pooling):
         raise TypeError(f"{op}: pool is {pool!r}, expected a gpunn.Pooling, for example gpunn.Pooling.max(2), or None")
     check_choice(op, "pool.kind", pool.kind, ("max", "avg"))
@@ -45,3 +46,4 @@ def _check(op: str, activation: str | None, pool: Pooling | None, z: Shape) -> N
     check_window(f"{op}'s pool", z, win.size, win.stride, win.padding, win.dilation, pool.ceil_mode)
     if pool.kind == "avg" and max(win.dilation) > 1:
         raise ValueError(f"{op}: pool has dilation {win.dilation}, expected 1; average pooling has none")
+    return z
