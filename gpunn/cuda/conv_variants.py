@@ -94,7 +94,7 @@ def _refuse_classes(job: Conv) -> str:
 
 
 def _avoid_tiled(product: Pass, tile: int) -> Predicate:
-    """What fills less than half of a step or of a tile. 128x128 pays where it also fills the device once."""
+    """What fills less than half of a step or of a tile. 128x128 pays where it also fills more than half of a device."""
 
     def avoid(job: Conv) -> str:
         _, pixels, columns, depth = product(job)
@@ -105,7 +105,7 @@ def _avoid_tiled(product: Pass, tile: int) -> Predicate:
         if columns < 96:
             return f"{columns} columns would leave a 128-wide tile half empty"
         tiles = blocks(pixels[0] * math.prod(pixels[2:]), 128) * blocks(columns, 128) * job.groups
-        return "" if tiles >= 132 else f"{tiles} tiles would leave multiprocessors idle"
+        return "" if tiles > 66 else f"{tiles} tiles would leave half of an H200's multiprocessors idle"
 
     return avoid
 

@@ -1,7 +1,8 @@
 """Every kernel compiled for every architecture with no GPU: the table of its figures, and kernels for elsewhere.
 
 ``python -m gpunn.verify.builds [--library FILE] [--table kernels/resources.json]`` writes the table of registers and
-shared memory; `gpunn kernels --build` fills the cache folder.
+shared memory, and beside it sass.json, the main loops' share of multiply-adds; `gpunn kernels --build` fills the cache
+folder.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from gpunn.cuda import source
 from gpunn.cuda.nvrtc import ARCHITECTURES, Compiler, Resources, find_library, resources
 from gpunn.errors import UsageError
 from gpunn.files import cache_folder, write_atomically
+from gpunn.verify import sass
 from gpunn.verify.launches import Build, builds, label
 
 Table = dict[str, dict[str, dict[str, list[int]]]]  # kernel -> macros -> architecture -> [registers, shared bytes]
@@ -72,7 +74,7 @@ def build(architectures: Sequence[int]) -> str:
     return f"{count} kernels of {len(table)} files, by {library.name}, in {cache_folder() / 'cubins'}"
 
 
-def write_table(table: Table, path: Path) -> None:
+def write_table(table: Table | sass.Shares, path: Path) -> None:
     """One line a macro set, so that a change of a kernel shows in a diff."""
     kernels = []
     for name, labels in table.items():
@@ -82,12 +84,20 @@ def write_table(table: Table, path: Path) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
+def write_shares(path: Path, library: Path | None) -> None:
+    """The main loops' table, where there is what disassembles them."""
+    if (disassembler := sass.find_disassembler()) is None:
+        print(f"{path} stays as it is: no nvdisasm; pip install nvidia-cuda-nvdisasm")
+        return
+    write_table(sass.shares(sass.tiled(builds(False)), Compiler(library), disassembler), path)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Compile everything; 1 where a kernel spills."""
     what = "compile every kernel with no GPU"
     parser = argparse.ArgumentParser(prog="python -m gpunn.verify.builds", description=what)
     parser.add_argument("--library", dest="nvrtc", type=Path, help="libnvrtc.so (default: the installed wheel's)")
-    parser.add_argument("--table", type=Path, help="write the table of registers and shared memory here")
+    parser.add_argument("--table", type=Path, help="write registers and shared memory here, sass.json beside it")
     parser.add_argument("--processes", type=int, default=2)
     args = parser.parse_args(argv)
     table, faults = survey(args.nvrtc, builds(False), ARCHITECTURES, args.processes)
@@ -95,6 +105,7 @@ def main(argv: list[str] | None = None) -> int:
         print(fault)
     if args.table:
         write_table(table, args.table)
+        write_shares(args.table.with_name("sass.json"), args.nvrtc)
     print(f"{sum(len(row) for labels in table.values() for row in labels.values())} compiled, {len(faults)} faults")
     return 1 if faults else 0
 

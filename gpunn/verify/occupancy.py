@@ -1,0 +1,168 @@
+"""How well a launch fills an H200, and the time it should take, from its plan alone: no array, no compiler, no GPU.
+
+A launch of tiles (macros BM, BN) multiplies in steps of depth. Its arithmetic takes
+
+    FLOP / (PEAK x share x tile fill x depth fill x wave efficiency x latency factor)
+
+- share: FFMA among the instructions of the main loop (kernels/sass.json).
+- tile fill: outputs over the places of all tiles. depth fill: the multiply-adds of an output over the depth that its
+  block walks: whole steps, the halo's too, and EDGE steps more for the first fetch and the last store.
+- waves: a multiprocessor holds so many blocks at once (kernels/resources.json has their registers); the grid runs as
+  full waves, and a last one of what is left. Wave efficiency: mean blocks of a multiprocessor over the most of any.
+- latency factor: of w warps that are there together a quarter of the lanes has ceil(w / 4), and they multiply at
+  w / (w + WARPS) of the rate: barriers and fetches leave gaps that only other warps fill.
+
+Memory takes the bytes of the kernel's header at COPY. The larger of the two counts, and a graph's node. The floor is
+all FLOP at PEAK or all bytes at COPY. PEAK, COPY and NODE are measured on an H200 (2026-11-26: multiply-adds in
+registers, a copy, graphs of 40 to 700 nodes). WARPS and EDGE are fitted to the convolutions of ResNet-50 of
+bench/results/conv2d-cuda-h200-2026-11-26.json, which tests/kernels/test_occupancy.py compares.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from functools import cache
+from typing import NamedTuple
+
+from gpunn.cuda import conv_variants, source
+from gpunn.cuda.dtypes import pack
+from gpunn.cuda.kernel import blocks
+from gpunn.cuda.plans import Launch
+from gpunn.cuda.problem import Conv, Problem
+from gpunn.verify.launches import label
+
+PEAK, COPY, NODE = 55.6e12, 4.23e12, 1.75e-6  # FLOP a second, bytes a second, seconds
+WARPS, EDGE, LANE_GROUPS = 1.5, 2, 4
+UNTILED = 0.03  # share of a thread an output, both operands from memory: 0.5 to 6 TFLOP/s were measured
+MULTIPROCESSORS, REGISTERS, SHARED, MOST_WARPS, MOST_BLOCKS = 132, 65536, 228 * 1024, 64, 32  # sm_90's
+RESERVED = 1024  # bytes of shared memory a block that the driver keeps
+ARCHITECTURE = "90"
+
+
+class Work(NamedTuple):
+    """Outputs of all blocks together, and the depth that a block walks, in steps of ``step``."""
+
+    outputs: int
+    depth: float
+    step: int
+
+
+class Fit(NamedTuple):
+    """A launch on the card: the warps that a multiprocessor holds, the factors above, FLOP and bytes."""
+
+    warps: int
+    share: float
+    tile: float
+    depth: float
+    wave: float
+    latency: float
+    flops: int
+    bytes: int
+
+    @property
+    def arithmetic(self) -> float:
+        """Seconds."""
+        return self.flops / (PEAK * self.share * self.tile * self.depth * self.wave * self.latency)
+
+    @property
+    def memory(self) -> float:
+        """Seconds."""
+        return self.bytes / COPY
+
+    @property
+    def seconds(self) -> float:
+        """Of the launch as a graph's node."""
+        return max(self.arithmetic, self.memory) + NODE
+
+    @property
+    def bound(self) -> str:
+        """What costs most: the node, memory, or the smallest factor of the arithmetic."""
+        if max(self.arithmetic, self.memory) <= NODE:
+            return "node"
+        factors = {name: getattr(self, name) for name in ("share", "tile", "depth", "wave", "latency")}
+        return "memory" if self.memory > self.arithmetic else min(factors, key=factors.__getitem__)
+
+
+@cache
+def _table(name: str) -> Mapping[str, Mapping[str, Mapping[str, list[int] | float]]]:
+    return json.loads((source.folder() / name).read_text())
+
+
+def _kept(name: str, launch: Launch, dtype: str) -> list[int] | float:
+    """A table's entry for sm_90. Raises KeyError with the remedy where a plan's macros are new."""
+    macros = label(dtype, dict(launch.macros))
+    try:
+        return _table(name)[launch.kernel][macros][ARCHITECTURE]
+    except KeyError:
+        remedy = "run `python -m gpunn.verify.builds --table kernels/resources.json`; the shape table may lack a case"
+        raise KeyError(f"kernels/{name}: no {launch.kernel} {macros} for sm_{ARCHITECTURE}; {remedy}") from None
+
+
+def resident(launch: Launch, dtype: str) -> int:
+    """Blocks that a multiprocessor holds at once."""
+    found = _kept("resources.json", launch, dtype)
+    assert isinstance(found, list)
+    registers, shared = found
+    warps = blocks(math.prod(launch.block), 32)
+    by_registers = REGISTERS // (blocks(registers, 8) * 8 * 32 * warps)
+    by_shared = SHARED // (shared + launch.shared_bytes + RESERVED)
+    return min(by_registers, by_shared, MOST_WARPS // warps, MOST_BLOCKS)
+
+
+def work(problem: Problem, launch: Launch) -> Work | None:
+    """What the blocks of a tiled launch share; None for a kernel without tiles."""
+    if "BM" not in launch.macros or not isinstance(problem, Conv):
+        return None
+    name, taps = launch.kernel, math.prod(problem.win.size)
+    if name.endswith("grad_weight"):
+        parts = launch.grid[2] // problem.groups
+        return Work(math.prod(problem.w) * parts, problem.y[0] * math.prod(problem.y[2:]) / parts, 8)
+    product = (conv_variants.forward if name.endswith("forward") else conv_variants.grad_input)(problem)
+    if "gather" in name:
+        return Work(math.prod(product.pixels), taps * product.depth, 8)
+    step, classes = 2 * pack(problem.dtype), launch.grid[2] // problem.groups  # classes: of pixels modulo the stride
+    return Work(math.prod(product.pixels), taps * blocks(product.depth, step) * step / classes, step)
+
+
+def _rate(warps: int) -> float:
+    """What is left of the rate where a multiprocessor has so many warps."""
+    return warps / (LANE_GROUPS * blocks(warps, LANE_GROUPS)) * warps / (warps + WARPS)
+
+
+def fit(launch: Launch, problem: Problem) -> Fit:
+    """A launch of a plan for this problem on the card."""
+    text = source.read(launch.kernel)
+    numbers = {p.name: arg for p, arg in zip(text.parameters, launch.args, strict=True) if isinstance(arg, int)}
+    letters = {**problem.letters, **numbers, **launch.macros}
+    flops, moved = text.formula("flops", letters), text.formula("bytes", letters)
+    count, held = math.prod(launch.grid), resident(launch, problem.dtype)
+    warps = blocks(math.prod(launch.block), 32)
+    full, rest = divmod(count, held * MULTIPROCESSORS)
+    last = blocks(rest, MULTIPROCESSORS)
+    most = full * held + last
+    wave = count / MULTIPROCESSORS / most
+    latency = most / (full * held / _rate(held * warps) + (last / _rate(last * warps) if last else 0))
+    tile = depth = 1.0
+    share = UNTILED
+    if (job := work(problem, launch)) is not None:
+        found = _kept("sass.json", launch, problem.dtype)
+        assert isinstance(found, float)
+        share = found
+        walked = (math.ceil(job.depth / job.step - 1e-9) + EDGE) * job.step
+        rows, columns = launch.macros["BM"], launch.macros["BN"]
+        assert isinstance(rows, int) and isinstance(columns, int)
+        tile = job.outputs / (rows * columns * count)
+        depth = flops / 2 / (job.outputs * walked)
+    return Fit((held if full else last) * warps, share, tile, depth, wave, latency, flops, moved)
+
+
+def seconds(launches: tuple[Launch, ...], problem: Problem) -> float:
+    """Of all launches of a plan."""
+    return sum(fit(launch, problem).seconds for launch in launches)
+
+
+def floor(flops: int, moved: int) -> float:
+    """Seconds that no kernel in float32 can beat."""
+    return max(flops / PEAK, moved / COPY)

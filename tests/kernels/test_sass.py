@@ -1,0 +1,94 @@
+"""Machine code of main loops: the share of multiply-adds that kernels/sass.json keeps, compiled and read anew."""
+
+import json
+import os
+import random
+
+import pytest
+
+from gpunn.cuda import nvrtc, source
+from gpunn.errors import DeviceError
+from gpunn.verify import sass
+from gpunn.verify.launches import builds, label
+
+TABLE = source.folder() / "sass.json"
+ASKED = 0.85
+# Main loops with more besides, and what: an address and a test of its bounds for every 4 (or 1) elements fetched.
+SHORT = {
+    "conv2d/gather_forward": 0.55,
+    "conv2d/gather_grad_input": 0.32,
+    "conv2d/tiled_forward": 0.74,
+    "conv2d/tiled_grad_input": 0.63,
+    "conv2d/tiled_grad_weight": 0.48,
+}
+
+LISTING = """
+.L_x_0:
+        /*0000*/                   MOV R1, c[0x0][0x28] ;
+        /*0010*/              @!P0 BRA `(.L_x_2) ;
+.L_x_1:
+        /*0020*/                   LDS.128 R4, [R2] ;
+        /*0030*/                   FFMA R8, R4, R5, R8 ;
+        /*0040*/                   FFMA R9, R4, R6, R9 ;
+        /*0050*/             @P1   FFMA.FTZ R10, R4, R7, R10 ;
+        /*0060*/                   BRA.U !UP0, `(.L_x_1) ;
+        /*0070*/                   FFMA R9, R4, R6, R9 ;
+        /*0080*/               @P2 BRA `(.L_x_0) ;
+.L_x_2:
+        /*0090*/                   EXIT ;
+"""
+
+
+def test_the_main_loop_is_found():
+    """The loop with the most multiply-adds is the outer one here: it runs the inner one's and its own."""
+    whole = ["MOV", "BRA", "LDS", "FFMA", "FFMA", "FFMA", "BRA", "FFMA", "BRA"]
+    assert sass.main_loop(LISTING) == whole
+    assert sass.main_loop(LISTING.replace("/*0070*/                   FFMA", "/*0070*/   IMAD")) == whole[2:7]
+    assert sass.main_loop("") == []
+
+
+def disassembler():
+    return sass.find_disassembler() or pytest.skip("no nvdisasm: pip install nvidia-cuda-nvdisasm")
+
+
+def compiler():
+    try:
+        made = nvrtc.Compiler()
+    except DeviceError as error:
+        pytest.skip(str(error))
+    if made.version[0] != 12:
+        pytest.skip(f"kernels/sass.json is of NVRTC 12, here is {made.version[0]}")
+    return made
+
+
+def test_a_disassembler_is_looked_for_in_cuda_home_and_path(monkeypatch, tmp_path):
+    monkeypatch.setattr(sass.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CUDA_HOME", raising=False)
+    assert sass.find_disassembler() is None
+    there = tmp_path / "cuda" / "bin" / "nvdisasm"
+    there.parent.mkdir(parents=True)
+    there.write_text("#!/bin/sh\n")
+    there.chmod(0o755)
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path / "cuda"))
+    assert sass.find_disassembler() == there
+
+
+def test_main_loops_are_what_the_table_says():
+    """Two builds by default, since nvdisasm takes 0.4 s each time; all of them where CI is set."""
+    sets, kept = sass.tiled(builds(False)), json.loads(TABLE.read_text())
+    assert {name for name, *_ in sets} >= set(kept)
+    remedy = "if this is meant, run `python -m gpunn.verify.builds --table kernels/resources.json`"
+    some = sets if os.environ.get("CI") else random.Random(1).sample(sets, 2)
+    found = sass.shares(some, compiler(), disassembler())
+    for name, dtype, macros in some:
+        of = label(dtype, macros)
+        assert found.get(name, {}).get(of) == kept.get(name, {}).get(of), f"{name} {of}; {remedy}"
+
+
+def test_main_loops_multiply():
+    """At least 0.85 of what a main loop issues are multiply-adds, but where SHORT says."""
+    for name, labels in json.loads(TABLE.read_text()).items():
+        for macros, row in labels.items():
+            for architecture, share in row.items():
+                assert share >= SHORT.get(name, ASKED), f"{name} {macros} sm_{architecture}: {share} are FFMA"
