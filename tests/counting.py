@@ -23,7 +23,10 @@ import gpunn
 
 @dataclass
 class Work:
-    """Calls by name: kernels launched, reads that the host waits for, and copies from the host."""
+    """Calls by name: kernels launched, reads that the host waits for, and copies from the host.
+
+    A launch that is captured counts where it is captured, and each replay of a graph as one launch, "graph".
+    """
 
     launches: Counter = field(default_factory=Counter)
     reads: Counter = field(default_factory=Counter)
@@ -55,6 +58,11 @@ def copied(name: str) -> None:
     """The look-alike copied from the host."""
     for work in _counting:
         work.copies[name] += 1
+
+
+def graph_nodes(graph: Any) -> list[str]:
+    """The names of what a captured graph launches at each replay, in order: kernels, memsets and copies."""
+    return [node.name for node in graph._nodes if node.name]
 
 
 @contextmanager
@@ -92,7 +100,7 @@ def dry() -> Iterator[None]:
 
 _PACKAGE = Path(gpunn.__file__).parent
 _TESTS = Path(__file__).parent
-_LOOK_ALIKE = (_TESTS / f"cupy_{name}.py" for name in ("stand_in", "array", "device", "differences", "pointers"))
+_LOOK_ALIKE = _TESTS.glob("cupy_*.py")
 _STANDING_IN = tuple(map(str, (_PACKAGE / "emulator", *_LOOK_ALIKE, __file__, Path(np.__file__).parent)))
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from types import SimpleNamespace
 
 import numpy as np
 
-from tests import counting, cupy_pointers
+from tests import counting, cupy_allocator, cupy_capture, cupy_launch, cupy_pointers
 from tests import cupy_differences as differences
 from tests.cupy_device import Device
+from tests.cupy_pointer import MemoryPointer, UnownedMemory
 
 _KNOWN = ("shape", "strides", "dtype", "ndim", "size", "nbytes", "itemsize")  # whichever device is current
-_INDEXING = ("__getitem__", "__setitem__")
+_COPY = ("astype", "copy")  # new memory in the order of the old
+_WRITE = ("fill", "sort", "partition", "put")  # in place
+_UNARY = {"__neg__": np.negative, "__invert__": np.invert, "__abs__": np.absolute}
 _COMPARE = ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__")
 _BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor", "lshift", "rshift")
 
@@ -26,7 +28,20 @@ class ndarray:
     __array_priority__ = 100
     real = None
 
-    def __init__(self, values):
+    def __init__(self, shape, dtype=float, memptr=None, strides=None, order="C"):
+        if memptr is None:
+            self._hold(cupy_allocator.empty(shape, dtype, order))
+        else:
+            self._hold(cupy_allocator.array_at(memptr, shape, dtype, strides))
+
+    @classmethod
+    def _of(cls, values):
+        """A device array over this memory of NumPy's."""
+        made = cls.__new__(cls)
+        made._hold(values)
+        return made
+
+    def _hold(self, values):
         self._memory = values
         self.device = Device(Device.now())
         cupy_pointers.born(self)
@@ -40,11 +55,13 @@ class ndarray:
         if name.startswith("__") or not hasattr(self.real, name):
             raise AttributeError(f"cupy.ndarray has no {name}")
         found = getattr(self._memory if name in _KNOWN else self._values, name)
-        return _method(self, getattr(self.real, name), found) if callable(found) else _wrapped(found)
+        return _method(self, getattr(self.real, name)) if callable(found) else _wrapped(found)
 
     @property
     def data(self):
-        return SimpleNamespace(ptr=self._memory.ctypes.data, device_id=self.device.id)
+        memory = self._memory
+        owner = UnownedMemory(memory.__array_interface__["data"][0], memory.nbytes, memory, self.device.id)
+        return MemoryPointer(owner, 0)
 
     @property
     def flags(self):
@@ -59,13 +76,22 @@ class ndarray:
     def ravel(self, order="C"):
         if order == "K":
             raise NotImplementedError("ravel with order='K' not yet implemented.")
-        return _made("ravel", self._values.ravel(order), self._values)
+        return _made("ravel", lambda a: a.ravel(order), self)
 
-    def get(self, order="C"):
+    def get(self, stream=None, order="C", out=None, blocking=True):
+        cupy_capture.refuse_copy("D2H transfers", stream)
         counting.read("get")
         if not self._memory.flags.c_contiguous:
             counting.launched("get")  # row-major first, by a kernel
-        return self._memory.copy(order=order)
+        if out is None:
+            return self._memory.copy(order=order)
+        out[...] = self._memory
+        return out
+
+    def set(self, arr, stream=None):
+        cupy_capture.refuse_copy("H2D transfers", stream)
+        counting.copied("set")
+        self._values[...] = differences.from_host(arr)
 
     def item(self):
         return self.get().item()
@@ -78,24 +104,26 @@ class ndarray:
 
     def __array_ufunc__(self, ufunc, method, *inputs, **options):
         assert method == "__call__", f"numpy.{ufunc.__name__}.{method} on a device array"
-        return _computed(ufunc.__name__, ufunc(*_values(inputs), **_values(options)))
+        return _computed(ufunc.__name__, lambda *given: ufunc(*given, **options), *inputs)
 
     def __array_function__(self, function, types, args, kwargs):
         raise TypeError(f"numpy.{function.__name__} was called with a device array; call array_module(x)'s")
 
     def __getitem__(self, key):
-        index = differences.wrapped_index(self._values, _index(key))
-        found = self._values[index]
-        if differences.masks(index):
-            counting.read("mask")  # how many are chosen
-        return _made("getitem", found, self._values)
+        key = _index(key)
+        if differences.masks(key):
+            _read("mask")  # how many are chosen
+        return _made("getitem", lambda a, index: a[differences.wrapped_index(a, index)], self, key)
 
     def __setitem__(self, key, value):
-        index = differences.wrapped_index(self._values, _index(key))
-        if differences.masks(index):
-            counting.read("mask")
-        counting.launched("setitem")
-        self._values[index] = _values(value)
+        key = _index(key)
+        if differences.masks(key):
+            _read("mask")
+
+        def run(a, index, x):
+            a[differences.wrapped_index(a, index)] = x
+
+        _written("setitem", run, self, key, _values(value))
 
     def __iter__(self):
         if not self._values.ndim:
@@ -114,31 +142,30 @@ class ndarray:
     def __bool__(self):
         return bool(self.get())
 
-    def __neg__(self):
-        return _computed("negative", -self._values)
-
-    def __invert__(self):
-        return _computed("invert", ~self._values)
-
-    def __abs__(self):
-        return _computed("absolute", abs(self._values))
-
 
 def _operators():
     def binary(name):
         def run(self, other):
-            return _computed(name.strip("_"), getattr(self._values, name)(_values(other)))
+            if "matmul" in name:
+                cupy_capture.refuse_library("cuBLAS")
+            return _computed(name.strip("_"), lambda a, b: getattr(a, name)(b), self, other)
 
         return run
 
     def in_place(name):
         def run(self, other):
-            counting.launched(name.strip("_"))
-            getattr(self._values, name)(_values(other))
+            if "matmul" in name:
+                cupy_capture.refuse_library("cuBLAS")
+            _written(name.strip("_"), lambda a, b: getattr(a, name)(b), self, _values(other))
             return self
 
         return run
 
+    def unary(ufunc):
+        return lambda self: _computed(ufunc.__name__, ufunc, self)
+
+    for name, ufunc in _UNARY.items():
+        setattr(ndarray, name, unary(ufunc))
     for name in _COMPARE:
         setattr(ndarray, name, binary(name))
     for name in _BINARY:
@@ -162,33 +189,42 @@ def _values(x):
 
 
 def _index(key):
-    """CuPy takes NumPy arrays and lists in an index."""
+    """CuPy takes NumPy arrays and lists in an index, and sends them to the device."""
     if isinstance(key, tuple):
         return tuple(map(_index, key))
-    return key._values if isinstance(key, ndarray) else key
+    if isinstance(key, ndarray):
+        return key._values
+    if isinstance(key, np.ndarray | list):
+        cupy_capture.refuse_copy("H2D transfers")
+    return key
+
+
+def _read(name):
+    """The host waits for numbers of the device's."""
+    cupy_capture.refuse_copy("D2H transfers")
+    counting.read(name)
 
 
 def _wrapped(x):
     """Results: CuPy has no scalars, only 0-d arrays."""
     if isinstance(x, np.ndarray | np.generic):
-        return ndarray(np.asarray(x))
+        return ndarray._of(np.asarray(x))
     return type(x)(map(_wrapped, x)) if type(x) in (tuple, list) and any(isinstance(i, np.ndarray) for i in x) else x
 
 
-def _computed(name, result):
-    """What an elementwise kernel gives: new memory, row-major whatever the order of its inputs (NumPy keeps theirs)."""
-    counting.launched(name)
-    return _wrapped(np.asarray(result, order="C")) if isinstance(result, np.ndarray | np.generic) else result
+def _computed(name, compute, *args):
+    return cupy_launch.computed(ndarray._of, name, compute, *_values(args))
 
 
-def _made(name, result, *inputs):
-    """A result that is a view of an input, which costs nothing, or new memory, row-major, that a kernel wrote."""
-    if isinstance(result, np.ndarray) and any(np.may_share_memory(result, x) for x in inputs):
-        return _wrapped(result)
-    return _computed(name, result)
+def _made(name, compute, self, *values):
+    return cupy_launch.made(ndarray._of, name, compute, self._values, *values)
 
 
-def _method(array, real, found):
+def _written(name, run, target, *args):
+    cupy_launch.written(name, run, target._values, *args)
+
+
+def _method(array, real):
     name = real.__name__
     first = (real.__doc__ or "").splitlines()[0] if real.__doc__ else ""
     names = set(re.findall(r"(\w+)=", first)) | set(re.findall(r"[(,]\s*(\w+)(?=[,)=])", first))
@@ -199,52 +235,16 @@ def _method(array, real, found):
         differences.check_method(name, array._values, args, options)
         if name == "take":
             options["mode"] = "wrap"
-        result = found(*_values(args), **_values(options))
-        if result is array._values:
-            return array
-        if name in ("astype", "copy"):
-            counting.launched(name)
-            return _wrapped(result)
-        return _made(name, result, array._values)
+        if name == "dot":
+            cupy_capture.refuse_library("cuBLAS")
+        values = array._values, _values(args), _values(options)
 
-    return run
+        def compute(a, given, named):
+            return getattr(a, name)(*given, **named)
 
+        if name in _WRITE:
+            return cupy_launch.written(name, compute, *values)
+        how = cupy_launch.new if name in _COPY else cupy_launch.made
+        return how(lambda x: array if x is array._memory else ndarray._of(x), name, compute, *values)
 
-class Ufunc:
-    def __init__(self, name, ufunc):
-        self.name, self.ufunc = name, ufunc
-
-    def __call__(self, *args, **options):
-        assert set(options) <= {"out", "dtype", "casting"}, f"cupy.{self.name} takes no {', '.join(options)}"
-        ufunc = differences.powers if self.name == "power" and not options else self.ufunc
-        result = ufunc(*_values(args), **_values(options))
-        if options.get("out") is None:
-            return _computed(self.name, result)
-        counting.launched(self.name)
-        return options["out"]
-
-    def at(self, a, indices, b=None):
-        assert self.name in ("add", "subtract", "maximum", "minimum"), self.name
-        differences.check_scatter(self.name, a._values)
-        counting.launched(f"{self.name}.at")
-        self.ufunc.at(a._values, differences.wrapped_index(a._values, _index(indices)), _values(b))
-
-
-def function(name, real, numpys):
-    signature = inspect.signature(real)
-
-    def run(*args, **options):
-        signature.bind(*args, **options)
-        given, named = differences.adapted(name, _values(args), _values(options))
-        result = numpys(*given, **named)
-        if options.get("out") is not None:
-            counting.launched(name)
-            return options["out"]
-        if name.endswith("_like"):
-            if name != "empty_like":
-                counting.launched(name)
-            return _wrapped(result)
-        return _made(name, result, *(x for x in given if isinstance(x, np.ndarray)))
-
-    run.__name__ = name
     return run

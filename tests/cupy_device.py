@@ -1,4 +1,4 @@
-"""Devices and the one stream of the look-alike of CuPy (tests/cupy_stand_in.py)."""
+"""Devices of the look-alike of CuPy (tests/cupy_stand_in.py), and which device and stream are current."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ import threading
 
 
 class _Current(threading.local):
-    """CuPy's current device, the top of a stack: a thread's own."""
+    """CuPy's current device, the top of a stack, and each device's current stream: a thread's own."""
 
     def __init__(self):
         self.stack = [0]
+        self.streams = {}  # by device; the null stream where there is none
+        self.entered = []  # (device, the stream before), of each block that is open
 
 
 class Device:
     current = _Current()
+    null = None  # the null stream (tests/cupy_streams.py)
 
-    def __init__(self, id):
-        self.id = id
+    def __init__(self, id=None):
+        self.id = Device.now() if id is None else id
         self.attributes = {"MaxSharedMemoryPerBlock": 48 << 10}
         self.compute_capability = "00"  # for which nobody builds kernels
 
@@ -35,16 +38,6 @@ class Device:
         return cls.current.stack[-1]
 
 
-class Stream:
-    """The null stream, which every call is in."""
-
-    ptr = 0
-
-    def synchronize(self):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc_info):
-        pass
+def current_stream(device_id=-1):
+    """The thread's current stream of a device."""
+    return Device.current.streams.get(Device.now() if device_id == -1 else device_id, Device.null)

@@ -18,10 +18,22 @@ import numpy as np
 
 from gpunn import emulator
 from gpunn.emulator.memory import is_dense
-from tests import counting, cupy_pointers, cupy_record
+from tests import (
+    counting,
+    cupy_allocator,
+    cupy_capture,
+    cupy_errors,
+    cupy_launch,
+    cupy_memory,
+    cupy_pointer,
+    cupy_pointers,
+    cupy_record,
+    cupy_streams,
+)
 from tests import cupy_differences as differences
-from tests.cupy_array import Ufunc, function, ndarray
-from tests.cupy_device import Device, Stream
+from tests.cupy_array import ndarray
+from tests.cupy_device import Device, current_stream
+from tests.cupy_functions import Ufunc, function
 
 
 class Namespace:
@@ -33,6 +45,8 @@ class Namespace:
     def __getattr__(self, name):
         if name in self._own:
             return self._own[name]
+        if self._numpys is np.random:
+            cupy_capture.refuse_library("cuRAND")
         real = getattr(self._real, name)
         if isinstance(real, type) or not callable(real):
             return Namespace(real, getattr(self._numpys, name)) if inspect.ismodule(real) else real
@@ -56,44 +70,120 @@ class RawModule:
 
         def run(grid, block, args, *, shared_mem=0):
             counting.launched(name)
-            if counting.is_dry():
-                for array, is_written in zip(args, written, strict=True):
-                    if is_written and isinstance(array, ndarray):
-                        array._values[...] = 0.5 if array._values.dtype.kind in "fV" else 0
-                return
-            kernel = emulator.load(text, name, macros, file)
-            given = []
-            for parameter, a in zip(kernel.parameters, args, strict=True):
-                if isinstance(a, ndarray):
-                    assert parameter.pointer and is_dense(a._values), parameter
-                    given.append(a._values.view(emulator.EmulatedArray))
-                elif parameter.pointer:  # a null pointer: eight bytes of zeros
-                    assert type(a) is np.uint64 and a == 0, parameter
-                    given.append(None)
-                elif isinstance(a, np.void):  # a struct; its uint64 are addresses
-                    assert parameter.code == "V" and a.nbytes == parameter.bytes, parameter
-                    given.append(cupy_pointers.with_arrays(a))
-                else:  # CuPy passes a NumPy scalar's bytes as they are
-                    assert isinstance(a, np.generic) and a.dtype.str[1:] == parameter.code, (parameter, type(a))
-                    given.append(a)
-            kernel(grid, block, given)
+            capture = cupy_capture.now()
+            kernel = None if counting.is_dry() else emulator.load(text, name, macros, file)
+            given = _given(args, None if kernel is None else kernel.parameters)
+            if capture is None:
+                _launch(kernel, grid, block, given, written)
+            else:
+                frozen = [_frozen(a) for a in given]
+                capture.record(name, lambda: _launch(kernel, grid, block, frozen, written))
 
         return run
+
+
+def _given(args, parameters):
+    """What the emulator takes for a kernel's arguments; parameters None: it is not going to run."""
+    given = []
+    for parameter, a in zip(parameters or [None] * len(args), args, strict=True):
+        if isinstance(a, ndarray):
+            assert parameter is None or (parameter.pointer and is_dense(a._values)), parameter
+            given.append(a._values.view(emulator.EmulatedArray))
+        elif parameter is None:
+            given.append(a)
+        elif parameter.pointer:  # a null pointer: eight bytes of zeros
+            assert type(a) is np.uint64 and a == 0, parameter
+            given.append(None)
+        elif isinstance(a, np.void):  # a struct; its uint64 are addresses
+            assert parameter.code == "V" and a.nbytes == parameter.bytes, parameter
+            given.append(cupy_pointers.with_arrays(a))
+        else:  # CuPy passes a NumPy scalar's bytes as they are
+            assert isinstance(a, np.generic) and a.dtype.str[1:] == parameter.code, (parameter, type(a))
+            given.append(a)
+    return given
+
+
+def _frozen(a):
+    """An argument as a graph keeps it: its bytes, whatever becomes of the arrays that lie there."""
+    if isinstance(a, np.ndarray):
+        return cupy_capture.detached(a).view(emulator.EmulatedArray)
+    if isinstance(a, emulator.Struct):
+        return emulator.Struct(a.value.copy(), {name: [_frozen(x) for x in found] for name, found in a.arrays.items()})
+    return a
+
+
+def _launch(kernel, grid, block, given, written):
+    if kernel is not None:
+        kernel(grid, block, given)
+        return
+    for array, is_written in zip(given, written, strict=True):
+        if is_written and isinstance(array, np.ndarray):
+            array[...] = 0.5 if array.dtype.kind in "fV" else 0
 
 
 def _asarray(x, dtype=None):
     if isinstance(x, ndarray):
         if x.device.id != Device.now():
-            x = ndarray(x._memory.copy(order="K"))
+            x = ndarray._of(cupy_allocator.placed(x._memory.copy(order="K")))
         return x if dtype is None else x.astype(dtype, copy=False)
+    array = differences.from_host(x, dtype)
+    if not array.ndim and cupy_capture.now() is not None:  # one number goes as a kernel's argument
+        return cupy_launch.new(ndarray._of, "fill", lambda: array)
+    cupy_capture.refuse_copy("H2D transfers")
     counting.copied("asarray")
-    return ndarray(differences.from_host(x, dtype))
+    return ndarray._of(cupy_allocator.placed(array))
 
 
-def _empty(shape, dtype=float):
-    array = np.empty(shape, dtype)
-    array.reshape(-1).view(np.uint8)[...] = 0xFF
-    return ndarray(array)
+def _empty(shape, dtype=float, order="C"):
+    return ndarray._of(cupy_allocator.empty(shape, dtype, order))
+
+
+def _cuda(real):
+    return SimpleNamespace(
+        Device=Device,
+        Event=cupy_streams.Event,
+        ExternalStream=cupy_streams.ExternalStream,
+        Graph=cupy_capture.Graph,
+        Memory=cupy_pointer.Memory,
+        MemoryPointer=cupy_pointer.MemoryPointer,
+        MemoryPool=cupy_memory.MemoryPool,
+        PinnedMemory=cupy_pointer.PinnedMemory,
+        PinnedMemoryPointer=cupy_pointer.PinnedMemoryPointer,
+        Stream=cupy_streams.Stream,
+        UnownedMemory=cupy_pointer.UnownedMemory,
+        alloc=cupy_allocator.alloc,
+        alloc_pinned_memory=cupy_pointer.alloc_pinned_memory,
+        compiler=SimpleNamespace(CompileException=real.cuda.compiler.CompileException),
+        driver=SimpleNamespace(CUDADriverError=cupy_errors.CUDADriverError),
+        get_allocator=cupy_allocator.get_allocator,
+        get_current_stream=current_stream,
+        get_device_id=Device.now,
+        memory=SimpleNamespace(OutOfMemoryError=cupy_errors.OutOfMemoryError),
+        nvrtc=SimpleNamespace(getVersion=lambda: (12, 9)),
+        runtime=_runtime(),
+        set_allocator=cupy_allocator.set_allocator,
+        using_allocator=cupy_allocator.using_allocator,
+    )
+
+
+def _runtime():
+    return SimpleNamespace(
+        CUDARuntimeError=cupy_errors.CUDARuntimeError,
+        deviceSynchronize=lambda: Device().synchronize(),
+        driverGetVersion=lambda: 12090,
+        freeHost=cupy_pointer.free_host,
+        getDevice=Device.now,
+        getDeviceCount=lambda: 2,
+        hostAlloc=cupy_pointer.host_alloc,
+        hostAllocDefault=0,
+        hostAllocMapped=2,
+        hostAllocPortable=1,
+        hostAllocWriteCombined=4,
+        memGetInfo=lambda: (cupy_pointer.card.total - cupy_pointer.card.taken, cupy_pointer.card.total),
+        streamCaptureModeGlobal=cupy_capture.GLOBAL,
+        streamCaptureModeRelaxed=cupy_capture.RELAXED,
+        streamCaptureModeThreadLocal=cupy_capture.THREAD_LOCAL,
+    )
 
 
 def module(real=None):
@@ -101,25 +191,15 @@ def module(real=None):
     real = cupy_record.cupy() if real is None else real
     ndarray.real = real.ndarray
     Namespace._ufunc_type = real.ufunc
-    runtime = SimpleNamespace(
-        getDeviceCount=lambda: 2,
-        getDevice=Device.now,
-        driverGetVersion=lambda: 12090,
-        CUDARuntimeError=RuntimeError,
-    )
-    cuda = SimpleNamespace(
-        Device=Device,
-        runtime=runtime,
-        driver=SimpleNamespace(CUDADriverError=RuntimeError),
-        nvrtc=SimpleNamespace(getVersion=lambda: (12, 9)),
-        get_current_stream=Stream,
-        compiler=SimpleNamespace(CompileException=real.cuda.compiler.CompileException),
-    )
+    cupy_capture.reset()
+    cupy_allocator.reset()
+    Device.current.__init__()
     return Namespace(
         real,
         np,
         ndarray=ndarray,
-        cuda=cuda,
+        cuda=_cuda(real),
+        get_default_memory_pool=lambda: cupy_allocator.default_pool,
         RawModule=RawModule,
         asarray=_asarray,
         asnumpy=ndarray.get,

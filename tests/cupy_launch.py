@@ -1,0 +1,97 @@
+"""How the look-alike of CuPy runs what it is asked for: at once by NumPy, or, while a stream captures, at each replay.
+
+While capturing, NumPy computes too, to tell a result's shape and dtype or what is wrong with the arguments; its numbers
+go nowhere.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import numpy as np
+
+from tests import counting, cupy_allocator, cupy_capture
+from tests.cupy_capture import detached
+
+
+def mapped(x, change, kind=np.ndarray):
+    """x with every `kind` in its tuples, lists and dicts changed."""
+    if isinstance(x, kind):
+        return change(x)
+    if isinstance(x, dict):
+        return {key: mapped(value, change, kind) for key, value in x.items()}
+    return type(x)(mapped(i, change, kind) for i in x) if type(x) in (tuple, list) else x
+
+
+def computed(wrap, name, compute, *values):
+    """What an elementwise kernel gives: new memory, row-major whatever the order of its inputs (NumPy keeps theirs)."""
+    return new(wrap, name, lambda *given: mapped(compute(*given), _row_major, np.ndarray | np.generic), *values)
+
+
+def _row_major(x):
+    return np.asarray(x, order="C")
+
+
+def new(wrap, name, compute, *values):
+    """Device arrays, by `wrap`, of new memory with what compute(*values) gives, or the first of the values itself."""
+    capture = cupy_capture.now()
+    with nullcontext() if capture is None else np.errstate(all="ignore"):
+        result = compute(*values)
+    if values and result is values[0]:
+        return wrap(result)
+    counting.launched(name)
+    if capture is None:
+        return mapped(result, lambda x: wrap(cupy_allocator.placed(np.asarray(x))), np.ndarray | np.generic)
+    return recorded(wrap, name, result, compute, values, capture)
+
+
+def recorded(wrap, name, sample, compute, values, capture):
+    made = []
+
+    def place(x):
+        made.append(cupy_allocator.empty(x.shape, x.dtype, like=np.asarray(x)))
+        return wrap(made[-1])
+
+    results = mapped(sample, place, np.ndarray | np.generic)
+    into, frozen = [detached(one) for one in made], mapped(values, detached)
+
+    def run():
+        found = []
+        mapped(compute(*frozen), found.append, np.ndarray | np.generic)
+        for to, x in zip(into, found, strict=True):
+            to[...] = x
+
+    capture.record(name, run)
+    return results
+
+
+def made(wrap, name, compute, *values):
+    """Views of an input, which cost nothing, or new memory, row-major, that a kernel wrote."""
+    capture = cupy_capture.now()
+    with nullcontext() if capture is None else np.errstate(all="ignore"):
+        result = compute(*values)
+    inputs, found = [], []
+    mapped(values, inputs.append)
+    mapped(result, found.append, np.ndarray | np.generic)
+    if not found:
+        return result
+    if all(isinstance(x, np.ndarray) and any(np.may_share_memory(x, i) for i in inputs) for x in found):
+        return mapped(result, wrap)
+    counting.launched(name)
+    result = mapped(result, _row_major, np.ndarray | np.generic)
+    if capture is None:
+        return mapped(result, lambda x: wrap(cupy_allocator.placed(x)))
+    return recorded(wrap, name, result, compute, values, capture)
+
+
+def written(name, run, target, *values):
+    """run(target, *values) writes into the target, which is there."""
+    capture = cupy_capture.now()
+    counting.launched(name)
+    if capture is None:
+        return run(target, *values)
+    with np.errstate(all="ignore"):
+        run(target.copy(), *values)  # raises what is wrong with the arguments
+    to, frozen = detached(target), mapped(values, detached)
+    capture.record(name, lambda: run(to, *frozen))
+    return None
