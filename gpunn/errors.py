@@ -33,6 +33,10 @@ class UsageError(GpunnError, ValueError):
     """A name or an option that gpunn does not know."""
 
 
+class CaptureError(GpunnError, RuntimeError):
+    """A step does what no graph can hold, so that it cannot be captured."""
+
+
 class LabelError(IndexError):
     """A label that is none of the classes; `call` is the serial number of the call on a device that met it."""
 

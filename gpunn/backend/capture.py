@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from numpy.typing import DTypeLike
 
 from gpunn.backend.contract import Array, Shape
+from gpunn.errors import CaptureError
 
 
 class Feed(Protocol):
@@ -21,6 +22,10 @@ class Feed(Protocol):
 
     def add(self, make: Callable[[], Any], dtype: DTypeLike, shape: Shape) -> Array:
         """Device memory of this dtype and shape that each replay fills with make()."""
+        ...
+
+    def guard(self, holds: Callable[[], bool]) -> None:
+        """Ask holds() before each replay, before any make(); where it is False the graph is captured anew."""
         ...
 
 
@@ -35,3 +40,16 @@ def fed(make: Callable[[], Any], dtype: DTypeLike, shape: Shape = ()) -> Array |
     """
     feed = now.get()
     return None if feed is None else feed.add(make, dtype, shape)
+
+
+def guard(holds: Callable[[], bool]) -> None:
+    """While a graph is captured: what its launches take for granted of the host, asked before each replay."""
+    feed = now.get()
+    if feed is not None:
+        feed.guard(holds)
+
+
+def refuse(why: str) -> None:
+    """While a graph is captured: raise CaptureError, since replays would not do what follows here."""
+    if now.get() is not None:
+        raise CaptureError(why)

@@ -8,6 +8,7 @@ from gpunn.cuda.kernel import Kernel
 from gpunn.cuda.plans import Call, Launch, Output, Plan, Tickets, layout
 from gpunn.cuda.plans import Layout as Of
 from gpunn.emulator import EmulatedArray
+from gpunn.errors import CaptureError
 
 
 def test_tickets_are_zeros_kept_for_the_next_launch():
@@ -55,13 +56,29 @@ def test_nothing_is_fed_outside_of_a_capture():
     assert capture.fed(lambda: pytest.fail("called"), np.int64) is None
 
 
+def test_outside_of_a_capture_nothing_is_asked_or_refused():
+    capture.guard(lambda: pytest.fail("asked"))
+    capture.refuse("dropout: x is on cpu")
+
+
 def test_inside_a_capture_the_feed_gives_the_memory():
     class Feed:
+        def __init__(self):
+            self.guards = []
+
         def add(self, make, dtype, shape):
             return np.full(shape, make(), dtype)
 
-    token = capture.now.set(Feed())
+        def guard(self, holds):
+            self.guards.append(holds)
+
+    feed = Feed()
+    token = capture.now.set(feed)
     try:
         assert capture.fed(lambda: 3, np.int64, (2,)).tolist() == [3, 3]
+        capture.guard(bool)
+        assert feed.guards == [bool]
+        with pytest.raises(CaptureError, match="^dropout: x is on cpu$"):
+            capture.refuse("dropout: x is on cpu")
     finally:
         capture.now.reset(token)
