@@ -214,8 +214,11 @@ class Activation(Protocol):
 class Dropout(Protocol):
     """Random zeros, from the numbers of `gpunn.random`."""
 
-    def drop(self, x: Array, mask_shape: Shape, p: float, draw: Draw) -> tuple[Array, Backward]:
-        """x, each element 0 with probability p, else times 1 / (1 - p); and the function for its gradient."""
+    def drop(self, x: Array, mask_shape: Shape, p: float, draw: Draw | Array) -> tuple[Array, Backward]:
+        """x, each element 0 with probability p, else times 1 / (1 - p); and the function for its gradient.
+
+        Inside a captured graph the draw is device memory: its three numbers, other ones at each replay.
+        """
         ...
 
 

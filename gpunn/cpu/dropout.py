@@ -10,7 +10,7 @@ from gpunn.random import Draw
 
 
 def drop(
-    x: np.ndarray, mask_shape: tuple[int, ...], p: float, draw: Draw
+    x: np.ndarray, mask_shape: tuple[int, ...], p: float, draw: Draw | np.ndarray
 ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
     """x, each element 0 with probability p, else times 1 / (1 - p); and the function that does so to a gradient.
 
@@ -18,6 +18,7 @@ def drop(
     the gradient: to make it anew would take longer than to read it. One of x's size takes a byte a number and is scaled
     when used; one of few numbers is scaled once.
     """
+    assert isinstance(draw, Draw)  # no graph is captured here
     keep, scale = draw.uint32(mask_shape) >= p * 2**32, 0.0 if p == 1 else 1 / (1 - p)
     factor = (keep * scale).astype(x.dtype) if keep.size < x.size else None
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from gpunn import random
-from gpunn.backend import Array, twins
+from gpunn.backend import Array, capture, twins
 from gpunn.backend.contract import Shape
 from gpunn.checks import arrays, as_probability, check_choice
 from gpunn.engine.operators import A, Operand
@@ -69,5 +71,11 @@ def _drop(op: str, x: Operand, a: Array, mask_shape: Shape, p: float, training: 
     p = as_probability(op, p, what)
     if not training or p == 0:
         return x if isinstance(x, Tensor) else a
-    y, backward = twins(a).dropout.drop(a, mask_shape, p, random.take(math.prod(mask_shape)))
+    if type(a) is np.ndarray:
+        capture.refuse(f"{op}: x is on cpu, whose mask would be the same at each replay; move it to the device")
+    numbers = math.prod(mask_shape)
+    draw: random.Draw | Array | None = capture.fed(lambda: random.take(numbers).signed, np.int64, (3,))
+    if draw is None:
+        draw = random.take(numbers)
+    y, backward = twins(a).dropout.drop(a, mask_shape, p, draw)
     return record(op, y, (x,), lambda gy, needs: (backward(gy),), owned=True)

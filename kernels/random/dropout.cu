@@ -2,14 +2,15 @@
 Dropout, forward and backward: a mask made on the spot from the generator's numbers, never stored.
 
 math:     y[i] = x[i] * (number[i/group] < threshold ? 0 : scale), i in logical order; number j is word j%4 of Philox
-          block counter + j/4
-layout:   x, y of `size` elements in one memory order: logical (NHWC=0), or (N,L,C) of a logical (N,C,L) (NHWC=1)
+          block counter + j/4; seed, stream and counter from `fed` where it is given
+layout:   x, y of `size` elements in one memory order: logical (NHWC=0), or (N,L,C) of a logical (N,C,L) (NHWC=1); fed (3)
 threads:  EACH neighbours a thread: 4, which are one block's words, or 1
 shared:   0
 flops:    2*N*C*L
 bytes:    2*e*N*C*L
 requires: EACH = 4 needs NHWC = 0, group = 1 and memory on multiples of 16 bytes
 numerics: one product in ACC; a dropped infinity or NaN is NaN, as on the cpu
+optional: fed
 */
 #include "philox.cuh"
 
@@ -31,13 +32,15 @@ __device__ __forceinline__ void masked(const T* x, T* y, unsigned number, ACC sc
 }
 
 extern "C" __global__ void dropout(
-    const T* x, T* y, i64 size, int C, int L, i64 group, ACC scale, i64 threshold, i64 seed, i64 stream, i64 counter)
+    const T* x, T* y, i64 size, int C, int L, i64 group, ACC scale, i64 threshold, i64 seed, i64 stream, i64 counter,
+    const i64* fed)
 {
     const i64 at = thread_index() * EACH;
     if (at >= size) return;
     i64 i = at;
     if (NHWC) i = (at / ((i64)C * L) * C + at % C) * L + at / C % L;
     i /= group;
+    if (fed) seed = fed[0], stream = fed[1], counter = fed[2];
     const Words w = philox(seed, stream, counter + i / 4);
 
     if (EACH == 1) {

@@ -78,7 +78,7 @@ def test_inside_a_capture_the_feed_gives_the_memory():
         assert capture.fed(lambda: 3, np.int64, (2,)).tolist() == [3, 3]
         capture.guard(bool)
         assert feed.guards == [bool]
-        with pytest.raises(CaptureError, match="^dropout: x is on cpu$"):
+        with pytest.raises(CaptureError, match="dropout: x is on cpu"):
             capture.refuse("dropout: x is on cpu")
     finally:
         capture.now.reset(token)
