@@ -53,6 +53,7 @@ def look_alike(monkeypatch):
     monkeypatch.setattr(loading, "_load_cupy", lambda: (stand_in, ""))
     monkeypatch.setattr(faults, "_records", {})
     monkeypatch.setattr(streams, "_tickets", {})
+    monkeypatch.setattr(streams, "_ones", {})
     cupy_stand_in.forget_plans()
     yield stand_in
     cupy_stand_in.forget_plans()

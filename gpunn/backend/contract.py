@@ -25,7 +25,8 @@ Shape: TypeAlias = tuple[int, ...]
 Backward: TypeAlias = Callable[[Array], Array]  # from a result's gradient to the input's
 Arrays: TypeAlias = Sequence[Array]
 States: TypeAlias = Sequence[Array | None]
-Settings: TypeAlias = Sequence[tuple]  # numbers of each parameter, in the order of struct Setting in kernels/optim
+Numbers: TypeAlias = Sequence[tuple]  # of each parameter, in the order of struct Setting in kernels/optim
+Settings: TypeAlias = Numbers | Callable[[], Numbers]  # inside a captured graph: what gives them at each replay
 
 
 class Conv(Protocol):
@@ -250,7 +251,10 @@ class Matmul(Protocol):
 
 
 class Optim(Protocol):
-    """Optimisers' rules for all parameters at once; lists have an entry a parameter, ``kept`` belongs to the twin."""
+    """Optimisers' rules for all parameters at once; lists have an entry a parameter, ``kept`` belongs to the twin.
+
+    Inside a captured graph settings are a function, and a share is device memory: each replay has its own.
+    """
 
     def sgd(self, params: Arrays, buffers: States, grads: Arrays, settings: Settings, kept: dict) -> None:
         """Step: b = momentum b + share d; p -= rate b."""
@@ -287,7 +291,7 @@ class Optim(Protocol):
         """Limit every element to [-limit, limit], in place; NaN stays NaN."""
         ...
 
-    def average(self, means: Arrays, values: Arrays, share: float, kept: dict) -> None:
+    def average(self, means: Arrays, values: Arrays, share: float | Array, kept: dict) -> None:
         """Move every mean towards its value: m += share (x - m), in place."""
         ...
 

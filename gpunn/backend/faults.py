@@ -11,10 +11,12 @@ from __future__ import annotations
 import itertools
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from gpunn.backend import capture
 from gpunn.backend.contract import Array
 from gpunn.backend.loading import require_cupy, require_emulator
 from gpunn.backend.streams import EMULATOR, Place, place_on
@@ -41,19 +43,31 @@ _calls: dict[tuple[str, tuple[int, ...], int, bool], int] = {}
 
 def watch(
     array: Array, op: str, shape: tuple[int, ...], ignore_index: int, unsigned: bool = False
-) -> tuple[Any, int, int]:
-    """(state, serial, call) for a kernel about to be launched on the current stream of `array`'s device."""
+) -> tuple[Any, int, int, Array | None]:
+    """(state, serial, call) for a kernel about to be launched on the current stream of `array`'s device.
+
+    While a graph is captured each replay has a serial number of its own: in the device memory that comes last.
+    """
     global _last
     emulated = isinstance(array, np.ndarray)
     place, stream = place_on(EMULATOR if emulated else array.device.id)
     record = _records.get(place)
     if record is None:
+        capture.refuse(f"{op}: it was never run on this stream, and each replay would clear its record; run it once")
         record = _records[place] = _new_record(array, stream)
-    record.pending = True
     what = (op, shape, ignore_index, unsigned)
     call = _calls[what] if what in _calls else _calls.setdefault(what, next(_ids))
-    _last = next(_serials)
-    return record.state, _last, call
+    if (feed := capture.now.get()) is not None:
+        return record.state, 0, call, feed.add(partial(_begin, record), np.int64, ())
+    record.pending, _last = True, next(_serials)
+    return record.state, _last, call, None
+
+
+def _begin(record: Record) -> int:
+    """The serial number of a replayed launch that may note something in this record."""
+    global _last
+    record.pending, _last = True, next(_serials)
+    return _last
 
 
 def last_serial() -> int:

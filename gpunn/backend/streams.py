@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from gpunn.backend import capture
 from gpunn.backend.contract import Array
 from gpunn.backend.loading import require_cupy, require_emulator
 
@@ -44,6 +45,23 @@ def tickets(device: int, count: int) -> Array:
         else:
             found = require_cupy().zeros(size, np.int32)
         _tickets[place] = found
+    return found
+
+
+_ones: dict[tuple[Place, tuple[int, ...], np.dtype], Array] = {}
+
+
+def ones(like: Array) -> Array:
+    """Ones of a device array's shape and dtype for launches on the current stream: made once, never to be changed."""
+    device = EMULATOR if isinstance(like, np.ndarray) else like.device.id
+    key = place_on(device)[0], like.shape, like.dtype
+    found = _ones.get(key)
+    if found is None:
+        found = (np if device == EMULATOR else require_cupy()).ones_like(like)
+        if device == EMULATOR:
+            found.flags.writeable = False
+        if capture.now.get() is None:  # else they are ones at a replay only
+            _ones[key] = found
     return found
 
 

@@ -22,6 +22,7 @@ from gpunn.cuda.problem import Labels
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 
 THREADS = 256
+NAMES = "serial", "call", "fed"  # what a wrong label is noted with
 REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}  # as in kernels/loss/tally.cuh
 TYPES = {"int32": "int", "int64": "i64", "uint64": "u64"}  # of labels; others become int64
 Backward = Callable[[Array], Array]
@@ -41,7 +42,7 @@ def _finish(job: Labels, threads: int) -> tuple[Any, ...]:
 def _forward(job: Labels, lanes: int) -> tuple[Launch, ...]:
     arrays = ("x", "labels", "weight", "loss", "rows", *_finish(job, job.M * lanes))
     sizes = (job.M, job.C, job.L, job.ignore_index, job.smoothing, REDUCTIONS[job.reduction])
-    return _launch(job, "cross_entropy_forward", job.M * lanes, (*arrays, *sizes, "serial", "call"), LANES=lanes)
+    return _launch(job, "cross_entropy_forward", job.M * lanes, (*arrays, *sizes, *NAMES), LANES=lanes)
 
 
 def _backward(job: Labels) -> tuple[Launch, ...]:
@@ -53,7 +54,7 @@ def _backward(job: Labels) -> tuple[Launch, ...]:
 def _nll_forward(job: Labels) -> tuple[Launch, ...]:
     arrays = ("x", "labels", "weight", "loss", *_finish(job, job.M))
     sizes = (job.M, job.C, job.L, job.ignore_index, REDUCTIONS[job.reduction])
-    return _launch(job, "nll_forward", job.M, (*arrays, *sizes, "serial", "call"))
+    return _launch(job, "nll_forward", job.M, (*arrays, *sizes, *NAMES))
 
 
 def _nll_backward(job: Labels) -> tuple[Launch, ...]:
@@ -90,7 +91,14 @@ NLL_BACKWARD = Operation(
 # ---------------------------------------------------------------- plans
 @lru_cache(KEPT)
 def _plans(
-    x: tuple, labels: tuple, weight: tuple | None, state: tuple, job: tuple, is_nll: bool, asked: Asked
+    x: tuple,
+    labels: tuple,
+    weight: tuple | None,
+    state: tuple,
+    fed: tuple | None,
+    job: tuple,
+    is_nll: bool,
+    asked: Asked,
 ) -> tuple[Plan, Callable[[tuple], Plan]]:
     """The plan forward, and the function from the layout of the loss's gradient to the plan back."""
     below, w = Layout(*x), None if weight is None else in_order(Layout(*weight), False)
@@ -106,6 +114,7 @@ def _plans(
     problem = Labels(below.dtype.name, True, M, C, L, targets.dtype.name, *job)
     given: dict[str, Layout | Scalar | None] = {"labels": targets, "weight": w}
     inputs = {"x": below, **given, "state": Layout(*state), "serial": Scalar(np.int64), "call": Scalar(np.int64)}
+    inputs["fed"] = None if fed is None else Layout(*fed)
     rows, divisor = Output((2, M), wide), Output((3,), wide)
     loss = Output(targets.shape if problem.reduction == "none" else (), below.dtype)
     outputs = {"loss": loss, "divisor": divisor} if is_nll else {"loss": loss, "divisor": divisor, "rows": rows}
@@ -148,11 +157,11 @@ def nll(
 def _run(op: str, x: Array, labels: Array, weight: Array | None, job: tuple) -> tuple[Array, Backward, Array]:
     if not labels.size:
         return _nothing(x, job[1])
-    state, serial, call = faults.watch(x, op, x.shape, job[0], labels.dtype == "uint64")
+    state, serial, call, fed = faults.watch(x, op, x.shape, job[0], labels.dtype == "uint64")
     is_nll = op == "nll_loss"
-    keys = (layout(x), layout(labels), None if weight is None else layout(weight), layout(state))
-    forward, back = _plans(*keys, job, is_nll, forced())
-    loss, *kept = forward(x, labels, weight, state, np.int64(serial), np.int64(call))
+    keys = layout(x), layout(labels), None if weight is None else layout(weight), layout(state)
+    forward, back = _plans(*keys, None if fed is None else layout(fed), job, is_nll, forced())
+    loss, *kept = forward(x, labels, weight, state, np.int64(serial), np.int64(call), fed)
     needed = (labels, weight, *kept) if is_nll else (x, labels, weight, *kept)
     return loss, lambda gy: back(layout(gy))(gy, *needed), kept[0]
 

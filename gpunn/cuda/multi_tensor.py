@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 
+import numpy as np
+
 from gpunn import backend
-from gpunn.backend.contract import Array, Arrays, Settings
+from gpunn.backend import capture
+from gpunn.backend.contract import Array, Arrays, Numbers, Settings
 from gpunn.cuda.dtypes import STORAGE, storage_macros
 from gpunn.cuda.kernel import EMULATOR, device_number
 from gpunn.cuda.plans import Launch
@@ -42,7 +46,7 @@ def run(
         fixed: columns that, like the head, stay the same from call to call: the table's part for them is made once and
             kept in the caller's dict ``kept``. What differs in dtype or memory order is copied in and out.
         fresh: columns of each call, which are only read; copies are made of what differs.
-        settings: a tuple a row, in the order of the kernel's struct Setting.
+        settings: a tuple a row, in the order of the kernel's struct Setting; what gives them at each replay of a graph.
         after: the arguments that follow the table.
     """
     name, arrays = head
@@ -105,18 +109,41 @@ class Tables:
             return
         if len(self.rows) < self.length:
             fresh = {field: [column[i] for i in self.rows] for field, column in fresh.items()}
-            settings = [settings[i] for i in self.rows] if settings else ()
+        numbers = self._fed(settings) if callable(settings) else self._given(settings)
         with self.inside():
+            each = len(numbers) // len(self.rows)  # bytes a row where they are fed
             fresh = {field: self._matched(column) for field, column in fresh.items()}
             for array, copy in self.staged:
                 copy[...] = array
             start = 0
             for one in self.tables:
                 end = start + one.count
-                one.run({field: column[start:end] for field, column in fresh.items()}, settings[start:end], after)
+                part = numbers[start * each : end * each]
+                one.run({field: column[start:end] for field, column in fresh.items()}, part, after)
                 start = end
             for array, copy in self.staged:
                 array[...] = copy
+
+    def _given(self, numbers: Numbers) -> Numbers:
+        """The numbers of the rows that have elements."""
+        if self.tables[0].takes_fed and capture.now.get() is not None:
+            capture.refuse(
+                f"{self.tables[0].call.operation}: settings are the numbers of one step, which replays would repeat; "
+                "pass a function"
+            )
+        return [numbers[i] for i in self.rows] if numbers and len(self.rows) < self.length else numbers
+
+    def _fed(self, settings: Callable[[], Numbers]) -> Array:
+        """Device memory of bytes that each replay fills with the structs of all rows."""
+        dtype, rows = self.tables[0].setting_dtype, self.rows
+
+        def make() -> np.ndarray:
+            numbers = settings()
+            return np.array([numbers[i] for i in rows], dtype).view(np.uint8)
+
+        memory = capture.fed(make, np.uint8, (len(rows) * dtype.itemsize,))
+        assert memory is not None  # only a capture gives a function
+        return memory
 
     def _matched(self, column: Arrays) -> Arrays:
         """The arrays in their rows' dtype and memory order: themselves, or copies."""

@@ -15,13 +15,13 @@ from gpunn.cuda.kernel import empty, kernel
 from gpunn.cuda.multi_tensor import operation, run
 from gpunn.cuda.table import BLOCK, blocks_of
 
-SGD = operation("optim.sgd", "optim/sgd")
-ADAM = operation("optim.adam", "optim/adam")
-RMSPROP = operation("optim.rmsprop", "optim/rmsprop")
+SGD = operation("optim.sgd", "optim/sgd", "fed")
+ADAM = operation("optim.adam", "optim/adam", "fed")
+RMSPROP = operation("optim.rmsprop", "optim/rmsprop", "fed")
 NORM = operation("optim.norm", "optim/norm_parts", "parts", "order", then=("optim/norm_total",))
 SCALE = operation("optim.scale", "optim/scale", "norm", "limit")
 CLAMP = operation("optim.clamp", "optim/clamp", "limit")
-AVERAGE = operation("optim.average", "optim/average", "share")
+AVERAGE = operation("optim.average", "optim/average", "share", "fed")
 ACCUMULATE = operation("optim.accumulate", "optim/accumulate", "count")
 
 
@@ -75,9 +75,11 @@ def clamp(arrays: Arrays, limit: float) -> None:
         run(CLAMP, {}, ("g", some), {}, {}, after=(sums_dtype(some[0].dtype.name).type(limit),))
 
 
-def average(means: Arrays, values: Arrays, share: float, kept: dict) -> None:
-    """Move every mean towards its value: m += share (x - m), in place."""
-    run(AVERAGE, kept, ("m", means), {}, {"x": values}, after=(sums_dtype(means[0].dtype.name).type(share),))
+def average(means: Arrays, values: Arrays, share: float | Array, kept: dict) -> None:
+    """Move every mean towards its value: m += share (x - m), in place; a share on the device is of float64."""
+    fed = share if backend.is_array(share) else None
+    number = sums_dtype(means[0].dtype.name).type(0 if fed is not None else share)
+    run(AVERAGE, kept, ("m", means), {}, {"x": values}, after=(number, fed))
 
 
 def accumulate(sums: Arrays, grads: Arrays, weight: float | Array, fresh: Sequence[bool], kept: dict) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpunn import backend
-from gpunn.backend.contract import Array, Arrays, Settings, States
+from gpunn.backend.contract import Array, Arrays, Numbers, States
 from gpunn.cuda import structs
 from gpunn.cuda.dtypes import storage_macros
 from gpunn.cuda.kernel import EMULATOR, Kernel, kernel
@@ -50,6 +50,8 @@ class Table:
         if "base" in fields:
             self.table["base"] = before  # blocks in the tables before this one
         self.settings = self.table["setting"][: self.count] if "setting" in fields else None
+        self.setting_dtype = fields["setting"][0].base if "setting" in fields else np.dtype([])
+        self.takes_fed = self.settings is not None and self.kernel.source.parameters[-1].name == "fed"
         self.device, self.on_host = device, device == EMULATOR
         self.function = self.kernel.bound(device)
         if not self.on_host:
@@ -66,12 +68,15 @@ class Table:
             )
         self.table[field][: self.count] = [0 if memory is None else memory.ptr for memory in memories]
 
-    def run(self, fresh: Fresh, settings: Settings, after: tuple) -> None:
-        """Launch on the current stream."""
+    def run(self, fresh: Fresh, settings: Numbers | Array, after: tuple) -> None:
+        """Launch on the current stream; an array of settings holds the bytes of the structs."""
         if (calls := trace.get()) is not None:
             calls.append(self.call)
         if self.settings is not None:
-            self.settings[...] = settings if len(set(map(id, settings))) > 1 else settings[0]
+            if not backend.is_array(settings):
+                self.settings[...] = settings if len(set(map(id, settings))) > 1 else settings[0]
+            if self.takes_fed:
+                after = (*after, settings if backend.is_array(settings) else None)
         argument: Any = self.value
         if self.on_host:
             constant = [field for field, reads in self.layout.pointers.items() if reads]

@@ -8,7 +8,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import DTypeLike
 
-from gpunn.backend import Array, Device, array_module, asarray, device_of, is_array, plain, to_device, to_numpy
+from gpunn.backend import Array, Device, array_module, asarray, device_of, is_array, plain, streams, to_device, to_numpy
 from gpunn.engine import autograd
 from gpunn.engine.autograd import Closure, Gradients, Hook, Leaf, Needs, Node
 from gpunn.engine.operators import Operators, Value
@@ -244,6 +244,10 @@ def _seed(tensor: Tensor, gy: Value | None, caller: str) -> Array:
                 f"{caller}: a value of shape {tensor.shape} needs a gradient of that shape; pass gy, or reduce to one "
                 "element first, for example with .sum()"
             )
+        # Where the array can get no further than the loss's own gradient it need not be a new one, which is a launch.
+        node, on_cpu = tensor._node, type(tensor.data) is np.ndarray
+        if not on_cpu and node is not None and node.owned and not node.hooks:
+            return streams.ones(tensor.data)
         return array_module(tensor.data).ones_like(tensor.data)
     gy = asarray(data_of(gy), dtype=tensor.dtype)
     if gy.shape != tensor.shape or device_of(gy) != tensor.device:

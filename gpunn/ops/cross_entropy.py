@@ -100,7 +100,7 @@ def _soft(
             gt = _unrows(weighed(kept_logp, factor).astype(gy.dtype, copy=False), a_shape)
         return gx, gt
 
-    return record(op, result, (x, target), backward)
+    return record(op, result, (x, target), backward, owned=True)
 
 
 def nll_loss(

@@ -26,7 +26,8 @@ def mse_loss(x: A, target: Operand, reduction: str = "mean") -> A:
         gx = (difference * (2 * _scale(gy, reduction, difference.size))).astype(gy.dtype, copy=False)
         return gx if needs[0] else None, -gx if needs[1] else None
 
-    return record("mse_loss", _reduced(difference * difference, reduction, a), (x, target), backward)
+    y = _reduced(difference * difference, reduction, a)
+    return record("mse_loss", y, (x, target), backward, owned=True)
 
 
 def l1_loss(x: A, target: Operand, reduction: str = "mean") -> A:
@@ -44,7 +45,7 @@ def l1_loss(x: A, target: Operand, reduction: str = "mean") -> A:
         gx = (sign * _scale(gy, reduction, sign.size)).astype(gy.dtype, copy=False)
         return gx if needs[0] else None, -gx if needs[1] else None
 
-    return record("l1_loss", y, (x, target), backward)
+    return record("l1_loss", y, (x, target), backward, owned=True)
 
 
 def binary_cross_entropy_with_logits(
@@ -87,7 +88,7 @@ def binary_cross_entropy_with_logits(
             gt = weighed(gt, scale)
         return tuple(g if g is None else g.astype(gy.dtype, copy=False) for g in (gx, gt))
 
-    return record(op, _reduced(y, reduction, given), (x, target), backward)
+    return record(op, _reduced(y, reduction, given), (x, target), backward, owned=True)
 
 
 def _softplus(a: Array) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from gpunn.optim.batch import Batch, Group
+from gpunn.optim.batch import Batch, Group, counted
 from gpunn.optim.optimizer import Optimizer
 from gpunn.optim.options import checked
 
@@ -36,10 +36,8 @@ class Adam(Optimizer):
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "l1": l1})
 
     def rule(self, batch: Batch) -> None:
-        for state in batch.states:
-            state["step"] = state.get("step", 0) + 1
+        settings = batch.settings(self.numbers, counted)
         means, squares = batch.state("exp_avg"), batch.state("exp_avg_sq")
-        settings = batch.settings(self.numbers, [state["step"] for state in batch.states])
         batch.rules.adam(batch.params, means, squares, batch.grads, settings, batch.kept)
 
     def numbers(self, group: Group, t: int) -> tuple:

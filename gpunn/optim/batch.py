@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from gpunn import backend
-from gpunn.backend import Array
-from gpunn.backend.contract import Optim
+from gpunn.backend import Array, capture
+from gpunn.backend.contract import Numbers, Optim, Settings
 from gpunn.engine.tensor import Tensor
 
 Group = Mapping[str, Any]
@@ -20,6 +21,13 @@ def by_kind(rows: Iterable[tuple[Any, ...]]) -> dict[tuple, list[tuple[Any, ...]
     for row in rows:
         found.setdefault((backend.device_of(row[0]), row[0].dtype), []).append(row)
     return found
+
+
+def counted(states: list[dict[str, Any]]) -> list[int]:
+    """The number of the step that begins, in each parameter's state one more than before."""
+    for state in states:
+        state["step"] = state.get("step", 0) + 1
+    return [state["step"] for state in states]
 
 
 @dataclass
@@ -56,14 +64,29 @@ class Batch:
                 pass
         for param, state, has in zip(self.params, self.states, wanted, strict=True):
             if has and name not in state:
+                capture.refuse(
+                    f"a parameter of shape {param.shape} has no {name} yet, whose zeros each replay would write "
+                    "again; take a step before one is captured"
+                )
                 state[name] = backend.array_module(param).zeros_like(param)
         return [state[name] if has else None for state, has in zip(self.states, wanted, strict=True)]
 
-    def settings(self, numbers: Callable[[Group, Any], tuple], of: Sequence[Any] | None = None) -> list[tuple]:
-        """The numbers of the rule for every parameter, of its group and its entry in `of`."""
+    def settings(
+        self, numbers: Callable[[Group, Any], tuple], of: Callable[[list[dict[str, Any]]], Sequence[Any]]
+    ) -> Settings:
+        """The numbers of the rule for every parameter, of its group and its entry in what `of` makes of the states.
+
+        While a graph is captured: the function that finds them, whom each replay calls.
+        """
+        found = partial(self._settings, numbers, of)
+        return found() if capture.now.get() is None else found
+
+    def _settings(
+        self, numbers: Callable[[Group, Any], tuple], of: Callable[[list[dict[str, Any]]], Sequence[Any]]
+    ) -> Numbers:
         found: list[tuple] = []
         last: Any = (None, None)
-        for group, value in zip(self.groups, of or [None] * len(self.groups), strict=True):
+        for group, value in zip(self.groups, of(self.states), strict=True):
             if group is not last[0] or value != last[1]:
                 last = group, value
                 made = tuple(map(float, numbers(group, value)))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from gpunn import backend
-from gpunn.backend import Array
+from gpunn.backend import Array, capture
 from gpunn.engine.tensor import Tensor
 from gpunn.optim.batch import Batch, Group, by_kind
 from gpunn.optim.given import as_groups, as_parameters, check_gradient
@@ -22,10 +22,11 @@ class Optimizer:
     `param_groups` is a list of dicts: `"params"` and the options that hold for them. A subclass gives its options to
     `__init__` as `defaults` and defines `check(group)` and `update(param, grad, state, group)`, with raw arrays, or in
     its place `rule(batch)`, which updates many parameters in one launch. `arrays` names what a parameter's state holds
-    of its shape.
+    of its shape, `switches` the options by which a step has them or not.
     """
 
     arrays: tuple[str, ...] = ()
+    switches: tuple[str, ...] = ()
 
     def __init__(self, params: Iterable, defaults: dict[str, Any]):
         self.name = type(self).__name__
@@ -71,16 +72,38 @@ class Optimizer:
 
     def step(self) -> None:
         """One update of every parameter that has a gradient; ValueError for a gradient of another shape or device."""
-        for group in self.param_groups:
-            if not PLAIN.issuperset(map(type, group.values())):  # set by hand: a word, another library's number
-                group.update(checked(self.name, group))
+        self._check_groups()
         one_by_one = type(self).update is not Optimizer.update
-        for batch in self._ready():
+        if one_by_one:
+            capture.refuse(f"{self.name}.update gets the host's numbers, which replays would not; define rule(batch)")
+        batches = self._ready()
+        for batch in batches:
             if one_by_one:
                 for row in zip(batch.params, batch.grads, batch.states, batch.groups, strict=True):
                     self.update(*row)
             else:
                 self.rule(batch)
+
+        if capture.now.get() is not None:
+            capture.guard(self._stands(batches))
+
+    def _check_groups(self) -> None:
+        for group in self.param_groups:
+            if not PLAIN.issuperset(map(type, group.values())):  # set by hand: a word, another library's number
+                group.update(checked(self.name, group))
+
+    def _stands(self, batches: list[Batch]) -> Callable[[], bool]:
+        """What tells whether a step just captured still is what a step would do: of these arrays, with such options."""
+
+        def now() -> list[Any]:
+            self._check_groups()
+            rows = [(p, self.state.get(id(p), {}), group) for group in self.param_groups for p in group["params"]]
+            arrays = [id(state.get(name)) for _, state, _ in rows for name in self.arrays]
+            switches = [bool(group[name]) for group in self.param_groups for name in self.switches]
+            return [*[id(p) for p, _, _ in rows], *[id(p.data) for p, _, _ in rows], *arrays, *switches]
+
+        at_capture = list(batches), now()  # the batches hold the arrays, so that their ids stay theirs
+        return lambda: now() == at_capture[1]
 
     def _ready(self) -> list[Batch]:
         """The batches of all parameters with gradients, each checked; those of the last step where nothing changed."""

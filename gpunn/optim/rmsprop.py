@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gpunn.optim.batch import Batch, Group
+from gpunn.optim.batch import Batch, Group, counted
 from gpunn.optim.optimizer import Optimizer
 
 
@@ -15,7 +15,7 @@ class RMSprop(Optimizer):
     with a the mean gradient. With `momentum`, the quotient feeds b = momentum b + quotient, and p -= lr b.
     """
 
-    arrays = ("square_avg", "grad_avg", "momentum_buffer")
+    arrays, switches = ("square_avg", "grad_avg", "momentum_buffer"), ("centered", "momentum")
 
     def __init__(
         self,
@@ -33,16 +33,13 @@ class RMSprop(Optimizer):
         super().__init__(params, {**options, "momentum": momentum, "centered": centered, "l1": l1})
 
     def rule(self, batch: Batch) -> None:
-        for state in batch.states:
-            state["step"] = state.get("step", 0) + 1
+        settings = batch.settings(self.numbers, counted)
         squares, means = batch.state("square_avg"), batch.state("grad_avg", option="centered")
         buffers = batch.state("momentum_buffer", option="momentum")
-        batch.rules.rmsprop(
-            batch.params, squares, means, buffers, batch.grads, batch.settings(self.numbers), batch.kept
-        )
+        batch.rules.rmsprop(batch.params, squares, means, buffers, batch.grads, settings, batch.kept)
 
     @staticmethod
-    def numbers(group: Group, _: None) -> tuple:
+    def numbers(group: Group, _: int) -> tuple:
         """The struct Setting of kernels/optim/rmsprop.cu."""
         alpha, eps, momentum = group["alpha"], group["eps"], group["momentum"]
         return group["lr"], alpha, 1 - alpha, eps, momentum, group["weight_decay"], group["l1"]

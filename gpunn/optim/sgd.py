@@ -16,7 +16,7 @@ class SGD(Optimizer):
     Memory: one array a parameter with momentum, none without.
     """
 
-    arrays = ("momentum_buffer",)
+    arrays, switches = ("momentum_buffer",), ("momentum",)
 
     def __init__(
         self,
@@ -40,9 +40,9 @@ class SGD(Optimizer):
             )
 
     def rule(self, batch: Batch) -> None:
-        first = ["momentum_buffer" not in state for state in batch.states]
+        settings = batch.settings(self.numbers, lambda states: ["momentum_buffer" not in state for state in states])
         buffers = batch.state("momentum_buffer", option="momentum")
-        batch.rules.sgd(batch.params, buffers, batch.grads, batch.settings(self.numbers, first), batch.kept)
+        batch.rules.sgd(batch.params, buffers, batch.grads, settings, batch.kept)
 
     @staticmethod
     def numbers(group: Group, first: bool) -> tuple:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from operator import is_
 from typing import Any
 
+import numpy as np
+
 from gpunn import backend
-from gpunn.backend import Array
+from gpunn.backend import Array, capture
 from gpunn.errors import UsageError
 from gpunn.nn import Module
 from gpunn.nn.state import completed
@@ -43,18 +46,35 @@ class EMA:
         """Take in the model's weights."""
         now = model.named_arrays()
         if not self.updates:
+            capture.refuse("EMA: it has no average yet, which each replay would start from anew; update it once before")
             self.average = {name: value.copy(order="K") for name, value in now.items()}
             self.updates = 1
             return
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.warmup else self.decay
+        share = capture.fed(self._advance, np.float64)
         averaged = now.keys() if self.use_buffers else {name for name, _ in model.named_parameters()}
         moving = {name for name in averaged if now[name].dtype.kind not in "iub"}
         for name in now.keys() - moving:
-            self.average[name] = now[name].copy()
+            self.average[name] = _copied(now[name], self.average[name])
         for kind, rows in by_kind((self.average[name], now[name]) for name in now if name in moving).items():
             means, values = map(list, zip(*rows, strict=True))
-            backend.twins(means[0]).optim.average(means, values, 1 - decay, self._kept.setdefault(kind, {}))
+            kept = self._kept.setdefault(kind, {})
+            backend.twins(means[0]).optim.average(means, values, self._share() if share is None else share, kept)
+        if share is None:
+            self.updates += 1
+        else:
+            arrays = list(self.average.values())
+            capture.guard(lambda: all(map(is_, arrays, self.average.values())))
+
+    def _share(self) -> float:
+        """The next update's share of the weights."""
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates)) if self.warmup else self.decay
+        return 1 - decay
+
+    def _advance(self) -> float:
+        """The same, where a replay makes the update."""
+        share = self._share()
         self.updates += 1
+        return share
 
     def state_of(self, model: Module) -> dict[str, Array]:
         """The averaged state of the model: its own before the first update."""
@@ -93,3 +113,11 @@ class EMA:
         average = completed(own, saved["average"])
         self.average = {name: like(average[name], value) for name, value in own.items()}
         self._trained = None
+
+
+def _copied(value: Array, into: Array) -> Array:
+    """A copy of the value: in the array that held the last one, where it fits."""
+    if type(into) is not type(value) or (into.shape, into.dtype) != (value.shape, value.dtype):
+        return value.copy()
+    into[...] = value
+    return into

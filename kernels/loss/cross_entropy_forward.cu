@@ -4,14 +4,15 @@ Softmax cross-entropy with class indices, forward: scores to the reduced loss in
 math:     loss[m] = (1-s) * w[t] * (logsum - (x[t]-peak)) + s/C * sum over c of w[c] * (logsum - (x[c]-peak)),
           t = labels[m]; summed, or divided by the sum of w[t], over rows whose label is not `ignore`; 0*inf = 0
 layout:   x (M/L,C,L) row-major; labels, loss of no reduction (M); rows (2,M): peak, log of the sum of exp(x-peak);
-          divisor (3): see tally.cuh; parts (3,J), J = gridDim.x; state (5)
+          divisor (3): see tally.cuh; parts (3,J), J = gridDim.x; state (5);
+          fed: the serial number, where it is given
 threads:  LANES threads a row; 256/LANES rows a block; the last block adds up the parts
 shared:   256*20 + 1
 flops:    5*M*C
 bytes:    e*M*C + 8*M + 2*(4 if e < 8 else 8)*M
 requires: 256 threads a block; LANES 32 or 1; state's ticket 0, and no other launch on it at once
 numerics: exp and sums of a row in ACC, lane by lane, then a butterfly; sums over rows in double, in a fixed order
-optional: weight
+optional: weight fed
 */
 #include "tally.cuh"
 
@@ -24,9 +25,10 @@ __device__ __forceinline__ ACC over_lanes(ACC v, bool maximum) {
     return v;
 }
 
-extern "C" __global__ void __launch_bounds__(256) cross_entropy_forward(
+extern "C" __global__ void __launch_bounds__(256, 3) cross_entropy_forward(
     const T* x, const LABEL* labels, const T* weight, T* loss, ACC* rows, ACC* divisor, double* parts, i64* state,
-    int M, int C, int L, i64 ignore, ACC smoothing, int reduction, i64 serial, i64 call)
+    int M, int C, int L, i64 ignore, ACC smoothing, int reduction, i64 serial, i64 call,
+    const i64* fed)
 {
     const int lane = threadIdx.x % LANES;
     const i64 m = thread_index() / LANES;
@@ -65,5 +67,5 @@ extern "C" __global__ void __launch_bounds__(256) cross_entropy_forward(
             if (m == 0) divisor[1] = weights;
         }
     }
-    finish(mine, parts, loss, divisor, state, labels, reduction, serial, call);
+    finish(mine, parts, loss, divisor, state, labels, reduction, serial, call, fed);
 }

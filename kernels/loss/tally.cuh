@@ -56,10 +56,11 @@ __device__ __forceinline__ Tally block_tally(Tally mine) {
 //   loss        the 0-d result of MEAN and SUM; the mean of nothing is NaN
 //   divisor     what the rows' gradients are divided by: infinite where nothing counts or a label is wrong, so that
 //               a bad batch has a gradient of exactly 0; behind it the sum of w, and that of w[t] over rows that count
+//   fed         the serial number, inside a captured graph
 //   state (5)   a ticket, 0 between launches; the first offence not yet reported: serial (0: none), label, row, call
 template <typename Label> __device__ __forceinline__ void finish(
     Tally mine, double* parts, T* loss, ACC* divisor, i64* state, const Label* labels, int reduction, i64 serial,
-    i64 call)
+    i64 call, const i64* fed)
 {
     __shared__ bool last;
     const int J = gridDim.x, me = threadIdx.x;
@@ -89,6 +90,6 @@ template <typename Label> __device__ __forceinline__ void finish(
     divisor[0] = count == 0 || all.wrong != none ? infinite : count;
     divisor[2] = all.weight;
     if (all.wrong != none && state[1] == 0) {
-        state[1] = serial, state[2] = (i64)labels[all.wrong], state[3] = all.wrong, state[4] = call;
+        state[1] = fed ? *fed : serial, state[2] = (i64)labels[all.wrong], state[3] = all.wrong, state[4] = call;
     }
 }

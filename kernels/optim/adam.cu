@@ -11,6 +11,7 @@ flops:    14*L
 bytes:    7*e*L
 requires: 256 threads a block; every row has an element
 numerics: ACC, each product and sum rounded, as NumPy does: its bits in float and double, but that -ftz flushes denormals
+optional: fed
 */
 #include "penalty.cuh"
 #include "square.cuh"
@@ -27,9 +28,11 @@ struct Table {
     int rows;
 };
 
-extern "C" __global__ void __launch_bounds__(256) adam(const __grid_constant__ Table table) {
+extern "C" __global__ void __launch_bounds__(256) adam(
+    const __grid_constant__ Table table, const Setting* fed)
+{
     const Part part = find_part(table);
-    const Setting s = table.setting[part.row];
+    const Setting s = fed ? fed[part.row] : table.setting[part.row];
     T* const array[] = {table.p[part.row], table.m[part.row], table.v[part.row], const_cast<T*>(table.g[part.row])};
     update(array, part, [&](ACC (&x)[4]) {
         ACC &p = x[0], &m = x[1], &v = x[2];

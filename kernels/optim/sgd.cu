@@ -10,6 +10,7 @@ flops:    8*L
 bytes:    5*e*L
 requires: 256 threads a block; every row has an element
 numerics: ACC, each product and sum rounded, as NumPy does: its bits in float and double, but that -ftz flushes denormals
+optional: fed
 */
 #include "penalty.cuh"
 
@@ -24,9 +25,11 @@ struct Table {
     int rows;
 };
 
-extern "C" __global__ void __launch_bounds__(256) sgd(const __grid_constant__ Table table) {
+extern "C" __global__ void __launch_bounds__(256) sgd(
+    const __grid_constant__ Table table, const Setting* fed)
+{
     const Part part = find_part(table);
-    const Setting s = table.setting[part.row];
+    const Setting s = fed ? fed[part.row] : table.setting[part.row];
     T* const array[] = {table.p[part.row], table.b[part.row], const_cast<T*>(table.g[part.row])};
     const bool has_momentum = array[1] != nullptr;
     update(array, part, [&](ACC (&x)[3]) {

@@ -2,6 +2,7 @@
 //
 // A kernel's struct Table has, for each of up to ROWS tensors: its pointers (null where it has no such array), `size` in
 // elements, `first`, the number of its first block, and `setting`, the numbers of the rule; `rows` says how many there are.
+// Inside a captured graph, whose launches take the same table each time, the settings come from device memory, `fed`.
 // Every tensor has at least one element. Products go through `times`: rounded on their own, they give NumPy's bits.
 #pragma once
 #include "../common.cuh"
