@@ -25,7 +25,7 @@ PYTHON_CALLS = {  # forward with recording, plan known, on cuda arrays
     "max_pool2d": 18,
     "cross_entropy": 33,
     "add": 36,
-    "a step of LeNet-5": 1,
+    "a step of LeNet-5": 600,
 }
 
 

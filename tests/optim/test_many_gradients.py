@@ -160,7 +160,7 @@ def test_averaged_weights_have_the_bits_of_the_cpu(device, use_buffers):
             with counting.device_work() as work:
                 ema.update(model)
             copied = 1 if use_buffers else 3  # the count of batches, and statistics that are not averaged
-            assert where != "cuda" or step == 0 or dict(work.launches) == {"average": 1, "copy": copied}, str(work)
+            assert where != "cuda" or step == 0 or dict(work.launches) == {"average": 1, "setitem": copied}, str(work)
             other = EMA()
             other.load_state_dict(ema.state_dict(), model)
             ema = other
