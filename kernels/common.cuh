@@ -24,6 +24,10 @@ __device__ __forceinline__ void store(bfloat16* p, float v) {  // to nearest, ti
     p->bits = v != v ? 0x7fffu : (u + 0x7fffu + (u >> 16 & 1u)) >> 16;
 }
 
+// A product that is rounded before it is added to anything: no FMA.
+__device__ __forceinline__ float times(float a, float b) { return __fmul_rn(a, b); }
+__device__ __forceinline__ double times(double a, double b) { return __dmul_rn(a, b); }
+
 // Elements in one 16-byte access, the widest that a thread can issue.
 template <typename V> struct PackOf { static const int size = 16 / sizeof(V); };
 

@@ -6,6 +6,7 @@ from gpunn.backend.device import DEVICE_TYPES as DEVICE_TYPES
 from gpunn.backend.device import Device as Device
 from gpunn.backend.device import default_device as default_device
 from gpunn.backend.device import device as device
+from gpunn.backend.device import free_bytes as free_bytes
 from gpunn.backend.device import is_available as is_available
 from gpunn.backend.device import set_default_device as set_default_device
 from gpunn.backend.device import synchronize as synchronize

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import math
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -124,3 +125,13 @@ def synchronize(device: str | Device | None = None) -> None:
     if wanted.type == "cuda":
         with require_cupy().cuda.Device(wanted.index):
             require_cupy().cuda.get_current_stream().synchronize()
+
+
+def free_bytes(name: str | Device) -> float:
+    """Bytes that new arrays may take on a GPU now; infinity elsewhere, where nobody knows."""
+    wanted = device(name)
+    if wanted.type != "cuda":
+        return math.inf
+    cupy = require_cupy()
+    with wanted:
+        return cupy.cuda.runtime.memGetInfo()[0] + cupy.get_default_memory_pool().free_bytes()

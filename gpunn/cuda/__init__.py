@@ -5,6 +5,7 @@ from gpunn.cuda import batch_norm as batch_norm
 from gpunn.cuda import conv as conv
 from gpunn.cuda import conv_pool as conv_pool
 from gpunn.cuda import dropout as dropout
+from gpunn.cuda import gather as gather
 from gpunn.cuda import group_norm as group_norm
 from gpunn.cuda import indexing as indexing
 from gpunn.cuda import loss as loss

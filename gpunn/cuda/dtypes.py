@@ -10,7 +10,7 @@ STORAGE = {
     "float16": ("float16", "float"),
     "bfloat16": ("bfloat16", "float"),
 }
-SIZES = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 2}
+SIZES = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 2, "uint8": 1}
 CUDA_NAMES = {
     "float": "float32",
     "double": "float64",

@@ -15,7 +15,7 @@ from numpy.typing import DTypeLike
 from gpunn import backend
 from gpunn.backend import Array
 from gpunn.backend.streams import EMULATOR
-from gpunn.cuda import cubins, source
+from gpunn.cuda import cubins, source, structs
 from gpunn.cuda.dtypes import CUDA_NAMES
 from gpunn.errors import DeviceError
 
@@ -76,6 +76,8 @@ class Kernel:
             if value is not None or not p.optional:
                 raise TypeError(f"{self.source.file}: {p.name} is {type(value).__name__}, expected an array")
             return None if device == EMULATOR else np.uint64(0)
+        if isinstance(value, np.void):
+            return self._whole(p, value)
         if p.fields:
             return self._struct(p, value if isinstance(value, Mapping) else value.struct)
         kind = self._type(p.type)
@@ -87,6 +89,13 @@ class Kernel:
                 )
             return convert(value)
         return _FLOATS[kind](value)
+
+    def _whole(self, p: source.Parameter, value: np.void) -> np.void:
+        """A struct that has more than ints, as structs.layout reads it from the kernel's text."""
+        wanted = structs.layout(self.source.text, p.type, dict(self.macros)).dtype
+        if value.dtype != wanted:
+            raise TypeError(f"{self.source.file}: {p.name} is {value.dtype}, expected struct {p.type}: {wanted}")
+        return value
 
     def _struct(self, p: source.Parameter, given: Mapping[str, int]) -> Any:
         """The struct with these fields. One NumPy scalar costs CuPy half of what sixteen ints do."""

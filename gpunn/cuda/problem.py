@@ -180,3 +180,30 @@ class Tensors(Problem):
     M: int
     L: int
     blocks: int
+
+
+@dataclass(frozen=True)
+class Gather(Problem):
+    """N samples of P x Q pixels, of a data set of images C x H x W of the type ``source``; K classes to blend, or 0."""
+
+    N: int
+    C: int
+    H: int
+    W: int
+    P: int
+    Q: int
+    K: int
+    source: str
+    columns: int  # of numbers that each sample has
+    steps: tuple
+
+    @property
+    def letters(self) -> dict[str, int]:
+        return {**super().letters, "I": SIZES[self.source]}
+
+    @property
+    def struct(self) -> dict[str, int]:
+        return {**self.letters, "columns": self.columns}
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} {', '.join(step.kind for step in self.steps)}".rstrip()

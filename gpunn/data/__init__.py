@@ -27,3 +27,4 @@ from gpunn.data.images import normalise as normalise
 from gpunn.data.loader import DataLoader as DataLoader
 from gpunn.data.mnist import load_fashion_mnist as load_fashion_mnist
 from gpunn.data.mnist import load_mnist as load_mnist
+from gpunn.data.resident import Resident as Resident

@@ -6,17 +6,19 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from gpunn import backend
 from gpunn.backend import Device
 from gpunn.data.dataset import Indexable, checked_seed
+from gpunn.data.resident import Gathered, gathering
 from gpunn.errors import DataError, GpunnError
 
 ORDER, TRANSFORM = 0, 1  # first words of the seeds: the shuffle and the transforms draw from separate streams
 _END = object()
+Batch: TypeAlias = tuple | Gathered
 
 
 class Moved(tuple):
@@ -36,7 +38,8 @@ class DataLoader:
     The order depends on (seed, epoch) alone. `epoch` starts at 0; `set_epoch` sets it, and a pass that reaches its end
     adds one. `transform(*batch, rng)` returns the batch to use instead, as a tuple (or one array for one): `rng`, a
     numpy.random.Generator, depends on (seed, epoch, batch) alone, so that `iter_from` resumes to the same bytes.
-    `prefetch` batches are made ahead in a thread; 0 makes each when it is asked for. `device` moves batches there.
+    `prefetch` batches are made ahead in a thread; 0 makes each when it is asked for. `device` moves batches there; of a
+    Resident data set they are made there, by one launch each.
     """
 
     def __init__(
@@ -65,6 +68,11 @@ class DataLoader:
         self.seed, self.prefetch, self.transform = checked_seed("DataLoader", seed), int(prefetch), transform
         self.device = _device(device)
         self.epoch = 0
+        self._gathering = found = gathering(dataset, transform)
+        if found is not None and self.device not in (None, found.resident.device):
+            raise DataError(
+                f"DataLoader: device is {self.device}, but the data set lies on {found.resident.device}; leave it away"
+            )
 
     def __len__(self) -> int:
         n = len(self.dataset)
@@ -75,10 +83,10 @@ class DataLoader:
         _check_int("epoch", epoch, 0, "the epoch's number")
         self.epoch = int(epoch)
 
-    def __iter__(self) -> Iterator[tuple]:
+    def __iter__(self) -> Iterator[Batch]:
         return self.iter_from(0)
 
-    def iter_from(self, position: int) -> Iterator[tuple]:
+    def iter_from(self, position: int) -> Iterator[Batch]:
         """The epoch's batches from number `position` on, equal to those of a whole pass."""
         _check_int("position", position, 0, f"a batch number up to {len(self)}")
         if position > len(self):
@@ -88,7 +96,7 @@ class DataLoader:
             )
         return self._pass(int(position), self.epoch)
 
-    def _pass(self, position: int, epoch: int) -> Iterator[tuple]:
+    def _pass(self, position: int, epoch: int) -> Iterator[Batch]:
         order = self._order(epoch)
         jobs = (lambda i=i: self._batch(order, epoch, i) for i in range(position, len(self)))
         with closing(_ahead(jobs, self.prefetch) if self.prefetch else (job() for job in jobs)) as batches:
@@ -101,13 +109,16 @@ class DataLoader:
         n = len(self.dataset)
         return np.random.default_rng((ORDER, self.seed, epoch)).permutation(n) if self.shuffle else np.arange(n)
 
-    def _batch(self, order: np.ndarray, epoch: int, i: int) -> tuple:
+    def _batch(self, order: np.ndarray, epoch: int, i: int) -> Batch:
+        index, seed = order[i * self.batch_size : (i + 1) * self.batch_size], (TRANSFORM, self.seed, epoch, i)
+        if self._gathering is not None:
+            return self._gathering.batch(index, np.random.default_rng(seed))
         step = "reading the data set"
         try:
-            batch = _as_batch(self.dataset[order[i * self.batch_size : (i + 1) * self.batch_size]])
+            batch = _as_batch(self.dataset[index])
             if self.transform is not None:
                 step = "transform"
-                rng = np.random.default_rng((TRANSFORM, self.seed, epoch, i))
+                rng = np.random.default_rng(seed)
                 batch = _as_batch(self.transform(*batch, rng), len(batch), step)
         except (GpunnError, MemoryError):
             raise
@@ -116,14 +127,14 @@ class DataLoader:
             raise DataError(f"DataLoader: {step} failed at batch {i} of epoch {epoch} ({what})") from error
         return batch
 
-    def _moved(self, batch: tuple) -> tuple:
+    def _moved(self, batch: Batch) -> Batch:
         """The batch on the device; in the iterating thread, so that copies keep their order with its work."""
-        if self.device is None:
+        if self.device is None or isinstance(batch, Gathered):
             return batch
         return Moved(batch, self.device)
 
 
-def _ahead(jobs: Iterator[Callable[[], tuple]], depth: int) -> Generator[tuple, None, None]:
+def _ahead(jobs: Iterator[Callable[[], Batch]], depth: int) -> Generator[Batch, None, None]:
     """The jobs' results in order, up to `depth` of them made ahead by a thread that ends when the iterator does."""
     results: queue.SimpleQueue = queue.SimpleQueue()
     free = threading.Semaphore(depth)

@@ -8,6 +8,7 @@ import numpy as np
 
 from gpunn.backend import Array, faults
 from gpunn.cuda import dropout, loss, reduce
+from gpunn.cuda.gather import Making, gather
 from gpunn.cuda.kernel import kernel
 from gpunn.cuda.problem import Labels
 from gpunn.cuda.variants import OPERATIONS
@@ -82,6 +83,7 @@ def elements(space: Space) -> Iterator[Beyond]:
     yield from _dropouts(space)
     yield _segments(space)
     yield from _tensors(space)
+    yield from _gathers(space)
 
 
 def _activations(space: Space) -> Iterator[Beyond]:
@@ -162,3 +164,30 @@ def _tensors(space: Space) -> Iterator[Beyond]:
 
     yield Beyond("optim.clamp", "one tensor", 5, 2, clamp, lambda: exact(np.clip(last, -0.5, 0.5)))
     yield Beyond("optim.norm", "one tensor", 5, 2, norm, lambda: exact(np.asarray(np.abs(last.astype(float)).sum())))
+
+
+def _gathers(space: Space) -> Iterator[Beyond]:
+    """The last images of a set past 2^31 elements, and the last samples of such a batch."""
+    sides, rows, samples = (3, 32, 32), 2**31 // 3072 + 2, 2**31 // 1024 + 2
+    last, small = numbers("images", 2, *sides), numbers("images", 2, 4, 16, 16)
+    labels = np.arange(2)
+
+    def run(images: Array, index: np.ndarray, shape: tuple[int, int, int]) -> tuple:
+        known = space.zeros(len(images), dtype=np.dtype(np.int64))
+        known[-2:] = space.give(labels)
+        words, none = space.give(index.astype(np.int32)), space.give(np.zeros(1, np.float32))
+        x, y = gather(images, known, words, none, len(index), Making(shape, "float16", 1, 0, ()))
+        return x[-2:], y[-2:]
+
+    def of_many() -> tuple:
+        images = space.zeros(rows, *sides)
+        images[-2:] = space.give(last)
+        return run(images, np.array([rows - 1, rows - 2]), sides)
+
+    def to_many() -> tuple:
+        index = np.zeros(samples)
+        index[-1] = 1
+        return run(space.give(small), index, (4, 16, 16))
+
+    yield Beyond("data.gather", "a set", 5, 8, of_many, lambda: (*exact(last[::-1]), *exact(labels[::-1])))
+    yield Beyond("data.gather", "a batch", 6, 2, to_many, lambda: (*exact(small), *exact(labels)))

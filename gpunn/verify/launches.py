@@ -14,7 +14,7 @@ from gpunn.cuda import source
 from gpunn.cuda.dtypes import FUNCTIONS, STORAGE, storage_macros
 from gpunn.cuda.kernel import EMULATOR
 from gpunn.cuda.pool import ANYWHERE
-from gpunn.cuda.problem import Columns, Conv, Drop, Elements, Labels, Norm, Pool, Problem, Segments, Tensors
+from gpunn.cuda.problem import Columns, Conv, Drop, Elements, Gather, Labels, Norm, Pool, Problem, Segments, Tensors
 from gpunn.cuda.table import FEWEST_ROWS, most_rows
 from gpunn.cuda.variants import OPERATIONS, Operation
 from gpunn.reference import cases
@@ -74,9 +74,7 @@ def problems(operation: Operation, dtype: str, thorough: bool = True) -> Iterato
     elif family == "optim":
         yield from (Tensors(dtype, True, rows, 5000, 2) for rows in _table_rows(operation, dtype, thorough))
     else:
-        yield from {"batch_norm": _norms, "loss": _losses, "dropout": _drops, "activation": _activations}.get(
-            family, _segments
-        )(dtype)
+        yield from _OTHERS.get(family, _segments)(dtype)
 
 
 def _convolutions(dtype: str, rank: int) -> Iterator[Problem]:
@@ -122,6 +120,21 @@ def _segments(dtype: str) -> Iterator[Problem]:
     yield Segments(dtype, True, 5, 3, 4)
 
 
+def _gathers(dtype: str) -> Iterator[Problem]:
+    of_bytes = [("uint8", dtype), ("uint8", "uint8")] if dtype == "float32" else []
+    for given, made in [(dtype, dtype), *of_bytes]:
+        yield Gather(made, True, 5, 3, 8, 8, 8, 8, 0, given, 1, ())
+
+
+_OTHERS = {
+    "batch_norm": _norms,
+    "loss": _losses,
+    "dropout": _drops,
+    "activation": _activations,
+    "data": _gathers,
+}
+
+
 def _table_rows(operation: Operation, dtype: str, thorough: bool) -> Iterator[int]:
     """The lengths of table that are compiled, or the longest and the shortest of them."""
     rows = most_rows(operation.variants[0].sources[0], dtype, EMULATOR)
@@ -133,5 +146,6 @@ def _table_rows(operation: Operation, dtype: str, thorough: bool) -> Iterator[in
 
 def label(dtype: str, macros: Macros) -> str:
     """The set in short: ``float32 BM=64 VEC=4``."""
-    rest = (f"{k}={v}".replace(" ", "-") for k, v in macros.items() if k not in ("T", "ACC", "BN"))
+    told = {"T": STORAGE[dtype][0], "ACC": STORAGE[dtype][1], "BN": macros.get("BN")}
+    rest = (f"{k}={v}".replace(" ", "-") for k, v in macros.items() if told.get(k) != v)
     return " ".join([dtype, *rest])

@@ -12,7 +12,7 @@ from zlib import crc32
 
 import numpy as np
 
-from gpunn.backend import Array, require_cupy, require_emulator, to_device, twins
+from gpunn.backend import Array, free_bytes, require_emulator, to_device, twins
 from gpunn.backend.contract import Twins
 from gpunn.cuda.kernel import zeros
 from gpunn.layout import channels_first
@@ -36,11 +36,7 @@ class Space:
 
     def free(self) -> float:
         """Bytes that arrays may take."""
-        if self.on_emulator:
-            return float("inf")
-        cupy = require_cupy()
-        with cupy.cuda.Device(int(self.device.partition(":")[2] or 0)):
-            return cupy.cuda.runtime.memGetInfo()[0] + cupy.get_default_memory_pool().free_bytes()
+        return free_bytes(self.device)
 
     def zeros(self, *shape: int, dtype: np.dtype = F16) -> Array:
         """New zeros, on the emulator address space alone."""

@@ -14,6 +14,7 @@ from gpunn.errors import DeviceError
 from gpunn.reference import cases, edges, naive
 from gpunn.verify.dropout import drop_tasks
 from gpunn.verify.elementwise import activation_tasks
+from gpunn.verify.gather import gather_tasks
 from gpunn.verify.gradients import gradient_tasks
 from gpunn.verify.indexing import segment_tasks
 from gpunn.verify.loss import loss_tasks
@@ -60,6 +61,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     yield from activation_tasks(give)
     yield from gradient_tasks(give)
     yield from segment_tasks(device, give)
+    yield from gather_tasks(device, dtype, give)
 
 
 def of_case(

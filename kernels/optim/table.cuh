@@ -57,7 +57,3 @@ __device__ __forceinline__ void update(T* const (&array)[A], const Part& part, c
     walk<V>(array, part.begin, middle, rule);
     walk<1>(array, middle, part.end, rule);
 }
-
-// A product that is rounded before it is added to anything: no FMA.
-__device__ __forceinline__ float times(float a, float b) { return __fmul_rn(a, b); }
-__device__ __forceinline__ double times(double a, double b) { return __dmul_rn(a, b); }

@@ -33,17 +33,22 @@ class Mixup:
         if len(arrays) != 2:
             raise DataError(f"Mixup: got a batch of {len(arrays)} arrays, expected 2: images and labels")
         images, labels = checked_images("Mixup", arrays[0]), np.asarray(arrays[1])
-        share, other = float(rng.beta(self.alpha, self.alpha)), rng.permutation(len(images))
+        share, other = self.draw(len(images), rng)
         targets = self._one_hot(labels, len(images))
         mixed = images.astype(np.float32 if images.dtype == np.uint8 else images.dtype)  # a copy, blended in place
         for values in (mixed, targets):
             partner = values[other]
             partner -= values
-            partner *= values.dtype.type(1 - share)
+            partner *= values.dtype.type(share)
             values += partner
         return as_dtype(mixed, images.dtype), targets
 
-    def _one_hot(self, labels: np.ndarray, n: int) -> np.ndarray:
+    def draw(self, n: int, rng: np.random.Generator) -> tuple[float, np.ndarray]:
+        """The partners' share, 1 - lambda, and each sample's partner, for a batch of n."""
+        return 1 - float(rng.beta(self.alpha, self.alpha)), rng.permutation(n)
+
+    def check(self, labels: np.ndarray, n: int) -> None:
+        """DataError unless these are the class labels of n samples."""
         if labels.shape != (n,) or labels.dtype.kind not in "iu":
             raise DataError(
                 f"Mixup: labels are {labels.dtype} of shape {labels.shape}, expected whole numbers of shape ({n},)"
@@ -51,6 +56,9 @@ class Mixup:
         if n and not 0 <= labels.min() <= labels.max() < self.num_classes:
             wrong = labels.min() if labels.min() < 0 else labels.max()
             raise DataError(f"Mixup: label {wrong} is outside 0 to {self.num_classes - 1}; set num_classes")
+
+    def _one_hot(self, labels: np.ndarray, n: int) -> np.ndarray:
+        self.check(labels, n)
         targets = np.zeros((n, self.num_classes), dtype=np.float32)
         targets[np.arange(n), labels] = 1
         return targets

@@ -25,6 +25,24 @@ class ImageStep:
         raise TypeError(f"{type(self).__name__}: an ImageStep defines apply(images, rng)")
 
 
+class DrawnStep(ImageStep):
+    """An image step in two halves: `draw` takes its random numbers, a few a sample; `change` then moves pixels alone.
+
+    The host draws, so that all devices get the same numbers; a device changes in a kernel (gpunn.data.Resident).
+    """
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+        """What `change` takes for images of this shape (N, C, H, W): arrays of whole numbers, one a sample."""
+        return ()
+
+    def change(self, images: np.ndarray, *drawn: np.ndarray) -> np.ndarray:
+        """New images from `images` (N, C, H, W)."""
+        raise NotImplementedError
+
+    def apply(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        return self.change(images, *self.draw(images.shape, rng))
+
+
 class Compose:
     """Steps one after the other, each called as step(*batch, rng): the steps here, or functions of your own."""
 
@@ -49,13 +67,13 @@ class Compose:
 
 
 @dataclass(frozen=True)
-class Normalise(ImageStep):
+class Normalise(DrawnStep):
     """uint8 images as float32: scaled to 0..1, minus `mean`, over `std`, each one number or one a channel."""
 
     mean: float | Sequence[float]
     std: float | Sequence[float]
 
-    def apply(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def change(self, images: np.ndarray, *drawn: np.ndarray) -> np.ndarray:
         return normalise(images, self.mean, self.std)
 
 

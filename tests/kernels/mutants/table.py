@@ -1,4 +1,5 @@
-"""A planted bug, and the kinds of them. The tables of the families are `conv.py`, `planes.py` and `elements.py`."""
+"""A planted bug, and the kinds of them. The tables of the families are `conv.py`, `planes.py`, `elements.py` and
+`gathering.py`."""
 
 from __future__ import annotations
 
