@@ -47,7 +47,7 @@ class _Chunk:
 class PooledMemory(BaseMemory):
     def __init__(self, chunk, pool):
         self.ptr, self.size, self.device_id = chunk.ptr, chunk.size, chunk.mem.device_id
-        self.pool, self.storage = pool, chunk.mem.storage
+        self.pool, self._storage = pool, chunk.mem._storage
 
     def __del__(self):
         pool, ptr, self.ptr = self.pool(), self.ptr, 0
@@ -136,7 +136,7 @@ def _identity():
 
 def _poison(chunk):
     """Now, and where its stream captures at this place of every replay too."""
-    bytes = Span(chunk.ptr, chunk.size, None, chunk.mem.storage).bytes
+    bytes = Span(chunk.ptr, chunk.size, None, chunk.mem._storage).bytes
     bytes[...] = POISON
     capture = cupy_capture.of(chunk.stream)
     if capture is not None:

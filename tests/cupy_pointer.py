@@ -39,9 +39,9 @@ def limit(size: int):
 
 
 class BaseMemory:
-    """`storage` keeps the bytes there for a graph, which owns none of them."""
+    """`_storage` keeps the bytes there for a graph, which owns none of them."""
 
-    ptr, size, device_id, storage = 0, 0, 0, None
+    ptr, size, device_id, _storage = 0, 0, 0, None
 
     @property
     def device(self):
@@ -62,13 +62,13 @@ class Memory(BaseMemory):
         if card.taken + size > card.total:
             raise CUDARuntimeError(cupy_errors.OUT_OF_MEMORY)
         card.taken += size
-        self.storage = np.full(size + UNIT, POISON, np.uint8)
-        self.ptr = -(-self.storage.ctypes.data // UNIT) * UNIT
+        self._storage = np.full(size + UNIT, POISON, np.uint8)
+        self.ptr = -(-self._storage.ctypes.data // UNIT) * UNIT
 
     def __del__(self):
         if self.ptr:
             card.taken -= self.size
-            self.storage[...] = POISON
+            self._storage[...] = POISON
 
 
 class UnownedMemory(BaseMemory):
@@ -77,7 +77,7 @@ class UnownedMemory(BaseMemory):
             raise RuntimeError("UnownedMemory requires explicit device ID for a null pointer.")
         self.ptr, self.size, self._owner = ptr, size, owner
         self.device_id = Device.now() if device_id < 0 else device_id
-        self.storage = owner
+        self._storage = owner
 
 
 class MemoryPointer:
@@ -99,9 +99,9 @@ class MemoryPointer:
     def __sub__(self, offset):
         return self + -offset
 
-    def bytes(self, size):
+    def _bytes(self, size):
         """NumPy's array of so many bytes from here on; the memory lives as long as that or a view of it."""
-        return Span(self.ptr, size, self.mem, self.mem.storage).bytes
+        return Span(self.ptr, size, self.mem, self.mem._storage).bytes
 
     def memset_async(self, value, size, stream=None):
         self._queued("memset", stream, lambda to: to.fill(value), size)
@@ -120,7 +120,7 @@ class MemoryPointer:
     def copy_from_host_async(self, mem, size, stream=None):
         cupy_capture.refuse_copy("H2D transfers", stream)
         counting.copied("copy_from_host")
-        self.bytes(size)[...] = _host_bytes(mem, size)
+        self._bytes(size)[...] = _host_bytes(mem, size)
 
     def copy_from_host(self, mem, size):
         cupy_capture.refuse_copy("synchronous API calls")
@@ -129,7 +129,7 @@ class MemoryPointer:
     def copy_to_host_async(self, mem, size, stream=None):
         cupy_capture.refuse_copy("D2H transfers", stream)
         counting.read("copy_to_host")
-        _host_bytes(mem, size)[...] = self.bytes(size)
+        _host_bytes(mem, size)[...] = self._bytes(size)
 
     def copy_to_host(self, mem, size):
         cupy_capture.refuse_copy("synchronous API calls")
@@ -139,7 +139,7 @@ class MemoryPointer:
         if not size:
             return
         counting.launched(name)
-        reached = [pointer.bytes(size) for pointer in (self, *sources)]
+        reached = [pointer._bytes(size) for pointer in (self, *sources)]
         capture = cupy_capture.now() if stream is None else cupy_capture.of(stream.ptr)
         if capture is None:
             run(*reached)

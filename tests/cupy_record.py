@@ -17,6 +17,12 @@ import numpy as np
 
 PATH = Path(__file__).with_suffix(".json")
 MODULES = ("cupy", "cupy.linalg", "cupy.lib.stride_tricks")
+# Of these the names alone, since the look-alike has classes and functions of its own (test_cupy_record.py).
+NAMED = ("cuda", "cuda.runtime", "cuda.driver", "cuda.memory", "cuda.nvrtc")
+CLASSES = (
+    "Device", "Event", "ExternalStream", "Graph", "Memory", "MemoryPointer", "MemoryPool", "PinnedMemory",
+    "PinnedMemoryPointer", "Stream", "UnownedMemory",
+)  # fmt: skip
 
 
 def cupy() -> ModuleType:
@@ -33,7 +39,7 @@ def read() -> dict[str, Any]:
 
 
 def described(cupy: ModuleType) -> dict[str, Any]:
-    """The record of a CuPy: its version, the public names of each module, the attributes of its array."""
+    """The record of a CuPy: its version, what each module has, the attributes of its array, and mere names."""
     record: dict[str, Any] = {"version": cupy.__version__}
     for path in MODULES:
         module = cupy if path == "cupy" else attrgetter(path.partition(".")[2])(cupy)
@@ -44,7 +50,12 @@ def described(cupy: ModuleType) -> dict[str, Any]:
         name: (found.__doc__ or "").partition("\n")[0] if callable(found) else "attribute"
         for name, found in attributes.items()
     }
+    record["names"] = {path: _names(attrgetter(path)(cupy)) for path in (*NAMED, *(f"cuda.{one}" for one in CLASSES))}
     return record
+
+
+def _names(of: Any) -> str:
+    return " ".join(name for name in dir(of) if not name.startswith("_"))
 
 
 def _described(name: str, found: Any, ufunc: type) -> str:
@@ -95,6 +106,13 @@ def rebuilt(record: dict[str, Any]) -> ModuleType:
     compiler = ModuleType("cupy.cuda.compiler")
     compiler.__dict__["CompileException"] = type("CompileException", (Exception,), {})
     cupy.__dict__.update(ufunc=ufunc, ndarray=type("ndarray", (), methods))
+    for path, names in record["names"].items():
+        *parents, last = path.split(".")
+        module = cupy
+        for part in parents:
+            module = module.__dict__[part]
+        found = module.__dict__[last] = ModuleType(last)
+        found.__dict__.update(dict.fromkeys(names.split()))
     cupy.__dict__["cuda"].compiler = compiler
     return cupy
 

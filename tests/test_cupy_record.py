@@ -2,6 +2,7 @@
 
 import inspect
 import sys
+from operator import attrgetter
 
 import numpy as np
 import pytest
@@ -21,6 +22,15 @@ def test_it_is_what_cupy_has():
 def test_nothing_is_lost_on_the_way_back():
     assert len(RECORD["cupy"]) > 400 and len(RECORD["cupy.ndarray"]) > 60
     assert cupy_record.described(cupy_record.rebuilt(RECORD)) == RECORD
+
+
+def test_the_look_alike_has_no_name_that_cupy_lacks():
+    xp, names = cupy_stand_in.module(), {path: set(found.split()) for path, found in RECORD["names"].items()}
+    for path in cupy_record.NAMED:
+        assert vars(attrgetter(path)(xp)).keys() <= names[path], path
+    for one in set(cupy_record.CLASSES) - {"Device", "ExternalStream", "PinnedMemoryPointer"}:
+        public = {name for name in dir(getattr(xp.cuda, one)) if not name.startswith("_")}
+        assert public <= names[f"cuda.{one}"], one
 
 
 def test_it_serves_where_cupy_is_missing(monkeypatch):
