@@ -13,6 +13,7 @@ from tests.cupy_device import Device
 from tests.cupy_pointer import MemoryPointer, UnownedMemory
 
 _KNOWN = ("shape", "strides", "dtype", "ndim", "size", "nbytes", "itemsize")  # whichever device is current
+_FLAGS = ("c_contiguous", "f_contiguous", "fnc", "owndata")
 _COPY = ("astype", "copy")  # new memory in the order of the old
 _WRITE = ("fill", "sort", "partition", "put")  # in place
 _UNARY = {"__neg__": np.negative, "__invert__": np.invert, "__abs__": np.absolute}
@@ -66,9 +67,7 @@ class ndarray:
     @property
     def flags(self):
         flags = self._memory.flags
-        return SimpleNamespace(
-            c_contiguous=flags.c_contiguous, f_contiguous=flags.f_contiguous, fnc=flags.fnc, owndata=flags.owndata
-        )
+        return SimpleNamespace(**{name: getattr(flags, name) for name in _FLAGS})
 
     def __deepcopy__(self, memo):
         return self.copy()
@@ -126,12 +125,10 @@ class ndarray:
         _written("setitem", run, self, key, _values(value))
 
     def __iter__(self):
-        if not self._values.ndim:
-            raise TypeError("iteration over a 0-d array")
-        return (self[i] for i in range(len(self._values)))
+        return (self[i] for i in range(len(self)))
 
     def __len__(self):
-        return len(self._values)
+        return len(self._values)  # a TypeError of NumPy's where there are no axes
 
     def __float__(self):
         return float(self.get())
@@ -237,11 +234,14 @@ def _method(array, real):
             options["mode"] = "wrap"
         if name == "dot":
             cupy_capture.refuse_library("cuBLAS")
+        out = options.pop("out", None)
         values = array._values, _values(args), _values(options)
 
-        def compute(a, given, named):
-            return getattr(a, name)(*given, **named)
+        def compute(a, given, named, **to):
+            return getattr(a, name)(*given, **named, **to)
 
+        if out is not None:
+            return _written(name, lambda to, *given: compute(*given, out=to), out, *values) or out
         if name in _WRITE:
             return cupy_launch.written(name, compute, *values)
         how = cupy_launch.new if name in _COPY else cupy_launch.made

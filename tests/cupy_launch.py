@@ -75,8 +75,8 @@ def made(wrap, name, compute, *values):
     mapped(result, found.append, np.ndarray | np.generic)
     if not found:
         return result
-    if all(isinstance(x, np.ndarray) and any(np.may_share_memory(x, i) for i in inputs) for x in found):
-        return mapped(result, wrap)
+    if all(isinstance(x, np.ndarray) and (not x.size or any(np.may_share_memory(x, i) for i in inputs)) for x in found):
+        return mapped(result, wrap)  # nothing is launched for no elements, either
     counting.launched(name)
     result = mapped(result, _row_major, np.ndarray | np.generic)
     if capture is None:

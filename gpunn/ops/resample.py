@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpunn.backend import Array, array_module, device_of, to_device
+from gpunn.backend import Array, array_module
+from gpunn.backend.constants import constant
 from gpunn.backend.contract import Shape
 from gpunn.checks import Ints, arrays, as_ints, check_choice
 from gpunn.engine.autograd import Gradients, Needs
@@ -115,7 +116,7 @@ def _read(a: Array, axis: int, taps: list[Tap]) -> Array:
     """Outputs along one axis."""
     y = None
     for tap in taps:
-        part = a.take(to_device(tap.index, device_of(a)), axis=axis)
+        part = a.take(constant(tap.index, a), axis=axis)
         if tap.weight is not None:
             part *= _along(tap.weight, part, axis)
         y = part if y is None else y + part
@@ -135,7 +136,7 @@ def _spread(gy: Array, axis: int, taps: list[Tap], n: int) -> Array:
         turn = np.arange(len(index)) - np.searchsorted(index, index)
         for j in range(int(turn.max()) + 1):
             chosen = np.flatnonzero(turn == j)
-            to, source = (to_device(i, device_of(gy)) for i in (index[chosen], chosen))
+            to, source = (constant(i, gy) for i in (index[chosen], chosen))
             gx[(*lead, to)] += part[(*lead, source)]
     return gx
 
@@ -143,4 +144,4 @@ def _spread(gy: Array, axis: int, taps: list[Tap], n: int) -> Array:
 def _along(values: np.ndarray, like: Array, axis: int) -> Array:
     """A vector laid along one axis, in the dtype and on the device of `like`."""
     shaped = values.astype(like.dtype).reshape(-1, *(1,) * (like.ndim - axis - 1))
-    return to_device(shaped, device_of(like))
+    return constant(shaped, like)

@@ -57,6 +57,7 @@ IN_PLACE = {
     "+=": lambda xp, y: y.__iadd__(1),
     "out": lambda xp, y: xp.multiply(y, 3, out=y),
     "sum, out": lambda xp, y: xp.sum(y, axis=0, out=y[0]),
+    "method, out": lambda xp, y: y.max(axis=1, out=y[0, :3]),
     "set a row": lambda xp, y: y.__setitem__(1, 5),
     "set by index": lambda xp, y: y.__setitem__(xp.ones(1, int), y[:1]),
     "fill": lambda xp, y: y.fill(4),
