@@ -78,6 +78,11 @@ class DataLoader:
         n = len(self.dataset)
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
+    @property
+    def is_resident(self) -> bool:
+        """Whether a device makes the batches, of a Resident data set."""
+        return self._gathering is not None
+
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order the next pass follows."""
         _check_int("epoch", epoch, 0, "the epoch's number")

@@ -6,8 +6,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gpunn import data, models
-from gpunn.data.augment import Compose, Cutout, Mixup, RandomAffine, RandomCrop, RandomHorizontalFlip
+from gpunn import backend, data, models
+from gpunn.data.augment import (
+    Compose,
+    Cutout,
+    Mixup,
+    Normalise,
+    RandomAffine,
+    RandomCrop,
+    RandomHorizontalFlip,
+    why_not,
+)
 from gpunn.errors import UsageError
 from gpunn.recipes.config import Config
 from gpunn.terminal import say
@@ -15,6 +24,7 @@ from gpunn.window import size_text
 
 BAG = 2  # first word of the seed: the loader's own draws have 0 and 1
 PADDING = 8  # times its side at most is an image padded to, but for the network's design: MNIST's to 224 pixels
+SHARE = 0.5  # of a device's free memory that images may take: the rest is the network's
 VALIDATION = 1 / 12  # of the training images: 5,000 of MNIST's 60,000
 
 
@@ -82,23 +92,43 @@ def augmentation(channels: int) -> dict[str, int | bool]:
     return {"shift": 4, "flip": True} if channels == 3 else {"shift": 1, "flip": False}
 
 
-def loaders(dataset: data.Dataset, config: Config, dtype: np.dtype) -> tuple[data.DataLoader, data.DataLoader]:
+def loaders(
+    dataset: data.Dataset, config: Config, dtype: np.dtype, device: backend.Device | None = None
+) -> tuple[data.DataLoader, data.DataLoader]:
     """The training and the validation loader: a fixed twelfth of the training images is held out.
 
-    Bagging (Breiman 1996) draws as many training images as there are, with replacement, by the run's seed.
+    Bagging (Breiman 1996) draws as many training images as there are, with replacement, by the run's seed. Batches are
+    made on `device`, to the bits of the host's, where `host_reason` has nothing against it; else, or where it is None,
+    on the host.
     """
+    prepare = _prepare(config, dtype, augment=True)
+    images: data.ArrayDataset | data.Resident
     images = data.ArrayDataset(pad_to(dataset.train, config.size), dataset.train_labels)
+    if device is not None and device.type != "cpu":
+        if reason := host_reason(images.arrays[0].nbytes, prepare, device):
+            say(f"batches are made on the host: {reason}")
+        else:
+            images = data.Resident(images, device)
     train, val = data.split(images, max(VALIDATION, 1 / len(images)), seed=0)
     if config.bagging:
         drawn = np.random.default_rng((BAG, config.seed)).integers(0, len(train), len(train))
         train = data.Subset(train, np.sort(drawn))
-    prepare = _prepare(config, dtype, augment=True)
     # One image alone has no variance where batch norm sees one pixel of it: ResNet-18 at 32x32 would stop there.
     alone = len(train) > config.batch_size and len(train) % config.batch_size == 1
     return (
         data.DataLoader(train, config.batch_size, shuffle=True, drop_last=alone, seed=config.seed, transform=prepare),
         data.DataLoader(val, 250, transform=_prepare(config, dtype)),
     )
+
+
+def host_reason(nbytes: int, transform: Callable, device: backend.Device) -> str:
+    """Why the host makes batches of images of so many bytes for this device, in words; "" where the device does."""
+    if reason := why_not(transform):
+        return reason
+    room = SHARE * backend.free_bytes(device)
+    if nbytes > room:
+        return f"the images take {nbytes / 1e9:.3g} GB, more than half of what is free on {device}"
+    return ""
 
 
 def test_loader(dataset: data.Dataset, config: Config, dtype: np.dtype, limit: int | None = None) -> data.DataLoader:
@@ -108,20 +138,21 @@ def test_loader(dataset: data.Dataset, config: Config, dtype: np.dtype, limit: i
 
 
 def _prepare(config: Config, dtype: np.dtype, augment: bool = False) -> Callable:
-    normalise = [lambda images, labels, rng: (normalised(images, config, dtype), labels)]
-    if not augment:
-        return Compose(*normalise)
     steps: list[Callable] = []
-    if config.rotate or config.zoom:
+    if augment and (config.rotate or config.zoom):
         steps.append(RandomAffine(degrees=config.rotate, scale=config.zoom))
-    if config.shift:
+    if augment and config.shift:
         steps.append(RandomCrop(padding=config.shift))
-    if config.flip:
+    if augment and config.flip:
         steps.append(RandomHorizontalFlip())
-    if config.cutout:
+    if augment and config.cutout:
         steps.append(Cutout(config.cutout))
-    blend = [Mixup(len(config.classes), config.mixup)] if config.mixup else []
-    return Compose(*steps, *normalise, *blend)
+    steps.append(Normalise(config.mean, config.std))
+    if dtype != np.float32:
+        steps.append(lambda images, labels, rng: (images.astype(dtype), labels))
+    if augment and config.mixup:
+        steps.append(Mixup(len(config.classes), config.mixup))
+    return Compose(*steps)
 
 
 def normalised(images: np.ndarray, config: Config, dtype: np.dtype) -> np.ndarray:

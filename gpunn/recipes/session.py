@@ -31,7 +31,7 @@ def train_one(config: Config, dataset: data.Dataset, out: Path, resume: bool = F
     dtype = dtype_of(config.precision, device)
     gpunn.manual_seed(config.seed)
     model = config.build(dtype)
-    train_loader, val_loader = loaders(dataset, config, dtype)
+    train_loader, val_loader = loaders(dataset, config, dtype, device)
     say(_heading(config, model, train_loader, val_loader, dataset, out))
     trainer = make_trainer(config, model, len(train_loader), device, out)
     # The trainer checks every loss and says what to do; NumPy's warnings before that would only stand in the way.
@@ -53,10 +53,11 @@ def _heading(
     parameters = sum(p.size for p in model.parameters())
     counts = f"{len(train_loader.dataset):,} + {len(val_loader.dataset):,} + {len(dataset.test):,}"
     parts = "training, validation, test"
+    there = ", which makes its batches" if train_loader.is_resident else ""
     return (
         f"{config.model}: {parameters:,} parameters; {plain(config.data)}: {counts} images ({parts})\n"
         f"{config.optimizer}, learning rate {config.lr:g}, batch size {config.batch_size}, {config.epochs} epochs, "
-        f"{config.precision}, seed {config.seed}, on {config.device}; run folder {plain(str(out))}"
+        f"{config.precision}, seed {config.seed}, on {config.device}{there}; run folder {plain(str(out))}"
     )
 
 

@@ -80,8 +80,8 @@ class Standing:
         return f"{what} in epoch {self.epoch + 1}, after batch {self.batch}; {kept}"
 
     def learning_rate(self) -> float:
-        """The rate of the first parameter group."""
-        return float(self.optimizer.param_groups[0]["lr"])
+        """The rate of the first parameter group; 0 where nothing is to be optimised."""
+        return float(self.optimizer.param_groups[0]["lr"]) if self.optimizer is not None else 0.0
 
     def images_per_second(self) -> float:
         """Training samples a second in this epoch; 0 before its first batch."""
