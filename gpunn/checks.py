@@ -92,7 +92,7 @@ def check_written(op: str, **named: object) -> None:
 
 def wants_grad(value: object) -> bool:
     """Whether an op's input will ask for its gradient."""
-    return isinstance(value, Tensor) and value.requires_grad
+    return isinstance(value, Tensor) and value._requires_grad  # not the property, which is one more call
 
 
 def as_ints(op: str, name: str, value: Any, rank: int, minimum: float) -> tuple[int, ...]:

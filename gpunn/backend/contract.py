@@ -250,6 +250,20 @@ class Matmul(Protocol):
         ...
 
 
+class Linear(Protocol):
+    """Linear layers: x (N, C), w (K, C), b (K,), y (N, K); an activation is None, "relu" or "tanh"."""
+
+    def forward(self, x: Array, w: Array, b: Array | None, activation: str | None) -> Array:
+        """y = activation(x times w transposed, plus b)."""
+        ...
+
+    def backward(
+        self, gy: Array, x: Array | None, w: Array | None, y: Array | None, activation: str | None, bias: bool
+    ) -> tuple[Array | None, Array | None, Array | None]:
+        """gx where w is given, gw where x is, gb where ``bias``; ``y`` is forward's, where it had an activation."""
+        ...
+
+
 class Optim(Protocol):
     """Optimisers' rules for all parameters at once; lists have an entry a parameter, ``kept`` belongs to the twin.
 
@@ -334,6 +348,8 @@ class Twins(Protocol):
     def group_norm(self) -> GroupNorm: ...
     @property
     def indexing(self) -> Indexing: ...
+    @property
+    def linear(self) -> Linear: ...
     @property
     def loss(self) -> Loss: ...
     @property

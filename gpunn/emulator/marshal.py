@@ -100,7 +100,7 @@ class Call:
         if first + len(reached) > len(self.arrays):
             self._grow(len(reached))
         for position, (parameter, array, at) in enumerate(reached):
-            low, high = byte_range(array)
+            low, high = byte_range(array, is_read=parameter.constant)
             _ADDRESS.pack_into(self.memory, self.start + at, low)
             use = CONSTANT if parameter.constant else OUTPUT
             self.arrays[first + position] = (low, high - low, use, position)
@@ -144,7 +144,7 @@ def _taker(function: Compiled, p: Parameter) -> Callable[[Any], Any]:
             raise TypeError(f"{where} is an array of {arg.dtype.name}, expected {wanted}; cast it with astype")
         if not p.constant and not arg.flags.writeable:
             raise ValueError(f"{where} is read-only, and the kernel takes it as an output; pass a copy")
-        return byte_range(arg, where)[0]
+        return byte_range(arg, where, p.constant)[0]
 
     def integer(arg):
         if isinstance(arg, (bool, int, np.integer, np.bool_)):

@@ -7,13 +7,19 @@ import numpy as np
 GAP = 1 << 16  # bytes kept free on either side of a copy: an index that runs out of one array must not land in another
 
 
-def byte_range(array: np.ndarray, where: str = "launch: the array") -> tuple[int, int]:
-    """The addresses of the first byte and past the last. Raises ValueError where the array has gaps."""
+def byte_range(array: np.ndarray, where: str = "launch: the array", is_read: bool = False) -> tuple[int, int]:
+    """The addresses of the first byte and past the last.
+
+    Raises ValueError where the array has gaps, which one that is only read may have, or starts at its end.
+    """
     low = array.__array_interface__["data"][0]
     flags = array.flags
-    if not (flags.c_contiguous or flags.f_contiguous) and not is_dense(array):
+    if flags.c_contiguous or flags.f_contiguous or is_dense(array):
+        return low, low + array.nbytes
+    if not is_read or min(array.strides) < 0:
         raise ValueError(f"{where} has gaps (shape {array.shape}, strides {array.strides}); make it contiguous first")
-    return low, low + array.nbytes
+    last = sum([(n - 1) * stride for n, stride in zip(array.shape, array.strides, strict=True)])
+    return low, low + (last + array.itemsize if array.size else 0)
 
 
 def is_dense(array: np.ndarray) -> bool:
@@ -33,7 +39,7 @@ class Copies:
 
     def __init__(self, arrays: list[np.ndarray]):
         self.arrays = arrays
-        self.ranges = [byte_range(array) for array in arrays]
+        self.ranges = [byte_range(array, is_read=True) for array in arrays]
         self.segments: list[list[int]] = []  # [low, high] of merged ranges
         for low, high in sorted(self.ranges):
             if self.segments and low < self.segments[-1][1]:
@@ -42,8 +48,8 @@ class Copies:
                 self.segments.append([low, high])
 
     def make(self) -> list[np.ndarray]:
-        """New copies of all arrays, each of its original's shape, strides and 256-byte alignment."""
-        memory = [np.empty(high - low + 2 * GAP + 256, np.uint8) for low, high in self.segments]
+        """New copies of all arrays, of their shapes, strides and 256-byte alignments; gaps are NaN."""
+        memory = [np.full(high - low + 2 * GAP + 256, 0xFF, np.uint8) for low, high in self.segments]
         copies: list[np.ndarray] = []
         for array, (low, high) in zip(self.arrays, self.ranges, strict=True):
             which = next(i for i, s in enumerate(self.segments) if s[0] <= low and high <= s[1])

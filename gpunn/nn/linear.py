@@ -32,8 +32,9 @@ class Linear(Module):
         self.weight, self.bias = empty(out_features, in_features), empty(out_features) if bias else None
         init.default_(self.weight, self.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return ops.linear(x, self.weight, self.bias)
+    def forward(self, x: Tensor, activation: str | None = None) -> Tensor:
+        """y, through "relu" or "tanh" where one is named."""
+        return ops.linear(x, self.weight, self.bias, activation)
 
     def extra_repr(self) -> str:
         return f"{self.in_features}->{self.out_features}" + ("" if self.bias is not None else ", no bias")

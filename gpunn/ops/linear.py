@@ -1,41 +1,46 @@
-"""Linear: y = x weight^T + bias."""
+"""Linear: y = x weight^T + bias, through an activation."""
 
 from __future__ import annotations
 
 import math
 
 from gpunn.backend import Array, twins
-from gpunn.checks import arrays, wants_grad
+from gpunn.checks import arrays, check_choice, wants_grad
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
-from gpunn.ops.reduce import total
+
+ACTIVATIONS = ("relu", "tanh")  # which the product's kernels take of what they add up
 
 
-def linear(x: A, weight: A, bias: A | None = None) -> A:
+def linear(x: A, weight: A, bias: A | None = None, activation: str | None = None) -> A:
     """x (..., in_features), weight (out_features, in_features), bias (out_features,); gives (..., out_features).
 
-    ValueError: sizes that do not fit. TypeError: dtypes.
+    activation: "relu" or "tanh", taken of the result in the same launch; None leaves it.
+
+    ValueError: sizes that do not fit, another activation. TypeError: dtypes.
 
     >>> ops.linear([[1.0, 2.0]], [[1.0, 1.0], [0.0, 1.0], [1.0, 0.0]], [0.0, 0.0, 10.0])
     array([[ 3.,  2., 11.]], dtype=float32)
+    >>> ops.linear([1.0, 2.0], [[1.0, -1.0], [0.0, 1.0]], activation="relu")
+    array([0., 2.], dtype=float32)
     """
     a, w, b = arrays("linear", x=x, w=weight, bias=bias)
     _check("linear", a, w, b)
+    if activation is not None:
+        check_choice("linear", "activation", activation, ACTIVATIONS)
     # One product for all leading axes; -1 would fail where a size is 0.
     rows = a if a.ndim == 2 else a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
-    matmul = twins(a).matmul.matmul
-    y = matmul(rows, w.T)
-    if b is not None:
-        y += b
+    twin = twins(a).linear
+    y = twin.forward(rows, w, b, activation)
     x_shape, filters = a.shape, w.shape[0]
     kept_rows, kept_w = (rows if wants_grad(weight) else None), (w if wants_grad(x) else None)
+    kept_y = None if activation is None else y
 
     def backward(gy: Array, needs: Needs) -> Gradients:
         gy = gy if gy.ndim == 2 else gy.reshape(math.prod(gy.shape[:-1]), filters)
-        gx = None if kept_w is None else matmul(gy, kept_w).reshape(x_shape)
-        gw = None if kept_rows is None else matmul(gy.T, kept_rows)
-        return gx, gw, total(gy, 0) if needs[2] else None
+        gx, gw, gb = twin.backward(gy, kept_rows, kept_w, kept_y, activation, needs[2])
+        return gx if gx is None or gx.shape == x_shape else gx.reshape(x_shape), gw, gb
 
     y = y if a.ndim == 2 else y.reshape(*x_shape[:-1], filters)
     return record("linear", y, (x, weight, bias), backward, owned=True)

@@ -10,14 +10,13 @@ import numpy as np
 
 from gpunn.backend import Array, array_module
 from gpunn.backend.contract import Backward, Shape
+from gpunn.cpu.sums import added
 from gpunn.engine.operators import A, Axis
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.elementwise import floating
 from gpunn.restored import restored
 
 Alias: TypeAlias = dict[str, Axis]  # PyTorch's names of axis and keepdims
-_LONG = 4096  # addends; below, the error of adding one after another stays under 1e-4, and float64 would cost time
-_WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.float64): np.longdouble}
 
 
 @restored
@@ -97,24 +96,13 @@ def total(a: Array, axis: int | Shape | None, keepdims: bool = False) -> Array:
 
 
 def _added(a: Array, axes: Shape, keepdims: bool) -> Array:
-    """The sum in the dtype in which it was added, for the mean may fit where the sum does not.
-
-    NumPy adds in pairs only along the last axis of contiguous memory, elsewhere one after another: over the rows of a
-    matrix a million values of 1000 lose their third digit in float32. Long sums take float64 there, and so does one
-    that overflowed.
-    """
+    """The sum in the dtype in which it was added, for the mean may fit where the sum does not."""
     if a.dtype.kind in "biu":
         return a.sum(axis=axes, keepdims=keepdims, dtype=np.int64)
     if not isinstance(a, np.ndarray):
         a = wide(a) if a.dtype.kind == "V" else a  # CuPy's sum has no bfloat16
         return a.sum(axis=axes, keepdims=keepdims, dtype=np.float64)
-    dtype = np.dtype(np.float32) if a.dtype.itemsize == 2 else a.dtype
-    in_pairs = a.flags.c_contiguous and (a.ndim - 1 in axes or -1 in axes)
-    if dtype == np.float32 and not in_pairs and count_of(a, axes) >= _LONG:
-        dtype = np.dtype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        y = a.sum(axis=axes, keepdims=keepdims, dtype=dtype)
-        return y if np.isfinite(y).all() else a.sum(axis=axes, keepdims=keepdims, dtype=_WIDER[dtype])
+    return added(a, axes, keepdims)
 
 
 def wide(a: Array) -> Array:

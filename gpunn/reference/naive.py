@@ -271,8 +271,7 @@ def matmul(a, b):
     a, b = np.asarray(a, F64), np.asarray(b, F64)
     y = np.zeros((a.shape[0], b.shape[1]))
     for m, n in every(y.shape):
-        for j in range(a.shape[1]):
-            y[m, n] += a[m, j] * b[j, n]
+        y[m, n] = (a[m] * b[:, n]).sum()
     return y
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gpunn.verify.beyond_conv import convolutions
 from gpunn.verify.beyond_elements import elements, losses
 from gpunn.verify.beyond_planes import norms, poolings
+from gpunn.verify.beyond_products import products
 from gpunn.verify.space import Beyond, Space
 from gpunn.verify.task import Task
 
@@ -33,5 +34,5 @@ def left_out(device: str) -> str:
 
 def every(space: Space) -> Iterator[Beyond]:
     """All of them."""
-    for group in (convolutions, poolings, norms, losses, elements):
+    for group in (convolutions, poolings, norms, losses, elements, products):
         yield from group(space)

@@ -15,6 +15,7 @@ from gpunn.cuda.dtypes import FUNCTIONS, STORAGE, storage_macros
 from gpunn.cuda.kernel import EMULATOR
 from gpunn.cuda.pool import ANYWHERE
 from gpunn.cuda.problem import Columns, Conv, Drop, Elements, Gather, Labels, Norm, Pool, Problem, Segments, Tensors
+from gpunn.cuda.products import LinearBackward, Product, Side
 from gpunn.cuda.table import FEWEST_ROWS, most_rows
 from gpunn.cuda.variants import OPERATIONS, Operation
 from gpunn.reference import cases
@@ -71,6 +72,10 @@ def problems(operation: Operation, dtype: str, thorough: bool = True) -> Iterato
         yield from _convolutions(dtype, int(family[4]))
     elif family == "pool":
         yield from _poolings(dtype, adaptive=name.startswith("adaptive"))
+    elif operation.name == "linear.backward":
+        yield from _backward_products(dtype)
+    elif family in ("matmul", "linear"):
+        yield from _products(dtype)
     elif family == "optim":
         yield from (Tensors(dtype, True, rows, 5000, 2) for rows in _table_rows(operation, dtype, thorough))
     else:
@@ -133,6 +138,20 @@ _OTHERS = {
     "activation": _activations,
     "data": _gathers,
 }
+
+
+def _products(dtype: str) -> Iterator[Product]:
+    """Sizes that fill the largest tile; no macro depends on more."""
+    m, n, k = 4096, 2048, 512
+    return (Product(dtype, aligned, m, n, k, 1, Side(k, 1), Side(k, 1)) for aligned in BOTH)
+
+
+def _backward_products(dtype: str) -> Iterator[LinearBackward]:
+    m, n, k = 4096, 2048, 512
+    for aligned in BOTH:
+        gx = Product(dtype, aligned, m, k, n, 1, Side(n, 1), Side(1, k, deep=False))
+        gw = Product(dtype, aligned, n, k, m, 1, Side(1, n, deep=False), Side(1, k, deep=False), ones=True)
+        yield LinearBackward(dtype, aligned, m, n, k, 2, gx, gw, "relu")
 
 
 def _table_rows(operation: Operation, dtype: str, thorough: bool) -> Iterator[int]:

@@ -19,6 +19,7 @@ from gpunn.verify.gradients import gradient_tasks
 from gpunn.verify.indexing import segment_tasks
 from gpunn.verify.loss import loss_tasks
 from gpunn.verify.optim import optim_tasks
+from gpunn.verify.products import product_tasks
 from gpunn.verify.running import running_tasks
 from gpunn.verify.task import CHANNELS_LAST, Part, Task, as_f64, channels, placements, planes
 
@@ -62,6 +63,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     yield from gradient_tasks(give)
     yield from segment_tasks(device, give)
     yield from gather_tasks(device, dtype, give)
+    yield from product_tasks(give)
 
 
 def of_case(

@@ -26,6 +26,8 @@ TWINS = {
     "batch_norm": {"train_forward", "eval_forward", "train_backward", "eval_backward"},
     "group_norm": {"group_forward", "group_backward", "layer_forward", "layer_backward"},
     "dropout": {"drop"},
+    "linear": {"forward", "backward"},
+    "matmul": {"matmul"},
     "loss": {"cross_entropy", "nll"},
     "optim": {"sgd", "adam", "rmsprop", "norm", "scale", "clamp", "average", "accumulate", "divide"},
     "activation": {"forward", "backward"},

@@ -49,16 +49,25 @@ def test_arguments_arrive():
     assert np.isnan(y[:3]).all()
 
 
+def test_what_is_only_read_may_have_gaps_in_which_a_strict_launch_has_nan():
+    x, y = np.ones((5, 2), np.float32)[:, 0], emulator.empty(9)
+    scale()((1,), (32,), (x, y, 9, 2.0, 0, 0.0), strict=True)
+    np.testing.assert_array_equal(y, [2, np.nan] * 4 + [2])
+    with pytest.raises(emulator.KernelError, match=r"scale: reads .*x"):
+        scale()((1,), (32,), (x, emulator.empty(10), 10, 2.0, 0, 0.0))
+
+
 @pytest.mark.parametrize(
     ("position", "value", "error", "words"),
     [
         (0, np.zeros(5), TypeError, "scale: x is an array of float64, expected float32; cast it with astype"),
         (0, [1.0], TypeError, "scale: x is list, expected an array of float32, or None"),
+        (0, np.zeros(5, np.float32)[::-1], ValueError, "scale: x has gaps (shape (5,), strides (-4,)); make it cont"),
         (
-            0,
+            1,
             np.zeros((5, 2), np.float32)[:, 0],
             ValueError,
-            "scale: x has gaps (shape (5,), strides (8,)); make it cont",
+            "scale: y has gaps (shape (5,), strides (8,)); make it cont",
         ),
         (2, 2.5, TypeError, "scale: n is float, expected an int"),
         (2, 2**31, ValueError, "scale: n is 2147483648, which does not fit int32"),

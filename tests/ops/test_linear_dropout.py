@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 import gpunn
-from gpunn import Tensor, ops
+from gpunn import Tensor, nn, ops
 from gpunn.reference import naive
 from gpunn.reference.close import assert_close
+from tests import counting
 from tests.parity import DTYPES, compare, normal, torch
 
 
@@ -29,6 +30,51 @@ def test_linear_of_a_strided_input():
     x = normal(7, 6).T[::-1]
     w = normal(4, 14)[:, ::2]
     assert_close(ops.linear(x, w), naive.linear(x, w, None), 7)
+
+
+@pytest.mark.parametrize("device", ["cpu", "emulator", "cuda"])
+@pytest.mark.parametrize("shape", [(5, 7), (7,), (2, 3, 7)], ids=str)
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_linear_with_an_activation_is_linear_and_the_activation(activation, shape, device, look_alike):
+    if not gpunn.is_available(device):
+        pytest.skip(f"device {device} is not available")
+    found = []
+    for fused in (True, False):
+        x, w, b = (
+            Tensor(gpunn.to_device(normal(*size, seed=i), device), requires_grad=True)
+            for i, size in enumerate((shape, (4, 7), (4,)))
+        )
+        y = ops.linear(x, w, b, activation) if fused else getattr(ops, activation)(ops.linear(x, w, b))
+        y.backward(gpunn.to_device(normal(*shape[:-1], 4, seed=9), device))
+        found.append([gpunn.to_numpy(a) for a in (y.data, x.grad, w.grad, b.grad)])
+    for ours, theirs in zip(*found, strict=True):
+        if device == "cpu":
+            np.testing.assert_array_equal(ours, theirs)
+        else:
+            assert_close(ours, theirs, 7)
+
+
+def test_linear_refuses_an_activation_that_it_does_not_have():
+    with pytest.raises(ValueError, match=r"linear: activation is 'gelu', expected one of 'relu', 'tanh'"):
+        ops.linear(normal(2, 3), normal(4, 3), activation="gelu")
+
+
+def test_the_layer_passes_its_activation_on():
+    layer, x = nn.Linear(3, 4), Tensor(normal(2, 3).astype(np.float32))
+    np.testing.assert_array_equal(layer(x, activation="relu").data, ops.relu(layer(x)).data)
+
+
+def test_whatever_gradients_are_asked_for_take_one_launch(look_alike):
+    x, w, b = (gpunn.to_device(normal(*shape), "cuda") for shape in ((5, 7), (4, 7), (4,)))
+    for wanted in ((0,), (1,), (2,), (0, 1, 2)):
+        given = [Tensor(a, requires_grad=i in wanted) for i, a in enumerate((x, w, b))]
+        y = ops.linear(*given, activation="relu")
+        gy = gpunn.to_device(normal(5, 4), "cuda")
+        with counting.device_work() as work:
+            y.backward(gy)
+        assert work.launches["gemm_tiled"] == 1, str(work)
+        assert work.launches.total() == 1, str(work)
+        assert [i for i, a in enumerate(given) if a.grad is not None] == list(wanted)
 
 
 # ---------------------------------------------------------------- dropout

@@ -23,9 +23,10 @@ from tests.kernels.mutants.conv import CONV
 from tests.kernels.mutants.elements import ELEMENTS
 from tests.kernels.mutants.gathering import GATHERING
 from tests.kernels.mutants.planes import PLANES
+from tests.kernels.mutants.products import PRODUCTS
 from tests.kernels.mutants.table import BITS, ROUND, Mutant
 
-MUTANTS = [*CONV, *PLANES, *ELEMENTS, *GATHERING]
+MUTANTS = [*CONV, *PLANES, *ELEMENTS, *GATHERING, *PRODUCTS]
 PATIENCE = 300  # seconds for one mutant: one that never ends is not caught, but a slow machine is no endless loop
 
 

@@ -1,5 +1,4 @@
-"""A planted bug, and the kinds of them. The tables of the families are `conv.py`, `planes.py`, `elements.py` and
-`gathering.py`."""
+"""A planted bug, and the kinds of them; the tables of the families are the files beside this one."""
 
 from __future__ import annotations
 
