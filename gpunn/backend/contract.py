@@ -36,20 +36,24 @@ class Conv(Protocol):
         """x as the passes read it, so that several of them share one copy."""
         ...
 
-    def forward(self, x: Array, w: Array, b: Array | None, win: Window, groups: int) -> Array:
-        """y = x correlated with w, plus b (K,)."""
+    def forward(
+        self, x: Array, w: Array, b: Array | None, win: Window, groups: int, activation: str | None = None
+    ) -> Array:
+        """y = x correlated with w, plus b (K,); of that the activation, "relu" or "tanh"."""
         ...
 
     def grad_input(self, gy: Array, w: Array, x_shape: Shape, win: Window, groups: int) -> Array:
         """gx: each gy spread over its window, weighted by w."""
         ...
 
-    def grad_weight(self, gy: Array, x: Array, w_shape: Shape, win: Window, groups: int) -> Array:
-        """gw: the sum over images and positions of gy times its window."""
+    def grad_weight(
+        self, gy: Array, x: Array, w_shape: Shape, win: Window, groups: int, bias: bool = False
+    ) -> tuple[Array, Array | None]:
+        """gw: the sum over images and positions of gy times its window; with ``bias`` also gb, else None."""
         ...
 
     def grad_bias(self, gy: Array) -> Array:
-        """gb (K,): gy summed over all but the channels."""
+        """gb (K,): gy summed over all but the channels, where the weight has no gradient."""
         ...
 
 

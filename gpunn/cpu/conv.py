@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from gpunn.cpu import activation as activations
 from gpunn.cpu import depthwise, rowconv
 from gpunn.cpu.blocks import BYTES, Blocks
 from gpunn.cpu.columns import column_sums
@@ -68,11 +69,15 @@ def in_memory_order(x: np.ndarray) -> np.ndarray:
     return x
 
 
-def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, win: Window, groups: int) -> np.ndarray:
-    """y (N, K, *out) = x (N, C, *spatial) correlated with w (K, C/groups, *size), plus b (K,)."""
+def forward(
+    x: np.ndarray, w: np.ndarray, b: np.ndarray | None, win: Window, groups: int, activation: str | None = None
+) -> np.ndarray:
+    """y (N, K, *out) = x (N, C, *spatial) correlated with w (K, C/groups, *size), plus b (K,); then the activation."""
     if depthwise.suits(w.shape, groups):
-        return depthwise.forward(x, w, b, win)
-    return _correlate(x, _weight_rows(w).T, b, win, groups)
+        y = depthwise.forward(x, w, b, win)
+    else:
+        y = _correlate(x, _weight_rows(w).T, b, win, groups)
+    return y if activation is None else activations.forward(activation, y, (), wanted=False)[0]
 
 
 def _correlate(x: np.ndarray, matrix: np.ndarray, b: np.ndarray | None, win: Window, groups: int) -> np.ndarray:
@@ -101,8 +106,15 @@ def _correlate(x: np.ndarray, matrix: np.ndarray, b: np.ndarray | None, win: Win
     return y
 
 
-def grad_weight(gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win: Window, groups: int) -> np.ndarray:
-    """gw (K, C/groups, *size), its memory K, *size, C: the sum over images and positions of gy times its window."""
+def grad_weight(
+    gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win: Window, groups: int, bias: bool = False
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """gw (K, C/groups, *size), its memory K, *size, C; and with ``bias`` gb (K,), else None."""
+    return _grad_weight(gy, x, w_shape, win, groups), column_sums(gy) if bias else None
+
+
+def _grad_weight(gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win: Window, groups: int) -> np.ndarray:
+    """The sum over images and positions of gy times its window."""
     if rowconv.suits(win, x.shape[1], w_shape[0], groups):
         return rowconv.grad_weight(gy, x, w_shape, win)
     if depthwise.suits(w_shape, groups):

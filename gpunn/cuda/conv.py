@@ -7,52 +7,31 @@ another order is copied at the call.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 
 from gpunn.backend import Array
-from gpunn.cuda import conv_variants
+from gpunn.cuda import conv_variants, conv_weight
 from gpunn.cuda.checks import check_arrays, check_index
-from gpunn.cuda.dtypes import accumulate, storage_macros
-from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import cast, in_order, new
-from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scratch, layout
+from gpunn.cuda.plans import KEPT, Layout, Output, Plan, layout
 from gpunn.cuda.problem import Columns, Conv
-from gpunn.cuda.reduce import sum_parts
-from gpunn.cuda.variants import Asked, Operation, Variant, forced
+from gpunn.cuda.variants import Asked, Operation, forced
 from gpunn.layout import as_channels_last, channels_first
 from gpunn.window import Window
 
-BIAS_PARTS = 64
-
-
 # ---------------------------------------------------------------- operations
-def _sum_columns(job: Columns) -> tuple[Launch, ...]:
-    """Column sums, in parts of fixed order."""
-    parts = Scratch("parts", (max(1, min(BIAS_PARTS, job.M // 64)), job.K), accumulate(job.dtype))
-    grid = (blocks(job.K, 32), parts.shape[0])
-    first = Launch(
-        "conv2d/naive_grad_bias", storage_macros(job.dtype), grid, (32, 8), ("gy", parts, job.M, job.K)
-    )
-    return first, sum_parts(parts, "gb", job.dtype)
-
-
-def _grad_bias(family: str) -> Operation:
-    files = ("conv2d/naive_grad_bias", "reduce/sum_parts")
-    return Operation(
-        f"{family}.grad_bias", Variant("naive", files, "every size and dtype", lambda job: "", _sum_columns)
-    )
-
-
 OPERATIONS = {
     2: {
         "forward": Operation("conv2d.forward", *conv_variants.FORWARD),
         "grad_input": Operation("conv2d.grad_input", *conv_variants.GRAD_INPUT),
-        "grad_weight": Operation("conv2d.grad_weight", *conv_variants.GRAD_WEIGHT),
-        "grad_bias": _grad_bias("conv2d"),
+        "grad_weight": Operation("conv2d.grad_weight", *conv_weight.GRAD_WEIGHT),
+        "grad_bias": Operation("conv2d.grad_bias", *conv_weight.GRAD_BIAS),
     },
     3: {
         **{name: Operation(f"conv3d.{name}", *rows) for name, rows in conv_variants.CONV3D.items()},
-        "grad_bias": _grad_bias("conv3d"),
+        "grad_weight": Operation("conv3d.grad_weight", *conv_weight.GRAD_WEIGHT_3D),
+        "grad_bias": Operation("conv3d.grad_bias", *conv_weight.GRAD_BIAS),
     },
 }
 
@@ -73,11 +52,14 @@ def _last(a: tuple) -> Layout:
 
 
 @lru_cache(KEPT)
-def _forward(x: tuple, weight: tuple, bias: tuple | None, win: Window, groups: int, asked: Asked) -> Plan:
+def _forward(
+    x: tuple, weight: tuple, bias: tuple | None, win: Window, groups: int, activation: str | None, asked: Asked
+) -> Plan:
     operation, below, w = OPERATIONS[win.rank]["forward"], _last(x), _last(weight)
     b = None if bias is None else cast(Layout(*bias), Layout(*bias).dtype)
     y = (below.shape[0], w.shape[0], *[max(size, 0) for size in win.out(below.shape[2:])])
     job = _problem(operation.name, below.shape, w.shape, y, win, groups, x=below, w=w, b=b)
+    job = replace(job, activation=activation)
     inputs = {"x": below, "weight": w, "bias": b}
     return operation.plan(job, inputs, {"y": new(y, below.dtype, True)}, empty=not math.prod(y))
 
@@ -91,10 +73,13 @@ def _grad_input(gy: tuple, weight: tuple, x: tuple[int, ...], win: Window, group
 
 
 @lru_cache(KEPT)
-def _grad_weight(gy: tuple, x: tuple, w: tuple[int, ...], win: Window, groups: int, asked: Asked) -> Plan:
+def _grad_weight(gy: tuple, x: tuple, w: tuple[int, ...], win: Window, groups: int, bias: bool, asked: Asked) -> Plan:
     operation, above, below = OPERATIONS[win.rank]["grad_weight"], _last(gy), _last(x)
     job = _problem(operation.name, below.shape, w, above.shape, win, groups, gy=above, x=below)
+    job = replace(job, bias=bias)
     outputs = {"gw": new(w, above.dtype, True)}
+    if bias:
+        outputs["gb"] = Output(w[:1], above.dtype)
     return operation.plan(job, {"gy": above, "x": below}, outputs, empty=not (above.size and math.prod(w)))
 
 
@@ -113,10 +98,10 @@ def in_memory_order(x: Array) -> Array:
     return channels_first(as_channels_last(x))
 
 
-def forward(x: Array, w: Array, b: Array | None, win: Window, groups: int) -> Array:
-    """y (N, K, *out) of x (N, C, *spatial), w (K, C/groups, *size), b (K,) or None."""
+def forward(x: Array, w: Array, b: Array | None, win: Window, groups: int, activation: str | None = None) -> Array:
+    """y (N, K, *out) of x (N, C, *spatial), w (K, C/groups, *size), b (K,) or None; then "relu" or "tanh"."""
     bias = None if b is None else layout(b)
-    return _forward(layout(x), layout(w), bias, win, groups, forced())(x, w, b)
+    return _forward(layout(x), layout(w), bias, win, groups, activation, forced())(x, w, b)
 
 
 def grad_input(gy: Array, w: Array, x_shape: tuple[int, ...], win: Window, groups: int) -> Array:
@@ -124,9 +109,12 @@ def grad_input(gy: Array, w: Array, x_shape: tuple[int, ...], win: Window, group
     return _grad_input(layout(gy), layout(w), x_shape, win, groups, forced())(gy, w)
 
 
-def grad_weight(gy: Array, x: Array, w_shape: tuple[int, ...], win: Window, groups: int) -> Array:
-    """gw of w_shape, in memory as kernels read weights: (K, *size, C/groups)."""
-    return _grad_weight(layout(gy), layout(x), w_shape, win, groups, forced())(gy, x)
+def grad_weight(
+    gy: Array, x: Array, w_shape: tuple[int, ...], win: Window, groups: int, bias: bool = False
+) -> tuple[Array, Array | None]:
+    """gw of w_shape, in memory as kernels read weights: (K, *size, C/groups); and with ``bias`` gb (K,), else None."""
+    made = _grad_weight(layout(gy), layout(x), w_shape, win, groups, bias, forced())(gy, x)
+    return made if bias else (made, None)
 
 
 def grad_bias(gy: Array) -> Array:

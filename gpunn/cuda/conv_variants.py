@@ -1,4 +1,4 @@
-"""Variants of the convolutions: what each takes, when another is the better choice, and its launches.
+"""Variants of the convolutions, but for weights and biases: what each takes, when another is better, its launches.
 
 Weights lie in memory as K, R, S, C/groups. Rows stand in order of preference; the last takes every problem.
 """
@@ -12,13 +12,10 @@ from typing import NamedTuple
 from gpunn.cuda.checks import INDEX_LIMIT
 from gpunn.cuda.dtypes import accumulate, pack, storage_macros
 from gpunn.cuda.kernel import blocks
-from gpunn.cuda.plans import Launch, Scratch
+from gpunn.cuda.plans import Launch
 from gpunn.cuda.problem import Conv
-from gpunn.cuda.reduce import sum_parts
 from gpunn.cuda.variants import Variant
 
-TARGET_BLOCKS = 264  # two on each of an H200's 132 multiprocessors; fixed, so that split sums have one order everywhere
-DEPTH_A_PART = 256  # pixels below which a part of grad_weight is not worth its own block
 THREADS = 128
 DEPTHWISE_THREADS, PIXELS = 256, 4  # a block's threads, a thread's pixels
 
@@ -54,11 +51,12 @@ def per_group(job: Conv) -> tuple[int, int]:
 
 
 # ---------------------------------------------------------------- what they take
-def _takes_all(job: Conv) -> str:
+def takes_all(job: Conv) -> str:
+    """Refuses nothing."""
     return ""
 
 
-def _refuse_any(job: Conv) -> str:
+def refuse_any(job: Conv) -> str:
     """What no kernel with 32-bit pixel numbers and float sums takes."""
     if job.dtype == "float64":
         return "float64: sums are kept in float"
@@ -72,9 +70,9 @@ def _too_many_pixels(job: Conv) -> str:
     return f"{pixels} pixels are numbered in 32 bits" if pixels > INDEX_LIMIT else ""
 
 
-def _refuse_narrow(job: Conv) -> str:
+def refuse_odd(job: Conv) -> str:
     """What kernels with 16-byte accesses do not take."""
-    if reason := _refuse_any(job):
+    if reason := refuse_any(job):
         return reason
     width = pack(job.dtype)
     for name, count in zip(("C/groups", "K/groups"), per_group(job), strict=True):
@@ -85,7 +83,7 @@ def _refuse_narrow(job: Conv) -> str:
 
 def _refuse_classes(job: Conv) -> str:
     """The same for grad_input, whose pixels are split by their place modulo the stride."""
-    if reason := _refuse_narrow(job):
+    if reason := refuse_odd(job):
         return reason
     classes = math.prod(job.win.stride)
     if job.groups * classes > 65535:
@@ -101,7 +99,7 @@ def _avoid_tiled(product: Pass, tile: int) -> Predicate:
         if depth < 2 * pack(job.dtype):
             return f"{depth} channels would leave half of each step of {2 * pack(job.dtype)} empty"
         if tile == 64:
-            return _few(columns)
+            return few(columns)
         if columns < 96:
             return f"{columns} columns would leave a 128-wide tile half empty"
         tiles = blocks(pixels[0] * math.prod(pixels[2:]), 128) * blocks(columns, 128) * job.groups
@@ -116,7 +114,7 @@ def _avoid_gather(product: Pass) -> Predicate:
     def avoid(job: Conv) -> str:
         if product is grad_input and math.prod(job.win.stride) > 4:
             return f"at stride {job.win.stride} most fetches would be zeros"
-        return _few(product(job).columns)
+        return few(product(job).columns)
 
     return avoid
 
@@ -133,20 +131,13 @@ def _avoid_rungs(job: Conv) -> str:
     return "a rung of the ladder from naive to tiled, there to be read: use_variant alone takes it"
 
 
-def _few(columns: int) -> str:
+def few(columns: int) -> str:
+    """Why not to take a tile for so few columns."""
     return f"{columns} columns would leave a tile empty" if columns < 4 else ""
 
 
-def _avoid_wide_filters(job: Conv) -> str:
-    columns = per_group(job)[1]
-    return f"{columns} columns would leave a 128-wide tile half empty" if columns < 96 else ""
-
-
-def _avoid_few_filters(job: Conv) -> str:
-    return _few(per_group(job)[1])
-
-
-def _refuse_depthwise(job: Conv) -> str:
+def refuse_depthwise(job: Conv) -> str:
+    """What kernels of one filter a channel do not take."""
     if not job.groups == job.x[1] == job.w[0] or job.groups == 1:
         return f"groups = {job.groups}, C = {job.x[1]}, K = {job.w[0]} are not equal and above 1"
     if math.prod(job.win.size) > 65535:
@@ -169,18 +160,8 @@ def _naive(family: str, product: Pass) -> Launches:
     return plan
 
 
-def _naive_weight(family: str) -> Launches:
-    """One warp a weight."""
-
-    def plan(job: Conv) -> tuple[Launch, ...]:
-        grid = (blocks(32 * math.prod(job.w), THREADS),)
-        args = ("gy", "x", "gw", job)
-        return (Launch(f"{family}/naive_grad_weight", storage_macros(job.dtype), grid, (THREADS,), args),)
-
-    return plan
-
-
-def _tile_macros(job: Conv, tile: int) -> dict[str, object]:
+def tile_macros(job: Conv, tile: int) -> dict[str, object]:
+    """Of a square tile."""
     return {**storage_macros(job.dtype), "BM": tile, "BN": tile}
 
 
@@ -197,7 +178,7 @@ def _gemm(style: str, product: Pass, tile: int) -> Launches:
             job.groups * math.prod(stride),
         )
         name, args = f"conv2d/{style}_{product.__name__}", (*operands, job)
-        return (Launch(name, _tile_macros(job, tile), grid, (tile * tile // 64,), args),)
+        return (Launch(name, tile_macros(job, tile), grid, (tile * tile // 64,), args),)
 
     return plan
 
@@ -213,25 +194,8 @@ def _rung(name: str, tile: int, side: int) -> Launches:
     return plan
 
 
-def _split_weight(tile: int, wide: bool) -> Launches:
-    """grad_weight: parts of the pixels, then their sum in order."""
-
-    def plan(job: Conv) -> tuple[Launch, ...]:
-        depth, filters = per_group(job)
-        pixels, columns = job.y[0] * math.prod(job.y[2:]), math.prod(job.win.size) * depth
-        tiles = blocks(columns, tile) * blocks(filters, tile) * job.groups
-        parts = max(1, min(blocks(TARGET_BLOCKS, tiles), pixels // DEPTH_A_PART, 65535 // job.groups))
-        partial = Scratch("parts", (parts, math.prod(job.w)), "float32")
-        macros = {**_tile_macros(job, tile), "VEC": pack(job.dtype) if wide else 1}
-        grid = (blocks(columns, tile), blocks(filters, tile), job.groups * parts)
-        args = ("gy", "x", partial, parts, job)
-        first = Launch("conv2d/tiled_grad_weight", macros, grid, (tile * tile // 64,), args)
-        return first, sum_parts(partial, "gw", job.dtype)
-
-    return plan
-
-
-def _depthwise_width(job: Conv) -> int:
+def depthwise_width(job: Conv) -> int:
+    """Channels that a thread moves at once: 16 bytes' worth, or 1."""
     width = pack(job.dtype)
     return width if job.aligned and job.x[1] % width == 0 else 1
 
@@ -241,7 +205,7 @@ def _depthwise(product: Pass) -> Launches:
 
     def plan(job: Conv) -> tuple[Launch, ...]:
         operands, pixels, *_ = product(job)
-        width = _depthwise_width(job)
+        width = depthwise_width(job)
         columns = job.x[1] // width
         lanes = min(32, 1 << (columns - 1).bit_length())
         grid = (blocks(math.prod(pixels) // job.x[1], DEPTHWISE_THREADS // lanes * PIXELS), blocks(columns, lanes))
@@ -251,22 +215,13 @@ def _depthwise(product: Pass) -> Launches:
     return plan
 
 
-def _depthwise_weight(job: Conv) -> tuple[Launch, ...]:
-    width, taps = _depthwise_width(job), math.prod(job.win.size)
-    across, pixels = blocks(job.x[1], 32 * width), job.y[0] * math.prod(job.y[2:])
-    parts = max(1, min(blocks(2 * TARGET_BLOCKS, across * taps), pixels // 64, 65535))
-    partial = Scratch("parts", (parts, math.prod(job.w)), "float64" if job.dtype == "float64" else "float32")
-    macros, args = {**storage_macros(job.dtype), "VEC": width}, ("gy", "x", partial, job)
-    first = Launch("conv2d/depthwise_grad_weight", macros, (across, taps, parts), (256,), args)
-    return first, sum_parts(partial, "gw", job.dtype)
-
-
-def _buffers(tile: int) -> Callable[[Conv], int]:
+def buffers(tile: int) -> Callable[[Conv], int]:
     """Bytes of shared memory a block: two buffers of one step's depth, of 16-byte accesses or of 8 elements."""
     return lambda job: 4 * 2 * 2 * pack(job.dtype) * 2 * tile
 
 
-def _narrow_buffers(job: Conv) -> int:
+def gather_buffers(job: Conv) -> int:
+    """The same of a tile that is filled element by element."""
     return 4 * 2 * 8 * 2 * 64
 
 
@@ -279,72 +234,56 @@ RUNG = "every geometry, dtype and group count, where asked for: a rung of the la
 ANY = "every geometry, dtype and group count"
 
 
-def _row(
+def row(
     name: str, source: str, takes: str, refusal: Predicate, plan: Launches,
-    shared: Callable[[Conv], int] = lambda job: 0, avoid: Predicate = _takes_all,
+    shared: Callable[[Conv], int] = lambda job: 0, avoid: Predicate = takes_all,
+    also: tuple[str, ...] = (),
 ) -> Variant:  # fmt: skip
-    sums = ("reduce/sum_parts",) if source.endswith("grad_weight") and "naive" not in source else ()
-    return Variant(name, (source, *sums), takes, refusal, plan, shared, avoid)
+    """A variant whose main source is ``source``; ``also`` are the others."""
+    return Variant(name, (source, *also), takes, refusal, plan, shared, avoid)
 
 
 FORWARD = (
-    _row("depthwise", "conv2d/depthwise_forward", DEPTHWISE, _refuse_depthwise, _depthwise(forward)),
-    _row(
-        "tiled128", "conv2d/tiled_forward", LARGE, _refuse_narrow, _gemm("tiled", forward, 128),
-        _buffers(128), _avoid_tiled(forward, 128),
+    row("depthwise", "conv2d/depthwise_forward", DEPTHWISE, refuse_depthwise, _depthwise(forward)),
+    row(
+        "tiled128", "conv2d/tiled_forward", LARGE, refuse_odd, _gemm("tiled", forward, 128),
+        buffers(128), _avoid_tiled(forward, 128),
     ),
-    _row(
-        "tiled64", "conv2d/tiled_forward", TILED, _refuse_narrow, _gemm("tiled", forward, 64),
-        _buffers(64), _avoid_tiled(forward, 64),
+    row(
+        "tiled64", "conv2d/tiled_forward", TILED, refuse_odd, _gemm("tiled", forward, 64),
+        buffers(64), _avoid_tiled(forward, 64),
     ),
-    _row(
-        "gather", "conv2d/gather_forward", GATHER, _refuse_any, _gemm("gather", forward, 64),
-        _narrow_buffers, _avoid_gather(forward),
+    row(
+        "gather", "conv2d/gather_forward", GATHER, refuse_any, _gemm("gather", forward, 64),
+        gather_buffers, _avoid_gather(forward),
     ),
-    _row(
+    row(
         "blocked", "conv2d/blocked_forward", RUNG, _refuse_rungs, _rung("blocked", 64, 8),
         lambda job: 2 * 8 * 68 * accumulate(job.dtype).itemsize, _avoid_rungs,
     ),
-    _row(
+    row(
         "shared", "conv2d/shared_forward", RUNG, _refuse_rungs, _rung("shared", 16, 16),
         lambda job: (16 * 16 + 16 * 17) * accumulate(job.dtype).itemsize, _avoid_rungs,
     ),
-    _row("naive", "conv2d/naive_forward", ANY, _takes_all, _naive("conv2d", forward)),
+    row("naive", "conv2d/naive_forward", ANY, takes_all, _naive("conv2d", forward)),
 )  # fmt: skip
 GRAD_INPUT = (
-    _row("depthwise", "conv2d/depthwise_grad_input", DEPTHWISE, _refuse_depthwise, _depthwise(grad_input)),
-    _row(
+    row("depthwise", "conv2d/depthwise_grad_input", DEPTHWISE, refuse_depthwise, _depthwise(grad_input)),
+    row(
         "tiled128", "conv2d/tiled_grad_input", LARGE, _refuse_classes, _gemm("tiled", grad_input, 128),
-        _buffers(128), _avoid_tiled(grad_input, 128),
+        buffers(128), _avoid_tiled(grad_input, 128),
     ),
-    _row(
+    row(
         "tiled64", "conv2d/tiled_grad_input", TILED, _refuse_classes, _gemm("tiled", grad_input, 64),
-        _buffers(64), _avoid_tiled(grad_input, 64),
+        buffers(64), _avoid_tiled(grad_input, 64),
     ),
-    _row(
-        "gather", "conv2d/gather_grad_input", GATHER, _refuse_any, _gemm("gather", grad_input, 64),
-        _narrow_buffers, _avoid_gather(grad_input),
+    row(
+        "gather", "conv2d/gather_grad_input", GATHER, refuse_any, _gemm("gather", grad_input, 64),
+        gather_buffers, _avoid_gather(grad_input),
     ),
-    _row("naive", "conv2d/naive_grad_input", ANY, _takes_all, _naive("conv2d", grad_input)),
-)  # fmt: skip
-GRAD_WEIGHT = (
-    _row("depthwise", "conv2d/depthwise_grad_weight", DEPTHWISE, _refuse_depthwise, _depthwise_weight),
-    _row(
-        "tiled128", "conv2d/tiled_grad_weight", LARGE, _refuse_narrow, _split_weight(128, True),
-        _buffers(128), _avoid_wide_filters,
-    ),
-    _row(
-        "tiled64", "conv2d/tiled_grad_weight", TILED, _refuse_narrow, _split_weight(64, True),
-        _buffers(64), _avoid_few_filters,
-    ),
-    _row(
-        "gather", "conv2d/tiled_grad_weight", GATHER, _refuse_any, _split_weight(64, False),
-        _narrow_buffers, _avoid_few_filters,
-    ),
-    _row("naive", "conv2d/naive_grad_weight", ANY, _takes_all, _naive_weight("conv2d")),
+    row("naive", "conv2d/naive_grad_input", ANY, takes_all, _naive("conv2d", grad_input)),
 )  # fmt: skip
 CONV3D = {
-    "forward": (_row("naive", "conv3d/naive_forward", ANY, _takes_all, _naive("conv3d", forward)),),
-    "grad_input": (_row("naive", "conv3d/naive_grad_input", ANY, _takes_all, _naive("conv3d", grad_input)),),
-    "grad_weight": (_row("naive", "conv3d/naive_grad_weight", ANY, _takes_all, _naive_weight("conv3d")),),
+    "forward": (row("naive", "conv3d/naive_forward", ANY, takes_all, _naive("conv3d", forward)),),
+    "grad_input": (row("naive", "conv3d/naive_grad_input", ANY, takes_all, _naive("conv3d", grad_input)),),
 }

@@ -34,6 +34,8 @@ FUNCTIONS = {
     "elu": "Elu",
     "softplus": "Softplus",
 }
+# What a kernel does to a sum before it stores it: numbers of kernels/elementwise/epilogue.cuh.
+EPILOGUES = {None: 0, "relu": 1, "tanh": 2}
 
 
 def storage_macros(dtype: str) -> dict[str, str]:

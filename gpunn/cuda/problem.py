@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from functools import cache
 
-from gpunn.cuda.dtypes import SIZES
+from gpunn.cuda.dtypes import EPILOGUES, SIZES
 from gpunn.window import Window
 
 
@@ -46,13 +46,18 @@ def _steps(win: Window) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Conv(Problem):
-    """A convolution of any rank; ``x``, ``w`` and ``y`` are shapes (N,C,*), (K,C/groups,*), (N,K,*)."""
+    """A convolution of any rank; ``x``, ``w`` and ``y`` are shapes (N,C,*), (K,C/groups,*), (N,K,*).
+
+    ``bias``: of the weight's gradient, whether the bias's is wanted too. ``activation``: what forward ends with.
+    """
 
     x: tuple[int, ...]
     w: tuple[int, ...]
     y: tuple[int, ...]
     win: Window
     groups: int
+    bias: bool = False
+    activation: str | None = None
 
     @property
     def letters(self) -> dict[str, int]:
@@ -64,10 +69,11 @@ class Conv(Problem):
 
     @property
     def struct(self) -> dict[str, int]:
-        return {**self.letters, **_steps(self.win), "groups": self.groups}
+        ends = {"groups": self.groups, "activation": EPILOGUES[self.activation]}
+        return {**self.letters, **_steps(self.win), **ends}
 
     def __str__(self) -> str:
-        return f"{super().__str__()} {self.win}"
+        return f"{super().__str__()} {self.win}" + (f" {self.activation}" if self.activation else "")
 
 
 @dataclass(frozen=True)

@@ -118,9 +118,9 @@ def _conv(
             gx = twin.grad_input(gy, kept_w, x_shape, win, groups)
             gx = drop_batch(gx if extra is None else crop_end(gx, inner), rank, batched)
         if kept_x is not None:
-            gw = twin.grad_weight(gy, kept_x, w_shape, win, groups)
+            gw, gb = twin.grad_weight(gy, kept_x, w_shape, win, groups, needs[2])
             gw = gw[:, :, 0] if rank == 1 else gw
-        if needs[2]:
+        elif needs[2]:
             gb = twin.grad_bias(gy)
         return gx, gw, gb
 
@@ -152,7 +152,9 @@ def conv2d_backward(
     gy, twin = add_batch(gy, 2, batched), twins(a).conv
     gx = twin.grad_input(gy, w, lifted.shape, win, groups)
     gx = drop_batch(gx if extra is None else crop_end(gx, inner.shape), 2, batched)
-    return gx, twin.grad_weight(gy, lifted, w.shape, win, groups), twin.grad_bias(gy)
+    gw, gb = twin.grad_weight(gy, lifted, w.shape, win, groups, bias=True)
+    assert gb is not None
+    return gx, gw, gb
 
 
 @cached

@@ -57,7 +57,7 @@ def conv_transpose2d(
         if kept_w is not None:
             gx = drop_batch(crop_end(twin.forward(gy, kept_w, None, win, groups), x_shape), 2, batched)
         if kept_x is not None:
-            gw = twin.grad_weight(kept_x, gy, w_shape, win, groups)
+            gw, _ = twin.grad_weight(kept_x, gy, w_shape, win, groups)  # its filters are x's channels, not the bias's
         return gx, gw, twin.grad_bias(gy) if needs[2] else None
 
     return record(op, drop_batch(y, 2, batched), (x, weight, bias), backward, owned=True)

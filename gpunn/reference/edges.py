@@ -68,6 +68,7 @@ CONV2D = [
     _depthwise("depthwise, last part empty", 4225, 3, (2, 2), (2, 2)),
     ConvCase("last part empty", (8705, 8, 1, 2), (8, 8, 1, 2)),
     ConvCase("parts of uneven length", (67, 3, 3, 4), (6, 3, 3, 2), padding=(1, 1)),
+    ConvCase("groups, parts of uneven length", (67, 6, 3, 4), (6, 3, 3, 2), padding=(1, 1), groups=2),
     # The row below the last, the column right of it: in the next sample's memory, not in the padding.
     _depthwise("depthwise, even window", 3, 8, (5, 7), (4, 2), (1, 1), (2, 1)),
     _depthwise("depthwise, one row", 3, 7, (1, 9), (3, 2), padding=(1, 1)),
@@ -79,6 +80,15 @@ CONV2D = [
     StrewnConvCase("depthwise, NaN and infinities", (2, 8, 5, 4), (8, 1, 3, 3), padding=(1, 1), groups=8),
     ConvCase("padding above stride", (3, 16, 5, 4), (16, 16, 3, 3), (2, 1), (3, 2)),
 ]
+
+ENDINGS = {  # an activation behind the forward pass of some convolutions
+    "all primes": "relu",
+    "16-byte channels, groups, unequal": "tanh",
+    "depthwise, 16-byte channels": "tanh",
+    "3-D, unequal": "relu",
+    "NaN and infinities, 16-byte channels": "relu",
+    "NaN and infinities": "tanh",
+}
 
 POOL = [
     PoolCase("ceil, padded unequally", (2, 3, 7, 10), (4, 6), (3, 4), (1, 3), ceil_mode=True),

@@ -22,8 +22,8 @@ def convolutions(space: Space) -> Iterator[Beyond]:
     yield _input_channels(space, "conv3d", (4, 8, 8))
     yield _filters(space)
     yield _depthwise(space)
-    yield _bias(space, 1026, (2**21, 1, 1), blocks=8)
-    yield _bias(space, SAMPLES, (1, 64, 32), blocks=1)
+    yield _bias(space, 1026, (2**21, 1, 1), blocks=16)
+    yield _bias(space, SAMPLES, (1, 64, 32), blocks=1, drawn=63)
 
 
 def _images(space: Space, family: str, sample: tuple[int, ...], win: Window, groups: int) -> Iterator[Beyond]:
@@ -61,7 +61,7 @@ def _input_channels(space: Space, family: str, plane: tuple[int, ...]) -> Beyond
         last = np.zeros((channels, *plane), np.float16)
         last.reshape(channels, -1)[:, 0] = below
         x, gy = space.image(2050, last), space.image(2050, above.reshape(-1, *(1,) * rank))
-        gw = space.twins.conv.grad_weight(gy, x, (filters, channels, *(1,) * rank), win, 1)
+        gw, _ = space.twins.conv.grad_weight(gy, x, (filters, channels, *(1,) * rank), win, 1)
         return (gw.reshape(filters, channels)[-1, -kept:],)
 
     return Beyond(f"{family}.grad_weight", "4096 channels", 5, 8, run, lambda: exact(above[-1] * below[-kept:]))
@@ -74,9 +74,14 @@ def _filters(space: Space) -> Beyond:
 
     def run() -> tuple:
         x, gy = space.image(1026, below.reshape(-1, 1, 1)), space.image(1026, above.reshape(-1, 1, 1))
-        return (space.twins.conv.grad_weight(gy, x, (filters, channels, 1, 1), Window.of(1), 1)[-kept:, :, 0, 0],)
+        gw, gb = space.twins.conv.grad_weight(gy, x, (filters, channels, 1, 1), Window.of(1), 1, bias=True)
+        assert gb is not None
+        return gw[-kept:, :, 0, 0], gb[-kept:]
 
-    return Beyond("conv2d.grad_weight", "2^21 filters", 6, 8, run, lambda: exact(np.outer(above[-kept:], below)))
+    def want() -> tuple:
+        return exact(np.outer(above[-kept:], below), above[-kept:])
+
+    return Beyond("conv2d.grad_weight", "2^21 filters", 6, 16, run, want)
 
 
 def _depthwise(space: Space) -> Beyond:
@@ -86,17 +91,19 @@ def _depthwise(space: Space) -> Beyond:
 
     def run() -> tuple:
         x, gy = space.image(2050, below.reshape(-1, 1, 1)), space.image(2050, above.reshape(-1, 1, 1))
-        return (space.twins.conv.grad_weight(gy, x, (channels, 1, 1, 1), Window.of(1), channels)[-kept:, 0, 0, 0],)
+        gw, _ = space.twins.conv.grad_weight(gy, x, (channels, 1, 1, 1), Window.of(1), channels)
+        return (gw[-kept:, 0, 0, 0],)
 
     return Beyond("conv2d.grad_weight", "2^20 groups", 10, 8, run, lambda: exact((above * below)[-kept:]))
 
 
-def _bias(space: Space, samples: int, sample: tuple[int, ...], blocks: int) -> Beyond:
-    """Columns that are far apart, or rows past 2^31 of one column."""
+def _bias(space: Space, samples: int, sample: tuple[int, ...], blocks: int, drawn: int = 0) -> Beyond:
+    """Columns that are far apart, or rows past 2^31 of one column, `drawn` of whose parts are not the last blocks'."""
     last = numbers("gy", *sample)
 
     def run() -> tuple:
         gy = space.image(samples, last)
+        space.draw(drawn)
         return (space.twins.conv.grad_bias(gy)[-32:],)
 
     def want() -> tuple:

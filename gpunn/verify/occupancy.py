@@ -117,7 +117,9 @@ def work(problem: Problem, launch: Launch) -> Work | None:
         return None
     name, taps = launch.kernel, math.prod(problem.win.size)
     if name.endswith("grad_weight"):
-        parts = launch.grid[2] // problem.groups
+        width = launch.macros["BN"]
+        assert isinstance(width, int)
+        parts = launch.grid[0] // blocks(taps * problem.w[1], width)
         return Work(math.prod(problem.w) * parts, problem.y[0] * math.prod(problem.y[2:]) / parts, 8)
     product = (conv_variants.forward if name.endswith("forward") else conv_variants.grad_input)(problem)
     if "gather" in name:

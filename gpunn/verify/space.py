@@ -12,7 +12,7 @@ from zlib import crc32
 
 import numpy as np
 
-from gpunn.backend import Array, free_bytes, require_emulator, to_device, twins
+from gpunn.backend import Array, free_bytes, require_emulator, streams, to_device, twins
 from gpunn.backend.contract import Twins
 from gpunn.cuda.kernel import zeros
 from gpunn.layout import channels_first
@@ -57,6 +57,11 @@ class Space:
             made = channels_first(self.zeros(samples, *last.shape[1:], last.shape[0]))
         made[-1] = self.give(last)
         return made
+
+    def draw(self, count: int) -> None:
+        """Where the emulator runs the last block alone: have its first ticket drawn by those before it."""
+        if self.on_emulator:
+            streams.tickets(streams.EMULATOR, 1)[0] = count
 
     def last_blocks(self, count: int) -> AbstractContextManager:
         """Where launches run so many blocks alone, on the emulator."""

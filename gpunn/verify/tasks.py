@@ -11,7 +11,7 @@ import numpy as np
 
 from gpunn.backend import Array, to_device, twins
 from gpunn.errors import DeviceError
-from gpunn.reference import cases, edges, naive
+from gpunn.reference import activation, cases, edges, naive
 from gpunn.verify.dropout import drop_tasks
 from gpunn.verify.elementwise import activation_tasks
 from gpunn.verify.gather import gather_tasks
@@ -97,16 +97,27 @@ def _conv_case(
     def want_input() -> tuple:
         return ((naive.conv_grad_input(as_f64(gy), as_f64(w), x.shape, **how), case.terms_grad_input, None),)
 
+    def run_weight() -> tuple:
+        gw, gb = conv.grad_weight(gy, x, w.shape, win, groups, case.bias)
+        return (gw,) if gb is None else (gw, gb)
+
     def want_weight() -> tuple:
-        return ((naive.conv_grad_weight(as_f64(gy), as_f64(x), w.shape, **how), case.terms_grad_weight, None),)
+        gw = naive.conv_grad_weight(as_f64(gy), as_f64(x), w.shape, **how)
+        return (gw, case.terms_grad_weight, None), *(want_bias() if case.bias else ())
 
     def want_bias() -> tuple:
         return ((naive.conv_grad_bias(as_f64(gy)), case.terms_grad_weight, None),)
 
-    x_shape, w_shape = x.shape, w.shape
+    def want_ended() -> tuple:
+        z, terms, _ = want_forward()[0]
+        return ((activation.value(ending, z), terms, float(np.max(np.abs(z[np.isfinite(z)])))),)
+
+    x_shape, ending = x.shape, edges.ENDINGS.get(case.name)
     yield Task(f"{family}.forward", name, lambda: (conv.forward(x, w, b, win, groups),), want_forward)
+    if ending:
+        run = lambda: (conv.forward(x, w, b, win, groups, ending),)  # noqa: E731
+        yield Task(f"{family}.forward", f"{name}, then {ending}", run, want_ended)
     yield Task(f"{family}.grad_input", name, lambda: (conv.grad_input(gy, w, x_shape, win, groups),), want_input)
-    run_weight = lambda: (conv.grad_weight(gy, x, w_shape, win, groups),)  # noqa: E731
     yield Task(f"{family}.grad_weight", name, run_weight, want_weight)
     yield Task(f"{family}.grad_bias", name, lambda: (conv.grad_bias(gy),), want_bias)
 

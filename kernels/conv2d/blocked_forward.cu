@@ -3,7 +3,7 @@ conv2d forward, blocked: a thread keeps 8x8 sums in registers, so that 16 number
 shared_forward.cu two numbers read feed one, and shared memory is what the arithmetic waits for.
 
 math:     y[n,k,p,q] = bias[k] + sum over r,s,c of x[n,c,h,w] * weight[k,c,r,s], h = p*stride_h - pad_h + r*dil_h,
-          w = q*stride_w - pad_w + s*dil_w, inside x
+          w = q*stride_w - pad_w + s*dil_w, inside x; then the activation that g names
 layout:   x (N,H,W,C), y (N,P,Q,K), weight (K,R,S,C/groups), row-major; bias (K)
 threads:  a block owns 64 pixels x 64 filters of one group (blockIdx.z), a thread 8x8 of the sums, 8 apart
 shared:   2*8*(64 + 4)*(4 if e < 8 else 8)
@@ -61,7 +61,8 @@ extern "C" __global__ void __launch_bounds__(64) conv2d_blocked_forward(
         for (int j = 0; j < SIDE; ++j) {
             const int k = first_filter + col + j * SIDE, channel = group * g.Kg() + k;
             if (m >= g.N * g.P * g.Q || k >= g.Kg()) continue;
-            store(y + (i64)m * g.K + channel, bias ? sums[i][j] + load(bias + channel) : sums[i][j]);
+            const ACC sum = bias ? sums[i][j] + load(bias + channel) : sums[i][j];
+            store(y + (i64)m * g.K + channel, activated(sum, g.activation));
         }
     }
 }

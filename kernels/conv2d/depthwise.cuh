@@ -71,6 +71,7 @@ __device__ __forceinline__ void filter_channels(
     }
 
     // write
+    activate(sum, g.activation);
 #pragma unroll
     for (int j = 0; j < PIXELS; ++j) {
         if (image[j]) store_channels<VEC>(out + (i64)(row + j * rows) * g.C + c, sum[j]);

@@ -60,8 +60,8 @@ __device__ __forceinline__ void gemm(
         }
     };
     auto combine = [&](int buffer) {
-        if constexpr (DEEP) multiply<BK, Straight, Fan>(shared.a[buffer], shared.b[buffer], at, sums);
-        else multiply<BK, Straight, Straight>(shared.a[buffer], shared.b[buffer], at, sums);
+        if constexpr (DEEP) multiply<Straight, Fan>(shared.a[buffer], shared.b[buffer], at, sums);
+        else multiply<Straight, Straight>(shared.a[buffer], shared.b[buffer], at, sums);
     };
 
     fetch(0);

@@ -3,7 +3,7 @@ conv2d forward for first layers (C <= 4) and for channel counts that 16-byte acc
 shared memory, its depth one axis (r,s,c).
 
 math:     y[n,k,p,q] = bias[k] + sum over r,s,c of x[n,c,h,w] * weight[k,c,r,s], h = p*stride_h - pad_h + r*dil_h,
-          w = q*stride_w - pad_w + s*dil_w, inside x
+          w = q*stride_w - pad_w + s*dil_w, inside x; then the activation that g names
 layout:   x (N,H,W,C), y (N,P,Q,K), weight (K,R,S,C/groups), row-major; bias (K)
 threads:  a block owns BM pixels x BN filters of one group (blockIdx.z), a thread 8x8 of them; a thread fetches one pixel
 shared:   4*2*8*(BM + BN)
@@ -35,6 +35,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_gather_forw
 
     // write
     if (bias) add_bias(bias + first_filter, first_column, Kg, at, sums);
+    activate(sums, g.activation);
     T* out = y + first_filter;
     store_tile(sums, at, first_row, M, first_column, Kg, Kg % 4 == 0, [&](int row) { return out + (i64)row * g.K; });
 }

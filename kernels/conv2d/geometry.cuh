@@ -1,11 +1,12 @@
 // The geometry of a 2-d convolution: one value, which the launcher packs by the names of its fields.
 // Input row h and column w, output row p and column q; the filter's tap (r,s) of output (p,q) lies on input (row, col).
 #pragma once
-#include "../common.cuh"
+#include "../elementwise/epilogue.cuh"
 
 struct Conv2d {
     int N, C, H, W, K, R, S, P, Q;
     int stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, groups;
+    int activation;  // of a forward pass: a number of epilogue.cuh
 
     __device__ __forceinline__ int Cg() const { return C / groups; }  // channels of one group
     __device__ __forceinline__ int Kg() const { return K / groups; }  // filters of one group

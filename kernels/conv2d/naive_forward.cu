@@ -2,7 +2,7 @@
 conv2d forward, naive: one thread, one output element. Takes every geometry; read this one first.
 
 math:     y[n,k,p,q] = bias[k] + sum over r,s,c of x[n,c,h,w] * weight[k,c,r,s], h = p*stride_h - pad_h + r*dil_h,
-          w = q*stride_w - pad_w + s*dil_w, inside x
+          w = q*stride_w - pad_w + s*dil_w, inside x; then the activation that g names
 layout:   x (N,H,W,C), y (N,P,Q,K), weight (K,R,S,C/groups), row-major; bias (K)
 threads:  a thread owns y's element of its own index in memory order, so that neighbours share x and write side by side
 shared:   0
@@ -36,5 +36,5 @@ extern "C" __global__ void conv2d_naive_forward(const T* x, const T* weight, con
     }
 
     // write
-    store(y + i, sum);
+    store(y + i, activated(sum, g.activation));
 }

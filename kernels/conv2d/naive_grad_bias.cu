@@ -1,31 +1,59 @@
 /*
-conv gradient of the bias: column sums of gy seen as a matrix, M = N*P*Q rows, K columns.
+conv gradient of the bias: column sums of gy seen as a matrix, M = N*P*Q rows, K columns, in J parts of the rows.
 
-math:     parts[j,k] = sum of gy[m,k] over the rows m of part j; reduce/sum_parts.cu adds the parts
-layout:   gy (M,K), parts (gridDim.y,K), row-major
-threads:  32 x 8 a block; threadIdx.x owns a column, threadIdx.y takes every eighth row of the block's part
+math:     gb[k] = sum of gy[m,k] over the rows m
+layout:   gy (M,K), parts (J,K), row-major; gb (K); tickets (K/32, rounded up)
+threads:  32 x 8 a block; threadIdx.x owns a column, threadIdx.y takes every eighth row of the block's part (blockIdx.x =
+          columns, part); the block that comes last for its columns adds the parts
 shared:   8*32*4 if e < 8 else 8*32*8
 flops:    M*K
 bytes:    e*M*K
 requires: none
 numerics: sums in ACC in a fixed order: the same bits at every run
+optional: parts tickets
 */
 #include "../common.cuh"
 
-extern "C" __global__ void conv2d_naive_grad_bias(const T* gy, ACC* parts, i64 M, int K) {
-    __shared__ ACC sums[8][32];
-    const int k = blockIdx.x * 32 + threadIdx.x, row = threadIdx.y;
-    const i64 each = (M + gridDim.y - 1) / gridDim.y;
-    const i64 end = (blockIdx.y + 1) * each < M ? (blockIdx.y + 1) * each : M;
+// The sum of a column's eight threads, part by part or row by row, in those of the first row.
+__device__ __forceinline__ ACC add_rows(ACC (&sums)[8][32], ACC sum) {
+    __syncthreads();  // the sums before these have been read
+    sums[threadIdx.y][threadIdx.x] = sum;
+    __syncthreads();
+    for (int j = 1; threadIdx.y == 0 && j < 8; ++j) sum += sums[j][threadIdx.x];
+    return sum;
+}
 
+extern "C" __global__ void conv2d_naive_grad_bias(const T* gy, ACC* parts, T* gb, int* tickets, int J, i64 M, int K)
+{
+    // seek to this thread's column, and the block's part of the rows
+    __shared__ ACC sums[8][32];
+    const int k = blockIdx.x / J * 32 + threadIdx.x, part = blockIdx.x % J, row = threadIdx.y;
+    const i64 each = (M + J - 1) / J;
+    const i64 end = (part + 1) * each < M ? (part + 1) * each : M;
+
+    // combine every eighth row
     ACC sum = 0;
     if (k < K) {
-        for (i64 m = blockIdx.y * each + row; m < end; m += 8) sum += load(gy + m * K + k);
+        for (i64 m = part * each + row; m < end; m += 8) sum += load(gy + m * K + k);
     }
-    sums[row][threadIdx.x] = sum;
-    __syncthreads();
-    if (row == 0 && k < K) {
-        for (int j = 1; j < 8; ++j) sum += sums[j][threadIdx.x];
-        parts[(i64)blockIdx.y * K + k] = sum;
+    sum = add_rows(sums, sum);
+
+    // join the parts
+    if (J > 1) {
+        if (row == 0 && k < K) parts[(i64)part * K + k] = sum;
+        __threadfence();
+        __syncthreads();
+        bool last = false;
+        if (row == 0 && threadIdx.x == 0) {
+            last = atomicInc(reinterpret_cast<unsigned*>(tickets) + blockIdx.x / J, J - 1) == J - 1;
+            __threadfence();
+        }
+        if (!__syncthreads_or(last)) return;
+        sum = 0;
+        for (int j = row; k < K && j < J; j += 8) sum += parts[(i64)j * K + k];
+        sum = add_rows(sums, sum);
     }
+
+    // write
+    if (row == 0 && k < K) store(gb + k, sum);
 }

@@ -3,7 +3,7 @@ conv2d forward, shared: a block reads 16 pixels and 16 filters once, into shared
 naive_forward.cu reads every pixel once for each filter, and every filter once for each pixel.
 
 math:     y[n,k,p,q] = bias[k] + sum over r,s,c of x[n,c,h,w] * weight[k,c,r,s], h = p*stride_h - pad_h + r*dil_h,
-          w = q*stride_w - pad_w + s*dil_w, inside x
+          w = q*stride_w - pad_w + s*dil_w, inside x; then the activation that g names
 layout:   x (N,H,W,C), y (N,P,Q,K), weight (K,R,S,C/groups), row-major; bias (K)
 threads:  a block owns 16 pixels x 16 filters of one group (blockIdx.z), a thread one of the sums
 shared:   (16*16 + 16*17)*(4 if e < 8 else 8)
@@ -40,5 +40,6 @@ extern "C" __global__ void __launch_bounds__(256) conv2d_shared_forward(
     // write
     if (m >= g.N * g.P * g.Q || k >= g.Kg()) return;
     const int channel = group * g.Kg() + k;
-    store(y + (i64)m * g.K + channel, bias ? sum + load(bias + channel) : sum);
+    if (bias) sum += load(bias + channel);
+    store(y + (i64)m * g.K + channel, activated(sum, g.activation));
 }

@@ -1,13 +1,19 @@
 // The inner part of every tiled kernel: a block multiplies a (depth x BM) by a (depth x BN) matrix, BK of depth a step.
 //
-// Tile sizes are macros: BM = BN = 128 with 256 threads, or 64 with 64. A thread owns 8x8 sums: two groups of 4 rows, 16
-// apart, times two groups of 4 columns, 32 apart, so that a warp reads 64 bytes of a and 128 bytes of b a step, each byte
-// once: no bank conflict. Two buffers, so that one barrier a step is enough: while one is read, the other is filled.
+// Tile sizes are macros: BM = BN = 128 with 256 threads, or 64 with 64, or those of narrow layers. A thread owns TM x TN
+// sums, 8x8 where no macro says less: groups of 4 rows times groups of 4 columns, between which the warp's other lanes have
+// theirs, so that a warp reads 64 bytes of a and 128 bytes of b a step, each byte once: no bank conflict. Two buffers, so
+// that one barrier a step is enough: while one is read, the other is filled.
 #pragma once
 #include "geometry.cuh"
 
-#define THREADS (BM * BN / 64)
-#define BLOCKS (BM == 128 ? 1 : 6)  // a multiprocessor holds at least this many: at most 255, 168 registers a thread
+#ifndef TM
+#define TM 8
+#define TN 8
+#endif
+#define THREADS (BM * BN / (TM * TN))
+#define BLOCKS (THREADS < 256 ? 384 / THREADS : 1)  // a multiprocessor holds them at least: at most 168, 255 registers
+static const int LANE_COLS = BN / TN < 8 ? BN / TN : 8, LANE_ROWS = 32 / LANE_COLS;  // a warp's lanes
 
 // n / d and n % d for n < 2^31 by one multiplication (Granlund and Montgomery, PLDI 1994, figure 4.1).
 struct Divider {
@@ -36,12 +42,12 @@ template <int BK> struct __align__(16) Buffers {  // read and written 16 bytes a
 struct Corner {
     int row, col;
     __device__ __forceinline__ Corner() {
-        const int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-        row = warp % (BM / 32) * 32 + lane / 8 * 4;
-        col = warp / (BM / 32) * 64 + lane % 8 * 4;
+        const int warp = threadIdx.x / 32, lane = threadIdx.x % 32, warps = BM / (LANE_ROWS * TM);  // down the tile
+        row = warp % warps * (LANE_ROWS * TM) + lane / LANE_COLS * 4;
+        col = warp / warps * (LANE_COLS * TN) + lane % LANE_COLS * 4;
     }
-    __device__ __forceinline__ int row_of(int i) const { return row + i / 4 * 16 + i % 4; }
-    __device__ __forceinline__ int col_of(int group) const { return col + group * 32; }
+    __device__ __forceinline__ int row_of(int i) const { return row + i / 4 * (LANE_ROWS * 4) + i % 4; }
+    __device__ __forceinline__ int col_of(int group) const { return col + group * (LANE_COLS * 4); }
 };
 
 // What is stored transposed would put neighbouring depths on one bank: depth k of the tile is stored turned, row (or column)
@@ -51,20 +57,21 @@ struct Straight {
 };
 
 // sums += a^T b over BK of depth, a and b turned as they were stored.
-template <int BK, typename A, typename B>
+template <typename A, typename B, int BK, int M, int N>
 __device__ __forceinline__ void multiply(
-    const ACC (&a)[BK][BM], const ACC (&b)[BK][BN], const Corner& at, ACC (&sums)[8][8])
+    const ACC (&a)[BK][M], const ACC (&b)[BK][N], const Corner& at, ACC (&sums)[TM][TN])
 {
 #pragma unroll
     for (int k = 0; k < BK; ++k) {
-        const int row = at.row ^ A::turn(k), low = (at.row + 16) ^ A::turn(k), col = at.col ^ B::turn(k);
-        const Pack<ACC> top = load_pack(&a[k][row]), bottom = load_pack(&a[k][low]);
-        const Pack<ACC> left = load_pack(&b[k][col]), right = load_pack(&b[k][col + 32]);
+        Pack<ACC> left[TM / 4], right[TN / 4];
 #pragma unroll
-        for (int i = 0; i < 8; ++i) {
-            const ACC v = i < 4 ? top.item[i % 4] : bottom.item[i % 4];
+        for (int i = 0; i < TM / 4; ++i) left[i] = load_pack(&a[k][at.row_of(i * 4) ^ A::turn(k)]);
 #pragma unroll
-            for (int j = 0; j < 8; ++j) sums[i][j] += v * (j < 4 ? left.item[j % 4] : right.item[j % 4]);
+        for (int j = 0; j < TN / 4; ++j) right[j] = load_pack(&b[k][at.col_of(j) ^ B::turn(k)]);
+#pragma unroll
+        for (int i = 0; i < TM; ++i) {
+#pragma unroll
+            for (int j = 0; j < TN; ++j) sums[i][j] += left[i / 4].item[i % 4] * right[j / 4].item[j % 4];
         }
     }
 }
@@ -107,14 +114,14 @@ template <typename S> __device__ __forceinline__ void store_four(S* p, const ACC
 
 // Adds bias[column] to every sum of a column of the tile.
 __device__ __forceinline__ void add_bias(
-    const T* bias, int first_column, int columns, const Corner& at, ACC (&sums)[8][8])
+    const T* bias, int first_column, int columns, const Corner& at, ACC (&sums)[TM][TN])
 {
 #pragma unroll
-    for (int j = 0; j < 8; ++j) {
+    for (int j = 0; j < TN; ++j) {
         const int column = first_column + at.col_of(j / 4) + j % 4;
         const ACC v = column < columns ? load(bias + column) : (ACC)0;
 #pragma unroll
-        for (int i = 0; i < 8; ++i) sums[i][j] += v;
+        for (int i = 0; i < TM; ++i) sums[i][j] += v;
     }
 }
 
@@ -122,16 +129,16 @@ __device__ __forceinline__ void add_bias(
 // `whole`: every row starts on a multiple of four elements' size, and has a multiple of four columns.
 template <typename Start>
 __device__ __forceinline__ void store_tile(
-    const ACC (&sums)[8][8], const Corner& at, int first_row, int rows, int first_column, int columns, bool whole,
+    const ACC (&sums)[TM][TN], const Corner& at, int first_row, int rows, int first_column, int columns, bool whole,
     const Start& start)
 {
 #pragma unroll
-    for (int i = 0; i < 8; ++i) {
+    for (int i = 0; i < TM; ++i) {
         const int row = first_row + at.row_of(i);
         if (row >= rows) continue;
         const auto to = start(row);
 #pragma unroll
-        for (int half = 0; half < 2; ++half) {
+        for (int half = 0; half < TN / 4; ++half) {
             const int column = first_column + at.col_of(half);
             if (column < columns) store_four(to + column, &sums[i][half * 4], columns - column, whole);
         }

@@ -74,8 +74,8 @@ __device__ __forceinline__ void gemm(
         }
     };
     auto combine = [&](int buffer) {
-        if constexpr (DEEP) multiply<BK, Halves, Halves>(shared.a[buffer], shared.b[buffer], at, sums);
-        else multiply<BK, Halves, Straight>(shared.a[buffer], shared.b[buffer], at, sums);
+        if constexpr (DEEP) multiply<Halves, Halves>(shared.a[buffer], shared.b[buffer], at, sums);
+        else multiply<Halves, Straight>(shared.a[buffer], shared.b[buffer], at, sums);
     };
 
     if (!taps.real()) return;

@@ -2,7 +2,7 @@
 conv2d forward, tiled: implicit GEMM through shared memory, fp32 multiply-add.
 
 math:     y[n,k,p,q] = bias[k] + sum over r,s,c of x[n,c,h,w] * weight[k,c,r,s], h = p*stride_h - pad_h + r*dil_h,
-          w = q*stride_w - pad_w + s*dil_w, inside x
+          w = q*stride_w - pad_w + s*dil_w, inside x; then the activation that g names
 layout:   x (N,H,W,C), y (N,P,Q,K), weight (K,R,S,C/groups), row-major; bias (K)
 threads:  a block owns BM pixels x BN filters of one group (blockIdx.z), a thread 8x8 of them
 shared:   4*2*2*V*(BM + BN)
@@ -47,6 +47,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_tiled_forwa
 
     // write
     if (bias) add_bias(bias + first_filter, first_column, Kg, at, sums);
+    activate(sums, g.activation);
     T* out = y + first_filter;
     store_tile(sums, at, first_row, M, first_column, Kg, true, [&](int m) { return out + (i64)m * g.K; });
 }

@@ -1,11 +1,12 @@
 // The geometry of a 3-d convolution: one value, which the launcher packs by the names of its fields.
 // As conv2d's, with depth: input d, filter a, output o.
 #pragma once
-#include "../common.cuh"
+#include "../elementwise/epilogue.cuh"
 
 struct Conv3d {
     int N, C, D, H, W, K, A, R, S, O, P, Q;
     int stride_d, stride_h, stride_w, pad_d, pad_h, pad_w, dil_d, dil_h, dil_w, groups;
+    int activation;  // of a forward pass: a number of epilogue.cuh
 
     __device__ __forceinline__ int Cg() const { return C / groups; }  // channels of one group
     __device__ __forceinline__ int Kg() const { return K / groups; }  // filters of one group

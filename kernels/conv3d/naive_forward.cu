@@ -1,7 +1,8 @@
 /*
 conv3d forward, naive: one thread, one output element.
 
-math:     y[n,k,o,p,q] = bias[k] + sum over c,t,r,s of w[k,c,t,r,s] * x[n, c, o*stride_d - pad_d + t*dil_d, p.., q..]
+math:     y[n,k,o,p,q] = bias[k] + sum over c,t,r,s of w[k,c,t,r,s] * x[n, c, o*stride_d - pad_d + t*dil_d, p.., q..];
+          then the activation that g names
 layout:   x (N,D,H,W,C), y (N,O,P,Q,K), weight (K,T,R,S,C/groups) with T named A here, row-major; bias (K)
 threads:  a thread owns y's element of its own index in memory order
 shared:   0
@@ -33,5 +34,5 @@ extern "C" __global__ void conv3d_naive_forward(const T* x, const T* weight, con
     }
 
     // write
-    store(y + i, sum);
+    store(y + i, activated(sum, g.activation));
 }

@@ -79,10 +79,12 @@ def test_convolution_twins(case):
     assert y.dtype == np.float32
     assert_close(y, naive.conv(x, w, b, **case.geometry), case.terms)
     gx = twin.grad_input(gy, w, case.x, case.window(), case.groups)
-    gw = twin.grad_weight(gy, x, case.w, case.window(), case.groups)
+    gw, gb = twin.grad_weight(gy, x, case.w, case.window(), case.groups, bias=True)
     assert_close(gx, naive.conv_grad_input(gy, w, case.x, **case.geometry), case.terms_grad_input)
     assert_close(gw, naive.conv_grad_weight(gy, x, case.w, **case.geometry), case.terms_grad_weight)
-    assert_close(twin.grad_bias(gy), naive.conv_grad_bias(gy), case.terms_grad_weight)
+    for one in (gb, twin.grad_bias(gy)):
+        assert_close(one, naive.conv_grad_bias(gy), case.terms_grad_weight)
+    assert twin.grad_weight(gy, x, case.w, case.window(), case.groups)[1] is None
 
 
 @pytest.mark.parametrize("case", POOL, ids=str)

@@ -47,7 +47,7 @@ def test_trace_says_which_and_why(capsys):
         assert f"  {operation} " in out
     lines = out.splitlines()
     calls = [line for line in lines if re.match(r"  \w+\.\w+ ", line)]
-    assert out.count("because ") == len(calls) == 21 and max(map(len, lines)) <= 120
+    assert out.count("because ") == len(calls) == 19 and max(map(len, lines)) <= 120
     assert lines[1].startswith("  letters: N images, C channels, H the input's height, W the input's width, K filters")
     used = {letter for line in calls for letter in re.findall(r"\b([A-Z])\d", line)}
     explained = re.findall(r"\b([A-Z]) ", " ".join(lines[1:4]))

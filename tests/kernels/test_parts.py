@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gpunn import emulator as host
+from gpunn.backend import streams
 from gpunn.cuda import batch_norm, conv, plans
 from gpunn.cuda.variants import use_variant
 from gpunn.reference import naive
@@ -38,22 +39,29 @@ def launched(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize("groups, variant", [(1, "tiled128"), (1, "tiled64"), (2, "gather"), (8, "depthwise")])
-def test_weight_gradients(groups, variant, launched):
-    x, w_shape = normal(3, 8, 19, 40), (8, 8 // groups, 2, 3)
-    gy = normal(3, 8, *WIN.out((19, 40)))
+@pytest.mark.parametrize(
+    "groups, variant, samples, parts",
+    [(1, "tiled128", 3, 4), (1, "tiled64", 9, 13), (2, "gather", 9, 13), (8, "depthwise", 3, 17)],
+)
+def test_weight_gradients(groups, variant, samples, parts, launched):
+    """13 parts are added up in two rounds, four at a time, the last alone."""
+    x, w_shape = normal(samples, 8, 19, 40), (8, 8 // groups, 2, 3)
+    gy = normal(samples, 8, *WIN.out((19, 40)))
     with use_variant("conv2d.grad_weight", variant):
-        gw = conv.grad_weight(channels_last(gy), channels_last(x), w_shape, WIN, groups)
-    assert launched[-1] == ("reduce/sum_parts", launched[0][1]) and launched[0][1] >= 3
+        gw, gb = conv.grad_weight(channels_last(gy), channels_last(x), w_shape, WIN, groups, bias=True)
+    assert launched[0][1] == parts
+    if variant != "depthwise":  # weight, bias and the sum of parts: one launch
+        assert len(launched) == 1 and not streams.tickets(streams.EMULATOR, 64)[:64].any()
     how = {"stride": WIN.stride, "padding": WIN.padding, "dilation": WIN.dilation, "groups": groups}
     want = naive.conv_grad_weight(gy, x, w_shape, **how)
     assert_close(np.asarray(gw), want, gy.size // 8)
+    assert_close(np.asarray(gb), naive.conv_grad_bias(gy), gy.size // 8)
 
 
 def test_bias_gradients(launched):
     gy = normal(3, 40, 11, 7)
     gb = conv.grad_bias(channels_last(gy))
-    assert launched[0][1] == 3
+    assert launched == [("conv2d/naive_grad_bias", 3)]
     assert_close(np.asarray(gb), naive.conv_grad_bias(gy), gy.size // 40)
 
 

@@ -15,7 +15,7 @@ TABLE = source.folder() / "sass.json"
 ASKED = 0.85
 # Main loops with more besides, and what: an address and a test of its bounds for every 4 (or 1) elements fetched.
 SHORT = {
-    "conv2d/gather_forward": 0.55,
+    "conv2d/gather_forward": 0.54,
     "conv2d/gather_grad_input": 0.32,
     "conv2d/tiled_forward": 0.74,
     "conv2d/tiled_grad_input": 0.63,

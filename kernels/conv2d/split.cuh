@@ -1,0 +1,82 @@
+// How a sum that was split among J blocks ends: each leaves its part in memory, and the last to come adds them, in order.
+// There are two rounds, `fan` neighbouring parts and then their sums, since one block alone would read J parts while the
+// others idle: with a fan of about the root of J a block reads 2 * fan.
+#pragma once
+#include "tile.cuh"
+
+static const i64 SLOT = BM * BN + BM;  // a tile's part: its sums as the threads hold them, and a sum beside each row
+
+struct Split {
+    ACC* parts;  // (J, tiles, SLOT)
+    int* tickets;  // (tiles, 1 + rounds of the first kind)
+    int J, fan, tiles, tile, part;  // the last two: this block's
+};
+
+// Whether this block is the last of `count` that draw the ticket, which is then 0 again. The last sees what all wrote.
+__device__ __forceinline__ bool drew_last(int* ticket, int count) {
+    __threadfence();
+    __syncthreads();
+    bool last = false;
+    if (threadIdx.x == 0) {
+        last = atomicInc(reinterpret_cast<unsigned*>(ticket), count - 1) == count - 1;
+        __threadfence();
+    }
+    return __syncthreads_or(last);
+}
+
+static const int ACROSS = TN / 4, PACKS = TM * ACROSS;
+
+// A thread's packs of sums lie THREADS packs apart, so that a warp moves whole lines. real(i, half): whether the result
+// has an element there.
+template <typename Real>
+__device__ __forceinline__ void leave_part(ACC* slot, const ACC (&sums)[TM][TN], ACC beside, const Real& real) {
+#pragma unroll
+    for (int p = 0; p < PACKS; ++p) {
+        if (!real(p / ACROSS, p % ACROSS)) continue;
+        Pack<ACC> four;
+#pragma unroll
+        for (int j = 0; j < 4; ++j) four.item[j] = sums[p / ACROSS][p % ACROSS * 4 + j];
+        store_pack(slot + (p * THREADS + threadIdx.x) * 4, four);
+    }
+    if (threadIdx.x < BM) slot[BM * BN + threadIdx.x] = beside;
+}
+
+template <typename Real>
+__device__ __forceinline__ void add_parts(
+    const ACC* slot, i64 apart, int count, ACC (&sums)[TM][TN], ACC& beside, const Real& real)
+{
+#pragma unroll
+    for (int p = 0; p < TM * TN; ++p) sums[p / TN][p % TN] = 0;
+    beside = 0;
+#pragma unroll 1
+    for (int j = 0; j < count; ++j, slot += apart) {
+        Pack<ACC> four[PACKS];
+#pragma unroll
+        for (int p = 0; p < PACKS; ++p) {  // all of them on their way before the first is added
+            four[p] = Pack<ACC>{};
+            if (real(p / ACROSS, p % ACROSS)) four[p] = load_pack(slot + (p * THREADS + threadIdx.x) * 4);
+        }
+        if (threadIdx.x < BM) beside += slot[BM * BN + threadIdx.x];
+#pragma unroll
+        for (int p = 0; p < TM * TN; ++p) sums[p / TN][p % TN] += four[p / 4].item[p % 4];
+    }
+}
+
+// Leaves this block's sums among the parts. True in the block that has been the last of all: its sums are the whole ones.
+template <typename Real>
+__device__ __forceinline__ bool join(const Split& o, ACC (&sums)[TM][TN], ACC& beside, const Real& real) {
+    if (o.J == 1) return true;
+    const int rounds = ceil_div(o.J, o.fan), round = o.part / o.fan, first = round * o.fan;
+    const i64 apart = o.tiles * SLOT;
+    int* tickets = o.tickets + o.tile * (rounds + 1);
+    ACC* slots = o.parts + o.tile * SLOT;
+    leave_part(slots + o.part * apart, sums, beside, real);
+    const int count = smaller(o.fan, o.J - first);
+    if (!drew_last(tickets + round, count)) return false;
+    add_parts(slots + first * apart, apart, count, sums, beside, real);
+    if (rounds == 1) return true;
+    leave_part(slots + first * apart, sums, beside, real);  // where each thread has read its own
+    if (!drew_last(tickets + rounds, rounds)) return false;
+    add_parts(slots, apart * o.fan, rounds, sums, beside, real);
+    return true;
+}
