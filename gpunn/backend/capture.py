@@ -7,6 +7,8 @@ first fills with what the host says then; else None, and the op passes its numbe
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -27,6 +29,23 @@ class Feed(Protocol):
     def guard(self, holds: Callable[[], bool]) -> None:
         """Ask holds() before each replay, before any make(); where it is False the graph is captured anew."""
         ...
+
+
+_alone = threading.RLock()
+
+
+def alone() -> threading.RLock:
+    """The lock to hold during a capture: one at a time, in which no other thread reads from a stream not its own."""
+    return _alone
+
+
+def _renew_lock() -> None:
+    global _alone
+    _alone = threading.RLock()  # a forked child may have got it locked by a thread that it lacks
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 now: ContextVar[Feed | None] = ContextVar("gpunn capture", default=None)

@@ -90,7 +90,7 @@ def check() -> None:
             if record.stream is None:
                 _look(record, np.asarray)
             else:  # in the kernel's own stream, so that it has finished
-                with record.state.device, record.stream:
+                with capture.alone(), record.state.device, record.stream:
                     _look(record, require_cupy().asnumpy)
 
 

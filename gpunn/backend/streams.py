@@ -29,6 +29,7 @@ def place_on(device: int) -> tuple[Place, Any]:
 
 
 _tickets: dict[Place, Array] = {}
+_outgrown: list[Array] = []  # those that a captured graph may know: it keeps nothing alive
 
 
 def tickets(device: int, count: int) -> Array:
@@ -39,6 +40,8 @@ def tickets(device: int, count: int) -> Array:
     place, _ = place_on(device)
     found = _tickets.get(place)
     if found is None or len(found) < count:
+        if found is not None:
+            _outgrown.append(found)
         size = max(1024, 1 << (count - 1).bit_length())
         if device == EMULATOR:
             found = require_emulator().EmulatedArray.of(np.zeros(size, np.int32))
@@ -67,4 +70,6 @@ def ones(like: Array) -> Array:
 
 def forget_tickets(device: int) -> None:
     """Have the next launch start from new zeros: one that failed may have left others."""
-    _tickets.pop(place_on(device)[0], None)
+    found = _tickets.pop(place_on(device)[0], None)
+    if found is not None:
+        _outgrown.append(found)

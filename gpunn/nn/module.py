@@ -20,6 +20,13 @@ from gpunn.nn.state import Keys, load, mover
 
 M = TypeVar("M", bound="Module")
 
+changes = 0  # attributes set and deleted so far, of all Modules: while it stands still, none has changed
+
+
+def _count_change() -> None:
+    global changes
+    changes += 1
+
 
 class Module:
     """Base of all layers and networks.
@@ -72,10 +79,12 @@ class Module:
         """Call hook(module, args, y) after each forward; what it gives, unless None, replaces y. Gives its remover."""
         key = max(self._forward_hooks, default=-1) + 1
         self._forward_hooks[key] = hook
+        _count_change()
 
         def remove() -> None:
             if self._forward_hooks.get(key) is hook:  # else removed already, and the key perhaps another's
                 del self._forward_hooks[key]
+                _count_change()
 
         return remove
 
@@ -98,6 +107,11 @@ class Module:
         if name in self.__dict__.get("_buffer_names", ()):
             value = _buffer_array(kind, name, value)
         super().__setattr__(name, value)
+        _count_change()
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        _count_change()
 
     def __getattr__(self, name: str) -> Any:
         # Reached only where the ordinary look-up found nothing.

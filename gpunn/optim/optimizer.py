@@ -192,7 +192,7 @@ def like(value: Any, p: Array) -> Any:
     """A private copy of a saved value on p's device, in p's dtype and memory order; numbers pass unchanged."""
     if not backend.is_array(value):
         return value
-    moved = backend.to_device(value.astype(p.dtype), backend.device_of(p))
+    moved = backend.to_device(value, backend.device_of(p)).astype(p.dtype)
     if moved.strides == p.strides or moved.shape != p.shape:
         return moved
     made = backend.array_module(p).empty_like(p)
@@ -203,6 +203,6 @@ def like(value: Any, p: Array) -> Any:
 def follow(state: dict[str, Any], p: Array) -> dict[str, Any]:
     """A parameter's state on its device and in its dtype: the model may have been moved since the last step."""
     for name, value in state.items():
-        if backend.is_array(value) and (value.dtype != p.dtype or type(value) is not type(p)):
+        if backend.is_array(value) and (value.dtype != p.dtype or not backend.same_device(value, p)):
             state[name] = like(value, p)
     return state

@@ -4,6 +4,8 @@ from gpunn.train.callbacks import Callback as Callback
 from gpunn.train.callbacks import EarlyStopping as EarlyStopping
 from gpunn.train.callbacks import GradientNormLog as GradientNormLog
 from gpunn.train.callbacks import HistoryFiles as HistoryFiles
+from gpunn.train.captured import CapturedStep as CapturedStep
+from gpunn.train.captured import StepLoss as StepLoss
 from gpunn.train.checkpoint import load_checkpoint as load_checkpoint
 from gpunn.train.checkpoint import load_weights as load_weights
 from gpunn.train.checkpoint import save_checkpoint as save_checkpoint

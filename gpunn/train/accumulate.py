@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from operator import is_
 from typing import Any
 
 from gpunn import backend
-from gpunn.backend import Array
+from gpunn.backend import Array, capture
 from gpunn.engine.tensor import Tensor
 from gpunn.errors import UsageError
 from gpunn.optim.batch import by_kind
@@ -44,6 +45,24 @@ class Accumulation:
         """The sum of each parameter's gradients, None where it had none; empty before the first batch."""
         return [memory if begun else None for memory, begun in zip(self._memory, self.begun, strict=bool(self.begun))]
 
+    @property
+    def memory(self) -> list[Array]:
+        """The arrays of the sums and of the device's count, in use or not."""
+        return [array for array in (*self._memory, self._count) if array is not None]
+
+    def counted(self) -> tuple[int, float | None, tuple[bool, ...]]:
+        """Batches, samples and which sums have begun, for the host; None for samples that a device counts."""
+        samples = self.samples
+        return self.batches, samples if isinstance(samples, (int, float)) else None, self.begun
+
+    def set_counted(self, counted: tuple[int, float | None, tuple[bool, ...]]) -> None:
+        """Go on from what `counted` gave: a replay of a captured step counts nothing on the host."""
+        self.batches, samples, self.begun = counted
+        if samples is not None:
+            self.samples = samples
+        elif self._count is not None:
+            self.samples = self._count
+
     def add(self, parameters: Iterable[Tensor], samples: float | Array) -> None:
         """Take in the gradients of the mean loss of a batch in which so many samples count."""
         params = list(parameters)
@@ -62,6 +81,8 @@ class Accumulation:
             rules.accumulate(sums, grads, samples, fresh, self._kept.setdefault(kind, {}))
         self.begun = tuple([has or p.grad is not None for p, has in zip(params, begun, strict=True)])
         self.batches, self.samples = self.batches + 1, self._counted(samples)
+        memory = self.memory
+        capture.guard(lambda: len(self.memory) == len(memory) and all(map(is_, memory, self.memory)))
 
     def _counted(self, samples: float | Array) -> float | Array:
         """The samples so far and these; on a device in the one array that is kept there."""

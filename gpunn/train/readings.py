@@ -42,14 +42,17 @@ class Step:
     counts: dict[str, Any] = field(default_factory=dict)  # what a value is the mean of, where not of all samples
 
     def problem(self) -> str:
+        """What is not finite, and where, in words; "" where all is well."""
+        what = self.wrong()
+        where = f"in epoch {self.epoch}, step {self.number} (batch {self.batch} of the epoch)"
+        return what and f"{what} {where}, learning rate {self.learning_rate:g}"
+
+    def wrong(self) -> str:
         """What is not finite, in words; "" where all is well."""
         for what, value in (("loss", self.values.get("loss")), ("norm of the gradients", self.norm)):
             of_nothing = what == "loss" and self.counts.get("loss") == 0
             if value is not None and not math.isfinite(value) and not of_nothing:
-                return (
-                    f"the {what} is {value} in epoch {self.epoch}, step {self.number} (batch {self.batch} of the "
-                    f"epoch), learning rate {self.learning_rate:g}"
-                )
+                return f"the {what} is {value}"
         return ""
 
 
@@ -113,9 +116,10 @@ def read(steps: Sequence[Step]) -> None:
     for i, value in enumerate(found):
         if backend.is_array(value) and backend.device_of(value).type != "cpu":
             groups.setdefault((backend.device_of(value), value.dtype), []).append(i)
-    for indices in groups.values():
-        xp = backend.array_module(found[indices[0]])
-        numbers = backend.to_numpy(xp.stack([found[i].reshape(()) for i in indices]))
+    for (device, _), indices in groups.items():
+        with device:
+            xp = backend.array_module(found[indices[0]])
+            numbers = backend.to_numpy(xp.stack([found[i].reshape(()) for i in indices]))
         for i, number in zip(indices, numbers.tolist(), strict=True):
             found[i] = number
     for (holder, name), value in zip(places, found, strict=True):

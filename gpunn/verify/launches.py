@@ -16,6 +16,7 @@ from gpunn.cuda.kernel import EMULATOR
 from gpunn.cuda.pool import ANYWHERE
 from gpunn.cuda.problem import Columns, Conv, Drop, Elements, Gather, Labels, Norm, Pool, Problem, Segments, Tensors
 from gpunn.cuda.products import LinearBackward, Product, Side
+from gpunn.cuda.step import Replay
 from gpunn.cuda.table import FEWEST_ROWS, most_rows
 from gpunn.cuda.variants import OPERATIONS, Operation
 from gpunn.reference import cases
@@ -131,12 +132,17 @@ def _gathers(dtype: str) -> Iterator[Problem]:
         yield Gather(made, True, 5, 3, 8, 8, 8, 8, 0, given, 1, ())
 
 
+def _steps(dtype: str) -> Iterator[Problem]:
+    yield Replay(dtype, True, 1024, 2)
+
+
 _OTHERS = {
     "batch_norm": _norms,
     "loss": _losses,
     "dropout": _drops,
     "activation": _activations,
     "data": _gathers,
+    "step": _steps,
 }
 
 

@@ -21,6 +21,7 @@ from gpunn.verify.loss import loss_tasks
 from gpunn.verify.optim import optim_tasks
 from gpunn.verify.products import product_tasks
 from gpunn.verify.running import running_tasks
+from gpunn.verify.step import step_tasks
 from gpunn.verify.task import CHANNELS_LAST, Part, Task, as_f64, channels, placements, planes
 
 EPS = 1e-5
@@ -64,6 +65,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     yield from segment_tasks(device, give)
     yield from gather_tasks(device, dtype, give)
     yield from product_tasks(give)
+    yield from step_tasks(device)
 
 
 def of_case(

@@ -104,5 +104,19 @@ ELEMENTS = [
     *of_file("optim/rmsprop.cu", (RULE, "spread = v - times(a, a)", "spread = v")),
     *of_file("optim/average.cu", (RULE, "times(x[1] - x[0], share)", "times(x[1], share)")),
     *of_file("optim/accumulate.cu", (START, "s.fresh ? (ACC)0 : x[0]", "x[0]")),
+    *of_file(
+        "step/begin.cu",
+        (EDGE, "at < used", "at <= used"),
+        (INDEX, "turn % slots * stride", "turn * stride"),
+        (BITS, "ring + turn % slots", "ring + (int)turn % slots"),
+    ),
+    *of_file(
+        "step/end.cu",
+        (NAN, "!isfinite(value[row])", "value[row] != value[row]"),
+        (EDGE, "value[unless] != 0", "true"),
+        (START, "row < table.rows && fault[0] == 0", "row < table.rows"),
+        (INDEX, "turn % slots * (HEAD + ROWS)", "turn % slots * HEAD"),
+        (BARRIER, "    __threadfence_system();\n    __syncthreads();\n", "    __threadfence_system();\n"),
+    ),
     *of_file("optim/scale.cu", (RULE, "if (wanted >= 1) return;", "")),
 ]

@@ -1,0 +1,235 @@
+"""CapturedStep: a training step for one's own loop, which a GPU replays as one graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from gpunn import backend
+from gpunn.backend import Array, faults
+from gpunn.cuda.ring import Reading
+from gpunn.engine.operators import Operand
+from gpunn.engine.tensor import Tensor
+from gpunn.errors import LabelError, TrainingError, UsageError
+from gpunn.nn import Module
+from gpunn.ops.counts import counting
+from gpunn.optim import Optimizer, clip_grad_norm_
+from gpunn.train.accumulate import Accumulation
+from gpunn.train.batches import Loadable
+from gpunn.train.ema import EMA
+from gpunn.train.frozen import Frozen
+from gpunn.train.graphs import Batch, Graphs, Host
+from gpunn.train.readings import EVERY, Step, measured, read
+
+COUNT, NORM = "count of the loss", "norm of the gradients"
+
+
+class CapturedStep:
+    """A training step: zero_grad, model, loss, backward, optimizer. On `cuda` it is captured into a CUDA graph.
+
+    The first two steps of each shape run as usual, the third is captured, and from then on a step is one launch, whose
+    numbers that change (rates, counts, random masks) the host feeds. Weights, states and losses are bit for bit
+    what they are without. A change of what the graph took as it was (a layer, an option such as dropout's p, a
+    parameter's array, the model's device) makes it anew; an op that cannot be captured is named in a RuntimeWarning,
+    and steps run as usual from then on. On other devices they always do.
+
+    Python code of the model, the loss and metrics runs when a step is captured, and in a replay not: what it prints or
+    counts, it does so no longer. What it assigns to a Module's attribute in each step is noticed and not captured.
+
+    Args:
+        model: a Module.
+        loss: loss(model(x), y) -> scalar Tensor.
+        optimizer: over the model's parameters.
+        grad_clip: limit of the gradients' common norm; None for none.
+        accumulate: steps an update, by their gradients' mean over all samples.
+        ema: an EMA, which takes each update in.
+        metrics: name -> function(output, target) -> an array or a Tensor of one element, a number on the host where
+            it does not wait for the device; or one that gpunn.train has, such as accuracy.
+        capture: False never captures; None does unless the environment has GPUNN_CAPTURE=0.
+
+    Raises:
+        UsageError: an option out of range, or a call from a second thread while a step of the first runs.
+
+    Examples:
+        >>> model = nn.Linear(3, 2)
+        >>> optimizer = gpunn.optim.SGD(model.parameters(), lr=0.1)
+        >>> step = gpunn.train.CapturedStep(model, ops.cross_entropy, optimizer)
+        >>> x, y = np.ones((4, 3), np.float32), np.zeros(4, np.int64)
+        >>> first, second = step(x, y), step(x, y)
+        >>> float(second) < float(first)
+        True
+        >>> step.captured
+        False
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        loss: Callable[..., Tensor],
+        optimizer: Optimizer,
+        *,
+        grad_clip: float | None = None,
+        accumulate: int = 1,
+        ema: EMA | None = None,
+        metrics: Mapping[str, Callable] | None = None,
+        capture: bool | None = None,
+    ):
+        if grad_clip is not None and not grad_clip > 0:
+            raise UsageError(f"CapturedStep: grad_clip must be > 0, got {grad_clip}; leave it out for no clipping")
+        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.grad_clip, self.ema, self.metrics = grad_clip, ema, dict(metrics or {})
+        if accumulate < 1:
+            raise UsageError(f"CapturedStep: accumulate must be at least 1 step, got {accumulate}")
+        self.accumulation = Accumulation(accumulate)
+        self.steps = 0  # so far
+        roots = [root for root in (model, loss) if isinstance(root, Module)]
+        frozen = Frozen(roots)
+        host = Host(self.accumulation.counted, self.accumulation.set_counted)
+        self._graphs = Graphs("CapturedStep", frozen, {"loss": COUNT, NORM: None}, capture, host=host)
+        self._unread: list[StepLoss] = []
+
+    @property
+    def captured(self) -> bool:
+        """Whether steps of some shape are a graph now."""
+        return self._graphs.captured
+
+    def __call__(self, x: Operand | Loadable, y: Operand | None = None) -> StepLoss:
+        """Learn from one batch; its loss, for which nobody waits until it is read.
+
+        Shape:
+            x: what the model takes, (N, ...). y: what the loss takes beside the output. Both may be on the host.
+
+        Raises what the ops raise for a wrong shape or dtype; every 50 steps also what `float()` of a loss does.
+        """
+        given: Any = x
+        batch: Batch = given if hasattr(x, "load") else self._placed(given, y)
+        calls = faults.last_serial() + 1
+        found = self._graphs.run("train", batch, self._learn, self.steps + 1)
+        self.steps += 1
+        taken = StepLoss(self, found, self.steps, range(calls, faults.last_serial() + 1))
+        self._unread.append(taken)
+        if len(self._unread) >= EVERY:
+            self.read()
+        return taken
+
+    def read(self) -> None:
+        """Wait for all steps so far.
+
+        TrainingError for the first whose loss or gradients' norm is not finite, IndexError for a label out of range.
+        """
+        unread, self._unread = self._unread, []
+        if not unread or _all_well(unread):
+            return
+        try:
+            read([one.step for one in unread])
+            wrong = next((one for one in unread if one.what_is_wrong()), None)
+            if wrong is not None:
+                faults.check()  # a wrong label's loss is NaN
+        except LabelError as error:
+            if met := [one.number for one in unread if error.call in one.step.calls]:
+                error.in_step(met[0])
+            raise
+        if wrong is not None:
+            self._graphs.clear_fault()
+            raise wrong.error()
+
+    def _placed(self, *batch: Operand | None) -> tuple[Array, ...]:
+        """A batch on the model's device."""
+        arrays: list[Any] = [a.data if isinstance(a, Tensor) else a for a in batch]
+        weight: Any = self._graphs.frozen.parameters[0].data
+        if not isinstance(weight, np.ndarray):  # CuPy's are most often there already
+            kind, index = type(weight), weight.data.device_id
+            if all([type(a) is kind and a.data.device_id == index for a in arrays]):
+                return tuple(arrays)
+        return tuple([backend.asarray(a, device=backend.device_of(weight)) for a in arrays])
+
+    def _learn(self, x: Array, y: Array) -> dict[str, Any]:
+        """All of a step; what it measures."""
+        self.optimizer.zero_grad()
+        output = self.model(x)
+        with counting() as counts:
+            loss = self.loss(output, y)
+        values, weights = measured(self.metrics, loss, output, y, counts)
+        loss.backward()
+        weight = weights.get("loss", len(x))
+        norm = None
+        if self._gradients_ready(weight):
+            if self.grad_clip is not None:
+                norm = clip_grad_norm_(self.optimizer.parameters(), self.grad_clip)
+            self.optimizer.step()
+            if self.ema is not None:
+                self.ema.update(self.model)
+        return {**values, COUNT: weights.get("loss"), NORM: norm}
+
+    def _gradients_ready(self, weight: float | Array) -> bool:
+        """Whether this step updates the weights, by its gradients or by those of several."""
+        parts = self.accumulation
+        if parts.every == 1:
+            return True
+        parts.add(self.optimizer.parameters(), weight)
+        return parts.batches == parts.every and parts.release(self.optimizer.parameters())
+
+
+def _all_well(taken: list[StepLoss]) -> bool:
+    """Whether the device has watched all these steps, and has met no fault."""
+    losses = [one.step.values["loss"] for one in taken]
+    return all([type(loss) is Reading for loss in losses]) and losses[-1].measured.fault is None
+
+
+class StepLoss:
+    """What a step measured: `float()` of it is the loss, for which it waits.
+
+    That raises TrainingError, naming the step, for the first loss or norm since the last read that was not finite, and
+    IndexError for a label out of range. The mean of no labels, all of them ignored, is NaN and no error.
+    """
+
+    def __init__(self, owner: CapturedStep, found: Mapping[str, Any], number: int, calls: range):
+        values = dict(found)
+        count, norm = values.pop(COUNT), values.pop(NORM)
+        rate = float(owner.optimizer.param_groups[0]["lr"])
+        counts = {} if count is None else {"loss": count}
+        self.step = Step(values, 0, norm, number=number, learning_rate=rate, calls=calls, counts=counts)
+        self.number, self._owner = number, owner
+
+    def __float__(self) -> float:
+        self._owner.read()
+        if self.what_is_wrong():
+            raise self.error()
+        return float(self.step.values["loss"])
+
+    def item(self) -> float:
+        """The loss."""
+        return float(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(float(self), spec)
+
+    def __repr__(self) -> str:
+        return f"StepLoss(step {self.number})"
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The metrics by name, waited for."""
+        self._owner.read()
+        return {name: float(value) for name, value in self.step.values.items() if name != "loss"}
+
+    @property
+    def norm(self) -> float | None:
+        """The norm of the gradients before they were clipped; None where the step clipped none."""
+        self._owner.read()
+        return None if self.step.norm is None else float(self.step.norm)
+
+    def what_is_wrong(self) -> str:
+        """The first of loss and norm that is not finite, in words, once it was read; "" where both are."""
+        return self.step.wrong()
+
+    def error(self) -> TrainingError:
+        """The error that says so."""
+        rate = self.step.learning_rate
+        clip = "" if self._owner.grad_clip is not None else ", or clip the gradients (grad_clip=1.0)"
+        return TrainingError(
+            f"CapturedStep: {self.what_is_wrong()} in step {self.number}, learning rate {rate:g}; go back to weights "
+            f"saved before, and lower the learning rate, such as to {rate / 10:g}{clip}"
+        )

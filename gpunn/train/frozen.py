@@ -1,0 +1,115 @@
+"""What a captured step takes of a model as it was when it was captured, and whether it still is so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from gpunn.nn import Module
+from gpunn.nn import module as modules
+
+SWITCH = "training"  # train() and eval() choose another graph: an attribute that may change
+PLAIN = (bool, int, float, str, type(None))
+
+
+class Frozen:
+    """Attributes, hooks and the parameters' arrays of Modules and of all inside them.
+
+    An attribute's own inside, an element of a list say, is not looked at. What optimisers, averages and sums take as
+    it was, they say themselves (gpunn.backend.capture.guard).
+    """
+
+    def __init__(self, roots: Iterable[Module]):
+        self.roots = list(roots)
+        self.take()
+
+    def take(self) -> None:
+        """Take all as it is now."""
+        self._names = {id(m): (name, m) for root in self.roots for name, m in root.named_modules()}
+        named = {id(p): (name, p) for root in self.roots for name, p in root.named_parameters()}
+        self.parameters = [p for _, p in named.values()]
+        self._parameter_names = [name for name, _ in named.values()]
+        self._attributes = {key: _attributes(m) for key, (_, m) in self._names.items()}
+        self._held = [p.data for p in self.parameters]  # held, so that their ids stay theirs, and their memory too
+        self._ids, self._learning = list(map(id, self._held)), self._learn()
+        self._seen = -1
+        self.absorb()
+
+    def absorb(self) -> None:
+        """What was set until now was set to what it was, or by the step itself, which knows."""
+        if modules.changes == self._seen:
+            return
+        self._seen = modules.changes
+        self.modes = tuple([m.training for _, m in self._names.values()])
+
+    def changed(self) -> str:
+        """What is no longer as it was, in words; "" where all is."""
+        if modules.changes != self._seen:
+            if what := self.assigned():
+                return what
+            self.absorb()
+        ids = list(map(id, [p.data for p in self.parameters]))
+        if ids != self._ids:
+            return f"the array of {_first_other(self._parameter_names, self._ids, ids)}"
+        learn = self._learn()
+        if learn == self._learning:
+            return ""
+        return f"requires_grad or a hook of {_first_other(self._parameter_names, self._learning, learn)}"
+
+    def assigned(self) -> str:
+        """The first attribute of a Module that was set to something else, in words."""
+        if modules.changes == self._seen:
+            return ""
+        for key, (name, module) in self._names.items():
+            before, now = self._attributes[key], _attributes(module)
+            for attribute in {**before, **now}:
+                if not _same(before.get(attribute), now.get(attribute)):
+                    return f"{type(module).__name__}.{attribute}" + (f" of {name}" if name else "")
+        return ""
+
+    def hooked(self) -> str:
+        """A Module or parameter with a hook, which Python runs, in words; "" where there is none."""
+        for name, module in self._names.values():
+            if module._forward_hooks:
+                return name or type(module).__name__
+        hooks = zip(self._parameter_names, self._hooks(), strict=True)
+        return next((name for name, keys in hooks if keys), "")
+
+    def put_back(self) -> None:
+        """Give every attribute the value that it had."""
+        for key, (_, module) in self._names.items():
+            own, before = vars(module), self._attributes[key]
+            for added in [name for name in own if name not in before and name != SWITCH]:
+                del own[added]
+            own.update({name: dict(value) if type(value) is dict else value for name, value in before.items()})
+        self._seen = -1
+        self.absorb()
+
+    def _learn(self) -> list[Any]:
+        """Whether each parameter learns, and its hooks."""
+        return list(zip([p._requires_grad for p in self.parameters], self._hooks(), strict=True))
+
+    def _hooks(self) -> list[tuple[int, ...]]:
+        """The numbers of each parameter's hooks."""
+        nodes = [p._node for p in self.parameters]
+        return [() if node is None else tuple(node.hooks or ()) for node in nodes]
+
+
+def _first_other(names: list[str], before: list[Any], now: list[Any]) -> str:
+    return next(name for name, a, b in zip(names, before, now, strict=True) if a != b)
+
+
+def _attributes(module: Module) -> dict[str, Any]:
+    own = {name: value for name, value in vars(module).items() if name != SWITCH}
+    return {name: dict(value) if type(value) is dict else value for name, value in own.items()}
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether both are one object, or equal numbers, words, or tuples and dicts of what is the same."""
+    if a is b or type(a) is not type(b):
+        return a is b
+    if type(a) is dict:
+        return a.keys() == b.keys() and all(_same(value, b[name]) for name, value in a.items())
+    if type(a) is tuple:
+        return len(a) == len(b) and all(map(_same, a, b))
+    return type(a) in PLAIN and a == b
