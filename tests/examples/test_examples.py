@@ -51,6 +51,16 @@ def test_lenet(monkeypatch, capsys):
     assert data.load is not example.load
 
 
+def test_mnist_seconds(monkeypatch, capsys):
+    example = load("mnist_seconds")
+    monkeypatch.setattr(example, "load", lambda name, limit=None: tiny_dataset())
+    monkeypatch.setattr(example, "BATCH", 40)
+    (score,) = example.main(["--device", "cpu", "--seeds", "1", "--epochs", "8"])
+    out = capsys.readouterr().out
+    assert score > 0.7 and f"seed 0: {score:.2%} after 48 steps" in out
+    assert re.search(r"mean \d+\.\d\d%, \d\.\d{3} s of training on cpu; [01] of 1 seeds reach 99 %", out)
+
+
 def test_vanishing_gradient(tmp_path, capsys):
     pytest.importorskip("matplotlib", reason="the example draws a picture")
     accuracies = load("vanishing_gradient").main(["--limit", "800", "--epochs", "1", "--out", str(tmp_path / "a.png")])

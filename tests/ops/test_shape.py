@@ -22,7 +22,7 @@ def test_reshape_follows_logical_order_of_channels_last_memory():
 
 
 def test_flatten_of_channels_last_memory_is_one_copy_and_its_gradient_a_view(look_alike):
-    """As between the last convolution and the first linear layer: 100 KB of LeNet-5 b64, 0.05 us of the card's memory."""
+    """As between the last convolution and the first linear layer: 100 KB of LeNet-5 b64, 0.05 us of a card's memory."""
     a = to_device(np.ones((4, 5, 3, 2), np.float32), "cuda").transpose(0, 3, 1, 2)
     x = Tensor(a, requires_grad=True)
     with counting.device_work() as work:
