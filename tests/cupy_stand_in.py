@@ -12,6 +12,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -73,12 +74,14 @@ class RawModule:
             capture = cupy_capture.now()
             kernel = None if counting.is_dry() else emulator.load(text, name, macros, file)
             given = _given(args, None if kernel is None else kernel.parameters)
+            kernel = partial(kernel, shared_bytes=shared_mem) if kernel and shared_mem else kernel
             if capture is None:
                 _launch(kernel, grid, block, given, written)
             else:
                 frozen = [_frozen(a) for a in given]
                 capture.record(name, lambda: _launch(kernel, grid, block, frozen, written))
 
+        run.shared_size_bytes = 0  # none of the kernels that ask for dynamic shared memory has other
         return run
 
 

@@ -58,7 +58,7 @@ class Conv(Protocol):
 
 
 class ConvPool(Protocol):
-    """A 2-d convolution in the letters of Conv, its activation ("relu", "tanh" or None), its pooling (or None)."""
+    """A 2-d convolution in the letters of Conv, its activation ("relu", "tanh" or None), and its pooling."""
 
     def forward(
         self,
@@ -68,14 +68,14 @@ class ConvPool(Protocol):
         win: Window,
         groups: int,
         activation: str | None,
-        pool: Pooling | None,
+        pool: Pooling,
         wanted: bool,
     ) -> tuple[Array, tuple[Array, ...]]:
         """pool(activation(conv + b)), and what backward takes; ``wanted`` says whether there will be a backward."""
         ...
 
     def backward(
-        self, gy: Array, kept: tuple[Array, ...], z_shape: Shape, activation: str | None, pool: Pooling | None
+        self, gy: Array, kept: tuple[Array, ...], z_shape: Shape, activation: str | None, pool: Pooling
     ) -> Array:
         """The gradient at the convolution's own output, of z_shape, from what forward kept."""
         ...

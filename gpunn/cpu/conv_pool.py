@@ -1,4 +1,4 @@
-"""A convolution, its activation and its pooling on NumPy arrays: one after another, each as if it were alone."""
+"""A convolution, its activation and its pooling on NumPy arrays, one after another."""
 
 from __future__ import annotations
 
@@ -17,38 +17,30 @@ def forward(
     win: Window,
     groups: int,
     activation: str | None,
-    pool: Pooling | None,
+    pool: Pooling,
     wanted: bool,
 ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-    """The result, and what backward takes: the index of a maximum, then what the activation keeps."""
-    z = conv.forward(x, w, b, win, groups)
-    if pool is not None and pool.kind == "max":
-        if activation == "tanh":
-            z, _ = activations.forward(activation, z, (), wanted)
+    """The result, and what backward takes: the index of a maximum, then what the activation gave."""
+    if activation == "relu" and pool.kind == "max":
+        # They commute, to the last bit of the gradient too: the pooled plane is the smaller one.
+        y, index = pools.max_forward(conv.forward(x, w, b, win, groups), pool.win, pool.ceil_mode)
+        y, _ = activations.forward(activation, y, (), wanted)
+        return y, (index, y)
+    z = conv.forward(x, w, b, win, groups, activation)
+    if pool.kind == "max":
         y, index = pools.max_forward(z, pool.win, pool.ceil_mode)
-        if activation != "relu":
-            return y, (index, z)
-        # ReLU and the maximum commute, to the last bit of the gradient too: the pooled plane is the smaller one.
-        y, kept = activations.forward(activation, y, (), wanted)
-        return y, (index, kept)
-    if activation is not None:
-        z, _ = activations.forward(activation, z, (), wanted)
-    return z if pool is None else pools.avg_forward(z, pool.win, pool.ceil_mode, pool.count_include_pad), (z,)
+        return y, (index, z)
+    return pools.avg_forward(z, pool.win, pool.ceil_mode, pool.count_include_pad), (z,)
 
 
 def backward(
-    gy: np.ndarray,
-    kept: tuple[np.ndarray, ...],
-    z_shape: tuple[int, ...],
-    activation: str | None,
-    pool: Pooling | None,
+    gy: np.ndarray, kept: tuple[np.ndarray, ...], z_shape: tuple[int, ...], activation: str | None, pool: Pooling
 ) -> np.ndarray:
     """The gradient at the convolution's output, of z_shape."""
-    if pool is not None and pool.kind == "max":
-        if activation == "relu":
-            gy = activations.backward(activation, gy, kept[1], ())
-        gz = pools.max_backward(gy, kept[0], z_shape, pool.win)
-        return activations.backward(activation, gz, kept[1], ()) if activation == "tanh" else gz
-    if pool is not None:
-        gy = pools.avg_backward(gy, z_shape, pool.win, pool.ceil_mode, pool.count_include_pad)
-    return gy if activation is None else activations.backward(activation, gy, kept[0], ())
+    if pool.kind == "avg":
+        gz = pools.avg_backward(gy, z_shape, pool.win, pool.ceil_mode, pool.count_include_pad)
+        return activations.backward(activation, gz, kept[0], ()) if activation else gz
+    if activation == "relu":
+        gy = activations.backward(activation, gy, kept[1], ())
+    gz = pools.max_backward(gy, kept[0], z_shape, pool.win)
+    return activations.backward(activation, gz, kept[1], ()) if activation == "tanh" else gz

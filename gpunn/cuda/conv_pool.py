@@ -1,54 +1,84 @@
-"""A convolution, its activation and its pooling on CUDA and emulated arrays, one after another."""
+"""A convolution, its activation and its pooling on CUDA and emulated arrays: the twin of gpunn.cpu.conv_pool.
+
+A layer of LeNet's size is one launch; others are a convolution that activates its result, and a pooling.
+"""
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import numpy as np
+
 from gpunn.backend import Array
-from gpunn.cuda import activation as activations
 from gpunn.cuda import conv
 from gpunn.cuda import pool as pools
+from gpunn.cuda.checks import check_arrays, check_index
+from gpunn.cuda.conv_pool_variants import FUSED
+from gpunn.cuda.layout import cast, in_order, new
+from gpunn.cuda.plans import KEPT, Layout, Plan, layout
+from gpunn.cuda.pool import AVG_BACKWARD, MAX_BACKWARD, backward_plan
+from gpunn.cuda.problem import ConvPool
+from gpunn.cuda.variants import Asked, Operation, forced
 from gpunn.window import Pooling, Window
 
+FORWARD = Operation("conv_pool.forward", FUSED)
 
-def forward(
-    x: Array,
-    w: Array,
-    b: Array | None,
+
+@lru_cache(KEPT)
+def _fused(
+    x: tuple,
+    weight: tuple,
+    bias: tuple | None,
     win: Window,
     groups: int,
     activation: str | None,
-    pool: Pooling | None,
+    pool: Pooling,
     wanted: bool,
+    asked: Asked,
+) -> Plan | None:
+    """The one launch, if it takes these and is the better choice: y, and a or index where backward will want it."""
+    below, w = in_order(Layout(*x), True), in_order(Layout(*weight), True)
+    b = None if bias is None else cast(Layout(*bias), Layout(*bias).dtype)
+    dtype = check_arrays(FORWARD.name, x=below, w=w, b=b)
+    z = (below.shape[0], w.shape[0], *win.out(below.shape[2:]))
+    check_index(FORWARD.name, **{"one sample of x": below.shape[1:], "one sample of y": z[1:], "w": w.shape})
+    job = ConvPool(dtype, True, below.shape, w.shape, z, win, groups, activation=activation, pool=pool, wanted=wanted)
+    if FORWARD.name not in dict(asked) and (FUSED.refusal(job) or FUSED.avoid(job)):
+        return None
+    outputs = {"y": new((*z[:2], *job.pooled), below.dtype, True)}
+    if job.keeps_a:
+        outputs["a"] = new(z, below.dtype, True)
+    if job.keeps_index:
+        outputs["index"] = new((*z[:2], *job.pooled), np.dtype(np.uint8), True)
+    return FORWARD.plan(job, {"x": below, "weight": w, "bias": b}, outputs, empty=not z[0])
+
+
+def forward(
+    x: Array, w: Array, b: Array | None, win: Window, groups: int, activation: str | None, pool: Pooling, wanted: bool
 ) -> tuple[Array, tuple[Array, ...]]:
-    """The result, and what backward takes: the index of a maximum, then what the activation keeps."""
-    z = conv.forward(x, w, b, win, groups)
-    if pool is not None and pool.kind == "max":
-        if activation == "tanh":
-            z, _ = activations.forward(activation, z, (), wanted)
+    """The result, and what backward takes: the index of a maximum, then what the activation's slope is told by."""
+    bias = None if b is None else layout(b)
+    plan = _fused(layout(x), layout(w), bias, win, groups, activation, pool, wanted, forced())
+    if plan is not None:
+        made = plan(x, w, b)
+        y, *kept = made if isinstance(made, tuple) else (made,)
+        return y, (*kept, y) if pool.kind == "max" or not kept else tuple(kept)
+    z = conv.forward(x, w, b, win, groups, activation)
+    if pool.kind == "max":
         y, index = pools.max_forward(z, pool.win, pool.ceil_mode)
-        if activation != "relu":
-            return y, (index, z)
-        # ReLU and the maximum commute, to the last bit of the gradient too: the pooled plane is the smaller one.
-        y, kept = activations.forward(activation, y, (), wanted)
-        return y, (index, kept)
-    if activation is not None:
-        z, _ = activations.forward(activation, z, (), wanted)
-    return z if pool is None else pools.avg_forward(z, pool.win, pool.ceil_mode, pool.count_include_pad), (z,)
+        return y, (index, y)
+    return pools.avg_forward(z, pool.win, pool.ceil_mode, pool.count_include_pad), (z,)
 
 
 def backward(
-    gy: Array,
-    kept: tuple[Array, ...],
-    z_shape: tuple[int, ...],
-    activation: str | None,
-    pool: Pooling | None,
+    gy: Array, kept: tuple[Array, ...], z_shape: tuple[int, ...], activation: str | None, pool: Pooling
 ) -> Array:
     """The gradient at the convolution's output, of z_shape."""
-    gy = conv.in_memory_order(gy)
-    if pool is not None and pool.kind == "max":
-        if activation == "relu":
-            gy = activations.backward(activation, gy, kept[1], ())
-        gz = pools.max_backward(gy, kept[0], z_shape, pool.win)
-        return activations.backward(activation, gz, kept[1], ()) if activation == "tanh" else gz
-    if pool is not None:
-        gy = pools.avg_backward(gy, z_shape, pool.win, pool.ceil_mode, pool.count_include_pad)
-    return gy if activation is None else activations.backward(activation, gy, kept[0], ())
+    *index, result = kept
+    gy, result = conv.in_memory_order(gy), result if activation else None
+    operation = MAX_BACKWARD if index else AVG_BACKWARD
+    at, slope = (layout(index[0]) if index else None), (None if result is None else layout(result))
+    plan = backward_plan(
+        operation, layout(gy), at, slope, z_shape, pool.win, pool.count_include_pad, activation, forced()
+    )
+    return plan(gy, *index, result)

@@ -188,6 +188,8 @@ class Kernel:
 
     def _allow_shared(self, function: Any, wanted: int, device_id: int) -> None:
         """Raise the driver's limit for this kernel: past 48 KB a launch fails unless it was asked for by name."""
+        if wanted + function.shared_size_bytes <= 48 * 1024:
+            return
         most = _attribute(device_id, "MaxSharedMemoryPerBlockOptin") - function.shared_size_bytes
         if wanted > most:
             raise ValueError(

@@ -23,7 +23,7 @@ LETTERS = {
     **{letter: f"the output's {what}" for letter, what in zip("OPQ", ("depth", "height", "width"), strict=True)},
     "G": "groups",
     "L": "elements or positions",
-    "M": "rows",
+    "M": "rows or a pooled window's positions",
     "I": "bytes of a maximum's index",
 }
 

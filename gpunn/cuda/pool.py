@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -62,9 +62,9 @@ def _operation(name: str, operands: tuple[str, ...], vector: bool = True) -> Ope
 
 
 MAX_FORWARD = _operation("max_forward", ("x", "y", "index"))
-MAX_BACKWARD = _operation("max_backward", ("gy", "index", "gx"))
+MAX_BACKWARD = _operation("max_backward", ("gy", "index", "y", "gx"))
 AVG_FORWARD = _operation("avg_forward", ("x", "y"))
-AVG_BACKWARD = _operation("avg_backward", ("gy", "gx"))
+AVG_BACKWARD = _operation("avg_backward", ("gy", "x", "gx"))
 ADAPTIVE_AVG_BACKWARD = _operation("adaptive_avg_backward", ("gy", "gx"))
 ADAPTIVE_MAX_FORWARD = _operation("adaptive_max_forward", ("x", "y", "index"), vector=False)
 ADAPTIVE_MAX_BACKWARD = _operation("adaptive_max_backward", ("gy", "index", "gx"), vector=False)
@@ -91,13 +91,16 @@ ADAPTIVE_AVG_FORWARD = Operation(
 
 # ---------------------------------------------------------------- plans
 def _problem(
-    name: str, x: tuple[int, ...], out: tuple[int, ...], win: Window, nhwc: bool, pad: bool, arrays: dict[str, Layout]
-) -> Pool:
+    name: str, x: tuple[int, ...], out: tuple[int, ...], win: Window, nhwc: bool, pad: bool,
+    given: Mapping[str, Layout | None], activation: str | None = None,
+) -> Pool:  # fmt: skip
     (n, c, h, w), (r, s), (p, q) = x, win.size, out
+    arrays = {key: found for key, found in given.items() if found is not None}
     check_devices(name, **arrays)
     dtype = check_arrays(name, **{key: found for key, found in arrays.items() if key != "index"})
     check_index(name, **{"one sample of x": x[1:], "one sample of y": (c, *out)})
-    return Pool(dtype, all(found.aligned for found in arrays.values()), n, c, h, w, r, s, p, q, win, nhwc, pad)
+    aligned = all(found.aligned for found in arrays.values())
+    return Pool(dtype, aligned, n, c, h, w, r, s, p, q, win, nhwc, pad, activation)
 
 
 @lru_cache(KEPT)
@@ -118,17 +121,30 @@ def _forward(
 
 
 @lru_cache(KEPT)
-def _backward(
-    operation: Operation, given: tuple, index: tuple | None, x: tuple[int, ...], win: Window, pad: bool, asked: Asked
+def backward_plan(
+    operation: Operation,
+    given: tuple,
+    index: tuple | None,
+    result: tuple | None,
+    x: tuple[int, ...],
+    win: Window,
+    pad: bool,
+    activation: str | None,
+    asked: Asked,
 ) -> Plan:
-    """gx of shape ``x``."""
+    """gx of shape ``x``, through the activation before the pooling where ``result``, what it gave, is there.
+
+    That is y of a maximum and x of a mean; operands are gy, index where there is one, and the result.
+    """
     gy = Layout(*given)
     nhwc = not is_row_major(gy)
-    inputs = {"gy": in_order(gy, nhwc)}
+    inputs: dict[str, Layout | None] = {"gy": in_order(gy, nhwc)}
     if index is not None:
         wanted = np.dtype(np.int32) if win is ANYWHERE else _index_dtype(win)
         inputs["index"] = in_order(Layout(*index), nhwc, wanted)
-    job = _problem(operation.name, x, gy.shape[2:], win, nhwc, pad, inputs)
+    if win is not ANYWHERE:
+        inputs["y" if index else "x"] = None if result is None else in_order(Layout(*result), nhwc)
+    job = _problem(operation.name, x, gy.shape[2:], win, nhwc, pad, inputs, activation)
     return operation.plan(job, inputs, {"gx": new(x, gy.dtype, nhwc)}, empty=not (gy.size and job.inputs))
 
 
@@ -145,7 +161,8 @@ def max_forward(x: Array, win: Window, ceil_mode: bool) -> tuple[Array, Array]:
 
 def max_backward(gy: Array, index: Array, x_shape: tuple[int, ...], win: Window) -> Array:
     """gx of x_shape."""
-    return _backward(MAX_BACKWARD, layout(gy), layout(index), x_shape, win, True, forced())(gy, index)
+    plan = backward_plan(MAX_BACKWARD, layout(gy), layout(index), None, x_shape, win, True, None, forced())
+    return plan(gy, index, None)
 
 
 def _check_dilation(operation: str, win: Window) -> None:
@@ -164,7 +181,8 @@ def avg_backward(
 ) -> Array:
     """gx of x_shape."""
     _check_dilation("pool.avg_backward", win)
-    return _backward(AVG_BACKWARD, layout(gy), None, x_shape, win, count_include_pad, forced())(gy)
+    plan = backward_plan(AVG_BACKWARD, layout(gy), None, None, x_shape, win, count_include_pad, None, forced())
+    return plan(gy, None)
 
 
 def adaptive_avg_forward(x: Array, out_size: tuple[int, int]) -> Array:
@@ -174,7 +192,8 @@ def adaptive_avg_forward(x: Array, out_size: tuple[int, int]) -> Array:
 
 def adaptive_avg_backward(gy: Array, x_shape: tuple[int, ...]) -> Array:
     """gx of x_shape."""
-    return _backward(ADAPTIVE_AVG_BACKWARD, layout(gy), None, x_shape, ANYWHERE, True, forced())(gy)
+    plan = backward_plan(ADAPTIVE_AVG_BACKWARD, layout(gy), None, None, x_shape, ANYWHERE, True, None, forced())
+    return plan(gy)
 
 
 def adaptive_max_forward(x: Array, out_size: tuple[int, int]) -> tuple[Array, Array]:
@@ -184,4 +203,5 @@ def adaptive_max_forward(x: Array, out_size: tuple[int, int]) -> tuple[Array, Ar
 
 def adaptive_max_backward(gy: Array, index: Array, x_shape: tuple[int, ...]) -> Array:
     """gx of x_shape."""
-    return _backward(ADAPTIVE_MAX_BACKWARD, layout(gy), layout(index), x_shape, ANYWHERE, True, forced())(gy, index)
+    above, place = layout(gy), layout(index)
+    return backward_plan(ADAPTIVE_MAX_BACKWARD, above, place, None, x_shape, ANYWHERE, True, None, forced())(gy, index)

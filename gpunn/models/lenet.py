@@ -38,8 +38,8 @@ class LeNet5(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = fusion.conv_pool(x, self.conv1, "tanh", self.pool1)
         x = fusion.conv_pool(x, self.conv2, "tanh", self.pool2)
-        x = ops.tanh(self.fc1(ops.flatten(x, 1)))
-        x = ops.tanh(self.fc2(x))
+        x = fusion.linear(ops.flatten(x, 1), self.fc1, "tanh")
+        x = fusion.linear(x, self.fc2, "tanh")
         return self.fc3(x)
 
 
@@ -61,7 +61,7 @@ class LeNet20_50_500(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = fusion.conv_pool(x, self.conv1, "relu", self.pool1)
         x = fusion.conv_pool(x, self.conv2, "relu", self.pool2)
-        x = ops.relu(self.fc1(ops.flatten(x, 1)))
+        x = fusion.linear(ops.flatten(x, 1), self.fc1, "relu")
         return self.fc2(x)
 
 

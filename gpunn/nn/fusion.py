@@ -1,8 +1,8 @@
 """Neighbours in a chain of layers that one call computes: what they are, and when they stay apart.
 
 Conv2d takes along what follows it, ReLU or Tanh, then MaxPool2d or AvgPool2d: pool(activation(conv)), by definition of
-ops.conv2d. MaxPool2d may also come before ReLU, since the two commute, gradients included. Layers are told by their
-exact types; one that a hook watches runs on its own.
+ops.conv2d. MaxPool2d may also come before ReLU, since the two commute, gradients included. Linear takes ReLU or Tanh.
+Layers are told by their exact types; one that a hook watches runs on its own.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import Tensor
 from gpunn.nn.activation import ReLU, Tanh
 from gpunn.nn.conv import Conv2d
+from gpunn.nn.linear import Linear
 from gpunn.nn.module import Module
 from gpunn.nn.pool import AvgPool2d, MaxPool2d
 from gpunn.window import Pooling
@@ -30,10 +31,20 @@ def chain(layers: Sequence[Module], x: Operand) -> Operand:
         if type(layer) is Conv2d and _free(layer):
             activation, pool, then = _tail(layers, then)
             x = layer(x, activation, pool)
+        elif type(layer) is Linear and _free(layer):
+            activation, then = _activation(layers, then)
+            x = layer(x, activation)
         else:
             x = layer(x)
         at = then
     return x
+
+
+def linear(x: Tensor, layer: Module, activation: str) -> Tensor:
+    """activation(layer(x)), in one call unless a hook watches."""
+    if type(layer) is Linear and _free(layer):
+        return layer(x, activation)
+    return getattr(ops, activation)(layer(x))
 
 
 def conv_pool(x: Tensor, conv: Module, activation: str, pool: MaxPool2d | AvgPool2d) -> Tensor:

@@ -26,9 +26,13 @@ def followed(
 ) -> tuple[Array, Callable[[Array], Array]]:
     """pool(activation(conv)), and the function from its gradient to z's; ``wanted``: there will be a backward."""
     z_shape = _checked(op, activation, pool, x.shape, w.shape, win)
-    twin = twins(x).conv_pool
-    y, kept = twin.forward(x, w, b, win, groups, activation, pool, wanted)
-    return y, lambda gy: twin.backward(gy, kept, z_shape, activation, pool)
+    twin = twins(x)
+    if pool is None and activation is not None:
+        y = twin.conv.forward(x, w, b, win, groups, activation)
+        return y, lambda gy: twin.activation.backward(activation, gy, y, ())
+    assert pool is not None  # without either, ops.conv2d asks the twin itself
+    y, kept = twin.conv_pool.forward(x, w, b, win, groups, activation, pool, wanted)
+    return y, lambda gy: twin.conv_pool.backward(gy, kept, z_shape, activation, pool)
 
 
 @cached

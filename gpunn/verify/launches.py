@@ -14,12 +14,26 @@ from gpunn.cuda import source
 from gpunn.cuda.dtypes import FUNCTIONS, STORAGE, storage_macros
 from gpunn.cuda.kernel import EMULATOR
 from gpunn.cuda.pool import ANYWHERE
-from gpunn.cuda.problem import Columns, Conv, Drop, Elements, Gather, Labels, Norm, Pool, Problem, Segments, Tensors
+from gpunn.cuda.problem import (
+    Columns,
+    Conv,
+    ConvPool,
+    Drop,
+    Elements,
+    Gather,
+    Labels,
+    Norm,
+    Pool,
+    Problem,
+    Segments,
+    Tensors,
+)
 from gpunn.cuda.products import LinearBackward, Product, Side
 from gpunn.cuda.step import Replay
 from gpunn.cuda.table import FEWEST_ROWS, most_rows
 from gpunn.cuda.variants import OPERATIONS, Operation
 from gpunn.reference import cases
+from gpunn.reference.conv_pool import CONV_POOL, NETWORK_CONV_POOLS
 from gpunn.reference.dropout import DROPOUTS
 from gpunn.reference.loss import LOSSES
 
@@ -71,6 +85,8 @@ def problems(operation: Operation, dtype: str, thorough: bool = True) -> Iterato
         yield Columns(dtype, True, 1000, 16)
     elif family in ("conv2d", "conv3d"):
         yield from _convolutions(dtype, int(family[4]))
+    elif family == "conv_pool":
+        yield from _pooled_convolutions(dtype)
     elif family == "pool":
         yield from _poolings(dtype, adaptive=name.startswith("adaptive"))
     elif operation.name == "linear.backward":
@@ -87,6 +103,13 @@ def _convolutions(dtype: str, rank: int) -> Iterator[Problem]:
     for case, aligned in product(cases.light([*cases.ALL_CONV2D, *cases.CONV3D]), BOTH):
         if len(case.stride) == rank:
             yield Conv(dtype, aligned, case.x, case.w, case.y, case.window(), case.groups)
+
+
+def _pooled_convolutions(dtype: str) -> Iterator[Problem]:
+    for case in [*CONV_POOL, *NETWORK_CONV_POOLS]:
+        conv = case.conv
+        how = conv.x, conv.w, conv.y, conv.window(), conv.groups
+        yield ConvPool(dtype, True, *how, activation=case.activation, pool=case.pooling(), wanted=True)
 
 
 def _poolings(dtype: str, adaptive: bool) -> Iterator[Problem]:

@@ -27,10 +27,11 @@ from functools import cache
 from typing import NamedTuple
 
 from gpunn.cuda import conv_variants, source
+from gpunn.cuda.conv_pool_variants import best_share
 from gpunn.cuda.dtypes import pack
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import Launch
-from gpunn.cuda.problem import Conv, Problem
+from gpunn.cuda.problem import Conv, ConvPool, Problem
 from gpunn.verify.launches import label
 
 PEAK, COPY, NODE = 55.6e12, 4.23e12, 1.75e-6  # FLOP a second, bytes a second, seconds
@@ -42,11 +43,12 @@ ARCHITECTURE = "90"
 
 
 class Work(NamedTuple):
-    """Outputs of all blocks together, and the depth that a block walks, in steps of ``step``."""
+    """Outputs of all blocks together; a block's depth, in steps of ``step``, and the places that it has for outputs."""
 
     outputs: int
     depth: float
     step: int
+    places: int
 
 
 class Fit(NamedTuple):
@@ -113,19 +115,23 @@ def resident(launch: Launch, dtype: str) -> int:
 
 def work(problem: Problem, launch: Launch) -> Work | None:
     """What the blocks of a tiled launch share; None for a kernel without tiles."""
+    if isinstance(problem, ConvPool):
+        share = best_share(problem)
+        return Work(math.prod(problem.y), math.prod(problem.w[1:]), 8, share.tile_rows * share.cols * share.filters)
     if "BM" not in launch.macros or not isinstance(problem, Conv):
         return None
+    rows, columns = launch.macros["BM"], launch.macros["BN"]
+    assert isinstance(rows, int) and isinstance(columns, int)
+    tile = rows * columns
     name, taps = launch.kernel, math.prod(problem.win.size)
     if name.endswith("grad_weight"):
-        width = launch.macros["BN"]
-        assert isinstance(width, int)
-        parts = launch.grid[0] // blocks(taps * problem.w[1], width)
-        return Work(math.prod(problem.w) * parts, problem.y[0] * math.prod(problem.y[2:]) / parts, 8)
+        parts = launch.grid[0] // blocks(taps * problem.w[1], columns)
+        return Work(math.prod(problem.w) * parts, problem.y[0] * math.prod(problem.y[2:]) / parts, 8, tile)
     product = (conv_variants.forward if name.endswith("forward") else conv_variants.grad_input)(problem)
     if "gather" in name:
-        return Work(math.prod(product.pixels), taps * product.depth, 8)
+        return Work(math.prod(product.pixels), taps * product.depth, 8, tile)
     step, classes = 2 * pack(problem.dtype), launch.grid[2] // problem.groups  # classes: of pixels modulo the stride
-    return Work(math.prod(product.pixels), taps * blocks(product.depth, step) * step / classes, step)
+    return Work(math.prod(product.pixels), taps * blocks(product.depth, step) * step / classes, step, tile)
 
 
 def _rate(warps: int) -> float:
@@ -153,9 +159,7 @@ def fit(launch: Launch, problem: Problem) -> Fit:
         assert isinstance(found, float)
         share = found
         walked = (math.ceil(job.depth / job.step - 1e-9) + EDGE) * job.step
-        rows, columns = launch.macros["BM"], launch.macros["BN"]
-        assert isinstance(rows, int) and isinstance(columns, int)
-        tile = job.outputs / (rows * columns * count)
+        tile = job.outputs / (job.places * count)
         depth = flops / 2 / (job.outputs * walked)
     return Fit((held if full else last) * warps, share, tile, depth, wave, latency, flops, moved)
 

@@ -66,8 +66,8 @@ def main_loop(text: str) -> list[str]:
 
 
 def tiled(sets: Iterable[Build]) -> list[Build]:
-    """The float32 builds that have tiles (macros BM and BN)."""
-    return [one for one in sets if one[1] == "float32" and "BM" in one[2]]
+    """The float32 builds that have tiles (macros BM and BN, or FILTERS)."""
+    return [one for one in sets if one[1] == "float32" and {"BM", "FILTERS"} & one[2].keys()]
 
 
 def shares(sets: Iterable[Build], compiler: Compiler, disassembler: Path) -> Shares:

@@ -12,6 +12,7 @@ import numpy as np
 from gpunn.backend import Array, to_device, twins
 from gpunn.errors import DeviceError
 from gpunn.reference import activation, cases, edges, naive
+from gpunn.verify.conv_pool import conv_pool_tasks
 from gpunn.verify.dropout import drop_tasks
 from gpunn.verify.elementwise import activation_tasks
 from gpunn.verify.gather import gather_tasks
@@ -61,6 +62,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     yield from drop_tasks(give)
     yield from optim_tasks(give)
     yield from activation_tasks(give)
+    yield from conv_pool_tasks(give)
     yield from gradient_tasks(give)
     yield from segment_tasks(device, give)
     yield from gather_tasks(device, dtype, give)

@@ -1,4 +1,5 @@
-// What a kernel may do to a sum before it stores it: an activation of activation.cuh, by a number that the launch gives.
+// What a kernel may do to a sum before it stores it, and to a gradient that comes back: an activation of activation.cuh,
+// by a number that the launch gives.
 #pragma once
 #include "activation.cuh"
 
@@ -15,4 +16,9 @@ template <typename A, int M, int N> __device__ __forceinline__ void activate(A (
 #pragma unroll
         for (int j = 0; j < N; ++j) v[i][j] = activated(v[i][j], activation);
     }
+}
+
+// gy times the activation's slope, by the activation's result y.
+template <typename A> __device__ __forceinline__ A derived(A gy, A y, int activation) {
+    return activation == RELU ? Relu::gradient(gy, y, A(0), A(0)) : activation == TANH ? Tanh::gradient(gy, y, A(0), A(0)) : gy;
 }

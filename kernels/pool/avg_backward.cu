@@ -1,18 +1,20 @@
 /*
 Average pooling backward: every input element gathers its share from the windows that cover it.
 
-math:     gx[n,c,h,w] = sum over the windows (p,q) that cover (h,w) of gy[n,c,p,q] / cells(p,q)
-layout:   gy (N,C,P,Q), gx (N,C,H,W), both channels-last (NHWC=1) or both row-major (NHWC=0)
+math:     gx[n,c,h,w] = sum over the windows (p,q) that cover (h,w) of gy[n,c,p,q] / cells(p,q); where an
+          activation came before the pooling, whose result is x, times its slope at x
+layout:   gy (N,C,P,Q), x and gx (N,C,H,W), all channels-last (NHWC=1) or all row-major (NHWC=0)
 threads:  a thread owns VEC channels of one input position, in memory order
 shared:   0
 flops:    2*N*C*P*Q*R*S
 bytes:    e*N*C*(H*W + P*Q)
 requires: dilation 1; one sample below 2^31 elements; VEC > 1 needs NHWC and C % VEC = 0
 numerics: sums in ACC, by p, then q
+optional: x
 */
 #include "average.cuh"
 
-extern "C" __global__ void avg_pool2d_backward(const T* gy, T* gx, Pool2d g)
+extern "C" __global__ void avg_pool2d_backward(const T* gy, const T* x, T* gx, Pool2d g)
 {
     const Place at(thread_index(), g.N, g.C, g.H, g.W);
     if (!at.real) return;
@@ -25,5 +27,6 @@ extern "C" __global__ void avg_pool2d_backward(const T* gy, T* gx, Pool2d g)
             add_part(outputs + (p * g.Q + q) * g.step(), cells(g, p, q), sum);
         }
     }
+    if (x) lead_back(sum, x + at.own, g.activation);
     store_channels<VEC>(gx + at.own, sum);
 }

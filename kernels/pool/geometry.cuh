@@ -1,11 +1,11 @@
 // The geometry of a 2-d pooling: one value, which the launcher packs by the names of its fields.
 // NHWC=1: (N,H,W,C) memory; NHWC=0: (N,C,H,W).
 #pragma once
-#include "../common.cuh"
+#include "../elementwise/epilogue.cuh"
 
 struct Pool2d {
     int N, C, H, W, R, S, P, Q;
-    int stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, count_include_pad;
+    int stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, count_include_pad, activation;
 
     __device__ __forceinline__ int row(int p, int r) const { return p * stride_h - pad_h + r * dil_h; }
     __device__ __forceinline__ int col(int q, int s) const { return q * stride_w - pad_w + s * dil_w; }

@@ -1,18 +1,20 @@
 /*
 Max pooling backward: every input element gathers from the windows that it won. No atomics, so deterministic.
 
-math:     gx[n,c,h,w] = sum of gy[n,c,p,q] over the windows (p,q) whose index names (h,w)
-layout:   gy and index (N,C,P,Q), gx (N,C,H,W), all channels-last (NHWC=1) or all row-major (NHWC=0)
+math:     gx[n,c,h,w] = sum of gy[n,c,p,q] over the windows (p,q) whose index names (h,w); where an activation came before
+          the pooling, whose result is y, gy times its slope at y
+layout:   gy, index and y (N,C,P,Q), gx (N,C,H,W), all channels-last (NHWC=1) or all row-major (NHWC=0)
 threads:  a thread owns VEC channels of one input position, in memory order
 shared:   0
 flops:    N*C*P*Q
 bytes:    e*N*C*(H*W + P*Q) + I*N*C*P*Q
 requires: one sample below 2^31 elements; VEC > 1 needs NHWC and C % VEC = 0
 numerics: sums in ACC, by r, then s
+optional: y
 */
 #include "plane.cuh"
 
-extern "C" __global__ void max_pool2d_backward(const T* gy, const INDEX* index, T* gx, Pool2d g)
+extern "C" __global__ void max_pool2d_backward(const T* gy, const INDEX* index, const T* y, T* gx, Pool2d g)
 {
     // seek
     const Place at(thread_index(), g.N, g.C, g.H, g.W);
@@ -30,6 +32,7 @@ extern "C" __global__ void max_pool2d_backward(const T* gy, const INDEX* index, 
             const Indices<INDEX> winner = *reinterpret_cast<const Indices<INDEX>*>(index + out);
             ACC value[VEC];
             load_channels<VEC>(gy + out, value);
+            if (y) lead_back(value, y + out, g.activation);
 #pragma unroll
             for (int j = 0; j < VEC; ++j) {
                 if (winner.item[j] == r * g.S + s) sum[j] += value[j];

@@ -22,3 +22,11 @@ struct Place {
 template <typename I> struct alignas(sizeof(I) * VEC) Indices {
     I item[VEC];
 };
+
+// value times the activation's slope, by its results y.
+template <int V> __device__ __forceinline__ void lead_back(ACC (&value)[V], const T* y, int activation) {
+    ACC result[V];
+    load_channels<V>(y, result);
+#pragma unroll
+    for (int j = 0; j < V; ++j) value[j] = derived(value[j], result[j], activation);
+}

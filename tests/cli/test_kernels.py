@@ -43,11 +43,11 @@ def test_trace_says_which_and_why(capsys):
     assert main(["kernels", "--device", "emulator", "--trace"]) == 0  # of lenet5
     out = capsys.readouterr().out
     assert out.startswith("lenet5 on emulator: images (2, 1, 28, 28)")
-    for operation in ("conv2d.forward", "conv2d.grad_input", "conv2d.grad_weight", "pool.avg_backward"):
+    for operation in ("conv_pool.forward", "conv2d.grad_input", "conv2d.grad_weight", "pool.avg_backward"):
         assert f"  {operation} " in out
     lines = out.splitlines()
     calls = [line for line in lines if re.match(r"  \w+\.\w+ ", line)]
-    assert out.count("because ") == len(calls) == 19 and max(map(len, lines)) <= 120
+    assert out.count("because ") == len(calls) == 15 and max(map(len, lines)) <= 120
     assert lines[1].startswith("  letters: N images, C channels, H the input's height, W the input's width, K filters")
     used = {letter for line in calls for letter in re.findall(r"\b([A-Z])\d", line)}
     explained = re.findall(r"\b([A-Z]) ", " ".join(lines[1:4]))

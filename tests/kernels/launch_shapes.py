@@ -20,7 +20,7 @@ from tests import counting, cupy_stand_in
 
 TABLE = source.folder() / "launch_shapes.json"
 BATCHES = {"lenet5": 64, "lenet_20_50_500": 64, "alexnet_lite": 256, "resnet20": 128}
-FAMILIES = ("conv2d", "linear", "matmul", "gemm")
+FAMILIES = ("conv2d", "conv_pool", "linear", "matmul", "gemm")
 RUNGS = ("shared", "blocked", "naive")  # to be read, and what takes every problem: no choice where another accepts
 
 

@@ -33,6 +33,8 @@ CHAINS = {  # layers -> how many calls of a layer are left
     "relu conv": ((RELU, CONV), 2),
     "conv bn relu": ((CONV, lambda: nn.BatchNorm2d(4), RELU), 3),
     "conv and a subclass": ((CONV, Loud, MAX), 3),
+    "linear relu linear tanh": ((lambda: nn.Linear(9, 4), RELU, lambda: nn.Linear(4, 4), TANH), 2),
+    "linear max": ((lambda: nn.Linear(9, 9), MAX), 2),
     "conv gelu": ((CONV, nn.GELU), 2),
     "conv relu, circular padding": ((lambda: nn.Conv2d(3, 4, 3, padding=1, padding_mode="circular"), RELU), 1),
     "conv max with dilation": ((CONV, lambda: nn.MaxPool2d(2, 1, 1, 2), RELU), 1),

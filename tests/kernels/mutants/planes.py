@@ -29,6 +29,7 @@ PLANES = [
         (INDEX, "winner.item[j] == r * g.S + s", "winner.item[j] % g.S == s"),
         (BITS, "const i64 outputs = g.output", "const int outputs = g.output"),
         (HALO, "if (q < 0) continue;", ""),
+        (INDEX, "lead_back(value, y + out", "lead_back(value, y + outputs"),
     ),
     *of_file(
         "pool/geometry.cuh",
@@ -54,6 +55,7 @@ PLANES = [
         "pool/avg_backward.cu",
         (EDGE, "ceil_div(h - g.R + 1, g.stride_h)", "ceil_div(h - g.R, g.stride_h)"),
         (EDGE, "smaller(w / g.stride_w + 1, g.Q)", "w / g.stride_w + 1"),
+        (INDEX, "lead_back(sum, x + at.own", "lead_back(sum, x"),
     ),
     *of_file(
         "pool/adaptive.cuh",
