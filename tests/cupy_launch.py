@@ -23,16 +23,15 @@ def mapped(x, change, kind=np.ndarray):
     return type(x)(mapped(i, change, kind) for i in x) if type(x) in (tuple, list) else x
 
 
+_RESULTS = np.ndarray | np.generic
+
+
 def computed(wrap, name, compute, *values):
     """What an elementwise kernel gives: new memory, row-major whatever the order of its inputs (NumPy keeps theirs)."""
-    return new(wrap, name, lambda *given: mapped(compute(*given), _row_major, np.ndarray | np.generic), *values)
+    return new(wrap, name, compute, *values, order="C")
 
 
-def _row_major(x):
-    return np.asarray(x, order="C")
-
-
-def new(wrap, name, compute, *values):
+def new(wrap, name, compute, *values, order="K"):
     """Device arrays, by `wrap`, of new memory with what compute(*values) gives, or the first of the values itself."""
     capture = cupy_capture.now()
     with nullcontext() if capture is None else np.errstate(all="ignore"):
@@ -40,24 +39,25 @@ def new(wrap, name, compute, *values):
     if values and result is values[0]:
         return wrap(result)
     counting.launched(name)
+    return _kept(wrap, name, result, compute, values, order, capture)
+
+
+def _kept(wrap, name, sample, compute, values, order, capture):
+    """The results that are there, or, while capturing, poison which a replay fills with such results."""
     if capture is None:
-        return mapped(result, lambda x: wrap(cupy_allocator.placed(np.asarray(x))), np.ndarray | np.generic)
-    return recorded(wrap, name, result, compute, values, capture)
-
-
-def recorded(wrap, name, sample, compute, values, capture):
+        return mapped(sample, lambda x: wrap(cupy_allocator.placed(np.asarray(x, order=order))), _RESULTS)
     made = []
 
     def place(x):
-        made.append(cupy_allocator.empty(x.shape, x.dtype, like=np.asarray(x)))
+        made.append(cupy_allocator.empty(x.shape, x.dtype, like=np.asarray(x, order=order)))
         return wrap(made[-1])
 
-    results = mapped(sample, place, np.ndarray | np.generic)
+    results = mapped(sample, place, _RESULTS)
     into, frozen = [detached(one) for one in made], mapped(values, detached)
 
     def run():
         found = []
-        mapped(compute(*frozen), found.append, np.ndarray | np.generic)
+        mapped(compute(*frozen), found.append, _RESULTS)
         for to, x in zip(into, found, strict=True):
             to[...] = x
 
@@ -72,16 +72,13 @@ def made(wrap, name, compute, *values):
         result = compute(*values)
     inputs, found = [], []
     mapped(values, inputs.append)
-    mapped(result, found.append, np.ndarray | np.generic)
+    mapped(result, found.append, _RESULTS)
     if not found:
         return result
     if all(isinstance(x, np.ndarray) and (not x.size or any(np.may_share_memory(x, i) for i in inputs)) for x in found):
         return mapped(result, wrap)  # nothing is launched for no elements, either
     counting.launched(name)
-    result = mapped(result, _row_major, np.ndarray | np.generic)
-    if capture is None:
-        return mapped(result, lambda x: wrap(cupy_allocator.placed(x)))
-    return recorded(wrap, name, result, compute, values, capture)
+    return _kept(wrap, name, result, compute, values, "C", capture)
 
 
 def written(name, run, target, *values):

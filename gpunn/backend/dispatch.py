@@ -15,7 +15,7 @@ from typing import Any, TypeGuard, cast
 import numpy as np
 from numpy.typing import DTypeLike
 
-from gpunn.backend import faults
+from gpunn.backend import capture, faults
 from gpunn.backend.contract import Array, Twins
 from gpunn.backend.device import Device, default_device, device, require
 from gpunn.backend.loading import require_cupy, require_emulator
@@ -119,6 +119,7 @@ def to_numpy(x: object) -> np.ndarray:
     if home == "cpu":
         return np.asarray(_from_dlpack(array) if _is_torch(array) else array)
     if home == "cuda":
+        capture.refuse("the host reads an array inside the step, where a graph cannot wait; read it afterwards")
         with array.device:
             values = _carried(array, require_cupy().asnumpy)
     else:
@@ -149,6 +150,8 @@ def to_device(array: Array, device: str | Device) -> Array:
     require(wanted)
     if wanted.type == "cuda":
         cupy = require_cupy()
+        if _home(type(array)) != "cuda" and np.ndim(array):
+            capture.refuse("the step sends an array of the host, which a graph would repeat; send it before")
         with cupy.cuda.Device(wanted.index):
             return cupy.asarray(array) if _home(type(array)) == "cuda" else _carried(to_numpy(array), cupy.asarray)
     host = to_numpy(array)

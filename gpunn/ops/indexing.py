@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend import Array, array_module, is_array, twins
+from gpunn.backend import Array, array_module, capture, is_array, twins
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import Tensor, data_of, record
@@ -20,6 +20,8 @@ def getitem(x: A, index: Any) -> A:
     """
     a = data_of(x)
     index = as_index(index)
+    if capture.now.get() is not None and type(a) is not np.ndarray:
+        _refuse_captured(index)
     try:
         _check_on_host(a, index)
         y = a[index]
@@ -53,6 +55,15 @@ def _index(i: Any) -> Any:
         return np.asarray(i)
     foreign = hasattr(i, "__array__") and not is_array(i) and not isinstance(i, np.generic)
     return np.asarray(i) if foreign else i
+
+
+def _refuse_captured(index: Any) -> None:
+    """CaptureError for an index that a graph cannot have."""
+    for i in index if isinstance(index, tuple) else (index,):
+        if is_array(i) and i.dtype.kind == "b":
+            capture.refuse("getitem: how many a mask chooses only the device knows; use where, or indices")
+        if type(i) is np.ndarray:
+            capture.refuse("getitem: the index is the host's, and a graph would repeat it; send it before the step")
 
 
 def _check_on_host(a: Array, index: Any) -> None:
@@ -92,6 +103,7 @@ def one_hot(target: A, num_classes: int = -1) -> A:
     if t.size == 0 and num_classes == -1:
         raise ValueError(f"one_hot: target {t.shape} is empty, so its classes cannot be counted; pass num_classes")
     if t.size:
+        capture.refuse("one_hot: the host looks whether all labels are classes; make its rows before the step")
         low, high = int(t.min()), int(t.max())
         num_classes = high + 1 if num_classes == -1 else num_classes
         if low < 0 or high >= num_classes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Literal, TypeAlias, overload
 
-from gpunn.backend import Array, array_module, device_of, to_device, twins
+from gpunn.backend import Array, array_module, capture, device_of, to_device, twins
 from gpunn.backend.contract import Shape
 from gpunn.checks import (
     Ints,
@@ -109,6 +109,7 @@ def max_pool2d_backward(gy: Array, indices: Array, x_shape: Shape) -> Array:
     check_shape(op, "indices", indices, gy.shape)
     if len(x_shape) not in (3, 4) or x_shape[:-2] != gy.shape[:-2]:
         raise ValueError(f"{op}: x_shape is {x_shape} but gy is {gy.shape}; both are (N, C, *, *) or (C, *, *)")
+    capture.refuse(f"{op}: the host looks whether all indices are places of x; differentiate max_pool2d instead")
     low, high = (int(indices.min()), int(indices.max())) if indices.size else (0, -1)
     if low < -1 or high >= x_shape[-2] * x_shape[-1]:
         raise IndexError(

@@ -44,6 +44,9 @@ class Feed:
         pointer = self.xp.cuda.MemoryPointer(self.xp.cuda.UnownedMemory(pinned.ptr, size, pinned), 0)
         return self.xp.ndarray(shape, dtype, pointer)
 
+    def guard(self, holds):
+        assert holds()
+
     def fill(self):
         """What the host does before each replay."""
         for make, host, dtype in self.slots:
