@@ -125,19 +125,12 @@ class ndarray:
         _written("setitem", run, self, key, _values(value))
 
     def __iter__(self):
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d array")
         return (self[i] for i in range(len(self)))
 
     def __len__(self):
-        return len(self._values)  # a TypeError of NumPy's where there are no axes
-
-    def __float__(self):
-        return float(self.get())
-
-    def __int__(self):
-        return int(self.get())
-
-    def __bool__(self):
-        return bool(self.get())
+        return len(self._values)
 
 
 def _operators():
@@ -161,8 +154,13 @@ def _operators():
     def unary(ufunc):
         return lambda self: _computed(ufunc.__name__, ufunc, self)
 
+    def number(kind):
+        return lambda self: kind(self.get())
+
     for name, ufunc in _UNARY.items():
         setattr(ndarray, name, unary(ufunc))
+    for kind in (float, int, bool):
+        setattr(ndarray, f"__{kind.__name__}__", number(kind))
     for name in _COMPARE:
         setattr(ndarray, name, binary(name))
     for name in _BINARY:

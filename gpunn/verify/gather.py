@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend import to_device
+from gpunn.backend import to_device, to_numpy
 from gpunn.cuda.gather import Making, Step, gather
 from gpunn.reference import gather as oracle
 from gpunn.reference.gather import GATHERS, Crop, Flip, GatherCase, Mix, Scale
@@ -31,7 +31,7 @@ def _task(device: str, case: GatherCase, give: Give) -> Task:
         return gather(placed, known, words, numbers, len(case.index), how)
 
     def want() -> tuple:
-        x, y = oracle.gather(case, np.asarray(images if case.bytes else placed), labels)
+        x, y = oracle.gather(case, images if case.bytes else to_numpy(placed), labels)
         return (x if x.dtype == np.uint8 else as_f64(x), 0, None), (y if y.ndim == 1 else as_f64(y), 0, None)
 
     return Task("data.gather", case.name, run, want)
