@@ -9,12 +9,13 @@ import numpy as np
 
 from gpunn import backend
 from gpunn.backend import Array, Device
-from gpunn.cuda.gather import Making, gather
+from gpunn.cuda.gather import THREADS, Making, gather
 from gpunn.data.augment.program import Program
 from gpunn.data.dataset import ArrayDataset, Indexable, Subset
 from gpunn.errors import DataError
 
 DTYPES = ("uint8", "float16", "float32", "float64")
+PIXELS = 65535 * THREADS  # of an image: the second axis of a grid is as long
 
 
 class Resident:
@@ -69,8 +70,8 @@ class Resident:
         if self.device.type == "cpu":
             return tuple(array[index] for array in self.arrays)
         rows = np.arange(len(self))[backend.to_numpy(index) if backend.is_array(index) else index]
-        batch = tuple(Gathering(self, None, None).batch(np.atleast_1d(rows), np.random.default_rng(0)))
-        return batch if rows.ndim else tuple(array[0] for array in batch)
+        batch = Gathering(self, rows.reshape(-1), None).batch(slice(None), np.random.default_rng(0))
+        return tuple(array.reshape((*rows.shape, *array.shape[1:])) for array in batch)
 
     def __repr__(self) -> str:
         images, labels = self.arrays
@@ -85,6 +86,10 @@ def _check(images: Any, labels: Any) -> None:
             f"Resident: images are {images.dtype} of shape {shape}, expected {', '.join(DTYPES)} of shape "
             "(N, C, H, W); grey ones have C = 1"
         )
+    if shape[2] * shape[3] > PIXELS:
+        raise DataError(
+            f"Resident: images have {shape[2]} x {shape[3]} pixels, expected at most {PIXELS:,}; leave them on the host"
+        )
     if len(labels.shape) != 1 or labels.dtype.kind not in "iu" or not np.can_cast(labels.dtype, np.int64):
         raise DataError(
             f"Resident: labels are {labels.dtype} of shape {tuple(labels.shape)}, expected whole numbers up to int64 "
@@ -93,29 +98,27 @@ def _check(images: Any, labels: Any) -> None:
 
 
 class Gathering:
-    """How a loader's batches are gathered: the set, which of its rows (None: all), and what is done to them."""
+    """How a loader's batches are gathered: the set, which of its rows, and what is done to them."""
 
-    def __init__(self, resident: Resident, rows: np.ndarray | None, transform: Callable | None):
+    def __init__(self, resident: Resident, rows: np.ndarray, transform: Callable | None):
         images, _ = resident.arrays
         self.resident, self.rows = resident, rows
-        self.program = Program(transform, images.shape[1:], images.dtype)
-        if self.program.mixup is not None:
-            reached = resident.given if rows is None else resident.given[rows]
-            self.program.mixup.check(reached, len(reached))
-        self.numbers = backend.to_device(self.program.numbers, resident.device)
+        self.program = made = Program(transform, images.shape[1:], images.dtype)
+        if made.mixup is not None:
+            made.mixup.check(resident.given[rows], len(rows))
+        self.how = Making(made.shape, made.dtype.name, made.columns, made.classes, made.steps)
+        self.numbers = backend.to_device(made.numbers, resident.device)
+        self.key = resident, self.how, made.numbers.tobytes()  # all that launches depend on beside a batch's size
 
-    def batch(self, index: np.ndarray, rng: np.random.Generator) -> Gathered:
+    def batch(self, index: np.ndarray | slice, rng: np.random.Generator) -> Gathered:
         """The batch of these samples, with what `rng` draws for it."""
-        rows = index if self.rows is None else self.rows[index]
-        given = self.resident.given[rows]  # which refuses what is out of range
-        return Gathered(self, self.program.words(rows, rng), given)
+        rows = self.rows[index]  # NumPy refuses what is out of range; the kernel would read it
+        return Gathered(self, self.program.words(rows, rng), self.resident.given[rows])
 
     def load(self, words: Array, n: int) -> tuple[Array, Array]:
         """x and y of the n samples that these words on the device tell of."""
         images, labels = self.resident.arrays
-        made = self.program
-        how = Making(made.shape, made.dtype.name, made.columns, made.classes, made.steps)
-        return gather(images, labels, words, self.numbers, n, how)
+        return gather(images, labels, words, self.numbers, n, self.how)
 
 
 class Gathered:
@@ -131,7 +134,7 @@ class Gathered:
 
     @property
     def key(self) -> tuple:
-        return self.source, len(self)
+        return self.source.key, len(self)
 
     @property
     def given(self) -> np.ndarray | None:
@@ -160,9 +163,9 @@ class Gathered:
 
 def gathering(dataset: Indexable, transform: Callable | None) -> Gathering | None:
     """How batches of a Resident's data set, or of Subsets of one, are gathered on its device; None for other data."""
-    rows: np.ndarray | None = None
+    rows = np.arange(len(dataset))
     while isinstance(dataset, Subset):
-        rows = dataset.indices if rows is None else dataset.indices[rows]
+        rows = dataset.indices[rows]
         dataset = dataset.dataset
     if not isinstance(dataset, Resident) or dataset.device.type == "cpu":
         return None

@@ -11,7 +11,8 @@ shared:   0
 flops:    2*N*C*P*Q
 bytes:    (e + I)*N*C*P*Q + 12*N
 requires: every index and partner is in range; an image, and one of the result, has less than 2^31 elements
-numerics: each product and sum in ACC, rounded on its own, as NumPy does; Mixup rounds to what images are of
+numerics: each product and sum in ACC, rounded on its own, as NumPy does; Mixup rounds to what images are of; floats that
+          it blends to less than 2^-126 are 0 on a GPU, as all kernels' are
 optional: y targets
 */
 #include "steps.cuh"

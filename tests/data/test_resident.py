@@ -5,7 +5,8 @@ import os
 import numpy as np
 import pytest
 
-from gpunn import backend
+import gpunn
+from gpunn import backend, nn, ops
 from gpunn.data import (
     ArrayDataset,
     ColorJitter,
@@ -23,6 +24,8 @@ from gpunn.data import (
 )
 from gpunn.data.augment.program import Program
 from gpunn.errors import DataError
+from gpunn.optim import SGD
+from gpunn.train.captured import CapturedStep
 from tests import counting
 from tests.data.augment.batches import images
 
@@ -151,6 +154,8 @@ def test_a_captured_step_is_fed_words(device):
     loader, want = both(images(N), device, USUAL)
     batches = list(loader)
     assert len({b.key for b in batches[:-1]}) == 1 and batches[-1].key != batches[0].key
+    again = DataLoader(Subset(loader.dataset, np.arange(20)), 16, transform=Compose(USUAL), prefetch=0)
+    assert next(iter(again)).key == batches[0].key  # whatever loader over the set it comes from
     assert len({hash(b.key) for b in batches}) == 2 and {b.words().shape for b in batches[:-1]} == {(16 * 7 + 3,)}
     room = backend.to_device(np.zeros(batches[0].words().size + 8, np.int32), device)
     for batch, theirs in zip(batches[:-1], want, strict=False):
@@ -158,6 +163,23 @@ def test_a_captured_step_is_fed_words(device):
         assert words.dtype == np.int32 and words.flags.c_contiguous and words.ndim == 1
         room[4:-4] = backend.to_device(words, device)
         assert bits(batches[0].load(room[4:-4])) == bits(theirs)
+
+
+def trained(loader, captured):
+    """Weights and losses of a network after two epochs, on the look-alike."""
+    gpunn.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 10 * 12, 10)).to("cuda")
+    step = CapturedStep(model, ops.cross_entropy, SGD(model.parameters(), 0.01, 0.9), capture=captured)
+    losses = []
+    for batch in [*loader, *loader]:
+        losses.append(float(step(batch) if captured else step(*(backend.to_device(a, "cuda") for a in batch))))
+    assert step.captured == captured
+    return losses, [backend.to_numpy(p.data).tobytes() for p in model.parameters()]
+
+
+def test_captured_steps_that_load_their_batches_are_the_hosts(look_alike):
+    there, host = both(images(N), "cuda", USUAL, batch_size=7)
+    assert trained(there, True) == trained(host, False)
 
 
 @on_devices
@@ -169,6 +191,8 @@ def test_single_samples_slices_masks_and_wrong_indices(device):
     for index in (slice(3, 30, 9), [4, -1], mask, backend.to_device(np.array([2, 2]), device), slice(0, 0)):
         plain = backend.to_numpy(index) if backend.is_array(index) else index
         assert bits(there[index]) == bits((x[plain], LABELS[plain]))
+    pairs, labels = there[np.array([[1, 2], [3, -1]])]
+    assert bits((pairs, labels)) == bits((x[[[1, 2], [3, -1]]], LABELS[[[1, 2], [3, -1]]]))
     one, label = there[-2]
     assert bits((one,)) == bits((x[-2],)) and int(label) == LABELS[-2]
     with pytest.raises(IndexError, match="index 41 is out of bounds for axis 0 with size 41"):
@@ -203,6 +227,7 @@ WHAT_IS_REFUSED = [
     (lambda: resident(images(N, dtype=np.int32)), "Resident: images are int32 of shape (41, 3, 10, 12), expected ui"),
     (lambda: resident(images(N)[0], LABELS[:3]), "images are uint8 of shape (3, 10, 12), expected uint8, float16, f"),
     (lambda: resident(images(N)[:, :0]), "images are uint8 of shape (41, 0, 10, 12)"),
+    (lambda: resident(np.zeros((1, 1, 4097, 4097), np.uint8), LABELS[:1]), "4097 x 4097 pixels, expected at most"),
     (lambda: resident(images(N), LABELS / 2), "labels are float64 of shape (41,), expected whole numbers up to int6"),
     (lambda: resident(images(N), LABELS.astype(np.uint64)), "labels are uint64 of shape (41,)"),
     (lambda: loader(RandomAffine(9)), "Resident: no kernel computes RandomAffine, only RandomCrop, RandomHorizontal"),
