@@ -24,6 +24,7 @@ class _Chunk:
     def __init__(self, mem, offset, size, stream):
         self.mem, self.offset, self.size, self.stream = mem, offset, size, stream
         self.prev = self.next = None
+        self.capture = None  # during which it was given away
 
     @property
     def ptr(self):
@@ -88,6 +89,7 @@ class _DevicePool:
                     self.arenas[stream].append(chunk.split(size))
             else:
                 chunk = _Chunk(self._grown(size), 0, size, stream)
+            chunk.capture = cupy_capture.of(stream)
             self.used[chunk.ptr] = chunk
         return MemoryPointer(PooledMemory(chunk, ref(self)), 0)
 
@@ -135,11 +137,11 @@ def _identity():
 
 
 def _poison(chunk):
-    """Now, and where its stream captures at this place of every replay too."""
+    """Now, and what a capture got at this place of its every replay too: whoever gets it later, be it another graph."""
     bytes = Span(chunk.ptr, chunk.size, None, chunk.mem._storage).bytes
     bytes[...] = POISON
     capture = cupy_capture.of(chunk.stream)
-    if capture is not None:
+    if capture is not None and capture is chunk.capture:
         capture.record("", lambda: bytes.fill(POISON))
 
 

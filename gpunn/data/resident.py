@@ -137,6 +137,11 @@ class Gathered:
         return self.source.key, len(self)
 
     @property
+    def device(self) -> Device:
+        """Where it will be."""
+        return self.source.resident.device
+
+    @property
     def given(self) -> np.ndarray | None:
         """The labels as the host holds them; None where they are blended."""
         return None if self.source.program.classes else self._given

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import closing, nullcontext
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -23,6 +23,8 @@ class Loadable(Protocol):
 
     @property
     def key(self) -> Hashable: ...
+    @property
+    def device(self) -> backend.Device: ...
     @property
     def given(self) -> np.ndarray | None:
         """y as the host holds it, if it does."""
@@ -43,28 +45,37 @@ class Loadable(Protocol):
     def __iter__(self) -> Iterator[Array]: ...
 
 
+Batch: TypeAlias = tuple[Array, ...] | Loadable
+
+
 def batches(
     loader: Any, epoch: int, start: int, what: str, device: backend.Device | None
-) -> Iterator[tuple[Any, Any, Any]]:
-    """The epoch's batches from number `start` on, as arrays on the device; `what` names the loader in errors.
+) -> Iterator[tuple[Batch, np.ndarray | None]]:
+    """The epoch's batches from number `start` on, on the device; `what` names the loader in errors.
 
-    Behind x and y come the targets as the host holds them, where it does.
+    With each come the targets as the host holds them, where it does.
     """
     if hasattr(loader, "set_epoch"):
         loader.set_epoch(epoch)
     found: Any = loader.iter_from(start) if hasattr(loader, "iter_from") else itertools.islice(loader, start, None)
     # Closed even when a step raises: a prefetching loader ends its thread then.
     with closing(found) if hasattr(found, "close") else nullcontext():
-        for batch in found:
-            loadable = hasattr(batch, "load")  # a Loadable, found in a hundredth of what isinstance takes
-            if not loadable and (not isinstance(batch, (tuple, list)) or len(batch) != 2):
-                got = f"{type(batch).__name__} of {len(batch) if hasattr(batch, '__len__') else 1}"
+        for pair in found:
+            loadable = hasattr(pair, "load")  # a Loadable, found in a hundredth of what isinstance takes
+            if not loadable and (not isinstance(pair, (tuple, list)) or len(pair) != 2):
+                got = f"{type(pair).__name__} of {len(pair) if hasattr(pair, '__len__') else 1}"
                 raise UsageError(f"Trainer: {what} gave a {got}, expected (x, y): inputs and targets")
-            x, y = (backend.asarray(a, device=device) for a in batch)
-            given = getattr(batch, "given", batch)
+            given = getattr(pair, "given", pair)
             given = given if loadable else given[1]
-            if len(x):
-                yield x, y, given if type(given) is np.ndarray else None
+            as_it_is = loadable and device in (None, getattr(pair, "device", None))
+            batch: Any = pair if as_it_is else tuple([backend.asarray(a, device=device) for a in pair])
+            if samples(batch):
+                yield batch, given if type(given) is np.ndarray else None
+
+
+def samples(batch: Batch) -> int:
+    """How many samples a batch has."""
+    return len(batch[0]) if isinstance(batch, tuple) else len(batch)
 
 
 def with_last(batches: Iterable) -> Iterator[tuple[Any, bool]]:

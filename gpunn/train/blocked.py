@@ -10,6 +10,7 @@ import gpunn
 from gpunn.backend.loading import first_line
 
 PACKAGE = Path(gpunn.__file__).parent
+LIBRARIES = {"site-packages", "dist-packages"}  # folders of installed packages
 CALLERS = {"nn", "train", "models"}  # the parts that call a program's own functions
 
 
@@ -26,7 +27,7 @@ def _place_of(error: Exception) -> str:
     for frame, number in traceback.walk_tb(error.__traceback__):
         file = Path(frame.f_code.co_filename)
         if not file.is_relative_to(PACKAGE):
-            if not below and "site-packages" not in file.parts:
+            if not below and LIBRARIES.isdisjoint(file.parts):
                 found = f"{file.name}:{number}"
             continue
         part = file.relative_to(PACKAGE).parts[0]

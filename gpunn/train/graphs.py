@@ -19,7 +19,7 @@ from gpunn.cuda.variants import forced
 from gpunn.engine.autograd import is_grad_enabled
 from gpunn.engine.tensor import Tensor
 from gpunn.errors import UsageError
-from gpunn.train.batches import Loadable
+from gpunn.train.batches import Batch
 from gpunn.train.blocked import what_blocked
 from gpunn.train.frozen import Frozen
 from gpunn.train.readings import Share
@@ -29,7 +29,6 @@ KINDS = 8  # of steps that are captured, at most
 ANEW = 3  # times that all graphs are made anew because something changed, at most
 
 
-Batch: TypeAlias = tuple[Array, ...] | Loadable
 Body: TypeAlias = Callable[..., Mapping[str, Any]]
 
 
@@ -75,14 +74,15 @@ class Graphs:
         frozen: Frozen,
         watched: Mapping[str, str | None],
         enabled: bool | None = None,
-        say: Callable[[str], None] | None = None,
+        say: Callable[[str], object] | None = None,
         host: Host | None = None,
     ):
         self.who, self.frozen, self.watched, self.host = who, frozen, dict(watched), host or Host()
-        self.say = say or (lambda words: warnings.warn(words, RuntimeWarning, stacklevel=6))
+        self._say = say or (lambda words: warnings.warn(words, RuntimeWarning, stacklevel=7))
+        self._said: set[str] = set()
         self.why_eager = _switched_off(enabled)
         self._kinds: dict[tuple, _Kind] = {}
-        self._made_anew, self._full = 0, False
+        self._made_anew = 0
         self._place: Place | None = None
         self._batch: Any = None
         self._running = threading.RLock()
@@ -107,6 +107,11 @@ class Graphs:
             return _joined(place.inside(self._run, place, key, batch, _taking_apart(body), number))
         finally:
             self._running.release()
+
+    def _say_once(self, words: str) -> None:
+        if words not in self._said:
+            self._said.add(words)
+            self._say(words)
 
     def clear_fault(self) -> None:
         """Let the device watch for the next fault: the one that it knows was told."""
@@ -151,7 +156,7 @@ class Graphs:
             if words := self._capture(place, kind, batch, body, before):
                 found = self._eagerly(batch, body)  # raises what is wrong with the step itself
                 kind.eager = True
-                self.say(f"{self.who}: {words}; such steps run eagerly, which is slower")
+                self._say_once(f"{self.who}: {words}; such steps run eagerly, which is slower")
                 return found
         return self._replay(kind, batch, number)
 
@@ -161,15 +166,13 @@ class Graphs:
         self.forget()
         if self._made_anew > ANEW:
             self.why_eager = f"what captured steps take as it was changed {self._made_anew} times, last {what}"
-            self.say(f"{self.who}: {self.why_eager}; steps run eagerly from now on, which is slower")
+            self._say_once(f"{self.who}: {self.why_eager}; steps run eagerly from now on, which is slower")
         return not self.why_eager
 
     def _new_kind(self, signature: tuple) -> _Kind:
         if len(self._kinds) < KINDS:
             return self._kinds.setdefault(signature, _Kind())
-        if not self._full:
-            self._full = True
-            self.say(f"{self.who}: steps of {KINDS} kinds (shapes, modes) are captured; those of others run eagerly")
+        self._say_once(f"{self.who}: steps of {KINDS} kinds (shapes, modes) are captured; those of others run eagerly")
         return _Kind(eager=True)
 
     # ---------------------------------------------------------------- eagerly
@@ -184,7 +187,7 @@ class Graphs:
         assigned = self.frozen.assigned()
         if assigned and kind.warm:  # the first step may fill what is kept from then on
             kind.eager = True
-            self.say(f"{self.who}: {_assigned_words(assigned)}; such steps run eagerly, which is slower")
+            self._say_once(f"{self.who}: {_assigned_words(assigned)}; such steps run eagerly, which is slower")
         if assigned or self.frozen.changed():
             self.frozen.take()
         kind.warm += 1

@@ -1,17 +1,25 @@
-"""What a Trainer does with one batch: learns from it, or measures it."""
+"""What a Trainer does with one batch: learns from it, or measures it; on `cuda` by replaying what it captured."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from gpunn.backend import Array
 from gpunn.engine.operators import Operand
-from gpunn.engine.tensor import Tensor
+from gpunn.engine.tensor import Tensor, data_of
 from gpunn.errors import TrainingError
+from gpunn.nn import Module
 from gpunn.ops.counts import Count, counting
 from gpunn.optim import clip_grad_norm_
-from gpunn.train.readings import Step, counts_nothing, every, may_count_nothing, measured, read
+from gpunn.terminal import say
+from gpunn.train.batches import Batch, samples
+from gpunn.train.frozen import Frozen
+from gpunn.train.graphs import Graphs, Host
+from gpunn.train.readings import EVERY, Step, counts_nothing, every, may_count_nothing, measured, read
 from gpunn.train.standing import Standing
+
+COUNT, NORM, UPDATED = "count of the loss", "norm of the gradients", "updated"  # beside metrics in what a graph gives
 
 
 class Learning(Standing):
@@ -19,6 +27,9 @@ class Learning(Standing):
 
     loss_fn: Callable
     read_every: int | None
+    capture: bool | None
+    _graphs: Graphs | None
+    _used: dict[tuple[int, ...], tuple]  # by the ids that stand for them in the kinds of steps
 
     def step(self, x: Operand, y: Operand, last: bool = True, given: Any = None) -> dict[str, Any]:
         """Learn from one batch; returns its loss and metrics, taken before.
@@ -27,12 +38,37 @@ class Learning(Standing):
         or, with `accumulate`, by each so many and the epoch's `last`; by none whose labels are all ignored. For labels
         on a GPU this is known by `given`, the same on the host: else such a batch has gradients of 0.
         """
-        self.taken, self.updated = self._learn(x, y, last, given)
-        if self.updated and self.schedule is not None and self.schedule.per_step:
-            self.schedule.step()
+        self._step((data_of(x), data_of(y)), last, given)
         return self.taken.values
 
-    def _learn(self, x: Operand, y: Operand, last: bool, given: Any) -> tuple[Step, bool]:
+    def _step(self, batch: Batch, last: bool, given: Any) -> None:
+        due = last or self.accumulation.batches + 1 >= self.accumulation.every
+        # Where the host reads in the middle of a step, and may go on otherwise, there is nothing to replay.
+        if self._every(batch) == 1 or may_count_nothing(batch[1] if isinstance(batch, tuple) else None, given):
+            x, y = batch
+            self.taken, self.updated = self._learn(x, y, due, given)
+        else:
+            kind, number = self._kind("train", due), self.steps + 1
+            found = self.graphs.run(kind, batch, lambda x, y: _flat(*self._learn(x, y, due, given)), number)
+            self.taken, self.updated = self._whole(found, batch)
+        if self.updated:
+            self.grad_norm = self.taken.norm
+            if self.schedule is not None and self.schedule.per_step:
+                self.schedule.step()
+
+    def _every(self, batch: Batch) -> int:
+        return every(self.read_every, batch[0]) if isinstance(batch, tuple) else self.read_every or EVERY
+
+    def measure(self, batch: Batch) -> Step:
+        """The loss and metrics of a batch, which nobody learns from."""
+        if self._every(batch) == 1:
+            x, y = batch
+            return self._forward(x, y)[0]
+        found = self.graphs.run(self._kind("evaluate"), batch, lambda x, y: _flat(self._forward(x, y)[0]), 0)
+        return self._whole(found, batch)[0]
+
+    # ---------------------------------------------------------------- the device's work
+    def _learn(self, x: Array, y: Array, due: bool, given: Any) -> tuple[Step, bool]:
         """All of a step that is the device's work: what it measured, and whether it updated the weights."""
         self.optimizer.zero_grad()
         # Running statistics have taken the batch in before the loss says whether anything counts.
@@ -44,18 +80,18 @@ class Learning(Standing):
         weight = None if nothing else taken.counts.get("loss", len(x))
         if nothing:
             taken.counts = dict.fromkeys(taken.values, 0)
-        now = every(self.read_every, x) == 1
+        now = self._every((x, y)) == 1
         if now:
             read([taken])
             self._check(taken)
         if not nothing:
             loss.backward()
-        updated = self._gradients_ready(weight, last)
+        updated = self._gradients_ready(weight, due)
         if updated:
             self._update(taken, now)
         return taken, updated
 
-    def _forward(self, x: Operand, y: Operand) -> tuple[Step, Tensor, Sequence[Count]]:
+    def _forward(self, x: Array, y: Array) -> tuple[Step, Tensor, Sequence[Count]]:
         """The loss and metrics of a batch as a step, the loss with its history, and what its mean is of."""
         output = self.model(x)
         with counting() as counts:
@@ -63,7 +99,7 @@ class Learning(Standing):
         values, weights = measured(self.metrics, loss, output, y, counts)
         return Step(values, len(x), None, *self._at(), counts=weights), loss, counts
 
-    def _gradients_ready(self, weight: Any, last: bool) -> bool:
+    def _gradients_ready(self, weight: Any, due: bool) -> bool:
         """Whether the parameters' gradients are those of an update; if not, they were put aside. None: of nothing."""
         parts = self.accumulation
         if parts.every == 1:
@@ -72,13 +108,11 @@ class Learning(Standing):
             parts.skip()
         else:
             parts.add(self.optimizer.parameters(), weight)
-        if parts.batches < parts.every and not last:
-            return False
-        return parts.release(self.optimizer.parameters())
+        return due and parts.release(self.optimizer.parameters())
 
     def _update(self, taken: Step, now: bool) -> None:
         if self.grad_clip is not None:
-            taken.norm = self.grad_norm = clip_grad_norm_(self.model.parameters(), self.grad_clip)
+            taken.norm = clip_grad_norm_(self.model.parameters(), self.grad_clip)
             if now:
                 self._check(Step({}, 0, float(taken.norm), *self._at()))
         self.optimizer.step()
@@ -88,3 +122,48 @@ class Learning(Standing):
     def _check(self, step: Step) -> None:
         if problem := step.problem():
             raise TrainingError(f"Trainer.fit: {problem}; {self.advice()}")
+
+    # ---------------------------------------------------------------- graphs of it
+    @property
+    def graphs(self) -> Graphs:
+        """What has been captured of the steps so far."""
+        if self._graphs is None:
+            roots = [root for root in (self.model, self.loss_fn) if isinstance(root, Module)]
+            parts = self.accumulation
+            self._graphs = Graphs(
+                "Trainer",
+                Frozen(roots),
+                {"loss": COUNT, NORM: None},
+                self.capture,
+                say=lambda words: say(f"gpunn: {words}"),
+                host=Host(parts.counted, parts.set_counted),
+            )
+        return self._graphs
+
+    def way(self) -> str:
+        """How steps on a GPU run, "captured" or "eager"; "" elsewhere."""
+        if not self.device_name().startswith("cuda"):
+            return ""
+        return "captured" if self._graphs is not None and self._graphs.captured else "eager"
+
+    def _kind(self, *what: object) -> tuple:
+        """What tells steps apart beside their batches; what it names by id is held, so that no other gets the id."""
+        used = (self.loss_fn, self.ema, *self.metrics.values())
+        ids = tuple(map(id, used))
+        self._used.setdefault(ids, used)
+        return *what, self.grad_clip, *self.metrics, ids
+
+    def _whole(self, found: Mapping[str, Any], batch: Batch) -> tuple[Step, bool]:
+        """What `_flat` took apart."""
+        values = dict(found)
+        count, norm, updated = values.pop(COUNT), values.pop(NORM), values.pop(UPDATED)
+        return Step(values, samples(batch), norm, *self._at(), counts={} if count is None else {"loss": count}), updated
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copy and pickle: what was captured is of these arrays alone."""
+        return {**vars(self), "_graphs": None}
+
+
+def _flat(taken: Step, updated: bool = False) -> dict[str, Any]:
+    """What a step gives by name, as graphs take it."""
+    return {**taken.values, COUNT: taken.counts.get("loss"), NORM: taken.norm, UPDATED: updated}

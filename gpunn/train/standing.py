@@ -88,6 +88,10 @@ class Standing:
         seen = self.running.count + sum(step.samples for step in self.unread)
         return seen / self.running.seconds if self.running.seconds else 0.0
 
+    def way(self) -> str:
+        """How steps on a GPU run, "captured" or "eager"; "" elsewhere."""
+        return ""
+
     def device_name(self) -> str:
         """The device that the weights are on."""
         parameter = next(iter(self.model.parameters()), None)

@@ -18,15 +18,16 @@ from gpunn.optim import Optimizer
 from gpunn.optim.schedules import Schedule
 from gpunn.stopping import STOPS, with_words
 from gpunn.train.accumulate import Accumulation
-from gpunn.train.batches import batches, with_last
+from gpunn.train.batches import Batch, batches, with_last
 from gpunn.train.callbacks import Callback, HistoryFiles
 from gpunn.train.ema import EMA
+from gpunn.train.graphs import Graphs
 from gpunn.train.history import History
 from gpunn.train.interrupts import Interrupts
 from gpunn.train.learning import Learning
 from gpunn.train.lock import alone_in
 from gpunn.train.metrics import Running, accuracy
-from gpunn.train.readings import every, read
+from gpunn.train.readings import read
 from gpunn.train.resume import restore
 from gpunn.train.saving import Checkpoint, check_finite
 
@@ -54,6 +55,10 @@ class Trainer(Learning):
             never wait in between. Means are the same. A loss that is not finite, or a label out of range, is found at
             the next read and its own step named; checkpoints are written after a read alone, so that none holds what
             came of it. `running` and the progress bar are as far behind as that.
+        capture: on `cuda` steps and evaluation are captured into CUDA graphs, one launch a step, bit for bit the same
+            results: the first two steps of a kind (a shape, a mode) run as usual, the third is captured. False captures
+            nothing, nor does None where the environment has GPUNN_CAPTURE=0, nor `read_every=1`. An op that cannot be
+            captured is named once, and steps run as usual. See CapturedStep.
         info: what a reader of the saved files should know (model name, data, options): numbers, words, lists, dicts.
 
     A loader is iterable anew each epoch and yields (x, y). If it has `set_epoch(epoch)` and `iter_from(batch)`, as
@@ -76,6 +81,7 @@ class Trainer(Learning):
         accumulate: int = 1,
         ema: EMA | None = None,
         read_every: int | None = None,
+        capture: bool | None = None,
     ):
         if read_every is not None and read_every < 1:
             raise UsageError(
@@ -92,7 +98,9 @@ class Trainer(Learning):
         self.accumulation, self.ema = Accumulation(accumulate), ema
         self.callbacks = _in_order(list(callbacks), out)
 
-        self.read_every = read_every
+        self.read_every, self.capture = read_every, capture
+        self._graphs: Graphs | None = None
+        self._used: dict[tuple[int, ...], tuple] = {}
         self.train_loader: Any = None
         self.val_loader: Any = None
         self.updated = False  # whether the last batch ended in an update of the weights
@@ -152,14 +160,14 @@ class Trainer(Learning):
         self.model.train()
         self._call("on_epoch_start")
         now = time.perf_counter()
-        for (x, y, given), last in with_last(self._batches(self.train_loader, self.batch, "train_loader")):
+        for (batch, given), last in with_last(self._batches(self.train_loader, self.batch, "train_loader")):
             self._interrupts.check()
             self.between_steps, self.first_call = False, faults.last_serial() + 1
-            self.step(x, y, last, given)
+            self._step(batch, last, given)
             self.taken.calls = range(self.first_call, faults.last_serial() + 1)
             self.unread.append(self.taken)
             self.batch, self.steps, self.between_steps = self.batch + 1, self.steps + 1, True
-            if last or len(self.unread) >= every(self.read_every, x):
+            if last or len(self.unread) >= self._every(batch):
                 self.read()
             before, now = now, time.perf_counter()
             self.running.seconds += now - before
@@ -217,10 +225,10 @@ class Trainer(Learning):
         """Mean loss and metrics over a loader, in evaluation mode and without gradients."""
         running, unread = Running(), []
         with self.device or nullcontext(), evaluating(self.model), no_grad():
-            for x, y, _ in self._batches(loader, 0, "loader"):
+            for batch, _ in self._batches(loader, 0, "loader"):
                 self._interrupts.check()
-                unread.append(self._forward(x, y)[0])
-                if len(unread) >= every(self.read_every, x):
+                unread.append(self.measure(batch))
+                if len(unread) >= self._every(batch):
                     running.take(unread)
             running.take(unread)
         if not running.count:
@@ -229,7 +237,7 @@ class Trainer(Learning):
 
     # batches, checks, callbacks
 
-    def _batches(self, loader, start: int, what: str) -> Iterator[tuple[Any, Any, Any]]:
+    def _batches(self, loader, start: int, what: str) -> Iterator[tuple[Batch, Any]]:
         return batches(loader, self.epoch, start, what, self.device)
 
     def _check_optimizer(self) -> None:

@@ -65,7 +65,7 @@ def test_host_reads_of_a_training_step(look_alike):
     x, labels = batch((2, 1, 28, 28), "cuda")
     with counting.dry():
         model = models.create("lenet5").to("cuda")
-        trainer = train.Trainer(model, optim.SGD(model.parameters(), 0.01), device="cuda")
+        trainer = train.Trainer(model, optim.SGD(model.parameters(), 0.01), device="cuda", capture=False)
         for _ in range(2):
             with counting.device_work() as work:
                 trainer.step(x, labels)
@@ -80,7 +80,7 @@ def test_host_reads_of_an_epoch(look_alike):
         model = models.create("lenet5").to("cuda")
         sgd = optim.SGD(model.parameters(), 0.01)
         for grad_clip in (None, 1.0):
-            trainer = train.Trainer(model, sgd, device="cuda", read_every=5, grad_clip=grad_clip)
+            trainer = train.Trainer(model, sgd, device="cuda", read_every=5, grad_clip=grad_clip, capture=False)
             with counting.device_work() as work:
                 trainer.fit(loader, epochs=trainer.epoch + 1)
             # Losses and norms are float32, accuracies float64; a first read looks whether a label was wrong; the
