@@ -84,6 +84,8 @@ class Window:
 class Pooling:
     """What ops.conv2d pools its result with: ``kind`` "max" or "avg", and the options of max_pool2d or avg_pool2d.
 
+    ``flat``: the result is (N, K*P*Q), as ops.flatten(y, 1) gives it, and as the kernel may write it at once.
+
     >>> gpunn.Pooling.max(3, stride=2)
     Pooling(max 3x3, stride 2, padding 0)
     """
@@ -92,24 +94,25 @@ class Pooling:
     win: Window
     ceil_mode: bool = False
     count_include_pad: bool = True
+    flat: bool = False
 
     @classmethod
     def max(
         cls, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, dilation: Ints = 1,
-        ceil_mode: bool = False,
+        ceil_mode: bool = False, flat: bool = False,
     ) -> Pooling:  # fmt: skip
         """The largest element of each window, as ops.max_pool2d has it."""
         win = Window.of(kernel_size, kernel_size if stride is None else stride, padding, dilation)
-        return cls("max", win, ceil_mode)
+        return cls("max", win, ceil_mode, flat=flat)
 
     @classmethod
     def avg(
         cls, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, ceil_mode: bool = False,
-        count_include_pad: bool = True,
+        count_include_pad: bool = True, flat: bool = False,
     ) -> Pooling:  # fmt: skip
         """The mean of each window, as ops.avg_pool2d has it."""
         win = Window.of(kernel_size, kernel_size if stride is None else stride, padding)
-        return cls("avg", win, ceil_mode, count_include_pad)
+        return cls("avg", win, ceil_mode, count_include_pad, flat)
 
     def out(self, in_size: tuple[int, ...]) -> tuple[int, ...]:
         """Output size for an input size."""
@@ -117,4 +120,4 @@ class Pooling:
 
     def __repr__(self) -> str:
         text = f"{self.kind} {self.win}" + ", ceil_mode" * self.ceil_mode
-        return f"Pooling({text}{', padding not counted' * (not self.count_include_pad)})"
+        return f"Pooling({text}{', padding not counted' * (not self.count_include_pad)}{', flat' * self.flat})"

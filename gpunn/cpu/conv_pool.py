@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from gpunn.cpu import activation as activations
@@ -25,18 +27,22 @@ def forward(
         # They commute, to the last bit of the gradient too: the pooled plane is the smaller one.
         y, index = pools.max_forward(conv.forward(x, w, b, win, groups), pool.win, pool.ceil_mode)
         y, _ = activations.forward(activation, y, (), wanted)
-        return y, (index, y)
-    z = conv.forward(x, w, b, win, groups, activation)
-    if pool.kind == "max":
-        y, index = pools.max_forward(z, pool.win, pool.ceil_mode)
-        return y, (index, z)
-    return pools.avg_forward(z, pool.win, pool.ceil_mode, pool.count_include_pad), (z,)
+        kept = index, y
+    else:
+        z = conv.forward(x, w, b, win, groups, activation)
+        if pool.kind == "max":
+            y, index = pools.max_forward(z, pool.win, pool.ceil_mode)
+            kept = index, z
+        else:
+            y, kept = pools.avg_forward(z, pool.win, pool.ceil_mode, pool.count_include_pad), (z,)
+    return y.reshape(len(y), math.prod(y.shape[1:])) if pool.flat else y, kept
 
 
 def backward(
     gy: np.ndarray, kept: tuple[np.ndarray, ...], z_shape: tuple[int, ...], activation: str | None, pool: Pooling
 ) -> np.ndarray:
     """The gradient at the convolution's output, of z_shape."""
+    gy = gy.reshape(*z_shape[:2], *pool.out(z_shape[2:])) if pool.flat else gy
     if pool.kind == "avg":
         gz = pools.avg_backward(gy, z_shape, pool.win, pool.ceil_mode, pool.count_include_pad)
         return activations.backward(activation, gz, kept[0], ()) if activation else gz

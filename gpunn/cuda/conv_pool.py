@@ -5,6 +5,7 @@ A layer of LeNet's size is one launch; others are a convolution that activates i
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -15,7 +16,7 @@ from gpunn.cuda import pool as pools
 from gpunn.cuda.checks import check_arrays, check_index
 from gpunn.cuda.conv_pool_variants import FUSED
 from gpunn.cuda.layout import cast, in_order, new
-from gpunn.cuda.plans import KEPT, Layout, Plan, layout
+from gpunn.cuda.plans import KEPT, Layout, Output, Plan, layout
 from gpunn.cuda.pool import AVG_BACKWARD, MAX_BACKWARD, backward_plan
 from gpunn.cuda.problem import ConvPool
 from gpunn.cuda.variants import Asked, Operation, forced
@@ -45,12 +46,13 @@ def _fused(
     job = ConvPool(dtype, True, below.shape, w.shape, z, win, groups, activation=activation, pool=pool, wanted=wanted)
     if FORWARD.name not in dict(asked) and (FUSED.refusal(job) or FUSED.avoid(job)):
         return None
-    outputs = {"y": new((*z[:2], *job.pooled), below.dtype, True)}
+    (n, k), (u, v), last = z[:2], job.pooled, not pool.flat
+    outputs = {"y": new((n, k, u, v), below.dtype, True) if last else Output((n, k * u * v), below.dtype)}
     if job.keeps_a:
         outputs["a"] = new(z, below.dtype, True)
     if job.keeps_index:
-        outputs["index"] = new((*z[:2], *job.pooled), np.dtype(np.uint8), True)
-    return FORWARD.plan(job, {"x": below, "weight": w, "bias": b}, outputs, empty=not z[0])
+        outputs["index"] = new((n, k, u, v), np.dtype(np.uint8), last)
+    return FORWARD.plan(job, {"x": below, "weight": w, "bias": b}, outputs, empty=not n)
 
 
 def forward(
@@ -66,8 +68,10 @@ def forward(
     z = conv.forward(x, w, b, win, groups, activation)
     if pool.kind == "max":
         y, index = pools.max_forward(z, pool.win, pool.ceil_mode)
-        return y, (index, y)
-    return pools.avg_forward(z, pool.win, pool.ceil_mode, pool.count_include_pad), (z,)
+        kept = index, y
+    else:
+        y, kept = pools.avg_forward(z, pool.win, pool.ceil_mode, pool.count_include_pad), (z,)
+    return y.reshape(len(y), math.prod(y.shape[1:])) if pool.flat else y, kept
 
 
 def backward(
@@ -75,10 +79,14 @@ def backward(
 ) -> Array:
     """The gradient at the convolution's output, of z_shape."""
     *index, result = kept
-    gy, result = conv.in_memory_order(gy), result if activation else None
+    out = (*z_shape[:2], *pool.out(z_shape[2:]))
+    # Flat gradients are read as they lie where the index lies so, too: not behind a pooling of its own.
+    flat = pool.flat and not (index and index[0].transpose(0, 2, 3, 1).flags.c_contiguous)
+    gy = gy.reshape(out) if flat else conv.in_memory_order(gy.reshape(out))
+    result = None if not activation else result.reshape(out) if index else result
     operation = MAX_BACKWARD if index else AVG_BACKWARD
     at, slope = (layout(index[0]) if index else None), (None if result is None else layout(result))
     plan = backward_plan(
-        operation, layout(gy), at, slope, z_shape, pool.win, pool.count_include_pad, activation, forced()
+        operation, layout(gy), at, slope, z_shape, pool.win, pool.count_include_pad, activation, flat, forced()
     )
     return plan(gy, *index, result)

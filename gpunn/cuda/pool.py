@@ -31,6 +31,8 @@ def _index_dtype(win: Window) -> np.dtype:
 def _refuse_vector(job: Pool) -> str:
     if not job.nhwc:
         return "x is not channels-last"
+    if job.flat:
+        return "outputs are not channels-last"
     if job.C % pack(job.dtype):
         return f"C = {job.C} is no multiple of {pack(job.dtype)}"
     return "" if job.aligned else "an array does not start on a multiple of 16 bytes"
@@ -92,7 +94,7 @@ ADAPTIVE_AVG_FORWARD = Operation(
 # ---------------------------------------------------------------- plans
 def _problem(
     name: str, x: tuple[int, ...], out: tuple[int, ...], win: Window, nhwc: bool, pad: bool,
-    given: Mapping[str, Layout | None], activation: str | None = None,
+    given: Mapping[str, Layout | None], activation: str | None = None, flat: bool = False,
 ) -> Pool:  # fmt: skip
     (n, c, h, w), (r, s), (p, q) = x, win.size, out
     arrays = {key: found for key, found in given.items() if found is not None}
@@ -100,7 +102,7 @@ def _problem(
     dtype = check_arrays(name, **{key: found for key, found in arrays.items() if key != "index"})
     check_index(name, **{"one sample of x": x[1:], "one sample of y": (c, *out)})
     aligned = all(found.aligned for found in arrays.values())
-    return Pool(dtype, aligned, n, c, h, w, r, s, p, q, win, nhwc, pad, activation)
+    return Pool(dtype, aligned, n, c, h, w, r, s, p, q, win, nhwc, pad, activation, flat)
 
 
 @lru_cache(KEPT)
@@ -130,21 +132,24 @@ def backward_plan(
     win: Window,
     pad: bool,
     activation: str | None,
+    flat: bool,
     asked: Asked,
 ) -> Plan:
     """gx of shape ``x``, through the activation before the pooling where ``result``, what it gave, is there.
 
-    That is y of a maximum and x of a mean; operands are gy, index where there is one, and the result.
+    That is y of a maximum and x of a mean; operands are gy, index where there is one, and the result. ``flat``: gy,
+    index and y are row-major, and yet gx is channels-last.
     """
     gy = Layout(*given)
-    nhwc = not is_row_major(gy)
-    inputs: dict[str, Layout | None] = {"gy": in_order(gy, nhwc)}
+    nhwc = flat or not is_row_major(gy)
+    above = nhwc and not flat
+    inputs: dict[str, Layout | None] = {"gy": in_order(gy, above)}
     if index is not None:
         wanted = np.dtype(np.int32) if win is ANYWHERE else _index_dtype(win)
-        inputs["index"] = in_order(Layout(*index), nhwc, wanted)
+        inputs["index"] = in_order(Layout(*index), above, wanted)
     if win is not ANYWHERE:
-        inputs["y" if index else "x"] = None if result is None else in_order(Layout(*result), nhwc)
-    job = _problem(operation.name, x, gy.shape[2:], win, nhwc, pad, inputs, activation)
+        inputs["y" if index else "x"] = None if result is None else in_order(Layout(*result), above if index else nhwc)
+    job = _problem(operation.name, x, gy.shape[2:], win, nhwc, pad, inputs, activation, flat)
     return operation.plan(job, inputs, {"gx": new(x, gy.dtype, nhwc)}, empty=not (gy.size and job.inputs))
 
 
@@ -161,7 +166,7 @@ def max_forward(x: Array, win: Window, ceil_mode: bool) -> tuple[Array, Array]:
 
 def max_backward(gy: Array, index: Array, x_shape: tuple[int, ...], win: Window) -> Array:
     """gx of x_shape."""
-    plan = backward_plan(MAX_BACKWARD, layout(gy), layout(index), None, x_shape, win, True, None, forced())
+    plan = backward_plan(MAX_BACKWARD, layout(gy), layout(index), None, x_shape, win, True, None, False, forced())
     return plan(gy, index, None)
 
 
@@ -181,7 +186,7 @@ def avg_backward(
 ) -> Array:
     """gx of x_shape."""
     _check_dilation("pool.avg_backward", win)
-    plan = backward_plan(AVG_BACKWARD, layout(gy), None, None, x_shape, win, count_include_pad, None, forced())
+    plan = backward_plan(AVG_BACKWARD, layout(gy), None, None, x_shape, win, count_include_pad, None, False, forced())
     return plan(gy, None)
 
 
@@ -192,7 +197,7 @@ def adaptive_avg_forward(x: Array, out_size: tuple[int, int]) -> Array:
 
 def adaptive_avg_backward(gy: Array, x_shape: tuple[int, ...]) -> Array:
     """gx of x_shape."""
-    plan = backward_plan(ADAPTIVE_AVG_BACKWARD, layout(gy), None, None, x_shape, ANYWHERE, True, None, forced())
+    plan = backward_plan(ADAPTIVE_AVG_BACKWARD, layout(gy), None, None, x_shape, ANYWHERE, True, None, False, forced())
     return plan(gy)
 
 
@@ -204,4 +209,5 @@ def adaptive_max_forward(x: Array, out_size: tuple[int, int]) -> tuple[Array, Ar
 def adaptive_max_backward(gy: Array, index: Array, x_shape: tuple[int, ...]) -> Array:
     """gx of x_shape."""
     above, place = layout(gy), layout(index)
-    return backward_plan(ADAPTIVE_MAX_BACKWARD, above, place, None, x_shape, ANYWHERE, True, None, forced())(gy, index)
+    how = None, x_shape, ANYWHERE, True, None, False, forced()
+    return backward_plan(ADAPTIVE_MAX_BACKWARD, above, place, *how)(gy, index)

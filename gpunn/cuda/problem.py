@@ -108,7 +108,7 @@ class ConvPool(Conv):
         (u, v), (step_h, step_w) = self.pooled, self.pool.win.stride
         window = dict(zip(("window_h", "window_w"), self.pool.win.size, strict=True))
         pooling = {"U": u, "V": v, "step_h": step_h, "step_w": step_w, "average": int(self.pool.kind == "avg")}
-        return {**super().struct, **window, **pooling}
+        return {**super().struct, **window, **pooling, "flat": int(self.pool.flat)}
 
     def __str__(self) -> str:
         return f"{super().__str__()}, {self.pool}"
@@ -185,6 +185,7 @@ class Pool(Problem):
     nhwc: bool
     count_include_pad: bool = True
     activation: str | None = None  # before the pooling
+    flat: bool = False  # outputs are row-major, whatever x is
 
     @property
     def inputs(self) -> int:
@@ -202,8 +203,8 @@ class Pool(Problem):
 
     @property
     def struct(self) -> dict[str, int]:
-        ends = {"count_include_pad": int(self.count_include_pad), "activation": EPILOGUES[self.activation]}
-        return {**self.letters, **_steps(self.win), **ends}
+        ends = {"count_include_pad": int(self.count_include_pad), "flat": int(self.flat)}
+        return {**self.letters, **_steps(self.win), **ends, "activation": EPILOGUES[self.activation]}
 
 
 @dataclass(frozen=True)

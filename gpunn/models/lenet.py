@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpunn import nn, ops
+from gpunn import nn
 from gpunn.engine.tensor import Tensor
 from gpunn.models.table_conv import TableConv2d
 from gpunn.nn import fusion
@@ -37,8 +37,8 @@ class LeNet5(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = fusion.conv_pool(x, self.conv1, "tanh", self.pool1)
-        x = fusion.conv_pool(x, self.conv2, "tanh", self.pool2)
-        x = fusion.linear(ops.flatten(x, 1), self.fc1, "tanh")
+        x = fusion.conv_pool(x, self.conv2, "tanh", self.pool2, flat=True)
+        x = fusion.linear(x, self.fc1, "tanh")
         x = fusion.linear(x, self.fc2, "tanh")
         return self.fc3(x)
 
@@ -60,8 +60,8 @@ class LeNet20_50_500(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = fusion.conv_pool(x, self.conv1, "relu", self.pool1)
-        x = fusion.conv_pool(x, self.conv2, "relu", self.pool2)
-        x = fusion.linear(ops.flatten(x, 1), self.fc1, "relu")
+        x = fusion.conv_pool(x, self.conv2, "relu", self.pool2, flat=True)
+        x = fusion.linear(x, self.fc1, "relu")
         return self.fc2(x)
 
 

@@ -1,20 +1,22 @@
 """Neighbours in a chain of layers that one call computes: what they are, and when they stay apart.
 
 Conv2d takes along what follows it, ReLU or Tanh, then MaxPool2d or AvgPool2d: pool(activation(conv)), by definition of
-ops.conv2d. MaxPool2d may also come before ReLU, since the two commute, gradients included. Linear takes ReLU or Tanh.
-Layers are told by their exact types; one that a hook watches runs on its own.
+ops.conv2d. MaxPool2d may also come before ReLU, since the two commute, gradients included; Flatten may come last.
+Linear takes ReLU or Tanh. Layers are told by their exact types; one that a hook watches runs on its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gpunn import ops
+from gpunn.checks import cached
 from gpunn.engine.operators import Operand
-from gpunn.engine.tensor import Tensor
+from gpunn.engine.tensor import Tensor, data_of
 from gpunn.nn.activation import ReLU, Tanh
 from gpunn.nn.conv import Conv2d
-from gpunn.nn.linear import Linear
+from gpunn.nn.linear import Flatten, Linear
 from gpunn.nn.module import Module
 from gpunn.nn.pool import AvgPool2d, MaxPool2d
 from gpunn.window import Pooling
@@ -30,6 +32,8 @@ def chain(layers: Sequence[Module], x: Operand) -> Operand:
         layer, then = layers[at], at + 1
         if type(layer) is Conv2d and _free(layer):
             activation, pool, then = _tail(layers, then)
+            if pool is not None and _flattens(layers, then) and data_of(x).ndim == 4:
+                pool, then = _flat(pool), then + 1
             x = layer(x, activation, pool)
         elif type(layer) is Linear and _free(layer):
             activation, then = _activation(layers, then)
@@ -47,15 +51,19 @@ def linear(x: Tensor, layer: Module, activation: str) -> Tensor:
     return getattr(ops, activation)(layer(x))
 
 
-def conv_pool(x: Tensor, conv: Module, activation: str, pool: MaxPool2d | AvgPool2d) -> Tensor:
-    """pool(activation(conv(x))), in one call unless a hook watches, or the convolution is one of another kind."""
+def conv_pool(x: Tensor, conv: Module, activation: str, pool: MaxPool2d | AvgPool2d, flat: bool = False) -> Tensor:
+    """pool(activation(conv(x))), flattened if asked for.
+
+    In one call, unless a hook watches, or the convolution is one of another kind.
+    """
     pooling = pool.pooling if type(pool) in POOLS and _free(pool) else None
-    if pooling is not None and type(conv) is Conv2d and _free(conv):
-        return conv(x, activation, pooling)
+    if pooling is not None and type(conv) is Conv2d and _free(conv) and (x.ndim == 4 or not flat):
+        return conv(x, activation, _flat(pooling) if flat else pooling)
     function, y = getattr(ops, activation), conv(x)
-    if activation == "relu" and isinstance(pool, MaxPool2d):  # pooling first leaves ReLU the fewer elements
-        return function(pool(y))
-    return pool(function(y))
+    # Pooling first leaves ReLU the fewer elements.
+    first = activation == "relu" and isinstance(pool, MaxPool2d)
+    y = function(pool(y)) if first else pool(function(y))
+    return ops.flatten(y, 1) if flat else y
 
 
 def _tail(layers: Sequence[Module], at: int) -> tuple[str | None, Pooling | None, int]:
@@ -70,6 +78,18 @@ def _tail(layers: Sequence[Module], at: int) -> tuple[str | None, Pooling | None
     if activation is None and after == "relu" and pool.kind == "max":
         return after, pool, behind
     return activation, pool, at + 1
+
+
+def _flattens(layers: Sequence[Module], at: int) -> bool:
+    """Whether there is a Flatten of everything but the batch at this place."""
+    if at == len(layers) or type(layers[at]) is not Flatten or not _free(layers[at]):
+        return False
+    return (layers[at].start_dim, layers[at].end_dim) == (1, -1)
+
+
+@cached
+def _flat(pool: Pooling) -> Pooling:
+    return replace(pool, flat=True)
 
 
 def _activation(layers: Sequence[Module], at: int) -> tuple[str | None, int]:

@@ -19,11 +19,13 @@ class ConvPoolCase(_Case):
     kind: str
     pool: PoolCase
     broken: bool = False  # x has a NaN
+    flat: bool = False
 
     def pooling(self):
         from gpunn.window import Pooling
 
-        return Pooling(self.kind, self.pool.window(), self.pool.ceil_mode, self.pool.count_include_pad)
+        geometry = self.pool.window(), self.pool.ceil_mode, self.pool.count_include_pad
+        return Pooling(self.kind, *geometry, self.flat)
 
     def arrays(self):
         """x, w, b or None: sums are exact in every storage type, many are equal, and half are below 0."""
@@ -46,8 +48,10 @@ def forward(case, x, w, b):
     pool = case.pool
     if case.kind == "max":
         y, index, _ = naive.max_pool(a, pool.size, pool.stride, pool.padding, pool.dilation, pool.ceil_mode)
-        return y, a, index
-    return naive.avg_pool(a, pool.size, pool.stride, pool.padding, pool.ceil_mode, pool.count_include_pad), a, None
+    else:
+        geometry = pool.size, pool.stride, pool.padding, pool.ceil_mode, pool.count_include_pad
+        y, index = naive.avg_pool(a, *geometry), None
+    return y.reshape(len(y), -1) if case.flat else y, a, index
 
 
 def max_backward(gy, a, activation, pool):
@@ -67,14 +71,14 @@ def slope(name, y):
     return activations.slope_of_value(name, y) if name else np.ones(y.shape)
 
 
-def _case(name, x, w, activation, kind, size, stride, padding=0, bias=True, broken=False, **options):
+def _case(name, x, w, activation, kind, size, stride, padding=0, bias=True, broken=False, flat=False, **options):
     conv = ConvCase(name, x, w, padding=(padding,) * 2, bias=bias)
-    return ConvPoolCase(name, conv, activation, kind, PoolCase(name, conv.y, size, stride, **options), broken)
+    return ConvPoolCase(name, conv, activation, kind, PoolCase(name, conv.y, size, stride, **options), broken, flat)
 
 
 CONV_POOL = [
     _case("one output", (1, 1, 5, 5), (1, 1, 5, 5), "tanh", "avg", (1, 1), (1, 1)),
-    _case("LeNet's first layer, small", (2, 1, 10, 9), (6, 1, 5, 5), "tanh", "avg", (2, 2), (2, 2), padding=2),
+    _case("LeNet's first layer, small", (2, 1, 11, 9), (6, 1, 5, 5), "tanh", "avg", (2, 2), (2, 2), padding=2),
     _case("overlapping, several bands", (2, 3, 11, 9), (5, 3, 3, 3), "relu", "max", (3, 3), (2, 2), padding=1),
     _case("equal windows, odd plane", (2, 3, 9, 8), (5, 3, 3, 3), "relu", "max", (2, 2), (2, 2)),
     _case("no bias, no activation", (2, 3, 7, 8), (5, 3, 3, 3), None, "avg", (3, 2), (2, 3), padding=1, bias=False),
@@ -85,6 +89,8 @@ CONV_POOL = [
     _case("empty batch", (0, 3, 6, 5), (5, 3, 3, 3), "relu", "max", (2, 2), (2, 2)),
     _case("unequal taps, many images", (70, 2, 12, 8), (13, 2, 2, 4), "tanh", "avg", (2, 2), (2, 2)),
     _case("unequal taps, many images, maxima", (70, 2, 12, 8), (13, 2, 2, 4), "relu", "max", (3, 2), (2, 1)),
+    _case("flat maxima", (2, 3, 9, 8), (5, 3, 3, 3), "relu", "max", (2, 2), (2, 2), flat=True),
+    _case("flat means", (2, 3, 11, 9), (5, 3, 3, 3), "tanh", "avg", (3, 2), (2, 2), padding=1, flat=True),
     _case("a window hangs over", (2, 3, 8, 8), (5, 3, 3, 3), "relu", "max", (3, 3), (2, 2), 1, ceil_mode=True),
 ]
 NETWORK_CONV_POOLS = [  # their launches are planned and compiled, not run

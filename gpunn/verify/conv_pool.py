@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
+from itertools import product
 
 import numpy as np
 
@@ -51,22 +54,24 @@ def _backward(case: cases.PoolCase, activation: str, give: Give) -> Iterator[Tas
     a: Array = give(reference.activated(activation, numbers))
     gy, win = give(above), case.window()
 
-    def run(kind: str) -> tuple:
+    def run(kind: str, flat: bool) -> tuple:
         twin = twins(a)
         if kind == "max":
             y, index = twin.pool.max_forward(a, win, case.ceil_mode)
             kept = index, y
         else:
             kept = (a,)
-        pool = _of_kind(cases.CONV2D[0], kind, case).pooling()
-        return (twin.conv_pool.backward(gy, kept, a.shape, activation, pool),)
+        pool = replace(_of_kind(cases.CONV2D[0], kind, case), flat=flat).pooling()
+        above = gy.reshape(len(gy), math.prod(gy.shape[1:])) if flat else gy
+        return (twin.conv_pool.backward(above, kept, a.shape, activation, pool),)
 
     def want(kind: str) -> tuple:
         oracle = reference.max_backward if kind == "max" else reference.avg_backward
         return ((oracle(as_f64(gy), as_f64(a), activation, case), 4 * win.positions, None),)
 
-    for kind in ("max", "avg"):
-        yield Task(f"pool.{kind}_backward", case.name, lambda kind=kind: run(kind), lambda kind=kind: want(kind))
+    for kind, flat in product(("max", "avg"), (False, True)):
+        name, runs = f"{case.name}{', flat' * flat}", partial(run, kind, flat)
+        yield Task(f"pool.{kind}_backward", name, runs, partial(want, kind))
 
 
 def beyond_conv_pool(space: Space) -> Iterator[Beyond]:

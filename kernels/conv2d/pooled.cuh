@@ -8,7 +8,7 @@
 
 struct Pooled2d {
     int N, C, H, W, K, P, Q, pad_h, pad_w, activation;  // the convolution; its output is P x Q
-    int U, V, window_h, window_w, step_h, step_w, average;  // the pooling; its output is U x V
+    int U, V, window_h, window_w, step_h, step_w, average, flat;  // the pooling; its output is U x V
     int rows, tile_rows, parts;  // of a block: rows of y, rows of a (an even number), parts of the channels
 };
 

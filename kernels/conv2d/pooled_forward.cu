@@ -3,7 +3,7 @@ conv2d forward, activation and pooling in one pass, for LeNet-sized layers: a bl
 
 math:     a[n,k,p,q] = f(bias[k] + sum over c,r,s of x[n, c, p - pad_h + r, q - pad_w + s] * weight[k,c,r,s]); y the mean or
           the maximum of a over windows that step_h and step_w part, index = r*S + s where in its window the maximum is
-layout:   x (N,H,W,C), a (N,P,Q,K), y and index (N,U,V,K), weight (K,R,S,C), row-major; bias (K)
+layout:   x (N,H,W,C), a (N,P,Q,K), y and index (N,U,V,K) or, flat, (N,K,U,V), weight (K,R,S,C), row-major; bias (K)
 threads:  a block owns `rows` rows of y of one image and FILTERS filters; a thread has 2x2 outputs of 4 filters, and where
           outputs are few every `parts`-th channel of them
 shared:   0
@@ -81,7 +81,8 @@ extern "C" __global__ void __launch_bounds__(512, 1) conv2d_pooled_forward(
         int winner = 0;
         const ACC* corner = tile + (u * g.step_h * cols + v * g.step_w) * FILTERS + i % FILTERS;
         const ACC value = pooled(corner, cols, g, winner);
-        const i64 out = (((i64)n * g.U + first_u + u) * g.V + v) * g.K + k;
+        const i64 place = (i64)n * g.U * g.V * g.K;
+        const i64 out = place + (g.flat ? (k * g.U + first_u + u) * g.V + v : ((first_u + u) * g.V + v) * g.K + k);
         store(y + out, value);
         if (index) index[out] = winner;
     }

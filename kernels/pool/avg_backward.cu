@@ -3,12 +3,13 @@ Average pooling backward: every input element gathers its share from the windows
 
 math:     gx[n,c,h,w] = sum over the windows (p,q) that cover (h,w) of gy[n,c,p,q] / cells(p,q); where an
           activation came before the pooling, whose result is x, times its slope at x
-layout:   gy (N,C,P,Q), x and gx (N,C,H,W), all channels-last (NHWC=1) or all row-major (NHWC=0)
+layout:   gy (N,C,P,Q), x and gx (N,C,H,W), all channels-last (NHWC=1) or all row-major (NHWC=0); gy row-major
+          where g.flat
 threads:  a thread owns VEC channels of one input position, in memory order
 shared:   0
 flops:    2*N*C*P*Q*R*S
 bytes:    e*N*C*(H*W + P*Q)
-requires: dilation 1; one sample below 2^31 elements; VEC > 1 needs NHWC and C % VEC = 0
+requires: dilation 1; one sample below 2^31 elements; VEC > 1 needs NHWC, not g.flat, and C % VEC = 0
 numerics: sums in ACC, by p, then q
 optional: x
 */
@@ -24,7 +25,7 @@ extern "C" __global__ void avg_pool2d_backward(const T* gy, const T* x, T* gx, P
     ACC sum[VEC] = {};
     for (int p = larger(ceil_div(h - g.R + 1, g.stride_h), 0); p < smaller(h / g.stride_h + 1, g.P); ++p) {
         for (int q = larger(ceil_div(w - g.S + 1, g.stride_w), 0); q < smaller(w / g.stride_w + 1, g.Q); ++q) {
-            add_part(outputs + (p * g.Q + q) * g.step(), cells(g, p, q), sum);
+            add_part(outputs + (p * g.Q + q) * g.out_step(), cells(g, p, q), sum);
         }
     }
     if (x) lead_back(sum, x + at.own, g.activation);

@@ -5,7 +5,7 @@
 
 struct Pool2d {
     int N, C, H, W, R, S, P, Q;
-    int stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, count_include_pad, activation;
+    int stride_h, stride_w, pad_h, pad_w, dil_h, dil_w, count_include_pad, activation, flat;  // flat: outputs are row-major, whatever the inputs
 
     __device__ __forceinline__ int row(int p, int r) const { return p * stride_h - pad_h + r * dil_h; }
     __device__ __forceinline__ int col(int q, int s) const { return q * stride_w - pad_w + s * dil_w; }
@@ -18,7 +18,10 @@ struct Pool2d {
     // From one position of a plane to the next, and the first element of plane (n,c) of the input and of the output.
     __device__ __forceinline__ int step() const { return NHWC ? C : 1; }
     __device__ __forceinline__ i64 input(int n, int c) const { return plane(n, c, H * W); }
-    __device__ __forceinline__ i64 output(int n, int c) const { return plane(n, c, P * Q); }
+    __device__ __forceinline__ i64 output(int n, int c) const {
+        return flat ? ((i64)n * C + c) * P * Q : plane(n, c, P * Q);
+    }
+    __device__ __forceinline__ int out_step() const { return flat ? 1 : step(); }
     __device__ __forceinline__ i64 plane(int n, int c, i64 positions) const {
         return NHWC ? n * positions * C + c : ((i64)n * C + c) * positions;
     }

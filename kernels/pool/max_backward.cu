@@ -3,12 +3,13 @@ Max pooling backward: every input element gathers from the windows that it won. 
 
 math:     gx[n,c,h,w] = sum of gy[n,c,p,q] over the windows (p,q) whose index names (h,w); where an activation came before
           the pooling, whose result is y, gy times its slope at y
-layout:   gy, index and y (N,C,P,Q), gx (N,C,H,W), all channels-last (NHWC=1) or all row-major (NHWC=0)
+layout:   gy, index and y (N,C,P,Q), gx (N,C,H,W), all channels-last (NHWC=1) or all row-major (NHWC=0); the first three
+          row-major where g.flat
 threads:  a thread owns VEC channels of one input position, in memory order
 shared:   0
 flops:    N*C*P*Q
 bytes:    e*N*C*(H*W + P*Q) + I*N*C*P*Q
-requires: one sample below 2^31 elements; VEC > 1 needs NHWC and C % VEC = 0
+requires: one sample below 2^31 elements; VEC > 1 needs NHWC, not g.flat, and C % VEC = 0
 numerics: sums in ACC, by r, then s
 optional: y
 */
@@ -28,7 +29,7 @@ extern "C" __global__ void max_pool2d_backward(const T* gy, const INDEX* index, 
         for (int s = 0; p >= 0 && s < g.S; ++s) {
             const int q = g.out_col(at.w, s);
             if (q < 0) continue;
-            const i64 out = outputs + (p * g.Q + q) * g.step();
+            const i64 out = outputs + (p * g.Q + q) * g.out_step();
             const Indices<INDEX> winner = *reinterpret_cast<const Indices<INDEX>*>(index + out);
             ACC value[VEC];
             load_channels<VEC>(gy + out, value);

@@ -25,6 +25,10 @@ CHAINS = {  # layers -> how many calls of a layer are left
     "conv max relu": ((CONV, MAX, RELU), 1),
     "conv tanh avg": ((CONV, TANH, AVG), 1),
     "conv avg": ((CONV, AVG), 1),
+    "conv relu max flatten linear": ((CONV, RELU, MAX, nn.Flatten, lambda: nn.Linear(64, 2), TANH), 2),
+    "conv max relu flatten": ((CONV, MAX, RELU, nn.Flatten), 1),
+    "conv flatten": ((CONV, nn.Flatten), 2),
+    "conv avg flatten from the end": ((CONV, AVG, lambda: nn.Flatten(2)), 2),
     "conv relu": ((CONV, RELU), 1),
     "conv max": ((CONV, MAX), 1),
     "conv max tanh": ((CONV, MAX, TANH), 2),  # tanh makes equals of numbers that are not: another winner

@@ -13,6 +13,9 @@ POOLINGS = {
     "overlapping max": Pooling.max(3, 2),
     "padded max": Pooling.max((3, 2), 2, 1, (1, 2), ceil_mode=True),
     "avg": Pooling.avg(2),
+    "flat max": Pooling.max(2, flat=True),
+    "flat avg": Pooling.avg(3, 2, flat=True),
+    "flat, overhanging": Pooling.max(3, 2, ceil_mode=True, flat=True),
     "odd avg": Pooling.avg((2, 3), (3, 2), (1, 0), ceil_mode=True, count_include_pad=False),
 }
 ACTIVATIONS = (None, "relu", "tanh")
@@ -29,8 +32,10 @@ def apart(x, w, b, activation, pool, **options):
         return y
     geometry = pool.win.size, pool.win.stride, pool.win.padding
     if pool.kind == "max":
-        return ops.max_pool2d(y, *geometry, pool.win.dilation, pool.ceil_mode)
-    return ops.avg_pool2d(y, *geometry, pool.ceil_mode, pool.count_include_pad)
+        y = ops.max_pool2d(y, *geometry, pool.win.dilation, pool.ceil_mode)
+    else:
+        y = ops.avg_pool2d(y, *geometry, pool.ceil_mode, pool.count_include_pad)
+    return ops.flatten(y, 1) if pool.flat else y
 
 
 def inputs(dtype=np.float64, shape=(2, 3, 9, 8), filters=5, size=3):

@@ -58,8 +58,8 @@ CONV = [
     ),
     *of_file(
         "elementwise/epilogue.cuh",
-        (RULE, "activation == RELU ?", "activation == TANH ?"),
-        (RULE, "activation == TANH ? Tanh", "activation == TANH ? Relu"),
+        (RULE, "activation == RELU ? Relu::value", "activation == TANH ? Relu::value"),
+        (RULE, "activation == TANH ? Tanh::value", "activation == TANH ? Relu::value"),
         (INDEX, "for (int j = 0; j < N; ++j)", "for (int j = 0; j < N - 1; ++j)"),
         only="conv2d.forward",
     ),
@@ -253,8 +253,8 @@ CONV = [
     ),
     *of_file(
         "elementwise/epilogue.cuh",
-        (BIAS, "activation == TANH ? Tanh::value", "activation == RELU ? Tanh::value"),
         (RULE, "activation == RELU ? Relu::gradient", "activation == TANH ? Relu::gradient"),
+        (RULE, "TANH ? Tanh::gradient(gy, y,", "TANH ? Relu::gradient(gy, y,"),
         only="pool",
     ),
     *of_file(
@@ -269,7 +269,8 @@ CONV = [
         (STRIDE, "top = first_u * g.step_h", "top = first_u * g.step_w"),
         (INDEX, "u * g.step_h * cols + v * g.step_w", "u * g.step_h * cols + v * g.step_h"),
         (BITS, "x + (i64)n * g.H", "x + n * g.H"),
-        (BITS, "const i64 out = (((i64)n * g.U", "const int out = ((n * g.U"),
+        (BITS, "const i64 place = (i64)n * g.U", "const int place = n * g.U"),
+        (INDEX, "g.flat ? (k * g.U", "g.flat ? (k * g.V"),
         (BITS, "a + (((i64)n * g.P", "a + ((n * g.P"),
     ),
     *of_file(

@@ -30,6 +30,7 @@ PLANES = [
         (BITS, "const i64 outputs = g.output", "const int outputs = g.output"),
         (HALO, "if (q < 0) continue;", ""),
         (INDEX, "lead_back(value, y + out", "lead_back(value, y + outputs"),
+        (STRIDE, "g.out_step()", "g.step()"),
     ),
     *of_file(
         "pool/geometry.cuh",
