@@ -12,8 +12,8 @@ from gpunn.cuda.places import Meter, Place
 from gpunn.cuda.ring import Reading, Ring, Short
 
 ATTEMPTS = 5  # captures until there is room for all of one
-ROOM = 1 << 20  # bytes of memory beyond a quarter more than the steps before had in use
-FEED = 1 << 14  # bytes that a replay may be fed with, at first
+ROOM = 1 << 18  # bytes of memory beyond a quarter more than the steps before had in use
+FEED = 1 << 12  # bytes that a replay may be fed with, at first
 
 Body = Callable[[], Mapping[Any, Any]]
 
@@ -51,7 +51,7 @@ class Graph:
             except Short as short:
                 if attempt == ATTEMPTS - 1:
                     raise MemoryError(f"after {ATTEMPTS} attempts {short}") from None
-                feed = feed + 2 * short.feed if short.feed else feed
+                feed = 4 * feed + short.feed if short.feed else feed
                 memory = memory + memory // 2 + short.memory if short.memory else memory
 
     def _record(self, body: Body, watched: Mapping[Any, str | None], undo: Callable[[], None]) -> None:

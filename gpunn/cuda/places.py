@@ -97,13 +97,13 @@ class Meter:
     def __init__(self, source: Callable[[int], Any]):
         self._source = source  # CuPy's pools must live as long as their memory does, which only this sees to
         self._memory = backend.require_cupy().cuda
-        self._blocks: list[weakref.ref[_Block]] = []
+        self._blocks: weakref.WeakSet[_Block] = weakref.WeakSet()
         self.used = self.peak = 0
 
     def __call__(self, size: int) -> Any:
         pointer = self._source(size)
         block = _Block(self, pointer, UNIT * -(-size // UNIT))
-        self._blocks.append(weakref.ref(block))
+        self._blocks.add(block)
         self.used += block.size
         self.peak = max(self.peak, self.used)
         memory = self._memory.UnownedMemory(pointer.ptr, size, block, pointer.device_id)
@@ -111,7 +111,7 @@ class Meter:
 
     def living(self) -> list[_Block]:
         """What is in use now; holding it keeps the memory from others."""
-        return [block for reference in self._blocks if (block := reference()) is not None]
+        return list(self._blocks)
 
 
 class _Block:

@@ -36,7 +36,8 @@ class CapturedStep:
     and steps run as usual from then on. On other devices they always do.
 
     Python code of the model, the loss and metrics runs when a step is captured, and in a replay not: what it prints or
-    counts, it does so no longer. What it assigns to a Module's attribute in each step is noticed and not captured.
+    counts, it does so no longer. What it assigns to a Module's attribute in each step is noticed and not captured; of
+    what else it reads (a global, a list in a layer) a change is not noticed: call `forget()` after one.
 
     Args:
         model: a Module.
@@ -85,7 +86,7 @@ class CapturedStep:
         self.accumulation = Accumulation(accumulate)
         self.steps = 0  # so far
         roots = [root for root in (model, loss) if isinstance(root, Module)]
-        frozen = Frozen(roots)
+        frozen = Frozen(roots, optimizer.parameters)
         host = Host(self.accumulation.counted, self.accumulation.set_counted)
         self._graphs = Graphs("CapturedStep", frozen, {"loss": COUNT, NORM: None}, capture, host=host)
         self._unread: list[StepLoss] = []
@@ -103,6 +104,8 @@ class CapturedStep:
 
         Raises what the ops raise for a wrong shape or dtype; every 50 steps also what `float()` of a loss does.
         """
+        if y is None and not hasattr(x, "load"):
+            raise UsageError("CapturedStep: y is missing; pass inputs and targets, step(x, y)")
         given: Any = x
         batch: Batch = given if hasattr(x, "load") else self._placed(given, y)
         calls = faults.last_serial() + 1
@@ -126,14 +129,18 @@ class CapturedStep:
             read([one.step for one in unread])
             wrong = next((one for one in unread if one.what_is_wrong()), None)
             if wrong is not None:
+                self._graphs.clear_fault()
                 faults.check()  # a wrong label's loss is NaN
         except LabelError as error:
             if met := [one.number for one in unread if error.call in one.step.calls]:
                 error.in_step(met[0])
             raise
         if wrong is not None:
-            self._graphs.clear_fault()
             raise wrong.error()
+
+    def forget(self) -> None:
+        """Capture anew: to be called where something was changed that nobody notices, such as a list in a layer."""
+        self._graphs.forget()
 
     def _placed(self, *batch: Operand | None) -> tuple[Array, ...]:
         """A batch on the model's device."""

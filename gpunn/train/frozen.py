@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from gpunn.engine.tensor import Tensor
 from gpunn.nn import Module
 from gpunn.nn import module as modules
 
@@ -13,20 +14,21 @@ PLAIN = (bool, int, float, str, type(None))
 
 
 class Frozen:
-    """Attributes, hooks and the parameters' arrays of Modules and of all inside them.
+    """Attributes, hooks and the parameters' arrays of Modules and of all inside them; `more` gives other parameters.
 
     An attribute's own inside, an element of a list say, is not looked at. What optimisers, averages and sums take as
     it was, they say themselves (gpunn.backend.capture.guard).
     """
 
-    def __init__(self, roots: Iterable[Module]):
-        self.roots = list(roots)
+    def __init__(self, roots: Iterable[Module], more: Callable[[], Iterable[Tensor]] = tuple):
+        self.roots, self.more = list(roots), more
         self.take()
 
     def take(self) -> None:
         """Take all as it is now."""
         self._names = {id(m): (name, m) for root in self.roots for name, m in root.named_modules()}
-        named = {id(p): (name, p) for root in self.roots for name, p in root.named_parameters()}
+        named: dict[int, tuple[str, Tensor]] = {id(p): ("a parameter outside the model", p) for p in self.more()}
+        named |= {id(p): (name, p) for root in self.roots for name, p in root.named_parameters()}
         self.parameters = [p for _, p in named.values()]
         self._parameter_names = [name for name, _ in named.values()]
         self._attributes = {key: _attributes(m) for key, (_, m) in self._names.items()}

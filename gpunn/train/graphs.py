@@ -210,6 +210,8 @@ class Graphs:
         try:
             graph = Graph(place, self._loaded(batch, body, kind, inputs), self.watched, undo)
         except Exception as error:
+            if not self.captured:
+                place.empty()  # of what was reserved
             return what_blocked(error)
         if assigned := self.frozen.assigned():
             undo()

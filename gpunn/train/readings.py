@@ -80,7 +80,7 @@ def count_of(counts: Sequence[Count]) -> Any:
     """What a loss is the mean of: the sum of its labels' weights. None where it has no labels, or several."""
     if not counts or any(count.labels is not counts[0].labels for count in counts):
         return None
-    count = counts[0].sums.reshape(-1)[-1]
+    count = counts[0].sums.reshape(-1)[-1:].reshape(())  # a view; of NumPy's [-1] would be a number
     return count if backend.is_array(count) else float(count)
 
 

@@ -1,5 +1,6 @@
 """A training step as one graph, on the look-alike of CuPy: the bits of eager steps, and what each mishap comes to."""
 
+import os
 import threading
 import warnings
 
@@ -7,14 +8,14 @@ import numpy as np
 import pytest
 
 import gpunn
-from gpunn import nn, ops, optim, train
+from gpunn import models, nn, ops, optim, train
 from gpunn.errors import LabelError, TrainingError, UsageError
 from gpunn.train import CapturedStep
 from gpunn.train import graphs as policy
-from tests import counting
+from tests import counting, cupy_pointer
 
 pytestmark = pytest.mark.usefixtures("look_alike")
-WARM = policy.WARM_UPS
+WARM, IN_CI = policy.WARM_UPS, "CI" in os.environ
 
 
 class Weigh(nn.Module):
@@ -102,9 +103,54 @@ def go(step, steps=WARM + 2):
 
 # ---------------------------------------------------------------- the same bits
 def test_replayed_steps_are_eager_steps_bit_for_bit():
-    eager, captured = trained(50, capture=False), trained(50)
+    eager, captured = trained(12, capture=False), trained(12)
     assert eager[0] == captured[0] and same(eager[1], captured[1])
-    assert eager[2] == 0 and captured[2] == 50 - WARM and captured[3].captured
+    assert eager[2] == 0 and captured[2] == 12 - WARM and captured[3].captured
+
+
+class Residual(nn.Module):
+    """A small network with all that counts: running statistics, dropout, a shortcut."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.conv = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+        self.norm1, self.norm2 = nn.BatchNorm2d(8), nn.BatchNorm2d(8, momentum=0.2)
+        self.drop, self.fc = nn.Dropout(0.3), nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = self.norm1(self.stem(x), relu=True)
+        x = self.norm2(self.conv(x), residual=x, relu=True)
+        return self.fc(self.drop(ops.mean(x, axis=(2, 3))))
+
+
+NETWORKS = {
+    "lenet5": (lambda: models.create("lenet5"), (1, 28, 28)),
+    "residual": (Residual, (3, 6, 6)),
+    "alexnet_lite": (lambda: models.create("alexnet_lite"), (3, 32, 32)),
+    "resnet20": (lambda: models.create("resnet20"), (3, 8, 8)),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS if IN_CI else ["lenet5", "residual"])
+@pytest.mark.parametrize("make", [optim.SGD, optim.AdamW] if IN_CI else [optim.AdamW])
+def test_a_network_is_trained_to_the_same_bits(name, make):
+    """Weights, running statistics, the optimiser's state, averages and losses; in CI of 50 steps of each network."""
+    found, steps = [], 50 if IN_CI else WARM + 2
+    for capture in (False, None):
+        gpunn.manual_seed(0)
+        build, shape = NETWORKS[name]
+        model, average = build().to("cuda"), train.EMA(0.9, warmup=True)
+        optimizer = make(model.parameters(), 1e-3)
+        step = CapturedStep(model, ops.cross_entropy, optimizer, grad_clip=1.0, ema=average, capture=capture)
+        schedule, rng, losses = optim.CosineAnnealingLR(optimizer, steps), np.random.default_rng(0), []
+        for _ in range(steps):
+            x, y = rng.standard_normal((2, *shape)).astype(np.float32), rng.integers(0, 10, 2)
+            losses.append(step(gpunn.to_device(x, "cuda"), gpunn.to_device(y, "cuda")))
+            schedule.step()
+        averages = {f"average {key}": gpunn.to_numpy(value) for key, value in average.average.items()}
+        found.append(([float(loss) for loss in losses], {**state(model, step), **averages}, average.updates))
+    assert found[0][0] == found[1][0] and found[0][2] == found[1][2] == steps and same(found[0][1], found[1][1])
+    assert step.captured
 
 
 def test_convolutions_and_running_statistics_too():
@@ -131,11 +177,13 @@ def test_another_shape_has_a_graph_of_its_own_and_comes_back_to_the_first():
     assert captured[2] == 18 - 2 * WARM
 
 
-def test_more_kinds_than_are_kept_run_eagerly_and_it_is_said_once():
-    sizes = tuple(range(2, 2 + policy.KINDS + 2))
-    with pytest.warns(RuntimeWarning, match="CapturedStep: steps of 8 kinds .* those of others run eagerly") as said:
+def test_more_kinds_than_are_kept_run_eagerly_and_it_is_said_once(monkeypatch):
+    assert policy.KINDS == 8
+    monkeypatch.setattr(policy, "KINDS", 2)
+    sizes = (1, 2, 3, 4)
+    with pytest.warns(RuntimeWarning, match="CapturedStep: steps of 2 kinds .* those of others run eagerly") as said:
         captured = trained(4 * len(sizes), sizes)
-    assert len(said) == 1 and captured[2] == (4 - WARM) * policy.KINDS
+    assert len(said) == 1 and captured[2] == (4 - WARM) * 2
     assert captured[0] == trained(4 * len(sizes), sizes, capture=False)[0]
 
 
@@ -149,12 +197,22 @@ def test_one_replay_is_few_calls_and_no_read():
     assert not work.reads and not work.copies and work.launches["graph"] == 1
 
 
-def test_steps_ahead_of_the_host_keep_their_numbers():
+def test_steps_ahead_of_the_host_keep_their_numbers(monkeypatch):
     """More than there are slots, none of them read before the end."""
-    eager = trained(150, capture=False)
+    monkeypatch.setattr("gpunn.cuda.ring.SLOTS", 4)
+    eager = trained(16, capture=False)
     _, step = a_step()
-    losses = [step(*batch(i)) for i in range(150)]
-    assert [float(loss) for loss in losses] == eager[0]
+    losses = [step(*batch(i)) for i in range(16)]
+    assert [float(loss) for loss in losses] == eager[0] and step.captured
+
+
+def test_losses_are_read_by_themselves_in_time(monkeypatch):
+    monkeypatch.setattr("gpunn.train.captured.EVERY", 6)
+    _, step = a_step()
+    step(batch(0)[0] * np.nan, batch(0)[1])
+    with pytest.raises(TrainingError, match=r"the loss is nan in step 1, learning rate 0\.05"):
+        go(step, 5)
+    assert step.steps == 6
 
 
 def test_it_runs_in_a_stream_of_the_program(look_alike):
@@ -230,14 +288,24 @@ def test_an_error_of_the_step_itself_is_raised_as_it_is():
     assert step.captured
 
 
-def test_out_of_memory_during_capture(monkeypatch):
-    def full(self, size):
-        raise MemoryError(f"Out of memory allocating {size} bytes")
+def test_out_of_memory_during_capture():
+    model, step = a_step()
+    losses = [step(*batch(i)) for i in range(WARM)]
+    words = r"^CapturedStep: no memory to capture a step \(OutOfMemoryError: .*a smaller batch or capture=False"
+    with cupy_pointer.limit(1 << 14), pytest.warns(RuntimeWarning, match=words) as said:
+        losses += [step(*batch(i)) for i in range(WARM, 6)]
+    eager = trained(6, capture=False)
+    assert [float(loss) for loss in losses] == eager[0] and same(state(model, step), eager[1])
+    assert len(said) == 1 and not step.captured
+    step.forget()
+    go(step)
+    assert step.captured
 
-    monkeypatch.setattr("gpunn.cuda.places.Place.reserve", full)
-    with pytest.warns(RuntimeWarning, match="no memory to capture a step .*a smaller batch or capture=False"):
-        blocked = trained(6)
-    assert blocked[0] == trained(6, capture=False)[0] and not blocked[3].captured
+
+def test_what_blocks_one_kind_and_then_another_is_named_once():
+    with pytest.warns(RuntimeWarning, match=r"^CapturedStep: test_captured.py:\d+ cannot be captured") as said:
+        trained(8, (3, 4), extra=host_read)
+    assert len(said) == 1
 
 
 def test_too_little_room_is_made_larger(monkeypatch):
