@@ -8,6 +8,7 @@ from types import FrameType
 
 import gpunn
 from gpunn.backend.loading import first_line
+from gpunn.errors import CaptureError
 
 PACKAGE = Path(gpunn.__file__).parent
 LIBRARIES = {"site-packages", "dist-packages"}  # folders of installed packages
@@ -18,7 +19,8 @@ def what_blocked(error: Exception) -> str:
     """The op that raised this while it was captured, or the line of the program, and the error's first line."""
     if isinstance(error, MemoryError):
         return f"no memory to capture a step ({first_line(error)}; a smaller batch or capture=False needs less)"
-    return f"{_place_of(error)} cannot be captured ({first_line(error)})"
+    why = str(error) if isinstance(error, CaptureError) else first_line(error)
+    return f"{_place_of(error)} cannot be captured ({why})"
 
 
 def _place_of(error: Exception) -> str:
