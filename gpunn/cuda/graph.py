@@ -11,7 +11,7 @@ from gpunn.cuda import step
 from gpunn.cuda.places import Meter, Place
 from gpunn.cuda.ring import Reading, Ring, Short
 
-ATTEMPTS = 5  # captures until there is room for all of one
+ATTEMPTS = 10  # captures until there is room for all of one
 ROOM = 1 << 18  # bytes of memory beyond a quarter more than the steps before had in use
 FEED = 1 << 12  # bytes that a replay may be fed with, at first
 
