@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 # CuPy's array has NumPy's interface, and an emulated array is one: types know the one name.
 Array: TypeAlias = np.ndarray
 # Running mean and variance (C,) to be moved in place towards a batch's by a momentum, and the 0-d int64 count of the
-# batches; any of the arrays may be None.
-Running: TypeAlias = tuple[Array | None, Array | None, float, Array | None]
+# batches; any of the arrays may be None. Without a momentum, where the count is needed, to the mean over all batches.
+Running: TypeAlias = tuple[Array | None, Array | None, float | None, Array | None]
 Shape: TypeAlias = tuple[int, ...]
 Backward: TypeAlias = Callable[[Array], Array]  # from a result's gradient to the input's
 Arrays: TypeAlias = Sequence[Array]

@@ -82,11 +82,12 @@ def train_forward(
     eps: float,
     residual: np.ndarray | None = None,
     relu: bool = False,
-    running: tuple[np.ndarray | None, np.ndarray | None, float, np.ndarray | None] | None = None,
+    running: tuple[np.ndarray | None, np.ndarray | None, float | None, np.ndarray | None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """y, mean, rstd of the batch: y = relu?(gamma * (x - mean) * rstd + beta + residual?), rstd = 1 / sqrt(var + eps).
 
-    ``running`` statistics, where given, move towards the batch's, in place, and their batches are one more.
+    ``running`` statistics, where given, move towards the batch's, in place, and their batches are one more. Without a
+    momentum they are the mean over all batches.
     """
     if x.size == 0:
         return empty(x.shape, x.dtype), np.zeros(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
@@ -95,6 +96,8 @@ def train_forward(
     y = _apply(matrix, x.shape, gamma, beta, mean, var, eps, residual, relu)
     if running is not None:
         (own_mean, own_var, momentum, batches), count = running, x.size // x.shape[1]
+        if momentum is None:
+            momentum = 1 / (float(0 if batches is None else batches) + 1)
         with np.errstate(over="ignore"):  # a variance that does not fit is infinite
             _move(own_mean, mean.astype(x.dtype), momentum)
             _move(own_var, var.astype(x.dtype), momentum, count / (count - 1))

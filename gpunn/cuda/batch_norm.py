@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -11,7 +12,7 @@ from gpunn.cuda.checks import check_arrays, check_devices, check_index
 from gpunn.cuda.dtypes import accumulate, pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import cast, in_order, is_row_major, new
-from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scalar, Scratch, layout
+from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scalar, Scratch, Tickets, layout
 from gpunn.cuda.problem import Norm
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 
@@ -32,8 +33,8 @@ def _width(job: Norm) -> int:
     return wide if job.aligned and (job.C if job.nhwc else job.L) % wide == 0 else 1
 
 
-def _walk(job: Norm, width: int) -> tuple[tuple[int, int], int, int]:
-    """(grid, columns, rows) of kernels/batch_norm/walk.cuh."""
+def _walk(job: Norm, width: int) -> tuple[tuple[int, int], int]:
+    """(grid, columns) of kernels/batch_norm/walk.cuh."""
     if job.nhwc:
         columns = 1
         while columns < 32 and columns * width < job.C:
@@ -42,34 +43,37 @@ def _walk(job: Norm, width: int) -> tuple[tuple[int, int], int, int]:
     else:
         columns, across, rows, a_thread = 1, job.C, job.N * job.L // width, THREADS
     parts = min(blocks(TARGET_BLOCKS, across), max(1, rows // (4 * a_thread)), 65535)
-    return (across, parts), columns, rows
+    return (across, parts), columns
 
 
 # ---------------------------------------------------------------- variants
-RUNNING, FACTORS = ("running_mean", "running_var", "batches"), ("keep", "step", "step_var")  # and how they move
+RUNNING = "running_mean", "running_var", "batches"
+
+
+def _ratio(job: Norm) -> float:
+    """The unbiased variance over the biased one."""
+    count = job.N * job.L
+    return count / max(count - 1, 1)
 
 
 def _forward_naive(job: Norm) -> tuple[Launch, ...]:
-    args = ("x", "gamma", "beta", "residual", "y", "mean", "rstd", *RUNNING, job, job.eps, job.relu, *FACTORS)
+    args = ("x", "gamma", "beta", "residual", "y", "mean", "rstd", *RUNNING, Tickets(1), job, job.eps, job.relu)
+    args = (*args, "momentum", _ratio(job))
     return (Launch("batch_norm/naive_forward", _macros(job), (job.C,), (128,), args),)
 
 
 def _forward_split(job: Norm) -> tuple[Launch, ...]:
     width = _width(job)
-    grid, columns, rows = _walk(job, width)
+    grid, columns = _walk(job, width)
     parts = Scratch("parts", (2, grid[1], job.C), accumulate(job.dtype))
-    sizes = (job, grid[1], rows, 1 if job.nhwc else width)
-    merge = ("x", parts, "mean", "rstd", *RUNNING, *sizes, job.eps, *FACTORS)
-    return (
-        Launch("batch_norm/statistics", _macros(job, width), grid, (THREADS,), ("x", parts, job, columns)),
-        Launch("batch_norm/merge_statistics", _macros(job), (blocks(job.C, 8),), (256,), merge),
-        *_apply(job),
-    )
+    found = ("x", parts, "mean", "rstd", *RUNNING, Tickets(1 + grid[0]))
+    args = (*found, job, columns, job.eps, "momentum", _ratio(job))
+    return (Launch("batch_norm/statistics", _macros(job, width), grid, (THREADS,), args), *_apply(job))
 
 
 def _apply(job: Norm) -> tuple[Launch, ...]:
     width = _width(job)
-    grid, columns, _ = _walk(job, width)
+    grid, columns = _walk(job, width)
     spread = (None, "rstd") if job.training else ("var", None)
     args = ("x", "gamma", "beta", "mean", *spread, "residual", "y", job, columns, job.eps, job.relu)
     return (Launch("batch_norm/apply", _macros(job, width), grid, (THREADS,), args),)
@@ -85,13 +89,12 @@ def _backward_naive(job: Norm) -> tuple[Launch, ...]:
 
 def _backward_split(job: Norm) -> tuple[Launch, ...]:
     width = _width(job)
-    macros, (grid, columns, _) = _macros(job, width), _walk(job, width)
+    macros, (grid, columns) = _macros(job, width), _walk(job, width)
     parts = Scratch("parts", (2, grid[1], job.C), accumulate(job.dtype))
-    merge = (parts, "rstd", "ggamma", "gbeta", job.C, grid[1])
+    sums = ("gy", "x", "y", "mean", "rstd", parts, "ggamma", "gbeta", Tickets(grid[0]), job, columns)
     apply = ("gy", "x", "y", "gamma", "mean", "rstd", "ggamma", "gbeta", "gx", "gresidual", job, columns, job.training)
     return (
-        Launch("batch_norm/backward_sums", macros, grid, (THREADS,), ("gy", "x", "y", "mean", parts, job, columns)),
-        Launch("batch_norm/merge_sums", storage_macros(job.dtype), (blocks(job.C, 8),), (256,), merge),
+        Launch("batch_norm/backward_sums", macros, grid, (THREADS,), sums),
         Launch("batch_norm/backward_apply", macros, grid, (THREADS,), apply),
     )
 
@@ -100,8 +103,8 @@ def _always(job: Norm) -> str:
     return ""
 
 
-FORWARD_FILES = tuple(f"batch_norm/{name}" for name in ("apply", "statistics", "merge_statistics"))
-BACKWARD_FILES = tuple(f"batch_norm/{name}" for name in ("backward_apply", "backward_sums", "merge_sums"))
+FORWARD_FILES = tuple(f"batch_norm/{name}" for name in ("apply", "statistics"))
+BACKWARD_FILES = tuple(f"batch_norm/{name}" for name in ("backward_apply", "backward_sums"))
 TRAIN_FORWARD = Operation(
     "batch_norm.train_forward",
     Variant("split", FORWARD_FILES, SPLIT, _always, _forward_split),
@@ -159,7 +162,7 @@ def _train_forward(
     each = Output((job.C,), wide)
     inputs: dict[str, Layout | Scalar | None] = {"x": first, **_parameters(name, first, gamma=gamma, beta=beta)}
     inputs |= {"residual": extra, **{key: _taken(a) for key, a in zip(RUNNING, running, strict=True)}}
-    inputs |= dict.fromkeys(FACTORS, Scalar(wide.type))
+    inputs["momentum"] = Scalar(np.float64)
     outputs = {"y": new(first.shape, first.dtype, job.nhwc), "mean": each, "rstd": each}
     return TRAIN_FORWARD.plan(job, inputs, outputs, empty=not first.size)
 
@@ -227,15 +230,16 @@ def train_forward(
 ) -> tuple[Array, Array, Array]:
     """y, mean, rstd of the batch: y = relu?(gamma * (x - mean) * rstd + beta + residual?), rstd = 1 / sqrt(var + eps).
 
-    ``running`` statistics, where given, move towards the batch's, in place, and their batches are one more.
+    ``running`` statistics, where given, move towards the batch's, in place, and their batches are one more. Without a
+    momentum they are the mean over all batches.
     """
-    wanted, count = accumulate(x.dtype.name), x.size // x.shape[1]
+    wanted = accumulate(x.dtype.name)
     mean, var, momentum, batches = running or (None, None, 0.0, None)
     own = (mean, var, batches)
     moved = (_writable(mean, wanted), _writable(var, wanted), _writable(batches, np.dtype(np.int64)))
     keys = _keys(x, gamma, beta, residual, *moved)
-    factors = map(wanted.type, (1 - momentum, momentum, momentum * (count / max(count - 1, 1))))
-    y, *now = _train_forward(*keys[:4], keys[4:], eps, relu, forced())(x, gamma, beta, residual, *moved, *factors)
+    part = np.float64(math.nan if momentum is None else momentum)
+    y, *now = _train_forward(*keys[:4], keys[4:], eps, relu, forced())(x, gamma, beta, residual, *moved, part)
     for a, done in zip(own, moved, strict=True):
         if a is not done and a is not None:
             a[...] = done

@@ -51,13 +51,12 @@ class _BatchNorm(Module):
             raise ValueError(
                 f"{type(self).__name__}: x has {x.ndim} dimensions {x.shape}, expected {expected}; reshape it"
             )
-        tracks, momentum = self.running_mean is not None, self.momentum
+        tracks = self.running_mean is not None
         training = self.training or not tracks
         counts = self.training and tracks and len(x) > 0  # an empty batch moves no statistics
-        if counts and momentum is None:
-            momentum = 1 / (float(self.num_batches_tracked) + 1)
         mean, var = (self.running_mean, self.running_var) if self.training or tracks else (None, None)
-        args = (x, mean, var, self.weight, self.bias, training, 0.0 if momentum is None else momentum, self.eps)
+        momentum = self.momentum if counts or self.momentum is not None else 0.0
+        args = (x, mean, var, self.weight, self.bias, training, momentum, self.eps)
         batches = self.num_batches_tracked if counts else None
         if relu:
             return ops.batch_norm_relu(*args, residual=residual, num_batches_tracked=batches)

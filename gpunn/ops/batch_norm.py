@@ -22,7 +22,7 @@ def batch_norm(
     weight: A | None = None,
     bias: A | None = None,
     training: bool = False,
-    momentum: float = 0.1,
+    momentum: float | None = 0.1,
     eps: float = 1e-5,
     num_batches_tracked: Array | None = None,
 ) -> A:
@@ -30,7 +30,7 @@ def batch_norm(
 
     In training mean and (biased) variance are the batch's, and running_mean and running_var (C,), unless None, move
     towards them in place by `momentum`, the variance unbiased; else the running ones are used. num_batches_tracked, a
-    0-d array of integers or None, then is one more.
+    0-d array of integers or None, then is one more; with it momentum may be None: all batches then count the same.
     ValueError: one value a channel in training; sizes that do not fit; running statistics missing in evaluation.
 
     >>> x = np.array([[1.0, 10.0], [3.0, 30.0]])
@@ -52,7 +52,7 @@ def batch_norm_relu(
     weight: A | None = None,
     bias: A | None = None,
     training: bool = False,
-    momentum: float = 0.1,
+    momentum: float | None = 0.1,
     eps: float = 1e-5,
     residual: A | None = None,
     num_batches_tracked: Array | None = None,
@@ -75,7 +75,7 @@ def _batch_norm(
     weight: A | None,
     bias: A | None,
     training: bool,
-    momentum: float,
+    momentum: float | None,
     eps: float,
     residual: A | None,
     relu: bool,
@@ -87,8 +87,8 @@ def _batch_norm(
     batches = _batches(op, a, running[2])
     if not eps >= 0:
         raise ValueError(f"{op}: eps is {eps}, expected at least 0: it keeps the square root of the variance real")
-    if training and momentum is None:
-        raise TypeError(f"{op}: momentum is None, expected a number; for a cumulative average pass 1 / batches")
+    if training and momentum is None and batches is None:
+        raise TypeError(f"{op}: momentum is None, expected a number, or num_batches_tracked to average all batches by")
     if r is not None:
         check_shape(op, "residual", r, a.shape, "it has x's shape")
     twin = twins(a).batch_norm

@@ -1,21 +1,23 @@
 /*
-Batch normalisation backward, first step: two sums of each channel over each part of the tensor.
+Batch normalisation backward, first step: the gradients of gamma and beta, from two sums of each channel.
 
-math:     g = y given ? (y > 0 ? gy : 0) : gy; parts[0,j,c] = sum of g, parts[1,j,c] = sum of g * (x - mean[c]) over part j
-layout:   gy, x, y (N,L,C) with NHWC=1, (N,C,L) with NHWC=0; mean (C); parts (2,J,C), J = gridDim.y
-threads:  walk.cuh
-shared:   2*256*VEC*(4 if e < 8 else 8)
+math:     g = y given ? (y > 0 ? gy : 0) : gy; parts[0,j,c] = sum of g, parts[1,j,c] = sum of g * (x - mean[c]) over part j;
+          gbeta[c] = sum over j of parts[0,j,c]; ggamma[c] = sum over j of parts[1,j,c] * rstd[c]
+layout:   gy, x, y (N,L,C) with NHWC=1, (N,C,L) with NHWC=0; parts (2,J,C), J = gridDim.y; tickets (gridDim.x); the others (C)
+threads:  walk.cuh; the last block of a column joins its parts (tail.cuh)
+shared:   (2*256*VEC + 1)*(4 if e < 8 else 8)
 flops:    4*N*C*L
 bytes:    2*e*N*C*L
-requires: 256 threads a block; N*L below 2^31; VEC > 1 needs C % VEC = 0 (NHWC) or L % VEC = 0
-numerics: running sums in ACC, joined as a tree of fixed shape
+requires: 256 threads a block; N*L below 2^31; VEC > 1 needs C % VEC = 0 (NHWC) or L % VEC = 0; tickets 0
+numerics: running sums in ACC, joined as trees of fixed shape
 optional: y
 */
-#include "walk.cuh"
+#include "tail.cuh"
 
 extern "C" __global__ void __launch_bounds__(256, 4) batch_norm_backward_sums(
     const T* __restrict__ gy, const T* __restrict__ x, const T* __restrict__ y, const ACC* __restrict__ mean,
-    ACC* __restrict__ parts, Norm g, int columns)
+    const ACC* __restrict__ rstd, ACC* parts, ACC* __restrict__ ggamma, ACC* __restrict__ gbeta, int* tickets, Norm g,
+    int columns)
 {
     // seek to the channels of this thread
     __shared__ ACC plain[VEC][THREADS], sloped[VEC][THREADS];
@@ -43,14 +45,27 @@ extern "C" __global__ void __launch_bounds__(256, 4) batch_norm_backward_sums(
         for (int j = 0; j < VEC; ++j) plain[j][me] += plain[j][me + half], sloped[j][me] += sloped[j][me + half];
     }
 
-    // write
-    if (me >= columns || !walk.real) return;
-    ACC* out = parts + (i64)blockIdx.y * g.C + walk.c;
-    const i64 further = (i64)gridDim.y * g.C;
+    // write this part
+    const int J = gridDim.y, C = g.C;
+    const i64 further = (i64)J * C;
+    if (me < columns && walk.real) {
+        ACC* out = parts + (i64)blockIdx.y * C + walk.c;
 #if NHWC
-    for (int j = 0; j < VEC; ++j) out[j] = plain[j][me], out[j + further] = sloped[j][me];
+        for (int j = 0; j < VEC; ++j) out[j] = plain[j][me], out[j + further] = sloped[j][me];
 #else
-    out[0] = plain[0][0], out[further] = sloped[0][0];  // every element of the packs is of one channel
-    for (int j = 1; j < VEC; ++j) out[0] += plain[j][0], out[further] += sloped[j][0];
+        out[0] = plain[0][0], out[further] = sloped[0][0];  // every element of the packs is of one channel
+        for (int j = 1; j < VEC; ++j) out[0] += plain[j][0], out[further] += sloped[j][0];
 #endif
+    }
+    if (!is_last(tickets + blockIdx.x, J)) return;
+
+    // combine the parts
+    const Channels own(C, columns);
+    const ACC* part = parts + own.first;
+    over_parts(own.count, J, plain[0], [&](int i, int j) { return part[(i64)j * C + i]; });
+    over_parts(own.count, J, sloped[0], [&](int i, int j) { return part[(i64)j * C + i + further]; });
+    for (int i = me; i < own.count; i += THREADS) {
+        const int c = own.first + i;
+        gbeta[c] = plain[0][i], ggamma[c] = sloped[0][i] * rstd[c];
+    }
 }

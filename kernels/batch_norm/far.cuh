@@ -31,3 +31,13 @@ struct Spread {
         return found;
     }
 };
+
+// A channel's mean and rstd, and the running ones moved.
+__device__ __forceinline__ void write_moments(
+    int c, ACC centre, const Spread& spread, const Factors& factors, ACC* mean, ACC* rstd, ACC* running_mean,
+    ACC* running_var)
+{
+    mean[c] = centre, rstd[c] = spread.rstd;
+    move(running_mean, c, factors.keep, factors.step, centre);
+    move(running_var, c, factors.keep, factors.step_var, spread.variance);
+}

@@ -2,22 +2,23 @@
 Batch normalisation, training forward, naive: one block does one channel from statistics to output.
 
 math:     mean, var = moments of x[:,c,:]; y = relu?(gamma[c] * (x - mean) / sqrt(var + eps) + beta[c] + residual?);
-          the running statistics move as in merge_statistics.cu
+          the running statistics move as in statistics.cu
           rstd = 1 / sqrt(var + eps), var the biased one
-layout:   x, residual, y (N,L,C) with NHWC=1, (N,C,L) with NHWC=0; gamma, beta, mean, rstd (C)
+layout:   x, residual, y (N,L,C) with NHWC=1, (N,C,L) with NHWC=0; gamma, beta, mean, rstd (C); tickets (1), with batches
 threads:  a block owns channel blockIdx.x; its threads take every 128th element
 shared:   4*128*4 if e < 8 else 4*128*8
 flops:    10*N*C*L
 bytes:    3*e*N*C*L
 requires: 128 threads a block; N*L below 2^31
 numerics: Welford a thread, Chan's merge as a tree of fixed shape; squares that overflow are summed again in another unit
-optional: gamma beta residual running_mean running_var batches
+optional: gamma beta residual running_mean running_var batches tickets
 */
 #include "far.cuh"
 
 extern "C" __global__ void batch_norm_naive_forward(
     const T* x, const ACC* gamma, const ACC* beta, const T* residual, T* y, ACC* mean, ACC* rstd,
-    ACC* running_mean, ACC* running_var, i64* batches, Norm g, ACC eps, int relu, ACC keep, ACC step, ACC step_var)
+    ACC* running_mean, ACC* running_var, i64* batches, int* tickets, Norm g, ACC eps, int relu, double momentum,
+    double ratio)
 {
     // seek
     __shared__ Moments found[128];
@@ -48,9 +49,10 @@ extern "C" __global__ void batch_norm_naive_forward(
     __syncthreads();
     const Spread spread = far ? Spread::far(M, squares[0]) : Spread(M, found[0].m2, eps);
     if (me == 0) {
-        mean[c] = centre, rstd[c] = spread.rstd;
-        move(running_mean, c, keep, step, centre), move(running_var, c, keep, step_var, spread.variance);
-        if (batches && c == 0) ++*batches;
+        const Factors factors(momentum, ratio, batches);
+        write_moments(c, centre, spread, factors, mean, rstd, running_mean, running_var);
+        // the last channel's block counts the batch: no other asks any more how many there were
+        if (batches && atomicAdd(tickets, 1) == g.C - 1) *tickets = 0, ++*batches;
     }
 
     // write

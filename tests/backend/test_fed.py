@@ -6,6 +6,7 @@ import pytest
 import gpunn
 from gpunn import Tensor, nn, ops, optim, random, train
 from gpunn.backend import faults, streams
+from gpunn.cuda.variants import use_variant
 from gpunn.errors import CaptureError
 from gpunn.optim.batch import Batch
 from tests.backend.replays import captured
@@ -187,6 +188,23 @@ def test_a_replayed_average_is_the_next(warmup):
     graph, ema, model = replayed[2:]
     ema.load_state_dict(ema.state_dict(), model)
     assert not graph.stands()
+
+
+@pytest.mark.parametrize("variant", ["split", "naive"])
+def test_statistics_without_a_momentum_are_averaged_by_the_devices_count(variant):
+    """As by the host's numbers 1, 1/2, 1/3, ..., bit for bit; 150 channels are several columns of blocks."""
+    x = given((4, 150, 3, 3))
+    layer, own = (nn.BatchNorm2d(150, momentum=None).to("emulator") for _ in range(2))
+    with use_variant("batch_norm.train_forward", variant), captured() as graph:
+        layer(x)
+    for step in range(STEPS):
+        x[...] = given(x.shape, step)
+        with use_variant("batch_norm.train_forward", variant):
+            graph.replay()
+            ops.batch_norm(x, own.running_mean, own.running_var, training=True, momentum=1 / (step + 1))
+    assert layer.num_batches_tracked == STEPS and not streams.tickets(streams.EMULATOR, 1).any()
+    assert np.array_equal(layer.running_mean, own.running_mean)
+    assert np.array_equal(layer.running_var, own.running_var)
 
 
 def test_an_average_begins_outside_of_a_capture():

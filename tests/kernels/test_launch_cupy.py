@@ -115,10 +115,10 @@ def test_null_pointers_are_eight_zero_bytes_and_floats_the_accumulation_type(fak
     device = Device(0)
     launch = kernel.kernel("batch_norm/naive_forward", **KERNEL, NHWC=1)
     x, c = ndarray((4, 3), device), ndarray((3,), device)
-    launch((3,), (128,), x, None, None, None, x, c, c, *[None] * 3, {"N": 4, "C": 3, "L": 1}, 1e-5, True, 0.9, 0.1, 0.1)
+    launch((3,), (128,), x, None, None, None, x, c, c, *[None] * 4, {"N": 4, "C": 3, "L": 1}, 1e-5, True, 0.1, 1.5)
     args = fake.launches[0][3]
     assert [type(a).__name__ for a in args[1:4]] == ["uint64"] * 3 and not any(args[1:4])
-    assert [type(a).__name__ for a in args[-6:]] == ["void", "float32", "int32", *["float32"] * 3]
+    assert [type(a).__name__ for a in args[-5:]] == ["void", "float32", "int32", *["float64"] * 2]
 
 
 def test_a_struct_is_one_scalar_with_the_fields_that_the_kernel_declares(fake):
@@ -126,8 +126,8 @@ def test_a_struct_is_one_scalar_with_the_fields_that_the_kernel_declares(fake):
     launch = kernel.kernel("batch_norm/naive_forward", **KERNEL, NHWC=1)
     x, c = ndarray((4, 3), device), ndarray((3,), device)
     sizes = {"L": 1, "C": 3, "N": 4, "unused": 9}
-    launch((3,), (128,), x, None, None, None, x, c, c, *[None] * 3, sizes, 1e-5, True, 0.9, 0.1, 0.1)
-    packed = fake.launches[0][3][-6]
+    launch((3,), (128,), x, None, None, None, x, c, c, *[None] * 4, sizes, 1e-5, True, 0.1, 1.5)
+    packed = fake.launches[0][3][-5]
     assert packed.dtype.names == ("N", "C", "L") and packed.tolist() == (4, 3, 1) and packed.nbytes == 12
 
 

@@ -1,0 +1,55 @@
+// How the last block of a column of the grid joins what all J blocks of that column found, in the same launch.
+//
+// Each sum has one order, whoever is last: 32 lanes, of which lane l takes parts l, l + 32, ..., then a fixed tree.
+#pragma once
+#include "walk.cuh"
+
+// Whether this is the last of `blocks` blocks to come here; what they wrote before is seen from then on. For all threads
+// of a block; the ticket is 0 again afterwards.
+__device__ __forceinline__ bool is_last(int* ticket, int blocks) {
+    __shared__ int last;
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        __threadfence();
+        last = atomicAdd(ticket, 1) == blocks - 1;
+        if (last) *ticket = 0;
+        __threadfence();
+    }
+    __syncthreads();
+    return last;
+}
+
+// The sum of term(i, j) over the parts j of each of the block's channels i, in room[i]; room has 8 places a channel.
+// A thread takes four neighbouring lanes of a channel, so that its loads do not wait for each other.
+template <typename Term>
+__device__ __forceinline__ void over_parts(int channels, int J, ACC* room, const Term& term) {
+#pragma unroll 1
+    for (int item = threadIdx.x; item < 8 * channels; item += THREADS) {
+        const int i = item % channels;
+        ACC lane[4] = {};
+#pragma unroll 1
+        for (int j = item / channels * 4; j < J; j += 32) {
+#pragma unroll
+            for (int l = 0; l < 4; ++l)
+                if (j + l < J) lane[l] += term(i, j + l);
+        }
+        room[item] = (lane[0] + lane[1]) + (lane[2] + lane[3]);
+    }
+    __syncthreads();
+#pragma unroll 1
+    for (int i = threadIdx.x; i < channels; i += THREADS) {
+        ACC sum = 0;
+#pragma unroll 1
+        for (int eighth = 0; eighth < 8; ++eighth) sum += room[eighth * channels + i];
+        room[i] = sum;
+    }
+    __syncthreads();
+}
+
+// The channels of a block: the first, and how many.
+struct Channels {
+    int first, count;
+
+    __device__ __forceinline__ Channels(int C, int columns)
+        : first(NHWC ? blockIdx.x * columns * VEC : blockIdx.x), count(NHWC ? smaller(columns * VEC, C - first) : 1) {}
+};
