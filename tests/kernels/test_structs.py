@@ -1,9 +1,11 @@
 """C++ structs read from a kernel's text: the compiler's offsets, pointers by their constness, and what is refused."""
 
+import numpy as np
 import pytest
 
 from gpunn import emulator as host
 from gpunn.cuda import structs
+from gpunn.cuda.kernel import kernel
 
 STRUCT = """
 typedef long long i64;
@@ -33,3 +35,12 @@ def test_a_struct_is_read_with_the_compilers_offsets():
 def test_a_struct_that_cannot_be_read(text, words):
     with pytest.raises(ValueError, match=words):
         structs.layout(text, "Table", {})
+
+
+def test_a_struct_that_is_not_the_kernels_is_refused():
+    gather = kernel("data/gather", T="float", ACC="float", SOURCE="float")
+    parameter = gather.source.parameters[-1]
+    right = np.zeros((), structs.layout(gather.source.text, "Steps", {}).dtype)[()]
+    assert gather.constant(parameter, right, 0) is right
+    with pytest.raises(TypeError, match=r"data/gather.cu: steps is \[\('count', '<i4'\)\], expected struct Steps: "):
+        gather.constant(parameter, np.zeros((), [("count", np.int32)])[()], 0)
