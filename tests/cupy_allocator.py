@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from tests.cupy_device import current_stream
+from tests.cupy_device import Device, current_stream
 from tests.cupy_memory import MemoryPool, malloc
 from tests.cupy_pointer import POISON
 
@@ -22,17 +22,20 @@ class _Allocator(threading.local):
 
 default_pool = MemoryPool()
 _mine = _Allocator()
-_everywhere = [default_pool.malloc]
+_DEFAULT = default_pool.malloc
+_everywhere = [_DEFAULT]
 
 
 def reset():
     """As a process starts."""
     default_pool.__init__()
-    _everywhere[0], _mine.here = default_pool.malloc, None
+    _everywhere[0], _mine.here = _DEFAULT, None
 
 
 def _is_plain():
-    return _mine.here is None and not current_stream().ptr and _everywhere[0] == default_pool.malloc
+    if _mine.here is not None or (Device.current.streams and current_stream().ptr):
+        return False
+    return _everywhere[0] is _DEFAULT or _everywhere[0] == _DEFAULT
 
 
 def get_allocator():

@@ -6,8 +6,6 @@ go nowhere.
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import numpy as np
 
 from tests import counting, cupy_allocator, cupy_capture
@@ -23,7 +21,7 @@ def mapped(x, change, kind=np.ndarray):
     return type(x)(mapped(i, change, kind) for i in x) if type(x) in (tuple, list) else x
 
 
-_RESULTS = np.ndarray | np.generic
+_RESULTS = (np.ndarray, np.generic)
 
 
 def computed(wrap, name, compute, *values):
@@ -34,17 +32,24 @@ def computed(wrap, name, compute, *values):
 def new(wrap, name, compute, *values, order="K"):
     """Device arrays, by `wrap`, of new memory with what compute(*values) gives, or the first of the values itself."""
     capture = cupy_capture.now()
-    with nullcontext() if capture is None else np.errstate(all="ignore"):
-        result = compute(*values)
+    result = compute(*values) if capture is None else _quietly(compute, values)
     if values and result is values[0]:
         return wrap(result)
     counting.launched(name)
     return _kept(wrap, name, result, compute, values, order, capture)
 
 
+def _quietly(compute, values):
+    """Poison among the values makes NumPy warn."""
+    with np.errstate(all="ignore"):
+        return compute(*values)
+
+
 def _kept(wrap, name, sample, compute, values, order, capture):
     """The results that are there, or, while capturing, poison which a replay fills with such results."""
     if capture is None:
+        if isinstance(sample, _RESULTS):
+            return wrap(cupy_allocator.placed(np.asarray(sample, order=order)))
         return mapped(sample, lambda x: wrap(cupy_allocator.placed(np.asarray(x, order=order))), _RESULTS)
     made = []
 
@@ -68,8 +73,7 @@ def _kept(wrap, name, sample, compute, values, order, capture):
 def made(wrap, name, compute, *values):
     """Views of an input, which cost nothing, or new memory, row-major, that a kernel wrote."""
     capture = cupy_capture.now()
-    with nullcontext() if capture is None else np.errstate(all="ignore"):
-        result = compute(*values)
+    result = compute(*values) if capture is None else _quietly(compute, values)
     inputs, found = [], []
     mapped(values, inputs.append)
     mapped(result, found.append, _RESULTS)
@@ -87,8 +91,7 @@ def written(name, run, target, *values):
     counting.launched(name)
     if capture is None:
         return run(target, *values)
-    with np.errstate(all="ignore"):
-        run(target.copy(), *values)  # raises what is wrong with the arguments
+    _quietly(run, (target.copy(), *values))  # raises what is wrong with the arguments
     to, frozen = detached(target), mapped(values, detached)
     capture.record(name, lambda: run(to, *frozen))
     return None

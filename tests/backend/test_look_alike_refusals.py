@@ -35,6 +35,7 @@ LIBRARIES = {
     "@": (lambda xp, x: x @ x.T, "cuBLAS"),
     "dot": (lambda xp, x: x.dot(x.T), "cuBLAS"),
     "tensordot": (lambda xp, x: xp.tensordot(x, x), "cuBLAS"),
+    "random": (lambda xp, x: xp.random.random(3), "cuRAND"),
     "solve": (lambda xp, x: xp.linalg.solve(x[:, 1:] ** 3, x), "cuSOLVER"),
 }
 REFUSED = (
