@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import gc
+from bisect import bisect_right, insort
 from contextlib import contextmanager
+from typing import NamedTuple
+from weakref import ref
 
 import numpy as np
 
@@ -38,6 +41,29 @@ def limit(size: int):
         card.total = before
 
 
+class _Area(NamedTuple):
+    """Memory that was allocated in one piece."""
+
+    ptr: int
+    end: int
+    storage: ref[np.ndarray]
+
+
+_areas: list[_Area] = []  # by address
+
+
+def _allocated(mem, storage):
+    mem._storage = storage
+    mem._area = _Area(mem.ptr, mem.ptr + mem.size, ref(storage))
+    insort(_areas, mem._area)
+
+
+def _storage_at(ptr):
+    """What holds the bytes at an address, or None."""
+    i = bisect_right(_areas, ptr, key=lambda area: area.ptr) - 1
+    return _areas[i].storage() if i >= 0 and ptr < _areas[i].end else None
+
+
 class BaseMemory:
     """`_storage` keeps the bytes there for a graph, which owns none of them."""
 
@@ -62,12 +88,14 @@ class Memory(BaseMemory):
         if card.taken + size > card.total:
             raise CUDARuntimeError(cupy_errors.OUT_OF_MEMORY)
         card.taken += size
-        self._storage = np.full(size + UNIT, POISON, np.uint8)
-        self.ptr = -(-self._storage.ctypes.data // UNIT) * UNIT
+        storage = np.full(size + UNIT, POISON, np.uint8)
+        self.ptr = -(-storage.ctypes.data // UNIT) * UNIT
+        _allocated(self, storage)
 
     def __del__(self):
         if self.ptr:
             card.taken -= self.size
+            _areas.remove(self._area)
             self._storage[...] = POISON
 
 
@@ -77,7 +105,7 @@ class UnownedMemory(BaseMemory):
             raise RuntimeError("UnownedMemory requires explicit device ID for a null pointer.")
         self.ptr, self.size, self._owner = ptr, size, owner
         self.device_id = Device.now() if device_id < 0 else device_id
-        self._storage = owner
+        self._storage = _storage_at(ptr)
 
 
 class MemoryPointer:
@@ -157,9 +185,19 @@ def _host_bytes(mem, size):
 class PinnedMemory:
     """cudaHostAlloc."""
 
+    ptr = 0
+
     def __init__(self, size, flags=0):
-        self.size, self._storage = size, np.full(size + _PAGE, POISON, np.uint8)
-        self.ptr = -(-self._storage.ctypes.data // _PAGE) * _PAGE if size else 0
+        self.size = size
+        if size:
+            storage = np.full(size + _PAGE, POISON, np.uint8)
+            self.ptr = -(-storage.ctypes.data // _PAGE) * _PAGE
+            _allocated(self, storage)
+
+    def __del__(self):
+        if self.ptr:
+            _areas.remove(self._area)
+            self._storage[...] = POISON
 
 
 class PinnedMemoryPointer(np.ndarray):

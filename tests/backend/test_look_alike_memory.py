@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -91,6 +92,30 @@ def test_a_graph_keeps_nothing_alive(xp, stream):
         assert is_poison(out), where
 
 
+def test_a_graph_keeps_no_owner_of_foreign_memory_alive(xp, stream):
+    """An allocator of one's own that passes on a pool's memory: its blocks come back inside the capture too."""
+    pool, x, given = xp.cuda.MemoryPool(), xp.asarray(X), []
+
+    class Block:
+        def __init__(self, pointer):
+            self.pointer = pointer
+
+    def passed_on(size):
+        block = Block(pool.malloc(size))
+        given.append(weakref.ref(block))
+        return xp.cuda.MemoryPointer(xp.cuda.UnownedMemory(block.pointer.ptr, size, block, 0), 0)
+
+    with stream, xp.cuda.using_allocator(passed_on):
+        (x + 1) + 2
+        stream.begin_capture()
+        found = ((x + 1) * 2 - 3) * 4
+        graph = stream.end_capture()
+    assert [reference() is None for reference in given[-4:]] == [True, True, True, False]
+    graph.launch()
+    np.testing.assert_array_equal(found.get(), ((X + 1) * 2 - 3) * 4)
+    assert pool.total_bytes() == 1024
+
+
 def test_a_graph_outlives_its_pool_as_poison(xp, stream):
     pool, x, out = xp.cuda.MemoryPool(), xp.asarray(X), xp.empty((3, 4), np.float32)
     with stream, xp.cuda.using_allocator(pool.malloc):
@@ -123,6 +148,21 @@ def test_memory_freed_inside_a_capture_is_poison_from_there_on(xp, stream):
         assert counting.graph_nodes(graph) == ["add", "setitem"]
         graph.launch()
         assert is_poison(out) == is_wrong
+
+
+def test_a_block_from_before_a_capture_goes_to_whoever_comes_next(xp, stream):
+    pool, x = xp.cuda.MemoryPool(), xp.asarray(X)
+    with stream, xp.cuda.using_allocator(pool.malloc):
+        before, out = x + 1, x + 2
+        stream.begin_capture()
+        out[...] = before
+        del before
+        graph = stream.end_capture()
+        graph.launch()
+        assert is_poison(out), "it read what was freed"
+        after = x + 3
+        graph.launch()
+        np.testing.assert_array_equal(after.get(), X + 3)
 
 
 def test_pinned_memory_is_the_hosts_and_the_devices(xp, stream):
