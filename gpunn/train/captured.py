@@ -14,19 +14,16 @@ from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import Tensor
 from gpunn.errors import LabelError, TrainingError, UsageError
 from gpunn.nn import Module
-from gpunn.ops.counts import counting
-from gpunn.optim import Optimizer, clip_grad_norm_
+from gpunn.optim import Optimizer
 from gpunn.train.accumulate import Accumulation
 from gpunn.train.batches import Loadable
 from gpunn.train.ema import EMA
-from gpunn.train.frozen import Frozen
-from gpunn.train.graphs import Batch, Graphs, Host
-from gpunn.train.readings import EVERY, Step, measured, read
-
-COUNT, NORM = "count of the loss", "norm of the gradients"
+from gpunn.train.graphs import Batch
+from gpunn.train.one_step import COUNT, NORM, OneStep
+from gpunn.train.readings import EVERY, Step, read
 
 
-class CapturedStep:
+class CapturedStep(OneStep):
     """A training step: zero_grad, model, loss, backward, optimizer. On `cuda` it is captured into a CUDA graph.
 
     The first two steps of each shape run as usual, the third is captured, and from then on a step is one launch, whose
@@ -79,16 +76,13 @@ class CapturedStep:
     ):
         if grad_clip is not None and not grad_clip > 0:
             raise UsageError(f"CapturedStep: grad_clip must be > 0, got {grad_clip}; leave it out for no clipping")
-        self.model, self.loss, self.optimizer = model, loss, optimizer
+        self.model, self.loss_fn, self.optimizer = model, loss, optimizer
         self.grad_clip, self.ema, self.metrics = grad_clip, ema, dict(metrics or {})
         if accumulate < 1:
             raise UsageError(f"CapturedStep: accumulate must be at least 1 step, got {accumulate}")
         self.accumulation = Accumulation(accumulate)
         self.steps = 0  # so far
-        roots = [root for root in (model, loss) if isinstance(root, Module)]
-        frozen = Frozen(roots, optimizer.parameters)
-        host = Host(self.accumulation.counted, self.accumulation.set_counted)
-        self._graphs = Graphs("CapturedStep", frozen, {"loss": COUNT, NORM: None}, capture, host=host)
+        self._graphs = self._new_graphs("CapturedStep", capture)
         self._unread: list[StepLoss] = []
 
     @property
@@ -155,28 +149,13 @@ class CapturedStep:
     def _learn(self, x: Array, y: Array) -> dict[str, Any]:
         """All of a step; what it measures."""
         self.optimizer.zero_grad()
-        output = self.model(x)
-        with counting() as counts:
-            loss = self.loss(output, y)
-        values, weights = measured(self.metrics, loss, output, y, counts)
+        taken, loss, _ = self._forward(x, y)
         loss.backward()
-        weight = weights.get("loss", len(x))
-        norm = None
-        if self._gradients_ready(weight):
-            if self.grad_clip is not None:
-                norm = clip_grad_norm_(self.optimizer.parameters(), self.grad_clip)
-            self.optimizer.step()
-            if self.ema is not None:
-                self.ema.update(self.model)
-        return {**values, COUNT: weights.get("loss"), NORM: norm}
-
-    def _gradients_ready(self, weight: float | Array) -> bool:
-        """Whether this step updates the weights, by its gradients or by those of several."""
-        parts = self.accumulation
-        if parts.every == 1:
-            return True
-        parts.add(self.optimizer.parameters(), weight)
-        return parts.batches == parts.every and parts.release(self.optimizer.parameters())
+        due = self.accumulation.batches + 1 >= self.accumulation.every
+        if self._gradients_ready(taken.counts.get("loss", len(x)), due):
+            taken.norm = self._clipped()
+            self._update()
+        return {**taken.values, COUNT: taken.counts.get("loss"), NORM: taken.norm}
 
 
 def _all_well(taken: list[StepLoss]) -> bool:

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from gpunn.backend import Array
 from gpunn.engine.operators import Operand
-from gpunn.engine.tensor import Tensor, data_of
+from gpunn.engine.tensor import data_of
 from gpunn.errors import TrainingError
-from gpunn.nn import Module
-from gpunn.ops.counts import Count, counting
-from gpunn.optim import clip_grad_norm_
 from gpunn.terminal import say
 from gpunn.train.batches import Batch, samples
-from gpunn.train.frozen import Frozen
-from gpunn.train.graphs import Graphs, Host
-from gpunn.train.readings import EVERY, Step, counts_nothing, every, may_count_nothing, measured, read
+from gpunn.train.graphs import Graphs
+from gpunn.train.one_step import COUNT, NORM, OneStep
+from gpunn.train.readings import EVERY, Step, counts_nothing, every, may_count_nothing, read
 from gpunn.train.standing import Standing
 
-COUNT, NORM, UPDATED = "count of the loss", "norm of the gradients", "updated"  # beside metrics in what a graph gives
+UPDATED = "updated"  # beside what it measures in what a graph gives
 
 
-class Learning(Standing):
+class Learning(OneStep, Standing):
     """The steps of a Trainer."""
 
-    loss_fn: Callable
     read_every: int | None
     capture: bool | None
     _graphs: Graphs | None
@@ -74,6 +70,7 @@ class Learning(Standing):
         # Running statistics have taken the batch in before the loss says whether anything counts.
         before = [(b, b.copy()) for b in self.model.buffers()] if may_count_nothing(y, given) else []
         taken, loss, counts = self._forward(x, y)
+        taken.epoch, taken.number, taken.batch, taken.learning_rate = self._at()
         nothing = counts_nothing(counts, y, given)
         for buffer, value in before if nothing else ():
             buffer[...] = value
@@ -88,36 +85,11 @@ class Learning(Standing):
             loss.backward()
         updated = self._gradients_ready(weight, due)
         if updated:
-            self._update(taken, now)
-        return taken, updated
-
-    def _forward(self, x: Array, y: Array) -> tuple[Step, Tensor, Sequence[Count]]:
-        """The loss and metrics of a batch as a step, the loss with its history, and what its mean is of."""
-        output = self.model(x)
-        with counting() as counts:
-            loss = self.loss_fn(output, y)
-        values, weights = measured(self.metrics, loss, output, y, counts)
-        return Step(values, len(x), None, *self._at(), counts=weights), loss, counts
-
-    def _gradients_ready(self, weight: Any, due: bool) -> bool:
-        """Whether the parameters' gradients are those of an update; if not, they were put aside. None: of nothing."""
-        parts = self.accumulation
-        if parts.every == 1:
-            return weight is not None
-        if weight is None:
-            parts.skip()
-        else:
-            parts.add(self.optimizer.parameters(), weight)
-        return due and parts.release(self.optimizer.parameters())
-
-    def _update(self, taken: Step, now: bool) -> None:
-        if self.grad_clip is not None:
-            taken.norm = clip_grad_norm_(self.model.parameters(), self.grad_clip)
+            taken.norm = self._clipped()
             if now:
-                self._check(Step({}, 0, float(taken.norm), *self._at()))
-        self.optimizer.step()
-        if self.ema is not None:
-            self.ema.update(self.model)
+                self._check(Step({}, 0, taken.norm if taken.norm is None else float(taken.norm), *self._at()))
+            self._update()
+        return taken, updated
 
     def _check(self, step: Step) -> None:
         if problem := step.problem():
@@ -128,16 +100,7 @@ class Learning(Standing):
     def graphs(self) -> Graphs:
         """What has been captured of the steps so far."""
         if self._graphs is None:
-            roots = [root for root in (self.model, self.loss_fn) if isinstance(root, Module)]
-            parts = self.accumulation
-            self._graphs = Graphs(
-                "Trainer",
-                Frozen(roots),
-                {"loss": COUNT, NORM: None},
-                self.capture,
-                say=lambda words: say(f"gpunn: {words}"),
-                host=Host(parts.counted, parts.set_counted),
-            )
+            self._graphs = self._new_graphs("Trainer", self.capture, lambda words: say(f"gpunn: {words}"))
         return self._graphs
 
     def way(self) -> str:
