@@ -58,10 +58,18 @@ class Resident:
                 "fewer, or leave them on the host in their ArrayDataset"
             )
         # What a loss and its checks need to know without waiting for the device.
-        self.given = backend.to_numpy(labels).astype(np.int64)
+        self.given = np.array(backend.to_numpy(labels), np.int64)
         there = backend.to_device(images, self.device)
         there = there if there.flags.c_contiguous else there.copy(order="C")
         self.arrays = there, backend.to_device(self.given, self.device)
+        self._constants: dict[bytes, Array] = {}
+
+    def constants(self, numbers: np.ndarray) -> Array:
+        """These numbers on the device: one array for all loaders, which lives as long as captured steps may read it."""
+        key = numbers.tobytes()
+        if key not in self._constants:
+            self._constants[key] = backend.to_device(numbers, self.device)
+        return self._constants[key]
 
     def __len__(self) -> int:
         return len(self.given)
@@ -107,7 +115,7 @@ class Gathering:
         if made.mixup is not None:
             made.mixup.check(resident.given[rows], len(rows))
         self.how = Making(made.shape, made.dtype.name, made.columns, made.classes, made.steps)
-        self.numbers = backend.to_device(made.numbers, resident.device)
+        self.numbers = resident.constants(made.numbers)
         self.key = resident, self.how, made.numbers.tobytes()  # all that launches depend on beside a batch's size
 
     def batch(self, index: np.ndarray | slice, rng: np.random.Generator) -> Gathered:

@@ -1,5 +1,6 @@
 """Data sets that lie on a device: batches of one launch with the bits of the host's, and what is refused."""
 
+import gc
 import os
 
 import numpy as np
@@ -166,20 +167,40 @@ def test_a_captured_step_is_fed_words(device):
 
 
 def trained(loader, captured):
-    """Weights and losses of a network after two epochs, on the look-alike."""
+    """Weights and losses of a network after two epochs, on the look-alike; `loader()` makes one for each epoch."""
     gpunn.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 10 * 12, 10)).to("cuda")
     step = CapturedStep(model, ops.cross_entropy, SGD(model.parameters(), 0.01, 0.9), capture=captured)
     losses = []
-    for batch in [*loader, *loader]:
-        losses.append(float(step(batch) if captured else step(*(backend.to_device(a, "cuda") for a in batch))))
+    for epoch in range(2):
+        one = loader()
+        one.set_epoch(epoch)
+        for batch in one:
+            losses.append(float(step(batch) if captured else step(*(backend.to_device(a, "cuda") for a in batch))))
+        del one, batch
+        gc.collect()
     assert step.captured == captured
     return losses, [backend.to_numpy(p.data).tobytes() for p in model.parameters()]
 
 
 def test_captured_steps_that_load_their_batches_are_the_hosts(look_alike):
-    there, host = both(images(N), "cuda", USUAL, batch_size=7)
-    assert trained(there, True) == trained(host, False)
+    """A loader of each epoch is gone before the next: a graph reads nothing of its."""
+    host = ArrayDataset(images(N), LABELS)
+    there = Resident(host, "cuda")
+    how = {"shuffle": True, "seed": 1, "transform": USUAL}
+    losses, weights = trained(lambda: DataLoader(there, 7, **how), True)
+    assert (losses, weights) == trained(lambda: DataLoader(host, 7, **how), False)
+    assert len(there._constants) == 1
+
+
+@on_devices
+def test_a_set_that_is_mapped_from_a_file(device, tmp_path):
+    for name, array in (("x", images(N)), ("y", LABELS)):
+        np.save(tmp_path / f"{name}.npy", array)
+    x, y = (np.load(tmp_path / f"{name}.npy", mmap_mode="r") for name in "xy")
+    loader, host = both(x, device, USUAL, y=y)
+    assert_same(loader, host)
+    assert type(loader.dataset.given) is np.ndarray
 
 
 @on_devices
