@@ -40,14 +40,15 @@ def tickets(device: int, count: int) -> Array:
     place, _ = place_on(device)
     found = _tickets.get(place)
     if found is None or len(found) < count:
-        if found is not None:
-            _outgrown.append(found)
-        size = max(1024, 1 << (count - 1).bit_length())
+        before, size = found, max(1024, 1 << (count - 1).bit_length())
         if device == EMULATOR:
             found = require_emulator().EmulatedArray.of(np.zeros(size, np.int32))
         else:
             found = require_cupy().zeros(size, np.int32)
-        _tickets[place] = found
+        if capture.now.get() is None:  # else they are zeros from a replay on, and the graph's
+            _tickets[place] = found
+            if before is not None:
+                _outgrown.append(before)
     return found
 
 

@@ -16,7 +16,6 @@ from gpunn.errors import LabelError, TrainingError, UsageError
 from gpunn.nn import Module
 from gpunn.optim import Optimizer
 from gpunn.train.accumulate import Accumulation
-from gpunn.train.batches import Loadable
 from gpunn.train.ema import EMA
 from gpunn.train.graphs import Batch
 from gpunn.train.one_step import COUNT, NORM, OneStep
@@ -90,18 +89,21 @@ class CapturedStep(OneStep):
         """Whether steps of some shape are a graph now."""
         return self._graphs.captured
 
-    def __call__(self, x: Operand | Loadable, y: Operand | None = None) -> StepLoss:
+    def __call__(self, x: Operand | Batch, y: Operand | None = None) -> StepLoss:
         """Learn from one batch; its loss, for which nobody waits until it is read.
 
         Shape:
             x: what the model takes, (N, ...). y: what the loss takes beside the output. Both may be on the host.
+            In place of the two a loader's batch, which the step itself gathers where a Resident data set gave it.
 
         Raises what the ops raise for a wrong shape or dtype; every 50 steps also what `float()` of a loss does.
         """
-        if y is None and not hasattr(x, "load"):
-            raise UsageError("CapturedStep: y is missing; pass inputs and targets, step(x, y)")
         given: Any = x
-        batch: Batch = given if hasattr(x, "load") else self._placed(given, y)
+        batch = given
+        if not hasattr(x, "load"):
+            if y is None and not (isinstance(x, (tuple, list)) and len(x) == 2):
+                raise UsageError("CapturedStep: y is missing; pass inputs and targets, step(x, y), or a pair of them")
+            batch = self._placed(*(given if y is None else (given, y)))
         calls = faults.last_serial() + 1
         found = self._graphs.run("train", batch, self._learn, self.steps + 1)
         self.steps += 1

@@ -20,6 +20,22 @@ def test_tickets_are_zeros_kept_for_the_next_launch():
     assert streams.tickets(streams.EMULATOR, 1) is larger
 
 
+def test_those_of_a_capture_are_its_own():
+    """They are zeros from its first replay on, which a launch beside it cannot wait for."""
+
+    class Feed:
+        pass
+
+    before = streams.tickets(streams.EMULATOR, 1)
+    token = capture.now.set(Feed())
+    try:
+        assert streams.tickets(streams.EMULATOR, 1) is before
+        larger = streams.tickets(streams.EMULATOR, 2 * len(before))
+    finally:
+        capture.now.reset(token)
+    assert len(larger) == 2 * len(before) and streams.tickets(streams.EMULATOR, 1) is before
+
+
 def test_each_device_and_stream_has_its_own(look_alike):
     assert streams.tickets(0, 1) is streams.tickets(0, 5)
     first = streams.tickets(0, 1)

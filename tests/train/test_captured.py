@@ -197,6 +197,18 @@ def test_one_replay_is_few_calls_and_no_read():
     assert not work.reads and not work.copies and work.launches["graph"] == 1
 
 
+def test_a_replay_of_lenet_is_few_calls():
+    gpunn.manual_seed(0)
+    model = models.create("lenet5").to("cuda")
+    step = CapturedStep(model, ops.cross_entropy, optim.SGD(model.parameters(), 0.01, momentum=0.9))
+    given = [gpunn.to_device(a, "cuda") for a in (np.zeros((2, 1, 28, 28), np.float32), np.zeros(2, np.int64))]
+    with counting.dry():
+        for _ in range(WARM + 2):
+            step(*given)
+        calls = counting.python_calls(lambda: step(*given))
+    assert step.captured and calls.total <= 60, str(calls)
+
+
 def test_steps_ahead_of_the_host_keep_their_numbers(monkeypatch):
     """More than there are slots, none of them read before the end."""
     monkeypatch.setattr("gpunn.cuda.ring.SLOTS", 4)
@@ -228,8 +240,11 @@ def test_on_the_cpu_it_is_the_same_program():
     model = Net()
     step = CapturedStep(model, ops.cross_entropy, optim.SGD(model.parameters(), 0.05))
     x, y = np.ones((4, 5), np.float32), np.zeros(4, np.int64)
-    losses = [float(step(x, y)) for _ in range(4)]
+    losses = [float(step(*given)) for given in [(x, y), ((x, y),), ([x, y],), (nn.Parameter(x), list(y))]]
     assert losses == sorted(losses, reverse=True) and not step.captured
+    for missing in ((x,), ((x, y, x),)):
+        with pytest.raises(UsageError, match="CapturedStep: y is missing; pass inputs and targets, step"):
+            step(*missing)
 
 
 @pytest.mark.parametrize("how", ["argument", "environment", "debug"])
@@ -428,6 +443,19 @@ def test_evaluation_between_steps_captures_nothing_anew():
             model(batch(i)[0])
         model.train()
     assert work.launches["graph"] == 1
+
+
+def test_what_nobody_notices_can_be_said():
+    factors = [1.0]
+    found = []
+    for capture in (False, None):
+        factors[0] = 1.0
+        _, step = a_step(lambda y: y * factors[0], capture=capture)
+        go(step, 4)
+        factors[0] = 2.0
+        step.forget()
+        found.append(float(go(step, 4)))
+    assert found[0] == found[1] and step.captured
 
 
 def test_changes_without_end_are_said_and_run_eagerly():
