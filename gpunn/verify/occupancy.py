@@ -26,12 +26,13 @@ from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
-from gpunn.cuda import conv_variants, source
+from gpunn.cuda import conv_variants, gemm, source
 from gpunn.cuda.conv_pool_variants import best_share
 from gpunn.cuda.dtypes import pack
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import Launch
 from gpunn.cuda.problem import Conv, ConvPool, Problem
+from gpunn.cuda.products import LinearBackward, Product
 from gpunn.verify.launches import label
 
 PEAK, COPY, NODE = 55.6e12, 4.23e12, 1.75e-6  # FLOP a second, bytes a second, seconds
@@ -43,12 +44,18 @@ ARCHITECTURE = "90"
 
 
 class Work(NamedTuple):
-    """Outputs of all blocks together; a block's depth, in steps of ``step``, and the places that it has for outputs."""
+    """What so many blocks do: all their outputs; of each the depth it walks, in steps of ``step``, and its places."""
 
+    blocks: int
     outputs: int
     depth: float
     step: int
     places: int
+
+    @property
+    def walked(self) -> int:
+        """Depth, whole steps and EDGE more."""
+        return (math.ceil(self.depth / self.step - 1e-9) + EDGE) * self.step
 
 
 class Fit(NamedTuple):
@@ -113,25 +120,35 @@ def resident(launch: Launch, dtype: str) -> int:
     return min(by_registers, by_shared, MOST_WARPS // warps, MOST_BLOCKS)
 
 
-def work(problem: Problem, launch: Launch) -> Work | None:
-    """What the blocks of a tiled launch share; None for a kernel without tiles."""
+def work(problem: Problem, launch: Launch) -> list[Work]:
+    """What the blocks of a tiled launch share; empty for a kernel without tiles."""
+    count = math.prod(launch.grid)
     if isinstance(problem, ConvPool):
         share = best_share(problem)
-        return Work(math.prod(problem.y), math.prod(problem.w[1:]), 8, share.tile_rows * share.cols * share.filters)
-    if "BM" not in launch.macros or not isinstance(problem, Conv):
-        return None
-    rows, columns = launch.macros["BM"], launch.macros["BN"]
-    assert isinstance(rows, int) and isinstance(columns, int)
+        places = share.tile_rows * share.cols * share.filters
+        return [Work(count, math.prod(problem.y), math.prod(problem.w[1:]), 8, places)]
+    rows, columns = launch.macros.get("BM"), launch.macros.get("BN")
+    if not isinstance(rows, int) or not isinstance(columns, int):
+        return []
     tile = rows * columns
+    if isinstance(problem, Product | LinearBackward):
+        step = gemm.step(problem, rows)
+        return [
+            Work(gemm.tiles(one, rows) * parts, one.M * one.columns * one.G * parts, one.K / parts, step, tile)
+            for one, (parts, _) in zip(gemm.products(problem), gemm.shares(problem, rows), strict=True)
+        ]
+    assert isinstance(problem, Conv)
     name, taps = launch.kernel, math.prod(problem.win.size)
     if name.endswith("grad_weight"):
         parts = launch.grid[0] // blocks(taps * problem.w[1], columns)
-        return Work(math.prod(problem.w) * parts, problem.y[0] * math.prod(problem.y[2:]) / parts, 8, tile)
+        pixels = problem.y[0] * math.prod(problem.y[2:])
+        return [Work(count, math.prod(problem.w) * parts, pixels / parts, 8, tile)]
     product = (conv_variants.forward if name.endswith("forward") else conv_variants.grad_input)(problem)
+    outputs = math.prod(product.pixels)
     if "gather" in name:
-        return Work(math.prod(product.pixels), taps * product.depth, 8, tile)
+        return [Work(count, outputs, taps * product.depth, 8, tile)]
     step, classes = 2 * pack(problem.dtype), launch.grid[2] // problem.groups  # classes: of pixels modulo the stride
-    return Work(math.prod(product.pixels), taps * blocks(product.depth, step) * step / classes, step, tile)
+    return [Work(count, outputs, taps * blocks(product.depth, step) * step / classes, step, tile)]
 
 
 def _rate(warps: int) -> float:
@@ -154,13 +171,12 @@ def fit(launch: Launch, problem: Problem) -> Fit:
     latency = most / (full * held / _rate(held * warps) + (last / _rate(last * warps) if last else 0))
     tile = depth = 1.0
     share = UNTILED
-    if (job := work(problem, launch)) is not None:
+    if jobs := work(problem, launch):
         found = _kept("sass.json", launch, problem.dtype)
         assert isinstance(found, float)
-        share = found
-        walked = (math.ceil(job.depth / job.step - 1e-9) + EDGE) * job.step
-        tile = job.outputs / (job.places * count)
-        depth = flops / 2 / (job.outputs * walked)
+        share, done = found, sum(job.outputs * job.walked for job in jobs)
+        tile = done / sum(job.places * job.blocks * job.walked for job in jobs)
+        depth = flops / 2 / done
     return Fit((held if full else last) * warps, share, tile, depth, wave, latency, flops, moved)
 
 

@@ -50,10 +50,10 @@ def disassembled(cubin: bytes, disassembler: Path) -> str:
 
 
 def main_loop(text: str) -> list[str]:
-    """The instructions' names (``FFMA``, ``LDS``) of the loop with the most FFMA; the shortest of several."""
+    """The instructions' names (``FFMA``, ``LDS``) of the loop with the most FFMA, of those with no such loop inside."""
     names: list[str] = []
     starts: dict[str, int] = {}
-    loops: list[list[str]] = []
+    loops: list[tuple[int, int]] = []
     for line in text.splitlines():
         if found := _LABEL.match(line):
             starts[found[1]] = len(names)
@@ -61,8 +61,11 @@ def main_loop(text: str) -> list[str]:
             names.append(re.split(r"[.\s]", found[1], maxsplit=1)[0])
             target = _TARGET.match(found[1])
             if target and target[1] in starts:  # backwards
-                loops.append(names[starts[target[1]] :])
-    return max(loops, key=lambda loop: (loop.count("FFMA"), -len(loop)), default=[])
+                loop = starts[target[1]], len(names)
+                inside = [one for one in loops if loop[0] <= one[0] and "FFMA" in names[slice(*one)]]
+                if not inside:
+                    loops.append(loop)
+    return max((names[slice(*loop)] for loop in loops), key=lambda loop: loop.count("FFMA"), default=[])
 
 
 def tiled(sets: Iterable[Build]) -> list[Build]:

@@ -33,63 +33,101 @@ template <bool DEEP> struct Spot {
     }
 };
 
+// n, from its own lane: what comes out of a shuffle stays in its register, where the compiler would find a cheap number of a
+// thread anew at every step.
+__device__ __forceinline__ int held(int n) { return __shfl_sync(0xffffffffu, n, threadIdx.x % 32); }
+
 // The multiplication. DEEP: the depth is a filter's channels (forward), else the filters themselves (grad_input).
 // Taps has: bool real() - is there a tap left; void next(); int number; int dh, dw - how far the tap is from h[l], w[l],
 // the places of this thread's pixels in the source; sample[l] is their sample, below 0: no pixel.
+// What changes with the tap alone is found when it does: the steps within a tap only move on.
 template <bool DEEP, typename Taps>
 __device__ __forceinline__ void gemm(
     const Operands& o, Taps taps, const int (&sample)[LOADS], const int (&h)[LOADS], const int (&w)[LOADS],
-    int first_column, Buffers<BK>& shared, const Corner& at, ACC (&sums)[8][8])
+    int first_column, Buffers<BK>& shared, const Corner& corner, ACC (&sums)[TM][TN])
 {
-    const int half = threadIdx.x % 2;
+    Corner at;
+    at.row = held(corner.row), at.col = held(corner.col);
+    const int half = held(threadIdx.x % 2), place = held(threadIdx.x / 2 ^ half * 16);  // of the first pack, turned
+    const int deeper = DEEP ? 1 : o.taps * o.channels;  // in the weights, from one depth to the next
+    const T *pixel[LOADS], *weight[LOADS];  // what is fetched next
+    int row[LOADS];  // h, or what no tap brings inside
+    bool here[LOADS];
     Pack<T> a[LOADS], b[LOADS];
-    int c = 0;  // depth within the tap
+    int left = o.depth, buffer = 0;  // depth left of the tap
+#pragma unroll
+    for (int l = 0; l < LOADS; ++l) {
+        row[l] = sample[l] < 0 ? -(1 << 30) : h[l];
+        pixel[l] = o.source + (((i64)sample[l] * o.SH + h[l]) * o.SW + w[l]) * o.SC + half * V;
+        const Spot<DEEP> spot(l);
+        // Columns past the last are nobody's: they multiply the last one's weights.
+        const int column = smaller(first_column + spot.column, o.columns - (DEEP ? 1 : V));
+        weight[l] = o.weight + (i64)column * (DEEP ? o.taps * o.channels : 1) + (i64)spot.depth * deeper;
+    }
 
+    auto move = [&](i64 in_source, int in_weights) {
+#pragma unroll
+        for (int l = 0; l < LOADS; ++l) pixel[l] += in_source, weight[l] += in_weights;
+    };
     auto fetch = [&]() {
+        const bool inside = half * V < left;
 #pragma unroll
         for (int l = 0; l < LOADS; ++l) {
-            const int y = h[l] + taps.dh, x = w[l] + taps.dw, channel = c + half * V;
             a[l] = b[l] = Pack<T>{};
-            if (sample[l] >= 0 && within(y, o.SH) && within(x, o.SW) && channel < o.depth) {
-                a[l] = load_pack(o.source + (((i64)sample[l] * o.SH + y) * o.SW + x) * o.SC + channel);
-            }
-            const Spot<DEEP> spot(l);
-            const int depth = c + spot.depth, column = first_column + spot.column;
-            if (depth >= o.depth || column >= o.columns) continue;
-            const int filter = DEEP ? column : depth, of_filter = DEEP ? depth : column;
-            b[l] = load_pack(o.weight + (filter * o.taps + taps.number) * o.channels + of_filter);
+            if (here[l] && inside) a[l] = load_pack(pixel[l]);
+            if (DEEP ? inside : Spot<DEEP>(l).depth < left) b[l] = load_pack(weight[l]);
         }
     };
-    auto keep = [&](int buffer) {
+    auto keep = [&]() {
 #pragma unroll
-        for (int l = 0; l < LOADS; ++l) {
-            const int pixel = (threadIdx.x + l * THREADS) / 2 ^ half * 16;
-            store_transposed(&shared.a[buffer][half * V][pixel], a[l], BM);
-            const Spot<DEEP> spot(l);
+        for (int l = 0; l < LOADS; ++l) {  // two are 32 apart, which no turn changes
+            store_transposed(&shared.a[buffer][half * V][place + l * THREADS / 2], a[l], BM);
             if constexpr (DEEP) {
-                store_transposed(&shared.b[buffer][spot.depth][spot.column ^ half * 16], b[l], BN);
+                store_transposed(&shared.b[buffer][half * V][place + l * THREADS / 2], b[l], BN);
             } else {
+                const Spot<DEEP> spot(l);
                 widen(&shared.b[buffer][spot.depth][spot.column], b[l]);
             }
         }
+        __syncthreads();
     };
-    auto combine = [&](int buffer) {
+    auto combine = [&]() {
         if constexpr (DEEP) multiply<Halves, Halves>(shared.a[buffer], shared.b[buffer], at, sums);
         else multiply<Halves, Straight>(shared.a[buffer], shared.b[buffer], at, sums);
     };
+    auto step = [&]() {  // the fetch is on its way while the step before is multiplied
+        fetch();
+        combine();
+        buffer ^= 1;
+        keep();
+    };
+    i64 source = 0;
+    int weights = 0;  // how far both are
+    auto meet = [&]() {
+        const i64 to_source = ((i64)taps.dh * o.SW + taps.dw) * o.SC;
+        const int to_weights = taps.number * o.channels;
+        move(to_source - source, to_weights - weights);
+        source = to_source, weights = to_weights, left = o.depth;
+#pragma unroll
+        for (int l = 0; l < LOADS; ++l) {
+            here[l] = within(row[l] + taps.dh, o.SH) && within(w[l] + taps.dw, o.SW);
+        }
+    };
 
     if (!taps.real()) return;
+    meet();
     fetch();
-    keep(0);
-    __syncthreads();
-    for (int buffer = 0;; buffer ^= 1) {
-        c += BK;
-        if (c >= o.depth) c = 0, taps.next();
-        const bool more = taps.real();
-        if (more) fetch();
-        combine(buffer);
-        if (!more) break;
-        keep(buffer ^ 1);
-        __syncthreads();
+    keep();
+    for (;;) {
+        for (left -= BK; left > 0; left -= BK) {
+            move(BK, BK * deeper);
+            step();
+        }
+        source += (o.depth - 1) / BK * BK, weights += (o.depth - 1) / BK * BK * deeper;
+        taps.next();
+        if (!taps.real()) break;
+        meet();
+        step();
     }
+    combine();
 }
