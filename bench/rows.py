@@ -37,6 +37,7 @@ class Rival:
     images_per_second: float | None = None
     test_accuracy: float | None = None
     train_loss: float | None = None
+    train_seconds: float | None = None
 
     @classmethod
     def of(cls, spread: Spread, speed: float, **more: float | None) -> Rival:
@@ -72,6 +73,7 @@ class Row:
     peak_bytes: float | None = None
     test_accuracy: float | None = None
     train_loss: float | None = None
+    train_seconds: float | None = None
     against: dict[str, Rival] = field(default_factory=dict)
 
     @property

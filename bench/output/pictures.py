@@ -17,7 +17,7 @@ from gpunn.text import drawable
 INK, GRID = "#2b2f36", "#d9dde3"
 COLOURS = ("#1f6feb", "#d9480f", "#2b8a3e", "#9c36b5", "#c92a2a", "#0b7285", "#a87900", "#5c5f66")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-RIVALS = {"torch": "#868e96", "compiled": "#adb5bd", "cupy": "#c3a995"}
+RIVALS = {"torch": "#868e96", "compiled": "#adb5bd", "graph": "#ced4da", "tf32": "#dee2e6", "cupy": "#c3a995"}
 BAR = 0.19  # inches
 Bar = tuple[str, str, float, Any]  # group, name, value, how far the whiskers reach
 

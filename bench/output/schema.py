@@ -11,6 +11,7 @@ from gpunn.text import brief
 SCHEMA = "gpunn bench 1"
 STATUSES = ("ok", "refused", "skipped", "failed")
 SPREAD = ("median", "p10", "p90")
+TRAINED = ("peak_bytes", "images_per_second", "test_accuracy", "train_loss", "train_seconds")
 COUNTS = (
     "barriers", "sectors", "ideal_sectors", "passes", "ideal_passes", "conflict_ways", "launches",
     "global_loads", "global_stores", "shared_loads", "shared_stores",
@@ -26,7 +27,7 @@ RIVAL = record(
     {
         "reason": maybe(kinds.TEXT),
         "speed": maybe(ABOVE_0),
-        **dict.fromkeys((*SPREAD, "peak_bytes", "images_per_second", "test_accuracy", "train_loss"), maybe(FIGURE)),
+        **dict.fromkeys((*SPREAD, *TRAINED), maybe(FIGURE)),
     },
 )
 ROW = record(
@@ -42,10 +43,9 @@ ROW = record(
         "verified": maybe(table_of(kinds.ANY)),
         "against": table_of(RIVAL),
         **dict.fromkeys(("flops", "bytes", "gflops", "gbs"), maybe(RATE)),
-        **dict.fromkeys(("host_seconds", "roofline", "images_per_second", "peak_bytes", "test_accuracy", "train_loss"),
-                        maybe(FIGURE)),
+        **dict.fromkeys(("host_seconds", "roofline", *TRAINED), maybe(FIGURE)),
     },
-)  # fmt: skip
+)
 ROOFLINE = record({"copy": RATE, "peaks": table_of(RATE)})
 HEAD = {
     **dict.fromkeys(("date", "commit", "numpy"), kinds.TEXT),

@@ -33,6 +33,7 @@ TABLE = [
     *columns(".2%", "test_accuracy as ours", "against.torch.test_accuracy as torch", widths=(10, 10)),
     Column("points", points_of, "+.2f", width=9),
     *columns(",.0f", "images_per_second as images/s", "against.torch.images_per_second as torch", widths=(11, 9)),
+    *columns(".2f", "train_seconds as seconds", "against.torch.train_seconds as torch", widths=(9, 9)),
 ]
 
 
@@ -105,7 +106,7 @@ def row(config: Config, seed: int, found: dict[str, Training]) -> Row:
         if name != "ours":
             to = made.against[name] = Rival.of(spread, spread.median / made.seconds.median)
         to.images_per_second = side.images / spread.median
-        to.test_accuracy, to.train_loss = side.test_accuracy, side.train_loss
+        to.test_accuracy, to.train_loss, to.train_seconds = side.test_accuracy, side.train_loss, sum(side.epochs)
     return made
 
 
@@ -116,8 +117,10 @@ def points(rows: list[Row]) -> float | None:
 
 
 def verdict(rows: list[Row], within: float) -> int:
-    """Print how far the means lie apart: 1 where it is more than `within` points."""
+    """Print the means, and how far they lie apart: 1 where it is more than `within` points."""
     mean, apart = statistics.mean(row.test_accuracy or 0.0 for row in rows), points(rows)
+    seconds = statistics.mean(row.train_seconds or 0.0 for row in rows)
+    print(f"training took {seconds:.2f} s, the mean of {len(rows)}")
     if apart is None:
         print(f"mean {mean:.2%}")
         return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +12,12 @@ import numpy as np
 
 import gpunn
 from bench.clocks import Call
+from bench.measure import Unsupported
 from gpunn import backend, models, nn, ops, optim
+from gpunn.train import CapturedStep
 
 CLASSES = 10
+CAPTURED_AT = 3  # of a CapturedStep's calls: the first two are eager
 SGD: dict[str, Any] = {"lr": 0.01, "momentum": 0.9}
 
 
@@ -36,13 +40,13 @@ NETWORKS = {name: Network(name, (batch, *models.input_shape(name))) for name, ba
 
 def losses_of(step: Call, count: int) -> list[float]:
     """The losses of `count` steps; waits for the device."""
-    return [float(step().item()) for _ in range(count)]
+    return [float(step()) for _ in range(count)]
 
 
-def differ(got: list[float], want: list[float]) -> str:
-    """What differs between two sides' losses by more than 1e-3, or ""."""
+def differ(got: list[float], want: list[float], within: float = 1e-3) -> str:
+    """What differs between two sides' losses by more than `within`, or ""."""
     for i, (a, b) in enumerate(zip(got, want, strict=True)):
-        if not math.isfinite(a) or abs(a - b) > 1e-3 * max(1.0, abs(b)):
+        if not math.isfinite(a) or abs(a - b) > within * max(1.0, abs(b)):
             return f"loss {i} is {a:.6g}, expected {b:.6g}"
     return ""
 
@@ -53,12 +57,36 @@ def our_model(network: Network, seed: int) -> nn.Module:
     return _without_dropout(models.create(network.name, num_classes=CLASSES))
 
 
-def our_step(network: Network, model: nn.Module, seed: int, device: str = "cpu", dtype: Any = np.float32) -> Call:
-    """One step (forward, loss, backward, SGD with momentum) on a device; gives its loss without waiting for it."""
+def our_step(network: Network, model: nn.Module, seed: int, device: str = "cpu", dtype: Any = np.float32,
+             capture: bool = False) -> Call:  # fmt: skip
+    """One step (forward, loss, backward, SGD with momentum) on a device; gives its loss without waiting for it.
+
+    `capture`: as CapturedStep takes it. Raises Unsupported with the reason where it cannot be a graph.
+    """
     images, labels = network.data(seed)
     x = gpunn.Tensor(backend.to_device(images.astype(dtype, copy=False), device))
     target = backend.to_device(labels, device)
-    return _step(optim.SGD(list(model.parameters()), **SGD), lambda: ops.cross_entropy(model(x), target))
+    optimizer = optim.SGD(list(model.parameters()), **SGD)
+    if capture:
+        return _graph(CapturedStep(model, ops.cross_entropy, optimizer), x, target)
+    return _step(optimizer, lambda: ops.cross_entropy(model(x), target))
+
+
+def _graph(step: CapturedStep, x: gpunn.Tensor, target: Any) -> Call:
+    """The step's call, which says once it should be a graph why it is none."""
+    calls = 0
+
+    def call() -> Any:
+        nonlocal calls
+        calls += 1
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            loss = step(x, target)
+        if calls == CAPTURED_AT and not step.captured:
+            raise Unsupported(str(said[-1].message) if said else "CapturedStep runs it eagerly")
+        return loss
+
+    return call
 
 
 def torch_twin(name: str, weights: dict[str, np.ndarray] | None = None) -> Any:
@@ -80,16 +108,63 @@ def torch_model(network: Network, weights: dict[str, np.ndarray] | None = None) 
 
 
 def torch_step(network: Network, model: Any, seed: int, device: str = "cpu", last: bool = False,
-               compiled: bool = False) -> Call:  # fmt: skip
-    """The same step in PyTorch; `last`: in channels-last memory."""
+               how: str = "torch") -> Call:  # fmt: skip
+    """The same step in PyTorch; `last`: in channels-last memory.
+
+    `how`: "torch", eager; "compiled"; "graph", captured by hand; "tf32", the same with products of TF32.
+    Raises Unsupported for a graph where there is no GPU.
+    """
     import torch
 
     order = torch.channels_last if last and len(network.batch) == 4 else torch.contiguous_format
     model = model.to(device).to(memory_format=order)
     images, labels = (torch.from_numpy(array).to(device) for array in network.data(seed))
-    images, run = images.contiguous(memory_format=order), torch.compile(model) if compiled else model
-    loss = torch.nn.functional.cross_entropy
-    return _step(torch.optim.SGD(model.parameters(), **SGD), lambda: loss(run(images), labels))
+    images, run = images.contiguous(memory_format=order), model
+    on_gpu = device.startswith("cuda")
+    if how == "compiled":
+        run = torch.compile(model, mode="reduce-overhead" if on_gpu else "default")
+    loss, optimizer = torch.nn.functional.cross_entropy, torch.optim.SGD(model.parameters(), **SGD)
+    step = _step(optimizer, lambda: loss(run(images), labels))
+    if how not in ("graph", "tf32"):
+        return step
+    if not on_gpu:
+        raise Unsupported(f"a graph needs a GPU, not {device}")
+    return _torch_graph(step, model, optimizer, how == "tf32")
+
+
+def _torch_graph(step: Call, model: Any, optimizer: Any, tf32: bool) -> Call:
+    """PyTorch's recipe: steps on a side stream to warm up, then the capture; weights and momentum as before them."""
+    import torch
+
+    cuda: Any = torch.cuda
+    backends: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    kept = {name: value.clone() for name, value in model.state_dict().items()}
+    before = [one.allow_tf32 for one in backends]
+    for one in backends:
+        one.allow_tf32 = tf32
+    try:
+        side = cuda.Stream()
+        side.wait_stream(cuda.current_stream())
+        with cuda.stream(side):
+            for _ in range(3):
+                step()
+        cuda.current_stream().wait_stream(side)
+        optimizer.zero_grad(set_to_none=True)
+        graph = cuda.CUDAGraph()
+        with cuda.graph(graph):
+            loss = step()
+    finally:
+        for one, value in zip(backends, before, strict=True):
+            one.allow_tf32 = value
+    model.load_state_dict(kept)
+    for state in optimizer.state.values():
+        state["momentum_buffer"].zero_()
+
+    def replay() -> Any:
+        graph.replay()
+        return loss
+
+    return replay
 
 
 def _step(optimizer: Any, loss_of_batch: Callable[[], Any]) -> Call:

@@ -8,15 +8,26 @@ from dataclasses import replace
 import numpy as np
 
 from bench.clocks import Call, WallClock
-from bench.measure import Plan, Unsupported, captured, chosen, counted, refused, timed, within_memory
+from bench.measure import Calls, Plan, Unsupported, chosen, counted, refused, timed, within_memory
 from bench.rows import Row
-from bench.training.networks import BATCHES, Network, differ, losses_of, our_model, our_step, torch_model, torch_step
+from bench.training.networks import (
+    BATCHES,
+    CAPTURED_AT,
+    Network,
+    differ,
+    losses_of,
+    our_model,
+    our_step,
+    torch_model,
+    torch_step,
+)
 from gpunn import backend, models
 from gpunn.nn.overview import rows as layers
 from gpunn.window import size_text
 
-RIVALS, ROOF = ("torch", "compiled"), False
-GPU_BATCH = {"mlp": 256, "lenet5": 256, "lenet_20_50_500": 256, "resnet20": 128, "alexnet_lite": 128, "resnet18": 64}
+RIVALS, ROOF = ("torch", "compiled", "graph", "tf32"), False
+GPU_BATCH = {"mlp": 256, "alexnet_lite": 256, "resnet20": 128}
+TF32 = 1e-2  # how far losses of TF32, 10 bits of mantissa, may be from those of float32
 EMULATED = "lenet5"  # what the emulator finishes in seconds
 Weights = dict[str, np.ndarray]
 
@@ -49,9 +60,9 @@ def _network_rows(network: Network, row: Row, plan: Plan) -> Iterator[Row]:
         loss, found = counted(step, flops)
         losses = [loss.item()]
         del found["traffic"]
-    else:
-        losses, found = losses_of(step, 2), None
-    wrong = differ(losses, reference_losses(network, weights, seed, len(losses)))
+    else:  # on a GPU so many that a CapturedStep has replayed some
+        losses, found = losses_of(step, 2 + (CAPTURED_AT if plan.kind == "cuda" else 0)), None
+    wrong = differ(losses[:2], reference_losses(network, weights, seed, len(losses[:2])))
     if wrong:
         yield refused(row, wrong, "failed")
     elif found:
@@ -60,7 +71,24 @@ def _network_rows(network: Network, row: Row, plan: Plan) -> Iterator[Row]:
         others = plan.calls(lambda name: _torch_step(name, network, weights, losses, plan))
         yield timed(row, step, others, plan)
         if plan.kind == "cuda":
-            yield captured(row, step, plan)
+            yield _captured(row, network, weights, losses, others, plan)
+
+
+def _captured(
+    row: Row, network: Network, weights: Weights, losses: list[float], others: Calls, plan: Plan
+) -> Row:
+    """The row of a CapturedStep, whose losses must be the eager ones to the last bit."""
+    row = replace(row, variant="captured")
+    model = our_model(network, plan.args.seed)
+    model.load_state_dict(weights)
+    step = our_step(network, model.to(plan.device), plan.args.seed, plan.device, capture=True)
+    try:
+        found = losses_of(step, len(losses))
+    except Unsupported as error:
+        return refused(row, str(error))
+    if found != losses:
+        return refused(row, differ(found, losses, 0.0), "failed")
+    return timed(row, step, others, plan)
 
 
 def reference_losses(network: Network, weights: Weights, seed: int, count: int) -> list[float]:
@@ -76,7 +104,7 @@ def _torch_step(name: str, network: Network, weights: Weights, losses: list[floa
         model = torch_model(network, weights)
     except KeyError:
         raise Unsupported(f"bench/training/torch_models.py has no {network.name}") from None
-    step = torch_step(network, model, plan.args.seed, plan.device, True, name == "compiled")
-    if wrong := differ(losses_of(step, len(losses)), losses):
+    step = torch_step(network, model, plan.args.seed, plan.device, True, name)
+    if wrong := differ(losses_of(step, len(losses)), losses, TF32 if name == "tf32" else 1e-3):
         raise Unsupported(f"its {wrong}")
     return step

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What a card can tell in minutes: bash tests/gpu/quick.sh [seconds for all, 280]
 # First side by side what needs no clock: doctor, the tests of tests/gpu on 8 processes, memcheck and racecheck. Then, on
-# the quiet card, whole training steps beside PyTorch, and the suites of kernels ($SUITES, those that changed).
+# the quiet card, whole training steps, eager and captured, beside PyTorch's, eager and as a graph ($NETWORKS), and the
+# suites of kernels ($SUITES, those that changed); with time left the same steps beside torch.compile.
 # Each step has a limit of its own; what was found so far is kept at any time under $OUT (gpu-quick): quick.txt with
 # every step's output and a table at its end, and a JSON file a suite, for bench/results/. $PYTHON names the interpreter.
 set -uo pipefail
@@ -9,8 +10,8 @@ cd "$(dirname "$0")/../.."
 seconds=${1:-280}
 out=${OUT:-gpu-quick}
 python=${PYTHON:-python3}
-suites=${SUITES:-conv2d pool2d batchnorm optim}
-networks=${NETWORKS:-lenet5,alexnet_lite,resnet20,resnet18,resnet50}
+suites=${SUITES:-gemm conv2d}
+networks=${NETWORKS:-lenet5,lenet_20_50_500,alexnet_lite,resnet20}
 export PYTHONPATH=$PWD
 mkdir -p "$out"
 logs=$(mktemp -d)
@@ -62,9 +63,15 @@ fi
 wait
 for name in $checks; do note "$name"; done
 
-run step $(($(left) > 20 ? $(left) / 2 : 10)) "$python" -m bench step --device cuda --cases "$networks" --against torch \
-    --json "$out/step-cuda.json"
-note step
+steps() {
+    run "$1" "$2" "$python" -m bench step --device cuda --cases "$networks" --against "$3" --json "$out/$1-cuda.json"
+    note "$1"
+}
+steps step $(($(left) > 20 ? $(left) / 2 : 10)) torch,graph,tf32
+if [ -n "${GPUNN_DATA:-}" ]; then  # MNIST to 99 %, where the images are at hand
+    run mnist 40 "$python" examples/mnist_seconds.py --device cuda
+    note mnist
+fi
 for suite in $suites; do
     if [ "$(left)" -lt 15 ]; then
         table+=("$suite|left out|0|no time left")
@@ -73,4 +80,6 @@ for suite in $suites; do
     run "$suite" $(($(left) - 5)) "$python" -m bench "$suite" --device cuda --against torch --json "$out/$suite-cuda.json"
     note "$suite"
 done
+# torch.compile takes half a minute a network.
+[ "$(left)" -lt 40 ] || steps step-compiled $(($(left) - 5)) torch,compiled,graph,tf32
 exit $failed

@@ -30,9 +30,13 @@ if [ -n "$sanitizer" ]; then
 else
     echo "== no compute-sanitizer: memcheck and racecheck left out"
 fi
-for suite in conv2d pool2d batchnorm gemm optim launch step; do
+for suite in conv2d pool2d batchnorm gemm optim launch; do
     step "bench-$suite" "$python" -m bench "$suite" --device cuda --json "$out/$suite-cuda.json"
 done
+step bench-step "$python" -m bench step --device cuda --against torch,compiled,graph,tf32 --json "$out/step-cuda.json"
+step mnist-seconds "$python" examples/mnist_seconds.py --device cuda
+step bench-cifar "$python" -m bench accuracy resnet20 --recipe cifar_resnet --data cifar10 --device cuda --seeds 0 \
+    --ours-alone --json "$out/cifar-resnet20-cuda.json"
 # The whole schedule of the ResNet paper, beside PyTorch, takes longer than all the rest: FULL=1 asks for it.
 for network in ${FULL:+resnet20 resnet18}; do
     step "accuracy-$network" "$python" -m bench accuracy "$network" --recipe he_cifar --device cuda --seeds 0 --within 1 \

@@ -12,7 +12,7 @@ from bench.measure import Unsupported, chosen
 from gpunn import backend
 from gpunn.errors import DeviceError
 
-MODULES = {"torch": "eager", "compiled": "eager", "cupy": "im2col"}
+MODULES = {"torch": "eager", "compiled": "eager", "graph": "eager", "tf32": "eager", "cupy": "im2col"}
 USUAL = {"cuda": "torch,cupy", "cpu": "torch", "emulator": "none"}  # torch.compile takes minutes for a few rows
 
 

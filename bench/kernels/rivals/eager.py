@@ -88,5 +88,5 @@ def _norm(case: Any, x: Any, gamma: Any, beta: Any, residual: Any, gy: Any) -> d
 
 
 FAMILIES = {"conv2d": _conv, "pool": _pool, "batch_norm": _norm,
-            "gemm": lambda case, x, w: {"product": lambda: x @ w}}  # fmt: skip
+            "matmul": lambda case, x, w: {"product": lambda: x @ w}}  # fmt: skip
 LACKS = "PyTorch has no function for {} alone"

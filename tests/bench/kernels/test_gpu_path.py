@@ -56,8 +56,7 @@ class _Recorder:
 
 def test_wall_clock_waits_before_and_after(monkeypatch):
     fake = _Recorder()
-    stream = types.SimpleNamespace(synchronize=lambda: fake.log.append("wait"))
-    fake.cuda.get_current_stream = lambda: stream
+    fake.cuda.Device = lambda: types.SimpleNamespace(synchronize=lambda: fake.log.append("wait"))
     monkeypatch.setattr(backend, "require_cupy", lambda: fake)
     seconds, host = clocks.WallClock(2).once(lambda: fake.log.append("call"))
     assert fake.log == ["wait", "call", "call", "wait"]

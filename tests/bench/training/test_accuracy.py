@@ -57,6 +57,7 @@ def test_rows_follow_the_schema():
     assert schema.complaints(written(found)) == []
     assert found[0].json()["seconds"] == {"median": 3.0, "p10": 2.2, "p90": pytest.approx(3.8), "repeats": 3}
     assert found[0].images_per_second == 200
+    assert found[0].train_seconds == 9 and found[0].against["torch"].train_seconds == 6
     assert found[0].against["torch"].speed == pytest.approx(2 / 3)
 
 
@@ -71,7 +72,7 @@ def test_a_run_of_ours_alone_has_no_points(capsys):
     alone = [accuracy.row(config(), 0, {"ours": side(0.5)})]
     assert accuracy.points(alone) is None
     assert accuracy.verdict(alone, 0.5) == 0
-    assert capsys.readouterr().out == "mean 50.00%\n"
+    assert capsys.readouterr().out == "training took 9.00 s, the mean of 1\nmean 50.00%\n"
     assert schema.complaints(written(alone)) == []
     assert "| lenet5 | digits, 3 epochs, batch 64 | 0 | 50.00% | - | - | 200 | - |" in report.markdown(document(alone))
 
