@@ -105,7 +105,8 @@ class UnownedMemory(BaseMemory):
             raise RuntimeError("UnownedMemory requires explicit device ID for a null pointer.")
         self.ptr, self.size, self._owner = ptr, size, owner
         self.device_id = Device.now() if device_id < 0 else device_id
-        self._storage = _storage_at(ptr)
+        found = _storage_at(ptr)
+        self._storage = owner if found is None else found  # memory of NumPy's stays with its owner
 
 
 class MemoryPointer:

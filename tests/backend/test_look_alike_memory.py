@@ -116,6 +116,15 @@ def test_a_graph_keeps_no_owner_of_foreign_memory_alive(xp, stream):
     assert pool.total_bytes() == 1024
 
 
+def test_a_pointer_into_numpys_memory_keeps_the_bytes(xp, stream):
+    given, out = [xp.asarray(X)], xp.empty(12, np.float32)
+    graph, _ = captured(xp, stream, xp.cuda.MemoryPool(), lambda: out.data.copy_from_device_async(given[0].data, 48))
+    given.clear()
+    gc.collect()
+    graph.launch()
+    np.testing.assert_array_equal(out.get(), X.reshape(-1))
+
+
 def test_a_graph_outlives_its_pool_as_poison(xp, stream):
     pool, x, out = xp.cuda.MemoryPool(), xp.asarray(X), xp.empty((3, 4), np.float32)
     with stream, xp.cuda.using_allocator(pool.malloc):
