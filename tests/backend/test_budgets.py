@@ -8,13 +8,14 @@ import pytest
 
 import gpunn
 from gpunn import Tensor, data, models, nn, no_grad, ops, optim, train
-from tests import counting
+from tests import counting, cupy_capture
 
 LAUNCHES = {  # a step: forward, cross-entropy, backward, SGD with momentum
     "lenet5": ((2, 1, 28, 28), 16),
     "resnet20": ((2, 3, 32, 32), 197),
     "resnet50": ((2, 3, 32, 32), 504),
 }
+NODES = {"lenet5": 24, "lenet_20_50_500": 22, "alexnet_lite": 44, "resnet20": 164}  # of a Trainer's captured step
 LAUNCHES_OF_EVALUATION = {"lenet5": 5, "resnet20": 45}
 READS_OF_A_TRAINING_STEP = 0
 PYTHON_CALLS_OF_CONV2D = {"cuda": 35, "emulator": 35}
@@ -48,6 +49,23 @@ def test_launches_of_a_step(name, look_alike):
                 sgd.step()
     assert work.launches.total() <= limit, str(work)
     assert not work.copies.total(), str(work)
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_nodes_of_a_captured_step(name, look_alike, monkeypatch):
+    """All of it: numbers fed, the batch gathered, forward, loss, accuracy, backward, SGD, what the host will read."""
+    graphs = []
+    monkeypatch.setattr(cupy_capture.Graph, "launch", lambda graph, stream=None: graphs.append(graph))
+    images = np.zeros((6, *models.input_shape(name)), np.uint8)
+    with counting.dry():
+        model = models.create(name).to("cuda")
+        trainer = train.Trainer(model, optim.SGD(model.parameters(), 0.01, momentum=0.9), device="cuda")
+        digits = data.Resident(data.ArrayDataset(images, np.arange(6)), "cuda")
+        for made in data.DataLoader(digits, 2, transform=data.Normalise(0.5, 0.5)):
+            trainer._step(made, False, made.given)
+    nodes = counting.graph_nodes(graphs[0])
+    assert "gather" in nodes and nodes[0] == "step_begin" and nodes[-1] == "step_end", nodes
+    assert len(nodes) <= NODES[name], nodes
 
 
 @pytest.mark.parametrize("name", LAUNCHES_OF_EVALUATION)
