@@ -91,12 +91,14 @@ def now() -> Capture | None:
         _refuse_null(stream)
     elif not capture.is_valid:
         raise CUDADriverError(cupy_errors.INVALIDATED)
+    elif stream.ptr != capture.origin.ptr:
+        capture.unjoined.add(stream.ptr)
     return capture
 
 
 def _refuse_null(stream) -> None:
     """The null stream would wait for blocking streams, which it must not while they capture."""
-    for capture in _live.values():
+    for capture in list(_live.values()):
         if not stream.ptr and not capture.origin.is_non_blocking and capture.device == Device.now():
             raise capture.fail(cupy_errors.IMPLICIT)
 

@@ -96,7 +96,7 @@ def test_a_global_capture_forbids_growth_in_other_threads(xp, stream):
 
 def test_a_stream_joins_by_events_and_must_come_back(xp, stream):
     other, x = xp.cuda.Stream(non_blocking=True), xp.asarray(X)
-    for comes_back in (True, False):
+    for comes_back, goes_on in ((True, False), (False, False), (True, True)):
         stream.begin_capture()
         other.wait_event(stream.record())
         assert other.is_capturing()
@@ -105,6 +105,10 @@ def test_a_stream_joins_by_events_and_must_come_back(xp, stream):
         np.testing.assert_array_equal(x.get(), X)
         if comes_back:
             stream.wait_event(other.record())
+        if goes_on:
+            with other:
+                x += 1
+        if comes_back and not goes_on:
             assert counting.graph_nodes(stream.end_capture()) == ["iadd"]
         else:
             with pytest.raises(xp.cuda.runtime.CUDARuntimeError, match="StreamCaptureUnjoined"):
