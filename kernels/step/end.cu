@@ -5,7 +5,7 @@ math:     results[turn % slots] = {turn + 1, number, first fault's number and ro
 layout:   results (slots,4+M) in mapped memory of the host; feed[0] is the step's number; state {turn, used};
           fault {number of the first step with a fault, 0: none; its row}
 threads:  a warp; a thread takes one value
-shared:   12*M
+shared:   8*32
 flops:    M
 bytes:    16*M
 requires: one block of 32 threads; at most 32 values

@@ -3,13 +3,13 @@
 import importlib.util
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from gpunn.cuda import nvrtc, source
 from gpunn.errors import DeviceError
+from gpunn.verify import sass
 from gpunn.verify.builds import survey
 from gpunn.verify.launches import builds, label
 
@@ -57,28 +57,20 @@ def test_shared_memory_is_what_the_header_says():
             assert row[1] == found, f"{name} {label(dtype, macros)}: header says {found}, compiler {row[1]}"
 
 
-def disassembler():
-    spec = importlib.util.find_spec("nvidia")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        for found in Path(folder).glob("*/bin/nvdisasm"):
-            return found
-    pytest.skip("no nvdisasm: pip install nvidia-cuda-nvdisasm")
-
-
 @pytest.mark.parametrize("pass_", ["forward", "grad_input", "grad_weight"])
-def test_the_machine_code_of_tiled_kernels_loads_16_bytes_and_stays_in_registers(pass_, tmp_path):
+def test_the_machine_code_of_tiled_kernels_loads_16_bytes_and_stays_in_registers(pass_):
     """In SASS: LDG.E.128 and LDS.128 are the wide loads, LDL and STL would be traffic of spilled registers."""
     kernel = source.read(f"conv2d/tiled_{pass_}")
     macros = {"T": "float", "ACC": "float", "BM": 128, "BN": 128, "VEC": 4}
     cubin, _ = nvrtc.Compiler(library(12)).cubin(kernel.specialised(macros), kernel.file, 80)
-    (tmp_path / "kernel.cubin").write_bytes(cubin)
-    command = [str(disassembler()), "--print-code", str(tmp_path / "kernel.cubin")]
-    words = subprocess.run(command, capture_output=True, text=True, check=True).stdout.replace(";", " ").split()
+    found = sass.find_disassembler() or pytest.skip("no nvdisasm: pip install nvidia-cuda-nvdisasm")
+    words = sass.disassembled(cubin, found).replace(";", " ").split()
     kinds = [word.split(".")[0] for word in words]
     wide = [word for word in words if word.startswith("LDG") and ".128" in word]
-    assert len(wide) >= 2
-    assert pass_ == "forward" or len(wide) == kinds.count("LDG")  # forward also reads the bias, after its main loop
-    assert all(".128" in word for word in words if word.startswith("LDS"))
+    # Afterwards forward reads the bias, and grad_weight parts of the bias's gradient, of which a step adds 8 values.
+    assert len(wide) >= 2 and (pass_ != "grad_input" or len(wide) == kinds.count("LDG"))
+    single = [word for word in words if word.startswith("LDS") and ".128" not in word]
+    assert len(single) == (8 if pass_ == "grad_weight" else 0)
     assert kinds.count("FFMA") >= 512 and not {"LDL", "STL"} & set(kinds)
 
 
