@@ -42,9 +42,17 @@ def width(job: Job) -> int:
     return pack(job.dtype) if job.aligned else 1
 
 
+def loop(job: Job, tile: int) -> int:
+    """The macro LAYOUT: large products of float32 have a loop of their own, others one that takes any operands."""
+    if not isinstance(job, Product) or tile == 32 or width(job) != 4:
+        return -1
+    return job.a.deep + 2 * job.b.deep
+
+
 def step(job: Job, tile: int) -> int:
-    """The depth of a step: two 16-byte accesses at least; the smallest tile has more where registers allow."""
-    return 32 if (tile, width(job)) == (32, 4) else max(STEP[tile], 2 * pack(job.dtype))
+    """The depth of a step: two 16-byte accesses at least, and of small tiles twice as much where registers allow."""
+    twice = (tile, width(job)) == (32, 4) or (tile == 64 and loop(job, tile) >= 0)
+    return max(STEP[tile] * (2 if twice else 1), 2 * pack(job.dtype))
 
 
 def shares(job: Job, tile: int) -> list[tuple[int, int]]:
@@ -136,6 +144,7 @@ def _tiled(tile: int) -> Callable[[Job], tuple[Launch, ...]]:
         first, second = (*structs, dict.fromkeys(structs[0], 0))[:2]
         args = (a, b, bias, y, c, b2, c2, gb, parts, tickets, first, second, ACTIVATIONS[job.activation])
         macros = {**storage_macros(job.dtype), "BM": tile, "BN": tile, "BK": step(job, tile), "VEC": width(job)}
+        macros["LAYOUT"] = loop(job, tile)
         return (Launch("gemm/tiled", macros, (grid,), (BLOCK[tile],), args),)
 
     return plan

@@ -170,9 +170,11 @@ _OTHERS = {
 
 
 def _products(dtype: str) -> Iterator[Product]:
-    """Sizes that fill the largest tile; no macro depends on more."""
+    """Sizes that fill the largest tile, in every order of memory; no macro depends on more."""
     m, n, k = 4096, 2048, 512
-    return (Product(dtype, aligned, m, n, k, 1, Side(k, 1), Side(k, 1)) for aligned in BOTH)
+    for aligned, deep_a, deep_b in product(BOTH, BOTH, BOTH):
+        a, b = Side(k, 1) if deep_a else Side(1, m, deep=False), Side(k, 1) if deep_b else Side(1, n, deep=False)
+        yield Product(dtype, aligned, m, n, k, 1, a, b)
 
 
 def _backward_products(dtype: str) -> Iterator[LinearBackward]:

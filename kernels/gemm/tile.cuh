@@ -1,14 +1,21 @@
 // The inner part of the tiled product: a block multiplies a (BM x depth) by a (depth x BN) matrix, BK of depth a step.
 //
 // Tiles: 128x128 with 8x8 sums a thread, 64x64 with 8x4, 32x32 with 4x4. A warp is 4x8 threads, whose sums are groups of
-// 4 rows and of 4 columns: it reads 64 bytes of a and 128 bytes of b a step, each byte once. Two buffers, so that one
+// 4 rows and of 4 columns: it reads 64 bytes of a and 128 bytes of b a depth, each byte once. Two buffers, so that one
 // barrier a step is enough: while one is read, the other is filled.
+//
+// An operand is deep where neighbours in memory are neighbours of the depth, else wide: neighbours along its side, the
+// rows of a or the columns of b. The macro LAYOUT is deep_a + 2*deep_b of a product whose loop is made for it, or -1: any
+// operands, as the launch says, a second product, and a times a derivative.
 #pragma once
-#include "../common.cuh"
+#include "geometry.cuh"
 
 #define TM (BM == 32 ? 4 : 8)
 #define TN (BM == 128 ? 8 : 4)
 #define THREADS (BM / TM * (BN / TN))
+
+enum { WIDE, DEEP, EITHER };
+static const int LAYOUT_A = LAYOUT < 0 ? EITHER : LAYOUT & 1, LAYOUT_B = LAYOUT < 0 ? EITHER : LAYOUT >> 1;
 
 // The shared memory of a block. Depth k of a tile is stored turned: row (or column) i at i ^ turn(k).
 struct __align__(16) Buffers {  // read and written 16 bytes at a time
@@ -16,7 +23,9 @@ struct __align__(16) Buffers {  // read and written 16 bytes at a time
 };
 
 // What is read along the depth is stored across it: lanes at neighbouring depths would meet on one bank.
-__device__ __forceinline__ int turn(int k) { return k / VEC * larger(4, 32 * VEC / BK) % 32; }
+template <int ORDER> __device__ __forceinline__ int turn(int k) {
+    return ORDER == WIDE ? 0 : k / VEC * larger(4, 32 * VEC / BK) % 32;
+}
 
 // This thread's place in the tile: its first row and column, and those of its other groups of 4.
 struct Corner {
@@ -61,10 +70,11 @@ __device__ __forceinline__ void multiply(
 #pragma unroll
     for (int k = 0; k < BK; ++k) {
         ACC left[TM], right[TN];
+        const ACC *row = a[k] + (at.row ^ turn<LAYOUT_A>(k)), *column = b[k] + (at.col ^ turn<LAYOUT_B>(k));
 #pragma unroll
-        for (int i = 0; i < TM; i += 4) load_four(&a[k][(at.row + Corner::row_group(i / 4)) ^ turn(k)], left + i);
+        for (int i = 0; i < TM; i += 4) load_four(row + Corner::row_group(i / 4), left + i);
 #pragma unroll
-        for (int j = 0; j < TN; j += 4) load_four(&b[k][(at.col + Corner::col_group(j / 4)) ^ turn(k)], right + j);
+        for (int j = 0; j < TN; j += 4) load_four(column + Corner::col_group(j / 4), right + j);
 #pragma unroll
         for (int i = 0; i < TM; ++i) {
 #pragma unroll
@@ -89,41 +99,37 @@ __device__ __forceinline__ Run fetch_run(const T* p) {
 }
 
 // One operand's share of a tile, SIDE rows (of a) or columns (of b): which elements this thread fetches, and where they go.
-// Deep: neighbours in memory are neighbours of the depth; else they are neighbours along the side. A run of VEC is one
-// access either way, and reaches shared memory as one access or as one element a depth.
-template <int SIDE> struct Loader {
+// A run of VEC is one access either way, and reaches shared memory as one access or as one element a depth.
+template <int SIDE, int ORDER> struct Loader {
     static const int LOADS = SIDE * BK / (VEC * THREADS);
-    const T* from;   // the run that this thread fetches first, at the depth that comes next
-    i64 forth;       // elements from one step's depth to the next
-    int next;        // elements from one of its runs to the next
-    int line, k;     // the first run's place in the tile: row or column, and depth
-    int more_line, more_k;  // from one run's place to the next's
-    int lines;       // rows or columns that there are
-    bool deep;
+    const T* from;  // the first run of the step that comes next
+    i64 row;        // elements from one of memory's rows to the next
+    int next;       // elements from one run to the next
+    int line, k;    // the first run's place in the tile: row or column, and depth
+    int lines;      // rows or columns that there are
+    bool is_deep;
 
-    __device__ __forceinline__ Loader(const T* base, int pitch, bool deep, int first, int lines, int depth)
-        : lines(lines - first), deep(deep) {
-        const int me = threadIdx.x, runs = deep ? BK / VEC : SIDE / VEC, apart = THREADS / runs;
-        line = deep ? me / runs : me % runs * VEC, k = deep ? me % runs * VEC : me / runs;
-        more_line = deep ? apart : 0, more_k = deep ? 0 : apart;
-        next = apart * pitch, forth = deep ? BK : (i64)BK * pitch;
-        from = base + (deep ? (i64)(first + line) * pitch + (depth + k) : (i64)(depth + k) * pitch + (first + line));
+    __device__ __forceinline__ Loader(const T* base, int pitch, bool given, int first, int all, int depth)
+        : row(pitch), lines(all - first), is_deep(ORDER == EITHER ? given : ORDER == DEEP) {
+        const int me = threadIdx.x, runs = this->runs();
+        line = is_deep ? me / runs : me % runs * VEC, k = is_deep ? me % runs * VEC : me / runs;
+        next = THREADS / runs * pitch;
+        from = base + (is_deep ? (first + line) * row + (depth + k) : (depth + k) * row + (first + line));
     }
-    // Whether run l is inside, where so much depth is left.
-    __device__ __forceinline__ bool inside(int l, int left) const {
-        return line + l * more_line < lines && k + l * more_k < left;
-    }
-    // Whether run l starts at this row or column of all.
-    __device__ __forceinline__ bool starts_at(int l, int place) const { return line + l * more_line == place; }
+    __device__ __forceinline__ int runs() const { return is_deep ? BK / VEC : SIDE / VEC; }  // along memory
+    __device__ __forceinline__ int line_of(int l) const { return is_deep ? line + l * (THREADS / runs()) : line; }
+    __device__ __forceinline__ int depth_of(int l) const { return is_deep ? k : k + l * (THREADS / runs()); }
+    __device__ __forceinline__ bool has(int l) const { return line_of(l) < lines; }
+    __device__ __forceinline__ Run fetch(int l) const { return fetch_run(from + l * next); }
+    __device__ __forceinline__ void advance(int depth) { from += is_deep ? depth : depth * row; }
 
     __device__ __forceinline__ void keep(ACC (&to)[BK][SIDE], int l, const ACC (&v)[VEC]) const {
-        const int row = line + l * more_line, depth = k + l * more_k;
-        if (VEC == 1 || deep) {
+        const int at = line_of(l) ^ turn<ORDER>(depth_of(l));
+        ACC* start = to[depth_of(l)];
+        if (VEC == 1 || is_deep) {
 #pragma unroll
-            for (int j = 0; j < VEC; ++j) to[depth + j][row ^ turn(depth)] = v[j];
+            for (int j = 0; j < VEC; ++j) start[j * SIDE + at] = v[j];
         } else {
-            ACC* start = to[depth];
-            const int at = row ^ turn(depth);
             const int size = PackOf<ACC>::size;
 #pragma unroll
             for (int i = 0; i < VEC; i += size) {
@@ -135,3 +141,83 @@ template <int SIDE> struct Loader {
         }
     }
 };
+
+// The operands of a block's product, and the step of them that this thread has fetched.
+struct Source {
+    Loader<BM, LAYOUT_A> left;
+    Loader<BN, LAYOUT_B> right;
+    const T* kept;  // y at the place of left.from, or null
+    int activation;
+    T edge;  // what b has where its column of ones would start, else 0
+    Run a[Loader<BM, LAYOUT_A>::LOADS], y[Loader<BM, LAYOUT_A>::LOADS], b[Loader<BN, LAYOUT_B>::LOADS];
+
+    // The first step, of `depth`; what lies outside stays as it is here, since the steps that follow pass over it.
+    __device__ __forceinline__ void fetch(int depth) {
+#pragma unroll
+        for (int l = 0; l < left.LOADS; ++l) {
+            const bool there = left.has(l) && left.depth_of(l) < depth;
+            a[l] = there ? left.fetch(l) : Run{};
+            if (LAYOUT < 0) y[l] = there && kept ? fetch_run(kept + l * left.next) : Run{};
+        }
+#pragma unroll
+        for (int l = 0; l < right.LOADS; ++l) {
+            b[l] = Run{};
+            if (!right.has(l)) b[l].item[0] = edge;
+            else if (right.depth_of(l) < depth) b[l] = right.fetch(l);
+        }
+        advance(depth);
+    }
+    __device__ __forceinline__ void fetch() {
+#pragma unroll
+        for (int l = 0; l < left.LOADS; ++l) {
+            if (left.has(l)) a[l] = left.fetch(l);
+            if (LAYOUT < 0 && kept && left.has(l)) y[l] = fetch_run(kept + l * left.next);
+        }
+#pragma unroll
+        for (int l = 0; l < right.LOADS; ++l) {
+            if (right.has(l)) b[l] = right.fetch(l);
+        }
+        advance(BK);
+    }
+    __device__ __forceinline__ void advance(int depth) {
+        const T* before = left.from;
+        left.advance(depth), right.advance(depth);
+        if (LAYOUT < 0 && kept) kept += left.from - before;
+    }
+    __device__ __forceinline__ void keep(ACC (&to_a)[BK][BM], ACC (&to_b)[BK][BN]) const {
+        ACC v[VEC];
+#pragma unroll
+        for (int l = 0; l < left.LOADS; ++l) {
+#pragma unroll
+            for (int j = 0; j < VEC; ++j) v[j] = load(&a[l].item[j]);
+            if (LAYOUT < 0 && kept) {
+#pragma unroll
+                for (int j = 0; j < VEC; ++j) v[j] = derived(v[j], load(&y[l].item[j]), activation);
+            }
+            left.keep(to_a, l, v);
+        }
+#pragma unroll
+        for (int l = 0; l < right.LOADS; ++l) {
+#pragma unroll
+            for (int j = 0; j < VEC; ++j) v[j] = load(&b[l].item[j]);
+            right.keep(to_b, l, v);
+        }
+    }
+};
+
+// sums = a b over so much depth: the first step takes what is no multiple of BK, so that no other looks where it ends.
+__device__ __forceinline__ void gemm(Source& from, int depth, Buffers& shared, const Corner& at, ACC (&sums)[TM][TN]) {
+    int steps = ceil_div(depth, BK);
+    if (steps <= 0) return;
+    from.fetch(depth - (steps - 1) * BK);
+    from.keep(shared.a[0], shared.b[0]);
+    __syncthreads();
+    for (int buffer = 0;; buffer ^= 1) {
+        const bool more = --steps > 0;
+        if (more) from.fetch();
+        multiply(shared.a[buffer], shared.b[buffer], at, sums);
+        if (!more) break;
+        from.keep(shared.a[buffer ^ 1], shared.b[buffer ^ 1]);
+        __syncthreads();
+    }
+}
