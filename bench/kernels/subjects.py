@@ -28,7 +28,7 @@ from gpunn.verify.tasks import of_case
 from gpunn.window import size_text
 
 PRECISIONS = {"fp32": "float32", "fp64": "float64", "fp16": "float16", "bf16": "bfloat16"}
-PREFIXES = {"pool2d": "pool", "batchnorm": "batch_norm"}  # of a suite's operations, where they are not its name
+PREFIXES = {"pool2d": "pool", "batchnorm": "batch_norm", "gemm": "matmul"}  # of operations, where not the suite's
 NAMES = {  # of a case's arrays
     "conv2d": ("x", "w", "b", "gy"),
     "pool": ("x", "gy"),
@@ -81,9 +81,7 @@ class Subject:
 
 
 def operations(suite: str) -> list[str]:
-    """The passes of a suite by their names in gpunn.cuda.variants; "gemm.product" while no kernel multiplies."""
-    if suite == "gemm":
-        return [name for name in OPERATIONS if name.startswith(("gemm.", "matmul."))] or ["gemm.product"]
+    """The passes of a suite by their names in gpunn.cuda.variants."""
     return [name for name in OPERATIONS if name.startswith(f"{PREFIXES.get(suite, suite)}.")]
 
 
@@ -106,7 +104,7 @@ def of_kernels(case: Any, device: str, precision: str, wanted: list[str]) -> Ite
 
 
 def gemm(case: Any, device: str, precision: str, wanted: list[str]) -> Iterator[Subject]:
-    """A matrix product through whatever the device's twin calls."""
+    """A matrix product, by each of our kernels on a device."""
     dtype, rng = PRECISIONS[precision], np.random.default_rng(case.M + case.L + case.K)
     a, b = (rng.standard_normal(s).astype(numpy_dtype(dtype)) for s in ((case.M, case.L), (case.L, case.K)))
     A, B = (backend.to_device(array, device) for array in (a, b))

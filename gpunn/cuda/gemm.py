@@ -83,9 +83,16 @@ def _refuse_tiled(job: Job) -> str:
 
 def _refuse_large(job: Job) -> str:
     """What the largest tile does not take."""
-    if job.dtype == "float64":
-        return "float64: 8x8 sums of 8 bytes a thread do not fit into its registers"
+    if job.dtype != "float32":
+        return f"{job.dtype}: its tiles are of float32"
     return _refuse_tiled(job) or ("" if job.aligned else "16-byte accesses do not fit the arrays")
+
+
+def _refuse_medium(job: Job) -> str:
+    """What the middle one does not take: elements one at a time, but of float32."""
+    if job.dtype != "float32" and not job.aligned:
+        return f"{job.dtype}: 16-byte accesses do not fit the arrays"
+    return _refuse_tiled(job)
 
 
 def _avoid(tile: int) -> Callable[[Job], str]:
@@ -171,15 +178,15 @@ def _buffers(tile: int) -> Callable[[Job], int]:
 
 ROWS = (
     Variant(
-        "tile128", ("gemm/tiled",), "float32, float16, bfloat16; 16-byte accesses; enough rows and columns",
+        "tile128", ("gemm/tiled",), "float32; 16-byte accesses; enough rows and columns",
         _refuse_large, _tiled(128), _buffers(128), _avoid(128),
     ),
     Variant(
-        "tile64", ("gemm/tiled",), "every dtype; rows and batches not too far apart", _refuse_tiled, _tiled(64),
+        "tile64", ("gemm/tiled",), "float32, or 16-byte accesses; rows not too far apart", _refuse_medium, _tiled(64),
         _buffers(64), _avoid(64),
     ),
     Variant(
-        "tile32", ("gemm/tiled",), "every dtype; rows and batches not too far apart", _refuse_tiled, _tiled(32),
+        "tile32", ("gemm/tiled",), "every dtype; rows not too far apart", _refuse_tiled, _tiled(32),
         _buffers(32),
     ),
     Variant("naive", ("gemm/naive",), "every size, stride and dtype", lambda job: "", _naive),

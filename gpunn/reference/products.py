@@ -50,6 +50,8 @@ class LinearCase:
         rng, (m, c), k = np.random.default_rng(crc32(self.name.encode())), self.x, self.w[0]
         x, w, b, gy = (rng.standard_normal(shape).astype(dtype) for shape in ((m, c), (k, c), (k,), (m, k)))
         y = np.maximum(rng.uniform(-1, 1, (m, k)), 0).astype(dtype)
+        if self.name.startswith("NaN"):
+            x[0, 0] = np.nan
         return x, (w / np.sqrt(max(c, 1))).astype(dtype), b if self.bias else None, gy, y
 
 
@@ -92,6 +94,8 @@ LINEARS = [
     LinearCase("gradient of x alone", (6, 8), (16, 8), bias=False, without="w"),
     LinearCase("gradient of w alone", (8, 8), (16, 8), bias=False, without="x"),
     LinearCase("gradient of the bias alone", (70, 8), (16, 8), without="xw", activation="relu"),
+    LinearCase("both gradients in parts", (130, 8), (132, 8)),
+    LinearCase("NaN, ReLU", (3, 5), (4, 5), activation="relu"),
     LinearCase("no features", (3, 0), (4, 0)),
     LinearCase("no rows", (0, 3), (4, 3)),
 ]

@@ -34,12 +34,14 @@ def products(space: Space) -> Iterator[Beyond]:
     end = _of(last[-1:, :KEPT], few.T)[:, -KEPT:]
     yield Beyond("matmul.product", "result", 7, 2, result, lambda: exact(end))
 
+    more = numbers("more", 32, 40)
+
     def batch() -> tuple:
         a = space.zeros(2**21 + 1, 32, 32)
         a[-1, -KEPT:] = space.give(last[:, :32])
-        return (space.twins.matmul.matmul(a, space.give(few[:32]))[-1, -KEPT:],)
+        return (space.twins.matmul.matmul(a, space.give(more))[-1, -1:, -KEPT:],)
 
-    yield Beyond("matmul.product", "batch", 6, 4, batch, lambda: exact(_of(last[:, :32], few[:32])))
+    yield Beyond("matmul.product", "batch", 10, 2, batch, lambda: exact(_of(last[-1:, :32], more)[:, -KEPT:]))
     yield from _linears(space, last, few)
 
 

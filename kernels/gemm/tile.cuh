@@ -121,7 +121,7 @@ template <int SIDE, int ORDER> struct Loader {
     __device__ __forceinline__ int depth_of(int l) const { return is_deep ? k : k + l * (THREADS / runs()); }
     __device__ __forceinline__ bool has(int l) const { return line_of(l) < lines; }
     __device__ __forceinline__ Run fetch(int l) const { return fetch_run(from + l * next); }
-    __device__ __forceinline__ void advance(int depth) { from += is_deep ? depth : depth * row; }
+    __device__ __forceinline__ i64 ahead(int depth) const { return is_deep ? depth : depth * row; }
 
     __device__ __forceinline__ void keep(ACC (&to)[BK][SIDE], int l, const ACC (&v)[VEC]) const {
         const int at = line_of(l) ^ turn<ORDER>(depth_of(l));
@@ -146,9 +146,9 @@ template <int SIDE, int ORDER> struct Loader {
 struct Source {
     Loader<BM, LAYOUT_A> left;
     Loader<BN, LAYOUT_B> right;
-    const T* kept;  // y at the place of left.from, or null
-    int activation;
-    T edge;  // what b has where its column of ones would start, else 0
+    const T* kept;  // y at the place of left.from
+    int slope;      // the activation whose derivative a is times, LINEAR where there is no y
+    bool is_edge;  // whether this thread's columns of b start with that of ones
     Run a[Loader<BM, LAYOUT_A>::LOADS], y[Loader<BM, LAYOUT_A>::LOADS], b[Loader<BN, LAYOUT_B>::LOADS];
 
     // The first step, of `depth`; what lies outside stays as it is here, since the steps that follow pass over it.
@@ -157,12 +157,12 @@ struct Source {
         for (int l = 0; l < left.LOADS; ++l) {
             const bool there = left.has(l) && left.depth_of(l) < depth;
             a[l] = there ? left.fetch(l) : Run{};
-            if (LAYOUT < 0) y[l] = there && kept ? fetch_run(kept + l * left.next) : Run{};
+            if (LAYOUT < 0) y[l] = there && slope != LINEAR ? fetch_run(kept + l * left.next) : Run{};
         }
 #pragma unroll
         for (int l = 0; l < right.LOADS; ++l) {
             b[l] = Run{};
-            if (!right.has(l)) b[l].item[0] = edge;
+            if (!right.has(l)) store(&b[l].item[0], (ACC)is_edge);
             else if (right.depth_of(l) < depth) b[l] = right.fetch(l);
         }
         advance(depth);
@@ -171,7 +171,12 @@ struct Source {
 #pragma unroll
         for (int l = 0; l < left.LOADS; ++l) {
             if (left.has(l)) a[l] = left.fetch(l);
-            if (LAYOUT < 0 && kept && left.has(l)) y[l] = fetch_run(kept + l * left.next);
+        }
+        if (LAYOUT < 0 && slope != LINEAR) {
+#pragma unroll
+            for (int l = 0; l < left.LOADS; ++l) {
+                if (left.has(l)) y[l] = fetch_run(kept + l * left.next);
+            }
         }
 #pragma unroll
         for (int l = 0; l < right.LOADS; ++l) {
@@ -180,9 +185,8 @@ struct Source {
         advance(BK);
     }
     __device__ __forceinline__ void advance(int depth) {
-        const T* before = left.from;
-        left.advance(depth), right.advance(depth);
-        if (LAYOUT < 0 && kept) kept += left.from - before;
+        kept += left.ahead(depth);
+        left.from += left.ahead(depth), right.from += right.ahead(depth);
     }
     __device__ __forceinline__ void keep(ACC (&to_a)[BK][BM], ACC (&to_b)[BK][BN]) const {
         ACC v[VEC];
@@ -190,9 +194,12 @@ struct Source {
         for (int l = 0; l < left.LOADS; ++l) {
 #pragma unroll
             for (int j = 0; j < VEC; ++j) v[j] = load(&a[l].item[j]);
-            if (LAYOUT < 0 && kept) {
+            if (LAYOUT < 0 && slope == RELU) {
 #pragma unroll
-                for (int j = 0; j < VEC; ++j) v[j] = derived(v[j], load(&y[l].item[j]), activation);
+                for (int j = 0; j < VEC; ++j) v[j] = derived(v[j], load(&y[l].item[j]), RELU);
+            } else if (LAYOUT < 0 && slope == TANH) {
+#pragma unroll
+                for (int j = 0; j < VEC; ++j) v[j] = derived(v[j], load(&y[l].item[j]), TANH);
             }
             left.keep(to_a, l, v);
         }

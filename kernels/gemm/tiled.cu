@@ -19,7 +19,7 @@ optional: bias y c b2 c2 gb parts tickets
 
 const int GROUP = 8;  // rows of tiles that follow each other column by column, so that what they read stays in the L2 cache
 
-extern "C" __global__ void __launch_bounds__(THREADS) gemm_tiled(
+extern "C" __global__ void __launch_bounds__(THREADS, 1) gemm_tiled(
     const T* __restrict__ a, const T* __restrict__ b, const T* __restrict__ bias, const T* __restrict__ y,
     T* __restrict__ c, const T* __restrict__ b2, T* __restrict__ c2, T* __restrict__ gb, ACC* parts, int* tickets,
     Product first, Product second, int activation)
@@ -43,9 +43,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) gemm_tiled(
     Source from = {
         Loader<BM, LAYOUT_A>(a + off_a, g.pitch_a, g.deep_a, first_row, g.M, depth),
         Loader<BN, LAYOUT_B>((is_second ? b2 : b) + off_b, g.pitch_b, g.deep_b, first_column, g.N, depth),
-        nullptr, activation};
-    if (LAYOUT < 0 && y) from.kept = y + (from.left.from - a);
-    store(&from.edge, (ACC)(g.ones && from.right.line == from.right.lines));
+        y, y ? activation : LINEAR, false};
+    from.is_edge = g.ones && from.right.line == from.right.lines;
+    from.kept = y + (from.left.from - a);
     const Corner at;
     ACC sums[TM][TN] = {};
     gemm(from, smaller(g.each, g.K - depth), shared, at, sums);

@@ -1,5 +1,7 @@
 """Every variant of every operation on every light case of the shape table, on the emulator, against plain loops."""
 
+import os
+
 import pytest
 
 import gpunn.cuda  # noqa: F401  (fills the table of operations)
@@ -7,6 +9,7 @@ from gpunn import emulator as host
 from gpunn import verify
 from gpunn.cuda.dtypes import STORAGE
 from gpunn.cuda.variants import OPERATIONS
+from gpunn.verify import launches
 
 pytestmark = pytest.mark.usefixtures("emulator")
 
@@ -18,9 +21,18 @@ def tasks(request):
     return request.param, list(verify.tasks("emulator", request.param))
 
 
+def asked(task, dtype):
+    """By default products of one order and 16-bit type: each of the others is another kernel to compile."""
+    is_product = task.operation.startswith(("matmul", "linear"))
+    return "CI" in os.environ or not is_product or ("transposed" not in task.case and dtype != "bfloat16")
+
+
 @pytest.mark.parametrize("operation", list(OPERATIONS))
 def test_every_variant_agrees_with_the_loops(operation, tasks):
     dtype, everything = tasks
+    everything = [task for task in everything if asked(task, dtype)]
+    if operation not in {task.operation for task in everything}:
+        pytest.skip("where CI is set")
     rows = {}
     for task in everything:
         if task.operation == operation:
@@ -28,7 +40,9 @@ def test_every_variant_agrees_with_the_loops(operation, tasks):
     assert set(rows) == {variant.name for variant in OPERATIONS[operation].variants}
     for row in rows.values():
         assert not row.failures, f"{operation} {row.variant} {dtype}: {row.failures}, worst {row.worst}"
-        if dtype != "float64":  # tiled sums are float, so float64 goes to naive and depthwise
+        variant = OPERATIONS[operation].named(row.variant)
+        problems = launches.problems(OPERATIONS[operation], dtype)
+        if dtype != "float64" and any(variant.accepts(problem) for problem in problems):  # of which few cases are
             assert row.ran > 1, f"{operation} {row.variant} {dtype} took no case"
 
 
@@ -37,7 +51,8 @@ def test_no_result_depends_on_the_order_of_threads(operation):
     """Forward, reverse and random order of threads and blocks, and no two threads race for shared memory."""
     rows = {}
     with host.strict():
-        for number, task in enumerate(t for t in verify.tasks("emulator", "float32") if t.operation == operation):
-            if number % 3 == 0:
+        mine = [task for task in verify.tasks("emulator", "float32") if task.operation == operation]
+        for number, task in enumerate(mine):
+            if number % 3 == 0 and asked(task, "float32"):
                 verify.check(task, OPERATIONS[operation], rows, "float32")
     assert not [row.failures for row in rows.values() if row.failures]

@@ -19,8 +19,16 @@ SHORT = {
     "conv2d/gather_grad_input": 0.32,
     "conv2d/pooled_forward": 0.82,  # of 3x3 and 2x4 taps; LeNet's 5x5 have 0.875
     "conv2d/tiled_grad_weight": 0.48,
-    "gemm/tiled": 0.36,  # either order of each operand, a derivative
+    "gemm/tiled LAYOUT=-1": 0.44,  # either order of each operand, a derivative
+    "gemm/tiled BM=64": 0.83,  # 8x4 sums a thread: three loads from shared memory for 32 multiply-adds
 }
+
+
+def least(name, macros):
+    """The share asked of a build: that of the first row of SHORT whose words are all of its own."""
+    words = {name, *macros.split()}
+    return next((share for key, share in SHORT.items() if words >= set(key.split())), ASKED)
+
 
 LISTING = """
 .L_x_0:
@@ -93,4 +101,4 @@ def test_main_loops_multiply():
     for name, labels in json.loads(TABLE.read_text()).items():
         for macros, row in labels.items():
             for architecture, share in row.items():
-                assert share >= SHORT.get(name, ASKED), f"{name} {macros} sm_{architecture}: {share} are FFMA"
+                assert share >= least(name, macros), f"{name} {macros} sm_{architecture}: {share} are FFMA"

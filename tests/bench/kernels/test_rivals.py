@@ -59,7 +59,7 @@ def test_a_result_in_host_memory_is_compared_there(monkeypatch):
     """PyTorch's results come back as NumPy arrays, among which CuPy's indices have no place."""
     monkeypatch.setattr(backend.loading, "_load_cupy", lambda: (cupy_stand_in.module(), ""))
     (case,) = cases.choose("gemm", "lenet5 fc1", "cpu", None)
-    (subject,) = FAMILIES["gemm"](case, "cuda", "fp32", ["gemm.product"])
+    (subject,) = FAMILIES["gemm"](case, "cuda", "fp32", ["matmul.product"])
     assert oracle.near(subject.given.x @ subject.given.w, subject.expected, "float32")
     assert not oracle.near(subject.given.x @ subject.given.w * 2, subject.expected, "float32")
 
