@@ -245,6 +245,13 @@ class Loss(Protocol):
         """The reduced loss of log-probabilities, the function from its gradient to x's, and the weights' sum."""
         ...
 
+    def hits(self, x: Array, labels: Array, k: int | None, ignore_index: int) -> tuple[Array, Array]:
+        """Rows whose label is among the k largest scores, of equal ones the lower class first; and rows that count.
+
+        Without a k: rows whose label is the argmax, which is the first NaN where there is one. 0-d arrays of integers.
+        """
+        ...
+
 
 class Matmul(Protocol):
     """Matrix products."""

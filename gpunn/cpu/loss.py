@@ -74,6 +74,26 @@ def nll(
     return loss, backward, count
 
 
+
+def hits(x: np.ndarray, labels: np.ndarray, k: int | None, ignore_index: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows whose label is among the k largest scores, of equal ones the lower class first; and rows that count.
+
+    Without a k: rows whose label is the argmax, which is the first NaN where there is one. 0-d arrays of integers.
+    """
+    counts = np.ones(labels.shape, bool) if ignore_index < 0 and labels.dtype.kind == "u" else labels != ignore_index
+    if k is None:
+        right = x.argmax(axis=1) == labels  # never at a label that is no class
+    else:
+        classes, labels = np.arange(x.shape[1]).reshape(1, -1, *[1] * (x.ndim - 2)), labels.astype(np.int64, copy=False)
+        real = (labels >= 0) & (labels < x.shape[1])
+        rows = (labels * real)[:, None]
+        own = np.take_along_axis(x, rows, axis=1)
+        # Written as "not at most", so that a NaN score counts as ahead and never as a hit.
+        ahead = ~(x <= own) | ((x == own) & (classes < rows))
+        right = (ahead.sum(axis=1) < k) & real
+    return np.asarray((right & counts).sum()), np.asarray(counts.sum())
+
+
 def _checked(op: str, labels, shape: tuple[int, ...], ignore_index: int) -> tuple[np.ndarray, np.ndarray | None]:
     """Class indices as M int64 in range, and which of them count (None: all)."""
     if labels.dtype == np.uint64 and labels.size and labels.max() > np.iinfo("int64").max:

@@ -16,7 +16,7 @@ from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scalar, Scratch
 from gpunn.cuda.problem import Norm
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 
-THREADS = 256
+THREADS, COUNT = 256, np.dtype(np.int64)
 TARGET_BLOCKS = 528  # four on each of an H200's 132 multiprocessors; fixed, so that sums have one order everywhere
 NAIVE = "either memory order, every size and dtype"
 SPLIT = "either memory order; 16-byte accesses where channels (or positions) and alignment allow"
@@ -236,19 +236,18 @@ def train_forward(
     wanted = accumulate(x.dtype.name)
     mean, var, momentum, batches = running or (None, None, 0.0, None)
     own = (mean, var, batches)
-    moved = (_writable(mean, wanted), _writable(var, wanted), _writable(batches, np.dtype(np.int64)))
-    keys = _keys(x, gamma, beta, residual, *moved)
+    # Where the kernel can move them: copies of those of another dtype, or of views with gaps.
+    moved = [
+        a if a is None or (a.dtype == dtype and a.flags.c_contiguous) else a.astype(dtype)
+        for a, dtype in zip(own, (wanted, wanted, COUNT), strict=True)
+    ]
+    keys = tuple([None if a is None else layout(a) for a in (x, gamma, beta, residual, *moved)])
     part = np.float64(math.nan if momentum is None else momentum)
     y, *now = _train_forward(*keys[:4], keys[4:], eps, relu, forced())(x, gamma, beta, residual, *moved, part)
     for a, done in zip(own, moved, strict=True):
         if a is not done and a is not None:
             a[...] = done
     return y, *now
-
-
-def _writable(a: Array | None, dtype: np.dtype) -> Array | None:
-    """A running statistic where the kernel can move it: a copy of one of another dtype, or of a view with gaps."""
-    return a if a is None or (a.dtype == dtype and a.flags.c_contiguous) else a.astype(dtype)
 
 
 def eval_forward(

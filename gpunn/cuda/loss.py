@@ -15,7 +15,7 @@ import numpy as np
 from gpunn.backend import Array, faults
 from gpunn.cuda.checks import check_arrays, check_index
 from gpunn.cuda.dtypes import accumulate, storage_macros
-from gpunn.cuda.kernel import blocks, empty
+from gpunn.cuda.kernel import blocks, empty, zeros
 from gpunn.cuda.layout import cast, in_order, is_row_major, new
 from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scalar, Scratch, layout
 from gpunn.cuda.problem import Labels
@@ -62,6 +62,12 @@ def _nll_backward(job: Labels) -> tuple[Launch, ...]:
     return _launch(job, "nll_backward", job.M * job.C, ("gy", "labels", "weight", "divisor", "gx", *sizes))
 
 
+def _hits(job: Labels, lanes: int) -> tuple[Launch, ...]:
+    parts = Scratch("parts", (3, blocks(job.M * lanes, THREADS)), np.float64)
+    args = ("x", "labels", "right", "counted", parts, "state", job.M, job.C, job.L, job.ignore_index, "k", "nan_leads")
+    return _launch(job, "hits", job.M * lanes, (*args, *NAMES), LANES=lanes)
+
+
 def _always(job: Labels) -> str:
     return ""
 
@@ -86,6 +92,11 @@ NLL_FORWARD = Operation(
 NLL_BACKWARD = Operation(
     "loss.nll_backward", Variant("element", ("loss/nll_backward",), "a thread an element", _always, _nll_backward)
 )
+HITS = Operation(
+    "loss.hits",
+    Variant("warp", ("loss/hits",), "a warp a row", _always, lambda job: _hits(job, 32), avoid=_scattered),
+    Variant("thread", ("loss/hits",), "a thread a row", _always, lambda job: _hits(job, 1)),
+)
 
 
 # ---------------------------------------------------------------- plans
@@ -101,21 +112,13 @@ def _plans(
     asked: Asked,
 ) -> tuple[Plan, Callable[[tuple], Plan]]:
     """The plan forward, and the function from the layout of the loss's gradient to the plan back."""
-    below, w = Layout(*x), None if weight is None else in_order(Layout(*weight), False)
-    nhwc = len(below.shape) > 2 and not is_row_major(below)
-    below, targets = in_order(below, nhwc), Layout(*labels)
-    targets = in_order(targets, False) if targets.dtype.name in TYPES else cast(targets, np.dtype(np.int64))
-    assert targets is not None
     operations = (NLL_FORWARD, NLL_BACKWARD) if is_nll else (FORWARD, BACKWARD)
-    check_arrays(operations[0].name, x=below, weight=w)
-    check_index(operations[0].name, target=targets.shape)
-    C = below.shape[0 if len(below.shape) == 1 else 1]
-    M, L, wide = below.size // C, 1 if nhwc else math.prod(below.shape[2:]), accumulate(below.dtype.name)
-    problem = Labels(below.dtype.name, True, M, C, L, targets.dtype.name, *job)
+    w = None if weight is None else in_order(Layout(*weight), False)
+    below, targets, nhwc, problem = _problem(operations[0].name, x, labels, w, job)
+    wide = accumulate(below.dtype.name)
     given: dict[str, Layout | Scalar | None] = {"labels": targets, "weight": w}
-    inputs = {"x": below, **given, "state": Layout(*state), "serial": Scalar(np.int64), "call": Scalar(np.int64)}
-    inputs["fed"] = None if fed is None else Layout(*fed)
-    rows, divisor = Output((2, M), wide), Output((3,), wide)
+    inputs = {"x": below, **given, **_noted(state, fed)}
+    rows, divisor = Output((2, problem.M), wide), Output((3,), wide)
     loss = Output(targets.shape if problem.reduction == "none" else (), below.dtype)
     outputs = {"loss": loss, "divisor": divisor} if is_nll else {"loss": loss, "divisor": divisor, "rows": rows}
     if not is_nll:
@@ -128,6 +131,36 @@ def _plans(
         return operations[1].plan(problem, {"gy": above, **given, **kept}, {"gx": new(below.shape, below.dtype, nhwc)})
 
     return operations[0].plan(problem, inputs, outputs), back
+
+
+@lru_cache(KEPT)
+def _hits_plan(x: tuple, labels: tuple, state: tuple, fed: tuple | None, ignore_index: int, asked: Asked) -> Plan:
+    below, targets, _, problem = _problem(HITS.name, x, labels, None, (ignore_index, "none", 0.0))
+    inputs: dict[str, Layout | Scalar | None] = {"x": below, "labels": targets, **_noted(state, fed)}
+    inputs |= {"k": Scalar(np.int32), "nan_leads": Scalar(np.int32)}
+    return HITS.plan(problem, inputs, {name: Output((), np.int64) for name in ("right", "counted")})
+
+
+def _problem(
+    name: str, x: tuple, labels: tuple, weight: Layout | None, job: tuple
+) -> tuple[Layout, Layout, bool, Labels]:
+    """Scores and labels as kernels read them, whether the scores' memory is channels-last, and the checked problem."""
+    below, targets = Layout(*x), Layout(*labels)
+    nhwc = len(below.shape) > 2 and not is_row_major(below)
+    below = in_order(below, nhwc)
+    targets = in_order(targets, False) if targets.dtype.name in TYPES else cast(targets, np.dtype(np.int64))
+    assert targets is not None
+    check_arrays(name, x=below, weight=weight)
+    check_index(name, target=targets.shape)
+    C = below.shape[0 if len(below.shape) == 1 else 1]
+    L = 1 if nhwc else math.prod(below.shape[2:])
+    return below, targets, nhwc, Labels(below.dtype.name, True, below.size // C, C, L, targets.dtype.name, *job)
+
+
+def _noted(state: tuple, fed: tuple | None) -> dict[str, Layout | Scalar | None]:
+    """What a wrong label is noted in, and with."""
+    word = Scalar(np.int64)
+    return {"state": Layout(*state), "serial": word, "call": word, "fed": None if fed is None else Layout(*fed)}
 
 
 def _memory(output: Output, device: int) -> tuple:
@@ -164,6 +197,21 @@ def _run(op: str, x: Array, labels: Array, weight: Array | None, job: tuple) -> 
     loss, *kept = forward(x, labels, weight, state, np.int64(serial), np.int64(call), fed)
     needed = (labels, weight, *kept) if is_nll else (x, labels, weight, *kept)
     return loss, lambda gy: back(layout(gy))(gy, *needed), kept[0]
+
+
+def hits(x: Array, labels: Array, k: int | None, ignore_index: int) -> tuple[Array, Array]:
+    """Rows whose label is among the k largest scores, of equal ones the lower class first; and rows that count.
+
+    Without a k: rows whose label is the argmax, which is the first NaN where there is one. 0-d arrays of integers.
+    """
+    if not labels.size:
+        return zeros(x, (), np.dtype(np.int64)), zeros(x, (), np.dtype(np.int64))
+    op = "accuracy" if k is None else "top_k_accuracy"
+    state, serial, call, fed = faults.watch(x, op, x.shape, ignore_index, labels.dtype == "uint64")
+    key = None if fed is None else layout(fed)
+    plan = _hits_plan(layout(x), layout(labels), layout(state), key, ignore_index, forced())
+    numbers = np.int32(1 if k is None else k), np.int32(k is None)
+    return plan(x, labels, state, np.int64(serial), np.int64(call), fed, *numbers)
 
 
 def _nothing(x: Array, reduction: str) -> tuple[Array, Backward, Array]:

@@ -46,14 +46,15 @@ class _BatchNorm(Module):
             self.register_buffer(name, to_device(start, default_device()) if track_running_stats else None)
 
     def forward(self, x: Tensor, residual: Tensor | None = None, relu: bool = False) -> Tensor:
-        if x.ndim not in self.ranks:
+        shape = x.shape
+        if len(shape) not in self.ranks:
             expected = " or ".join(map(str, self.ranks))
             raise ValueError(
-                f"{type(self).__name__}: x has {x.ndim} dimensions {x.shape}, expected {expected}; reshape it"
+                f"{type(self).__name__}: x has {len(shape)} dimensions {shape}, expected {expected}; reshape it"
             )
         tracks = self.running_mean is not None
         training = self.training or not tracks
-        counts = self.training and tracks and len(x) > 0  # an empty batch moves no statistics
+        counts = self.training and tracks and shape[0] > 0  # an empty batch moves no statistics
         mean, var = (self.running_mean, self.running_var) if self.training or tracks else (None, None)
         momentum = self.momentum if counts or self.momentum is not None else 0.0
         args = (x, mean, var, self.weight, self.bias, training, momentum, self.eps)

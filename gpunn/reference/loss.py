@@ -106,6 +106,18 @@ def nll_backward(case, gy, x, labels, weight, reduction):
     return _unrows(gx * np.asarray(gy, np.float64).reshape(-1, 1) / divisor, x.shape)
 
 
+def hits(x, labels, k, ignore_index):
+    """(right, counted): by sorting each row; without a k by its argmax, which is the first NaN where there is one."""
+    right = counted = 0
+    for row, label in zip(*_rows(x, labels), strict=True):
+        if label == ignore_index:
+            continue
+        counted += 1
+        order = sorted(range(len(row)), key=lambda c: (not np.isnan(row[c]), -row[c] if row[c] == row[c] else 0, c))
+        right += int(label) in order[: k or 1] and (k is None or not np.isnan(row[int(label)]))
+    return np.asarray(right), np.asarray(counted)
+
+
 def _rows(x, labels):
     """Scores (M, C), float64, and labels (M,)."""
     x = np.asarray(x, np.float64)

@@ -33,10 +33,7 @@ def accuracy(output: Operand, target: Operand, ignore_index: int = -100) -> floa
 def _share_right(output: Operand, target: Operand, ignore_index: int) -> Share:
     """accuracy, which the host has not waited for."""
     scores, labels = _scores_and_labels("accuracy", output, target, ignore_index)
-    right = scores.argmax(axis=1) == labels  # never at a label that is no class
-    if 0 <= ignore_index < scores.shape[1]:
-        right &= labels != ignore_index
-    return Share(right.sum(), _counted(labels, ignore_index))
+    return Share(*backend.twins(scores).loss.hits(scores, labels, None, ignore_index))
 
 
 def top_k_accuracy(output: Operand, target: Operand, k: int = 5, ignore_index: int = -100) -> float:
@@ -53,15 +50,7 @@ def _share_of_top(output: Operand, target: Operand, k: int, ignore_index: int) -
     scores, labels = _scores_and_labels("top_k_accuracy", output, target, ignore_index)
     if not 1 <= k <= scores.shape[1]:
         raise ValueError(f"top_k_accuracy: k is {k}, expected 1 to {scores.shape[1]}, the number of classes")
-    xp = backend.array_module(scores)
-    labels = labels.astype(np.int64, copy=False)
-    counts = (labels != ignore_index) & (labels >= 0) & (labels < scores.shape[1])
-    rows = (labels * counts)[:, None]
-    own = xp.take_along_axis(scores, rows, axis=1)
-    classes = xp.arange(scores.shape[1]).reshape(1, -1, *[1] * (scores.ndim - 2))
-    # Written as "not at most", so that a NaN score counts as ahead and never as a hit.
-    ahead = ~(scores <= own) | ((scores == own) & (classes < rows))
-    return Share(((ahead.sum(axis=1) < k) & counts).sum(), _counted(labels, ignore_index))
+    return Share(*backend.twins(scores).loss.hits(scores, labels, int(k), ignore_index))
 
 
 def top_k(k: int, ignore_index: int | None = None) -> Callable[[Any, Any], float]:
@@ -92,6 +81,8 @@ def _scores_and_labels(name: str, output: Operand, target: Operand, ignore_index
             f"{name}: output has shape {scores.shape}, expected scores (N, C) of at least 2 classes; "
             "for another kind of output pass metrics={} or your own"
         )
+    if scores.dtype.kind in "iub":
+        scores = scores.astype(np.float64)
     if labels.shape == scores.shape and labels.dtype.kind == "f":
         labels = labels.argmax(axis=1)
     if labels.shape != (scores.shape[0], *scores.shape[2:]) or labels.dtype.kind not in "iu":
@@ -115,13 +106,6 @@ def _check_classes(name: str, labels: np.ndarray, shape: tuple[int, ...], ignore
         wrong = labels[(labels != ignore_index) & ((labels < 0) | (labels >= shape[1]))]
         if wrong.size:
             raise LabelError.of(name, int(wrong[0]), shape, ignore_index)
-
-
-def _counted(labels: Array, ignore_index: int) -> Array | int:
-    """How many labels are not ignored."""
-    if ignore_index < 0 and labels.dtype.kind == "u":
-        return labels.size
-    return (labels != ignore_index).sum()
 
 
 class Running:

@@ -9,7 +9,8 @@ import numpy as np
 from gpunn.backend import Array, faults
 from gpunn.cuda import dropout, loss, reduce
 from gpunn.cuda.gather import Making, gather
-from gpunn.cuda.kernel import kernel
+from gpunn.cuda.kernel import EMULATOR, kernel
+from gpunn.cuda.plans import Scratch
 from gpunn.cuda.problem import Labels
 from gpunn.cuda.variants import OPERATIONS
 from gpunn.random import Draw
@@ -24,6 +25,39 @@ def losses(space: Space) -> Iterator[Beyond]:
     for by_rows, name in ((True, "2^19 rows"), (False, "2^19 positions")):
         for kind in ("cross_entropy", "nll"):
             yield from _loss(space, name, by_rows, kind)
+        yield _hits(space, name, by_rows)
+
+
+def _hits(space: Space, name: str, by_rows: bool) -> Beyond:
+    """What the last blocks add to the sums; all others' rows have no score ahead of class 0, their label."""
+    scores, labels = numbers(name, KEPT, CLASSES), np.arange(KEPT) * 513
+    own = scores[np.arange(KEPT), labels][:, None]
+    ahead = (scores > own).sum(axis=1) + ((scores == own) & (np.arange(CLASSES) < labels[:, None])).sum(axis=1)
+    k = int(np.median(ahead)) + 1
+    job = Labels("float16", True, ROWS, CLASSES, 1 if by_rows else ROWS, "int64", 0, "none", 0.0)
+
+    def run() -> tuple:
+        x = space.zeros(*((ROWS, CLASSES) if by_rows else (CLASSES, ROWS)))
+        if by_rows:
+            x[-KEPT:] = space.give(scores)
+        else:
+            x[:, -KEPT:] = space.give(scores.T.copy())
+        targets = space.zeros(ROWS, dtype=np.dtype(np.int64))
+        targets[-KEPT:] = space.give(labels)
+        (launch,) = OPERATIONS["loss.hits"].choose(job, EMULATOR)[0].plan(job)
+        parts = next(arg for arg in launch.args if isinstance(arg, Scratch))
+        counts = {arg: space.zeros(1, dtype=np.dtype(np.int64)) for arg in ("right", "counted")}
+        arrays = {"x": x, "labels": targets, **counts, "state": space.zeros(5, dtype=np.dtype(np.int64)), "fed": None}
+        arrays |= {"k": k, "nan_leads": 0, "serial": 1, "call": 0}
+        sums = space.zeros(*parts.shape, dtype=np.dtype(np.float64))
+        args = [sums if arg is parts else arrays[arg] if isinstance(arg, str) else arg for arg in launch.args]
+        kernel(launch.kernel, **launch.macros)(launch.grid, launch.block, *args)
+        return sums[0].sum(), sums[1].sum()
+
+    def want() -> tuple:
+        return exact(*(np.asarray(rows.sum(), np.float64) for rows in ((ahead < k) & (labels != 0), labels != 0)))
+
+    return Beyond("loss.hits", name, 6, 2, run, want)
 
 
 def _loss(space: Space, name: str, by_rows: bool, kind: str) -> Iterator[Beyond]:

@@ -10,7 +10,7 @@ import numpy as np
 from gpunn.backend import Array, faults, to_device
 from gpunn.cuda import loss
 from gpunn.errors import LabelError
-from gpunn.reference.loss import LOSSES, LossCase, cross_entropy, cross_entropy_backward, nll, nll_backward
+from gpunn.reference.loss import LOSSES, LossCase, cross_entropy, cross_entropy_backward, hits, nll, nll_backward
 from gpunn.verify.task import Give, Task, as_f64, orders
 
 
@@ -24,7 +24,32 @@ def loss_tasks(device: str, give: Give) -> Iterator[Task]:
             above = each if reduction == "none" else give(np.asarray(1.5))
             for order, one in orders(x):
                 yield from _case(case, f"{case}, {reduction}{order}", one, given, labels, weight, above, reduction)
+        if x.ndim > 1:
+            yield from _hits(case, x, given, labels)
     yield from _wrong_labels(device, give)
+    yield from _hits_of_ties(device, give)
+
+
+def _hits(case: LossCase, x: Array, given: Array, labels: np.ndarray) -> Iterator[Task]:
+    for k in (None, 2):
+        for order, one in orders(x):
+            yield _hits_task(f"{case}, k {k}{order}", one, given, labels, k, case.ignore_index)
+
+
+def _hits_task(name: str, x: Array, given: Array, labels: np.ndarray, k: int | None, ignore_index: int) -> Task:
+    def want() -> tuple:
+        return tuple([(count, 0, None) for count in hits(as_f64(x), labels, k, ignore_index)])
+
+    return Task("loss.hits", name, partial(loss.hits, x, given, k, ignore_index), want)
+
+
+def _hits_of_ties(device: str, give: Give) -> Iterator[Task]:
+    """Equal scores, infinities and NaN, in one lane's classes and in several lanes'."""
+    rng = np.random.default_rng(8)
+    for classes in (4, 40):
+        x, labels = rng.choice([0, 1, 2, np.nan, np.inf, -np.inf], (300, classes)), rng.integers(0, classes, 300)
+        for k in (None, 1, 3):
+            yield _hits_task(f"ties and NaN of {classes}, k {k}", give(x), to_device(labels, device), labels, k, 2)
 
 
 def _case(

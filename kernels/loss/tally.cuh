@@ -52,16 +52,9 @@ __device__ __forceinline__ Tally block_tally(Tally mine) {
     return mine;
 }
 
-// parts (3,J) takes each block's tally; the block that draws the last ticket adds them up, part 0 first.
-//   loss        the 0-d result of MEAN and SUM; the mean of nothing is NaN
-//   divisor     what the rows' gradients are divided by: infinite where nothing counts or a label is wrong, so that
-//               a bad batch has a gradient of exactly 0; behind it the sum of w, and that of w[t] over rows that count
-//   fed         the serial number, inside a captured graph
-//   state (5)   a ticket, 0 between launches; the first offence not yet reported: serial (0: none), label, row, call
-template <typename Label> __device__ __forceinline__ void finish(
-    Tally mine, double* parts, T* loss, ACC* divisor, i64* state, const Label* labels, int reduction, i64 serial,
-    i64 call, const i64* fed)
-{
+// parts (3,J) takes each block's tally; the block that draws the last ticket adds them up, part 0 first. Whether this is
+// its first thread, which then has the sums in `mine`.
+__device__ __forceinline__ bool total(Tally& mine, double* parts, i64* ticket) {
     __shared__ bool last;
     const int J = gridDim.x, me = threadIdx.x;
 
@@ -71,25 +64,43 @@ template <typename Label> __device__ __forceinline__ void finish(
         parts[blockIdx.x] = mine.loss, parts[J + blockIdx.x] = mine.weight;
         parts[2 * J + blockIdx.x] = mine.wrong;
         __threadfence();
-        last = atomicInc(reinterpret_cast<unsigned*>(state), J - 1) == J - 1;  // wraps to 0 for the next launch
+        last = atomicInc(reinterpret_cast<unsigned*>(ticket), J - 1) == J - 1;  // wraps to 0 for the next launch
         __threadfence();
     }
     __syncthreads();
-    if (!last) return;
+    if (!last) return false;
 
     // combine
-    Tally all = {0, 0, none};
-    for (int j = me; j < J; j += THREADS) all = joined(all, {parts[j], parts[J + j], (int)parts[2 * J + j]});
-    all = block_tally(all);
-    if (me) return;
+    mine = {0, 0, none};
+    for (int j = me; j < J; j += THREADS) mine = joined(mine, {parts[j], parts[J + j], (int)parts[2 * J + j]});
+    mine = block_tally(mine);
+    return me == 0;
+}
 
-    // write
+// Notes the first label that is no class, unless an earlier one has not been reported yet.
+template <typename Label> __device__ __forceinline__ void note(
+    int wrong, i64* state, const Label* labels, i64 serial, i64 call, const i64* fed)
+{
+    if (wrong == none || state[1]) return;
+    state[1] = fed ? *fed : serial, state[2] = (i64)labels[wrong], state[3] = wrong, state[4] = call;
+}
+
+// What a loss leaves behind.
+//   loss        the 0-d result of MEAN and SUM; the mean of nothing is NaN
+//   divisor     what the rows' gradients are divided by: infinite where nothing counts or a label is wrong, so that
+//               a bad batch has a gradient of exactly 0; behind it the sum of w, and that of w[t] over rows that count
+//   fed         the serial number, inside a captured graph
+//   state (5)   a ticket, 0 between launches; the first offence not yet reported: serial (0: none), label, row, call
+template <typename Label> __device__ __forceinline__ void finish(
+    Tally mine, double* parts, T* loss, ACC* divisor, i64* state, const Label* labels, int reduction, i64 serial,
+    i64 call, const i64* fed)
+{
+    if (!total(mine, parts, state)) return;
+    const Tally all = mine;
     const double count = reduction == MEAN ? all.weight : 1, infinite = __uint_as_float(0x7f800000u);
     if (reduction == MEAN) store(loss, (ACC)(count == 0 ? __uint_as_float(0x7fc00000u) : all.loss / count));
     if (reduction == SUM) store(loss, (ACC)all.loss);
     divisor[0] = count == 0 || all.wrong != none ? infinite : count;
     divisor[2] = all.weight;
-    if (all.wrong != none && state[1] == 0) {
-        state[1] = fed ? *fed : serial, state[2] = (i64)labels[all.wrong], state[3] = all.wrong, state[4] = call;
-    }
+    note(all.wrong, state, labels, serial, call, fed);
 }

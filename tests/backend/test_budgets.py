@@ -12,10 +12,10 @@ from tests import counting, cupy_capture
 
 LAUNCHES = {  # a step: forward, cross-entropy, backward, SGD with momentum
     "lenet5": ((2, 1, 28, 28), 16),
-    "resnet20": ((2, 3, 32, 32), 197),
-    "resnet50": ((2, 3, 32, 32), 504),
+    "resnet20": ((2, 3, 32, 32), 158),
+    "resnet50": ((2, 3, 32, 32), 397),
 }
-NODES = {"lenet5": 24, "lenet_20_50_500": 22, "alexnet_lite": 44, "resnet20": 164}  # of a Trainer's captured step
+NODES = {"lenet5": 20, "lenet_20_50_500": 18, "alexnet_lite": 40, "resnet20": 160}  # of a Trainer's captured step
 LAUNCHES_OF_EVALUATION = {"lenet5": 5, "resnet20": 45}
 READS_OF_A_TRAINING_STEP = 0
 PYTHON_CALLS_OF_CONV2D = {"cuda": 35, "emulator": 35}

@@ -28,7 +28,7 @@ TWINS = {
     "dropout": {"drop"},
     "linear": {"forward", "backward"},
     "matmul": {"matmul"},
-    "loss": {"cross_entropy", "nll"},
+    "loss": {"cross_entropy", "nll", "hits"},
     "optim": {"sgd", "adam", "rmsprop", "norm", "scale", "clamp", "average", "accumulate", "divide"},
     "activation": {"forward", "backward"},
     "indexing": {"add"},
