@@ -65,7 +65,6 @@ class Graph:
                 self.values = dict(body())
                 self.rows = {name: value for name, value in self.values.items() if _is_measured(name, value)}
                 self.ring.end(list(self.rows.values()), _watch(self.rows, watched))
-            self._held = meter.living()
             self._graph = stream.end_capture()
         except BaseException:
             with suppress(Exception):  # an error may have spoilt the capture, which is said here once more

@@ -1,12 +1,11 @@
 """Where captured steps run: a stream and memory of their own on one device.
 
 A graph keeps nothing alive and knows addresses, so what its launches reach must stay where it is while it
-lives: captures take their memory from a pool that gives nothing back, and what outlives a capture is the graph's.
+lives: captures take their memory from a pool that gives nothing back.
 """
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -92,32 +91,29 @@ class _Drawn:
 
 
 class Meter:
-    """An allocator that passes on another's memory and knows which of it is in use."""
+    """An allocator that passes on another's memory and knows how much of it is in use.
+
+    It also keeps the other alive for as long as its memory is: a pool of CuPy's takes all of it along.
+    """
 
     def __init__(self, source: Callable[[int], Any]):
-        self._source = source  # CuPy's pools must live as long as their memory does, which only this sees to
+        self._source = source
         self._memory = backend.require_cupy().cuda
-        self._blocks: weakref.WeakSet[_Block] = weakref.WeakSet()
         self.used = self.peak = 0
 
     def __call__(self, size: int) -> Any:
         pointer = self._source(size)
         block = _Block(self, pointer, UNIT * -(-size // UNIT))
-        self._blocks.add(block)
         self.used += block.size
         self.peak = max(self.peak, self.used)
         memory = self._memory.UnownedMemory(pointer.ptr, size, block, pointer.device_id)
         return self._memory.MemoryPointer(memory, 0)
 
-    def living(self) -> list[_Block]:
-        """What is in use now; holding it keeps the memory from others."""
-        return list(self._blocks)
-
 
 class _Block:
     """A piece of memory in use, and the meter that passed it on."""
 
-    __slots__ = ("__weakref__", "meter", "pointer", "size")
+    __slots__ = ("meter", "pointer", "size")
 
     def __init__(self, meter: Meter, pointer: Any, size: int):
         self.meter, self.pointer, self.size = meter, pointer, size
