@@ -233,7 +233,6 @@ class Graphs:
         for p, grad in kind.grads:
             p.grad = grad
         self.host.set(kind.after)
-        self.frozen.absorb()
         return found
 
     def _loaded(
