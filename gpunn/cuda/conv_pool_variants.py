@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from gpunn.cuda.checks import INDEX_LIMIT
 from gpunn.cuda.dtypes import storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import Launch
@@ -70,6 +71,8 @@ def _refuse(job: ConvPool) -> str:
     reach = [(out - 1) * step + size for out, step, size in zip(job.pooled, pool.stride, pool.size, strict=True)]
     if any(end > n for end, n in zip(reach, job.y[2:], strict=True)):
         return "a window hangs over the edge"
+    if job.x[0] * job.pooled[0] > INDEX_LIMIT:
+        return f"{job.x[0]} images of {job.pooled[0]} rows are more than a grid's {INDEX_LIMIT} blocks"
     if blocks(job.w[0], FILTERS[0]) > 65535:
         return f"{job.w[0]} filters are more than a grid's 65535 blocks"
     return "" if next(shares(job), None) else f"a row of y needs more than {SHARED} bytes or {THREADS} threads"

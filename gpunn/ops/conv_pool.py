@@ -47,7 +47,8 @@ def _checked(op: str, activation: str | None, pool: Pooling | None, x: Shape, w:
         raise TypeError(f"{op}: pool is {pool!r}, expected a gpunn.Pooling, for example gpunn.Pooling.max(2), or None")
     check_choice(op, "pool.kind", pool.kind, ("max", "avg"))
     win = pool.win
-    check_window(f"{op}'s pool", z, win.size, win.stride, win.padding, win.dilation, pool.ceil_mode)
+    # In the words of the pooling alone, as whoever wrote a chain of layers would have them.
+    check_window(f"{pool.kind}_pool2d", z, win.size, win.stride, win.padding, win.dilation, pool.ceil_mode)
     if pool.kind == "avg" and max(win.dilation) > 1:
         raise ValueError(f"{op}: pool has dilation {win.dilation}, expected 1; average pooling has none")
     return z

@@ -44,12 +44,12 @@ CONV = {
     "pool's padding": (
         lambda: ops.conv2d(X, W, pool=Pooling.max(2, padding=2)),
         ValueError,
-        ["conv2d's pool: padding is (2, 2)", "at most half of kernel_size (2, 2)"],
+        ["max_pool2d: padding is (2, 2)", "at most half of kernel_size (2, 2)"],
     ),
     "pool's window": (
         lambda: ops.conv2d(X, W, pool=Pooling.avg(4)),
         ValueError,
-        ["conv2d's pool: the window 4x4 is larger than the padded input 3x3", "(1, 16, 3, 3)", "smaller kernel"],
+        ["avg_pool2d: the window 4x4 is larger than the padded input 3x3", "(1, 16, 3, 3)", "smaller kernel"],
     ),
     "dilation of a mean": (
         lambda: ops.conv2d(X, W, pool=Pooling("avg", Window.of(2, 1, 0, 2))),

@@ -55,6 +55,7 @@ def test_every_share_covers_the_output():
         ({"win": Window.of(8), "w": (4, 3, 8, 8)}, "has more than 7 rows or columns"),
         ({"pool": Pooling.max(2, padding=1)}, "no padding, no dilation and at most 256 positions are taken"),
         ({"pool": Pooling.max(3, 2, ceil_mode=True)}, "a window hangs over the edge"),
+        ({"x": (1 << 29, 3, 12, 12)}, "536870912 images of 5 rows are more than a grid's 2147418112 blocks"),
         ({"w": (1 << 19, 3, 3, 3)}, "filters are more than a grid's 65535 blocks"),
         ({"x": (2, 3, 9, 9000)}, "a row of y needs more than 49152 bytes or 512 threads"),
     ],
