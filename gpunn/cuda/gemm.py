@@ -19,7 +19,7 @@ from gpunn.cuda.variants import Variant
 TARGET_BLOCKS = 264  # two on each of an H200's 132 multiprocessors; fixed, so that split sums have one order everywhere
 STEP = {128: 8, 64: 16, 32: 16}  # BK: the depth of a step
 BLOCK = {128: 256, 64: 128, 32: 64}  # threads
-DEPTH_A_PART = {128: 256, 64: 128, 32: 64}  # below which a part is not worth its own block
+DEPTH_A_PART = {128: 256, 64: 64, 32: 32}  # below which a part is not worth its own block
 PITCH_LIMIT = 2**24  # elements from row to row, so that offsets inside a tile fit into 32 bits
 ACTIVATIONS = {None: 0, "relu": 1, "tanh": 2}  # as in kernels/gemm/geometry.cuh
 THREADS = 128

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gpunn import emulator as host
-from gpunn.cuda import batch_norm, conv, dropout, loss, pool
+from gpunn.cuda import batch_norm, conv, dropout, loss, matmul, pool
 from gpunn.cuda.plans import layout
 from gpunn.cuda.variants import forced, tracing, use_variant
 from gpunn.random import Draw
@@ -43,6 +43,21 @@ def test_tiled_main_loops(pass_, tile, dtype):
     assert counted.sector_excess <= 1.15, counted.table()
     assert counted.conflict_ways <= 1.1, counted.table()
     assert counted.barriers_per_block <= 1 + math.ceil(32 * 32 * 9 / 8)
+
+
+@pytest.mark.parametrize(("tile", "across"), [(128, ""), (64, ""), (32, ""), (32, "a"), (32, "b")])
+def test_the_main_loops_of_products(tile, across):
+    """Operands along the depth or across it: 16-byte loads of whole sectors, and no two lanes on one bank."""
+    a, b = (np.random.default_rng(i).standard_normal((128, 64)).astype(np.float32) for i in range(2))
+    left = host.EmulatedArray.of(a.T.copy()).T if "a" in across else host.EmulatedArray.of(a)
+    right = host.EmulatedArray.of(b) if "b" in across else host.EmulatedArray.of(b.T.copy()).T
+    with use_variant("matmul.product", f"tile{tile}"), host.counting() as counts:
+        matmul.matmul(left, right.T)
+    counted = counts["gemm_tiled"]
+    loads = [site for site in counted.sites if site.space == "global" and not site.write and site.bytes > 64]
+    assert loads and all(site.bytes_a_lane == 16 for site in loads), counted.table()
+    assert counted.sector_excess <= 1.15, counted.table()
+    assert counted.conflict_ways <= 1.1, counted.table()
 
 
 def test_each_rung_of_the_ladder_reads_less_than_the_one_before():

@@ -7,7 +7,6 @@ PRODUCTS = [
         "gemm/tiled.cu",
         (PARTS, "smaller(g.each, g.K - depth)", "g.K - depth"),
         (BIAS, "y ? LINEAR : activation, out", "activation, out"),
-        (INDEX, "tile + (is_second ? before : 0)", "tile"),
         (STRIDE, "(i64)outer * g.outer_b + (i64)inner * g.inner_b", "(i64)outer * g.outer_b"),
         (BITS, "(is_second ? c2 : c) + (i64)batch * g.M * g.N", "(is_second ? c2 : c) + batch * g.M * g.N"),
         (BITS, "(i64)outer * g.outer_a + (i64)inner * g.inner_a", "outer * g.outer_a + inner * g.inner_a"),
