@@ -53,12 +53,14 @@ NETWORKS = {
     "lenet5": (lambda: models.create("lenet5"), (1, 28, 28)),
     "residual": (Residual, (3, 6, 6)),
     "alexnet_lite": (lambda: models.create("alexnet_lite"), (3, 32, 32)),
-    "resnet20": (lambda: models.create("resnet20"), (3, 8, 8)),
 }
 
 
-@pytest.mark.parametrize("name", NETWORKS if IN_CI else ["lenet5", "residual"])
-@pytest.mark.parametrize("make", [optim.SGD, optim.AdamW] if IN_CI else [optim.AdamW])
+RUNS = [("lenet5", optim.AdamW), ("residual", optim.AdamW)]
+RUNS += [("lenet5", optim.SGD), ("residual", optim.RMSprop), ("alexnet_lite", optim.SGD)] if IN_CI else []
+
+
+@pytest.mark.parametrize(("name", "make"), RUNS, ids=lambda part: getattr(part, "__name__", part))
 def test_a_network_is_trained_to_the_same_bits(name, make):
     """Weights, running statistics, the optimiser's state, averages and losses; in CI of 50 steps of each network."""
     found, steps = [], 50 if IN_CI else WARM + 2
