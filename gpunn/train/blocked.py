@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from pathlib import Path
 from types import FrameType
@@ -45,3 +46,19 @@ def _function(frame: FrameType) -> str:
     """The public function that a frame is of, perhaps in a closure of its way back; "" for a helper."""
     name = getattr(frame.f_code, "co_qualname", frame.f_code.co_name).partition(".")[0]
     return "" if name.startswith(("_", "<")) else name
+
+
+def assigned_words(what: str) -> str:
+    """What a step that assigns an attribute has to hear."""
+    return f"a step cannot be captured where it assigns {what}, which a replay would not: change an array in place"
+
+
+def switched_off(enabled: bool | None) -> str:
+    """Why nothing is to be captured, or ""."""
+    if enabled is False:
+        return "capture is False"
+    if enabled is None and os.environ.get("GPUNN_CAPTURE") == "0":
+        return "GPUNN_CAPTURE is 0"
+    if os.environ.get("GPUNN_DEBUG_SYNC") == "1":
+        return "GPUNN_DEBUG_SYNC is 1, which waits for every launch"
+    return ""

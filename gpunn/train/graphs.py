@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -17,40 +15,15 @@ from gpunn.cuda.graph import Graph
 from gpunn.cuda.places import Place
 from gpunn.cuda.variants import forced
 from gpunn.engine.autograd import is_grad_enabled
-from gpunn.engine.tensor import Tensor
 from gpunn.errors import UsageError
 from gpunn.train.batches import Batch
-from gpunn.train.blocked import what_blocked
+from gpunn.train.blocked import assigned_words, switched_off, what_blocked
 from gpunn.train.frozen import Frozen
-from gpunn.train.readings import Share
+from gpunn.train.step_kinds import Body, Host, Kind, joined, signature, taking_apart
 
 WARM_UPS = 2  # eager steps of a kind before it is captured: they make what stays, and say how much memory it takes
 KINDS = 8  # of steps that are captured, at most
 ANEW = 3  # times that all graphs are made anew because something changed, at most
-
-
-Body: TypeAlias = Callable[..., Mapping[str, Any]]
-
-
-@dataclass
-class Host:
-    """What a step counts on the host beside what it is fed with; it is part of a step's kind, and set by a replay."""
-
-    get: Callable[[], Any] = lambda: None
-    set: Callable[[Any], None] = lambda state: None
-
-
-@dataclass
-class _Kind:
-    """Steps of one signature."""
-
-    warm: int = 0
-    eager: bool = False
-    graph: Graph | None = None
-    inputs: tuple[Array, ...] = ()
-    words: np.ndarray | None = None  # of a Loadable, for their shape and dtype
-    grads: list[tuple[Tensor, Array | None]] = field(default_factory=list)
-    after: Any = None
 
 
 class Graphs:
@@ -80,8 +53,8 @@ class Graphs:
         self.who, self.frozen, self.watched, self.host = who, frozen, dict(watched), host or Host()
         self._say = say or (lambda words: warnings.warn(words, RuntimeWarning, stacklevel=7))
         self._said: set[str] = set()
-        self.why_eager = _switched_off(enabled)
-        self._kinds: dict[tuple, _Kind] = {}
+        self.why_eager = switched_off(enabled)
+        self._kinds: dict[tuple, Kind] = {}
         self._made_anew = 0
         self._place: Place | None = None
         self._batch: Any = None
@@ -104,7 +77,7 @@ class Graphs:
         try:
             if self.why_eager or (place := self._where()) is None:
                 return dict(self._loaded(batch, body)())
-            return _joined(place.inside(self._run, place, key, batch, _taking_apart(body), number))
+            return joined(place.inside(self._run, place, key, batch, taking_apart(body), number))
         finally:
             self._running.release()
 
@@ -142,12 +115,12 @@ class Graphs:
 
     def _run(self, place: Place, key: Any, batch: Batch, body: Body, number: int) -> dict[str, Any]:
         before = self.host.get()
-        like = _signature(batch, place.index)
-        signature = (key, like, before, self.frozen.modes, is_grad_enabled(), forced())
-        kind = self._kinds.get(signature) or self._new_kind(signature)
+        like = signature(batch, place.index)
+        whole = (key, like, before, self.frozen.modes, is_grad_enabled(), forced())
+        kind = self._kinds.get(whole) or self._new_kind(whole)
         if kind.graph is not None and not kind.graph.stands():
             goes_on = self._renew("an array or option of the optimizer, sums or averages")
-            kind = self._new_kind(signature) if goes_on else _Kind(eager=True)
+            kind = self._new_kind(whole) if goes_on else Kind(eager=True)
         if kind.eager or like is None:
             return self._eagerly(batch, body)
         if kind.graph is None:
@@ -169,11 +142,11 @@ class Graphs:
             self._say_once(f"{self.who}: {self.why_eager}; steps run eagerly from now on, which is slower")
         return not self.why_eager
 
-    def _new_kind(self, signature: tuple) -> _Kind:
+    def _new_kind(self, whole: tuple) -> Kind:
         if len(self._kinds) < KINDS:
-            return self._kinds.setdefault(signature, _Kind())
+            return self._kinds.setdefault(whole, Kind())
         self._say_once(f"{self.who}: steps of {KINDS} kinds (shapes, modes) are captured; those of others run eagerly")
-        return _Kind(eager=True)
+        return Kind(eager=True)
 
     # ---------------------------------------------------------------- eagerly
     def _eagerly(self, batch: Batch, body: Body) -> dict[str, Any]:
@@ -182,19 +155,19 @@ class Graphs:
             self.frozen.take()
         return found
 
-    def _warm_up(self, place: Place, kind: _Kind, batch: Batch, body: Body) -> dict[str, Any]:
+    def _warm_up(self, place: Place, kind: Kind, batch: Batch, body: Body) -> dict[str, Any]:
         found = dict(place.measured(self._loaded(batch, body, kind)))
         assigned = self.frozen.assigned()
         if assigned and kind.warm:  # the first step may fill what is kept from then on
             kind.eager = True
-            self._say_once(f"{self.who}: {_assigned_words(assigned)}; such steps run eagerly, which is slower")
+            self._say_once(f"{self.who}: {assigned_words(assigned)}; such steps run eagerly, which is slower")
         if assigned or self.frozen.changed():
             self.frozen.take()
         kind.warm += 1
         return found
 
     # ---------------------------------------------------------------- captured
-    def _capture(self, place: Place, kind: _Kind, batch: Batch, body: Body, before: Any) -> str:
+    def _capture(self, place: Place, kind: Kind, batch: Batch, body: Body, before: Any) -> str:
         """Make the kind's graph, which runs nothing; or why there is none, and all is as it was."""
         if hooked := self.frozen.hooked():
             return f"a step cannot be captured with a hook of {hooked}, which a replay would not call"
@@ -215,14 +188,14 @@ class Graphs:
             return what_blocked(error)
         if assigned := self.frozen.assigned():
             undo()
-            return _assigned_words(assigned)
+            return assigned_words(assigned)
         kind.graph, kind.inputs, kind.after = graph, inputs, self.host.get()
         kind.grads = [(p, p.grad) for p in self.frozen.parameters]
         if self.frozen.changed():
             self.frozen.take()
         return ""
 
-    def _replay(self, kind: _Kind, batch: Batch, number: int) -> dict[str, Any]:
+    def _replay(self, kind: Kind, batch: Batch, number: int) -> dict[str, Any]:
         graph = kind.graph
         assert graph is not None
         self._batch = batch
@@ -236,7 +209,7 @@ class Graphs:
         return found
 
     def _loaded(
-        self, batch: Batch, body: Body, kind: _Kind | None = None, inputs: tuple[Array, ...] = ()
+        self, batch: Batch, body: Body, kind: Kind | None = None, inputs: tuple[Array, ...] = ()
     ) -> Callable[[], Mapping[str, Any]]:
         """The step with its batch filled in: one that loads itself does so inside."""
         if isinstance(batch, tuple):
@@ -254,51 +227,3 @@ class Graphs:
             return body(*batch.load(words))
 
         return run
-
-
-def _signature(batch: Batch, index: int) -> Any:
-    """What graphs depend on of a batch; None where it is not on this card."""
-    if not isinstance(batch, tuple):
-        return batch.key
-    if any([isinstance(a, np.ndarray) or a.data.device_id != index for a in batch]):
-        return None
-    return tuple([(a.shape, a.dtype, a.strides) for a in batch])
-
-
-def _assigned_words(what: str) -> str:
-    return f"a step cannot be captured where it assigns {what}, which a replay would not: change an array in place"
-
-
-def _switched_off(enabled: bool | None) -> str:
-    """Why nothing is to be captured, or ""."""
-    if enabled is False:
-        return "capture is False"
-    if enabled is None and os.environ.get("GPUNN_CAPTURE") == "0":
-        return "GPUNN_CAPTURE is 0"
-    if os.environ.get("GPUNN_DEBUG_SYNC") == "1":
-        return "GPUNN_DEBUG_SYNC is 1, which waits for every launch"
-    return ""
-
-
-def _taking_apart(body: Body) -> Body:
-    """The body, the two numbers of each Share apart."""
-
-    def run(*arrays: Array) -> dict[Any, Any]:
-        found: dict[Any, Any] = {}
-        for name, value in body(*arrays).items():
-            if isinstance(value, Share):
-                found[name, "right"], found[name, "of"] = value.right, value.of
-            else:
-                found[name] = value
-        return found
-
-    return run
-
-
-def _joined(found: Mapping[Any, Any]) -> dict[str, Any]:
-    """What such a body gave, its Shares whole again."""
-    whole = {name: value for name, value in found.items() if type(name) is not tuple}
-    for name in found:
-        if type(name) is tuple and name[1] == "right":
-            whole[name[0]] = Share(found[name], found[name[0], "of"])
-    return whole
