@@ -266,6 +266,31 @@ def test_a_loss_begins_with_the_ones_of_its_stream(monkeypatch):
     assert ones == 1 and not ones.flags.writeable
 
 
+ENDS = {  # ops whose gradients nobody else holds, down to one element
+    "linear": (ops.linear, (3,), (1, 3), (1,)),
+    "conv2d": (ops.conv2d, (1, 2, 3, 3), (1, 2, 3, 3), (1,)),
+    "conv_transpose2d": (ops.conv_transpose2d, (1, 2, 1, 1), (2, 1, 1, 1), (1,)),
+    "max_pool2d": (lambda x: ops.max_pool2d(x, 1), (1, 1, 1, 1)),
+    "avg_pool2d": (lambda x: ops.avg_pool2d(x, 1), (1, 1, 1, 1)),
+    "leaky_relu": (lambda x: ops.leaky_relu(x, 1.0), (1,)),
+    "dropout": (lambda x: ops.dropout(x, 0.5), (1,)),
+    "mse_loss": (lambda x, t: ops.mse_loss(x, t, "none"), (1,), (1,)),
+    "l1_loss": (ops.l1_loss, (1,), (1,)),
+    "binary_cross_entropy": (ops.binary_cross_entropy_with_logits, (1,), (1,)),
+    "soft labels": (ops.cross_entropy, (1, 1), (1, 1)),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_no_gradient_is_made_of_the_ones_that_are_kept(name, monkeypatch):
+    monkeypatch.setattr(streams, "_ones", {})
+    op, *shapes = ENDS[name]
+    leaves = [Tensor(given(shape, i), requires_grad=True) for i, shape in enumerate(shapes)]
+    op(*leaves).backward()
+    (ones,) = streams._ones.values()
+    assert ones == 1 and not any(np.shares_memory(x.grad, ones) for x in leaves)
+
+
 def test_ones_that_somebody_could_reach_are_new(monkeypatch):
     monkeypatch.setattr(streams, "_ones", {})
     x, seen = Tensor(given((1,)), requires_grad=True), []
