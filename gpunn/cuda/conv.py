@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from gpunn.backend import Array
-from gpunn.cuda import conv_variants, conv_weight
+from gpunn.cuda import conv_tiled, conv_variants, conv_weight
 from gpunn.cuda.checks import check_arrays, check_index
 from gpunn.cuda.layout import cast, in_order, new
 from gpunn.cuda.plans import KEPT, Layout, Output, Plan, layout
@@ -23,8 +23,8 @@ from gpunn.window import Window
 # ---------------------------------------------------------------- operations
 OPERATIONS = {
     2: {
-        "forward": Operation("conv2d.forward", *conv_variants.FORWARD),
-        "grad_input": Operation("conv2d.grad_input", *conv_variants.GRAD_INPUT),
+        "forward": Operation("conv2d.forward", *conv_tiled.FORWARD),
+        "grad_input": Operation("conv2d.grad_input", *conv_tiled.GRAD_INPUT),
         "grad_weight": Operation("conv2d.grad_weight", *conv_weight.GRAD_WEIGHT),
         "grad_bias": Operation("conv2d.grad_bias", *conv_weight.GRAD_BIAS),
     },

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
 
 from gpunn.cuda.checks import INDEX_LIMIT
+from gpunn.cuda.conv_tiles import Pass, forward, grad_input
 from gpunn.cuda.dtypes import accumulate, pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import Launch
@@ -21,28 +21,6 @@ DEPTHWISE_THREADS, PIXELS = 256, 4  # a block's threads, a thread's pixels
 
 Predicate = Callable[[Conv], str]
 Launches = Callable[[Conv], tuple[Launch, ...]]
-
-
-class Product(NamedTuple):
-    """A pass as one matrix product a group: a row an output pixel, a column an output channel, depth times the taps."""
-
-    operands: tuple[str, ...]
-    pixels: tuple[int, ...]  # the output's shape
-    columns: int
-    depth: int
-
-
-def forward(job: Conv) -> Product:
-    """y: a row a pixel of y, depth over the input channels of a group."""
-    return Product(("x", "weight", "bias", "y"), job.y, job.w[0] // job.groups, job.w[1])
-
-
-def grad_input(job: Conv) -> Product:
-    """gx: a row a pixel of x, depth over the output channels of a group."""
-    return Product(("gy", "weight", "gx"), job.x, job.w[1], job.w[0] // job.groups)
-
-
-Pass = Callable[[Conv], Product]
 
 
 def per_group(job: Conv) -> tuple[int, int]:
@@ -79,44 +57,6 @@ def refuse_odd(job: Conv) -> str:
         if count % width:
             return f"{name} = {count} is no multiple of {width}"
     return "" if job.aligned else "an array does not start on a multiple of 16 bytes"
-
-
-def _refuse_classes(job: Conv) -> str:
-    """The same for grad_input, whose pixels are split by their place modulo the stride."""
-    if reason := refuse_odd(job):
-        return reason
-    classes = math.prod(job.win.stride)
-    if job.groups * classes > 65535:
-        return f"{job.groups} groups x {classes} stride classes is above a grid's 65535"
-    return ""
-
-
-def _avoid_tiled(product: Pass, tile: int) -> Predicate:
-    """What fills less than half of a step or of a tile. 128x128 pays where it also fills more than half of a device."""
-
-    def avoid(job: Conv) -> str:
-        _, pixels, columns, depth = product(job)
-        if depth < 2 * pack(job.dtype):
-            return f"{depth} channels would leave half of each step of {2 * pack(job.dtype)} empty"
-        if tile == 64:
-            return few(columns)
-        if columns < 96:
-            return f"{columns} columns would leave a 128-wide tile half empty"
-        tiles = blocks(pixels[0] * math.prod(pixels[2:]), 128) * blocks(columns, 128) * job.groups
-        return "" if tiles > 66 else f"{tiles} tiles would leave half of an H200's multiprocessors idle"
-
-    return avoid
-
-
-def _avoid_gather(product: Pass) -> Predicate:
-    """Element-wise fetching is no use where a tile would stay empty or most fetches would be zeros."""
-
-    def avoid(job: Conv) -> str:
-        if product is grad_input and math.prod(job.win.stride) > 4:
-            return f"at stride {job.win.stride} most fetches would be zeros"
-        return few(product(job).columns)
-
-    return avoid
 
 
 def _refuse_rungs(job: Conv) -> str:
@@ -163,24 +103,6 @@ def _naive(family: str, product: Pass) -> Launches:
 def tile_macros(job: Conv, tile: int) -> dict[str, object]:
     """Of a square tile."""
     return {**storage_macros(job.dtype), "BM": tile, "BN": tile}
-
-
-def _gemm(style: str, product: Pass, tile: int) -> Launches:
-    """``conv2d/<style>_<pass>``; tiled grad_input has a range of blocks for each class of pixels modulo the stride."""
-
-    def plan(job: Conv) -> tuple[Launch, ...]:
-        operands, pixels, columns, _ = product(job)
-        stride = job.win.stride if (style, product) == ("tiled", grad_input) else (1, 1)
-        size = [blocks(n, s) for n, s in zip(pixels[2:], stride, strict=True)]
-        grid = (
-            blocks(pixels[0] * math.prod(size), tile),
-            blocks(columns, tile),
-            job.groups * math.prod(stride),
-        )
-        name, args = f"conv2d/{style}_{product.__name__}", (*operands, job)
-        return (Launch(name, tile_macros(job, tile), grid, (tile * tile // 64,), args),)
-
-    return plan
 
 
 def _rung(name: str, tile: int, side: int) -> Launches:
@@ -243,20 +165,11 @@ def row(
     return Variant(name, (source, *also), takes, refusal, plan, shared, avoid)
 
 
-FORWARD = (
-    row("depthwise", "conv2d/depthwise_forward", DEPTHWISE, refuse_depthwise, _depthwise(forward)),
-    row(
-        "tiled128", "conv2d/tiled_forward", LARGE, refuse_odd, _gemm("tiled", forward, 128),
-        buffers(128), _avoid_tiled(forward, 128),
-    ),
-    row(
-        "tiled64", "conv2d/tiled_forward", TILED, refuse_odd, _gemm("tiled", forward, 64),
-        buffers(64), _avoid_tiled(forward, 64),
-    ),
-    row(
-        "gather", "conv2d/gather_forward", GATHER, refuse_any, _gemm("gather", forward, 64),
-        gather_buffers, _avoid_gather(forward),
-    ),
+DEPTHWISE_FORWARD = row("depthwise", "conv2d/depthwise_forward", DEPTHWISE, refuse_depthwise, _depthwise(forward))
+DEPTHWISE_GRAD_INPUT = row(
+    "depthwise", "conv2d/depthwise_grad_input", DEPTHWISE, refuse_depthwise, _depthwise(grad_input)
+)
+LADDER = (
     row(
         "blocked", "conv2d/blocked_forward", RUNG, _refuse_rungs, _rung("blocked", 64, 8),
         lambda job: 2 * 8 * 68 * accumulate(job.dtype).itemsize, _avoid_rungs,
@@ -267,22 +180,7 @@ FORWARD = (
     ),
     row("naive", "conv2d/naive_forward", ANY, takes_all, _naive("conv2d", forward)),
 )  # fmt: skip
-GRAD_INPUT = (
-    row("depthwise", "conv2d/depthwise_grad_input", DEPTHWISE, refuse_depthwise, _depthwise(grad_input)),
-    row(
-        "tiled128", "conv2d/tiled_grad_input", LARGE, _refuse_classes, _gemm("tiled", grad_input, 128),
-        buffers(128), _avoid_tiled(grad_input, 128),
-    ),
-    row(
-        "tiled64", "conv2d/tiled_grad_input", TILED, _refuse_classes, _gemm("tiled", grad_input, 64),
-        buffers(64), _avoid_tiled(grad_input, 64),
-    ),
-    row(
-        "gather", "conv2d/gather_grad_input", GATHER, refuse_any, _gemm("gather", grad_input, 64),
-        gather_buffers, _avoid_gather(grad_input),
-    ),
-    row("naive", "conv2d/naive_grad_input", ANY, takes_all, _naive("conv2d", grad_input)),
-)  # fmt: skip
+NAIVE_GRAD_INPUT = row("naive", "conv2d/naive_grad_input", ANY, takes_all, _naive("conv2d", grad_input))
 CONV3D = {
     "forward": (row("naive", "conv3d/naive_forward", ANY, takes_all, _naive("conv3d", forward)),),
     "grad_input": (row("naive", "conv3d/naive_grad_input", ANY, takes_all, _naive("conv3d", grad_input)),),

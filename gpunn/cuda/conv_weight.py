@@ -6,7 +6,10 @@ A call with `Conv.bias` gives both gradients. The last block of each tile adds u
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
+from gpunn.cuda.conv_tiled import MOST_TAPS, NARROW
+from gpunn.cuda.conv_tiles import Pass, Tile, better, grad_weight, width
 from gpunn.cuda.conv_variants import (
     ANY,
     DEPTHWISE,
@@ -15,40 +18,100 @@ from gpunn.cuda.conv_variants import (
     THREADS,
     TILED,
     Launches,
-    buffers,
+    Predicate,
     depthwise_width,
     few,
-    gather_buffers,
     per_group,
     refuse_any,
     refuse_depthwise,
     refuse_odd,
     row,
     takes_all,
-    tile_macros,
 )
-from gpunn.cuda.dtypes import accumulate, pack, storage_macros
+from gpunn.cuda.dtypes import accumulate, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import Launch, Scratch, Tickets
 from gpunn.cuda.problem import Columns, Conv
 from gpunn.cuda.reduce import sum_parts
+from gpunn.cuda.split import split
 from gpunn.cuda.variants import Variant
 
-TARGET_BLOCKS = 264  # two on each of an H200's 132 multiprocessors; fixed, so that split sums have one order everywhere
-ADDED_AT_ONCE = 8  # parts that one block adds up about as fast as two rounds of blocks do
-DEPTH_A_PART = 256  # pixels below which a part is not worth its own block
+MOST_BLOCKS = (
+    1056  # eight on each of an H200's 132 multiprocessors; fixed, so that split sums have one order everywhere
+)
+DEPTH_A_PART = 128  # pixels below which a part is not worth its own block
 BIAS_PARTS = 64
 BIAS = "conv2d/naive_grad_bias"
 
 
-# ---------------------------------------------------------------- what they take
-def _avoid_wide_filters(job: Conv) -> str:
-    columns = per_group(job)[1]
-    return f"{columns} columns would leave a 128-wide tile half empty" if columns < 96 else ""
+# ---------------------------------------------------------------- tiles
+class Row(NamedTuple):
+    """A variant by its tile of filters and columns (r,s,c)."""
+
+    name: str
+    kernel: str
+    takes: str
+    refusal: Predicate
+    tile: Tile
 
 
-def _avoid_few_filters(job: Conv) -> str:
-    return few(per_group(job)[1])
+def _shares(wide: float, single: float) -> dict[Pass, tuple[float, float]]:
+    return {grad_weight: (wide, single)}
+
+
+def _refuse_narrow(job: Conv) -> str:
+    taps, filters = math.prod(job.win.size), per_group(job)[1]
+    if taps > MOST_TAPS:
+        return f"the window has {taps} positions, more than {MOST_TAPS}"
+    return f"{filters} filters are more tiles than a grid's 65535" if filters > 65535 * 16 else refuse_any(job)
+
+
+# Blocks that a multiprocessor holds, and shares of FFMA: kernels/resources.json and sass.json, sm_90.
+ROWS = (
+    Row("tiled128", "tiled", LARGE, refuse_odd, Tile(128, 128, 8, 8, 1, _shares(0.77, 0.77))),
+    Row("tiled64", "tiled", TILED, refuse_odd, Tile(64, 64, 8, 8, 6, _shares(0.68, 0.68))),
+    Row("narrow32x64", "narrow", NARROW, _refuse_narrow, Tile(32, 64, 4, 8, 8, _shares(0.430, 0.378))),
+    Row("narrow16x64", "narrow", NARROW, _refuse_narrow, Tile(16, 64, 4, 4, 9, _shares(0.290, 0.249))),
+    Row("narrow32x32", "narrow", NARROW, _refuse_narrow, Tile(32, 32, 4, 4, 10, _shares(0.303, 0.269))),
+    Row("gather", "tiled", GATHER, refuse_any, Tile(64, 64, 8, 8, 6, _shares(0.49, 0.49))),
+)
+
+
+def _width(job: Conv, one: Row) -> int:
+    """Elements that are fetched at once."""
+    if one.name == "gather":
+        return 1
+    return min(width(job, channels) for channels in per_group(job))
+
+
+def _tiles(job: Conv, tile: Tile) -> int:
+    (filters,), columns = grad_weight(job)[1:3]
+    return max(1, blocks(filters, tile.rows) * blocks(columns, tile.columns) * job.groups)
+
+
+def _parts(job: Conv, tile: Tile) -> int:
+    """Parts of the pixels: as the model of an H200 has it, the fewer the better where it is nearly the same."""
+    pixels, tiles = grad_weight(job).depth, _tiles(job, tile)
+    most = max(1, min(pixels // DEPTH_A_PART, blocks(MOST_BLOCKS, tiles)))
+    return min(range(1, most + 1), key=lambda parts: tile.time(tiles, pixels, parts, 1) * (1 + parts / 1000))
+
+
+def _cost(job: Conv, one: Row) -> float:
+    wide, single = one.tile.share[grad_weight]
+    share = wide if _width(job, one) > 1 else single
+    return one.tile.time(_tiles(job, one.tile), grad_weight(job).depth, _parts(job, one.tile), share)
+
+
+def _avoid(mine: Row) -> Predicate:
+    """What another tile should do sooner, or naive: few filters."""
+
+    def avoid(job: Conv) -> str:
+        if reason := few(per_group(job)[1]):
+            return reason
+        room = {one.name: one.tile.room(_tiles(job, one.tile), _parts(job, one.tile)) for one in ROWS}
+        return better(mine.name, {one.name: _cost(job, one) for one in ROWS if not one.refusal(job)}, room)
+
+    return avoid
 
 
 # ---------------------------------------------------------------- launches
@@ -82,36 +145,33 @@ def _naive(family: str) -> Launches:
     return plan
 
 
-def _fan(parts: int) -> int:
-    """How many parts a block adds up: all of a few, else the root, so that sums and sums of sums are as many."""
-    return parts if parts <= ADDED_AT_ONCE else math.isqrt(parts - 1) + 1
-
-
-def _split(tile: int, wide: bool) -> Launches:
-    """Tiles of filters and columns, in parts of the pixels."""
+def _variant(mine: Row) -> Variant:
+    """Tiles of filters and columns, in parts of the pixels, which the last block of each tile adds up."""
+    kernel, tile = f"conv2d/{mine.kernel}_grad_weight", mine.tile
 
     def plan(job: Conv) -> tuple[Launch, ...]:
-        depth, filters = per_group(job)
-        pixels, columns = job.y[0] * math.prod(job.y[2:]), math.prod(job.win.size) * depth
-        tiles = blocks(columns, tile) * blocks(filters, tile) * job.groups
-        parts = max(1, min(blocks(TARGET_BLOCKS, tiles), pixels // DEPTH_A_PART))
-        fan = _fan(parts)
-        partial, tickets = None, None
-        if parts > 1:
-            partial = Scratch("parts", (parts, tiles, tile * tile + tile), "float32")
-            tickets = Tickets(tiles * (1 + blocks(parts, fan)))
-        macros = {**tile_macros(job, tile), "VEC": pack(job.dtype) if wide else 1}
-        grid = (blocks(columns, tile) * parts, blocks(filters, tile), job.groups)
-        args = ("gy", "x", "gw", "gb" if job.bias else None, partial, tickets, parts, fan, job)
-        return (Launch("conv2d/tiled_grad_weight", macros, grid, (tile * tile // 64,), args),)
+        (filters,), columns = grad_weight(job)[1:3]
+        parts = split(_parts(job, tile), _tiles(job, tile), tile.rows, tile.columns)
+        macros = {**storage_macros(job.dtype), **tile.macros, "VEC": _width(job, mine)}
+        if mine.kernel == "narrow":
+            macros |= {"TM": tile.high, "TN": tile.wide}
+        grid = (blocks(columns, tile.columns) * parts.count, blocks(filters, tile.rows), job.groups)
+        args = ("gy", "x", "gw", "gb" if job.bias else None, *parts, job)
+        return (Launch(kernel, macros, grid, (tile.threads,), args),)
 
-    return plan
+    def shared(job: Conv) -> int:
+        sides = tile.rows + tile.columns
+        if mine.kernel == "narrow":  # two buffers, and two tables of 32 pixels
+            return 4 * 2 * 8 * sides + 2 * 32 * 16
+        return 4 * 2 * max(8, 2 * _width(job, mine)) * sides
+
+    return row(mine.name, kernel, mine.takes, mine.refusal, plan, shared, _avoid(mine))
 
 
 def _depthwise(job: Conv) -> tuple[Launch, ...]:
     width, taps = depthwise_width(job), math.prod(job.win.size)
     across, pixels = blocks(job.x[1], 32 * width), job.y[0] * math.prod(job.y[2:])
-    parts = max(1, min(blocks(2 * TARGET_BLOCKS, across * taps), pixels // 64, 65535))
+    parts = max(1, min(blocks(MOST_BLOCKS // 2, across * taps), pixels // 64, 65535))
     partial = Scratch("parts", (parts, math.prod(job.w)), accumulate(job.dtype))
     macros, args = {**storage_macros(job.dtype), "VEC": width}, ("gy", "x", partial, job)
     first = Launch("conv2d/depthwise_grad_weight", macros, (across, taps, parts), (256,), args)
@@ -124,15 +184,7 @@ GRAD_WEIGHT = (
         "depthwise", "conv2d/depthwise_grad_weight", DEPTHWISE, refuse_depthwise, _depthwise,
         also=("reduce/sum_parts", BIAS),
     ),
-    row(
-        "tiled128", "conv2d/tiled_grad_weight", LARGE, refuse_odd, _split(128, True),
-        buffers(128), _avoid_wide_filters,
-    ),
-    row("tiled64", "conv2d/tiled_grad_weight", TILED, refuse_odd, _split(64, True), buffers(64), _avoid_few_filters),
-    row(
-        "gather", "conv2d/tiled_grad_weight", GATHER, refuse_any, _split(64, False),
-        gather_buffers, _avoid_few_filters,
-    ),
+    *[_variant(one) for one in ROWS],
     row("naive", "conv2d/naive_grad_weight", ANY, takes_all, _naive("conv2d"), also=(BIAS,)),
 )  # fmt: skip
 GRAD_WEIGHT_3D = (row("naive", "conv3d/naive_grad_weight", ANY, takes_all, _naive("conv3d"), also=(BIAS,)),)

@@ -3,6 +3,7 @@
 from gpunn.verify.run import Row as Row
 from gpunn.verify.run import allowed as allowed
 from gpunn.verify.run import check as check
+from gpunn.verify.run import check_variant as check_variant
 from gpunn.verify.run import compare as compare
 from gpunn.verify.run import main as main
 from gpunn.verify.run import table as table

@@ -64,7 +64,7 @@ def _input_channels(space: Space, family: str, plane: tuple[int, ...]) -> Beyond
         gw, _ = space.twins.conv.grad_weight(gy, x, (filters, channels, *(1,) * rank), win, 1)
         return (gw.reshape(filters, channels)[-1, -kept:],)
 
-    return Beyond(f"{family}.grad_weight", "4096 channels", 5, 8, run, lambda: exact(above[-1] * below[-kept:]))
+    return Beyond(f"{family}.grad_weight", "4096 channels", 5, 32, run, lambda: exact(above[-1] * below[-kept:]))
 
 
 def _filters(space: Space) -> Beyond:

@@ -196,6 +196,6 @@ def _table_rows(operation: Operation, dtype: str, thorough: bool) -> Iterator[in
 
 def label(dtype: str, macros: Macros) -> str:
     """The set in short: ``float32 BM=64 VEC=4``."""
-    told = {"T": STORAGE[dtype][0], "ACC": STORAGE[dtype][1], "BN": macros.get("BN")}
+    told = {"T": STORAGE[dtype][0], "ACC": STORAGE[dtype][1], "BN": macros.get("BM")}  # BM alone says a square
     rest = (f"{k}={v}".replace(" ", "-") for k, v in macros.items() if told.get(k) != v)
     return " ".join([dtype, *rest])

@@ -145,8 +145,9 @@ def work(problem: Problem, launch: Launch) -> list[Work]:
         return [Work(count, math.prod(problem.w) * parts, pixels / parts, 8, tile)]
     product = (conv_variants.forward if name.endswith("forward") else conv_variants.grad_input)(problem)
     outputs = math.prod(product.pixels)
-    if "gather" in name:
-        return [Work(count, outputs, taps * product.depth, 8, tile)]
+    if "gather" in name or "narrow" in name:
+        parts = launch.grid[0] // blocks(product.rows, rows)  # of the depth
+        return [Work(count, outputs * parts, taps * product.depth / parts, 8, tile)]
     step, classes = 2 * pack(problem.dtype), launch.grid[2] // problem.groups  # classes: of pixels modulo the stride
     return [Work(count, outputs, taps * blocks(product.depth, step) * step / classes, step, tile)]
 

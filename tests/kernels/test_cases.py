@@ -27,17 +27,26 @@ def asked(task, dtype):
     return "CI" in os.environ or not is_product or ("transposed" not in task.case and dtype != "bfloat16")
 
 
+def chosen(variants, dtype):
+    """All of them; by default one of the narrow tiles in 16 bits, since each is compiled for itself."""
+    narrow = [variant for variant in variants if variant.name.startswith("narrow")]
+    left_out = [] if os.environ.get("CI") or "16" not in dtype else narrow[:-1]
+    return [variant for variant in variants if variant not in left_out]
+
+
 @pytest.mark.parametrize("operation", list(OPERATIONS))
 def test_every_variant_agrees_with_the_loops(operation, tasks):
     dtype, everything = tasks
     everything = [task for task in everything if asked(task, dtype)]
     if operation not in {task.operation for task in everything}:
         pytest.skip("where CI is set")
-    rows = {}
+    rows, every, wanted = {}, OPERATIONS[operation], chosen(OPERATIONS[operation].variants, dtype)
     for task in everything:
-        if task.operation == operation:
-            verify.check(task, OPERATIONS[operation], rows, dtype)
-    assert set(rows) == {variant.name for variant in OPERATIONS[operation].variants}
+        want = None
+        for variant in wanted if task.operation == operation else ():
+            row = rows.setdefault(variant.name, verify.Row(every.name, variant.name, dtype))
+            want = verify.check_variant(task, variant, row, want)
+    assert set(rows) == {variant.name for variant in wanted}
     for row in rows.values():
         assert not row.failures, f"{operation} {row.variant} {dtype}: {row.failures}, worst {row.worst}"
         variant = OPERATIONS[operation].named(row.variant)

@@ -41,10 +41,10 @@ def launched(monkeypatch):
 
 @pytest.mark.parametrize(
     "groups, variant, samples, parts",
-    [(1, "tiled128", 3, 4), (1, "tiled64", 9, 13), (2, "gather", 9, 13), (8, "depthwise", 3, 17)],
+    [(1, "tiled128", 3, 8), (1, "narrow32x64", 9, 26), (2, "gather", 9, 26), (8, "depthwise", 3, 17)],
 )
 def test_weight_gradients(groups, variant, samples, parts, launched):
-    """13 parts are added up in two rounds, four at a time, the last alone."""
+    """26 parts are added up in two rounds, six at a time, the last two."""
     x, w_shape = normal(samples, 8, 19, 40), (8, 8 // groups, 2, 3)
     gy = normal(samples, 8, *WIN.out((19, 40)))
     with use_variant("conv2d.grad_weight", variant):
@@ -56,6 +56,23 @@ def test_weight_gradients(groups, variant, samples, parts, launched):
     want = naive.conv_grad_weight(gy, x, w_shape, **how)
     assert_close(np.asarray(gw), want, gy.size // 8)
     assert_close(np.asarray(gb), naive.conv_grad_bias(gy), gy.size // 8)
+
+
+@pytest.mark.parametrize("variant", ["narrow64x16", "narrow128"])
+def test_parts_of_the_depth(variant, launched):
+    """Few tiles of many taps and channels: nine parts, three at a time."""
+    x, w, b = normal(2, 64, 5, 4), normal(24, 64, 3, 3), normal(24, 1)[:, 0]
+    win = Window.of((3, 3), 1, 1)
+    gy = normal(2, 24, 5, 4)
+    with use_variant("conv2d.forward", variant), use_variant("conv2d.grad_input", variant):
+        y = conv.forward(channels_last(x), channels_last(w), host.EmulatedArray.of(b), win, 1, "relu")
+        gx = conv.grad_input(channels_last(gy), channels_last(w), x.shape, win, 1)
+    assert launched == [("conv2d/narrow_forward", 9), ("conv2d/narrow_grad_input", 3)]
+    assert not streams.tickets(streams.EMULATOR, 64)[:64].any()
+    how = {"stride": win.stride, "padding": win.padding, "dilation": win.dilation, "groups": 1}
+    z = naive.conv(x, w, b, **how)
+    assert_close(np.asarray(y), np.maximum(z, 0), 576, scale=float(np.abs(z).max()))
+    assert_close(np.asarray(gx), naive.conv_grad_input(gy, w, x.shape, **how), 216)
 
 
 def test_bias_gradients(launched):

@@ -17,6 +17,9 @@ ASKED = 0.85
 SHORT = {
     "conv2d/gather_forward": 0.54,
     "conv2d/gather_grad_input": 0.32,
+    "conv2d/narrow_forward": 0.41,  # 64x16 of single elements; 128x32 of 16 bytes 0.72
+    "conv2d/narrow_grad_input": 0.40,
+    "conv2d/narrow_grad_weight": 0.24,  # with the look-up of every fourth step, which counts here at each
     "conv2d/pooled_forward": 0.82,  # of 3x3 and 2x4 taps; LeNet's 5x5 have 0.875
     "conv2d/tiled_grad_weight": 0.48,
     "gemm/tiled LAYOUT=-1": 0.44,  # either order of each operand, a derivative

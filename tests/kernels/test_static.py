@@ -39,6 +39,7 @@ def test_tiled_main_loops(pass_, tile, dtype):
         run(pass_, x, w, gy)
     counted = counts[f"conv2d_tiled_{pass_}"]
     loads = [site for site in counted.sites if site.space == "global" and not site.write]
+    loads = [site for site in loads if "split.cuh" not in site.place]  # the parts, when all else is done
     assert loads and all(site.bytes_a_lane == 16 for site in loads), counted.table()
     assert counted.sector_excess <= 1.15, counted.table()
     assert counted.conflict_ways <= 1.1, counted.table()
