@@ -186,10 +186,8 @@ def _host_bytes(mem, size):
 class PinnedMemory:
     """cudaHostAlloc."""
 
-    ptr = 0
-
     def __init__(self, size, flags=0):
-        self.size = size
+        self.size, self.ptr = size, 0
         if size:
             storage = np.full(size + _PAGE, POISON, np.uint8)
             self.ptr = -(-storage.ctypes.data // _PAGE) * _PAGE
