@@ -31,6 +31,12 @@ def _dense(given: tuple) -> Layout:
     return x if x.row_major else row_major(x)
 
 
+def _across(x: Layout) -> Layout:
+    """A matrix beside which a column of ones can stand: rows in memory, copied at the call where it has columns."""
+    found = side(x, 1, 0)
+    return row_major(x) if found is None or (found.deep and x.shape[1] > 1) else x
+
+
 @lru_cache(KEPT)
 def _forward(x: tuple, weight: tuple, bias: tuple | None, activation: str | None, asked: Asked) -> Plan:
     below, w = readable(Layout(*x), 0, 1), readable(Layout(*weight), 0, 1)
@@ -47,7 +53,8 @@ def _backward(
     gy: tuple, x: tuple | None, weight: tuple | None, y: tuple | None, activation: str | None, bias: bool, asked: Asked
 ) -> Plan:
     above, kept = _dense(gy), None if y is None else _dense(y)  # read along both axes, and side by side
-    below, w = (None if one is None else readable(Layout(*one), 0, 1) for one in (x, weight))
+    w = None if weight is None else readable(Layout(*weight), 0, 1)
+    below = None if x is None else _across(Layout(*x)) if bias else readable(Layout(*x), 0, 1)
     dtype = check_arrays("linear.backward", gy=above, x=below, w=w, y=kept)
     (m, n), gx, gw, outputs = above.shape, None, None, {}
     wide = kept is None or kept.aligned
@@ -61,6 +68,8 @@ def _backward(
         (a, wide_a), (b, wide_b) = _side(above, 1, 0), (Side(1, 0, deep=False), True)
         if below is not None:
             b, wide_b = _side(below, 1, 0)
+            if bias and b.deep:  # of one column
+                b, wide_b = Side(1, below.strides[0] // below.dtype.itemsize, deep=False), False
             outputs["gw"] = Output((n, features), above.dtype)
         if bias:
             outputs["gb"] = Output((n,), above.dtype)

@@ -41,6 +41,7 @@ class LinearCase:
     bias: bool = True
     activation: str | None = None
     without: str = ""
+    across: bool = False  # memory of x is transposed
 
     def __str__(self):  # the pytest id
         return self.name
@@ -94,6 +95,8 @@ LINEARS = [
     LinearCase("gradient of x alone", (6, 8), (16, 8), bias=False, without="w"),
     LinearCase("gradient of w alone", (8, 8), (16, 8), bias=False, without="x"),
     LinearCase("gradient of the bias alone", (70, 8), (16, 8), without="xw", activation="relu"),
+    LinearCase("one feature, 16 bytes", (8, 1), (8, 1)),
+    LinearCase("x across memory, 16 bytes", (16, 8), (8, 8), across=True),
     LinearCase("both gradients in parts", (130, 8), (132, 8)),
     LinearCase("NaN, ReLU", (3, 5), (4, 5), activation="relu"),
     LinearCase("no features", (3, 0), (4, 0)),

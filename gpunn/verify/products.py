@@ -30,6 +30,7 @@ def product_tasks(give: Give) -> Iterator[Task]:
             yield _product(f"{case.name}, unaligned", case, placed(a, "unaligned"), placed(b, "unaligned"))
     for one in LINEARS:
         arrays = [give(array) for array in one.arrays()]
+        arrays[0] = arrays[0].T.copy(order="C").T if one.across else arrays[0]
         yield from _linear(one.name, one, *arrays)
         if one.name == "16 bytes, ReLU":
             yield from _linear(f"{one.name}, unaligned", one, *(placed(array, "unaligned") for array in arrays))

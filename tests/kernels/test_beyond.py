@@ -11,7 +11,7 @@ import pytest
 from gpunn import verify
 from gpunn.cuda.dtypes import STORAGE
 from gpunn.cuda.variants import OPERATIONS
-from gpunn.verify import beyond
+from gpunn.verify import beyond, launches
 from gpunn.verify.run import check
 from gpunn.verify.space import Space
 
@@ -36,7 +36,9 @@ def test_every_variant_takes_arrays_past_2_31_elements_in_little_memory():
         "optim.accumulate", "step.begin", "step.end",
     }  # fmt: skip
     for name, group in rows.items():
-        assert {row.variant for row in group.values() if row.ran} == {v.name for v in OPERATIONS[name].variants}
+        problems = list(launches.problems(OPERATIONS[name], "float16"))
+        taking = {v.name for v in OPERATIONS[name].variants if any(map(v.accepts, problems))}
+        assert {row.variant for row in group.values() if row.ran} == taking
 
 
 @pytest.mark.usefixtures("emulator")
