@@ -132,3 +132,22 @@ def test_the_table_of_launches_is_the_codes_and_every_layer_takes_the_best_row(l
             best, seconds, taken = launch_shapes.better(call)
             told = f"{name} {call.operation} {call.problem}: {call.variant} {taken}, {best} {seconds}"
             assert taken <= 1.05 * seconds or (call.operation, str(call.problem)) in MEANT, told
+
+
+# What each layer of AlexNet-lite is asked, at batch 256, and which of these fall short, and why.
+ASKED = {"warps": 8, "wave": 0.85, "tile": 0.75}
+SMALL = "fewer blocks than fill a device, or a few more"
+SHORT = {
+    ("conv2d.grad_weight", "N256 C96 K96"): ({"tile"}, "0.72: 96 filters of 128, 864 columns of 896"),
+    ("linear.forward", "M256 N256 K864"): ({"wave"}, SMALL),
+    ("linear.forward", "M256 N256 K256"): ({"warps"}, SMALL),
+    ("linear.backward", "M256 N256 K256"): ({"wave"}, SMALL),
+    ("linear.forward", "M256 N10 K256"): ({"warps", "wave", "tile"}, "10 columns"),
+    ("linear.backward", "M256 N10 K256"): ({"warps", "wave", "tile"}, "10 columns"),
+}
+
+
+def test_alexnet_lites_launches_fill_an_h200_but_for_those_named():
+    for row in json.loads(launch_shapes.TABLE.read_text())["alexnet_lite"]:
+        fall, _ = SHORT.get((row["operation"], " ".join(row["problem"].split()[:3])), (set(), ""))
+        assert {name for name, least in ASKED.items() if row[name] < least} == fall, row
