@@ -14,11 +14,10 @@ from gpunn.backend import Array
 from gpunn.cuda import conv
 from gpunn.cuda import pool as pools
 from gpunn.cuda.checks import check_arrays, check_index
-from gpunn.cuda.conv_pool_variants import FUSED
+from gpunn.cuda.conv_pool_variants import FUSED, ConvPool
 from gpunn.cuda.layout import cast, in_order, new
 from gpunn.cuda.plans import KEPT, Layout, Output, Plan, layout
 from gpunn.cuda.pool import AVG_BACKWARD, MAX_BACKWARD, backward_plan
-from gpunn.cuda.problem import ConvPool
 from gpunn.cuda.variants import Asked, Operation, forced
 from gpunn.window import Pooling, Window
 

@@ -4,20 +4,59 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from gpunn.cuda.checks import INDEX_LIMIT
 from gpunn.cuda.dtypes import storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import Launch
-from gpunn.cuda.problem import ConvPool
+from gpunn.cuda.problem import Conv
 from gpunn.cuda.variants import Variant
+from gpunn.window import Pooling
 
 SHARED = 48 * 1024  # what every device gives a block unasked; several blocks then share a multiprocessor
 THREADS, ENOUGH = 512, 128  # the most of a block, and so many that it hides its own waits
 BLOCKS = 198  # three for every two of an H200's 132 multiprocessors
 FILTERS = (4, 8, 12, 16, 20)  # of a block
 TAPS, TERMS = 7, 512  # the largest window; longer sums are the tiled kernels' business
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvPool(Conv):
+    """A 2-d convolution whose output y is activated and pooled; ``wanted``: there will be a backward."""
+
+    pool: Pooling
+    wanted: bool
+
+    @property
+    def keeps_a(self) -> bool:
+        """Whether backward needs the activated output: a mean hides it, and a slope asks for it."""
+        return self.wanted and self.pool.kind == "avg" and bool(self.activation)
+
+    @property
+    def keeps_index(self) -> bool:
+        return self.wanted and self.pool.kind == "max"
+
+    @property
+    def pooled(self) -> tuple[int, int]:
+        """Height and width of the result."""
+        height, width = self.pool.out(self.y[2:])
+        return height, width
+
+    @property
+    def letters(self) -> dict[str, int]:
+        return {**super().letters, "L": math.prod(self.pooled), "M": self.pool.win.positions}
+
+    @property
+    def struct(self) -> dict[str, int]:
+        (u, v), (step_h, step_w) = self.pooled, self.pool.win.stride
+        window = dict(zip(("window_h", "window_w"), self.pool.win.size, strict=True))
+        pooling = {"U": u, "V": v, "step_h": step_h, "step_w": step_w, "average": int(self.pool.kind == "avg")}
+        return {**super().struct, **window, **pooling, "flat": int(self.pool.flat)}
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}, {self.pool}"
 
 
 class Share(NamedTuple):

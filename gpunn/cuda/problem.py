@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 from functools import cache
 
 from gpunn.cuda.dtypes import EPILOGUES, SIZES
-from gpunn.window import Pooling, Window
+from gpunn.window import Window
 
 
 @cache
@@ -75,43 +74,6 @@ class Conv(Problem):
 
     def __str__(self) -> str:
         return f"{super().__str__()} {self.win}" + (f" {self.activation}" if self.activation else "")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConvPool(Conv):
-    """A 2-d convolution whose output y is activated and pooled; ``wanted``: there will be a backward."""
-
-    pool: Pooling
-    wanted: bool
-
-    @property
-    def keeps_a(self) -> bool:
-        """Whether backward needs the activated output: a mean hides it, and a slope asks for it."""
-        return self.wanted and self.pool.kind == "avg" and bool(self.activation)
-
-    @property
-    def keeps_index(self) -> bool:
-        return self.wanted and self.pool.kind == "max"
-
-    @property
-    def pooled(self) -> tuple[int, int]:
-        """Height and width of the result."""
-        height, width = self.pool.out(self.y[2:])
-        return height, width
-
-    @property
-    def letters(self) -> dict[str, int]:
-        return {**super().letters, "L": math.prod(self.pooled), "M": self.pool.win.positions}
-
-    @property
-    def struct(self) -> dict[str, int]:
-        (u, v), (step_h, step_w) = self.pooled, self.pool.win.stride
-        window = dict(zip(("window_h", "window_w"), self.pool.win.size, strict=True))
-        pooling = {"U": u, "V": v, "step_h": step_h, "step_w": step_w, "average": int(self.pool.kind == "avg")}
-        return {**super().struct, **window, **pooling, "flat": int(self.pool.flat)}
-
-    def __str__(self) -> str:
-        return f"{super().__str__()}, {self.pool}"
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ from itertools import product
 
 import gpunn.cuda  # noqa: F401  (its modules fill the table of operations)
 from gpunn.cuda import source
+from gpunn.cuda.conv_pool_variants import ConvPool
 from gpunn.cuda.dtypes import FUNCTIONS, STORAGE, storage_macros
 from gpunn.cuda.kernel import EMULATOR
 from gpunn.cuda.pool import ANYWHERE
 from gpunn.cuda.problem import (
     Columns,
     Conv,
-    ConvPool,
     Drop,
     Elements,
     Gather,

@@ -27,11 +27,11 @@ from functools import cache
 from typing import NamedTuple
 
 from gpunn.cuda import conv_variants, gemm, source
-from gpunn.cuda.conv_pool_variants import best_share
+from gpunn.cuda.conv_pool_variants import ConvPool, best_share
 from gpunn.cuda.dtypes import pack
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import Launch
-from gpunn.cuda.problem import Conv, ConvPool, Problem
+from gpunn.cuda.problem import Conv, Problem
 from gpunn.cuda.products import LinearBackward, Product
 from gpunn.verify.launches import label
 

@@ -5,8 +5,7 @@ import pytest
 
 from gpunn import emulator as host
 from gpunn.cuda import conv_pool
-from gpunn.cuda.conv_pool_variants import BLOCKS, FUSED, SHARED, best_share, shares
-from gpunn.cuda.problem import ConvPool
+from gpunn.cuda.conv_pool_variants import BLOCKS, FUSED, SHARED, ConvPool, best_share, shares
 from gpunn.cuda.variants import tracing, use_variant
 from gpunn.reference.conv_pool import NETWORK_CONV_POOLS
 from gpunn.window import Pooling, Window
