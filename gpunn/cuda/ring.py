@@ -144,6 +144,10 @@ class Reading:
     def __float__(self) -> float:
         return self.measured.row(self._row)
 
+    def __reduce__(self) -> tuple:
+        """Copied and pickled as the number."""
+        return float, (float(self),)
+
     def item(self) -> float:
         """The number."""
         return float(self)

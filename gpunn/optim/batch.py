@@ -40,6 +40,7 @@ class Batch:
     groups: list[Group]
     tensors: list[Tensor] = field(default_factory=list)
     kept: dict[str, Any] = field(default_factory=dict)
+    asked: bool = False  # whether settings were
 
     @property
     def rules(self) -> Optim:
@@ -78,6 +79,7 @@ class Batch:
 
         While a graph is captured: the function that finds them, whom each replay calls.
         """
+        self.asked = True
         found = partial(self._settings, numbers, of)
         return found() if capture.now.get() is None else found
 

@@ -13,6 +13,7 @@ from gpunn.optim.given import as_groups, as_parameters, check_gradient
 from gpunn.optim.options import checked
 from gpunn.optim.saved import read_state
 
+NOTHING: dict[str, Any] = {}  # the state of a parameter that has none
 PLAIN = {float, int, bool, tuple, list}  # types of options that a step takes as they are
 
 
@@ -81,11 +82,22 @@ class Optimizer:
             if one_by_one:
                 for row in zip(batch.params, batch.grads, batch.states, batch.groups, strict=True):
                     self.update(*row)
-            else:
+            elif capture.now.get() is None:
                 self.rule(batch)
+            else:
+                self._capture_rule(batch)
 
         if capture.now.get() is not None:
             capture.guard(self._stands(batches))
+
+    def _capture_rule(self, batch: Batch) -> None:
+        """Launch the rule into a graph; refuse one whose numbers only the host knows, since no replay asks it."""
+        before, batch.asked = _numbers(batch.states), False
+        self.rule(batch)
+        if not batch.asked:
+            capture.refuse(f"{self.name}.rule takes options as they are, as replays would; ask batch.settings")
+        if _numbers(batch.states) != before:
+            capture.refuse(f"{self.name}.rule counts in its state, which replays would not; count in batch.settings")
 
     def _check_groups(self) -> None:
         for group in self.param_groups:
@@ -97,13 +109,14 @@ class Optimizer:
 
         def now() -> list[Any]:
             self._check_groups()
-            rows = [(p, self.state.get(id(p), {}), group) for group in self.param_groups for p in group["params"]]
+            rows = [(p, self.state.get(id(p), NOTHING), group) for group in self.param_groups for p in group["params"]]
             arrays = [id(state.get(name)) for _, state, _ in rows for name in self.arrays]
             switches = [bool(group[name]) for group in self.param_groups for name in self.switches]
-            return [*[id(p) for p, _, _ in rows], *[id(p.data) for p, _, _ in rows], *arrays, *switches]
+            return [*[id(part) for row in rows for part in row], *[id(p.data) for p, _, _ in rows], *arrays, *switches]
 
-        at_capture = list(batches), now()  # the batches hold the arrays, so that their ids stay theirs
-        return lambda: now() == at_capture[1]
+        # These hold the arrays, states and groups, so that their ids stay theirs.
+        at_capture = list(batches), list(self.param_groups), list(self.state.values()), now()
+        return lambda: now() == at_capture[-1]
 
     def _ready(self) -> list[Batch]:
         """The batches of all parameters with gradients, each checked; those of the last step where nothing changed."""
@@ -186,6 +199,11 @@ class Optimizer:
 
         lines = [f"{len(group['params'])} parameters, {options(group)}" for group in self.param_groups]
         return f"{self.name}({'; '.join(lines)})"
+
+
+def _numbers(states: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What states hold beside arrays."""
+    return [{name: value for name, value in state.items() if not backend.is_array(value)} for state in states]
 
 
 def like(value: Any, p: Array) -> Any:

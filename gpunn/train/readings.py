@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gpunn import backend
+from gpunn.backend import capture
 from gpunn.engine.tensor import Tensor
 from gpunn.ops.counts import Count
 
@@ -69,7 +70,9 @@ def measured(
     found = {"loss": loss}
     for name, metric in metrics.items():
         share = getattr(metric, "share", None)
-        found[name] = metric(output, y) if share is None else share(output, y, ignored)
+        found[name] = value = metric(output, y) if share is None else share(output, y, ignored)
+        if isinstance(value, (bool, int, float)):
+            capture.refuse(f"the metric {name} is a number of the host, which a graph would repeat; give an array")
     count = count_of(counts)
     # Without their history, which would keep the arrays of every step alive until the next read.
     values = {name: value.data if isinstance(value, Tensor) else value for name, value in found.items()}
