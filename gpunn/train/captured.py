@@ -31,9 +31,12 @@ class CapturedStep(OneStep):
     parameter's array, the model's device) makes it anew; an op that cannot be captured is named in a RuntimeWarning,
     and steps run as usual from then on. On other devices they always do.
 
-    Python code of the model, the loss and metrics runs when a step is captured, and in a replay not: what it prints or
-    counts, it does so no longer. What it assigns to a Module's attribute in each step is noticed and not captured; of
-    what else it reads (a global, a list in a layer) a change is not noticed: call `forget()` after one.
+    Python code of the model, the loss and metrics runs when a step is captured, and in a replay not: what it prints, it
+    prints no longer. What it assigns in each step to an attribute, a global or a list is noticed and not captured, and
+    so is a change between steps of what it reads: attributes of Modules, and in the model's `forward`, the loss and
+    metrics globals, closures, attributes of objects, elements of short lists and dicts. What lies deeper (an object in
+    an object, what methods beside `forward` read) is not: call `forget()` after a change of it. A replay overwrites the
+    gradients of the last: copy a `p.grad` that is to be kept.
 
     Args:
         model: a Module.
@@ -42,8 +45,8 @@ class CapturedStep(OneStep):
         grad_clip: limit of the gradients' common norm; None for none.
         accumulate: steps an update, by their gradients' mean over all samples.
         ema: an EMA, which takes each update in.
-        metrics: name -> function(output, target) -> an array or a Tensor of one element, a number on the host where
-            it does not wait for the device; or one that gpunn.train has, such as accuracy.
+        metrics: name -> function(output, target) -> an array or a Tensor of one element; or one that gpunn.train has,
+            such as accuracy. With one that gives a number of the host steps are not captured.
         capture: False never captures; None does unless the environment has GPUNN_CAPTURE=0.
 
     Raises:
@@ -81,13 +84,13 @@ class CapturedStep(OneStep):
             raise UsageError(f"CapturedStep: accumulate must be at least 1 step, got {accumulate}")
         self.accumulation = Accumulation(accumulate)
         self.steps = 0  # so far
-        self._graphs = self._new_graphs("CapturedStep", capture)
+        self.capture = capture
         self._unread: list[StepLoss] = []
 
     @property
     def captured(self) -> bool:
         """Whether steps of some shape are a graph now."""
-        return self._graphs.captured
+        return self.graphs.captured
 
     def __call__(self, x: Operand | Batch, y: Operand | None = None) -> StepLoss:
         """Learn from one batch; its loss, for which nobody waits until it is read.
@@ -99,13 +102,14 @@ class CapturedStep(OneStep):
         Raises what the ops raise for a wrong shape or dtype; every 50 steps also what `float()` of a loss does.
         """
         given: Any = x
+        graphs, kind = self._kind()
         batch = given
         if not hasattr(x, "load"):
             if y is None and not (isinstance(x, (tuple, list)) and len(x) == 2):
                 raise UsageError("CapturedStep: y is missing; pass inputs and targets, step(x, y), or a pair of them")
-            batch = self._placed(*(given if y is None else (given, y)))
+            batch = _placed(graphs.frozen.parameters[0].data, *(given if y is None else (given, y)))
         calls = faults.last_serial() + 1
-        found = self._graphs.run("train", batch, self._learn, self.steps + 1)
+        found = graphs.run(kind, batch, self._learn, self.steps + 1)
         self.steps += 1
         taken = StepLoss(self, found, self.steps, range(calls, faults.last_serial() + 1))
         self._unread.append(taken)
@@ -125,7 +129,7 @@ class CapturedStep(OneStep):
             read([one.step for one in unread])
             wrong = next((one for one in unread if one.what_is_wrong()), None)
             if wrong is not None:
-                self._graphs.clear_fault()
+                self.graphs.clear_fault()
                 faults.check()  # a wrong label's loss is NaN
         except LabelError as error:
             if met := [one.number for one in unread if error.call in one.step.calls]:
@@ -135,18 +139,8 @@ class CapturedStep(OneStep):
             raise wrong.error()
 
     def forget(self) -> None:
-        """Capture anew: to be called where something was changed that nobody notices, such as a list in a layer."""
-        self._graphs.forget()
-
-    def _placed(self, *batch: Operand | None) -> tuple[Array, ...]:
-        """A batch on the model's device."""
-        arrays: list[Any] = [a.data if isinstance(a, Tensor) else a for a in batch]
-        weight: Any = self._graphs.frozen.parameters[0].data
-        if not isinstance(weight, np.ndarray):  # CuPy's are most often there already
-            kind, index = type(weight), weight.data.device_id
-            if all([type(a) is kind and a.data.device_id == index for a in arrays]):
-                return tuple(arrays)
-        return tuple([backend.asarray(a, device=backend.device_of(weight)) for a in arrays])
+        """Capture anew: to be called where something was changed that nobody notices; see above."""
+        self.graphs.forget()
 
     def _learn(self, x: Array, y: Array) -> dict[str, Any]:
         """All of a step; what it measures."""
@@ -158,6 +152,16 @@ class CapturedStep(OneStep):
             taken.norm = self._clipped()
             self._update()
         return {**taken.values, COUNT: taken.counts.get("loss"), NORM: taken.norm}
+
+
+def _placed(weight: Any, *batch: Operand | None) -> tuple[Array, ...]:
+    """A batch on the device of the model's weight."""
+    arrays: list[Any] = [a.data if isinstance(a, Tensor) else a for a in batch]
+    if not isinstance(weight, np.ndarray):  # CuPy's are most often there already
+        kind, index = type(weight), weight.data.device_id
+        if all([type(a) is kind and a.data.device_id == index for a in arrays]):
+            return tuple(arrays)
+    return tuple([backend.asarray(a, device=backend.device_of(weight)) for a in arrays])
 
 
 def _all_well(taken: list[StepLoss]) -> bool:

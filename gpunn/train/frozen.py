@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from gpunn.engine.tensor import Tensor
 from gpunn.nn import Module
 from gpunn.nn import module as modules
+from gpunn.train.reads import Reads, same
 
 SWITCH = "training"  # train() and eval() choose another graph: an attribute that may change
-PLAIN = (bool, int, float, str, type(None))
+OWN = ("_buffer_names", "_forward_hooks")  # a Module's, which count as changes of it
 
 
 class Frozen:
     """Attributes, hooks and the parameters' arrays of Modules and of all inside them; `more` gives other parameters.
 
-    An attribute's own inside, an element of a list say, is not looked at. What optimisers, averages and sums take as
-    it was, they say themselves (gpunn.backend.capture.guard).
+    So is what `functions` read, and the Modules' own. Of an attribute's inside the elements of lists and dicts are
+    looked at, and what functions name of other objects, and no deeper. What optimisers, averages and sums take as it
+    was, they say themselves (gpunn.backend.capture.guard).
     """
 
     def __init__(self, roots: Iterable[Module], more: Callable[[], Iterable[Tensor]] = tuple):
         self.roots, self.more = list(roots), more
+        self.functions: list[Any] = []
         self.take()
+
+    def add(self, functions: Iterable[Any]) -> None:
+        """Look at what these read too, which may be Modules; `take` is to follow."""
+        for function in functions:
+            (self.roots if isinstance(function, Module) else self.functions).append(function)
 
     def take(self) -> None:
         """Take all as it is now."""
@@ -34,8 +42,21 @@ class Frozen:
         self._attributes = {key: _attributes(m) for key, (_, m) in self._names.items()}
         self._held = [p.data for p in self.parameters]  # held, so that their ids stay theirs, and their memory too
         self._ids, self._learning = list(map(id, self._held)), self._learn()
+        self._read()
+
+    def _read(self) -> None:
+        """Take what is read beside attributes as it is now."""
+        forwards = {type(m).forward for _, m in self._names.values()}
+        self._reads = Reads([*self.functions, *forwards], self._inside())
         self._seen = -1
         self.absorb()
+
+    def _inside(self) -> Iterator[tuple[str, Any]]:
+        """The Modules' attributes by name."""
+        for _, module in self._names.values():
+            for attribute, value in vars(module).items():
+                if attribute not in OWN:
+                    yield f"{type(module).__name__}.{attribute}", value
 
     def absorb(self) -> None:
         """What was set until now was set to what it was, or by the step itself, which knows."""
@@ -55,19 +76,19 @@ class Frozen:
             return f"the array of {_first_other(self._parameter_names, self._ids, ids)}"
         learn = self._learn()
         if learn == self._learning:
-            return ""
+            return self._reads.changed()
         return f"requires_grad or a hook of {_first_other(self._parameter_names, self._learning, learn)}"
 
     def assigned(self) -> str:
-        """The first attribute of a Module that was set to something else, in words."""
+        """The first attribute of a Module, or what else functions read, that was set to something else, in words."""
         if modules.changes == self._seen:
-            return ""
+            return self._reads.changed()
         for key, (name, module) in self._names.items():
             before, now = self._attributes[key], _attributes(module)
             for attribute in {**before, **now}:
-                if not _same(before.get(attribute), now.get(attribute)):
+                if not same(before.get(attribute), now.get(attribute)):
                     return f"{type(module).__name__}.{attribute}" + (f" of {name}" if name else "")
-        return ""
+        return self._reads.changed()
 
     def hooked(self) -> str:
         """A Module or parameter with a hook, which Python runs, in words; "" where there is none."""
@@ -78,14 +99,14 @@ class Frozen:
         return next((name for name, keys in hooks if keys), "")
 
     def put_back(self) -> None:
-        """Give every attribute the value that it had."""
+        """Give every attribute, and what else was read, the value that it had."""
+        self._reads.put_back()
         for key, (_, module) in self._names.items():
             own, before = vars(module), self._attributes[key]
             for added in [name for name in own if name not in before and name != SWITCH]:
                 del own[added]
             own.update({name: dict(value) if type(value) is dict else value for name, value in before.items()})
-        self._seen = -1
-        self.absorb()
+        self._read()
 
     def _learn(self) -> list[Any]:
         """Whether each parameter learns, and its hooks."""
@@ -104,14 +125,3 @@ def _first_other(names: list[str], before: list[Any], now: list[Any]) -> str:
 def _attributes(module: Module) -> dict[str, Any]:
     own = {name: value for name, value in vars(module).items() if name != SWITCH}
     return {name: dict(value) if type(value) is dict else value for name, value in own.items()}
-
-
-def _same(a: Any, b: Any) -> bool:
-    """Whether both are one object, or equal numbers, words, or tuples and dicts of what is the same."""
-    if a is b or type(a) is not type(b):
-        return a is b
-    if type(a) is dict:
-        return a.keys() == b.keys() and all(_same(value, b[name]) for name, value in a.items())
-    if type(a) is tuple:
-        return len(a) == len(b) and all(map(_same, a, b))
-    return type(a) in PLAIN and a == b

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -90,6 +90,11 @@ class Graphs:
         """Let the device watch for the next fault: the one that it knows was told."""
         if (place := self._place) is not None:
             place.inside(place.fault.fill, 0)
+
+    def look_at(self, functions: Iterable[Any]) -> None:
+        """Take what else functions of steps read as it is, from now on; steps are captured anew."""
+        self.frozen.add([function for function in functions if function is not None])
+        self.forget()
 
     def forget(self) -> None:
         """Drop all graphs: the next steps are as the first. Nothing else is lost."""

@@ -11,7 +11,6 @@ from gpunn.engine.tensor import data_of
 from gpunn.errors import TrainingError
 from gpunn.terminal import say
 from gpunn.train.batches import Batch, samples
-from gpunn.train.graphs import Graphs
 from gpunn.train.one_step import COUNT, NORM, OneStep
 from gpunn.train.readings import EVERY, Step, counts_nothing, every, may_count_nothing, read
 from gpunn.train.standing import Standing
@@ -23,9 +22,6 @@ class Learning(OneStep, Standing):
     """The steps of a Trainer."""
 
     read_every: int | None
-    capture: bool | None
-    _graphs: Graphs | None
-    _used: dict[tuple[int, ...], tuple]  # by the ids that stand for them in the kinds of steps
 
     def step(self, x: Operand, y: Operand, last: bool = True, given: Any = None) -> dict[str, Any]:
         """Learn from one batch; returns its loss and metrics, taken before.
@@ -44,8 +40,8 @@ class Learning(OneStep, Standing):
             x, y = batch
             self.taken, self.updated = self._learn(x, y, due, given)
         else:
-            kind, number = self._kind("train", due), self.steps + 1
-            found = self.graphs.run(kind, batch, lambda x, y: _flat(*self._learn(x, y, due, given)), number)
+            (graphs, kind), number = self._kind("train", due), self.steps + 1
+            found = graphs.run(kind, batch, lambda x, y: _flat(*self._learn(x, y, due, given)), number)
             self.taken, self.updated = self._whole(found, batch)
         if self.updated:
             self.grad_norm = self.taken.norm
@@ -60,7 +56,8 @@ class Learning(OneStep, Standing):
         if self._every(batch) == 1:
             x, y = batch
             return self._forward(x, y)[0]
-        found = self.graphs.run(self._kind("evaluate"), batch, lambda x, y: _flat(self._forward(x, y)[0]), 0)
+        graphs, kind = self._kind("evaluate")
+        found = graphs.run(kind, batch, lambda x, y: _flat(self._forward(x, y)[0]), 0)
         return self._whole(found, batch)[0]
 
     # ---------------------------------------------------------------- the device's work
@@ -96,12 +93,8 @@ class Learning(OneStep, Standing):
             raise TrainingError(f"Trainer.fit: {problem}; {self.advice()}")
 
     # ---------------------------------------------------------------- graphs of it
-    @property
-    def graphs(self) -> Graphs:
-        """What has been captured of the steps so far."""
-        if self._graphs is None:
-            self._graphs = self._new_graphs("Trainer", self.capture, lambda words: say(f"gpunn: {words}"))
-        return self._graphs
+    def _say_eager(self, words: str) -> None:
+        say(f"gpunn: {words}")
 
     def way(self) -> str:
         """How steps on a GPU run, "captured" or "eager"; "" elsewhere."""
@@ -109,22 +102,11 @@ class Learning(OneStep, Standing):
             return ""
         return "captured" if self._graphs is not None and self._graphs.captured else "eager"
 
-    def _kind(self, *what: object) -> tuple:
-        """What tells steps apart beside their batches; what it names by id is held, so that no other gets the id."""
-        used = (self.loss_fn, self.ema, *self.metrics.values())
-        ids = tuple(map(id, used))
-        self._used.setdefault(ids, used)
-        return *what, self.grad_clip, *self.metrics, ids
-
     def _whole(self, found: Mapping[str, Any], batch: Batch) -> tuple[Step, bool]:
         """What `_flat` took apart."""
         values = dict(found)
         count, norm, updated = values.pop(COUNT), values.pop(NORM), values.pop(UPDATED)
         return Step(values, samples(batch), norm, *self._at(), counts={} if count is None else {"loss": count}), updated
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For copy and pickle: what was captured is of these arrays alone."""
-        return {**vars(self), "_graphs": None}
 
 
 def _flat(taken: Step, updated: bool = False) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import is_
 from typing import Any
 
 from gpunn.backend import Array
@@ -16,6 +17,7 @@ from gpunn.train.frozen import Frozen
 from gpunn.train.graphs import Graphs, Host
 from gpunn.train.readings import Step, measured
 
+UPDATES = "step", "rule", "update"  # of an optimizer, which may be a program's own
 COUNT, NORM = "count of the loss", "norm of the gradients"  # beside the loss and the metrics in what a graph measures
 
 
@@ -29,6 +31,11 @@ class OneStep:
     accumulation: Accumulation
     grad_clip: float | None
     ema: EMA | None
+    capture: bool | None
+    _graphs: Graphs | None = None
+    _whose: tuple = ()  # the model and what updates it, of the graphs
+    _used: dict[tuple[int, ...], tuple]  # by the ids that stand for them in the kinds of steps
+    _say_eager: Callable[[str], object] | None = None  # takes a sentence on why steps run eagerly, else a warning
 
     def _forward(self, x: Array, y: Array) -> tuple[Step, Tensor, Sequence[Count]]:
         """The loss and metrics of a batch as a step, the loss with its history, and what its mean is of."""
@@ -62,9 +69,37 @@ class OneStep:
         if self.ema is not None:
             self.ema.update(self.model)
 
-    def _new_graphs(self, who: str, capture: bool | None, say: Callable[[str], object] | None = None) -> Graphs:
-        """What will be captured of such steps; their names for what they measure are "loss", COUNT and NORM."""
-        roots = [root for root in (self.model, self.loss_fn) if isinstance(root, Module)]
+    # ---------------------------------------------------------------- graphs of it
+    @property
+    def graphs(self) -> Graphs:
+        """What has been captured of such steps so far: anew where the model or what updates it is another."""
+        whose = self.model, self.optimizer, self.accumulation
+        if self._graphs is None or not all(map(is_, whose, self._whose)):
+            if self._graphs is not None:
+                self._graphs.forget()
+            self._whose, self._used, self._graphs = whose, {}, self._new_graphs()
+        return self._graphs
+
+    def _new_graphs(self) -> Graphs:
+        """None captured yet; their names for what they measure are "loss", COUNT and NORM."""
         parameters = tuple if self.optimizer is None else self.optimizer.parameters
         host = Host(self.accumulation.counted, self.accumulation.set_counted)
-        return Graphs(who, Frozen(roots, parameters), {"loss": COUNT, NORM: None}, capture, say, host)
+        frozen = Frozen([self.model], parameters)
+        return Graphs(type(self).__name__, frozen, {"loss": COUNT, NORM: None}, self.capture, self._say_eager, host)
+
+    def _kind(self, *what: object) -> tuple[Graphs, tuple]:
+        """The graphs, and what tells steps apart in them beside batches.
+
+        What that names by id is held, so that no other gets the id.
+        """
+        used, graphs = (self.loss_fn, self.ema, *self.metrics.values()), self.graphs
+        ids = tuple(map(id, used))
+        if ids not in self._used:
+            self._used[ids] = used
+            own = [getattr(self.optimizer, name, None) for name in UPDATES]
+            graphs.look_at([self.loss_fn, *self.metrics.values(), *own])
+        return graphs, (*what, self.grad_clip, self.accumulation.every, *self.metrics, ids)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copy and pickle: what was captured is of these arrays alone."""
+        return {**vars(self), "_graphs": None}

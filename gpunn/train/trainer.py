@@ -21,7 +21,6 @@ from gpunn.train.accumulate import Accumulation
 from gpunn.train.batches import Batch, batches, with_last
 from gpunn.train.callbacks import Callback, HistoryFiles
 from gpunn.train.ema import EMA
-from gpunn.train.graphs import Graphs
 from gpunn.train.history import History
 from gpunn.train.interrupts import Interrupts
 from gpunn.train.learning import Learning
@@ -58,7 +57,8 @@ class Trainer(Learning):
         capture: on `cuda` steps and evaluation are captured into CUDA graphs, one launch a step, bit for bit the same
             results: the first two steps of a kind (a shape, a mode) run as usual, the third is captured. False captures
             nothing, nor does None where the environment has GPUNN_CAPTURE=0, nor `read_every=1`. An op that cannot be
-            captured is named once, and steps run as usual. See CapturedStep.
+            captured is named once, and steps run as usual. CapturedStep says which changes are noticed: after others
+            call `trainer.graphs.forget()`.
         info: what a reader of the saved files should know (model name, data, options): numbers, words, lists, dicts.
 
     A loader is iterable anew each epoch and yields (x, y). If it has `set_epoch(epoch)` and `iter_from(batch)`, as
@@ -99,8 +99,6 @@ class Trainer(Learning):
         self.callbacks = _in_order(list(callbacks), out)
 
         self.read_every, self.capture = read_every, capture
-        self._graphs: Graphs | None = None
-        self._used: dict[tuple[int, ...], tuple] = {}
         self.train_loader: Any = None
         self.val_loader: Any = None
         self.updated = False  # whether the last batch ended in an update of the weights
