@@ -68,8 +68,8 @@ def launch(
 ) -> None:
     """Run ``function`` over a grid of blocks.
 
-    args: arrays (dense in some order of axes), None for a null pointer, ints, floats, bytes for structs by value,
-    a Struct for those with pointers in them; arity, dtypes and ranges are checked against the kernel's signature.
+    args: arrays (dense in some order of axes, or only read), None for a null pointer, ints, floats, bytes for structs
+    by value, a Struct for those with pointers in them; arity, dtypes and ranges are checked by the kernel's signature.
     schedule: the order of threads in a block and of blocks in the grid. strict: run all three schedules on copies of
     the arrays, which lie far apart, and demand that the outputs agree bit for bit; races: look for races on shared
     memory (default: where strict).
