@@ -32,12 +32,13 @@ _tickets: dict[Place, Array] = {}
 _outgrown: list[Array] = []  # those that a captured graph may know: it keeps nothing alive
 
 
-def tickets(device: int, count: int) -> Array:
+def tickets(device: int, count: int, stream: Any = None) -> Array:
     """At least so many int32 zeros for launches on the current stream, each of which leaves zeros behind.
 
-    By them the blocks of a launch find out which of them is the last. ``device`` is CuPy's current one, or EMULATOR.
+    By them the blocks of a launch find out which of them is the last. ``device`` is CuPy's current one, or EMULATOR;
+    ``stream`` is the current one, where the caller has it at hand.
     """
-    place, _ = place_on(device)
+    place = place_on(device)[0] if stream is None or stream.ptr == _PER_THREAD else (device, stream.ptr, 0)
     found = _tickets.get(place)
     if found is None or len(found) < count:
         before, size = found, max(1024, 1 << (count - 1).bit_length())

@@ -135,8 +135,8 @@ class Plan:
     """The launches of one signature, compiled, with every argument but the arrays filled in."""
 
     __slots__ = (
-        "call", "current", "device", "empty", "inside", "kernels", "memory", "moves", "results", "steps", "tail",
-        "tickets",
+        "call", "current", "device", "empty", "inside", "kernels", "memory", "moves", "results", "steps", "stream",
+        "tail", "tickets",
     )  # fmt: skip
 
     def __init__(
@@ -157,6 +157,7 @@ class Plan:
         self.device = first.device
         asked = [arg.count for launch in launches for arg in launch.args if isinstance(arg, Tickets)]
         self.tickets = max(asked, default=0)
+        self.stream = backend.require_cupy().cuda.get_current_stream if self.device != EMULATOR and asked else None
         self.results = [output.axes for output in outputs.values()]
         self.current, self.inside = _device(first.device)
         self.empty = _allocator(first.device, zeros=not launches)
@@ -184,7 +185,8 @@ class Plan:
         empty = self.empty
         made = [empty(shape, dtype) for shape, dtype in self.memory]
         if self.tickets:
-            slots = (*operands, *made, streams.tickets(self.device, self.tickets), *self.tail)
+            tickets = streams.tickets(self.device, self.tickets, self.stream and self.stream())
+            slots = (*operands, *made, tickets, *self.tail)
         else:
             slots = (*operands, *made, *self.tail)
         at = 0
