@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from operator import is_
 from typing import Any
 
@@ -62,8 +63,17 @@ class EMA:
         if share is None:
             self.updates += 1
         else:
-            arrays = list(self.average.values())
-            capture.guard(lambda: all(map(is_, arrays, self.average.values())))
+            capture.guard(partial(self._stands, list(self.average.values()), self.use_buffers))
+
+    def _stands(self, arrays: list[Array], use_buffers: bool) -> bool:
+        """Whether an update is still one of these arrays: it has not been started anew, or told otherwise."""
+        now = self.average.values()
+        return (
+            self.updates > 0
+            and self.use_buffers == use_buffers
+            and len(now) == len(arrays)
+            and all(map(is_, arrays, now))
+        )
 
     def _share(self) -> float:
         """The next update's share of the weights."""

@@ -32,6 +32,18 @@ def helper(loss):
     return loss * SCALE
 
 
+class Convolutions(nn.Module):
+    """With running statistics."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4)
+
+    def forward(self, x):
+        y = self.norm(self.conv(ops.reshape(x, (2, 1, 1, 5))), relu=True)
+        return ops.reshape(ops.mean(y, axis=1), (2, 5))
+
+
 class WeighedLayer(nn.Module):
     def __init__(self):
         super().__init__()
@@ -111,6 +123,14 @@ def other_states(step):
     step.optimizer.state = {key: {**own, "step": 1} for key, own in step.optimizer.state.items()}
 
 
+def average_anew(step):
+    step.ema.updates = 0
+
+
+def no_buffers(step):
+    step.ema.use_buffers = False
+
+
 def other_clip(step):
     step.grad_clip = 0.01
 
@@ -127,19 +147,24 @@ def more_accumulation(step):
     step.accumulation.every = 3
 
 
-def tried(change, capture, optimizer=optim.Adam, loss=ops.cross_entropy, model=Net, steps=6, **options):
+def tried(
+    change, capture, optimizer=optim.Adam, loss=ops.cross_entropy, model=Net, steps=6, average=False, size=4, **options
+):
     """Losses, metrics and state of a run changed after its sixth step."""
     global SCALE
     SCALE = 1.0
     gpunn.manual_seed(0)
     model = model().to("cuda")
-    step = CapturedStep(model, loss, optimizer(model.parameters(), 0.05), capture=capture, **options)
+    ema = train.EMA(0.9) if average else None
+    step = CapturedStep(model, loss, optimizer(model.parameters(), 0.05), capture=capture, ema=ema, **options)
     losses = []
     for i in range(2 * steps):
         if i == steps:
             change(step)
-        losses.append(step(*batch(i)))
-    return [float(loss) for loss in losses], [loss.metrics for loss in losses], state(step.model, step), step
+        losses.append(step(*batch(i, size)))
+    averages = {f"average {name}": gpunn.to_numpy(value) for name, value in ema.average.items()} if ema else {}
+    own = {**state(step.model, step), **averages}
+    return [float(loss) for loss in losses], [loss.metrics for loss in losses], own, step
 
 
 def compared(change, **options):
@@ -167,6 +192,8 @@ CASES = [
     pytest.param(other_states, {}, marks=in_ci),
     pytest.param(other_clip, {}, marks=in_ci),
     pytest.param(other_metrics, {}, marks=in_ci),
+    pytest.param(average_anew, {"average": True}),
+    pytest.param(no_buffers, {"average": True, "model": Convolutions, "size": 2}, marks=in_ci),
     accumulating(other_accumulation),
     accumulating(more_accumulation),
 ]
