@@ -117,6 +117,26 @@ def test_gathering_main_loops_have_no_bank_conflicts(pass_):
     assert counts[f"conv2d_gather_{pass_}"].conflict_ways <= 1.1
 
 
+@pytest.mark.parametrize(
+    "pass_, variant, ways",
+    [
+        ("forward", "narrow128", 1.3),
+        ("forward", "narrow64x16", 1.3),
+        ("grad_input", "narrow256", 1.3),
+        ("grad_weight", "narrow32x32", 1.35),  # its packs are stored one number at a time
+    ],
+)
+def test_narrow_main_loops_fetch_16_bytes_a_lane(pass_, variant, ways):
+    x, gy = channels_last(1, 32, 16, 16), channels_last(1, 16, 16, 16)
+    w = host.EmulatedArray.of(np.ones((16, 32, 3, 3), np.float32))
+    with use_variant(f"conv2d.{pass_}", variant), host.counting() as counts:
+        run(pass_, x, w, gy)
+    counted = counts[f"conv2d_narrow_{pass_}"]
+    hottest = max((s for s in counted.sites if s.space == "global" and not s.write), key=lambda s: s.bytes)
+    assert hottest.bytes_a_lane == 16, counted.table()
+    assert counted.conflict_ways <= ways, counted.table()
+
+
 def test_pooling_and_normalisation_read_16_bytes_a_lane_and_whole_sectors():
     x = channels_last(2, 32, 16, 16)
     with host.counting() as counts:
