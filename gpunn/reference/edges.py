@@ -68,6 +68,7 @@ CONV2D = [
     _depthwise("depthwise, last part empty", 4225, 3, (2, 2), (2, 2)),
     ConvCase("last part empty", (8705, 8, 1, 2), (8, 8, 1, 2)),
     ConvCase("parts of uneven length", (67, 3, 3, 4), (6, 3, 3, 2), padding=(1, 1)),
+    ConvCase("dilation of one axis", (2, 6, 7, 8), (5, 6, 3, 2), padding=(1, 1), dilation=(2, 1)),
     ConvCase("groups, parts of uneven length", (67, 6, 3, 4), (6, 3, 3, 2), padding=(1, 1), groups=2),
     # The row below the last, the column right of it: in the next sample's memory, not in the padding.
     _depthwise("depthwise, even window", 3, 8, (5, 7), (4, 2), (1, 1), (2, 1)),
