@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from gpunn.restored import restored
 
 Arrays = Sequence[np.ndarray]
 States = Sequence[np.ndarray | None]
-Settings = Sequence[tuple]
+Settings = Any  # Sequence[tuple]: the functions of a captured step come to no cpu
 
 
 def sgd(params: Arrays, buffers: States, grads: Arrays, settings: Settings, kept: dict) -> None:
@@ -113,7 +114,7 @@ def clamp(arrays: Arrays, limit: float) -> None:
         np.clip(array, -limit, limit, out=array)
 
 
-def average(means: Arrays, values: Arrays, share: float, kept: dict) -> None:
+def average(means: Arrays, values: Arrays, share: float | np.ndarray, kept: dict) -> None:
     """Move every mean towards its value: m += share (x - m), in place."""
     for mean, value in zip(means, values, strict=True):
         for m, x in pieces(mean, value):

@@ -72,8 +72,8 @@ class OneStep:
     # ---------------------------------------------------------------- graphs of it
     @property
     def graphs(self) -> Graphs:
-        """What has been captured of such steps so far: anew where the model or what updates it is another."""
-        whose = self.model, self.optimizer, self.accumulation
+        """What has been captured of such steps so far: anew where the model, its update or `capture` is another."""
+        whose = self.model, self.optimizer, self.accumulation, self.capture
         if self._graphs is None or not all(map(is_, whose, self._whose)):
             if self._graphs is not None:
                 self._graphs.forget()

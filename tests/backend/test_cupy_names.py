@@ -1,5 +1,7 @@
 """Every op, optimiser and layer on arrays that refuse what CuPy's refuse, with no GPU: tests/cupy_stand_in.py."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -95,11 +97,14 @@ def test_shapes_that_only_ops_with_an_index_take():
     assert str(backend.device_of(x.grad)) == "cuda"
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+in_ci = pytest.mark.skipif(not os.environ.get("CI"), reason="every kernel once more, to be compiled: in CI")
+
+
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=in_ci)])
 def test_every_variant_gets_its_arguments(dtype):
-    """Three cases of every operation, from the launchers' arguments to the kernels' results."""
+    """A case of every operation, in CI three, from the launchers' arguments to the kernels' results."""
     rows = {name: {} for name in OPERATIONS}
-    left = dict.fromkeys(OPERATIONS, 3)
+    left = dict.fromkeys(OPERATIONS, 3 if os.environ.get("CI") else 1)
     for task in verify.tasks("cuda", dtype):
         left[task.operation] -= 1
         if left[task.operation] >= 0:

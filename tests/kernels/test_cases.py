@@ -22,8 +22,8 @@ def tasks(request):
 
 
 def asked(task, dtype):
-    """By default products of one order and 16-bit type: each of the others is another kernel to compile."""
-    is_product = task.operation.startswith(("matmul", "linear"))
+    """By default products and convolutions of one order and 16-bit type: each other one is a kernel to compile."""
+    is_product = task.operation.startswith(("matmul", "linear", "conv2d", "conv_pool"))
     return "CI" in os.environ or not is_product or ("transposed" not in task.case and dtype != "bfloat16")
 
 

@@ -188,6 +188,7 @@ def test_what_a_callback_changes_is_heeded():
     assert equal(state(runs[1]), state(runs[0])) and timeless(runs[1].history) == timeless(runs[0].history)
 
 
+@in_ci
 def test_batches_of_a_resident_set_are_gathered_inside():
     histories = []
     for capture in (False, True):
