@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable
 from functools import lru_cache, partial
 from operator import is_
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from gpunn.engine.tensor import Tensor
@@ -123,6 +123,10 @@ class Reads:
             self._seen[id(value)] = value
             for part in (value.func, value.keywords, *value.args, *value.keywords.values()):
                 self._look_into(name, part)
+        elif isinstance(value, ModuleType):
+            if value.__name__.partition(".")[0] not in LIBRARIES:
+                self._seen[id(value)] = value
+                self._objects.append((value.__name__, value))
         elif hasattr(value, "__dict__") and not _of_library(type(value)):
             self._seen[id(value)] = value
             self._objects.append((type(value).__name__, value))

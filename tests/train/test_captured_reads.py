@@ -3,6 +3,7 @@
 import copy
 import os
 import pickle
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -29,7 +30,11 @@ class Weighed:
 
 
 def helper(loss):
-    return loss * SCALE
+    return loss * SCALE * config.alpha
+
+
+config = ModuleType("a_program_s_config")
+config.alpha = 1.0
 
 
 class Convolutions(nn.Module):
@@ -81,6 +86,10 @@ def closed_over():
 def set_global(step):
     global SCALE
     SCALE = 2.0
+
+
+def set_of_module(step):
+    config.alpha = 2.0
 
 
 def set_weight(step):
@@ -152,7 +161,7 @@ def tried(
 ):
     """Losses, metrics and state of a run changed after its sixth step."""
     global SCALE
-    SCALE = 1.0
+    SCALE = config.alpha = 1.0
     gpunn.manual_seed(0)
     model = model().to("cuda")
     ema = train.EMA(0.9) if average else None
@@ -181,6 +190,7 @@ def accumulating(change):
 
 CASES = [
     pytest.param(set_global, {"loss": Weighed}),
+    pytest.param(set_of_module, {"loss": Weighed}),
     pytest.param(set_weight, {"loss": Weighed}, marks=in_ci),
     pytest.param(set_element, {"loss": Weighed}, marks=in_ci),
     pytest.param(set_list, {"model": Lists}),
