@@ -47,6 +47,7 @@ def test_kernels_without_a_bug_are_not_caught():
     assert judge({"reduce/segment_sums"}) == ""
 
 
+@pytest.mark.timeout(1000)
 @pytest.mark.usefixtures("emulator")
 def test_verify_catches_the_planted_bugs():
     """Of a hundred and more by default four, seeded."""

@@ -1,6 +1,7 @@
 """NaN, wrong labels, exceptions, interrupts and threads around a captured training step."""
 
 import threading
+from collections import deque
 
 import numpy as np
 import pytest
@@ -85,7 +86,7 @@ def test_an_interrupted_replay_leaves_all_usable(when, monkeypatch):
 
 
 def test_another_thread_may_read_while_one_captures():
-    threads, read = [], []
+    threads, read = deque(), deque()  # not lists, which a step that fills them would be known to assign
 
     def reads():
         read.append(gpunn.to_numpy(gpunn.to_device(np.ones(2, np.float32), "cuda")).sum())
@@ -101,7 +102,7 @@ def test_another_thread_may_read_while_one_captures():
     go(step)
     for thread in threads:
         thread.join()
-    assert step.captured and read == [2.0] * len(threads) and threads
+    assert step.captured and list(read) == [2.0] * len(threads) and threads
 
 
 def test_two_threads_capture_side_by_side():
