@@ -100,11 +100,12 @@ def test_shapes_that_only_ops_with_an_index_take():
 in_ci = pytest.mark.skipif(not os.environ.get("CI"), reason="every kernel once more, to be compiled: in CI")
 
 
-@pytest.mark.parametrize("dtype", ["float32", pytest.param("bfloat16", marks=in_ci)])
+@in_ci
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_every_variant_gets_its_arguments(dtype):
-    """A case of every operation, in CI three, from the launchers' arguments to the kernels' results."""
+    """Three cases of every operation, from the launchers' arguments to the kernels' results."""
     rows = {name: {} for name in OPERATIONS}
-    left = dict.fromkeys(OPERATIONS, 3 if os.environ.get("CI") else 1)
+    left = dict.fromkeys(OPERATIONS, 3)
     for task in verify.tasks("cuda", dtype):
         left[task.operation] -= 1
         if left[task.operation] >= 0:
