@@ -12,6 +12,8 @@ from gpunn.backend import is_available as is_available
 from gpunn.backend import set_default_device as set_default_device
 from gpunn.backend import to_device as to_device
 from gpunn.backend import to_numpy as to_numpy
+from gpunn.backend.asked import current_precision as current_precision
+from gpunn.backend.asked import precision as precision
 from gpunn.engine.autograd import is_grad_enabled as is_grad_enabled
 from gpunn.engine.autograd import no_grad as no_grad
 from gpunn.engine.creation import tensor as tensor

@@ -1,5 +1,5 @@
-// Every inline PTX instruction of the project, each beside a host version that is its specification:
-// the emulator compiles the host versions (GPUNN_HOST), NVRTC the others.
+// Inline PTX that every kernel may want; ptx/ has what tensor cores do. Each instruction stands beside a host version
+// that is its specification: the emulator compiles the host versions (GPUNN_HOST), NVRTC the others.
 #pragma once
 
 // float16 bits -> float; exact.

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from gpunn.backend import Array
+from gpunn.backend.asked import of_floats
 from gpunn.cuda import conv_tiled, conv_variants, conv_weight
 from gpunn.cuda.checks import check_arrays, check_index
 from gpunn.cuda.layout import cast, in_order, new
@@ -38,13 +39,14 @@ OPERATIONS = {
 
 # ---------------------------------------------------------------- plans
 def _problem(
-    name: str, x: tuple[int, ...], w: tuple[int, ...], y: tuple[int, ...], win: Window, groups: int, /,
+    name: str, x: tuple[int, ...], w: tuple[int, ...], y: tuple[int, ...], win: Window, groups: int, asked: Asked, /,
     **arrays: Layout | None,
 ) -> Conv:  # fmt: skip
     dtype = check_arrays(name, **arrays)
     check_index(name, **{"one sample of x": x[1:], "one sample of y": y[1:], "w": w})
     aligned = not any([a.offset for a in arrays.values() if a is not None])
-    return Conv(dtype, aligned, tuple(x), tuple(w), tuple(y), win, groups)
+    precision = of_floats(asked, dtype)
+    return Conv(dtype, aligned, tuple(x), tuple(w), tuple(y), win, groups, precision=precision)
 
 
 def _last(a: tuple) -> Layout:
@@ -58,7 +60,7 @@ def _forward(
     operation, below, w = OPERATIONS[win.rank]["forward"], _last(x), _last(weight)
     b = None if bias is None else cast(Layout(*bias), Layout(*bias).dtype)
     y = (below.shape[0], w.shape[0], *[max(size, 0) for size in win.out(below.shape[2:])])
-    job = _problem(operation.name, below.shape, w.shape, y, win, groups, x=below, w=w, b=b)
+    job = _problem(operation.name, below.shape, w.shape, y, win, groups, asked, x=below, w=w, b=b)
     job = replace(job, activation=activation)
     inputs = {"x": below, "weight": w, "bias": b}
     return operation.plan(job, inputs, {"y": new(y, below.dtype, True)}, empty=not math.prod(y))
@@ -67,7 +69,7 @@ def _forward(
 @lru_cache(KEPT)
 def _grad_input(gy: tuple, weight: tuple, x: tuple[int, ...], win: Window, groups: int, asked: Asked) -> Plan:
     operation, above, w = OPERATIONS[win.rank]["grad_input"], _last(gy), _last(weight)
-    job = _problem(operation.name, x, w.shape, above.shape, win, groups, gy=above, w=w)
+    job = _problem(operation.name, x, w.shape, above.shape, win, groups, asked, gy=above, w=w)
     outputs = {"gx": new(x, above.dtype, True)}
     return operation.plan(job, {"gy": above, "weight": w}, outputs, empty=not (above.size and math.prod(x)))
 
@@ -75,7 +77,7 @@ def _grad_input(gy: tuple, weight: tuple, x: tuple[int, ...], win: Window, group
 @lru_cache(KEPT)
 def _grad_weight(gy: tuple, x: tuple, w: tuple[int, ...], win: Window, groups: int, bias: bool, asked: Asked) -> Plan:
     operation, above, below = OPERATIONS[win.rank]["grad_weight"], _last(gy), _last(x)
-    job = _problem(operation.name, below.shape, w, above.shape, win, groups, gy=above, x=below)
+    job = _problem(operation.name, below.shape, w, above.shape, win, groups, asked, gy=above, x=below)
     job = replace(job, bias=bias)
     outputs = {"gw": new(w, above.dtype, True)}
     if bias:

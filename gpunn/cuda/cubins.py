@@ -23,11 +23,11 @@ SEALED = "sealed"  # part of every digest: entries of before have no seal
 
 
 class Build(NamedTuple):
-    """What machine code depends on; ``compiler`` is NVRTC's version."""
+    """What machine code depends on; ``compiler`` is NVRTC's version, ``architecture`` 90, or "90a"."""
 
     name: str
     text: str
-    architecture: int
+    architecture: int | str
     compiler: tuple[int, int]
 
     @property

@@ -243,7 +243,7 @@ def _compiled(wanted: Kernel, device_id: int) -> Any:
     cupy = backend.require_cupy()
     macros = dict(wanted.macros)
     text = wanted.source.specialised(macros)
-    architecture = int(cupy.cuda.Device(device_id).compute_capability)
+    architecture = source.compiled_for(wanted.source.architecture, capability(device_id))
     prebuilt = cubins.find(cubins.Build(wanted.source.file, text, architecture, cupy.cuda.nvrtc.getVersion()))
     if prebuilt is not None:
         try:
@@ -251,7 +251,8 @@ def _compiled(wanted: Kernel, device_id: int) -> Any:
         except cupy.cuda.driver.CUDADriverError:  # whole, but not what this driver takes
             cubins.say_damaged(prebuilt)
     try:
-        module = cupy.RawModule(code=text, options=OPTIONS, backend="nvrtc")
+        options = (*OPTIONS, f"-arch=sm_{architecture}") if architecture.endswith("a") else OPTIONS
+        module = cupy.RawModule(code=text, options=options, backend="nvrtc")
         return module.get_function(wanted.source.entry)
     except cupy.cuda.compiler.CompileException as error:
         raise DeviceError(
@@ -288,9 +289,22 @@ def zeros(like: Any, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     return made
 
 
-def shared_limit(device: int) -> int:
-    """Bytes of static shared memory that a block may have on this device."""
-    return 48 * 1024 if device == EMULATOR else _attribute(device, "MaxSharedMemoryPerBlock")
+def shared_limit(device: int, dynamic: bool = False) -> int:
+    """Bytes of shared memory that a block may have on this device: static, or asked for at the launch."""
+    if device == EMULATOR:
+        return (227 if dynamic else 48) * 1024
+    return _attribute(device, "MaxSharedMemoryPerBlockOptin" if dynamic else "MaxSharedMemoryPerBlock")
+
+
+@cache
+def capability(device: int) -> int:
+    """A device's compute capability, 90 for 9.0. The emulator stands for GPUNN_EMULATOR_ARCH, 75 where that is not set.
+
+    It runs the kernels of all architectures where `use_variant` asks for them.
+    """
+    if device == EMULATOR:
+        return int(os.environ.get("GPUNN_EMULATOR_ARCH", source.OLDEST))
+    return int(backend.require_cupy().cuda.Device(device).compute_capability)
 
 
 @cache

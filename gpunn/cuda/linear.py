@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from gpunn.backend import Array
+from gpunn.backend.asked import of_floats
 from gpunn.cuda.checks import check_arrays
 from gpunn.cuda.gemm import ROWS
 from gpunn.cuda.layout import cast
@@ -44,7 +45,8 @@ def _forward(x: tuple, weight: tuple, bias: tuple | None, activation: str | None
     dtype = check_arrays("linear.forward", x=below, w=w, b=b)
     (a, wide_a), (of_w, wide_w) = _side(below, 0, 1), _side(w, 0, 1)
     (m, k), n = below.shape, w.shape[0]
-    job = Product(dtype, wide_a and wide_w, m, n, k, 1, a, of_w, activation=activation)
+    precision = of_floats(asked, dtype)
+    job = Product(dtype, wide_a and wide_w, m, n, k, 1, a, of_w, activation=activation, precision=precision)
     return FORWARD.plan(job, {"a": below, "b": w, "bias": b}, {"c": Output((m, n), below.dtype)}, empty=not m * n)
 
 
@@ -76,7 +78,7 @@ def _backward(
         if features or bias:
             gw, wide = Product(dtype, True, n, features, m, 1, a, b, ones=bias), wide and wide_a and wide_b
     job = LinearBackward(dtype, wide, m, n, max([one.shape[1] for one in (below, w) if one is not None], default=0),
-                         (gx is not None) + (gw is not None), gx, gw, activation)  # fmt: skip
+                         (gx is not None) + (gw is not None), gx, gw, activation, of_floats(asked, dtype))  # fmt: skip
     inputs = {"gy": above, "x": below, "weight": w, "y": kept}
     return BACKWARD.plan(job, inputs, outputs, empty=not (above.size and job.products))
 

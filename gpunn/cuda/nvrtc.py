@@ -52,7 +52,7 @@ class Compiler:
         self._lib.nvrtcVersion(ctypes.byref(major), ctypes.byref(minor))
         self.version = (major.value, minor.value)
 
-    def cubin(self, text: str, name: str, architecture: int) -> tuple[bytes, str]:
+    def cubin(self, text: str, name: str, architecture: int | str) -> tuple[bytes, str]:
         """(cubin, log) of a complete source, compiled or from the cache.
 
         Raises DeviceError with the log where it does not compile.

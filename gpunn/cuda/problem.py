@@ -49,6 +49,7 @@ class Conv(Problem):
     """A convolution of any rank; ``x``, ``w`` and ``y`` are shapes (N,C,*), (K,C/groups,*), (N,K,*).
 
     ``bias``: of the weight's gradient, whether the bias's is wanted too. ``activation``: what forward ends with.
+    ``precision``: "tf32" where float32 may be multiplied so, else "fp32".
     """
 
     x: tuple[int, ...]
@@ -58,6 +59,7 @@ class Conv(Problem):
     groups: int
     bias: bool = False
     activation: str | None = None
+    precision: str = "fp32"
 
     @property
     def letters(self) -> dict[str, int]:
@@ -73,7 +75,8 @@ class Conv(Problem):
         return {**self.letters, **_steps(self.win), **ends}
 
     def __str__(self) -> str:
-        return f"{super().__str__()} {self.win}" + (f" {self.activation}" if self.activation else "")
+        ends = [self.activation or "", self.precision if self.precision != "fp32" else ""]
+        return " ".join([super().__str__(), str(self.win), *filter(None, ends)])
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ class Product(Problem):
     inner: int = 1
     ones: bool = False  # b has one more column, of ones
     activation: str | None = None
+    precision: str = "fp32"  # "tf32" where float32 may be multiplied so
 
     @property
     def columns(self) -> int:
@@ -49,6 +50,7 @@ class LinearBackward(Problem):
     gx: Product | None
     gw: Product | None
     activation: str | None
+    precision: str = "fp32"
 
     @property
     def products(self) -> tuple[Product, ...]:

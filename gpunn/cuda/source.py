@@ -12,6 +12,7 @@ from gpunn.errors import DeviceError
 
 KEYS = ("math", "layout", "threads", "shared", "flops", "bytes", "requires", "numerics")
 FORMULAS = ("shared", "flops", "bytes")
+OLDEST = "75"  # the architecture that all kernels run on whose header names none
 _INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"')
 _ENTRY = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)')
 _PARAMETER = re.compile(
@@ -47,6 +48,11 @@ class Source:
     text: str
 
     @property
+    def architecture(self) -> str:
+        """The oldest architecture that it runs on, "80"; with an "a", "90a", the only one."""
+        return self.header.get("arch", OLDEST)
+
+    @property
     def file(self) -> str:
         return f"{self.name}.cu"
 
@@ -57,6 +63,18 @@ class Source:
     def formula(self, key: str, letters: Mapping[str, object]) -> int:
         """The header's ``flops``, ``bytes`` or ``shared`` for these shape letters (e: bytes an element)."""
         return int(eval(self.header[key], {"__builtins__": {"max": max}}, dict(letters)))
+
+
+def runs_on(architecture: str, capability: int) -> bool:
+    """Whether a device of this compute capability (90 is 9.0) runs kernels of an architecture ("80", "90a")."""
+    if architecture.endswith("a"):
+        return capability == int(architecture[:-1])
+    return architecture == OLDEST or capability >= int(architecture)
+
+
+def compiled_for(architecture: str, capability: int) -> str:
+    """What the compiler is asked for on a device of this capability: its own architecture, "90", or "90a"."""
+    return architecture if architecture.endswith("a") else str(capability)
 
 
 @cache
@@ -106,7 +124,7 @@ def parse_header(text: str, file: str) -> tuple[str, dict[str, str]]:
         start = re.match(r"(\w+):\s+(.*)", line)
         if start:
             key = start[1]
-            if key in header or key not in (*KEYS, "optional"):
+            if key in header or key not in (*KEYS, "optional", "arch"):
                 raise ValueError(f"{file}: header key {key!r} is unknown or there twice; expected {', '.join(KEYS)}")
             header[key] = start[2].strip()
         elif key:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import contextvars
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import cache
+from typing import Any
 
-from gpunn.cuda.kernel import shared_limit
+from gpunn.backend.asked import Asked as Asked
+from gpunn.backend.asked import asked, asking
+from gpunn.cuda import source
+from gpunn.cuda.kernel import EMULATOR, capability, shared_limit
 from gpunn.cuda.plans import Call, Launch, Layout, Output, Plan, Scalar, trace
 from gpunn.cuda.problem import Problem
 from gpunn.errors import nearest
@@ -22,6 +25,8 @@ class Variant:
     takes: what it accepts, in words. refusal: a problem -> "" or why it cannot. plan: a problem -> its launches, which
     name their operands; pure. sources: the ``.cu`` files it launches, the main one first. shared: bytes a block, of a
     problem. avoid: a problem -> "" or why the next variant is the better choice; ``use_variant`` does not ask.
+    precision: what it multiplies, "fp32" (as stored), "tf32", "3xtf32", "bf16" or "fp16". dynamic: whether its shared
+    memory is asked for at the launch, of which there is more.
     """
 
     name: str
@@ -31,18 +36,17 @@ class Variant:
     plan: Callable[[Any], tuple[Launch, ...]]
     shared: Callable[[Any], int] = lambda problem: 0
     avoid: Callable[[Any], str] = lambda problem: ""
+    precision: str = "fp32"
+    dynamic: bool = False
 
     def accepts(self, problem: Problem) -> bool:
         return not self.refusal(problem)
 
 
 OPERATIONS: dict[str, Operation] = {}
-Asked: TypeAlias = tuple[tuple[str, str], ...]  # (operation, variant)
-_forced: contextvars.ContextVar[Asked] = contextvars.ContextVar("gpunn variants", default=())
+forced = asked  # what plans are kept by
 _warned: set[tuple[str, str]] = set()
 _RENAMED = {"first_layer": "gather", "batchnorm": "batch_norm", "pool2d": "pool"}  # earlier names, for use_variant
-
-forced = _forced.get  # the variants asked for by use_variant: a part of every plan's key
 
 
 class Operation:
@@ -72,15 +76,15 @@ class Operation:
 
     def choose(self, problem: Problem, device: int) -> tuple[Variant, str]:
         """The variant for a problem, and why: the refusals of those before it."""
-        asked = dict(forced()).get(self.name)
-        if asked is not None:
-            variant = self.named(asked)
-            if refusal := variant.refusal(problem):
-                raise ValueError(f"{self.name}: variant {asked!r} does not take this call: {refusal} ({problem})")
+        wanted = dict(asked()).get(self.name)
+        if wanted is not None:
+            variant = self.named(wanted)
+            if refusal := variant.refusal(problem) or ("" if device == EMULATOR else _lacking(variant, device)):
+                raise ValueError(f"{self.name}: variant {wanted!r} does not take this call: {refusal} ({problem})")
             return variant, "asked for by use_variant"
         reasons = []
         for variant in self.variants:
-            refusal = variant.refusal(problem) or variant.avoid(problem)
+            refusal = variant.refusal(problem) or _lacking(variant, device) or variant.avoid(problem)
             refusal = refusal or self._too_little_shared(variant, problem, device)
             if not refusal:
                 return variant, "; ".join(reasons) or "first choice"
@@ -89,7 +93,7 @@ class Operation:
 
     def _too_little_shared(self, variant: Variant, problem: Problem, device: int) -> str:
         need = variant.shared(problem)
-        if not need or need <= (limit := shared_limit(device)):
+        if not need or need <= (limit := shared_limit(device, variant.dynamic)):
             return ""
         refusal = f"needs {need} bytes of shared memory a block, this device has {limit}"
         if (self.name, variant.name) not in _warned:
@@ -104,6 +108,17 @@ class Operation:
             if variant.name == name:
                 return variant
         raise ValueError(_unknown(f"{self.name}: no variant", name, [v.name for v in self.variants]))
+
+
+@cache
+def _lacking(variant: Variant, device: int) -> str:
+    """What a variant's kernels need that this device has not."""
+    here = capability(device)
+    for name in variant.sources:
+        architecture = source.read(name).architecture
+        if not source.runs_on(architecture, here):
+            return f"needs sm_{architecture}, this device is sm_{here}"
+    return ""
 
 
 def _unknown(what: str, name: str, known: list[str]) -> str:
@@ -124,7 +139,7 @@ def use_variant(name: str, variant: str) -> Setting[Asked]:
     """Inside the block the operation ``name`` ("conv2d.forward") runs this variant ("naive") or raises ValueError."""
     asked = operation(name)
     chosen = (asked.name, asked.named(variant).name)
-    return Setting(_forced, lambda before: (*before, chosen))
+    return Setting(asking, lambda before: (*before, chosen))
 
 
 def tracing() -> Setting[list[Call]]:

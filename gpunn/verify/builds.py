@@ -35,7 +35,8 @@ def _compile(task: tuple[str, str, dict, int]) -> tuple[str, str, int, Resources
     assert _compiler is not None
     name, dtype, macros, architecture = task
     kernel = source.read(name)
-    _, log = _compiler.cubin(kernel.specialised(macros), kernel.file, architecture)
+    target = source.compiled_for(kernel.architecture, architecture)
+    _, log = _compiler.cubin(kernel.specialised(macros), kernel.file, target)
     return name, label(dtype, macros), architecture, resources(log)
 
 
@@ -43,7 +44,12 @@ def survey(
     library: Path | None, sets: Iterable[Build], architectures: Iterable[int], processes: int = 2
 ) -> tuple[Table, list[str]]:
     """(table, faults) of compiling every macro set for every architecture; a fault is a spill or a stack frame."""
-    work = [(*one, architecture) for one in sets for architecture in architectures]
+    work = [
+        (*one, architecture)
+        for one in sets
+        for architecture in architectures
+        if source.runs_on(source.read(one[0]).architecture, architecture)
+    ]
     table: Table = {}
     faults = []
     with get_context("spawn").Pool(processes, _start, (library,)) as pool:

@@ -11,13 +11,14 @@ import numpy as np
 
 from gpunn import backend
 from gpunn.backend import Array
+from gpunn.backend.asked import precision
 from gpunn.cuda.dtypes import STORAGE
 from gpunn.cuda.variants import OPERATIONS, Operation, Variant, use_variant
 from gpunn.errors import UsageError
 from gpunn.reference import close
 from gpunn.verify.beyond import beyond_tasks, left_out
 from gpunn.verify.task import Task
-from gpunn.verify.tasks import tasks
+from gpunn.verify.tasks import TF32, tasks
 
 
 @dataclass
@@ -70,9 +71,11 @@ Wanted = tuple[tuple[np.ndarray, float, float | None], ...]
 
 
 def check(task: Task, operation: Operation, rows: dict[str, Row], dtype: str) -> None:
-    """Run a task through each variant of its operation, into the variants' rows."""
+    """Run a task through each variant of its operation, into the variants' rows; of "tf32" those that multiply so."""
     want = None
     for variant in operation.variants:
+        if (variant.precision == TF32) != (dtype == TF32):
+            continue
         row = rows.setdefault(variant.name, Row(operation.name, variant.name, dtype))
         want = check_variant(task, variant, row, want)
 
@@ -80,7 +83,7 @@ def check(task: Task, operation: Operation, rows: dict[str, Row], dtype: str) ->
 def check_variant(task: Task, variant: Variant, row: Row, want: Wanted | None) -> Wanted | None:
     """Run a task through one variant, into its row. What the oracle wants is given, or asked for and returned."""
     try:
-        with use_variant(task.operation, variant.name):
+        with use_variant(task.operation, variant.name), precision(TF32 if variant.precision == TF32 else "fp32"):
             got = task.run()
     except ValueError as error:
         if "does not take this call" not in str(error):
@@ -99,7 +102,7 @@ def check_variant(task: Task, variant: Variant, row: Row, want: Wanted | None) -
     return want
 
 
-def verify(device: str, only: str = "", dtypes: tuple[str, ...] = tuple(STORAGE)) -> list[Row]:
+def verify(device: str, only: str = "", dtypes: tuple[str, ...] = (*STORAGE, TF32)) -> list[Row]:
     """A row for each variant and dtype, worst error included. `only` keeps operations whose name contains it."""
     rows: dict[tuple[str, str], dict[str, Row]] = {}
     wanted = [name for name in OPERATIONS if only in name]

@@ -78,6 +78,8 @@ def shares(sets: Iterable[Build], compiler: Compiler, disassembler: Path) -> Sha
     table: Shares = {}
     for (name, dtype, macros), architecture in product(sets, ARCHITECTURES):
         kernel = source.read(name)
+        if not source.runs_on(kernel.architecture, architecture):
+            continue
         cubin, _ = compiler.cubin(kernel.specialised(macros), kernel.file, architecture)
         loop = main_loop(disassembled(cubin, disassembler))
         if (count := loop.count("FFMA")) >= FEWEST:

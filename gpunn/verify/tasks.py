@@ -39,17 +39,30 @@ def numpy_dtype(name: str) -> np.dtype:
     return np.dtype(name)
 
 
+TF32 = "tf32"  # float32 arrays whose numbers are all TF32: exact in a product, whether it rounds them or cuts them off
+
+
+def as_stored(dtype: str, array: np.ndarray) -> np.ndarray:
+    """The array in a dtype, or in float32 numbers with ten bits of mantissa."""
+    with np.errstate(over="ignore"):  # infinite where the type ends
+        kept = array.astype(np.float32 if dtype == TF32 else numpy_dtype(dtype))
+    if dtype != TF32:
+        return kept
+    bits = np.where(np.isnan(kept), kept.view(np.uint32), kept.view(np.uint32) & np.uint32(0xFFFFE000))
+    return bits.astype(np.uint32).view(np.float32)
+
+
 def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
-    """Every case of every operation, with arrays of this dtype on this device."""
-    kind = numpy_dtype(dtype)
+    """Every case of every operation, with arrays of this dtype on this device; "tf32": of those that multiply so."""
 
     def give(array: np.ndarray | None) -> Any:
-        with np.errstate(over="ignore"):  # infinite where the type ends
-            return None if array is None else to_device(array.astype(kind), device)
+        return None if array is None else to_device(as_stored(dtype, array), device)
 
     adaptive = [cases.AdaptiveCase(f"{x} to {out}", x, out) for x, out in cases.ADAPTIVE]
     table = [*cases.ALL_CONV2D, *cases.CONV3D, *cases.ALL_POOL, *adaptive, *cases.ALL_BATCHNORM]
     table += [*edges.CONV2D, *edges.POOL, *edges.ADAPTIVE, *edges.BATCHNORM]
+    if dtype == TF32:
+        table = [*cases.ALL_CONV2D, *cases.CONV3D, *edges.CONV2D]
     for case in cases.light(table) if light else table:
         x, *others, gy = map(give, case.arrays())
         wide = x.shape[1] % 8 == gy.shape[1] % 8 == 0 and max(x.size, gy.size) <= SMALL
@@ -57,6 +70,9 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
             if isinstance(case, cases.ConvCase) and order == CHANNELS_LAST:
                 continue  # its operations make their arrays so themselves
             yield from of_case(case, one, *others, above, order=order)
+    if dtype == TF32:
+        yield from product_tasks(give)
+        return
     yield from running_tasks(device, give)
     yield from loss_tasks(device, give)
     yield from drop_tasks(give)

@@ -47,7 +47,8 @@ def arrays(monkeypatch):
     cupy = SimpleNamespace(cuda=cuda, empty=lambda shape, dtype: y)
     monkeypatch.setattr(loading, "_load_cupy", lambda: (cupy, ""))
     monkeypatch.setattr(kernel, "_compiled", lambda wanted, device: lambda grid, block, args: None)
-    monkeypatch.setattr("gpunn.cuda.variants.shared_limit", lambda device: 48 * 1024)
+    monkeypatch.setattr("gpunn.cuda.variants.shared_limit", lambda device, dynamic: 48 * 1024)
+    monkeypatch.setattr("gpunn.cuda.variants.capability", lambda device: 75)
     conv._forward.cache_clear()
     yield [Array(*shape) for shape in SHAPES]
     conv._forward.cache_clear()

@@ -165,7 +165,7 @@ def test_use_variant_takes_the_names_of_earlier_versions(pair):
 
 
 def test_too_little_shared_memory_falls_back_and_warns_once(monkeypatch):
-    monkeypatch.setattr(variants, "shared_limit", lambda array: 4096)
+    monkeypatch.setattr(variants, "shared_limit", lambda device, dynamic: 4096)
     monkeypatch.setattr(variants, "_warned", set())
     x, w = emulated(1, 8, 5, 5), emulated(8, 8, 3, 3)
     with warnings.catch_warnings(record=True) as caught:

@@ -1,0 +1,128 @@
+// Matrix products of a warp: ldmatrix, mma.sync (sm_80 and later), and the numbers that they take.
+//
+// Fragments (PTX ISA, "Matrix Fragments for mma.m16n8k16" and "mma.m16n8k8"), of lane = 4 * g + t:
+//   A, 16 rows: registers 0 and 2 hold row g, 1 and 3 row g + 8; 0 and 1 the first half of the depth, 2 and 3 the second.
+//   B, 8 columns: both registers hold column g, of the first and the second half of the depth.
+//   C and D: 0 and 1 hold row g, columns 2t and 2t + 1; 2 and 3 row g + 8.
+// In half a depth lane t holds items 2t and 2t + 1 of 16 bits, low one first, or item t of TF32's 32.
+#pragma once
+#include "shared.cuh"
+
+#ifdef GPUNN_HOST
+// Row r of matrix i is read by lane 8i + r, 16 bytes at once; pick(rows, g, t) is what a lane gets of a matrix.
+template <typename Pick> inline void load_on_host(unsigned (&v)[4], Shared row, Pick pick) {
+    struct Row { unsigned short item[8]; } mine, all[32];
+    *reinterpret_cast<uint4*>(&mine) = *reinterpret_cast<const uint4*>(row);
+    gpunn_host::warp_gather(mine, all);
+    const int g = gpunn_host::lane() / 4, t = gpunn_host::lane() % 4;
+    for (int i = 0; i < 4; ++i) v[i] = pick(all + 8 * i, g, t);
+}
+#endif
+
+// Four 8x8 matrices of 16-bit items: lane 8i + r gives the address of row r of matrix i (16 bytes); of matrix i a lane gets
+// row g, items 2t and 2t + 1. Read as 32-bit items: rows of four, of which a lane gets item t.
+__device__ __forceinline__ void load_matrices(unsigned (&v)[4], Shared row) {
+#ifdef GPUNN_HOST
+    load_on_host(v, row, [](const auto* rows, int g, int t) { return rows[g].item[2 * t] | (unsigned)rows[g].item[2 * t + 1] << 16; });
+#else
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(v[0]), "=r"(v[1]), "=r"(v[2]), "=r"(v[3]) : "r"(row) : "memory");
+#endif
+}
+
+// The same matrices transposed: a lane gets column g, of rows 2t and 2t + 1.
+__device__ __forceinline__ void load_matrices_transposed(unsigned (&v)[4], Shared row) {
+#ifdef GPUNN_HOST
+    load_on_host(v, row, [](const auto* rows, int g, int t) { return rows[2 * t].item[g] | (unsigned)rows[2 * t + 1].item[g] << 16; });
+#else
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(v[0]), "=r"(v[1]), "=r"(v[2]), "=r"(v[3]) : "r"(row) : "memory");
+#endif
+}
+
+#ifdef GPUNN_HOST
+// d += A B for a whole warp; value(bits, i) is the i-th number of a register, of which there are PER.
+template <int PER, typename Value>
+inline void mma_on_host(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1, Value value) {
+    struct Registers { unsigned a[4], b[2]; } mine = {{a[0], a[1], a[2], a[3]}, {b0, b1}}, all[32];
+    gpunn_host::warp_gather(mine, all);
+    const int g = gpunn_host::lane() / 4, t = gpunn_host::lane() % 4, half = 4 * PER;
+    for (int i = 0; i < 4; ++i) {
+        const int row = g + i / 2 * 8, column = 2 * t + i % 2;
+        double sum = d[i];
+        for (int k = 0; k < 2 * half; ++k) {
+            const unsigned left = all[row % 8 * 4 + k % half / PER].a[row / 8 + k / half * 2];
+            const unsigned right = all[column * 4 + k % half / PER].b[k / half];
+            sum += (double)value(left, k % PER) * value(right, k % PER);
+        }
+        d[i] = (float)sum;
+    }
+}
+#endif
+
+// d (16, 8) += A (16, 16) B (16, 8) of bfloat16.
+__device__ __forceinline__ void mma_bf16(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+#ifdef GPUNN_HOST
+    mma_on_host<2>(d, a, b0, b1, [](unsigned u, int i) { return __uint_as_float(i ? u & 0xffff0000u : u << 16); });
+#else
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+#endif
+}
+
+// The same of float16.
+__device__ __forceinline__ void mma_fp16(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+#ifdef GPUNN_HOST
+    mma_on_host<2>(d, a, b0, b1, [](unsigned u, int i) { return half_bits_to_float((unsigned short)(i ? u >> 16 : u)); });
+#else
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+#endif
+}
+
+// d (16, 8) += A (16, 8) B (8, 8) of TF32: floats of which the unit reads all but the last 13 bits.
+__device__ __forceinline__ void mma_tf32(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
+#ifdef GPUNN_HOST
+    mma_on_host<1>(d, a, b0, b1, [](unsigned u, int) { return __uint_as_float(u & 0xffffe000u); });
+#else
+    asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3]) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+#endif
+}
+
+// A float's bits to the nearest TF32, ties away from 0; beyond 3.4028e38 it is infinity, NaN stays NaN.
+__device__ __forceinline__ unsigned to_tf32(unsigned u) {
+#ifdef GPUNN_HOST
+    return (u & 0x7fffffffu) > 0x7f800000u ? 0x7fffffffu : (u + 0x1000u) & 0xffffe000u;
+#else
+    unsigned v;
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(v) : "f"(__uint_as_float(u)));
+    return v;
+#endif
+}
+
+// Two floats as bfloat16, the first in the low half, to nearest, ties to even.
+__device__ __forceinline__ unsigned pack_bf16(float low, float high) {
+#ifdef GPUNN_HOST
+    auto bits = [](float f) {
+        const unsigned u = __float_as_uint(f);
+        return f != f ? 0x7fffu : (u + 0x7fffu + (u >> 16 & 1u)) >> 16;
+    };
+    return bits(low) | bits(high) << 16;
+#else
+    unsigned v;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(v) : "f"(high), "f"(low));
+    return v;
+#endif
+}
+
+// Two floats as float16, the same way.
+__device__ __forceinline__ unsigned pack_fp16(float low, float high) {
+#ifdef GPUNN_HOST
+    return float_to_half_bits(low) | (unsigned)float_to_half_bits(high) << 16;
+#else
+    unsigned v;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(v) : "f"(high), "f"(low));
+    return v;
+#endif
+}
