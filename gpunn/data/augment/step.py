@@ -37,7 +37,7 @@ class DrawnStep(ImageStep):
 
     def change(self, images: np.ndarray, *drawn: np.ndarray) -> np.ndarray:
         """New images from `images` (N, C, H, W)."""
-        raise NotImplementedError
+        raise TypeError(f"{type(self).__name__}: a DrawnStep defines change(images, *drawn), and draw(shape, rng)")
 
     def apply(self, images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         return self.change(images, *self.draw(images.shape, rng))

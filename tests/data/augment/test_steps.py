@@ -21,6 +21,7 @@ from gpunn.data import (
     normalise,
 )
 from gpunn.data.augment import ImageStep
+from gpunn.data.augment.step import DrawnStep
 from gpunn.errors import DataError
 from tests.data.augment.batches import images, run
 
@@ -133,6 +134,8 @@ def test_own_image_step():
     np.testing.assert_array_equal(run(Compose(Invert(), Invert()), x), x)
     with pytest.raises(TypeError, match=r"ImageStep: an ImageStep defines apply\(images, rng\)"):
         run(ImageStep(), x)
+    with pytest.raises(TypeError, match=r"DrawnStep: a DrawnStep defines change\(images, \*drawn\), and draw\("):
+        run(DrawnStep(), x)
 
 
 def test_compose_runs_in_order_with_one_generator():
