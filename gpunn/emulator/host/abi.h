@@ -33,6 +33,7 @@ extern char gpunn_dynamic_shared[];
 int gpunn_block_barrier(int op, int predicate, const char* file, int line);
 void gpunn_warp(gpunn_host::WarpRequest* request);
 void gpunn_atomic_access(const void* address, size_t bytes, void* site);
+void gpunn_fence(void);
 void gpunn_cp_async(void* shared, const void* global, int bytes, int source_bytes, void* site);
 void gpunn_cp_async_commit(void);
 void gpunn_cp_async_wait(int groups_left);   // -1: also what was not committed

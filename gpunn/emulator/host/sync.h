@@ -13,9 +13,9 @@ inline int __syncthreads_and(int predicate, GPUNN_HERE) {
 inline int __syncthreads_or(int predicate, GPUNN_HERE) {
     return gpunn_block_barrier(gpunn_host::kBarrierOr, predicate, file, line);
 }
-inline void __threadfence() { asm volatile("" ::: "memory"); }
+inline void __threadfence() { gpunn_fence(); }
 inline void __threadfence_block() { asm volatile("" ::: "memory"); }
-inline void __threadfence_system() { asm volatile("" ::: "memory"); }
+inline void __threadfence_system() { gpunn_fence(); }
 
 namespace gpunn_host {
 

@@ -2,7 +2,7 @@
 // sanitizer would make; the functions are ours, and compare with the arrays that were passed in.
 #pragma once
 #include <initializer_list>
-#include "state.h"
+#include "order.h"
 
 namespace gpunn_host {
 
@@ -111,6 +111,7 @@ __attribute__((always_inline)) inline void check_access(uintptr_t address, size_
     // Counted as if every array began on a boundary of 256 bytes, as it does on a GPU. High bits keep arrays apart.
     if ((g.launch.checks & kCount) && kind != kLate)
         record_access(address - region->low + (uintptr_t(*cached + 1) << 44), bytes, write, region->shared, site);
+    if (kind == kAtomic) order_atomic(address);
     if ((g.launch.checks & kRace) && region->shared && kind != kAtomic) check_race(address, bytes, write, *region, site);
 }
 

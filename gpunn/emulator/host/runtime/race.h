@@ -5,8 +5,8 @@
 
 namespace gpunn_host {
 
-struct Stamp { uint32_t epoch, warp_epoch; uint16_t thread; uintptr_t site; };
-struct ByteHistory { Stamp writer, reader, other_reader; };   // two readers suffice: any writer races with one of them
+struct Past { Stamp stamp; uintptr_t site; };
+struct ByteHistory { Past writer, reader, other_reader; };   // two readers suffice: any writer races with one of them
 inline std::vector<ByteHistory> g_dynamic_history, g_static_history;
 
 inline void prepare_races(const Launch& launch) {
@@ -14,12 +14,11 @@ inline void prepare_races(const Launch& launch) {
     g_static_history.assign(g_static_shared_bytes, ByteHistory());
 }
 
-inline bool races(const Stamp& past, const Stamp& now) {
-    if (past.epoch != now.epoch || past.thread == now.thread) return false;
-    return past.thread / 32 != now.thread / 32 || past.warp_epoch == now.warp_epoch;
+inline bool races(const Past& past, uint32_t who) {
+    return (past.stamp.who ^ who) >> 10 == 0 && !ordered(past.stamp, who);   // another block's are of another memory
 }
 
-[[noreturn]] inline void fail_race(const Stamp& past, bool past_write, uintptr_t address, size_t bytes, bool write,
+[[noreturn]] inline void fail_race(const Past& past, bool past_write, uintptr_t address, size_t bytes, bool write,
                                    const Region& region, uintptr_t site) {
     Failure failure = {};
     failure.kind = kRaceFound;
@@ -31,7 +30,7 @@ inline bool races(const Stamp& past, const Stamp& now) {
     failure.other_write = past_write;
     failure.site = site;
     failure.other_site = past.site;
-    copy_index(failure.other_thread, g.threads[past.thread].index);
+    copy_index(failure.other_thread, g.threads[past.stamp.who & 1023].index);
     fail(failure);
 }
 
@@ -39,18 +38,18 @@ inline void check_race(uintptr_t address, size_t bytes, bool write, const Region
     bool dynamic = region.kind == kDynamicShared;
     std::vector<ByteHistory>& history = dynamic ? g_dynamic_history : g_static_history;
     uintptr_t base = reinterpret_cast<uintptr_t>(dynamic ? gpunn_dynamic_shared : g_static_shared);
-    uint16_t id = static_cast<uint16_t>(g.current->id);
-    Stamp now = {g.epoch, g.warps[id / 32].epoch, id, site};
+    Past now = {{g_time, thread_stamp()}, site};
+    uint32_t who = now.stamp.who;
     for (size_t i = address - base, end = i + bytes; i < end; i++) {
         ByteHistory& h = history[i];
-        if (races(h.writer, now)) fail_race(h.writer, true, address, bytes, write, region, site);
+        if (races(h.writer, who)) fail_race(h.writer, true, address, bytes, write, region, site);
         if (!write) {
-            if (h.reader.epoch == now.epoch && h.reader.thread != id) h.other_reader = now;
+            if (h.reader.stamp.who != who && races(h.reader, who)) h.other_reader = now;
             else h.reader = now;
             continue;
         }
-        if (races(h.reader, now)) fail_race(h.reader, false, address, bytes, write, region, site);
-        if (races(h.other_reader, now)) fail_race(h.other_reader, false, address, bytes, write, region, site);
+        if (races(h.reader, who)) fail_race(h.reader, false, address, bytes, write, region, site);
+        if (races(h.other_reader, who)) fail_race(h.other_reader, false, address, bytes, write, region, site);
         h.writer = now;
     }
 }

@@ -96,7 +96,9 @@ static void run_grid(int schedule, const uint32_t* grid, uint64_t first, uint64_
     for (uint64_t i = 0; i < count && !g.failure.kind; i++) {
         uint64_t id = first + (schedule == kForward ? i : schedule == kReverse ? count - 1 - i : blocks[i]);
         gpunn_block_idx = {uint32_t(id % grid[0]), uint32_t(id / grid[0] % grid[1]), uint32_t(id / grid[0] / grid[1])};
+        order_enter_block(id);
         run_block(turns);
+        order_leave_block();
     }
 }
 
@@ -119,6 +121,7 @@ static void prepare(const Launch& launch) {
     gpunn_block_dim = {b[0], b[1], b[2]};
     gpunn_grid_dim = {launch.grid[0], launch.grid[1], launch.grid[2]};
     register_regions(launch);
+    order_new_launch();
     if (launch.checks & kRace) prepare_races(launch);
     if (launch.checks & kCount) clear_counts();
 }

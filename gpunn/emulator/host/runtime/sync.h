@@ -1,7 +1,7 @@
 // Barriers of a block and rendezvous of a warp. A thread that has to wait goes back to the scheduler; what no thread can
 // resolve any more is reported with the two sides of the disagreement.
 #pragma once
-#include "state.h"
+#include "order.h"
 
 namespace gpunn_host {
 
@@ -37,6 +37,7 @@ inline void release_barrier() {
     g.at_barrier = 0;
     g.barriers++;
     g.epoch++;
+    order_threads();
 }
 
 inline bool warp_complete(const Warp& warp, unsigned mask) {
@@ -79,6 +80,7 @@ inline void finish_warp(int warp_id, unsigned mask) {
     for (unsigned rest = lanes; rest; rest &= rest - 1) lane_thread(warp_id, __builtin_ctz(rest))->state = kReady;
     warp.waiting &= ~lanes;
     warp.epoch++;
+    order_warp(warp_id);
 }
 
 // A thread that exits counts as arrived at every later rendezvous of its warp, as on hardware since Volta.
