@@ -17,17 +17,22 @@ from gpunn.errors import DeviceError
 ARCHITECTURES = (75, 80, 86, 89, 90, 100, 120)
 _USED = re.compile(r"Used (\d+) registers")
 _SHARED = re.compile(r"(\d+) bytes smem")
+_SERIALISED = re.compile(r"^.*wgmma.*serialized.*$", re.M)
 _SPILLS = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What the assembler says of one kernel: registers a thread, bytes of shared memory a block, spills, stack."""
+    """What the assembler says of one kernel: registers a thread, bytes of shared memory a block, spills, stack.
+
+    ``serialised`` is its complaint that each wgmma waits for the one before, "" where there is none.
+    """
 
     registers: int
     shared: int
     spills: int
     stack: int
+    serialised: str = ""
 
 
 def find_library() -> Path:
@@ -93,4 +98,5 @@ def resources(log: str) -> Resources:
         raise DeviceError(f"nvrtc: no register count in the assembler's log:\n{log}")
     shared, spills = _SHARED.search(log), _SPILLS.search(log)
     frame, stores, loads = (int(group) for group in spills.groups()) if spills else (0, 0, 0)
-    return Resources(int(used[1]), int(shared[1]) if shared else 0, stores + loads, frame)
+    serialised = found[0].strip() if (found := _SERIALISED.search(log)) else ""
+    return Resources(int(used[1]), int(shared[1]) if shared else 0, stores + loads, frame, serialised)

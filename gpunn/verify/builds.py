@@ -1,8 +1,8 @@
 """Every kernel compiled for every architecture with no GPU: the table of its figures, and kernels for elsewhere.
 
 ``python -m gpunn.verify.builds [--library FILE] [--table kernels/resources.json]`` writes the table of registers and
-shared memory, and beside it sass.json, the main loops' share of multiply-adds; `gpunn kernels --build` fills the cache
-folder.
+shared memory, beside it sass.json, the main loops' share of multiply-adds, and compiled.json, digests of what was
+compiled; `gpunn kernels --build` fills the cache folder.
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
 from gpunn.cuda import source
 from gpunn.cuda.nvrtc import ARCHITECTURES, Compiler, Resources, find_library, resources
-from gpunn.errors import UsageError
+from gpunn.errors import DeviceError, UsageError
 from gpunn.files import cache_folder, write_atomically
 from gpunn.verify import sass
+from gpunn.verify.jobs import Job, by_kernel, digest, everything
 from gpunn.verify.launches import Build, builds, label
+from gpunn.verify.workers import Broken, results
 
 Table = dict[str, dict[str, dict[str, list[int]]]]  # kernel -> macros -> architecture -> [registers, shared bytes]
+REMEDY = "a compiler that dies had bad PTX: look at the kernel's inline assembly, or compile it alone with nvcc"
 _compiler: Compiler | None = None
 
 
@@ -31,41 +34,48 @@ def _start(library: Path | None) -> None:
     _compiler = Compiler(library)
 
 
-def _compile(task: tuple[str, str, dict, int]) -> tuple[str, str, int, Resources]:
+class Survey(NamedTuple):
+    """What came of compiling: ``faults`` are kernels that spill or wait for themselves, ``failures`` none at all."""
+
+    table: Table
+    faults: list[str]
+    failures: list[str]
+
+
+def _compile(task: tuple[str, str, str]) -> Resources:
     assert _compiler is not None
-    name, dtype, macros, architecture = task
-    kernel = source.read(name)
-    target = source.compiled_for(kernel.architecture, architecture)
-    _, log = _compiler.cubin(kernel.specialised(macros), kernel.file, target)
-    return name, label(dtype, macros), architecture, resources(log)
+    return resources(_compiler.cubin(*task)[1])
 
 
-def survey(
-    library: Path | None, sets: Iterable[Build], architectures: Iterable[int], processes: int = 2
-) -> tuple[Table, list[str]]:
-    """(table, faults) of compiling every macro set for every architecture; a fault is a spill or a stack frame."""
-    work = [
-        (*one, architecture)
-        for one in sets
-        for architecture in architectures
-        if source.runs_on(source.read(one[0]).architecture, architecture)
-    ]
+def survey(library: Path | None, work: Iterable[Job], processes: int = 2) -> Survey:
+    """Compile all of these. A compiler that crashes, or never ends, takes one kernel along, whose failure names it."""
+    library = library or find_library()
+    jobs, tasks = list(work), []
+    for job in jobs:
+        kernel = source.read(job.build[0])
+        tasks.append((kernel.specialised(job.build[2]), kernel.file, job.target))
+    found = dict(results(_compile, tasks, processes, _start, (library,)))
     table: Table = {}
-    faults = []
-    with get_context("spawn").Pool(processes, _start, (library,)) as pool:
-        for name, macros, architecture, found in pool.imap(_compile, work, chunksize=8):
-            row = table.setdefault(name, {}).setdefault(macros, {})
-            row[str(architecture)] = [found.registers, found.shared]
-            if found.spills or found.stack:
-                where = f"{name} {macros} sm_{architecture}"
-                faults.append(f"{where}: {found.spills} bytes spilled, {found.stack} of stack")
-    return table, faults
+    faults, failures = [], []
+    for index, job in enumerate(jobs):
+        (name, dtype, macros), made = job.build, found[index]
+        if isinstance(made, Broken):
+            failures.append(f"{job.where}: {made.reason}; {REMEDY}")
+            continue
+        row = table.setdefault(name, {}).setdefault(label(dtype, macros), {})
+        row[str(job.architecture)] = [made.registers, made.shared]
+        if made.spills or made.stack:
+            faults.append(f"{job.where}: {made.spills} bytes spilled, {made.stack} of stack")
+        if made.serialised:
+            faults.append(f"{job.where}: {made.serialised}")
+    return Survey(table, faults, failures)
 
 
 def build(architectures: Sequence[int]) -> str:
     """Compile every kernel for these architectures into the cache folder; says where they are.
 
-    Raises UsageError for an architecture that no kernel is made for, DeviceError where there is no NVRTC.
+    Raises UsageError for an architecture that no kernel is made for, DeviceError where there is no NVRTC, or where a
+    kernel cannot be compiled: then the others are there.
     """
     unknown = sorted(set(architectures) - set(ARCHITECTURES))
     if unknown:
@@ -74,8 +84,9 @@ def build(architectures: Sequence[int]) -> str:
             f"{', '.join(map(str, ARCHITECTURES))}: a GPU's compute capability without its point"
         )
     library = find_library()
-    sets = list(builds())
-    table, _ = survey(library, sets, architectures, os.cpu_count() or 1)
+    table, _, failures = survey(library, everything(builds(), architectures), os.cpu_count() or 1)
+    if failures:
+        raise DeviceError("kernels: " + "\n".join(failures))
     count = sum(len(row) for labels in table.values() for row in labels.values())
     return f"{count} kernels of {len(table)} files, by {library.name}, in {cache_folder() / 'cubins'}"
 
@@ -90,6 +101,12 @@ def write_table(table: Table | sass.Shares, path: Path) -> None:
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
+def write_digests(path: Path, sets: Sequence[Build]) -> None:
+    """Of what the table was made: a line a kernel."""
+    kept = {name: digest(mine) for name, mine in by_kernel(sets).items()}
+    write_atomically(path, lambda file: file.write((json.dumps(kept, indent=0) + "\n").encode()))
+
+
 def write_shares(path: Path, library: Path | None) -> None:
     """The main loops' table, where there is what disassembles them."""
     if (disassembler := sass.find_disassembler()) is None:
@@ -99,21 +116,24 @@ def write_shares(path: Path, library: Path | None) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Compile everything; 1 where a kernel spills."""
+    """Compile everything; 1 where a kernel spills or does not compile."""
     what = "compile every kernel with no GPU"
     parser = argparse.ArgumentParser(prog="python -m gpunn.verify.builds", description=what)
     parser.add_argument("--library", dest="nvrtc", type=Path, help="libnvrtc.so (default: the installed wheel's)")
     parser.add_argument("--table", type=Path, help="write registers and shared memory here, sass.json beside it")
     parser.add_argument("--processes", type=int, default=2)
     args = parser.parse_args(argv)
-    table, faults = survey(args.nvrtc, builds(False), ARCHITECTURES, args.processes)
-    for fault in faults:
+    sets = list(builds(False))
+    table, faults, failures = survey(args.nvrtc, everything(sets), args.processes)
+    for fault in [*faults, *failures]:
         print(fault)
-    if args.table:
+    if args.table and not failures:
         write_table(table, args.table)
+        write_digests(args.table.with_name("compiled.json"), sets)
         write_shares(args.table.with_name("sass.json"), args.nvrtc)
-    print(f"{sum(len(row) for labels in table.values() for row in labels.values())} compiled, {len(faults)} faults")
-    return 1 if faults else 0
+    count = sum(len(row) for labels in table.values() for row in labels.values())
+    print(f"{count} compiled, {len(faults)} faults, {len(failures)} failures")
+    return 1 if faults or failures else 0
 
 
 if __name__ == "__main__":
