@@ -9,11 +9,10 @@
 #include "shared.cuh"
 
 #ifdef GPUNN_HOST
-// Row r of matrix i is read by lane 8i + r, 16 bytes at once; pick(rows, g, t) is what a lane gets of a matrix.
-template <typename Pick> inline void load_on_host(unsigned (&v)[4], Shared row, Pick pick) {
-    struct Row { unsigned short item[8]; } mine, all[32];
-    *reinterpret_cast<uint4*>(&mine) = *reinterpret_cast<const uint4*>(row);
-    gpunn_host::warp_gather(mine, all);
+// What follows a read by each lane of its row; pick(rows, g, t) is what a lane gets of a matrix. Out of line, as below.
+template <typename Pick> GPUNN_UNCHECKED __noinline__ void hand_out(unsigned (&v)[4], const uint4& mine, Pick pick) {
+    struct Row { unsigned short item[8]; } all[32];
+    gpunn_host::warp_gather(reinterpret_cast<const Row&>(mine), all);
     const int g = gpunn_host::lane() / 4, t = gpunn_host::lane() % 4;
     for (int i = 0; i < 4; ++i) v[i] = pick(all + 8 * i, g, t);
 }
@@ -23,7 +22,8 @@ template <typename Pick> inline void load_on_host(unsigned (&v)[4], Shared row, 
 // row g, items 2t and 2t + 1. Read as 32-bit items: rows of four, of which a lane gets item t.
 __device__ __forceinline__ void load_matrices(unsigned (&v)[4], Shared row) {
 #ifdef GPUNN_HOST
-    load_on_host(v, row, [](const auto* rows, int g, int t) { return rows[g].item[2 * t] | (unsigned)rows[g].item[2 * t + 1] << 16; });
+    const uint4 mine = *reinterpret_cast<const uint4*>(row);
+    hand_out(v, mine, [](const auto* rows, int g, int t) { return rows[g].item[2 * t] | (unsigned)rows[g].item[2 * t + 1] << 16; });
 #else
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
                  : "=r"(v[0]), "=r"(v[1]), "=r"(v[2]), "=r"(v[3]) : "r"(row) : "memory");
@@ -33,7 +33,8 @@ __device__ __forceinline__ void load_matrices(unsigned (&v)[4], Shared row) {
 // The same matrices transposed: a lane gets column g, of rows 2t and 2t + 1.
 __device__ __forceinline__ void load_matrices_transposed(unsigned (&v)[4], Shared row) {
 #ifdef GPUNN_HOST
-    load_on_host(v, row, [](const auto* rows, int g, int t) { return rows[2 * t].item[g] | (unsigned)rows[2 * t + 1].item[g] << 16; });
+    const uint4 mine = *reinterpret_cast<const uint4*>(row);
+    hand_out(v, mine, [](const auto* rows, int g, int t) { return rows[2 * t].item[g] | (unsigned)rows[2 * t + 1].item[g] << 16; });
 #else
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
                  : "=r"(v[0]), "=r"(v[1]), "=r"(v[2]), "=r"(v[3]) : "r"(row) : "memory");
@@ -41,9 +42,10 @@ __device__ __forceinline__ void load_matrices_transposed(unsigned (&v)[4], Share
 }
 
 #ifdef GPUNN_HOST
-// d += A B for a whole warp; value(bits, i) is the i-th number of a register, of which there are PER.
+// d += A B for a whole warp; value(bits, i) is the i-th number of a register, of which there are PER. Out of line: a kernel
+// has a hundred of them, and registers are no memory to be checked.
 template <int PER, typename Value>
-inline void mma_on_host(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1, Value value) {
+GPUNN_UNCHECKED __noinline__ void mma_on_host(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1, Value value) {
     struct Registers { unsigned a[4], b[2]; } mine = {{a[0], a[1], a[2], a[3]}, {b0, b1}}, all[32];
     gpunn_host::warp_gather(mine, all);
     const int g = gpunn_host::lane() / 4, t = gpunn_host::lane() % 4, half = 4 * PER;
