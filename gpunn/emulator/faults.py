@@ -36,15 +36,18 @@ class Failure(ctypes.Structure):
         *((name, ctypes.c_uint32 * 3) for name in ("thread", "block", "other_thread")),
         *((name, ctypes.c_int32) for name in ("waiting", "exited", "total")),
         *((name, ctypes.c_uint64) for name in ("site", "other_site")),
-        ("text", ctypes.c_char_p),
+        *((name, ctypes.c_char_p) for name in ("text", "other_text")),
+        ("other_block", ctypes.c_uint32 * 3),
+        ("other", ctypes.c_int32),
     )
 
 
 # enum FailureKind of host/runtime/state.h
 (
     OUT_OF_BOUNDS, MISALIGNED, READ_ONLY, NULL, DIVERGENT_BARRIER, DIVERGENT_WARP, WARP_MASK, RACE, ASSERT, NO_MEMORY,
-    ASYNC_SHAPE, CRASH,
-) = range(1, 13)  # fmt: skip
+    ASYNC_SHAPE, CRASH, TWO_SIDES,
+) = range(1, 14)  # fmt: skip
+OTHER_THREAD, OTHER_BLOCK, THREAD_OF_OTHER_BLOCK, NOBODY = range(4)  # enum Other
 DYNAMIC_SHARED, MODULE, NOWHERE = -1, -2, -3
 FIRST_VARIABLE = -100  # the i-th variable of a module goes by the parameter number FIRST_VARIABLE - i
 
@@ -146,6 +149,22 @@ def _async_shape(function, f: Failure, arrays) -> str:
     return f"cp.async of {f.bytes} bytes, {f.extent} of them read{_at(function, f.site)}; it copies 4, 8 or 16"
 
 
+def _two_sides(function, f: Failure, arrays) -> str:
+    """What a thread does, where, and what another did that does not fit: in the runtime's words (sides.h)."""
+    text = (f.text or b"").decode()
+    if f.parameter != NOWHERE:
+        name, itemsize, _ = _target(function, f, arrays)
+        element = f"{name} at byte {f.offset}" if f.parameter < 0 else f"{name}[{f.offset // itemsize}]"
+        text = text.replace("{memory}", element)
+    what = f"{text}{_at(function, f.site)}"
+    if not f.other_text:
+        return what
+    block, thread = f"block {_index(f.other_block)} ", f"thread {_index(f.other_thread)} "
+    who = {OTHER_THREAD: thread, OTHER_BLOCK: block, THREAD_OF_OTHER_BLOCK: f"{block[:-1]}, {thread}"}.get(f.other, "")
+    where = f" at {f.other_place}" if f.other_place.line else _at(function, f.other_site)
+    return f"{what}; {who}{f.other_text.decode()}{where}"
+
+
 def _crash(function, f: Failure, arrays) -> str:
     at = _at(function, f.site)
     if f.waiting == signal.SIGFPE:
@@ -167,6 +186,7 @@ _WORDS = {
     ASSERT: _assertion,
     ASYNC_SHAPE: _async_shape,
     CRASH: _crash,
+    TWO_SIDES: _two_sides,
 }
 
 

@@ -22,9 +22,10 @@ from gpunn.restored import Setting
 __all__ = ["KernelError", "launch", "schedules", "strict"]
 
 schedules = ("forward", "reverse", "random")
-COUNT, RACE = 1, 2
+COUNT, RACE, SPIN = 1, 2, 4
 MAX_THREADS = 1024
 MAX_SHARED = 227 << 10  # bytes a block, the most of any architecture (sm_90, sm_100)
+MAX_TOGETHER = 16384  # threads of blocks that run together: a stack each, and two of the kernel's 65,530 mappings
 MAX_GRID = (2**31 - 1, 65535, 65535)
 
 
@@ -36,7 +37,7 @@ class _Launch(ctypes.Structure):  # struct Launch of host/runtime/state.h
         ("grid", ctypes.c_uint32 * 3),
         ("block", ctypes.c_uint32 * 3),
         ("dynamic_shared", ctypes.c_uint32),
-        *((name, ctypes.c_int32) for name in ("array_count", "schedule", "checks")),
+        *((name, ctypes.c_int32) for name in ("array_count", "schedule", "checks", "together")),
     )
 
 
@@ -65,6 +66,8 @@ def launch(
     strict: bool | None = None,
     races: bool | None = None,
     counters: Counters | None = None,
+    cooperative: bool = False,
+    together: int = 1,
 ) -> None:
     """Run ``function`` over a grid of blocks.
 
@@ -74,11 +77,14 @@ def launch(
     the arrays, which lie far apart, and demand that the outputs agree bit for bit; races: look for races on shared
     memory (default: where strict).
     counters: add this launch's counts.
+    cooperative: run all blocks together, so that they may wait for each other; together: only so many of them at a time
+    (a block begins as another ends), as a small GPU would. Up to 16384 threads run together.
     Raises KernelError for what the kernel did wrong, TypeError and ValueError for arguments that do not fit.
     """
     if schedule not in schedules:
         raise ValueError(f"launch: schedule is {schedule!r}; expected one of {', '.join(schedules)}")
     shape = _check_shape(function, grid, block, shared_bytes)
+    shape = (*shape, _check_together(function, *shape[:2], cooperative, together))
     strict = _strict_by_default() if strict is None else strict
     strict = strict and blocks_to_run() is None
     races = strict if races is None else races
@@ -110,6 +116,22 @@ def _check_shape(function: Compiled, grid, block, shared_bytes: int) -> tuple:
     return grid, block, shared_bytes
 
 
+def _check_together(function: Compiled, grid: tuple, block: tuple, cooperative: bool, together: int) -> int:
+    """How many blocks may run together."""
+    blocks, threads = grid[0] * grid[1] * grid[2], block[0] * block[1] * block[2]
+    if together < 1:
+        raise ValueError(f"{function.name}: together is {together}; expected at least 1 block")
+    wanted = blocks if cooperative else min(together, blocks)
+    if wanted * threads > MAX_TOGETHER:
+        raise ValueError(
+            f"{function.name}: {wanted} blocks of {threads} threads are to run together; the emulator runs at most "
+            f"{MAX_TOGETHER} threads together, {MAX_TOGETHER // threads} such blocks; use a smaller grid"
+        )
+    if wanted > 1 and blocks_to_run() is not None:
+        raise ValueError(f"{function.name}: blocks that run together cannot be left out; launch it outside last_blocks")
+    return wanted
+
+
 def _first_block(grid: tuple[int, int, int]) -> int:
     """The first block that runs: 0, or inside ``last_blocks`` one near the end."""
     last, count = blocks_to_run(), grid[0] * grid[1] * grid[2]
@@ -121,7 +143,7 @@ def _run(
     counters: list[Counters],
 ) -> None:  # fmt: skip
     function = call.function
-    grid, block, shared_bytes = shape
+    grid, block, shared_bytes, together = shape
     static = sum(variable.bytes for variable in call.shared)
     if static + shared_bytes > MAX_SHARED:
         raise ValueError(
@@ -145,7 +167,8 @@ def _run(
             shared_bytes,
             entries,
             schedules.index(schedule),
-            (COUNT if counters else 0) | (RACE if races else 0),
+            (COUNT if counters else 0) | (RACE if races else 0) | (SPIN if together > 1 or function.spins else 0),
+            together,
         )
         failed = runtime().gpunn_launch(ctypes.byref(request), ctypes.byref(failure))
         if not failed and counters:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gpunn.emulator.build import build
 from gpunn.emulator.elf import Variable, variables
-from gpunn.emulator.source import parameter_names, translation_unit
+from gpunn.emulator.source import may_spin, parameter_names, translation_unit
 from gpunn.errors import DeviceError
 
 # Held by whoever runs a kernel or loads one: the runtime has one set of stacks, and while a kernel runs it takes every
@@ -51,6 +51,7 @@ class Compiled:
     entry: int = field(repr=False)
     module: tuple[int, int] = field(repr=False)  # first and past-the-last address of what the library loaded
     variables: tuple[Variable, ...] = field(repr=False)
+    spins: bool = False  # whether a thread may look at memory until another has changed it
 
     @property
     def shared(self) -> tuple[Variable, ...]:
@@ -92,6 +93,7 @@ def _loaded(path: Path, source: str, name: str, filename: str, checked: bool) ->
         entry,
         module,
         variables(path) or _section(library, module[0]),
+        may_spin(source),
     )
 
 

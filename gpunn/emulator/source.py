@@ -8,6 +8,7 @@ _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
 _DYNAMIC = re.compile(r"extern\s+__shared__\s+([^;\[\]]*?)(\w+)\s*\[\s*\]\s*;")
 _ALIGN = re.compile(r"__align__\s*\([^()]*\)|alignas\s*\([^()]*\)|__attribute__\s*\(\(.*?\)\)")
 _UNROLL = re.compile(r"^([ \t]*)#[ \t]*pragma[ \t]+unroll\b[ \t]*\(?[ \t]*(\w*)[ \t]*\)?[ \t]*$", re.M)
+_VOLATILE = re.compile(r"(?<!asm )\bvolatile\b(?!\s*\()")
 
 # `#pragma unroll` alone means "fully" to CUDA. GCC wants a number; a loop over a register tile has at most so many
 # turns.
@@ -38,6 +39,11 @@ def _dynamic_shared(match: re.Match[str]) -> str:
 
 def _unroll(match: re.Match[str]) -> str:
     return f"{match[1]}#pragma GCC unroll {match[2] or FULL_UNROLL}"
+
+
+def may_spin(source: str) -> bool:
+    """Whether the text has a volatile variable or pointer, by which a loop waits for memory to change."""
+    return _VOLATILE.search(_COMMENT.sub(" ", source)) is not None
 
 
 def parameter_names(source: str, name: str) -> list[str] | None:

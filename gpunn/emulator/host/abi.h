@@ -37,5 +37,12 @@ void gpunn_fence(void);
 void gpunn_cp_async(void* shared, const void* global, int bytes, int source_bytes, void* site);
 void gpunn_cp_async_commit(void);
 void gpunn_cp_async_wait(int groups_left);   // -1: also what was not committed
+void gpunn_named_barrier(int number, int threads, int wait, void* site);
+void gpunn_mbarrier_init(void* barrier, int count, void* site);
+void gpunn_mbarrier_arrive(void* barrier, int with_copies, void* site);
+int gpunn_mbarrier_wait(void* barrier, int parity, int forever, void* site);   // whether the phase has ended
+void gpunn_await_change(const unsigned* address, unsigned seen, void* site);
+void gpunn_yield(void* site);
+void gpunn_blocks_met(void);
 [[noreturn]] void gpunn_assert_failed(const char* text, const char* file, int line);
 }

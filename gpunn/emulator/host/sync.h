@@ -53,8 +53,29 @@ inline void cp_async_commit() { gpunn_cp_async_commit(); }
 inline void cp_async_wait(int groups_left) { gpunn_cp_async_wait(groups_left); }
 inline void cp_async_wait_all() { gpunn_cp_async_wait(-1); }
 
+// What kernels/ptx/barrier.cuh builds on, out of line for the same reason.
+#define GPUNN_OUTSIDE GPUNN_UNCHECKED __attribute__((noinline)) static
+#define GPUNN_SITE_OF_CALL __builtin_return_address(0)
+GPUNN_OUTSIDE void named_barrier(int number, int threads, bool wait) {
+    gpunn_named_barrier(number, threads, wait, GPUNN_SITE_OF_CALL);
+}
+GPUNN_OUTSIDE void mbarrier_init(void* barrier, int count) { gpunn_mbarrier_init(barrier, count, GPUNN_SITE_OF_CALL); }
+GPUNN_OUTSIDE void mbarrier_arrive(void* barrier, bool with_copies) {
+    gpunn_mbarrier_arrive(barrier, with_copies, GPUNN_SITE_OF_CALL);
+}
+GPUNN_OUTSIDE bool mbarrier_wait(void* barrier, int parity, bool forever) {
+    return gpunn_mbarrier_wait(barrier, parity, forever, GPUNN_SITE_OF_CALL);
+}
+// Until *p is no longer `seen`: the other threads, and in a launch whose blocks run together the other blocks, go on meanwhile.
+GPUNN_OUTSIDE unsigned await_change(const unsigned* p, unsigned seen) {
+    gpunn_await_change(p, seen, GPUNN_SITE_OF_CALL);
+    return *p;
+}
+inline void blocks_met() { gpunn_blocks_met(); }
+
 }  // namespace gpunn_host
 
+GPUNN_OUTSIDE void __nanosleep(unsigned) { gpunn_yield(GPUNN_SITE_OF_CALL); }
 inline void __syncwarp(unsigned mask = ~0u, GPUNN_HERE) {
     gpunn_host::meet(gpunn_host::kWarpSync, mask, 0, 0, nullptr, nullptr, file, line);
 }

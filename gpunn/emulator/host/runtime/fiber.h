@@ -1,5 +1,7 @@
 // Fibers: one a CUDA thread. A switch saves the registers that a called function must preserve, and nothing else.
 #pragma once
+#include <algorithm>
+#include <deque>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -93,24 +95,33 @@ gpunn_switch:
 class Stacks {
   public:
     uintptr_t low = 0;
-    size_t bytes = kStackBytes * (kMaxThreads + 1);   // one more for who reports a deadlock
+    size_t bytes = 0;
 
-    bool prepare() {
-        if (low) return true;
-        void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    // So many, and one more, the last, for the scheduler's own work that may fail. Those of a launch whose blocks run
+    // together are given back by the next: the pages that they have touched would stay.
+    bool prepare(int threads) {
+        size_t wanted = kStackBytes * (std::max(threads, kMaxThreads) + 1);
+        if (low && bytes == wanted) return true;
+        if (low) munmap(reinterpret_cast<void*>(low), bytes);
+        low = bytes = 0;
+        void* memory = mmap(nullptr, wanted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (memory == MAP_FAILED) return false;
         low = reinterpret_cast<uintptr_t>(memory);
-        for (int slot = 0; slot <= kMaxThreads; slot++)   // an overflow must not reach the neighbour's stack
-            mprotect(reinterpret_cast<void*>(low + slot * kStackBytes), 4096, PROT_NONE);
+        bytes = wanted;
+        for (size_t slot = 0; slot < bytes; slot += kStackBytes)   // an overflow must not reach the neighbour's stack
+            mprotect(reinterpret_cast<void*>(low + slot), 4096, PROT_NONE);
         return true;
     }
+
+    int spare() const { return static_cast<int>(bytes / kStackBytes) - 1; }
 
     // A context that will run `body` on stack `slot`. `body` must not return.
     Context start(int slot, void (*body)()) {
         // Equal offsets in every stack would put all live frames into the same few cache sets.
-        uintptr_t top = low + (slot + 1) * kStackBytes - 64 - (slot % 61) * 64;
+        uintptr_t top = low + (slot + size_t(1)) * kStackBytes - 64 - (slot % 61) * 64;
 #if defined(GPUNN_UCONTEXT)
-        static ucontext_t contexts[kMaxThreads + 1];
+        static std::deque<ucontext_t> contexts;            // a deque, so that those in use stay where they are
+        if (contexts.size() <= size_t(slot)) contexts.resize(slot + 1);
         ucontext_t* context = &contexts[slot];
         getcontext(context);
         context->uc_stack.ss_sp = reinterpret_cast<void*>(top - kStackBytes + 8192);

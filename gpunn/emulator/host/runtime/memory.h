@@ -18,6 +18,7 @@ inline char* g_static_shared;
 inline size_t g_static_shared_bytes;
 
 void record_access(uintptr_t address, size_t bytes, bool write, bool shared, uintptr_t site);      // count.h
+void notice_spin(uintptr_t address, size_t bytes, bool write, AccessKind kind, uintptr_t site);      // spin.h
 void check_race(uintptr_t address, size_t bytes, bool write, const Region& region, uintptr_t site); // race.h
 
 inline void add_region(uintptr_t low, uintptr_t bytes, int32_t kind, bool writable, bool shared) {
@@ -107,6 +108,7 @@ __attribute__((always_inline)) inline void check_access(uintptr_t address, size_
     if (kind != kUnaligned && (bytes & (bytes - 1)) == 0 && (address & (bytes - 1)) != 0)
         fail_access(kMisaligned, region, address, bytes, write, site);
     if (__builtin_expect(g.launch.checks == 0, 1)) return;
+    if ((g.launch.checks & kSpin) && kind != kLate) notice_spin(address, bytes, write, kind, site);
     if (region->kind == kModule) return;
     // Counted as if every array began on a boundary of 256 bytes, as it does on a GPU. High bits keep arrays apart.
     if ((g.launch.checks & kCount) && kind != kLate)

@@ -9,7 +9,7 @@
 namespace gpunn_host {
 
 enum Schedule : int32_t { kForward, kReverse, kRandom };
-enum Check : int32_t { kCount = 1, kRace = 2 };
+enum Check : int32_t { kCount = 1, kRace = 2, kSpin = 4 };   // kSpin: a thread may look at memory until it changes
 
 // Mirrored by loader.py's and launch.py's struct formats.
 enum Use : int32_t { kConstant, kOutput, kShared, kGlobal };   // the last two: variables of the module
@@ -27,12 +27,14 @@ struct Launch {
     uint32_t grid[3], block[3];
     uint32_t dynamic_shared;
     int32_t array_count, schedule, checks;
+    int32_t together;                        // how many blocks may run together; 1: one after the other
 };
 
 enum FailureKind : int32_t {
     kNone, kOutOfBounds, kMisaligned, kReadOnly, kNull, kDivergentBarrier, kDivergentWarp, kWarpMask, kRaceFound,
-    kAssert, kNoMemory, kAsyncShape, kCrash
+    kAssert, kNoMemory, kAsyncShape, kCrash, kTwoSides
 };
+enum Other : int32_t { kOtherThread, kOtherBlock, kThreadOfOtherBlock, kNobody };   // whom other_text is about
 struct Failure {
     int32_t kind, parameter;          // parameter: >= 0 an array, otherwise a RegionKind
     int64_t offset, bytes, extent;    // of the access; extent: bytes of the region
@@ -41,10 +43,22 @@ struct Failure {
     uint32_t thread[3], block[3], other_thread[3];
     int32_t waiting, exited, total;
     uint64_t site, other_site;
-    const char* text;
+    const char *text, *other_text;    // kTwoSides: what this thread does, and what the other
+    uint32_t other_block[3];
+    int32_t other;                    // an Other
 };
 
-enum ThreadState : uint8_t { kNew, kReady, kAtBarrier, kAtWarp, kDone };
+struct Meeting;
+// What a thread waits for at a named barrier, an mbarrier or a place in memory; it lives on the thread's stack.
+struct Wait {
+    uintptr_t address, site;      // address: of the mbarrier or the memory; a named barrier's number
+    uint64_t seen;                // memory: what it held; mbarrier: the phase that is to end
+    int bytes;                    // memory: of `seen`; 0: nothing is watched, and the thread gives others their turn
+    bool may_retry;               // goes on without what it waits for when nothing else can: it will look again
+    Meeting* meeting;             // receives what was done before it opened
+};
+
+enum ThreadState : uint8_t { kNew, kReady, kAtBarrier, kAtWarp, kAtNamed, kAtMbarrier, kAtMemory, kDone };
 struct Thread {
     Context context;
     uint3 index;
@@ -53,21 +67,27 @@ struct Thread {
     int barrier_op, barrier_predicate;
     Place barrier_place;
     WarpRequest* request;
+    Wait* wait;
 };
-struct Warp { unsigned exists, waiting, gone; uint32_t epoch; };
+struct Warp { unsigned exists, waiting, gone; };
 
-struct State {
+// The running block; the others of a launch whose blocks run together lie in together.h.
+struct Block {
+    uint3 index;
+    std::vector<Thread> threads;
+    Warp warps[kMaxThreads / 32];
+    int at_barrier, done, barrier_result;
+};
+
+struct State : Block {
     Launch launch;
     Failure failure;
     Stacks stacks;
     Context scheduler;
-    std::vector<Thread> threads;
-    Warp warps[kMaxThreads / 32];
     std::vector<int> free_slots;
     Thread* current;
-    int at_barrier, done, barrier_result;
-    uint32_t epoch;                   // counts barriers over all blocks of the launch
     uint64_t barriers, random;
+    int retries;                      // how often threads have looked once more since anything else came of it
     bool active;
 
     uint64_t next_random() {          // xorshift64*, Vigna 2016

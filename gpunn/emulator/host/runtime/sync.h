@@ -34,9 +34,8 @@ inline void release_barrier() {
     int total = static_cast<int>(g.threads.size());
     g.barrier_result = first.barrier_op == kBarrierCount ? count : first.barrier_op == kBarrierAnd ? count == total : count > 0;
     for (Thread& t : g.threads) t.state = kReady;
-    g.at_barrier = 0;
+    g.at_barrier = g.retries = 0;
     g.barriers++;
-    g.epoch++;
     order_threads();
 }
 
@@ -79,7 +78,6 @@ inline void finish_warp(int warp_id, unsigned mask) {
     }
     for (unsigned rest = lanes; rest; rest &= rest - 1) lane_thread(warp_id, __builtin_ctz(rest))->state = kReady;
     warp.waiting &= ~lanes;
-    warp.epoch++;
     order_warp(warp_id);
 }
 
