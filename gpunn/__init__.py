@@ -5,6 +5,9 @@ from importlib import import_module as _import_module
 from types import ModuleType as _ModuleType
 
 from gpunn import random as random
+from gpunn.asked import current_precision as current_precision
+from gpunn.asked import precision as precision
+from gpunn.asked import set_default_precision as set_default_precision
 from gpunn.backend import Device as Device
 from gpunn.backend import default_device as default_device
 from gpunn.backend import device as device
@@ -12,8 +15,6 @@ from gpunn.backend import is_available as is_available
 from gpunn.backend import set_default_device as set_default_device
 from gpunn.backend import to_device as to_device
 from gpunn.backend import to_numpy as to_numpy
-from gpunn.backend.asked import current_precision as current_precision
-from gpunn.backend.asked import precision as precision
 from gpunn.engine.autograd import is_grad_enabled as is_grad_enabled
 from gpunn.engine.autograd import no_grad as no_grad
 from gpunn.engine.creation import tensor as tensor

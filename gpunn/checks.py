@@ -10,6 +10,7 @@ from typing import Any, SupportsIndex, TypeVar, cast
 
 import numpy as np
 
+from gpunn.asked import narrow
 from gpunn.backend import Array, array_module, device_of, is_array, is_whole, same_device
 from gpunn.backend.contract import Shape
 from gpunn.engine.tensor import Tensor, data_of
@@ -47,9 +48,9 @@ def arrays(op: str, **named: object) -> list[Array]:
 
 
 def check_floating(op: str, name: str, a: Array) -> None:
-    """Refuses integers everywhere, and 16-bit floats on the cpu, which has no kernels for them."""
+    """Refuses integers everywhere, and 16-bit floats on the cpu, but where a 16-bit precision is asked for."""
     kind = a.dtype.name if a.dtype.isnative else a.dtype.str  # of an array put into Tensor.data
-    if kind in WIDE or (kind in NARROW and type(a) is not np.ndarray):
+    if kind in WIDE or (kind in NARROW and (type(a) is not np.ndarray or narrow() is not None)):
         return
     where = f" on {device_of(a)}" if kind in NARROW else ""
     raise TypeError(

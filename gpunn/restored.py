@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ContextDecorator
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar, Token, copy_context
 from functools import wraps
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -46,22 +46,22 @@ class Setting(ContextDecorator, Generic[V]):
 
     def __init__(self, variable: ContextVar[Any], change: Callable[[Any], V]):
         self._variable, self._change = variable, change
-        self._before: list[Any] = []
+        self._before: list[Token[Any]] = []
 
     def _recreate_cm(self) -> Setting[V]:
         return type(self)(self._variable, self._change)  # as a decorator: one a call
 
     def __enter__(self) -> V:
-        before = self._variable.get()
-        value = self._change(before)
-        self._before.append(before)
+        value, token = self._change(self._variable.get(None)), None
         try:
-            self._variable.set(value)
+            token = self._variable.set(value)
+            self._before.append(token)
             return value
         except BaseException:  # an interrupt: nobody would call __exit__
-            self._variable.set(before)
+            if token is not None:
+                self._variable.reset(token)
             raise
 
     def __exit__(self, *exc_info: object) -> None:
-        self._variable.set(self._before[-1])
+        self._variable.reset(self._before[-1])  # to unset, too, where a variable's default then holds
         del self._before[-1]

@@ -8,16 +8,19 @@ import numpy as np
 
 from gpunn.cpu.elementwise import select
 from gpunn.cpu.gelu import gelu
+from gpunn.cpu.narrow import in_float32
 from gpunn.restored import restored
 
 Options = tuple[float, ...]
 
 
+@in_float32
 def forward(name: str, x: np.ndarray, options: Options, wanted: bool) -> tuple[np.ndarray, np.ndarray]:
     """y, and what backward takes; ``wanted`` says whether there will be a backward."""
     return _FORWARD[name](x, *options, wanted=wanted)
 
 
+@in_float32
 def backward(name: str, gy: np.ndarray, kept: np.ndarray, options: Options) -> np.ndarray:
     """gx, from what forward kept."""
     return _BACKWARD[name](gy, kept, *options)

@@ -11,6 +11,7 @@ import numpy as np
 from gpunn.cpu.columns import Cut
 from gpunn.cpu.elementwise import rectify, select
 from gpunn.cpu.layout import empty, rows, scratch
+from gpunn.cpu.narrow import in_float32
 from gpunn.cpu.threads import parallel_for
 from gpunn.restored import restored
 
@@ -74,6 +75,7 @@ def _affine(gamma, beta, mean, var, eps) -> tuple[np.ndarray | None, np.ndarray,
         return (None, scale, shift - mean * scale) if close else (mean, scale, shift)
 
 
+@in_float32(kept=(1, 2))
 @restored
 def train_forward(
     x: np.ndarray,
@@ -114,6 +116,7 @@ def _move(statistic: np.ndarray | None, now: np.ndarray, momentum: float, scale:
         statistic += (momentum * scale) * now
 
 
+@in_float32
 def eval_forward(
     x: np.ndarray,
     gamma: np.ndarray | None,
@@ -128,6 +131,7 @@ def eval_forward(
     return _apply(rows(x), x.shape, gamma, beta, mean, var, eps, residual, relu)
 
 
+@in_float32(kept=(1, 2))
 def train_backward(
     gy: np.ndarray,
     x: np.ndarray,
@@ -144,6 +148,7 @@ def train_backward(
     return _backward(gy, x, gamma, mean, rstd, y, through_statistics=True)
 
 
+@in_float32(kept=(1, 2))
 def eval_backward(
     gy: np.ndarray,
     x: np.ndarray,

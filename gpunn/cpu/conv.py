@@ -16,6 +16,7 @@ from gpunn.cpu import depthwise, rowconv
 from gpunn.cpu.blocks import BYTES, Blocks
 from gpunn.cpu.columns import column_sums
 from gpunn.cpu.layout import empty, padded, scratch, windows
+from gpunn.cpu.narrow import in_float32, operands
 from gpunn.cpu.threads import parallel_for
 from gpunn.layout import channels_last
 from gpunn.window import Window
@@ -69,10 +70,12 @@ def in_memory_order(x: np.ndarray) -> np.ndarray:
     return x
 
 
+@in_float32
 def forward(
     x: np.ndarray, w: np.ndarray, b: np.ndarray | None, win: Window, groups: int, activation: str | None = None
 ) -> np.ndarray:
     """y (N, K, *out) = x (N, C, *spatial) correlated with w (K, C/groups, *size), plus b (K,); then the activation."""
+    x, w = operands(x, w)
     if depthwise.suits(w.shape, groups):
         y = depthwise.forward(x, w, b, win)
     else:
@@ -106,11 +109,12 @@ def _correlate(x: np.ndarray, matrix: np.ndarray, b: np.ndarray | None, win: Win
     return y
 
 
+@in_float32
 def grad_weight(
     gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win: Window, groups: int, bias: bool = False
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """gw (K, C/groups, *size), its memory K, *size, C; and with ``bias`` gb (K,), else None."""
-    return _grad_weight(gy, x, w_shape, win, groups), column_sums(gy) if bias else None
+    return _grad_weight(*operands(gy, x), w_shape, win, groups), column_sums(gy) if bias else None
 
 
 def _grad_weight(gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win: Window, groups: int) -> np.ndarray:
@@ -160,13 +164,16 @@ def _grad_weight(gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win: W
     return gw
 
 
+@in_float32
 def grad_bias(gy: np.ndarray) -> np.ndarray:
     """gb (K,): gy summed over all but the channels."""
     return column_sums(gy)
 
 
+@in_float32
 def grad_input(gy: np.ndarray, w: np.ndarray, x_shape: tuple[int, ...], win: Window, groups: int) -> np.ndarray:
     """gx (N, C, *spatial): each gy spread over its window, weighted by w."""
+    gy, w = operands(gy, w)
     if depthwise.suits(w.shape, groups):
         return depthwise.grad_input(gy, w, x_shape, win)
     if groups == 1 and _flips(w.shape, x_shape, gy.shape, win):

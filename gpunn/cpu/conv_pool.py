@@ -9,9 +9,11 @@ import numpy as np
 from gpunn.cpu import activation as activations
 from gpunn.cpu import conv
 from gpunn.cpu import pool as pools
+from gpunn.cpu.narrow import in_float32
 from gpunn.window import Pooling, Window
 
 
+@in_float32
 def forward(
     x: np.ndarray,
     w: np.ndarray,
@@ -38,6 +40,7 @@ def forward(
     return y.reshape(len(y), math.prod(y.shape[1:])) if pool.flat else y, kept
 
 
+@in_float32
 def backward(
     gy: np.ndarray, kept: tuple[np.ndarray, ...], z_shape: tuple[int, ...], activation: str | None, pool: Pooling
 ) -> np.ndarray:

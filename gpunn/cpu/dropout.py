@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from gpunn.cpu.narrow import in_float32, is_narrow
 from gpunn.random import Draw
 
 
@@ -20,8 +21,9 @@ def drop(
     """
     assert isinstance(draw, Draw)  # no graph is captured here
     keep, scale = draw.uint32(mask_shape) >= p * 2**32, 0.0 if p == 1 else 1 / (1 - p)
-    factor = (keep * scale).astype(x.dtype) if keep.size < x.size else None
+    factor = (keep * scale).astype(np.float32 if is_narrow(x) else x.dtype) if keep.size < x.size else None
 
+    @in_float32
     def masked(values: np.ndarray) -> np.ndarray:
         if factor is not None:
             return values * factor

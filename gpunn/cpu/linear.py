@@ -6,11 +6,13 @@ import numpy as np
 
 from gpunn.cpu import activation as activations
 from gpunn.cpu.matmul import matmul
+from gpunn.cpu.narrow import in_float32
 from gpunn.cpu.sums import added
 
 Gradients = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]
 
 
+@in_float32
 def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, activation: str | None) -> np.ndarray:
     """y (N, K) = activation(x (N, C) times w (K, C) transposed, plus b (K,))."""
     y = matmul(x, w.T)
@@ -19,6 +21,7 @@ def forward(x: np.ndarray, w: np.ndarray, b: np.ndarray | None, activation: str 
     return y if activation is None else activations.forward(activation, y, (), True)[0]
 
 
+@in_float32
 def backward(
     gy: np.ndarray,
     x: np.ndarray | None,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from gpunn.cpu.narrow import in_float32
 from gpunn.errors import LabelError
 from gpunn.restored import restored
 
@@ -75,6 +76,7 @@ def nll(
 
 
 
+@in_float32
 def hits(x: np.ndarray, labels: np.ndarray, k: int | None, ignore_index: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows whose label is among the k largest scores, of equal ones the lower class first; and rows that count.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpunn.cpu.blas import blas
+from gpunn.cpu.narrow import cast, operands
 from gpunn.cpu.threads import parallel_for
 
 _PIECE = 1 << 22  # multiply-adds that are worth a task: about 0.1 ms
@@ -22,7 +23,9 @@ def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     16-bit floats are added in float32, in which NumPy would add float16 in 16 bits and leave bfloat16.
     """
     if a.dtype == b.dtype and a.dtype.itemsize == 2 and a.dtype.kind in "fV":
-        return np.asarray(matmul(a.astype(np.float32), b.astype(np.float32))).astype(a.dtype)
+        return cast(np.asarray(matmul(a.astype(np.float32), b.astype(np.float32))), a.dtype)
+    if a.dtype == b.dtype:
+        a, b = operands(a, b)
     if a.ndim != 2 or b.ndim != 2:
         return _in_one(a, b)
     rows, columns = a.shape[0], b.shape[1]

@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike
 
 from gpunn.cpu.elementwise import select
 from gpunn.cpu.layout import empty, scratch
+from gpunn.cpu.narrow import in_float32
 from gpunn.cpu.threads import parallel_for
 from gpunn.layout import channels_last
 from gpunn.window import Window
@@ -49,6 +50,7 @@ def _first_inside(win: Window, out: tuple[int, ...]) -> np.ndarray:
     return (first[0][:, None] * win.size[1] + first[1][None, :])[..., None]
 
 
+@in_float32
 def max_forward(x: np.ndarray, win: Window, ceil_mode: bool) -> tuple[np.ndarray, np.ndarray]:
     """y and the winner's position r * S + s (smallest unsigned type): the first maximum, or last NaN (PyTorch)."""
     out = win.out(x.shape[2:], ceil_mode)
@@ -78,6 +80,7 @@ def max_forward(x: np.ndarray, win: Window, ceil_mode: bool) -> tuple[np.ndarray
     return y, index
 
 
+@in_float32
 def max_backward(gy: np.ndarray, index: np.ndarray, x_shape: tuple[int, ...], win: Window) -> np.ndarray:
     """gx: each gy added where its window's winner was."""
     out = tuple(gy.shape[2:])
@@ -121,6 +124,7 @@ def _steps(win: Window, in_size: tuple[int, ...], out: tuple[int, ...], axis: in
     return [_reach(tap, win.stride[axis], win.padding[axis], in_size[axis], out[axis]) for tap in taps]
 
 
+@in_float32
 def avg_forward(x: np.ndarray, win: Window, ceil_mode: bool, count_include_pad: bool) -> np.ndarray:
     """y: the mean of each window; zeros of the padding count if asked, what hangs over the padded edge never."""
     out = win.out(x.shape[2:], ceil_mode)
@@ -147,6 +151,7 @@ def avg_forward(x: np.ndarray, win: Window, ceil_mode: bool, count_include_pad: 
     return y
 
 
+@in_float32
 def avg_backward(
     gy: np.ndarray, x_shape: tuple[int, ...], win: Window, ceil_mode: bool, count_include_pad: bool
 ) -> np.ndarray:
@@ -178,6 +183,7 @@ def _cells(in_size: int, out_size: int) -> list[slice]:
     return [slice(i * in_size // out_size, -(-(i + 1) * in_size // out_size)) for i in range(out_size)]
 
 
+@in_float32
 def adaptive_avg_forward(x: np.ndarray, out_size: tuple[int, int]) -> np.ndarray:
     """y (N, C, *out_size): the mean of each adaptive window."""
     y = empty((*x.shape[:2], *out_size), x.dtype)
@@ -193,6 +199,7 @@ def adaptive_avg_forward(x: np.ndarray, out_size: tuple[int, int]) -> np.ndarray
     return y
 
 
+@in_float32
 def adaptive_avg_backward(gy: np.ndarray, x_shape: tuple[int, ...]) -> np.ndarray:
     """gx: each gy shared out evenly over its adaptive window."""
     gx = empty(x_shape, gy.dtype)
@@ -209,6 +216,7 @@ def adaptive_avg_backward(gy: np.ndarray, x_shape: tuple[int, ...]) -> np.ndarra
     return gx
 
 
+@in_float32
 def adaptive_max_forward(x: np.ndarray, out_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """y (N, C, *out_size) and the winners' flat positions h * W + w in the plane (int32); the last NaN wins."""
     shape = (*x.shape[:2], *out_size)
@@ -232,6 +240,7 @@ def adaptive_max_forward(x: np.ndarray, out_size: tuple[int, int]) -> tuple[np.n
     return y, index
 
 
+@in_float32
 def adaptive_max_backward(gy: np.ndarray, index: np.ndarray, x_shape: tuple[int, ...]) -> np.ndarray:
     """gx: each gy added at its winner's place; windows may overlap, so cells are added one after another."""
     gx = empty(x_shape, gy.dtype)

@@ -10,8 +10,8 @@ import math
 from dataclasses import replace
 from functools import lru_cache
 
+from gpunn.asked import of_floats
 from gpunn.backend import Array
-from gpunn.backend.asked import of_floats
 from gpunn.cuda import conv_tiled, conv_variants, conv_weight
 from gpunn.cuda.checks import check_arrays, check_index
 from gpunn.cuda.layout import cast, in_order, new

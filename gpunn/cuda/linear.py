@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from gpunn.asked import of_floats
 from gpunn.backend import Array
-from gpunn.backend.asked import of_floats
 from gpunn.cuda.checks import check_arrays
 from gpunn.cuda.gemm import ROWS
 from gpunn.cuda.layout import cast

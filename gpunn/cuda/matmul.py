@@ -8,8 +8,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from gpunn.asked import of_floats
 from gpunn.backend import Array, array_module
-from gpunn.backend.asked import of_floats
 from gpunn.cuda.checks import check_devices
 from gpunn.cuda.dtypes import STORAGE
 from gpunn.cuda.gemm import ROWS

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from gpunn.backend.asked import Asked as Asked
-from gpunn.backend.asked import asked, asking
+from gpunn.asked import Asked as Asked
+from gpunn.asked import asked, asking
 from gpunn.cuda import source
 from gpunn.cuda.kernel import EMULATOR, capability, shared_limit
 from gpunn.cuda.plans import Call, Launch, Layout, Output, Plan, Scalar, trace
@@ -137,9 +137,9 @@ def operation(name: str) -> Operation:
 
 def use_variant(name: str, variant: str) -> Setting[Asked]:
     """Inside the block the operation ``name`` ("conv2d.forward") runs this variant ("naive") or raises ValueError."""
-    asked = operation(name)
-    chosen = (asked.name, asked.named(variant).name)
-    return Setting(asking, lambda before: (*before, chosen))
+    wanted = operation(name)
+    chosen = (wanted.name, wanted.named(variant).name)
+    return Setting(asking, lambda before: (*asked(), chosen))
 
 
 def tracing() -> Setting[list[Call]]:

@@ -6,11 +6,13 @@ import math
 
 import numpy as np
 
+from gpunn.asked import asked
 from gpunn.backend import Array, array_module, asarray, device_of, twins
 from gpunn.checks import arrays, check_choice, wants_grad
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
+from gpunn.ops.precision import like
 from gpunn.ops.reduce import total, wide
 
 
@@ -71,6 +73,8 @@ def prelu(x: A, weight: A | float) -> A:
     (a,), slope = arrays("prelu", x=x), weight
     if isinstance(weight, int | float | np.number):  # takes x's dtype and device
         slope = asarray(weight, a.dtype, device_of(a))
+    elif asked():
+        weight = slope = like(a, slope)
     a, w = arrays("prelu", x=a, slope=slope)
     channels = a.shape[1] if a.ndim > 1 else 1
     if w.shape not in ((), (1,), (channels,)):

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from gpunn.asked import asked
 from gpunn.backend import Array, twins
 from gpunn.checks import wants_grad
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand, Value
-from gpunn.engine.tensor import record
+from gpunn.engine.tensor import Tensor, data_of, record
 from gpunn.ops.broadcast import binary, module_for, operands, shape_of, unbroadcast
 from gpunn.ops.elementwise import in_order
+from gpunn.ops.precision import narrowed
 from gpunn.restored import restored
 
 
@@ -152,6 +154,8 @@ def matmul(a: Value, b: Value) -> Operand:
     >>> ops.matmul([[1.0, 2.0]], [[3.0], [4.0]])
     array([[11.]], dtype=float32)
     """
+    if asked():
+        a, b = narrowed(*[x if isinstance(x, Tensor) else data_of(x) for x in (a, b)])
     u, v = operands_of_matmul(a, b)
     matmul = twins(u).matmul.matmul
     y = matmul(u, v)

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from gpunn.asked import asked
 from gpunn.backend import Array, array_module, is_whole, same_device, twins
 from gpunn.checks import arrays, check_constant, check_same_device, check_shape, check_written, wants_grad
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import Tensor, data_of, record
+from gpunn.ops.precision import like
 from gpunn.ops.reduce import wide
 from gpunn.restored import restored
 
@@ -80,6 +82,8 @@ def _batch_norm(
     residual: A | None,
     relu: bool,
 ) -> A:
+    if residual is not None and asked():
+        residual = like(x, residual)
     a, r = arrays(op, x=x, residual=residual)
     if training and isinstance(a, np.ndarray):
         check_written(op, running_mean=running[0], running_var=running[1], num_batches_tracked=running[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpunn.asked import asked
 from gpunn.backend import Array, array_module, twins
 from gpunn.backend.contract import Shape
 from gpunn.checks import Ints, arrays, as_count, as_ints, cached, check_output, check_planes, check_shape, wants_grad
@@ -9,6 +10,7 @@ from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
 from gpunn.ops.conv_pool import followed
+from gpunn.ops.precision import narrowed
 from gpunn.window import Pooling, Window
 
 LETTERS = {1: "N, C, L", 2: "N, C, H, W", 3: "N, C, D, H, W"}
@@ -95,6 +97,8 @@ def _conv(
     activation: str | None = None,
     pool: Pooling | None = None,
 ) -> A:
+    if asked():
+        x, weight, bias = narrowed(x, weight, bias)
     a, w, b = arrays(op, x=x, w=weight, bias=bias)
     check_bias(op, b, w.shape[:1])
     batched, win, extra = plan(op, rank, a.shape, w.shape, stride, padding, dilation, groups)

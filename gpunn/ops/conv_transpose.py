@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpunn.asked import asked
 from gpunn.backend import Array, twins
 from gpunn.backend.contract import Shape
 from gpunn.checks import Ints, arrays, as_count, as_ints, check_planes, wants_grad
@@ -9,6 +10,7 @@ from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
 from gpunn.ops.conv import LETTERS, add_batch, check_bias, crop_end, drop_batch, pad_end
+from gpunn.ops.precision import narrowed
 from gpunn.window import Window
 
 
@@ -31,6 +33,8 @@ def conv_transpose2d(
     (1, 1, 4, 4)
     """
     op = "conv_transpose2d"
+    if asked():
+        x, weight, bias = narrowed(x, weight, bias)
     a, w, b = arrays(op, x=x, w=weight, bias=bias)
     batched = check_planes(op, a.shape, 2, LETTERS[2])
     groups = as_count(op, "groups", groups)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from gpunn.asked import asked
 from gpunn.backend import Array, array_module, twins
 from gpunn.backend.contract import Backward, Shape
 from gpunn.checks import arrays, check_choice, check_constant, check_same_device, wants_grad, zero_d
@@ -13,6 +14,7 @@ from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.counts import Count, here
+from gpunn.ops.precision import widened
 from gpunn.ops.reduce import mean, total, wide
 from gpunn.ops.softmax import log_softmax_of
 from gpunn.restored import restored
@@ -46,6 +48,8 @@ def cross_entropy(
     np.float64(0.24)
     """
     op = "cross_entropy"
+    if asked():
+        x, target = widened(x, target)
     a, w = _scores(op, x, weight, reduction)
     if not isinstance(label_smoothing, (int, float, np.floating)) or not 0 <= label_smoothing <= 1:
         raise ValueError(f"{op}: label_smoothing is {label_smoothing!r}, expected 0 to 1; the usual value is 0.1")
@@ -112,6 +116,7 @@ def nll_loss(
     np.float64(0.399)
     """
     op = "nll_loss"
+    x = widened(x) if asked() else x
     a, w = _scores(op, x, weight, reduction)
     t = data_of(target)
     check_same_device(op, a, t, "x", "target")

@@ -6,12 +6,14 @@ import math
 
 import numpy as np
 
+from gpunn.asked import asked
 from gpunn.backend import Array, twins
 from gpunn.checks import Ints, arrays, as_count, as_ints, check_written
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
 from gpunn.ops.batch_norm import batch_norm, channelwise
+from gpunn.ops.precision import widened
 from gpunn.restored import restored
 
 
@@ -28,6 +30,8 @@ def group_norm(x: A, num_groups: int, weight: A | None = None, bias: A | None = 
             [ 0.45,  1.34]]])
     """
     op = "group_norm"
+    if asked():
+        x, weight, bias = widened(x, weight, bias)
     a, w, b = arrays(op, x=x, weight=weight, bias=bias)
     _check_channels(op, a, w, b)
     groups, channels = as_count(op, "num_groups", num_groups), a.shape[1]
@@ -49,6 +53,8 @@ def layer_norm(
            [-1.,  1.]])
     """
     op = "layer_norm"
+    if asked():
+        x, weight, bias = widened(x, weight, bias)
     a, w, b = arrays(op, x=x, weight=weight, bias=bias)
     sizes = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
     sizes = as_ints(op, "normalized_shape", tuple(sizes), len(sizes), 1)
@@ -101,6 +107,8 @@ def instance_norm(
         if running_mean is None or running_var is None:
             raise ValueError(f"{op}: use_input_stats=False needs running_mean and running_var; pass both")
         return batch_norm(x, running_mean, running_var, weight, bias, False, momentum, eps)
+    if asked():
+        x, weight, bias = widened(x, weight, bias)
     a, w, b = arrays(op, x=x, weight=weight, bias=bias)
     _check_channels(op, a, w, b)
     positions = math.prod(a.shape[2:])

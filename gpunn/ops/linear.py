@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+from gpunn.asked import asked
 from gpunn.backend import Array, twins
 from gpunn.checks import arrays, check_choice, wants_grad
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
+from gpunn.ops.precision import narrowed
 
 ACTIVATIONS = ("relu", "tanh")  # which the product's kernels take of what they add up
 
@@ -25,6 +27,8 @@ def linear(x: A, weight: A, bias: A | None = None, activation: str | None = None
     >>> ops.linear([1.0, 2.0], [[1.0, -1.0], [0.0, 1.0]], activation="relu")
     array([0., 2.], dtype=float32)
     """
+    if asked():
+        x, weight, bias = narrowed(x, weight, bias)
     a, w, b = arrays("linear", x=x, w=weight, bias=bias)
     _check("linear", a, w, b)
     if activation is not None:

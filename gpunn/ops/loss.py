@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+from gpunn.asked import asked
 from gpunn.backend import Array, array_module, twins
 from gpunn.checks import arrays, check_choice, check_constant, zero_d
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import record
 from gpunn.ops.cross_entropy import REDUCTIONS, weighed
+from gpunn.ops.precision import widened
 from gpunn.ops.reduce import mean, total, wide
 
 
@@ -19,6 +21,8 @@ def mse_loss(x: A, target: Operand, reduction: str = "mean") -> A:
     >>> ops.mse_loss([1.0, 2.0], [2.0, 5.0])
     array(5., dtype=float32)
     """
+    if asked():
+        x, target = widened(x, target)
     a, t = _pair("mse_loss", x, target, reduction)
     difference = wide(a) - wide(t)
 
@@ -36,6 +40,8 @@ def l1_loss(x: A, target: Operand, reduction: str = "mean") -> A:
     >>> ops.l1_loss([1.0, 2.0], [2.0, 5.0])
     array(2., dtype=float32)
     """
+    if asked():
+        x, target = widened(x, target)
     a, t = _pair("l1_loss", x, target, reduction)
     xp, difference = array_module(a), wide(a) - wide(t)
     y = _reduced(xp.abs(difference), reduction, a)
@@ -63,6 +69,8 @@ def binary_cross_entropy_with_logits(
     array([0.693, 0.   ], dtype=float32)
     """
     op = "binary_cross_entropy_with_logits"
+    if asked():
+        x, target = widened(x, target)
     a, t = _pair(op, x, target, reduction)
     check_constant(op, "weight", weight)
     check_constant(op, "pos_weight", pos_weight)

@@ -8,12 +8,14 @@ from typing import TypeAlias
 
 import numpy as np
 
+from gpunn.asked import asked
 from gpunn.backend import Array, array_module
 from gpunn.backend.contract import Backward, Shape
 from gpunn.cpu.sums import added
 from gpunn.engine.operators import A, Axis
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.elementwise import floating
+from gpunn.ops.precision import widened
 from gpunn.restored import restored
 
 Alias: TypeAlias = dict[str, Axis]  # PyTorch's names of axis and keepdims
@@ -26,6 +28,7 @@ def sum(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
     >>> ops.sum([[1.0, 5.0], [7.0, 2.0]], axis=0, keepdims=True)
     array([[8., 7.]], dtype=float32)
     """
+    x = widened(x) if asked() else x
     a = data_of(x)
     axes, keep = axes_of("sum", a, axis, keepdims, alias)
     y = total(a, axes, keep)
@@ -42,6 +45,7 @@ def mean(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
     >>> ops.mean([[1.0, 5.0], [7.0, 2.0]], axis=1)
     array([3. , 4.5], dtype=float32)
     """
+    x = widened(x) if asked() else x
     a = floating("mean", x)
     axes, keep = axes_of("mean", a, axis, keepdims, alias)
     count = count_of(a, axes)
@@ -62,6 +66,7 @@ def var(x: A, axis: Axis = None, correction: float = 1, keepdims: bool = False, 
     >>> ops.var([1.0, 2.0, 3.0], correction=0).round(3)
     np.float32(0.667)
     """
+    x = widened(x) if asked() else x
     a = floating("var", x)
     axes, keep = axes_of("var", a, axis, keepdims, alias)
     divisor = count_of(a, axes) - correction

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from gpunn.asked import asked
 from gpunn.backend import Array, array_module
 from gpunn.backend.contract import Backward, Shape
 from gpunn.checks import arrays, as_axis
@@ -11,6 +12,7 @@ from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Axis
 from gpunn.engine.tensor import record
 from gpunn.ops.elementwise import floating
+from gpunn.ops.precision import widened
 from gpunn.ops.reduce import axes_of, count_of, record_reduction, reduced_shape, total, wide
 from gpunn.restored import restored
 
@@ -22,6 +24,7 @@ def softmax(x: A, dim: int) -> A:
     array([[0.5, 0.5],
            [0. , 1. ]], dtype=float32)
     """
+    x = widened(x) if asked() else x
     (a,) = arrays("softmax", x=x)
     axis = as_axis("softmax", a, dim)
     y = softmax_of(a, axis)
@@ -51,6 +54,7 @@ def log_softmax(x: A, dim: int) -> A:
     array([[-6.93e-01, -6.93e-01],
            [-1.00e+03,  0.00e+00]], dtype=float32)
     """
+    x = widened(x) if asked() else x
     (a,) = arrays("log_softmax", x=x)
     axis = as_axis("log_softmax", a, dim)
     y = log_softmax_of(a, axis)
@@ -102,6 +106,7 @@ def logsumexp(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) ->
     >>> ops.logsumexp([1000.0, 1000.0]).round(3)
     np.float32(1000.693)
     """
+    x = widened(x) if asked() else x
     a = floating("logsumexp", x)
     axes, keep = axes_of("logsumexp", a, axis, keepdims, alias)
     xp = array_module(a)

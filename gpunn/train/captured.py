@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpunn import backend
+from gpunn.asked import checked
 from gpunn.backend import Array, faults
 from gpunn.cuda.ring import Reading
 from gpunn.engine.operators import Operand
@@ -49,6 +50,8 @@ class CapturedStep(OneStep):
             such as accuracy. With one that gives a number of the host steps are not captured.
         capture: False never captures; None does unless the environment has GPUNN_CAPTURE=0.
 
+        precision: "fp32", "tf32", "bf16" or "fp16" (see gpunn.precision); None: what holds where a step is taken.
+
     Raises:
         UsageError: an option out of range, or a call from a second thread while a step of the first runs.
 
@@ -75,6 +78,7 @@ class CapturedStep(OneStep):
         ema: EMA | None = None,
         metrics: Mapping[str, Callable] | None = None,
         capture: bool | None = None,
+        precision: str | None = None,
     ):
         if grad_clip is not None and not grad_clip > 0:
             raise UsageError(f"CapturedStep: grad_clip must be > 0, got {grad_clip}; leave it out for no clipping")
@@ -85,6 +89,7 @@ class CapturedStep(OneStep):
         self.accumulation = Accumulation(accumulate)
         self.steps = 0  # so far
         self.capture = capture
+        self.precision = None if precision is None else checked(precision)
         self._unread: list[StepLoss] = []
 
     @property
@@ -109,7 +114,8 @@ class CapturedStep(OneStep):
                 raise UsageError("CapturedStep: y is missing; pass inputs and targets, step(x, y), or a pair of them")
             batch = _placed(graphs.frozen.parameters[0].data, *(given if y is None else (given, y)))
         calls = faults.last_serial() + 1
-        found = graphs.run(kind, batch, self._learn, self.steps + 1)
+        with self._asking():
+            found = graphs.run(kind, batch, self._learn, self.steps + 1)
         self.steps += 1
         taken = StepLoss(self, found, self.steps, range(calls, faults.last_serial() + 1))
         self._unread.append(taken)

@@ -30,7 +30,8 @@ class Learning(OneStep, Standing):
         or, with `accumulate`, by each so many and the epoch's `last`; by none whose labels are all ignored. For labels
         on a GPU this is known by `given`, the same on the host: else such a batch has gradients of 0.
         """
-        self._step((data_of(x), data_of(y)), last, given)
+        with self._asking():
+            self._step((data_of(x), data_of(y)), last, given)
         return self.taken.values
 
     def _step(self, batch: Batch, last: bool, given: Any) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from operator import is_
 from typing import Any
 
+from gpunn.asked import current_precision, precision
 from gpunn.backend import Array
 from gpunn.engine.tensor import Tensor
 from gpunn.nn import Module
@@ -32,10 +34,19 @@ class OneStep:
     grad_clip: float | None
     ema: EMA | None
     capture: bool | None
+    precision: str | None = None  # None: what holds where the step is taken
     _graphs: Graphs | None = None
     _whose: tuple = ()  # the model and what updates it, of the graphs
     _used: dict[tuple[int, ...], tuple]  # by the ids that stand for them in the kinds of steps
     _say_eager: Callable[[str], object] | None = None  # takes a sentence on why steps run eagerly, else a warning
+
+    def precision_name(self) -> str:
+        """The precision of its steps."""
+        return self.precision or current_precision()
+
+    def _asking(self) -> AbstractContextManager[Any]:
+        """A block in which its own precision holds."""
+        return nullcontext() if self.precision is None else precision(self.precision)
 
     def _forward(self, x: Array, y: Array) -> tuple[Step, Tensor, Sequence[Count]]:
         """The loss and metrics of a batch as a step, the loss with its history, and what its mean is of."""

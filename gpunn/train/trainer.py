@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 from gpunn import backend, ops, random
+from gpunn.asked import checked
 from gpunn.backend import faults
 from gpunn.engine.autograd import no_grad
 from gpunn.errors import LabelError, UsageError
@@ -59,6 +60,8 @@ class Trainer(Learning):
             nothing, nor does None where the environment has GPUNN_CAPTURE=0, nor `read_every=1`. An op that cannot be
             captured is named once, and steps run as usual. CapturedStep says which changes are noticed: after others
             call `trainer.graphs.forget()`.
+        precision: "fp32", "tf32", "bf16" or "fp16", in which steps and evaluation multiply (see gpunn.precision);
+            None: what holds where they run. Parameters, their gradients, checkpoints and losses stay float32.
         info: what a reader of the saved files should know (model name, data, options): numbers, words, lists, dicts.
 
     A loader is iterable anew each epoch and yields (x, y). If it has `set_epoch(epoch)` and `iter_from(batch)`, as
@@ -82,6 +85,7 @@ class Trainer(Learning):
         ema: EMA | None = None,
         read_every: int | None = None,
         capture: bool | None = None,
+        precision: str | None = None,
     ):
         if read_every is not None and read_every < 1:
             raise UsageError(
@@ -99,6 +103,7 @@ class Trainer(Learning):
         self.callbacks = _in_order(list(callbacks), out)
 
         self.read_every, self.capture = read_every, capture
+        self.precision = None if precision is None else checked(precision)
         self.train_loader: Any = None
         self.val_loader: Any = None
         self.updated = False  # whether the last batch ended in an update of the weights
@@ -126,7 +131,7 @@ class Trainer(Learning):
         if self.ema is not None:
             self.ema.take_back(self.model)
         self.train_loader, self.val_loader, self.epochs, self.stop_reason = train_loader, val_loader, epochs, None
-        with self._alone(), self._interrupts, self.device or nullcontext():
+        with self._alone(), self._interrupts, self.device or nullcontext(), self._asking():
             if resume is not None:
                 self.unread = []
                 restore(self, resume)
@@ -222,7 +227,7 @@ class Trainer(Learning):
     def evaluate(self, loader: Iterable) -> dict[str, float]:
         """Mean loss and metrics over a loader, in evaluation mode and without gradients."""
         running, unread = Running(), []
-        with self.device or nullcontext(), evaluating(self.model), no_grad():
+        with self.device or nullcontext(), self._asking(), evaluating(self.model), no_grad():
             for batch, _ in self._batches(loader, 0, "loader"):
                 self._interrupts.check()
                 unread.append(self.measure(batch))

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from gpunn import backend
+from gpunn.asked import precision
 from gpunn.backend import Array
-from gpunn.backend.asked import precision
 from gpunn.cuda.dtypes import STORAGE
 from gpunn.cuda.variants import OPERATIONS, Operation, Variant, use_variant
 from gpunn.errors import UsageError
