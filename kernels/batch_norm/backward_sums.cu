@@ -4,7 +4,7 @@ Batch normalisation backward, first step: the gradients of gamma and beta, from 
 math:     g = y given ? (y > 0 ? gy : 0) : gy; parts[0,j,c] = sum of g, parts[1,j,c] = sum of g * (x - mean[c]) over part j;
           gbeta[c] = sum over j of parts[0,j,c]; ggamma[c] = sum over j of parts[1,j,c] * rstd[c]
 layout:   gy, x, y (N,L,C) with NHWC=1, (N,C,L) with NHWC=0; parts (2,J,C), J = gridDim.y; tickets (gridDim.x); the others (C)
-threads:  walk.cuh; the last block of a column joins its parts (tail.cuh)
+threads:  walk.cuh; four loads in flight, with y six; the last block of a column joins its parts (tail.cuh)
 shared:   (2*256*VEC + 1)*(4 if e < 8 else 8)
 flops:    4*N*C*L
 bytes:    2*e*N*C*L
@@ -14,7 +14,9 @@ optional: y
 */
 #include "tail.cuh"
 
-extern "C" __global__ void __launch_bounds__(256, 4) batch_norm_backward_sums(
+static const int AHEAD = 2;  // packs of an array that are fetched before the first is looked at
+
+extern "C" __global__ void __launch_bounds__(256, HELD) batch_norm_backward_sums(
     const T* __restrict__ gy, const T* __restrict__ x, const T* __restrict__ y, const ACC* __restrict__ mean,
     const ACC* __restrict__ rstd, ACC* parts, ACC* __restrict__ ggamma, ACC* __restrict__ gbeta, int* tickets, Norm g,
     int columns)
@@ -27,13 +29,24 @@ extern "C" __global__ void __launch_bounds__(256, 4) batch_norm_backward_sums(
 
     // combine this thread's packs, then the threads of a channel
     ACC sum[VEC] = {}, slope[VEC] = {};
-    for (; walk.has(1); walk.at += walk.step) {
-        const i64 at = walk.address();
-        ACC above[VEC], v[VEC];
-        load_channels<VEC>(x + at, v);
-        rectified(gy, y, at, above);
+    for (; walk.has(1); walk.at += AHEAD * walk.step) {
+        Raw above[AHEAD], below[AHEAD], passed[AHEAD];
 #pragma unroll
-        for (int j = 0; j < VEC; ++j) sum[j] += above[j], slope[j] += above[j] * (v[j] - centre[j]);
+        for (int u = 0; u < AHEAD; ++u) {
+            if (!walk.has(u + 1)) continue;
+            below[u].fetch(x + walk.address(u));
+            above[u].fetch(gy + walk.address(u));
+            if (y) passed[u].fetch(y + walk.address(u));
+        }
+#pragma unroll
+        for (int u = 0; u < AHEAD; ++u) {
+            if (!walk.has(u + 1)) continue;
+            ACC v[VEC], passing[VEC];
+            below[u].widen(v);
+            let_through(above[u], passed[u], y, passing);
+#pragma unroll
+            for (int j = 0; j < VEC; ++j) sum[j] += passing[j], slope[j] += passing[j] * (v[j] - centre[j]);
+        }
     }
     const int me = threadIdx.x;
 #pragma unroll

@@ -100,7 +100,7 @@ PLANES = [
         "batch_norm/walk.cuh",
         (PARTS, "each = (rows + gridDim.y - 1) / gridDim.y", "each = rows / gridDim.y"),
         (PARTS, "(blockIdx.y + 1) * each < rows ? (blockIdx.y + 1) * each : rows", "(blockIdx.y + 1) * each"),
-        (BITS, "if (NHWC) return m * C + c;", "if (NHWC) return (int)m * C + c;"),
+        (BITS, "if (NHWC) return (i64)m * C + c;", "if (NHWC) return (int)m * C + c;"),
         (BITS, "return ((i64)n * C + c) * L", "return ((int)n * C + c) * L"),
         (EDGE, "real = c < C;", "real = c <= C;"),
     ),
@@ -155,7 +155,7 @@ PLANES = [
         (BARRIER, "        __syncthreads();\n", ""),
         (PARTS, "part[(i64)j * C + i + further]", "part[(i64)j * C + i]"),
     ),
-    *of_file("batch_norm/backward_apply.cu", (RULE, "above[j] - level[j] -", "above[j] -")),
+    *of_file("batch_norm/backward_apply.cu", (RULE, "passing[j] - level[j] -", "passing[j] -")),
     *of_file(
         "batch_norm/naive_forward.cu",
         (RULE, "mine.m2 += delta * (value - mine.mean)", "mine.m2 += delta * delta"),
