@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from gpunn.asked import of_floats
 from gpunn.backend import Array
-from gpunn.cuda import conv_tiled, conv_variants, conv_weight
+from gpunn.cuda import conv_tensor, conv_tiled, conv_variants, conv_weight
 from gpunn.cuda.checks import check_arrays, check_index
 from gpunn.cuda.layout import cast, in_order, new
 from gpunn.cuda.plans import KEPT, Layout, Output, Plan, layout
@@ -30,7 +30,10 @@ OPERATIONS = {
         "grad_bias": Operation("conv2d.grad_bias", *conv_weight.GRAD_BIAS),
     },
     3: {
-        **{name: Operation(f"conv3d.{name}", *rows) for name, rows in conv_variants.CONV3D.items()},
+        **{
+            name: Operation(f"conv3d.{name}", *conv_tensor.CONV3D[name], *rows)
+            for name, rows in conv_variants.CONV3D.items()
+        },
         "grad_weight": Operation("conv3d.grad_weight", *conv_weight.GRAD_WEIGHT_3D),
         "grad_bias": Operation("conv3d.grad_bias", *conv_weight.GRAD_BIAS),
     },

@@ -45,13 +45,24 @@ BOTH = (True, False)
 def builds(thorough: bool = True) -> Iterator[Build]:
     """All sets of float32, the widest of the other types; with ``thorough`` all of these too, and every table.
 
-    The widest has channels-last memory, the widest accesses, the largest tile and table.
+    The widest has channels-last memory, the widest accesses, the largest tile and table. Of tensor cores' the largest
+    tile of each precision: a tile takes the compiler seconds.
     """
     for name, found in _by_kernel(thorough).items():
         for dtype, sets in found.items():
-            widest = max(sets, key=lambda macros: [macros[k] for k in sorted(macros) if isinstance(macros[k], int)])
-            for macros in sets if thorough or dtype == "float32" else [widest]:
-                yield name, dtype, macros
+            alike: dict[object, list[Macros]] = {}
+            for macros in sets:
+                alike.setdefault(macros.get("PRECISION"), []).append(macros)
+            for precision, kin in alike.items():
+                whole = thorough or (dtype == "float32" and precision is None)
+                yield from ((name, dtype, macros) for macros in (kin if whole else [max(kin, key=_width)]))
+
+
+def _width(macros: Macros) -> list[int]:
+    """By which sets are told apart: on tensor cores by the size of the tile."""
+    if "PRECISION" in macros:
+        return [math.prod(int(str(macros[side])) for side in ("BM", "BN") if side in macros)]
+    return [n for _, n in sorted(macros.items()) if isinstance(n, int)]
 
 
 def _by_kernel(thorough: bool) -> dict[str, dict[str, list[Macros]]]:
@@ -101,8 +112,8 @@ def problems(operation: Operation, dtype: str, thorough: bool = True) -> Iterato
 
 def _convolutions(dtype: str, rank: int) -> Iterator[Problem]:
     for case, aligned in product(cases.light([*cases.ALL_CONV2D, *cases.CONV3D]), BOTH):
-        if len(case.stride) == rank:
-            yield Conv(dtype, aligned, case.x, case.w, case.y, case.window(), case.groups)
+        for precision in _precisions(dtype) if len(case.stride) == rank else ():
+            yield Conv(dtype, aligned, case.x, case.w, case.y, case.window(), case.groups, precision=precision)
 
 
 def _pooled_convolutions(dtype: str) -> Iterator[Problem]:
@@ -183,6 +194,11 @@ def _backward_products(dtype: str) -> Iterator[LinearBackward]:
         gx = Product(dtype, aligned, m, k, n, 1, Side(n, 1), Side(1, k, deep=False))
         gw = Product(dtype, aligned, n, k, m, 1, Side(1, n, deep=False), Side(1, k, deep=False), ones=True)
         yield LinearBackward(dtype, aligned, m, n, k, 2, gx, gw, "relu")
+
+
+def _precisions(dtype: str) -> tuple[str, ...]:
+    """What products of this type may be asked for in: the variants of TF32 take no other problem."""
+    return ("fp32", "tf32") if dtype == "float32" else ("fp32",)
 
 
 def _table_rows(operation: Operation, dtype: str, thorough: bool) -> Iterator[int]:

@@ -1,7 +1,8 @@
 """Machine code of main loops: which share of it are multiply-adds, read off the cubin with no GPU.
 
 A multiprocessor issues one instruction a clock to each of its four groups of lanes, so that what is no FFMA in the
-main loop is time in which nothing is multiplied: the share bounds how near a kernel comes to the card's peak.
+main loop is time in which nothing is multiplied: the share bounds how near a kernel comes to the card's peak. An HMMA
+keeps tensor cores busy for several clocks: there a share of 0.3 to 0.4 is what lets them work without a break.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ from typing import TypeAlias
 
 from gpunn.cuda import source
 from gpunn.cuda.nvrtc import Compiler
-from gpunn.verify.launches import Build, label
+from gpunn.verify.launches import Build, Macros, label
 
 ARCHITECTURES = (80, 90)
-FEWEST = 64  # multiply-adds below which a loop is no tile's
+FEWEST = {"FFMA": 64, "HMMA": 16, "HGMMA": 1}  # multiply-adds below which a loop is no tile's
 Shares: TypeAlias = dict[str, dict[str, dict[str, float]]]  # kernel -> macros -> architecture -> share
 _LABEL = re.compile(r"\s*(\.L_\w+):")
 _INSTRUCTION = re.compile(r"\s*/\*[0-9a-f]+\*/\s+(?:@!?U?P\w+\s+)?([^;]+);")
@@ -49,8 +50,15 @@ def disassembled(cubin: bytes, disassembler: Path) -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def main_loop(text: str) -> list[str]:
-    """The instructions' names (``FFMA``, ``LDS``) of the loop with the most FFMA, of those with no such loop inside."""
+def multiplier(architecture: str, macros: Macros) -> str:
+    """The instruction that multiplies: that of tensor cores where a build says what they multiply."""
+    if "PRECISION" not in macros:
+        return "FFMA"
+    return "HGMMA" if architecture.endswith("a") else "HMMA"
+
+
+def main_loop(text: str, kind: str = "FFMA") -> list[str]:
+    """The instructions' names (``FFMA``, ``LDS``) of the loop with the most of a kind, with no such loop inside."""
     names: list[str] = []
     starts: dict[str, int] = {}
     loops: list[tuple[int, int]] = []
@@ -62,27 +70,29 @@ def main_loop(text: str) -> list[str]:
             target = _TARGET.match(found[1])
             if target and target[1] in starts:  # backwards
                 loop = starts[target[1]], len(names)
-                inside = [one for one in loops if loop[0] <= one[0] and "FFMA" in names[slice(*one)]]
+                inside = [one for one in loops if loop[0] <= one[0] and kind in names[slice(*one)]]
                 if not inside:
                     loops.append(loop)
-    return max((names[slice(*loop)] for loop in loops), key=lambda loop: loop.count("FFMA"), default=[])
+    return max((names[slice(*loop)] for loop in loops), key=lambda loop: loop.count(kind), default=[])
 
 
 def tiled(sets: Iterable[Build]) -> list[Build]:
-    """The float32 builds that have tiles (macros BM and BN, or FILTERS)."""
-    return [one for one in sets if one[1] == "float32" and {"BM", "FILTERS"} & one[2].keys()]
+    """The builds that have tiles (macros BM and BN, or FILTERS), in float32 or on tensor cores."""
+    return [one for one in sets if (one[1] == "float32" and {"BM", "FILTERS"} & one[2].keys()) or "PRECISION" in one[2]]
 
 
 def shares(sets: Iterable[Build], compiler: Compiler, disassembler: Path) -> Shares:
-    """The share of FFMA in the main loop of every build that has a tile's worth of them."""
+    """The share of FFMA, or HMMA, in the main loop of every build that has a tile's worth of them."""
     table: Shares = {}
     for (name, dtype, macros), architecture in product(sets, ARCHITECTURES):
         kernel = source.read(name)
         if not source.runs_on(kernel.architecture, architecture):
             continue
-        cubin, _ = compiler.cubin(kernel.specialised(macros), kernel.file, architecture)
-        loop = main_loop(disassembled(cubin, disassembler))
-        if (count := loop.count("FFMA")) >= FEWEST:
+        target = source.compiled_for(kernel.architecture, architecture)
+        cubin, _ = compiler.cubin(kernel.specialised(macros), kernel.file, target)
+        kind = multiplier(kernel.architecture, macros)
+        loop = main_loop(disassembled(cubin, disassembler), kind)
+        if (count := loop.count(kind)) >= FEWEST[kind]:
             row = table.setdefault(name, {}).setdefault(label(dtype, macros), {})
             row[str(architecture)] = round(count / len(loop), 3)
     return table

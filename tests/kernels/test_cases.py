@@ -10,12 +10,15 @@ from gpunn import verify
 from gpunn.cuda.dtypes import STORAGE
 from gpunn.cuda.variants import OPERATIONS
 from gpunn.verify import launches
+from gpunn.verify.tasks import TF32
 
 pytestmark = pytest.mark.usefixtures("emulator")
 
 
-@pytest.fixture(scope="module", params=list(STORAGE))
+@pytest.fixture(scope="module", params=[*STORAGE, TF32])
 def tasks(request):
+    if request.param == TF32 and "CI" not in os.environ:
+        pytest.skip("tensor cores' variants on every case: in CI")
     if request.param == "bfloat16":
         pytest.importorskip("ml_dtypes")
     return request.param, list(verify.tasks("emulator", request.param))
@@ -27,13 +30,19 @@ def asked(task, dtype):
     return "CI" in os.environ or not is_product or ("transposed" not in task.case and "16" not in dtype)
 
 
+def tested(operation, dtype):
+    """Its variants, of TF32 on numbers of TF32 alone; tensor cores' where CI is set."""
+    every = [v for v in OPERATIONS[operation].variants if (v.precision == TF32) == (dtype == TF32)]
+    return [v for v in every if v.precision == "fp32" or "CI" in os.environ]
+
+
 @pytest.mark.parametrize("operation", list(OPERATIONS))
 def test_every_variant_agrees_with_the_loops(operation, tasks):
     dtype, everything = tasks
     everything = [task for task in everything if asked(task, dtype)]
-    if operation not in {task.operation for task in everything}:
-        pytest.skip("where CI is set")
-    rows, every, wanted = {}, OPERATIONS[operation], OPERATIONS[operation].variants
+    if operation not in {task.operation for task in everything} or not tested(operation, dtype):
+        pytest.skip("where CI is set, or no variant multiplies so")
+    rows, every, wanted = {}, OPERATIONS[operation], tested(operation, dtype)
     for task in everything:
         want = None
         for variant in wanted if task.operation == operation else ():
@@ -43,7 +52,7 @@ def test_every_variant_agrees_with_the_loops(operation, tasks):
     for row in rows.values():
         assert not row.failures, f"{operation} {row.variant} {dtype}: {row.failures}, worst {row.worst}"
         variant = OPERATIONS[operation].named(row.variant)
-        problems = launches.problems(OPERATIONS[operation], dtype)
+        problems = launches.problems(OPERATIONS[operation], "float32" if dtype == TF32 else dtype)
         if dtype != "float64" and any(variant.accepts(problem) for problem in problems):  # of which few cases are
             assert row.ran > 1, f"{operation} {row.variant} {dtype} took no case"
 
@@ -56,5 +65,7 @@ def test_no_result_depends_on_the_order_of_threads(operation):
         mine = [task for task in verify.tasks("emulator", "float32") if task.operation == operation]
         for number, task in enumerate(mine):
             if number % 3 == 0 and asked(task, "float32"):
-                verify.check(task, OPERATIONS[operation], rows, "float32")
+                for variant in tested(operation, "float32"):
+                    row = rows.setdefault(variant.name, verify.Row(operation, variant.name, "float32"))
+                    verify.check_variant(task, variant, row, None)
     assert not [row.failures for row in rows.values() if row.failures]

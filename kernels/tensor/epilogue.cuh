@@ -1,0 +1,91 @@
+// From a block's sums to memory: bias, activation, and through shared memory to 16-byte stores of whole rows.
+#pragma once
+#include "tile.cuh"
+
+static const int SUMS = BN + 8;  // floats from a row's sums in shared memory to the next: four rows' pairs meet 32 banks
+static const int SUMS_BYTES = BM * SUMS * 4;
+
+// Every sum goes to shared memory, row by row.
+__device__ __forceinline__ void keep_sums(const float (&sums)[MI][NI][4], float* kept) {
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    float* mine = kept + (warp / (BN / WN) * WM + lane / 4) * SUMS + warp % (BN / WN) * WN + lane % 4 * 2;
+#pragma unroll
+    for (int i = 0; i < MI; ++i) {
+#pragma unroll
+        for (int j = 0; j < NI; ++j) {
+#pragma unroll
+            for (int half = 0; half < 2; ++half) {
+                float2* to = reinterpret_cast<float2*>(mine + (i * 16 + half * 8) * SUMS + j * 8);
+                *to = make_float2(sums[i][j][half * 2], sums[i][j][half * 2 + 1]);
+            }
+        }
+    }
+    __syncthreads();
+}
+
+// EACH neighbours of a kept row. With eight of them lanes 4 apart would meet on a bank: half of the lanes reads its second
+// four first; rows of 16 have two lanes.
+__device__ __forceinline__ void load_sums(const float* at, float (&v)[EACH]) {
+    const int order = EACH == 8 ? threadIdx.x / (BN == 16 ? 2 : 4) % 2 : 0;
+    float4 four[EACH / 4];
+#pragma unroll
+    for (int i = 0; i < EACH / 4; ++i) four[i] = *reinterpret_cast<const float4*>(at + (i ^ order) * 4);
+#pragma unroll
+    for (int i = 0; i < EACH / 4; ++i) {
+        const float4 found = EACH == 8 && order ? four[EACH / 4 - 1 - i] : four[i];
+        v[i * 4] = found.x, v[i * 4 + 1] = found.y, v[i * 4 + 2] = found.z, v[i * 4 + 3] = found.w;
+    }
+}
+
+__device__ __forceinline__ void store_each(T* to, const float (&v)[EACH]) {
+    Chunk chunk;
+#if PRECISION == BF16 || PRECISION == FP16
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+        chunk.word[i] = PRECISION == BF16 ? pack_bf16(v[2 * i], v[2 * i + 1]) : pack_fp16(v[2 * i], v[2 * i + 1]);
+    }
+#else
+#pragma unroll
+    for (int i = 0; i < 4; ++i) chunk.word[i] = __float_as_uint(v[i]);
+#endif
+    *reinterpret_cast<uint4*>(to) = *reinterpret_cast<const uint4*>(&chunk);
+}
+
+// Writes the tile. start(row): where row `row` of the tile begins, at its group's column 0, or null; columns: those of the
+// group, a multiple of EACH. again(row, column): the sum anew, of plain floats: what three products of TF32 make of numbers
+// that are infinite, or too large to be split, is NaN, and there this slow path is taken.
+template <typename Start, typename Again>
+__device__ __forceinline__ void store_tile(
+    const float (&sums)[MI][NI][4], char* area, int first_column, int columns, const T* bias, int activation,
+    const Start& start, const Again& again)
+{
+    float* kept = reinterpret_cast<float*>(area);
+    keep_sums(sums, kept);
+    const int packs = BN / EACH;  // of a row
+#pragma unroll 1
+    for (int i = threadIdx.x; i < BM * packs; i += THREADS) {
+        int row = i / packs;
+        if (BN == 16 && EACH == 4) row = (row & ~3) | (row & 1) * 2 | (row >> 1 & 1);  // two lanes' rows meet no bank
+        const int within_tile = i % packs * EACH, column = first_column + within_tile;
+        T* to = start(row);
+        if (!to || column >= columns) continue;
+        float v[EACH];
+        load_sums(kept + row * SUMS + within_tile, v);
+#if PRECISION == TF32X3
+#pragma unroll 1
+        for (int e = 0; e < EACH; ++e) {
+            const float sum = kept[row * SUMS + within_tile + e];
+            if ((__float_as_uint(sum) & 0x7f800000u) != 0x7f800000u) continue;
+            const float exact = again(row, column + e);
+#pragma unroll
+            for (int k = 0; k < EACH; ++k) v[k] = k == e ? exact : v[k];
+        }
+#endif
+#pragma unroll
+        for (int e = 0; e < EACH; ++e) {
+            if (bias) v[e] += load(bias + column + e);
+            v[e] = activated(v[e], activation);
+        }
+        store_each(to + column, v);
+    }
+}

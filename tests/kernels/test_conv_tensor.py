@@ -1,0 +1,135 @@
+"""Convolutions on tensor cores: which row takes what, in what words it is refused, and the plain loops' numbers."""
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gpunn import emulator as host
+from gpunn import verify
+from gpunn.cuda import conv_tensor, kernel, variants
+from gpunn.cuda.problem import Conv
+from gpunn.cuda.variants import OPERATIONS
+from gpunn.verify.run import Row, check_variant
+from gpunn.window import Window
+
+in_ci = pytest.mark.skipif(not os.environ.get("CI"), reason="a minute of compiling tiles: in CI")
+STORED = {"bf16": "bfloat16", "fp16": "float16", "tf32": "tf32", "3xtf32": "float32"}
+LONG = ("last part empty",)  # cases of thousands of pixels, which gpunn verify runs
+
+
+def job(dtype="bfloat16", channels=64, filters=64, plane=56, size=3, groups=1, precision="fp32", n=64, aligned=True):
+    win = Window.of(size, 1, size // 2)
+    shapes = (n, channels, plane, plane), (filters, channels // groups, size, size), (n, filters, plane, plane)
+    return Conv(dtype, aligned, *shapes, win, groups, precision=precision)
+
+
+@pytest.fixture
+def hopper(monkeypatch):
+    monkeypatch.setenv("GPUNN_EMULATOR_ARCH", "90")
+    variants._lacking.cache_clear()
+    yield
+    variants._lacking.cache_clear()
+
+
+def mma(variant):
+    return variant.sources[0].partition("/")[2].startswith("tensor_")
+
+
+@pytest.mark.parametrize("operation", ["conv2d.forward", "conv2d.grad_input"])
+@pytest.mark.parametrize(
+    "asked, name",
+    [
+        (job(), "bf16_128x64"),
+        (job("float16", 256, 256, 14), "fp16_"),
+        (job(channels=16, filters=16, plane=32, n=128), "bf16_256x16"),
+        (job("float32", 256, 256, 14, precision="tf32"), "tf32_"),
+        (job("float32", 256, 256, 14), "3xtf32_"),
+        (job("float32", 16, 16, 32, n=128), "3xtf32_256x16"),
+    ],
+)
+def test_a_row_of_the_precision_asked_for_takes_it(operation, asked, name, hopper):
+    rows = [v for v in OPERATIONS[operation].variants if mma(v)]
+    taking = [v.name for v in rows if not (v.refusal(asked) or v.avoid(asked))]
+    assert taking and taking[0].startswith(name)
+
+
+@pytest.mark.parametrize(
+    "asked, name, words",
+    [
+        (job("float32"), "bf16_128x128", "float32 is not bfloat16"),
+        (job("float32"), "tf32_128x128", r"TF32 was not asked for: gpunn.precision\('tf32'\)"),
+        (job(channels=12), "bf16_64x64", "C/groups = 12 is no multiple of 8"),
+        (job("float32", filters=6), "3xtf32_64x64", "K/groups = 6 is no multiple of 4"),
+        (job(aligned=False), "bf16_64x64", "does not start on a multiple of 16 bytes"),
+        (job(size=7), "bf16_64x64", "the window has 49 positions, more than 32"),
+        (job(channels=2**15, plane=8, n=2**15), "bf16_64x64", "packs of 16 bytes are numbered in 32 bits"),
+    ],
+)
+def test_what_they_do_not_take_is_refused_in_words(asked, name, words):
+    with pytest.raises(AssertionError, match=words):
+        refusal = OPERATIONS["conv2d.forward"].named(name).refusal(asked)
+        assert not refusal, refusal
+
+
+def test_three_tf32_leave_short_sums_to_float(hopper):
+    short = job("float32", channels=4, size=1)
+    assert "sum of 4 products" in OPERATIONS["conv2d.forward"].named("3xtf32_64x64").avoid(short)
+    assert not conv_tensor.too_short(replace(short, precision="tf32"), conv_tensor.forward, "tf32")
+
+
+def test_an_older_device_runs_float_multiply_adds():
+    chosen, why = OPERATIONS["conv2d.forward"].choose(job("float32"), kernel.EMULATOR)
+    assert chosen.name == "tiled64" or chosen.precision == "fp32"
+    assert "needs sm_80, this device is sm_75" in why
+
+
+def agree(operation, names, light=lambda number: True, strict=False):
+    """Every case that they take is as the plain loops have it."""
+    for precision, dtype in STORED.items():
+        rows = [v for v in OPERATIONS[operation].variants if v.name in names and v.precision == precision and mma(v)]
+        kept = {v.name: Row(operation, v.name, dtype) for v in rows}
+        found = [t for t in verify.tasks("emulator", dtype) if t.operation == operation] if rows else []
+        for number, task in enumerate(t for t in found if not t.case.startswith(LONG)):
+            want = None
+            for variant in rows if light(number) else ():
+                with host.strict(strict):
+                    want = check_variant(task, variant, kept[variant.name], want)
+        for row in kept.values():
+            assert row.ran > 0 and not row.failures, f"{row}"
+
+
+@pytest.mark.usefixtures("emulator")
+def test_a_tile_of_16_bits_agrees_with_the_loops():
+    pytest.importorskip("ml_dtypes")
+    agree("conv2d.grad_input", ["bf16_256x16"], lambda number: number % 12 == 4)
+
+
+@in_ci
+@pytest.mark.usefixtures("emulator")
+@pytest.mark.parametrize("operation", ["conv2d.forward", "conv2d.grad_input"])
+def test_no_result_depends_on_the_order_of_threads_or_copies(operation):
+    agree(operation, ["bf16_64x64", "tf32_256x16", "3xtf32_64x64"], lambda number: number % 3 == 0, strict=True)
+
+
+@in_ci
+@pytest.mark.usefixtures("emulator")
+@pytest.mark.parametrize("channels, size", [(32, 1), (8, 3), (64, 3)])
+def test_three_tf32_are_as_exact_as_float(channels, size):
+    """Against float64 less than twice the error of the kernel that multiplies floats."""
+    from gpunn import backend, ops
+    from gpunn.cuda.variants import use_variant
+    from gpunn.reference import naive
+
+    rng = np.random.default_rng(channels)
+    x = rng.standard_normal((2, channels, 12, 11)).astype(np.float32)
+    w = rng.standard_normal((64, channels, size, size)).astype(np.float32)
+    pad = (size // 2,) * 2
+    want = naive.conv(x.astype(np.float64), w.astype(np.float64), None, (1, 1), pad, (1, 1), 1)
+    errors = {}
+    for name in ("tiled64", "3xtf32_64x64"):
+        with use_variant("conv2d.forward", name):
+            y = ops.conv2d(backend.to_device(x, "emulator"), backend.to_device(w, "emulator"), padding=pad)
+        errors[name] = np.abs(backend.to_numpy(y) - want).max()
+    assert errors["3xtf32_64x64"] < 2 * errors["tiled64"], errors
