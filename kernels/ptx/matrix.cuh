@@ -42,6 +42,14 @@ __device__ __forceinline__ void load_matrices_transposed(unsigned (&v)[4], Share
 }
 
 #ifdef GPUNN_HOST
+// Tensor cores cut their sums off where a float ends, in place of rounding them to nearest (Fasi, Higham, Mikaitis, Pranesh,
+// "Numerical behavior of NVIDIA tensor cores", 2021): a sum that goes through n of them drifts to 0 by n / 2 last places.
+inline float cut_off(double sum) {
+    const float nearest = (float)sum;
+    const double magnitude = sum < 0 ? -sum : sum, found = nearest < 0 ? -nearest : nearest;
+    return found > magnitude && found <= 3.4028235e38 ? __uint_as_float(__float_as_uint(nearest) - 1) : nearest;
+}
+
 // d += A B for a whole warp; value(bits, i) is the i-th number of a register, of which there are PER. Out of line: a kernel
 // has a hundred of them, and registers are no memory to be checked.
 template <int PER, typename Value>
@@ -57,7 +65,7 @@ GPUNN_UNCHECKED __noinline__ void mma_on_host(float (&d)[4], const unsigned (&a)
             const unsigned right = all[column * 4 + k % half / PER].b[k / half];
             sum += (double)value(left, k % PER) * value(right, k % PER);
         }
-        d[i] = (float)sum;
+        d[i] = cut_off(sum);
     }
 }
 #endif

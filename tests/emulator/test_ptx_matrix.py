@@ -139,6 +139,17 @@ def cut(x: np.ndarray) -> np.ndarray:
     return (x.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)
 
 
+def test_mma_cuts_its_sums_off_where_a_float_ends():
+    """Toward 0, either way: 1 + 0.75 * 2^-23 is 1, where rounding to nearest makes one place more of it."""
+    a, b, c = (np.zeros(shape, np.float32) for shape in ((16, 8), (8, 8), (16, 8)))
+    a[:4, 0], b[0] = (1, -1, 2**127, -(2**127)), 2.0**-23 * 0.75
+    c[:4] = np.array([1, -1, 0, 0])[:, None]
+    a[4:6, 1], b[1] = (2.0**127, -(2.0**127)), 4
+    got = run_mma("tf32", a, b, c)
+    assert (got[:2] == c[:2]).all() and (got[2:4] == c[2:4] + (a[2:4, :1] * b[0])).all()
+    assert (got[4] == np.inf).all() and (got[5] == -np.inf).all()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_mma_multiplies_what_the_tables_say(kind):
     depth = 8 if kind == "tf32" else 16
