@@ -58,15 +58,16 @@ class Namespace:
 class RawModule:
     """Runs the kernel on the emulator; the macros are the #define lines that the launcher puts in front."""
 
-    def __init__(self, *, code, options, backend):
+    def __init__(self, *, code, options, backend, enable_cooperative_groups=False):
         assert backend == "nvrtc" and all(isinstance(option, str) for option in options)
         self._macros = dict(re.findall(r"^#define (\w+) (.*)$", code.partition("#line")[0], re.M))
+        self._options = {"cooperative": True} if enable_cooperative_groups else {}
         self._text = "#line" + code.partition("#line")[2]
         # What the emulator calls this source, so that one build of it serves both.
         self._file = re.findall(r'^#line \d+ "(.*)"', self._text, re.M)[-1]
 
     def get_function(self, name):
-        text, macros, file = self._text, self._macros, self._file
+        text, macros, file, more = self._text, self._macros, self._file, self._options
         written = differences.written_by(text, name)
 
         def run(grid, block, args, *, shared_mem=0):
@@ -74,7 +75,8 @@ class RawModule:
             capture = cupy_capture.now()
             kernel = None if counting.is_dry() else emulator.load(text, name, macros, file)
             given = _given(args, None if kernel is None else kernel.parameters)
-            kernel = partial(kernel, shared_bytes=shared_mem) if kernel and shared_mem else kernel
+            options = {"shared_bytes": shared_mem, **more} if shared_mem else more
+            kernel = partial(kernel, **options) if kernel and options else kernel
             if capture is None:
                 _launch(kernel, grid, block, given, written)
             else:

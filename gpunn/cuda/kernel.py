@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -35,14 +36,22 @@ class Kernel:
     Arrays must be C-contiguous in the layout that the file's header gives; where VEC > 1, they must start on a multiple
     of 16 bytes. Python ints become int32 (or int64), floats the accumulation type, a mapping or a Problem the struct of
     ints that the kernel takes by value, by the names of its fields. ``shared_bytes`` is dynamic shared
-    memory, for kernels that declare some. Raises TypeError or ValueError with the kernel's and the argument's name;
-    DeviceError where it does not compile. A Plan makes the same checks once, and launches what ``bound`` gives.
+    memory, for kernels that declare some; ``cooperative``: its blocks wait for each other, so all must run at once.
+    Raises TypeError or ValueError with the kernel's and the argument's name; DeviceError where it does not compile. A
+    Plan makes the same checks once, and launches what ``bound`` gives.
     """
 
     source: source.Source
     macros: tuple[tuple[str, object], ...]
 
-    def __call__(self, grid: tuple[int, ...], block: tuple[int, ...], *args: Any, shared_bytes: int = 0) -> None:
+    def __call__(
+        self,
+        grid: tuple[int, ...],
+        block: tuple[int, ...],
+        *args: Any,
+        shared_bytes: int = 0,
+        cooperative: bool = False,
+    ) -> None:
         self.check_count(args)
         first: Any = next((a for a in args if backend.is_array(a)), None)
         device = EMULATOR if first is None else device_number(first)
@@ -50,7 +59,7 @@ class Kernel:
         self._check_devices(args)
         self.check_grid(grid, block)
         with nullcontext() if device == EMULATOR or first is None else first.device:
-            run = self.bound(device, shared_bytes)
+            run = self.bound(device, shared_bytes, cooperative)
             try:
                 run(grid, block, cleaned)
             except Exception as error:
@@ -173,17 +182,20 @@ class Kernel:
         return any([key.startswith("VEC") and value != 1 for key, value in self.macros])
 
     # ---------------------------------------------------------------- launching
-    def bound(self, device: int, shared_bytes: int = 0) -> Bound:
+    def bound(self, device: int, shared_bytes: int = 0, cooperative: bool = False) -> Bound:
         """The compiled function for a device, which is CuPy's current one: it takes (grid, block, arguments)."""
         if device == EMULATOR:
             macros = dict(self.macros)
             load = backend.require_emulator().load
             function = load(self.source.text, self.source.entry, macros, filename=self.source.file)
-            return partial(function, shared_bytes=shared_bytes) if shared_bytes else function
-        function = _compiled(self, device)
+            options = {"shared_bytes": shared_bytes, "cooperative": cooperative}
+            return partial(function, **options) if shared_bytes or cooperative else function
+        whole = function = _compiled(self, device, cooperative)
         if shared_bytes:
             self._allow_shared(function, shared_bytes, device)
             function = partial(function, shared_mem=shared_bytes)
+        if cooperative:
+            function = self._resident_only(function, whole, shared_bytes, device)
         return _synchronised(function) if os.environ.get("GPUNN_DEBUG_SYNC") == "1" else function
 
     def _allow_shared(self, function: Any, wanted: int, device_id: int) -> None:
@@ -198,6 +210,25 @@ class Kernel:
             )
         if wanted > function.max_dynamic_shared_size_bytes:
             function.max_dynamic_shared_size_bytes = wanted
+
+    def _resident_only(self, run: Bound, function: Any, shared_bytes: int, device_id: int) -> Bound:
+        """`run`, which refuses a grid whose blocks the device does not hold all at once: they would wait for ever."""
+        held: dict[int, int] = {}  # by threads a block
+
+        def checked(grid: tuple[int, ...], block: tuple[int, ...], args: tuple[Any, ...]) -> None:
+            threads, wanted = math.prod(block), math.prod(grid)
+            if threads not in held:
+                driver = backend.require_cupy().cuda.driver
+                each = driver.occupancyMaxActiveBlocksPerMultiprocessor(function.kernel.ptr, threads, shared_bytes)
+                held[threads] = each * _attribute(device_id, "MultiProcessorCount")
+            if wanted > held[threads]:
+                raise ValueError(
+                    f"{self.source.file}: a cooperative grid has {wanted} blocks of {threads} threads, but "
+                    f"cuda:{device_id} holds {held[threads]} of them at once; use a smaller grid"
+                )
+            run(grid, block, args)
+
+        return checked
 
     def explained(self, error: Exception, args: Sequence[object]) -> Exception:
         """The driver's error as a DeviceError that names the kernel and its arguments; any other error as it is."""
@@ -238,8 +269,9 @@ def kernel(name: str, **macros: object) -> Kernel:
 
 
 @cache
-def _compiled(wanted: Kernel, device_id: int) -> Any:
+def _compiled(wanted: Kernel, device_id: int, cooperative: bool = False) -> Any:
     """The CuPy function of a kernel on one device (``device_id`` is the cache's key; it is the current device)."""
+    how: dict[str, Any] = {"enable_cooperative_groups": True} if cooperative else {}  # how it is launched
     cupy = backend.require_cupy()
     macros = dict(wanted.macros)
     text = wanted.source.specialised(macros)
@@ -247,12 +279,12 @@ def _compiled(wanted: Kernel, device_id: int) -> Any:
     prebuilt = cubins.find(cubins.Build(wanted.source.file, text, architecture, cupy.cuda.nvrtc.getVersion()))
     if prebuilt is not None:
         try:
-            return cupy.RawModule(path=str(prebuilt)).get_function(wanted.source.entry)
+            return cupy.RawModule(path=str(prebuilt), **how).get_function(wanted.source.entry)
         except cupy.cuda.driver.CUDADriverError:  # whole, but not what this driver takes
             cubins.say_damaged(prebuilt)
     try:
         options = (*OPTIONS, f"-arch=sm_{architecture}") if architecture.endswith("a") else OPTIONS
-        module = cupy.RawModule(code=text, options=options, backend="nvrtc")
+        module = cupy.RawModule(code=text, options=options, backend="nvrtc", **how)
         return module.get_function(wanted.source.entry)
     except cupy.cuda.compiler.CompileException as error:
         raise DeviceError(

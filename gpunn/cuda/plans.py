@@ -104,7 +104,7 @@ class Launch(NamedTuple):
     """One launch as a variant describes it.
 
     ``args`` are in the kernel's order: the name of an operand, a Scratch, Tickets, None for a null pointer, numbers, or
-    the problem whose fields fill a struct.
+    the problem whose fields fill a struct. ``cooperative``: its blocks wait for each other, and all run at once.
     """
 
     kernel: str
@@ -113,6 +113,7 @@ class Launch(NamedTuple):
     block: tuple[int, ...]
     args: tuple[Any, ...]
     shared_bytes: int = 0
+    cooperative: bool = False
 
 
 class Call(NamedTuple):
@@ -252,7 +253,8 @@ def _bound(
         else:
             picked.append(len(slots) + len(constants))
             constants.append(wanted.constant(parameter, None if isinstance(name, str) else arg, device))
-    return wanted.bound(device, launch.shared_bytes), launch.grid, launch.block, itemgetter(*picked)
+    run = wanted.bound(device, launch.shared_bytes, launch.cooperative)
+    return run, launch.grid, launch.block, itemgetter(*picked)
 
 
 def _moves(there: object) -> bool:

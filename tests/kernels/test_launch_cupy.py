@@ -46,12 +46,17 @@ class Driver:
     class CUDADriverError(Exception):
         pass
 
+    @staticmethod
+    def occupancyMaxActiveBlocksPerMultiprocessor(function, threads, shared_bytes):
+        assert function == 7
+        return 2 if threads == 256 and not shared_bytes else 1
+
 
 @pytest.fixture
 def fake(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     seals.say.cache_clear()
-    found = SimpleNamespace(modules=[], files=[], launches=[], shared=[])
+    found = SimpleNamespace(modules=[], files=[], launches=[], shared=[], cooperative=[])
     found.fails = found.broken = found.refused = found.refuses_files = False
 
     def synchronize():
@@ -59,7 +64,8 @@ def fake(monkeypatch, tmp_path):
             raise Runtime.CUDARuntimeError("an illegal memory access was encountered")
 
     class RawModule:
-        def __init__(self, code=None, options=(), backend=None, path=None):
+        def __init__(self, code=None, options=(), backend=None, path=None, enable_cooperative_groups=False):
+            found.cooperative.append(enable_cooperative_groups)
             if path is not None and found.refuses_files:
                 raise Driver.CUDADriverError("CUDA_ERROR_INVALID_IMAGE")
             found.modules.append((code, options, backend))
@@ -71,6 +77,7 @@ def fake(monkeypatch, tmp_path):
 
             class Function:
                 shared_size_bytes, max_dynamic_shared_size_bytes = 1024, 48 * 1024
+                kernel = SimpleNamespace(ptr=7)
 
                 def __call__(self, grid, block, args, *, shared_mem=0):
                     if found.refused:
@@ -86,7 +93,7 @@ def fake(monkeypatch, tmp_path):
         runtime=Runtime,
         driver=Driver,
         Device=lambda index: SimpleNamespace(
-            attributes={"MaxSharedMemoryPerBlockOptin": 99 * 1024}, compute_capability="90"
+            attributes={"MaxSharedMemoryPerBlockOptin": 99 * 1024, "MultiProcessorCount": 3}, compute_capability="90"
         ),
         nvrtc=SimpleNamespace(getVersion=lambda: (12, 9)),
         get_current_stream=lambda: SimpleNamespace(synchronize=synchronize),
@@ -168,6 +175,21 @@ def test_a_launch_that_the_driver_refuses_names_the_kernel(fake):
     told = r"sum_parts.cu failed with parts float32 \(2, 5\).*OUT_OF_RESOURCES.*GPUNN_DEBUG_SYNC"
     with pytest.raises(DeviceError, match=told):
         launch((1,), (256,), ndarray((2, 5), device), ndarray((5,), device), 5, 2)
+
+
+def test_a_cooperative_launch_is_of_blocks_that_all_run_at_once(fake):
+    launch, device = kernel.kernel("reduce/sum_parts", **KERNEL), Device(0)
+    kernel._attribute.cache_clear()
+    args = ndarray((2, 5), device), ndarray((5,), device), 5, 2
+    launch((1,), (256,), *args)
+    launch((3, 2), (256,), *args, cooperative=True)
+    launch((3,), (256,), *args, cooperative=True, shared_bytes=1000)
+    assert fake.cooperative == [False, True] and len(fake.launches) == 3
+    told = r"sum_parts.cu: a cooperative grid has 7 blocks of 256 threads, but cuda:0 holds 6 of them at once; use a "
+    with pytest.raises(ValueError, match=told):
+        launch((7,), (256,), *args, cooperative=True)
+    assert len(fake.launches) == 3
+    kernel._attribute.cache_clear()
 
 
 def test_dynamic_shared_memory_past_48_kb_is_asked_for_first(fake):

@@ -101,7 +101,7 @@ inline bool wait_at(Mbarrier& barrier, int parity, bool forever, uintptr_t site)
     uintptr_t address = barrier.address;
     Meeting met = barrier.ended;
     if ((barrier.phase & 1) == uint64_t(parity & 1)) {
-        Wait mine = {address, site, ends, 0, !forever, &met};
+        Wait mine = {address, site, ends, 0, forever ? 0 : 1, &met};
         g.current->wait = &mine;
         g.current->state = kAtMbarrier;
         wait_in_scheduler();

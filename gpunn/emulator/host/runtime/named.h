@@ -49,7 +49,7 @@ inline void come_to_named(int number, int threads, bool wait, uintptr_t site) {
     order_arrive(barrier.meeting);
     g.retries = 0;
     Meeting met;
-    Wait mine = {static_cast<uintptr_t>(number), site, 0, 0, false, &met};
+    Wait mine = {static_cast<uintptr_t>(number), site, 0, 0, 0, &met};
     if (barrier.came < threads) {
         if (!wait) return;
         g.current->wait = &mine;

@@ -19,8 +19,8 @@ inline uint64_t value_at(uintptr_t address, int bytes) {
 
 inline bool has_changed(const Wait& wait) { return wait.bytes && value_at(wait.address, wait.bytes) != wait.seen; }
 
-inline void wait_for_change(uintptr_t address, int bytes, uint64_t seen, uintptr_t site, bool may_retry) {
-    Wait mine = {address, site, seen, bytes, may_retry, nullptr};
+inline void wait_for_change(uintptr_t address, int bytes, uint64_t seen, uintptr_t site, int retry) {
+    Wait mine = {address, site, seen, bytes, retry, nullptr};
     g.current->wait = &mine;
     g.current->state = kAtMemory;
     wait_in_scheduler();
@@ -38,9 +38,9 @@ inline void notice_spin(uintptr_t address, size_t bytes, bool write, AccessKind 
     bool again = last.address == address && last.site == site && last.value == value;
     int loads = last.loads + 1;
     last = {address, site, value, loads % kMostLoads};
-    if (again) wait_for_change(address, static_cast<int>(bytes), value, site, true);
-    else if (loads == kMostLoads) wait_for_change(address, 0, 0, site, true);
-    if (again && kind != kAtomic && has_changed({address, site, value, static_cast<int>(bytes), false, nullptr}))
+    if (again) wait_for_change(address, static_cast<int>(bytes), value, site, 1);
+    else if (loads == kMostLoads) wait_for_change(address, 0, 0, site, 50);
+    if (again && kind != kAtomic && has_changed({address, site, value, static_cast<int>(bytes), 0, nullptr}))
         order_atomic(address);                 // a volatile load that has waited for a store acquires as an atomic does
     last.value = value_at(address, static_cast<int>(bytes));
 }
@@ -48,14 +48,14 @@ inline void notice_spin(uintptr_t address, size_t bytes, bool write, AccessKind 
 // Threads that would look once more do so. Whether there are any, and they have not for too long.
 inline bool look_again() {
     if (g.retries >= kMostRetries) return false;
-    bool any = false;
+    int most = 0;
     for (Thread& t : g.threads) {
-        if ((t.state != kAtMemory && t.state != kAtMbarrier) || !t.wait->may_retry) continue;
-        any = true;
+        if ((t.state != kAtMemory && t.state != kAtMbarrier) || !t.wait->retry) continue;
+        most = std::max(most, t.wait->retry);
         t.state = kReady;
     }
-    g.retries += any;
-    return any;
+    g.retries += most;
+    return most != 0;
 }
 
 // Of a thread that waits for ever for memory to change.
@@ -76,13 +76,13 @@ extern "C" void gpunn_await_change(const unsigned* address, unsigned seen, void*
     uintptr_t at = reinterpret_cast<uintptr_t>(address), where = reinterpret_cast<uintptr_t>(site);
     check_access(at, 4, false, where, kAtomic);
     if (*address != seen) return;
-    do wait_for_change(at, 4, seen, where, false);
+    do wait_for_change(at, 4, seen, where, 0);
     while (*address == seen);
     order_atomic(at);
 }
 
 extern "C" void gpunn_yield(void* site) {
-    gpunn_host::wait_for_change(0, 0, 0, reinterpret_cast<uintptr_t>(site), true);
+    gpunn_host::wait_for_change(0, 0, 0, reinterpret_cast<uintptr_t>(site), 1);
 }
 
 extern "C" void gpunn_blocks_met(void) { gpunn_host::order_blocks(); }

@@ -54,7 +54,7 @@ struct Wait {
     uintptr_t address, site;      // address: of the mbarrier or the memory; a named barrier's number
     uint64_t seen;                // memory: what it held; mbarrier: the phase that is to end
     int bytes;                    // memory: of `seen`; 0: nothing is watched, and the thread gives others their turn
-    bool may_retry;               // goes on without what it waits for when nothing else can: it will look again
+    int retry;                    // goes on without what it waits for when nothing else can, which counts so much; 0: never
     Meeting* meeting;             // receives what was done before it opened
 };
 
