@@ -7,34 +7,22 @@ another order, and a captured step is to equal an eager one bit for bit.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
-from gpunn.cuda.checks import INDEX_LIMIT
+from gpunn.cuda import gemm_launch
 from gpunn.cuda.dtypes import accumulate, pack, storage_macros
+from gpunn.cuda.gemm_launch import ACTIVATIONS, Job, Share, Tile, operands, products
+from gpunn.cuda.gemm_tensor import TENSOR_ROWS
 from gpunn.cuda.kernel import blocks
-from gpunn.cuda.plans import Launch, Scratch, Tickets
-from gpunn.cuda.products import LinearBackward, Product
+from gpunn.cuda.plans import Launch
+from gpunn.cuda.products import Product
 from gpunn.cuda.variants import Variant
 
-TARGET_BLOCKS = 264  # two on each of an H200's 132 multiprocessors; fixed, so that split sums have one order everywhere
 STEP = {128: 8, 64: 16, 32: 16}  # BK: the depth of a step
 BLOCK = {128: 256, 64: 128, 32: 64}  # threads
 DEPTH_A_PART = {128: 256, 64: 64, 32: 32}  # below which a part is not worth its own block
 PITCH_LIMIT = 2**24  # elements from row to row, so that offsets inside a tile fit into 32 bits
-ACTIVATIONS = {None: 0, "relu": 1, "tanh": 2}  # as in kernels/gemm/geometry.cuh
 THREADS = 128
-
-Job: TypeAlias = Product | LinearBackward
-
-
-def products(job: Job) -> tuple[Product, ...]:
-    """The products of one launch: all have one ``a``."""
-    return (job,) if isinstance(job, Product) else job.products
-
-
-def tiles(job: Job, tile: int) -> int:
-    """Tiles of all products and batches."""
-    return sum([blocks(one.M, tile) * blocks(one.columns, tile) * one.G for one in products(job)])
 
 
 def width(job: Job) -> int:
@@ -55,30 +43,25 @@ def step(job: Job, tile: int) -> int:
     return max(STEP[tile] * (2 if twice else 1), 2 * pack(job.dtype))
 
 
-def shares(job: Job, tile: int) -> list[tuple[int, int]]:
-    """(parts, depth of a part) of each product: as many parts as fill the device, none of them empty."""
-    found, each_step, wanted = [], step(job, tile), blocks(TARGET_BLOCKS, tiles(job, tile))
-    for one in products(job):
-        parts = max(1, min(wanted, one.K // DEPTH_A_PART[tile]))
-        each = blocks(blocks(one.K, parts), each_step) * each_step
-        found.append((max(1, blocks(one.K, max(each, 1))), each))
-    return found
+def tile_of(job: Job, tile: int) -> Tile:
+    """A square tile as it multiplies this job."""
+    return Tile(tile, tile, step(job, tile), DEPTH_A_PART[tile])
+
+
+def tiles(job: Job, tile: int) -> int:
+    """Tiles of all products and batches."""
+    return gemm_launch.tiles(job, tile_of(job, tile))
+
+
+def shares(job: Job, tile: int) -> list[Share]:
+    """(parts, depth of a part) of each product."""
+    return gemm_launch.shares(job, tile_of(job, tile))
 
 
 # ---------------------------------------------------------------- what they take
 def _refuse_tiled(job: Job) -> str:
     """What no kernel with 32-bit offsets takes."""
-    for one in products(job):
-        if max(one.M, one.columns, one.K) > INDEX_LIMIT:
-            return f"{max(one.M, one.columns, one.K)} rows, columns or depth are numbered in 32 bits"
-        for side in (one.a, one.b):
-            pitch = side.line if side.deep else side.depth
-            if pitch >= PITCH_LIMIT:
-                return f"rows {pitch} elements apart are more than {PITCH_LIMIT} in a tile's 32-bit offsets"
-            if max(side.outer, side.inner) > INDEX_LIMIT:
-                return f"batches {max(side.outer, side.inner)} elements apart do not fit into 32 bits"
-    most = sum([blocks(one.M, 32) * blocks(one.columns, 32) * one.G for one in products(job)])
-    return "" if most < 2**31 // 2 else f"{most} tiles are more than a grid's blocks"
+    return gemm_launch.refuse_far(job, PITCH_LIMIT)
 
 
 def _refuse_large(job: Job) -> str:
@@ -96,63 +79,14 @@ def _refuse_medium(job: Job) -> str:
 
 
 def _avoid(tile: int) -> Callable[[Job], str]:
-    """What leaves most of a tile empty, or most of the device idle."""
-
-    def avoid(job: Job) -> str:
-        least = min([min(one.M, one.columns) for one in products(job)])
-        if least < tile * 3 // 4:
-            return f"{least} rows or columns would leave a {tile}-wide tile half empty"
-        parts = max([one.K // DEPTH_A_PART[tile] for one in products(job)])
-        count = tiles(job, tile) * max(parts, 1)
-        return "" if count >= 132 else f"{count} tiles and parts would leave multiprocessors idle"
-
-    return avoid
+    return lambda job: gemm_launch.avoid(job, tile_of(job, tile))
 
 
 # ---------------------------------------------------------------- launches
-def _struct(one: Product, parts: int, each: int) -> dict[str, int]:
-    """struct Product of kernels/gemm/geometry.cuh."""
-    sides = {"a": one.a, "b": one.b}
-    return {
-        "M": one.M, "N": one.N, "K": one.K, "ones": int(one.ones), "batches": one.G, "inner": one.inner,
-        "parts": parts, "each": each,
-        **{f"deep_{name}": int(side.deep) for name, side in sides.items()},
-        **{f"pitch_{name}": side.line if side.deep else side.depth for name, side in sides.items()},
-        **{f"outer_{name}": side.outer for name, side in sides.items()},
-        **{f"inner_{name}": side.inner for name, side in sides.items()},
-    }  # fmt: skip
-
-
-def operands(job: Job) -> tuple[str, str | None, str | None, list[tuple[str | None, str | None]], str | None]:
-    """The names of a, bias, y, (b, c) of each product, and of gb."""
-    if isinstance(job, Product):
-        return "a", "bias", None, [("b", "c")], None
-    pairs: list[tuple[str | None, str | None]] = []
-    if job.gx is not None:
-        pairs.append(("weight", "gx"))
-    if job.gw is not None:
-        pairs.append(("x", "gw") if job.gw.N else ("gy", None))
-    gb = "gb" if job.gw is not None and job.gw.ones else None
-    return "gy", None, "y" if job.activation else None, pairs, gb
-
-
 def _tiled(tile: int) -> Callable[[Job], tuple[Launch, ...]]:
-    """One launch: a block a tile and part of every product."""
-
     def plan(job: Job) -> tuple[Launch, ...]:
-        a, bias, y, pairs, gb = operands(job)
-        found, counts = shares(job, tile), [tiles(one, tile) for one in products(job)]
-        grid = sum([count * parts for count, (parts, _) in zip(counts, found, strict=True)])
-        split = any([parts > 1 for parts, _ in found])
-        parts = Scratch("parts", (grid, tile * tile), accumulate(job.dtype)) if split else None
-        tickets = Tickets(sum(counts)) if split else None
-        structs = [_struct(one, *share) for one, share in zip(products(job), found, strict=True)]
-        (b, c), (b2, c2) = (*pairs, (None, None))[:2]
-        first, second = (*structs, dict.fromkeys(structs[0], 0))[:2]
-        args = (a, b, bias, y, c, b2, c2, gb, parts, tickets, first, second, ACTIVATIONS[job.activation])
-        macros = {**storage_macros(job.dtype), "BM": tile, "BN": tile, "BK": step(job, tile), "VEC": width(job)}
-        macros["LAYOUT"] = loop(job, tile)
-        return (Launch("gemm/tiled", macros, (grid,), (BLOCK[tile],), args),)
+        macros: dict[str, object] = {"BK": step(job, tile), "VEC": width(job), "LAYOUT": loop(job, tile)}
+        return gemm_launch.launch("gemm/tiled", job, tile_of(job, tile), BLOCK[tile], macros)
 
     return plan
 
@@ -177,6 +111,7 @@ def _buffers(tile: int) -> Callable[[Job], int]:
 
 
 ROWS = (
+    *TENSOR_ROWS,
     Variant(
         "tile128", ("gemm/tiled",), "float32; 16-byte accesses; enough rows and columns",
         _refuse_large, _tiled(128), _buffers(128), _avoid(128),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from gpunn.cuda import source
 from gpunn.cuda.plans import Call
-from gpunn.cuda.variants import OPERATIONS
+from gpunn.cuda.variants import OPERATIONS, Variant
 from gpunn.errors import UsageError
 
 COLUMNS = 120
@@ -35,7 +35,7 @@ def traced(calls: Iterable[Call]) -> Iterator[str]:
     words = [f"{letter} {meaning}".replace(" ", TIED) for letter, meaning in LETTERS.items() if letter in used]
     yield from _lines(f"letters: {', '.join(words)}", 2, 11)
     for call in calls:
-        yield from _lines(f"{call.operation:<26} {call.variant:<10} {call.problem}", 2, 40)
+        yield from _lines(f"{call.operation:<26} {call.variant:<14} {call.problem}", 2, 40)
         yield from _lines(f"because    {call.why}", 29, 40)
 
 
@@ -58,14 +58,26 @@ def listing(part: str = "") -> Iterator[str]:
     resources = json.loads(file.read_text()) if file.is_file() else {}
     for operation in wanted:
         yield operation.name
+        shown: set[str] = set()
         for variant in operation.variants:
-            yield from _lines(f"{variant.name}: takes {variant.takes}", 2, 6)
+            yield from _lines(f"{variant.name} ({_needs(variant)}): takes {variant.takes}", 2, 6)
             for name in variant.sources:
                 kernel = source.read(name.removesuffix(".cu"))
+                if kernel.name in shown:  # another tile of the same file
+                    yield f"    kernels/{kernel.file}"
+                    continue
+                shown.add(kernel.name)
                 yield from _lines(f"kernels/{kernel.file}: {kernel.title}", 4, 8)
                 yield from _lines(f"flops {kernel.header['flops']}; bytes {kernel.header['bytes']}", 6, 10)
                 if kernel.name in resources:
                     yield from _lines(_most(resources[kernel.name]), 6, 10)
+
+
+def _needs(variant: Variant) -> str:
+    """What a variant multiplies, and the architectures that run it: ``tf32, sm_80 and later``."""
+    newest = max([source.read(name).architecture for name in variant.sources], key=lambda name: int(name.rstrip("a")))
+    precision = variant.precision if variant.precision != "fp32" else "as stored"
+    return f"{precision}, sm_{newest}{' alone' if newest.endswith('a') else ' and later'}"
 
 
 def _most(builds: dict[str, dict[str, list[int]]]) -> str:

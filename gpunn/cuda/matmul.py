@@ -50,8 +50,8 @@ def _product(left: tuple, right: tuple, asked: Asked) -> Plan | Callable[[Array,
     assert of_a is not None and of_b is not None
     wide = is_wide(a, of_a, -2, -1) and is_wide(b, of_b, -1, -2)
     (m, k), n = a.shape[-2:], b.shape[-1]
-    how = {"precision": of_floats(asked, a.dtype.name)}
-    job = Product(a.dtype.name, wide, m, n, k, math.prod(batch), of_a, of_b, inner[0], **how)
+    precision = of_floats(asked, a.dtype.name)
+    job = Product(a.dtype.name, wide, m, n, k, math.prod(batch), of_a, of_b, inner[0], precision=precision)
     shape = (*batch, *([] if vector_a else [m]), *([] if vector_b else [n]))
     outputs = {"c": Output(shape, a.dtype)}
     return PRODUCT.plan(job, {"a": a, "b": b, "bias": None}, outputs, empty=not math.prod(shape))

@@ -185,7 +185,8 @@ def _products(dtype: str) -> Iterator[Product]:
     m, n, k = 4096, 2048, 512
     for aligned, deep_a, deep_b in product(BOTH, BOTH, BOTH):
         a, b = Side(k, 1) if deep_a else Side(1, m, deep=False), Side(k, 1) if deep_b else Side(1, n, deep=False)
-        yield Product(dtype, aligned, m, n, k, 1, a, b)
+        for precision in _precisions(dtype):
+            yield Product(dtype, aligned, m, n, k, 1, a, b, precision=precision)
 
 
 def _backward_products(dtype: str) -> Iterator[LinearBackward]:
@@ -193,7 +194,8 @@ def _backward_products(dtype: str) -> Iterator[LinearBackward]:
     for aligned in BOTH:
         gx = Product(dtype, aligned, m, k, n, 1, Side(n, 1), Side(1, k, deep=False))
         gw = Product(dtype, aligned, n, k, m, 1, Side(1, n, deep=False), Side(1, k, deep=False), ones=True)
-        yield LinearBackward(dtype, aligned, m, n, k, 2, gx, gw, "relu")
+        for precision in _precisions(dtype):
+            yield LinearBackward(dtype, aligned, m, n, k, 2, gx, gw, "relu", precision)
 
 
 def _precisions(dtype: str) -> tuple[str, ...]:

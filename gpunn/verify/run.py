@@ -118,12 +118,12 @@ def verify(device: str, only: str = "", dtypes: tuple[str, ...] = (*STORAGE, TF3
 def table(rows: list[Row]) -> str:
     """The rows as aligned text, worst error as a part of what is allowed."""
     titles = ("operation", "variant", "dtype", "cases", "not taken", "worst/allowed")
-    lines = ["{:<28} {:<12} {:<9} {:>5} {:>9} {:>13}  worst case".format(*titles)]
+    lines = ["{:<28} {:<14} {:<9} {:>5} {:>9} {:>13}  worst case".format(*titles)]
     for row in rows:
         worst = f"{row.worst:.3f}" if row.ran else "-"
         mark = "  MISMATCH" if row.failures else ""
         lines.append(
-            f"{row.operation:<28} {row.variant:<12} {row.dtype:<9} {row.ran:>5} {row.refused:>9} {worst:>13}"
+            f"{row.operation:<28} {row.variant:<14} {row.dtype:<9} {row.ran:>5} {row.refused:>9} {worst:>13}"
             f"  {row.worst_case}{mark}"
         )
     return "\n".join(lines)

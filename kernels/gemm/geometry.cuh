@@ -1,6 +1,6 @@
 // One product c = a b of a launch, and what is done to a as it is read and to c before it is written.
 #pragma once
-#include "../common.cuh"
+#include "../elementwise/epilogue.cuh"
 
 struct Product {
     int M, N, K;           // c is (M,N), a (M,K), b (K,N), each of them with batches in front
@@ -16,16 +16,21 @@ struct Product {
     }
 };
 
-enum { LINEAR, RELU, TANH };  // activations
+const int GROUP = 8;  // rows of tiles that follow each other column by column, so that what they read stays in the L2 cache
 
-// What is added up, as the result: plus the bias, through the activation. NaN stays NaN.
-__device__ __forceinline__ ACC activated(ACC v, int activation) {
-    if (activation == RELU) return v > 0 || v != v ? v : (ACC)0;
-    return activation == TANH ? (ACC)tanh(v) : v;
-}
-
-// gy times the activation's derivative, by the result y: as kernels/elementwise/activation.cuh has it.
-__device__ __forceinline__ ACC derived(ACC gy, ACC y, int activation) {
-    if (activation == RELU) return y != 0 ? gy : (ACC)0;
-    return activation == TANH ? (1 - y * y) * gy : gy;
-}
+// Which tile of rows x columns, which batch and part of the depth a block of a product's takes.
+struct Place {
+    int tile, part, batch, row, column, depth;
+    __device__ __forceinline__ Place(const Product& g, int block, int rows, int columns) {
+        const int tiles = g.tiles(rows, columns), across = ceil_div(g.columns(), columns), down = ceil_div(g.M, rows);
+        part = block / tiles, tile = block % tiles, batch = tile / (across * down), depth = part * g.each;
+        const int of_batch = tile % (across * down), top = of_batch / (GROUP * across) * GROUP;
+        const int high = smaller(GROUP, down - top), of_group = of_batch - top * across;
+        row = (top + of_group % high) * rows, column = of_group / high * columns;
+    }
+    __device__ __forceinline__ i64 before(const Product& g, int outer, int inner) const {
+        return (i64)(batch / g.inner) * outer + (i64)(batch % g.inner) * inner;
+    }
+    __device__ __forceinline__ i64 before_a(const Product& g) const { return before(g, g.outer_a, g.inner_a); }
+    __device__ __forceinline__ i64 before_b(const Product& g) const { return before(g, g.outer_b, g.inner_b); }
+};

@@ -4,22 +4,13 @@
 
 // Adds a tile's parts up in order; false in blocks that draw no last ticket.
 __device__ __forceinline__ bool joined(ACC (&sums)[TM][TN], ACC* parts, int* ticket, int part, int count) {
-    __shared__ bool last;
     ACC* place = parts + threadIdx.x * 4;  // of one part; a thread's fours are THREADS fours apart
     const int fours = TM * TN / 4;
 #pragma unroll
     for (int i = 0; i < fours; ++i) {
         store_four(place + ((i64)part * fours + i) * THREADS * 4, &sums[i * 4 / TN][i * 4 % TN]);
     }
-    __threadfence();
-    __syncthreads();  // all have written
-    if (threadIdx.x == 0) {
-        last = atomicAdd(ticket, 1) == count - 1;
-        if (last) *ticket = 0;  // for the next launch
-        __threadfence();
-    }
-    __syncthreads();
-    if (!last) return false;
+    if (!is_last(ticket, count)) return false;
 #pragma unroll
     for (int i = 0; i < fours; ++i) load_four(place + (i64)i * THREADS * 4, &sums[i * 4 / TN][i * 4 % TN]);
     for (int other = 1; other < count; ++other) {

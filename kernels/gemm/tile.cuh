@@ -8,7 +8,7 @@
 // rows of a or the columns of b. The macro LAYOUT is deep_a + 2*deep_b of a product whose loop is made for it, or -1: any
 // operands, as the launch says, a second product, and a times a derivative.
 #pragma once
-#include "geometry.cuh"
+#include "join.cuh"
 
 #define TM (BM == 32 ? 4 : 8)
 #define TN (BM == 128 ? 8 : 4)
@@ -40,28 +40,6 @@ struct Corner {
     __device__ __forceinline__ int row_of(int i) const { return row + row_group(i / 4) + i % 4; }
     __device__ __forceinline__ int col_of(int j) const { return col + col_group(j / 4) + j % 4; }
 };
-
-// Four neighbouring sums; p is a multiple of their size.
-__device__ __forceinline__ void load_four(const ACC* p, ACC* v) {
-    const int size = PackOf<ACC>::size;
-#pragma unroll
-    for (int i = 0; i < 4; i += size) {
-        const Pack<ACC> pack = load_pack(p + i);
-#pragma unroll
-        for (int j = 0; j < size; ++j) v[i + j] = pack.item[j];
-    }
-}
-
-__device__ __forceinline__ void store_four(ACC* p, const ACC* v) {
-    const int size = PackOf<ACC>::size;
-#pragma unroll
-    for (int i = 0; i < 4; i += size) {
-        Pack<ACC> pack;
-#pragma unroll
-        for (int j = 0; j < size; ++j) pack.item[j] = v[i + j];
-        store_pack(p + i, pack);
-    }
-}
 
 // sums += a b over BK of depth.
 __device__ __forceinline__ void multiply(
@@ -147,7 +125,7 @@ struct Source {
     Loader<BM, LAYOUT_A> left;
     Loader<BN, LAYOUT_B> right;
     const T* kept;  // y at the place of left.from
-    int slope;      // the activation whose derivative a is times, LINEAR where there is no y
+    int slope;      // the activation whose derivative a is times, NOTHING where there is no y
     bool is_edge;  // whether this thread's columns of b start with that of ones
     Run a[Loader<BM, LAYOUT_A>::LOADS], y[Loader<BM, LAYOUT_A>::LOADS], b[Loader<BN, LAYOUT_B>::LOADS];
 
@@ -157,7 +135,7 @@ struct Source {
         for (int l = 0; l < left.LOADS; ++l) {
             const bool there = left.has(l) && left.depth_of(l) < depth;
             a[l] = there ? left.fetch(l) : Run{};
-            if (LAYOUT < 0) y[l] = there && slope != LINEAR ? fetch_run(kept + l * left.next) : Run{};
+            if (LAYOUT < 0) y[l] = there && slope != NOTHING ? fetch_run(kept + l * left.next) : Run{};
         }
 #pragma unroll
         for (int l = 0; l < right.LOADS; ++l) {
@@ -172,7 +150,7 @@ struct Source {
         for (int l = 0; l < left.LOADS; ++l) {
             if (left.has(l)) a[l] = left.fetch(l);
         }
-        if (LAYOUT < 0 && slope != LINEAR) {
+        if (LAYOUT < 0 && slope != NOTHING) {
 #pragma unroll
             for (int l = 0; l < left.LOADS; ++l) {
                 if (left.has(l)) y[l] = fetch_run(kept + l * left.next);

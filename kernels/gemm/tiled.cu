@@ -17,8 +17,6 @@ optional: bias y c b2 c2 gb parts tickets
 */
 #include "tail.cuh"
 
-const int GROUP = 8;  // rows of tiles that follow each other column by column, so that what they read stays in the L2 cache
-
 extern "C" __global__ void __launch_bounds__(THREADS, 1) gemm_tiled(
     const T* __restrict__ a, const T* __restrict__ b, const T* __restrict__ bias, const T* __restrict__ y,
     T* __restrict__ c, const T* __restrict__ b2, T* __restrict__ c2, T* __restrict__ gb, ACC* parts, int* tickets,
@@ -30,32 +28,27 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) gemm_tiled(
     const bool is_second = LAYOUT < 0 && blockIdx.x >= before * first.parts;
     const Product g = is_second ? second : first;
     const int block = blockIdx.x - (is_second ? before * first.parts : 0);
-    const int tiles = g.tiles(BM, BN), part = block / tiles, tile = block % tiles;
-    const int across = ceil_div(g.columns(), BN), down = ceil_div(g.M, BM);
-    const int batch = tile / (across * down), outer = batch / g.inner, inner = batch % g.inner;
-    const int at_tile = tile % (across * down), top = at_tile / (GROUP * across) * GROUP;
-    const int rows = smaller(GROUP, down - top), of_group = at_tile - top * across;
-    const int first_row = (top + of_group % rows) * BM, first_column = of_group / rows * BN, depth = part * g.each;
-    const i64 off_a = (i64)outer * g.outer_a + (i64)inner * g.inner_a;
-    const i64 off_b = (i64)outer * g.outer_b + (i64)inner * g.inner_b;
+    const Place at_tile(g, block, BM, BN);
 
     // combine
     Source from = {
-        Loader<BM, LAYOUT_A>(a + off_a, g.pitch_a, g.deep_a, first_row, g.M, depth),
-        Loader<BN, LAYOUT_B>((is_second ? b2 : b) + off_b, g.pitch_b, g.deep_b, first_column, g.N, depth),
-        y, y ? activation : LINEAR, false};
+        Loader<BM, LAYOUT_A>(a + at_tile.before_a(g), g.pitch_a, g.deep_a, at_tile.row, g.M, at_tile.depth),
+        Loader<BN, LAYOUT_B>(
+            (is_second ? b2 : b) + at_tile.before_b(g), g.pitch_b, g.deep_b, at_tile.column, g.N, at_tile.depth),
+        y, y ? activation : NOTHING, false};
     from.is_edge = g.ones && from.right.line == from.right.lines;
     from.kept = y + (from.left.from - a);
     const Corner at;
     ACC sums[TM][TN] = {};
-    gemm(from, smaller(g.each, g.K - depth), shared, at, sums);
+    gemm(from, smaller(g.each, g.K - at_tile.depth), shared, at, sums);
     if (g.parts > 1) {
-        const i64 slot = is_second ? (i64)before * first.parts : 0, number = tile + (is_second ? before : 0);
-        ACC* mine = parts + (slot + (i64)tile * g.parts) * (BM * BN);
-        if (!joined(sums, mine, tickets + number, part, g.parts)) return;
+        const i64 slot = is_second ? (i64)before * first.parts : 0;
+        const int number = at_tile.tile + (is_second ? before : 0);
+        ACC* mine = parts + (slot + (i64)at_tile.tile * g.parts) * (BM * BN);
+        if (!joined(sums, mine, tickets + number, at_tile.part, g.parts)) return;
     }
 
     // write
-    T* out = (is_second ? c2 : c) + (i64)batch * g.M * g.N;
-    write(sums, at, first_row, first_column, g, bias, y ? LINEAR : activation, out, gb);
+    T* out = (is_second ? c2 : c) + (i64)at_tile.batch * g.M * g.N;
+    write(sums, at, at_tile.row, at_tile.column, g, bias, y ? NOTHING : activation, out, gb);
 }

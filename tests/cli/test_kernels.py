@@ -26,7 +26,8 @@ def test_every_kernel_is_listed(capsys):
     for name, operation in OPERATIONS.items():
         assert f"{name}\n" in out
         for variant in operation.variants:
-            assert f" {variant.name}: takes {variant.takes} " in unwrapped
+            assert re.search(rf" {variant.name} \([^()]+\): takes {re.escape(variant.takes)} ", unwrapped), variant.name
+            assert variant.precision == "fp32" or f" {variant.name} ({variant.precision}, sm_" in unwrapped
     listed = {name for name in source.names() if f"kernels/{name}.cu: " in out}
     assert listed == {name for operation in OPERATIONS.values() for v in operation.variants for name in v.sources}
     assert "flops 2*N*P*Q*K*(C//G)*R*S" in out and "sm_90 " in out
