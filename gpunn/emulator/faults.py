@@ -66,7 +66,8 @@ def _index(triple) -> str:
 
 
 def _at(function, site: int) -> str:
-    return f" at {source_lines(function, [site])[0]}" if site else ""
+    line = source_lines(function, [site])[0] if site else "?"
+    return "" if line in ("?", ":?") else f" at {line}"  # a kernel built without checks has no lines
 
 
 def _access(f: Failure) -> str:

@@ -176,6 +176,16 @@ def test_accesses_of_blocks_that_run_together_are_counted_by_warps():
     assert len(whole) >= 4 and all(site.sectors == site.lanes // 8 for site in whole)
 
 
+def test_a_kernel_built_without_checks_names_the_sides_without_their_lines():
+    kernel = emulator.load(SOURCE, "k", filename="k.cu", checked=False)
+    x, counter = np.arange(512, dtype=np.float32), np.zeros(2, np.uint32)
+    y = emulator.empty(512)
+    kernel((8,), (64,), (SWAP, x, y, counter, 1), shared_bytes=256, cooperative=True)
+    np.testing.assert_array_equal(np.asarray(y).reshape(8, 64), exchanged())
+    with pytest.raises(KernelError, match=r"can any more; block \(2, 0, 0\) has left the kernel; block \(0, 0"):
+        kernel((8,), (64,), (EARLY, x, y, counter, 1), shared_bytes=256, cooperative=True)
+
+
 def test_too_many_blocks_are_refused():
     with pytest.raises(ValueError, match=r"k: 300 blocks of 64 threads are to run together; the emulator runs at most"):
         run(SWAP, blocks=300)

@@ -28,7 +28,8 @@ struct WarpRequest {
 
 extern "C" {
 extern uint3 gpunn_thread_idx, gpunn_block_idx, gpunn_block_dim, gpunn_grid_dim;
-extern char gpunn_dynamic_shared[];
+// Aligned as CUDA aligns it at least: of an access whose alignment is unknown the compiler tells less.
+extern char gpunn_dynamic_shared[] __attribute__((aligned(1024)));
 // File and line come apart: after a call with a struct by value, GCC 12 takes accesses seen before it for checked.
 int gpunn_block_barrier(int op, int predicate, const char* file, int line);
 void gpunn_warp(gpunn_host::WarpRequest* request);

@@ -7,7 +7,7 @@
 
 extern "C" {
 uint3 gpunn_thread_idx, gpunn_block_idx, gpunn_block_dim, gpunn_grid_dim;
-alignas(1024) char gpunn_dynamic_shared[228 << 10];
+char gpunn_dynamic_shared[228 << 10];
 }
 
 namespace gpunn_host {
