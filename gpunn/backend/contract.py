@@ -149,6 +149,12 @@ class BatchNorm(Protocol):
         """y with the running mean and var."""
         ...
 
+    def fold(
+        self, w: Array, b: Array | None, gamma: Array | None, beta: Array | None, mean: Array, var: Array, eps: float
+    ) -> tuple[Array, Array]:
+        """Weights (K, ...) and bias (K,) of the convolution that also normalises, with the running mean and var."""
+        ...
+
     def train_backward(
         self,
         gy: Array,

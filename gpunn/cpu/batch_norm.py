@@ -131,6 +131,26 @@ def eval_forward(
     return _apply(rows(x), x.shape, gamma, beta, mean, var, eps, residual, relu)
 
 
+@in_float32
+@restored
+def fold(
+    w: np.ndarray,
+    b: np.ndarray | None,
+    gamma: np.ndarray | None,
+    beta: np.ndarray | None,
+    mean: np.ndarray,
+    var: np.ndarray,
+    eps: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights and bias of the convolution that also normalises with the running mean and var: w's dtype."""
+    with np.errstate(all="ignore"):
+        scale = 1 / np.sqrt(np.asarray(var, np.float64) + eps)
+        scale = scale if gamma is None else scale * gamma
+        shift = ((0.0 if b is None else b) - np.asarray(mean, np.float64)) * scale
+        shift = shift if beta is None else shift + beta
+        return w * scale.astype(w.dtype).reshape(-1, *[1] * (w.ndim - 1)), shift.astype(w.dtype)
+
+
 @in_float32(kept=(1, 2))
 def train_backward(
     gy: np.ndarray,

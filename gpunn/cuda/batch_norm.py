@@ -99,6 +99,11 @@ def _backward_split(job: Norm) -> tuple[Launch, ...]:
     )
 
 
+def _fold_one(job: Norm) -> tuple[Launch, ...]:
+    args = ("weight", "bias", "gamma", "beta", "mean", "var", "folded", "shift", job, job.eps)
+    return (Launch("batch_norm/fold", {**storage_macros(job.dtype), "NHWC": 0}, (job.C,), (128,), args),)
+
+
 def _always(job: Norm) -> str:
     return ""
 
@@ -111,6 +116,10 @@ TRAIN_FORWARD = Operation(
     Variant("naive", ("batch_norm/naive_forward",), NAIVE, _always, _forward_naive),
 )
 EVAL_FORWARD = Operation("batch_norm.eval_forward", Variant("apply", ("batch_norm/apply",), SPLIT, _always, _apply))
+FOLD = Operation(
+    "batch_norm.fold",
+    Variant("row", ("batch_norm/fold",), "every size and dtype", _always, _fold_one),
+)
 BACKWARD = Operation(
     "batch_norm.backward",
     Variant("split", BACKWARD_FILES, SPLIT, _always, _backward_split),
@@ -214,6 +223,28 @@ def _backward(
     return BACKWARD.plan(job, inputs, outputs, empty=not first.size)
 
 
+@lru_cache(KEPT)
+def _fold(
+    w: tuple,
+    b: tuple | None,
+    gamma: tuple | None,
+    beta: tuple | None,
+    mean: tuple,
+    var: tuple,
+    eps: float,
+    asked: Asked,
+) -> Plan:
+    weight = in_order(Layout(*w), True)  # a filter's places lie together, as kernels read weights
+    bias = None if b is None else cast(Layout(*b), weight.dtype)
+    dtype, (filters, *rest) = check_arrays(FOLD.name, w=weight), weight.shape
+    check_index(FOLD.name, w=weight.shape)
+    job = Norm(dtype, weight.aligned, 1, filters, int(np.prod(rest)), False, eps, 0, 0)
+    inputs = {"weight": weight, "bias": bias, **_parameters(FOLD.name, weight, gamma=gamma, beta=beta)}
+    inputs |= _parameters(FOLD.name, weight, mean=mean, var=var)
+    outputs = {"folded": new(weight.shape, weight.dtype, True), "shift": Output((filters,), weight.dtype)}
+    return FOLD.plan(job, inputs, outputs)
+
+
 # ---------------------------------------------------------------- the twin's functions
 def _keys(*arrays: Array | None) -> tuple[tuple | None, ...]:
     return tuple([None if a is None else layout(a) for a in arrays])
@@ -263,6 +294,13 @@ def eval_forward(
     """y with the running mean and var."""
     keys = _keys(x, gamma, beta, mean, var, residual)
     return _eval_forward(*keys, eps, relu, forced())(x, gamma, beta, mean, var, residual)
+
+
+def fold(
+    w: Array, b: Array | None, gamma: Array | None, beta: Array | None, mean: Array, var: Array, eps: float
+) -> tuple[Array, Array]:
+    """Weights and bias of the convolution that also normalises with the running mean and var: w's dtype."""
+    return _fold(*_keys(w, b, gamma, beta, mean, var), eps, forced())(w, b, gamma, beta, mean, var)
 
 
 def train_backward(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from gpunn import nn, ops
 from gpunn.backend.contract import Shape
 from gpunn.engine.tensor import Tensor
+from gpunn.nn.fusion import conv_norm
 from gpunn.nn.receptive import Reach
 
 
@@ -47,6 +48,7 @@ class BasicBlock(nn.Module):
     """
 
     expansion = 1
+    conv_norms = (("conv1", "bn1", "relu"), ("conv2", "bn2", "residual, relu"))  # what nn.fuse is told
 
     def __init__(self, in_channels: int, channels: int, stride: int = 1, shortcut: str = "B"):
         super().__init__()
@@ -67,7 +69,7 @@ class BasicBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
         # ReLU, and the addition of the shortcut, are fused into batch norm: one pass over memory in place of three.
-        x = self.bn1(self.conv1(x), relu=True)
+        x = conv_norm(x, self.conv1, self.bn1, relu=True)
         return self.bn2(self.conv2(x), residual=shortcut, relu=True)
 
 
@@ -79,6 +81,7 @@ class Bottleneck(nn.Module):
     """
 
     expansion = 4
+    conv_norms = (("conv1", "bn1", "relu"), ("conv2", "bn2", "relu"), ("conv3", "bn3", "residual, relu"))
 
     def __init__(self, in_channels: int, channels: int, stride: int = 1, shortcut: str = "B", version: str = "1.5"):
         super().__init__()
@@ -105,8 +108,8 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         shortcut = x if self.downsample is None else self.downsample(x)
-        x = self.bn1(self.conv1(x), relu=True)
-        x = self.bn2(self.conv2(x), relu=True)
+        x = conv_norm(x, self.conv1, self.bn1, relu=True)
+        x = conv_norm(x, self.conv2, self.bn2, relu=True)
         return self.bn3(self.conv3(x), residual=shortcut, relu=True)
 
 

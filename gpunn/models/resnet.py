@@ -11,10 +11,13 @@ from functools import partial
 from gpunn import nn, ops
 from gpunn.engine.tensor import Tensor
 from gpunn.models.blocks import BasicBlock, Bottleneck, conv3x3
+from gpunn.nn.fusion import conv_norm
 
 
 class CifarResNet(nn.Module):
     """The 6n+2 layer network for (N, in_channels, 32, 32): He et al. 2015, section 4.2, widths 16, 32, 64."""
+
+    conv_norms = (("conv1", "bn1", "relu"),)  # what nn.fuse is told
 
     def __init__(self, blocks: int, num_classes: int = 10, in_channels: int = 3, shortcut: str = "A"):
         super().__init__()
@@ -29,7 +32,7 @@ class CifarResNet(nn.Module):
         _initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.bn1(self.conv1(x), relu=True)
+        x = conv_norm(x, self.conv1, self.bn1, relu=True)
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.fc(ops.flatten(self.avgpool(x), 1))
 
@@ -41,6 +44,8 @@ class ResNet(nn.Module):
     one from (in_channels, channels, stride); ``blocks`` counts each stage's. ``zero_init_residual`` starts every block
     as the identity (Goyal et al. 2017).
     """
+
+    conv_norms = (("conv1", "bn1", "relu"),)
 
     def __init__(
         self,
@@ -64,7 +69,7 @@ class ResNet(nn.Module):
         _initialise(self, zero_init_residual)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.maxpool(self.bn1(self.conv1(x), relu=True))
+        x = self.maxpool(conv_norm(x, self.conv1, self.bn1, relu=True))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return self.fc(ops.flatten(self.avgpool(x), 1))
 

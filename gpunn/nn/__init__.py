@@ -24,6 +24,8 @@ from gpunn.nn.conv import ConvTranspose2d as ConvTranspose2d
 from gpunn.nn.dropout import Dropout as Dropout
 from gpunn.nn.dropout import Dropout2d as Dropout2d
 from gpunn.nn.dropout import StochasticDepth as StochasticDepth
+from gpunn.nn.fuse import fuse as fuse
+from gpunn.nn.fuse import unfuse as unfuse
 from gpunn.nn.group_norm import GroupNorm as GroupNorm
 from gpunn.nn.group_norm import InstanceNorm1d as InstanceNorm1d
 from gpunn.nn.group_norm import InstanceNorm2d as InstanceNorm2d

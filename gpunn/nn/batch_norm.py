@@ -21,6 +21,7 @@ class _BatchNorm(Module):
     """
 
     ranks: tuple[int, ...]
+    fused: bool = False  # by nn.fuse: with the layers beside it, where nobody watches them
 
     def __init__(
         self,
@@ -69,7 +70,8 @@ class _BatchNorm(Module):
         text += f", eps {self.eps}" if self.eps != 1e-5 else ""
         text += f", momentum {self.momentum}" if self.momentum != 0.1 else ""
         text += ", not affine" * (not self.affine) + ", no bias" * (self.affine and self.bias is None)
-        return text + ", no running statistics" * (not self.track_running_stats)
+        text += ", no running statistics" * (not self.track_running_stats)
+        return text + ", fused" * self.fused
 
 
 class BatchNorm1d(_BatchNorm):

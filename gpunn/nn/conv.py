@@ -126,9 +126,15 @@ class Conv2d(_Conv):
     rank = 2
 
     def forward(self, x: Tensor, activation: str | None = None, pool: Pooling | None = None) -> Tensor:
+        return self.convolved(x, self.weight, self.bias, activation, pool)
+
+    def convolved(
+        self, x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, pool: Pooling | None = None
+    ) -> Tensor:
+        """What forward gives with these in place of its own weight and bias."""
         x, padding = self._padded(x)
         options = self.stride, padding, self.dilation, self.groups
-        return ops.conv2d(x, self.weight, self.bias, *options, activation, pool)
+        return ops.conv2d(x, weight, bias, *options, activation, pool)
 
 
 class Conv3d(_Conv):

@@ -3,22 +3,30 @@
 Conv2d takes along what follows it, ReLU or Tanh, then MaxPool2d or AvgPool2d: pool(activation(conv)), by definition of
 ops.conv2d. MaxPool2d may also come before ReLU, since the two commute, gradients included; Flatten may come last.
 Linear takes ReLU or Tanh. Layers are told by their exact types; one that a hook watches runs on its own.
+
+Where `nn.fuse` said so, BatchNorm2d goes into the weights of the Conv2d before it in evaluation, and takes the ReLU
+behind it along in training.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from gpunn import ops
-from gpunn.checks import cached
+from gpunn.backend import Array
+from gpunn.checks import cached, wants_grad
+from gpunn.engine.autograd import is_grad_enabled
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import Tensor, data_of
 from gpunn.nn.activation import ReLU, Tanh
+from gpunn.nn.batch_norm import BatchNorm2d
 from gpunn.nn.conv import Conv2d
 from gpunn.nn.linear import Flatten, Linear
 from gpunn.nn.module import Module
 from gpunn.nn.pool import AvgPool2d, MaxPool2d
+from gpunn.ops.batch_norm import folded
 from gpunn.window import Pooling
 
 ACTIVATIONS: dict[type[Module], str] = {ReLU: "relu", Tanh: "tanh"}
@@ -30,7 +38,11 @@ def chain(layers: Sequence[Module], x: Operand) -> Operand:
     at = 0
     while at < len(layers):
         layer, then = layers[at], at + 1
-        if type(layer) is Conv2d and _free(layer):
+        if type(layer) is Conv2d and then < len(layers) and _is_fused(layers[then]):
+            activation, behind = _activation(layers, then + 1)
+            relu = activation == "relu"
+            x, then = conv_norm(x, layer, layers[then], relu), behind if relu else then + 1
+        elif type(layer) is Conv2d and _free(layer):
             activation, pool, then = _tail(layers, then)
             if pool is not None and _flattens(layers, then) and data_of(x).ndim == 4:
                 pool, then = _flat(pool), then + 1
@@ -64,6 +76,41 @@ def conv_pool(x: Tensor, conv: Module, activation: str, pool: MaxPool2d | AvgPoo
     first = activation == "relu" and isinstance(pool, MaxPool2d)
     y = function(pool(y)) if first else pool(function(y))
     return ops.flatten(y, 1) if flat else y
+
+
+def conv_norm(x: Any, conv: Module, norm: Module, relu: bool = False, residual: Tensor | None = None) -> Tensor:
+    """norm(conv(x)), plus the residual where there is one, and the ReLU of that where asked for.
+
+    One call in evaluation, where `nn.fuse` said so, no gradient is asked for, and no residual is added. The weights
+    that also normalise are made anew each time, by one small launch: kept ones would be stale after a write to an
+    array, which nobody hears of, and in each replay of a captured evaluation.
+    """
+    if residual is None and type(conv) is Conv2d and type(norm) is BatchNorm2d and _folds(x, conv, norm):
+        statistics = norm.running_mean, norm.running_var, _data(norm.weight), _data(norm.bias), norm.eps
+        w, b = folded(conv.weight.data, _data(conv.bias), *statistics)
+        return conv.convolved(x, Tensor(w), Tensor(b), "relu" if relu else None)
+    y = conv(x)
+    return norm(y, residual, relu) if residual is not None or relu else norm(y)
+
+
+def _is_fused(norm: Module) -> bool:
+    return type(norm) is BatchNorm2d and norm.fused and _free(norm)
+
+
+def _folds(x: Tensor, conv: Conv2d, norm: BatchNorm2d) -> bool:
+    """Whether the normalisation goes into the convolution's weights: where asked for, and where none is learned."""
+    if not _is_fused(norm) or not _free(conv) or norm.training or norm.running_mean is None:
+        return False
+    parts = (x, conv.weight, conv.bias, norm.weight, norm.bias)
+    if is_grad_enabled() and any(map(wants_grad, parts)):
+        return False
+    mean, weight = norm.running_mean, conv.weight
+    fits = mean.shape == weight.shape[:1] and (mean.dtype == weight.dtype or weight.dtype.itemsize == 2)
+    return fits and len(x.shape) == 4
+
+
+def _data(parameter: Tensor | None) -> Array | None:
+    return None if parameter is None else parameter.data
 
 
 def _tail(layers: Sequence[Module], at: int) -> tuple[str | None, Pooling | None, int]:

@@ -169,6 +169,24 @@ def batch_norm_backward(
     return run(gy, a, gamma, mean, _rstd(var, eps))[:3]
 
 
+def folded(
+    weight: Array,
+    bias: Array | None,
+    running_mean: Array,
+    running_var: Array,
+    gamma: Array | None = None,
+    beta: Array | None = None,
+    eps: float = 1e-5,
+) -> tuple[Array, Array]:
+    """Weights (K, ...) and bias (K,) of a convolution that also normalises as batch_norm does in evaluation.
+
+    >>> w, b = folded(np.ones((1, 1, 1, 1)), None, np.array([3.0]), np.array([4.0]), eps=0.0)
+    >>> w.item(), b.item()  # (x - 3) / 2
+    (0.5, -1.5)
+    """
+    return twins(weight).batch_norm.fold(weight, bias, gamma, beta, running_mean, running_var, eps)
+
+
 def channelwise(
     op: str, a: Array, weight: Operand | None, bias: Operand | None, mean: Array | None, var: Array | None
 ) -> list[Any]:

@@ -242,6 +242,18 @@ def batch_norm_eval(x, gamma, beta, mean, var, eps, residual=None, relu=False):
     return np.where(y < 0, 0.0, y) if relu else y
 
 
+def batch_norm_fold(w, b, gamma, beta, mean, var, eps):
+    """(w, b) of the convolution after which batch_norm_eval would have been."""
+    w = np.asarray(w, F64)
+    folded, shift = np.zeros(w.shape), np.zeros(len(w))
+    for k in range(len(w)):
+        scale = (1.0 if gamma is None else F64(gamma[k])) / np.sqrt(F64(var[k]) + eps)
+        folded[k] = w[k] * scale
+        level = (0.0 if b is None else F64(b[k])) - F64(mean[k])
+        shift[k] = level * scale + (0.0 if beta is None else F64(beta[k]))
+    return folded, shift
+
+
 def batch_norm_backward(gy, x, gamma, mean, var, eps, training, y=None):
     """(gx, ggamma, gbeta, gresidual). `y`, the output, is given when a ReLU was applied to it.
 

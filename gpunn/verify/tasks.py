@@ -15,6 +15,7 @@ from gpunn.reference import activation, cases, edges, naive
 from gpunn.verify.conv_pool import conv_pool_tasks
 from gpunn.verify.dropout import drop_tasks
 from gpunn.verify.elementwise import activation_tasks
+from gpunn.verify.fold import fold_tasks
 from gpunn.verify.gather import gather_tasks
 from gpunn.verify.gradients import gradient_tasks
 from gpunn.verify.indexing import segment_tasks
@@ -74,6 +75,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
         yield from product_tasks(give)
         return
     yield from running_tasks(device, give)
+    yield from fold_tasks(give)
     yield from loss_tasks(device, give)
     yield from drop_tasks(give)
     yield from optim_tasks(give)

@@ -23,7 +23,7 @@ TWINS = {
         "adaptive_max_forward",
         "adaptive_max_backward",
     },
-    "batch_norm": {"train_forward", "eval_forward", "train_backward", "eval_backward"},
+    "batch_norm": {"train_forward", "eval_forward", "fold", "train_backward", "eval_backward"},
     "group_norm": {"group_forward", "group_backward", "layer_forward", "layer_backward"},
     "dropout": {"drop"},
     "linear": {"forward", "backward"},

@@ -155,6 +155,12 @@ PLANES = [
         (BARRIER, "        __syncthreads();\n", ""),
         (PARTS, "part[(i64)j * C + i + further]", "part[(i64)j * C + i]"),
     ),
+    *of_file(
+        "batch_norm/fold.cu",
+        (RULE, "level * scale + (beta", "level + (beta"),
+        (RULE, "(ACC)0) - mean[c];", "(ACC)0) + mean[c];"),
+        (EDGE, "at < g.L; at += 128", "at < g.L - 1; at += 128"),
+    ),
     *of_file("batch_norm/backward_apply.cu", (RULE, "passing[j] - level[j] -", "passing[j] -")),
     *of_file(
         "batch_norm/naive_forward.cu",
