@@ -12,7 +12,7 @@ from bench import machine
 from bench.clocks import CudaClock
 from bench.kernels import rivals, roofline
 from bench.measure import Plan
-from bench.output import compare, pictures, results
+from bench.output import compare, means, pictures, results
 from bench.output.columns import Table, legend
 from bench.output.results import Run
 from gpunn import backend
@@ -39,7 +39,7 @@ def parser(suite: str) -> argparse.ArgumentParser:
     add("--cases", metavar="LIST", help="networks (lenet, resnet50), single cases, odd (the tests' shapes), or all")
     add("--pass", dest="passes", metavar="LIST", help="such as forward,grad_input (default: all)")
     add("--variants", metavar="LIST", help="kernel variants (default: all)")
-    add("--precision", metavar="LIST", help="fp32, fp64, fp16, bf16, or all (default: fp32)")
+    add("--precision", metavar="LIST", help="fp32, tf32, fp64, fp16, bf16, or all (default: fp32)")
     add("--device", help="cuda, cpu or emulator (default: cuda where there is one, else cpu)")
     known = ", ".join(rivals.MODULES)
     add("--against", "--rivals", metavar="LIST", help=f"rivals: {known}, or none (default: by device, never compiled)")
@@ -114,7 +114,9 @@ def _head(run: Run) -> Iterator[str]:
 
 
 def _finish(run: Run, baseline: Run | None, args: argparse.Namespace) -> int:
-    """Write the files, say what failed; the exit status."""
+    """Write the files, say what failed and how fast all was taken together; the exit status."""
+    run["means"] = means.of(run["rows"])
+    print(*means.lines(run["means"]), sep="\n")
     if args.json:
         results.save(run, args.json)
     if args.plot and run["rows"]:

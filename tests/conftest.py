@@ -14,6 +14,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # before NumPy comes: workers share the
 
 import gpunn
 
+os.environ["GPUNN_TUNE"] = "0"  # what was measured on this machine is no matter of the tests'
+
 # A shell starts a background job with Ctrl-C ignored, and gpunn leaves that so; the tests of Ctrl-C need it heard.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

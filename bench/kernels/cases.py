@@ -30,12 +30,32 @@ class GemmCase:
         return (self.M, self.L)
 
 
-def _conv(name: str, c: int, h: int, k: int, size: int = 3) -> cases.ConvCase:
-    """A convolution of stride 1 that keeps the plane's size."""
-    geometry = (1, 1), (size // 2, size // 2), (1, 1)
+def _conv(name: str, c: int, h: int, k: int, size: int = 3, stride: int = 1) -> cases.ConvCase:
+    """A convolution that keeps the plane's size, or halves it."""
+    geometry = (stride, stride), (size // 2, size // 2), (1, 1)
     return cases.ConvCase(name, (1, c, h, h), (k, c, size, size), *geometry, 1, False, heavy=True)
 
 
+# With those of gpunn/reference/cases.py every convolution of ResNet-50, each shape once.
+RESNET50 = [
+    _conv("resnet50 stage1 first", 64, 56, 64, 1),
+    _conv("resnet50 stage1 reduce", 256, 56, 64, 1),
+    _conv("resnet50 stage2 first", 256, 56, 128, 1),
+    _conv("resnet50 stage2 reduce", 512, 28, 128, 1),
+    _conv("resnet50 stage2 3x3", 128, 28, 128),
+    _conv("resnet50 stage2 1x1", 128, 28, 512, 1),
+    _conv("resnet50 stage3 first", 512, 28, 256, 1),
+    _conv("resnet50 stage3 down", 256, 28, 256, 3, 2),
+    _conv("resnet50 stage3 shortcut", 512, 28, 1024, 1, 2),
+    _conv("resnet50 stage3 reduce", 1024, 14, 256, 1),
+    _conv("resnet50 stage3 3x3", 256, 14, 256),
+    _conv("resnet50 stage3 1x1", 256, 14, 1024, 1),
+    _conv("resnet50 stage4 first", 1024, 14, 512, 1),
+    _conv("resnet50 stage4 down", 512, 14, 512, 3, 2),
+    _conv("resnet50 stage4 shortcut", 1024, 14, 2048, 1, 2),
+    _conv("resnet50 stage4 reduce", 2048, 7, 512, 1),
+    _conv("resnet50 stage4 1x1", 512, 7, 2048, 1),
+]
 TABLES: dict[str, list[Any]] = {
     "conv2d": [
         *cases.ALL_CONV2D,
@@ -45,10 +65,9 @@ TABLES: dict[str, list[Any]] = {
         _conv("vgg conv3_2", 256, 56, 256),
         _conv("vgg conv4_2", 512, 28, 512),
         _conv("vgg conv5_2", 512, 14, 512),
-        _conv("resnet50 stage2 3x3", 128, 28, 128),
-        _conv("resnet50 stage3 3x3", 256, 14, 256),
-        _conv("resnet50 stage1 reduce", 256, 56, 64, 1),
-        _conv("resnet50 stage3 1x1", 256, 14, 1024, 1),
+        *RESNET50,
+        _conv("resnet20 stage2", 32, 16, 32),
+        _conv("resnet20 stage3 down", 32, 16, 64, 3, 2),
     ],
     "pool2d": [
         *cases.ALL_POOL,

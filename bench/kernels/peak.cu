@@ -1,8 +1,8 @@
 /*
 The rate of multiply-adds that never leave the registers: bench/roofline.py's measured peak.
 
-MMA undefined: CHAINS independent chains of a multiply-add of T a thread. MMA "f16" or "bf16": as many chains of
-mma.sync m16n8k16 with float sums a warp (sm_80 and up). `steps` links a chain.
+MMA undefined: CHAINS independent chains of a multiply-add of T a thread. MMA "f16", "bf16" or "tf32": as many chains of
+mma.sync SHAPE, "m16n8k16" or "m16n8k8", with float sums a warp (sm_80 and up). `steps` links a chain.
 */
 #define CHAINS 8
 
@@ -17,7 +17,7 @@ extern "C" __global__ void peak(T* out, int steps) {
     for (int step = 0; step < steps; ++step) {
 #pragma unroll
         for (int i = 0; i < CHAINS; ++i)
-            asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." MMA "." MMA ".f32 "
+            asm volatile("mma.sync.aligned." SHAPE ".row.col.f32." MMA "." MMA ".f32 "
                          "{%0, %1, %2, %3}, {%4, %4, %4, %4}, {%5, %5}, {%0, %1, %2, %3};"
                          : "+f"(d[i][0]), "+f"(d[i][1]), "+f"(d[i][2]), "+f"(d[i][3])
                          : "r"(a), "r"(b));

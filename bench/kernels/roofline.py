@@ -14,9 +14,9 @@ from gpunn.cpu.threads import parallel_for
 
 TRIES = 5
 CHAINS, STEPS = 8, 4096  # of peak.cu
-MMA_FLOPS = 2 * 16 * 8 * 16  # of one instruction of a warp
+DEPTHS = {"f16": 16, "bf16": 16, "tf32": 8}  # of one instruction of the matrix units, 16 rows by 8 columns
 HOST_PRECISIONS = ("fp32", "fp64")  # that NumPy's twins compute in
-TYPES = {"fp32": "float", "fp64": "double", "fp16": "f16", "bf16": "bf16"}
+TYPES = {"fp32": "float", "fp64": "double", "fp16": "f16", "bf16": "bf16", "tf32": "tf32"}
 
 
 @dataclass
@@ -75,9 +75,9 @@ def _cuda_peak(precision: str, clock: Any) -> tuple[float, str]:
 
 
 def register_macros(precision: str) -> dict[str, str]:
-    """The macros of peak.cu: 16-bit types through the matrix units, the others through plain multiply-adds."""
+    """The macros of peak.cu: 16-bit types and TF32 through the matrix units, the others through plain multiply-adds."""
     name = TYPES[precision]
-    return {"T": "float", "MMA": f'"{name}"'} if name.endswith("f16") else {"T": name}
+    return {"T": "float", "MMA": f'"{name}"', "SHAPE": f'"m16n8k{DEPTHS[name]}"'} if name in DEPTHS else {"T": name}
 
 
 def register_source(macros: dict[str, str]) -> str:
@@ -94,7 +94,7 @@ def _register_rate(precision: str, clock: Any) -> float:
     grid, threads = 8 * device.attributes["MultiProcessorCount"], 256
     out = cupy.zeros(grid * threads, "float64" if macros["T"] == "double" else "float32")
     seconds = _seconds(lambda: kernel((grid,), (threads,), (out, np.int32(STEPS))), clock)
-    each = MMA_FLOPS / 32 if "MMA" in macros else 2
+    each = 2 * 16 * 8 * DEPTHS[TYPES[precision]] / 32 if "MMA" in macros else 2
     return grid * threads * CHAINS * STEPS * each / seconds
 
 
@@ -102,6 +102,8 @@ def _product_rate(precision: str, clock: Any) -> float:
     from bench.kernels.subjects import PRECISIONS
     from gpunn.verify import numpy_dtype
 
+    if precision == "tf32":
+        raise ValueError("CuPy multiplies float32 as it is")
     n = 8192 if precision != "fp64" else 4096
     a = clock.cupy.ones((n, n), numpy_dtype(PRECISIONS[precision]))
     return 2 * n**3 / _seconds(lambda: clock.cupy.matmul(a, a), clock)

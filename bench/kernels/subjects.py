@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+import gpunn
 from bench.clocks import Call
 from bench.kernels import oracle
 from bench.kernels.oracle import Part
@@ -23,11 +24,10 @@ from gpunn.cuda import source
 from gpunn.cuda.dtypes import SIZES
 from gpunn.cuda.variants import OPERATIONS
 from gpunn.layout import as_channels_last, channels_first
-from gpunn.verify import numpy_dtype
-from gpunn.verify.tasks import of_case
+from gpunn.verify.tasks import TF32, as_stored, of_case
 from gpunn.window import size_text
 
-PRECISIONS = {"fp32": "float32", "fp64": "float64", "fp16": "float16", "bf16": "bfloat16"}
+PRECISIONS = {"fp32": "float32", "tf32": "float32", "fp64": "float64", "fp16": "float16", "bf16": "bfloat16"}
 PREFIXES = {"pool2d": "pool", "batchnorm": "batch_norm", "gemm": "matmul"}  # of operations, where not the suite's
 NAMES = {  # of a case's arrays
     "conv2d": ("x", "w", "b", "gy"),
@@ -80,6 +80,23 @@ class Subject:
         return total[0], total[1]
 
 
+def kind_of(precision: str) -> str:
+    """How numbers are rounded before both sides get them: TF32's own are exact in its products."""
+    return TF32 if precision == TF32 else PRECISIONS[precision]
+
+
+def asking(precision: str, run: Call) -> Call:
+    """The call under the precision that it is a row of; what is stored in 16 bits needs no asking."""
+    if precision != TF32:
+        return run
+
+    def asked() -> Any:
+        with gpunn.precision(TF32):
+            return run()
+
+    return asked
+
+
 def operations(suite: str) -> list[str]:
     """The passes of a suite by their names in gpunn.cuda.variants."""
     return [name for name in OPERATIONS if name.startswith(f"{PREFIXES.get(suite, suite)}.")]
@@ -89,7 +106,7 @@ def of_kernels(case: Any, device: str, precision: str, wanted: list[str]) -> Ite
     """The wanted operations of a convolution, a pooling or a normalisation."""
     dtype, family = PRECISIONS[precision], wanted[0].partition(".")[0]
     names = NAMES[family]
-    arrays: list[Any] = [None if a is None else a.astype(numpy_dtype(dtype)) for a in case.arrays()]
+    arrays: list[Any] = [None if a is None else as_stored(kind_of(precision), a) for a in case.arrays()]
     given = SimpleNamespace(case=case, **dict(zip(names, arrays, strict=True)))
     there = [channels_last(a, device) if name != "w" else backend.to_device(a, device)
              for name, a in zip(names, arrays, strict=True)]  # fmt: skip
@@ -99,14 +116,15 @@ def of_kernels(case: Any, device: str, precision: str, wanted: list[str]) -> Ite
         if task.operation in left:
             left.remove(task.operation)  # a second task of this name is another mode of the same kernels
             expect = oracle.conv(task, case, arrays) if family == "conv2d" else oracle.parts(task, case)
-            yield Subject(case.name, shape, task.operation, precision, task.run, expect, given,
+            yield Subject(case.name, shape, task.operation, precision, asking(precision, task.run), expect, given,
                           {**letters, "e": SIZES[dtype], "V": 16 // SIZES[dtype]})  # fmt: skip
 
 
 def gemm(case: Any, device: str, precision: str, wanted: list[str]) -> Iterator[Subject]:
     """A matrix product, by each of our kernels on a device."""
     dtype, rng = PRECISIONS[precision], np.random.default_rng(case.M + case.L + case.K)
-    a, b = (rng.standard_normal(s).astype(numpy_dtype(dtype)) for s in ((case.M, case.L), (case.L, case.K)))
+    shapes = (case.M, case.L), (case.L, case.K)
+    a, b = (as_stored(kind_of(precision), rng.standard_normal(s)) for s in shapes)
     A, B = (backend.to_device(array, device) for array in (a, b))
     rows = np.unique(oracle.sample((case.M,), 24)[:, 0])
 
@@ -114,7 +132,7 @@ def gemm(case: Any, device: str, precision: str, wanted: list[str]) -> Iterator[
         want = a[rows].astype(np.float64) @ b.astype(np.float64)
         return Part(((want, case.L, None),), lambda y: y[backend.asarray(rows, device=backend.device_of(y))])
 
-    run = lambda: (backend.twins(A).matmul.matmul(A, B),)  # noqa: E731
+    run = asking(precision, lambda: (backend.twins(A).matmul.matmul(A, B),))
     cost = 2 * case.M * case.K * case.L, SIZES[dtype] * (case.M * case.L + case.L * case.K + case.M * case.K)
     shape, given = f"{case.M}x{case.L} times {case.L}x{case.K}", SimpleNamespace(case=case, x=a, w=b)
     for name in wanted:

@@ -46,6 +46,10 @@ ROW = record(
         **dict.fromkeys(("host_seconds", "roofline", *TRAINED), maybe(FIGURE)),
     },
 )
+MEAN = record(
+    {**dict.fromkeys(("operation", "precision"), kinds.TEXT), "cases": kinds.COUNT},
+    {"speeds": table_of(ABOVE_0), "slowest": maybe(FIGURE), "slowest_case": kinds.TEXT},
+)
 ROOFLINE = record({"copy": RATE, "peaks": table_of(RATE)})
 HEAD = {
     **dict.fromkeys(("date", "commit", "numpy"), kinds.TEXT),
@@ -59,6 +63,7 @@ MORE = {
     "driver": maybe(kinds.either("a version", FIGURE, kinds.TEXT)),
     "roofline": maybe(ROOFLINE),
     "rivals": table_of(kinds.TEXT),
+    "means": list_of(MEAN),
 }
 RUN = record({**HEAD, "suite": text("a name"), "device": text("a name"), "rows": list_of(ROW)}, MORE)
 SIDE = record(dict.fromkeys(SPREAD, FIGURE), dict.fromkeys(("peak_bytes", "images_per_second"), maybe(FIGURE)))

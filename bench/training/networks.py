@@ -58,18 +58,25 @@ def our_model(network: Network, seed: int) -> nn.Module:
 
 
 def our_step(network: Network, model: nn.Module, seed: int, device: str = "cpu", dtype: Any = np.float32,
-             capture: bool = False) -> Call:  # fmt: skip
+             capture: bool = False, precision: str = "fp32") -> Call:  # fmt: skip
     """One step (forward, loss, backward, SGD with momentum) on a device; gives its loss without waiting for it.
 
-    `capture`: as CapturedStep takes it. Raises Unsupported with the reason where it cannot be a graph.
+    `capture`: as CapturedStep takes it. `precision`: as gpunn.precision does. Raises Unsupported with the
+    reason where it cannot be a graph.
     """
     images, labels = network.data(seed)
     x = gpunn.Tensor(backend.to_device(images.astype(dtype, copy=False), device))
     target = backend.to_device(labels, device)
     optimizer = optim.SGD(list(model.parameters()), **SGD)
     if capture:
-        return _graph(CapturedStep(model, ops.cross_entropy, optimizer), x, target)
-    return _step(optimizer, lambda: ops.cross_entropy(model(x), target))
+        return _graph(CapturedStep(model, ops.cross_entropy, optimizer, precision=precision), x, target)
+    step = _step(optimizer, lambda: ops.cross_entropy(model(x), target))
+
+    def asked() -> Any:
+        with gpunn.precision(precision):
+            return step()
+
+    return asked
 
 
 def _graph(step: CapturedStep, x: gpunn.Tensor, target: Any) -> Call:
@@ -108,10 +115,11 @@ def torch_model(network: Network, weights: dict[str, np.ndarray] | None = None) 
 
 
 def torch_step(network: Network, model: Any, seed: int, device: str = "cpu", last: bool = False,
-               how: str = "torch") -> Call:  # fmt: skip
+               how: str = "torch", precision: str = "fp32") -> Call:  # fmt: skip
     """The same step in PyTorch; `last`: in channels-last memory.
 
     `how`: "torch", eager; "compiled"; "graph", captured by hand; "tf32", the same with products of TF32.
+    `precision`: fp32; tf32, cuDNN's convolutions tuned; bf16 and fp16, by autocast.
     Raises Unsupported for a graph where there is no GPU.
     """
     import torch
@@ -124,12 +132,35 @@ def torch_step(network: Network, model: Any, seed: int, device: str = "cpu", las
     if how == "compiled":
         run = torch.compile(model, mode="reduce-overhead" if on_gpu else "default")
     loss, optimizer = torch.nn.functional.cross_entropy, torch.optim.SGD(model.parameters(), **SGD)
-    step = _step(optimizer, lambda: loss(run(images), labels))
+    step = _torch_in(precision, device, _step, optimizer, lambda: loss(run(images), labels))
     if how not in ("graph", "tf32"):
         return step
     if not on_gpu:
         raise Unsupported(f"a graph needs a GPU, not {device}")
     return _torch_graph(step, model, optimizer, how == "tf32")
+
+
+def _torch_in(precision: str, device: str, make: Callable[..., Call], optimizer: Any, loss: Call) -> Call:
+    """The step with TF32 allowed, or its forward pass under autocast, as the precision says; fp32 as it is."""
+    import torch
+
+    if precision == "fp32":
+        return make(optimizer, loss)
+    types = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+    def mixed() -> Any:
+        with torch.autocast(device.partition(":")[0], types[precision]):
+            return loss()
+
+    step = make(optimizer, loss if precision == "tf32" else mixed)
+
+    def allowed() -> Any:
+        backends: Any = torch.backends
+        backends.cuda.matmul.allow_tf32 = backends.cudnn.allow_tf32 = precision == "tf32"
+        backends.cudnn.benchmark = True
+        return step()
+
+    return allowed
 
 
 def _torch_graph(step: Call, model: Any, optimizer: Any, tf32: bool) -> Call:

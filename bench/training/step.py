@@ -27,7 +27,9 @@ from gpunn.window import size_text
 
 RIVALS, ROOF = ("torch", "compiled", "graph", "tf32"), False
 GPU_BATCH = {"mlp": 256, "alexnet_lite": 256, "resnet20": 128}
-TF32 = 1e-2  # how far losses of TF32, 10 bits of mantissa, may be from those of float32
+# How far losses may be from those of float64, by the bits of mantissa that products have.
+WITHIN = {"fp32": 1e-3, "tf32": 1e-2, "bf16": 5e-2}
+TF32 = WITHIN["tf32"]
 EMULATED = "lenet5"  # what the emulator finishes in seconds
 Weights = dict[str, np.ndarray]
 
@@ -37,6 +39,7 @@ def choose(plan: Plan) -> None:
     for name in chosen("case of step", plan.args.cases or usual, models.names()):
         batch = {"cuda": GPU_BATCH.get(name, 64), "cpu": BATCHES.get(name, 64), "emulator": 2}[plan.kind]
         plan.cases.append(Network(name, (plan.args.batch or batch, *models.input_shape(name))))
+    plan.precisions = chosen("precision of step", plan.args.precision or "fp32", list(WITHIN))
 
 
 def rows(plan: Plan) -> Iterator[Row]:
@@ -44,8 +47,9 @@ def rows(plan: Plan) -> Iterator[Row]:
     if plan.kind == "cuda":
         plan.clock = WallClock()
     for network in plan.cases:
-        row = Row("step", network.name, "step.train", shape=f"batch {size_text(network.batch)}")
-        yield from within_memory(_network_rows(network, row, plan), row, row.shape)
+        for precision in plan.precisions:
+            row = Row("step", network.name, "step.train", "-", precision, f"batch {size_text(network.batch)}")
+            yield from within_memory(_network_rows(network, row, plan), row, row.shape)
 
 
 def _network_rows(network: Network, row: Row, plan: Plan) -> Iterator[Row]:
@@ -54,7 +58,7 @@ def _network_rows(network: Network, row: Row, plan: Plan) -> Iterator[Row]:
     model = our_model(network, seed)
     weights = {key: backend.to_numpy(value).copy() for key, value in model.state_dict().items()}
     flops = 3 * sum(layer.flops for layer in layers(model, network.batch)[0])  # gradients cost the forward pass twice
-    step = our_step(network, model.to(plan.device), seed, plan.device)
+    step = our_step(network, model.to(plan.device), seed, plan.device, precision=row.precision)
     row = replace(row, variant="eager", flops=flops, verified={"worst": None, "whole": True})
     if plan.kind == "emulator":
         loss, found = counted(step, flops)
@@ -62,13 +66,13 @@ def _network_rows(network: Network, row: Row, plan: Plan) -> Iterator[Row]:
         del found["traffic"]
     else:  # on a GPU so many that a CapturedStep has replayed some
         losses, found = losses_of(step, 2 + (CAPTURED_AT if plan.kind == "cuda" else 0)), None
-    wrong = differ(losses[:2], reference_losses(network, weights, seed, len(losses[:2])))
+    wrong = differ(losses[:2], reference_losses(network, weights, seed, len(losses[:2])), WITHIN[row.precision])
     if wrong:
         yield refused(row, wrong, "failed")
     elif found:
         yield replace(row, counts=found)
     else:
-        others = plan.calls(lambda name: _torch_step(name, network, weights, losses, plan))
+        others = plan.calls(lambda name: _torch_step(name, network, weights, losses, row.precision, plan))
         yield timed(row, step, others, plan)
         if plan.kind == "cuda":
             yield _captured(row, network, weights, losses, others, plan)
@@ -81,7 +85,8 @@ def _captured(
     row = replace(row, variant="captured")
     model = our_model(network, plan.args.seed)
     model.load_state_dict(weights)
-    step = our_step(network, model.to(plan.device), plan.args.seed, plan.device, capture=True)
+    device, seed = plan.device, plan.args.seed
+    step = our_step(network, model.to(device), seed, device, capture=True, precision=row.precision)
     try:
         found = losses_of(step, len(losses))
     except Unsupported as error:
@@ -98,13 +103,16 @@ def reference_losses(network: Network, weights: Weights, seed: int, count: int) 
     return losses_of(our_step(network, model.to(np.float64), seed, dtype=np.float64), count)
 
 
-def _torch_step(name: str, network: Network, weights: Weights, losses: list[float], plan: Plan) -> Call:
+def _torch_step(
+    name: str, network: Network, weights: Weights, losses: list[float], precision: str, plan: Plan
+) -> Call:
     """PyTorch's step, whose losses must be ours. Raises Unsupported where it has none, or others."""
     try:
         model = torch_model(network, weights)
     except KeyError:
         raise Unsupported(f"bench/training/torch_models.py has no {network.name}") from None
-    step = torch_step(network, model, plan.args.seed, plan.device, True, name)
-    if wrong := differ(losses_of(step, len(losses)), losses, TF32 if name == "tf32" else 1e-3):
+    step = torch_step(network, model, plan.args.seed, plan.device, True, name, precision)
+    within = TF32 if name == "tf32" and precision == "fp32" else WITHIN[precision]
+    if wrong := differ(losses_of(step, len(losses)), losses, within):
         raise Unsupported(f"its {wrong}")
     return step

@@ -36,7 +36,21 @@ def traced(calls: Iterable[Call]) -> Iterator[str]:
     yield from _lines(f"letters: {', '.join(words)}", 2, 11)
     for call in calls:
         yield from _lines(f"{call.operation:<26} {call.variant:<14} {call.problem}", 2, 40)
-        yield from _lines(f"because    {call.why}", 29, 40)
+        yield from _lines(f"because    {_grouped(call.why)}", 29, 40)
+
+
+def _grouped(why: str) -> str:
+    """The reasons, with variants that follow each other and decline for the same named together."""
+    groups: list[tuple[str, list[str]]] = []
+    for reason in why.split("; "):
+        name, colon, refusal = reason.partition(": ")
+        if not colon:
+            return why  # no list of refusals
+        if groups and groups[-1][0] == refusal:
+            groups[-1][1].append(name)
+        else:
+            groups.append((refusal, [name]))
+    return "; ".join(f"{', '.join(names)}: {refusal}" for refusal, names in groups)
 
 
 def _lines(text: str, indent: int, hanging: int) -> list[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
+from gpunn.asked import PRECISION, asked, asking
 from gpunn.asked import Asked as Asked
-from gpunn.asked import asked, asking
-from gpunn.cuda import source
+from gpunn.cuda import source, tuned
 from gpunn.cuda.kernel import EMULATOR, capability, shared_limit
 from gpunn.cuda.plans import Call, Launch, Layout, Output, Plan, Scalar, trace
 from gpunn.cuda.problem import Problem
@@ -43,7 +44,20 @@ class Variant:
         return not self.refusal(problem)
 
 
+class Asking(NamedTuple):
+    """A plan that was made: of which operation and problem, for which arrays, and the variant that it took."""
+
+    operation: str
+    problem: Problem
+    device: int
+    inputs: Mapping[str, Layout | Scalar | None]
+    outputs: Mapping[str, Output]
+    chosen: str
+
+
+_planned: ContextVar[list[Asking] | None] = ContextVar("gpunn plans", default=None)
 OPERATIONS: dict[str, Operation] = {}
+SILENT = {EMULATOR}  # where nobody looks for speed
 forced = asked  # what plans are kept by
 _warned: set[tuple[str, str]] = set()
 _RENAMED = {"first_layer": "gather", "batchnorm": "batch_norm", "pool2d": "pool"}  # earlier names, for use_variant
@@ -72,31 +86,52 @@ class Operation:
             return Plan(Call(self.name, "-", "nothing to compute", problem), (), inputs, outputs)
         device = next(found.device for found in inputs.values() if isinstance(found, Layout))
         variant, why = self.choose(problem, device)
+        if (made := _planned.get()) is not None:
+            made.append(Asking(self.name, problem, device, inputs, outputs, variant.name))
         return Plan(Call(self.name, variant.name, why, problem), variant.plan(problem), inputs, outputs)
 
     def choose(self, problem: Problem, device: int) -> tuple[Variant, str]:
-        """The variant for a problem, and why: the refusals of those before it."""
+        """The variant for a problem, and why: it was measured to be the fastest, or the refusals of those before it."""
         wanted = dict(asked()).get(self.name)
         if wanted is not None:
             variant = self.named(wanted)
             if refusal := variant.refusal(problem) or ("" if device == EMULATOR else _lacking(variant, device)):
                 raise ValueError(f"{self.name}: variant {wanted!r} does not take this call: {refusal} ({problem})")
             return variant, "asked for by use_variant"
+        if found := self._tuned(problem, device):
+            return found
         reasons = []
         for variant in self.variants:
             refusal = variant.refusal(problem) or _lacking(variant, device) or variant.avoid(problem)
             refusal = refusal or self._too_little_shared(variant, problem, device)
             if not refusal:
+                self._note_precision(problem, device)
                 return variant, "; ".join(reasons) or "first choice"
             reasons.append(f"{variant.name}: {refusal}")
         raise ValueError(f"{self.name}: no variant takes this call ({problem}): {'; '.join(reasons)}")
 
+    def _tuned(self, problem: Problem, device: int) -> tuple[Variant, str] | None:
+        """What `gpunn tune` found to be the fastest, where that can still run."""
+        found = tuned.find(self.name, problem, device, self.variants)
+        variant = next((v for v in self.variants if found and v.name == found[0]), None)
+        if found is None or variant is None or variant.refusal(problem) or lacking(variant, problem, device):
+            return None
+        return variant, found[1]
+
+    def _note_precision(self, problem: Problem, device: int) -> None:
+        """Say once that what is asked for is multiplied more slowly here, since the device lacks all that does it."""
+        wanted = getattr(problem, "precision", "fp32")
+        kin = [v for v in self.variants if v.precision == wanted != "fp32"]
+        if not kin or not all(_lacking(v, device) for v in kin) or device in SILENT:
+            return
+        if (PRECISION, wanted) not in _warned:
+            _warned.add((PRECISION, wanted))
+            words = f"precision {wanted}: {kin[-1].name} {_lacking(kin[-1], device)}; slower variants multiply float32"
+            warnings.warn(f"{words}; leave gpunn.precision({wanted!r}) out here", RuntimeWarning, stacklevel=5)
+
     def _too_little_shared(self, variant: Variant, problem: Problem, device: int) -> str:
-        need = variant.shared(problem)
-        if not need or need <= (limit := shared_limit(device, variant.dynamic)):
-            return ""
-        refusal = f"needs {need} bytes of shared memory a block, this device has {limit}"
-        if (self.name, variant.name) not in _warned:
+        refusal = _too_large(variant, problem, device)
+        if refusal and (self.name, variant.name) not in _warned:
             _warned.add((self.name, variant.name))
             warnings.warn(f"{self.name}: {variant.name} {refusal}; a slower variant runs", RuntimeWarning, stacklevel=4)
         return refusal
@@ -119,6 +154,19 @@ def _lacking(variant: Variant, device: int) -> str:
         if not source.runs_on(architecture, here):
             return f"needs sm_{architecture}, this device is sm_{here}"
     return ""
+
+
+def _too_large(variant: Variant, problem: Problem, device: int) -> str:
+    """That a block would need more shared memory than the device has."""
+    need = variant.shared(problem)
+    if not need or need <= (limit := shared_limit(device, variant.dynamic)):
+        return ""
+    return f"needs {need} bytes of shared memory a block, this device has {limit}"
+
+
+def lacking(variant: Variant, problem: Problem, device: int) -> str:
+    """Why a device cannot run a variant on a problem that it takes, or ""."""
+    return _lacking(variant, device) or _too_large(variant, problem, device)
 
 
 def _unknown(what: str, name: str, known: list[str]) -> str:
@@ -145,3 +193,8 @@ def use_variant(name: str, variant: str) -> Setting[Asked]:
 def tracing() -> Setting[list[Call]]:
     """Collects every call inside the block: which variant it took, and why."""
     return Setting(trace, lambda before: [])
+
+
+def using() -> Setting[list[Asking]]:
+    """Collects the plans that are made inside the block, kept ones left out: what `gpunn tune` measures."""
+    return Setting(_planned, lambda before: [])

@@ -20,14 +20,25 @@ def trace_step(name: str, device: Device) -> tuple[tuple[int, ...], list[Call]]:
 
     UsageError for a network that there is none of, and for the cpu, which runs no kernel.
     """
-    channels, height, _ = input_shape(name)
     if device.type == "cpu":
+        input_shape(name)  # the network's name is asked for first
         raise UsageError("kernels: --trace --device cpu runs no kernel; choose cuda or emulator")
-    # Networks for large images take a small one too, in a hundredth of the time.
-    side = min(next(side for side in (64, 96, height) if side >= height or takes_size(name, side)), height)
-    images = np.zeros((BATCH, channels, side, side), np.float32)
     with tracing() as calls:
-        model = create(name).to(device)
-        labels = to_device(np.zeros(BATCH, np.int64), device)
-        ops.cross_entropy(model(Tensor(to_device(images, device))), labels).backward()
-    return images.shape, calls
+        shape = run_step(name, device, BATCH)
+    return shape, calls
+
+
+def run_step(name: str, device: Device, batch: int, small: bool = True) -> tuple[int, ...]:
+    """One forward and backward pass on zeros, whose shape it returns; ``small``: small ones.
+
+    Networks for large images take a small one too, in a hundredth of the time.
+    """
+    channels, height, width = input_shape(name)
+    if small:
+        sides = (side for side in (64, 96, height) if side >= height or takes_size(name, side))
+        height = width = min(next(sides), height)
+    images = np.zeros((batch, channels, height, width), np.float32)
+    model = create(name).to(device)
+    labels = to_device(np.zeros(batch, np.int64), device)
+    ops.cross_entropy(model(Tensor(to_device(images, device))), labels).backward()
+    return images.shape

@@ -8,8 +8,9 @@ import pytest
 
 from gpunn import emulator as host
 from gpunn.asked import precision
-from gpunn.cuda import gemm_launch, matmul
+from gpunn.cuda import gemm_launch, matmul, variants
 from gpunn.cuda.gemm_tensor import TENSOR_ROWS, TILES
+from gpunn.cuda.listing import traced
 from gpunn.cuda.products import LinearBackward, Product, Side
 from gpunn.cuda.variants import OPERATIONS, tracing, use_variant
 from gpunn.verify import launches
@@ -78,13 +79,20 @@ def test_every_tile_fits_the_smallest_device_of_its_architectures(name):
 
 
 @emulated
-def test_a_device_without_tensor_cores_says_so_and_multiplies(monkeypatch):
-    monkeypatch.setattr("gpunn.cuda.kernel.capability", lambda device: 75)
-    a, b = numbers(24, 72), numbers(16, 72, seed=1)
+def test_a_device_without_tensor_cores_says_so_once_and_multiplies(monkeypatch):
+    """The emulator stands for sm_75."""
+    monkeypatch.setattr(variants, "SILENT", set())
+    monkeypatch.setattr(variants, "_warned", set())
+    a, b = host.EmulatedArray.of(numbers(24, 72)), host.EmulatedArray.of(numbers(20, 72, seed=1))
+    words = "precision tf32: tf32_64x64 needs sm_80, this device is sm_75; slower variants multiply float32; leave"
     with tracing() as calls, precision("tf32"):
-        matmul.matmul(host.EmulatedArray.of(a), host.EmulatedArray.of(b).T)
+        with pytest.warns(RuntimeWarning, match=words):
+            matmul.matmul(a, b.T)
+        matmul.matmul(a, a.T)  # a warning would be an error
     assert calls[0].variant.startswith("tile")
     assert "tf32_64x64: needs sm_80, this device is sm_75" in calls[0].why
+    shown = " ".join(" ".join(traced(calls)).split())
+    assert "tf32_64x64, 3xtf32_128x128, 3xtf32_128x64, 3xtf32_64x64: needs sm_80, this device is sm_75;" in shown
 
 
 @emulated

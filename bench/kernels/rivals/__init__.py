@@ -44,4 +44,5 @@ def call(name: str, subject: Subject, device: str) -> Call:
     run = module.FAMILIES[subject.operation.partition(".")[0]](**given).get(subject.pass_)
     if run is None:
         raise Unsupported(module.LACKS.format(subject.operation))
-    return module.compiled(run) if name == "compiled" else run
+    run = module.compiled(run) if name == "compiled" else run
+    return module.multiplying(subject.precision, run)

@@ -25,6 +25,16 @@ def version(device: str) -> str:
     return f"{torch.__version__}, cuDNN {torch.backends.cudnn.version()}" if device != "cpu" else torch.__version__
 
 
+def multiplying(precision: str, run: Call) -> Call:
+    """The call with TF32 allowed where the row is of TF32, and nowhere else."""
+
+    def asked() -> Any:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        return run()
+
+    return asked
+
+
 def moved(array: np.ndarray, device: str) -> Any:
     """A host array as a tensor of the same type on the device, channels-last where it has four axes."""
     wide = array.astype(np.float32) if array.dtype.name == "bfloat16" else array

@@ -21,6 +21,13 @@ def version(device: str) -> str:
 moved = backend.to_device
 
 
+def multiplying(precision: str, run: Call) -> Call:
+    """The call; there is none in TF32."""
+    if precision == "tf32":
+        raise Unsupported("CuPy multiplies float32 as it is")
+    return run
+
+
 def _windows(x: Any, case: Any, fill: float = 0.0) -> Any:
     """A view (N, C, R, S, P, Q) of the padded x."""
     xp = backend.array_module(x)

@@ -20,7 +20,7 @@ def test_peak_kernels_compile():
     except DeviceError as error:
         pytest.skip(str(error))
     compiler = Compiler()
-    for precision, architecture in (("fp32", 75), ("fp64", 75), ("fp16", 80), ("bf16", 90)):
+    for precision, architecture in (("fp32", 75), ("fp64", 75), ("fp16", 80), ("tf32", 80), ("bf16", 90)):
         text = roofline.register_source(roofline.register_macros(precision))
         cubin, log = compiler.cubin(text, "peak", architecture)
         assert cubin and " 0 bytes spill stores" in log
