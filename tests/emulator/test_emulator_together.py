@@ -1,5 +1,7 @@
 """Blocks that wait for each other: grid barriers, locks and loops that look at memory, and those that can never end."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from gpunn import emulator
 from gpunn.emulator import KernelError
 from tests.emulator.ptx import with_ptx
 
+in_ci = pytest.mark.skipif(not os.environ.get("CI"), reason="seconds of threads that wait: in CI")
 SWAP, BY_HAND, SLEEP, LOCK, FLAG, TWO_FLAGS, EARLY, UNEVEN, INSIDE, BOUNDED = range(10)
 SOURCE = with_ptx(
     """
@@ -164,6 +167,7 @@ def test_what_can_never_be_met_is_an_error_with_both_sides(which, options, words
         run(which, **options)
 
 
+@in_ci
 def test_a_loop_that_looks_at_two_places_ends():
     with pytest.raises(KernelError, match=r"k: waits for memory to change, which nothing can any more at k.cu:\d+"):
         run(TWO_FLAGS, blocks=1)
@@ -195,5 +199,6 @@ def test_too_many_blocks_are_refused():
         run(SWAP)
 
 
+@in_ci
 def test_as_many_as_may_run_together():
     np.testing.assert_array_equal(run(SWAP, blocks=256), exchanged(256))
