@@ -27,6 +27,8 @@ FEWEST = {"FFMA": 64, "HMMA": 16, "HGMMA": 1}  # multiply-adds below which a loo
 Shares: TypeAlias = dict[str, dict[str, dict[str, float]]]  # kernel -> macros -> architecture -> share
 _LABEL = re.compile(r"\s*(\.L_\w+):")
 _INSTRUCTION = re.compile(r"\s*/\*[0-9a-f]+\*/\s+(?:@!?U?P\w+\s+)?([^;]+);")
+_WIDE_LOAD = re.compile(r"LDG\.\S*128\S*\s+R(\d+)")
+_REGISTER = re.compile(r"\bR(\d+)\b")
 _TARGET = re.compile(r"BRA\b.*?(\.L_\w+)")
 
 
@@ -74,6 +76,36 @@ def main_loop(text: str, kind: str = "FFMA") -> list[str]:
                 if not inside:
                     loops.append(loop)
     return max((names[slice(*loop)] for loop in loops), key=lambda loop: loop.count(kind), default=[])
+
+
+def loads_in_flight(text: str) -> int:
+    """The most loads of 16 bytes that a loop has issued before an instruction reads what one of them brings."""
+    seen: list[str] = []
+    starts: dict[str, int] = {}
+    most = 0
+    for line in text.splitlines():
+        if found := _LABEL.match(line):
+            starts[found[1]] = len(seen)
+        elif found := _INSTRUCTION.match(line):
+            seen.append(found[1])
+            target = _TARGET.match(found[1])
+            if target and target[1] in starts:  # backwards
+                most = max(most, _issued(seen[starts[target[1]] :]))
+    return most
+
+
+def _issued(loop: Iterable[str]) -> int:
+    """The same of one loop's instructions."""
+    count = most = 0
+    coming: set[int] = set()
+    for words in loop:
+        if coming & {int(number) for number in _REGISTER.findall(words)}:
+            count, coming = 0, set()
+        if load := _WIDE_LOAD.match(words):
+            count += 1
+            coming |= set(range(int(load[1]), int(load[1]) + 4))
+        most = max(most, count)
+    return most
 
 
 def tiled(sets: Iterable[Build]) -> list[Build]:

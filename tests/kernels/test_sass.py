@@ -67,6 +67,39 @@ def test_the_main_loop_is_found():
     assert sass.main_loop("") == []
 
 
+FETCHING = """
+        /*0000*/                   LDG.E.128.CONSTANT R8, [R2.64] ;
+.L_x_1:
+        /*0010*/                   LDG.E.128.CONSTANT R4, [R2.64] ;
+        /*0020*/             @!P1  LDG.E.128.CONSTANT R8, [R2.64+0x10] ;
+        /*0030*/                   LDG.E.CONSTANT R12, [R2.64+0x20] ;
+        /*0040*/                   FADD R4, R9, R12 ;
+        /*0050*/                   LDG.E.128.CONSTANT R4, [R2.64+0x30] ;
+        /*0060*/             @P0   BRA `(.L_x_1) ;
+"""
+
+
+def test_loads_in_flight_are_counted_up_to_the_first_use():
+    assert sass.loads_in_flight(FETCHING) == 2
+    assert sass.loads_in_flight(FETCHING.replace("R9, R12", "R13, R12")) == 2  # the third takes the first one's place
+    assert (
+        sass.loads_in_flight(FETCHING.replace("R4, R9, R12", "R13, R14, R12").replace("R4, [R2.64+", "R16, [R2.64+"))
+        == 3
+    )
+    assert sass.loads_in_flight(LISTING) == 0
+
+
+def test_batch_norm_keeps_four_loads_in_flight():
+    """One kernel of four by default, since nvdisasm takes 0.4 s each time; all of them where CI is set."""
+    names = [f"batch_norm/{name}" for name in ("apply", "backward_apply", "backward_sums", "statistics")]
+    wide = [one for one in builds(False) if one[0] in names and one[2].get("VEC", 1) == 4]
+    assert {name for name, *_ in wide} == set(names)
+    for name, _, macros in wide if os.environ.get("CI") else wide[:1]:
+        kernel = source.read(name)
+        cubin, _ = compiler().cubin(kernel.specialised(macros), kernel.file, 90)
+        assert sass.loads_in_flight(sass.disassembled(cubin, disassembler())) >= 4, name
+
+
 def disassembler():
     return sass.find_disassembler() or pytest.skip("no nvdisasm: pip install nvidia-cuda-nvdisasm")
 
