@@ -24,6 +24,7 @@ DTYPES = {"bf16": "bfloat16", "fp16": "float16", "tf32": "float32", "3xtf32": "f
 MACROS = {"bf16": "BF16", "fp16": "FP16", "tf32": "TF32", "3xtf32": "TF32X3"}  # of kernels/tensor/precision.cuh
 FEWEST_TERMS = 8  # of a sum of three TF32: from 8 on its error is 0.5 to 1.2 times float's (normal numbers)
 SHARED, RESERVED = 227 * 1024, 1024  # an H200's bytes for blocks; what the driver keeps of each
+EVERYWHERE = 99 * 1024  # bytes of a block that sm_86, 89 and 120 have, too
 
 
 class Cores(NamedTuple):
@@ -40,39 +41,53 @@ class Cores(NamedTuple):
     def threads(self) -> int:
         return self.rows // self.warp_rows * (self.columns // self.warp_columns) * 32
 
-    @property
-    def macros(self) -> dict[str, int]:
+    def macros(self, size: int, product: Pass) -> dict[str, int]:
+        """Of elements of ``size`` bytes."""
         warp = {"WM": self.warp_rows, "WN": self.warp_columns}
-        return {"BM": self.rows, "BN": self.columns, **warp, "STAGES": self.stages, "ROW": self.row}
+        return {"BM": self.rows, "BN": self.columns, **warp, "STAGES": self.fitted(size, product), "ROW": self.row}
 
     @property
     def tables(self) -> int:
         """Bytes of static shared memory: three numbers a row, two a tap."""
         return 12 * self.rows + 8 * MOST_TAPS
 
-    def dynamic(self, size: int, product: Pass) -> int:
-        """Bytes asked for at the launch, for stages of elements of ``size`` bytes, then for the sums."""
+    def stage(self, size: int, product: Pass) -> int:
+        """Bytes of a stage: rows along the depth, but for grad_input's weights, whose rows are padded."""
         pitch = self.columns * size + (16 if size == 2 else 32)
-        b = self.columns * self.row if product is forward else self.row // size * pitch
-        return max(self.stages * (self.rows * self.row + b), self.rows * (self.columns + 8) * 4)
+        return self.rows * self.row + (self.columns * self.row if product is forward else self.row // size * pitch)
+
+    def fitted(self, size: int, product: Pass) -> int:
+        """Stages: of four one less where that lets the tile fit every architecture."""
+        many = self.stages > 3 and self.stages * self.stage(size, product) + self.tables > EVERYWHERE
+        return self.stages - many
+
+    def dynamic(self, size: int, product: Pass) -> int:
+        """Bytes asked for at the launch, for the stages, then for the sums."""
+        stages = self.fitted(size, product) * self.stage(size, product)
+        return max(stages, self.rows * (self.columns + 8) * 4)
+
+    def shared(self, size: int, product: Pass) -> int:
+        """Bytes of shared memory a block."""
+        return self.tables + self.dynamic(size, product)
 
     def cost(self, job: Conv, product: Pass, share: float) -> float:
         """Time, in a unit of its own: conv_tiles' model, with the share of matrix instructions in the main loop."""
         _, pixels, columns, depth = product(job)
         size, stride = SIZES[job.dtype], 1 if product is forward else math.prod(job.win.stride)
-        held = max(1, SHARED // (self.dynamic(size, product) + self.tables + RESERVED))
+        held = max(1, SHARED // (self.shared(size, product) + RESERVED))
         tile = Tile(self.rows, self.columns, self.warp_rows // 8, self.warp_columns // 4, held, {})
         down = blocks(blocks(pixels[0] * math.prod(pixels[2:]), stride), self.rows) * stride
         tiles = down * blocks(columns, self.columns) * job.groups
         return tile.time(tiles, math.prod(job.win.size) * depth / stride, 1, share, self.row // size)
 
 
-# Tile -> the share of matrix instructions in 16 bits, TF32 and three TF32 (kernels/sass.json, sm_90); 0: not made.
+# Tile -> the share of matrix instructions in 16 bits, TF32 and three TF32 (kernels/sass.json, sm_90); 0: not made, of
+# three TF32 since 255 registers are too few.
 TILES = {
     Cores(256, 128, 64, 64, 3): (0.35, 0.21, 0),
     Cores(128, 128, 64, 64, 3): (0.35, 0.21, 0),
     Cores(128, 128, 64, 32, 3): (0, 0, 0.19),
-    Cores(128, 64, 64, 32, 4): (0.30, 0.19, 0.19),
+    Cores(128, 64, 64, 32, 4): (0.30, 0.19, 0),
     Cores(64, 64, 32, 32, 4): (0.25, 0.17, 0.17),
     Cores(128, 32, 32, 32, 4): (0.25, 0.17, 0.17),
     Cores(256, 16, 64, 16, 2): (0.20, 0.13, 0.15),
@@ -127,13 +142,16 @@ def too_short(job: Conv, product: Pass, precision: str) -> str:
 
 
 def _avoid(product: Pass, mine: Row, rows: Iterable[Row]) -> Predicate:
+    """What another tile should do sooner; of those that fit everywhere another such, since one of them must be left."""
     kin = [one for one in rows if one.precision == mine.precision]
 
     def avoid(job: Conv) -> str:
+        small = [one for one in kin if one.cores.shared(SIZES[job.dtype], product) <= EVERYWHERE]
+        among = small if mine in small else kin
         if reason := too_short(job, product, mine.precision):
             return reason
-        costs = {one.name: one.cores.cost(job, product, one.share) for one in kin}
-        room = {one.name: float(one.cores.rows * one.cores.columns) for one in kin}
+        costs = {one.name: one.cores.cost(job, product, one.share) for one in among}
+        room = {one.name: float(one.cores.rows * one.cores.columns) for one in among}
         return better(mine.name, costs, room)
 
     return avoid
@@ -147,12 +165,13 @@ def _variant(family: str, product: Pass, mine: Row, rows: Iterable[Row]) -> Vari
         stride = (1,) * job.win.rank if product is forward else job.win.stride
         down = pixels[0] * math.prod([blocks(n, s) for n, s in zip(pixels[2:], stride, strict=True)])
         grid = (blocks(down, cores.rows) * blocks(columns, cores.columns), job.groups * math.prod(stride))
-        macros = {**storage_macros(job.dtype), "PRECISION": MACROS[mine.precision], **cores.macros}
-        dynamic = cores.dynamic(SIZES[job.dtype], product)
-        return (Launch(kernel, macros, grid, (cores.threads,), (*operands, job), dynamic),)
+        size = SIZES[job.dtype]
+        macros = {"PRECISION": MACROS[mine.precision], **cores.macros(size, product)}
+        macros = {**storage_macros(job.dtype), **macros}
+        return (Launch(kernel, macros, grid, (cores.threads,), (*operands, job), cores.dynamic(size, product)),)
 
     def shared(job: Conv) -> int:
-        return cores.tables + cores.dynamic(SIZES[job.dtype], product)
+        return cores.shared(SIZES[job.dtype], product)
 
     takes = f"{DTYPES[mine.precision]}; C/groups and K/groups multiples of 16 bytes, windows of up to 32 positions"
     return Variant(
@@ -161,7 +180,8 @@ def _variant(family: str, product: Pass, mine: Row, rows: Iterable[Row]) -> Vari
     )  # fmt: skip
 
 
-SOLID = tuple([row for row in ROWS if (row.cores.rows, row.cores.columns) in ((128, 64), (256, 16))])  # conv3d's
+# conv3d's
+SOLID = tuple([row for row in ROWS if (row.cores.rows, row.cores.columns) in ((128, 64), (64, 64), (256, 16))])
 FORWARD = tuple([_variant("conv2d", forward, one, ROWS) for one in ROWS])
 GRAD_INPUT = tuple([_variant("conv2d", grad_input, one, ROWS) for one in ROWS])
 CONV3D = {

@@ -72,10 +72,12 @@ __device__ __forceinline__ void store_tile(
         float v[EACH];
         load_sums(kept + row * SUMS + within_tile, v);
 #if PRECISION == TF32X3
+        unsigned strange = 0;  // bit e: v[e] is no finite number
+#pragma unroll
+        for (int e = 0; e < EACH; ++e) strange |= (unsigned)((__float_as_uint(v[e]) & 0x7f800000u) == 0x7f800000u) << e;
 #pragma unroll 1
-        for (int e = 0; e < EACH; ++e) {
-            const float sum = kept[row * SUMS + within_tile + e];
-            if ((__float_as_uint(sum) & 0x7f800000u) != 0x7f800000u) continue;
+        for (int e = 0; strange >> e; ++e) {
+            if (!(strange >> e & 1)) continue;
             const float exact = again(row, column + e);
 #pragma unroll
             for (int k = 0; k < EACH; ++k) v[k] = k == e ? exact : v[k];

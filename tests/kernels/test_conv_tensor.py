@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 from gpunn import emulator as host
-from gpunn import verify
-from gpunn.cuda import conv_tensor, kernel, variants
+from gpunn import ops, verify
+from gpunn.asked import precision
+from gpunn.backend import to_device, to_numpy
+from gpunn.cuda import conv, conv_tensor, kernel, variants
 from gpunn.cuda.problem import Conv
-from gpunn.cuda.variants import OPERATIONS
+from gpunn.cuda.variants import OPERATIONS, use_variant
+from gpunn.reference import naive
 from gpunn.verify.run import Row, check_variant
 from gpunn.window import Window
 
@@ -87,8 +90,8 @@ def test_an_older_device_runs_float_multiply_adds():
 
 def agree(operation, names, light=lambda number: True, strict=False):
     """Every case that they take is as the plain loops have it."""
-    for precision, dtype in STORED.items():
-        rows = [v for v in OPERATIONS[operation].variants if v.name in names and v.precision == precision and mma(v)]
+    for asked, dtype in STORED.items():
+        rows = [v for v in OPERATIONS[operation].variants if v.name in names and v.precision == asked and mma(v)]
         kept = {v.name: Row(operation, v.name, dtype) for v in rows}
         found = [t for t in verify.tasks("emulator", dtype) if t.operation == operation] if rows else []
         for number, task in enumerate(t for t in found if not t.case.startswith(LONG)):
@@ -106,6 +109,34 @@ def test_a_tile_of_16_bits_agrees_with_the_loops():
     agree("conv2d.grad_input", ["bf16_256x16"], lambda number: number % 12 == 4)
 
 
+@pytest.mark.parametrize("operation", ["conv2d.forward", "conv2d.grad_input"])
+@pytest.mark.parametrize("asked", ["bf16", "tf32", "3xtf32"])
+def test_a_device_of_99_kb_a_block_has_tiles_left(operation, asked):
+    """Whatever tile a larger device would take."""
+    dtype = "bfloat16" if asked == "bf16" else "float32"
+    rows = [v for v in OPERATIONS[operation].variants if mma(v) and v.precision == asked]
+    for channels, plane in ((512, 7), (256, 14), (128, 28), (64, 56), (32, 16), (16, 32)):
+        one = job(dtype, channels, channels, plane, precision="tf32" if asked == "tf32" else "fp32")
+        fitting = [v for v in rows if not v.refusal(one) and v.shared(one) <= 99 * 1024]
+        assert len(fitting) >= 3 and [v.name for v in fitting if not v.avoid(one)]
+
+
+@in_ci
+@pytest.mark.usefixtures("emulator")
+@pytest.mark.parametrize("name", ["bf16_64x64", "tf32_256x16", "3xtf32_64x64"])
+@pytest.mark.parametrize("operation", ["forward", "grad_input"])
+def test_every_access_is_of_whole_sectors_and_meets_no_bank_twice(operation, name):
+    dtype = "bfloat16" if name.startswith("bf16") else "float32"
+    stored = verify.numpy_dtype(dtype)
+    rng, win = np.random.default_rng(1), Window.of(3, 1, 1)
+    x, w = (to_device(rng.standard_normal(s).astype(stored), "emulator") for s in ((2, 32, 9, 9), (32, 32, 3, 3)))
+    with use_variant(f"conv2d.{operation}", name), precision("tf32"), host.counting() as counts:
+        conv.forward(x, w, None, win, 1) if operation == "forward" else conv.grad_input(x, w, x.shape, win, 1)
+    (found,) = counts.values()
+    for site in found.sites:
+        assert site.excess <= (1.1 if site.space == "global" else 1.0), site
+
+
 @in_ci
 @pytest.mark.usefixtures("emulator")
 @pytest.mark.parametrize("operation", ["conv2d.forward", "conv2d.grad_input"])
@@ -118,10 +149,6 @@ def test_no_result_depends_on_the_order_of_threads_or_copies(operation):
 @pytest.mark.parametrize("channels, size", [(32, 1), (8, 3), (64, 3)])
 def test_three_tf32_are_as_exact_as_float(channels, size):
     """Against float64 less than twice the error of the kernel that multiplies floats."""
-    from gpunn import backend, ops
-    from gpunn.cuda.variants import use_variant
-    from gpunn.reference import naive
-
     rng = np.random.default_rng(channels)
     x = rng.standard_normal((2, channels, 12, 11)).astype(np.float32)
     w = rng.standard_normal((64, channels, size, size)).astype(np.float32)
@@ -130,6 +157,6 @@ def test_three_tf32_are_as_exact_as_float(channels, size):
     errors = {}
     for name in ("tiled64", "3xtf32_64x64"):
         with use_variant("conv2d.forward", name):
-            y = ops.conv2d(backend.to_device(x, "emulator"), backend.to_device(w, "emulator"), padding=pad)
-        errors[name] = np.abs(backend.to_numpy(y) - want).max()
+            y = ops.conv2d(to_device(x, "emulator"), to_device(w, "emulator"), padding=pad)
+        errors[name] = np.abs(to_numpy(y) - want).max()
     assert errors["3xtf32_64x64"] < 2 * errors["tiled64"], errors

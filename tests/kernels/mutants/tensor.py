@@ -15,7 +15,7 @@ TENSOR = [
         "tensor/epilogue.cuh",
         (EDGE, "if (!to || column >= columns) continue;", "if (!to) continue;"),
         (BIAS, "load(bias + column + e)", "load(bias + within_tile + e)"),
-        (NAN, "!= 0x7f800000u) continue;", "!= 0x7f800001u) continue;"),
+        (NAN, "== 0x7f800000u) << e;", "== 0x7f800001u) << e;"),
         only="conv2d.forward",
     ),
     *of_file(
