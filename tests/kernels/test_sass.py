@@ -22,6 +22,15 @@ SHORT = {
     "conv2d/narrow_grad_weight": 0.24,  # with the look-up of every fourth step, which counts here at each
     "conv2d/pooled_forward": 0.82,  # of 3x3 and 2x4 taps; LeNet's 5x5 have 0.875
     "conv2d/tiled_grad_weight": 0.48,
+    # ldmatrix cannot transpose weights of 32 bits, which are read one by one; conv3d has smaller tiles
+    "conv2d/tensor_grad_input PRECISION=TF32": 0.27,
+    "conv2d/tensor_grad_input PRECISION=TF32X3": 0.20,
+    "conv3d/tensor_forward PRECISION=TF32": 0.20,
+    "conv3d/tensor_forward PRECISION=TF32X3": 0.16,
+    "conv3d/tensor_forward": 0.28,
+    "conv3d/tensor_grad_input PRECISION=TF32": 0.18,
+    "conv3d/tensor_grad_input PRECISION=TF32X3": 0.14,
+    "conv3d/tensor_grad_input": 0.28,
     "gemm/tiled LAYOUT=-1": 0.44,  # either order of each operand, a derivative
     "gemm/tiled BM=64": 0.83,  # 8x4 sums a thread: three loads from shared memory for 32 multiply-adds
 }
