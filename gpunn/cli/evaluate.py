@@ -27,6 +27,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     add("target", nargs="?", metavar="RUN_OR_WEIGHTS", help="run folder or .npz file (default: the latest run)")
     add("--data", help=f"data set: {', '.join(data.names())}, or folder:PATH (default: the one trained on)")
     add("--device", default="cpu", help="cpu, cuda, cuda:1 or emulator (default cpu)")
+    add("--precision", help="fp32, tf32, bf16, fp16 (default: the run's own)")
     add("--limit", type=positive_int, metavar="N", help="test on the first N images only")
     add("--flips", action="store_true", help="average each image's probabilities with its mirror image's")
     parser.set_defaults(run=run)
@@ -37,6 +38,7 @@ def run(args: argparse.Namespace) -> int:
     device = usable_device(args.device)
     name, models, config = load_predictor(args.target, device)
     config = replace(config, device=str(device), test_flips=config.test_flips or args.flips)
+    config = config.in_precision(args.precision)
     dataset = load_noted(args.data or config.data)
     check_fits(dataset, config, "evaluate", name, "leave --data away")
     loader = test_loader(dataset, config, config.dtype, args.limit)
@@ -45,7 +47,8 @@ def run(args: argparse.Namespace) -> int:
     if len(models) > 1:
         print(f"{name}: {len(models)} x {what}\n{compared(models, loader, config)}")
         return 0
-    result = train.Trainer(config.tested(models[0]), optimizer=None, device=device).evaluate(loader)
+    with config.asking():
+        result = train.Trainer(config.tested(models[0]), optimizer=None, device=device).evaluate(loader)
     if not math.isfinite(result["loss"]):
         raise TrainingError(f"{name} gives a loss that is {result['loss']}; train it again, with a lower learning rate")
     print(f"{name}: {what}: accuracy {result['accuracy']:.2%}, loss {result['loss']:.4f}{config.conditions()}")

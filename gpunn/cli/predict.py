@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     add("--show", action="store_true", help="draw what the network sees of each picture")
     add("--run", dest="target", metavar="RUN_OR_WEIGHTS", help="run folder or .npz file (default: the latest run)")
     add("--device", default="cpu", help="cpu, cuda, cuda:1 or emulator (default cpu)")
+    add("--precision", help="fp32, tf32, bf16, fp16 (default: the run's own)")
     parser.set_defaults(run=run)
 
 
@@ -42,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the likeliest classes of each picture."""
     device = usable_device(args.device)
     _, models, config = load_predictor(args.target, device)
+    config = replace(config, device=str(device)).in_precision(args.precision)
     pictures: dict[Path, np.ndarray] = {}
     for path in args.images:
         try:
@@ -52,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
         models = [config.tested(model) for model in models]
         model = train.Ensemble(models) if len(models) > 1 else models[0]
         seen = np.concatenate(list(pictures.values()))
-        scores = train.predict(model, normalised(seen, config, config.dtype))
+        with config.asking():
+            scores = train.predict(model, normalised(seen, config, config.dtype))
         check_scores(scores, "the network", "pictures")
         shares = ops.softmax(scores, 1)
         for path, image, share in zip(pictures, seen, shares, strict=True):

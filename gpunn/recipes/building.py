@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gpunn import backend, nn, ops, optim, train
 from gpunn.recipes.config import Config
+from gpunn.recipes.device import multiplied
 
 WEIGHT_DECAY = {"sgd": 5e-4, "adamw": 0.01}
 
@@ -32,6 +33,7 @@ def make_trainer(config: Config, model: nn.Module, batches: int, device: backend
         info=vars(config),
         accumulate=config.accumulate,
         ema=train.EMA(config.ema, warmup=True) if config.ema else None,
+        precision=multiplied(config.precision),
     )
 
 

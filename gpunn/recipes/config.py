@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gpunn import limits, models, nn, train
-from gpunn.errors import CheckpointError
+from gpunn.errors import CheckpointError, UsageError
 from gpunn.kinds import NUMBER, TEXT, checked, choice, list_of, maybe, read_json, record, text, whole
-from gpunn.recipes.device import PRECISIONS
+from gpunn.recipes.device import PRECISIONS, asking, dtype_of, usable_device, weights_dtype
 from gpunn.recipes.recipe import ABOVE_0, KINDS, Recipe
 from gpunn.train.checkpoint import write_atomically
 
@@ -101,8 +102,23 @@ class Config(Recipe):
 
     @property
     def dtype(self) -> np.dtype:
-        """What the run computed in."""
-        return np.dtype(self.precision.replace("fp", "float"))
+        """What its weights and images are."""
+        return weights_dtype(self.precision)
+
+    def in_precision(self, name: str | None) -> Config:
+        """The configuration in another precision, None: its own. UsageError for one that needs other weights."""
+        if name is None or name == self.precision:
+            return self
+        if dtype_of(name, usable_device(self.device)) != self.dtype:
+            raise UsageError(
+                f"--precision {name} has weights of {weights_dtype(name)}, the run's are {self.dtype} "
+                f"({self.precision}); leave --precision away, or train anew"
+            )
+        return replace(self, precision=name)
+
+    def asking(self) -> AbstractContextManager:
+        """A block in which its precision holds."""
+        return asking(self.precision)
 
     def conditions(self) -> str:
         """How test images are looked at, in words behind a comma; or nothing."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import numpy as np
 
+import gpunn
 from gpunn import backend
+from gpunn.asked import PRECISIONS as MULTIPLIED
 from gpunn.errors import UsageError, unknown_name
 
-PRECISIONS = {"fp32": np.dtype(np.float32), "fp64": np.dtype(np.float64)}
-PLANNED = ("tf32", "bf16", "fp16")
+WEIGHTS = {"fp64": np.dtype(np.float64)}  # of the other precisions float32
+PRECISIONS = (*MULTIPLIED, *WEIGHTS)
 
 
 def usable_device(name: str) -> backend.Device:
@@ -22,14 +26,29 @@ def usable_device(name: str) -> backend.Device:
 
 
 def dtype_of(precision: str, device: backend.Device) -> np.dtype:
-    """The dtype that ``--precision`` stands for. Raises UsageError for what this device does not compute in."""
-    if precision in PLANNED:
-        raise UsageError(
-            f"--precision {precision} is not there yet on {device}; use fp32"
-            f"{', or fp64' if device.type == 'cpu' else ''}"
-        )
+    """The dtype of weights and images under ``--precision``.
+
+    Raises UsageError for what this device does not compute in, DeviceError where NumPy lacks bf16's numbers.
+    """
     if precision not in PRECISIONS:
         raise unknown_name("precision", precision, PRECISIONS)
     if precision == "fp64" and device.type != "cpu":
         raise UsageError(f"--precision fp64 runs on cpu alone, not on {device}; use fp32, or --device cpu")
-    return PRECISIONS[precision]
+    asking(precision)
+    return weights_dtype(precision)
+
+
+def weights_dtype(precision: str) -> np.dtype:
+    """The dtype of a run's weights."""
+    return WEIGHTS.get(precision, np.dtype(np.float32))
+
+
+def asking(precision: str) -> AbstractContextManager:
+    """A block in which products are taken in this precision."""
+    name = multiplied(precision)
+    return nullcontext() if name is None else gpunn.precision(name)
+
+
+def multiplied(precision: str) -> str | None:
+    """The precision as a Trainer takes it; None where the weights' dtype says it."""
+    return None if precision in WEIGHTS else precision

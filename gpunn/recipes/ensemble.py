@@ -70,7 +70,7 @@ def opinions(models: Sequence[nn.Module], loader: data.DataLoader, config: Confi
     """
     predictors = [config.tested(model) for model in models]
     device = usable_device(config.device)
-    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is checked below
+    with config.asking(), np.errstate(over="ignore", invalid="ignore"):  # what comes of it is checked below
         batches = [([_log_shares(model, backend.to_device(x, device)) for model in predictors], y) for x, y in loader]
     scores = [np.concatenate([parts[i] for parts, _ in batches]) for i in range(len(models))]
     for number, part in enumerate(scores, 1):

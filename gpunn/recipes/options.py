@@ -25,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--batch-size", type=positive_int, help="images a step")
     add("--lr", type=positive_float, help="learning rate of the first epoch")
     add("--optimizer", help=f"{', '.join(OPTIMIZERS)} (default sgd, with momentum 0.9)")
-    add("--precision", help="fp32, or on cpu fp64 (default fp32)")
+    add("--precision", help="fp32, tf32, bf16, fp16, or on cpu fp64 (default fp32)")
     add("--seed", type=natural, help="start of all random numbers (default 0)")
     add("--limit", type=positive_int, metavar="N", help="train on the first N images only, test on the same share")
     add("--ensemble", type=members, metavar="N", help="train N networks, of seeds one apart, that decide together")

@@ -91,4 +91,5 @@ def _kept(weights: Path, model: nn.Module) -> dict[str, Any]:
 
 def _tested(trainer: train.Trainer, config: Config, loader: data.DataLoader) -> float:
     model = config.tested(trainer.model)
-    return train.Trainer(model, optimizer=None, device=trainer.device).evaluate(loader)["accuracy"]
+    with config.asking():
+        return train.Trainer(model, optimizer=None, device=trainer.device).evaluate(loader)["accuracy"]

@@ -97,6 +97,11 @@ class Learning(OneStep, Standing):
     def _say_eager(self, words: str) -> None:
         say(f"gpunn: {words}")
 
+    def stated_precision(self) -> str:
+        """The precision of its steps in words; "" for fp32."""
+        name = self.precision_name()
+        return "" if name == "fp32" else name
+
     def way(self) -> str:
         """How steps on a GPU run, "captured" or "eager"; "" elsewhere."""
         if not self.device_name().startswith("cuda"):

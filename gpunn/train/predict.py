@@ -12,17 +12,21 @@ from gpunn.engine.autograd import no_grad
 from gpunn.engine.tensor import data_of
 from gpunn.nn import Module
 from gpunn.nn.state import evaluating
+from gpunn.ops.precision import widened
 
 
 def predict(model: Module, x: Array, batch_size: int = 256) -> np.ndarray:
-    """The model's outputs for the array x, as NumPy: in evaluation mode, `batch_size` rows at a time."""
+    """The model's outputs for the array x, as NumPy: in evaluation mode, `batch_size` rows at a time.
+
+    Under a 16-bit gpunn.precision they are float32 arrays of 16-bit numbers.
+    """
     if len(x) == 0:
         raise ValueError(f"predict: x has shape {tuple(x.shape)}, expected at least one row")
     parameter = next(iter(model.parameters()), None)
     device = None if parameter is None else parameter.device
     with device or nullcontext(), evaluating(model), no_grad():
         parts = [
-            backend.to_numpy(data_of(model(backend.asarray(x[i : i + batch_size], device=device))))
+            backend.to_numpy(data_of(widened(model(backend.asarray(x[i : i + batch_size], device=device)))))
             for i in range(0, len(x), batch_size)
         ]
     return np.concatenate(parts)

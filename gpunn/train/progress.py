@@ -133,7 +133,7 @@ class ProgressBar(Callback):
         names = ["loss", *trainer.metrics]
         parts = [f"{name} {values[prefix + name]:.4f}" for name in names if values.get(prefix + name) is not None]
         speed = values.get("images_per_second", trainer.images_per_second())  # the row's, once the epoch is over
-        where = filter(None, (trainer.device_name(), trainer.way()))
+        where = filter(None, (trainer.device_name(), trainer.way(), trainer.stated_precision()))
         return ", ".join([*parts, f"{speed:,.0f} images/s", *where])
 
 

@@ -88,6 +88,10 @@ class Standing:
         seen = self.running.count + sum(step.samples for step in self.unread)
         return seen / self.running.seconds if self.running.seconds else 0.0
 
+    def stated_precision(self) -> str:
+        """The precision of its steps in words; "" for fp32."""
+        return ""
+
     def way(self) -> str:
         """How steps on a GPU run, "captured" or "eager"; "" elsewhere."""
         return ""

@@ -123,6 +123,23 @@ def test_fp64(here, capsys):
     assert main(["evaluate", "a"]) == 0
 
 
+def test_bf16(here, capsys, monkeypatch):
+    """Trained, evaluated and predicted with in bf16, or at will in float32; the weights are float32 all the same."""
+    assert main([*TRAIN, "--epochs", "1", "--precision", "bf16", "--out", "a"]) == 0
+    err = capsys.readouterr().err
+    assert "bf16, seed 0, on cpu" in err and "images/s, cpu, bf16" in err
+    assert all(value.dtype == np.float32 for value in weights(here / "a").values())
+    assert json.loads((here / "a/config.json").read_text())["precision"] == "bf16"
+    assert 'precision = "bf16"' in (here / "a/recipe.toml").read_text()
+    seen, evaluate = [], train.Trainer.evaluate
+    monkeypatch.setattr(train.Trainer, "evaluate", lambda t, x: seen.append(t.precision_name()) or evaluate(t, x))
+    for more in ([], ["--precision", "tf32"], ["--precision", "fp32"]):
+        assert main(["evaluate", "a", *more]) == 0
+    assert seen == ["bf16", "tf32", "fp32"]
+    assert main(["evaluate", "a", "--precision", "fp64"]) == 2
+    assert "--precision fp64 has weights of float64, the run's are float32 (bf16)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["adam", "adamw", "rmsprop"])
 def test_other_optimisers_get_their_own_rate(here, name):
     assert main([*TRAIN, "--epochs", "1", "--optimizer", name, "--out", "a"]) == 0

@@ -80,7 +80,7 @@ CONFIGS = [
     ("mean", [0.1, 0.2], "mean has 2 values for 1 channels"),
     ("mean", ["x"], "mean[0] is 'x', expected a finite number"),
     ("std", [0.0], "std[0] is 0.0, expected a number above 0"),
-    ("precision", "fp128", "precision is 'fp128', expected one of fp32, fp64"),
+    ("precision", "fp128", "precision is 'fp128', expected one of fp32, tf32, bf16, fp16, fp64"),
     ("model", "resnet21", "model is 'resnet21', expected one of mlp, lenet5"),
     ("model", ["mlp"], "model is ['mlp'], expected one of mlp, lenet5"),
     ("model_options", [1], "model_options is [1], expected none, or a table, such as"),
