@@ -281,8 +281,13 @@ class Linear(Protocol):
         ...
 
 
+SKIP = "skip"
+
+
 class Optim(Protocol):
     """Optimisers' rules for all parameters at once; lists have an entry a parameter, ``kept`` belongs to the twin.
+
+    But for kept[SKIP], an array of one or None: where it is not 0 a step changes nothing.
 
     Inside a captured graph settings are a function, and a share is device memory: each replay has its own.
     """
@@ -337,6 +342,17 @@ class Optim(Protocol):
 
     def divide(self, arrays: Arrays, divisor: float | Array) -> None:
         """Divide every element, in place; by a divisor of 0 on the device nothing."""
+        ...
+
+    def unscale(self, grads: Arrays, state: Array) -> None:
+        """Divide the gradients by state[0], in place; state[3] becomes 1 where one is not finite."""
+        ...
+
+    def rescale(self, state: Array, growth: float, backoff: float, every: int) -> None:
+        """Make the state that of the next step: its scale times backoff after a bad one, times growth after many good.
+
+        The state is float32: scale, good steps in a row, steps skipped in all, whether this one is bad.
+        """
         ...
 
 

@@ -23,6 +23,8 @@ Settings = Any  # Sequence[tuple]: the functions of a captured step come to no c
 
 def sgd(params: Arrays, buffers: States, grads: Arrays, settings: Settings, kept: dict) -> None:
     """Step: b = momentum b + share d; p -= rate b, with nesterov rate (d + momentum b), without a buffer rate d."""
+    if _skipped(kept):
+        return
     for param, buffer, grad, setting in zip(params, buffers, grads, settings, strict=True):
         rate, momentum, share, decay, l1, nesterov = setting
         for p, g, *rest in pieces(param, grad, *([] if buffer is None else [buffer])):
@@ -39,6 +41,8 @@ def adam(
     params: Arrays, means: Arrays, squares: Arrays, grads: Arrays, settings: Settings, kept: dict
 ) -> None:
     """Step: m = b1 m + c1 g; v = b2 v + c2 g^2; p -= rate m / (sqrt(v) / root + eps), after p *= keep."""
+    if _skipped(kept):
+        return
     for param, mean, square, grad, setting in zip(params, means, squares, grads, settings, strict=True):
         keep, decay, l1, b1, c1, b2, c2, root, eps, rate = setting
         for p, g, m, v in pieces(param, grad, mean, square):
@@ -56,6 +60,8 @@ def rmsprop(
     kept: dict,
 ) -> None:  # fmt: skip
     """Step: v = alpha v + c g^2; d = g / (sqrt(v - a^2) + eps); p -= rate d, or rate b with b = momentum b + d."""
+    if _skipped(kept):
+        return
     for *arrays, grad, setting in zip(params, squares, means, buffers, grads, settings, strict=True):
         param, square, mean, buffer = arrays
         rate, alpha, c, eps, momentum, decay, l1 = setting
@@ -96,8 +102,10 @@ def _norm(vectors: Arrays, order: float) -> np.ndarray:
     return np.asarray(np.linalg.norm(np.stack([np.linalg.norm(vector, order) for vector in vectors]), order))
 
 
+@restored
 def scale(arrays: Arrays, total: np.ndarray, limit: float) -> None:
     """Multiply by min(1, limit / (total + 1e-6)), in place; `total` is a 0-d array, which the host does not read."""
+    np.seterr(all="ignore")  # NaN and infinite norms give NaN and zeros, in silence, as on a GPU
     size = total + 1e-6
     factor = np.minimum(1.0, limit / size)
     for array in arrays:
@@ -133,6 +141,33 @@ def divide(arrays: Arrays, divisor: float | np.ndarray) -> None:
     """Divide every element, in place; by a divisor of 0 nothing."""
     for array in arrays:
         array /= float(divisor) or 1.0
+
+
+def _skipped(kept: dict) -> bool:
+    """Whether a step is to change nothing."""
+    flag = kept.get("skip")  # contract.SKIP
+    return flag is not None and bool(flag[0])
+
+
+@restored
+def unscale(grads: Arrays, state: np.ndarray) -> None:
+    """Divide the gradients by state[0], in place; state[3] becomes 1 where one is not finite."""
+    with np.errstate(all="ignore"):
+        for grad in grads:
+            grad *= (1 / state[0]).astype(grad.dtype)
+            if not np.isfinite(grad).all():
+                state[3] = 1
+
+
+def rescale(state: np.ndarray, growth: float, backoff: float, every: int) -> None:
+    """Make the state that of the next step: its scale times backoff after a bad one, times growth after many good."""
+    scale, good, skips, bad = state.tolist()
+    if bad:
+        state[:] = scale * backoff, 0, skips + 1, 0
+    else:
+        grows = good + 1 >= every
+        larger = scale * growth if grows and scale * growth < 2.0**128 else scale
+        state[:] = larger, 0 if grows else good + 1, skips, 0
 
 
 def _penalised(g: np.ndarray, p: np.ndarray, decay: float, l1: float) -> np.ndarray:

@@ -8,33 +8,34 @@ import numpy as np
 
 from gpunn import backend
 from gpunn.backend import Array, array_module
-from gpunn.backend.contract import Arrays, Settings, States
+from gpunn.backend.contract import SKIP, Arrays, Settings, States
 from gpunn.cuda.dtypes import accumulate as sums_dtype
 from gpunn.cuda.dtypes import storage_macros
 from gpunn.cuda.kernel import empty, kernel
 from gpunn.cuda.multi_tensor import operation, run
 from gpunn.cuda.table import BLOCK, blocks_of
 
-SGD = operation("optim.sgd", "optim/sgd", "fed")
-ADAM = operation("optim.adam", "optim/adam", "fed")
-RMSPROP = operation("optim.rmsprop", "optim/rmsprop", "fed")
+SGD = operation("optim.sgd", "optim/sgd", "skip", "fed")
+ADAM = operation("optim.adam", "optim/adam", "skip", "fed")
+RMSPROP = operation("optim.rmsprop", "optim/rmsprop", "skip", "fed")
 NORM = operation("optim.norm", "optim/norm_parts", "parts", "order", then=("optim/norm_total",))
 SCALE = operation("optim.scale", "optim/scale", "norm", "limit")
 CLAMP = operation("optim.clamp", "optim/clamp", "limit")
 AVERAGE = operation("optim.average", "optim/average", "share", "fed")
 ACCUMULATE = operation("optim.accumulate", "optim/accumulate", "count")
+UNSCALE = operation("optim.unscale", "optim/unscale", "state", then=("optim/rescale",))
 
 
 def sgd(params: Arrays, buffers: States, grads: Arrays, settings: Settings, kept: dict) -> None:
     """Step: b = momentum b + share d; p -= rate b, with nesterov rate (d + momentum b), without a buffer rate d."""
-    run(SGD, kept, ("p", params), {"b": buffers}, {"g": grads}, settings)
+    run(SGD, kept, ("p", params), {"b": buffers}, {"g": grads}, settings, (kept.get(SKIP),))
 
 
 def adam(
     params: Arrays, means: Arrays, squares: Arrays, grads: Arrays, settings: Settings, kept: dict
 ) -> None:
     """Step: m = b1 m + c1 g; v = b2 v + c2 g^2; p -= rate m / (sqrt(v) / root + eps), after p *= keep."""
-    run(ADAM, kept, ("p", params), {"m": means, "v": squares}, {"g": grads}, settings)
+    run(ADAM, kept, ("p", params), {"m": means, "v": squares}, {"g": grads}, settings, (kept.get(SKIP),))
 
 
 def rmsprop(
@@ -43,7 +44,7 @@ def rmsprop(
 ) -> None:  # fmt: skip
     """Step: v = alpha v + c g^2; d = g / (sqrt(v - a^2) + eps); p -= rate d, or rate b with b = momentum b + d."""
     states = {"v": squares, "a": means, "b": buffers}
-    run(RMSPROP, kept, ("p", params), states, {"g": grads}, settings)
+    run(RMSPROP, kept, ("p", params), states, {"g": grads}, settings, (kept.get(SKIP),))
 
 
 def norm(arrays: Arrays, order: float) -> Array:
@@ -94,6 +95,18 @@ def divide(arrays: Arrays, divisor: float | Array) -> None:
     none, count = [None] * len(arrays), _count(divisor, arrays[0])
     settings = [(0.0, 1.0 if count is not None else divisor, 0.0)] * len(arrays)
     run(ACCUMULATE, {}, ("s", arrays), {"g": none}, {}, settings, after=(count,))
+
+
+def unscale(grads: Arrays, state: Array) -> None:
+    """Divide the gradients by state[0], in place; state[3] becomes 1 where one is not finite."""
+    for some in _by_dtype(grads):
+        run(UNSCALE, {}, ("g", some), {}, {}, after=(state,))
+
+
+def rescale(state: Array, growth: float, backoff: float, every: int) -> None:
+    """Make the state that of the next step: its scale times backoff after a bad one, times growth after many good."""
+    numbers = np.float32(growth), np.float32(backoff), np.int32(every)
+    kernel("optim/rescale", **storage_macros("float32"))((1,), (1,), state, *numbers)
 
 
 def _count(number: float | Array, like: Array) -> Array | None:

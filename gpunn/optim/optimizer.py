@@ -7,6 +7,7 @@ from typing import Any
 
 from gpunn import backend
 from gpunn.backend import Array, capture
+from gpunn.backend.contract import SKIP
 from gpunn.engine.tensor import Tensor
 from gpunn.optim.batch import Batch, Group, by_kind
 from gpunn.optim.given import as_groups, as_parameters, check_gradient
@@ -36,6 +37,7 @@ class Optimizer:
         self.state: dict[int, dict[str, Any]] = {}  # by id(parameter)
         self._batches: list[Batch] = []
         self._batched: list[int] = []  # the ids of all that the batches hold
+        self.skip: Array | None = None  # an array of one: where it is not 0 a step changes no parameter and no state
         for group in as_groups(self.name, params):
             self.add_param_group(group)
 
@@ -79,6 +81,7 @@ class Optimizer:
             capture.refuse(f"{self.name}.update gets the host's numbers, which replays would not; define rule(batch)")
         batches = self._ready()
         for batch in batches:
+            batch.kept[SKIP] = self.skip
             if one_by_one:
                 for row in zip(batch.params, batch.grads, batch.states, batch.groups, strict=True):
                     self.update(*row)

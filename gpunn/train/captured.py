@@ -19,6 +19,7 @@ from gpunn.optim import Optimizer
 from gpunn.train.accumulate import Accumulation
 from gpunn.train.ema import EMA
 from gpunn.train.graphs import Batch
+from gpunn.train.loss_scale import LossScale
 from gpunn.train.one_step import COUNT, NORM, OneStep
 from gpunn.train.readings import EVERY, Step, read
 
@@ -88,7 +89,7 @@ class CapturedStep(OneStep):
             raise UsageError(f"CapturedStep: accumulate must be at least 1 step, got {accumulate}")
         self.accumulation = Accumulation(accumulate)
         self.steps = 0  # so far
-        self.capture = capture
+        self.capture, self.loss_scale = capture, LossScale()
         self.precision = None if precision is None else checked(precision)
         self._unread: list[StepLoss] = []
 
@@ -129,6 +130,7 @@ class CapturedStep(OneStep):
         TrainingError for the first whose loss or gradients' norm is not finite, IndexError for a label out of range.
         """
         unread, self._unread = self._unread, []
+        self.loss_scale.look()
         if not unread or _all_well(unread):
             return
         try:
@@ -152,7 +154,7 @@ class CapturedStep(OneStep):
         """All of a step; what it measures."""
         self.optimizer.zero_grad()
         taken, loss, _ = self._forward(x, y)
-        loss.backward()
+        self._backward(loss)
         due = self.accumulation.batches + 1 >= self.accumulation.every
         if self._gradients_ready(taken.counts.get("loss", len(x)), due):
             taken.norm = self._clipped()

@@ -9,10 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from gpunn import limits
+from gpunn.asked import PRECISIONS
 from gpunn.errors import CheckpointError
-from gpunn.kinds import COUNT, NUMBER, SWITCH, TEXT, Kind, array, checked, list_of, maybe, record, table_of, whole
+from gpunn.kinds import (
+    COUNT,
+    NUMBER,
+    SWITCH,
+    TEXT,
+    Kind,
+    array,
+    checked,
+    choice,
+    list_of,
+    maybe,
+    record,
+    table_of,
+    whole,
+)
 from gpunn.train.checkpoint import check_weights, weights_in
 from gpunn.train.history import STATE, VALUE
+from gpunn.train.loss_scale import FIELDS
 from gpunn.train.standing import Standing
 
 WORD = Kind("a number, a word or none", lambda v: v is None or isinstance(v, (bool, int, float, str)))
@@ -27,8 +43,10 @@ KNOWN = {
     "loader": record(dict.fromkeys(("seed", "batches", "batch_size", "samples", "shuffle"), WORD)),  # a program's own
     "callbacks": table_of(record({})),
 }
-LATER = {  # checkpoints of before there were accumulation and averages lack both
+LATER = {  # checkpoints of before there were these lack them
     "accumulation": maybe(record({"batches": COUNT, "samples": NUMBER, "sums": list_of(maybe(array()))})),
+    "precision": choice(*PRECISIONS),
+    "loss_scale": maybe(record(dict.fromkeys(FIELDS, NUMBER))),
     "ema": maybe(record({"decay": NUMBER, "updates": COUNT, "average": table_of(array()), **EMA_SWITCHES})),
 }
 

@@ -80,7 +80,7 @@ class Learning(OneStep, Standing):
             read([taken])
             self._check(taken)
         if not nothing:
-            loss.backward()
+            self._backward(loss)
         updated = self._gradients_ready(weight, due)
         if updated:
             taken.norm = self._clipped()
@@ -100,7 +100,7 @@ class Learning(OneStep, Standing):
     def stated_precision(self) -> str:
         """The precision of its steps in words; "" for fp32."""
         name = self.precision_name()
-        return "" if name == "fp32" else name
+        return "" if name == "fp32" else f"fp16, {self.loss_scale.words()}" if name == "fp16" else name
 
     def way(self) -> str:
         """How steps on a GPU run, "captured" or "eager"; "" elsewhere."""

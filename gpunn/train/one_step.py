@@ -17,6 +17,7 @@ from gpunn.train.accumulate import Accumulation
 from gpunn.train.ema import EMA
 from gpunn.train.frozen import Frozen
 from gpunn.train.graphs import Graphs, Host
+from gpunn.train.loss_scale import LossScale
 from gpunn.train.readings import Step, measured
 
 UPDATES = "step", "rule", "update"  # of an optimizer, which may be a program's own
@@ -35,6 +36,7 @@ class OneStep:
     ema: EMA | None
     capture: bool | None
     precision: str | None = None  # None: what holds where the step is taken
+    loss_scale: LossScale
     _graphs: Graphs | None = None
     _whose: tuple = ()  # the model and what updates it, of the graphs
     _used: dict[tuple[int, ...], tuple]  # by the ids that stand for them in the kinds of steps
@@ -70,13 +72,29 @@ class OneStep:
             parts.add(self.optimizer.parameters(), weight)
         return due and parts.release(self.optimizer.parameters())
 
+    def _backward(self, loss: Tensor) -> None:
+        """The gradients of the loss; in fp16 of the scaled one."""
+        if current_precision() == "fp16":
+            self.loss_scale.backward(loss)
+        else:
+            loss.backward()
+
     def _clipped(self) -> Array | float | None:
         """The norm that the gradients had before they were clipped; None without clipping."""
-        return None if self.grad_clip is None else clip_grad_norm_(self.optimizer.parameters(), self.grad_clip)
+        scaled = current_precision() == "fp16"
+        if scaled:
+            self.loss_scale.unscale(self.optimizer)
+        if self.grad_clip is None:
+            return None
+        norm = clip_grad_norm_(self.optimizer.parameters(), self.grad_clip)
+        return self.loss_scale.norm(norm) if scaled else norm
 
     def _update(self) -> None:
         """Move the weights, and their average after them."""
-        self.optimizer.step()
+        if current_precision() == "fp16":
+            self.loss_scale.step(self.optimizer)
+        else:
+            self.optimizer.step()
         if self.ema is not None:
             self.ema.update(self.model)
 
@@ -103,7 +121,7 @@ class OneStep:
 
         What that names by id is held, so that no other gets the id.
         """
-        used, graphs = (self.loss_fn, self.ema, *self.metrics.values()), self.graphs
+        used, graphs = (self.loss_fn, self.ema, self.loss_scale, *self.metrics.values()), self.graphs
         ids = tuple(map(id, used))
         if ids not in self._used:
             self._used[ids] = used

@@ -30,6 +30,8 @@ def capture(trainer: Standing, table: Path) -> dict[str, Any]:
         "random": random.get_state(),
         "position": {"epoch": trainer.epoch, "batch": trainer.batch, "steps": trainer.steps},
         "accumulation": trainer.accumulation.state_dict(),
+        "precision": trainer.precision_name(),
+        "loss_scale": trainer.loss_scale.state_dict(),
         "ema": None if trainer.ema is None else trainer.ema.state_dict(),
         "running": trainer.running.state_dict(),
         "history": trainer.history.state_dict(table),
@@ -64,6 +66,8 @@ def restore(trainer: Standing, path: str | os.PathLike) -> None:
         trainer.schedule.load_state_dict(state["schedule"])
     if state.get("accumulation"):
         trainer.accumulation.load_state_dict(state["accumulation"], trainer.optimizer.parameters())
+    if state.get("loss_scale"):
+        trainer.loss_scale.load_state_dict(state["loss_scale"])
     if trainer.ema is not None:
         trainer.ema.load_state_dict(state["ema"], trainer.model)
     random.set_state(state["random"])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gpunn import backend
+from gpunn.asked import current_precision
 from gpunn.backend import Array
 from gpunn.nn import Module
 from gpunn.optim.schedules import Schedule
@@ -14,6 +15,7 @@ from gpunn.stopping import name_of
 from gpunn.train.accumulate import Accumulation
 from gpunn.train.ema import EMA
 from gpunn.train.history import History
+from gpunn.train.loss_scale import LossScale
 from gpunn.train.metrics import Running
 from gpunn.train.readings import Step
 
@@ -29,6 +31,7 @@ class Standing:
     info: dict[str, Any]
     accumulation: Accumulation
     ema: EMA | None
+    loss_scale: LossScale
     callbacks: list[Any]
     train_loader: Any  # whatever gives batches
     updated: bool
@@ -87,6 +90,10 @@ class Standing:
         """Training samples a second in this epoch; 0 before its first batch."""
         seen = self.running.count + sum(step.samples for step in self.unread)
         return seen / self.running.seconds if self.running.seconds else 0.0
+
+    def precision_name(self) -> str:
+        """The precision of its steps."""
+        return current_precision()
 
     def stated_precision(self) -> str:
         """The precision of its steps in words; "" for fp32."""

@@ -26,6 +26,7 @@ from gpunn.train.history import History
 from gpunn.train.interrupts import Interrupts
 from gpunn.train.learning import Learning
 from gpunn.train.lock import alone_in
+from gpunn.train.loss_scale import LossScale
 from gpunn.train.metrics import Running, accuracy
 from gpunn.train.readings import read
 from gpunn.train.resume import restore
@@ -102,7 +103,7 @@ class Trainer(Learning):
         self.accumulation, self.ema = Accumulation(accumulate), ema
         self.callbacks = _in_order(list(callbacks), out)
 
-        self.read_every, self.capture = read_every, capture
+        self.read_every, self.capture, self.loss_scale = read_every, capture, LossScale()
         self.precision = None if precision is None else checked(precision)
         self.train_loader: Any = None
         self.val_loader: Any = None
@@ -199,6 +200,7 @@ class Trainer(Learning):
         for step in unread:
             self._check(step)
             self.running.add(step.values, step.samples, step.counts)
+        self.loss_scale.look()
 
     def _close_epoch(self, val: Mapping[str, float], val_seconds: float) -> None:
         means = self.running.means()

@@ -4,14 +4,15 @@ RMSprop: one step of many tensors in one launch.
 math:     g += decay*p + l1*sign(p); v = alpha*v + c*g^2 with c = 1 - alpha; with an a: a = alpha*a + c*g;
           d = g/(sqrt(max(0, v - a^2)) + eps); with a b: d = b = momentum*b + d; p -= rate*d;
           where v would overflow, g is as large as v can take (square.cuh)
-layout:   p, v, a, b, g of one tensor in one memory order, whichever it is; a and b may be null
+layout:   p, v, a, b, g of one tensor in one memory order, whichever it is; a and b may be null; skip one number: where it is
+          not 0, nothing is done
 threads:  table.cuh; a block owns 4096 neighbours of one tensor, 16 bytes a thread at once
 shared:   0
 flops:    17*L
 bytes:    9*e*L
 requires: 256 threads a block; every row has an element
 numerics: ACC, each product and sum rounded, as NumPy does: its bits in float and double, but that -ftz flushes denormals
-optional: fed
+optional: skip fed
 */
 #include "penalty.cuh"
 #include "square.cuh"
@@ -30,8 +31,9 @@ struct Table {
 };
 
 extern "C" __global__ void __launch_bounds__(256) rmsprop(
-    const __grid_constant__ Table table, const Setting* fed)
+    const __grid_constant__ Table table, const float* skip, const Setting* fed)
 {
+    if (skip && *skip != 0) return;
     const Part part = find_part(table);
     const Setting s = fed ? fed[part.row] : table.setting[part.row];
     T* const array[] = {table.p[part.row], table.v[part.row], table.a[part.row], table.b[part.row],

@@ -3,14 +3,15 @@ Stochastic gradient descent with momentum: one step of many tensors in one launc
 
 math:     d = g + decay*p + l1*sign(p); b = momentum*b + share*d; p -= rate*(b, or d + momentum*b with nesterov),
           or without a b: p -= rate*d
-layout:   p, b, g of one tensor in one memory order, whichever it is; b may be null
+layout:   p, b, g of one tensor in one memory order, whichever it is; b may be null; skip one number: where it is
+          not 0, nothing is done
 threads:  table.cuh; a block owns 4096 neighbours of one tensor, 16 bytes a thread at once
 shared:   0
 flops:    8*L
 bytes:    5*e*L
 requires: 256 threads a block; every row has an element
 numerics: ACC, each product and sum rounded, as NumPy does: its bits in float and double, but that -ftz flushes denormals
-optional: fed
+optional: skip fed
 */
 #include "penalty.cuh"
 
@@ -26,8 +27,9 @@ struct Table {
 };
 
 extern "C" __global__ void __launch_bounds__(256) sgd(
-    const __grid_constant__ Table table, const Setting* fed)
+    const __grid_constant__ Table table, const float* skip, const Setting* fed)
 {
+    if (skip && *skip != 0) return;
     const Part part = find_part(table);
     const Setting s = fed ? fed[part.row] : table.setting[part.row];
     T* const array[] = {table.p[part.row], table.b[part.row], const_cast<T*>(table.g[part.row])};

@@ -29,7 +29,8 @@ TWINS = {
     "linear": {"forward", "backward"},
     "matmul": {"matmul"},
     "loss": {"cross_entropy", "nll", "hits"},
-    "optim": {"sgd", "adam", "rmsprop", "norm", "scale", "clamp", "average", "accumulate", "divide"},
+    "optim": {"sgd", "adam", "rmsprop", "norm", "scale", "clamp", "average", "accumulate", "divide"}
+    | {"unscale", "rescale"},
     "activation": {"forward", "backward"},
     "indexing": {"add"},
 }

@@ -62,7 +62,7 @@ def steps_of(precision, capture, steps=5, **options):
         x, y = rng.standard_normal((4, 3, 5, 5)).astype(np.float32), rng.integers(0, 5, 4)
         losses.append(step(gpunn.to_device(x, "cuda"), gpunn.to_device(y, "cuda")))
     assert step.captured == (capture is None)
-    return [float(loss) for loss in losses], state(model, step)
+    return [float(loss) for loss in losses], state(model, step), step
 
 
 @pytest.mark.parametrize("precision", ["bf16", pytest.param("tf32", marks=in_ci)])
