@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gpunn import data
+from gpunn import data, nn
 from tests.tiny_runs import tiny_dataset
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
@@ -59,6 +59,18 @@ def test_mnist_seconds(monkeypatch, capsys):
     out = capsys.readouterr().out
     assert score > 0.7 and f"seed 0: {score:.2%} after 48 steps" in out
     assert re.search(r"mean \d+\.\d\d%, \d\.\d{3} s of training on cpu; [01] of 1 seeds reach 99 %", out)
+
+
+def test_cifar_precision(monkeypatch, capsys):
+    example = load("cifar_precision")
+    monkeypatch.setattr(example, "load", lambda name: tiny_dataset())
+    monkeypatch.setattr(example.models, "create", lambda name: data_mlp())
+    found = example.main(["--device", "cpu", "--seeds", "1", "--epochs", "1", "--limit", "200"])
+    assert list(found) == ["fp32", "bf16"] and "bf16: mean" in capsys.readouterr().out
+
+
+def data_mlp():
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
 
 
 def test_vanishing_gradient(tmp_path, capsys):
