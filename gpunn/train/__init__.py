@@ -16,6 +16,7 @@ from gpunn.train.ensemble import count_votes as count_votes
 from gpunn.train.gradients import LayerGradientLog as LayerGradientLog
 from gpunn.train.history import History as History
 from gpunn.train.lock import alone_in as alone_in
+from gpunn.train.loss_scale import LossScale as LossScale
 from gpunn.train.metrics import accuracy as accuracy
 from gpunn.train.metrics import top_k as top_k
 from gpunn.train.metrics import top_k_accuracy as top_k_accuracy
