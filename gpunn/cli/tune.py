@@ -10,6 +10,7 @@ import numpy as np
 
 import gpunn
 from gpunn import backend, models, ops
+from gpunn.backend.streams import EMULATOR
 from gpunn.cuda import tuned, tuning
 from gpunn.cuda.listing import COLUMNS
 from gpunn.engine.tensor import Tensor
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     device = usable_device(args.device or "cuda")
     if device.type == "cpu":
         raise UsageError("tune: --device cpu runs no kernel; choose cuda or emulator")
-    number = backend.streams.EMULATOR if device.type == "emulator" else device.index or 0
+    number = EMULATOR if device.type == "emulator" else device.index or 0
     if args.list:
         return _list(number)
     if not args.names:
