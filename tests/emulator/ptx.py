@@ -5,7 +5,7 @@ import re
 from gpunn.cuda import source
 
 _NOT_TEXT = re.compile(r"^#(pragma once|include .*)$", re.M)
-NEEDS = {"matrix": ("ptx", "ptx/shared"), "copy": ("ptx/shared",), "barrier": ("ptx/shared",)}
+NEEDS = {"matrix": ("ptx", "ptx/shared"), "wgmma": ("ptx/shared",), "copy": ("ptx/shared",), "barrier": ("ptx/shared",)}
 
 
 def with_ptx(body: str, *headers: str) -> str:

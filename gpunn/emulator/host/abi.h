@@ -45,5 +45,12 @@ int gpunn_mbarrier_wait(void* barrier, int parity, int forever, void* site);   /
 void gpunn_await_change(const unsigned* address, unsigned seen, void* site);
 void gpunn_yield(void* site);
 void gpunn_blocks_met(void);
+// wgmma: d, columns, descriptors of A and B, a WgmmaType, whether their depths run across their rows.
+void gpunn_wgmma(float* d, int columns, unsigned long long a, unsigned long long b, int type, int across_a, int across_b,
+                 const char* file, int line);
+void gpunn_wgmma_fence(void);
+void gpunn_wgmma_commit(void);
+void gpunn_wgmma_wait(int groups_left);
+void gpunn_fence_proxy(void);
 [[noreturn]] void gpunn_assert_failed(const char* text, const char* file, int line);
 }

@@ -4,6 +4,7 @@
 #include "mbarrier.h"
 #include "named.h"
 #include "spin.h"
+#include "wgmma.h"
 
 namespace gpunn_host {
 
@@ -77,6 +78,7 @@ static void start_block(uint64_t place) {
     g.at_barrier = g.done = 0;
     start_named_barriers();
     start_mbarriers();
+    start_wgmma_of_block();
     order_enter_block(place);
     poison_shared_memory();   // 0xFF bytes: NaN in every float format, -1 in every integer
 }

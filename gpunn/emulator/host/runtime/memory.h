@@ -20,6 +20,7 @@ inline size_t g_static_shared_bytes;
 void record_access(uintptr_t address, size_t bytes, bool write, bool shared, uintptr_t site);      // count.h
 void notice_spin(uintptr_t address, size_t bytes, bool write, AccessKind kind, uintptr_t site);      // spin.h
 void check_race(uintptr_t address, size_t bytes, bool write, const Region& region, uintptr_t site); // race.h
+void note_proxy_write(uintptr_t address, size_t bytes);                                             // wgmma.h
 
 inline void add_region(uintptr_t low, uintptr_t bytes, int32_t kind, bool writable, bool shared) {
     if (bytes && g_region_count < kMaxRegions) g_regions[g_region_count++] = {low, bytes, kind, writable, shared};
@@ -115,6 +116,7 @@ __attribute__((always_inline)) inline void check_access(uintptr_t address, size_
         record_access(address - region->low + (uintptr_t(*cached + 1) << 44), bytes, write, region->shared, site);
     if (kind == kAtomic) order_atomic(address);
     if ((g.launch.checks & kRace) && region->shared && kind != kAtomic) check_race(address, bytes, write, *region, site);
+    if ((g.launch.checks & kRace) && write && region->kind == kDynamicShared) note_proxy_write(address, bytes);
 }
 
 }  // namespace gpunn_host
