@@ -125,7 +125,7 @@ def sum_columns(job: Columns) -> tuple[Launch, ...]:
     return (Launch(BIAS, storage_macros(job.dtype), (across * parts,), (32, 8), args),)
 
 
-def _with_bias(job: Conv, *launches: Launch) -> tuple[Launch, ...]:
+def with_bias(job: Conv, *launches: Launch) -> tuple[Launch, ...]:
     """These launches, and where it is asked for one more for gb."""
     if not job.bias:
         return launches
@@ -140,7 +140,7 @@ def _naive(family: str) -> Launches:
         grid = (blocks(32 * math.prod(job.w), THREADS),)
         args = ("gy", "x", "gw", job)
         first = Launch(f"{family}/naive_grad_weight", storage_macros(job.dtype), grid, (THREADS,), args)
-        return _with_bias(job, first)
+        return with_bias(job, first)
 
     return plan
 
@@ -175,7 +175,7 @@ def _depthwise(job: Conv) -> tuple[Launch, ...]:
     partial = Scratch("parts", (parts, math.prod(job.w)), accumulate(job.dtype))
     macros, args = {**storage_macros(job.dtype), "VEC": width}, ("gy", "x", partial, job)
     first = Launch("conv2d/depthwise_grad_weight", macros, (across, taps, parts), (256,), args)
-    return _with_bias(job, first, sum_parts(partial, "gw", job.dtype))
+    return with_bias(job, first, sum_parts(partial, "gw", job.dtype))
 
 
 # ---------------------------------------------------------------- rows

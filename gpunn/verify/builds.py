@@ -26,6 +26,7 @@ from gpunn.verify.workers import Broken, results
 
 Table = dict[str, dict[str, dict[str, list[int]]]]  # kernel -> macros -> architecture -> [registers, shared bytes]
 REMEDY = "a compiler that dies had bad PTX: look at the kernel's inline assembly, or compile it alone with nvcc"
+DIGESTS = "compiled.json"  # beside the table
 _compiler: Compiler | None = None
 
 
@@ -115,8 +116,12 @@ def write_shares(path: Path, library: Path | None) -> None:
     write_table(sass.shares(sass.tiled(builds(False)), Compiler(library), disassembler), path)
 
 
+def _read(path: Path | None) -> dict:
+    return json.loads(path.read_text()) if path and path.is_file() else {}
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Compile everything; 1 where a kernel spills or does not compile."""
+    """Compile what the table does not have of these sources; 1 where a kernel spills or does not compile."""
     what = "compile every kernel with no GPU"
     parser = argparse.ArgumentParser(prog="python -m gpunn.verify.builds", description=what)
     parser.add_argument("--library", dest="nvrtc", type=Path, help="libnvrtc.so (default: the installed wheel's)")
@@ -124,12 +129,16 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--processes", type=int, default=2)
     args = parser.parse_args(argv)
     sets = list(builds(False))
-    table, faults, failures = survey(args.nvrtc, everything(sets), args.processes)
+    kept: Table = _read(args.table)
+    digests = _read(args.table and args.table.with_name(DIGESTS))
+    known = {name for name, mine in by_kernel(sets).items() if name in kept and digest(mine) == digests.get(name)}
+    todo = [one for one in sets if one[0] not in known]
+    table, faults, failures = survey(args.nvrtc, everything(todo), args.processes)
     for fault in [*faults, *failures]:
         print(fault)
     if args.table and not failures:
-        write_table(table, args.table)
-        write_digests(args.table.with_name("compiled.json"), sets)
+        write_table({name: kept[name] if name in known else table[name] for name in by_kernel(sets)}, args.table)
+        write_digests(args.table.with_name(DIGESTS), sets)
         write_shares(args.table.with_name("sass.json"), args.nvrtc)
     count = sum(len(row) for labels in table.values() for row in labels.values())
     print(f"{count} compiled, {len(faults)} faults, {len(failures)} failures")

@@ -33,6 +33,10 @@ SHORT = {
     "conv3d/tensor_grad_input": 0.28,
     "gemm/tiled LAYOUT=-1": 0.44,  # either order of each operand, a derivative
     "gemm/tiled BM=64": 0.83,  # 8x4 sums a thread: three loads from shared memory for 32 multiply-adds
+    # A product of a warpgroup takes its units as long as 128 issued instructions: four of them are a step.
+    "conv2d/wgmma_forward": 0.016,
+    "conv2d/wgmma_grad_input": 0.015,
+    "conv2d/wgmma_grad_weight": 0.013,
 }
 
 # Of HMMA in the loops of implicit GEMM, by precision; a tile of 16 columns has an eighth of a square one's. Three

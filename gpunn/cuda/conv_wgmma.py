@@ -1,0 +1,149 @@
+"""Variants of forward and grad_input on Hopper's tensor cores, by wgmma (sm_90a): a row a tile and precision.
+
+kernels/conv2d/wgmma.cuh multiplies. Of the tiles in one precision that one runs which an H200 should do soonest: a
+stage of 128 bytes of depth takes as long as its products, or as its operands' ways through shared memory.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from gpunn.cuda.checks import INDEX_LIMIT
+from gpunn.cuda.conv_tiles import MULTIPROCESSORS, Pass, better, forward, grad_input
+from gpunn.cuda.conv_variants import Predicate, refuse_odd
+from gpunn.cuda.dtypes import SIZES, storage_macros
+from gpunn.cuda.kernel import blocks
+from gpunn.cuda.plans import Launch
+from gpunn.cuda.problem import Conv
+from gpunn.cuda.variants import Variant
+
+MOST_TAPS = 32  # bits of a row's mask in kernels/conv2d/wgmma.cuh
+FEWEST_COLUMNS = 32  # half of the narrowest tile
+ROW, ALIGNMENT = 128, 1024  # bytes of a stage's row; what the swizzle's area begins on
+EDGE = 4  # stages that a block spends before and behind its main loop
+DTYPES = {"bf16": "bfloat16", "fp16": "float16", "tf32": "float32"}
+
+
+class Tile(NamedTuple):
+    """A block's rows and columns, and its stages in shared memory."""
+
+    rows: int
+    columns: int
+    stages: int
+
+    @property
+    def threads(self) -> int:
+        return self.rows * 2
+
+    @property
+    def tables(self) -> int:
+        """Bytes of static shared memory: three numbers a row, two a tap."""
+        return 12 * self.rows + 8 * MOST_TAPS
+
+    @property
+    def dynamic(self) -> int:
+        """Bytes asked for at the launch, for stages, then for the sums."""
+        stages = self.stages * ROW * (self.rows + self.columns)
+        return max(stages, 4 * self.rows * (self.columns + 8)) + ALIGNMENT
+
+    @property
+    def macros(self) -> dict[str, int]:
+        return {"BM": self.rows, "BN": self.columns, "STAGES": self.stages}
+
+    @property
+    def clocks(self) -> int:
+        """Of a multiprocessor, for one stage: 2048 products a clock of 16 bits, 128 bytes a clock of shared memory."""
+        products = self.rows * self.columns // 32
+        read = self.rows // 64 * (64 + self.columns)  # four pieces of 32 bytes deep, by each warpgroup
+        return max(products, read + self.rows + self.columns)
+
+    def cost(self, job: Conv, product: Pass) -> float:
+        """Clocks of the multiprocessor with the most blocks."""
+        _, pixels, columns, depth = product(job)
+        stride = 1 if product is forward else math.prod(job.win.stride)
+        down = blocks(blocks(pixels[0] * math.prod(pixels[2:]), stride), self.rows) * stride
+        tiles = down * blocks(columns, self.columns) * job.groups
+        steps = blocks(math.prod(job.win.size) * depth * SIZES[job.dtype], ROW * stride)
+        return blocks(tiles, MULTIPROCESSORS) * (steps + EDGE) * float(self.clocks)
+
+
+TILES = (Tile(128, 256, 3), Tile(128, 128, 4), Tile(128, 64, 4), Tile(64, 64, 5))
+
+
+class Row(NamedTuple):
+    """A variant: tile and precision."""
+
+    tile: Tile
+    precision: str
+
+    @property
+    def name(self) -> str:
+        return f"wgmma_{self.precision}_{self.tile.rows}x{self.tile.columns}"
+
+
+def _rows(product: Pass) -> list[Row]:
+    """Each tile in each precision: TF32 wants operands whose depth runs along their rows, as forward's does."""
+    precisions = DTYPES if product is forward else ("bf16", "fp16")
+    return [Row(tile, precision) for precision in precisions for tile in TILES]
+
+
+def refuse(precision: str) -> Predicate:
+    """What no kernel with these products takes."""
+
+    def refusal(job: Conv) -> str:
+        if job.dtype != DTYPES[precision]:
+            return f"{job.dtype} is not {DTYPES[precision]}"
+        if precision == "tf32" and job.precision != "tf32":
+            return "TF32 is not asked for: gpunn.precision('tf32')"
+        if reason := refuse_odd(job):
+            return reason
+        packs = max(map(math.prod, (job.x, job.y))) * SIZES[job.dtype] // 16
+        return f"{packs} packs of 16 bytes are numbered in 32 bits" if packs > INDEX_LIMIT else ""
+
+    return refusal
+
+
+def _refuse(product: Pass, precision: str) -> Predicate:
+    def refusal(job: Conv) -> str:
+        if reason := refuse(precision)(job):
+            return reason
+        if (taps := math.prod(job.win.size)) > MOST_TAPS:
+            return f"the window has {taps} positions, more than {MOST_TAPS}"
+        slices = job.groups * (1 if product is forward else math.prod(job.win.stride))
+        return "" if slices <= 65535 else f"{slices} groups and stride classes are above a grid's 65535"
+
+    return refusal
+
+
+def _avoid(product: Pass, mine: Row) -> Predicate:
+    def avoid(job: Conv) -> str:
+        if (columns := product(job).columns) < FEWEST_COLUMNS:
+            return f"{columns} columns fill less than half of a tile"
+        costs = {Row(tile, mine.precision).name: tile.cost(job, product) for tile in TILES}
+        room = {Row(tile, mine.precision).name: -float(tile.rows * tile.columns) for tile in TILES}
+        return better(mine.name, costs, room)
+
+    return avoid
+
+
+def _variant(product: Pass, mine: Row) -> Variant:
+    kernel, tile = f"conv2d/wgmma_{product.__name__}", mine.tile
+
+    def plan(job: Conv) -> tuple[Launch, ...]:
+        operands, pixels, columns, _ = product(job)
+        stride = (1, 1) if product is forward else job.win.stride
+        down = pixels[0] * math.prod([blocks(n, s) for n, s in zip(pixels[2:], stride, strict=True)])
+        grid = (blocks(down, tile.rows) * blocks(columns, tile.columns), job.groups * math.prod(stride))
+        macros = {**storage_macros(job.dtype), "PRECISION": mine.precision.upper(), **tile.macros}
+        return (Launch(kernel, macros, grid, (tile.threads,), (*operands, job), tile.dynamic),)
+
+    return Variant(
+        mine.name, (kernel,), f"{DTYPES[mine.precision]}; C/groups and K/groups multiples of 16 bytes, up to 32 taps",
+        _refuse(product, mine.precision), plan, lambda job: tile.tables + tile.dynamic, _avoid(product, mine),
+        mine.precision, dynamic=True,
+    )  # fmt: skip
+
+
+FORWARD = tuple([_variant(forward, row) for row in _rows(forward)])
+GRAD_INPUT = tuple([_variant(grad_input, row) for row in _rows(grad_input)])

@@ -1,0 +1,54 @@
+/*
+conv2d forward on Hopper's tensor cores: implicit GEMM by wgmma, both operands from shared memory, swizzled by 128 bytes.
+
+math:     y[n,k,p,q] = bias[k] + sum over r,s,c of x[n,c,h,w] * weight[k,c,r,s], h = p*stride_h - pad_h + r*dil_h,
+          w = q*stride_w - pad_w + s*dil_w, inside x; then the activation that g names
+layout:   x (N,H,W,C), y (N,P,Q,K), weight (K,R,S,C/groups), row-major; bias (K)
+threads:  a block owns BM pixels x BN filters of one group (blockIdx.y), a warpgroup 64 x BN of them
+shared:   12*BM + 256
+flops:    2*N*P*Q*K*(C//G)*R*S
+bytes:    e*(N*H*W*C + N*P*Q*K + K*(C//G)*R*S)
+requires: C/groups and K/groups multiples of V = 16/e; aligned arrays of up to 2^31 packs of 16 bytes; up to 32 taps;
+          PRECISION fits T; dynamic shared memory for STAGES stages, or the sums, and 1024 bytes more
+numerics: products in PRECISION (TF32: mantissas cut to 10 bits), running sums in float, in the order r, s, c; sums that are
+          not finite anew, in float
+optional: bias
+arch:     90a
+*/
+#define ACROSS 0
+#include "wgmma_store.cuh"
+
+extern "C" __global__ void __launch_bounds__(THREADS) conv2d_wgmma_forward(
+    const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias, T* __restrict__ y, Conv2d g)
+{
+    // seek to the block's tile: neighbours share its pixels
+    extern __shared__ __align__(128) char memory[];
+    __shared__ Table table;
+    const int group = blockIdx.y, Cg = g.Cg(), Kg = g.Kg(), taps = g.R * g.S, across = ceil_div(Kg, BN);
+    const int first_row = blockIdx.x / across * BM, first_column = blockIdx.x % across * BN;
+    const int left = g.N * g.P * g.Q - first_row, packs = g.C / EACH;
+    for (int t = threadIdx.x; t < taps; t += THREADS) {
+        table.source[t] = (t / g.S * g.dil_h * g.W + t % g.S * g.dil_w) * packs;
+        table.weight[t] = t * (Cg / EACH);
+    }
+    for (int row = threadIdx.x; row < BM; row += THREADS) {
+        const int m = first_row + row, h = g.row(m / g.Q % g.P, 0), w = g.col(m % g.Q, 0), n = m / g.Q / g.P;
+        unsigned mask = 0;
+        for (int t = 0; t < taps; ++t) mask |= (unsigned)g.inside(h + t / g.S * g.dil_h, w + t % g.S * g.dil_w) << t;
+        table.from[row] = ((n * g.H + h) * g.W + w) * packs;
+        table.mask[row] = row < left ? mask : 0u;
+        table.to[row] = row < left ? m * (g.K / EACH) : -1;
+    }
+    __syncthreads();
+
+    // combine
+    char* area = aligned_area(memory);
+    const T* filters = weight + (i64)group * Kg * taps * Cg;
+    const Operands operands = {x + group * Cg, filters, taps, Cg / EACH, Kg, taps * (Cg / EACH)};
+    float sums[BN / 2] = {};
+    multiply_taps(operands, table, first_column, area, sums);
+
+    // write
+    const T* beside = bias ? bias + group * Kg : nullptr;
+    store_tile(sums, operands, table, area, first_column, y + group * Kg, beside, g.activation);
+}

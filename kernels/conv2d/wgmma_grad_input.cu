@@ -1,0 +1,69 @@
+/*
+conv2d gradient of the input on Hopper's tensor cores: the forward's multiplication on gy by wgmma, the weights as they lie
+in memory, their depth across. At stride > 1 the input pixels are split into stride_h * stride_w classes by their place modulo
+the stride: within a class the same taps meet every pixel, so that no multiplication is wasted on taps that meet none.
+
+math:     gx[n,c,h,w] = sum over r,s,k of gy[n,k,p,q] * weight[k,c,r,s] where p*stride_h - pad_h + r*dil_h = h,
+          q*stride_w - pad_w + s*dil_w = w
+layout:   gy (N,P,Q,K), gx (N,H,W,C), weight (K,R,S,C/groups), row-major
+threads:  a block owns BM pixels of one class x BN channels of one group (blockIdx.y = group and class), a warpgroup 64 x BN
+shared:   12*BM + 256
+flops:    2*N*P*Q*K*(C//G)*R*S
+bytes:    e*(N*H*W*C + N*P*Q*K + K*(C//G)*R*S)
+requires: 16 bits; C/groups and K/groups multiples of V = 16/e; aligned arrays of up to 2^31 packs of 16 bytes; up to 32 taps;
+          PRECISION fits T; dynamic shared memory for STAGES stages, or the sums, and 1024 bytes more
+numerics: products in PRECISION, running sums in float, in the order r, s, k; sums that are not finite anew, in float
+arch:     90a
+*/
+#define ACROSS 1
+#include "wgmma_store.cuh"
+
+extern "C" __global__ void __launch_bounds__(THREADS) conv2d_wgmma_grad_input(
+    const T* __restrict__ gy, const T* __restrict__ weight, T* __restrict__ gx, Conv2d g)
+{
+    // seek to the block's class and tile: neighbours share its pixels
+    extern __shared__ __align__(128) char memory[];
+    __shared__ Table table;
+    const int group = blockIdx.y % g.groups, kind = blockIdx.y / g.groups, Cg = g.Cg(), Kg = g.Kg();
+    const int class_h = kind / g.stride_w, class_w = kind % g.stride_w, across = ceil_div(Cg, BN);
+    const int rows = ceil_div(g.H - class_h, g.stride_h), cols = ceil_div(g.W - class_w, g.stride_w);  // of this class
+    const int M = rows > 0 && cols > 0 ? g.N * rows * cols : 0;
+    const int first_row = blockIdx.x / across * BM, first_column = blockIdx.x % across * BN;
+    if (first_row >= M) return;  // the whole block, so no barrier is missed
+
+    // its pixels; a thread keeps to its rows, so that no barrier is wanted in between
+    const int above = class_h + g.pad_h, left = class_w + g.pad_w, packs = g.K / EACH;
+    for (int row = threadIdx.x; row < BM; row += THREADS) {
+        const int m = first_row + row, n = m / cols / rows, i = m / cols % rows, j = m % cols;
+        const int h = class_h + i * g.stride_h, w = class_w + j * g.stride_w;
+        table.mask[row] = 0;
+        table.from[row] = ((n * g.P + i) * g.Q + j) * packs;
+        table.to[row] = m < M ? ((n * g.H + h) * g.W + w) * (g.C / EACH) : -1;
+    }
+    // the class's taps, each so far above and left of a pixel's place, and the pixels that they meet
+    int taps = 0;
+    for (int t = 0; t < g.R * g.S; ++t) {
+        const int h = above - t / g.S * g.dil_h, w = left - t % g.S * g.dil_w;
+        if (h % g.stride_h || w % g.stride_w) continue;
+        if (threadIdx.x == 0) {
+            table.source[taps] = (h / g.stride_h * g.Q + w / g.stride_w) * packs;
+            table.weight[taps] = t * (Cg / EACH);
+        }
+        for (int row = threadIdx.x; row < BM; row += THREADS) {
+            const int m = first_row + row, p = m / cols % rows + h / g.stride_h, q = m % cols + w / g.stride_w;
+            table.mask[row] |= (unsigned)(m < M && within(p, g.P) && within(q, g.Q)) << taps;
+        }
+        ++taps;
+    }
+    __syncthreads();
+
+    // combine
+    char* area = aligned_area(memory);
+    const T* filters = weight + (i64)group * Kg * g.R * g.S * Cg;
+    const Operands operands = {gy + group * Kg, filters, taps, Kg / EACH, Cg, g.R * g.S * (Cg / EACH)};
+    float sums[BN / 2] = {};
+    multiply_taps(operands, table, first_column, area, sums);
+
+    // write
+    store_tile(sums, operands, table, area, first_column, gx + group * Cg, nullptr, NOTHING);
+}

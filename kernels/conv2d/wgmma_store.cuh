@@ -1,0 +1,35 @@
+// From the sums of warpgroups to memory: bias, activation, and through shared memory to 16-byte stores of whole rows.
+#pragma once
+#include "wgmma.cuh"
+
+// Writes the tile, at `out` of its group. A sum that is no finite number is added up anew: a tap outside of the source is a
+// product with 0 here, which of an infinite weight is NaN, and no product in the plain loops.
+__device__ __forceinline__ void store_tile(
+    const float (&sums)[BN / 2], const Operands& o, const Table& table, char* area, int first_column, T* out, const T* bias,
+    int activation)
+{
+    float* kept = reinterpret_cast<float*>(area);
+    keep_sums(sums, kept);
+    const int packs = BN / EACH;  // of a row
+#pragma unroll 1
+    for (int i = threadIdx.x; i < BM * packs; i += THREADS) {
+        const int row = i / packs, within_tile = i % packs * EACH, column = first_column + within_tile;
+        if (table.to[row] < 0 || column >= o.columns) continue;
+        float v[EACH];
+        load_sums(kept + row * PITCH + within_tile, v);
+#pragma unroll 1
+        for (int e = 0; e < EACH; ++e) {
+            const float sum = kept[row * PITCH + within_tile + e];
+            if (is_finite(sum)) continue;
+            const float exact = plain_sum(o, table, row, column + e);
+#pragma unroll
+            for (int k = 0; k < EACH; ++k) v[k] = k == e ? exact : v[k];
+        }
+#pragma unroll
+        for (int e = 0; e < EACH; ++e) {
+            if (bias) v[e] += load(bias + column + e);
+            v[e] = activated(v[e], activation);
+        }
+        store_each(out + (i64)table.to[row] * EACH + column, v);
+    }
+}

@@ -1,0 +1,146 @@
+"""Convolutions by wgmma: who takes them, what their machine code is, their errors, and strict runs of every tile."""
+
+import os
+from contextlib import nullcontext
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from gpunn import backend, precision
+from gpunn import emulator as host
+from gpunn.backend import twins
+from gpunn.cuda import conv, conv_wgmma, conv_wgmma_weight, nvrtc, source
+from gpunn.cuda.kernel import EMULATOR
+from gpunn.cuda.problem import Conv
+from gpunn.cuda.variants import Operation, use_variant
+from gpunn.errors import DeviceError
+from gpunn.reference import naive
+from gpunn.verify import sass
+from gpunn.window import Window
+
+in_ci = pytest.mark.skipif(not os.environ.get("CI"), reason="seconds of compilers and of the emulator: in CI")
+ROWS = {
+    "forward": conv_wgmma.FORWARD,
+    "grad_input": conv_wgmma.GRAD_INPUT,
+    "grad_weight": conv_wgmma_weight.GRAD_WEIGHT,
+}
+NAMES = [(name, one.name) for name, rows in ROWS.items() for one in rows]
+WIN = Window((3, 3), (1, 1), (1, 1), (1, 1))
+ERRORS = {"bf16": 1e-2, "fp16": 2e-3, "tf32": 1e-3}
+
+
+def job(dtype="bfloat16", n=64, c=256, size=14, k=256, win=WIN, asked="fp32"):
+    shape = (n, k, *win.out((size, size)))
+    return Conv(dtype, True, (n, c, size, size), (k, c, *win.size), shape, win, 1, precision=asked)
+
+
+# ---------------------------------------------------------------- who takes them
+def test_hopper_takes_them_first_and_others_decline_in_words(monkeypatch):
+    for name, rows in ROWS.items():
+        operation: Operation = conv.OPERATIONS[2][name]
+        assert operation.variants[: len(rows)] == rows
+        monkeypatch.setattr("gpunn.cuda.variants._lacking", _lacking(90))
+        assert operation.choose(job(), EMULATOR)[0].name.startswith("wgmma_bf16_")
+        for arch in (75, 80, 100, 120):
+            monkeypatch.setattr("gpunn.cuda.variants._lacking", _lacking(arch))
+            _, why = operation.choose(job(), EMULATOR)
+            assert f"wgmma_bf16_128x128: needs sm_90a, this device is sm_{arch}" in why
+
+
+def _lacking(arch):
+    def lacking(variant, device):
+        need = source.read(variant.sources[0]).architecture
+        return "" if source.runs_on(need, arch) else f"needs sm_{need}, this device is sm_{arch}"
+
+    return lacking
+
+
+def test_tiles_fill_the_multiprocessors():
+    """Large layers get large tiles, few pixels small ones or parts: none of ResNet-50's leaves half of them idle."""
+    taken = {}
+    for c, size in ((64, 56), (128, 28), (256, 14), (512, 7)):
+        one = job(c=c, size=size, k=c)
+        (row,) = [row for row in conv_wgmma.FORWARD if row.precision == "bf16" and not row.avoid(one)]
+        (launch,) = row.plan(one)
+        taken[c] = row.name.rpartition("_")[2], launch.grid[0]
+        assert launch.grid[0] >= 66, (c, launch.grid)
+        (row,) = [row for row in conv_wgmma_weight.GRAD_WEIGHT if row.precision == "bf16" and not row.avoid(one)]
+        (launch,) = row.plan(one)
+        assert np.prod(launch.grid) >= 66, (c, row.name, launch.grid)
+    assert taken[256][0] in ("128x128", "128x256")
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ({"dtype": "float32"}, "float32 is not bfloat16"),
+        ({"c": 12}, "C/groups = 12 is no multiple of 8"),
+        ({"win": Window((7, 7), (1, 1), (3, 3), (1, 1))}, "the window has 49 positions, more than 32"),
+    ],
+)
+def test_what_they_refuse_is_said(given, words):
+    assert conv_wgmma.FORWARD[0].refusal(job(**given)) == words
+
+
+def test_tf32_is_taken_where_it_is_asked_for_and_few_columns_are_left_to_others():
+    tf32 = next(row for row in conv_wgmma.FORWARD if row.precision == "tf32")
+    assert tf32.refusal(job("float32")) == "TF32 is not asked for: gpunn.precision('tf32')"
+    assert tf32.refusal(job("float32", asked="tf32")) == ""
+    assert "16 columns fill less than half of a tile" in conv_wgmma.FORWARD[0].avoid(job(k=16))
+
+
+# ---------------------------------------------------------------- machine code
+@in_ci
+@pytest.mark.parametrize("name, tile", [(name, tile) for name in ROWS for tile in conv_wgmma.TILES])
+def test_the_machine_code_is_wgmma_that_does_not_wait_for_itself(name, tile):
+    """HGMMA, no spills, and no word of the assembler that products are serialised."""
+    kernel = source.read(f"conv2d/wgmma_{name}")
+    macros = {"T": "bfloat16", "ACC": "float", "PRECISION": "BF16", **tile.macros}
+    try:
+        cubin, log = nvrtc.Compiler().cubin(kernel.specialised(macros), kernel.file, "90a")
+    except DeviceError as error:
+        pytest.skip(str(error)) if "no libnvrtc" in str(error) else pytest.fail(str(error))
+    found = nvrtc.resources(log)
+    assert (found.spills, found.stack, found.serialised) == (0, 0, "")
+    assert found.registers <= 65536 // tile.threads
+    disassembler = sass.find_disassembler() or pytest.skip("no nvdisasm: pip install nvidia-cuda-nvdisasm")
+    words = sass.disassembled(cubin, disassembler).replace(";", " ").split()
+    assert sum(word.startswith("HGMMA") for word in words) == 4
+    assert not {"LDL", "STL"} & {word.split(".")[0] for word in words}
+
+
+# ---------------------------------------------------------------- numbers
+def run(name, variant, kind, strict=True):
+    """(what the variant computes, what float64 does), of a convolution with a halo and overhanging tiles."""
+    dtype = ml_dtypes.bfloat16 if kind == "bf16" else {"fp16": np.float16, "tf32": np.float32}[kind]
+    rng = np.random.default_rng(3)
+    n, c, size, k = 2, 40, 9, 72
+    x, w = rng.standard_normal((n, c, size, size)), rng.standard_normal((k, c, 3, 3)) / 20
+    made = [a.astype(np.float32).astype(dtype) for a in (x, w, rng.standard_normal((n, k, size, size)))]
+    wide, given = [a.astype(np.float64) for a in made], [backend.to_device(a, "emulator") for a in made]
+    x, w, gy = given
+    with (
+        use_variant(f"conv2d.{name}", variant),
+        precision("tf32" if kind == "tf32" else "fp32"),
+        host.strict() if strict else nullcontext(),
+    ):
+        twin, one = twins(x).conv, ((1, 1), (1, 1), (1, 1), 1)
+        if name == "forward":
+            got, want = twin.forward(x, w, None, WIN, 1), naive.conv(wide[0], wide[1], None, *one)
+        elif name == "grad_input":
+            got, want = twin.grad_input(gy, w, x.shape, WIN, 1), naive.conv_grad_input(wide[2], wide[1], x.shape, *one)
+        else:
+            got = twin.grad_weight(gy, x, w.shape, WIN, 1)[0]
+            want = naive.conv_grad_weight(wide[2], wide[0], w.shape, *one)
+    return backend.to_numpy(got).astype(np.float64), want
+
+
+@in_ci
+@pytest.mark.usefixtures("emulator")
+@pytest.mark.parametrize("name, variant", NAMES)
+def test_errors_against_float64_in_strict_runs(name, variant):
+    """Three schedules, shared memory read early and late, races looked for: the same bits; and their error."""
+    kind = variant.split("_")[1]
+    got, want = run(name, variant, kind)
+    assert np.abs(got - want).max() / np.abs(want).max() < ERRORS[kind]
