@@ -135,7 +135,11 @@ def _refuse(product: Pass, precision: str) -> Predicate:
 
 def too_short(job: Conv, product: Pass, precision: str) -> str:
     """Why floats should be multiplied as floats: three TF32 err by 2^-23, which a sum's own error hides."""
-    terms = product(job).depth * math.prod(job.win.size)
+    return too_few(product(job).depth * math.prod(job.win.size), precision)
+
+
+def too_few(terms: int, precision: str) -> str:
+    """The same of a sum of so many products."""
     if precision != "3xtf32" or terms >= FEWEST_TERMS:
         return ""
     return f"in a sum of {terms} products three TF32 may err by more than twice float's error"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from gpunn.cuda import conv_tensor_weight
 from gpunn.cuda.conv_tiled import MOST_TAPS, NARROW
 from gpunn.cuda.conv_tiles import Pass, Tile, better, grad_weight, width
 from gpunn.cuda.conv_variants import (
@@ -184,8 +185,12 @@ GRAD_WEIGHT = (
         "depthwise", "conv2d/depthwise_grad_weight", DEPTHWISE, refuse_depthwise, _depthwise,
         also=("reduce/sum_parts", BIAS),
     ),
+    *conv_tensor_weight.GRAD_WEIGHT,
     *[_variant(one) for one in ROWS],
     row("naive", "conv2d/naive_grad_weight", ANY, takes_all, _naive("conv2d"), also=(BIAS,)),
 )  # fmt: skip
-GRAD_WEIGHT_3D = (row("naive", "conv3d/naive_grad_weight", ANY, takes_all, _naive("conv3d"), also=(BIAS,)),)
+GRAD_WEIGHT_3D = (
+    *conv_tensor_weight.GRAD_WEIGHT_3D,
+    row("naive", "conv3d/naive_grad_weight", ANY, takes_all, _naive("conv3d"), also=(BIAS,)),
+)
 GRAD_BIAS = (Variant("naive", (BIAS,), "every size and dtype", lambda job: "", sum_columns),)

@@ -2,28 +2,10 @@
 // There are two rounds, `fan` neighbouring parts and then their sums, since one block alone would read J parts while the
 // others idle: with a fan of about the root of J a block reads 2 * fan.
 #pragma once
+#include "../tensor/ticket.cuh"
 #include "tile.cuh"
 
 static const i64 SLOT = BM * BN + BM;  // a tile's part: its sums as the threads hold them, and a sum beside each row
-
-struct Split {
-    ACC* parts;  // (J, tiles, SLOT)
-    int* tickets;  // (tiles, 1 + rounds of the first kind)
-    int J, fan, tiles, tile, part;  // the last two: this block's
-};
-
-// Whether this block is the last of `count` that draw the ticket, which is then 0 again. The last sees what all wrote.
-__device__ __forceinline__ bool drew_last(int* ticket, int count) {
-    __threadfence();
-    __syncthreads();
-    bool last = false;
-    if (threadIdx.x == 0) {
-        last = atomicInc(reinterpret_cast<unsigned*>(ticket), count - 1) == count - 1;
-        __threadfence();
-    }
-    return __syncthreads_or(last);
-}
-
 static const int ACROSS = TN / 4, PACKS = TM * ACROSS;
 
 // A thread's packs of sums lie THREADS packs apart, so that a warp moves whole lines. real(i, half): whether the result

@@ -43,12 +43,17 @@ SHORT = {
 # TF32 had 0.32 while their sums stayed in the tensor cores, which cut them off: now floats add up each DEPTH's.
 CORES = {"BF16": 0.40, "FP16": 0.40, "TF32": 0.30, "TF32X3": 0.22}
 NARROW = 0.15
+# Of the weight's gradient, which fetches both operands pixel by pixel, a mask a fetch.
+CORES_OF_WEIGHT = {"BF16": 0.30, "FP16": 0.30, "TF32": 0.29, "TF32X3": 0.20}
 
 
 def least(name, macros):
     """The share asked of a build: that of the first row of SHORT whose words are all of its own."""
     words = {name, *macros.split()}
     of_cores = [share for precision, share in CORES.items() if f"PRECISION={precision}" in words]
+    if name.endswith("/tensor_grad_weight"):
+        of_cores = [share for kind, share in CORES_OF_WEIGHT.items() if f"PRECISION={kind}" in words]
+        return of_cores[0] if "BM=128" in words else NARROW
     asked = (NARROW if "BN=16" in words else of_cores[0]) if of_cores else ASKED
     return next((share for key, share in SHORT.items() if words >= set(key.split())), asked)
 
