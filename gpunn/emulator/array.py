@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from gpunn.emulator.fresh import forget, fresh
 from gpunn.emulator.reserve import blocks_to_run, reserved
 
 
@@ -29,6 +30,7 @@ class EmulatedArray(np.ndarray):
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
         options = {name: _plain(value) for name, value in options.items()}
         if out is not None:
+            _written(*out)
             options["out"] = tuple(_plain(x) for x in out)
         result = getattr(ufunc, method)(*map(_plain, inputs), **options)
         if out is not None:
@@ -36,10 +38,20 @@ class EmulatedArray(np.ndarray):
         return _emulated(result)
 
     def __array_function__(self, func, types, args, kwargs):
+        if func in (np.copyto, np.put, np.place, np.putmask):
+            _written(*args[:1])
         return _emulated(super().__array_function__(func, types, args, kwargs))
 
     def __array_wrap__(self, array, context=None, return_scalar=False):
         return _emulated(array)
+
+    def __setitem__(self, key, value):
+        _written(self)
+        super().__setitem__(key, value)
+
+    def fill(self, value):
+        _written(self)
+        super().fill(value)
 
     def __getitem__(self, key):
         return _emulated(super().__getitem__(key))
@@ -66,6 +78,13 @@ for _name in _REDUCTIONS:
     setattr(EmulatedArray, _name, _reduction(_name))
 
 
+def _written(*arrays) -> None:
+    """NumPy writes these: -1 and 255 are all 0xFF bytes, which floats hardly ever are."""
+    for x in arrays:
+        if isinstance(x, EmulatedArray) and x.dtype.kind not in "fc":
+            forget(x)
+
+
 def _plain(x):
     return x.view(np.ndarray) if isinstance(x, EmulatedArray) else x
 
@@ -82,20 +101,11 @@ def empty(shape: int | tuple[int, ...], dtype: DTypeLike = np.float32) -> Emulat
     """A new array whose every byte is 0xFF: NaN in floats, -1 in integers. What a kernel forgets to write shows."""
     if blocks_to_run() is not None:
         return reserved(shape if isinstance(shape, tuple) else (shape,), dtype).view(EmulatedArray)
-    array = np.empty(shape, dtype).view(EmulatedArray)
-    poison(array)
-    return array
+    like = np.broadcast_to(np.empty((), dtype), shape)
+    return EmulatedArray(like.shape, like.dtype, fresh(like.nbytes))
 
 
 def empty_like(x: np.ndarray) -> EmulatedArray:
     """A poisoned array of x's shape, dtype and memory order."""
-    array = np.empty_like(_plain(x)).view(EmulatedArray)
-    poison(array)
-    return array
-
-
-def poison(array: np.ndarray) -> None:
-    """Fill a freshly made array with 0xFF bytes. The array must be dense in some order of its axes."""
-    plain = _plain(array)
-    order = sorted(range(plain.ndim), key=lambda axis: -plain.strides[axis])
-    plain.transpose(order).reshape(-1).view(np.uint8)[...] = 0xFF
+    like = np.empty_like(_plain(x))
+    return EmulatedArray(like.shape, like.dtype, fresh(like.nbytes), 0, like.strides)

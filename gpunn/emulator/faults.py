@@ -45,8 +45,8 @@ class Failure(ctypes.Structure):
 # enum FailureKind of host/runtime/state.h
 (
     OUT_OF_BOUNDS, MISALIGNED, READ_ONLY, NULL, DIVERGENT_BARRIER, DIVERGENT_WARP, WARP_MASK, RACE, ASSERT, NO_MEMORY,
-    ASYNC_SHAPE, CRASH, TWO_SIDES,
-) = range(1, 14)  # fmt: skip
+    ASYNC_SHAPE, CRASH, TWO_SIDES, UNWRITTEN, STILL_FILLING,
+) = range(1, 16)  # fmt: skip
 OTHER_THREAD, OTHER_BLOCK, THREAD_OF_OTHER_BLOCK, NOBODY = range(4)  # enum Other
 DYNAMIC_SHARED, MODULE, NOWHERE = -1, -2, -3
 FIRST_VARIABLE = -100  # the i-th variable of a module goes by the parameter number FIRST_VARIABLE - i
@@ -81,7 +81,7 @@ def _target(function, f: Failure, arrays: Sequence[Any]) -> tuple[str, int, str]
     if f.parameter <= FIRST_VARIABLE:
         variable = function.variables[FIRST_VARIABLE - f.parameter]
         return f"shared {variable.name}", 1, f"{variable.bytes} bytes"
-    p, array, _ = arrays[f.parameter]
+    p, array, *_ = arrays[f.parameter]
     return p.name, array.itemsize, f"{array.size} elements of {array.dtype.name}, shape {array.shape}"
 
 
@@ -134,11 +134,35 @@ def _warp_mask(function, f: Failure, arrays) -> str:
 
 
 def _race(function, f: Failure, arrays) -> str:
-    name, _, _ = _target(function, f, arrays)
-    did = "wrote" if f.other_write else "read"
+    did = f"{'wrote' if f.other_write else 'read'}{_at(function, f.other_site)}"
+    what = f"{_access(f)} {_element(function, f, arrays)}{_at(function, f.site)}"
+    who = f"race: {what}, which thread {_index(f.other_thread)}"
+    if not f.total:
+        return f"{who} {did} with no barrier between"
     return (
-        f"race: {_access(f)} {name} at byte {f.offset}{_at(function, f.site)}, which thread {_index(f.other_thread)} "
-        f"{did}{_at(function, f.other_site)} with no barrier between"
+        f"{who} of block {_index(f.other_block)} {did}, and nothing orders the blocks: one has to write, then "
+        "__threadfence, then do an atomic; the other an atomic on the same place, then __threadfence, then go on"
+    )
+
+
+def _element(function, f: Failure, arrays) -> str:
+    """The element that an access begins at; in shared memory, whose variables are bytes here, the byte."""
+    name, itemsize, _ = _target(function, f, arrays)
+    return f"{name} at byte {f.offset}" if f.parameter < 0 else f"{name}[{f.offset // itemsize}]"
+
+
+def _unwritten(function, f: Failure, arrays) -> str:
+    wrote = "no thread of the block has" if f.parameter < 0 else "neither the caller nor a kernel has"
+    remedy = "write all that is read, with a barrier between" if f.parameter < 0 else "fill it first"
+    where = f"{_element(function, f, arrays)}{_at(function, f.site)}"
+    return f"reads {where}, which {wrote} written, and a result shows it; {remedy}"
+
+
+def _still_filling(function, f: Failure, arrays) -> str:
+    return (
+        f"{_access(f)} {_element(function, f, arrays)}{_at(function, f.site)}, which a cp.async of thread "
+        f"{_index(f.other_thread)}{_at(function, f.other_site)} is still filling; wait for its group first, and where "
+        "another thread copies then meet at a barrier"
     )
 
 
@@ -188,6 +212,8 @@ _WORDS = {
     ASYNC_SHAPE: _async_shape,
     CRASH: _crash,
     TWO_SIDES: _two_sides,
+    UNWRITTEN: _unwritten,
+    STILL_FILLING: _still_filling,
 }
 
 

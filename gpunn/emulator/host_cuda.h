@@ -18,7 +18,7 @@
 #define __shared__ static __attribute__((section("gpunn_shared")))
 #define GPUNN_DYNAMIC_SHARED(type, name) type* const name = reinterpret_cast<type*>(gpunn_dynamic_shared)
 // Host-side code that is not the kernel's own: its memory accesses are not the kernel's.
-#define GPUNN_UNCHECKED __attribute__((no_sanitize("kernel-address")))
+#define GPUNN_UNCHECKED __attribute__((no_sanitize("kernel-address"), no_sanitize("thread")))
 
 #define threadIdx gpunn_thread_idx
 #define blockIdx gpunn_block_idx

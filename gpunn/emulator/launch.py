@@ -6,23 +6,26 @@ import contextvars
 import ctypes
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from gpunn.emulator.counters import Counters, active_counters, collect
 from gpunn.emulator.faults import Failure, KernelError, describe
-from gpunn.emulator.loader import Compiled, Parameter, one_at_a_time, runtime
+from gpunn.emulator.fresh import forget
+from gpunn.emulator.loader import Compiled, one_at_a_time, runtime
 from gpunn.emulator.marshal import Argument, Call, prepared
 from gpunn.emulator.memory import Copies
 from gpunn.emulator.reserve import blocks_to_run
+from gpunn.emulator.runs import Run, compare, schedules
 from gpunn.errors import DeviceError
 from gpunn.restored import Setting
 
 __all__ = ["KernelError", "launch", "schedules", "strict"]
 
-schedules = ("forward", "reverse", "random")
-COUNT, RACE, SPIN = 1, 2, 4
+arrivals = ("wait", "issue")
+COUNT, RACE, SPIN, EARLY, ZEROS = 1, 2, 4, 8, 16
 MAX_THREADS = 1024
 MAX_SHARED = 227 << 10  # bytes a block, the most of any architecture (sm_90, sm_100)
 MAX_TOGETHER = 16384  # threads of blocks that run together: a stack each, and two of the kernel's 65,530 mappings
@@ -62,6 +65,7 @@ def launch(
     shared_bytes: int = 0,
     *,
     schedule: str = "forward",
+    arrival: str = "wait",
     seed: int = 0,
     strict: bool | None = None,
     races: bool | None = None,
@@ -73,9 +77,10 @@ def launch(
 
     args: arrays (dense in some order of axes, or only read), None for a null pointer, ints, floats, bytes for structs
     by value, a Struct for those with pointers in them; arity, dtypes and ranges are checked by the kernel's signature.
-    schedule: the order of threads in a block and of blocks in the grid. strict: run all three schedules on copies of
-    the arrays, which lie far apart, and demand that the outputs agree bit for bit; races: look for races on shared
-    memory (default: where strict).
+    schedule: the order of threads in a block and of blocks in the grid. arrival: when a cp.async brings its data, at
+    its "wait" or at its "issue". strict: run all three schedules on copies of the arrays, which lie far apart, where
+    there are cp.async with both arrivals, and demand that the outputs agree bit for bit; races: look for races, for
+    copies that are read or written over before their wait, and for reads of what nobody wrote (default: where strict).
     counters: add this launch's counts.
     cooperative: run all blocks together, so that they may wait for each other; together: only so many of them at a time
     (a block begins as another ends), as a small GPU would. Up to 16384 threads run together.
@@ -83,6 +88,8 @@ def launch(
     """
     if schedule not in schedules:
         raise ValueError(f"launch: schedule is {schedule!r}; expected one of {', '.join(schedules)}")
+    if arrival not in arrivals:
+        raise ValueError(f"launch: arrival is {arrival!r}; expected one of {', '.join(arrivals)}")
     shape = _check_shape(function, grid, block, shared_bytes)
     shape = (*shape, _check_together(function, *shape[:2], cooperative, together))
     strict = _strict_by_default() if strict is None else strict
@@ -94,9 +101,12 @@ def launch(
     call = prepared(function)
     values, reached = call.take(args)
     if strict:
-        _strict_run(call, values, reached, shape, seed, races, wanted)
+        _strict_run(call, values, reached, shape, Run(seed=seed, races=races), wanted)
     else:
-        _run(call, values, reached, shape, schedule, seed, races, wanted)
+        for argument in reached:
+            if not argument.parameter.constant:
+                forget(argument.array)
+        _run(call, values, reached, shape, Run(schedule, arrival == "issue", seed, races), wanted)
 
 
 def _check_shape(function: Compiled, grid, block, shared_bytes: int) -> tuple:
@@ -138,10 +148,8 @@ def _first_block(grid: tuple[int, int, int]) -> int:
     return 0 if last is None else max(0, count - last)
 
 
-def _run(
-    call: Call, values: list[Any], reached: list[Argument], shape, schedule: str, seed: int, races: bool,
-    counters: list[Counters],
-) -> None:  # fmt: skip
+def _run(call: Call, values: list[Any], reached: list[Argument], shape, how: Run, counters: list[Counters]):
+    """Whether the run had copies that might have come at another time, and what it read that nobody wrote."""
     function = call.function
     grid, block, shared_bytes, together = shape
     static = sum(variable.bytes for variable in call.shared)
@@ -160,51 +168,54 @@ def _run(
             *function.module,
             ctypes.addressof(call.memory),
             len(call.memory),
-            seed + 1,
+            how.seed + 1,
             _first_block(grid),
             grid,
             block,
             shared_bytes,
             entries,
-            schedules.index(schedule),
-            (COUNT if counters else 0) | (RACE if races else 0) | (SPIN if together > 1 or function.spins else 0),
+            schedules.index(how.schedule),
+            COUNT * bool(counters)
+            | RACE * how.races
+            | SPIN * (together > 1 or function.spins)
+            | EARLY * how.early
+            | ZEROS * how.zeros,
             together,
         )
         failed = runtime().gpunn_launch(ctypes.byref(request), ctypes.byref(failure))
         if not failed and counters:
             collect(function, runtime(), counters, grid[0] * grid[1] * grid[2])
+        copied = bool(runtime().gpunn_any_copies())
     if failed:
-        raise KernelError(describe(function, failure, reached, schedule))
+        raise KernelError(describe(function, failure, reached, how.schedule))
+    return copied, failure if failure.kind else None
 
 
 def _strict_run(
-    call: Call, values: list[Any], reached: list[Argument], shape, seed: int, races: bool, wanted: list[Counters]
+    call: Call, values: list[Any], reached: list[Argument], shape, first: Run, wanted: list[Counters]
 ) -> None:
-    """All three schedules, each on copies; the outputs of the first, once the others agree, go to the caller."""
+    """All three schedules, each on copies; the outputs of the first, once the others agree, go to the caller.
+
+    Where there were copies that might come at another time, all three once more: they come early then. Where something
+    was read that nobody wrote, that holds zeros in all but the first.
+    """
     copies = Copies([argument.array for argument in reached])
-    results = []
-    for order in schedules:
-        fresh = copies.make()
-        moved = [argument._replace(array=array) for argument, array in zip(reached, fresh, strict=True)]
-        first = order == schedules[0]
-        _run(call, values, moved, shape, order, seed, races and first, wanted if first else [])
-        results.append(fresh)
-    for position, (parameter, *_) in enumerate(reached):
-        if not parameter.constant:
-            _compare(call.function, parameter, [result[position] for result in results])
-    copies.store(results[0], [not argument.parameter.constant for argument in reached])
-
-
-def _compare(function: Compiled, p: Parameter, results: list[np.ndarray]) -> None:
-    raw = [np.asarray(r).tobytes(order="A") for r in results]
-    for order, other, array in zip(schedules[1:], raw[1:], results[1:], strict=True):
-        if other == raw[0]:
-            continue
-        # byte-wise, since NaN differs from itself
-        bytes_a, bytes_b = (np.frombuffer(r, np.uint8) for r in (raw[0], other))
-        first = int(np.flatnonzero(bytes_a != bytes_b)[0]) // array.itemsize
-        a, b = (np.frombuffer(r, array.dtype)[first] for r in (raw[0], other))
-        raise KernelError(
-            f"{function.name}: {p.name} depends on the order of threads: element {first} in memory is {a} when they "
-            f"run forward and {b} in {order} order; a barrier is missing, or two threads write the same element"
-        )
+    empty: list[np.ndarray | None] = copies.unwritten() if first.races else [None] * len(reached)
+    left = [None if bytes_ is None else bytes_.copy() for bytes_ in empty]
+    found = copies.make()
+    moved = [a._replace(array=b, unwritten=u) for a, b, u in zip(reached, found, left, strict=True)]
+    copied, unwritten = _run(call, values, moved, shape, first, wanted)
+    rest = [
+        Run(order, early, first.seed, zeros=unwritten is not None) for early in (False, True) for order in schedules
+    ]
+    others = []
+    for how in rest[1 : 6 if copied else 3]:
+        fresh = copies.make(empty if how.zeros else None)
+        _run(call, values, [a._replace(array=b) for a, b in zip(reached, fresh, strict=True)], shape, how, [])
+        others.append((how, fresh))
+    for position, argument in enumerate(reached):
+        if not argument.parameter.constant:
+            results = [(how, fresh[position]) for how, fresh in others]
+            told = None if unwritten is None else partial(describe, call.function, unwritten, reached, first.schedule)
+            compare(call.function, argument.parameter, found[position], results, left[position], told)
+    copies.store(found, [not argument.parameter.constant for argument in reached], left)

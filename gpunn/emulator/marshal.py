@@ -36,6 +36,7 @@ class ArrayArgument(ctypes.Structure):
         ("bytes", ctypes.c_uint64),
         ("use", ctypes.c_int32),
         ("parameter", ctypes.c_int32),
+        ("unwritten", ctypes.c_uint64),
     )
 
 
@@ -45,6 +46,7 @@ class Argument(NamedTuple):
     parameter: Parameter
     array: np.ndarray
     at: int
+    unwritten: np.ndarray | None = None  # 1 for each of its bytes that nobody wrote; None: all are written
 
 
 class Call:
@@ -99,11 +101,12 @@ class Call:
         first = len(self.fixed)
         if first + len(reached) > len(self.arrays):
             self._grow(len(reached))
-        for position, (parameter, array, at) in enumerate(reached):
+        for position, (parameter, array, at, unwritten) in enumerate(reached):
             low, high = byte_range(array, is_read=parameter.constant)
             _ADDRESS.pack_into(self.memory, self.start + at, low)
             use = CONSTANT if parameter.constant else OUTPUT
-            self.arrays[first + position] = (low, high - low, use, position)
+            left = 0 if unwritten is None else unwritten.__array_interface__["data"][0]
+            self.arrays[first + position] = (low, high - low, use, position, left)
         return first + len(reached)
 
     def _out_of_range(self, values: list[Any], error: Exception) -> ValueError:

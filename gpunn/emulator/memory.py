@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 import numpy as np
+
+from gpunn.emulator.fresh import keep, unwritten
 
 GAP = 1 << 16  # bytes kept free on either side of a copy: an index that runs out of one array must not land in another
 
@@ -34,6 +38,12 @@ def is_dense(array: np.ndarray) -> bool:
     return True
 
 
+def dense_bytes(array: np.ndarray) -> np.ndarray:
+    """The bytes of a dense array in the order that they have in memory."""
+    axes = sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
+    return np.asarray(array).transpose(axes).reshape(-1).view(np.uint8)
+
+
 class Copies:
     """Copies of arrays for a strict launch. Arrays that overlap go into one copy of their common memory."""
 
@@ -47,25 +57,51 @@ class Copies:
             else:
                 self.segments.append([low, high])
 
-    def make(self) -> list[np.ndarray]:
-        """New copies of all arrays, of their shapes, strides and 256-byte alignments; gaps are NaN."""
+    def make(self, zeroed: list[np.ndarray | None] | None = None) -> list[np.ndarray]:
+        """New copies of all arrays, of their shapes, strides and 256-byte alignments; gaps are NaN.
+
+        zeroed: for each array 1 for every byte that is to be 0.
+        """
         memory = [np.full(high - low + 2 * GAP + 256, 0xFF, np.uint8) for low, high in self.segments]
         copies: list[np.ndarray] = []
-        for array, (low, high) in zip(self.arrays, self.ranges, strict=True):
-            which = next(i for i, s in enumerate(self.segments) if s[0] <= low and high <= s[1])
+        for array, (low, _) in zip(self.arrays, self.ranges, strict=True):
+            which = self._segment(low)
             start = self._offset(memory[which], self.segments[which][0]) + low - self.segments[which][0]
             copy = np.ndarray(array.shape, array.dtype, memory[which].data, start, array.strides)
             np.copyto(copy, array)
+            zeros = None if zeroed is None else zeroed[len(copies)]
+            if zeros is not None:
+                memory[which][start : start + zeros.size][zeros == 1] = 0
             copies.append(copy)
         return copies
+
+    def unwritten(self) -> list[np.ndarray | None]:
+        """For each array 1 for every byte that nobody wrote; arrays that overlap share them. None: all is written."""
+        known = [unwritten(array, *ends) for array, ends in zip(self.arrays, self.ranges, strict=True)]
+        bytes_of = {}
+        for (low, high), left in zip(self.ranges, known, strict=True):
+            if left is not None:
+                begin, end = self.segments[self._segment(low)]
+                whole = bytes_of.setdefault(begin, np.zeros(end - begin, np.uint8))
+                whole[low - begin : high - begin] |= left
+        views = []
+        for low, high in self.ranges:
+            begin = self.segments[self._segment(low)][0]
+            views.append(bytes_of[begin][low - begin : high - begin] if begin in bytes_of else None)
+        return views
+
+    def _segment(self, low: int) -> int:
+        return bisect_right(self.segments, low, key=lambda segment: segment[0]) - 1
 
     @staticmethod
     def _offset(memory: np.ndarray, low: int) -> int:
         base = memory.__array_interface__["data"][0] + GAP
         return GAP + (low - base) % 256
 
-    def store(self, copies: list[np.ndarray], wanted: list[bool]) -> None:
-        """Copy the wanted results back into the arrays that the caller passed."""
-        for array, copy, keep in zip(self.arrays, copies, wanted, strict=True):
-            if keep:
-                np.copyto(array, copy)
+    def store(self, copies: list[np.ndarray], wanted: list[bool], left: list[np.ndarray | None]) -> None:
+        """Copy the wanted results back into the arrays that the caller passed; `left` is what they leave unwritten."""
+        for i in np.flatnonzero(wanted):
+            np.copyto(self.arrays[i], copies[i])
+            bytes_ = left[i]
+            if bytes_ is not None:
+                keep(self.arrays[i], self.ranges[i][0], bytes_)

@@ -114,6 +114,8 @@ def test_a_shape_that_hardware_refuses_is_refused(grid, block, shared, words):
 def test_an_unknown_schedule_is_refused():
     with pytest.raises(ValueError, match="launch: schedule is 'sideways'; expected one of forward, reverse, random"):
         scale()(1, 32, (), schedule="sideways")
+    with pytest.raises(ValueError, match="launch: arrival is 'never'; expected one of wait, issue"):
+        scale()(1, 32, (), arrival="never")
 
 
 def test_dense_arrays_of_any_axis_order_are_taken():
@@ -169,10 +171,10 @@ def test_strict_can_be_set_for_a_block(monkeypatch):
     source = 'extern "C" __global__ void k(int* y) { y[0] = threadIdx.x; }'
     k = emulator.load(source, "k")
     k(1, 4, (np.zeros(1, np.int32),))
-    with emulator.strict(), pytest.raises(emulator.KernelError, match="k: y depends on the order of threads"):
+    with emulator.strict(), pytest.raises(emulator.KernelError, match=r"k: race: writes y\[0\]"):
         k(1, 4, (np.zeros(1, np.int32),))
     monkeypatch.setenv("GPUNN_EMULATOR_STRICT", "1")
-    with pytest.raises(emulator.KernelError, match="k: y depends on the order of threads"):
+    with pytest.raises(emulator.KernelError, match=r"k: race: writes y\[0\]"):
         k(1, 4, (np.zeros(1, np.int32),))
     with emulator.strict(False):
         k(1, 4, (np.zeros(1, np.int32),))

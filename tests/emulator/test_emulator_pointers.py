@@ -80,6 +80,9 @@ def test_rows_left_out_are_null():
 
 def test_a_strict_launch_compares_what_lies_behind_pointers():
     with pytest.raises(KernelError, match=r"add: table\.y\[1\] depends on the order of threads: element 0 in memory"):
+        kernel("table.y[1][0] = row")(3, 1, (table()[0], 1), strict=True, races=False)
+    words = r"add: race: writes table\.y\[1\]\[0\] at add\.cu:7, which thread .* of block .* wrote at add\.cu:7"
+    with pytest.raises(KernelError, match=words):
         kernel("table.y[1][0] = row")(3, 1, (table()[0], 1), strict=True)
 
 

@@ -36,6 +36,7 @@ void gpunn_warp(gpunn_host::WarpRequest* request);
 void gpunn_atomic_access(const void* address, size_t bytes, void* site);
 void gpunn_fence(void);
 void gpunn_cp_async(void* shared, const void* global, int bytes, int source_bytes, void* site);
+int gpunn_arrives_early(void);
 void gpunn_cp_async_commit(void);
 void gpunn_cp_async_wait(int groups_left);   // -1: also what was not committed
 void gpunn_named_barrier(int number, int threads, int wait, void* site);

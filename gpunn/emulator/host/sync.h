@@ -49,6 +49,8 @@ template <class T> inline T shuffle(unsigned mask, const T& value, int source, b
 GPUNN_UNCHECKED __attribute__((noinline)) static void cp_async(void* smem, const void* gmem, int bytes, int src_bytes) {
     gpunn_cp_async(smem, gmem, bytes, src_bytes, __builtin_return_address(0));
 }
+// Whether what is asynchronous happens when it is issued, in a strict launch's later runs, or at its wait.
+inline bool arrives_early() { return gpunn_arrives_early(); }
 inline void cp_async_commit() { gpunn_cp_async_commit(); }
 inline void cp_async_wait(int groups_left) { gpunn_cp_async_wait(groups_left); }
 inline void cp_async_wait_all() { gpunn_cp_async_wait(-1); }

@@ -1,4 +1,5 @@
-// cp.async: copies queue up and arrive at the wait, as late as hardware may deliver them. Who reads earlier reads the past.
+// cp.async: hardware may deliver a copy at any time between its issue and its wait. Here it comes at the wait, or in a strict
+// launch's later runs at once; a kernel's results must not tell which.
 #pragma once
 #include "memory.h"
 
@@ -7,6 +8,12 @@ namespace gpunn_host {
 struct Copy { char* to; const char* from; int bytes, source_bytes, group; uintptr_t site; };
 struct CopyQueue { std::vector<Copy> copies; int group = 0; };
 inline CopyQueue g_copies[kMaxThreads];
+inline bool g_any_copies;   // of this launch: whether it could tell early from late
+
+inline void arrive(const Copy& copy) {
+    memcpy(copy.to, copy.from, copy.source_bytes);
+    memset(copy.to + copy.source_bytes, 0, copy.bytes - copy.source_bytes);
+}
 
 inline void deliver(CopyQueue& queue, int groups_left) {
     int last = groups_left < 0 ? queue.group : queue.group - 1 - groups_left;   // the open group is number `group`
@@ -17,8 +24,8 @@ inline void deliver(CopyQueue& queue, int groups_left) {
             continue;
         }
         check_access(reinterpret_cast<uintptr_t>(copy.to), copy.bytes, true, copy.site, kLate);
-        memcpy(copy.to, copy.from, copy.source_bytes);
-        memset(copy.to + copy.source_bytes, 0, copy.bytes - copy.source_bytes);
+        if (copy.source_bytes) check_access(reinterpret_cast<uintptr_t>(copy.from), copy.source_bytes, false, copy.site + 1, kLate);
+        if (!(g.launch.checks & kEarly)) arrive(copy);
     }
     queue.copies.resize(kept);
 }
@@ -36,11 +43,20 @@ extern "C" void gpunn_cp_async(void* shared, const void* global, int bytes, int 
         failure.site = where;
         fail(failure);
     }
-    check_access(reinterpret_cast<uintptr_t>(shared), bytes, true, where);
+    check_access(reinterpret_cast<uintptr_t>(shared), bytes, true, where, kIssued);
     if (source_bytes) check_access(reinterpret_cast<uintptr_t>(global), source_bytes, false, where + 1);
     CopyQueue& queue = g_copies[g.current->id];
     queue.copies.push_back({static_cast<char*>(shared), static_cast<const char*>(global), bytes, source_bytes, queue.group, where});
+    if (g.launch.checks & kEarly) arrive(queue.copies.back());
+    g_any_copies = true;
 }
+
+extern "C" int gpunn_arrives_early(void) {
+    gpunn_host::g_any_copies = true;
+    return gpunn_host::g.launch.checks & gpunn_host::kEarly;
+}
+
+extern "C" int gpunn_any_copies(void) { return gpunn_host::g_any_copies; }
 
 extern "C" void gpunn_cp_async_commit(void) { gpunn_host::g_copies[gpunn_host::g.current->id].group++; }
 

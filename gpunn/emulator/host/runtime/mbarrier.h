@@ -52,7 +52,7 @@ inline Mbarrier& live_mbarrier(uintptr_t address, uintptr_t site) {
 }
 
 inline void make_mbarrier(uintptr_t address, int count, uintptr_t site) {
-    check_access(address, 8, true, site, kAtomic);
+    check_access(address, 8, true, site, kVolatile);
     if (count < 1 || count > (1 << 20) - 1)
         fail(in_words(site, "an mbarrier for %d arrivals: expected 1 to 1048575", count));
     if (Mbarrier* before = find_mbarrier(address))
@@ -80,6 +80,7 @@ inline void arrive_at(Mbarrier& barrier) {
 
 // Copies of this thread that are still under way arrive with them: as late as anything can still move without them.
 inline void arrive_with_copies(Mbarrier& barrier, uintptr_t site) {
+    if (g.launch.checks & kEarly) deliver(g_copies[g.current->id], -1);
     if (g_copies[g.current->id].copies.empty()) arrive_at(barrier);
     else g_mbarriers.late.push_back({barrier.address, site, g.current->id});
 }

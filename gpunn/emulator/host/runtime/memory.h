@@ -1,5 +1,5 @@
-// Every load and store of an instrumented kernel comes by here. The compiler is asked for the calls that the kernel address
-// sanitizer would make; the functions are ours, and compare with the arrays that were passed in.
+// Every load and store of an instrumented kernel comes by here. The compiler is asked for the calls that the thread sanitizer
+// (GCC) or the kernel address sanitizer (Clang) would make; the functions are ours, and compare with the arrays passed in.
 #pragma once
 #include <initializer_list>
 #include "order.h"
@@ -7,8 +7,10 @@
 namespace gpunn_host {
 
 enum RegionKind : int32_t { kDynamicShared = -1, kModule = -2, kNowhere = -3 };
-enum AccessKind { kPlain, kUnaligned, kAtomic, kLate };  // kLate: a cp.async that was counted when issued
-struct Region { uintptr_t low; uintptr_t bytes; int32_t kind; bool writable, shared; };
+// kVolatile: as an atomic without the arithmetic. kIssued, kLate: a cp.async when it was issued, and when its data are there.
+enum AccessKind { kPlain, kUnaligned, kAtomic, kVolatile, kIssued, kLate };
+struct Shadow;
+struct Region { uintptr_t low; uintptr_t bytes; int32_t kind; bool writable, shared; Shadow* shadow; uint8_t* unwritten; };
 
 constexpr int kMaxRegions = 10000;   // MOST_ARRAYS of marshal.py, and what register_regions adds
 inline Region g_regions[kMaxRegions];
@@ -19,11 +21,12 @@ inline size_t g_static_shared_bytes;
 
 void record_access(uintptr_t address, size_t bytes, bool write, bool shared, uintptr_t site);      // count.h
 void notice_spin(uintptr_t address, size_t bytes, bool write, AccessKind kind, uintptr_t site);      // spin.h
-void check_race(uintptr_t address, size_t bytes, bool write, const Region& region, uintptr_t site); // race.h
+void check_race(uintptr_t address, size_t bytes, bool write, AccessKind kind, const Region& region, uintptr_t site);   // race.h
 void note_proxy_write(uintptr_t address, size_t bytes);                                             // wgmma.h
 
-inline void add_region(uintptr_t low, uintptr_t bytes, int32_t kind, bool writable, bool shared) {
-    if (bytes && g_region_count < kMaxRegions) g_regions[g_region_count++] = {low, bytes, kind, writable, shared};
+inline void add_region(uintptr_t low, uintptr_t bytes, int32_t kind, bool writable, bool shared, uint64_t unwritten = 0) {
+    if (!bytes || g_region_count == kMaxRegions) return;
+    g_regions[g_region_count++] = {low, bytes, kind, writable, shared, nullptr, reinterpret_cast<uint8_t*>(unwritten)};
 }
 
 inline void register_regions(const Launch& launch) {
@@ -31,7 +34,7 @@ inline void register_regions(const Launch& launch) {
     memset(g_last_region, 0, sizeof g_last_region);
     for (int i = 0; i < launch.array_count; i++) {
         const ArrayArgument& a = launch.arrays[i];
-        add_region(a.low, a.bytes, a.use == kGlobal ? kModule : a.parameter, a.use != kConstant, a.use == kShared);
+        add_region(a.low, a.bytes, a.use == kGlobal ? kModule : a.parameter, a.use != kConstant, a.use == kShared, a.unwritten);
     }
     g_static_shared = const_cast<char*>(launch.shared_low);
     g_static_shared_bytes = launch.shared_high - launch.shared_low;
@@ -51,7 +54,7 @@ inline void register_regions(const Launch& launch) {
 
 inline void poison_shared_memory() {
     for (int i = 0; i < g_region_count; i++)
-        if (g_regions[i].shared) memset(reinterpret_cast<void*>(g_regions[i].low), 0xFF, g_regions[i].bytes);
+        if (g_regions[i].shared) memset(reinterpret_cast<void*>(g_regions[i].low), g.launch.checks & kZeros ? 0 : 0xFF, g_regions[i].bytes);
 }
 
 inline bool contains(const Region& region, uintptr_t address, size_t bytes) {
@@ -108,23 +111,30 @@ __attribute__((always_inline)) inline void check_access(uintptr_t address, size_
     }
     if (kind != kUnaligned && (bytes & (bytes - 1)) == 0 && (address & (bytes - 1)) != 0)
         fail_access(kMisaligned, region, address, bytes, write, site);
-    if (__builtin_expect(g.launch.checks == 0, 1)) return;
+    if (__builtin_expect((g.launch.checks & (kCount | kRace | kSpin)) == 0, 1)) return;
     if ((g.launch.checks & kSpin) && kind != kLate) notice_spin(address, bytes, write, kind, site);
     if (region->kind == kModule) return;
     // Counted as if every array began on a boundary of 256 bytes, as it does on a GPU. High bits keep arrays apart.
     if ((g.launch.checks & kCount) && kind != kLate)
         record_access(address - region->low + (uintptr_t(*cached + 1) << 44), bytes, write, region->shared, site);
-    if (kind == kAtomic) order_atomic(address);
-    if ((g.launch.checks & kRace) && region->shared && kind != kAtomic) check_race(address, bytes, write, *region, site);
+    if (kind == kAtomic || kind == kVolatile) order_atomic(address, write);
+    if ((g.launch.checks & kRace) && (region->shared || region->shadow || region->unwritten))
+        check_race(address, bytes, write, kind, *region, site);
     if ((g.launch.checks & kRace) && write && region->kind == kDynamicShared) note_proxy_write(address, bytes);
 }
 
 }  // namespace gpunn_host
 
 #define GPUNN_SITE reinterpret_cast<uintptr_t>(__builtin_return_address(0))
-#define GPUNN_HOOKS(size)                                                                                             \
-    void __asan_load##size##_noabort(uintptr_t a) { gpunn_host::check_access(a, size, false, GPUNN_SITE); }           \
-    void __asan_store##size##_noabort(uintptr_t a) { gpunn_host::check_access(a, size, true, GPUNN_SITE); }
+#define GPUNN_HOOK(name, size, write, ...) \
+    void name(uintptr_t a) { gpunn_host::check_access(a, size, write, GPUNN_SITE, ##__VA_ARGS__); }
+#define GPUNN_HOOKS(size)                                                      \
+    GPUNN_HOOK(__asan_load##size##_noabort, size, false)                       \
+    GPUNN_HOOK(__asan_store##size##_noabort, size, true)                       \
+    GPUNN_HOOK(__tsan_read##size, size, false)                                 \
+    GPUNN_HOOK(__tsan_write##size, size, true)                                 \
+    GPUNN_HOOK(__tsan_volatile_read##size, size, false, gpunn_host::kVolatile) \
+    GPUNN_HOOK(__tsan_volatile_write##size, size, true, gpunn_host::kVolatile)
 extern "C" {
 GPUNN_HOOKS(1)
 GPUNN_HOOKS(2)
@@ -134,7 +144,10 @@ GPUNN_HOOKS(16)
 // Sizes that are no power of two, and accesses whose type promises less alignment than their size.
 void __asan_loadN_noabort(uintptr_t a, size_t n) { gpunn_host::check_access(a, n, false, GPUNN_SITE, gpunn_host::kUnaligned); }
 void __asan_storeN_noabort(uintptr_t a, size_t n) { gpunn_host::check_access(a, n, true, GPUNN_SITE, gpunn_host::kUnaligned); }
+void __tsan_read_range(uintptr_t a, size_t n) { gpunn_host::check_access(a, n, false, GPUNN_SITE, gpunn_host::kUnaligned); }
+void __tsan_write_range(uintptr_t a, size_t n) { gpunn_host::check_access(a, n, true, GPUNN_SITE, gpunn_host::kUnaligned); }
 void __asan_handle_no_return(void) {}
+void __tsan_init(void) {}
 void gpunn_atomic_access(const void* address, size_t bytes, void* site) {
     gpunn_host::check_access(reinterpret_cast<uintptr_t>(address), bytes, true, reinterpret_cast<uintptr_t>(site),
                              gpunn_host::kAtomic);

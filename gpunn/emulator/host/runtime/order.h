@@ -27,6 +27,9 @@ struct Fence { uint32_t time, met, warp; };    // of one thread: when, and what 
 // An mbarrier's phase, or a named barrier at which some arrive and others wait: what those who arrived had done.
 struct Meeting { uint32_t seen[32] = {}; };
 
+struct SharedShadow;                           // race.h
+void give_back_shadow(SharedShadow* shadow);
+
 struct BlockOrder {
     uint32_t number = 0;
     uint32_t met = 0;                          // when all of its threads met last
@@ -41,12 +44,15 @@ struct BlockOrder {
     std::vector<Acquired> acquired;
     bool stale = false;                        // whether something was acquired that `others` does not have yet
     std::unordered_map<uint32_t, Shown> others;
+    SharedShadow* shadow = nullptr;
+    ~BlockOrder() { if (shadow) give_back_shadow(shadow); }
 };
 
 inline uint32_t g_time, g_all_met;             // now; when all blocks met last
 inline BlockOrder* g_block;                    // the running block's
 inline std::unordered_map<uint32_t, BlockOrder> g_blocks;
 inline std::unordered_map<uintptr_t, Log> g_logs;   // by the atomic's address
+inline Failure g_unwritten;                    // the first read of what nobody wrote, of all of an access if there is one
 
 inline uint32_t thread_stamp() { return g_block->number << 10 | static_cast<uint32_t>(g.current->id); }
 inline void raise(uint32_t& to, uint32_t value) { to = std::max(to, value); }
@@ -56,6 +62,7 @@ inline void order_new_launch() {
     g_logs.clear();
     g_block = nullptr;
     g_time = g_all_met = 1;
+    g_unwritten = {};
 }
 
 // A block begins, or goes on: what follows is its doing. Its number is its place in the grid, x first.
@@ -164,14 +171,14 @@ inline Shown shown_by_thread() {
     return shown;
 }
 
-// The running thread has made an atomic at this address.
-inline void order_atomic(uintptr_t address) {
+// The running thread has made an atomic at this address, or one that only loads, or a volatile access.
+inline void order_atomic(uintptr_t address, bool write = true) {
     if (!g_block) return;
     BlockOrder& b = *g_block;
     auto found = g_logs.find(address);
     if (found != g_logs.end() && !found->second.empty())
         b.pending.push_back({static_cast<uint32_t>(g.current->id), g_time, {&found->second, found->second.size()}});
-    if (!b.fenced) return;
+    if (!b.fenced || !write) return;
     Log& log = g_logs[address];
     // A block that comes again adds to its last entry, so that a thousand threads' atomics do not make a thousand.
     if (log.empty() || log.back().block != b.number) log.push_back({b.number, {}, {}});

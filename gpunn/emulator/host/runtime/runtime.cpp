@@ -31,6 +31,7 @@ static void prepare(const Launch& launch) {
     gpunn_grid_dim = {launch.grid[0], launch.grid[1], launch.grid[2]};
     register_regions(launch);
     order_new_launch();
+    g_any_copies = false;
     if (launch.checks & kRace) prepare_races(launch);
     if (launch.checks & kCount) clear_counts();
 }
@@ -79,6 +80,6 @@ extern "C" int gpunn_launch(const gpunn_host::Launch* launch, gpunn_host::Failur
     }
     g.active = false;
     release_signals();
-    *failure = g.failure;
+    *failure = g.failure.kind ? g.failure : g_unwritten;
     return g.failure.kind;
 }

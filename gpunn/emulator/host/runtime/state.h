@@ -9,11 +9,17 @@
 namespace gpunn_host {
 
 enum Schedule : int32_t { kForward, kReverse, kRandom };
-enum Check : int32_t { kCount = 1, kRace = 2, kSpin = 4 };   // kSpin: a thread may look at memory until it changes
+// kSpin: a thread may look at memory until it changes; kEarly: copies arrive when issued, not at the wait.
+// kZeros: what nobody wrote holds zeros, not 0xFF bytes.
+enum Check : int32_t { kCount = 1, kRace = 2, kSpin = 4, kEarly = 8, kZeros = 16 };
 
 // Mirrored by loader.py's and launch.py's struct formats.
 enum Use : int32_t { kConstant, kOutput, kShared, kGlobal };   // the last two: variables of the module
-struct ArrayArgument { uint64_t low, bytes; int32_t use, parameter; };
+struct ArrayArgument {
+    uint64_t low, bytes;
+    int32_t use, parameter;
+    uint64_t unwritten;         // a byte for each of the array's, other than 0 where nobody wrote that one; null: all is written
+};
 struct Launch {
     void (*entry)(void**);
     void** arguments;
@@ -32,7 +38,7 @@ struct Launch {
 
 enum FailureKind : int32_t {
     kNone, kOutOfBounds, kMisaligned, kReadOnly, kNull, kDivergentBarrier, kDivergentWarp, kWarpMask, kRaceFound,
-    kAssert, kNoMemory, kAsyncShape, kCrash, kTwoSides
+    kAssert, kNoMemory, kAsyncShape, kCrash, kTwoSides, kUnwritten, kStillFilling
 };
 enum Other : int32_t { kOtherThread, kOtherBlock, kThreadOfOtherBlock, kNobody };   // whom other_text is about
 struct Failure {
@@ -110,7 +116,7 @@ inline void copy_index(uint32_t (&to)[3], const uint3& from) {
     if (!thread) thread = g.current;
     if (thread) copy_index(failure.thread, thread->index);
     copy_index(failure.block, gpunn_block_idx);
-    g.failure = failure;
+    if (!g.failure.kind) g.failure = failure;
     Context abandoned;
     switch_context(&abandoned, g.scheduler);
     abort();

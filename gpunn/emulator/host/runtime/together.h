@@ -18,8 +18,7 @@ struct Aside {
 typedef std::vector<std::unique_ptr<Aside>> Resident;
 inline Resident g_resident;                    // not a local variable, since a crash leaves by a long jump
 
-// Exchanges the running block with one that lies aside. The shadow of shared memory (race.h) stays: blocks change only
-// where no thread can go on.
+// Exchanges the running block with one that lies aside. The shadow of shared memory (race.h) changes with its order.
 inline void exchange(Aside& aside) {
     std::swap(static_cast<Block&>(g), aside.block);
     char* kept = aside.shared.data();

@@ -97,15 +97,17 @@ inline float number_of(int type, uint32_t bits) {
     return value;
 }
 
-// A row's items, as numbers; `seen` gathers their bits. Each byte is looked at by all lanes, and checked by one.
-inline void read_operand(const Product& p, const Lie& lie, uint32_t outer, bool check, float (&items)[16], uint64_t& seen) {
+// A row's items, as numbers; `seen` gathers their bits. Each byte is looked at by all lanes, and checked by one; whether its
+// writers fenced is asked at the issue, since what is written after is another mistake.
+inline void read_operand(const Product& p, const Lie& lie, uint32_t outer, bool check, bool issue, float (&items)[16],
+                         uint64_t& seen) {
     uint32_t first = lie.first(outer), deep = 32 / lie.size, each = lie.across ? 1 : kChunk / lie.size;
     for (uint32_t k = 0; k < deep; k += each) {
         uint32_t at = lie.turned(first + lie.of_depth(k)), bits[8] = {};
         const char* from = gpunn_dynamic_shared + at;
         if (check) {
             check_access(reinterpret_cast<uintptr_t>(from), each * lie.size, false, p.site, kLate);
-            if (g.launch.checks & kRace) check_fenced(at, p);
+            if (issue && (g.launch.checks & kRace)) check_fenced(at, p);
         }
         for (uint32_t i = 0; i < each; i++) {
             memcpy(bits + i, from + i * lie.size, lie.size == 4 ? 4 : 2);
@@ -121,9 +123,9 @@ inline uint64_t read_product(const Product& p, float* sums) {
     uint64_t seen = 0xcbf29ce484222325ull;
     float rows[2][16], column[16];
     Lie a(p, 0), b(p, 1);
-    for (int h = 0; h < 2; h++) read_operand(p, a, 16 * warp + lane / 4 + 8 * h, lane % 4 == 0, rows[h], seen);
+    for (int h = 0; h < 2; h++) read_operand(p, a, 16 * warp + lane / 4 + 8 * h, lane % 4 == 0, !sums, rows[h], seen);
     for (int c = 0; c < p.columns / 4; c++) {
-        read_operand(p, b, c / 2 * 8 + lane % 4 * 2 + c % 2, warp == 0 && lane < 4, column, seen);
+        read_operand(p, b, c / 2 * 8 + lane % 4 * 2 + c % 2, warp == 0 && lane < 4, !sums, column, seen);
         for (int h = 0; sums && h < 2; h++) {
             float& d = sums[c / 2 * 4 + 2 * h + c % 2];
             double sum = d;
