@@ -51,8 +51,13 @@ extern "C" __global__ void batch_norm_naive_forward(
     if (me == 0) {
         const Factors factors(momentum, ratio, batches);
         write_moments(c, centre, spread, factors, mean, rstd, running_mean, running_var);
-        // the last channel's block counts the batch: no other asks any more how many there were
-        if (batches && atomicAdd(tickets, 1) == g.C - 1) *tickets = 0, ++*batches;
+        // the last channel's block counts the batch: all have asked how many there were, before their tickets
+        if (batches) {
+            __threadfence();
+            const bool last = atomicAdd(tickets, 1) == g.C - 1;
+            __threadfence();
+            if (last) *tickets = 0, ++*batches;
+        }
     }
 
     // write

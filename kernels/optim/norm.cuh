@@ -58,5 +58,5 @@ __device__ __forceinline__ Sum norm_block(const Sum& mine, ACC order) {
         const Sum both = norm_joined({units[me], sums[me]}, {units[me + half], sums[me + half]}, order);
         units[me] = both.unit, sums[me] = both.sum;
     }
-    return {units[0], sums[0]};
+    return {units[me], sums[me]};  // not [0], which the other threads would read while thread 0 writes it
 }
