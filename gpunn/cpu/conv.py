@@ -114,7 +114,8 @@ def grad_weight(
     gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win: Window, groups: int, bias: bool = False
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """gw (K, C/groups, *size), its memory K, *size, C; and with ``bias`` gb (K,), else None."""
-    return _grad_weight(*operands(gy, x), w_shape, win, groups), column_sums(gy) if bias else None
+    above, below = operands(gy, x)
+    return _grad_weight(above, below, w_shape, win, groups), column_sums(gy) if bias else None
 
 
 def _grad_weight(gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win: Window, groups: int) -> np.ndarray:

@@ -73,8 +73,8 @@ def prelu(x: A, weight: A | float) -> A:
     (a,), slope = arrays("prelu", x=x), weight
     if isinstance(weight, int | float | np.number):  # takes x's dtype and device
         slope = asarray(weight, a.dtype, device_of(a))
-    elif asked():
-        weight = slope = like(a, slope)
+    elif asked() and not isinstance(weight, float):
+        weight = slope = like(a, weight)
     a, w = arrays("prelu", x=a, slope=slope)
     channels = a.shape[1] if a.ndim > 1 else 1
     if w.shape not in ((), (1,), (channels,)):

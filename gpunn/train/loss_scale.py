@@ -29,7 +29,7 @@ class LossScale:
 
     def __init__(self) -> None:
         self.state: Array | None = None  # float32: FIELDS, and whether the step under way is bad
-        self.known = dict(zip(FIELDS, (START, 0.0, 0.0), strict=True))  # as last read
+        self.known: dict[str, float] = dict(zip(FIELDS, (START, 0.0, 0.0), strict=True))  # as last read
 
     def backward(self, loss: Tensor) -> None:
         """The scaled loss's gradients."""

@@ -40,7 +40,8 @@ def _task(name: str, give: Give, w: np.ndarray, b: np.ndarray | None, *others: n
         wide = [None if a is None else a.astype(np.float32) for a in wide]
 
     def run() -> tuple[Any, ...]:
-        return twins(weight).batch_norm.fold(weight, bias, *wide, EPS)
+        gamma, beta, mean, var = wide
+        return twins(weight).batch_norm.fold(weight, bias, gamma, beta, mean, var, EPS)
 
     def want() -> tuple:
         gamma, beta, mean, var = map(as_f64, wide)
