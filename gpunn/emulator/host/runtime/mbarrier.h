@@ -46,7 +46,7 @@ inline Mbarrier& live_mbarrier(uintptr_t address, uintptr_t site) {
     if (!barrier) fail_mbarrier(address, site, "uses {memory} as an mbarrier, which was never initialised (mbarrier_init)", nullptr);
     if (*reinterpret_cast<uint64_t*>(address) != mark_of(address))
         fail_mbarrier(address, site, "finds the mbarrier {memory} overwritten by data", barrier);
-    if (g_block && !ordered(barrier->made, thread_stamp()))
+    if (g_block && !ordered(barrier->made, now_of_thread()))
         fail_mbarrier(address, site, "uses the mbarrier {memory} with no __syncthreads since", barrier);
     return *barrier;
 }

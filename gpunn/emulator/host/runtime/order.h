@@ -48,7 +48,7 @@ struct BlockOrder {
     ~BlockOrder() { if (shadow) give_back_shadow(shadow); }
 };
 
-inline uint32_t g_time, g_all_met;             // now; when all blocks met last
+inline uint32_t g_time, g_all_met, g_began;    // now; when all blocks met last; when the launch began
 inline BlockOrder* g_block;                    // the running block's
 inline std::unordered_map<uint32_t, BlockOrder> g_blocks;
 inline std::unordered_map<uintptr_t, Log> g_logs;   // by the atomic's address
@@ -61,7 +61,7 @@ inline void order_new_launch() {
     g_blocks.clear();
     g_logs.clear();
     g_block = nullptr;
-    g_time = g_all_met = 1;
+    g_all_met = g_began = ++g_time;
     g_unwritten = {};
 }
 
@@ -218,14 +218,20 @@ inline bool ordered_by_others(const Stamp& past) {
     return past.time < found->second.all || past.time < found->second.own[past.who & 1023];
 }
 
-// Whether what was done then happens before what the running thread, `who`, does now.
-inline bool ordered(const Stamp& past, uint32_t who) {
-    if (past.who == who || past.time < g_all_met) return true;
-    if ((past.who ^ who) >> 10) return ordered_by_others(past);
-    if (past.time < g_block->met) return true;
-    uint32_t mine = (who & 1023) / 32, other = (past.who & 1023) / 32;
-    if (mine == other && past.time < g_block->warp[mine]) return true;
-    return g_block->some_met && past.time < g_block->seen[mine][other];
+// The running thread's present: its stamp, and what it comes after.
+struct Now { Stamp stamp; uint32_t all_met, met, warp; bool some_met; };
+
+inline Now now_of_thread() {
+    return {{g_time, thread_stamp()}, g_all_met, g_block->met, g_block->warp[g.current->id / 32], g_block->some_met};
+}
+
+// Whether what was done then happens before what the running thread does now. Asked for every byte that a kernel touches.
+[[gnu::always_inline]] inline bool ordered(const Stamp& past, const Now& now) {
+    uint32_t apart = past.who ^ now.stamp.who;
+    if (!apart || past.time < now.all_met) return true;
+    if (apart >> 10) return ordered_by_others(past);
+    if (past.time < now.met || (!(apart >> 5) && past.time < now.warp)) return true;
+    return now.some_met && past.time < g_block->seen[(now.stamp.who & 1023) / 32][(past.who & 1023) / 32];
 }
 
 }  // namespace gpunn_host

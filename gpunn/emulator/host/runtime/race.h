@@ -10,6 +10,36 @@ namespace gpunn_host {
 struct Cell { Stamp writer, reader, other, foreign; uint32_t writer_site, reader_site, other_site, foreign_site; };
 constexpr uint32_t kByAtomic = 1u << 31, kFilling = 1u << 30, kSite = kFilling - 1;   // beside the writer's site
 
+// Memory of cells, kept from launch to launch: fresh pages cost more than all checks of a small kernel. What a launch finds in
+// its cells is older than the launch, and says nothing.
+struct Arena {
+    std::vector<std::pair<char*, size_t>> pieces;
+    size_t piece = 0, used = 0;
+
+    Cell* take(size_t count) {
+        size_t wanted = count * sizeof(Cell);
+        for (; piece < pieces.size(); piece++, used = 0) {
+            if (pieces[piece].second - used < wanted) continue;
+            used += wanted;
+            return reinterpret_cast<Cell*>(pieces[piece].first + used - wanted);
+        }
+        pieces.push_back({static_cast<char*>(calloc(std::max<size_t>(wanted, 1 << 20), 1)), std::max<size_t>(wanted, 1 << 20)});
+        used = wanted;
+        return reinterpret_cast<Cell*>(pieces[piece].first);
+    }
+    void start_launch() {
+        size_t bytes = 0;
+        for (auto& [memory, size] : pieces) bytes += size;
+        if (bytes > (size_t(256) << 20) || g_time > 1u << 31) {
+            for (auto& [memory, size] : pieces) free(memory);
+            pieces.clear();
+            if (g_time > 1u << 31) g_time = g_all_met = g_began = 1;
+        }
+        piece = used = 0;
+    }
+};
+inline Arena g_arena;
+
 // A cell holds for 16 bytes until a narrower access comes, so that tiles moved 16 bytes at a time cost a quarter.
 struct Shadow {
     uintptr_t base = 0, low_bits = ~uintptr_t(0);
@@ -19,17 +49,11 @@ struct Shadow {
 
     void refine(uintptr_t address, size_t n) {
         unsigned finer = std::min(4, __builtin_ctzll((address - base) | n));
-        Cell* made = static_cast<Cell*>(calloc((bytes >> finer) + 1, sizeof(Cell)));
+        Cell* made = g_arena.take((bytes >> finer) + 1);
         for (size_t i = 0; cells && i < bytes >> finer; i++) made[i] = cells[i >> (shift - finer)];
-        clear();
         cells = made;
         shift = finer;
         low_bits = (uintptr_t(1) << finer) - 1;
-    }
-    void clear() {
-        free(cells);
-        cells = nullptr;
-        low_bits = ~uintptr_t(0);
     }
 };
 
@@ -38,14 +62,12 @@ struct SharedShadow { Shadow fixed, dynamic; };
 inline std::vector<SharedShadow*> g_unused;    // those of blocks that have ended: stamps tell whose is what
 
 inline void cover(Shadow& shadow, uintptr_t low, uintptr_t high) {
-    shadow.clear();
     shadow.base = low & ~uintptr_t(15);
     shadow.bytes = (high - shadow.base + 15) & ~uintptr_t(15);
 }
 
 // Arrays that the kernel cannot write need no shadow, unless they overlap one that it can.
 inline void shadow_arrays() {
-    for (Shadow& shadow : g_shadows) shadow.clear();
     g_shadows.clear();
     std::vector<Region*> arrays;
     for (int i = 0; i < g_region_count; i++)
@@ -67,8 +89,9 @@ inline void shadow_arrays() {
 }
 
 inline void prepare_races(const Launch& launch) {
+    g_arena.start_launch();
     shadow_arrays();
-    for (SharedShadow* shadow : g_unused) shadow->fixed.clear(), shadow->dynamic.clear(), delete shadow;
+    for (SharedShadow* shadow : g_unused) delete shadow;
     g_unused.clear();
 }
 
@@ -134,46 +157,39 @@ inline Failure failure_of(FailureKind kind, const Touch& touch) {
 // Whether a stamp is of this block: in shared memory those of others are of blocks that have gone.
 inline bool same_block(const Stamp& past, uint32_t who) { return !((past.who ^ who) >> 10); }
 
-template <bool shared> inline bool conflicts(const Stamp& past, uint32_t who) {
-    if (past.who == who || past.time < g_all_met) return false;
-    return (!shared || same_block(past, who)) && !ordered(past, who);
+template <bool shared> [[gnu::always_inline]] inline bool conflicts(const Stamp& past, const Now& now) {
+    return (!shared || same_block(past, now.stamp.who)) && !ordered(past, now);
 }
 
-template <bool shared> inline void read_cell(Cell& c, Stamp now, uint32_t site) {
-    if (c.reader.who == now.who || c.reader.time == 0) {
-        c.reader = now, c.reader_site = site;
-    } else if (!same_block(c.reader, now.who)) {
-        if (!shared) c.foreign = c.reader, c.foreign_site = c.reader_site;
-        c.reader = now, c.reader_site = site;
-    } else if (ordered(c.reader, now.who)) {
-        c.reader = now, c.reader_site = site;
-    } else {
-        c.other = now, c.other_site = site;
-    }
+template <bool shared> [[gnu::always_inline]] inline void read_cell(Cell& c, const Now& now, uint32_t site) {
+    bool is_foreign = !same_block(c.reader, now.stamp.who);
+    if (is_foreign && !shared && c.reader.time >= now.all_met) c.foreign = c.reader, c.foreign_site = c.reader_site;
+    if (is_foreign || ordered(c.reader, now)) c.reader = now.stamp, c.reader_site = site;
+    else c.other = now.stamp, c.other_site = site;
 }
 
-template <bool shared> inline void write_cell(Cell& c, Stamp now, uint32_t site, const Touch& touch) {
-    if (conflicts<shared>(c.reader, now.who)) fail_touch(kRaceFound, touch, c, c.reader, c.reader_site, false);
-    if (conflicts<shared>(c.other, now.who)) fail_touch(kRaceFound, touch, c, c.other, c.other_site, false);
-    if (!shared && conflicts<shared>(c.foreign, now.who)) fail_touch(kRaceFound, touch, c, c.foreign, c.foreign_site, false);
+template <bool shared> inline void write_cell(Cell& c, const Now& now, uint32_t site, const Touch& touch) {
+    if (conflicts<shared>(c.reader, now)) fail_touch(kRaceFound, touch, c, c.reader, c.reader_site, false);
+    if (conflicts<shared>(c.other, now)) fail_touch(kRaceFound, touch, c, c.other, c.other_site, false);
+    if (!shared && conflicts<shared>(c.foreign, now)) fail_touch(kRaceFound, touch, c, c.foreign, c.foreign_site, false);
     uint32_t flags = touch.kind == kAtomic || touch.kind == kVolatile ? kByAtomic : touch.kind == kIssued ? kFilling : 0;
-    c = {now, {}, {}, {}, site | flags, 0, 0, 0};   // whoever comes after this write comes after those readers
+    c = {now.stamp, {}, {}, {}, site | flags, 0, 0, 0};   // whoever comes after this write comes after those readers
 }
 
 template <bool shared> inline void touch_cells(Shadow& shadow, const Touch& touch) {
     if ((touch.address | touch.bytes) & shadow.low_bits) shadow.refine(touch.address, touch.bytes);
-    Stamp now = {g_time, thread_stamp()};
+    const Now now = now_of_thread();
     uint32_t site = (touch.site - reinterpret_cast<uintptr_t>(g.launch.module_low)) & kSite;
     Cell* cell = shadow.cells + ((touch.address - shadow.base) >> shadow.shift);
     bool any = false, all = true, is_atomic = touch.kind == kAtomic || touch.kind == kVolatile;
     for (Cell* end = cell + (touch.bytes >> shadow.shift); cell < end; cell++) {
         bool by_both = is_atomic && (cell->writer_site & kByAtomic);
-        bool here = same_block(cell->writer, now.who) && cell->writer.time;
+        bool here = same_block(cell->writer, now.stamp.who) && cell->writer.time >= g_began;
         any |= here;
         all &= here;
         if (shared && here && (cell->writer_site & kFilling) && !(touch.kind == kLate && touch.write))
             fail_touch(kStillFilling, touch, *cell, cell->writer, cell->writer_site, true);
-        if (!by_both && conflicts<shared>(cell->writer, now.who))
+        if (!by_both && conflicts<shared>(cell->writer, now))
             fail_touch(kRaceFound, touch, *cell, cell->writer, cell->writer_site, true);
         if (touch.write) write_cell<shared>(*cell, now, site, touch);
         else if (!is_atomic) read_cell<shared>(*cell, now, site);
