@@ -37,9 +37,16 @@ class Conv(Protocol):
         ...
 
     def forward(
-        self, x: Array, w: Array, b: Array | None, win: Window, groups: int, activation: str | None = None
+        self,
+        x: Array,
+        w: Array,
+        b: Array | None,
+        win: Window,
+        groups: int,
+        activation: str | None = None,
+        residual: Array | None = None,
     ) -> Array:
-        """y = x correlated with w, plus b (K,); of that the activation, "relu" or "tanh"."""
+        """y = x correlated with w, plus b (K,), plus a residual like y; of that the activation, "relu" or "tanh"."""
         ...
 
     def grad_input(self, gy: Array, w: Array, x_shape: Shape, win: Window, groups: int) -> Array:

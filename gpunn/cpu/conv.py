@@ -72,14 +72,25 @@ def in_memory_order(x: np.ndarray) -> np.ndarray:
 
 @in_float32
 def forward(
-    x: np.ndarray, w: np.ndarray, b: np.ndarray | None, win: Window, groups: int, activation: str | None = None
+    x: np.ndarray,
+    w: np.ndarray,
+    b: np.ndarray | None,
+    win: Window,
+    groups: int,
+    activation: str | None = None,
+    residual: np.ndarray | None = None,
 ) -> np.ndarray:
-    """y (N, K, *out) = x (N, C, *spatial) correlated with w (K, C/groups, *size), plus b (K,); then the activation."""
+    """y (N, K, *out) = x (N, C, *spatial) correlated with w (K, C/groups, *size), plus b (K,) and what is like y.
+
+    Then the activation.
+    """
     x, w = operands(x, w)
     if depthwise.suits(w.shape, groups):
         y = depthwise.forward(x, w, b, win)
     else:
         y = _correlate(x, _weight_rows(w).T, b, win, groups)
+    if residual is not None:
+        y = np.add(y, residual, out=y)
     return y if activation is None else activations.forward(activation, y, (), wanted=False)[0]
 
 

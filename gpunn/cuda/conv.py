@@ -58,14 +58,16 @@ def _last(a: tuple) -> Layout:
 
 @lru_cache(KEPT)
 def _forward(
-    x: tuple, weight: tuple, bias: tuple | None, win: Window, groups: int, activation: str | None, asked: Asked
-) -> Plan:
+    x: tuple, weight: tuple, bias: tuple | None, residual: tuple | None, win: Window, groups: int,
+    activation: str | None, asked: Asked,
+) -> Plan:  # fmt: skip
     operation, below, w = OPERATIONS[win.rank]["forward"], _last(x), _last(weight)
     b = None if bias is None else cast(Layout(*bias), Layout(*bias).dtype)
+    beside = None if residual is None else _last(residual)
     y = (below.shape[0], w.shape[0], *[max(size, 0) for size in win.out(below.shape[2:])])
-    job = _problem(operation.name, below.shape, w.shape, y, win, groups, asked, x=below, w=w, b=b)
-    job = replace(job, activation=activation)
-    inputs = {"x": below, "weight": w, "bias": b}
+    job = _problem(operation.name, below.shape, w.shape, y, win, groups, asked, x=below, w=w, b=b, residual=beside)
+    job = replace(job, activation=activation, residual=beside is not None)
+    inputs = {"x": below, "weight": w, "bias": b, "residual": beside}
     return operation.plan(job, inputs, {"y": new(y, below.dtype, True)}, empty=not math.prod(y))
 
 
@@ -103,10 +105,13 @@ def in_memory_order(x: Array) -> Array:
     return channels_first(as_channels_last(x))
 
 
-def forward(x: Array, w: Array, b: Array | None, win: Window, groups: int, activation: str | None = None) -> Array:
-    """y (N, K, *out) of x (N, C, *spatial), w (K, C/groups, *size), b (K,) or None; then "relu" or "tanh"."""
-    bias = None if b is None else layout(b)
-    return _forward(layout(x), layout(w), bias, win, groups, activation, forced())(x, w, b)
+def forward(
+    x: Array, w: Array, b: Array | None, win: Window, groups: int, activation: str | None = None,
+    residual: Array | None = None,
+) -> Array:  # fmt: skip
+    """y (N, K, *out) of x (N, C, *spatial), w (K, C/groups, *size), b (K,), a residual like y; then relu or tanh."""
+    bias, beside = (None if b is None else layout(b)), (None if residual is None else layout(residual))
+    return _forward(layout(x), layout(w), bias, beside, win, groups, activation, forced())(x, w, b, residual)
 
 
 def grad_input(gy: Array, w: Array, x_shape: tuple[int, ...], win: Window, groups: int) -> Array:

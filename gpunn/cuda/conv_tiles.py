@@ -37,7 +37,7 @@ class Product(NamedTuple):
 
 def forward(job: Conv) -> Product:
     """y: a row a pixel of y, depth over the input channels of a group."""
-    return Product(("x", "weight", "bias", "y"), job.y, job.w[0] // job.groups, job.w[1])
+    return Product(("x", "weight", "bias", "residual", "y"), job.y, job.w[0] // job.groups, job.w[1])
 
 
 def grad_input(job: Conv) -> Product:

@@ -48,7 +48,8 @@ def _steps(win: Window) -> dict[str, int]:
 class Conv(Problem):
     """A convolution of any rank; ``x``, ``w`` and ``y`` are shapes (N,C,*), (K,C/groups,*), (N,K,*).
 
-    ``bias``: of the weight's gradient, whether the bias's is wanted too. ``activation``: what forward ends with.
+    ``bias``: of the weight's gradient, whether the bias's is wanted too. ``activation``: what forward ends with,
+    ``residual``: whether it adds one before that.
     ``precision``: "tf32" where float32 may be multiplied so, else "fp32".
     """
 
@@ -60,6 +61,7 @@ class Conv(Problem):
     bias: bool = False
     activation: str | None = None
     precision: str = "fp32"
+    residual: bool = False
 
     @property
     def letters(self) -> dict[str, int]:
@@ -75,7 +77,8 @@ class Conv(Problem):
         return {**self.letters, **_steps(self.win), **ends}
 
     def __str__(self) -> str:
-        ends = [self.activation or "", self.precision if self.precision != "fp32" else ""]
+        precision = self.precision if self.precision != "fp32" else ""
+        ends = ["residual" if self.residual else "", self.activation or "", precision]
         return " ".join([super().__str__(), str(self.win), *filter(None, ends)])
 
 

@@ -70,7 +70,7 @@ class BasicBlock(nn.Module):
         shortcut = x if self.downsample is None else self.downsample(x)
         # ReLU, and the addition of the shortcut, are fused into batch norm: one pass over memory in place of three.
         x = conv_norm(x, self.conv1, self.bn1, relu=True)
-        return self.bn2(self.conv2(x), residual=shortcut, relu=True)
+        return conv_norm(x, self.conv2, self.bn2, relu=True, residual=shortcut)
 
 
 class Bottleneck(nn.Module):
@@ -110,7 +110,7 @@ class Bottleneck(nn.Module):
         shortcut = x if self.downsample is None else self.downsample(x)
         x = conv_norm(x, self.conv1, self.bn1, relu=True)
         x = conv_norm(x, self.conv2, self.bn2, relu=True)
-        return self.bn3(self.conv3(x), residual=shortcut, relu=True)
+        return conv_norm(x, self.conv3, self.bn3, relu=True, residual=shortcut)
 
 
 def _shortcut(block: str, in_channels: int, channels: int, stride: int, option: str) -> nn.Module | None:

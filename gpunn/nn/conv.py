@@ -129,12 +129,18 @@ class Conv2d(_Conv):
         return self.convolved(x, self.weight, self.bias, activation, pool)
 
     def convolved(
-        self, x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, pool: Pooling | None = None
+        self,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        activation: str | None,
+        pool: Pooling | None = None,
+        residual: Tensor | None = None,
     ) -> Tensor:
-        """What forward gives with these in place of its own weight and bias."""
+        """What forward gives with these in place of its own weight and bias, and a residual as ops.conv2d adds it."""
         x, padding = self._padded(x)
         options = self.stride, padding, self.dilation, self.groups
-        return ops.conv2d(x, weight, bias, *options, activation, pool)
+        return ops.conv2d(x, weight, bias, *options, activation, pool, residual)
 
 
 class Conv3d(_Conv):

@@ -37,9 +37,10 @@ def fuse(model: M) -> M:
     """Let `model` compute in fewer passes what it computes, print what that is, and give the same model.
 
     In evaluation, where no gradient is asked for, batch normalisation goes into the weights and the bias of the
-    convolution before it, ReLU into the convolution's own pass; in training ReLU goes into the normalisation's. Results
-    change by rounding alone. Parameters, statistics and state_dict stay what they are: the weights that also normalise
-    are made at each call from those of that moment. A layer that a hook watches runs on its own. `unfuse` undoes it.
+    convolution before it, ReLU and a residual that is added before it into the convolution's own pass; in training they
+    go into the normalisation's. Results change by rounding alone. Parameters, statistics and state_dict stay what they
+    are: the weights that also normalise are made at each call from those of that moment. A layer that a hook watches
+    runs on its own. `unfuse` undoes it.
 
     >>> net = nn.fuse(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()))
     layer  in training         in evaluation         left, because
@@ -94,8 +95,6 @@ def _row(name: str, norm: _BatchNorm, conv: Module | None, pair: Pair | None) ->
     if conv is None or pair is None:
         return Row(name, SEPARATE, SEPARATE, "what comes before it is known to forward alone")
     training = f"one pass with {pair.then}" if pair.then else SEPARATE
-    if "residual" in pair.then:
-        return Row(name, training, training, "a residual is added behind it")
     if type(conv) is not Conv2d or type(norm) is not BatchNorm2d:
         return Row(name, SEPARATE, SEPARATE, f"it is of a {type(conv).__name__}: Conv2d alone takes BatchNorm2d along")
     if norm.running_mean is None:

@@ -4,8 +4,8 @@ Conv2d takes along what follows it, ReLU or Tanh, then MaxPool2d or AvgPool2d: p
 ops.conv2d. MaxPool2d may also come before ReLU, since the two commute, gradients included; Flatten may come last.
 Linear takes ReLU or Tanh. Layers are told by their exact types; one that a hook watches runs on its own.
 
-Where `nn.fuse` said so, BatchNorm2d goes into the weights of the Conv2d before it in evaluation, and takes the ReLU
-behind it along in training.
+Where `nn.fuse` said so, BatchNorm2d goes into the weights of the Conv2d before it in evaluation, the residual and ReLU
+behind it into the convolution's pass; in training it takes them along itself.
 """
 
 from __future__ import annotations
@@ -81,14 +81,14 @@ def conv_pool(x: Tensor, conv: Module, activation: str, pool: MaxPool2d | AvgPoo
 def conv_norm(x: Any, conv: Module, norm: Module, relu: bool = False, residual: Tensor | None = None) -> Tensor:
     """norm(conv(x)), plus the residual where there is one, and the ReLU of that where asked for.
 
-    One call in evaluation, where `nn.fuse` said so, no gradient is asked for, and no residual is added. The weights
-    that also normalise are made anew each time, by one small launch: kept ones would be stale after a write to an
-    array, which nobody hears of, and in each replay of a captured evaluation.
+    One call in evaluation, where `nn.fuse` said so and no gradient is asked for. The weights that also normalise are
+    made anew each time, by one small launch: kept ones would be stale after a write to an array, which nobody hears of,
+    and in each replay of a captured evaluation.
     """
-    if residual is None and type(conv) is Conv2d and type(norm) is BatchNorm2d and _folds(x, conv, norm):
+    if type(conv) is Conv2d and type(norm) is BatchNorm2d and _folds(x, conv, norm, residual):
         statistics = norm.running_mean, norm.running_var, _data(norm.weight), _data(norm.bias), norm.eps
         w, b = folded(conv.weight.data, _data(conv.bias), *statistics)
-        return conv.convolved(x, Tensor(w), Tensor(b), "relu" if relu else None)
+        return conv.convolved(x, Tensor(w), Tensor(b), "relu" if relu else None, residual=residual)
     y = conv(x)
     return norm(y, residual, relu) if residual is not None or relu else norm(y)
 
@@ -97,11 +97,11 @@ def _is_fused(norm: Module) -> bool:
     return type(norm) is BatchNorm2d and norm.fused and _free(norm)
 
 
-def _folds(x: Tensor, conv: Conv2d, norm: BatchNorm2d) -> bool:
+def _folds(x: Tensor, conv: Conv2d, norm: BatchNorm2d, residual: Tensor | None) -> bool:
     """Whether the normalisation goes into the convolution's weights: where asked for, and where none is learned."""
     if not _is_fused(norm) or not _free(conv) or norm.training or norm.running_mean is None:
         return False
-    parts = (x, conv.weight, conv.bias, norm.weight, norm.bias)
+    parts = (x, residual, conv.weight, conv.bias, norm.weight, norm.bias)
     if is_grad_enabled() and any(map(wants_grad, parts)):
         return False
     mean, weight = norm.running_mean, conv.weight

@@ -46,6 +46,7 @@ def conv2d(
     groups: int = 1,
     activation: str | None = None,
     pool: Pooling | None = None,
+    residual: A | None = None,
 ) -> A:
     """Cross-correlation of x (N, C, H, W) or (C, H, W) with weight (K, C/groups, R, S), plus bias (K,).
 
@@ -54,7 +55,8 @@ def conv2d(
     P = (H + 2 padding - dilation (R - 1) - 1) // stride + 1. ValueError: shapes that do not fit; TypeError: dtypes.
 
     activation ("relu" or "tanh") and pool (a `gpunn.Pooling`) follow in the same call, on a device in few launches:
-    pool(activation(conv)).
+    pool(activation(conv)). A residual of y's shape is added before the activation, in the convolution's own pass; there
+    is no pool then.
 
     >>> x, w = np.ones((1, 3, 8, 8)), np.ones((4, 3, 3, 3))
     >>> ops.conv2d(x, w, padding=1).shape
@@ -63,8 +65,10 @@ def conv2d(
     array([27., 27., 27.])
     >>> ops.conv2d(x, w, padding=1, activation="relu", pool=gpunn.Pooling.max(2)).shape
     (1, 4, 4, 4)
+    >>> ops.conv2d(x, w, residual=np.full((1, 4, 6, 6), -30.0), activation="relu").max()
+    0.0
     """
-    return _conv("conv2d", 2, x, weight, bias, stride, padding, dilation, groups, activation, pool)
+    return _conv("conv2d", 2, x, weight, bias, stride, padding, dilation, groups, activation, pool, residual)
 
 
 def conv3d(
@@ -96,10 +100,11 @@ def _conv(
     groups: int,
     activation: str | None = None,
     pool: Pooling | None = None,
+    residual: A | None = None,
 ) -> A:
     if asked():
-        x, weight, bias = narrowed(x, weight, bias)
-    a, w, b = arrays(op, x=x, w=weight, bias=bias)
+        x, weight, bias, residual = narrowed(x, weight, bias, residual)
+    a, w, b, r = arrays(op, x=x, w=weight, bias=bias, residual=residual)
     check_bias(op, b, w.shape[:1])
     batched, win, extra = plan(op, rank, a.shape, w.shape, stride, padding, dilation, groups)
     lifted, w = add_batch(a, rank, batched), w[:, :, None] if rank == 1 else w
@@ -107,11 +112,12 @@ def _conv(
     if extra is not None:
         lifted = pad_end(lifted, extra)
     x_shape, w_shape = lifted.shape, w.shape
-    if activation is None and pool is None:
+    if activation is None and pool is None and r is None:
         y = twin.forward(lifted, w, b, win, groups)
     else:
         wanted = is_grad_enabled() and any(map(wants_grad, (x, weight, bias)))
-        y, back = followed(op, lifted, w, b, win, groups, activation, pool, wanted)
+        r = r if r is None else add_batch(r, rank, batched)
+        y, back = followed(op, lifted, w, b, win, groups, activation, pool, r, wanted)
     kept_x, kept_w = (lifted if wants_grad(weight) else None), (w if wants_grad(x) else None)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
@@ -126,9 +132,11 @@ def _conv(
             gw = gw[:, :, 0] if rank == 1 else gw
         elif needs[2]:
             gb = twin.grad_bias(gy)
-        return gx, gw, gb
+        return gx, gw, gb, drop_batch(gy, rank, batched) if needs[3] else None
 
-    return record(op, drop_batch(y, rank, batched), (x, weight, bias), backward, owned=True)
+    # Without an activation the residual's gradient is gy itself.
+    owned = residual is None or activation is not None
+    return record(op, drop_batch(y, rank, batched), (x, weight, bias, residual), backward, owned)
 
 
 def conv2d_backward(

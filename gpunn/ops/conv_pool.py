@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from gpunn.backend import Array, twins
 from gpunn.backend.contract import Shape
-from gpunn.checks import cached, check_choice
+from gpunn.checks import cached, check_choice, check_shape
 from gpunn.ops.pool import check_window
 from gpunn.window import Pooling, Window
 
@@ -22,15 +22,21 @@ def followed(
     groups: int,
     activation: str | None,
     pool: Pooling | None,
+    residual: Array | None,
     wanted: bool,
 ) -> tuple[Array, Callable[[Array], Array]]:
-    """pool(activation(conv)), and the function from its gradient to z's; ``wanted``: there will be a backward."""
+    """pool(activation(conv + residual)), and from its gradient to z's; ``wanted``: there will be a backward."""
     z_shape = _checked(op, activation, pool, x.shape, w.shape, win)
     twin = twins(x)
-    if pool is None and activation is not None:
-        y = twin.conv.forward(x, w, b, win, groups, activation)
+    if residual is not None:
+        if pool is not None:
+            raise ValueError(f"{op}: residual and pool are both given, expected one; pool the result by its own op")
+        check_shape(op, "residual", residual, z_shape, "it has y's shape")
+    if pool is None:
+        y = twin.conv.forward(x, w, b, win, groups, activation, residual)
+        if activation is None:
+            return y, twin.conv.in_memory_order
         return y, lambda gy: twin.activation.backward(activation, gy, y, ())
-    assert pool is not None  # without either, ops.conv2d asks the twin itself
     y, kept = twin.conv_pool.forward(x, w, b, win, groups, activation, pool, wanted)
     return y, lambda gy: twin.conv_pool.backward(gy, kept, z_shape, activation, pool)
 

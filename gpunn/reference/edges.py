@@ -87,6 +87,7 @@ ENDINGS = {  # an activation behind the forward pass of some convolutions
     "16-byte channels, groups, unequal": "tanh",
     "depthwise, 16-byte channels": "tanh",
     "3-D, unequal": "relu",
+    "3-D, 16-byte channels": "tanh",
     "NaN and infinities, 16-byte channels": "relu",
     "NaN and infinities": "tanh",
 }

@@ -56,8 +56,8 @@ def _grouped(x, groups):
     return x.reshape(x.shape[0], groups, x.shape[1] // groups, *x.shape[2:])
 
 
-def conv(x, w, b, stride, padding, dilation, groups):
-    """y[n, k, p] = b[k] + sum over c, r of x[n, c, p*stride - padding + r*dilation] * w[k, c, r]."""
+def conv(x, w, b, stride, padding, dilation, groups, residual=None):
+    """y[n, k, p] = b[k] + residual + sum over c, r of x[n, c, p*stride - padding + r*dilation] * w[k, c, r]."""
     x, w = np.asarray(x, F64), np.asarray(w, F64)
     spatial, size = x.shape[2:], w.shape[2:]
     out = out_sizes(spatial, size, stride, padding, dilation)
@@ -72,7 +72,7 @@ def conv(x, w, b, stride, padding, dilation, groups):
     y = y.reshape(x.shape[0], w.shape[0], *out)
     if b is not None:
         y += np.asarray(b, F64).reshape(-1, *(1 for _ in out))
-    return y
+    return y if residual is None else y + np.asarray(residual, F64)
 
 
 def conv_grad_input(gy, w, x_shape, stride, padding, dilation, groups):

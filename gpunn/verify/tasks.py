@@ -113,8 +113,8 @@ def _conv_case(
 ) -> Iterator[Task]:
     win, groups, how, conv = case.window(), case.groups, case.geometry, twins(x).conv
 
-    def want_forward() -> tuple:
-        return ((naive.conv(as_f64(x), as_f64(w), as_f64(b), **how), case.terms, None),)
+    def want_forward(beside: Array | None = None) -> tuple:
+        return ((naive.conv(as_f64(x), as_f64(w), as_f64(b), **how, residual=as_f64(beside)), case.terms, None),)
 
     def want_input() -> tuple:
         return ((naive.conv_grad_input(as_f64(gy), as_f64(w), x.shape, **how), case.terms_grad_input, None),)
@@ -130,15 +130,15 @@ def _conv_case(
     def want_bias() -> tuple:
         return ((naive.conv_grad_bias(as_f64(gy)), case.terms_grad_weight, None),)
 
-    def want_ended() -> tuple:
-        z, terms, _ = want_forward()[0]
+    def want_ended(beside: Array | None) -> tuple:
+        z, terms, _ = want_forward(beside)[0]
         return ((activation.value(ending, z), terms, float(np.max(np.abs(z[np.isfinite(z)])))),)
 
     x_shape, ending = x.shape, edges.ENDINGS.get(case.name)
     yield Task(f"{family}.forward", name, lambda: (conv.forward(x, w, b, win, groups),), want_forward)
-    if ending:
-        run = lambda: (conv.forward(x, w, b, win, groups, ending),)  # noqa: E731
-        yield Task(f"{family}.forward", f"{name}, then {ending}", run, want_ended)
+    for beside, before in ((None, ""), (gy, ", residual")) if ending else ():
+        run = partial(lambda beside: (conv.forward(x, w, b, win, groups, ending, beside),), beside)
+        yield Task(f"{family}.forward", f"{name}{before}, then {ending}", run, partial(want_ended, beside))
     yield Task(f"{family}.grad_input", name, lambda: (conv.grad_input(gy, w, x_shape, win, groups),), want_input)
     yield Task(f"{family}.grad_weight", name, run_weight, want_weight)
     yield Task(f"{family}.grad_bias", name, lambda: (conv.grad_bias(gy),), want_bias)

@@ -3,15 +3,15 @@ conv2d forward, blocked: a thread keeps 8x8 sums in registers, so that 16 number
 shared_forward.cu two numbers read feed one, and shared memory is what the arithmetic waits for.
 
 math:     y[n,k,p,q] = bias[k] + sum over r,s,c of x[n,c,h,w] * weight[k,c,r,s], h = p*stride_h - pad_h + r*dil_h,
-          w = q*stride_w - pad_w + s*dil_w, inside x; then the activation that g names
-layout:   x (N,H,W,C), y (N,P,Q,K), weight (K,R,S,C/groups), row-major; bias (K)
+          w = q*stride_w - pad_w + s*dil_w, inside x, + residual[n,k,p,q]; then the activation that g names
+layout:   x (N,H,W,C), y, residual (N,P,Q,K), weight (K,R,S,C/groups), row-major; bias (K)
 threads:  a block owns 64 pixels x 64 filters of one group (blockIdx.z), a thread 8x8 of the sums, 8 apart
 shared:   2*8*(64 + 4)*(4 if e < 8 else 8)
 flops:    2*N*P*Q*K*(C//G)*R*S
 bytes:    e*(N*H*W*C + N*P*Q*K + K*(C//G)*R*S)
 requires: N*P*Q below 2^31
 numerics: one running sum in ACC, in the order r, s, c
-optional: bias
+optional: bias residual
 */
 #include "im2col.cuh"
 
@@ -20,7 +20,8 @@ optional: bias
 #define PAD 4   // 8 places x 4 rows, which a warp stores at once, are on 32 banks
 
 extern "C" __global__ void __launch_bounds__(64) conv2d_blocked_forward(
-    const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias, T* __restrict__ y, Conv2d g)
+    const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias, const T* __restrict__ residual,
+    T* __restrict__ y, Conv2d g)
 {
     // seek to this thread's pixels and filters
     __shared__ ACC pixels[SIDE][TILE + PAD], filters[SIDE][TILE + PAD];
@@ -61,8 +62,10 @@ extern "C" __global__ void __launch_bounds__(64) conv2d_blocked_forward(
         for (int j = 0; j < SIDE; ++j) {
             const int k = first_filter + col + j * SIDE, channel = group * g.Kg() + k;
             if (m >= g.N * g.P * g.Q || k >= g.Kg()) continue;
-            const ACC sum = bias ? sums[i][j] + load(bias + channel) : sums[i][j];
-            store(y + (i64)m * g.K + channel, activated(sum, g.activation));
+            const i64 at = (i64)m * g.K + channel;
+            ACC sum = bias ? sums[i][j] + load(bias + channel) : sums[i][j];
+            if (residual) sum += load(residual + at);
+            store(y + at, activated(sum, g.activation));
         }
     }
 }

@@ -27,8 +27,8 @@ __device__ __forceinline__ void load_filters(const ACC* p, ACC (&v)[VEC]) {
 // `positions` that tap (r,s) of pixel (y,x) meets, or -1.
 template <typename Meet>
 __device__ __forceinline__ void filter_channels(
-    const T* source, const T* weight, const T* bias, T* out, const Conv2d& g, int lanes, int positions, int height, int width,
-    const Meet& meet)
+    const T* source, const T* weight, const T* bias, const T* residual, T* out, const Conv2d& g, int lanes, int positions,
+    int height, int width, const Meet& meet)
 {
     // seek
     __shared__ __align__(16) ACC filters[TAPS][32 * VEC + 4];  // +4: the threads that store one channel's taps meet no bank
@@ -71,6 +71,15 @@ __device__ __forceinline__ void filter_channels(
     }
 
     // write
+    if (residual) {
+#pragma unroll
+        for (int j = 0; j < PIXELS; ++j) {
+            ACC more[VEC] = {};
+            if (image[j]) load_channels<VEC>(residual + (i64)(row + j * rows) * g.C + c, more);
+#pragma unroll
+            for (int v = 0; v < VEC; ++v) sum[j][v] += more[v];
+        }
+    }
     activate(sum, g.activation);
 #pragma unroll
     for (int j = 0; j < PIXELS; ++j) {

@@ -17,7 +17,7 @@ numerics: one running sum in ACC, in the order r, s
 extern "C" __global__ void __launch_bounds__(THREADS, 2) conv2d_depthwise_grad_input(
     const T* __restrict__ gy, const T* __restrict__ weight, T* __restrict__ gx, Conv2d g, int lanes)
 {
-    filter_channels(gy, weight, nullptr, gx, g, lanes, g.P * g.Q, g.H, g.W, [&](int h, int w, int r, int s) {
+    filter_channels(gy, weight, nullptr, nullptr, gx, g, lanes, g.P * g.Q, g.H, g.W, [&](int h, int w, int r, int s) {
         const int p = g.out_row(h, r), q = g.out_col(w, s);
         return p < 0 || q < 0 ? -1 : p * g.Q + q;
     });

@@ -2,8 +2,8 @@
 conv2d forward on tensor cores: implicit GEMM by mma.sync, operands through stages of cp.async.
 
 math:     y[n,k,p,q] = bias[k] + sum over r,s,c of x[n,c,h,w] * weight[k,c,r,s], h = p*stride_h - pad_h + r*dil_h,
-          w = q*stride_w - pad_w + s*dil_w, inside x; then the activation that g names
-layout:   x (N,H,W,C), y (N,P,Q,K), weight (K,R,S,C/groups), row-major; bias (K)
+          w = q*stride_w - pad_w + s*dil_w, inside x, + residual[n,k,p,q]; then the activation that g names
+layout:   x (N,H,W,C), y, residual (N,P,Q,K), weight (K,R,S,C/groups), row-major; bias (K)
 threads:  a block owns BM pixels x BN filters of one group (blockIdx.y), a warp WM x WN of them
 shared:   12*BM + 256
 flops:    2*N*P*Q*K*(C//G)*R*S
@@ -11,7 +11,7 @@ bytes:    e*(N*H*W*C + N*P*Q*K + K*(C//G)*R*S)
 requires: C/groups and K/groups multiples of V = 16/e; aligned arrays of up to 2^31 packs of 16 bytes; up to 32 taps;
           PRECISION fits T; dynamic shared memory for STAGES stages and for the sums
 numerics: products in PRECISION, running sums in float, in the order r, s, c; of TF32X3 sums that are not finite anew
-optional: bias
+optional: bias residual
 arch:     80
 */
 #define ACROSS 0
@@ -19,7 +19,8 @@ arch:     80
 #include "geometry.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS) conv2d_tensor_forward(
-    const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias, T* __restrict__ y, Conv2d g)
+    const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias, const T* __restrict__ residual,
+    T* __restrict__ y, Conv2d g)
 {
     // seek to the block's tile: neighbours share its pixels
     extern __shared__ __align__(128) char area[];
@@ -52,5 +53,6 @@ extern "C" __global__ void __launch_bounds__(THREADS) conv2d_tensor_forward(
     store_tile(
         sums, area, first_column, Kg, bias ? bias + group * Kg : nullptr, g.activation,
         [&](int row) { return table.to[row] < 0 ? nullptr : out + (i64)table.to[row] * EACH; },
-        [&](int row, int column) { return plain_sum(operands, table, row, column); });
+        [&](int row, int column) { return plain_sum(operands, table, row, column); },
+        residual ? residual + group * Kg : nullptr, out);
 }

@@ -125,6 +125,47 @@ __device__ __forceinline__ void add_bias(
     }
 }
 
+// Four neighbours as sums, as store_four moves them; 0 behind the first `count`.
+template <typename S> __device__ __forceinline__ void load_four(const S* p, ACC* v, int count, bool whole) {
+    struct alignas(16) Four {
+        S item[4];
+    } four = {};
+    if (whole && sizeof(S) == 4) {
+        *reinterpret_cast<uint4*>(&four) = *reinterpret_cast<const uint4*>(p);
+    } else if (whole && sizeof(S) == 2) {
+        *reinterpret_cast<uint2*>(&four) = *reinterpret_cast<const uint2*>(p);
+    } else {
+#pragma unroll
+        for (int j = 0; j < 4; ++j) {
+            if (j < count) four.item[j] = p[j];
+        }
+    }
+#pragma unroll
+    for (int j = 0; j < 4; ++j) v[j] = load(&four.item[j]);
+}
+
+// Adds to the sums what lies as they will, in rows of `pitch` elements, wherever it begins; `whole`: as store_tile has it.
+__device__ __forceinline__ void add_rows(
+    const T* from, int pitch, const Corner& at, int first_row, int rows, int first_column, int columns, bool whole,
+    ACC (&sums)[TM][TN])
+{
+    whole = whole && reinterpret_cast<size_t>(from) % (4 * sizeof(T)) == 0;
+#pragma unroll
+    for (int i = 0; i < TM; ++i) {
+        const int row = first_row + at.row_of(i);
+        if (row >= rows) continue;
+#pragma unroll
+        for (int half = 0; half < TN / 4; ++half) {
+            const int column = first_column + at.col_of(half);
+            if (column >= columns) continue;
+            ACC more[4];
+            load_four(from + (i64)row * pitch + column, more, columns - column, whole);
+#pragma unroll
+            for (int j = 0; j < 4; ++j) sums[i][half * 4 + j] += more[j];
+        }
+    }
+}
+
 // Writes the sums of the tile's rows below `rows` and columns below `columns`. start(row): where that row's columns start;
 // `whole`: every row starts on a multiple of four elements' size, and has a multiple of four columns.
 template <typename Start>

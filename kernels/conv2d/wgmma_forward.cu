@@ -2,8 +2,8 @@
 conv2d forward on Hopper's tensor cores: implicit GEMM by wgmma, both operands from shared memory, swizzled by 128 bytes.
 
 math:     y[n,k,p,q] = bias[k] + sum over r,s,c of x[n,c,h,w] * weight[k,c,r,s], h = p*stride_h - pad_h + r*dil_h,
-          w = q*stride_w - pad_w + s*dil_w, inside x; then the activation that g names
-layout:   x (N,H,W,C), y (N,P,Q,K), weight (K,R,S,C/groups), row-major; bias (K)
+          w = q*stride_w - pad_w + s*dil_w, inside x, + residual[n,k,p,q]; then the activation that g names
+layout:   x (N,H,W,C), y, residual (N,P,Q,K), weight (K,R,S,C/groups), row-major; bias (K)
 threads:  a block owns BM pixels x BN filters of one group (blockIdx.y), a warpgroup 64 x BN of them
 shared:   12*BM + 256
 flops:    2*N*P*Q*K*(C//G)*R*S
@@ -12,14 +12,15 @@ requires: C/groups and K/groups multiples of V = 16/e; aligned arrays of up to 2
           PRECISION fits T; dynamic shared memory for STAGES stages, or the sums, and 1024 bytes more
 numerics: products in PRECISION (TF32: mantissas cut to 10 bits), running sums in float, in the order r, s, c; sums that are
           not finite anew, in float
-optional: bias
+optional: bias residual
 arch:     90a
 */
 #define ACROSS 0
 #include "wgmma_store.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS) conv2d_wgmma_forward(
-    const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias, T* __restrict__ y, Conv2d g)
+    const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias, const T* __restrict__ residual,
+    T* __restrict__ y, Conv2d g)
 {
     // seek to the block's tile: neighbours share its pixels
     extern __shared__ __align__(128) char memory[];
@@ -49,6 +50,6 @@ extern "C" __global__ void __launch_bounds__(THREADS) conv2d_wgmma_forward(
     multiply_taps(operands, table, first_column, area, sums);
 
     // write
-    const T* beside = bias ? bias + group * Kg : nullptr;
-    store_tile(sums, operands, table, area, first_column, y + group * Kg, beside, g.activation);
+    const T *level = bias ? bias + group * Kg : nullptr, *beside = residual ? residual + group * Kg : nullptr;
+    store_tile(sums, operands, table, area, first_column, y + group * Kg, level, beside, g.activation);
 }

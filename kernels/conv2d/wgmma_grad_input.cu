@@ -65,5 +65,5 @@ extern "C" __global__ void __launch_bounds__(THREADS) conv2d_wgmma_grad_input(
     multiply_taps(operands, table, first_column, area, sums);
 
     // write
-    store_tile(sums, operands, table, area, first_column, gx + group * Cg, nullptr, NOTHING);
+    store_tile(sums, operands, table, area, first_column, gx + group * Cg, nullptr, nullptr, NOTHING);
 }

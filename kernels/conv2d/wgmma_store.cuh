@@ -1,4 +1,4 @@
-// From the sums of warpgroups to memory: bias, activation, and through shared memory to 16-byte stores of whole rows.
+// From the sums of warpgroups to memory: bias, residual, activation, and through shared memory to 16-byte stores of whole rows.
 #pragma once
 #include "wgmma.cuh"
 
@@ -6,7 +6,7 @@
 // product with 0 here, which of an infinite weight is NaN, and no product in the plain loops.
 __device__ __forceinline__ void store_tile(
     const float (&sums)[BN / 2], const Operands& o, const Table& table, char* area, int first_column, T* out, const T* bias,
-    int activation)
+    const T* residual, int activation)
 {
     float* kept = reinterpret_cast<float*>(area);
     keep_sums(sums, kept);
@@ -25,11 +25,19 @@ __device__ __forceinline__ void store_tile(
 #pragma unroll
             for (int k = 0; k < EACH; ++k) v[k] = k == e ? exact : v[k];
         }
+        if (bias) {
 #pragma unroll
-        for (int e = 0; e < EACH; ++e) {
-            if (bias) v[e] += load(bias + column + e);
-            v[e] = activated(v[e], activation);
+            for (int e = 0; e < EACH; ++e) v[e] += load(bias + column + e);
         }
-        store_each(out + (i64)table.to[row] * EACH + column, v);
+        const i64 at = (i64)table.to[row] * EACH + column;
+        if (residual) {
+            float more[EACH];
+            load_channels<EACH>(residual + at, more);
+#pragma unroll
+            for (int e = 0; e < EACH; ++e) v[e] += more[e];
+        }
+#pragma unroll
+        for (int e = 0; e < EACH; ++e) v[e] = activated(v[e], activation);
+        store_each(out + at, v);
     }
 }

@@ -1,20 +1,21 @@
 /*
 conv3d forward, naive: one thread, one output element.
 
-math:     y[n,k,o,p,q] = bias[k] + sum over c,t,r,s of w[k,c,t,r,s] * x[n, c, o*stride_d - pad_d + t*dil_d, p.., q..];
-          then the activation that g names
-layout:   x (N,D,H,W,C), y (N,O,P,Q,K), weight (K,T,R,S,C/groups) with T named A here, row-major; bias (K)
+math:     y[n,k,o,p,q] = bias[k] + sum over c,t,r,s of w[k,c,t,r,s] * x[n, c, o*stride_d - pad_d + t*dil_d, p.., q..]
+          + residual[n,k,o,p,q]; then the activation that g names
+layout:   x (N,D,H,W,C), y, residual (N,O,P,Q,K), weight (K,T,R,S,C/groups) with T named A here, row-major; bias (K)
 threads:  a thread owns y's element of its own index in memory order
 shared:   0
 flops:    2*N*O*P*Q*K*(C//G)*A*R*S
 bytes:    e*(N*D*H*W*C + N*O*P*Q*K + K*(C//G)*A*R*S)
 requires: one sample of x and of y, and weight, below 2^31 elements
 numerics: one running sum in ACC, in the order t, r, s, c
-optional: bias
+optional: bias residual
 */
 #include "geometry.cuh"
 
-extern "C" __global__ void conv3d_naive_forward(const T* x, const T* weight, const T* bias, T* y, Conv3d g)
+extern "C" __global__ void conv3d_naive_forward(
+    const T* x, const T* weight, const T* bias, const T* residual, T* y, Conv3d g)
 {
     // seek to this thread's output, its sample and its filter
     const i64 i = thread_index(), row = i / g.K, plane = row / g.Q;
@@ -34,5 +35,6 @@ extern "C" __global__ void conv3d_naive_forward(const T* x, const T* weight, con
     }
 
     // write
+    if (residual) sum += load(residual + i);
     store(y + i, activated(sum, g.activation));
 }

@@ -1,9 +1,9 @@
 /*
 conv3d forward on tensor cores: conv2d's implicit GEMM with one axis more in its tables.
 
-math:     y[n,k,o,p,q] = bias[k] + sum over c,t,r,s of w[k,c,t,r,s] * x[n, c, o*stride_d - pad_d + t*dil_d, p.., q..];
-          then the activation that g names
-layout:   x (N,D,H,W,C), y (N,O,P,Q,K), weight (K,T,R,S,C/groups) with T named A here, row-major; bias (K)
+math:     y[n,k,o,p,q] = bias[k] + sum over c,t,r,s of w[k,c,t,r,s] * x[n, c, o*stride_d - pad_d + t*dil_d, p.., q..]
+          + residual[n,k,o,p,q]; then the activation that g names
+layout:   x (N,D,H,W,C), y, residual (N,O,P,Q,K), weight (K,T,R,S,C/groups) with T named A here, row-major; bias (K)
 threads:  a block owns BM voxels x BN filters of one group (blockIdx.y), a warp WM x WN of them
 shared:   12*BM + 256
 flops:    2*N*O*P*Q*K*(C//G)*A*R*S
@@ -11,7 +11,7 @@ bytes:    e*(N*D*H*W*C + N*O*P*Q*K + K*(C//G)*A*R*S)
 requires: C/groups and K/groups multiples of V = 16/e; aligned arrays of up to 2^31 packs of 16 bytes; up to 32 taps;
           PRECISION fits T; dynamic shared memory for STAGES stages and for the sums
 numerics: products in PRECISION, running sums in float, in the order t, r, s, c; of TF32X3 sums that are not finite anew
-optional: bias
+optional: bias residual
 arch:     80
 */
 #define ACROSS 0
@@ -19,7 +19,8 @@ arch:     80
 #include "geometry.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS) conv3d_tensor_forward(
-    const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias, T* __restrict__ y, Conv3d g)
+    const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias, const T* __restrict__ residual,
+    T* __restrict__ y, Conv3d g)
 {
     // seek to the block's tile: neighbours share its voxels
     extern __shared__ __align__(128) char area[];
@@ -57,5 +58,6 @@ extern "C" __global__ void __launch_bounds__(THREADS) conv3d_tensor_forward(
     store_tile(
         sums, area, first_column, Kg, bias ? bias + group * Kg : nullptr, g.activation,
         [&](int row) { return table.to[row] < 0 ? nullptr : out + (i64)table.to[row] * EACH; },
-        [&](int row, int column) { return plain_sum(operands, table, row, column); });
+        [&](int row, int column) { return plain_sum(operands, table, row, column); },
+        residual ? residual + group * Kg : nullptr, out);
 }

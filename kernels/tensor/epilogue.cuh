@@ -1,4 +1,4 @@
-// From a block's sums to memory: bias, activation, and through shared memory to 16-byte stores of whole rows.
+// From a block's sums to memory: bias, residual, activation, and through shared memory to 16-byte stores of whole rows.
 #pragma once
 #include "tile.cuh"
 
@@ -53,11 +53,12 @@ __device__ __forceinline__ void store_each(T* to, const float (&v)[EACH]) {
 
 // Writes the tile. start(row): where row `row` of the tile begins, at its group's column 0, or null; columns: those of the
 // group, a multiple of EACH. again(row, column): the sum anew, of plain floats: what three products of TF32 make of numbers
-// that are infinite, or too large to be split, is NaN, and there this slow path is taken.
+// that are infinite, or too large to be split, is NaN, and there this slow path is taken. residual: added where not null,
+// in rows that lie as those from `out` on do.
 template <typename Start, typename Again>
 __device__ __forceinline__ void store_tile(
     const float (&sums)[MI][NI][4], char* area, int first_column, int columns, const T* bias, int activation,
-    const Start& start, const Again& again)
+    const Start& start, const Again& again, const T* residual = nullptr, const T* out = nullptr)
 {
     float* kept = reinterpret_cast<float*>(area);
     keep_sums(sums, kept);
@@ -83,11 +84,18 @@ __device__ __forceinline__ void store_tile(
             for (int k = 0; k < EACH; ++k) v[k] = k == e ? exact : v[k];
         }
 #endif
+        if (bias) {
 #pragma unroll
-        for (int e = 0; e < EACH; ++e) {
-            if (bias) v[e] += load(bias + column + e);
-            v[e] = activated(v[e], activation);
+            for (int e = 0; e < EACH; ++e) v[e] += load(bias + column + e);
         }
+        if (residual) {
+            float more[EACH];
+            load_channels<EACH>(residual + (to - out) + column, more);
+#pragma unroll
+            for (int e = 0; e < EACH; ++e) v[e] += more[e];
+        }
+#pragma unroll
+        for (int e = 0; e < EACH; ++e) v[e] = activated(v[e], activation);
         store_each(to + column, v);
     }
 }

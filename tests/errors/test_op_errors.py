@@ -31,6 +31,16 @@ CONV = {
         ValueError,
         ["conv2d: activation is 'gelu'", "'relu', 'tanh'"],
     ),
+    "residual": (
+        lambda: ops.conv2d(X, W, residual=z(1, 16, 5, 5)),
+        ValueError,
+        ["conv2d: residual is (1, 16, 5, 5)", "expected (1, 16, 3, 3)", "y's shape"],
+    ),
+    "residual and pool": (
+        lambda: ops.conv2d(X, W, residual=z(1, 16, 3, 3), pool=Pooling.max(2)),
+        ValueError,
+        ["conv2d: residual and pool are both given", "expected one", "pool the result by its own op"],
+    ),
     "pool": (
         lambda: ops.conv2d(X, W, pool=("max", 2)),
         TypeError,

@@ -60,7 +60,7 @@ def conv(n, c, side, k, pad=1, size=3):
 
 def tiled(problem, grid, tile=64, kernel="conv2d/tiled_forward"):
     macros = {"T": "float", "ACC": "float", "BM": tile, "BN": tile}
-    return Launch(kernel, macros, grid, (tile * tile // 64,), ("x", "weight", "bias", "y", problem))
+    return Launch(kernel, macros, grid, (tile * tile // 64,), ("x", "weight", "bias", "residual", "y", problem))
 
 
 def test_factors_by_hand(monkeypatch):

@@ -59,6 +59,7 @@ CALLS = {
     "conv2d": (lambda *a: ops.conv2d(*a, groups=2), X, W4),
     "conv2d, relu, max": (lambda *a: ops.conv2d(*a, groups=2, activation="relu", pool=Pooling.max(3, 1)), X, W4),
     "conv2d, tanh, avg": (lambda *a: ops.conv2d(*a, None, 1, 1, 1, 2, "tanh", Pooling.avg(2)), X, W4),
+    "conv2d, residual": (lambda x, w, r: ops.conv2d(x, w, None, 1, 1, 1, 2, "tanh", residual=r), X, W4, X[::-1]),
     "conv2d, tanh": (lambda *a: ops.conv2d(*a, groups=2, activation="tanh"), X, W4),
     "conv3d": (ops.conv3d, X[None], W4[None, :2, :2]),
     "conv_transpose2d": (ops.conv_transpose2d, X, W4),

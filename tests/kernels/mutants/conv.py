@@ -69,6 +69,7 @@ CONV = [
         (BITS, "x + (i64)n * g.H", "x + n * g.H"),
         (BITS, "(i64)g.N * g.P * g.Q * g.K", "g.N * g.P * g.Q * g.K"),
         (BIAS, "load(bias + k) : (ACC)0", "load(bias + k % g.Kg()) : (ACC)0"),
+        (INDEX, "load(residual + i)", "load(residual + i / g.K)"),
         (BITS, "weight + (i64)k * g.R", "weight + k * g.R", WEIGHTS),
     ),
     *of_file(
@@ -107,20 +108,26 @@ CONV = [
         (BARRIER, "        __syncthreads();  // all are there\n", ""),
         (BARRIER, "        __syncthreads();  // all are used\n", ""),
         (BIAS, "load(bias + channel)", "load(bias + k)"),
-        (BITS, "y + (i64)m * g.K", "y + m * g.K"),
+        (BITS, "at = (i64)m * g.K", "at = m * g.K"),
     ),
     *of_file(
         "conv2d/blocked_forward.cu",
         (BARRIER, "        __syncthreads();  // all are there\n", ""),
         (BARRIER, "        __syncthreads();  // all are used\n", ""),
         (EDGE, "m >= g.N * g.P * g.Q || ", ""),
-        (BITS, "y + (i64)m * g.K", "y + m * g.K"),
+        (BITS, "at = (i64)m * g.K", "at = m * g.K"),
     ),
     *of_file(
         "conv2d/tile.cuh",
         (INDEX, "/ d + 1);", "/ d);"),
-        (EDGE, "if (row >= rows) continue;", "if (row > rows) continue;"),
+        (
+            EDGE,
+            "if (row >= rows) continue;\n        const auto to",
+            "if (row > rows) continue;\n        const auto to",
+        ),
         (EDGE, "if (j < count) p[j]", "if (j <= count) p[j]"),
+        (INDEX, "from + (i64)row * pitch + column", "from + (i64)row * pitch + at.col_of(half)"),
+        (EDGE, "whole && reinterpret_cast<size_t>(from) % (4 * sizeof(T)) == 0", "whole"),
         (
             BIAS,
             "first_column + at.col_of(j / 4) + j % 4;\n        const ACC v",

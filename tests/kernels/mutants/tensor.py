@@ -15,6 +15,7 @@ TENSOR = [
         "tensor/epilogue.cuh",
         (EDGE, "if (!to || column >= columns) continue;", "if (!to) continue;"),
         (BIAS, "load(bias + column + e)", "load(bias + within_tile + e)"),
+        (INDEX, "residual + (to - out) + column", "residual + (to - out) + within_tile"),
         (NAN, "== 0x7f800000u) << e;", "== 0x7f800001u) << e;"),
         only="conv2d.forward",
     ),

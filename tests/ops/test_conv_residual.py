@@ -1,0 +1,92 @@
+"""conv2d that adds a residual before its activation: the numbers of three calls, on every device, one rounding."""
+
+import os
+
+import numpy as np
+import pytest
+
+import gpunn
+from gpunn import Tensor, gradcheck, ops
+from gpunn.reference.close import assert_close
+from tests.ops.test_conv_pool import inputs
+
+in_ci = pytest.mark.skipif(not os.environ.get("CI"), reason="seconds of kernels in 16 bits: in CI")
+ACTIVATIONS = (None, "relu", "tanh")
+
+
+def together(x, w, b, r, activation):
+    return ops.conv2d(x, w, b, padding=1, activation=activation, residual=r)
+
+
+def apart(x, w, b, r, activation):
+    y = ops.conv2d(x, w, b, padding=1) + r
+    return y if activation is None else getattr(ops, activation)(y)
+
+
+def given(dtype=np.float64):
+    """Arrays of the convolution, and a residual of its output."""
+    return [*inputs(dtype), np.random.default_rng(2).integers(-8, 9, (2, 5, 9, 8)).astype(dtype) / 4]
+
+
+def results(function, arrays, device, activation):
+    tensors = [Tensor(gpunn.to_device(a, device), requires_grad=True) for a in arrays]
+    y = function(*tensors, activation)
+    y.backward(gpunn.to_device(np.random.default_rng(1).standard_normal(y.shape).astype(y.dtype), device))
+    return [gpunn.to_numpy(a) for a in (y.data, *(t.grad for t in tensors))]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_cpu_gives_the_bits_of_three_calls(activation):
+    for dtype in (np.float32, np.float64):
+        for a, b in zip(*(results(f, given(dtype), "cpu", activation) for f in (together, apart)), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("device", ["emulator", "cuda"])
+def test_a_device_agrees_with_the_cpu(activation, device):
+    if not gpunn.is_available(device):
+        pytest.skip(f"device {device} is not available here (gpunn doctor says why)")
+    got, want = (results(together, given(np.float32), where, activation) for where in (device, "cpu"))
+    for a, b in zip(got, want, strict=True):
+        assert_close(a, b, 200)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_gradients_against_differences(activation):
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(s) for s in ((1, 2, 4, 5), (3, 2, 3, 3), (3,), (1, 3, 4, 5))]
+    assert gradcheck(lambda *a: together(*a, activation), arrays)
+
+
+def test_the_residuals_gradient_is_its_own_memory():
+    x, w, b, r = (Tensor(a, requires_grad=True) for a in given())
+    y = together(x, w, b, r, None)
+    (y + y).sum().backward()
+    r.grad[...] = 0
+    np.testing.assert_array_equal(b.grad, np.full(5, 2.0 * 2 * 9 * 8))
+
+
+def test_an_image_without_a_batch_and_an_empty_batch():
+    x, w, b, r = given()
+    np.testing.assert_array_equal(together(x[0], w, b, r[0], "relu"), together(x, w, b, r, "relu")[0])
+    assert together(x[:0], w, b, r[:0], "relu").shape == (0, 5, 9, 8)
+    one = Tensor(r[0], requires_grad=True)
+    together(x[0], w, b, one, "relu").sum().backward()
+    assert one.grad.shape == (5, 9, 8)
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("emulator", marks=in_ci)])
+def test_sixteen_bits_round_once_and_gradients_keep_their_types(device):
+    if not gpunn.is_available(device):
+        pytest.skip("the emulator is not available here (gpunn doctor says why)")
+    x, w, b, r = (a.astype(np.float32) for a in given())
+    r *= 64.25  # beside which a sum in 16 bits has lost its last places
+    want = apart(x, w, b, gpunn.to_numpy(Tensor(r).to("bfloat16").data).astype(np.float32), "relu")
+    tensors = [Tensor(gpunn.to_device(a, device), requires_grad=True) for a in (x, w, b, r)]
+    with gpunn.precision("bf16"):
+        y = together(*tensors, "relu")
+        y.sum().backward()
+    assert y.dtype.name == "bfloat16" and {t.grad.dtype.name for t in tensors} == {"float32"}
+    np.testing.assert_array_equal(gpunn.to_numpy(y.data), want.astype(y.dtype))
+    np.testing.assert_array_equal(gpunn.to_numpy(tensors[3].grad), (want > 0).astype(np.float32))
