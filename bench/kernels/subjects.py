@@ -98,8 +98,8 @@ def asking(precision: str, run: Call) -> Call:
 
 
 def operations(suite: str) -> list[str]:
-    """The passes of a suite by their names in gpunn.cuda.variants."""
-    return [name for name in OPERATIONS if name.startswith(f"{PREFIXES.get(suite, suite)}.")]
+    """The passes of a suite by their names in gpunn.cuda.variants; not what changes weights alone."""
+    return [one for one in OPERATIONS if one.startswith(f"{PREFIXES.get(suite, suite)}.") and not one.endswith(".fold")]
 
 
 def of_kernels(case: Any, device: str, precision: str, wanted: list[str]) -> Iterator[Subject]:

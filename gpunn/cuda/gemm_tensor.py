@@ -24,6 +24,7 @@ PRECISIONS = {
 }
 # Rows and columns of a block, rows and columns of a warp, and how many steps are under way at once.
 TILES = ((128, 128, 64, 64, 3), (128, 64, 64, 32, 3), (64, 64, 32, 32, 4))
+SPLIT_TILES = ((128, 64, 32, 32, 3), TILES[-1])  # of three TF32: its halves and sums of a step fill the registers
 Shape = tuple[int, int, int, int, int]
 
 
@@ -74,7 +75,7 @@ def _refuse(precision: str) -> Callable[[Job], str]:
 
 def _avoid(shape: Shape, precision: str) -> Callable[[Job], str]:
     def avoid(job: Job) -> str:
-        if shape is not TILES[-1]:
+        if shape != TILES[-1]:
             return gemm_launch.avoid(job, _tile(shape, precision))
         least = min([min(one.M, one.columns) for one in products(job)])
         return "" if least >= LEAST_SIDE else f"{least} rows or columns would leave most of a 64x64 tile empty"
@@ -111,4 +112,6 @@ def _row(precision: str, shape: Shape) -> Variant:
     )  # fmt: skip
 
 
-TENSOR_ROWS = tuple([_row(precision, shape) for precision in PRECISIONS for shape in TILES])
+TENSOR_ROWS = tuple([
+    _row(precision, shape) for precision in PRECISIONS for shape in (SPLIT_TILES if precision == "3xtf32" else TILES)
+])  # fmt: skip

@@ -46,7 +46,7 @@ def arrays(monkeypatch):
     cuda = SimpleNamespace(runtime=SimpleNamespace(getDevice=lambda: 0), Device=lambda index: nullcontext())
     cupy = SimpleNamespace(cuda=cuda, empty=lambda shape, dtype: y)
     monkeypatch.setattr(loading, "_load_cupy", lambda: (cupy, ""))
-    monkeypatch.setattr(kernel, "_compiled", lambda wanted, device: lambda grid, block, args: None)
+    monkeypatch.setattr(kernel, "_compiled", lambda wanted, device, cooperative: lambda grid, block, args: None)
     monkeypatch.setattr("gpunn.cuda.variants.shared_limit", lambda device, dynamic: 48 * 1024)
     monkeypatch.setattr("gpunn.cuda.variants.capability", lambda device: 75)
     conv._forward.cache_clear()
@@ -79,9 +79,9 @@ def microseconds(call):
 
 def test_a_launch_from_a_plan(arrays):
     win = Window.of((3, 3), 1, 1)
-    plan = conv._forward(*map(plans.layout, arrays), win, 1, None, ())
+    plan = conv._forward(*map(plans.layout, arrays), None, win, 1, None, ())
     assert [launch.source.name for launch in plan.kernels] == ["conv2d/narrow_forward"]
-    assert microseconds(lambda: plan(*arrays)) <= LAUNCH_US
+    assert microseconds(lambda: plan(*arrays, None)) <= LAUNCH_US
 
 
 def test_a_recorded_convolution(arrays):

@@ -128,7 +128,7 @@ def test_a_kernel_that_breaks_down_fails_its_row_alone(capsys, monkeypatch):
         (["--cases", "lenet5 conv3"], "did you mean 'lenet5 conv"),
         (["--variants", "naiv"], "unknown variant of conv2d 'naiv'; did you mean 'naive'? choose from "),
         (["--pass", "grad_imput"], "unknown pass of conv2d 'grad_imput'; did you mean 'grad_input'?"),
-        (["--precision", "f32"], "unknown precision 'f32'; did you mean 'fp32'? choose from fp32, fp64, fp16, bf16"),
+        (["--precision", "f32"], "unknown precision 'f32'; did you mean 'tf32'? choose from fp32, tf32, fp64"),
         (["--against", "tourch"], "unknown rival 'tourch'; did you mean 'torch'?"),
         (["--device", "emulatr"], "'emulatr' is no device; expected 'cpu', 'cuda', 'cuda:1' or 'emulator'"),
         (["--fail-above", "1.05"], "--fail-above compares with a run; name it with --baseline FILE.json"),
