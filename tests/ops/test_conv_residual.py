@@ -2,6 +2,7 @@
 
 import os
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -82,7 +83,7 @@ def test_sixteen_bits_round_once_and_gradients_keep_their_types(device):
         pytest.skip("the emulator is not available here (gpunn doctor says why)")
     x, w, b, r = (a.astype(np.float32) for a in given())
     r *= 64.25  # beside which a sum in 16 bits has lost its last places
-    want = apart(x, w, b, gpunn.to_numpy(Tensor(r).to("bfloat16").data).astype(np.float32), "relu")
+    want = apart(x, w, b, r.astype(ml_dtypes.bfloat16).astype(np.float32), "relu")
     tensors = [Tensor(gpunn.to_device(a, device), requires_grad=True) for a in (x, w, b, r)]
     with gpunn.precision("bf16"):
         y = together(*tensors, "relu")
