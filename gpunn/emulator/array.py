@@ -39,7 +39,7 @@ class EmulatedArray(np.ndarray):
 
     def __array_function__(self, func, types, args, kwargs):
         if func in (np.copyto, np.put, np.place, np.putmask):
-            _written(*args[:1])
+            _written(next(iter(args), None))
         return _emulated(super().__array_function__(func, types, args, kwargs))
 
     def __array_wrap__(self, array, context=None, return_scalar=False):

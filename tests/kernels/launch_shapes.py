@@ -63,7 +63,8 @@ def rows(calls):
 def better(call):
     """(variant, seconds) of the best that takes the call by the model, and the chosen one's seconds."""
     operation = OPERATIONS[call.operation]
-    taking = [variant for variant in operation.variants if variant.accepts(call.problem) and variant.name not in RUNGS]
+    floats = [one for one in operation.variants if one.precision == "fp32"]  # the model has no tensor cores
+    taking = [variant for variant in floats if variant.accepts(call.problem) and variant.name not in RUNGS]
     times = {v.name: occupancy.seconds(v.plan(call.problem), call.problem) for v in taking}
     if call.variant not in times:
         times[call.variant] = occupancy.seconds(operation.named(call.variant).plan(call.problem), call.problem)

@@ -30,7 +30,7 @@ def asked(task, dtype):
     return "CI" in os.environ or not is_product or ("transposed" not in task.case and "16" not in dtype)
 
 
-def tested(operation, dtype):
+def of_here(operation, dtype):
     """Its variants, of TF32 on numbers of TF32 alone; tensor cores' where CI is set."""
     every = [v for v in OPERATIONS[operation].variants if (v.precision == TF32) == (dtype == TF32)]
     return [v for v in every if v.precision == "fp32" or "CI" in os.environ]
@@ -40,9 +40,9 @@ def tested(operation, dtype):
 def test_every_variant_agrees_with_the_loops(operation, tasks):
     dtype, everything = tasks
     everything = [task for task in everything if asked(task, dtype)]
-    if operation not in {task.operation for task in everything} or not tested(operation, dtype):
+    if operation not in {task.operation for task in everything} or not of_here(operation, dtype):
         pytest.skip("where CI is set, or no variant multiplies so")
-    rows, every, wanted = {}, OPERATIONS[operation], tested(operation, dtype)
+    rows, every, wanted = {}, OPERATIONS[operation], of_here(operation, dtype)
     for task in everything:
         want = None
         for variant in wanted if task.operation == operation else ():
@@ -65,7 +65,7 @@ def test_no_result_depends_on_the_order_of_threads(operation):
         mine = [task for task in verify.tasks("emulator", "float32") if task.operation == operation]
         for number, task in enumerate(mine):
             if number % 3 == 0 and asked(task, "float32"):
-                for variant in tested(operation, "float32"):
+                for variant in of_here(operation, "float32"):
                     row = rows.setdefault(variant.name, verify.Row(operation, variant.name, "float32"))
                     verify.check_variant(task, variant, row, None)
     assert not [row.failures for row in rows.values() if row.failures]

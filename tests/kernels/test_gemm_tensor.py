@@ -63,10 +63,10 @@ def test_tanh_is_derived_in_floats_alone():
 
 def test_small_sides_leave_the_tiles_in_words():
     few = product(m=2048, n=8)
-    assert ROWS["3xtf32_128x128"].avoid(few) == "8 columns would leave a 128x128 tile half empty"
+    assert ROWS["3xtf32_128x64"].avoid(few) == "8 columns would leave a 128x64 tile half empty"
     assert ROWS["3xtf32_64x64"].avoid(few) == "8 rows or columns would leave most of a 64x64 tile empty"
-    assert "multiprocessors idle" in ROWS["3xtf32_128x128"].avoid(product())
-    assert ROWS["3xtf32_128x128"].avoid(product(4096, 4096, 512)) == ""
+    assert "multiprocessors idle" in ROWS["3xtf32_128x64"].avoid(product())
+    assert ROWS["3xtf32_128x64"].avoid(product(4096, 4096, 512)) == ""
 
 
 @pytest.mark.parametrize("name", list(ROWS))
@@ -92,7 +92,7 @@ def test_a_device_without_tensor_cores_says_so_once_and_multiplies(monkeypatch):
     assert calls[0].variant.startswith("tile")
     assert "tf32_64x64: needs sm_80, this device is sm_75" in calls[0].why
     shown = " ".join(" ".join(traced(calls)).split())
-    assert "tf32_64x64, 3xtf32_128x128, 3xtf32_128x64, 3xtf32_64x64: needs sm_80, this device is sm_75;" in shown
+    assert "tf32_64x64, 3xtf32_128x64, 3xtf32_64x64: needs sm_80, this device is sm_75;" in shown
 
 
 @emulated

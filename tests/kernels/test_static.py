@@ -102,7 +102,7 @@ def test_weights_in_the_kernels_order_are_read_as_they_are(variant):
     x, last = channels_last(1, 8, 5, 5), channels_last(8, 8 // groups, 3, 3)
     other = host.EmulatedArray.of(np.asarray(last).transpose(3, 2, 1, 0).copy().transpose(3, 2, 1, 0))
     with use_variant("conv2d.forward", variant):
-        plans = [conv._forward(layout(x), layout(w), None, WIN, groups, None, forced()) for w in (last, other)]
+        plans = [conv._forward(layout(x), layout(w), None, None, WIN, groups, None, forced()) for w in (last, other)]
         here, there = (conv.forward(x, w, None, WIN, groups) for w in (last, other))
     assert [[i for i, _ in plan.moves] for plan in plans] == [[], [1]]
     assert np.array_equal(here, there)

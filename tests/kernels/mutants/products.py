@@ -1,20 +1,17 @@
 """Mutants of matrix products."""
 
-from tests.kernels.mutants.table import BARRIER, BIAS, BITS, EDGE, INDEX, NAN, PARTS, RULE, STRIDE, of_file
+from tests.kernels.mutants.table import BARRIER, BIAS, BITS, EDGE, INDEX, PARTS, STRIDE, of_file
 
 PRODUCTS = [
     *of_file(
         "gemm/tiled.cu",
-        (PARTS, "smaller(g.each, g.K - depth)", "g.K - depth"),
-        (BIAS, "y ? LINEAR : activation, out", "activation, out"),
-        (STRIDE, "(i64)outer * g.outer_b + (i64)inner * g.inner_b", "(i64)outer * g.outer_b"),
-        (BITS, "(is_second ? c2 : c) + (i64)batch * g.M * g.N", "(is_second ? c2 : c) + batch * g.M * g.N"),
-        (BITS, "(i64)outer * g.outer_a + (i64)inner * g.inner_a", "outer * g.outer_a + inner * g.inner_a"),
+        (PARTS, "smaller(g.each, g.K - at_tile.depth)", "g.K - at_tile.depth"),
+        (BIAS, "y ? NOTHING : activation, out", "activation, out"),
+        (BITS, "c2 : c) + (i64)at_tile.batch * g.M * g.N", "c2 : c) + at_tile.batch * g.M * g.N"),
     ),
     *of_file(
         "gemm/tail.cuh",
         (PARTS, "for (int other = 1; other < count; ++other)", "for (int other = 2; other < count; ++other)"),
-        (PARTS, "if (last) *ticket = 0;", "if (last && count == 2) *ticket = 0;"),
         (BIAS, "load(bias + column + of)", "load(bias + column)"),
         (EDGE, "if (row >= g.M || column >= g.N) continue;", "if (row > g.M || column >= g.N) continue;"),
         (EDGE, "if (column + of < g.N) store", "if (column + of <= g.N) store"),
@@ -35,10 +32,13 @@ PRODUCTS = [
         (BITS, "    i64 row;        //", "    int row;        //"),
     ),
     *of_file(
+        "gemm/join.cuh",
+        (PARTS, "if (last) *ticket = 0;", "if (last && count == 2) *ticket = 0;"),
+    ),
+    *of_file(
         "gemm/geometry.cuh",
-        (NAN, "return v > 0 || v != v ? v : (ACC)0;", "return v > 0 ? v : (ACC)0;"),
-        (RULE, "(1 - y * y) * gy", "(1 - y) * gy"),
-        (RULE, "return y != 0 ? gy : (ACC)0;", "return gy;"),
+        (STRIDE, "(i64)(batch / g.inner) * outer + (i64)(batch % g.inner) * inner", "(i64)(batch / g.inner) * outer"),
+        (BITS, "return (i64)(batch / g.inner) * outer + (i64)", "return (batch / g.inner) * outer +"),
     ),
     *of_file(
         "gemm/naive.cu",
