@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from gpunn import emulator as host
+from gpunn.asked import precision
 from gpunn.backend import streams, to_device
-from gpunn.backend.asked import precision
 from gpunn.cuda import conv, conv_tensor_weight, nvrtc, source
 from gpunn.cuda.problem import Conv
 from gpunn.cuda.variants import OPERATIONS, use_variant
