@@ -8,6 +8,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import DTypeLike
 
+from gpunn.asked import dtype_of
 from gpunn.backend import Array, Device, array_module, asarray, device_of, is_array, plain, streams, to_device, to_numpy
 from gpunn.engine import autograd
 from gpunn.engine.autograd import Closure, Gradients, Hook, Leaf, Needs, Node
@@ -209,6 +210,8 @@ def _dtype_or_none(target: str | Device | DTypeLike) -> np.dtype | None:
     """The dtype that ``target`` names, or None where it names a device."""
     if isinstance(target, Device) or (isinstance(target, str) and target.split(":")[0] in ("cpu", "cuda", "emulator")):
         return None
+    if target == "bfloat16":  # which NumPy knows once ml_dtypes is there
+        return dtype_of("bf16")
     try:
         return np.dtype(target)
     except TypeError as error:

@@ -90,7 +90,10 @@ template <int SIDE, bool DEEP, bool IS_A, int COUNT> struct Reader {
 #pragma unroll
                 for (int q = 0; q < COUNT * (IS_A ? 2 : 1) / VEC; ++q) {
                     const char* there = slot + (k * 8 + d * 4) * (SIDE * 4) + (at ^ q * 32 * VEC);
-                    const Words words = *reinterpret_cast<const Words*>(there);
+                    Words words;
+                    if constexpr (VEC == 4) *reinterpret_cast<uint4*>(&words) = *reinterpret_cast<const uint4*>(there);
+                    else if constexpr (VEC == 2) *reinterpret_cast<uint2*>(&words) = *reinterpret_cast<const uint2*>(there);
+                    else words = *reinterpret_cast<const Words*>(there);
 #pragma unroll
                     for (int m = 0; m < VEC; ++m) {
                         if (IS_A) v[q / 2 * VEC + m][q % 2 + 2 * d] = words.item[m];

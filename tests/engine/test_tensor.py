@@ -1,5 +1,8 @@
 """What a Tensor is, how gradients accumulate and never share memory, which tensors get one."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -45,6 +48,12 @@ def test_truth_of_more_than_one_element_is_refused():
     assert bool(Tensor(np.array(1.0))) and not bool(Tensor(np.array([0])))
     with pytest.raises((ValueError, RuntimeError), match=r"ambiguous|any"):
         bool(Tensor(np.ones(2)))
+
+
+def test_bfloat16_is_known_by_name_before_anything_asked_for_it():
+    program = "import gpunn; print(gpunn.tensor([1.0]).to('bfloat16').dtype)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout == "bfloat16\n", done.stderr
 
 
 def test_to_another_dtype_backpropagates_in_the_first():

@@ -34,7 +34,7 @@ def test_every_variant_takes_arrays_past_2_31_elements_in_little_memory():
     # and no convolution takes such weights, folded or not.
     assert set(OPERATIONS) - set(rows) == {
         "batch_norm.fold", "conv3d.grad_bias", "optim.sgd", "optim.adam", "optim.rmsprop", "optim.scale",
-        "optim.average", "optim.accumulate", "step.begin", "step.end",
+        "optim.unscale", "optim.average", "optim.accumulate", "step.begin", "step.end",
     }  # fmt: skip
     for name, group in rows.items():
         problems = list(launches.problems(OPERATIONS[name], "float16"))

@@ -14,6 +14,7 @@ from gpunn.cuda.listing import traced
 from gpunn.cuda.products import LinearBackward, Product, Side
 from gpunn.cuda.variants import OPERATIONS, tracing, use_variant
 from gpunn.verify import launches
+from gpunn.verify.tasks import numpy_dtype
 
 emulated = pytest.mark.usefixtures("emulator")
 in_ci = pytest.mark.skipif(not os.environ.get("CI"), reason="each tile and precision is a kernel to compile: in CI")
@@ -141,7 +142,7 @@ def test_three_tf32_err_less_than_twice_what_float32_does(depth):
 @emulated
 @pytest.mark.parametrize("name", list(ROWS))
 def test_main_loops_read_whole_sectors_and_meet_on_no_bank(name):
-    dtype = {"bf16": "bfloat16", "fp16": "float16"}.get(name.partition("_")[0], "float32")
+    dtype = numpy_dtype({"bf16": "bfloat16", "fp16": "float16"}.get(name.partition("_")[0], "float32"))
     a, b = (numbers(128, 128, seed=i).astype(dtype) for i in range(2))
     for left, right in ((a, b), (np.asfortranarray(a), b), (a, np.asfortranarray(b))):
         with host.counting() as counts:
