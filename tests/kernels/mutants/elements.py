@@ -62,6 +62,7 @@ ELEMENTS = [
         (RULE, "(1 - y * y) * gy", "(1 - y) * gy"),
         (RULE, "s > b ? x :", "s < b ? x :"),
         (RULE, "A(1.5) * rate", "A(0.5) * rate"),
+        only="activation",  # convolutions and products of every tile have it too
     ),
     *of_file("elementwise/activation_forward.cu", (EDGE, "if (i >= L) return;", "if (i > L) return;")),
     *of_file(
