@@ -13,15 +13,13 @@ from typing import NamedTuple
 from gpunn.cuda.checks import INDEX_LIMIT
 from gpunn.cuda.conv_tiles import Pass, Tile, better, forward, grad_input
 from gpunn.cuda.conv_variants import Predicate, refuse_odd
-from gpunn.cuda.dtypes import SIZES, storage_macros
+from gpunn.cuda.dtypes import CORES_MACRO, CORES_READ, SIZES, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import Launch
 from gpunn.cuda.problem import Conv
 from gpunn.cuda.variants import Variant
 
 MOST_TAPS = 32  # bits of a row's mask in kernels/tensor/implicit.cuh
-DTYPES = {"bf16": "bfloat16", "fp16": "float16", "tf32": "float32", "3xtf32": "float32"}
-MACROS = {"bf16": "BF16", "fp16": "FP16", "tf32": "TF32", "3xtf32": "TF32X3"}  # of kernels/tensor/precision.cuh
 FEWEST_TERMS = 8  # of a sum of three TF32: from 8 on its error is 0.5 to 1.2 times float's (normal numbers)
 SHARED, RESERVED = 227 * 1024, 1024  # an H200's bytes for blocks; what the driver keeps of each
 EVERYWHERE = 99 * 1024  # bytes of a block that sm_86, 89 and 120 have, too
@@ -116,8 +114,8 @@ ROWS = tuple([
 
 def _refuse(product: Pass, precision: str) -> Predicate:
     def refusal(job: Conv) -> str:
-        if job.dtype != DTYPES[precision]:
-            return f"{job.dtype} is not {DTYPES[precision]}"
+        if job.dtype != CORES_READ[precision]:
+            return f"{job.dtype} is not {CORES_READ[precision]}"
         if precision == "tf32" and job.precision != "tf32":
             return "TF32 was not asked for: gpunn.precision('tf32')"
         if reason := refuse_odd(job):
@@ -170,14 +168,14 @@ def _variant(family: str, product: Pass, mine: Row, rows: Iterable[Row]) -> Vari
         down = pixels[0] * math.prod([blocks(n, s) for n, s in zip(pixels[2:], stride, strict=True)])
         grid = (blocks(down, cores.rows) * blocks(columns, cores.columns), job.groups * math.prod(stride))
         size = SIZES[job.dtype]
-        macros = {"PRECISION": MACROS[mine.precision], **cores.macros(size, product)}
+        macros = {"PRECISION": CORES_MACRO[mine.precision], **cores.macros(size, product)}
         macros = {**storage_macros(job.dtype), **macros}
         return (Launch(kernel, macros, grid, (cores.threads,), (*operands, job), cores.dynamic(size, product)),)
 
     def shared(job: Conv) -> int:
         return cores.shared(SIZES[job.dtype], product)
 
-    takes = f"{DTYPES[mine.precision]}; C/groups and K/groups multiples of 16 bytes, windows of up to 32 positions"
+    takes = f"{CORES_READ[mine.precision]}; C/groups and K/groups multiples of 16 bytes, windows of up to 32 positions"
     return Variant(
         mine.name, (kernel,), takes, _refuse(product, mine.precision), plan, shared, _avoid(product, mine, rows),
         precision=mine.precision, dynamic=True,

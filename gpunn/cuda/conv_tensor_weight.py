@@ -13,7 +13,7 @@ from gpunn.cuda.checks import INDEX_LIMIT
 from gpunn.cuda.conv_tensor import too_few
 from gpunn.cuda.conv_tiles import MULTIPROCESSORS, better, grad_weight
 from gpunn.cuda.conv_variants import Predicate, per_group, refuse_odd
-from gpunn.cuda.dtypes import SIZES, storage_macros
+from gpunn.cuda.dtypes import CORES_MACRO, CORES_READ, SIZES, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import Launch
 from gpunn.cuda.problem import Conv
@@ -29,22 +29,6 @@ STAGE_DEPTH = {2: 64, 4: 32}  # pixels of a stage, by bytes an element: 128 byte
 MULTIPLIED = {"bf16": 300e12, "fp16": 300e12, "tf32": 150e12, "3xtf32": 50e12}
 FETCHED, WRITTEN, CLOCK, ISSUED = 5e12, 3e12, 1.755e9, 4
 EDGE = 4  # stages that a block spends before and behind its main loop
-
-
-class Precision(NamedTuple):
-    """What is multiplied: its macro, the storage type, and who asks for it."""
-
-    macro: str
-    dtype: str
-    takes: str
-
-
-PRECISIONS = {
-    "bf16": Precision("BF16", "bfloat16", "bfloat16"),
-    "fp16": Precision("FP16", "float16", "float16"),
-    "tf32": Precision("TF32", "float32", "float32 where TF32 is asked for"),
-    "3xtf32": Precision("TF32X3", "float32", "float32"),
-}
 
 
 class Tile(NamedTuple):
@@ -130,9 +114,8 @@ def tile_of(precision: str, name: str) -> Tile:
 # ---------------------------------------------------------------- what they take
 def _refuse(precision: str, tile: Tile) -> Predicate:
     def refusal(job: Conv) -> str:
-        wanted = PRECISIONS[precision]
-        if job.dtype != wanted.dtype:
-            return f"{job.dtype} is no {wanted.dtype}"
+        if job.dtype != CORES_READ[precision]:
+            return f"{job.dtype} is no {CORES_READ[precision]}"
         if precision == "tf32" and job.precision != "tf32":
             return 'gpunn.precision("tf32") is not asked for'
         if reason := refuse_odd(job):
@@ -170,18 +153,19 @@ def _name(precision: str, tile: str) -> str:
 
 
 def _variant(family: str, precision: str, tiles: tuple[str, ...], name: str) -> Variant:
-    kernel, wanted, tile = f"{family}/tensor_grad_weight", PRECISIONS[precision], tile_of(precision, name)
+    kernel, tile = f"{family}/tensor_grad_weight", tile_of(precision, name)
 
     def plan(job: Conv) -> tuple[Launch, ...]:
         (filters,), columns = grad_weight(job)[1:3]
         parts = split(tile.parts(job, precision), tile.count(job), tile.rows, tile.columns)
-        macros = {**storage_macros(job.dtype), "PRECISION": wanted.macro, **tile.macros}
+        macros = {**storage_macros(job.dtype), "PRECISION": CORES_MACRO[precision], **tile.macros}
         macros["BK"] = STAGE_DEPTH[SIZES[job.dtype]]
         grid = (blocks(columns, tile.columns) * parts.count, blocks(filters, tile.rows), job.groups)
         args = ("gy", "x", "gw", "gb" if job.bias else None, *parts, job)
         return (Launch(kernel, macros, grid, (tile.threads,), args, tile.shared(job)[0]),)
 
-    takes = f"{wanted.takes}; C/groups and K/groups multiples of a 16-byte access; tiles of {name} filters x columns"
+    taken = CORES_READ[precision] + (" where TF32 is asked for" if precision == "tf32" else "")
+    takes = f"{taken}; C/groups and K/groups multiples of a 16-byte access; tiles of {name} filters x columns"
     return Variant(
         _name(precision, name), (kernel,), takes, _refuse(precision, tile), plan, lambda job: sum(tile.shared(job)),
         _avoid(precision, tiles, name), precision, dynamic=True,
@@ -189,7 +173,7 @@ def _variant(family: str, precision: str, tiles: tuple[str, ...], name: str) -> 
 
 
 def _variants(family: str, *tiles: str) -> tuple[Variant, ...]:
-    return tuple([_variant(family, precision, tiles, name) for precision in PRECISIONS for name in tiles])
+    return tuple([_variant(family, precision, tiles, name) for precision in CORES_READ for name in tiles])
 
 
 GRAD_WEIGHT = _variants("conv2d", *TILES)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from gpunn.cuda.checks import INDEX_LIMIT
 from gpunn.cuda.conv_tiles import MULTIPROCESSORS, Pass, better, forward, grad_input
 from gpunn.cuda.conv_variants import Predicate, refuse_odd
-from gpunn.cuda.dtypes import SIZES, storage_macros
+from gpunn.cuda.dtypes import CORES_MACRO, CORES_READ, SIZES, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import Launch
 from gpunn.cuda.problem import Conv
@@ -22,7 +22,6 @@ MOST_TAPS = 32  # bits of a row's mask in kernels/conv2d/wgmma.cuh
 FEWEST_COLUMNS = 32  # half of the narrowest tile
 ROW, ALIGNMENT = 128, 1024  # bytes of a stage's row; what the swizzle's area begins on
 EDGE = 4  # stages that a block spends before and behind its main loop
-DTYPES = {"bf16": "bfloat16", "fp16": "float16", "tf32": "float32"}
 
 
 class Tile(NamedTuple):
@@ -84,7 +83,7 @@ class Row(NamedTuple):
 
 def _rows(product: Pass) -> list[Row]:
     """Each tile in each precision: TF32 wants operands whose depth runs along their rows, as forward's does."""
-    precisions = DTYPES if product is forward else ("bf16", "fp16")
+    precisions = ("bf16", "fp16", "tf32") if product is forward else ("bf16", "fp16")
     return [Row(tile, precision) for precision in precisions for tile in TILES]
 
 
@@ -92,8 +91,8 @@ def refuse(precision: str) -> Predicate:
     """What no kernel with these products takes."""
 
     def refusal(job: Conv) -> str:
-        if job.dtype != DTYPES[precision]:
-            return f"{job.dtype} is not {DTYPES[precision]}"
+        if job.dtype != CORES_READ[precision]:
+            return f"{job.dtype} is not {CORES_READ[precision]}"
         if precision == "tf32" and job.precision != "tf32":
             return "TF32 is not asked for: gpunn.precision('tf32')"
         if reason := refuse_odd(job):
@@ -135,11 +134,12 @@ def _variant(product: Pass, mine: Row) -> Variant:
         stride = (1, 1) if product is forward else job.win.stride
         down = pixels[0] * math.prod([blocks(n, s) for n, s in zip(pixels[2:], stride, strict=True)])
         grid = (blocks(down, tile.rows) * blocks(columns, tile.columns), job.groups * math.prod(stride))
-        macros = {**storage_macros(job.dtype), "PRECISION": mine.precision.upper(), **tile.macros}
+        macros = {**storage_macros(job.dtype), "PRECISION": CORES_MACRO[mine.precision], **tile.macros}
         return (Launch(kernel, macros, grid, (tile.threads,), (*operands, job), tile.dynamic),)
 
+    takes = f"{CORES_READ[mine.precision]}; C/groups and K/groups multiples of 16 bytes, up to 32 taps"
     return Variant(
-        mine.name, (kernel,), f"{DTYPES[mine.precision]}; C/groups and K/groups multiples of 16 bytes, up to 32 taps",
+        mine.name, (kernel,), takes,
         _refuse(product, mine.precision), plan, lambda job: tile.tables + tile.dynamic, _avoid(product, mine),
         mine.precision, dynamic=True,
     )  # fmt: skip

@@ -10,8 +10,8 @@ import math
 
 from gpunn.cuda.conv_tiles import MULTIPROCESSORS, better, grad_weight
 from gpunn.cuda.conv_weight import BIAS, with_bias
-from gpunn.cuda.conv_wgmma import DTYPES, EDGE, FEWEST_COLUMNS, TILES, Row, Tile, refuse
-from gpunn.cuda.dtypes import storage_macros
+from gpunn.cuda.conv_wgmma import EDGE, FEWEST_COLUMNS, TILES, Row, Tile, refuse
+from gpunn.cuda.dtypes import CORES_MACRO, CORES_READ, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import Launch, Scratch
 from gpunn.cuda.problem import Conv
@@ -74,12 +74,12 @@ def _variant(mine: Row) -> Variant:
         if parts.count > 1:  # the sums alone
             parts = parts._replace(parts=Scratch("parts", (parts.count, tiles, tile.rows * tile.columns), "float32"))
         grid = (blocks(columns, tile.columns) * parts.count, blocks(filters, tile.rows), job.groups)
-        macros = {**storage_macros(job.dtype), "PRECISION": mine.precision.upper(), **tile.macros}
+        macros = {**storage_macros(job.dtype), "PRECISION": CORES_MACRO[mine.precision], **tile.macros}
         args = ("gy", "x", "gw", *parts, job)
         launch = Launch("conv2d/wgmma_grad_weight", macros, grid, (tile.threads,), args, tile.dynamic)
         return with_bias(job, launch)
 
-    takes = f"{DTYPES[mine.precision]}; C/groups and K/groups multiples of 8"
+    takes = f"{CORES_READ[mine.precision]}; C/groups and K/groups multiples of 8"
     return Variant(
         mine.name, ("conv2d/wgmma_grad_weight", BIAS), takes,
         _refuse(mine), plan, lambda job: tile.dynamic, _avoid(mine), mine.precision, dynamic=True,

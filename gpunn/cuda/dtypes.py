@@ -34,6 +34,9 @@ FUNCTIONS = {
     "elu": "Elu",
     "softplus": "Softplus",
 }
+# What tensor cores multiply: by a variant's precision the storage type, and kernels/tensor/precision.cuh's PRECISION.
+CORES_READ = {"bf16": "bfloat16", "fp16": "float16", "tf32": "float32", "3xtf32": "float32"}
+CORES_MACRO = {"bf16": "BF16", "fp16": "FP16", "tf32": "TF32", "3xtf32": "TF32X3"}
 # What a kernel does to a sum before it stores it: numbers of kernels/elementwise/epilogue.cuh.
 EPILOGUES = {None: 0, "relu": 1, "tanh": 2}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gpunn.cuda import gemm_launch
+from gpunn.cuda.dtypes import CORES_MACRO, CORES_READ
 from gpunn.cuda.gemm_launch import ACTIVATIONS, Job, Tile, products
 from gpunn.cuda.plans import Launch
 from gpunn.cuda.products import Product
@@ -15,13 +16,6 @@ LEAST_STEPS = 2  # below which a part is not worth its own block
 PITCH_LIMIT = 2**22  # elements from row to row, so that a tile's offsets in bytes fit into 32 bits
 LEAST_DEPTH = 16  # of three TF32: the rounding of shorter sums in float is less than what splitting leaves out
 LEAST_SIDE = 16  # rows or columns, of which a tile of 64 is a quarter
-# The macro PRECISION of kernels/tensor/precision.cuh, and the storage type.
-PRECISIONS = {
-    "bf16": ("BF16", "bfloat16"),
-    "fp16": ("FP16", "float16"),
-    "tf32": ("TF32", "float32"),
-    "3xtf32": ("TF32X3", "float32"),
-}
 # Rows and columns of a block, rows and columns of a warp, and how many steps are under way at once.
 TILES = ((128, 128, 64, 64, 3), (128, 64, 64, 32, 3), (64, 64, 32, 32, 4))
 SPLIT_TILES = ((128, 64, 32, 32, 3), TILES[-1])  # of three TF32: its halves and sums of a step fill the registers
@@ -55,7 +49,7 @@ def _shared(shape: Shape) -> Callable[[Job], int]:
 
 def _refuse(precision: str) -> Callable[[Job], str]:
     def refuse(job: Job) -> str:
-        dtype = PRECISIONS[precision][1]
+        dtype = CORES_READ[precision]
         if job.dtype != dtype:
             return f"multiplies {dtype}, the arrays are {job.dtype}"
         if precision == "tf32" and job.precision != "tf32":
@@ -93,7 +87,7 @@ def _plan(shape: Shape, precision: str) -> Callable[[Job], tuple[Launch, ...]]:
         first, *others = products(job)
         rows, columns, *warp, _ = shape
         macros: dict[str, object] = {
-            "PRECISION": PRECISIONS[precision][0], "WM": warp[0], "WN": warp[1], "STAGES": _stages(shape, job),
+            "PRECISION": CORES_MACRO[precision], "WM": warp[0], "WN": warp[1], "STAGES": _stages(shape, job),
             "LAYOUT": layout(first), "SECOND": layout(others[0]) if others else -1, "SLOPE": ACTIVATIONS[_slope(job)],
         }  # fmt: skip
         threads = (rows // warp[0]) * (columns // warp[1]) * 32
@@ -105,7 +99,7 @@ def _plan(shape: Shape, precision: str) -> Callable[[Job], tuple[Launch, ...]]:
 
 def _row(precision: str, shape: Shape) -> Variant:
     name = f"{precision}_{shape[0]}x{shape[1]}"
-    takes = f"{PRECISIONS[precision][1]} with 16-byte accesses, on tensor cores in {precision}"
+    takes = f"{CORES_READ[precision]} with 16-byte accesses, on tensor cores in {precision}"
     return Variant(
         name, ("gemm/tensor",), takes, _refuse(precision), _plan(shape, precision), _shared(shape),
         _avoid(shape, precision), precision=precision, dynamic=True,
@@ -113,5 +107,5 @@ def _row(precision: str, shape: Shape) -> Variant:
 
 
 TENSOR_ROWS = tuple([
-    _row(precision, shape) for precision in PRECISIONS for shape in (SPLIT_TILES if precision == "3xtf32" else TILES)
+    _row(precision, shape) for precision in CORES_READ for shape in (SPLIT_TILES if precision == "3xtf32" else TILES)
 ])  # fmt: skip
