@@ -166,7 +166,7 @@ def rescale(state: np.ndarray, growth: float, backoff: float, every: int) -> Non
         state[:] = scale * backoff, 0, skips + 1, 0
     else:
         grows = good + 1 >= every
-        larger = scale * growth if grows and scale * growth < 2.0**128 else scale
+        larger = scale * growth if grows and scale * growth <= 2.0**126 else scale
         state[:] = larger, 0 if grows else good + 1, skips, 0
 
 

@@ -19,6 +19,16 @@ def sign(x: float) -> float:
     return x if math.isnan(x) else (x > 0) - (x < 0)
 
 
+def rescaled(state: tuple[float, ...], growth: float, backoff: float, every: int) -> tuple[float, ...]:
+    """A loss's scale, good steps in a row, skipped steps, whether this one was bad: as the next step has them."""
+    scale, good, skipped, bad = state
+    if bad:
+        return scale * backoff, 0, skipped + 1, 0
+    if good + 1 < every:
+        return scale, good + 1, skipped, 0
+    return scale * growth if scale * growth <= 2.0**126 else scale, 0, skipped, 0
+
+
 def pull(p: float, decay: float, l1: float) -> float:
     """What weight decay and the 1-norm add to the gradient of p; what is off adds nothing, of NaN too."""
     return (decay * p if decay else 0) + (l1 * sign(p) if l1 else 0)

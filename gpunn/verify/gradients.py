@@ -8,13 +8,14 @@ from zlib import crc32
 
 import numpy as np
 
-from gpunn.backend import Array, twins
-from gpunn.reference.optim import SHAPES, clipped, vector_norm
+from gpunn.backend import Array, device_of, to_device, twins
+from gpunn.reference.optim import SHAPES, clipped, rescaled, vector_norm
 from gpunn.verify.task import Give, Task, as_f64, placed
 
 NORMS = (1.0, 2.0, 3.0, float("inf"))
 MORE = 1100  # arrays: a table takes 1,024
 LIMITS = (0.5, 1e6)  # one that clips, one that does not
+SCALES = ((8.0, 0, 2, 0), (8.0, 1, 2, 0), (2.0**126, 1, 2, 0))  # a loss's: on, grown, as large as it can be
 
 
 def gradient_tasks(give: Give) -> Iterator[Task]:
@@ -38,6 +39,9 @@ def gradient_tasks(give: Give) -> Iterator[Task]:
         for fresh in (True, False):
             yield _in_place("accumulate", f"fresh {fresh}, {how}", xs, _accumulate(fresh, ys), 4)
         yield _in_place("accumulate", f"divided, {how}", xs, _divide(4), 1)
+        for state in SCALES:
+            yield _unscale(f"scale {state[0]:g} after {state[1]} good steps, {how}", xs, state)
+        yield _unscale(f"NaN, {how}", strewn, SCALES[0])
 
 
 def _with_nan(x: Array) -> Array:
@@ -75,6 +79,27 @@ def _in_place(name: str, case: str, xs: list[Array], deed: Deed, terms: int) -> 
         return tuple((array, terms, None) for array in oracle([as_f64(x) for x in xs]))
 
     return Task(f"optim.{name}", case, run, want)
+
+
+def _unscale(case: str, xs: list[Array], state: tuple[float, ...]) -> Task:
+    """Gradients divided by the loss's scale, and the scale of the step that follows: doubled after two good ones."""
+    after = 2.0, 0.5, 2
+
+    def run() -> tuple:
+        arrays = [placed(x, case.rpartition(", ")[2]) for x in xs]
+        there = to_device(np.array(state, np.float32), device_of(arrays[0]))
+        rules = twins(arrays[0]).optim
+        rules.unscale(arrays, there)
+        rules.rescale(there, *after)
+        return (*arrays, there)
+
+    def want() -> tuple:
+        divided = [as_f64(x) / state[0] for x in xs]
+        bad = not all(np.isfinite(array).all() for array in divided)
+        grown = np.array(rescaled((*state[:3], bad), *after))
+        return *((array, 1, None) for array in divided), (grown, 0, None)
+
+    return Task("optim.unscale", case, run, want)
 
 
 def _scale(order: float, limit: float) -> Deed:

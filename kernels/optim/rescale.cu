@@ -2,7 +2,7 @@
 The loss's scale after a step: smaller where a gradient was not finite, larger after many steps in which all were.
 
 math:     where state[3]: state = {state[0]*backoff, 0, state[2] + 1, 0}; else state[1] += 1, and when that is `every`,
-          state[1] = 0 and, if that is finite, state[0] *= growth
+          state[1] = 0 and, up to 2^126, state[0] *= growth
 layout:   state 4 numbers: the scale, good steps in a row, steps skipped in all, whether this one was
 threads:  one
 shared:   0
@@ -13,6 +13,8 @@ numerics: exact
 */
 #include "../common.cuh"
 
+static const float MOST = 8.507059173e37f;  // 2^126: one over it is the least float that is not flushed to zero
+
 extern "C" __global__ void rescale(float* state, float growth, float backoff, int every) {
     if (state[3] != 0) {
         state[0] *= backoff;
@@ -22,7 +24,7 @@ extern "C" __global__ void rescale(float* state, float growth, float backoff, in
     } else {
         const float good = state[1] + 1;
         const float larger = state[0] * growth;
-        if (good >= every && larger <= 3.4028235e38f) state[0] = larger;
+        if (good >= every && larger <= MOST) state[0] = larger;
         state[1] = good >= every ? 0 : good;
     }
 }

@@ -99,9 +99,12 @@ def fake(monkeypatch, tmp_path):
         get_current_stream=lambda: SimpleNamespace(synchronize=synchronize),
     )
     monkeypatch.setattr(backend, "require_cupy", lambda: SimpleNamespace(RawModule=RawModule, cuda=cuda))
-    kernel._compiled.cache_clear()
+    kept = kernel._compiled, kernel._attribute, kernel.capability  # of device 0, which other tests have too
+    for one in kept:
+        one.cache_clear()
     yield found
-    kernel._compiled.cache_clear()
+    for one in kept:
+        one.cache_clear()
 
 
 def test_a_kernel_is_compiled_once_a_device_and_launched_there(fake):
@@ -179,7 +182,6 @@ def test_a_launch_that_the_driver_refuses_names_the_kernel(fake):
 
 def test_a_cooperative_launch_is_of_blocks_that_all_run_at_once(fake):
     launch, device = kernel.kernel("reduce/sum_parts", **KERNEL), Device(0)
-    kernel._attribute.cache_clear()
     args = ndarray((2, 5), device), ndarray((5,), device), 5, 2
     launch((1,), (256,), *args)
     launch((3, 2), (256,), *args, cooperative=True)
@@ -189,19 +191,16 @@ def test_a_cooperative_launch_is_of_blocks_that_all_run_at_once(fake):
     with pytest.raises(ValueError, match=told):
         launch((7,), (256,), *args, cooperative=True)
     assert len(fake.launches) == 3
-    kernel._attribute.cache_clear()
 
 
 def test_dynamic_shared_memory_past_48_kb_is_asked_for_first(fake):
     launch, device = kernel.kernel("reduce/sum_parts", **KERNEL), Device(0)
-    kernel._attribute.cache_clear()
     for wanted in (0, 1000, 96 * 1024, 64 * 1024):
         launch((1,), (256,), ndarray((2, 5), device), ndarray((5,), device), 5, 2, shared_bytes=wanted)
     assert fake.shared == [0, 1000, 96 * 1024, 64 * 1024]
     told = r"sum_parts.cu: shared_bytes is 101376, but cuda:0 gives this kernel at most 100352 a block; use a smaller"
     with pytest.raises(ValueError, match=told):
         launch((1,), (256,), ndarray((2, 5), device), ndarray((5,), device), 5, 2, shared_bytes=99 * 1024)
-    kernel._attribute.cache_clear()
 
 
 def built(version=(12, 9)):
