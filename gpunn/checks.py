@@ -19,7 +19,7 @@ from gpunn.window import Window, size_text
 
 F = TypeVar("F", bound=Callable)
 WIDE = ("float32", "float64")
-OPTIONAL = ("bias", "weight", "pos_weight", "residual")  # conv and linear, whose weight is needed, call it w
+OPTIONAL = frozenset(("bias", "weight", "pos_weight", "residual"))  # conv and linear, whose weight is needed, call it w
 NARROW = ("float16", "bfloat16")
 _WIDE_DTYPES = frozenset(map(np.dtype, WIDE))
 
@@ -29,16 +29,18 @@ def arrays(op: str, **named: object) -> list[Array]:
     found: list[Any] = []  # None where it may be one
     first, first_name = None, ""
     for name, value in named.items():
-        a = value.data if isinstance(value, Tensor) else None if value is None else data_of(value)
-        found.append(a)
-        if a is None:
+        if value is None:
             if name not in OPTIONAL:
                 raise TypeError(f"{op}: {name} is None, expected an array of float32 or float64; pass one")
-        elif first is None:
+            found.append(None)
+            continue
+        a = value.data if isinstance(value, Tensor) else data_of(value)
+        found.append(a)
+        if first is None:
             first, first_name = a, name
             if a.dtype not in _WIDE_DTYPES:
                 check_floating(op, name, a)
-        elif not same_device(a, first) or a.dtype != first.dtype:
+        elif a.dtype != first.dtype or not same_device(a, first):
             check_same_device(op, first, a, first_name, name)
             raise TypeError(
                 f"{op}: {first_name} is {first.dtype} but {name} is {a.dtype}; "

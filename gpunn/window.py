@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 Ints: TypeAlias = int | Sequence[int]  # one for all dimensions, or one each
 
@@ -27,8 +27,7 @@ def short_text(values: Sequence[object]) -> str:
     return str(values[0]) if len(set(values)) == 1 else size_text(values)
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(NamedTuple):  # which is hashed in C, at every call of a plan
     """A sliding window: per spatial dimension its size, stride, padding (on both sides) and dilation."""
 
     size: tuple[int, ...]

@@ -41,14 +41,14 @@ class Node:
         name: str,
         y: Array,
         edges: Sequence[Node | None] = (),
+        needs: Needs = (),
         backward: Closure | None = None,
         owned: bool = False,
     ):
         self.number = next(_numbers)
         self.name, self.backward, self.owned = name, backward, owned
         self.array_type, self.shape, self.dtype = type(y), y.shape, y.dtype
-        self.edges = edges
-        self.needs = tuple([edge is not None for edge in edges])
+        self.edges, self.needs = edges, needs
         self.hooks: dict[int, Hook] | None = None
 
     def add_hook(self, hook: Hook) -> Callable[[], None]:

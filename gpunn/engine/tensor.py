@@ -312,10 +312,10 @@ def record(name: str, y: Array, inputs: Sequence[object], backward: Closure, own
     source, wrapped = None, False
     for x in inputs:
         if isinstance(x, Tensor):
-            wrapped, x = True, x.data
-        elif source is not None or not is_array(x):
-            continue
-        source = x if source is None else source
+            source, wrapped = x.data if source is None else source, True
+            break
+        if source is None and is_array(x):
+            source = x
     if source is not None and type(y) is not type(source):
         y = autograd.as_type(y, type(plain(source)), name)
     return _remember(name, y, inputs, backward, owned) if wrapped else y
@@ -327,11 +327,16 @@ def _remember(name: str, y: Array, inputs: Sequence[object], backward: Closure, 
     result.data, result.grad, result._node, result._requires_grad = y, None, None, False
     if autograd.is_grad_enabled() and y.dtype.kind in "fV":
         edges: list[Node | None] = []
+        needs: list[bool] = []
         for x in inputs:
-            edges.append(_node_of(x, name) if isinstance(x, Tensor) and x._requires_grad else None)
-            result._requires_grad |= edges[-1] is not None
-        if result._requires_grad:
-            result._node = Node(name, y, edges, backward, owned)
+            if isinstance(x, Tensor) and x._requires_grad:
+                edges.append(_node_of(x, name))
+                needs.append(True)
+            else:
+                edges.append(None)
+                needs.append(False)
+        if True in needs:
+            result._node, result._requires_grad = Node(name, y, edges, tuple(needs), backward, owned), True
     return result
 
 
