@@ -1,7 +1,8 @@
 """Variants of forward and grad_input on Hopper's tensor cores, by wgmma (sm_90a): a row a tile and precision.
 
 kernels/conv2d/wgmma.cuh multiplies. Of the tiles in one precision that one runs which an H200 should do soonest: a
-stage of 128 bytes of depth takes as long as its products, or as its operands' ways through shared memory.
+stage of 128 bytes of depth takes as long as its products, or as its operands' ways through shared memory. Of floats a
+launch before rounds the weights to TF32, or splits them, and lays grad_input's along their depth.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import math
 from typing import NamedTuple
 
 from gpunn.cuda.checks import INDEX_LIMIT
+from gpunn.cuda.conv_tensor import too_short
 from gpunn.cuda.conv_tiles import MULTIPROCESSORS, Pass, better, forward, grad_input
 from gpunn.cuda.conv_variants import Predicate, refuse_odd
 from gpunn.cuda.dtypes import CORES_MACRO, CORES_READ, SIZES, storage_macros
 from gpunn.cuda.kernel import blocks
-from gpunn.cuda.plans import Launch
+from gpunn.cuda.plans import Launch, Scratch
 from gpunn.cuda.problem import Conv
 from gpunn.cuda.variants import Variant
 
@@ -22,14 +24,16 @@ MOST_TAPS = 32  # bits of a row's mask in kernels/conv2d/wgmma.cuh
 FEWEST_COLUMNS = 32  # half of the narrowest tile
 ROW, ALIGNMENT = 128, 1024  # bytes of a stage's row; what the swizzle's area begins on
 EDGE = 4  # stages that a block spends before and behind its main loop
+READY = "conv2d/wgmma_weight"  # rounds or splits weights, 32 filters x 32 channels of a position a block
 
 
 class Tile(NamedTuple):
-    """A block's rows and columns, and its stages in shared memory."""
+    """A block's rows and columns, its stages in shared memory, and numbers there for one of B: 2 of three TF32."""
 
     rows: int
     columns: int
     stages: int
+    limbs: int = 1
 
     @property
     def threads(self) -> int:
@@ -37,13 +41,13 @@ class Tile(NamedTuple):
 
     @property
     def tables(self) -> int:
-        """Bytes of static shared memory: three numbers a row, two a tap."""
-        return 12 * self.rows + 8 * MOST_TAPS
+        """Bytes of static shared memory: three numbers a row, two a tap, and where floats' barrier lies."""
+        return 12 * self.rows + 8 * MOST_TAPS + 128
 
     @property
     def dynamic(self) -> int:
         """Bytes asked for at the launch, for stages, then for the sums."""
-        stages = self.stages * ROW * (self.rows + self.columns)
+        stages = self.stages * ROW * (self.rows + self.limbs * self.columns)
         return max(stages, 4 * self.rows * (self.columns + 8)) + ALIGNMENT
 
     @property
@@ -53,9 +57,9 @@ class Tile(NamedTuple):
     @property
     def clocks(self) -> int:
         """Of a multiprocessor, for one stage: 2048 products a clock of 16 bits, 128 bytes a clock of shared memory."""
-        products = self.rows * self.columns // 32
-        read = self.rows // 64 * (64 + self.columns)  # four pieces of 32 bytes deep, by each warpgroup
-        return max(products, read + self.rows + self.columns)
+        times = 2 * self.limbs - 1  # products of each number
+        read = self.rows // 64 * (64 + times * self.columns)  # four pieces of 32 bytes deep, by each warpgroup
+        return max(times * self.rows * self.columns // 32, read + self.rows + self.limbs * self.columns)
 
     def cost(self, job: Conv, product: Pass) -> float:
         """Clocks of the multiprocessor with the most blocks."""
@@ -68,6 +72,12 @@ class Tile(NamedTuple):
 
 
 TILES = (Tile(128, 256, 3), Tile(128, 128, 4), Tile(128, 64, 4), Tile(64, 64, 5))
+SPLIT = (Tile(128, 128, 4, 2), Tile(128, 64, 3, 2), Tile(64, 64, 4, 2))  # three TF32's: two sums a place in registers
+
+
+def tiles(precision: str) -> tuple[Tile, ...]:
+    """Those of a precision."""
+    return SPLIT if precision == "3xtf32" else TILES
 
 
 class Row(NamedTuple):
@@ -81,10 +91,7 @@ class Row(NamedTuple):
         return f"wgmma_{self.precision}_{self.tile.rows}x{self.tile.columns}"
 
 
-def _rows(product: Pass) -> list[Row]:
-    """Each tile in each precision: TF32 wants operands whose depth runs along their rows, as forward's does."""
-    precisions = ("bf16", "fp16", "tf32") if product is forward else ("bf16", "fp16")
-    return [Row(tile, precision) for precision in precisions for tile in TILES]
+ROWS = tuple([Row(tile, precision) for precision in CORES_READ for tile in tiles(precision)])
 
 
 def refuse(precision: str) -> Predicate:
@@ -94,7 +101,7 @@ def refuse(precision: str) -> Predicate:
         if job.dtype != CORES_READ[precision]:
             return f"{job.dtype} is not {CORES_READ[precision]}"
         if precision == "tf32" and job.precision != "tf32":
-            return "TF32 is not asked for: gpunn.precision('tf32')"
+            return "TF32 was not asked for: gpunn.precision('tf32')"
         if reason := refuse_odd(job):
             return reason
         packs = max(map(math.prod, (job.x, job.y))) * SIZES[job.dtype] // 16
@@ -119,15 +126,32 @@ def _avoid(product: Pass, mine: Row) -> Predicate:
     def avoid(job: Conv) -> str:
         if (columns := product(job).columns) < FEWEST_COLUMNS:
             return f"{columns} columns fill less than half of a tile"
-        costs = {Row(tile, mine.precision).name: tile.cost(job, product) for tile in TILES}
-        room = {Row(tile, mine.precision).name: -float(tile.rows * tile.columns) for tile in TILES}
+        if reason := too_short(job, product, mine.precision):
+            return reason
+        kin = [one for one in ROWS if one.precision == mine.precision]
+        costs = {one.name: one.tile.cost(job, product) for one in kin}
+        room = {one.name: -float(one.tile.rows * one.tile.columns) for one in kin}
         return better(mine.name, costs, room)
 
     return avoid
 
 
+def _ready(job: Conv, product: Pass, mine: Row) -> Launch:
+    """Weights for TF32's unit."""
+    tile, limbs = 32, mine.tile.limbs
+    filters, channels = job.w[0] // job.groups, job.w[1]
+    grid = (blocks(filters, tile) * blocks(channels, tile) * math.prod(job.win.size) * job.groups,)
+    macros = {
+        **storage_macros(job.dtype),
+        "PRECISION": CORES_MACRO[mine.precision],
+        "ACROSS": int(product is grad_input),
+    }
+    return Launch(READY, macros, grid, (256,), ("weight", Scratch("ready", (limbs, *job.w), "float32"), job))
+
+
 def _variant(product: Pass, mine: Row) -> Variant:
     kernel, tile = f"conv2d/wgmma_{product.__name__}", mine.tile
+    floats = CORES_READ[mine.precision] == "float32"
 
     def plan(job: Conv) -> tuple[Launch, ...]:
         operands, pixels, columns, _ = product(job)
@@ -135,15 +159,18 @@ def _variant(product: Pass, mine: Row) -> Variant:
         down = pixels[0] * math.prod([blocks(n, s) for n, s in zip(pixels[2:], stride, strict=True)])
         grid = (blocks(down, tile.rows) * blocks(columns, tile.columns), job.groups * math.prod(stride))
         macros = {**storage_macros(job.dtype), "PRECISION": CORES_MACRO[mine.precision], **tile.macros}
-        return (Launch(kernel, macros, grid, (tile.threads,), (*operands, job), tile.dynamic),)
+        before = (_ready(job, product, mine),) if floats else ()
+        source, weight, *others = operands
+        args = (source, weight, before[0].args[1] if before else None, *others, job)
+        return (*before, Launch(kernel, macros, grid, (tile.threads,), args, tile.dynamic))
 
     takes = f"{CORES_READ[mine.precision]}; C/groups and K/groups multiples of 16 bytes, up to 32 taps"
     return Variant(
-        mine.name, (kernel,), takes,
+        mine.name, (kernel, READY) if floats else (kernel,), takes,
         _refuse(product, mine.precision), plan, lambda job: tile.tables + tile.dynamic, _avoid(product, mine),
         mine.precision, dynamic=True,
     )  # fmt: skip
 
 
-FORWARD = tuple([_variant(forward, row) for row in _rows(forward)])
-GRAD_INPUT = tuple([_variant(grad_input, row) for row in _rows(grad_input)])
+FORWARD = tuple([_variant(forward, row) for row in ROWS])
+GRAD_INPUT = tuple([_variant(grad_input, row) for row in ROWS])

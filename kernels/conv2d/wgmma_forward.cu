@@ -3,24 +3,24 @@ conv2d forward on Hopper's tensor cores: implicit GEMM by wgmma, both operands f
 
 math:     y[n,k,p,q] = bias[k] + sum over r,s,c of x[n,c,h,w] * weight[k,c,r,s], h = p*stride_h - pad_h + r*dil_h,
           w = q*stride_w - pad_w + s*dil_w, inside x, + residual[n,k,p,q]; then the activation that g names
-layout:   x (N,H,W,C), y, residual (N,P,Q,K), weight (K,R,S,C/groups), row-major; bias (K)
+layout:   x (N,H,W,C), y, residual (N,P,Q,K), weight (K,R,S,C/groups), row-major; bias (K); ready as wgmma_weight leaves it
 threads:  a block owns BM pixels x BN filters of one group (blockIdx.y), a warpgroup 64 x BN of them
-shared:   12*BM + 256
+shared:   12*BM + 256 + e//4*128
 flops:    2*N*P*Q*K*(C//G)*R*S
 bytes:    e*(N*H*W*C + N*P*Q*K + K*(C//G)*R*S)
 requires: C/groups and K/groups multiples of V = 16/e; aligned arrays of up to 2^31 packs of 16 bytes; up to 32 taps;
           PRECISION fits T; dynamic shared memory for STAGES stages, or the sums, and 1024 bytes more
-numerics: products in PRECISION (TF32: mantissas cut to 10 bits), running sums in float, in the order r, s, c; sums that are
-          not finite anew, in float
-optional: bias residual
+numerics: products in PRECISION, running sums in float (of three TF32: of 32 products in the tensor cores, then float's), in
+          the order r, s, c; sums that are not finite anew, in float
+optional: ready bias residual
 arch:     90a
 */
 #define ACROSS 0
 #include "wgmma_store.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS) conv2d_wgmma_forward(
-    const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias, const T* __restrict__ residual,
-    T* __restrict__ y, Conv2d g)
+    const T* __restrict__ x, const T* __restrict__ weight, const ACC* __restrict__ ready, const T* __restrict__ bias,
+    const T* __restrict__ residual, T* __restrict__ y, Conv2d g)
 {
     // seek to the block's tile: neighbours share its pixels
     extern __shared__ __align__(128) char memory[];
@@ -44,8 +44,11 @@ extern "C" __global__ void __launch_bounds__(THREADS) conv2d_wgmma_forward(
 
     // combine
     char* area = aligned_area(memory);
-    const T* filters = weight + (i64)group * Kg * taps * Cg;
-    const Operands operands = {x + group * Cg, filters, taps, Cg / EACH, Kg, taps * (Cg / EACH)};
+    const i64 before = (i64)group * Kg * taps * Cg;
+    const T* staged = PRECISION == TF32 || PRECISION == TF32X3 ? reinterpret_cast<const T*>(ready) : weight;
+    const int apart = taps * (Cg / EACH);
+    const Operands operands = {
+        x + group * Cg, weight + before, staged + before, taps, Cg / EACH, Kg, apart, taps, g.K * apart};
     float sums[BN / 2] = {};
     multiply_taps(operands, table, first_column, area, sums);
 

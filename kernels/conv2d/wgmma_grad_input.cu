@@ -5,21 +5,24 @@ the stride: within a class the same taps meet every pixel, so that no multiplica
 
 math:     gx[n,c,h,w] = sum over r,s,k of gy[n,k,p,q] * weight[k,c,r,s] where p*stride_h - pad_h + r*dil_h = h,
           q*stride_w - pad_w + s*dil_w = w
-layout:   gy (N,P,Q,K), gx (N,H,W,C), weight (K,R,S,C/groups), row-major
+layout:   gy (N,P,Q,K), gx (N,H,W,C), weight (K,R,S,C/groups), row-major; ready as wgmma_weight leaves it
 threads:  a block owns BM pixels of one class x BN channels of one group (blockIdx.y = group and class), a warpgroup 64 x BN
-shared:   12*BM + 256
+shared:   12*BM + 256 + e//4*128
 flops:    2*N*P*Q*K*(C//G)*R*S
 bytes:    e*(N*H*W*C + N*P*Q*K + K*(C//G)*R*S)
-requires: 16 bits; C/groups and K/groups multiples of V = 16/e; aligned arrays of up to 2^31 packs of 16 bytes; up to 32 taps;
+requires: C/groups and K/groups multiples of V = 16/e; aligned arrays of up to 2^31 packs of 16 bytes; up to 32 taps;
           PRECISION fits T; dynamic shared memory for STAGES stages, or the sums, and 1024 bytes more
-numerics: products in PRECISION, running sums in float, in the order r, s, k; sums that are not finite anew, in float
+numerics: products in PRECISION, running sums in float (of three TF32: of 32 products in the tensor cores, then float's), in
+          the order r, s, k; sums that are not finite anew, in float
+optional: ready
 arch:     90a
 */
 #define ACROSS 1
 #include "wgmma_store.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS) conv2d_wgmma_grad_input(
-    const T* __restrict__ gy, const T* __restrict__ weight, T* __restrict__ gx, Conv2d g)
+    const T* __restrict__ gy, const T* __restrict__ weight, const ACC* __restrict__ ready, T* __restrict__ gx,
+    Conv2d g)
 {
     // seek to the block's class and tile: neighbours share its pixels
     extern __shared__ __align__(128) char memory[];
@@ -47,7 +50,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) conv2d_wgmma_grad_input(
         if (h % g.stride_h || w % g.stride_w) continue;
         if (threadIdx.x == 0) {
             table.source[taps] = (h / g.stride_h * g.Q + w / g.stride_w) * packs;
-            table.weight[taps] = t * (Cg / EACH);
+            table.weight[taps] = t * ((TURNED ? Cg : Kg) / EACH);
         }
         for (int row = threadIdx.x; row < BM; row += THREADS) {
             const int m = first_row + row, p = m / cols % rows + h / g.stride_h, q = m % cols + w / g.stride_w;
@@ -59,8 +62,11 @@ extern "C" __global__ void __launch_bounds__(THREADS) conv2d_wgmma_grad_input(
 
     // combine
     char* area = aligned_area(memory);
-    const T* filters = weight + (i64)group * Kg * g.R * g.S * Cg;
-    const Operands operands = {gy + group * Kg, filters, taps, Kg / EACH, Cg, g.R * g.S * (Cg / EACH)};
+    const i64 before = (i64)group * Kg * g.R * g.S * Cg;
+    const T* staged = TURNED ? weight : reinterpret_cast<const T*>(ready);
+    const int apart = g.R * g.S * ((TURNED ? Cg : Kg) / EACH);
+    const Operands operands = {
+        gy + group * Kg, weight + before, staged + before, taps, Kg / EACH, Cg, apart, g.R * g.S, g.C * apart};
     float sums[BN / 2] = {};
     multiply_taps(operands, table, first_column, area, sums);
 

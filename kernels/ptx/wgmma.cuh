@@ -1,6 +1,7 @@
-// Matrix products of a warpgroup, four warps: wgmma (sm_90a), which reads both operands from shared memory while the threads go
-// on. A group of products: wgmma_fence, wgmma ..., wgmma_commit; wgmma_wait before its sums, or its operands' bytes, are
-// touched. It reads through another proxy than threads and copies write by: fence_proxy by whoever wrote, then a barrier.
+// Matrix products of a warpgroup, four warps: wgmma (sm_90a), which reads its operands from shared memory (TF32's A from
+// registers) while the threads go on. A group of products: wgmma_fence, wgmma ..., wgmma_commit; wgmma_wait before its sums, or
+// its operands, are touched. It reads through another proxy than threads and copies write by: fence_proxy by whoever wrote, then
+// a barrier.
 //
 // Sums of 64 rows and N columns (PTX ISA, "wgmma.mma_async.m64nNk16"), of warp w and lane = 4 g + t:
 // sums[4 j + 2 h + e] is row 16 w + g + 8 h, column 8 j + 2 t + e.
@@ -41,9 +42,13 @@ template <int ACROSS_A, int ACROSS_B, int HALF>
 inline void wgmma_fp16(float (&d)[HALF], unsigned long long a, unsigned long long b, WGMMA_HERE) {
     gpunn_wgmma(d, 2 * HALF, a, b, 1, ACROSS_A, ACROSS_B, file, line);
 }
-template <int HALF>
-inline void wgmma_tf32(float (&d)[HALF], unsigned long long a, unsigned long long b, WGMMA_HERE) {
-    gpunn_wgmma(d, 2 * HALF, a, b, 2, 0, 0, file, line);
+template <bool ADD, int HALF>
+GPUNN_UNCHECKED __noinline__ void wgmma_tf32(float (&d)[HALF], const unsigned (&a)[4], unsigned long long b, WGMMA_HERE) {
+    struct Registers { unsigned a[4]; } mine = {{a[0], a[1], a[2], a[3]}}, all[32];
+    gpunn_host::warp_gather(mine, all, ~0u, file, line);
+    unsigned rows[2][8];
+    for (int i = 0; i < 16; ++i) rows[i / 8][i % 8] = all[gpunn_host::lane() / 4 * 4 + i % 4].a[i / 8 + i % 8 / 4 * 2];
+    gpunn_wgmma_registers(d, 2 * HALF, a, rows, b, ADD, __builtin_return_address(0), file, line);
 }
 #else
 __device__ __forceinline__ unsigned shared_offset(Shared p) { return p; }
@@ -99,8 +104,16 @@ __device__ __forceinline__ void wgmma_fp16(float (&d)[HALF], unsigned long long 
     WGMMA_MAJORS("k16.f32.f16.f16")
 }
 
-// 8 deep, of TF32: floats of which the unit reads all but the last 13 bits, each depth along its row.
-template <int HALF> __device__ __forceinline__ void wgmma_tf32(float (&d)[HALF], unsigned long long a, unsigned long long b) {
-    WGMMA_COLUMNS("k8.f32.tf32.tf32", "")
+// 8 deep, of TF32: floats of which the unit reads all but the last 13 bits, B's depth along its rows. A is in registers, as a
+// warp's four are of its 16 rows for mma.m16n8k8 (ptx/matrix.cuh). Without ADD the sums begin at 0.
+#define WGMMA_TF32(COLUMNS, HALF, A, B, ADDS) \
+    asm volatile("{ .reg .pred p; setp.ne.b32 p, " ADDS ", 0; wgmma.mma_async.sync.aligned.m64n" COLUMNS "k8.f32.tf32.tf32" \
+                 " {" WGMMA_LIST_##HALF "}, {" A "}, " B ", p, 1, 1; }" \
+                 : WGMMA_SUMS_##HALF(0) : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(ADD))
+template <bool ADD, int HALF>
+__device__ __forceinline__ void wgmma_tf32(float (&d)[HALF], const unsigned (&a)[4], unsigned long long b) {
+    if constexpr (HALF == 32) WGMMA_TF32("64", 32, "%32,%33,%34,%35", "%36", "%37");
+    else if constexpr (HALF == 64) WGMMA_TF32("128", 64, "%64,%65,%66,%67", "%68", "%69");
+    else WGMMA_TF32("256", 128, "%128,%129,%130,%131", "%132", "%133");
 }
 #endif

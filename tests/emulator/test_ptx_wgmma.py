@@ -1,7 +1,7 @@
 """wgmma on the emulator: descriptors and tiles as the PTX ISA has them, and what a kernel may forget.
 
 Source: PTX ISA 9.2, "Matrix Descriptor Format", "Strides" and "Shared Memory Layout" of wgmma.mma_async, and its
-"Register Fragments" of D for .m64nNk16.
+"Register Fragments" of D for .m64nNk16, of A for .m64nNk8.
 """
 
 import ml_dtypes
@@ -12,7 +12,7 @@ from gpunn import emulator
 from gpunn.emulator import KernelError
 from tests.emulator.ptx import with_ptx
 
-DTYPES = {"bf16": ml_dtypes.bfloat16, "fp16": np.float16, "tf32": np.float32}
+DTYPES = {"bf16": ml_dtypes.bfloat16, "fp16": np.float16}
 DESCRIBE = """
 extern "C" __global__ void describe(const int* of, int* made) {
     const unsigned long long found = descriptor(of[0], of[1], of[2], of[3], of[4]);
@@ -48,6 +48,28 @@ extern "C" __global__ void product(const int* a, const int* b, float* y, int wor
     }
 }
 """
+# TF32's A, 64 x 32, goes from its rows in memory to registers.
+FROM_REGISTERS = """
+extern "C" __global__ void product(const unsigned* a, const int* b, float* y, int wrong) {
+    extern __shared__ int area[];
+    for (int i = threadIdx.x; i < N * 32; i += 128) area[i] = b[i];
+    fence_proxy();
+    __syncthreads();
+    const unsigned long long from = deep_rows(shared_offset(shared_address((void*)area)));
+    const int lane = threadIdx.x % 32, row = threadIdx.x / 32 * 16 + lane / 4;
+    unsigned mine[4][4];
+    for (int i = 0; i < 16; ++i) mine[i / 4][i % 4] = a[(row + i % 2 * 8) * 32 + i / 4 * 8 + lane % 4 + i % 4 / 2 * 4];
+    float sums[N / 2];
+    for (int i = 0; i < N / 2; ++i) sums[i] = 1000;
+    wgmma_fence();
+    wgmma_tf32<false>(sums, mine[0], from);
+    for (int step = 1; step < 4; ++step) wgmma_tf32<true>(sums, mine[step], from + 2 * step);
+    wgmma_commit();
+    if (wrong) mine[2][1] ^= 1 << 20;
+    wgmma_wait<0>();
+    for (int i = 0; i < N / 2; ++i) y[(row + i / 2 % 2 * 8) * N + i / 4 * 8 + lane % 4 * 2 + i % 2] = sums[i];
+}
+"""
 RULES = {
     1: "whoever writes what a wgmma reads calls fence_proxy before",
     2: "each group of wgmma begins with a wgmma_fence",
@@ -78,9 +100,7 @@ def run(kind, columns, across=(0, 0), wrong=0, strict=False):
     depth = 128 // np.dtype(DTYPES[kind]).itemsize
     a, b = ((rng.integers(-8, 8, (n, depth)) / 4).astype(DTYPES[kind]) for n in (64, columns))
     half = f"{across[0]}, {across[1]}, N / 2"
-    macros = {"N": columns, "LIES_A": across[0], "LIES_B": across[1], "MMA": f"wgmma_{kind}"}
-    if kind != "tf32":
-        macros["MMA"] = f"(wgmma_{kind}<{half}>)"
+    macros = {"N": columns, "LIES_A": across[0], "LIES_B": across[1], "MMA": f"(wgmma_{kind}<{half}>)"}
     kernel = emulator.load(with_ptx(PRODUCT, "wgmma"), "product", macros=macros, filename="k.cu")
     y = np.empty((64, columns), np.float32)
     memory = swizzled(a, across[0]), swizzled(b, across[1])
@@ -108,9 +128,7 @@ def test_a_descriptor_has_its_fields_where_the_ptx_isa_says(given, fields):
     assert high << 32 | low == sum(value << bit for bit, value in fields.items())
 
 
-@pytest.mark.parametrize(
-    "kind, columns, across", [("bf16", 128, (0, 0)), ("fp16", 64, (0, 1)), ("bf16", 256, (1, 1)), ("tf32", 64, (0, 0))]
-)
+@pytest.mark.parametrize("kind, columns, across", [("bf16", 128, (0, 0)), ("fp16", 64, (0, 1)), ("bf16", 256, (1, 1))])
 def test_products_of_swizzled_tiles(kind, columns, across):
     got, want = run(kind, columns, across, strict=columns == 64)
     np.testing.assert_array_equal(got, want)
@@ -122,13 +140,33 @@ def test_what_is_forgotten_is_named(wrong):
         run("fp16", 64, wrong=wrong, strict=True)
 
 
+def from_registers(a, b, wrong=0, strict=False):
+    """a (64, 32) times b (columns, 32), as TF32."""
+    y = np.empty((64, len(b)), np.float32)
+    kernel = emulator.load(with_ptx(FROM_REGISTERS, "wgmma"), "product", macros={"N": len(b)}, filename="k.cu")
+    args = a.view(np.uint32).reshape(-1), swizzled(b, False), y, wrong
+    kernel((1,), (128,), args, shared_bytes=128 * len(b), strict=strict)
+    return y
+
+
+def test_tf32_takes_rows_from_registers_and_begins_sums_anew():
+    rng = np.random.default_rng(0)
+    a, b = ((rng.integers(-8, 8, (n, 32)) / 4).astype(np.float32) for n in (64, 128))
+    np.testing.assert_array_equal(from_registers(a, b, strict=True), a.astype(np.float64) @ b.T)
+    with pytest.raises(KernelError, match=f"{RULES[4]}.* failed at k.cu:"):
+        from_registers(a, b, wrong=1)
+
+
 def test_tf32_reads_ten_bits_of_a_mantissa():
     """Ones with every bit of the mantissa set count 1.9990234375."""
-    kernel = emulator.load(
-        with_ptx(PRODUCT, "wgmma"), "product", filename="k.cu",
-        macros={"N": 64, "LIES_A": 0, "LIES_B": 0, "MMA": "wgmma_tf32"},
-    )  # fmt: skip
-    a, b = np.full((64, 32), 0x3FFFFFFF, np.int32), np.full((64, 32), 0x3F800000, np.int32)
-    y = np.empty((64, 64), np.float32)
-    kernel((1,), (128,), (a.reshape(-1), b.reshape(-1), y, 2048, 0), shared_bytes=16384)
-    assert y[0, 0] == 32 * (2 - 2**-10)
+    ones, nearly_twos = np.ones((64, 32), np.float32), np.full((64, 32), 0x3FFFFFFF, np.int32).view(np.float32)
+    for a, b in ((ones, nearly_twos), (nearly_twos, ones)):
+        assert from_registers(a, b)[0, 0] == 32 * (2 - 2**-10)
+
+
+def test_sums_are_cut_off():
+    """Three quarters of the last place of 1, which rounding would make a whole one."""
+    a, b = np.zeros((64, 32), np.float32), np.zeros((64, 32), np.float32)
+    a[:, 0], b[:, 0] = 1, 1
+    a[:, 8], b[:, 8] = 1, 3 * 2.0**-25
+    assert from_registers(a, b)[0, 0] == 1

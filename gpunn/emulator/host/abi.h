@@ -49,6 +49,9 @@ void gpunn_blocks_met(void);
 // wgmma: d, columns, descriptors of A and B, a WgmmaType, whether their depths run across their rows.
 void gpunn_wgmma(float* d, int columns, unsigned long long a, unsigned long long b, int type, int across_a, int across_b,
                  const char* file, int line);
+// The same of TF32 whose A, 64 x 8, lies in registers: this thread's four, and the two rows that it has sums of.
+void gpunn_wgmma_registers(float* d, int columns, const unsigned* a, const unsigned (*rows)[8], unsigned long long b, int add,
+                           void* site, const char* file, int line);
 void gpunn_wgmma_fence(void);
 void gpunn_wgmma_commit(void);
 void gpunn_wgmma_wait(int groups_left);

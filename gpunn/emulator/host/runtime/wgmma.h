@@ -1,5 +1,6 @@
-// wgmma: a product reads its operands at any time between its issue and its wait. Here it reads them at both, and they have to
-// be the same; until the wait its sums hold NaN. What threads and copies write has to be fenced before it can read it.
+// wgmma: a product reads its operands, in shared memory or in registers, at any time between its issue and its wait. Here it
+// reads them at both, and they have to be the same; until the wait its sums hold NaN. What threads and copies write has to be
+// fenced before it can read it.
 #pragma once
 #include "memory.h"
 
@@ -17,6 +18,9 @@ struct Product {
     int columns, type, group;
     bool across[2];
     uint64_t operand[2], seen;             // descriptors of A and B; what was read at the issue
+    bool add;                              // to what the sums were, else to 0
+    const unsigned* mine;                  // A in registers: this thread's, and its two rows' as the warp's threads had them
+    float rows[2][8];
     Place place;
     uintptr_t site;
 };
@@ -117,20 +121,40 @@ inline void read_operand(const Product& p, const Lie& lie, uint32_t outer, bool 
     }
 }
 
+// This thread's two rows of A, as numbers.
+inline void read_rows(const Product& p, int lane, int warp, bool issue, float (&rows)[2][16], uint64_t& seen) {
+    for (int h = 0; h < 2 && !p.mine; h++)
+        read_operand(p, Lie(p, 0), 16 * warp + lane / 4 + 8 * h, lane % 4 == 0, issue, rows[h], seen);
+    for (int i = 0; i < 4 && p.mine; i++) seen = (seen ^ p.mine[i]) * 0x100000001b3ull;
+    for (int i = 0; i < 16 && p.mine; i++) rows[i / 8][i % 8] = p.rows[i / 8][i % 8];
+}
+
+// Tensor cores cut their sums off where a float ends (kernels/ptx/matrix.cuh has the source of that).
+inline float cut_off(double sum) {
+    float nearest = static_cast<float>(sum);
+    double magnitude = sum < 0 ? -sum : sum, found = nearest < 0 ? -nearest : nearest;
+    if (!(found > magnitude) || found > 3.4028235e38) return nearest;
+    uint32_t bits;
+    memcpy(&bits, &nearest, 4);
+    bits--;
+    memcpy(&nearest, &bits, 4);
+    return nearest;
+}
+
 // This thread's share of the product: its rows 16 w + g and 8 more, its columns 8 j + 2 t and one more. Without sums: reads.
 inline uint64_t read_product(const Product& p, float* sums) {
     int lane = g.current->id % 32, warp = g.current->id / 32 % 4, deep = p.type == kWgmmaTf32 ? 8 : 16;
     uint64_t seen = 0xcbf29ce484222325ull;
     float rows[2][16], column[16];
-    Lie a(p, 0), b(p, 1);
-    for (int h = 0; h < 2; h++) read_operand(p, a, 16 * warp + lane / 4 + 8 * h, lane % 4 == 0, !sums, rows[h], seen);
+    Lie b(p, 1);
+    read_rows(p, lane, warp, !sums, rows, seen);
     for (int c = 0; c < p.columns / 4; c++) {
         read_operand(p, b, c / 2 * 8 + lane % 4 * 2 + c % 2, warp == 0 && lane < 4, !sums, column, seen);
         for (int h = 0; sums && h < 2; h++) {
             float& d = sums[c / 2 * 4 + 2 * h + c % 2];
-            double sum = d;
+            double sum = p.add ? d : 0;
             for (int k = 0; k < deep; k++) sum += static_cast<double>(rows[h][k]) * column[k];
-            d = static_cast<float>(sum);
+            d = cut_off(sum);
         }
     }
     return seen;
@@ -148,6 +172,17 @@ inline Sums& sums_of(ProductQueue& queue, float* at, int count, Place place) {
     return queue.sums.back();
 }
 
+// What is issued, in the place of the kernel that `site` returns to.
+inline void issue_wgmma(Product p, void* site) {
+    ProductQueue& queue = g_products[g.current->id];
+    p.group = queue.group, p.site = reinterpret_cast<uintptr_t>(site);
+    g_any_products = true;
+    if (!queue.fenced) fail_wgmma("each group of wgmma begins with a wgmma_fence", p.place);
+    sums_of(queue, p.sums, p.columns / 2, p.place).pending++;
+    p.seen = read_product(p, nullptr);
+    queue.products.push_back(p);
+}
+
 }  // namespace gpunn_host
 
 extern "C" void gpunn_fence_proxy(void) { gpunn_host::g_proxy_fences[gpunn_host::g.current->id]++; }
@@ -162,13 +197,16 @@ extern "C" void gpunn_wgmma_commit(void) {
 extern "C" void gpunn_wgmma(float* d, int columns, unsigned long long a, unsigned long long b, int type, int across_a,
                             int across_b, const char* file, int line) {
     using namespace gpunn_host;
-    ProductQueue& queue = g_products[g.current->id];
-    Product p = {d, columns, type, queue.group, {across_a != 0, across_b != 0}, {a, b}, 0, {file, line}, reinterpret_cast<uintptr_t>(__builtin_return_address(0))};
-    g_any_products = true;
-    if (!queue.fenced) fail_wgmma("each group of wgmma begins with a wgmma_fence", p.place);
-    sums_of(queue, d, columns / 2, p.place).pending++;
-    p.seen = read_product(p, nullptr);
-    queue.products.push_back(p);
+    issue_wgmma({d, columns, type, 0, {across_a != 0, across_b != 0}, {a, b}, 0, true, nullptr, {}, {file, line}, 0},
+                __builtin_return_address(0));
+}
+
+extern "C" void gpunn_wgmma_registers(float* d, int columns, const unsigned* a, const unsigned (*rows)[8], unsigned long long b,
+                                      int add, void* site, const char* file, int line) {
+    using namespace gpunn_host;
+    Product p = {d, columns, kWgmmaTf32, 0, {}, {0, b}, 0, add != 0, a, {}, {file, line}, 0};
+    for (int i = 0; i < 16; i++) p.rows[i / 8][i % 8] = number_of(kWgmmaTf32, rows[i / 8][i % 8]);
+    issue_wgmma(p, site);
 }
 
 extern "C" void gpunn_wgmma_wait(int groups_left) {
