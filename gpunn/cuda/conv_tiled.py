@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from gpunn.cuda import conv_tensor
+from gpunn.cuda import conv_patch, conv_tensor
 from gpunn.cuda.conv_tiles import Pass, Tile, better, forward, grad_input, width
 from gpunn.cuda.conv_variants import (
     DEPTHWISE_FORWARD,
@@ -124,10 +124,17 @@ def _variant(product: Pass, mine: Row) -> Variant:
 
 
 # ---------------------------------------------------------------- rows
-FORWARD = (DEPTHWISE_FORWARD, *conv_tensor.FORWARD, *[_variant(forward, one) for one in ROWS], *LADDER)
+FORWARD = (
+    DEPTHWISE_FORWARD,
+    *conv_tensor.FORWARD,
+    *conv_patch.FORWARD,
+    *[_variant(forward, one) for one in ROWS],
+    *LADDER,
+)
 GRAD_INPUT = (
     DEPTHWISE_GRAD_INPUT,
     *conv_tensor.GRAD_INPUT,
+    *conv_patch.GRAD_INPUT,
     *[_variant(grad_input, one) for one in ROWS],
     NAIVE_GRAD_INPUT,
 )

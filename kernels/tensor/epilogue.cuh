@@ -2,6 +2,10 @@
 #pragma once
 #include "tile.cuh"
 
+#ifndef ANEW
+#define ANEW (PRECISION == TF32X3)  // whether sums that are no finite numbers are added up anew
+#endif
+
 static const int SUMS = BN + 8;  // floats from a row's sums in shared memory to the next: four rows' pairs meet 32 banks
 static const int SUMS_BYTES = BM * SUMS * 4;
 
@@ -72,7 +76,7 @@ __device__ __forceinline__ void store_tile(
         if (!to || column >= columns) continue;
         float v[EACH];
         load_sums(kept + row * SUMS + within_tile, v);
-#if PRECISION == TF32X3
+#if ANEW
         unsigned strange = 0;  // bit e: v[e] is no finite number
 #pragma unroll
         for (int e = 0; e < EACH; ++e) strange |= (unsigned)((__float_as_uint(v[e]) & 0x7f800000u) == 0x7f800000u) << e;
