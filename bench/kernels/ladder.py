@@ -27,7 +27,7 @@ OPERATION = "conv2d.forward"
 RUNGS = ("naive", "shared", "blocked", "tiled64", "tiled128")
 COUNTED_CASE, CARD_CASE = "resnet20 stage3", "resnet50 stage2 3x3"
 ARCHITECTURE = "90"
-FIGURES = COUNTED[3:]  # those after case, pass and variant
+FIGURES = COUNTED[4:]  # those after case, pass, variant and precision
 
 
 def main(argv: list[str]) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, product
 
 from bench.kernels import cases
-from bench.kernels.subjects import FAMILIES, operations
+from bench.kernels.roofline import HOST_PRECISIONS, NOT_ON_HOST
+from bench.kernels.subjects import FAMILIES, PRECISIONS, operations
 from bench.kernels.suite import row_of, verified, verified_rival
-from bench.measure import Plan, captured, chosen, timed
+from bench.measure import Plan, captured, chosen, refused, timed
 from bench.rows import Row
 from gpunn.errors import UsageError
 
@@ -26,13 +27,17 @@ def choose(plan: Plan) -> None:
     if plan.kind == "emulator":
         raise UsageError("launch: the emulator's host time is no launch; choose --device cpu or cuda")
     plan.cases = chosen("case of launch", plan.args.cases, list(TINY))
+    plan.precisions = chosen("precision of launch", plan.args.precision or "fp32", list(PRECISIONS))
 
 
 def rows(plan: Plan) -> Iterator[Row]:
-    """A row an operation, eager, and on a GPU captured; `seconds` are the host's."""
-    for family in plan.cases:
+    """A row an operation and precision, eager, and on a GPU captured; `seconds` are the host's."""
+    for family, precision in product(plan.cases, plan.precisions):
+        if plan.kind == "cpu" and precision not in HOST_PRECISIONS:
+            yield refused(Row("launch", family, "launch", "-", precision), NOT_ON_HOST.format(precision), "skipped")
+            continue
         tiny = [case for case in cases.TABLES[family] if case.name in TINY[family]]
-        made = (FAMILIES[family](case, plan.device, "fp32", operations(family)) for case in tiny)
+        made = (FAMILIES[family](case, plan.device, precision, operations(family)) for case in tiny)
         for subject in chain.from_iterable(made):
             row = replace(row_of(subject, "launch", "eager"), case=family, flops=None, bytes=None)
             row = verified(row, subject, subject.run())

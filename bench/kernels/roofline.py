@@ -16,6 +16,7 @@ TRIES = 5
 CHAINS, STEPS = 8, 4096  # of peak.cu
 DEPTHS = {"f16": 16, "bf16": 16, "tf32": 8}  # of one instruction of the matrix units, 16 rows by 8 columns
 HOST_PRECISIONS = ("fp32", "fp64")  # that NumPy's twins compute in
+NOT_ON_HOST = "{} on cpu is fp32, then rounded: its time says nothing"
 TYPES = {"fp32": "float", "fp64": "double", "fp16": "f16", "bf16": "bf16", "tf32": "tf32"}
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from bench import machine
 from bench.clocks import Call
 from bench.kernels import cases, oracle, rivals
-from bench.kernels.roofline import HOST_PRECISIONS
+from bench.kernels.roofline import HOST_PRECISIONS, NOT_ON_HOST
 from bench.kernels.subjects import FAMILIES, PRECISIONS, Subject, operations, size_in_memory
 from bench.measure import Calls, Plan, Unsupported, chosen, counted, is_out_of_memory, refused, timed, within_memory
 from bench.rows import Row
@@ -21,6 +21,7 @@ from gpunn.cuda.variants import OPERATIONS, use_variant
 from gpunn.errors import UsageError
 
 RIVALS, ROOF = tuple(rivals.MODULES), True
+KIN = {"fp32": ("fp32", "3xtf32"), "tf32": ("fp32", "3xtf32", "tf32")}  # what else than itself, and as stored: "fp32"
 
 
 def choose(plan: Plan) -> None:
@@ -57,7 +58,7 @@ def rows(plan: Plan) -> Iterator[Row]:
 def _impossible(case: Any, plan: Plan, precision: str) -> str:
     """Why a case cannot even be made here, or ""."""
     if plan.kind == "cpu" and precision not in HOST_PRECISIONS:
-        return f"the NumPy twins compute in {' and '.join(HOST_PRECISIONS)}"
+        return NOT_ON_HOST.format(precision)
     free = machine.memory("MemAvailable")
     needed = size_in_memory(case, PRECISIONS[precision]) * 2  # the oracle and the rivals hold copies
     if free is not None and needed > free:
@@ -67,7 +68,7 @@ def _impossible(case: Any, plan: Plan, precision: str) -> str:
 
 def _subject_rows(subject: Subject, plan: Plan) -> Iterator[Row]:
     others = plan.calls(lambda name: verified_rival(name, subject, plan.device))
-    for variant in _variants(subject.operation, plan):
+    for variant in _variants(subject, plan):
         row = row_of(subject, plan.args.suite, variant)
         forced = plan.kind != "cpu" and subject.operation in OPERATIONS
         try:
@@ -90,11 +91,16 @@ def _measured(row: Row, subject: Subject, others: Calls, plan: Plan) -> Row:
     return replace(row, counts=found) if emulated else timed(row, subject.run, others, plan)
 
 
-def _variants(operation: str, plan: Plan) -> list[str]:
-    """The wanted variants of an operation; the NumPy twin's or the library's only one."""
-    if plan.kind == "cpu" or operation not in OPERATIONS:
+def _variants(subject: Subject, plan: Plan) -> list[str]:
+    """The wanted variants of an operation; the NumPy twin's or the library's only one.
+
+    Without --variants none that multiplies in another precision than the subject's.
+    """
+    if plan.kind == "cpu" or subject.operation not in OPERATIONS:
         return ["library" if plan.kind == "cuda" else "numpy"]
-    return [v.name for v in OPERATIONS[operation].variants if v.name in plan.variants]
+    fit = KIN.get(subject.precision, (subject.precision, "fp32"))
+    wanted = [v for v in OPERATIONS[subject.operation].variants if v.name in plan.variants]
+    return [v.name for v in wanted if plan.args.variants or v.precision in fit]
 
 
 def row_of(subject: Subject, suite: str, variant: str) -> Row:

@@ -160,7 +160,7 @@ ACCURACIES = [
     *columns(",.0f", "images_per_second as images/s", "against.torch.images_per_second as PyTorch's"),
 ]
 COUNTED = [
-    *words("case", "pass_", "variant as best variant"),
+    *words("case", "pass_", "variant as best variant", "precision"),
     *columns(",.0f", "counts.sectors"),
     *columns(".2f", "counts.sector_excess as over the ideal"),
     Column("bank conflicts", conflicts, ".2f"),
@@ -183,13 +183,17 @@ def readme(suite: str, rows: list[Row]) -> list[Column]:
 
 
 # ---------------------------------------------------------------- as text
-WIDTH = 120
+WIDTH, NAMES = 120, 33  # of a line; of pass and variant, of which either may be long
 WORDS = {"refused": "not taken", "skipped": "skipped", "failed": "FAILED"}
 
 
 def aligned(shown: list[Column], row: Any = None) -> str:
     """The headings, or a row's cells."""
     return "".join((one.title if row is None else one.text(row)).rjust(one.width) for one in shown)
+
+
+def _named(pass_: str, variant: str, precision: str) -> str:
+    return f"{pass_} {variant:>{NAMES - len(pass_) - 1}} {precision:<4}"
 
 
 class Table:
@@ -199,14 +203,14 @@ class Table:
         self.columns, self._case = terminal(counts, rivals), ""
 
     def head(self) -> str:
-        return f"{'pass':<21} {'variant':<11} {'prec':<4}{aligned(self.columns)}"
+        return f"{_named('pass', 'variant', 'prec')}{aligned(self.columns)}"
 
     def lines(self, row: Row) -> Iterator[str]:
         """The line of a row, after its case's line where the case is a new one."""
         if row.case != self._case:
             self._case = row.case
             yield f"\n{row.case}: {row.shape}"[: WIDTH + 1] if row.shape else f"\n{row.case}"
-        first = f"{row.pass_:<21} {row.variant:<11} {row.precision:<4}"
+        first = _named(row.pass_, row.variant, row.precision)
         if row.status == "ok":
             yield (first + aligned(self.columns, row)).rstrip()
         else:

@@ -70,6 +70,9 @@ def our_step(network: Network, model: nn.Module, seed: int, device: str = "cpu",
     optimizer = optim.SGD(list(model.parameters()), **SGD)
     if capture:
         return _graph(CapturedStep(model, ops.cross_entropy, optimizer, precision=precision), x, target)
+    if precision == "fp16":  # which scales the loss
+        scaled = CapturedStep(model, ops.cross_entropy, optimizer, precision=precision, capture=False)
+        return lambda: scaled(x, target)
     step = _step(optimizer, lambda: ops.cross_entropy(model(x), target))
 
     def asked() -> Any:
@@ -119,8 +122,8 @@ def torch_step(network: Network, model: Any, seed: int, device: str = "cpu", las
     """The same step in PyTorch; `last`: in channels-last memory.
 
     `how`: "torch", eager; "compiled"; "graph", captured by hand; "tf32", the same with products of TF32.
-    `precision`: fp32; tf32, cuDNN's convolutions tuned; bf16 and fp16, by autocast.
-    Raises Unsupported for a graph where there is no GPU.
+    `precision`: fp32; tf32, cuDNN's convolutions tuned; bf16 and fp16, by autocast, fp16 with a GradScaler.
+    Raises Unsupported for a graph where there is no GPU, and in fp16.
     """
     import torch
 
@@ -137,6 +140,8 @@ def torch_step(network: Network, model: Any, seed: int, device: str = "cpu", las
         return step
     if not on_gpu:
         raise Unsupported(f"a graph needs a GPU, not {device}")
+    if precision == "fp16":
+        raise Unsupported("its GradScaler asks the host in each step, which a graph cannot")
     return _torch_graph(step, model, optimizer, how == "tf32")
 
 
@@ -153,6 +158,8 @@ def _torch_in(precision: str, device: str, make: Callable[..., Call], optimizer:
             return loss()
 
     step = make(optimizer, loss if precision == "tf32" else mixed)
+    if precision == "fp16":
+        step = _scaled(torch.amp.GradScaler(device.partition(":")[0]), optimizer, mixed)
 
     def allowed() -> Any:
         backends: Any = torch.backends
@@ -204,6 +211,18 @@ def _step(optimizer: Any, loss_of_batch: Callable[[], Any]) -> Call:
         loss = loss_of_batch()
         loss.backward()
         optimizer.step()
+        return loss.detach()
+
+    return step
+
+
+def _scaled(scaler: Any, optimizer: Any, loss_of_batch: Callable[[], Any]) -> Call:
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = loss_of_batch()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
         return loss.detach()
 
     return step

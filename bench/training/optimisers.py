@@ -63,6 +63,8 @@ def expected(name: str, p: np.ndarray, g: np.ndarray) -> np.ndarray:
 def choose(plan: Plan) -> None:
     if plan.kind == "emulator":
         raise UsageError("optim: no kernel of ours runs in an optimiser's step; choose --device cpu or cuda")
+    if plan.args.precision:
+        raise UsageError("optim: weights, gradients and state are float32 in every precision; leave --precision away")
     plan.cases = chosen("case of optim", plan.args.cases or "lenet5,resnet20,resnet18", models.names())
     plan.passes = chosen("pass of optim", plan.args.passes, list(OPTIMISERS))
 

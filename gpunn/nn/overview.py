@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gpunn.asked import current_precision
 from gpunn.backend import array_module, default_device, device_of, is_array, to_device
 from gpunn.backend.contract import Shape
 from gpunn.engine import autograd
@@ -20,7 +21,10 @@ GUESSED = "~ behind a function, not a layer, that shrank the image: taken for a 
 
 
 class Row(NamedTuple):
-    """One layer's call; `field` is None where the output is no image, `memory` counts the output's bytes."""
+    """One layer's call; `field` is None where the output is no image, `memory` counts the output's bytes.
+
+    `narrow` names the output's dtype where it has 16 bits.
+    """
 
     name: str
     layer: str
@@ -29,6 +33,7 @@ class Row(NamedTuple):
     flops: int
     field: Field | None
     memory: int
+    narrow: str = ""
 
 
 def summary(model: Layer, x: Operand | Shape) -> str:
@@ -39,12 +44,12 @@ def summary(model: Layer, x: Operand | Shape) -> str:
     in height and width, one pixel of the output depends on, the stride how many lie from one output to the next; the
     largest where branches meet (nn.receptive tells how it is found, and where it is not sure: ~). Memory is the
     output's, 0 where it is the input's own; its sum is what training holds of activations at most, if every layer's
-    output is needed again.
+    output is needed again. Under a gpunn.precision the title names it, and outputs of 16 bits their dtype.
     """
     found, y = rows(model, x)
     head = ("", "layer", "output", "parameters", "FLOPs", "field", "stride", "memory")
     cells = [
-        (r.name, r.layer, _shape(r.output), f"{r.parameters:,}", f"{r.flops:,}", *_field(r.field), _bytes(r.memory))
+        (r.name, r.layer, _output(r), f"{r.parameters:,}", f"{r.flops:,}", *_field(r.field), _bytes(r.memory))
         for r in found
     ]
     parameters = list(model.parameters())
@@ -56,6 +61,8 @@ def summary(model: Layer, x: Operand | Shape) -> str:
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
     device, dtype = (device_of(parameters[0].data), parameters[0].dtype) if parameters else ("no device", "no dtype")
     title = f"{type(model).__name__} on {device}, {dtype}" + (f", {frozen:,} parameters frozen" if frozen else "")
+    if (precision := current_precision()) != "fp32":
+        title += f", products in {precision}"
     lines = [title, _line(head, widths), rule, *[_line(c, widths) for c in cells], rule, _line(sums, widths)]
     if any(r.field is not None and not r.field.sure for r in found):
         lines.append(GUESSED)
@@ -77,7 +84,9 @@ def rows(model: Layer, x: Operand | Shape) -> tuple[list[Row], Tensor]:
             flops = module.flops(_first_shape(args), shape)
             layer = repr(module) if not list(module.children()) else f"{type(module).__name__}({module.extra_repr()})"
             size, field = sum(p.size for p in own), fields.after(module, args, y)
-            found.append(Row(name, layer, shape, size, flops, field, _new_bytes(_first(args), _first(y))))
+            memory, dtype = _new_bytes(_first(args), _first(y)), getattr(_first(y), "dtype", None)
+            narrow = dtype.name if dtype is not None and dtype.itemsize == 2 and dtype.kind in "fV" else ""
+            found.append(Row(name, layer, shape, size, flops, field, memory, narrow))
 
         return module.register_forward_hook(hook)
 
@@ -143,6 +152,11 @@ def _bytes(count: int) -> str:
 
 def _shape(shape: tuple[int, ...]) -> str:
     return "(" + ", ".join(map(str, shape)) + ")"
+
+
+def _output(row: Row) -> str:
+    """Its shape, and what it is of where that has 16 bits."""
+    return f"{_shape(row.output)} {row.narrow}".rstrip()
 
 
 def _line(cells: tuple[str, ...], widths: list[int]) -> str:

@@ -122,7 +122,8 @@ class Config(Recipe):
 
     def conditions(self) -> str:
         """How test images are looked at, in words behind a comma; or nothing."""
-        return ", mirror images averaged" if self.test_flips else ""
+        averaged = ", mirror images averaged" if self.test_flips else ""
+        return averaged if self.precision == "fp32" else f"{averaged}, in {self.precision}"
 
     def tested(self, model: nn.Module) -> nn.Module:
         """The network as test images are shown to it."""

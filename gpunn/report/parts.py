@@ -141,7 +141,8 @@ def errors(sections: page.Sections, tested: Tested, who: str) -> None:
 
 def description(sections: page.Sections, model: nn.Module, config: Config, folder: Path) -> None:
     """The table of the network's layers, the recipe, and who ran it where and when."""
-    sections.add("Layers", page.text(model.summary((1, config.channels, config.size, config.size))))
+    with config.asking():
+        sections.add("Layers", page.text(model.summary((1, config.channels, config.size, config.size))))
     sections.add("Configuration", page.words({name: _words(value) for name, value in settings(config).items()}))
     begun = [f"{start.date}: {start.command}, on {start.machine}" for start in starts(folder)]
     named = dict(zip(["started", *(f"resumed, {i}" for i in range(1, len(begun)))], begun, strict=False))

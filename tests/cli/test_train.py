@@ -136,6 +136,8 @@ def test_bf16(here, capsys, monkeypatch):
     for more in ([], ["--precision", "tf32"], ["--precision", "fp32"]):
         assert main(["evaluate", "a", *more]) == 0
     assert seen == ["bf16", "tf32", "fp32"]
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].endswith(", in bf16") and said[1].endswith(", in tf32") and ", in " not in said[2]
     assert main(["evaluate", "a", "--precision", "fp64"]) == 2
     assert "--precision fp64 has weights of float64, the run's are float32 (bf16)" in capsys.readouterr().err
 

@@ -402,6 +402,16 @@ def test_summary_is_a_function_too():
     assert nn.summary(net, (1, 3)) == net.summary((1, 3)) and "FLOPs" in nn.summary(net, (1, 3))
 
 
+def test_summary_names_the_precision_and_outputs_of_16_bits():
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(8, 3), nn.LogSoftmax(1))
+    with gpunn.precision("fp16"):
+        lines = net.summary((1, 1, 4, 4)).splitlines()
+    assert lines[0] == "Sequential on cpu, float32, products in fp16"
+    assert "(1, 2, 2, 2) float16 " in lines[3] and lines[3].endswith(" 16 B")
+    assert "(1, 3) float16 " in lines[5] and "(1, 3)  " in lines[6]
+    assert "float16" not in net.summary((1, 1, 4, 4))
+
+
 def test_summary_takes_inputs_and_refuses_others():
     net = nn.Linear(3, 2).to("float64")
     assert "Linear on cpu, float64" in net.summary(np.zeros((1, 3)))

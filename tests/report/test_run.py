@@ -14,13 +14,13 @@ import pytest
 pytest.importorskip("matplotlib", reason="the report's pictures need matplotlib")
 
 import gpunn
-from gpunn import data, pictures
+from gpunn import data, models, pictures
 from gpunn.cli import main
 from gpunn.pictures.canvas import new_figure
 from gpunn.recipes.config import Config
 from gpunn.recipes.starts import note_start, starts
 from gpunn.report import page
-from gpunn.report.parts import draw, settings
+from gpunn.report.parts import description, draw, settings
 from gpunn.report.run import _table
 from tests.browser import chromium
 from tests.tiny_runs import tiny_dataset, trained_in
@@ -105,6 +105,15 @@ def test_the_page_is_one_file(run):
     assert "test accuracy, 7 images" in text
     assert "<th>learning rate</th>" in text and "<th>batch_size</th><td>20</td>" in text
     assert "<th>weight_decay</th><td>0.0005</td>" in text  # what was trained with, though the recipe left it open
+
+
+def test_a_run_in_16_bits_says_so(run):
+    """Among the settings and in the table of layers; at the top by Config.conditions, as `gpunn evaluate` does."""
+    config, sections = replace(Config.read(run), precision="bf16"), page.Sections()
+    assert config.conditions() == ", in bf16" and replace(config, test_flips=True).conditions().endswith("d, in bf16")
+    description(sections, models.create("lenet5"), config, run)
+    assert "<th>precision</th><td>bf16</td>" in sections.parts["Configuration"]
+    assert "products in bf16" in sections.parts["Layers"] and "(1, 10) bfloat16" in sections.parts["Layers"]
 
 
 def test_settings_are_those_that_had_an_effect(run):

@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -41,7 +42,8 @@ def test_emulator_counts_every_variant(suite, capsys, tmp_path):
     document = json.loads(file.read_text())
     assert schema.complaints(document) == []
     rows = document["rows"]
-    wanted = {(name, v.name) for name in operations(suite) for v in OPERATIONS[name].variants if "adaptive" not in name}
+    fit = [(name, v) for name in operations(suite) for v in OPERATIONS[name].variants if "adaptive" not in name]
+    wanted = {(name, v.name) for name, v in fit if v.precision in ("fp32", "3xtf32")}
     assert {(row["operation"], row["variant"]) for row in rows} == wanted
     for row in rows:
         assert row["status"] == "ok" or (row["status"] == "refused" and row["reason"])
@@ -179,7 +181,29 @@ def test_out_of_memory_while_measuring(capsys, monkeypatch):
 
 def test_a_precision_that_the_device_lacks_is_a_row(capsys):
     argv = ["--device", "cpu", "--cases", "lenet5 fc1", "--precision", "fp16", "--against", "none"]
-    assert "skipped: the NumPy twins compute in fp32 and fp64" in bench(capsys, "gemm", *argv)[1]
+    out = bench(capsys, "gemm", *argv)[1]
+    assert "skipped: fp16 on cpu is fp32, then rounded: its time says nothing" in out
+    argv[3] = "gemm"
+    launched = bench(capsys, "launch", *argv)[1]
+    assert "skipped: fp16 on cpu is fp32, then rounded" in launched
+
+
+def test_optimisers_have_one_precision(capsys):
+    status, _, err = bench(capsys, "optim", "--device", "cpu", "--precision", "bf16")
+    assert status == 2 and "weights, gradients and state are float32 in every precision; leave --precision away" in err
+
+
+@emulated
+def test_rows_name_their_precision_and_leave_out_variants_of_others(capsys, tmp_path):
+    file = tmp_path / "products.json"
+    argv = ["--device", "emulator", "--cases", "resnet20 fc", "--against", "none", "--json", str(file)]
+    assert bench(capsys, "gemm", *argv, "--precision", "tf32,fp16", "--variants", "naive,fp16_64x64")[0] == 0
+    rows = [(row["variant"], row["precision"], row["status"]) for row in json.loads(file.read_text())["rows"]]
+    assert rows[:2] == [("fp16_64x64", "tf32", "refused"), ("naive", "tf32", "ok")]
+    assert rows[2:] == [("fp16_64x64", "fp16", "refused"), ("naive", "fp16", "ok")]
+    kinds = SimpleNamespace(kind="emulator", args=SimpleNamespace(variants=None), variants=["naive", "fp16_64x64"])
+    subject = SimpleNamespace(operation="matmul.product", precision="tf32")
+    assert suite._variants(subject, kinds) == ["naive"]
 
 
 def test_interrupt_writes_what_was_measured(capsys, monkeypatch, tmp_path):

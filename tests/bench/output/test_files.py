@@ -121,7 +121,7 @@ def test_tables_go_between_the_markers():
     assert new.startswith("a\n<!-- bench:conv2d-emulator -->\n| case |")
     assert new.endswith("<!-- /bench:conv2d-emulator -->\nb\n")
     assert "old" not in new
-    assert "| lenet5 conv1 | forward | b | 1,100 |" in new and "| a |" not in new  # the best variant alone
+    assert "| lenet5 conv1 | forward | b | fp32 | 1,100 |" in new and "| a |" not in new  # the best variant alone
     assert said == ["R.md: wrote the table of conv2d-emulator (2026-01-02T03:04:05+00:00)"]
     assert report.fill(new, {"x": counted()}, "R.md")[0] == new
 

@@ -73,6 +73,17 @@ def test_a_graph_of_pytorch_needs_a_gpu(how):
         networks.torch_step(TINY, networks.torch_model(TINY), 0, how=how)
 
 
+def test_steps_in_fp16_scale_the_loss_on_both_sides():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    model = networks.our_model(TINY, 0)
+    weights = {name: value.copy() for name, value in model.state_dict().items()}
+    ours = networks.losses_of(networks.our_step(TINY, model, 0, precision="fp16"), 2)
+    step = networks.torch_step(TINY, networks.torch_model(TINY, weights), 0, precision="fp16")
+    assert networks.differ(networks.losses_of(step, 2), ours, 1e-2) == "" and ours[1] < ours[0]
+    with pytest.raises(Unsupported, match="its GradScaler asks the host in each step, which a graph cannot"):
+        networks.torch_step(TINY, networks.torch_model(TINY), 0, "cuda", how="graph", precision="fp16")
+
+
 def test_losses_of_tf32_may_differ_by_more():
     assert networks.differ([2.3, 2.31], [2.3, 2.3]) == "loss 1 is 2.31, expected 2.3"
     assert networks.differ([2.3, 2.31], [2.3, 2.3], 1e-2) == ""
