@@ -127,22 +127,20 @@ def torch_step(network: Network, model: Any, seed: int, device: str = "cpu", las
     """
     import torch
 
+    on_gpu, by_hand = device.startswith("cuda"), how in ("graph", "tf32")
+    if by_hand and not on_gpu:
+        raise Unsupported(f"a graph needs a GPU, not {device}")
+    if by_hand and precision == "fp16":
+        raise Unsupported("its GradScaler asks the host in each step, which a graph cannot")
     order = torch.channels_last if last and len(network.batch) == 4 else torch.contiguous_format
     model = model.to(device).to(memory_format=order)
     images, labels = (torch.from_numpy(array).to(device) for array in network.data(seed))
     images, run = images.contiguous(memory_format=order), model
-    on_gpu = device.startswith("cuda")
     if how == "compiled":
         run = torch.compile(model, mode="reduce-overhead" if on_gpu else "default")
     loss, optimizer = torch.nn.functional.cross_entropy, torch.optim.SGD(model.parameters(), **SGD)
     step = _torch_in(precision, device, _step, optimizer, lambda: loss(run(images), labels))
-    if how not in ("graph", "tf32"):
-        return step
-    if not on_gpu:
-        raise Unsupported(f"a graph needs a GPU, not {device}")
-    if precision == "fp16":
-        raise Unsupported("its GradScaler asks the host in each step, which a graph cannot")
-    return _torch_graph(step, model, optimizer, how == "tf32")
+    return _torch_graph(step, model, optimizer, how == "tf32") if by_hand else step
 
 
 def _torch_in(precision: str, device: str, make: Callable[..., Call], optimizer: Any, loss: Call) -> Call:
