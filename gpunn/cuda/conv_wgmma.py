@@ -18,12 +18,16 @@ from gpunn.cuda.dtypes import CORES_MACRO, CORES_READ, SIZES, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import Launch, Scratch
 from gpunn.cuda.problem import Conv
+from gpunn.cuda.split import Split, split
 from gpunn.cuda.variants import Variant
 
 MOST_TAPS = 32  # bits of a row's mask in kernels/conv2d/wgmma.cuh
 FEWEST_COLUMNS = 32  # half of the narrowest tile
 ROW, ALIGNMENT = 128, 1024  # bytes of a stage's row; what the swizzle's area begins on
 EDGE = 4  # stages that a block spends before and behind its main loop
+MOST_PARTS = 64  # of the depth
+MEET = 2000  # clocks by which the last of a tile's blocks is late
+PART = 8 * 1.755e9 / 3e12  # clocks for one sum of a part: written and read by 3 TB/s
 READY = "conv2d/wgmma_weight"  # rounds or splits weights, 32 filters x 32 channels of a position a block
 
 
@@ -61,14 +65,44 @@ class Tile(NamedTuple):
         read = self.rows // 64 * (64 + times * self.columns)  # four pieces of 32 bytes deep, by each warpgroup
         return max(times * self.rows * self.columns // 32, read + self.rows + self.limbs * self.columns)
 
-    def cost(self, job: Conv, product: Pass) -> float:
-        """Clocks of the multiprocessor with the most blocks."""
-        _, pixels, columns, depth = product(job)
-        stride = 1 if product is forward else math.prod(job.win.stride)
-        down = blocks(blocks(pixels[0] * math.prod(pixels[2:]), stride), self.rows) * stride
-        tiles = down * blocks(columns, self.columns) * job.groups
-        steps = blocks(math.prod(job.win.size) * depth * SIZES[job.dtype], ROW * stride)
-        return blocks(tiles, MULTIPROCESSORS) * (steps + EDGE) * float(self.clocks)
+    def time(self, tiles: int, stages: int, parts: int) -> float:
+        """Clocks of the multiprocessor with the most blocks, and the parts' way into memory and into one sum."""
+        most = blocks(tiles * parts, MULTIPROCESSORS) * (blocks(stages, parts) + EDGE) * float(self.clocks)
+        if parts == 1:
+            return most
+        sums = self.rows * self.columns
+        return most + PART * parts * tiles * sums + MEET + min(parts, 2 * math.isqrt(parts) + 2) * sums / 16
+
+    def parts(self, tiles: int, stages: int) -> int:
+        """Parts of the depth: what takes least, the fewer the better where it is nearly the same."""
+        most = max(1, min(stages // 2, MOST_PARTS))
+        return min(range(1, most + 1), key=lambda parts: self.time(tiles, stages, parts) * (1 + parts / 1000))
+
+    def best(self, tiles: int, stages: int) -> float:
+        """Clocks in so many parts."""
+        return self.time(tiles, stages, self.parts(tiles, stages))
+
+    def split(self, tiles: int, stages: int) -> Split:
+        """What a kernel of so many tiles takes of its parts, whose sums lie as threads hold them."""
+        made = split(self.parts(tiles, stages), tiles, self.rows, self.columns)
+        if made.count == 1:
+            return made
+        return made._replace(parts=Scratch("parts", (made.count, tiles, self.rows * self.columns), "float32"))
+
+
+def grid(job: Conv, product: Pass, tile: Tile) -> tuple[int, int]:
+    """Tiles of a group and class of pixels, and such slices: pixels of a class are those alike modulo the stride."""
+    _, pixels, columns, _ = product(job)
+    stride = (1, 1) if product is forward else job.win.stride
+    down = pixels[0] * math.prod([blocks(n, s) for n, s in zip(pixels[2:], stride, strict=True)])
+    return blocks(down, tile.rows) * blocks(columns, tile.columns), job.groups * math.prod(stride)
+
+
+def _work(job: Conv, product: Pass, tile: Tile) -> tuple[int, int]:
+    """Tiles, and stages of each; at a stride on average."""
+    stride = 1 if product is forward else math.prod(job.win.stride)
+    stages = blocks(math.prod(job.win.size) * product(job).depth * SIZES[job.dtype], ROW * stride)
+    return max(1, math.prod(grid(job, product, tile))), stages
 
 
 TILES = (Tile(128, 256, 3), Tile(128, 128, 4), Tile(128, 64, 4), Tile(64, 64, 5))
@@ -129,7 +163,7 @@ def _avoid(product: Pass, mine: Row) -> Predicate:
         if reason := too_short(job, product, mine.precision):
             return reason
         kin = [one for one in ROWS if one.precision == mine.precision]
-        costs = {one.name: one.tile.cost(job, product) for one in kin}
+        costs = {one.name: one.tile.best(*_work(job, product, one.tile)) for one in kin}
         room = {one.name: -float(one.tile.rows * one.tile.columns) for one in kin}
         return better(mine.name, costs, room)
 
@@ -154,15 +188,12 @@ def _variant(product: Pass, mine: Row) -> Variant:
     floats = CORES_READ[mine.precision] == "float32"
 
     def plan(job: Conv) -> tuple[Launch, ...]:
-        operands, pixels, columns, _ = product(job)
-        stride = (1, 1) if product is forward else job.win.stride
-        down = pixels[0] * math.prod([blocks(n, s) for n, s in zip(pixels[2:], stride, strict=True)])
-        grid = (blocks(down, tile.rows) * blocks(columns, tile.columns), job.groups * math.prod(stride))
+        parts, (tiles, slices) = tile.split(*_work(job, product, tile)), grid(job, product, tile)
         macros = {**storage_macros(job.dtype), "PRECISION": CORES_MACRO[mine.precision], **tile.macros}
         before = (_ready(job, product, mine),) if floats else ()
-        source, weight, *others = operands
-        args = (source, weight, before[0].args[1] if before else None, *others, job)
-        return (*before, Launch(kernel, macros, grid, (tile.threads,), args, tile.dynamic))
+        source, weight, *others = product(job).operands
+        args = (source, weight, before[0].args[1] if before else None, *others, *parts, job)
+        return (*before, Launch(kernel, macros, (tiles * parts.count, slices), (tile.threads,), args, tile.dynamic))
 
     takes = f"{CORES_READ[mine.precision]}; C/groups and K/groups multiples of 16 bytes, up to 32 taps"
     return Variant(

@@ -6,39 +6,22 @@ block of each tile adds up all. gb, where it is asked for, is a launch of its ow
 
 from __future__ import annotations
 
-import math
-
-from gpunn.cuda.conv_tiles import MULTIPROCESSORS, better, grad_weight
+from gpunn.cuda.conv_tiles import better, grad_weight
 from gpunn.cuda.conv_weight import BIAS, with_bias
-from gpunn.cuda.conv_wgmma import EDGE, FEWEST_COLUMNS, TILES, Row, Tile, refuse
+from gpunn.cuda.conv_wgmma import FEWEST_COLUMNS, TILES, Row, Tile, refuse
 from gpunn.cuda.dtypes import CORES_MACRO, CORES_READ, storage_macros
 from gpunn.cuda.kernel import blocks
-from gpunn.cuda.plans import Launch, Scratch
+from gpunn.cuda.plans import Launch
 from gpunn.cuda.problem import Conv
-from gpunn.cuda.split import split
 from gpunn.cuda.variants import Variant
 
 STEP = 64  # pixels of a stage
-MOST_PARTS = 64
-PART = 8 * 1.755e9 / 3e12  # clocks for one sum of a part: written and read by 3 TB/s
 
 
-def _tiles(job: Conv, tile: Tile) -> int:
-    (filters,), columns = grad_weight(job)[1:3]
-    return max(1, blocks(filters, tile.rows) * blocks(columns, tile.columns) * job.groups)
-
-
-def _cost(job: Conv, tile: Tile, parts: int) -> float:
-    """Clocks of the multiprocessor with the most blocks, and the parts' way through memory."""
-    stages = blocks(blocks(grad_weight(job).depth, parts), STEP) + EDGE
-    through = PART * parts * math.prod(job.w) if parts > 1 else 0
-    return blocks(_tiles(job, tile) * parts, MULTIPROCESSORS) * stages * tile.clocks + through
-
-
-def _parts(job: Conv, tile: Tile) -> int:
-    """Parts of the pixels: what takes least, the fewer the better where it is nearly the same."""
-    most = max(1, min(grad_weight(job).depth // (2 * STEP), MOST_PARTS))
-    return min(range(1, most + 1), key=lambda parts: _cost(job, tile, parts) * (1 + parts / 1000))
+def _work(job: Conv, tile: Tile) -> tuple[int, int]:
+    """Tiles, and stages of each."""
+    (filters,), columns, pixels = grad_weight(job)[1:]
+    return max(1, blocks(filters, tile.rows) * blocks(columns, tile.columns) * job.groups), blocks(pixels, STEP)
 
 
 def _refuse(mine: Row):
@@ -57,7 +40,7 @@ def _avoid(mine: Row):
     def avoid(job: Conv) -> str:
         if (filters := job.w[0] // job.groups) < FEWEST_COLUMNS:
             return f"{filters} filters fill less than half of a tile"
-        costs = {Row(tile, mine.precision).name: _cost(job, tile, _parts(job, tile)) for tile in TILES}
+        costs = {Row(tile, mine.precision).name: tile.best(*_work(job, tile)) for tile in TILES}
         room = {Row(tile, mine.precision).name: -float(tile.rows * tile.columns) for tile in TILES}
         return better(mine.name, costs, room)
 
@@ -69,10 +52,7 @@ def _variant(mine: Row) -> Variant:
 
     def plan(job: Conv) -> tuple[Launch, ...]:
         (filters,), columns = grad_weight(job)[1:3]
-        tiles = _tiles(job, tile)
-        parts = split(_parts(job, tile), tiles, tile.rows, tile.columns)
-        if parts.count > 1:  # the sums alone
-            parts = parts._replace(parts=Scratch("parts", (parts.count, tiles, tile.rows * tile.columns), "float32"))
+        parts = tile.split(*_work(job, tile))
         grid = (blocks(columns, tile.columns) * parts.count, blocks(filters, tile.rows), job.groups)
         macros = {**storage_macros(job.dtype), "PRECISION": CORES_MACRO[mine.precision], **tile.macros}
         args = ("gy", "x", "gw", *parts, job)

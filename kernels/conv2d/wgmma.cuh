@@ -43,6 +43,7 @@ struct Operands {
     int columns;               // elements
     int apart;                 // packs between two columns of ready; TURNED: between two depths
     int positions, limb;       // of a window; packs from big parts to small ones
+    int part, parts;           // of the depth: this block's, and how many there are
 };
 
 // The area's first multiple of 1024 bytes, which the swizzle counts from: the launch gives as many more.
@@ -68,13 +69,16 @@ struct Copies {
     unsigned mask[LOADS_A], there;  // bit l of `there`: the l-th pack of B is a column's
     Depth a, b;
 
-    __device__ __forceinline__ Copies(const Operands& o, const Table& table, int first_column) : o(o), table(table), there(0) {
+    __device__ __forceinline__ Copies(const Operands& o, const Table& table, int first_column, int first_step)
+        : o(o), table(table), there(0)
+    {
         const int row = threadIdx.x / 8, chunk = threadIdx.x % 8, deep = threadIdx.x / BESIDE, beside = threadIdx.x % BESIDE;
         source = reinterpret_cast<const Chunk*>(o.source), ready = reinterpret_cast<const Chunk*>(o.ready);
         more_taps = 8 / o.depth, more = 8 % o.depth;
         pin(more_taps), pin(more);
-        a = {chunk / o.depth, chunk % o.depth};
-        b = {deep / (o.depth * EACH), deep % (o.depth * EACH)};
+        const int pack = first_step * 8 + chunk, depth = first_step * STEP + deep;
+        a = {pack / o.depth, pack % o.depth};
+        b = {depth / (o.depth * EACH), depth % (o.depth * EACH)};
         to_a = row * 128 + (chunk ^ row % 8) * 16;
         to_b = A_BYTES + (TURNED ? deep * 128 : to_a);
         first = TURNED ? first_column / EACH + beside : (first_column + row) * o.apart;
@@ -198,13 +202,14 @@ struct Products {
 };
 #endif
 
-// The block's sums.
+// The block's sums, over its part of the depth.
 __device__ __forceinline__ void multiply_taps(
     const Operands& o, const Table& table, int first_column, char* area, float (&sums)[BN / 2])
 {
     const Shared base = shared_address(area);
-    const int steps = ceil_div(o.taps * o.depth, 8);
-    Copies copies(o, table, first_column);
+    const int all = ceil_div(o.taps * o.depth, 8), most = ceil_div(all, o.parts), before = smaller((i64)o.part * most, all);
+    const int steps = smaller((i64)most, all - before);
+    Copies copies(o, table, first_column, before);
     Products products;
 #pragma unroll
     for (int s = 0; s < AHEAD; ++s) {

@@ -6,32 +6,36 @@ the stride: within a class the same taps meet every pixel, so that no multiplica
 math:     gx[n,c,h,w] = sum over r,s,k of gy[n,k,p,q] * weight[k,c,r,s] where p*stride_h - pad_h + r*dil_h = h,
           q*stride_w - pad_w + s*dil_w = w
 layout:   gy (N,P,Q,K), gx (N,H,W,C), weight (K,R,S,C/groups), row-major; ready as wgmma_weight leaves it
-threads:  a block owns BM pixels of one class x BN channels of one group (blockIdx.y = group and class), a warpgroup 64 x BN
+threads:  a block owns BM pixels of one class x BN channels of one group (blockIdx.y = group and class) in one of J parts of the
+          depth (blockIdx.x % J), a warpgroup 64 x BN; the last block of a tile adds the parts (J, tiles, BM*BN), tickets as
+          split.cuh's
 shared:   12*BM + 256 + e//4*128
 flops:    2*N*P*Q*K*(C//G)*R*S
 bytes:    e*(N*H*W*C + N*P*Q*K + K*(C//G)*R*S)
 requires: C/groups and K/groups multiples of V = 16/e; aligned arrays of up to 2^31 packs of 16 bytes; up to 32 taps;
           PRECISION fits T; dynamic shared memory for STAGES stages, or the sums, and 1024 bytes more
 numerics: products in PRECISION, running sums in float (of three TF32: of 32 products in the tensor cores, then float's), in
-          the order r, s, k; sums that are not finite anew, in float
-optional: ready
+          the order r, s, k, parts added in a fixed order; sums that are not finite anew, in float
+optional: ready parts tickets
 arch:     90a
 */
 #define ACROSS 1
 #include "wgmma_store.cuh"
+#include "../tensor/join_sums.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS) conv2d_wgmma_grad_input(
     const T* __restrict__ gy, const T* __restrict__ weight, const ACC* __restrict__ ready, T* __restrict__ gx,
-    Conv2d g)
+    ACC* parts, int* tickets, int J, int fan, Conv2d g)
 {
     // seek to the block's class and tile: neighbours share its pixels
     extern __shared__ __align__(128) char memory[];
     __shared__ Table table;
     const int group = blockIdx.y % g.groups, kind = blockIdx.y / g.groups, Cg = g.Cg(), Kg = g.Kg();
     const int class_h = kind / g.stride_w, class_w = kind % g.stride_w, across = ceil_div(Cg, BN);
+    const int tile = blockIdx.x / J;
     const int rows = ceil_div(g.H - class_h, g.stride_h), cols = ceil_div(g.W - class_w, g.stride_w);  // of this class
     const int M = rows > 0 && cols > 0 ? g.N * rows * cols : 0;
-    const int first_row = blockIdx.x / across * BM, first_column = blockIdx.x % across * BN;
+    const int first_row = tile / across * BM, first_column = tile % across * BN;
     if (first_row >= M) return;  // the whole block, so no barrier is missed
 
     // its pixels; a thread keeps to its rows, so that no barrier is wanted in between
@@ -66,9 +70,13 @@ extern "C" __global__ void __launch_bounds__(THREADS) conv2d_wgmma_grad_input(
     const T* staged = TURNED ? weight : reinterpret_cast<const T*>(ready);
     const int apart = g.R * g.S * ((TURNED ? Cg : Kg) / EACH);
     const Operands operands = {
-        gy + group * Kg, weight + before, staged + before, taps, Kg / EACH, Cg, apart, g.R * g.S, g.C * apart};
+        gy + group * Kg, weight + before, staged + before, taps, Kg / EACH, Cg, apart, g.R * g.S, g.C * apart,
+        (int)blockIdx.x % J, J};
     float sums[BN / 2] = {};
     multiply_taps(operands, table, first_column, area, sums);
+    const int tiles = gridDim.x / J;  // of a group and class
+    const Split split = {parts, tickets, J, fan, tiles * (int)gridDim.y, tiles * (int)blockIdx.y + tile, operands.part};
+    if (!join_sums(split, sums)) return;
 
     // write
     store_tile(sums, operands, table, area, first_column, gx + group * Cg, nullptr, nullptr, NOTHING);

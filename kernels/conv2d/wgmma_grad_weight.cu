@@ -20,7 +20,8 @@ arch:     90a
 #include "../ptx/wgmma.cuh"
 #include "../tensor/precision.cuh"
 #include "geometry.cuh"
-#include "wgmma_join.cuh"
+#include "wgmma_rows.cuh"
+#include "../tensor/join_sums.cuh"
 
 static const int STEP = 64, BESIDE = THREADS / STEP;  // pixels of a stage, threads of a pixel
 static const int LOADS_A = BM / 8 / BESIDE, LOADS_B = BN / 8 / BESIDE;
@@ -142,7 +143,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) conv2d_wgmma_grad_weight(
     float sums[BN / 2] = {};
     multiply_pixels(copies, ceil_div(end - begin, STEP), area, sums);
     const int tile = (blockIdx.z * gridDim.y + blockIdx.y) * across + blockIdx.x / J;
-    if (!join({parts, tickets, J, fan, (int)(across * gridDim.y * gridDim.z), tile, part}, sums)) return;
+    if (!join_sums({parts, tickets, J, fan, (int)(across * gridDim.y * gridDim.z), tile, part}, sums)) return;
 
     // write
     __syncthreads();  // all have multiplied the stages that lie there

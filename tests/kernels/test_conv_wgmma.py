@@ -13,6 +13,7 @@ from gpunn.backend import twins
 from gpunn.cuda import conv, conv_wgmma, conv_wgmma_weight, nvrtc, source
 from gpunn.cuda.dtypes import CORES_MACRO, CORES_READ, storage_macros
 from gpunn.cuda.kernel import EMULATOR
+from gpunn.cuda.plans import Scratch
 from gpunn.cuda.problem import Conv
 from gpunn.cuda.variants import Operation, use_variant
 from gpunn.errors import DeviceError
@@ -170,6 +171,44 @@ def test_errors_against_float64_in_strict_runs(name, variant):
     if kind == "tf32":  # rounded, not cut: twice as exact, and no smaller on average
         assert np.abs(got - want).max() / np.abs(want).max() < 5e-4
         assert abs(((got - want) * np.sign(want)).mean()) / np.abs(want).max() < 2e-5
+
+
+@pytest.fixture
+def in_parts(monkeypatch):
+    """Plans with this many parts of the depth."""
+
+    def forget():
+        for plans in (conv._forward, conv._grad_input, conv._grad_weight):
+            plans.cache_clear()
+
+    def ask(count):
+        forget()
+        monkeypatch.setattr(conv_wgmma.Tile, "parts", lambda tile, tiles, stages: count)
+
+    yield ask
+    forget()
+
+
+@in_ci
+@pytest.mark.usefixtures("emulator")
+@pytest.mark.parametrize("variant", ["wgmma_bf16_64x64", "wgmma_3xtf32_64x64"])
+@pytest.mark.parametrize("name", ["forward", "grad_input"])
+def test_parts_of_the_depth_are_added_in_one_order(name, variant, in_parts):
+    """Of three parts in strict runs, of twelve in two rounds, some of which have no depth left."""
+    kind = variant.split("_")[1]
+    for parts in (3, 12):
+        in_parts(parts)
+        got, want = run(name, variant, kind, strict=parts == 3)
+        assert np.abs(got - want).max() / np.abs(want).max() < ERRORS.get(kind, 1e-6)
+
+
+def test_few_tiles_are_split_over_their_depth():
+    """512 channels of 7x7: a tile a multiprocessor at batch 64, parts at batch 1, and no more than there are stages."""
+    tile = conv_wgmma.TILES[-1]
+    taken = [conv_wgmma.FORWARD[3].plan(job(n=n, c=512, size=7, k=512))[0] for n in (64, 1)]
+    assert [launch.args[-3] for launch in taken] == [1, 8]
+    assert taken[1].grid == (64, 1) and taken[1].args[-5] == Scratch("parts", (8, 8, 4096), "float32")
+    assert tile.parts(1, 7) <= 3 and tile.parts(132, 1000) == 1
 
 
 @in_ci
