@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from gpunn.cuda.dtypes import STORAGE
 from gpunn.recipes.device import usable_device
+from gpunn.verify.tasks import TF32
 
 
 def add_to(commands: argparse._SubParsersAction) -> None:
@@ -17,6 +19,10 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--device", help="cuda or emulator (default: cuda where there is one)")
     parser.add_argument("--only", metavar="TEXT", help="only operations whose name contains this, such as conv2d")
+    parser.add_argument("--variant", metavar="TEXT", help="only variants whose name contains this, such as 64x64")
+    parser.add_argument("--dtype", choices=(*STORAGE, TF32), help="arrays of one type; tf32: floats of so few bits")
+    parser.add_argument("--heavy", action="store_true", help="also the layers of known networks: minutes each")
+    parser.add_argument("--why", action="store_true", help="also why cases were not taken, and how many")
     parser.set_defaults(run=run)
 
 

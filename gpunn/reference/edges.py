@@ -82,6 +82,20 @@ CONV2D = [
     ConvCase("padding above stride", (3, 16, 5, 4), (16, 16, 3, 3), (2, 1), (3, 2)),
 ]
 
+CONV3D = [
+    StrewnConvCase(
+        "3-D, NaN and infinities, 16-byte channels",
+        *((1, 16, 3, 4, 5), (72, 16, 2, 2, 3), (1, 1, 2), (1, 0, 1), (1, 2, 1)),
+    ),
+    ConvCase(
+        "3-D, 16-byte channels, several tiles",
+        *((2, 24, 3, 5, 7), (80, 24, 2, 3, 1), (1, 1, 1), (0, 1, 0), (1, 1, 1)),
+    ),
+]
+
+# Many pixels for parts of the weight's gradient, in which forward and grad_input would see nothing new for minutes.
+OF_WEIGHT = ("depthwise, last part empty", "last part empty")
+
 ENDINGS = {  # an activation behind the forward pass of some convolutions
     "all primes": "relu",
     "16-byte channels, groups, unequal": "tanh",

@@ -1,6 +1,7 @@
 """`gpunn verify`: every variant of every kernel on every case of the shape table, against plain loops."""
 
 from gpunn.verify.run import Row as Row
+from gpunn.verify.run import Wish as Wish
 from gpunn.verify.run import allowed as allowed
 from gpunn.verify.run import check as check
 from gpunn.verify.run import check_variant as check_variant

@@ -61,9 +61,9 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
 
     adaptive = [cases.AdaptiveCase(f"{x} to {out}", x, out) for x, out in cases.ADAPTIVE]
     table = [*cases.ALL_CONV2D, *cases.CONV3D, *cases.ALL_POOL, *adaptive, *cases.ALL_BATCHNORM]
-    table += [*edges.CONV2D, *edges.POOL, *edges.ADAPTIVE, *edges.BATCHNORM]
+    table += [*edges.CONV2D, *edges.CONV3D, *edges.POOL, *edges.ADAPTIVE, *edges.BATCHNORM]
     if dtype == TF32:
-        table = [*cases.ALL_CONV2D, *cases.CONV3D, *edges.CONV2D]
+        table = [*cases.ALL_CONV2D, *cases.CONV3D, *edges.CONV2D, *edges.CONV3D]
     for case in cases.light(table) if light else table:
         x, *others, gy = map(give, case.arrays())
         wide = x.shape[1] % 8 == gy.shape[1] % 8 == 0 and max(x.size, gy.size) <= SMALL
@@ -134,14 +134,16 @@ def _conv_case(
         z, terms, _ = want_forward(beside)[0]
         return ((activation.value(ending, z), terms, float(np.max(np.abs(z[np.isfinite(z)])))),)
 
+    yield Task(f"{family}.grad_weight", name, run_weight, want_weight)
+    yield Task(f"{family}.grad_bias", name, lambda: (conv.grad_bias(gy),), want_bias)
+    if case.name in edges.OF_WEIGHT:
+        return
     x_shape, ending = x.shape, edges.ENDINGS.get(case.name)
     yield Task(f"{family}.forward", name, lambda: (conv.forward(x, w, b, win, groups),), want_forward)
     for beside, before in ((None, ""), (gy, ", residual")) if ending else ():
         run = partial(lambda beside: (conv.forward(x, w, b, win, groups, ending, beside),), beside)
         yield Task(f"{family}.forward", f"{name}{before}, then {ending}", run, partial(want_ended, beside))
     yield Task(f"{family}.grad_input", name, lambda: (conv.grad_input(gy, w, x_shape, win, groups),), want_input)
-    yield Task(f"{family}.grad_weight", name, run_weight, want_weight)
-    yield Task(f"{family}.grad_bias", name, lambda: (conv.grad_bias(gy),), want_bias)
 
 
 def _max_case(case: cases.PoolCase, name: str, x: Array, gy: Array) -> Iterator[Task]:

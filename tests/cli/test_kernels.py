@@ -67,6 +67,16 @@ def test_verify(capsys):
     assert "0 variants with a mismatch" in capsys.readouterr().out
 
 
+@emulated
+def test_verify_chooses_variants_and_types_and_counts_what_was_not_taken(capsys):
+    command = "verify --device emulator --only pool.avg_forward --variant vector --dtype float16 --why"
+    assert main(command.split(" ")) == 0
+    out = capsys.readouterr().out
+    assert "float32" not in out and "naive" not in out
+    assert re.search(r"\npool.avg_forward: \d+ times x is not channels-last\n", out), out
+    assert "2 times nothing to compute" in out
+
+
 @pytest.mark.parametrize(
     ("command", "words"),
     [
@@ -74,6 +84,7 @@ def test_verify(capsys):
         ("kernels --trace lenet7", "unknown model 'lenet7'; did you mean 'lenet5'?"),
         ("kernels --trace lenet5 --device cpu", "--device cpu runs no kernel; choose cuda or emulator"),
         ("verify --device emulator --only zz", "--only 'zz' matches no operation"),
+        ("verify --device emulator --only pool.max --variant zz", "--variant 'zz' matches no variant of"),
     ],
 )
 def test_refusals(capsys, command, words):

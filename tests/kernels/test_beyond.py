@@ -45,7 +45,8 @@ def test_every_variant_takes_arrays_past_2_31_elements_in_little_memory():
 @pytest.mark.usefixtures("emulator")
 def test_verify_runs_them_in_float16():
     pytest.importorskip("ml_dtypes")
-    seen = {dtype: sum(row.ran for row in verify.verify("emulator", "dropout", (dtype,))) for dtype in STORAGE}
+    found = {dtype: verify.verify("emulator", verify.Wish("dropout", dtypes=(dtype,))) for dtype in STORAGE}
+    seen = {dtype: sum(row.ran for row in rows) for dtype, rows in found.items()}
     of_dropout = [t for t in beyond.beyond_tasks("emulator") if t.operation == "dropout.drop"]
     assert len(of_dropout) == 2 and seen["float32"] == seen["bfloat16"] == seen["float64"]
     assert seen["float16"] == seen["float32"] + 3  # one of them takes both variants

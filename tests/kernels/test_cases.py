@@ -54,7 +54,7 @@ def test_every_variant_agrees_with_the_loops(operation, tasks):
         variant = OPERATIONS[operation].named(row.variant)
         problems = launches.problems(OPERATIONS[operation], "float32" if dtype == TF32 else dtype)
         if dtype != "float64" and any(variant.accepts(problem) for problem in problems):  # of which few cases are
-            assert row.ran > 1, f"{operation} {row.variant} {dtype} took no case"
+            assert row.ran, f"{operation} {row.variant} {dtype} took no case"
 
 
 @pytest.mark.parametrize("operation", list(OPERATIONS))
@@ -66,6 +66,8 @@ def test_no_result_depends_on_the_order_of_threads(operation):
         for number, task in enumerate(mine):
             if number % 3 == 0 and asked(task, "float32"):
                 for variant in of_here(operation, "float32"):
+                    if variant.precision != "fp32":
+                        continue  # tests/kernels/test_tensor_cores.py
                     row = rows.setdefault(variant.name, verify.Row(operation, variant.name, "float32"))
                     verify.check_variant(task, variant, row, None)
     assert not [row.failures for row in rows.values() if row.failures]

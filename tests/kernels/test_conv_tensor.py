@@ -7,19 +7,15 @@ import numpy as np
 import pytest
 
 from gpunn import emulator as host
-from gpunn import ops, verify
+from gpunn import verify
 from gpunn.asked import precision
-from gpunn.backend import to_device, to_numpy
+from gpunn.backend import to_device
 from gpunn.cuda import conv, conv_tensor, kernel, variants
 from gpunn.cuda.problem import Conv
 from gpunn.cuda.variants import OPERATIONS, use_variant
-from gpunn.reference import naive
-from gpunn.verify.run import Row, check_variant
 from gpunn.window import Window
 
 in_ci = pytest.mark.skipif(not os.environ.get("CI"), reason="a minute of compiling tiles: in CI")
-STORED = {"bf16": "bfloat16", "fp16": "float16", "tf32": "tf32", "3xtf32": "float32"}
-LONG = ("last part empty",)  # cases of thousands of pixels, which gpunn verify runs
 
 
 def job(dtype="bfloat16", channels=64, filters=64, plane=56, size=3, groups=1, precision="fp32", n=64, aligned=True):
@@ -88,25 +84,15 @@ def test_an_older_device_runs_float_multiply_adds():
     assert "needs sm_80, this device is sm_75" in why
 
 
-def agree(operation, names, light=lambda number, case: True, strict=False):
-    """Every case that they take is as the plain loops have it."""
-    for asked, dtype in STORED.items():
-        rows = [v for v in OPERATIONS[operation].variants if v.name in names and v.precision == asked and mma(v)]
-        kept = {v.name: Row(operation, v.name, dtype) for v in rows}
-        found = [t for t in verify.tasks("emulator", dtype) if t.operation == operation] if rows else []
-        for number, task in enumerate(t for t in found if not t.case.startswith(LONG)):
-            want = None
-            for variant in rows if light(number, task.case) else ():
-                with host.strict(strict):
-                    want = check_variant(task, variant, kept[variant.name], want)
-        for row in kept.values():
-            assert row.ran > 0 and not row.failures, f"{row}"
-
-
 @pytest.mark.usefixtures("emulator")
 def test_a_tile_of_16_bits_agrees_with_the_loops():
+    """The others in CI, by tests/kernels/test_cases.py and test_tensor_cores.py."""
     pytest.importorskip("ml_dtypes")
-    agree("conv2d.grad_input", ["bf16_256x16"], lambda _, case: case == "16-byte channels, groups, unequal")
+    wanted = "conv2d.grad_input", "16-byte channels, groups, unequal"
+    (task,) = [task for task in verify.tasks("emulator", "bfloat16") if (task.operation, task.case) == wanted]
+    row = verify.Row("conv2d.grad_input", "bf16_256x16", "bfloat16")
+    verify.check_variant(task, OPERATIONS[row.operation].named(row.variant), row, None)
+    assert row.ran == 1 and not row.failures, row
 
 
 @pytest.mark.parametrize("operation", ["conv2d.forward", "conv2d.grad_input"])
@@ -135,28 +121,3 @@ def test_every_access_is_of_whole_sectors_and_meets_no_bank_twice(operation, nam
     (found,) = counts.values()
     for site in found.sites:
         assert site.excess <= (1.1 if site.space == "global" else 1.0), site
-
-
-@in_ci
-@pytest.mark.usefixtures("emulator")
-@pytest.mark.parametrize("operation", ["conv2d.forward", "conv2d.grad_input"])
-def test_no_result_depends_on_the_order_of_threads_or_copies(operation):
-    agree(operation, ["bf16_64x64", "tf32_256x16", "3xtf32_64x64"], lambda number, _: number % 3 == 0, strict=True)
-
-
-@in_ci
-@pytest.mark.usefixtures("emulator")
-@pytest.mark.parametrize("channels, size", [(32, 1), (8, 3), (64, 3)])
-def test_three_tf32_are_as_exact_as_float(channels, size):
-    """Against float64 less than twice the error of the kernel that multiplies floats."""
-    rng = np.random.default_rng(channels)
-    x = rng.standard_normal((2, channels, 12, 11)).astype(np.float32)
-    w = rng.standard_normal((64, channels, size, size)).astype(np.float32)
-    pad = (size // 2,) * 2
-    want = naive.conv(x.astype(np.float64), w.astype(np.float64), None, (1, 1), pad, (1, 1), 1)
-    errors = {}
-    for name in ("tiled64", "3xtf32_64x64"):
-        with use_variant("conv2d.forward", name):
-            y = ops.conv2d(to_device(x, "emulator"), to_device(w, "emulator"), padding=pad)
-        errors[name] = np.abs(to_numpy(y) - want).max()
-    assert errors["3xtf32_64x64"] < 2 * errors["tiled64"], errors
