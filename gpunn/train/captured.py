@@ -116,6 +116,7 @@ class CapturedStep(OneStep):
             batch = _placed(graphs.frozen.parameters[0].data, *(given if y is None else (given, y)))
         calls = faults.last_serial() + 1
         with self._asking():
+            self._keep(batch)
             found = graphs.run(kind, batch, self._learn, self.steps + 1)
         self.steps += 1
         taken = StepLoss(self, found, self.steps, range(calls, faults.last_serial() + 1))
@@ -130,7 +131,7 @@ class CapturedStep(OneStep):
         TrainingError for the first whose loss or gradients' norm is not finite, IndexError for a label out of range.
         """
         unread, self._unread = self._unread, []
-        self.loss_scale.look()
+        self._look_at_scale()
         if not unread or _all_well(unread):
             return
         try:
@@ -230,6 +231,7 @@ class StepLoss:
         rate = self.step.learning_rate
         clip = "" if self._owner.grad_clip is not None else ", or clip the gradients (grad_clip=1.0)"
         return TrainingError(
-            f"CapturedStep: {self.what_is_wrong()} in step {self.number}, learning rate {rate:g}; go back to weights "
+            f"CapturedStep: {self.what_is_wrong()} in step {self.number}, learning rate {rate:g}"
+            f"{self._owner._overflow()}; go back to weights "
             f"saved before, and lower the learning rate, such as to {rate / 10:g}{clip}"
         )

@@ -36,6 +36,7 @@ class Learning(OneStep, Standing):
 
     def _step(self, batch: Batch, last: bool, given: Any) -> None:
         due = last or self.accumulation.batches + 1 >= self.accumulation.every
+        self._keep(batch)
         # Where the host reads in the middle of a step, and may go on otherwise, there is nothing to replay.
         if self._every(batch) == 1 or may_count_nothing(batch[1] if isinstance(batch, tuple) else None, given):
             x, y = batch
@@ -91,7 +92,7 @@ class Learning(OneStep, Standing):
 
     def _check(self, step: Step) -> None:
         if problem := step.problem():
-            raise TrainingError(f"Trainer.fit: {problem}; {self.advice()}")
+            raise TrainingError(f"Trainer.fit: {problem}{self._overflow()}; {self.advice()}")
 
     # ---------------------------------------------------------------- graphs of it
     def _say_eager(self, words: str) -> None:

@@ -10,14 +10,17 @@ from typing import Any
 from gpunn.asked import current_precision, precision
 from gpunn.backend import Array
 from gpunn.engine.tensor import Tensor
+from gpunn.errors import TrainingError
 from gpunn.nn import Module
 from gpunn.ops.counts import Count, counting
 from gpunn.optim import clip_grad_norm_
 from gpunn.train.accumulate import Accumulation
+from gpunn.train.batches import Batch
 from gpunn.train.ema import EMA
 from gpunn.train.frozen import Frozen
 from gpunn.train.graphs import Graphs, Host
 from gpunn.train.loss_scale import LossScale
+from gpunn.train.overflow import overflow
 from gpunn.train.readings import Step, measured
 
 UPDATES = "step", "rule", "update"  # of an optimizer, which may be a program's own
@@ -40,6 +43,7 @@ class OneStep:
     _graphs: Graphs | None = None
     _whose: tuple = ()  # the model and what updates it, of the graphs
     _used: dict[tuple[int, ...], tuple]  # by the ids that stand for them in the kinds of steps
+    _batch: Batch | None = None  # the last one in fp16, to look for what overflowed
     _say_eager: Callable[[str], object] | None = None  # takes a sentence on why steps run eagerly, else a warning
 
     def precision_name(self) -> str:
@@ -49,6 +53,22 @@ class OneStep:
     def _asking(self) -> AbstractContextManager[Any]:
         """A block in which its own precision holds."""
         return nullcontext() if self.precision is None else precision(self.precision)
+
+    def _keep(self, batch: Batch) -> None:
+        """Hold on to a batch as long as it is the last, where an overflow may be asked for."""
+        self._batch = batch if current_precision() == "fp16" else None
+
+    def _overflow(self) -> str:
+        """Which layer overflows in fp16 on the last batch, in words behind a semicolon; "" where none does."""
+        with self._asking():
+            return "" if self._batch is None else overflow(self.model, next(iter(self._batch)))
+
+    def _look_at_scale(self) -> None:
+        """Read the loss's scale. TrainingError where it has fallen too far, with the layer that overflows."""
+        try:
+            self.loss_scale.look()
+        except TrainingError as error:
+            raise TrainingError(f"{error}{self._overflow()}") from None
 
     def _forward(self, x: Array, y: Array) -> tuple[Step, Tensor, Sequence[Count]]:
         """The loss and metrics of a batch as a step, the loss with its history, and what its mean is of."""
@@ -131,4 +151,4 @@ class OneStep:
 
     def __getstate__(self) -> dict[str, Any]:
         """For copy and pickle: what was captured is of these arrays alone."""
-        return {**vars(self), "_graphs": None}
+        return {**vars(self), "_graphs": None, "_batch": None}

@@ -200,7 +200,7 @@ class Trainer(Learning):
         for step in unread:
             self._check(step)
             self.running.add(step.values, step.samples, step.counts)
-        self.loss_scale.look()
+        self._look_at_scale()
 
     def _close_epoch(self, val: Mapping[str, float], val_seconds: float) -> None:
         means = self.running.means()
