@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from gpunn.asked import asked, of_floats
+from gpunn.cpu.half import from_half, to_half
 from gpunn.cpu.threads import parallel_for
 from gpunn.restored import restored
 
 _HALF, _LOW = np.uint32(0x1000), np.uint32(0xFFFFE000)  # half of a TF32's last place; all bits but those below it
+_WIDE = np.dtype(np.float32)
 _PIECE = 1 << 14  # numbers that stay in the first cache from pass to pass
 
 
@@ -50,7 +52,7 @@ def _wide(value: object) -> object:
     """16-bit arrays as float32, in tuples too."""
     if isinstance(value, tuple):
         return tuple([_wide(one) for one in value]) if any(map(is_narrow, value)) else value
-    return value.astype(np.float32) if isinstance(value, np.ndarray) and is_narrow(value) else value
+    return cast(value, _WIDE) if isinstance(value, np.ndarray) and is_narrow(value) else value
 
 
 def _rounded(value: object, dtype: np.dtype, known: dict[int, np.ndarray]) -> object:
@@ -67,6 +69,10 @@ def _rounded(value: object, dtype: np.dtype, known: dict[int, np.ndarray]) -> ob
 @restored
 def cast(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """The array in another type of floats; what is too large for it is infinite, as on a GPU."""
+    if dtype == np.float16 and array.dtype == np.float32:
+        return to_half(array)
+    if array.dtype == np.float16 and dtype == np.float32:
+        return from_half(array)
     with np.errstate(over="ignore"):
         return array.astype(dtype)
 

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from gpunn.asked import narrow
+from gpunn.backend import Array
+from gpunn.cpu.narrow import cast as cast_on_cpu
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import data_of, record
 from gpunn.restored import restored
@@ -38,13 +40,18 @@ def like(x: Operand, value: Operand | None) -> Any:
     return cast(value, x.dtype)
 
 
-@restored
 def cast(x: object, dtype: np.dtype) -> Any:
     """x in another type of floats, recorded: its gradient comes back in x's. What is too large becomes infinite."""
     a = data_of(x)
     if a.dtype == dtype or a.dtype.name not in _FLOATS:
         return x
     before = a.dtype
+    return record("cast", _cast(a, dtype), (x,), lambda gy, needs: (_cast(gy, before),), owned=True)
+
+
+@restored
+def _cast(a: Array, dtype: np.dtype) -> Array:
+    if type(a) is np.ndarray:
+        return cast_on_cpu(a, dtype)
     with np.errstate(over="ignore"):
-        y = a.astype(dtype)
-    return record("cast", y, (x,), lambda gy, needs: (gy.astype(before),), owned=True)
+        return a.astype(dtype)
