@@ -12,7 +12,7 @@ from typing import NamedTuple
 from gpunn.cuda.conv_tensor import EVERYWHERE, MOST_TAPS, RESERVED, SHARED, too_short
 from gpunn.cuda.conv_tiles import MULTIPROCESSORS, Pass, better, forward, grad_input
 from gpunn.cuda.conv_variants import Predicate, few, refuse_any, refuse_odd
-from gpunn.cuda.dtypes import CORES_MACRO, CORES_READ, SIZES, pack, storage_macros
+from gpunn.cuda.dtypes import CORES_MACRO, CORES_READ, SIZES, pack, refuse_cores, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import Launch
 from gpunn.cuda.problem import Conv
@@ -115,10 +115,8 @@ def refuse(precision: str) -> Predicate:
     """What no kernel with these products takes."""
 
     def refusal(job: Conv) -> str:
-        if job.dtype != CORES_READ[precision]:
-            return f"{job.dtype} is not {CORES_READ[precision]}"
-        if precision == "tf32" and job.precision != "tf32":
-            return "TF32 was not asked for: gpunn.precision('tf32')"
+        if reason := refuse_cores(precision, job.dtype, job.precision):
+            return reason
         return refuse_any(job)
 
     return refusal

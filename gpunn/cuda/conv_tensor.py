@@ -13,7 +13,7 @@ from typing import NamedTuple
 from gpunn.cuda.checks import INDEX_LIMIT
 from gpunn.cuda.conv_tiles import Pass, Tile, better, forward, grad_input
 from gpunn.cuda.conv_variants import Predicate, refuse_odd
-from gpunn.cuda.dtypes import CORES_MACRO, CORES_READ, SIZES, storage_macros
+from gpunn.cuda.dtypes import CORES_MACRO, CORES_READ, SIZES, refuse_cores, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import Launch
 from gpunn.cuda.problem import Conv
@@ -114,10 +114,8 @@ ROWS = tuple([
 
 def _refuse(product: Pass, precision: str) -> Predicate:
     def refusal(job: Conv) -> str:
-        if job.dtype != CORES_READ[precision]:
-            return f"{job.dtype} is not {CORES_READ[precision]}"
-        if precision == "tf32" and job.precision != "tf32":
-            return "TF32 was not asked for: gpunn.precision('tf32')"
+        if reason := refuse_cores(precision, job.dtype, job.precision):
+            return reason
         if reason := refuse_odd(job):
             return reason
         if (taps := math.prod(job.win.size)) > MOST_TAPS:

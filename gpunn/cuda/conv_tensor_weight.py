@@ -13,7 +13,7 @@ from gpunn.cuda.checks import INDEX_LIMIT
 from gpunn.cuda.conv_tensor import too_few
 from gpunn.cuda.conv_tiles import MULTIPROCESSORS, better, grad_weight
 from gpunn.cuda.conv_variants import Predicate, per_group, refuse_odd
-from gpunn.cuda.dtypes import CORES_MACRO, CORES_READ, SIZES, storage_macros
+from gpunn.cuda.dtypes import CORES_MACRO, CORES_READ, SIZES, refuse_cores, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import Launch
 from gpunn.cuda.problem import Conv
@@ -114,10 +114,8 @@ def tile_of(precision: str, name: str) -> Tile:
 # ---------------------------------------------------------------- what they take
 def _refuse(precision: str, tile: Tile) -> Predicate:
     def refusal(job: Conv) -> str:
-        if job.dtype != CORES_READ[precision]:
-            return f"{job.dtype} is no {CORES_READ[precision]}"
-        if precision == "tf32" and job.precision != "tf32":
-            return 'gpunn.precision("tf32") is not asked for'
+        if reason := refuse_cores(precision, job.dtype, job.precision):
+            return reason
         if reason := refuse_odd(job):
             return reason
         if (positions := sum(job.win.size)) > MOST_BITS:

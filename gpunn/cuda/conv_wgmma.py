@@ -14,7 +14,7 @@ from gpunn.cuda.checks import INDEX_LIMIT
 from gpunn.cuda.conv_tensor import too_short
 from gpunn.cuda.conv_tiles import MULTIPROCESSORS, Pass, better, forward, grad_input
 from gpunn.cuda.conv_variants import Predicate, refuse_odd
-from gpunn.cuda.dtypes import CORES_MACRO, CORES_READ, SIZES, storage_macros
+from gpunn.cuda.dtypes import CORES_MACRO, CORES_READ, SIZES, refuse_cores, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import Launch, Scratch
 from gpunn.cuda.problem import Conv
@@ -132,10 +132,8 @@ def refuse(precision: str) -> Predicate:
     """What no kernel with these products takes."""
 
     def refusal(job: Conv) -> str:
-        if job.dtype != CORES_READ[precision]:
-            return f"{job.dtype} is not {CORES_READ[precision]}"
-        if precision == "tf32" and job.precision != "tf32":
-            return "TF32 was not asked for: gpunn.precision('tf32')"
+        if reason := refuse_cores(precision, job.dtype, job.precision):
+            return reason
         if reason := refuse_odd(job):
             return reason
         packs = max(map(math.prod, (job.x, job.y))) * SIZES[job.dtype] // 16

@@ -41,6 +41,18 @@ CORES_MACRO = {"bf16": "BF16", "fp16": "FP16", "tf32": "TF32", "3xtf32": "TF32X3
 EPILOGUES = {None: 0, "relu": 1, "tanh": 2}
 
 
+def refuse_cores(precision: str, dtype: str, wanted: str) -> str:
+    """Why tensor cores do not multiply arrays of this dtype in this precision; "" where they do.
+
+    `wanted`: the precision that the call's block asks for.
+    """
+    if dtype != CORES_READ[precision]:
+        return f"{dtype} is not {CORES_READ[precision]}"
+    if precision == "tf32" and wanted != "tf32":
+        return "TF32 was not asked for: gpunn.precision('tf32')"
+    return ""
+
+
 def storage_macros(dtype: str) -> dict[str, str]:
     """-D macros T and ACC for a NumPy dtype's name."""
     storage, accumulate = STORAGE[dtype]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gpunn.cuda import gemm_launch
-from gpunn.cuda.dtypes import CORES_MACRO, CORES_READ
+from gpunn.cuda.dtypes import CORES_MACRO, CORES_READ, refuse_cores
 from gpunn.cuda.gemm_launch import ACTIVATIONS, Job, Tile, products
 from gpunn.cuda.plans import Launch
 from gpunn.cuda.products import Product
@@ -49,11 +49,8 @@ def _shared(shape: Shape) -> Callable[[Job], int]:
 
 def _refuse(precision: str) -> Callable[[Job], str]:
     def refuse(job: Job) -> str:
-        dtype = CORES_READ[precision]
-        if job.dtype != dtype:
-            return f"multiplies {dtype}, the arrays are {job.dtype}"
-        if precision == "tf32" and job.precision != "tf32":
-            return "TF32 was not asked for: gpunn.precision('tf32') does"
+        if reason := refuse_cores(precision, job.dtype, job.precision):
+            return reason
         if precision == "3xtf32" and (least := min([one.K for one in products(job)])) < LEAST_DEPTH:
             return f"a sum of {least} products is more exact in float32 than in three of TF32"
         if not job.aligned:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
+from gpunn.asked import dtype_of
 from gpunn.backend import Array, to_device, twins
-from gpunn.errors import DeviceError
 from gpunn.reference import activation, cases, edges, naive
 from gpunn.verify.conv_pool import conv_pool_tasks
 from gpunn.verify.dropout import drop_tasks
@@ -31,13 +30,8 @@ SMALL = 8192  # elements of a case that is run off 16 bytes too
 
 
 def numpy_dtype(name: str) -> np.dtype:
-    """NumPy's dtype; bfloat16 comes from ml_dtypes."""
-    if name == "bfloat16":
-        try:
-            return np.dtype(importlib.import_module("ml_dtypes").bfloat16)
-        except ModuleNotFoundError as error:
-            raise DeviceError("bfloat16 needs ml_dtypes; install it with `pip install ml_dtypes`") from error
-    return np.dtype(name)
+    """NumPy's dtype, bfloat16's of ml_dtypes too."""
+    return (dtype_of("bf16") if name == "bfloat16" else None) or np.dtype(name)
 
 
 TF32 = "tf32"  # float32 arrays whose numbers are all TF32: exact in a product, whether it rounds them or cuts them off

@@ -67,8 +67,8 @@ def test_a_layer_takes_the_tile_and_the_parts_that_an_h200_does_soonest(problem,
 @pytest.mark.parametrize(
     "problem, name, words",
     [
-        (job("float32"), "bf16_128x128", "float32 is no bfloat16"),
-        (job("float32"), "tf32_128x128", r'gpunn.precision\("tf32"\) is not asked for'),
+        (job("float32"), "bf16_128x128", "float32 is not bfloat16"),
+        (job("float32"), "tf32_128x128", r"TF32 was not asked for: gpunn.precision\('tf32'\)"),
         (job(channels=12), "bf16_64x64", "C/groups = 12 is no multiple of 8"),
         (job("float32", filters=6), "3xtf32_64x64", "K/groups = 6 is no multiple of 4"),
         (job(aligned=False), "fp16_64x64", "float16"),

@@ -44,8 +44,8 @@ def numbers(*shape, seed=0):
 @pytest.mark.parametrize(
     ("variant", "problem", "words"),
     [
-        ("bf16_64x64", product(), "multiplies bfloat16, the arrays are float32"),
-        ("tf32_64x64", product(), r"TF32 was not asked for: gpunn.precision\('tf32'\) does"),
+        ("bf16_64x64", product(), "float32 is not bfloat16"),
+        ("tf32_64x64", product(), r"TF32 was not asked for: gpunn.precision\('tf32'\)"),
         ("3xtf32_64x64", product(aligned=False), "16-byte accesses do not fit the arrays: rows off 16"),
         ("3xtf32_64x64", product(k=2**22), "rows 4194304 elements apart are more than"),
         ("3xtf32_64x64", product(k=8), "a sum of 8 products is more exact in float32"),
