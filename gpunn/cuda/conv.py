@@ -12,7 +12,15 @@ from functools import lru_cache
 
 from gpunn.asked import of_floats
 from gpunn.backend import Array
-from gpunn.cuda import conv_tensor, conv_tiled, conv_variants, conv_weight, conv_wgmma, conv_wgmma_weight
+from gpunn.cuda import (
+    conv_patch_weight,
+    conv_tensor,
+    conv_tiled,
+    conv_variants,
+    conv_weight,
+    conv_wgmma,
+    conv_wgmma_weight,
+)
 from gpunn.cuda.checks import check_arrays, check_index
 from gpunn.cuda.layout import cast, in_order, new
 from gpunn.cuda.plans import KEPT, Layout, Output, Plan, layout
@@ -26,7 +34,12 @@ OPERATIONS = {
     2: {
         "forward": Operation("conv2d.forward", *conv_wgmma.FORWARD, *conv_tiled.FORWARD),
         "grad_input": Operation("conv2d.grad_input", *conv_wgmma.GRAD_INPUT, *conv_tiled.GRAD_INPUT),
-        "grad_weight": Operation("conv2d.grad_weight", *conv_wgmma_weight.GRAD_WEIGHT, *conv_weight.GRAD_WEIGHT),
+        "grad_weight": Operation(
+            "conv2d.grad_weight",
+            *conv_wgmma_weight.GRAD_WEIGHT,
+            *conv_patch_weight.GRAD_WEIGHT,
+            *conv_weight.GRAD_WEIGHT,
+        ),
         "grad_bias": Operation("conv2d.grad_bias", *conv_weight.GRAD_BIAS),
     },
     3: {

@@ -21,6 +21,7 @@ from gpunn.cuda.variants import Variant
 ROWS = 128  # pixels of a rectangle
 LOG_WIDTHS = (5, 4, 3)  # of 32, 16 or 8 columns
 MOST_EMPTY = 0.5  # of the depth, filled up to an mma's
+FETCHED = 256  # products in the time of an element's way into shared memory: some twelve instructions of a warp
 
 
 class Patch(NamedTuple):
@@ -41,9 +42,14 @@ class Patch(NamedTuple):
         """All runs, filled up to whole mma's."""
         return blocks(self.runs * self.filled, 32 // size) * (32 // size)
 
+    @property
+    def pitch(self) -> int:
+        """Elements from a row to the next."""
+        return self.width // 2 * 2 + 2
+
     def bytes(self, size: int) -> int:
         """Of shared memory."""
-        return self.copies * (blocks(self.rows * (self.width // 2 * 2 + 2), 128 // size) * 128 + 64)
+        return self.copies * (blocks(self.rows * self.pitch, 128 // size) * 128 + 64)
 
 
 def patch(job: Conv, product: Pass, log_wide: int) -> Patch:
@@ -104,8 +110,8 @@ class Row(NamedTuple):
         """Products of the multiprocessor with the most rectangles, and the patches' way into shared memory."""
         found = patch(job, product, self.log_wide(job, product))
         tiles = found.rectangles * blocks(product(job).columns, self.columns) * job.groups
-        products = ROWS * (self.columns + 8.0) * found.depth(SIZES[job.dtype])
-        return blocks(tiles, MULTIPROCESSORS) * (products + 64 * found.copies * found.rows * found.width)
+        products = float(ROWS * self.columns * found.depth(SIZES[job.dtype]))
+        return blocks(tiles, MULTIPROCESSORS) * (products + FETCHED * found.rows * found.width)
 
 
 PATCHES = tuple([Row(columns, precision) for precision in CORES_READ for columns in (64, 32, 16)])

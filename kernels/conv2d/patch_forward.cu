@@ -15,7 +15,7 @@ numerics: products in PRECISION, running sums in float, in the order r, s, c; su
 optional: bias residual
 arch:     80
 */
-#include "patch.cuh"
+#include "patch_product.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1) conv2d_patch_forward(
     const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias, const T* __restrict__ residual,

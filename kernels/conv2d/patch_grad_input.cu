@@ -14,7 +14,7 @@ requires: stride 1; PRECISION fits T; 3 <= log_wide <= 5; without dilation of w,
 numerics: products in PRECISION, running sums in float, in the order r, s (from the last on), k; sums that are not finite anew
 arch:     80
 */
-#include "patch.cuh"
+#include "patch_product.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1) conv2d_patch_grad_input(
     const T* __restrict__ gy, const T* __restrict__ weight, T* __restrict__ gx, Conv2d g, int log_wide)

@@ -35,10 +35,13 @@ SHORT = {
     # pairs of the patch are read one by one, a fragment's by four loads (eight in 16 bits: of 4 bytes)
     "conv2d/patch_forward PRECISION=TF32X3": 0.20,
     "conv2d/patch_forward PRECISION=TF32": 0.27,
-    "conv2d/patch_forward": 0.36,
+    "conv2d/patch_forward": 0.38,
     "conv2d/patch_grad_input PRECISION=TF32X3": 0.20,
     "conv2d/patch_grad_input PRECISION=TF32": 0.27,
     "conv2d/patch_grad_input": 0.36,
+    "conv2d/patch_grad_weight PRECISION=TF32X3": 0.18,
+    "conv2d/patch_grad_weight PRECISION=TF32": 0.21,
+    "conv2d/patch_grad_weight": 0.29,
     "gemm/tiled LAYOUT=-1": 0.44,  # either order of each operand, a derivative
     "gemm/tiled BM=64": 0.83,  # 8x4 sums a thread: three loads from shared memory for 32 multiply-adds
     # A product of a warpgroup takes its units as long as 128 issued instructions: four of them are a step.

@@ -1,5 +1,6 @@
 """Mutants of the convolutions and of what all kernels share."""
 
+from tests.kernels.mutants.patch import PATCH
 from tests.kernels.mutants.table import (
     BARRIER,
     BIAS,
@@ -21,6 +22,7 @@ WEIGHTS = "a weight has under 2^31 elements: the launcher refuses more"
 PART_OF_PARTS = "parts are as few as tiles are many: J times the weights is under 2^31"
 
 CONV = [
+    *PATCH,
     *of_file(
         "common.cuh",
         (ROUND, "(u + 0x7fffu + (u >> 16 & 1u)) >> 16", "u >> 16"),
