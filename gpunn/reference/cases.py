@@ -206,6 +206,7 @@ CONV2D = [
     _conv("16-byte channels, more than a large tile", (1, 24, 13, 11), (136, 24, 3, 3), padding=(1, 1)),
     _conv("16-byte channels, stride beyond window", (2, 16, 9, 8), (8, 16, 2, 1), stride=(3, 2), bias=False),
     _conv("1x1, 16-byte channels", (3, 40, 7, 5), (72, 40, 1, 1)),
+    _conv("1x1, deep, few pixels", (1, 2304, 2, 1), (16, 2304, 1, 1)),
     _conv("depthwise, 16-byte channels", (2, 16, 9, 8), (16, 1, 3, 3), (2, 1), (1, 1), groups=16),
 ]
 

@@ -22,7 +22,6 @@ static const int MOST_TAPS = 32;
 static const int STEP = 128 / E;                        // elements of depth of a stage
 static const int PASS = THREADS / 8, LOADS_A = BM / PASS;  // rows that a copy of all threads fills
 static const bool TURNED = ACROSS && E == 2;            // whether the depth of the weights that are copied runs across
-static const int BESIDE = THREADS / 64;                 // TURNED: threads of a depth's row, 64 of 16 bits
 static const int LOADS_B = BN / PASS;
 static const int LIMBS = PRECISION == TF32X3 ? 2 : 1;   // numbers that stand for one of B: its big and its small part
 static const int A_BYTES = BM * 128, B_BYTES = BN * 128, STAGE = A_BYTES + LIMBS * B_BYTES;
@@ -72,7 +71,7 @@ struct Copies {
     __device__ __forceinline__ Copies(const Operands& o, const Table& table, int first_column, int first_step)
         : o(o), table(table), there(0)
     {
-        const int row = threadIdx.x / 8, chunk = threadIdx.x % 8, deep = threadIdx.x / BESIDE, beside = threadIdx.x % BESIDE;
+        const int row = threadIdx.x / 8, chunk = threadIdx.x % 8, deep = own_depth(), beside = threadIdx.x % BESIDE;
         source = reinterpret_cast<const Chunk*>(o.source), ready = reinterpret_cast<const Chunk*>(o.ready);
         more_taps = 8 / o.depth, more = 8 % o.depth;
         pin(more_taps), pin(more);
@@ -105,7 +104,7 @@ struct Copies {
         for (int l = 0; l < LOADS_B * LIMBS; ++l) {
             // TURNED: blocks of 64 columns follow one another, each of 64 depths
             const int limb = l / LOADS_B, load = l % LOADS_B;
-            const int pack = threadIdx.x % BESIDE + load * BESIDE, deep = threadIdx.x / BESIDE;
+            const int pack = threadIdx.x % BESIDE + load * BESIDE, deep = own_depth();
             const int to = to_b + (TURNED ? pack / 8 * 8192 + (pack ^ deep) % 8 * 16 : load * PASS * 128);
             const Chunk* from = from_b + load * (TURNED ? BESIDE : PASS * o.apart) + limb * o.limb;
             copy_async(stage + to + limb * B_BYTES, from, (filled >> load & 1) != 0);

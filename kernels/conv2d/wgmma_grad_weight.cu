@@ -23,7 +23,7 @@ arch:     90a
 #include "wgmma_rows.cuh"
 #include "../tensor/join_sums.cuh"
 
-static const int STEP = 64, BESIDE = THREADS / STEP;  // pixels of a stage, threads of a pixel
+static const int STEP = 64;  // pixels of a stage
 static const int LOADS_A = BM / 8 / BESIDE, LOADS_B = BN / 8 / BESIDE;
 static const int BLOCK = STEP * 128;  // bytes of 64 filters, or columns: rows of 128 bytes, a pixel each
 static const int A_BYTES = BM / 64 * BLOCK, STAGE = A_BYTES + BN / 64 * BLOCK;
@@ -39,7 +39,7 @@ struct Copies {
     __device__ __forceinline__ Copies(const T* gy, const T* x, const Conv2d& g, int row, int column, int begin, int end)
         : g(g), gy(reinterpret_cast<const uint4*>(gy)), x(reinterpret_cast<const uint4*>(x)), end(end), filters(0), columns(0)
     {
-        deep = threadIdx.x / BESIDE, beside = threadIdx.x % BESIDE, m = begin + deep;
+        deep = own_depth(), beside = threadIdx.x % BESIDE, m = begin + deep;
         q = m % g.Q, p = m / g.Q % g.P, n = m / g.Q / g.P;
         this->gy += row / 8 + beside;
 #pragma unroll
@@ -156,13 +156,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) conv2d_wgmma_grad_weight(
         if (filter >= g.Kg() || column >= columns) continue;
         float v[8];
         load_sums(kept + i / packs * PITCH + i % packs * 8, v);
-#pragma unroll 1
-        for (int e = 0; e < 8; ++e) {
-            if (is_finite(kept[i / packs * PITCH + i % packs * 8 + e])) continue;
-            const float exact = plain_sum(above, below, g, filter, column + e, M);
-#pragma unroll
-            for (int k = 0; k < 8; ++k) v[k] = k == e ? exact : v[k];
-        }
+        mend(v, [&](int e) { return plain_sum(above, below, g, filter, column + e, M); });
         store_each(gw + ((i64)group * g.Kg() + filter) * columns + column, v);
     }
 }

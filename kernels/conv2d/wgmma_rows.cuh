@@ -5,9 +5,30 @@
 static const int THREADS = BM * 2;  // a warpgroup has 64 rows
 static const int PITCH = BN + 8;  // floats from a row's sums to the next: pairs meet 32 banks
 
+static const int BESIDE = THREADS / 64;  // threads of a depth's row, where a stage of 64 depths lies across
+
 struct __align__(16) Chunk { unsigned word[4]; };
 
-__device__ __forceinline__ bool is_finite(float v) { return (__float_as_uint(v) & 0x7f800000u) != 0x7f800000u; }
+// There the depth whose row a thread fills: the rows of eight lanes are so far apart that the swizzle keeps them from each
+// other's banks.
+__device__ __forceinline__ int own_depth() {
+    const int i = threadIdx.x / BESIDE;
+    return i / 8 * 8 + i % 8 * BESIDE % 8 + i % 8 * BESIDE / 8;
+}
+
+// Bit e: v[e] is no finite number. Then again(e) is.
+template <typename Again> __device__ __forceinline__ void mend(float (&v)[EACH], const Again& again) {
+    unsigned strange = 0;
+#pragma unroll
+    for (int e = 0; e < EACH; ++e) strange |= (unsigned)((__float_as_uint(v[e]) & 0x7f800000u) == 0x7f800000u) << e;
+#pragma unroll 1
+    for (int e = 0; strange >> e; ++e) {
+        if (!(strange >> e & 1)) continue;
+        const float exact = again(e);
+#pragma unroll
+        for (int k = 0; k < EACH; ++k) v[k] = k == e ? exact : v[k];
+    }
+}
 
 // Every sum of the warpgroups, row by row.
 __device__ __forceinline__ void keep_sums(const float (&sums)[BN / 2], float* kept) {

@@ -17,14 +17,7 @@ __device__ __forceinline__ void store_tile(
         if (table.to[row] < 0 || column >= o.columns) continue;
         float v[EACH];
         load_sums(kept + row * PITCH + within_tile, v);
-#pragma unroll 1
-        for (int e = 0; e < EACH; ++e) {
-            const float sum = kept[row * PITCH + within_tile + e];
-            if (is_finite(sum)) continue;
-            const float exact = plain_sum(o, table, row, column + e);
-#pragma unroll
-            for (int k = 0; k < EACH; ++k) v[k] = k == e ? exact : v[k];
-        }
+        mend(v, [&](int e) { return plain_sum(o, table, row, column + e); });
         if (bias) {
 #pragma unroll
             for (int e = 0; e < EACH; ++e) v[e] += load(bias + column + e);

@@ -26,8 +26,9 @@ from tests.kernels.mutants.planes import PLANES
 from tests.kernels.mutants.products import PRODUCTS
 from tests.kernels.mutants.table import BITS, ROUND, Mutant
 from tests.kernels.mutants.tensor import TENSOR
+from tests.kernels.mutants.wgmma import WGMMA
 
-MUTANTS = [*CONV, *PLANES, *ELEMENTS, *GATHERING, *PRODUCTS, *TENSOR]
+MUTANTS = [*CONV, *PLANES, *ELEMENTS, *GATHERING, *PRODUCTS, *TENSOR, *WGMMA]
 PATIENCE = 300  # seconds for one mutant: one that never ends is not caught, but a slow machine is no endless loop
 
 
@@ -81,20 +82,21 @@ def _judge_apart(mutant: Mutant, texts: dict[str, str], pipe: Connection) -> Non
             source.folder = lambda: folder  # of this process alone
             source.read.cache_clear()
             changed = {name for name in source.names() if source.read(name).text != texts[name]}
-            pipe.send(judge(changed, mutant.kind, mutant.only))
+            pipe.send(judge(changed, mutant.kind, mutant.only, mutant.variant))
         except Exception as error:
             pipe.send(error)
     os._exit(0)  # nothing of the parent's is this process's to close
 
 
-def judge(kernels: set[str], kind: str = "", only: str = "") -> str:
+def judge(kernels: set[str], kind: str = "", only: str = "", part: str = "") -> str:
     """The first case of `gpunn verify` that one of these kernels gets wrong, "" where they get all right.
 
     Asked first are the variants that launch one of them, then those of their families that start from their results.
     """
-    hit = {(name, v.name) for name, op in OPERATIONS.items() for v in op.variants if kernels & set(v.sources)}
+    named = [(name, v) for name, op in OPERATIONS.items() for v in op.variants if part in v.name]
+    hit = {(name, v.name) for name, v in named if kernels & set(v.sources)}
     families = {_family(name) for name, _ in hit}
-    kin = {(name, v.name) for name, op in OPERATIONS.items() for v in op.variants if _family(name) in families}
+    kin = {(name, v.name) for name, v in named if _family(name) in families}
     return _caught(hit, kind, only) or _caught(kin - hit, kind, only)
 
 

@@ -15,7 +15,8 @@ class Mutant:
     """In `file` of kernels/ the one place that reads `old` reads `new`.
 
     `harmless`: why no result can change by it. `only`: a part of the operations' names to ask about, where the file is
-    everybody's and each of them compiles a kernel anew.
+    everybody's and each of them compiles a kernel anew; `variant`: a part of the variants' names, where several have
+    the bug.
     """
 
     file: str
@@ -24,6 +25,7 @@ class Mutant:
     new: str
     harmless: str = ""
     only: str = ""
+    variant: str = ""
 
     def __str__(self) -> str:
         shown = " ".join(self.old.split())
@@ -40,6 +42,6 @@ class Mutant:
         path.write_text(text.replace(self.old, self.new))
 
 
-def of_file(file: str, *rows: tuple, only: str = "") -> list[Mutant]:
+def of_file(file: str, *rows: tuple, only: str = "", variant: str = "") -> list[Mutant]:
     """The mutants of one file, each (kind, old, new) and, where it is harmless, why."""
-    return [Mutant(file, *row, only=only) for row in rows]
+    return [Mutant(file, *row, only=only, variant=variant) for row in rows]

@@ -1,0 +1,100 @@
+"""Mutants of the convolutions on Hopper's tensor cores, each asked of one small tile."""
+
+from tests.kernels.mutants.table import (
+    BARRIER,
+    BIAS,
+    EDGE,
+    GROUP,
+    HALO,
+    INDEX,
+    NAN,
+    PARTS,
+    ROUND,
+    START,
+    STRIDE,
+    of_file,
+)
+
+BITS16, FLOATS = "wgmma_bf16_64x64", "wgmma_3xtf32_64x64"
+WGMMA = [
+    *of_file(
+        "conv2d/wgmma.cuh",
+        (BARRIER, "show_stage(), __syncthreads(); }", "show_stage(); }"),
+        (BARRIER, "{ wgmma_wait<1>(); }", "{ wgmma_wait<2>(); }"),
+        only="conv2d.forward",
+        variant="wgmma_fp16_128x256",  # of a small tile what nobody wrote is NaN, and added up anew
+    ),
+    *of_file(
+        "conv2d/wgmma.cuh",
+        (INDEX, "(pack ^ deep) % 8 * 16 : load", "pack % 8 * 16 : load"),
+        (INDEX, "b.advance(more_taps, more * EACH, o.depth * EACH)", "b.advance(more_taps, more, o.depth * EACH)"),
+        only="conv2d.grad_input",
+        variant=BITS16,
+    ),
+    *of_file(
+        "conv2d/wgmma.cuh",
+        (BARRIER, "{ mbarrier_wait(met, step % 2); }", "{}"),
+        (BARRIER, "copy_wait<AHEAD - 1>();", "copy_wait<AHEAD>();"),
+        (START, "wgmma_tf32<false>(apart", "wgmma_tf32<true>(apart"),
+        (EDGE, "if (step + AHEAD < steps)", "if (step + AHEAD + 1 < steps)"),
+        (HALO, "(mask[l] & met) != 0", "true"),
+        (INDEX, "if (at >= size) at -= size, ++tap;", "if (at > size) at -= size, ++tap;"),
+        (INDEX, "+ limb * o.limb;", ";"),
+        (INDEX, "b + B_BYTES / 16 + 2 * piece", "b + 2 * piece"),
+        (PARTS, "const int pack = first_step * 8 + chunk,", "const int pack = chunk,"),
+        (PARTS, "most = ceil_div(all, o.parts),", "most = all / o.parts,"),
+        only="conv2d.forward",
+        variant=FLOATS,
+    ),
+    *of_file(
+        "conv2d/wgmma_store.cuh",
+        (EDGE, "if (table.to[row] < 0 || column >= o.columns) continue;", "if (table.to[row] < 0) continue;"),
+        (BIAS, "load(bias + column + e)", "load(bias + within_tile + e)"),
+        only="conv2d.forward",
+        variant=FLOATS,
+    ),
+    *of_file(
+        "conv2d/wgmma_rows.cuh",
+        (NAN, "if (!(strange >> e & 1)) continue;", "if (!(strange >> e & 1) || e == 1) continue;"),
+        (INDEX, "float* mine = kept + (warp * 16 + lane / 4)", "float* mine = kept + (warp * 16 + lane % 4)"),
+        only="conv2d.forward",
+        variant=FLOATS,
+    ),
+    *of_file(
+        "conv2d/wgmma_forward.cu",
+        (GROUP, "x + group * Cg, weight", "x + group * Kg, weight"),
+        (STRIDE, "t % g.S * g.dil_w) << t", "t % g.S * g.dil_h) << t"),
+        variant=FLOATS,
+    ),
+    *of_file(
+        "conv2d/wgmma_grad_input.cu",
+        (PARTS, "ceil_div(g.H - class_h, g.stride_h)", "g.H / g.stride_h"),
+        (HALO, "within(q, g.Q)) << taps", "q >= 0) << taps"),
+        variant=FLOATS,
+    ),
+    *of_file(
+        "conv2d/wgmma_weight.cu",
+        (EDGE, "if (i >= rows || lane >= columns) continue;", "if (i >= rows) continue;"),
+        (ROUND, "__uint_as_float(to_tf32(small))", "0"),
+        (GROUP, "(i64)group * Cg + c : ", "c : "),
+        only="conv2d.grad_input",
+        variant=FLOATS,
+    ),
+    *of_file(
+        "conv2d/wgmma_grad_weight.cu",
+        (BARRIER, "__syncthreads();  // all have multiplied", "// all have multiplied"),
+        (BARRIER, "__syncthreads();  // the stage is there", "// the stage is there"),
+        (HALO, "g.inside(h + down[l], w + right[l])", "true"),
+        (PARTS, "const bool real = m < end;", "const bool real = m <= end;"),
+        (EDGE, "filter >= g.Kg() || column >= columns", "filter >= g.Kg()"),
+        variant=BITS16,
+    ),
+    *of_file(
+        "tensor/join_sums.cuh",
+        (PARTS, "add(first, 1, count);", "add(first, 1, o.fan);"),
+        (PARTS, "add(0, o.fan, rounds);", "add(0, 1, rounds);"),
+        (INDEX, "(first + i) * 4", "i * 4"),
+        only="conv2d.forward",
+        variant=FLOATS,
+    ),
+]
