@@ -2,8 +2,8 @@
 # What a card can tell in minutes: bash tests/gpu/quick.sh [seconds for all, 280]
 # First side by side what needs no clock: doctor, the tests of tests/gpu on 8 processes, memcheck and racecheck. Then, on
 # the quiet card, whole training steps, eager and captured, beside PyTorch's, eager and as a graph ($NETWORKS), and the
-# suites of kernels ($SUITES, those that changed), ResNet-50's layers in $PRECISIONS, and products on tensor cores against
-# plain loops; with time left the same steps beside torch.compile.
+# suites of kernels ($SUITES, those that changed), ResNet-50's layers and steps of $MIXED in $PRECISIONS, and products on
+# tensor cores against plain loops; with time left the same steps beside torch.compile.
 # Each step has a limit of its own; what was found so far is kept at any time under $OUT (gpu-quick): quick.txt with
 # every step's output and a table at its end, and a JSON file a suite, for bench/results/. $PYTHON names the interpreter.
 set -uo pipefail
@@ -13,6 +13,7 @@ out=${OUT:-gpu-quick}
 python=${PYTHON:-python3}
 suites=${SUITES:-gemm conv2d}
 precisions=${PRECISIONS:-bf16,tf32}
+mixed=${MIXED:-resnet20,resnet18}
 networks=${NETWORKS:-lenet5,lenet_20_50_500,alexnet_lite,resnet20}
 export PYTHONPATH=$PWD
 mkdir -p "$out"
@@ -81,6 +82,9 @@ if [ "$(left)" -ge 60 ]; then
     run precision $(($(left) / 3)) "$python" -m bench conv2d --device cuda --cases resnet50 --precision "$precisions" \
         --against torch --budget 0.05 --repeats 10 --json "$out/precision-cuda.json"
     note precision
+    run step-precision $(($(left) / 3)) "$python" -m bench step --device cuda --cases "$mixed" \
+        --precision "$precisions" --against torch --json "$out/step-precision-cuda.json"
+    note step-precision
 else
     table+=("precision|left out|0|no time left")
 fi
