@@ -98,8 +98,9 @@ def asking(precision: str, run: Call) -> Call:
 
 
 def operations(suite: str) -> list[str]:
-    """The passes of a suite by their names in gpunn.cuda.variants; not what changes weights alone."""
-    return [one for one in OPERATIONS if one.startswith(f"{PREFIXES.get(suite, suite)}.") and not one.endswith(".fold")]
+    """The passes of a suite by their names in gpunn.cuda.variants; not what changes weights alone, nor half a pass."""
+    mine = [one for one in OPERATIONS if one.startswith(f"{PREFIXES.get(suite, suite)}.")]
+    return [one for one in mine if not one.endswith((".fold", ".apply_backward"))]
 
 
 def of_kernels(case: Any, device: str, precision: str, wanted: list[str]) -> Iterator[Subject]:

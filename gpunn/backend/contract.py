@@ -88,6 +88,56 @@ class ConvPool(Protocol):
         ...
 
 
+class ConvNorm(Protocol):
+    """A 2-d convolution in the letters of Conv, and the normalisation of its result z by the batch's statistics."""
+
+    def train_forward(
+        self,
+        x: Array,
+        w: Array,
+        b: Array | None,
+        win: Window,
+        groups: int,
+        gamma: Array | None,
+        beta: Array | None,
+        eps: float,
+        residual: Array | None = None,
+        relu: bool = False,
+        running: Running | None = None,
+    ) -> tuple[Array, Array, Array, Array]:
+        """y, z, mean and rstd: z = conv(x) and what BatchNorm.train_forward makes of it."""
+        ...
+
+    def grad_input(
+        self,
+        gy: Array,
+        w: Array,
+        x_shape: Shape,
+        win: Window,
+        groups: int,
+        z: Array,
+        mean: Array,
+        rstd: Array,
+        y: Array | None,
+    ) -> tuple[Array, tuple[Array, Array] | None]:
+        """Conv.grad_input of x that a normalisation of z made, y with ReLU; its ggamma and gbeta, or None."""
+        ...
+
+    def train_backward(
+        self,
+        gy: Array,
+        z: Array,
+        gamma: Array | None,
+        mean: Array,
+        rstd: Array,
+        y: Array | None = None,
+        residual: bool = True,
+        sums: tuple[Array, ...] | None = None,
+    ) -> tuple[Array, Array, Array, Array | None]:
+        """BatchNorm.train_backward, its ggamma and gbeta as grad_input found them, where it did."""
+        ...
+
+
 class Pool(Protocol):
     """Pooling in two dimensions: x (N, C, H, W), y (N, C, P, Q)."""
 
@@ -380,6 +430,8 @@ class Twins(Protocol):
     def batch_norm(self) -> BatchNorm: ...
     @property
     def conv(self) -> Conv: ...
+    @property
+    def conv_norm(self) -> ConvNorm: ...
     @property
     def conv_pool(self) -> ConvPool: ...
     @property

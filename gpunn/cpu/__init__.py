@@ -3,6 +3,7 @@
 from gpunn.cpu import activation as activation
 from gpunn.cpu import batch_norm as batch_norm
 from gpunn.cpu import conv as conv
+from gpunn.cpu import conv_norm as conv_norm
 from gpunn.cpu import conv_pool as conv_pool
 from gpunn.cpu import dropout as dropout
 from gpunn.cpu import group_norm as group_norm

@@ -3,6 +3,7 @@
 from gpunn.cuda import activation as activation
 from gpunn.cuda import batch_norm as batch_norm
 from gpunn.cuda import conv as conv
+from gpunn.cuda import conv_norm as conv_norm
 from gpunn.cuda import conv_pool as conv_pool
 from gpunn.cuda import dropout as dropout
 from gpunn.cuda import gather as gather

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from gpunn.cuda.checks import INDEX_LIMIT
-from gpunn.cuda.conv_tiles import Pass, Tile, better, forward, grad_input
+from gpunn.cuda.conv_tiles import Pass, Tile, better, completed, forward, grad_input
 from gpunn.cuda.conv_variants import Predicate, refuse_odd
 from gpunn.cuda.dtypes import CORES_MACRO, CORES_READ, SIZES, refuse_cores, storage_macros
 from gpunn.cuda.kernel import blocks
@@ -168,7 +168,8 @@ def _variant(family: str, product: Pass, mine: Row, rows: Iterable[Row]) -> Vari
         size = SIZES[job.dtype]
         macros = {"PRECISION": CORES_MACRO[mine.precision], **cores.macros(size, product)}
         macros = {**storage_macros(job.dtype), **macros}
-        return (Launch(kernel, macros, grid, (cores.threads,), (*operands, job), cores.dynamic(size, product)),)
+        args = completed(kernel, *operands, job)
+        return (Launch(kernel, macros, grid, (cores.threads,), args, cores.dynamic(size, product)),)
 
     def shared(job: Conv) -> int:
         return cores.shared(SIZES[job.dtype], product)

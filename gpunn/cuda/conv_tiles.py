@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from gpunn.cuda import source
 from gpunn.cuda.dtypes import pack
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.problem import Conv
@@ -33,6 +34,11 @@ class Product(NamedTuple):
     def rows(self) -> int:
         """Pixels of all samples."""
         return self.pixels[0] * math.prod(self.pixels[2:])
+
+
+def completed(kernel: str, *args: Any) -> tuple[Any, ...]:
+    """Arguments of a launch: what the kernel takes behind these is for what nobody asks, null pointers and zeros."""
+    return (*args, *[None if one.pointer else 0 for one in source.read(kernel).parameters[len(args) :]])
 
 
 def forward(job: Conv) -> Product:

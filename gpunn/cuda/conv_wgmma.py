@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from gpunn.cuda.checks import INDEX_LIMIT
 from gpunn.cuda.conv_tensor import too_short
-from gpunn.cuda.conv_tiles import MULTIPROCESSORS, Pass, better, forward, grad_input
+from gpunn.cuda.conv_tiles import MULTIPROCESSORS, Pass, better, completed, forward, grad_input
 from gpunn.cuda.conv_variants import Predicate, refuse_odd
 from gpunn.cuda.dtypes import CORES_MACRO, CORES_READ, SIZES, refuse_cores, storage_macros
 from gpunn.cuda.kernel import blocks
@@ -190,7 +190,7 @@ def _variant(product: Pass, mine: Row) -> Variant:
         macros = {**storage_macros(job.dtype), "PRECISION": CORES_MACRO[mine.precision], **tile.macros}
         before = (_ready(job, product, mine),) if floats else ()
         source, weight, *others = product(job).operands
-        args = (source, weight, before[0].args[1] if before else None, *others, *parts, job)
+        args = completed(kernel, source, weight, before[0].args[1] if before else None, *others, *parts, job)
         return (*before, Launch(kernel, macros, (tiles * parts.count, slices), (tile.threads,), args, tile.dynamic))
 
     takes = f"{CORES_READ[mine.precision]}; C/groups and K/groups multiples of 16 bytes, up to 32 taps"

@@ -77,15 +77,17 @@ class Operation:
         inputs: Mapping[str, Layout | Scalar | None],
         outputs: Mapping[str, Output],
         empty: bool = False,
+        choice: tuple[Variant, str] | None = None,
     ) -> Plan:
         """The plan of a call: inputs and outputs by the names that the variants' launches use.
 
-        ``empty``: there is nothing to compute, and the results are zeros.
+        ``empty``: there is nothing to compute, and the results are zeros. ``choice``: the variant and why, in place of
+        `choose`'s.
         """
         if empty:
             return Plan(Call(self.name, "-", "nothing to compute", problem), (), inputs, outputs)
         device = next(found.device for found in inputs.values() if isinstance(found, Layout))
-        variant, why = self.choose(problem, device)
+        variant, why = choice or self.choose(problem, device)
         if (made := _planned.get()) is not None:
             made.append(Asking(self.name, problem, device, inputs, outputs, variant.name))
         return Plan(Call(self.name, variant.name, why, problem), variant.plan(problem), inputs, outputs)

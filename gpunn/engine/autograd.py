@@ -31,10 +31,41 @@ Arriving: TypeAlias = dict["Node", tuple[Array, bool]]
 _numbers = itertools.count()
 
 
+class Known:
+    """What the op that gives a node its gradient may find out about it on the way.
+
+    below: what it needs for that, of the node's own op; None where the gradient will be a sum, or has been asked for.
+    Nobody adds into a gradient of which more is known: if it is the one that arrives, it came alone.
+    """
+
+    __slots__ = ("below", "gradient", "more", "taken")
+
+    def __init__(self, below: tuple):
+        self.below: tuple | None = below
+        self.taken = False
+        self.gradient: Array | None = None
+        self.more: tuple[Array, ...] | None = None
+
+    def take(self, all_of_it: bool = True) -> Known | None:
+        """For an op that reads the node's value: the same, if it is the first, and no other adds to the gradient."""
+        if self.taken or not all_of_it:
+            self.below = None
+        self.taken = True
+        return self if self.below is not None else None
+
+    def of(self, gradient: Array) -> tuple[Array, ...] | None:
+        """What is known of this gradient, asked once."""
+        more = self.more if gradient is self.gradient else None
+        self.below = self.gradient = self.more = None
+        return more
+
+
 class Node:
     """One recorded operation: ``backward(gy, needs)`` gives a gradient, or None, for each of ``edges``."""
 
-    __slots__ = ("array_type", "backward", "dtype", "edges", "hooks", "name", "needs", "number", "owned", "shape")
+    __slots__ = (
+        "array_type", "backward", "dtype", "edges", "hooks", "known", "name", "needs", "number", "owned", "shape",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -50,6 +81,7 @@ class Node:
         self.array_type, self.shape, self.dtype = type(y), y.shape, y.dtype
         self.edges, self.needs = edges, needs
         self.hooks: dict[int, Hook] | None = None
+        self.known: Known | None = None
 
     def add_hook(self, hook: Hook) -> Callable[[], None]:
         """Call ``hook(gradient)`` on the way back; returns a function that removes it."""
@@ -186,6 +218,8 @@ def walk(
         gradient, fresh = arriving.pop(node)
         if node.hooks:
             gradient, fresh = node.run_hooks(gradient), False
+            if node.known is not None:
+                node.known.gradient = None  # a hook may have changed it in place
         if isinstance(node, Leaf) if until is None else node in until:
             found[node] = (gradient, fresh)
         if node.edges:
@@ -219,5 +253,7 @@ def _step(node: Node, gy: Array, arrive: Callable[[Node, Array, bool], None], re
         fresh = node.owned or (
             getattr(gradient, "base", None) is None and all(gradient is not other for other in seen)
         )
+        if edge.known is not None and gradient is edge.known.gradient:
+            fresh = False
         seen.append(gradient)
         arrive(edge, edge.checked(gradient, repr(node.name)), fresh)

@@ -142,6 +142,11 @@ class Conv2d(_Conv):
         options = self.stride, padding, self.dilation, self.groups
         return ops.conv2d(x, weight, bias, *options, activation, pool, residual)
 
+    def prepared(self, x: Tensor) -> tuple[Tensor, tuple[Shape, Shape | str | int, Shape, int]]:
+        """x, padded where not by zeros, and the op's stride, padding, dilation and groups."""
+        x, padding = self._padded(x)
+        return x, (self.stride, padding, self.dilation, self.groups)
+
 
 class Conv3d(_Conv):
     """conv3d with a learned weight (out_channels, in_channels / groups, T, R, S) and bias; see Conv2d.

@@ -13,6 +13,7 @@ from gpunn.nn.module import Module
 
 M = TypeVar("M", bound=Module)
 FOLDED = "folded into {conv}"
+MEASURED = "statistics by {conv}, one pass"
 SEPARATE = "a pass of its own"
 
 
@@ -37,15 +38,17 @@ def fuse(model: M) -> M:
     """Let `model` compute in fewer passes what it computes, print what that is, and give the same model.
 
     In evaluation, where no gradient is asked for, batch normalisation goes into the weights and the bias of the
-    convolution before it, ReLU and a residual that is added before it into the convolution's own pass; in training they
-    go into the normalisation's. Results change by rounding alone. Parameters, statistics and state_dict stay what they
-    are: the weights that also normalise are made at each call from those of that moment. A layer that a hook watches
-    runs on its own. `unfuse` undoes it.
+    convolution before it, ReLU and a residual that is added before it into the convolution's own pass. In training they
+    go into the normalisation's, and the batch's statistics come from the convolution: on tensor cores (sm_80 and later)
+    its blocks make them of what they store, where its result was read once more for them. There, too, the convolution
+    behind gives the normalisation the sums with which its backward pass begins. Results change by rounding alone.
+    Parameters, statistics and state_dict stay what they are: the weights that also normalise are made at each call from
+    those of that moment. A layer that a hook watches runs on its own. `unfuse` undoes it.
 
     >>> net = nn.fuse(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU()))
-    layer  in training         in evaluation         left, because
-    -----  ------------------  --------------------  -------------
-    1      one pass with relu  folded into 0, relu
+    layer  in training                          in evaluation         left, because
+    -----  -----------------------------------  --------------------  -------------
+    1      statistics by 0, one pass with relu  folded into 0, relu
     >>> net
     Sequential(
       0: Conv2d(3->8, 3x3, stride 1, padding 0)
@@ -94,7 +97,7 @@ def _rows(model: Module) -> list[Row]:
 def _row(name: str, norm: _BatchNorm, conv: Module | None, pair: Pair | None) -> Row:
     if conv is None or pair is None:
         return Row(name, SEPARATE, SEPARATE, "what comes before it is known to forward alone")
-    training = f"one pass with {pair.then}" if pair.then else SEPARATE
+    training = MEASURED.format(conv=pair.conv) + (f" with {pair.then}" if pair.then else "")
     if type(conv) is not Conv2d or type(norm) is not BatchNorm2d:
         return Row(name, SEPARATE, SEPARATE, f"it is of a {type(conv).__name__}: Conv2d alone takes BatchNorm2d along")
     if norm.running_mean is None:

@@ -5,7 +5,7 @@ ops.conv2d. MaxPool2d may also come before ReLU, since the two commute, gradient
 Linear takes ReLU or Tanh. Layers are told by their exact types; one that a hook watches runs on its own.
 
 Where `nn.fuse` said so, BatchNorm2d goes into the weights of the Conv2d before it in evaluation, the residual and ReLU
-behind it into the convolution's pass; in training it takes them along itself.
+behind it into the convolution's pass; in training it takes them along itself, and its statistics come from that Conv2d.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from gpunn.nn.linear import Flatten, Linear
 from gpunn.nn.module import Module
 from gpunn.nn.pool import AvgPool2d, MaxPool2d
 from gpunn.ops.batch_norm import folded
+from gpunn.ops.conv_norm import conv2d_batch_norm
 from gpunn.window import Pooling
 
 ACTIVATIONS: dict[type[Module], str] = {ReLU: "relu", Tanh: "tanh"}
@@ -81,20 +82,33 @@ def conv_pool(x: Tensor, conv: Module, activation: str, pool: MaxPool2d | AvgPoo
 def conv_norm(x: Any, conv: Module, norm: Module, relu: bool = False, residual: Tensor | None = None) -> Tensor:
     """norm(conv(x)), plus the residual where there is one, and the ReLU of that where asked for.
 
-    One call in evaluation, where `nn.fuse` said so and no gradient is asked for. The weights that also normalise are
-    made anew each time, by one small launch: kept ones would be stale after a write to an array, which nobody hears of,
-    and in each replay of a captured evaluation.
+    One call where `nn.fuse` said so: in training, and in evaluation, where no gradient is asked for. There the weights
+    are made anew each time, by one small launch: kept ones would be stale after a write to an array, which nobody hears
+    of, and in each replay of a captured evaluation.
     """
     if type(conv) is Conv2d and type(norm) is BatchNorm2d and _folds(x, conv, norm, residual):
         statistics = norm.running_mean, norm.running_var, _data(norm.weight), _data(norm.bias), norm.eps
         w, b = folded(conv.weight.data, _data(conv.bias), *statistics)
         return conv.convolved(x, Tensor(w), Tensor(b), "relu" if relu else None, residual=residual)
+    if type(conv) is Conv2d and type(norm) is BatchNorm2d and _learns(x, conv, norm):
+        running = norm.running_mean, norm.running_var, norm.num_batches_tracked
+        momentum = norm.momentum if norm.momentum is not None or running[2] is not None else 0.0
+        learned = norm.weight, norm.bias, momentum, norm.eps
+        x, options = conv.prepared(x)
+        return conv2d_batch_norm(x, conv.weight, conv.bias, options, running, *learned, residual, relu)
     y = conv(x)
     return norm(y, residual, relu) if residual is not None or relu else norm(y)
 
 
 def _is_fused(norm: Module) -> bool:
     return type(norm) is BatchNorm2d and norm.fused and _free(norm)
+
+
+def _learns(x: Any, conv: Conv2d, norm: BatchNorm2d) -> bool:
+    """Whether the convolution gives the normalisation its statistics: those of the batch that it makes."""
+    if not _is_fused(norm) or not _free(conv):
+        return False
+    return (norm.training or norm.running_mean is None) and len(x.shape) == 4 and x.shape[0] > 0
 
 
 def _folds(x: Tensor, conv: Conv2d, norm: BatchNorm2d, residual: Tensor | None) -> bool:

@@ -11,6 +11,7 @@ from itertools import product
 
 import gpunn.cuda  # noqa: F401  (its modules fill the table of operations)
 from gpunn.cuda import source
+from gpunn.cuda.conv_norm_variants import ConvNorm
 from gpunn.cuda.conv_pool_variants import ConvPool
 from gpunn.cuda.dtypes import FUNCTIONS, STORAGE, storage_macros
 from gpunn.cuda.kernel import EMULATOR
@@ -46,14 +47,14 @@ def builds(thorough: bool = True) -> Iterator[Build]:
     """All sets of float32, the widest of the other types; with ``thorough`` all of these too, and every table.
 
     The widest has channels-last memory, the widest accesses, the largest tile and table. Of tensor cores' the largest
-    tile of each precision: a tile takes the compiler seconds.
+    tile of each precision, with and without what else it gives: a tile takes the compiler seconds.
     """
     for name, found in _by_kernel(thorough).items():
         for dtype, sets in found.items():
-            alike: dict[object, list[Macros]] = {}
+            alike: dict[tuple, list[Macros]] = {}
             for macros in sets:
-                alike.setdefault(macros.get("PRECISION"), []).append(macros)
-            for precision, kin in alike.items():
+                alike.setdefault(tuple(map(macros.get, ("PRECISION", "MOMENTS", "SLOPES"))), []).append(macros)
+            for (precision, *_), kin in alike.items():
                 whole = thorough or (dtype == "float32" and precision is None)
                 yield from ((name, dtype, macros) for macros in (kin if whole else [max(kin, key=_width)]))
 
@@ -108,6 +109,10 @@ def problems(operation: Operation, dtype: str, thorough: bool = True) -> Iterato
         yield from (Tensors(dtype, True, rows, 5000, 2) for rows in _table_rows(operation, dtype, thorough))
     else:
         yield from _OTHERS.get(family, _segments)(dtype)
+
+
+def _normed_convolutions(dtype: str) -> Iterator[Problem]:
+    return (ConvNorm(**vars(job)) for job in _convolutions(dtype, 2))
 
 
 def _convolutions(dtype: str, rank: int) -> Iterator[Problem]:
@@ -171,6 +176,7 @@ def _steps(dtype: str) -> Iterator[Problem]:
 
 
 _OTHERS = {
+    "conv_norm": _normed_convolutions,
     "batch_norm": _norms,
     "loss": _losses,
     "dropout": _drops,

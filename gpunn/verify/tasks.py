@@ -11,6 +11,7 @@ import numpy as np
 from gpunn.asked import dtype_of
 from gpunn.backend import Array, to_device, twins
 from gpunn.reference import activation, cases, edges, naive
+from gpunn.verify.conv_norm import conv_norm_tasks
 from gpunn.verify.conv_pool import conv_pool_tasks
 from gpunn.verify.dropout import drop_tasks
 from gpunn.verify.elementwise import activation_tasks
@@ -65,6 +66,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
             if isinstance(case, cases.ConvCase) and order == CHANNELS_LAST:
                 continue  # its operations make their arrays so themselves
             yield from of_case(case, one, *others, above, order=order)
+    yield from conv_norm_tasks(device, give)
     if dtype == TF32:
         yield from product_tasks(give)
         return

@@ -3,11 +3,14 @@
 Counts do not depend on the batch, so small ones do. A limit is what the code needs today: lower it with the code.
 """
 
+import os
+
 import numpy as np
 import pytest
 
 import gpunn
 from gpunn import Tensor, data, models, nn, no_grad, ops, optim, train
+from gpunn.cuda import cubins, kernel, variants
 from gpunn.cuda.problem import Norm
 from gpunn.cuda.variants import tracing
 from tests import counting, cupy_capture
@@ -22,6 +25,9 @@ FUSED = {  # shape, norms (all are folded), what they read and wrote, without re
     "resnet20": ((2, 3, 32, 32), 19, (2, 16, 32, 32), 2 * (7 + 6 / 2 + 6 / 4)),
     "resnet18": ((2, 3, 64, 64), 20, (2, 64, 16, 16), 2 * (4 + 4 + 5 * 7 / 8)),
 }
+# With nn.fuse, by precision: convolutions but the first, of three channels, give batch norm its statistics, and the
+# second of each block the first one's norm the sums of its backward pass.
+LAUNCHES_OF_A_FUSED_STEP = {"fp32": 154, "bf16": 176}
 LAUNCHES_OF_EVALUATION = {"lenet5": 5, "resnet20": 45}
 READS_OF_A_TRAINING_STEP = 0
 PYTHON_CALLS_OF_CONV2D = {"cuda": 35, "emulator": 35}
@@ -55,6 +61,39 @@ def test_launches_of_a_step(name, look_alike):
                 sgd.step()
     assert work.launches.total() <= limit, str(work)
     assert not work.copies.total(), str(work)
+
+
+@pytest.fixture
+def hopper(look_alike, monkeypatch):
+    """The look-alike with a Hopper's kernels, which are counted and not run."""
+    monkeypatch.setattr(variants, "capability", lambda device: 90)
+    monkeypatch.setattr(kernel, "_attribute", lambda device, name: 227 * 1024)
+    monkeypatch.setattr(kernel.Kernel, "_allow_shared", lambda *args: None)
+    monkeypatch.setattr(cubins, "find", lambda build: None)  # it runs no machine code that happens to lie in the cache
+    variants._lacking.cache_clear()
+    yield
+    variants._lacking.cache_clear()
+
+
+@pytest.mark.skipif(not os.environ.get("CI"), reason="plans of a network for another device: in CI")
+@pytest.mark.parametrize("precision", LAUNCHES_OF_A_FUSED_STEP)
+def test_launches_of_a_fused_step(precision, hopper):
+    """27 fewer: passes that read what a convolution has just written, forwards 18 and backwards 9."""
+    x, labels = batch((128, 3, 32, 32), "cuda")  # of two images Hopper would split the tiles of the last layers
+    totals = []
+    with counting.dry(), gpunn.precision(precision):
+        for change in (nn.unfuse, nn.fuse):
+            model = change(models.create("resnet20").to("cuda"))
+            sgd = optim.SGD(model.parameters(), 0.01, momentum=0.9)
+            for _ in range(2):
+                with counting.device_work() as work:
+                    sgd.zero_grad()
+                    ops.cross_entropy(model(x), labels).backward()
+                    sgd.step()
+            totals.append(work.launches.total())
+            assert work.launches["batch_norm_statistics"] == (1 if change is nn.fuse else 19)
+            assert work.launches["batch_norm_backward_sums"] == (10 if change is nn.fuse else 19)
+    assert totals[1] <= LAUNCHES_OF_A_FUSED_STEP[precision] and totals[0] - totals[1] == 27, str(work)
 
 
 @pytest.mark.parametrize("name", NODES)

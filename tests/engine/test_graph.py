@@ -7,6 +7,7 @@ import pytest
 
 import gpunn
 from gpunn import Tensor, no_grad
+from gpunn.engine.autograd import Known
 from gpunn.engine.tensor import record
 from gpunn.reference.close import assert_close
 
@@ -165,3 +166,51 @@ def test_a_gradient_that_its_op_owns_is_kept_without_a_copy(owned):
     x, made = Tensor(np.ones((2, 3)), requires_grad=True), np.ones((3, 2))
     record("op", x.data * 2, (x,), lambda gy, needs: (made.T,), owned=owned).backward(np.ones((2, 3)))
     assert np.shares_memory(x.grad, made) == owned
+
+
+# ---------------------------------------------------------------- what an op knows of the gradient that it gives
+def doubled(x, known, told):
+    """2 x, whose backward says what it was told of its gradient."""
+
+    def backward(gy, needs):
+        told.append(known.of(gy))
+        return (2 * gy,)
+
+    y = record("doubled", 2 * x.data, (x,), backward, owned=True)
+    y._node.known = known
+    return y
+
+
+def tripled(y, known):
+    """3 y, which knows the sum of the gradient that it gives."""
+
+    def backward(gy, needs):
+        known.gradient = gx = 3 * gy
+        known.more = (gx.sum(),)
+        return (gx,)
+
+    return record("tripled", 3 * y.data, (y,), backward, owned=True)
+
+
+@pytest.mark.parametrize(
+    "rest, told, gradient",
+    [
+        (lambda y: 0, (9.0,), 6.0),
+        (lambda y: y * 1, None, 8.0),
+        (lambda y: y.register_hook(lambda g: None) and 0, None, 6.0),
+    ],
+)
+def test_what_is_known_of_a_gradient_is_told_where_it_came_alone(rest, told, gradient):
+    x, known, found = leaf(), Known(()), []
+    y = doubled(x, known, found)
+    more = rest(y)
+    total = tripled(y, known).sum()
+    total = total if isinstance(more, int) else total + more.sum()
+    total.backward()
+    assert found == [told] and x.grad.tolist() == [gradient] * 3
+
+
+def test_only_the_first_reader_is_asked_what_it_knows():
+    known = Known((1,))
+    assert known.take() is known and known.take() is None and known.below is None
+    assert Known((1,)).take(all_of_it=False) is None

@@ -224,6 +224,6 @@ def test_few_tiles_are_split_over_their_depth():
     """512 channels of 7x7: a tile a multiprocessor at batch 64, parts at batch 1, and no more than there are stages."""
     tile = conv_wgmma.TILES[-1]
     taken = [conv_wgmma.FORWARD[3].plan(job(n=n, c=512, size=7, k=512))[0] for n in (64, 1)]
-    assert [launch.args[-3] for launch in taken] == [1, 8]
-    assert taken[1].grid == (64, 1) and taken[1].args[-5] == Scratch("parts", (8, 8, 4096), "float32")
+    assert [launch.args[8] for launch in taken] == [1, 8]
+    assert taken[1].grid == (64, 1) and taken[1].args[6] == Scratch("parts", (8, 8, 4096), "float32")
     assert tile.parts(1, 7) <= 3 and tile.parts(132, 1000) == 1

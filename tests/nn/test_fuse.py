@@ -77,11 +77,15 @@ def test_it_says_what_it_does_and_what_it_leaves(capsys):
     assert nn.fuse(net) is net
     said = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
     rows = {line[0]: [part.strip() for part in line[1:] if part.strip()] for line in said[2:]}
-    assert rows["norm"] == ["one pass with relu", "folded into stem, relu"]
-    assert rows["block.bn1"] == ["one pass with relu", "folded into block.conv1, relu"]
-    assert rows["block.bn2"] == ["one pass with residual, relu", "folded into block.conv2, residual, relu"]
-    assert rows["block.downsample.1"] == ["a pass of its own", "folded into block.downsample.0"]
-    assert rows["tail.1"] == ["one pass with relu", "folded into tail.0, relu"]
+    assert rows["norm"] == ["statistics by stem, one pass with relu", "folded into stem, relu"]
+    assert rows["block.bn1"] == ["statistics by block.conv1, one pass with relu", "folded into block.conv1, relu"]
+    assert rows["block.bn2"] == [
+        "statistics by block.conv2, one pass with residual, relu", "folded into block.conv2, residual, relu"
+    ]  # fmt: skip
+    assert rows["block.downsample.1"] == [
+        "statistics by block.downsample.0, one pass", "folded into block.downsample.0"
+    ]  # fmt: skip
+    assert rows["tail.1"] == ["statistics by tail.0, one pass with relu", "folded into tail.0, relu"]
     assert rows["tail.3"] == ["a pass of its own"] * 2 + ["what comes before it is known to forward alone"]
 
 

@@ -1,6 +1,20 @@
 """Mutants of the convolutions on tensor cores."""
 
-from tests.kernels.mutants.table import BARRIER, BIAS, BITS, EDGE, GROUP, HALO, INDEX, NAN, PARTS, STRIDE, of_file
+from tests.kernels.mutants.table import (
+    BARRIER,
+    BIAS,
+    BITS,
+    EDGE,
+    GROUP,
+    HALO,
+    INDEX,
+    NAN,
+    PARTS,
+    RULE,
+    START,
+    STRIDE,
+    of_file,
+)
 
 TENSOR = [
     *of_file(
@@ -18,6 +32,35 @@ TENSOR = [
         (INDEX, "residual + (to - out) + column", "residual + (to - out) + within_tile"),
         (NAN, "== 0x7f800000u) << e;", "== 0x7f800001u) << e;"),
         only="conv2d.forward",
+    ),
+    *of_file(
+        "tensor/columns.cuh",
+        (START, "Moments all = {};", "Moments all = {1, 0, 0};"),
+        (PARTS, "smaller((i64)step * BM, o.M - (i64)tile * BM)", "step * BM"),
+        (PARTS, "            if (i + u * SLICES >= count) continue;\n", ""),
+        (INDEX, "out[e + (i64)o.J * o.K]", "out[e + (i64)(o.J - 1) * o.K]"),
+        (INDEX, "o.parts + (i64)o.tile * o.K + o.column + me * EACH", "o.parts + (i64)o.tile * o.K + me * EACH"),
+        (EDGE, "|| me * EACH >= o.columns) return;", ") return;"),
+        (BARRIER, "    __syncthreads();  // what the area held before has been read\n", ""),
+        (BARRIER, "    __syncthreads();  // the area's numbers have been read\n", ""),
+        only="conv_norm",
+    ),
+    *of_file(
+        "tensor/moments.cuh",
+        (RULE, "* (v - found.first[e]);", "* delta;"),
+        (NAN, "means[me] = mine && overflowed(all.mean, all.m2) ?", "means[me] = !mine ?"),
+        (INDEX, "if (to.batches && drew_last(to.ticket, to.strips) && me == 0)", "if (to.batches && me == 0)"),
+        (BARRIER, "    __syncthreads();  // all threads have stored\n", ""),
+        only="conv_norm",
+    ),
+    *of_file(
+        "tensor/slopes.cuh",
+        (RULE, "load(passed[u].item + e) > 0 ?", "load(passed[u].item + e) >= 0 ?"),
+        (INDEX, "n.mean[mine + e]", "n.mean[e]"),
+        (EDGE, "row + u * step < BM ? start", "row < BM ? start"),
+        (RULE, "all.m2 * n.rstd[c]", "all.m2"),
+        (BARRIER, "    __syncthreads();  // the tile has been stored by all threads\n", ""),
+        only="conv_norm.grad_input",
     ),
     *of_file(
         "tensor/implicit.cuh",
