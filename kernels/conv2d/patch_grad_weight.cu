@@ -67,6 +67,7 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1) conv2d_patch_grad_weigh
     }
     const Sums tile = {reinterpret_cast<ACC*>(memory)};
     keep(tile, row, column, sums);
+    for (int i = threadIdx.x; i < BM; i += THREADS) tile.beside()[i] = 0;  // joined, though nothing is asked of it
     __syncthreads();
 #if PRECISION == TF32X3
     mend(p, g, part, above, below, first_row, tile, extent);
