@@ -105,7 +105,7 @@ def _work(job: Conv, product: Pass, tile: Tile) -> tuple[int, int]:
     return max(1, math.prod(grid(job, product, tile))), stages
 
 
-TILES = (Tile(128, 256, 3), Tile(128, 128, 4), Tile(128, 64, 4), Tile(64, 64, 5))
+TILES = (Tile(128, 256, 4), Tile(128, 128, 4), Tile(128, 64, 4), Tile(64, 64, 5))
 SPLIT = (Tile(128, 128, 4, 2), Tile(128, 64, 3, 2), Tile(64, 64, 4, 2))  # three TF32's: two sums a place in registers
 
 
