@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import NamedTuple
 
-from gpunn import verify
+from gpunn import emulator, verify
 from gpunn.cuda import source
 from gpunn.cuda.dtypes import STORAGE
 from gpunn.cuda.variants import OPERATIONS
@@ -24,7 +24,7 @@ from tests.kernels.mutants.elements import ELEMENTS
 from tests.kernels.mutants.gathering import GATHERING
 from tests.kernels.mutants.planes import PLANES
 from tests.kernels.mutants.products import PRODUCTS
-from tests.kernels.mutants.table import BITS, ROUND, Mutant
+from tests.kernels.mutants.table import BARRIER, BITS, ROUND, Mutant
 from tests.kernels.mutants.tensor import TENSOR
 from tests.kernels.mutants.wgmma import WGMMA
 
@@ -92,6 +92,7 @@ def judge(kernels: set[str], kind: str = "", only: str = "", part: str = "") -> 
     """The first case of `gpunn verify` that one of these kernels gets wrong, "" where they get all right.
 
     Asked first are the variants that launch one of them, then those of their families that start from their results.
+    Whether a barrier is missing is asked in strict launches.
     """
     named = [(name, v) for name, op in OPERATIONS.items() for v in op.variants if part in v.name]
     hit = {(name, v.name) for name, v in named if kernels & set(v.sources)}
@@ -113,7 +114,8 @@ def _caught(asked: set[tuple[str, str]], kind: str, only: str) -> str:
                 continue
             row = Row(task.operation, variant.name, dtype)
             try:
-                check_variant(task, variant, row, None)
+                with emulator.strict(kind == BARRIER):
+                    check_variant(task, variant, row, None)
             except RuntimeError as error:  # of the emulator, at an access, a barrier or a signal
                 return f"{task.operation} {variant.name}, {dtype}, {task.case}: {error}"
             if row.failures:

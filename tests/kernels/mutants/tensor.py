@@ -1,4 +1,4 @@
-"""Mutants of the convolutions on tensor cores."""
+"""Mutants of what is multiplied on tensor cores by mma.sync: convolutions and matrix products."""
 
 from tests.kernels.mutants.table import (
     BARRIER,
@@ -16,7 +16,78 @@ from tests.kernels.mutants.table import (
     of_file,
 )
 
+PRODUCTS = [
+    *of_file(
+        "gemm/tensor.cu",
+        (PARTS, "tickets + before}", "tickets}"),
+        (INDEX, "(of, second, block - others, NOTHING)", "(of, second, block, NOTHING)"),
+        only="linear.backward",
+    ),
+    *of_file(
+        "gemm/tensor.cuh",
+        (BARRIER, "copy_wait<STAGES - 2>();\n        __syncthreads();", "copy_wait<STAGES - 2>();"),
+        (BARRIER, "copy_wait<STAGES - 2>();", "copy_wait<STAGES - 1>();"),
+        (BARRIER, "copy_wait<0>();\n    __syncthreads();", "copy_wait<0>();"),
+        (EDGE, "step + STAGES - 1 < steps", "step + STAGES - 1 <= steps"),
+        (PARTS, "s ? BK : depth - (steps - 1) * BK", "BK"),
+        (PARTS, "smaller(g.each, g.K - at.depth)", "g.K - at.depth"),
+        (RULE, "y[i][e] & 0x7fffu ? 0xffffu : 0u", "0xffffu"),
+        (NAN, "__syncthreads_or(probe != 0)", "__syncthreads_or(probe > 0)"),
+    ),
+    *of_file(
+        "gemm/operand.cuh",
+        (EDGE, "(side + (DEEP ? l * PASS : 0) < all", "(side + (DEEP ? l * PASS : 0) <= all"),
+        (EDGE, "(DEEP ? run * EACH : line + l * PASS) < depth", "(DEEP ? run * EACH : line + l * PASS) <= depth"),
+        (STRIDE, "next = (unsigned)(PASS * pitch) * E;", "next = (unsigned)PASS * E;"),
+        (INDEX, "[q / 2 * VEC + m][q % 2 + 2 * d]", "[q / 2 * VEC + m][q % 2 * 2 + d]"),
+        (BIAS, "!DEEP && ones && side == all", "!DEEP && ones && side > all"),
+        (BITS, "(i64)top * pitch + depth", "top * pitch + depth"),
+    ),
+    *of_file(
+        "gemm/staging.cuh",
+        (BIAS, "load(of.bias + column + e)", "load(of.bias + column)"),
+        (PARTS, "for (int other = 1; other < g.parts; ++other)", "for (int other = 2; other < g.parts; ++other)"),
+        (EDGE, "if (row >= g.M || column >= g.columns())", "if (row > g.M || column >= g.columns())"),
+        (INDEX, "load_four(from + (h ^ turned) * 4, half[h])", "load_four(from + h * 4, half[h])"),
+        (NAN, "a + (DEEP_A ? k : (i64)k * g.pitch_a)", "a + k"),
+        (BITS, "of.c + (i64)at.batch * g.M * g.N", "of.c + at.batch * g.M * g.N"),
+        (BITS, "c + (i64)row * g.N + column", "c + row * g.N + column"),
+    ),
+    *of_file(
+        "gemm/staging.cuh",
+        (BIAS, "column + e == g.N) store(of.gb + row,", "column + e == g.N) store(of.gb + at.row,"),
+        only="linear.backward",
+    ),
+]
+
 TENSOR = [
+    *PRODUCTS,
+    *of_file(
+        "tensor/precision.cuh",
+        (RULE, "small = __float_as_uint(__uint_as_float(x) - __uint_as_float(big));", "small = 0;"),
+        only="conv2d.forward",
+    ),
+    *of_file(
+        "tensor/ticket.cuh",
+        (PARTS, "count - 1) == count - 1;", "count - 1) == 0;"),
+        (PARTS, "<unsigned*>(ticket), count - 1)", "<unsigned*>(ticket), count)"),
+        only="conv2d.grad_weight",
+    ),
+    *of_file(
+        "conv3d/tensor_forward.cu",
+        (INDEX, "g.plane(m / g.Q / g.P % g.O, 0)", "g.plane(m / g.Q / g.P, 0)"),
+        (HALO, "g.inside(d + a, h + r, w + s)", "g.inside(d + a, h + r, w)"),
+        (GROUP, "x + group * Cg, filters", "x + group * Kg, filters"),
+    ),
+    *of_file(
+        "conv3d/tensor_grad_input.cu",
+        (PARTS, "ceil_div(g.D - class_d, g.stride_d)", "g.D / g.stride_d"),
+        (STRIDE, "if (d % g.stride_d || h % g.stride_h ||", "if (h % g.stride_h ||"),
+        (HALO, "within(i + o, g.O) && ", ""),
+        (BITS, "out + (i64)table.to[row] * EACH", "out + table.to[row] * EACH"),
+    ),
+    *of_file("conv3d/tensor_grad_weight.cu", (STRIDE, "g.stride_d, g.pad_d, g.dil_d", "g.stride_d, g.pad_h, g.dil_d")),
+    *of_file("conv2d/tensor_grad_weight.cu", (STRIDE, "g.stride_w, g.pad_w, g.dil_w", "g.stride_w, g.pad_w, g.dil_h")),
     *of_file(
         "tensor/tile.cuh",
         (BARRIER, "__syncthreads();  // the stage is there", "// the stage is there"),
