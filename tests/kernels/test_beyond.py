@@ -14,6 +14,7 @@ from gpunn.cuda.variants import OPERATIONS
 from gpunn.verify import beyond, launches
 from gpunn.verify.run import check
 from gpunn.verify.space import Space
+from tests.kernels.turns import by_turns
 
 
 def resident():
@@ -22,10 +23,14 @@ def resident():
 
 @pytest.mark.usefixtures("emulator")
 def test_every_variant_takes_arrays_past_2_31_elements_in_little_memory():
-    """Every thirtieth task; in CI all of them."""
+    """Every thirtieth task; in CI all of them, and the tiles of tensor cores by turns: their indices are one text."""
     before, rows, whole = resident(), {}, "CI" in os.environ
     for task in islice(beyond.beyond_tasks("emulator"), 0, None, 1 if whole else 30):
-        check(task, OPERATIONS[task.operation], rows.setdefault(task.operation, {}), "float16")
+        kept, want = rows.setdefault(task.operation, {}), None
+        for variant in by_turns(OPERATIONS[task.operation].variants, task.case):
+            if variant.precision != "tf32":
+                row = kept.setdefault(variant.name, verify.Row(task.operation, variant.name, "float16"))
+                want = verify.check_variant(task, variant, row, want)
     assert not [row.failures for group in rows.values() for row in group.values() if row.failures]
     assert rows and resident() - before < 400 << 20
     if not whole:
@@ -38,8 +43,8 @@ def test_every_variant_takes_arrays_past_2_31_elements_in_little_memory():
     }  # fmt: skip
     for name, group in rows.items():
         problems = list(launches.problems(OPERATIONS[name], "float16"))
-        taking = {v.name for v in OPERATIONS[name].variants if any(map(v.accepts, problems))}
-        assert {row.variant for row in group.values() if row.ran} == taking
+        taking = {v.sources for v in OPERATIONS[name].variants if any(map(v.accepts, problems))}
+        assert {OPERATIONS[name].named(row.variant).sources for row in group.values() if row.ran} == taking
 
 
 @pytest.mark.usefixtures("emulator")

@@ -17,6 +17,7 @@ from gpunn.cuda.variants import OPERATIONS, tracing, use_variant
 from gpunn.reference import cases, edges
 from gpunn.verify.products import product_tasks
 from gpunn.verify.tasks import of_case
+from tests.kernels.turns import by_kernel, by_turns
 
 in_ci = pytest.mark.skipif(not os.environ.get("CI"), reason="each tile and precision is a kernel to compile: in CI")
 pytestmark = [pytest.mark.usefixtures("emulator"), in_ci]
@@ -32,11 +33,6 @@ FLOAT = {"conv2d": "tiled64", "conv3d": "naive", "matmul": "tile64", "linear": "
 LARGE = ("last part", "16-byte channels, more than")  # seconds a strict launch
 
 
-def by_kernel(rows):
-    """The rows of each file."""
-    return [[row for row in rows if row.sources == sources] for sources in dict.fromkeys(row.sources for row in rows)]
-
-
 # ---------------------------------------------------------------- strict launches
 @cache
 def given(dtype):
@@ -45,18 +41,18 @@ def given(dtype):
 
 @pytest.mark.parametrize("name, kind", ROWS)
 def test_no_result_depends_on_the_order_of_threads_or_copies(name, kind):
-    """Each tile on some cases, by turns. All on all: GPUNN_EMULATOR_STRICT=1 gpunn verify --device emulator."""
+    """Each tile on a case. All on all: GPUNN_EMULATOR_STRICT=1 gpunn verify --device emulator."""
     dtype = "tf32" if kind == "tf32" else CORES_READ[kind]
     tasks = [task for task in given(dtype) if task.operation == name and not task.case.startswith(LARGE)]
     for rows in by_kernel(ROWS[name, kind]):
-        kept = [verify.Row(name, row.name, dtype) for row in rows]
-        turn = 0
-        for task in (task for _ in rows for task in tasks):  # conv3d has fewer cases than tiles
-            if turn < len(rows):
+        for variant in rows:
+            row = verify.Row(name, variant.name, dtype)
+            for task in sorted(tasks, key=lambda task: variant not in by_turns(rows, task.case)):
                 with host.strict():
-                    verify.check_variant(task, rows[turn], kept[turn], None)
-                turn += kept[turn].ran
-        assert turn == len(rows) and not [row.failures for row in kept if row.failures], kept
+                    verify.check_variant(task, variant, row, None)
+                if row.ran:
+                    break
+            assert row.ran and not row.failures, row
 
 
 # ---------------------------------------------------------------- errors against float64
@@ -109,8 +105,7 @@ def test_errors_are_those_of_the_precision(name, kind):
     seen = 0
     for task, (_, case, want) in zip(rounded(kind), exact(), strict=True):
         assert task.case == case
-        for rows in by_kernel(ROWS[name, kind]) if task.operation == name else ():
-            row = rows[seen % len(rows)]
+        for row in by_turns(ROWS[name, kind], case) if task.operation == name else ():
             got = ran(task, row.name, kind)
             short = kind == "3xtf32" and min(terms for _, terms, _ in want()) < FEWEST_TERMS
             if got is None or short or not all(values.any() for values, _, _ in want()):

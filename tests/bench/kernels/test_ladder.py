@@ -1,6 +1,7 @@
 """The ladder of kernels/README.md is what the kernels are."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,14 @@ from gpunn import backend
 
 README = Path(__file__).parents[3] / "kernels" / "README.md"
 pytestmark = pytest.mark.skipif(not backend.is_available("emulator"), reason="no C++ compiler for the emulator")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def counted():
+    """The rungs are counted once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ladder, "counted", cache(ladder.counted))
+        yield
 
 
 def test_the_table_is_of_the_kernels_as_they_are(tmp_path, capsys):

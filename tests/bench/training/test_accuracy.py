@@ -17,11 +17,17 @@ from gpunn.recipes.building import make_optimizer, make_schedule
 from gpunn.recipes.recipe import Recipe
 
 
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """A cache folder for all tests here: the digits in it take seconds to draw."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def here(tmp_path, monkeypatch):
+def here(tmp_path, drawn, monkeypatch):
     """An empty folder, generated digits, no pins: the program would start itself anew without them."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(drawn))
     for name in accuracy.machine.PINS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(accuracy.machine, "hold_threads", lambda count: None)  # the tests after this one want theirs
