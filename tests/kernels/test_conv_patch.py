@@ -76,6 +76,15 @@ def test_blocks_keep_their_filters_from_tile_to_tile():
     assert launch.grid == (16, 1)  # 32 x 4 pixels each: no more than there are
 
 
+@pytest.mark.parametrize("kind", STORED)
+@pytest.mark.parametrize("filters", [16, 8, 4])
+def test_few_filters_are_multiplied_on_tensor_cores(kind, filters, hopper):
+    """By tiles of 16 filters, whole or in part; in 16 bits 4 filters are no multiple of 16 bytes."""
+    for name in ("forward", "grad_input", "grad_weight"):
+        chosen, _ = OPERATIONS[f"conv2d.{name}"].choose(job(kind, 16, filters, 32, 3, 1), variants.EMULATOR)
+        assert chosen.name.startswith(f"{kind}_patch" if filters == 4 and kind in ("bf16", "fp16") else f"{kind}_")
+
+
 @pytest.mark.parametrize(
     "operation, name, asked, words",
     [
@@ -118,10 +127,11 @@ def output(name, case, x=None):
     kind = name.split("_")[0]
     below, w, b, _ = case.arrays()
     stored = verify.numpy_dtype("float32" if kind not in ("bf16", "fp16") else STORED[kind])
-    given = [a if a is None else a.astype(stored) for a in (below if x is None else x, w, b)]
+    x, w, b = (below if x is None else x).astype(stored), w.astype(stored), None if b is None else b.astype(stored)
+    bias = None if b is None else to_device(b, "emulator")
     with use_variant("conv2d.forward", name), precision("tf32" if kind == "tf32" else "fp32"):
-        here = [None if a is None else to_device(a, "emulator") for a in given]
-        y = conv.forward(*here, case.window(), case.groups)
+        y = conv.forward(to_device(x, "emulator"), to_device(w, "emulator"), bias, case.window(), case.groups)
+    given = (x, w, b)
     return np.asarray(y).astype(np.float64), [None if a is None else a.astype(np.float64) for a in given]
 
 
@@ -159,8 +169,7 @@ def test_numbers_that_no_window_reads_are_in_no_gradient(kind):
     stored = verify.numpy_dtype(STORED[kind])
     above, below = gy.astype(stored), x.astype(stored)
     with use_variant("conv2d.grad_weight", f"{kind}_patch32x32"):
-        given = [to_device(a, "emulator") for a in (above, below)]
-        gw, _ = conv.grad_weight(*given, case.w, case.window(), 1)
+        gw, _ = conv.grad_weight(to_device(above, "emulator"), to_device(below, "emulator"), case.w, case.window(), 1)
     want = naive.conv_grad_weight(above.astype(np.float64), below.astype(np.float64), case.w, **case.geometry)
     assert np.isfinite(want).all()
     assert np.abs(np.asarray(gw).astype(np.float64) - want).max() < 1e-2 * np.abs(want).max()
