@@ -91,8 +91,8 @@ def conv2d_batch_norm(
 
     # Without ReLU the residual's gradient is gy itself.
     made: Any = record(op, y, (x, weight, bias, gamma, beta, residual), backward, owned=residual is None or relu)
-    if isinstance(made, Tensor) and made._node is not None:
-        made._node.known = above
+    if (node := getattr(made, "_node", None)) is not None:
+        node.known = above
     return made
 
 
