@@ -10,6 +10,8 @@ from gpunn import verify
 from gpunn.asked import precision
 from gpunn.backend import to_device
 from gpunn.cuda import conv, kernel, nvrtc, source, variants
+from gpunn.cuda.conv_tensor import too_short
+from gpunn.cuda.conv_tiles import forward, grad_input
 from gpunn.cuda.problem import Conv
 from gpunn.cuda.variants import OPERATIONS, use_variant
 from gpunn.errors import DeviceError
@@ -47,8 +49,11 @@ def hopper(monkeypatch):
 @pytest.mark.parametrize("kind", STORED)
 @pytest.mark.parametrize("layer, tile", [({}, "64"), (CIFAR, "16"), (LENET, "16"), (ALEXNET, "")])
 def test_first_layers_and_odd_channels_take_it(kind, layer, tile, hopper):
-    chosen, _ = OPERATIONS["conv2d.forward"].choose(job(kind, **layer), variants.EMULATOR)
-    assert chosen.name.startswith(f"{kind}_patch{tile}")
+    """But for sums that three TF32 leave to float."""
+    asked = job(kind, **layer)
+    chosen, _ = OPERATIONS["conv2d.forward"].choose(asked, variants.EMULATOR)
+    left = too_short(asked, forward, kind) and chosen.precision == "fp32"
+    assert left or chosen.name.startswith(f"{kind}_patch{tile}")
 
 
 @pytest.mark.parametrize("kind", STORED)
@@ -81,7 +86,10 @@ def test_blocks_keep_their_filters_from_tile_to_tile():
 def test_few_filters_are_multiplied_on_tensor_cores(kind, filters, hopper):
     """By tiles of 16 filters, whole or in part; in 16 bits 4 filters are no multiple of 16 bytes."""
     for name in ("forward", "grad_input", "grad_weight"):
-        chosen, _ = OPERATIONS[f"conv2d.{name}"].choose(job(kind, 16, filters, 32, 3, 1), variants.EMULATOR)
+        asked = job(kind, 16, filters, 32, 3, 1)
+        if name == "grad_input" and too_short(asked, grad_input, kind):
+            continue
+        chosen, _ = OPERATIONS[f"conv2d.{name}"].choose(asked, variants.EMULATOR)
         assert chosen.name.startswith(f"{kind}_patch" if filters == 4 and kind in ("bf16", "fp16") else f"{kind}_")
 
 
