@@ -19,7 +19,6 @@ from tests.kernels.mutants.table import (
 PRODUCTS = [
     *of_file(
         "gemm/tensor.cu",
-        (PARTS, "tickets + before}", "tickets}"),
         (INDEX, "(of, second, block - others, NOTHING)", "(of, second, block, NOTHING)"),
         only="linear.backward",
     ),
