@@ -20,6 +20,7 @@ from gpunn.cuda.variants import Variant
 
 ROWS = 128  # pixels of a rectangle
 LOG_WIDTHS = (5, 4, 3)  # of 32, 16 or 8 columns
+FEWEST_TERMS = 16  # of a sum of three TF32: floats add up every 8
 MOST_EMPTY = 0.5  # of the depth, filled up to an mma's
 FETCHED = 256  # products in the time of an element's way into shared memory: some twelve instructions of a warp
 
@@ -150,7 +151,7 @@ def _avoid(product: Pass, mine: Row) -> Predicate:
     kin = [one for one in PATCHES if one.precision == mine.precision]
 
     def avoid(job: Conv) -> str:
-        if reason := few(product(job).columns) or too_short(job, product, mine.precision):
+        if reason := few(product(job).columns) or too_short(job, product, mine.precision, FEWEST_TERMS):
             return reason
         if not refuse_odd(job) and math.prod(job.win.size) <= MOST_TAPS:
             return "accesses of 16 bytes take these channels"

@@ -14,7 +14,7 @@ from gpunn.cuda.variants import Variant
 LINE = 128  # bytes of depth of a step
 LEAST_STEPS = 2  # below which a part is not worth its own block
 PITCH_LIMIT = 2**22  # elements from row to row, so that a tile's offsets in bytes fit into 32 bits
-LEAST_DEPTH = 16  # of three TF32: the rounding of shorter sums in float is less than what splitting leaves out
+LEAST_DEPTH = 24  # of three TF32: shorter sums err by more than twice what float multiply-adds do (kernels/README.md)
 LEAST_SIDE = 16  # rows or columns, of which a tile of 64 is a quarter
 # Rows and columns of a block, rows and columns of a warp, and how many steps are under way at once.
 TILES = ((128, 128, 64, 64, 3), (128, 64, 64, 32, 3), (64, 64, 32, 32, 4))

@@ -25,7 +25,7 @@ arch:     80
 #endif
 #include "geometry.cuh"
 
-extern "C" __global__ void __launch_bounds__(THREADS) conv2d_tensor_forward(
+extern "C" __global__ void __launch_bounds__(BOUNDS) conv2d_tensor_forward(
     const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias, const T* __restrict__ residual,
     T* __restrict__ y, Conv2d g, ACC* parts, ACC* mean, ACC* rstd, ACC* running_mean, ACC* running_var, i64* batches,
     int* tickets, int fan, ACC eps, double momentum, double ratio)

@@ -27,7 +27,7 @@ arch:     80
 #endif
 #include "geometry.cuh"
 
-extern "C" __global__ void __launch_bounds__(THREADS) conv2d_tensor_grad_input(
+extern "C" __global__ void __launch_bounds__(BOUNDS) conv2d_tensor_grad_input(
     const T* __restrict__ gy, const T* __restrict__ weight, T* __restrict__ gx, Conv2d g, const T* __restrict__ z,
     const T* __restrict__ x, const ACC* __restrict__ mean, const ACC* __restrict__ rstd, ACC* parts, ACC* ggamma, ACC* gbeta,
     int* tickets, int fan)

@@ -18,7 +18,7 @@ arch:     80
 #include "../tensor/implicit.cuh"
 #include "geometry.cuh"
 
-extern "C" __global__ void __launch_bounds__(THREADS) conv3d_tensor_forward(
+extern "C" __global__ void __launch_bounds__(BOUNDS) conv3d_tensor_forward(
     const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias, const T* __restrict__ residual,
     T* __restrict__ y, Conv3d g)
 {

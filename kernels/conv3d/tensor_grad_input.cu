@@ -17,7 +17,7 @@ arch:     80
 #include "../tensor/implicit.cuh"
 #include "geometry.cuh"
 
-extern "C" __global__ void __launch_bounds__(THREADS) conv3d_tensor_grad_input(
+extern "C" __global__ void __launch_bounds__(BOUNDS) conv3d_tensor_grad_input(
     const T* __restrict__ gy, const T* __restrict__ weight, T* __restrict__ gx, Conv3d g)
 {
     // seek to the block's class and tile: neighbours share its voxels

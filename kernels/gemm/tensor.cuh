@@ -5,7 +5,7 @@
 static const int KEPT = SLOPE ? BM : 0;                  // rows of y, which a is derived by
 static const int AT_B = (BM + KEPT) * 128;               // bytes before b's pieces in a slot
 static const int SLOT = AT_B + BN * 128;                 // bytes of a step
-static const int FETCHED = PRECISION == TF32X3 ? 1 : 2;  // sets of fragments in registers
+static const int FETCHED = PRECISION == TF32X3 ? STEPS : 2;  // fragments in registers: what floats add up at once, or the next ones
 
 // a times the activation's derivative, by y; of 16-bit numbers ReLU's alone, which rounds nothing.
 template <int N> __device__ __forceinline__ void derive(unsigned (&a)[N][4], const unsigned (&y)[N][4]) {
@@ -87,14 +87,24 @@ __device__ __forceinline__ void combine(Steps<DEEP_A, DEEP_B>& of, int steps, ch
         copy_wait<STAGES - 2>();
         __syncthreads();
         const bool more = step + STAGES - 1 < steps;
-        if (FETCHED == 2) fetch(from, 0);
+#if PRECISION == TF32X3
+#pragma unroll
+        for (int k = 0; k < STEPS; k += FETCHED) {
+#pragma unroll
+            for (int d = 0; d < FETCHED; ++d) fetch(from, k + d);
+#pragma unroll
+            for (int d = 0; d < FETCHED; ++d) of.copy(into, k + d, BK, more);
+            multiply_deep(sums, a, b);
+        }
+#else
+        fetch(from, 0);
 #pragma unroll
         for (int k = 0; k < STEPS; ++k) {
-            if (FETCHED == 1) fetch(from, k);
-            else if (k + 1 < STEPS) fetch(from, k + 1);
+            if (k + 1 < STEPS) fetch(from, k + 1);
             of.copy(into, k, BK, more);
             multiply(sums, a[k % FETCHED], b[k % FETCHED]);
         }
+#endif
         of.advance(BK);
         copy_commit();
         from = from + 1 == STAGES ? 0 : from + 1, into = into + 1 == STAGES ? 0 : into + 1;

@@ -42,12 +42,29 @@ __device__ __forceinline__ void load_matrices_transposed(unsigned (&v)[4], Share
 }
 
 #ifdef GPUNN_HOST
-// Tensor cores cut their sums off where a float ends, in place of rounding them to nearest (Fasi, Higham, Mikaitis, Pranesh,
-// "Numerical behavior of NVIDIA tensor cores", 2021): a sum that goes through n of them drifts to 0 by n / 2 last places.
-inline float cut_off(double sum) {
-    const float nearest = (float)sum;
-    const double magnitude = sum < 0 ? -sum : sum, found = nearest < 0 ? -nearest : nearest;
-    return found > magnitude && found <= 3.4028235e38 ? __uint_as_float(__float_as_uint(nearest) - 1) : nearest;
+// How tensor cores add (Fasi, Higham, Mikaitis, Pranesh, "Numerical behavior of NVIDIA tensor cores", 2021; Ampere's, those
+// after it keep a bit more or add more at once): BLOCK exact products and the sum so far are lined up by the largest of
+// them, cut off one bit behind a float's last, added exactly, and the sum is cut off to a float. So one that goes through
+// n of them drifts to 0 by n / 2 last places.
+template <int BLOCK> GPUNN_UNCHECKED inline float add_lined_up(float sum, const double (&products)[BLOCK]) {
+    double largest = sum < 0 ? -(double)sum : (double)sum, whole = sum;
+    for (int k = 0; k < BLOCK; ++k) {
+        const double found = products[k] < 0 ? -products[k] : products[k];
+        largest = found > largest ? found : largest;
+        whole += products[k];
+    }
+    if (!(largest > 0) || whole - whole != 0) return (float)whole;  // nothing to line up: zeros; NaN or infinity
+    long long bits;
+    double scale;  // 2^(24 - e), e the exponent of the largest
+    __builtin_memcpy(&bits, &largest, 8);
+    bits = (2 * 1023 + 24 - (bits >> 52)) << 52;
+    __builtin_memcpy(&scale, &bits, 8);
+    long long total = (long long)(sum * scale);
+    for (int k = 0; k < BLOCK; ++k) total += (long long)(products[k] * scale);
+    const double exact = (double)total / scale;
+    const float nearest = (float)exact;
+    const double magnitude = exact < 0 ? -exact : exact, got = nearest < 0 ? -nearest : nearest;
+    return got > magnitude && got <= 3.4028235e38 ? __uint_as_float(__float_as_uint(nearest) - 1) : nearest;
 }
 
 // d += A B for a whole warp; value(bits, i) is the i-th number of a register, of which there are PER. Out of line: a kernel
@@ -59,13 +76,15 @@ GPUNN_UNCHECKED __noinline__ void mma_on_host(float (&d)[4], const unsigned (&a)
     const int g = gpunn_host::lane() / 4, t = gpunn_host::lane() % 4, half = 4 * PER;
     for (int i = 0; i < 4; ++i) {
         const int row = g + i / 2 * 8, column = 2 * t + i % 2;
-        double sum = d[i];
-        for (int k = 0; k < 2 * half; ++k) {
-            const unsigned left = all[row % 8 * 4 + k % half / PER].a[row / 8 + k / half * 2];
-            const unsigned right = all[column * 4 + k % half / PER].b[k / half];
-            sum += (double)value(left, k % PER) * value(right, k % PER);
+        for (int block = 0; block < 2; ++block) {
+            double products[4 * PER];
+            for (int k = 0; k < half; ++k) {
+                const unsigned left = all[row % 8 * 4 + k / PER].a[row / 8 + block * 2];
+                const unsigned right = all[column * 4 + k / PER].b[block];
+                products[k] = (double)value(left, k % PER) * value(right, k % PER);
+            }
+            d[i] = add_lined_up(d[i], products);
         }
-        d[i] = cut_off(sum);
     }
 }
 #endif

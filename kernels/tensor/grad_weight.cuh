@@ -143,18 +143,30 @@ template <int RANK> __device__ __forceinline__ void add_products(
 #pragma unroll
         for (int share = 0; share < SHARES; ++share) stages.issue(next, pixels[looked], share);
 #pragma unroll 1
-        for (int limb = 0; limb < LIMBS; ++limb) {
+        for (int limb = 0; limb < LIMBS; limb += TOGETHER) {
+            unsigned a[TOGETHER][MI][4], c[TOGETHER][NI / 2][4];
+#pragma unroll
+            for (int d = 0; d < TOGETHER; ++d) {
+                columns.template fetch<true>(c[d], slot + BK * BM * E, limb + d);
+                rows.template fetch<false>(a[d], slot, limb + d);
+            }
+            multiply_deep(sums, a, c);
+            if (biased) {
+#pragma unroll
+                for (int d = 0; d < TOGETHER; ++d) add_rows(beside, a[d], ones);
+            }
+        }
 #else
 #pragma unroll
         for (int limb = 0; limb < LIMBS; ++limb) {
             if (limb % 2 == 0) stages.issue(next, pixels[looked], limb / 2);
-#endif
             unsigned a[MI][4], c[NI / 2][4];
             rows.template fetch<false>(a, slot, limb);
             columns.template fetch<true>(c, slot + BK * BM * E, limb);
             multiply(sums, a, c);
             if (biased) add_rows(beside, a, ones);
         }
+#endif
         copy_commit();
         looked ^= 1;
         stages.next(), stages.look_up(pixels[looked]);

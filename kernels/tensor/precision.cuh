@@ -38,38 +38,78 @@ __device__ __forceinline__ void mma(float (&d)[4], const unsigned (&a)[4], unsig
 #endif
 }
 
-// A warp's tile of 16 MI rows and 8 NI columns, one DEPTH further: a[i] is a fragment of A, b[j] those of columns 16j to
-// 16j + 15, as load_matrices gives them. Rounds and splits what it was given.
-template <int MI, int NI>
-__device__ __forceinline__ void multiply(float (&sums)[MI][NI][4], unsigned (&a)[MI][4], unsigned (&b)[NI / 2][4]) {
 #if PRECISION == TF32X3
-    unsigned small_b[NI / 2][4];
+// Fragments of B of DEEP products' depth, split: `big` is what was fetched.
+template <int NI, int DEEP>
+__device__ __forceinline__ void split_columns(unsigned (&big)[DEEP][NI / 2][4], unsigned (&small)[DEEP][NI / 2][4]) {
 #pragma unroll
-    for (int j = 0; j < NI / 2; ++j) {
+    for (int d = 0; d < DEEP; ++d) {
 #pragma unroll
-        for (int e = 0; e < 4; ++e) b[j][e] = split_tf32(b[j][e], small_b[j][e]);
-    }
+        for (int j = 0; j < NI / 2; ++j) {
 #pragma unroll
-    for (int i = 0; i < MI; ++i) {
-        unsigned big[4], small[4];
-#pragma unroll
-        for (int e = 0; e < 4; ++e) big[e] = split_tf32(a[i][e], small[e]);
-        // The small products first, into sums of their own: tensor cores cut off what they add, and the drift of a whole
-        // sum that went through them was 10 and more times float's error (H200, 1224 deep: 8.5e-6 of the largest).
-        float apart[NI][4] = {};
-#pragma unroll
-        for (int j = 0; j < NI; ++j) mma(apart[j], small, b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
-#pragma unroll
-        for (int j = 0; j < NI; ++j) mma(apart[j], big, small_b[j / 2][j % 2 * 2], small_b[j / 2][j % 2 * 2 + 1]);
-#pragma unroll
-        for (int j = 0; j < NI; ++j) mma(apart[j], big, b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
-#pragma unroll
-        for (int j = 0; j < NI; ++j) {
-#pragma unroll
-            for (int e = 0; e < 4; ++e) sums[i][j][e] += apart[j][e];
+            for (int e = 0; e < 4; ++e) big[d][j][e] = split_tf32(big[d][j][e], small[d][j][e]);
         }
     }
+}
+
+// 16 rows of a warp's tile, DEEP products further. Tensor cores cut off what they add: the drift of a whole sum that went
+// through them was 10 and more times float's error (H200, 1224 deep: 8.5e-6 of the largest). So these DEEP have sums of
+// their own, small products before the big ones, whose sums would cut the small ones off, and floats add them up.
+template <int NI, int DEEP>
+__device__ __forceinline__ void multiply_rows(
+    float (&sums)[NI][4], unsigned (&a)[DEEP][4], const unsigned (&b)[DEEP][NI / 2][4], const unsigned (&small_b)[DEEP][NI / 2][4])
+{
+    float apart[NI][4] = {};
+#pragma unroll
+    for (int d = 0; d < DEEP; ++d) {
+        unsigned small[4];
+#pragma unroll
+        for (int e = 0; e < 4; ++e) a[d][e] = split_tf32(a[d][e], small[e]);
+#pragma unroll
+        for (int j = 0; j < NI; ++j) mma(apart[j], small, b[d][j / 2][j % 2 * 2], b[d][j / 2][j % 2 * 2 + 1]);
+#pragma unroll
+        for (int j = 0; j < NI; ++j) mma(apart[j], a[d], small_b[d][j / 2][j % 2 * 2], small_b[d][j / 2][j % 2 * 2 + 1]);
+    }
+#pragma unroll
+    for (int d = 0; d < DEEP; ++d) {
+#pragma unroll
+        for (int j = 0; j < NI; ++j) mma(apart[j], a[d], b[d][j / 2][j % 2 * 2], b[d][j / 2][j % 2 * 2 + 1]);
+    }
+#pragma unroll
+    for (int j = 0; j < NI; ++j) {
+#pragma unroll
+        for (int e = 0; e < 4; ++e) sums[j][e] += apart[j][e];
+    }
+}
+
+// A warp's tile, DEEP products further: a[d][i] is a fragment of A, b[d][j] those of columns 16j to 16j + 15.
+template <int MI, int NI, int DEEP>
+__device__ __forceinline__ void multiply_deep(
+    float (&sums)[MI][NI][4], const unsigned (&a)[DEEP][MI][4], unsigned (&b)[DEEP][NI / 2][4])
+{
+    unsigned small_b[DEEP][NI / 2][4];
+    split_columns<NI>(b, small_b);
+#pragma unroll
+    for (int i = 0; i < MI; ++i) {
+        unsigned row[DEEP][4];
+#pragma unroll
+        for (int d = 0; d < DEEP; ++d) {
+#pragma unroll
+            for (int e = 0; e < 4; ++e) row[d][e] = a[d][i][e];
+        }
+        multiply_rows(sums[i], row, b, small_b);
+    }
+}
+
+template <int MI, int NI>
+__device__ __forceinline__ void multiply(float (&sums)[MI][NI][4], unsigned (&a)[MI][4], unsigned (&b)[NI / 2][4]) {
+    multiply_deep(sums, reinterpret_cast<unsigned (&)[1][MI][4]>(a), reinterpret_cast<unsigned (&)[1][NI / 2][4]>(b));
+}
 #else
+// A warp's tile of 16 MI rows and 8 NI columns, one DEPTH further: a[i] is a fragment of A, b[j] those of columns 16j to
+// 16j + 15, as load_matrices gives them. Rounds what it was given.
+template <int MI, int NI>
+__device__ __forceinline__ void multiply(float (&sums)[MI][NI][4], unsigned (&a)[MI][4], unsigned (&b)[NI / 2][4]) {
 #if PRECISION == TF32
 #pragma unroll
     for (int j = 0; j < NI / 2; ++j) {
@@ -86,5 +126,5 @@ __device__ __forceinline__ void multiply(float (&sums)[MI][NI][4], unsigned (&a)
 #pragma unroll
         for (int j = 0; j < NI; ++j) mma(sums[i][j], a[i], b[j / 2][j % 2 * 2], b[j / 2][j % 2 * 2 + 1]);
     }
-#endif
 }
+#endif

@@ -12,6 +12,13 @@
 #endif
 #define THREADS (BM / WM * (BN / WN) * 32)
 
+// Without a number of blocks the compiler spills in small tiles of three TF32, to make room for three.
+#if PRECISION == TF32X3 && BM * BN < 128 * 128
+#define BOUNDS THREADS, 1
+#else
+#define BOUNDS THREADS
+#endif
+
 static const int CHUNKS = ROW / 16;       // of a row
 static const int STEP = ROW / E;          // elements of depth of a stage
 static const int PIECES = STEP / DEPTH;   // of which an mma takes one
@@ -61,12 +68,61 @@ __device__ __forceinline__ void load_across(unsigned (&b)[4], const char* at, Sh
 #endif
 }
 
+#if PRECISION == TF32X3
+// One stage. TOGETHER pieces' products have sums of their own: B's of so many are split once, and stay while the rows of A
+// pass by.
+template <int TOGETHER, typename Issue, typename FetchA, typename FetchB>
+__device__ __forceinline__ void multiply_stage(
+    float (&sums)[MI][NI][4], int stage, const Issue& issue, const FetchA& fetch_a, const FetchB& fetch_b)
+{
+#pragma unroll
+    for (int first = 0; first < PIECES; first += TOGETHER) {
+        unsigned a[TOGETHER][4], b[TOGETHER][NI / 2][4], small_b[TOGETHER][NI / 2][4];
+#pragma unroll
+        for (int d = 0; d < TOGETHER; ++d) fetch_b(stage, first + d, b[d]);
+#pragma unroll
+        for (int d = 0; d < TOGETHER; ++d) fetch_a(stage, first + d, 0, a[d]);
+#pragma unroll
+        for (int d = 0; d < TOGETHER; ++d) issue(first + d);
+        split_columns<NI>(b, small_b);
+#pragma unroll
+        for (int i = 0; i < MI; ++i) {
+            multiply_rows(sums[i], a, b, small_b);
+#pragma unroll
+            for (int d = 0; d < TOGETHER; ++d) {
+                if (i + 1 < MI) fetch_a(stage, first + d, i + 1, a[d]);
+            }
+        }
+    }
+}
+#else
+// One stage: while a piece of its depth is multiplied, the next one's fragments are on their way.
+template <int TOGETHER, typename Issue, typename FetchA, typename FetchB>
+__device__ __forceinline__ void multiply_stage(
+    float (&sums)[MI][NI][4], int stage, const Issue& issue, const FetchA& fetch_a, const FetchB& fetch_b)
+{
+    unsigned a[2][MI][4], b[2][NI / 2][4];
+    auto fetch = [&](int piece) {
+#pragma unroll
+        for (int i = 0; i < MI; ++i) fetch_a(stage, piece, i, a[piece % 2][i]);
+        fetch_b(stage, piece, b[piece % 2]);
+    };
+    fetch(0);
+#pragma unroll
+    for (int piece = 0; piece < PIECES; ++piece) {
+        if (piece + 1 < PIECES) fetch(piece + 1);
+        issue(piece);
+        multiply(sums, a[piece % 2], b[piece % 2]);
+    }
+}
+#endif
+
 // The main loop over so many stages, SLOT bytes each from `area` on. issue(slot, piece) copies a PIECES-th of the next
-// stage, next() moves on to the one behind it, fetch(stage, piece, a, b) reads a warp's fragments; `stage` counts bytes
-// from `area`. At the end nobody reads the area any more.
-template <int SLOT, typename Issue, typename Next, typename Fetch>
+// stage, next() moves on to the one behind it, fetch_a(stage, piece, i, a) and fetch_b(stage, piece, b) read a warp's
+// fragments, of A those of rows 16i to 16i + 15; `stage` counts bytes from `area`. At the end nobody reads the area any more.
+template <int SLOT, int TOGETHER, typename Issue, typename Next, typename FetchA, typename FetchB>
 __device__ __forceinline__ void multiply_stages(
-    float (&sums)[MI][NI][4], int steps, const Issue& issue, const Next& next, const Fetch& fetch)
+    float (&sums)[MI][NI][4], int steps, const Issue& issue, const Next& next, const FetchA& fetch_a, const FetchB& fetch_b)
 {
 #pragma unroll
     for (int s = 0; s < STAGES - 1; ++s) {
@@ -77,20 +133,13 @@ __device__ __forceinline__ void multiply_stages(
         }
         copy_commit();
     }
-    unsigned a[2][MI][4], b[2][NI / 2][4];
     int from = 0, into = (STAGES - 1) * SLOT;
 #pragma unroll 1
-    for (int step = 0; step < steps; ++step) {
+    for (int left = steps - STAGES; left > -STAGES; --left) {  // stages that are not on their way yet
         copy_wait<STAGES - 2>();
         __syncthreads();  // the stage is there for all, and nobody reads that before it any more
-        const bool more = step + STAGES - 1 < steps;
-        fetch(from, 0, a[0], b[0]);
-#pragma unroll
-        for (int piece = 0; piece < PIECES; ++piece) {
-            if (piece + 1 < PIECES) fetch(from, piece + 1, a[(piece + 1) % 2], b[(piece + 1) % 2]);
-            if (more) issue(into, piece);
-            multiply(sums, a[piece % 2], b[piece % 2]);
-        }
+        const bool more = left >= 0;
+        multiply_stage<TOGETHER>(sums, from, [&](int piece) { if (more) issue(into, piece); }, fetch_a, fetch_b);
         if (more) next();
         copy_commit();
         from = from == (STAGES - 1) * SLOT ? 0 : from + SLOT;

@@ -12,6 +12,7 @@
 static const int STAGE = BK * (BM + BN) * E, LIMBS = BK / DEPTH;  // bytes of a stage; products deep
 static const int SHARES = LIMBS / 2;  // of a stage's copies, which every other product begins
 static const int MI = WM / 16, NI = WN / 8;
+static const int TOGETHER = 2;  // of three TF32: products whose sums floats add up, at once
 static_assert(BK <= THREADS && LIMBS * DEPTH == BK, "a thread looks up a pixel of each stage");
 static_assert(E == 2 || WN % 32 == 0, "16 bytes serve four columns");
 
@@ -147,7 +148,8 @@ struct Corner {  // of a warp's tile: the place of its fragments' sums
     }
 };
 
-// Adds up rows of A, as multiply left it: a product with ones, whose columns are all the same. Three TF32: floats as they are.
+// Adds up rows of A, as multiply left it: a product with ones, whose columns are all the same. Three TF32: floats as they
+// came.
 __device__ __forceinline__ void add_rows(float (&beside)[MI][4], const unsigned (&a)[MI][4], int ones) {
 #pragma unroll
     for (int i = 0; i < MI; ++i) {

@@ -150,6 +150,21 @@ def test_mma_cuts_its_sums_off_where_a_float_ends():
     assert (got[4] == np.inf).all() and (got[5] == -np.inf).all()
 
 
+@pytest.mark.parametrize("kind, block", [("tf32", 4), ("bf16", 8), ("fp16", 8)])
+def test_mma_lines_its_products_up_by_the_largest_and_keeps_one_bit_more(kind, block):
+    """Beside 1 a product of 2^-25 is nothing, though the block's are a place together; two of 2^-24 are one."""
+    depth = 2 * block
+    a, b, c = np.zeros((16, depth), np.float32), np.zeros((depth, 8), np.float32), np.ones((16, 8), np.float32)
+    a[0], a[1, :2], a[2, 0], a[2, block] = 2.0**-12, 2.0**-11, 2.0**-11, 2.0**-11
+    c[3:] = 0
+    a[3] = 2.0**-12
+    b[:] = 2.0**-13
+    got = run_mma(kind, a, b, c)
+    assert (got[0] == 1).all() and (got[1] == 1 + 2.0**-23).all()
+    assert (got[2] == 1).all(), "each block's sum is cut off where a float ends"
+    assert (got[3] == depth * 2.0**-25).all(), "nothing larger is beside them"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_mma_multiplies_what_the_tables_say(kind):
     depth = 8 if kind == "tf32" else 16
