@@ -91,7 +91,7 @@ TENSOR = [
         "tensor/tile.cuh",
         (BARRIER, "__syncthreads();  // the stage is there", "// the stage is there"),
         (BARRIER, "copy_wait<STAGES - 2>();", "copy_wait<STAGES - 1>();"),
-        (EDGE, "step + STAGES - 1 < steps", "step + STAGES < steps"),
+        (EDGE, "const bool more = left >= 0;", "const bool more = left > 0;"),
         (INDEX, "lane / 16 * 8 + lane % 8, lane / 8 % 2", "lane / 16 * 8 + lane % 8, lane / 16"),
         only="conv2d.forward",
     ),
