@@ -89,7 +89,7 @@ CONV3D = [
     ),
     ConvCase(
         "3-D, 16-byte channels, several tiles",
-        *((2, 24, 3, 5, 7), (80, 24, 2, 3, 1), (1, 1, 1), (0, 1, 0), (1, 1, 1)),
+        *((2, 24, 3, 5, 7), (80, 24, 2, 3, 1), (2, 1, 1), (0, 1, 0), (1, 1, 1)),  # planes of odd number in a stride
     ),
 ]
 
