@@ -30,6 +30,7 @@ ROWS = {
 }
 LIMITS = {"tf32": 1e-3, "bf16": 1e-2, "fp16": 2e-3}
 FLOAT = {"conv2d": "tiled64", "conv3d": "naive", "matmul": "tile64", "linear": "tile64"}  # adds up one after the other
+LAST_PLACE = 2.0**-23  # of the largest result
 LARGE = ("last part", "16-byte channels, more than")  # seconds a strict launch
 
 
@@ -115,6 +116,7 @@ def test_errors_are_those_of_the_precision(name, kind):
             if kind == "3xtf32":
                 floats = (task.run(), ran(task, FLOAT[name.partition(".")[0]], kind))
                 allowed = 2 * np.max([errors(one, want()) for one in floats if one is not None], axis=0)
+                allowed = np.maximum(allowed, LAST_PLACE)  # of few products floats may be right by chance
             else:
                 allowed = LIMITS[kind]
             assert (found < allowed).all(), f"{row.name} {task.case}: {found}, allowed {allowed}"

@@ -31,7 +31,6 @@ PRODUCTS = [
         (PARTS, "s ? BK : depth - (steps - 1) * BK", "BK"),
         (PARTS, "smaller(g.each, g.K - at.depth)", "g.K - at.depth"),
         (RULE, "y[i][e] & 0x7fffu ? 0xffffu : 0u", "0xffffu"),
-        (NAN, "__syncthreads_or(probe != 0)", "__syncthreads_or(probe > 0)"),
     ),
     *of_file(
         "gemm/operand.cuh",
