@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpunn import backend
-from gpunn.asked import checked
+from gpunn.asked import checked, current_precision
 from gpunn.backend import Array, faults
 from gpunn.cuda.ring import Reading
 from gpunn.engine.operators import Operand
@@ -116,7 +116,7 @@ class CapturedStep(OneStep):
             batch = _placed(graphs.frozen.parameters[0].data, *(given if y is None else (given, y)))
         calls = faults.last_serial() + 1
         with self._asking():
-            self._keep(batch)
+            self._batch = batch if current_precision() == "fp16" else None
             found = graphs.run(kind, batch, self._learn, self.steps + 1)
         self.steps += 1
         taken = StepLoss(self, found, self.steps, range(calls, faults.last_serial() + 1))

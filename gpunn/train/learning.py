@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gpunn.asked import current_precision
 from gpunn.backend import Array
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import data_of
@@ -36,7 +37,7 @@ class Learning(OneStep, Standing):
 
     def _step(self, batch: Batch, last: bool, given: Any) -> None:
         due = last or self.accumulation.batches + 1 >= self.accumulation.every
-        self._keep(batch)
+        self._batch = batch if current_precision() == "fp16" else None
         # Where the host reads in the middle of a step, and may go on otherwise, there is nothing to replay.
         if self._every(batch) == 1 or may_count_nothing(batch[1] if isinstance(batch, tuple) else None, given):
             x, y = batch

@@ -43,7 +43,7 @@ class OneStep:
     _graphs: Graphs | None = None
     _whose: tuple = ()  # the model and what updates it, of the graphs
     _used: dict[tuple[int, ...], tuple]  # by the ids that stand for them in the kinds of steps
-    _batch: Batch | None = None  # the last one in fp16, to look for what overflowed
+    _batch: Batch | None = None  # the last one in fp16, as long as it is, to look for what overflowed
     _say_eager: Callable[[str], object] | None = None  # takes a sentence on why steps run eagerly, else a warning
 
     def precision_name(self) -> str:
@@ -53,10 +53,6 @@ class OneStep:
     def _asking(self) -> AbstractContextManager[Any]:
         """A block in which its own precision holds."""
         return nullcontext() if self.precision is None else precision(self.precision)
-
-    def _keep(self, batch: Batch) -> None:
-        """Hold on to a batch as long as it is the last, where an overflow may be asked for."""
-        self._batch = batch if current_precision() == "fp16" else None
 
     def _overflow(self) -> str:
         """Which layer overflows in fp16 on the last batch, in words behind a semicolon; "" where none does."""

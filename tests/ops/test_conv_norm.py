@@ -23,7 +23,7 @@ WAYS = [(True, True, 0.1), (True, False, None), (False, True, 0.1), (False, Fals
 
 def given(dtype=np.float32, n=2):
     """x, weight, bias, gamma, beta, residual."""
-    rng, shapes = np.random.default_rng(0), ((n, 8, 7, 6), (16, 4, 3, 3), (16,), (16,), (16,), (n, 16, 4, 3))
+    rng, shapes = np.random.default_rng(0), ((n, 16, 7, 6), (16, 8, 3, 3), (16,), (16,), (16,), (n, 16, 4, 3))
     return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
 
 
