@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from gpunn.cuda.checks import INDEX_LIMIT
 from gpunn.cuda.conv_tensor import EVERYWHERE, MOST_TAPS, RESERVED, SHARED, too_short
 from gpunn.cuda.conv_tiles import MULTIPROCESSORS, Pass, better, forward, grad_input
 from gpunn.cuda.conv_variants import Predicate, few, refuse_any, refuse_odd
@@ -122,9 +123,10 @@ def refuse(precision: str) -> Predicate:
     """What no kernel with these products takes."""
 
     def refusal(job: Conv) -> str:
-        if reason := refuse_cores(precision, job.dtype, job.precision):
+        if reason := refuse_cores(precision, job.dtype, job.precision) or refuse_any(job):
             return reason
-        return refuse_any(job)
+        elements = max(map(math.prod, (job.x, job.y)))
+        return "" if elements <= INDEX_LIMIT else f"{elements} elements are more than {INDEX_LIMIT} for so few blocks"
 
     return refusal
 

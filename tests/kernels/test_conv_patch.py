@@ -100,9 +100,10 @@ def test_few_filters_are_multiplied_on_tensor_cores(kind, filters, hopper):
         ("forward", "tf32_patch64", job("3xtf32"), r"TF32 was not asked for: gpunn.precision\('tf32'\)"),
         ("forward", "bf16_patch64", job("bf16", 333), r"are \d+ bytes of shared memory, more than 101376"),
         ("forward", "bf16_patch64", job("bf16", dilation=3), "3 channels and a dilation of 3 put pairs"),
+        ("forward", "bf16_patch16", job("bf16", **{**CIFAR, "n": 2**20}), "elements are more than 2147418112 for so"),
         ("grad_input", "bf16_patch64", job("bf16"), r"stride is \(2, 2\)"),
         ("grad_weight", "fp16_patch64x64", job("bf16"), "bfloat16 is not float16"),
-        ("grad_weight", "bf16_patch64x64", job("bf16", 999), r"are \d+ bytes of shared memory, more than 101376"),
+        ("grad_weight", "bf16_patch64x64", job("bf16", 999, n=8), r"are \d+ bytes of shared memory, more than 101376"),
         ("grad_weight", "bf16_patch64x64", job("bf16", dilation=3), "3 channels and a dilation of 3 put pairs"),
     ],
 )
