@@ -51,20 +51,28 @@ def test_every_variant_agrees_with_the_loops(operation, tasks):
     if operation not in {task.operation for task in everything} or not of_here(operation, dtype):
         pytest.skip("where CI is set, or no variant multiplies so")
     rows, every, wanted = {}, OPERATIONS[operation], of_here(operation, dtype)
+    # Tensor cores' tiles by turns: tests/kernels/test_tensor_cores.py has each of them.
+    kept = () if of_matrices(operation) and "16" in dtype else ("fp32",)
     for task in everything:
-        want, mine = None, wanted if task.operation == operation else ()
-        if of_matrices(operation):
-            mine = by_turns(mine, task.case, kept=() if "16" in dtype else ("fp32",))
-        for variant in mine:
+        want = None
+        for variant in by_turns(wanted, task.case, kept) if task.operation == operation else ():
+            if "patch" in variant.name and "last part empty" in task.case:
+                continue  # minutes: rectangles of 128 pixels for planes of two, thousands of them
             row = rows.setdefault(variant.name, verify.Row(every.name, variant.name, dtype))
             want = verify.check_variant(task, variant, row, want)
-    assert set(rows) == {variant.name for variant in wanted}
+    assert set(rows) >= {variant.name for variant in wanted if variant.precision in kept}
     for row in rows.values():
         assert not row.failures, f"{operation} {row.variant} {dtype}: {row.failures}, worst {row.worst}"
-        variant = OPERATIONS[operation].named(row.variant)
-        problems = launches.problems(OPERATIONS[operation], "float32" if dtype == TF32 else dtype)
-        if dtype != "float64" and any(variant.accepts(problem) for problem in problems):  # of which few cases are
-            assert row.ran, f"{operation} {row.variant} {dtype} took no case"
+    ran = {_kind(every.named(row.variant), kept) for row in rows.values() if row.ran}
+    problems = list(launches.problems(every, "float32" if dtype == TF32 else dtype))
+    for variant in wanted if dtype != "float64" else ():  # of which few cases are
+        if any(map(variant.accepts, problems)):
+            assert _kind(variant, kept) in ran, f"{operation} {variant.name} {dtype} took no case"
+
+
+def _kind(variant, kept):
+    """What takes a turn together: a precision's tiles of a kernel, and each variant of the precisions that are kept."""
+    return variant.name if variant.precision in kept else (variant.precision, variant.sources)
 
 
 @pytest.mark.parametrize("operation", list(OPERATIONS))
