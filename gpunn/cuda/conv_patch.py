@@ -7,6 +7,8 @@ the source under it in shared memory, all of them whole.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from gpunn.cuda.checks import INDEX_LIMIT
@@ -67,6 +69,24 @@ def patch(job: Conv, product: Pass, log_wide: int) -> Patch:
     return Patch(runs, run, rows, width, 1 + stride[1] * depth % 2, rectangles)
 
 
+def narrowest(job: Conv, product: Pass, bytes_of: Callable[[int], int]) -> int:
+    """By which the rectangles are the fewest, then those whose patch is the smallest, of what fits everywhere."""
+
+    def key(log_wide: int) -> tuple[int, int]:
+        found = patch(job, product, log_wide)
+        return found.rectangles, found.rows * found.width
+
+    return min([n for n in LOG_WIDTHS if bytes_of(n) + RESERVED <= EVERYWHERE] or LOG_WIDTHS, key=key)
+
+
+def refuse_odd_pairs(job: Conv, channels: int) -> str:
+    """Pairs of the patch are read at once: taps apart by an odd number of channels would put them on odd places."""
+    S, dilation = job.win.size[1], job.win.dilation[1]
+    if S > 1 and dilation > 1 and channels * dilation % 2:
+        return f"{channels} channels and a dilation of {dilation} put pairs of them on odd places"
+    return ""
+
+
 class Row(NamedTuple):
     """A variant: columns of its tile, and precision."""
 
@@ -94,14 +114,8 @@ class Row(NamedTuple):
         return self.columns * (depth * size + 16) + 2 * depth + max(sums, found.bytes(size))
 
     def log_wide(self, job: Conv, product: Pass) -> int:
-        """By which the rectangles are the fewest, then those whose patch is the smallest."""
-
-        def key(log_wide: int) -> tuple[int, int]:
-            found = patch(job, product, log_wide)
-            return found.rectangles, found.rows * found.width
-
-        fitting = [n for n in LOG_WIDTHS if self.bytes(job, product, n) + RESERVED <= EVERYWHERE]
-        return min(fitting or LOG_WIDTHS, key=key)
+        """Of its rectangles' columns."""
+        return narrowest(job, product, partial(self.bytes, job, product))
 
     def resident(self, job: Conv, product: Pass) -> int:
         """Blocks of an H200 that run side by side: by shared memory, and by their registers."""
@@ -137,9 +151,8 @@ def _refuse(product: Pass, mine: Row) -> Predicate:
             return reason
         if product is grad_input and math.prod(job.win.stride) > 1:
             return f"stride is {job.win.stride}: a pixel's taps lie apart in gy"
-        depth, (_, S), dilation = product(job).depth, job.win.size, job.win.dilation[1]
-        if S > 1 and dilation > 1 and depth * dilation % 2:
-            return f"{depth} channels and a dilation of {dilation} put pairs of them on odd places"
+        if reason := refuse_odd_pairs(job, product(job).depth):
+            return reason
         need = mine.bytes(job, product, mine.log_wide(job, product)) + RESERVED
         if need > EVERYWHERE:
             return f"filters and patch are {need} bytes of shared memory, more than {EVERYWHERE}"

@@ -6,9 +6,10 @@ memory; parts of them are split among blocks, of which the last of each tile add
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
-from gpunn.cuda.conv_patch import FETCHED, LOG_WIDTHS, Patch, patch, refuse
+from gpunn.cuda.conv_patch import FETCHED, LOG_WIDTHS, Patch, narrowest, patch, refuse, refuse_odd_pairs
 from gpunn.cuda.conv_tensor import EVERYWHERE, RESERVED, SHARED, too_few
 from gpunn.cuda.conv_tensor_weight import MOST_BITS, MOST_PARTS
 from gpunn.cuda.conv_tiles import MULTIPROCESSORS, better, forward, grad_weight
@@ -57,14 +58,8 @@ class Row(NamedTuple):
         return blocks(_depth(job), self.rows) * blocks(per_group(job)[1], self.columns) * job.groups
 
     def log_wide(self, job: Conv) -> int:
-        """By which the rectangles are the fewest, then those whose patch is the smallest."""
-
-        def key(log_wide: int) -> tuple[int, int]:
-            found = patch(job, forward, log_wide)
-            return found.rectangles, found.rows * found.width
-
-        fitting = [n for n in LOG_WIDTHS if self.bytes(job, n) + RESERVED <= EVERYWHERE]
-        return min(fitting or LOG_WIDTHS, key=key)
+        """Of its rectangles' columns."""
+        return narrowest(job, forward, partial(self.bytes, job))
 
     def parts(self, job: Conv) -> int:
         """Parts of the rectangles: what an H200 holds side by side, by shared memory and registers."""
@@ -95,9 +90,8 @@ def _refuse(mine: Row) -> Predicate:
     def refusal(job: Conv) -> str:
         if reason := refuse(mine.precision)(job):
             return reason
-        channels, S, dilation = job.w[1], job.win.size[1], job.win.dilation[1]
-        if S > 1 and dilation > 1 and channels * dilation % 2:
-            return f"{channels} channels and a dilation of {dilation} put pairs of them on odd places"
+        if reason := refuse_odd_pairs(job, job.w[1]):
+            return reason
         need = mine.bytes(job, mine.log_wide(job)) + RESERVED
         if need > EVERYWHERE:
             return f"gy and patch are {need} bytes of shared memory, more than {EVERYWHERE}"
