@@ -40,7 +40,8 @@ NAMES = {  # of a case's arrays
 class Subject:
     """`run` computes on the device; `given` holds what rivals need: the case and the host arrays by name.
 
-    letters: those of the headers' formulas. cost: (FLOP, bytes), where no kernel's header says it.
+    letters: those of the headers' formulas. cost: (FLOP, bytes), where no kernel's header says it. ready: makes what
+    `run` takes of another pass, and is called before that is counted.
     """
 
     case: str
@@ -52,6 +53,7 @@ class Subject:
     given: SimpleNamespace
     letters: dict[str, int]
     cost: tuple[int, int] | None = None
+    ready: Callable[[], object] = lambda: None
 
     @cached_property
     def expected(self) -> Part:
@@ -118,7 +120,7 @@ def of_kernels(case: Any, device: str, precision: str, wanted: list[str]) -> Ite
             left.remove(task.operation)  # a second task of this name is another mode of the same kernels
             expect = oracle.conv(task, case, arrays) if family == "conv2d" else oracle.parts(task, case)
             yield Subject(case.name, shape, task.operation, precision, asking(precision, task.run), expect, given,
-                          {**letters, "e": SIZES[dtype], "V": 16 // SIZES[dtype]})  # fmt: skip
+                          {**letters, "e": SIZES[dtype], "V": 16 // SIZES[dtype]}, ready=task.ready)  # fmt: skip
 
 
 def gemm(case: Any, device: str, precision: str, wanted: list[str]) -> Iterator[Subject]:

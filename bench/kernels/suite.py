@@ -84,6 +84,7 @@ def _subject_rows(subject: Subject, plan: Plan) -> Iterator[Row]:
 
 def _measured(row: Row, subject: Subject, others: Calls, plan: Plan) -> Row:
     emulated = plan.kind == "emulator"
+    subject.ready()
     result, found = counted(subject.run, subject.floor[1]) if emulated else (subject.run(), None)
     row = verified(row, subject, result)
     if row.status == "failed":

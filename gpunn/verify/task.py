@@ -20,7 +20,8 @@ class Task:
     """One case of one operation: `run` gives the device's results, `want` the oracle's, each with its sum's length.
 
     `want(part)` is the oracle's answer for a part alone, planes (n, c) of a pooling or channels of a normalisation,
-    where the whole would take too long; `take(result, part)` is that part of a result.
+    where the whole would take too long; `take(result, part)` is that part of a result. `ready` makes what `run` takes
+    of another operation, which is then kept: whoever counts or times `run` calls it before.
     """
 
     operation: str
@@ -28,6 +29,7 @@ class Task:
     run: Callable[[], tuple]
     want: Callable[..., tuple[tuple[np.ndarray, float, float | None], ...]]  # (values, terms, scale)
     take: Callable[[Any, np.ndarray | None], Any] = lambda result, part: result
+    ready: Callable[[], object] = lambda: None
 
 
 def planes(array: Array, part: Part) -> Array:

@@ -160,7 +160,7 @@ def _max_case(case: cases.PoolCase, name: str, x: Array, gy: Array) -> Iterator[
     yield Task("pool.max_forward", name, lambda: pool.max_forward(x, win, case.ceil_mode), want, planes)
     index = cache(lambda: pool.max_forward(x, win, case.ceil_mode)[1])  # made when asked for, as all else is
     run_backward = lambda: (pool.max_backward(gy, index(), x.shape, win),)  # noqa: E731
-    yield Task("pool.max_backward", name, run_backward, want_backward, planes)
+    yield Task("pool.max_backward", name, run_backward, want_backward, planes, index)
 
 
 def _avg_case(case: cases.PoolCase, name: str, x: Array, gy: Array) -> Iterator[Task]:
@@ -199,13 +199,13 @@ def _adaptive_case(case: cases.AdaptiveCase, name: str, x: Array, gy: Array) -> 
         return ((naive.adaptive_avg_pool_backward(gys, shape), terms, None),)
 
     index = cache(lambda: pool.adaptive_max_forward(x, out)[1])
-    for operation, run, want in (
+    for operation, run, want, *ready in (
         ("avg_forward", lambda: (pool.adaptive_avg_forward(x, out),), want_avg),
         ("avg_backward", lambda: (pool.adaptive_avg_backward(gy, x.shape),), want_avg_backward),
         ("max_forward", lambda: pool.adaptive_max_forward(x, out), want_max),
-        ("max_backward", lambda: (pool.adaptive_max_backward(gy, index(), x.shape),), want_max_backward),
+        ("max_backward", lambda: (pool.adaptive_max_backward(gy, index(), x.shape),), want_max_backward, index),
     ):
-        yield Task(f"pool.adaptive_{operation}", name, run, want, planes)
+        yield Task(f"pool.adaptive_{operation}", name, run, want, planes, *ready)
 
 
 def _norm_case(
@@ -252,11 +252,10 @@ def _norm_case(
         values = naive.batch_norm_backward(gys, xs, scale, middle, rstd**-2.0, 0.0, training, mask)
         return tuple(scaled(v) for v in values)
 
-    for operation, run, want in (
-        ("train_forward", lambda: norm.train_forward(x, gamma, beta, EPS, extra, case.relu), want_train),
-        ("eval_forward", lambda: (norm.eval_forward(x, gamma, beta, *running(), EPS, extra, case.relu),), want_eval),
-    ):
-        yield Task(f"batch_norm.{operation}", name, run, want, channels)
+    run_train = lambda: norm.train_forward(x, gamma, beta, EPS, extra, case.relu)  # noqa: E731
+    yield Task("batch_norm.train_forward", name, run_train, want_train, channels)
+    run_eval = lambda: (norm.eval_forward(x, gamma, beta, *running(), EPS, extra, case.relu),)  # noqa: E731
+    yield Task("batch_norm.eval_forward", name, run_eval, want_eval, channels, forward)
     for training, run in ((True, norm.train_backward), (False, norm.eval_backward)):
         yield Task(
             "batch_norm.backward",
@@ -264,4 +263,5 @@ def _norm_case(
             lambda run=run: run(gy, x, gamma, *moments(), passed()),
             partial(want_backward, training),
             channels,
+            forward,
         )
