@@ -17,6 +17,7 @@ OTHERS = {
         "training.accuracy",
         "a recipe trained here and in PyTorch, seed by seed: accuracy and images a second",
     ),
+    "memory": ("training.memory", "bytes that a training step keeps for backward and takes at most, by layer"),
     "ladder": ("kernels.ladder", "the forward convolutions, one idea a rung: the table of kernels/README.md"),
     "compare": ("output.compare", "what moved between two files of results: compare A.json B.json"),
     "report": ("output.report", "the tables of the READMEs and a page of plots, from bench/results/"),

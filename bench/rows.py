@@ -34,6 +34,7 @@ class Rival:
     p90: float | None = None
     speed: float | None = None
     peak_bytes: float | None = None
+    kept_bytes: float | None = None
     images_per_second: float | None = None
     test_accuracy: float | None = None
     train_loss: float | None = None
@@ -71,6 +72,7 @@ class Row:
     bound: str | None = None
     images_per_second: float | None = None
     peak_bytes: float | None = None
+    kept_bytes: float | None = None
     test_accuracy: float | None = None
     train_loss: float | None = None
     train_seconds: float | None = None

@@ -34,6 +34,7 @@ from gpunn.window import Window as Window
 # After Tensor, which the ops and everything above them stand on.
 from gpunn import ops as ops  # isort: skip
 from gpunn import nn as nn  # isort: skip
+from gpunn.nn import summary as summary  # isort: skip
 from gpunn.cuda.variants import use_variant as use_variant  # isort: skip
 from gpunn.gradcheck import gradcheck as gradcheck  # isort: skip
 

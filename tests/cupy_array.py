@@ -60,9 +60,11 @@ class ndarray:
 
     @property
     def data(self):
-        memory = self._memory
-        owner = UnownedMemory(memory.__array_interface__["data"][0], memory.nbytes, memory, self.device.id)
-        return MemoryPointer(owner, 0)
+        whole = memory = self._memory
+        while isinstance(whole.base, np.ndarray):
+            whole = whole.base
+        first, own = (a.__array_interface__["data"][0] for a in (whole, memory))
+        return MemoryPointer(UnownedMemory(first, whole.nbytes, whole, self.device.id), own - first)
 
     @property
     def flags(self):

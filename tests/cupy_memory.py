@@ -45,15 +45,52 @@ class _Chunk:
             after.next.prev = self
 
 
+class _Hooks(threading.local):
+    def __init__(self):
+        self.active = {}
+
+
+_hooks = _Hooks()
+
+
+class MemoryHook:
+    """Told of what pools give out and take back in its thread, inside its `with` block."""
+
+    name = "MemoryHook"
+
+    def __enter__(self):
+        if self.name in _hooks.active:
+            raise KeyError(f"memory hook {self.name} already exists")
+        _hooks.active[self.name] = self
+        return self
+
+    def __exit__(self, *_):
+        del _hooks.active[self.name]
+
+    def malloc_postprocess(self, **kwargs):
+        pass
+
+    def free_postprocess(self, **kwargs):
+        pass
+
+
+def _tell(event, memory, **more):
+    for hook in _hooks.active.values():
+        about = {"device_id": memory.device_id, "mem_size": memory.size, "mem_ptr": memory.ptr}
+        getattr(hook, event)(**about, pmem_id=id(memory), **more)
+
+
 class PooledMemory(BaseMemory):
     def __init__(self, chunk, pool):
         self.ptr, self.size, self.device_id = chunk.ptr, chunk.size, chunk.mem.device_id
         self.pool, self._storage = pool, chunk.mem._storage
 
     def __del__(self):
-        pool, ptr, self.ptr = self.pool(), self.ptr, 0
+        pool, ptr = self.pool(), self.ptr
         if ptr and pool is not None:
             pool.free(ptr)
+            _tell("free_postprocess", self)
+        self.ptr = 0
 
 
 @contextmanager
@@ -91,7 +128,9 @@ class _DevicePool:
                 chunk = _Chunk(self._grown(size), 0, size, stream)
             chunk.capture = cupy_capture.of(stream)
             self.used[chunk.ptr] = chunk
-        return MemoryPointer(PooledMemory(chunk, ref(self)), 0)
+        made = PooledMemory(chunk, ref(self))
+        _tell("malloc_postprocess", made, size=size)
+        return MemoryPointer(made, 0)
 
     def _grown(self, size):
         if self.limit and self.total + size > self.limit:

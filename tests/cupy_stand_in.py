@@ -150,6 +150,7 @@ def _cuda(real):
         ExternalStream=cupy_streams.ExternalStream,
         Graph=cupy_capture.Graph,
         Memory=cupy_pointer.Memory,
+        MemoryHook=cupy_memory.MemoryHook,
         MemoryPointer=cupy_pointer.MemoryPointer,
         MemoryPool=cupy_memory.MemoryPool,
         PinnedMemory=cupy_pointer.PinnedMemory,

@@ -120,6 +120,7 @@ KERNELS = [
     *words("bound"),
     *columns(",.1f", "host_seconds as host, us", scale=1e6),
     *columns(",.0f", "images_per_second as images/s"),
+    *columns(",.2f", "kept_bytes as kept MB", "against.torch.kept_bytes as torch's kept MB", scale=1e-6),
     *columns(",.0f", "peak_bytes as peak MB", scale=1e-6),
     *columns(",.0f", "counts.sectors", "counts.ideal_sectors as ideal"),
     *columns(".2f", "counts.sector_excess as excess"),
@@ -152,6 +153,12 @@ NETWORKS = [
     Column("ours / PyTorch", "against.torch.speed", lambda speed: f"{1 / speed:.2f}", rival="torch"),
     *columns(".0f", "peak_bytes as MB", "against.torch.peak_bytes as PyTorch, MB", scale=1e-6),
 ]
+MEMORIES = [
+    *words("case as network"),
+    Column("batch", lambda row: row.shape.removeprefix("batch ")),
+    *columns(",.2f", "kept_bytes as kept, MB", "against.torch.kept_bytes as PyTorch's", scale=1e-6),
+    *columns(",.0f", "peak_bytes as peak, MB", "against.torch.peak_bytes as PyTorch's", scale=1e-6),
+]
 ACCURACIES = [
     *words("case as network", "shape as recipe"),
     SEED,
@@ -179,7 +186,7 @@ def readme(suite: str, rows: list[Row]) -> list[Column]:
     """The columns of a README's table for these rows."""
     speeds = [Column(f"times {name}", f"against.{name}.speed", ".2f", rival=name) for name in rivals_of(rows)]
     usual = COUNTED if rows and rows[0].counts else TIMED + speeds
-    return {"cpu": NETWORKS, "accuracy": ACCURACIES}.get(suite, usual)
+    return {"cpu": NETWORKS, "accuracy": ACCURACIES, "memory": MEMORIES}.get(suite, usual)
 
 
 # ---------------------------------------------------------------- as text

@@ -48,6 +48,8 @@ def moves(a: Run, b: Run) -> list[Move]:
         elif old and old.counts and new.counts:
             pairs = [(what, old.counts[what], new.counts[what]) for what in COUNTED]
             found += [Move(name, what, x, y, x != y) for what, x, y in pairs]
+        elif old and old.kept_bytes and new.kept_bytes:
+            found.append(Move(name, "kept", old.kept_bytes, new.kept_bytes, old.kept_bytes != new.kept_bytes))
     return found
 
 

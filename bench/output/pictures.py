@@ -29,7 +29,7 @@ def figures(run: Run) -> dict[str, Any]:
     found = {}
     if points and run.get("roofline"):
         found["roofline"] = _roofline(run, points)
-    if measured and run["suite"] != "accuracy":  # which a table of a few rows says better
+    if measured and run["suite"] not in ("accuracy", "memory"):  # which a table of a few rows says better
         found["bars"] = _bars(run, measured)
     return found
 

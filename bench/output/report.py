@@ -21,7 +21,7 @@ from gpunn.text import escaped
 
 HERE = Path(__file__).parents[1]
 READMES = (HERE.parent / "README.md", HERE / "README.md")
-OF_NETWORKS = ("cpu", "accuracy", "optim")  # suites whose cases are networks
+OF_NETWORKS = ("cpu", "accuracy", "memory", "optim")  # suites whose cases are networks
 _MARK = re.compile(r"<!-- (/?)bench:([\w-]+) -->")
 
 
@@ -90,7 +90,7 @@ def between(text: str, table: Callable[[str], str | None], where: str) -> str:
 def markdown(run: Run) -> str:
     """A run as a table: of each case and pass the best variant, and where it was measured."""
     rows = [row for row in run["rows"] if row.status == "ok"]
-    if run["suite"] not in ("cpu", "accuracy"):
+    if run["suite"] not in ("cpu", "accuracy", "memory"):
         best: dict[tuple[str, ...], Row] = {}
         for row in sorted(rows, key=lambda row: row.seconds.median if row.seconds else row.counts["sectors"]):
             best.setdefault((row.case, row.operation, row.precision), row)

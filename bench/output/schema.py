@@ -11,7 +11,7 @@ from gpunn.text import brief
 SCHEMA = "gpunn bench 1"
 STATUSES = ("ok", "refused", "skipped", "failed")
 SPREAD = ("median", "p10", "p90")
-TRAINED = ("peak_bytes", "images_per_second", "test_accuracy", "train_loss", "train_seconds")
+TRAINED = ("peak_bytes", "kept_bytes", "images_per_second", "test_accuracy", "train_loss", "train_seconds")
 COUNTS = (
     "barriers", "sectors", "ideal_sectors", "passes", "ideal_passes", "conflict_ways", "launches",
     "global_loads", "global_stores", "shared_loads", "shared_stores",
@@ -94,11 +94,13 @@ def complaints(document: Any) -> list[str]:
 
 def _contradictions(row: dict[str, Any]) -> list[str]:
     status, seconds, counts = row["status"], row.get("seconds"), row.get("counts")
-    rivals = {f"against.{name}": one for name, one in row.get("against", {}).items() if "reason" not in one}
+    memory = "kept_bytes" in row  # of a row that is about bytes alone
+    rivals = {f"against.{name}": one for name, one in row.get("against", {}).items() if not memory | ("reason" in one)}
     spreads = {**rivals, **({"seconds": seconds} if seconds else {})}
     wrong = {
         f"is {status} without a reason": status != "ok" and not row.get("reason"),
-        "is ok, so it must have either seconds or counts": status == "ok" and bool(seconds) == bool(counts),
+        "is ok, so it must have either seconds, counts or kept_bytes":
+            status == "ok" and bool(seconds) + bool(counts) + memory != 1,
         **{f"lacks {name}.speed": one.get("speed") is None for name, one in rivals.items()},
         "has a roofline but no bound": row.get("roofline") is not None and row.get("bound") is None,
         **{f"has {name} that is not in order: median, p10, p90": not _in_order(one) for name, one in spreads.items()},

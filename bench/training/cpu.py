@@ -10,24 +10,18 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import sys
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 from bench import clocks, machine
 from bench.output import results
 from bench.output.columns import Column, aligned, columns
 from bench.rows import NOISY
-from bench.training.networks import NETWORKS, Network, differ, losses_of, our_model, our_step, torch_model, torch_step
-from gpunn.cpu.threads import set_thread_count
+from bench.training.memory import peak
+from bench.training.networks import NETWORKS, differ, losses_of, our_model, our_step, torch_model, torch_step
 from gpunn.recipes.options import positive_int
 from gpunn.window import size_text
 
 Figures = dict[str, Any]
-STATUS = "/proc/self/status"
 
 
 def _milliseconds(side: Figures | None) -> str | None:
@@ -102,7 +96,7 @@ def _measure(name: str, args: argparse.Namespace) -> Figures | None:
         row[side] = {**vars(sample.spread), "best": min(sample.device)}
         row[side]["images_per_second"] = network.batch[0] / sample.spread.median
         if not args.no_memory:
-            row[side]["peak_bytes"] = peak(name, side, args.threads, args.seed)
+            row[side]["peak_bytes"] = peak(network, side, args.threads, args.seed)
     if "torch" in steps:
         row["ratio"] = statistics.median(a / b for a, b in zip(*(one.device for one in samples), strict=True))
         row["ratio_of_best"] = row["ours"]["best"] / row["torch"]["best"]
@@ -155,47 +149,3 @@ def _noisy(rows: list[Figures]) -> list[str]:
     """The networks of which a side's times spread too far."""
     sides = [(row["network"], row[side]) for row in rows for side in ("ours", "torch") if side in row]
     return list(dict.fromkeys(name for name, side in sides if side["p90"] > NOISY * side["p10"]))
-
-
-# ---------------------------------------------------------------- memory
-def peak(name: str, side: str, threads: int, seed: int) -> int | None:
-    """Bytes that a step of network `name` adds on `side`, measured in a process of its own; None where it cannot be."""
-    if machine.memory("VmHWM", STATUS) is None:
-        return None
-    with ProcessPoolExecutor(1, get_context("spawn")) as process:
-        try:
-            return process.submit(grown, NETWORKS[name], side, threads, seed).result()
-        except Exception as error:  # a process that was killed, a /proc that cannot be written
-            print(f"bench: memory of {name} ({side}) not measured: {error}", file=sys.stderr)
-            return None
-
-
-def grown(network: Network, side: str, threads: int, seed: int) -> int:
-    """By how much the resident set grows: its high-water mark during a step less its size before the model was made.
-
-    Libraries are imported and warmed up by a step of LeNet-5 on two images before, and the batch is in memory. So it
-    holds weights, gradients, momentum, activations, scratch memory and what the allocators keep: NumPy's, oneDNN's or
-    BLAS's; not what a library loads at its first step, 80 MB of PyTorch's.
-    """
-    if side == "ours":
-        set_thread_count(threads)
-    else:
-        import torch
-
-        torch.set_num_threads(threads)
-    _step(Network("lenet5", (2, 1, 28, 28)), side, seed)()
-    batch = network.data(seed)  # in memory on both sides
-    before = machine.memory("VmRSS", STATUS) or 0
-    step = _step(network, side, seed)
-    for _ in range(3):  # gradients and momentum exist from the second step on
-        Path("/proc/self/clear_refs").write_text("5")  # forgets the high-water mark
-        step()
-    del batch
-    return (machine.memory("VmHWM", STATUS) or 0) - before
-
-
-def _step(network: Network, side: str, seed: int) -> Callable[[], Any]:
-    """A side's training step, with a model of its own."""
-    if side == "ours":
-        return our_step(network, our_model(network, seed), seed)
-    return torch_step(network, torch_model(network), seed)

@@ -61,6 +61,24 @@ class BasicBlock(nn.Module):
         return torch.relu_(y)
 
 
+class Bottleneck(nn.Module):
+    """1x1 to k channels, 3x3, 1x1 to 4 k; the stride is the 3x3 convolution's."""
+
+    def __init__(self, c: int, k: int, stride: int) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = Conv2d(c, k, 1, bias=False), BatchNorm2d(k)
+        self.conv2, self.bn2 = Conv2d(k, k, 3, stride, 1, bias=False), BatchNorm2d(k)
+        self.conv3, self.bn3 = Conv2d(k, 4 * k, 1, bias=False), BatchNorm2d(4 * k)
+        projection = Sequential(Conv2d(c, 4 * k, 1, stride, bias=False), BatchNorm2d(4 * k))
+        self.downsample = projection if c != 4 * k else nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = torch.relu_(self.bn1(self.conv1(x)))
+        y = self.bn3(self.conv3(torch.relu_(self.bn2(self.conv2(y)))))
+        y += self.downsample(x)
+        return torch.relu_(y)
+
+
 def resnet(stem: list[nn.Module], widths: list[int], blocks: int, project: bool) -> Sequential:
     """Stages of `blocks` blocks on the first layers."""
     channels = [widths[0], *(k for k in widths for _ in range(blocks))]
@@ -72,9 +90,20 @@ def resnet20() -> Sequential:
     return resnet([Conv2d(3, 16, 3, 1, 1, bias=False), BatchNorm2d(16), relu], [16, 32, 64], 3, False)
 
 
+def imagenet_stem() -> list[nn.Module]:
+    return [Conv2d(3, 64, 7, 2, 3, bias=False), BatchNorm2d(64), relu, MaxPool2d(3, 2, 1)]
+
+
 def resnet18() -> Sequential:
-    stem = [Conv2d(3, 64, 7, 2, 3, bias=False), BatchNorm2d(64), relu, MaxPool2d(3, 2, 1)]
-    return resnet(stem, [64, 128, 256, 512], 2, True)
+    return resnet(imagenet_stem(), [64, 128, 256, 512], 2, True)
 
 
-MODELS = {made.__name__: made for made in (mlp, lenet5, lenet_20_50_500, alexnet_lite, resnet20, resnet18)}
+def resnet50() -> Sequential:
+    body: list[nn.Module] = []
+    for stage, blocks in enumerate((3, 4, 6, 3)):
+        k, c = 64 << stage, 128 << stage if stage else 64
+        body += [Bottleneck(c, k, 2 if stage else 1), *(Bottleneck(4 * k, k, 1) for _ in range(blocks - 1))]
+    return Sequential(*imagenet_stem(), *body, nn.AdaptiveAvgPool2d(1), Flatten(), Linear(2048, 10))
+
+
+MODELS = {made.__name__: made for made in (mlp, lenet5, lenet_20_50_500, alexnet_lite, resnet20, resnet18, resnet50)}

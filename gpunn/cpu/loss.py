@@ -24,9 +24,8 @@ def cross_entropy(
     shape, classes = x.shape, x.shape[0 if x.ndim == 1 else 1]
     labels, valid = _checked("cross_entropy", labels, shape, ignore_index)
     logp = _log_softmax(_rows(x))
-    rows = np.arange(len(labels))
     each = _row_weights(labels, valid, weight, x)
-    losses = _product(_counted(logp[rows, labels], valid), smoothing - 1)
+    losses = _product(_counted(logp[np.arange(len(labels)), labels], valid), smoothing - 1)
     losses = losses if each is None else _product(losses, each)
     spread, total = None, 0  # what label smoothing gives each class of a row, and all of them
     if smoothing:
@@ -35,14 +34,15 @@ def cross_entropy(
         losses -= _counted(_product(logp, spread).sum(axis=1), valid)
     p = np.exp(logp, out=logp)
     loss, scale_of, count = _reduced(x, losses, each, reduction)
+    kind = losses.dtype
 
     def backward(gy: np.ndarray) -> np.ndarray:
-        scale = scale_of(gy)
+        scale, rows = scale_of(gy), np.arange(len(labels))
         if each is None and spread is None:
             gx = p * scale
             gx[rows, labels] -= scale if reduction != "none" else gy.reshape(-1)
             return _unrows(gx, shape)
-        sharp = (1 - smoothing) * (np.ones_like(losses) if each is None else each)
+        sharp = (1 - smoothing) * (np.ones(len(labels), kind) if each is None else each)
         pull = sharp if spread is None else sharp + total * (1 if valid is None else valid)
         gx = p * pull[:, None]
         gx[rows, labels] -= sharp
@@ -60,15 +60,15 @@ def nll(
     """-weight[t] x[t], reduced, the function from its gradient to x's, and the weights' sum."""
     shape, logp = x.shape, _rows(x)
     labels, valid = _checked("nll_loss", labels, shape, ignore_index)
-    rows, rows_shape = np.arange(len(labels)), logp.shape
+    rows_shape = logp.shape
     each = _row_weights(labels, valid, weight, x)
-    losses = -_counted(logp[rows, labels], valid)
+    losses = -_counted(logp[np.arange(len(labels)), labels], valid)
     losses = losses if each is None else _product(losses, each)
     loss, scale_of, count = _reduced(x, losses, each, reduction)
 
     def backward(gy: np.ndarray) -> np.ndarray:
         gx = np.zeros_like(gy, shape=rows_shape)
-        gx[rows, labels] = -1 if each is None else -each
+        gx[np.arange(len(labels)), labels] = -1 if each is None else -each
         gx *= scale_of(gy)
         return _unrows(gx, shape)
 

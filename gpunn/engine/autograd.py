@@ -31,6 +31,11 @@ Arriving: TypeAlias = dict["Node", tuple[Array, bool]]
 _numbers = itertools.count()
 
 
+def mark() -> int:
+    """A number between those of the nodes made before now and those to come."""
+    return next(_numbers)
+
+
 class Known:
     """What the op that gives a node its gradient may find out about it on the way.
 

@@ -13,6 +13,7 @@ from gpunn.backend import Array, Device
 from gpunn.backend.contract import Shape
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import Tensor, data_of
+from gpunn.nn import kept
 from gpunn.nn.overview import summary
 from gpunn.nn.parameter import Parameter
 from gpunn.nn.receptive import Reach as Reach
@@ -69,7 +70,8 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
         """What forward gives: of a layer with parameters, and so of most networks, a Tensor."""
-        y = self.forward(*args, **kwargs)
+        noted = kept.noted
+        y = self.forward(*args, **kwargs) if noted is None else noted(self, *args, **kwargs)
         for hook in tuple(self._forward_hooks.values()):
             changed = hook(self, args, y)
             y = y if changed is None else changed
@@ -293,9 +295,9 @@ class Module:
         """
         return None
 
-    def summary(self, x: Operand | Shape) -> str:
+    def summary(self, x: Operand | Shape, memory: bool = False) -> str:
         """The table of `nn.summary`: output, parameters, FLOPs, receptive field, stride and memory of each layer."""
-        return summary(self, x)
+        return summary(self, x, memory)
 
 
 def _dotted(prefix: str, name: str) -> str:

@@ -13,6 +13,7 @@ from gpunn.backend.contract import Shape
 from gpunn.engine import autograd
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import Tensor
+from gpunn.nn import kept
 from gpunn.nn.receptive import Field, Fields, Layer
 from gpunn.nn.state import evaluating
 from gpunn.window import short_text
@@ -23,7 +24,7 @@ GUESSED = "~ behind a function, not a layer, that shrank the image: taken for a 
 class Row(NamedTuple):
     """One layer's call; `field` is None where the output is no image, `memory` counts the output's bytes.
 
-    `narrow` names the output's dtype where it has 16 bits.
+    `narrow` names the output's dtype where it has 16 bits, `kept` what the call keeps for backward, where it is asked.
     """
 
     name: str
@@ -34,9 +35,10 @@ class Row(NamedTuple):
     field: Field | None
     memory: int
     narrow: str = ""
+    kept: int | None = None
 
 
-def summary(model: Layer, x: Operand | Shape) -> str:
+def summary(model: Layer, x: Operand | Shape, memory: bool = False) -> str:
     """A table of the layers that an input runs through: output, parameters, FLOPs, receptive field, stride, memory.
 
     x: the input's shape with N, or an input. Runs forward once, in evaluation mode, recording no gradients.
@@ -45,18 +47,30 @@ def summary(model: Layer, x: Operand | Shape) -> str:
     largest where branches meet (nn.receptive tells how it is found, and where it is not sure: ~). Memory is the
     output's, 0 where it is the input's own; its sum is what training holds of activations at most, if every layer's
     output is needed again. Under a gpunn.precision the title names it, and outputs of 16 bits their dtype.
+
+    memory=True trains on the input, too, forward and back, and leaves everything as it was; a model in evaluation mode
+    is in training mode for the while. It adds a column, what each call keeps for its gradient and none before it did,
+    parameters apart; a call that computes what follows it, too, as a convolution does its ReLU and pooling, keeps for
+    all of them, and what a block keeps besides its layers has a row of its own. The last line says how much memory was
+    in use at most, beyond weights and input.
     """
     found, y = rows(model, x)
-    head = ("", "layer", "output", "parameters", "FLOPs", "field", "stride", "memory")
+    used = kept.kept_by_layer(model, _input(model, x)) if memory else None
+    found = found if used is None else _with_kept(found, used.layers)
+    head = ("", "layer", "output", "parameters", "FLOPs", "field", "stride", "memory", *["kept"] * memory)
     cells = [
-        (r.name, r.layer, _output(r), f"{r.parameters:,}", f"{r.flops:,}", *_field(r.field), _bytes(r.memory))
+        (
+            r.name, r.layer, _output(r), f"{r.parameters:,}", f"{r.flops:,}", *_field(r.field), _bytes(r.memory),
+            *["" if r.kept is None else _bytes(r.kept)] * memory,
+        )
         for r in found
-    ]
+    ]  # fmt: skip
     parameters = list(model.parameters())
     total = sum(p.size for p in parameters)
     frozen = total - sum(p.size for p in parameters if p.requires_grad)
-    flops, memory = sum(r.flops for r in found), sum(r.memory for r in found)
-    sums = ("total", "", _shape(_first_shape(y)), f"{total:,}", f"{flops:,}", "", "", _bytes(memory))
+    flops, outputs = sum(r.flops for r in found), sum(r.memory for r in found)
+    sums = ("total", "", _shape(_first_shape(y)), f"{total:,}", f"{flops:,}", "", "", _bytes(outputs))
+    sums += () if used is None else (_bytes(used.total),)
     widths = [max(map(len, column)) for column in zip(head, *cells, sums, strict=True)]
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
     device, dtype = (device_of(parameters[0].data), parameters[0].dtype) if parameters else ("no device", "no dtype")
@@ -66,6 +80,8 @@ def summary(model: Layer, x: Operand | Shape) -> str:
     lines = [title, _line(head, widths), rule, *[_line(c, widths) for c in cells], rule, _line(sums, widths)]
     if any(r.field is not None and not r.field.sure for r in found):
         lines.append(GUESSED)
+    if used is not None:
+        lines.append(f"forward and backward in training: at most {_bytes(used.peak)} in use beyond weights and input")
     return "\n".join(lines)
 
 
@@ -99,6 +115,16 @@ def rows(model: Layer, x: Operand | Shape) -> tuple[list[Row], Tensor]:
         for remove in removers:
             remove()
     return found, y
+
+
+def _with_kept(found: list[Row], calls: list[tuple[str, int]]) -> list[Row]:
+    """The rows with what their calls keep, None of a layer whose work another's call did; further rows for the rest."""
+    waiting: dict[str, list[int]] = {}
+    for name, size in calls:
+        waiting.setdefault(name, []).append(size)
+    given = [row._replace(kept=waiting[row.name].pop(0) if waiting.get(row.name) else None) for row in found]
+    rest = {name: sum(sizes) for name, sizes in waiting.items()}
+    return given + [Row(name, "between its layers", (), 0, 0, None, 0, "", size) for name, size in rest.items() if size]
 
 
 def _input(model: Layer, x: Operand | Shape) -> Operand:

@@ -1,0 +1,86 @@
+"""Memory behind arrays: whose it is, how much, and how much was in use at most while something ran."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gpunn.backend.contract import Array
+from gpunn.backend.device import Device, device
+from gpunn.backend.dispatch import device_of
+from gpunn.backend.loading import require_cupy
+
+
+class Block(NamedTuple):
+    """Memory that arrays share: a number alike for all views of it while it lives, and its size."""
+
+    key: int
+    nbytes: int
+
+
+def block_of(array: Array) -> Block:
+    """The memory that lives as long as this array does: all of it, also where the array is a small part."""
+    if device_of(array).type == "cuda":
+        memory: Any = array.data
+        memory = memory.mem
+        return Block(memory.ptr, memory.size)
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return Block(array.ctypes.data, array.nbytes)
+
+
+class Use:
+    """Bytes in use beyond those at the start: now, and at most so far."""
+
+    def __init__(self) -> None:
+        self.now = self.peak = 0
+
+    def change(self, nbytes: int) -> None:
+        self.now += nbytes
+        self.peak = max(self.peak, self.now)
+
+
+@contextmanager
+def watched(where: str | Device) -> Iterator[Use]:
+    """What is in use of a device's memory inside the block; the figures are there at its end.
+
+    On a GPU what CuPy's allocator gave out. Elsewhere what Python and NumPy allocated, as tracemalloc has it, which
+    makes the block some times slower.
+    """
+    use = Use()
+    if device(where).type == "cuda":
+        with _hook(use):
+            yield use
+        return
+    tracing = tracemalloc.is_tracing()
+    if not tracing:
+        tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    try:
+        yield use
+    finally:
+        now, peak = tracemalloc.get_traced_memory()
+        use.now, use.peak = now - before, peak - before
+        if not tracing:
+            tracemalloc.stop()
+
+
+def _hook(use: Use) -> Any:
+    """A hook of CuPy's memory pool that tells what it gives out to this thread, and takes back."""
+
+    class Watch(require_cupy().cuda.MemoryHook):
+        name = f"gpunn.backend.memory {id(use)}"  # of one name there may be one
+
+        def malloc_postprocess(self, *, mem_size: int, mem_ptr: int, **_: int) -> None:
+            if mem_ptr:  # else it failed
+                use.change(mem_size)
+
+        def free_postprocess(self, *, mem_size: int, **_: int) -> None:
+            use.change(-mem_size)
+
+    return Watch()
