@@ -245,25 +245,35 @@ class GroupNorm(Protocol):
     def group_forward(
         self, x: Array, groups: int, gamma: Array | None, beta: Array | None, eps: float
     ) -> tuple[Array, Array, Array]:
-        """y of x (N, C, *), and mean and biased variance (N, groups); gamma and beta are (C,)."""
+        """y of x (N, C, *), and mean and 1 / sqrt(variance + eps) (N, groups); gamma and beta are (C,)."""
         ...
 
     def group_backward(
-        self, gy: Array, x: Array, groups: int, gamma: Array | None, mean: Array, var: Array, eps: float
-    ) -> tuple[Array, Array, Array]:
-        """gx, ggamma, gbeta."""
+        self, gy: Array, x: Array, groups: int, gamma: Array | None, mean: Array, rstd: Array, affine: bool = True
+    ) -> tuple[Array, Array | None, Array | None]:
+        """gx, ggamma, gbeta; the last two are None unless ``affine``."""
         ...
 
     def layer_forward(
         self, x: Array, gamma: Array | None, beta: Array | None, eps: float
     ) -> tuple[Array, Array, Array]:
-        """y of x (rows, L), each row a group; mean and biased variance (rows,); gamma and beta are (L,)."""
+        """y of x (rows, L), each row a group; mean and 1 / sqrt(variance + eps) (rows,); gamma and beta are (L,)."""
         ...
 
     def layer_backward(
-        self, gy: Array, x: Array, gamma: Array | None, mean: Array, var: Array, eps: float
-    ) -> tuple[Array, Array, Array]:
-        """gx, ggamma, gbeta."""
+        self, gy: Array, x: Array, gamma: Array | None, mean: Array, rstd: Array, affine: bool = True
+    ) -> tuple[Array, Array | None, Array | None]:
+        """gx, ggamma, gbeta; the last two are None unless ``affine``."""
+        ...
+
+    def rms_forward(self, x: Array, gamma: Array | None, eps: float) -> tuple[Array, Array]:
+        """y of x (rows, L), each row over its root mean square; 1 / sqrt(mean square + eps) (rows,)."""
+        ...
+
+    def rms_backward(
+        self, gy: Array, x: Array, gamma: Array | None, rstd: Array, affine: bool = True
+    ) -> tuple[Array, Array | None]:
+        """gx, ggamma; the last is None unless ``affine``."""
         ...
 
 

@@ -23,17 +23,17 @@ _CLOSE = 2  # means up to so many deviations may be folded into sums and shifts;
 def group_forward(
     x: np.ndarray, groups: int, gamma: Optional, beta: Optional, eps: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """y of x (N, C, *), and mean and biased variance (N, groups); gamma and beta are (C,)."""
+    """y of x (N, C, *), and mean and 1 / sqrt(variance + eps) (N, groups); gamma and beta are (C,)."""
     cut = samples(x, groups)
     y = cut.new(x.dtype)
-    mean, var = np.empty((2, x.shape[0], groups))
+    mean, rstd = np.empty((2, x.shape[0], groups), cut.dtype)
 
     def task(i: int) -> None:
         part = cut.part(i)
         block, result = cut.read(x, part), cut.place(y, part)
         middle, spread, close = _moments(cut, block)
-        mean[part], var[part] = middle, spread
         inverse = 1 / np.sqrt(spread + eps)
+        mean[part], rstd[part] = middle, inverse
         scale = cut.by_channel(inverse) if gamma is None else cut.by_channel(inverse) * gamma
         pivot = cut.by_channel(middle).astype(cut.dtype)
         off = cut.by_channel(middle) - (0 if close else pivot)
@@ -44,13 +44,13 @@ def group_forward(
         cut.store(result, y, part)
 
     parallel_for(task, cut.tasks, x.size)
-    return y, mean, var
+    return y, mean, rstd
 
 
 def group_backward(
-    gy: np.ndarray, x: np.ndarray, groups: int, gamma: Optional, mean: np.ndarray, var: np.ndarray, eps: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """gx, ggamma, gbeta."""
+    gy: np.ndarray, x: np.ndarray, groups: int, gamma: Optional, mean: np.ndarray, rstd: np.ndarray, affine: bool = True
+) -> tuple[np.ndarray, Optional, Optional]:
+    """gx, ggamma, gbeta; the last two are None unless ``affine``."""
     cut = samples(x, groups)
     gx = cut.new(gy.dtype)
     levels, slopes = np.empty((2, x.shape[0], x.shape[1]))  # sums of gy, and of gy (x - mean) / deviation
@@ -58,8 +58,8 @@ def group_backward(
     def task(i: int) -> None:
         part = cut.part(i)
         block, errors, result = cut.read(x, part), cut.read(gy, part), cut.place(gx, part)
-        inverse, middle = cut.by_channel(1 / np.sqrt(var[part] + eps)), cut.by_channel(mean[part])
-        close, middles = _is_close(mean[part], var[part]), cut.tile(middle)
+        inverse, middle = (cut.by_channel(a[part]).astype(np.float64) for a in (rstd, mean))
+        close, middles = bool((np.abs(middle * inverse) <= _CLOSE).all()), cut.tile(middle)
         level, slope = np.zeros((2, len(block), cut.channels))
         for piece, error, off in cut.pieces(block, errors):
             level += cut.sums(error)
@@ -83,7 +83,7 @@ def group_backward(
         cut.store(result, gx, part)
 
     parallel_for(task, cut.tasks, x.size)
-    return gx, slopes.sum(0).astype(gy.dtype), levels.sum(0).astype(gy.dtype)
+    return gx, *((sums.sum(0).astype(gy.dtype) for sums in (slopes, levels)) if affine else (None, None))
 
 
 @restored
@@ -130,31 +130,31 @@ def _far_moments(cut: Rows, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def layer_forward(
     x: np.ndarray, gamma: Optional, beta: Optional, eps: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """y of x (rows, L), each row a group; mean and biased variance (rows,); gamma and beta are (L,)."""
-    count, length = x.shape
+    """y of x (rows, L), each row a group; mean and 1 / sqrt(variance + eps) (rows,); gamma and beta are (L,)."""
+    mean = np.empty(len(x), wide(x.dtype))
+    y, rstd = _rows_forward(x, gamma, beta, mean, eps)
+    return y, mean, rstd
+
+
+def rms_forward(x: np.ndarray, gamma: Optional, eps: float) -> tuple[np.ndarray, np.ndarray]:
+    """y of x (rows, L), each row over its root mean square; 1 / sqrt(mean square + eps) (rows,); gamma is (L,)."""
+    return _rows_forward(x, gamma, None, None, eps)
+
+
+def _rows_forward(
+    x: np.ndarray, gamma: Optional, beta: Optional, mean: Optional, eps: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """y and 1 / deviation of each row; its mean goes to `mean`, without which it is taken to be 0."""
     dtype, step = wide(x.dtype), _rows_of_a_block(x.shape)
-    y, mean, var = np.empty(x.shape, x.dtype), np.empty(count), np.empty(count)
+    y, rstd = np.empty(x.shape, x.dtype), np.empty(len(x), dtype)
 
     def task(i: int) -> None:
         part = slice(i * step, (i + 1) * step)
         block = np.ascontiguousarray(x[part], dtype)
         off = y[part] if y.dtype == dtype else scratch("norm result", block.shape, dtype)
-        with np.errstate(over="ignore", invalid="ignore"):
-            middle = (row_sums(block) / length).astype(dtype)
-            np.subtract(block, middle[:, None], out=off)
-            spread = row_products(off, off) / length
-        if dtype == np.float32 and not np.isfinite(spread).all():
-            middle = block.mean(1, dtype=np.float64).astype(dtype)
-            np.subtract(block, middle[:, None], out=off)
-            spread = np.square(off, dtype=np.float64).mean(1)
-        mean[part] = middle
-        if not _is_close(mean[part], spread):  # the mean's own rounding counts beside the deviation
-            rest = row_sums(off) / length
-            mean[part] += rest
-            off -= rest[:, None].astype(dtype)
-            spread -= rest * rest
-        var[part] = np.maximum(spread, 0)
-        off *= (1 / np.sqrt(var[part] + eps)).astype(dtype)[:, None]
+        spread = _squares(block) if mean is None else _deviations(block, off, mean[part])
+        rstd[part] = 1 / np.sqrt(spread + eps)
+        np.multiply(block if mean is None else off, rstd[part, None], out=off)
         if gamma is not None:
             off *= gamma
         if beta is not None:
@@ -162,14 +162,56 @@ def layer_forward(
         if y.dtype != dtype:
             y[part] = off
 
-    parallel_for(task, -(-count // step), x.size)
-    return y, mean, var
+    parallel_for(task, -(-len(x) // step), x.size)
+    return y, rstd
+
+
+def _squares(block: np.ndarray) -> np.ndarray:
+    """The mean square of each row."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = row_products(block, block) / block.shape[1]
+    if block.dtype == np.float32 and not np.isfinite(found).all():
+        found = np.square(block, dtype=np.float64).mean(1)
+    return found
+
+
+def _deviations(block: np.ndarray, off: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """The variance of each row; its mean goes to `mean`, its elements less that to `off`."""
+    length, dtype = block.shape[1], block.dtype
+    with np.errstate(over="ignore", invalid="ignore"):
+        middle = (row_sums(block) / length).astype(dtype)
+        np.subtract(block, middle[:, None], out=off)
+        spread = row_products(off, off) / length
+    if dtype == np.float32 and not np.isfinite(spread).all():
+        middle = block.mean(1, dtype=np.float64).astype(dtype)
+        np.subtract(block, middle[:, None], out=off)
+        spread = np.square(off, dtype=np.float64).mean(1)
+    mean[...] = middle
+    if not _is_close(middle.astype(np.float64), spread):  # the mean's own rounding counts beside the deviation
+        rest = row_sums(off) / length
+        mean += rest.astype(dtype)
+        off -= rest[:, None].astype(dtype)
+        spread -= rest * rest
+    return np.maximum(spread, 0)
 
 
 def layer_backward(
-    gy: np.ndarray, x: np.ndarray, gamma: Optional, mean: np.ndarray, var: np.ndarray, eps: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """gx, ggamma, gbeta."""
+    gy: np.ndarray, x: np.ndarray, gamma: Optional, mean: np.ndarray, rstd: np.ndarray, affine: bool = True
+) -> tuple[np.ndarray, Optional, Optional]:
+    """gx, ggamma, gbeta; the last two are None unless ``affine``."""
+    return _rows_backward(gy, x, gamma, mean, rstd, affine)
+
+
+def rms_backward(
+    gy: np.ndarray, x: np.ndarray, gamma: Optional, rstd: np.ndarray, affine: bool = True
+) -> tuple[np.ndarray, Optional]:
+    """gx, ggamma; the last is None unless ``affine``."""
+    return _rows_backward(gy, x, gamma, None, rstd, affine)[:2]
+
+
+def _rows_backward(
+    gy: np.ndarray, x: np.ndarray, gamma: Optional, mean: Optional, rstd: np.ndarray, affine: bool
+) -> tuple[np.ndarray, Optional, Optional]:
     count, length = x.shape
     dtype, step = wide(x.dtype), _rows_of_a_block(x.shape)
     gx, tasks = np.empty(x.shape, gy.dtype), -(-count // step)
@@ -178,20 +220,27 @@ def layer_backward(
     def task(i: int) -> None:
         part = slice(i * step, (i + 1) * step)
         error, block = np.ascontiguousarray(gy[part], dtype), np.ascontiguousarray(x[part], dtype)
-        inverse = (1 / np.sqrt(var[part] + eps)).astype(dtype)[:, None]
-        unit = np.subtract(block, mean[part].astype(dtype)[:, None], out=scratch("norm", block.shape, dtype))
-        unit *= inverse
-        np.add.reduce(error, axis=0, out=sums[1, i])
-        np.einsum("rl,rl->l", error, unit, out=sums[0, i])
+        unit, inverse = scratch("norm", block.shape, dtype), rstd[part, None]
+        if mean is None:
+            np.multiply(block, inverse, out=unit)
+        else:
+            np.subtract(block, mean[part, None], out=unit)
+            unit *= inverse
+        if affine:
+            np.add.reduce(error, axis=0, out=sums[1, i])
+            np.einsum("rl,rl->l", error, unit, out=sums[0, i])
         g = np.multiply(error, 1 if gamma is None else gamma, out=scratch("norm result", block.shape, dtype))
         unit *= (row_products(g, unit) / length).astype(dtype)[:, None]
-        unit += (row_sums(g) / length).astype(dtype)[:, None]
+        if mean is not None:
+            unit += (row_sums(g) / length).astype(dtype)[:, None]
         g -= unit
         np.multiply(g, inverse, out=gx[part] if gx.dtype == dtype else g)
         if gx.dtype != dtype:
             gx[part] = g
 
     parallel_for(task, tasks, x.size)
+    if not affine:
+        return gx, None, None
     ggamma, gbeta = sums.sum(1, dtype=np.float64).astype(gy.dtype)
     return gx, ggamma, gbeta
 

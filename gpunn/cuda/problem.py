@@ -91,6 +91,16 @@ class Columns(Problem):
 
 
 @dataclass(frozen=True)
+class Rows(Problem):
+    """M rows of L elements, each of which is normalised; ``affine``: whether the parameters' gradients are wanted."""
+
+    M: int
+    L: int
+    eps: float
+    affine: bool
+
+
+@dataclass(frozen=True)
 class Labels(Problem):
     """M rows of C scores each, with a class index a row; a row's scores lie L apart, as in memory (M/L, C, L)."""
 

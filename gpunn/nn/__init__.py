@@ -30,6 +30,7 @@ from gpunn.nn.group_norm import GroupNorm as GroupNorm
 from gpunn.nn.group_norm import InstanceNorm1d as InstanceNorm1d
 from gpunn.nn.group_norm import InstanceNorm2d as InstanceNorm2d
 from gpunn.nn.group_norm import LayerNorm as LayerNorm
+from gpunn.nn.group_norm import RMSNorm as RMSNorm
 from gpunn.nn.linear import Flatten as Flatten
 from gpunn.nn.linear import Identity as Identity
 from gpunn.nn.linear import Linear as Linear

@@ -76,6 +76,32 @@ class LayerNorm(Module):
         return size_text(self.normalized_shape) + _affine_text(self)
 
 
+class RMSNorm(Module):
+    """ops.rms_norm with a learned weight of the shape normalized_shape.
+
+    >>> layer = nn.RMSNorm(6)
+    >>> layer
+    RMSNorm(6)
+    >>> layer(np.ones((2, 6), np.float32)).shape
+    (2, 6)
+    """
+
+    def __init__(
+        self, normalized_shape: int | Sequence[int], eps: float | None = None, elementwise_affine: bool = True
+    ):
+        super().__init__()
+        sizes = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
+        self.normalized_shape = as_ints("RMSNorm", "normalized_shape", tuple(sizes), len(sizes), 1)
+        self.eps = eps
+        self.weight, _ = _affine(elementwise_affine, False, *self.normalized_shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.rms_norm(x, self.normalized_shape, self.weight, self.eps)
+
+    def extra_repr(self) -> str:
+        return size_text(self.normalized_shape) + ", not affine" * (self.weight is None)
+
+
 class _InstanceNorm(Module):
     """ops.instance_norm; as in PyTorch neither affine nor with running statistics unless asked.
 

@@ -47,6 +47,7 @@ from gpunn.ops.elementwise import sqrt as sqrt
 from gpunn.ops.group_norm import group_norm as group_norm
 from gpunn.ops.group_norm import instance_norm as instance_norm
 from gpunn.ops.group_norm import layer_norm as layer_norm
+from gpunn.ops.group_norm import rms_norm as rms_norm
 from gpunn.ops.indexing import getitem as getitem
 from gpunn.ops.indexing import one_hot as one_hot
 from gpunn.ops.linear import linear as linear

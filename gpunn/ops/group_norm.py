@@ -1,4 +1,4 @@
-"""Normalisation of each sample by its own statistics: group_norm, layer_norm and instance_norm."""
+"""Normalisation of each sample by its own statistics: group_norm, layer_norm, rms_norm and instance_norm."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from gpunn.asked import asked
-from gpunn.backend import Array, twins
+from gpunn.backend import Array, array_module, twins
+from gpunn.backend.contract import Shape
 from gpunn.checks import Ints, arrays, as_count, as_ints, check_written
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
@@ -56,6 +57,50 @@ def layer_norm(
     if asked():
         x, weight, bias = widened(x, weight, bias)
     a, w, b = arrays(op, x=x, weight=weight, bias=bias)
+    rows, sizes = _rows_of(op, a, normalized_shape, weight=w, bias=b)
+    _check_eps(op, eps)
+    w, b = (None if value is None else value.reshape(-1) for value in (w, b))
+    twin = twins(a).group_norm
+    y, mean, rstd = twin.layer_forward(a.reshape(rows), w, b, eps)
+
+    def backward(gy: Array, needs: Needs) -> Gradients:
+        gx, *affine = twin.layer_backward(gy.reshape(rows), a.reshape(rows), w, mean, rstd, any(needs[1:]))
+        affine = (g.reshape(sizes) if need else None for g, need in zip(affine, needs[1:], strict=True))
+        return gx.reshape(gy.shape), *affine
+
+    return record(op, y.reshape(a.shape), (x, weight, bias), backward, owned=True)
+
+
+def rms_norm(x: A, normalized_shape: Ints, weight: A | None = None, eps: float | None = None) -> A:
+    """The last axes, of sizes normalized_shape, over the root of their mean square (Zhang and Sennrich, 2019).
+
+    weight has normalized_shape. eps is added to the mean square; None: the dtype's epsilon, of 16 bits float32's.
+    ValueError: x's last sizes, or those of weight, are others.
+
+    >>> ops.rms_norm(np.array([[3.0, 4.0], [30.0, -40.0]]), 2).round(3)
+    array([[ 0.849,  1.131],
+           [ 0.849, -1.131]])
+    """
+    op = "rms_norm"
+    if asked():
+        x, weight = widened(x, weight)
+    a, w = arrays(op, x=x, weight=weight)
+    rows, sizes = _rows_of(op, a, normalized_shape, weight=w)
+    eps = float(np.finfo(np.float64 if a.dtype == np.float64 else np.float32).eps) if eps is None else eps
+    _check_eps(op, eps)
+    w = None if w is None else w.reshape(-1)
+    twin = twins(a).group_norm
+    y, rstd = twin.rms_forward(a.reshape(rows), w, eps)
+
+    def backward(gy: Array, needs: Needs) -> Gradients:
+        gx, gw = twin.rms_backward(gy.reshape(rows), a.reshape(rows), w, rstd, needs[1])
+        return gx.reshape(gy.shape), None if gw is None else gw.reshape(sizes)
+
+    return record(op, y.reshape(a.shape), (x, weight), backward, owned=True)
+
+
+def _rows_of(op: str, a: Array, normalized_shape: Ints, **params: Array | None) -> tuple[tuple[int, int], Shape]:
+    """x as (rows, L), and the checked sizes, which the parameters have too."""
     sizes = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
     sizes = as_ints(op, "normalized_shape", tuple(sizes), len(sizes), 1)
     if a.shape[max(a.ndim - len(sizes), 0) :] != sizes:
@@ -63,21 +108,10 @@ def layer_norm(
             f"{op}: x is {a.shape}, expected its last sizes to be normalized_shape {sizes}; "
             "set normalized_shape to the sizes of the axes to normalise over"
         )
-    for name, value in (("weight", w), ("bias", b)):
+    for name, value in params.items():
         if value is not None and value.shape != sizes:
             raise ValueError(f"{op}: {name} is {value.shape}, expected normalized_shape {sizes}; reshape it")
-    _check_eps(op, eps)
-    rows = (math.prod(a.shape[: a.ndim - len(sizes)]), math.prod(sizes))
-    w, b = (None if value is None else value.reshape(-1) for value in (w, b))
-    twin = twins(a).group_norm
-    y, mean, var = twin.layer_forward(a.reshape(rows), w, b, eps)
-
-    def backward(gy: Array, needs: Needs) -> Gradients:
-        gx, gw, gb = twin.layer_backward(gy.reshape(rows), a.reshape(rows), w, mean, var, eps)
-        affine = (g.reshape(sizes) if need else None for g, need in zip((gw, gb), needs[1:], strict=True))
-        return gx.reshape(gy.shape), *affine
-
-    return record(op, y.reshape(a.shape), (x, weight, bias), backward)
+    return (math.prod(a.shape[: a.ndim - len(sizes)]), math.prod(sizes)), sizes
 
 
 @restored
@@ -119,14 +153,21 @@ def instance_norm(
     check_written(op, running_mean=running_mean, running_var=running_var)
     *_, own_mean, own_var = channelwise(op, a, None, None, running_mean, running_var)
     _check_eps(op, eps)
-    y, mean, var = _normalise_groups(op, x, a, a.shape[1], (weight, bias), (w, b), eps)
+    y, mean, rstd = _normalise_groups(op, x, a, a.shape[1], (weight, bias), (w, b), eps)
     if a.shape[0]:
-        for running, now, scale in ((own_mean, mean, 1), (own_var, var, positions / (positions - 1))):
+        for running, of in ((own_mean, lambda: mean), (own_var, lambda: _variance(rstd, eps, positions))):
             if running is not None:
                 running *= 1 - momentum
                 with np.errstate(over="ignore"):  # a variance that does not fit is infinite
-                    running += (momentum * scale * now.mean(axis=0, dtype=np.float64)).astype(running.dtype)
+                    running += (momentum * of().mean(axis=0, dtype=np.float64)).astype(running.dtype)
     return y
+
+
+def _variance(rstd: Array, eps: float, count: int) -> Array:
+    """The unbiased variance of so many elements, in float64, from 1 / sqrt(biased variance + eps)."""
+    with np.errstate(divide="ignore"):
+        var = rstd.astype(np.float64) ** -2 - eps
+    return array_module(rstd).maximum(var, 0) * (count / (count - 1))
 
 
 def _normalise_groups(
@@ -138,15 +179,15 @@ def _normalise_groups(
     arrays: tuple[Array | None, Array | None],
     eps: float,
 ) -> tuple[A, Array, Array]:
-    """y recorded, and mean and variance (N, groups), which the gradient keeps beside x; affine also as arrays."""
+    """y recorded, and mean and 1 / deviation (N, groups), which the gradient keeps beside x; affine also as arrays."""
     (w, b), twin = arrays, twins(a).group_norm
-    y, mean, var = twin.group_forward(a, groups, w, b, eps)
+    y, mean, rstd = twin.group_forward(a, groups, w, b, eps)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        gx, gw, gb = twin.group_backward(gy, a, groups, w, mean, var, eps)
+        gx, gw, gb = twin.group_backward(gy, a, groups, w, mean, rstd, any(needs[1:]))
         return gx, gw if needs[1] else None, gb if needs[2] else None
 
-    return record(op, y, (x, *affine), backward), mean, var
+    return record(op, y, (x, *affine), backward, owned=True), mean, rstd
 
 
 def _check_eps(op: str, eps: float) -> None:

@@ -8,6 +8,7 @@ from gpunn.verify.beyond_conv import convolutions
 from gpunn.verify.beyond_elements import elements, losses
 from gpunn.verify.beyond_planes import norms, poolings
 from gpunn.verify.beyond_products import products
+from gpunn.verify.beyond_rows import rows
 from gpunn.verify.conv_pool import beyond_conv_pool
 from gpunn.verify.space import Beyond, Space
 from gpunn.verify.task import Task
@@ -35,5 +36,5 @@ def left_out(device: str) -> str:
 
 def every(space: Space) -> Iterator[Beyond]:
     """All of them."""
-    for group in (convolutions, beyond_conv_pool, poolings, norms, losses, elements, products):
+    for group in (convolutions, beyond_conv_pool, poolings, norms, rows, losses, elements, products):
         yield from group(space)

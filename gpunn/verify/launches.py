@@ -26,6 +26,7 @@ from gpunn.cuda.problem import (
     Norm,
     Pool,
     Problem,
+    Rows,
     Segments,
     Tensors,
 )
@@ -36,6 +37,7 @@ from gpunn.cuda.variants import OPERATIONS, Operation
 from gpunn.reference import cases
 from gpunn.reference.conv_pool import CONV_POOL, NETWORK_CONV_POOLS
 from gpunn.reference.dropout import DROPOUTS
+from gpunn.reference.group_norm import LAYERS
 from gpunn.reference.loss import LOSSES
 
 Macros = dict[str, object]
@@ -143,6 +145,12 @@ def _norms(dtype: str) -> Iterator[Problem]:
         yield Norm(dtype, aligned, n, c, math.prod(spatial), nhwc, 1e-5, int(case.relu), 1)
 
 
+def _rows(dtype: str) -> Iterator[Problem]:
+    for case, aligned in product(LAYERS, BOTH):
+        if case.x[0]:
+            yield Rows(dtype, aligned, *case.x, 1e-5, case.affine)
+
+
 def _losses(dtype: str) -> Iterator[Problem]:
     for case, label in product(LOSSES, ("int64", "int32", "uint64")):
         n, c, *spatial = case.x if len(case.x) > 1 else (1, *case.x)
@@ -178,6 +186,7 @@ def _steps(dtype: str) -> Iterator[Problem]:
 _OTHERS = {
     "conv_norm": _normed_convolutions,
     "batch_norm": _norms,
+    "group_norm": _rows,
     "loss": _losses,
     "dropout": _drops,
     "activation": _activations,

@@ -18,6 +18,7 @@ from gpunn.verify.elementwise import activation_tasks
 from gpunn.verify.fold import fold_tasks
 from gpunn.verify.gather import gather_tasks
 from gpunn.verify.gradients import gradient_tasks
+from gpunn.verify.group_norm import group_norm_tasks
 from gpunn.verify.indexing import segment_tasks
 from gpunn.verify.loss import loss_tasks
 from gpunn.verify.optim import optim_tasks
@@ -72,6 +73,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
         return
     yield from running_tasks(device, give)
     yield from fold_tasks(give)
+    yield from group_norm_tasks(give)
     yield from loss_tasks(device, give)
     yield from drop_tasks(give)
     yield from optim_tasks(give)

@@ -29,6 +29,10 @@ FUSED = {  # shape, norms (all are folded), what they read and wrote, without re
 # second of each block the first one's norm the sums of its backward pass.
 LAUNCHES_OF_A_FUSED_STEP = {"fp32": 154, "bf16": 176}
 LAUNCHES_OF_EVALUATION = {"lenet5": 5, "resnet20": 45}
+ROWS = {  # what normalises each sample by itself: launches forward, backward with its parameters' gradients
+    "layer_norm": (lambda x, w, b: ops.layer_norm(x, 8, w, b), 1, 2),
+    "rms_norm": (lambda x, w, b: ops.rms_norm(x, 8, w), 1, 2),
+}
 READS_OF_A_TRAINING_STEP = 0
 PYTHON_CALLS_OF_CONV2D = {"cuda": 35, "emulator": 35}
 PYTHON_CALLS = {  # forward with recording, plan known, on cuda arrays
@@ -122,6 +126,22 @@ def test_launches_of_evaluation(name, look_alike):
             with counting.device_work() as work:
                 model(x)
     assert work.launches.total() <= LAUNCHES_OF_EVALUATION[name], str(work)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_launches_of_what_normalises_a_sample(name, look_alike):
+    function, forward, backward = ROWS[name]
+    x, w, b = (Tensor(batch(shape, "cuda")[0], requires_grad=True) for shape in ((2, 8, 6, 8), (8,), (8,)))
+    gy = batch((2, 8, 6, 8), "cuda")[0]
+    with counting.dry():
+        for _ in range(2):
+            with counting.device_work() as work:
+                y = function(x, w, b)
+            with counting.device_work() as back:
+                y.backward(gy)
+            x.grad = w.grad = b.grad = None
+    assert work.launches.total() <= forward and back.launches.total() <= backward, f"{work}, {back}"
+    assert not work.copies.total() + back.copies.total(), f"{work}, {back}"
 
 
 @pytest.mark.parametrize("name", FUSED)

@@ -25,7 +25,8 @@ TWINS = {
     },
     "batch_norm": {"train_forward", "eval_forward", "fold", "train_backward", "eval_backward"},
     "conv_norm": {"train_forward", "grad_input", "train_backward"},
-    "group_norm": {"group_forward", "group_backward", "layer_forward", "layer_backward"},
+    "group_norm": {"group_forward", "group_backward", "layer_forward", "layer_backward"}
+    | {"rms_forward", "rms_backward"},
     "dropout": {"drop"},
     "linear": {"forward", "backward"},
     "matmul": {"matmul"},

@@ -60,6 +60,8 @@ LAYERS = [
     ("LayerNorm", (5,), {}, (2, 3, 5)),
     ("LayerNorm", ((3, 5),), dict(bias=False), (2, 3, 5)),
     ("LayerNorm", ((5,),), dict(elementwise_affine=False, eps=0.1), (2, 3, 5)),
+    ("RMSNorm", (5,), {}, (2, 3, 5)),
+    ("RMSNorm", ((3, 5),), dict(elementwise_affine=False, eps=0.1), (2, 3, 5)),
     ("InstanceNorm1d", (3,), {}, (2, 3, 5)),
     ("InstanceNorm1d", (3,), dict(affine=True), (3, 5)),
     ("InstanceNorm2d", (3,), dict(affine=True, track_running_stats=True, momentum=0.3), (2, 3, 5, 2)),

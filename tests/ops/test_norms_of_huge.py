@@ -21,6 +21,7 @@ NORMS = {
     "group_norm": lambda x, w, b: ops.group_norm(x, 2, w, b),
     "instance_norm": lambda x, w, b: ops.instance_norm(x, None, None, w, b),
     "layer_norm": lambda x, w, b: ops.layer_norm(x, x.shape[-1], eps=1e-5),
+    "rms_norm": lambda x, w, b: ops.rms_norm(x, x.shape[-1], eps=1e-5),
 }
 
 
@@ -31,6 +32,7 @@ def theirs(name, x, w, b):
         "group_norm": lambda: f.group_norm(x, 2, w, b),
         "instance_norm": lambda: f.instance_norm(x, None, None, w, b),
         "layer_norm": lambda: f.layer_norm(x, x.shape[-1:]),
+        "rms_norm": lambda: f.rms_norm(x, x.shape[-1:], eps=1e-5),
     }[name]()
 
 
@@ -62,7 +64,7 @@ def test_values_and_gradients(name, shape, size, middle, order, place):
     units = np.abs(true).max(tuple(i for i in range(x.ndim) if i != 1), keepdims=True)
     assert (units > 0).all()
     assert (np.abs(got - true) <= 1e-4 * loose * units + 1e-44).all(), (got, true)
-    if name != "layer_norm":
+    if name not in ("layer_norm", "rms_norm"):
         for own, their in zip(mine[1:], other[1:], strict=True):
             np.testing.assert_allclose(host(own.grad), their.grad.numpy(), rtol=1e-3 * loose, atol=1e-3 * loose)
 

@@ -91,6 +91,7 @@ CALLS = {
     "gelu": (ops.gelu, X),
     "group_norm": (lambda *a: ops.group_norm(a[0], 2, *a[1:]), X, W4[:, 0, 0, 0], W4[:, 0, 0, 1]),
     "layer_norm": (lambda *a: ops.layer_norm(a[0], (6, 6), *a[1:]), X, X[0, 0], X[0, 1]),
+    "rms_norm": (lambda *a: ops.rms_norm(a[0], (6, 6), *a[1:]), X, X[0, 0]),
     "instance_norm": (lambda *a: ops.instance_norm(a[0], None, None, *a[1:]), X, W4[:, 0, 0, 0], W4[:, 0, 0, 1]),
     "local_response_norm": (ops.local_response_norm, X, 3),
     "interpolate": (lambda x: ops.interpolate(x, (9, 4), mode="bilinear"), X),

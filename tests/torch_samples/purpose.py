@@ -74,7 +74,7 @@ REFUSED = [
     Row([F + "avg_pool2d"], lambda s: len(s.given) == 7, "a mean divided by another count is a scaled sum"),
     Row([F + "batch_norm"], lambda s: s.x.ndim == 1, "one dimension has no channels"),
     Row(
-        [F + "group_norm", F + "layer_norm"],
+        [F + "group_norm", F + "layer_norm", F + "rms_norm"],
         lambda s: not integral(s) and (s.options.get("eps") or 0) < 0,
         "a negative eps takes the root of what may be negative",
     ),

@@ -85,6 +85,8 @@ ROWS: list[tuple[str, dict[str, Any], tuple[int, ...] | np.ndarray, np.ndarray |
     ("CrossEntropyLoss", {"ignore_index": 0, "reduction": "sum", "label_smoothing": 0.25}, FLAT, LABELS),
     ("NLLLoss", {}, FLAT, LABELS),
     ("NLLLoss", {"ignore_index": 0, "reduction": "none"}, FLAT, LABELS),
+    ("RMSNorm", {"normalized_shape": 4}, FLAT, None),
+    ("RMSNorm", {"normalized_shape": [3, 4], "eps": 0.25, "elementwise_affine": False}, SMALL, None),
 ]
 
 

@@ -187,6 +187,10 @@ def group_norm(x, weight, bias, num_groups, **options):
     return F.group_norm(x, num_groups, weight, bias, **options)
 
 
+def rms_norm(x, weight, normalized_shape, **options):
+    return F.rms_norm(x, normalized_shape, weight, **options)
+
+
 def layer_norm(x, weight, bias, normalized_shape, **options):
     return F.layer_norm(x, normalized_shape, weight, bias, **options)
 
@@ -204,3 +208,5 @@ BRIGHT = some(1, 6, 4) * 8  # so large that the default alpha shows
 row("norms", "local_response_norm", F.local_response_norm, of(BRIGHT), size=4)
 row("norms", "local_response_norm", F.local_response_norm, of(some(2, 5, 2)), size=3, alpha=2.0, beta=0.5, k=0.5)
 row("norms", "local_response_norm", F.local_response_norm, of(some(2, 3, 2)), size=9, alpha=2.0)
+row("norms", "rms_norm", rms_norm, of(some(3, 4), weight=some(4)), normalized_shape=[4])
+row("norms", "rms_norm", rms_norm, of(some(2, 2, 3), weight=some(2, 3)), normalized_shape=[2, 3], eps=0.5)

@@ -1,0 +1,41 @@
+"""What normalises rows, past 2^31 elements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from gpunn.backend import Array
+from gpunn.reference.group_norm import rows_backward, rows_forward
+from gpunn.verify.space import Beyond, Space, numbers
+
+ROWS, LENGTH, KEPT, EPS = 2**20 + 2, 2056, 2, 1e-5
+
+
+def rows(space: Space) -> Iterator[Beyond]:
+    """x (2^20 + 2, 2056), of which the last rows are not zero."""
+    below, above = numbers("x", KEPT, LENGTH), numbers("gy", KEPT, LENGTH)
+    _, mean, rstd = rows_forward(below, None, None, EPS)
+
+    def spread(values: np.ndarray) -> Array:
+        made = space.zeros(ROWS, *values.shape[1:], dtype=values.dtype)
+        made[-KEPT:] = space.give(values)
+        return made
+
+    def forward() -> tuple:
+        return tuple([a[-KEPT:] for a in space.twins.group_norm.layer_forward(spread(below), None, None, EPS)])
+
+    def backward() -> tuple:
+        kept = (spread(a.astype(np.float32)) for a in (mean, rstd))
+        gx, *_ = space.twins.group_norm.layer_backward(spread(above), spread(below), None, *kept, False)
+        return (gx[-KEPT:],)
+
+    def want() -> tuple:
+        return tuple([(a, LENGTH, None) for a in rows_forward(below, None, None, EPS)])
+
+    def want_backward() -> tuple:
+        return ((rows_backward(above, below, None, mean, rstd)[0], LENGTH, None),)
+
+    yield Beyond("group_norm.layer_forward", "2^20 rows", 10, 2, forward, want)
+    yield Beyond("group_norm.layer_backward", "2^20 rows", 15, 2, backward, want_backward)
