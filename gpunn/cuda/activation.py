@@ -23,12 +23,13 @@ def _refuse_vector(job: Elements) -> str:
     return "" if job.aligned else "an array does not start on a multiple of 16 bytes"
 
 
-def _operation(name: str, operands: tuple[str, ...]) -> Operation:
+def _operation(name: str, operands: tuple[str, ...], each: int) -> Operation:
+    """``each``: accesses of an array that a thread has in flight."""
     source = f"elementwise/activation_{name}"
 
     def launch(job: Elements, width: int) -> tuple[Launch, ...]:
         macros = {**storage_macros(job.dtype), "VEC": width, "FUNCTION": FUNCTIONS[job.function]}
-        grid = (blocks(job.L // width, THREADS),)
+        grid = (blocks(job.L // width, each * THREADS),)
         return (Launch(source, macros, grid, (THREADS,), (*operands, job.L, job.a, job.b)),)
 
     return Operation(
@@ -39,8 +40,8 @@ def _operation(name: str, operands: tuple[str, ...]) -> Operation:
     )  # fmt: skip
 
 
-FORWARD = _operation("forward", ("x", "y"))
-BACKWARD = _operation("backward", ("gy", "kept", "gx"))
+FORWARD = _operation("forward", ("x", "y"), 4)
+BACKWARD = _operation("backward", ("gy", "kept", "gx"), 2)
 
 
 def _problem(operation: str, name: str, options: tuple[float, ...], **arrays: Layout) -> Elements:

@@ -10,7 +10,7 @@ ACTIVATIONS = (
     *(("elu", (a,)) for a in (1.0, 0.25, -2.0)),
     *(("softplus", options) for options in ((1.0, 20.0), (0.5, 1.0), (-2.0, 20.0))),
 )
-SHAPES = ((), (1,), (0, 3), (7,), (16,), (2, 3, 5, 4), (1, 8, 2, 2))
+SHAPES = ((), (1,), (0, 3), (7,), (16,), (2, 3, 5, 4), (1, 8, 2, 2), (3, 1400))  # the last: a thread of every access
 
 
 def inputs(shape):

@@ -64,7 +64,15 @@ ELEMENTS = [
         (RULE, "A(1.5) * rate", "A(0.5) * rate"),
         only="activation",  # convolutions and products of every tile have it too
     ),
-    *of_file("elementwise/activation_forward.cu", (EDGE, "if (i >= L) return;", "if (i > L) return;")),
+    *of_file(
+        "elementwise/activation_forward.cu",
+        (EDGE, "if (i >= L) continue;", "if (i > L) continue;"),
+        ("one access for all four", "if (i < L) load_channels(x + i, v[e]);", "if (i < L) load_channels(x + i, v[0]);"),
+    ),
+    *of_file(
+        "elementwise/activation_backward.cu",
+        ("one access for both", "load_channels(kept + i, v[e]);", "load_channels(kept + i, v[0]);"),
+    ),
     *of_file(
         "random/dropout.cu",
         (TAIL, "at + 4 > size", "at + 5 > size", "the other branch does the same, one element at a time"),
