@@ -24,16 +24,16 @@ def forward(
     pool: Pooling,
     wanted: bool,
 ) -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
-    """The result, and what backward takes: the index of a maximum, then what the activation gave."""
+    """The result, and what backward takes, where ``wanted``: the index of a maximum, then what the activation gave."""
     if activation == "relu" and pool.kind == "max":
         # They commute, to the last bit of the gradient too: the pooled plane is the smaller one.
-        y, index = pools.max_forward(conv.forward(x, w, b, win, groups), pool.win, pool.ceil_mode)
+        y, index = pools.max_forward(conv.forward(x, w, b, win, groups), pool.win, pool.ceil_mode, wanted)
         y, _ = activations.forward(activation, y, (), wanted)
         kept = index, y
     else:
         z = conv.forward(x, w, b, win, groups, activation)
         if pool.kind == "max":
-            y, index = pools.max_forward(z, pool.win, pool.ceil_mode)
+            y, index = pools.max_forward(z, pool.win, pool.ceil_mode, wanted)
             kept = index, z
         else:
             y, kept = pools.avg_forward(z, pool.win, pool.ceil_mode, pool.count_include_pad), (z,)

@@ -51,20 +51,30 @@ def _first_inside(win: Window, out: tuple[int, ...]) -> np.ndarray:
 
 
 @in_float32
-def max_forward(x: np.ndarray, win: Window, ceil_mode: bool) -> tuple[np.ndarray, np.ndarray]:
-    """y and the winner's position r * S + s (smallest unsigned type): the first maximum, or last NaN (PyTorch)."""
+def max_forward(
+    x: np.ndarray, win: Window, ceil_mode: bool, wanted: bool = True
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """y and, where ``wanted``, the winner's position r * S + s (smallest unsigned type).
+
+    The first maximum wins, or the last NaN (PyTorch).
+    """
     out = win.out(x.shape[2:], ceil_mode)
     shape = (*x.shape[:2], *out)
     y = empty(shape, x.dtype)
-    index = empty(shape, np.min_scalar_type(win.positions - 1))
-    source, best, winner = channels_last(x), channels_last(y), channels_last(index)
+    index = empty(shape, np.min_scalar_type(win.positions - 1)) if wanted else None
+    source, best, winner = channels_last(x), channels_last(y), None if index is None else channels_last(index)
     offsets, first = list(_offsets(win, x.shape[2:], out)), _first_inside(win, out)
     step = _images(shape)
 
     def task(i: int) -> None:
         block = slice(i * step, (i + 1) * step)
-        a, top, where = source[block], best[block], winner[block]
+        a, top = source[block], best[block]
         top[...] = -np.inf
+        if winner is None:
+            for _, outer, inner in offsets:
+                np.maximum(top[outer], a[inner], out=top[outer])
+            return
+        where = winner[block]
         where[...] = first
         for position, outer, inner in offsets:
             new, old, place = a[inner], top[outer], where[outer]

@@ -66,7 +66,7 @@ def forward(
         return y, (*kept, y) if pool.kind == "max" or not kept else tuple(kept)
     z = conv.forward(x, w, b, win, groups, activation)
     if pool.kind == "max":
-        y, index = pools.max_forward(z, pool.win, pool.ceil_mode)
+        y, index = pools.max_forward(z, pool.win, pool.ceil_mode, wanted)
         kept = index, y
     else:
         y, kept = pools.avg_forward(z, pool.win, pool.ceil_mode, pool.count_include_pad), (z,)

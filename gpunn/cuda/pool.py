@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
@@ -14,13 +13,20 @@ from gpunn.cuda.dtypes import pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_order, is_row_major, new
 from gpunn.cuda.plans import KEPT, Launch, Layout, Plan, layout
+from gpunn.cuda.pool_windows import (
+    AVG_BACKWARD,
+    AVG_FORWARD,
+    MAX_BACKWARD,
+    MAX_FORWARD,
+    SCALAR,
+    THREADS,
+    VECTOR,
+    refuse_vector,
+)
 from gpunn.cuda.problem import Pool
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 from gpunn.window import Window, size_text
 
-THREADS = 128
-SCALAR = "either memory order, every size and dtype"
-VECTOR = "channels-last, channels a multiple of a 16-byte access"
 ANYWHERE = Window.of((1, 1))  # adaptive windows differ from place to place: their kernels read no geometry
 
 
@@ -28,45 +34,25 @@ def _index_dtype(win: Window) -> np.dtype:
     return np.dtype(np.uint8 if win.positions <= 256 else np.uint16)
 
 
-def _refuse_vector(job: Pool) -> str:
-    if not job.nhwc:
-        return "x is not channels-last"
-    if job.flat:
-        return "outputs are not channels-last"
-    if job.C % pack(job.dtype):
-        return f"C = {job.C} is no multiple of {pack(job.dtype)}"
-    return "" if job.aligned else "an array does not start on a multiple of 16 bytes"
-
-
 # ---------------------------------------------------------------- variants
-def _launch(source: str, job: Pool, width: int, items: int, args: tuple[Any, ...]) -> tuple[Launch]:
-    """A thread owns one of ``items`` elements, or 16 bytes of channels."""
-    macros: dict[str, object] = {**storage_macros(job.dtype), "NHWC": int(job.nhwc), "VEC": width}
-    if "index" in args and job.win is not ANYWHERE:
-        macros["INDEX"] = "unsigned char" if job.R * job.S <= 256 else "unsigned short"
-    return (Launch(source, macros, (blocks(items // width, THREADS),), (THREADS,), args),)
-
-
 def _operation(name: str, operands: tuple[str, ...], vector: bool = True) -> Operation:
     """``pool.<name>``, whose kernel has its name: a row of 16-byte accesses, where there is one, and a naive row."""
     source = f"pool/{name}"
 
     def row(wide: bool) -> Callable[[Pool], tuple[Launch, ...]]:
         def plan(job: Pool) -> tuple[Launch, ...]:
-            items = job.inputs if operands[-1] == "gx" else job.outputs
-            return _launch(source, job, pack(job.dtype) if wide else 1, items, (*operands, job))
+            width = pack(job.dtype) if wide else 1
+            items = (job.inputs if operands[-1] == "gx" else job.outputs) // width
+            macros = {**storage_macros(job.dtype), "NHWC": int(job.nhwc), "VEC": width}
+            return (Launch(source, macros, (blocks(items, THREADS),), (THREADS,), (*operands, job)),)
 
         return plan
 
     naive = Variant("naive", (source,), SCALAR, lambda job: "", row(False))
-    wide = (Variant("vector", (source,), VECTOR, _refuse_vector, row(True)),) if vector else ()
+    wide = (Variant("vector", (source,), VECTOR, refuse_vector, row(True)),) if vector else ()
     return Operation(f"pool.{name}", *wide, naive)
 
 
-MAX_FORWARD = _operation("max_forward", ("x", "y", "index"))
-MAX_BACKWARD = _operation("max_backward", ("gy", "index", "y", "gx"))
-AVG_FORWARD = _operation("avg_forward", ("x", "y"))
-AVG_BACKWARD = _operation("avg_backward", ("gy", "x", "gx"))
 ADAPTIVE_AVG_BACKWARD = _operation("adaptive_avg_backward", ("gy", "gx"))
 ADAPTIVE_MAX_FORWARD = _operation("adaptive_max_forward", ("x", "y", "index"), vector=False)
 ADAPTIVE_MAX_BACKWARD = _operation("adaptive_max_backward", ("gy", "index", "gx"), vector=False)
@@ -94,7 +80,7 @@ ADAPTIVE_AVG_FORWARD = Operation(
 # ---------------------------------------------------------------- plans
 def _problem(
     name: str, x: tuple[int, ...], out: tuple[int, ...], win: Window, nhwc: bool, pad: bool,
-    given: Mapping[str, Layout | None], activation: str | None = None, flat: bool = False,
+    given: Mapping[str, Layout | None], activation: str | None = None, flat: bool = False, wanted: bool = True,
 ) -> Pool:  # fmt: skip
     (n, c, h, w), (r, s), (p, q) = x, win.size, out
     arrays = {key: found for key, found in given.items() if found is not None}
@@ -102,21 +88,30 @@ def _problem(
     dtype = check_arrays(name, **{key: found for key, found in arrays.items() if key != "index"})
     check_index(name, **{"one sample of x": x[1:], "one sample of y": (c, *out)})
     aligned = all(found.aligned for found in arrays.values())
-    return Pool(dtype, aligned, n, c, h, w, r, s, p, q, win, nhwc, pad, activation, flat)
+    return Pool(dtype, aligned, n, c, h, w, r, s, p, q, win, nhwc, pad, activation, flat, wanted)
 
 
 @lru_cache(KEPT)
 def _forward(
-    operation: Operation, given: tuple, win: Window, out: bool | tuple[int, int], pad: bool, asked: Asked
+    operation: Operation,
+    given: tuple,
+    win: Window,
+    out: bool | tuple[int, int],
+    pad: bool,
+    asked: Asked,
+    wanted: bool = True,
 ) -> Plan:
-    """y, and index where the operation has one. ``out`` is an output size, or whether the window's is rounded up."""
+    """y, and index where the operation has one and it is ``wanted``.
+
+    ``out`` is an output size, or whether the window's is rounded up.
+    """
     x = Layout(*given)
     size = win.out(x.shape[2:], out) if isinstance(out, bool) else out
     nhwc = not is_row_major(x)
     x = in_order(x, nhwc)
-    job = _problem(operation.name, x.shape, size, win, nhwc, pad, {"x": x})
+    job = _problem(operation.name, x.shape, size, win, nhwc, pad, {"x": x}, wanted=wanted)
     outputs = {"y": new((job.N, job.C, *size), x.dtype, nhwc)}
-    if "max" in operation.name:
+    if "max" in operation.name and wanted:
         index = np.dtype(np.int32) if win is ANYWHERE else _index_dtype(win)
         outputs["index"] = new((job.N, job.C, *size), index, nhwc)
     return operation.plan(job, {"x": x}, outputs, empty=not job.outputs)
@@ -154,14 +149,15 @@ def backward_plan(
 
 
 # ---------------------------------------------------------------- the twin's functions
-def max_forward(x: Array, win: Window, ceil_mode: bool) -> tuple[Array, Array]:
-    """y and the winner's position r*S + s in its window (uint8; uint16 past 256 positions), both (N, C, P, Q)."""
+def max_forward(x: Array, win: Window, ceil_mode: bool, wanted: bool = True) -> tuple[Array, Array | None]:
+    """y and, where ``wanted``, the winner's position r*S + s in its window (uint8; uint16 past 256 positions)."""
     if win.positions > 65536:
         raise ValueError(
             f"pool.max_forward: the window {win.size} has {win.positions} positions, expected at most 65536, "
             "since an index has two bytes; use adaptive pooling"
         )
-    return _forward(MAX_FORWARD, layout(x), win, ceil_mode, True, forced())(x)
+    made = _forward(MAX_FORWARD, layout(x), win, ceil_mode, True, forced(), wanted)(x)
+    return made if wanted else (made, None)
 
 
 def max_backward(gy: Array, index: Array, x_shape: tuple[int, ...], win: Window) -> Array:

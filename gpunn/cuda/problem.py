@@ -164,6 +164,7 @@ class Pool(Problem):
     count_include_pad: bool = True
     activation: str | None = None  # before the pooling
     flat: bool = False  # outputs are row-major, whatever x is
+    wanted: bool = True  # whether a maximum's index is kept
 
     @property
     def inputs(self) -> int:

@@ -16,8 +16,9 @@ from gpunn.checks import (
     check_planes,
     check_same_device,
     check_shape,
+    wants_grad,
 )
-from gpunn.engine.autograd import Gradients, Needs
+from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import Tensor, record
 from gpunn.window import Window, size_text
@@ -59,7 +60,7 @@ def max_pool2d(
     batched, win = check_window("max_pool2d", a.shape, kernel_size, stride, padding, dilation, ceil_mode)
     lifted = a if batched else a[None]
     twin, x_shape = twins(a).pool, lifted.shape
-    y, index = twin.max_forward(lifted, win, ceil_mode)
+    y, index = twin.max_forward(lifted, win, ceil_mode, return_indices or (is_grad_enabled() and wants_grad(x)))
 
     def backward(gy: Array, needs: Needs) -> Gradients:
         gx = twin.max_backward(gy if batched else gy[None], index, x_shape, win)

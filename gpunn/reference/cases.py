@@ -254,6 +254,8 @@ POOL = [
     PoolCase("row window", (2, 3, 1, 17), (1, 3), (1, 2), (0, 1)),
     PoolCase("seventeen channels", (2, 17, 6, 6), (3, 3), (2, 2)),
     PoolCase("sixteen channels", (2, 16, 7, 6), (3, 3), (2, 2), (1, 1)),
+    PoolCase("sixteen channels, 2x2, odd input, ceil", (2, 16, 7, 9), (2, 2), (2, 2), ceil_mode=True),
+    PoolCase("sixteen channels, overlapping", (1, 16, 19, 6), (3, 3), (1, 1), (1, 1), count_include_pad=False),
     PoolCase("sixteen channels, dilated, ceil", (1, 16, 9, 8), (2, 3), (2, 1), (1, 1), (2, 1), True),
 ]
 

@@ -111,6 +111,7 @@ POOL = [
     PoolCase("dilated window outside the input", (2, 3, 1, 4), (2, 2), (1, 1), (1, 1), (2, 1)),
     StrewnPoolCase("NaN and infinities", (3, 5, 9, 8), (3, 2), (2, 1), (1, 1)),
     StrewnPoolCase("NaN and infinities, sixteen channels", (2, 16, 7, 6), (3, 3), (2, 2), (1, 0)),
+    StrewnPoolCase("NaN and infinities, overlapping", (1, 16, 11, 7), (3, 3), (1, 1), (0, 1)),
 ]
 
 ADAPTIVE = [

@@ -30,7 +30,8 @@ extern "C" __global__ void max_pool2d_backward(const T* gy, const INDEX* index, 
             const int q = g.out_col(at.w, s);
             if (q < 0) continue;
             const i64 out = outputs + (p * g.Q + q) * g.out_step();
-            const Indices<INDEX> winner = *reinterpret_cast<const Indices<INDEX>*>(index + out);
+            Indices<INDEX> winner;
+            load_indices(index + out, winner);
             ACC value[VEC];
             load_channels<VEC>(gy + out, value);
             if (y) lead_back(value, y + out, g.activation);

@@ -10,6 +10,7 @@ flops:    N*C*P*Q*R*S
 bytes:    e*N*C*(H*W + P*Q) + I*N*C*P*Q
 requires: one sample below 2^31 elements; INDEX is one byte up to 256 positions, two beyond; VEC > 1 needs NHWC and C % VEC = 0
 numerics: exact; the first maximum wins, the last NaN beats every number (as in PyTorch)
+optional: index
 */
 #include "plane.cuh"
 
@@ -44,5 +45,5 @@ extern "C" __global__ void max_pool2d_forward(const T* x, T* y, INDEX* index, Po
 
     // write
     store_channels<VEC>(y + at.own, best);
-    *reinterpret_cast<Indices<INDEX>*>(index + at.own) = winner;
+    if (index) store_indices(index + at.own, winner);
 }

@@ -23,6 +23,23 @@ template <typename I> struct alignas(sizeof(I) * VEC) Indices {
     I item[VEC];
 };
 
+template <int BYTES> struct Word;
+template <> struct Word<1> { typedef unsigned char type; };
+template <> struct Word<2> { typedef unsigned short type; };
+template <> struct Word<4> { typedef unsigned type; };
+template <> struct Word<8> { typedef uint2 type; };
+template <> struct Word<16> { typedef uint4 type; };
+
+template <typename I> __device__ __forceinline__ void load_indices(const I* p, Indices<I>& v) {
+    typedef typename Word<sizeof(v)>::type Bits;
+    *reinterpret_cast<Bits*>(&v) = *reinterpret_cast<const Bits*>(p);
+}
+
+template <typename I> __device__ __forceinline__ void store_indices(I* p, const Indices<I>& v) {
+    typedef typename Word<sizeof(v)>::type Bits;
+    *reinterpret_cast<Bits*>(p) = *reinterpret_cast<const Bits*>(&v);
+}
+
 // value times the activation's slope, by its results y.
 template <int V> __device__ __forceinline__ void lead_back(ACC (&value)[V], const T* y, int activation) {
     ACC result[V];

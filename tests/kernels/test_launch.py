@@ -221,6 +221,18 @@ def test_max_indices_have_two_bytes_past_256_positions():
     assert pool.max_forward(x, Window.of((17, 17), 1, 8), False)[1].dtype == np.uint16
 
 
+@pytest.mark.parametrize("variant", [one.name for one in pool.MAX_FORWARD.variants])
+def test_an_index_that_nobody_wants_is_not_written(variant):
+    values = np.random.default_rng(0).standard_normal((2, 7, 8, 4)).astype(np.float32)
+    x = host.EmulatedArray.of(values).transpose(0, 3, 1, 2)
+    with use_variant("pool.max_forward", variant), host.counting() as counts:
+        y, index = pool.max_forward(x, Window.of((3, 3), 2), False, wanted=False)
+    want, _ = pool.max_forward(x, Window.of((3, 3), 2), False)
+    assert index is None and np.array_equal(y, want)
+    (count,) = counts.values()
+    assert count.total("bytes", "global", True) == y.nbytes
+
+
 def test_nan_wins_every_window_that_holds_it():
     x = emulated(1, 1, 4, 4)
     x[0, 0, 1, 1] = np.nan

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import gpunn
+import gpunn.cpu.pool
 from gpunn import Tensor, ops
 from gpunn.reference import naive
 from gpunn.reference.cases import ADAPTIVE, POOL
@@ -44,6 +45,25 @@ def test_max_against_plain_loops(case, dtype):
     gx = naive.max_pool_backward(gy, plane, case.x)
     assert_close(tensor.grad, gx, 16)
     assert_close(ops.max_pool2d_backward(gy, indices.data, case.x), gx, 16)
+
+
+def test_an_index_is_made_where_somebody_wants_it(monkeypatch):
+    asked, made = [], gpunn.cpu.pool.max_forward
+
+    def spy(x, win, ceil_mode, wanted):
+        asked.append(wanted)
+        y, index = made(x, win, ceil_mode, wanted)
+        assert (index is not None) == wanted
+        return y, index
+
+    monkeypatch.setattr(gpunn.cpu.pool, "max_forward", spy)
+    x = normal(2, 3, 6, 6)
+    y, _ = ops.max_pool2d(x, 2, return_indices=True)
+    ops.max_pool2d(Tensor(x, requires_grad=True), 2)
+    with gpunn.no_grad():
+        ops.max_pool2d(Tensor(x, requires_grad=True), 2)
+    np.testing.assert_array_equal(ops.max_pool2d(x, 2), y)
+    assert asked == [True, True, False, False]
 
 
 @DTYPES

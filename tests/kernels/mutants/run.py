@@ -28,8 +28,9 @@ from tests.kernels.mutants.rows import ROWS
 from tests.kernels.mutants.table import BARRIER, BITS, ROUND, Mutant
 from tests.kernels.mutants.tensor import TENSOR
 from tests.kernels.mutants.wgmma import WGMMA
+from tests.kernels.mutants.windows import WINDOWS
 
-MUTANTS = [*CONV, *PLANES, *ELEMENTS, *GATHERING, *PRODUCTS, *ROWS, *TENSOR, *WGMMA]
+MUTANTS = [*CONV, *PLANES, *ELEMENTS, *GATHERING, *PRODUCTS, *ROWS, *TENSOR, *WGMMA, *WINDOWS]
 PATIENCE = 300  # seconds for one mutant: one that never ends is not caught, but a slow machine is no endless loop
 
 
