@@ -1,4 +1,4 @@
-"""2-d pooling on CUDA and emulated arrays: the twin of gpunn.cpu.pool. Outputs keep x's memory order."""
+"""Pooling of windows in one to three dimensions on CUDA and emulated arrays: the twin of gpunn.cpu.pool. Outputs keep x's memory order."""
 
 from __future__ import annotations
 
@@ -82,13 +82,13 @@ def _problem(
     name: str, x: tuple[int, ...], out: tuple[int, ...], win: Window, nhwc: bool, pad: bool,
     given: Mapping[str, Layout | None], activation: str | None = None, flat: bool = False, wanted: bool = True,
 ) -> Pool:  # fmt: skip
-    (n, c, h, w), (r, s), (p, q) = x, win.size, out
+    (d, h, w), (a, r, s), (o, p, q) = (((1, 1, *sizes)[-3:]) for sizes in (x[2:], win.size, out))
     arrays = {key: found for key, found in given.items() if found is not None}
     check_devices(name, **arrays)
     dtype = check_arrays(name, **{key: found for key, found in arrays.items() if key != "index"})
-    check_index(name, **{"one sample of x": x[1:], "one sample of y": (c, *out)})
+    check_index(name, **{"one sample of x": x[1:], "one sample of y": (x[1], *out)})
     aligned = all(found.aligned for found in arrays.values())
-    return Pool(dtype, aligned, n, c, h, w, r, s, p, q, win, nhwc, pad, activation, flat, wanted)
+    return Pool(dtype, aligned, *x[:2], h, w, r, s, p, q, win, nhwc, pad, activation, flat, wanted, d, a, o)
 
 
 @lru_cache(KEPT)
@@ -167,7 +167,7 @@ def max_backward(gy: Array, index: Array, x_shape: tuple[int, ...], win: Window)
 
 
 def _check_dilation(operation: str, win: Window) -> None:
-    if win.dilation != (1, 1):
+    if max(win.dilation) != 1:
         raise ValueError(f"{operation}: dilation is {win.dilation}, expected 1; average pooling has none")
 
 

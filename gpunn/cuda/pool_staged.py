@@ -26,8 +26,8 @@ def in_one_order(job: Pool) -> Pool:
 
 def refuse(job: Pool) -> str:
     """Why no block can take rows of windows."""
-    if job.win.rank != 2:
-        return "windows are not 2-d"
+    if job.win.rank == 3:
+        return "windows are 3-d"
     if set(job.win.dilation) != {1}:
         return f"windows are dilated ({job.win})"
     if job.flat:
@@ -41,7 +41,7 @@ def refuse(job: Pool) -> str:
 
 def _bytes(job: Pool, rows: int, backward: bool, images: int = 1) -> tuple[int, ...]:
     """Of each array of a block, in the kernel's order: x, y, index; backward: gy, index, y or x, gx."""
-    size, (stride, _), above = SIZES[job.dtype], job.win.stride, job.Q * job.C
+    size, stride, above = SIZES[job.dtype], job.struct["stride_h"], job.Q * job.C
     if backward:
         outs = min(rows + blocks(job.R, stride) - 1, job.P) * above
         ins = min(rows * stride, job.H) * job.W * job.C * size
@@ -74,9 +74,10 @@ def plan(source: str, args: tuple[Any, ...]) -> Callable[[Pool], tuple[Launch, .
 
     def planned(job: Pool) -> tuple[Launch, ...]:
         mine = in_one_order(job)
-        down = blocks(mine.H + mine.win.padding[0], mine.win.stride[0]) if backward else mine.P
+        how = mine.struct
+        down = blocks(mine.H + how["pad_h"], how["stride_h"]) if backward else mine.P
         rows, images = _cut(mine, down, backward)
-        columns = mine.W * mine.C if backward else mine.Q * mine.C * (mine.win.stride[1] if mine.C > 1 else 1)
+        columns = mine.W * mine.C if backward else mine.Q * mine.C * (how["stride_w"] if mine.C > 1 else 1)
         # Whole warps own a row where few of their lanes stay idle: two rows in one meet in banks of shared memory.
         padded = blocks(columns, WARP) * WARP
         lanes = min(padded if 4 * columns >= 3 * padded else columns, MOST)
@@ -86,7 +87,7 @@ def plan(source: str, args: tuple[Any, ...]) -> Callable[[Pool], tuple[Launch, .
         cut = {"rows": rows, "images": images, "lanes": lanes, "second": starts[1], "third": starts[2]}
         macros: dict[str, object] = {**storage_macros(job.dtype), "NHWC": 1, "VEC": 1}
         if "index" in args:
-            macros["INDEX"] = "unsigned char" if job.R * job.S <= 256 else "unsigned short"
+            macros["INDEX"] = "unsigned char" if job.win.positions <= 256 else "unsigned short"
         grid = (blocks(mine.N, images) * blocks(down, rows),)
         given = tuple([None if arg == "index" and not job.wanted else arg for arg in args])
         launch = (*given, mine, {**cut, "last": starts[3] if backward else 0})

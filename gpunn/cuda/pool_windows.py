@@ -49,7 +49,7 @@ def macros_of(job: Pool, args: tuple[Any, ...], width: int) -> dict[str, object]
     """What kernels of windows are compiled with: storage, memory order, elements a thread moves, an index's type."""
     macros: dict[str, object] = {**storage_macros(job.dtype), "NHWC": int(job.nhwc), "VEC": width}
     if "index" in args:
-        macros["INDEX"] = "unsigned char" if job.R * job.S <= 256 else "unsigned short"
+        macros["INDEX"] = "unsigned char" if job.win.positions <= 256 else "unsigned short"
     return macros
 
 

@@ -147,9 +147,12 @@ class Elements(Problem):
         return f"{self.function} L{self.L} {self.dtype}"
 
 
+_PIXEL = Window.of(1, rank=3)
+
+
 @dataclass(frozen=True)
 class Pool(Problem):
-    """A pooling; ``nhwc`` says which memory order x has."""
+    """A pooling of one to three dimensions, the first ones of size 1; ``nhwc`` says which memory order x has."""
 
     N: int
     C: int
@@ -165,25 +168,29 @@ class Pool(Problem):
     activation: str | None = None  # before the pooling
     flat: bool = False  # outputs are row-major, whatever x is
     wanted: bool = True  # whether a maximum's index is kept
+    D: int = 1
+    A: int = 1
+    O: int = 1  # noqa: E741  (the letter of an output's depth)
 
     @property
     def inputs(self) -> int:
         """Elements of x."""
-        return self.N * self.C * self.H * self.W
+        return self.N * self.C * self.D * self.H * self.W
 
     @property
     def outputs(self) -> int:
         """Elements of y."""
-        return self.N * self.C * self.P * self.Q
+        return self.N * self.C * self.O * self.P * self.Q
 
     @property
     def letters(self) -> dict[str, int]:
-        return {**super().letters, "I": 1 if self.R * self.S <= 256 else 2}
+        return {**super().letters, "I": (1 if self.win.positions <= 256 else 2) if self.wanted else 0}
 
     @property
     def struct(self) -> dict[str, int]:
         ends = {"count_include_pad": int(self.count_include_pad), "flat": int(self.flat)}
-        return {**self.letters, **_steps(self.win), **ends, "activation": EPILOGUES[self.activation]}
+        steps = {**_steps(_PIXEL), **_steps(self.win)}
+        return {**self.letters, **steps, **ends, "activation": EPILOGUES[self.activation]}
 
 
 @dataclass(frozen=True)

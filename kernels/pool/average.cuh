@@ -14,18 +14,25 @@ __device__ __forceinline__ ACC cells(const Pool2d& g, int p, int q) {
     return (ACC)rows * cells(g.col(q, 0), g.S, g.W, g.pad_w, g.count_include_pad);
 }
 
-// y at this place: the sum over rows top up to bottom and columns left up to right, over count.
+__device__ __forceinline__ ACC cells(const Pool2d& g, int o, int p, int q) {
+    return cells(g.slice(o, 0), g.A, g.D, g.pad_d, g.count_include_pad) * cells(g, p, q);
+}
+
+// y at this place: the sum over slices front up to back, rows top up to bottom and columns left up to right, over count.
 __device__ __forceinline__ void average(
-    const T* x, T* y, const Pool2d& g, const Place& at, int top, int bottom, int left, int right, ACC count)
+    const T* x, T* y, const Pool2d& g, const Place& at, int top, int bottom, int left, int right, ACC count,
+    int front = 0, int back = 1)
 {
     const T* plane = x + g.input(at.n, at.c);
     ACC sum[VEC] = {};
-    for (int h = top; h < bottom; ++h) {
-        for (int w = left; w < right; ++w) {
-            ACC value[VEC];
-            load_channels<VEC>(plane + (h * g.W + w) * g.step(), value);
+    for (int d = front; d < back; ++d) {
+        for (int h = top; h < bottom; ++h) {
+            for (int w = left; w < right; ++w) {
+                ACC value[VEC];
+                load_channels<VEC>(plane + ((d * g.H + h) * g.W + w) * g.step(), value);
 #pragma unroll
-            for (int j = 0; j < VEC; ++j) sum[j] += value[j];
+                for (int j = 0; j < VEC; ++j) sum[j] += value[j];
+            }
         }
     }
 #pragma unroll

@@ -2,19 +2,20 @@
 #pragma once
 #include "geometry.cuh"
 
-// The element (or VEC channels) that thread i owns of a tensor (N,C,H,W), in memory order.
+// The element (or VEC channels) that thread i owns of a tensor (N,C,D,H,W), in memory order.
 struct Place {
-    int n, c, h, w;
+    int n, c, d, h, w;
     bool real;  // false for threads past the last element
     i64 own;    // its (first) element in memory
 
-    __device__ __forceinline__ Place(i64 i, int N, int C, int H, int W) : own(i * VEC) {
-        const int columns = C / VEC;
-        const i64 position = NHWC ? i / columns : i;
-        c = NHWC ? i % columns * VEC : i / ((i64)W * H) % C;
-        w = position % W, h = position / W % H;
-        n = NHWC ? position / ((i64)W * H) : i / ((i64)W * H * C);
-        real = i < (i64)N * H * W * columns;
+    __device__ __forceinline__ Place(i64 i, int N, int C, int H, int W, int D = 1) : own(i * VEC) {
+        const int columns = C / VEC, positions = D * H * W;
+        const i64 position = NHWC ? i / columns : i, plane = position / positions;
+        const int at = position - plane * positions, row = at / W;
+        w = at - row * W, d = row / H, h = row - d * H;
+        c = NHWC ? (i - position * columns) * VEC : plane % C;
+        n = NHWC ? plane : plane / C;
+        real = i < (i64)N * positions * columns;
     }
 };
 
