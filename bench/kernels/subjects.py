@@ -155,8 +155,8 @@ def _conv(case: Any) -> tuple[str, dict[str, int]]:
 
 def _pool(case: Any) -> tuple[str, dict[str, int]]:
     r, s = getattr(case, "size", (1, 1))
-    letters = dict(zip("NCHWRSPQ", (*case.x, r, s, *case.y[2:]), strict=True))
-    return f"x {size_text(case.x)} to {size_text(case.y[2:])}", letters | dict.fromkeys("DAO", 1) | {"I": 1 if r * s <= 256 else 2}
+    letters = dict.fromkeys("DAO", 1) | dict(zip("NCHWRSPQ", (*case.x, r, s, *case.y[2:]), strict=True))
+    return f"x {size_text(case.x)} to {size_text(case.y[2:])}", letters | {"I": 1 if r * s <= 256 else 2}
 
 
 def _norm(case: Any) -> tuple[str, dict[str, int]]:

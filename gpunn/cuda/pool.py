@@ -1,4 +1,4 @@
-"""Pooling of windows in one to three dimensions on CUDA and emulated arrays: the twin of gpunn.cpu.pool. Outputs keep x's memory order."""
+"""Pooling in one to three dimensions on CUDA and emulated arrays: the twin of gpunn.cpu.pool. y keeps x's order."""
 
 from __future__ import annotations
 

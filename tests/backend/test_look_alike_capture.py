@@ -102,7 +102,7 @@ def test_our_kernels_are_recorded_with_their_arguments(xp, stream):
         return y.data, t.grad
 
     graph, found = captured(xp, stream, pool, work)
-    assert {"activation_forward", "max_pool2d_forward"} <= set(counting.graph_nodes(graph))
+    assert {"activation_forward", "staged_max_pool2d_forward"} <= set(counting.graph_nodes(graph))
     for add in (0, 3):
         x += add
         graph.launch()

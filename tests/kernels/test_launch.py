@@ -92,9 +92,9 @@ def test_a_kernel_checks_each_argument_by_name():
 def test_a_struct_is_checked_by_the_names_of_its_fields():
     launch = kernel.kernel("pool/avg_forward", **KERNEL, NHWC=0, VEC=1)
     x, fields = emulated(1, 1, 1, 1), source.read("pool/avg_forward").parameters[-1].fields
-    assert fields[:3] == ("N", "C", "H") and "stride_h" in fields and "row" not in fields
+    assert fields[:4] == ("N", "C", "D", "H") and "stride_h" in fields and "row" not in fields
     sizes = dict.fromkeys(fields, 1)
-    with pytest.raises(ValueError, match=r"pool/avg_forward.cu: g lacks H, pad_w, which Pool2d has; expected N, C, H"):
+    with pytest.raises(ValueError, match=r"pool/avg_forward.cu: g lacks H, pad_w, which Pool2d has; expected N, C, D,"):
         launch((1,), (128,), x, x, {k: 1 for k in sizes if k not in ("H", "pad_w")})
     with pytest.raises(ValueError, match=r"pool/avg_forward.cu: g.W = 2147483648 does not fit into int32; split"):
         launch((1,), (128,), x, x, sizes | {"W": 2**31})

@@ -6,6 +6,7 @@ import pytest
 import gpunn.emulator as host
 from gpunn.cuda import pool
 from gpunn.cuda.variants import OPERATIONS, tracing, use_variant
+from gpunn.layout import as_channels_last, channels_first
 from gpunn.reference import naive
 from gpunn.reference.close import assert_close
 from gpunn.window import Window
@@ -24,8 +25,7 @@ CASES = [
 def stored(values, channels_last):
     if not channels_last:
         return host.EmulatedArray.of(values)
-    order = (0, *range(2, values.ndim), 1)
-    return host.EmulatedArray.of(values.transpose(order).copy()).transpose(0, values.ndim - 1, *range(1, values.ndim - 1))
+    return host.EmulatedArray.of(channels_first(as_channels_last(values)))
 
 
 def each_variant(name, run):

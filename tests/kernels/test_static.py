@@ -144,10 +144,35 @@ def test_pooling_and_normalisation_read_16_bytes_a_lane_and_whole_sectors():
         pool.max_backward(y, index, x.shape, Window.of((2, 2), 2))
         normal, mean, rstd = batch_norm.train_forward(x, None, None, 1e-5, None, True)
         batch_norm.train_backward(x, x, None, mean, rstd, normal)
-    wide = ("max_pool2d_forward", "batch_norm_statistics", "batch_norm_apply", "batch_norm_backward_apply")
+    wide = ("strip_max_pool2d_forward", "batch_norm_statistics", "batch_norm_apply", "batch_norm_backward_apply")
     for name in wide:
         hottest = max((s for s in counts[name].sites if s.space == "global" and not s.write), key=lambda s: s.bytes)
         assert hottest.bytes_a_lane == 16 and hottest.excess <= 1.15, counts[name].table()
+
+
+@pytest.mark.parametrize(
+    "shape, size, stride, nhwc, most",
+    [
+        ((4, 6, 28, 28), 2, 2, True, 1.1),  # LeNet's channels
+        ((2, 7, 23, 19), 2, 2, False, 1.1),  # rows of 19 begin anywhere
+        ((1, 16, 25, 25), 3, 2, True, 1.3),
+        ((1, 16, 24, 24), 2, 2, True, 1.15),
+        ((2, 3, 30, 31), 3, 1, False, 1.3),
+    ],
+)
+def test_pooling_moves_what_must_move_and_little_else(shape, size, stride, nhwc, most):
+    x = channels_last(*shape) if nhwc else host.EmulatedArray.of(np.ones(shape, np.float32))
+    win = Window.of(size, stride)
+    with host.counting() as counts:
+        y, index = pool.max_forward(x, win, False)
+        pool.max_backward(y, index, x.shape, win)
+        mean = pool.avg_forward(x, win, False, True)
+        pool.avg_backward(mean, x.shape, win, False, True)
+    assert len(counts) == 4
+    for name, counted in counts.items():
+        least = x.nbytes + y.nbytes + ("max" in name) * index.nbytes
+        assert 32 * (counted.global_load_sectors + counted.global_store_sectors) <= most * least, name
+        assert nhwc is False or counted.conflict_ways <= 1, counted.table()
 
 
 @pytest.mark.parametrize("shape", [(16, 1000), (2, 5, 32, 16)], ids=["a warp a row", "a lane a row"])
