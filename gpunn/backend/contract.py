@@ -141,10 +141,8 @@ class ConvNorm(Protocol):
 class Pool(Protocol):
     """Pooling in two dimensions: x (N, C, H, W), y (N, C, P, Q)."""
 
-    def max_forward(
-        self, x: Array, win: Window, ceil_mode: bool, wanted: bool = True
-    ) -> tuple[Array, Array | None]:
-        """y, and the winner's position r*S + s in its window where ``wanted``: a byte up to 256 positions, else two."""
+    def max_forward(self, x: Array, win: Window, ceil_mode: bool, wanted: bool = True) -> tuple[Array, Any]:
+        """y, and the winner's position r*S + s in its window: one byte up to 256 positions, two beyond; or None."""
         ...
 
     def max_backward(self, gy: Array, index: Array, x_shape: Shape, win: Window) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -53,7 +54,7 @@ def _first_inside(win: Window, out: tuple[int, ...]) -> np.ndarray:
 @in_float32
 def max_forward(
     x: np.ndarray, win: Window, ceil_mode: bool, wanted: bool = True
-) -> tuple[np.ndarray, np.ndarray | None]:
+) -> tuple[np.ndarray, Any]:
     """y and, where ``wanted``, the winner's position r * S + s (smallest unsigned type).
 
     The first maximum wins, or the last NaN (PyTorch).

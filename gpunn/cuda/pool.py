@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -88,7 +89,7 @@ def _problem(
     dtype = check_arrays(name, **{key: found for key, found in arrays.items() if key != "index"})
     check_index(name, **{"one sample of x": x[1:], "one sample of y": (x[1], *out)})
     aligned = all(found.aligned for found in arrays.values())
-    return Pool(dtype, aligned, *x[:2], h, w, r, s, p, q, win, nhwc, pad, activation, flat, wanted, d, a, o)
+    return Pool(dtype, aligned, x[0], x[1], h, w, r, s, p, q, win, nhwc, pad, activation, flat, wanted, d, a, o)
 
 
 @lru_cache(KEPT)
@@ -149,7 +150,7 @@ def backward_plan(
 
 
 # ---------------------------------------------------------------- the twin's functions
-def max_forward(x: Array, win: Window, ceil_mode: bool, wanted: bool = True) -> tuple[Array, Array | None]:
+def max_forward(x: Array, win: Window, ceil_mode: bool, wanted: bool = True) -> tuple[Array, Any]:
     """y and, where ``wanted``, the winner's position r*S + s in its window (uint8; uint16 past 256 positions)."""
     if win.positions > 65536:
         raise ValueError(

@@ -30,8 +30,6 @@ def refuse(job: Pool) -> str:
         return "windows are 3-d"
     if set(job.win.dilation) != {1}:
         return f"windows are dilated ({job.win})"
-    if job.flat:
-        return "outputs are not in the order of inputs"
     mine = in_one_order(job)
     if mine.N >= 2**31:
         return f"{mine.N} planes are beyond 2^31"
@@ -43,7 +41,7 @@ def _bytes(job: Pool, rows: int, backward: bool, images: int = 1) -> tuple[int, 
     """Of each array of a block, in the kernel's order: x, y, index; backward: gy, index, y or x, gx."""
     size, stride, above = SIZES[job.dtype], job.struct["stride_h"], job.Q * job.C
     if backward:
-        outs = min(rows + blocks(job.R, stride) - 1, job.P) * above
+        outs = (job.P if job.flat else min(rows + blocks(job.R, stride) - 1, job.P)) * above
         ins = min(rows * stride, job.H) * job.W * job.C * size
         counts = outs * size, outs * job.letters["I"], max(outs * size, ins) if job.activation else 0, ins
     else:
@@ -58,8 +56,8 @@ def _even(size: int) -> int:
 
 def _cut(job: Pool, down: int, backward: bool) -> tuple[int, int]:
     """Rows of a block, and images where it takes all of their rows."""
-    rows = 1
-    while rows < down and sum(_bytes(job, rows + 1, backward)) <= WANTED:
+    rows, most = 1, FITS if job.flat else WANTED  # row-major windows are read by each block anew
+    while rows < down and sum(_bytes(job, rows + 1, backward)) <= most:
         rows += 1
     bands = blocks(down, rows)
     if bands > 1:

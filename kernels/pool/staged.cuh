@@ -90,7 +90,7 @@ struct Reach {
     }
 };
 
-// Brings x and gives each window of the block to pool(top left row, column, x at row 0 of its image and channel, output).
+// Brings x and gives each window (p, q) of the block to pool(x at row 0 of its image and channel, p, q, place in y).
 template <typename Window>
 __device__ __forceinline__ void pool_block(const T* x, const Pool2d& g, const Cut& cut, const Block& block, Window pool) {
     const Reach reach(g, block, cut);
@@ -109,13 +109,20 @@ __device__ __forceinline__ void pool_block(const T* x, const Pool2d& g, const Cu
 }
 
 // ---------------------------------------------------------------- backward
-// The windows that the block's rows of cells, stride_h inputs high, lie in: rows p first up to end.
+// The windows that the block's rows of cells, stride_h inputs high, lie in: rows from `first`. Row-major ones (g.flat) of an
+// image of several channels do not lie in one piece, unless they are all of them.
 struct Windows {
-    int first, count;  // and elements an image
+    int first, count;          // the first row, and elements an image
+    int channel, row, column;  // from one to the next
 
     __device__ __forceinline__ Windows(const Pool2d& g, const Block& block) {
-        first = larger(block.first - (ceil_div(g.R, g.stride_h) - 1), 0);
-        count = larger(smaller(block.end, g.P) - first, 0) * g.Q * g.C;
+        first = g.flat ? 0 : larger(block.first - (ceil_div(g.R, g.stride_h) - 1), 0);
+        count = larger((g.flat ? g.P : smaller(block.end, g.P)) - first, 0) * g.Q * g.C;
+        channel = g.flat ? g.P * g.Q : 1, column = g.flat ? 1 : g.C, row = g.Q * column;
+    }
+
+    __device__ __forceinline__ int at(int image, int p, int q, int c) const {
+        return image * count + (p - first) * row + q * column + c * channel;
     }
 };
 
@@ -129,7 +136,7 @@ struct Inputs {
     }
 };
 
-// spread(h, v, j, c, u, i, place in gx) for every input of the block: it is (i, j) of cell (u, v).
+// spread(image, u, v, i, j, c, place in gx) for every input of the block: (i, j) of cell (u, v), channel c.
 template <typename Spread>
 __device__ __forceinline__ void spread_block(const Pool2d& g, const Cut& cut, const Block& block, Spread spread) {
     const Inputs inputs(g, block);

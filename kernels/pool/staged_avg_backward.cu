@@ -3,7 +3,8 @@ Average pooling backward through shared memory: any number of channels, in rows 
 
 math:     gx[n,c,h,w] = sum over the windows (p,q) that cover (h,w) of gy[n,c,p,q] / cells(p,q); where an
           activation came before the pooling, whose result is x, times its slope at x
-layout:   gy (N,C,P,Q), x and gx (N,C,H,W), all channels-last; row-major memory is that of N*C images of one channel
+layout:   gy (N,C,P,Q), x and gx (N,C,H,W), all channels-last; row-major memory is that of N*C images of one channel;
+          where g.flat gy is row-major beside a channels-last gx
 threads:  a block owns rows of cells, stride_h inputs high, of an image, or whole images; a thread a column of inputs
 shared:   0
 flops:    2*N*C*P*Q*R*S
@@ -32,8 +33,7 @@ extern "C" __global__ void staged_avg_pool2d_backward(const T* gy, const T* x, T
         ACC sum = 0;
         for (int p = u - rows; p <= u && p < g.P && i < g.R; ++p) {
             for (int q = v - columns; q <= v && q < g.Q && j < g.S; ++q) {
-                const int out = image * windows.count + ((p - windows.first) * g.Q + q) * g.C + c;
-                sum += load(above + out) / cells(g, p, q);
+                sum += load(above + windows.at(image, p, q, c)) / cells(g, p, q);
             }
         }
         store(made + own, x ? derived(sum, (ACC)load(results + own), g.activation) : sum);

@@ -3,7 +3,8 @@ Max pooling backward through shared memory: any number of channels, in rows that
 
 math:     gx[n,c,h,w] = sum of gy[n,c,p,q] over the windows (p,q) whose index names (h,w); where an activation came before
           the pooling, whose result is y, gy times its slope at y
-layout:   gy, index and y (N,C,P,Q), gx (N,C,H,W), all channels-last; row-major memory is that of N*C images of one channel
+layout:   gy, index and y (N,C,P,Q), gx (N,C,H,W), all channels-last; row-major memory is that of N*C images of one channel;
+          where g.flat the first three are row-major beside a channels-last gx
 threads:  a block owns rows of cells, stride_h inputs high, of an image, or whole images; a thread a column of inputs
 shared:   0
 flops:    N*C*P*Q
@@ -35,7 +36,7 @@ extern "C" __global__ void staged_max_pool2d_backward(
         for (int r = i, p = u; r < g.R && p >= 0; r += g.stride_h, --p) {
             if (p >= g.P) continue;
             for (int s = j, q = v; s < g.S && q >= 0; s += g.stride_w, --q) {
-                const int out = image * windows.count + ((p - windows.first) * g.Q + q) * g.C + c;
+                const int out = windows.at(image, p, q, c);
                 if (q >= g.Q) continue;
                 ACC value = load(above + out);
                 if (y) value = derived(value, (ACC)load(results + out), g.activation);
