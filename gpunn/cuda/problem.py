@@ -192,6 +192,10 @@ class Pool(Problem):
         steps = {**_steps(_PIXEL), **_steps(self.win)}
         return {**self.letters, **steps, **ends, "activation": EPILOGUES[self.activation]}
 
+    def __str__(self) -> str:
+        flat = "eV" if self.win.rank == 3 else "eVDAO"
+        return " ".join([*(f"{k}{v}" for k, v in self.letters.items() if k not in flat), self.dtype])
+
 
 @dataclass(frozen=True)
 class Norm(Problem):
