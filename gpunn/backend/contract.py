@@ -277,6 +277,18 @@ class GroupNorm(Protocol):
         ...
 
 
+class Softmax(Protocol):
+    """Softmax along an axis, or its logarithm."""
+
+    def forward(self, x: Array, axis: int, log: bool) -> Array:
+        """exp(x) / sum of exp(x), or its logarithm; the limit where scores are infinite."""
+        ...
+
+    def backward(self, gy: Array, y: Array, axis: int, log: bool) -> Array:
+        """gx, from forward's result."""
+        ...
+
+
 class Activation(Protocol):
     """Activations by name (relu, tanh, ...), with the numbers that they take as ``options``."""
 
@@ -460,3 +472,5 @@ class Twins(Protocol):
     def optim(self) -> Optim: ...
     @property
     def pool(self) -> Pool: ...
+    @property
+    def softmax(self) -> Softmax: ...

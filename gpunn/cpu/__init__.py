@@ -13,6 +13,7 @@ from gpunn.cpu import loss as loss
 from gpunn.cpu import matmul as matmul
 from gpunn.cpu import optim as optim
 from gpunn.cpu import pool as pool
+from gpunn.cpu import softmax as softmax
 from gpunn.cpu.layout import keep_freed_memory as keep_freed_memory
 
 keep_freed_memory()

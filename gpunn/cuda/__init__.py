@@ -14,4 +14,5 @@ from gpunn.cuda import loss as loss
 from gpunn.cuda import matmul as matmul
 from gpunn.cuda import optim as optim
 from gpunn.cuda import pool as pool
+from gpunn.cuda import softmax as softmax
 from gpunn.cuda import step as step

@@ -101,6 +101,16 @@ class Rows(Problem):
 
 
 @dataclass(frozen=True)
+class Scores(Problem):
+    """M rows of C scores each, of which softmax or its logarithm is taken; in memory as (M/L, C, L)."""
+
+    M: int
+    C: int
+    L: int
+    log: bool
+
+
+@dataclass(frozen=True)
 class Labels(Problem):
     """M rows of C scores each, with a class index a row; a row's scores lie L apart, as in memory (M/L, C, L)."""
 

@@ -16,7 +16,6 @@ from gpunn.engine.tensor import data_of, record
 from gpunn.ops.counts import Count, here
 from gpunn.ops.precision import widened
 from gpunn.ops.reduce import mean, total, wide
-from gpunn.ops.softmax import log_softmax_of
 from gpunn.restored import restored
 
 REDUCTIONS = ("none", "mean", "sum")
@@ -85,7 +84,7 @@ def _soft(
         q = q * (1 - smooth) + smooth / classes
     if w is not None:
         q = weighed(q, wide(w))
-    logp = log_softmax_of(wide(_rows_of(a)), 1)
+    logp = twins(a).softmax.forward(wide(_rows_of(a)), 1, True)
     losses = -total(weighed(logp, q), 1)
     kept_logp = logp if wants_grad(target) else None
     p = xp.exp(logp) if kept_logp is not None else xp.exp(logp, out=logp)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from gpunn.asked import asked
-from gpunn.backend import Array, array_module
+from gpunn.backend import Array, array_module, twins
 from gpunn.backend.contract import Backward, Shape
 from gpunn.checks import arrays, as_axis
-from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Axis
 from gpunn.engine.tensor import record
 from gpunn.ops.elementwise import floating
@@ -24,27 +23,7 @@ def softmax(x: A, dim: int) -> A:
     array([[0.5, 0.5],
            [0. , 1. ]], dtype=float32)
     """
-    x = widened(x) if asked() else x
-    (a,) = arrays("softmax", x=x)
-    axis = as_axis("softmax", a, dim)
-    y = softmax_of(a, axis)
-
-    def backward(gy: Array, needs: Needs) -> Gradients:
-        gx = wide(gy) * y
-        gx -= y * total(gx, _present(gx, axis), keepdims=True)
-        return (gx.astype(gy.dtype, copy=False),)
-
-    return record("softmax", y, (x,), backward)
-
-
-@restored
-def softmax_of(a: Array, axis: int) -> Array:
-    """softmax on a plain array."""
-    y, _ = shifted(a, _present(a, axis))
-    array_module(a).exp(y, out=y)
-    with np.errstate(invalid="ignore"):
-        y /= total(y, _present(a, axis), keepdims=True)
-    return y.astype(a.dtype, copy=False)
+    return _along("softmax", x, dim, log=False)
 
 
 def log_softmax(x: A, dim: int) -> A:
@@ -54,27 +33,15 @@ def log_softmax(x: A, dim: int) -> A:
     array([[-6.93e-01, -6.93e-01],
            [-1.00e+03,  0.00e+00]], dtype=float32)
     """
+    return _along("log_softmax", x, dim, log=True)
+
+
+def _along(op: str, x: A, dim: int, log: bool) -> A:
     x = widened(x) if asked() else x
-    (a,) = arrays("log_softmax", x=x)
-    axis = as_axis("log_softmax", a, dim)
-    y = log_softmax_of(a, axis)
-
-    def backward(gy: Array, needs: Needs) -> Gradients:
-        gx = array_module(y).exp(wide(y))
-        gx *= total(wide(gy), _present(gy, axis), keepdims=True)
-        return ((gy - gx).astype(gy.dtype, copy=False),)
-
-    return record("log_softmax", y, (x,), backward)
-
-
-@restored
-def log_softmax_of(a: Array, axis: int) -> Array:
-    """log_softmax on a plain array."""
-    xp = array_module(a)
-    y, _ = shifted(a, _present(a, axis))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        y -= xp.log(total(xp.exp(y), _present(a, axis), keepdims=True))
-    return y.astype(a.dtype, copy=False)
+    (a,) = arrays(op, x=x)
+    axis, twin = as_axis(op, a, dim), twins(a).softmax
+    y = twin.forward(a, axis, log)
+    return record(op, y, (x,), lambda gy, needs: (twin.backward(gy, y, axis, log),), owned=True)
 
 
 @restored
@@ -92,11 +59,6 @@ def shifted(a: Array, axes: Shape) -> tuple[Array, Array]:
     with np.errstate(invalid="ignore"):
         y = a - xp.where(xp.isneginf(peak), 0, peak).astype(a.dtype, copy=False)
     return xp.where(xp.isposinf(a), 0, y).astype(a.dtype, copy=False), peak
-
-
-def _present(a: Array, axis: int) -> Shape:
-    """The axis as a reduction takes it: a 0-d array has none."""
-    return (axis,) if a.ndim else ()
 
 
 @restored

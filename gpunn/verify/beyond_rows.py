@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gpunn.backend import Array
+from gpunn.reference import softmax as oracle
 from gpunn.reference.group_norm import rows_backward, rows_forward
 from gpunn.verify.space import Beyond, Space, numbers
 
@@ -14,6 +15,13 @@ ROWS, LENGTH, KEPT, EPS = 2**20 + 2, 2056, 2, 1e-5
 
 
 def rows(space: Space) -> Iterator[Beyond]:
+    """What normalises rows, each or by the scores of an axis."""
+    yield from _layers(space)
+    for across in (False, True):
+        yield from _scores(space, across)
+
+
+def _layers(space: Space) -> Iterator[Beyond]:
     """x (2^20 + 2, 2056), of which the last rows are not zero."""
     below, above = numbers("x", KEPT, LENGTH), numbers("gy", KEPT, LENGTH)
     _, mean, rstd = rows_forward(below, None, None, EPS)
@@ -39,3 +47,35 @@ def rows(space: Space) -> Iterator[Beyond]:
 
     yield Beyond("group_norm.layer_forward", "2^20 rows", 10, 2, forward, want)
     yield Beyond("group_norm.layer_backward", "2^20 rows", 15, 2, backward, want_backward)
+
+
+def _scores(space: Space, across: bool) -> Iterator[Beyond]:
+    """x (2^20 + 2, 2056) along its last axis, and (2056, 2^20 + 8) along its first: the last rows are not zero."""
+    kept = 8 if across else KEPT
+    scores, above = numbers("x", kept, LENGTH), numbers("gy", kept, LENGTH)
+    made, axis = oracle.forward(scores, 1, False).astype(np.float16), int(not across)
+    name = f"2^20 rows{' across' * across}"
+
+    def spread(values: np.ndarray) -> Array:
+        whole = space.zeros(LENGTH, ROWS + 6) if across else space.zeros(ROWS, LENGTH)
+        rows = whole.T if across else whole
+        rows[-kept:] = space.give(values)
+        return whole
+
+    def end(found: Array) -> tuple:
+        return ((found.T if across else found)[-kept:],)
+
+    def forward() -> tuple:
+        return end(space.twins.softmax.forward(spread(scores), axis, False))
+
+    def backward() -> tuple:
+        return end(space.twins.softmax.backward(spread(above), spread(made), axis, False))
+
+    def want() -> tuple:
+        return ((oracle.forward(scores, 1, False), LENGTH, None),)
+
+    def want_backward() -> tuple:
+        return ((oracle.backward(above, made, 1, False), LENGTH, None),)
+
+    yield Beyond("softmax.forward", name, 10, 2, forward, want)
+    yield Beyond("softmax.backward", name, 15, 2, backward, want_backward)

@@ -27,6 +27,7 @@ from gpunn.cuda.problem import (
     Pool,
     Problem,
     Rows,
+    Scores,
     Segments,
     Tensors,
 )
@@ -39,6 +40,7 @@ from gpunn.reference.conv_pool import CONV_POOL, NETWORK_CONV_POOLS
 from gpunn.reference.dropout import DROPOUTS
 from gpunn.reference.group_norm import LAYERS
 from gpunn.reference.loss import LOSSES
+from gpunn.reference.softmax import SOFTMAXES
 
 Macros = dict[str, object]
 Build = tuple[str, str, Macros]  # kernel, storage type, macros
@@ -151,6 +153,12 @@ def _rows(dtype: str) -> Iterator[Problem]:
             yield Rows(dtype, aligned, *case.x, 1e-5, case.affine)
 
 
+def _scores(dtype: str) -> Iterator[Problem]:
+    for case, aligned in product(SOFTMAXES, BOTH):
+        if case.rows[0]:
+            yield Scores(dtype, aligned, *case.rows, False)
+
+
 def _losses(dtype: str) -> Iterator[Problem]:
     for case, label in product(LOSSES, ("int64", "int32", "uint64")):
         n, c, *spatial = case.x if len(case.x) > 1 else (1, *case.x)
@@ -187,6 +195,7 @@ _OTHERS = {
     "conv_norm": _normed_convolutions,
     "batch_norm": _norms,
     "group_norm": _rows,
+    "softmax": _scores,
     "loss": _losses,
     "dropout": _drops,
     "activation": _activations,

@@ -24,6 +24,7 @@ from gpunn.verify.loss import loss_tasks
 from gpunn.verify.optim import optim_tasks
 from gpunn.verify.products import product_tasks
 from gpunn.verify.running import running_tasks
+from gpunn.verify.softmax import softmax_tasks
 from gpunn.verify.step import step_tasks
 from gpunn.verify.task import CHANNELS_LAST, Part, Task, as_f64, channels, placements, planes
 
@@ -74,6 +75,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     yield from running_tasks(device, give)
     yield from fold_tasks(give)
     yield from group_norm_tasks(give)
+    yield from softmax_tasks(give)
     yield from loss_tasks(device, give)
     yield from drop_tasks(give)
     yield from optim_tasks(give)

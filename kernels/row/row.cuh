@@ -2,12 +2,20 @@
 //
 // Up to KEEP packs a thread, a chunk of the row, lie in registers at once. A row of one chunk is read once; a longer one
 // chunk by chunk, first to last, and then a second time last to first, which begins with what is there.
+//
+// ACROSS=0: a row lies along memory, its packs are VEC neighbours of it, and a team are neighbouring threads.
+// ACROSS=1: a row's elements lie `step` apart; a pack is one element of VEC neighbouring rows, which share a team, and the
+//   block's teams are neighbours: thread t is of team t % count.
 #pragma once
 #include "../common.cuh"
 
 #ifndef KEEP
 #define KEEP 4
 #endif
+#ifndef ACROSS
+#define ACROSS 0
+#endif
+static const int LINES = ACROSS ? VEC : 1;  // rows of a team
 
 // A pack as it lies in memory: fetched long before it is looked at, and until then no larger than that.
 struct __align__(VEC == 1 ? sizeof(T) : 16) Held {
@@ -44,8 +52,10 @@ __device__ __forceinline__ void load_wide(const ACC* p, ACC (&v)[VEC]) {
 struct Team {
     int size, rank, index, count;  // threads; which of them this is; which team of the block, of how many
 
-    __device__ __forceinline__ Team(int size)
-        : size(size), rank(threadIdx.x & (size - 1)), index(threadIdx.x / size), count(blockDim.x / size) {}
+    __device__ __forceinline__ Team(int size) : size(size), count(blockDim.x / size) {
+        rank = ACROSS ? threadIdx.x / count : threadIdx.x & (size - 1);
+        index = ACROSS ? threadIdx.x & (count - 1) : threadIdx.x / size;
+    }
 
     // The first pack of this thread's last chunk of so many packs; negative where it has none.
     __device__ __forceinline__ int last(int packs) const {
@@ -53,16 +63,51 @@ struct Team {
     }
 
     // The chunk whose first pack of this thread is `base`.
-    __device__ __forceinline__ void fetch(const T* row, int base, int packs, Held (&held)[KEEP]) const {
+    __device__ __forceinline__ void fetch(
+        const T* row, int base, int packs, Held (&held)[KEEP], i64 step = VEC) const
+    {
 #pragma unroll
         for (int u = 0; u < KEEP; ++u)
-            if (base + u * size < packs) held[u].fetch(row + (i64)(base + u * size) * VEC);
+            if (base + u * size < packs) held[u].fetch(row + (base + u * size) * step);
     }
 
-    // What all threads of the team join to, the same in each of them; all threads of the block come here. A butterfly
-    // over lanes, another one over warps: an order of its own for each size.
+    // What all threads of the team join to, the same in each of them; all threads of the block come here.
     template <int K, typename Join> __device__ __forceinline__ void over(ACC (&v)[K], const Join& join) const {
-        __shared__ ACC room[K][32];
+        if constexpr (ACROSS) {
+            over_strides(v, join);
+        } else {
+            over_lanes(v, join);
+        }
+    }
+    template <int K> __device__ __forceinline__ void sums(ACC (&v)[K]) const {
+        over(v, [](ACC a, ACC b) { return a + b; });
+    }
+
+  private:
+    // A tree over ranks.
+    template <int K, typename Join> __device__ __forceinline__ void over_strides(ACC (&v)[K], const Join& join) const {
+        __shared__ ACC room[K][512];
+        __syncthreads();  // who came here before has read
+#pragma unroll
+        for (int k = 0; k < K; ++k) room[k][threadIdx.x] = v[k];
+#pragma unroll 1
+        for (int half = size / 2; half > 0; half /= 2) {
+            __syncthreads();
+            if (rank >= half) continue;
+#pragma unroll
+            for (int k = 0; k < K; ++k) {
+                v[k] = join(v[k], room[k][threadIdx.x + half * count]);
+                room[k][threadIdx.x] = v[k];
+            }
+        }
+        __syncthreads();
+#pragma unroll
+        for (int k = 0; k < K; ++k) v[k] = room[k][index];
+    }
+
+    // A butterfly over lanes, another one over warps: an order of its own for each size.
+    template <int K, typename Join> __device__ __forceinline__ void over_lanes(ACC (&v)[K], const Join& join) const {
+        __shared__ ACC room[K][16];
 #pragma unroll 1
         for (int step = smaller(size, 32) / 2; step > 0; step /= 2) {
 #pragma unroll
@@ -83,8 +128,5 @@ struct Team {
 #pragma unroll
             for (int k = 0; k < K; ++k) v[k] = join(v[k], __shfl_xor_sync(0xffffffffu, v[k], step));
         }
-    }
-    template <int K> __device__ __forceinline__ void sums(ACC (&v)[K]) const {
-        over(v, [](ACC a, ACC b) { return a + b; });
     }
 };

@@ -27,6 +27,7 @@ TWINS = {
     "conv_norm": {"train_forward", "grad_input", "train_backward"},
     "group_norm": {"group_forward", "group_backward", "layer_forward", "layer_backward"}
     | {"rms_forward", "rms_backward"},
+    "softmax": {"forward", "backward"},
     "dropout": {"drop"},
     "linear": {"forward", "backward"},
     "matmul": {"matmul"},
