@@ -83,7 +83,9 @@ def group_backward(
         cut.store(result, gx, part)
 
     parallel_for(task, cut.tasks, x.size)
-    return gx, *((sums.sum(0).astype(gy.dtype) for sums in (slopes, levels)) if affine else (None, None))
+    if not affine:
+        return gx, None, None
+    return gx, slopes.sum(0).astype(gy.dtype), levels.sum(0).astype(gy.dtype)
 
 
 @restored

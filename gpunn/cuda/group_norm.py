@@ -5,19 +5,17 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-import numpy as np
-
-from gpunn.backend import Array, array_module
-from gpunn.backend.contract import Shape
-from gpunn.cuda.checks import check_arrays, check_devices
-from gpunn.cuda.dtypes import accumulate, pack, storage_macros
+from gpunn.backend import Array
+from gpunn.cuda.checks import check_arrays, check_devices, check_index
+from gpunn.cuda.dtypes import SIZES, accumulate, pack, storage_macros
 from gpunn.cuda.kernel import blocks
-from gpunn.cuda.layout import cast, in_order
+from gpunn.cuda.layout import cast, in_order, is_row_major, new
 from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scratch, layout
-from gpunn.cuda.problem import Rows
-from gpunn.cuda.rows import HELD_PACKS, THREADS, team_of
+from gpunn.cuda.problem import Groups, Rows
+from gpunn.cuda.rows import HELD_PACKS, LINE, THREADS, WIDEST, team_of
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 
+MOST_GROUPS = 512  # of a block, which keeps two sums of each
 TARGET_BLOCKS = 264  # two on each of an H200's 132 multiprocessors; fixed, so that sums have one order everywhere
 
 
@@ -71,6 +69,49 @@ LAYER_BACKWARD = Operation(
 )
 
 
+def _group_walk(job: Groups) -> tuple[dict[str, object], tuple[int], tuple[int], int, int]:
+    """Macros, grid and block, groups of a block and threads of a team: kernels/row/group_norm.cuh."""
+    wide, each = pack(job.dtype), job.C // job.G
+    width = wide if job.aligned and (job.C if job.nhwc else job.L) % wide == 0 else 1
+    bundle = math.lcm(each, width) // each if job.nhwc else 1
+    least = LINE // SIZES[job.dtype] if job.nhwc else -(-THREADS * width // job.L)  # channels
+    bundle = min(bundle * max(1, least // (bundle * each)), job.G, MOST_GROUPS)
+    channels, packs = bundle * each, job.L if job.nhwc else job.L // width
+    threads = THREADS if channels * job.L <= THREADS * HELD_PACKS * width else WIDEST
+    rows, team = channels // width if job.nhwc else channels, 1
+    while team < 32 and team * HELD_PACKS < packs:
+        team *= 2
+    while team < threads and threads // team // 2 >= rows:  # more teams than rows
+        team *= 2
+    macros = {**storage_macros(job.dtype), "VEC": width, "ACROSS": int(job.nhwc)}
+    return macros, (job.N * -(-job.G // bundle),), (threads,), bundle, team
+
+
+def _group_forward(job: Groups) -> tuple[Launch, ...]:
+    macros, grid, block, bundle, team = _group_walk(job)
+    moments = Scratch("moments", (job.N, 2, job.C), accumulate(job.dtype))
+    args = ("x", "gamma", "beta", "y", "mean", "rstd", moments, job, bundle, team, job.eps)
+    return (Launch("row/group_norm_forward", macros, grid, block, args),)
+
+
+def _group_backward(job: Groups) -> tuple[Launch, ...]:
+    macros, grid, block, bundle, team = _group_walk(job)
+    parts = Scratch("parts", (job.N, 2, job.C), accumulate(job.dtype))
+    args = ("gy", "x", "gamma", "mean", "rstd", "gx", parts, job, bundle, team)
+    first = Launch("row/group_norm_backward", macros, grid, block, args)
+    return (first, _join(job.dtype, parts, job.C)) if job.affine else (first,)
+
+
+GROUPS = "either memory order, every size and dtype; 16-byte accesses where sizes and alignment allow"
+GROUP_FORWARD = Operation(
+    "group_norm.group_forward", Variant("row", ("row/group_norm_forward",), GROUPS, _always, _group_forward)
+)
+GROUP_BACKWARD = Operation(
+    "group_norm.group_backward",
+    Variant("row", ("row/group_norm_backward", "row/join_parts"), GROUPS, _always, _group_backward),
+)
+
+
 # ---------------------------------------------------------------- plans
 def _parameters(name: str, x: Layout, **given: tuple | None) -> dict[str, Layout | None]:
     """Parameters and statistics in the accumulation type, contiguous; None stays None."""
@@ -89,7 +130,8 @@ def _forward_plan(
 ) -> Plan:
     name, first = LAYER_FORWARD.name, in_order(Layout(*x), False)
     wide, dtype = _parameters(name, first, gamma=gamma, beta=beta), check_arrays(name, x=first)
-    job = Rows(dtype, _are_aligned(first, *wide.values()), *first.shape, eps, False)
+    rows, length = first.shape
+    job = Rows(dtype, _are_aligned(first, *wide.values()), rows, length, eps, False)
     each = Output(first.shape[:1], accumulate(dtype))
     inputs: dict[str, Layout | None] = {"x": first, **wide}
     outputs = {"y": Output(first.shape, first.dtype), "rstd": each}
@@ -107,11 +149,48 @@ def _backward_plan(
     name, first = LAYER_BACKWARD.name, in_order(Layout(*x), False)
     above = in_order(Layout(*gy), False)
     wide, dtype = _parameters(name, first, gamma=gamma, mean=mean, rstd=rstd), check_arrays(name, gy=above, x=first)
-    job = Rows(dtype, _are_aligned(above, first, wide["gamma"]), *first.shape, 0.0, affine)
+    rows, length = first.shape
+    job = Rows(dtype, _are_aligned(above, first, wide["gamma"]), rows, length, 0.0, affine)
     outputs = {"gx": Output(first.shape, first.dtype)}
     if affine:
         outputs |= {key: Output(first.shape[1:], first.dtype) for key in ("ggamma", "gbeta")}
     return LAYER_BACKWARD.plan(job, {"gy": above, "x": first, **wide}, outputs, empty=not first.size)
+
+
+def _groups(name: str, x: Layout, groups: int, eps: float, affine: bool, *more: Layout | None) -> Groups:
+    """The checked problem of x in its memory order."""
+    check_index(name, **{"one sample of x": x.shape[1:]})
+    n, c, *spatial = x.shape
+    nhwc = not is_row_major(x) and bool(spatial)
+    aligned, positions = _are_aligned(x, *more), math.prod(spatial)
+    return Groups(x.dtype.name, aligned, n, c, positions, groups, nhwc, eps, affine)
+
+
+@lru_cache(KEPT)
+def _group_forward_plan(
+    x: tuple, gamma: tuple | None, beta: tuple | None, groups: int, eps: float, asked: Asked
+) -> Plan:
+    name, first = GROUP_FORWARD.name, in_order(Layout(*x), not is_row_major(Layout(*x)))
+    wide, dtype = _parameters(name, first, gamma=gamma, beta=beta), check_arrays(name, x=first)
+    job = _groups(name, first, groups, eps, False)
+    each = Output((job.N, job.G), accumulate(dtype))
+    outputs = {"y": new(first.shape, first.dtype, job.nhwc), "mean": each, "rstd": each}
+    return GROUP_FORWARD.plan(job, {"x": first, **wide}, outputs, empty=not first.size)
+
+
+@lru_cache(KEPT)
+def _group_backward_plan(
+    gy: tuple, x: tuple, gamma: tuple | None, mean: tuple, rstd: tuple, groups: int, affine: bool, asked: Asked
+) -> Plan:
+    name, nhwc = GROUP_BACKWARD.name, not is_row_major(Layout(*x))
+    first, above = in_order(Layout(*x), nhwc), in_order(Layout(*gy), nhwc)
+    wide = _parameters(name, first, gamma=gamma, mean=mean, rstd=rstd)
+    check_arrays(name, gy=above, x=first)
+    job = _groups(name, first, groups, 0.0, affine, above)
+    outputs = {"gx": new(first.shape, first.dtype, job.nhwc)}
+    if affine:
+        outputs |= {key: Output((job.C,), first.dtype) for key in ("ggamma", "gbeta")}
+    return GROUP_BACKWARD.plan(job, {"gy": above, "x": first, **wide}, outputs, empty=not first.size)
 
 
 # ---------------------------------------------------------------- the twin's functions
@@ -153,79 +232,17 @@ def _keys(*arrays: Array | None) -> tuple[tuple | None, ...]:
     return tuple([None if a is None else layout(a) for a in arrays])
 
 
-# ---------------------------------------------------------------- groups, by array functions
 def group_forward(
     x: Array, groups: int, gamma: Array | None, beta: Array | None, eps: float
 ) -> tuple[Array, Array, Array]:
     """y of x (N, C, *), and mean and 1 / sqrt(variance + eps) (N, groups); gamma and beta are (C,)."""
-    view, shape = _grouped(x.shape, groups)
-    return _forward(x, view, shape, 2, gamma, beta, eps)
+    return _group_forward_plan(*_keys(x, gamma, beta), groups, eps, forced())(x, gamma, beta)
 
 
 def group_backward(
     gy: Array, x: Array, groups: int, gamma: Array | None, mean: Array, rstd: Array, affine: bool = True
 ) -> tuple[Array, Array | None, Array | None]:
     """gx, ggamma, gbeta; the last two are None unless ``affine``."""
-    view, shape = _grouped(x.shape, groups)
-    return _backward(gy, x, view, shape, 2, gamma, mean, rstd)
-
-
-def _grouped(shape: Shape, groups: int) -> tuple[Shape, Shape]:
-    """x as (N, groups, channels, *), and the shape in which gamma and beta spread over it."""
-    channels = shape[1] // groups
-    return (shape[0], groups, channels, *shape[2:]), (groups, channels, *(1,) * (len(shape) - 2))
-
-
-def _forward(
-    x: Array, view: Shape, shape: Shape, kept: int, gamma: Array | None, beta: Array | None, eps: float
-) -> tuple[Array, Array, Array]:
-    """x, seen as `view`, standardised over all axes but the first `kept`; gamma and beta are seen as `shape`."""
-    axes = tuple(range(kept, len(view)))
-    wide = _wide(x).reshape(view)
-    mean = _mean(wide, axes)
-    y = wide - mean
-    # In float64, where squares of 1e30 do not overflow.
-    var = array_module(y).multiply(y, y, dtype=np.float64).mean(axis=axes, keepdims=True)
-    rstd = ((var + eps) ** -0.5).astype(y.dtype, copy=False)
-    y *= rstd
-    if gamma is not None:
-        y *= gamma.reshape(shape)
-    if beta is not None:
-        y += beta.reshape(shape)
-    y = y.reshape(x.shape).astype(x.dtype, copy=False)
-    return y, mean.reshape(view[:kept]), rstd.reshape(view[:kept])
-
-
-def _backward(
-    gy: Array, x: Array, view: Shape, shape: Shape, kept: int, gamma: Array | None, mean: Array, rstd: Array
-) -> tuple[Array, Array, Array]:
-    axes, flat = tuple(range(kept, len(view))), (*view[:kept], *(1,) * (len(view) - kept))
-    g, off = _wide(gy).reshape(view), _wide(x).reshape(view) - mean.reshape(flat)
-    scale = rstd.reshape(flat)
-    unit = off * scale
-    gw, gb = _sum(g * unit, shape), _sum(g, shape)
-    if gamma is not None:
-        g = g * gamma.reshape(shape)
-    gx = g - _mean(g, axes)
-    unit *= _mean(g * unit, axes)
-    gx -= unit
-    gx *= scale
-    gw, gb = (a.reshape(math.prod(shape)).astype(gy.dtype, copy=False) for a in (gw, gb))
-    return gx.reshape(x.shape).astype(gy.dtype, copy=False), gw, gb
-
-
-def _mean(a: Array, axes: Shape) -> Array:
-    """Summed in float64: along strided axes arrays are added one by one, and float32 would lose digits."""
-    return a.mean(axis=axes, keepdims=True, dtype=np.float64).astype(a.dtype)
-
-
-def _sum(a: Array, shape: Shape) -> Array:
-    """The gradient of what was spread from `shape`, summed in float64."""
-    extra = a.ndim - len(shape)
-    axes = tuple(i for i in range(a.ndim) if i < extra or (shape[i - extra] == 1 and a.shape[i] != 1))
-    return a.sum(axis=axes, keepdims=True, dtype=np.float64).astype(a.dtype).reshape(shape)
-
-
-def _wide(a: Array) -> Array:
-    """16-bit floats as float32, in which sums do not overflow; others as they are."""
-    return a.astype(np.float32) if a.dtype.itemsize == 2 else a
+    arrays = gy, x, gamma, mean, rstd
+    found = _group_backward_plan(*_keys(*arrays), groups, affine, forced())(*arrays)
+    return found if affine else (found, None, None)

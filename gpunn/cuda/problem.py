@@ -101,6 +101,19 @@ class Rows(Problem):
 
 
 @dataclass(frozen=True)
+class Groups(Problem):
+    """N samples of C channels in G groups, each over L positions; ``affine``: whether its gradients are wanted."""
+
+    N: int
+    C: int
+    L: int
+    G: int
+    nhwc: bool
+    eps: float
+    affine: bool
+
+
+@dataclass(frozen=True)
 class Scores(Problem):
     """M rows of C scores each, of which softmax or its logarithm is taken; in memory as (M/L, C, L)."""
 

@@ -64,9 +64,9 @@ def layer_norm(
     y, mean, rstd = twin.layer_forward(a.reshape(rows), w, b, eps)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        gx, *affine = twin.layer_backward(gy.reshape(rows), a.reshape(rows), w, mean, rstd, any(needs[1:]))
-        affine = (g.reshape(sizes) if need else None for g, need in zip(affine, needs[1:], strict=True))
-        return gx.reshape(gy.shape), *affine
+        gx, gw, gb = twin.layer_backward(gy.reshape(rows), a.reshape(rows), w, mean, rstd, any(needs[1:]))
+        given = zip((gw, gb), needs[1:], strict=True)
+        return gx.reshape(gy.shape), *(None if g is None or not need else g.reshape(sizes) for g, need in given)
 
     return record(op, y.reshape(a.shape), (x, weight, bias), backward, owned=True)
 

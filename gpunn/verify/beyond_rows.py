@@ -8,7 +8,7 @@ import numpy as np
 
 from gpunn.backend import Array
 from gpunn.reference import softmax as oracle
-from gpunn.reference.group_norm import rows_backward, rows_forward
+from gpunn.reference.group_norm import groups_backward, groups_forward, rows_backward, rows_forward
 from gpunn.verify.space import Beyond, Space, numbers
 
 ROWS, LENGTH, KEPT, EPS = 2**20 + 2, 2056, 2, 1e-5
@@ -17,6 +17,8 @@ ROWS, LENGTH, KEPT, EPS = 2**20 + 2, 2056, 2, 1e-5
 def rows(space: Space) -> Iterator[Beyond]:
     """What normalises rows, each or by the scores of an axis."""
     yield from _layers(space)
+    for channels_last in (True, False):
+        yield from _groups(space, channels_last)
     for across in (False, True):
         yield from _scores(space, across)
 
@@ -35,8 +37,8 @@ def _layers(space: Space) -> Iterator[Beyond]:
         return tuple([a[-KEPT:] for a in space.twins.group_norm.layer_forward(spread(below), None, None, EPS)])
 
     def backward() -> tuple:
-        kept = (spread(a.astype(np.float32)) for a in (mean, rstd))
-        gx, *_ = space.twins.group_norm.layer_backward(spread(above), spread(below), None, *kept, False)
+        middle, scale = (spread(a.astype(np.float32)) for a in (mean, rstd))
+        gx, *_ = space.twins.group_norm.layer_backward(spread(above), spread(below), None, middle, scale, False)
         return (gx[-KEPT:],)
 
     def want() -> tuple:
@@ -47,6 +49,41 @@ def _layers(space: Space) -> Iterator[Beyond]:
 
     yield Beyond("group_norm.layer_forward", "2^20 rows", 10, 2, forward, want)
     yield Beyond("group_norm.layer_backward", "2^20 rows", 15, 2, backward, want_backward)
+
+
+def _groups(space: Space, channels_last: bool) -> Iterator[Beyond]:
+    """x (2^20 + 2, 514, 4) in two groups of channels, of which the last samples are not zero."""
+    channels, groups = LENGTH // 4, 2
+    below, above = (numbers(name, KEPT, channels, 4) for name in ("x", "gy"))
+    _, mean, rstd = groups_forward(below, groups, None, None, EPS)
+
+    def spread(values: np.ndarray) -> Array:
+        if values.ndim == 2:
+            made = space.zeros(ROWS, groups, dtype=values.dtype)
+        elif channels_last:
+            made = space.zeros(ROWS, 4, channels).transpose(0, 2, 1)
+        else:
+            made = space.zeros(ROWS, channels, 4)
+        made[-KEPT:] = space.give(values)
+        return made
+
+    def forward() -> tuple:
+        return tuple([a[-KEPT:] for a in space.twins.group_norm.group_forward(spread(below), groups, None, None, EPS)])
+
+    def backward() -> tuple:
+        middle, scale = (spread(a.astype(np.float32)) for a in (mean, rstd))
+        found = space.twins.group_norm.group_backward(spread(above), spread(below), groups, None, middle, scale, False)
+        return (found[0][-KEPT:],)
+
+    def want() -> tuple:
+        return tuple([(a, LENGTH, None) for a in groups_forward(below, groups, None, None, EPS)])
+
+    def want_backward() -> tuple:
+        return ((groups_backward(above, below, groups, None, mean, rstd)[0], LENGTH, None),)
+
+    name = f"2^20 samples{', channels-last' * channels_last}"
+    yield Beyond("group_norm.group_forward", name, 10, 4, forward, want)
+    yield Beyond("group_norm.group_backward", name, 15, 4, backward, want_backward)
 
 
 def _scores(space: Space, across: bool) -> Iterator[Beyond]:

@@ -22,6 +22,7 @@ from gpunn.cuda.problem import (
     Drop,
     Elements,
     Gather,
+    Groups,
     Labels,
     Norm,
     Pool,
@@ -38,7 +39,7 @@ from gpunn.cuda.variants import OPERATIONS, Operation
 from gpunn.reference import cases
 from gpunn.reference.conv_pool import CONV_POOL, NETWORK_CONV_POOLS
 from gpunn.reference.dropout import DROPOUTS
-from gpunn.reference.group_norm import LAYERS
+from gpunn.reference.group_norm import GROUPS, LAYERS
 from gpunn.reference.loss import LOSSES
 from gpunn.reference.softmax import SOFTMAXES
 
@@ -112,7 +113,7 @@ def problems(operation: Operation, dtype: str, thorough: bool = True) -> Iterato
     elif family == "optim":
         yield from (Tensors(dtype, True, rows, 5000, 2) for rows in _table_rows(operation, dtype, thorough))
     else:
-        yield from _OTHERS.get(family, _segments)(dtype)
+        yield from _OTHERS.get(operation.name, _OTHERS.get(family, _segments))(dtype)
 
 
 def _normed_convolutions(dtype: str) -> Iterator[Problem]:
@@ -150,13 +151,21 @@ def _norms(dtype: str) -> Iterator[Problem]:
 def _rows(dtype: str) -> Iterator[Problem]:
     for case, aligned in product(LAYERS, BOTH):
         if case.x[0]:
-            yield Rows(dtype, aligned, *case.x, 1e-5, case.affine)
+            yield Rows(dtype, aligned, case.x[0], case.x[1], 1e-5, case.affine)
+
+
+def _groups(dtype: str) -> Iterator[Problem]:
+    for case, aligned, nhwc in product(GROUPS, BOTH, BOTH):
+        n, c, *spatial = case.x
+        if n:
+            yield Groups(dtype, aligned, n, c, math.prod(spatial), case.groups, nhwc, 1e-5, case.affine)
 
 
 def _scores(dtype: str) -> Iterator[Problem]:
     for case, aligned in product(SOFTMAXES, BOTH):
         if case.rows[0]:
-            yield Scores(dtype, aligned, *case.rows, False)
+            m, c, positions = case.rows
+            yield Scores(dtype, aligned, m, c, positions, False)
 
 
 def _losses(dtype: str) -> Iterator[Problem]:
@@ -195,6 +204,8 @@ _OTHERS = {
     "conv_norm": _normed_convolutions,
     "batch_norm": _norms,
     "group_norm": _rows,
+    "group_norm.group_forward": _groups,
+    "group_norm.group_backward": _groups,
     "softmax": _scores,
     "loss": _losses,
     "dropout": _drops,

@@ -20,7 +20,8 @@ def softmax_tasks(give: Give) -> Iterator[Task]:
             for (order, below), (_, made), (_, above) in zip(orders(x), orders(y), orders(gy), strict=True):
                 yield from _tasks(case, f"{name}{order}", below, made, above, log)
             if not log:
-                yield from _tasks(case, f"{name}, unaligned", *(placed(a, "unaligned") for a in (x, y, gy)), log)
+                below, made, above = (placed(a, "unaligned") for a in (x, y, gy))
+                yield from _tasks(case, f"{name}, unaligned", below, made, above, log)
 
 
 def _tasks(case: SoftmaxCase, name: str, x: Any, y: Any, gy: Any, log: bool) -> Iterator[Task]:

@@ -28,14 +28,20 @@ extern "C" __global__ void __launch_bounds__(512, 1) layer_norm_forward(
 
     // combine
     Held held[KEEP];
-    const Spread spread = spread_of(own, L, eps, mean != nullptr, [&](ACC unit) {
-        Moments mine = {0, 0, 0};
+    ACC middle = 0, scale = 0, m2 = 0;
+    for (ACC unit = 1;; unit = far_unit()) {
+        Moments all;
         for (int base = own.rank; base < packs; base += chunk) {
             own.fetch(from, base, packs, held);
-            mine.add(held, ceil_div(packs - base, own.size), mean, unit);
+            all.add(held, ceil_div(packs - base, own.size), mean, unit);
         }
-        return mine;
-    });
+        all.join(own, L, mean);
+        if (unit == 1 || !isfinite(m2)) {
+            middle = all.mean[0] / unit, scale = rstd_of(all.m2[0], L, eps, unit);
+            if (unit == 1) m2 = all.m2[0];
+        }
+        if (unit != 1 || !__syncthreads_or(!isfinite(m2))) break;
+    }
 
     // write
     for (int base = last; base >= 0; base -= chunk) {
@@ -47,7 +53,7 @@ extern "C" __global__ void __launch_bounds__(512, 1) layer_norm_forward(
             ACC v[VEC], w[VEC];
             held[u].widen(v);
 #pragma unroll
-            for (int j = 0; j < VEC; ++j) v[j] = (v[j] - spread.mean) * spread.rstd;
+            for (int j = 0; j < VEC; ++j) v[j] = (v[j] - middle) * scale;
             if (gamma) {
                 load_wide(gamma + at, w);
 #pragma unroll
@@ -62,6 +68,6 @@ extern "C" __global__ void __launch_bounds__(512, 1) layer_norm_forward(
         }
     }
     if (!real || own.rank != 0) return;
-    rstd[row] = spread.rstd;
-    if (mean) mean[row] = spread.mean;
+    rstd[row] = scale;
+    if (mean) mean[row] = middle;
 }

@@ -4,32 +4,58 @@
 #include "row.cuh"
 
 struct Moments {
-    ACC count, mean, m2;
+    ACC count = 0, mean[LINES] = {}, m2[LINES] = {};  // of each row of the team
 
     // The same with the numbers of so many packs more, in a unit; not `centred`: squares of the numbers themselves.
     __device__ __forceinline__ void add(const Held (&held)[KEEP], int packs, bool centred, ACC unit) {
-        ACC sum = 0, more = 0;
+        ACC middle[LINES] = {}, more[LINES] = {};
 #pragma unroll
         for (int u = 0; u < KEEP; ++u) {
             if (u >= packs) continue;
             ACC v[VEC];
             held[u].widen(v);
 #pragma unroll
-            for (int j = 0; j < VEC; ++j) sum += v[j] * unit;
+            for (int j = 0; j < VEC; ++j) middle[line_of(j)] += v[j] * unit;
         }
-        const ACC n = smaller(packs, KEEP) * VEC, middle = centred ? sum / n : (ACC)0;
+        const ACC n = smaller(packs, KEEP) * (VEC / LINES), part = n / (count + n);
+#pragma unroll
+        for (int k = 0; k < LINES; ++k) middle[k] = centred ? middle[k] / n : (ACC)0;
 #pragma unroll
         for (int u = 0; u < KEEP; ++u) {
             if (u >= packs) continue;
             ACC v[VEC];
             held[u].widen(v);
 #pragma unroll
-            for (int j = 0; j < VEC; ++j) more += (v[j] * unit - middle) * (v[j] * unit - middle);
+            for (int j = 0; j < VEC; ++j) {
+                const ACC off = v[j] * unit - middle[line_of(j)];
+                more[line_of(j)] += off * off;
+            }
         }
-        const ACC delta = middle - mean, part = n / (count + n);
-        m2 = count == 0 ? more : m2 + more + delta * delta * count * part;
-        mean = count == 0 ? middle : mean + delta * part;
+#pragma unroll
+        for (int k = 0; k < LINES; ++k) {
+            const ACC delta = middle[k] - mean[k];
+            m2[k] = count == 0 ? more[k] : m2[k] + more[k] + delta * delta * count * part;
+            mean[k] = count == 0 ? middle[k] : mean[k] + delta * part;
+        }
         count += n;
+    }
+
+    // Each row's, of all threads of the team: all of the block come here.
+    __device__ __forceinline__ void join(const Team& own, ACC L, bool centred) {
+        ACC all[LINES], square[LINES];
+#pragma unroll
+        for (int k = 0; k < LINES; ++k) all[k] = count * mean[k];
+        own.sums(all);
+#pragma unroll
+        for (int k = 0; k < LINES; ++k) {
+            all[k] = centred ? all[k] / L : (ACC)0;
+            const ACC off = mean[k] - all[k];
+            square[k] = count > 0 ? m2[k] + count * off * off : (ACC)0;
+        }
+        own.sums(square);
+#pragma unroll
+        for (int k = 0; k < LINES; ++k) mean[k] = all[k], m2[k] = square[k];
+        count = L;
     }
 };
 
@@ -37,30 +63,7 @@ struct Moments {
 // do not. No other row pays for that.
 __device__ __forceinline__ ACC far_unit() { return sizeof(ACC) == 8 ? (ACC)0x1p-800 : (ACC)0x1p-96; }
 
-// What a row is normalised with: 1 / sqrt(variance + eps), by IEEE square root and division: rsqrt would cost two bits.
-struct Spread {
-    ACC mean, rstd, m2;
-
-    // Of a row of L elements, from its threads' own moments in a unit. All threads of the block come here.
-    __device__ __forceinline__ Spread(const Team& own, const Moments& mine, ACC L, ACC eps, bool centred, ACC unit) {
-        ACC sum[1] = {mine.count * mine.mean};
-        own.sums(sum);
-        mean = centred ? sum[0] / L : (ACC)0;
-        const ACC off = mine.mean - mean;
-        ACC square[1] = {mine.count > 0 ? mine.m2 + mine.count * off * off : (ACC)0};
-        own.sums(square);
-        m2 = square[0];
-        rstd = unit / sqrt(m2 / L + eps * unit * unit);
-        mean /= unit;
-    }
-};
-
-// The same of each team's row; `each(unit)` are a thread's own moments.
-template <typename Each>
-__device__ __forceinline__ Spread spread_of(const Team& own, ACC L, ACC eps, bool centred, const Each& each) {
-    const Spread near(own, each((ACC)1), L, eps, centred, 1);
-    const bool far = !isfinite(near.m2);
-    if (!__syncthreads_or(far)) return near;
-    const Spread again(own, each(far_unit()), L, eps, centred, far_unit());
-    return far ? again : near;
+// 1 / sqrt(variance + eps) from m2 in a unit, by IEEE square root and division: rsqrt would cost two bits.
+__device__ __forceinline__ ACC rstd_of(ACC m2, ACC count, ACC eps, ACC unit) {
+    return unit / sqrt(m2 / count + eps * unit * unit);
 }

@@ -17,6 +17,9 @@
 #endif
 static const int LINES = ACROSS ? VEC : 1;  // rows of a team
 
+// Which of them element j of a pack is of.
+__device__ __forceinline__ int line_of(int j) { return ACROSS ? j : 0; }
+
 // A pack as it lies in memory: fetched long before it is looked at, and until then no larger than that.
 struct __align__(VEC == 1 ? sizeof(T) : 16) Held {
     T item[VEC];

@@ -28,6 +28,3 @@ __device__ __forceinline__ ACC least() { return -(ACC)__uint_as_float(0x7f800000
 __device__ __forceinline__ ACC below(ACC score, ACC peak) {
     return score == peak && peak > 0 && isinf(peak) ? (ACC)0 : score - (peak == least() ? (ACC)0 : peak);
 }
-
-// Which of a team's rows element j of a pack is of.
-__device__ __forceinline__ int line_of(int j) { return ACROSS ? j : 0; }

@@ -32,6 +32,7 @@ LAUNCHES_OF_EVALUATION = {"lenet5": 5, "resnet20": 45}
 ROWS = {  # what normalises each sample by itself: launches forward, backward with its parameters' gradients
     "layer_norm": (lambda x, w, b: ops.layer_norm(x, 8, w, b), 1, 2),
     "rms_norm": (lambda x, w, b: ops.rms_norm(x, 8, w), 1, 2),
+    "group_norm": (lambda x, w, b: ops.group_norm(x, 2, w, b), 1, 2),
     "softmax": (lambda x, w, b: ops.softmax(x, 3), 1, 1),
     "log_softmax": (lambda x, w, b: ops.log_softmax(x, 1), 1, 1),
 }
