@@ -84,6 +84,7 @@ class RawModule:
                 capture.record(name, lambda: _launch(kernel, grid, block, frozen, written))
 
         run.shared_size_bytes = 0  # none of the kernels that ask for dynamic shared memory has other
+        run.kernel = SimpleNamespace(ptr=0)
         return run
 
 
@@ -160,7 +161,10 @@ def _cuda(real):
         alloc=cupy_allocator.alloc,
         alloc_pinned_memory=cupy_pointer.alloc_pinned_memory,
         compiler=SimpleNamespace(CompileException=real.cuda.compiler.CompileException),
-        driver=SimpleNamespace(CUDADriverError=cupy_errors.CUDADriverError),
+        driver=SimpleNamespace(
+            CUDADriverError=cupy_errors.CUDADriverError,
+            occupancyMaxActiveBlocksPerMultiprocessor=lambda function, threads, shared_bytes: 768 // threads,
+        ),
         get_allocator=cupy_allocator.get_allocator,
         get_current_stream=current_stream,
         get_device_id=Device.now,

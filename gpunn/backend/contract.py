@@ -104,8 +104,8 @@ class ConvNorm(Protocol):
         residual: Array | None = None,
         relu: bool = False,
         running: Running | None = None,
-    ) -> tuple[Array, Array, Array, Array]:
-        """y, z, mean and rstd: z = conv(x) and what BatchNorm.train_forward makes of it."""
+    ) -> tuple[Array, Array, Array, Array, Array | None]:
+        """y, z, mean, rstd and what backward is told: z = conv(x) and what BatchNorm.train_forward makes of it."""
         ...
 
     def grad_input(
@@ -130,9 +130,11 @@ class ConvNorm(Protocol):
         gamma: Array | None,
         mean: Array,
         rstd: Array,
-        y: Array | None = None,
+        passed: Array | None = None,
         residual: bool = True,
         sums: tuple[Array, ...] | None = None,
+        relu: bool = False,
+        beta: Array | None = None,
     ) -> tuple[Array, Array, Array, Array | None]:
         """BatchNorm.train_backward, its ggamma and gbeta as grad_input found them, where it did."""
         ...
@@ -188,8 +190,11 @@ class BatchNorm(Protocol):
         residual: Array | None = None,
         relu: bool = False,
         running: Running | None = None,
-    ) -> tuple[Array, Array, Array]:
-        """y = relu?(gamma (x - mean) rstd + beta + residual?), mean, rstd = 1 / sqrt(var + eps) of the batch."""
+    ) -> tuple[Array, Array, Array, Array | None]:
+        """y = relu?(gamma (x - mean) rstd + beta + residual?), mean, rstd = 1 / sqrt(var + eps) of the batch.
+
+        And what train_backward is to be told of ReLU: y, its signs, or None, where there is none or x tells it.
+        """
         ...
 
     def eval_forward(
@@ -219,10 +224,15 @@ class BatchNorm(Protocol):
         gamma: Array | None,
         mean: Array,
         rstd: Array,
-        y: Array | None = None,
+        passed: Array | None = None,
         residual: bool = True,
+        relu: bool = False,
+        beta: Array | None = None,
     ) -> tuple[Array, Array, Array, Array | None]:
-        """gx, ggamma, gbeta and the masked gy, or None without ``residual``; y given: a ReLU was fused."""
+        """gx, ggamma, gbeta and the masked gy, or None without ``residual``.
+
+        passed: y, or what train_forward gave; without it a fused ReLU is looked for in x and beta.
+        """
         ...
 
     def eval_backward(
@@ -232,8 +242,10 @@ class BatchNorm(Protocol):
         gamma: Array | None,
         mean: Array,
         rstd: Array,
-        y: Array | None = None,
+        passed: Array | None = None,
         residual: bool = True,
+        relu: bool = False,
+        beta: Array | None = None,
     ) -> tuple[Array, Array, Array, Array | None]:
         """The same four where mean and rstd were constants."""
         ...

@@ -85,14 +85,16 @@ def train_forward(
     residual: np.ndarray | None = None,
     relu: bool = False,
     running: tuple[np.ndarray | None, np.ndarray | None, float | None, np.ndarray | None] | None = None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
     """y, mean, rstd of the batch: y = relu?(gamma * (x - mean) * rstd + beta + residual?), rstd = 1 / sqrt(var + eps).
 
+    And what train_backward is to be told of a ReLU: y itself, which what comes next mostly keeps as well.
     ``running`` statistics, where given, move towards the batch's, in place, and their batches are one more. Without a
     momentum they are the mean over all batches.
     """
     if x.size == 0:
-        return empty(x.shape, x.dtype), np.zeros(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
+        y = empty(x.shape, x.dtype)
+        return y, np.zeros(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype), y if relu else None
     matrix = rows(x)
     mean, var = _moments(matrix, Cut(*matrix.shape))
     y = _apply(matrix, x.shape, gamma, beta, mean, var, eps, residual, relu)
@@ -106,7 +108,7 @@ def train_forward(
         if batches is not None:
             batches += 1
     with np.errstate(divide="ignore"):
-        return y, mean.astype(x.dtype), (1 / np.sqrt(var + eps)).astype(x.dtype)
+        return y, mean.astype(x.dtype), (1 / np.sqrt(var + eps)).astype(x.dtype), y if relu else None
 
 
 def _move(statistic: np.ndarray | None, now: np.ndarray, momentum: float, scale: float = 1.0) -> None:
@@ -158,14 +160,17 @@ def train_backward(
     gamma: np.ndarray | None,
     mean: np.ndarray,
     rstd: np.ndarray,
-    y: np.ndarray | None = None,
+    passed: np.ndarray | None = None,
     residual: bool = True,
+    relu: bool = False,
+    beta: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
-    """gx, ggamma, gbeta and the masked gy; y given means that a ReLU was fused (gy counts where y > 0).
+    """gx, ggamma, gbeta and the masked gy: with a ReLU gy counts where y > 0.
 
-    Without ``residual`` nobody needs the masked gy, and it may be None.
+    ``passed`` is that y; where it is None a ReLU that was fused is looked for in x and ``beta``. Without ``residual``
+    nobody needs the masked gy, and it may be None.
     """
-    return _backward(gy, x, gamma, mean, rstd, y, through_statistics=True)
+    return _backward(gy, x, gamma, mean, rstd, passed, relu, beta, through_statistics=True)
 
 
 @in_float32(kept=(1, 2))
@@ -175,15 +180,20 @@ def eval_backward(
     gamma: np.ndarray | None,
     mean: np.ndarray,
     rstd: np.ndarray,
-    y: np.ndarray | None = None,
+    passed: np.ndarray | None = None,
     residual: bool = True,
+    relu: bool = False,
+    beta: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
     """The same four where mean and rstd were constants."""
-    return _backward(gy, x, gamma, mean, rstd, y, through_statistics=False)
+    return _backward(gy, x, gamma, mean, rstd, passed, relu, beta, through_statistics=False)
 
 
 @restored
-def _backward(gy, x, gamma, mean, rstd, y, through_statistics):
+def _backward(gy, x, gamma, mean, rstd, y, relu, beta, through_statistics):
+    if relu and y is None:
+        with np.errstate(all="ignore"):
+            y = _apply(rows(x), x.shape, gamma, beta, mean, np.asarray(rstd, np.float64) ** -2, 0.0, None, True)
     above, matrix = rows(gy), rows(x)
     cut = Cut(*matrix.shape)
     passed = None if y is None else rows(y)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -14,6 +15,8 @@ from gpunn.cuda.batch_norm_variants import (
     FOLD,
     RUNNING,
     TRAIN_FORWARD,
+    gate_of,
+    holds_signs,
     movable,
     move_back,
     parameters,
@@ -62,7 +65,12 @@ def _train_forward(
     inputs |= {"residual": extra, **{key: taken(a) for key, a in zip(RUNNING, running, strict=True)}}
     inputs["momentum"] = Scalar(np.float64)
     outputs = {"y": new(first.shape, first.dtype, job.nhwc), "mean": each, "rstd": each}
-    return TRAIN_FORWARD.plan(job, inputs, outputs, empty=not first.size)
+    if not first.size:
+        return TRAIN_FORWARD.plan(job, inputs, outputs, empty=True)
+    choice = TRAIN_FORWARD.choose(job, first.device)
+    if relu and extra and holds_signs(job) and choice[0].name != "naive":
+        job, outputs["signs"] = replace(job, gate="signs"), Output((first.size // 8,), np.uint8)
+    return TRAIN_FORWARD.plan(job, inputs, outputs, choice=choice)
 
 
 @lru_cache(KEPT)
@@ -90,26 +98,28 @@ def _backward(
     gy: tuple,
     x: tuple,
     gamma: tuple | None,
+    beta: tuple | None,
     mean: tuple,
     rstd: tuple,
-    y: tuple | None,
+    passed: tuple | None,
+    relu: bool,
     training: int,
     residual: bool,
     asked: Asked,
 ) -> Plan:
     name = "batch_norm.train_backward" if training else "batch_norm.eval_backward"
     first = in_order(Layout(*x), not is_row_major(Layout(*x)))
-    above, passed = _like(gy, first), _like(y, first)
-    job = _problem(name, first, 0.0, int(y is not None), training, gy=above, y=passed)
-    wide = parameters(name, first, gamma=gamma, mean=mean, rstd=rstd)
+    above, (gate, told) = _like(gy, first), gate_of(passed, not is_row_major(first))
+    job = _problem(name, first, 0.0, int(relu), training, gy=above, y=told if gate == "y" else None)
+    wide = parameters(name, first, gamma=gamma, beta=beta, mean=mean, rstd=rstd)
     each = Output((job.C,), accumulate(job.dtype))
     outputs = {"gx": new(first.shape, first.dtype, job.nhwc), "ggamma": each, "gbeta": each}
-    inputs: dict[str, Layout | None] = {"gy": above, "x": first, **wide, "y": passed}
+    inputs: dict[str, Layout | None] = {"gy": above, "x": first, **wide, "passed": told}
     if residual:
         outputs["gresidual"] = new(first.shape, first.dtype, job.nhwc)
     else:
         inputs["gresidual"] = None  # nobody needs the masked gradient: it is not written
-    return BACKWARD.plan(job, inputs, outputs, empty=not first.size)
+    return BACKWARD.plan(replace(job, gate=gate), inputs, outputs, empty=not first.size)
 
 
 @lru_cache(KEPT)
@@ -147,8 +157,11 @@ def train_forward(
     residual: Array | None = None,
     relu: bool = False,
     running: Running | None = None,
-) -> tuple[Array, Array, Array]:
+) -> tuple[Array, Array, Array, Array | None]:
     """y, mean, rstd of the batch: y = relu?(gamma * (x - mean) * rstd + beta + residual?), rstd = 1 / sqrt(var + eps).
+
+    And what train_backward is to be told of a ReLU after a residual: y's signs, a bit each, or y where bits do not fit;
+    without a residual x tells it, and it is None.
 
     ``running`` statistics, where given, move towards the batch's, in place, and their batches are one more. Without a
     momentum they are the mean over all batches.
@@ -157,9 +170,11 @@ def train_forward(
     own, moved = movable(running, accumulate(x.dtype.name))
     keys = tuple([None if a is None else layout(a) for a in (x, gamma, beta, residual, *moved)])
     part = np.float64(math.nan if momentum is None else momentum)
-    y, *now = _train_forward(*keys[:4], keys[4:], eps, relu, forced())(x, gamma, beta, residual, *moved, part)
+    made = _train_forward(*keys[:4], keys[4:], eps, relu, forced())(x, gamma, beta, residual, *moved, part)
     move_back(own, moved)
-    return y, *now
+    if len(made) == 4:
+        return made
+    return *made, made[0] if relu and residual is not None else None
 
 
 def eval_forward(
@@ -190,14 +205,17 @@ def train_backward(
     gamma: Array | None,
     mean: Array,
     rstd: Array,
-    y: Array | None = None,
+    passed: Array | None = None,
     residual: bool = True,
+    relu: bool = False,
+    beta: Array | None = None,
 ) -> tuple[Array, Array, Array, Array | None]:
-    """gx, ggamma, gbeta and the masked gy; y given means that a ReLU was fused (gy counts where y > 0).
+    """gx, ggamma, gbeta and the masked gy: with a ReLU gy counts where y > 0.
 
-    Without ``residual`` nobody needs the masked gy, and it may be None.
+    ``passed`` tells that: y, or what train_forward gave. Where it is None a ReLU that was fused is looked for in x and
+    ``beta``. Without ``residual`` nobody needs the masked gy, and it may be None.
     """
-    return _gradients(gy, x, gamma, mean, rstd, y, residual, 1)
+    return _gradients(gy, x, gamma, mean, rstd, passed, residual, relu, beta, 1)
 
 
 def eval_backward(
@@ -206,11 +224,13 @@ def eval_backward(
     gamma: Array | None,
     mean: Array,
     rstd: Array,
-    y: Array | None = None,
+    passed: Array | None = None,
     residual: bool = True,
+    relu: bool = False,
+    beta: Array | None = None,
 ) -> tuple[Array, Array, Array, Array | None]:
     """The same four where mean and rstd were constants."""
-    return _gradients(gy, x, gamma, mean, rstd, y, residual, 0)
+    return _gradients(gy, x, gamma, mean, rstd, passed, residual, relu, beta, 0)
 
 
 def _gradients(
@@ -219,14 +239,17 @@ def _gradients(
     gamma: Array | None,
     mean: Array,
     rstd: Array,
-    y: Array | None,
+    passed: Array | None,
     residual: bool,
+    relu: bool,
+    beta: Array | None,
     training: int,
 ) -> tuple[Array, Array, Array, Array | None]:
-    masked = residual and y is not None
-    absent = () if masked else (None,)
-    keys = _keys(gy, x, gamma, mean, rstd, y)
-    gx, ggamma, gbeta, *rest = _backward(*keys, training, masked, forced())(gy, x, gamma, mean, rstd, y, *absent)
+    relu = relu or passed is not None
+    masked = residual and relu
+    given = (gy, x, gamma, beta, mean, rstd, passed)
+    plan = _backward(*_keys(*given), relu, training, masked, forced())
+    gx, ggamma, gbeta, *rest = plan(*given) if masked else plan(*given, None)
     if gamma is not None and gamma.dtype != ggamma.dtype:
         ggamma, gbeta = ggamma.astype(gamma.dtype), gbeta.astype(gamma.dtype)
-    return gx, ggamma, gbeta, rest[0] if masked else None if y is not None else gy
+    return gx, ggamma, gbeta, rest[0] if masked else None if relu else gy

@@ -13,7 +13,7 @@ import numpy as np
 from gpunn.asked import of_floats
 from gpunn.backend import Array, Running
 from gpunn.cuda import batch_norm, conv
-from gpunn.cuda.batch_norm_variants import APPLY_BACKWARD, RUNNING, movable, move_back, parameters, taken
+from gpunn.cuda.batch_norm_variants import APPLY_BACKWARD, RUNNING, gate_of, movable, move_back, parameters, taken
 from gpunn.cuda.checks import check_arrays, check_index
 from gpunn.cuda.conv_norm_variants import FUSED, SLOPED, ConvNorm
 from gpunn.cuda.dtypes import accumulate
@@ -61,7 +61,8 @@ def _fused(
     check_index(name, **{"one sample of x": below.shape[1:], "one sample of y": y[1:], "w": w.shape})
     aligned = not any(a.offset for a in (below, w, b, extra) if a is not None)
     shapes = below.shape, w.shape, y, win, groups
-    job = ConvNorm(dtype, aligned, *shapes, precision=of_floats(asked, dtype), eps=eps, relu=int(relu))
+    gate = "signs" if relu and residual and y[1] % 8 == 0 else ""  # bytes of eight channels
+    job = ConvNorm(dtype, aligned, *shapes, precision=of_floats(asked, dtype), eps=eps, relu=int(relu), gate=gate)
     variant, why = _choice(TRAIN_FORWARD, job, below.device, asked)
     if variant is None:
         return Call(name, "apart", why, job)
@@ -71,14 +72,19 @@ def _fused(
     inputs["momentum"] = Scalar(np.float64)
     each, image = Output(y[1:2], accumulate(dtype)), new(y, below.dtype, True)
     outputs = {"y": image, "z": image, "mean": each, "rstd": each}
+    if gate:
+        outputs["signs"] = Output((math.prod(y) // 8,), np.uint8)
     return TRAIN_FORWARD.plan(job, inputs, outputs, choice=(variant, why))
 
 
 def train_forward(
     x: Array, w: Array, b: Array | None, win: Window, groups: int, gamma: Array | None, beta: Array | None, eps: float,
     residual: Array | None = None, relu: bool = False, running: Running | None = None,
-) -> tuple[Array, Array, Array, Array]:  # fmt: skip
-    """y, z, mean and rstd: z = conv(x), y = relu?(gamma (z - mean) rstd + beta + residual?), as batch_norm has it."""
+) -> tuple[Array, Array, Array, Array, Array | None]:  # fmt: skip
+    """y, z, mean and rstd: z = conv(x), y = relu?(gamma (z - mean) rstd + beta + residual?), as batch_norm has it.
+
+    And what its train_backward is to be told of ReLU.
+    """
     own, moved = movable(running, accumulate(x.dtype.name))
     given = (x, w, b, gamma, beta, residual, *moved)
     keys = tuple([None if a is None else layout(a) for a in given])
@@ -87,12 +93,12 @@ def train_forward(
         momentum = 0.0 if running is None else running[2]
         made = plan(*given, np.float64(math.nan if momentum is None else momentum))
         move_back(own, moved)
-        return made
+        return made if len(made) == 5 else (*made, made[0] if relu and residual is not None else None)
     if (calls := trace.get()) is not None:
         calls.append(plan)
     z = conv.forward(x, w, b, win, groups)
-    y, mean, rstd = batch_norm.train_forward(z, gamma, beta, eps, residual, relu, running)
-    return y, z, mean, rstd
+    y, *moments, passed = batch_norm.train_forward(z, gamma, beta, eps, residual, relu, running)
+    return y, z, *moments, passed
 
 
 @lru_cache(KEPT)
@@ -135,36 +141,39 @@ def grad_input(
 
 @lru_cache(KEPT)
 def _applied(
-    gy: tuple, z: tuple, y: tuple | None, gamma: tuple | None, mean: tuple, rstd: tuple, sums: tuple[tuple, ...],
-    residual: bool, asked: Asked,
+    gy: tuple, z: tuple, gamma: tuple | None, beta: tuple | None, mean: tuple, rstd: tuple, passed: tuple | None,
+    sums: tuple[tuple, ...], relu: bool, residual: bool, asked: Asked,
 ) -> Plan:  # fmt: skip
     name, above, below = APPLY_BACKWARD.name, in_order(Layout(*gy), True), in_order(Layout(*z), True)
-    passed = None if y is None else in_order(Layout(*y), True)
-    dtype = check_arrays(name, gy=above, z=below, y=passed)
-    aligned = not any(a.offset for a in (above, below, passed) if a is not None)
+    gate, told = gate_of(passed, True)
+    y = told if gate == "y" else None
+    dtype = check_arrays(name, gy=above, z=below, y=y)
+    aligned = not any(a.offset for a in (above, below, y) if a is not None)
     n, c, *plane = below.shape
-    job = Norm(dtype, aligned, n, c, math.prod(plane), True, 0.0, int(y is not None), 1)
-    inputs: dict[str, Layout | None] = {"gy": above, "x": below, "y": passed}
-    inputs |= parameters(name, below, gamma=gamma, mean=mean, rstd=rstd, ggamma=sums[0], gbeta=sums[1])
+    job = Norm(dtype, aligned, n, c, math.prod(plane), True, 0.0, int(relu), 1, gate)
+    inputs: dict[str, Layout | None] = {"gy": above, "x": below}
+    inputs |= parameters(name, below, gamma=gamma, beta=beta, mean=mean, rstd=rstd)
+    inputs |= {"passed": told, **parameters(name, below, ggamma=sums[0], gbeta=sums[1])}
     image = new(below.shape, below.dtype, True)
     outputs = {"gx": image, "gresidual": image} if residual else {"gx": image}
     return APPLY_BACKWARD.plan(job, inputs if residual else {**inputs, "gresidual": None}, outputs)
 
 
 def train_backward(
-    gy: Array, z: Array, gamma: Array | None, mean: Array, rstd: Array, y: Array | None = None, residual: bool = True,
-    sums: tuple[Array, ...] | None = None,
+    gy: Array, z: Array, gamma: Array | None, mean: Array, rstd: Array, passed: Array | None = None,
+    residual: bool = True, sums: tuple[Array, ...] | None = None, relu: bool = False, beta: Array | None = None,
 ) -> tuple[Array, Array, Array, Array | None]:  # fmt: skip
     """The normalisation's gz, ggamma, gbeta and masked gy; with its sums in one pass."""
     if sums is None or "batch_norm.backward" in dict(forced()):
-        return batch_norm.train_backward(gy, z, gamma, mean, rstd, y, residual)
-    masked = residual and y is not None
-    given = (gy, z, y, gamma, mean, rstd)
+        return batch_norm.train_backward(gy, z, gamma, mean, rstd, passed, residual, relu, beta)
+    relu = relu or passed is not None
+    masked = residual and relu
+    given = (gy, z, gamma, beta, mean, rstd, passed)
     keys = tuple([None if a is None else layout(a) for a in given])
-    plan = _applied(*keys, tuple([layout(a) for a in sums]), masked, forced())
+    plan = _applied(*keys, tuple([layout(a) for a in sums]), relu, masked, forced())
     made = plan(*given, *sums) if masked else plan(*given, *sums, None)
     gz, *rest = made if isinstance(made, tuple) else (made,)
     ggamma, gbeta = sums
     if gamma is not None and gamma.dtype != ggamma.dtype:
         ggamma, gbeta = ggamma.astype(gamma.dtype), gbeta.astype(gamma.dtype)
-    return gz, ggamma, gbeta, rest[0] if masked else None if y is not None else gy
+    return gz, ggamma, gbeta, rest[0] if masked else None if relu else gy

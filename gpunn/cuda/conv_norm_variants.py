@@ -26,6 +26,7 @@ class ConvNorm(Conv):
 
     eps: float = 1e-5
     relu: int = 0
+    gate: str = ""
 
     @property
     def conv(self) -> Conv:
@@ -36,7 +37,7 @@ class ConvNorm(Conv):
     def norm(self) -> Norm:
         """The normalisation alone."""
         n, k, *out = self.y
-        return Norm(self.dtype, self.aligned, n, k, math.prod(out), True, self.eps, self.relu, 1)
+        return Norm(self.dtype, self.aligned, n, k, math.prod(out), True, self.eps, self.relu, 1, self.gate)
 
 
 def _joined(launch: Launch, job: ConvNorm, image: tuple[int, ...], macro: str, **given: Any) -> Launch:

@@ -19,6 +19,7 @@ CUDA_NAMES = {
     "int": "int32",
     "i64": "int64",
     "u64": "uint64",
+    "u8": "uint8",
     "unsigned char": "uint8",
     "unsigned short": "uint16",
 }

@@ -339,6 +339,11 @@ def capability(device: int) -> int:
     return int(backend.require_cupy().cuda.Device(device).compute_capability)
 
 
+def multiprocessors(device: int) -> int:
+    """A device's multiprocessors; the emulator runs as many threads together as three blocks of 256 on each of 21."""
+    return 21 if device == EMULATOR else _attribute(device, "MultiProcessorCount")
+
+
 @cache
 def _attribute(device_id: int, name: str) -> int:
     """CuPy asks the driver for every attribute, some hundred, each time: once is enough."""

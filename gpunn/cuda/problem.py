@@ -222,7 +222,10 @@ class Pool(Problem):
 
 @dataclass(frozen=True)
 class Norm(Problem):
-    """A batch normalisation over N*L values of each of C channels."""
+    """A batch normalisation over N*L values of each of C channels.
+
+    ``gate``: what tells, after a ReLU, what it let through: "y", its "signs" as bits, or "", x once more.
+    """
 
     N: int
     C: int
@@ -231,6 +234,7 @@ class Norm(Problem):
     eps: float
     relu: int
     training: int
+    gate: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from gpunn.asked import PRECISION, asked, asking
 from gpunn.asked import Asked as Asked
 from gpunn.cuda import source, tuned
-from gpunn.cuda.kernel import EMULATOR, capability, shared_limit
+from gpunn.cuda.kernel import EMULATOR, capability, multiprocessors, shared_limit
 from gpunn.cuda.plans import Call, Launch, Layout, Output, Plan, Scalar, trace
 from gpunn.cuda.problem import Problem
 from gpunn.errors import nearest
@@ -27,7 +27,8 @@ class Variant:
     name their operands; pure. sources: the ``.cu`` files it launches, the main one first. shared: bytes a block, of a
     problem. avoid: a problem -> "" or why the next variant is the better choice; ``use_variant`` does not ask.
     precision: what it multiplies, "fp32" (as stored), "tf32", "3xtf32", "bf16" or "fp16". dynamic: whether its shared
-    memory is asked for at the launch, of which there is more.
+    memory is asked for at the launch, of which there is more. multiprocessors: how many must be there, of a problem,
+    for its blocks to wait for each other.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Variant:
     avoid: Callable[[Any], str] = lambda problem: ""
     precision: str = "fp32"
     dynamic: bool = False
+    multiprocessors: Callable[[Any], int] = lambda problem: 0
 
     def accepts(self, problem: Problem) -> bool:
         return not self.refusal(problem)
@@ -97,7 +99,8 @@ class Operation:
         wanted = dict(asked()).get(self.name)
         if wanted is not None:
             variant = self.named(wanted)
-            if refusal := variant.refusal(problem) or ("" if device == EMULATOR else _lacking(variant, device)):
+            refusal = variant.refusal(problem) or ("" if device == EMULATOR else _lacking(variant, device))
+            if refusal := refusal or _too_many(variant, problem, device):
                 raise ValueError(f"{self.name}: variant {wanted!r} does not take this call: {refusal} ({problem})")
             return variant, "asked for by use_variant"
         if found := self._tuned(problem, device):
@@ -105,6 +108,7 @@ class Operation:
         reasons = []
         for variant in self.variants:
             refusal = variant.refusal(problem) or _lacking(variant, device) or variant.avoid(problem)
+            refusal = refusal or _too_many(variant, problem, device)
             refusal = refusal or self._too_little_shared(variant, problem, device)
             if not refusal:
                 self._note_precision(problem, device)
@@ -166,9 +170,17 @@ def _too_large(variant: Variant, problem: Problem, device: int) -> str:
     return f"needs {need} bytes of shared memory a block, this device has {limit}"
 
 
+def _too_many(variant: Variant, problem: Problem, device: int) -> str:
+    """That blocks which wait for each other are more than the device runs at once."""
+    need = variant.multiprocessors(problem)
+    if not need or need <= (there := multiprocessors(device)):
+        return ""
+    return f"its blocks wait for each other on {need} multiprocessors, this device has {there}"
+
+
 def lacking(variant: Variant, problem: Problem, device: int) -> str:
     """Why a device cannot run a variant on a problem that it takes, or ""."""
-    return _lacking(variant, device) or _too_large(variant, problem, device)
+    return _lacking(variant, device) or _too_large(variant, problem, device) or _too_many(variant, problem, device)
 
 
 def _unknown(what: str, name: str, known: list[str]) -> str:

@@ -105,19 +105,19 @@ def _batch_norm(
     if not training and (mean is None or var is None):
         raise ValueError(f"{op}: evaluation needs running_mean and running_var; pass them, or training=True")
     if training and count:
-        y, mean_now, rstd = twin.train_forward(a, gamma, beta, eps, r, relu, (mean, var, momentum, batches))
+        moved = mean, var, momentum, batches
+        y, mean_now, rstd, passed = twin.train_forward(a, gamma, beta, eps, r, relu, moved)
         twin_backward = twin.train_backward
     else:
         # An empty batch has no statistics.
         mean_now, var = _empty_statistics(a) if training else (mean, var)
         y = twin.eval_forward(a, gamma, beta, mean_now, var, eps, r, relu)
-        twin_backward, rstd = twin.eval_backward, var
+        twin_backward, rstd, passed = twin.eval_backward, var, y if relu else None
         if is_grad_enabled() and any(map(wants_grad, (x, weight, bias, residual))):
             mean_now, rstd = mean_now.copy(), _rstd(var, eps)  # a later training step changes the running ones in place
-    kept_y = y if relu else None
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        gx, ggamma, gbeta, gr = twin_backward(gy, a, gamma, mean_now, rstd, kept_y, needs[3])
+        gx, ggamma, gbeta, gr = twin_backward(gy, a, gamma, mean_now, rstd, passed, needs[3], relu, beta)
         return tuple([g if need else None for g, need in zip((gx, ggamma, gbeta, gr), needs, strict=True)])
 
     return record(op, y, (x, weight, bias, residual), backward, owned=True)

@@ -65,20 +65,23 @@ def conv2d_batch_norm(
     if isinstance(a, np.ndarray):
         check_written(op, running_mean=running[0], running_var=running[1], num_batches_tracked=running[2])
     twin, groups, moved = twins(a), options[3], (*running[:2], momentum, running[2])
-    y, z, mean, rstd = twin.conv_norm.train_forward(a, w, b, win, groups, scale, shift, eps, r, relu, moved)
-    x_shape, w_shape, kept_y = a.shape, w.shape, y if relu else None
+    y, z, mean, rstd, passed = twin.conv_norm.train_forward(a, w, b, win, groups, scale, shift, eps, r, relu, moved)
+    x_shape, w_shape = a.shape, w.shape
     kept_x, kept_w = (a if wants_grad(weight) else None), (w if wants_grad(x) else None)
-    above, below = Known((z, mean, rstd, kept_y)), _known(x)
+    above, below = Known((z, mean, rstd, relu)), _known(x)
     if (beside := _known(residual)) is not None:
         beside.take(all_of_it=False)
     below = None if below is None else below.take()
+    seen = a if below is not None and below.below is not None and below.below[3] else None  # x, which tells its ReLU
 
     def backward(gy: Array, needs: Needs) -> Gradients:
         sums = above.of(gy)
-        gz, ggamma, gbeta, gr = twin.conv_norm.train_backward(gy, z, scale, mean, rstd, kept_y, needs[5], sums)
+        gate = passed, needs[5], sums, relu, shift
+        gz, ggamma, gbeta, gr = twin.conv_norm.train_backward(gy, z, scale, mean, rstd, *gate)
         gx = gw = gb = None
         if kept_w is not None and below is not None and below.below is not None:
-            gx, below.more = twin.conv_norm.grad_input(gz, kept_w, x_shape, win, groups, *below.below)
+            before = *below.below[:3], seen
+            gx, below.more = twin.conv_norm.grad_input(gz, kept_w, x_shape, win, groups, *before)
             below.gradient = gx
         elif kept_w is not None:
             gx = twin.conv.grad_input(gz, kept_w, x_shape, win, groups)

@@ -58,6 +58,15 @@ class StrewnBatchNormCase(BatchNormCase):
         return x, *others
 
 
+@dataclass(frozen=True)
+class TinyBatchNormCase(BatchNormCase):
+    """A batch normalisation whose results are of the size of float16's least number, and mostly rounded to 0 there."""
+
+    def arrays(self, dtype=np.float32):
+        x, gamma, beta, *others = super().arrays(dtype)
+        return x, np.full_like(gamma, 2.0**-24), np.zeros_like(beta), *others
+
+
 def _depthwise(name, n, channels, plane, size, stride=(1, 1), padding=(0, 0), dilation=(1, 1)):
     return ConvCase(name, (n, channels, *plane), (channels, 1, *size), stride, padding, dilation, channels)
 
@@ -127,6 +136,11 @@ BATCHNORM = [
     BatchNormCase("parts of uneven length", (7, 5, 29, 53), offset=10.0),
     BatchNormCase("more parts than a warp merges", (67, 3, 17, 9), relu=True, offset=3.0),
     BatchNormCase("parts of 16-byte accesses", (9, 3, 44, 44), offset=3.0),
+    BatchNormCase("columns of five packs", (3, 20, 9, 8), relu=True),
+    BatchNormCase("signs, ten packs", (2, 40, 5, 9), residual=True, relu=True),
+    BatchNormCase("signs, several columns of blocks", (2, 264, 3, 3), residual=True, relu=True),
+    TinyBatchNormCase("below the least number, relu", (3, 8, 5, 4), relu=True),
     StrewnBatchNormCase("a NaN in one channel", (3, 8, 5, 4), residual=True),
+    StrewnBatchNormCase("a NaN in one channel, signs", (3, 8, 5, 4), residual=True, relu=True),
     StrewnBatchNormCase("a NaN in one channel, relu", (3, 5, 2, 3), relu=True),
 ]

@@ -184,7 +184,7 @@ def _norm(space: Space, channels_last: bool, order: str) -> Iterator[Beyond]:
 
     def train() -> tuple:
         x, residual = spread(below), spread(more)
-        return ends(*space.twins.batch_norm.train_forward(x, None, None, EPS, residual, True))
+        return ends(*space.twins.batch_norm.train_forward(x, None, None, EPS, residual, True)[:3])
 
     def evaluate() -> tuple:
         arrays = (spread(below), None, None, spread(mean), spread(var), EPS, spread(more), True)

@@ -85,7 +85,7 @@ def _task(case: Case, name: str, device: str, give: Give, bare: bool = False) ->
         mean, var, batches = moved()
         running = None if bare else (mean, var, None, batches)
         win, norm = case.window, (scale, shift, EPS, extra, relu, running)
-        return *twins(x).conv_norm.train_forward(x, w, bias, win, case.groups, *norm), mean, var, batches
+        return *twins(x).conv_norm.train_forward(x, w, bias, win, case.groups, *norm)[:4], mean, var, batches
 
     def want() -> tuple:
         win = case.window

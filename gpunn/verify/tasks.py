@@ -226,7 +226,7 @@ def _norm_case(
     forward = cache(lambda: norm.train_forward(x, gamma, beta, EPS, extra, case.relu))
 
     def moments() -> tuple[Array, Array]:
-        return forward()[1:]
+        return forward()[1:3]
 
     def running() -> tuple[Array, Array]:
         mean, rstd = moments()
@@ -256,15 +256,16 @@ def _norm_case(
         values = naive.batch_norm_backward(gys, xs, scale, middle, rstd**-2.0, 0.0, training, mask)
         return tuple(scaled(v) for v in values)
 
-    run_train = lambda: norm.train_forward(x, gamma, beta, EPS, extra, case.relu)  # noqa: E731
+    run_train = lambda: norm.train_forward(x, gamma, beta, EPS, extra, case.relu)[:3]  # noqa: E731
     yield Task("batch_norm.train_forward", name, run_train, want_train, channels)
     run_eval = lambda: (norm.eval_forward(x, gamma, beta, *running(), EPS, extra, case.relu),)  # noqa: E731
     yield Task("batch_norm.eval_forward", name, run_eval, want_eval, channels, forward)
     for training, run in ((True, norm.train_backward), (False, norm.eval_backward)):
+        told = (lambda: forward()[3]) if training else passed  # what forward says of ReLU, and y itself
         yield Task(
             "batch_norm.backward",
             f"{name}, {'training' if training else 'evaluation'}",
-            lambda run=run: run(gy, x, gamma, *moments(), passed()),
+            lambda run=run, told=told: run(gy, x, gamma, *moments(), told(), True, case.relu, beta),
             partial(want_backward, training),
             channels,
             forward,

@@ -14,6 +14,7 @@ numerics: Welford a thread, Chan's merge as a tree of fixed shape; squares that 
 optional: gamma beta residual running_mean running_var batches tickets
 */
 #include "far.cuh"
+#include "gate.cuh"
 
 extern "C" __global__ void batch_norm_naive_forward(
     const T* x, const ACC* gamma, const ACC* beta, const T* residual, T* y, ACC* mean, ACC* rstd,
@@ -64,7 +65,7 @@ extern "C" __global__ void batch_norm_naive_forward(
     const ACC scale = (gamma ? gamma[c] : (ACC)1) * spread.rstd, shift = beta ? beta[c] : (ACC)0;
     for (int m = me; m < M; m += 128) {
         const i64 at = g.element(m, c);
-        ACC value = (load(x + at) - centre) * scale + shift;
+        ACC value = value_of(load(x + at) - centre, scale, shift);
         if (residual) value += load(residual + at);
         store(y + at, relu && value < 0 ? (ACC)0 : value);
     }

@@ -2,6 +2,7 @@
 //
 // Each sum has one order, whoever is last: 32 lanes, of which lane l takes parts l, l + 32, ..., then a fixed tree.
 #pragma once
+#include "../ptx/barrier.cuh"
 #include "walk.cuh"
 
 // Whether this is the last of `blocks` blocks to come here; what they wrote before is seen from then on. For all threads
@@ -46,10 +47,10 @@ __device__ __forceinline__ void over_parts(int channels, int J, ACC* room, const
     __syncthreads();
 }
 
-// The channels of a block: the first, and how many.
-struct Channels {
-    int first, count;
-
-    __device__ __forceinline__ Channels(int C, int columns)
-        : first(NHWC ? blockIdx.x * columns * VEC : blockIdx.x), count(NHWC ? smaller(columns * VEC, C - first) : 1) {}
-};
+// All blocks of a cooperative launch meet: what any did before is seen by all after. Both tickets are 0 again once the last
+// block has gone on.
+__device__ __forceinline__ void meet(int* tickets) {
+    grid_barrier(reinterpret_cast<unsigned*>(tickets));
+    if (threadIdx.x == 0 && atomicAdd(tickets + 1, 1) == (int)(gridDim.x * gridDim.y) - 1)
+        atomicExch(tickets, 0), atomicExch(tickets + 1, 0);
+}

@@ -1,43 +1,51 @@
 // How a block of 256 threads walks over its part of a tensor, VEC elements (one access) at a time.
 //
-// NHWC=1, memory (N*L, C): the block is `columns` x 256/columns threads; a thread owns VEC neighbouring channels and takes
-//   every (256/columns)-th row of its part.
+// NHWC=1, memory (N*L, C): the block is 256/columns x `columns` threads, the rest idle; a thread owns VEC neighbouring
+//   channels and takes every (256/columns)-th row of its part.
 // NHWC=0, memory (N, C, L): columns = 1, the block owns channel blockIdx.x; a thread takes every 256th pack of its part.
 // Part j of J (gridDim.y) is a fixed range, so that every sum has one order.
 #pragma once
-#include "geometry.cuh"
+#include "gate.cuh"
 
 #define THREADS 256
-#define HELD (VEC == 8 || sizeof(ACC) == 8 ? 3 : 4)  // blocks that a multiprocessor holds at least: 80 or 64 registers a thread
+#define WIDEST (32 * VEC)  // channels of a block, at most
+// Blocks that a multiprocessor holds at least, forward and backward: 80 registers a thread, or 128. Grids count on it.
+#define HELD 3
+#define HELD_BACK (VEC == 8 ? 2 : 3)
 
 struct Walk {
     int c;        // this thread's (first) channel
     bool real;    // whether it has one
-    unsigned at, end;  // rows (NHWC) or packs of VEC elements; N*L below 2^31, so that no step past the end wraps
-    int step, C, L;
+    unsigned at;  // its first row (NHWC) or pack of VEC elements; N*L below 2^31, so that no step past the end wraps
+    int packs;    // how many it takes
+    int step, column, row, C, L;
 
     __device__ __forceinline__ Walk(const Norm& g, int columns) : C(g.C), L(g.L) {
-        const int column = threadIdx.x % columns, row = threadIdx.x / columns;
         const unsigned rows = (unsigned)g.N * L / (NHWC ? 1 : VEC), each = (rows + gridDim.y - 1) / gridDim.y;
-        c = NHWC ? ((i64)blockIdx.x * columns + column) * VEC : blockIdx.x;
-        real = c < C;
+        column = threadIdx.x % columns, row = threadIdx.x / columns;
         step = THREADS / columns;
-        at = real ? blockIdx.y * each + row : 1;
-        end = !real ? 0 : (blockIdx.y + 1) * each < rows ? (blockIdx.y + 1) * each : rows;
+        c = NHWC ? ((i64)blockIdx.x * columns + column) * VEC : blockIdx.x;
+        real = c < C && row < step;
+        at = blockIdx.y * each + row;
+        const unsigned end = (blockIdx.y + 1) * each < rows ? (blockIdx.y + 1) * each : rows;
+        packs = real && at < end ? (end - at + step - 1) / step : 0;
     }
 
-    // Where the pack that lies `ahead` steps from here starts.
-    __device__ __forceinline__ i64 address(int ahead = 0) const {
-        const unsigned m = at + ahead * step;
+    // Where this thread's i-th pack starts.
+    __device__ __forceinline__ i64 address(int i) const {
+        const unsigned m = at + i * step;
         if (NHWC) return (i64)m * C + c;
-        const unsigned packs = L / VEC, n = m / packs;
-        return ((i64)n * C + c) * L + (i64)(m - n * packs) * VEC;
+        const unsigned in_plane = L / VEC, n = m / in_plane;
+        return ((i64)n * C + c) * L + (i64)(m - n * in_plane) * VEC;
     }
+};
 
-    __device__ __forceinline__ bool has(int packs) const { return at + (packs - 1) * step < end; }
+// The channels of a block: the first, and how many.
+struct Channels {
+    int first, count;
 
-    // The channel of the pack's j-th element.
-    __device__ __forceinline__ int channel(int j) const { return NHWC ? c + j : c; }
+    __device__ __forceinline__ Channels(int C, int columns)
+        : first(NHWC ? blockIdx.x * columns * VEC : blockIdx.x), count(NHWC ? smaller(columns * VEC, C - first) : 1) {}
 };
 
 // A pack as it lies in memory: fetched long before it is looked at, and until then no larger than that.
@@ -57,18 +65,32 @@ struct __align__(VEC == 1 ? sizeof(T) : 16) Raw {
     }
 };
 
-// A pack of gy, where a ReLU was fused only what it let through: where its output y was above 0.
-__device__ __forceinline__ void let_through(const Raw& gy, const Raw& y, bool relu, ACC (&g)[VEC]) {
-    ACC passed[VEC];
-    gy.widen(g);
-    if (!relu) return;
-    y.widen(passed);
-#pragma unroll
-    for (int j = 0; j < VEC; ++j) g[j] = passed[j] > 0 ? g[j] : (ACC)0;
-}
+// Numbers of the block's channels in shared memory, so that each is read from memory once a block.
+struct __align__(16) Row {
+    ACC of[WIDEST];
 
-// A parameter of each channel of the pack, or `otherwise` where there is no such array.
-__device__ __forceinline__ void of_channels(const ACC* p, const Walk& walk, ACC otherwise, ACC (&v)[VEC]) {
+    // Those of a thread's pack; in memory order (N, C, L) all are of one channel.
+    __device__ __forceinline__ void widen(const Walk& walk, ACC (&v)[VEC]) const {
+        if constexpr (NHWC && VEC > 1) {
 #pragma unroll
-    for (int j = 0; j < VEC; ++j) v[j] = p && walk.real ? p[walk.channel(j)] : otherwise;
+            for (int j = 0; j < VEC; j += PackOf<ACC>::size) {
+                const Pack<ACC> some = load_pack(of + walk.column * VEC + j);
+#pragma unroll
+                for (int k = 0; k < PackOf<ACC>::size; ++k) v[j + k] = some.item[k];
+            }
+        } else {
+#pragma unroll
+            for (int j = 0; j < VEC; ++j) v[j] = of[walk.column];
+        }
+    }
+};
+
+// Adds up a column's rows of threads, or whatever add(i, j) does with what threads i and j found: a tree of fixed shape.
+template <typename Add> __device__ __forceinline__ void join_rows(const Walk& walk, int columns, const Add& add) {
+    int half = 1;
+    while (2 * half < walk.step) half *= 2;
+    for (; half > 0; half /= 2) {
+        __syncthreads();
+        if (walk.row < half && walk.row + half < walk.step) add(threadIdx.x, threadIdx.x + half * columns);
+    }
 }

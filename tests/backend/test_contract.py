@@ -112,10 +112,13 @@ def test_batch_norm_twins_fuse_residual_and_relu(case, training):
     terms = case.terms + case.offset**2
     if training:
         want, m, v = naive.batch_norm_train(x, gamma, beta, 1e-5, residual, case.relu)
-        y, mean, rstd = twin.train_forward(x, gamma, beta, 1e-5, residual, case.relu)
+        y, mean, rstd, passed = twin.train_forward(x, gamma, beta, 1e-5, residual, case.relu)
         assert_close(mean, m, terms)
         assert_close(rstd, (v + 1e-5) ** -0.5, terms)
-        got = twin.train_backward(gy, x, gamma, mean, rstd, y if case.relu else None)
+        got = twin.train_backward(gy, x, gamma, mean, rstd, passed, True, case.relu, beta)
+        if residual is None:  # what forward told need not be kept
+            anew = twin.train_backward(gy, x, gamma, mean, rstd, None, True, case.relu, beta)
+            assert all(np.array_equal(a, b) for a, b in zip(anew, got, strict=True))
     else:
         m, v = np.linspace(-1, 1, case.x[1]), np.linspace(0.5, 2, case.x[1])
         want = naive.batch_norm_eval(x, gamma, beta, m, v, 1e-5, residual, case.relu)

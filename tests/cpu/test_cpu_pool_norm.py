@@ -55,7 +55,7 @@ def test_batch_norm_in_any_order_and_rank(shape, order):
     gamma, beta = rng.standard_normal((2, shape[1]))
     if order != "C":
         x, gy = (np.moveaxis(np.ascontiguousarray(np.moveaxis(a, 1, -1)), -1, 1) for a in (x, gy))
-    y, mean, rstd = batch_norm.train_forward(x, gamma, beta, 1e-5, residual, True)
+    y, mean, rstd, _ = batch_norm.train_forward(x, gamma, beta, 1e-5, residual, True)
     axes = tuple(a for a in range(x.ndim) if a != 1)
     along = (1, -1, *(1 for _ in shape[2:]))
     assert_close(mean, x.mean(axes), x.size, what="mean", scale=1)
@@ -74,7 +74,7 @@ def test_a_small_spread_on_a_large_mean(monkeypatch):
     monkeypatch.setattr(columns, "_BLOCK", 64)
     rng = np.random.default_rng(0)
     x = (1000 + 0.1 * rng.standard_normal((64, 4, 5, 5))).astype(np.float32)
-    y, mean, rstd = batch_norm.train_forward(x, None, None, 0.0)
+    y, mean, rstd, _ = batch_norm.train_forward(x, None, None, 0.0)
     exact = x.astype(np.float64)
     np.testing.assert_allclose(mean, exact.mean((0, 2, 3)), rtol=1e-7)
     np.testing.assert_allclose(rstd, 1 / exact.std((0, 2, 3)), rtol=1e-4)
@@ -86,7 +86,7 @@ def test_a_small_spread_on_a_large_mean(monkeypatch):
 def test_a_bad_value_spoils_its_channel_only(value):
     x = np.random.default_rng(0).standard_normal((4, 3, 5, 5)).astype(np.float32)
     x[2, 1, 0, 0] = value
-    y, mean, rstd = batch_norm.train_forward(x, None, None, 1e-5, None, True)
+    y, mean, rstd, _ = batch_norm.train_forward(x, None, None, 1e-5, None, True)
     assert np.isnan(y[:, 1]).any()
     assert not np.isfinite(mean[1])
     assert np.isnan(rstd[1])
@@ -98,7 +98,7 @@ def test_a_bad_value_spoils_its_channel_only(value):
 
 def test_an_empty_batch():
     x = np.zeros((0, 3, 4, 4), np.float32)
-    y, mean, rstd = batch_norm.train_forward(x, None, None, 1e-5)
+    y, mean, rstd, _ = batch_norm.train_forward(x, None, None, 1e-5)
     assert y.shape == x.shape
     gx, ggamma, gbeta, residual = batch_norm.train_backward(x, x, None, mean, rstd)
     assert gx.shape == residual.shape == x.shape

@@ -141,7 +141,7 @@ def test_batch_normalisations(chunk):
         order = channels_last if last and rank else give
         dx, dgy, dextra, dgamma, dbeta = order(x), order(gy), order(extra), give(gamma), give(beta)
         how = (dx, dgamma, dbeta, EPS, dextra, relu)
-        (y, mean, rstd), name = any_variant(rng, "batch_norm.train_forward", batch_norm.train_forward, *how)
+        (y, mean, rstd, told), name = any_variant(rng, "batch_norm.train_forward", batch_norm.train_forward, *how)
         what = f"batch norm {number} {shape} affine {affine} residual {add} relu {relu} channels-last {last} {name}"
         terms = x.size // shape[1]
         want = naive.batch_norm_train(x, gamma, beta, EPS, extra, relu)
@@ -150,8 +150,10 @@ def test_batch_normalisations(chunk):
         for got, wanted in zip(found, want, strict=True):
             assert_close(got, wanted, terms, what=what, scale=scale)
         passed = y if relu else None
+        told = told if rng.integers(2) else passed
         for training, run in ((True, batch_norm.train_backward), (False, batch_norm.eval_backward)):
-            results, name = any_variant(rng, "batch_norm.backward", run, dgy, dx, dgamma, mean, rstd, passed)
+            given = dgy, dx, dgamma, mean, rstd, told, True, relu, dbeta
+            results, name = any_variant(rng, "batch_norm.backward", run, *given)
             arguments = (np.asarray(mean), np.asarray(rstd) ** -2.0, 0.0, training)
             wanted = naive.batch_norm_backward(gy, x, gamma, *arguments, None if passed is None else np.asarray(passed))
             for got, one in zip(results, wanted, strict=True):

@@ -69,7 +69,7 @@ def test_values_and_gradients(name, shape, size, middle, order, place):
             np.testing.assert_allclose(host(own.grad), their.grad.numpy(), rtol=1e-3 * loose, atol=1e-3 * loose)
 
 
-@pytest.mark.parametrize("variant", ["naive", "split"])
+@pytest.mark.parametrize("variant", ["naive", "split", "together"])
 def test_every_kernel_of_batch_norm(variant):
     if not gpunn.is_available("emulator"):
         pytest.skip("the emulator is not available here (gpunn doctor says why)")
@@ -87,7 +87,7 @@ def test_every_kernel_of_batch_norm(variant):
     assert (np.abs(host(t.grad)) < np.float64([[[1e-34], [1e-4], [1e-23]]])).all()  # along x itself there is no slope
 
 
-@pytest.mark.parametrize("variant", ["naive", "split"])
+@pytest.mark.parametrize("variant", ["naive", "split", "together"])
 def test_float64_of_1e200(variant):
     if not gpunn.is_available("emulator"):
         pytest.skip("the emulator is not available here (gpunn doctor says why)")
