@@ -301,6 +301,18 @@ class Softmax(Protocol):
         ...
 
 
+class LocalResponseNorm(Protocol):
+    """Local response normalisation of x (N, C, *) over `size` neighbouring channels."""
+
+    def forward(self, x: Array, size: int, alpha: float, beta: float, k: float) -> tuple[Array, Array]:
+        """y = x / divisor^beta, divisor = k + alpha / size * sum of x^2 over the window; and what backward takes."""
+        ...
+
+    def backward(self, gy: Array, x: Array, kept: Array, size: int, alpha: float, beta: float, k: float) -> Array:
+        """gx, from what forward kept."""
+        ...
+
+
 class Activation(Protocol):
     """Activations by name (relu, tanh, ...), with the numbers that they take as ``options``."""
 
@@ -476,6 +488,8 @@ class Twins(Protocol):
     def indexing(self) -> Indexing: ...
     @property
     def linear(self) -> Linear: ...
+    @property
+    def local_response_norm(self) -> LocalResponseNorm: ...
     @property
     def loss(self) -> Loss: ...
     @property

@@ -9,6 +9,7 @@ from gpunn.cpu import dropout as dropout
 from gpunn.cpu import group_norm as group_norm
 from gpunn.cpu import indexing as indexing
 from gpunn.cpu import linear as linear
+from gpunn.cpu import local_response_norm as local_response_norm
 from gpunn.cpu import loss as loss
 from gpunn.cpu import matmul as matmul
 from gpunn.cpu import optim as optim

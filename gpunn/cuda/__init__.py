@@ -10,6 +10,7 @@ from gpunn.cuda import gather as gather
 from gpunn.cuda import group_norm as group_norm
 from gpunn.cuda import indexing as indexing
 from gpunn.cuda import linear as linear
+from gpunn.cuda import local_response_norm as local_response_norm
 from gpunn.cuda import loss as loss
 from gpunn.cuda import matmul as matmul
 from gpunn.cuda import optim as optim

@@ -114,6 +114,25 @@ class Groups(Problem):
 
 
 @dataclass(frozen=True)
+class Channels(Problem):
+    """N samples of C channels and L positions, each divided by what ``before`` + 1 + ``after`` channels make."""
+
+    N: int
+    C: int
+    L: int
+    nhwc: bool
+    before: int
+    after: int
+    scale: float
+    beta: float
+    k: float
+
+    @property
+    def struct(self) -> dict[str, int]:
+        return {**self.letters, "before": self.before, "after": self.after}
+
+
+@dataclass(frozen=True)
 class Scores(Problem):
     """M rows of C scores each, of which softmax or its logarithm is taken; in memory as (M/L, C, L)."""
 

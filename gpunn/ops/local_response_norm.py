@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from gpunn.backend import Array, array_module
+from gpunn.backend import Array, twins
 from gpunn.checks import arrays, as_count
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
-from gpunn.ops.reduce import wide
 from gpunn.restored import restored
 
 
@@ -29,41 +26,10 @@ def local_response_norm(x: A, size: int, alpha: float = 1e-4, beta: float = 0.75
         raise ValueError(
             f"local_response_norm: x has {a.ndim} dimensions {a.shape}, expected (N, C, L) or more; reshape it"
         )
-    before, after = size // 2, (size - 1) // 2
-    b = wide(a)
-    with np.errstate(over="ignore"):
-        total = _divisor(b, before, after, alpha / size, k)
-    if isinstance(total, np.ndarray) and not np.isfinite(total).all():  # squares past float32; a GPU is not asked
-        b = b.astype(np.float64)
-        total = _divisor(b, before, after, alpha / size, k)
-    y = (b * total**-beta).astype(a.dtype, copy=False)
+    twin, numbers = twins(a).local_response_norm, (float(alpha), float(beta), float(k))
+    y, kept = twin.forward(a, size, *numbers)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        b = a.astype(total.dtype, copy=False)
-        gx = gy * total**-beta
-        # A channel stands in the windows of those that it precedes: the window turned round.
-        spread = _window_sum(gx * b / total, after, before)
-        spread *= b
-        spread *= 2 * alpha * beta / size
-        gx -= spread
-        return (gx.astype(gy.dtype, copy=False),)
+        return (twin.backward(gy, a, kept, size, *numbers),)
 
-    return record("local_response_norm", y, (x,), backward)
-
-
-def _divisor(b: Array, before: int, after: int, scale: float, k: float) -> Array:
-    """k + scale * sum of b^2 over the window."""
-    total = _window_sum(b * b, before, after)
-    total *= scale
-    total += k
-    return total
-
-
-def _window_sum(a: Array, before: int, after: int) -> Array:
-    """Sums over channels c - before to c + after."""
-    channels = a.shape[1]
-    total = array_module(a).zeros_like(a)
-    for shift in range(-min(before, channels - 1), min(after, channels - 1) + 1):
-        low, high = max(-shift, 0), channels - max(shift, 0)
-        total[:, low:high] += a[:, low + shift : high + shift]
-    return total
+    return record("local_response_norm", y, (x,), backward, owned=True)

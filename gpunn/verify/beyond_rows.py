@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gpunn.backend import Array
+from gpunn.reference import local_response_norm as window
 from gpunn.reference import softmax as oracle
 from gpunn.reference.group_norm import groups_backward, groups_forward, rows_backward, rows_forward
 from gpunn.verify.space import Beyond, Space, numbers
@@ -19,6 +20,7 @@ def rows(space: Space) -> Iterator[Beyond]:
     yield from _layers(space)
     for channels_last in (True, False):
         yield from _groups(space, channels_last)
+        yield from _windows(space, channels_last)
     for across in (False, True):
         yield from _scores(space, across)
 
@@ -84,6 +86,38 @@ def _groups(space: Space, channels_last: bool) -> Iterator[Beyond]:
     name = f"2^20 samples{', channels-last' * channels_last}"
     yield Beyond("group_norm.group_forward", name, 10, 4, forward, want)
     yield Beyond("group_norm.group_backward", name, 15, 4, backward, want_backward)
+
+
+def _windows(space: Space, channels_last: bool) -> Iterator[Beyond]:
+    """x (2^20 + 2, 514, 4) over five channels, of which the last samples are not zero."""
+    numbers_of = 5, 0.5, 0.75, 2.0  # size, alpha, beta, k
+    below, above = (numbers(name, KEPT, LENGTH // 4, 4) for name in ("x", "gy"))
+
+    def spread(values: np.ndarray) -> Array:
+        shape = (ROWS, 4, LENGTH // 4) if channels_last else (ROWS, LENGTH // 4, 4)
+        made = space.zeros(*shape, dtype=values.dtype)
+        made = made.transpose(0, 2, 1) if channels_last else made
+        made[-KEPT:] = space.give(values)
+        return made
+
+    def forward() -> tuple:
+        return (space.twins.local_response_norm.forward(spread(below), *numbers_of)[0][-KEPT:],)
+
+    def backward() -> tuple:
+        divisor = window.forward(below, *numbers_of)[1]
+        kept = spread((divisor ** (-numbers_of[2] - 1)).astype(np.float32))
+        found = space.twins.local_response_norm.backward(spread(above), spread(below), kept, *numbers_of)
+        return (found[-KEPT:],)
+
+    def want() -> tuple:
+        return ((window.forward(below, *numbers_of)[0], 80, None),)
+
+    def want_backward() -> tuple:
+        return ((window.backward(above, below, *numbers_of), 80, None),)
+
+    name = f"2^20 samples{', channels-last' * channels_last}"
+    yield Beyond("local_response_norm.forward", name, 18, 18, forward, want)
+    yield Beyond("local_response_norm.backward", name, 23, 18, backward, want_backward)
 
 
 def _scores(space: Space, across: bool) -> Iterator[Beyond]:

@@ -17,6 +17,7 @@ from gpunn.cuda.dtypes import FUNCTIONS, STORAGE, storage_macros
 from gpunn.cuda.kernel import EMULATOR
 from gpunn.cuda.pool import ANYWHERE
 from gpunn.cuda.problem import (
+    Channels,
     Columns,
     Conv,
     Drop,
@@ -40,6 +41,7 @@ from gpunn.reference import cases
 from gpunn.reference.conv_pool import CONV_POOL, NETWORK_CONV_POOLS
 from gpunn.reference.dropout import DROPOUTS
 from gpunn.reference.group_norm import GROUPS, LAYERS
+from gpunn.reference.local_response_norm import LRNS
 from gpunn.reference.loss import LOSSES
 from gpunn.reference.softmax import SOFTMAXES
 
@@ -161,6 +163,13 @@ def _groups(dtype: str) -> Iterator[Problem]:
             yield Groups(dtype, aligned, n, c, math.prod(spatial), case.groups, nhwc, 1e-5, case.affine)
 
 
+def _lrns(dtype: str) -> Iterator[Problem]:
+    for case, aligned, nhwc in product(LRNS, BOTH, BOTH):
+        n, c, *spatial = case.x
+        if n:
+            yield Channels(dtype, aligned, n, c, math.prod(spatial), nhwc, case.size // 2, 1, *case.numbers)
+
+
 def _scores(dtype: str) -> Iterator[Problem]:
     for case, aligned in product(SOFTMAXES, BOTH):
         if case.rows[0]:
@@ -206,6 +215,7 @@ _OTHERS = {
     "group_norm": _rows,
     "group_norm.group_forward": _groups,
     "group_norm.group_backward": _groups,
+    "local_response_norm": _lrns,
     "softmax": _scores,
     "loss": _losses,
     "dropout": _drops,

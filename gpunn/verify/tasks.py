@@ -20,6 +20,7 @@ from gpunn.verify.gather import gather_tasks
 from gpunn.verify.gradients import gradient_tasks
 from gpunn.verify.group_norm import group_norm_tasks
 from gpunn.verify.indexing import segment_tasks
+from gpunn.verify.local_response_norm import lrn_tasks
 from gpunn.verify.loss import loss_tasks
 from gpunn.verify.optim import optim_tasks
 from gpunn.verify.products import product_tasks
@@ -76,6 +77,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     yield from fold_tasks(give)
     yield from group_norm_tasks(give)
     yield from softmax_tasks(give)
+    yield from lrn_tasks(give)
     yield from loss_tasks(device, give)
     yield from drop_tasks(give)
     yield from optim_tasks(give)

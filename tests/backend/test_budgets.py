@@ -33,6 +33,7 @@ ROWS = {  # what normalises each sample by itself: launches forward, backward wi
     "layer_norm": (lambda x, w, b: ops.layer_norm(x, 8, w, b), 1, 2),
     "rms_norm": (lambda x, w, b: ops.rms_norm(x, 8, w), 1, 2),
     "group_norm": (lambda x, w, b: ops.group_norm(x, 2, w, b), 1, 2),
+    "local_response_norm": (lambda x, w, b: ops.local_response_norm(x, 5), 1, 1),
     "softmax": (lambda x, w, b: ops.softmax(x, 3), 1, 1),
     "log_softmax": (lambda x, w, b: ops.log_softmax(x, 1), 1, 1),
 }

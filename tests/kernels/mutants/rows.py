@@ -93,6 +93,23 @@ ROWS = [
         (PARTS, "levels[c + k] = sum[LINES + k]", "levels[c + k] = sum[k]"),
     ),
     *of_file(
+        "row/window.cuh",
+        (BITS, "const i64 i = thread_index() * VEC;", "const int i = thread_index() * VEC;"),
+        (EDGE, "if (!within(c + t, g.C)) return false;", "if (c + t >= g.C) return false;"),
+        (INDEX, "from >= -before && from <= after", "from >= -after && from <= before"),
+        (RULE, "return k + scale * sum;", "return k + sum;"),
+    ),
+    *of_file(
+        "row/local_response_forward.cu",
+        (RULE, "sum[j] = power / divisor;", "sum[j] = power;"),
+        (EDGE, "sizeof(ACC) == 8 || isfinite(divisor)", "true"),
+    ),
+    *of_file(
+        "row/local_response_backward.cu",
+        (EDGE, "far = far || s[j] < (ACC)1e-30;", ""),
+        (RULE, "own.sees(t, j, g.after, g.before)", "own.sees(t, j, g.before, g.after)"),
+    ),
+    *of_file(
         "row/join_parts.cu",
         (INDEX, "j < J && column < width; j += 32", "j < J && column < width; j += 64"),
         (PARTS, "if (j + l < J) lane[l]", "lane[l]"),
