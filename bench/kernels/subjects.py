@@ -21,9 +21,11 @@ from bench.kernels import oracle
 from bench.kernels.oracle import Part
 from gpunn import backend
 from gpunn.cuda import source
+from gpunn.cuda.adaptive_variants import Adaptive
 from gpunn.cuda.dtypes import SIZES
 from gpunn.cuda.variants import OPERATIONS
 from gpunn.layout import as_channels_last, channels_first
+from gpunn.reference.cases import AdaptiveCase
 from gpunn.verify.tasks import TF32, as_stored, of_case
 from gpunn.window import size_text
 
@@ -100,9 +102,9 @@ def asking(precision: str, run: Call) -> Call:
 
 
 def operations(suite: str) -> list[str]:
-    """The passes of a suite by their names in gpunn.cuda.variants; not what changes weights alone, nor half a pass."""
+    """The passes of a suite by their names in gpunn.cuda.variants; no change of weights, half a pass, or places."""
     mine = [one for one in OPERATIONS if one.startswith(f"{PREFIXES.get(suite, suite)}.")]
-    return [one for one in mine if not one.endswith((".fold", ".apply_backward"))]
+    return [one for one in mine if not one.endswith((".fold", ".apply_backward", ".places"))]
 
 
 def of_kernels(case: Any, device: str, precision: str, wanted: list[str]) -> Iterator[Subject]:
@@ -154,9 +156,13 @@ def _conv(case: Any) -> tuple[str, dict[str, int]]:
 
 
 def _pool(case: Any) -> tuple[str, dict[str, int]]:
-    r, s = getattr(case, "size", (1, 1))
-    letters = dict.fromkeys("DAO", 1) | dict(zip("NCHWRSPQ", (*case.x, r, s, *case.y[2:]), strict=True))
-    return f"x {size_text(case.x)} to {size_text(case.y[2:])}", letters | {"I": 1 if r * s <= 256 else 2}
+    if isinstance(case, AdaptiveCase):
+        letters = Adaptive("float32", True, case.x, case.out, True).letters
+    else:
+        r, s = case.size
+        letters = dict.fromkeys("DAO", 1) | dict(zip("NCHWRSPQ", (*case.x, r, s, *case.y[2:]), strict=True))
+        letters |= {"I": 1 if r * s <= 256 else 2}
+    return f"x {size_text(case.x)} to {size_text(case.y[2:])}", letters
 
 
 def _norm(case: Any) -> tuple[str, dict[str, int]]:

@@ -55,7 +55,7 @@ class Conv(Protocol):
 
     def grad_weight(
         self, gy: Array, x: Array, w_shape: Shape, win: Window, groups: int, bias: bool = False
-    ) -> tuple[Array, Array | None]:
+    ) -> tuple[Array, Any]:
         """gw: the sum over images and positions of gy times its window; with ``bias`` also gb, else None."""
         ...
 
@@ -144,7 +144,7 @@ class Pool(Protocol):
     """Pooling in two dimensions: x (N, C, H, W), y (N, C, P, Q)."""
 
     def max_forward(self, x: Array, win: Window, ceil_mode: bool, wanted: bool = True) -> tuple[Array, Any]:
-        """y, and the winner's position r*S + s in its window: one byte up to 256 positions, two beyond; or None."""
+        """y, and the winner's position (a*R + r)*S + s in its window: a byte up to 256 positions, else two; or None."""
         ...
 
     def max_backward(self, gy: Array, index: Array, x_shape: Shape, win: Window) -> Array:
@@ -155,26 +155,51 @@ class Pool(Protocol):
         """y: the mean of each window, over its elements or over those inside the input."""
         ...
 
-    def avg_backward(
-        self, gy: Array, x_shape: Shape, win: Window, ceil_mode: bool, count_include_pad: bool
-    ) -> Array:
+    def avg_backward(self, gy: Array, x_shape: Shape, win: Window, ceil_mode: bool, count_include_pad: bool) -> Array:
         """gx: each gy shared out over its window."""
         ...
 
-    def adaptive_avg_forward(self, x: Array, out_size: tuple[int, int]) -> Array:
-        """y (N, C, *out_size), from windows that cover the input evenly."""
+    def places(self, index: Array, x_shape: Shape, win: Window) -> Array:
+        """int64 places (d*H + h)*W + w in the plane of such positions; -1 outside of it."""
         ...
 
-    def adaptive_avg_backward(self, gy: Array, x_shape: Shape) -> Array:
-        """gx of the same windows."""
+
+class AdaptivePool(Protocol):
+    """Pooling of x (N, C, *spatial) to y (N, C, *out_size) by windows that cover the input evenly."""
+
+    def avg_forward(self, x: Array, out_size: Shape) -> Array:
+        """y: the mean of each window."""
         ...
 
-    def adaptive_max_forward(self, x: Array, out_size: tuple[int, int]) -> tuple[Array, Array]:
-        """y, and the winner's position h*W + w in its plane."""
+    def avg_backward(self, gy: Array, x_shape: Shape) -> Array:
+        """gx: each gy shared out over its window."""
         ...
 
-    def adaptive_max_backward(self, gy: Array, index: Array, x_shape: Shape) -> Array:
+    def max_forward(self, x: Array, out_size: Shape, wanted: bool = True) -> tuple[Array, Any]:
+        """y, and where ``wanted`` the winner's place (a*R + r)*S + s in its window, R and S those of the largest one.
+
+        The place is of the smallest type that holds it: one byte up to 256 positions.
+        """
+        ...
+
+    def max_backward(self, gy: Array, index: Array, x_shape: Shape) -> Array:
         """gx: each gy at its window's winner."""
+        ...
+
+    def places(self, index: Array, x_shape: Shape) -> Array:
+        """int64 places (d*H + h)*W + w in the plane of such winners."""
+        ...
+
+
+class NormPool(Protocol):
+    """Pooling of x (N, C, *spatial) by the norm of each window, of order ``power``; no padding, no dilation."""
+
+    def forward(self, x: Array, win: Window, ceil_mode: bool, power: float) -> Array:
+        """y = (scale times the sum of x^power)^(1 / power), the scale A*R*S over the elements inside the input."""
+        ...
+
+    def backward(self, gy: Array, x: Array, y: Array, win: Window, ceil_mode: bool, power: float) -> Array:
+        """gx: each gy times scale (x / y)^(power - 1); 0 where y is."""
         ...
 
 
@@ -284,7 +309,7 @@ class GroupNorm(Protocol):
 
     def rms_backward(
         self, gy: Array, x: Array, gamma: Array | None, rstd: Array, affine: bool = True
-    ) -> tuple[Array, Array | None]:
+    ) -> tuple[Array, Any]:
         """gx, ggamma; the last is None unless ``affine``."""
         ...
 
@@ -434,9 +459,7 @@ class Optim(Protocol):
         """Move every mean towards its value: m += share (x - m), in place."""
         ...
 
-    def accumulate(
-        self, sums: Arrays, grads: Arrays, weight: float | Array, fresh: Sequence[bool], kept: dict
-    ) -> None:
+    def accumulate(self, sums: Arrays, grads: Arrays, weight: float | Array, fresh: Sequence[bool], kept: dict) -> None:
         """Add weight times the gradients to the sums, in place; a fresh sum counts as 0, whatever it holds.
 
         The weight may be an array of one on the device, which the host does not read; as `divide`'s divisor.
@@ -473,6 +496,8 @@ class Twins(Protocol):
     @property
     def activation(self) -> Activation: ...
     @property
+    def adaptive_pool(self) -> AdaptivePool: ...
+    @property
     def batch_norm(self) -> BatchNorm: ...
     @property
     def conv(self) -> Conv: ...
@@ -494,6 +519,8 @@ class Twins(Protocol):
     def loss(self) -> Loss: ...
     @property
     def matmul(self) -> Matmul: ...
+    @property
+    def norm_pool(self) -> NormPool: ...
     @property
     def optim(self) -> Optim: ...
     @property

@@ -1,6 +1,7 @@
 """NumPy twins of the kernels: the same functions and signatures as `gpunn.cuda`, on plain arrays."""
 
 from gpunn.cpu import activation as activation
+from gpunn.cpu import adaptive_pool as adaptive_pool
 from gpunn.cpu import batch_norm as batch_norm
 from gpunn.cpu import conv as conv
 from gpunn.cpu import conv_norm as conv_norm
@@ -12,6 +13,7 @@ from gpunn.cpu import linear as linear
 from gpunn.cpu import local_response_norm as local_response_norm
 from gpunn.cpu import loss as loss
 from gpunn.cpu import matmul as matmul
+from gpunn.cpu import norm_pool as norm_pool
 from gpunn.cpu import optim as optim
 from gpunn.cpu import pool as pool
 from gpunn.cpu import softmax as softmax

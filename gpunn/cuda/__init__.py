@@ -1,6 +1,7 @@
 """CUDA twins of the kernels: the same functions and signatures as `gpunn.cpu`, on CuPy and emulated arrays."""
 
 from gpunn.cuda import activation as activation
+from gpunn.cuda import adaptive_pool as adaptive_pool
 from gpunn.cuda import batch_norm as batch_norm
 from gpunn.cuda import conv as conv
 from gpunn.cuda import conv_norm as conv_norm
@@ -13,6 +14,7 @@ from gpunn.cuda import linear as linear
 from gpunn.cuda import local_response_norm as local_response_norm
 from gpunn.cuda import loss as loss
 from gpunn.cuda import matmul as matmul
+from gpunn.cuda import norm_pool as norm_pool
 from gpunn.cuda import optim as optim
 from gpunn.cuda import pool as pool
 from gpunn.cuda import softmax as softmax

@@ -12,6 +12,12 @@ from gpunn.nn.activation import SiLU as SiLU
 from gpunn.nn.activation import Softmax as Softmax
 from gpunn.nn.activation import Softplus as Softplus
 from gpunn.nn.activation import Tanh as Tanh
+from gpunn.nn.adaptive_pool import AdaptiveAvgPool1d as AdaptiveAvgPool1d
+from gpunn.nn.adaptive_pool import AdaptiveAvgPool2d as AdaptiveAvgPool2d
+from gpunn.nn.adaptive_pool import AdaptiveAvgPool3d as AdaptiveAvgPool3d
+from gpunn.nn.adaptive_pool import AdaptiveMaxPool1d as AdaptiveMaxPool1d
+from gpunn.nn.adaptive_pool import AdaptiveMaxPool2d as AdaptiveMaxPool2d
+from gpunn.nn.adaptive_pool import AdaptiveMaxPool3d as AdaptiveMaxPool3d
 from gpunn.nn.batch_norm import BatchNorm1d as BatchNorm1d
 from gpunn.nn.batch_norm import BatchNorm2d as BatchNorm2d
 from gpunn.nn.batch_norm import BatchNorm3d as BatchNorm3d
@@ -41,6 +47,9 @@ from gpunn.nn.loss import L1Loss as L1Loss
 from gpunn.nn.loss import MSELoss as MSELoss
 from gpunn.nn.loss import NLLLoss as NLLLoss
 from gpunn.nn.module import Module as Module
+from gpunn.nn.norm_pool import LPPool1d as LPPool1d
+from gpunn.nn.norm_pool import LPPool2d as LPPool2d
+from gpunn.nn.norm_pool import LPPool3d as LPPool3d
 from gpunn.nn.overview import summary as summary
 from gpunn.nn.padding import CircularPad1d as CircularPad1d
 from gpunn.nn.padding import CircularPad2d as CircularPad2d
@@ -58,8 +67,6 @@ from gpunn.nn.padding import ZeroPad1d as ZeroPad1d
 from gpunn.nn.padding import ZeroPad2d as ZeroPad2d
 from gpunn.nn.padding import ZeroPad3d as ZeroPad3d
 from gpunn.nn.parameter import Parameter as Parameter
-from gpunn.nn.pool import AdaptiveAvgPool2d as AdaptiveAvgPool2d
-from gpunn.nn.pool import AdaptiveMaxPool2d as AdaptiveMaxPool2d
 from gpunn.nn.pool import AvgPool2d as AvgPool2d
 from gpunn.nn.pool import MaxPool2d as MaxPool2d
 from gpunn.nn.upsample import Upsample as Upsample

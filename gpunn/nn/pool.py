@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from gpunn import ops
 from gpunn.backend.contract import Shape
 from gpunn.checks import Ints, as_ints, cached
 from gpunn.engine.operators import A
 from gpunn.nn.conv import extent
 from gpunn.nn.module import Module, Reach
-from gpunn.ops.pool import Sizes
 from gpunn.window import Pooling, short_text, size_text
 
 _max, _avg = cached(Pooling.max), cached(Pooling.avg)
@@ -100,56 +97,6 @@ class AvgPool2d(Module):
         return self.kernel_size, self.stride
 
 
-class AdaptiveAvgPool2d(Module):
-    """ops.adaptive_avg_pool2d; AdaptiveAvgPool2d(1) is the global pool, from (N, C, H, W) to (N, C, 1, 1).
-
-    >>> layer = nn.AdaptiveAvgPool2d(1)
-    >>> layer
-    AdaptiveAvgPool2d(to 1x1)
-    >>> layer(np.ones((2, 3, 7, 7), np.float32)).shape
-    (2, 3, 1, 1)
-    """
-
-    def __init__(self, output_size: Sizes):
-        super().__init__()
-        self.output_size = _output_size("AdaptiveAvgPool2d", output_size)
-
-    def forward(self, x: A) -> A:
-        return ops.adaptive_avg_pool2d(x, self.output_size)
-
-    def extra_repr(self) -> str:
-        return f"to {_sizes_repr(self.output_size)}"
-
-    def reach(self, x_shape: Shape, y_shape: Shape) -> Reach:
-        return _adaptive_reach(x_shape, y_shape)
-
-
-class AdaptiveMaxPool2d(Module):
-    """ops.adaptive_max_pool2d; with return_indices it gives (y, indices). AdaptiveMaxPool2d(1) is the global pool.
-
-    >>> layer = nn.AdaptiveMaxPool2d((2, 3))
-    >>> layer
-    AdaptiveMaxPool2d(to 2x3)
-    >>> layer(np.ones((2, 3, 7, 7), np.float32)).shape
-    (2, 3, 2, 3)
-    """
-
-    def __init__(self, output_size: Sizes, return_indices: bool = False):
-        super().__init__()
-        self.output_size, self.return_indices = _output_size("AdaptiveMaxPool2d", output_size), return_indices
-
-    def forward(self, x: A) -> A | tuple[A, A]:
-        if self.return_indices:
-            return ops.adaptive_max_pool2d(x, self.output_size, return_indices=True)
-        return ops.adaptive_max_pool2d(x, self.output_size)
-
-    def extra_repr(self) -> str:
-        return f"to {_sizes_repr(self.output_size)}"
-
-    def reach(self, x_shape: Shape, y_shape: Shape) -> Reach:
-        return _adaptive_reach(x_shape, y_shape)
-
-
 def _window(op: str, kernel_size: Ints, stride: Ints | None, padding: Ints) -> tuple[Shape, Shape, Shape]:
     size = as_ints(op, "kernel_size", kernel_size, 2, 1)
     stride = size if stride is None else as_ints(op, "stride", stride, 2, 1)
@@ -161,21 +108,3 @@ def _window(op: str, kernel_size: Ints, stride: Ints | None, padding: Ints) -> t
 
 def _window_repr(layer: MaxPool2d | AvgPool2d) -> str:
     return f"{size_text(layer.kernel_size)}, stride {short_text(layer.stride)}, padding {short_text(layer.padding)}"
-
-
-def _output_size(op: str, output_size: Sizes) -> tuple[int | None, ...]:
-    sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
-    as_ints(op, "output_size", tuple([1 if size is None else size for size in sizes]), 2, 1)
-    return sizes * 2 if len(sizes) == 1 else sizes
-
-
-def _adaptive_reach(x_shape: Shape, y_shape: Shape) -> Reach:
-    """The largest window, from floor(i n / m) to ceil((i + 1) n / m), and the mean distance between windows."""
-    sizes = list(zip(x_shape[-2:], y_shape[-2:], strict=True))
-    largest = [max(-(-(i + 1) * n // m) - i * n // m for i in range(m)) for n, m in sizes]
-    return tuple(largest), tuple(n / m for n, m in sizes)
-
-
-def _sizes_repr(sizes: Sequence[int | None]) -> str:
-    """(None, 2) as "*x2": an asterisk keeps x's size."""
-    return size_text(["*" if size is None else size for size in sizes])

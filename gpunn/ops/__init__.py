@@ -10,6 +10,12 @@ from gpunn.ops.activation import sigmoid as sigmoid
 from gpunn.ops.activation import silu as silu
 from gpunn.ops.activation import softplus as softplus
 from gpunn.ops.activation import tanh as tanh
+from gpunn.ops.adaptive_pool import adaptive_avg_pool1d as adaptive_avg_pool1d
+from gpunn.ops.adaptive_pool import adaptive_avg_pool2d as adaptive_avg_pool2d
+from gpunn.ops.adaptive_pool import adaptive_avg_pool3d as adaptive_avg_pool3d
+from gpunn.ops.adaptive_pool import adaptive_max_pool1d as adaptive_max_pool1d
+from gpunn.ops.adaptive_pool import adaptive_max_pool2d as adaptive_max_pool2d
+from gpunn.ops.adaptive_pool import adaptive_max_pool3d as adaptive_max_pool3d
 from gpunn.ops.arithmetic import add as add
 from gpunn.ops.arithmetic import div as div
 from gpunn.ops.arithmetic import matmul as matmul
@@ -55,9 +61,10 @@ from gpunn.ops.local_response_norm import local_response_norm as local_response_
 from gpunn.ops.loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from gpunn.ops.loss import l1_loss as l1_loss
 from gpunn.ops.loss import mse_loss as mse_loss
+from gpunn.ops.norm_pool import lp_pool1d as lp_pool1d
+from gpunn.ops.norm_pool import lp_pool2d as lp_pool2d
+from gpunn.ops.norm_pool import lp_pool3d as lp_pool3d
 from gpunn.ops.pad import pad as pad
-from gpunn.ops.pool import adaptive_avg_pool2d as adaptive_avg_pool2d
-from gpunn.ops.pool import adaptive_max_pool2d as adaptive_max_pool2d
 from gpunn.ops.pool import avg_pool2d as avg_pool2d
 from gpunn.ops.pool import avg_pool2d_backward as avg_pool2d_backward
 from gpunn.ops.pool import max_pool2d as max_pool2d

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, overload
 
 from gpunn.backend import Array, array_module, capture, device_of, to_device, twins
 from gpunn.backend.contract import Shape
@@ -24,7 +24,6 @@ from gpunn.engine.tensor import Tensor, record
 from gpunn.window import Window, size_text
 
 LETTERS = "N, C, H, W"
-Sizes: TypeAlias = int | tuple[int | None, ...] | list[int | None] | None
 
 
 @overload
@@ -69,20 +68,7 @@ def max_pool2d(
     result = record("max_pool2d", y if batched else y[0], (x,), backward, owned=True)
     if not return_indices:
         return result
-    return result, _indices(x, _flat_index(index, win, x_shape[2:]), batched)
-
-
-def _flat_index(index: Array, win: Window, plane: Shape) -> Array:
-    """Places in the window (r*S + s) as places in the plane (h*W + w), int64; -1 outside of it."""
-    xp, (_, _, p, q) = array_module(index), index.shape
-    index = index.astype("int64")
-    r, s = index // win.size[1], index % win.size[1]
-    h = xp.arange(p)[:, None] * win.stride[0] - win.padding[0] + r * win.dilation[0]
-    w = xp.arange(q) * win.stride[1] - win.padding[1] + s * win.dilation[1]
-    flat = h * plane[1] + w
-    if max(win.dilation) > 1:  # else every window has an element of x
-        flat[(h < 0) | (h >= plane[0]) | (w < 0) | (w >= plane[1])] = -1
-    return flat
+    return result, _indices(x, twin.places(index, x_shape, win), batched)
 
 
 def _indices(x: Operand, index: Array, batched: bool) -> Any:
@@ -181,55 +167,6 @@ def avg_pool2d_backward(
     return gx if batched else gx[0]
 
 
-def adaptive_avg_pool2d(x: A, output_size: Sizes) -> A:
-    """Means over windows that divide x (N, C, H, W) or (C, H, W) into output_size: an int, or two; None keeps the size.
-
-    Window i covers floor(i H / P) to ceil((i + 1) H / P), so that neighbours overlap where P does not divide H.
-
-    >>> ops.adaptive_avg_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)
-    array([[[[ 2.5,  4.5],
-             [10.5, 12.5]]]])
-    """
-    (a,) = arrays("adaptive_avg_pool2d", x=x)
-    batched = check_planes("adaptive_avg_pool2d", a.shape, 2, LETTERS)
-    out = _output_size("adaptive_avg_pool2d", a, output_size)
-    lifted = a if batched else a[None]
-    twin, x_shape = twins(a).pool, lifted.shape
-    y = twin.adaptive_avg_forward(lifted, out)
-
-    def backward(gy: Array, needs: Needs) -> Gradients:
-        gx = twin.adaptive_avg_backward(gy if batched else gy[None], x_shape)
-        return (gx if batched else gx[0],)
-
-    return record("adaptive_avg_pool2d", y if batched else y[0], (x,), backward, owned=True)
-
-
-@overload
-def adaptive_max_pool2d(x: A, output_size: Sizes, return_indices: Literal[False] = False) -> A: ...
-@overload
-def adaptive_max_pool2d(x: A, output_size: Sizes, return_indices: Literal[True]) -> tuple[A, A]: ...
-def adaptive_max_pool2d(x: A, output_size: Sizes, return_indices: bool = False) -> A | tuple[A, A]:
-    """Maxima over the windows of adaptive_avg_pool2d; with return_indices also the int64 places h*W + w.
-
-    >>> ops.adaptive_max_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)
-    array([[[[ 5.,  7.],
-             [13., 15.]]]])
-    """
-    (a,) = arrays("adaptive_max_pool2d", x=x)
-    batched = check_planes("adaptive_max_pool2d", a.shape, 2, LETTERS)
-    out = _output_size("adaptive_max_pool2d", a, output_size)
-    lifted = a if batched else a[None]
-    twin, x_shape = twins(a).pool, lifted.shape
-    y, index = twin.adaptive_max_forward(lifted, out)
-
-    def backward(gy: Array, needs: Needs) -> Gradients:
-        gx = twin.adaptive_max_backward(gy if batched else gy[None], index, x_shape)
-        return (gx if batched else gx[0],)
-
-    result = record("adaptive_max_pool2d", y if batched else y[0], (x,), backward, owned=True)
-    return (result, _indices(x, index.astype("int64"), batched)) if return_indices else result
-
-
 @cached
 def check_window(
     op: str, shape: Shape, kernel_size: Ints, stride: Ints | None, padding: Ints, dilation: Ints, ceil_mode: bool
@@ -246,12 +183,3 @@ def check_window(
         )
     check_output(op, shape, shape[-2:], win, win.out(shape[-2:], ceil_mode))
     return batched, win
-
-
-def _output_size(op: str, a: Array, output_size: Sizes) -> tuple[int, int]:
-    """The option output_size as two ints: an int counts for both, None stands for x's own size."""
-    sizes = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size, output_size)
-    if len(sizes) == 2:
-        sizes = tuple([n if size is None else size for size, n in zip(sizes, a.shape[-2:], strict=True)])
-    height, width = as_ints(op, "output_size", sizes, 2, 1)
-    return height, width

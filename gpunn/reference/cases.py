@@ -135,6 +135,36 @@ class AdaptiveCase(_Case):
 
 
 @dataclass(frozen=True)
+class NormPoolCase(_Case):
+    """Pooling of x (N, C, *spatial) by the norm of order `power`; x has zeros, and below them numbers for 2 alone."""
+
+    name: str
+    x: tuple[int, ...]
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    power: float = 2.0
+    ceil_mode: bool = False
+    heavy: bool = False
+
+    @property
+    def y(self):
+        spatial = zip(self.x[2:], self.size, self.stride, strict=True)
+        return (*self.x[:2], *(_out(n, size, stride, 0, 1, self.ceil_mode) for n, size, stride in spatial))
+
+    def window(self):
+        from gpunn.window import Window
+
+        return Window.of(self.size, self.stride, rank=len(self.size))
+
+    def arrays(self, dtype=np.float32):
+        """x, gy."""
+        rng = self.rng()
+        x = np.maximum(rng.standard_normal(self.x), -9 if self.power == 2 else 0)
+        x[:1, :1] = 0
+        return x.astype(dtype), rng.standard_normal(self.y).astype(dtype)
+
+
+@dataclass(frozen=True)
 class BatchNormCase(_Case):
     """x (N, C, *spatial), any number of spatial dimensions."""
 
@@ -259,6 +289,20 @@ POOL = [
     PoolCase("sixteen channels, dilated, ceil", (1, 16, 9, 8), (2, 3), (2, 1), (1, 1), (2, 1), True),
 ]
 
+NORM_POOL = [
+    NormPoolCase("norm 2x2", (2, 3, 8, 6), (2, 2), (2, 2)),
+    NormPoolCase("norm 2x2, ceil, 16 channels", (2, 16, 7, 5), (2, 2), (2, 2), ceil_mode=True),
+    NormPoolCase("norm 3x2, overlapping, 16 channels", (1, 16, 7, 6), (3, 2), (2, 1)),
+    NormPoolCase("norm stride beyond window, 8 channels", (2, 8, 9, 8), (2, 1), (3, 2)),
+    NormPoolCase("norm stride beyond input, ceil", (2, 8, 3, 4), (2, 2), (5, 3), ceil_mode=True),
+    NormPoolCase("norm of order 1", (1, 8, 6, 5), (3, 2), (2, 2), 1.0, ceil_mode=True),
+    NormPoolCase("norm of order 3", (2, 8, 5, 6), (2, 3), (2, 3), 3.0),
+    NormPoolCase("norm of order 1.5, overlapping", (2, 3, 5, 6), (2, 3), (1, 2), 1.5),
+    NormPoolCase("norm 3-D", (1, 8, 4, 5, 6), (2, 2, 3), (2, 3, 2)),
+    NormPoolCase("norm 3-D, ceil", (2, 8, 3, 4, 3), (2, 3, 1), (2, 3, 2), ceil_mode=True),
+    NormPoolCase("norm, empty batch", (0, 3, 6, 5), (2, 2), (2, 2)),
+]
+
 ADAPTIVE = [  # (x, out)
     ((1, 1, 1, 1), (1, 1)),
     ((2, 3, 7, 11), (1, 1)),
@@ -268,6 +312,9 @@ ADAPTIVE = [  # (x, out)
     ((2, 3, 13, 5), (6, 5)),
     ((0, 3, 5, 5), (2, 2)),
     ((2, 16, 7, 5), (3, 2)),
+    ((2, 8, 3, 4, 5), (2, 3, 4)),
+    ((1, 3, 5, 2, 3), (3, 4, 1)),
+    ((2, 3, 2, 4, 4), (1, 1, 1)),
 ]
 
 BATCHNORM = [

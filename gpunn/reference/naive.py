@@ -206,16 +206,51 @@ def adaptive_avg_pool_backward(gy, x_shape):
 
 
 def adaptive_max_pool(x, out):
-    """(y, position in the input plane); the backward pass is `max_pool_backward`."""
+    """(y, position in the window, position in the input plane); the backward pass is `max_pool_backward`.
+
+    Positions in a window are counted as in one of the largest size.
+    """
     x = np.asarray(x, F64)
+    largest = [max(-(-(p + 1) * n // o) - p * n // o for p in range(o)) for n, o in zip(x.shape[2:], out, strict=True)]
     y = np.full((*x.shape[:2], *out), -np.inf)
-    plane = np.zeros(y.shape, np.int64)
+    place, plane = np.zeros(y.shape, np.int64), np.zeros(y.shape, np.int64)
     for p in every(out):
+        first = [pi * n // o for pi, n, o in zip(p, x.shape[2:], out, strict=True)]
         for number, i in enumerate(_adaptive_window(p, x.shape[2:], out)):
             better = (x[at(i)] > y[at(p)]) | np.isnan(x[at(i)]) | (number == 0)
+            inner = np.ravel_multi_index(tuple(a - b for a, b in zip(i, first, strict=True)), largest)
+            place[at(p)] = np.where(better, inner, place[at(p)])
             plane[at(p)] = np.where(better, np.ravel_multi_index(i, x.shape[2:]), plane[at(p)])
             y[at(p)] = np.where(better, x[at(i)], y[at(p)])
-    return y, plane
+    return y, place, plane
+
+
+def _norm_windows(spatial, size, stride, ceil_mode):
+    """Yields (output position, input positions in its window, the window's elements over those)."""
+    for p, real, _ in _average_windows(spatial, size, stride, tuple(0 for _ in size), ceil_mode, True):
+        yield p, real, np.prod(size) / len(real)
+
+
+def norm_pool(x, size, stride, power, ceil_mode=False):
+    """Each window's norm of order power; one that hangs over the edge goes on with its mean."""
+    x = np.asarray(x, F64)
+    ones, zeros = tuple(1 for _ in size), tuple(0 for _ in size)
+    y = np.zeros((*x.shape[:2], *out_sizes(x.shape[2:], size, stride, zeros, ones, ceil_mode)))
+    for p, real, scale in _norm_windows(x.shape[2:], size, stride, ceil_mode):
+        y[at(p)] = (scale * sum(x[at(i)] ** power for i in real)) ** (1 / power)
+    return y
+
+
+def norm_pool_backward(gy, x, y, size, stride, power, ceil_mode=False):
+    """gx from y as it was rounded: gy * scale * (x / y)^(power - 1), 0 where y is."""
+    gy, x, y = (np.asarray(a, F64) for a in (gy, x, y))
+    gx = np.zeros(x.shape)
+    for p, real, scale in _norm_windows(x.shape[2:], size, stride, ceil_mode):
+        there = y[at(p)] != 0
+        for i in real:
+            ratio = np.divide(x[at(i)], y[at(p)], out=np.zeros_like(y[at(p)]), where=there)
+            gx[at(i)] += np.where(there, gy[at(p)] * scale * ratio ** (power - 1), 0)
+    return gx
 
 
 # ---------------------------------------------------------------- 5: batch normalisation

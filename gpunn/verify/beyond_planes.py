@@ -73,19 +73,19 @@ def _adaptive(space: Space, channels_last: bool, order: str, out: tuple[int, int
         return space.image(SAMPLES, below, channels_last)
 
     def avg_forward() -> tuple:
-        return (space.twins.pool.adaptive_avg_forward(x(), out)[-1:],)
+        return (space.twins.adaptive_pool.avg_forward(x(), out)[-1:],)
 
     def avg_backward() -> tuple:
         gy = space.image(SAMPLES, above, channels_last)
-        return (space.twins.pool.adaptive_avg_backward(gy, shape)[-1:],)
+        return (space.twins.adaptive_pool.avg_backward(gy, shape)[-1:],)
 
     def max_forward() -> tuple:
-        return tuple(found[-1:] for found in space.twins.pool.adaptive_max_forward(x(), out))
+        return tuple(found[-1:] for found in space.twins.adaptive_pool.max_forward(x(), out))
 
     def max_backward() -> tuple:
-        index = space.twins.pool.adaptive_max_forward(x(), out)[1]
+        index = space.twins.adaptive_pool.max_forward(x(), out)[1]
         gy = space.image(SAMPLES, above, channels_last)
-        return (space.twins.pool.adaptive_max_backward(gy, index, shape)[-1:],)
+        return (space.twins.adaptive_pool.max_backward(gy, index, shape)[-1:],)
 
     def want_avg() -> tuple:
         return ((naive.adaptive_avg_pool(below[None], out), 256, None),)
@@ -94,14 +94,14 @@ def _adaptive(space: Space, channels_last: bool, order: str, out: tuple[int, int
         return ((naive.adaptive_avg_pool_backward(above[None], (1, *SAMPLE)), 9, None),)
 
     def want_max_backward() -> tuple:
-        plane = naive.adaptive_max_pool(below[None], out)[1]
+        plane = naive.adaptive_max_pool(below[None], out)[2]
         return exact(naive.max_pool_backward(above[None], plane, (1, *SAMPLE)))
 
     yield Beyond("pool.adaptive_avg_forward", name, 11, 32, avg_forward, want_avg)
     yield Beyond("pool.adaptive_avg_backward", name, 11, 32, avg_backward, want_avg_backward)
 
     def want_max() -> tuple:
-        return exact(*naive.adaptive_max_pool(below[None], out))
+        return exact(*naive.adaptive_max_pool(below[None], out)[:2])
 
     yield Beyond("pool.adaptive_max_forward", name, 21, 32, max_forward, want_max)
     yield Beyond("pool.adaptive_max_backward", name, 28, 32, max_backward, want_max_backward)
@@ -112,7 +112,7 @@ def _means(space: Space, channels_last: bool, order: str) -> Beyond:
     last = numbers("x", 8, 2, 1)
 
     def run() -> tuple:
-        return (space.twins.pool.adaptive_avg_forward(space.image(2**28 + 2, last, channels_last), (1, 1))[-1:],)
+        return (space.twins.adaptive_pool.avg_forward(space.image(2**28 + 2, last, channels_last), (1, 1))[-1:],)
 
     def want() -> tuple:
         return exact(last.astype(float).mean((1, 2)).reshape(1, 8, 1, 1))
@@ -135,26 +135,35 @@ def _planes(space: Space) -> Beyond:
 
 
 def _rows(space: Space) -> Iterator[Beyond]:
-    """A row a window: rows times outputs are past 2^31, elements are not."""
+    """Windows of two rows, one less than rows: rows times outputs are past 2^31, elements are not."""
     rows, kept = 2**16, 64
-    values, index = numbers("x", 1, 1, rows, 1), np.arange(rows, dtype=np.int32).reshape(1, 1, rows, 1)
+    x, gy = numbers("x", 1, 1, rows, 1), numbers("gy", 1, 1, rows - 1, 1)
+    first, second = x[:, :, :-1], x[:, :, 1:]
+    index = (second > first).astype(np.uint8)
+    parts = ((gy, (0, 1)), (gy, (1, 0)), (gy * (index == 0), (0, 1)), (gy * index, (1, 0)))
+    around = [np.pad(part.astype(float), ((0, 0), (0, 0), pad, (0, 0))) for part, pad in parts]
+    wanted = {
+        "avg_forward": ((first.astype(float) + second) / 2,),
+        "avg_backward": ((around[0] + around[1]) / 2,),
+        "max_forward": (np.maximum(first, second), index),
+        "max_backward": (around[2] + around[3],),
+    }
 
     def run(name: str) -> tuple:
-        x, pool = space.give(values), space.twins.pool
+        below, above, pool = space.give(x), space.give(gy), space.twins.adaptive_pool
         calls = {
-            "avg_forward": lambda: (pool.adaptive_avg_forward(x, (rows, 1)),),
-            "avg_backward": lambda: (pool.adaptive_avg_backward(x, x.shape),),
-            "max_forward": lambda: pool.adaptive_max_forward(x, (rows, 1)),
-            "max_backward": lambda: (pool.adaptive_max_backward(x, space.give(index), x.shape),),
+            "avg_forward": lambda: (pool.avg_forward(below, (rows - 1, 1)),),
+            "avg_backward": lambda: (pool.avg_backward(above, x.shape),),
+            "max_forward": lambda: pool.max_forward(below, (rows - 1, 1)),
+            "max_backward": lambda: (pool.max_backward(above, space.give(index), x.shape),),
         }
         return tuple([end[..., -kept:, :] for end in calls[name]()])
 
     def want(name: str) -> tuple:
-        ends = (values, index) if name == "max_forward" else (values,)
-        return exact(*(end[..., -kept:, :] for end in ends))
+        return exact(*(end[..., -kept:, :] for end in wanted[name]))
 
-    for name in ("avg_forward", "avg_backward", "max_forward", "max_backward"):
-        yield Beyond(f"pool.adaptive_{name}", "a row a window", 0, 4, partial(run, name), partial(want, name))
+    for name in wanted:
+        yield Beyond(f"pool.adaptive_{name}", "windows of two rows", 0, 4, partial(run, name), partial(want, name))
 
 
 def norms(space: Space) -> Iterator[Beyond]:

@@ -11,11 +11,13 @@ from itertools import product
 
 import gpunn.cuda  # noqa: F401  (its modules fill the table of operations)
 from gpunn.cuda import source
+from gpunn.cuda.adaptive_variants import Adaptive
 from gpunn.cuda.conv_norm_variants import ConvNorm
 from gpunn.cuda.conv_pool_variants import ConvPool
 from gpunn.cuda.dtypes import FUNCTIONS, STORAGE, storage_macros
 from gpunn.cuda.kernel import EMULATOR
-from gpunn.cuda.pool import ANYWHERE
+from gpunn.cuda.norm_pool import NormPool
+from gpunn.cuda.pool_places import Places
 from gpunn.cuda.problem import (
     Channels,
     Columns,
@@ -106,8 +108,12 @@ def problems(operation: Operation, dtype: str, thorough: bool = True) -> Iterato
         yield from _convolutions(dtype, int(family[4]))
     elif family == "conv_pool":
         yield from _pooled_convolutions(dtype)
+    elif operation.name == "pool.places":
+        yield from _places(dtype)
+    elif operation.name.startswith("pool.norm"):
+        yield from _norm_pools(dtype)
     elif family == "pool":
-        yield from _poolings(dtype, adaptive=name.startswith("adaptive"))
+        yield from _adaptive(dtype) if name.startswith("adaptive") else _poolings(dtype)
     elif operation.name == "linear.backward":
         yield from _backward_products(dtype)
     elif family in ("matmul", "linear"):
@@ -135,13 +141,25 @@ def _pooled_convolutions(dtype: str) -> Iterator[Problem]:
         yield ConvPool(dtype, True, *how, activation=case.activation, pool=case.pooling(), wanted=True)
 
 
-def _poolings(dtype: str, adaptive: bool) -> Iterator[Problem]:
-    for nhwc, aligned in product(BOTH, BOTH):
-        for case in [] if adaptive else cases.ALL_POOL:
-            (n, c, h, w), (r, s), (p, q) = case.x, case.size, case.y[2:]
-            yield Pool(dtype, aligned, n, c, h, w, r, s, p, q, case.window(), nhwc, case.count_include_pad)
-        for (n, c, h, w), out in cases.ADAPTIVE if adaptive else []:
-            yield Pool(dtype, aligned, n, c, h, w, 1, 1, *out, ANYWHERE, nhwc)
+def _poolings(dtype: str) -> Iterator[Problem]:
+    for nhwc, aligned, case in product(BOTH, BOTH, cases.ALL_POOL):
+        (n, c, h, w), (r, s), (p, q) = case.x, case.size, case.y[2:]
+        yield Pool(dtype, aligned, n, c, h, w, r, s, p, q, case.window(), nhwc, case.count_include_pad)
+
+
+def _adaptive(dtype: str) -> Iterator[Problem]:
+    for nhwc, aligned, (x, out), wanted in product(BOTH, BOTH, cases.ADAPTIVE, BOTH):
+        yield Adaptive(dtype, aligned, x, out, nhwc, wanted)
+
+
+def _norm_pools(dtype: str) -> Iterator[Problem]:
+    for nhwc, aligned, case in product(BOTH, BOTH, cases.NORM_POOL):
+        yield NormPool(dtype, aligned, case.x, case.y[2:], case.window(), nhwc, case.power)
+
+
+def _places(dtype: str) -> Iterator[Problem]:
+    for nhwc, width in product(BOTH, (1, 2, 4) if dtype == "float32" else ()):
+        yield Places(dtype, True, (1, 1, 4, 4), (2, 2), nhwc, width=width)
 
 
 def _norms(dtype: str) -> Iterator[Problem]:

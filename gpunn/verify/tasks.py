@@ -23,6 +23,7 @@ from gpunn.verify.indexing import segment_tasks
 from gpunn.verify.local_response_norm import lrn_tasks
 from gpunn.verify.loss import loss_tasks
 from gpunn.verify.optim import optim_tasks
+from gpunn.verify.pools import adaptive_case, norm_pool_case
 from gpunn.verify.products import product_tasks
 from gpunn.verify.running import running_tasks
 from gpunn.verify.softmax import softmax_tasks
@@ -58,7 +59,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
         return None if array is None else to_device(as_stored(dtype, array), device)
 
     adaptive = [cases.AdaptiveCase(f"{x} to {out}", x, out) for x, out in cases.ADAPTIVE]
-    table = [*cases.ALL_CONV2D, *cases.CONV3D, *cases.ALL_POOL, *adaptive, *cases.ALL_BATCHNORM]
+    table = [*cases.ALL_CONV2D, *cases.CONV3D, *cases.ALL_POOL, *adaptive, *cases.NORM_POOL, *cases.ALL_BATCHNORM]
     table += [*edges.CONV2D, *edges.CONV3D, *edges.POOL, *edges.ADAPTIVE, *edges.BATCHNORM]
     if dtype == TF32:
         table = [*cases.ALL_CONV2D, *cases.CONV3D, *edges.CONV2D, *edges.CONV3D]
@@ -91,14 +92,18 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
 
 
 def of_case(
-    case: cases.ConvCase | cases.AdaptiveCase | cases.PoolCase | cases.BatchNormCase, *arrays: Any, order: str = ""
+    case: cases.ConvCase | cases.AdaptiveCase | cases.NormPoolCase | cases.PoolCase | cases.BatchNormCase,
+    *arrays: Any,
+    order: str = "",
 ) -> Iterator[Task]:
     """The tasks of one case of the shape table on `case.arrays()`, given on any device, in any memory order."""
     name = case.name + order
     if isinstance(case, cases.ConvCase):
         yield from _conv_case(f"conv{len(case.stride)}d", case, name, *arrays)
     elif isinstance(case, cases.AdaptiveCase):
-        yield from _adaptive_case(case, name, *arrays)
+        yield from adaptive_case(case, name, *arrays)
+    elif isinstance(case, cases.NormPoolCase):
+        yield from norm_pool_case(case, name, *arrays)
     elif isinstance(case, cases.PoolCase):
         yield from _max_case(case, name, *arrays)
         if case.average:
@@ -167,6 +172,8 @@ def _max_case(case: cases.PoolCase, name: str, x: Array, gy: Array) -> Iterator[
     index = cache(lambda: pool.max_forward(x, win, case.ceil_mode)[1])  # made when asked for, as all else is
     run_backward = lambda: (pool.max_backward(gy, index(), x.shape, win),)  # noqa: E731
     yield Task("pool.max_backward", name, run_backward, want_backward, planes, index)
+    run_places = lambda: (pool.places(index(), x.shape, win),)  # noqa: E731
+    yield Task("pool.places", name, run_places, lambda part=None: ((oracle(part)[2], 1, None),), planes, index)
 
 
 def _avg_case(case: cases.PoolCase, name: str, x: Array, gy: Array) -> Iterator[Task]:
@@ -183,35 +190,6 @@ def _avg_case(case: cases.PoolCase, name: str, x: Array, gy: Array) -> Iterator[
     yield Task("pool.avg_forward", name, lambda: (pool.avg_forward(x, win, *how),), want, planes)
     run_backward = lambda: (pool.avg_backward(gy, x.shape, win, *how),)  # noqa: E731
     yield Task("pool.avg_backward", name, run_backward, want_backward, planes)
-
-
-def _adaptive_case(case: cases.AdaptiveCase, name: str, x: Array, gy: Array) -> Iterator[Task]:
-    terms, out, pool = x.shape[2] * x.shape[3], case.out, twins(x).pool
-
-    def want_max(part: Part = None) -> tuple:
-        y, plane = naive.adaptive_max_pool(as_f64(planes(x, part)), out)
-        return (y, 1, None), (plane, 1, None)
-
-    def want_max_backward(part: Part = None) -> tuple:
-        xs = as_f64(planes(x, part))
-        _, plane = naive.adaptive_max_pool(xs, out)
-        return ((naive.max_pool_backward(as_f64(planes(gy, part)), plane, xs.shape), terms, None),)
-
-    def want_avg(part: Part = None) -> tuple:
-        return ((naive.adaptive_avg_pool(as_f64(planes(x, part)), out), terms, None),)
-
-    def want_avg_backward(part: Part = None) -> tuple:
-        gys, shape = as_f64(planes(gy, part)), planes(x, part).shape
-        return ((naive.adaptive_avg_pool_backward(gys, shape), terms, None),)
-
-    index = cache(lambda: pool.adaptive_max_forward(x, out)[1])
-    for operation, run, want, *ready in (
-        ("avg_forward", lambda: (pool.adaptive_avg_forward(x, out),), want_avg),
-        ("avg_backward", lambda: (pool.adaptive_avg_backward(gy, x.shape),), want_avg_backward),
-        ("max_forward", lambda: pool.adaptive_max_forward(x, out), want_max),
-        ("max_backward", lambda: (pool.adaptive_max_backward(gy, index(), x.shape),), want_max_backward, index),
-    ):
-        yield Task(f"pool.adaptive_{operation}", name, run, want, planes, *ready)
 
 
 def _norm_case(

@@ -1,29 +1,33 @@
 /*
 Adaptive max pooling backward: every input element gathers from the windows that it won.
 
-math:     gx[n,c,h,w] = sum of gy[n,c,p,q] over the windows (p,q) that cover (h,w) and whose index is h*W + w
-layout:   gy and index (N,C,P,Q), gx (N,C,H,W), all channels-last (NHWC=1) or all row-major (NHWC=0)
-threads:  a thread owns one input element, in memory order
+math:     gx[n,c,d,h,w] = sum of gy[n,c,o,p,q] over the windows (o,p,q) that cover (d,h,w) and whose index names it
+layout:   gy and index (N,C,O,P,Q), gx (N,C,D,H,W), all channels-last (NHWC=1) or all row-major (NHWC=0)
+threads:  a thread owns VEC channels of one input position, in memory order
 shared:   0
-flops:    N*C*P*Q
-bytes:    e*N*C*(H*W + P*Q) + 4*N*C*P*Q
-requires: one sample below 2^31 elements; VEC = 1
-numerics: sums in ACC, by p, then q
+flops:    N*C*O*P*Q
+bytes:    e*N*C*(D*H*W + O*P*Q) + I*N*C*O*P*Q
+requires: one sample below 2^31 elements; VEC > 1 needs NHWC and C % VEC = 0
+numerics: sums in ACC, by o, then p, then q
 */
 #include "adaptive.cuh"
 
-extern "C" __global__ void adaptive_max_pool2d_backward(const T* gy, const int* index, T* gx, Pool2d g)
+extern "C" __global__ void adaptive_max_pool_backward(const T* gy, const INDEX* index, T* gx, Adaptive g)
 {
-    const Place at(thread_index(), g.N, g.C, g.H, g.W);
+    const Spot at(thread_index(), g, g.D, g.H, g.W);
     if (!at.real) return;
-    const i64 outputs = g.output(at.n, at.c);
+    const i64 outputs = at.base(g, g.O * g.P * g.Q);
 
-    ACC sum = 0;
-    for (int p = first_over(at.h, g.H, g.P); p < end_over(at.h, g.H, g.P); ++p) {
-        for (int q = first_over(at.w, g.W, g.Q); q < end_over(at.w, g.W, g.Q); ++q) {
-            const i64 out = outputs + (p * g.Q + q) * g.step();
-            if (index[out] == at.h * g.W + at.w) sum += load(gy + out);
+    ACC sum[VEC] = {};
+    covering(at, g, [&](int output, int o, int p, int q) {
+        const int mine = g.place(at.d - start(o, g.D, g.O), at.h - start(p, g.H, g.P), at.w - start(q, g.W, g.Q));
+        const Chosen<INDEX> winner = load_chosen(index + outputs + output);
+        ACC value[VEC];
+        load_channels<VEC>(gy + outputs + output, value);
+#pragma unroll
+        for (int j = 0; j < VEC; ++j) {
+            if (winner.item[j] == mine) sum[j] += value[j];
         }
-    }
-    store(gx + at.own, sum);
+    });
+    store_channels<VEC>(gx + at.own, sum);
 }

@@ -1,40 +1,48 @@
 /*
-Global average pooling forward: adaptive average pooling to 1x1, many threads a plane.
+Global average pooling forward: adaptive average pooling to one output, many threads an image.
 
-math:     y[n,c] = mean of x[n,c,h,w] over h,w
-layout:   x (N,C,H,W) channels-last (NHWC=1) or row-major (NHWC=0); y (N,C)
-threads:  32 x 8 a block, blockIdx.x the sample. NHWC: threadIdx.x owns a channel, threadIdx.y takes every eighth pixel.
-          Row-major: a warp (threadIdx.y) owns a channel, its lanes take every 32nd pixel.
-shared:   NHWC*8*32*(4 if e < 8 else 8)
-flops:    N*C*H*W
-bytes:    e*N*C*(H*W + 1)
-requires: one sample below 2^31 elements; C up to 65535*8
-numerics: 8 (NHWC) or 32 running sums in ACC, joined in a fixed order
+math:     y[n,c] = mean of x[n,c,l] over the L pixels l
+layout:   x (N,L,C) (NHWC=1) or (N,C,L) (NHWC=0); y (N,C); parts (J,N*C)
+threads:  256 a block: g.columns x g.rows an image, VEC channels (or pixels) a thread; blockIdx.y one of J parts of the
+          pixels, which the last block of each column of the grid joins
+shared:   (VEC if NHWC else 1)*256*(4 if e < 8 else 8)
+flops:    N*C*L
+bytes:    e*N*C*(L + 1)
+requires: one sample below 2^31 elements; VEC > 1 needs C (or L) % VEC = 0; rows and columns are powers of 2
+numerics: a running sum in ACC of every rows-th pixel, joined by a tree, and the parts likewise
+optional: parts tickets
 */
-#include "geometry.cuh"
+#include "global.cuh"
 
-extern "C" __global__ void global_avg_pool2d_forward(const T* x, T* y, Pool2d g) {
-    const int n = blockIdx.x, C = g.C, L = g.H * g.W, lane = threadIdx.x, row = threadIdx.y;
-    const T* image = x + (i64)n * L * C;
-    ACC sum = 0;
-#if NHWC
-    __shared__ ACC sums[8][32];
-    const int c = blockIdx.y * 32 + lane;
-    if (c < C) {
-        for (int at = row; at < L; at += 8) sum += load(image + (i64)at * C + c);
+extern "C" __global__ void global_avg_pool_forward(const T* x, T* y, ACC* parts, int* tickets, Global g)
+{
+    const Walk at(g);
+    ACC part[VEC] = {}, sum[OWN] = {};
+    at.over(x, g.rows, [&](const ACC (&value)[VEC], int) {
+#pragma unroll
+        for (int j = 0; j < VEC; ++j) part[j] += value[j];
+    });
+#pragma unroll
+    for (int j = 0; j < VEC; ++j) sum[NHWC ? j : 0] += part[j];
+    const auto plus = [](ACC a, ACC b) { return a + b; };
+    over_rows(sum, g, at.row, plus);
+
+    if (g.J > 1) {
+        ACC* const mine = parts + at.own;
+        const i64 outputs = (i64)g.N * g.C;
+        for (int j = 0; at.real && at.row == 0 && j < OWN; ++j) mine[blockIdx.y * outputs + j] = sum[j];
+        if (!drew_last(tickets + blockIdx.x, g.J)) return;
+#pragma unroll
+        for (int j = 0; j < OWN; ++j) sum[j] = 0;
+        for (int part = at.row; at.real && part < g.J; part += g.rows) {
+#pragma unroll
+            for (int j = 0; j < OWN; ++j) sum[j] += mine[part * outputs + j];
+        }
+        over_rows(sum, g, at.row, plus);
     }
-    sums[row][lane] = sum;
-    __syncthreads();
-    if (row == 0 && c < C) {
-        for (int j = 1; j < 8; ++j) sum += sums[j][lane];
-        store(y + (i64)n * C + c, sum / L);
-    }
-#else
-    const int c = blockIdx.y * 8 + row;
-    if (c < C) {
-        for (int at = lane; at < L; at += 32) sum += load(image + (i64)c * L + at);
-    }
-    sum = add_lanes(sum);
-    if (lane == 0 && c < C) store(y + (i64)n * C + c, sum / L);
-#endif
+
+    if (!at.real || at.row) return;
+#pragma unroll
+    for (int j = 0; j < OWN; ++j) sum[j] /= g.L;
+    store_channels<OWN>(y + at.own, sum);
 }

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gpunn import emulator as host
-from gpunn.cuda import matmul, pool
+from gpunn.cuda import adaptive_pool, matmul
 from gpunn.cuda.dtypes import storage_macros
 from gpunn.cuda.kernel import blocks, kernel
 
@@ -47,7 +47,7 @@ def test_results_are_rounded_to_the_nearest_even_number_as_numpy_rounds(name):
 def test_every_value_is_read_exactly(name):
     kind = dtype_of(name)
     x = np.arange(2**16, dtype=np.uint16).view(kind).reshape(1, 1, 256, 256)
-    y = np.asarray(pool.adaptive_avg_forward(host.EmulatedArray.of(x), (256, 256)))
+    y = np.asarray(adaptive_pool.avg_forward(host.EmulatedArray.of(x), (256, 256)))
     np.testing.assert_array_equal(y.astype(np.float32), x.astype(np.float32))
 
 

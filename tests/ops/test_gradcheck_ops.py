@@ -53,6 +53,7 @@ CHECKS = {
         normal(3, 2, 3, 2),
         normal(6),
     ),
+    "norm pool": (lambda a: ops.lp_pool2d(a, 2, 2, 1) * ops.lp_pool2d(a * a, 3, 2, 1), DISTINCT),
     "adaptive": (lambda a: ops.adaptive_avg_pool2d(a, (3, 4)) * ops.adaptive_max_pool2d(a, (3, 4)), DISTINCT),
     "batch_norm train": (
         lambda a, w, b: ops.batch_norm(a, None, None, w, b, training=True),

@@ -77,8 +77,9 @@ PLAIN = words(
 )
 FUNCTIONAL = words(
     "relu leaky_relu elu silu gelu softplus prelu conv1d conv2d conv3d conv_transpose2d linear max_pool2d avg_pool2d "
-    "adaptive_avg_pool2d adaptive_max_pool2d batch_norm group_norm layer_norm rms_norm instance_norm "
-    "local_response_norm one_hot cross_entropy nll_loss mse_loss l1_loss binary_cross_entropy_with_logits"
+    "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d "
+    "adaptive_max_pool3d batch_norm group_norm layer_norm rms_norm instance_norm local_response_norm "
+    "one_hot cross_entropy nll_loss mse_loss l1_loss binary_cross_entropy_with_logits"
 )
 PADS = words("constant reflect replicate replicate_negative circular", F + "pad.")
 INTERPOLATIONS = words("nearest nearest-exact linear bilinear bicubic trilinear area", F + "interpolate.")

@@ -100,6 +100,23 @@ for op, theirs, options in (
     ("adaptive_max_pool2d", F.adaptive_max_pool2d, {"output_size": 2, "return_indices": True}),
 ):
     row("windows", op, theirs, {"x": some(2, 4, 5)}, **options)
+LINES, BLOCKS = {"x": some(2, 2, 7)}, {"x": some(1, 2, 3, 4, 5)}
+for op, theirs, options in (
+    ("adaptive_avg_pool1d", F.adaptive_avg_pool1d, {"output_size": 3}),
+    ("adaptive_max_pool1d", F.adaptive_max_pool1d, {"output_size": 3, "return_indices": True}),
+    ("adaptive_avg_pool3d", F.adaptive_avg_pool3d, {"output_size": [2, None, 3]}),
+    ("adaptive_max_pool3d", F.adaptive_max_pool3d, {"output_size": [2, 3, 4], "return_indices": True}),
+):
+    row("windows", op, theirs, LINES if op.endswith("1d") else BLOCKS, **options)
+ZEROS = {"x": some(2, 2, 5, 6) * (np.arange(6) > 2)}
+for op, theirs, x, options in (
+    ("lp_pool1d", F.lp_pool1d, LINES, {"norm_type": 2, "kernel_size": 3, "stride": 2, "ceil_mode": True}),
+    ("lp_pool2d", F.lp_pool2d, ZEROS, {"norm_type": 2, "kernel_size": [3, 2], "stride": [2, 1], "ceil_mode": True}),
+    ("lp_pool2d", F.lp_pool2d, {"x": abs(some(2, 5, 4))}, {"norm_type": 3.0, "kernel_size": 2}),
+    ("lp_pool2d", F.lp_pool2d, ZEROS, {"norm_type": 1, "kernel_size": 2}),
+    ("lp_pool3d", F.lp_pool3d, BLOCKS, {"norm_type": 2, "kernel_size": [2, 3, 2]}),
+):
+    row("windows", op, theirs, x, **options)
 row("windows", "interpolate", F.interpolate, {"x": some(1, 2, 5)}, scale_factor=2.5)
 row("windows", "conv1d", F.conv1d, of(some(2, 6), weight=some(4, 1, 2)), dilation=2, groups=2)
 row("windows", "conv1d", F.conv1d, of(some(2, 2, 5), weight=some(1, 2, 3)), padding="valid")

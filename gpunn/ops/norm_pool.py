@@ -1,0 +1,84 @@
+"""Pooling by the norm of each window, in one to three dimensions. Letters as in ops.pool."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from gpunn.backend import Array, twins
+from gpunn.checks import Ints, arrays, as_ints, cached, check_output
+from gpunn.engine.autograd import Gradients, Needs
+from gpunn.engine.operators import A, Operand
+from gpunn.engine.tensor import record
+from gpunn.ops.frame import Frame, frame_of
+from gpunn.window import Window
+
+
+def lp_pool1d(x: A, norm_type: float, kernel_size: Ints, stride: Ints | None = None, ceil_mode: bool = False) -> A:
+    """`lp_pool2d` of x (N, C, L) or (C, L).
+
+    >>> ops.lp_pool1d(np.array([[3.0, 4.0, 0.0, -2.0]]), 2, 2)
+    array([[5., 2.]])
+    """
+    return _lp("lp_pool1d", 1, x, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool2d(x: A, norm_type: float, kernel_size: Ints, stride: Ints | None = None, ceil_mode: bool = False) -> A:
+    """The norm (sum of v^p)^(1/p) of each window of x (N, C, H, W) or (C, H, W); p is norm_type.
+
+    Powers are of v as it is, not of its absolute value: an odd or broken p wants x >= 0, and elsewhere gives NaN. With
+    ceil_mode a window that hangs over the edge counts as if it went on with its mean. The gradient of a norm of 0 is 0.
+
+    >>> ops.lp_pool2d(np.array([[[3.0, 4.0], [0.0, 0.0]]]), 2, 2)
+    array([[[5.]]])
+    """
+    return _lp("lp_pool2d", 2, x, norm_type, kernel_size, stride, ceil_mode)
+
+
+def lp_pool3d(x: A, norm_type: float, kernel_size: Ints, stride: Ints | None = None, ceil_mode: bool = False) -> A:
+    """`lp_pool2d` of x (N, C, D, H, W) or (C, D, H, W).
+
+    >>> ops.lp_pool3d(np.ones((1, 2, 2, 4)), 1, 2)
+    array([[[[8., 8.]]]])
+    """
+    return _lp("lp_pool3d", 3, x, norm_type, kernel_size, stride, ceil_mode)
+
+
+def _lp(
+    op: str, rank: int, x: Operand, norm_type: float, kernel_size: Ints, stride: Ints | None, ceil_mode: bool
+) -> Any:
+    (a,) = arrays(op, x=x)
+    power = as_order(op, norm_type)
+    frame, win = _window(op, rank, a.shape, kernel_size, stride, ceil_mode)
+    lifted, twin = frame.lift(a), twins(a).norm_pool
+    y = twin.forward(lifted, win, ceil_mode, power)
+
+    def backward(gy: Array, needs: Needs) -> Gradients:
+        return (frame.drop(twin.backward(frame.lift(gy), lifted, y, win, ceil_mode, power)),)
+
+    return record(op, frame.drop(y), (x,), backward, owned=True)
+
+
+def as_order(op: str, norm_type: Any) -> float:
+    """The option norm_type as a float. Raises TypeError or ValueError where it is no order of a norm."""
+    if isinstance(norm_type, bool) or not isinstance(norm_type, (int, float)):
+        raise TypeError(f"{op}: norm_type is {norm_type!r}, expected a number such as 2")
+    if not norm_type or not math.isfinite(norm_type):
+        raise ValueError(
+            f"{op}: norm_type is {norm_type}, expected a finite number other than 0; "
+            "the largest absolute value is ops.max_pool of ops.abs"
+        )
+    return float(norm_type)
+
+
+@cached
+def _window(
+    op: str, rank: int, shape: tuple[int, ...], kernel_size: Ints, stride: Ints | None, ceil_mode: bool
+) -> tuple[Frame, Window]:
+    """Checks x and the window."""
+    frame = frame_of(op, rank, shape)
+    size = as_ints(op, "kernel_size", kernel_size, rank, 1)
+    stride = size if stride is None or stride == () else as_ints(op, "stride", stride, rank, 1)
+    asked = Window.of(size, stride, rank=rank)
+    check_output(op, shape, shape[-rank:], asked, asked.out(shape[-rank:], ceil_mode))
+    return frame, Window.of(frame.sizes(size, 1), frame.sizes(stride, 1), rank=max(rank, 2))
