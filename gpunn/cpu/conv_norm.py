@@ -18,8 +18,8 @@ def train_forward(
     And what its train_backward is to be told of ReLU.
     """
     z = conv.forward(x, w, b, win, groups)
-    y, *moments, passed = batch_norm.train_forward(z, gamma, beta, eps, residual, relu, running)
-    return y, z, *moments, passed
+    y, mean, rstd, passed = batch_norm.train_forward(z, gamma, beta, eps, residual, relu, running)
+    return y, z, mean, rstd, passed
 
 
 def grad_input(

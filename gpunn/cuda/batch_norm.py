@@ -168,7 +168,7 @@ def train_forward(
     """
     momentum = 0.0 if running is None else running[2]
     own, moved = movable(running, accumulate(x.dtype.name))
-    keys = tuple([None if a is None else layout(a) for a in (x, gamma, beta, residual, *moved)])
+    keys = _keys(x, gamma, beta, residual, *moved)
     part = np.float64(math.nan if momentum is None else momentum)
     made = _train_forward(*keys[:4], keys[4:], eps, relu, forced())(x, gamma, beta, residual, *moved, part)
     move_back(own, moved)
@@ -234,17 +234,9 @@ def eval_backward(
 
 
 def _gradients(
-    gy: Array,
-    x: Array,
-    gamma: Array | None,
-    mean: Array,
-    rstd: Array,
-    passed: Array | None,
-    residual: bool,
-    relu: bool,
-    beta: Array | None,
-    training: int,
-) -> tuple[Array, Array, Array, Array | None]:
+    gy: Array, x: Array, gamma: Array | None, mean: Array, rstd: Array, passed: Array | None, residual: bool,
+    relu: bool, beta: Array | None, training: int,
+) -> tuple[Array, Array, Array, Array | None]:  # fmt: skip
     relu = relu or passed is not None
     masked = residual and relu
     given = (gy, x, gamma, beta, mean, rstd, passed)

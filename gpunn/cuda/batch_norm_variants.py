@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -48,18 +48,14 @@ def _walk(job: Norm, width: int, backward: bool = False) -> tuple[tuple[int, int
         packs = blocks(job.C, width)
         across = blocks(packs, 32)
         # threads side by side in a row; where they share bytes of signs, a whole byte's
-        columns = _whole(blocks(packs, across), 8 // width if holds_signs(job) else 1)
+        whole = 8 // width if holds_signs(job) else 1
+        columns = blocks(blocks(packs, across), whole) * whole
         rows, a_thread = job.N * job.L, THREADS // columns
     else:
         columns, across, rows, a_thread = 1, job.C, job.N * job.L // width, THREADS
     target = _held(job, backward) * MULTIPROCESSORS
     parts = max(1, target // across) if _stays(job, backward) else blocks(target, across)
     return (across, min(parts, max(1, rows // (4 * a_thread)), 65535)), columns
-
-
-def _whole(count: int, each: int) -> int:
-    """The next multiple of ``each``."""
-    return blocks(count, each) * each
 
 
 def _stays(job: Norm, backward: bool) -> bool:
@@ -187,18 +183,16 @@ def _always(job: Norm) -> str:
     return ""
 
 
+def _together(source: str, backward: bool, plan: Callable[[Norm], tuple[Launch, ...]]) -> Variant:
+    refusal, need = partial(_refuse_together, backward), partial(_multiprocessors, backward)
+    return Variant("together", (source,), TOGETHER, refusal, plan, multiprocessors=need)
+
+
 FORWARD_FILES = tuple(f"batch_norm/{name}" for name in ("apply", "statistics"))
 BACKWARD_FILES = tuple(f"batch_norm/{name}" for name in ("backward_apply", "backward_sums"))
 TRAIN_FORWARD = Operation(
     "batch_norm.train_forward",
-    Variant(
-        "together",
-        ("batch_norm/forward",),
-        TOGETHER,
-        partial(_refuse_together, False),
-        _forward_together,
-        multiprocessors=partial(_multiprocessors, False),
-    ),
+    _together("batch_norm/forward", False, _forward_together),
     Variant("split", FORWARD_FILES, SPLIT, _always, _forward_split),
     Variant("naive", ("batch_norm/naive_forward",), NAIVE, _always, _forward_naive),
 )
@@ -216,14 +210,7 @@ APPLY_BACKWARD = Operation(
 )
 BACKWARD = Operation(
     "batch_norm.backward",
-    Variant(
-        "together",
-        ("batch_norm/backward",),
-        TOGETHER,
-        partial(_refuse_together, True),
-        _backward_together,
-        multiprocessors=partial(_multiprocessors, True),
-    ),
+    _together("batch_norm/backward", True, _backward_together),
     Variant("split", BACKWARD_FILES, SPLIT, _always, _backward_split),
     Variant("naive", ("batch_norm/naive_backward",), NAIVE, _always, _backward_naive),
 )

@@ -97,8 +97,8 @@ def train_forward(
     if (calls := trace.get()) is not None:
         calls.append(plan)
     z = conv.forward(x, w, b, win, groups)
-    y, *moments, passed = batch_norm.train_forward(z, gamma, beta, eps, residual, relu, running)
-    return y, z, *moments, passed
+    y, mean, rstd, passed = batch_norm.train_forward(z, gamma, beta, eps, residual, relu, running)
+    return y, z, mean, rstd, passed
 
 
 @lru_cache(KEPT)

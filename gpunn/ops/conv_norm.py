@@ -80,7 +80,8 @@ def conv2d_batch_norm(
         gz, ggamma, gbeta, gr = twin.conv_norm.train_backward(gy, z, scale, mean, rstd, *gate)
         gx = gw = gb = None
         if kept_w is not None and below is not None and below.below is not None:
-            before = *below.below[:3], seen
+            z_before, mean_before, rstd_before, _ = below.below
+            before = z_before, mean_before, rstd_before, seen
             gx, below.more = twin.conv_norm.grad_input(gz, kept_w, x_shape, win, groups, *before)
             below.gradient = gx
         elif kept_w is not None:

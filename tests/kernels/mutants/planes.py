@@ -165,6 +165,7 @@ PLANES = [
         (BARRIER, "        __syncthreads();\n", ""),
         (EDGE, "walk.row < half && walk.row + half < walk.step", "walk.row < half"),
         (STRIDE, "load_pack(of + walk.column * VEC + j)", "load_pack(of + walk.column * VEC)"),
+        only="batch_norm.",
     ),
     *of_file(
         "batch_norm/measure.cuh",
@@ -182,6 +183,7 @@ PLANES = [
             "return part[j * C + i] * (rows",
             "parts are as few as blocks of channels are many: J times C is under 2^31",
         ),
+        only="batch_norm.",
     ),
     *of_file(
         "batch_norm/moments.cuh",
@@ -206,11 +208,13 @@ PLANES = [
         (PARTS, "last = atomicAdd(ticket, 1) == blocks - 1;", "last = atomicAdd(ticket, 1) == 0;"),
         (BARRIER, "    grid_barrier(reinterpret_cast<unsigned*>(tickets));\n", ""),
         (START, "atomicExch(tickets, 0), atomicExch(tickets + 1, 0);", "atomicExch(tickets + 1, 0);"),
+        only="batch_norm.",
     ),
     *of_file(
         "batch_norm/gate.cuh",
         (INDEX, "signs[at >> 3] >> (at & 7)", "signs[at >> 3] >> (at & 3)"),
         (EDGE, "0x1p-25f", "0"),
+        only="batch_norm.",
     ),
     *of_file(
         "batch_norm/normalise.cuh",
@@ -220,6 +224,7 @@ PLANES = [
         (INDEX, "bits, off) << (off * VEC)", "bits, off) << off"),
         (EDGE, "lane & ~(lanes - 1)", "lane & ~lanes"),
         (BARRIER, "    __syncthreads();\n", ""),
+        only="batch_norm.",
     ),
     *of_file(
         "batch_norm/pairs.cuh",
@@ -227,10 +232,12 @@ PLANES = [
         (EDGE, "y[j] > 0 ? g[j]", "y[j] >= 0 ? g[j]"),
         (INDEX, "bits[u] >> j & 1", "bits[u] & 1"),
         (PARTS, "(walk.packs - 1) / AHEAD * AHEAD", "walk.packs / AHEAD * AHEAD - AHEAD"),
+        only="batch_norm.",
     ),
     *of_file(
         "batch_norm/sums.cuh",
         (PARTS, "return sloped[(i64)j * C + i];", "return part[(i64)j * C + i];"),
+        only="batch_norm.",
     ),
     *of_file(
         "batch_norm/fold.cu",
@@ -242,6 +249,7 @@ PLANES = [
         "batch_norm/spread.cuh",
         (RULE, "passing[j] - level[j] -", "passing[j] -"),
         (BARRIER, "    __syncthreads();\n", ""),
+        only="batch_norm.",
     ),
     *of_file(
         "batch_norm/naive_forward.cu",
