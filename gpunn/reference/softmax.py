@@ -15,6 +15,7 @@ class SoftmaxCase:
     axis: int
     spread: float = 3.0
     strewn: bool = False
+    middle: float = 0.0
 
     def __str__(self):  # the pytest id
         return self.name
@@ -29,7 +30,7 @@ class SoftmaxCase:
         """x, gy."""
         rng = np.random.default_rng(crc32(self.name.encode()))
         x, gy = (rng.standard_normal(self.x) for _ in range(2))
-        x = np.asarray(x * self.spread)
+        x = np.asarray(x * self.spread + self.middle)
         if self.strewn:
             kinds = rng.choice([0, np.nan, np.inf, -np.inf], x.shape, p=(0.9, 0.03, 0.03, 0.04))
             x = np.where(kinds == 0, x, kinds)
@@ -45,6 +46,7 @@ SOFTMAXES = [
     SoftmaxCase("longer than registers, one element an access", (2, 4099), 1),
     SoftmaxCase("longer than registers", (1, 33000), 1, spread=20.0),
     SoftmaxCase("columns", (5, 7), 0),
+    SoftmaxCase("far below 0", (3, 9), 1, middle=-1000.0),
     SoftmaxCase("channels of planes", (2, 21, 6, 8), 1),
     SoftmaxCase("long columns of packs", (1, 300, 16), 1),
     SoftmaxCase("longer than registers, columns", (2, 2100, 3), 1),

@@ -23,6 +23,7 @@ def rows(space: Space) -> Iterator[Beyond]:
         yield from _windows(space, channels_last)
     for across in (False, True):
         yield from _scores(space, across)
+    yield _planes(space)
 
 
 def _layers(space: Space) -> Iterator[Beyond]:
@@ -150,3 +151,18 @@ def _scores(space: Space, across: bool) -> Iterator[Beyond]:
 
     yield Beyond("softmax.forward", name, 10, 2, forward, want)
     yield Beyond("softmax.backward", name, 15, 2, backward, want_backward)
+
+
+def _planes(space: Space) -> Beyond:
+    """x (2^20 + 2, 257, 8) along its middle axis: the last sample is not zero."""
+    scores = numbers("x", 8, LENGTH // 8)
+
+    def run() -> tuple:
+        x = space.zeros(ROWS, LENGTH // 8, 8)
+        x[-1] = space.give(scores.T.copy())
+        return (space.twins.softmax.forward(x, 1, False)[-1],)
+
+    def want() -> tuple:
+        return ((oracle.forward(scores.T, 0, False), LENGTH, None),)
+
+    return Beyond("softmax.forward", "2^20 samples", 10, 2, run, want)

@@ -15,8 +15,8 @@ from tests.kernels.mutants.table import (
 ROWS = [
     *of_file(
         "row/row.cuh",
-        (INDEX, "(packs - 1 - rank) / (KEEP * size)", "(packs - 1) / (KEEP * size)"),
-        (EDGE, "return rank < packs ? rank", "return rank <= packs ? rank"),
+        (INDEX, "return rank < packs ? rank + (packs", "return rank < packs ? (packs"),
+        (EDGE, "if (base + u * size < packs) held", "if (base + u * size <= packs) held"),
         (PARTS, "room[k][warp / warps * warps + lane % warps]", "room[k][lane % warps]"),
         (BARRIER, "room[k][warp] = v[k];\n        }\n        __syncthreads();", "room[k][warp] = v[k];\n        }"),
         (INDEX, "room[k][threadIdx.x + half * count]", "room[k][threadIdx.x + half]"),
