@@ -67,6 +67,10 @@ from gpunn.nn.padding import ZeroPad1d as ZeroPad1d
 from gpunn.nn.padding import ZeroPad2d as ZeroPad2d
 from gpunn.nn.padding import ZeroPad3d as ZeroPad3d
 from gpunn.nn.parameter import Parameter as Parameter
+from gpunn.nn.pool import AvgPool1d as AvgPool1d
 from gpunn.nn.pool import AvgPool2d as AvgPool2d
+from gpunn.nn.pool import AvgPool3d as AvgPool3d
+from gpunn.nn.pool import MaxPool1d as MaxPool1d
 from gpunn.nn.pool import MaxPool2d as MaxPool2d
+from gpunn.nn.pool import MaxPool3d as MaxPool3d
 from gpunn.nn.upsample import Upsample as Upsample

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from gpunn import ops
 from gpunn.backend.contract import Shape
 from gpunn.checks import Ints, as_ints, cached
@@ -13,15 +15,10 @@ from gpunn.window import Pooling, short_text, size_text
 _max, _avg = cached(Pooling.max), cached(Pooling.avg)
 
 
-class MaxPool2d(Module):
-    """ops.max_pool2d; with return_indices it gives (y, indices).
+class _MaxPool(Module):
+    """What the layers of maxima share."""
 
-    >>> layer = nn.MaxPool2d(3, stride=2, padding=1)
-    >>> layer
-    MaxPool2d(3x3, stride 2, padding 1)
-    >>> layer(np.ones((2, 3, 8, 8), np.float32)).shape
-    (2, 3, 4, 4)
-    """
+    rank: ClassVar[int]
 
     def __init__(
         self,
@@ -33,9 +30,58 @@ class MaxPool2d(Module):
         ceil_mode: bool = False,
     ):
         super().__init__()
-        self.kernel_size, self.stride, self.padding = _window("MaxPool2d", kernel_size, stride, padding)
-        self.dilation = as_ints("MaxPool2d", "dilation", dilation, 2, 1)
+        name = type(self).__name__
+        self.kernel_size, self.stride, self.padding = _window(name, kernel_size, stride, padding, self.rank)
+        self.dilation = as_ints(name, "dilation", dilation, self.rank, 1)
         self.return_indices, self.ceil_mode = return_indices, ceil_mode
+
+    def extra_repr(self) -> str:
+        text = _window_repr(self)
+        text += f", dilation {short_text(self.dilation)}" if max(self.dilation) > 1 else ""
+        return text + ", ceil_mode" * self.ceil_mode
+
+    def reach(self, x_shape: Shape, y_shape: Shape) -> Reach:
+        return extent(self), self.stride
+
+
+class _AvgPool(Module):
+    """What the layers of means share."""
+
+    rank: ClassVar[int]
+
+    def __init__(
+        self,
+        kernel_size: Ints,
+        stride: Ints | None = None,
+        padding: Ints = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ):
+        super().__init__()
+        name = type(self).__name__
+        self.kernel_size, self.stride, self.padding = _window(name, kernel_size, stride, padding, self.rank)
+        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
+
+    def extra_repr(self) -> str:
+        return (
+            _window_repr(self) + ", ceil_mode" * self.ceil_mode + ", padding not counted" * (not self.count_include_pad)
+        )
+
+    def reach(self, x_shape: Shape, y_shape: Shape) -> Reach:
+        return self.kernel_size, self.stride
+
+
+class MaxPool2d(_MaxPool):
+    """ops.max_pool2d; with return_indices it gives (y, indices).
+
+    >>> layer = nn.MaxPool2d(3, stride=2, padding=1)
+    >>> layer
+    MaxPool2d(3x3, stride 2, padding 1)
+    >>> layer(np.ones((2, 3, 8, 8), np.float32)).shape
+    (2, 3, 4, 4)
+    """
+
+    rank = 2
 
     def forward(self, x: A) -> A | tuple[A, A]:
         geometry = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
@@ -49,16 +95,8 @@ class MaxPool2d(Module):
         geometry = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
         return None if self.return_indices else _max(*geometry)
 
-    def extra_repr(self) -> str:
-        text = _window_repr(self)
-        text += f", dilation {short_text(self.dilation)}" if max(self.dilation) > 1 else ""
-        return text + ", ceil_mode" * self.ceil_mode
 
-    def reach(self, x_shape: Shape, y_shape: Shape) -> Reach:
-        return extent(self), self.stride
-
-
-class AvgPool2d(Module):
+class AvgPool2d(_AvgPool):
     """ops.avg_pool2d.
 
     >>> layer = nn.AvgPool2d(2)
@@ -68,17 +106,7 @@ class AvgPool2d(Module):
     (2, 3, 4, 4)
     """
 
-    def __init__(
-        self,
-        kernel_size: Ints,
-        stride: Ints | None = None,
-        padding: Ints = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-    ):
-        super().__init__()
-        self.kernel_size, self.stride, self.padding = _window("AvgPool2d", kernel_size, stride, padding)
-        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
+    rank = 2
 
     def forward(self, x: A) -> A:
         return ops.avg_pool2d(x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
@@ -88,23 +116,73 @@ class AvgPool2d(Module):
         """The layer as nn.Conv2d takes it to pool its own output."""
         return _avg(self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
-    def extra_repr(self) -> str:
-        return (
-            _window_repr(self) + ", ceil_mode" * self.ceil_mode + ", padding not counted" * (not self.count_include_pad)
-        )
 
-    def reach(self, x_shape: Shape, y_shape: Shape) -> Reach:
-        return self.kernel_size, self.stride
+class MaxPool1d(_MaxPool):
+    """ops.max_pool1d; with return_indices it gives (y, indices).
+
+    >>> nn.MaxPool1d(2)(np.ones((2, 3, 8), np.float32)).shape
+    (2, 3, 4)
+    """
+
+    rank = 1
+
+    def forward(self, x: A) -> A | tuple[A, A]:
+        geometry = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+        if self.return_indices:
+            return ops.max_pool1d(x, *geometry, return_indices=True)
+        return ops.max_pool1d(x, *geometry)
 
 
-def _window(op: str, kernel_size: Ints, stride: Ints | None, padding: Ints) -> tuple[Shape, Shape, Shape]:
-    size = as_ints(op, "kernel_size", kernel_size, 2, 1)
-    stride = size if stride is None else as_ints(op, "stride", stride, 2, 1)
-    padding = as_ints(op, "padding", padding, 2, 0)
+class MaxPool3d(_MaxPool):
+    """ops.max_pool3d; with return_indices it gives (y, indices).
+
+    >>> nn.MaxPool3d(2)(np.ones((2, 3, 4, 6, 8), np.float32)).shape
+    (2, 3, 2, 3, 4)
+    """
+
+    rank = 3
+
+    def forward(self, x: A) -> A | tuple[A, A]:
+        geometry = self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode
+        if self.return_indices:
+            return ops.max_pool3d(x, *geometry, return_indices=True)
+        return ops.max_pool3d(x, *geometry)
+
+
+class AvgPool1d(_AvgPool):
+    """ops.avg_pool1d.
+
+    >>> nn.AvgPool1d(2)(np.ones((2, 3, 8), np.float32)).shape
+    (2, 3, 4)
+    """
+
+    rank = 1
+
+    def forward(self, x: A) -> A:
+        return ops.avg_pool1d(x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
+
+
+class AvgPool3d(_AvgPool):
+    """ops.avg_pool3d.
+
+    >>> nn.AvgPool3d(2)(np.ones((2, 3, 4, 6, 8), np.float32)).shape
+    (2, 3, 2, 3, 4)
+    """
+
+    rank = 3
+
+    def forward(self, x: A) -> A:
+        return ops.avg_pool3d(x, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
+
+
+def _window(op: str, kernel_size: Ints, stride: Ints | None, padding: Ints, rank: int) -> tuple[Shape, Shape, Shape]:
+    size = as_ints(op, "kernel_size", kernel_size, rank, 1)
+    stride = size if stride is None else as_ints(op, "stride", stride, rank, 1)
+    padding = as_ints(op, "padding", padding, rank, 0)
     if any(2 * p > k for p, k in zip(padding, size, strict=True)):
         raise ValueError(f"{op}: padding is {padding}, expected at most half of kernel_size {size}; pad x with ops.pad")
     return size, stride, padding
 
 
-def _window_repr(layer: MaxPool2d | AvgPool2d) -> str:
+def _window_repr(layer: _MaxPool | _AvgPool) -> str:
     return f"{size_text(layer.kernel_size)}, stride {short_text(layer.stride)}, padding {short_text(layer.padding)}"

@@ -69,6 +69,10 @@ from gpunn.ops.pool import avg_pool2d as avg_pool2d
 from gpunn.ops.pool import avg_pool2d_backward as avg_pool2d_backward
 from gpunn.ops.pool import max_pool2d as max_pool2d
 from gpunn.ops.pool import max_pool2d_backward as max_pool2d_backward
+from gpunn.ops.pool_ranks import avg_pool1d as avg_pool1d
+from gpunn.ops.pool_ranks import avg_pool3d as avg_pool3d
+from gpunn.ops.pool_ranks import max_pool1d as max_pool1d
+from gpunn.ops.pool_ranks import max_pool3d as max_pool3d
 from gpunn.ops.reduce import argmax as argmax
 from gpunn.ops.reduce import max as max
 from gpunn.ops.reduce import mean as mean

@@ -1,4 +1,4 @@
-"""Pooling in two dimensions. Letters: x (N, C, H, W), window (R, S), y (N, C, P, Q)."""
+"""Max and average pooling. Letters: x (N, C, H, W), window (R, S), y (N, C, P, Q)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from gpunn.checks import (
     as_ints,
     cached,
     check_output,
-    check_planes,
     check_same_device,
     check_shape,
     wants_grad,
@@ -21,20 +20,30 @@ from gpunn.checks import (
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import Tensor, record
+from gpunn.ops.frame import Frame, frame_of
 from gpunn.window import Window, size_text
-
-LETTERS = "N, C, H, W"
 
 
 @overload
 def max_pool2d(
-    x: A, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, dilation: Ints = 1, ceil_mode: bool = False,
+    x: A,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
     return_indices: Literal[False] = False,
 ) -> A: ...
 @overload
 def max_pool2d(
-    x: A, kernel_size: Ints, stride: Ints | None = None, padding: Ints = 0, dilation: Ints = 1, ceil_mode: bool = False,
-    *, return_indices: Literal[True],
+    x: A,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    *,
+    return_indices: Literal[True],
 ) -> tuple[A, A]: ...
 def max_pool2d(
     x: A,
@@ -55,26 +64,28 @@ def max_pool2d(
     array([[[[ 5.,  7.],
              [13., 15.]]]])
     """
-    (a,) = arrays("max_pool2d", x=x)
-    batched, win = check_window("max_pool2d", a.shape, kernel_size, stride, padding, dilation, ceil_mode)
-    lifted = a if batched else a[None]
+    return max_pooled("max_pool2d", 2, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pooled(
+    op: str, rank: int, x: Operand, kernel_size: Ints, stride: Ints | None, padding: Ints, dilation: Ints,
+    ceil_mode: bool, return_indices: bool,
+) -> Any:  # fmt: skip
+    """Max pooling of any rank: y, and the winners' places where asked for."""
+    (a,) = arrays(op, x=x)
+    frame, win = check_window(op, a.shape, kernel_size, stride, padding, dilation, ceil_mode, rank)
+    lifted = frame.lift(a)
     twin, x_shape = twins(a).pool, lifted.shape
     y, index = twin.max_forward(lifted, win, ceil_mode, return_indices or (is_grad_enabled() and wants_grad(x)))
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        gx = twin.max_backward(gy if batched else gy[None], index, x_shape, win)
-        return (gx if batched else gx[0],)
+        return (frame.drop(twin.max_backward(frame.lift(gy), index, x_shape, win)),)
 
-    result = record("max_pool2d", y if batched else y[0], (x,), backward, owned=True)
+    result = record(op, frame.drop(y), (x,), backward, owned=True)
     if not return_indices:
         return result
-    return result, _indices(x, twin.places(index, x_shape, win), batched)
-
-
-def _indices(x: Operand, index: Array, batched: bool) -> Any:
-    """Indices wrapped as the op's result is."""
-    index = index if batched else index[0]
-    return Tensor(index) if isinstance(x, Tensor) else index
+    places = frame.drop(twin.places(index, x_shape, win))
+    return result, Tensor(places) if isinstance(x, Tensor) else places
 
 
 def max_pool2d_backward(gy: Array, indices: Array, x_shape: Shape) -> Array:
@@ -130,17 +141,24 @@ def avg_pool2d(
     array([[[[ 2.5,  4.5],
              [10.5, 12.5]]]])
     """
-    (a,) = arrays("avg_pool2d", x=x)
-    batched, win = check_window("avg_pool2d", a.shape, kernel_size, stride, padding, 1, ceil_mode)
-    lifted = a if batched else a[None]
+    return avg_pooled("avg_pool2d", 2, x, kernel_size, stride, padding, ceil_mode, count_include_pad)
+
+
+def avg_pooled(
+    op: str, rank: int, x: Operand, kernel_size: Ints, stride: Ints | None, padding: Ints, ceil_mode: bool,
+    count_include_pad: bool,
+) -> Any:  # fmt: skip
+    """Average pooling of any rank."""
+    (a,) = arrays(op, x=x)
+    frame, win = check_window(op, a.shape, kernel_size, stride, padding, 1, ceil_mode, rank)
+    lifted = frame.lift(a)
     twin, x_shape = twins(a).pool, lifted.shape
     y = twin.avg_forward(lifted, win, ceil_mode, count_include_pad)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        gx = twin.avg_backward(gy if batched else gy[None], x_shape, win, ceil_mode, count_include_pad)
-        return (gx if batched else gx[0],)
+        return (frame.drop(twin.avg_backward(frame.lift(gy), x_shape, win, ceil_mode, count_include_pad)),)
 
-    return record("avg_pool2d", y if batched else y[0], (x,), backward, owned=True)
+    return record(op, frame.drop(y), (x,), backward, owned=True)
 
 
 def avg_pool2d_backward(
@@ -160,26 +178,26 @@ def avg_pool2d_backward(
     """
     op, x_shape = "avg_pool2d_backward", tuple(x_shape)
     (gy,) = arrays(op, gy=gy)
-    batched, win = check_window(op, x_shape, kernel_size, stride, padding, 1, ceil_mode)
+    frame, win = check_window(op, x_shape, kernel_size, stride, padding, 1, ceil_mode)
     check_shape(op, "gy", gy, (*x_shape[:-2], *win.out(x_shape[-2:], ceil_mode)))
-    x_shape = x_shape if batched else (1, *x_shape)
-    gx = twins(gy).pool.avg_backward(gy if batched else gy[None], x_shape, win, ceil_mode, count_include_pad)
-    return gx if batched else gx[0]
+    gx = twins(gy).pool.avg_backward(frame.lift(gy), frame.shape(x_shape), win, ceil_mode, count_include_pad)
+    return frame.drop(gx)
 
 
 @cached
 def check_window(
-    op: str, shape: Shape, kernel_size: Ints, stride: Ints | None, padding: Ints, dilation: Ints, ceil_mode: bool
-) -> tuple[bool, Window]:
-    """Checks x and the window; gives whether x has a batch axis, and the window."""
-    batched = check_planes(op, shape, 2, LETTERS)
-    size = as_ints(op, "kernel_size", kernel_size, 2, 1)
+    op: str, shape: Shape, kernel_size: Ints, stride: Ints | None, padding: Ints, dilation: Ints, ceil_mode: bool,
+    rank: int = 2,
+) -> tuple[Frame, Window]:  # fmt: skip
+    """Checks x and the window; gives x's frame, and the window in it."""
+    frame = frame_of(op, rank, shape)
+    size = as_ints(op, "kernel_size", kernel_size, rank, 1)
     # PyTorch takes an empty stride for None, too.
-    stride = size if stride is None or stride == () else as_ints(op, "stride", stride, 2, 1)
-    win = Window(size, stride, as_ints(op, "padding", padding, 2, 0), as_ints(op, "dilation", dilation, 2, 1))
+    stride = size if stride is None or stride == () else as_ints(op, "stride", stride, rank, 1)
+    win = Window(size, stride, as_ints(op, "padding", padding, rank, 0), as_ints(op, "dilation", dilation, rank, 1))
     if any(2 * p > k for p, k in zip(win.padding, size, strict=True)):
         raise ValueError(
             f"{op}: padding is {padding}, expected at most half of kernel_size {kernel_size}; pad x with ops.pad"
         )
-    check_output(op, shape, shape[-2:], win, win.out(shape[-2:], ceil_mode))
-    return batched, win
+    check_output(op, shape, shape[-rank:], win, win.out(shape[-rank:], ceil_mode))
+    return frame, Window(*(frame.sizes(sizes, none) for sizes, none in zip(win, (1, 1, 0, 1), strict=True)))

@@ -43,7 +43,7 @@ PYTHON_CALLS = {  # forward with recording, plan known, on cuda arrays
     "batch_norm": 42,
     "tanh": 18,
     "linear": 23,
-    "max_pool2d": 18,
+    "max_pool2d": 21,  # three of them for what is alike in all ranks
     "cross_entropy": 33,
     "add": 36,
     "a step of LeNet-5": 448,

@@ -222,3 +222,27 @@ def test_any_strides_may_come_in(kind):
             assert_close(mine.grad, plain.grad, 9)
     for name in ("adaptive_avg_pool2d", "adaptive_max_pool2d"):
         assert_close(getattr(ops, name)(view, (4, 3)), getattr(ops, name)(x, (4, 3)), 9)
+
+
+@pytest.mark.parametrize(
+    "call, error, words",
+    [
+        (lambda x: ops.lp_pool2d(x, 0, 2), ValueError, "lp_pool2d: norm_type is 0, expected a finite number"),
+        (lambda x: ops.lp_pool2d(x, "2", 2), TypeError, "lp_pool2d: norm_type is '2', expected a number such as 2"),
+        (lambda x: ops.lp_pool1d(x, 2, 2), ValueError, "lp_pool1d: x has 4 dimensions .*, expected 3"),
+        (lambda x: ops.max_pool3d(x, (1, 7, 1)), ValueError, "max_pool3d: the window 1x7x1 is larger than the padded"),
+        (lambda x: ops.avg_pool3d(x, 2, padding=2), ValueError, "avg_pool3d: padding is 2, expected at most half"),
+        (lambda x: ops.avg_pool1d(x[0, :, :0], 1), ValueError, r"avg_pool1d: x \(3, 0, 6\) has a zero size"),
+        (lambda x: ops.adaptive_max_pool3d(x, (1, 2)), ValueError, "adaptive_max_pool3d: output_size has 2 entries"),
+    ],
+)
+def test_other_ranks_and_norms_refuse_in_words(call, error, words):
+    with pytest.raises(error, match=words):
+        call(normal(2, 3, 5, 6))
+
+
+def test_minus_infinity_alone_and_nan_of_blocks():
+    x = np.full((1, 2, 2, 2, 2), -np.inf, np.float32)
+    x[0, 1, 0, 1, 1] = x[0, 1, 1, 0, 0] = np.nan
+    y, places = ops.max_pool3d(x, 2, return_indices=True)
+    assert y[0, 0].item() == -np.inf and np.isnan(y[0, 1]).all() and places.ravel().tolist() == [0, 4]

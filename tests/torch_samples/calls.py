@@ -28,6 +28,17 @@ def without_inplace(op: Call) -> Call:
     return lambda *args, inplace=False, **kwargs: op(*args, **kwargs)
 
 
+def without_divisor(op: Call) -> Call:
+    """divisor_override=None is an option left out."""
+
+    def call(*args: Any, **options: Any) -> Any:
+        if options.get("divisor_override", 0) is None:
+            del options["divisor_override"]
+        return op(*args, **options)
+
+    return call
+
+
 def scaled(op: Call) -> Call:
     """add and sub with alpha, the factor of the second."""
 
@@ -78,7 +89,8 @@ PLAIN = words(
 FUNCTIONAL = words(
     "relu leaky_relu elu silu gelu softplus prelu conv1d conv2d conv3d conv_transpose2d linear max_pool2d avg_pool2d "
     "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d "
-    "adaptive_max_pool3d batch_norm group_norm layer_norm rms_norm instance_norm local_response_norm "
+    "adaptive_max_pool3d max_pool1d avg_pool1d max_pool3d batch_norm group_norm layer_norm rms_norm "
+    "instance_norm local_response_norm "
     "one_hot cross_entropy nll_loss mse_loss l1_loss binary_cross_entropy_with_logits"
 )
 PADS = words("constant reflect replicate replicate_negative circular", F + "pad.")
@@ -87,6 +99,7 @@ INTERPOLATIONS = words("nearest nearest-exact linear bilinear bicubic trilinear 
 CALLS: dict[str, Call] = {
     **{name: getattr(ops, name) for name in PLAIN},
     **{F + name: without_inplace(getattr(ops, name)) for name in FUNCTIONAL},
+    F + "avg_pool3d": without_divisor(ops.avg_pool3d),
     **dict.fromkeys(PADS, ops.pad),
     **dict.fromkeys(INTERPOLATIONS, interpolate),
     "add": scaled(ops.add),

@@ -72,6 +72,11 @@ REFUSED = [
     Row(["cat"], lone_empty, "arrays of shape (0,) among others are an accident, which PyTorch keeps for old code"),
     Row(["pow"], negative_power, "integers to a negative power are fractions, which integers cannot hold"),
     Row([F + "avg_pool2d"], lambda s: len(s.given) == 7, "a mean divided by another count is a scaled sum"),
+    Row(
+        [F + "avg_pool3d"],
+        lambda s: s.options.get("divisor_override") is not None,
+        "a mean divided by another count is a scaled sum",
+    ),
     Row([F + "batch_norm"], lambda s: s.x.ndim == 1, "one dimension has no channels"),
     Row(
         [F + "group_norm", F + "layer_norm", F + "rms_norm"],
@@ -117,7 +122,11 @@ DIFFERENT_LAYERS = [
         "an empty batch has no statistics, and is not counted",
         refused=False,
     ),
-    Row(["AvgPool2d"], lambda s: "divisor_override" in s.options, "a mean divided by another count is a scaled sum"),
+    Row(
+        ["AvgPool2d", "AvgPool3d"],
+        lambda s: "divisor_override" in s.options,
+        "a mean divided by another count is a scaled sum",
+    ),
 ]
 REFUSED_OPTIONS = [
     Row(["Adam", "AdamW"], lambda s: s.options.get("amsgrad", False), "a variant that has no kernel"),

@@ -108,6 +108,14 @@ for op, theirs, options in (
     ("adaptive_max_pool3d", F.adaptive_max_pool3d, {"output_size": [2, 3, 4], "return_indices": True}),
 ):
     row("windows", op, theirs, LINES if op.endswith("1d") else BLOCKS, **options)
+HALF = {"kernel_size": 3, "stride": 2, "padding": 1}
+for op, theirs, options in (
+    ("max_pool1d", F.max_pool1d, {**HALF, "dilation": 2, "return_indices": True}),
+    ("avg_pool1d", F.avg_pool1d, {**HALF, "count_include_pad": False}),
+    ("max_pool3d", F.max_pool3d, {**HALF, "ceil_mode": True, "return_indices": True}),
+    ("avg_pool3d", F.avg_pool3d, {"kernel_size": [2, 3, 1], "stride": [1, 2, 2], "padding": [1, 1, 0]}),
+):
+    row("windows", op, theirs, LINES if op.endswith("1d") else BLOCKS, **options)
 ZEROS = {"x": some(2, 2, 5, 6) * (np.arange(6) > 2)}
 for op, theirs, x, options in (
     ("lp_pool1d", F.lp_pool1d, LINES, {"norm_type": 2, "kernel_size": 3, "stride": 2, "ceil_mode": True}),

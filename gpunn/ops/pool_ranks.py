@@ -1,0 +1,117 @@
+"""Max and average pooling in one and in three dimensions."""
+
+from __future__ import annotations
+
+from typing import Literal, overload
+
+from gpunn.checks import Ints
+from gpunn.engine.operators import A
+from gpunn.ops.pool import avg_pooled, max_pooled
+
+
+@overload
+def max_pool1d(
+    x: A,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    return_indices: Literal[False] = False,
+) -> A: ...
+@overload
+def max_pool1d(
+    x: A,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    *,
+    return_indices: Literal[True],
+) -> tuple[A, A]: ...
+def max_pool1d(
+    x: A,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> A | tuple[A, A]:
+    """`max_pool2d` of x (N, C, L) or (C, L).
+
+    >>> ops.max_pool1d(np.arange(4.0).reshape(1, 4), 2)
+    array([[1., 3.]])
+    """
+    return max_pooled("max_pool1d", 1, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+@overload
+def max_pool3d(
+    x: A,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    return_indices: Literal[False] = False,
+) -> A: ...
+@overload
+def max_pool3d(
+    x: A,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    *,
+    return_indices: Literal[True],
+) -> tuple[A, A]: ...
+def max_pool3d(
+    x: A,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> A | tuple[A, A]:
+    """`max_pool2d` of x (N, C, D, H, W) or (C, D, H, W). Places are (d*H + h)*W + w.
+
+    >>> ops.max_pool3d(np.arange(16.0).reshape(1, 2, 2, 4), 2)
+    array([[[[13., 15.]]]])
+    """
+    return max_pooled("max_pool3d", 3, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def avg_pool1d(
+    x: A,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> A:
+    """`avg_pool2d` of x (N, C, L) or (C, L).
+
+    >>> ops.avg_pool1d(np.arange(4.0).reshape(1, 4), 2)
+    array([[0.5, 2.5]])
+    """
+    return avg_pooled("avg_pool1d", 1, x, kernel_size, stride, padding, ceil_mode, count_include_pad)
+
+
+def avg_pool3d(
+    x: A,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> A:
+    """`avg_pool2d` of x (N, C, D, H, W) or (C, D, H, W).
+
+    >>> ops.avg_pool3d(np.arange(16.0).reshape(1, 2, 2, 4), 2)
+    array([[[[6.5, 8.5]]]])
+    """
+    return avg_pooled("avg_pool3d", 3, x, kernel_size, stride, padding, ceil_mode, count_include_pad)
