@@ -93,7 +93,7 @@ def _given(args, parameters):
     given = []
     for parameter, a in zip(parameters or [None] * len(args), args, strict=True):
         if isinstance(a, ndarray):
-            assert parameter is None or (parameter.pointer and is_dense(a._values)), parameter
+            assert parameter is None or (parameter.pointer and (parameter.constant or is_dense(a._values))), parameter
             given.append(a._values.view(emulator.EmulatedArray))
         elif parameter is None:
             given.append(a)

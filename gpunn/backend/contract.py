@@ -482,11 +482,39 @@ class Optim(Protocol):
         ...
 
 
+class Elementwise(Protocol):
+    """Functions of arrays, element by element, in the memory order of the first array of the result's shape."""
+
+    def apply(self, name: str, *operands: Any) -> Array:
+        """NumPy's function of this name, or one of gpunn.pointwise, of arrays and numbers that fit together."""
+        ...
+
+    def add_into(self, total: Array, x: Array) -> None:
+        """total += x, of one shape; nobody else holds the first."""
+        ...
+
+    def place(self, x: Array, shape: Shape, first: Shape, step: Shape, value: float = 0) -> Array:
+        """An array of this shape and x's memory order: x from `first` on in these steps along each axis, else value."""
+        ...
+
+    def in_memory(self, x: Array, order: Shape) -> Array:
+        """x with its axes in this order, in memory row by row: a view where it is so, else a copy."""
+        ...
+
+
 class Indexing(Protocol):
     """The gradient of x[index]."""
 
     def add(self, gy: Array, index: Any, shape: Shape) -> Array:
         """gx of this shape: each element of gy added at the place from which it was read, in gy's order."""
+        ...
+
+
+class Reduce(Protocol):
+    """Reductions of floats, in the memory order of what they reduce."""
+
+    def reduced(self, name: str, x: Array, axes: Shape, factor: Array | None = None) -> Array:
+        """The "sum", "mean", "max" or "min" of floats, of x or of x times a factor, over axes that stay as 1."""
         ...
 
 
@@ -508,6 +536,8 @@ class Twins(Protocol):
     @property
     def dropout(self) -> Dropout: ...
     @property
+    def elementwise(self) -> Elementwise: ...
+    @property
     def group_norm(self) -> GroupNorm: ...
     @property
     def indexing(self) -> Indexing: ...
@@ -525,5 +555,7 @@ class Twins(Protocol):
     def optim(self) -> Optim: ...
     @property
     def pool(self) -> Pool: ...
+    @property
+    def reduce(self) -> Reduce: ...
     @property
     def softmax(self) -> Softmax: ...

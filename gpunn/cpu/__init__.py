@@ -7,6 +7,7 @@ from gpunn.cpu import conv as conv
 from gpunn.cpu import conv_norm as conv_norm
 from gpunn.cpu import conv_pool as conv_pool
 from gpunn.cpu import dropout as dropout
+from gpunn.cpu import elementwise as elementwise
 from gpunn.cpu import group_norm as group_norm
 from gpunn.cpu import indexing as indexing
 from gpunn.cpu import linear as linear
@@ -16,6 +17,7 @@ from gpunn.cpu import matmul as matmul
 from gpunn.cpu import norm_pool as norm_pool
 from gpunn.cpu import optim as optim
 from gpunn.cpu import pool as pool
+from gpunn.cpu import reduce as reduce
 from gpunn.cpu import softmax as softmax
 from gpunn.cpu.layout import keep_freed_memory as keep_freed_memory
 

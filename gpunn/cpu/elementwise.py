@@ -1,8 +1,40 @@
-"""Selections that NumPy does slowly on its own: a copy under a mask costs 3 ns an element, a product 0.2."""
+"""Functions of arrays, element by element, with NumPy's own.
+
+Beside them selections that NumPy does slowly: a copy under a mask costs 3 ns an element, a product 0.2.
+"""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+
+from gpunn import pointwise
+from gpunn.layout import contiguous
+
+__all__ = ["add_into", "apply", "in_memory", "place"]
+
+
+def apply(name: str, *operands: Any) -> np.ndarray:
+    """NumPy's function of this name, or one of gpunn.pointwise, of arrays and numbers that fit together."""
+    return pointwise.function(np, name)(*operands)
+
+
+def add_into(total: np.ndarray, x: np.ndarray) -> None:
+    """total += x, of one shape; nobody else holds the first."""
+    total += x
+
+
+def in_memory(x: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
+    """x with its axes in this order, in memory row by row: a view where it is so, else a copy."""
+    return contiguous(x.transpose(order))
+
+
+def place(
+    x: np.ndarray, shape: tuple[int, ...], first: tuple[int, ...], step: tuple[int, ...], value: float = 0
+) -> np.ndarray:
+    """An array of this shape and x's memory order: x from `first` on in these steps along each axis, else value."""
+    return pointwise.placed(np, x, shape, first, step, value)
 
 
 def select(values: np.ndarray, mask: np.ndarray, out: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from gpunn.cuda import conv as conv
 from gpunn.cuda import conv_norm as conv_norm
 from gpunn.cuda import conv_pool as conv_pool
 from gpunn.cuda import dropout as dropout
+from gpunn.cuda import elementwise as elementwise
 from gpunn.cuda import gather as gather
 from gpunn.cuda import group_norm as group_norm
 from gpunn.cuda import indexing as indexing
@@ -17,5 +18,6 @@ from gpunn.cuda import matmul as matmul
 from gpunn.cuda import norm_pool as norm_pool
 from gpunn.cuda import optim as optim
 from gpunn.cuda import pool as pool
+from gpunn.cuda import reduce as reduce
 from gpunn.cuda import softmax as softmax
 from gpunn.cuda import step as step

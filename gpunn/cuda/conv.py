@@ -22,11 +22,11 @@ from gpunn.cuda import (
     conv_wgmma_weight,
 )
 from gpunn.cuda.checks import check_arrays, check_index
+from gpunn.cuda.elementwise import in_memory
 from gpunn.cuda.layout import cast, in_order, new
 from gpunn.cuda.plans import KEPT, Layout, Output, Plan, layout
 from gpunn.cuda.problem import Columns, Conv
 from gpunn.cuda.variants import Asked, Operation, forced
-from gpunn.layout import as_channels_last, channels_first
 from gpunn.window import Window
 
 # ---------------------------------------------------------------- operations
@@ -115,7 +115,8 @@ def _bias_gradient(gy: tuple, asked: Asked) -> Plan:
 # ---------------------------------------------------------------- the twin's functions
 def in_memory_order(x: Array) -> Array:
     """x as the passes read it, so that several of them share one copy: a view where memory is channels-last."""
-    return channels_first(as_channels_last(x))
+    last = in_memory(x, (0, *range(2, x.ndim), 1))
+    return last.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
 
 
 def forward(

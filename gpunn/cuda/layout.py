@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from gpunn.cuda.axes import memory_order as memory_order
+from gpunn.cuda.axes import new_in_axes as new_in_axes
+from gpunn.cuda.elementwise import in_memory
 from gpunn.cuda.plans import Layout, Output
-from gpunn.layout import as_channels_last, axes_of, contiguous
+from gpunn.layout import axes_of, contiguous
 
 
 def is_row_major(x: Layout) -> bool:
@@ -17,10 +20,11 @@ def in_order(x: Layout, nhwc: bool, dtype: np.dtype | None = None) -> Layout:
     """x as a kernel with this NHWC flag reads it, in this dtype: where it is not so, copied at the call."""
     if (x.channels_last if nhwc else x.row_major) and (dtype is None or x.dtype == dtype):
         return x
-    order = as_channels_last if nhwc else contiguous
+    axes = tuple(range(len(x.shape)))
+    order = (0, *axes[2:], 1) if nhwc else axes
     if dtype is None or x.dtype == dtype:
-        return x._replace(offset=0, move=order)
-    return x._replace(dtype=dtype, offset=0, move=lambda a: order(a.astype(dtype)))
+        return x._replace(offset=0, move=lambda a: in_memory(a, order))
+    return x._replace(dtype=dtype, offset=0, move=lambda a: in_memory(a.astype(dtype), order))
 
 
 def new(shape: tuple[int, ...], dtype: np.dtype, nhwc: bool) -> Output:
@@ -35,19 +39,6 @@ def cast(x: Layout | None, dtype: np.dtype) -> Layout | None:
     return x._replace(dtype=dtype, offset=0, move=lambda a: contiguous(a.astype(dtype, copy=False)))
 
 
-def memory_order(x: Layout) -> tuple[int, ...]:
-    """x's axes from the one along which memory is widest to the one along which it is closest."""
-    return tuple(sorted(range(len(x.shape)), key=lambda axis: -abs(x.strides[axis])))
-
-
 def in_axes(x: Layout, order: tuple[int, ...]) -> Layout:
     """x row by row in this order of its axes: where it is not so, or has gaps, copied at the call."""
-    return x if x.is_dense(order) else x._replace(offset=0, move=lambda a: a.transpose(order).copy(order="C"))
-
-
-def new_in_axes(shape: tuple[int, ...], dtype: np.dtype, order: tuple[int, ...]) -> Output:
-    """New memory, row by row in this order of the axes."""
-    memory = tuple([shape[axis] for axis in order])
-    if list(order) == sorted(order):
-        return Output(memory, dtype)
-    return Output(memory, dtype, tuple([order.index(axis) for axis in range(len(order))]))
+    return x if x.is_dense(order) else x._replace(offset=0, move=lambda a: in_memory(a, order))

@@ -148,7 +148,7 @@ class Plan:
         outputs: Mapping[str, Output],
     ):
         first = next(found for found in inputs.values() if isinstance(found, Layout))
-        self.call = call
+        self.call: Call | None = call  # None: not traced
         self.moves = [
             (i, found.move) for i, found in enumerate(inputs.values()) if isinstance(found, Layout) and found.move
         ]
@@ -173,7 +173,7 @@ class Plan:
 
     def __call__(self, *operands: Any) -> Any:
         """The results for inputs of the plan's layouts: one array, or a tuple where there are several."""
-        if (calls := trace.get()) is not None:
+        if (calls := trace.get()) is not None and self.call is not None:
             calls.append(self.call)
         if self.current is not None and self.current() != self.inside:
             with backend.require_cupy().cuda.Device(self.inside):

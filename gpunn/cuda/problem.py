@@ -193,6 +193,60 @@ _PIXEL = Window.of(1, rank=3)
 
 
 @dataclass(frozen=True)
+class Map(Problem):
+    """L results of a function of arrays of M elements in all.
+
+    ``walk``: (size, strides of u, v, w and y) of each axis, innermost first, as in kernels/elementwise/walk.cuh;
+    ``wide``: whether 16-byte accesses walk so; ``in_place``: y is u.
+    """
+
+    L: int
+    M: int
+    function: str
+    walk: tuple[tuple[int, ...], ...]
+    wide: bool
+    in_place: bool = False
+
+    def __str__(self) -> str:
+        sizes = "x".join(str(axis[0]) for axis in self.walk[::-1])
+        return f"{self.function}{' in place' if self.in_place else ''} {sizes} {self.dtype}"
+
+
+@dataclass(frozen=True)
+class Frame(Problem):
+    """M elements laid among L; ``walk``: (size, stride, first, step, count) of each axis, innermost first."""
+
+    L: int
+    M: int
+    walk: tuple[tuple[int, ...], ...]
+    wide: bool
+
+    def __str__(self) -> str:
+        return f"{'x'.join(str(axis[0]) for axis in self.walk[::-1])} {self.dtype}"
+
+
+@dataclass(frozen=True)
+class Reduction(Problem):
+    """L results, each of J of M elements; (size, strides of x and factor) of each axis, innermost first.
+
+    ``columns``: the innermost axis of memory is kept.
+    """
+
+    L: int
+    M: int
+    J: int
+    function: str
+    kept: tuple[tuple[int, ...], ...]
+    reduced: tuple[tuple[int, ...], ...]
+    columns: bool
+    wide: bool
+
+    def __str__(self) -> str:
+        kept, reduced = ("x".join(str(axis[0]) for axis in walk[::-1]) for walk in (self.kept, self.reduced))
+        return f"{self.function} of {reduced} for each of {kept}{' columns' if self.columns else ''} {self.dtype}"
+
+
+@dataclass(frozen=True)
 class Pool(Problem):
     """A pooling of one to three dimensions, the first ones of size 1; ``nhwc`` says which memory order x has."""
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
+import numpy as np
+
 from gpunn.backend import Array
+from gpunn.cuda import reduce_axes
 from gpunn.cuda.checks import check_arrays
 from gpunn.cuda.dtypes import storage_macros
 from gpunn.cuda.kernel import blocks
@@ -13,6 +16,8 @@ from gpunn.cuda.layout import in_order
 from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scratch, layout
 from gpunn.cuda.problem import Segments
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
+
+__all__ = ["reduced"]
 
 THREADS = 256
 
@@ -50,3 +55,18 @@ def _plan(gy: tuple, keys: tuple, order: tuple, places: int, asked: Asked) -> Pl
 def segment_sums(gy: Array, keys: Array, order: Array, places: int) -> Array:
     """gx (places, L): the rows of gy (M, L) added up by their keys, which rise; row m is gy[order[m]]."""
     return _plan(layout(gy), layout(keys), layout(order), places, forced())(gy, keys, order)
+
+
+def reduced(name: str, x: Array, axes: tuple[int, ...], factor: Array | None = None) -> Array:
+    """The "sum", "mean", "max" or "min" of floats, of x or of x times a factor, over axes that stay as 1."""
+    y = reduce_axes.reduced(name, x, axes, factor)
+    if y is not None:
+        return y
+    x = x if factor is None else x * factor
+    wide = x.astype(np.float32) if x.dtype.kind == "V" else x  # CuPy's reductions have no bfloat16
+    if name in ("max", "min"):
+        return getattr(wide, name)(axis=axes, keepdims=True).astype(x.dtype, copy=False)
+    total = wide.sum(axis=axes, keepdims=True, dtype=np.float64)
+    if name == "mean":
+        total = total / math.prod([x.shape[axis] for axis in axes])
+    return total.astype(x.dtype, copy=False)

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from gpunn.backend import Array, array_module
+from gpunn.backend import Array, twins
 from gpunn.restored import restored
 
 Needs: TypeAlias = tuple[bool, ...]  # for each input of an op, whether its gradient is wanted
@@ -211,9 +211,9 @@ def walk(
             return
         held, is_ours = arriving[node]
         if is_ours:
-            held += gradient
+            twins(held).elementwise.add_into(held, gradient)
         else:  # someone else may hold this array, so the sum goes into a new one
-            held = _sum(held, gradient)
+            held = twins(held).elementwise.apply("add", held, gradient)  # in the first one's memory order
         arriving[node] = (held, True)
 
     for node, gradient in roots:
@@ -230,12 +230,6 @@ def walk(
         if node.edges:
             _step(node, gradient, arrive, retain_graph)
     return found
-
-
-def _sum(a: Array, b: Array) -> Array:
-    """a + b in a's memory order, which CuPy's own sum would not keep."""
-    xp = array_module(a)
-    return a + b if xp is np else xp.add(a, b, out=xp.empty_like(a))
 
 
 def _step(node: Node, gy: Array, arrive: Callable[[Node, Array, bool], None], retain_graph: bool) -> None:

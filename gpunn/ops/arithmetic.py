@@ -15,8 +15,8 @@ from gpunn.checks import wants_grad
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand, Value
 from gpunn.engine.tensor import Tensor, data_of, record
-from gpunn.ops.broadcast import binary, module_for, operands, shape_of, unbroadcast
-from gpunn.ops.elementwise import in_order
+from gpunn.ops.broadcast import binary, operands, shape_of, unbroadcast
+from gpunn.ops.elementwise import applied
 from gpunn.ops.precision import narrowed
 from gpunn.restored import restored
 
@@ -34,7 +34,7 @@ def add(a: Value, b: Value) -> Operand:
     def backward(gy: Array, needs: Needs) -> Gradients:
         return unbroadcast(gy, of_a) if needs[0] else None, unbroadcast(gy, of_b) if needs[1] else None
 
-    return record("add", in_order(module_for(u, v).add, u, v), (a, b), backward)
+    return record("add", applied("add", u, v), (a, b), backward)
 
 
 @binary
@@ -48,9 +48,10 @@ def sub(a: Value, b: Value) -> Operand:
     of_a, of_b = shape_of(u), shape_of(v)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        return unbroadcast(gy, of_a) if needs[0] else None, unbroadcast(-gy, of_b) if needs[1] else None
+        gb = unbroadcast(applied("negative", gy), of_b) if needs[1] else None
+        return unbroadcast(gy, of_a) if needs[0] else None, gb
 
-    return record("sub", in_order(module_for(u, v).subtract, u, v), (a, b), backward)
+    return record("sub", applied("subtract", u, v), (a, b), backward)
 
 
 @binary
@@ -64,15 +65,14 @@ def mul(a: Value, b: Value) -> Operand:
     u, v = operands("mul", a, b)
     of_a, of_b = shape_of(u), shape_of(v)
     kept_u, kept_v = (u if wants_grad(b) else None), (v if wants_grad(a) else None)
-    xp = module_for(u, v)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
         return (
-            unbroadcast(in_order(xp.multiply, gy, kept_v), of_a) if needs[0] else None,
-            unbroadcast(in_order(xp.multiply, gy, kept_u), of_b) if needs[1] else None,
+            unbroadcast(gy, of_a, kept_v) if needs[0] else None,
+            unbroadcast(gy, of_b, kept_u) if needs[1] else None,
         )
 
-    return record("mul", in_order(xp.multiply, u, v), (a, b), backward)
+    return record("mul", applied("multiply", u, v), (a, b), backward)
 
 
 @binary
@@ -84,17 +84,18 @@ def div(a: Value, b: Value) -> Operand:
     array([ inf, -inf,   2.], dtype=float32)
     """
     u, v = operands("div", a, b)
-    xp = module_for(u, v)
     with np.errstate(all="ignore"):
-        y = in_order(xp.true_divide, u, v)
+        y = applied("true_divide", u, v)
     if all(isinstance(x, int) or getattr(x, "dtype", y.dtype).kind in "iub" for x in (u, v)):
         y = y.astype(np.float32)
     of_a, of_b = shape_of(u), shape_of(v)
     kept_y = y if wants_grad(b) else None
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        ga = gy / v
-        return unbroadcast(ga, of_a) if needs[0] else None, unbroadcast(-ga * kept_y, of_b) if needs[1] else None
+        return (
+            unbroadcast(applied("true_divide", gy, v), of_a) if needs[0] else None,
+            unbroadcast(applied("divide_slope", gy, v, kept_y), of_b) if needs[1] else None,
+        )
 
     return record("div", y, (a, b), backward)
 
@@ -110,7 +111,7 @@ def neg(a: A) -> A:
         raise TypeError(
             "neg: got dtype bool, expected numbers; convert it, for example with .to('int64'), or compare with False"
         )
-    return record("neg", -u, (a,), lambda gy, needs: (-gy,))
+    return record("neg", applied("negative", u), (a,), lambda gy, needs: (applied("negative", gy),))
 
 
 @binary
@@ -122,24 +123,19 @@ def pow(a: Value, b: Value) -> Operand:
     array([1., 4., 9.], dtype=float32)
     """
     u, v = operands("pow", a, b)
-    xp = module_for(u, v)
     if isinstance(v, int) and v < 0 and getattr(u, "dtype", np.dtype(int)).kind in "iu":
         raise ValueError(
             f"pow: got integers to the power {v}, expected an exponent of at least 0; convert the base, for example "
             "with .to('float32')"
         )
     with np.errstate(all="ignore"):
-        y = xp.power(u, v)
+        y = applied("power", u, v)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        ga = gb = None
-        if needs[0]:
-            slope = xp.where(xp.equal(v, 0), 0, v * xp.power(u, xp.subtract(v, 1))).astype(y.dtype)
-            ga = unbroadcast(gy * slope, shape_of(u))
-        if needs[1]:
-            slope = xp.where(xp.equal(u, 0) & xp.greater_equal(v, 0), 0, y * xp.log(u)).astype(y.dtype)
-            gb = unbroadcast(gy * slope, shape_of(v))
-        return ga, gb
+        return (
+            unbroadcast(applied("power_slope", gy, u, v), shape_of(u)) if needs[0] else None,
+            unbroadcast(applied("power_log", gy, u, v), shape_of(v)) if needs[1] else None,
+        )
 
     return record("pow", y, (a, b), backward)
 

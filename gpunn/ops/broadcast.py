@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast, overload
 
 import numpy as np
 
-from gpunn.backend import Array, Device, array_module, asarray, device_of, is_array
+from gpunn.backend import Array, Device, array_module, asarray, device_of, is_array, twins
 from gpunn.backend.contract import Shape
 from gpunn.engine.operators import Operand, Plain, Value
 from gpunn.engine.tensor import Tensor, data_of
@@ -109,10 +109,14 @@ def shape_of(x: object) -> Shape:
     return getattr(x, "shape", ())
 
 
-def unbroadcast(gradient: Array, shape: Shape) -> Array:
-    """The gradient of a broadcast: ``gradient`` summed over the dimensions along which a value was repeated."""
+def unbroadcast(gradient: Array, shape: Shape, factor: Array | float | None = None) -> Array:
+    """The gradient of a broadcast: ``gradient``, times a factor, summed over where a value was repeated."""
+    if factor is not None and (gradient.shape == shape or isinstance(gradient, np.ndarray) or not is_array(factor)):
+        gradient, factor = twins(gradient).elementwise.apply("multiply", gradient, factor), None
     if gradient.shape == shape:
         return gradient
     extra = gradient.ndim - len(shape)
     repeated = tuple(i for i, n in enumerate(gradient.shape) if i < extra or (shape[i - extra] == 1 and n != 1))
-    return total(gradient, repeated, keepdims=True).reshape(shape)
+    if factor is None:
+        return total(gradient, repeated, keepdims=True).reshape(shape)
+    return twins(gradient).reduce.reduced("sum", gradient, repeated, factor).reshape(shape)

@@ -11,7 +11,7 @@ from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand, Value
 from gpunn.engine.tensor import record
 from gpunn.ops.broadcast import binary, module_for, operands, shape_of, unbroadcast
-from gpunn.ops.elementwise import in_order
+from gpunn.ops.elementwise import applied
 
 _DTYPES = {bool: np.dtype(bool), int: np.dtype(np.int64), float: np.dtype(np.float32)}  # of Python's numbers
 _RANK = {"b": 0, "i": 1, "u": 1, "f": 2, "V": 2}
@@ -39,19 +39,14 @@ def minimum(a: Value, b: Value) -> Operand:
 
 def _pick(name: str, a: Value, b: Value) -> Operand:
     u, v = operands(name, a, b)
-    xp = module_for(u, v)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        share = 1 - xp.equal(u, v) * gy.dtype.type(0.5)
-        lost = [xp.less, xp.greater][:: 1 if name == "maximum" else -1]
-        # Beside a nan neither is lost: both get the whole gradient, as in PyTorch.
-        ga, gb = (
-            unbroadcast(gy * (share - behind(u, v)).astype(gy.dtype, copy=False), shape_of(x)) if need else None
-            for x, behind, need in zip((u, v), lost, needs, strict=True)
+        return (
+            unbroadcast(applied(f"{name}_slope", gy, u, v), shape_of(u)) if needs[0] else None,
+            unbroadcast(applied(f"{name}_slope", gy, v, u), shape_of(v)) if needs[1] else None,
         )
-        return ga, gb
 
-    return record(name, in_order(getattr(xp, name), u, v), (a, b), backward)
+    return record(name, applied(name, u, v), (a, b), backward)
 
 
 def where(condition: Operand, a: A | float, b: A | float) -> A:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from gpunn.asked import asked
 from gpunn.backend import Array, array_module, twins
 from gpunn.backend.contract import Shape
@@ -112,6 +114,8 @@ def _conv(
     if extra is not None:
         lifted = pad_end(lifted, extra)
     x_shape, w_shape = lifted.shape, w.shape
+    if lifted.flags.c_contiguous and type(lifted) is not np.ndarray and wants_grad(weight):
+        lifted = twin.in_memory_order(lifted)  # one copy for forward and backward
     if activation is None and pool is None and r is None:
         y = twin.forward(lifted, w, b, win, groups)
     else:

@@ -65,6 +65,8 @@ def conv2d_batch_norm(
     if isinstance(a, np.ndarray):
         check_written(op, running_mean=running[0], running_var=running[1], num_batches_tracked=running[2])
     twin, groups, moved = twins(a), options[3], (*running[:2], momentum, running[2])
+    if a.flags.c_contiguous and type(a) is not np.ndarray and wants_grad(weight):
+        a = twin.conv.in_memory_order(a)  # one copy for forward and backward
     y, z, mean, rstd, passed = twin.conv_norm.train_forward(a, w, b, win, groups, scale, shift, eps, r, relu, moved)
     x_shape, w_shape = a.shape, w.shape
     kept_x, kept_w = (a if wants_grad(weight) else None), (w if wants_grad(x) else None)

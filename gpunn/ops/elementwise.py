@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from gpunn.backend import Array, array_module, is_array
-from gpunn.engine.autograd import Gradients, Needs
+from gpunn.backend import Array, twins
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import data_of, record
 from gpunn.restored import restored
 
 
-def in_order(function: Callable[..., Array], *operands: Array | float | None) -> Array:
-    """`function`, an elementwise one of NumPy's or CuPy's, in the memory order of its first array.
-
-    CuPy's give row-major memory, whatever the order of their operands: channels-last images would be brought back by a
-    copy at the next convolution.
-    """
-    first = next((a for a in operands if is_array(a)), None)
-    if first is None or isinstance(first, np.ndarray) or first.flags.c_contiguous or first.dtype.kind not in "fV":
-        return function(*operands)
-    if any(is_array(a) and (a.shape != first.shape or a.dtype != first.dtype) for a in operands):
-        return function(*operands)
-    return function(*operands, out=array_module(first).empty_like(first))
+def applied(name: str, *operands: Array | float | None) -> Any:
+    """NumPy's function of this name, or one of gpunn.pointwise, in the memory order of its first array."""
+    first: Any = operands[0] if hasattr(operands[0], "dtype") else operands[-1]
+    return twins(first).elementwise.apply(name, *operands)  # of numbers alone NumPy's
 
 
 def exp(x: A) -> A:
@@ -34,7 +25,7 @@ def exp(x: A) -> A:
     array([1.   , 2.718], dtype=float32)
     """
     y = _quiet("exp", x)
-    return record("exp", y, (x,), lambda gy, needs: (gy * y,))
+    return record("exp", y, (x,), lambda gy, needs: (applied("multiply", gy, y),))
 
 
 def log(x: A) -> A:
@@ -44,7 +35,7 @@ def log(x: A) -> A:
     array([  0., -inf], dtype=float32)
     """
     a, y = floating("log", x), _quiet("log", x)
-    return record("log", y, (x,), lambda gy, needs: (gy / a,))
+    return record("log", y, (x,), lambda gy, needs: (applied("true_divide", gy, a),))
 
 
 def sqrt(x: A) -> A:
@@ -54,7 +45,7 @@ def sqrt(x: A) -> A:
     array([2., 3.], dtype=float32)
     """
     y = _quiet("sqrt", x)
-    return record("sqrt", y, (x,), lambda gy, needs: (gy / (y + y),))
+    return record("sqrt", y, (x,), lambda gy, needs: (applied("sqrt_slope", gy, y),))
 
 
 def abs(x: A) -> A:
@@ -64,12 +55,7 @@ def abs(x: A) -> A:
     array([1., 2.], dtype=float32)
     """
     a = data_of(x)
-    xp = array_module(a)
-
-    def backward(gy: Array, needs: Needs) -> Gradients:
-        return (gy * (xp.greater(a, 0).astype(gy.dtype) - xp.less(a, 0)).astype(gy.dtype, copy=False),)  # sign(nan): 0
-
-    return record("abs", in_order(xp.abs, a), (x,), backward)
+    return record("abs", applied("absolute", a), (x,), lambda gy, needs: (applied("absolute_slope", gy, a),))
 
 
 @restored
@@ -90,22 +76,9 @@ def clip(x: A, min: float | None = None, max: float | None = None) -> A:
     a = data_of(x)
     if a.dtype.kind in "biu":
         a, min, max = _among_integers(a, min, max)
-    xp = array_module(a)
-
-    def backward(gy: Array, needs: Needs) -> Gradients:
-        inside = xp.ones(a.shape, dtype=bool)
-        if min is not None:
-            inside &= a >= min
-        if max is not None:
-            inside &= a <= max
-        return (gy * inside,)
-
-    if a.dtype.kind == "V":  # CuPy's clip has no bfloat16
-        y = xp.clip(a.astype(np.float32), min, max).astype(a.dtype)
-    else:
-        with np.errstate(over="ignore"):  # a bound past float16 is infinite
-            y = in_order(xp.clip, a, min, max)
-    return record("clip", y, (x,), backward)
+    with np.errstate(over="ignore"):  # a bound past float16 is infinite
+        y = applied("clip", a, min, max)
+    return record("clip", y, (x,), lambda gy, needs: (applied("clip_slope", gy, a, min, max),))
 
 
 def _bound(name: str, bound: float | np.generic | None) -> float | None:
@@ -146,4 +119,4 @@ def _quiet(name: str, x: object) -> Array:
     """NumPy's function, giving inf and nan without a warning, as on a GPU."""
     a = floating(name, x)
     with np.errstate(all="ignore"):
-        return in_order(getattr(array_module(a), name), a)
+        return applied(name, a)

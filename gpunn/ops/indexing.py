@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend import Array, array_module, capture, is_array, twins
+from gpunn.backend.contract import Shape
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import Tensor, data_of, record
@@ -33,11 +34,43 @@ def getitem(x: A, index: Any) -> A:
         parts = index if isinstance(index, tuple) else (index,)
         if any(is_array(i) and i.dtype.kind in "iu" for i in parts):
             return (twins(gy).indexing.add(gy, index, shape),)  # an element taken twice gets both gradients
+        box = _box(parts, shape)
+        if box is not None:
+            view, first, step = box
+            return (twins(gy).elementwise.place(gy[view], shape, first, step),)
         gx = xp.zeros_like(gy, shape=shape or (1,)).reshape(shape)  # CuPy takes shape=() for "not given"
         gx[index] = gy
         return (gx,)
 
     return record("getitem", xp.asanyarray(y), (x,), backward)
+
+
+def _box(parts: tuple[Any, ...], shape: Shape) -> tuple[tuple[Any, ...], Shape, Shape] | None:
+    """How the gradient of an index of ints, slices, None and ... lies in one of x's shape; None for any other index.
+
+    The view of it with x's axes, and along each where it begins and in what steps.
+    """
+    if not all([part is None or part is Ellipsis or type(part) in (int, slice) for part in parts]):
+        return None
+    named = len([part for part in parts if part is not None and part is not Ellipsis])
+    at = parts.index(Ellipsis) if Ellipsis in parts else len(parts)
+    whole = (slice(None),) * (len(shape) - named)
+    view: list[Any] = []
+    first, step = [], []
+    for part in (*parts[:at], *whole, *parts[at + 1 :]):
+        if part is None:
+            view.append(0)
+            continue
+        places = range(shape[len(first)])[part]
+        if isinstance(places, int):
+            view.append(None)
+            places = range(places, places + 1)
+        else:
+            view.append(slice(None) if places.step > 0 else slice(None, None, -1))
+        places = places if places.step > 0 else places[::-1]
+        first.append(places.start)
+        step.append(places.step)
+    return tuple(view), tuple(first), tuple(step)
 
 
 def as_index(index: Any) -> Any:

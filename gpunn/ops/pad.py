@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend import Array, array_module
+from gpunn.backend import Array, array_module, twins
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import data_of, record
@@ -75,10 +75,7 @@ def _framed(a: Array, widths: list[tuple[int, int]], value: float) -> Array:
     shape = tuple([before + n + after for n, (before, after) in zip(a.shape, widths, strict=True)])
     if shape == a.shape:
         return a.copy(order="K")
-    xp = array_module(a)
-    y = xp.full_like(a, value, shape=shape) if value else xp.zeros_like(a, shape=shape)
-    y[tuple([slice(before, before + n) for n, (before, _) in zip(a.shape, widths, strict=True)])] = a
-    return y
+    return twins(a).elementwise.place(a, shape, tuple([before for before, _ in widths]), (1,) * a.ndim, value)
 
 
 def _pad_widths(a: Array, padding: Any) -> list[tuple[int, int]]:

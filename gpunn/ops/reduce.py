@@ -9,9 +9,8 @@ from typing import TypeAlias
 import numpy as np
 
 from gpunn.asked import asked
-from gpunn.backend import Array, array_module
+from gpunn.backend import Array, array_module, twins
 from gpunn.backend.contract import Backward, Shape
-from gpunn.cpu.sums import added
 from gpunn.engine.operators import A, Axis
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.elementwise import floating
@@ -49,8 +48,7 @@ def mean(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
     a = floating("mean", x)
     axes, keep = axes_of("mean", a, axis, keepdims, alias)
     count = count_of(a, axes)
-    with np.errstate(all="ignore"):
-        y = (_added(a, axes, keep) / count).astype(a.dtype)
+    y = twins(a).reduce.reduced("mean", a, axes).reshape(reduced_shape(a, axes, keep))
     return record_reduction("mean", y, x, a, axes, keep, lambda spread, gy: spread(wide(gy) / count))
 
 
@@ -88,26 +86,14 @@ def var(x: A, axis: Axis = None, correction: float = 1, keepdims: bool = False, 
 def total(a: Array, axis: int | Shape | None, keepdims: bool = False) -> Array:
     """``a.sum(axis, keepdims)`` in a's dtype, where what is added up loses no digits and does not overflow.
 
-    16-bit floats are added in float32, or they would stop at 2048 ones; float32 on a GPU, which waits for memory
+    16-bit floats are added in float32, or they would stop at 2048 ones; all of them on a GPU, which waits for memory
     anyway, in float64. Bool and integers give int64.
     """
-    axes = tuple(range(a.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    with np.errstate(over="ignore"):
-        if a.dtype.kind == "f" and not isinstance(a, np.ndarray):
-            y = array_module(a).empty(reduced_shape(a, axes, keepdims), a.dtype)
-            return a.sum(axis=axes, keepdims=keepdims, dtype=np.float64, out=y)  # rounded by the launch that adds
-        y = _added(a, axes, keepdims)
-        return y if a.dtype.kind in "biu" else y.astype(a.dtype, copy=False)
-
-
-def _added(a: Array, axes: Shape, keepdims: bool) -> Array:
-    """The sum in the dtype in which it was added, for the mean may fit where the sum does not."""
+    axes = tuple(range(a.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis % a.ndim,)
     if a.dtype.kind in "biu":
         return a.sum(axis=axes, keepdims=keepdims, dtype=np.int64)
-    if not isinstance(a, np.ndarray):
-        a = wide(a) if a.dtype.kind == "V" else a  # CuPy's sum has no bfloat16
-        return a.sum(axis=axes, keepdims=keepdims, dtype=np.float64)
-    return added(a, axes, keepdims)
+    y = twins(a).reduce.reduced("sum", a, axes)
+    return y if keepdims else y.reshape(reduced_shape(a, axes, False))
 
 
 def wide(a: Array) -> Array:
@@ -138,7 +124,8 @@ def _extreme(name: str, x: A, axis: Axis, keepdims: bool, alias: Alias) -> A:
     axes, keep = axes_of(name, a, axis, keepdims, alias)
     if count_of(a, axes) == 0:
         raise ValueError(f"{name}: got shape {a.shape} and axis {axis}, expected at least one element to choose from")
-    kept, whole = getattr(a, name)(axis=axes, keepdims=True), alias.get("dim", axis) is None
+    is_float, whole = a.dtype.kind in "fV", alias.get("dim", axis) is None
+    kept = twins(a).reduce.reduced(name, a, axes) if is_float else getattr(a, name)(axis=axes, keepdims=True)
 
     def backward(spread: Backward, gy: Array) -> Array:
         chosen = a == kept

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Sequence
+from itertools import accumulate, pairwise
 
 import numpy as np
 
-from gpunn.backend import Array, array_module
+from gpunn.backend import Array, array_module, twins
+from gpunn.backend.contract import Shape
+from gpunn.checks import cached
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Axis
 from gpunn.engine.tensor import data_of, record
@@ -32,7 +36,27 @@ def reshape(x: A, shape: int | Sequence[int]) -> A:
             f"{a.size}, at most one of them -1"
         )
     before = a.shape  # all that the closure keeps
-    return record("reshape", a.reshape(wanted), (x,), lambda gy, needs: (gy.reshape(before),))
+    return record("reshape", _reshaped(a, wanted), (x,), lambda gy, needs: (_reshaped(gy, before),))
+
+
+def _reshaped(a: Array, wanted: Shape) -> Array:
+    """a.reshape(wanted), whose copies on a device are made by its twin."""
+    if type(a) is not np.ndarray and not a.flags.c_contiguous and not _is_view(a.shape, a.strides, wanted):
+        a = twins(a).elementwise.in_memory(a, tuple(range(a.ndim)))
+    return a.reshape(wanted)
+
+
+@cached
+def _is_view(shape: Shape, strides: Shape, wanted: Shape) -> bool:
+    """Whether memory has the other shape as it lies: where a jump ends an axis, one of the wanted ends too."""
+    ends = set(accumulate(wanted, operator.mul))
+    axes = [(n, stride) for n, stride in zip(shape, strides, strict=True) if n != 1]
+    done = 1
+    for (n, stride), (below, near) in pairwise([*axes, (1, 0)]):
+        done *= n
+        if stride != near * below and done not in ends:
+            return False
+    return True
 
 
 def flatten(x: A, start_dim: int = 0, end_dim: int = -1) -> A:

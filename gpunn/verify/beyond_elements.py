@@ -114,6 +114,8 @@ def _loss(space: Space, name: str, by_rows: bool, kind: str) -> Iterator[Beyond]
 def elements(space: Space) -> Iterator[Beyond]:
     """What has a thread an element or a few."""
     yield from _activations(space)
+    yield from _maps(space)
+    yield from _reductions(space)
     yield from _dropouts(space)
     yield _segments(space)
     yield from _tensors(space)
@@ -138,6 +140,50 @@ def _activations(space: Space) -> Iterator[Beyond]:
     slope = np.where(last > 0, 1, 0.5)
     yield Beyond("activation.forward", "2^32 elements", 20, 2, forward, lambda: exact(last * slope))
     yield Beyond("activation.backward", "2^32 elements", 30, 2, backward, lambda: exact(above * slope))
+
+
+def _maps(space: Space) -> Iterator[Beyond]:
+    """Past 2^32 elements and, by 16 bytes, accesses; rows of a matrix beside one that all of them share."""
+    last, row = numbers("x", 64), numbers("row", 24)
+
+    def alike() -> tuple:
+        x = space.zeros(2**32 + 64)
+        x[-64:] = space.give(last)
+        return (space.twins.elementwise.apply("multiply", x, 2.0)[-64:],)
+
+    def rows() -> tuple:
+        x = space.zeros(2**28 + 2, 24)
+        x[-1] = space.give(row)
+        return (space.twins.elementwise.apply("add", x, space.give(row))[-1],)
+
+    def place() -> tuple:
+        x = space.zeros(2**28 + 2, 8)
+        x[-1] = space.give(row[:8])
+        return (space.twins.elementwise.place(x, (2**28 + 2, 24), (0, 8), (1, 1))[-1],)
+
+    yield Beyond("elementwise.map", "2^32 elements", 20, 2, alike, lambda: exact(last * 2))
+    yield Beyond("elementwise.map", "rows", 30, 2, rows, lambda: exact(row * 2))
+    want = np.concatenate([np.zeros(8), row[:8], np.zeros(8)])
+    yield Beyond("elementwise.place", "rows", 20, 2, place, lambda: exact(want))
+
+
+def _reductions(space: Space) -> Iterator[Beyond]:
+    """Long rows and many columns: the last of each, whose blocks alone are run."""
+    last = numbers("x", 64)
+
+    def rows() -> tuple:
+        x = space.zeros(2**26 + 2, 64)
+        x[-1] = space.give(last)
+        return (space.twins.reduce.reduced("sum", x, (1,))[-1:],)
+
+    def columns() -> tuple:
+        x = space.zeros(33, 2**26 + 64)
+        x[-1, -64:] = space.give(last)
+        return (space.twins.reduce.reduced("max", x, (0,))[0, -64:],)
+
+    total = np.asarray(last, np.float64).sum()[None, None]
+    yield Beyond("reduce.axes", "rows", 10, 2, rows, lambda: exact(total))
+    yield Beyond("reduce.axes", "columns", 10, 2, columns, lambda: exact(np.maximum(last, 0)))
 
 
 def _dropouts(space: Space) -> Iterator[Beyond]:

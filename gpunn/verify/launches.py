@@ -24,12 +24,15 @@ from gpunn.cuda.problem import (
     Conv,
     Drop,
     Elements,
+    Frame,
     Gather,
     Groups,
     Labels,
+    Map,
     Norm,
     Pool,
     Problem,
+    Reduction,
     Rows,
     Scores,
     Segments,
@@ -116,6 +119,10 @@ def problems(operation: Operation, dtype: str, thorough: bool = True) -> Iterato
         yield from _adaptive(dtype) if name.startswith("adaptive") else _poolings(dtype)
     elif operation.name == "linear.backward":
         yield from _backward_products(dtype)
+    elif operation.name == "reduce.axes":
+        yield from _reductions(dtype)
+    elif operation.name == "elementwise.place":
+        yield from _frames(dtype)
     elif family in ("matmul", "linear"):
         yield from _products(dtype)
     elif family == "optim":
@@ -213,6 +220,19 @@ def _activations(dtype: str) -> Iterator[Problem]:
     return (Elements(dtype, True, size, name, 1.0, 20.0) for name in FUNCTIONS for size in (16, 7))
 
 
+def _maps(dtype: str) -> Iterator[Problem]:
+    return (Map(dtype, True, 64, 64, "add", ((64, 1, 1, 0, 1),), wide) for wide in BOTH)
+
+
+def _frames(dtype: str) -> Iterator[Problem]:
+    return (Frame(dtype, True, 64, 32, ((64, 1, 16, 1, 32),), wide) for wide in BOTH)
+
+
+def _reductions(dtype: str) -> Iterator[Problem]:
+    for columns, wide in product(BOTH, BOTH):
+        yield Reduction(dtype, True, 64, 4096, 64, "sum", ((64, 1, 0),), ((64, 1, 0),), columns, wide)
+
+
 def _segments(dtype: str) -> Iterator[Problem]:
     yield Segments(dtype, True, 5, 3, 4)
 
@@ -238,6 +258,7 @@ _OTHERS = {
     "loss": _losses,
     "dropout": _drops,
     "activation": _activations,
+    "elementwise": _maps,
     "data": _gathers,
     "step": _steps,
 }

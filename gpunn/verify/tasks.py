@@ -22,9 +22,11 @@ from gpunn.verify.group_norm import group_norm_tasks
 from gpunn.verify.indexing import segment_tasks
 from gpunn.verify.local_response_norm import lrn_tasks
 from gpunn.verify.loss import loss_tasks
+from gpunn.verify.maps import map_tasks
 from gpunn.verify.optim import optim_tasks
 from gpunn.verify.pools import adaptive_case, norm_pool_case
 from gpunn.verify.products import product_tasks
+from gpunn.verify.reductions import reduction_tasks
 from gpunn.verify.running import running_tasks
 from gpunn.verify.softmax import softmax_tasks
 from gpunn.verify.step import step_tasks
@@ -83,6 +85,8 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     yield from drop_tasks(give)
     yield from optim_tasks(give)
     yield from activation_tasks(give)
+    yield from map_tasks(give)
+    yield from reduction_tasks(give)
     yield from conv_pool_tasks(give)
     yield from gradient_tasks(give)
     yield from segment_tasks(device, give)

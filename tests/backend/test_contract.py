@@ -35,7 +35,9 @@ TWINS = {
     "optim": {"sgd", "adam", "rmsprop", "norm", "scale", "clamp", "average", "accumulate", "divide"}
     | {"unscale", "rescale"},
     "activation": {"forward", "backward"},
+    "elementwise": {"apply", "add_into", "in_memory", "place"},
     "indexing": {"add"},
+    "reduce": {"reduced"},
 }
 
 

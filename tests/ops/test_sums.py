@@ -117,7 +117,7 @@ def test_ties_share_their_gradient_at_any_count(name, dtype, place):
 @pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16, np.float64])
 @pytest.mark.parametrize("axis", [None, 0, 1])
 def test_sums_and_means_that_fit_where_a_partial_sum_does_not(dtype, axis, place):
-    if dtype == np.float64 and (place == "cuda" or np.finfo(np.longdouble).max == np.finfo(np.float64).max):
+    if dtype == np.float64 and (place != "cpu" or np.finfo(np.longdouble).max == np.finfo(np.float64).max):
         pytest.skip("nothing is wider than float64 here")
     big = 2.0**1023 if dtype == np.float64 else 2.0**127
     row = [big, big, -big, -big / 2, 1, 1]

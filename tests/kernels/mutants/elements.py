@@ -67,11 +67,39 @@ ELEMENTS = [
     *of_file(
         "elementwise/activation_forward.cu",
         (EDGE, "if (i >= L) continue;", "if (i > L) continue;"),
-        ("one access for all four", "if (i < L) load_channels(x + i, v[e]);", "if (i < L) load_channels(x + i, v[0]);"),
+        (INDEX, "if (i < L) load_channels(x + i, v[e]);", "if (i < L) load_channels(x + i, v[0]);"),
     ),
     *of_file(
         "elementwise/activation_backward.cu",
-        ("one access for both", "load_channels(kept + i, v[e]);", "load_channels(kept + i, v[0]);"),
+        (INDEX, "load_channels(kept + i, v[e]);", "load_channels(kept + i, v[0]);"),
+    ),
+    *of_file(
+        "elementwise/functions.cuh",
+        (NAN, "return u > v || u != u ? u : v;", "return u > v ? u : v;"),
+        (RULE, "v < w ? A(0) : v == w ? A(0.5)", "v < w ? A(0) : v == w ? A(1)"),
+        (RULE, "v == 0 && w >= 0 ? A(0)", "v == 0 ? A(0)"),
+        (EDGE, "v >= a && v <= b", "v > a && v <= b", "no case has a number on a bound"),
+        (RULE, "Maximum::value(u, a, w, a, b)", "Maximum::value(u, b, w, a, b)"),
+    ),
+    *of_file(
+        "elementwise/walk.cuh",
+        (INDEX, "if (axis + 1 < walk.rank) {", "if (axis + 2 < walk.rank) {"),
+        (BITS, "return walk.items >> 32 ? seek_in<i64>", "return walk.items >> 62 ? seek_in<i64>"),
+        (INDEX, "if (p && !repeated) {", "if (p) {"),
+    ),
+    *of_file(
+        "elementwise/map.cu",
+        (EDGE, "if (item >= walk.items) continue;", "if (item > walk.items) continue;"),
+        (EDGE, "blockDim.x >= walk.items) continue;", "blockDim.x > walk.items) continue;"),
+        (BITS, "(i64)blockIdx.x * blockDim.x * EACH", "(int)(blockIdx.x * blockDim.x * EACH)"),
+    ),
+    *of_file(
+        "elementwise/place.cu",
+        (EDGE, "if (i < (I)frame.first[axis]) return false;", ""),
+        (EDGE, "if (k >= (I)frame.count[axis]) return false;", ""),
+        (RULE, "inside = inside && k * (I)frame.step[axis] == i;", ""),
+        (EDGE, "if (item < frame.items) store", "store"),
+        (BITS, "frame.items >> 32 ? find<i64>", "frame.items >> 62 ? find<i64>"),
     ),
     *of_file(
         "random/dropout.cu",
@@ -87,6 +115,15 @@ ELEMENTS = [
         (EDGE, "m < M && keys", "keys"),
         (BITS, "gy + order[m] * L + column", "gy + (int)(order[m] * L) + column"),
         (BITS, "if (i >= K * L) return;", "if (i >= (int)(K * L)) return;"),
+    ),
+    *of_file(
+        "reduce/axes.cu",
+        (NAN, "|| b != b ? b : a;", "? b : a;"),
+        (START, "axes.what == LARGEST ? 0xff800000u : 0x7f800000u", "axes.what == LARGEST ? 0xff7fffffu : 0x7f7fffffu"),
+        (PARTS, "mine && i < axes.J;", "mine && i < members;"),
+        (PARTS, "begin + each < axes.reduced ? begin + each : axes.reduced", "begin + each"),
+        (INDEX, "room[j][me + half * step]", "room[j][me + half]"),
+        (RULE, "repeated ? one : w[j]", "w[j]"),
     ),
     *of_file(
         "optim/table.cuh",

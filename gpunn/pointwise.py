@@ -1,0 +1,88 @@
+"""Elementwise functions in NumPy's and CuPy's own: what the cpu twin computes with, and devices what no kernel takes.
+
+Gradients come first with the result's gradient gy; of y = x / v by v: gy, v and y.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+Function: TypeAlias = Callable[..., Any]
+Operand: TypeAlias = np.ndarray | float
+
+
+def function(xp: ModuleType, name: str) -> Function:
+    """The function of this name: one of FUNCTIONS, or the module's own."""
+    return partial(FUNCTIONS[name], xp) if name in FUNCTIONS else getattr(xp, name)
+
+
+def placed(
+    xp: ModuleType, x: np.ndarray, shape: tuple[int, ...], first: tuple[int, ...], step: tuple[int, ...], value: float
+) -> np.ndarray:
+    """An array of this shape and x's memory order: x from `first` on in these steps along each axis, else value."""
+    there = shape or (1,)  # CuPy takes shape=() for "not given"
+    y = xp.full_like(x, value, shape=there) if value else xp.zeros_like(x, shape=there)
+    inside = [slice(at, at + (n - 1) * by + 1 if n else at, by) for n, at, by in zip(x.shape, first, step, strict=True)]
+    y = y.reshape(shape)
+    y[tuple(inside) or ...] = x
+    return y
+
+
+def _clipped(xp: ModuleType, x: np.ndarray, low: float | None, high: float | None) -> np.ndarray:
+    wide = x.astype("float32") if x.dtype.kind == "V" else x  # neither module clips bfloat16
+    return xp.clip(wide, low, high).astype(x.dtype, copy=False)
+
+
+def _divide(xp: ModuleType, gy: np.ndarray, v: Operand, y: np.ndarray) -> np.ndarray:
+    return -(gy / v) * y
+
+
+def _sqrt(xp: ModuleType, gy: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return gy / (y + y)
+
+
+def _absolute(xp: ModuleType, gy: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return gy * (xp.greater(x, 0).astype(gy.dtype) - xp.less(x, 0)).astype(gy.dtype, copy=False)  # sign(nan): 0
+
+
+def _clip(xp: ModuleType, gy: np.ndarray, x: np.ndarray, low: float | None, high: float | None) -> np.ndarray:
+    inside = xp.ones(x.shape, dtype=bool)
+    if low is not None:
+        inside &= x >= low
+    if high is not None:
+        inside &= x <= high
+    return gy * inside
+
+
+def _chosen(lost: str, xp: ModuleType, gy: np.ndarray, u: Operand, v: Operand) -> np.ndarray:
+    """Of the larger or smaller of u and v by u; beside a nan neither is lost: both get the whole gradient."""
+    share = 1 - xp.equal(u, v) * gy.dtype.type(0.5)
+    return gy * (share - getattr(xp, lost)(u, v)).astype(gy.dtype, copy=False)
+
+
+def _power(xp: ModuleType, gy: np.ndarray, u: Operand, v: Operand) -> np.ndarray:
+    slope = xp.where(xp.equal(v, 0), 0, v * xp.power(u, xp.subtract(v, 1)))
+    return gy * slope.astype(gy.dtype)
+
+
+def _power_log(xp: ModuleType, gy: np.ndarray, u: Operand, v: Operand) -> np.ndarray:
+    slope = xp.where(xp.equal(u, 0) & xp.greater_equal(v, 0), 0, xp.power(u, v) * xp.log(u))
+    return gy * slope.astype(gy.dtype)
+
+
+FUNCTIONS: dict[str, Function] = {
+    "clip": _clipped,
+    "divide_slope": _divide,
+    "sqrt_slope": _sqrt,
+    "absolute_slope": _absolute,
+    "clip_slope": _clip,
+    "maximum_slope": partial(_chosen, "less"),
+    "minimum_slope": partial(_chosen, "greater"),
+    "power_slope": _power,
+    "power_log": _power_log,
+}

@@ -1,0 +1,40 @@
+// Functions of up to three numbers u, v, w and two options a and b; ARITY says how many are read.
+// Gradients have gy first; like NumPy's products they keep NaN and infinities of gy also where the slope is 0.
+#pragma once
+#include "../common.cuh"
+
+#define NUMBERS template <typename A> static __device__ __forceinline__ A value(A u, A v, A w, A a, A b)
+
+struct Copy { enum { ARITY = 1 }; NUMBERS { return u; } };
+struct Add { enum { ARITY = 2 }; NUMBERS { return u + v; } };
+struct Subtract { enum { ARITY = 2 }; NUMBERS { return u - v; } };
+struct Multiply { enum { ARITY = 2 }; NUMBERS { return times(u, v); } };
+struct Divide { enum { ARITY = 2 }; NUMBERS { return u / v; } };
+struct Maximum { enum { ARITY = 2 }; NUMBERS { return u > v || u != u ? u : v; } };  // NaN wins
+struct Minimum { enum { ARITY = 2 }; NUMBERS { return u < v || u != u ? u : v; } };
+struct Power { enum { ARITY = 2 }; NUMBERS { return v == 2 ? times(u, u) : pow(u, v); } };
+struct Exp { enum { ARITY = 1 }; NUMBERS { return exp(u); } };
+struct Log { enum { ARITY = 1 }; NUMBERS { return log(u); } };
+struct Sqrt { enum { ARITY = 1 }; NUMBERS { return sqrt(u); } };
+struct Absolute { enum { ARITY = 1 }; NUMBERS { return fabs(u); } };
+struct Negative { enum { ARITY = 1 }; NUMBERS { return -u; } };
+struct Clip { enum { ARITY = 1 }; NUMBERS {  // a <= y <= b; NaN wins
+    const A raised = Maximum::value(u, a, w, a, b);
+    return Minimum::value(raised, b, w, a, b);
+} };
+
+// Of y = u / v by v: v and y follow gy. Of sqrt: y.
+struct DivideSlope { enum { ARITY = 3 }; NUMBERS { return times(-(u / v), w); } };
+struct SqrtSlope { enum { ARITY = 2 }; NUMBERS { return u / (v + v); } };
+struct AbsoluteSlope { enum { ARITY = 2 }; NUMBERS { return times(u, A((v > 0) - (v < 0))); } };
+struct ClipSlope { enum { ARITY = 2 }; NUMBERS { return times(u, A(v >= a && v <= b)); } };
+// Of the larger and smaller of v and w by v: all of gy where it was chosen or the other is NaN, half of equal ones'.
+struct MaximumSlope { enum { ARITY = 3 }; NUMBERS { return times(u, v < w ? A(0) : v == w ? A(0.5) : A(1)); } };
+struct MinimumSlope { enum { ARITY = 3 }; NUMBERS { return times(u, v > w ? A(0) : v == w ? A(0.5) : A(1)); } };
+// Of pow(v, w) by v and by w.
+struct PowerSlope { enum { ARITY = 3 }; NUMBERS {
+    return times(u, w == 0 ? A(0) : w == 2 ? v + v : times(w, pow(v, w - 1)));
+} };
+struct PowerLog { enum { ARITY = 3 }; NUMBERS {
+    return times(u, v == 0 && w >= 0 ? A(0) : times(pow(v, w), log(v)));
+} };
