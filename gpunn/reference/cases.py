@@ -292,6 +292,7 @@ POOL = [
 NORM_POOL = [
     NormPoolCase("norm 2x2", (2, 3, 8, 6), (2, 2), (2, 2)),
     NormPoolCase("norm 2x2, ceil, 16 channels", (2, 16, 7, 5), (2, 2), (2, 2), ceil_mode=True),
+    NormPoolCase("norm 2x2, odd input, 8 channels", (1, 8, 7, 5), (2, 2), (2, 2)),
     NormPoolCase("norm 3x2, overlapping, 16 channels", (1, 16, 7, 6), (3, 2), (2, 1)),
     NormPoolCase("norm stride beyond window, 8 channels", (2, 8, 9, 8), (2, 1), (3, 2)),
     NormPoolCase("norm stride beyond input, ceil", (2, 8, 3, 4), (2, 2), (5, 3), ceil_mode=True),
