@@ -221,10 +221,14 @@ PLANES = [
         (RULE, "v[j] += more[j]", "v[j] = more[j]"),
         (NAN, "relu && v[j] < 0 ? (ACC)0 : v[j]", "relu && !(v[j] > 0) ? (ACC)0 : v[j]"),
         (PARTS, "packs) continue;\n            const i64 at", "packs + 1) continue;\n            const i64 at"),
-        (INDEX, "bits, off) << (off * VEC)", "bits, off) << off"),
         (EDGE, "lane & ~(lanes - 1)", "lane & ~lanes"),
         (BARRIER, "    __syncthreads();\n", ""),
         only="batch_norm.",
+    ),
+    *of_file(
+        "batch_norm/normalise.cuh",  # backward alone reads signs
+        (INDEX, "bits, off) << (off * VEC)", "bits, off) << off"),
+        only="batch_norm.backward",
     ),
     *of_file(
         "batch_norm/pairs.cuh",
