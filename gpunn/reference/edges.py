@@ -127,7 +127,8 @@ ADAPTIVE = [
     StrewnAdaptiveCase("NaN and infinities to (4, 3)", (3, 8, 9, 7), (4, 3)),
     StrewnAdaptiveCase("NaN and infinities to (1, 1)", (3, 8, 5, 7), (1, 1)),
     AdaptiveCase("more channels than a block", (2, 67, 5, 9), (1, 1)),
-    StrewnAdaptiveCase("pixels in parts", (1, 136, 8, 9), (1, 1)),
+    StrewnAdaptiveCase("NaN and infinities in parts", (1, 136, 8, 9), (1, 1)),
+    AdaptiveCase("pixels in parts", (1, 136, 8, 14), (1, 1)),
     AdaptiveCase("more images than a block", (70, 3, 1, 2), (1, 1)),
 ]
 
