@@ -490,7 +490,7 @@ class Elementwise(Protocol):
         ...
 
     def add_into(self, total: Array, x: Array) -> None:
-        """total += x, of one shape; nobody else holds the first."""
+        """Add x to a total of its shape, in place; nobody else holds that."""
         ...
 
     def place(self, x: Array, shape: Shape, first: Shape, step: Shape, value: float = 0) -> Array:

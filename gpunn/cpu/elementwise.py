@@ -21,7 +21,7 @@ def apply(name: str, *operands: Any) -> np.ndarray:
 
 
 def add_into(total: np.ndarray, x: np.ndarray) -> None:
-    """total += x, of one shape; nobody else holds the first."""
+    """Add x to a total of its shape, in place; nobody else holds that."""
     total += x
 
 

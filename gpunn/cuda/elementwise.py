@@ -199,7 +199,7 @@ _ABSENT = ((), (None, None), (None,), ())  # operands that a function of so many
 
 
 def add_into(total: Array, x: Array) -> None:
-    """total += x, of one shape; nobody else holds the first."""
+    """Add x to a total of its shape, in place; nobody else holds that."""
     plan = _planned("add", (layout(total), layout(x)), True, forced())
     if plan is None:
         total += x
