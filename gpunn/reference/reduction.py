@@ -31,7 +31,7 @@ def specials():
     """Rows of NaN alone, infinities of one sign and of both, and numbers between."""
     nan, inf = np.nan, np.inf
     rows = [[nan] * 4, [1, nan, 3, 4], [inf, 1, 2, 3], [-inf, -inf, 1, 2], [inf, -inf, 0, 0], [-inf] * 4]
-    return np.array([[*row, 0.5, -1, 2, -3] for row in rows])
+    return np.array([*([*row, 0.5, -1, 2, -3] for row in rows), [-inf] * 8, [inf] * 8, [nan] * 8])
 
 
 def reduced(name, x, axes, factor=None):
