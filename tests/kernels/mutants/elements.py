@@ -95,7 +95,6 @@ ELEMENTS = [
     ),
     *of_file(
         "elementwise/place.cu",
-        (EDGE, "if (i < (I)frame.first[axis]) return false;", ""),
         (EDGE, "if (k >= (I)frame.count[axis]) return false;", ""),
         (RULE, "inside = inside && k * (I)frame.step[axis] == i;", ""),
         (EDGE, "if (item < frame.items) store", "store"),
