@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
@@ -27,7 +28,7 @@ FEWEST = {"FFMA": 64, "HMMA": 16, "HGMMA": 1}  # multiply-adds below which a loo
 Shares: TypeAlias = dict[str, dict[str, dict[str, float]]]  # kernel -> macros -> architecture -> share
 _LABEL = re.compile(r"\s*(\.L_\w+):")
 _INSTRUCTION = re.compile(r"\s*/\*[0-9a-f]+\*/\s+(?:@!?U?P\w+\s+)?([^;]+);")
-_WIDE_LOAD = re.compile(r"LDG\.\S*128\S*\s+R(\d+)")
+_ACCESS = re.compile(r"(?P<kind>LDG|STG)\.(?P<how>\S+)\s+(?:R(?P<to>\d+))?")
 _REGISTER = re.compile(r"\bR(\d+)\b")
 _TARGET = re.compile(r"BRA\b.*?(\.L_\w+)")
 
@@ -78,8 +79,8 @@ def main_loop(text: str, kind: str = "FFMA") -> list[str]:
     return max((names[slice(*loop)] for loop in loops), key=lambda loop: loop.count(kind), default=[])
 
 
-def loads_in_flight(text: str) -> int:
-    """The most loads of 16 bytes that a loop has issued before an instruction reads what one of them brings."""
+def loads_in_flight(text: str, bits: int = 128) -> int:
+    """The most loads of so many bits that are issued, in one pass or one loop, before one of them must be there."""
     seen: list[str] = []
     starts: dict[str, int] = {}
     most = 0
@@ -90,22 +91,35 @@ def loads_in_flight(text: str) -> int:
             seen.append(found[1])
             target = _TARGET.match(found[1])
             if target and target[1] in starts:  # backwards
-                most = max(most, _issued(seen[starts[target[1]] :]))
-    return most
+                most = max(most, _issued(seen[starts[target[1]] :], bits))
+    return max(most, _issued(seen, bits))
 
 
-def _issued(loop: Iterable[str]) -> int:
-    """The same of one loop's instructions."""
+def _issued(instructions: Iterable[str], bits: int) -> int:
+    """The same of these instructions, in this order."""
     count = most = 0
     coming: set[int] = set()
-    for words in loop:
+    for words in instructions:
+        load = _ACCESS.match(words)
         if coming & {int(number) for number in _REGISTER.findall(words)}:
             count, coming = 0, set()
-        if load := _WIDE_LOAD.match(words):
+        if load and load["kind"] == "LDG" and _bits(load["how"]) == bits:
             count += 1
-            coming |= set(range(int(load[1]), int(load[1]) + 4))
+            coming |= set(range(int(load["to"]), int(load["to"]) + max(1, bits // 32)))
         most = max(most, count)
     return most
+
+
+def accesses(text: str) -> Counter[tuple[str, int]]:
+    """How many instructions load (LDG) and store (STG) so many bits of global memory."""
+    found = (_ACCESS.match(one[1]) for line in text.splitlines() if (one := _INSTRUCTION.match(line)))
+    return Counter((one["kind"], _bits(one["how"])) for one in found if one)
+
+
+def _bits(how: str) -> int:
+    """Of an access with these modifiers: ``E.128.CONSTANT``."""
+    sizes = {"256": 256, "128": 128, "64": 64, "U16": 16, "S16": 16, "U8": 8, "S8": 8}
+    return next((sizes[word] for word in how.split(".") if word in sizes), 32)
 
 
 def tiled(sets: Iterable[Build]) -> list[Build]:

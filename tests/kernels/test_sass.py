@@ -119,16 +119,14 @@ def test_loads_in_flight_are_counted_up_to_the_first_use():
     assert sass.loads_in_flight(LISTING) == 0
 
 
-def test_batch_norm_keeps_four_loads_in_flight():
-    """One kernel of six by default, since nvdisasm takes 0.4 s each time; all of them where CI is set."""
-    parts = "apply", "backward", "backward_apply", "backward_sums", "forward", "statistics"
-    names = [f"batch_norm/{name}" for name in parts]
-    wide = [one for one in builds(False) if one[0] in names and one[2].get("VEC", 1) == 4]
-    assert {name for name, *_ in wide} == set(names)
-    for name, _, macros in wide if os.environ.get("CI") else wide[:1]:
-        kernel = source.read(name)
-        cubin, _ = compiler().cubin(kernel.specialised(macros), kernel.file, 90)
-        assert sass.loads_in_flight(sass.disassembled(cubin, disassembler())) >= 4, name
+def test_accesses_are_counted_by_width():
+    text = FETCHING + """
+        /*0070*/                   STG.E.64 [R2.64], R4 ;
+        /*0080*/             @P0   STG.E.U8 [R2.64], R4 ;
+        /*0090*/                   LDG.E.U16.CONSTANT R4, [R2.64] ;
+    """
+    assert sass.accesses(text) == {("LDG", 128): 4, ("LDG", 32): 1, ("STG", 64): 1, ("STG", 8): 1, ("LDG", 16): 1}
+    assert sass.loads_in_flight(FETCHING, 32) == 1
 
 
 def disassembler():
