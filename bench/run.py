@@ -26,6 +26,7 @@ SUITES = {
     "conv2d": ("kernels.suite", "convolution: forward and gradients of every variant"),
     "pool2d": ("kernels.suite", "max, average and adaptive pooling, forward and backward"),
     "batchnorm": ("kernels.suite", "batch normalisation: training, inference, backward"),
+    "elementwise": ("kernels.suite", "activations, sums, normalisation of rows, softmax, losses, dropout"),
     "gemm": ("kernels.suite", "matrix products"),
     "optim": ("training.optimisers", "one step of each optimiser over a model's parameters"),
     "step": ("training.step", "a whole training step of every model in gpunn.models"),

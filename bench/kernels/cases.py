@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bench.kernels import elements
 from gpunn.errors import unknown_name
 from gpunn.reference import cases
 
@@ -82,6 +83,7 @@ TABLES: dict[str, list[Any]] = {
         cases.BatchNormCase("lenet 20-50-500 norm", (8, 20, 24, 24), relu=True, heavy=True),
         cases.BatchNormCase("resnet50 stage4 norm", (1, 512, 7, 7), relu=True, heavy=True),
     ],
+    "elementwise": elements.CASES,
     "gemm": [
         GemmCase("lenet5 fc1", 64, 400, 120),
         GemmCase("lenet 20-50-500 fc1", 64, 800, 500),
@@ -126,7 +128,8 @@ def choose(suite: str, wanted: str | None, device: str, batch: int | None) -> li
 
 
 def _batched(case: Any, device: str, batch: int | None) -> Any:
-    size = batch or (GPU_BATCH.get(group_of(case)) if device == "cuda" else None)
+    usual = GPU_BATCH.get(group_of(case), case.x[0] * getattr(case, "on_gpu", 0))
+    size = batch or (usual if device == "cuda" else None)
     if not size or isinstance(case, GemmCase) or not case.x[0]:
         return case
     return replace(case, x=(size, *case.x[1:]))

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench import machine
 from bench.clocks import Call
-from bench.kernels import cases, oracle, rivals
+from bench.kernels import cases, elements, oracle, rivals
 from bench.kernels.roofline import HOST_PRECISIONS, NOT_ON_HOST
 from bench.kernels.subjects import FAMILIES, PRECISIONS, Subject, operations, size_in_memory
 from bench.measure import Calls, Plan, Unsupported, chosen, counted, is_out_of_memory, refused, timed, within_memory
@@ -28,12 +28,13 @@ def choose(plan: Plan) -> None:
     """The cases, passes, variants and precisions that were asked for."""
     args, suite = plan.args, plan.args.suite
     plan.cases = cases.choose(suite, args.cases, plan.kind, args.batch)
-    known = operations(suite)
-    if plan.kind == "emulator" and not any(name in OPERATIONS for name in known):
+    known = elements.PASSES if suite == "elementwise" else operations(suite)
+    kernels = [name for name in (elements.KERNELS if suite == "elementwise" else known) if name in OPERATIONS]
+    if plan.kind == "emulator" and not kernels:
         raise UsageError(f"{suite}: no kernel of ours runs in it; choose --device cpu or cuda")
     full = {name.partition(".")[2]: name for name in known}
     plan.passes = [full[name] for name in chosen(f"pass of {suite}", args.passes, list(full))]
-    names = dict.fromkeys(v.name for name in known if name in OPERATIONS for v in OPERATIONS[name].variants)
+    names = dict.fromkeys(v.name for name in kernels for v in OPERATIONS[name].variants)
     plan.variants = chosen(f"variant of {suite}", args.variants, list(names) or ["numpy"])
     plan.precisions = chosen("precision", args.precision or "fp32", list(PRECISIONS))
 
@@ -47,7 +48,8 @@ def rows(plan: Plan) -> Iterator[Row]:
             if reason := _impossible(case, plan, precision):
                 yield refused(row, reason, "skipped")
                 continue
-            subjects = FAMILIES[suite](case, plan.device, precision, plan.passes)
+            family = elements.subjects if suite == "elementwise" else FAMILIES[suite]
+            subjects = family(case, plan.device, precision, plan.passes)
             found = (one for subject in subjects for one in _subject_rows(subject, plan))
             size = f"{size_in_memory(case, PRECISIONS[precision]) / 1e6:,.0f} MB of arrays and results"
             yield from within_memory(found, row, size)
@@ -93,12 +95,12 @@ def _measured(row: Row, subject: Subject, others: Calls, plan: Plan) -> Row:
 
 
 def _variants(subject: Subject, plan: Plan) -> list[str]:
-    """The wanted variants of an operation; the NumPy twin's or the library's only one.
+    """The wanted variants of an operation; the NumPy twin's only one, or "several" where several operations do it.
 
     Without --variants none that multiplies in another precision than the subject's.
     """
     if plan.kind == "cpu" or subject.operation not in OPERATIONS:
-        return ["library" if plan.kind == "cuda" else "numpy"]
+        return ["numpy" if plan.kind == "cpu" else "several"]
     fit = KIN.get(subject.precision, (subject.precision, "fp32"))
     wanted = [v for v in OPERATIONS[subject.operation].variants if v.name in plan.variants]
     return [v.name for v in wanted if plan.args.variants or v.precision in fit]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import numpy as np
 
 from bench.clocks import Call
+from bench.kernels.elements import ElementCase
 from bench.kernels.subjects import Subject
 from bench.measure import Unsupported, chosen
 from gpunn import backend
@@ -39,6 +41,8 @@ def present(names: list[str], device: str) -> dict[str, str]:
 def call(name: str, subject: Subject, device: str) -> Call:
     """The rival's function for a subject, its arrays already on the device. Raises Unsupported."""
     module = import_module(f"{__name__}.{MODULES[name]}")
+    if isinstance(subject.given.case, ElementCase):
+        return _element(module, name, subject, device)
     given = {key: module.moved(value, device) if isinstance(value, np.ndarray) else value
              for key, value in vars(subject.given).items()}  # fmt: skip
     run = module.FAMILIES[subject.operation.partition(".")[0]](**given).get(subject.pass_)
@@ -46,3 +50,14 @@ def call(name: str, subject: Subject, device: str) -> Call:
         raise Unsupported(module.LACKS.format(subject.operation))
     run = module.compiled(run) if name == "compiled" else run
     return module.multiplying(subject.precision, run)
+
+
+def _element(module: Any, name: str, subject: Subject, device: str) -> Call:
+    """An op of the suite `elementwise`, or its gradient."""
+    case: ElementCase = subject.given.case
+    arrays, op = [module.moved(a, device) for a in subject.given.arrays], module.ELEMENTS.get(case.name)
+    back = subject.case.endswith("backward")
+    if op is None or (back and not hasattr(module, "gradient")):
+        raise Unsupported(module.LACKS.format(subject.case))
+    op = module.compiled(op) if name == "compiled" else op
+    return module.multiplying(subject.precision, module.gradient(op, arrays) if back else lambda: op(*arrays))

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from bench.clocks import Call
+from bench.kernels.elements import DROPPED, Op
 from bench.measure import Unsupported
 
 aten = torch.ops.aten
@@ -95,6 +96,36 @@ def _norm(case: Any, x: Any, gamma: Any, beta: Any, residual: Any, gy: Any) -> d
         "eval_forward": lambda: rest(F.batch_norm(x, mean, var, gamma, beta, False, 0.0, eps)),
         "backward": lambda: aten.native_batch_norm_backward(gy * passed if case.relu else gy, *given),
     }
+
+
+ELEMENTS: dict[str, Op] = {
+    "relu": torch.relu,
+    "gelu": F.gelu,
+    "add": torch.add,
+    "residual relu": lambda x, z: torch.relu(x + z),
+    "row bias": lambda x, b, _: x + b,
+    "row scale": lambda x, b, _: x * b,
+    "sum over pixels": lambda x: x.sum((0, 2, 3)),
+    "mean of rows": lambda x: x.mean(1),
+    "maximum of rows": lambda x: x.amax(1),
+    "layer norm": lambda x, w, b: F.layer_norm(x, w.shape, w, b),
+    "rms norm": lambda x, w, _: F.rms_norm(x, w.shape, w),
+    "group norm": lambda x, w, b: F.group_norm(x, 32, w, b),
+    "softmax": lambda x: x.softmax(1),
+    "log softmax": lambda x: x.log_softmax(1),
+    "cross-entropy": F.cross_entropy,
+    "dropout": lambda x: F.dropout(x, DROPPED),
+    "local response norm": lambda x: F.local_response_norm(x, 5),
+}
+
+
+def gradient(op: Op, arrays: list[Any]) -> Call:
+    """The gradient by all floating-point arrays, of a graph that is made once."""
+    leaves = [a.requires_grad_() for a in arrays if a.is_floating_point()]
+    y = op(*arrays)
+    gy = np.random.default_rng(1).standard_normal(tuple(y.shape))
+    above = torch.empty_like(y.detach()).copy_(torch.tensor(gy))
+    return lambda: torch.autograd.grad(y, leaves, above, retain_graph=True, allow_unused=True)
 
 
 FAMILIES = {"conv2d": _conv, "pool": _pool, "batch_norm": _norm,

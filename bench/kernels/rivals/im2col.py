@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from bench.clocks import Call
+from bench.kernels.elements import Op
 from bench.measure import Unsupported
 from gpunn import backend
 
@@ -99,6 +100,35 @@ def _norm(case: Any, x: Any, gamma: Any, beta: Any, residual: Any, gy: Any) -> d
     return {"train_forward": lambda: apply(x.mean(axes), x.var(axes)), "eval_forward": lambda: apply(mean, var)}
 
 
+def _standard(x: Any) -> Any:
+    off = x - x.mean(1, keepdims=True)
+    return off / backend.array_module(x).sqrt((off * off).mean(1, keepdims=True) + 1e-5)
+
+
+def _softmax(x: Any) -> Any:
+    e = backend.array_module(x).exp(x - x.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+
+
+def _log_softmax(x: Any) -> Any:
+    xp, y = backend.array_module(x), x - x.max(1, keepdims=True)
+    return y - xp.log(xp.exp(y).sum(1, keepdims=True))
+
+
+ELEMENTS: dict[str, Op] = {
+    "relu": lambda x: backend.array_module(x).maximum(x, 0),
+    "add": lambda x, z: x + z,
+    "residual relu": lambda x, z: backend.array_module(x).maximum(x + z, 0),
+    "row bias": lambda x, b, _: x + b,
+    "row scale": lambda x, b, _: x * b,
+    "sum over pixels": lambda x: x.sum((0, 2, 3)),
+    "mean of rows": lambda x: x.mean(1),
+    "maximum of rows": lambda x: x.max(1),
+    "layer norm": lambda x, w, b: _standard(x) * w + b,
+    "softmax": _softmax,
+    "log softmax": _log_softmax,
+    "cross-entropy": lambda x, t: -_log_softmax(x)[backend.array_module(x).arange(len(t)), t].mean(),
+}
 FAMILIES = {"conv2d": _conv, "pool": _pool, "batch_norm": _norm,
             "matmul": lambda case, x, w: {"product": lambda: x @ w}}  # fmt: skip
 LACKS = "{} is not written in array expressions here"
