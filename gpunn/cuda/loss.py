@@ -14,7 +14,7 @@ import numpy as np
 
 from gpunn.backend import Array, faults
 from gpunn.cuda.checks import check_arrays, check_index
-from gpunn.cuda.dtypes import accumulate, storage_macros
+from gpunn.cuda.dtypes import accumulate, pack, storage_macros
 from gpunn.cuda.kernel import blocks, empty, zeros
 from gpunn.cuda.layout import cast, in_order, is_row_major, new
 from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scalar, Scratch, layout
@@ -29,6 +29,12 @@ Backward = Callable[[Array], Array]
 
 
 # ---------------------------------------------------------------- variants
+def _width(job: Labels) -> int:
+    """Scores an access: 16 bytes where a row's lie side by side and fill them."""
+    wide = pack(job.dtype)
+    return wide if job.L == 1 and job.C % wide == 0 and job.aligned else 1
+
+
 def _launch(job: Labels, name: str, threads: int, args: tuple[Any, ...], **macros: object) -> tuple[Launch, ...]:
     macros = {**storage_macros(job.dtype), "LABEL": TYPES[job.label], **macros}
     return (Launch(f"loss/{name}", macros, (blocks(threads, THREADS),), (THREADS,), args),)
@@ -42,13 +48,15 @@ def _finish(job: Labels, threads: int) -> tuple[Any, ...]:
 def _forward(job: Labels, lanes: int) -> tuple[Launch, ...]:
     arrays = ("x", "labels", "weight", "loss", "rows", *_finish(job, job.M * lanes))
     sizes = (job.M, job.C, job.L, job.ignore_index, job.smoothing, REDUCTIONS[job.reduction])
-    return _launch(job, "cross_entropy_forward", job.M * lanes, (*arrays, *sizes, *NAMES), LANES=lanes)
+    return _launch(job, "cross_entropy_forward", job.M * lanes, (*arrays, *sizes, *NAMES), LANES=lanes,
+                   VEC=_width(job) if lanes > 1 else 1)  # fmt: skip
 
 
 def _backward(job: Labels) -> tuple[Launch, ...]:
     arrays = ("gy", "x", "labels", "weight", "rows", "divisor", "gx")
     sizes = (job.M, job.C, job.L, job.ignore_index, job.smoothing, int(job.reduction == "none"))
-    return _launch(job, "cross_entropy_backward", job.M * job.C, (*arrays, *sizes))
+    width = _width(job)
+    return _launch(job, "cross_entropy_backward", blocks(job.M * job.C, 2 * width), (*arrays, *sizes), VEC=width)
 
 
 def _nll_forward(job: Labels) -> tuple[Launch, ...]:
@@ -154,7 +162,7 @@ def _problem(
     check_index(name, target=targets.shape)
     C = below.shape[0 if len(below.shape) == 1 else 1]
     L = 1 if nhwc else math.prod(below.shape[2:])
-    return below, targets, nhwc, Labels(below.dtype.name, True, below.size // C, C, L, targets.dtype.name, *job)
+    return below, targets, nhwc, Labels(below.dtype.name, below.aligned, below.size // C, C, L, targets.dtype.name, *job)
 
 
 def _noted(state: tuple, fed: tuple | None) -> dict[str, Layout | Scalar | None]:

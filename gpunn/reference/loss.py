@@ -62,6 +62,7 @@ LOSSES = [
     LossCase("scores below every other", (5, 33), offset=-1e38),  # of float16 all are -inf
     LossCase("every row ignored", (7, 5), weight=True, ignore=1.0),
     LossCase("every row ignored, smoothing", (2, 5, 3), ignore=1.0, smoothing=0.2),
+    LossCase("rows of several accesses a lane", (7, 640), weight=True, ignore=0.2),
     LossCase("one row to a block's last lanes", (257, 33), ignore=0.1, smoothing=0.1),
 ]
 

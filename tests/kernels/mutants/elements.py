@@ -16,18 +16,22 @@ from tests.kernels.mutants.table import (
 ELEMENTS = [
     *of_file(
         "loss/cross_entropy_forward.cu",
-        (START, "ACC peak = __uint_as_float(0xff800000u)", "ACC peak = -1e30f"),
+        (START, "ACC peak = least()", "ACC peak = -1e30f"),
+        (RULE, "sum *= share(peak, top), peak = top;", "peak = top;"),
+        (RULE, "over_lanes(sum * share(peak, top), false)", "over_lanes(sum, false)"),
+        (INDEX, "first += EACH * LANES * VEC", "first += LANES * VEC"),
         (INDEX, "int step = LANES / 2; step > 0", "int step = LANES / 4; step > 0"),
-        (BITS, "const ACC v = load(row + (i64)c * L);", "const ACC v = load(row + c * L);"),
+        (BITS, "load_channels<VEC>(row + (i64)c * L, v[e]);", "load_channels<VEC>(row + c * L, v[e]);"),
         (BITS, "(m / L) * C * L + m % L", "(int)(m / L) * C * L + m % L"),
         (INDEX, "if (m == 0) divisor[1] = weights;", "if (m == 0) divisor[1] = C;"),
     ),
     *of_file(
         "loss/cross_entropy_backward.cu",
-        (BITS, "at >= (i64)M * C", "at >= M * C"),
-        (BITS, "at / ((i64)C * L) * L", "at / (C * L) * L"),
-        (EDGE, "!isinf(divisor[0])", "true"),
+        (BITS, "size = (i64)M * C", "size = M * C"),
+        (BITS, "(unsigned)at / ((unsigned)C * L)", "(int)at / (C * L)"),
+        (EDGE, "t != ignore && !isinf(count)", "t != ignore"),
         (INDEX, "each ? m : 0", "0"),
+        (INDEX, "if (c + j == t)", "if (c == t)"),
     ),
     *of_file(
         "loss/tally.cuh",
