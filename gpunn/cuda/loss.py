@@ -56,7 +56,7 @@ def _backward(job: Labels) -> tuple[Launch, ...]:
     arrays = ("gy", "x", "labels", "weight", "rows", "divisor", "gx")
     sizes = (job.M, job.C, job.L, job.ignore_index, job.smoothing, int(job.reduction == "none"))
     width = _width(job)
-    return _launch(job, "cross_entropy_backward", blocks(job.M * job.C, 2 * width), (*arrays, *sizes), VEC=width)
+    return _launch(job, "cross_entropy_backward", blocks(job.M * job.C, 4 * width), (*arrays, *sizes), VEC=width)
 
 
 def _nll_forward(job: Labels) -> tuple[Launch, ...]:

@@ -42,6 +42,7 @@ __device__ __forceinline__ void normalise(
 {
     ACC centre[VEC], scale[VEC], shift[VEC];
     line.centre.widen(walk, centre), line.scale.widen(walk, scale), line.shift.widen(walk, shift);
+    const ACC floor = relu ? 0 : -(ACC)__uint_as_float(0x7f800000u);  // no branch, which would part a pack's store
     for (int i = (walk.packs + AHEAD - 1) / AHEAD * AHEAD; i > 0;) {
         i -= AHEAD;
         Raw below[AHEAD], beside[AHEAD];
@@ -62,7 +63,7 @@ __device__ __forceinline__ void normalise(
             for (int j = 0; j < VEC; ++j) {
                 v[j] = value_of(v[j] - centre[j], scale[j], shift[j]);
                 if (RESIDUAL) v[j] += more[j];
-                v[j] = relu && v[j] < 0 ? (ACC)0 : v[j];
+                v[j] = v[j] < floor ? floor : v[j];
             }
             store_channels<VEC>(y + at, v);
             if (RESIDUAL && signs) store_signs(signs, at, v);

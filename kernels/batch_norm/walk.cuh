@@ -36,7 +36,8 @@ struct Walk {
         const unsigned m = at + i * step;
         if (NHWC) return (i64)m * C + c;
         const unsigned in_plane = L / VEC, n = m / in_plane;
-        return ((i64)n * C + c) * L + (i64)(m - n * in_plane) * VEC;
+        // Times VEC last: so the compiler sees that a pack's store is aligned, and does not part it.
+        return (((i64)n * C + c) * in_plane + (m - n * in_plane)) * VEC;
     }
 };
 

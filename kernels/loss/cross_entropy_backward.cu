@@ -4,7 +4,7 @@ Softmax cross-entropy with class indices, backward: softmax less the smoothed la
 math:     gx[m,c] = (p * ((1-s)*w[t] + s/C*sum of w) - s/C*w[c] - (c = t) * (1-s)*w[t]) * gy/divisor, t = labels[m],
           p = exp(x - peak - logsum); 0 where t = ignore, or where divisor is infinite
 layout:   x, gx (M/L,C,L) row-major; labels (M); gy 0-d, or (M) with each=1; rows (2,M) and divisor (3) of forward
-threads:  two accesses of VEC elements in memory order, a block's width apart
+threads:  four accesses of VEC elements in memory order, a block's width apart
 shared:   0
 flops:    6*M*C
 bytes:    2*e*M*C + 8*M + 2*(4 if e < 8 else 8)*M
@@ -14,7 +14,7 @@ optional: weight
 */
 #include "tally.cuh"
 
-static const int EACH = 2;
+static const int EACH = 4;
 
 extern "C" __global__ void __launch_bounds__(256) cross_entropy_backward(
     const T* gy, const T* x, const LABEL* labels, const T* weight, const ACC* rows, const ACC* divisor, T* gx,

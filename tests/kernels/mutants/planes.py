@@ -220,7 +220,7 @@ PLANES = [
     *of_file(
         "batch_norm/normalise.cuh",
         (RULE, "v[j] += more[j]", "v[j] = more[j]"),
-        (NAN, "relu && v[j] < 0 ? (ACC)0 : v[j]", "relu && !(v[j] > 0) ? (ACC)0 : v[j]"),
+        (NAN, "v[j] < floor ? floor : v[j]", "v[j] > floor ? v[j] : floor"),
         (PARTS, "packs) continue;\n            const i64 at", "packs + 1) continue;\n            const i64 at"),
         (EDGE, "lane & ~(lanes - 1)", "lane & ~lanes"),
         (BARRIER, "    __syncthreads();\n", ""),
