@@ -27,10 +27,14 @@ __all__ = ["add_into", "apply", "in_memory", "place"]
 
 THREADS = 256
 AXES = 6  # of kernels/elementwise/walk.cuh
-FUNCTIONS = {  # in the order of kernels/elementwise/map.cu: how many arrays each takes
-    "copy": 1, "add": 2, "subtract": 2, "multiply": 2, "true_divide": 2, "maximum": 2, "minimum": 2, "power": 2,
-    "exp": 1, "log": 1, "sqrt": 1, "absolute": 1, "negative": 1, "clip": 1, "divide_slope": 3, "sqrt_slope": 2,
-    "absolute_slope": 2, "clip_slope": 2, "maximum_slope": 3, "minimum_slope": 3, "power_slope": 3, "power_log": 3,
+FUNCTIONS = {  # structs of kernels/elementwise/functions.cuh, and how many arrays each takes
+    "copy": ("Copy", 1), "add": ("Add", 2), "subtract": ("Subtract", 2), "multiply": ("Multiply", 2),
+    "true_divide": ("Divide", 2), "maximum": ("Maximum", 2), "minimum": ("Minimum", 2), "power": ("Power", 2),
+    "exp": ("Exp", 1), "log": ("Log", 1), "sqrt": ("Sqrt", 1), "absolute": ("Absolute", 1),
+    "negative": ("Negative", 1), "clip": ("Clip", 1), "divide_slope": ("DivideSlope", 3),
+    "sqrt_slope": ("SqrtSlope", 2), "absolute_slope": ("AbsoluteSlope", 2), "clip_slope": ("ClipSlope", 2),
+    "maximum_slope": ("MaximumSlope", 3), "minimum_slope": ("MinimumSlope", 3), "power_slope": ("PowerSlope", 3),
+    "power_log": ("PowerLog", 3),
 }  # fmt: skip
 NAMES = ("u", "v", "w")
 
@@ -42,13 +46,11 @@ def _refuse_wide(job: Map | Frame) -> str:
     return "" if job.wide else "neighbours in memory do not come in multiples of 16 bytes"
 
 
-def _struct(file: str, kind: str, columns: dict[Any, list[int]], width: int, **numbers: int) -> Any:
+def _struct(file: str, kind: str, columns: dict[Any, list[int]], width: int) -> Any:
     """Walk or Frame, by value; columns of an access's elements: of axis 0 in accesses."""
     made = np.zeros((), structs.layout(source.read(file).text, kind, {}).dtype)
     for name, values in columns.items():
         made[name][: len(values)] = values
-    for name, value in numbers.items():
-        made[name] = value
     made["items"] = math.prod(columns["size"]) // width
     made["rank"] = len(columns["size"])
     return made[()]
@@ -56,15 +58,15 @@ def _struct(file: str, kind: str, columns: dict[Any, list[int]], width: int, **n
 
 def _map(job: Map, width: int) -> tuple[Launch, ...]:
     sizes, *strides = map(list, zip(*job.walk, strict=True))
-    arity = FUNCTIONS[job.function]
+    function, arity = FUNCTIONS[job.function]
     items = job.L // width
     for stride in strides:
         stride[0] *= width
     columns = {"size": [sizes[0] // width, *sizes[1:]], **dict(zip("uvwy", strides, strict=True))}
-    walk = _struct("elementwise/map", "Walk", columns, 1, function=list(FUNCTIONS).index(job.function))
+    walk = _struct("elementwise/map", "Walk", columns, 1)
     grid = (blocks(items, THREADS * (4 if arity == 1 else 2)),)
     to = "u" if job.in_place else "y"
-    macros = {**storage_macros(job.dtype), "VEC": width}
+    macros = {**storage_macros(job.dtype), "VEC": width, "FUNCTION": function}
     return (Launch("elementwise/map", macros, grid, (THREADS,), (*NAMES, to, walk, "a", "b")),)
 
 
@@ -174,7 +176,7 @@ def _numbers(dtype: np.dtype, *values: float) -> tuple[np.generic, np.generic]:
 # ---------------------------------------------------------------- the twin's functions
 def apply(name: str, *operands: Any) -> Array:
     """NumPy's function of this name, or one of gpunn.pointwise, of arrays and numbers that fit together."""
-    arity = FUNCTIONS[name]
+    _, arity = FUNCTIONS[name]
     arrays: list[Any] = []
     given: list[Any] = []
     for x in operands[:arity]:

@@ -108,12 +108,15 @@ def write_digests(path: Path, sets: Sequence[Build]) -> None:
     write_atomically(path, lambda file: file.write((json.dumps(kept, indent=0) + "\n").encode()))
 
 
-def write_shares(path: Path, library: Path | None) -> None:
-    """The main loops' table, where there is what disassembles them."""
+def write_shares(path: Path, library: Path | None, known: set[str]) -> None:
+    """The main loops' table, where there is what disassembles them; `known` kernels are what they were."""
     if (disassembler := sass.find_disassembler()) is None:
         print(f"{path} stays as it is: no nvdisasm; pip install nvidia-cuda-nvdisasm")
         return
-    write_table(sass.shares(sass.tiled(builds(False)), Compiler(library), disassembler), path)
+    kept: sass.Shares = {name: row for name, row in _read(path).items() if name in known}
+    sets = sass.tiled(builds(False))
+    found = sass.shares([one for one in sets if one[0] not in known], Compiler(library), disassembler) | kept
+    write_table({name: found[name] for name in dict.fromkeys(name for name, *_ in sets) if name in found}, path)
 
 
 def _read(path: Path | None) -> dict:
@@ -139,7 +142,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.table and not failures:
         write_table({name: kept[name] if name in known else table[name] for name in by_kernel(sets)}, args.table)
         write_digests(args.table.with_name(DIGESTS), sets)
-        write_shares(args.table.with_name("sass.json"), args.nvrtc)
+        write_shares(args.table.with_name("sass.json"), args.nvrtc, known)
     count = sum(len(row) for labels in table.values() for row in labels.values())
     print(f"{count} compiled, {len(faults)} faults, {len(failures)} failures")
     return 1 if faults or failures else 0

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import product
 
 import gpunn.cuda  # noqa: F401  (its modules fill the table of operations)
-from gpunn.cuda import source
+from gpunn.cuda import elementwise, source
 from gpunn.cuda.adaptive_variants import Adaptive
 from gpunn.cuda.conv_norm_variants import ConvNorm
 from gpunn.cuda.conv_pool_variants import ConvPool
@@ -221,7 +221,9 @@ def _activations(dtype: str) -> Iterator[Problem]:
 
 
 def _maps(dtype: str) -> Iterator[Problem]:
-    return (Map(dtype, True, 64, 64, "add", ((64, 1, 1, 0, 1),), wide) for wide in BOTH)
+    """Every function in float32, of the other types one that adds and one that takes powers."""
+    names = elementwise.FUNCTIONS if dtype == "float32" else ("add", "power_slope")
+    return (Map(dtype, True, 64, 64, name, ((64, 1, 1, 1, 1),), wide) for name in names for wide in BOTH)
 
 
 def _frames(dtype: str) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ const int AXES = 6;
 
 struct Walk {
     i64 items;  // accesses
-    int rank, function;
+    int rank;
     i64 size[6];  // of axis 0 in accesses
     i64 u[6], v[6], w[6], y[6];  // elements from one to the next (of axis 0: access) along an axis, 0 where repeated
 };
