@@ -162,7 +162,8 @@ def _problem(
     check_index(name, target=targets.shape)
     C = below.shape[0 if len(below.shape) == 1 else 1]
     L = 1 if nhwc else math.prod(below.shape[2:])
-    return below, targets, nhwc, Labels(below.dtype.name, below.aligned, below.size // C, C, L, targets.dtype.name, *job)
+    sizes = (below.size // C, C, L)
+    return below, targets, nhwc, Labels(below.dtype.name, below.aligned, *sizes, targets.dtype.name, *job)
 
 
 def _noted(state: tuple, fed: tuple | None) -> dict[str, Layout | Scalar | None]:

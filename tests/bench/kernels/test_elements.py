@@ -1,4 +1,4 @@
-"""The suite `elementwise`: its ops, PyTorch's and the array expressions compute the same, and a run says what it did."""
+"""The suite `elementwise`: its ops, PyTorch's and the array expressions compute the same, and a run counts it."""
 
 import json
 
