@@ -113,8 +113,7 @@ def of_kernels(case: Any, device: str, precision: str, wanted: list[str]) -> Ite
     names = NAMES[family]
     arrays: list[Any] = [None if a is None else as_stored(kind_of(precision), a) for a in case.arrays()]
     given = SimpleNamespace(case=case, **dict(zip(names, arrays, strict=True)))
-    there = [channels_last(a, device) if name != "w" else backend.to_device(a, device)
-             for name, a in zip(names, arrays, strict=True)]  # fmt: skip
+    there = [channels_last(a, device) for a in arrays]
     shape, letters = ABOUT[family](case)
     left = [name for name in wanted if name != "conv2d.grad_bias" or case.bias]
     for task in of_case(case, *there):

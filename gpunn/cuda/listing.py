@@ -24,6 +24,7 @@ LETTERS = {
     "G": "groups",
     "L": "elements or positions",
     "M": "rows or a pooled window's positions",
+    "J": "elements that are joined to one",
     "I": "bytes of a maximum's index",
 }
 

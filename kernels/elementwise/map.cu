@@ -21,25 +21,24 @@ extern "C" __global__ void __launch_bounds__(256) map(
 {
     constexpr int EACH = FUNCTION::ARITY == 1 ? 4 : 2;
     ACC p[EACH][VEC], q[EACH][VEC], r[EACH][VEC];
-    i64 to[EACH];
+    i64 of_u[EACH], of_v[EACH], of_w[EACH], to[EACH];
     const i64 first = (i64)blockIdx.x * blockDim.x * EACH + threadIdx.x;
 
     // seek and load, all before the first is used
 #pragma unroll
     for (int e = 0; e < EACH; ++e) {
         const i64 item = first + e * blockDim.x;
-        if (item >= walk.items) continue;
-        const Offsets at = seek(walk, item);
-        to[e] = at.y;
-        fetch(u ? u + at.u : u, walk.u[0] == 0, a, p[e]);
-        if (FUNCTION::ARITY > 1) fetch(v ? v + at.v : v, walk.v[0] == 0, a, q[e]);
-        if (FUNCTION::ARITY > 2) fetch(w ? w + at.w : w, walk.w[0] == 0, a, r[e]);
+        const Offsets at = item < walk.items ? seek(walk, item) : Offsets{-1, -1, -1, -1};
+        of_u[e] = at.u, of_v[e] = at.v, of_w[e] = at.w, to[e] = at.y;
     }
+    fetch(u, walk.u[0] == 0, a, of_u, p);
+    if (FUNCTION::ARITY > 1) fetch(v, walk.v[0] == 0, a, of_v, q);
+    if (FUNCTION::ARITY > 2) fetch(w, walk.w[0] == 0, a, of_w, r);
 
     // combine and write
 #pragma unroll
     for (int e = 0; e < EACH; ++e) {
-        if (first + e * blockDim.x >= walk.items) continue;
+        if (to[e] < 0) continue;
 #pragma unroll
         for (int j = 0; j < VEC; ++j) {
             const ACC second = FUNCTION::ARITY > 1 ? q[e][j] : 0, third = FUNCTION::ARITY > 2 ? r[e][j] : 0;

@@ -14,7 +14,7 @@ struct Walk {
     i64 u[6], v[6], w[6], y[6];  // elements from one to the next (of axis 0: access) along an axis, 0 where repeated
 };
 
-struct Offsets { i64 u, v, w, y; };
+struct Offsets { i64 u, v, w, y; };  // negative: of no access
 
 template <typename I> __device__ __forceinline__ Offsets seek_in(const Walk& walk, I item) {
     Offsets at = {0, 0, 0, 0};
@@ -35,13 +35,21 @@ __device__ __forceinline__ Offsets seek(const Walk& walk, i64 item) {
     return walk.items >> 32 ? seek_in<i64>(walk, item) : seek_in<unsigned>(walk, (unsigned)item);
 }
 
-// VEC neighbours, or one element VEC times where the operand is repeated along axis 0; no pointer: a number.
-__device__ __forceinline__ void fetch(const T* p, bool repeated, ACC number, ACC (&to)[VEC]) {
+// EACH accesses at these offsets: VEC neighbours, or one element VEC times where the operand is repeated along axis 0; no
+// pointer: a number. A negative offset is of no access. One branch for all, so that all loads are issued before any is used.
+template <int EACH> __device__ __forceinline__ void fetch(
+    const T* p, bool repeated, ACC number, const i64 (&at)[EACH], ACC (&to)[EACH][VEC])
+{
     if (p && !repeated) {
-        load_channels(p, to);
+#pragma unroll
+        for (int e = 0; e < EACH; ++e)
+            if (at[e] >= 0) load_channels(p + at[e], to[e]);
         return;
     }
-    const ACC one = p ? load(p) : number;
 #pragma unroll
-    for (int j = 0; j < VEC; ++j) to[j] = one;
+    for (int e = 0; e < EACH; ++e) {
+        const ACC one = p && at[e] >= 0 ? load(p + at[e]) : number;
+#pragma unroll
+        for (int j = 0; j < VEC; ++j) to[e][j] = one;
+    }
 }

@@ -5,7 +5,7 @@ math:     unit = (x - mean[n,g]) * rstd[n,g]; parts[n,0,c] = sum of gy * unit, p
           gx = rstd * (gy * gamma - mean of gy * gamma - unit * mean of gy * gamma * unit), means over the group
 layout:   gy, x, gx (N,L,C) with ACROSS=1, (N,C,L) with ACROSS=0; gamma (C); mean, rstd (N,G); parts (N,2,C)
 threads:  as group_norm_forward; eight loads in flight
-shared:   (2*512*VEC + 2*512)*(4 if e < 8 else 8)
+shared:   (2*512*VEC + 2*512 if ACROSS else 2*512 + 32)*(4 if e < 8 else 8)
 flops:    12*N*C*L
 bytes:    3*e*N*C*L
 requires: 256 or 512 threads a block; bundle up to 512; team a power of two, dividing the threads; VEC > 1 needs

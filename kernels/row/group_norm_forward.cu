@@ -6,7 +6,7 @@ math:     y = (x - mean[n,g]) * rstd[n,g] * gamma[c] + beta[c]; rstd = 1 / sqrt(
 layout:   x, y (N,L,C) with ACROSS=1, (N,C,L) with ACROSS=0; gamma, beta (C); mean, rstd (N,G); moments (N,2,C)
 threads:  row.cuh, a channel a row: a team of threads a channel (ACROSS=0) or VEC channels (1), the block's channels in
           turn; then a warp a group; four loads in flight
-shared:   512*VEC*(4 if e < 8 else 8)
+shared:   (512*VEC if ACROSS else 16)*(4 if e < 8 else 8)
 flops:    7*N*C*L
 bytes:    2*e*N*C*L
 requires: 256 or 512 threads a block; team a power of two, dividing them; VEC > 1 needs C/G*bundle % VEC = 0 (ACROSS=1)

@@ -5,7 +5,7 @@ math:     unit = (x - mean[m]) * rstd[m], g = gy * gamma[l]; gx = rstd[m] * (g -
           first mean 0 without `mean`; parts[j,0,l] = sum of gy * unit, parts[j,1,l] = sum of gy over the rows of block j
 layout:   gy, x, gx (M,L); gamma (L); mean, rstd (M); parts (J,2,L), J = gridDim.x
 threads:  row.cuh: a team of threads a row, and all rows that are J*(teams of a block) apart; eight loads in flight
-shared:   (2*2*32 + 256*VEC)*(4 if e < 8 else 8)
+shared:   (32 if LONG else 32 + 256*VEC)*(4 if e < 8 else 8)
 flops:    12*M*L
 bytes:    3*e*M*L
 requires: team a power of two up to 512, dividing the block; VEC > 1 needs L % VEC = 0; unless LONG, L <= KEEP*VEC*team;

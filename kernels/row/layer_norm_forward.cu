@@ -5,7 +5,7 @@ math:     y[m,l] = (x[m,l] - mean[m]) * rstd[m] * gamma[l] + beta[l]; rstd[m] = 
           without `mean` it is 0
 layout:   x, y (M,L); gamma, beta (L); mean, rstd (M)
 threads:  row.cuh: a team of threads a row, four loads in flight
-shared:   2*32*(4 if e < 8 else 8)
+shared:   16*(4 if e < 8 else 8)
 flops:    7*M*L
 bytes:    2*e*M*L
 requires: team a power of two up to 512, dividing the block; VEC > 1 needs L % VEC = 0

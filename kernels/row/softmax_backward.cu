@@ -4,7 +4,7 @@ Softmax of rows, or its logarithm, backward, from its result.
 math:     gx[c] = y[c] * (gy[c] - sum over c of gy*y), or `log`: gy[c] - exp(y[c]) * (sum over c of gy)
 layout:   gy, y, gx (M/L,C,L): M rows, whose C elements lie L apart
 threads:  row.cuh: a team of threads a row, or with ACROSS=1 VEC rows; eight loads in flight
-shared:   512*VEC*(4 if e < 8 else 8)
+shared:   (512*VEC if ACROSS else 16)*(4 if e < 8 else 8)
 flops:    5*M*C
 bytes:    3*e*M*C
 requires: team a power of two up to 512, dividing the block; ACROSS=0: L = 1; VEC > 1 needs C % VEC = 0, or with ACROSS=1

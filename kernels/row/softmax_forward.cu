@@ -5,7 +5,7 @@ math:     peak = largest of x[c], sum = sum over c of exp(x[c] - peak); y[c] = e
           x[c] - peak - log(sum); beside +inf what is less is -inf
 layout:   x, y (M/L,C,L): M rows, whose C elements lie L apart
 threads:  row.cuh: a team of threads a row, or with ACROSS=1 VEC rows; four loads in flight
-shared:   2*512*VEC*(4 if e < 8 else 8)
+shared:   (2*512*VEC if ACROSS else 32)*(4 if e < 8 else 8)
 flops:    6*M*C
 bytes:    2*e*M*C
 requires: team a power of two up to 512, dividing the block; ACROSS=0: L = 1; VEC > 1 needs C % VEC = 0, or with ACROSS=1

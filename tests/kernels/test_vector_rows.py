@@ -20,7 +20,7 @@ NO_LOAD = ("pool/global_backward",)
 TAPS, CELLS = "taps of any window, one after another: usual windows have rows of their own", "cells of any size"
 CONVERTED = "in 16 bits each is widened before the next is fetched"
 FEWER = {
-    "elementwise/activation_backward": (2, CONVERTED),
+    **dict.fromkeys(("elementwise/activation_backward", "elementwise/map"), (2, CONVERTED)),
     **dict.fromkeys(("pool/avg_forward", "pool/avg_backward", "pool/max_forward", "pool/max_backward"), (1, TAPS)),
     **dict.fromkeys(("pool/norm_forward", "pool/norm_backward"), (1, TAPS)),
     **dict.fromkeys(("pool/strip_avg_forward", "pool/strip_max_forward"), (3, CONVERTED)),

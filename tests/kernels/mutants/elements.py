@@ -90,11 +90,12 @@ ELEMENTS = [
         (INDEX, "if (axis + 1 < walk.rank) {", "if (axis + 2 < walk.rank) {"),
         (BITS, "return walk.items >> 32 ? seek_in<i64>", "return walk.items >> 62 ? seek_in<i64>"),
         (INDEX, "if (p && !repeated) {", "if (p) {"),
+        (INDEX, "if (at[e] >= 0) load_channels(p + at[e], to[e]);", "if (at[e] >= 0) load_channels(p + at[e], to[0]);"),
     ),
     *of_file(
         "elementwise/map.cu",
-        (EDGE, "if (item >= walk.items) continue;", "if (item > walk.items) continue;"),
-        (EDGE, "blockDim.x >= walk.items) continue;", "blockDim.x > walk.items) continue;"),
+        (EDGE, "item < walk.items ? seek", "item <= walk.items ? seek"),
+        (INDEX, "of_v[e] = at.v", "of_v[e] = at.u"),
         (BITS, "(i64)blockIdx.x * blockDim.x * EACH", "(int)(blockIdx.x * blockDim.x * EACH)"),
     ),
     *of_file(
