@@ -98,7 +98,7 @@ def job(shape, **more):
                     "eps": EPS, "relu": 1, "training": 1} | more))  # fmt: skip
 
 
-@pytest.mark.parametrize("operation", [TRAIN_FORWARD, BACKWARD], ids=str)
+@pytest.mark.parametrize("operation", [TRAIN_FORWARD, BACKWARD], ids=lambda operation: operation.name)
 def test_one_launch_where_x_stays_in_the_cache_and_the_device_holds_its_blocks(operation, monkeypatch):
     small, large = job((64, 64, 28, 28)), job((64, 256, 56, 56))
     monkeypatch.setattr(variants, "multiprocessors", lambda device: 132)
