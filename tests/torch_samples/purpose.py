@@ -47,7 +47,7 @@ OTHER_MODES = [name for name in INTERPOLATIONS if name.split(".")[-1] not in ("n
 
 REFUSED = [
     Row(
-        [*KERNELS, *words("exp log sqrt logsumexp")],
+        [*KERNELS, F + "avg_pool3d", *words("exp log sqrt logsumexp")],
         integral,
         "functions of real numbers take floating point: integers are converted by hand",
         family=True,
@@ -116,6 +116,12 @@ TAKEN_LAYERS = [
     )
 ]
 DIFFERENT_LAYERS = [
+    Row(
+        words("LPPool1d LPPool2d LPPool3d"),
+        lambda s: 1.5 in s.given[1:] and any((s.x[0].select(i, -1) < 0).any() for i in range(2, s.x[0].ndim)),
+        "an element in no window has no slope; PyTorch's is 0 times its power's, NaN of a negative number",
+        refused=False,
+    ),
     Row(
         words("BatchNorm1d BatchNorm2d BatchNorm3d"),
         lambda s: s.x[0].shape[0] == 0 and s.layout == "training=True",
