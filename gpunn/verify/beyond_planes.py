@@ -10,7 +10,7 @@ import numpy as np
 from gpunn.backend import Array
 from gpunn.reference import naive
 from gpunn.verify.space import Beyond, Space, exact, numbers
-from gpunn.window import Window
+from gpunn.window import Window, size_text
 
 SAMPLES, SAMPLE = 2**20 + 2, (8, 16, 16)
 WINDOW, EPS = Window.of(3, 1, 1), 1e-5
@@ -21,7 +21,8 @@ def poolings(space: Space) -> Iterator[Beyond]:
     for channels_last, order in ((True, "channels-last"), (False, "row-major")):
         yield from _windows(space, channels_last, order)
         yield from _adaptive(space, channels_last, order, (17, 16))
-        yield from list(_adaptive(space, channels_last, order, (1, 1)))[:1]
+        yield from _adaptive(space, channels_last, order, (1, 1))
+        yield from _norms_of_windows(space, channels_last, order)
         yield _means(space, channels_last, order)
     yield _planes(space)
     yield from _rows(space)
@@ -59,10 +60,43 @@ def _windows(space: Space, channels_last: bool, order: str) -> Iterator[Beyond]:
     def want_max() -> tuple:
         return exact(*naive.max_pool(last[None], *how, (1, 1))[:2])
 
+    def places() -> tuple:
+        index = space.twins.pool.max_forward(x(), WINDOW, False)[1]
+        return (space.twins.pool.places(index, (SAMPLES, *SAMPLE), WINDOW)[-1:],)
+
+    def want_places() -> tuple:
+        return exact(naive.max_pool(last[None], *how, (1, 1))[2])
+
+    yield Beyond("pool.places", order, 28, 32, places, want_places)
     yield Beyond("pool.max_forward", order, 12, 32, max_forward, want_max)
     yield Beyond("pool.max_backward", order, 16, 32, max_backward, want_backward)
     yield Beyond("pool.avg_forward", order, 10, 32, avg_forward, want_avg)
     yield Beyond("pool.avg_backward", order, 10, 32, avg_backward, want_avg_backward)
+
+
+def _norms_of_windows(space: Space, channels_last: bool, order: str) -> Iterator[Beyond]:
+    """Windows side by side, and such that overlap."""
+    for win in (Window.of(2, 2), Window.of(3, 1)):
+        out = win.out(SAMPLE[1:], False)
+        below, above = numbers("x", *SAMPLE), numbers("gy", SAMPLE[0], *out)
+        norm, how = np.abs(above) + 1, (win.size, win.stride, 2.0)  # whatever it is, the slope is by it
+
+        def forward(win: Window = win, below: np.ndarray = below) -> tuple:
+            return (space.twins.norm_pool.forward(space.image(SAMPLES, below, channels_last), win, False, 2.0)[-1:],)
+
+        def backward(win: Window = win, given: tuple = (above, below, norm)) -> tuple:
+            images = (space.image(SAMPLES, a, channels_last) for a in given)
+            return (space.twins.norm_pool.backward(*images, win, False, 2.0)[-1:],)
+
+        def want(below: np.ndarray = below, how: tuple = how) -> tuple:
+            return ((naive.norm_pool(below[None].astype(float), *how), 9, None),)
+
+        def want_backward(given: tuple = (above, below, norm), how: tuple = how) -> tuple:
+            return ((naive.norm_pool_backward(*(a[None].astype(float) for a in given), *how), 9, None),)
+
+        name = f"{order}, {size_text(win.size)}"
+        yield Beyond("pool.norm_forward", name, 10, 32, forward, want)
+        yield Beyond("pool.norm_backward", name, 18, 32, backward, want_backward)
 
 
 def _adaptive(space: Space, channels_last: bool, order: str, out: tuple[int, int]) -> Iterator[Beyond]:
