@@ -42,11 +42,16 @@ def test_every_variant_takes_arrays_past_2_31_elements_in_little_memory():
         "optim.unscale", "optim.average", "optim.accumulate", "step.begin", "step.end", "conv_norm.train_forward",
         "conv_norm.grad_input", "batch_norm.apply_backward",
     }  # fmt: skip
+    wrong = {}
     for name, group in rows.items():
-        problems = list(launches.problems(OPERATIONS[name], "float16"))
+        problems = [*launches.problems(OPERATIONS[name], "float16")] or launches.problems(OPERATIONS[name], "float32")
+        problems = list(problems)  # of places, which have no floats, those of one type
         taking = {v.sources for v in OPERATIONS[name].variants if any(map(v.accepts, problems))}
-        taking = {sources for sources in taking if "/patch" not in sources[0]}  # which decline so many
-        assert {OPERATIONS[name].named(row.variant).sources for row in group.values() if row.ran} == taking
+        few = "batch_norm/forward", "batch_norm/backward"  # one launch, of what stays in the L2 cache
+        taking = {sources for sources in taking if "/patch" not in sources[0] and sources[0] not in few}
+        ran = {OPERATIONS[name].named(row.variant).sources for row in group.values() if row.ran}
+        wrong |= {name: ran ^ taking} if ran != taking else {}
+    assert not wrong
 
 
 @pytest.mark.usefixtures("emulator")
