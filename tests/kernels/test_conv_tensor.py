@@ -118,6 +118,7 @@ def test_every_access_is_of_whole_sectors_and_meets_no_bank_twice(operation, nam
     x, w = (to_device(rng.standard_normal(s).astype(stored), "emulator") for s in ((2, 32, 9, 9), (32, 32, 3, 3)))
     with use_variant(f"conv2d.{operation}", name), precision("tf32"), host.counting() as counts:
         conv.forward(x, w, None, win, 1) if operation == "forward" else conv.grad_input(x, w, x.shape, win, 1)
+    counts.pop("map", None)  # which brings images into the kernels' memory order
     (found,) = counts.values()
     for site in found.sites:
         assert site.excess <= (1.1 if site.space == "global" else 1.0), site
