@@ -159,7 +159,7 @@ PLANES = [
         (PARTS, "each = (rows + gridDim.y - 1) / gridDim.y", "each = rows / gridDim.y"),
         (PARTS, "(blockIdx.y + 1) * each < rows ? (blockIdx.y + 1) * each : rows", "(blockIdx.y + 1) * each"),
         (BITS, "if (NHWC) return (i64)m * C + c;", "if (NHWC) return (int)m * C + c;"),
-        (BITS, "return (((i64)n * C + c)", "return (((int)n * C + c)"),
+        (BITS, "return (((i64)n * C + c)", "return (int)(((i64)n * C + c)"),
         (EDGE, "real = c < C && row < step;", "real = c <= C && row < step;"),
         (EDGE, "real = c < C && row < step;", "real = c < C;"),
         (EDGE, "smaller(columns * VEC, C - first)", "columns * VEC"),
