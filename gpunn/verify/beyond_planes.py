@@ -79,20 +79,22 @@ def _norms_of_windows(space: Space, channels_last: bool, order: str) -> Iterator
     for win in (Window.of(2, 2), Window.of(3, 1)):
         out = win.out(SAMPLE[1:], False)
         below, above = numbers("x", *SAMPLE), numbers("gy", SAMPLE[0], *out)
-        norm, how = np.abs(above) + 1, (win.size, win.stride, 2.0)  # whatever it is, the slope is by it
+        norm = np.abs(above) + 1  # whatever it is, the slope is by it
+        given = above, below, norm
 
         def forward(win: Window = win, below: np.ndarray = below) -> tuple:
             return (space.twins.norm_pool.forward(space.image(SAMPLES, below, channels_last), win, False, 2.0)[-1:],)
 
-        def backward(win: Window = win, given: tuple = (above, below, norm)) -> tuple:
-            images = (space.image(SAMPLES, a, channels_last) for a in given)
-            return (space.twins.norm_pool.backward(*images, win, False, 2.0)[-1:],)
+        def backward(win: Window = win, given: tuple[np.ndarray, ...] = given) -> tuple:
+            gy, x, y = (space.image(SAMPLES, a, channels_last) for a in given)
+            return (space.twins.norm_pool.backward(gy, x, y, win, False, 2.0)[-1:],)
 
-        def want(below: np.ndarray = below, how: tuple = how) -> tuple:
-            return ((naive.norm_pool(below[None].astype(float), *how), 9, None),)
+        def want(win: Window = win, below: np.ndarray = below) -> tuple:
+            return ((naive.norm_pool(below[None].astype(float), win.size, win.stride, 2.0), 9, None),)
 
-        def want_backward(given: tuple = (above, below, norm), how: tuple = how) -> tuple:
-            return ((naive.norm_pool_backward(*(a[None].astype(float) for a in given), *how), 9, None),)
+        def want_backward(win: Window = win, given: tuple[np.ndarray, ...] = given) -> tuple:
+            gy, x, y = (a[None].astype(float) for a in given)
+            return ((naive.norm_pool_backward(gy, x, y, win.size, win.stride, 2.0), 9, None),)
 
         name = f"{order}, {size_text(win.size)}"
         yield Beyond("pool.norm_forward", name, 10, 32, forward, want)
