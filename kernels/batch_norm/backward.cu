@@ -6,7 +6,7 @@ math:     ggamma and gbeta as in backward_sums.cu; gx and gresidual as in backwa
 layout:   gy, x, y, gx, gresidual (N,L,C) with NHWC=1, (N,C,L) with NHWC=0; signs (N*L*C/8); parts (2,J,C), J = gridDim.y;
           tickets (2 + gridDim.x); the others (C)
 threads:  walk.cuh; four loads in flight, with y six; the second time from a part's end backwards, over what was read last
-shared:   (2*256*VEC + 5*32*VEC)*(4 if e < 8 else 8) + 16
+shared:   (2*256*VEC + 5*32*VEC)*(4 if e < 8 else 8)
 flops:    9*N*C*L
 bytes:    3*e*N*C*L
 requires: a cooperative launch of 256 threads a block, all resident; N*L below 2^31; VEC > 1 needs C % VEC = 0 (NHWC) or

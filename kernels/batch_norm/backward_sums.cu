@@ -6,7 +6,7 @@ math:     g = what the gate lets through of gy (gate.cuh); parts[0,j,c] = sum of
 layout:   gy, x, y (N,L,C) with NHWC=1, (N,C,L) with NHWC=0; signs (N*L*C/8); parts (2,J,C), J = gridDim.y;
           tickets (gridDim.x); the others (C)
 threads:  walk.cuh; four loads in flight, with y six; the last block of a column joins its parts (tail.cuh)
-shared:   (2*256*VEC + 3*32*VEC + 1)*(4 if e < 8 else 8)
+shared:   (2*256*VEC + 3*32*VEC)*(4 if e < 8 else 8)
 flops:    4*N*C*L
 bytes:    2*e*N*C*L
 requires: 256 threads a block; N*L below 2^31; VEC > 1 needs C % VEC = 0 (NHWC) or L % VEC = 0; tickets 0; not both y and signs

@@ -6,7 +6,7 @@ math:     mean, rstd and the running statistics as in statistics.cu; y and signs
 layout:   x, residual, y (N,L,C) with NHWC=1, (N,C,L) with NHWC=0; signs (N*L*C/8); parts (2,J,C), J = gridDim.y;
           tickets (3 + gridDim.x); the others (C)
 threads:  walk.cuh; four loads in flight; the second time from a part's end backwards, over what was read last
-shared:   (256*(2*VEC + 1) + 3*32*VEC)*(4 if e < 8 else 8) + 16
+shared:   (256*(2*VEC + 1) + 3*32*VEC)*(4 if e < 8 else 8)
 flops:    9*N*C*L
 bytes:    2*e*N*C*L
 requires: a cooperative launch of 256 threads a block, all resident; N*L below 2^31; VEC > 1 needs C % VEC = 0 (NHWC) or

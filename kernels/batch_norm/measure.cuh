@@ -107,9 +107,9 @@ __device__ __forceinline__ void measure(
 {
     __shared__ Room room;
     measure_part(walk, columns, room, x, parts);
-    if (!is_last(tickets + 1 + blockIdx.x, gridDim.y)) return;
+    if (!drew_last(tickets + 1 + blockIdx.x, gridDim.y)) return;
     const Factors factors(momentum, ratio, batches);
     measure_all(
         g, Channels(g.C, columns), room, x, parts, eps, factors, mean, rstd, running_mean, running_var);
-    if (batches && is_last(tickets, gridDim.x) && threadIdx.x == 0) ++*batches;
+    if (batches && drew_last(tickets, gridDim.x) && threadIdx.x == 0) ++*batches;
 }

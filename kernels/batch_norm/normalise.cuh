@@ -45,7 +45,7 @@ __device__ __forceinline__ void normalise(
     const ACC floor = relu ? 0 : -(ACC)__uint_as_float(0x7f800000u);  // no branch, which would part a pack's store
     for (int i = (walk.packs + AHEAD - 1) / AHEAD * AHEAD; i > 0;) {
         i -= AHEAD;
-        Raw below[AHEAD], beside[AHEAD];
+        Held below[AHEAD], beside[AHEAD];
 #pragma unroll
         for (int u = 0; u < AHEAD; ++u) {
             if (i + u >= walk.packs) continue;

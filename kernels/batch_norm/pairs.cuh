@@ -34,7 +34,7 @@ __device__ __forceinline__ void each_pair(
     const int last = (walk.packs - 1) / AHEAD * AHEAD;
     for (int begun = 0; begun < walk.packs; begun += AHEAD) {
         const int i = BACK ? last - begun : begun;
-        Raw above[AHEAD], below[AHEAD], passed[AHEAD];
+        Held above[AHEAD], below[AHEAD], passed[AHEAD];
         unsigned bits[AHEAD];
 #pragma unroll
         for (int u = 0; u < AHEAD; ++u) {

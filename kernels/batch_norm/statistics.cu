@@ -7,7 +7,7 @@ math:     parts[0,j,c] = mean, parts[1,j,c] = sum of squared deviations of x[:,c
           batches[0] += 1
 layout:   x (N,L,C) with NHWC=1, (N,C,L) with NHWC=0; parts (2,J,C), J = gridDim.y; tickets (1 + gridDim.x); the others (C)
 threads:  walk.cuh; four loads in flight; the last block of a column joins its parts (tail.cuh)
-shared:   (256*(2*VEC + 1) + 1)*(4 if e < 8 else 8)
+shared:   256*(2*VEC + 1)*(4 if e < 8 else 8)
 flops:    5*N*C*L
 bytes:    e*N*C*L
 requires: 256 threads a block; N*L below 2^31; VEC > 1 needs C % VEC = 0 (NHWC) or L % VEC = 0; tickets 0; batches where

@@ -43,7 +43,7 @@ __device__ __forceinline__ void sum_up(
     __shared__ Sums room;
     sum_part(walk, columns, room, slopes, gy, x, gate, parts);
     const int J = gridDim.y, C = g.C;
-    if (!is_last(tickets + blockIdx.x, J)) return;
+    if (!drew_last(tickets + blockIdx.x, J)) return;
     const Channels own(C, columns);
     const ACC *part = parts + own.first, *sloped = part + (i64)J * C;
     over_parts(own.count, J, room.plain[0], [&](int i, int j) { return part[(i64)j * C + i]; });

@@ -3,22 +3,8 @@
 // Each sum has one order, whoever is last: 32 lanes, of which lane l takes parts l, l + 32, ..., then a fixed tree.
 #pragma once
 #include "../ptx/barrier.cuh"
+#include "../tensor/ticket.cuh"
 #include "walk.cuh"
-
-// Whether this is the last of `blocks` blocks to come here; what they wrote before is seen from then on. For all threads
-// of a block; the ticket is 0 again afterwards.
-__device__ __forceinline__ bool is_last(int* ticket, int blocks) {
-    __shared__ int last;
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        __threadfence();
-        last = atomicAdd(ticket, 1) == blocks - 1;
-        if (last) *ticket = 0;
-        __threadfence();
-    }
-    __syncthreads();
-    return last;
-}
 
 // The sum of term(i, j) over the parts j of each of the block's channels i, in room[i]; room has 8 places a channel.
 // A thread takes four neighbouring lanes of a channel, so that its loads do not wait for each other.

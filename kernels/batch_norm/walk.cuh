@@ -5,6 +5,7 @@
 // NHWC=0, memory (N, C, L): columns = 1, the block owns channel blockIdx.x; a thread takes every 256th pack of its part.
 // Part j of J (gridDim.y) is a fixed range, so that every sum has one order.
 #pragma once
+#include "../row/held.cuh"
 #include "gate.cuh"
 
 #define THREADS 256
@@ -47,23 +48,6 @@ struct Channels {
 
     __device__ __forceinline__ Channels(int C, int columns)
         : first(NHWC ? blockIdx.x * columns * VEC : blockIdx.x), count(NHWC ? smaller(columns * VEC, C - first) : 1) {}
-};
-
-// A pack as it lies in memory: fetched long before it is looked at, and until then no larger than that.
-struct __align__(VEC == 1 ? sizeof(T) : 16) Raw {
-    T item[VEC];
-
-    __device__ __forceinline__ void fetch(const T* p) {
-        if constexpr (VEC == 1) {
-            item[0] = *p;
-        } else {
-            *reinterpret_cast<uint4*>(this) = *reinterpret_cast<const uint4*>(p);
-        }
-    }
-    __device__ __forceinline__ void widen(ACC (&v)[VEC]) const {
-#pragma unroll
-        for (int j = 0; j < VEC; ++j) v[j] = load(&item[j]);
-    }
 };
 
 // Numbers of the block's channels in shared memory, so that each is read from memory once a block.

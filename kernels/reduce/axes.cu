@@ -14,7 +14,7 @@ requires: VEC > 1: x aligned to 16 bytes, and along axis 0 one in memory, its si
 numerics: in float64, in a fixed order: the same bits at every run; rounded once; NaN wins over every number
 optional: factor parts tickets
 */
-#include "../common.cuh"
+#include "../tensor/ticket.cuh"
 
 #define THREADS 256
 enum { SUM, LARGEST, SMALLEST };
@@ -65,7 +65,7 @@ template <int W> __device__ __forceinline__ void join_threads(
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) reduce_axes(
+extern "C" __global__ void __launch_bounds__(256, 2) reduce_axes(
     const T* x, const T* factor, T* y, double* parts, int* tickets, const __grid_constant__ Axes axes, double divisor)
 {
     constexpr int W = COLUMNS ? VEC : 1;
@@ -120,14 +120,7 @@ extern "C" __global__ void __launch_bounds__(256) reduce_axes(
 #pragma unroll
             for (int j = 0; j < W; ++j) parts[(part * axes.kept + o) * W + j] = sum[j];
         }
-        __threadfence();
-        __syncthreads();
-        bool last = false;
-        if (threadIdx.x == 0) {
-            last = atomicInc(reinterpret_cast<unsigned*>(tickets) + tile, axes.J - 1) == axes.J - 1;
-            __threadfence();
-        }
-        if (!__syncthreads_or(last)) return;
+        if (!drew_last(tickets + tile, axes.J)) return;
 #pragma unroll
         for (int j = 0; j < W; ++j) sum[j] = none;
         for (int i = member; mine && i < axes.J; i += members) {

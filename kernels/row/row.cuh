@@ -7,7 +7,7 @@
 // ACROSS=1: a row's elements lie `step` apart; a pack is one element of VEC neighbouring rows, which share a team, and the
 //   block's teams are neighbours: thread t is of team t % count.
 #pragma once
-#include "../common.cuh"
+#include "held.cuh"
 
 #ifndef KEEP
 #define KEEP 4
@@ -19,23 +19,6 @@ static const int LINES = ACROSS ? VEC : 1;  // rows of a team
 
 // Which of them element j of a pack is of.
 __device__ __forceinline__ int line_of(int j) { return ACROSS ? j : 0; }
-
-// A pack as it lies in memory: fetched long before it is looked at, and until then no larger than that.
-struct __align__(VEC == 1 ? sizeof(T) : 16) Held {
-    T item[VEC];
-
-    __device__ __forceinline__ void fetch(const T* p) {
-        if constexpr (VEC == 1) {
-            item[0] = *p;
-        } else {
-            *reinterpret_cast<uint4*>(this) = *reinterpret_cast<const uint4*>(p);
-        }
-    }
-    __device__ __forceinline__ void widen(ACC (&v)[VEC]) const {
-#pragma unroll
-        for (int j = 0; j < VEC; ++j) v[j] = load(&item[j]);
-    }
-};
 
 // VEC neighbours of a parameter of each element.
 __device__ __forceinline__ void load_wide(const ACC* p, ACC (&v)[VEC]) {

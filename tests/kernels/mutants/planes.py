@@ -177,7 +177,7 @@ PLANES = [
         (PARTS, "smaller(each, rows - j * each)", "each"),
         (PARTS, "return part[(i64)(J + j) * C + i] + delta", "return delta"),
         (PARTS, "delta * delta * (rows_of(j) * weight)", "delta * delta * rows_of(j)"),
-        (INDEX, "is_last(tickets, gridDim.x) && threadIdx.x == 0) ++*batches", "threadIdx.x == 0) *batches = 1"),
+        (INDEX, "drew_last(tickets, gridDim.x) && threadIdx.x == 0) ++*batches", "threadIdx.x == 0) *batches = 1"),
         (
             BITS,
             "return part[(i64)j * C + i] * (rows",
@@ -199,14 +199,6 @@ PLANES = [
         (INDEX, "item / channels * 4; j < J; j += 32", "item / channels * 4; j < J; j += 64"),
         (PARTS, "if (j + l < J) lane[l]", "lane[l]"),
         (BARRIER, "    }\n    __syncthreads();\n#pragma unroll 1\n", "    }\n#pragma unroll 1\n"),
-        (
-            BARRIER,
-            "__shared__ int last;\n    __syncthreads();\n",
-            "__shared__ int last;\n",
-            "blocks run in turn here: what the others wrote is there, which on a card it need not be",
-        ),
-        (START, "if (last) *ticket = 0;", ""),
-        (PARTS, "last = atomicAdd(ticket, 1) == blocks - 1;", "last = atomicAdd(ticket, 1) == 0;"),
         (BARRIER, "    grid_barrier(reinterpret_cast<unsigned*>(tickets));\n", ""),
         (START, "atomicExch(tickets, 0), atomicExch(tickets + 1, 0);", "atomicExch(tickets + 1, 0);"),
         only="batch_norm.",
