@@ -107,10 +107,11 @@ def subjects(case: ElementCase, device: str, precision: str, wanted: list[str]) 
     dtype, size = PRECISIONS[precision], math.prod(case.x)
     stored = [a if a.dtype.kind == "i" else as_stored(dtype, a) for a in case.arrays()]
     there = [_on(device, a) for a in stored]
-    given, letters = SimpleNamespace(case=case, arrays=stored), {"e": SIZES[dtype], "V": 16 // SIZES[dtype]}
+    letters = {"e": SIZES[dtype], "V": 16 // SIZES[dtype]}
     for pass_, name, moved, make in zip(PASSES, case.operations, case.moved, (forward, backward), strict=True):
         if moved and pass_ in wanted:
             cost = int(size * moved), int(size * moved) * SIZES[dtype]
+            given = SimpleNamespace(case=case, arrays=stored, back=make is backward)
             title, operation = f"{case.name}, {pass_.partition('.')[2]}", name if name in KERNELS else pass_
             yield Subject(title, f"x {size_text(case.x)}", operation, precision, make(case.ours, there),
                           _oracle(case, stored, make), given, letters, cost)  # fmt: skip

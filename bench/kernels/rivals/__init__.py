@@ -56,7 +56,7 @@ def _element(module: Any, name: str, subject: Subject, device: str) -> Call:
     """An op of the suite `elementwise`, or its gradient."""
     case: ElementCase = subject.given.case
     arrays, op = [module.moved(a, device) for a in subject.given.arrays], module.ELEMENTS.get(case.name)
-    back = subject.case.endswith("backward")
+    back = subject.given.back
     if op is None or (back and not hasattr(module, "gradient")):
         raise Unsupported(module.LACKS.format(subject.case))
     op = module.compiled(op) if name == "compiled" else op
