@@ -15,6 +15,7 @@ from gpunn.engine.kept import bytes_kept, nodes_behind
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import Tensor, data_of
 from gpunn.nn.receptive import Layer
+from gpunn.nn.state import modes_kept
 
 noted: Callable[..., Any] | None = None  # calls a Module's forward while its calls are counted
 _one_at_a_time = threading.RLock()
@@ -94,19 +95,17 @@ def _noting(model: Layer, calls: list[_Call]) -> Iterator[None]:
 @contextmanager
 def _unchanged(model: Any) -> Iterator[None]:
     """Training mode, unless the model is in it; after, the modes, buffers and random numbers are what they were."""
-    modes = [(module, module.training) for module in model.modules()]
     buffers = [(buffer, buffer.copy()) for buffer in model.buffers()]
-    drawn = random._global.get_state()
-    if not model.training:
-        model.train()
-    try:
-        yield
-    finally:
-        random._global.set_state(drawn)
-        for buffer, before in buffers:
-            buffer[...] = before
-        for module, mode in modes:
-            module.training = mode
+    drawn = random.get_state()
+    with modes_kept(model):
+        if not model.training:
+            model.train()
+        try:
+            yield
+        finally:
+            random.set_state(drawn)
+            for buffer, before in buffers:
+                buffer[...] = before
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:

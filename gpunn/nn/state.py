@@ -22,15 +22,22 @@ class Keys(NamedTuple):
 
 
 @contextmanager
-def evaluating(model: Any) -> Iterator[None]:
-    """Evaluation mode inside; after, each Module's own mode again, also that of a frozen layer in a training model."""
+def modes_kept(model: Any) -> Iterator[None]:
+    """Each Module's own mode again at the end, also that of a frozen layer in a training model."""
     modes = [(module, module.training) for module in model.modules()]
-    model.eval()
     try:
         yield
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """Evaluation mode inside; after, each Module's own mode again."""
+    with modes_kept(model):
+        model.eval()
+        yield
 
 
 def load(kind: str, own: Mapping[str, Array], state: Mapping[str, Any], strict: bool) -> Keys:
