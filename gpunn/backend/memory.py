@@ -33,6 +33,41 @@ def block_of(array: Array) -> Block:
     return Block(array.ctypes.data, array.nbytes)
 
 
+def address(array: Array) -> int:
+    """Where an array's first element lies."""
+    if isinstance(array, np.ndarray):
+        return array.__array_interface__["data"][0]
+    memory: Any = array.data
+    return memory.ptr
+
+
+def overlap(a: Array, b: Array) -> bool:
+    """Whether two arrays of one device have an element in one place; True, too, where that is hard to tell.
+
+    Examples:
+        >>> from gpunn.backend.memory import overlap
+        >>> a = np.zeros(6)
+        >>> overlap(a[:4], a[3:]), overlap(a[::2], a[1::2])
+        (True, False)
+    """
+    try:
+        return np.shares_memory(_places(a), _places(b), max_work=10_000)  # pyright: ignore[reportArgumentType]: any number
+    except np.exceptions.TooHardError:
+        return True
+
+
+def _places(array: Array) -> np.ndarray:
+    """NumPy's view of where an array's elements lie, in whatever memory: its values are not for reading."""
+
+    class Places:
+        __array_interface__ = {  # noqa: RUF012
+            "version": 3, "typestr": f"|V{array.dtype.itemsize}", "data": (address(array), True), "shape": array.shape,
+            "strides": array.strides,
+        }  # fmt: skip
+
+    return np.asarray(Places())
+
+
 class Use:
     """Bytes in use beyond those at the start: now, and at most so far."""
 

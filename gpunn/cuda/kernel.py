@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike
 
 from gpunn import backend
 from gpunn.backend import Array
+from gpunn.backend.memory import address
 from gpunn.backend.streams import EMULATOR
 from gpunn.cuda import cubins, source, structs
 from gpunn.cuda.dtypes import CUDA_NAMES
@@ -300,8 +301,7 @@ def device_number(array: Array) -> int:
 
 def is_aligned(array: Array) -> bool:
     """Whether the first element lies on a multiple of 16 bytes."""
-    pointer = array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr
-    return pointer % 16 == 0
+    return address(array) % 16 == 0
 
 
 def empty(like: Any, shape: tuple[int, ...], dtype: DTypeLike) -> Array:

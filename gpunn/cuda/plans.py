@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from gpunn import backend
-from gpunn.backend import Array, streams
-from gpunn.cuda.kernel import EMULATOR, Bound, kernel
+from gpunn.backend import Array, destination, streams
+from gpunn.backend.memory import address
+from gpunn.cuda.kernel import EMULATOR, Bound, device_number, kernel
 from gpunn.cuda.problem import Problem
 
 KEPT = 4096  # plans an operation keeps; a network has a few dozen
@@ -136,8 +137,8 @@ class Plan:
     """The launches of one signature, compiled, with every argument but the arrays filled in."""
 
     __slots__ = (
-        "call", "current", "device", "empty", "inside", "kernels", "memory", "moves", "results", "steps", "stream",
-        "tail", "tickets",
+        "call", "current", "device", "empty", "form", "inside", "kernels", "memory", "moves", "results", "steps",
+        "stream", "tail", "tickets",
     )  # fmt: skip
 
     def __init__(
@@ -160,6 +161,7 @@ class Plan:
         self.tickets = max(asked, default=0)
         self.stream = backend.require_cupy().cuda.get_current_stream if self.device != EMULATOR and asked else None
         self.results = [output.axes for output in outputs.values()]
+        self.form = _form(next(iter(outputs.values()))) if outputs and launches else None
         self.current, self.inside = _device(first.device)
         self.empty = _allocator(first.device, zeros=not launches)
         slots: dict[str, Slot] = {**inputs, **outputs, **scratch}
@@ -181,10 +183,15 @@ class Plan:
         return self._run(operands)
 
     def _run(self, operands: tuple[Array | None, ...]) -> Any:
+        empty = self.empty
+        if (out := destination.given.get()) is None or not self._makes(out):
+            made = [empty(shape, dtype) for shape, dtype in self.memory]
+        else:
+            destination.given.set(None)
+            (first, _), *others = self.memory
+            made = [destination.in_memory(out).reshape(first), *[empty(shape, dtype) for shape, dtype in others]]
         if self.moves:
             operands = self._moved(operands)
-        empty = self.empty
-        made = [empty(shape, dtype) for shape, dtype in self.memory]
         if self.tickets:
             tickets = streams.tickets(self.device, self.tickets, self.stream and self.stream())
             slots = (*operands, *made, tickets, *self.tail)
@@ -206,11 +213,29 @@ class Plan:
         # Scratch follows the results, and stays behind.
         return tuple([m if axes is None else m.transpose(axes) for m, axes in zip(made, self.results, strict=False)])
 
+    def _makes(self, out: Array) -> bool:
+        """Whether the first result could lie in this array's memory."""
+        return (
+            self.form == destination.form(out.shape, out.strides, out.dtype)
+            and address(out) % 16 == 0
+            and device_number(out) == self.device
+        )
+
     def _moved(self, operands: tuple[Array | None, ...]) -> tuple[Array | None, ...]:
         moved: list[Any] = list(operands)
         for i, move in self.moves:
             moved[i] = move(moved[i])
         return tuple(moved)
+
+
+def _form(output: Output) -> destination.Form:
+    """How the result lies in memory as the user sees it."""
+    dtype, strides = np.dtype(output.dtype), [1]
+    for size in reversed(output.shape[1:]):
+        strides.insert(0, strides[0] * size)
+    axes = output.axes or range(len(output.shape))
+    shape, bytes_ = [output.shape[axis] for axis in axes], [strides[axis] * dtype.itemsize for axis in axes]
+    return destination.form(tuple(shape), tuple(bytes_), dtype)
 
 
 def _device(device: int) -> tuple[Callable[[], int] | None, int]:

@@ -1,4 +1,7 @@
-"""What users call. Ops take Tensors or plain arrays; with arrays alone they return arrays and record nothing."""
+"""What users call. Ops take Tensors or plain arrays; with arrays alone they return arrays and record nothing.
+
+What makes an array takes `out=`, memory for it: gpunn.ops.out.with_out has the rules.
+"""
 
 from gpunn.ops import in_place as in_place
 from gpunn.ops.activation import elu as elu

@@ -12,11 +12,13 @@ from gpunn.checks import arrays, check_choice, wants_grad
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
+from gpunn.ops.out import with_out
 from gpunn.ops.precision import like
 from gpunn.ops.reduce import total, wide
 
 
-def relu(x: A) -> A:
+@with_out
+def relu(x: A, *, out: Array | None = None) -> A:
     """max(x, 0); the gradient at 0 is 0.
 
     >>> ops.relu([-1.0, 2.0])
@@ -25,7 +27,8 @@ def relu(x: A) -> A:
     return _activate("relu", "relu", x)
 
 
-def leaky_relu(x: A, negative_slope: float = 0.01) -> A:
+@with_out
+def leaky_relu(x: A, negative_slope: float = 0.01, *, out: Array | None = None) -> A:
     """x where x > 0, else negative_slope x.
 
     >>> ops.leaky_relu([-1.0, 2.0], 0.1)
@@ -34,7 +37,8 @@ def leaky_relu(x: A, negative_slope: float = 0.01) -> A:
     return _activate("leaky_relu", "leaky_relu", x, float(negative_slope))
 
 
-def tanh(x: A) -> A:
+@with_out
+def tanh(x: A, *, out: Array | None = None) -> A:
     """Hyperbolic tangent.
 
     >>> ops.tanh([0.0, 100.0])
@@ -43,7 +47,8 @@ def tanh(x: A) -> A:
     return _activate("tanh", "tanh", x)
 
 
-def sigmoid(x: A) -> A:
+@with_out
+def sigmoid(x: A, *, out: Array | None = None) -> A:
     """1 / (1 + exp(-x)), without overflow and to full relative precision at both ends.
 
     >>> ops.sigmoid([0.0, 100.0])
@@ -52,7 +57,8 @@ def sigmoid(x: A) -> A:
     return _activate("sigmoid", "sigmoid", x)
 
 
-def softplus(x: A, beta: float = 1, threshold: float = 20) -> A:
+@with_out
+def softplus(x: A, beta: float = 1, threshold: float = 20, *, out: Array | None = None) -> A:
     """log(1 + exp(beta x)) / beta; x itself where beta x > threshold.
 
     >>> ops.softplus([-100.0, 0.0, 100.0]).round(3)
@@ -64,7 +70,8 @@ def softplus(x: A, beta: float = 1, threshold: float = 20) -> A:
     return _activate("softplus", "softplus", x, beta, float(threshold))
 
 
-def prelu(x: A, weight: A | float) -> A:
+@with_out
+def prelu(x: A, weight: A | float, *, out: Array | None = None) -> A:
     """x where x > 0, else weight x (He et al., 2015); weight is a number, or one slope a channel of x (N, C, *).
 
     >>> ops.prelu([[-1.0, -1.0]], [0.5, 0.25])
@@ -95,7 +102,8 @@ def prelu(x: A, weight: A | float) -> A:
     return record("prelu", y, (x, weight), backward)
 
 
-def elu(x: A, alpha: float = 1.0) -> A:
+@with_out
+def elu(x: A, alpha: float = 1.0, *, out: Array | None = None) -> A:
     """x where x > 0, else alpha (exp(x) - 1) (Clevert et al., 2016).
 
     >>> ops.elu([-1.0, 2.0]).round(3)
@@ -104,7 +112,8 @@ def elu(x: A, alpha: float = 1.0) -> A:
     return _activate("elu", "elu", x, float(alpha))
 
 
-def silu(x: A) -> A:
+@with_out
+def silu(x: A, *, out: Array | None = None) -> A:
     """x sigmoid(x), also called swish (Hendrycks and Gimpel, 2016; Elfwing et al., 2017).
 
     >>> ops.silu([-1.0, 2.0]).round(3)
@@ -113,7 +122,8 @@ def silu(x: A) -> A:
     return _activate("silu", "silu", x)
 
 
-def gelu(x: A, approximate: str = "none") -> A:
+@with_out
+def gelu(x: A, approximate: str = "none", *, out: Array | None = None) -> A:
     """x times the standard normal distribution's cdf at x (Hendrycks and Gimpel, 2016).
 
     approximate "none" is exact to a few roundings, also far left where 1 + erf would cancel; "tanh" is

@@ -10,11 +10,13 @@ from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import Tensor, record
 from gpunn.ops.frame import Frame, frame_of
+from gpunn.ops.out import with_out
 
 Sizes: TypeAlias = int | tuple[int | None, ...] | list[int | None] | None
 
 
-def adaptive_avg_pool1d(x: A, output_size: Sizes) -> A:
+@with_out
+def adaptive_avg_pool1d(x: A, output_size: Sizes, *, out: Array | None = None) -> A:
     """`adaptive_avg_pool2d` of x (N, C, L) or (C, L).
 
     >>> ops.adaptive_avg_pool1d(np.arange(5.0).reshape(1, 1, 5), 2)
@@ -23,7 +25,8 @@ def adaptive_avg_pool1d(x: A, output_size: Sizes) -> A:
     return _avg("adaptive_avg_pool1d", 1, x, output_size)
 
 
-def adaptive_avg_pool2d(x: A, output_size: Sizes) -> A:
+@with_out
+def adaptive_avg_pool2d(x: A, output_size: Sizes, *, out: Array | None = None) -> A:
     """Means over windows that divide x (N, C, H, W) or (C, H, W) into output_size: an int, or two; None keeps the size.
 
     Window i covers floor(i H / P) to ceil((i + 1) H / P), so that neighbours overlap where P does not divide H.
@@ -35,7 +38,8 @@ def adaptive_avg_pool2d(x: A, output_size: Sizes) -> A:
     return _avg("adaptive_avg_pool2d", 2, x, output_size)
 
 
-def adaptive_avg_pool3d(x: A, output_size: Sizes) -> A:
+@with_out
+def adaptive_avg_pool3d(x: A, output_size: Sizes, *, out: Array | None = None) -> A:
     """`adaptive_avg_pool2d` of x (N, C, D, H, W) or (C, D, H, W).
 
     >>> ops.adaptive_avg_pool3d(np.arange(16.0).reshape(1, 1, 2, 2, 4), 1)
@@ -45,10 +49,17 @@ def adaptive_avg_pool3d(x: A, output_size: Sizes) -> A:
 
 
 @overload
-def adaptive_max_pool1d(x: A, output_size: Sizes, return_indices: Literal[False] = False) -> A: ...
+def adaptive_max_pool1d(
+    x: A, output_size: Sizes, return_indices: Literal[False] = False, *, out: Array | None = None
+) -> A: ...
 @overload
-def adaptive_max_pool1d(x: A, output_size: Sizes, return_indices: Literal[True]) -> tuple[A, A]: ...
-def adaptive_max_pool1d(x: A, output_size: Sizes, return_indices: bool = False) -> A | tuple[A, A]:
+def adaptive_max_pool1d(
+    x: A, output_size: Sizes, return_indices: Literal[True], *, out: tuple[Array, Array] | None = None
+) -> tuple[A, A]: ...
+@with_out
+def adaptive_max_pool1d(
+    x: A, output_size: Sizes, return_indices: bool = False, *, out: Array | tuple[Array, Array] | None = None
+) -> A | tuple[A, A]:
     """`adaptive_max_pool2d` of x (N, C, L) or (C, L).
 
     >>> ops.adaptive_max_pool1d(np.arange(5.0).reshape(1, 1, 5), 2)
@@ -58,10 +69,17 @@ def adaptive_max_pool1d(x: A, output_size: Sizes, return_indices: bool = False) 
 
 
 @overload
-def adaptive_max_pool2d(x: A, output_size: Sizes, return_indices: Literal[False] = False) -> A: ...
+def adaptive_max_pool2d(
+    x: A, output_size: Sizes, return_indices: Literal[False] = False, *, out: Array | None = None
+) -> A: ...
 @overload
-def adaptive_max_pool2d(x: A, output_size: Sizes, return_indices: Literal[True]) -> tuple[A, A]: ...
-def adaptive_max_pool2d(x: A, output_size: Sizes, return_indices: bool = False) -> A | tuple[A, A]:
+def adaptive_max_pool2d(
+    x: A, output_size: Sizes, return_indices: Literal[True], *, out: tuple[Array, Array] | None = None
+) -> tuple[A, A]: ...
+@with_out
+def adaptive_max_pool2d(
+    x: A, output_size: Sizes, return_indices: bool = False, *, out: Array | tuple[Array, Array] | None = None
+) -> A | tuple[A, A]:
     """Maxima over the windows of adaptive_avg_pool2d; with return_indices also the int64 places h*W + w.
 
     >>> ops.adaptive_max_pool2d(np.arange(16.0).reshape(1, 1, 4, 4), 2)
@@ -72,10 +90,17 @@ def adaptive_max_pool2d(x: A, output_size: Sizes, return_indices: bool = False) 
 
 
 @overload
-def adaptive_max_pool3d(x: A, output_size: Sizes, return_indices: Literal[False] = False) -> A: ...
+def adaptive_max_pool3d(
+    x: A, output_size: Sizes, return_indices: Literal[False] = False, *, out: Array | None = None
+) -> A: ...
 @overload
-def adaptive_max_pool3d(x: A, output_size: Sizes, return_indices: Literal[True]) -> tuple[A, A]: ...
-def adaptive_max_pool3d(x: A, output_size: Sizes, return_indices: bool = False) -> A | tuple[A, A]:
+def adaptive_max_pool3d(
+    x: A, output_size: Sizes, return_indices: Literal[True], *, out: tuple[Array, Array] | None = None
+) -> tuple[A, A]: ...
+@with_out
+def adaptive_max_pool3d(
+    x: A, output_size: Sizes, return_indices: bool = False, *, out: Array | tuple[Array, Array] | None = None
+) -> A | tuple[A, A]:
     """`adaptive_max_pool2d` of x (N, C, D, H, W) or (C, D, H, W); places are (d*H + h)*W + w.
 
     >>> ops.adaptive_max_pool3d(np.arange(16.0).reshape(1, 1, 2, 2, 4), (1, 1, 2))

@@ -17,12 +17,14 @@ from gpunn.engine.operators import A, Operand, Value
 from gpunn.engine.tensor import Tensor, data_of, record
 from gpunn.ops.broadcast import binary, operands, shape_of, unbroadcast
 from gpunn.ops.elementwise import applied
+from gpunn.ops.out import with_out
 from gpunn.ops.precision import narrowed
 from gpunn.restored import restored
 
 
+@with_out
 @binary
-def add(a: Value, b: Value) -> Operand:
+def add(a: Value, b: Value, *, out: Array | None = None) -> Operand:
     """a + b.
 
     >>> ops.add([1.0, 2.0], 10)
@@ -37,8 +39,9 @@ def add(a: Value, b: Value) -> Operand:
     return record("add", applied("add", u, v), (a, b), backward)
 
 
+@with_out
 @binary
-def sub(a: Value, b: Value) -> Operand:
+def sub(a: Value, b: Value, *, out: Array | None = None) -> Operand:
     """a - b.
 
     >>> ops.sub([1.0, 2.0], 10)
@@ -54,8 +57,9 @@ def sub(a: Value, b: Value) -> Operand:
     return record("sub", applied("subtract", u, v), (a, b), backward)
 
 
+@with_out
 @binary
-def mul(a: Value, b: Value) -> Operand:
+def mul(a: Value, b: Value, *, out: Array | None = None) -> Operand:
     """a * b, element by element.
 
     >>> ops.mul([1.0, 2.0], [[3.0], [4.0]])
@@ -75,9 +79,10 @@ def mul(a: Value, b: Value) -> Operand:
     return record("mul", applied("multiply", u, v), (a, b), backward)
 
 
+@with_out
 @binary
 @restored
-def div(a: Value, b: Value) -> Operand:
+def div(a: Value, b: Value, *, out: Array | None = None) -> Operand:
     """a / b, element by element; x / 0 is inf or nan, and integers give float32.
 
     >>> ops.div([1.0, -1.0, 6.0], [0.0, 0.0, 3.0])
@@ -100,7 +105,8 @@ def div(a: Value, b: Value) -> Operand:
     return record("div", y, (a, b), backward)
 
 
-def neg(a: A) -> A:
+@with_out
+def neg(a: A, *, out: Array | None = None) -> A:
     """-a.
 
     >>> ops.neg([1.0, -2.0])
@@ -114,9 +120,10 @@ def neg(a: A) -> A:
     return record("neg", applied("negative", u), (a,), lambda gy, needs: (applied("negative", gy),))
 
 
+@with_out
 @binary
 @restored
-def pow(a: Value, b: Value) -> Operand:
+def pow(a: Value, b: Value, *, out: Array | None = None) -> Operand:
     """a ** b, element by element. The gradient of x ** 0 is 0, and that of 0 ** b by b is 0 for b >= 0.
 
     >>> ops.pow([1.0, 2.0, 3.0], 2)
@@ -140,8 +147,9 @@ def pow(a: Value, b: Value) -> Operand:
     return record("pow", y, (a, b), backward)
 
 
+@with_out
 @binary
-def matmul(a: Value, b: Value) -> Operand:
+def matmul(a: Value, b: Value, *, out: Array | None = None) -> Operand:
     """Matrix product, batched over leading dimensions; 1-D operands are vectors, as in ``numpy.matmul``.
 
     Raises:

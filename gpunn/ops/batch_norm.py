@@ -12,11 +12,13 @@ from gpunn.checks import arrays, check_constant, check_same_device, check_shape,
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import Tensor, data_of, record
+from gpunn.ops.out import with_out
 from gpunn.ops.precision import like
 from gpunn.ops.reduce import wide
 from gpunn.restored import restored
 
 
+@with_out
 def batch_norm(
     x: A,
     running_mean: Array | None,
@@ -27,6 +29,8 @@ def batch_norm(
     momentum: float | None = 0.1,
     eps: float = 1e-5,
     num_batches_tracked: Array | None = None,
+    *,
+    out: Array | None = None,
 ) -> A:
     """y = weight (x - mean) / sqrt(var + eps) + bias, channel by channel, for x (N, C) or (N, C, *).
 
@@ -47,6 +51,7 @@ def batch_norm(
     return _batch_norm("batch_norm", x, running, weight, bias, training, momentum, eps, None, False)
 
 
+@with_out
 def batch_norm_relu(
     x: A,
     running_mean: Array | None,
@@ -58,6 +63,8 @@ def batch_norm_relu(
     eps: float = 1e-5,
     residual: A | None = None,
     num_batches_tracked: Array | None = None,
+    *,
+    out: Array | None = None,
 ) -> A:
     """max(batch_norm(x) + residual, 0) in one pass over memory; residual has x's shape, or is None.
 
@@ -138,6 +145,7 @@ def _batches(op: str, a: Array, batches: Array | None) -> Array | None:
     return count
 
 
+@with_out
 def batch_norm_backward(
     gy: Array,
     x: Array,
@@ -146,6 +154,8 @@ def batch_norm_backward(
     var: Array,
     eps: float = 1e-5,
     training: bool = True,
+    *,
+    out: tuple[Array, Array, Array] | None = None,
 ) -> tuple[Array, Array, Array]:
     """(gx, gweight, gbias) of batch_norm on plain arrays: gy and x (N, C, *), weight (C,) or None.
 

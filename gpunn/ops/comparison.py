@@ -12,13 +12,15 @@ from gpunn.engine.operators import A, Operand, Value
 from gpunn.engine.tensor import record
 from gpunn.ops.broadcast import binary, module_for, operands, shape_of, unbroadcast
 from gpunn.ops.elementwise import applied
+from gpunn.ops.out import with_out
 
 _DTYPES = {bool: np.dtype(bool), int: np.dtype(np.int64), float: np.dtype(np.float32)}  # of Python's numbers
 _RANK = {"b": 0, "i": 1, "u": 1, "f": 2, "V": 2}
 
 
+@with_out
 @binary
-def maximum(a: Value, b: Value) -> Operand:
+def maximum(a: Value, b: Value, *, out: Array | None = None) -> Operand:
     """The larger of two, element by element; equal ones share the gradient.
 
     >>> ops.maximum([1.0, 5.0], [3.0, 4.0])
@@ -27,8 +29,9 @@ def maximum(a: Value, b: Value) -> Operand:
     return _pick("maximum", a, b)
 
 
+@with_out
 @binary
-def minimum(a: Value, b: Value) -> Operand:
+def minimum(a: Value, b: Value, *, out: Array | None = None) -> Operand:
     """The smaller of two, element by element; equal ones share the gradient.
 
     >>> ops.minimum([1.0, 5.0], [3.0, 4.0])
@@ -49,7 +52,8 @@ def _pick(name: str, a: Value, b: Value) -> Operand:
     return record(name, applied(name, u, v), (a, b), backward)
 
 
-def where(condition: Operand, a: A | float, b: A | float) -> A:
+@with_out
+def where(condition: Operand, a: A | float, b: A | float, *, out: Array | None = None) -> A:
     """a where ``condition`` is true, else b. No gradient flows to the condition.
 
     A number takes the other's dtype, or that of its kind (bool, int64, float32) where no array is of that kind.
@@ -96,8 +100,9 @@ def _dtype_for(*choices: Any) -> np.dtype:
     return dtype
 
 
+@with_out
 @binary
-def equal(a: Value, b: Value) -> Operand:
+def equal(a: Value, b: Value, *, out: Array | None = None) -> Operand:
     """a == b, element by element: bool, without a gradient.
 
     >>> ops.equal([1, 2], [1, 3])
@@ -106,8 +111,9 @@ def equal(a: Value, b: Value) -> Operand:
     return _compare("equal", a, b)
 
 
+@with_out
 @binary
-def not_equal(a: Value, b: Value) -> Operand:
+def not_equal(a: Value, b: Value, *, out: Array | None = None) -> Operand:
     """a != b, element by element: bool, without a gradient.
 
     >>> ops.not_equal([1, 2], [1, 3])
@@ -116,8 +122,9 @@ def not_equal(a: Value, b: Value) -> Operand:
     return _compare("not_equal", a, b)
 
 
+@with_out
 @binary
-def less(a: Value, b: Value) -> Operand:
+def less(a: Value, b: Value, *, out: Array | None = None) -> Operand:
     """a < b, element by element: bool, without a gradient.
 
     >>> ops.less([1, 2], 2)
@@ -126,8 +133,9 @@ def less(a: Value, b: Value) -> Operand:
     return _compare("less", a, b)
 
 
+@with_out
 @binary
-def less_equal(a: Value, b: Value) -> Operand:
+def less_equal(a: Value, b: Value, *, out: Array | None = None) -> Operand:
     """a <= b, element by element: bool, without a gradient.
 
     >>> ops.less_equal([1, 2], 2)
@@ -136,8 +144,9 @@ def less_equal(a: Value, b: Value) -> Operand:
     return _compare("less_equal", a, b)
 
 
+@with_out
 @binary
-def greater(a: Value, b: Value) -> Operand:
+def greater(a: Value, b: Value, *, out: Array | None = None) -> Operand:
     """a > b, element by element: bool, without a gradient.
 
     >>> ops.greater([1, 2], 1)
@@ -146,8 +155,9 @@ def greater(a: Value, b: Value) -> Operand:
     return _compare("greater", a, b)
 
 
+@with_out
 @binary
-def greater_equal(a: Value, b: Value) -> Operand:
+def greater_equal(a: Value, b: Value, *, out: Array | None = None) -> Operand:
     """a >= b, element by element: bool, without a gradient.
 
     >>> ops.greater_equal([1, 2], 1)

@@ -12,12 +12,14 @@ from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
 from gpunn.ops.conv_pool import followed
+from gpunn.ops.out import with_out
 from gpunn.ops.precision import narrowed
 from gpunn.window import Pooling, Window
 
 LETTERS = {1: "N, C, L", 2: "N, C, H, W", 3: "N, C, D, H, W"}
 
 
+@with_out
 def conv1d(
     x: A,
     weight: A,
@@ -26,6 +28,8 @@ def conv1d(
     padding: Ints | str = 0,
     dilation: Ints = 1,
     groups: int = 1,
+    *,
+    out: Array | None = None,
 ) -> A:
     """conv2d with H = 1: x (N, C, W) or (C, W), weight (K, C/groups, S), bias (K,); gives (N, K, Q).
 
@@ -38,6 +42,7 @@ def conv1d(
     return _conv("conv1d", 1, x, weight, bias, stride, padding, dilation, groups)
 
 
+@with_out
 def conv2d(
     x: A,
     weight: A,
@@ -49,6 +54,8 @@ def conv2d(
     activation: str | None = None,
     pool: Pooling | None = None,
     residual: A | None = None,
+    *,
+    out: Array | None = None,
 ) -> A:
     """Cross-correlation of x (N, C, H, W) or (C, H, W) with weight (K, C/groups, R, S), plus bias (K,).
 
@@ -73,6 +80,7 @@ def conv2d(
     return _conv("conv2d", 2, x, weight, bias, stride, padding, dilation, groups, activation, pool, residual)
 
 
+@with_out
 def conv3d(
     x: A,
     weight: A,
@@ -81,6 +89,8 @@ def conv3d(
     padding: Ints | str = 0,
     dilation: Ints = 1,
     groups: int = 1,
+    *,
+    out: Array | None = None,
 ) -> A:
     """conv2d with one more dimension: x (N, C, D, H, W), weight (K, C/groups, T, R, S).
 
@@ -143,6 +153,7 @@ def _conv(
     return record(op, drop_batch(y, rank, batched), (x, weight, bias, residual), backward, owned)
 
 
+@with_out
 def conv2d_backward(
     gy: Array,
     x: Array,
@@ -151,6 +162,8 @@ def conv2d_backward(
     padding: Ints | str = 0,
     dilation: Ints = 1,
     groups: int = 1,
+    *,
+    out: tuple[Array, Array, Array] | None = None,
 ) -> tuple[Array, Array, Array]:
     """(gx, gw, gb) of conv2d on plain arrays: gy (N, K, P, Q), x (N, C, H, W), weight (K, C/groups, R, S).
 

@@ -10,10 +10,12 @@ from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
 from gpunn.ops.conv import LETTERS, add_batch, check_bias, crop_end, drop_batch, pad_end
+from gpunn.ops.out import with_out
 from gpunn.ops.precision import narrowed
 from gpunn.window import Window
 
 
+@with_out
 def conv_transpose2d(
     x: A,
     weight: A,
@@ -23,6 +25,8 @@ def conv_transpose2d(
     output_padding: Ints = 0,
     groups: int = 1,
     dilation: Ints = 1,
+    *,
+    out: Array | None = None,
 ) -> A:
     """x (N, C, H, W) or (C, H, W), weight (C, K/groups, R, S), bias (K,); gives (N, K, P, Q).
 
@@ -41,11 +45,11 @@ def conv_transpose2d(
     _check_weight(op, a, w, groups)
     filters = w.shape[1] * groups
     check_bias(op, b, (filters,))
-    win, out = _geometry(op, a, w, stride, padding, output_padding, dilation)
+    win, size = _geometry(op, a, w, stride, padding, output_padding, dilation)
     lifted = add_batch(a, 2, batched)
-    y_shape, x_shape = (lifted.shape[0], filters, *out), lifted.shape
+    y_shape, x_shape = (lifted.shape[0], filters, *size), lifted.shape
     # An output padding of a stride or more makes room for further windows: their inputs are zeros.
-    extra = tuple([q - n for q, n in zip(win.out(out), x_shape[2:], strict=True)])
+    extra = tuple([q - n for q, n in zip(win.out(size), x_shape[2:], strict=True)])
     if any(extra):
         lifted = pad_end(lifted, extra)
     twin = twins(a).conv

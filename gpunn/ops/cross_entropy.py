@@ -14,6 +14,7 @@ from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.counts import Count, here
+from gpunn.ops.out import with_out
 from gpunn.ops.precision import widened
 from gpunn.ops.reduce import mean, total, wide
 from gpunn.restored import restored
@@ -21,6 +22,7 @@ from gpunn.restored import restored
 REDUCTIONS = ("none", "mean", "sum")
 
 
+@with_out
 def cross_entropy(
     x: A,
     target: Operand,
@@ -28,6 +30,8 @@ def cross_entropy(
     ignore_index: int = -100,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
+    *,
+    out: Array | None = None,
 ) -> A:
     """-sum over c of q[c] log softmax(x)[c], for logits x (C,), (N, C) or (N, C, d1, ...).
 
@@ -106,8 +110,15 @@ def _soft(
     return record(op, result, (x, target), backward, owned=True)
 
 
+@with_out
 def nll_loss(
-    x: A, target: Operand, weight: Operand | None = None, ignore_index: int = -100, reduction: str = "mean"
+    x: A,
+    target: Operand,
+    weight: Operand | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    *,
+    out: Array | None = None,
 ) -> A:
     """-weight[t] x[t] for log-probabilities x (C,), (N, C) or (N, C, d1, ...), class indices t; see cross_entropy.
 

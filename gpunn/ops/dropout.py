@@ -13,9 +13,11 @@ from gpunn.backend.contract import Shape
 from gpunn.checks import arrays, as_probability, check_choice
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import Tensor, record
+from gpunn.ops.out import with_out
 
 
-def dropout(x: A, p: float = 0.5, training: bool = True) -> A:
+@with_out
+def dropout(x: A, p: float = 0.5, training: bool = True, *, out: Array | None = None) -> A:
     """In training each element becomes 0 with probability p, the others grow by 1 / (1 - p); else x itself.
 
     The mask comes from gpunn.random's global stream, in logical order, and so is equal on every device.
@@ -29,7 +31,8 @@ def dropout(x: A, p: float = 0.5, training: bool = True) -> A:
     return _drop("dropout", x, a, a.shape, p, training, "an element")
 
 
-def dropout2d(x: A, p: float = 0.5, training: bool = True) -> A:
+@with_out
+def dropout2d(x: A, p: float = 0.5, training: bool = True, *, out: Array | None = None) -> A:
     """In training each channel of x (N, C, *) becomes 0 with probability p, the others grow by 1 / (1 - p); else x.
 
     >>> ops.dropout2d(np.ones((1, 3, 1, 2)), 0.5)[0, :, 0]
@@ -46,7 +49,8 @@ def dropout2d(x: A, p: float = 0.5, training: bool = True) -> A:
     return _drop("dropout2d", x, a, (*a.shape[:2], *(1,) * (a.ndim - 2)), p, training, "a channel")
 
 
-def stochastic_depth(x: A, p: float, mode: str, training: bool = True) -> A:
+@with_out
+def stochastic_depth(x: A, p: float, mode: str, training: bool = True, *, out: Array | None = None) -> A:
     """In training x becomes 0 with probability p, by the sample (mode "row") or all of it ("batch"); else grows.
 
     For the residual branch of a block: with p = 1 - survival probability it is scaled by 1 / (1 - p), as torchvision's,

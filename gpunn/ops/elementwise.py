@@ -9,6 +9,7 @@ import numpy as np
 from gpunn.backend import Array, twins
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import data_of, record
+from gpunn.ops.out import with_out
 from gpunn.restored import restored
 
 
@@ -18,7 +19,8 @@ def applied(name: str, *operands: Array | float | None) -> Any:
     return twins(first).elementwise.apply(name, *operands)  # of numbers alone NumPy's
 
 
-def exp(x: A) -> A:
+@with_out
+def exp(x: A, *, out: Array | None = None) -> A:
     """e ** x.
 
     >>> ops.exp([0.0, 1.0]).round(3)
@@ -28,7 +30,8 @@ def exp(x: A) -> A:
     return record("exp", y, (x,), lambda gy, needs: (applied("multiply", gy, y),))
 
 
-def log(x: A) -> A:
+@with_out
+def log(x: A, *, out: Array | None = None) -> A:
     """Natural logarithm; log(0) is -inf and that of a negative number nan.
 
     >>> ops.log([1.0, 0.0])
@@ -38,7 +41,8 @@ def log(x: A) -> A:
     return record("log", y, (x,), lambda gy, needs: (applied("true_divide", gy, a),))
 
 
-def sqrt(x: A) -> A:
+@with_out
+def sqrt(x: A, *, out: Array | None = None) -> A:
     """Square root; nan for a negative number. The slope at 0 is inf.
 
     >>> ops.sqrt([4.0, 9.0])
@@ -48,7 +52,8 @@ def sqrt(x: A) -> A:
     return record("sqrt", y, (x,), lambda gy, needs: (applied("sqrt_slope", gy, y),))
 
 
-def abs(x: A) -> A:
+@with_out
+def abs(x: A, *, out: Array | None = None) -> A:
     """Absolute value; the gradient at 0 is 0.
 
     >>> ops.abs([-1.0, 2.0])
@@ -58,8 +63,9 @@ def abs(x: A) -> A:
     return record("abs", applied("absolute", a), (x,), lambda gy, needs: (applied("absolute_slope", gy, a),))
 
 
+@with_out
 @restored
-def clip(x: A, min: float | None = None, max: float | None = None) -> A:
+def clip(x: A, min: float | None = None, max: float | None = None, *, out: Array | None = None) -> A:
     """x held between ``min`` and ``max``, either of which may be None; the gradient passes where x was inside.
 
     Integers beside a float become float32.

@@ -14,11 +14,21 @@ from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
 from gpunn.ops.batch_norm import batch_norm, channelwise
+from gpunn.ops.out import with_out
 from gpunn.ops.precision import widened
 from gpunn.restored import restored
 
 
-def group_norm(x: A, num_groups: int, weight: A | None = None, bias: A | None = None, eps: float = 1e-5) -> A:
+@with_out
+def group_norm(
+    x: A,
+    num_groups: int,
+    weight: A | None = None,
+    bias: A | None = None,
+    eps: float = 1e-5,
+    *,
+    out: Array | None = None,
+) -> A:
     """Each sample's channels in num_groups groups, each group to mean 0 and variance 1 (Wu and He, 2018).
 
     x (N, C, *), weight and bias (C,). ValueError: groups that do not divide C, sizes that do not fit.
@@ -42,8 +52,15 @@ def group_norm(x: A, num_groups: int, weight: A | None = None, bias: A | None = 
     return _normalise_groups(op, x, a, groups, (weight, bias), (w, b), eps)[0]
 
 
+@with_out
 def layer_norm(
-    x: A, normalized_shape: Ints, weight: A | None = None, bias: A | None = None, eps: float = 1e-5
+    x: A,
+    normalized_shape: Ints,
+    weight: A | None = None,
+    bias: A | None = None,
+    eps: float = 1e-5,
+    *,
+    out: Array | None = None,
 ) -> A:
     """The last axes, of sizes normalized_shape, to mean 0 and variance 1 (Ba et al., 2016).
 
@@ -71,7 +88,10 @@ def layer_norm(
     return record(op, y.reshape(a.shape), (x, weight, bias), backward, owned=True)
 
 
-def rms_norm(x: A, normalized_shape: Ints, weight: A | None = None, eps: float | None = None) -> A:
+@with_out
+def rms_norm(
+    x: A, normalized_shape: Ints, weight: A | None = None, eps: float | None = None, *, out: Array | None = None
+) -> A:
     """The last axes, of sizes normalized_shape, over the root of their mean square (Zhang and Sennrich, 2019).
 
     weight has normalized_shape. eps is added to the mean square; None: the dtype's epsilon, of 16 bits float32's.
@@ -114,6 +134,7 @@ def _rows_of(op: str, a: Array, normalized_shape: Ints, **params: Array | None) 
     return (math.prod(a.shape[: a.ndim - len(sizes)]), math.prod(sizes)), sizes
 
 
+@with_out
 @restored
 def instance_norm(
     x: A,
@@ -124,6 +145,8 @@ def instance_norm(
     use_input_stats: bool = True,
     momentum: float = 0.1,
     eps: float = 1e-5,
+    *,
+    out: Array | None = None,
 ) -> A:
     """Each channel of each sample to mean 0 and variance 1 (Ulyanov et al., 2016); x (N, C, *), the others (C,).
 

@@ -11,6 +11,7 @@ from gpunn.backend.contract import Shape
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import Tensor, data_of, record
+from gpunn.ops.out import with_out
 
 
 def getitem(x: A, index: Any) -> A:
@@ -117,7 +118,8 @@ def _check_on_host(a: Array, index: Any) -> None:
         axis += spanned
 
 
-def one_hot(target: A, num_classes: int = -1) -> A:
+@with_out
+def one_hot(target: A, num_classes: int = -1, *, out: Array | None = None) -> A:
     """int64 (*, num_classes): 1 at each label of target (*), else 0. num_classes -1 counts to the largest label.
 
     >>> ops.one_hot(np.array([0, 2]), 3)

@@ -10,12 +10,14 @@ from gpunn.checks import arrays, check_choice, wants_grad
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
+from gpunn.ops.out import with_out
 from gpunn.ops.precision import narrowed
 
 ACTIVATIONS = ("relu", "tanh")  # which the product's kernels take of what they add up
 
 
-def linear(x: A, weight: A, bias: A | None = None, activation: str | None = None) -> A:
+@with_out
+def linear(x: A, weight: A, bias: A | None = None, activation: str | None = None, *, out: Array | None = None) -> A:
     """x (..., in_features), weight (out_features, in_features), bias (out_features,); gives (..., out_features).
 
     activation: "relu" or "tanh", taken of the result in the same launch; None leaves it.

@@ -7,11 +7,15 @@ from gpunn.checks import arrays, as_count
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
+from gpunn.ops.out import with_out
 from gpunn.restored import restored
 
 
+@with_out
 @restored
-def local_response_norm(x: A, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> A:
+def local_response_norm(
+    x: A, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0, *, out: Array | None = None
+) -> A:
     """x / (k + alpha / size * sum of x^2 over `size` neighbouring channels)^beta, for x (N, C, *).
 
     The window reaches size // 2 channels back and (size - 1) // 2 ahead, and is cut off at the first and last channel.

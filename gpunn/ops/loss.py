@@ -11,11 +11,13 @@ from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import record
 from gpunn.ops.cross_entropy import REDUCTIONS, weighed
+from gpunn.ops.out import with_out
 from gpunn.ops.precision import widened
 from gpunn.ops.reduce import mean, total, wide
 
 
-def mse_loss(x: A, target: Operand, reduction: str = "mean") -> A:
+@with_out
+def mse_loss(x: A, target: Operand, reduction: str = "mean", *, out: Array | None = None) -> A:
     """(x - target)^2, its mean, or its sum.
 
     >>> ops.mse_loss([1.0, 2.0], [2.0, 5.0])
@@ -34,7 +36,8 @@ def mse_loss(x: A, target: Operand, reduction: str = "mean") -> A:
     return record("mse_loss", y, (x, target), backward, owned=True)
 
 
-def l1_loss(x: A, target: Operand, reduction: str = "mean") -> A:
+@with_out
+def l1_loss(x: A, target: Operand, reduction: str = "mean", *, out: Array | None = None) -> A:
     """|x - target|, its mean, or its sum; the gradient at 0 is 0, and at NaN, as PyTorch's.
 
     >>> ops.l1_loss([1.0, 2.0], [2.0, 5.0])
@@ -54,12 +57,15 @@ def l1_loss(x: A, target: Operand, reduction: str = "mean") -> A:
     return record("l1_loss", y, (x, target), backward, owned=True)
 
 
+@with_out
 def binary_cross_entropy_with_logits(
     x: A,
     target: Operand,
     weight: Operand | None = None,
     reduction: str = "mean",
     pos_weight: Operand | None = None,
+    *,
+    out: Array | None = None,
 ) -> A:
     """-weight (pos_weight t log sigmoid(x) + (1 - t) log(1 - sigmoid(x))), its mean, or its sum.
 

@@ -11,10 +11,20 @@ from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import record
 from gpunn.ops.frame import Frame, frame_of
+from gpunn.ops.out import with_out
 from gpunn.window import Window
 
 
-def lp_pool1d(x: A, norm_type: float, kernel_size: Ints, stride: Ints | None = None, ceil_mode: bool = False) -> A:
+@with_out
+def lp_pool1d(
+    x: A,
+    norm_type: float,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    ceil_mode: bool = False,
+    *,
+    out: Array | None = None,
+) -> A:
     """`lp_pool2d` of x (N, C, L) or (C, L).
 
     >>> ops.lp_pool1d(np.array([[3.0, 4.0, 0.0, -2.0]]), 2, 2)
@@ -23,7 +33,16 @@ def lp_pool1d(x: A, norm_type: float, kernel_size: Ints, stride: Ints | None = N
     return _lp("lp_pool1d", 1, x, norm_type, kernel_size, stride, ceil_mode)
 
 
-def lp_pool2d(x: A, norm_type: float, kernel_size: Ints, stride: Ints | None = None, ceil_mode: bool = False) -> A:
+@with_out
+def lp_pool2d(
+    x: A,
+    norm_type: float,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    ceil_mode: bool = False,
+    *,
+    out: Array | None = None,
+) -> A:
     """The norm (sum of v^p)^(1/p) of each window of x (N, C, H, W) or (C, H, W); p is norm_type.
 
     Powers are of v as it is, not of its absolute value: an odd or broken p wants x >= 0, and elsewhere gives NaN. With
@@ -35,7 +54,16 @@ def lp_pool2d(x: A, norm_type: float, kernel_size: Ints, stride: Ints | None = N
     return _lp("lp_pool2d", 2, x, norm_type, kernel_size, stride, ceil_mode)
 
 
-def lp_pool3d(x: A, norm_type: float, kernel_size: Ints, stride: Ints | None = None, ceil_mode: bool = False) -> A:
+@with_out
+def lp_pool3d(
+    x: A,
+    norm_type: float,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    ceil_mode: bool = False,
+    *,
+    out: Array | None = None,
+) -> A:
     """`lp_pool2d` of x (N, C, D, H, W) or (C, D, H, W).
 
     >>> ops.lp_pool3d(np.ones((1, 2, 2, 4)), 1, 2)

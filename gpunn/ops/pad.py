@@ -12,13 +12,20 @@ from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.indexing import getitem
+from gpunn.ops.out import with_out
 from gpunn.ops.reduce import wide
 
 _NUMPY_MODE: dict[str, Any] = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
+@with_out
 def pad(
-    x: A, padding: Sequence[int] | Sequence[Sequence[int]], mode: str = "constant", value: float = 0
+    x: A,
+    padding: Sequence[int] | Sequence[Sequence[int]],
+    mode: str = "constant",
+    value: float = 0,
+    *,
+    out: Array | None = None,
 ) -> A:
     """x with elements added around it.
 

@@ -21,6 +21,7 @@ from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import Tensor, record
 from gpunn.ops.frame import Frame, frame_of
+from gpunn.ops.out import with_out
 from gpunn.window import Window, size_text
 
 
@@ -33,6 +34,8 @@ def max_pool2d(
     dilation: Ints = 1,
     ceil_mode: bool = False,
     return_indices: Literal[False] = False,
+    *,
+    out: Array | None = None,
 ) -> A: ...
 @overload
 def max_pool2d(
@@ -44,7 +47,9 @@ def max_pool2d(
     ceil_mode: bool = False,
     *,
     return_indices: Literal[True],
+    out: tuple[Array, Array] | None = None,
 ) -> tuple[A, A]: ...
+@with_out
 def max_pool2d(
     x: A,
     kernel_size: Ints,
@@ -53,6 +58,8 @@ def max_pool2d(
     dilation: Ints = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
+    *,
+    out: Array | tuple[Array, Array] | None = None,
 ) -> A | tuple[A, A]:
     """The largest element of each window of x (N, C, H, W) or (C, H, W); the first of equals, and NaN wins over all.
 
@@ -88,7 +95,8 @@ def max_pooled(
     return result, Tensor(places) if isinstance(x, Tensor) else places
 
 
-def max_pool2d_backward(gy: Array, indices: Array, x_shape: Shape) -> Array:
+@with_out
+def max_pool2d_backward(gy: Array, indices: Array, x_shape: Shape, *, out: Array | None = None) -> Array:
     """gx of max_pool2d or adaptive_max_pool2d on plain arrays: adds each gy to the place that won.
 
     gy and indices (N, C, P, Q), indices as return_indices gives them (-1: none won); x_shape (N, C, H, W) is gx's.
@@ -124,6 +132,7 @@ def max_pool2d_backward(gy: Array, indices: Array, x_shape: Shape) -> Array:
     return twins(gy).indexing.add(gy.reshape(-1), places, (planes * size,)).reshape(x_shape)
 
 
+@with_out
 def avg_pool2d(
     x: A,
     kernel_size: Ints,
@@ -131,6 +140,8 @@ def avg_pool2d(
     padding: Ints = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
+    *,
+    out: Array | None = None,
 ) -> A:
     """The mean of each window of x (N, C, H, W) or (C, H, W).
 
@@ -161,6 +172,7 @@ def avg_pooled(
     return record(op, frame.drop(y), (x,), backward, owned=True)
 
 
+@with_out
 def avg_pool2d_backward(
     gy: Array,
     x_shape: Shape,
@@ -169,6 +181,8 @@ def avg_pool2d_backward(
     padding: Ints = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
+    *,
+    out: Array | None = None,
 ) -> Array:
     """gx of avg_pool2d on plain arrays: gy (N, C, P, Q), x_shape (N, C, H, W), the options of the forward call.
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, overload
 
+from gpunn.backend import Array
 from gpunn.checks import Ints
 from gpunn.engine.operators import A
+from gpunn.ops.out import with_out
 from gpunn.ops.pool import avg_pooled, max_pooled
 
 
@@ -18,6 +20,8 @@ def max_pool1d(
     dilation: Ints = 1,
     ceil_mode: bool = False,
     return_indices: Literal[False] = False,
+    *,
+    out: Array | None = None,
 ) -> A: ...
 @overload
 def max_pool1d(
@@ -29,7 +33,9 @@ def max_pool1d(
     ceil_mode: bool = False,
     *,
     return_indices: Literal[True],
+    out: tuple[Array, Array] | None = None,
 ) -> tuple[A, A]: ...
+@with_out
 def max_pool1d(
     x: A,
     kernel_size: Ints,
@@ -38,6 +44,8 @@ def max_pool1d(
     dilation: Ints = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
+    *,
+    out: Array | tuple[Array, Array] | None = None,
 ) -> A | tuple[A, A]:
     """`max_pool2d` of x (N, C, L) or (C, L).
 
@@ -56,6 +64,8 @@ def max_pool3d(
     dilation: Ints = 1,
     ceil_mode: bool = False,
     return_indices: Literal[False] = False,
+    *,
+    out: Array | None = None,
 ) -> A: ...
 @overload
 def max_pool3d(
@@ -67,7 +77,9 @@ def max_pool3d(
     ceil_mode: bool = False,
     *,
     return_indices: Literal[True],
+    out: tuple[Array, Array] | None = None,
 ) -> tuple[A, A]: ...
+@with_out
 def max_pool3d(
     x: A,
     kernel_size: Ints,
@@ -76,6 +88,8 @@ def max_pool3d(
     dilation: Ints = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
+    *,
+    out: Array | tuple[Array, Array] | None = None,
 ) -> A | tuple[A, A]:
     """`max_pool2d` of x (N, C, D, H, W) or (C, D, H, W). Places are (d*H + h)*W + w.
 
@@ -85,6 +99,7 @@ def max_pool3d(
     return max_pooled("max_pool3d", 3, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@with_out
 def avg_pool1d(
     x: A,
     kernel_size: Ints,
@@ -92,6 +107,8 @@ def avg_pool1d(
     padding: Ints = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
+    *,
+    out: Array | None = None,
 ) -> A:
     """`avg_pool2d` of x (N, C, L) or (C, L).
 
@@ -101,6 +118,7 @@ def avg_pool1d(
     return avg_pooled("avg_pool1d", 1, x, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
+@with_out
 def avg_pool3d(
     x: A,
     kernel_size: Ints,
@@ -108,6 +126,8 @@ def avg_pool3d(
     padding: Ints = 0,
     ceil_mode: bool = False,
     count_include_pad: bool = True,
+    *,
+    out: Array | None = None,
 ) -> A:
     """`avg_pool2d` of x (N, C, D, H, W) or (C, D, H, W).
 

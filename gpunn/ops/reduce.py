@@ -14,14 +14,16 @@ from gpunn.backend.contract import Backward, Shape
 from gpunn.engine.operators import A, Axis
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.elementwise import floating
+from gpunn.ops.out import with_out
 from gpunn.ops.precision import widened
 from gpunn.restored import restored
 
 Alias: TypeAlias = dict[str, Axis]  # PyTorch's names of axis and keepdims
 
 
+@with_out
 @restored
-def sum(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
+def sum(x: A, axis: Axis = None, keepdims: bool = False, *, out: Array | None = None, **alias: Axis) -> A:
     """Sum over ``axis`` (an int, several, or None for all), in x's dtype; of bool and integers in int64.
 
     >>> ops.sum([[1.0, 5.0], [7.0, 2.0]], axis=0, keepdims=True)
@@ -34,8 +36,9 @@ def sum(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
     return record_reduction("sum", y, x, a, axes, keep, lambda spread, gy: spread(gy))
 
 
+@with_out
 @restored
-def mean(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
+def mean(x: A, axis: Axis = None, keepdims: bool = False, *, out: Array | None = None, **alias: Axis) -> A:
     """Mean over ``axis``; nan where there is nothing to average.
 
     Raises:
@@ -52,8 +55,11 @@ def mean(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
     return record_reduction("mean", y, x, a, axes, keep, lambda spread, gy: spread(wide(gy) / count))
 
 
+@with_out
 @restored
-def var(x: A, axis: Axis = None, correction: float = 1, keepdims: bool = False, **alias: Axis) -> A:
+def var(
+    x: A, axis: Axis = None, correction: float = 1, keepdims: bool = False, *, out: Array | None = None, **alias: Axis
+) -> A:
     """Variance over ``axis``, the sum of squares divided by the count less ``correction`` (1: unbiased).
 
     Raises:
@@ -101,7 +107,8 @@ def wide(a: Array) -> Array:
     return a.astype(np.float32) if a.dtype.itemsize == 2 else a
 
 
-def max(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
+@with_out
+def max(x: A, axis: Axis = None, keepdims: bool = False, *, out: Array | None = None, **alias: Axis) -> A:
     """Largest value over ``axis``, nan where there is one; equal ones share the gradient, as in ``torch.amax``.
 
     >>> ops.max([[1.0, 5.0], [7.0, 2.0]], axis=0)
@@ -110,7 +117,8 @@ def max(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
     return _extreme("max", x, axis, keepdims, alias)
 
 
-def min(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
+@with_out
+def min(x: A, axis: Axis = None, keepdims: bool = False, *, out: Array | None = None, **alias: Axis) -> A:
     """Smallest value over ``axis``, nan where there is one; equal ones share the gradient, as in ``torch.amin``.
 
     >>> ops.min([[1.0, 5.0], [7.0, 2.0]], axis=0)
@@ -138,7 +146,8 @@ def _extreme(name: str, x: A, axis: Axis, keepdims: bool, alias: Alias) -> A:
     return record_reduction(name, y, x, a, axes, keep, backward)
 
 
-def argmax(x: A, axis: int | None = None, keepdims: bool = False, **alias: Axis) -> A:
+@with_out
+def argmax(x: A, axis: int | None = None, keepdims: bool = False, *, out: Array | None = None, **alias: Axis) -> A:
     """Index of the largest value, over all or one axis; the first of equal ones. Without a gradient.
 
     >>> ops.argmax([[1.0, 5.0], [7.0, 2.0]], 1)

@@ -16,6 +16,7 @@ from gpunn.checks import Ints, arrays, as_ints, check_choice
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
+from gpunn.ops.out import with_out
 from gpunn.ops.reduce import wide
 
 MODES = ("nearest", "bilinear")
@@ -28,12 +29,15 @@ class Tap(NamedTuple):
     weight: np.ndarray | None
 
 
+@with_out
 def interpolate(
     x: A,
     size: int | Sequence[int] | None = None,
     scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
+    *,
+    out: Array | None = None,
 ) -> A:
     """x (N, C, *) with its spatial sizes made `size`, or floor(scale_factor * them); coordinates as in PyTorch.
 
@@ -56,10 +60,10 @@ def interpolate(
         raise ValueError(f"{op}: x is {a.shape}, expected {wanted} with no size 0 but N for mode {mode!r}; reshape it")
     if align_corners is not None and mode == "nearest":
         raise ValueError(f"{op}: align_corners is {align_corners}, expected None for mode 'nearest'; or use 'bilinear'")
-    out, scales = _sizes(op, a.shape[2:], size, scale_factor)
+    sizes, scales = _sizes(op, a.shape[2:], size, scale_factor)
     plans = [
         _nearest(n, m, s) if mode == "nearest" else _linear(n, m, s, bool(align_corners))
-        for n, m, s in zip(a.shape[2:], out, scales, strict=True)
+        for n, m, s in zip(a.shape[2:], sizes, scales, strict=True)
     ]
     y = a if mode == "nearest" else wide(a)
     # The last axis first where images grow: its elements are copied one by one, those of the others row by row.
@@ -76,9 +80,7 @@ def interpolate(
     return record(op, y.astype(a.dtype, copy=False), (x,), backward)
 
 
-def _sizes(
-    op: str, sizes: Shape, size: Ints | None, factor: Any
-) -> tuple[Shape, list[float | None]]:
+def _sizes(op: str, sizes: Shape, size: Ints | None, factor: Any) -> tuple[Shape, list[float | None]]:
     """The output sizes, and the factors by which coordinates are scaled where they were given."""
     if (size is None) == (factor is None):
         raise ValueError(f"{op}: size is {size} and scale_factor is {factor}, expected one of them and None")

@@ -16,6 +16,7 @@ from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Axis
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.broadcast import operands, unbroadcast
+from gpunn.ops.out import with_out
 
 
 def reshape(x: A, shape: int | Sequence[int]) -> A:
@@ -162,7 +163,8 @@ def broadcast_to(x: A, shape: Sequence[int]) -> A:
     return record("broadcast_to", y, (x,), lambda gy, needs: (unbroadcast(gy, before),))
 
 
-def concatenate(xs: Iterable[A], axis: int = 0) -> A:
+@with_out
+def concatenate(xs: Iterable[A], axis: int = 0, *, out: Array | None = None) -> A:
     """Arrays joined along an existing dimension; the other sizes are equal.
 
     >>> ops.concatenate([[1.0, 2.0], [3.0]])
@@ -202,7 +204,8 @@ def _joined(arrays: list[Array], axis: int) -> Array:
     return xp.concatenate(arrays, axis=axis, out=xp.empty_like(first, shape=shape))
 
 
-def stack(xs: Iterable[A], axis: int = 0) -> A:
+@with_out
+def stack(xs: Iterable[A], axis: int = 0, *, out: Array | None = None) -> A:
     """Arrays of one shape joined along a new dimension.
 
     >>> ops.stack([[1.0, 2.0], [3.0, 4.0]], axis=1)

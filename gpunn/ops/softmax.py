@@ -11,12 +11,14 @@ from gpunn.checks import arrays, as_axis
 from gpunn.engine.operators import A, Axis
 from gpunn.engine.tensor import record
 from gpunn.ops.elementwise import floating
+from gpunn.ops.out import with_out
 from gpunn.ops.precision import widened
 from gpunn.ops.reduce import axes_of, count_of, record_reduction, reduced_shape, total, wide
 from gpunn.restored import restored
 
 
-def softmax(x: A, dim: int) -> A:
+@with_out
+def softmax(x: A, dim: int, *, out: Array | None = None) -> A:
     """exp(x) / sum of exp(x) along dim.
 
     >>> ops.softmax([[0.0, 0.0], [0.0, 1000.0]], 1)
@@ -26,7 +28,8 @@ def softmax(x: A, dim: int) -> A:
     return _along("softmax", x, dim, log=False)
 
 
-def log_softmax(x: A, dim: int) -> A:
+@with_out
+def log_softmax(x: A, dim: int, *, out: Array | None = None) -> A:
     """x - log(sum of exp(x)) along dim.
 
     >>> ops.log_softmax([[0.0, 0.0], [0.0, 1000.0]], 1).round(3)
@@ -61,8 +64,9 @@ def shifted(a: Array, axes: Shape) -> tuple[Array, Array]:
     return xp.where(xp.isposinf(a), 0, y).astype(a.dtype, copy=False), peak
 
 
+@with_out
 @restored
-def logsumexp(x: A, axis: Axis = None, keepdims: bool = False, **alias: Axis) -> A:
+def logsumexp(x: A, axis: Axis = None, keepdims: bool = False, *, out: Array | None = None, **alias: Axis) -> A:
     """log of the sum of e ** x over ``axis``, computed without overflow; -inf of nothing.
 
     >>> ops.logsumexp([1000.0, 1000.0]).round(3)

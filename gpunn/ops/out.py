@@ -1,0 +1,108 @@
+"""`out=`: an op's result in memory that the caller has, checked before anything is computed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any, TypeVar, cast
+
+from gpunn.backend import Array, destination, is_array
+from gpunn.backend.memory import address, overlap
+from gpunn.checks import check_same_device, check_written
+from gpunn.engine.tensor import Tensor
+from gpunn.restored import restored
+
+F = TypeVar("F", bound=Callable)
+
+
+def with_out(op: F) -> F:
+    """`op`, which declares a keyword `out` and leaves it to this: where given, the result is written there, and is it.
+
+    `out` is an array of the result's shape and dtype on the inputs' device, in any memory order, that shares no memory
+    with an input; where the op has several results, a tuple of as many. All inputs are plain arrays then. On a device
+    the kernel writes straight into an `out` that lies in memory as the op's own result does and starts on a multiple of
+    16 bytes; into any other, and on `cpu`, the result is copied. After an error its values are undefined.
+
+    Raises:
+        TypeError: an input is a Tensor; `out` is no array, or of another dtype.
+        ValueError: `out` has another shape or device, shares memory with an input, or cannot be written to.
+
+    Examples:
+        >>> x, y = np.array([-1.0, 2.0]), np.empty(2)
+        >>> ops.relu(x, out=y) is y, y
+        (True, array([0., 2.]))
+    """
+
+    @wraps(op)
+    def call(*args: Any, out: Any = None, **options: Any) -> Any:
+        return op(*args, **options) if out is None else _into(op, out, args, options)
+
+    return cast(F, call)
+
+
+@restored
+def _into(op: Callable, out: Any, args: tuple, options: dict[str, Any]) -> Any:
+    name, outs = op.__name__, out if isinstance(out, tuple) else (out,)
+    _check_outs(name, outs)
+    names = [*inspect.signature(op).parameters][: len(args)]
+    for argument, x in (*zip(names, args, strict=False), *options.items()):
+        for a in _arrays(name, x):
+            _check_apart(name, outs, argument, a)
+    if len(outs) == 1:  # of several, one could lie where another belongs
+        destination.given.set(outs[0])
+    made = op(*args, **options)
+    results = made if isinstance(made, tuple) else (made,)
+    if len(results) != len(outs):
+        raise ValueError(f"{name}: out has {len(outs)} arrays, expected {len(results)}, one a result; pass a tuple")
+    for y, into in zip(results, outs, strict=True):
+        if y.shape != into.shape:
+            raise ValueError(f"{name}: out is {into.shape}, expected {y.shape}; make it with empty({y.shape})")
+        if y.dtype != into.dtype:
+            raise TypeError(f"{name}: out is {into.dtype}, expected {y.dtype}; make it with dtype={y.dtype.name!r}")
+    for y, into in zip(results, outs, strict=True):
+        _deliver(y, into)
+    return out
+
+
+def _check_outs(name: str, outs: tuple) -> None:
+    """Refuses what a result cannot be written to."""
+    for i, out in enumerate(outs):
+        if not is_array(out):
+            got = type(out).__name__
+            raise TypeError(f"{name}: out is a {got}, expected an array, or a tuple of them; pass a Tensor's .data")
+        check_written(name, out=out)
+        if out.size and any(stride == 0 for size, stride in zip(out.shape, out.strides, strict=True) if size > 1):
+            raise ValueError(f"{name}: out has elements that share memory, expected one place for each; pass a copy")
+        if any(overlap(out, other) for other in outs[:i]):
+            raise ValueError(f"{name}: two arrays of out share memory, expected memory of their own; pass a copy")
+
+
+def _arrays(name: str, x: Any) -> Iterator[Array]:
+    """The arrays of an argument, or of a list of them. TypeError for a Tensor, whose graph would not know `out`."""
+    for a in x if isinstance(x, list | tuple) else (x,):
+        if isinstance(a, Tensor):
+            raise TypeError(f"{name}: out is for plain arrays, but got a Tensor; pass the .data of each")
+        if is_array(a):
+            yield a
+
+
+def _check_apart(name: str, outs: tuple[Array, ...], argument: str, a: Array) -> None:
+    """Refuses an `out` on another device than an input, or in its memory."""
+    for out in outs:
+        check_same_device(name, a, out, argument, "out")
+        if overlap(out, a):
+            raise ValueError(
+                f"{name}: out shares memory with {argument}, expected memory of its own; pass a copy of one of them"
+            )
+
+
+def _deliver(y: Any, out: Array) -> None:
+    """y's values into `out`, where they are not there already."""
+    if not y.size or (is_array(y) and address(y) == address(out) and _form(y) == _form(out)):
+        return
+    out[...] = y.copy() if is_array(y) and overlap(y, out) else y
+
+
+def _form(a: Array) -> destination.Form:
+    return destination.form(a.shape, a.strides, a.dtype)

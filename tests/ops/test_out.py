@@ -1,0 +1,183 @@
+"""`out=` of every op that makes an array: the same bits, in the caller's memory; what is refused, in which words."""
+
+import inspect
+from functools import partial
+
+import numpy as np
+import pytest
+
+import gpunn
+from gpunn import Tensor, ops
+from gpunn.backend.memory import address
+from tests import counting
+from tests.ops.test_devices import CALLS, LABELS, W4, X, moved
+
+VIEWS = {"reshape", "flatten", "permute", "transpose", "squeeze", "unsqueeze", "expand_dims", "broadcast_to", "getitem"}
+MADE = sorted(name for name in CALLS if name.split(",")[0].split(" ")[0] not in VIEWS)
+STRAIGHT = ["relu", "conv2d", "max_pool2d", "batch_norm", "softmax", "add", "layer_norm", "dropout", "linear", "sum"]
+
+
+def called(name, arguments, monkeypatch, out):
+    """CALLS' call of this name on these arguments, its op with `out`."""
+    op = name.split(",")[0].split(" ")[0]
+    function, op_itself = CALLS[name][0], getattr(ops, op)
+    given = partial(op_itself, out=out)
+    monkeypatch.setattr(ops, op, given)
+    return (given if function is op_itself else function)(*arguments)
+
+
+def expected(name, place):
+    function, *arguments = CALLS[name]
+    arguments = [moved(a, place) for a in arguments]
+    return function(*arguments), arguments
+
+
+def like(y, strides="K"):
+    """Memory for y that holds no number of its: lying as y does, or not."""
+    xp = gpunn.backend.array_module(y)
+    if strides == "K":
+        out = xp.empty_like(y)
+    else:  # every other element of columns
+        wide = xp.empty_like(y, shape=tuple(2 * n for n in y.shape[::-1]) or (1,))
+        out = wide[tuple(slice(None, None, 2) for _ in y.shape)].transpose() if y.ndim else wide.reshape(())
+    out[...] = 99 if y.dtype.kind != "b" else True
+    return out
+
+
+@pytest.mark.parametrize("strides", ["K", "odd"])
+@pytest.mark.parametrize("name", MADE)
+def test_the_result_is_out(name, strides, place, monkeypatch):
+    y, arguments = expected(name, place)
+    out = like(y if gpunn.backend.is_array(y) else np.asarray(y), strides)
+    assert called(name, arguments, monkeypatch, out) is out
+    np.testing.assert_array_equal(gpunn.to_numpy(out), gpunn.to_numpy(y))
+
+
+@pytest.mark.parametrize("name", STRAIGHT)
+def test_a_kernel_writes_straight_into_memory_that_lies_right(name, look_alike, monkeypatch):
+    y, arguments = expected(name, "cuda")
+    with counting.device_work() as before:
+        expected(name, "cuda")
+    out = like(y)
+    with counting.device_work() as work:
+        called(name, arguments, monkeypatch, out)
+    assert work.launches == before.launches, f"a copy into out: {work}"
+    assert not work.reads
+
+
+def test_every_op_that_makes_an_array_takes_out():
+    public = {n: f for n, f in vars(ops).items() if inspect.isfunction(f) and not n.startswith("_") and n not in VIEWS}
+    lacking = {name for name, f in public.items() if "out" not in inspect.signature(f).parameters}
+    assert not lacking, f"{sorted(lacking)} take no out: declare it, and decorate with gpunn.ops.out.with_out"
+
+
+def test_several_results_take_a_tuple(place):
+    x = moved(X, place)
+    y, indices = ops.max_pool2d(x, 2, return_indices=True)
+    outs = like(y), like(indices)
+    assert ops.max_pool2d(x, 2, return_indices=True, out=outs) is outs
+    for out, wanted in zip(outs, (y, indices), strict=True):
+        np.testing.assert_array_equal(gpunn.to_numpy(out), gpunn.to_numpy(wanted))
+    with pytest.raises(ValueError, match="max_pool2d: out has 1 arrays, expected 2, one a result; pass a tuple"):
+        ops.max_pool2d(x, 2, return_indices=True, out=outs[0])
+
+
+def test_results_of_one_shape_do_not_mix(place):
+    """batch_norm_backward's gradients of weight and bias are alike: neither may lie where the other is to go."""
+    x, mean, var = moved(X, place), moved(np.zeros(4), place), moved(np.ones(4), place)
+    gy = moved(X[::-1].copy(), place)
+    wanted = ops.batch_norm_backward(gy, x, None, mean, var)
+    outs = tuple(like(g) for g in wanted)
+    ops.batch_norm_backward(gy, x, None, mean, var, out=outs)
+    for out, g in zip(outs, wanted, strict=True):
+        np.testing.assert_array_equal(gpunn.to_numpy(out), gpunn.to_numpy(g))
+
+
+def test_parts_of_one_array(place):
+    """The halves of a buffer, interleaved, are apart, though their bounds are not."""
+    buffer = moved(np.stack([X, X], -1), place)
+    x, out = buffer[..., 0], buffer[..., 1]
+    ops.neg(x, out=out)
+    np.testing.assert_array_equal(gpunn.to_numpy(out), -gpunn.to_numpy(x))
+
+
+def test_none(place):
+    x = moved(X[:0], place)
+    out = like(x)
+    assert ops.relu(x, out=out) is out
+
+
+def test_out_is_another_calls_business_after_an_error(place):
+    """An op that fails leaves no destination behind."""
+    x, out = moved(X, place), moved(np.zeros((2, 4, 5, 5)), place)
+    with pytest.raises(ValueError, match="window"):
+        ops.avg_pool2d(x, 9, out=out)
+    assert address(ops.avg_pool2d(x, 2, 1)) != address(out)
+    assert not gpunn.to_numpy(out).any()
+
+
+A = np.ones((2, 3), np.float32)
+
+
+@pytest.mark.parametrize(
+    "call, error, words",
+    [
+        (lambda x: ops.relu(x, out=x), ValueError, "relu: out shares memory with x, expected memory of its own; pass a "
+            "copy of one of them"),
+        (lambda x: ops.add(2, x, out=x), ValueError, "add: out shares memory with b"),
+        (lambda x: ops.add(2, b=x, out=x), ValueError, "add: out shares memory with b"),
+        (lambda x: ops.concatenate([x, x + 1], out=x), ValueError, "concatenate: out shares memory with xs"),
+        (lambda x: ops.relu(x, out=ops.relu(x)[:1]), ValueError, r"relu: out is \(1, 3\), expected \(2, 3\); make it "
+            r"with empty\(\(2, 3\)\)"),
+        (lambda x: ops.greater(x, 0, out=ops.relu(x)), TypeError, "greater: out is float32, expected bool; make it "
+            "with dtype='bool'"),
+        (lambda x: ops.relu(x, out=[1.0]), TypeError, "relu: out is a list, expected an array, or a tuple of them; "
+            "pass a Tensor's .data"),
+        (lambda x: ops.relu(x, out=Tensor(ops.relu(x))), TypeError, "relu: out is a Tensor, expected an array"),
+        (lambda x: ops.relu(Tensor(x), out=ops.relu(x)), TypeError, "relu: out is for plain arrays, but got a Tensor; "
+            "pass the .data of each"),
+        (lambda x: ops.max_pool2d(x[None], 1, return_indices=True, out=(x[None] * 2,) * 2), ValueError, "max_pool2d: "
+            "two arrays of out share memory, expected memory of their own; pass a copy"),
+    ],
+)  # fmt: skip
+def test_refused(call, error, words, place):
+    x = moved(A, place)
+    with pytest.raises(error, match=words):
+        call(x)
+    np.testing.assert_array_equal(gpunn.to_numpy(x), A)
+
+
+def test_out_that_cannot_be_written_to():
+    out = np.zeros(3)
+    out.flags.writeable = False
+    with pytest.raises(ValueError, match="relu: out is read-only, expected an array that can be written to"):
+        ops.relu(np.ones(3), out=out)
+    with pytest.raises(ValueError, match=r"relu: out is of dtype >f8"):
+        ops.relu(np.ones(3), out=np.zeros(3, ">f8"))
+    shared = np.lib.stride_tricks.as_strided(np.zeros(1), (3,), (0,))
+    with pytest.raises(ValueError, match="relu: out has elements that share memory, expected one place for each"):
+        ops.relu(np.ones(3), out=shared)
+
+
+def test_out_of_another_device(place, look_alike):
+    x = moved(A, place)
+    other = np.zeros((2, 3), np.float32) if place != "cpu" else look_alike.zeros((2, 3), np.float32)
+    with counting.device_work() as work, pytest.raises(ValueError, match=r"relu: x is on .* but out is on "):
+        ops.relu(x, out=other)
+    assert not work.launches
+
+
+def test_labels_are_inputs_too(place):
+    labels = moved(LABELS, place)
+    with pytest.raises(ValueError, match="cross_entropy: out shares memory with target"):
+        ops.cross_entropy(moved(X[:, :, 0, 0], place), labels, reduction="none", out=labels)
+
+
+def test_a_convolution_straight_into_a_channels_last_array(look_alike):
+    x, w = moved(X, "cuda"), moved(W4, "cuda")
+    y = ops.conv2d(x, w, groups=2)
+    assert y.strides[1] == 4, "in memory channels come last"
+    out = like(y.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    with counting.device_work() as work:
+        ops.conv2d(x, w, groups=2, out=out)
+    assert [name for name in work.launches if "forward" in name] and "copyto" not in work.launches, str(work)
