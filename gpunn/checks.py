@@ -10,18 +10,17 @@ from typing import Any, SupportsIndex, TypeVar, cast
 
 import numpy as np
 
-from gpunn.asked import narrow
 from gpunn.backend import Array, array_module, device_of, is_array, is_whole, same_device
 from gpunn.backend.contract import Shape
 from gpunn.engine.tensor import Tensor, data_of
+from gpunn.restored import restored
 from gpunn.window import Ints as Ints
 from gpunn.window import Window, size_text
 
 F = TypeVar("F", bound=Callable)
-WIDE = ("float32", "float64")
+FLOATS = ("float32", "float64", "float16", "bfloat16")
 OPTIONAL = frozenset(("bias", "weight", "pos_weight", "residual"))  # conv and linear, whose weight is needed, call it w
-NARROW = ("float16", "bfloat16")
-_WIDE_DTYPES = frozenset(map(np.dtype, WIDE))
+_WIDE_DTYPES = frozenset(map(np.dtype, FLOATS[:2]))
 
 
 def arrays(op: str, **named: object) -> list[Array]:
@@ -50,13 +49,12 @@ def arrays(op: str, **named: object) -> list[Array]:
 
 
 def check_floating(op: str, name: str, a: Array) -> None:
-    """Refuses integers everywhere, and 16-bit floats on the cpu, but where a 16-bit precision is asked for."""
+    """Refuses what is no floating point."""
     kind = a.dtype.name if a.dtype.isnative else a.dtype.str  # of an array put into Tensor.data
-    if kind in WIDE or (kind in NARROW and (type(a) is not np.ndarray or narrow() is not None)):
+    if kind in FLOATS:
         return
-    where = f" on {device_of(a)}" if kind in NARROW else ""
     raise TypeError(
-        f"{op}: {name} is {kind}{where}, expected float32 or float64; convert it, for example with "
+        f"{op}: {name} is {kind}, expected float32 or float64; convert it, for example with "
         f"{name}.to('float32'), or {name}.astype('float32') of an array"
     )
 
@@ -196,10 +194,12 @@ def check_output(op: str, x: tuple[int, ...], sizes: tuple[int, ...], win: Windo
     )
 
 
+@restored
 def zero_d(value: Any, like: Array) -> Array:
     """`value` as a 0-d array of `like`'s type, dtype and device: NumPy's scalars have no device."""
     if type(value) is type(like) and value.dtype == like.dtype:
         return value
     y = array_module(like).empty_like(like, shape=(1,)).reshape(())  # CuPy takes shape=() for "not given"
-    y[...] = value
+    with np.errstate(over="ignore"):  # a sum past float16 is infinite
+        y[...] = value
     return y

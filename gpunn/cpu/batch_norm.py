@@ -11,7 +11,7 @@ import numpy as np
 from gpunn.cpu.columns import Cut
 from gpunn.cpu.elementwise import rectify, select
 from gpunn.cpu.layout import empty, rows, scratch
-from gpunn.cpu.narrow import in_float32
+from gpunn.cpu.narrow import in_float32, rounding_back
 from gpunn.cpu.threads import parallel_for
 from gpunn.restored import restored
 
@@ -75,6 +75,7 @@ def _affine(gamma, beta, mean, var, eps) -> tuple[np.ndarray | None, np.ndarray,
         return (None, scale, shift - mean * scale) if close else (mean, scale, shift)
 
 
+@rounding_back
 @in_float32(kept=(1, 2))
 @restored
 def train_forward(

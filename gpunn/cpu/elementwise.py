@@ -10,14 +10,31 @@ from typing import Any
 import numpy as np
 
 from gpunn import pointwise
+from gpunn.cpu.narrow import in_float32, is_narrow
 from gpunn.layout import contiguous
+from gpunn.restored import restored
 
 __all__ = ["add_into", "apply", "in_memory", "place"]
 
 
 def apply(name: str, *operands: Any) -> np.ndarray:
     """NumPy's function of this name, or one of gpunn.pointwise, of arrays and numbers that fit together."""
+    arrays = [x for x in operands if isinstance(x, np.ndarray)]
+    if arrays and is_narrow(arrays[0]) and all([x.dtype == arrays[0].dtype for x in arrays]):
+        return _in_float32(name, *[_number(x, arrays[0].dtype) for x in operands])
     return pointwise.function(np, name)(*operands)
+
+
+@in_float32
+def _in_float32(name: str, *operands: Any) -> np.ndarray:
+    return pointwise.function(np, name)(*operands)
+
+
+@restored
+def _number(x: Any, dtype: np.dtype) -> Any:
+    """A number beside 16-bit arrays rounded to their type, as NumPy and kernels have it."""
+    with np.errstate(over="ignore"):
+        return x if x is None or isinstance(x, np.ndarray) else np.asarray(x, dtype)
 
 
 def add_into(total: np.ndarray, x: np.ndarray) -> None:

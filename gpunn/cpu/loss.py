@@ -14,6 +14,7 @@ from gpunn.restored import restored
 Backward = Callable[[np.ndarray], np.ndarray]
 
 
+@in_float32(kept=(2,))
 def cross_entropy(
     x: np.ndarray, labels: np.ndarray, weight: np.ndarray | None, ignore_index: int, reduction: str, smoothing: float
 ) -> tuple[np.ndarray, Backward, np.ndarray]:
@@ -54,6 +55,7 @@ def cross_entropy(
     return loss, backward, count
 
 
+@in_float32(kept=(2,))
 def nll(
     x: np.ndarray, labels: np.ndarray, weight: np.ndarray | None, ignore_index: int, reduction: str
 ) -> tuple[np.ndarray, Backward, np.ndarray]:

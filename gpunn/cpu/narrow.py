@@ -6,7 +6,8 @@ of what is 16 bits wide, with results that are rounded to that type. TF32 produc
 
 from __future__ import annotations
 
-from functools import wraps
+from functools import cache, wraps
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,8 @@ def is_narrow(array: object) -> bool:
 def in_float32(function: Any = None, *, kept: tuple[int, ...] = ()) -> Any:
     """The function, which computes on float32 copies of 16-bit arrays, and rounds its results to the first one's type.
 
-    Results at the places `kept` stay float32: statistics, and the gradients of what is float32 beside 16 bits.
+    Results at the places `kept` stay float32: statistics, and the gradients of what is float32 beside 16 bits. A result
+    that is a function, the way back, takes and gives 16 bits in the same way.
     """
     if function is None:
         return lambda given: in_float32(given, kept=kept)
@@ -48,6 +50,32 @@ def in_float32(function: Any = None, *, kept: tuple[int, ...] = ()) -> Any:
     return call
 
 
+def rounding_back(function: Any) -> Any:
+    """The function, which changes arrays of its lists and tuples in place, on float32 copies of the 16-bit ones.
+
+    They are rounded back afterwards: a step of ten lines is rounded once, as a kernel rounds when it stores.
+    """
+
+    @wraps(function)
+    def call(*args: object, **options: object) -> object:
+        moved: list[tuple[np.ndarray, np.ndarray]] = []
+        found = function(*[_copied(a, moved) for a in args], **{k: _copied(v, moved) for k, v in options.items()})
+        for own, copy in moved:
+            own[...] = cast(copy, own.dtype)
+        return found
+
+    return call
+
+
+def _copied(value: object, moved: list[tuple[np.ndarray, np.ndarray]]) -> object:
+    """A list with float32 copies of what is narrow in it; those that can be written are noted beside their copies."""
+    if not isinstance(value, list | tuple) or not any(map(is_narrow, value)):
+        return value
+    copies = [_wide(one) for one in value]
+    moved += [(a, b) for a, b in zip(value, copies, strict=True) if b is not a and a.flags.writeable]
+    return copies
+
+
 def _wide(value: object) -> object:
     """16-bit arrays as float32, in tuples too."""
     if isinstance(value, tuple):
@@ -56,10 +84,12 @@ def _wide(value: object) -> object:
 
 
 def _rounded(value: object, dtype: np.dtype, known: dict[int, np.ndarray]) -> object:
-    """Arrays of float32 in the type, in tuples too; one array given twice stays one."""
+    """Arrays of float32 in the type, in tuples and from functions too; one array given twice stays one."""
     if isinstance(value, tuple):
         return tuple([_rounded(one, dtype, known) for one in value])
-    if not isinstance(value, np.ndarray) or value.dtype != np.float32:
+    if isinstance(value, FunctionType):
+        return in_float32(value)
+    if not isinstance(value, np.ndarray | np.generic) or value.dtype != np.float32:
         return value
     if id(value) not in known:
         known[id(value)] = cast(value, dtype)
@@ -75,6 +105,14 @@ def cast(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
         return from_half(array)
     with np.errstate(over="ignore"):
         return array.astype(dtype)
+
+
+@cache
+def largest(dtype: np.dtype) -> float:
+    """The largest finite number of a type of floats."""
+    if dtype.kind != "V":
+        return float(np.finfo(dtype).max)
+    return float(np.array(0x7F7F0000, np.uint32).view(np.float32))  # bfloat16's: float32's without its lower half
 
 
 def operands(*arrays: np.ndarray) -> tuple[np.ndarray, ...]:

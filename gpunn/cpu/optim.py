@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from gpunn.cpu.narrow import cast, is_narrow, largest, rounding_back
 from gpunn.cpu.pieces import pieces
 from gpunn.restored import restored
 
@@ -49,7 +50,7 @@ def adam(
             if keep != 1:
                 p *= keep
             v *= b2
-            d = _add_square(v, _penalised(g, p, decay, l1), c2)
+            d = _add_square(v, _penalised(g, p, decay, l1), c2, largest(square.dtype))
             m *= b1
             m += c1 * d
             p -= rate * (m / (np.sqrt(v) / root + eps))
@@ -67,7 +68,7 @@ def rmsprop(
         rate, alpha, c, eps, momentum, decay, l1 = setting
         for p, g, v, *rest in pieces(param, grad, square, *(x for x in (mean, buffer) if x is not None)):
             v *= alpha
-            d = _add_square(v, _penalised(g, p, decay, l1), c)
+            d = _add_square(v, _penalised(g, p, decay, l1), c, largest(square.dtype))
             spread = v
             if mean is not None:
                 a = rest[0]
@@ -85,8 +86,9 @@ def rmsprop(
 
 @restored
 def norm(arrays: Arrays, order: float) -> np.ndarray:
-    """The norm, of order > 0, of all arrays taken as one vector: a 0-d array."""
-    vectors = [_in_memory_order(array) for array in arrays if array.size] or [np.zeros(1, arrays[0].dtype)]
+    """The norm, of order > 0, of all arrays taken as one vector: a 0-d array, of 16-bit ones in float32."""
+    wide = [cast(array, np.dtype(np.float32)) if is_narrow(array) else array for array in arrays]
+    vectors = [_in_memory_order(array) for array in wide if array.size] or [np.zeros(1, wide[0].dtype)]
     with np.errstate(all="ignore"):
         total = _norm(vectors, order)
         least = float(np.finfo(total.dtype).tiny) ** (1 / order) * 2**20
@@ -102,6 +104,7 @@ def _norm(vectors: Arrays, order: float) -> np.ndarray:
     return np.asarray(np.linalg.norm(np.stack([np.linalg.norm(vector, order) for vector in vectors]), order))
 
 
+@rounding_back
 @restored
 def scale(arrays: Arrays, total: np.ndarray, limit: float) -> None:
     """Multiply by min(1, limit / (total + 1e-6)), in place; `total` is a 0-d array, which the host does not read."""
@@ -116,6 +119,7 @@ def scale(arrays: Arrays, total: np.ndarray, limit: float) -> None:
             array *= factor.astype(array.dtype)
 
 
+@rounding_back
 def clamp(arrays: Arrays, limit: float) -> None:
     """Limit every element to [-limit, limit], in place; NaN stays NaN."""
     for array in arrays:
@@ -129,6 +133,7 @@ def average(means: Arrays, values: Arrays, share: float | np.ndarray, kept: dict
             m += share * (x - m)
 
 
+@rounding_back
 def accumulate(sums: Arrays, grads: Arrays, weight: float | np.ndarray, fresh: Sequence[bool], kept: dict) -> None:
     """Add weight times the gradients to the sums, in place; a fresh sum counts as 0, whatever it holds."""
     for total, grad, new in zip(sums, grads, fresh, strict=True):
@@ -137,6 +142,7 @@ def accumulate(sums: Arrays, grads: Arrays, weight: float | np.ndarray, fresh: S
         total += grad * float(weight)
 
 
+@rounding_back
 def divide(arrays: Arrays, divisor: float | np.ndarray) -> None:
     """Divide every element, in place; by a divisor of 0 nothing."""
     for array in arrays:
@@ -149,6 +155,7 @@ def _skipped(kept: dict) -> bool:
     return flag is not None and bool(flag[0])
 
 
+@rounding_back
 @restored
 def unscale(grads: Arrays, state: np.ndarray) -> None:
     """Divide the gradients by state[0], in place; state[3] becomes 1 where one is not finite."""
@@ -180,8 +187,8 @@ def _penalised(g: np.ndarray, p: np.ndarray, decay: float, l1: float) -> np.ndar
 
 
 @restored
-def _add_square(v: np.ndarray, d: np.ndarray, c: float) -> np.ndarray:
-    """Add c d^2 to v, in place, and give the d to go on with.
+def _add_square(v: np.ndarray, d: np.ndarray, c: float, most: float) -> np.ndarray:
+    """Add c d^2 to v, in place, and give the d to go on with; v is kept where numbers are finite up to `most`.
 
     Where v would be infinite for good, which no step ever leaves, both are what just fits: such a step is as long,
     since it divides one by the root of the other.
@@ -191,14 +198,14 @@ def _add_square(v: np.ndarray, d: np.ndarray, c: float) -> np.ndarray:
         total = d * d
         total *= c
         total += v
-    if met:
+    if met or (most < np.finfo(v.dtype).max and (total > most).any()):
         with np.errstate(all="ignore"):
-            most, root = np.finfo(v.dtype).max, np.sqrt(v.dtype.type(c))
+            root = np.sqrt(v.dtype.type(c))
             fits = ~np.isfinite(d) | ~np.isfinite(v)
             total = np.where(fits, total, v + (root * d) ** 2)  # c d^2 may fit where d^2 does not
             over = ~fits & (total > most)
             d = np.where(over, np.copysign(np.sqrt(most - v) / root, d), d)
-            total = np.where(over, most, total)
+            total = np.where(over, v.dtype.type(most), total)
     v[...] = total
     return d
 

@@ -6,11 +6,13 @@ import math
 
 import numpy as np
 
+from gpunn.cpu.narrow import in_float32
 from gpunn.cpu.sums import added
 
 __all__ = ["reduced"]
 
 
+@in_float32
 def reduced(name: str, x: np.ndarray, axes: tuple[int, ...], factor: np.ndarray | None = None) -> np.ndarray:
     """The "sum", "mean", "max" or "min" of floats, of x or of x times a factor, over axes that stay as 1."""
     x = x if factor is None else x * factor

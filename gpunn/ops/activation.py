@@ -12,6 +12,8 @@ from gpunn.checks import arrays, check_choice, wants_grad
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
+from gpunn.ops.comparison import greater
+from gpunn.ops.elementwise import applied
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import like
 from gpunn.ops.reduce import total, wide
@@ -91,12 +93,17 @@ def prelu(x: A, weight: A | float, *, out: Array | None = None) -> A:
         )
     xp, per_channel = array_module(a), w.size > 1
     slopes = w.reshape(-1, *(1,) * (a.ndim - 2)) if per_channel else w.reshape(())
-    y = xp.where(a > 0, a, a * slopes).astype(a.dtype, copy=False)  # CuPy's of bfloat16 is float32
+    y = xp.where(greater(a, 0), a, applied("multiply", a, slopes)).astype(
+        a.dtype, copy=False
+    )  # CuPy's of bfloat16 is float32
     summed = tuple(i for i in range(a.ndim) if not per_channel or i != 1)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        gx = xp.where(a > 0, gy, gy * slopes).astype(gy.dtype, copy=False) if needs[0] else None
-        gw = total(wide(xp.where(a > 0, 0, gy * a)), summed) if needs[1] else None
+        above, gx, gw = greater(a, 0), None, None
+        if needs[0]:
+            gx = xp.where(above, gy, applied("multiply", gy, slopes)).astype(gy.dtype, copy=False)
+        if needs[1]:
+            gw = total(xp.where(above, 0, wide(gy) * wide(a)), summed)
         return gx, gw if gw is None else gw.reshape(w.shape).astype(gy.dtype, copy=False)
 
     return record("prelu", y, (x, weight), backward)

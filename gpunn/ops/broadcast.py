@@ -111,7 +111,8 @@ def shape_of(x: object) -> Shape:
 
 def unbroadcast(gradient: Array, shape: Shape, factor: Array | float | None = None) -> Array:
     """The gradient of a broadcast: ``gradient``, times a factor, summed over where a value was repeated."""
-    if factor is not None and (gradient.shape == shape or isinstance(gradient, np.ndarray) or not is_array(factor)):
+    on_host = isinstance(gradient, np.ndarray) and gradient.dtype.itemsize > 2  # 16 bits would round each product
+    if factor is not None and (gradient.shape == shape or on_host or not is_array(factor)):
         gradient, factor = twins(gradient).elementwise.apply("multiply", gradient, factor), None
     if gradient.shape == shape:
         return gradient

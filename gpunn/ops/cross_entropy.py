@@ -15,7 +15,7 @@ from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.counts import Count, here
 from gpunn.ops.out import with_out
-from gpunn.ops.precision import widened
+from gpunn.ops.precision import rounded, widened
 from gpunn.ops.reduce import mean, total, wide
 from gpunn.restored import restored
 
@@ -170,11 +170,11 @@ def _reduced(a: Array, losses: Array, reduction: str) -> tuple[Array, Backward]:
     """The reduced loss, and the function from its gradient to the (M, 1) or 0-d factor of the rows' gradients."""
     if reduction == "none":
         shape = a.shape[:1] + a.shape[2:] if a.ndim > 1 else ()
-        return losses.reshape(shape).astype(a.dtype, copy=False), lambda gy: gy.reshape(-1, 1)
+        return rounded(losses.reshape(shape), a.dtype), lambda gy: gy.reshape(-1, 1)
     if reduction == "sum":
         return zero_d(total(losses, None), a), lambda gy: gy
     count = len(losses) or math.nan
-    return zero_d(mean(losses), a), lambda gy: gy / count
+    return zero_d(mean(losses), a), lambda gy: wide(gy) / count
 
 
 @restored

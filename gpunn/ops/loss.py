@@ -12,7 +12,7 @@ from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import record
 from gpunn.ops.cross_entropy import REDUCTIONS, weighed
 from gpunn.ops.out import with_out
-from gpunn.ops.precision import widened
+from gpunn.ops.precision import rounded, widened
 from gpunn.ops.reduce import mean, total, wide
 
 
@@ -129,7 +129,7 @@ def _check_broadcast(op: str, name: str, factor: Array | None, a: Array) -> None
 def _reduced(values: Array, reduction: str, like: Array) -> Array:
     """The result in like's dtype; 16-bit floats come as float32, and are added so."""
     if reduction == "none":
-        return values.astype(like.dtype, copy=False)
+        return rounded(values, like.dtype)
     return zero_d(total(values, None) if reduction == "sum" else mean(values), like)
 
 

@@ -46,11 +46,14 @@ def cast(x: object, dtype: np.dtype) -> Any:
     if a.dtype == dtype or a.dtype.name not in _FLOATS:
         return x
     before = a.dtype
-    return record("cast", _cast(a, dtype), (x,), lambda gy, needs: (_cast(gy, before),), owned=True)
+    return record("cast", rounded(a, dtype), (x,), lambda gy, needs: (rounded(gy, before),), owned=True)
 
 
 @restored
-def _cast(a: Array, dtype: np.dtype) -> Array:
+def rounded(a: Array, dtype: np.dtype) -> Array:
+    """An array of floats in the type, itself where it is; what is too large for it is infinite, and no warning."""
+    if a.dtype == dtype:
+        return a
     if type(a) is np.ndarray:
         return cast_on_cpu(a, dtype)
     with np.errstate(over="ignore"):

@@ -106,11 +106,6 @@ CONV = {
         TypeError,
         ["conv2d: x is int64", "float32 or float64", "astype('float32')"],
     ),
-    "16-bit on the cpu": (
-        lambda: ops.conv2d(X.astype(np.float16), W.astype(np.float16)),
-        TypeError,
-        ["conv2d: x is float16 on cpu", "float32 or float64", "astype"],
-    ),
     "mixed dtypes": (
         lambda: ops.conv2d(X.astype(F32), W),
         TypeError,

@@ -179,6 +179,27 @@ def test_layer_takes_an_empty_batch(name, args, options, shape):
         assert all(p.grad is None or not p.grad.any() for p in layer.parameters())
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name, args, options, shape", LAYERS)
+def test_layer_of_16_bits_is_that_of_float32_rounded(name, args, options, shape, dtype):
+    eps = float(pytest.importorskip("ml_dtypes").finfo(dtype).eps)
+    narrow, wide = (getattr(nn, name)(*args, **options) for _ in range(2))
+    wide.load_state_dict(narrow.to(dtype).state_dict())
+    x = normal(*shape).astype(dtype)
+    for mode in (True, False):
+        found = []
+        for layer, given in ((narrow, x), (wide, x.astype(np.float32))):
+            leaf = Tensor(given, requires_grad=True)
+            y = layer.train(mode)(leaf)
+            layer.zero_grad()
+            y.backward(np.linspace(-1, 1, y.size).astype(dtype).reshape(y.shape))
+            found.append([y.data, leaf.grad, *(p.grad for p in layer.parameters()), *layer.buffers()])
+        for got, want in zip(*found, strict=True):
+            assert got.dtype == (dtype if want.dtype == np.float32 else want.dtype)
+            got, want = got.astype("d"), want.astype("d")
+            np.testing.assert_allclose(got, want, rtol=eps, atol=eps * max(1, np.abs(want).max()))
+
+
 @pytest.mark.parametrize("name", ["CrossEntropyLoss", "NLLLoss", "MSELoss", "L1Loss", "BCEWithLogitsLoss"])
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
 def test_loss_equals_pytorchs(name, reduction):

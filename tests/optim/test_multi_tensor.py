@@ -56,6 +56,15 @@ def test_the_emulator_gives_the_bits_of_numpy(case, dtype):
         assert got.dtype == dtype and got.tobytes() == want.tobytes()
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("case", [OPTIMISERS[4], OPTIMISERS[6], OPTIMISERS[13]], ids=str)
+def test_16_bits_are_rounded_once_a_step_on_both(case, dtype):
+    info = pytest.importorskip("ml_dtypes").finfo(dtype)
+    for got, want in zip(steps(case, "emulator", dtype), steps(case, "cpu", dtype), strict=True):
+        assert got.dtype == want.dtype == dtype
+        np.testing.assert_allclose(got.astype("d"), want.astype("d"), rtol=float(info.eps), atol=float(info.tiny))
+
+
 @pytest.mark.parametrize("case", [OPTIMISERS[4], OPTIMISERS[6], OPTIMISERS[13]], ids=str)
 def test_addresses_in_the_table_give_the_same_bits(case, cuda):
     for got, want in zip(steps(case, cuda), steps(case, "cpu"), strict=True):

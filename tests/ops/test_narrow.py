@@ -1,0 +1,174 @@
+"""float16 and bfloat16 on the cpu: what float32 computes of the same numbers, rounded once, forward and backward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gpunn import Tensor, ops
+from tests.ops.test_raw_arrays import CALLS, LABELS, NO_GRADIENT, X
+from tests.parity import normal
+
+ml_dtypes = pytest.importorskip("ml_dtypes")
+TYPES = ("float16", "bfloat16")
+
+
+def is_float(a: Any) -> bool:
+    return isinstance(a, np.ndarray) and a.dtype.kind == "f"
+
+
+def given(name: str, dtype: Any, wanted: Any = None) -> list[Any]:
+    """A call's arguments with floats that `dtype` can hold, in the type `wanted`."""
+    return [a.astype(dtype).astype(wanted or dtype) if is_float(a) else a for a in CALLS[name][1:]]
+
+
+def is_narrow(a: Any) -> bool:
+    return isinstance(a, np.ndarray) and a.dtype.name in TYPES
+
+
+def assert_rounded(got: np.ndarray, want: np.ndarray, dtype: np.dtype, scale: float = 0.0) -> None:
+    """`got` of the type, and from float32's by less than a unit in the last place of the numbers, or of `scale`."""
+    assert got.dtype == dtype and got.shape == want.shape
+    got, want = got.astype(np.float64), want.astype(np.float64)
+    info = ml_dtypes.finfo(dtype)
+    size = np.maximum(np.maximum(np.abs(want), scale), float(info.smallest_normal))
+    np.testing.assert_array_less(np.abs(got - want), float(info.eps) * size)
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+@pytest.mark.parametrize("name", CALLS)
+def test_every_op_is_that_of_float32_rounded(name, type_name):
+    function, dtype = CALLS[name][0], np.dtype(type_name)
+    narrow, wide = given(name, dtype), given(name, dtype, np.float32)
+    y, exact = np.asarray(function(*narrow)), np.asarray(function(*wide))
+    if exact.dtype != np.float32:
+        np.testing.assert_array_equal(y, exact)
+        assert y.dtype == exact.dtype
+        return
+    assert_rounded(y, exact, dtype)
+    # Strides change no bit.
+    strided = [np.repeat(a, 2, axis=0)[::2] if is_float(CALLS[name][i + 1]) else a for i, a in enumerate(narrow)]
+    np.testing.assert_array_equal(np.asarray(function(*strided)), y)
+    if name in NO_GRADIENT:
+        return
+    gy = normal(*y.shape, seed=5).astype(dtype)
+    found = []
+    for arguments, g in ((narrow, gy), (wide, gy.astype(np.float32))):
+        inputs = [
+            Tensor(a, requires_grad=True) if is_float(o) else a for a, o in zip(arguments, CALLS[name][1:], strict=True)
+        ]
+        function(*inputs).backward(g)
+        found.append([x.grad for x in inputs if isinstance(x, Tensor)])
+    # Backward reads the y that was given, as kernels do: its slope is off by y's rounding, beside the largest gradient.
+    for got, want in zip(*found, strict=True):
+        assert_rounded(got, want, dtype, scale=max(np.abs(want).max(), np.abs(gy.astype(np.float32)).max()))
+
+
+def of_nothing(name: str, dtype: Any) -> Any:
+    """What a call with no sample gives: the shapes of its value and gradients, or which error."""
+    function, arguments = CALLS[name][0], given(name, dtype)
+    first = next(a for a in arguments if isinstance(a, np.ndarray))
+    empty = [
+        a[:0] if isinstance(a, np.ndarray) and (a.shape == first.shape or not (is_float(a) or is_narrow(a))) else a
+        for a in arguments
+    ]
+    try:
+        inputs = [Tensor(a, requires_grad=True) if is_float(a) or is_narrow(a) else a for a in empty]
+        y = function(*inputs)
+        if y.requires_grad:
+            y.backward(np.ones(y.shape))
+    except (IndexError, ValueError) as error:
+        return type(error)
+    return [y.shape, *[x.grad.shape for x in inputs if isinstance(x, Tensor) and x.grad is not None]]
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_no_samples_are_as_in_float32(type_name):
+    for name in CALLS:
+        assert of_nothing(name, np.dtype(type_name)) == of_nothing(name, np.dtype(np.float32)), name
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_long_sums_do_not_stop_or_overflow_on_the_way(type_name):
+    dtype, count = np.dtype(type_name), 70_000
+    x = Tensor(np.ones(count, dtype), requires_grad=True)
+    assert float(ops.mean(x)) == 1 and float(ops.sum(x[:40_000])) == np.float32(40_000).astype(dtype)
+    assert float(ops.mse_loss(x * 200, x * 2)) == np.float32(198**2).astype(dtype)
+    assert float(ops.logsumexp(x * 0)) == np.log(np.float32(count)).astype(dtype)
+    scores, labels = Tensor(np.zeros((count, 2), dtype), requires_grad=True), np.zeros(count, int)
+    loss = ops.cross_entropy(scores, labels)
+    assert float(loss) == np.log(np.float32(2)).astype(dtype)
+    loss.backward()
+    assert (scores.grad[:, 1] == np.float32(0.5 / count).astype(dtype)).all()
+    repeated = Tensor(np.ones((), dtype), requires_grad=True)
+    (x * repeated).mean().backward(np.ones((), dtype))
+    assert float(repeated.grad) == pytest.approx(1, rel=float(ml_dtypes.finfo(dtype).eps))
+    bias = Tensor(np.zeros(2, dtype), requires_grad=True)
+    ops.linear(np.ones((count, 1), dtype), np.ones((2, 1), dtype), bias).backward(np.full((count, 2), 0.5))
+    assert (bias.grad == np.float32(count / 2).astype(dtype)).all()
+
+
+W = np.abs(normal(4, seed=2)) + 0.5
+OPTIONS = {
+    "weights and smoothing": lambda x, w: ops.cross_entropy(x, LABELS, w.data, label_smoothing=0.3),
+    "an ignored label": lambda x, w: ops.cross_entropy(x, LABELS, w.data, ignore_index=3),
+    "probabilities": lambda x, w: ops.cross_entropy(x, np.full(x.shape, 0.25, x.dtype), w.data, label_smoothing=0.1),
+    "a loss a row": lambda x, w: ops.nll_loss(x, LABELS, w.data, reduction="none"),
+    "their sum": lambda x, w: ops.nll_loss(x, LABELS, w.data, reduction="sum"),
+    "weights of bits": lambda x, w: ops.binary_cross_entropy_with_logits(
+        x, np.ones(x.shape, x.dtype), w.data, pos_weight=w.data
+    ),
+    "a power": lambda x, w: ops.pow(ops.abs(x), w),
+    "a quotient": ops.div,
+    "a product": ops.mul,
+    "the larger": ops.maximum,
+    "a vector": ops.matmul,
+    "gamma and beta": lambda x, w: ops.batch_norm(x, None, None, w, w.data, training=True),
+    "an index that repeats": lambda x, w: x[:, [0, 0, 1]],
+    "many rows of one": lambda x, w: ops.broadcast_to(w, (5000, 4)),
+}
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+@pytest.mark.parametrize("name", OPTIONS)
+def test_options_and_broadcasts(name, type_name):
+    dtype, found = np.dtype(type_name), []
+    for wanted in (dtype, np.float32):
+        x, w = (Tensor(a.astype(dtype).astype(wanted), requires_grad=True) for a in (X[:, :, 0, 0], W))
+        y = OPTIONS[name](x, w)
+        y.backward(normal(*y.shape, seed=3).astype(dtype).astype(wanted))
+        found.append([y.data, *[t.grad for t in (x, w) if t.grad is not None]])
+    for got, want in zip(*found, strict=True):
+        assert_rounded(got, want, dtype, scale=np.abs(want).max())
+
+
+def test_numbers_that_16_bits_cannot_hold_are_infinite_and_no_warning():
+    x = np.full(2, 60000.0, np.float16)
+    assert np.isinf(ops.add(x, x)).all() and np.isinf(ops.mul(x, 1e6)).all() and np.isinf(ops.sum(x))
+    assert ops.clip(x, -1e6, 1e6).tolist() == x.tolist()
+    assert ops.add(x, np.ones(2, np.float32)).dtype == np.float32
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+@pytest.mark.parametrize("norm", [ops.batch_norm, ops.instance_norm])
+def test_running_statistics_of_16_bits_move(norm, type_name):
+    x, options = normal(3, 4, 5), {"training": True} if norm is ops.batch_norm else {}
+    mean, var = np.zeros(4, type_name), np.ones(4, type_name)
+    norm(x.astype(type_name), mean, var, **options)
+    wide = np.zeros(4, np.float32), np.ones(4, np.float32)
+    norm(x.astype(type_name).astype(np.float32), *wide, **options)
+    for got, want in zip((mean, var), wide, strict=True):
+        assert_rounded(got, want, np.dtype(type_name), scale=1)
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+def test_nan_travels_in_silence(type_name):
+    """ml_dtypes' own comparisons and products would warn."""
+    for name, (function, *arguments) in CALLS.items():
+        inputs = [Tensor(np.full_like(a, np.nan).astype(type_name), True) if is_float(a) else a for a in arguments]
+        y = function(*inputs)
+        if y.requires_grad:
+            y.backward(np.ones(y.shape))
+        assert name in NO_GRADIENT or np.isnan(y.numpy().astype(np.float32)).any()
