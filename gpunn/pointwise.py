@@ -86,3 +86,9 @@ FUNCTIONS: dict[str, Function] = {
     "power_slope": _power,
     "power_log": _power_log,
 }
+
+
+def reads_x(activation: str, options: tuple[float, ...] = ()) -> bool:
+    """Whether an activation's slope is told by x alone; of the others y tells it, which is needed further on anyway."""
+    turned = activation in ("leaky_relu", "elu") and options[0] < 0  # whose y has not the sign of x
+    return turned or activation in ("silu", "gelu", "gelu_tanh", "softplus", "hardtanh")

@@ -349,6 +349,10 @@ class Activation(Protocol):
         """gx, from what forward kept."""
         ...
 
+    def slopes(self, name: str, gy: Array, seen: Array, options: tuple[float, ...]) -> Array:
+        """gx, from x where gpunn.pointwise.reads_x says so, else from y."""
+        ...
+
 
 class Dropout(Protocol):
     """Random zeros, from the numbers of `gpunn.random`."""

@@ -9,6 +9,7 @@ import numpy as np
 from gpunn.cpu.elementwise import select
 from gpunn.cpu.gelu import gelu
 from gpunn.cpu.narrow import in_float32
+from gpunn.pointwise import reads_x
 from gpunn.restored import restored
 
 Options = tuple[float, ...]
@@ -23,6 +24,13 @@ def forward(name: str, x: np.ndarray, options: Options, wanted: bool) -> tuple[n
 @in_float32
 def backward(name: str, gy: np.ndarray, kept: np.ndarray, options: Options) -> np.ndarray:
     """gx, from what forward kept."""
+    return _BACKWARD[name](gy, kept, *options)
+
+
+@in_float32
+def slopes(name: str, gy: np.ndarray, seen: np.ndarray, options: Options) -> np.ndarray:
+    """gx, from x where gpunn.pointwise.reads_x says so, else from y."""
+    kept = _FORWARD[name](seen, *options, wanted=True)[1] if reads_x(name, options) else seen
     return _BACKWARD[name](gy, kept, *options)
 
 
@@ -67,6 +75,10 @@ def _softplus(x, beta, threshold, wanted):
     y += np.maximum(scaled, 0)
     y /= beta
     return np.where(scaled > threshold, x, y), x
+
+
+def _hardtanh(x, low, high, wanted):
+    return np.clip(x, low, high), x
 
 
 def _elu(x, alpha, wanted):
@@ -132,6 +144,10 @@ def _softplus_backward(gy, x, beta, threshold):
     return np.where(scaled > threshold, gy, gy * _logistic(scaled))
 
 
+def _hardtanh_backward(gy, x, low, high):
+    return select(gy, ~((x <= low) | (x >= high)), np.empty_like(gy))
+
+
 def _elu_backward(gy, kept, alpha):
     slopes = kept + alpha if alpha >= 0 else alpha * np.exp(np.minimum(kept, 0))
     return np.where(kept > 0, gy, gy * slopes)
@@ -147,6 +163,7 @@ _FORWARD: dict[str, Callable] = {
     "tanh": _tanh,
     "sigmoid": _sigmoid,
     "softplus": _softplus,
+    "hardtanh": _hardtanh,
     "elu": _elu,
     "silu": _silu,
     "gelu": _gelu,
@@ -158,6 +175,7 @@ _BACKWARD: dict[str, Callable] = {
     "tanh": _tanh_backward,
     "sigmoid": _sigmoid_backward,
     "softplus": _softplus_backward,
+    "hardtanh": _hardtanh_backward,
     "elu": _elu_backward,
     "silu": _times_slope,
     "gelu": _times_slope,

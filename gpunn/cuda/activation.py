@@ -12,9 +12,9 @@ from gpunn.cuda.layout import in_axes, memory_order, new_in_axes
 from gpunn.cuda.plans import KEPT, Launch, Layout, Plan, layout
 from gpunn.cuda.problem import Elements
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
+from gpunn.pointwise import reads_x
 
 THREADS = 256
-KEEP_X = ("silu", "gelu", "gelu_tanh", "softplus")
 
 
 def _refuse_vector(job: Elements) -> str:
@@ -73,9 +73,14 @@ def _backward(name: str, above: tuple, given: tuple, options: tuple[float, ...],
 def forward(name: str, x: Array, options: tuple[float, ...], wanted: bool) -> tuple[Array, Array]:
     """y, and what backward takes; ``wanted`` says whether there will be a backward."""
     y = _forward(name, layout(x), options, forced())(x)
-    return y, x if name in KEEP_X or (options and options[0] < 0) else y
+    return y, x if reads_x(name, options) else y
 
 
 def backward(name: str, gy: Array, kept: Array, options: tuple[float, ...]) -> Array:
     """gx, from what forward kept."""
     return _backward(name, layout(gy), layout(kept), options, forced())(gy, kept)
+
+
+def slopes(name: str, gy: Array, seen: Array, options: tuple[float, ...]) -> Array:
+    """gx, from x where gpunn.pointwise.reads_x says so, else from y: what forward keeps here."""
+    return backward(name, gy, seen, options)

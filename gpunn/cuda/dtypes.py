@@ -34,6 +34,7 @@ FUNCTIONS = {
     "gelu_tanh": "GeluTanh",
     "elu": "Elu",
     "softplus": "Softplus",
+    "hardtanh": "HardTanh",
 }
 # What tensor cores multiply: by a variant's precision the storage type, and kernels/tensor/precision.cuh's PRECISION.
 CORES_READ = {"bf16": "bfloat16", "fp16": "float16", "tf32": "float32", "3xtf32": "float32"}

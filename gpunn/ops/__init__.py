@@ -4,15 +4,29 @@ What makes an array takes `out=`, memory for it: gpunn.ops.out.with_out has the 
 """
 
 from gpunn.ops import in_place as in_place
+from gpunn.ops.activation import clipped_relu as clipped_relu
 from gpunn.ops.activation import elu as elu
 from gpunn.ops.activation import gelu as gelu
+from gpunn.ops.activation import hardtanh as hardtanh
 from gpunn.ops.activation import leaky_relu as leaky_relu
 from gpunn.ops.activation import prelu as prelu
 from gpunn.ops.activation import relu as relu
+from gpunn.ops.activation import relu6 as relu6
 from gpunn.ops.activation import sigmoid as sigmoid
 from gpunn.ops.activation import silu as silu
 from gpunn.ops.activation import softplus as softplus
 from gpunn.ops.activation import tanh as tanh
+from gpunn.ops.activation_gradients import clipped_relu_backward as clipped_relu_backward
+from gpunn.ops.activation_gradients import elu_backward as elu_backward
+from gpunn.ops.activation_gradients import gelu_backward as gelu_backward
+from gpunn.ops.activation_gradients import hardtanh_backward as hardtanh_backward
+from gpunn.ops.activation_gradients import leaky_relu_backward as leaky_relu_backward
+from gpunn.ops.activation_gradients import relu6_backward as relu6_backward
+from gpunn.ops.activation_gradients import relu_backward as relu_backward
+from gpunn.ops.activation_gradients import sigmoid_backward as sigmoid_backward
+from gpunn.ops.activation_gradients import silu_backward as silu_backward
+from gpunn.ops.activation_gradients import softplus_backward as softplus_backward
+from gpunn.ops.activation_gradients import tanh_backward as tanh_backward
 from gpunn.ops.adaptive_pool import adaptive_avg_pool1d as adaptive_avg_pool1d
 from gpunn.ops.adaptive_pool import adaptive_avg_pool2d as adaptive_avg_pool2d
 from gpunn.ops.adaptive_pool import adaptive_avg_pool3d as adaptive_avg_pool3d
@@ -27,8 +41,9 @@ from gpunn.ops.arithmetic import neg as neg
 from gpunn.ops.arithmetic import pow as pow
 from gpunn.ops.arithmetic import sub as sub
 from gpunn.ops.batch_norm import batch_norm as batch_norm
-from gpunn.ops.batch_norm import batch_norm_backward as batch_norm_backward
 from gpunn.ops.batch_norm import batch_norm_relu as batch_norm_relu
+from gpunn.ops.batch_norm_arrays import batch_norm_backward as batch_norm_backward
+from gpunn.ops.batch_norm_arrays import batch_norm_forward as batch_norm_forward
 from gpunn.ops.comparison import equal as equal
 from gpunn.ops.comparison import greater as greater
 from gpunn.ops.comparison import greater_equal as greater_equal

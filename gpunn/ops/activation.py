@@ -40,6 +40,51 @@ def leaky_relu(x: A, negative_slope: float = 0.01, *, out: Array | None = None) 
 
 
 @with_out
+def hardtanh(x: A, min_val: float = -1.0, max_val: float = 1.0, *, out: Array | None = None) -> A:
+    """x held between min_val and max_val; unlike that of clip the gradient is 0 at the bounds themselves.
+
+    >>> ops.hardtanh([-3.0, 0.5, 2.0])
+    array([-1. ,  0.5,  1. ], dtype=float32)
+    """
+    return _activate("hardtanh", "hardtanh", x, *bounds("hardtanh", min_val, max_val))
+
+
+@with_out
+def relu6(x: A, *, out: Array | None = None) -> A:
+    """min(max(x, 0), 6); the gradient at 0 and 6 is 0.
+
+    >>> ops.relu6([-1.0, 2.0, 7.0])
+    array([0., 2., 6.], dtype=float32)
+    """
+    return _activate("relu6", "hardtanh", x, 0.0, 6.0)
+
+
+@with_out
+def clipped_relu(x: A, ceiling: float, *, out: Array | None = None) -> A:
+    """min(max(x, 0), ceiling), cuDNN's clipped ReLU; the gradient at 0 and at the ceiling is 0.
+
+    >>> ops.clipped_relu([-1.0, 2.0, 7.0], 5)
+    array([0., 2., 5.], dtype=float32)
+    """
+    return _activate("clipped_relu", "hardtanh", x, *under("clipped_relu", ceiling))
+
+
+def bounds(op: str, low: float, high: float) -> tuple[float, float]:
+    """The bounds of a hardtanh, refused where they are out of order."""
+    low, high = float(low), float(high)
+    if not low < high:
+        raise ValueError(f"{op}: min_val is {low} and max_val {high}, expected min_val below max_val; swap them")
+    return low, high
+
+
+def under(op: str, ceiling: float) -> tuple[float, float]:
+    """The bounds of a clipped ReLU, refused where there is nothing between them."""
+    if not float(ceiling) > 0:
+        raise ValueError(f"{op}: ceiling is {ceiling}, expected a number above 0, the largest value of the result")
+    return 0.0, float(ceiling)
+
+
+@with_out
 def tanh(x: A, *, out: Array | None = None) -> A:
     """Hyperbolic tangent.
 
@@ -66,10 +111,15 @@ def softplus(x: A, beta: float = 1, threshold: float = 20, *, out: Array | None 
     >>> ops.softplus([-100.0, 0.0, 100.0]).round(3)
     array([  0.   ,   0.693, 100.   ], dtype=float32)
     """
+    return _activate("softplus", "softplus", x, steepness("softplus", beta), float(threshold))
+
+
+def steepness(op: str, beta: float) -> float:
+    """The beta of a softplus, refused where nothing can be divided by it."""
     beta = float(beta)
     if beta == 0 or not math.isfinite(beta):
-        raise ValueError(f"softplus: beta is {beta}, expected a finite number other than 0")
-    return _activate("softplus", "softplus", x, beta, float(threshold))
+        raise ValueError(f"{op}: beta is {beta}, expected a finite number other than 0")
+    return beta
 
 
 @with_out
@@ -139,8 +189,13 @@ def gelu(x: A, approximate: str = "none", *, out: Array | None = None) -> A:
     >>> ops.gelu([-1.0, 2.0]).round(3)
     array([-0.159,  1.954], dtype=float32)
     """
-    check_choice("gelu", "approximate", approximate, ("none", "tanh"))
-    return _activate("gelu", "gelu" if approximate == "none" else "gelu_tanh", x)
+    return _activate("gelu", gelu_of("gelu", approximate), x)
+
+
+def gelu_of(op: str, approximate: str) -> str:
+    """The twin's name of a gelu."""
+    check_choice(op, "approximate", approximate, ("none", "tanh"))
+    return "gelu" if approximate == "none" else "gelu_tanh"
 
 
 def _activate(op: str, function: str, x: A, *options: float) -> A:

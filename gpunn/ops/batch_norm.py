@@ -96,32 +96,24 @@ def _batch_norm(
         check_written(op, running_mean=running[0], running_var=running[1], num_batches_tracked=running[2])
     gamma, beta, mean, var = channelwise(op, a, weight, bias, *running[:2])
     batches = _batches(op, a, running[2])
-    if not eps >= 0:
-        raise ValueError(f"{op}: eps is {eps}, expected at least 0: it keeps the square root of the variance real")
     if training and momentum is None and batches is None:
         raise TypeError(f"{op}: momentum is None, expected a number, or num_batches_tracked to average all batches by")
     if r is not None:
         check_shape(op, "residual", r, a.shape, "it has x's shape")
     twin = twins(a).batch_norm
-    count = a.size // a.shape[1]
-    if training and count == 1:
-        raise ValueError(
-            f"{op}: x {a.shape} has one value per channel, whose variance is 0; training needs more than one: "
-            "use a larger batch, or evaluation mode"
-        )
-    if not training and (mean is None or var is None):
-        raise ValueError(f"{op}: evaluation needs running_mean and running_var; pass them, or training=True")
-    if training and count:
+    check_statistics(op, a, "channel", a.size // a.shape[1], mean, var, training, eps)
+    if training and a.size:
         moved = mean, var, momentum, batches
         y, mean_now, rstd, passed = twin.train_forward(a, gamma, beta, eps, r, relu, moved)
         twin_backward = twin.train_backward
     else:
         # An empty batch has no statistics.
-        mean_now, var = _empty_statistics(a) if training else (mean, var)
+        mean_now, var = empty_statistics(a) if training else (mean, var)
         y = twin.eval_forward(a, gamma, beta, mean_now, var, eps, r, relu)
         twin_backward, rstd, passed = twin.eval_backward, var, y if relu else None
         if is_grad_enabled() and any(map(wants_grad, (x, weight, bias, residual))):
-            mean_now, rstd = mean_now.copy(), _rstd(var, eps)  # a later training step changes the running ones in place
+            # A later training step changes the running ones in place.
+            mean_now, rstd = mean_now.copy(), rstd_of(var, eps)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
         gx, ggamma, gbeta, gr = twin_backward(gy, a, gamma, mean_now, rstd, passed, needs[3], relu, beta)
@@ -145,40 +137,6 @@ def _batches(op: str, a: Array, batches: Array | None) -> Array | None:
     return count
 
 
-@with_out
-def batch_norm_backward(
-    gy: Array,
-    x: Array,
-    weight: Array | None,
-    mean: Array,
-    var: Array,
-    eps: float = 1e-5,
-    training: bool = True,
-    *,
-    out: tuple[Array, Array, Array] | None = None,
-) -> tuple[Array, Array, Array]:
-    """(gx, gweight, gbias) of batch_norm on plain arrays: gy and x (N, C, *), weight (C,) or None.
-
-    mean and var (C,): the batch's own with training=True, var biased; else the running ones of the forward call.
-
-    >>> x, gy = np.array([[1.0], [2.0], [6.0]]), np.array([[1.0], [0.0], [0.0]])
-    >>> gx, gweight, gbias = ops.batch_norm_backward(gy, x, np.ones(1), x.mean(0), x.var(0))
-    >>> gx.round(3).tolist(), gbias.tolist()
-    ([[0.176], [-0.22], [0.044]], [1.0])
-    """
-    op = "batch_norm_backward"
-    gy, a = arrays(op, gy=gy, x=x)
-    gamma, _, mean, var = channelwise(op, a, weight, None, mean, var)
-    if mean is None or var is None:
-        raise ValueError(
-            f"{op}: mean or var is None, expected ({a.shape[1]},); pass x.mean and x.var over all axes but 1"
-        )
-    check_shape(op, "gy", gy, a.shape, "it has x's shape")
-    twin = twins(a).batch_norm
-    run = twin.train_backward if training else twin.eval_backward
-    return run(gy, a, gamma, mean, _rstd(var, eps))[:3]
-
-
 def folded(
     weight: Array,
     bias: Array | None,
@@ -198,20 +156,26 @@ def folded(
 
 
 def channelwise(
-    op: str, a: Array, weight: Operand | None, bias: Operand | None, mean: Array | None, var: Array | None
+    op: str,
+    a: Array,
+    weight: Operand | None,
+    bias: Operand | None,
+    mean: Array | None,
+    var: Array | None,
+    names: tuple[str, str] = ("running_mean", "running_var"),
 ) -> list[Any]:
     """The four (C,) arrays, checked: of x's dtype, or float32 beside a 16-bit x."""
     if a.ndim < 2:
         raise ValueError(f"{op}: x has {a.ndim} dimensions {a.shape}, expected (N, C) or (N, C, *); reshape it")
     if 0 in a.shape[1:]:
         raise ValueError(f"{op}: x {a.shape} has a zero size; only the batch N may be 0")
-    for name, value in (("running_mean", mean), ("running_var", var)):
+    for name, value in zip(names, (mean, var), strict=True):
         if isinstance(value, Tensor):
             check_constant(op, name, value)
     wanted = ("float32", a.dtype.name) if a.dtype.itemsize == 2 else (a.dtype.name,)
     arrays: list[Any] = []
     on_cuda = not isinstance(a, np.ndarray)
-    for name, value in (("weight", weight), ("bias", bias), ("running_mean", mean), ("running_var", var)):
+    for name, value in zip(("weight", "bias", *names), (weight, bias, mean, var), strict=True):
         known = value is None or (type(value) is type(a) and (on_cuda or is_whole(value)))  # pyright: ignore[reportArgumentType]
         array: Array | None = value if known else data_of(value)  # pyright: ignore[reportAssignmentType]: known
         arrays.append(array)
@@ -229,14 +193,30 @@ def channelwise(
     return arrays
 
 
+def check_statistics(
+    op: str, a: Array, what: str, count: int, mean: Array | None, var: Array | None, training: bool, eps: float
+) -> None:
+    """Refuses statistics that there are not: `count` values for each `what` of x, or no running ones."""
+    if not eps >= 0:
+        raise ValueError(f"{op}: eps is {eps}, expected at least 0: it keeps the square root of the variance real")
+    if training and count == 1:
+        raise ValueError(
+            f"{op}: x {a.shape} has one value per {what}, whose variance is 0; training needs more than one: "
+            "use a larger batch, or evaluation mode"
+        )
+    if not training and (mean is None or var is None):
+        raise ValueError(f"{op}: evaluation needs running_mean and running_var; pass them, or training=True")
+
+
 @restored
-def _rstd(var: Array, eps: float) -> Array:
+def rstd_of(var: Array, eps: float) -> Array:
     """1 / sqrt(var + eps), in float32 at least."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return (wide(var) + eps) ** -0.5
 
 
-def _empty_statistics(a: Array) -> tuple[Array, Array]:
+def empty_statistics(a: Array) -> tuple[Array, Array]:
+    """Mean 0 and variance 1 of each channel, for a batch of none."""
     xp = array_module(a)
     dtype = "float32" if a.dtype.itemsize == 2 else a.dtype
     shape = (a.shape[1],)

@@ -8,6 +8,7 @@ ACTIVATIONS = (
     *((name, ()) for name in ("relu", "tanh", "sigmoid", "silu", "gelu", "gelu_tanh")),
     *(("leaky_relu", (a,)) for a in (0.01, 0.0, 2.0, -0.5, 1.5)),  # of 16 bits a half more is a tie every other time
     *(("elu", (a,)) for a in (1.0, 0.25, -2.0)),
+    *(("hardtanh", bounds) for bounds in ((-1.0, 1.0), (0.0, 6.0), (0.25, 15.0))),
     *(("softplus", options) for options in ((1.0, 20.0), (0.5, 1.0), (-2.0, 20.0))),
 )
 SHAPES = ((), (1,), (0, 3), (7,), (16,), (2, 3, 5, 4), (1, 8, 2, 2), (3, 1400))  # the last: a thread of every access
@@ -28,7 +29,7 @@ def extremes():
 
 def is_exact(name, options=()):
     """Whether every value is one product of numbers that float32 has."""
-    return name == "relu" or (name == "leaky_relu" and float(np.float32(options[0])) == options[0])
+    return name in ("relu", "hardtanh") or (name == "leaky_relu" and float(np.float32(options[0])) == options[0])
 
 
 def value(name, x, options=()):
@@ -79,6 +80,8 @@ def _value(name, x, a=0.0, b=0.0):
         return 0.5 * x * (1 + math.tanh(_bend(x)))
     if name == "elu":
         return x if x > 0 else a * math.expm1(x)
+    if name == "hardtanh":
+        return a if x < a else b if x > b else x
     assert name == "softplus"
     return x if a * x > b else (max(a * x, 0) + math.log1p(math.exp(-abs(a * x)))) / a
 
@@ -101,6 +104,8 @@ def _slope(name, x, a=0.0, b=0.0):
         return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
     if name == "elu":
         return 1.0 if x > 0 else a * math.exp(x)
+    if name == "hardtanh":
+        return 0.0 if x <= a or x >= b else 1.0
     assert name == "softplus"
     return 1.0 if a * x > b else _logistic(a * x)
 

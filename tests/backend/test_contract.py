@@ -34,7 +34,7 @@ TWINS = {
     "loss": {"cross_entropy", "nll", "hits"},
     "optim": {"sgd", "adam", "rmsprop", "norm", "scale", "clamp", "average", "accumulate", "divide"}
     | {"unscale", "rescale"},
-    "activation": {"forward", "backward"},
+    "activation": {"forward", "backward", "slopes"},
     "elementwise": {"apply", "add_into", "in_memory", "place"},
     "indexing": {"add"},
     "reduce": {"reduced"},

@@ -247,6 +247,41 @@ NORM = {
         TypeError,
         ["batch_norm: momentum is None", "expected a number", "or num_batches_tracked to average"],
     ),
+    "one value an activation": (
+        lambda: ops.batch_norm_forward(z(1, 3, 2), per_activation=True),
+        ValueError,
+        ["batch_norm_forward: x (1, 3, 2) has one value per activation", "larger batch"],
+    ),
+    "weight of another shape than a sample": (
+        lambda: ops.batch_norm_forward(z(2, 3, 2), weight=z(3), per_activation=True),
+        ValueError,
+        ["batch_norm_forward: weight is (3,), expected (3, 2)", "shape of a sample", "(2, 3, 2)"],
+    ),
+    "no sample": (
+        lambda: ops.batch_norm_forward(z(4), per_activation=True),
+        ValueError,
+        ["batch_norm_forward: x is (4,), expected (N, C)", "only the batch"],
+    ),
+    "statistics that are read-only": (
+        lambda: ops.batch_norm_forward(z(2, 3), np.broadcast_to(z(1), 3)),
+        ValueError,
+        ["batch_norm_forward: running_mean is read-only", "changed in place"],
+    ),
+    "var and rstd": (
+        lambda: ops.batch_norm_backward(z(2, 3), z(2, 3), None, z(3), z(3), rstd=z(3)),
+        TypeError,
+        ["batch_norm_backward: got both var and rstd", "pass one"],
+    ),
+    "neither var nor rstd": (
+        lambda: ops.batch_norm_backward(z(2, 3), z(2, 3), None, z(3)),
+        ValueError,
+        ["batch_norm_backward: mean or var is None", "(2, 3)", "as batch_norm_forward gave them"],
+    ),
+    "rstd of another length": (
+        lambda: ops.batch_norm_backward(z(2, 3), z(2, 3), None, z(3), rstd=z(4)),
+        ValueError,
+        ["batch_norm_backward: rstd is (4,), expected (3,)"],
+    ),
     "gy of the backward call": (
         lambda: ops.batch_norm_backward(z(2, 4), z(2, 3), None, z(3), z(3)),
         ValueError,
@@ -333,6 +368,34 @@ LOSS = {
     ),
     "linear bias": (lambda: ops.linear(z(2, 5), z(4, 5), z(5)), ValueError, ["linear: bias is (5,)", "(4,)"]),
     "linear without weight": (lambda: ops.linear(z(2, 5), None), TypeError, ["linear: w is None"]),
+    "hardtanh bounds": (
+        lambda: ops.hardtanh(SCORES, 1, -1),
+        ValueError,
+        ["hardtanh: min_val is 1.0 and max_val -1.0", "min_val below max_val"],
+    ),
+    "clipped_relu ceiling": (
+        lambda: ops.clipped_relu(SCORES, 0),
+        ValueError,
+        ["clipped_relu: ceiling is 0", "above 0"],
+    ),
+    "no y": (lambda: ops.relu_backward(SCORES, SCORES, None), TypeError, ["relu_backward: y is None", "pass y"]),
+    "no x": (lambda: ops.silu_backward(SCORES, None, SCORES), TypeError, ["silu_backward: x is None", "pass x"]),
+    "y of another shape": (
+        lambda: ops.tanh_backward(SCORES, None, z(4)),
+        ValueError,
+        ["tanh_backward: y is (4,), expected (3, 4)", "gy's shape"],
+    ),
+    "x of another type": (
+        lambda: ops.gelu_backward(SCORES, SCORES.astype(F32), None),
+        TypeError,
+        ["gelu_backward: gy is float64 but x is float32", "convert one"],
+    ),
+    "gy of integers": (
+        lambda: ops.relu_backward(SCORES.astype(int), None, SCORES),
+        TypeError,
+        ["relu_backward: gy is int64", "float32 or float64"],
+    ),
+    "beta 0": (lambda: ops.softplus_backward(SCORES, SCORES, None, 0), ValueError, ["softplus_backward: beta is 0.0"]),
     "softmax dim": (lambda: ops.softmax(z(2, 3), 2), IndexError, ["softmax: dim is 2", "-2 to 1", "(2, 3)"]),
     "softmax of integers": (lambda: ops.log_softmax(z(2, 3, dtype=int), 1), TypeError, ["log_softmax: x is int64"]),
 }

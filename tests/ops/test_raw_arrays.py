@@ -99,6 +99,9 @@ CALLS = {
     "prelu": (ops.prelu, X, W4[:, 0, 0, 0]),
     "elu": (ops.elu, X, 0.7),
     "silu": (ops.silu, X),
+    "hardtanh": (ops.hardtanh, X),
+    "relu6": (ops.relu6, X * 5),
+    "clipped_relu": (ops.clipped_relu, X, 0.5),
     "gelu": (ops.gelu, X),
     "group_norm": (lambda *a: ops.group_norm(a[0], 2, *a[1:]), X, W4[:, 0, 0, 0], W4[:, 0, 0, 1]),
     "layer_norm": (lambda *a: ops.layer_norm(a[0], (6, 6), *a[1:]), X, X[0, 0], X[0, 1]),
@@ -116,8 +119,8 @@ def as_tensors(arguments):
     return [Tensor(a, requires_grad=True) if f else a for a, f in zip(arguments, is_float, strict=True)]
 
 
-# Not functions of numbers a user differentiates, or tested beside their forward pass.
-ELSEWHERE = {"one_hot", "argmax", "equal", "not_equal", "less", "less_equal", "greater_equal"}
+# Not functions of numbers a user differentiates, or tested beside their forward pass, or in test_on_arrays.py.
+ELSEWHERE = {"batch_norm_forward", "one_hot", "argmax", "equal", "not_equal", "less", "less_equal", "greater_equal"}
 
 
 def test_every_public_op_is_in_this_table():

@@ -69,6 +69,11 @@ ELEMENTS = [
         only="activation",  # convolutions and products of every tile have it too
     ),
     *of_file(
+        "elementwise/bounded.cuh",
+        (EDGE, "x <= a || x >= b ?", "x < a || x >= b ?"),
+        (NAN, "x < a ? a : x > b ? b : x", "x > a ? x < b ? x : b : a"),
+    ),
+    *of_file(
         "elementwise/activation_forward.cu",
         (EDGE, "if (i >= L) continue;", "if (i > L) continue;"),
         (INDEX, "if (i < L) load_channels(x + i, v[e]);", "if (i < L) load_channels(x + i, v[0]);"),

@@ -1,0 +1,136 @@
+"""Functions on plain arrays: on each device, in each type and memory order, captured, and with nothing to read."""
+
+import numpy as np
+import pytest
+
+import gpunn
+from gpunn import ops
+from gpunn.asked import dtype_of
+from tests import counting
+from tests.backend.graphs import captured
+from tests.ops.array_calls import CALLS, EACH, GY, WEIGHT, X, called
+
+EMULATED = pytest.mark.skipif(not gpunn.is_available("emulator"), reason="kernels run on the emulator here")
+
+
+def same(found, wanted, eps: float = 2.0**-23):
+    """Whether results are those wanted, to some roundings of the largest."""
+    assert len(found) == len(wanted)
+    for one, other in zip(found, wanted, strict=True):
+        got, want = np.asarray(gpunn.to_numpy(one)), np.asarray(other)
+        assert got.shape == want.shape
+        if want.dtype.kind != "f":
+            np.testing.assert_array_equal(got, want)
+            continue
+        largest = np.abs(want).max(initial=1.0)
+        np.testing.assert_allclose(got.astype(np.float64), want, rtol=0, atol=100 * eps * largest)
+
+
+def on(device, dtype: object = np.float32):
+    return lambda a: gpunn.to_device(a.astype(dtype) if a.dtype == np.float64 else a, device)
+
+
+@EMULATED
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("name", CALLS)
+def test_kernels_give_what_the_cpu_gives(name, dtype):
+    kind = dtype_of("bf16") if dtype == "bfloat16" else np.dtype(dtype)
+    rounded = {key: called(key, lambda a: a.astype(kind).astype(a.dtype)) for key in (name,)}[name]
+    found = called(name, on("emulator", kind))
+    assert all(one.dtype == kind for one in found if one.dtype.kind in "fV" and one.shape == X.shape)
+    same(found, rounded, {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-16, "bfloat16": 2.0**-13}[dtype])
+
+
+@EMULATED
+@pytest.mark.parametrize("name", CALLS)
+def test_memory_of_any_order(name):
+    wanted = called(name, on("cpu"))
+
+    def last(a):
+        a = on("emulator")(a)
+        return a.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2) if a.ndim == 4 else a
+
+    def apart(a):
+        a = on("emulator")(np.repeat(a, 2, axis=-1))[..., ::2]
+        return a
+
+    same(called(name, last), wanted)
+    same(called(name, apart), wanted)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_launches_reads_and_captures(name, look_alike):
+    xp = look_alike
+    function, arguments, launches = CALLS[name]
+    given = [on("cuda")(a) if isinstance(a, np.ndarray) else a for a in arguments]
+    found = function(*given)
+    with counting.device_work() as work:
+        function(*given)
+    assert sum(work.launches.values()) == launches, str(work)
+    assert not work.reads and not work.copies
+    stream, pool = xp.cuda.Stream(non_blocking=True), xp.cuda.MemoryPool()
+    graph, held = captured(xp, stream, pool, lambda: function(*given))
+    graph.launch(stream)
+    found, held = (one if isinstance(one, tuple) else (one,) for one in (found, held))
+    for one, other in zip(found, held, strict=True):
+        if hasattr(one, "get"):
+            assert one.get().tobytes() == other.get().tobytes()
+
+
+# ---------------------------------------------------------------- batch norm
+@EMULATED
+@pytest.mark.parametrize("per_activation", [False, True])
+def test_batch_norm_of_16_bits_beside_float32(per_activation):
+    give, wide = on("emulator", np.float16), on("emulator")
+    w, m, v = (wide(np.abs(a) + 0.5) for a in ([EACH] * 3 if per_activation else [WEIGHT] * 3))
+    y, mean, rstd = ops.batch_norm_forward(give(X), m, v, w, w, per_activation=per_activation)
+    gx, gw, gb = ops.batch_norm_backward(give(GY), give(X), w, mean, rstd=rstd, per_activation=per_activation)
+    assert [one.dtype.name for one in (y, mean, rstd, gx, gw, gb)] == ["float16", *["float32"] * 2, "float16",
+                                                                       *["float32"] * 2]  # fmt: skip
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("per_activation", [True, False])
+def test_an_empty_batch_has_no_statistics(training, per_activation):
+    w = EACH if per_activation else WEIGHT
+    mean, var = w.copy(), w.copy()
+    y, m, r = ops.batch_norm_forward(X[:0], mean, var, w, w, training, per_activation=per_activation)
+    assert y.shape == (0, 8, 3, 4) and m.shape == r.shape == w.shape and np.isfinite(r).all()
+    np.testing.assert_array_equal((mean, var), (w, w))
+    gx, gw, gb = ops.batch_norm_backward(GY[:0], X[:0], w, m, rstd=r, training=training, per_activation=per_activation)
+    assert gx.shape == y.shape and not gw.any() and not gb.any()
+
+
+def test_running_statistics_move_in_any_memory_order():
+    """Samples channels-last, statistics row-major: what moves is the user's own array."""
+    last = X.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)
+    wanted = EACH.copy(), EACH.copy()
+    found = EACH.copy(), np.repeat(EACH, 2, axis=-1)[..., ::2]
+    for x, running in ((X, wanted), (last, found)):
+        y = ops.batch_norm_forward(x, *running, per_activation=True)[0]
+        assert y.strides == x.strides
+    same(found, wanted, 2.0**-52)
+    assert not np.array_equal(wanted[0], EACH)
+
+
+# ---------------------------------------------------------------- activations
+def test_what_a_slope_does_not_read_may_be_none():
+    y = ops.relu(X)
+    np.testing.assert_array_equal(ops.relu_backward(GY, None, y), ops.relu_backward(GY, X, y))
+    np.testing.assert_array_equal(ops.gelu_backward(GY, X, None), ops.gelu_backward(GY, X, ops.gelu(X)))
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("emulator", marks=EMULATED)])
+def test_a_gradient_that_does_not_pass_is_0_whatever_it_was(device):
+    x, gy = (on(device)(np.array(a)) for a in ([-1.0, 9.0, np.nan, 1.0], [np.inf, np.nan, 2.0, 3.0]))
+    for name in ("relu6", "hardtanh"):
+        gx = gpunn.to_numpy(getattr(ops, f"{name}_backward")(gy, x, None))
+        assert gx[:3].tolist() == [0, 0, 2], name
+
+
+@EMULATED
+def test_a_ceiling_that_16_bits_do_not_hold():
+    x = gpunn.to_device(np.array([0.05, 0.3], np.float16), "emulator")
+    y = ops.clipped_relu(x, 0.1)
+    assert float(y[1]) < 0.1, "the case would be no case"
+    assert ops.clipped_relu_backward(np.ones_like(x), x, y, 0.1).tolist() == [1, 0]

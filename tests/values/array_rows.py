@@ -1,0 +1,117 @@
+"""Functions on plain arrays, the gradients of activations among them, as in op_rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from tests.values.op_rows import ZERO, of, row
+
+LINE = ZERO[::2]
+UPSTREAM = LINE[::-1] / 8
+
+
+def gradient(function):
+    """What a function's backward call gives; `y` need not be told."""
+
+    def call(gy, x, y, **options):
+        x = x.clone().requires_grad_()
+        return torch.autograd.grad(function(x, **options), x, gy)[0]
+
+    return call
+
+
+def clipped_relu(x, ceiling):
+    return F.hardtanh(x, 0.0, ceiling)
+
+
+# ---------------------------------------------------------------- batch norm
+RNG = np.random.default_rng(0)
+
+
+def numbers(*shape):
+    """Multiples of 1/64 about normal."""
+    return RNG.integers(-128, 128, shape) / 64.0
+
+
+def batch_norm_forward(x, running_mean, running_var, weight, bias, training=True, momentum=0.1, eps=1e-5):
+    """F.batch_norm, and the mean and 1 / sqrt(var + eps) that normalised."""
+    axes = (0, *range(2, x.ndim))
+    mean, var = (x.mean(axes), x.var(axes, correction=0)) if training else (running_mean, running_var)
+    rstd = (var + eps) ** -0.5
+    return F.batch_norm(x, running_mean, running_var, weight, bias, training, momentum, eps), mean, rstd
+
+
+def each_forward(x, *parameters, per_activation, **options):
+    """The same of samples whose every element is a channel."""
+    y, *statistics = batch_norm_forward(x.flatten(1), *[p.view(-1) for p in parameters], **options)
+    return y.view(x.shape), *(one.view(x.shape[1:]) for one in statistics)
+
+
+def batch_norm_backward(gy, x, weight, mean, rstd, training=True, eps=1e-5):
+    x, weight, bias = x.clone().requires_grad_(), weight.clone().requires_grad_(), torch.zeros_like(weight)
+    statistics = (None, None) if training else (mean, rstd**-2 - eps)
+    y = F.batch_norm(x, *statistics, weight, bias.requires_grad_(), training, eps=eps)
+    return torch.autograd.grad(y, (x, weight, bias), gy)
+
+
+def each_backward(gy, x, *parameters, per_activation, **options):
+    gx, *others = batch_norm_backward(gy.flatten(1), x.flatten(1), *[p.view(-1) for p in parameters], **options)
+    return gx.view(x.shape), *(g.view(x.shape[1:]) for g in others)
+
+
+def running(*shape):
+    """Running mean and variance, weight and bias."""
+    names = "running_mean", "running_var", "weight", "bias"
+    return {name: np.abs(numbers(*shape)) + 0.5 if name == "running_var" else numbers(*shape) for name in names}
+
+
+def own(x, one, axes):
+    """What backward takes of x, with x's own statistics."""
+    rstd = (x.var(axes) + 1e-5) ** -0.5
+    return {"gy": numbers(*x.shape), "x": x, "weight": numbers(*one), "mean": x.mean(axes), "rstd": rstd}
+
+
+SPATIAL, EACH = {"x": numbers(2, 3, 2, 2), **running(3)}, {"x": numbers(3, 2, 2), **running(2, 2)}
+row("arrays", "batch_norm_forward", batch_norm_forward, {}, SPATIAL)
+row("arrays", "batch_norm_forward", batch_norm_forward, {}, SPATIAL, training=False, eps=0.5)
+row("arrays", "batch_norm_forward", each_forward, {}, EACH, per_activation=True, momentum=0.5)
+row("arrays", "batch_norm_forward", each_forward, {}, EACH, per_activation=True, training=False)
+SPATIAL, EACH = own(numbers(2, 3, 4), (3,), (0, 2)), own(numbers(8, 2, 2), (2, 2), 0)
+row("arrays", "batch_norm_backward", batch_norm_backward, {}, SPATIAL)
+row("arrays", "batch_norm_backward", each_backward, {}, EACH, per_activation=True)
+MOVED = {**SPATIAL, "mean": numbers(3), "rstd": np.abs(numbers(3)) + 0.5}
+row("arrays", "batch_norm_backward", batch_norm_backward, {}, MOVED, training=False)
+
+# ---------------------------------------------------------------- activations
+for op, theirs, options in (
+    ("hardtanh", F.hardtanh, {}),
+    ("hardtanh", F.hardtanh, {"min_val": -2.0, "max_val": 7.5}),
+    ("relu6", F.relu6, {}),
+    ("clipped_relu", clipped_relu, {"ceiling": 3.0}),
+):
+    row("arrays", op, theirs, of(ZERO), **options)
+SLOPES: list[tuple[str, Callable[..., Any], dict[str, Any]]] = [
+    ("relu", F.relu, {}),
+    ("leaky_relu", F.leaky_relu, {}),
+    ("leaky_relu", F.leaky_relu, {"negative_slope": -0.25}),
+    ("hardtanh", F.hardtanh, {"max_val": 7.5}),
+    ("relu6", F.relu6, {}),
+    ("clipped_relu", clipped_relu, {"ceiling": 3.0}),
+    ("tanh", torch.tanh, {}),
+    ("sigmoid", torch.sigmoid, {}),
+    ("softplus", F.softplus, {}),
+    ("softplus", F.softplus, {"beta": 0.75, "threshold": 2.0}),
+    ("elu", F.elu, {}),
+    ("elu", F.elu, {"alpha": -0.75}),
+    ("silu", F.silu, {}),
+    ("gelu", F.gelu, {}),
+    ("gelu", F.gelu, {"approximate": "tanh"}),
+]
+for op, theirs, options in SLOPES:
+    given = {"gy": UPSTREAM, "x": LINE, "y": theirs(torch.tensor(LINE), **options).numpy()}
+    row("arrays", f"{op}_backward", gradient(theirs), {}, given, **options)
