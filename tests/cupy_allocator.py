@@ -65,6 +65,8 @@ def array_at(pointer, shape, dtype, strides=None):
     """NumPy's array over device memory, which lives as long as this or a view of it."""
     dtype = np.dtype(dtype)
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    if size and strides is not None:
+        size = sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True)) + dtype.itemsize
     # A memoryview, so that the pool's storage is the base of no array.
     return np.ndarray(shape, dtype, memoryview(pointer._bytes(size)), 0, strides) if size else np.empty(shape, dtype)
 

@@ -12,7 +12,6 @@ from tests import cupy_differences as differences
 from tests.cupy_device import Device
 from tests.cupy_pointer import MemoryPointer, UnownedMemory
 
-_KNOWN = ("shape", "strides", "dtype", "ndim", "size", "nbytes", "itemsize")  # whichever device is current
 _FLAGS = ("c_contiguous", "f_contiguous", "fnc", "owndata")
 _COPY = ("astype", "copy")  # new memory in the order of the old
 _WRITE = ("fill", "sort", "partition", "put")  # in place
@@ -36,15 +35,15 @@ class ndarray:
             self._hold(cupy_allocator.array_at(memptr, shape, dtype, strides))
 
     @classmethod
-    def _of(cls, values):
-        """A device array over this memory of NumPy's."""
+    def _of(cls, values, device=None):
+        """A device array over this memory of NumPy's: of the current device, or of the array's that it is a view of."""
         made = cls.__new__(cls)
-        made._hold(values)
+        made._hold(values, device)
         return made
 
-    def _hold(self, values):
+    def _hold(self, values, device=None):
         self._memory = values
-        self.device = Device(Device.now())
+        self.device = Device(Device.now()) if device is None else device
         cupy_pointers.born(self)
 
     @property
@@ -55,8 +54,10 @@ class ndarray:
     def __getattr__(self, name):
         if name.startswith("__") or not hasattr(self.real, name):
             raise AttributeError(f"cupy.ndarray has no {name}")
-        found = getattr(self._memory if name in _KNOWN else self._values, name)
-        return _method(self, getattr(self.real, name)) if callable(found) else _wrapped(found)
+        found = getattr(self._memory, name)
+        if callable(found):
+            return _method(self, getattr(self.real, name))
+        return _wrapped(found) if not isinstance(found, np.ndarray) else ndarray._of(found, self.device)
 
     @property
     def data(self):
@@ -70,6 +71,11 @@ class ndarray:
     def flags(self):
         flags = self._memory.flags
         return SimpleNamespace(**{name: getattr(flags, name) for name in _FLAGS})
+
+    def view(self, dtype=None, type=None):
+        if dtype is None and type is not None:
+            return type._of(self._memory, self.device)
+        return _made("view", lambda a: a.view(dtype), self)
 
     def __deepcopy__(self, memo):
         return self.copy()
@@ -214,7 +220,8 @@ def _computed(name, compute, *args):
 
 
 def _made(name, compute, self, *values):
-    return cupy_launch.made(ndarray._of, name, compute, self._values, *values)
+    """A view, whichever device is current, or what a kernel wrote on self's, which must be."""
+    return cupy_launch.made(ndarray._of, name, compute, self._memory, *values, viewed=self)
 
 
 def _written(name, run, target, *args):
@@ -229,13 +236,13 @@ def _method(array, real):
     def run(*args, **options):
         unknown = set(options) - names
         assert not unknown, f"cupy.ndarray.{name} takes no {', '.join(unknown)}: {first}"
-        differences.check_method(name, array._values, args, options)
+        differences.check_method(name, array._memory, args, options)
         if name == "take":
             options["mode"] = "wrap"
         if name == "dot":
             cupy_capture.refuse_library("cuBLAS")
         out = options.pop("out", None)
-        values = array._values, _values(args), _values(options)
+        values = array._memory, _values(args), _values(options)
 
         def compute(a, given, named, **to):
             return getattr(a, name)(*given, **named, **to)
@@ -243,8 +250,13 @@ def _method(array, real):
         if out is not None:
             return _written(name, lambda to, *given: compute(*given, out=to), out, *values) or out
         if name in _WRITE:
-            return cupy_launch.written(name, compute, *values)
-        how = cupy_launch.new if name in _COPY else cupy_launch.made
-        return how(lambda x: array if x is array._memory else ndarray._of(x), name, compute, *values)
+            return cupy_launch.written(name, compute, array._values, *values[1:])
+
+        def wrap(x):
+            return array if x is array._memory else ndarray._of(x)
+
+        if name in _COPY:
+            return cupy_launch.new(wrap, name, compute, array._values, *values[1:])
+        return cupy_launch.made(wrap, name, compute, *values, viewed=array)
 
     return run

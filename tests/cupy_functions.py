@@ -14,6 +14,7 @@ _LIBRARIES = dict.fromkeys(("matmul", "dot", "tensordot", "inner", "vdot", "eins
     dict.fromkeys(("cholesky", "det", "eigh", "inv", "lstsq", "pinv", "qr", "slogdet", "solve", "svd"), "cuSOLVER")
 )
 _COUNTED = ("nonzero", "flatnonzero", "argwhere", "unique", "bincount", "extract", "compress")  # whose size is read
+_VIEWS = ("broadcast_to", "expand_dims", "squeeze", "transpose", "moveaxis", "swapaxes")  # on whichever device
 _SENT = ("array", "asanyarray", "ascontiguousarray", "asfortranarray")
 
 
@@ -66,6 +67,9 @@ def function(name, real, numpys):
         if out is not None:
             _written(name, lambda to, given, named: compute(given, {**named, "out": to}), out, *_parts(args, options))
             return out
+        if name in _VIEWS and isinstance(args[0], ndarray):
+            return cupy_launch.made(ndarray._of, name, lambda a: compute((a, *args[1:]), options), args[0]._memory,
+                                    viewed=args[0])
         values = _parts(args, options)
         if name == "empty_like":
             like = compute(*values)

@@ -70,8 +70,11 @@ def _kept(wrap, name, sample, compute, values, order, capture):
     return results
 
 
-def made(wrap, name, compute, *values):
-    """Views of an input, which cost nothing, or new memory, row-major, that a kernel wrote."""
+def made(wrap, name, compute, *values, viewed=None):
+    """Views of an input, which cost nothing, or new memory, row-major, that a kernel wrote.
+
+    `viewed` is the device array of the first value: its views are on its device, its kernels want that to be current.
+    """
     capture = cupy_capture.now()
     result = compute(*values) if capture is None else _quietly(compute, values)
     inputs, found = [], []
@@ -80,7 +83,10 @@ def made(wrap, name, compute, *values):
     if not found:
         return result
     if all(isinstance(x, np.ndarray) and (not x.size or any(np.may_share_memory(x, i) for i in inputs)) for x in found):
+        if viewed is not None:
+            return mapped(result, lambda x: viewed if x is viewed._memory else type(viewed)._of(x, viewed.device))
         return mapped(result, wrap)  # nothing is launched for no elements, either
+    assert viewed is None or viewed._values is not None
     counting.launched(name)
     return _kept(wrap, name, result, compute, values, "C", capture)
 

@@ -7,7 +7,6 @@ An array's type says where it lives: ``numpy.ndarray`` is ``cpu``, ``cupy.ndarra
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, TypeGuard, cast
@@ -18,6 +17,7 @@ from numpy.typing import DTypeLike
 from gpunn.backend import capture, faults
 from gpunn.backend.contract import Array, Twins
 from gpunn.backend.device import Device, default_device, device, require
+from gpunn.backend.foreign import from_dlpack, is_foreign, is_torch, taken
 from gpunn.backend.loading import require_cupy, require_emulator
 
 _named = device  # for the functions below whose own argument is called device
@@ -31,7 +31,7 @@ def _home(kind: type) -> str:
 
 def _find_home(kind: type) -> str:
     # Asking the class for its module keeps cupy unimported until somebody else has imported it.
-    on_cuda = kind.__module__.partition(".")[0] == "cupy"
+    on_cuda = any([base.__module__.partition(".")[0] == "cupy" for base in kind.__mro__])
     home = "cuda" if on_cuda else "emulator" if kind.__name__ == "EmulatedArray" else "cpu"
     return _HOMES.setdefault(kind, home)
 
@@ -47,7 +47,7 @@ def is_whole(array: Array) -> bool:
 
 
 def plain(array: Array) -> Array:
-    """An array as ops and kernels read it: aligned, in this machine's byte order (else a copy), no subclass of NumPy's.
+    """An array as ops and kernels read it: aligned, in this machine's byte order (else a copy), of no subclass.
 
     Those change what operators mean: of np.matrix, * is a product. Raises TypeError for a masked array, whose mask no
     op would heed, and for one of records.
@@ -66,7 +66,8 @@ def plain(array: Array) -> Array:
                 f"got a cuda array of {dtype.str!r}, expected this machine's byte order; convert it before it goes "
                 f"there, for example with numpy_array.astype({dtype.name!r})"
             )
-        return array
+        kind = require_cupy().ndarray
+        return array if type(array) is kind else array.view(type=kind)
     if not is_whole(array):
         array = array.astype(dtype.newbyteorder("="), order="K")
     if _home(type(array)) != "cpu":
@@ -117,7 +118,7 @@ def to_numpy(x: object) -> np.ndarray:
     array: Any = x if is_array(x) else getattr(x, "data", x)
     home = _home(type(array))
     if home == "cpu":
-        return np.asarray(_from_dlpack(array) if _is_torch(array) else array)
+        return np.asarray(from_dlpack(array) if is_torch(array) else array)
     if home == "cuda":
         capture.refuse("the host reads an array inside the step, where a graph cannot wait; read it afterwards")
         with array.device:
@@ -161,72 +162,16 @@ def to_device(array: Array, device: str | Device) -> Array:
 def asarray(x: object, dtype: DTypeLike | None = None, device: str | Device | None = None) -> Array:
     """``x`` (array, number, nested list, or any object with ``__dlpack__`` or ``__array__``) as an array.
 
-    An array stays on its device unless ``device`` names another; everything else goes to ``device`` or the default
-    one. Python floats become float32, the framework's default, unless ``dtype`` says more; a float64 array stays one.
+    An array, another library's too, stays on its device unless ``device`` names another; numbers and lists go to
+    ``device`` or the default one. Python floats become float32, the framework's default, unless ``dtype`` says more; a
+    float64 array stays one.
     """
     if is_array(x):
         array = plain(x)
     else:
-        array = plain(_foreign(x, narrow=dtype is None))
-        device = device if device is not None else default_device()
+        array = plain(taken(x, narrow=dtype is None))
+        if device is None and not is_foreign(x):
+            device = default_device()
     if device is not None:
         array = to_device(array, device)
     return array if dtype is None or array.dtype == dtype else array.astype(dtype)
-
-
-def _foreign(x: Any, narrow: bool) -> Array:
-    """x as an array; ``narrow``: Python's floats as float32."""
-    if hasattr(x, "__dlpack_device__"):
-        return _from_dlpack(x)
-    try:
-        array = np.asarray(x)
-    except ValueError as error:  # lists of unequal lengths
-        raise ValueError(
-            f"asarray: {type(x).__name__} cannot become an array: {error}; make all rows equally long"
-        ) from None
-    return array.astype(np.float32) if narrow and _is_python(x) and array.dtype == np.float64 else array
-
-
-def _from_dlpack(x: Any) -> Array:
-    """Another library's tensor over its own memory, where it can be. Raises TypeError where it cannot be taken over."""
-    kind, dtype = type(x), getattr(x, "dtype", "no dtype")
-    try:
-        on_cuda = x.__dlpack_device__()[0] in (2, 13)  # kDLCUDA, kDLCUDAManaged of dlpack.h
-        module = require_cupy() if on_cuda else np
-        if _is_torch(x) and x.is_neg():  # a view whose signs torch turns when it is read; its memory has the others
-            x = x.resolve_neg()
-        if "bfloat16" not in str(dtype):
-            array = module.from_dlpack(x)
-        elif not _is_torch(x) or x.requires_grad:
-            array = np.asarray(x)
-        else:  # NumPy's from_dlpack has no bfloat16: its bits come as integers
-            array = _of_bits(module.from_dlpack(x.view(sys.modules["torch"].int16)))
-    except (BufferError, RuntimeError, TypeError, ValueError) as error:
-        what = f"{kind.__module__.partition('.')[0]} {kind.__name__} of {dtype}"
-        raise TypeError(
-            f"got a {what} that cannot be taken over ({error}); expected a dense one of numbers without a gradient: "
-            "convert it there first"
-        ) from error
-    # NumPy imports DLPack memory read-only where the exporter does not say that it may be written.
-    return array if on_cuda or array.flags.writeable else array.copy()
-
-
-def _is_torch(x: object) -> bool:
-    return type(x).__module__.partition(".")[0] == "torch"
-
-
-def _of_bits(bits: Array) -> Array:
-    """The bfloat16 numbers of these 16-bit integers; float32 where ml_dtypes is missing, with the same values."""
-    try:
-        return bits.view(importlib.import_module("ml_dtypes").bfloat16)
-    except ImportError:
-        return (bits.astype(np.uint32) << 16).view(np.float32)
-
-
-def _is_python(x: object) -> bool:
-    """Whether x is a Python number or a list of them (a list of arrays keeps their dtype)."""
-    while isinstance(x, list | tuple) and x:
-        x = x[0]
-        if isinstance(x, np.generic):
-            return True
-    return not hasattr(x, "dtype") and not hasattr(x, "__array__")

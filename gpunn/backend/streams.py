@@ -28,6 +28,16 @@ def place_on(device: int) -> tuple[Place, Any]:
     return (device, stream.ptr, threading.get_ident() if stream.ptr == _PER_THREAD else 0), stream
 
 
+def in_program_capture(device: int) -> bool:
+    """Whether a program's own capture (`begin_capture` of CuPy's current stream) records what is launched now."""
+    return device != EMULATOR and capture.now.get() is None and require_cupy().cuda.get_current_stream().is_capturing()
+
+
+def _lasts(device: int) -> bool:
+    """Whether what is written now is there at once: a capture's numbers come with a replay, into the graph's memory."""
+    return capture.now.get() is None and not in_program_capture(device)
+
+
 _tickets: dict[Place, Array] = {}
 _outgrown: list[Array] = []  # those that a captured graph may know: it keeps nothing alive
 
@@ -46,7 +56,7 @@ def tickets(device: int, count: int, stream: Any = None) -> Array:
             found = require_emulator().EmulatedArray.of(np.zeros(size, np.int32))
         else:
             found = require_cupy().zeros(size, np.int32)
-        if capture.now.get() is None:  # else they are zeros from a replay on, and the graph's
+        if _lasts(device):
             _tickets[place] = found
             if before is not None:
                 _outgrown.append(before)
@@ -65,7 +75,7 @@ def ones(like: Array) -> Array:
         found = (np if device == EMULATOR else require_cupy()).ones_like(like)
         if device == EMULATOR:
             found.flags.writeable = False
-        if capture.now.get() is None:  # else they are ones at a replay only
+        if _lasts(device):
             _ones[key] = found
     return found
 

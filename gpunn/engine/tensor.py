@@ -39,6 +39,8 @@ class Tensor(Operators):
 
     def __init__(self, array: object, requires_grad: bool = False):
         data = data_of(array)
+        if not is_array(array) and not getattr(data.flags, "writeable", True):
+            data = data.copy()  # JAX's may not change, and a Tensor does in training
         if data.dtype.kind not in "fiubV":  # V: bfloat16 of ml_dtypes
             raise TypeError(f"Tensor: got dtype {data.dtype}; expected floating point, integers or bool")
         self.data: Array = data
@@ -316,8 +318,8 @@ def record(name: str, y: Array, inputs: Sequence[object], backward: Closure, own
             break
         if source is None and is_array(x):
             source = x
-    if source is not None and type(y) is not type(source):
-        y = autograd.as_type(y, type(plain(source)), name)
+    if source is not None and type(y) is not type(source) and type(y) is not (kind := type(plain(source))):
+        y = autograd.as_type(y, kind, name)
     return _remember(name, y, inputs, backward, owned) if wrapped else y
 
 
@@ -341,9 +343,7 @@ def _remember(name: str, y: Array, inputs: Sequence[object], backward: Closure, 
 
 
 @overload
-def grad(
-    outputs: Tensor, inputs: Tensor, gy: Value | None = None, retain_graph: bool = False
-) -> Array | None: ...
+def grad(outputs: Tensor, inputs: Tensor, gy: Value | None = None, retain_graph: bool = False) -> Array | None: ...
 @overload
 def grad(
     outputs: Tensor, inputs: Sequence[Tensor], gy: Value | None = None, retain_graph: bool = False

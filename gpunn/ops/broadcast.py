@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast, overload
 
 import numpy as np
 
-from gpunn.backend import Array, Device, array_module, asarray, device_of, is_array, twins
+from gpunn.backend import Array, Device, array_module, asarray, device_of, is_array, same_device, twins
 from gpunn.backend.contract import Shape
 from gpunn.engine.operators import Operand, Plain, Value
 from gpunn.engine.tensor import Tensor, data_of
@@ -52,7 +52,7 @@ def operands(name: str, *inputs: object) -> list[Any]:
         raise TypeError(f"{name}: got dtype {odd}, expected floating point, integers or bool; convert it first")
     first = arrays[0]
     for other in arrays[1:]:
-        if type(other) is not type(first) and device_of(other) != device_of(first):
+        if not same_device(first, other) and device_of(other) != device_of(first):
             raise ValueError(
                 f"{name}: the inputs are on {' and '.join(str(device_of(a)) for a in arrays)}, expected one device; "
                 "move one with .to(device)"

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from gpunn import random
-from gpunn.backend import Array, capture, twins
+from gpunn.backend import Array, capture, streams, twins
 from gpunn.backend.contract import Shape
 from gpunn.checks import arrays, as_probability, check_choice
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import Tensor, record
+from gpunn.errors import CaptureError
 from gpunn.ops.out import with_out
 
 
@@ -77,6 +78,11 @@ def _drop(op: str, x: Operand, a: Array, mask_shape: Shape, p: float, training: 
         return x if isinstance(x, Tensor) else a
     if type(a) is np.ndarray:
         capture.refuse(f"{op}: x is on cpu, whose mask would be the same at each replay; move it to the device")
+    elif not isinstance(a, np.ndarray) and streams.in_program_capture(a.device.id):
+        raise CaptureError(
+            f"{op}: the stream captures, and each replay would drop the same elements; capture the step with "
+            "gpunn.train.CapturedStep, or multiply by a mask of your own"
+        )
     numbers = math.prod(mask_shape)
     draw: random.Draw | Array | None = capture.fed(lambda: random.take(numbers).signed, np.int64, (3,))
     if draw is None:

@@ -43,7 +43,7 @@ def getitem(x: A, index: Any) -> A:
         gx[index] = gy
         return (gx,)
 
-    return record("getitem", xp.asanyarray(y), (x,), backward)
+    return record("getitem", np.asarray(y) if isinstance(y, np.generic) else y, (x,), backward)
 
 
 def _box(parts: tuple[Any, ...], shape: Shape) -> tuple[tuple[Any, ...], Shape, Shape] | None:

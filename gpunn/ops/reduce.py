@@ -160,7 +160,8 @@ def argmax(x: A, axis: int | None = None, keepdims: bool = False, *, out: Array 
         raise ValueError(f"argmax: axis is {axes}, expected one axis, or None for all of {a.shape}; flatten x first")
     if count_of(a, axes) == 0:
         raise ValueError(f"argmax: got shape {a.shape} and axis {axis}, expected at least one element to choose from")
-    y = array_module(a).asanyarray(a.argmax(axis=axes[0] if len(axes) == 1 else None))
+    y = a.argmax(axis=axes[0] if len(axes) == 1 else None)
+    y = np.asarray(y) if isinstance(y, np.generic) else y
     return record("argmax", y.reshape(reduced_shape(a, axes, keep)), (x,), lambda gy, needs: (None,))
 
 
@@ -170,7 +171,8 @@ def record_reduction(
     """Record a reduction whose ``backward(spread, gy)`` may call ``spread`` to broadcast over the reduced axes."""
     xp = array_module(a)
     shape, kept_shape = a.shape, tuple(1 if i in axes else n for i, n in enumerate(a.shape))
-    y = xp.asanyarray(y)  # NumPy turns a full reduction into a number; the graph holds arrays
+    if isinstance(y, np.generic):  # NumPy turns a full reduction into a number; the graph holds arrays
+        y = np.asarray(y)
 
     def spread(g: Array) -> Array:
         return xp.broadcast_to(g.reshape(kept_shape), shape)

@@ -58,7 +58,7 @@ def shifted(a: Array, axes: Shape) -> tuple[Array, Array]:
         return a.copy(), a
     peak = a.max(axis=axes, keepdims=True)
     if isinstance(a, np.ndarray) and not np.isinf(peak).any():  # a GPU is not asked
-        return xp.asanyarray(a - peak), peak
+        return np.asanyarray(a - peak), peak
     with np.errstate(invalid="ignore"):
         y = a - xp.where(xp.isneginf(peak), 0, peak).astype(a.dtype, copy=False)
     return xp.where(xp.isposinf(a), 0, y).astype(a.dtype, copy=False), peak
