@@ -10,6 +10,7 @@ from typing import Any, SupportsIndex, TypeVar, cast
 
 import numpy as np
 
+from gpunn.asked import narrow
 from gpunn.backend import Array, array_module, device_of, is_array, is_whole, same_device
 from gpunn.backend.contract import Shape
 from gpunn.engine.tensor import Tensor, data_of
@@ -20,6 +21,13 @@ from gpunn.window import Window, size_text
 F = TypeVar("F", bound=Callable)
 FLOATS = ("float32", "float64", "float16", "bfloat16")
 OPTIONAL = frozenset(("bias", "weight", "pos_weight", "residual"))  # conv and linear, whose weight is needed, call it w
+COMPLEX = ("complex64", "complex128")  # which convolutions of plain arrays take
+OF_COMPLEX = frozenset(
+    f"{name}{rank}d{way}"
+    for name in ("conv", "conv_transpose")
+    for rank in (1, 2, 3)
+    for way in ("", "_grad_input", "_grad_weight", "_grad_bias", "_backward")
+)
 _WIDE_DTYPES = frozenset(map(np.dtype, FLOATS[:2]))
 
 
@@ -52,6 +60,13 @@ def check_floating(op: str, name: str, a: Array) -> None:
     """Refuses what is no floating point."""
     kind = a.dtype.name if a.dtype.isnative else a.dtype.str  # of an array put into Tensor.data
     if kind in FLOATS:
+        return
+    if kind in COMPLEX and op in OF_COMPLEX:
+        if kind == "complex64" and narrow() is not None:
+            raise TypeError(
+                f"{op}: {name} is complex64, whose products no 16-bit precision has; expected gpunn.precision "
+                "'fp32' or 'tf32' around it"
+            )
         return
     raise TypeError(
         f"{op}: {name} is {kind}, expected float32 or float64; convert it, for example with "
@@ -161,22 +176,20 @@ def as_axis(op: str, a: Array, dim: SupportsIndex) -> int:
     return axis % rank
 
 
-def check_planes(op: str, shape: tuple[int, ...], rank: int, letters: str) -> bool:
+def check_planes(op: str, shape: tuple[int, ...], rank: int, letters: str, name: str = "x") -> bool:
     """Whether x has a batch axis; refuses other ranks than (N, C, *) and (C, *), and zero sizes but N."""
     if len(shape) not in (rank + 1, rank + 2):
         raise ValueError(
-            f"{op}: x has {len(shape)} dimensions {shape}, expected {rank + 2} ({letters}), "
+            f"{op}: {name} has {len(shape)} dimensions {shape}, expected {rank + 2} ({letters}), "
             f"or {rank + 1} without a batch; reshape it"
         )
     batched = len(shape) == rank + 2
     if 0 in (shape[1:] if batched else shape):
-        raise ValueError(f"{op}: x {shape} has a zero size; only the batch N may be 0")
+        raise ValueError(f"{op}: {name} {shape} has a zero size; only the batch N may be 0")
     return batched
 
 
-def check_shape(
-    op: str, name: str, a: Array, expected: Shape, remedy: str = "pass the forward call's options"
-) -> None:
+def check_shape(op: str, name: str, a: Array, expected: Shape, remedy: str = "pass the forward call's options") -> None:
     """Refuses an array of another shape."""
     if a.shape != expected:
         raise ValueError(f"{op}: {name} is {a.shape}, expected {expected}; {remedy}")

@@ -21,12 +21,12 @@ _BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "
 
 
 class ndarray:
-    """Holds NumPy memory; `real` is CuPy's class, whose attributes alone are let through."""
+    """Holds NumPy memory; `_cupys` is CuPy's class, whose attributes alone are let through."""
 
     __module__ = "cupy"
     __hash__ = None
     __array_priority__ = 100
-    real = None
+    _cupys = None
 
     def __init__(self, shape, dtype=float, memptr=None, strides=None, order="C"):
         if memptr is None:
@@ -52,11 +52,11 @@ class ndarray:
         return self._memory
 
     def __getattr__(self, name):
-        if name.startswith("__") or not hasattr(self.real, name):
+        if name.startswith("__") or not hasattr(self._cupys, name):
             raise AttributeError(f"cupy.ndarray has no {name}")
         found = getattr(self._memory, name)
         if callable(found):
-            return _method(self, getattr(self.real, name))
+            return _method(self, getattr(self._cupys, name))
         return _wrapped(found) if not isinstance(found, np.ndarray) else ndarray._of(found, self.device)
 
     @property

@@ -199,7 +199,7 @@ def _runtime():
 def module(real=None):
     """The stand-in for the module `real`: CuPy, or the record of it."""
     real = cupy_record.cupy() if real is None else real
-    ndarray.real = real.ndarray
+    ndarray._cupys = real.ndarray
     Namespace._ufunc_type = real.ufunc
     cupy_capture.reset()
     cupy_allocator.reset()

@@ -26,7 +26,9 @@ from gpunn.nn.containers import Sequential as Sequential
 from gpunn.nn.conv import Conv1d as Conv1d
 from gpunn.nn.conv import Conv2d as Conv2d
 from gpunn.nn.conv import Conv3d as Conv3d
-from gpunn.nn.conv import ConvTranspose2d as ConvTranspose2d
+from gpunn.nn.conv_transpose import ConvTranspose1d as ConvTranspose1d
+from gpunn.nn.conv_transpose import ConvTranspose2d as ConvTranspose2d
+from gpunn.nn.conv_transpose import ConvTranspose3d as ConvTranspose3d
 from gpunn.nn.dropout import Dropout as Dropout
 from gpunn.nn.dropout import Dropout2d as Dropout2d
 from gpunn.nn.dropout import StochasticDepth as StochasticDepth

@@ -25,6 +25,18 @@ class Windowed(Protocol):
     dilation: Shape
 
 
+class Convolving(Windowed, Protocol):
+    """A layer that convolves, this way or that."""
+
+    in_channels: int
+    out_channels: int
+    stride: Shape
+    groups: int
+
+    @property
+    def padding(self) -> Shape | str: ...
+
+
 def extent(layer: Windowed) -> tuple[int, ...]:
     """From a layer's first window element to its last, dilation included; padding, perhaps a word, has no part."""
     return Window.of(layer.kernel_size, dilation=layer.dilation, rank=len(layer.kernel_size)).extent
@@ -49,7 +61,7 @@ class _Conv(Module):
     ):
         super().__init__()
         op, rank = type(self).__name__, self.rank
-        self.in_channels, self.out_channels = _channels(op, in_channels, out_channels, groups)
+        self.in_channels, self.out_channels = as_channels(op, in_channels, out_channels, groups)
         self.kernel_size = as_ints(op, "kernel_size", kernel_size, rank, 1)
         self.stride, self.dilation = as_ints(op, "stride", stride, rank, 1), as_ints(op, "dilation", dilation, rank, 1)
         self.groups, self.padding_mode = groups, padding_mode
@@ -62,7 +74,7 @@ class _Conv(Module):
                 )
         self.padding = padding if isinstance(padding, str) else as_ints(op, "padding", padding, rank, 0)
         shape = (out_channels, in_channels // groups, *self.kernel_size)
-        self.weight, self.bias = _parameters(shape, out_channels if bias else 0)
+        self.weight, self.bias = parameters(shape, out_channels if bias else 0)
 
     def forward(self, x: Tensor) -> Tensor:
         op = ops.conv1d if self.rank == 1 else ops.conv3d
@@ -84,7 +96,7 @@ class _Conv(Module):
         return tuple(pairs)
 
     def extra_repr(self) -> str:
-        text = _window_repr(self)
+        text = window_repr(self)
         text += f", padding_mode {self.padding_mode}" if self.padding_mode != "zeros" else ""
         return text if self.bias is not None else text + ", no bias"
 
@@ -161,58 +173,8 @@ class Conv3d(_Conv):
     rank = 3
 
 
-class ConvTranspose2d(Module):
-    """conv_transpose2d with a learned weight (in_channels, out_channels / groups, R, S) and bias.
-
-    >>> layer = nn.ConvTranspose2d(8, 3, 2, stride=2)
-    >>> layer
-    ConvTranspose2d(8->3, 2x2, stride 2, padding 0)
-    >>> layer(np.ones((2, 8, 4, 4), np.float32)).shape
-    (2, 3, 8, 8)
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Ints,
-        stride: Ints = 1,
-        padding: Ints = 0,
-        output_padding: Ints = 0,
-        groups: int = 1,
-        bias: bool = True,
-        dilation: Ints = 1,
-    ):
-        super().__init__()
-        op = type(self).__name__
-        self.in_channels, self.out_channels = _channels(op, in_channels, out_channels, groups)
-        self.kernel_size = as_ints(op, "kernel_size", kernel_size, 2, 1)
-        self.stride, self.dilation = as_ints(op, "stride", stride, 2, 1), as_ints(op, "dilation", dilation, 2, 1)
-        self.padding = as_ints(op, "padding", padding, 2, 0)
-        self.output_padding = as_ints(op, "output_padding", output_padding, 2, 0)
-        self.groups = groups
-        shape = (in_channels, out_channels // groups, *self.kernel_size)
-        self.weight, self.bias = _parameters(shape, out_channels if bias else 0)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return ops.conv_transpose2d(
-            x, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
-        )
-
-    def extra_repr(self) -> str:
-        text = _window_repr(self)
-        text += f", output_padding {short_text(self.output_padding)}" if max(self.output_padding) else ""
-        return text if self.bias is not None else text + ", no bias"
-
-    def flops(self, x_shape: Shape, y_shape: Shape) -> int:
-        return 2 * math.prod(x_shape) * math.prod(self.weight.shape[1:])
-
-    def reach(self, x_shape: Shape, y_shape: Shape) -> Reach:
-        most = tuple(-(-n // s) for n, s in zip(extent(self), self.stride, strict=True))  # x's that meet in one of y
-        return most, tuple(1 / s for s in self.stride)
-
-
-def _channels(op: str, in_channels: int, out_channels: int, groups: int) -> tuple[int, int]:
+def as_channels(op: str, in_channels: int, out_channels: int, groups: int) -> tuple[int, int]:
+    """The two counts, refused where groups do not divide them."""
     groups = as_count(op, "groups", groups)
     for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
         if as_count(op, name, channels) % groups:
@@ -220,7 +182,7 @@ def _channels(op: str, in_channels: int, out_channels: int, groups: int) -> tupl
     return in_channels, out_channels
 
 
-def _parameters(shape: tuple[int, ...], biases: int) -> tuple[Parameter, Parameter | None]:
+def parameters(shape: tuple[int, ...], biases: int) -> tuple[Parameter, Parameter | None]:
     """A weight and, unless biases is 0, a bias on the default device, with PyTorch's default values.
 
     The weight (K, C, *size) lies in memory as K, *size, C: as kernels read it.
@@ -234,7 +196,8 @@ def _parameters(shape: tuple[int, ...], biases: int) -> tuple[Parameter, Paramet
     return weight, bias
 
 
-def _window_repr(layer: _Conv | ConvTranspose2d) -> str:
+def window_repr(layer: Convolving) -> str:
+    """What the layers print of their channels and windows."""
     text = f"{layer.in_channels}->{layer.out_channels}, {size_text(layer.kernel_size)}"
     text += f", stride {short_text(layer.stride)}, padding {short_text(layer.padding)}"
     text += f", dilation {short_text(layer.dilation)}" if max(layer.dilation) > 1 else ""

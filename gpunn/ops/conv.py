@@ -11,12 +11,14 @@ from gpunn.checks import Ints, arrays, as_count, as_ints, cached, check_output, 
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
+from gpunn.ops.conv_complex import ComplexConv
 from gpunn.ops.conv_pool import followed
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import narrowed
 from gpunn.window import Pooling, Window
 
 LETTERS = {1: "N, C, L", 2: "N, C, H, W", 3: "N, C, D, H, W"}
+TAPS = {1: "S", 2: "R, S", 3: "T, R, S"}
 
 
 @with_out
@@ -28,6 +30,8 @@ def conv1d(
     padding: Ints | str = 0,
     dilation: Ints = 1,
     groups: int = 1,
+    activation: str | None = None,
+    residual: A | None = None,
     *,
     out: Array | None = None,
 ) -> A:
@@ -38,8 +42,10 @@ def conv1d(
     >>> x, w = np.arange(5.0).reshape(1, 1, 5), np.array([[[-1.0, 0.0, 1.0]]])
     >>> ops.conv1d(x, w)
     array([[[2., 2., 2.]]])
+    >>> ops.conv1d(x, w, activation="relu", residual=np.array([[[-3.0, 0.0, 3.0]]]))
+    array([[[0., 2., 5.]]])
     """
-    return _conv("conv1d", 1, x, weight, bias, stride, padding, dilation, groups)
+    return _conv("conv1d", 1, x, weight, bias, stride, padding, dilation, groups, activation, None, residual)
 
 
 @with_out
@@ -62,6 +68,7 @@ def conv2d(
     stride, padding and dilation are an int or one a dimension; padding may also be "valid" (none) or "same"
     (stride 1 only; where an odd total is needed the extra zero goes to the end). Gives (N, K, P, Q) with
     P = (H + 2 padding - dilation (R - 1) - 1) // stride + 1. ValueError: shapes that do not fit; TypeError: dtypes.
+    Plain arrays may be complex, all of them: three real convolutions (see conv_complex.py, also for their rounding).
 
     activation ("relu" or "tanh") and pool (a `gpunn.Pooling`) follow in the same call, on a device in few launches:
     pool(activation(conv)). A residual of y's shape is added before the activation, in the convolution's own pass; there
@@ -89,6 +96,8 @@ def conv3d(
     padding: Ints | str = 0,
     dilation: Ints = 1,
     groups: int = 1,
+    activation: str | None = None,
+    residual: A | None = None,
     *,
     out: Array | None = None,
 ) -> A:
@@ -97,7 +106,7 @@ def conv3d(
     >>> ops.conv3d(np.ones((1, 2, 4, 5, 6)), np.ones((3, 2, 3, 3, 3)), padding=1).shape
     (1, 3, 4, 5, 6)
     """
-    return _conv("conv3d", 3, x, weight, bias, stride, padding, dilation, groups)
+    return _conv("conv3d", 3, x, weight, bias, stride, padding, dilation, groups, activation, None, residual)
 
 
 def _conv(
@@ -118,9 +127,11 @@ def _conv(
         x, weight, bias, residual = narrowed(x, weight, bias, residual)
     a, w, b, r = arrays(op, x=x, w=weight, bias=bias, residual=residual)
     check_bias(op, b, w.shape[:1])
-    batched, win, extra = plan(op, rank, a.shape, w.shape, stride, padding, dilation, groups)
+    batched, win, extra, y_shape = plan(op, rank, a.shape, w.shape, stride, padding, dilation, groups)
     lifted, w = add_batch(a, rank, batched), w[:, :, None] if rank == 1 else w
     inner, twin, back = lifted.shape, twins(a).conv, None
+    if a.dtype.kind == "c":
+        twin = ComplexConv(twin)
     if extra is not None:
         lifted = pad_end(lifted, extra)
     x_shape, w_shape = lifted.shape, w.shape
@@ -130,8 +141,10 @@ def _conv(
         y = twin.forward(lifted, w, b, win, groups)
     else:
         wanted = is_grad_enabled() and any(map(wants_grad, (x, weight, bias)))
-        r = r if r is None else add_batch(r, rank, batched)
-        y, back = followed(op, lifted, w, b, win, groups, activation, pool, r, wanted)
+        if r is not None:
+            check_shape(op, "residual", r, y_shape, "it has y's shape")
+            r = add_batch(r, rank, batched)
+        y, back = followed(op, twin, lifted, w, b, win, groups, activation, pool, r, wanted)
     kept_x, kept_w = (lifted if wants_grad(weight) else None), (w if wants_grad(x) else None)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
@@ -153,50 +166,16 @@ def _conv(
     return record(op, drop_batch(y, rank, batched), (x, weight, bias, residual), backward, owned)
 
 
-@with_out
-def conv2d_backward(
-    gy: Array,
-    x: Array,
-    weight: Array,
-    stride: Ints = 1,
-    padding: Ints | str = 0,
-    dilation: Ints = 1,
-    groups: int = 1,
-    *,
-    out: tuple[Array, Array, Array] | None = None,
-) -> tuple[Array, Array, Array]:
-    """(gx, gw, gb) of conv2d on plain arrays: gy (N, K, P, Q), x (N, C, H, W), weight (K, C/groups, R, S).
-
-    >>> x, w, gy = np.ones((1, 3, 8, 8)), np.ones((4, 3, 3, 3)), np.ones((1, 4, 6, 6))
-    >>> gx, gw, gb = ops.conv2d_backward(gy, x, w)
-    >>> gx.shape, gw.shape, gb
-    ((1, 3, 8, 8), (4, 3, 3, 3), array([36., 36., 36., 36.]))
-    """
-    op = "conv2d_backward"
-    gy, a, w = arrays(op, gy=gy, x=x, w=weight)
-    batched, win, extra = plan(op, 2, a.shape, w.shape, stride, padding, dilation, groups)
-    inner = add_batch(a, 2, batched)
-    lifted = inner if extra is None else pad_end(inner, extra)
-    check_shape(op, "gy", gy, (*a.shape[: a.ndim - 3], w.shape[0], *win.out(lifted.shape[2:])))
-    gy, twin = add_batch(gy, 2, batched), twins(a).conv
-    gx = twin.grad_input(gy, w, lifted.shape, win, groups)
-    gx = drop_batch(gx if extra is None else crop_end(gx, inner.shape), 2, batched)
-    gw, gb = twin.grad_weight(gy, lifted, w.shape, win, groups, bias=True)
-    assert gb is not None
-    return gx, gw, gb
-
-
 @cached
 def plan(
     op: str, rank: int, x: Shape, w: Shape, stride: Ints, padding: Ints | str, dilation: Ints, groups: int
-) -> tuple[bool, Window, Shape | None]:
-    """Checks the shapes x and w and the options; gives whether x is batched, the window, and the zeros at the end."""
+) -> tuple[bool, Window, Shape | None, Shape]:
+    """Checks shapes and options; gives whether x is batched, the window, the zeros at the end, and y's shape."""
     batched = check_planes(op, x, rank, LETTERS[rank])
     groups = as_count(op, "groups", groups)
-    letters = {1: "S", 2: "R, S", 3: "T, R, S"}[rank]
     if len(w) != rank + 2:
         raise ValueError(
-            f"{op}: w has {len(w)} dimensions {w}, expected {rank + 2} (K, C/groups, {letters}); reshape it"
+            f"{op}: w has {len(w)} dimensions {w}, expected {rank + 2} (K, C/groups, {TAPS[rank]}); reshape it"
         )
     if 0 in w:
         raise ValueError(f"{op}: w {w} has a zero size; every size of a filter is at least 1")
@@ -211,8 +190,9 @@ def plan(
     win, extra = geometry(op, rank, w[2:], stride, padding, dilation)
     sizes = (1, *x[-1:]) if rank == 1 else x[-rank:]
     padded = sizes if extra is None else tuple([n + e for n, e in zip(sizes, extra, strict=True)])
-    check_output(op, x, padded, win, win.out(padded))
-    return batched, win, extra
+    out = win.out(padded)
+    check_output(op, x, padded, win, out)
+    return batched, win, extra, (*x[: -rank - 1], w[0], *out[-rank:])
 
 
 def check_bias(op: str, b: Array | None, filters: Shape) -> None:

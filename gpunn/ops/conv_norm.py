@@ -56,7 +56,7 @@ def conv2d_batch_norm(
         residual = like(x, residual)
     a, w, b, r = arrays(op, x=x, w=weight, bias=bias, residual=residual)
     check_bias(op, b, w.shape[:1])
-    batched, win, extra = plan(op, 2, a.shape, w.shape, *options)
+    batched, win, extra, _ = plan(op, 2, a.shape, w.shape, *options)
     scale, shift = (None if p is None else data_of(p) for p in (gamma, beta))
     y_shape = (a.shape[0], w.shape[0], *win.out(a.shape[2:])) if batched and extra is None else ()
     known = eps >= 0 and (momentum is not None or running[2] is not None) and (r is None or r.shape == y_shape)

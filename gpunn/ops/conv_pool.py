@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gpunn.backend import Array, twins
-from gpunn.backend.contract import Shape
-from gpunn.checks import cached, check_choice, check_shape
+from gpunn.backend.contract import Conv, Shape
+from gpunn.checks import cached, check_choice
 from gpunn.ops.pool import check_window
 from gpunn.window import Pooling, Window
 
@@ -15,6 +15,7 @@ ACTIVATIONS = ("relu", "tanh")
 
 def followed(
     op: str,
+    conv: Conv,
     x: Array,
     w: Array,
     b: Array | None,
@@ -28,14 +29,15 @@ def followed(
     """pool(activation(conv + residual)), and from its gradient to z's; ``wanted``: there will be a backward."""
     z_shape = _checked(op, activation, pool, x.shape, w.shape, win)
     twin = twins(x)
-    if residual is not None:
-        if pool is not None:
-            raise ValueError(f"{op}: residual and pool are both given, expected one; pool the result by its own op")
-        check_shape(op, "residual", residual, z_shape, "it has y's shape")
+    if residual is not None and pool is not None:
+        raise ValueError(f"{op}: residual and pool are both given, expected one; pool the result by its own op")
+    if x.dtype.kind == "c" and (activation is not None or pool is not None):
+        given = f"activation is {activation!r}" if activation is not None else f"pool is {pool}"
+        raise TypeError(f"{op}: {given} of {x.dtype} numbers, expected None; apply a function to the result's parts")
     if pool is None:
-        y = twin.conv.forward(x, w, b, win, groups, activation, residual)
+        y = conv.forward(x, w, b, win, groups, activation, residual)
         if activation is None:
-            return y, twin.conv.in_memory_order
+            return y, conv.in_memory_order
         return y, lambda gy: twin.activation.backward(activation, gy, y, ())
     y, kept = twin.conv_pool.forward(x, w, b, win, groups, activation, pool, wanted)
     return y, lambda gy: twin.conv_pool.backward(gy, kept, z_shape, activation, pool)

@@ -20,7 +20,7 @@ def with_out(op: F) -> F:
     """`op`, which declares a keyword `out` and leaves it to this: where given, the result is written there, and is it.
 
     `out` is an array of the result's shape and dtype on the inputs' device, in any memory order, that shares no memory
-    with an input; where the op has several results, a tuple of as many. All inputs are plain arrays then. On a device
+    with an input; where the op has several results, a tuple of as many, None for one that is None. All inputs are plain arrays then. On a device
     the kernel writes straight into an `out` that lies in memory as the op's own result does and starts on a multiple of
     16 bytes; into any other, and on `cpu`, the result is copied. After an error its values are undefined.
 
@@ -56,6 +56,11 @@ def _into(op: Callable, out: Any, args: tuple, options: dict[str, Any]) -> Any:
     if len(results) != len(outs):
         raise ValueError(f"{name}: out has {len(outs)} arrays, expected {len(results)}, one a result; pass a tuple")
     for y, into in zip(results, outs, strict=True):
+        if y is None or into is None:
+            if y is not into:
+                given, found = ("None" if a is None else "an array" for a in (into, y))
+                raise ValueError(f"{name}: out has {given} where the result is {found}; pass {found} there")
+            continue
         if y.shape != into.shape:
             raise ValueError(f"{name}: out is {into.shape}, expected {y.shape}; make it with empty({y.shape})")
         if y.dtype != into.dtype:
@@ -68,13 +73,15 @@ def _into(op: Callable, out: Any, args: tuple, options: dict[str, Any]) -> Any:
 def _check_outs(name: str, outs: tuple) -> None:
     """Refuses what a result cannot be written to."""
     for i, out in enumerate(outs):
+        if out is None:
+            continue
         if not is_array(out):
             got = type(out).__name__
             raise TypeError(f"{name}: out is a {got}, expected an array, or a tuple of them; pass a Tensor's .data")
         check_written(name, out=out)
         if out.size and any(stride == 0 for size, stride in zip(out.shape, out.strides, strict=True) if size > 1):
             raise ValueError(f"{name}: out has elements that share memory, expected one place for each; pass a copy")
-        if any(overlap(out, other) for other in outs[:i]):
+        if any(overlap(out, other) for other in outs[:i] if other is not None):
             raise ValueError(f"{name}: two arrays of out share memory, expected memory of their own; pass a copy")
 
 
@@ -90,6 +97,8 @@ def _arrays(name: str, x: Any) -> Iterator[Array]:
 def _check_apart(name: str, outs: tuple[Array, ...], argument: str, a: Array) -> None:
     """Refuses an `out` on another device than an input, or in its memory."""
     for out in outs:
+        if out is None:
+            continue
         check_same_device(name, a, out, argument, "out")
         if overlap(out, a):
             raise ValueError(
@@ -99,7 +108,7 @@ def _check_apart(name: str, outs: tuple[Array, ...], argument: str, a: Array) ->
 
 def _deliver(y: Any, out: Array) -> None:
     """y's values into `out`, where they are not there already."""
-    if not y.size or (is_array(y) and address(y) == address(out) and _form(y) == _form(out)):
+    if y is None or not y.size or (is_array(y) and address(y) == address(out) and _form(y) == _form(out)):
         return
     out[...] = y.copy() if is_array(y) and overlap(y, out) else y
 

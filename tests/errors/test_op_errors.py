@@ -142,6 +142,81 @@ CONV = {
         ValueError,
         ["conv_transpose2d: output_padding is -1", "at least 0"],
     ),
+    "gradient: gy": (
+        lambda: ops.conv2d_grad_input(z(1, 16, 4, 4), W, X.shape),
+        ValueError,
+        ["conv2d_grad_input: gy is (1, 16, 4, 4)", "(1, 16, 3, 3)", "forward call"],
+    ),
+    "gradient: gy without a batch": (
+        lambda: ops.conv1d_grad_weight(z(2, 3), z(1, 2, 4), (2, 2, 2)),
+        ValueError,
+        ["conv1d_grad_weight: gy is (2, 3)", "(1, 2, 3)", "forward call"],
+    ),
+    "gradient: channels of x_shape": (
+        lambda: ops.conv2d_grad_input(z(1, 16, 3, 3), W, (1, 4, 5, 5)),
+        ValueError,
+        ["conv2d_grad_input: x has 4 channels but w expects 3", "(1, 4, 5, 5)"],
+    ),
+    "gradient: rank of x_shape": (
+        lambda: ops.conv3d_grad_input(z(1, 16, 3, 3, 3), z(16, 3, 3, 3, 3), (5, 5)),
+        ValueError,
+        ["conv3d_grad_input: x has 2 dimensions (5, 5)", "expected 5 (N, C, D, H, W)", "reshape"],
+    ),
+    "gradient: x_shape is a number": (
+        lambda: ops.conv2d_grad_input(z(1, 16, 3, 3), W, 5),
+        TypeError,
+        ["conv2d_grad_input: x_shape is 5", "expected a tuple of ints", "pass the array's .shape"],
+    ),
+    "gradient: x_shape of floats": (
+        lambda: ops.conv2d_grad_input(z(1, 16, 3, 3), W, (1.0, 3, 5, 5)),
+        TypeError,
+        ["conv2d_grad_input: x_shape is (1.0, 3, 5, 5)", "expected an int or 4"],
+    ),
+    "gradient: weight_shape": (
+        lambda: ops.conv2d_grad_weight(z(1, 16, 3, 3), X, (16, 3, 3)),
+        ValueError,
+        ["conv2d_grad_weight: w has 3 dimensions (16, 3, 3)", "(K, C/groups, R, S)"],
+    ),
+    "gradient: rank of gy": (
+        lambda: ops.conv2d_grad_bias(z(3, 3)),
+        ValueError,
+        ["conv2d_grad_bias: gy has 2 dimensions (3, 3)", "expected 4 (N, K, H, W)", "reshape"],
+    ),
+    "gradient: dtypes": (
+        lambda: ops.conv2d_grad_weight(z(1, 16, 3, 3, dtype=F32), X, W.shape),
+        TypeError,
+        ["conv2d_grad_weight: gy is float32 but x is float64", "convert one"],
+    ),
+    "needs of another name": (
+        lambda: ops.conv2d_backward(z(1, 16, 3, 3), X, W, needs=("x", "weights")),
+        ValueError,
+        ["conv2d_backward: needs has 'weights'", "expected some of 'x', 'weight', 'bias'", "did you mean 'weight'?"],
+    ),
+    "needs is a word": (
+        lambda: ops.conv_transpose1d_backward(z(1, 2, 4), z(1, 3, 3), z(3, 2, 2), needs="x"),
+        TypeError,
+        ["conv_transpose1d_backward: needs is 'x'", "expected a tuple of names", "pass ('x',)"],
+    ),
+    "residual, 1-D": (
+        lambda: ops.conv1d(z(3, 5), z(2, 3, 3), residual=z(3)),
+        ValueError,
+        ["conv1d: residual is (3,)", "expected (2, 3)", "y's shape"],
+    ),
+    "transposed, rank of w": (
+        lambda: ops.conv_transpose3d(z(1, 3, 2, 2, 2), z(3, 2, 2, 2)),
+        ValueError,
+        ["conv_transpose3d: w has 4 dimensions (3, 2, 2, 2)", "expected 5 (C, K/groups, T, R, S)", "reshape"],
+    ),
+    "transposed, output_padding of 1-D": (
+        lambda: ops.conv_transpose1d(z(1, 3, 2), z(3, 2, 2), output_padding=1),
+        ValueError,
+        ["conv_transpose1d: output_padding is (1,)", "less than stride (1,) or dilation (1,)"],
+    ),
+    "transposed gradient: gy": (
+        lambda: ops.conv_transpose2d_backward(z(1, 2, 4, 4), X, z(3, 2, 2, 2)),
+        ValueError,
+        ["conv_transpose2d_backward: gy is (1, 2, 4, 4)", "expected (1, 2, 6, 6)", "forward call"],
+    ),
     "nothing left": (
         lambda: ops.conv_transpose2d(z(1, 3, 1, 1), z(3, 2, 1, 1), padding=2),
         ValueError,

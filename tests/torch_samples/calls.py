@@ -87,8 +87,8 @@ PLAIN = words(
     "sum mean broadcast_to permute transpose"
 )
 FUNCTIONAL = words(
-    "relu relu6 hardtanh leaky_relu elu silu gelu softplus prelu conv1d conv2d conv3d conv_transpose2d linear "
-    "max_pool2d avg_pool2d "
+    "relu relu6 hardtanh leaky_relu elu silu gelu softplus prelu conv1d conv2d conv3d linear max_pool2d "
+    "avg_pool2d conv_transpose1d conv_transpose2d conv_transpose3d "
     "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d "
     "adaptive_max_pool3d max_pool1d avg_pool1d max_pool3d batch_norm group_norm layer_norm rms_norm "
     "instance_norm local_response_norm "

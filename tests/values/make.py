@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from tests.values import array_rows, layer_rows, loss_rows, optim_rows, window_rows  # noqa: F401  (they fill the table)
+from tests.values import (  # noqa: F401  (they fill the table)
+    array_rows,
+    conv_rows,
+    layer_rows,
+    loss_rows,
+    optim_rows,
+    window_rows,
+)
 from tests.values.op_rows import ROWS, Row
 from tests.values.stored import save
 

@@ -29,10 +29,10 @@ class Row:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-def some(*shape: int) -> np.ndarray:
+def some(*shape: int, asked: Counter[tuple[int, ...]] = _asked) -> np.ndarray:
     """Multiples of 1/64, about normal, none of them equal, 0 or near it."""
-    rng = np.random.default_rng((_asked[shape], *shape))
-    _asked[shape] += 1
+    rng = np.random.default_rng((asked[shape], *shape))
+    asked[shape] += 1
     size = int(np.prod(shape))
     places = np.sort(rng.choice(np.arange(6, 160), size, replace=False)) / 64.0
     return (rng.permutation(places) * rng.choice([-1, 1], size)).reshape(shape)

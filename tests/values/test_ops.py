@@ -10,7 +10,7 @@ import gpunn
 from gpunn import Tensor, ops
 from tests.values.stored import array, assert_near, load
 
-FILES = ("elementwise", "reductions", "windows", "norms", "losses", "arrays")
+FILES = ("elementwise", "reductions", "windows", "convolutions", "norms", "losses", "arrays")
 ROWS = [row for file in FILES for row in load(file)]
 EMULATED = pytest.mark.skipif(not gpunn.is_available("emulator"), reason="kernels run on the emulator here")
 LISTS = {"concatenate", "stack"}  # of arrays
