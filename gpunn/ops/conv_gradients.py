@@ -18,16 +18,9 @@ from gpunn.ops.out import with_out
 
 @with_out
 def conv1d_grad_input(
-    gy: Array,
-    weight: Array,
-    x_shape: Shape,
-    stride: Ints = 1,
-    padding: Ints | str = 0,
-    dilation: Ints = 1,
-    groups: int = 1,
-    *,
-    out: Array | None = None,
-) -> Array:
+    gy: Array, weight: Array, x_shape: Shape, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1,
+    groups: int = 1, *, out: Array | None = None,
+) -> Array:  # fmt: skip
     """gx of conv1d, of x_shape, from gy (N, K, Q) and weight (K, C/groups, S): each gy spread over its window.
 
     >>> ops.conv1d_grad_input(np.ones((1, 3, 4)), np.ones((3, 2, 3)), (1, 2, 6)).shape
@@ -38,16 +31,9 @@ def conv1d_grad_input(
 
 @with_out
 def conv1d_grad_weight(
-    gy: Array,
-    x: Array,
-    weight_shape: Shape,
-    stride: Ints = 1,
-    padding: Ints | str = 0,
-    dilation: Ints = 1,
-    groups: int = 1,
-    *,
-    out: Array | None = None,
-) -> Array:
+    gy: Array, x: Array, weight_shape: Shape, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1,
+    groups: int = 1, *, out: Array | None = None,
+) -> Array:  # fmt: skip
     """gw of conv1d, of weight_shape, from gy (N, K, Q) and x (N, C, W): the sum of gy times its window.
 
     >>> ops.conv1d_grad_weight(np.ones((1, 3, 4)), np.ones((1, 2, 6)), (3, 2, 3)).shape
@@ -68,17 +54,9 @@ def conv1d_grad_bias(gy: Array, *, out: Array | None = None) -> Array:
 
 @with_out
 def conv1d_backward(
-    gy: Array,
-    x: Array,
-    weight: Array,
-    stride: Ints = 1,
-    padding: Ints | str = 0,
-    dilation: Ints = 1,
-    groups: int = 1,
-    needs: Sequence[str] = NEEDS,
-    *,
-    out: tuple[Array | None, ...] | None = None,
-) -> Found:
+    gy: Array, x: Array, weight: Array, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1,
+    groups: int = 1, needs: Sequence[str] = NEEDS, *, out: tuple[Array | None, ...] | None = None,
+) -> Found:  # fmt: skip
     """(gx, gw, gb) of conv1d, None for what is not among needs, which is not computed.
 
     gy (N, K, Q), x (N, C, W), weight (K, C/groups, S).
@@ -93,16 +71,9 @@ def conv1d_backward(
 
 @with_out
 def conv2d_grad_input(
-    gy: Array,
-    weight: Array,
-    x_shape: Shape,
-    stride: Ints = 1,
-    padding: Ints | str = 0,
-    dilation: Ints = 1,
-    groups: int = 1,
-    *,
-    out: Array | None = None,
-) -> Array:
+    gy: Array, weight: Array, x_shape: Shape, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1,
+    groups: int = 1, *, out: Array | None = None,
+) -> Array:  # fmt: skip
     """gx of conv2d, of x_shape, from gy (N, K, P, Q) and weight (K, C/groups, R, S): each gy spread over its window.
 
     >>> ops.conv2d_grad_input(np.ones((1, 4, 6, 6)), np.ones((4, 3, 3, 3)), (1, 3, 8, 8)).shape
@@ -113,16 +84,9 @@ def conv2d_grad_input(
 
 @with_out
 def conv2d_grad_weight(
-    gy: Array,
-    x: Array,
-    weight_shape: Shape,
-    stride: Ints = 1,
-    padding: Ints | str = 0,
-    dilation: Ints = 1,
-    groups: int = 1,
-    *,
-    out: Array | None = None,
-) -> Array:
+    gy: Array, x: Array, weight_shape: Shape, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1,
+    groups: int = 1, *, out: Array | None = None,
+) -> Array:  # fmt: skip
     """gw of conv2d, of weight_shape, from gy (N, K, P, Q) and x (N, C, H, W): the sum of gy times its window.
 
     >>> ops.conv2d_grad_weight(np.ones((1, 4, 6, 6)), np.ones((1, 3, 8, 8)), (4, 3, 3, 3)).shape
@@ -143,17 +107,9 @@ def conv2d_grad_bias(gy: Array, *, out: Array | None = None) -> Array:
 
 @with_out
 def conv2d_backward(
-    gy: Array,
-    x: Array,
-    weight: Array,
-    stride: Ints = 1,
-    padding: Ints | str = 0,
-    dilation: Ints = 1,
-    groups: int = 1,
-    needs: Sequence[str] = NEEDS,
-    *,
-    out: tuple[Array | None, ...] | None = None,
-) -> Found:
+    gy: Array, x: Array, weight: Array, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1,
+    groups: int = 1, needs: Sequence[str] = NEEDS, *, out: tuple[Array | None, ...] | None = None,
+) -> Found:  # fmt: skip
     """(gx, gw, gb) of conv2d, None for what is not among needs, which is not computed.
 
     gy (N, K, P, Q), x (N, C, H, W), weight (K, C/groups, R, S).
@@ -168,16 +124,9 @@ def conv2d_backward(
 
 @with_out
 def conv3d_grad_input(
-    gy: Array,
-    weight: Array,
-    x_shape: Shape,
-    stride: Ints = 1,
-    padding: Ints | str = 0,
-    dilation: Ints = 1,
-    groups: int = 1,
-    *,
-    out: Array | None = None,
-) -> Array:
+    gy: Array, weight: Array, x_shape: Shape, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1,
+    groups: int = 1, *, out: Array | None = None,
+) -> Array:  # fmt: skip
     """gx of conv3d, of x_shape, from gy (N, K, O, P, Q) and weight (K, C/groups, T, R, S).
 
     >>> ops.conv3d_grad_input(np.ones((1, 4, 2, 3, 4)), np.ones((4, 2, 2, 2, 2)), (1, 2, 3, 4, 5)).shape
@@ -188,16 +137,9 @@ def conv3d_grad_input(
 
 @with_out
 def conv3d_grad_weight(
-    gy: Array,
-    x: Array,
-    weight_shape: Shape,
-    stride: Ints = 1,
-    padding: Ints | str = 0,
-    dilation: Ints = 1,
-    groups: int = 1,
-    *,
-    out: Array | None = None,
-) -> Array:
+    gy: Array, x: Array, weight_shape: Shape, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1,
+    groups: int = 1, *, out: Array | None = None,
+) -> Array:  # fmt: skip
     """gw of conv3d, of weight_shape, from gy (N, K, O, P, Q) and x (N, C, D, H, W): the sum of gy times its window.
 
     >>> ops.conv3d_grad_weight(np.ones((1, 4, 2, 3, 4)), np.ones((1, 2, 3, 4, 5)), (4, 2, 2, 2, 2)).shape
@@ -218,17 +160,9 @@ def conv3d_grad_bias(gy: Array, *, out: Array | None = None) -> Array:
 
 @with_out
 def conv3d_backward(
-    gy: Array,
-    x: Array,
-    weight: Array,
-    stride: Ints = 1,
-    padding: Ints | str = 0,
-    dilation: Ints = 1,
-    groups: int = 1,
-    needs: Sequence[str] = NEEDS,
-    *,
-    out: tuple[Array | None, ...] | None = None,
-) -> Found:
+    gy: Array, x: Array, weight: Array, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1,
+    groups: int = 1, needs: Sequence[str] = NEEDS, *, out: tuple[Array | None, ...] | None = None,
+) -> Found:  # fmt: skip
     """(gx, gw, gb) of conv3d, None for what is not among needs, which is not computed.
 
     gy (N, K, O, P, Q), x (N, C, D, H, W), weight (K, C/groups, T, R, S).

@@ -17,17 +17,9 @@ from gpunn.ops.out import with_out
 
 @with_out
 def conv_transpose1d_grad_input(
-    gy: Array,
-    weight: Array,
-    x_shape: Shape,
-    stride: Ints = 1,
-    padding: Ints = 0,
-    output_padding: Ints = 0,
-    groups: int = 1,
-    dilation: Ints = 1,
-    *,
-    out: Array | None = None,
-) -> Array:
+    gy: Array, weight: Array, x_shape: Shape, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
+    groups: int = 1, dilation: Ints = 1, *, out: Array | None = None,
+) -> Array:  # fmt: skip
     """gx of conv_transpose1d, of x_shape, from gy (N, K, Q) and weight (C, K/groups, S): conv1d of gy with it.
 
     >>> ops.conv_transpose1d_grad_input(np.ones((1, 3, 6)), np.ones((2, 3, 3)), (1, 2, 4)).shape
@@ -39,17 +31,9 @@ def conv_transpose1d_grad_input(
 
 @with_out
 def conv_transpose1d_grad_weight(
-    gy: Array,
-    x: Array,
-    weight_shape: Shape,
-    stride: Ints = 1,
-    padding: Ints = 0,
-    output_padding: Ints = 0,
-    groups: int = 1,
-    dilation: Ints = 1,
-    *,
-    out: Array | None = None,
-) -> Array:
+    gy: Array, x: Array, weight_shape: Shape, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
+    groups: int = 1, dilation: Ints = 1, *, out: Array | None = None,
+) -> Array:  # fmt: skip
     """gw of conv_transpose1d, of weight_shape, from gy (N, K, Q) and x (N, C, W).
 
     >>> ops.conv_transpose1d_grad_weight(np.ones((1, 3, 6)), np.ones((1, 2, 4)), (2, 3, 3)).shape
@@ -71,18 +55,9 @@ def conv_transpose1d_grad_bias(gy: Array, *, out: Array | None = None) -> Array:
 
 @with_out
 def conv_transpose1d_backward(
-    gy: Array,
-    x: Array,
-    weight: Array,
-    stride: Ints = 1,
-    padding: Ints = 0,
-    output_padding: Ints = 0,
-    groups: int = 1,
-    dilation: Ints = 1,
-    needs: Sequence[str] = NEEDS,
-    *,
-    out: tuple[Array | None, ...] | None = None,
-) -> Found:
+    gy: Array, x: Array, weight: Array, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
+    groups: int = 1, dilation: Ints = 1, needs: Sequence[str] = NEEDS, *, out: tuple[Array | None, ...] | None = None,
+) -> Found:  # fmt: skip
     """(gx, gw, gb) of conv_transpose1d, None for what is not among needs, which is not computed.
 
     gy (N, K, Q), x (N, C, W), weight (C, K/groups, S).
@@ -98,17 +73,9 @@ def conv_transpose1d_backward(
 
 @with_out
 def conv_transpose2d_grad_input(
-    gy: Array,
-    weight: Array,
-    x_shape: Shape,
-    stride: Ints = 1,
-    padding: Ints = 0,
-    output_padding: Ints = 0,
-    groups: int = 1,
-    dilation: Ints = 1,
-    *,
-    out: Array | None = None,
-) -> Array:
+    gy: Array, weight: Array, x_shape: Shape, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
+    groups: int = 1, dilation: Ints = 1, *, out: Array | None = None,
+) -> Array:  # fmt: skip
     """gx of conv_transpose2d, of x_shape, from gy (N, K, P, Q) and weight (C, K/groups, R, S): conv2d of gy with it.
 
     >>> ops.conv_transpose2d_grad_input(np.ones((1, 4, 8, 8)), np.ones((3, 4, 3, 3)), (1, 3, 6, 6)).shape
@@ -120,17 +87,9 @@ def conv_transpose2d_grad_input(
 
 @with_out
 def conv_transpose2d_grad_weight(
-    gy: Array,
-    x: Array,
-    weight_shape: Shape,
-    stride: Ints = 1,
-    padding: Ints = 0,
-    output_padding: Ints = 0,
-    groups: int = 1,
-    dilation: Ints = 1,
-    *,
-    out: Array | None = None,
-) -> Array:
+    gy: Array, x: Array, weight_shape: Shape, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
+    groups: int = 1, dilation: Ints = 1, *, out: Array | None = None,
+) -> Array:  # fmt: skip
     """gw of conv_transpose2d, of weight_shape, from gy (N, K, P, Q) and x (N, C, H, W).
 
     >>> ops.conv_transpose2d_grad_weight(np.ones((1, 4, 8, 8)), np.ones((1, 3, 6, 6)), (3, 4, 3, 3)).shape
@@ -152,18 +111,9 @@ def conv_transpose2d_grad_bias(gy: Array, *, out: Array | None = None) -> Array:
 
 @with_out
 def conv_transpose2d_backward(
-    gy: Array,
-    x: Array,
-    weight: Array,
-    stride: Ints = 1,
-    padding: Ints = 0,
-    output_padding: Ints = 0,
-    groups: int = 1,
-    dilation: Ints = 1,
-    needs: Sequence[str] = NEEDS,
-    *,
-    out: tuple[Array | None, ...] | None = None,
-) -> Found:
+    gy: Array, x: Array, weight: Array, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
+    groups: int = 1, dilation: Ints = 1, needs: Sequence[str] = NEEDS, *, out: tuple[Array | None, ...] | None = None,
+) -> Found:  # fmt: skip
     """(gx, gw, gb) of conv_transpose2d, None for what is not among needs, which is not computed.
 
     gy (N, K, P, Q), x (N, C, H, W), weight (C, K/groups, R, S).
@@ -179,17 +129,9 @@ def conv_transpose2d_backward(
 
 @with_out
 def conv_transpose3d_grad_input(
-    gy: Array,
-    weight: Array,
-    x_shape: Shape,
-    stride: Ints = 1,
-    padding: Ints = 0,
-    output_padding: Ints = 0,
-    groups: int = 1,
-    dilation: Ints = 1,
-    *,
-    out: Array | None = None,
-) -> Array:
+    gy: Array, weight: Array, x_shape: Shape, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
+    groups: int = 1, dilation: Ints = 1, *, out: Array | None = None,
+) -> Array:  # fmt: skip
     """gx of conv_transpose3d, of x_shape, from gy (N, K, O, P, Q) and weight (C, K/groups, T, R, S).
 
     >>> ops.conv_transpose3d_grad_input(np.ones((1, 4, 3, 4, 5)), np.ones((2, 4, 2, 2, 2)), (1, 2, 2, 3, 4)).shape
@@ -201,17 +143,9 @@ def conv_transpose3d_grad_input(
 
 @with_out
 def conv_transpose3d_grad_weight(
-    gy: Array,
-    x: Array,
-    weight_shape: Shape,
-    stride: Ints = 1,
-    padding: Ints = 0,
-    output_padding: Ints = 0,
-    groups: int = 1,
-    dilation: Ints = 1,
-    *,
-    out: Array | None = None,
-) -> Array:
+    gy: Array, x: Array, weight_shape: Shape, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
+    groups: int = 1, dilation: Ints = 1, *, out: Array | None = None,
+) -> Array:  # fmt: skip
     """gw of conv_transpose3d, of weight_shape, from gy (N, K, O, P, Q) and x (N, C, D, H, W).
 
     >>> ops.conv_transpose3d_grad_weight(np.ones((1, 4, 3, 4, 5)), np.ones((1, 2, 2, 3, 4)), (2, 4, 2, 2, 2)).shape
@@ -233,18 +167,9 @@ def conv_transpose3d_grad_bias(gy: Array, *, out: Array | None = None) -> Array:
 
 @with_out
 def conv_transpose3d_backward(
-    gy: Array,
-    x: Array,
-    weight: Array,
-    stride: Ints = 1,
-    padding: Ints = 0,
-    output_padding: Ints = 0,
-    groups: int = 1,
-    dilation: Ints = 1,
-    needs: Sequence[str] = NEEDS,
-    *,
-    out: tuple[Array | None, ...] | None = None,
-) -> Found:
+    gy: Array, x: Array, weight: Array, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
+    groups: int = 1, dilation: Ints = 1, needs: Sequence[str] = NEEDS, *, out: tuple[Array | None, ...] | None = None,
+) -> Found:  # fmt: skip
     """(gx, gw, gb) of conv_transpose3d, None for what is not among needs, which is not computed.
 
     gy (N, K, O, P, Q), x (N, C, D, H, W), weight (C, K/groups, T, R, S).

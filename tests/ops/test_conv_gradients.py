@@ -168,3 +168,17 @@ def test_conv_transpose_of_other_ranks_against_pytorch(rank):
             x, w, b = normal(*x), normal(*w, seed=1), normal(w[1] * options.get("groups", 1), seed=2)
             want = theirs(*map(torch().tensor, (x, w, b)), **options).numpy()
             assert_close(getattr(ops, name)(x, w, b, **options), want, 200)
+
+
+def test_out_of_what_is_needed_and_none_for_the_rest():
+    x, w, gy = normal(2, 3, 4, 5), normal(4, 3, 2, 2), normal(2, 4, 3, 4)
+    gx, gw = np.empty_like(x), np.empty_like(w)
+    outs = gx, None, None
+    assert ops.conv2d_backward(gy, x, w, needs=("x",), out=outs) is outs
+    ops.conv2d_grad_weight(gy, x, w.shape, out=gw)
+    np.testing.assert_array_equal(gx, ops.conv2d_backward(gy, x, w)[0])
+    np.testing.assert_array_equal(gw, ops.conv2d_backward(gy, x, w)[1])
+    with pytest.raises(ValueError, match="conv2d_backward: out has None where the result is an array; pass an array"):
+        ops.conv2d_backward(gy, x, w, needs=("weight",), out=outs)
+    with pytest.raises(ValueError, match="conv2d_backward: out has an array where the result is None; pass None there"):
+        ops.conv2d_backward(gy, x, w, needs=(), out=outs)
