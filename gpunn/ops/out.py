@@ -22,8 +22,8 @@ def with_out(op: F) -> F:
     `out` is an array of the result's shape and dtype on the inputs' device, in any memory order, that shares no memory
     with an input; where the op has several results, a tuple of as many, None for one that is None. All inputs are plain
     arrays then. On a device the kernel writes straight into an `out` that lies in memory as the op's own result does
-    and starts on a multiple of 16 bytes; into any other, and on `cpu`, the result is copied. After an error its values are
-    undefined.
+    and starts on a multiple of 16 bytes; into any other, and on `cpu`, the result is copied. After an error its values
+    are undefined.
 
     Raises:
         TypeError: an input is a Tensor; `out` is no array, or of another dtype.

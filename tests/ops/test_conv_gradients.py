@@ -179,6 +179,6 @@ def test_out_of_what_is_needed_and_none_for_the_rest():
     np.testing.assert_array_equal(gx, ops.conv2d_backward(gy, x, w)[0])
     np.testing.assert_array_equal(gw, ops.conv2d_backward(gy, x, w)[1])
     with pytest.raises(ValueError, match="conv2d_backward: out has None where the result is an array; pass an array"):
-        ops.conv2d_backward(gy, x, w, needs=("weight",), out=outs)
+        ops.conv2d_backward(gy, x, w, needs=("x", "weight"), out=outs)
     with pytest.raises(ValueError, match="conv2d_backward: out has an array where the result is None; pass None there"):
         ops.conv2d_backward(gy, x, w, needs=(), out=outs)
