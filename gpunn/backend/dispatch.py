@@ -46,6 +46,15 @@ def is_whole(array: Array) -> bool:
     return array.dtype.isnative and getattr(array.flags, "aligned", True)
 
 
+CUPYS: set[type] = set()  # cupy.ndarray, once it was seen: of native numbers it is what ops and kernels read
+
+
+def _is_cupys(kind: type) -> bool:
+    if kind is require_cupy().ndarray:
+        CUPYS.add(kind)
+    return kind in CUPYS
+
+
 def plain(array: Array) -> Array:
     """An array as ops and kernels read it: aligned, in this machine's byte order (else a copy), of no subclass.
 
@@ -66,8 +75,7 @@ def plain(array: Array) -> Array:
                 f"got a cuda array of {dtype.str!r}, expected this machine's byte order; convert it before it goes "
                 f"there, for example with numpy_array.astype({dtype.name!r})"
             )
-        kind = require_cupy().ndarray
-        return array if type(array) is kind else array.view(type=kind)
+        return array if type(array) in CUPYS or _is_cupys(type(array)) else array.view(type=require_cupy().ndarray)
     if not is_whole(array):
         array = array.astype(dtype.newbyteorder("="), order="K")
     if _home(type(array)) != "cpu":

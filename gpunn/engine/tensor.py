@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike
 
 from gpunn.asked import dtype_of
 from gpunn.backend import Array, Device, array_module, asarray, device_of, is_array, plain, streams, to_device, to_numpy
+from gpunn.backend.dispatch import CUPYS
 from gpunn.engine import autograd
 from gpunn.engine.autograd import Closure, Gradients, Hook, Leaf, Needs, Node
 from gpunn.engine.operators import Operators, Value
@@ -267,6 +268,8 @@ def data_of(x: object) -> Array:
     """The array behind an op's argument: a Tensor's own, an array as it is, else a new array on the default device."""
     if isinstance(x, Tensor):
         return x.data
+    if type(x) in CUPYS and x.dtype.isnative:  # what plain says of it, sooner
+        return x
     if is_array(x):
         return plain(x)
     refuse_lost_gradients(x)
