@@ -164,15 +164,16 @@ def check_choice(op: str, name: str, value: object, choices: tuple[str, ...]) ->
         raise ValueError(f"{op}: {name} is {value!r}, expected one of {', '.join(map(repr, choices))}")
 
 
-def as_axis(op: str, a: Array, dim: SupportsIndex) -> int:
+def as_axis(op: str, a: Array, dim: SupportsIndex, name: str = "x") -> int:
     """`dim` as an axis from 0, refused where `a` has none such; a 0-d array counts as one axis, as in PyTorch."""
     rank = max(a.ndim, 1)
     try:
         axis = operator.index(dim)
     except TypeError:
-        raise TypeError(f"{op}: dim is {dim!r}, expected an int from {-rank} to {rank - 1} (x {a.shape})") from None
+        wanted = f"an int from {-rank} to {rank - 1} ({name} {a.shape})"
+        raise TypeError(f"{op}: dim is {dim!r}, expected {wanted}") from None
     if not -rank <= axis < rank:
-        raise IndexError(f"{op}: dim is {axis}, expected {-rank} to {rank - 1} (x {a.shape})")
+        raise IndexError(f"{op}: dim is {axis}, expected {-rank} to {rank - 1} ({name} {a.shape})")
     return axis % rank
 
 

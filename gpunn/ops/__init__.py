@@ -88,6 +88,9 @@ from gpunn.ops.cross_entropy import nll_loss as nll_loss
 from gpunn.ops.dropout import dropout as dropout
 from gpunn.ops.dropout import dropout2d as dropout2d
 from gpunn.ops.dropout import stochastic_depth as stochastic_depth
+from gpunn.ops.dropout_arrays import dropout_backward as dropout_backward
+from gpunn.ops.dropout_arrays import dropout_forward as dropout_forward
+from gpunn.ops.dropout_arrays import dropout_mask as dropout_mask
 from gpunn.ops.elementwise import abs as abs
 from gpunn.ops.elementwise import clip as clip
 from gpunn.ops.elementwise import exp as exp
@@ -101,6 +104,7 @@ from gpunn.ops.indexing import getitem as getitem
 from gpunn.ops.indexing import one_hot as one_hot
 from gpunn.ops.linear import linear as linear
 from gpunn.ops.local_response_norm import local_response_norm as local_response_norm
+from gpunn.ops.local_response_norm import local_response_norm_backward as local_response_norm_backward
 from gpunn.ops.loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from gpunn.ops.loss import l1_loss as l1_loss
 from gpunn.ops.loss import mse_loss as mse_loss
@@ -134,5 +138,7 @@ from gpunn.ops.shape import stack as stack
 from gpunn.ops.shape import transpose as transpose
 from gpunn.ops.shape import unsqueeze as unsqueeze
 from gpunn.ops.softmax import log_softmax as log_softmax
+from gpunn.ops.softmax import log_softmax_backward as log_softmax_backward
 from gpunn.ops.softmax import logsumexp as logsumexp
 from gpunn.ops.softmax import softmax as softmax
+from gpunn.ops.softmax import softmax_backward as softmax_backward

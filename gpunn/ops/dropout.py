@@ -76,6 +76,12 @@ def _drop(op: str, x: Operand, a: Array, mask_shape: Shape, p: float, training: 
     p = as_probability(op, p, what)
     if not training or p == 0:
         return x if isinstance(x, Tensor) else a
+    y, backward = twins(a).dropout.drop(a, mask_shape, p, taken(op, a, math.prod(mask_shape)))
+    return record(op, y, (x,), lambda gy, needs: (backward(gy),), owned=True)
+
+
+def taken(op: str, a: Array, numbers: int) -> random.Draw | Array:
+    """So many of the generator's next numbers; inside a captured step device memory that says where they begin."""
     if type(a) is np.ndarray:
         capture.refuse(f"{op}: x is on cpu, whose mask would be the same at each replay; move it to the device")
     elif not isinstance(a, np.ndarray) and streams.in_program_capture(a.device.id):
@@ -83,9 +89,5 @@ def _drop(op: str, x: Operand, a: Array, mask_shape: Shape, p: float, training: 
             f"{op}: the stream captures, and each replay would drop the same elements; capture the step with "
             "gpunn.train.CapturedStep, or multiply by a mask of your own"
         )
-    numbers = math.prod(mask_shape)
-    draw: random.Draw | Array | None = capture.fed(lambda: random.take(numbers).signed, np.int64, (3,))
-    if draw is None:
-        draw = random.take(numbers)
-    y, backward = twins(a).dropout.drop(a, mask_shape, p, draw)
-    return record(op, y, (x,), lambda gy, needs: (backward(gy),), owned=True)
+    fed = capture.fed(lambda: random.take(numbers).signed, np.int64, (3,))
+    return random.take(numbers) if fed is None else fed

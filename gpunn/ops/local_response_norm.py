@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpunn.backend import Array, twins
-from gpunn.checks import arrays, as_count
+from gpunn.checks import arrays, as_count, check_shape
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
@@ -25,11 +25,7 @@ def local_response_norm(
     array([0.439, 0.354, 0.439])
     """
     (a,) = arrays("local_response_norm", x=x)
-    size = as_count("local_response_norm", "size", size)
-    if a.ndim < 3:
-        raise ValueError(
-            f"local_response_norm: x has {a.ndim} dimensions {a.shape}, expected (N, C, L) or more; reshape it"
-        )
+    size = _checked("local_response_norm", a, size)
     twin, numbers = twins(a).local_response_norm, (float(alpha), float(beta), float(k))
     y, kept = twin.forward(a, size, *numbers)
 
@@ -37,3 +33,30 @@ def local_response_norm(
         return (twin.backward(gy, a, kept, size, *numbers),)
 
     return record("local_response_norm", y, (x,), backward, owned=True)
+
+
+@with_out
+@restored
+def local_response_norm_backward(
+    gy: Array, x: Array, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0, *, out: Array | None = None
+) -> Array:
+    """gx of local_response_norm on plain arrays, with its options; the divisors are computed anew from x.
+
+    >>> x = np.ones((1, 3, 1))
+    >>> ops.local_response_norm_backward(x, x, 3, alpha=3.0).round(3)[0, :, 0]
+    array([ 0.087, -0.218,  0.087])
+    """
+    op = "local_response_norm_backward"
+    gy, a = arrays(op, gy=gy, x=x)
+    size = _checked(op, a, size)
+    check_shape(op, "gy", gy, a.shape, "it has x's shape")
+    twin, numbers = twins(a).local_response_norm, (float(alpha), float(beta), float(k))
+    return twin.backward(gy, a, twin.forward(a, size, *numbers)[1], size, *numbers)
+
+
+def _checked(op: str, a: Array, size: int) -> int:
+    """The size of a window, for an x that has channels."""
+    size = as_count(op, "size", size)
+    if a.ndim < 3:
+        raise ValueError(f"{op}: x has {a.ndim} dimensions {a.shape}, expected (N, C, L) or more; reshape it")
+    return size

@@ -7,7 +7,7 @@ import numpy as np
 from gpunn.asked import asked
 from gpunn.backend import Array, array_module, twins
 from gpunn.backend.contract import Backward, Shape
-from gpunn.checks import arrays, as_axis
+from gpunn.checks import arrays, as_axis, check_shape
 from gpunn.engine.operators import A, Axis
 from gpunn.engine.tensor import record
 from gpunn.ops.elementwise import floating
@@ -45,6 +45,32 @@ def _along(op: str, x: A, dim: int, log: bool) -> A:
     axis, twin = as_axis(op, a, dim), twins(a).softmax
     y = twin.forward(a, axis, log)
     return record(op, y, (x,), lambda gy, needs: (twin.backward(gy, y, axis, log),), owned=True)
+
+
+@with_out
+def softmax_backward(gy: Array, y: Array, dim: int, *, out: Array | None = None) -> Array:
+    """gx of softmax on plain arrays, from its result: y (gy - sum of gy y along dim).
+
+    >>> ops.softmax_backward(np.array([1.0, 0.0]), np.array([0.5, 0.5]), 0)
+    array([ 0.25, -0.25])
+    """
+    return _back_along("softmax_backward", gy, y, dim, log=False)
+
+
+@with_out
+def log_softmax_backward(gy: Array, y: Array, dim: int, *, out: Array | None = None) -> Array:
+    """gx of log_softmax on plain arrays, from its result: gy - exp(y) times the sum of gy along dim.
+
+    >>> ops.log_softmax_backward(np.array([1.0, 0.0]), np.log([0.5, 0.5]), 0)
+    array([ 0.5, -0.5])
+    """
+    return _back_along("log_softmax_backward", gy, y, dim, log=True)
+
+
+def _back_along(op: str, gy: Array, y: Array, dim: int, log: bool) -> Array:
+    gy, y = arrays(op, gy=gy, y=y)
+    check_shape(op, "gy", gy, y.shape, "it has y's shape")
+    return twins(y).softmax.backward(gy, y, as_axis(op, y, dim, "y"), log)
 
 
 @restored

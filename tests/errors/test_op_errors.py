@@ -429,6 +429,42 @@ LOSS = {
     ),
     "dropout p": (lambda: ops.dropout(SCORES, 1.5), ValueError, ["dropout: p is 1.5", "0 to 1"]),
     "dropout p < 0": (lambda: ops.dropout(SCORES, -0.1), ValueError, ["dropout: p is -0.1", "0 to 1"]),
+    "dropout_forward p": (lambda: ops.dropout_forward(SCORES, 2), ValueError, ["dropout_forward: p is 2", "0 to 1"]),
+    "dropout state": (
+        lambda: ops.dropout_backward(SCORES, z(3, dtype=int), 0.5),
+        TypeError,
+        ["dropout_backward: state is int64 (3,)", "what dropout_forward gave", "gpunn.random.Draw"],
+    ),
+    "mask of another shape": (
+        lambda: ops.dropout_backward(SCORES, z(4, dtype=bool), 0.5),
+        TypeError,
+        ["dropout_backward: state is bool (4,)", "gpunn.random.Draw"],
+    ),
+    "no dropout state": (
+        lambda: ops.dropout_mask(None, 0.5, SCORES),
+        TypeError,
+        ["dropout_mask: state is a NoneType", "gpunn.random.Draw"],
+    ),
+    "softmax gy": (
+        lambda: ops.softmax_backward(z(2, 3), SCORES, 1),
+        ValueError,
+        ["softmax_backward: gy is (2, 3), expected (3, 4)", "y's shape"],
+    ),
+    "log_softmax dim of backward": (
+        lambda: ops.log_softmax_backward(SCORES, SCORES, 2),
+        IndexError,
+        ["log_softmax_backward: dim is 2", "-2 to 1", "(y (3, 4))"],
+    ),
+    "local response gy": (
+        lambda: ops.local_response_norm_backward(z(1, 3, 2), z(1, 3, 4), 3),
+        ValueError,
+        ["local_response_norm_backward: gy is (1, 3, 2), expected (1, 3, 4)"],
+    ),
+    "local response rank": (
+        lambda: ops.local_response_norm_backward(SCORES, SCORES, 3),
+        ValueError,
+        ["local_response_norm_backward: x has 2 dimensions (3, 4)", "(N, C, L)"],
+    ),
     "one_hot of floats": (lambda: ops.one_hot(z(3)), TypeError, ["one_hot: target is float64", "integer", "astype"]),
     "one_hot too high": (
         lambda: ops.one_hot(np.array([0, 5]), 3),

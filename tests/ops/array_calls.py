@@ -3,6 +3,7 @@
 import numpy as np
 
 from gpunn import ops
+from gpunn.random import Draw
 from tests.parity import normal
 
 X, GY = normal(2, 8, 3, 4) * 3, normal(2, 8, 3, 4, seed=1)
@@ -26,7 +27,25 @@ def normed(x, weight, bias, mean, var, **options):
     return *ops.batch_norm_forward(x, mean, var, weight, bias, **options), mean, var
 
 
+STATE = Draw(5, 1, 3)
 CALLS = {
+    **{
+        f"{name}_backward along {dim}": (
+            lambda gy, y, dim=dim, name=name: getattr(ops, f"{name}_backward")(gy, y, dim),
+            (GY, getattr(ops, name)(X, dim)),
+            1,
+        )
+        for name in ("softmax", "log_softmax")
+        for dim in (0, 1, -1)
+    },
+    "local_response_norm_backward": (
+        lambda gy, x: ops.local_response_norm_backward(gy, x, 3, 2.0, 0.5),
+        (GY, X),
+        2,
+    ),
+    "dropout_backward": (lambda gy: ops.dropout_backward(gy, STATE, 0.3), (GY,), 1),
+    "dropout_backward of a mask": (lambda gy, x: ops.dropout_backward(gy, x > 0, 0.3), (GY, X), 3),
+    "dropout_mask": (lambda x: ops.dropout_mask(STATE, 0.3, x), (X,), 3),
     "batch_norm_forward": (lambda x, w, b: ops.batch_norm_forward(x, None, None, w, b), (X, WEIGHT, BIAS), 1),
     "batch_norm_forward, running": (normed, (X, WEIGHT, BIAS, BIAS, WEIGHT), 3),
     "batch_norm_forward, evaluating": (lambda *a: normed(*a, training=False), (X, WEIGHT, BIAS, BIAS, WEIGHT), 5),

@@ -6,8 +6,9 @@ import pytest
 import gpunn
 from gpunn import ops
 from gpunn.asked import dtype_of
+from gpunn.backend import capture
 from tests import counting
-from tests.backend.graphs import captured
+from tests.backend.graphs import Feed, captured
 from tests.ops.array_calls import CALLS, EACH, GY, WEIGHT, X, called
 
 EMULATED = pytest.mark.skipif(not gpunn.is_available("emulator"), reason="kernels run on the emulator here")
@@ -111,6 +112,66 @@ def test_running_statistics_move_in_any_memory_order():
         assert y.strides == x.strides
     same(found, wanted, 2.0**-52)
     assert not np.array_equal(wanted[0], EACH)
+
+
+# ---------------------------------------------------------------- dropout
+PLACES = ["cpu", pytest.param("emulator", marks=EMULATED)]
+
+
+@pytest.mark.parametrize("device", PLACES)
+def test_a_state_gives_its_mask_again(device):
+    x, gy = on(device)(X), on(device)(GY)
+    gpunn.manual_seed(3)
+    wanted = ops.dropout(x, 0.3), gpunn.random.get_state()
+    gpunn.manual_seed(3)
+    y, state = ops.dropout_forward(x, 0.3)
+    assert gpunn.random.get_state() == wanted[1], "the stream goes on as dropout's does"
+    np.testing.assert_array_equal(gpunn.to_numpy(y), gpunn.to_numpy(wanted[0]))
+    mask = gpunn.to_numpy(ops.dropout_mask(state, 0.3, x))
+    assert mask.dtype == bool and np.array_equal(mask, gpunn.to_numpy(y) != 0) and 0 < mask.mean() < 1
+    for told in (state, ops.dropout_mask(state, 0.3, x)):
+        gx = gpunn.to_numpy(ops.dropout_backward(gy, told, 0.3))
+        np.testing.assert_allclose(gx, GY.astype(np.float32) * mask / 0.7, rtol=1e-6)
+
+
+@pytest.mark.parametrize("device", PLACES)
+def test_dropping_nothing_and_all(device):
+    x, before = on(device)(X), gpunn.random.get_state()
+    y, state = ops.dropout_forward(x, 0)
+    assert y is x and gpunn.random.get_state() == before
+    assert gpunn.to_numpy(ops.dropout_mask(state, 0, x)).all() and ops.dropout_backward(y, state, 0) is y
+    y, state = ops.dropout_forward(x, 1)
+    assert not gpunn.to_numpy(y).any() and not gpunn.to_numpy(ops.dropout_mask(state, 1, x)).any()
+    assert not gpunn.to_numpy(ops.dropout_backward(x, ops.dropout_mask(state, 1, x), 1)).any()
+    out = np.empty_like(x)
+    assert ops.dropout_forward(x, 0.5, out=out)[0] is out and ops.dropout_forward(x, 0, out=out)[0] is out
+    assert ops.dropout_forward(x[:0], 0.5)[0].shape == (0, 8, 3, 4)
+
+
+def test_a_captured_step_drops_other_elements_at_each_replay(look_alike):
+    xp, x = look_alike, on("cuda")(X)
+    stream, feed = xp.cuda.Stream(non_blocking=True), Feed(xp)
+    with stream, xp.cuda.using_allocator(xp.cuda.MemoryPool().malloc):
+        y, state = ops.dropout_forward(x, 0.5)
+        ops.dropout_backward(y, state, 0.5)
+        token = capture.now.set(feed)
+        stream.begin_capture()
+        try:
+            y, state = ops.dropout_forward(x, 0.5)
+            gx = ops.dropout_backward(x, state, 0.5)
+        finally:
+            capture.now.reset(token)
+            graph = stream.end_capture()
+    gpunn.manual_seed(7)
+    masks = []
+    for _ in range(2):
+        feed.fill()
+        graph.launch(stream)
+        np.testing.assert_array_equal(gpunn.to_numpy(y), gpunn.to_numpy(gx))
+        masks.append(gpunn.to_numpy(y))
+    gpunn.manual_seed(7)
+    for mask in masks:
+        np.testing.assert_array_equal(mask, gpunn.to_numpy(ops.dropout(x, 0.5)))
 
 
 # ---------------------------------------------------------------- activations

@@ -125,7 +125,8 @@ def as_tensors(arguments):
 
 
 # Not functions of numbers a user differentiates, or tested beside their forward pass, or in test_on_arrays.py.
-ELSEWHERE = {"batch_norm_forward", "one_hot", "argmax", "equal", "not_equal", "less", "less_equal", "greater_equal"}
+ELSEWHERE = {"batch_norm_forward", "dropout_forward", "dropout_mask"}
+ELSEWHERE |= {"one_hot", "argmax", "equal", "not_equal", "less", "less_equal", "greater_equal"}
 
 
 def test_every_public_op_is_in_this_table():

@@ -29,6 +29,31 @@ def clipped_relu(x, ceiling):
     return F.hardtanh(x, 0.0, ceiling)
 
 
+# ---------------------------------------------------------------- softmax, local response norm
+def softmax_backward(function):
+    """Of what gives this y: its logarithm, or y itself, are scores that do."""
+
+    def call(gy, y, dim):
+        x = (y.log() if function is torch.softmax else y.clone()).requires_grad_()
+        return torch.autograd.grad(function(x, dim), x, gy)[0]
+
+    return call
+
+
+def local_response_norm_backward(gy, x, **options):
+    x = x.clone().requires_grad_()
+    return torch.autograd.grad(F.local_response_norm(x, **options), x, gy)[0]
+
+
+for dim in (0, 1, -1):
+    for op in ("softmax", "log_softmax"):
+        theirs, x = getattr(torch, op), torch.tensor(np.linspace(-2, 2, 12).reshape(2, 3, 2))
+        given = {"gy": np.linspace(1, -0.5, 12).reshape(2, 3, 2) ** 2, "y": theirs(x, dim).numpy()}
+        row("arrays", f"{op}_backward", softmax_backward(theirs), {}, given, dim=dim)
+GIVEN = {"gy": np.linspace(1, -0.5, 20).reshape(2, 5, 2), "x": np.linspace(-3, 2, 20).reshape(2, 5, 2)}
+row("arrays", "local_response_norm_backward", local_response_norm_backward, {}, GIVEN, size=3, alpha=2.0, beta=0.5)
+row("arrays", "local_response_norm_backward", local_response_norm_backward, {}, GIVEN, size=4, alpha=2.0, k=0.5)
+
 # ---------------------------------------------------------------- batch norm
 RNG = np.random.default_rng(0)
 

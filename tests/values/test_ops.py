@@ -21,7 +21,9 @@ def title(row):
 
 
 def test_every_op_is_stored():
-    assert {row["op"] for row in ROWS} == {name for name, op in vars(ops).items() if inspect.isfunction(op)}
+    stateful = {"dropout_forward", "dropout_backward", "dropout_mask"}  # whose masks are dropout's, in test_on_arrays
+    public = {name for name, op in vars(ops).items() if inspect.isfunction(op)}
+    assert {row["op"] for row in ROWS} == public - stateful
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
