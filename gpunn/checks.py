@@ -49,9 +49,11 @@ def arrays(op: str, **named: object) -> list[Array]:
                 check_floating(op, name, a)
         elif a.dtype != first.dtype or not same_device(a, first):
             check_same_device(op, first, a, first_name, name)
+            real_first = a.dtype.kind == "c" and first.dtype.kind != "c"  # whose conversion loses nothing
+            which, dtype = (first_name, a.dtype) if real_first else (name, first.dtype)
             raise TypeError(
                 f"{op}: {first_name} is {first.dtype} but {name} is {a.dtype}; "
-                f'convert one of them, for example {name} with .astype("{first.dtype}")'
+                f'convert one of them, for example {which} with .astype("{dtype}")'
             )
     return found
 

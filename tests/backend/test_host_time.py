@@ -54,9 +54,12 @@ def arrays(monkeypatch):
     monkeypatch.setattr(kernel, "_compiled", lambda wanted, device, cooperative: lambda grid, block, args: None)
     monkeypatch.setattr("gpunn.cuda.variants.shared_limit", lambda device, dynamic: 48 * 1024)
     monkeypatch.setattr("gpunn.cuda.variants.capability", lambda device: 75)
-    conv._forward.cache_clear()
+    plans_of_conv = (conv._forward, conv._grad_input, conv._grad_weight)
+    for kept in plans_of_conv:
+        kept.cache_clear()
     yield [Array(*shape) for shape in SHAPES]
-    conv._forward.cache_clear()
+    for kept in plans_of_conv:
+        kept.cache_clear()
 
 
 def loop():
@@ -98,6 +101,9 @@ def test_a_recorded_convolution(arrays):
 
 CALLS = {
     "conv2d": lambda x, w, b: ops.conv2d(x, w, b, 1, 1),
+    "conv2d_grad_input": lambda gy, w, b: ops.conv2d_grad_input(gy, w, (2, 8, 6, 6), 1, 1),
+    "conv2d_grad_weight": lambda x, w, b: ops.conv2d_grad_weight(x, x, (8, 8, 3, 3), 1, 1),
+    "conv_transpose2d": lambda x, w, b: ops.conv_transpose2d(x, w, None, 1, 1),
     "relu": lambda x, w, b: ops.relu(x),
     "max_pool2d": lambda x, w, b: ops.max_pool2d(x, 2),
     "avg_pool2d": lambda x, w, b: ops.avg_pool2d(x, 2),
@@ -105,7 +111,14 @@ CALLS = {
     "add": lambda x, w, b: ops.add(x, x),
     "group_norm": lambda x, w, b: ops.group_norm(x, 2, b, b),
 }
-MISSED = {"conv2d": 10.5, "add": 11.5, "group_norm": 12.5}  # the checks of two or three arrays
+MISSED = {
+    "conv2d": 10.5,
+    "conv2d_grad_input": 10.5,
+    "conv2d_grad_weight": 10.5,
+    "conv_transpose2d": 10.5,
+    "add": 11.5,
+    "group_norm": 12.5,
+}  # the checks of two or three arrays
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -10,6 +10,7 @@ from gpunn.cpu import conv as cpu_conv
 from gpunn.reference import naive
 from gpunn.reference.cases import CONV1D, CONV2D, CONV3D
 from gpunn.reference.close import assert_close
+from tests import counting
 from tests.parity import DTYPES, normal, torch
 
 # PyTorch's remark on its own copy for even windows.
@@ -137,17 +138,28 @@ def test_what_is_not_needed_is_none_and_not_computed(name, monkeypatch):
                 assert_close(got, want, 60)
 
 
-def test_sixteen_bits_on_a_device():
-    if not gpunn.is_available("emulator"):
-        pytest.skip("the emulator is not available here (gpunn doctor says why)")
+def test_sixteen_bits(place):
     name, x, w, options = EVERY[9]
     x, w = (np.round(8 * normal(*shape)) / 8 for shape in (x, w))
     gy, wanted = theirs(name, x, w, lambda *shape: np.round(8 * normal(*shape, seed=2)) / 8, **options)
     for dtype in (np.float16, ml_dtypes.bfloat16):
-        moved = [gpunn.to_device(a.astype(dtype), "emulator") for a in (gy, x, w)]
+        moved = [gpunn.to_device(a.astype(dtype), place) for a in (gy, x, w)]
         for got, want in zip(alone(name, *moved, **options), wanted, strict=True):
             assert got.dtype == dtype
             assert_close(gpunn.to_numpy(got), want, 1, dtype=dtype)
+
+
+@pytest.mark.parametrize("name", ["conv2d", "conv3d", "conv_transpose1d", "conv_transpose3d"])
+def test_a_gradient_is_one_launch_and_the_host_waits_for_none(name, look_alike):
+    """Of arrays that lie as kernels read them; the sums of a split one, a second."""
+    rank = int(name[-2])
+    x, w = normal(2, 4, *[4] * rank).astype(np.float32), normal(4, 4, *[3] * rank).astype(np.float32)
+    gy = getattr(ops, name)(x, w, padding=1)
+    gy, x, w = (gpunn.to_device(np.moveaxis(np.moveaxis(a, 1, -1).copy(), -1, 1), "cuda") for a in (gy, x, w))
+    alone(name, gy, x, w, padding=1)
+    with counting.device_work() as work:
+        alone(name, gy, x, w, padding=1)
+    assert work.launches.total() <= 3 + 2 and not work.reads, str(work)
 
 
 def test_under_a_precision_gradients_multiply_in_it_too():

@@ -91,3 +91,28 @@ def test_sixteen_bits_round_once_and_gradients_keep_their_types(device):
     assert y.dtype.name == "bfloat16" and {t.grad.dtype.name for t in tensors} == {"float32"}
     np.testing.assert_array_equal(gpunn.to_numpy(y.data), want.astype(y.dtype))
     np.testing.assert_array_equal(gpunn.to_numpy(tensors[3].grad), (want > 0).astype(np.float32))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("rank", [1, 3])
+def test_in_other_ranks(rank, activation):
+    """Values and gradients of three calls on the cpu, and the kernels' numbers, of an image without a batch too."""
+    op, rng = getattr(ops, f"conv{rank}d"), np.random.default_rng(3)
+    shapes = (4, *(5, 3, 4)[:rank]), (6, 2, *[3] * rank), (6,), (6, *(5, 3, 4)[:rank])
+    arrays = [rng.integers(-8, 9, shape).astype(np.float32) / 4 for shape in shapes]
+
+    def fused(x, w, b, r, activation):
+        return op(x, w, b, padding=1, groups=2, activation=activation, residual=r)
+
+    def in_turn(x, w, b, r, activation):
+        y = op(x, w, b, padding=1, groups=2) + r
+        return y if activation is None else getattr(ops, activation)(y)
+
+    wanted = results(in_turn, arrays, "cpu", activation)
+    for a, b in zip(results(fused, arrays, "cpu", activation), wanted, strict=True):
+        np.testing.assert_array_equal(a, b)
+    batched = fused(arrays[0][None], *arrays[1:3], arrays[3][None], activation)
+    np.testing.assert_array_equal(batched[0], wanted[0])
+    if gpunn.is_available("emulator"):
+        for a, b in zip(results(fused, arrays, "emulator", activation), wanted, strict=True):
+            assert_close(a, b, 200)
