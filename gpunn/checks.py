@@ -13,6 +13,7 @@ import numpy as np
 from gpunn.asked import narrow
 from gpunn.backend import Array, array_module, device_of, is_array, is_whole, same_device
 from gpunn.backend.contract import Shape
+from gpunn.backend.dispatch import CUPYS
 from gpunn.engine.tensor import Tensor, data_of
 from gpunn.restored import restored
 from gpunn.window import Ints as Ints
@@ -28,7 +29,7 @@ OF_COMPLEX = frozenset(
     for rank in (1, 2, 3)
     for way in ("", "_grad_input", "_grad_weight", "_grad_bias", "_backward")
 )
-_WIDE_DTYPES = frozenset(map(np.dtype, FLOATS[:2]))
+WIDE_DTYPES = frozenset(map(np.dtype, FLOATS[:2]))
 
 
 def arrays(op: str, **named: object) -> list[Array]:
@@ -41,12 +42,13 @@ def arrays(op: str, **named: object) -> list[Array]:
                 raise TypeError(f"{op}: {name} is None, expected an array of float32 or float64; pass one")
             found.append(None)
             continue
-        a = value.data if isinstance(value, Tensor) else data_of(value)
+        kind: Any = type(value)
+        a: Any = value if kind in CUPYS else value.data if isinstance(value, Tensor) else data_of(value)
         found.append(a)
         if first is None:
             first, first_name = a, name
-            if a.dtype not in _WIDE_DTYPES:
-                check_floating(op, name, a)
+            if a.dtype not in WIDE_DTYPES:  # nor are those of another byte order
+                check_floating(op, name, data_of(a))
         elif a.dtype != first.dtype or not same_device(a, first):
             check_same_device(op, first, a, first_name, name)
             real_first = a.dtype.kind == "c" and first.dtype.kind != "c"  # whose conversion loses nothing
@@ -150,7 +152,7 @@ def cached(check: F) -> F:
 
 def as_count(op: str, name: str, value: object) -> int:
     """`value` as one positive int."""
-    return as_ints(op, name, value, 1, 1)[0]
+    return value if type(value) is int and value > 0 else as_ints(op, name, value, 1, 1)[0]
 
 
 def as_probability(op: str, p: object, what: str) -> float:

@@ -10,6 +10,8 @@ import numpy as np
 
 from gpunn.backend import Array, Device, array_module, asarray, device_of, is_array, same_device, twins
 from gpunn.backend.contract import Shape
+from gpunn.backend.dispatch import CUPYS
+from gpunn.checks import WIDE_DTYPES
 from gpunn.engine.operators import Operand, Plain, Value
 from gpunn.engine.tensor import Tensor, data_of
 from gpunn.ops.reduce import total
@@ -43,6 +45,8 @@ def operands(name: str, *inputs: object) -> list[Any]:
         TypeError: an input is no array of numbers.
         ValueError: two devices are mixed, or the shapes do not broadcast.
     """
+    if _alike(inputs):
+        return list(inputs)
     found = [_operand(x) for x in inputs]
     arrays: list[Any] = [x for x in found if is_array(x)]
     if not arrays:
@@ -74,6 +78,17 @@ def operands(name: str, *inputs: object) -> list[Any]:
                 "dimension: reshape one of them"
             ) from None
     return found
+
+
+def _alike(inputs: tuple[Any, ...]) -> bool:
+    """Whether these are cuda arrays of floats of one dtype, shape and device, as most are: there is no more to ask."""
+    first = inputs[0]
+    if type(first) not in CUPYS or first.dtype not in WIDE_DTYPES:
+        return False
+    for x in inputs[1:]:
+        if type(x) is not type(first) or x.dtype != first.dtype or x.shape != first.shape or not same_device(x, first):
+            return False
+    return True
 
 
 def _common(floats: list[np.dtype]) -> np.dtype:

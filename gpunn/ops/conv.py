@@ -135,17 +135,18 @@ def _conv(
     if extra is not None:
         lifted = pad_end(lifted, extra)
     x_shape, w_shape = lifted.shape, w.shape
-    if lifted.flags.c_contiguous and type(lifted) is not np.ndarray and wants_grad(weight):
+    to_x, to_w = wants_grad(x), wants_grad(weight)
+    if to_w and lifted.flags.c_contiguous and type(lifted) is not np.ndarray:
         lifted = twin.in_memory_order(lifted)  # one copy for forward and backward
     if activation is None and pool is None and r is None:
         y = twin.forward(lifted, w, b, win, groups)
     else:
-        wanted = is_grad_enabled() and any(map(wants_grad, (x, weight, bias)))
+        wanted = is_grad_enabled() and (to_x or to_w or wants_grad(bias))
         if r is not None:
             check_shape(op, "residual", r, y_shape, "it has y's shape")
             r = add_batch(r, rank, batched)
         y, back = followed(op, twin, lifted, w, b, win, groups, activation, pool, r, wanted)
-    kept_x, kept_w = (lifted if wants_grad(weight) else None), (w if wants_grad(x) else None)
+    kept_x, kept_w = (lifted if to_w else None), (w if to_x else None)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
         gy = add_batch(gy, rank, batched)

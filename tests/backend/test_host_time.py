@@ -111,14 +111,13 @@ CALLS = {
     "add": lambda x, w, b: ops.add(x, x),
     "group_norm": lambda x, w, b: ops.group_norm(x, 2, b, b),
 }
-MISSED = {
-    "conv2d": 10.5,
+MISSED = {  # 8.0 to 9.1 on a quiet machine: the checks of three arrays
+    "conv2d": 9.5,
     "conv2d_grad_input": 10.5,
     "conv2d_grad_weight": 10.5,
     "conv_transpose2d": 10.5,
-    "add": 11.5,
-    "group_norm": 12.5,
-}  # the checks of two or three arrays
+    "group_norm": 10.5,
+}
 
 
 @pytest.mark.parametrize("name", CALLS)
