@@ -98,6 +98,13 @@ ROWS: list[tuple[str, dict[str, Any], tuple[int, ...] | np.ndarray, np.ndarray |
     ("NLLLoss", {"ignore_index": 0, "reduction": "none"}, FLAT, LABELS),
     ("RMSNorm", {"normalized_shape": 4}, FLAT, None),
     ("RMSNorm", {"normalized_shape": [3, 4], "eps": 0.25, "elementwise_affine": False}, SMALL, None),
+    (
+        "ConvTranspose1d",
+        {"in_channels": 2, "out_channels": 4, "kernel_size": 3, "stride": 2, "groups": 2},
+        (2, 2, 3),
+        None,
+    ),
+    ("ConvTranspose3d", {"in_channels": 2, "out_channels": 1, "kernel_size": [1, 2, 2]}, (1, 2, 1, 2, 3), None),
 ]
 
 
