@@ -40,7 +40,9 @@ from gpunn.gradcheck import gradcheck as gradcheck  # isort: skip
 
 __version__ = "0.1.0"
 # Loaded when first asked for, so that `import gpunn` alone stays quick: `gpunn.optim` needs no import of its own.
-_LATER = ("data", "emulator", "models", "optim", "pictures", "recipes", "reference", "report", "train", "verify")
+_LATER = (
+    "array_api", "data", "emulator", "models", "optim", "pictures", "recipes", "reference", "report", "train", "verify",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> _ModuleType:

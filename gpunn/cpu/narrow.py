@@ -72,7 +72,9 @@ def _copied(value: object, moved: list[tuple[np.ndarray, np.ndarray]]) -> object
     if not isinstance(value, list | tuple) or not any(map(is_narrow, value)):
         return value
     copies = [_wide(one) for one in value]
-    moved += [(a, b) for a, b in zip(value, copies, strict=True) if b is not a and a.flags.writeable]
+    for own, copy in zip(value, copies, strict=True):
+        if isinstance(copy, np.ndarray) and copy is not own and own.flags.writeable:
+            moved.append((own, copy))
     return copies
 
 
@@ -89,7 +91,9 @@ def _rounded(value: object, dtype: np.dtype, known: dict[int, np.ndarray]) -> ob
         return tuple([_rounded(one, dtype, known) for one in value])
     if isinstance(value, FunctionType):
         return in_float32(value)
-    if not isinstance(value, np.ndarray | np.generic) or value.dtype != np.float32:
+    if isinstance(value, np.generic) and value.dtype == np.float32:
+        return cast(np.asarray(value), dtype)[()]
+    if not isinstance(value, np.ndarray) or value.dtype != np.float32:
         return value
     if id(value) not in known:
         known[id(value)] = cast(value, dtype)

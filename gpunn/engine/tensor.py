@@ -14,9 +14,10 @@ from gpunn.backend.dispatch import CUPYS
 from gpunn.engine import autograd
 from gpunn.engine.autograd import Closure, Gradients, Hook, Leaf, Needs, Node
 from gpunn.engine.operators import Operators, Value
+from gpunn.engine.protocols import Protocols
 
 
-class Tensor(Operators):
+class Tensor(Operators, Protocols):
     """An array with a gradient.
 
     Args:
@@ -34,7 +35,7 @@ class Tensor(Operators):
     """
 
     __slots__ = ("__weakref__", "_node", "_requires_grad", "data", "grad")
-    # NumPy and CuPy leave `array + tensor` to Tensor.__radd__.
+    # NumPy and CuPy leave `array + tensor` to Tensor.__radd__; CuPy for None alone, so that np.exp(tensor) is refused.
     __array_ufunc__ = None
     __array_priority__ = 1000.0
 

@@ -183,7 +183,8 @@ def matmul(a: Value, b: Value, *, out: Array | None = None) -> Operand:
 def operands_of_matmul(a: Value, b: Value) -> tuple[Array, Array]:
     """The two operands of ``matmul``, checked."""
     u, v = (operands("matmul", x)[0] for x in (a, b))
-    operands("matmul", u.reshape(-1)[:1], v.reshape(-1)[:1])  # one device
+    samples = operands("matmul", *[x[(slice(1),) * x.ndim].reshape(-1) for x in (u, v)])  # one device
+    u, v = (x.astype(sample.dtype, copy=False) for x, sample in zip((u, v), samples, strict=True))
     inner = v.shape[0] if v.ndim == 1 else v.shape[-2] if v.ndim else None
     if u.ndim == 0 or v.ndim == 0 or u.shape[-1] != inner:
         raise ValueError(
