@@ -23,7 +23,9 @@ from gpunn.recipes.options import positive_int
 
 # The module with `choose` and `rows`, and what it measures.
 SUITES = {
+    "conv1d": ("kernels.suite", "1-d convolution, as one of two dimensions: the same variants"),
     "conv2d": ("kernels.suite", "convolution: forward and gradients of every variant"),
+    "conv3d": ("kernels.suite", "3-d convolution: the same"),
     "pool2d": ("kernels.suite", "max, average and adaptive pooling, forward and backward"),
     "batchnorm": ("kernels.suite", "batch normalisation: training, inference, backward"),
     "elementwise": ("kernels.suite", "activations, sums, normalisation of rows, softmax, losses, dropout"),

@@ -13,6 +13,7 @@ from gpunn.errors import unknown_name
 from gpunn.reference import cases
 
 GPU_BATCH = {"lenet": 256, "alexnet": 128, "resnet20": 128, "resnet50": 64, "vgg": 32, "mobilenet": 64}
+GPU_BATCH |= {"wave": 8, "unet3d": 4}
 DEFAULT_GROUPS = {"cuda": ["all"], "cpu": ["lenet", "resnet20"], "emulator": ["lenet"]}
 ODD = "odd"  # the tests' own table: every geometry, small sizes; not a part of "all"
 
@@ -35,6 +36,18 @@ def _conv(name: str, c: int, h: int, k: int, size: int = 3, stride: int = 1) -> 
     """A convolution that keeps the plane's size, or halves it."""
     geometry = (stride, stride), (size // 2, size // 2), (1, 1)
     return cases.ConvCase(name, (1, c, h, h), (k, c, size, size), *geometry, 1, False, heavy=True)
+
+
+def _wave(name: str, c: int, samples: int, k: int, taps: int, stride: int = 1, dilation: int = 1) -> cases.ConvCase:
+    """A 1-d convolution, which runs as one of two dimensions, here and in PyTorch."""
+    geometry = (1, stride), (0, taps // 2 * dilation), (1, dilation)
+    return cases.ConvCase(name, (1, c, 1, samples), (k, c, 1, taps), *geometry, 1, False, heavy=True)
+
+
+def _solid(name: str, c: int, d: int, k: int, size: int = 3, stride: int = 1) -> cases.ConvCase:
+    """A 3-d convolution that keeps the volume's size, or halves it."""
+    geometry = (stride,) * 3, (size // 2,) * 3, (1,) * 3
+    return cases.ConvCase(name, (1, c, d, d, d), (k, c, size, size, size), *geometry, 1, False, heavy=True)
 
 
 # With those of gpunn/reference/cases.py every convolution of ResNet-50, each shape once.
@@ -69,6 +82,21 @@ TABLES: dict[str, list[Any]] = {
         *RESNET50,
         _conv("resnet20 stage2", 32, 16, 32),
         _conv("resnet20 stage3 down", 32, 16, 64, 3, 2),
+    ],
+    "conv1d": [
+        _wave("lenet of waves", 8, 96, 16, 9),
+        _wave("wave 64 to 128", 64, 16384, 128, 9),
+        _wave("wave 64 to 128, dilation 4", 64, 16384, 128, 9, dilation=4),
+        _wave("wave 64 to 128, stride 2", 64, 16384, 128, 9, 2),
+        _wave("wave 4 to 64", 4, 16384, 64, 9),
+    ],
+    "conv3d": [
+        *cases.CONV3D,
+        _solid("lenet of volumes", 8, 6, 16),
+        _solid("unet3d 32 to 64", 32, 32, 64),
+        _solid("unet3d 64 to 32", 64, 32, 32),
+        _solid("unet3d down", 32, 32, 64, 3, 2),
+        _solid("unet3d first", 4, 32, 32),
     ],
     "pool2d": [
         *cases.ALL_POOL,

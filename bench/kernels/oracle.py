@@ -87,7 +87,7 @@ def parts(task: Task, case: Any) -> Callable[[], Part]:
 
 
 def conv(task: Task, case: Any, arrays: list) -> Callable[[], Part]:
-    """The answer of one pass of a 2-d convolution; `arrays` are the rounded host arrays x, w, b, gy."""
+    """The answer of one pass of a convolution; `arrays` are the rounded host arrays x, w, b, gy."""
     pass_ = task.operation.partition(".")[2]
     if pass_ == "grad_bias" or (
         math.prod((*case.y[2:], *case.size)) <= LOOPS and float(math.prod(case.y)) * case.terms <= PRODUCTS
@@ -106,24 +106,31 @@ def conv(task: Task, case: Any, arrays: list) -> Callable[[], Part]:
     return expect
 
 
-def _element(pass_: str, case: Any, arrays: list, first: int, second: int, row: int, column: int) -> float:
+def _element(pass_: str, case: Any, arrays: list, first: int, second: int, *place: int) -> float:
     """One element of an output: where its output, input and tap meet, the products of two of the three."""
     x, w, b, gy = arrays
     filters, depth = case.w[0] // case.groups, case.w[1]
-    (p, h, r), (q, v, s) = _meetings(pass_, case, 0, row), _meetings(pass_, case, 1, column)
+    outputs, inputs, taps = zip(*(_meetings(pass_, case, axis, at) for axis, at in enumerate(place)), strict=True)
     start = 0.0
     if pass_ == "forward":
         channel = second // filters * depth
-        one, other = x[first, channel : channel + depth][:, h][:, :, v], w[second][:, r][:, :, s]
+        one, other = _picked(x[first, channel : channel + depth], inputs), _picked(w[second], taps)
         start = 0.0 if b is None else float(b[second])
     elif pass_ == "grad_input":
         group, local = divmod(second, depth)
         mine = slice(group * filters, (group + 1) * filters)
-        one, other = gy[first, mine][:, p][:, :, q], w[mine, local][:, r][:, :, s]
+        one, other = _picked(gy[first, mine], outputs), _picked(w[mine, local], taps)
     else:
         channel = first // filters * depth + second
-        one, other = gy[:, first][:, p][:, :, q], x[:, channel][:, h][:, :, v]
+        one, other = _picked(gy[:, first], outputs), _picked(x[:, channel], inputs)
     return start + float((one.astype(np.float64) * other.astype(np.float64)).sum())
+
+
+def _picked(a: np.ndarray, places: tuple[np.ndarray, ...]) -> np.ndarray:
+    """The elements at these places along each axis behind the first."""
+    for axis, at in enumerate(places, 1):
+        a = a.take(at, axis)
+    return a
 
 
 def _meetings(pass_: str, case: Any, axis: int, place: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -30,9 +30,10 @@ from gpunn.verify.tasks import TF32, as_stored, of_case
 from gpunn.window import size_text
 
 PRECISIONS = {"fp32": "float32", "tf32": "float32", "fp64": "float64", "fp16": "float16", "bf16": "bfloat16"}
-PREFIXES = {"pool2d": "pool", "batchnorm": "batch_norm", "gemm": "matmul"}  # of operations, where not the suite's
+# Of operations, where not the suite's.
+PREFIXES = {"conv1d": "conv2d", "pool2d": "pool", "batchnorm": "batch_norm", "gemm": "matmul"}
 NAMES = {  # of a case's arrays
-    "conv2d": ("x", "w", "b", "gy"),
+    **dict.fromkeys(("conv2d", "conv3d"), ("x", "w", "b", "gy")),
     "pool": ("x", "gy"),
     "batch_norm": ("x", "gamma", "beta", "residual", "gy"),
 }
@@ -115,11 +116,11 @@ def of_kernels(case: Any, device: str, precision: str, wanted: list[str]) -> Ite
     given = SimpleNamespace(case=case, **dict(zip(names, arrays, strict=True)))
     there = [channels_last(a, device) for a in arrays]
     shape, letters = ABOUT[family](case)
-    left = [name for name in wanted if name != "conv2d.grad_bias" or case.bias]
+    left = [name for name in wanted if not name.endswith("grad_bias") or case.bias]
     for task in of_case(case, *there):
         if task.operation in left:
             left.remove(task.operation)  # a second task of this name is another mode of the same kernels
-            expect = oracle.conv(task, case, arrays) if family == "conv2d" else oracle.parts(task, case)
+            expect = oracle.conv(task, case, arrays) if family.startswith("conv") else oracle.parts(task, case)
             yield Subject(case.name, shape, task.operation, precision, asking(precision, task.run), expect, given,
                           {**letters, "e": SIZES[dtype], "V": 16 // SIZES[dtype]}, ready=task.ready)  # fmt: skip
 
@@ -144,14 +145,17 @@ def gemm(case: Any, device: str, precision: str, wanted: list[str]) -> Iterator[
 
 
 Family = Callable[..., Iterator[Subject]]
-FAMILIES: dict[str, Family] = {**dict.fromkeys(("conv2d", "pool2d", "batchnorm"), of_kernels), "gemm": gemm}
+OF_KERNELS = ("conv1d", "conv2d", "conv3d", "pool2d", "batchnorm")
+FAMILIES: dict[str, Family] = {**dict.fromkeys(OF_KERNELS, of_kernels), "gemm": gemm}
 
 
 def _conv(case: Any) -> tuple[str, dict[str, int]]:
-    (n, k, p, q), (r, s) = case.y, case.size
+    n, k, *out = case.y
     x, w, stride, padding = map(size_text, (case.x, case.w, case.stride, case.padding))
-    letters = dict(zip("NCHW", case.x, strict=True)) | {"K": k, "R": r, "S": s, "P": p, "Q": q, "G": case.groups}
-    return f"x {x}, w {w}, stride {stride}, padding {padding}", letters | {"M": n * p * q}
+    letters = {"N": n, "C": case.x[1], "K": k, "G": case.groups, "M": n * math.prod(out)}
+    for named, sizes in (("DHW", case.x[2:]), ("ARS", case.size), ("OPQ", out)):
+        letters |= zip(named[-len(out) :], sizes, strict=True)
+    return f"x {x}, w {w}, stride {stride}, padding {padding}", letters
 
 
 def _pool(case: Any) -> tuple[str, dict[str, int]]:
@@ -169,7 +173,8 @@ def _norm(case: Any) -> tuple[str, dict[str, int]]:
     return f"x {size_text(case.x)}{fused}", {"N": case.x[0], "C": case.x[1], "L": math.prod(case.x[2:])}
 
 
-ABOUT = {"conv2d": _conv, "pool": _pool, "batch_norm": _norm}  # of a case: its title, and the headers' letters
+# Of a case: its title, and the headers' letters.
+ABOUT = {"conv2d": _conv, "conv3d": _conv, "pool": _pool, "batch_norm": _norm}
 
 
 def channels_last(array: Any, device: str) -> Any:

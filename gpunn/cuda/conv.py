@@ -14,9 +14,7 @@ from gpunn.asked import of_floats
 from gpunn.backend import Array
 from gpunn.cuda import (
     conv_patch_weight,
-    conv_tensor,
     conv_tiled,
-    conv_variants,
     conv_weight,
     conv_wgmma,
     conv_wgmma_weight,
@@ -43,10 +41,7 @@ OPERATIONS = {
         "grad_bias": Operation("conv2d.grad_bias", *conv_weight.GRAD_BIAS),
     },
     3: {
-        **{
-            name: Operation(f"conv3d.{name}", *conv_tensor.CONV3D[name], *rows)
-            for name, rows in conv_variants.CONV3D.items()
-        },
+        **{name: Operation(f"conv3d.{name}", *rows) for name, rows in conv_tiled.CONV3D.items()},
         "grad_weight": Operation("conv3d.grad_weight", *conv_weight.GRAD_WEIGHT_3D),
         "grad_bias": Operation("conv3d.grad_bias", *conv_weight.GRAD_BIAS),
     },

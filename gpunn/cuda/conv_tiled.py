@@ -6,6 +6,7 @@ Each row knows its tile; of those that take a problem the one runs that an H200 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from gpunn.cuda import conv_patch, conv_tensor
@@ -16,6 +17,7 @@ from gpunn.cuda.conv_variants import (
     GATHER,
     LADDER,
     LARGE,
+    NAIVE_3D,
     NAIVE_GRAD_INPUT,
     TILED,
     Predicate,
@@ -38,6 +40,7 @@ NARROW = "float32, float16, bfloat16; windows of up to 32 positions, best with 4
 # Blocks that a multiprocessor holds, and shares of FFMA: kernels/resources.json and sass.json, sm_90.
 SQUARE128 = Tile(128, 128, 8, 8, 1, {forward: (0.88, 0.88), grad_input: (0.88, 0.88)}, flat=False)
 SQUARE64 = Tile(64, 64, 8, 8, 6, {forward: (0.85, 0.85), grad_input: (0.85, 0.85)}, flat=False)
+SOLID64 = SQUARE64._replace(held=4)  # of conv3d's grad_input, whose places are one axis more in registers
 GATHER64 = Tile(64, 64, 8, 8, 6, {forward: (0.55, 0.55), grad_input: (0.32, 0.32)})
 NARROW128X32 = Tile(128, 32, 8, 8, 4, dict.fromkeys((forward, grad_input), (0.71, 0.62)), most_parts=MOST_PARTS)
 NARROW256X16 = Tile(256, 16, 8, 8, 4, dict.fromkeys((forward, grad_input), (0.69, 0.54)), most_parts=MOST_PARTS)
@@ -63,6 +66,7 @@ ROWS = (
     Row("narrow64x16", "narrow", NARROW, NARROW64X16),
     Row("gather", "gather", GATHER, GATHER64),
 )
+SOLID_GRAD_INPUT = tuple([one._replace(tile=SOLID64) if one.name == "tiled64" else one for one in ROWS])
 
 
 def _refuse(product: Pass, style: str) -> Predicate:
@@ -83,7 +87,7 @@ def _refuse(product: Pass, style: str) -> Predicate:
     return refusal
 
 
-def _avoid(product: Pass, mine: Row) -> Predicate:
+def _avoid(product: Pass, mine: Row, rows: Sequence[Row]) -> Predicate:
     """What another tile should do sooner, or naive: few columns, or fetches that are mostly zeros."""
 
     def avoid(job: Conv) -> str:
@@ -91,19 +95,19 @@ def _avoid(product: Pass, mine: Row) -> Predicate:
             return reason
         if mine.style == "gather" and product is grad_input and math.prod(job.win.stride) > 4:
             return f"at stride {job.win.stride} most fetches would be zeros"
-        taking = [one for one in ROWS if not _refuse(product, one.style)(job)]
+        taking = [one for one in rows if not _refuse(product, one.style)(job)]
         room = {one.name: one.tile.room(one.tile.count(job, product), one.tile.parts(job, product)) for one in taking}
         return better(mine.name, {one.name: one.tile.cost(job, product) for one in taking}, room)
 
     return avoid
 
 
-def _variant(product: Pass, mine: Row) -> Variant:
-    kernel, tile = f"conv2d/{mine.style}_{product.__name__}", mine.tile
+def _variant(family: str, product: Pass, mine: Row, rows: Sequence[Row]) -> Variant:
+    kernel, tile = f"{family}/{mine.style}_{product.__name__}", mine.tile
 
     def plan(job: Conv) -> tuple[Launch, ...]:
         operands, pixels, columns, depth = product(job)
-        stride = (1, 1) if tile.classes(job, product) == 1 else job.win.stride
+        stride = (1,) * job.win.rank if tile.classes(job, product) == 1 else job.win.stride
         down = blocks(pixels[0] * math.prod([blocks(n, s) for n, s in zip(pixels[2:], stride, strict=True)]), tile.rows)
         across, deep, macros = blocks(columns, tile.columns), job.groups * math.prod(stride), storage_macros(job.dtype)
         if mine.style != "narrow":
@@ -120,7 +124,11 @@ def _variant(product: Pass, mine: Row) -> Variant:
             return 2 * 8 * (4 * (sides + 4) + 16 // width(job, product(job).depth))
         return 4 * 2 * (8 if mine.style == "gather" else 2 * pack(job.dtype)) * sides
 
-    return row(mine.name, kernel, mine.takes, _refuse(product, mine.style), plan, shared, _avoid(product, mine))
+    return row(mine.name, kernel, mine.takes, _refuse(product, mine.style), plan, shared, _avoid(product, mine, rows))
+
+
+def _variants(family: str, product: Pass, rows: Sequence[Row] = ROWS) -> tuple[Variant, ...]:
+    return tuple([_variant(family, product, one, rows) for one in rows])
 
 
 # ---------------------------------------------------------------- rows
@@ -128,13 +136,21 @@ FORWARD = (
     DEPTHWISE_FORWARD,
     *conv_tensor.FORWARD,
     *conv_patch.FORWARD,
-    *[_variant(forward, one) for one in ROWS],
+    *_variants("conv2d", forward),
     *LADDER,
 )
 GRAD_INPUT = (
     DEPTHWISE_GRAD_INPUT,
     *conv_tensor.GRAD_INPUT,
     *conv_patch.GRAD_INPUT,
-    *[_variant(grad_input, one) for one in ROWS],
+    *_variants("conv2d", grad_input),
     NAIVE_GRAD_INPUT,
 )
+CONV3D = {
+    "forward": (*conv_tensor.CONV3D["forward"], *_variants("conv3d", forward), NAIVE_3D["forward"]),
+    "grad_input": (
+        *conv_tensor.CONV3D["grad_input"],
+        *_variants("conv3d", grad_input, SOLID_GRAD_INPUT),
+        NAIVE_3D["grad_input"],
+    ),
+}

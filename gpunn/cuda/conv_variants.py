@@ -181,7 +181,7 @@ LADDER = (
     row("naive", "conv2d/naive_forward", ANY, takes_all, _naive("conv2d", forward)),
 )  # fmt: skip
 NAIVE_GRAD_INPUT = row("naive", "conv2d/naive_grad_input", ANY, takes_all, _naive("conv2d", grad_input))
-CONV3D = {
-    "forward": (row("naive", "conv3d/naive_forward", ANY, takes_all, _naive("conv3d", forward)),),
-    "grad_input": (row("naive", "conv3d/naive_grad_input", ANY, takes_all, _naive("conv3d", grad_input)),),
+NAIVE_3D = {
+    product.__name__: row("naive", f"conv3d/naive_{product.__name__}", ANY, takes_all, _naive("conv3d", product))
+    for product in (forward, grad_input)
 }

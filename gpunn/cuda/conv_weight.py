@@ -146,9 +146,9 @@ def _naive(family: str) -> Launches:
     return plan
 
 
-def _variant(mine: Row) -> Variant:
+def _variant(family: str, mine: Row) -> Variant:
     """Tiles of filters and columns, in parts of the pixels, which the last block of each tile adds up."""
-    kernel, tile = f"conv2d/{mine.kernel}_grad_weight", mine.tile
+    kernel, tile = f"{family}/{mine.kernel}_grad_weight", mine.tile
 
     def plan(job: Conv) -> tuple[Launch, ...]:
         (filters,), columns = grad_weight(job)[1:3]
@@ -186,11 +186,12 @@ GRAD_WEIGHT = (
         also=("reduce/sum_parts", BIAS),
     ),
     *conv_tensor_weight.GRAD_WEIGHT,
-    *[_variant(one) for one in ROWS],
+    *[_variant("conv2d", one) for one in ROWS],
     row("naive", "conv2d/naive_grad_weight", ANY, takes_all, _naive("conv2d"), also=(BIAS,)),
 )  # fmt: skip
 GRAD_WEIGHT_3D = (
     *conv_tensor_weight.GRAD_WEIGHT_3D,
+    *[_variant("conv3d", one) for one in ROWS],
     row("naive", "conv3d/naive_grad_weight", ANY, takes_all, _naive("conv3d"), also=(BIAS,)),
 )
 GRAD_BIAS = (Variant("naive", (BIAS,), "every size and dtype", lambda job: "", sum_columns),)

@@ -19,25 +19,5 @@ extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_gather_forw
     const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias, const T* __restrict__ residual,
     T* __restrict__ y, Conv2d g)
 {
-    // seek to the block's tile, and to the pixel that this thread fetches
-    __shared__ Buffers<BK> shared;
-    const int Cg = g.Cg(), Kg = g.Kg(), first_filter = blockIdx.z * Kg, M = g.N * g.P * g.Q;
-    const int first_row = blockIdx.x * BM, first_column = blockIdx.y * BN, m = first_row + threadIdx.x % BM;
-    const i64 image = m < M ? (i64)(m / (g.P * g.Q)) * g.H * g.W * g.C : -1;
-    const int top = g.row(m / g.Q % g.P, 0), left = g.col(m % g.Q, 0);
-    const auto place = [&](int r, int s, int& h, int& w) { h = top + r * g.dil_h, w = left + s * g.dil_w; };
-
-    // combine
-    const T* filters = weight + (i64)first_filter * g.R * g.S * Cg;
-    const Operands operands = {x + blockIdx.z * Cg, filters, g.H, g.W, g.C, Cg, Kg, g.R * g.S, g.S, Cg};
-    const Corner at;
-    ACC sums[8][8] = {};
-    gemm<true>(operands, place, image, first_column, shared, at, sums);
-
-    // write
-    if (bias) add_bias(bias + first_filter, first_column, Kg, at, sums);
-    if (residual) add_rows(residual + first_filter, g.K, at, first_row, M, first_column, Kg, Kg % 4 == 0, sums);
-    activate(sums, g.activation);
-    T* out = y + first_filter;
-    store_tile(sums, at, first_row, M, first_column, Kg, Kg % 4 == 0, [&](int row) { return out + (i64)row * g.K; });
+    gather_forward(x, weight, bias, residual, y, axes_of(g), g.activation);
 }

@@ -17,22 +17,5 @@ numerics: one running sum in float an output, in the order r, s, k
 extern "C" __global__ void __launch_bounds__(THREADS, BLOCKS) conv2d_gather_grad_input(
     const T* __restrict__ gy, const T* __restrict__ weight, T* __restrict__ gx, Conv2d g)
 {
-    // seek to the block's tile, and to the pixel that this thread fetches
-    __shared__ Buffers<BK> shared;
-    const int Cg = g.Cg(), Kg = g.Kg(), group = blockIdx.z, M = g.N * g.H * g.W;
-    const int first_row = blockIdx.x * BM, first_column = blockIdx.y * BN, m = first_row + threadIdx.x % BM;
-    const i64 image = m < M ? (i64)(m / (g.H * g.W)) * g.P * g.Q * g.K : -1;
-    const int h = m / g.W % g.H, w = m % g.W;
-    const auto place = [&](int r, int s, int& p, int& q) { p = g.out_row(h, r), q = g.out_col(w, s); };
-
-    // combine
-    const T* filters = weight + (i64)group * Kg * g.R * g.S * Cg;
-    const Operands operands = {gy + group * Kg, filters, g.P, g.Q, g.K, Kg, Cg, g.R * g.S, g.S, Cg};
-    const Corner at;
-    ACC sums[8][8] = {};
-    gemm<false>(operands, place, image, first_column, shared, at, sums);
-
-    // write
-    T* out = gx + group * Cg;
-    store_tile(sums, at, first_row, M, first_column, Cg, Cg % 4 == 0, [&](int row) { return out + (i64)row * g.C; });
+    gather_grad_input(gy, weight, gx, axes_of(g));
 }

@@ -6,11 +6,11 @@
 
 static const int PLACES = BK / VEC, PIXELS = BM / THREADS, WEIGHTS = BK * BN / THREADS;
 
-struct Operands {
-    const T* source;  // (N, SH, SW, SC), the group's first channel
+template <int RANK> struct Operands {
+    const T* source;  // (N, *size, SC), the group's first channel
     const T* weight;  // (filters, taps, channels) of the group
-    int SH, SW, SC, depth, columns, R, S, channels;
-    int step_h, step_w;  // from one tap to the next, in rows and columns of the source
+    const int (&size)[RANK], (&window)[RANK], (&step)[RANK];  // step: from one tap to the next, in places of the source
+    int SC, depth, columns, channels;
 };
 
 // VEC elements of the depth: how far from a pixel's first tap, in the weights, and the bit of their tap; 0 behind the end.
@@ -23,12 +23,10 @@ struct __align__(16) Place {
 struct Pixels {
     i64 start[PIXELS];
     unsigned taps[PIXELS];
-    __device__ __forceinline__ void set(int i, const Operands& o, bool real, int n, int h, int w) {
-        unsigned row = 0, all = 0;
-        for (int s = 0; s < o.S; ++s) row |= within(w + s * o.step_w, o.SW) ? 1u << s : 0u;
-        for (int r = 0; r < o.R; ++r) all |= within(h + r * o.step_h, o.SH) ? row << r * o.S : 0u;
-        start[i] = (((i64)n * o.SH + h) * o.SW + w) * o.SC;
-        taps[i] = real ? all : 0u;
+    template <int RANK>
+    __device__ __forceinline__ void set(int i, const Operands<RANK>& o, bool real, int n, const int (&at)[RANK]) {
+        start[i] = number((i64)n, o.size, at) * o.SC;
+        taps[i] = real ? taps_inside(o.size, at, o.window, o.step) : 0u;
     }
 };
 
@@ -39,22 +37,26 @@ struct __align__(16) Shared {
 
 // Adds depth `from` up to `end` (a multiple of BK, or all). DEEP: the depth is a filter's own run of memory (forward), else
 // the filters themselves (grad_input).
-template <bool DEEP>
+template <bool DEEP, int RANK>
 __device__ __forceinline__ void gemm(
-    const Operands& o, const Pixels& pixels, int from, int end, int first_column, Shared& shared, const Corner& at,
+    const Operands<RANK>& o, const Pixels& pixels, int from, int end, int first_column, Shared& shared, const Corner& at,
     ACC (&sums)[TM][TN])
 {
-    const int taps = o.R * o.S, D = taps * o.depth;
-    const Divider by_depth(o.depth), by_S(o.S);
+    const int taps = volume(o.window), D = taps * o.depth;
+    const Divider by_depth(o.depth);
+    const Dividers<RANK - 1> by(o.window + 1);
     Piece a[PIXELS][PLACES];
     T b[WEIGHTS];
 
     auto look_up = [&](int buffer, int d0) {
         if (threadIdx.x >= PLACES) return;
         const int d = d0 + threadIdx.x * VEC;
-        unsigned c = d, tap = by_depth.split(c), s = tap, r = by_S.split(s);
+        unsigned c = d, tap = by_depth.split(c);
+        int at[RANK];
+        at[0] = (int)by.split(tap, at + 1);
         Place& place = shared.places[buffer][threadIdx.x];
-        place.source = ((int)r * o.step_h * o.SW + (int)s * o.step_w) * o.SC + (int)c;
+        each_axis<RANK>([&](int a) { at[a] *= o.step[a]; });
+        place.source = number(0, o.size, at) * o.SC + (int)c;
         place.weight = ((int)c * taps + (int)tap) * o.channels;
         place.tap = d < D ? 1u << tap : 0u;
     };
@@ -114,15 +116,86 @@ __device__ __forceinline__ void gemm(
 }
 
 // This block's part of the depth, and its sums joined with the others'. True in the block that has the whole ones.
-template <bool DEEP>
+template <bool DEEP, int RANK>
 __device__ __forceinline__ bool product(
-    const Operands& o, const Pixels& pixels, Split split, int first_row, int rows, int first_column, Shared& shared,
+    const Operands<RANK>& o, const Pixels& pixels, Split split, int first_row, int rows, int first_column, Shared& shared,
     const Corner& at, ACC (&sums)[TM][TN])
 {
-    const int D = o.R * o.S * o.depth, each = ceil_div(ceil_div(D, split.J), BK) * BK, from = split.part * each;
+    const int D = volume(o.window) * o.depth, each = ceil_div(ceil_div(D, split.J), BK) * BK, from = split.part * each;
     gemm<DEEP>(o, pixels, from, smaller((i64)from + each, (i64)D), first_column, shared, at, sums);
     ACC none = 0;
     return join(split, sums, none, [&](int i, int half) {
         return first_row + at.row_of(i) < rows && first_column + at.col_of(half) < o.columns;
     });
+}
+
+template <int RANK>
+__device__ __forceinline__ void narrow_forward(
+    const T* x, const T* weight, const T* bias, const T* residual, T* y, ACC* parts, int* tickets, int J, int fan,
+    const Axes<RANK>& g, int activation)
+{
+    // seek to the block's tile and part, and to the pixels that this thread fetches
+    __shared__ Shared shared;
+    const int Cg = g.Cg(), Kg = g.Kg(), first_filter = blockIdx.z * Kg, M = g.N * volume(g.out);
+    const int down = gridDim.x / J, tile = (blockIdx.z * gridDim.y + blockIdx.y) * down + blockIdx.x / J;
+    const int first_row = blockIdx.x / J * BM, first_column = blockIdx.y * BN;
+    const T* filters = weight + (i64)first_filter * volume(g.window) * Cg;
+    const Operands<RANK> o = {x + blockIdx.z * Cg, filters, g.in, g.window, g.dil, g.C, Cg, Kg, Cg};
+    Pixels pixels;
+#pragma unroll
+    for (int i = 0; i < PIXELS; ++i) {
+        const int m = first_row + threadIdx.x + i * THREADS;
+        int at[RANK];
+        const int n = split(m, g.out, at);
+        each_axis<RANK>([&](int a) { at[a] = at[a] * g.stride[a] + g.begin[a]; });
+        pixels.set(i, o, m < M, n, at);
+    }
+
+    // combine
+    const Corner at;
+    ACC sums[TM][TN] = {};
+    const Split whole = {parts, tickets, J, fan, (int)(down * gridDim.y * gridDim.z), tile, (int)(blockIdx.x % J)};
+    if (!product<true>(o, pixels, whole, first_row, M, first_column, shared, at, sums)) return;
+
+    // write
+    if (bias) add_bias(bias + first_filter, first_column, Kg, at, sums);
+    if (residual) add_rows(residual + first_filter, g.K, at, first_row, M, first_column, Kg, Kg % 4 == 0, sums);
+    activate(sums, activation);
+    T* out = y + first_filter;
+    store_tile(sums, at, first_row, M, first_column, Kg, Kg % 4 == 0, [&](int row) { return out + (i64)row * g.K; });
+}
+
+// Of stride 1: taps lie the other way.
+template <int RANK>
+__device__ __forceinline__ void narrow_grad_input(
+    const T* gy, const T* weight, T* gx, ACC* parts, int* tickets, int J, int fan, const Axes<RANK>& g)
+{
+    // seek to the block's tile and part, and to the pixels that this thread fetches
+    __shared__ Shared shared;
+    const int Cg = g.Cg(), Kg = g.Kg(), group = blockIdx.z, M = g.N * volume(g.in);
+    const int down = gridDim.x / J, tile = (blockIdx.z * gridDim.y + blockIdx.y) * down + blockIdx.x / J;
+    const int first_row = blockIdx.x / J * BM, first_column = blockIdx.y * BN;
+    int back[RANK];
+    each_axis<RANK>([&](int a) { back[a] = -g.dil[a]; });
+    const T* filters = weight + (i64)group * Kg * volume(g.window) * Cg;
+    const Operands<RANK> o = {gy + group * Kg, filters, g.out, g.window, back, g.K, Kg, Cg, Cg};
+    Pixels pixels;
+#pragma unroll
+    for (int i = 0; i < PIXELS; ++i) {
+        const int m = first_row + threadIdx.x + i * THREADS;
+        int at[RANK];
+        const int n = split(m, g.in, at);
+        each_axis<RANK>([&](int a) { at[a] -= g.begin[a]; });
+        pixels.set(i, o, m < M, n, at);
+    }
+
+    // combine
+    const Corner at;
+    ACC sums[TM][TN] = {};
+    const Split whole = {parts, tickets, J, fan, (int)(down * gridDim.y * gridDim.z), tile, (int)(blockIdx.x % J)};
+    if (!product<false>(o, pixels, whole, first_row, M, first_column, shared, at, sums)) return;
+
+    // write
+    T* out = gx + group * Cg;
+    store_tile(sums, at, first_row, M, first_column, Cg, Cg % 4 == 0, [&](int row) { return out + (i64)row * g.C; });
 }

@@ -19,30 +19,5 @@ extern "C" __global__ void __launch_bounds__(THREADS, 256 / THREADS) conv2d_narr
     const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias, const T* __restrict__ residual,
     T* __restrict__ y, ACC* parts, int* tickets, int J, int fan, Conv2d g)
 {
-    // seek to the block's tile and part, and to the pixels that this thread fetches
-    __shared__ Shared shared;
-    const int Cg = g.Cg(), Kg = g.Kg(), first_filter = blockIdx.z * Kg, M = g.N * g.P * g.Q;
-    const int down = gridDim.x / J, tile = (blockIdx.z * gridDim.y + blockIdx.y) * down + blockIdx.x / J;
-    const int first_row = blockIdx.x / J * BM, first_column = blockIdx.y * BN;
-    const T* filters = weight + (i64)first_filter * g.R * g.S * Cg;
-    const Operands o = {x + blockIdx.z * Cg, filters, g.H, g.W, g.C, Cg, Kg, g.R, g.S, Cg, g.dil_h, g.dil_w};
-    Pixels pixels;
-#pragma unroll
-    for (int i = 0; i < PIXELS; ++i) {
-        const int m = first_row + threadIdx.x + i * THREADS;
-        pixels.set(i, o, m < M, m / (g.P * g.Q), g.row(m / g.Q % g.P, 0), g.col(m % g.Q, 0));
-    }
-
-    // combine
-    const Corner at;
-    ACC sums[TM][TN] = {};
-    const Split split = {parts, tickets, J, fan, (int)(down * gridDim.y * gridDim.z), tile, (int)(blockIdx.x % J)};
-    if (!product<true>(o, pixels, split, first_row, M, first_column, shared, at, sums)) return;
-
-    // write
-    if (bias) add_bias(bias + first_filter, first_column, Kg, at, sums);
-    if (residual) add_rows(residual + first_filter, g.K, at, first_row, M, first_column, Kg, Kg % 4 == 0, sums);
-    activate(sums, g.activation);
-    T* out = y + first_filter;
-    store_tile(sums, at, first_row, M, first_column, Kg, Kg % 4 == 0, [&](int row) { return out + (i64)row * g.K; });
+    narrow_forward(x, weight, bias, residual, y, parts, tickets, J, fan, axes_of(g), g.activation);
 }

@@ -19,27 +19,5 @@ extern "C" __global__ void __launch_bounds__(THREADS, 256 / THREADS) conv2d_narr
     const T* __restrict__ gy, const T* __restrict__ weight, T* __restrict__ gx, ACC* parts, int* tickets, int J, int fan,
     Conv2d g)
 {
-    // seek to the block's tile and part, and to the pixels that this thread fetches
-    __shared__ Shared shared;
-    const int Cg = g.Cg(), Kg = g.Kg(), group = blockIdx.z, M = g.N * g.H * g.W;
-    const int down = gridDim.x / J, tile = (blockIdx.z * gridDim.y + blockIdx.y) * down + blockIdx.x / J;
-    const int first_row = blockIdx.x / J * BM, first_column = blockIdx.y * BN;
-    const T* filters = weight + (i64)group * Kg * g.R * g.S * Cg;
-    const Operands o = {gy + group * Kg, filters, g.P, g.Q, g.K, Kg, Cg, g.R, g.S, Cg, -g.dil_h, -g.dil_w};
-    Pixels pixels;
-#pragma unroll
-    for (int i = 0; i < PIXELS; ++i) {
-        const int m = first_row + threadIdx.x + i * THREADS;
-        pixels.set(i, o, m < M, m / (g.H * g.W), m / g.W % g.H + g.pad_h, m % g.W + g.pad_w);
-    }
-
-    // combine
-    const Corner at;
-    ACC sums[TM][TN] = {};
-    const Split split = {parts, tickets, J, fan, (int)(down * gridDim.y * gridDim.z), tile, (int)(blockIdx.x % J)};
-    if (!product<false>(o, pixels, split, first_row, M, first_column, shared, at, sums)) return;
-
-    // write
-    T* out = gx + group * Cg;
-    store_tile(sums, at, first_row, M, first_column, Cg, Cg % 4 == 0, [&](int row) { return out + (i64)row * g.C; });
+    narrow_grad_input(gy, weight, gx, parts, tickets, J, fan, axes_of(g));
 }

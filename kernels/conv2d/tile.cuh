@@ -5,7 +5,7 @@
 // theirs, so that a warp reads 64 bytes of a and 128 bytes of b a step, each byte once: no bank conflict. Two buffers, so
 // that one barrier a step is enough: while one is read, the other is filled.
 #pragma once
-#include "geometry.cuh"
+#include "axes.cuh"
 
 #ifndef TM
 #define TM 8
@@ -31,6 +31,23 @@ struct Divider {
         n -= q * d;
         return q;
     }
+};
+
+// Numbers of row-major samples of these sizes, taken apart by their dividers.
+template <int RANK> struct Dividers {
+    const Dividers<RANK - 1> outer;
+    const Divider last;
+    __device__ __forceinline__ explicit Dividers(const int* sizes) : outer(sizes), last(sizes[RANK - 1]) {}
+    // The place of number n on each axis; returns its sample.
+    __device__ __forceinline__ unsigned split(unsigned n, int* at) const {
+        unsigned i = n;
+        n = last.split(i), at[RANK - 1] = (int)i;
+        return outer.split(n, at);
+    }
+};
+template <> struct Dividers<0> {
+    __device__ __forceinline__ explicit Dividers(const int*) {}
+    __device__ __forceinline__ unsigned split(unsigned n, int*) const { return n; }
 };
 
 // The shared memory of a block.

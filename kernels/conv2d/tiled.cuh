@@ -6,10 +6,11 @@
 
 static const int V = PackOf<T>::size, BK = 2 * V, LOADS = 2 * BM / THREADS;
 
-struct Operands {
-    const T* source;  // (N, SH, SW, SC), the group's first channel
+template <int RANK> struct Operands {
+    const T* source;  // (N, *size, SC), the group's first channel
     const T* weight;  // (filters, taps, channels) of the group
-    int SH, SW, SC, depth, columns, taps, channels;
+    const int (&size)[RANK];
+    int SC, depth, columns, taps, channels;
 };
 
 // Packs of depth are stored transposed. A warp stores 16 pixels (or filters) x 2 halves of the depth at once: bit 4 of the
@@ -37,28 +38,33 @@ template <bool DEEP> struct Spot {
 // thread anew at every step.
 __device__ __forceinline__ int held(int n) { return __shfl_sync(0xffffffffu, n, threadIdx.x % 32); }
 
+// The pixels that this thread fetches: sample (-1: none), and where its first tap lies.
+template <int RANK> struct Pixels {
+    int sample[LOADS], first[LOADS][RANK];
+};
+
 // The multiplication. DEEP: the depth is a filter's channels (forward), else the filters themselves (grad_input).
-// Taps has: bool real() - is there a tap left; void next(); int number; int dh, dw - how far the tap is from h[l], w[l],
-// the places of this thread's pixels in the source; sample[l] is their sample, below 0: no pixel.
-// What changes with the tap alone is found when it does: the steps within a tap only move on.
-template <bool DEEP, typename Taps>
+// taps.number is the tap in the weights, taps.off how far it lies from a pixel's first; next() goes on to the next one, while
+// real().
+template <bool DEEP, int RANK, typename Taps>
 __device__ __forceinline__ void gemm(
-    const Operands& o, Taps taps, const int (&sample)[LOADS], const int (&h)[LOADS], const int (&w)[LOADS],
-    int first_column, Buffers<BK>& shared, const Corner& corner, ACC (&sums)[TM][TN])
+    const Operands<RANK>& o, Taps taps, const Pixels<RANK>& pixels, int first_column, Buffers<BK>& shared,
+    const Corner& corner, ACC (&sums)[TM][TN])
 {
     Corner at;
     at.row = held(corner.row), at.col = held(corner.col);
-    const int half = held(threadIdx.x % 2), place = held(threadIdx.x / 2 ^ half * 16);  // of the first pack, turned
+    const int half = held(threadIdx.x % 2), turned = held(threadIdx.x / 2 ^ half * 16);  // place of the first pack
     const int deeper = DEEP ? 1 : o.taps * o.channels;  // in the weights, from one depth to the next
     const T *pixel[LOADS], *weight[LOADS];  // what is fetched next
-    int row[LOADS];  // h, or what no tap brings inside
+    int place[LOADS][RANK];  // of the first tap, or what no tap brings inside
     bool here[LOADS];
     Pack<T> a[LOADS], b[LOADS];
     int left = o.depth, buffer = 0;  // depth left of the tap
 #pragma unroll
     for (int l = 0; l < LOADS; ++l) {
-        row[l] = sample[l] < 0 ? -(1 << 30) : h[l];
-        pixel[l] = o.source + (((i64)sample[l] * o.SH + h[l]) * o.SW + w[l]) * o.SC + half * V;
+        each_axis<RANK>([&](int i) { place[l][i] = pixels.first[l][i]; });
+        if (pixels.sample[l] < 0) place[l][0] = -(1 << 30);
+        pixel[l] = o.source + number((i64)pixels.sample[l], o.size, pixels.first[l]) * o.SC + half * V;
         const Spot<DEEP> spot(l);
         // Columns past the last are nobody's: they multiply the last one's weights.
         const int column = smaller(first_column + spot.column, o.columns - (DEEP ? 1 : V));
@@ -70,20 +76,20 @@ __device__ __forceinline__ void gemm(
         for (int l = 0; l < LOADS; ++l) pixel[l] += in_source, weight[l] += in_weights;
     };
     auto fetch = [&]() {
-        const bool inside = half * V < left;
+        const bool deep = half * V < left;
 #pragma unroll
         for (int l = 0; l < LOADS; ++l) {
             a[l] = b[l] = Pack<T>{};
-            if (here[l] && inside) a[l] = load_pack(pixel[l]);
-            if (DEEP ? inside : Spot<DEEP>(l).depth < left) b[l] = load_pack(weight[l]);
+            if (here[l] && deep) a[l] = load_pack(pixel[l]);
+            if (DEEP ? deep : Spot<DEEP>(l).depth < left) b[l] = load_pack(weight[l]);
         }
     };
     auto keep = [&]() {
 #pragma unroll
         for (int l = 0; l < LOADS; ++l) {  // two are 32 apart, which no turn changes
-            store_transposed(&shared.a[buffer][half * V][place + l * THREADS / 2], a[l], BM);
+            store_transposed(&shared.a[buffer][half * V][turned + l * THREADS / 2], a[l], BM);
             if constexpr (DEEP) {
-                store_transposed(&shared.b[buffer][half * V][place + l * THREADS / 2], b[l], BN);
+                store_transposed(&shared.b[buffer][half * V][turned + l * THREADS / 2], b[l], BN);
             } else {
                 const Spot<DEEP> spot(l);
                 widen(&shared.b[buffer][spot.depth][spot.column], b[l]);
@@ -104,13 +110,15 @@ __device__ __forceinline__ void gemm(
     i64 source = 0;
     int weights = 0;  // how far both are
     auto meet = [&]() {
-        const i64 to_source = ((i64)taps.dh * o.SW + taps.dw) * o.SC;
+        const i64 to_source = number((i64)0, o.size, taps.off) * o.SC;
         const int to_weights = taps.number * o.channels;
         move(to_source - source, to_weights - weights);
         source = to_source, weights = to_weights, left = o.depth;
 #pragma unroll
         for (int l = 0; l < LOADS; ++l) {
-            here[l] = within(row[l] + taps.dh, o.SH) && within(w[l] + taps.dw, o.SW);
+            int met[RANK];
+            each_axis<RANK>([&](int i) { met[i] = place[l][i] + taps.off[i]; });
+            here[l] = inside(o.size, met);
         }
     };
 

@@ -36,7 +36,7 @@ def asked(task, dtype):
     """
     if "CI" not in os.environ and task.operation.startswith(OF_ROWS):
         return dtype in ("float32", "float16") and not task.case.startswith(LONG_ROWS)
-    is_product = task.operation.startswith(("matmul", "linear", "conv2d", "conv_pool"))
+    is_product = task.operation.startswith(("matmul", "linear", "conv2d", "conv3d", "conv_pool"))
     return "CI" in os.environ or not is_product or ("transposed" not in task.case and "16" not in dtype)
 
 
@@ -48,7 +48,8 @@ def of_matrices(operation):
 def of_here(operation, dtype):
     """Its variants, of TF32 on numbers of TF32 alone; tensor cores' where CI is set."""
     every = [v for v in OPERATIONS[operation].variants if (v.precision == TF32) == (dtype == TF32)]
-    if operation.startswith("conv_norm"):  # kernels of conv2d, whose tiles are tested there: one of each
+    alike = "conv_norm" if "CI" in os.environ else ("conv_norm", "conv3d")
+    if operation.startswith(alike):  # kernels of conv2d, or its cores, whose tiles are tested there: one of each
         every = list({(v.precision, v.sources): v for v in every}.values())
     return [v for v in every if v.precision == "fp32" or "CI" in os.environ]
 

@@ -16,7 +16,7 @@ def problem(n, c, k, size, groups=1):
     return Conv("float16", True, x, w, y, Window.of((1, 1)), groups)
 
 
-@pytest.mark.parametrize("pass_", list(conv.conv_variants.CONV3D))
+@pytest.mark.parametrize("pass_", ["forward", "grad_input"])
 def test_tiles_leave_room_for_the_last_one(pass_):
     variants = {v.name: v for v in conv.OPERATIONS[2][pass_].variants}
     below, above = problem(131071, 8, 8, 127), problem((2**31 - 1) // 127**2, 8, 8, 127)

@@ -23,6 +23,14 @@ SHORT = {
     "conv2d/narrow_grad_weight": 0.24,  # with the look-up of every fourth step, which counts here at each
     "conv2d/pooled_forward": 0.82,  # of 3x3 and 2x4 taps; LeNet's 5x5 have 0.875
     "conv2d/tiled_grad_weight": 0.48,
+    # an axis more in each address and test
+    "conv3d/gather_forward": 0.50,
+    "conv3d/gather_grad_input": 0.26,
+    "conv3d/narrow_forward": 0.40,
+    "conv3d/narrow_grad_input": 0.40,
+    "conv3d/narrow_grad_weight": 0.21,
+    "conv3d/tiled_grad_weight VEC=1": 0.43,
+    "conv3d/tiled_grad_weight": 0.48,
     # ldmatrix cannot transpose weights of 32 bits, which are read one by one; conv3d has smaller tiles
     "gemm/tensor PRECISION=TF32X3": 0.24,  # warps of 32x32: larger ones would spill
     "conv2d/tensor_grad_input PRECISION=TF32": 0.27,

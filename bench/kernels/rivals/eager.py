@@ -37,22 +37,23 @@ def multiplying(precision: str, run: Call) -> Call:
 
 
 def moved(array: np.ndarray, device: str) -> Any:
-    """A host array as a tensor of the same type on the device, channels-last where it has four axes."""
+    """A host array as a tensor of the same type on the device, channels-last where it has four axes or five."""
     wide = array.astype(np.float32) if array.dtype.name == "bfloat16" else array
     tensor = torch.tensor(wide)
     kind = tensor.dtype if wide is array else torch.bfloat16
-    order = torch.channels_last if array.ndim == 4 else torch.contiguous_format
+    order = {4: torch.channels_last, 5: torch.channels_last_3d}.get(array.ndim, torch.contiguous_format)
     return tensor.to(device, kind).contiguous(memory_format=order)
 
 
 def _conv(case: Any, x: Any, w: Any, b: Any, gy: Any) -> dict[str, Call]:
-    geometry = (list(case.stride), list(case.padding), list(case.dilation))
-    back = partial(aten.convolution_backward, gy, x, w, None, *geometry, False, [0, 0], case.groups)
+    geometry, rank = (list(case.stride), list(case.padding), list(case.dilation)), len(case.stride)
+    conv = {2: F.conv2d, 3: F.conv3d}[rank]
+    back = partial(aten.convolution_backward, gy, x, w, None, *geometry, False, [0] * rank, case.groups)
     return {
-        "forward": lambda: F.conv2d(x, w, b, *geometry, case.groups),
+        "forward": lambda: conv(x, w, b, *geometry, case.groups),
         "grad_input": lambda: back([True, False, False])[0],
         "grad_weight": lambda: back([False, True, False])[1],
-        "grad_bias": lambda: gy.sum((0, 2, 3)),
+        "grad_bias": lambda: gy.sum((0, *range(2, gy.ndim))),
     }
 
 
@@ -128,6 +129,6 @@ def gradient(op: Op, arrays: list[Any]) -> Call:
     return lambda: torch.autograd.grad(y, leaves, above, retain_graph=True, allow_unused=True)
 
 
-FAMILIES = {"conv2d": _conv, "pool": _pool, "batch_norm": _norm,
+FAMILIES = {"conv2d": _conv, "conv3d": _conv, "pool": _pool, "batch_norm": _norm,
             "matmul": lambda case, x, w: {"product": lambda: x @ w}}  # fmt: skip
 LACKS = "PyTorch has no function for {} alone"

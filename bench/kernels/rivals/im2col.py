@@ -52,8 +52,8 @@ def _scatter(columns: Any, case: Any) -> Any:
 
 
 def _conv(case: Any, x: Any, w: Any, b: Any, gy: Any) -> dict[str, Call]:
-    if case.groups != 1:
-        raise Unsupported("im2col is written for one group")
+    if case.groups != 1 or len(case.stride) != 2:
+        raise Unsupported("im2col is written for one group and two dimensions")
     dot, taps = backend.array_module(x).tensordot, (1, 2, 3)  # tensordot copies into rows and makes one product
 
     def forward() -> Any:
@@ -129,6 +129,6 @@ ELEMENTS: dict[str, Op] = {
     "log softmax": _log_softmax,
     "cross-entropy": lambda x, t: -_log_softmax(x)[backend.array_module(x).arange(len(t)), t].mean(),
 }
-FAMILIES = {"conv2d": _conv, "pool": _pool, "batch_norm": _norm,
+FAMILIES = {"conv2d": _conv, "conv3d": _conv, "pool": _pool, "batch_norm": _norm,
             "matmul": lambda case, x, w: {"product": lambda: x @ w}}  # fmt: skip
 LACKS = "{} is not written in array expressions here"

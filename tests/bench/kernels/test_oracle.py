@@ -8,13 +8,16 @@ from bench.kernels import cases, oracle
 from bench.kernels.subjects import FAMILIES
 
 
-@pytest.mark.parametrize("name", ["all primes", "unequal everything", "groups 3, stride 2, no bias", "3x3, stride 2"])
+@pytest.mark.parametrize(
+    "name", ["all primes", "unequal everything", "groups 3, stride 2, no bias", "3x3, stride 2", "3-D, unequal"]
+)
 @pytest.mark.parametrize("pass_", ["forward", "grad_input", "grad_weight"])
 def test_sampled_oracle_agrees_with_the_loops(name, pass_, monkeypatch):
-    (case,) = (c for group in cases.groups("conv2d").values() for c in group if c.name == name)
-    (subject,) = FAMILIES["conv2d"](case, "cpu", "fp32", [f"conv2d.{pass_}"])
+    suite = "conv3d" if name.startswith("3-D") else "conv2d"
+    (case,) = (c for group in cases.groups(suite).values() for c in group if c.name == name)
+    (subject,) = FAMILIES[suite](case, "cpu", "fp32", [f"{suite}.{pass_}"])
     monkeypatch.setattr(oracle, "LOOPS", 0)
-    (limited,) = FAMILIES["conv2d"](case, "cpu", "fp32", [f"conv2d.{pass_}"])
+    (limited,) = FAMILIES[suite](case, "cpu", "fp32", [f"{suite}.{pass_}"])
     whole, sampled = subject.expected, limited.expected
     assert whole.take is None and sampled.take is not None
     np.testing.assert_allclose(sampled.want[0][0], sampled.take(whole.want[0][0]), rtol=1e-12, atol=1e-12)

@@ -55,7 +55,7 @@ def test_emulator_counts_every_variant(suite, capsys, tmp_path):
             assert row["counts"]["launches"] == len(files[row["operation"], row["variant"]])
 
 
-@pytest.mark.parametrize("suite", ["conv2d", "pool2d", "batchnorm", "gemm"])
+@pytest.mark.parametrize("suite", ["conv1d", "conv2d", "conv3d", "pool2d", "batchnorm", "gemm"])
 def test_cpu_times_every_pass(suite, capsys, tmp_path):
     file = tmp_path / "times.json"
     argv = ["--device", "cpu", "--cases", "lenet", "--repeats", "2", "--against", "none", "--json", str(file)]
