@@ -86,9 +86,9 @@ TABLES: dict[str, list[Any]] = {
     "conv1d": [
         _wave("lenet of waves", 8, 96, 16, 9),
         _wave("wave 64 to 128", 64, 16384, 128, 9),
-        _wave("wave 64 to 128, dilation 4", 64, 16384, 128, 9, dilation=4),
-        _wave("wave 64 to 128, stride 2", 64, 16384, 128, 9, 2),
-        _wave("wave 4 to 64", 4, 16384, 64, 9),
+        _wave("wave dilated", 64, 16384, 128, 9, dilation=4),
+        _wave("wave down", 64, 16384, 128, 9, 2),
+        _wave("wave first", 4, 16384, 64, 9),
     ],
     "conv3d": [
         *cases.CONV3D,

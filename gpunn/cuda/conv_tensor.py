@@ -182,7 +182,9 @@ def _variant(family: str, product: Pass, mine: Row, rows: Iterable[Row]) -> Vari
 
 
 # conv3d's
-SOLID = tuple([row for row in ROWS if (row.cores.rows, row.cores.columns) in ((128, 64), (64, 64), (256, 16))])
+SOLID = tuple(
+    [row for row in ROWS if (row.cores.rows, row.cores.columns) in ((128, 64), (64, 64), (128, 32), (256, 16))]
+)
 FORWARD = tuple([_variant("conv2d", forward, one, ROWS) for one in ROWS])
 GRAD_INPUT = tuple([_variant("conv2d", grad_input, one, ROWS) for one in ROWS])
 CONV3D = {

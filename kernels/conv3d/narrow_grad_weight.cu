@@ -10,7 +10,8 @@ threads:  a block owns BM filters x BN columns (t,r,s,c) of one group (blockIdx.
 shared:   4*2*8*(BM + BN) + 16*2*32
 flops:    2*N*O*P*Q*K*(C//G)*A*R*S
 bytes:    e*(N*D*H*W*C + N*O*P*Q*K + K*(C//G)*A*R*S)
-requires: VEC = 16/e with C/groups and K/groups multiples of it and aligned arrays, or VEC = 1; T*R*S up to 32; N*O*P*Q below 2^31
+requires: VEC = 16/e with C/groups and K/groups multiples of it and aligned arrays, or VEC = 1; T*R*S up to 32; N*O*P*Q below
+          2^31
 numerics: running sums in float over each part, parts added in a fixed order: the same bits at every run
 optional: gb parts tickets
 */

@@ -144,10 +144,13 @@ TILED = [
         (STRIDE, "{g.O, g.P, g.Q}", "{g.O, g.Q, g.P}"),
         (STRIDE, "{g.dil_d, g.dil_h", "{g.dil_h, g.dil_h"),
         (HALO, "{-g.pad_d, -g.pad_h", "{-g.pad_h, -g.pad_h"),
+        variant="tiled64",
     ),
     *of_file("conv3d/tiled_forward.cu", (BIAS, "bias, residual, y, axes_of", "bias, nullptr, y, axes_of")),
-    *of_file("conv3d/narrow_forward.cu", (RULE, "axes_of(g), g.activation", "axes_of(g), 0")),
-    *of_file("conv3d/narrow_grad_weight.cu", (BIAS, "gy, x, gw, gb, parts", "gy, x, gw, nullptr, parts")),
+    *of_file("conv3d/narrow_forward.cu", (RULE, "axes_of(g), g.activation", "axes_of(g), 0"), variant="narrow64x16"),
+    *of_file(
+        "conv3d/narrow_grad_weight.cu", (BIAS, "gy, x, gw, gb, parts", "gy, x, gw, nullptr, parts"), variant="32x32"
+    ),
     *of_file(
         "conv3d/naive_forward.cu",
         (BITS, "x + (i64)n * g.D", "x + n * g.D"),
