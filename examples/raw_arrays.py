@@ -33,7 +33,7 @@ def backward(gy, saved):
     g = ops.avg_pool2d_backward(gy[:, :, None, None], pooled_shape, pooled_shape[2:])
     g = ops.max_pool2d_backward(g, winners, conv.shape)
     g, ggamma, gbeta = ops.batch_norm_backward(g, conv, gamma, mean, var)
-    _, gw, _ = ops.conv2d_backward(g, x, w, padding=1)
+    gw = ops.conv2d_grad_weight(g, x, w.shape, padding=1)
     return gw, ggamma, gbeta
 
 

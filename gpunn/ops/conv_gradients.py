@@ -7,7 +7,7 @@ conj(weight)), gw = grad_weight(gy, conj(x)), so that a step against them goes d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from gpunn.backend import Array
 from gpunn.backend.contract import Shape
@@ -55,7 +55,7 @@ def conv1d_grad_bias(gy: Array, *, out: Array | None = None) -> Array:
 @with_out
 def conv1d_backward(
     gy: Array, x: Array, weight: Array, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1,
-    groups: int = 1, needs: Sequence[str] = NEEDS, *, out: tuple[Array | None, ...] | None = None,
+    groups: int = 1, needs: Collection[str] = NEEDS, *, out: tuple[Array | None, ...] | None = None,
 ) -> Found:  # fmt: skip
     """(gx, gw, gb) of conv1d, None for what is not among needs, which is not computed.
 
@@ -108,7 +108,7 @@ def conv2d_grad_bias(gy: Array, *, out: Array | None = None) -> Array:
 @with_out
 def conv2d_backward(
     gy: Array, x: Array, weight: Array, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1,
-    groups: int = 1, needs: Sequence[str] = NEEDS, *, out: tuple[Array | None, ...] | None = None,
+    groups: int = 1, needs: Collection[str] = NEEDS, *, out: tuple[Array | None, ...] | None = None,
 ) -> Found:  # fmt: skip
     """(gx, gw, gb) of conv2d, None for what is not among needs, which is not computed.
 
@@ -161,7 +161,7 @@ def conv3d_grad_bias(gy: Array, *, out: Array | None = None) -> Array:
 @with_out
 def conv3d_backward(
     gy: Array, x: Array, weight: Array, stride: Ints = 1, padding: Ints | str = 0, dilation: Ints = 1,
-    groups: int = 1, needs: Sequence[str] = NEEDS, *, out: tuple[Array | None, ...] | None = None,
+    groups: int = 1, needs: Collection[str] = NEEDS, *, out: tuple[Array | None, ...] | None = None,
 ) -> Found:  # fmt: skip
     """(gx, gw, gb) of conv3d, None for what is not among needs, which is not computed.
 

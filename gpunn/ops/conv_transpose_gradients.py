@@ -6,7 +6,7 @@ and x may lack the N. The options are those of the forward call. For complex arr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from gpunn.backend import Array
 from gpunn.backend.contract import Shape
@@ -56,7 +56,7 @@ def conv_transpose1d_grad_bias(gy: Array, *, out: Array | None = None) -> Array:
 @with_out
 def conv_transpose1d_backward(
     gy: Array, x: Array, weight: Array, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
-    groups: int = 1, dilation: Ints = 1, needs: Sequence[str] = NEEDS, *, out: tuple[Array | None, ...] | None = None,
+    groups: int = 1, dilation: Ints = 1, needs: Collection[str] = NEEDS, *, out: tuple[Array | None, ...] | None = None,
 ) -> Found:  # fmt: skip
     """(gx, gw, gb) of conv_transpose1d, None for what is not among needs, which is not computed.
 
@@ -112,7 +112,7 @@ def conv_transpose2d_grad_bias(gy: Array, *, out: Array | None = None) -> Array:
 @with_out
 def conv_transpose2d_backward(
     gy: Array, x: Array, weight: Array, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
-    groups: int = 1, dilation: Ints = 1, needs: Sequence[str] = NEEDS, *, out: tuple[Array | None, ...] | None = None,
+    groups: int = 1, dilation: Ints = 1, needs: Collection[str] = NEEDS, *, out: tuple[Array | None, ...] | None = None,
 ) -> Found:  # fmt: skip
     """(gx, gw, gb) of conv_transpose2d, None for what is not among needs, which is not computed.
 
@@ -168,7 +168,7 @@ def conv_transpose3d_grad_bias(gy: Array, *, out: Array | None = None) -> Array:
 @with_out
 def conv_transpose3d_backward(
     gy: Array, x: Array, weight: Array, stride: Ints = 1, padding: Ints = 0, output_padding: Ints = 0,
-    groups: int = 1, dilation: Ints = 1, needs: Sequence[str] = NEEDS, *, out: tuple[Array | None, ...] | None = None,
+    groups: int = 1, dilation: Ints = 1, needs: Collection[str] = NEEDS, *, out: tuple[Array | None, ...] | None = None,
 ) -> Found:  # fmt: skip
     """(gx, gw, gb) of conv_transpose3d, None for what is not among needs, which is not computed.
 

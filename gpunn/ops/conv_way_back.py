@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from typing import Any
 
 from gpunn.asked import asked
@@ -43,7 +43,7 @@ def grad_bias(op: str, rank: int, gy: Array) -> Array:
 
 
 def backward(
-    way: Way, op: str, rank: int, gy: Array, x: Array, weight: Array, needs: Sequence[str], *options: Options
+    way: Way, op: str, rank: int, gy: Array, x: Array, weight: Array, needs: Collection[str], *options: Options
 ) -> Found:
     """gx, gw and gb, None for what is not among needs."""
     _check_needs(op, needs)
@@ -52,7 +52,7 @@ def backward(
 
 
 def of_conv(
-    op: str, rank: int, gy: Array, x: Any, w: Any, x_shape: Shape, w_shape: Shape, needs: Sequence[str],
+    op: str, rank: int, gy: Array, x: Any, w: Any, x_shape: Shape, w_shape: Shape, needs: Collection[str],
     *options: Any,
 ) -> Found:  # fmt: skip
     """The gradients of a convolution; w is read for gx, x for gw."""
@@ -76,7 +76,7 @@ def of_conv(
 
 
 def of_transposed(
-    op: str, rank: int, gy: Array, x: Any, w: Any, x_shape: Shape, w_shape: Shape, needs: Sequence[str],
+    op: str, rank: int, gy: Array, x: Any, w: Any, x_shape: Shape, w_shape: Shape, needs: Collection[str],
     *options: Any,
 ) -> Found:  # fmt: skip
     """The gradients of a transposed convolution: gx is a convolution of gy, gw that of x by gy's windows."""
@@ -108,13 +108,13 @@ def _as_shape(op: str, name: str, value: Shape) -> Shape:
     return as_ints(op, name, value, len(value), 0)
 
 
-def _check_needs(op: str, needs: Sequence[str]) -> None:
+def _check_needs(op: str, needs: Collection[str]) -> None:
     """Refuses what is no gradient's name."""
-    if isinstance(needs, str):
-        raise TypeError(f"{op}: needs is {needs!r}, expected a tuple of names; pass ({needs!r},)")
+    expected = ", ".join(map(repr, NEEDS))
+    if not isinstance(needs, (tuple, list, set, frozenset)):
+        raise TypeError(f"{op}: needs is {needs!r}, expected a tuple of some of {expected}; pass ('x',) for one")
     for name in needs:
         if name not in NEEDS:
-            expected = ", ".join(map(repr, NEEDS))
             raise ValueError(f"{op}: needs has {name!r}, expected some of {expected}{suggestion(name, NEEDS)}")
 
 

@@ -195,7 +195,12 @@ CONV = {
     "needs is a word": (
         lambda: ops.conv_transpose1d_backward(z(1, 2, 4), z(1, 3, 3), z(3, 2, 2), needs="x"),
         TypeError,
-        ["conv_transpose1d_backward: needs is 'x'", "expected a tuple of names", "pass ('x',)"],
+        ["conv_transpose1d_backward: needs is 'x'", "expected a tuple of some of 'x', 'weight', 'bias'", "pass ('x',)"],
+    ),
+    "needs is None": (
+        lambda: ops.conv2d_backward(z(1, 16, 3, 3), X, W, needs=None),
+        TypeError,
+        ["conv2d_backward: needs is None", "expected a tuple of some of 'x', 'weight', 'bias'", "pass ('x',)"],
     ),
     "residual, 1-D": (
         lambda: ops.conv1d(z(3, 5), z(2, 3, 3), residual=z(3)),

@@ -67,6 +67,17 @@ def test_against_pytorch(name, x, w, options, dtype):
             check(got, want.grad.numpy())
 
 
+@pytest.mark.parametrize(("name", "x", "w", "options"), EVERY, ids=str)
+def test_gradients_are_adjoints(name, x, w, options):
+    """<y, gy> = <x, gx> = <w, gw>, the first conjugated: no PyTorch needed."""
+    x, w = numbers(*x), numbers(*w, seed=1)
+    y = getattr(ops, name)(x, w, **options)
+    gy = numbers(*y.shape, seed=2)
+    gx, gw, _ = getattr(ops, f"{name}_backward")(gy, x, w, **options)
+    for a, b in ((x, gx), (w, gw)):
+        assert abs(np.vdot(y, gy) - np.vdot(a, b)) <= 1e-14 * np.linalg.norm(y) * np.linalg.norm(gy)
+
+
 @pytest.mark.parametrize(("name", "x", "w", "options"), [EVERY[i] for i in (1, 4, 8, 12)], ids=str)
 def test_devices_agree(name, x, w, options, place):
     x, w = numbers(*x, dtype="complex64"), numbers(*w, seed=1, dtype="complex64")
