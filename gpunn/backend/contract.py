@@ -518,7 +518,17 @@ class Reduce(Protocol):
     """Reductions of floats, in the memory order of what they reduce."""
 
     def reduced(self, name: str, x: Array, axes: Shape, factor: Array | None = None) -> Array:
-        """The "sum", "mean", "max" or "min" of floats, of x or of x times a factor, over axes that stay as 1."""
+        """The reduction of this name of floats, of x or of x times a factor, over axes that stay as 1.
+
+        "sum", "mean", "max", "min"; of x alone also "prod", "norm1" (sum of |x|), "norm2" and "amax" (largest |x|).
+        """
+        ...
+
+    def extreme(self, name: str, x: Array, axes: Shape) -> tuple[Array, Array]:
+        """The "max" or "min" of floats over axes that stay as 1, and its int64 place among them in logical order.
+
+        Of equal ones the first wins, and the first NaN over all.
+        """
         ...
 
 

@@ -1,4 +1,4 @@
-"""Sums, means and extremes over axes, with NumPy."""
+"""Reductions over axes, with NumPy."""
 
 from __future__ import annotations
 
@@ -9,16 +9,37 @@ import numpy as np
 from gpunn.cpu.narrow import in_float32
 from gpunn.cpu.sums import added
 
-__all__ = ["reduced"]
+__all__ = ["extreme", "reduced"]
 
 
 @in_float32
 def reduced(name: str, x: np.ndarray, axes: tuple[int, ...], factor: np.ndarray | None = None) -> np.ndarray:
-    """The "sum", "mean", "max" or "min" of floats, of x or of x times a factor, over axes that stay as 1."""
+    """The reduction of this name of floats, of x or of x times a factor, over axes that stay as 1.
+
+    "sum", "mean", "max", "min"; of x alone also "prod", "norm1" (the sum of |x|), "norm2" and "amax" (the largest |x|).
+    """
     x = x if factor is None else x * factor
     if name in ("max", "min"):
         return getattr(x, name)(axis=axes, keepdims=True)
     with np.errstate(all="ignore"):
-        y = added(x, axes, True)  # in the dtype in which it was added, for the mean may fit where the sum does not
+        if name == "amax":
+            return np.abs(x).max(axis=axes, keepdims=True)
+        if name in ("prod", "norm2"):  # in float64, where no float32 overflows on the way
+            wide = x.astype(np.float64, copy=False)
+            y = wide.prod(axis=axes, keepdims=True) if name == "prod" else np.sqrt(added(wide * wide, axes, True))
+            return y.astype(x.dtype, copy=False)
+        y = added(
+            np.abs(x) if name == "norm1" else x, axes, True
+        )  # where added: the mean may fit where the sum does not
         y = y / math.prod([x.shape[axis] for axis in axes]) if name == "mean" else y
         return y.astype(x.dtype, copy=False)
+
+
+@in_float32
+def extreme(name: str, x: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The "max" or "min" of floats over axes that stay as 1, and its place among them: of equal ones the first."""
+    kept = tuple([axis for axis in range(x.ndim) if axis not in axes])
+    rows = x.transpose(*kept, *axes).reshape([math.prod([x.shape[axis] for axis in some]) for some in (kept, axes)])
+    places = (rows.argmax if name == "max" else rows.argmin)(axis=1, keepdims=True)
+    shape = tuple([1 if axis in axes else n for axis, n in enumerate(x.shape)])
+    return np.take_along_axis(rows, places, axis=1).reshape(shape), places.reshape(shape)

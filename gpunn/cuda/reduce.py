@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-import numpy as np
-
 from gpunn.backend import Array
 from gpunn.cuda import reduce_axes
 from gpunn.cuda.checks import check_arrays
@@ -15,9 +13,10 @@ from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_order
 from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scratch, layout
 from gpunn.cuda.problem import Segments
+from gpunn.cuda.reduce_axes import extreme as extreme
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 
-__all__ = ["reduced"]
+__all__ = ["extreme", "reduced"]
 
 THREADS = 256
 
@@ -58,15 +57,12 @@ def segment_sums(gy: Array, keys: Array, order: Array, places: int) -> Array:
 
 
 def reduced(name: str, x: Array, axes: tuple[int, ...], factor: Array | None = None) -> Array:
-    """The "sum", "mean", "max" or "min" of floats, of x or of x times a factor, over axes that stay as 1."""
+    """The reduction of this name of floats, of x or of x times a factor, over axes that stay as 1.
+
+    "sum", "mean", "max", "min"; of x alone also "prod", "norm1" (the sum of |x|), "norm2" and "amax" (the largest |x|).
+    """
     y = reduce_axes.reduced(name, x, axes, factor)
     if y is not None:
         return y
-    x = x if factor is None else x * factor
-    wide = x.astype(np.float32) if x.dtype.kind == "V" else x  # CuPy's reductions have no bfloat16
-    if name in ("max", "min"):
-        return getattr(wide, name)(axis=axes, keepdims=True).astype(x.dtype, copy=False)
-    total = wide.sum(axis=axes, keepdims=True, dtype=np.float64)
-    if name == "mean":
-        total = total / math.prod([x.shape[axis] for axis in axes])
-    return total.astype(x.dtype, copy=False)
+    rows, shape = reduce_axes.rows_of(x if factor is None else x * factor, axes)
+    return reduced(name, rows, (1,)).reshape(shape)

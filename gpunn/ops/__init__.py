@@ -99,6 +99,10 @@ from gpunn.ops.elementwise import clip as clip
 from gpunn.ops.elementwise import exp as exp
 from gpunn.ops.elementwise import log as log
 from gpunn.ops.elementwise import sqrt as sqrt
+from gpunn.ops.extremes import argmax as argmax
+from gpunn.ops.extremes import argmin as argmin
+from gpunn.ops.extremes import max as max
+from gpunn.ops.extremes import min as min
 from gpunn.ops.group_norm import group_norm as group_norm
 from gpunn.ops.group_norm import instance_norm as instance_norm
 from gpunn.ops.group_norm import layer_norm as layer_norm
@@ -123,10 +127,7 @@ from gpunn.ops.pool_ranks import avg_pool1d as avg_pool1d
 from gpunn.ops.pool_ranks import avg_pool3d as avg_pool3d
 from gpunn.ops.pool_ranks import max_pool1d as max_pool1d
 from gpunn.ops.pool_ranks import max_pool3d as max_pool3d
-from gpunn.ops.reduce import argmax as argmax
-from gpunn.ops.reduce import max as max
 from gpunn.ops.reduce import mean as mean
-from gpunn.ops.reduce import min as min
 from gpunn.ops.reduce import sum as sum
 from gpunn.ops.reduce import var as var
 from gpunn.ops.resample import interpolate as interpolate
@@ -145,3 +146,5 @@ from gpunn.ops.softmax import log_softmax_backward as log_softmax_backward
 from gpunn.ops.softmax import logsumexp as logsumexp
 from gpunn.ops.softmax import softmax as softmax
 from gpunn.ops.softmax import softmax_backward as softmax_backward
+from gpunn.ops.vector_norm import prod as prod
+from gpunn.ops.vector_norm import vector_norm as vector_norm

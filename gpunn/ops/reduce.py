@@ -107,64 +107,6 @@ def wide(a: Array) -> Array:
     return a.astype(np.float32) if a.dtype.itemsize == 2 else a
 
 
-@with_out
-def max(x: A, axis: Axis = None, keepdims: bool = False, *, out: Array | None = None, **alias: Axis) -> A:
-    """Largest value over ``axis``, nan where there is one; equal ones share the gradient, as in ``torch.amax``.
-
-    >>> ops.max([[1.0, 5.0], [7.0, 2.0]], axis=0)
-    array([7., 5.], dtype=float32)
-    """
-    return _extreme("max", x, axis, keepdims, alias)
-
-
-@with_out
-def min(x: A, axis: Axis = None, keepdims: bool = False, *, out: Array | None = None, **alias: Axis) -> A:
-    """Smallest value over ``axis``, nan where there is one; equal ones share the gradient, as in ``torch.amin``.
-
-    >>> ops.min([[1.0, 5.0], [7.0, 2.0]], axis=0)
-    array([1., 2.], dtype=float32)
-    """
-    return _extreme("min", x, axis, keepdims, alias)
-
-
-def _extreme(name: str, x: A, axis: Axis, keepdims: bool, alias: Alias) -> A:
-    a = data_of(x)
-    axes, keep = axes_of(name, a, axis, keepdims, alias)
-    if count_of(a, axes) == 0:
-        raise ValueError(f"{name}: got shape {a.shape} and axis {axis}, expected at least one element to choose from")
-    is_float, whole = a.dtype.kind in "fV", alias.get("dim", axis) is None
-    kept = twins(a).reduce.reduced(name, a, axes) if is_float else getattr(a, name)(axis=axes, keepdims=True)
-
-    def backward(spread: Backward, gy: Array) -> Array:
-        chosen = a == kept
-        if whole:  # torch.max shares among the nans (x != x); along axes torch.amax makes all of them nan
-            chosen |= (a != a) & (kept != kept)
-        shares = chosen.sum(axis=axes, keepdims=keep)
-        return spread((wide(gy) / shares).astype(gy.dtype)) * chosen.astype(gy.dtype)
-
-    y = kept if keep else kept.reshape(reduced_shape(a, axes, keepdims=False))
-    return record_reduction(name, y, x, a, axes, keep, backward)
-
-
-@with_out
-def argmax(x: A, axis: int | None = None, keepdims: bool = False, *, out: Array | None = None, **alias: Axis) -> A:
-    """Index of the largest value, over all or one axis; the first of equal ones. Without a gradient.
-
-    >>> ops.argmax([[1.0, 5.0], [7.0, 2.0]], 1)
-    array([1, 0])
-    """
-    a = data_of(x)
-    a = wide(a) if a.dtype.kind == "V" else a  # CuPy's argmax has no bfloat16
-    axes, keep = axes_of("argmax", a, axis, keepdims, alias)
-    if len(axes) != 1 and axes != tuple(range(a.ndim)):
-        raise ValueError(f"argmax: axis is {axes}, expected one axis, or None for all of {a.shape}; flatten x first")
-    if count_of(a, axes) == 0:
-        raise ValueError(f"argmax: got shape {a.shape} and axis {axis}, expected at least one element to choose from")
-    y = a.argmax(axis=axes[0] if len(axes) == 1 else None)
-    y = np.asarray(y) if isinstance(y, np.generic) else y
-    return record("argmax", y.reshape(reduced_shape(a, axes, keep)), (x,), lambda gy, needs: (None,))
-
-
 def record_reduction(
     name: str, y: Array, x: A, a: Array, axes: Shape, keep: bool, backward: Callable[[Backward, Array], Array]
 ) -> A:

@@ -38,11 +38,30 @@ def reduced(name, x, axes, factor=None):
     """The reduction over axes that stay as 1, in float64, element by element."""
     x = x if factor is None else x * np.broadcast_to(factor, x.shape)
     shape = tuple(1 if axis in axes else n for axis, n in enumerate(x.shape))
-    y = np.full(shape, {"max": -np.inf, "min": np.inf}.get(name, 0.0))
+    y = np.full(shape, {"max": -np.inf, "min": np.inf, "prod": 1.0}.get(name, 0.0))
     for index in np.ndindex(x.shape):
-        at = tuple(0 if axis in axes else i for axis, i in enumerate(index))
-        if name in ("sum", "mean"):
-            y[at] += x[index]
-        elif x[index] != x[index] or (x[index] > y[at] if name == "max" else x[index] < y[at]):
-            y[at] = x[index]
+        at, v = tuple(0 if axis in axes else i for axis, i in enumerate(index)), x[index]
+        size = abs(v) if name in ("norm1", "amax") else v * v if name == "norm2" else v
+        if name in ("sum", "mean", "norm1", "norm2"):
+            y[at] += size
+        elif name == "prod":
+            y[at] *= size
+        elif size != size or (size < y[at] if name == "min" else size > y[at]):
+            y[at] = size
+    if name == "norm2":
+        return np.sqrt(y)
     return y / (x.size / max(y.size, 1)) if name == "mean" and y.size else y
+
+
+def extreme(name, x, axes):
+    """The largest or smallest over axes that stay as 1, and its place among them: the first of equals, or of NaN."""
+    shape = tuple(1 if axis in axes else n for axis, n in enumerate(x.shape))
+    y, places = np.zeros(shape), np.zeros(shape, np.int64)
+    for at in np.ndindex(shape):
+        inside = tuple(slice(None) if axis in axes else i for axis, i in enumerate(at))
+        best, place = None, -1
+        for i, v in enumerate(x[inside].reshape(-1).tolist()):
+            if best is None or (best == best and (v != v or (v > best if name == "max" else v < best))):
+                best, place = v, i
+        y[at], places[at] = best, place
+    return y, places

@@ -185,6 +185,14 @@ def _reductions(space: Space) -> Iterator[Beyond]:
     yield Beyond("reduce.axes", "rows", 10, 2, rows, lambda: exact(total))
     yield Beyond("reduce.axes", "columns", 10, 2, columns, lambda: exact(np.maximum(last, 0)))
 
+    def places() -> tuple:
+        x = space.zeros(33, 2**26 + 64)
+        x[-1, -64:] = space.give(np.abs(last))
+        y, found = space.twins.reduce.extreme("max", x, (0,))
+        return y[0, -64:], found[0, -64:]
+
+    yield Beyond("reduce.extreme", "columns", 10, 2, places, lambda: exact(np.abs(last), np.where(last == 0, 0, 32)))
+
 
 def _dropouts(space: Space) -> Iterator[Beyond]:
     draw, length = (5, 1, 3), 2**30 + 4

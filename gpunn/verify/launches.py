@@ -119,7 +119,7 @@ def problems(operation: Operation, dtype: str, thorough: bool = True) -> Iterato
         yield from _adaptive(dtype) if name.startswith("adaptive") else _poolings(dtype)
     elif operation.name == "linear.backward":
         yield from _backward_products(dtype)
-    elif operation.name == "reduce.axes":
+    elif operation.name in ("reduce.axes", "reduce.extreme"):
         yield from _reductions(dtype)
     elif operation.name == "elementwise.place":
         yield from _frames(dtype)
@@ -232,7 +232,7 @@ def _frames(dtype: str) -> Iterator[Problem]:
 
 def _reductions(dtype: str) -> Iterator[Problem]:
     for columns, wide in product(BOTH, BOTH):
-        yield Reduction(dtype, True, 64, 4096, 64, "sum", ((64, 1, 0),), ((64, 1, 0),), columns, wide)
+        yield Reduction(dtype, True, 64, 4096, 64, "max", ((64, 1, 0),), ((64, 1, 1),), columns, wide)
 
 
 def _segments(dtype: str) -> Iterator[Problem]:

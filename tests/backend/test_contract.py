@@ -37,7 +37,7 @@ TWINS = {
     "activation": {"forward", "backward", "slopes"},
     "elementwise": {"apply", "add_into", "in_memory", "place"},
     "indexing": {"add"},
-    "reduce": {"reduced"},
+    "reduce": {"extreme", "reduced"},
 }
 
 

@@ -14,7 +14,7 @@ from tests.kernels.test_sass import compiler, disassembler
 FOLDERS = ("batch_norm", "elementwise", "loss", "pool", "reduce", "row")
 # No tensor of x's size is written: sums, statistics, a number a plane or a row; none is read: a number a plane.
 NO_STORE = ("batch_norm/statistics", "batch_norm/backward_sums", "loss/cross_entropy_forward", "reduce/axes",
-            "pool/global_avg_forward", "pool/global_max_forward")  # fmt: skip
+            "reduce/extremes", "pool/global_avg_forward", "pool/global_max_forward")  # fmt: skip
 NO_LOAD = ("pool/global_backward",)
 # Loads in flight where it is less than four, and why.
 TAPS, CELLS = "taps of any window, one after another: usual windows have rows of their own", "cells of any size"
@@ -30,7 +30,7 @@ FEWER = {
     "row/local_response_forward": (1, "neighbours come from the L1 cache, in less than 16 bytes"),
     "row/local_response_backward": (2, "neighbours come from the L1 cache, in less than 16 bytes"),
     **dict.fromkeys(("pool/global_avg_forward", "pool/global_max_forward"), (2, CONVERTED)),
-    **dict.fromkeys(("reduce/axes", "elementwise/place"), (1, CONVERTED)),
+    **dict.fromkeys(("reduce/axes", "reduce/extremes", "elementwise/place"), (1, CONVERTED)),
     "pool/global_backward": (0, "reads a number a plane"),
 }
 WIDE = [

@@ -44,6 +44,8 @@ MORE = {
     "matmul of a batch": (ops.matmul, normal(2, 3, 4), normal(4, 5)),
     "linear, relu": (lambda *a: ops.linear(*a, activation="relu"), SCORES, normal(3, 5), normal(3)),
     "argmax": (ops.argmax, SCORES, 1),
+    "argmin": (ops.argmin, SCORES, 1),
+    "max with indices": (lambda x: ops.max(x, 1, return_indices=True)[0], SCORES),
     "equal": (lambda x, t: ops.equal(ops.argmax(x, 1), t), SCORES, np.arange(4)),
 }  # fmt: skip
 

@@ -41,6 +41,10 @@ CALLS = {
     "var": (ops.var, X),
     "max": (ops.max, X, 0),
     "min": (ops.min, X, 0),
+    "prod": (ops.prod, X, 1),
+    "vector_norm": (ops.vector_norm, X, 2, 1),
+    "vector_norm of order 1": (ops.vector_norm, X, 1, (0, 2)),
+    "vector_norm of order inf": (ops.vector_norm, X, np.inf, 0),
     "logsumexp": (ops.logsumexp, X, 1),
     "reshape": (ops.reshape, X, (2, -1)),
     "transpose": (ops.transpose, X, (1, 0, 2, 3)),
@@ -126,7 +130,7 @@ def as_tensors(arguments):
 
 # Not functions of numbers a user differentiates, or tested beside their forward pass, or in test_on_arrays.py.
 ELSEWHERE = {"batch_norm_forward", "dropout_forward", "dropout_mask"}
-ELSEWHERE |= {"one_hot", "argmax", "equal", "not_equal", "less", "less_equal", "greater_equal"}
+ELSEWHERE |= {"one_hot", "argmax", "argmin", "equal", "not_equal", "less", "less_equal", "greater_equal"}
 
 
 def test_every_public_op_is_in_this_table():

@@ -66,6 +66,21 @@ def var_unbiased(x: Any, unbiased: bool) -> Any:
     return ops.var(x, correction=int(unbiased))
 
 
+def placed(op: Call) -> Call:
+    """max and min with a dim: values and indices."""
+    return lambda x, dim, keepdim=False: op(x, dim, keepdim, return_indices=True)
+
+
+def in_dtype(op: Call) -> Call:
+    """Of the input in a dtype, where one is given; dims of none are all."""
+
+    def call(x: Any, *args: Any, dtype: Any = None, dim: Any = None, **options: Any) -> Any:
+        x = x if dtype is None else x.to(dtype) if isinstance(x, Tensor) else x.astype(dtype)
+        return op(x, *args, **options) if dim is None or dim == [] else op(x, *args, axis=dim, **options)
+
+    return call
+
+
 def where(x: Any, condition: Any, other: Any) -> Any:
     """The sample's input is the first choice."""
     return ops.where(condition, x, other)
@@ -119,6 +134,11 @@ CALLS: dict[str, Call] = {
     "amax": ops.max,
     "amin": ops.min,
     "argmax": named(ops.argmax, dim="axis", keepdim="keepdims"),
+    "argmin": named(ops.argmin, dim="axis", keepdim="keepdims"),
+    "max.reduction_with_dim": placed(ops.max),
+    "min.reduction_with_dim": placed(ops.min),
+    "linalg.vector_norm": in_dtype(ops.vector_norm),
+    "prod": in_dtype(ops.prod),
     "var": var,
     "var.unbiased": var_unbiased,
     "softmax.with_dtype": cast(ops.softmax),
@@ -136,11 +156,11 @@ CALLS: dict[str, Call] = {
 # Ops of a name that gpunn has, which do something else there.
 OTHERS = {
     "equal": "one bool for two whole arrays; ops.equal is NumPy's, torch.eq",
-    "max.reduction_with_dim": "a pair of values and indices; ops.max is torch.amax, ops.argmax gives the indices",
-    "min.reduction_with_dim": "a pair of values and indices; ops.min is torch.amin",
     "div.trunc_rounding": "integer division, which has no gradient; ops.div has no rounding_mode",
     "div.floor_rounding": "integer division, which has no gradient; ops.div has no rounding_mode",
-    **dict.fromkeys(words("argmax log_softmax logsumexp mean softmax sum var", "masked."), "of arrays with a mask"),
+    **dict.fromkeys(
+        words("argmax argmin log_softmax logsumexp mean prod softmax sum var", "masked."), "of arrays with a mask"
+    ),
     "nn.functional.silu.complex": "complex numbers",
     "nn.functional.batch_norm.without_cudnn": "the same as nn.functional.batch_norm, on a GPU",
 }

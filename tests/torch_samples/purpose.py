@@ -57,6 +57,11 @@ REFUSED = [
         family=True,
     ),
     Row(
+        ["linalg.vector_norm"],
+        lambda s: argument(s, 1, "ord") not in (None, 1, 2, float("inf")),
+        "norms of the orders 1, 2 and inf have kernels; others are powers and a sum",
+    ),
+    Row(
         OTHER_MODES,
         lambda s: not integral(s),
         "modes that no model here needs; nearest and bilinear are",

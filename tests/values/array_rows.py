@@ -29,6 +29,33 @@ def clipped_relu(x, ceiling):
     return F.hardtanh(x, 0.0, ceiling)
 
 
+# ---------------------------------------------------------------- reductions
+EQUALS = np.array([[1.0, 4.0, 4.0, 2.0], [-3.0, -3.0, 0.5, -8.0]])
+HOLES = np.array([[1.5, 0.0, 4.0], [0.0, 0.0, 0.5], [-2.0, 0.25, 3.0], [0.0, 0.0, 0.0]])
+
+
+def extreme(theirs):
+    """Values and places over one axis; over all torch gives values alone, and shares the gradient."""
+    return lambda x, axis, keepdims=False, return_indices=True: tuple(theirs(x, axis, keepdims))
+
+
+def vector_norm(x, ord=2.0, axis=None, keepdims=False):
+    return torch.linalg.vector_norm(x, ord, axis, keepdims)
+
+
+for op, theirs in (("max", torch.max), ("min", torch.min)):
+    row("arrays", op, extreme(theirs), of(EQUALS), axis=1, return_indices=True)
+    row("arrays", op, extreme(theirs), of(EQUALS), axis=0, keepdims=True, return_indices=True)
+row("arrays", "argmin", lambda x: x.argmin(), {}, of(EQUALS))
+row("arrays", "argmin", lambda x, axis: x.argmin(axis), {}, of(EQUALS), axis=1)
+row("arrays", "prod", lambda x: x.prod(), of(HOLES[0] + 1))
+for axis in (0, 1):
+    row("arrays", "prod", lambda x, axis: x.prod(axis), of(HOLES), axis=axis)
+for order in (1, 2):
+    row("arrays", "vector_norm", vector_norm, of(HOLES), ord=order)
+    row("arrays", "vector_norm", vector_norm, of(HOLES), ord=order, axis=1, keepdims=True)
+
+
 # ---------------------------------------------------------------- softmax, local response norm
 def softmax_backward(function):
     """Of what gives this y: its logarithm, or y itself, are scores that do."""
