@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
 import pytest
 
+import gpunn
 from gpunn import Tensor, ops
+from tests.ops.test_devices import SMALL
 from tests.ops.test_raw_arrays import CALLS, LABELS, NO_GRADIENT, X
 from tests.parity import normal
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 TYPES = ("float16", "bfloat16")
+ROWS = {**CALLS, **{f"{name}, small": row for name, row in SMALL.items()}}
 
 
 def is_float(a: Any) -> bool:
@@ -21,7 +25,7 @@ def is_float(a: Any) -> bool:
 
 def given(name: str, dtype: Any, wanted: Any = None) -> list[Any]:
     """A call's arguments with floats that `dtype` can hold, in the type `wanted`."""
-    return [a.astype(dtype).astype(wanted or dtype) if is_float(a) else a for a in CALLS[name][1:]]
+    return [a.astype(dtype).astype(wanted or dtype) if is_float(a) else a for a in ROWS[name][1:]]
 
 
 def is_narrow(a: Any) -> bool:
@@ -37,38 +41,59 @@ def assert_rounded(got: np.ndarray, want: np.ndarray, dtype: np.dtype, scale: fl
     np.testing.assert_array_less(np.abs(got - want), float(info.eps) * size)
 
 
+def values(name: str, arguments: list[Any], gy: np.ndarray, device: str = "cpu") -> list[np.ndarray]:
+    """A call's result and, from as much of gy as it takes, the gradients of its floats."""
+    moved = [gpunn.to_device(a, device) if isinstance(a, np.ndarray) else a for a in arguments]
+    inputs = [Tensor(a, True) if is_float(row) else a for a, row in zip(moved, ROWS[name][1:], strict=True)]
+    y = ROWS[name][0](*inputs)
+    if y.requires_grad:
+        y.backward(gpunn.to_device(np.resize(gy, y.shape).astype(y.dtype), device))
+    gradients = [x.grad for x in inputs if isinstance(x, Tensor) and x.grad is not None]
+    return [gpunn.to_numpy(a) for a in (y.data, *gradients)]
+
+
+def assert_all_rounded(got: list[np.ndarray], want: list[np.ndarray], dtype: np.dtype, first: int = 1) -> None:
+    """Values in their own last place; from the `first` on, gradients, beside the largest: they read the rounded y."""
+    for i, (a, b) in enumerate(zip(got, want, strict=True)):
+        if b.dtype.kind not in "fV":
+            np.testing.assert_array_equal(a, b)
+        else:
+            assert_rounded(a, b, dtype, scale=max(np.abs(b.astype("f")).max(initial=0), LARGEST) if i >= first else 0)
+
+
+GY = normal(500, seed=5).astype(np.float16).astype(ml_dtypes.bfloat16)
+LARGEST = float(np.abs(GY.astype("f")).max())
+
+
+@pytest.mark.parametrize("type_name", TYPES)
+@pytest.mark.parametrize("name", ROWS)
+def test_every_op_is_that_of_float32_rounded(name, type_name):
+    dtype = np.dtype(type_name)
+    narrow = given(name, dtype)
+    found = values(name, narrow, GY)
+    assert_all_rounded(found, values(name, given(name, dtype, np.float32), GY), dtype)
+    y = ROWS[name][0](*narrow)
+    assert y.dtype == found[0].dtype
+    np.testing.assert_array_equal(y, found[0])
+    # Strides change no bit.
+    strided = [np.repeat(a, 2, axis=0)[::2] if is_narrow(a) and a.ndim else a for a in narrow]
+    np.testing.assert_array_equal(ROWS[name][0](*strided), y)
+
+
+@pytest.mark.skipif(not os.environ.get("CI"), reason="seconds of emulated kernels: in CI")
 @pytest.mark.parametrize("type_name", TYPES)
 @pytest.mark.parametrize("name", CALLS)
-def test_every_op_is_that_of_float32_rounded(name, type_name):
-    function, dtype = CALLS[name][0], np.dtype(type_name)
-    narrow, wide = given(name, dtype), given(name, dtype, np.float32)
-    y, exact = np.asarray(function(*narrow)), np.asarray(function(*wide))
-    if exact.dtype != np.float32:
-        np.testing.assert_array_equal(y, exact)
-        assert y.dtype == exact.dtype
-        return
-    assert_rounded(y, exact, dtype)
-    # Strides change no bit.
-    strided = [np.repeat(a, 2, axis=0)[::2] if is_float(CALLS[name][i + 1]) else a for i, a in enumerate(narrow)]
-    np.testing.assert_array_equal(np.asarray(function(*strided)), y)
-    if name in NO_GRADIENT:
-        return
-    gy = normal(*y.shape, seed=5).astype(dtype)
-    found = []
-    for arguments, g in ((narrow, gy), (wide, gy.astype(np.float32))):
-        inputs = [
-            Tensor(a, requires_grad=True) if is_float(o) else a for a, o in zip(arguments, CALLS[name][1:], strict=True)
-        ]
-        function(*inputs).backward(g)
-        found.append([x.grad for x in inputs if isinstance(x, Tensor)])
-    # Backward reads the y that was given, as kernels do: its slope is off by y's rounding, beside the largest gradient.
-    for got, want in zip(*found, strict=True):
-        assert_rounded(got, want, dtype, scale=max(np.abs(want).max(), np.abs(gy.astype(np.float32)).max()))
+def test_the_emulator_has_the_same_numbers(name, type_name):
+    if not gpunn.is_available("emulator"):
+        pytest.skip("the emulator is not available here (gpunn doctor says why)")
+    arguments, dtype = given(name, type_name), np.dtype(type_name)
+    # It stores what lies between two kernels, as the convolution's output before its pooling.
+    assert_all_rounded(values(name, arguments, GY, "emulator"), values(name, arguments, GY), dtype, first=0)
 
 
 def of_nothing(name: str, dtype: Any) -> Any:
     """What a call with no sample gives: the shapes of its value and gradients, or which error."""
-    function, arguments = CALLS[name][0], given(name, dtype)
+    function, arguments = ROWS[name][0], given(name, dtype)
     first = next(a for a in arguments if isinstance(a, np.ndarray))
     empty = [
         a[:0] if isinstance(a, np.ndarray) and (a.shape == first.shape or not (is_float(a) or is_narrow(a))) else a
