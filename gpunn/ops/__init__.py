@@ -107,6 +107,10 @@ from gpunn.ops.group_norm import group_norm as group_norm
 from gpunn.ops.group_norm import instance_norm as instance_norm
 from gpunn.ops.group_norm import layer_norm as layer_norm
 from gpunn.ops.group_norm import rms_norm as rms_norm
+from gpunn.ops.group_norm_arrays import group_norm_backward as group_norm_backward
+from gpunn.ops.group_norm_arrays import group_norm_forward as group_norm_forward
+from gpunn.ops.group_norm_arrays import layer_norm_backward as layer_norm_backward
+from gpunn.ops.group_norm_arrays import layer_norm_forward as layer_norm_forward
 from gpunn.ops.indexing import getitem as getitem
 from gpunn.ops.indexing import one_hot as one_hot
 from gpunn.ops.linear import linear as linear

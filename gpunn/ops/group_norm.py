@@ -44,11 +44,8 @@ def group_norm(
     if asked():
         x, weight, bias = widened(x, weight, bias)
     a, w, b = arrays(op, x=x, weight=weight, bias=bias)
-    _check_channels(op, a, w, b)
-    groups, channels = as_count(op, "num_groups", num_groups), a.shape[1]
-    if channels % groups:
-        raise ValueError(f"{op}: x has {channels} channels {a.shape}, expected a multiple of num_groups={groups}")
-    _check_eps(op, eps)
+    groups = groups_of(op, a, num_groups, w, b)
+    check_eps(op, eps)
     return _normalise_groups(op, x, a, groups, (weight, bias), (w, b), eps)[0]
 
 
@@ -74,8 +71,8 @@ def layer_norm(
     if asked():
         x, weight, bias = widened(x, weight, bias)
     a, w, b = arrays(op, x=x, weight=weight, bias=bias)
-    rows, sizes = _rows_of(op, a, normalized_shape, weight=w, bias=b)
-    _check_eps(op, eps)
+    rows, sizes = rows_of(op, a, normalized_shape, weight=w, bias=b)
+    check_eps(op, eps)
     w, b = (None if value is None else value.reshape(-1) for value in (w, b))
     twin = twins(a).group_norm
     y, mean, rstd = twin.layer_forward(a.reshape(rows), w, b, eps)
@@ -105,9 +102,9 @@ def rms_norm(
     if asked():
         x, weight = widened(x, weight)
     a, w = arrays(op, x=x, weight=weight)
-    rows, sizes = _rows_of(op, a, normalized_shape, weight=w)
+    rows, sizes = rows_of(op, a, normalized_shape, weight=w)
     eps = float(np.finfo(np.float64 if a.dtype == np.float64 else np.float32).eps) if eps is None else eps
-    _check_eps(op, eps)
+    check_eps(op, eps)
     w = None if w is None else w.reshape(-1)
     twin = twins(a).group_norm
     y, rstd = twin.rms_forward(a.reshape(rows), w, eps)
@@ -119,7 +116,7 @@ def rms_norm(
     return record(op, y.reshape(a.shape), (x, weight), backward, owned=True)
 
 
-def _rows_of(op: str, a: Array, normalized_shape: Ints, **params: Array | None) -> tuple[tuple[int, int], Shape]:
+def rows_of(op: str, a: Array, normalized_shape: Ints, **params: Array | None) -> tuple[tuple[int, int], Shape]:
     """x as (rows, L), and the checked sizes, which the parameters have too."""
     sizes = normalized_shape if isinstance(normalized_shape, (tuple, list)) else (normalized_shape,)
     sizes = as_ints(op, "normalized_shape", tuple(sizes), len(sizes), 1)
@@ -167,7 +164,7 @@ def instance_norm(
     if asked():
         x, weight, bias = widened(x, weight, bias)
     a, w, b = arrays(op, x=x, weight=weight, bias=bias)
-    _check_channels(op, a, w, b)
+    check_channels(op, a, w, b)
     positions = math.prod(a.shape[2:])
     if positions == 1:
         raise ValueError(
@@ -175,7 +172,7 @@ def instance_norm(
         )
     check_written(op, running_mean=running_mean, running_var=running_var)
     *_, own_mean, own_var = channelwise(op, a, None, None, running_mean, running_var)
-    _check_eps(op, eps)
+    check_eps(op, eps)
     y, mean, rstd = _normalise_groups(op, x, a, a.shape[1], (weight, bias), (w, b), eps)
     if a.shape[0]:
         for running, of in ((own_mean, lambda: mean), (own_var, lambda: _variance(rstd, eps, positions))):
@@ -213,12 +210,23 @@ def _normalise_groups(
     return record(op, y, (x, *affine), backward, owned=True), mean, rstd
 
 
-def _check_eps(op: str, eps: float) -> None:
+def groups_of(op: str, a: Array, num_groups: int, *params: Array | None) -> int:
+    """The checked number of groups of x's channels, of which the parameters have one number each."""
+    check_channels(op, a, *params)
+    groups, channels = as_count(op, "num_groups", num_groups), a.shape[1]
+    if channels % groups:
+        raise ValueError(f"{op}: x has {channels} channels {a.shape}, expected a multiple of num_groups={groups}")
+    return groups
+
+
+def check_eps(op: str, eps: float) -> None:
+    """Refuses an eps below 0, or none."""
     if not eps >= 0:
         raise ValueError(f"{op}: eps is {eps}, expected at least 0: it keeps the square root of the variance real")
 
 
-def _check_channels(op: str, a: Array, w: Array | None, b: Array | None) -> None:
+def check_channels(op: str, a: Array, w: Array | None, b: Array | None = None) -> None:
+    """Refuses an x without channels, and parameters that have not one number for each."""
     if a.ndim < 2 or 0 in a.shape[1:]:
         raise ValueError(f"{op}: x is {a.shape}, expected (N, C) or (N, C, *) with no size 0 but N; reshape it")
     for name, value in (("weight", w), ("bias", b)):

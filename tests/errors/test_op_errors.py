@@ -327,6 +327,31 @@ NORM = {
         TypeError,
         ["batch_norm: momentum is None", "expected a number", "or num_batches_tracked to average"],
     ),
+    "statistics of layer_norm": (
+        lambda: ops.layer_norm_backward(z(2, 3), z(2, 3), 3, None, z(3), z(2)),
+        ValueError,
+        ["layer_norm_backward: mean is (3,), expected (2,)", "the forward call gave"],
+    ),
+    "statistics of group_norm": (
+        lambda: ops.group_norm_backward(z(2, 4), z(2, 4), 2, None, z(2, 2), z(2, 4)),
+        ValueError,
+        ["group_norm_backward: rstd is (2, 4), expected (2, 2)", "the forward call gave"],
+    ),
+    "gy of group_norm": (
+        lambda: ops.group_norm_backward(z(2, 3), z(2, 4), 2, None, z(2, 2), z(2, 2)),
+        ValueError,
+        ["group_norm_backward: gy is (2, 3), expected (2, 4)"],
+    ),
+    "groups of backward": (
+        lambda: ops.group_norm_backward(z(2, 4), z(2, 4), 3, None, z(2, 3), z(2, 3)),
+        ValueError,
+        ["group_norm_backward: x has 4 channels", "a multiple of num_groups=3"],
+    ),
+    "no statistics": (
+        lambda: ops.layer_norm_backward(z(2, 3), z(2, 3), 3, None, None, z(2)),
+        TypeError,
+        ["layer_norm_backward: mean is None", "expected an array"],
+    ),
     "one value an activation": (
         lambda: ops.batch_norm_forward(z(1, 3, 2), per_activation=True),
         ValueError,

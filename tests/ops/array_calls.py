@@ -45,6 +45,18 @@ CALLS = {
     ),
     "dropout_backward": (lambda gy: ops.dropout_backward(gy, STATE, 0.3), (GY,), 1),
     "dropout_backward of a mask": (lambda gy, x: ops.dropout_backward(gy, x > 0, 0.3), (GY, X), 3),
+    "layer_norm_forward": (lambda x, w: ops.layer_norm_forward(x, (3, 4), w, w), (X, EACH[0]), 1),
+    "layer_norm_backward": (
+        lambda gy, x, w, m, r: ops.layer_norm_backward(gy, x, (3, 4), w, m, r),
+        (GY, X, EACH[0], *ops.layer_norm_forward(X, (3, 4))[1:]),
+        2,
+    ),
+    "group_norm_forward": (lambda x, w, b: ops.group_norm_forward(x, 4, w, b), (X, WEIGHT, BIAS), 1),
+    "group_norm_backward": (
+        lambda gy, x, w, m, r: ops.group_norm_backward(gy, x, 4, w, m, r),
+        (GY, X, WEIGHT, *ops.group_norm_forward(X, 4)[1:]),
+        2,
+    ),
     "max, indices": (lambda x: ops.max(x, 1, return_indices=True), (X,), 1),
     "min, indices of all": (lambda x: ops.min(x, return_indices=True), (X,), 1),
     "argmin": (lambda x: ops.argmin(x, 1), (X,), 1),

@@ -129,7 +129,7 @@ def as_tensors(arguments):
 
 
 # Not functions of numbers a user differentiates, or tested beside their forward pass, or in test_on_arrays.py.
-ELSEWHERE = {"batch_norm_forward", "dropout_forward", "dropout_mask"}
+ELSEWHERE = {"batch_norm_forward", "layer_norm_forward", "group_norm_forward", "dropout_forward", "dropout_mask"}
 ELSEWHERE |= {"one_hot", "argmax", "argmin", "equal", "not_equal", "less", "less_equal", "greater_equal"}
 
 

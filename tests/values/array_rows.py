@@ -139,6 +139,41 @@ row("arrays", "batch_norm_backward", each_backward, {}, EACH, per_activation=Tru
 MOVED = {**SPATIAL, "mean": numbers(3), "rstd": np.abs(numbers(3)) + 0.5}
 row("arrays", "batch_norm_backward", batch_norm_backward, {}, MOVED, training=False)
 
+
+# ---------------------------------------------------------------- layer and group norm
+def layer_norm_forward(x, weight, bias, normalized_shape, eps=1e-5):
+    axes = tuple(range(-len(normalized_shape), 0))
+    rstd = (x.var(axes, correction=0) + eps) ** -0.5
+    return F.layer_norm(x, normalized_shape, weight, bias, eps), x.mean(axes), rstd
+
+
+def layer_norm_backward(gy, x, weight, mean, rstd, normalized_shape):
+    x, weight, bias = x.clone().requires_grad_(), weight.clone().requires_grad_(), torch.zeros_like(weight)
+    return torch.autograd.grad(F.layer_norm(x, normalized_shape, weight, bias.requires_grad_()), (x, weight, bias), gy)
+
+
+def group_norm_forward(x, weight, bias, num_groups, eps=1e-5):
+    grouped = x.view(x.shape[0], num_groups, -1)
+    rstd = (grouped.var(-1, correction=0) + eps) ** -0.5
+    return F.group_norm(x, num_groups, weight, bias, eps), grouped.mean(-1), rstd
+
+
+def group_norm_backward(gy, x, weight, mean, rstd, num_groups):
+    x, weight, bias = x.clone().requires_grad_(), weight.clone().requires_grad_(), torch.zeros_like(weight)
+    return torch.autograd.grad(F.group_norm(x, num_groups, weight, bias.requires_grad_()), (x, weight, bias), gy)
+
+
+ROWS, IMAGES = numbers(2, 3, 8), numbers(2, 4, 6)
+AFFINE = {"weight": numbers(8), "bias": numbers(8)}
+row("arrays", "layer_norm_forward", layer_norm_forward, {}, {"x": ROWS, **AFFINE}, normalized_shape=[8], eps=0.5)
+GIVEN = own(ROWS, (8,), -1)
+row("arrays", "layer_norm_backward", layer_norm_backward, {}, GIVEN, normalized_shape=[8])
+AFFINE = {"weight": numbers(4), "bias": numbers(4)}
+row("arrays", "group_norm_forward", group_norm_forward, {}, {"x": IMAGES, **AFFINE}, num_groups=2)
+GROUPED = own(IMAGES.reshape(2, 2, 12), (4,), -1)
+GIVEN = {**GROUPED, "gy": GROUPED["gy"].reshape(2, 4, 6), "x": IMAGES}
+row("arrays", "group_norm_backward", group_norm_backward, {}, GIVEN, num_groups=2)
+
 # ---------------------------------------------------------------- activations
 for op, theirs, options in (
     ("hardtanh", F.hardtanh, {}),
