@@ -6,7 +6,13 @@ Wrong arguments of an op raise plain ValueError or TypeError.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
+from typing import TypeAlias
+
+# Of the indices that a max pooling's gradient is made of, for the words of an error: the op, their shape and the
+# plane's as the user has them, and the windows in words, or "" where none are known.
+Known: TypeAlias = tuple[str, tuple[int, ...], tuple[int, ...], str]
 
 
 class GpunnError(Exception):
@@ -37,26 +43,51 @@ class CaptureError(GpunnError, RuntimeError):
     """A step does what no graph can hold, so that it cannot be captured."""
 
 
-class LabelError(IndexError):
-    """A label that is none of the classes; `call` is the serial number of the call on a device that met it."""
+class RangeError(IndexError):
+    """A number out of range in an array; `call` is the serial number of the call on a device that met it."""
 
     call = 0
-
-    @classmethod
-    def of(cls, op: str, label: int, shape: tuple[int, ...], ignore_index: int, call: int = 0) -> LabelError:
-        """The error of `op` for scores of this shape."""
-        classes = shape[0 if len(shape) == 1 else 1]
-        error = cls(
-            f"{op}: target has the label {label}, expected 0 to {classes - 1} for the {classes} classes of "
-            f"x {shape}, or ignore_index={ignore_index}; correct the labels, or widen the last layer"
-        )
-        error.call = call
-        return error
 
     def in_step(self, number: int) -> None:
         """Say in which step of a run it was, once that is known."""
         if "(in step " not in self.args[0]:
             self.args = (f"{self.args[0]} (in step {number})",)
+
+
+class LabelError(RangeError):
+    """A label that is none of the classes."""
+
+    @classmethod
+    def of(cls, op: str, label: int, shape: tuple[int, ...], ignore_index: int) -> LabelError:
+        """The error of `op` for scores of this shape."""
+        classes = shape[0 if len(shape) == 1 else 1]
+        return cls(
+            f"{op}: target has the label {label}, expected 0 to {classes - 1} for the {classes} classes of "
+            f"x {shape}, or ignore_index={ignore_index}; correct the labels, or widen the last layer"
+        )
+
+
+class PlaceError(RangeError):
+    """An index of a max pooling that names no place of its plane, or none of its window."""
+
+    @classmethod
+    def of(
+        cls, place: int, row: int, op: str, shape: tuple[int, ...], plane: tuple[int, ...], window: str
+    ) -> PlaceError:
+        """The error of number `row` of the indices that are Known so."""
+        at = []
+        for size in reversed(shape):
+            row, i = divmod(row, size)
+            at.insert(0, i)
+        size, count = "x".join(map(str, plane)), math.prod(plane)
+        got = f"{op}: indices{at} is {place}"
+        if window and 0 <= place < count:
+            words = f"{got} in a plane of {size}, expected a place in its window ({window})"
+            return cls(f"{words}; pass the forward call's options")
+        return cls(
+            f"{got}, expected 0 to {count - 1} in a plane of {size}, or -1 where none won; "
+            "pass what return_indices=True gave"
+        )
 
 
 def nearest(got: object, known: Iterable[str], cutoff: float = 0.5) -> str | None:

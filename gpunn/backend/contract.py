@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
+from gpunn.errors import Known
 from gpunn.window import Pooling, Window
 
 if TYPE_CHECKING:
@@ -151,6 +152,13 @@ class Pool(Protocol):
         """gx: each gy at its window's winner."""
         ...
 
+    def max_backward_from(self, gy: Array, place: Array, x_shape: Shape, win: Window | None, known: Known) -> Array:
+        """gx: each gy at its int32 or int64 place in the plane, -1 nowhere; raises PlaceError for others.
+
+        Without a window any places, else those inside it. On a device wrong ones are dropped, and a later read raises.
+        """
+        ...
+
     def avg_forward(self, x: Array, win: Window, ceil_mode: bool, count_include_pad: bool) -> Array:
         """y: the mean of each window, over its elements or over those inside the input."""
         ...
@@ -184,6 +192,10 @@ class AdaptivePool(Protocol):
 
     def max_backward(self, gy: Array, index: Array, x_shape: Shape) -> Array:
         """gx: each gy at its window's winner."""
+        ...
+
+    def max_backward_from(self, gy: Array, place: Array, x_shape: Shape, known: Known) -> Array:
+        """gx: each gy at its int32 or int64 place in the plane, as Pool.max_backward_from has it."""
         ...
 
     def places(self, index: Array, x_shape: Shape) -> Array:

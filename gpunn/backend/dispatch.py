@@ -121,7 +121,7 @@ _DEVICES = {"cpu": Device("cpu"), "emulator": Device("emulator")}
 def to_numpy(x: object) -> np.ndarray:
     """The values of an array or Tensor as a plain NumPy array; no copy where they are one.
 
-    Raises IndexError where a loss on a device has met a label out of range since the last read (see faults.py).
+    Raises IndexError where a kernel has met a label or a place out of range since the last read (see faults.py).
     """
     array: Any = x if is_array(x) else getattr(x, "data", x)
     home = _home(type(array))

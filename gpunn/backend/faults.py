@@ -1,18 +1,19 @@
-"""Labels out of range on a device: noted there by the kernel that meets one, raised at the next host read.
+"""Numbers out of range on a device: noted there by the kernel that meets one, raised at the next host read.
 
-A kernel cannot raise, and an op that asked it would wait for the device. So a loss launches with the record of its
-device and stream; the first offence is written there, the loss becomes NaN and its gradient 0, and whatever reads from
-the device next raises IndexError (`LabelError`) and clears the record. Where no such kernel was launched since the last
-look, a read costs nothing more.
+A kernel cannot raise, and an op that asked it would wait for the device. So what takes labels or places launches with
+the record of its device and stream; the first offence is written there, a loss becomes NaN and its gradient 0, a
+gradient of no place is dropped, and whatever reads from the device next raises IndexError (`RangeError`) and clears the
+record. Where no such kernel was launched since the last look, a read costs nothing more.
 """
 
 from __future__ import annotations
 
 import itertools
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -20,9 +21,11 @@ from gpunn.backend import capture
 from gpunn.backend.contract import Array
 from gpunn.backend.loading import require_cupy, require_emulator
 from gpunn.backend.streams import EMULATOR, Place, place_on
-from gpunn.errors import LabelError
+from gpunn.errors import RangeError
 
-FIELDS = 5  # a ticket, 0 between launches; then serial (0: none), label, row and call of the first offence
+FIELDS = 5  # a ticket, 0 between launches; then serial (0: none), number, row and call of the first offence
+# From the number, its row, and what is known of the call (the op first) to the error.
+Erring: TypeAlias = Callable[..., RangeError]
 
 
 @dataclass
@@ -37,16 +40,14 @@ class Record:
 _records: dict[Place, Record] = {}
 _serials, _ids = itertools.count(1), itertools.count()
 _last = 0
-# Op, shape of the scores, ignore_index, whether labels are uint64: what makes the words.
-_calls: dict[tuple[str, tuple[int, ...], int, bool], int] = {}
+_calls: dict[tuple, int] = {}  # (what makes the words, and of what): the number of such calls
 
 
-def watch(
-    array: Array, op: str, shape: tuple[int, ...], ignore_index: int, unsigned: bool = False
-) -> tuple[Any, int, int, Array | None]:
+def watch(array: Array, erring: Erring, op: str, *known: Any) -> tuple[Any, int, int, Array | None]:
     """(state, serial, call) for a kernel about to be launched on the current stream of `array`'s device.
 
-    While a graph is captured each replay has a serial number of its own: in the device memory that comes last.
+    A wrong number raises erring(number, row, op, *known); what is known is hashable. While a graph is captured each
+    replay has a serial number of its own: in the device memory that comes last.
     """
     global _last
     emulated = isinstance(array, np.ndarray)
@@ -55,7 +56,7 @@ def watch(
     if record is None:
         capture.refuse(f"{op}: it was never run on this stream, and each replay would clear its record; run it once")
         record = _records[place] = _new_record(array, stream)
-    what = (op, shape, ignore_index, unsigned)
+    what = (erring, op, *known)
     call = _calls[what] if what in _calls else _calls.setdefault(what, next(_ids))
     if (feed := capture.now.get()) is not None:
         return record.state, 0, call, feed.add(partial(_begin, record), np.int64, ())
@@ -71,7 +72,7 @@ def _begin(record: Record) -> int:
 
 
 def last_serial() -> int:
-    """The serial number of the last call that may have met a wrong label."""
+    """The serial number of the last call that may have met a wrong number."""
     return _last
 
 
@@ -83,7 +84,7 @@ def _new_record(array: Any, stream: Any) -> Record:
 
 
 def check() -> None:
-    """Raise the LabelError of the first offence that a kernel noted since the last look, if there is one."""
+    """Raise the RangeError of the first offence that a kernel noted since the last look, if there is one."""
     for (_, _, thread), record in list(_records.items()):
         if record.pending and thread in (0, threading.get_ident()):  # what only another thread can wait for is its own
             record.pending = False
@@ -95,8 +96,10 @@ def check() -> None:
 
 
 def _look(record: Record, read: Any) -> None:
-    _, serial, label, _, call = read(record.state).tolist()
+    _, serial, number, row, call = read(record.state).tolist()
     if serial:
         record.state[...] = 0
-        op, shape, ignore_index, unsigned = next(what for what, number in _calls.items() if number == call)
-        raise LabelError.of(op, label % 2**64 if unsigned else label, shape, ignore_index, serial)
+        erring, *known = next(what for what, noted in _calls.items() if noted == call)
+        error = erring(number, row, *known)
+        error.call = serial
+        raise error

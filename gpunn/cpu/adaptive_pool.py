@@ -8,10 +8,11 @@ from itertools import product
 
 import numpy as np
 
-from gpunn.cpu.flat import flat
+from gpunn.cpu.flat import add_at, flat
 from gpunn.cpu.layout import empty
 from gpunn.cpu.narrow import in_float32
 from gpunn.cpu.threads import parallel_for
+from gpunn.errors import Known
 from gpunn.layout import channels_last
 
 
@@ -103,6 +104,15 @@ def max_backward(gy: np.ndarray, index: np.ndarray, x_shape: tuple[int, ...]) ->
 
     parallel_for(task, x_shape[0], gx.size)
     return gx
+
+
+@in_float32
+def max_backward_from(gy: np.ndarray, place: np.ndarray, x_shape: tuple[int, ...], known: Known) -> np.ndarray:
+    """gx, from places in the plane; raises PlaceError before anything is computed."""
+    spans = [_spans(n, p) for n, p in zip(x_shape[2:], gy.shape[2:], strict=True)]
+    starts = [np.array([one.start for one in along]) for along in spans]
+    taps = [np.array([one.stop - one.start for one in along]) for along in spans]
+    return add_at(gy, place, x_shape, (starts, taps, (1,) * len(spans)), known)
 
 
 def places(index: np.ndarray, x_shape: tuple[int, ...]) -> np.ndarray:

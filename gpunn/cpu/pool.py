@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from gpunn.cpu.elementwise import select
-from gpunn.cpu.flat import flat
+from gpunn.cpu.flat import add_at, flat
 from gpunn.cpu.layout import empty, scratch
 from gpunn.cpu.narrow import in_float32
 from gpunn.cpu.threads import parallel_for
+from gpunn.errors import Known
 from gpunn.layout import channels_last
 from gpunn.window import Window
 
@@ -205,8 +206,20 @@ def avg_backward(
     return gx
 
 
+@in_float32
+def max_backward_from(
+    gy: np.ndarray, place: np.ndarray, x_shape: tuple[int, ...], win: Window | None, known: Known
+) -> np.ndarray:
+    """gx, from places in the plane; raises PlaceError before anything is computed."""
+    windows = win and (_starts(win, gy.shape[2:]), [np.array([size]) for size in win.size], win.dilation)
+    return add_at(gy, place, x_shape, windows, known)
+
+
 def places(index: np.ndarray, x_shape: tuple[int, ...], win: Window) -> np.ndarray:
     """Positions in windows as int64 places (d*H + h)*W + w in the plane; -1 outside of it."""
-    steps = zip(index.shape[2:], win.stride, win.padding, strict=True)
-    starts = [np.arange(p) * stride - pad for p, stride, pad in steps]
-    return flat(index, win.size, starts, win.dilation, x_shape[2:])
+    return flat(index, win.size, _starts(win, index.shape[2:]), win.dilation, x_shape[2:])
+
+
+def _starts(win: Window, out: tuple[int, ...]) -> list[np.ndarray]:
+    """Where windows begin along each axis."""
+    return [np.arange(p) * stride - pad for p, stride, pad in zip(out, win.stride, win.padding, strict=True)]

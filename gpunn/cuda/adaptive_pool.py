@@ -5,6 +5,7 @@ Windows that tile the input evenly are those of an ordinary pooling, whose kerne
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -21,8 +22,10 @@ from gpunn.cuda.adaptive_variants import (
 from gpunn.cuda.checks import check_arrays, check_devices, check_index
 from gpunn.cuda.layout import in_order, is_row_major, new
 from gpunn.cuda.plans import KEPT, Layout, Plan, layout
+from gpunn.cuda.pool_places import is_spare, positions, positions_of, scatter
 from gpunn.cuda.pool_places import places as _places
 from gpunn.cuda.variants import Asked, Operation, forced
+from gpunn.errors import Known
 from gpunn.window import Window
 
 
@@ -103,6 +106,13 @@ def max_backward(gy: Array, index: Array, x_shape: tuple[int, ...]) -> Array:
     if win := _even(MAX_BACKWARD, x_shape, gy.shape[2:]):
         return pool.max_backward(gy, index, x_shape, win)
     return _backward(MAX_BACKWARD, layout(gy), layout(index), x_shape, forced())(gy, index)
+
+
+def max_backward_from(gy: Array, place: Array, x_shape: tuple[int, ...], known: Known) -> Array:
+    """gx of x_shape, from places in the plane."""
+    if math.prod(x_shape) and is_spare(positions_of(x_shape, gy.shape[2:], None)):
+        return max_backward(gy, positions(place, x_shape, None, known), x_shape)
+    return scatter(gy, place, x_shape, known)
 
 
 def places(index: Array, x_shape: tuple[int, ...]) -> Array:

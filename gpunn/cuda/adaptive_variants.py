@@ -56,9 +56,18 @@ class Adaptive(Problem):
                    for n, o in zip(self.x[2:], self.out, strict=True)]  # fmt: skip
         axes = zip(("DHW", "ARS", "OPQ"), (self.x[2:], largest, self.out), strict=True)
         named = {one: n for letters, sizes in axes for one, n in zip(letters, (1, 1, *sizes)[-3:], strict=True)}
-        positions = math.prod(largest)
-        width = 1 if positions <= 256 else 2 if positions <= 65536 else 4
+        width = index_width(math.prod(largest))
         return {**super().letters, "N": self.x[0], "C": self.x[1], **named, "L": self.pixels, "I": width}
+
+
+def index_width(positions: int) -> int:
+    """Bytes of the smallest index that counts so many positions."""
+    return 1 if positions <= 256 else 2 if positions <= 65536 else 4
+
+
+def index_type(width: int) -> np.dtype:
+    """NumPy's type of an index of so many bytes."""
+    return np.dtype({1: np.uint8, 2: np.uint16, 4: np.int32}[width])
 
 
 Planned: TypeAlias = Callable[[Adaptive], tuple[Launch, ...]]
@@ -66,7 +75,7 @@ Planned: TypeAlias = Callable[[Adaptive], tuple[Launch, ...]]
 
 def index_dtype(job: Adaptive) -> np.dtype:
     """The smallest that holds a place in the largest window."""
-    return np.dtype({1: np.uint8, 2: np.uint16, 4: np.int32}[job.letters["I"]])
+    return index_type(job.letters["I"])
 
 
 def _macros(job: Adaptive, width: int, args: tuple[Any, ...]) -> dict[str, object]:

@@ -20,6 +20,7 @@ from gpunn.cuda.layout import cast, in_order, is_row_major, new
 from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scalar, Scratch, layout
 from gpunn.cuda.problem import Labels
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
+from gpunn.errors import LabelError
 
 THREADS = 256
 NAMES = "serial", "call", "fed"  # what a wrong label is noted with
@@ -172,6 +173,11 @@ def _noted(state: tuple, fed: tuple | None) -> dict[str, Layout | Scalar | None]
     return {"state": Layout(*state), "serial": word, "call": word, "fed": None if fed is None else Layout(*fed)}
 
 
+def _no_class(label: int, row: int, op: str, shape: tuple[int, ...], ignore_index: int, unsigned: bool) -> LabelError:
+    """The error of a label that a kernel noted."""
+    return LabelError.of(op, label % 2**64 if unsigned else label, shape, ignore_index)
+
+
 def _memory(output: Output, device: int) -> tuple:
     """The layout of a result that the plan back takes."""
     size, strides = np.dtype(output.dtype).itemsize, []
@@ -199,7 +205,7 @@ def nll(
 def _run(op: str, x: Array, labels: Array, weight: Array | None, job: tuple) -> tuple[Array, Backward, Array]:
     if not labels.size:
         return _nothing(x, job[1])
-    state, serial, call, fed = faults.watch(x, op, x.shape, job[0], labels.dtype == "uint64")
+    state, serial, call, fed = faults.watch(x, _no_class, op, x.shape, job[0], labels.dtype == "uint64")
     is_nll = op == "nll_loss"
     keys = layout(x), layout(labels), None if weight is None else layout(weight), layout(state)
     forward, back = _plans(*keys, None if fed is None else layout(fed), job, is_nll, forced())
@@ -216,7 +222,7 @@ def hits(x: Array, labels: Array, k: int | None, ignore_index: int) -> tuple[Arr
     if not labels.size:
         return zeros(x, (), np.dtype(np.int64)), zeros(x, (), np.dtype(np.int64))
     op = "accuracy" if k is None else "top_k_accuracy"
-    state, serial, call, fed = faults.watch(x, op, x.shape, ignore_index, labels.dtype == "uint64")
+    state, serial, call, fed = faults.watch(x, _no_class, op, x.shape, ignore_index, labels.dtype == "uint64")
     key = None if fed is None else layout(fed)
     plan = _hits_plan(layout(x), layout(labels), layout(state), key, ignore_index, forced())
     numbers = np.int32(1 if k is None else k), np.int32(k is None)

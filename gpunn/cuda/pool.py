@@ -12,10 +12,12 @@ from gpunn.backend import Array
 from gpunn.cuda.checks import check_arrays, check_devices, check_index
 from gpunn.cuda.layout import in_order, is_row_major, new
 from gpunn.cuda.plans import KEPT, Layout, Plan, layout
+from gpunn.cuda.pool_places import is_spare, positions, scatter
 from gpunn.cuda.pool_places import places as _places
 from gpunn.cuda.pool_windows import AVG_BACKWARD, AVG_FORWARD, MAX_BACKWARD, MAX_FORWARD
 from gpunn.cuda.problem import Pool
 from gpunn.cuda.variants import Asked, Operation, forced
+from gpunn.errors import Known
 from gpunn.window import Window
 
 
@@ -98,6 +100,13 @@ def max_backward(gy: Array, index: Array, x_shape: tuple[int, ...], win: Window)
     """gx of x_shape."""
     plan = backward_plan(MAX_BACKWARD, layout(gy), layout(index), None, x_shape, win, True, None, False, forced())
     return plan(gy, index, None)
+
+
+def max_backward_from(gy: Array, place: Array, x_shape: tuple[int, ...], win: Window | None, known: Known) -> Array:
+    """gx of x_shape, from places in the plane."""
+    if win is not None and win.positions < 65536 and is_spare(win.positions):
+        return max_backward(gy, positions(place, x_shape, win, known), x_shape, win)
+    return scatter(gy, place, x_shape, known)
 
 
 def _check_dilation(operation: str, win: Window) -> None:

@@ -177,6 +177,18 @@ class Segments(Problem):
 
 
 @dataclass(frozen=True)
+class Planes(Problem):
+    """N*C planes of M elements, each of which goes to one of L places; ``place`` is the places' dtype."""
+
+    N: int
+    C: int
+    L: int
+    M: int
+    nhwc: bool
+    place: str
+
+
+@dataclass(frozen=True)
 class Elements(Problem):
     """L elements, each of which ``function`` with its options takes on its own."""
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from gpunn.backend import Array, twins
-from gpunn.checks import Ints, arrays, as_ints, cached, check_output
+from gpunn.checks import Ints, arrays, as_ints, cached, check_output, check_shape
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import record
@@ -72,6 +72,72 @@ def lp_pool3d(
     return _lp("lp_pool3d", 3, x, norm_type, kernel_size, stride, ceil_mode)
 
 
+@with_out
+def lp_pool1d_backward(
+    gy: Array,
+    x: Array,
+    y: Array,
+    norm_type: float,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    ceil_mode: bool = False,
+    *,
+    out: Array | None = None,
+) -> Array:
+    """`lp_pool2d_backward` of gy and y (N, C, Q), x (N, C, L), or without N.
+
+    >>> ops.lp_pool1d_backward(np.array([[1.0]]), np.array([[3.0, 4.0]]), np.array([[5.0]]), 2, 2)
+    array([[0.6, 0.8]])
+    """
+    return _lp_backward("lp_pool1d_backward", 1, gy, x, y, norm_type, kernel_size, stride, ceil_mode)
+
+
+@with_out
+def lp_pool2d_backward(
+    gy: Array,
+    x: Array,
+    y: Array,
+    norm_type: float,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    ceil_mode: bool = False,
+    *,
+    out: Array | None = None,
+) -> Array:
+    """gx of lp_pool2d on plain arrays: gy and y (N, C, P, Q), x (N, C, H, W), or without N; the forward call's options.
+
+    gx = gy (x / y)^(p - 1), summed over the windows that cover x, y being what the forward call gave; 0 where y is.
+
+    >>> x = np.array([[[3.0, 4.0], [0.0, 0.0]]])
+    >>> ops.lp_pool2d_backward(np.ones((1, 1, 1)), x, ops.lp_pool2d(x, 2, 2), 2, 2)
+    array([[[0.6, 0.8],
+            [0. , 0. ]]])
+    """
+    return _lp_backward("lp_pool2d_backward", 2, gy, x, y, norm_type, kernel_size, stride, ceil_mode)
+
+
+@with_out
+def lp_pool3d_backward(
+    gy: Array,
+    x: Array,
+    y: Array,
+    norm_type: float,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    ceil_mode: bool = False,
+    *,
+    out: Array | None = None,
+) -> Array:
+    """`lp_pool2d_backward` of gy and y (N, C, O, P, Q), x (N, C, D, H, W), or without N.
+
+    >>> x = np.ones((1, 1, 2, 2))
+    >>> ops.lp_pool3d_backward(np.ones((1, 1, 1, 1)), x, ops.lp_pool3d(x, 2, (1, 2, 2)), 2, (1, 2, 2))
+    array([[[[0.5, 0.5],
+             [0.5, 0.5]]]])
+    """
+    return _lp_backward("lp_pool3d_backward", 3, gy, x, y, norm_type, kernel_size, stride, ceil_mode)
+
+
 def _lp(
     op: str, rank: int, x: Operand, norm_type: float, kernel_size: Ints, stride: Ints | None, ceil_mode: bool
 ) -> Any:
@@ -85,6 +151,21 @@ def _lp(
         return (frame.drop(twin.backward(frame.lift(gy), lifted, y, win, ceil_mode, power)),)
 
     return record(op, frame.drop(y), (x,), backward, owned=True)
+
+
+def _lp_backward(
+    op: str, rank: int, gy: Array, x: Array, y: Array, norm_type: float, kernel_size: Ints, stride: Ints | None,
+    ceil_mode: bool,
+) -> Array:  # fmt: skip
+    gy, x, y = arrays(op, gy=gy, x=x, y=y)
+    power = as_order(op, norm_type)
+    frame, win = _window(op, rank, x.shape, kernel_size, stride, ceil_mode)
+    lifted = frame.lift(x)
+    expected = (*x.shape[:-rank], *win.out(lifted.shape[2:], ceil_mode)[-rank:])
+    check_shape(op, "gy", gy, expected)
+    check_shape(op, "y", y, expected)
+    gx = twins(x).norm_pool.backward(frame.lift(gy), lifted, frame.lift(y), win, ceil_mode, power)
+    return frame.drop(gx)
 
 
 def as_order(op: str, norm_type: Any) -> float:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, Literal, overload
 
-from gpunn.backend import Array, array_module, capture, device_of, to_device, twins
+from gpunn.backend import Array, twins
 from gpunn.backend.contract import Shape
 from gpunn.checks import (
     Ints,
@@ -13,7 +12,6 @@ from gpunn.checks import (
     as_ints,
     cached,
     check_output,
-    check_same_device,
     check_shape,
     wants_grad,
 )
@@ -22,7 +20,7 @@ from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import Tensor, record
 from gpunn.ops.frame import Frame, frame_of
 from gpunn.ops.out import with_out
-from gpunn.window import Window, size_text
+from gpunn.window import Window
 
 
 @overload
@@ -96,43 +94,6 @@ def max_pooled(
 
 
 @with_out
-def max_pool2d_backward(gy: Array, indices: Array, x_shape: Shape, *, out: Array | None = None) -> Array:
-    """gx of max_pool2d or adaptive_max_pool2d on plain arrays: adds each gy to the place that won.
-
-    gy and indices (N, C, P, Q), indices as return_indices gives them (-1: none won); x_shape (N, C, H, W) is gx's.
-
-    >>> x = np.arange(8.0).reshape(1, 1, 2, 4)
-    >>> y, indices = ops.max_pool2d(x, 2, return_indices=True)
-    >>> ops.max_pool2d_backward(np.ones_like(y), indices, x.shape)
-    array([[[[0., 0., 0., 0.],
-             [0., 1., 0., 1.]]]])
-    """
-    op, x_shape = "max_pool2d_backward", tuple(x_shape)
-    (gy,) = arrays(op, gy=gy)
-    check_same_device(op, gy, indices, "gy", "indices")
-    if indices.dtype.kind not in "iu":
-        raise TypeError(f"{op}: indices are {indices.dtype}, expected integers; pass what return_indices=True gave")
-    check_shape(op, "indices", indices, gy.shape)
-    if len(x_shape) not in (3, 4) or x_shape[:-2] != gy.shape[:-2]:
-        raise ValueError(f"{op}: x_shape is {x_shape} but gy is {gy.shape}; both are (N, C, *, *) or (C, *, *)")
-    capture.refuse(f"{op}: the host looks whether all indices are places of x; differentiate max_pool2d instead")
-    low, high = (int(indices.min()), int(indices.max())) if indices.size else (0, -1)
-    if low < -1 or high >= x_shape[-2] * x_shape[-1]:
-        raise IndexError(
-            f"{op}: indices run from {low} to {high}, "
-            f"expected 0 to {x_shape[-2] * x_shape[-1] - 1} in a plane of {size_text(x_shape[-2:])}"
-        )
-    if low < 0:  # from windows in the padding
-        gy, indices = gy.copy(), indices.copy()
-        gy[indices < 0] = indices[indices < 0] = 0
-    # The places say nothing of the windows, which may overlap in any way: each gy goes to its place, one after another.
-    planes, size = math.prod(x_shape[:-2]), math.prod(x_shape[-2:])
-    first = array_module(gy).arange(planes).repeat(gy.shape[-2] * gy.shape[-1]) * size
-    places = indices.reshape(-1).astype("int64") + to_device(first, device_of(gy))
-    return twins(gy).indexing.add(gy.reshape(-1), places, (planes * size,)).reshape(x_shape)
-
-
-@with_out
 def avg_pool2d(
     x: A,
     kernel_size: Ints,
@@ -190,12 +151,21 @@ def avg_pool2d_backward(
     array([[[[0.25, 0.25, 0.25, 0.25],
              [0.25, 0.25, 0.25, 0.25]]]])
     """
-    op, x_shape = "avg_pool2d_backward", tuple(x_shape)
+    how = kernel_size, stride, padding, ceil_mode, count_include_pad
+    return avg_pooled_backward("avg_pool2d_backward", 2, gy, x_shape, *how)
+
+
+def avg_pooled_backward(
+    op: str, rank: int, gy: Array, x_shape: Shape, kernel_size: Ints, stride: Ints | None, padding: Ints,
+    ceil_mode: bool, count_include_pad: bool,
+) -> Array:  # fmt: skip
+    """gx of average pooling of any rank."""
     (gy,) = arrays(op, gy=gy)
-    frame, win = check_window(op, x_shape, kernel_size, stride, padding, 1, ceil_mode)
-    check_shape(op, "gy", gy, (*x_shape[:-2], *win.out(x_shape[-2:], ceil_mode)))
-    gx = twins(gy).pool.avg_backward(frame.lift(gy), frame.shape(x_shape), win, ceil_mode, count_include_pad)
-    return frame.drop(gx)
+    shape = tuple(x_shape)
+    frame, win = check_window(op, shape, kernel_size, stride, padding, 1, ceil_mode, rank)
+    lifted = frame.shape(shape)
+    check_shape(op, "gy", gy, (*shape[:-rank], *win.out(lifted[2:], ceil_mode)[-rank:]))
+    return frame.drop(twins(gy).pool.avg_backward(frame.lift(gy), lifted, win, ceil_mode, count_include_pad))
 
 
 @cached

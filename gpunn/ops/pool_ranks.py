@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Literal, overload
 
 from gpunn.backend import Array
+from gpunn.backend.contract import Shape
 from gpunn.checks import Ints
 from gpunn.engine.operators import A
 from gpunn.ops.out import with_out
-from gpunn.ops.pool import avg_pooled, max_pooled
+from gpunn.ops.pool import avg_pooled, avg_pooled_backward, max_pooled
 
 
 @overload
@@ -135,3 +136,46 @@ def avg_pool3d(
     array([[[[6.5, 8.5]]]])
     """
     return avg_pooled("avg_pool3d", 3, x, kernel_size, stride, padding, ceil_mode, count_include_pad)
+
+
+@with_out
+def avg_pool1d_backward(
+    gy: Array,
+    x_shape: Shape,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    *,
+    out: Array | None = None,
+) -> Array:
+    """`avg_pool2d_backward` of gy (N, C, Q), x_shape (N, C, L), or without N.
+
+    >>> ops.avg_pool1d_backward(np.array([[1.0, 2.0]]), (1, 4), 2)
+    array([[0.5, 0.5, 1. , 1. ]])
+    """
+    how = kernel_size, stride, padding, ceil_mode, count_include_pad
+    return avg_pooled_backward("avg_pool1d_backward", 1, gy, x_shape, *how)
+
+
+@with_out
+def avg_pool3d_backward(
+    gy: Array,
+    x_shape: Shape,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    *,
+    out: Array | None = None,
+) -> Array:
+    """`avg_pool2d_backward` of gy (N, C, O, P, Q), x_shape (N, C, D, H, W), or without N.
+
+    >>> ops.avg_pool3d_backward(np.ones((1, 1, 1, 1)), (1, 1, 2, 2), (1, 2, 2))
+    array([[[[0.25, 0.25],
+             [0.25, 0.25]]]])
+    """
+    how = kernel_size, stride, padding, ceil_mode, count_include_pad
+    return avg_pooled_backward("avg_pool3d_backward", 3, gy, x_shape, *how)

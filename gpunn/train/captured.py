@@ -13,7 +13,7 @@ from gpunn.backend import Array, faults
 from gpunn.cuda.ring import Reading
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import Tensor
-from gpunn.errors import LabelError, TrainingError, UsageError
+from gpunn.errors import RangeError, TrainingError, UsageError
 from gpunn.nn import Module
 from gpunn.optim import Optimizer
 from gpunn.train.accumulate import Accumulation
@@ -140,7 +140,7 @@ class CapturedStep(OneStep):
             if wrong is not None:
                 self.graphs.clear_fault()
                 faults.check()  # a wrong label's loss is NaN
-        except LabelError as error:
+        except RangeError as error:
             if met := [one.number for one in unread if error.call in one.step.calls]:
                 error.in_step(met[0])
             raise

@@ -12,7 +12,7 @@ from gpunn import backend, ops, random
 from gpunn.asked import checked
 from gpunn.backend import faults
 from gpunn.engine.autograd import no_grad
-from gpunn.errors import LabelError, UsageError
+from gpunn.errors import RangeError, UsageError
 from gpunn.nn import Module
 from gpunn.nn.state import evaluating
 from gpunn.optim import Optimizer
@@ -193,7 +193,7 @@ class Trainer(Learning):
         """
         try:
             read(self.unread)
-        except LabelError as error:
+        except RangeError as error:
             self._name_step(error)
             raise
         unread, self.unread = self.unread, []
@@ -255,8 +255,8 @@ class Trainer(Learning):
             )
 
     def _name_step(self, error: BaseException) -> None:
-        """Add to a wrong label's error the step that met it, whoever read it."""
-        if isinstance(error, LabelError) and error.call:
+        """Add to the error of a number out of range the step that met it, whoever read it."""
+        if isinstance(error, RangeError) and error.call:
             met = [step.number for step in self.unread if error.call in step.calls]
             if met or (not self.between_steps and error.call >= self.first_call):
                 error.in_step(met[0] if met else self.steps + 1)

@@ -7,8 +7,11 @@ from functools import partial
 
 import numpy as np
 
-from gpunn.backend import Array
+from gpunn.backend import Array, faults
+from gpunn.cuda import pool_places
+from gpunn.errors import PlaceError
 from gpunn.reference import naive
+from gpunn.verify.pools import NOWHERE
 from gpunn.verify.space import Beyond, Space, exact, numbers
 from gpunn.window import Window, size_text
 
@@ -67,7 +70,25 @@ def _windows(space: Space, channels_last: bool, order: str) -> Iterator[Beyond]:
     def want_places() -> tuple:
         return exact(naive.max_pool(last[None], *how, (1, 1))[2])
 
+    def at_places() -> tuple[Array, Array]:
+        """x and places of it past 2^31, those of the last sample alone."""
+        winners = naive.max_pool(last[None], *how, (1, 1))[2]
+        return x(), space.image(SAMPLES, winners[0], channels_last, winners.dtype)
+
+    def put_back(found: Array) -> tuple:
+        if space.on_emulator:  # the last block that would have put the ticket back is not the last of all
+            faults.watch(found, PlaceError.of, *NOWHERE)[0][0] = 0
+        return (found[-1:],)
+
+    def positions() -> tuple:
+        return put_back(pool_places.positions(at_places()[1], (SAMPLES, *SAMPLE), WINDOW, NOWHERE))
+
+    def scatter() -> tuple:
+        return put_back(pool_places.scatter(*at_places(), (SAMPLES, *SAMPLE), NOWHERE))
+
     yield Beyond("pool.places", order, 28, 32, places, want_places)
+    yield Beyond("pool.positions", order, 24, 2, positions, lambda: want_max()[1:])
+    yield Beyond("pool.scatter", order, 32, 8, scatter, want_backward)
     yield Beyond("pool.max_forward", order, 12, 32, max_forward, want_max)
     yield Beyond("pool.max_backward", order, 16, 32, max_backward, want_backward)
     yield Beyond("pool.avg_forward", order, 10, 32, avg_forward, want_avg)

@@ -30,6 +30,7 @@ from gpunn.cuda.problem import (
     Labels,
     Map,
     Norm,
+    Planes,
     Pool,
     Problem,
     Reduction,
@@ -111,11 +112,11 @@ def problems(operation: Operation, dtype: str, thorough: bool = True) -> Iterato
         yield from _convolutions(dtype, int(family[4]))
     elif family == "conv_pool":
         yield from _pooled_convolutions(dtype)
-    elif operation.name == "pool.places":
+    elif operation.name in ("pool.places", "pool.positions"):
         yield from _places(dtype)
     elif operation.name.startswith("pool.norm"):
         yield from _norm_pools(dtype)
-    elif family == "pool":
+    elif family == "pool" and operation.name not in _OTHERS:
         yield from _adaptive(dtype) if name.startswith("adaptive") else _poolings(dtype)
     elif operation.name == "linear.backward":
         yield from _backward_products(dtype)
@@ -166,7 +167,13 @@ def _norm_pools(dtype: str) -> Iterator[Problem]:
 
 def _places(dtype: str) -> Iterator[Problem]:
     for nhwc, width in product(BOTH, (1, 2, 4) if dtype == "float32" else ()):
-        yield Places(dtype, True, (1, 1, 4, 4), (2, 2), nhwc, width=width)
+        for place in ("int64", "int32"):
+            yield Places(dtype, True, (1, 1, 4, 4), (2, 2), nhwc, width=width, place=place)
+
+
+def _scattered(dtype: str) -> Iterator[Problem]:
+    for nhwc, outputs, place in product(BOTH, (4, 400), ("int64", "int32")):
+        yield Planes(dtype, True, 2, 3, 40 * outputs, outputs, nhwc, place)
 
 
 def _norms(dtype: str) -> Iterator[Problem]:
@@ -250,6 +257,7 @@ def _steps(dtype: str) -> Iterator[Problem]:
 
 
 _OTHERS = {
+    "pool.scatter": _scattered,
     "conv_norm": _normed_convolutions,
     "batch_norm": _norms,
     "group_norm": _rows,

@@ -49,12 +49,12 @@ class Space:
         """A small array on the device."""
         return to_device(np.asarray(values), self.device)
 
-    def image(self, samples: int, last: np.ndarray, channels_last: bool = True) -> Array:
+    def image(self, samples: int, last: np.ndarray, channels_last: bool = True, dtype: np.dtype = F16) -> Array:
         """(samples, C, *spatial), of which `last` (C, *spatial) is the last one."""
         if not channels_last:
-            made = self.zeros(samples, *last.shape)
+            made = self.zeros(samples, *last.shape, dtype=dtype)
         else:
-            made = channels_first(self.zeros(samples, *last.shape[1:], last.shape[0]))
+            made = channels_first(self.zeros(samples, *last.shape[1:], last.shape[0], dtype=dtype))
         made[-1] = self.give(last)
         return made
 

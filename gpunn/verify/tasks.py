@@ -24,13 +24,13 @@ from gpunn.verify.local_response_norm import lrn_tasks
 from gpunn.verify.loss import loss_tasks
 from gpunn.verify.maps import map_tasks
 from gpunn.verify.optim import optim_tasks
-from gpunn.verify.pools import adaptive_case, norm_pool_case
+from gpunn.verify.pools import adaptive_case, norm_pool_case, pool_case, scatter_tasks
 from gpunn.verify.products import product_tasks
 from gpunn.verify.reductions import reduction_tasks
 from gpunn.verify.running import running_tasks
 from gpunn.verify.softmax import softmax_tasks
 from gpunn.verify.step import step_tasks
-from gpunn.verify.task import CHANNELS_LAST, Part, Task, as_f64, channels, placements, planes
+from gpunn.verify.task import CHANNELS_LAST, Part, Task, as_f64, channels, placements
 
 EPS = 1e-5
 SMALL = 8192  # elements of a case that is run off 16 bytes too
@@ -90,6 +90,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     yield from conv_pool_tasks(give)
     yield from gradient_tasks(give)
     yield from segment_tasks(device, give)
+    yield from scatter_tasks(device, give)
     yield from gather_tasks(device, dtype, give)
     yield from product_tasks(give)
     yield from step_tasks(device)
@@ -109,9 +110,7 @@ def of_case(
     elif isinstance(case, cases.NormPoolCase):
         yield from norm_pool_case(case, name, *arrays)
     elif isinstance(case, cases.PoolCase):
-        yield from _max_case(case, name, *arrays)
-        if case.average:
-            yield from _avg_case(case, name, *arrays)
+        yield from pool_case(case, name, *arrays)
     else:
         x, gamma, beta, residual, gy = arrays
         if gamma is not None and gamma.dtype.itemsize == 2:  # parameters of 16-bit storage are float32
@@ -155,45 +154,6 @@ def _conv_case(
         run = partial(lambda beside: (conv.forward(x, w, b, win, groups, ending, beside),), beside)
         yield Task(f"{family}.forward", f"{name}{before}, then {ending}", run, partial(want_ended, beside))
     yield Task(f"{family}.grad_input", name, lambda: (conv.grad_input(gy, w, x_shape, win, groups),), want_input)
-
-
-def _max_case(case: cases.PoolCase, name: str, x: Array, gy: Array) -> Iterator[Task]:
-    win, pool = case.window(), twins(x).pool
-
-    def oracle(part: Part) -> tuple:
-        xs = as_f64(planes(x, part))
-        return naive.max_pool(xs, case.size, case.stride, case.padding, case.dilation, case.ceil_mode)
-
-    def want(part: Part = None) -> tuple:
-        y, window, _ = oracle(part)
-        return (y, 1, None), (window, 1, None)
-
-    def want_backward(part: Part = None) -> tuple:
-        gys, shape = as_f64(planes(gy, part)), planes(x, part).shape
-        return ((naive.max_pool_backward(gys, oracle(part)[2], shape), win.positions, None),)
-
-    yield Task("pool.max_forward", name, lambda: pool.max_forward(x, win, case.ceil_mode), want, planes)
-    index = cache(lambda: pool.max_forward(x, win, case.ceil_mode)[1])  # made when asked for, as all else is
-    run_backward = lambda: (pool.max_backward(gy, index(), x.shape, win),)  # noqa: E731
-    yield Task("pool.max_backward", name, run_backward, want_backward, planes, index)
-    run_places = lambda: (pool.places(index(), x.shape, win),)  # noqa: E731
-    yield Task("pool.places", name, run_places, lambda part=None: ((oracle(part)[2], 1, None),), planes, index)
-
-
-def _avg_case(case: cases.PoolCase, name: str, x: Array, gy: Array) -> Iterator[Task]:
-    win, how, pool = case.window(), (case.ceil_mode, case.count_include_pad), twins(x).pool
-    geometry = (case.size, case.stride, case.padding, *how)
-
-    def want(part: Part = None) -> tuple:
-        return ((naive.avg_pool(as_f64(planes(x, part)), *geometry), win.positions, None),)
-
-    def want_backward(part: Part = None) -> tuple:
-        gys, shape = as_f64(planes(gy, part)), planes(x, part).shape
-        return ((naive.avg_pool_backward(gys, shape, *geometry), win.positions, None),)
-
-    yield Task("pool.avg_forward", name, lambda: (pool.avg_forward(x, win, *how),), want, planes)
-    run_backward = lambda: (pool.avg_backward(gy, x.shape, win, *how),)  # noqa: E731
-    yield Task("pool.avg_backward", name, run_backward, want_backward, planes)
 
 
 def _norm_case(

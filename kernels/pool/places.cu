@@ -10,21 +10,14 @@ bytes:    (I + 8)*N*C*O*P*Q
 requires: one sample of the input below 2^31 elements; VEC = 1
 numerics: integers
 */
-#include "adaptive.cuh"
-
-struct Places {
-    int N, C, D, H, W, R, S, O, P, Q;
-    int adaptive, stride_d, stride_h, stride_w, pad_d, pad_h, pad_w, dil_d, dil_h, dil_w;
-};
+#include "places.cuh"
 
 extern "C" __global__ void pool_places(const INDEX* index, i64* place, Places g)
 {
     const Spot at(thread_index(), g, g.O, g.P, g.Q);
     if (!at.real) return;
     const int winner = index[at.own], a = winner / (g.R * g.S), r = winner / g.S % g.R, s = winner % g.S;
-    const int d = g.adaptive ? start(at.d, g.D, g.O) + a : at.d * g.stride_d - g.pad_d + a * g.dil_d;
-    const int h = g.adaptive ? start(at.h, g.H, g.P) + r : at.h * g.stride_h - g.pad_h + r * g.dil_h;
-    const int w = g.adaptive ? start(at.w, g.W, g.Q) + s : at.w * g.stride_w - g.pad_w + s * g.dil_w;
+    const int d = g.slice(at.d) + a * g.dil_d, h = g.row(at.h) + r * g.dil_h, w = g.column(at.w) + s * g.dil_w;
     const bool inside = within(d, g.D) && within(h, g.H) && within(w, g.W);
     place[at.own] = inside ? (d * g.H + h) * g.W + w : -1;
 }

@@ -17,11 +17,12 @@ TWINS = {
         "max_forward",
         "max_backward",
         "avg_forward",
+        "max_backward_from",
         "avg_backward",
         "places",
     },
     "norm_pool": {"forward", "backward"},
-    "adaptive_pool": {"avg_forward", "avg_backward", "max_forward", "max_backward", "places"},
+    "adaptive_pool": {"avg_forward", "avg_backward", "max_forward", "max_backward", "max_backward_from", "places"},
     "batch_norm": {"train_forward", "eval_forward", "fold", "train_backward", "eval_backward"},
     "conv_norm": {"train_forward", "grad_input", "train_backward"},
     "group_norm": {"group_forward", "group_backward", "layer_forward", "layer_backward"}

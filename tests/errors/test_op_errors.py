@@ -117,6 +117,74 @@ CONV = {
     "empty window": (lambda: ops.conv2d(X, z(16, 3, 0, 3)), ValueError, ["conv2d: w (16, 3, 0, 3)", "at least 1"]),
     "empty image": (lambda: ops.conv2d(z(1, 3, 0, 5), W), ValueError, ["conv2d: x (1, 3, 0, 5)", "only the batch"]),
     "no channels": (lambda: ops.conv2d(z(1, 0, 5, 5), z(2, 0, 3, 3)), ValueError, ["conv2d: x (1, 0, 5, 5)"]),
+    "indices of a narrow type": (
+        lambda: ops.max_pool3d_backward(z(1, 1, 1, 1), z(1, 1, 1, 1, dtype=np.uint8), (1, 2, 2, 2)),
+        TypeError,
+        ["max_pool3d_backward: indices are uint8", "int64 or int32", "return_indices=True"],
+    ),
+    "an index outside of its window": (
+        lambda: ops.max_pool1d_backward(z(1, 2), np.array([[0, 1]]), (1, 4), 2),
+        IndexError,
+        [
+            "max_pool1d_backward: indices[0, 1] is 1 in a plane of 4",
+            "its window (2, stride 2, padding 0)",
+            "options",
+        ],
+    ),
+    "neither indices nor x": (
+        lambda: ops.max_pool2d_backward(z(1, 1, 2, 2), x_shape=(1, 1, 4, 4)),
+        TypeError,
+        ["max_pool2d_backward: indices is None", "pass indices and x_shape, or x"],
+    ),
+    "y without x": (
+        lambda: ops.adaptive_max_pool2d_backward(z(1, 1, 2, 2), y=z(1, 1, 2, 2)),
+        TypeError,
+        ["adaptive_max_pool2d_backward: y is given without x", "indices and x_shape"],
+    ),
+    "indices and x": (
+        lambda: ops.max_pool2d_backward(z(1, 1, 2, 2), z(1, 1, 2, 2, dtype=int), x=z(1, 1, 4, 4), kernel_size=2),
+        TypeError,
+        ["max_pool2d_backward: got indices or x_shape beside x", "pass indices and x_shape, or x"],
+    ),
+    "x without kernel_size": (
+        lambda: ops.max_pool2d_backward(z(1, 1, 2, 2), x=z(1, 1, 4, 4)),
+        TypeError,
+        ["max_pool2d_backward: kernel_size is None", "forward call's", "x is given"],
+    ),
+    "stride without kernel_size": (
+        lambda: ops.max_pool2d_backward(z(1, 1, 2, 2), z(1, 1, 2, 2, dtype=int), (1, 1, 4, 4), stride=2),
+        TypeError,
+        ["max_pool2d_backward: kernel_size is None beside other options", "forward call's, or none"],
+    ),
+    "gy of another x": (
+        lambda: ops.adaptive_avg_pool3d_backward(z(1, 2, 1, 1, 1), (1, 3, 4, 4, 4)),
+        ValueError,
+        [
+            "adaptive_avg_pool3d_backward: gy is (1, 2, 1, 1, 1) but x is (1, 3, 4, 4, 4)",
+            "(C, D, H, W)",
+            "forward call",
+        ],
+    ),
+    "gy of other options": (
+        lambda: ops.max_pool2d_backward(z(1, 1, 2, 2), x=z(1, 1, 4, 4), kernel_size=2, stride=1),
+        ValueError,
+        ["max_pool2d_backward: gy is (1, 1, 2, 2)", "(1, 1, 3, 3)", "forward call"],
+    ),
+    "y of other options": (
+        lambda: ops.max_pool2d_backward(z(1, 1, 2, 2), x=z(1, 1, 4, 4), y=z(1, 1, 2, 3), kernel_size=2),
+        ValueError,
+        ["max_pool2d_backward: y is (1, 1, 2, 3)", "(1, 1, 2, 2)", "forward call"],
+    ),
+    "y of another type": (
+        lambda: ops.lp_pool2d_backward(z(1, 1, 2, 2), z(1, 1, 4, 4), z(1, 1, 2, 2, dtype=F32), 2, 2),
+        TypeError,
+        ["lp_pool2d_backward: gy is float64 but y is float32", "convert"],
+    ),
+    "y of the backward call": (
+        lambda: ops.lp_pool1d_backward(z(1, 2), z(1, 4), z(1, 3), 2, 2),
+        ValueError,
+        ["lp_pool1d_backward: y is (1, 3)", "(1, 2)", "forward call"],
+    ),
     "gy of the backward call": (
         lambda: ops.conv2d_backward(z(1, 16, 4, 4), X, W),
         ValueError,

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(not gpunn.is_available("emulator"), reason="kern
 
 SCORES = normal(4, 5)
 SOFT = np.full((4, 5), 0.2)
+ABOVE, PLACES = X[:, :, :2, :2], np.tile(np.array([[1, 1], [4, 4]]), (2, 4, 1, 1))
 ROWS, TWICE = np.array([2, 0]), np.array([1, 1, 0])
 MORE = {
     "cross_entropy, smoothed and weighted": (lambda x, t, w: ops.cross_entropy(x, t, w.data, 3, label_smoothing=0.1),
@@ -46,6 +47,13 @@ MORE = {
     "argmax": (ops.argmax, SCORES, 1),
     "argmin": (ops.argmin, SCORES, 1),
     "max with indices": (lambda x: ops.max(x, 1, return_indices=True)[0], SCORES),
+    "max_pool2d_backward": (lambda gy, i: ops.max_pool2d_backward(gy.data, i, (2, 4, 3, 3)), ABOVE, PLACES),
+    "max_pool2d_backward, by windows": (lambda gy, i: ops.max_pool2d_backward(gy.data, i, (2, 4, 3, 3), 2, 1),
+        ABOVE, PLACES),
+    "adaptive_max_pool2d_backward": (lambda gy, i: ops.adaptive_max_pool2d_backward(gy.data, i, (2, 4, 3, 3)),
+        ABOVE, PLACES),
+    "max_pool2d_backward, from x": (lambda gy, x: ops.max_pool2d_backward(gy.data, x=x.data, kernel_size=2, stride=1),
+        ABOVE, X[:, :, :3, :3]),
     "equal": (lambda x, t: ops.equal(ops.argmax(x, 1), t), SCORES, np.arange(4)),
 }  # fmt: skip
 
@@ -56,8 +64,6 @@ BLOCKED = {
     "getitem by a list": ("the index is the host's", lambda x: ops.getitem(x, [0, 2]), SCORES),
     "getitem by NumPy's array": ("the index is the host's", lambda x: ops.getitem(x, ROWS), SCORES),
     "one_hot": ("one_hot: the host looks whether all labels", lambda t: ops.one_hot(t, 5), np.arange(4)),
-    "max_pool2d_backward": ("max_pool2d_backward: the host looks whether all indices",
-        lambda gy, i: ops.max_pool2d_backward(gy.data, i, (2, 4, 6, 6)), X[:, :, :2, :2], np.zeros((2, 4, 2, 2), int)),
     "to the host": ("the host reads an array", lambda x: x + float(ops.sum(x)), SCORES),
     "from the host": ("sends an array of the host", lambda x: x + gpunn.tensor(SOFT, device=x.device), SCORES),
 }  # fmt: skip

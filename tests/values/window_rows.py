@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -144,11 +146,62 @@ def max_pool2d_backward(gy, indices, x_shape):
     return gx.flatten(-2).scatter_add(-1, indices.flatten(-2), gy.flatten(-2)).reshape(x_shape)
 
 
-def avg_pool2d_backward(gy, x_shape, **options):
-    x = torch.zeros(x_shape, dtype=gy.dtype, requires_grad=True)
-    return gradients(F.avg_pool2d(x, **options), (x,), gy)[0]
+def of_shape(function):
+    """The gradient of a mean, which asks x's shape alone."""
+
+    def backward(gy, x_shape, **options):
+        x = torch.zeros(x_shape, dtype=gy.dtype, requires_grad=True)
+        return gradients(function(x, **options), (x,), gy)[0]
+
+    return backward
 
 
+avg_pool2d_backward = of_shape(F.avg_pool2d)
+
+
+def of_forward(function):
+    """The gradient from gy and x, as autograd has it; y is what the forward call gives."""
+
+    def backward(gy, x, y=None, **options):
+        x = x.clone().requires_grad_()
+        return gradients(function(x, **options), (x,), gy)[0]
+
+    return backward
+
+
+def mixed(*shape):
+    return (np.arange(np.prod(shape)) * 37 % 64).reshape(shape) / 16 - 1.5
+
+
+LINE, PLANE, BLOCK = mixed(1, 2, 7), mixed(1, 4, 5), mixed(1, 3, 4, 4)
+OVER, APART = {"kernel_size": [2, 3, 3], "stride": 1}, {"kernel_size": 3, "stride": 2}
+for op, theirs, x, out, options in (
+    ("max_pool1d_backward", F.max_pool1d, LINE, (1, 2, 4), {**APART, "padding": 1}),
+    ("max_pool3d_backward", F.max_pool3d, BLOCK, (1, 2, 2, 2), OVER),
+    ("lp_pool1d_backward", F.lp_pool1d, LINE, (1, 2, 3), {"norm_type": 2, **APART}),
+    ("lp_pool2d_backward", F.lp_pool2d, PLANE, (1, 2, 2), {"norm_type": 2, "kernel_size": 2}),
+    ("lp_pool3d_backward", F.lp_pool3d, BLOCK, (1, 2, 2, 2), {"norm_type": 2, **OVER}),
+):
+    fixed = {"gy": mixed(*out), "x": x}
+    if op.startswith("lp"):
+        fixed["y"] = theirs(torch.tensor(x), **options).numpy()
+    row("windows", op, of_forward(theirs), {}, fixed, **options)
+for rank, x, out in ((1, LINE, (1, 2, 3)), (2, PLANE, (1, 3, 2)), (3, BLOCK, (1, 2, 3, 1))):
+    largest, means = getattr(F, f"adaptive_max_pool{rank}d"), getattr(F, f"adaptive_avg_pool{rank}d")
+    found = of_forward(partial(largest, output_size=out[-rank:]))
+    row("windows", f"adaptive_max_pool{rank}d_backward", found, {}, {"gy": mixed(*out), "x": x})
+    found = of_shape(partial(means, output_size=out[-rank:]))
+    row("windows", f"adaptive_avg_pool{rank}d_backward", found, {}, {"gy": mixed(*out)}, x_shape=list(x.shape))
+row("windows", "avg_pool1d_backward", of_shape(F.avg_pool1d), {}, {"gy": mixed(1, 2, 3)}, x_shape=[1, 2, 7], **APART)
+row(
+    "windows",
+    "avg_pool3d_backward",
+    of_shape(F.avg_pool3d),
+    {},
+    {"gy": mixed(1, 2, 2, 2)},
+    x_shape=[1, 3, 4, 4],
+    **OVER,
+)
 WON = {"gy": some(1, 1, 2, 2), "indices": np.array([[[[0, 1], [5, 5]]]])}
 row("windows", "max_pool2d_backward", max_pool2d_backward, {}, WON, x_shape=[1, 1, 2, 3])
 WON = {key: value[0] for key, value in WON.items()}

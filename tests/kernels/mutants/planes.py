@@ -143,10 +143,28 @@ PLANES = [
         (EDGE, " && h < cell.bottom && w < cell.right", ""),
     ),
     *of_file(
+        "pool/places.cuh",
+        (STRIDE, "q * stride_w - pad_w", "q * stride_h - pad_w"),
+    ),
+    *of_file(
         "pool/places.cu",
-        (STRIDE, "at.w * g.stride_w", "at.w * g.stride_h"),
         (HALO, "within(h, g.H) && ", ""),
         (INDEX, "winner / g.S % g.R", "winner / g.S"),
+    ),
+    *of_file(
+        "pool/positions.cu",
+        (INDEX, "(a * g.R + r) * g.S + s", "(a * g.R + r) * g.R + s"),
+        (STRIDE, "met(h - g.row(at.h), g.dil_h", "met(h - g.row(at.h), g.dil_w"),
+        (PARTS, "first + e * blockDim.x", "first + e"),
+    ),
+    *of_file(
+        "pool/scatter.cu",
+        (BARRIER, "        __syncthreads();  // before the next outputs come\n", ""),
+        (RULE, "ACC sum = sums[target[me]];", "ACC sum = 0;"),
+        (INDEX, "while (mine && k < me && target[k] != target[me]) ++k;", "k = me;"),
+        (PARTS, "begin < M; begin += LANES", "begin < M; begin += SPAN"),
+        (EDGE, "smaller(SPAN, L - first)", "SPAN"),
+        (BITS, "const i64 above = NHWC", "const int above = NHWC"),
     ),
     *of_file(
         "batch_norm/geometry.cuh",

@@ -16,6 +16,7 @@ from gpunn import emulator, verify
 from gpunn.cuda import source
 from gpunn.cuda.dtypes import STORAGE
 from gpunn.cuda.variants import OPERATIONS
+from gpunn.errors import RangeError
 from gpunn.verify.beyond import beyond_tasks
 from gpunn.verify.run import Row, check_variant
 from gpunn.verify.task import Task
@@ -118,7 +119,7 @@ def _caught(asked: set[tuple[str, str]], kind: str, only: str) -> str:
             try:
                 with emulator.strict(kind == BARRIER):
                     check_variant(task, variant, row, None)
-            except RuntimeError as error:  # of the emulator, at an access, a barrier or a signal
+            except (RuntimeError, RangeError) as error:  # of the emulator, and of a place taken for wrong
                 return f"{task.operation} {variant.name}, {dtype}, {task.case}: {error}"
             if row.failures:
                 return f"{task.operation} {variant.name}, {dtype}, {task.case}: {row.worst:.3g} times what is allowed"
