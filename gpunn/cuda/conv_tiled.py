@@ -40,7 +40,6 @@ NARROW = "float32, float16, bfloat16; windows of up to 32 positions, best with 4
 # Blocks that a multiprocessor holds, and shares of FFMA: kernels/resources.json and sass.json, sm_90.
 SQUARE128 = Tile(128, 128, 8, 8, 1, {forward: (0.88, 0.88), grad_input: (0.88, 0.88)}, flat=False)
 SQUARE64 = Tile(64, 64, 8, 8, 6, {forward: (0.85, 0.85), grad_input: (0.85, 0.85)}, flat=False)
-SOLID64 = SQUARE64._replace(held=4)  # of conv3d's grad_input, whose places are one axis more in registers
 GATHER64 = Tile(64, 64, 8, 8, 6, {forward: (0.55, 0.55), grad_input: (0.32, 0.32)})
 NARROW128X32 = Tile(128, 32, 8, 8, 4, dict.fromkeys((forward, grad_input), (0.71, 0.62)), most_parts=MOST_PARTS)
 NARROW256X16 = Tile(256, 16, 8, 8, 4, dict.fromkeys((forward, grad_input), (0.69, 0.54)), most_parts=MOST_PARTS)
@@ -66,7 +65,11 @@ ROWS = (
     Row("narrow64x16", "narrow", NARROW, NARROW64X16),
     Row("gather", "gather", GATHER, GATHER64),
 )
-SOLID_GRAD_INPUT = tuple([one._replace(tile=SOLID64) if one.name == "tiled64" else one for one in ROWS])
+
+
+def _with_fewer(name: str) -> tuple[Row, ...]:
+    """The rows, of which one has four blocks on a multiprocessor: its places are one axis more in registers."""
+    return tuple([one._replace(tile=one.tile._replace(held=4)) if one.name == name else one for one in ROWS])
 
 
 def _refuse(product: Pass, style: str) -> Predicate:
@@ -147,10 +150,14 @@ GRAD_INPUT = (
     NAIVE_GRAD_INPUT,
 )
 CONV3D = {
-    "forward": (*conv_tensor.CONV3D["forward"], *_variants("conv3d", forward), NAIVE_3D["forward"]),
+    "forward": (
+        *conv_tensor.CONV3D["forward"],
+        *_variants("conv3d", forward, _with_fewer("gather")),
+        NAIVE_3D["forward"],
+    ),
     "grad_input": (
         *conv_tensor.CONV3D["grad_input"],
-        *_variants("conv3d", grad_input, SOLID_GRAD_INPUT),
+        *_variants("conv3d", grad_input, _with_fewer("tiled64")),
         NAIVE_3D["grad_input"],
     ),
 }

@@ -256,7 +256,7 @@ CONV3D = [
     ConvCase("3-D, 16-byte channels", (2, 16, 4, 5, 6), (48, 8, 2, 3, 2), (2, 1, 2), (1, 1, 0), (1, 1, 2), groups=2),
     ConvCase("3-D, 4 channels, stride 2", (1, 4, 5, 7, 6), (4, 4, 3, 3, 3), (2, 2, 2), (1, 1, 1), (1, 1, 1)),
     ConvCase(
-        "3-D, 4 and 6 channels of groups", (2, 8, 3, 5, 4), (12, 4, 2, 1, 3), (1, 1, 1), (1, 0, 2), (1, 1, 2), groups=2
+        "3-D, 4 and 8 channels of groups", (2, 8, 3, 5, 4), (16, 4, 2, 1, 3), (1, 1, 1), (1, 0, 2), (1, 1, 2), groups=2
     ),
     ConvCase("3-D, 7 and 9 channels", (1, 7, 4, 3, 5), (9, 7, 3, 2, 2), (1, 1, 1), (2, 1, 0), (2, 1, 3), bias=False),
     ConvCase("3-D, more than 32 positions", (1, 3, 5, 4, 6), (5, 3, 4, 3, 3), (1, 2, 1), (2, 1, 1), (1, 1, 1)),
