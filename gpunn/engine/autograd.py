@@ -140,6 +140,20 @@ class Leaf(Node):
         self.tensor = weakref.ref(tensor)
 
 
+class Joint(Node):
+    """An op of several results: each is a node of its own, whose gradient arrives here as its part of a tuple."""
+
+    __slots__ = ()
+
+    def checked(self, gradient: Any, source: str) -> Any:
+        return gradient  # the results' nodes checked theirs
+
+    @staticmethod
+    def part(i: int, count: int) -> Closure:
+        """What the i-th of so many results hands on: a tuple of None but for its gradient."""
+        return lambda gy, needs: (tuple([gy if k == i else None for k in range(count)]),)  # type: ignore[return-value]
+
+
 class _Mode(threading.local):
     enabled = True
 
@@ -210,11 +224,14 @@ def walk(
             heapq.heappush(heap, (-node.number, node))
             return
         held, is_ours = arriving[node]
-        if is_ours:
+        if isinstance(node, Joint):
+            pairs = zip(held, gradient, strict=True)
+            arriving[node] = (tuple([a if b is None else b for a, b in pairs]), is_ours)  # type: ignore[assignment]
+        elif is_ours:
             twins(held).elementwise.add_into(held, gradient)
         else:  # someone else may hold this array, so the sum goes into a new one
-            held = twins(held).elementwise.apply("add", held, gradient)  # in the first one's memory order
-        arriving[node] = (held, True)
+            # in the first one's memory order
+            arriving[node] = (twins(held).elementwise.apply("add", held, gradient), True)
 
     for node, gradient in roots:
         arrive(node, gradient, False)

@@ -12,7 +12,7 @@ from gpunn.asked import dtype_of
 from gpunn.backend import Array, Device, array_module, asarray, device_of, is_array, plain, streams, to_device, to_numpy
 from gpunn.backend.dispatch import CUPYS
 from gpunn.engine import autograd
-from gpunn.engine.autograd import Closure, Gradients, Hook, Leaf, Needs, Node
+from gpunn.engine.autograd import Closure, Gradients, Hook, Joint, Leaf, Needs, Node
 from gpunn.engine.operators import Operators, Value
 from gpunn.engine.protocols import Protocols
 
@@ -327,7 +327,31 @@ def record(name: str, y: Array, inputs: Sequence[object], backward: Closure, own
     return _remember(name, y, inputs, backward, owned) if wrapped else y
 
 
-def _remember(name: str, y: Array, inputs: Sequence[object], backward: Closure, owned: bool = False) -> Tensor:
+def record_all(
+    name: str,
+    ys: Sequence[Array],
+    inputs: Sequence[object],
+    backward: Callable[[tuple[Array | None, ...], Needs], Gradients],
+    owned: bool = False,
+) -> tuple[Any, ...]:
+    """`record` of an op with several results.
+
+    ``backward(gys, needs)`` takes a gradient for each result, None for one that no gradient reached, and runs once.
+    """
+    if not any(isinstance(x, Tensor) for x in inputs):
+        return tuple(ys)
+    joint = _remember(name, ys[0], inputs, backward, owned, Joint)  # type: ignore[arg-type]
+    return tuple([_remember(name, y, (joint,), Joint.part(i, len(ys))) for i, y in enumerate(ys)])
+
+
+def _remember(
+    name: str,
+    y: Array,
+    inputs: Sequence[object],
+    backward: Closure,
+    owned: bool = False,
+    kind: type[Node] = Node,
+) -> Tensor:
     """``y`` as a Tensor, with a node in the graph where an input requires a gradient and recording is on."""
     result = Tensor.__new__(Tensor)  # an op's result needs none of __init__'s checks
     result.data, result.grad, result._node, result._requires_grad = y, None, None, False
@@ -342,7 +366,7 @@ def _remember(name: str, y: Array, inputs: Sequence[object], backward: Closure, 
                 edges.append(None)
                 needs.append(False)
         if True in needs:
-            result._node, result._requires_grad = Node(name, y, edges, tuple(needs), backward, owned), True
+            result._node, result._requires_grad = kind(name, y, edges, tuple(needs), backward, owned), True
     return result
 
 
