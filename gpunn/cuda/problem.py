@@ -356,3 +356,17 @@ class Gather(Problem):
 
     def __str__(self) -> str:
         return f"{super().__str__()} {', '.join(step.kind for step in self.steps)}".rstrip()
+
+
+@dataclass(frozen=True)
+class Recurrent(Problem):
+    """One step of a recurrent layer: N samples of H hidden units. ``mode`` is PyTorch's: RNN_TANH, RNN_RELU, ..."""
+
+    N: int
+    H: int
+    mode: str
+
+    @property
+    def struct(self) -> dict[str, int]:
+        ending = {"RNN_TANH": "tanh", "RNN_RELU": "relu"}.get(self.mode)
+        return {**self.letters, "activation": EPILOGUES[ending]}

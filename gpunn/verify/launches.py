@@ -33,6 +33,7 @@ from gpunn.cuda.problem import (
     Planes,
     Pool,
     Problem,
+    Recurrent,
     Reduction,
     Rows,
     Scores,
@@ -242,6 +243,10 @@ def _reductions(dtype: str) -> Iterator[Problem]:
         yield Reduction(dtype, True, 64, 4096, 64, "max", ((64, 1, 0),), ((64, 1, 1),), columns, wide)
 
 
+def _recurrent(dtype: str) -> Iterator[Problem]:
+    return (Recurrent(dtype, True, 4, units, "LSTM") for units in (16, 7))
+
+
 def _segments(dtype: str) -> Iterator[Problem]:
     yield Segments(dtype, True, 5, 3, 4)
 
@@ -271,6 +276,7 @@ _OTHERS = {
     "elementwise": _maps,
     "data": _gathers,
     "step": _steps,
+    "recurrent": _recurrent,
 }
 
 

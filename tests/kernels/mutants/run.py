@@ -25,13 +25,14 @@ from tests.kernels.mutants.elements import ELEMENTS
 from tests.kernels.mutants.gathering import GATHERING
 from tests.kernels.mutants.planes import PLANES
 from tests.kernels.mutants.products import PRODUCTS
+from tests.kernels.mutants.recurrent import RECURRENT
 from tests.kernels.mutants.rows import ROWS
 from tests.kernels.mutants.table import BARRIER, BITS, ROUND, Mutant
 from tests.kernels.mutants.tensor import TENSOR
 from tests.kernels.mutants.wgmma import WGMMA
 from tests.kernels.mutants.windows import WINDOWS
 
-MUTANTS = [*CONV, *PLANES, *ELEMENTS, *GATHERING, *PRODUCTS, *ROWS, *TENSOR, *WGMMA, *WINDOWS]
+MUTANTS = [*CONV, *PLANES, *ELEMENTS, *GATHERING, *PRODUCTS, *RECURRENT, *ROWS, *TENSOR, *WGMMA, *WINDOWS]
 PATIENCE = 300  # seconds for one mutant: one that never ends is not caught, but a slow machine is no endless loop
 
 
