@@ -17,6 +17,7 @@ from gpunn.cpu import matmul as matmul
 from gpunn.cpu import norm_pool as norm_pool
 from gpunn.cpu import optim as optim
 from gpunn.cpu import pool as pool
+from gpunn.cpu import recurrent as recurrent
 from gpunn.cpu import reduce as reduce
 from gpunn.cpu import softmax as softmax
 from gpunn.cpu.layout import keep_freed_memory as keep_freed_memory

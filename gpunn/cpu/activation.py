@@ -8,6 +8,7 @@ import numpy as np
 
 from gpunn.cpu.elementwise import select
 from gpunn.cpu.gelu import gelu
+from gpunn.cpu.logistic import logistic
 from gpunn.cpu.narrow import in_float32
 from gpunn.pointwise import reads_x
 from gpunn.restored import restored
@@ -56,17 +57,8 @@ def _tanh(x, wanted):
 
 
 def _sigmoid(x, wanted):
-    y = _logistic(x)
+    y = logistic(x)
     return y, y
-
-
-def _logistic(x):
-    """exp(min(x, 0)) / (1 + exp(-|x|)): no exponent is positive."""
-    y = np.exp(np.minimum(x, 0))
-    below = np.exp(-np.abs(x))
-    below += 1
-    y /= below
-    return y
 
 
 def _softplus(x, beta, threshold, wanted):
@@ -91,7 +83,7 @@ def _elu(x, alpha, wanted):
 
 @restored
 def _silu(x, wanted):
-    s = _logistic(x)
+    s = logistic(x)
     with np.errstate(invalid="ignore"):  # -inf times 0
         y = x * s
     if not wanted:
@@ -141,7 +133,7 @@ def _sigmoid_backward(gy, y):
 
 def _softplus_backward(gy, x, beta, threshold):
     scaled = x * beta
-    return np.where(scaled > threshold, gy, gy * _logistic(scaled))
+    return np.where(scaled > threshold, gy, gy * logistic(scaled))
 
 
 def _hardtanh_backward(gy, x, low, high):

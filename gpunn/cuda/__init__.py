@@ -18,6 +18,7 @@ from gpunn.cuda import matmul as matmul
 from gpunn.cuda import norm_pool as norm_pool
 from gpunn.cuda import optim as optim
 from gpunn.cuda import pool as pool
+from gpunn.cuda import recurrent as recurrent
 from gpunn.cuda import reduce as reduce
 from gpunn.cuda import softmax as softmax
 from gpunn.cuda import step as step

@@ -144,6 +144,14 @@ from gpunn.ops.pool_ranks import avg_pool3d as avg_pool3d
 from gpunn.ops.pool_ranks import avg_pool3d_backward as avg_pool3d_backward
 from gpunn.ops.pool_ranks import max_pool1d as max_pool1d
 from gpunn.ops.pool_ranks import max_pool3d as max_pool3d
+from gpunn.ops.recurrent import gru as gru
+from gpunn.ops.recurrent import lstm as lstm
+from gpunn.ops.recurrent import rnn as rnn
+from gpunn.ops.recurrent_cells import gru_cell as gru_cell
+from gpunn.ops.recurrent_cells import lstm_cell as lstm_cell
+from gpunn.ops.recurrent_cells import rnn_cell as rnn_cell
+from gpunn.ops.recurrent_gradients import recurrent_backward as recurrent_backward
+from gpunn.ops.recurrent_gradients import recurrent_forward as recurrent_forward
 from gpunn.ops.reduce import mean as mean
 from gpunn.ops.reduce import sum as sum
 from gpunn.ops.reduce import var as var

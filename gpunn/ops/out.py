@@ -20,10 +20,10 @@ def with_out(op: F) -> F:
     """`op`, which declares a keyword `out` and leaves it to this: where given, the result is written there, and is it.
 
     `out` is an array of the result's shape and dtype on the inputs' device, in any memory order, that shares no memory
-    with an input; where the op has several results, a tuple of as many, None for one that is None. All inputs are plain
-    arrays then. On a device the kernel writes straight into an `out` that lies in memory as the op's own result does
-    and starts on a multiple of 16 bytes; into any other, and on `cpu`, the result is copied. After an error its values
-    are undefined.
+    with an input; where the op has several results, a tuple of as many, nested as they are, None for one that is None.
+    All inputs are plain arrays then. On a device the kernel writes straight into an `out` that lies in memory as the
+    op's own result does and starts on a multiple of 16 bytes; into any other, and on `cpu`, the result is copied. After
+    an error its values are undefined.
 
     Raises:
         TypeError: an input is a Tensor; `out` is no array, or of another dtype.
@@ -44,7 +44,7 @@ def with_out(op: F) -> F:
 
 @restored
 def _into(op: Callable, out: Any, args: tuple, options: dict[str, Any]) -> Any:
-    name, outs = op.__name__, out if isinstance(out, tuple) else (out,)
+    name, outs = op.__name__, tuple(_leaves(out))
     _check_outs(name, outs)
     names = [*inspect.signature(op).parameters][: len(args)]
     for argument, x in (*zip(names, args, strict=False), *options.items()):
@@ -53,7 +53,7 @@ def _into(op: Callable, out: Any, args: tuple, options: dict[str, Any]) -> Any:
     if len(outs) == 1:  # of several, one could lie where another belongs
         destination.given.set(outs[0])
     made = op(*args, **options)
-    results = made if isinstance(made, tuple) else (made,)
+    results = tuple(_leaves(made))
     if len(results) != len(outs):
         raise ValueError(f"{name}: out has {len(outs)} arrays, expected {len(results)}, one a result; pass a tuple")
     for y, into in zip(results, outs, strict=True):
@@ -86,9 +86,18 @@ def _check_outs(name: str, outs: tuple) -> None:
             raise ValueError(f"{name}: two arrays of out share memory, expected memory of their own; pass a copy")
 
 
+def _leaves(x: Any, nests: tuple[type, ...] = (tuple,)) -> Iterator[Any]:
+    """What lies in tuples, nested ones too."""
+    if isinstance(x, nests):
+        for one in x:
+            yield from _leaves(one, nests)
+    else:
+        yield x
+
+
 def _arrays(name: str, x: Any) -> Iterator[Array]:
     """The arrays of an argument, or of a list of them. TypeError for a Tensor, whose graph would not know `out`."""
-    for a in x if isinstance(x, list | tuple) else (x,):
+    for a in _leaves(x, (list, tuple)):
         if isinstance(a, Tensor):
             raise TypeError(f"{name}: out is for plain arrays, but got a Tensor; pass the .data of each")
         if is_array(a):

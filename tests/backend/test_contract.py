@@ -38,6 +38,7 @@ TWINS = {
     "activation": {"forward", "backward", "slopes"},
     "elementwise": {"apply", "add_into", "in_memory", "place"},
     "indexing": {"add"},
+    "recurrent": {"forward", "backward"},
     "reduce": {"extreme", "reduced"},
 }
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gpunn import Pooling, Tensor, Window, ops
+from tests.errors.recurrent import RECURRENT
 
 
 def z(*shape, dtype=np.float64):
@@ -677,7 +678,7 @@ BASIC = {
     "var of one": (lambda: ops.var(z(1, 3), 0), ValueError, ["var:", "1 element", "correction=0"]),
 }
 
-TABLES = {"conv": CONV, "pool": POOL, "norm": NORM, "loss": LOSS, "basic": BASIC}
+TABLES = {"conv": CONV, "pool": POOL, "norm": NORM, "loss": LOSS, "basic": BASIC, "recurrent": RECURRENT}
 ROWS = [pytest.param(*row, id=f"{part}: {name}") for part, table in TABLES.items() for name, row in table.items()]
 
 

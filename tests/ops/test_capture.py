@@ -15,6 +15,12 @@ from tests.parity import normal
 
 pytestmark = pytest.mark.skipif(not gpunn.is_available("emulator"), reason="kernels run on the emulator here")
 
+def recurrent(x, h, w_ih, w_hh, lengths):
+    """A GRU on plain arrays, forward and backward, its lengths on the device."""
+    y, _, reserve = ops.recurrent_forward("GRU", x.data, h.data, [(w_ih.data, w_hh.data)], lengths=lengths)
+    return ops.recurrent_backward(reserve, y).weights[0][1]
+
+
 SCORES = normal(4, 5)
 SOFT = np.full((4, 5), 0.2)
 ABOVE, PLACES = X[:, :, :2, :2], np.tile(np.array([[1, 1], [4, 4]]), (2, 4, 1, 1))
@@ -44,6 +50,7 @@ MORE = {
     "in place": (lambda x: ops.relu(x.detach() * 2.0).data.__iadd__(1), X),
     "matmul of a batch": (ops.matmul, normal(2, 3, 4), normal(4, 5)),
     "linear, relu": (lambda *a: ops.linear(*a, activation="relu"), SCORES, normal(3, 5), normal(3)),
+    "recurrent_forward": (recurrent, X[0], normal(1, 6, 5), normal(15, 6), normal(15, 5), np.array([2, 4, 1, 3, 2, 4])),
     "argmax": (ops.argmax, SCORES, 1),
     "argmin": (ops.argmin, SCORES, 1),
     "max with indices": (lambda x: ops.max(x, 1, return_indices=True)[0], SCORES),

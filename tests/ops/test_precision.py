@@ -17,9 +17,10 @@ from tests.ops.test_raw_arrays import CALLS, NO_GRADIENT
 TYPES = {"bf16": np.dtype(ml_dtypes.bfloat16), "fp16": np.dtype(np.float16)}
 ERRORS = {"bf16": 2.0**-8, "fp16": 2.0**-11, "tf32": 2.0**-11}  # of one rounding
 PRODUCTS = {"linear", "matmul", "conv1d", "conv2d", "conv3d"} | {
-    "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+    "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "rnn", "gru", "rnn_cell", "gru_cell",
 }  # fmt: skip
 IN_FLOAT32 = {"sum", "mean", "var", "logsumexp", "softmax", "log_softmax", "cross_entropy", "nll_loss", "mse_loss"} | {
+    "lstm", "lstm_cell",  # whose cells are what CALLS takes of them
     "l1_loss", "binary_cross_entropy_with_logits", "group_norm", "layer_norm", "rms_norm", "instance_norm",
 }  # fmt: skip
 

@@ -8,6 +8,9 @@ from tests.parity import normal
 
 X, W4 = normal(2, 4, 6, 6), normal(4, 2, 3, 3, seed=1)
 LABELS = np.array([1, 3])
+# x, h0 and the weights of 2 units, by the gates; an LSTM's two directions share theirs.
+RECURRENT = {g: [normal(3, 2, 5), normal(1, 2, 2), normal(2 * g, 5), normal(2 * g, 2)] for g in (1, 3)}
+RECURRENT[4] = [normal(3, 2, 5), normal(2, 2, 2), normal(2, 2, 2, seed=1), normal(8, 5), normal(8, 2), *normal(2, 8)]
 
 
 def seeded(function, *arguments):
@@ -117,6 +120,12 @@ CALLS = {
     "rms_norm": (lambda *a: ops.rms_norm(a[0], (6, 6), *a[1:]), X, X[0, 0]),
     "instance_norm": (lambda *a: ops.instance_norm(a[0], None, None, *a[1:]), X, W4[:, 0, 0, 0], W4[:, 0, 0, 1]),
     "local_response_norm": (ops.local_response_norm, X, 3),
+    "rnn": (lambda x, h, *w: ops.rnn(x, h, [w])[0], *RECURRENT[1]),
+    "lstm": (lambda x, h, c, *w: ops.lstm(x, (h, c), [w, w], True)[1][1], *RECURRENT[4]),
+    "gru": (lambda x, h, *w: ops.gru(x, h, [w])[1], *RECURRENT[3]),
+    "rnn_cell": (lambda x, h, *w: ops.rnn_cell(x[0], h[0], *w, nonlinearity="relu"), *RECURRENT[1]),
+    "lstm_cell": (lambda x, h, *w: ops.lstm_cell(x[0], (h[0], h[1]), *w)[1], *RECURRENT[4][:2], *RECURRENT[4][3:]),
+    "gru_cell": (lambda x, h, *w: ops.gru_cell(x[0], h[0], *w), *RECURRENT[3]),
     "interpolate": (lambda x: ops.interpolate(x, (9, 4), mode="bilinear"), X),
 }  # fmt: skip
 NO_GRADIENT = {"greater"}
@@ -131,6 +140,7 @@ def as_tensors(arguments):
 # Not functions of numbers a user differentiates, or tested beside their forward pass, or in test_on_arrays.py.
 ELSEWHERE = {"batch_norm_forward", "layer_norm_forward", "group_norm_forward", "dropout_forward", "dropout_mask"}
 ELSEWHERE |= {"one_hot", "argmax", "argmin", "equal", "not_equal", "less", "less_equal", "greater_equal"}
+ELSEWHERE |= {"recurrent_forward"}
 
 
 def test_every_public_op_is_in_this_table():

@@ -13,6 +13,7 @@ from tests.values import (  # noqa: F401  (they fill the table)
     layer_rows,
     loss_rows,
     optim_rows,
+    recurrent_rows,
     window_rows,
 )
 from tests.values.op_rows import ROWS, Row

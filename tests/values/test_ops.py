@@ -8,12 +8,12 @@ import pytest
 
 import gpunn
 from gpunn import Tensor, ops
+from tests.values.nested import CALLS
 from tests.values.stored import array, assert_near, load
 
-FILES = ("elementwise", "reductions", "windows", "convolutions", "norms", "losses", "arrays")
+FILES = ("elementwise", "reductions", "windows", "convolutions", "norms", "losses", "arrays", "recurrent")
 ROWS = [row for file in FILES for row in load(file)]
 EMULATED = pytest.mark.skipif(not gpunn.is_available("emulator"), reason="kernels run on the emulator here")
-LISTS = {"concatenate", "stack"}  # of arrays
 
 
 def title(row):
@@ -53,9 +53,9 @@ def check(row, dtype, device="cpu"):
     inputs = {key: Tensor(there(value), requires_grad=True) for key, value in row.get("inputs", {}).items()}
     fixed = {key: there(value) for key, value in row.get("fixed", {}).items()}
     gpunn.manual_seed(0)
-    first = (list(inputs.values()),) if row["op"] in LISTS else ()
-    results = getattr(ops, row["op"])(*first, **({} if first else inputs), **fixed, **row.get("options", {}))
-    results = results if isinstance(results, tuple) else (results,)
+    call = CALLS.get(row["op"]) or getattr(ops, row["op"])
+    results = call(**inputs, **fixed, **row.get("options", {}))
+    results = results if isinstance(results, tuple | list) else (results,)
     for i, (got, want) in enumerate(zip(results, row["values"], strict=True)):
         assert_near(gpunn.to_numpy(got), want, f"value {i}")
         assert got.dtype == dtype or got.dtype.kind != "f"

@@ -1,0 +1,159 @@
+"""Recurrent layers on CUDA and emulated arrays: the twin of gpunn.cpu.recurrent.
+
+One product for all inputs; then each step is one product, of the state, and one launch. Nothing waits for the host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gpunn.backend import Array
+from gpunn.cuda import linear
+from gpunn.cuda import recurrent_steps as steps
+from gpunn.cuda.dtypes import accumulate
+from gpunn.cuda.elementwise import apply, in_memory
+from gpunn.cuda.kernel import empty
+from gpunn.cuda.matmul import matmul
+from gpunn.cuda.plans import layout
+from gpunn.cuda.variants import forced
+
+
+def forward(
+    mode: str,
+    x: Array,
+    h0: Array | None,
+    c0: Array | None,
+    w_ih: Array,
+    w_hh: Array,
+    b_ih: Array | None,
+    b_hh: Array | None,
+    lengths: Array | None,
+    reverse: bool,
+    wanted: bool,
+) -> tuple[Array, Array, Array | None, Array, Array | None, Array | None]:
+    """y, h_n, c_n, and what backward takes: states, activations, and an LSTM's cells or a GRU's inner products."""
+    (L, N, _), H, wide = x.shape, w_hh.shape[1], accumulate(x.dtype.name)
+    gates = linear.forward(_rows(x), w_ih, b_ih, None).reshape(L, N, len(w_ih))
+    states = _begun(x, L + 1, (N, H), x.dtype, h0, reverse)
+    y = None if lengths is None else empty(x, (L, N, H), x.dtype)
+    cells = inner = plan = None
+    if mode == steps.LSTM:
+        cells = _begun(x, L + 1 if wanted else 1, (N, H), wide, c0, reverse)
+    elif mode == steps.GRU and wanted:
+        inner = empty(x, (L, N, H), wide)
+    beside = {steps.LSTM: (cells,), steps.GRU: (inner,)}.get(mode, ())
+    for t, before, after in _order(L, reverse):
+        product = linear.forward(states[before], w_hh, b_hh, None)
+        arrays = (gates, product, states, *beside, lengths, y)
+        if plan is None:  # every product is new memory of one layout
+            plan = steps.forward(mode, (N, H), _layouts(arrays), forced())
+        held = () if cells is None else (before, after, 1) if wanted else (0, 0, 0)
+        plan(*arrays, *map(np.int32, (t, before, after, *held)))
+    last = 0 if reverse else -1
+    c_n = None if cells is None else cells[last].copy()
+    y = (states[:-1] if reverse else states[1:]) if y is None else y
+    extra = (cells if inner is None else inner) if wanted else None
+    return y, states[last].copy(), c_n, states, None if extra is None else gates, extra
+
+
+def backward(
+    mode: str,
+    x: Array,
+    gy: Array | None,
+    gh_n: Array | None,
+    gc_n: Array | None,
+    states: Array,
+    gates: Array | None,
+    extra: Array | None,
+    w_ih: Array,
+    w_hh: Array,
+    lengths: Array | None,
+    reverse: bool,
+    needs: tuple[bool, ...],
+) -> tuple[Array | None, ...]:
+    """gx, gh0, gc0, gw_ih, gw_hh, gb_ih, gb_hh: what is needed of x, the first state, w_ih, w_hh, b_ih and b_hh."""
+    L, rows = x.shape[0], _rows(x)
+    ggates, gproducts, gh0, gc0 = _through_time(
+        mode, x, gy, gh_n, gc_n, states, gates, extra, w_hh, lengths, reverse, needs[1]
+    )
+    of_x, of_w, of_b = needs[0], needs[2], needs[4]
+    gx = gw_ih = gb_ih = gw_hh = gb_hh = None
+    if of_x or of_w or of_b:
+        gx, gw_ih, gb_ih = linear.backward(
+            _rows(ggates), rows if of_w else None, w_ih if of_x else None, None, None, of_b
+        )
+    if needs[3] or needs[5]:
+        before = _rows(states[1:] if reverse else states[:L]) if needs[3] else None
+        _, gw_hh, gb_hh = linear.backward(_rows(gproducts), before, None, None, None, needs[5])
+    return None if gx is None else gx.reshape(x.shape), gh0, gc0, gw_ih, gw_hh, gb_ih, gb_hh
+
+
+def _through_time(
+    mode: str,
+    x: Array,
+    gy: Array | None,
+    gh_n: Array | None,
+    gc_n: Array | None,
+    states: Array,
+    gates: Array | None,
+    extra: Array | None,
+    w_hh: Array,
+    lengths: Array | None,
+    reverse: bool,
+    to_start: bool,
+) -> tuple[Array, Array, Array | None, Array | None]:
+    """The gradients of both products' sums over all steps, and of the first state, where asked for, and cell."""
+    (L, N, _), H, wide = x.shape, w_hh.shape[1], accumulate(x.dtype.name)
+    gh, gy = _filled(x, (N, H), x.dtype, gh_n), None if gy is None else in_memory(gy, (0, 1, 2))
+    gc = _filled(x, (N, H), wide, gc_n) if mode == steps.LSTM else None
+    is_gru = mode == steps.GRU
+    carry = _filled(x, (N, H), wide, None) if is_gru or lengths is not None else None
+    ggates = empty(x, (L, N, w_hh.shape[0]), x.dtype)
+    gproducts = empty(x, ggates.shape, x.dtype) if is_gru else ggates
+    later: int | None = None
+    for t, before, after in reversed(_order(L, reverse)):
+        gh = gh if later is None else matmul(gproducts[later], w_hh)
+        arrays, numbers = {
+            "lstm": ((gy, gh, carry, gc, gates, extra, lengths, ggates), (t, before, after)),
+            "gru": ((gy, gh, carry, gates, extra, states, lengths, ggates, gproducts), (t, before)),
+            "rnn": ((gy, gh, carry, states, lengths, ggates), (t, after)),
+        }[steps.family(mode)]
+        if later is None:
+            plan = steps.backward(mode, (N, H), _layouts(arrays), forced())
+        plan(*arrays, *map(np.int32, numbers))
+        later = t
+    if not to_start:
+        return ggates, gproducts, None, gc
+    gh = matmul(gproducts[later], w_hh)
+    return ggates, gproducts, gh if carry is None else apply("add", gh, carry.astype(x.dtype)), gc
+
+
+def _order(L: int, reverse: bool) -> list[tuple[int, int, int]]:
+    """(t, row of the state before, row of the state after) of each step as it comes."""
+    return [(t, t + 1, t) for t in reversed(range(L))] if reverse else [(t, t, t + 1) for t in range(L)]
+
+
+def _rows(x: Array) -> Array:
+    """(L, N, K) as (L * N, K)."""
+    L, N, K = x.shape
+    return x.reshape(L * N, K)
+
+
+def _begun(x: Array, rows: int, shape: tuple[int, int], dtype: np.dtype, first: Array | None, reverse: bool) -> Array:
+    """Memory for so many states, of which the one that the loop begins with is `first`, or 0."""
+    states = empty(x, (rows, *shape), dtype)
+    states[-1 if reverse else 0] = 0 if first is None else first
+    return states
+
+
+def _filled(x: Array, shape: tuple[int, int], dtype: np.dtype, value: Array | None) -> Array:
+    """New memory with the values, or 0, which the loop may change."""
+    made = empty(x, shape, dtype)
+    made[...] = 0 if value is None else value
+    return made
+
+
+def _layouts(arrays: Sequence[Array | None]) -> tuple[tuple | None, ...]:
+    return tuple([None if a is None else layout(a) for a in arrays])
