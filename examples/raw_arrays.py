@@ -1,6 +1,6 @@
 """Convolution, batch norm and pooling on plain arrays, forward and backward: no Tensor, no Module.
 
-Two 3x3 filters learn whether noisy stripes stand or lie. Seeds 0 to 4: 96.5, 93.4, 94.9, 99.2 and 99.2 % right on 256
+Two 3x3 filters learn whether noisy stripes stand or lie. Seeds 0 to 4: 96.5, 93.8, 94.9, 99.2 and 99.2 % right on 256
 new images after 100 steps; the gradient differs from its difference quotient by less than 1e-6; 2.5 s on one CPU core.
 
     python examples/raw_arrays.py [--steps 100] [--seed 0] [--device cpu]
@@ -19,20 +19,18 @@ from gpunn import ops
 def forward(x, w, gamma, beta):
     """conv 3x3 -> batch norm -> 2x2 max pooling -> mean; returns the (N, K) means and what backward needs."""
     conv = ops.conv2d(x, w, padding=1)
-    mean, var = conv.mean((0, 2, 3)), conv.var((0, 2, 3))
-    # Without running statistics: training mode takes the batch's own.
-    norm = ops.batch_norm(conv, None, None, gamma, beta, training=True)
+    norm, mean, rstd = ops.batch_norm_forward(conv, weight=gamma, bias=beta)
     pooled, winners = ops.max_pool2d(norm, 2, return_indices=True)
     means = ops.avg_pool2d(pooled, pooled.shape[2:])
-    return means[:, :, 0, 0], (x, w, gamma, conv, mean, var, winners, pooled.shape)
+    return means[:, :, 0, 0], (x, w, gamma, conv, mean, rstd, winners, pooled.shape)
 
 
 def backward(gy, saved):
     """(gw, ggamma, gbeta) from gy (N, K), the layers of `forward` in reverse order."""
-    x, w, gamma, conv, mean, var, winners, pooled_shape = saved
+    x, w, gamma, conv, mean, rstd, winners, pooled_shape = saved
     g = ops.avg_pool2d_backward(gy[:, :, None, None], pooled_shape, pooled_shape[2:])
     g = ops.max_pool2d_backward(g, winners, conv.shape)
-    g, ggamma, gbeta = ops.batch_norm_backward(g, conv, gamma, mean, var)
+    g, ggamma, gbeta = ops.batch_norm_backward(g, conv, gamma, mean, rstd=rstd)
     gw = ops.conv2d_grad_weight(g, x, w.shape, padding=1)
     return gw, ggamma, gbeta
 

@@ -40,6 +40,7 @@ from gpunn.array_api.functions import isfinite as isfinite
 from gpunn.array_api.functions import isinf as isinf
 from gpunn.array_api.functions import isnan as isnan
 from gpunn.array_api.functions import positive as positive
+from gpunn.array_api.functions import prod as prod
 from gpunn.array_api.functions import reciprocal as reciprocal
 from gpunn.array_api.functions import square as square
 from gpunn.array_api.functions import std as std
@@ -67,6 +68,7 @@ from gpunn.errors import suggestion as _suggestion
 from gpunn.ops import abs as abs
 from gpunn.ops import add as add
 from gpunn.ops import argmax as argmax
+from gpunn.ops import argmin as argmin
 from gpunn.ops import broadcast_to as broadcast_to
 from gpunn.ops import equal as equal
 from gpunn.ops import exp as exp

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,21 @@ def sum(x: A, /, *, axis: Axis = None, dtype: DTypeLike | None = None, keepdims:
         >>> gpunn.array_api.sum(Tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
         Tensor([4., 6.])
     """
-    y = ops.sum(x if dtype is None else astype(x, dtype, copy=False), axis, keepdims)
+    return _accumulated(ops.sum, x, axis, dtype, keepdims)
+
+
+def prod(x: A, /, *, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> A:
+    """Product over `axis`, of x in another type where one is given; of integers in 64 bits, signed where they are.
+
+    Examples:
+        >>> gpunn.array_api.prod(Tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+        Tensor([3., 8.])
+    """
+    return _accumulated(ops.prod, x, axis, dtype, keepdims)
+
+
+def _accumulated(op: Callable[..., A], x: A, axis: Axis, dtype: DTypeLike | None, keepdims: bool) -> A:
+    y = op(x if dtype is None else astype(x, dtype, copy=False), axis, keepdims)
     kind = data_of(x).dtype if dtype is None else np.dtype(dtype)
     return astype(y, dtype or np.uint64, copy=False) if kind.kind in "iu" and (dtype or kind.kind == "u") else y
 

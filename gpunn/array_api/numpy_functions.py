@@ -18,12 +18,16 @@ FUNCTIONS: dict[Callable, Callable] = {
     np.sum: lambda a, axis=None, *, dtype=None, keepdims=False: functions.sum(
         a, axis=axis, dtype=dtype, keepdims=keepdims
     ),
+    np.prod: lambda a, axis=None, *, dtype=None, keepdims=False: functions.prod(
+        a, axis=axis, dtype=dtype, keepdims=keepdims
+    ),
     np.mean: lambda a, axis=None, *, keepdims=False: ops.mean(a, axis, keepdims),
     np.var: lambda a, axis=None, *, ddof=0, keepdims=False: ops.var(a, axis, ddof, keepdims),
     np.std: lambda a, axis=None, *, ddof=0, keepdims=False: ops.sqrt(ops.var(a, axis, ddof, keepdims)),
     np.max: lambda a, axis=None, *, keepdims=False: ops.max(a, axis, keepdims),
     np.min: lambda a, axis=None, *, keepdims=False: ops.min(a, axis, keepdims),
     np.argmax: lambda a, axis=None, *, keepdims=False: ops.argmax(a, axis, keepdims),
+    np.argmin: lambda a, axis=None, *, keepdims=False: ops.argmin(a, axis, keepdims),
     np.clip: lambda a, a_min=None, a_max=None, *, min=None, max=None: functions.clip(
         a, min if a_min is None else a_min, max if a_max is None else a_max
     ),

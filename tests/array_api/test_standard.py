@@ -36,7 +36,7 @@ TESTS = ["isnan", "isinf", "isfinite"]
 COMPARISONS = ["equal", "not_equal", "less", "less_equal", "greater", "greater_equal"]
 BINARY = ["add", "subtract", "multiply", "divide", "pow", "maximum", "minimum", *COMPARISONS]
 JOINS = ["concat", "stack", "where", "matmul", "vecdot"]
-REDUCTIONS = ["sum", "mean", "var", "std", "max", "min", "argmax"]
+REDUCTIONS = ["sum", "mean", "var", "std", "max", "min", "argmax", "argmin", "prod"]
 
 
 class Call(NamedTuple):
@@ -116,7 +116,8 @@ def joins() -> Iterator[Call]:
 
 FAMILIES = {"elementwise": elementwise, "reductions": reductions, "shapes": shapes, "joins": joins}
 # What gpunn takes and the standard leaves undefined, or refuses otherwise: of which functions, when, and why.
-OTHERS = {"abs", "positive", "square", "reciprocal", "sum", "max", "min", "argmax", "clip", "matmul", "vecdot"}
+OTHERS = {"abs", "positive", "square", "reciprocal", "clip", "matmul", "vecdot"}
+OTHERS |= {"sum", "prod", "max", "min", "argmax", "argmin"}
 NUMERIC = {*BINARY[:7], *COMPARISONS[2:], *TESTS, *OTHERS} - {"subtract"}
 DIFFERENCES = {
     "arrays and numbers of several kinds: integers and bool take the type of the floats": (
@@ -128,7 +129,7 @@ DIFFERENCES = {
         lambda c: c.kinds() == {"b"},
     ),
     "quotients of integers are float32": ({"divide", "reciprocal"}, lambda c: c.kinds() == {"i"}),
-    "all axes may be named": ({"argmax"}, lambda c: isinstance(c.options.get("axis"), tuple)),
+    "all axes may be named": ({"argmax", "argmin"}, lambda c: isinstance(c.options.get("axis"), tuple)),
     "the variance of nothing is no number": ({"var", "std"}, lambda c: c.given[0].size == 0),
 }
 
