@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import lru_cache, wraps
 from numbers import Real
 from typing import Any, SupportsIndex, TypeVar, cast
@@ -15,6 +15,7 @@ from gpunn.backend import Array, array_module, device_of, is_array, is_whole, sa
 from gpunn.backend.contract import Shape
 from gpunn.backend.dispatch import CUPYS
 from gpunn.engine.tensor import Tensor, data_of
+from gpunn.errors import suggestion
 from gpunn.restored import restored
 from gpunn.window import Ints as Ints
 from gpunn.window import Window, size_text
@@ -166,6 +167,17 @@ def check_choice(op: str, name: str, value: object, choices: tuple[str, ...]) ->
     """Refuses a word that is not one of `choices`."""
     if value not in choices:
         raise ValueError(f"{op}: {name} is {value!r}, expected one of {', '.join(map(repr, choices))}")
+
+
+def check_needs(op: str, needs: Collection[str], known: tuple[str, ...]) -> None:
+    """Refuses what is no gradient's name."""
+    expected = ", ".join(map(repr, known))
+    if not isinstance(needs, (tuple, list, set, frozenset)):
+        one = f"({known[0]!r},)"
+        raise TypeError(f"{op}: needs is {needs!r}, expected a tuple of some of {expected}; pass {one} for one")
+    for name in needs:
+        if name not in known:
+            raise ValueError(f"{op}: needs has {name!r}, expected some of {expected}{suggestion(name, known)}")
 
 
 def as_axis(op: str, a: Array, dim: SupportsIndex, name: str = "x") -> int:

@@ -93,6 +93,8 @@ CASES = [
                 labels=True),
     ElementCase("dropout", ROWS, lambda x: ops.dropout(x, DROPPED), ("dropout.drop", "dropout.drop"), (2, 2),
                 take=_kept_share),
+    ElementCase("filter 5x5", (64, 4096), lambda x, k, _: ops.filter2d(x, k, "reflect"), ("filter.forward", ""), (2, 4),
+                parameters=(5, 5)),
     ElementCase("local response norm", (2, 96, 27, 27), lambda x: ops.local_response_norm(x, 5),
                 _both("local_response_norm.")),
 ]  # fmt: skip

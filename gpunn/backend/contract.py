@@ -215,6 +215,22 @@ class NormPool(Protocol):
         ...
 
 
+class Filter(Protocol):
+    """One kernel w, of one to three axes, correlated with x (..., *spatial); borders are the words of ops.filter2d."""
+
+    def forward(self, x: Array, w: Array, border: str) -> Array:
+        """y of x's shape: x correlated with w along its last axes."""
+        ...
+
+    def grad_input(self, gy: Array, w: Array, border: str) -> Array:
+        """gx: each gy spread over the taps, and from the border back to where that was copied from."""
+        ...
+
+    def grad_kernel(self, gy: Array, x: Array, size: Shape, border: str) -> Array:
+        """gw of this size: the sum over all places of gy times what each tap met there."""
+        ...
+
+
 class BatchNorm(Protocol):
     """Batch normalisation of x (N, C, *), with an addend and a ReLU fused in; parameters and statistics are (C,)."""
 
@@ -611,6 +627,8 @@ class Twins(Protocol):
     def dropout(self) -> Dropout: ...
     @property
     def elementwise(self) -> Elementwise: ...
+    @property
+    def filter(self) -> Filter: ...
     @property
     def group_norm(self) -> GroupNorm: ...
     @property

@@ -8,6 +8,7 @@ from gpunn.cuda import conv_norm as conv_norm
 from gpunn.cuda import conv_pool as conv_pool
 from gpunn.cuda import dropout as dropout
 from gpunn.cuda import elementwise as elementwise
+from gpunn.cuda import filter as filter
 from gpunn.cuda import gather as gather
 from gpunn.cuda import group_norm as group_norm
 from gpunn.cuda import indexing as indexing

@@ -109,6 +109,12 @@ from gpunn.ops.extremes import argmax as argmax
 from gpunn.ops.extremes import argmin as argmin
 from gpunn.ops.extremes import max as max
 from gpunn.ops.extremes import min as min
+from gpunn.ops.filter import filter1d as filter1d
+from gpunn.ops.filter import filter1d_backward as filter1d_backward
+from gpunn.ops.filter import filter2d as filter2d
+from gpunn.ops.filter import filter2d_backward as filter2d_backward
+from gpunn.ops.filter import filter3d as filter3d
+from gpunn.ops.filter import filter3d_backward as filter3d_backward
 from gpunn.ops.group_norm import group_norm as group_norm
 from gpunn.ops.group_norm import instance_norm as instance_norm
 from gpunn.ops.group_norm import layer_norm as layer_norm
@@ -135,6 +141,7 @@ from gpunn.ops.norm_pool import lp_pool2d_backward as lp_pool2d_backward
 from gpunn.ops.norm_pool import lp_pool3d as lp_pool3d
 from gpunn.ops.norm_pool import lp_pool3d_backward as lp_pool3d_backward
 from gpunn.ops.pad import pad as pad
+from gpunn.ops.pad import pad_backward as pad_backward
 from gpunn.ops.pool import avg_pool2d as avg_pool2d
 from gpunn.ops.pool import avg_pool2d_backward as avg_pool2d_backward
 from gpunn.ops.pool import max_pool2d as max_pool2d

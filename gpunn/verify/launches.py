@@ -15,6 +15,7 @@ from gpunn.cuda.adaptive_variants import Adaptive
 from gpunn.cuda.conv_norm_variants import ConvNorm
 from gpunn.cuda.conv_pool_variants import ConvPool
 from gpunn.cuda.dtypes import FUNCTIONS, STORAGE, storage_macros
+from gpunn.cuda.filter import Planes
 from gpunn.cuda.kernel import EMULATOR
 from gpunn.cuda.norm_pool import NormPool
 from gpunn.cuda.pool_places import Places
@@ -47,6 +48,7 @@ from gpunn.cuda.variants import OPERATIONS, Operation
 from gpunn.reference import cases
 from gpunn.reference.conv_pool import CONV_POOL, NETWORK_CONV_POOLS
 from gpunn.reference.dropout import DROPOUTS
+from gpunn.reference.filter import FILTERS
 from gpunn.reference.group_norm import GROUPS, LAYERS
 from gpunn.reference.local_response_norm import LRNS
 from gpunn.reference.loss import LOSSES
@@ -203,6 +205,12 @@ def _lrns(dtype: str) -> Iterator[Problem]:
             yield Channels(dtype, aligned, n, c, math.prod(spatial), nhwc, case.size // 2, 1, *case.numbers)
 
 
+def _filters(dtype: str) -> Iterator[Problem]:
+    for case, aligned in product(FILTERS, BOTH):
+        if case.x[0]:
+            yield Planes.of(dtype, aligned, case.x, case.size, case.border)
+
+
 def _scores(dtype: str) -> Iterator[Problem]:
     for case, aligned in product(SOFTMAXES, BOTH):
         if case.rows[0]:
@@ -269,6 +277,7 @@ _OTHERS = {
     "group_norm.group_forward": _groups,
     "group_norm.group_backward": _groups,
     "local_response_norm": _lrns,
+    "filter": _filters,
     "softmax": _scores,
     "loss": _losses,
     "dropout": _drops,

@@ -15,6 +15,7 @@ from gpunn.verify.conv_norm import conv_norm_tasks
 from gpunn.verify.conv_pool import conv_pool_tasks
 from gpunn.verify.dropout import drop_tasks
 from gpunn.verify.elementwise import activation_tasks
+from gpunn.verify.filter import filter_tasks
 from gpunn.verify.fold import fold_tasks
 from gpunn.verify.gather import gather_tasks
 from gpunn.verify.gradients import gradient_tasks
@@ -82,6 +83,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     yield from group_norm_tasks(give)
     yield from softmax_tasks(give)
     yield from lrn_tasks(give)
+    yield from filter_tasks(give)
     yield from loss_tasks(device, give)
     yield from drop_tasks(give)
     yield from optim_tasks(give)

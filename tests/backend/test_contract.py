@@ -22,6 +22,7 @@ TWINS = {
         "places",
     },
     "norm_pool": {"forward", "backward"},
+    "filter": {"forward", "grad_input", "grad_kernel"},
     "adaptive_pool": {"avg_forward", "avg_backward", "max_forward", "max_backward", "max_backward_from", "places"},
     "batch_norm": {"train_forward", "eval_forward", "fold", "train_backward", "eval_backward"},
     "conv_norm": {"train_forward", "grad_input", "train_backward"},

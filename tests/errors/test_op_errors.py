@@ -81,6 +81,41 @@ CONV = {
     "stride None": (lambda: ops.conv2d(X, W, stride=None), TypeError, ["conv2d: stride is None", "an int or 2"]),
     "three strides": (lambda: ops.conv2d(X, W, stride=(1, 2, 3)), ValueError, ["conv2d: stride", "(1, 2, 3)", "2"]),
     "dilation 0": (lambda: ops.conv2d(X, W, dilation=0), ValueError, ["conv2d: dilation is 0", "at least 1"]),
+    "filter's rank": (
+        lambda: ops.filter2d(X, z(1, 1, 3, 3)),
+        ValueError,
+        ["filter2d: kernel has 4 dimensions (1, 1, 3, 3)", "expected 2 (R, S)", "reshape it"],
+    ),
+    "filter without taps": (
+        lambda: ops.filter3d(X, z(0, 3, 3)),
+        ValueError,
+        ["filter3d: kernel (0, 3, 3) has a zero size", "at least 1"],
+    ),
+    "filter's planes": (
+        lambda: ops.filter2d(z(5), z(3, 3)),
+        ValueError,
+        ["filter2d: x has 1 dimensions (5,)", "expected at least 2", "reshape it"],
+    ),
+    "border": (
+        lambda: ops.filter1d(X, z(3), "replicated"),
+        ValueError,
+        ["filter1d: border is 'replicated'", "'zeros', 'reflect', 'symmetric', 'replicate', 'circular'", "mean 'repl"],
+    ),
+    "filter's dtypes": (
+        lambda: ops.filter2d(X, z(3, 3, dtype=F32)),
+        TypeError,
+        ["filter2d: x is float64 but kernel is float32", "convert"],
+    ),
+    "filter's gy": (
+        lambda: ops.filter2d_backward(z(1, 3, 5, 4), X, z(3, 3)),
+        ValueError,
+        ["filter2d_backward: gy is (1, 3, 5, 4)", "expected (1, 3, 5, 5)"],
+    ),
+    "filter's needs": (
+        lambda: ops.filter2d_backward(X, X, z(3, 3), needs=("weight",)),
+        ValueError,
+        ["filter2d_backward: needs has 'weight'", "'x', 'kernel'"],
+    ),
     "padding -1": (lambda: ops.conv2d(X, W, padding=-1), ValueError, ["conv2d: padding is -1", "at least 0"]),
     "padding word": (
         lambda: ops.conv2d(X, W, padding="full"),

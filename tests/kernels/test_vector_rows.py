@@ -11,7 +11,7 @@ from gpunn.verify import sass
 from gpunn.verify.launches import builds, label
 from tests.kernels.test_sass import compiler, disassembler
 
-FOLDERS = ("batch_norm", "elementwise", "loss", "pool", "reduce", "row")
+FOLDERS = ("batch_norm", "elementwise", "filter", "loss", "pool", "reduce", "row")
 # No tensor of x's size is written: sums, statistics, a number a plane or a row; none is read: a number a plane.
 NO_STORE = ("batch_norm/statistics", "batch_norm/backward_sums", "loss/cross_entropy_forward", "reduce/axes",
             "reduce/extremes", "pool/global_avg_forward", "pool/global_max_forward")  # fmt: skip

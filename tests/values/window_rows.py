@@ -288,3 +288,45 @@ row("norms", "local_response_norm", F.local_response_norm, of(some(2, 5, 2)), si
 row("norms", "local_response_norm", F.local_response_norm, of(some(2, 3, 2)), size=9, alpha=2.0)
 row("norms", "rms_norm", rms_norm, of(some(3, 4), weight=some(4)), normalized_shape=[4])
 row("norms", "rms_norm", rms_norm, of(some(2, 2, 3), weight=some(2, 3)), normalized_shape=[2, 3], eps=0.5)
+
+
+# ---------------------------------------------------------------- filters
+def eighths(*shape):
+    """Numbers that no other row's depend on."""
+    return (np.arange(np.prod(shape)) * 37 % 29 - 14.0).reshape(shape) / 8
+
+
+def filtered(x, kernel, border):
+    """Each plane correlated with the kernel, of any rank, over a padded copy."""
+    around = [n for size in reversed(kernel.shape) for n in (size // 2, (size - 1) // 2)]
+    planes = x.reshape(-1, 1, *x.shape[x.ndim - kernel.ndim :])
+    mode = "constant" if border == "zeros" else border
+    return (F.conv1d, F.conv2d, F.conv3d)[kernel.ndim - 1](F.pad(planes, around, mode), kernel[None, None]).reshape(
+        x.shape
+    )
+
+
+def filter_backward(gy, x, kernel, border):
+    x, kernel = x.clone().requires_grad_(), kernel.clone().requires_grad_()
+    return gradients(filtered(x, kernel, border), (x, kernel), gy)
+
+
+def pad_backward(gy, x_shape, padding, mode):
+    x = torch.zeros(x_shape, dtype=gy.dtype, requires_grad=True)
+    return gradients(F.pad(x, padding, mode), (x,), gy)[0]
+
+
+for taps, border, shape in (
+    ((3,), "reflect", (2, 4)),
+    ((3, 3), "zeros", (2, 3, 4)),
+    ((4, 3), "reflect", (3, 4)),
+    ((2, 5), "replicate", (2, 1, 3)),
+    ((3, 2), "circular", (1, 2, 3, 4)),
+    ((3, 1, 2), "circular", (2, 2, 3)),
+):
+    row("windows", f"filter{len(taps)}d", filtered, of(eighths(*shape), kernel=eighths(*taps)), border=border)
+    GIVEN = {"gy": -eighths(*shape), "x": eighths(*shape), "kernel": eighths(*taps)}
+    row("windows", f"filter{len(taps)}d_backward", filter_backward, {}, GIVEN, border=border)
+for n, padding, mode in ((4, [2, 1], "reflect"), (5, [1, -2], "circular"), (3, [-1, 2], "replicate")):
+    given = {"gy": eighths(2, n + sum(padding))}
+    row("windows", "pad_backward", pad_backward, {}, given, x_shape=[2, n], padding=padding, mode=mode)

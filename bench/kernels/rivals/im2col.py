@@ -5,7 +5,10 @@ Written for any array module, so that NumPy can test it.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
+
+import numpy as np
 
 from bench.clocks import Call
 from bench.kernels.elements import Op
@@ -115,6 +118,15 @@ def _log_softmax(x: Any) -> Any:
     return y - xp.log(xp.exp(y).sum(1, keepdims=True))
 
 
+def _correlated(x: Any, kernel: Any, _: Any) -> Any:
+    """By CuPy's own filters, or SciPy's."""
+    try:
+        ndimage = import_module("scipy.ndimage" if isinstance(x, np.ndarray) else "cupyx.scipy.ndimage")
+    except ImportError as lack:
+        raise Unsupported(f"filter 5x5 wants SciPy: {lack}") from lack
+    return ndimage.correlate(x, kernel, mode="mirror")
+
+
 ELEMENTS: dict[str, Op] = {
     "relu": lambda x: backend.array_module(x).maximum(x, 0),
     "add": lambda x, z: x + z,
@@ -124,6 +136,7 @@ ELEMENTS: dict[str, Op] = {
     "sum over pixels": lambda x: x.sum((0, 2, 3)),
     "mean of rows": lambda x: x.mean(1),
     "maximum of rows": lambda x: x.max(1),
+    "filter 5x5": _correlated,
     "layer norm": lambda x, w, b: _standard(x) * w + b,
     "softmax": _softmax,
     "log softmax": _log_softmax,
