@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gpunn.asked import asked
-from gpunn.backend import Array, array_module, twins
+from gpunn.backend import Array, twins
 from gpunn.backend.contract import Shape
 from gpunn.checks import Ints, arrays, as_count, as_ints, cached, check_output, check_planes, check_shape, wants_grad
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
@@ -14,6 +14,7 @@ from gpunn.engine.tensor import record
 from gpunn.ops.conv_complex import ComplexConv
 from gpunn.ops.conv_pool import followed
 from gpunn.ops.out import with_out
+from gpunn.ops.pad import PADDING_MODES, as_border, bordered, crop_end, pad_end
 from gpunn.ops.precision import narrowed
 from gpunn.window import Pooling, Window
 
@@ -33,6 +34,7 @@ def conv1d(
     activation: str | None = None,
     residual: A | None = None,
     *,
+    padding_mode: str = "zeros",
     out: Array | None = None,
 ) -> A:
     """conv2d with H = 1: x (N, C, W) or (C, W), weight (K, C/groups, S), bias (K,); gives (N, K, Q).
@@ -45,7 +47,7 @@ def conv1d(
     >>> ops.conv1d(x, w, activation="relu", residual=np.array([[[-3.0, 0.0, 3.0]]]))
     array([[[0., 2., 5.]]])
     """
-    return _conv("conv1d", 1, x, weight, bias, stride, padding, dilation, groups, activation, None, residual)
+    return _conv(1, x, weight, bias, stride, padding, dilation, groups, activation, None, residual, padding_mode)
 
 
 @with_out
@@ -61,6 +63,7 @@ def conv2d(
     pool: Pooling | None = None,
     residual: A | None = None,
     *,
+    padding_mode: str = "zeros",
     out: Array | None = None,
 ) -> A:
     """Cross-correlation of x (N, C, H, W) or (C, H, W) with weight (K, C/groups, R, S), plus bias (K,).
@@ -68,6 +71,7 @@ def conv2d(
     stride, padding and dilation are an int or one a dimension; padding may also be "valid" (none) or "same"
     (stride 1 only; where an odd total is needed the extra zero goes to the end). Gives (N, K, P, Q) with
     P = (H + 2 padding - dilation (R - 1) - 1) // stride + 1. ValueError: shapes that do not fit; TypeError: dtypes.
+    padding_mode says what is padded: "zeros", "reflect", "replicate" or "circular", as in `pad`, which has gradients.
     Plain arrays may be complex, all of them: three real convolutions (see conv_complex.py, also for their rounding).
 
     activation ("relu" or "tanh") and pool (a `gpunn.Pooling`) follow in the same call, on a device in few launches:
@@ -81,10 +85,12 @@ def conv2d(
     array([27., 27., 27.])
     >>> ops.conv2d(x, w, padding=1, activation="relu", pool=gpunn.Pooling.max(2)).shape
     (1, 4, 4, 4)
+    >>> ops.conv2d(x, w, padding=1, padding_mode="replicate")[0, 0, 0, :2]
+    array([27., 27.])
     >>> ops.conv2d(x, w, residual=np.full((1, 4, 6, 6), -30.0), activation="relu").any()
     np.False_
     """
-    return _conv("conv2d", 2, x, weight, bias, stride, padding, dilation, groups, activation, pool, residual)
+    return _conv(2, x, weight, bias, stride, padding, dilation, groups, activation, pool, residual, padding_mode)
 
 
 @with_out
@@ -99,6 +105,7 @@ def conv3d(
     activation: str | None = None,
     residual: A | None = None,
     *,
+    padding_mode: str = "zeros",
     out: Array | None = None,
 ) -> A:
     """conv2d with one more dimension: x (N, C, D, H, W), weight (K, C/groups, T, R, S).
@@ -106,11 +113,10 @@ def conv3d(
     >>> ops.conv3d(np.ones((1, 2, 4, 5, 6)), np.ones((3, 2, 3, 3, 3)), padding=1).shape
     (1, 3, 4, 5, 6)
     """
-    return _conv("conv3d", 3, x, weight, bias, stride, padding, dilation, groups, activation, None, residual)
+    return _conv(3, x, weight, bias, stride, padding, dilation, groups, activation, None, residual, padding_mode)
 
 
 def _conv(
-    op: str,
     rank: int,
     x: A,
     weight: A,
@@ -122,12 +128,17 @@ def _conv(
     activation: str | None = None,
     pool: Pooling | None = None,
     residual: A | None = None,
+    padding_mode: str = "zeros",
 ) -> A:
+    op = f"conv{rank}d"
     if asked():
         x, weight, bias, residual = narrowed(x, weight, bias, residual)
     a, w, b, r = arrays(op, x=x, w=weight, bias=bias, residual=residual)
     check_bias(op, b, w.shape[:1])
     batched, win, extra, y_shape = plan(op, rank, a.shape, w.shape, stride, padding, dilation, groups)
+    if as_border(op, "padding_mode", padding_mode, PADDING_MODES) != "zeros":
+        x = bordered(op, x, rank, win.padding, extra, padding_mode)
+        return _conv(rank, x, weight, bias, stride, 0, dilation, groups, activation, pool, residual)
     lifted, w = add_batch(a, rank, batched), w[:, :, None] if rank == 1 else w
     inner, twin, back = lifted.shape, twins(a).conv, None
     if a.dtype.kind == "c":
@@ -236,16 +247,3 @@ def drop_batch(a: Array, rank: int, batched: bool) -> Array:
     """The inverse of lift."""
     a = a[:, :, 0] if rank == 1 else a
     return a if batched else a[0]
-
-
-def pad_end(a: Array, extra: Shape) -> Array:
-    """`a` with `extra` zeros at the end of each spatial axis, in a's memory order."""
-    shape = (*a.shape[:2], *[n + e for n, e in zip(a.shape[2:], extra, strict=True)])
-    y = array_module(a).zeros_like(a, shape=shape)
-    y[tuple([slice(n) for n in a.shape])] = a
-    return y
-
-
-def crop_end(a: Array, shape: Shape) -> Array:
-    """The inverse of pad_end: a view."""
-    return a[tuple([slice(n) for n in shape])]

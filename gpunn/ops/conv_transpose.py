@@ -9,9 +9,10 @@ from gpunn.checks import Ints, arrays, as_count, as_ints, cached, check_planes, 
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
-from gpunn.ops.conv import LETTERS, TAPS, add_batch, check_bias, crop_end, drop_batch, pad_end
+from gpunn.ops.conv import LETTERS, TAPS, add_batch, check_bias, drop_batch
 from gpunn.ops.conv_complex import conv_of
 from gpunn.ops.out import with_out
+from gpunn.ops.pad import crop_end, pad_end
 from gpunn.ops.precision import narrowed
 from gpunn.window import Window
 

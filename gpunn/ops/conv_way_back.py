@@ -8,11 +8,11 @@ from typing import Any
 from gpunn.asked import asked
 from gpunn.backend import Array
 from gpunn.backend.contract import Shape
-from gpunn.checks import Ints, arrays, as_ints, check_planes, check_shape
-from gpunn.errors import suggestion
+from gpunn.checks import Ints, arrays, as_ints, check_needs, check_planes, check_shape
 from gpunn.ops import conv, conv_transpose
-from gpunn.ops.conv import LETTERS, add_batch, crop_end, drop_batch, pad_end
+from gpunn.ops.conv import LETTERS, add_batch, drop_batch
 from gpunn.ops.conv_complex import conjugate, conv_of
+from gpunn.ops.pad import crop_end, pad_end
 from gpunn.ops.precision import narrowed
 
 NEEDS = ("x", "weight", "bias")
@@ -46,7 +46,7 @@ def backward(
     way: Way, op: str, rank: int, gy: Array, x: Array, weight: Array, needs: Collection[str], *options: Options
 ) -> Found:
     """gx, gw and gb, None for what is not among needs."""
-    _check_needs(op, needs)
+    check_needs(op, needs, NEEDS)
     gy, a, w = _given(op, gy=gy, x=x, w=weight)
     return way(op, rank, gy, a, w, a.shape, w.shape, needs, *options)
 
@@ -106,16 +106,6 @@ def _as_shape(op: str, name: str, value: Shape) -> Shape:
     if not isinstance(value, (tuple, list)):
         raise TypeError(f"{op}: {name} is {value!r}, expected a tuple of ints; pass the array's .shape")
     return as_ints(op, name, value, len(value), 0)
-
-
-def _check_needs(op: str, needs: Collection[str]) -> None:
-    """Refuses what is no gradient's name."""
-    expected = ", ".join(map(repr, NEEDS))
-    if not isinstance(needs, (tuple, list, set, frozenset)):
-        raise TypeError(f"{op}: needs is {needs!r}, expected a tuple of some of {expected}; pass ('x',) for one")
-    for name in needs:
-        if name not in NEEDS:
-            raise ValueError(f"{op}: needs has {name!r}, expected some of {expected}{suggestion(name, NEEDS)}")
 
 
 def _lifted(shape: Shape, rank: int, batched: bool = True) -> Shape:
