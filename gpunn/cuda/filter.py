@@ -29,7 +29,7 @@ FILL = 1056  # blocks that fill an H200, eight a multiprocessor
 
 
 @dataclass(frozen=True)
-class Planes(Problem):
+class Filter(Problem):
     """N volumes D x H x W, each correlated with A x R x S taps; ``border``: what lies outside, one of BORDERS."""
 
     N: int
@@ -42,7 +42,7 @@ class Planes(Problem):
     border: str
 
     @classmethod
-    def of(cls, dtype: str, aligned: bool, shape: Shape, size: Shape, border: str) -> Planes:
+    def of(cls, dtype: str, aligned: bool, shape: Shape, size: Shape, border: str) -> Filter:
         """The filter of arrays of this shape along their last axes; axes along which there is one tap are joined."""
         lead = len(shape) - len(size)
         a, r, s = (1, 1, *size)[-3:]
@@ -68,7 +68,7 @@ def _power(n: int) -> int:
     return 1 << (n - 1).bit_length()
 
 
-def _tile(job: Planes) -> tuple[int, int, int]:
+def _tile(job: Filter) -> tuple[int, int, int]:
     """Rows and columns of a tile, powers of two, so that few are compiled, and bytes of shared memory."""
     width = pack(job.dtype)
     lanes = min(LANES, _power(blocks(job.W, width)))
@@ -77,15 +77,15 @@ def _tile(job: Planes) -> tuple[int, int, int]:
     return rows, lanes * width, SIZES[job.dtype] * (rows + job.R - 1) * (lanes + halo) * width
 
 
-def _shared(job: Planes) -> int:
+def _shared(job: Filter) -> int:
     return _tile(job)[2]
 
 
-def _tiles(job: Planes, rows: int, columns: int) -> int:
+def _tiles(job: Filter, rows: int, columns: int) -> int:
     return job.N * blocks(job.H, rows) * blocks(job.W, columns)
 
 
-def _refuse_tile(job: Planes) -> str:
+def _refuse_tile(job: Filter) -> str:
     if job.A > 1:
         return "the filter has a depth"
     if (most := TAPS[SIZES[job.dtype]]) < job.R * job.S:
@@ -96,13 +96,13 @@ def _refuse_tile(job: Planes) -> str:
     return f"more than {GRID} tiles" if _tiles(job, rows, columns) > GRID else ""
 
 
-def _avoid_tile(job: Planes) -> str:
+def _avoid_tile(job: Filter) -> str:
     rows, columns, _ = _tile(job)
     threads = columns // pack(job.dtype) * rows // EACH
     return "" if threads >= WARP else f"the tile of such a plane has {threads} threads, less than a warp"
 
 
-def _plan_tile(job: Planes, names: tuple[str, ...] = ("x", "w", "y"), flip: int = 0) -> tuple[Launch, ...]:
+def _plan_tile(job: Filter, names: tuple[str, ...] = ("x", "w", "y"), flip: int = 0) -> tuple[Launch, ...]:
     rows, columns, _ = _tile(job)
     wide = job.aligned and job.W % pack(job.dtype) == 0
     macros = {
@@ -114,17 +114,17 @@ def _plan_tile(job: Planes, names: tuple[str, ...] = ("x", "w", "y"), flip: int 
     return (Launch("filter/tile_forward", macros, (_tiles(job, rows, columns),), (threads,), (*names, job)),)
 
 
-def _elements(source: str, job: Planes, *args: object) -> Launch:
+def _elements(source: str, job: Filter, *args: object) -> Launch:
     """A launch with a thread an element."""
     grid = (blocks(job.N * job.D * job.H * job.W, THREADS),)
     return Launch(f"filter/{source}", storage_macros(job.dtype), grid, (THREADS,), args)
 
 
-def _plan_naive(job: Planes) -> tuple[Launch, ...]:
+def _plan_naive(job: Filter) -> tuple[Launch, ...]:
     return (_elements("naive_forward", job, "x", "w", "y", job),)
 
 
-def _plan_grad_input_tile(job: Planes) -> tuple[Launch, ...]:
+def _plan_grad_input_tile(job: Filter) -> tuple[Launch, ...]:
     """gy filtered with the taps turned round; then, where the border copied elements, those once more and whole."""
     turned = _plan_tile(replace(job, border="zeros"), ("gy", "w", "gx"), 1)
     if job.border == "zeros" or job.R == job.S == 1:
@@ -132,11 +132,11 @@ def _plan_grad_input_tile(job: Planes) -> tuple[Launch, ...]:
     return (*turned, _elements("naive_grad_input", job, "gy", "w", "gx", job, 1))
 
 
-def _plan_grad_input(job: Planes) -> tuple[Launch, ...]:
+def _plan_grad_input(job: Filter) -> tuple[Launch, ...]:
     return (_elements("naive_grad_input", job, "gy", "w", "gx", job, 0),)
 
 
-def _plan_grad_kernel(job: Planes) -> tuple[Launch, ...]:
+def _plan_grad_kernel(job: Filter) -> tuple[Launch, ...]:
     runs = blocks(job.S, 8)
     taps, columns, rows = job.A * job.R * job.S, blocks(job.S, runs), job.N * job.D * job.H
     count = max(1, min(rows, blocks(FILL, job.A * job.R * runs)))
@@ -169,11 +169,11 @@ GRAD_KERNEL = Operation(
 
 
 # ---------------------------------------------------------------- plans
-def _problem(name: str, image: Layout, size: Shape, border: str, /, **more: Layout) -> Planes:
+def _problem(name: str, image: Layout, size: Shape, border: str, /, **more: Layout) -> Filter:
     """The checked problem of images and taps of this size."""
     dtype = check_arrays(name, x=image, **more)
     check_index(name, **{"a bordered axis of x": (max(image.shape) + max(size),)})
-    return Planes.of(dtype, image.aligned, image.shape, size, border)
+    return Filter.of(dtype, image.aligned, image.shape, size, border)
 
 
 def _rows(given: tuple) -> Layout:

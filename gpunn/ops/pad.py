@@ -121,7 +121,7 @@ def _parted(widths: list[tuple[int, int]]) -> tuple[list[tuple[int, int]], tuple
 
 def as_border(op: str, name: str, value: str, borders: tuple[str, ...] = BORDERS) -> str:
     """PyTorch's word for what lies outside an array. Raises ValueError with the nearest word for an unknown one."""
-    found = _ALSO.get(value, value)
+    found = _ALSO.get(value, value) if isinstance(value, str) else None
     if found in borders:
         return found
     words = ", ".join(map(repr, borders))

@@ -15,7 +15,7 @@ from gpunn.cuda.adaptive_variants import Adaptive
 from gpunn.cuda.conv_norm_variants import ConvNorm
 from gpunn.cuda.conv_pool_variants import ConvPool
 from gpunn.cuda.dtypes import FUNCTIONS, STORAGE, storage_macros
-from gpunn.cuda.filter import Planes
+from gpunn.cuda.filter import Filter
 from gpunn.cuda.kernel import EMULATOR
 from gpunn.cuda.norm_pool import NormPool
 from gpunn.cuda.pool_places import Places
@@ -208,7 +208,7 @@ def _lrns(dtype: str) -> Iterator[Problem]:
 def _filters(dtype: str) -> Iterator[Problem]:
     for case, aligned in product(FILTERS, BOTH):
         if case.x[0]:
-            yield Planes.of(dtype, aligned, case.x, case.size, case.border)
+            yield Filter.of(dtype, aligned, case.x, case.size, case.border)
 
 
 def _scores(dtype: str) -> Iterator[Problem]:
