@@ -36,9 +36,6 @@ from gpunn.array_api.creation import ones_like as ones_like
 from gpunn.array_api.creation import zeros as zeros
 from gpunn.array_api.creation import zeros_like as zeros_like
 from gpunn.array_api.functions import clip as clip
-from gpunn.array_api.functions import isfinite as isfinite
-from gpunn.array_api.functions import isinf as isinf
-from gpunn.array_api.functions import isnan as isnan
 from gpunn.array_api.functions import positive as positive
 from gpunn.array_api.functions import prod as prod
 from gpunn.array_api.functions import reciprocal as reciprocal
@@ -54,6 +51,14 @@ from gpunn.array_api.inspection import finfo as finfo
 from gpunn.array_api.inspection import iinfo as iinfo
 from gpunn.array_api.inspection import isdtype as isdtype
 from gpunn.array_api.inspection import result_type as result_type
+from gpunn.array_api.logic import all as all
+from gpunn.array_api.logic import any as any
+from gpunn.array_api.logic import isfinite as isfinite
+from gpunn.array_api.logic import isinf as isinf
+from gpunn.array_api.logic import isnan as isnan
+from gpunn.array_api.logic import logical_and as logical_and
+from gpunn.array_api.logic import logical_not as logical_not
+from gpunn.array_api.logic import logical_or as logical_or
 from gpunn.array_api.shape import broadcast_arrays as broadcast_arrays
 from gpunn.array_api.shape import concat as concat
 from gpunn.array_api.shape import expand_dims as expand_dims

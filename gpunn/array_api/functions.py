@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +25,7 @@ def sum(x: A, /, *, axis: Axis = None, dtype: DTypeLike | None = None, keepdims:
 
 
 def prod(x: A, /, *, axis: Axis = None, dtype: DTypeLike | None = None, keepdims: bool = False) -> A:
-    """Product over `axis`, of x in another type where one is given; of integers in 64 bits, signed where they are.
+    """Product over `axis`, in the types that sum has.
 
     Examples:
         >>> gpunn.array_api.prod(Tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
@@ -35,7 +34,8 @@ def prod(x: A, /, *, axis: Axis = None, dtype: DTypeLike | None = None, keepdims
     return _accumulated(ops.prod, x, axis, dtype, keepdims)
 
 
-def _accumulated(op: Callable[..., A], x: A, axis: Axis, dtype: DTypeLike | None, keepdims: bool) -> A:
+def _accumulated(op: Callable, x: A, axis: Axis, dtype: DTypeLike | None, keepdims: bool) -> A:
+    """op of x in a type, or in x's own; ops give integers in int64, whose bits are those of uint64."""
     y = op(x if dtype is None else astype(x, dtype, copy=False), axis, keepdims)
     kind = data_of(x).dtype if dtype is None else np.dtype(dtype)
     return astype(y, dtype or np.uint64, copy=False) if kind.kind in "iu" and (dtype or kind.kind == "u") else y
@@ -104,36 +104,6 @@ def reciprocal(x: A, /) -> A:
         Tensor([0.5 , 0.25])
     """
     return ops.div(1, x)
-
-
-def isnan(x: A, /) -> A:
-    """Whether each is NaN.
-
-    Examples:
-        >>> gpunn.array_api.isnan(np.array([1.0, np.nan]))
-        array([False,  True])
-    """
-    return ops.not_equal(x, x)
-
-
-def isinf(x: A, /) -> A:
-    """Whether each is infinite, of either sign.
-
-    Examples:
-        >>> gpunn.array_api.isinf(np.array([1.0, -np.inf]))
-        array([False,  True])
-    """
-    return ops.equal(ops.abs(x), math.inf)
-
-
-def isfinite(x: A, /) -> A:
-    """Whether each is neither infinite nor NaN.
-
-    Examples:
-        >>> gpunn.array_api.isfinite(np.array([1.0, -np.inf, np.nan]))
-        array([ True, False, False])
-    """
-    return ops.less(ops.abs(x), math.inf)
 
 
 def vecdot(x1: A, x2: Operand, /, *, axis: int = -1) -> A:

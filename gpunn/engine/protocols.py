@@ -13,6 +13,7 @@ from typing import Any
 
 # The package, not its parts: those import Tensor, which stands on this class.
 import gpunn
+from gpunn.engine.operators import Value
 
 VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")
 
@@ -37,6 +38,26 @@ class Protocols:
         Of others NumPy's result, a plain array; TypeError where floats in it would have lost a gradient.
         """
         return gpunn.array_api.numpy_functions.called(func, types, args, kwargs)
+
+    # The standard's operators that are no op's: of bool, but for +x
+
+    def __pos__(self: gpunn.Tensor) -> gpunn.Tensor:
+        return gpunn.array_api.positive(self)
+
+    def __invert__(self: gpunn.Tensor) -> gpunn.Tensor:
+        return gpunn.array_api.logical_not(self)
+
+    def __and__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.array_api.logical_and(self, other)
+
+    def __rand__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.array_api.logical_and(other, self)
+
+    def __or__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.array_api.logical_or(self, other)
+
+    def __ror__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.array_api.logical_or(other, self)
 
     @property
     def mT(self: gpunn.Tensor) -> gpunn.Tensor:

@@ -30,6 +30,7 @@ def test_generic_code_runs_on_tensors_and_gradients_come_back():
 xp = gpunn.array_api
 DIFFERENTIABLE = {
     "sum": lambda x: xp.sum(x, axis=1, dtype=xp.float64),
+    "prod": lambda x: xp.prod(x, axis=1),
     "var": lambda x: xp.var(x, axis=0, correction=1),
     "std": xp.std,
     "clip": lambda x: xp.clip(x, -0.5, Tensor(np.full(3, 0.7))),
@@ -52,6 +53,7 @@ DIFFERENTIABLE = {
     "asarray": lambda x: xp.asarray(x, dtype=xp.float64, copy=True),
     "to_device": lambda x: x.to_device("cpu"),
     "np.sum": lambda x: np.sum(x, axis=0),
+    "np.prod": lambda x: np.prod(x, axis=0),
     "np.mean": np.mean,
     "np.var": np.var,
     "np.std": lambda x: np.std(x, axis=1, ddof=1, keepdims=True),
@@ -88,6 +90,7 @@ def test_what_has_no_gradient_is_numpys():
     x = nn.Parameter(np.array([[1.0, 2.0], [3.0, np.nan]]))
     assert np.allclose(x, x.data, equal_nan=True) and np.shape(x) == (2, 2) and np.argmax(x[0]).item() == 1
     assert [i.tolist() for i in np.where(x > 1)] == [[0, 1], [1, 0]] and np.argsort(x[0]).tolist() == [0, 1]
+    assert bool(xp.all(x > 0)) is False and bool(xp.any(x > 2)) and np.argmin(x[0]).item() == 0
     assert np.zeros_like(x).numpy().tolist() == [[0, 0], [0, 0]]
     assert np.full_like(x, 2, dtype=np.int64).dtype == np.int64
     assert np.array2string(x.detach()) == np.array2string(x.data)
@@ -129,6 +132,15 @@ def test_refusals(call, error, words):
         call(Tensor(np.ones((2, 2)), requires_grad=True))
     for word in words:
         assert word in str(caught.value)
+
+
+def test_operators_of_bool():
+    mask, other = Tensor(np.array([True, True, False])), np.array([True, False, False])
+    assert (mask & other).tolist() == (other & mask).tolist() == [True, False, False]
+    assert (mask | other).tolist() == (other | mask).tolist() == [True, True, False]
+    assert (~mask).tolist() == [False, False, True] and (mask & True).tolist() == mask.tolist() == (+mask).tolist()
+    with pytest.raises(TypeError, match="logical_and: got dtype int64, expected bool; compare first"):
+        Tensor([1, 2]) & 1
 
 
 def test_on_the_emulator():

@@ -33,10 +33,11 @@ UNARY = [
     "isfinite",
 ]
 TESTS = ["isnan", "isinf", "isfinite"]
+LOGICAL = ["logical_not", "logical_and", "logical_or"]
 COMPARISONS = ["equal", "not_equal", "less", "less_equal", "greater", "greater_equal"]
 BINARY = ["add", "subtract", "multiply", "divide", "pow", "maximum", "minimum", *COMPARISONS]
 JOINS = ["concat", "stack", "where", "matmul", "vecdot"]
-REDUCTIONS = ["sum", "mean", "var", "std", "max", "min", "argmax", "argmin", "prod"]
+REDUCTIONS = ["sum", "prod", "mean", "var", "std", "max", "min", "argmax", "argmin", "all", "any"]
 
 
 class Call(NamedTuple):
@@ -69,10 +70,10 @@ def call(name: str, *given: Any, **options: Any) -> Call:
 
 
 def elementwise() -> Iterator[Call]:
-    for name, dtype in itertools.product([*UNARY, *TESTS], DTYPES):
+    for name, dtype in itertools.product([*UNARY, *TESTS, *LOGICAL[:1]], DTYPES):
         yield call(name, numbers(dtype, 2, 3))
         yield call(name, numbers(dtype))
-    for name, dtype in itertools.product(BINARY, DTYPES):
+    for name, dtype in itertools.product([*BINARY, *LOGICAL[1:]], DTYPES):
         x = numbers(dtype, 2, 3)
         yield from (call(name, x, numbers(other, 3, seed=1)) for other in DTYPES)
         for number in (True, 2, 1.5):
@@ -116,9 +117,8 @@ def joins() -> Iterator[Call]:
 
 FAMILIES = {"elementwise": elementwise, "reductions": reductions, "shapes": shapes, "joins": joins}
 # What gpunn takes and the standard leaves undefined, or refuses otherwise: of which functions, when, and why.
-OTHERS = {"abs", "positive", "square", "reciprocal", "clip", "matmul", "vecdot"}
-OTHERS |= {"sum", "prod", "max", "min", "argmax", "argmin"}
-NUMERIC = {*BINARY[:7], *COMPARISONS[2:], *TESTS, *OTHERS} - {"subtract"}
+OTHERS = {"abs", "positive", "square", "reciprocal", "sum", "prod", "max", "min", "clip", "matmul", "vecdot"}
+NUMERIC = {*BINARY[:7], *COMPARISONS[2:], *TESTS, *OTHERS, "argmax", "argmin"} - {"subtract"}
 DIFFERENCES = {
     "arrays and numbers of several kinds: integers and bool take the type of the floats": (
         {*BINARY, *JOINS, "clip"},
