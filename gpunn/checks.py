@@ -96,6 +96,12 @@ def check_constant(op: str, name: str, value: object) -> None:
         raise ValueError(f"{op}: {name} requires a gradient, which {op} does not have; pass {name}.detach()")
 
 
+def check_constants(op: str, **named: object) -> None:
+    """The same of several, for functions on plain arrays, beside which an op of their name records gradients."""
+    for name, value in named.items():
+        check_constant(op, name, value)
+
+
 def check_written(op: str, **named: object) -> None:
     """Refuses what `op` is to change in place where that would reach a copy, or no memory at all; None is nothing."""
     for name, value in named.items():

@@ -9,7 +9,7 @@ import numpy as np
 
 from gpunn.backend import Array, twins
 from gpunn.backend.contract import Shape
-from gpunn.checks import arrays, check_shape, check_written
+from gpunn.checks import arrays, check_constants, check_shape, check_written
 from gpunn.engine.tensor import data_of
 from gpunn.layout import channels_last
 from gpunn.ops.batch_norm import channelwise, check_statistics, empty_statistics, rstd_of
@@ -43,6 +43,7 @@ def batch_norm_forward(
     ([[-1.0, -1.0], [1.0, 1.0]], [2.0, 20.0], [1.0, 0.1])
     """
     op = "batch_norm_forward"
+    check_constants(op, x=x, weight=weight, bias=bias)
     (a,) = arrays(op, x=x)
     if training and isinstance(a, np.ndarray):
         check_written(op, running_mean=running_mean, running_var=running_var)

@@ -8,7 +8,7 @@ import numpy as np
 
 from gpunn import random
 from gpunn.backend import Array, array_module, is_array, twins
-from gpunn.checks import arrays, as_probability, check_same_device
+from gpunn.checks import arrays, as_probability, check_constants, check_same_device
 from gpunn.ops.dropout import taken
 from gpunn.ops.out import with_out
 
@@ -27,6 +27,7 @@ def dropout_forward(x: Array, p: float = 0.5, *, out: Array | None = None) -> tu
     (array([0., 2., 2., 2., 2., 0.]), Draw(seed=0, stream=0, counter=0))
     """
     op = "dropout_forward"
+    check_constants(op, x=x)
     (a,) = arrays(op, x=x)
     p = as_probability(op, p, "an element")
     state = taken(op, a, a.size) if p else random.take(0)

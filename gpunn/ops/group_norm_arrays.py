@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpunn.backend import Array, twins
-from gpunn.checks import Ints, arrays, check_shape
+from gpunn.checks import Ints, arrays, check_constants, check_shape
 from gpunn.ops.group_norm import check_eps, groups_of, rows_of
 from gpunn.ops.out import with_out
 
@@ -27,6 +27,7 @@ def layer_norm_forward(
     ([[-1.0, 1.0], [-1.0, 1.0]], [2.0, 20.0], [1.0, 0.1])
     """
     op = "layer_norm_forward"
+    check_constants(op, x=x, weight=weight, bias=bias)
     a, w, b = arrays(op, x=x, weight=weight, bias=bias)
     rows, sizes = rows_of(op, a, normalized_shape, weight=w, bias=b)
     check_eps(op, eps)
@@ -83,6 +84,7 @@ def group_norm_forward(
     ([[1.5, 5.5]], [[0.894, 0.894]])
     """
     op = "group_norm_forward"
+    check_constants(op, x=x, weight=weight, bias=bias)
     a, w, b = arrays(op, x=x, weight=weight, bias=bias)
     groups = groups_of(op, a, num_groups, w, b)
     check_eps(op, eps)

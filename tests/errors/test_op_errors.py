@@ -456,6 +456,19 @@ NORM = {
         TypeError,
         ["layer_norm_backward: mean is None", "expected an array"],
     ),
+    **{
+        f"a gradient through {op.__name__}": (
+            lambda op=op, given=given: op(Tensor(z(2, 4), requires_grad=True), *given),
+            ValueError,
+            [f"{op.__name__}: x requires a gradient, which {op.__name__} does not have", "x.detach()"],
+        )
+        for op, *given in (
+            (ops.batch_norm_forward,),
+            (ops.layer_norm_forward, 4),
+            (ops.group_norm_forward, 2),
+            (ops.dropout_forward, 0.5),
+        )
+    },
     "one value an activation": (
         lambda: ops.batch_norm_forward(z(1, 3, 2), per_activation=True),
         ValueError,
