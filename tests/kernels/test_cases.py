@@ -48,7 +48,7 @@ def of_matrices(operation):
 def of_here(operation, dtype):
     """Its variants, of TF32 on numbers of TF32 alone; tensor cores' where CI is set."""
     every = [v for v in OPERATIONS[operation].variants if (v.precision == TF32) == (dtype == TF32)]
-    alike = "conv_norm" if "CI" in os.environ else ("conv_norm", "conv3d")
+    alike = "conv_norm" if "CI" in os.environ and dtype == "float32" else ("conv_norm", "conv3d")
     if operation.startswith(alike):  # kernels of conv2d, or its cores, whose tiles are tested there: one of each
         every = list({(v.precision, v.sources): v for v in every}.values())
     return [v for v in every if v.precision == "fp32" or "CI" in os.environ]

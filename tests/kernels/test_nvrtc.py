@@ -71,10 +71,11 @@ def test_shared_memory_is_what_the_header_says():
             assert row[1] == found, f"{name} {label(dtype, macros)}: header says {found}, compiler {row[1]}"
 
 
+@pytest.mark.parametrize("family", ["conv2d", "conv3d"])
 @pytest.mark.parametrize("pass_", ["forward", "grad_input", "grad_weight"])
-def test_the_machine_code_of_tiled_kernels_loads_16_bytes_and_stays_in_registers(pass_):
+def test_the_machine_code_of_tiled_kernels_loads_16_bytes_and_stays_in_registers(family, pass_):
     """In SASS: LDG.E.128 and LDS.128 are the wide loads, LDL and STL would be traffic of spilled registers."""
-    kernel = source.read(f"conv2d/tiled_{pass_}")
+    kernel = source.read(f"{family}/tiled_{pass_}")
     macros = {"T": "float", "ACC": "float", "BM": 128, "BN": 128, "VEC": 4}
     cubin, _ = nvrtc.Compiler(library(12)).cubin(kernel.specialised(macros), kernel.file, 80)
     found = sass.find_disassembler() or pytest.skip("no nvdisasm: pip install nvidia-cuda-nvdisasm")
