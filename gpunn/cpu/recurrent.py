@@ -139,7 +139,7 @@ def _through_time(
 def _lstm(gates, product, h, h_after, c, c_after, runs):
     gates += product
     i, f, g, o = (gates[:, k] for k in range(4))
-    i[...], f[...], o[...] = logistic(i), logistic(f), logistic(o)
+    gates[:, :2], o[...] = logistic(gates[:, :2]), logistic(o)
     np.tanh(g, out=g)
     now = f * c
     now += i * g
@@ -150,10 +150,9 @@ def _lstm(gates, product, h, h_after, c, c_after, runs):
 
 
 def _gru(gates, product, h, h_after, inner, runs):
+    gates[:, :2] += product[:, :2]
+    gates[:, :2] = logistic(gates[:, :2])
     r, z, n = (gates[:, k] for k in range(3))
-    r += product[:, 0]
-    z += product[:, 1]
-    r[...], z[...] = logistic(r), logistic(z)
     n += r * product[:, 2]
     np.tanh(n, out=n)
     if inner is not None:

@@ -49,14 +49,32 @@ class Residual(nn.Module):
         return self.fc(self.drop(ops.mean(x, axis=(2, 3))))
 
 
+class Recurrent(nn.Module):
+    """Two layers of an LSTM with dropout between, of which the last states are what is told apart."""
+
+    def __init__(self):
+        super().__init__()
+        rng = np.random.default_rng(0)
+        for layer, width in enumerate((6, 10)):
+            for name, shape in {"ih": (40, width), "hh": (40, 10), "bias": (40,)}.items():
+                setattr(self, f"{name}_{layer}", nn.Parameter(rng.normal(0, 0.3, shape).astype(np.float32)))
+
+    def forward(self, x):
+        steps = ops.permute(ops.reshape(x, (len(x), 3, 6)), (1, 0, 2))
+        weights = [(self.ih_0, self.hh_0, self.bias_0, None), (self.ih_1, self.hh_1, self.bias_1, None)]
+        y, (_, c_n) = ops.lstm(steps, None, weights, dropout=0.3, training=self.training)
+        return y[-1] + c_n[0]
+
+
 NETWORKS = {
+    "recurrent": (Recurrent, (3, 6)),
     "lenet5": (lambda: models.create("lenet5"), (1, 28, 28)),
     "residual": (Residual, (3, 6, 6)),
     "alexnet_lite": (lambda: models.create("alexnet_lite"), (3, 32, 32)),
 }
 
 
-RUNS = [("lenet5", optim.AdamW), ("residual", optim.AdamW)]
+RUNS = [("lenet5", optim.AdamW), ("residual", optim.AdamW), ("recurrent", optim.AdamW)]
 RUNS += [("lenet5", optim.SGD), ("residual", optim.RMSprop), ("alexnet_lite", optim.SGD)] if IN_CI else []
 
 
