@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -36,6 +37,28 @@ def in_program_capture(device: int) -> bool:
 def _lasts(device: int) -> bool:
     """Whether what is written now is there at once: a capture's numbers come with a replay, into the graph's memory."""
     return capture.now.get() is None and not in_program_capture(device)
+
+
+_DEFAULT_STREAMS = (0, 1, 2)  # handles: null, cudaStreamLegacy, cudaStreamPerThread
+
+
+def on(device: int) -> AbstractContextManager:
+    """A context in which the arrays' device is current. ValueError in another one's stream, where nothing would go."""
+    cuda = require_cupy().cuda
+    entered = [cuda.get_current_stream(i).ptr not in _DEFAULT_STREAMS for i in (cuda.runtime.getDevice(), device)]
+    if entered == [True, False]:
+        raise ValueError(
+            f"the arrays are on cuda:{device}, but the current stream is one of cuda:{cuda.runtime.getDevice()}, to "
+            f"which their kernels cannot go; enter a stream of cuda:{device}, or cupy.cuda.Device({device})"
+        )
+    return cuda.Device(device)
+
+
+def on_device_of(a: Array) -> AbstractContextManager:
+    """`on` the array's device, for what CuPy's own functions compute; nothing where that is current, or no GPU's."""
+    if isinstance(a, np.ndarray) or a.device.id == require_cupy().cuda.runtime.getDevice():
+        return nullcontext()
+    return on(a.device.id)
 
 
 _tickets: dict[Place, Array] = {}

@@ -25,9 +25,6 @@ from gpunn.cuda.problem import Problem
 KEPT = 4096  # plans an operation keeps; a network has a few dozen
 
 
-_DEFAULT_STREAMS = (0, 1, 2)  # handles: null, cudaStreamLegacy, cudaStreamPerThread
-
-
 class Layout(NamedTuple):
     """All that a plan depends on of an array: everything but its values and its address."""
 
@@ -181,7 +178,7 @@ class Plan:
         if (calls := trace.get()) is not None and self.call is not None:
             calls.append(self.call)
         if self.current is not None and self.current() != self.inside:
-            with _on(self.inside):
+            with streams.on(self.inside):
                 return self._run(operands)
         return self._run(operands)
 
@@ -244,18 +241,6 @@ def _form(output: Output) -> destination.Form:
 def _device(device: int) -> tuple[Callable[[], int] | None, int]:
     """What tells CuPy's current device, and the device to run on; None for the emulator, which has one."""
     return (None, 0) if device == EMULATOR else (backend.require_cupy().cuda.runtime.getDevice, device)
-
-
-def _on(device: int) -> AbstractContextManager:
-    """A context in which the arrays' device is current. ValueError in another one's stream, where nothing would go."""
-    cuda = backend.require_cupy().cuda
-    entered = [cuda.get_current_stream(i).ptr not in _DEFAULT_STREAMS for i in (cuda.runtime.getDevice(), device)]
-    if entered == [True, False]:
-        raise ValueError(
-            f"the arrays are on cuda:{device}, but the current stream is one of cuda:{cuda.runtime.getDevice()}, to "
-            f"which their kernels cannot go; enter a stream of cuda:{device}, or cupy.cuda.Device({device})"
-        )
-    return cuda.Device(device)
 
 
 def _allocator(device: int, zeros: bool) -> Callable[[tuple[int, ...], Any], Array]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from gpunn.asked import asked
-from gpunn.backend import Array
+from gpunn.backend import Array, streams
 from gpunn.checks import wants_grad
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A, Operand
@@ -27,7 +27,6 @@ from gpunn.ops.recurrent_checks import (
     check_weights,
     check_x,
     named,
-    without_padding,
 )
 from gpunn.ops.recurrent_layers import Job, States, back, run
 
@@ -199,7 +198,7 @@ def checked(
             check_state(op, name, state, len(fours), N if batched else None, H)
     first = States(*[s if s is None or batched else s[:, None] for s in (h, c)])
     job = Job(op, mode, directions, p, as_lengths(op, lengths, a, L, N))
-    return Call(job, without_padding(a, job.lengths), first, fours, batched, batch_first)
+    return Call(job, a, first, fours, batched, batch_first)
 
 
 def recorded(
@@ -222,13 +221,16 @@ def recorded(
         x, h0, c0, fours = *narrowed(x, h0), widened(c0), [narrowed(*four) for four in fours]
     call = checked(op, mode, x, h0, c0, fours, directions, p, batch_first, lengths)
     inputs = (x, h0, c0, *[w for four in fours for w in four])
-    y, last, reserve = run(call.job, call.x, call.first, call.fours, is_grad_enabled() and any(map(wants_grad, inputs)))
+    wanted = is_grad_enabled() and any(map(wants_grad, inputs))
+    with streams.on_device_of(call.x):
+        y, last, reserve = run(call.job, call.x, call.first, call.fours, wanted)
     results = (call.outer(y), *call.states(last))
 
     def backward(gys: tuple[Array | None, ...], needs: Needs) -> Gradients:
         gy, above = call.gradients(*gys)
         of_weights = [needs[3 + 4 * k :][:4] for k in range(len(fours))]
-        gx, below, gweights = back(reserve, gy, above, needs[0], needs[1] or needs[2], of_weights)
+        with streams.on_device_of(call.x):
+            gx, below, gweights = back(reserve, gy, above, needs[0], needs[1] or needs[2], of_weights)
         gx, (gh0, gc0) = call.results(gx, below)
         return gx, gh0, gc0, *[g for four in gweights for g in four]
 

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from gpunn.backend import Array, array_module, device_of, is_array, to_device
+from gpunn.backend import Array, array_module, device_of, is_array, streams, to_device
 from gpunn.checks import arrays, as_probability, check_choice, check_same_device
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import data_of
@@ -101,7 +101,8 @@ def as_lengths(op: str, lengths: Any, a: Array, L: int, N: int) -> Array | None:
             raise ValueError(
                 f"{op}: lengths is {lengths.dtype} {lengths.shape}, expected integers ({N},), one a sequence"
             )
-        return lengths.astype(np.int32)
+        with streams.on_device_of(a):
+            return lengths.astype(np.int32)
     try:
         found = [operator.index(n) for n in lengths]
     except TypeError:

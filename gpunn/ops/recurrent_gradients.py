@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpunn.backend import Array
+from gpunn.backend import Array, streams
 from gpunn.checks import check_choice, check_same_device
 from gpunn.engine.tensor import data_of
 from gpunn.ops.recurrent import Call, as_pair, checked
@@ -68,7 +68,8 @@ def recurrent_forward(
     h0, c0 = as_pair(op, hx) if mode == "LSTM" and hx is not None else (h0, None)
     fours = as_fours(op, weights, directions)
     call = checked(op, mode, x, h0, c0, fours, directions, p, batch_first, lengths)
-    y, last, kept = run(call.job, call.x, call.first, call.fours, True)
+    with streams.on_device_of(call.x):
+        y, last, kept = run(call.job, call.x, call.first, call.fours, True)
     y, states = call.outer(y), call.states(last)
     h, c = states[0], states[1] if len(states) > 1 else None
     return y, h if c is None else (h, c), RecurrentReserve(call, kept, y, h, c)
@@ -106,10 +107,11 @@ def recurrent_backward(
     of_weights = ["weights" in needs and w is not None for four in call.fours for w in four]
     fours = [tuple(of_weights[4 * k : 4 * k + 4]) for k in range(len(call.fours))]
     above_y, above = call.gradients(*gys)
-    gx, below, gweights = back(reserve.kept, above_y, above, "x" in needs, "hx" in needs, fours)
-    gx, (gh0, gc0) = call.results(gx, below)
-    if gc0 is not None and call.first.c is not None:
-        gc0 = gc0.astype(call.first.c.dtype, copy=False)
+    with streams.on_device_of(call.x):
+        gx, below, gweights = back(reserve.kept, above_y, above, "x" in needs, "hx" in needs, fours)
+        gx, (gh0, gc0) = call.results(gx, below)
+        if gc0 is not None and call.first.c is not None:
+            gc0 = gc0.astype(call.first.c.dtype, copy=False)
     return RecurrentGradients(gx, gh0, gc0, gweights if "weights" in needs else None)
 
 

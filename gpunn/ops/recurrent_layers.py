@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from gpunn.backend import Array, twins
 from gpunn.ops.dropout import taken
+from gpunn.ops.recurrent_checks import without_padding
 from gpunn.ops.shape import concatenate, stack
 
 Four = tuple[Array, Array, Array | None, Array | None]  # w_ih, w_hh, b_ih, b_hh
@@ -52,6 +53,7 @@ def run(job: Job, x: Array, first: States, weights: Sequence[Four], wanted: bool
     """y (L, N, directions * H) of x (L, N, I), the states at each sequence's end, and what backward takes."""
     twin, passes, hs, cs = twins(x).recurrent, [], [], []
     undo: list[Callable[[Array], Array] | None] = []
+    x = without_padding(x, job.lengths)
     for layer in range(len(weights) // job.directions):
         undo.append(None)
         if layer and job.p:
