@@ -46,8 +46,8 @@ def max(
 ) -> A | tuple[A, A]:
     """Largest value over ``axis``, nan where there is one; equal ones share the gradient, as in ``torch.amax``.
 
-    With return_indices also where it is, int64: argmax, of one axis or all, found in the same pass over memory. The
-    gradient then goes to that place alone, as that of ``torch.max`` with a dim.
+    With return_indices also where it is, int64, found in the same pass over memory: argmax; of several axes the flat
+    place among them. The gradient then goes to that place alone, as that of ``torch.max`` with a dim.
 
     >>> ops.max([[1.0, 5.0], [7.0, 2.0]], axis=0)
     array([7., 5.], dtype=float32)
@@ -118,9 +118,10 @@ def _extreme(name: str, x: A, axis: Axis, keepdims: bool, alias: Alias) -> A:
 
 
 def _placed(name: str, x: Any, axis: Axis, keepdims: bool, alias: Alias) -> Any:
-    """(values, indices) over one axis or all."""
+    """(values, indices)."""
     a = data_of(x)
-    axes, keep = _one_or_all(name, a, axis, keepdims, alias)
+    axes, keep = axes_of(name, a, axis, keepdims, alias)
+    check_chosen(name, a, axes, axis)
     if a.dtype.kind in "fV":
         values, places = twins(a).reduce.extreme(name, a, axes)
     else:
@@ -163,9 +164,11 @@ def _argument(name: str, x: A, axis: Axis, keepdims: bool, alias: Alias) -> A:
 
 
 def _index(name: str, a: Array, axes: Shape) -> Array:
-    """NumPy's or CuPy's index of this name, over one axis or all, which stay as 1."""
+    """NumPy's or CuPy's index of this name, flat among axes, which stay as 1."""
     a = wide(a) if a.dtype.kind == "V" else a  # CuPy's has no bfloat16
-    places = getattr(a, name)(axis=axes[0] if len(axes) == 1 else None)
+    kept = [i for i in range(a.ndim) if i not in axes]
+    rows = a.transpose(*kept, *axes).reshape(*[a.shape[i] for i in kept], count_of(a, axes))
+    places = getattr(rows, name)(axis=-1)
     places = np.asarray(places) if isinstance(places, np.generic) else places
     return places.reshape(reduced_shape(a, axes, keepdims=True))
 

@@ -692,11 +692,6 @@ BASIC = {
     "pad crop": (lambda: ops.pad(T, (-4, 0)), ValueError, ["pad:", "(-4, 0)", "no more than there is"]),
     "argmax of none": (lambda: ops.argmax(z(2, 0), 1), ValueError, ["argmax:", "(2, 0)", "at least one element"]),
     "argmin of two": (lambda: ops.argmin(X, (0, 1)), ValueError, ["argmin: axis is (0, 1)", "one axis", "flatten"]),
-    "indices of two axes": (
-        lambda: ops.max(X, (0, 1), return_indices=True),
-        ValueError,
-        ["max: axis is (0, 1)", "one axis", "flatten"],
-    ),
     "index of none": (
         lambda: ops.min(z(2, 0), 1, return_indices=True),
         ValueError,

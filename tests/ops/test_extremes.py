@@ -22,6 +22,19 @@ def test_the_first_of_equal_ones_and_the_first_nan(name, axis, place):
     assert indices.dtype == np.int64
 
 
+def test_several_axes_count_as_one(place):
+    x = np.round(normal(2, 3, 4, 5) * 2)
+    for dtype in (np.float32, np.int32):
+        y, indices = ops.max(on(place, x, np.float32).astype(dtype), (1, 3), return_indices=True)
+        rows = x.transpose(0, 2, 1, 3).reshape(2, 4, 15)
+        np.testing.assert_array_equal(host(indices), rows.argmax(2))
+        np.testing.assert_array_equal(host(y), rows.max(2))
+    a = leaf(place, x)
+    ops.min(a, (0, 2), return_indices=True)[0].sum().backward()
+    assert host(a.grad).sum() == 15 and set(np.unique(host(a.grad))) == {0, 1}
+    np.testing.assert_array_equal((host(a.grad) * x).sum((0, 2)), x.min((0, 2)))
+
+
 def test_integers_and_bool(place):
     x = on(place, [[3, 1, 3], [2, 2, 0]]).astype(np.int64)
     y, indices = ops.max(x, 1, return_indices=True)
