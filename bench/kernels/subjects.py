@@ -105,7 +105,7 @@ def asking(precision: str, run: Call) -> Call:
 def operations(suite: str) -> list[str]:
     """The passes of a suite by their names in gpunn.cuda.variants; no change of weights, half a pass, or places."""
     mine = [one for one in OPERATIONS if one.startswith(f"{PREFIXES.get(suite, suite)}.")]
-    return [one for one in mine if not one.endswith((".fold", ".apply_backward", ".places"))]
+    return [one for one in mine if not one.endswith((".fold", ".apply_backward", ".places", ".positions", ".scatter"))]
 
 
 def of_kernels(case: Any, device: str, precision: str, wanted: list[str]) -> Iterator[Subject]:

@@ -88,7 +88,7 @@ def _windows(space: Space, channels_last: bool, order: str) -> Iterator[Beyond]:
 
     yield Beyond("pool.places", order, 28, 32, places, want_places)
     yield Beyond("pool.positions", order, 24, 2, positions, lambda: want_max()[1:])
-    yield Beyond("pool.scatter", order, 32, 8, scatter, want_backward)
+    yield Beyond("pool.scatter", order, 27, 8, scatter, want_backward)
     yield Beyond("pool.max_forward", order, 12, 32, max_forward, want_max)
     yield Beyond("pool.max_backward", order, 16, 32, max_backward, want_backward)
     yield Beyond("pool.avg_forward", order, 10, 32, avg_forward, want_avg)
