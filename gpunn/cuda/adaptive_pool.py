@@ -5,7 +5,6 @@ Windows that tile the input evenly are those of an ordinary pooling, whose kerne
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from typing import Any
 
@@ -110,8 +109,9 @@ def max_backward(gy: Array, index: Array, x_shape: tuple[int, ...]) -> Array:
 
 def max_backward_from(gy: Array, place: Array, x_shape: tuple[int, ...], known: Known) -> Array:
     """gx of x_shape, from places in the plane."""
-    if math.prod(x_shape) and is_spare(positions_of(x_shape, gy.shape[2:], None)):
-        return max_backward(gy, positions(place, x_shape, None, known), x_shape)
+    index = positions(place, x_shape, None, known)  # which notes a place outside of its window
+    if is_spare(positions_of(x_shape, gy.shape[2:], None)):
+        return max_backward(gy, index, x_shape)
     return scatter(gy, place, x_shape, known)
 
 

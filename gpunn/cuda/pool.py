@@ -104,8 +104,10 @@ def max_backward(gy: Array, index: Array, x_shape: tuple[int, ...], win: Window)
 
 def max_backward_from(gy: Array, place: Array, x_shape: tuple[int, ...], win: Window | None, known: Known) -> Array:
     """gx of x_shape, from places in the plane."""
-    if win is not None and win.positions < 65536 and is_spare(win.positions):
-        return max_backward(gy, positions(place, x_shape, win, known), x_shape, win)
+    if win is not None:
+        index = positions(place, x_shape, win, known)  # which notes a place outside of its window
+        if win.positions < 65536 and is_spare(win.positions):
+            return max_backward(gy, index, x_shape, win)
     return scatter(gy, place, x_shape, known)
 
 

@@ -129,7 +129,8 @@ def _positions(
     nhwc = not is_row_major(place)
     place = in_order(place, nhwc)
     check_index(POSITIONS.name, **{"one sample of x": x[1:], "one sample of indices": place.shape[1:]})
-    width = index_width(positions_of(x, place.shape[2:], win))
+    count = positions_of(x, place.shape[2:], win)
+    width = index_width(count) if is_spare(count) else 4
     job = Places("float32", place.aligned, x, place.shape[2:], nhwc, win=win, width=width, place=place.dtype.name)
     outputs = {"index": new(place.shape, index_type(width), nhwc)}
     return POSITIONS.plan(job, {"place": place, **_noted(state, fed)}, outputs, empty=not job.outputs)

@@ -145,6 +145,9 @@ def test_a_window_of_as_many_positions_as_an_index_counts(place):
     ):
         gx = gpunn.to_numpy(gx)
         assert gx[0, 0].sum() == gpunn.to_numpy(y)[0, 0].item() and not gx[0, 1].any()
+    indices[:, 1] = 256  # below the first window
+    with pytest.raises(PlaceError, match=r"indices\[0, 1, 0, 0\] is 256 in a plane of 17x16, expected a place in its"):
+        gpunn.to_numpy(ops.max_pool2d_backward(y, indices, x.shape, 16))
 
 
 def test_windows_with_nan_and_infinities_go_as_forward_has_it(place):
