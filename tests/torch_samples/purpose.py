@@ -47,6 +47,12 @@ def rounded_exponent(sample: Sample) -> bool:
     return bool(((sample.x < 0) & lost).any())
 
 
+def fills_registers(sample: Sample) -> bool:
+    """Whether there are as many numbers as PyTorch computes at once here."""
+    width = {"AVX512": 64, "AVX2": 32}.get(torch().backends.cpu.get_cpu_capability(), 16)
+    return sample.x.numel() >= width // sample.x.element_size()
+
+
 OTHER_MODES = [name for name in INTERPOLATIONS if name.split(".")[-1] not in ("nearest", "bilinear")]
 
 REFUSED = [
@@ -96,6 +102,17 @@ REFUSED = [
         [F + "group_norm", F + "layer_norm", F + "rms_norm"],
         lambda s: not integral(s) and (s.options.get("eps") or 0) < 0,
         "a negative eps takes the root of what may be negative",
+    ),
+    Row(
+        [F + "hardtanh"],
+        lambda s: not integral(s) and None is not argument(s, 1, "min_val") == argument(s, 2, "max_val"),
+        "limits that leave one number make a constant",
+    ),
+    Row(
+        [F + "relu6", F + "hardtanh"],
+        lambda s: not integral(s) and fills_registers(s) and bool(s.x.isnan().any()),
+        "the slope at NaN is 1; PyTorch's is 0 in what fills a vector register, else 1",
+        refused=False,
     ),
     Row(
         [F + "elu"],
