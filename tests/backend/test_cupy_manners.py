@@ -69,6 +69,7 @@ def test_a_programs_own_graph(name, xp, stream):
     for a in changed:
         a *= 0.5
     graph.launch(stream)
+    stream.synchronize()
     np.testing.assert_array_equal(values(y), values(function(*arguments)))
 
 
@@ -100,6 +101,7 @@ def test_what_a_capture_made_is_not_kept_for_later(xp):
         graph = stream.end_capture()
         eager = values(ops.batch_norm(x, None, None, training=True))
         graph.launch(stream)
+        stream.synchronize()
     np.testing.assert_array_equal(eager, values(in_graph))
     np.testing.assert_array_equal(eager, values(ops.batch_norm(x, None, None, training=True)))
 
@@ -113,6 +115,7 @@ def test_another_librarys_stream(xp, stream):
         graph = stream.end_capture()
     assert counting.graph_nodes(graph) == ["activation_forward"]
     graph.launch(stream)
+    stream.synchronize()
     np.testing.assert_array_equal(values(y), np.maximum(values(x), 0))
 
 
