@@ -56,6 +56,23 @@ def overlap(a: Array, b: Array) -> bool:
         return True
 
 
+def overlaps_itself(array: Array) -> bool:
+    """Whether elements of an array may share memory: none do of a dense array's slices, in whatever order of axes.
+
+    Examples:
+        >>> from gpunn.backend.memory import overlaps_itself
+        >>> a = np.zeros((3, 4))
+        >>> overlaps_itself(a[::-1, ::2].T), overlaps_itself(np.lib.stride_tricks.sliding_window_view(a, 2, 1))
+        (False, True)
+    """
+    end = array.itemsize
+    for stride, size in sorted([(abs(s), n) for s, n in zip(array.strides, array.shape, strict=True) if n > 1]):
+        if stride < end:
+            return array.size > 0
+        end += stride * (size - 1)
+    return False
+
+
 def _places(array: Array) -> np.ndarray:
     """NumPy's view of where an array's elements lie, in whatever memory: its values are not for reading."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -26,12 +27,19 @@ def dropout_forward(x: Array, p: float = 0.5, *, out: Array | None = None) -> tu
     >>> y, state
     (array([0., 2., 2., 2., 2., 0.]), Draw(seed=0, stream=0, counter=0))
     """
+    states: list[State] = []
+    return _dropped(x, p, states, out=out), states[0]
+
+
+@partial(with_out, name="dropout_forward")
+def _dropped(x: Array, p: float, states: list[State], *, out: Array | None = None) -> Array:
+    """dropout_forward's y; its state goes into the list."""
     op = "dropout_forward"
     check_constants(op, x=x)
     (a,) = arrays(op, x=x)
     p = as_probability(op, p, "an element")
-    state = taken(op, a, a.size) if p else random.take(0)
-    return (a if p == 0 and out is None else dropout_backward(a, state, p, out=out)), state
+    states.append(taken(op, a, a.size) if p else random.take(0))
+    return dropout_backward(a, states[0], p)
 
 
 @with_out

@@ -1,4 +1,7 @@
-"""`out=`: an op's result in memory that the caller has, checked before anything is computed."""
+"""`out=`: an op's result in memory that the caller has.
+
+Where it lies is checked before anything is computed, its shape and dtype once the op has told what they are to be.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any, TypeVar, cast
 
-from gpunn.backend import Array, destination, is_array
-from gpunn.backend.memory import address, overlap
+from gpunn.backend import Array, asarray, destination, is_array
+from gpunn.backend.foreign import is_foreign
+from gpunn.backend.memory import address, overlap, overlaps_itself
 from gpunn.checks import check_same_device, check_written
 from gpunn.engine.tensor import Tensor
 from gpunn.restored import restored
@@ -16,10 +20,11 @@ from gpunn.restored import restored
 F = TypeVar("F", bound=Callable)
 
 
-def with_out(op: F) -> F:
+def with_out(op: F, name: str = "") -> F:
     """`op`, which declares a keyword `out` and leaves it to this: where given, the result is written there, and is it.
+    `name` is what the user calls it, where that is not its own.
 
-    `out` is an array of the result's shape and dtype on the inputs' device, in any memory order, that shares no memory
+    `out` is an array of the result's shape, dtype and device, in any memory order, that shares no memory
     with an input; where the op has several results, a tuple of as many, nested as they are, None for one that is None.
     All inputs are plain arrays then. On a device the kernel writes straight into an `out` that lies in memory as the
     op's own result does and starts on a multiple of 16 bytes; into any other, and on `cpu`, the result is copied. After
@@ -37,14 +42,14 @@ def with_out(op: F) -> F:
 
     @wraps(op)
     def call(*args: Any, out: Any = None, **options: Any) -> Any:
-        return op(*args, **options) if out is None else _into(op, out, args, options)
+        return op(*args, **options) if out is None else _into(op, name or op.__name__, out, args, options)
 
     return cast(F, call)
 
 
 @restored
-def _into(op: Callable, out: Any, args: tuple, options: dict[str, Any]) -> Any:
-    name, outs = op.__name__, tuple(_leaves(out))
+def _into(op: Callable, name: str, out: Any, args: tuple, options: dict[str, Any]) -> Any:
+    outs = tuple(_leaves(out))
     _check_outs(name, outs)
     names = [*inspect.signature(op).parameters][: len(args)]
     for argument, x in (*zip(names, args, strict=False), *options.items()):
@@ -62,6 +67,8 @@ def _into(op: Callable, out: Any, args: tuple, options: dict[str, Any]) -> Any:
                 given, found = ("None" if a is None else "an array" for a in (into, y))
                 raise ValueError(f"{name}: out has {given} where the result is {found}; pass {found} there")
             continue
+        if is_array(y):  # of numbers and lists alone it is on the default device
+            check_same_device(name, y, into, "the result", "out")
         if y.shape != into.shape:
             raise ValueError(f"{name}: out is {into.shape}, expected {y.shape}; make it with empty({y.shape})")
         if y.dtype != into.dtype:
@@ -80,7 +87,7 @@ def _check_outs(name: str, outs: tuple) -> None:
             got = type(out).__name__
             raise TypeError(f"{name}: out is a {got}, expected an array, or a tuple of them; pass a Tensor's .data")
         check_written(name, out=out)
-        if out.size and any(stride == 0 for size, stride in zip(out.shape, out.strides, strict=True) if size > 1):
+        if overlaps_itself(out):
             raise ValueError(f"{name}: out has elements that share memory, expected one place for each; pass a copy")
         if any(overlap(out, other) for other in outs[:i] if other is not None):
             raise ValueError(f"{name}: two arrays of out share memory, expected memory of their own; pass a copy")
@@ -102,6 +109,8 @@ def _arrays(name: str, x: Any) -> Iterator[Array]:
             raise TypeError(f"{name}: out is for plain arrays, but got a Tensor; pass the .data of each")
         if is_array(a):
             yield a
+        elif is_foreign(a):  # another library's, whose memory is read where it lies
+            yield asarray(a)
 
 
 def _check_apart(name: str, outs: tuple[Array, ...], argument: str, a: Array) -> None:

@@ -11,6 +11,7 @@ from gpunn import Tensor, ops
 from gpunn.backend.memory import address
 from tests import counting
 from tests.ops.test_devices import CALLS, LABELS, W4, X, moved
+from tests.parity import torch
 
 VIEWS = {"reshape", "flatten", "permute", "transpose", "squeeze", "unsqueeze", "expand_dims", "broadcast_to", "getitem"}
 SEVERAL = {"rnn", "lstm", "gru", "lstm_cell"}  # results: tests/ops/test_recurrent.py
@@ -156,9 +157,10 @@ def test_out_that_cannot_be_written_to():
         ops.relu(np.ones(3), out=out)
     with pytest.raises(ValueError, match=r"relu: out is of dtype >f8"):
         ops.relu(np.ones(3), out=np.zeros(3, ">f8"))
-    shared = np.lib.stride_tricks.as_strided(np.zeros(1), (3,), (0,))
-    with pytest.raises(ValueError, match="relu: out has elements that share memory, expected one place for each"):
-        ops.relu(np.ones(3), out=shared)
+    for strides in ((8, 0), (8, 8), (0, 8), (-8, 8), (16, 8)):
+        shared = np.lib.stride_tricks.as_strided(np.zeros(6)[2:], (2, 3), strides)
+        with pytest.raises(ValueError, match="relu: out has elements that share memory, expected one place for"):
+            ops.relu(np.ones((2, 3)), out=shared)
 
 
 def test_out_of_another_device(place, look_alike):
@@ -167,6 +169,24 @@ def test_out_of_another_device(place, look_alike):
     with counting.device_work() as work, pytest.raises(ValueError, match=r"relu: x is on .* but out is on "):
         ops.relu(x, out=other)
     assert not work.launches
+    if place != "cpu":  # where the result of a list is
+        with pytest.raises(ValueError, match=rf"relu: the result is on cpu but out is on {place}.*; move one"):
+            ops.relu([1.0, -1.0], out=moved(np.zeros(2), place))
+
+
+def test_another_librarys_memory():
+    x = np.array([-1.0, 2.0])
+    with pytest.raises(ValueError, match="relu: out shares memory with x, expected memory of its own"):
+        ops.relu(torch().from_numpy(x), out=x)
+    assert ops.relu(torch().from_numpy(x), out=np.empty(2)).tolist() == [0, 2]
+
+
+def test_the_caller_is_named(place):
+    x = moved(X, place)
+    with pytest.raises(ValueError, match=r"^dropout_forward: out shares memory with x,"):
+        ops.dropout_forward(x, out=x)
+    with pytest.raises(ValueError, match=r"^dropout_forward: out is \(2, 3\), expected"):
+        ops.dropout_forward(x, out=moved(A, place))
 
 
 def test_labels_are_inputs_too(place):
