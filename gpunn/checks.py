@@ -159,7 +159,11 @@ def cached(check: F) -> F:
 
 def as_count(op: str, name: str, value: object) -> int:
     """`value` as one positive int."""
-    return value if type(value) is int and value > 0 else as_ints(op, name, value, 1, 1)[0]
+    if type(value) is int and value > 0:
+        return value
+    if isinstance(value, tuple | list):
+        raise TypeError(f"{op}: {name} is {value!r}, expected an int")
+    return as_ints(op, name, value, 1, 1)[0]
 
 
 def as_probability(op: str, p: object, what: str) -> float:

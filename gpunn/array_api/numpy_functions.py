@@ -55,7 +55,8 @@ def called(func: Callable, types: Iterable[type], args: tuple, options: dict[str
     """func(*args, **options), where a Tensor is among the arguments: gpunn's function, or NumPy's of the values.
 
     Raises:
-        TypeError: an argument that gpunn's function lacks; a result of floats that would lose its gradient.
+        TypeError: an argument that gpunn's function lacks; a result of floats that would lose its gradient; a Tensor
+            that would be written to.
     """
     if not all([issubclass(kind, Tensor | np.ndarray) for kind in types]):
         return NotImplemented
@@ -69,7 +70,15 @@ def called(func: Callable, types: Iterable[type], args: tuple, options: dict[str
             ) from None
         return ours(*args, **options)
     given, kept = _values(args), _values(options)
-    found = func(*given, **kept)
+    try:
+        found = func(*given, **kept)
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
+        raise TypeError(
+            f"{name}: it would write into a Tensor, whose values may be a copy from a device and whose graph would not "
+            "know; expected an array to write to; assign to x.data[...]"
+        ) from None
     if is_grad_enabled() and _asks(args) | _asks(options) and _has_floats(found):
         raise TypeError(
             f"{name}: x requires a gradient, which would end here, expected an op of gpunn; call one, or pass "
@@ -79,9 +88,11 @@ def called(func: Callable, types: Iterable[type], args: tuple, options: dict[str
 
 
 def _values(x: Any) -> Any:
-    """Arguments with NumPy arrays in the place of Tensors."""
+    """Arguments with NumPy arrays in the place of Tensors, read-only ones."""
     if isinstance(x, Tensor):
-        return to_numpy(x.data)
+        values = to_numpy(x.data).view()
+        values.flags.writeable = False
+        return values
     if isinstance(x, dict):
         return {name: _values(value) for name, value in x.items()}
     return type(x)(map(_values, x)) if type(x) in (tuple, list) else x

@@ -62,21 +62,28 @@ def moveaxis(x: A, source: Places, destination: Places, /) -> A:
         >>> gpunn.array_api.moveaxis(np.ones((2, 3, 4)), 0, -1).shape
         (3, 4, 2)
     """
-    numbered = np.empty(range(data_of(x).ndim))  # whose sizes are the numbers of its axes
-    return ops.permute(x, np.moveaxis(numbered, source, destination).shape)
+    rank = data_of(x).ndim
+    numbered = np.ndarray((1,) * rank, np.uint8, b"0", strides=range(rank))  # whose strides are the numbers of its axes
+    return ops.permute(x, np.moveaxis(numbered, source, destination).strides)
 
 
-def expand_dims(x: A, /, *, axis: int = 0) -> A:
-    """With a new dimension of size 1 at `axis`.
+def expand_dims(x: A, /, *, axis: Places = 0) -> A:
+    """With new dimensions of size 1 so that they are the result's `axis`.
 
     Examples:
         >>> gpunn.array_api.expand_dims(np.ones(3)).shape
         (1, 3)
     """
-    rank = data_of(x).ndim
-    if not -rank - 1 <= axis <= rank:
-        raise IndexError(f"expand_dims: axis is {axis}, expected {-rank - 1} to {rank} (x {data_of(x).shape})")
-    return ops.unsqueeze(x, axis)
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    rank = data_of(x).ndim + len(axes)
+    if not all([-rank <= one < rank for one in axes]):
+        raise IndexError(f"expand_dims: axis is {axis}, expected {-rank} to {rank - 1} (x {data_of(x).shape})")
+    places = sorted([one % rank for one in axes])
+    if len({*places}) < len(axes):
+        raise ValueError(f"expand_dims: axis is {axis}, expected each once (x {data_of(x).shape})")
+    for one in places:
+        x = ops.unsqueeze(x, one)
+    return x
 
 
 def squeeze(x: A, /, axis: int | tuple[int, ...]) -> A:

@@ -109,11 +109,15 @@ def test_what_has_no_gradient_is_numpys():
         (lambda x: np.split(x, 2), TypeError, ["np.split: x requires a gradient"]),
         (lambda x: np.sum(x, initial=1), TypeError, ["np.sum: got an unexpected", "'initial'", "pass x.numpy()"]),
         (lambda x: np.exp(x), TypeError, ["__array_ufunc__"]),
+        (lambda x: np.copyto(x, 7.0), TypeError, ["np.copyto: it would write into a Tensor", "assign to x.data[...]"]),
+        (lambda x: np.fill_diagonal(x.detach(), 7), TypeError, ["np.fill_diagonal: it would write into a Tensor"]),
+        (lambda x: np.cumsum(np.ones(4), out=x[0]), TypeError, ["np.cumsum: it would write into a Tensor"]),
         (lambda x: xp.sort(x), AttributeError, ["gpunn.array_api has no 'sort'", "x.detach().numpy()"]),
         (lambda x: xp.multipy(x, x), AttributeError, ["did you mean 'multiply'"]),
         (lambda x: x.__array_namespace__(api_version="1999"), ValueError, ["api_version is '1999'", "2024.12"]),
         (lambda x: xp.squeeze(x, 0), ValueError, ["squeeze: axis 0 of x (2, 2) has size 2, expected 1"]),
         (lambda x: xp.expand_dims(x, axis=4), IndexError, ["expand_dims: axis is 4, expected -3 to 2"]),
+        (lambda x: xp.expand_dims(x, axis=(0, -4)), ValueError, ["expand_dims: axis is (0, -4), expected each once"]),
         (lambda x: xp.unstack(x, axis=2), IndexError, ["unstack: axis is 2, expected -2 to 1"]),
         (lambda x: xp.flip(x, axis=-3), IndexError, ["flip: axis is -3, expected -2 to 1"]),
         (lambda x: xp.matrix_transpose(x[0]), ValueError, ["matrix_transpose: x is (2,), expected two dimensions"]),
@@ -141,6 +145,18 @@ def test_operators_of_bool():
     assert (~mask).tolist() == [False, False, True] and (mask & True).tolist() == mask.tolist() == (+mask).tolist()
     with pytest.raises(TypeError, match="logical_and: got dtype int64, expected bool; compare first"):
         Tensor([1, 2]) & 1
+
+
+@pytest.mark.parametrize("axis", [0, -1, (0, 2), (-1, 0), (3, 1)])
+def test_expand_dims_of_several(axis):
+    x = np.ones((2, 3))
+    assert np.expand_dims(Tensor(x), axis).shape == xp.expand_dims(x, axis=axis).shape == np.expand_dims(x, axis).shape
+
+
+def test_moveaxis_of_many_dimensions():
+    shape = (2, *[1] * 38, 3)  # NumPy's limit is 64
+    assert xp.moveaxis(np.ones(shape), 0, -1).shape == (*shape[1:], 2)
+    assert xp.moveaxis(np.ones((2, 3, 4)), (0, 1), (-1, 0)).shape == (3, 4, 2)
 
 
 def test_on_the_emulator():

@@ -75,6 +75,11 @@ CONV = {
     ),
     "groups 0": (lambda: ops.conv2d(X, W, groups=0), ValueError, ["conv2d: groups is 0", "at least 1"]),
     "groups -1": (lambda: ops.conv2d(X, W, groups=-1), ValueError, ["conv2d: groups is -1", "at least 1"]),
+    "groups in a tuple": (
+        lambda: ops.conv2d(X, W, groups=(1,)),
+        TypeError,
+        ["conv2d: groups is (1,)", "expected an int"],
+    ),
     "stride 0": (lambda: ops.conv2d(X, W, stride=0), ValueError, ["conv2d: stride is 0", "at least 1"]),
     "stride -1": (lambda: ops.conv2d(X, W, stride=(1, -1)), ValueError, ["conv2d: stride is (1, -1)", "at least 1"]),
     "stride 1.5": (lambda: ops.conv2d(X, W, stride=1.5), TypeError, ["conv2d: stride is 1.5", "an int or 2"]),
