@@ -11,6 +11,7 @@ from gpunn.verify.beyond_planes import norms, poolings
 from gpunn.verify.beyond_products import products
 from gpunn.verify.beyond_rows import rows
 from gpunn.verify.conv_pool import beyond_conv_pool
+from gpunn.verify.recurrent import sequences
 from gpunn.verify.space import Beyond, Space
 from gpunn.verify.task import Task
 
@@ -37,5 +38,6 @@ def left_out(device: str) -> str:
 
 def every(space: Space) -> Iterator[Beyond]:
     """All of them."""
-    for group in (convolutions, beyond_conv_pool, poolings, filters, norms, rows, losses, elements, products):
+    layers = (convolutions, beyond_conv_pool, poolings, filters, norms, rows, losses, sequences)
+    for group in (*layers, elements, products):
         yield from group(space)
