@@ -6,9 +6,9 @@ from typing import TypeAlias, overload
 
 from gpunn.backend import Array, twins
 from gpunn.backend.contract import Shape
-from gpunn.checks import Ints, arrays, check_same_device, check_shape
+from gpunn.checks import Ints, arrays, cached, check_same_device, check_shape
 from gpunn.engine.tensor import data_of
-from gpunn.ops.frame import LETTERS, frame_of
+from gpunn.ops.frame import LETTERS, Frame, frame_of
 from gpunn.ops.out import with_out
 from gpunn.ops.pool import check_window
 from gpunn.window import Window
@@ -116,8 +116,8 @@ def _windowed(
         gy, place, shape = with_places(op, rank, gy, indices, x_shape, y)
         frame, win, words = frame_of(op, rank, shape), None, ""
         if options[0] is not None:
-            win = _window(op, rank, shape, options, gy)
-            words = str(Window(*[part[-rank:] for part in win]))
+            frame, win, words, expected = _geometry(op, rank, shape, *options)
+            check_shape(op, "gy", gy, expected)
         elif options != NONE:
             raise TypeError(f"{op}: kernel_size is None beside other options; pass the forward call's, or none of them")
         known = op, place.shape, shape[-rank:], words
@@ -126,22 +126,25 @@ def _windowed(
     gy, x, y = with_x(op, gy, indices, x_shape, x, y)
     if options[0] is None:
         raise TypeError(f"{op}: kernel_size is None, expected the forward call's, since x is given; pass it")
-    win, frame, twin = _window(op, rank, x.shape, options, gy, y), frame_of(op, rank, x.shape), twins(x).pool
-    below = frame.lift(x)
+    frame, win, _, expected = _geometry(op, rank, x.shape, *options)
+    check_shape(op, "gy", gy, expected)
+    if y is not None:
+        check_shape(op, "y", y, expected)
+    below, twin = frame.lift(x), twins(x).pool
     index = twin.max_forward(below, win, options[-1])[1]
     return frame.drop(twin.max_backward(frame.lift(gy), index, below.shape, win))
 
 
-def _window(op: str, rank: int, shape: Shape, options: Options, gy: Array, y: Array | None = None) -> Window:
-    """The window in x's frame, once gy, and y where it is given, have the shape that it gives x."""
-    kernel_size, stride, padding, dilation, ceil_mode = options
+@cached
+def _geometry(
+    op: str, rank: int, shape: Shape, kernel_size: Ints | None, stride: Ints | None, padding: Ints, dilation: Ints,
+    ceil_mode: bool,
+) -> tuple[Frame, Window, str, Shape]:  # fmt: skip
+    """x's frame, the window in it, the same as the user has it in words, and the shape of y."""
     assert kernel_size is not None
     frame, win = check_window(op, shape, kernel_size, stride, padding, dilation, ceil_mode, rank)
-    expected = (*shape[:-rank], *win.out(frame.shape(shape)[2:], ceil_mode)[-rank:])
-    check_shape(op, "gy", gy, expected)
-    if y is not None:
-        check_shape(op, "y", y, expected)
-    return win
+    out = win.out(frame.shape(shape)[2:], ceil_mode)[-rank:]
+    return frame, win, str(Window(*[part[-rank:] for part in win])), (*shape[:-rank], *out)
 
 
 def with_places(
