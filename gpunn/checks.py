@@ -143,6 +143,13 @@ def as_ints(op: str, name: str, value: Any, rank: int, minimum: float) -> tuple[
     return values
 
 
+def as_shape(op: str, name: str, value: object) -> Shape:
+    """A shape that the user gives, as a tuple of ints."""
+    if not isinstance(value, (tuple, list)):
+        raise TypeError(f"{op}: {name} is {value!r}, expected a tuple of ints; pass the array's .shape")
+    return as_ints(op, name, value, len(value), 0) if value else ()
+
+
 def cached(check: F) -> F:
     """`check`, a pure function of hashable arguments, with its last results kept: layers repeat their geometry."""
     kept = lru_cache(512, typed=True)(check)

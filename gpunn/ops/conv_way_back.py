@@ -8,7 +8,7 @@ from typing import Any
 from gpunn.asked import asked
 from gpunn.backend import Array
 from gpunn.backend.contract import Shape
-from gpunn.checks import Ints, arrays, as_ints, check_needs, check_planes, check_shape
+from gpunn.checks import Ints, arrays, as_shape, check_needs, check_planes, check_shape
 from gpunn.ops import conv, conv_transpose
 from gpunn.ops.conv import LETTERS, add_batch, drop_batch
 from gpunn.ops.conv_complex import conjugate, conv_of
@@ -24,14 +24,14 @@ Options = Ints | str  # as the forward call takes them, one after another
 def grad_input(way: Way, op: str, rank: int, gy: Array, weight: Array, x_shape: Shape, *options: Options) -> Array:
     """gx alone."""
     gy, w = _given(op, gy=gy, w=weight)
-    gx, _, _ = way(op, rank, gy, None, w, _as_shape(op, "x_shape", x_shape), w.shape, ("x",), *options)
+    gx, _, _ = way(op, rank, gy, None, w, as_shape(op, "x_shape", x_shape), w.shape, ("x",), *options)
     return gx
 
 
 def grad_weight(way: Way, op: str, rank: int, gy: Array, x: Array, weight_shape: Shape, *options: Options) -> Array:
     """gw alone."""
     gy, a = _given(op, gy=gy, x=x)
-    _, gw, _ = way(op, rank, gy, a, None, a.shape, _as_shape(op, "weight_shape", weight_shape), ("weight",), *options)
+    _, gw, _ = way(op, rank, gy, a, None, a.shape, as_shape(op, "weight_shape", weight_shape), ("weight",), *options)
     return gw
 
 
@@ -99,13 +99,6 @@ def of_transposed(
 def _given(op: str, **named: Array) -> list[Array]:
     """The arrays of a gradient, in the precision that holds."""
     return arrays(op, **(dict(zip(named, narrowed(*named.values()), strict=True)) if asked() else named))
-
-
-def _as_shape(op: str, name: str, value: Shape) -> Shape:
-    """A shape that the user gives, as a tuple of ints."""
-    if not isinstance(value, (tuple, list)):
-        raise TypeError(f"{op}: {name} is {value!r}, expected a tuple of ints; pass the array's .shape")
-    return as_ints(op, name, value, len(value), 0)
 
 
 def _lifted(shape: Shape, rank: int, batched: bool = True) -> Shape:

@@ -7,7 +7,7 @@ from typing import Any
 
 from gpunn.backend import Array, array_module, twins
 from gpunn.backend.contract import Shape
-from gpunn.checks import arrays, check_shape
+from gpunn.checks import arrays, as_shape, check_shape
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import data_of, record
 from gpunn.errors import suggestion
@@ -82,8 +82,8 @@ def pad_backward(
     >>> ops.pad_backward(np.array([[1.0, 2.0, 3.0, 4.0, 5.0]]), (1, 3), (1, 1), "reflect")
     array([[2., 9., 4.]])
     """
-    op, shape = "pad_backward", tuple(x_shape)
-    (a,) = arrays(op, gy=gy)
+    op = "pad_backward"
+    (a,), shape = arrays(op, gy=gy), as_shape(op, "x_shape", x_shape)
     widths = _checked(op, shape, padding, mode)
     check_shape(op, "gy", a, tuple([before + n + after for n, (before, after) in zip(shape, widths, strict=True)]))
     grown, rest = _parted(widths)

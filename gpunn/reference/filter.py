@@ -33,6 +33,7 @@ FILTERS = [
     FilterCase("3x3", (2, 7, 8), (3, 3)),
     FilterCase("3x3, mirror", (3, 6, 9), (3, 3), "reflect"),
     FilterCase("5x5, several tiles, replicate", (1, 70, 136), (5, 5), "replicate"),
+    FilterCase("5x5, more rows than parts", (1, 216, 72), (5, 5), "symmetric"),
     FilterCase("5x5, two tiles across, modulo", (1, 9, 264), (5, 5), "circular"),
     FilterCase("4x2, even, modulo", (2, 2, 5, 16), (4, 2), "circular"),
     FilterCase("2x3, even, mirror", (9, 24), (2, 3), "reflect"),

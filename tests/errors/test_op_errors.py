@@ -116,6 +116,21 @@ CONV = {
         ValueError,
         ["filter2d_backward: gy is (1, 3, 5, 4)", "expected (1, 3, 5, 5)"],
     ),
+    "pad's shape": (
+        lambda: ops.pad_backward(z(4), 2, (1, 1)),
+        TypeError,
+        ["pad_backward: x_shape is 2", "expected a tuple of ints", "array's .shape"],
+    ),
+    "pad's gy": (
+        lambda: ops.pad_backward(z(3), (2,), (1, 1), "reflect"),
+        ValueError,
+        ["pad_backward: gy is (3,)", "expected (4,)", "forward call's options"],
+    ),
+    "pad's width": (
+        lambda: ops.pad_backward(z(6), (2,), (2, 2), "reflect"),
+        ValueError,
+        ["pad_backward: mode 'reflect' cannot pad axis 0 of size 2 by (2, 2)", "expected at most 1", "pad less"],
+    ),
     "filter's needs": (
         lambda: ops.filter2d_backward(X, X, z(3, 3), needs=("weight",)),
         ValueError,
