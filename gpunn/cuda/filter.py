@@ -114,26 +114,28 @@ def _plan_tile(job: Filter, names: tuple[str, ...] = ("x", "w", "y"), flip: int 
     return (Launch("filter/tile_forward", macros, (_tiles(job, rows, columns),), (threads,), (*names, job)),)
 
 
-def _elements(source: str, job: Filter, *args: object) -> Launch:
+def _elements(source: str, job: Filter, count: int, *args: object) -> Launch:
     """A launch with a thread an element."""
-    grid = (blocks(job.N * job.D * job.H * job.W, THREADS),)
-    return Launch(f"filter/{source}", storage_macros(job.dtype), grid, (THREADS,), args)
+    return Launch(f"filter/{source}", storage_macros(job.dtype), (blocks(count, THREADS),), (THREADS,), args)
 
 
 def _plan_naive(job: Filter) -> tuple[Launch, ...]:
-    return (_elements("naive_forward", job, "x", "w", "y", job),)
+    return (_elements("naive_forward", job, job.N * job.D * job.H * job.W, "x", "w", "y", job),)
 
 
 def _plan_grad_input_tile(job: Filter) -> tuple[Launch, ...]:
-    """gy filtered with the taps turned round; then, where the border copied elements, those once more and whole."""
+    """gy filtered with the taps turned round; then, where the border copies elements, those once more and whole."""
     turned = _plan_tile(replace(job, border="zeros"), ("gy", "w", "gx"), 1)
-    if job.border == "zeros" or job.R == job.S == 1:
+    rows, columns = (0 if taps == 1 else min(n, 2 * taps) for n, taps in ((job.H, job.R), (job.W, job.S)))
+    frame = job.N * (rows * job.W + (job.H - rows) * columns)
+    if job.border == "zeros" or not frame:
         return turned
-    return (*turned, _elements("naive_grad_input", job, "gy", "w", "gx", job, 1))
+    return (*turned, _elements("naive_grad_input", job, frame, "gy", "w", "gx", job, frame, 1))
 
 
 def _plan_grad_input(job: Filter) -> tuple[Launch, ...]:
-    return (_elements("naive_grad_input", job, "gy", "w", "gx", job, 0),)
+    count = job.N * job.D * job.H * job.W
+    return (_elements("naive_grad_input", job, count, "gy", "w", "gx", job, count, 0),)
 
 
 def _plan_grad_kernel(job: Filter) -> tuple[Launch, ...]:

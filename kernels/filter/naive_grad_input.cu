@@ -4,11 +4,12 @@ Filter, gradient of the input: a thread gathers what an element and its copies i
 math:     gx[n,d,h,w] = sum over the places (i,j,k) of the bordered x that (d,h,w) was copied to, itself first among them in
           order, and over a,r,s of gy[n, i + front - a, j + top - r, k + left - s] * kernel[a,r,s], where gy has such a place
 layout:   gy, gx (N,D,H,W), kernel (A,R,S), row-major
-threads:  a thread owns one element of gx; with `copied` only those that the border copies, the rest stays as it is
+threads:  a thread owns one of `count` elements of gx: of all, or with `frame` (D = 1) of those near the edges, which the
+          border copies; the rest stays as it is
 shared:   0
 flops:    2*N*D*H*W*A*R*S
 bytes:    e*(2*N*D*H*W + A*R*S)
-requires: none
+requires: frame: D = A = 1, count that of the frame in the planes
 numerics: sums in ACC, by i, j, k, then a, r, s
 */
 #include "planes.cuh"
@@ -18,12 +19,24 @@ __device__ __forceinline__ int place_of(int number, int own, int n, int before) 
     return number < before ? number - before : number == before ? own : n + number - before - 1;
 }
 
-// Whether the border holds a copy of place `own`.
-__device__ __forceinline__ bool copies(int own, int n, int before, int after, int border) {
-    if (border == ZEROS || (own > before + after && own < n - 1 - before - after)) return false;
-    for (int number = 0; number <= before + after; ++number)
-        if (number != before && mapped(place_of(number, own, n, before), n, border) == own) return true;
-    return false;
+// An element of a frame of R rows and S columns inside the edges, along axes that the filter goes along: of planes that have
+// a copy in a border it holds all.
+__device__ __forceinline__ Place framed(const Planes& g, i64 at) {
+    const int rows = g.R > 1 ? smaller(g.H, 2ll * g.R) : 0, columns = g.S > 1 ? smaller(g.W, 2ll * g.S) : 0;
+    const i64 whole = (i64)rows * g.W, each = whole + (i64)(g.H - rows) * columns;
+    Place own(g, 0);
+    own.n = at / each;
+    i64 rest = at % each;
+    if (rest < whole) {
+        own.w = part(rest, g.W);
+        own.h = rest < g.R ? rest : g.H - rows + rest;
+    } else {
+        rest -= whole;
+        const int column = part(rest, columns);
+        own.w = column < g.S ? column : g.W - columns + column;
+        own.h = (g.R > 1 ? g.R : 0) + rest;
+    }
+    return own;
 }
 
 // What one place of the bordered x was multiplied with.
@@ -42,16 +55,14 @@ __device__ __forceinline__ ACC gathered(const T* gy, const T* kernel, const Plan
     return sum;
 }
 
-extern "C" __global__ void naive_filter_grad_input(const T* gy, const T* kernel, T* gx, Planes g, int copied)
+extern "C" __global__ void naive_filter_grad_input(const T* gy, const T* kernel, T* gx, Planes g, i64 count, int frame)
 {
     // Name the work.
-    const i64 at = thread_index();
-    if (at >= (i64)g.N * g.D * g.H * g.W) return;
-    const Place own(g, at);
-    if (copied && !copies(own.d, g.D, g.front, g.A - 1 - g.front, g.border) &&
-        !copies(own.h, g.H, g.top, g.R - 1 - g.top, g.border) && !copies(own.w, g.W, g.left, g.S - 1 - g.left, g.border))
-        return;
-    gy += own.n * g.D * g.H * g.W;
+    const i64 number = thread_index();
+    if (number >= count) return;
+    const Place own = frame ? framed(g, number) : Place(g, number);
+    const i64 volume = own.n * g.D * g.H * g.W;
+    gy += volume;
 
     ACC sum = 0;
     for (int a = 0; a < g.A; ++a) {
@@ -66,5 +77,5 @@ extern "C" __global__ void naive_filter_grad_input(const T* gy, const T* kernel,
             }
         }
     }
-    store(gx + at, sum);
+    store(gx + volume + ((i64)own.d * g.H + own.h) * g.W + own.w, sum);
 }

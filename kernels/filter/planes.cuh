@@ -22,15 +22,24 @@ __device__ __forceinline__ int mapped(int i, int n, int border) {
     return at < n ? at : border == SYMMETRIC ? period - 1 - at : period - at;
 }
 
-// Where a thread's element lies.
+// The place along an axis of an element's number, of which what remains is its number among the axes before: by a division
+// of 32 bits where it can be.
+__device__ __forceinline__ int part(i64& number, int size) {
+    const i64 before = number >> 32 ? number / size : (unsigned)number / (unsigned)size;
+    const int place = number - before * size;
+    number = before;
+    return place;
+}
+
+// Where an element lies.
 struct Place {
     i64 n;
     int d, h, w;
 
     __device__ __forceinline__ Place(const Planes& g, i64 at) {
-        w = at % g.W;
-        h = at / g.W % g.H;
-        d = at / ((i64)g.W * g.H) % g.D;
-        n = at / ((i64)g.W * g.H * g.D);
+        w = part(at, g.W);
+        h = part(at, g.H);
+        d = part(at, g.D);
+        n = at;
     }
 };
