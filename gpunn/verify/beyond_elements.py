@@ -13,6 +13,7 @@ from gpunn.cuda.kernel import EMULATOR, kernel
 from gpunn.cuda.plans import Scratch
 from gpunn.cuda.problem import Labels
 from gpunn.cuda.variants import OPERATIONS
+from gpunn.errors import LabelError
 from gpunn.random import Draw
 from gpunn.reference import dropout as oracle
 from gpunn.verify.space import Beyond, Space, exact, numbers
@@ -83,7 +84,7 @@ def _loss(space: Space, name: str, by_rows: bool, kind: str) -> Iterator[Beyond]
         more = () if kind == "nll" else (0.0,)
         value, *_ = getattr(loss, kind)(x, targets, None, -100, "none", *more)
         if space.on_emulator:  # the last block that would have put the ticket back is not the last of all
-            faults.watch(x, kind, x.shape, -100)[0][0] = 0
+            faults.watch(x, LabelError.of, kind, x.shape, -100)[0][0] = 0
         return (value.reshape(-1)[-KEPT:],)
 
     def backward() -> tuple:
