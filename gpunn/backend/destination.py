@@ -9,8 +9,9 @@ import numpy as np
 
 from gpunn.backend.contract import Array, Shape
 
-# The array, until a plan has taken it; None: a result gets memory of its own.
-given: ContextVar[Array | None] = ContextVar("gpunn destination", default=None)
+# The array in a list, until a plan has taken it, in this context or in a copy of it (restored.py) that it runs in;
+# nothing: a result gets memory of its own.
+given: ContextVar[list[Array] | None] = ContextVar("gpunn destination", default=None)
 
 Form: TypeAlias = tuple[np.dtype, tuple[tuple[int, int], ...]]
 

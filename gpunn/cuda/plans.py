@@ -184,12 +184,12 @@ class Plan:
 
     def _run(self, operands: tuple[Array | None, ...]) -> Any:
         empty = self.empty
-        if (out := destination.given.get()) is None or not self._makes(out):
+        if not (given := destination.given.get()) or not self._makes(given[0]):
             made = [empty(shape, dtype) for shape, dtype in self.memory]
         else:
-            destination.given.set(None)
             (first, _), *others = self.memory
-            made = [destination.in_memory(out).reshape(first), *[empty(shape, dtype) for shape, dtype in others]]
+            out = destination.in_memory(given.pop()).reshape(first)
+            made = [out, *[empty(shape, dtype) for shape, dtype in others]]
         if self.moves:
             operands = self._moved(operands)
         if self.tickets:

@@ -55,8 +55,8 @@ def _into(op: Callable, name: str, out: Any, args: tuple, options: dict[str, Any
     for argument, x in (*zip(names, args, strict=False), *options.items()):
         for a in _arrays(name, x):
             _check_apart(name, outs, argument, a)
-    if len(outs) == 1:  # of several, one could lie where another belongs
-        destination.given.set(outs[0])
+    if len(outs) == 1 and outs[0] is not None:  # of several, one could lie where another belongs
+        destination.given.set([outs[0]])
     made = op(*args, **options)
     results = tuple(_leaves(made))
     if len(results) != len(outs):

@@ -9,6 +9,8 @@ import pytest
 import gpunn
 from gpunn import Tensor, ops
 from gpunn.backend.memory import address
+from gpunn.ops.out import with_out
+from gpunn.restored import restored
 from tests import counting
 from tests.ops.test_devices import CALLS, LABELS, W4, X, moved
 from tests.parity import torch
@@ -119,6 +121,18 @@ def test_out_is_another_calls_business_after_an_error(place):
     assert not gpunn.to_numpy(out).any()
 
 
+def test_out_is_taken_once(place):
+    """A part of an op that runs in a context of its own takes it from the others, too."""
+
+    @with_out
+    def same(x, *, out=None):
+        positive = restored(ops.relu)(x)
+        return positive - ops.relu(-x)
+
+    x = moved(X, place)
+    np.testing.assert_array_equal(gpunn.to_numpy(same(x, out=like(x))), gpunn.to_numpy(x))
+
+
 A = np.ones((2, 3), np.float32)
 
 
@@ -134,6 +148,8 @@ A = np.ones((2, 3), np.float32)
             r"with empty\(\(2, 3\)\)"),
         (lambda x: ops.greater(x, 0, out=ops.relu(x)), TypeError, "greater: out is float32, expected bool; make it "
             "with dtype='bool'"),
+        (lambda x: ops.relu(x, out=(None,)), ValueError, "relu: out has None where the result is an "
+            "array; pass an array there"),
         (lambda x: ops.relu(x, out=[1.0]), TypeError, "relu: out is a list, expected an array, or a tuple of them; "
             "pass a Tensor's .data"),
         (lambda x: ops.relu(x, out=Tensor(ops.relu(x))), TypeError, "relu: out is a Tensor, expected an array"),
