@@ -12,6 +12,8 @@ from gpunn.backend import Array, array_module, is_array, twins
 from gpunn.checks import arrays, as_probability, check_constants, check_same_device
 from gpunn.ops.dropout import taken
 from gpunn.ops.out import with_out
+from gpunn.ops.reduce import wide
+from gpunn.restored import restored
 
 State: TypeAlias = random.Draw | Array
 
@@ -57,8 +59,17 @@ def dropout_backward(gy: Array, state: State, p: float = 0.5, *, out: Array | No
     p = as_probability(op, p, "an element")
     if is_array(state) and state.dtype == bool and state.shape == gy.shape:
         check_same_device(op, gy, state, "gy", "state")
-        return (gy * state * gy.dtype.type(0.0 if p == 1 else 1 / (1 - p))).astype(gy.dtype, copy=False)
-    return gy if p == 0 else twins(gy).dropout.drop(gy, gy.shape, p, _checked(op, state, gy))[0]
+        return _masked(gy, state, p)
+    return gy if p == 0 else twins(gy).dropout.drop(gy, gy.shape, p, _checked(op, state, gy, "gy"))[0]
+
+
+@restored
+def _masked(gy: Array, mask: Array, p: float) -> Array:
+    """gy times its mask, over 1 - p: of 16-bit floats computed in float32 and rounded once, as the kernel does."""
+    a = wide(gy)
+    a = a * mask * a.dtype.type(0.0 if p == 1 else 1 / (1 - p))
+    with np.errstate(over="ignore"):  # past float16 it is infinite
+        return a.astype(gy.dtype, copy=False)
 
 
 @with_out
@@ -73,15 +84,15 @@ def dropout_mask(state: State, p: float, like: Array, *, out: Array | None = Non
     (a,) = arrays(op, like=like)
     p = as_probability(op, p, "an element")
     ones = array_module(a).ones_like(a, order="C")
-    return (ones if p == 0 else twins(a).dropout.drop(ones, a.shape, p, _checked(op, state, a))[0]) != 0
+    return (ones if p == 0 else twins(a).dropout.drop(ones, a.shape, p, _checked(op, state, a, "like"))[0]) != 0
 
 
-def _checked(op: str, state: State, a: Array) -> State:
+def _checked(op: str, state: State, a: Array, name: str) -> State:
     """The state of a dropout, refused where it is none, or lies elsewhere."""
     if isinstance(state, random.Draw):
         return state
     if is_array(state) and state.shape == (3,) and state.dtype == np.int64 and type(a) is not np.ndarray:
-        check_same_device(op, a, state, "x", "state")
+        check_same_device(op, a, state, name, "state")
         return state
     got = f"{state.dtype} {state.shape}" if is_array(state) else f"a {type(state).__name__}"
     raise TypeError(

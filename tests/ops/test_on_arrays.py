@@ -138,6 +138,18 @@ def test_a_state_gives_its_mask_again(device):
 
 
 @pytest.mark.parametrize("device", PLACES)
+def test_a_mask_is_rounded_once_as_a_state_is(device):
+    kind, draw = np.dtype("float16"), gpunn.random.Draw(0, 0, 0)
+    gy = on(device, kind)(GY)
+    for p in (0.3, 1 - 1e-6):  # past float16 it is infinite, without a warning
+        by_mask = ops.dropout_backward(gy, ops.dropout_mask(draw, p, gy), p)
+        np.testing.assert_array_equal(gpunn.to_numpy(by_mask), gpunn.to_numpy(ops.dropout_backward(gy, draw, p)))
+        assert by_mask.dtype == kind
+    everything = ops.dropout_backward(gy, gpunn.to_device(np.ones(GY.shape, bool), device), p)
+    assert np.isinf(gpunn.to_numpy(everything)).any()
+
+
+@pytest.mark.parametrize("device", PLACES)
 def test_dropping_nothing_and_all(device):
     x, before = on(device)(X), gpunn.random.get_state()
     y, state = ops.dropout_forward(x, 0)
