@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -96,8 +97,8 @@ def _batch_norm(
         check_written(op, running_mean=running[0], running_var=running[1], num_batches_tracked=running[2])
     gamma, beta, mean, var = channelwise(op, a, weight, bias, *running[:2])
     batches = _batches(op, a, running[2])
-    if training and momentum is None and batches is None:
-        raise TypeError(f"{op}: momentum is None, expected a number, or num_batches_tracked to average all batches by")
+    if training and not (momentum is None and batches is not None):
+        check_momentum(op, momentum, ", or num_batches_tracked to average all batches by")
     if r is not None:
         check_shape(op, "residual", r, a.shape, "it has x's shape")
     twin = twins(a).batch_norm
@@ -191,6 +192,14 @@ def channelwise(
                 f'for example the whole layer with .to("{wanted[0]}")'
             )
     return arrays
+
+
+def check_momentum(op: str, momentum: object, beside: str = "") -> None:
+    """Refuses what is no weight of a batch's statistics: NaN, too, which stands for None in the kernels."""
+    if not isinstance(momentum, Real):
+        raise TypeError(f"{op}: momentum is {momentum!r}, expected a number{beside}")
+    if momentum != momentum:
+        raise ValueError(f"{op}: momentum is {momentum}, expected a number: the weight of this batch's statistics")
 
 
 def check_statistics(

@@ -12,7 +12,7 @@ from gpunn.backend.contract import Shape
 from gpunn.checks import arrays, check_constants, check_shape, check_written
 from gpunn.engine.tensor import data_of
 from gpunn.layout import channels_last
-from gpunn.ops.batch_norm import channelwise, check_statistics, empty_statistics, rstd_of
+from gpunn.ops.batch_norm import channelwise, check_momentum, check_statistics, empty_statistics, rstd_of
 from gpunn.ops.out import with_out
 
 
@@ -63,6 +63,8 @@ def _forward(
 ) -> tuple[Array, Array, Array]:
     """The three of a (N, C, *), which is x in other words."""
     gamma, beta, mean, var = channelwise(op, a, *given.values())
+    if training:
+        check_momentum(op, momentum)
     check_statistics(op, x, "channel" if a is x else "activation", a.size // a.shape[1], mean, var, training, eps)
     twin = twins(a).batch_norm
     if training and a.size:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,8 @@ def conv2d_batch_norm(
     batched, win, extra, _ = plan(op, 2, a.shape, w.shape, *options)
     scale, shift = (None if p is None else data_of(p) for p in (gamma, beta))
     y_shape = (a.shape[0], w.shape[0], *win.out(a.shape[2:])) if batched and extra is None else ()
-    known = eps >= 0 and (momentum is not None or running[2] is not None) and (r is None or r.shape == y_shape)
+    moves = running[2] is not None if momentum is None else isinstance(momentum, Real) and momentum == momentum
+    known = eps >= 0 and moves and (r is None or r.shape == y_shape)
     if not (known and _fits(a, y_shape, (scale, shift, *running[:2]), running[2])):
         return _apart(x, weight, bias, options, running, gamma, beta, momentum, eps, residual, relu)
     if isinstance(a, np.ndarray):

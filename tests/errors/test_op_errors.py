@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gpunn import Pooling, Tensor, Window, ops
+from gpunn.ops.conv_norm import conv2d_batch_norm
 from tests.errors.recurrent import RECURRENT
 
 
@@ -450,6 +451,21 @@ NORM = {
         lambda: ops.batch_norm(z(2, 3), z(3), z(3), training=True, momentum=None),
         TypeError,
         ["batch_norm: momentum is None", "expected a number", "or num_batches_tracked to average"],
+    ),
+    "momentum NaN": (
+        lambda: ops.batch_norm(z(2, 3), z(3), z(3), training=True, momentum=np.nan),
+        ValueError,
+        ["batch_norm: momentum is nan, expected a number"],
+    ),
+    "momentum of a convolution's": (
+        lambda: conv2d_batch_norm(X, W, None, (1, 0, 1, 1), (z(16), z(16), None), momentum=np.nan),
+        ValueError,
+        ["batch_norm: momentum is nan, expected a number"],
+    ),
+    "momentum on arrays": (
+        lambda: ops.batch_norm_forward(z(2, 3), z(3), z(3), momentum=None),
+        TypeError,
+        ["batch_norm_forward: momentum is None, expected a number"],
     ),
     "statistics of layer_norm": (
         lambda: ops.layer_norm_backward(z(2, 3), z(2, 3), 3, None, z(3), z(2)),
