@@ -1,10 +1,13 @@
 """RNN, LSTM and GRU against PyTorch's modules: values and gradients, all options; and what only this op promises."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 
 import gpunn
 from gpunn import Tensor, no_grad, ops
+from gpunn.cpu.threads import set_thread_count, thread_count
 from gpunn.engine.kept import arrays_kept
 from gpunn.reference.close import assert_close
 from tests import counting
@@ -99,6 +102,16 @@ def pulled(results):
 def backward(results):
     gys = [gpunn.to_device(g.astype(r.dtype), r.device) for g, r in zip(pulled(results), results, strict=True)]
     sum((ops.sum(r * g) for r, g in zip(results, gys, strict=True)), start=Tensor(0 * gys[0].sum())).backward()
+
+
+@contextmanager
+def threads_set(count):
+    before = thread_count()
+    set_thread_count(count)
+    try:
+        yield
+    finally:
+        set_thread_count(before)
 
 
 # ---------------------------------------------------------------- PyTorch
@@ -338,6 +351,22 @@ def test_under_a_precision_float32_weights_get_float32_gradients():
     assert y.dtype.name == again.dtype.name == "bfloat16" and c_n.dtype == np.float32
     ops.sum(again).backward()
     assert {a.grad.dtype.name for a in flat(x, first, weights)} == {"float32"}
+
+
+@MODES
+def test_a_batch_shared_out_among_threads_is_the_same_to_the_bit(mode):
+    x, first, weights = make(mode, L=2, N=300, I=3, H=64 if mode in ("LSTM", "GRU") else 160)
+    found = []
+    for threads in (1, 3):
+        with threads_set(threads):
+            ours = tensors(x, first, weights)
+            got = run(mode, *ours, lengths=[1, 2, 2] * 100)
+            backward(got)
+            found.append([*(r.data for r in got), *(a.grad for a in flat(*ours))])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_array_equal(a, b)
+    part = run(mode, x[:, 100:200], [s[:, 100:200] for s in first], weights, lengths=([1, 2, 2] * 100)[100:200])
+    np.testing.assert_allclose(found[0][0][:, 100:200], part[0], rtol=1e-12, atol=1e-12)
 
 
 # ---------------------------------------------------------------- devices
