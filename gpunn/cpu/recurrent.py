@@ -47,10 +47,11 @@ def forward(
     step = _FORWARD[mode]
     for t, before, after in _order(L, reverse):
         product = linear.forward(states[before], w_hh, b_hh, None)
+        beside: list[Maybe] = []
         if cells is not None:
-            beside: tuple = (cells[before], cells[after]) if wanted else (cells[0], cells[0])
-        else:
-            beside = () if mode != "GRU" else (None if inner is None else inner[t],)
+            beside = [cells[before], cells[after]] if wanted else [cells[0], cells[0]]
+        elif mode == "GRU":
+            beside = [None if inner is None else inner[t]]
         runs = None if lengths is None else (lengths > t)[:, None]
         _by_rows(step, gates[t], product.reshape(gates.shape[1:]), states[before], states[after], *beside, runs)
     last = 0 if reverse else -1
@@ -58,8 +59,7 @@ def forward(
     if lengths is not None:
         y = np.where((lengths > np.arange(L)[:, None])[:, :, None], y, y.dtype.type(0))
     c_n = None if cells is None else cells[last].copy()
-    extra = cells if inner is None else inner
-    extra = extra if wanted else None
+    extra = (cells if inner is None else inner) if wanted else None
     return y, states[last].copy(), c_n, states, None if extra is None else gates, extra
 
 
