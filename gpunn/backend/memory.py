@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,6 +51,9 @@ def overlap(a: Array, b: Array) -> bool:
         >>> overlap(a[:4], a[3:]), overlap(a[::2], a[1::2])
         (True, False)
     """
+    (first, end), (other_first, other_end) = _bounds(a), _bounds(b)
+    if end <= other_first or other_end <= first:  # in a twentieth of the time
+        return False
     try:
         return np.shares_memory(_places(a), _places(b), max_work=10_000)  # pyright: ignore[reportArgumentType]: any number
     except np.exceptions.TooHardError:
@@ -73,16 +77,26 @@ def overlaps_itself(array: Array) -> bool:
     return False
 
 
+def _bounds(array: Array) -> tuple[int, int]:
+    """Where an array's elements begin and end in memory; its first one is not the lowest where a stride is negative."""
+    first = end = address(array)
+    if not array.size:
+        return first, first
+    for size, stride in zip(array.shape, array.strides, strict=True):
+        if stride < 0:
+            first += (size - 1) * stride
+        else:
+            end += (size - 1) * stride
+    return first, end + array.itemsize
+
+
 def _places(array: Array) -> np.ndarray:
     """NumPy's view of where an array's elements lie, in whatever memory: its values are not for reading."""
-
-    class Places:
-        __array_interface__ = {  # noqa: RUF012
-            "version": 3, "typestr": f"|V{array.dtype.itemsize}", "data": (address(array), True), "shape": array.shape,
-            "strides": array.strides,
-        }  # fmt: skip
-
-    return np.asarray(Places())
+    told = {
+        "version": 3, "typestr": f"|V{array.dtype.itemsize}", "data": (address(array), True), "shape": array.shape,
+        "strides": array.strides,
+    }  # fmt: skip
+    return np.asarray(SimpleNamespace(__array_interface__=told))
 
 
 class Use:

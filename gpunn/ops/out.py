@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, TypeVar, cast
 
 from gpunn.backend import Array, asarray, destination, is_array
@@ -51,8 +51,7 @@ def with_out(op: F, name: str = "") -> F:
 def _into(op: Callable, name: str, out: Any, args: tuple, options: dict[str, Any]) -> Any:
     outs = tuple(_leaves(out))
     _check_outs(name, outs)
-    names = [*inspect.signature(op).parameters][: len(args)]
-    for argument, x in (*zip(names, args, strict=False), *options.items()):
+    for argument, x in (*zip(_parameters(op), args, strict=False), *options.items()):
         for a in _arrays(name, x):
             _check_apart(name, outs, argument, a)
     if len(outs) == 1 and outs[0] is not None:  # of several, one could lie where another belongs
@@ -76,6 +75,12 @@ def _into(op: Callable, name: str, out: Any, args: tuple, options: dict[str, Any
     for y, into in zip(results, outs, strict=True):
         _deliver(y, into)
     return out
+
+
+@cache
+def _parameters(op: Callable) -> tuple[str, ...]:
+    """The names of an op's parameters, in order."""
+    return tuple(inspect.signature(op).parameters)
 
 
 def _check_outs(name: str, outs: tuple) -> None:

@@ -1,5 +1,6 @@
 """`out=` of every op that makes an array: the same bits, in the caller's memory; what is refused, in which words."""
 
+import gc
 import inspect
 from functools import partial
 
@@ -8,7 +9,7 @@ import pytest
 
 import gpunn
 from gpunn import Tensor, ops
-from gpunn.backend.memory import address
+from gpunn.backend.memory import address, overlap
 from gpunn.ops.out import with_out
 from gpunn.restored import restored
 from tests import counting
@@ -104,6 +105,33 @@ def test_parts_of_one_array(place):
     x, out = buffer[..., 0], buffer[..., 1]
     ops.neg(x, out=out)
     np.testing.assert_array_equal(gpunn.to_numpy(out), -gpunn.to_numpy(x))
+
+
+def test_overlap_of_strided_parts_is_numpys():
+    rng, buffer = np.random.default_rng(0), np.zeros(60)
+
+    def part():
+        start = rng.integers(0, 36)
+        a = buffer[start : start + rng.choice([0, 12, 24])].reshape(-1, 6)
+        return a[:: rng.choice([1, -1, 2]), :: rng.choice([1, -1, 2, -3])].transpose(rng.permutation(2))
+
+    for a, b in ((part(), part()) for _ in range(300)):
+        assert overlap(a, b) == np.shares_memory(a, b)
+
+
+def test_no_call_leaves_garbage_behind():
+    """What refers to itself, as classes do, waits for the collector."""
+    buffer = np.ones((2, 3, 8), np.float32)
+    apart, between = np.empty((2, 3, 4), np.float32), buffer[..., 1::2]
+    ops.relu(buffer[..., ::2], out=between)
+    gc.collect()
+    gc.disable()
+    try:
+        for out in (apart, between):
+            ops.relu(buffer[..., ::2], out=out)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_none(place):
