@@ -20,8 +20,8 @@ import numpy as np
 from gpunn.backend import capture
 from gpunn.backend.contract import Array
 from gpunn.backend.loading import require_cupy, require_emulator
-from gpunn.backend.streams import EMULATOR, Place, place_on
-from gpunn.errors import RangeError
+from gpunn.backend.streams import EMULATOR, Place, in_program_capture, place_on
+from gpunn.errors import CaptureError, RangeError
 
 FIELDS = 5  # a ticket, 0 between launches; then serial (0: none), number, row and call of the first offence
 # From the number, its row, and what is known of the call (the op first) to the error.
@@ -30,11 +30,15 @@ Erring: TypeAlias = Callable[..., RangeError]
 
 @dataclass
 class Record:
-    """What one stream of one device notes; `pending` says that a kernel got it since it was last looked at."""
+    """What one stream of one device notes; `pending` says that a kernel got it since it was last looked at.
+
+    `replayed`: a graph of the program's own has got it, whose replays nobody announces.
+    """
 
     state: Any
     stream: Any
     pending: bool = False
+    replayed: bool = False
 
 
 _records: dict[Place, Record] = {}
@@ -50,12 +54,16 @@ def watch(array: Array, erring: Erring, op: str, *known: Any) -> tuple[Any, int,
     replay has a serial number of its own: in the device memory that comes last.
     """
     global _last
-    emulated = isinstance(array, np.ndarray)
-    place, stream = place_on(EMULATOR if emulated else array.device.id)
+    device = EMULATOR if isinstance(array, np.ndarray) else array.device.id
+    (place, stream), by_program = place_on(device), in_program_capture(device)
     record = _records.get(place)
     if record is None:
-        capture.refuse(f"{op}: it was never run on this stream, and each replay would clear its record; run it once")
+        if by_program or capture.now.get() is not None:
+            raise CaptureError(
+                f"{op}: it was never run on this stream, and each replay would clear its record; run it once"
+            )
         record = _records[place] = _new_record(array, stream)
+    record.replayed |= by_program
     what = (erring, op, *known)
     call = _calls[what] if what in _calls else _calls.setdefault(what, next(_ids))
     if (feed := capture.now.get()) is not None:
@@ -86,7 +94,8 @@ def _new_record(array: Any, stream: Any) -> Record:
 def check() -> None:
     """Raise the RangeError of the first offence that a kernel noted since the last look, if there is one."""
     for (_, _, thread), record in list(_records.items()):
-        if record.pending and thread in (0, threading.get_ident()):  # what only another thread can wait for is its own
+        mine = thread in (0, threading.get_ident())  # what only another thread can wait for is its own
+        if mine and (record.pending or record.replayed):
             record.pending = False
             if record.stream is None:
                 _look(record, np.asarray)

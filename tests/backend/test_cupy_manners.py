@@ -80,6 +80,27 @@ def test_what_a_programs_own_graph_would_repeat_is_refused(name, xp, stream):
         captured(xp, stream, xp.cuda.MemoryPool(), lambda: function(*arguments))
 
 
+def test_a_wrong_index_in_a_programs_own_graph_is_told_at_each_replay(xp, stream):
+    gy, indices, pool = moved(X[:, :, :2, :2], "cuda"), xp.zeros((2, 4, 2, 2), np.int64), xp.cuda.MemoryPool()
+    with pytest.raises(CaptureError, match="max_pool2d_backward: it was never run on this stream"), stream:
+        stream.begin_capture()
+        try:
+            ops.max_pool2d_backward(gy, indices, (2, 4, 6, 6))
+        finally:
+            stream.end_capture()
+    graph, gx = captured(xp, stream, pool, lambda: ops.max_pool2d_backward(gy, indices, (2, 4, 6, 6)))
+    graph.launch(stream)
+    stream.synchronize()
+    assert values(gx).any()
+    indices[1, 2, 0, 0] = 36
+    for _ in range(2):
+        graph.launch(stream)
+        stream.synchronize()
+        with pytest.raises(IndexError, match=r"max_pool2d_backward: indices.1, 2, 0, 0. is 36, expected 0 to 35 in a "):
+            values(gx)
+    assert values(gx).any()
+
+
 def test_an_optimisers_step_is_refused_in_a_programs_own_graph(xp, stream):
     p = Tensor(moved(X, "cuda"), requires_grad=True)
     p.grad = p.data * 1
