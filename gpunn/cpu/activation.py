@@ -30,7 +30,10 @@ def backward(name: str, gy: np.ndarray, kept: np.ndarray, options: Options) -> n
 
 @in_float32
 def slopes(name: str, gy: np.ndarray, seen: np.ndarray, options: Options) -> np.ndarray:
-    """gx, from x where gpunn.pointwise.reads_x says so, else from y."""
+    """gx, from x where gpunn.pointwise.reads_x says so, else from y; in memory it lies as that one does."""
+    if gy.strides != seen.strides:
+        given, gy = gy, np.empty_like(seen)
+        gy[...] = given
     kept = _FORWARD[name](seen, *options, wanted=True)[1] if reads_x(name, options) else seen
     return _BACKWARD[name](gy, kept, *options)
 

@@ -25,9 +25,10 @@ def drop(
 
     @in_float32
     def masked(values: np.ndarray) -> np.ndarray:
+        y = np.empty_like(values)  # in memory as they lie, whichever way the mask does
         if factor is not None:
-            return values * factor
-        y = values * keep
+            return np.multiply(values, factor, out=y)
+        np.multiply(values, keep, out=y)
         y *= scale
         return y
 

@@ -66,10 +66,11 @@ def dropout_backward(gy: Array, state: State, p: float = 0.5, *, out: Array | No
 @restored
 def _masked(gy: Array, mask: Array, p: float) -> Array:
     """gy times its mask, over 1 - p: of 16-bit floats computed in float32 and rounded once, as the kernel does."""
-    a = wide(gy)
-    a = a * mask * a.dtype.type(0.0 if p == 1 else 1 / (1 - p))
+    xp, a = array_module(gy), wide(gy)
+    y = xp.multiply(a, mask, out=xp.empty_like(a))  # in memory as gy lies
+    y *= y.dtype.type(0.0 if p == 1 else 1 / (1 - p))
     with np.errstate(over="ignore"):  # past float16 it is infinite
-        return a.astype(gy.dtype, copy=False)
+        return y.astype(gy.dtype, copy=False)
 
 
 @with_out

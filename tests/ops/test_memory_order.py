@@ -26,6 +26,15 @@ ANY = {
     "sum": lambda x, w: ops.sum(x, 0, keepdims=True),
     "softmax": lambda x, w: ops.softmax(x, 1),
 }
+TWO_ON_DEVICES = {
+    "dropout": lambda x, w: ops.dropout(x, 0.5),
+    "dropout2d": lambda x, w: ops.dropout2d(x, 0.5),
+    "local_response_norm": lambda x, w: ops.local_response_norm(x, 3),
+    "local_response_norm_backward": lambda x, w: ops.local_response_norm_backward(x, x, 3),
+}
+SLOPES = {
+    "relu": ops.relu_backward, "hardtanh": ops.hardtanh_backward, "elu": ops.elu_backward, "gelu": ops.gelu_backward,
+}  # fmt: skip
 
 
 def order(a):
@@ -56,3 +65,22 @@ def test_what_works_element_by_element_or_adds_up_keeps_every_order(name, place)
         y = ANY[name](lying(axes, place), moved(W4, place))
         assert [i for i in order(y) if y.shape[i] > 1] == [i for i in axes if y.shape[i] > 1]
 
+
+@pytest.mark.parametrize("name", TWO_ON_DEVICES)
+def test_dropout_and_local_response_norm_know_two_orders_on_devices(name, place):
+    for axes in (ROWS, LAST, TURNED):
+        y = TWO_ON_DEVICES[name](lying(axes, place), moved(W4, place))
+        assert order(y) == (LAST if axes == TURNED and place != "cpu" else axes)
+
+
+def test_a_dropout_by_its_mask_keeps_every_order(place):
+    mask = moved(X > 0, place)
+    for axes in (ROWS, LAST, TURNED):
+        assert order(ops.dropout_backward(lying(axes, place), mask, 0.5)) == axes
+
+
+@pytest.mark.parametrize("name", SLOPES)
+def test_an_activations_gradient_lies_as_what_it_is_read_from(name, place):
+    for axes in (ROWS, LAST, TURNED):
+        for gy in (lying(ROWS, place), lying(LAST, place)):
+            assert order(SLOPES[name](gy, lying(axes, place), lying(axes, place))) == axes
