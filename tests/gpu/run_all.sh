@@ -30,7 +30,7 @@ if [ -n "$sanitizer" ]; then
 else
     echo "== no compute-sanitizer: memcheck and racecheck left out"
 fi
-for suite in conv2d pool2d batchnorm gemm optim launch; do
+for suite in conv2d conv1d conv3d pool2d batchnorm elementwise gemm optim launch; do
     step "bench-$suite" "$python" -m bench "$suite" --device cuda --json "$out/$suite-cuda.json"
 done
 step bench-step "$python" -m bench step --device cuda --against torch,compiled,graph,tf32 --json "$out/step-cuda.json"
