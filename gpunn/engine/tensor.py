@@ -265,7 +265,7 @@ def _seed(tensor: Tensor, gy: Value | None, caller: str) -> Array:
     return gy
 
 
-def data_of(x: object) -> Array:
+def data_of(x: Any) -> Array:
     """The array behind an op's argument: a Tensor's own, an array as it is, else a new array on the default device."""
     if isinstance(x, Tensor):
         return x.data

@@ -102,7 +102,7 @@ def grad_input(gy, kernel, border):
     gy, kernel = np.asarray(gy, np.float64), np.asarray(kernel, np.float64)
     gx = np.zeros(gy.shape)
     for tap, outputs, met in _met(gy.shape, kernel.shape, border):
-        np.add.at(gx, met, gy[outputs] * kernel[tap])
+        np.add.at(gx, met, gy[outputs] * kernel[tap])  # pyright: ignore[reportArgumentType]: ... is an index
     return gx
 
 
