@@ -15,7 +15,7 @@ from gpunn.backend import Array, array_module, device_of, is_array, is_whole, sa
 from gpunn.backend.contract import Shape
 from gpunn.backend.dispatch import CUPYS
 from gpunn.engine.tensor import Tensor, data_of
-from gpunn.errors import suggestion
+from gpunn.errors import kind_of, suggestion
 from gpunn.restored import restored
 from gpunn.window import Ints as Ints
 from gpunn.window import Window, size_text
@@ -108,7 +108,7 @@ def check_written(op: str, **named: object) -> None:
         a = value.data if isinstance(value, Tensor) else value
         if a is None or (is_array(a) and getattr(a.flags, "writeable", True) and is_whole(a)):
             continue
-        got = f"a {type(value).__name__}"
+        got = kind_of(value)
         if is_array(a):
             got = "read-only" if is_whole(a) else "unaligned" if a.dtype.isnative else f"of dtype {a.dtype.str}"
         raise ValueError(

@@ -90,6 +90,17 @@ class PlaceError(RangeError):
         )
 
 
+def kind_of(x: object) -> str:
+    """What x is, with its library where Python and gpunn have no such type: there are others' Tensors.
+
+    >>> kind_of([]), kind_of(np.float32(1))
+    ('a list', 'a numpy float32')
+    """
+    kind = type(x)
+    library = kind.__module__.partition(".")[0]
+    return f"a {kind.__name__}" if library in ("builtins", "gpunn") else f"a {library} {kind.__name__}"
+
+
 def nearest(got: object, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     """The one of ``known`` that ``got`` is most like, or None where none is like it."""
     near = difflib.get_close_matches(str(got).lower(), list(known), 1, cutoff)

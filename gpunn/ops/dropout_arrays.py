@@ -10,6 +10,7 @@ import numpy as np
 from gpunn import random
 from gpunn.backend import Array, array_module, is_array, twins
 from gpunn.checks import arrays, as_probability, check_constants, check_same_device
+from gpunn.errors import kind_of
 from gpunn.ops.dropout import taken
 from gpunn.ops.out import with_out
 from gpunn.ops.reduce import wide
@@ -95,7 +96,7 @@ def _checked(op: str, state: State, a: Array, name: str) -> State:
     if is_array(state) and state.shape == (3,) and state.dtype == np.int64 and type(a) is not np.ndarray:
         check_same_device(op, a, state, name, "state")
         return state
-    got = f"{state.dtype} {state.shape}" if is_array(state) else f"a {type(state).__name__}"
+    got = f"{state.dtype} {state.shape}" if is_array(state) else kind_of(state)
     raise TypeError(
         f"{op}: state is {got}, expected what dropout_forward gave beside y, a gpunn.random.Draw; pass that"
     )

@@ -15,6 +15,7 @@ from gpunn.backend.foreign import is_foreign
 from gpunn.backend.memory import address, overlap, overlaps_itself
 from gpunn.checks import check_same_device, check_written
 from gpunn.engine.tensor import Tensor
+from gpunn.errors import kind_of
 from gpunn.restored import restored
 
 F = TypeVar("F", bound=Callable)
@@ -89,8 +90,10 @@ def _check_outs(name: str, outs: tuple) -> None:
         if out is None:
             continue
         if not is_array(out):
-            got = type(out).__name__
-            raise TypeError(f"{name}: out is a {got}, expected an array, or a tuple of them; pass a Tensor's .data")
+            raise TypeError(
+                f"{name}: out is {kind_of(out)}, expected an array, or a tuple of them; pass a Tensor's .data, of "
+                "another library's an array over its memory"
+            )
         check_written(name, out=out)
         if overlaps_itself(out):
             raise ValueError(f"{name}: out has elements that share memory, expected one place for each; pass a copy")

@@ -223,6 +223,10 @@ def test_another_librarys_memory():
     with pytest.raises(ValueError, match="relu: out shares memory with x, expected memory of its own"):
         ops.relu(torch().from_numpy(x), out=x)
     assert ops.relu(torch().from_numpy(x), out=np.empty(2)).tolist() == [0, 2]
+    with pytest.raises(TypeError, match=r"relu: out is a torch Tensor, .* of another library's an array over"):
+        ops.relu(x, out=torch().zeros(2))
+    with pytest.raises(ValueError, match="batch_norm_forward: running_mean is a torch Tensor, expected"):
+        ops.batch_norm_forward(np.ones((3, 2)), torch().zeros(2), torch().ones(2))
 
 
 def test_the_caller_is_named(place):
