@@ -14,7 +14,7 @@ from gpunn.backend import Array, asarray, destination, is_array
 from gpunn.backend.foreign import is_foreign
 from gpunn.backend.memory import address, overlap, overlaps_itself
 from gpunn.checks import check_same_device, check_written
-from gpunn.engine.tensor import Tensor
+from gpunn.engine.tensor import Tensor, data_of
 from gpunn.errors import kind_of
 from gpunn.restored import restored
 
@@ -52,11 +52,14 @@ def with_out(op: F, name: str = "") -> F:
 def _into(op: Callable, name: str, out: Any, args: tuple, options: dict[str, Any]) -> Any:
     outs = tuple(_leaves(out))
     _check_outs(name, outs)
-    for argument, x in (*zip(_parameters(op), args, strict=False), *options.items()):
+    named = {**dict(zip(_parameters(op), args, strict=False)), **options}
+    for argument, x in named.items():
         for a in _arrays(name, x):
             _check_apart(name, outs, argument, a)
     if len(outs) == 1 and outs[0] is not None:  # of several, one could lie where another belongs
         destination.given.set([outs[0]])
+    if "running_mean" in named and outs and outs[0] is not None:  # which would have moved before a wrong one showed
+        _check_alike(name, data_of(named["x"]), outs[0])
     made = op(*args, **options)
     results = tuple(_leaves(made))
     if len(results) != len(outs):
@@ -69,13 +72,18 @@ def _into(op: Callable, name: str, out: Any, args: tuple, options: dict[str, Any
             continue
         if is_array(y):  # of numbers and lists alone it is on the default device
             check_same_device(name, y, into, "the result", "out")
-        if y.shape != into.shape:
-            raise ValueError(f"{name}: out is {into.shape}, expected {y.shape}; make it with empty({y.shape})")
-        if y.dtype != into.dtype:
-            raise TypeError(f"{name}: out is {into.dtype}, expected {y.dtype}; make it with dtype={y.dtype.name!r}")
+        _check_alike(name, y, into)
     for y, into in zip(results, outs, strict=True):
         _deliver(y, into)
     return out
+
+
+def _check_alike(name: str, y: Array, out: Array) -> None:
+    """Refuses an `out` of another shape or dtype than the result."""
+    if y.shape != out.shape:
+        raise ValueError(f"{name}: out is {out.shape}, expected {y.shape}; make it with empty({y.shape})")
+    if y.dtype != out.dtype:
+        raise TypeError(f"{name}: out is {out.dtype}, expected {y.dtype}; make it with dtype={y.dtype.name!r}")
 
 
 @cache

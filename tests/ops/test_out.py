@@ -251,3 +251,13 @@ def test_a_convolution_straight_into_a_channels_last_array(look_alike):
     with counting.device_work() as work:
         ops.conv2d(x, w, groups=2, out=out)
     assert [name for name in work.launches if "forward" in name] and "copyto" not in work.launches, str(work)
+
+
+@pytest.mark.parametrize("forward", [ops.batch_norm, ops.batch_norm_forward, ops.batch_norm_relu, ops.instance_norm])
+def test_running_statistics_stay_where_out_is_wrong(forward, place):
+    x, mean, var = moved(X, place), moved(np.zeros(4), place), moved(np.ones(4), place)
+    options = {} if forward is ops.instance_norm else {"training": True}
+    outs = (like(x[:1]), None, None) if forward is ops.batch_norm_forward else like(x[:1])
+    with pytest.raises(ValueError, match=r"out is \(1, 4, 6, 6\), expected \(2, 4, 6, 6\)"):
+        forward(x, mean, var, out=outs, **options)
+    np.testing.assert_array_equal(gpunn.to_numpy(mean), np.zeros(4))
