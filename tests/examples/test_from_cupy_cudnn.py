@@ -15,7 +15,7 @@ SETUP, *BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.S)
 PAIRS = list(zip(BLOCKS[::2], BLOCKS[1::2], strict=True))
 NAMES = [" and ".join(dict.fromkeys(re.findall(r"ops\.(\w+)", new))) for _, new in PAIRS]
 # Whose old lines need more than the functions of tests/examples/cudnn_functions.py: flat weights, other random numbers.
-UNCOMPARED = {"dropout_forward and dropout_backward", "recurrent_forward and recurrent_backward"}
+UNCOMPARED = {"dropout_forward and dropout_backward and dropout_mask", "recurrent_forward and recurrent_backward"}
 # CuPy 13's public functions of arrays.
 OLD = [
     "convolution_forward",
