@@ -78,8 +78,9 @@ def lstm(
     Args:
         x: (L, N, I), with batch_first (N, L, I); or (L, I), one sequence, and then no N anywhere.
         hx: the first states (h0, c0), each (layers * directions, N, H); None: zeros.
-        weights: for each layer, and in it for each direction, (w_ih, w_hh) or (w_ih, w_hh, b_ih, b_hh): (4 * H, I),
-            (4 * H, H), (4 * H,), gates in the order i, f, g, o. From the second layer on I is directions * H.
+        weights: one list of (w_ih, w_hh) or (w_ih, w_hh, b_ih, b_hh): layer 0, where bidirectional its reverse, layer 1
+            and so on. (4 * H, I), (4 * H, H), (4 * H,), gates in the order i, f, g, o. From the second layer on I is
+            directions * H.
         dropout: in training, the probability with which what one layer hands the next becomes 0.
         lengths: (N,) of 1 to L, in any order: where a sequence is over y is 0, and the final states are those of its
             end; the reverse direction begins there. An integer array of the device, whose values nobody reads on the

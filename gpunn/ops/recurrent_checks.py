@@ -9,10 +9,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gpunn.backend import Array, array_module, device_of, is_array, streams, to_device
-from gpunn.checks import arrays, as_probability, check_choice, check_same_device
+from gpunn.checks import arrays, check_choice, check_same_device
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import data_of
 from gpunn.ops.comparison import where
+from gpunn.scalars import as_probability
 
 GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}  # PyTorch's modes, and the rows of a weight a hidden unit
 Weights: TypeAlias = (
@@ -27,6 +28,11 @@ def as_fours(op: str, weights: Weights, directions: int) -> list[tuple[Any, ...]
     if not isinstance(weights, list | tuple) or not weights:
         raise TypeError(f"{op}: weights is {type(weights).__name__} {_count(weights)}, expected a list of {expected}")
     for k, entry in enumerate(weights):
+        if isinstance(entry, list | tuple) and any(isinstance(w, list | tuple) and _of_arrays(w) for w in entry):
+            raise TypeError(
+                f"{op}: weights[{k}] is a {type(entry).__name__} of lists, expected {expected}, one after the other: "
+                "layer 0, its reverse, layer 1, ...; put all of them into one list"
+            )
         if not isinstance(entry, list | tuple) or len(entry) not in (2, 4):
             got = f"{type(entry).__name__} {_count(entry)}"
             raise TypeError(f"{op}: weights[{k}] is a {got}, expected {expected}; put its tensors into a tuple")
@@ -36,6 +42,11 @@ def as_fours(op: str, weights: Weights, directions: int) -> list[tuple[Any, ...]
             "and one reverse each"
         )
     return [(*entry, *(None,) * (4 - len(entry))) for entry in weights]
+
+
+def _of_arrays(w: Sequence[Any]) -> bool:
+    """Whether these are weights, and not the rows of one."""
+    return any(hasattr(a, "ndim") and a.ndim for a in w)
 
 
 def _count(value: object) -> str:

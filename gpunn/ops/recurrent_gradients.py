@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gpunn.backend import Array, streams
-from gpunn.checks import check_choice, check_same_device
+from gpunn.checks import check_choice, check_constant, check_needs, check_same_device
 from gpunn.engine.tensor import data_of
+from gpunn.errors import kind_of
 from gpunn.ops.recurrent import Call, as_pair, checked
 from gpunn.ops.recurrent_checks import GATES, Weights, as_dropout, as_fours
 from gpunn.ops.recurrent_layers import Reserve, back, run
@@ -19,13 +20,16 @@ PARTS = ("x", "hx", "weights")
 
 
 class RecurrentReserve(NamedTuple):
-    """What recurrent_forward keeps for recurrent_backward; nothing for a user to read."""
+    """What recurrent_forward keeps for recurrent_backward; nothing for a user to read, nor to print."""
 
     call: Call
     kept: Reserve
     y: Array  # whose shape and dtype a gradient has
     h: Array
     c: Array | None
+
+    def __repr__(self) -> str:
+        return f"RecurrentReserve({self.call.job.mode}, y {self.y.shape})"
 
 
 class RecurrentGradients(NamedTuple):
@@ -55,7 +59,8 @@ def recurrent_forward(
 
     mode: PyTorch's and cuDNN's: "RNN_TANH", "RNN_RELU", "LSTM", "GRU". Arguments and errors are those of lstm; hx is
     h0, of an LSTM (h0, c0). Without a backward to come rnn, lstm and gru keep less.
-    Under gpunn.precision arrays keep their type: 16-bit products are of 16-bit arrays.
+    Under gpunn.precision arrays keep their type: 16-bit products are of 16-bit arrays. There is no `out`: the reserve
+    keeps y and states.
 
     >>> w = np.ones((1, 1))
     >>> y, h_n, reserve = ops.recurrent_forward("RNN_RELU", np.ones((3, 1, 1)), None, [(w, w)])
@@ -68,6 +73,8 @@ def recurrent_forward(
     h0: Any = hx
     h0, c0 = as_pair(op, hx) if mode == "LSTM" and hx is not None else (h0, None)
     fours = as_fours(op, weights, directions)
+    for name, value in (("x", x), ("hx", h0), ("hx", c0), *(("weights", w) for four in fours for w in four)):
+        check_constant(op, name, value)
     call = checked(op, mode, x, h0, c0, fours, directions, p, batch_first, lengths)
     with streams.on_device_of(call.x):
         y, last, kept = run(call.job, call.x, call.first, call.fours, True)
@@ -82,14 +89,17 @@ def recurrent_backward(
     gy: Array | None = None,
     gh_n: Array | None = None,
     gc_n: Array | None = None,
-    needs: Sequence[str] = PARTS,
+    needs: Collection[str] = PARTS,
 ) -> RecurrentGradients:
     """The gradients that `needs` names, from those of recurrent_forward's y, h_n and c_n, of their shapes; None: 0.
 
-    needs: of "x", "hx", "weights"; each call goes through time once. The reserve stays as it is, so that data and
-    weights may be asked for in two calls.
+    They are x, h0, c0 (of an LSTM) and weights, which has (gw_ih, gw_hh, gb_ih, gb_hh) for each entry of the call's;
+    None where not asked for, or where there is no bias. Unpack them in this order, or read them by name.
 
-    ValueError: shapes, a part that there is not. TypeError: dtypes.
+    needs: of "x", "hx" (h0 and c0), "weights"; each call goes through time once. The reserve stays as it is, so that
+    data and weights may be asked for in two calls.
+
+    ValueError: shapes, a part that there is not. TypeError: dtypes, no reserve, needs that is no tuple.
 
     >>> w = np.ones((1, 1))
     >>> y, h_n, reserve = ops.recurrent_forward("RNN_RELU", np.ones((3, 1, 1)), None, [(w, w)])
@@ -99,8 +109,9 @@ def recurrent_backward(
     """
     op = "recurrent_backward"
     np.seterr(all="ignore")  # infinities and NaN travel on in silence
-    for part in needs:
-        check_choice(op, "needs", part, PARTS)
+    if not isinstance(reserve, RecurrentReserve):
+        raise TypeError(f"{op}: reserve is {kind_of(reserve)}, expected the last that recurrent_forward gave; pass it")
+    check_needs(op, needs, PARTS)
     gys = []
     for name, g, y in (("gy", gy, reserve.y), ("gh_n", gh_n, reserve.h), ("gc_n", gc_n, reserve.c)):
         gys.append(None if g is None else _like(op, name, data_of(g), y))

@@ -133,7 +133,32 @@ RECURRENT = {
     "needs": (
         lambda: back(needs=("x", "bias")),
         ValueError,
-        ["recurrent_backward: needs is 'bias'", "'hx', 'weights'"],
+        ["recurrent_backward: needs has 'bias'", "'hx', 'weights'"],
+    ),
+    "needs as a word": (
+        lambda: back(needs="weights"),
+        TypeError,
+        ["recurrent_backward: needs is 'weights', expected a tuple", "pass ('x',) for one"],
+    ),
+    "no reserve": (
+        lambda: ops.recurrent_backward(z(3, 4, 2), z(3, 4, 2)),
+        TypeError,
+        ["recurrent_backward: reserve is a numpy ndarray", "the last that recurrent_forward gave"],
+    ),
+    "a Tensor that records": (
+        lambda: ops.recurrent_forward("LSTM", gpunn.Tensor(z(3, 4, 5), requires_grad=True), None, [FOUR]),
+        ValueError,
+        ["recurrent_forward: x requires a gradient", "x.detach()"],
+    ),
+    "a weight that records": (
+        lambda: ops.recurrent_forward("LSTM", z(3, 4, 5), None, [(gpunn.Tensor(FOUR[0], requires_grad=True), FOUR[1])]),
+        ValueError,
+        ["recurrent_forward: weights requires a gradient"],
+    ),
+    "weights in a list a layer": (
+        lambda: lstm(weights=[[FOUR, FOUR]], bidirectional=True),
+        TypeError,
+        ["lstm: weights[0] is a list of lists", "layer 0, its reverse, layer 1", "one list"],
     ),
 }
 if gpunn.is_available("emulator"):

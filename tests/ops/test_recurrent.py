@@ -221,6 +221,7 @@ def test_plain_arrays_give_the_same_gradients_whole_or_in_parts(mode):
     y, states, reserve = ops.recurrent_forward(mode, x, hx, weights, bidirectional=True, lengths=LENGTHS)
     for a, b in zip([y, *(states if mode == "LSTM" else [states])], recorded, strict=True):
         np.testing.assert_array_equal(a, b.data)
+    assert repr(reserve) == f"RecurrentReserve({mode}, y {y.shape})"  # not the arrays in it
     gys = pulled(recorded)
     whole = ops.recurrent_backward(reserve, *gys)
     data, parameters = (ops.recurrent_backward(reserve, *gys, needs=n) for n in (("x", "hx"), ("weights",)))
