@@ -5,18 +5,17 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Collection
 from functools import lru_cache, wraps
-from numbers import Real
 from typing import Any, SupportsIndex, TypeVar, cast
 
 import numpy as np
 
 from gpunn.asked import narrow
-from gpunn.backend import Array, array_module, device_of, is_array, is_whole, same_device
+from gpunn.backend import Array, device_of, is_array, is_whole, same_device
 from gpunn.backend.contract import Shape
 from gpunn.backend.dispatch import CUPYS
 from gpunn.engine.tensor import Tensor, data_of
 from gpunn.errors import kind_of, suggestion
-from gpunn.restored import restored
+from gpunn.scalars import shown
 from gpunn.window import Ints as Ints
 from gpunn.window import Window, size_text
 
@@ -44,7 +43,7 @@ def arrays(op: str, **named: object) -> list[Array]:
             found.append(None)
             continue
         kind: Any = type(value)
-        a: Any = value if kind in CUPYS else value.data if isinstance(value, Tensor) else data_of(value)
+        a: Any = value if kind in CUPYS else value.data if isinstance(value, Tensor) else _taken(op, name, value)
         found.append(a)
         if first is None:
             first, first_name = a, name
@@ -61,6 +60,14 @@ def arrays(op: str, **named: object) -> list[Array]:
     return found
 
 
+def _taken(op: str, name: str, value: object) -> Array:
+    """`data_of`, whose refusals do not know what the argument is called."""
+    try:
+        return data_of(value)
+    except TypeError as error:
+        raise TypeError(f"{op}: {name}: {error}") from error
+
+
 def check_floating(op: str, name: str, a: Array) -> None:
     """Refuses what is no floating point."""
     kind = a.dtype.name if a.dtype.isnative else a.dtype.str  # of an array put into Tensor.data
@@ -73,9 +80,13 @@ def check_floating(op: str, name: str, a: Array) -> None:
                 "'fp32' or 'tf32' around it"
             )
         return
+    if kind in COMPLEX:  # of which a conversion would lose half
+        raise TypeError(
+            f"{op}: {name} is {kind}, expected real numbers, float32 or float64; pass its .real and .imag in two calls"
+        )
     raise TypeError(
-        f"{op}: {name} is {kind}, expected float32 or float64; convert it, for example with "
-        f"{name}.to('float32'), or {name}.astype('float32') of an array"
+        f"{op}: {name} is {kind}, expected float32 or float64, or 16 bits, float16 or bfloat16; convert it, for "
+        f"example with {name}.to('float32'), or {name}.astype('float32') of an array"
     )
 
 
@@ -86,7 +97,8 @@ def check_same_device(op: str, a: Array, b: Array, a_name: str, b_name: str) -> 
     here, there = device_of(a), device_of(b)
     if here != there:
         raise ValueError(
-            f'{op}: {a_name} is on {here} but {b_name} is on {there}; move one, for example with .to("{here}")'
+            f"{op}: {a_name} is on {here} but {b_name} is on {there}; move one, for example with "
+            f'gpunn.to_device(x, "{here}"), or .to("{here}") of a Tensor'
         )
 
 
@@ -137,7 +149,7 @@ def as_ints(op: str, name: str, value: Any, rank: int, minimum: float) -> tuple[
         values = tuple([operator.index(v) for v in values])
     except TypeError:
         expected = "an int" if rank == 1 else f"an int or {rank} of them"
-        raise TypeError(f"{op}: {name} is {value!r}, expected {expected}") from None
+        raise TypeError(f"{op}: {name} is {shown(value)}, expected {expected}") from None
     if min(values) < minimum:
         raise ValueError(f"{op}: {name} is {value}, expected at least {minimum}")
     return values
@@ -146,7 +158,7 @@ def as_ints(op: str, name: str, value: Any, rank: int, minimum: float) -> tuple[
 def as_shape(op: str, name: str, value: object) -> Shape:
     """A shape that the user gives, as a tuple of ints."""
     if not isinstance(value, (tuple, list)):
-        raise TypeError(f"{op}: {name} is {value!r}, expected a tuple of ints; pass the array's .shape")
+        raise TypeError(f"{op}: {name} is {shown(value)}, expected a tuple of ints; pass the array's .shape")
     return as_ints(op, name, value, len(value), 0) if value else ()
 
 
@@ -171,13 +183,6 @@ def as_count(op: str, name: str, value: object) -> int:
     if isinstance(value, tuple | list):
         raise TypeError(f"{op}: {name} is {value!r}, expected an int")
     return as_ints(op, name, value, 1, 1)[0]
-
-
-def as_probability(op: str, p: object, what: str) -> float:
-    """`p`, refused where it is no probability with which `what` is dropped."""
-    if not isinstance(p, Real) or not 0 <= p <= 1:  # type: ignore[operator]
-        raise ValueError(f"{op}: p is {p!r}, expected 0 to 1: the probability with which {what} is dropped")
-    return float(p)
 
 
 def check_choice(op: str, name: str, value: object, choices: tuple[str, ...]) -> None:
@@ -239,14 +244,3 @@ def check_output(op: str, x: tuple[int, ...], sizes: tuple[int, ...], win: Windo
         f"{op}: the window {size_text(win.size)}{dilated} is larger than the padded input {size_text(padded)} (x {x}); "
         "use a smaller kernel or more padding"
     )
-
-
-@restored
-def zero_d(value: Any, like: Array) -> Array:
-    """`value` as a 0-d array of `like`'s type, dtype and device: NumPy's scalars have no device."""
-    if type(value) is type(like) and value.dtype == like.dtype:
-        return value
-    y = array_module(like).empty_like(like, shape=(1,)).reshape(())  # CuPy takes shape=() for "not given"
-    with np.errstate(over="ignore"):  # a sum past float16 is infinite
-        y[...] = value
-    return y

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from gpunn import ops
-from gpunn.checks import as_probability, check_choice
+from gpunn.checks import check_choice
 from gpunn.engine.operators import A
 from gpunn.nn.module import Module
+from gpunn.scalars import as_probability
 
 
 class Dropout(Module):

@@ -17,6 +17,7 @@ from gpunn.ops.elementwise import applied
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import like
 from gpunn.ops.reduce import total, wide
+from gpunn.scalars import as_number
 
 
 @with_out
@@ -36,7 +37,7 @@ def leaky_relu(x: A, negative_slope: float = 0.01, *, out: Array | None = None) 
     >>> ops.leaky_relu([-1.0, 2.0], 0.1)
     array([-0.1,  2. ], dtype=float32)
     """
-    return _activate("leaky_relu", "leaky_relu", x, float(negative_slope))
+    return _activate("leaky_relu", "leaky_relu", x, as_number("leaky_relu", "negative_slope", negative_slope))
 
 
 @with_out
@@ -71,7 +72,7 @@ def clipped_relu(x: A, ceiling: float, *, out: Array | None = None) -> A:
 
 def bounds(op: str, low: float, high: float) -> tuple[float, float]:
     """The bounds of a hardtanh, refused where they are out of order."""
-    low, high = float(low), float(high)
+    low, high = as_number(op, "min_val", low), as_number(op, "max_val", high)
     if not low < high:
         raise ValueError(f"{op}: min_val is {low} and max_val {high}, expected min_val below max_val; swap them")
     return low, high
@@ -79,9 +80,10 @@ def bounds(op: str, low: float, high: float) -> tuple[float, float]:
 
 def under(op: str, ceiling: float) -> tuple[float, float]:
     """The bounds of a clipped ReLU, refused where there is nothing between them."""
-    if not float(ceiling) > 0:
+    high = as_number(op, "ceiling", ceiling)
+    if not high > 0:
         raise ValueError(f"{op}: ceiling is {ceiling}, expected a number above 0, the largest value of the result")
-    return 0.0, float(ceiling)
+    return 0.0, high
 
 
 @with_out
@@ -111,15 +113,15 @@ def softplus(x: A, beta: float = 1, threshold: float = 20, *, out: Array | None 
     >>> ops.softplus([-100.0, 0.0, 100.0]).round(3)
     array([  0.   ,   0.693, 100.   ], dtype=float32)
     """
-    return _activate("softplus", "softplus", x, steepness("softplus", beta), float(threshold))
+    return _activate("softplus", "softplus", x, *bend("softplus", beta, threshold))
 
 
-def steepness(op: str, beta: float) -> float:
-    """The beta of a softplus, refused where nothing can be divided by it."""
-    beta = float(beta)
+def bend(op: str, beta: float, threshold: float) -> tuple[float, float]:
+    """The numbers of a softplus, refused where nothing can be divided by beta."""
+    beta = as_number(op, "beta", beta)
     if beta == 0 or not math.isfinite(beta):
         raise ValueError(f"{op}: beta is {beta}, expected a finite number other than 0")
-    return beta
+    return beta, as_number(op, "threshold", threshold)
 
 
 @with_out
@@ -166,7 +168,7 @@ def elu(x: A, alpha: float = 1.0, *, out: Array | None = None) -> A:
     >>> ops.elu([-1.0, 2.0]).round(3)
     array([-0.632,  2.   ], dtype=float32)
     """
-    return _activate("elu", "elu", x, float(alpha))
+    return _activate("elu", "elu", x, as_number("elu", "alpha", alpha))
 
 
 @with_out

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from gpunn.backend import Array, twins
 from gpunn.checks import arrays, check_shape
-from gpunn.ops.activation import bounds, gelu_of, steepness, under
+from gpunn.ops.activation import bend, bounds, gelu_of, under
 from gpunn.ops.out import with_out
 from gpunn.pointwise import reads_x
+from gpunn.scalars import as_number
 
 
 @with_out
@@ -32,7 +33,9 @@ def leaky_relu_backward(
     >>> ops.leaky_relu_backward(np.array([1.0, 1.0]), None, np.array([-0.1, 2.0]), 0.1)
     array([0.1, 1. ])
     """
-    return _slopes("leaky_relu", "leaky_relu", gy, x, y, float(negative_slope))
+    return _slopes(
+        "leaky_relu", "leaky_relu", gy, x, y, as_number("leaky_relu_backward", "negative_slope", negative_slope)
+    )
 
 
 @with_out
@@ -96,7 +99,7 @@ def softplus_backward(
     >>> ops.softplus_backward(np.array([1.0, 1.0]), np.array([0.0, 30.0]), None)
     array([0.5, 1. ])
     """
-    return _slopes("softplus", "softplus", gy, x, y, steepness("softplus_backward", beta), float(threshold))
+    return _slopes("softplus", "softplus", gy, x, y, *bend("softplus_backward", beta, threshold))
 
 
 @with_out
@@ -106,7 +109,7 @@ def elu_backward(gy: Array, x: Array | None, y: Array | None, alpha: float = 1.0
     >>> ops.elu_backward(np.array([1.0, 1.0]), None, np.array([-0.5, 2.0]))
     array([0.5, 1. ])
     """
-    return _slopes("elu", "elu", gy, x, y, float(alpha))
+    return _slopes("elu", "elu", gy, x, y, as_number("elu_backward", "alpha", alpha))
 
 
 @with_out

@@ -6,7 +6,7 @@ from typing import overload
 
 from gpunn.backend import Array, twins
 from gpunn.backend.contract import Shape
-from gpunn.checks import arrays, check_shape
+from gpunn.checks import arrays, as_shape, check_shape
 from gpunn.ops.frame import frame_of
 from gpunn.ops.max_pool_gradients import check_sizes, with_places, with_x
 from gpunn.ops.out import with_out
@@ -103,7 +103,7 @@ def adaptive_max_pool3d_backward(
 
 def _avg(op: str, rank: int, gy: Array, x_shape: Shape) -> Array:
     (gy,) = arrays(op, gy=gy)
-    shape = tuple(x_shape)
+    shape = as_shape(op, "x_shape", x_shape)
     frame = frame_of(op, rank, shape)
     check_sizes(op, rank, gy, shape)
     return frame.drop(twins(gy).adaptive_pool.avg_backward(frame.lift(gy), frame.shape(shape)))

@@ -17,6 +17,7 @@ from gpunn.ops.out import with_out
 from gpunn.ops.precision import like
 from gpunn.ops.reduce import wide
 from gpunn.restored import restored
+from gpunn.scalars import check_eps, shown
 
 
 @with_out
@@ -197,7 +198,7 @@ def channelwise(
 def check_momentum(op: str, momentum: object, beside: str = "") -> None:
     """Refuses what is no weight of a batch's statistics: NaN, too, which stands for None in the kernels."""
     if not isinstance(momentum, Real):
-        raise TypeError(f"{op}: momentum is {momentum!r}, expected a number{beside}")
+        raise TypeError(f"{op}: momentum is {shown(momentum)}, expected a number{beside}")
     if momentum != momentum:
         raise ValueError(f"{op}: momentum is {momentum}, expected a number: the weight of this batch's statistics")
 
@@ -206,8 +207,7 @@ def check_statistics(
     op: str, a: Array, what: str, count: int, mean: Array | None, var: Array | None, training: bool, eps: float
 ) -> None:
     """Refuses statistics that there are not: `count` values for each `what` of x, or no running ones."""
-    if not eps >= 0:
-        raise ValueError(f"{op}: eps is {eps}, expected at least 0: it keeps the square root of the variance real")
+    check_eps(op, eps)
     if training and count == 1:
         raise ValueError(
             f"{op}: x {a.shape} has one value per {what}, whose variance is 0; training needs more than one: "

@@ -14,6 +14,7 @@ from gpunn.engine.tensor import data_of
 from gpunn.layout import channels_last
 from gpunn.ops.batch_norm import channelwise, check_momentum, check_statistics, empty_statistics, rstd_of
 from gpunn.ops.out import with_out
+from gpunn.scalars import check_eps
 
 
 @with_out
@@ -103,6 +104,7 @@ def batch_norm_backward(
     op = "batch_norm_backward"
     gy, a = arrays(op, gy=gy, x=x)
     check_shape(op, "gy", gy, a.shape, "it has x's shape")
+    check_eps(op, eps)
     if var is not None and rstd is not None:
         raise TypeError(f"{op}: got both var and rstd, two words for one array; pass one")
     name, spread = ("var", var) if rstd is None else ("rstd", rstd)

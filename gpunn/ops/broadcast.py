@@ -59,7 +59,7 @@ def operands(name: str, *inputs: object) -> list[Any]:
         if not same_device(first, other) and device_of(other) != device_of(first):
             raise ValueError(
                 f"{name}: the inputs are on {' and '.join(str(device_of(a)) for a in arrays)}, expected one device; "
-                "move one with .to(device)"
+                "move one with gpunn.to_device(x, device)"
             )
     floats = [a.dtype for a in arrays if a.dtype.kind in "fV"]
     if len(floats) < len(arrays) and (floats or any(isinstance(x, float) for x in found)):

@@ -9,14 +9,14 @@ import numpy as np
 from gpunn.asked import asked
 from gpunn.backend import Array, array_module, twins
 from gpunn.backend.contract import Backward, Shape
-from gpunn.checks import arrays, check_choice, check_constant, check_same_device, wants_grad, zero_d
+from gpunn.checks import arrays, check_choice, check_constant, check_same_device, wants_grad
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.counts import Count, here
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import rounded, widened
-from gpunn.ops.reduce import mean, total, wide
+from gpunn.ops.reduce import mean, total, wide, zero_d
 from gpunn.restored import restored
 
 REDUCTIONS = ("none", "mean", "sum")

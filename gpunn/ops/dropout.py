@@ -10,11 +10,12 @@ import numpy as np
 from gpunn import random
 from gpunn.backend import Array, capture, streams, twins
 from gpunn.backend.contract import Shape
-from gpunn.checks import arrays, as_probability, check_choice
+from gpunn.checks import arrays, check_choice
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import Tensor, record
 from gpunn.errors import CaptureError
 from gpunn.ops.out import with_out
+from gpunn.scalars import as_probability
 
 
 @with_out

@@ -9,12 +9,13 @@ import numpy as np
 
 from gpunn import random
 from gpunn.backend import Array, array_module, is_array, twins
-from gpunn.checks import arrays, as_probability, check_constants, check_same_device
+from gpunn.checks import arrays, check_constants, check_same_device
 from gpunn.errors import kind_of
 from gpunn.ops.dropout import taken
 from gpunn.ops.out import with_out
 from gpunn.ops.reduce import wide
 from gpunn.restored import restored
+from gpunn.scalars import as_probability
 
 State: TypeAlias = random.Draw | Array
 
@@ -98,5 +99,6 @@ def _checked(op: str, state: State, a: Array, name: str) -> State:
         return state
     got = f"{state.dtype} {state.shape}" if is_array(state) else kind_of(state)
     raise TypeError(
-        f"{op}: state is {got}, expected what dropout_forward gave beside y, a gpunn.random.Draw; pass that"
+        f"{op}: state is {got}, expected what dropout_forward gave beside y, a gpunn.random.Draw; "
+        f"pass that{', or a mask of bool ' + str(a.shape) if op == 'dropout_backward' else ''}"
     )

@@ -17,6 +17,7 @@ from gpunn.ops.batch_norm import batch_norm, channelwise
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import widened
 from gpunn.restored import restored
+from gpunn.scalars import check_eps
 
 
 @with_out
@@ -217,12 +218,6 @@ def groups_of(op: str, a: Array, num_groups: int, *params: Array | None) -> int:
     if channels % groups:
         raise ValueError(f"{op}: x has {channels} channels {a.shape}, expected a multiple of num_groups={groups}")
     return groups
-
-
-def check_eps(op: str, eps: float) -> None:
-    """Refuses an eps below 0, or none."""
-    if not eps >= 0:
-        raise ValueError(f"{op}: eps is {eps}, expected at least 0: it keeps the square root of the variance real")
 
 
 def check_channels(op: str, a: Array, w: Array | None, b: Array | None = None) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from gpunn.backend import Array, twins
 from gpunn.checks import Ints, arrays, check_constants, check_shape
-from gpunn.ops.group_norm import check_eps, groups_of, rows_of
+from gpunn.ops.group_norm import groups_of, rows_of
 from gpunn.ops.out import with_out
+from gpunn.scalars import check_eps
 
 Three = tuple[Array, Array, Array]
 

@@ -9,6 +9,7 @@ from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
 from gpunn.ops.out import with_out
 from gpunn.restored import restored
+from gpunn.scalars import as_number
 
 
 @with_out
@@ -26,7 +27,7 @@ def local_response_norm(
     """
     (a,) = arrays("local_response_norm", x=x)
     size = _checked("local_response_norm", a, size)
-    twin, numbers = twins(a).local_response_norm, (float(alpha), float(beta), float(k))
+    twin, numbers = twins(a).local_response_norm, _numbers("local_response_norm", alpha=alpha, beta=beta, k=k)
     y, kept = twin.forward(a, size, *numbers)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
@@ -50,8 +51,13 @@ def local_response_norm_backward(
     gy, a = arrays(op, gy=gy, x=x)
     size = _checked(op, a, size)
     check_shape(op, "gy", gy, a.shape, "it has x's shape")
-    twin, numbers = twins(a).local_response_norm, (float(alpha), float(beta), float(k))
+    twin, numbers = twins(a).local_response_norm, _numbers(op, alpha=alpha, beta=beta, k=k)
     return twin.backward(gy, a, twin.forward(a, size, *numbers)[1], size, *numbers)
+
+
+def _numbers(op: str, **named: float) -> tuple[float, ...]:
+    """The numbers of the divisor, as floats."""
+    return tuple([as_number(op, name, value) for name, value in named.items()])
 
 
 def _checked(op: str, a: Array, size: int) -> int:

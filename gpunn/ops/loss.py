@@ -6,14 +6,14 @@ import math
 
 from gpunn.asked import asked
 from gpunn.backend import Array, array_module, twins
-from gpunn.checks import arrays, check_choice, check_constant, zero_d
+from gpunn.checks import arrays, check_choice, check_constant
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import record
 from gpunn.ops.cross_entropy import REDUCTIONS, weighed
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import rounded, widened
-from gpunn.ops.reduce import mean, total, wide
+from gpunn.ops.reduce import mean, total, wide, zero_d
 
 
 @with_out

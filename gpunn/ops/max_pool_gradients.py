@@ -6,7 +6,7 @@ from typing import TypeAlias, overload
 
 from gpunn.backend import Array, twins
 from gpunn.backend.contract import Shape
-from gpunn.checks import Ints, arrays, cached, check_same_device, check_shape
+from gpunn.checks import Ints, arrays, as_shape, cached, check_same_device, check_shape
 from gpunn.engine.tensor import data_of
 from gpunn.ops.frame import LETTERS, Frame, frame_of
 from gpunn.ops.out import with_out
@@ -156,7 +156,7 @@ def with_places(
         raise TypeError(f"{op}: y is given without x; pass x too, or indices and x_shape")
     if indices is None or x_shape is None:
         raise TypeError(f"{op}: {'indices' if indices is None else 'x_shape'} is None; pass indices and x_shape, or x")
-    place, shape = data_of(indices), tuple(x_shape)
+    place, shape = data_of(indices), as_shape(op, "x_shape", x_shape)
     check_same_device(op, gy, place, "gy", "indices")
     if place.dtype.name not in PLACES:
         raise TypeError(

@@ -12,6 +12,7 @@ from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import record
 from gpunn.ops.frame import Frame, frame_of
 from gpunn.ops.out import with_out
+from gpunn.scalars import shown
 from gpunn.window import Window
 
 
@@ -171,7 +172,7 @@ def _lp_backward(
 def as_order(op: str, norm_type: Any) -> float:
     """The option norm_type as a float. Raises TypeError or ValueError where it is no order of a norm."""
     if isinstance(norm_type, bool) or not isinstance(norm_type, (int, float)):
-        raise TypeError(f"{op}: norm_type is {norm_type!r}, expected a number such as 2")
+        raise TypeError(f"{op}: norm_type is {shown(norm_type)}, expected a number such as 2")
     if not norm_type or not math.isfinite(norm_type):
         raise ValueError(
             f"{op}: norm_type is {norm_type}, expected a finite number other than 0; "

@@ -10,6 +10,7 @@ from gpunn.checks import (
     Ints,
     arrays,
     as_ints,
+    as_shape,
     cached,
     check_output,
     check_shape,
@@ -161,7 +162,7 @@ def avg_pooled_backward(
 ) -> Array:  # fmt: skip
     """gx of average pooling of any rank."""
     (gy,) = arrays(op, gy=gy)
-    shape = tuple(x_shape)
+    shape = as_shape(op, "x_shape", x_shape)
     frame, win = check_window(op, shape, kernel_size, stride, padding, 1, ceil_mode, rank)
     lifted = frame.shape(shape)
     check_shape(op, "gy", gy, (*shape[:-rank], *win.out(lifted[2:], ceil_mode)[-rank:]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from gpunn.ops.elementwise import floating
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import widened
 from gpunn.restored import restored
+from gpunn.scalars import as_number
 
 Alias: TypeAlias = dict[str, Axis]  # PyTorch's names of axis and keepdims
 
@@ -73,7 +74,7 @@ def var(
     x = widened(x) if asked() else x
     a = floating("var", x)
     axes, keep = axes_of("var", a, axis, keepdims, alias)
-    divisor = count_of(a, axes) - correction
+    divisor = count_of(a, axes) - as_number("var", "correction", correction)
     if divisor <= 0:
         raise ValueError(
             f"var: {count_of(a, axes)} element(s) with correction {correction}, expected more elements than the "
@@ -153,3 +154,14 @@ def count_of(a: Array, axes: Shape) -> int:
 def reduced_shape(a: Array, axes: Shape, keepdims: bool) -> Shape:
     """The shape that is left when the axes are reduced away, or to 1."""
     return tuple([1 if i in axes else n for i, n in enumerate(a.shape) if keepdims or i not in axes])
+
+
+@restored
+def zero_d(value: Any, like: Array) -> Array:
+    """`value` as a 0-d array of `like`'s type, dtype and device: NumPy's scalars have no device."""
+    if type(value) is type(like) and value.dtype == like.dtype:
+        return value
+    y = array_module(like).empty_like(like, shape=(1,)).reshape(())  # CuPy takes shape=() for "not given"
+    with np.errstate(over="ignore"):  # a sum past float16 is infinite
+        y[...] = value
+    return y

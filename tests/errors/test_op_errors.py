@@ -161,7 +161,7 @@ CONV = {
     "integers": (
         lambda: ops.conv2d(X.astype(int), W),
         TypeError,
-        ["conv2d: x is int64", "float32 or float64", "astype('float32')"],
+        ["conv2d: x is int64", "float32 or float64, or 16 bits, float16 or bfloat16", "astype('float32')"],
     ),
     "mixed dtypes": (
         lambda: ops.conv2d(X.astype(F32), W),
@@ -688,6 +688,67 @@ LOSS = {
         lambda: ops.relu_backward(SCORES.astype(int), None, SCORES),
         TypeError,
         ["relu_backward: gy is int64", "float32 or float64"],
+    ),
+    "complex": (
+        lambda: ops.relu(SCORES.astype(complex)),
+        TypeError,
+        ["relu: x is complex128, expected real numbers", "its .real and .imag in two calls"],
+    ),
+    "ceiling of an array": (
+        lambda: ops.clipped_relu(SCORES, z(4)),
+        TypeError,
+        ["clipped_relu: ceiling is an array (4,), expected a number"],
+    ),
+    "alpha of text": (lambda: ops.elu(SCORES, "1"), TypeError, ["elu: alpha is '1', expected a number"]),
+    "complex slope": (
+        lambda: ops.leaky_relu_backward(SCORES, None, SCORES, 1j),
+        TypeError,
+        ["leaky_relu_backward: negative_slope is 1j, expected a number"],
+    ),
+    "threshold None": (lambda: ops.softplus(SCORES, 1, None), TypeError, ["softplus: threshold is None"]),
+    "bound of text": (lambda: ops.hardtanh(SCORES, -1, "b"), TypeError, ["hardtanh: max_val is 'b'"]),
+    "correction of text": (lambda: ops.var(SCORES, correction="1"), TypeError, ["var: correction is '1'"]),
+    "k of an array": (
+        lambda: ops.local_response_norm(z(1, 3, 2), 3, k=z(3)),
+        TypeError,
+        ["local_response_norm: k is an array (3,)"],
+    ),
+    "eps of an array": (
+        lambda: ops.batch_norm_backward(z(4, 3), z(4, 3), None, z(3), z(3), z(3)),
+        TypeError,
+        ["batch_norm_backward: eps is an array (3,), expected a number"],
+    ),
+    "negative eps": (
+        lambda: ops.batch_norm_backward(z(4, 3), z(4, 3), None, z(3), z(3), -1.0),
+        ValueError,
+        ["batch_norm_backward: eps is -1.0, expected at least 0"],
+    ),
+    "eps of text": (lambda: ops.layer_norm_forward(z(4, 3), 3, eps="0"), TypeError, ["layer_norm_forward: eps is '0'"]),
+    "x for its shape": (
+        lambda: ops.conv2d_grad_input(z(1, 16, 3, 3), W, X),
+        TypeError,
+        ["conv2d_grad_input: x_shape is an array (", "expected a tuple of ints; pass the array's .shape"],
+    ),
+    "x for its shape, averages": (
+        lambda: ops.avg_pool2d_backward(z(1, 1, 2, 2), z(1, 1, 4, 4), 2),
+        TypeError,
+        ["avg_pool2d_backward: x_shape is an array (1, 1, 4, 4)", ".shape"],
+    ),
+    "x for its shape, places": (
+        lambda: ops.max_pool2d_backward(z(1, 1, 2, 2), z(1, 1, 2, 2, dtype=int), z(1, 1, 4, 4)),
+        TypeError,
+        ["max_pool2d_backward: x_shape is an array (1, 1, 4, 4)", ".shape"],
+    ),
+    "x for its shape, adaptive": (
+        lambda: ops.adaptive_avg_pool1d_backward(z(1, 2, 2), z(1, 2, 4)),
+        TypeError,
+        ["adaptive_avg_pool1d_backward: x_shape is an array (1, 2, 4)", ".shape"],
+    ),
+    "stride of an array": (lambda: ops.conv2d(X, W, stride=z(2)), TypeError, ["conv2d: stride is an array (2,)"]),
+    "a mask of another shape": (
+        lambda: ops.dropout_backward(SCORES, z(4, dtype=bool)),
+        TypeError,
+        ["dropout_backward: state is bool (4,)", "what dropout_forward gave", "or a mask of bool (3, 4)"],
     ),
     "beta 0": (lambda: ops.softplus_backward(SCORES, SCORES, None, 0), ValueError, ["softplus_backward: beta is 0.0"]),
     "softmax dim": (lambda: ops.softmax(z(2, 3), 2), IndexError, ["softmax: dim is 2", "-2 to 1", "(2, 3)"]),

@@ -163,5 +163,5 @@ def test_refusals():
         ops.conv2d(x, w, pool=Pooling.max(2))
     with pytest.raises(TypeError, match="conv2d_grad_input: gy is complex128 but w is complex64; convert one"):
         ops.conv2d_grad_input(x, w.astype("complex64"), (1, 2, 6, 6))
-    with pytest.raises(TypeError, match="relu: x is complex128, expected float32 or float64"):
+    with pytest.raises(TypeError, match="relu: x is complex128, expected real numbers, float32 or float64"):
         ops.relu(x)

@@ -220,6 +220,8 @@ def test_torch_bfloat16_comes_in():
     for tensor in (torch.ones(2, requires_grad=True), values.clone().requires_grad_(), torch.ones(2).to_sparse()):
         with pytest.raises(TypeError, match=r"got a torch Tensor of torch\.\w+ that cannot be taken over .*; expected"):
             gpunn.tensor(tensor)
+        with pytest.raises(TypeError, match=r"conv1d: w: got a torch Tensor of torch\.\w+ that cannot be taken over"):
+            ops.conv1d(np.ones((1, 1, 3), np.float32), tensor)
 
 
 def test_format():
