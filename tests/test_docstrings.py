@@ -21,6 +21,7 @@ HEADING = re.compile(r"^ *([A-Z]\w+): *$", re.MULTILINE)
 LETTERS = {"x", "y", "a", "w", "gx", "gy", "gw", "gb", "ggamma", "pivot", "out", "running", "values", "flat", "e", "d"}
 FORMULA = re.compile(r"[-\w.*']*[(|\[=]|log of |conv-bn|-")
 NAMES = {"uint8", "int64", "cupy", "libnvrtc", "setattr", "col2im", "branch0", "gpunn", "gradcheck"}
+ON_ARRAYS = re.compile("_(forward|backward|grad_input|grad_weight|grad_bias)$")  # what records no gradient
 NAMES |= {name for module in (ops, nn) for name in dir(module)}
 
 
@@ -82,6 +83,17 @@ def test_what_is_imported_has_one_of_its_own():
             ours = inspect.isfunction(value) or inspect.isclass(value)
             if ours and not name.startswith("_") and value.__module__.startswith("gpunn") and not value.__doc__:
                 lacking.append(f"{module.__name__}.{name}")
+    assert not lacking
+
+
+def test_functions_on_arrays_tell_their_errors():
+    """Their own, or where they are told."""
+    lacking = []
+    for name in [name for name in dir(ops) if ON_ARRAYS.search(name)]:
+        text = inspect.getdoc(getattr(ops, name)) or ""
+        other = re.search(r"rrors (?:as in|are those of) (\w+)|Raises (\w+)'s\s+errors", text)
+        told = inspect.getdoc(getattr(ops, other[1] or other[2])) or "" if other else text
+        lacking += [name] if "ValueError" not in told or "TypeError" not in told else []
     assert not lacking
 
 

@@ -1,6 +1,7 @@
 """What users call. Ops take Tensors or plain arrays; with arrays alone they return arrays and record nothing.
 
-What makes an array takes `out=`, memory for it: gpunn.ops.out.with_out has the rules. Arrays of any strides are taken.
+What makes an array takes `out=`, memory for it, but for recurrent_forward and _backward: gpunn.ops.out.with_out has the
+rules. Arrays of any strides are taken.
 In memory what convolutions give, also of weights, is channels-last, (N, H, W, C) in the shape (N, C, H, W); pools
 and norms give that for a channels-last x, and always on `cpu`, else row-major. What works element by element, adds up
 or normalises along an axis keeps the order of x's axes, but for dropout and local_response_norm on a device:

@@ -18,6 +18,8 @@ from gpunn.scalars import as_number
 def relu_backward(gy: Array, x: Array | None, y: Array, *, out: Array | None = None) -> Array:
     """gx of relu, from y: gy where y is not 0, else exactly 0.
 
+    x is not read and may be None. ValueError: shapes that differ, two devices; TypeError: dtypes, a None that is read.
+
     >>> ops.relu_backward(np.array([1.0, 1.0]), None, y=np.array([0.0, 2.0]))
     array([0., 1.])
     """
@@ -29,6 +31,8 @@ def leaky_relu_backward(
     gy: Array, x: Array | None, y: Array | None, negative_slope: float = 0.01, *, out: Array | None = None
 ) -> Array:
     """gx of leaky_relu, from y; from x where negative_slope is below 0.
+
+    Errors as in relu_backward.
 
     >>> ops.leaky_relu_backward(np.array([1.0, 1.0]), None, np.array([-0.1, 2.0]), 0.1)
     array([0.1, 1. ])
@@ -44,6 +48,8 @@ def hardtanh_backward(
 ) -> Array:
     """gx of hardtanh, from x: gy strictly between the bounds, else exactly 0.
 
+    Errors as in relu_backward.
+
     >>> ops.hardtanh_backward(np.array([1.0, 1.0]), np.array([0.5, 2.0]), None)
     array([1., 0.])
     """
@@ -53,6 +59,8 @@ def hardtanh_backward(
 @with_out
 def relu6_backward(gy: Array, x: Array, y: Array | None, *, out: Array | None = None) -> Array:
     """gx of relu6, from x: gy strictly between 0 and 6, else exactly 0.
+
+    Errors as in relu_backward.
 
     >>> ops.relu6_backward(np.array([1.0, 1.0]), np.array([5.0, 7.0]), None)
     array([1., 0.])
@@ -64,6 +72,8 @@ def relu6_backward(gy: Array, x: Array, y: Array | None, *, out: Array | None = 
 def clipped_relu_backward(gy: Array, x: Array, y: Array | None, ceiling: float, *, out: Array | None = None) -> Array:
     """gx of clipped_relu, from x: gy strictly between 0 and the ceiling, else exactly 0.
 
+    Errors as in relu_backward.
+
     >>> ops.clipped_relu_backward(np.array([1.0, 1.0]), np.array([2.0, 7.0]), None, 5)
     array([1., 0.])
     """
@@ -74,6 +84,8 @@ def clipped_relu_backward(gy: Array, x: Array, y: Array | None, ceiling: float, 
 def tanh_backward(gy: Array, x: Array | None, y: Array, *, out: Array | None = None) -> Array:
     """gx of tanh, from y: (1 - y^2) gy.
 
+    Errors as in relu_backward.
+
     >>> ops.tanh_backward(np.array([1.0]), None, np.array([0.5]))
     array([0.75])
     """
@@ -83,6 +95,8 @@ def tanh_backward(gy: Array, x: Array | None, y: Array, *, out: Array | None = N
 @with_out
 def sigmoid_backward(gy: Array, x: Array | None, y: Array, *, out: Array | None = None) -> Array:
     """gx of sigmoid, from y: y (1 - y) gy.
+
+    Errors as in relu_backward.
 
     >>> ops.sigmoid_backward(np.array([1.0]), None, np.array([0.5]))
     array([0.25])
@@ -96,6 +110,8 @@ def softplus_backward(
 ) -> Array:
     """gx of softplus, from x: sigmoid(beta x) gy; gy itself where beta x > threshold.
 
+    Errors as in relu_backward.
+
     >>> ops.softplus_backward(np.array([1.0, 1.0]), np.array([0.0, 30.0]), None)
     array([0.5, 1. ])
     """
@@ -106,6 +122,8 @@ def softplus_backward(
 def elu_backward(gy: Array, x: Array | None, y: Array | None, alpha: float = 1.0, *, out: Array | None = None) -> Array:
     """gx of elu, from y; from x where alpha is below 0.
 
+    Errors as in relu_backward.
+
     >>> ops.elu_backward(np.array([1.0, 1.0]), None, np.array([-0.5, 2.0]))
     array([0.5, 1. ])
     """
@@ -115,6 +133,8 @@ def elu_backward(gy: Array, x: Array | None, y: Array | None, alpha: float = 1.0
 @with_out
 def silu_backward(gy: Array, x: Array, y: Array | None, *, out: Array | None = None) -> Array:
     """gx of silu, also called swish, from x.
+
+    Errors as in relu_backward.
 
     >>> ops.silu_backward(np.array([1.0]), np.array([0.0]), None)
     array([0.5])
@@ -127,6 +147,8 @@ def gelu_backward(
     gy: Array, x: Array, y: Array | None, approximate: str = "none", *, out: Array | None = None
 ) -> Array:
     """gx of gelu, from x; approximate as in the forward call.
+
+    Errors as in relu_backward.
 
     >>> ops.gelu_backward(np.array([1.0]), np.array([0.0]), None)
     array([0.5])

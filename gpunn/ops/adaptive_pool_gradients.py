@@ -17,6 +17,8 @@ from gpunn.window import size_text
 def adaptive_avg_pool1d_backward(gy: Array, x_shape: Shape, *, out: Array | None = None) -> Array:
     """`adaptive_avg_pool2d_backward` of gy (N, C, Q) or (C, Q).
 
+    Errors as in avg_pool2d_backward.
+
     >>> ops.adaptive_avg_pool1d_backward(np.array([[1.0, 3.0]]), (1, 3))
     array([[0.5, 2. , 1.5]])
     """
@@ -29,6 +31,8 @@ def adaptive_avg_pool2d_backward(gy: Array, x_shape: Shape, *, out: Array | None
 
     gy's own size is the output_size; of size 1x1 it is the gradient of global average pooling.
 
+    Errors as in avg_pool2d_backward.
+
     >>> ops.adaptive_avg_pool2d_backward(np.ones((1, 1, 1)), (1, 2, 2))
     array([[[0.25, 0.25],
             [0.25, 0.25]]])
@@ -39,6 +43,8 @@ def adaptive_avg_pool2d_backward(gy: Array, x_shape: Shape, *, out: Array | None
 @with_out
 def adaptive_avg_pool3d_backward(gy: Array, x_shape: Shape, *, out: Array | None = None) -> Array:
     """`adaptive_avg_pool2d_backward` of gy (N, C, O, P, Q) or (C, O, P, Q).
+
+    Errors as in avg_pool2d_backward.
 
     >>> ops.adaptive_avg_pool3d_backward(np.ones((1, 1, 1, 2)), (1, 1, 2, 2))
     array([[[[0.5, 0.5],
@@ -57,6 +63,8 @@ def adaptive_max_pool1d_backward(
     x: Array | None = None, y: Array | None = None, out: Array | None = None,
 ) -> Array:  # fmt: skip
     """`adaptive_max_pool2d_backward` of gy (N, C, Q) or (C, Q).
+
+    Errors as in max_pool2d_backward.
 
     >>> ops.adaptive_max_pool1d_backward(np.array([[1.0, 2.0]]), x=np.array([[3.0, 0.0, 0.0, 0.0]]))
     array([[1., 0., 2., 0.]])
@@ -77,6 +85,8 @@ def adaptive_max_pool2d_backward(
 
     gy's own size is the output_size; of size 1x1 it is the gradient of global max pooling.
 
+    Errors as in max_pool2d_backward.
+
     >>> ops.adaptive_max_pool2d_backward(np.ones((1, 1, 1)), np.array([[[3]]]), (1, 2, 2))
     array([[[0., 0.],
             [0., 1.]]])
@@ -94,6 +104,8 @@ def adaptive_max_pool3d_backward(
     x: Array | None = None, y: Array | None = None, out: Array | None = None,
 ) -> Array:  # fmt: skip
     """`adaptive_max_pool2d_backward` of gy (N, C, O, P, Q) or (C, O, P, Q).
+
+    Errors as in max_pool2d_backward.
 
     >>> ops.adaptive_max_pool3d_backward(np.ones((1, 1, 1, 1)), np.array([[[[2]]]]), (1, 1, 1, 4))
     array([[[[0., 0., 1., 0.]]]])

@@ -40,6 +40,7 @@ def batch_norm(
     towards them in place by `momentum`, the variance unbiased; else the running ones are used. num_batches_tracked, a
     0-d array of integers or None, then is one more; with it momentum may be None: all batches then count the same.
     ValueError: one value a channel in training; sizes that do not fit; running statistics missing in evaluation.
+    TypeError: dtypes, a momentum or an eps that is no number.
 
     >>> x = np.array([[1.0, 10.0], [3.0, 30.0]])
     >>> mean, var = np.zeros(2), np.ones(2)

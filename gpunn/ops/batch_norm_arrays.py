@@ -36,8 +36,9 @@ def batch_norm_forward(
     rstd is 1 / sqrt(var + eps). In training mean and var are the batch's, var biased, and running_mean and running_var,
     unless None, move towards them in place by `momentum` (cuDNN's decay is 1 - momentum), the variance unbiased. Else
     they are the running ones, and mean is running_mean itself. With per_activation each element of a sample has
-    statistics of its own, over N, and the others have the shape of a sample, (C, *). Statistics of a 16-bit x are
-    float32, parameters may be. One kernel in training. Raises batch_norm's errors.
+    statistics of its own, over N, and the others have the shape of a sample, (C, *); mean may then share running_mean's
+    memory, or not. Statistics of a 16-bit x are float32, parameters may be. One kernel in training. Raises batch_norm's
+    errors.
 
     >>> y, mean, rstd = ops.batch_norm_forward(np.array([[1.0, 10.0], [3.0, 30.0]]))
     >>> y.round(3).tolist(), mean.tolist(), rstd.round(3).tolist()
@@ -92,6 +93,8 @@ def batch_norm_backward(
 
     mean and var (C,): the batch's own with training=True, var biased; else the running ones of the forward call. Or
     mean and rstd as batch_norm_forward gave them, which is one kernel. per_activation as in the forward call.
+
+    ValueError: shapes that do not go together, two devices, no var and no rstd; TypeError: dtypes, both of them.
 
     >>> x, gy = np.array([[1.0], [2.0], [6.0]]), np.array([[1.0], [0.0], [0.0]])
     >>> gx, gweight, gbias = ops.batch_norm_backward(gy, x, np.ones(1), x.mean(0), x.var(0))

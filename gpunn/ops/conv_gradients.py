@@ -23,6 +23,8 @@ def conv1d_grad_input(
 ) -> Array:  # fmt: skip
     """gx of conv1d, of x_shape, from gy (N, K, Q) and weight (K, C/groups, S): each gy spread over its window.
 
+    Options and errors as in conv2d_grad_input.
+
     >>> ops.conv1d_grad_input(np.ones((1, 3, 4)), np.ones((3, 2, 3)), (1, 2, 6)).shape
     (1, 2, 6)
     """
@@ -36,6 +38,8 @@ def conv1d_grad_weight(
 ) -> Array:  # fmt: skip
     """gw of conv1d, of weight_shape, from gy (N, K, Q) and x (N, C, W): the sum of gy times its window.
 
+    Options and errors as in conv2d_grad_weight.
+
     >>> ops.conv1d_grad_weight(np.ones((1, 3, 4)), np.ones((1, 2, 6)), (3, 2, 3)).shape
     (3, 2, 3)
     """
@@ -45,6 +49,8 @@ def conv1d_grad_weight(
 @with_out
 def conv1d_grad_bias(gy: Array, *, out: Array | None = None) -> Array:
     """gb (K,) of conv1d: gy (N, K, Q) summed over all but K.
+
+    Errors as in conv2d_grad_bias.
 
     >>> ops.conv1d_grad_bias(np.ones((1, 3, 4)))
     array([4., 4., 4.])
@@ -61,6 +67,8 @@ def conv1d_backward(
 
     gy (N, K, Q), x (N, C, W), weight (K, C/groups, S).
 
+    Options and errors as in conv2d_backward.
+
     >>> x, w, gy = np.ones((1, 2, 6)), np.ones((3, 2, 3)), np.ones((1, 3, 4))
     >>> gx, gw, gb = ops.conv1d_backward(gy, x, w, needs=("x", "bias"))
     >>> gx.shape, gw, gb
@@ -76,6 +84,9 @@ def conv2d_grad_input(
 ) -> Array:  # fmt: skip
     """gx of conv2d, of x_shape, from gy (N, K, P, Q) and weight (K, C/groups, R, S): each gy spread over its window.
 
+    Options are the forward call's. ValueError: shapes that do not go together, two devices; TypeError: dtypes, an
+    x_shape that is no tuple.
+
     >>> ops.conv2d_grad_input(np.ones((1, 4, 6, 6)), np.ones((4, 3, 3, 3)), (1, 3, 8, 8)).shape
     (1, 3, 8, 8)
     """
@@ -89,6 +100,9 @@ def conv2d_grad_weight(
 ) -> Array:  # fmt: skip
     """gw of conv2d, of weight_shape, from gy (N, K, P, Q) and x (N, C, H, W): the sum of gy times its window.
 
+    Options are the forward call's. ValueError: shapes that do not go together, two devices; TypeError: dtypes, a
+    weight_shape that is no tuple.
+
     >>> ops.conv2d_grad_weight(np.ones((1, 4, 6, 6)), np.ones((1, 3, 8, 8)), (4, 3, 3, 3)).shape
     (4, 3, 3, 3)
     """
@@ -98,6 +112,8 @@ def conv2d_grad_weight(
 @with_out
 def conv2d_grad_bias(gy: Array, *, out: Array | None = None) -> Array:
     """gb (K,) of conv2d: gy (N, K, P, Q) summed over all but K.
+
+    ValueError: another rank; TypeError: a dtype that is not floating.
 
     >>> ops.conv2d_grad_bias(np.ones((1, 4, 6, 6)))
     array([36., 36., 36., 36.])
@@ -114,6 +130,9 @@ def conv2d_backward(
 
     gy (N, K, P, Q), x (N, C, H, W), weight (K, C/groups, R, S).
 
+    Options are the forward call's. ValueError: shapes that do not go together, two devices; TypeError: dtypes,
+    `needs` that is no tuple.
+
     >>> x, w, gy = np.ones((1, 3, 8, 8)), np.ones((4, 3, 3, 3)), np.ones((1, 4, 6, 6))
     >>> gx, gw, gb = ops.conv2d_backward(gy, x, w, needs=("x", "bias"))
     >>> gx.shape, gw, gb
@@ -129,6 +148,8 @@ def conv3d_grad_input(
 ) -> Array:  # fmt: skip
     """gx of conv3d, of x_shape, from gy (N, K, O, P, Q) and weight (K, C/groups, T, R, S).
 
+    Options and errors as in conv2d_grad_input.
+
     >>> ops.conv3d_grad_input(np.ones((1, 4, 2, 3, 4)), np.ones((4, 2, 2, 2, 2)), (1, 2, 3, 4, 5)).shape
     (1, 2, 3, 4, 5)
     """
@@ -142,6 +163,8 @@ def conv3d_grad_weight(
 ) -> Array:  # fmt: skip
     """gw of conv3d, of weight_shape, from gy (N, K, O, P, Q) and x (N, C, D, H, W): the sum of gy times its window.
 
+    Options and errors as in conv2d_grad_weight.
+
     >>> ops.conv3d_grad_weight(np.ones((1, 4, 2, 3, 4)), np.ones((1, 2, 3, 4, 5)), (4, 2, 2, 2, 2)).shape
     (4, 2, 2, 2, 2)
     """
@@ -151,6 +174,8 @@ def conv3d_grad_weight(
 @with_out
 def conv3d_grad_bias(gy: Array, *, out: Array | None = None) -> Array:
     """gb (K,) of conv3d: gy (N, K, O, P, Q) summed over all but K.
+
+    Errors as in conv2d_grad_bias.
 
     >>> ops.conv3d_grad_bias(np.ones((1, 4, 2, 3, 4)))
     array([24., 24., 24., 24.])
@@ -166,6 +191,8 @@ def conv3d_backward(
     """(gx, gw, gb) of conv3d, None for what is not among needs, which is not computed.
 
     gy (N, K, O, P, Q), x (N, C, D, H, W), weight (K, C/groups, T, R, S).
+
+    Options and errors as in conv2d_backward.
 
     >>> x, w, gy = np.ones((1, 2, 3, 4, 5)), np.ones((4, 2, 2, 2, 2)), np.ones((1, 4, 2, 3, 4))
     >>> gx, gw, gb = ops.conv3d_backward(gy, x, w, needs=("x", "bias"))

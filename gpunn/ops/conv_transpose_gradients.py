@@ -22,6 +22,8 @@ def conv_transpose1d_grad_input(
 ) -> Array:  # fmt: skip
     """gx of conv_transpose1d, of x_shape, from gy (N, K, Q) and weight (C, K/groups, S): conv1d of gy with it.
 
+    Options and errors as in conv_transpose2d_grad_input.
+
     >>> ops.conv_transpose1d_grad_input(np.ones((1, 3, 6)), np.ones((2, 3, 3)), (1, 2, 4)).shape
     (1, 2, 4)
     """
@@ -36,6 +38,8 @@ def conv_transpose1d_grad_weight(
 ) -> Array:  # fmt: skip
     """gw of conv_transpose1d, of weight_shape, from gy (N, K, Q) and x (N, C, W).
 
+    Options and errors as in conv_transpose2d_grad_weight.
+
     >>> ops.conv_transpose1d_grad_weight(np.ones((1, 3, 6)), np.ones((1, 2, 4)), (2, 3, 3)).shape
     (2, 3, 3)
     """
@@ -46,6 +50,8 @@ def conv_transpose1d_grad_weight(
 @with_out
 def conv_transpose1d_grad_bias(gy: Array, *, out: Array | None = None) -> Array:
     """gb (K,) of conv_transpose1d: gy (N, K, Q) summed over all but K.
+
+    Errors as in conv_transpose2d_grad_bias.
 
     >>> ops.conv_transpose1d_grad_bias(np.ones((1, 3, 6)))
     array([6., 6., 6.])
@@ -61,6 +67,8 @@ def conv_transpose1d_backward(
     """(gx, gw, gb) of conv_transpose1d, None for what is not among needs, which is not computed.
 
     gy (N, K, Q), x (N, C, W), weight (C, K/groups, S).
+
+    Options and errors as in conv_transpose2d_backward.
 
     >>> x, w, gy = np.ones((1, 2, 4)), np.ones((2, 3, 3)), np.ones((1, 3, 6))
     >>> gx, gw, gb = ops.conv_transpose1d_backward(gy, x, w, needs=("x", "bias"))
@@ -78,6 +86,9 @@ def conv_transpose2d_grad_input(
 ) -> Array:  # fmt: skip
     """gx of conv_transpose2d, of x_shape, from gy (N, K, P, Q) and weight (C, K/groups, R, S): conv2d of gy with it.
 
+    Options are the forward call's. ValueError: shapes that do not go together, two devices; TypeError: dtypes, an
+    x_shape that is no tuple.
+
     >>> ops.conv_transpose2d_grad_input(np.ones((1, 4, 8, 8)), np.ones((3, 4, 3, 3)), (1, 3, 6, 6)).shape
     (1, 3, 6, 6)
     """
@@ -92,6 +103,9 @@ def conv_transpose2d_grad_weight(
 ) -> Array:  # fmt: skip
     """gw of conv_transpose2d, of weight_shape, from gy (N, K, P, Q) and x (N, C, H, W).
 
+    Options are the forward call's. ValueError: shapes that do not go together, two devices; TypeError: dtypes, a
+    weight_shape that is no tuple.
+
     >>> ops.conv_transpose2d_grad_weight(np.ones((1, 4, 8, 8)), np.ones((1, 3, 6, 6)), (3, 4, 3, 3)).shape
     (3, 4, 3, 3)
     """
@@ -102,6 +116,8 @@ def conv_transpose2d_grad_weight(
 @with_out
 def conv_transpose2d_grad_bias(gy: Array, *, out: Array | None = None) -> Array:
     """gb (K,) of conv_transpose2d: gy (N, K, P, Q) summed over all but K.
+
+    ValueError: another rank; TypeError: a dtype that is not floating.
 
     >>> ops.conv_transpose2d_grad_bias(np.ones((1, 4, 8, 8)))
     array([64., 64., 64., 64.])
@@ -117,6 +133,9 @@ def conv_transpose2d_backward(
     """(gx, gw, gb) of conv_transpose2d, None for what is not among needs, which is not computed.
 
     gy (N, K, P, Q), x (N, C, H, W), weight (C, K/groups, R, S).
+
+    Options are the forward call's. ValueError: shapes that do not go together, two devices; TypeError: dtypes,
+    `needs` that is no tuple.
 
     >>> x, w, gy = np.ones((1, 3, 6, 6)), np.ones((3, 4, 3, 3)), np.ones((1, 4, 8, 8))
     >>> gx, gw, gb = ops.conv_transpose2d_backward(gy, x, w, needs=("x", "bias"))
@@ -134,6 +153,8 @@ def conv_transpose3d_grad_input(
 ) -> Array:  # fmt: skip
     """gx of conv_transpose3d, of x_shape, from gy (N, K, O, P, Q) and weight (C, K/groups, T, R, S).
 
+    Options and errors as in conv_transpose2d_grad_input.
+
     >>> ops.conv_transpose3d_grad_input(np.ones((1, 4, 3, 4, 5)), np.ones((2, 4, 2, 2, 2)), (1, 2, 2, 3, 4)).shape
     (1, 2, 2, 3, 4)
     """
@@ -148,6 +169,8 @@ def conv_transpose3d_grad_weight(
 ) -> Array:  # fmt: skip
     """gw of conv_transpose3d, of weight_shape, from gy (N, K, O, P, Q) and x (N, C, D, H, W).
 
+    Options and errors as in conv_transpose2d_grad_weight.
+
     >>> ops.conv_transpose3d_grad_weight(np.ones((1, 4, 3, 4, 5)), np.ones((1, 2, 2, 3, 4)), (2, 4, 2, 2, 2)).shape
     (2, 4, 2, 2, 2)
     """
@@ -158,6 +181,8 @@ def conv_transpose3d_grad_weight(
 @with_out
 def conv_transpose3d_grad_bias(gy: Array, *, out: Array | None = None) -> Array:
     """gb (K,) of conv_transpose3d: gy (N, K, O, P, Q) summed over all but K.
+
+    Errors as in conv_transpose2d_grad_bias.
 
     >>> ops.conv_transpose3d_grad_bias(np.ones((1, 4, 3, 4, 5)))
     array([60., 60., 60., 60.])
@@ -173,6 +198,8 @@ def conv_transpose3d_backward(
     """(gx, gw, gb) of conv_transpose3d, None for what is not among needs, which is not computed.
 
     gy (N, K, O, P, Q), x (N, C, D, H, W), weight (C, K/groups, T, R, S).
+
+    Options and errors as in conv_transpose2d_backward.
 
     >>> x, w, gy = np.ones((1, 2, 2, 3, 4)), np.ones((2, 4, 2, 2, 2)), np.ones((1, 4, 3, 4, 5))
     >>> gx, gw, gb = ops.conv_transpose3d_backward(gy, x, w, needs=("x", "bias"))

@@ -27,6 +27,8 @@ def dropout_forward(x: Array, p: float = 0.5, *, out: Array | None = None) -> tu
     device. Inside a gpunn.train.CapturedStep it is device memory that each replay fills. Where p is 0 y is x, and no
     numbers are taken. ``out`` is for y.
 
+    ValueError: a p outside 0 to 1, a Tensor that records; TypeError: a dtype that is not floating.
+
     >>> y, state = ops.dropout_forward(np.ones(6), 0.5)
     >>> y, state
     (array([0., 2., 2., 2., 2., 0.]), Draw(seed=0, stream=0, counter=0))
@@ -51,6 +53,8 @@ def dropout_backward(gy: Array, state: State, p: float = 0.5, *, out: Array | No
     """gx of dropout_forward, whose state and p these are: gy times its mask, over 1 - p. One kernel.
 
     A mask, of bool and gy's shape, does as well as the state.
+
+    ValueError: a p outside 0 to 1; TypeError: dtypes, what is neither state nor mask of gy's shape.
 
     >>> y, state = ops.dropout_forward(np.ones(6), 0.5)
     >>> ops.dropout_backward(np.full(6, 3.0), state, 0.5)

@@ -113,6 +113,9 @@ def filter2d_backward(
 ) -> tuple[Any, Any]:
     """(gx, gk) of `filter2d` on plain arrays: gy and x (..., H, W), kernel (R, S); None for what `needs` leaves out.
 
+    ValueError: gy of another shape than x, what the forward call refuses; TypeError: dtypes, `needs` that is no
+    tuple.
+
     >>> x = np.arange(6.0).reshape(2, 3)
     >>> gx, gk = ops.filter2d_backward(np.ones((2, 3)), x, np.ones((1, 2)))
     >>> gx, gk
@@ -134,6 +137,8 @@ def filter1d_backward(
 ) -> tuple[Any, Any]:
     """`filter2d_backward` of `filter1d`: gy and x (..., L), kernel (S,).
 
+    Errors as in filter2d_backward.
+
     >>> ops.filter1d_backward(np.ones(3), np.array([1.0, 2.0, 4.0]), np.ones(2), needs=("kernel",))
     (None, array([3., 7.]))
     """
@@ -151,6 +156,8 @@ def filter3d_backward(
     out: tuple[Array | None, ...] | None = None,
 ) -> tuple[Any, Any]:
     """`filter2d_backward` of `filter3d`: gy and x (..., D, H, W), kernel (T, R, S).
+
+    Errors as in filter2d_backward.
 
     >>> ops.filter3d_backward(np.ones((2, 2, 2)), np.ones((2, 2, 2)), np.ones((1, 1, 2)), needs=("kernel",))[1]
     array([[[4., 8.]]])

@@ -23,6 +23,8 @@ def layer_norm_forward(
 ) -> Three:
     """(y, mean, rstd) of layer_norm: the last two of each vector that was normalised, rstd 1 / sqrt(var + eps).
 
+    ValueError: sizes that do not fit, an eps below 0, a Tensor that records; TypeError: dtypes.
+
     >>> y, mean, rstd = ops.layer_norm_forward(np.array([[1.0, 3.0], [10.0, 30.0]]), 2)
     >>> y.round(3).tolist(), mean.tolist(), rstd.round(3).tolist()
     ([[-1.0, 1.0], [-1.0, 1.0]], [2.0, 20.0], [1.0, 0.1])
@@ -50,6 +52,8 @@ def layer_norm_backward(
     out: Three | None = None,
 ) -> Three:
     """(gx, gweight, gbias) of layer_norm from what layer_norm_forward gave.
+
+    ValueError: shapes that do not go together, two devices; TypeError: dtypes.
 
     >>> x, gy = np.array([[1.0, 3.0], [10.0, 30.0]]), np.array([[1.0, 0.0], [1.0, 0.0]])
     >>> y, mean, rstd = ops.layer_norm_forward(x, 2, eps=1.0)
@@ -80,6 +84,8 @@ def group_norm_forward(
 ) -> Three:
     """(y, mean, rstd) of group_norm: the last two (N, num_groups), rstd 1 / sqrt(var + eps).
 
+    ValueError: sizes that do not fit, an eps below 0, a Tensor that records; TypeError: dtypes.
+
     >>> y, mean, rstd = ops.group_norm_forward(np.arange(8.0).reshape(1, 4, 2), 2)
     >>> mean.tolist(), rstd.round(3).tolist()
     ([[1.5, 5.5]], [[0.894, 0.894]])
@@ -104,6 +110,8 @@ def group_norm_backward(
     out: Three | None = None,
 ) -> Three:
     """(gx, gweight, gbias) of group_norm from what group_norm_forward gave; a group a channel: of instance_norm.
+
+    ValueError: shapes that do not go together, two devices; TypeError: dtypes.
 
     >>> x = np.arange(8.0).reshape(1, 4, 2)
     >>> y, mean, rstd = ops.group_norm_forward(x, 2)

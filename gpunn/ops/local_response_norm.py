@@ -43,6 +43,8 @@ def local_response_norm_backward(
 ) -> Array:
     """gx of local_response_norm on plain arrays, with its options; the divisors are computed anew from x.
 
+    ValueError: gy of another shape than x, two devices; TypeError: dtypes, options that are no numbers.
+
     >>> x = np.ones((1, 3, 1))
     >>> ops.local_response_norm_backward(x, x, 3, alpha=3.0).round(3)[0, :, 0]
     array([ 0.087, -0.218,  0.087])

@@ -37,6 +37,8 @@ def max_pool1d_backward(
 ) -> Array:  # fmt: skip
     """`max_pool2d_backward` of gy (N, C, Q) or (C, Q).
 
+    Errors as in max_pool2d_backward.
+
     >>> ops.max_pool1d_backward(np.array([[1.0, 2.0]]), np.array([[1, 3]]), (1, 5))
     array([[0., 1., 0., 2., 0.]])
     """
@@ -68,7 +70,8 @@ def max_pool2d_backward(
     again, so that of y, which may be left out, the shape alone matters.
 
     IndexError: an index outside of the plane, or of its window. On `cpu` at once; on a device nothing is added there,
-    and whatever reads from the device next raises.
+    and whatever reads from the device next raises. ValueError: shapes that do not go together, two devices; TypeError:
+    dtypes, indices beside x, neither of them.
 
     >>> x = np.arange(8.0).reshape(1, 1, 2, 4)
     >>> y, indices = ops.max_pool2d(x, 2, return_indices=True)
@@ -99,6 +102,8 @@ def max_pool3d_backward(
     x: Array | None = None, y: Array | None = None, out: Array | None = None,
 ) -> Array:  # fmt: skip
     """`max_pool2d_backward` of gy (N, C, O, P, Q) or (C, O, P, Q).
+
+    Errors as in max_pool2d_backward.
 
     >>> ops.max_pool3d_backward(np.ones((1, 1, 1, 1)), x=np.arange(4.0).reshape(1, 1, 2, 2), kernel_size=(1, 2, 2))
     array([[[[0., 0.],

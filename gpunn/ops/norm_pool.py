@@ -87,6 +87,8 @@ def lp_pool1d_backward(
 ) -> Array:
     """`lp_pool2d_backward` of gy and y (N, C, Q), x (N, C, L), or without N.
 
+    Errors as in lp_pool2d_backward.
+
     >>> ops.lp_pool1d_backward(np.array([[1.0]]), np.array([[3.0, 4.0]]), np.array([[5.0]]), 2, 2)
     array([[0.6, 0.8]])
     """
@@ -109,6 +111,8 @@ def lp_pool2d_backward(
 
     gx = gy (x / y)^(p - 1), summed over the windows that cover x, y being what the forward call gave; 0 where y is.
 
+    ValueError: gy or y of another shape than the forward call gives, two devices; TypeError: dtypes.
+
     >>> x = np.array([[[3.0, 4.0], [0.0, 0.0]]])
     >>> ops.lp_pool2d_backward(np.ones((1, 1, 1)), x, ops.lp_pool2d(x, 2, 2), 2, 2)
     array([[[0.6, 0.8],
@@ -130,6 +134,8 @@ def lp_pool3d_backward(
     out: Array | None = None,
 ) -> Array:
     """`lp_pool2d_backward` of gy and y (N, C, O, P, Q), x (N, C, D, H, W), or without N.
+
+    Errors as in lp_pool2d_backward.
 
     >>> x = np.ones((1, 1, 2, 2))
     >>> ops.lp_pool3d_backward(np.ones((1, 1, 1, 1)), x, ops.lp_pool3d(x, 2, (1, 2, 2)), 2, (1, 2, 2))

@@ -79,6 +79,9 @@ def pad_backward(
 ) -> Array:
     """gx of `pad` on plain arrays, of the shape x had: the middle of gy, plus what each copy in the border gave.
 
+    ValueError: gy of another shape than the forward call gives, an unknown mode; TypeError: dtype, an x_shape that
+    is no tuple.
+
     >>> ops.pad_backward(np.array([[1.0, 2.0, 3.0, 4.0, 5.0]]), (1, 3), (1, 1), "reflect")
     array([[2., 9., 4.]])
     """

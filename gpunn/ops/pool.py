@@ -148,6 +148,8 @@ def avg_pool2d_backward(
 ) -> Array:
     """gx of avg_pool2d on plain arrays: gy (N, C, P, Q), x_shape (N, C, H, W), the options of the forward call.
 
+    ValueError: gy of another shape than the forward call gives; TypeError: its dtype, an x_shape that is no tuple.
+
     >>> ops.avg_pool2d_backward(np.ones((1, 1, 1, 2)), (1, 1, 2, 4), 2)
     array([[[[0.25, 0.25, 0.25, 0.25],
              [0.25, 0.25, 0.25, 0.25]]]])

@@ -152,6 +152,8 @@ def avg_pool1d_backward(
 ) -> Array:
     """`avg_pool2d_backward` of gy (N, C, Q), x_shape (N, C, L), or without N.
 
+    Errors as in avg_pool2d_backward.
+
     >>> ops.avg_pool1d_backward(np.array([[1.0, 2.0]]), (1, 4), 2)
     array([[0.5, 0.5, 1. , 1. ]])
     """
@@ -172,6 +174,8 @@ def avg_pool3d_backward(
     out: Array | None = None,
 ) -> Array:
     """`avg_pool2d_backward` of gy (N, C, O, P, Q), x_shape (N, C, D, H, W), or without N.
+
+    Errors as in avg_pool2d_backward.
 
     >>> ops.avg_pool3d_backward(np.ones((1, 1, 1, 1)), (1, 1, 2, 2), (1, 2, 2))
     array([[[[0.25, 0.25],

@@ -51,6 +51,8 @@ def _along(op: str, x: A, dim: int, log: bool) -> A:
 def softmax_backward(gy: Array, y: Array, dim: int, *, out: Array | None = None) -> Array:
     """gx of softmax on plain arrays, from its result: y (gy - sum of gy y along dim).
 
+    ValueError: shapes that differ, two devices; TypeError: dtypes; IndexError: a dim that there is not.
+
     >>> ops.softmax_backward(np.array([1.0, 0.0]), np.array([0.5, 0.5]), 0)
     array([ 0.25, -0.25])
     """
@@ -60,6 +62,8 @@ def softmax_backward(gy: Array, y: Array, dim: int, *, out: Array | None = None)
 @with_out
 def log_softmax_backward(gy: Array, y: Array, dim: int, *, out: Array | None = None) -> Array:
     """gx of log_softmax on plain arrays, from its result: gy - exp(y) times the sum of gy along dim.
+
+    Errors as in softmax_backward.
 
     >>> ops.log_softmax_backward(np.array([1.0, 0.0]), np.log([0.5, 0.5]), 0)
     array([ 0.5, -0.5])
