@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike
 
+from gpunn.scalars import as_int
+
 _MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _WEYL = 0x9E3779B9, 0xBB67AE85
 _LOW = np.uint64(0xFFFFFFFF)
@@ -94,11 +96,12 @@ class Generator:
     """
 
     def __init__(self, seed: int, stream: int = 0):
+        seed, stream = as_int("Generator", "seed", seed), as_int("Generator", "stream", stream)
         if not 0 <= seed < 2**64 or not 0 <= stream < 2**32:
             raise ValueError(
                 f"Generator: got seed {seed} and stream {stream}; expected 0 <= seed < 2**64 and 0 <= stream < 2**32"
             )
-        self._start_from(int(seed), int(stream), 0)
+        self._start_from(seed, stream, 0)
 
     def _start_from(self, seed: int, stream: int, counter: int) -> None:
         with _claiming:

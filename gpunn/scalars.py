@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from numbers import Real
 
 
@@ -13,6 +14,14 @@ def shown(value: object) -> str:
     """
     shape = getattr(value, "shape", None)
     return f"an array {tuple(shape)}" if shape else repr(value)
+
+
+def as_int(op: str, name: str, value: object, expected: str = "an int") -> int:
+    """`value` as an int, refused where it is none: 1.5 would become 1."""
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{op}: {name} is {shown(value)}, expected {expected}") from None
 
 
 def as_number(op: str, name: str, value: object) -> float:

@@ -12,6 +12,7 @@ from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import Tensor, data_of, record
 from gpunn.ops.out import with_out
+from gpunn.scalars import as_int
 
 
 def getitem(x: A, index: Any) -> A:
@@ -131,6 +132,7 @@ def one_hot(target: A, num_classes: int = -1, *, out: Array | None = None) -> A:
         raise TypeError(
             f"one_hot: target is {t.dtype}, expected integer labels; convert it with target.astype('int64')"
         )
+    num_classes = as_int("one_hot", "num_classes", num_classes)
     if num_classes < 1 and num_classes != -1:
         raise ValueError(
             f"one_hot: num_classes is {num_classes}, expected at least 1, or -1 to count to the largest label"

@@ -14,6 +14,7 @@ from gpunn.errors import suggestion
 from gpunn.ops.indexing import getitem
 from gpunn.ops.out import with_out
 from gpunn.ops.reduce import wide
+from gpunn.scalars import as_int
 
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")  # of convolutions
 BORDERS = ("zeros", "reflect", "symmetric", "replicate", "circular")
@@ -168,10 +169,11 @@ def _pad_widths(op: str, shape: Shape, padding: Any) -> list[tuple[int, int]]:
     parts = tuple(padding)
     if parts and hasattr(parts[0], "__len__"):
         good = len(parts) == len(shape) and all(len(pair) == 2 for pair in parts)
-        widths = [(int(pair[0]), int(pair[-1])) for pair in parts]
+        widths = [(as_int(op, "padding", pair[0]), as_int(op, "padding", pair[-1])) for pair in parts]
     else:
         good = len(parts) % 2 == 0 and len(parts) <= 2 * len(shape)
-        pairs = [(int(parts[i]), int(parts[i + 1])) for i in range(0, len(parts) - 1, 2)]
+        sizes = [as_int(op, "padding", n) for n in parts]
+        pairs = list(zip(sizes[::2], sizes[1::2], strict=False))
         widths = [(0, 0)] * (len(shape) - len(pairs)) + pairs[::-1]
     if not good or any(n + before + after < 0 for n, (before, after) in zip(shape, widths, strict=True)):
         raise ValueError(

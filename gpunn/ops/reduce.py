@@ -17,7 +17,7 @@ from gpunn.ops.elementwise import floating
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import widened
 from gpunn.restored import restored
-from gpunn.scalars import as_number
+from gpunn.scalars import as_int, as_number
 
 Alias: TypeAlias = dict[str, Axis]  # PyTorch's names of axis and keepdims
 
@@ -135,7 +135,10 @@ def axes_of(name: str, a: Array, axis: Axis, keepdims: bool | Axis, alias: Alias
     axis, keepdims = alias.get("dim", axis), alias.get("keepdim", keepdims)
     if axis is None:
         return tuple(range(a.ndim)), bool(keepdims)
-    axes = axis if isinstance(axis, tuple | list) else (axis,)
+    axes = [
+        as_int(name, "axis", i, "an int or a tuple of them")
+        for i in (axis if isinstance(axis, tuple | list) else (axis,))
+    ]
     rank = a.ndim or 1  # a 0-d array counts as one axis, as in PyTorch
     wrong = [i for i in axes if not -rank <= i < rank]
     positive = {i % rank for i in axes} if not wrong else set()

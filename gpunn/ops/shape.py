@@ -17,6 +17,7 @@ from gpunn.engine.operators import A, Axis
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.broadcast import operands, unbroadcast
 from gpunn.ops.out import with_out
+from gpunn.scalars import as_int
 
 
 def reshape(x: A, shape: int | Sequence[int]) -> A:
@@ -27,7 +28,8 @@ def reshape(x: A, shape: int | Sequence[int]) -> A:
            [3., 4.]], dtype=float32)
     """
     a = data_of(x)
-    wanted = (int(shape),) if not isinstance(shape, Iterable) else tuple(int(n) for n in shape)
+    sizes = shape if isinstance(shape, Iterable) else (shape,)
+    wanted = tuple([as_int("reshape", "a size", n) for n in sizes])
     known = math.prod(n for n in wanted if n != -1)
     holes = wanted.count(-1)
     fits = (a.size == known) if holes == 0 else holes == 1 and known > 0 and a.size % known == 0
@@ -81,11 +83,9 @@ def permute(x: A, dims: Sequence[int]) -> A:
     (4, 2, 3)
     """
     a = data_of(x)
-    order = tuple(_dim("permute", a, d) for d in dims)
+    order = tuple([_dim("permute", a, d) for d in (dims if isinstance(dims, Iterable) else (dims,))])
     if sorted(order) != list(range(a.ndim)):
-        raise ValueError(
-            f"permute: got dims {tuple(dims)} for shape {a.shape}; expected each of 0 to {a.ndim - 1} once"
-        )
+        raise ValueError(f"permute: got dims {order} for shape {a.shape}; expected each of 0 to {a.ndim - 1} once")
     inverse = tuple(int(i) for i in np.argsort(order))
     return record("permute", a.transpose(order), (x,), lambda gy, needs: (gy.transpose(inverse),))
 
@@ -132,7 +132,7 @@ def unsqueeze(x: A, axis: int) -> A:
     array([[1.],
            [2.]], dtype=float32)
     """
-    a = data_of(x)
+    a, axis = data_of(x), as_int("unsqueeze", "axis", axis)
     if not -a.ndim - 1 <= axis <= a.ndim:
         raise ValueError(f"unsqueeze: axis {axis} does not fit shape {a.shape}; expected {-a.ndim - 1} to {a.ndim}")
     at = axis % (a.ndim + 1)
@@ -238,7 +238,7 @@ def _to_join(name: str, xs: Sequence[object]) -> list[Array]:
 
 def _dim(name: str, a: Array, dim: int) -> int:
     """A dimension counted from either end, as an index from the front."""
-    rank = max(a.ndim, 1)
+    rank, dim = max(a.ndim, 1), as_int(name, "dimension", dim)
     if not -rank <= dim < rank:
         raise ValueError(f"{name}: dimension {dim} does not fit shape {a.shape}; expected {-rank} to {rank - 1}")
     return dim % rank

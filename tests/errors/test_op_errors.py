@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import gpunn
 from gpunn import Pooling, Tensor, Window, ops
 from gpunn.ops.conv_norm import conv2d_batch_norm
 from tests.errors.recurrent import RECURRENT
@@ -806,6 +807,17 @@ BASIC = {
     "neg": (lambda: ops.neg(z(2, dtype=bool)), TypeError, ["neg: got dtype bool", "numbers", ".to('int64')"]),
     "join None": (lambda: ops.stack([T, None]), TypeError, ["stack: xs[1] is None", "an array", "leave it out"]),
     "pad odd": (lambda: ops.pad(T, (1, 1, 1)), ValueError, ["pad:", "(1, 1, 1)", "pairs"]),
+    "pad by a half": (lambda: ops.pad(T, (1.5, 1)), TypeError, ["pad: padding is 1.5, expected an int"]),
+    "pad by a half, in pairs": (lambda: ops.pad(T, ((1, 0.5), (0, 0))), TypeError, ["pad: padding is 0.5"]),
+    "half an axis": (lambda: ops.sum(T, 1.5), TypeError, ["sum: axis is 1.5, expected an int or a tuple of them"]),
+    "axis by name": (lambda: ops.max(T, "C"), TypeError, ["max: axis is 'C', expected an int"]),
+    "axis of an array": (lambda: ops.mean(T, z(2)), TypeError, ["mean: axis is an array (2,), expected an int"]),
+    "half a size": (lambda: ops.reshape(T, (2.5, 3)), TypeError, ["reshape: a size is 2.5, expected an int"]),
+    "half a dimension": (lambda: ops.flatten(T, 0.5), TypeError, ["flatten: dimension is 0.5, expected an int"]),
+    "one dimension": (lambda: ops.permute(T, 1), ValueError, ["permute: got dims (1,)", "each of 0 to 1 once"]),
+    "half a new axis": (lambda: ops.unsqueeze(T, 0.5), TypeError, ["unsqueeze: axis is 0.5, expected an int"]),
+    "half a class": (lambda: ops.one_hot(np.array([1]), 2.5), TypeError, ["one_hot: num_classes is 2.5"]),
+    "half a seed": (lambda: gpunn.manual_seed(1.5), TypeError, ["Generator: seed is 1.5, expected an int"]),
     "index": (lambda: T[2], IndexError, ["getitem:", "(2, 3)", "2"]),
     "too many indices": (lambda: T[0, 0, 0], IndexError, ["getitem:", "(2, 3)", "3"]),
     "float index": (lambda: T[1.0], IndexError, ["getitem:", "integers"]),
