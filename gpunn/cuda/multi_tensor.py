@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from gpunn import backend
-from gpunn.backend import capture, streams
+from gpunn.backend import capture
 from gpunn.backend.contract import Array, Arrays, Numbers, Settings
 from gpunn.cuda.dtypes import STORAGE, storage_macros
 from gpunn.cuda.kernel import EMULATOR, device_number
@@ -17,7 +17,6 @@ from gpunn.cuda.plans import Launch
 from gpunn.cuda.problem import Tensors
 from gpunn.cuda.table import BLOCK, Columns, Fresh, Table, most_rows, rows_for
 from gpunn.cuda.variants import Operation, Variant
-from gpunn.errors import CaptureError
 
 
 def operation(name: str, source: str, *after: str, then: tuple[str, ...] = ()) -> Operation:
@@ -112,11 +111,6 @@ class Tables:
             fresh = {field: [column[i] for i in self.rows] for field, column in fresh.items()}
         numbers = self._fed(settings) if callable(settings) else self._given(settings)
         with self.inside():
-            if self.tables[0].takes_fed and streams.in_program_capture(self.device):
-                raise CaptureError(
-                    f"{self.tables[0].call.operation}: the stream captures, and each replay would take the numbers of "
-                    "this step; capture it with gpunn.train.CapturedStep"
-                )
             each = len(numbers) // len(self.rows)  # bytes a row where they are fed
             fresh = {field: self._matched(column) for field, column in fresh.items()}
             for array, copy in self.staged:

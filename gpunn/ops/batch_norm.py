@@ -198,7 +198,7 @@ def channelwise(
 
 def check_momentum(op: str, momentum: object, beside: str = "") -> None:
     """Refuses what is no weight of a batch's statistics: NaN, too, which stands for None in the kernels."""
-    if not isinstance(momentum, Real):
+    if type(momentum) is not float and not isinstance(momentum, Real):
         raise TypeError(f"{op}: momentum is {shown(momentum)}, expected a number{beside}")
     if momentum != momentum:
         raise ValueError(f"{op}: momentum is {momentum}, expected a number: the weight of this batch's statistics")

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from gpunn import backend
-from gpunn.backend import Array, capture
+from gpunn.backend import Array, capture, streams
 from gpunn.backend.contract import SKIP
 from gpunn.engine.tensor import Tensor
+from gpunn.errors import CaptureError
 from gpunn.optim.batch import Batch, Group, by_kind
 from gpunn.optim.given import as_groups, as_parameters, check_gradient
 from gpunn.optim.options import checked
@@ -81,6 +84,7 @@ class Optimizer:
             capture.refuse(f"{self.name}.update gets the host's numbers, which replays would not; define rule(batch)")
         batches = self._ready()
         for batch in batches:
+            self._refuse_repeats(batch.params[0])
             batch.kept[SKIP] = self.skip
             if one_by_one:
                 for row in zip(batch.params, batch.grads, batch.states, batch.groups, strict=True):
@@ -92,6 +96,14 @@ class Optimizer:
 
         if capture.now.get() is not None:
             capture.guard(self._stands(batches))
+
+    def _refuse_repeats(self, param: Array) -> None:
+        """Refuses a step inside a program's own capture, whose replays would take this step's rate and count."""
+        if not isinstance(param, np.ndarray) and streams.in_program_capture(param.device.id):
+            raise CaptureError(
+                f"{self.name}: the stream captures, and each replay would take the numbers of this step; capture it "
+                "with gpunn.train.CapturedStep"
+            )
 
     def _capture_rule(self, batch: Batch) -> None:
         """Launch the rule into a graph; refuse one whose numbers only the host knows, since no replay asks it."""

@@ -72,11 +72,14 @@ def placed(op: Call) -> Call:
 
 
 def in_dtype(op: Call) -> Call:
-    """Of the input in a dtype, where one is given; dims of none are all."""
+    """Of the input in a dtype, where one is given, and so the result; dims of none are all."""
+
+    def cast(x: Any, dtype: Any) -> Any:
+        return x if dtype is None else x.to(dtype) if isinstance(x, Tensor) else x.astype(dtype)
 
     def call(x: Any, *args: Any, dtype: Any = None, dim: Any = None, **options: Any) -> Any:
-        x = x if dtype is None else x.to(dtype) if isinstance(x, Tensor) else x.astype(dtype)
-        return op(x, *args, **options) if dim is None or dim == [] else op(x, *args, axis=dim, **options)
+        axes = {} if dim is None or dim == [] else {"axis": dim}
+        return cast(op(cast(x, dtype), *args, **axes, **options), dtype)
 
     return call
 

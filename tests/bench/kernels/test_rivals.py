@@ -21,7 +21,8 @@ def test_rivals_are_verified_too(capsys, monkeypatch):
 
 
 def _subjects(family):
-    for case in cases.choose(family, "lenet,resnet20", "cpu", 2):
+    wanted = ",".join(group for group in ("lenet", "resnet20") if group in cases.groups(family))
+    for case in cases.choose(family, wanted, "cpu", 2):
         yield from FAMILIES[family](case, "cpu", "fp32", operations(family))
 
 
@@ -40,7 +41,7 @@ def test_torch_computes_the_same(family):
     assert all(_check(subject, "torch") for subject in _subjects(family))
 
 
-@pytest.mark.parametrize("family", list(FAMILIES))
+@pytest.mark.parametrize("family", [name for name in FAMILIES if name != "conv3d"])  # im2col is of two dimensions
 def test_array_expressions_compute_the_same(family):
     assert sum(_check(subject, "cupy") for subject in _subjects(family)) >= 2
 
