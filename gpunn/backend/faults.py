@@ -2,8 +2,9 @@
 
 A kernel cannot raise, and an op that asked it would wait for the device. So what takes labels or places launches with
 the record of its device and stream; the first offence is written there, a loss becomes NaN and its gradient 0, a
-gradient of no place is dropped, and whatever reads from the device next raises IndexError (`RangeError`) and clears the
-record. Where no such kernel was launched since the last look, a read costs nothing more.
+gradient of no place is dropped, and gpunn.to_numpy, through which Tensors are read, raises IndexError (`RangeError`)
+and clears the record. Where no such kernel was launched since the last look, a read costs nothing more. CuPy's own
+reads look at no record.
 """
 
 from __future__ import annotations

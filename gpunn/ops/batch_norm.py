@@ -191,7 +191,7 @@ def channelwise(
         if array.dtype.name not in wanted:
             raise TypeError(
                 f"{op}: x is {a.dtype} but {name} is {array.dtype}; convert one of them, "
-                f'for example the whole layer with .to("{wanted[0]}")'
+                f'for example {name} with .astype("{wanted[0]}"), or a whole layer with .to("{wanted[0]}")'
             )
     return arrays
 

@@ -41,8 +41,10 @@ def cross_entropy(
         ignore_index: a class index that counts nothing, nor into the mean.
         label_smoothing: 0 to 1; q becomes (1 - label_smoothing) q + label_smoothing / C.
 
-    IndexError: a label outside 0 .. C-1. On `cpu` at once; on a device the loss is NaN, its gradient 0, and whatever
-    reads from the device next raises. The mean of nothing is NaN.
+    IndexError: a label outside 0 .. C-1. On `cpu` at once; on a device the loss is NaN, its gradient 0, and
+    gpunn.to_numpy, or what reads a Tensor, raises next: CuPy's own reads know nothing of it.
+
+    The mean of nothing is NaN.
 
     >>> logits = np.array([[2.0, 0.0, 0.0], [0.0, 0.0, 3.0]])
     >>> ops.cross_entropy(logits, np.array([0, 2]), reduction="none").round(3)

@@ -70,8 +70,8 @@ def max_pool2d_backward(
     again, so that of y, which may be left out, the shape alone matters.
 
     IndexError: an index outside of the plane, or of its window. On `cpu` at once; on a device nothing is added there,
-    and whatever reads from the device next raises. ValueError: shapes that do not go together, two devices; TypeError:
-    dtypes, indices beside x, neither of them.
+    and gpunn.to_numpy, or what reads a Tensor, raises next: CuPy's own reads know nothing of it. ValueError: shapes
+    that do not go together, two devices; TypeError: dtypes, indices beside x, neither of them.
 
     >>> x = np.arange(8.0).reshape(1, 1, 2, 4)
     >>> y, indices = ops.max_pool2d(x, 2, return_indices=True)
