@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from gpunn.backend import Array, array_module, twins
@@ -19,6 +19,9 @@ from gpunn.scalars import as_int
 PADDING_MODES = ("zeros", "reflect", "replicate", "circular")  # of convolutions
 BORDERS = ("zeros", "reflect", "symmetric", "replicate", "circular")
 _ALSO = {"zero": "zeros", "mirror": "reflect", "modulo": "circular"}
+# NumPy's and ndimage's words, which are named to who gives them, and not taken: their reflects differ.
+_ELSEWHERE = {"constant": "zeros", "nearest": "replicate", "edge": "replicate", "wrap": "circular"}
+_ELSEWHERE |= {"grid-wrap": "circular", "grid-constant": "zeros", "grid-mirror": "symmetric"}
 _NUMPY_MODE: dict[str, Any] = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
@@ -104,7 +107,8 @@ def _checked(op: str, shape: Shape, padding: Any, mode: str) -> list[tuple[int, 
     """(before, after) of each axis. Raises what `pad` says."""
     widths = _pad_widths(op, shape, padding)
     if mode not in _NUMPY_MODE:
-        raise ValueError(f"{op}: unknown mode {mode!r}; expected one of {', '.join(_NUMPY_MODE)}")
+        words = ", ".join(_NUMPY_MODE)
+        raise ValueError(f"{op}: unknown mode {mode!r}; expected one of {words}{_meant(mode, _NUMPY_MODE)}")
     for axis, (n, both) in enumerate(zip(shape, widths, strict=True)):
         if mode == "circular":
             n += sum(min(one, 0) for one in both)
@@ -129,7 +133,13 @@ def as_border(op: str, name: str, value: str, borders: tuple[str, ...] = BORDERS
     if found in borders:
         return found
     words = ", ".join(map(repr, borders))
-    raise ValueError(f"{op}: {name} is {value!r}, expected one of {words}{suggestion(value, [*borders, *_ALSO])}")
+    raise ValueError(f"{op}: {name} is {value!r}, expected one of {words}{_meant(value, [*borders, *_ALSO])}")
+
+
+def _meant(word: object, known: Collection[str]) -> str:
+    """The end of an error's sentence: what another library's word, or a misspelt one, is here."""
+    ours = _ELSEWHERE.get(word) if isinstance(word, str) else None
+    return f"; {word!r} is {ours!r} here" if ours in known else suggestion(word, known)
 
 
 def bordered(op: str, x: A, rank: int, padding: Shape, extra: Shape | None, mode: str) -> A:

@@ -108,6 +108,14 @@ CONV = {
         ValueError,
         ["filter1d: border is 'replicated'", "'zeros', 'reflect', 'symmetric', 'replicate', 'circular'", "mean 'repl"],
     ),
+    "border of ndimage": (lambda: ops.filter2d(X, z(3, 3), "nearest"), ValueError, ["'nearest' is 'replicate' here"]),
+    "border of NumPy": (
+        lambda: ops.conv2d(X, W, padding=1, padding_mode="wrap"),
+        ValueError,
+        ["conv2d: padding_mode is 'wrap'", "; 'wrap' is 'circular' here"],
+    ),
+    "mode of NumPy": (lambda: ops.pad(X, (1, 1), "edge"), ValueError, ["mode 'edge'", "; 'edge' is 'replicate' here"]),
+    "mode of no one": (lambda: ops.pad(X, (1, 1), "reflct"), ValueError, ["mode 'reflct'", "mean 'reflect'?"]),
     "filter's dtypes": (
         lambda: ops.filter2d(X, z(3, 3, dtype=F32)),
         TypeError,
