@@ -36,10 +36,10 @@ def as_number(op: str, name: str, value: object) -> float:
         raise TypeError(f"{op}: {name} is {shown(value)}, expected a number") from None
 
 
-def as_probability(op: str, p: object, what: str) -> float:
+def as_probability(op: str, p: object, what: str, name: str = "p") -> float:
     """`p`, refused where it is no probability with which `what` is dropped."""
     if not isinstance(p, Real) or not 0 <= p <= 1:  # type: ignore[operator]
-        raise ValueError(f"{op}: p is {shown(p)}, expected 0 to 1: the probability with which {what} is dropped")
+        raise ValueError(f"{op}: {name} is {shown(p)}, expected 0 to 1: the probability with which {what} is dropped")
     return float(p)
 
 

@@ -73,6 +73,8 @@ def _into(op: Callable, name: str, out: Any, args: tuple, options: dict[str, Any
         if is_array(y):  # of numbers and lists alone it is on the default device
             check_same_device(name, y, into, "the result", "out")
         _check_alike(name, y, into)
+    if _nesting(out) != _nesting(made):  # out is returned, and unpacked as the results are
+        raise ValueError(f"{name}: out is {_nesting(out)}, expected {_nesting(made)}, as the results are; nest it so")
     for y, into in zip(results, outs, strict=True):
         _deliver(y, into)
     return out
@@ -116,6 +118,11 @@ def _leaves(x: Any, nests: tuple[type, ...] = (tuple,)) -> Iterator[Any]:
             yield from _leaves(one, nests)
     else:
         yield x
+
+
+def _nesting(x: Any) -> str:
+    """How tuples lie in tuples: "(array, (array, array))"."""
+    return f"({', '.join(map(_nesting, x))})" if isinstance(x, tuple) else "array"
 
 
 def _arrays(name: str, x: Any) -> Iterator[Array]:

@@ -137,7 +137,7 @@ def without_padding(a: Array, lengths: Array | None) -> Array:
 
 def as_dropout(op: str, p: float, training: bool) -> float:
     """The probability that holds: 0 in evaluation."""
-    p = as_probability(op, p, "an element between layers")
+    p = as_probability(op, p, "an element between layers", "dropout")
     return p if training else 0.0
 
 

@@ -107,7 +107,7 @@ RECURRENT = {
         ValueError,
         ["rnn: nonlinearity is 'gelu'", "'tanh', 'relu'"],
     ),
-    "dropout": (lambda: lstm(dropout=1.5), ValueError, ["lstm: p is 1.5", "an element between layers"]),
+    "dropout": (lambda: lstm(dropout=1.5), ValueError, ["lstm: dropout is 1.5", "an element between layers"]),
     "cell's x": (
         lambda: ops.gru_cell(z(3, 4, 5), None, *four(3, 5)),
         ValueError,

@@ -185,6 +185,10 @@ A = np.ones((2, 3), np.float32)
             "pass the .data of each"),
         (lambda x: ops.max_pool2d(x[None], 1, return_indices=True, out=(x[None] * 2,) * 2), ValueError, "max_pool2d: "
             "two arrays of out share memory, expected memory of their own; pass a copy"),
+        (lambda x: ops.lstm(x, None, [(x[:1].repeat(8, 0), x[:1, :2].repeat(8, 0))], out=tuple(
+            x[0, :1].reshape(1).repeat(n).reshape(-1, 2) for n in (4, 2, 2))), ValueError,
+            r"lstm: out is \(array, array, array\), expected \(array, \(array, array\)\), as the results are"),
+        (lambda x: ops.relu(x, out=(ops.relu(x),)), ValueError, r"relu: out is \(array\), expected array"),
     ],
 )  # fmt: skip
 def test_refused(call, error, words, place):
