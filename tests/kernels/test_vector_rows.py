@@ -35,6 +35,7 @@ FEWER = {
     **dict.fromkeys(("pool/global_avg_forward", "pool/global_max_forward"), (2, CONVERTED)),
     **dict.fromkeys(("reduce/axes", "reduce/extremes", "elementwise/place"), (1, CONVERTED)),
     "pool/global_backward": (0, "reads a number a plane"),
+    "filter/tile_forward": (0, "packs go past the registers: none waits for another"),
 }
 WIDE = [one for one in builds() if one[0].split("/")[0] in FOLDERS and int(one[2].get("VEC", 0)) * SIZES[one[1]] == 16]
 
