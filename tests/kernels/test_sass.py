@@ -16,6 +16,9 @@ TABLE = source.folder() / "sass.json"
 ASKED = 0.85
 # Main loops with more besides, and what: an address and a test of its bounds for every element or pixel fetched.
 SHORT = {
+    "filter/tile_forward VEC=4 TAPS_H=5 TAPS_W=5": 0.87,
+    "filter/tile_forward VEC=4 TAPS_H=7 TAPS_W=7": 0.92,
+    "filter/tile_forward": 0.47,  # of fewer taps, which wait for memory, or of single elements
     "conv2d/gather_forward": 0.54,
     "conv2d/gather_grad_input": 0.32,
     "conv2d/narrow_forward": 0.41,  # 64x16 of single elements; 128x32 of 16 bytes 0.72

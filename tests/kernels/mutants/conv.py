@@ -31,8 +31,12 @@ CONV = [
         (ROUND, "(u + 0x7fffu + (u >> 16 & 1u)) >> 16", "(u + 0x8000u) >> 16"),
         (ROUND, "(u + 0x7fffu + (u >> 16 & 1u)) >> 16", "(u + 0x7fffu) >> 16"),
         (ROUND, "v != v ? 0x7fffu : ", "", "kernels make no NaN but 0x7fc00000, whose upper half is NaN as it is"),
-        (BITS, "return (i64)blockIdx.x * blockDim.x", "return blockIdx.x * blockDim.x"),
         only="activation",
+    ),
+    *of_file(
+        "common.cuh",
+        (BITS, "return (i64)blockIdx.x * blockDim.x", "return (i64)(int)(blockIdx.x * blockDim.x)"),
+        only="dropout",
     ),
     *of_file(
         "common.cuh",
