@@ -36,7 +36,7 @@ def test_array_expressions_compute_the_same():
         try:
             found = rivals.call("cupy", subject, "cpu")()
         except Unsupported as lack:
-            assert subject.case in str(lack)
+            assert subject.case.partition(",")[0] in str(lack)
             continue
         done += 1
         assert oracle.near(found, subject.expected, "float32"), subject.case
