@@ -12,6 +12,7 @@ from gpunn.checks import Ints, arrays, as_shape, check_needs, check_planes, chec
 from gpunn.ops import conv, conv_transpose
 from gpunn.ops.conv import LETTERS, add_batch, drop_batch
 from gpunn.ops.conv_complex import conjugate, conv_of
+from gpunn.ops.frame import Frame
 from gpunn.ops.pad import crop_end, pad_end
 from gpunn.ops.precision import narrowed
 
@@ -61,14 +62,14 @@ def of_conv(
     twin, groups, gy = conv_of(gy), options[-1], add_batch(gy, rank, batched)
     gx = gw = gb = None
     if "x" in needs:
-        inner = _lifted(x_shape, rank, batched)
+        inner = Frame(rank, batched).shape(x_shape)
         whole = inner if extra is None else (*inner[:2], *[n + e for n, e in zip(inner[2:], extra, strict=True)])
         gx = twin.grad_input(gy, add_batch(conjugate(w), rank, True), whole, win, groups)
         gx = drop_batch(gx if extra is None else crop_end(gx, inner), rank, batched)
     if "weight" in needs:
         below = add_batch(conjugate(x), rank, batched)
         below = below if extra is None else pad_end(below, extra)
-        gw, gb = twin.grad_weight(gy, below, _lifted(w_shape, rank), win, groups, "bias" in needs)
+        gw, gb = twin.grad_weight(gy, below, Frame(rank, True).shape(w_shape), win, groups, "bias" in needs)
         gw = drop_batch(gw, rank, True)
     elif "bias" in needs:
         gb = twin.grad_bias(gy)
@@ -86,12 +87,13 @@ def of_transposed(
     gx = gw = None
     if "x" in needs:
         gx = twin.forward(gy, add_batch(conjugate(w), rank, True), None, win, groups)
-        gx = gx if extra is None else crop_end(gx, _lifted(x_shape, rank, batched))
+        gx = gx if extra is None else crop_end(gx, Frame(rank, batched).shape(x_shape))
         gx = drop_batch(gx, rank, batched)
     if "weight" in needs:
         below = add_batch(conjugate(x), rank, batched)
         below = below if extra is None else pad_end(below, extra)
-        gw, _ = twin.grad_weight(below, gy, _lifted(w_shape, rank), win, groups)  # its filters are x's channels
+        # Its filters are x's channels.
+        gw, _ = twin.grad_weight(below, gy, Frame(rank, True).shape(w_shape), win, groups)
         gw = drop_batch(gw, rank, True)
     return gx, gw, twin.grad_bias(gy) if "bias" in needs else None
 
@@ -99,9 +101,3 @@ def of_transposed(
 def _given(op: str, **named: Array) -> list[Array]:
     """The arrays of a gradient, in the precision that holds."""
     return arrays(op, **(dict(zip(named, narrowed(*named.values()), strict=True)) if asked() else named))
-
-
-def _lifted(shape: Shape, rank: int, batched: bool = True) -> Shape:
-    """The shape that add_batch gives an array of this one."""
-    shape = shape if batched else (1, *shape)
-    return (*shape[:2], 1, *shape[2:]) if rank == 1 else shape
