@@ -27,12 +27,12 @@ import numpy as np
 
 import gpunn
 from gpunn import models, ops, optim, train
-from gpunn.data import ArrayDataset, Compose, DataLoader, Dataset, Normalise, RandomCrop, RandomHorizontalFlip, load
+from gpunn.data import ArrayDataset, Compose, DataLoader, Loaded, Normalise, RandomCrop, RandomHorizontalFlip, load
 
 BATCH, RATE = 128, 0.1
 
 
-def trained(data: Dataset, precision: str, seed: int, epochs: int, device: str) -> float:
+def trained(data: Loaded, precision: str, seed: int, epochs: int, device: str) -> float:
     """The test accuracy of a network of this seed."""
     gpunn.manual_seed(seed)
     normalise = Normalise(data.mean, data.std)
@@ -70,7 +70,7 @@ def main(argv=None) -> dict[str, list[float]]:
     args = parser.parse_args(argv)
 
     data = load("cifar10")
-    few = Dataset(**{**vars(data), "train": data.train[: args.limit], "train_labels": data.train_labels[: args.limit]})
+    few = Loaded(**{**vars(data), "train": data.train[: args.limit], "train_labels": data.train_labels[: args.limit]})
     found: dict[str, list[float]] = {}
     for precision in args.precision:
         seeds = range(args.first, args.first + args.seeds)

@@ -16,12 +16,12 @@ import numpy as np
 
 import gpunn
 from gpunn import backend, models, ops, optim, train
-from gpunn.data import ArrayDataset, Compose, DataLoader, Dataset, Normalise, RandomCrop, Resident, load
+from gpunn.data import ArrayDataset, Compose, DataLoader, Loaded, Normalise, RandomCrop, Resident, load
 
 BATCH, RATE = 256, 0.1
 
 
-def trained(data: Dataset, images: Resident, seed: int, epochs: int) -> tuple[train.Trainer, float]:
+def trained(data: Loaded, images: Resident, seed: int, epochs: int) -> tuple[train.Trainer, float]:
     """A network of this seed, and the seconds that its training took, from the first step to the last."""
     gpunn.manual_seed(seed)
     transform = Compose(RandomCrop(padding=1), Normalise(data.mean, data.std))
@@ -38,7 +38,7 @@ def trained(data: Dataset, images: Resident, seed: int, epochs: int) -> tuple[tr
     return trainer, time.perf_counter() - start
 
 
-def accuracy(trainer: train.Trainer, data: Dataset, images: Resident) -> float:
+def accuracy(trainer: train.Trainer, data: Loaded, images: Resident) -> float:
     """The share of the test images that it tells right."""
     loader = DataLoader(images, 500, transform=Normalise(data.mean, data.std))
     return train.Trainer(trainer.model, None, device=images.device).evaluate(loader)["accuracy"]

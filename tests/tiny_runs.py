@@ -22,7 +22,7 @@ def tiny_dataset(size=28):
             image[0, 4 : size - 4, 3 + 2 * label : 6 + 2 * label] = 230
         return images.astype(np.uint8), labels.astype(np.int64)
 
-    return data.Dataset("mnist", *part(240), *part(40), classes=tuple("0123456789"), mean=(0.2,), std=(0.3,))
+    return data.Loaded("mnist", *part(240), *part(40), classes=tuple("0123456789"), mean=(0.2,), std=(0.3,))
 
 
 @pytest.fixture

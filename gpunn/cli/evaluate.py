@@ -43,7 +43,9 @@ def run(args: argparse.Namespace) -> int:
     check_fits(dataset, config, "evaluate", name, "leave --data away")
     loader = test_loader(dataset, config, config.dtype, args.limit)
     name, of = plain(name), plain(dataset.name)
-    what = f"{config.model} on {len(loader.dataset):,} test images of {of}"
+    tested, there = len(loader.dataset), len(dataset.test)
+    count = f"{tested:,}" if tested == there else f"the first {tested:,} of {there:,}"
+    what = f"{config.model} on {count} test images of {of}"
     if len(models) > 1:
         print(f"{name}: {len(models)} x {what}\n{compared(models, loader, config)}")
         return 0

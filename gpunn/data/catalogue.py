@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,7 @@ FOLDER = "folder:"
 
 
 @dataclass(frozen=True)
-class Dataset:
+class Loaded:
     """Images uint8 (N, C, H, W) and labels int64 (N,) in two parts.
 
     `mean` and `std` hold one float a channel, of the whole training part scaled to 0..1 (see `normalise`). `note` is
@@ -48,17 +48,17 @@ def names() -> list[str]:
     return sorted(_LOADERS)
 
 
-def load(name: str, limit: int | None = None, download: bool = True) -> Dataset:
+def load(name: str, limit: int | None = None, download: bool = True) -> Loaded:
     """The data set called `name`, one of `names()`, or "folder:PATH" for images in one sub-folder a class.
 
     "digits" are generated (see `load_digits`); "cifar100" has the 100 fine classes, "cifar100-coarse" the 20 coarse
-    ones; "folder:PATH@64" scales and crops the images to 64 x 64 (see `load_image_folder`). The Dataset's own name has
+    ones; "folder:PATH@64" scales and crops the images to 64 x 64 (see `load_image_folder`). The result's own name has
     the whole path, so that it is found from any working folder.
 
-    `limit` keeps the first `limit` training images and the same share of the test images (at least one); all sets are
-    in mixed order. Where MNIST is neither on disk nor to be had from a mirror, the generated digits come instead and
-    `note` says so. Raises DataError for an unknown name, a bad limit and damaged files, and DownloadError (a
-    DataError) where another set is not to be had.
+    `limit` keeps the first `limit` training images and the same share of the test images (at least one), which `note`
+    says; all sets are in mixed order. Where MNIST is neither on disk nor to be had from a mirror, the generated digits
+    come instead, and `note` says so. Raises DataError for an unknown name, a bad limit and damaged files, and
+    DownloadError (a DataError) where another set is not to be had.
     """
     if limit is not None and (not isinstance(limit, (int, np.integer)) or isinstance(limit, bool) or limit < 1):
         raise DataError(f"load: limit is {brief(limit)}; give a whole number of at least 1, or None for all images")
@@ -70,7 +70,7 @@ def load(name: str, limit: int | None = None, download: bool = True) -> Dataset:
     return _limited(_LOADERS[name](download), limit)
 
 
-def _mnist(download: bool) -> Dataset:
+def _mnist(download: bool) -> Loaded:
     try:
         return _grey("mnist", load_mnist(download=download), DIGITS)
     except DownloadError as error:
@@ -106,35 +106,38 @@ def _path_and_size(name: str) -> tuple[str, str]:
     return path, size
 
 
-def _folder(name: str) -> Dataset:
+def _folder(name: str) -> Loaded:
     path, size = _path_and_size(name)
     # Of many digits, which Python may not even turn into a number, the first few say that it is too large.
     images = load_image_folder(path, size=int(size[:9]) if size else None)
     return _dataset(name, images[:4], images.classes, "")
 
 
-def _cifar(name: str, images: CifarSet) -> Dataset:
+def _cifar(name: str, images: CifarSet) -> Loaded:
     return _dataset(name, images[:4], images.classes, images.note)
 
 
-def _grey(name: str, images: ImageSet, classes: Sequence[str], note: str = "") -> Dataset:
+def _grey(name: str, images: ImageSet, classes: Sequence[str], note: str = "") -> Loaded:
     train, train_labels, test, test_labels = images
     return _dataset(name, (train[:, None], train_labels, test[:, None], test_labels), classes, note)
 
 
-def _dataset(name: str, arrays: Sequence[np.ndarray], classes: Sequence[str], note: str) -> Dataset:
+def _dataset(name: str, arrays: Sequence[np.ndarray], classes: Sequence[str], note: str) -> Loaded:
     train, train_labels, test, test_labels = arrays
     mean, std = mean_std(train)
     labels = train_labels.astype(np.int64), test_labels.astype(np.int64)
-    return Dataset(name, train, labels[0], test, labels[1], classes, mean, std, note)
+    return Loaded(name, train, labels[0], test, labels[1], classes, mean, std, note)
 
 
-def _limited(data: Dataset, limit: int | None) -> Dataset:
+def _limited(data: Loaded, limit: int | None) -> Loaded:
     if limit is None or limit >= len(data.train):
         return data
     n_test = max(1, len(data.test) * limit // len(data.train))
+    train, test = f"{limit:,} of {len(data.train):,} training images", f"{n_test:,} of {len(data.test):,} test images"
+    said = f"limit {limit}: the first {train}, and the first {test}"
     parts = {"train": limit, "train_labels": limit, "test": n_test, "test_labels": n_test}
-    return Dataset(**{**vars(data), **{part: getattr(data, part)[:n] for part, n in parts.items()}})
+    kept = {part: getattr(data, part)[:n] for part, n in parts.items()}
+    return replace(data, **kept, note=f"{data.note}; {said}" if data.note else said)
 
 
 _LOADERS = {

@@ -10,7 +10,7 @@ import numpy as np
 
 from gpunn import limits
 from gpunn.bars import over
-from gpunn.data.dataset import checked_seed
+from gpunn.data.draws import checked_seed
 from gpunn.data.pillow import open_picture, require_pillow
 from gpunn.data.store import stamp_of, stored
 from gpunn.errors import DataError

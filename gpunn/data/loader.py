@@ -12,7 +12,8 @@ import numpy as np
 
 from gpunn import backend
 from gpunn.backend import Device
-from gpunn.data.dataset import Indexable, checked_seed
+from gpunn.data.dataset import Indexable
+from gpunn.data.draws import checked_seed
 from gpunn.data.resident import Gathered, gathering
 from gpunn.errors import DataError, GpunnError
 

@@ -11,7 +11,8 @@ from gpunn import backend
 from gpunn.backend import Array, Device
 from gpunn.cuda.gather import THREADS, Making, gather
 from gpunn.data.augment.program import Program
-from gpunn.data.dataset import ArrayDataset, Indexable, Subset
+from gpunn.data.dataset import ArrayDataset, Indexable
+from gpunn.data.subset import Subset
 from gpunn.errors import DataError
 
 DTYPES = ("uint8", "float16", "float32", "float64")
@@ -41,6 +42,8 @@ class Resident:
         >>> x.shape, x.dtype
         ((32, 1, 28, 28), dtype('float32'))
     """
+
+    batched = True
 
     def __init__(self, dataset: ArrayDataset, device: str | Device):
         if not isinstance(dataset, ArrayDataset) or len(dataset.arrays) != 2:

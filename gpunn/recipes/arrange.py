@@ -28,7 +28,7 @@ CHANGEABLE = ("epochs", "device")
 ADAPTIVE_LR = 1e-3
 
 
-def load_data(config: Config) -> tuple[Config, data.Dataset]:
+def load_data(config: Config) -> tuple[Config, data.Loaded]:
     """The run's data, and its configuration with what it keeps of them."""
     dtype_of(config.precision, usable_device(config.device))  # before the data, which may take a while to load
     dataset = load_noted(config.data, limit=config.limit)
@@ -135,7 +135,7 @@ def _lasting(config: Config, before: Config, folder: Path) -> Config:
     return replace(config, schedule_epochs=before.schedule_epochs or before.epochs)
 
 
-def _images(config: Config, dataset: data.Dataset) -> dict:
+def _images(config: Config, dataset: data.Loaded) -> dict:
     """What the configuration keeps of the data set."""
     usual = augmentation(dataset.train.shape[1])
     return {

@@ -28,7 +28,7 @@ SHARE = 0.5  # of a device's free memory that images may take: the rest is the n
 VALIDATION = 1 / 12  # of the training images: 5,000 of MNIST's 60,000
 
 
-def image_size(model: str, dataset: data.Dataset) -> int:
+def image_size(model: str, dataset: data.Loaded) -> int:
     """The side that the data set's images are padded to for this network. UsageError where they are too large."""
     sides = dataset.train.shape[2:]
     given = max(sides)
@@ -52,7 +52,7 @@ def _scaled(name: str, side: int) -> str:
     return f"scale them with --data {path if at and size.isdecimal() else name}@{side}, or "
 
 
-def load_noted(name: str, limit: int | None = None) -> data.Dataset:
+def load_noted(name: str, limit: int | None = None) -> data.Loaded:
     """The data set of that name; what it has to say of itself goes to the user."""
     dataset = data.load(name, limit=limit)
     if dataset.note:
@@ -60,7 +60,7 @@ def load_noted(name: str, limit: int | None = None) -> data.Dataset:
     return dataset
 
 
-def check_fits(dataset: data.Dataset, config: Config, command: str, trained: str, remedy: str) -> None:
+def check_fits(dataset: data.Loaded, config: Config, command: str, trained: str, remedy: str) -> None:
     """UsageError where the data's channels or classes are not those that `trained`, in words, was trained on."""
     side, designed = max(dataset.test.shape[2:]), models.input_shape(config.model)[1]
     if config.size > max(PADDING * side, designed):
@@ -77,7 +77,7 @@ def check_fits(dataset: data.Dataset, config: Config, command: str, trained: str
         )
 
 
-def check_enough(dataset: data.Dataset) -> None:
+def check_enough(dataset: data.Loaded) -> None:
     """UsageError where there is nothing to tell apart, or no image would be left to validate with."""
     if len(dataset.classes) < 2:
         raise UsageError(
@@ -93,7 +93,7 @@ def augmentation(channels: int) -> dict[str, int | bool]:
 
 
 def loaders(
-    dataset: data.Dataset, config: Config, dtype: np.dtype, device: backend.Device | None = None
+    dataset: data.Loaded, config: Config, dtype: np.dtype, device: backend.Device | None = None
 ) -> tuple[data.DataLoader, data.DataLoader]:
     """The training and the validation loader: a fixed twelfth of the training images is held out.
 
@@ -131,7 +131,7 @@ def host_reason(nbytes: int, transform: Callable, device: backend.Device) -> str
     return ""
 
 
-def test_loader(dataset: data.Dataset, config: Config, dtype: np.dtype, limit: int | None = None) -> data.DataLoader:
+def test_loader(dataset: data.Loaded, config: Config, dtype: np.dtype, limit: int | None = None) -> data.DataLoader:
     """The first ``limit`` test images, or all, in order."""
     images = data.ArrayDataset(pad_to(dataset.test[:limit], config.size), dataset.test_labels[:limit])
     return data.DataLoader(images, 250, transform=_prepare(config, dtype))

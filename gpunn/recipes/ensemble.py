@@ -20,7 +20,7 @@ from gpunn.terminal import say
 from gpunn.text import plain
 
 
-def train_ensemble(config: Config, dataset: data.Dataset, out: Path) -> None:
+def train_ensemble(config: Config, dataset: data.Loaded, out: Path) -> None:
     """Train the members one by one, going on with those that have begun, and print what they reach together."""
     folders = member_folders(out, config.ensemble)
     for folder in folders:

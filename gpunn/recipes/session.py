@@ -22,7 +22,7 @@ RESULTS = ("best.npz", "last.npz", "history.csv", "curves.png", "recipe.toml")
 ROW = record({"epoch": COUNT, "val_accuracy": NUMBER})
 
 
-def train_one(config: Config, dataset: data.Dataset, out: Path, resume: bool = False) -> train.Trainer:
+def train_one(config: Config, dataset: data.Loaded, out: Path, resume: bool = False) -> train.Trainer:
     """Train the network of ``config`` in the run folder ``out``; with ``resume`` from its checkpoint on, if it has one.
 
     A run that was killed before it had one starts anew.
@@ -47,7 +47,7 @@ def _heading(
     model: nn.Module,
     train_loader: data.DataLoader,
     val_loader: data.DataLoader,
-    dataset: data.Dataset,
+    dataset: data.Loaded,
     out: Path,
 ) -> str:
     parameters = sum(p.size for p in model.parameters())
@@ -61,7 +61,7 @@ def _heading(
     )
 
 
-def conclude(trainer: train.Trainer, dataset: data.Dataset, config: Config) -> None:
+def conclude(trainer: train.Trainer, dataset: data.Loaded, config: Config) -> None:
     """Print the best epoch and the test accuracy of its weights, and of the last epoch's if they are others."""
     out = Path(trainer.out or ".")
     loader = test_loader(dataset, config, dtype_of(config.precision, usable_device(config.device)))

@@ -61,14 +61,17 @@ class Report(NamedTuple):
 
 
 def on_test_images(models: Sequence[nn.Module], config: Config, limit: int | None) -> tuple[np.ndarray, Opinions, str]:
-    """The test images that training looked at, or the first `limit` of them, each network's opinion, the data's note.
+    """The test images that training looked at, or the first `limit` of them, each network's opinion, a line on them.
 
     UsageError where they are not such as the networks were trained on.
     """
     dataset = load_noted(config.data, config.limit)
     check_fits(dataset, config, "report", "the run", "put back the data set it was trained on")
     loader = test_loader(dataset, config, config.dtype, limit)
-    return pad_to(dataset.test[:limit], config.size), opinions(models, loader, config), dataset.note
+    notes = [dataset.note] if dataset.note else []
+    if len(loader.dataset) < len(dataset.test):
+        notes.append(f"report --limit {limit}: the first {limit:,} of {len(dataset.test):,} test images")
+    return pad_to(dataset.test[:limit], config.size), opinions(models, loader, config), "; ".join(notes)
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:

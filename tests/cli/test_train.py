@@ -49,7 +49,7 @@ def test_evaluate_and_predict_need_no_options(here, capsys):
     assert main(["evaluate"]) == 0
     assert "runs/a/best.npz: lenet5 on 40 test images of mnist: accuracy 100.00%, loss 0." in capsys.readouterr().out
     assert main(["evaluate", "runs/a/last.npz", "--limit", "7"]) == 0
-    assert "on 7 test images" in capsys.readouterr().out
+    assert "on the first 7 of 40 test images" in capsys.readouterr().out
     dataset = tiny_dataset()
     for i in (3, 4):
         image.fromarray(dataset.test[i, 0]).save(f"{i}.png")
@@ -156,7 +156,7 @@ def test_networks_for_larger_images_pad(here):
 
 
 def test_the_note_of_other_data_is_printed_and_the_name_recorded(here, capsys, monkeypatch):
-    digits = data.Dataset(**{**vars(tiny_dataset()), "name": "digits", "note": "no MNIST here: using digits"})
+    digits = data.Loaded(**{**vars(tiny_dataset()), "name": "digits", "note": "no MNIST here: using digits"})
     monkeypatch.setattr(data, "load", lambda name, limit=None: digits)
     assert main([*TRAIN, "--epochs", "1", "--out", "a"]) == 0
     assert "no MNIST here: using digits\n" in capsys.readouterr().err

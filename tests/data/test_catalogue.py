@@ -36,6 +36,8 @@ def test_limit_keeps_the_first_images_and_the_same_share_of_the_test(small):
     np.testing.assert_array_equal(part.test, whole.test[:4])
     assert len(part.test_labels) == 4
     assert (part.mean, part.std) == (whole.mean, whole.std)
+    assert part.note == "limit 10: the first 10 of 50 training images, and the first 4 of 20 test images"
+    assert whole.note == load("digits", limit=50).note == ""
     assert len(load("digits", limit=1).test) == 1 and len(load("digits", limit=99).train) == 50
 
 

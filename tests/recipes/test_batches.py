@@ -19,7 +19,7 @@ def test_images_that_are_not_square_are_named_with_both_sides(here, capsys, monk
         ("mnist", "lenet5 takes 28x28 images, mnist has 30x40; choose from"),
     ]:
         monkeypatch.setattr(
-            data, "load", lambda n, limit=None: data.Dataset(**{**vars(oblong), **parts, **labels, "name": n})
+            data, "load", lambda n, limit=None: data.Loaded(**{**vars(oblong), **parts, **labels, "name": n})
         )
         assert main(["train", "lenet5", "--data", name]) == 2
         assert words.replace("alexnet, ", "") in capsys.readouterr().err.replace("alexnet, ", "")

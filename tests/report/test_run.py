@@ -102,7 +102,7 @@ def test_the_page_is_one_file(run):
     outside = Outside()
     outside.feed(text)
     assert outside.found == [] and "url(" not in text and "@import" not in text
-    assert "test accuracy, 7 images" in text
+    assert "test accuracy, 7 images" in text and "report --limit 7: the first 7 of 40 test images" in text
     assert "<th>learning rate</th>" in text and "<th>batch_size</th><td>20</td>" in text
     assert "<th>weight_decay</th><td>0.0005</td>" in text  # what was trained with, though the recipe left it open
 
@@ -239,7 +239,7 @@ def test_mistakes(run, capsys, target, harm, words):
 
 def test_other_data_than_it_was_trained_on(run, capsys, monkeypatch):
     colour = tiny_dataset()
-    three = data.Dataset(**{**vars(colour), "test": np.repeat(colour.test, 3, axis=1)})
+    three = data.Loaded(**{**vars(colour), "test": np.repeat(colour.test, 3, axis=1)})
     monkeypatch.setattr(data, "load", lambda name, limit=None: three)
     assert main(["report"]) == 2
     assert "report: mnist has 3 channels and 10 classes, but the run was trained on 1 and 10" in capsys.readouterr().err
