@@ -2,8 +2,9 @@
 
 from gpunn import starting as _starting  # noqa: F401  # isort: skip - first: Ctrl-C now ends a command in a line
 from importlib import import_module as _import_module
-from types import ModuleType as _ModuleType
+from typing import Any as _Any
 
+from gpunn import dtypes as _dtypes
 from gpunn import random as random
 from gpunn.asked import current_precision as current_precision
 from gpunn.asked import precision as precision
@@ -15,8 +16,12 @@ from gpunn.backend import is_available as is_available
 from gpunn.backend import set_default_device as set_default_device
 from gpunn.backend import to_device as to_device
 from gpunn.backend import to_numpy as to_numpy
+from gpunn.dtypes import get_default_dtype as get_default_dtype
+from gpunn.dtypes import set_default_dtype as set_default_dtype
 from gpunn.engine.autograd import is_grad_enabled as is_grad_enabled
 from gpunn.engine.autograd import no_grad as no_grad
+from gpunn.engine.creation import as_tensor as as_tensor
+from gpunn.engine.creation import from_numpy as from_numpy
 from gpunn.engine.creation import tensor as tensor
 from gpunn.engine.tensor import Tensor as Tensor
 from gpunn.engine.tensor import grad as grad
@@ -27,13 +32,40 @@ from gpunn.errors import GpunnError as GpunnError
 from gpunn.errors import TrainingError as TrainingError
 from gpunn.errors import UsageError as UsageError
 from gpunn.errors import suggestion as _suggestion
+from gpunn.random import Generator as Generator
+from gpunn.random import get_rng_state as get_rng_state
+from gpunn.random import initial_seed as initial_seed
 from gpunn.random import manual_seed as manual_seed
+from gpunn.random import seed as seed
+from gpunn.random import set_rng_state as set_rng_state
 from gpunn.window import Pooling as Pooling
 from gpunn.window import Window as Window
 
 # After Tensor, which the ops and everything above them stand on.
 from gpunn import ops as ops  # isort: skip
 from gpunn import nn as nn  # isort: skip
+from gpunn.creation import arange as arange  # isort: skip
+from gpunn.creation import bernoulli as bernoulli  # isort: skip
+from gpunn.creation import empty as empty  # isort: skip
+from gpunn.creation import empty_like as empty_like  # isort: skip
+from gpunn.creation import eye as eye  # isort: skip
+from gpunn.creation import full as full  # isort: skip
+from gpunn.creation import full_like as full_like  # isort: skip
+from gpunn.creation import linspace as linspace  # isort: skip
+from gpunn.creation import logspace as logspace  # isort: skip
+from gpunn.creation import multinomial as multinomial  # isort: skip
+from gpunn.creation import normal as normal  # isort: skip
+from gpunn.creation import ones as ones  # isort: skip
+from gpunn.creation import ones_like as ones_like  # isort: skip
+from gpunn.creation import rand as rand  # isort: skip
+from gpunn.creation import rand_like as rand_like  # isort: skip
+from gpunn.creation import randint as randint  # isort: skip
+from gpunn.creation import randint_like as randint_like  # isort: skip
+from gpunn.creation import randn as randn  # isort: skip
+from gpunn.creation import randn_like as randn_like  # isort: skip
+from gpunn.creation import randperm as randperm  # isort: skip
+from gpunn.creation import zeros as zeros  # isort: skip
+from gpunn.creation import zeros_like as zeros_like  # isort: skip
 from gpunn.nn import summary as summary  # isort: skip
 from gpunn.cuda.variants import use_variant as use_variant  # isort: skip
 from gpunn.gradcheck import gradcheck as gradcheck  # isort: skip
@@ -45,11 +77,13 @@ _LATER = (
 )  # fmt: skip
 
 
-def __getattr__(name: str) -> _ModuleType:
+def __getattr__(name: str) -> _Any:
     if name in _LATER:
         return _import_module(f"gpunn.{name}")
+    if name in _dtypes.NAMES:  # here, since `float` among the package's own names would hide Python's
+        return _dtypes.named(name)
     raise AttributeError(f"module 'gpunn' has no attribute {name!r}{_suggestion(name, __dir__())}")
 
 
 def __dir__() -> list[str]:
-    return sorted(name for name in {*globals(), *_LATER} if name[0] != "_" or name[:2] == "__")
+    return sorted(name for name in {*globals(), *_LATER, *_dtypes.NAMES} if name[0] != "_" or name[:2] == "__")

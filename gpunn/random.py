@@ -91,11 +91,21 @@ class Generator:
     """A stream of random numbers. Threads may share one: no two calls get the same numbers.
 
     Args:
-        seed: 0 to 2**64 - 1. Two generators of one seed and stream give the same numbers.
+        seed: 0 to 2**64 - 1. Two generators of one seed and stream give the same numbers. A device's name, which
+            PyTorch has in this place, is one for `device`.
         stream: 0 to 2**32 - 1; streams of one seed are independent.
+        device: taken as PyTorch's are, and without effect: the numbers are the same on every device.
+
+    Examples:
+        >>> generator = gpunn.Generator(device="cpu").manual_seed(3)
+        >>> gpunn.rand(2, generator=generator).equal(gpunn.rand(2, generator=gpunn.Generator(3)))
+        True
     """
 
-    def __init__(self, seed: int, stream: int = 0):
+    def __init__(self, seed: object = 0, stream: int = 0, device: object = "cpu"):
+        if isinstance(seed, str) or hasattr(seed, "type"):
+            seed, device = 0, seed
+        self.device = device
         seed, stream = as_int("Generator", "seed", seed), as_int("Generator", "stream", stream)
         if not 0 <= seed < 2**64 or not 0 <= stream < 2**32:
             raise ValueError(
@@ -106,6 +116,15 @@ class Generator:
     def _start_from(self, seed: int, stream: int, counter: int) -> None:
         with _claiming:
             self.seed, self.stream, self.counter = seed, stream, counter
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start anew from a seed. Returns the generator."""
+        Generator.__init__(self, seed, device=self.device)
+        return self
+
+    def initial_seed(self) -> int:
+        """The seed that it started from."""
+        return self.seed
 
     def take(self, size: int) -> Draw:
         """Claim so many 32-bit numbers without computing them. Each call starts a fresh block of four."""
@@ -172,15 +191,23 @@ def _shape(shape) -> tuple[int, ...]:
 _global = Generator(0)
 
 
-def manual_seed(seed: int) -> None:
-    """Start the global stream, which initialisers and dropout draw from, anew."""
-    _global.__init__(seed)
+def manual_seed(seed: int) -> Generator:
+    """Start the global stream, which initialisers and dropout draw from, anew, and return it."""
+    return _global.manual_seed(seed)
 
 
+def seed() -> int:
+    """Start the global stream anew from a seed that nobody knows before, and return that."""
+    chosen = int.from_bytes(os.urandom(7), "little")
+    _global.manual_seed(chosen)
+    return chosen
+
+
+initial_seed = _global.initial_seed
 take = _global.take
 random_uint32 = _global.random_uint32
 uniform = _global.uniform
 normal = _global.normal
 permutation = _global.permutation
-get_state = _global.get_state
-set_state = _global.set_state
+get_state = get_rng_state = _global.get_state
+set_state = set_rng_state = _global.set_state

@@ -56,19 +56,24 @@ _entered: contextvars.ContextVar[tuple[tuple[Device, Any], ...]] = contextvars.C
 _default = Device("cpu")
 
 
-def device(name: str | Device) -> Device:
-    """The device called ``name``: "cpu", "cuda", "cuda:1", "emulator".
+def device(name: str | int | Device, index: int | None = None) -> Device:
+    """The device called ``name``: "cpu", "cuda", "cuda:1", "emulator"; 1 is "cuda:1", as ("cuda", 1) is.
 
     Raises ValueError for a name that is none; whether the device is there is asked when it is used.
+
+    Examples:
+        >>> gpunn.device("cuda", 1) == gpunn.device("cuda:1") == gpunn.device(1)
+        True
     """
     if isinstance(name, Device):
         return name
-    kind, _, index = str(name).partition(":")
-    if kind not in DEVICE_TYPES or (index and not index.isdecimal()) or (index and kind != "cuda"):
+    named = f"cuda:{name}" if type(name) is int else str(name) if index is None else f"{name}:{index}"
+    kind, _, number = named.partition(":")
+    if kind not in DEVICE_TYPES or (number and not number.isdecimal()) or (number not in ("", "0") and kind != "cuda"):
         near = nearest(kind, (*DEVICE_TYPES, "gpu"), cutoff=0.6)
         hint = f"; did you mean {'cuda' if near == 'gpu' else near}?" if near else ""
         raise ValueError(f"device: {name!r} is no device; expected 'cpu', 'cuda', 'cuda:1' or 'emulator'{hint}")
-    return Device(kind, int(index or 0))
+    return Device(kind, int(number or 0))
 
 
 def default_device() -> Device:

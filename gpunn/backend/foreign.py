@@ -14,10 +14,11 @@ import numpy as np
 
 from gpunn.backend.contract import Array
 from gpunn.backend.loading import require_cupy
+from gpunn.dtypes import get_default_dtype
 
 
 def taken(x: Any, narrow: bool) -> Array:
-    """x as an array; ``narrow``: Python's floats as float32. Read-only where its owner says that it may not change."""
+    """x as an array; ``narrow``: Python's floats get the default type. Read-only where its owner says so."""
     if hasattr(x, "__dlpack_device__"):
         return from_dlpack(x)
     if hasattr(x, "__cuda_array_interface__"):
@@ -28,7 +29,7 @@ def taken(x: Any, narrow: bool) -> Array:
         raise ValueError(
             f"asarray: {type(x).__name__} cannot become an array: {error}; make all rows equally long"
         ) from None
-    return array.astype(np.float32) if narrow and _is_python(x) and array.dtype == np.float64 else array
+    return array.astype(get_default_dtype()) if narrow and _is_python(x) and array.dtype == np.float64 else array
 
 
 def is_foreign(x: object) -> bool:

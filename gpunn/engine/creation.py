@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend import Device, asarray
+from gpunn.backend import Device, asarray, plain
+from gpunn.dtypes import as_dtype
 from gpunn.engine.tensor import Tensor, refuse_lost_gradients
+from gpunn.errors import kind_of
 
 
 def tensor(data: Any, dtype: Any = None, device: str | Device | None = None, requires_grad: bool = False) -> Tensor:
@@ -15,7 +17,7 @@ def tensor(data: Any, dtype: Any = None, device: str | Device | None = None, req
 
     Args:
         data: a number, a nested list, an array, a Tensor (whose history stays behind) or another framework's tensor.
-        dtype: of the copy; else the data's own, where Python's floats are float32.
+        dtype: of the copy; else the data's own, where Python's floats are float32 (`set_default_dtype`).
         device: of the copy; else where an array is, and for everything else the default device.
         requires_grad: whether ``backward`` fills ``.grad``. Floating point only.
 
@@ -30,10 +32,43 @@ def tensor(data: Any, dtype: Any = None, device: str | Device | None = None, req
         >>> gpunn.tensor(3, dtype="float64").dtype
         dtype('float64')
     """
-    try:
-        wanted = None if dtype is None else np.dtype(dtype)
-    except TypeError as error:
-        raise TypeError(f"tensor: dtype is {dtype!r}, expected one of numbers, for example 'float32'") from error
+    wanted = None if dtype is None else as_dtype("tensor", dtype)
     refuse_lost_gradients(data)
     given = data.data if isinstance(data, Tensor) else data
     return Tensor(asarray(given, wanted, device).copy(order="K"), requires_grad)
+
+
+def as_tensor(data: Any, dtype: Any = None, device: str | Device | None = None) -> Tensor:
+    """A Tensor of ``data``: itself, with its history, where it is one of this dtype and device, else over its memory.
+
+    Raises what `tensor` raises.
+
+    Examples:
+        >>> a = np.zeros(2)
+        >>> gpunn.as_tensor(a)[0] = 1.0
+        >>> a
+        array([1., 0.])
+    """
+    wanted = None if dtype is None else as_dtype("as_tensor", dtype)
+    if isinstance(data, Tensor):
+        x = data if device is None else data.to(device)
+        return x if wanted is None else x.to(wanted)
+    refuse_lost_gradients(data)
+    return Tensor(asarray(data, wanted, device))
+
+
+def from_numpy(ndarray: np.ndarray) -> Tensor:
+    """A Tensor over the memory of a NumPy array.
+
+    Raises:
+        TypeError: something else than a NumPy array of numbers.
+
+    Examples:
+        >>> gpunn.from_numpy(np.arange(3))
+        Tensor([0, 1, 2], dtype=int64)
+    """
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"from_numpy: got {kind_of(ndarray)}, expected a NumPy array; pass the others to gpunn.tensor")
+    if any([stride < 0 for stride in ndarray.strides]):
+        raise ValueError("from_numpy: the array runs backwards through memory, expected strides >= 0; pass a copy")
+    return Tensor(plain(ndarray))

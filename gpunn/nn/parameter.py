@@ -8,6 +8,7 @@ from contextvars import ContextVar
 import numpy as np
 
 from gpunn.backend import Array, default_device, device_of, to_device
+from gpunn.dtypes import get_default_dtype
 from gpunn.engine.tensor import Tensor
 from gpunn.restored import Setting
 from gpunn.text import brief
@@ -51,7 +52,7 @@ def at_most(count: int) -> Setting[tuple[int, int]]:
 
 
 def empty(*shape: int) -> Parameter:
-    """A float32 Parameter on the default device, its values still to be set."""
+    """A Parameter of the default dtype on the default device, its values still to be set."""
     if (limit := _limits.get()) is not None:
         most, left = limit
         if (size := math.prod(shape)) > left:
@@ -59,4 +60,4 @@ def empty(*shape: int) -> Parameter:
                 f"parameters of shape {brief(shape)} make more than the {most:,} numbers that the network may have"
             )
         _limits.set((most, left - size))
-    return Parameter(to_device(np.empty(shape, np.float32), default_device()))
+    return Parameter(to_device(np.empty(shape, get_default_dtype()), default_device()))

@@ -18,7 +18,7 @@ def test_names_become_devices():
     assert backend.device(Device("cpu")) == Device("cpu")
 
 
-@pytest.mark.parametrize("name", ["gpu", "cdua", "cuda:x", "cpu:1", "", 3])
+@pytest.mark.parametrize("name", ["gpu", "cdua", "cuda:x", "cpu:1", "", 3.0])
 def test_an_unknown_device_is_named(name):
     with pytest.raises(ValueError, match=r"device: .* is no device; expected 'cpu', 'cuda', 'cuda:1' or 'emulator'"):
         backend.device(name)
