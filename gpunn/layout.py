@@ -32,3 +32,16 @@ def as_channels_last(x: np.ndarray) -> np.ndarray:
     """(N, C, *spatial) as a contiguous (N, *spatial, C): a view where memory is channels-last, else a copy."""
     last = x.transpose(0, *range(2, x.ndim), 1)  # no calls of the functions above: each costs a launch's time
     return last if last.flags.c_contiguous else last.copy(order="C")
+
+
+def order_of(name: str, shape: tuple[int, ...], memory_format: object) -> tuple[int, ...]:
+    """The axes of an array from the outermost in memory to the innermost, in PyTorch's memory format of this name."""
+    known, rank = str(memory_format).rpartition(".")[2], len(shape)
+    if known == "contiguous_format":
+        return tuple(range(rank))
+    if {"channels_last": 4, "channels_last_3d": 5}.get(known) != rank:
+        raise ValueError(
+            f"{name}: memory_format is {memory_format!r} for shape {shape}, expected 'contiguous_format', "
+            "'channels_last' (four dimensions) or 'channels_last_3d' (five)"
+        )
+    return (0, *range(2, rank), 1)

@@ -7,7 +7,7 @@ Tensor alone inherits from Operators, so that ``self`` is one: pyright would ask
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
@@ -132,9 +132,6 @@ class Operators:
             raise TypeError("len() of a Tensor without dimensions; use .item() for its value")
         return self.data.shape[0]
 
-    def __iter__(self: gpunn.Tensor) -> Iterator[gpunn.Tensor]:
-        return (self[i] for i in range(len(self)))
-
     def __getitem__(self: gpunn.Tensor, index: Any) -> gpunn.Tensor:
         return gpunn.ops.getitem(self, index)
 
@@ -214,36 +211,3 @@ class Operators:
 
     def softmax(self: gpunn.Tensor, dim: int) -> gpunn.Tensor:
         return gpunn.ops.softmax(self, dim)
-
-    def matmul(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
-        return gpunn.ops.matmul(self, other)
-
-    def reshape(self: gpunn.Tensor, *shape: int | Sequence[int]) -> gpunn.Tensor:
-        return gpunn.ops.reshape(self, _sizes(shape))
-
-    def flatten(self: gpunn.Tensor, start_dim: int = 0, end_dim: int = -1) -> gpunn.Tensor:
-        return gpunn.ops.flatten(self, start_dim, end_dim)
-
-    def transpose(self: gpunn.Tensor, *axes: int | Sequence[int]) -> gpunn.Tensor:
-        return gpunn.ops.transpose(self, *axes)
-
-    def permute(self: gpunn.Tensor, *dims: int | Sequence[int]) -> gpunn.Tensor:
-        return gpunn.ops.permute(self, _sizes(dims))
-
-    def squeeze(self: gpunn.Tensor, axis: Axis = None) -> gpunn.Tensor:
-        return gpunn.ops.squeeze(self, axis)
-
-    def unsqueeze(self: gpunn.Tensor, axis: int) -> gpunn.Tensor:
-        return gpunn.ops.unsqueeze(self, axis)
-
-    def broadcast_to(self: gpunn.Tensor, shape: Sequence[int]) -> gpunn.Tensor:
-        return gpunn.ops.broadcast_to(self, shape)
-
-    @property
-    def T(self: gpunn.Tensor) -> gpunn.Tensor:
-        return gpunn.ops.transpose(self)
-
-
-def _sizes(given: tuple[int | Sequence[int], ...]) -> Any:
-    """(2, 3) from the arguments of f(2, 3) as from those of f((2, 3))."""
-    return given[0] if len(given) == 1 and not isinstance(given[0], int) else given

@@ -15,9 +15,10 @@ from gpunn.engine import autograd
 from gpunn.engine.autograd import Closure, Gradients, Hook, Joint, Leaf, Needs, Node
 from gpunn.engine.operators import Operators, Value
 from gpunn.engine.protocols import Protocols
+from gpunn.engine.shape_methods import ShapeMethods
 
 
-class Tensor(Operators, Protocols):
+class Tensor(Operators, ShapeMethods, Protocols):
     """An array with a gradient.
 
     Args:
@@ -65,10 +66,6 @@ class Tensor(Operators, Protocols):
     @property
     def ndim(self) -> int:
         return self.data.ndim
-
-    @property
-    def size(self) -> int:
-        return self.data.size
 
     @property
     def device(self) -> Device:

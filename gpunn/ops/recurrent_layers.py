@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from gpunn.backend import Array, twins
 from gpunn.ops.dropout import taken
+from gpunn.ops.joining import concatenate, stack
 from gpunn.ops.recurrent_checks import without_padding
-from gpunn.ops.shape import concatenate, stack
 
 Four = tuple[Array, Array, Array | None, Array | None]  # w_ih, w_hh, b_ih, b_hh
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpunn import Tensor, ops
+from tests.torch_samples.shape_calls import SHAPE_CALLS, SHAPE_OTHERS
 
 Call = Callable[..., Any]
 F = "nn.functional."
@@ -154,6 +155,7 @@ CALLS: dict[str, Call] = {
     "cat": named(ops.concatenate, dim="axis"),
     "stack": named(ops.stack, dim="axis"),
     "__getitem__": ops.getitem,
+    **SHAPE_CALLS,
 }
 
 # Ops of a name that gpunn has, which do something else there.
@@ -165,6 +167,7 @@ OTHERS = {
         words("argmax argmin log_softmax logsumexp mean prod softmax sum var", "masked."), "of arrays with a mask"
     ),
     "nn.functional.silu.complex": "complex numbers",
+    **SHAPE_OTHERS,
     "nn.functional.batch_norm.without_cudnn": "the same as nn.functional.batch_norm, on a GPU",
 }
 RANDOM = (F + "dropout", F + "dropout2d")

@@ -7,6 +7,7 @@ from typing import Any
 from tests.parity import torch
 from tests.torch_samples.calls import FUNCTIONAL, INTERPOLATIONS, F, words
 from tests.torch_samples.rows import Row, Sample
+from tests.torch_samples.shape_calls import SHAPE_REFUSED
 
 # Ops of floating point, whose kernels on the cpu are of 32 and 64 bits.
 KERNELS = [F + name for name in FUNCTIONAL if name != "one_hot"] + words("tanh sigmoid softmax log_softmax")
@@ -56,6 +57,7 @@ def fills_registers(sample: Sample) -> bool:
 OTHER_MODES = [name for name in INTERPOLATIONS if name.split(".")[-1] not in ("nearest", "bilinear")]
 
 REFUSED = [
+    *SHAPE_REFUSED,
     Row(
         [*KERNELS, F + "avg_pool3d", *words("exp log sqrt logsumexp")],
         integral,

@@ -1,0 +1,215 @@
+"""Arrays joined to one, and brought to one shape."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gpunn.backend import Array, array_module
+from gpunn.engine.autograd import Gradients, Needs
+from gpunn.engine.operators import A
+from gpunn.engine.tensor import data_of, record
+from gpunn.ops.broadcast import operands
+from gpunn.ops.out import with_out
+from gpunn.ops.shape import broadcast_to, dim_of, one_name, reshape, transpose, unsqueeze
+
+
+@with_out
+def concatenate(xs: Iterable[A], axis: int = 0, *, dim: int | None = None, out: Array | None = None) -> A:
+    """Arrays joined along an existing dimension, ``axis`` or ``dim``; the other sizes are equal.
+
+    >>> ops.concatenate([[1.0, 2.0], [3.0]])
+    array([1., 2., 3.], dtype=float32)
+    """
+    xs, axis = _several("concatenate", xs), _along("concatenate", axis, dim)
+    arrays = _to_join("concatenate", xs)
+    if any(a.ndim == 0 for a in arrays):
+        raise ValueError("concatenate: got an array without dimensions, expected at least one; join them with stack")
+    at = dim_of("concatenate", arrays[0], axis)
+    others = {(*a.shape[:at], *a.shape[at + 1 :]) if a.ndim > at else a.shape for a in arrays}
+    if len(others) > 1 or len({a.ndim for a in arrays}) > 1:
+        raise ValueError(
+            f"concatenate: got shapes {', '.join(str(a.shape) for a in arrays)}; expected equal sizes except along "
+            f"axis {axis}"
+        )
+    lengths = [a.shape[at] for a in arrays]
+    ends = np.cumsum(lengths)
+
+    def backward(gy: Array, needs: Needs) -> Gradients:
+        part = [slice(None)] * gy.ndim
+        gradients = []
+        for length, end, need in zip(lengths, ends, needs, strict=True):
+            part[at] = slice(int(end) - length, int(end))
+            gradients.append(gy[tuple(part)] if need else None)
+        return tuple(gradients)
+
+    return record("concatenate", _joined(arrays, at), xs, backward)
+
+
+def _joined(arrays: list[Array], axis: int) -> Array:
+    """The arrays joined, in the first one's memory order, which CuPy's own concatenate does not keep."""
+    xp, first = array_module(arrays[0]), arrays[0]
+    if xp is np or first.flags.c_contiguous:
+        return xp.concatenate(arrays, axis=axis)
+    shape = (*first.shape[:axis], sum(a.shape[axis] for a in arrays), *first.shape[axis + 1 :])
+    return xp.concatenate(arrays, axis=axis, out=xp.empty_like(first, shape=shape))
+
+
+@with_out
+def stack(xs: Iterable[A], axis: int = 0, *, dim: int | None = None, out: Array | None = None) -> A:
+    """Arrays of one shape joined along a new dimension, ``axis`` or ``dim``.
+
+    >>> ops.stack([[1.0, 2.0], [3.0, 4.0]], axis=1)
+    array([[1., 3.],
+           [2., 4.]], dtype=float32)
+    """
+    xs, axis = _several("stack", xs), _along("stack", axis, dim)
+    arrays = _to_join("stack", xs)
+    if len({a.shape for a in arrays}) > 1:
+        raise ValueError(f"stack: got shapes {', '.join(str(a.shape) for a in arrays)}; expected equal shapes")
+    return concatenate([unsqueeze(x, axis) for x in xs], axis)
+
+
+cat = concat = concatenate
+
+
+def _along(name: str, axis: int, dim: int | None) -> int:
+    return axis if dim is None else one_name(name, axis or None, dim) or 0
+
+
+def _several(op: str, xs: Iterable[A]) -> tuple[A, ...]:
+    if not isinstance(xs, Iterable):
+        raise TypeError(f"{op}: xs is a {type(xs).__name__}, expected arrays to join; pass a list of them")
+    return tuple(xs)
+
+
+def _to_join(name: str, xs: Sequence[object]) -> list[Array]:
+    if not xs:
+        raise ValueError(f"{name}: got no arrays, expected at least one")
+    for i, x in enumerate(xs):
+        if x is None:
+            raise TypeError(f"{name}: xs[{i}] is None, expected an array; leave it out")
+    arrays = [data_of(x) for x in xs]
+    samples = operands(name, *(a[(slice(1),) * a.ndim].reshape(-1) for a in arrays))  # one device
+    return [a.astype(sample.dtype, copy=False) for a, sample in zip(arrays, samples, strict=True)]
+
+
+@with_out
+def hstack(xs: Iterable[A], *, out: Array | None = None) -> A:
+    """Arrays joined along the second dimension, vectors along their only one.
+
+    >>> ops.hstack([[1.0, 2.0], [3.0]])
+    array([1., 2., 3.], dtype=float32)
+    """
+    parts = atleast_1d(*_several("hstack", xs))
+    return concatenate(parts, 0 if parts and data_of(parts[0]).ndim == 1 else 1)
+
+
+@with_out
+def vstack(xs: Iterable[A], *, out: Array | None = None) -> A:
+    """Arrays joined along the first dimension, vectors as rows.
+
+    >>> ops.vstack([[1.0, 2.0], [3.0, 4.0]])
+    array([[1., 2.],
+           [3., 4.]], dtype=float32)
+    """
+    return concatenate(atleast_2d(*_several("vstack", xs)))
+
+
+@with_out
+def dstack(xs: Iterable[A], *, out: Array | None = None) -> A:
+    """Arrays joined along the third dimension, vectors (N,) as (1, N, 1) and matrices (M, N) as (M, N, 1).
+
+    >>> ops.dstack([[1.0, 2.0], [3.0, 4.0]]).shape
+    (1, 2, 2)
+    """
+    return concatenate(atleast_3d(*_several("dstack", xs)), 2)
+
+
+def atleast_1d(*xs: A | Sequence[A]) -> Any:
+    """x, or a tuple of several, with a dimension where there is none.
+
+    >>> ops.atleast_1d(np.array(2.0))
+    array([2.])
+    """
+    return _each(xs, lambda x, rank: reshape(x, (1,)) if rank == 0 else x)
+
+
+def atleast_2d(*xs: A | Sequence[A]) -> Any:
+    """x, or a tuple of several, with two dimensions at least: a vector (N,) as (1, N).
+
+    >>> ops.atleast_2d(np.array([2.0, 3.0]))
+    array([[2., 3.]])
+    """
+    return _each(xs, lambda x, rank: x if rank > 1 else reshape(x, (1, -1)) if data_of(x).size else unsqueeze(x, 0))
+
+
+def atleast_3d(*xs: A | Sequence[A]) -> Any:
+    """x, or a tuple of several, with three dimensions at least: (N,) as (1, N, 1) and (M, N) as (M, N, 1).
+
+    >>> ops.atleast_3d(np.ones((2, 3))).shape
+    (2, 3, 1)
+    """
+    return _each(xs, lambda x, rank: x if rank > 2 else unsqueeze(atleast_2d(x), 2))
+
+
+def _spread(name: str, xs: tuple) -> tuple[Any, ...]:
+    """The arrays from f(a, b) as from f([a, b])."""
+    return _several(name, xs[0] if _is_sequence(xs) else xs)
+
+
+def _is_sequence(xs: tuple) -> bool:
+    return len(xs) == 1 and isinstance(xs[0], list | tuple) and all([hasattr(x, "shape") for x in xs[0]])
+
+
+def _each(xs: tuple, of: Callable[[Any, int], Any]) -> Any:
+    """What a function of x and its rank makes of each: one for one, a tuple for several, or for a sequence of them."""
+    made = tuple([of(x, data_of(x).ndim) for x in _spread("atleast", xs)])
+    return made[0] if len(xs) == 1 and not _is_sequence(xs) else made
+
+
+def broadcast_tensors(*xs: A) -> tuple[A, ...]:
+    """Each repeated, without a copy, to the shape that they have together.
+
+    >>> [y.shape for y in ops.broadcast_tensors(np.ones((2, 1)), np.ones(3))]
+    [(2, 3), (2, 3)]
+    """
+    xs = _spread("broadcast_tensors", xs)
+    arrays = operands("broadcast_tensors", *map(data_of, xs)) if xs else []
+    shape = np.broadcast_shapes(*[a.shape for a in arrays])
+    return tuple([broadcast_to(x, shape) for x in xs])
+
+
+def meshgrid(*xs: A, indexing: str = "ij") -> tuple[A, ...]:
+    """Of vectors, the grid that they span: one array a vector, without a copy, that changes along one dimension alone.
+
+    Args:
+        xs: vectors, or one sequence of them; a number counts as a vector of one.
+        indexing: "ij", the vectors' order of dimensions, PyTorch's default; or "xy", the first two swapped, NumPy's.
+
+    Raises:
+        ValueError: another indexing, or an array that is no vector.
+
+    Examples:
+        >>> [y.shape for y in ops.meshgrid(np.arange(2), np.arange(3))]
+        [(2, 3), (2, 3)]
+        >>> ops.meshgrid(np.arange(2), np.arange(3), indexing="xy")[0].tolist()
+        [[0, 1], [0, 1], [0, 1]]
+    """
+    if indexing not in ("ij", "xy"):
+        raise ValueError(f"meshgrid: indexing is {indexing!r}, expected 'ij' or 'xy'")
+    xs = _spread("meshgrid", xs)
+    arrays = _to_join("meshgrid", xs)
+    for i, a in enumerate(arrays):
+        if a.ndim > 1:
+            raise ValueError(f"meshgrid: array {i} is {a.shape}, expected vectors; flatten it")
+        if a.dtype != data_of(xs[i]).dtype:
+            raise TypeError(
+                f"meshgrid: array {i} is {data_of(xs[i]).dtype} among {a.dtype}, expected one dtype; convert it"
+            )
+    shape = tuple([a.size for a in arrays])
+    alone = [(1,) * i + (n,) + (1,) * (len(shape) - i - 1) for i, n in enumerate(shape)]
+    grid = [broadcast_to(reshape(x, one), shape) for x, one in zip(xs, alone, strict=True)]
+    return tuple([transpose(y, 0, 1) for y in grid] if indexing == "xy" and len(grid) > 1 else grid)

@@ -1,0 +1,47 @@
+"""What gpunn calls PyTorch's ops of shapes, parts and places, and their arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gpunn import Tensor, ops
+from tests.torch_samples.rows import Row
+
+Call = Callable[..., Any]
+
+
+def of_several(op: Call) -> Call:
+    """The sample's input is the first of several arrays, or all of them."""
+    return lambda x, *others, **options: op(*(x if isinstance(x, list | tuple) else (x, *others)), **options)
+
+
+def method(name: str, *names: str) -> Call:
+    """What is a method in both: of a Tensor, or, where the sample is an array, of one over it."""
+
+    def call(x: Any, *args: Any, **options: Any) -> Any:
+        found = getattr(x if isinstance(x, Tensor) else Tensor(x), name)(*args, **options)
+        return found if isinstance(x, Tensor) else found.numpy()
+
+    return call
+
+
+PLAIN = "view narrow select movedim unflatten diagonal split chunk tensor_split unbind t expand hstack vstack dstack"
+SEVERAL = "meshgrid.variadic_tensors meshgrid.list_of_tensors broadcast_tensors atleast_1d atleast_2d atleast_3d"
+METHODS = "view_as reshape_as expand_as contiguous ravel"
+
+SHAPE_CALLS: dict[str, Call] = {
+    **{name: getattr(ops, name) for name in PLAIN.split()},
+    **{name: of_several(getattr(ops, name.split(".")[0])) for name in SEVERAL.split()},
+    **{name: method(name) for name in METHODS.split()},
+    "split.list_args": ops.split,
+    "unfold": ops.windows_along,
+}
+SHAPE_OTHERS = {"linalg.diagonal": "diagonal of the last two dimensions"}
+SHAPE_REFUSED = [
+    Row(
+        ["view", "view_as"],
+        lambda s: s.layout == "channels last" and s.x.shape[1:] == (5, 1, 5),
+        "a view of channels-last memory; PyTorch's side has a row-major copy",
+    ),
+]
