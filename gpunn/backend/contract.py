@@ -354,6 +354,33 @@ class Softmax(Protocol):
         ...
 
 
+class Attention(Protocol):
+    """Scaled dot-product attention: q (..., L, E), k (..., S, E), v (..., S, Ev), y (..., L, Ev)."""
+
+    def forward(
+        self, q: Array, k: Array, v: Array, mask: Array | None, causal: bool, scale: float
+    ) -> tuple[Array, Array]:
+        """y = softmax(scale q k^T + mask) v, and what backward takes; a row that sees nothing gives 0.
+
+        mask: broadcast to (..., L, S); bool, True where a key may be seen, or added. causal: row i sees keys 0 to i.
+        """
+        ...
+
+    def backward(
+        self,
+        gy: Array,
+        q: Array,
+        k: Array,
+        v: Array,
+        mask: Array | None,
+        causal: bool,
+        scale: float,
+        kept: Array,
+    ) -> tuple[Array, Array, Array]:
+        """gq, gk and gv, from what forward kept."""
+        ...
+
+
 class LocalResponseNorm(Protocol):
     """Local response normalisation of x (N, C, *) over `size` neighbouring channels."""
 
@@ -615,6 +642,8 @@ class Twins(Protocol):
     def activation(self) -> Activation: ...
     @property
     def adaptive_pool(self) -> AdaptivePool: ...
+    @property
+    def attention(self) -> Attention: ...
     @property
     def batch_norm(self) -> BatchNorm: ...
     @property

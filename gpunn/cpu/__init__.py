@@ -2,6 +2,7 @@
 
 from gpunn.cpu import activation as activation
 from gpunn.cpu import adaptive_pool as adaptive_pool
+from gpunn.cpu import attention as attention
 from gpunn.cpu import batch_norm as batch_norm
 from gpunn.cpu import conv as conv
 from gpunn.cpu import conv_norm as conv_norm

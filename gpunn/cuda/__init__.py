@@ -2,6 +2,7 @@
 
 from gpunn.cuda import activation as activation
 from gpunn.cuda import adaptive_pool as adaptive_pool
+from gpunn.cuda import attention as attention
 from gpunn.cuda import batch_norm as batch_norm
 from gpunn.cuda import conv as conv
 from gpunn.cuda import conv_norm as conv_norm

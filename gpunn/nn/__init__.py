@@ -18,6 +18,7 @@ from gpunn.nn.adaptive_pool import AdaptiveAvgPool3d as AdaptiveAvgPool3d
 from gpunn.nn.adaptive_pool import AdaptiveMaxPool1d as AdaptiveMaxPool1d
 from gpunn.nn.adaptive_pool import AdaptiveMaxPool2d as AdaptiveMaxPool2d
 from gpunn.nn.adaptive_pool import AdaptiveMaxPool3d as AdaptiveMaxPool3d
+from gpunn.nn.attention import MultiheadAttention as MultiheadAttention
 from gpunn.nn.batch_norm import BatchNorm1d as BatchNorm1d
 from gpunn.nn.batch_norm import BatchNorm2d as BatchNorm2d
 from gpunn.nn.batch_norm import BatchNorm3d as BatchNorm3d
@@ -75,4 +76,9 @@ from gpunn.nn.pool import AvgPool3d as AvgPool3d
 from gpunn.nn.pool import MaxPool1d as MaxPool1d
 from gpunn.nn.pool import MaxPool2d as MaxPool2d
 from gpunn.nn.pool import MaxPool3d as MaxPool3d
+from gpunn.nn.transformer import TransformerDecoder as TransformerDecoder
+from gpunn.nn.transformer import TransformerDecoderLayer as TransformerDecoderLayer
+from gpunn.nn.transformer import TransformerEncoder as TransformerEncoder
+from gpunn.nn.transformer import TransformerEncoderLayer as TransformerEncoderLayer
+from gpunn.nn.transformer_pair import Transformer as Transformer
 from gpunn.nn.upsample import Upsample as Upsample

@@ -51,6 +51,7 @@ from gpunn.ops.arithmetic import mul as mul
 from gpunn.ops.arithmetic import neg as neg
 from gpunn.ops.arithmetic import pow as pow
 from gpunn.ops.arithmetic import sub as sub
+from gpunn.ops.attention import scaled_dot_product_attention as scaled_dot_product_attention
 from gpunn.ops.batch_norm import batch_norm as batch_norm
 from gpunn.ops.batch_norm import batch_norm_relu as batch_norm_relu
 from gpunn.ops.batch_norm_arrays import batch_norm_backward as batch_norm_backward
@@ -148,6 +149,7 @@ from gpunn.ops.loss import mse_loss as mse_loss
 from gpunn.ops.max_pool_gradients import max_pool1d_backward as max_pool1d_backward
 from gpunn.ops.max_pool_gradients import max_pool2d_backward as max_pool2d_backward
 from gpunn.ops.max_pool_gradients import max_pool3d_backward as max_pool3d_backward
+from gpunn.ops.multi_head_attention import multi_head_attention_forward as multi_head_attention_forward
 from gpunn.ops.norm_pool import lp_pool1d as lp_pool1d
 from gpunn.ops.norm_pool import lp_pool1d_backward as lp_pool1d_backward
 from gpunn.ops.norm_pool import lp_pool2d as lp_pool2d

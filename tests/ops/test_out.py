@@ -20,7 +20,7 @@ VIEWS = {"reshape", "flatten", "permute", "transpose", "squeeze", "unsqueeze", "
 VIEWS |= {"view", "contiguous", "expand", "narrow", "select", "movedim", "moveaxis", "swapaxes", "swapdims", "t"}
 VIEWS |= {"unflatten", "diagonal", "windows_along", "split", "chunk", "tensor_split", "unbind", "meshgrid"}
 VIEWS |= {"broadcast_tensors", "atleast_1d", "atleast_2d", "atleast_3d"}
-SEVERAL = {"rnn", "lstm", "gru", "lstm_cell"}  # results: tests/ops/test_recurrent.py
+SEVERAL = {"rnn", "lstm", "gru", "lstm_cell", "multi_head_attention_forward"}  # results: tests of their own
 MADE = sorted(name for name in CALLS if name.split(",")[0].split(" ")[0] not in VIEWS | SEVERAL)
 STRAIGHT = ["relu", "conv2d", "max_pool2d", "batch_norm", "softmax", "add", "layer_norm", "dropout", "linear", "sum"]
 

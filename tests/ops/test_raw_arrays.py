@@ -122,6 +122,10 @@ CALLS = {
     "softplus": (ops.softplus, X),
     "softmax": (ops.softmax, X, 1),
     "log_softmax": (ops.log_softmax, X, 1),
+    "scaled_dot_product_attention": (ops.scaled_dot_product_attention, X, X[::-1], X[..., ::-1]),
+    "multi_head_attention_forward": (
+        lambda x, w, b, *out: ops.multi_head_attention_forward(x, x, x, 6, 2, w, b, None, None, False, 0.0, *out)[0],
+        X[0], normal(18, 6), normal(18), normal(6, 6), normal(6)),
     "cross_entropy": (ops.cross_entropy, X[:, :, 0, 0], LABELS),
     "nll_loss": (ops.nll_loss, X[:, :, 0, 0], LABELS),
     "mse_loss": (ops.mse_loss, X, X[::-1]),

@@ -110,7 +110,7 @@ FUNCTIONAL = words(
     "avg_pool2d conv_transpose1d conv_transpose2d conv_transpose3d "
     "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d "
     "adaptive_max_pool3d max_pool1d avg_pool1d max_pool3d batch_norm group_norm layer_norm rms_norm "
-    "instance_norm local_response_norm "
+    "instance_norm local_response_norm scaled_dot_product_attention multi_head_attention_forward "
     "one_hot cross_entropy nll_loss mse_loss l1_loss binary_cross_entropy_with_logits"
 )
 PADS = words("constant reflect replicate replicate_negative circular", F + "pad.")
@@ -170,4 +170,6 @@ OTHERS = {
     **SHAPE_OTHERS,
     "nn.functional.batch_norm.without_cudnn": "the same as nn.functional.batch_norm, on a GPU",
 }
+# Exponentials of scores in the hundreds: one rounding of a score is many of a result, on either side.
+STEEP = {F + "scaled_dot_product_attention": 20, "MultiheadAttention": 20}
 RANDOM = (F + "dropout", F + "dropout2d")

@@ -56,8 +56,22 @@ def fills_registers(sample: Sample) -> bool:
 
 OTHER_MODES = [name for name in INTERPOLATIONS if name.split(".")[-1] not in ("nearest", "bilinear")]
 
+
+def drops(sample: Sample) -> bool:
+    """Whether attention drops weights."""
+    at = 10 if sample.name.endswith("multi_head_attention_forward") else 4
+    training = argument(sample, 13, "training") is not False or at == 4
+    return bool(argument(sample, at, "dropout_p")) and training and not integral(sample)
+
+
 REFUSED = [
     *SHAPE_REFUSED,
+    Row(
+        [F + "scaled_dot_product_attention", F + "multi_head_attention_forward"],
+        drops,
+        "other numbers are drawn",
+        refused=False,
+    ),
     Row(
         [*KERNELS, F + "avg_pool3d", *words("exp log sqrt logsumexp")],
         integral,

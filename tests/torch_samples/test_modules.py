@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
 from typing import Any
 
 import pytest
 
-from gpunn import nn
+from gpunn import nn, ops
 from tests.parity import torch
 from tests.torch_samples import tables
+from tests.torch_samples.calls import STEEP
 from tests.torch_samples.convert import Outcome, difference, in_float64, leaves, ours, outcome, theirs
 from tests.torch_samples.purpose import DIFFERENT_LAYERS, TAKEN_LAYERS
 from tests.torch_samples.rows import Sample, Verdicts, refusal_of
@@ -17,7 +19,7 @@ from tests.torch_samples.rows import Sample, Verdicts, refusal_of
 pytestmark = pytest.mark.filterwarnings("ignore")
 IGNORED = ("device", "dtype", "inplace")  # where, in what, and how, which change no value
 # The layers that PyTorch has too, but for containers and what is random.
-ALONE = {"Sequential", "ModuleList", "Module", "Parameter", "Identity", "Flatten", "Upsample"}
+ALONE = {"Sequential", "ModuleList", "Module", "Parameter", "Identity", "Flatten", "Upsample", "TransformerDecoder"}
 RANDOM = {"Dropout", "Dropout2d"}
 LAYERS = sorted(
     name
@@ -26,27 +28,45 @@ LAYERS = sorted(
 )
 
 
+def made(x: Any) -> Any:
+    """Arguments of a layer: PyTorch's functions are ours of their names, and its layers ours of their options."""
+    t = torch().nn
+    if isinstance(x, tuple | list):
+        return type(x)(map(made, x))
+    if isinstance(x, dict):
+        return {k: made(v) for k, v in x.items()}
+    if isinstance(x, t.TransformerEncoderLayer):
+        attention, norm = x.self_attn, x.norm1
+        sizes = attention.embed_dim, attention.num_heads, x.linear1.out_features, x.dropout.p
+        word = getattr(x.activation, "__name__", "relu")
+        options = word, norm.eps, attention.batch_first, x.norm_first, x.linear1.bias is not None
+        return nn.TransformerEncoderLayer(*sizes, *options)
+    return getattr(ops, x.__name__) if inspect.isroutine(x) else ours(x)
+
+
 def differs(kind: Any, sample: Any, dtype: str, training: bool) -> str:
     """A layer of each side, built alike, given the same weights, called once, and differentiated."""
     args, options = sample.constructor_input.args, sample.constructor_input.kwargs
     other = kind(*args, **options)
     exact = kind(*args, **options).double()
-    mine = getattr(nn, kind.__name__)(*ours(args), **{k: v for k, v in ours(options).items() if k not in IGNORED})
+    mine = getattr(nn, kind.__name__)(*made(args), **{k: v for k, v in made(options).items() if k not in IGNORED})
+    other, mine = other.to(getattr(torch(), dtype)).train(training), mine.to(dtype).train(training)
     mine.load_state_dict(other.state_dict())
     exact.load_state_dict(other.state_dict())
-    other, mine = other.to(getattr(torch(), dtype)).train(training), mine.to(dtype).train(training)
     if list(mine.state_dict()) != list(other.state_dict()):
         return f"the state has {list(mine.state_dict())}, expected {list(other.state_dict())}"
     given = [sample.forward_input.args, sample.forward_input.kwargs]
     mine_given = ours(given)
-    got = mine(*mine_given[0], *mine_given[1].values())
+    known = set(mine_given[1]) <= set(inspect.signature(mine.forward).parameters)
+    got = mine(*mine_given[0], **mine_given[1]) if known else mine(*mine_given[0], *mine_given[1].values())
     found = outcome(got, [*leaves(mine_given), *mine.parameters()], [mine_given, list(mine.state_dict().values())])
 
     def torchs(layer: Any, given: Any) -> Outcome:
         want = layer.train(training)(*given[0], **given[1])
         return outcome(want, [*leaves(given), *layer.parameters()], [given, list(layer.state_dict().values())])
 
-    return difference(found, torchs(other, theirs(given)), lambda: torchs(exact, in_float64(given)))
+    factor = STEEP.get(kind.__name__, 4)
+    return difference(found, torchs(other, theirs(given)), lambda: torchs(exact, in_float64(given)), factor)
 
 
 @pytest.mark.parametrize("name", LAYERS)
