@@ -377,7 +377,7 @@ class Attention(Protocol):
         scale: float,
         kept: Array,
     ) -> tuple[Array, Array, Array]:
-        """gq, gk and gv, from what forward kept."""
+        """Gradients gq, gk and gv, from what forward kept."""
         ...
 
 
