@@ -90,6 +90,18 @@ class PlaceError(RangeError):
         )
 
 
+class RowError(RangeError):
+    """A number that names no row of a table."""
+
+    @classmethod
+    def of(cls, number: int, at: int, op: str, rows: int) -> RowError:
+        """The error of `op` for the number at place `at`, counted through the flat index."""
+        return cls(
+            f"{op}: x has the number {number} (element {at}), expected 0 to {rows - 1} for the {rows} rows of weight; "
+            "correct the numbers, or make the table larger"
+        )
+
+
 def kind_of(x: object) -> str:
     """What x is, with its library where Python and gpunn have no such type: there are others' Tensors.
 

@@ -562,7 +562,11 @@ class Elementwise(Protocol):
 
 
 class Indexing(Protocol):
-    """The gradient of x[index]."""
+    """Rows of a table by number, and the gradient of x[index]."""
+
+    def rows(self, table: Array, index: Array, op: str) -> Array:
+        """y (*, ...) of table (V, ...) and index (*): RowError at once, or on a device noted, for what is no row."""
+        ...
 
     def add(self, gy: Array, index: Any, shape: Shape) -> Array:
         """gx of this shape: each element of gy added at the place from which it was read, in gy's order."""

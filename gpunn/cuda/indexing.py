@@ -1,4 +1,4 @@
-"""The gradient of an index on CUDA and emulated arrays: the twin of gpunn.cpu.indexing."""
+"""Rows of a table, and the gradient of an index, on CUDA and emulated arrays: the twin of gpunn.cpu.indexing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,23 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend import Array, array_module, device_of, to_device
+from gpunn.backend import Array, array_module, device_of, faults, to_device
 from gpunn.cuda.reduce import segment_sums
+from gpunn.errors import RowError
+
+
+def rows(table: Array, index: Array, op: str) -> Array:
+    """y (*, ...) of table (V, ...) and index (*); the first number that is no row is noted, and reads row 0."""
+    if not index.size or not len(table):
+        return table.take(index, axis=0)
+    xp, flat = array_module(index), index.reshape(-1)
+    wrong = (flat < 0) | (flat >= len(table))
+    state, serial, call, fed = faults.watch(index, RowError.of, op, len(table))
+    first = wrong.argmax()
+    noted = wrong[first] & (state[1] == 0)
+    for field, value in enumerate((serial if fed is None else fed, flat[first], first, call), start=1):
+        state[field] = xp.where(noted, value, state[field])
+    return table.take(xp.where(wrong, 0, flat).reshape(index.shape), axis=0)
 
 
 def add(gy: Array, index: Any, shape: tuple[int, ...]) -> Array:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from gpunn import ops
 from gpunn.checks import check_choice
 from gpunn.engine.operators import A
@@ -9,7 +11,20 @@ from gpunn.nn.module import Module
 from gpunn.scalars import as_probability
 
 
-class Dropout(Module):
+class _Dropout(Module):
+    """What the layers that drop with a probability share."""
+
+    unit: ClassVar[str] = "a channel"
+
+    def __init__(self, p: float = 0.5):
+        super().__init__()
+        self.p = as_probability(type(self).__name__, p, self.unit)
+
+    def extra_repr(self) -> str:
+        return f"p {self.p}"
+
+
+class Dropout(_Dropout):
     """ops.dropout while training, nothing in evaluation mode.
 
     >>> layer = nn.Dropout(0.5)
@@ -19,18 +34,26 @@ class Dropout(Module):
     array([1., 1., 1., 1., 1., 1.])
     """
 
-    def __init__(self, p: float = 0.5):
-        super().__init__()
-        self.p = as_probability("Dropout", p, "an element")
+    unit = "an element"
 
     def forward(self, x: A) -> A:
         return ops.dropout(x, self.p, self.training)
 
-    def extra_repr(self) -> str:
-        return f"p {self.p}"
+
+class Dropout1d(_Dropout):
+    """ops.dropout1d, which drops whole channels of (N, C, L), while training; nothing in evaluation mode.
+
+    >>> nn.Dropout1d(0.5)(np.ones((3, 2)))
+    array([[0., 0.],
+           [2., 2.],
+           [2., 2.]])
+    """
+
+    def forward(self, x: A) -> A:
+        return ops.dropout1d(x, self.p, self.training)
 
 
-class Dropout2d(Module):
+class Dropout2d(_Dropout):
     """ops.dropout2d, which drops whole channels, while training; nothing in evaluation mode.
 
     >>> nn.Dropout2d(0.5)(np.ones((1, 3, 1, 2)))[0, :, 0]
@@ -39,15 +62,47 @@ class Dropout2d(Module):
            [2., 2.]])
     """
 
-    def __init__(self, p: float = 0.5):
-        super().__init__()
-        self.p = as_probability("Dropout2d", p, "a channel")
-
     def forward(self, x: A) -> A:
         return ops.dropout2d(x, self.p, self.training)
 
-    def extra_repr(self) -> str:
-        return f"p {self.p}"
+
+class Dropout3d(_Dropout):
+    """ops.dropout3d, which drops whole channels of (N, C, D, H, W), while training; nothing in evaluation mode.
+
+    >>> nn.Dropout3d(0.5)(np.ones((1, 3, 1, 1, 2)))[0, :, 0, 0]
+    array([[0., 0.],
+           [2., 2.],
+           [2., 2.]])
+    """
+
+    def forward(self, x: A) -> A:
+        return ops.dropout3d(x, self.p, self.training)
+
+
+class AlphaDropout(_Dropout):
+    """ops.alpha_dropout, which keeps mean and variance for SELU, while training; nothing in evaluation mode.
+
+    >>> nn.AlphaDropout(0.5)(np.zeros(4)).round(3)
+    array([-0.779,  0.779,  0.779,  0.779])
+    """
+
+    unit = "an element"
+
+    def forward(self, x: A) -> A:
+        return ops.alpha_dropout(x, self.p, self.training)
+
+
+class FeatureAlphaDropout(_Dropout):
+    """ops.feature_alpha_dropout, AlphaDropout of whole channels, while training; nothing in evaluation mode.
+
+    >>> nn.FeatureAlphaDropout(0.5)(np.zeros((1, 3, 2))).round(3)
+    array([[[-0.779, -0.779],
+            [ 0.779,  0.779],
+            [ 0.779,  0.779]]])
+    """
+
+    def forward(self, x: A) -> A:
+        return ops.feature_alpha_dropout(x, self.p, self.training)
 
 
 class StochasticDepth(Module):

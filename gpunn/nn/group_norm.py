@@ -13,6 +13,7 @@ from gpunn.engine.tensor import Tensor
 from gpunn.nn import init
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import Parameter, empty
+from gpunn.ops.frame import LETTERS
 from gpunn.window import size_text
 
 
@@ -134,7 +135,7 @@ class _InstanceNorm(Module):
             self.register_buffer(name, to_device(start, default_device()) if track_running_stats else None)
 
     def forward(self, x: Tensor) -> Tensor:
-        kind, letters = type(self).__name__, "C, L" if self.rank == 1 else "C, H, W"
+        kind, letters = type(self).__name__, LETTERS[self.rank][3:]
         channels = x.shape[-self.rank - 1] if x.ndim > self.rank else None
         if x.ndim not in (self.rank + 1, self.rank + 2) or channels != self.num_features:
             raise ValueError(
@@ -176,6 +177,19 @@ class InstanceNorm2d(_InstanceNorm):
     """
 
     rank = 2
+
+
+class InstanceNorm3d(_InstanceNorm):
+    """Instance normalisation of x (N, C, D, H, W) or (C, D, H, W).
+
+    >>> layer = nn.InstanceNorm3d(3)
+    >>> layer
+    InstanceNorm3d(3)
+    >>> layer(np.ones((2, 3, 4, 8, 8), np.float32)).shape
+    (2, 3, 4, 8, 8)
+    """
+
+    rank = 3
 
 
 def _affine(weight: bool, bias: bool, *shape: int) -> tuple[Parameter | None, Parameter | None]:

@@ -48,3 +48,25 @@ class Upsample(Module):
     def extra_repr(self) -> str:
         text = f"to {self.size}" if self.size is not None else f"times {self.scale_factor}"
         return f"{text}, {self.mode}" + ", align_corners" * bool(self.align_corners)
+
+
+class UpsamplingNearest2d(Upsample):
+    """Upsample in the mode "nearest", of images.
+
+    >>> nn.UpsamplingNearest2d(scale_factor=2)(np.array([[[[1.0, 2.0]]]])).shape
+    (1, 1, 2, 4)
+    """
+
+    def __init__(self, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None):
+        super().__init__(size, scale_factor, "nearest")
+
+
+class UpsamplingBilinear2d(Upsample):
+    """Upsample in the mode "bilinear" with align_corners=True.
+
+    >>> nn.UpsamplingBilinear2d((1, 3))(np.array([[[[1.0, 2.0]]]]))
+    array([[[[1. , 1.5, 2. ]]]])
+    """
+
+    def __init__(self, size: int | Sequence[int] | None = None, scale_factor: float | Sequence[float] | None = None):
+        super().__init__(size, scale_factor, "bilinear", align_corners=True)

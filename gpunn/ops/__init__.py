@@ -44,6 +44,8 @@ from gpunn.ops.adaptive_pool_gradients import adaptive_avg_pool3d_backward as ad
 from gpunn.ops.adaptive_pool_gradients import adaptive_max_pool1d_backward as adaptive_max_pool1d_backward
 from gpunn.ops.adaptive_pool_gradients import adaptive_max_pool2d_backward as adaptive_max_pool2d_backward
 from gpunn.ops.adaptive_pool_gradients import adaptive_max_pool3d_backward as adaptive_max_pool3d_backward
+from gpunn.ops.alpha_dropout import alpha_dropout as alpha_dropout
+from gpunn.ops.alpha_dropout import feature_alpha_dropout as feature_alpha_dropout
 from gpunn.ops.arithmetic import add as add
 from gpunn.ops.arithmetic import div as div
 from gpunn.ops.arithmetic import matmul as matmul
@@ -56,6 +58,7 @@ from gpunn.ops.batch_norm import batch_norm as batch_norm
 from gpunn.ops.batch_norm import batch_norm_relu as batch_norm_relu
 from gpunn.ops.batch_norm_arrays import batch_norm_backward as batch_norm_backward
 from gpunn.ops.batch_norm_arrays import batch_norm_forward as batch_norm_forward
+from gpunn.ops.bilinear import bilinear as bilinear
 from gpunn.ops.comparison import equal as equal
 from gpunn.ops.comparison import greater as greater
 from gpunn.ops.comparison import greater_equal as greater_equal
@@ -98,7 +101,9 @@ from gpunn.ops.conv_transpose_gradients import conv_transpose3d_grad_weight as c
 from gpunn.ops.cross_entropy import cross_entropy as cross_entropy
 from gpunn.ops.cross_entropy import nll_loss as nll_loss
 from gpunn.ops.dropout import dropout as dropout
+from gpunn.ops.dropout import dropout1d as dropout1d
 from gpunn.ops.dropout import dropout2d as dropout2d
+from gpunn.ops.dropout import dropout3d as dropout3d
 from gpunn.ops.dropout import stochastic_depth as stochastic_depth
 from gpunn.ops.dropout_arrays import dropout_backward as dropout_backward
 from gpunn.ops.dropout_arrays import dropout_forward as dropout_forward
@@ -108,6 +113,7 @@ from gpunn.ops.elementwise import clip as clip
 from gpunn.ops.elementwise import exp as exp
 from gpunn.ops.elementwise import log as log
 from gpunn.ops.elementwise import sqrt as sqrt
+from gpunn.ops.embedding import embedding as embedding
 from gpunn.ops.extremes import argmax as argmax
 from gpunn.ops.extremes import argmin as argmin
 from gpunn.ops.extremes import max as max
@@ -118,6 +124,8 @@ from gpunn.ops.filter import filter2d as filter2d
 from gpunn.ops.filter import filter2d_backward as filter2d_backward
 from gpunn.ops.filter import filter3d as filter3d
 from gpunn.ops.filter import filter3d_backward as filter3d_backward
+from gpunn.ops.fold import fold as fold
+from gpunn.ops.fold import unfold as unfold
 from gpunn.ops.group_norm import group_norm as group_norm
 from gpunn.ops.group_norm import instance_norm as instance_norm
 from gpunn.ops.group_norm import layer_norm as layer_norm
@@ -149,6 +157,9 @@ from gpunn.ops.loss import mse_loss as mse_loss
 from gpunn.ops.max_pool_gradients import max_pool1d_backward as max_pool1d_backward
 from gpunn.ops.max_pool_gradients import max_pool2d_backward as max_pool2d_backward
 from gpunn.ops.max_pool_gradients import max_pool3d_backward as max_pool3d_backward
+from gpunn.ops.max_unpool import max_unpool1d as max_unpool1d
+from gpunn.ops.max_unpool import max_unpool2d as max_unpool2d
+from gpunn.ops.max_unpool import max_unpool3d as max_unpool3d
 from gpunn.ops.multi_head_attention import multi_head_attention_forward as multi_head_attention_forward
 from gpunn.ops.norm_pool import lp_pool1d as lp_pool1d
 from gpunn.ops.norm_pool import lp_pool1d_backward as lp_pool1d_backward
@@ -189,6 +200,9 @@ from gpunn.ops.shape import squeeze as squeeze
 from gpunn.ops.shape import transpose as transpose
 from gpunn.ops.shape import unsqueeze as unsqueeze
 from gpunn.ops.shape import view as view
+from gpunn.ops.shuffle import channel_shuffle as channel_shuffle
+from gpunn.ops.shuffle import pixel_shuffle as pixel_shuffle
+from gpunn.ops.shuffle import pixel_unshuffle as pixel_unshuffle
 from gpunn.ops.softmax import log_softmax as log_softmax
 from gpunn.ops.softmax import log_softmax_backward as log_softmax_backward
 from gpunn.ops.softmax import logsumexp as logsumexp

@@ -14,6 +14,7 @@ from gpunn.checks import arrays, check_choice
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import Tensor, record
 from gpunn.errors import CaptureError
+from gpunn.ops.frame import LETTERS
 from gpunn.ops.out import with_out
 from gpunn.scalars import as_probability
 
@@ -49,6 +50,41 @@ def dropout2d(x: A, p: float = 0.5, training: bool = True, *, out: Array | None 
             "use dropout for vectors"
         )
     return _drop("dropout2d", x, a, (*a.shape[:2], *(1,) * (a.ndim - 2)), p, training, "a channel")
+
+
+@with_out
+def dropout1d(x: A, p: float = 0.5, training: bool = True, *, out: Array | None = None) -> A:
+    """dropout2d of x (N, C, L) or (C, L): each channel becomes 0 with probability p.
+
+    >>> ops.dropout1d(np.ones((3, 2)), 0.5)
+    array([[0., 0.],
+           [2., 2.],
+           [2., 2.]])
+    """
+    return _drop_channels("dropout1d", x, 1, p, training)
+
+
+@with_out
+def dropout3d(x: A, p: float = 0.5, training: bool = True, *, out: Array | None = None) -> A:
+    """dropout2d of x (N, C, D, H, W) or (C, D, H, W): each channel becomes 0 with probability p.
+
+    >>> ops.dropout3d(np.ones((1, 3, 1, 1, 2)), 0.5)[0, :, 0, 0]
+    array([[0., 0.],
+           [2., 2.],
+           [2., 2.]])
+    """
+    return _drop_channels("dropout3d", x, 3, p, training)
+
+
+def _drop_channels(op: str, x: A, rank: int, p: float, training: bool) -> A:
+    """A mask of x's channels, with a batch or without."""
+    (a,) = arrays(op, x=x)
+    if a.ndim not in (rank + 1, rank + 2):
+        letters = LETTERS[rank]
+        raise ValueError(
+            f"{op}: x has {a.ndim} dimensions {a.shape}, expected ({letters}) or ({letters[3:]}); reshape it"
+        )
+    return _drop(op, x, a, (*a.shape[:-rank], *(1,) * rank), p, training, "a channel")
 
 
 @with_out

@@ -39,7 +39,7 @@ TWINS = {
     | {"unscale", "rescale"},
     "activation": {"forward", "backward", "slopes"},
     "elementwise": {"apply", "add_into", "in_memory", "place"},
-    "indexing": {"add"},
+    "indexing": {"add", "rows"},
     "recurrent": {"forward", "backward"},
     "reduce": {"extreme", "reduced"},
 }

@@ -8,6 +8,8 @@ from tests.parity import normal
 
 X, W4 = normal(2, 4, 6, 6), normal(4, 2, 3, 3, seed=1)
 LABELS = np.array([1, 3])
+WINNERS = normal(2, 4, 36).argsort(-1)[..., :9].reshape(2, 4, 3, 3)
+WINNERS[:, 0, 0, 1] = WINNERS[:, 0, 0, 0]  # one place twice
 # x, h0 and the weights of 2 units, by the gates; an LSTM's two directions share theirs.
 RECURRENT = {g: [normal(3, 2, 5), normal(1, 2, 2), normal(2 * g, 5), normal(2 * g, 2)] for g in (1, 3)}
 RECURRENT[4] = [normal(3, 2, 5), normal(2, 2, 2), normal(2, 2, 2, seed=1), normal(8, 5), normal(8, 2), *normal(2, 8)]
@@ -133,6 +135,20 @@ CALLS = {
     "binary_cross_entropy_with_logits": (ops.binary_cross_entropy_with_logits, X, (X > 0) * 1.0),
     "dropout": (seeded_dropout, X),
     "dropout2d": (lambda x: seeded(ops.dropout2d, x, 0.5), X),
+    "dropout1d": (lambda x: seeded(ops.dropout1d, x, 0.5), X[0]),
+    "dropout3d": (lambda x: seeded(ops.dropout3d, x, 0.5), X[None]),
+    "alpha_dropout": (lambda x: seeded(ops.alpha_dropout, x, 0.5, True), X),
+    "feature_alpha_dropout": (lambda x: seeded(ops.feature_alpha_dropout, x, 0.5, True), X),
+    "pixel_shuffle": (ops.pixel_shuffle, X, 2),
+    "pixel_unshuffle": (ops.pixel_unshuffle, X, 2),
+    "channel_shuffle": (ops.channel_shuffle, X, 2),
+    "unfold": (ops.unfold, X, (2, 3), 1, 1, 2),
+    "fold": (lambda x: ops.fold(x, (4, 5), (2, 3), padding=(0, 1)), normal(2, 12, 15)),
+    "max_unpool1d": (ops.max_unpool1d, X[0, :, 0, :3], WINNERS[0, :, 0] % 6, 2),
+    "max_unpool2d": (ops.max_unpool2d, X[..., :3, :3], WINNERS, 2, None, 0, (7, 6)),
+    "max_unpool3d": (ops.max_unpool3d, X[None, ..., :3, :3], WINNERS[None], (1, 2, 2)),
+    "embedding": (lambda w, x: ops.embedding(x, w, 1, scale_grad_by_freq=True), X[0, 0], LABELS),
+    "bilinear": (ops.bilinear, X, X[..., :3], normal(2, 6, 3), normal(2)),
     "stochastic_depth": (lambda x: seeded(ops.stochastic_depth, x, 0.5, "row"), X),
     "prelu": (ops.prelu, X, W4[:, 0, 0, 0]),
     "elu": (ops.elu, X, 0.7),

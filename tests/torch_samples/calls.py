@@ -111,6 +111,7 @@ FUNCTIONAL = words(
     "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d "
     "adaptive_max_pool3d max_pool1d avg_pool1d max_pool3d batch_norm group_norm layer_norm rms_norm "
     "instance_norm local_response_norm scaled_dot_product_attention multi_head_attention_forward "
+    "pixel_shuffle pixel_unshuffle unfold max_unpool1d max_unpool2d max_unpool3d bilinear channel_shuffle "
     "one_hot cross_entropy nll_loss mse_loss l1_loss binary_cross_entropy_with_logits"
 )
 PADS = words("constant reflect replicate replicate_negative circular", F + "pad.")
@@ -122,6 +123,8 @@ CALLS: dict[str, Call] = {
     F + "avg_pool3d": without_divisor(ops.avg_pool3d),
     **dict.fromkeys(PADS, ops.pad),
     **dict.fromkeys(INTERPOLATIONS, interpolate),
+    **{F + f"max_unpool{n}d.grad": getattr(ops, f"max_unpool{n}d") for n in (1, 2, 3)},
+    F + "embedding": lambda weight, x, **options: ops.embedding(x, weight, **options),
     "add": scaled(ops.add),
     "sub": scaled(ops.sub),
     "div.no_rounding_mode": ops.div,
@@ -160,6 +163,7 @@ CALLS: dict[str, Call] = {
 
 # Ops of a name that gpunn has, which do something else there.
 OTHERS = {
+    "unfold": "windows along one axis; ops.unfold is nn.functional.unfold",
     "equal": "one bool for two whole arrays; ops.equal is NumPy's, torch.eq",
     "div.trunc_rounding": "integer division, which has no gradient; ops.div has no rounding_mode",
     "div.floor_rounding": "integer division, which has no gradient; ops.div has no rounding_mode",
@@ -172,4 +176,7 @@ OTHERS = {
 }
 # Exponentials of scores in the hundreds: one rounding of a score is many of a result, on either side.
 STEEP = {F + "scaled_dot_product_attention": 20, "MultiheadAttention": 20}
-RANDOM = (F + "dropout", F + "dropout2d")
+RANDOM = tuple(
+    words("dropout dropout2d dropout3d alpha_dropout feature_alpha_dropout.with_train", F)
+    + words("feature_alpha_dropout.without_train", F)
+)

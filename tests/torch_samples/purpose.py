@@ -10,7 +10,8 @@ from tests.torch_samples.rows import Row, Sample
 from tests.torch_samples.shape_calls import SHAPE_REFUSED
 
 # Ops of floating point, whose kernels on the cpu are of 32 and 64 bits.
-KERNELS = [F + name for name in FUNCTIONAL if name != "one_hot"] + words("tanh sigmoid softmax log_softmax")
+MOVING = words("one_hot pixel_shuffle pixel_unshuffle channel_shuffle")
+KERNELS = [F + name for name in FUNCTIONAL if name not in MOVING] + words("tanh sigmoid softmax log_softmax")
 KERNELS += INTERPOLATIONS
 
 

@@ -20,11 +20,14 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 IGNORED = ("device", "dtype", "inplace")  # where, in what, and how, which change no value
 # The layers that PyTorch has too, but for containers and what is random.
 ALONE = {"Sequential", "ModuleList", "Module", "Parameter", "Identity", "Flatten", "Upsample", "TransformerDecoder"}
-RANDOM = {"Dropout", "Dropout2d"}
+# Layers that PyTorch has without a row in its table; tests/nn/test_layers.py compares them.
+UNLISTED = {"ChannelShuffle", "PixelShuffle", "PixelUnshuffle", "Fold", "Unfold", "Unflatten"}
+UNLISTED |= {"MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d", "UpsamplingNearest2d", "UpsamplingBilinear2d"}
+RANDOM = {"Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout"}
 LAYERS = sorted(
     name
     for name, kind in vars(nn).items()
-    if isinstance(kind, type) and name not in {*ALONE, *RANDOM, "StochasticDepth"}
+    if isinstance(kind, type) and name not in {*ALONE, *UNLISTED, *RANDOM, "StochasticDepth"}
 )
 
 
