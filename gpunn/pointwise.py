@@ -75,6 +75,20 @@ def _power_log(xp: ModuleType, gy: np.ndarray, u: Operand, v: Operand) -> np.nda
     return gy * slope.astype(gy.dtype)
 
 
+def _logistic(xp: ModuleType, v: np.ndarray) -> np.ndarray:
+    below = xp.exp(-abs(v))  # no exponent is positive
+    return xp.where(xp.less(v, 0), below, 1) / (1 + below)
+
+
+def _glu(xp: ModuleType, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return (u * _logistic(xp, v)).astype(u.dtype, copy=False)
+
+
+def _glu_slope(xp: ModuleType, gy: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    share = _logistic(xp, v)
+    return (gy * (u * share * (1 - share))).astype(gy.dtype, copy=False)
+
+
 FUNCTIONS: dict[str, Function] = {
     "clip": _clipped,
     "divide_slope": _divide,
@@ -85,10 +99,12 @@ FUNCTIONS: dict[str, Function] = {
     "minimum_slope": partial(_chosen, "greater"),
     "power_slope": _power,
     "power_log": _power_log,
+    "glu": _glu,
+    "glu_slope": _glu_slope,
 }
 
 
 def reads_x(activation: str, options: tuple[float, ...] = ()) -> bool:
     """Whether an activation's slope is told by x alone; of the others y tells it, which is needed further on anyway."""
     turned = activation in ("leaky_relu", "elu") and options[0] < 0  # whose y has not the sign of x
-    return turned or activation in ("silu", "gelu", "gelu_tanh", "softplus", "hardtanh")
+    return turned or activation not in ("relu", "leaky_relu", "tanh", "sigmoid", "elu", "selu", "celu")

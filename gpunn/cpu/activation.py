@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from gpunn.cpu import curves
 from gpunn.cpu.elementwise import select
 from gpunn.cpu.gelu import gelu
 from gpunn.cpu.logistic import logistic
@@ -19,13 +20,15 @@ Options = tuple[float, ...]
 @in_float32
 def forward(name: str, x: np.ndarray, options: Options, wanted: bool) -> tuple[np.ndarray, np.ndarray]:
     """y, and what backward takes; ``wanted`` says whether there will be a backward."""
+    if name in curves.NAMES:
+        return curves.forward(name, x, options, wanted)
     return _FORWARD[name](x, *options, wanted=wanted)
 
 
 @in_float32
 def backward(name: str, gy: np.ndarray, kept: np.ndarray, options: Options) -> np.ndarray:
     """gx, from what forward kept."""
-    return _BACKWARD[name](gy, kept, *options)
+    return curves.backward(name, gy, kept, options) if name in curves.NAMES else _BACKWARD[name](gy, kept, *options)
 
 
 @in_float32
@@ -34,8 +37,8 @@ def slopes(name: str, gy: np.ndarray, seen: np.ndarray, options: Options) -> np.
     if gy.strides != seen.strides:
         given, gy = gy, np.empty_like(seen)
         gy[...] = given
-    kept = _FORWARD[name](seen, *options, wanted=True)[1] if reads_x(name, options) else seen
-    return _BACKWARD[name](gy, kept, *options)
+    kept = forward(name, seen, options, True)[1] if reads_x(name, options) else seen
+    return backward(name, gy, kept, options)
 
 
 # ---------------------------------------------------------------- forward

@@ -23,7 +23,7 @@ CUDA_NAMES = {
     "unsigned char": "uint8",
     "unsigned short": "uint16",
 }
-# What each activation is called in kernels/elementwise/activation.cuh.
+# What each activation is called in kernels/elementwise: activation.cuh, bounded.cuh and curves.cuh.
 FUNCTIONS = {
     "relu": "Relu",
     "leaky_relu": "LeakyRelu",
@@ -35,6 +35,16 @@ FUNCTIONS = {
     "elu": "Elu",
     "softplus": "Softplus",
     "hardtanh": "HardTanh",
+    "hardswish": "HardSwish",
+    "hardsigmoid": "HardSigmoid",
+    "hardshrink": "HardShrink",
+    "softshrink": "SoftShrink",
+    "threshold": "Threshold",
+    "selu": "Selu",
+    "celu": "Celu",
+    "mish": "Mish",
+    "tanhshrink": "TanhShrink",
+    "softsign": "SoftSign",
 }
 # What tensor cores multiply: by a variant's precision the storage type, and kernels/tensor/precision.cuh's PRECISION.
 CORES_READ = {"bf16": "bfloat16", "fp16": "float16", "tf32": "float32", "3xtf32": "float32"}

@@ -34,7 +34,7 @@ FUNCTIONS = {  # structs of kernels/elementwise/functions.cuh, and how many arra
     "negative": ("Negative", 1), "clip": ("Clip", 1), "divide_slope": ("DivideSlope", 3),
     "sqrt_slope": ("SqrtSlope", 2), "absolute_slope": ("AbsoluteSlope", 2), "clip_slope": ("ClipSlope", 2),
     "maximum_slope": ("MaximumSlope", 3), "minimum_slope": ("MinimumSlope", 3), "power_slope": ("PowerSlope", 3),
-    "power_log": ("PowerLog", 3),
+    "power_log": ("PowerLog", 3), "glu": ("Glu", 2), "glu_slope": ("GluSlope", 3),
 }  # fmt: skip
 NAMES = ("u", "v", "w")
 

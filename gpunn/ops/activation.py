@@ -27,7 +27,7 @@ def relu(x: A, *, out: Array | None = None) -> A:
     >>> ops.relu([-1.0, 2.0])
     array([0., 2.], dtype=float32)
     """
-    return _activate("relu", "relu", x)
+    return activate("relu", "relu", x)
 
 
 @with_out
@@ -37,7 +37,7 @@ def leaky_relu(x: A, negative_slope: float = 0.01, *, out: Array | None = None) 
     >>> ops.leaky_relu([-1.0, 2.0], 0.1)
     array([-0.1,  2. ], dtype=float32)
     """
-    return _activate("leaky_relu", "leaky_relu", x, as_number("leaky_relu", "negative_slope", negative_slope))
+    return activate("leaky_relu", "leaky_relu", x, as_number("leaky_relu", "negative_slope", negative_slope))
 
 
 @with_out
@@ -47,7 +47,7 @@ def hardtanh(x: A, min_val: float = -1.0, max_val: float = 1.0, *, out: Array | 
     >>> ops.hardtanh([-3.0, 0.5, 2.0])
     array([-1. ,  0.5,  1. ], dtype=float32)
     """
-    return _activate("hardtanh", "hardtanh", x, *bounds("hardtanh", min_val, max_val))
+    return activate("hardtanh", "hardtanh", x, *bounds("hardtanh", min_val, max_val))
 
 
 @with_out
@@ -57,7 +57,7 @@ def relu6(x: A, *, out: Array | None = None) -> A:
     >>> ops.relu6([-1.0, 2.0, 7.0])
     array([0., 2., 6.], dtype=float32)
     """
-    return _activate("relu6", "hardtanh", x, 0.0, 6.0)
+    return activate("relu6", "hardtanh", x, 0.0, 6.0)
 
 
 @with_out
@@ -67,7 +67,7 @@ def clipped_relu(x: A, ceiling: float, *, out: Array | None = None) -> A:
     >>> ops.clipped_relu([-1.0, 2.0, 7.0], 5)
     array([0., 2., 5.], dtype=float32)
     """
-    return _activate("clipped_relu", "hardtanh", x, *under("clipped_relu", ceiling))
+    return activate("clipped_relu", "hardtanh", x, *under("clipped_relu", ceiling))
 
 
 def bounds(op: str, low: float, high: float) -> tuple[float, float]:
@@ -93,7 +93,7 @@ def tanh(x: A, *, out: Array | None = None) -> A:
     >>> ops.tanh([0.0, 100.0])
     array([0., 1.], dtype=float32)
     """
-    return _activate("tanh", "tanh", x)
+    return activate("tanh", "tanh", x)
 
 
 @with_out
@@ -103,7 +103,7 @@ def sigmoid(x: A, *, out: Array | None = None) -> A:
     >>> ops.sigmoid([0.0, 100.0])
     array([0.5, 1. ], dtype=float32)
     """
-    return _activate("sigmoid", "sigmoid", x)
+    return activate("sigmoid", "sigmoid", x)
 
 
 @with_out
@@ -113,7 +113,7 @@ def softplus(x: A, beta: float = 1, threshold: float = 20, *, out: Array | None 
     >>> ops.softplus([-100.0, 0.0, 100.0]).round(3)
     array([  0.   ,   0.693, 100.   ], dtype=float32)
     """
-    return _activate("softplus", "softplus", x, *bend("softplus", beta, threshold))
+    return activate("softplus", "softplus", x, *bend("softplus", beta, threshold))
 
 
 def bend(op: str, beta: float, threshold: float) -> tuple[float, float]:
@@ -168,7 +168,7 @@ def elu(x: A, alpha: float = 1.0, *, out: Array | None = None) -> A:
     >>> ops.elu([-1.0, 2.0]).round(3)
     array([-0.632,  2.   ], dtype=float32)
     """
-    return _activate("elu", "elu", x, as_number("elu", "alpha", alpha))
+    return activate("elu", "elu", x, as_number("elu", "alpha", alpha))
 
 
 @with_out
@@ -178,7 +178,7 @@ def silu(x: A, *, out: Array | None = None) -> A:
     >>> ops.silu([-1.0, 2.0]).round(3)
     array([-0.269,  1.762], dtype=float32)
     """
-    return _activate("silu", "silu", x)
+    return activate("silu", "silu", x)
 
 
 @with_out
@@ -191,7 +191,7 @@ def gelu(x: A, approximate: str = "none", *, out: Array | None = None) -> A:
     >>> ops.gelu([-1.0, 2.0]).round(3)
     array([-0.159,  1.954], dtype=float32)
     """
-    return _activate("gelu", gelu_of("gelu", approximate), x)
+    return activate("gelu", gelu_of("gelu", approximate), x)
 
 
 def gelu_of(op: str, approximate: str) -> str:
@@ -200,7 +200,7 @@ def gelu_of(op: str, approximate: str) -> str:
     return "gelu" if approximate == "none" else "gelu_tanh"
 
 
-def _activate(op: str, function: str, x: A, *options: float) -> A:
+def activate(op: str, function: str, x: A, *options: float) -> A:
     """The twin's function of this name, recorded; the closure keeps one array."""
     (a,) = arrays(op, x=x)
     twin = twins(a).activation

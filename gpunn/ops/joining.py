@@ -45,10 +45,10 @@ def concatenate(xs: Iterable[A], axis: int = 0, *, dim: int | None = None, out: 
             gradients.append(gy[tuple(part)] if need else None)
         return tuple(gradients)
 
-    return record("concatenate", _joined(arrays, at), xs, backward)
+    return record("concatenate", joined(arrays, at), xs, backward)
 
 
-def _joined(arrays: list[Array], axis: int) -> Array:
+def joined(arrays: list[Array], axis: int) -> Array:
     """The arrays joined, in the first one's memory order, which CuPy's own concatenate does not keep."""
     xp, first = array_module(arrays[0]), arrays[0]
     if xp is np or first.flags.c_contiguous:

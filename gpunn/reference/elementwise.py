@@ -28,6 +28,10 @@ def _power_log(gy, v, w):
     return gy * (0.0 if v == 0 and w >= 0 else v**w * np.log(v))
 
 
+def _logistic(v):
+    return np.exp(min(v, 0.0)) / (1 + np.exp(-abs(v)))
+
+
 FUNCTIONS = {
     "copy": lambda u: u,
     "add": lambda u, v: u + v,
@@ -51,6 +55,8 @@ FUNCTIONS = {
     "minimum_slope": lambda gy, v, w: gy * _share(v, w, v > w),
     "power_slope": _power_slope,
     "power_log": _power_log,
+    "glu": lambda u, v: u * _logistic(v),
+    "glu_slope": lambda gy, u, v: gy * u * _logistic(v) * _logistic(-v),
 }
 BOUNDS = (-0.5, 1.25)  # of clip
 EXACT = {"copy", "maximum", "minimum", "absolute", "negative", "clip"}
@@ -60,7 +66,7 @@ SPECIAL = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, 2.0, -1.5, 0.25)
 def arity(name):
     """How many arrays a function takes."""
     unary = ("copy", "exp", "log", "sqrt", "absolute", "negative", "clip")
-    three = ("divide_slope", "maximum_slope", "minimum_slope", "power_slope", "power_log")
+    three = ("divide_slope", "maximum_slope", "minimum_slope", "power_slope", "power_log", "glu_slope")
     return 1 if name in unary else 3 if name in three else 2
 
 

@@ -20,6 +20,11 @@ from gpunn.reference.activation import (
 from gpunn.verify.task import Give, Task, as_f64, orders
 
 
+def finite(x: np.ndarray) -> float:
+    """The largest finite number, of either sign."""
+    return float(np.max(np.abs(x[np.isfinite(x)]), initial=0))
+
+
 def activation_tasks(give: Give) -> Iterator[Task]:
     """Every activation, with several options, on every shape and memory order."""
     for number, (name, options) in enumerate(ACTIVATIONS):
@@ -33,7 +38,8 @@ def activation_tasks(give: Give) -> Iterator[Task]:
                     return (twins(one).activation.forward(name, one, options, True)[0],)
 
                 def want(name=name, options=options, one=one):
-                    return ((value(name, as_f64(one), options), 0 if is_exact(name, options) else 4, None),)
+                    largest = finite(as_f64(one)) if name == "tanhshrink" else None  # a difference rounds as x does
+                    return ((value(name, as_f64(one), options), 0 if is_exact(name, options) else 4, largest),)
 
                 def run_backward(name=name, options=options, one=one, gy=gy):
                     _, kept = twins(one).activation.forward(name, one, options, True)

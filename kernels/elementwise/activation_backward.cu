@@ -10,7 +10,7 @@ bytes:    3*e*L
 requires: VEC > 1: the arrays aligned to 16 bytes, L a multiple of VEC
 numerics: in ACC, rounded once to T
 */
-#include "bounded.cuh"
+#include "curves.cuh"
 
 extern "C" __global__ void __launch_bounds__(256) activation_backward(
     const T* gy, const T* kept, T* gx, i64 L, ACC a, ACC b)

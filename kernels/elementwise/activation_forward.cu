@@ -10,7 +10,7 @@ bytes:    2*e*L
 requires: VEC > 1: x and y aligned to 16 bytes, L a multiple of VEC
 numerics: in ACC, rounded once to T
 */
-#include "bounded.cuh"
+#include "curves.cuh"
 
 extern "C" __global__ void __launch_bounds__(256) activation_forward(const T* x, T* y, i64 L, ACC a, ACC b) {
     constexpr int EACH = 4;

@@ -1,7 +1,7 @@
 // Functions of up to three numbers u, v, w and two options a and b; ARITY says how many are read.
 // Gradients have gy first; like NumPy's products they keep NaN and infinities of gy also where the slope is 0.
 #pragma once
-#include "../common.cuh"
+#include "activation.cuh"
 
 #define NUMBERS template <typename A> static __device__ __forceinline__ A value(A u, A v, A w, A a, A b)
 
@@ -23,6 +23,8 @@ struct Clip { enum { ARITY = 1 }; NUMBERS {  // a <= y <= b; NaN wins
     return Minimum::value(raised, b, w, a, b);
 } };
 
+struct Glu { enum { ARITY = 2 }; NUMBERS { return times(u, logistic(v)); } };
+
 // Of y = u / v by v: v and y follow gy. Of sqrt: y.
 struct DivideSlope { enum { ARITY = 3 }; NUMBERS { return times(-(u / v), w); } };
 struct SqrtSlope { enum { ARITY = 2 }; NUMBERS { return u / (v + v); } };
@@ -38,3 +40,5 @@ struct PowerSlope { enum { ARITY = 3 }; NUMBERS {
 struct PowerLog { enum { ARITY = 3 }; NUMBERS {
     return times(u, v == 0 && w >= 0 ? A(0) : times(pow(v, w), log(v)));
 } };
+// Of v logistic(w) by w; by v it is Glu of gy and w.
+struct GluSlope { enum { ARITY = 3 }; NUMBERS { return times(u, times(v, logistic(w) * logistic(-w))); } };

@@ -112,6 +112,7 @@ FUNCTIONAL = words(
     "adaptive_max_pool3d max_pool1d avg_pool1d max_pool3d batch_norm group_norm layer_norm rms_norm "
     "instance_norm local_response_norm scaled_dot_product_attention multi_head_attention_forward "
     "pixel_shuffle pixel_unshuffle unfold max_unpool1d max_unpool2d max_unpool3d bilinear channel_shuffle "
+    "selu celu mish hardswish hardsigmoid logsigmoid softsign tanhshrink softshrink hardshrink threshold softmin glu "
     "one_hot cross_entropy nll_loss mse_loss l1_loss binary_cross_entropy_with_logits"
 )
 PADS = words("constant reflect replicate replicate_negative circular", F + "pad.")
@@ -150,6 +151,7 @@ CALLS: dict[str, Call] = {
     "var.unbiased": var_unbiased,
     "softmax.with_dtype": cast(ops.softmax),
     "log_softmax.with_dtype": cast(ops.log_softmax),
+    F + "softmin.with_dtype": cast(ops.softmin),
     "where": where,
     "clamp": ops.clip,
     "squeeze": named(ops.squeeze, dim="axis"),
@@ -168,8 +170,10 @@ OTHERS = {
     "div.trunc_rounding": "integer division, which has no gradient; ops.div has no rounding_mode",
     "div.floor_rounding": "integer division, which has no gradient; ops.div has no rounding_mode",
     **dict.fromkeys(
-        words("argmax argmin log_softmax logsumexp mean prod softmax sum var", "masked."), "of arrays with a mask"
+        words("argmax argmin log_softmax logsumexp mean prod softmax softmin sum var", "masked."),
+        "of arrays with a mask",
     ),
+    "nn.functional.rrelu": "random slopes of another generator",
     "nn.functional.silu.complex": "complex numbers",
     **SHAPE_OTHERS,
     "nn.functional.batch_norm.without_cudnn": "the same as nn.functional.batch_norm, on a GPU",

@@ -74,6 +74,17 @@ ELEMENTS = [
         (NAN, "x < a ? a : x > b ? b : x", "x > a ? x < b ? x : b : a"),
     ),
     *of_file(
+        "elementwise/curves.cuh",
+        (EDGE, "x <= -3 ? A(0) :", "x <= -7 ? A(0) :"),
+        (EDGE, "x > -3 && x < 3 ? gy / 6", "x > -3 ? gy / 6"),
+        (EDGE, "return x <= a ? b : x;", "return x < a ? b : x;"),
+        (NAN, "return x <= a ? A(0) : gy;", "return x > a ? gy : A(0);"),
+        (RULE, "gy * (y > 0 ? scale<A>() : y + low<A>())", "gy * (y > 0 ? scale<A>() : y + scale<A>())"),
+        (RULE, "gy * (y / a + 1)", "gy * (y + 1)"),
+        (NAN, "return x > 20 ? A(20) : x;", "return x < 20 ? x : A(20);"),
+        (RULE, "4 * q * (q + 1) * part", "2 * q * (q + 1) * part"),
+    ),
+    *of_file(
         "elementwise/activation_forward.cu",
         (EDGE, "if (i >= L) continue;", "if (i > L) continue;"),
         (INDEX, "if (i < L) load_channels(x + i, v[e]);", "if (i < L) load_channels(x + i, v[0]);"),
@@ -88,6 +99,7 @@ ELEMENTS = [
         (RULE, "v < w ? A(0) : v == w ? A(0.5)", "v < w ? A(0) : v == w ? A(1)"),
         (RULE, "v == 0 && w >= 0 ? A(0)", "v == 0 ? A(0)"),
         (EDGE, "v >= a && v <= b", "v > a && v <= b", "no case has a number on a bound"),
+        (RULE, "logistic(w) * logistic(-w)", "logistic(w)"),
         (RULE, "Maximum::value(u, a, w, a, b)", "Maximum::value(u, b, w, a, b)"),
     ),
     *of_file(
