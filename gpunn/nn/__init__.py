@@ -31,7 +31,6 @@ from gpunn.nn.conv import Conv3d as Conv3d
 from gpunn.nn.conv_transpose import ConvTranspose1d as ConvTranspose1d
 from gpunn.nn.conv_transpose import ConvTranspose2d as ConvTranspose2d
 from gpunn.nn.conv_transpose import ConvTranspose3d as ConvTranspose3d
-from gpunn.nn.dropout import AlphaDropout as AlphaDropout
 from gpunn.nn.curves import CELU as CELU
 from gpunn.nn.curves import GLU as GLU
 from gpunn.nn.curves import SELU as SELU
@@ -43,12 +42,12 @@ from gpunn.nn.curves import LogSigmoid as LogSigmoid
 from gpunn.nn.curves import Mish as Mish
 from gpunn.nn.curves import ReLU6 as ReLU6
 from gpunn.nn.curves import RReLU as RReLU
-from gpunn.nn.curves import Softmax2d as Softmax2d
 from gpunn.nn.curves import Softmin as Softmin
 from gpunn.nn.curves import Softshrink as Softshrink
 from gpunn.nn.curves import Softsign as Softsign
 from gpunn.nn.curves import Tanhshrink as Tanhshrink
 from gpunn.nn.curves import Threshold as Threshold
+from gpunn.nn.dropout import AlphaDropout as AlphaDropout
 from gpunn.nn.dropout import Dropout as Dropout
 from gpunn.nn.dropout import Dropout1d as Dropout1d
 from gpunn.nn.dropout import Dropout2d as Dropout2d

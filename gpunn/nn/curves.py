@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gpunn import ops
-from gpunn.checks import arrays
 from gpunn.engine.operators import A
 from gpunn.nn.module import Module
 
@@ -220,20 +219,6 @@ class Softmin(Module):
 
     def extra_repr(self) -> str:
         return f"dim {self.dim}"
-
-
-class Softmax2d(Module):
-    """Softmax over the channels of x (N, C, H, W) or (C, H, W).
-
-    >>> nn.Softmax2d()(np.zeros((1, 4, 1, 1))).ravel()
-    array([0.25, 0.25, 0.25, 0.25])
-    """
-
-    def forward(self, x: A) -> A:
-        (a,) = arrays("Softmax2d", x=x)
-        if a.ndim not in (3, 4):
-            raise ValueError(f"Softmax2d: x is {a.shape}, expected (N, C, H, W) or (C, H, W); for others use Softmax")
-        return ops.softmax(x, -3)
 
 
 class RReLU(Module):

@@ -10,6 +10,7 @@ import torch
 from tests.values import (  # noqa: F401  (they fill the table)
     array_rows,
     conv_rows,
+    curve_rows,
     layer_rows,
     loss_rows,
     optim_rows,

@@ -11,7 +11,7 @@ from gpunn import Tensor, ops
 from tests.values.nested import CALLS
 from tests.values.stored import array, assert_near, load
 
-FILES = ("elementwise", "reductions", "windows", "convolutions", "norms", "losses", "arrays", "recurrent")
+FILES = ("elementwise", "curves", "reductions", "windows", "convolutions", "norms", "losses", "arrays", "recurrent")
 ROWS = [row for file in FILES for row in load(file)]
 EMULATED = pytest.mark.skipif(not gpunn.is_available("emulator"), reason="kernels run on the emulator here")
 
