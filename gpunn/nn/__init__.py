@@ -23,6 +23,7 @@ from gpunn.nn.batch_norm import BatchNorm1d as BatchNorm1d
 from gpunn.nn.batch_norm import BatchNorm2d as BatchNorm2d
 from gpunn.nn.batch_norm import BatchNorm3d as BatchNorm3d
 from gpunn.nn.bilinear import Bilinear as Bilinear
+from gpunn.nn.containers import ModuleDict as ModuleDict
 from gpunn.nn.containers import ModuleList as ModuleList
 from gpunn.nn.containers import Sequential as Sequential
 from gpunn.nn.conv import Conv1d as Conv1d
@@ -98,6 +99,8 @@ from gpunn.nn.padding import ZeroPad1d as ZeroPad1d
 from gpunn.nn.padding import ZeroPad2d as ZeroPad2d
 from gpunn.nn.padding import ZeroPad3d as ZeroPad3d
 from gpunn.nn.parameter import Parameter as Parameter
+from gpunn.nn.parameter_containers import ParameterDict as ParameterDict
+from gpunn.nn.parameter_containers import ParameterList as ParameterList
 from gpunn.nn.pool import AvgPool1d as AvgPool1d
 from gpunn.nn.pool import AvgPool2d as AvgPool2d
 from gpunn.nn.pool import AvgPool3d as AvgPool3d

@@ -1,12 +1,13 @@
-"""Sequential and ModuleList."""
+"""Sequential, ModuleList and ModuleDict."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, NoReturn, SupportsIndex, TypeVar
 
 from gpunn.engine.operators import Operand
+from gpunn.errors import suggestion
 from gpunn.nn import fusion
 from gpunn.nn.module import Module
 
@@ -137,3 +138,78 @@ class ModuleList(_Numbered):
 
     def forward(self, *args: object, **kwargs: object) -> NoReturn:
         raise TypeError("ModuleList cannot be called; loop over its modules in forward, or use Sequential")
+
+
+class Keyed(Module, MutableMapping[str, Any]):
+    """Values under words, in order: attributes of the Module, and a dict's methods to hold them by."""
+
+    def _own(self) -> Iterator[tuple[str, Any]]:
+        """Words and values."""
+        raise NotImplementedError
+
+    def _admitted(self, key: str, value: Any) -> Any:
+        """The value as it is held. Raises TypeError for another kind."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self._own())
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([key for key, _ in self._own()])
+
+    def __contains__(self, key: object) -> bool:
+        return any(key == held for held, _ in self._own())
+
+    def popitem(self) -> tuple[str, Any]:
+        """Take the last one out, and give its word and it."""
+        if not len(self):
+            raise KeyError(f"{type(self).__name__}: popitem of an empty one")
+        key = list(self)[-1]
+        return key, self.pop(key)
+
+    def __getitem__(self, key: str) -> Any:
+        held = dict(self._own())
+        if key not in held:
+            raise KeyError(f"{type(self).__name__}: no {key!r}{suggestion(key, held) or '; it has ' + ', '.join(held)}")
+        return held[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        kind = type(self).__name__
+        if not isinstance(key, str):
+            raise TypeError(f"{kind}: the key {key!r} is a {type(key).__name__}, expected a string")
+        if not key or "." in key or (key not in self and hasattr(self, key)):
+            raise KeyError(f"{kind}: {key!r} cannot be a key, empty, with a dot or an attribute's name; choose another")
+        setattr(self, key, self._admitted(key, value))
+
+    def __delitem__(self, key: str) -> None:
+        self[key]  # its words for a key that is not there
+        delattr(self, key)
+
+    # A Module is itself and no other, whatever it holds.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__  # pyright: ignore[reportAssignmentType]
+
+    def forward(self, *args: object, **kwargs: object) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} cannot be called; use its values in forward")
+
+
+class ModuleDict(Keyed):
+    """Modules in a dict, whose parameters count; look them up in forward.
+
+    >>> net = nn.ModuleDict({"relu": nn.ReLU(), "fc": nn.Linear(4, 2)})
+    >>> net["head"] = net.pop("fc")
+    >>> list(net), list(net.state_dict())
+    (['relu', 'head'], ['head.weight', 'head.bias'])
+    """
+
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None):
+        super().__init__()
+        self.update(modules or {})
+
+    def _own(self) -> Iterator[tuple[str, Module]]:
+        return self.named_children()
+
+    def _admitted(self, key: str, value: Any) -> Module:
+        if not isinstance(value, Module):
+            raise TypeError(f"ModuleDict: {key} is a {type(value).__name__}, expected a Module")
+        return value

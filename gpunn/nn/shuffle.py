@@ -81,24 +81,7 @@ class Unflatten(Module):
         self.unflattened_size = as_ints("Unflatten", "unflattened_size", tuple(sizes), len(sizes), -1)
 
     def forward(self, x: A) -> A:
-        shape, at = x.shape, self.dim
-        if not -len(shape) <= at < len(shape):
-            raise IndexError(f"Unflatten: dim is {at}, expected {-len(shape)} to {len(shape) - 1} (x {shape})")
-        at %= len(shape)
-        return ops.reshape(x, (*shape[:at], *self._sizes(shape[at]), *shape[at + 1 :]))
-
-    def _sizes(self, size: int) -> tuple[int, ...]:
-        """The axes that this one becomes."""
-        known = 1
-        for n in self.unflattened_size:
-            known *= 1 if n == -1 else n
-        holes = self.unflattened_size.count(-1)
-        if holes > 1 or (size != known if not holes else not known or size % known):
-            raise ValueError(
-                f"Unflatten: unflattened_size is {self.unflattened_size}, expected sizes whose product is {size}, at "
-                "most one of them -1; Flatten joined others"
-            )
-        return tuple([size // known if n == -1 else n for n in self.unflattened_size])
+        return ops.unflatten(x, self.dim, self.unflattened_size)
 
     def extra_repr(self) -> str:
         return f"dim {self.dim} to {self.unflattened_size}"

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 IGNORED = ("device", "dtype", "inplace")  # where, in what, and how, which change no value
 # The layers that PyTorch has too, but for containers and what is random.
 ALONE = {"Sequential", "ModuleList", "Module", "Parameter", "Identity", "Flatten", "Upsample", "TransformerDecoder"}
+ALONE |= {"ModuleDict", "ParameterList", "ParameterDict"}
 # Layers that PyTorch has without a row in its table; tests/nn/test_layers.py compares them.
 UNLISTED = {"ChannelShuffle", "PixelShuffle", "PixelUnshuffle", "Fold", "Unfold", "Unflatten"}
 UNLISTED |= {"Hardsigmoid", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d", "UpsamplingNearest2d", "UpsamplingBilinear2d"}
