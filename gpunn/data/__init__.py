@@ -43,3 +43,5 @@ from gpunn.data.sampler import WeightedRandomSampler as WeightedRandomSampler
 from gpunn.data.subset import Subset as Subset
 from gpunn.data.subset import random_split as random_split
 from gpunn.data.subset import split as split
+from gpunn.data.worker import WorkerInfo as WorkerInfo
+from gpunn.data.worker import get_worker_info as get_worker_info

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from gpunn import ops
 from gpunn.backend import array_module, is_array
+from gpunn.data.dataset import Sample
 from gpunn.engine.tensor import Tensor, data_of
 from gpunn.errors import DataError
 
+Batch: TypeAlias = Sample  # the structure of a sample, its leaves with a new first axis
 WORDS = "tensors, arrays, numbers, strings, dicts, tuples or lists"
 
 
-def default_collate(batch: Sequence) -> Any:
+def default_collate(batch: Sequence) -> Batch:
     """A batch of samples of one kind: Tensors with a new first axis, in the structure that the samples have.
 
     Tensors, arrays and numbers become a Tensor (float -> float64, int -> int64, bool -> bool), strings and bytes stay
@@ -50,7 +52,7 @@ def default_collate(batch: Sequence) -> Any:
     raise TypeError(f"default_collate: a batch holds {WORDS}, but found {type(first).__name__}{hint}")
 
 
-def default_convert(sample: Any) -> Any:
+def default_convert(sample: Sample) -> Sample:
     """The sample with its arrays as Tensors: what a DataLoader with batch_size=None gives.
 
     Examples:
@@ -64,7 +66,7 @@ def default_convert(sample: Any) -> Any:
     return mapped(default_convert, sample)
 
 
-def mapped(change: Any, value: Any) -> Any:
+def mapped(change: Callable[[Sample], Sample], value: Sample) -> Sample:
     """Dicts, tuples and lists with `change` of what they hold; anything else as it is."""
     if isinstance(value, Mapping):
         made = {key: change(part) for key, part in value.items()}
@@ -89,7 +91,7 @@ def _stacked(batch: Sequence) -> Tensor:
     return Tensor(array_module(arrays[0]).stack(arrays))
 
 
-def _transposed(first: Sequence, batch: Sequence) -> Any:
+def _transposed(first: Sequence, batch: Sequence) -> Batch:
     if any(len(sample) != len(first) for sample in batch):
         lengths = sorted({len(sample) for sample in batch})
         raise DataError(f"default_collate: samples have {lengths} parts, expected equally many; give collate_fn")
@@ -99,7 +101,7 @@ def _transposed(first: Sequence, batch: Sequence) -> Any:
     return parts if isinstance(first, (tuple, list)) else _like(first, parts)
 
 
-def _like(first: Any, made: Any) -> Any:
+def _like(first: Sample, made: Batch) -> Batch:
     """`made` in the type of `first`, if that can be made of it."""
     try:
         return type(first)(made)

@@ -5,21 +5,25 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gpunn.engine.tensor import Tensor
 from gpunn.errors import DataError
 
 T_co = TypeVar("T_co", covariant=True)
+Sample: TypeAlias = Any  # numbers, strings, arrays, Tensors; dicts, tuples and lists of these; with collate_fn anything
+Samples: TypeAlias = Any  # a data set: an Indexable, or an IterableDataset
+Index: TypeAlias = Any  # an int, a slice, an array or list of whole numbers
 
 
 class Indexable(Protocol):
     """What a DataLoader takes: a length, and what is at an index, or at an array of indices where it is `batched`."""
 
     def __len__(self) -> int: ...
-    def __getitem__(self, index: Any) -> Any: ...
+    def __getitem__(self, index: Index) -> Sample: ...
 
 
 class Dataset(Generic[T_co]):
@@ -41,13 +45,18 @@ class Dataset(Generic[T_co]):
 
     batched: bool = False
 
-    def __getitem__(self, index: Any) -> T_co:
+    def __getitem__(self, index: Index) -> T_co:
         raise NotImplementedError(
             f"{type(self).__name__} has no __getitem__; write one that makes the sample at an index"
         )
 
     def __add__(self, other: Dataset) -> ConcatDataset:
         return ConcatDataset([self, other])
+
+
+def is_batched(dataset: object) -> bool:
+    """Whether the data set makes whole batches, by its own word."""
+    return bool(getattr(dataset, "batched", False))
 
 
 class ArrayDataset(Dataset[tuple]):
@@ -91,7 +100,7 @@ class TensorDataset(Dataset[tuple]):
         (3, (Tensor([2.]), Tensor(5, dtype=int64)))
     """
 
-    def __init__(self, *tensors: Any):
+    def __init__(self, *tensors: Tensor | ArrayLike):
         if not tensors:
             raise DataError("TensorDataset: got no tensors; give at least one, for example TensorDataset(x, y)")
         self.tensors = tuple(t if isinstance(t, Tensor) else Tensor(t) for t in tensors)
@@ -102,7 +111,7 @@ class TensorDataset(Dataset[tuple]):
     def __len__(self) -> int:
         return self.tensors[0].shape[0]
 
-    def __getitem__(self, index: Any) -> tuple:
+    def __getitem__(self, index: Index) -> tuple:
         return tuple(t[index] for t in self.tensors)
 
 
@@ -190,11 +199,11 @@ class StackDataset(Dataset[Any]):
         ((1, 'b'), {'x': 2, 'y': 'c'})
     """
 
-    def __init__(self, *args: Any, **kwargs: Any):
+    def __init__(self, *args: Indexable, **kwargs: Indexable):
         if bool(args) == bool(kwargs):
             got = "both" if args else "none"
             raise DataError(f"StackDataset: got {got}, expected data sets either in order or by name; give one kind")
-        self.datasets: tuple | dict[str, Any] = args or kwargs
+        self.datasets: tuple | dict[str, Indexable] = args or kwargs
         lengths = [len(d) for d in args or kwargs.values()]
         if len(set(lengths)) > 1:
             raise DataError(f"StackDataset: data sets of {lengths} samples; give data sets of one length")
@@ -203,7 +212,7 @@ class StackDataset(Dataset[Any]):
     def __len__(self) -> int:
         return self._length
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: int) -> tuple | dict[str, Sample]:
         if isinstance(self.datasets, dict):
             return {name: dataset[index] for name, dataset in self.datasets.items()}
         return tuple(dataset[index] for dataset in self.datasets)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 
 from gpunn import random
 from gpunn.errors import DataError
 
+Source: TypeAlias = random.Generator | np.random.Generator | None  # None: gpunn's global stream
 
-def rng_of(function: str, generator: Any) -> np.random.Generator:
+
+def rng_of(function: str, generator: Source) -> np.random.Generator:
     """NumPy's generator, started by `generator`: gpunn's own, NumPy's (itself), or None for gpunn's global stream."""
     if isinstance(generator, np.random.Generator):
         return generator

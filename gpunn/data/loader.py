@@ -1,82 +1,136 @@
-"""Batches of a data set, in seeded order, made ahead of time by a thread."""
+"""Batches of a data set, in seeded order, made ahead of time by a thread, or by worker processes."""
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, suppress
-from typing import Any, TypeAlias
+import weakref
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from copy import copy
+from itertools import count, islice, repeat, takewhile
+from multiprocessing.context import BaseContext
+from typing import Any
 
 import numpy as np
 
-from gpunn import backend
+from gpunn import random
 from gpunn.backend import Device
-from gpunn.data.dataset import Indexable
-from gpunn.data.draws import checked_seed
+from gpunn.data.ahead import made_ahead
+from gpunn.data.arguments import check_device, check_int, check_loader, check_place
+from gpunn.data.dataset import Samples, is_batched
+from gpunn.data.draws import Source, checked_seed, rng_of
+from gpunn.data.fetch import END, ORDER, Fetch, Job
+from gpunn.data.moved import moved
+from gpunn.data.processes import Processes
 from gpunn.data.resident import Gathered, gathering
-from gpunn.errors import DataError, GpunnError
+from gpunn.data.sampler import BatchSampler, RandomSampler, SequentialSampler
+from gpunn.data.worker import seed_of
+from gpunn.errors import DataError
 
-ORDER, TRANSFORM = 0, 1  # first words of the seeds: the shuffle and the transforms draw from separate streams
-_END = object()
-Batch: TypeAlias = tuple | Gathered
-
-
-class Moved(tuple):
-    """A batch on a device; `given` is what it was made of, for whoever would else have to wait for the device."""
-
-    given: tuple
-
-    def __new__(cls, given: tuple, device: Device) -> Moved:
-        moved = super().__new__(cls, (backend.to_device(a, device) for a in given))
-        moved.given = given
-        return moved
+AHEAD = 2  # batches that a thread, or each worker, makes ahead
 
 
 class DataLoader:
-    """Iterates over `dataset` in batches, each a tuple of arrays.
+    """Iterates over `dataset` in batches. Its arguments are PyTorch's, and behind them gpunn's own.
 
-    The order depends on (seed, epoch) alone. `epoch` starts at 0; `set_epoch` sets it, and a pass that reaches its end
-    adds one. `transform(*batch, rng)` returns the batch to use instead, as a tuple (or one array for one): `rng`, a
-    numpy.random.Generator, depends on (seed, epoch, batch) alone, so that `iter_from` resumes to the same bytes.
-    `prefetch` batches are made ahead in a thread; 0 makes each when it is asked for. `device` moves batches there; of a
-    Resident data set they are made there, by one launch each.
+    A data set that makes samples (`dataset[i]`, or an IterableDataset) is asked for one at a time, and `collate_fn`
+    puts them together: by default into Tensors, a list of them where a sample is a tuple. A data set that says
+    `batched = True` (ArrayDataset, Resident, Subsets of these) is asked for `dataset[indices]`, and what it gives is
+    the batch: a tuple of arrays. With a `collate_fn` it is asked for samples, too.
+
+    Args:
+        batch_size: samples a batch; None: single samples, their arrays as Tensors.
+        shuffle: an order that depends on (seed, epoch) alone, or one that `generator` draws anew for each pass.
+        sampler: an iterable of indices, which replaces `shuffle`; `batch_sampler` one of lists of indices, which
+            replaces `batch_size`, `shuffle`, `sampler` and `drop_last`.
+        num_workers: processes that make the batches, in order; 0: none. Before a batch they start the global generators
+            of Python, NumPy and gpunn from (seed, epoch, batch): samples are the same by however many workers.
+            An exception in one arrives as a DataError that names it.
+        pin_memory: with `device="cuda"`: batches go through page-locked memory, on a stream of their own, while the one
+            before is computed with.
+        timeout: seconds to wait for a worker; 0: for as long as it lives.
+        worker_init_fn: called in each worker with its number. `multiprocessing_context`: "fork", "spawn", "forkserver".
+        prefetch_factor: batches that each worker makes ahead (2). `persistent_workers` stay for the next epoch.
+        seed: of the order and of `transform`; None: what gpunn.manual_seed was given.
+        prefetch: batches made ahead in a thread; 0: none. None: 2 for a batched data set in the loader's own order,
+            else 0, since samples may draw from global generators.
+        transform: `transform(*batch, rng)` returns the batch to use instead, as a tuple (or one array for one), of the
+            batch's arrays; `rng`, a numpy.random.Generator, depends on (seed, epoch, batch) alone, so that `iter_from`
+            resumes to the same bytes.
+        device: where batches go; of a Resident data set they are made there, by one launch each.
+        workers: "processes" or "threads".
+
+    `epoch` starts at 0; `set_epoch` sets it, and a pass that reaches its end adds one. Raises DataError for arguments
+    that do not go together, and in a pass where the data set, a function or a worker fails.
+
+    Examples:
+        >>> pairs = data.TensorDataset(np.arange(10.0).reshape(5, 2), np.arange(5))
+        >>> [y.tolist() for x, y in data.DataLoader(pairs, batch_size=2)]
+        [[0, 1], [2, 3], [4]]
+        >>> x, y = next(iter(data.DataLoader(data.ArrayDataset(np.zeros((5, 2)), np.arange(5)), 4)))
+        >>> type(x).__name__, x.shape
+        ('ndarray', (4, 2))
     """
 
     def __init__(
         self,
-        dataset: Indexable,
-        batch_size: int,
-        shuffle: bool = False,
+        dataset: Samples,
+        batch_size: int | None = 1,
+        shuffle: bool | None = None,
+        sampler: Iterable | None = None,
+        batch_sampler: Iterable | None = None,
+        num_workers: int = 0,
+        collate_fn: Callable[[list], Any] | None = None,
+        pin_memory: bool = False,
         drop_last: bool = False,
-        seed: int = 0,
-        prefetch: int = 2,
+        timeout: float = 0,
+        worker_init_fn: Callable[[int], object] | None = None,
+        multiprocessing_context: str | BaseContext | None = None,
+        generator: Source = None,
+        *,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        pin_memory_device: str = "",
+        in_order: bool = True,
+        seed: int | None = None,
+        prefetch: int | None = None,
         transform: Callable[..., Any] | None = None,
         device: str | Device | None = None,
+        workers: str = "processes",
     ):
-        _check_int("batch_size", batch_size, 1, "samples a batch")
-        _check_int("prefetch", prefetch, 0, "batches made ahead (0: no thread)")
-        if len(dataset) == 0:
-            raise DataError("DataLoader: the data set is empty; give one with at least one sample")
-        if drop_last and len(dataset) < batch_size:
-            raise DataError(
-                f"DataLoader: drop_last=True leaves no batch, since {len(dataset)} samples are fewer than"
-                f" batch_size {batch_size}; use a smaller batch_size or drop_last=False"
-            )
-        if transform is not None and not callable(transform):
-            raise DataError(f"DataLoader: transform is {transform!r}; give a function transform(*batch, rng)")
-        self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, int(batch_size), shuffle, drop_last
-        self.seed, self.prefetch, self.transform = checked_seed("DataLoader", seed), int(prefetch), transform
-        self.device = _device(device)
+        del pin_memory_device, in_order  # batches come in order always
+        self.dataset, self.batch_size, self.shuffle, self.drop_last = dataset, batch_size, bool(shuffle), drop_last
+        self.sampler: Any = sampler
+        self.batch_sampler, self.generator = batch_sampler, generator
+        self.num_workers, self.workers, self.timeout = num_workers, workers, timeout
+        self.collate_fn, self.worker_init_fn = collate_fn, worker_init_fn
+        self.multiprocessing_context, self.prefetch_factor = multiprocessing_context, prefetch_factor
+        self.persistent_workers, self.pin_memory, self.transform = persistent_workers, pin_memory, transform
+        self.prefetch, self.device = prefetch, check_device(device)
+        self.seed = checked_seed("DataLoader", random.get_state()["seed"] if seed is None else seed)
         self.epoch = 0
-        self._gathering = found = gathering(dataset, transform)
-        if found is not None and self.device not in (None, found.resident.device):
-            raise DataError(
-                f"DataLoader: device is {self.device}, but the data set lies on {found.resident.device}; leave it away"
-            )
+        self._turns = count()
+        self._kept: Processes | None = None
+        check_loader(self)
+        whole = is_batched(dataset) and batch_size is not None and collate_fn is None
+        found = gathering(dataset, transform) if whole else None
+        check_place(self, found.resident.device if found is not None else None)
+        self._gathering = found
+        self._fetch = Fetch(dataset, batch_size, drop_last, collate_fn, transform, found)
+        self._own_order = sampler is None and batch_sampler is None and not self._fetch.iterable
+        if batch_sampler is not None:
+            self.batch_size = None
+        elif self._own_order:
+            self.sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+        if prefetch is None:
+            self.prefetch = AHEAD if self._own_order and (self._fetch.whole or found is not None) else 0
 
     def __len__(self) -> int:
-        n = len(self.dataset)
+        """Batches of a whole pass. TypeError where a sampler or an IterableDataset has no length."""
+        if self.batch_sampler is not None:
+            return len(self.batch_sampler)  # type: ignore[arg-type] - a TypeError of Python's tells
+        n = len(self.dataset if self._fetch.iterable else self.sampler)  # type: ignore[arg-type]
+        if self.batch_size is None:
+            return n
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
     @property
@@ -86,113 +140,99 @@ class DataLoader:
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order the next pass follows."""
-        _check_int("epoch", epoch, 0, "the epoch's number")
+        check_int("epoch", epoch, 0, "the epoch's number")
         self.epoch = int(epoch)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Any]:
         return self.iter_from(0)
 
-    def iter_from(self, position: int) -> Iterator[Batch]:
-        """The epoch's batches from number `position` on, equal to those of a whole pass."""
-        _check_int("position", position, 0, f"a batch number up to {len(self)}")
-        if position > len(self):
+    def iter_from(self, position: int) -> Iterator[Any]:
+        """The epoch's batches from number `position` on, equal to those of a whole pass.
+
+        Those of a `generator`, or of a sampler that draws, are equal where it was set back; of an IterableDataset the
+        batches before are made, and dropped.
+        """
+        most = _length(self)
+        check_int("position", position, 0, "a batch number" if most is None else f"a batch number up to {most}")
+        if most is not None and position > most:
             raise DataError(
-                f"DataLoader: position {position} is past the epoch's {len(self)} batches; resume with the same"
+                f"DataLoader: position {position} is past the epoch's {most} batches; resume with the same"
                 " data set and batch_size as before"
             )
         return self._pass(int(position), self.epoch)
 
-    def _pass(self, position: int, epoch: int) -> Iterator[Batch]:
-        order = self._order(epoch)
-        jobs = (lambda i=i: self._batch(order, epoch, i) for i in range(position, len(self)))
-        with closing(_ahead(jobs, self.prefetch) if self.prefetch else (job() for job in jobs)) as batches:
-            for batch in batches:
-                yield self._moved(batch)
+    def _pass(self, position: int, epoch: int) -> Iterator[Any]:
+        numbered: Iterable[tuple[int, Any]] = enumerate(self._indices(epoch))
+        skipped = position if self._fetch.iterable else 0
+        turn = next(self._turns)
+        jobs = (Job(self.seed, epoch, i, at, turn) for i, at in islice(numbered, position - skipped, None))
+        with (
+            closing(self._made(jobs, epoch)) as batches,
+            closing(self._placed(islice(batches, skipped, None))) as there,
+        ):
+            yield from there
         if self.epoch == epoch:
             self.epoch += 1
 
+    def _indices(self, epoch: int) -> Iterator[Any]:
+        """What each batch of the epoch is made of: indices, or one; of an IterableDataset nothing, without end."""
+        if self._fetch.iterable:
+            return repeat(None)
+        if self.batch_sampler is not None:
+            return iter(self.batch_sampler)
+        sampler = self._order(epoch) if self._own_order else self.sampler
+        if self.batch_size is None:
+            return iter(sampler.tolist() if isinstance(sampler, np.ndarray) else sampler)  # type: ignore[arg-type]
+        if not isinstance(sampler, np.ndarray):
+            return iter(BatchSampler(sampler, self.batch_size, self.drop_last))  # type: ignore[arg-type]
+        size = self.batch_size
+        cuts = (sampler[i * size : (i + 1) * size] for i in range(len(self)))
+        return cuts if self._fetch.whole or self._fetch.tensors else (cut.tolist() for cut in cuts)
+
     def _order(self, epoch: int) -> np.ndarray:
         n = len(self.dataset)
-        return np.random.default_rng((ORDER, self.seed, epoch)).permutation(n) if self.shuffle else np.arange(n)
+        if not self.shuffle:
+            return np.arange(n)
+        rng = np.random.default_rng((ORDER, self.seed, epoch))
+        return (rng if self.generator is None else rng_of("DataLoader", self.generator)).permutation(n)
 
-    def _batch(self, order: np.ndarray, epoch: int, i: int) -> Batch:
-        index, seed = order[i * self.batch_size : (i + 1) * self.batch_size], (TRANSFORM, self.seed, epoch, i)
-        if self._gathering is not None:
-            return self._gathering.batch(index, np.random.default_rng(seed))
-        step = "reading the data set"
+    def _made(self, jobs: Iterator[Job], epoch: int) -> Generator[Any, None, None]:
+        """The batches of the jobs, on the host or of a Resident: made here, by threads or by processes."""
+        if self.num_workers and self.workers == "processes":
+            yield from self._by_processes(jobs, epoch)
+            return
+        fetch = copy(self._fetch)  # two passes at once each have their own place in an IterableDataset
+        depth = self.num_workers * (self.prefetch_factor or AHEAD) or self.prefetch
+        batches = made_ahead(fetch, jobs, depth, self.num_workers or 1) if depth else (fetch(job) for job in jobs)
+        with closing(batches):
+            yield from takewhile(lambda batch: batch is not END, batches)
+
+    def _by_processes(self, jobs: Iterator[Job], epoch: int) -> Generator[Any, None, None]:
+        found, self._kept = self._kept, None
+        if found is None:
+            seed, factor = seed_of(self.seed, epoch), self.prefetch_factor or AHEAD
+            how = self.multiprocessing_context, self.worker_init_fn, factor, self.timeout
+            found = Processes(self._fetch, self.num_workers, seed, *how)
+            if self.persistent_workers:
+                weakref.finalize(self, found.close, at_once=True)
+        whole = False
         try:
-            batch = _as_batch(self.dataset[index])
-            if self.transform is not None:
-                step = "transform"
-                rng = np.random.default_rng(seed)
-                batch = _as_batch(self.transform(*batch, rng), len(batch), step)
-        except (GpunnError, MemoryError):
-            raise
-        except Exception as error:
-            what = f"{type(error).__name__}: {error}"
-            raise DataError(f"DataLoader: {step} failed at batch {i} of epoch {epoch} ({what})") from error
-        return batch
+            yield from found.run(jobs)
+            whole = True
+        finally:  # also reached by `break`, by an exception in the loop's body and by Ctrl-C
+            if whole and self.persistent_workers:
+                self._kept = found
+            else:
+                found.close(at_once=not whole)
 
-    def _moved(self, batch: Batch) -> Batch:
-        """The batch on the device; in the iterating thread, so that copies keep their order with its work."""
-        if self.device is None or isinstance(batch, Gathered):
-            return batch
-        return Moved(batch, self.device)
+    def _placed(self, batches: Iterator[Any]) -> Generator[Any, None, None]:
+        """The batches on the device; by the iterating thread, so that copies keep their order with its work."""
+        for batch in batches:
+            yield batch if self.device is None or isinstance(batch, Gathered) else moved(batch, self.device)
 
 
-def _ahead(jobs: Iterator[Callable[[], Batch]], depth: int) -> Generator[Batch, None, None]:
-    """The jobs' results in order, up to `depth` of them made ahead by a thread that ends when the iterator does."""
-    results: queue.SimpleQueue = queue.SimpleQueue()
-    free = threading.Semaphore(depth)
-    stop = threading.Event()
-
-    def work() -> None:
-        try:
-            for job in jobs:
-                free.acquire()
-                if stop.is_set():
-                    return
-                results.put((job(), None))
-            results.put((_END, None))
-        except BaseException as error:  # whatever it is, the iterating thread has to learn of it
-            results.put((None, error))
-
-    thread = threading.Thread(target=work, name="gpunn-prefetch", daemon=True)
+def _length(loader: DataLoader) -> int | None:
     try:
-        thread.start()  # inside: Ctrl-C may strike while it waits for the thread's first sign of life
-        while True:
-            result, error = results.get()
-            if error is not None:
-                raise error
-            if result is _END:
-                return
-            free.release()
-            yield result
-    finally:  # also reached by `break`, by an exception in the loop's body and by Ctrl-C
-        stop.set()
-        free.release()
-        with suppress(RuntimeError):  # never started
-            thread.join()
-
-
-def _as_batch(value, parts: int = 1, source: str = "the data set") -> tuple:
-    if isinstance(value, (tuple, list)):
-        return tuple(value)
-    if parts == 1 and hasattr(value, "shape"):  # one array, not a tuple of its rows
-        return (value,)
-    raise DataError(
-        f"DataLoader: {source} returned {type(value).__name__} for a batch of {parts} arrays;"
-        " return a tuple with one array for each"
-    )
-
-
-def _check_int(name: str, value, least: int, meaning: str) -> None:
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-        raise DataError(f"DataLoader: {name} is {value!r}; give a whole number of at least {least}: {meaning}")
-
-
-def _device(device):
-    if device is None:
+        return len(loader)
+    except TypeError:  # of a sampler or a data set that has none
         return None
-    backend.to_device(np.zeros(0), device)  # a device that is missing shows now, not at the first batch
-    return backend.device(device)

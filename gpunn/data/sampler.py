@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from gpunn.data.draws import rng_of
+from gpunn.data.draws import Source, rng_of
 from gpunn.errors import DataError
 
 T_co = TypeVar("T_co", covariant=True)
@@ -27,7 +28,7 @@ class Sampler(Generic[T_co]):
         [['c', 'b'], ['a']]
     """
 
-    def __init__(self, data_source: Any = None):
+    def __init__(self, data_source: Sized | None = None):
         del data_source  # a name of PyTorch's, which kept nothing of it either
 
     def __iter__(self) -> Iterator[T_co]:
@@ -68,7 +69,7 @@ class RandomSampler(Sampler[int]):
     """
 
     def __init__(
-        self, data_source: Sized, replacement: bool = False, num_samples: int | None = None, generator: Any = None
+        self, data_source: Sized, replacement: bool = False, num_samples: int | None = None, generator: Source = None
     ):
         if not isinstance(replacement, bool):
             raise TypeError(f"RandomSampler: replacement is {replacement!r}; give True or False")
@@ -98,7 +99,7 @@ class SubsetRandomSampler(Sampler[int]):
         [3, 5, 8]
     """
 
-    def __init__(self, indices: Sequence[int], generator: Any = None):
+    def __init__(self, indices: Sequence[int], generator: Source = None):
         self.indices, self.generator = indices, generator
 
     def __iter__(self) -> Iterator[int]:
@@ -117,7 +118,7 @@ class WeightedRandomSampler(Sampler[int]):
         [1, 1, 1]
     """
 
-    def __init__(self, weights: Any, num_samples: int, replacement: bool = True, generator: Any = None):
+    def __init__(self, weights: ArrayLike, num_samples: int, replacement: bool = True, generator: Source = None):
         _check_count("WeightedRandomSampler", num_samples)
         if not isinstance(replacement, bool):
             raise DataError(f"WeightedRandomSampler: replacement is {replacement!r}; give True or False")
@@ -168,6 +169,6 @@ class BatchSampler(Sampler[list[int]]):
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
 
-def _check_count(sampler: str, count: Any, name: str = "num_samples") -> None:
+def _check_count(sampler: str, count: object, name: str = "num_samples") -> None:
     if not isinstance(count, (int, np.integer)) or isinstance(count, bool) or count <= 0:
         raise DataError(f"{sampler}: {name} is {count!r}; give a whole number of at least 1")

@@ -6,12 +6,13 @@ import math
 import warnings
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from gpunn.data.dataset import Dataset, Indexable, T_co
-from gpunn.data.draws import checked_seed, rng_of
+from gpunn.data.dataset import Dataset, Index, Indexable, Sample, T_co, is_batched
+from gpunn.data.draws import Source, checked_seed, rng_of
+from gpunn.engine.tensor import Tensor
 from gpunn.errors import DataError
 
 
@@ -21,7 +22,7 @@ class Subset(Dataset[T_co]):
     `batched` as `dataset` is. `indices` are whole numbers: a list, a range, an array, a Tensor.
     """
 
-    def __init__(self, dataset: Indexable, indices: Any):
+    def __init__(self, dataset: Indexable, indices: ArrayLike | Tensor | range):
         self.dataset = dataset
         found = np.asarray(list(indices) if isinstance(indices, range) else indices)
         if found.ndim != 1 or (found.size and found.dtype.kind not in "iu"):
@@ -41,7 +42,7 @@ class Subset(Dataset[T_co]):
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, index: Any) -> Any:
+    def __getitem__(self, index: Index) -> Sample:
         at = self.indices[index]
         if is_batched(self.dataset):
             return self.dataset[at]
@@ -51,12 +52,7 @@ class Subset(Dataset[T_co]):
         return f"Subset({len(self)} of {self.dataset!r})"
 
 
-def is_batched(dataset: object) -> bool:
-    """Whether the data set makes whole batches, by its own word."""
-    return bool(getattr(dataset, "batched", False))
-
-
-def random_split(dataset: Indexable, lengths: Sequence[float], generator: Any = None) -> list[Subset]:
+def random_split(dataset: Indexable, lengths: Sequence[float], generator: Source = None) -> list[Subset]:
     """Parts of the data set with so many samples each, drawn at random, none of them twice.
 
     Args:

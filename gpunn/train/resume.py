@@ -93,11 +93,18 @@ def _loader_state(loader) -> dict[str, Any]:
     dataset = getattr(loader, "dataset", None)
     return {
         "seed": getattr(loader, "seed", None),
-        "batches": len(loader) if hasattr(loader, "__len__") else None,
+        "batches": _length(loader),
         "batch_size": getattr(loader, "batch_size", None),
-        "samples": len(dataset) if hasattr(dataset, "__len__") else None,  # type: ignore[arg-type]
+        "samples": _length(dataset),
         "shuffle": getattr(loader, "shuffle", None),
     }
+
+
+def _length(of: Any) -> int | None:
+    try:
+        return len(of)
+    except TypeError:  # an iterator's, or a loader's of an iterable data set
+        return None
 
 
 def _named(callbacks) -> Iterator[tuple[str, Any]]:

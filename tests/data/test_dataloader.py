@@ -257,6 +257,8 @@ def test_transform_that_returns_no_tuple(prefetch):
 class Alone:
     """A data set that gives what it holds, not a tuple."""
 
+    batched = True
+
     def __init__(self, value):
         self.value = value
 
