@@ -14,7 +14,8 @@ _LIBRARIES = dict.fromkeys(("matmul", "dot", "tensordot", "inner", "vdot", "eins
     dict.fromkeys(("cholesky", "det", "eigh", "inv", "lstsq", "pinv", "qr", "slogdet", "solve", "svd"), "cuSOLVER")
 )
 _COUNTED = ("nonzero", "flatnonzero", "argwhere", "unique", "bincount", "extract", "compress")  # whose size is read
-_VIEWS = ("broadcast_to", "expand_dims", "squeeze", "transpose", "moveaxis", "swapaxes")  # on whichever device
+# On whichever device.
+_VIEWS = ("broadcast_to", "expand_dims", "squeeze", "transpose", "moveaxis", "swapaxes", "as_strided")
 _SENT = ("array", "asanyarray", "ascontiguousarray", "asfortranarray")
 
 

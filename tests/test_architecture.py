@@ -124,7 +124,7 @@ def circle(graph):
 
 
 # The only imports on a circle, of gpunn, looked at when a method is called: see UPWARD.
-LATE = ("gpunn.engine.operators", "gpunn.engine.protocols", "gpunn.engine.shape_methods")
+LATE = ("gpunn.engine.index_methods", "gpunn.engine.operators", "gpunn.engine.protocols", "gpunn.engine.shape_methods")
 
 
 def test_no_imports_go_in_a_circle():

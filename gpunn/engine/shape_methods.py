@@ -160,9 +160,6 @@ class ShapeMethods:
     def swapdims(self: gpunn.Tensor, dim0: int, dim1: int) -> gpunn.Tensor:
         return gpunn.ops.transpose(self, dim0, dim1)
 
-    def matmul(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
-        return gpunn.ops.matmul(self, other)
-
     # Parts
 
     def narrow(self: gpunn.Tensor, dim: int, start: int, length: int) -> gpunn.Tensor:

@@ -13,12 +13,13 @@ from gpunn.backend import Array, Device, array_module, asarray, device_of, is_ar
 from gpunn.backend.dispatch import CUPYS
 from gpunn.engine import autograd
 from gpunn.engine.autograd import Closure, Gradients, Hook, Joint, Leaf, Needs, Node
+from gpunn.engine.index_methods import IndexMethods
 from gpunn.engine.operators import Operators, Value
 from gpunn.engine.protocols import Protocols
 from gpunn.engine.shape_methods import ShapeMethods
 
 
-class Tensor(Operators, ShapeMethods, Protocols):
+class Tensor(Operators, ShapeMethods, IndexMethods, Protocols):
     """An array with a gradient.
 
     Args:

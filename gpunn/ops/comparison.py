@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from gpunn.engine.operators import A, Operand, Value
 from gpunn.engine.tensor import record
 from gpunn.ops.broadcast import binary, module_for, operands, shape_of, unbroadcast
 from gpunn.ops.elementwise import applied
+from gpunn.ops.gathering import nonzero
 from gpunn.ops.out import with_out
 from gpunn.ops.reduce import wide
 
@@ -53,17 +54,28 @@ def _pick(name: str, a: Value, b: Value) -> Operand:
     return record(name, applied(name, u, v), (a, b), backward)
 
 
+@overload
+def where(condition: Operand) -> tuple[Any, ...]: ...
+@overload
+def where(condition: Operand, a: A | float, b: A | float, *, out: Array | None = None) -> A: ...
 @with_out
-def where(condition: Operand, a: A | float, b: A | float, *, out: Array | None = None) -> A:
-    """a where ``condition`` is true, else b. No gradient flows to the condition.
+def where(
+    condition: Operand, a: A | float | None = None, b: A | float | None = None, *, out: Array | None = None
+) -> Any:
+    """a where ``condition`` is true, else b; alone the places where it is, as ``nonzero`` gives them in a tuple.
 
-    A number takes the other's dtype, or that of its kind (bool, int64, float32) where no array is of that kind.
+    No gradient flows to the condition. A number takes the other's dtype, or that of its kind (bool, int64, float32)
+    where no array is of that kind.
 
     >>> ops.where([True, False], [1.0, 2.0], 0.0)
     array([1., 0.], dtype=float32)
     >>> ops.where([True, False], 1, 0)
     array([1, 0])
     """
+    if a is None and b is None:
+        return nonzero(condition, as_tuple=True)
+    if a is None or b is None:
+        raise TypeError("where: got a condition and one choice, expected two, or none for the places; pass the other")
     c, u, v = operands_of_where(condition, a, b)
     xp = module_for(c, u, v)
     of_a, of_b = shape_of(u), shape_of(v)

@@ -158,10 +158,10 @@ def diagonal(x: A, offset: int = 0, dim1: int = 0, dim2: int = 1) -> A:
 
     def backward(gy: Array, needs: tuple[bool, ...]) -> tuple[Array]:
         gx = array_module(gy).zeros_like(gy, shape=shape)
-        _diagonal(gx, offset, first, second)[...] = gy
+        diagonal_of(gx, offset, first, second)[...] = gy
         return (gx,)
 
-    return record("diagonal", _diagonal(a, offset, first, second), (x,), backward)
+    return record("diagonal", diagonal_of(a, offset, first, second), (x,), backward)
 
 
 def two_dims(name: str, a: Array, dim1: int, dim2: int) -> tuple[int, int]:
@@ -174,12 +174,20 @@ def two_dims(name: str, a: Array, dim1: int, dim2: int) -> tuple[int, int]:
     return first, second
 
 
-def _diagonal(a: Array, offset: int, dim1: int, dim2: int) -> Array:
-    """NumPy's diagonal, as a view that can be written to."""
-    y = a.diagonal(offset, dim1, dim2)
-    if isinstance(a, np.ndarray) and a.flags.writeable:
-        y.flags.writeable = True
-    return y
+def diagonal_of(a: Array, offset: int, dim1: int, dim2: int) -> Array:
+    """A diagonal as a view that can be written to, which NumPy's own is not."""
+    row, column = max(-offset, 0), max(offset, 0)
+    length = max(min(a.shape[dim1] - row, a.shape[dim2] - column), 0)
+    from_there = tuple([slice(row if d == dim1 else column if d == dim2 else 0, None) for d in range(a.ndim)])
+    rest = [d for d in range(a.ndim) if d not in (dim1, dim2)]
+    shape, strides = [a.shape[d] for d in rest], [a.strides[d] for d in rest]
+    step = a.strides[dim1] + a.strides[dim2]
+    return strided(a[from_there], (*shape, length), (*strides, step))
+
+
+def strided(a: Array, shape: Shape, strides: Shape) -> Array:
+    """a's memory in other steps."""
+    return array_module(a).lib.stride_tricks.as_strided(a, shape, strides)
 
 
 def windows_along(x: A, dim: int, size: int, step: int) -> A:
@@ -201,8 +209,7 @@ def windows_along(x: A, dim: int, size: int, step: int) -> A:
     count, before = (n - size) // step + 1, a.shape
     strides = (*a.strides[:at], a.strides[at] * step, *a.strides[at + 1 :], a.strides[at])
     shape = (*a.shape[:at], count, *a.shape[at + 1 :], size)
-    y = array_module(a).lib.stride_tricks.as_strided(a, shape, strides)
-    return record("unfold", y, (x,), lambda gy, needs: (_folded(gy, before, at, step),))
+    return record("unfold", strided(a, shape, strides), (x,), lambda gy, needs: (_folded(gy, before, at, step),))
 
 
 def _folded(gy: Array, shape: Shape, at: int, step: int) -> Array:

@@ -10,6 +10,7 @@ X, W4 = normal(2, 4, 6, 6), normal(4, 2, 3, 3, seed=1)
 LABELS = np.array([1, 3])
 WINNERS = normal(2, 4, 36).argsort(-1)[..., :9].reshape(2, 4, 3, 3)
 WINNERS[:, 0, 0, 1] = WINNERS[:, 0, 0, 0]  # one place twice
+PLACES = np.array([[[[0, 3, 1], [2, 3, 3], [1, 0, 3]]] * 4] * 2)
 # x, h0 and the weights of 2 units, by the gates; an LSTM's two directions share theirs.
 RECURRENT = {g: [normal(3, 2, 5), normal(1, 2, 2), normal(2 * g, 5), normal(2 * g, 2)] for g in (1, 3)}
 RECURRENT[4] = [normal(3, 2, 5), normal(2, 2, 2), normal(2, 2, 2, seed=1), normal(8, 5), normal(8, 2), *normal(2, 8)]
@@ -78,6 +79,40 @@ CALLS = {
     "chunk": (lambda x: ops.chunk(x, 4, 2)[1], X),
     "tensor_split": (lambda x: ops.tensor_split(x, (4, 1), 2)[2], X),
     "unbind": (lambda x: ops.unbind(x, 2)[3], X),
+    "gather": (ops.gather, X, 2, PLACES),
+    "take_along_dim": (ops.take_along_dim, X, PLACES[:1, :, :, :1], 2),
+    "take": (ops.take, X, PLACES),
+    "index_select": (ops.index_select, X, 1, PLACES[0, 0, 1]),
+    "index_fill": (ops.index_fill, X, 2, PLACES[0, 0, 0], -1.0),
+    "masked_fill": (ops.masked_fill, X, X[0] > 0, 2.0),
+    "masked_select": (ops.masked_select, X, X[0] > 0),
+    "scatter": (ops.scatter, X, 2, PLACES, X[:, ::-1]),
+    "scatter_add": (ops.scatter_add, X, 2, PLACES, X[:, ::-1]),
+    "index_add": (lambda x, i, s: ops.index_add(x, 1, i, s, alpha=0.5), X, PLACES[0, 0, 1], X[:, :3]),
+    "index_copy": (ops.index_copy, X, 1, PLACES[0, 0, 1], X[:, :3]),
+    "repeat": (ops.repeat, X, (2, 1, 1, 2, 1)),
+    "tile": (ops.tile, X, (2, 1)),
+    "repeat_interleave": (ops.repeat_interleave, X, np.array([0, 2, 1, 1]), 1),
+    "flip": (ops.flip, X, (1, -1)),
+    "rot90": (ops.rot90, X, 3, (1, 2)),
+    "roll": (ops.roll, X, (2, -1), (0, 3)),
+    "tril": (ops.tril, X, -1),
+    "triu": (ops.triu, X),
+    "diag": (ops.diag, X[0, 0, 0], 1),
+    "diag_embed": (ops.diag_embed, X[0, 0], -1, 0, 2),
+    "trace": (ops.trace, X[0, 0]),
+    "mm": (ops.mm, X[0, 0], X[0, 1]),
+    "bmm": (ops.bmm, X[0], X[1]),
+    "mv": (ops.mv, X[0, 0], X[0, 0, 1]),
+    "dot": (ops.dot, X[0, 0, 0], X[0, 0, 1]),
+    "outer": (ops.outer, X[0, 0, 0], X[0, 0, 1]),
+    "addmm": (lambda *a: ops.addmm(*a, beta=0.5, alpha=2), X[0, 0, 0], X[0, 0], X[0, 1]),
+    "addmv": (ops.addmv, X[0, 0, 0], X[0, 0], X[0, 1, 0]),
+    "baddbmm": (ops.baddbmm, X[0], X[0], X[1]),
+    "tensordot": (lambda *a: ops.tensordot(*a, dims=([1, 3], [2, 1])), X, X.transpose(0, 3, 1, 2)),
+    "kron": (ops.kron, X[0, 0], X[0, 1, 0]),
+    "einsum": (lambda *a: ops.einsum("...ij,kj,ki->...k", *a), X, X[0, 0, :2], X[0, 1, :2]),
+    "cdist": (ops.cdist, X[0], X[1, :, :4]),
     "atleast_3d": (ops.atleast_3d, X[0, 0]),
     "meshgrid": (lambda x: ops.meshgrid(x, x[:4], indexing="xy")[0], X[0, 0, 0]),
     "pad": (ops.pad, X, (1, 2)),
@@ -193,6 +228,7 @@ ELSEWHERE |= {"one_hot", "argmax", "argmin", "equal", "not_equal", "less", "less
 ELSEWHERE |= {"recurrent_forward"}
 # Other names, or of the table's alone.
 ELSEWHERE |= {"cat", "concat", "moveaxis", "swapaxes", "swapdims", "atleast_1d", "atleast_2d", "broadcast_tensors"}
+ELSEWHERE |= {"fliplr", "flipud", "nonzero", "argwhere"}
 
 
 def test_every_public_op_is_in_this_table():

@@ -1,0 +1,86 @@
+"""Distances between every two of two sets of points."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from gpunn.backend import Array, array_module
+from gpunn.engine.autograd import Gradients, Needs
+from gpunn.engine.operators import A, Operand
+from gpunn.engine.tensor import record
+from gpunn.ops.broadcast import operands, unbroadcast
+from gpunn.ops.elementwise import floating
+from gpunn.ops.out import with_out
+from gpunn.ops.reduce import wide
+from gpunn.ops.vector_norm import NAMES, vector_norm
+from gpunn.restored import restored
+from gpunn.scalars import as_number
+
+MODES = ("use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist")
+
+
+@with_out
+@restored
+def cdist(x1: A, x2: Operand, p: float = 2.0, compute_mode: str = MODES[0], *, out: Array | None = None) -> A:
+    """The distance of order p between each of x1's points (..., P, M) and each of x2's (..., R, M): (..., P, R).
+
+    The gradient at distance 0 is 0. P * R * M differences are made on the way; 0 counts those that are not 0.
+
+    Args:
+        x1: points of floating point.
+        x2: other points, of the same size.
+        p: the order, from 0 to math.inf.
+        compute_mode: one of PyTorch's names; distances come from differences in any, never from products.
+
+    Raises:
+        TypeError: integers.
+        ValueError: fewer than two dimensions, points of different sizes, a negative order, or another mode.
+
+    Examples:
+        >>> ops.cdist([[0.0, 0.0]], [[3.0, 4.0], [0.0, 1.0]])
+        array([[5., 1.]], dtype=float32)
+    """
+    a, b, p = floating("cdist", x1), floating("cdist", x2), as_number("cdist", "p", p)
+    if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-1]:
+        raise ValueError(
+            f"cdist: got shapes {a.shape} and {b.shape}, expected (..., P, M) and (..., R, M): points of one size; "
+            "reshape them"
+        )
+    if not p >= 0 or compute_mode not in MODES:
+        raise ValueError(
+            f"cdist: p is {p} and compute_mode {compute_mode!r}, expected p of at least 0, and one of {MODES}"
+        )
+    u, v = operands("cdist", a[..., :, None, :], b[..., None, :, :])
+    xp, difference = array_module(u), wide(u) - wide(v)
+    with np.errstate(all="ignore"):
+        y = _norm(difference, p)
+
+    @restored
+    def backward(gy: Array, needs: Needs) -> Gradients:
+        with np.errstate(all="ignore"):
+            distance, size = y[..., None], abs(difference)
+            slope = xp.sign(difference)
+            if p == 0:
+                slope = slope * 0
+            elif p == math.inf:
+                slope = slope * (size == distance)
+            elif p != 1:
+                slope = slope * xp.where((distance == 0) | ((size == 0) & (p < 1)), 0, (size / distance) ** (p - 1))
+            g = (wide(gy)[..., None] * slope).astype(gy.dtype, copy=False)
+            return (
+                unbroadcast(g, u.shape).reshape(a.shape) if needs[0] else None,
+                unbroadcast(-g, v.shape).reshape(b.shape) if needs[1] else None,
+            )
+
+    return record("cdist", y.astype(u.dtype, copy=False), (x1, x2), backward)
+
+
+def _norm(a: Array, p: float) -> Array:
+    """The norm of order p along the last dimension."""
+    if not a.shape[-1]:
+        return array_module(a).zeros_like(a, shape=a.shape[:-1])
+    if p in NAMES:
+        return vector_norm(a, p, -1)
+    return (a != 0).sum(axis=-1).astype(a.dtype) if p == 0 else (abs(a) ** p).sum(axis=-1) ** (1 / p)
