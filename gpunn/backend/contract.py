@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import numpy as np
 
 from gpunn.errors import Known
+from gpunn.taps import Taps
 from gpunn.window import Pooling, Window
 
 if TYPE_CHECKING:
@@ -639,6 +640,14 @@ class Reduce(Protocol):
         ...
 
 
+class Resample(Protocol):
+    """Images in another size."""
+
+    def resample(self, x: Array, taps: tuple[Taps, ...]) -> Array:
+        """Array with each of x's last axes resampled by its taps; of any dtype where these have no weights."""
+        ...
+
+
 class Twins(Protocol):
     """A backend: one module a family."""
 
@@ -684,5 +693,7 @@ class Twins(Protocol):
     def recurrent(self) -> Recurrent: ...
     @property
     def reduce(self) -> Reduce: ...
+    @property
+    def resample(self) -> Resample: ...
     @property
     def softmax(self) -> Softmax: ...

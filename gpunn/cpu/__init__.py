@@ -21,6 +21,7 @@ from gpunn.cpu import optim as optim
 from gpunn.cpu import pool as pool
 from gpunn.cpu import recurrent as recurrent
 from gpunn.cpu import reduce as reduce
+from gpunn.cpu import resample as resample
 from gpunn.cpu import softmax as softmax
 from gpunn.cpu.layout import keep_freed_memory as keep_freed_memory
 

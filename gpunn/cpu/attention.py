@@ -139,6 +139,6 @@ def _laid_as(q: np.ndarray, width: int) -> np.ndarray:
     shape = (*q.shape[:-1], width)
     if q.ndim > 4:
         return np.empty(shape, q.dtype)
-    order = sorted(range(q.ndim - 1), key=lambda axis: -q.strides[axis])
+    order = sorted(range(q.ndim - 1), key=lambda axis: -abs(q.strides[axis]))
     made = np.empty([shape[axis] for axis in order] + [width], q.dtype)
     return made.transpose([*(order.index(axis) for axis in range(q.ndim - 1)), q.ndim - 1])

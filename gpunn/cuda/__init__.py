@@ -22,5 +22,6 @@ from gpunn.cuda import optim as optim
 from gpunn.cuda import pool as pool
 from gpunn.cuda import recurrent as recurrent
 from gpunn.cuda import reduce as reduce
+from gpunn.cuda import resample as resample
 from gpunn.cuda import softmax as softmax
 from gpunn.cuda import step as step

@@ -12,11 +12,11 @@ from gpunn.nn.module import Module
 from gpunn.nn.receptive import Reach
 from gpunn.ops.resample import MODES
 
+TAPS = {"nearest": 1, "nearest-exact": 1, "bicubic": 4}  # elements that an output reads along an axis; others 2
+
 
 class Upsample(Module):
-    """x (N, C, *) in the size `size`, or scale_factor times as large; mode "nearest" or, for images, "bilinear".
-
-    align_corners True lays the corner pixels' centres on each other; see interpolate.
+    """x (N, C, *) in the size `size`, or scale_factor times as large; modes and coordinates as in ops.interpolate.
 
     >>> nn.Upsample(scale_factor=2)(np.array([[[1.0, 2.0]]]))
     array([[[1., 1., 2., 2.]]])
@@ -28,22 +28,27 @@ class Upsample(Module):
         scale_factor: float | Sequence[float] | None = None,
         mode: str = "nearest",
         align_corners: bool | None = None,
+        recompute_scale_factor: bool | None = None,
     ):
         super().__init__()
-        check_choice("Upsample", "mode", mode, MODES)
+        name = type(self).__name__
+        check_choice(name, "mode", mode, MODES)
         if (size is None) == (scale_factor is None):
             raise ValueError(
-                f"Upsample: size is {size} and scale_factor is {scale_factor}, expected one of them and None"
+                f"{name}: size is {size} and scale_factor is {scale_factor}, expected one of them and None"
             )
         self.size, self.scale_factor, self.mode, self.align_corners = size, scale_factor, mode, align_corners
+        self.recompute_scale_factor = recompute_scale_factor
 
     def forward(self, x: A) -> A:
-        return ops.interpolate(x, self.size, self.scale_factor, self.mode, self.align_corners)
+        how = self.mode, self.align_corners, self.recompute_scale_factor
+        return ops.interpolate(x, self.size, self.scale_factor, *how)
 
     def reach(self, x_shape: Shape, y_shape: Shape) -> Reach:
-        taps = 2 if self.mode == "bilinear" else 1
+        taps = TAPS.get(self.mode, 2)
         sizes = list(zip(x_shape[2:], y_shape[2:], strict=True))
-        return tuple(1 if n == m else min(taps, n) for n, m in sizes), tuple(n / m for n, m in sizes)
+        reads = [min(-(-n // m) if self.mode == "area" else taps, n) for n, m in sizes]
+        return tuple(1 if n == m else k for k, (n, m) in zip(reads, sizes, strict=True)), tuple(n / m for n, m in sizes)
 
     def extra_repr(self) -> str:
         text = f"to {self.size}" if self.size is not None else f"times {self.scale_factor}"

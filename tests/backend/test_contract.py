@@ -42,6 +42,7 @@ TWINS = {
     "indexing": {"add", "rows"},
     "recurrent": {"forward", "backward"},
     "reduce": {"extreme", "reduced"},
+    "resample": {"resample"},
 }
 
 

@@ -122,6 +122,13 @@ LAYERS = [
     ("Upsample", (7,), {}, (2, 3, 5)),
     ("Upsample", (), dict(scale_factor=(2.3, 0.6), mode="bilinear"), (2, 3, 4, 5)),
     ("Upsample", (), dict(scale_factor=2, mode="bilinear", align_corners=True), (2, 3, 4, 5)),
+    ("Upsample", ((3, 9),), dict(mode="bicubic"), (2, 3, 4, 5)),
+    ("Upsample", (), dict(scale_factor=1.6, mode="linear", recompute_scale_factor=True), (2, 3, 5)),
+    ("Upsample", (5,), dict(mode="trilinear", align_corners=True), (2, 2, 3, 4, 5)),
+    ("Upsample", ((3, 9),), dict(mode="area"), (2, 3, 4, 5)),
+    ("Upsample", (), dict(scale_factor=1.3, mode="nearest-exact"), (2, 3, 5)),
+    ("UpsamplingNearest2d", (), dict(scale_factor=2), (2, 3, 4, 5)),
+    ("UpsamplingBilinear2d", ((7, 3),), {}, (2, 3, 4, 5)),
     ("Upsample", ((1, 9),), dict(mode="bilinear", align_corners=True), (2, 3, 4, 5)),
     ("Upsample", ((3, 9),), dict(mode="bilinear", align_corners=False), (2, 3, 4, 5)),
 ] + [
@@ -364,7 +371,7 @@ def test_evaluation_is_remembered_as_it_was():
         (
             lambda: nn.Upsample(2, mode="cubic"),
             ValueError,
-            "Upsample: mode is 'cubic', expected one of 'nearest', 'bil",
+            "Upsample: mode is 'cubic', expected one of 'nearest', 'lin",
         ),
         (lambda: nn.Linear(3, 2)(np.zeros((1, 3))), TypeError, "linear: x is float64 but w is float32; convert one"),
     ],

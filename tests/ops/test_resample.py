@@ -1,9 +1,10 @@
-"""interpolate: both modes, sizes and factors up and down, against PyTorch."""
+"""interpolate: all modes, sizes and factors up and down, against PyTorch."""
 
 import numpy as np
 import pytest
 
-from gpunn import gradcheck, ops
+import gpunn
+from gpunn import Tensor, gradcheck, ops
 from tests.parity import compare, normal, torch
 
 X = normal(2, 3, 5, 7)
@@ -35,6 +36,84 @@ def test_nearest_reads_what_pytorch_reads_at_awkward_factors():
         np.testing.assert_array_equal(ops.interpolate(x, scale_factor=n / 10 + 0.03), want)
 
 
+OTHERS = {
+    "linear": (2, 3, 5),
+    "bicubic": (2, 3, 5, 7),
+    "trilinear": (1, 2, 3, 4, 5),
+    "area": (2, 3, 5, 7),
+    "nearest-exact": (2, 3, 5, 7),
+}
+
+
+@pytest.mark.parametrize("options", [{"size": 3}, {"scale_factor": 1.7}, {"size": 9}], ids=str)
+@pytest.mark.parametrize("mode", OTHERS)
+def test_the_other_modes(mode, options):
+    theirs, x = torch().nn.functional.interpolate, normal(*OTHERS[mode])
+    for corners in (None, True) if mode in ("linear", "bicubic", "trilinear") else (None,):
+        options = {**options, "mode": mode, "align_corners": corners}
+        compare(lambda a, o=options: ops.interpolate(a, **o), lambda a, o=options: theirs(a, **o), x, terms=60)
+
+
+@pytest.mark.parametrize("corners", [False, True])
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_shrinking_with_every_elements_share(mode, corners):
+    theirs = torch().nn.functional.interpolate
+    for size in ((2, 11), (3, 3)):
+        options = {"size": size, "mode": mode, "align_corners": corners, "antialias": True}
+        compare(lambda a, o=options: ops.interpolate(a, **o), lambda a, o=options: theirs(a, **o), X, terms=60)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic", "nearest", "nearest-exact"])
+def test_images_of_bytes_are_pytorchs_to_the_last_bit(mode):
+    theirs = torch().nn.functional.interpolate
+    x = np.random.default_rng(0).integers(0, 256, (2, 3, 23, 31), np.uint8)
+    for size in ((11, 40), (50, 7)):
+        for antialias in (False, True) if mode in BYTES else (False,):
+            options = {"size": size, "mode": mode, "antialias": antialias}
+            y = ops.interpolate(x, **options)
+            assert y.dtype == np.uint8
+            np.testing.assert_array_equal(y, theirs(torch().tensor(x), **options).numpy())
+
+
+BYTES = ("bilinear", "bicubic")
+
+
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+def test_what_is_not_finite_reaches_what_reads_it_alone(bad):
+    """Bands are multiplied as dense matrices, in which 0 times infinity would be NaN."""
+    x = normal(1, 1, 20, 20)
+    x[0, 0, 3, 4] = bad
+    for mode in ("bilinear", "bicubic", "area"):
+        y = ops.interpolate(x, 33, mode=mode)
+        want = torch().nn.functional.interpolate(torch().tensor(x), 33, mode=mode).numpy()
+        np.testing.assert_array_equal(np.isfinite(y), np.isfinite(want))
+        np.testing.assert_allclose(y[np.isfinite(y)], want[np.isfinite(want)], rtol=1e-9, atol=1e-12)
+
+
+def test_memory_order_stays():
+    x = normal(2, 8, 9, 11).astype(np.float32)
+    last = np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+    for mode in ("bilinear", "area", "nearest"):
+        y, z = ops.interpolate(x, 17, mode=mode), ops.interpolate(last, 17, mode=mode)
+        assert z.transpose(0, 2, 3, 1).flags.c_contiguous and y.flags.c_contiguous
+        np.testing.assert_allclose(y, z, rtol=1e-5, atol=1e-6)
+        view = ops.interpolate(x[::-1, ::2], 17, mode=mode)
+        assert view.flags.c_contiguous
+        np.testing.assert_allclose(view, y[::-1, ::2], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["bicubic", "nearest", "area"])
+def test_on_kernels_it_is_cpus(mode, place):
+    found = []
+    for where in ("cpu", place):
+        x = Tensor(gpunn.to_device(X[:1, :2].astype(np.float32), where), requires_grad=True)
+        y = ops.interpolate(x, (8, 4), mode=mode)
+        y.backward(gpunn.to_device(np.arange(64, dtype=np.float32).reshape(1, 2, 8, 4), where))
+        found.append((gpunn.to_numpy(y), gpunn.to_numpy(x.grad)))
+    for got, want in zip(*found, strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-4)
+
+
 def test_gradients_from_the_definition():
     for options in ({"size": (8, 3)}, {"size": (8, 3), **BILINEAR}, {"scale_factor": 1.6, **CORNERS}):
         assert gradcheck(lambda a, o=options: ops.interpolate(a, **o), [X])
@@ -63,8 +142,20 @@ def test_float32_and_an_empty_batch():
             r"scale_factor 0.1 turns \(5, 7\) into \(0, 0\), expected sizes of",
         ),
         (
-            lambda: ops.interpolate(X, 2, mode="area"),
-            "interpolate: mode is 'area', expected one of 'nearest', 'bilinear'",
+            lambda: ops.interpolate(X, 2, mode="cubic"),
+            "interpolate: mode is 'cubic', expected one of 'nearest', 'linear', 'bilinear', 'bicubic', 'trilinear'",
+        ),
+        (
+            lambda: ops.interpolate(X, 2, recompute_scale_factor=True),
+            "recompute_scale_factor is True with size=2, expected it beside scale_factor; leave it out",
+        ),
+        (
+            lambda: ops.interpolate(X, 2, antialias=True),
+            "antialias is True with mode 'nearest', expected 'bilinear' or 'bicubic'; leave it out",
+        ),
+        (
+            lambda: ops.interpolate(X, 2, mode="linear"),
+            r"x is \(2, 3, 5, 7\), expected \(N, C, L\) with no size 0 but N for mode 'linear'; reshape it",
         ),
         (lambda: ops.interpolate(X, 2, align_corners=True), "align_corners is True, expected None for mode 'nearest'"),
         (

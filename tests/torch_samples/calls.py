@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -90,17 +89,6 @@ def where(x: Any, condition: Any, other: Any) -> Any:
     return ops.where(condition, x, other)
 
 
-def interpolate(
-    x: Any, size: Any = None, scale_factor: Any = None, recompute_scale_factor: Any = None, **options: Any
-) -> Any:
-    """recompute_scale_factor: coordinates from the rounded sizes, as if those had been given."""
-    if recompute_scale_factor:
-        size, scale_factor = tuple(math.floor(n * scale_factor) for n in x.shape[2:]), None
-    if options.get("antialias") is False:
-        del options["antialias"]
-    return ops.interpolate(x, size, scale_factor, **options)
-
-
 PLAIN = words(
     "abs exp log sqrt neg tanh sigmoid mul maximum minimum matmul pow reshape flatten logsumexp softmax log_softmax "
     "sum mean broadcast_to permute transpose"
@@ -123,7 +111,7 @@ CALLS: dict[str, Call] = {
     **{F + name: without_inplace(getattr(ops, name)) for name in FUNCTIONAL},
     F + "avg_pool3d": without_divisor(ops.avg_pool3d),
     **dict.fromkeys(PADS, ops.pad),
-    **dict.fromkeys(INTERPOLATIONS, interpolate),
+    **dict.fromkeys(INTERPOLATIONS, ops.interpolate),
     **{F + f"max_unpool{n}d.grad": getattr(ops, f"max_unpool{n}d") for n in (1, 2, 3)},
     F + "embedding": lambda weight, x, **options: ops.embedding(x, weight, **options),
     "add": scaled(ops.add),

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from tests.parity import torch
-from tests.torch_samples.calls import FUNCTIONAL, INTERPOLATIONS, F, words
+from tests.torch_samples.calls import FUNCTIONAL, F, words
 from tests.torch_samples.rows import Row, Sample
 from tests.torch_samples.shape_calls import SHAPE_REFUSED
 
 # Ops of floating point, whose kernels on the cpu are of 32 and 64 bits.
 MOVING = words("one_hot pixel_shuffle pixel_unshuffle channel_shuffle")
 KERNELS = [F + name for name in FUNCTIONAL if name not in MOVING] + words("tanh sigmoid softmax log_softmax")
-KERNELS += INTERPOLATIONS
 
 
 def integral(sample: Sample) -> bool:
@@ -55,9 +54,6 @@ def fills_registers(sample: Sample) -> bool:
     return sample.x.numel() >= width // sample.x.element_size()
 
 
-OTHER_MODES = [name for name in INTERPOLATIONS if name.split(".")[-1] not in ("nearest", "bilinear")]
-
-
 def drops(sample: Sample) -> bool:
     """Whether attention drops weights."""
     at = 10 if sample.name.endswith("multi_head_attention_forward") else 4
@@ -83,16 +79,6 @@ REFUSED = [
         ["linalg.vector_norm"],
         lambda s: argument(s, 1, "ord") not in (None, 1, 2, float("inf")),
         "norms of the orders 1, 2 and inf have kernels; others are powers and a sum",
-    ),
-    Row(
-        OTHER_MODES,
-        lambda s: not integral(s),
-        "modes that no model here needs; nearest and bilinear are",
-    ),
-    Row(
-        [F + "interpolate.bilinear"],
-        lambda s: s.options.get("antialias") is True and not integral(s),
-        "shrinking with a wide filter",
     ),
     Row(
         ["clamp"],

@@ -26,7 +26,9 @@ def made(info: Any, dtype: str) -> Iterable[Any]:
     if info.name in ("where", "clamp"):  # some of their further samples ask integers for gradients, and fail
         first = info.sample_inputs("cpu", kind, requires_grad=differentiable, set_seed=False)
         return [*first, *info.reference_inputs("cpu", kind, set_seed=False)]
-    return info.reference_inputs("cpu", kind, requires_grad=differentiable, set_seed=False)
+    found = info.reference_inputs("cpu", kind, requires_grad=differentiable, set_seed=False)
+    # PyTorch shrinks no images of 16 bits by wide filters on the cpu.
+    return [s for s in found if not (s.kwargs.get("antialias") and dtype in ("float16", "bfloat16"))]
 
 
 def layouts(sample: Any) -> Iterator[tuple[str, Any]]:
