@@ -43,7 +43,7 @@ def arrays(op: str, **named: object) -> list[Array]:
             found.append(None)
             continue
         kind: Any = type(value)
-        a: Any = value if kind in CUPYS else value.data if isinstance(value, Tensor) else _taken(op, name, value)
+        a: Any = value if kind in CUPYS else value.array if isinstance(value, Tensor) else _taken(op, name, value)
         found.append(a)
         if first is None:
             first, first_name = a, name
@@ -70,7 +70,7 @@ def _taken(op: str, name: str, value: object) -> Array:
 
 def check_floating(op: str, name: str, a: Array) -> None:
     """Refuses what is no floating point."""
-    kind = a.dtype.name if a.dtype.isnative else a.dtype.str  # of an array put into Tensor.data
+    kind = a.dtype.name if a.dtype.isnative else a.dtype.str  # of an array put into Tensor.array
     if kind in FLOATS:
         return
     if kind in COMPLEX and op in OF_COMPLEX:
@@ -117,7 +117,7 @@ def check_constants(op: str, **named: object) -> None:
 def check_written(op: str, **named: object) -> None:
     """Refuses what `op` is to change in place where that would reach a copy, or no memory at all; None is nothing."""
     for name, value in named.items():
-        a = value.data if isinstance(value, Tensor) else value
+        a = value.array if isinstance(value, Tensor) else value
         if a is None or (is_array(a) and getattr(a.flags, "writeable", True) and is_whole(a)):
             continue
         got = kind_of(value)

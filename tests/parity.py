@@ -40,13 +40,13 @@ def compare(ours, theirs, *arrays, dtype=np.float64, terms=1, scale=None, seed=1
     y, want = ours(*mine), theirs(*other)
     assert isinstance(y, Tensor), f"Tensors in, {type(y).__name__} out"
     assert y.dtype == dtype, f"{np.dtype(dtype)} in, {y.dtype} out"
-    assert_close(y.data, want.detach().numpy(), terms, what="value", scale=scale)
+    assert_close(y.array, want.detach().numpy(), terms, what="value", scale=scale)
     gy = np.random.default_rng(seed).standard_normal(want.shape).astype(dtype)
     y.backward(gy)
     want.backward(t.tensor(gy.astype(np.float64)))
     for i, (x, wanted) in enumerate(zip(mine, other, strict=True)):
         if floats[i]:
-            assert x.grad is not None, f"input {i} got no gradient"
-            assert x.grad.dtype == dtype, f"input {i}: {np.dtype(dtype)} data, {x.grad.dtype} gradient"
+            assert x.gradient is not None, f"input {i} got no gradient"
+            assert x.gradient.dtype == dtype, f"input {i}: {np.dtype(dtype)} data, {x.gradient.dtype} gradient"
             assert_close(x.grad, wanted.grad.numpy(), terms, what=f"gradient of input {i}", scale=scale)
     return y

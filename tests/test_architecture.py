@@ -124,13 +124,15 @@ def circle(graph):
 
 
 # The only imports on a circle, of gpunn, looked at when a method is called: see UPWARD.
-LATE = ("gpunn.engine.index_methods", "gpunn.engine.operators", "gpunn.engine.protocols", "gpunn.engine.shape_methods")
+LATE = (
+    "conversion_methods", "index_methods", "operators", "place_methods", "protocols", "shape_methods",
+)  # fmt: skip
 
 
 def test_no_imports_go_in_a_circle():
     graph = modules_imported()
     for late in LATE:
-        graph[late].remove("gpunn")
+        graph[f"gpunn.engine.{late}"].remove("gpunn")
     assert circle(graph) is None, " -> ".join(circle(graph))
 
 

@@ -7,6 +7,7 @@ import gpunn
 from gpunn import backend, data, models, nn, ops, random
 from gpunn.cuda import source
 from gpunn.data import ArrayDataset, DataLoader, Resident
+from gpunn.nn.state import copied
 from gpunn.random import Draw
 
 pytestmark = pytest.mark.usefixtures("device_there")
@@ -47,7 +48,7 @@ def everything(device):
         ones = backend.asarray(np.ones((6, 5, 3, 4), np.float32), device=gpunn.device(device))
         channels_last = ones.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)
         masks = [ops.dropout(ones, 0.5), drop(ones), spatial(ones), drop(channels_last)]
-    arrays = [*model.state_dict().values(), *masks]
+    arrays = [*copied(model).values(), *masks]
     return [backend.to_numpy(a).tobytes() for a in arrays], random.get_state()
 
 

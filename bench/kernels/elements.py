@@ -133,7 +133,7 @@ def forward(op: Op, arrays: list[Any]) -> Call:
     def run() -> tuple:
         gpunn.manual_seed(0)
         y = op(*arrays)
-        return (y.data if isinstance(y, Tensor) else y,)
+        return (y.array if isinstance(y, Tensor) else y,)
 
     return run
 
@@ -144,7 +144,7 @@ def backward(op: Op, arrays: list[Any]) -> Call:
     tensors = [Tensor(a, requires_grad=a.dtype.kind in "fV") for a in arrays]
     y = op(*tensors)
     node: Any = y._node
-    gy = array_module(y.data).empty_like(y.data)
+    gy = array_module(y.array).empty_like(y.array)
     gy[...] = backend.to_device(np.random.default_rng(1).standard_normal(y.shape).astype(y.dtype), y.device)
     if all(edge is None or isinstance(edge, Leaf) for edge in node.edges):
         return lambda: tuple(g for g in node.backward(gy, node.needs) if g is not None)

@@ -98,7 +98,7 @@ def measured(network: Network, device: str, args: argparse.Namespace) -> tuple[R
     seed, kind = args.seed, device.partition(":")[0]
     model = our_model(network, seed)
     row = Row("memory", network.name, "step.train", shape=f"batch {size_text(network.batch)}")
-    weights = {name: backend.to_numpy(value).copy() for name, value in model.state_dict().items()}
+    weights = {name: backend.to_numpy(value).copy() for name, value in model.named_arrays().items()}
     x, labels = (backend.to_device(array, device) for array in network.data(seed))
     kept = kept_by_layer(model.to(device), Tensor(x), lambda y: ops.cross_entropy(y, labels))
     row.kept_bytes = float(kept.total)

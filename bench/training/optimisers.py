@@ -84,7 +84,7 @@ def rows(plan: Plan) -> Iterator[Row]:
             for _ in range(STEPS):
                 step()
             wants = tuple((expected(name, p, g), 4.0 * STEPS, None) for p, g in zip(values, grads, strict=True))
-            worst, wrong = judge(tuple(p.data for p in parameters), Part(wants))
+            worst, wrong = judge(tuple(p.array for p in parameters), Part(wants))
             row.verified, row.status, row.reason = {"worst": worst, "whole": True}, "failed" if wrong else "ok", wrong
             if not wrong:
                 others = plan.calls(lambda _, one=one, v=values, g=grads: _torch(one, v, g, plan.device))
@@ -102,5 +102,5 @@ def _step(library: Any, one: Optimiser, values: Arrays, grads: Arrays, give: Cal
     """The optimiser's step in gpunn or PyTorch, whose names are alike, and its parameters."""
     parameters = [library.nn.Parameter(give(v.copy())) for v in values]
     for p, g in zip(parameters, grads, strict=True):
-        p.grad = give(g.copy())
+        p.gradient = give(g.copy())
     return getattr(library.optim, one.name)(parameters, lr=LR, **one.options).step, parameters

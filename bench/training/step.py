@@ -56,7 +56,7 @@ def _network_rows(network: Network, row: Row, plan: Plan) -> Iterator[Row]:
     """A step's bytes are nobody's formula, so it has no roofline: GFLOP/s alone."""
     seed = plan.args.seed
     model = our_model(network, seed)
-    weights = {key: backend.to_numpy(value).copy() for key, value in model.state_dict().items()}
+    weights = {key: backend.to_numpy(value).copy() for key, value in model.named_arrays().items()}
     flops = 3 * sum(layer.flops for layer in layers(model, network.batch)[0])  # gradients cost the forward pass twice
     step = our_step(network, model.to(plan.device), seed, plan.device, precision=row.precision)
     row = replace(row, variant="eager", flops=flops, verified={"worst": None, "whole": True})
@@ -79,9 +79,7 @@ def _network_rows(network: Network, row: Row, plan: Plan) -> Iterator[Row]:
             yield _captured(row, network, weights, losses, others, plan)
 
 
-def _captured(
-    row: Row, network: Network, weights: Weights, losses: list[float], others: Calls, plan: Plan
-) -> Row:
+def _captured(row: Row, network: Network, weights: Weights, losses: list[float], others: Calls, plan: Plan) -> Row:
     """The row of a CapturedStep, whose losses must be the eager ones to the last bit."""
     row = replace(row, variant="captured")
     model = our_model(network, plan.args.seed)
@@ -104,9 +102,7 @@ def reference_losses(network: Network, weights: Weights, seed: int, count: int) 
     return losses_of(our_step(network, model.to(np.float64), seed, dtype=np.float64), count)
 
 
-def _torch_step(
-    name: str, network: Network, weights: Weights, losses: list[float], precision: str, plan: Plan
-) -> Call:
+def _torch_step(name: str, network: Network, weights: Weights, losses: list[float], precision: str, plan: Plan) -> Call:
     """PyTorch's step, whose losses must be ours. Raises Unsupported where it has none, or others."""
     try:
         model = torch_model(network, weights)

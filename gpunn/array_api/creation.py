@@ -35,8 +35,8 @@ def asarray(obj: Any, /, *, dtype: DTypeLike | None = None, device: Place = None
     else:
         refuse_lost_gradients(obj)
         x = Tensor(array_of(obj, None if dtype is None else np.dtype(dtype), device))
-    own = obj.data if isinstance(obj, Tensor) else obj
-    kept = overlap(own, x.data) if is_array(own) and type(own) is type(x.data) else hasattr(own, "__dlpack__")
+    own = obj.array if isinstance(obj, Tensor) else obj
+    kept = overlap(own, x.array) if is_array(own) and type(own) is type(x.array) else hasattr(own, "__dlpack__")
     if copy is False and not kept:
         raise ValueError(f"asarray: copy is False, but a {type(obj).__name__} takes one here; leave copy out")
     return astype(x, x.dtype) if copy and kept else x

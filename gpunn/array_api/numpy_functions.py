@@ -77,7 +77,7 @@ def called(func: Callable, types: Iterable[type], args: tuple, options: dict[str
             raise
         raise TypeError(
             f"{name}: it would write into a Tensor, whose values may be a copy from a device and whose graph would not "
-            "know; expected an array to write to; assign to x.data[...]"
+            "know; expected an array to write to; assign to x.array[...]"
         ) from None
     if is_grad_enabled() and _asks(args) | _asks(options) and _has_floats(found):
         raise TypeError(
@@ -90,7 +90,7 @@ def called(func: Callable, types: Iterable[type], args: tuple, options: dict[str
 def _values(x: Any) -> Any:
     """Arguments with NumPy arrays in the place of Tensors, read-only ones."""
     if isinstance(x, Tensor):
-        values = to_numpy(x.data).view()
+        values = to_numpy(x.array).view()
         values.flags.writeable = False
         return values
     if isinstance(x, dict):

@@ -123,7 +123,8 @@ def to_numpy(x: object) -> np.ndarray:
 
     Raises IndexError where a kernel has met a label or a place out of range since the last read (see faults.py).
     """
-    array: Any = x if is_array(x) else getattr(x, "data", x)
+    array: Any = x if is_array(x) else getattr(x, "array", None)
+    array = getattr(x, "data", x) if array is None else array  # PyTorch's without its history
     home = _home(type(array))
     if home == "cpu":
         return np.asarray(from_dlpack(array) if is_torch(array) else array)

@@ -105,7 +105,7 @@ class Node:
         for hook in list((self.hooks or {}).values()):
             replaced = hook(gradient)
             if replaced is not None:
-                gradient = self.checked(replaced.data if hasattr(replaced, "requires_grad") else replaced, "a hook")
+                gradient = self.checked(replaced.array if hasattr(replaced, "requires_grad") else replaced, "a hook")
         return gradient
 
     def checked(self, gradient: Array, source: str) -> Array:
@@ -135,7 +135,7 @@ class Leaf(Node):
     __slots__ = ("tensor",)
 
     def __init__(self, tensor: Any):  # a Tensor, which stands on this module
-        super().__init__("leaf", tensor.data)
+        super().__init__("leaf", tensor.array)
         # Weak, or every leaf would be a cycle that only the garbage collector frees.
         self.tensor = weakref.ref(tensor)
 
@@ -200,9 +200,7 @@ class no_grad(ContextDecorator):
 
 
 @restored
-def walk(
-    roots: Sequence[tuple[Node, Array]], retain_graph: bool = False, until: set[Node] | None = None
-) -> Arriving:
+def walk(roots: Sequence[tuple[Node, Array]], retain_graph: bool = False, until: set[Node] | None = None) -> Arriving:
     """Carry gradients from the roots back to the leaves.
 
     Args:
@@ -266,9 +264,7 @@ def _step(node: Node, gy: Array, arrive: Callable[[Node, Array, bool], None], re
         if edge is None or gradient is None:
             continue
         # Else a view, gy itself, or one array given twice is shared: nobody may add into it.
-        fresh = node.owned or (
-            getattr(gradient, "base", None) is None and all(gradient is not other for other in seen)
-        )
+        fresh = node.owned or (getattr(gradient, "base", None) is None and all(gradient is not other for other in seen))
         if edge.known is not None and gradient is edge.known.gradient:
             fresh = False
         seen.append(gradient)

@@ -34,7 +34,7 @@ def tensor(data: Any, dtype: Any = None, device: str | Device | None = None, req
     """
     wanted = None if dtype is None else as_dtype("tensor", dtype)
     refuse_lost_gradients(data)
-    given = data.data if isinstance(data, Tensor) else data
+    given = data.array if isinstance(data, Tensor) else data
     return Tensor(asarray(given, wanted, device).copy(order="K"), requires_grad)
 
 

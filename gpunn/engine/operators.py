@@ -27,13 +27,13 @@ class Operators:
     """Python's operators, and ops as methods."""
 
     __slots__ = ()
-    data: Array
+    array: Array
 
     def item(self) -> bool | int | float:
         """The one element as a Python number."""
-        if self.data.size != 1:
-            raise ValueError(f"item: got shape {self.data.shape}, expected one element; index or reduce it first")
-        return to_numpy(self.data).item()
+        if self.array.size != 1:
+            raise ValueError(f"item: got shape {self.array.shape}, expected one element; index or reduce it first")
+        return to_numpy(self.array).item()
 
     # Arithmetic
 
@@ -79,29 +79,6 @@ class Operators:
     def __abs__(self: gpunn.Tensor) -> gpunn.Tensor:
         return gpunn.ops.abs(self)
 
-    # In place: in memory inside no_grad, else by a new array; see ops/in_place.py
-
-    def __iadd__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
-        return gpunn.ops.in_place.update(gpunn.ops.add, self, other)
-
-    def __isub__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
-        return gpunn.ops.in_place.update(gpunn.ops.sub, self, other)
-
-    def __imul__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
-        return gpunn.ops.in_place.update(gpunn.ops.mul, self, other)
-
-    def __itruediv__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
-        return gpunn.ops.in_place.update(gpunn.ops.div, self, other)
-
-    def __ipow__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
-        return gpunn.ops.in_place.update(gpunn.ops.pow, self, other)
-
-    def __imatmul__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
-        return gpunn.ops.in_place.update(gpunn.ops.matmul, self, other)
-
-    def __setitem__(self: gpunn.Tensor, index: Any, value: Value) -> None:
-        gpunn.ops.in_place.assign(self, index, value)
-
     # Comparison: elementwise, as a bool Tensor without a gradient
 
     def __eq__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
@@ -128,20 +105,23 @@ class Operators:
     # As a Python object
 
     def __len__(self) -> int:
-        if self.data.ndim == 0:
+        if self.array.ndim == 0:
             raise TypeError("len() of a Tensor without dimensions; use .item() for its value")
-        return self.data.shape[0]
+        return self.array.shape[0]
 
     def __getitem__(self: gpunn.Tensor, index: Any) -> gpunn.Tensor:
-        return gpunn.ops.getitem(self, index)
+        part = gpunn.ops.getitem(self, index)
+        if part._alias is not None:
+            part._origin = self, index  # so that x[index] += y changes x
+        return part
 
     def __bool__(self) -> bool:
-        if self.data.size != 1:
+        if self.array.size != 1:
             raise ValueError(
-                f"the truth of a Tensor of shape {self.data.shape} is ambiguous; expected one element: "
+                f"the truth of a Tensor of shape {self.array.shape} is ambiguous; expected one element: "
                 "reduce it first, for example with (a == b).numpy().all()"
             )
-        return bool(to_numpy(self.data))
+        return bool(to_numpy(self.array))
 
     def __float__(self) -> float:
         return float(self.item())
@@ -150,9 +130,9 @@ class Operators:
         return int(self.item())
 
     def __format__(self, spec: str) -> str:
-        if spec and self.data.size != 1:
+        if spec and self.array.size != 1:
             raise TypeError(
-                f"format: got a Tensor of shape {self.data.shape} and {spec!r}, expected one element; index or reduce "
+                f"format: got a Tensor of shape {self.array.shape} and {spec!r}, expected one element; index or reduce "
                 "it first, or leave the format out"
             )
         return format(self.item(), spec) if spec else str(self)

@@ -8,18 +8,20 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import DTypeLike
 
-from gpunn.asked import dtype_of
-from gpunn.backend import Array, Device, array_module, asarray, device_of, is_array, plain, streams, to_device, to_numpy
+from gpunn.backend import Array, Device, array_module, asarray, device_of, is_array, plain, streams, to_numpy
 from gpunn.backend.dispatch import CUPYS
 from gpunn.engine import autograd
-from gpunn.engine.autograd import Closure, Gradients, Hook, Joint, Leaf, Needs, Node
+from gpunn.engine.alias import UNTRACKED, Alias, join, shares
+from gpunn.engine.autograd import Closure, Gradients, Joint, Leaf, Needs, Node
+from gpunn.engine.conversion_methods import ConversionMethods
 from gpunn.engine.index_methods import IndexMethods
 from gpunn.engine.operators import Operators, Value
+from gpunn.engine.place_methods import PlaceMethods
 from gpunn.engine.protocols import Protocols
 from gpunn.engine.shape_methods import ShapeMethods
 
 
-class Tensor(Operators, ShapeMethods, IndexMethods, Protocols):
+class Tensor(Operators, ShapeMethods, IndexMethods, PlaceMethods, ConversionMethods, Protocols):
     """An array with a gradient.
 
     Args:
@@ -29,14 +31,15 @@ class Tensor(Operators, ShapeMethods, IndexMethods, Protocols):
         requires_grad: whether ``backward`` fills ``.grad``. Floating point only.
 
     Attributes:
-        data: the array itself; changing it in place between forward and backward makes gradients wrong.
-        grad: an array like ``data``, or None. Gradients accumulate: set it to None before the next backward.
+        array: the plain array itself; changing it in place between forward and backward makes gradients wrong.
+        gradient: the plain array behind ``grad``, or None. Gradients accumulate: set one of them to None before the
+            next backward.
 
     Raises:
         TypeError: an integer or bool array with ``requires_grad``, or data that is no array of numbers.
     """
 
-    __slots__ = ("__weakref__", "_node", "_requires_grad", "data", "grad")
+    __slots__ = ("__weakref__", "_alias", "_node", "_origin", "_read", "_requires_grad", "array", "gradient")
     # NumPy and CuPy leave `array + tensor` to Tensor.__radd__; CuPy for None alone, so that np.exp(tensor) is refused.
     __array_ufunc__ = None
     __array_priority__ = 1000.0
@@ -47,10 +50,15 @@ class Tensor(Operators, ShapeMethods, IndexMethods, Protocols):
             data = data.copy()  # JAX's may not change, and a Tensor does in training
         if data.dtype.kind not in "fiubV":  # V: bfloat16 of ml_dtypes
             raise TypeError(f"Tensor: got dtype {data.dtype}; expected floating point, integers or bool")
-        self.data: Array = data
-        self.grad: Array | None = None
+        self.array: Array = data
+        self.gradient: Array | None = None
         self._node: Node | None = None
         self._requires_grad = False
+        self._alias: Alias | None = None  # where another Tensor shares the memory
+        self._origin: tuple[Tensor, Any] | None = None  # of x[index]: x and index
+        self._read = False  # whether a recorded op has taken it
+        if isinstance(array, Tensor) and data is array.array:
+            join(array, self)
         if requires_grad:
             self.requires_grad = True
 
@@ -58,19 +66,37 @@ class Tensor(Operators, ShapeMethods, IndexMethods, Protocols):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.data.shape
+        return self.array.shape
 
     @property
     def dtype(self) -> np.dtype:
-        return self.data.dtype
+        return self.array.dtype
 
     @property
     def ndim(self) -> int:
-        return self.data.ndim
+        return self.array.ndim
 
     @property
     def device(self) -> Device:
-        return device_of(self.data)
+        return device_of(self.array)
+
+    @property
+    def data(self) -> Tensor:
+        """The array as a Tensor without history. What changes it in place changes this, unseen by the record."""
+        return _untracked(self.array)
+
+    @data.setter
+    def data(self, value: object) -> None:
+        self.array = data_of(value)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient as a Tensor, or None; what changes it in place changes the gradient."""
+        return None if self.gradient is None else _untracked(self.gradient)
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        self.gradient = value.array if isinstance(value, Tensor) else value
 
     @property
     def is_leaf(self) -> bool:
@@ -95,26 +121,36 @@ class Tensor(Operators, ShapeMethods, IndexMethods, Protocols):
         self._requires_grad = bool(wanted)
 
     def __repr__(self) -> str:
-        values = np.array2string(to_numpy(self.data), separator=", ", prefix="Tensor(", threshold=50)
+        values = np.array2string(to_numpy(self.array), separator=", ", prefix="Tensor(", threshold=50)
         extra = f", dtype={self.dtype}" if self.dtype != np.float32 else ""
         extra += f", device={self.device}" if str(self.device) != "cpu" else ""
         return f"Tensor({values}{extra}{', requires_grad=True' if self.requires_grad else ''})"
 
     # Gradients
 
-    def backward(self, gy: Value | None = None, retain_graph: bool = False) -> None:
+    def backward(
+        self,
+        gy: Value | None = None,
+        retain_graph: bool | None = False,
+        create_graph: bool = False,
+        *,
+        gradient: Value | None = None,
+    ) -> None:
         """Add the gradient of this value to ``.grad`` of every leaf that it was computed from.
 
         Args:
             gy: gradient of the final value with respect to this one, same shape; may be left out for one element.
             retain_graph: keep what was saved for a second backward through the same graph.
+            create_graph: False; there are no second derivatives.
+            gradient: PyTorch's name of gy.
 
         Raises:
             RuntimeError: nothing here requires a gradient, or the graph was already used.
             ValueError: ``gy`` is missing for more than one element, or has another shape.
         """
-        root = (_node_of(self, "backward"), _seed(self, gy, "backward"))
-        found = autograd.walk([root], retain_graph)
+        refuse_graph("backward", create_graph)
+        root = (_node_of(self, "backward"), _seed(self, gradient if gy is None else gy, "backward"))
+        found = autograd.walk([root], bool(retain_graph))
         # Only now, so that an exception on the way leaves every .grad as it was.
         with autograd.delivering():
             for leaf, (gradient, fresh) in found.items():
@@ -123,25 +159,31 @@ class Tensor(Operators, ShapeMethods, IndexMethods, Protocols):
                 if tensor is not None and tensor.requires_grad:
                     tensor._receive(gradient, fresh)
 
-    def _receive(self, gradient: Array, fresh: bool) -> None:
-        if self.grad is None:
-            self.grad = gradient if fresh else gradient.copy(order="K")
-        elif self.grad.dtype == gradient.dtype:
-            self.grad += gradient
-        else:  # `data` was replaced by an array of another dtype since
-            self.grad = self.grad.astype(gradient.dtype) + gradient
+    def _take(self, gradient: Tensor) -> None:
+        """Add a gradient that others hold, too."""
+        self._receive(gradient.array, False)
 
-    def register_hook(self, hook: Hook) -> Callable[[], None]:
+    def _receive(self, gradient: Array, fresh: bool) -> None:
+        if self.gradient is None:
+            self.gradient = gradient if fresh else gradient.copy(order="K")
+        elif self.gradient.dtype == gradient.dtype:
+            self.gradient += gradient
+        else:  # `array` was replaced by one of another dtype since
+            self.gradient = self.gradient.astype(gradient.dtype) + gradient
+
+    def register_hook(self, hook: Callable[[Tensor], Any]) -> Callable[[], None]:
         """Call ``hook(gradient)`` whenever the whole gradient of this Tensor has been computed.
 
-        The hook gets an array and must not change it; what it returns, unless None, takes the gradient's place.
+        The hook gets a Tensor and must not change it; what it returns, unless None, takes the gradient's place.
         Returns a function that removes the hook.
         """
-        return _node_of(self, "register_hook").add_hook(hook)
+        return _node_of(self, "register_hook").add_hook(lambda gradient: hook(Tensor(gradient)))
 
     def detach(self) -> Tensor:
         """The same array without its history."""
-        return Tensor(self.data)
+        cut = Tensor(self.array)
+        join(self, cut)
+        return cut
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         self.requires_grad = requires_grad
@@ -151,75 +193,37 @@ class Tensor(Operators, ShapeMethods, IndexMethods, Protocols):
 
     def __deepcopy__(self, memo: dict) -> Tensor:
         copied = _leaf_like(type(self), self._own_data().copy(order="K"), self._requires_grad)
-        copied.grad = None if self.grad is None else self.grad.copy(order="K")
+        copied.gradient = None if self.gradient is None else self.gradient.copy(order="K")
         memo[id(self)] = copied
         return copied
 
     def __reduce__(self) -> tuple:
         made = type(self), self._own_data(), self._requires_grad
-        return (_leaf_like, made) if self.grad is None else (_leaf_like, made, (None, {"grad": self.grad}))
+        gradient = self.gradient
+        return (_leaf_like, made) if gradient is None else (_leaf_like, made, (None, {"gradient": gradient}))
 
     def __copy__(self) -> Tensor:
-        return _leaf_like(type(self), self._own_data(), self._requires_grad)  # two may not add into one gradient
+        copied = _leaf_like(type(self), self._own_data(), self._requires_grad)  # two may not add into one gradient
+        join(self, copied)
+        return copied
 
     def _own_data(self) -> Array:
         if not self.is_leaf:
             raise RuntimeError(
                 "Tensor: a value computed from others cannot be copied or pickled with its history; use .detach() first"
             )
-        return self.data
+        return self.array
 
-    # Devices and other libraries
-
-    def to(self, target: str | Device | DTypeLike) -> Tensor:
-        """On another device (a name or Device), or in another dtype; gradients flow back through the move."""
-        dtype = _dtype_or_none(target)
-        y = self.data.astype(dtype) if dtype is not None and dtype != self.dtype else self.data
-        y = to_device(y, target) if dtype is None else y  # pyright: ignore[reportArgumentType]: it names a device
-        if y is self.data:
-            return self
-        before, home = self.dtype, self.device
-
-        def backward(gy: Array, needs: Needs) -> Gradients:
-            return (to_device(gy.astype(before) if gy.dtype != before else gy, home),)
-
-        return _remember("to", y, (self,), backward)
-
-    def cpu(self) -> Tensor:
-        return self.to("cpu")
-
-    def cuda(self) -> Tensor:
-        return self.to("cuda")
-
-    def numpy(self) -> np.ndarray:
-        """The values as a NumPy array, sharing memory where they are on the CPU."""
-        return to_numpy(self.data)
-
-    def tolist(self) -> Any:
-        return to_numpy(self.data).tolist()
+    # Other libraries
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(to_numpy(self.data), dtype=dtype, copy=copy)
+        return np.array(to_numpy(self.array), dtype=dtype, copy=copy)
 
     def __dlpack__(self, **options: Any) -> object:
-        return self.data.__dlpack__(**options)
+        return self.array.__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return self.data.__dlpack_device__()
-
-
-def _dtype_or_none(target: str | Device | DTypeLike) -> np.dtype | None:
-    """The dtype that ``target`` names, or None where it names a device."""
-    if isinstance(target, Device) or (isinstance(target, str) and target.split(":")[0] in ("cpu", "cuda", "emulator")):
-        return None
-    if target == "bfloat16":  # which NumPy knows once ml_dtypes is there
-        return dtype_of("bf16")
-    try:
-        return np.dtype(target)
-    except TypeError as error:
-        raise TypeError(
-            f"to: {target!r} is neither a device nor a dtype; expected for example 'cuda' or 'float64'"
-        ) from error
+        return self.array.__dlpack_device__()
 
 
 def _node_of(tensor: Tensor, caller: str) -> Node:
@@ -228,7 +232,7 @@ def _node_of(tensor: Tensor, caller: str) -> Node:
             f"{caller}: this Tensor requires no gradient; make a leaf with Tensor(array, requires_grad=True), "
             "and check that the computation is not inside no_grad()"
         )
-    node, data = tensor._node, tensor.data
+    node, data = tensor._node, tensor.array
     # A leaf whose `data` the user has replaced by another kind of array needs a node of its own.
     if node is not None and (
         not isinstance(node, Leaf)
@@ -250,10 +254,10 @@ def _seed(tensor: Tensor, gy: Value | None, caller: str) -> Array:
                 "element first, for example with .sum()"
             )
         # Where the array can get no further than the loss's own gradient it need not be a new one, which is a launch.
-        node, on_cpu = tensor._node, type(tensor.data) is np.ndarray
+        node, on_cpu = tensor._node, type(tensor.array) is np.ndarray
         if not on_cpu and node is not None and node.owned and not node.hooks:
-            return streams.ones(tensor.data)
-        return array_module(tensor.data).ones_like(tensor.data)
+            return streams.ones(tensor.array)
+        return array_module(tensor.array).ones_like(tensor.array)
     gy = asarray(data_of(gy), dtype=tensor.dtype)
     if gy.shape != tensor.shape or device_of(gy) != tensor.device:
         raise ValueError(
@@ -263,10 +267,19 @@ def _seed(tensor: Tensor, gy: Value | None, caller: str) -> Array:
     return gy
 
 
+def refuse_graph(caller: str, create_graph: bool) -> None:
+    """NotImplementedError for a gradient that is to be differentiated again."""
+    if create_graph:
+        raise NotImplementedError(
+            f"{caller}: create_graph=True asks for second derivatives, which gpunn has not; leave it out, and write "
+            "the gradient that you need as ops of its own"
+        )
+
+
 def data_of(x: Any) -> Array:
     """The array behind an op's argument: a Tensor's own, an array as it is, else a new array on the default device."""
     if isinstance(x, Tensor):
-        return x.data
+        return x.array
     if type(x) in CUPYS and x.dtype.isnative:  # what plain says of it, sooner
         return x
     if is_array(x):
@@ -297,6 +310,13 @@ def _leaf_like(kind: type[Tensor], data: Array, requires_grad: bool) -> Tensor:
     return leaf
 
 
+def _untracked(array: Array) -> Tensor:
+    """A Tensor of .data or .grad: in place, its memory changes, whatever is recorded."""
+    made = Tensor(array)
+    made._alias = UNTRACKED
+    return made
+
+
 def record(name: str, y: Array, inputs: Sequence[object], backward: Closure, owned: bool = False) -> Any:
     """Wrap an op's result, and remember how to go back.
 
@@ -316,13 +336,13 @@ def record(name: str, y: Array, inputs: Sequence[object], backward: Closure, own
     source, wrapped = None, False
     for x in inputs:
         if isinstance(x, Tensor):
-            source, wrapped = x.data if source is None else source, True
+            source, wrapped = x.array if source is None else source, True
             break
         if source is None and is_array(x):
             source = x
     if source is not None and type(y) is not type(source) and type(y) is not (kind := type(plain(source))):
         y = autograd.as_type(y, kind, name)
-    return _remember(name, y, inputs, backward, owned) if wrapped else y
+    return remember(name, y, inputs, backward, owned) if wrapped else y
 
 
 def record_all(
@@ -338,11 +358,11 @@ def record_all(
     """
     if not any(isinstance(x, Tensor) for x in inputs):
         return tuple(ys)
-    joint = _remember(name, ys[0], inputs, backward, owned, Joint)  # type: ignore[arg-type]
-    return tuple([_remember(name, y, (joint,), Joint.part(i, len(ys))) for i, y in enumerate(ys)])
+    joint = remember(name, ys[0], inputs, backward, owned, Joint)  # type: ignore[arg-type]
+    return tuple([remember(name, y, (joint,), Joint.part(i, len(ys))) for i, y in enumerate(ys)])
 
 
-def _remember(
+def remember(
     name: str,
     y: Array,
     inputs: Sequence[object],
@@ -352,7 +372,8 @@ def _remember(
 ) -> Tensor:
     """``y`` as a Tensor, with a node in the graph where an input requires a gradient and recording is on."""
     result = Tensor.__new__(Tensor)  # an op's result needs none of __init__'s checks
-    result.data, result.grad, result._node, result._requires_grad = y, None, None, False
+    result.array, result.gradient, result._node, result._requires_grad = y, None, None, False
+    result._alias, result._origin, result._read = None, None, False
     if autograd.is_grad_enabled() and y.dtype.kind in "fV":
         edges: list[Node | None] = []
         needs: list[bool] = []
@@ -365,6 +386,14 @@ def _remember(
                 needs.append(False)
         if True in needs:
             result._node, result._requires_grad = kind(name, y, edges, tuple(needs), backward, owned), True
+            for x in inputs:
+                if isinstance(x, Tensor):
+                    x._read = True
+                    if x._alias is not None and x._alias is not UNTRACKED:
+                        x._alias.read = True
+    for x in inputs:
+        if isinstance(x, Tensor) and shares(y, x.array):
+            join(x, result)
     return result
 
 

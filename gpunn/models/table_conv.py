@@ -42,13 +42,13 @@ class TableConv2d(nn.Module):
         for k, row in enumerate(table):
             places[k, list(row)] = range(first, first + len(row))
             bound = 1 / math.sqrt(len(row) * math.prod(self.kernel_size))
-            nn.init.uniform_(self.weight.data[first : first + len(row)], -bound, bound)
-            nn.init.uniform_(self.bias.data[k : k + 1], -bound, bound)
+            nn.init.uniform_(self.weight.array[first : first + len(row)], -bound, bound)
+            nn.init.uniform_(self.bias.array[k : k + 1], -bound, bound)
             first += len(row)
         self.register_buffer("places", to_device(places, default_device()), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        zeros = Tensor(self.weight.data[:1] * 0)
+        zeros = Tensor(self.weight.array[:1] * 0)
         filters = ops.getitem(ops.concatenate([self.weight, zeros]), self.places)
         return ops.conv2d(x, filters, self.bias)
 

@@ -18,7 +18,7 @@ READ = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "
 
 def save_safetensors(model: nn.Module, path: str | os.PathLike) -> None:
     """Write the model's ``state_dict`` to ``path``, all or nothing; PyTorch's keys, so PyTorch reads it too."""
-    arrays = {key: backend.to_numpy(value).copy() for key, value in model.state_dict().items()}
+    arrays = {key: backend.to_numpy(value).copy() for key, value in model.named_arrays().items()}
     contents = _library("save_safetensors").save(arrays)
     write_atomically(path, lambda file: file.write(contents), "save_safetensors")
 

@@ -188,7 +188,7 @@ def parameters(shape: tuple[int, ...], biases: int) -> tuple[Parameter, Paramete
     The weight (K, C, *size) lies in memory as K, *size, C: as kernels read it.
     """
     k, c, *size = shape
-    memory = empty(k, *size, c).data
+    memory = empty(k, *size, c).array
     weight, bias = Parameter(memory.transpose((0, memory.ndim - 1, *range(1, memory.ndim - 1)))), None
     if biases:
         bias = empty(biases)

@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import Any
 
 from gpunn import ops
-from gpunn.backend import Array
 from gpunn.checks import cached, wants_grad
 from gpunn.engine.autograd import is_grad_enabled
 from gpunn.engine.operators import Operand
@@ -87,11 +86,11 @@ def conv_norm(x: Any, conv: Module, norm: Module, relu: bool = False, residual: 
     of, and in each replay of a captured evaluation.
     """
     if type(conv) is Conv2d and type(norm) is BatchNorm2d and _folds(x, conv, norm, residual):
-        statistics = norm.running_mean, norm.running_var, _data(norm.weight), _data(norm.bias), norm.eps
-        w, b = folded(conv.weight.data, _data(conv.bias), *statistics)
+        statistics = _data(norm.running_mean), _data(norm.running_var), _data(norm.weight), _data(norm.bias), norm.eps
+        w, b = folded(conv.weight.array, _data(conv.bias), *statistics)
         return conv.convolved(x, Tensor(w), Tensor(b), "relu" if relu else None, residual=residual)
     if type(conv) is Conv2d and type(norm) is BatchNorm2d and _learns(x, conv, norm):
-        running = norm.running_mean, norm.running_var, norm.num_batches_tracked
+        running = _data(norm.running_mean), _data(norm.running_var), _data(norm.num_batches_tracked)
         momentum = norm.momentum if norm.momentum is not None or running[2] is not None else 0.0
         learned = norm.weight, norm.bias, momentum, norm.eps
         x, options = conv.prepared(x)
@@ -123,8 +122,8 @@ def _folds(x: Tensor, conv: Conv2d, norm: BatchNorm2d, residual: Tensor | None) 
     return fits and len(x.shape) == 4
 
 
-def _data(parameter: Tensor | None) -> Array | None:
-    return None if parameter is None else parameter.data
+def _data(tensor: Tensor | None) -> Any:
+    return None if tensor is None else tensor.array
 
 
 def _tail(layers: Sequence[Module], at: int) -> tuple[str | None, Pooling | None, int]:

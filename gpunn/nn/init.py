@@ -165,7 +165,7 @@ def _draw(tensor: T, draw: Callable[[int], np.ndarray]) -> T:
 
 def _memory(tensor: Tensor | Array) -> Array:
     """The very array to fill. `data_of` would copy one in another byte order, and make one of a list."""
-    array = tensor.data if isinstance(tensor, Tensor) else tensor
+    array = tensor.array if isinstance(tensor, Tensor) else tensor
     if not is_array(array):
         raise TypeError(f"init: tensor is a {type(tensor).__name__}, expected a Tensor or an array to fill")
     if not getattr(array.flags, "writeable", True):

@@ -52,9 +52,9 @@ def kept_by_layer(model: Any, x: Operand, loss: Callable[[Any], Tensor] | None =
         use = state.enter_context(watched(device_of(data_of(x))))
         y = model(x)
         y = y if loss is None else loss(y)
-        roots = [(each._node, each.data) for each in _tensors(y) if each._node is not None]
+        roots = [(each._node, each.array) for each in _tensors(y) if each._node is not None]
         nodes = nodes_behind(node for node, _ in roots)
-        sizes = bytes_kept(nodes, [*(p.data for p in model.parameters()), *model.buffers()])
+        sizes = bytes_kept(nodes, [*(p.array for p in model.parameters()), *(b.array for b in model.buffers())])
         del nodes, y
         autograd.walk([(node, array_module(data).ones_like(data)) for node, data in roots])
         synchronize(device_of(data_of(x)))
@@ -74,6 +74,7 @@ def kept_by_layer(model: Any, x: Operand, loss: Callable[[Any], Tensor] | None =
 def _noting(model: Layer, calls: list[_Call]) -> Iterator[None]:
     """Notes the calls of each Module, without a hook, beside which layers would not be computed together."""
     names = {id(module): name for name, module in model.named_modules()}
+
     def note(module: Layer, *args: Any, **kwargs: Any) -> Any:
         if (name := names.get(id(module))) is None or threading.current_thread() is not here:
             return module.forward(*args, **kwargs)
@@ -95,7 +96,7 @@ def _noting(model: Layer, calls: list[_Call]) -> Iterator[None]:
 @contextmanager
 def _unchanged(model: Any) -> Iterator[None]:
     """Training mode, unless the model is in it; after, the modes, buffers and random numbers are what they were."""
-    buffers = [(buffer, buffer.copy()) for buffer in model.buffers()]
+    buffers = [(buffer.array, buffer.array.copy()) for buffer in model.buffers()]
     drawn = random.get_state()
     with modes_kept(model):
         if not model.training:

@@ -101,13 +101,13 @@ class Module:
             wanted = Parameter if isinstance(held, Parameter) else Module
             if not isinstance(value, wanted):
                 remedy = (
-                    f"change its values with {name}.data[...] = array, or assign nn.Parameter(array)"
+                    f"change its values with {name}.array[...] = array, or assign nn.Parameter(array)"
                     if wanted is Parameter
                     else "assign a Module, or None"
                 )
                 raise TypeError(f"{kind}.{name} is a {wanted.__name__}, but got {type(value).__name__}; {remedy}")
         if name in self.__dict__.get("_buffer_names", ()):
-            value = _buffer_array(kind, name, value)
+            value = _as_buffer(kind, name, value)
         super().__setattr__(name, value)
         _count_change()
 
@@ -123,7 +123,7 @@ class Module:
         raise AttributeError(f"{kind} has no attribute {name!r}")
 
     def register_buffer(self, name: str, array: object, persistent: bool = True) -> None:
-        """Make `array` (or None) the attribute `name`: moved with the Module, saved (if persistent), never learned."""
+        """Make `array` (or None) the attribute `name`, a Tensor: moved along, saved (if persistent), never learned."""
         if name in self.__dict__ and name not in self._buffer_names:
             raise KeyError(f"{type(self).__name__}: {name} is an attribute already; choose another name for the buffer")
         self._buffer_names[name] = persistent
@@ -148,7 +148,7 @@ class Module:
     def _own_parameters(self) -> Iterator[tuple[str, Parameter]]:
         return ((name, value) for name, value in self.__dict__.items() if isinstance(value, Parameter))
 
-    def _own_buffers(self) -> Iterator[tuple[str, Array]]:
+    def _own_buffers(self) -> Iterator[tuple[str, Tensor]]:
         return ((name, self.__dict__[name]) for name in self._buffer_names if self.__dict__.get(name) is not None)
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
@@ -186,22 +186,22 @@ class Module:
         """All parameters, each once."""
         return (parameter for _, parameter in self.named_parameters())
 
-    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Array]]:
-        """All buffers (plain arrays) with dotted names."""
+    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        """All buffers with dotted names."""
         for path, module in self.named_modules(prefix):
             for name, buffer in module._own_buffers():
                 yield _dotted(path, name), buffer
 
-    def buffers(self) -> Iterator[Array]:
-        """All buffers: plain arrays."""
+    def buffers(self) -> Iterator[Tensor]:
+        """All buffers: Tensors that nothing learns."""
         return (buffer for _, buffer in self.named_buffers())
 
     # State
 
-    def _state(self, prefix: str = "") -> Iterator[tuple[str, Array]]:
-        """The arrays themselves under PyTorch's keys and in its order; a shared Module under each of its names."""
+    def _state(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        """Parameters and buffers under PyTorch's keys and in its order; a shared Module under each of its names."""
         for name, parameter in self._own_parameters():
-            yield _dotted(prefix, name), parameter.data
+            yield _dotted(prefix, name), parameter
         for name, buffer in self._own_buffers():
             if self._buffer_names[name]:
                 yield _dotted(prefix, name), buffer
@@ -209,15 +209,15 @@ class Module:
             yield from child._state(_dotted(prefix, name))
 
     def named_arrays(self) -> dict[str, Array]:
-        """The arrays themselves that `state_dict` copies, under its keys."""
-        return dict(self._state())
+        """The plain arrays of all parameters and buffers, under the keys of `state_dict`."""
+        return {name: tensor.array for name, tensor in self._state()}
 
-    def state_dict(self) -> dict[str, Array]:
-        """Copies of all parameters and buffers as arrays on the Module's device, under PyTorch's keys.
+    def state_dict(self) -> dict[str, Tensor]:
+        """All parameters and buffers under PyTorch's keys, as Tensors that share their memory.
 
-        They are row-major: libraries that write files (safetensors of NumPy arrays) take memory as it lies.
+        What a later step changes, changes there too: copy.deepcopy keeps a state, gpunn.save writes one.
         """
-        return {name: array.copy() for name, array in self.named_arrays().items()}
+        return {name: tensor.data for name, tensor in self._state()}
 
     def load_state_dict(self, state: Mapping[str, object], strict: bool = True) -> Keys:
         """Copy arrays, Tensors or PyTorch tensors into parameters and buffers of the same names.
@@ -252,18 +252,18 @@ class Module:
         """Move parameters, gradients and buffers to a device, or convert them to a floating dtype; in place."""
         change = mover(target)
         for parameter in self.parameters():
-            array = change(parameter.data)
-            if array is not parameter.data:
+            array = change(parameter.array)
+            if array is not parameter.array:
                 parameter.replace(array)
         for module in self.modules():
             for name, buffer in list(module._own_buffers()):
-                setattr(module, name, change(buffer))
+                setattr(module, name, change(buffer.array))
         return self
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
         for parameter in self.parameters():
-            parameter.grad = None
+            parameter.gradient = None
 
     def requires_grad_(self: M, requires_grad: bool = True) -> M:
         """Whether all parameters ask for gradients: False freezes them."""
@@ -304,14 +304,11 @@ def _dotted(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
 
 
-def _buffer_array(kind: str, name: str, value: object) -> Array | None:
-    if value is None:
-        return None
+def _as_buffer(kind: str, name: str, value: object) -> Tensor | None:
+    if value is None or isinstance(value, Tensor):
+        return value
     try:
-        array = data_of(value)
+        return Tensor(data_of(value))
     except (TypeError, ValueError):
-        array = None
-    if array is None or array.dtype.kind not in "fiubV":
         got = type(value).__name__
-        raise TypeError(f"{kind}.{name} is a buffer, but got {got}; assign an array of numbers, or None")
-    return array
+        raise TypeError(f"{kind}.{name} is a buffer, but got {got}; assign an array of numbers, or None") from None

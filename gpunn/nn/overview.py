@@ -73,7 +73,7 @@ def summary(model: Layer, x: Operand | Shape, memory: bool = False) -> str:
     sums += () if used is None else (_bytes(used.total),)
     widths = [max(map(len, column)) for column in zip(head, *cells, sums, strict=True)]
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    device, dtype = (device_of(parameters[0].data), parameters[0].dtype) if parameters else ("no device", "no dtype")
+    device, dtype = (device_of(parameters[0].array), parameters[0].dtype) if parameters else ("no device", "no dtype")
     title = f"{type(model).__name__} on {device}, {dtype}" + (f", {frozen:,} parameters frozen" if frozen else "")
     if (precision := current_precision()) != "fp32":
         title += f", products in {precision}"
@@ -154,7 +154,7 @@ def _first_shape(value: object) -> Shape:
 
 def _new_bytes(x: object, y: object) -> int:
     """The bytes of y; 0 where it is a view of x, or x itself."""
-    x, y = (value.data if isinstance(value, Tensor) else value for value in (x, y))
+    x, y = (value.array if isinstance(value, Tensor) else value for value in (x, y))
     if not is_array(y) or (is_array(x) and bool(array_module(y).may_share_memory(x, y))):
         return 0
     return y.nbytes

@@ -26,15 +26,15 @@ class Parameter(Tensor):
 
     def __init__(self, array: object, requires_grad: bool = True):
         super().__init__(array, requires_grad)
-        if not getattr(self.data.flags, "writeable", True):  # memory of bytes, say; an optimiser writes to it
-            self.data = self.data.copy(order="K")
+        if not getattr(self.array.flags, "writeable", True):  # memory of bytes, say; an optimiser writes to it
+            self.array = self.array.copy(order="K")
 
     def replace(self, array: Array) -> None:
         """Put another array, perhaps of another dtype or device, in place of `data`; the gradient goes along."""
-        grad = self.grad
-        self.data = array
+        grad = self.gradient
+        self.array = array
         if grad is not None:
-            self.grad = to_device(grad.astype(array.dtype), device_of(array))
+            self.gradient = to_device(grad.astype(array.dtype), device_of(array))
 
     def __repr__(self) -> str:
         return "Parameter" + super().__repr__().removeprefix("Tensor")

@@ -119,7 +119,7 @@ class Fields:
 def _arrays(value: Any) -> list[Array]:
     """The raw arrays in a value, or in a tuple, list or dict of values."""
     if isinstance(value, Tensor):
-        return [value.data]
+        return [value.array]
     if is_array(value):
         return [value]
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, (tuple, list)) else ()

@@ -21,6 +21,11 @@ class Keys(NamedTuple):
     unexpected_keys: list[str]
 
 
+def copied(model: Any) -> dict[str, Array]:
+    """Copies of all that a model's `state_dict` has, as arrays, row-major: as writers of files take them."""
+    return {name: array.copy() for name, array in model.named_arrays().items()}
+
+
 @contextmanager
 def modes_kept(model: Any) -> Iterator[None]:
     """Each Module's own mode again at the end, also that of a frozen layer in a training model."""

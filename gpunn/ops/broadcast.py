@@ -108,7 +108,7 @@ def _beside_bfloat16(x: Any, floats: list[np.dtype], device: Device) -> Any:
 
 def _operand(x: object) -> Any:
     if isinstance(x, Tensor):
-        return x.data
+        return x.array
     if isinstance(x, _NUMBERS):
         return x.item() if isinstance(x, np.generic) else x
     return data_of(x)

@@ -83,7 +83,7 @@ def as_index(index: Any) -> Any:
 def _index(i: Any) -> Any:
     """One part of an index; Tensors, lists and whatever else NumPy reads as one become arrays."""
     if isinstance(i, Tensor):
-        i = i.data
+        i = i.array
     if isinstance(i, list | tuple | range):
         return np.asarray(i, dtype=np.int64 if len(i) == 0 else None)
     if isinstance(i, bool | np.bool_):  # a mask without dimensions

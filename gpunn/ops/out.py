@@ -101,7 +101,7 @@ def _check_outs(name: str, outs: tuple) -> None:
             continue
         if not is_array(out):
             raise TypeError(
-                f"{name}: out is {kind_of(out)}, expected an array, or a tuple of them; pass a Tensor's .data, of "
+                f"{name}: out is {kind_of(out)}, expected an array, or a tuple of them; pass a Tensor's .array, of "
                 "another library's an array over its memory"
             )
         check_written(name, out=out)
@@ -129,7 +129,7 @@ def _arrays(name: str, x: Any) -> Iterator[Array]:
     """The arrays of an argument, or of a list of them. TypeError for a Tensor, whose graph would not know `out`."""
     for a in _leaves(x, (list, tuple)):
         if isinstance(a, Tensor):
-            raise TypeError(f"{name}: out is for plain arrays, but got a Tensor; pass the .data of each")
+            raise TypeError(f"{name}: out is for plain arrays, but got a Tensor; pass the .array of each")
         if is_array(a):
             yield a
         elif is_foreign(a):  # another library's, whose memory is read where it lies

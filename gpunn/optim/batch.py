@@ -49,7 +49,7 @@ class Batch:
 
     def refresh(self) -> bool:
         """Take the Tensors' gradients of now; whether all can be used for sure."""
-        self.grads = grads = [p.grad for p in self.tensors if p.grad is not None]
+        self.grads = grads = [p.gradient for p in self.tensors if p.gradient is not None]
         kind = type(self.params[0])
         if set(map(type, grads)) != {kind} or hasattr(kind, "__array_interface__"):  # NumPy memory may be read-only
             return False

@@ -75,4 +75,4 @@ def _gradients(name: str, params: Iterable | Tensor) -> list[Array]:
     params = [params] if isinstance(params, Tensor) else as_list(name, "parameters", params)
     for p in params:
         check_gradient(name, p)
-    return [p.grad for p in params if p.grad is not None]
+    return [p.gradient for p in params if p.gradient is not None]

@@ -69,20 +69,20 @@ def _check_parameter(name: str, p: Any, position: int) -> None:
 
 def check_gradient(name: str, p: Tensor) -> None:
     """Refuses a gradient, put there by hand, that would be broadcast or comes from elsewhere."""
-    g = p.grad
+    g = p.gradient
     if g is None:
         return
-    if not getattr(p.data.flags, "writeable", True):
+    if not getattr(p.array.flags, "writeable", True):
         raise ValueError(f"{name}: a parameter of shape {p.shape} is read-only memory; make it of array.copy()")
     if isinstance(g, np.ndarray) and not is_whole(g):
         raise ValueError(
             f"{name}: a gradient of shape {g.shape} is {g.dtype.str}{'' if g.flags.aligned else ', unaligned'}, "
             "expected one aligned and in this machine's byte order; assign .grad a copy such as g.astype('float32')"
         )
-    if type(g) is not type(p.data) or g.shape != p.data.shape:
+    if type(g) is not type(p.array) or g.shape != p.array.shape:
         got = f"{_kind(g)} of shape {getattr(g, 'shape', ())}"
         raise ValueError(
-            f"{name}: a gradient is a {got}, expected a {_kind(p.data)} of shape {p.data.shape} like its "
+            f"{name}: a gradient is a {got}, expected a {_kind(p.array)} of shape {p.array.shape} like its "
             "parameter; assign .grad such an array, or leave it to backward()"
         )
 

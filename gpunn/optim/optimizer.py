@@ -127,7 +127,7 @@ class Optimizer:
             rows = [(p, self.state.get(id(p), NOTHING), group) for group in self.param_groups for p in group["params"]]
             arrays = [id(state.get(name)) for _, state, _ in rows for name in self.arrays]
             switches = [bool(group[name]) for group in self.param_groups for name in self.switches]
-            return [*[id(part) for row in rows for part in row], *[id(p.data) for p, _, _ in rows], *arrays, *switches]
+            return [*[id(part) for row in rows for part in row], *[id(p.array) for p, _, _ in rows], *arrays, *switches]
 
         # These hold the arrays, states and groups, so that their ids stay theirs.
         at_capture = list(batches), list(self.param_groups), list(self.state.values()), now()
@@ -135,14 +135,15 @@ class Optimizer:
 
     def _ready(self) -> list[Batch]:
         """The batches of all parameters with gradients, each checked; those of the last step where nothing changed."""
-        live = [p for group in self.param_groups for p in group["params"] if p.grad is not None]
+        live = [p for group in self.param_groups for p in group["params"] if p.gradient is not None]
         held = self._held(live)
         if held == self._batched and all([batch.refresh() for batch in self._batches]):
             return self._batches
         for p in live:  # all before the first is changed
             check_gradient(self.name, p)
         if held != self._batched:
-            groups: list[Group] = [group for group in self.param_groups for p in group["params"] if p.grad is not None]
+            rows = [(p, group) for group in self.param_groups for p in group["params"]]
+            groups: list[Group] = [group for p, group in rows if p.gradient is not None]
             self._batches = self._sorted(live, groups)
             self._batched = self._held(live)
         return self._batches
@@ -150,7 +151,7 @@ class Optimizer:
     def _held(self, live: list[Tensor]) -> list[int]:
         """What tells whether batches made before are still those of these parameters: the ids of all they hold."""
         keys = list(map(id, live))
-        held = [*keys, *[id(p.data) for p in live], *map(id, map(self.state.get, keys))]
+        held = [*keys, *[id(p.array) for p in live], *map(id, map(self.state.get, keys))]
         for group in self.param_groups:
             held += id(group), len(group["params"])
         return held
@@ -158,16 +159,16 @@ class Optimizer:
     def _sorted(self, live: list[Tensor], groups: list[Group]) -> list[Batch]:
         """A batch for each device and dtype."""
         batches = []
-        for rows in by_kind((p.data, p, group) for p, group in zip(live, groups, strict=True)).values():
+        for rows in by_kind((p.array, p, group) for p, group in zip(live, groups, strict=True)).values():
             params, tensors, own = map(list, zip(*rows, strict=True))
-            states = [follow(self.state.setdefault(id(p), {}), p.data) for p in tensors]
-            batches.append(Batch(params, [p.grad for p in tensors], states, own, tensors))
+            states = [follow(self.state.setdefault(id(p), {}), p.array) for p in tensors]
+            batches.append(Batch(params, [p.gradient for p in tensors], states, own, tensors))
         return batches
 
     def zero_grad(self) -> None:
         """Drop every gradient, so that the next backward pass starts anew."""
         for p in self.parameters():
-            p.grad = None
+            p.gradient = None
 
     def state_dict(self) -> dict[str, Any]:
         """Options and state with parameters as positions, in PyTorch's layout; arrays are copies."""
@@ -189,7 +190,7 @@ class Optimizer:
         for mine, theirs in zip(self.param_groups, groups, strict=True):
             mine.update(theirs)
         params = list(self.parameters())
-        self.state = {id(params[i]): {k: like(v, params[i].data) for k, v in state[i].items()} for i in state}
+        self.state = {id(params[i]): {k: like(v, params[i].array) for k, v in state[i].items()} for i in state}
 
     def check_state_dict(self, saved: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[int, dict[str, Any]]]:
         """What `load_state_dict` would take over; ValueError or TypeError where it would refuse."""

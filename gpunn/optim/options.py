@@ -71,7 +71,7 @@ def as_plain(value: Any) -> Any:
     """NumPy's numbers, and arrays and Tensors of one, as Python's; lists as tuples."""
     if isinstance(value, (tuple, list)):
         return tuple(map(as_plain, value))
-    value = value.data if isinstance(value, Tensor) else value
+    value = value.array if isinstance(value, Tensor) else value
     is_one = isinstance(value, np.generic) or (is_array(value) and value.size == 1)
     return value.item() if is_one else value
 

@@ -19,7 +19,7 @@ def assert_close(got, want, terms=1, dtype=None, what="result", scale=None):
     """Compares an array (or Tensor) with the oracle's float64 array; `dtype` is got's own unless said."""
     got = got if hasattr(got, "dtype") else np.asarray(got)
     dtype = str(got.dtype) if dtype is None else str(np.dtype(dtype) if not isinstance(dtype, str) else dtype)
-    got = np.asarray(getattr(got, "data", got) if not isinstance(got, np.ndarray) else got)
+    got = np.asarray(getattr(got, "array", got) if not isinstance(got, np.ndarray) else got)
     want = np.asarray(want, np.float64)
     assert got.shape == want.shape, f"{what}: shape {got.shape}, expected {want.shape}"
     got = got.astype(np.float64)

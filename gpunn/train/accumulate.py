@@ -70,16 +70,16 @@ class Accumulation:
         self._memory = self._memory or [None] * len(params)
         rows = []
         for i, (p, has) in enumerate(zip(params, begun, strict=True)):
-            if p.grad is None:
+            if p.gradient is None:
                 continue
-            if not has and not _fits(self._memory[i], p.data):
-                self._memory[i] = backend.array_module(p.data).empty_like(p.data)
-            rows.append((self._memory[i], p.grad, not has))
+            if not has and not _fits(self._memory[i], p.array):
+                self._memory[i] = backend.array_module(p.array).empty_like(p.array)
+            rows.append((self._memory[i], p.gradient, not has))
         for kind, some in by_kind(rows).items():
             sums, grads, fresh = map(list, zip(*some, strict=True))
             rules = backend.twins(sums[0]).optim
             rules.accumulate(sums, grads, samples, fresh, self._kept.setdefault(kind, {}))
-        self.begun = tuple([has or p.grad is not None for p, has in zip(params, begun, strict=True)])
+        self.begun = tuple([has or p.gradient is not None for p, has in zip(params, begun, strict=True)])
         self.batches, self.samples = self.batches + 1, self._counted(samples)
         memory = self.memory
         capture.guard(lambda: len(self.memory) == len(memory) and all(map(is_, memory, self.memory)))
@@ -105,7 +105,7 @@ class Accumulation:
             sums = [total for (total,) in some]
             backend.twins(sums[0]).optim.divide(sums, self.samples)
         for p, total in zip(parameters, self.sums, strict=found):
-            p.grad = total
+            p.gradient = total
         self._start()
         return found
 
@@ -117,7 +117,7 @@ class Accumulation:
         self.batches, self.samples = saved["batches"], saved["samples"]
         self.begun = tuple([total is not None for total in saved["sums"]])
         self._memory = [
-            None if total is None else like(total, p.data) for p, total in zip(parameters, saved["sums"], strict=False)
+            None if total is None else like(total, p.array) for p, total in zip(parameters, saved["sums"], strict=False)
         ]
 
 

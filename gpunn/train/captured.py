@@ -113,7 +113,7 @@ class CapturedStep(OneStep):
         if not hasattr(x, "load"):
             if y is None and not (isinstance(x, (tuple, list)) and len(x) == 2):
                 raise UsageError("CapturedStep: y is missing; pass inputs and targets, step(x, y), or a pair of them")
-            batch = _placed(graphs.frozen.parameters[0].data, *(given if y is None else (given, y)))
+            batch = _placed(graphs.frozen.parameters[0].array, *(given if y is None else (given, y)))
         calls = faults.last_serial() + 1
         with self._asking():
             self._batch = batch if current_precision() == "fp16" else None
@@ -165,7 +165,7 @@ class CapturedStep(OneStep):
 
 def _placed(weight: Any, *batch: Operand | None) -> tuple[Array, ...]:
     """A batch on the device of the model's weight."""
-    arrays: list[Any] = [a.data if isinstance(a, Tensor) else a for a in batch]
+    arrays: list[Any] = [a.array if isinstance(a, Tensor) else a for a in batch]
     if not isinstance(weight, np.ndarray):  # CuPy's are most often there already
         kind, index = type(weight), weight.data.device_id
         if all([type(a) is kind and a.data.device_id == index for a in arrays]):

@@ -14,7 +14,7 @@ from gpunn import backend
 from gpunn.backend import Array, capture
 from gpunn.errors import UsageError
 from gpunn.nn import Module
-from gpunn.nn.state import completed
+from gpunn.nn.state import completed, copied
 from gpunn.optim.batch import by_kind
 from gpunn.optim.optimizer import like
 from gpunn.optim.options import as_plain, is_number
@@ -88,12 +88,12 @@ class EMA:
 
     def state_of(self, model: Module) -> dict[str, Array]:
         """The averaged state of the model: its own before the first update."""
-        return {name: value.copy() for name, value in self.average.items()} if self.updates else model.state_dict()
+        return {name: value.copy() for name, value in self.average.items()} if self.updates else copied(model)
 
     def put_into(self, model: Module) -> None:
         """Let the model hold the average; `take_back` undoes it."""
         if self.updates and self._trained is None:
-            self._trained = model.state_dict()
+            self._trained = copied(model)
             model.load_state_dict(self.average)
 
     def take_back(self, model: Module) -> None:

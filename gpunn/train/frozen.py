@@ -40,7 +40,10 @@ class Frozen:
         self.parameters = [p for _, p in named.values()]
         self._parameter_names = [name for name, _ in named.values()]
         self._attributes = {key: _attributes(m) for key, (_, m) in self._names.items()}
-        self._held = [p.data for p in self.parameters]  # held, so that their ids stay theirs, and their memory too
+        buffers = {id(b): (name, b) for root in self.roots for name, b in root.named_buffers()}
+        self._tensors = [*self.parameters, *[b for _, b in buffers.values()]]
+        self._tensor_names = [*self._parameter_names, *[name for name, _ in buffers.values()]]
+        self._held = [t.array for t in self._tensors]  # held, so that their ids stay theirs, and their memory too
         self._ids, self._learning = list(map(id, self._held)), self._learn()
         self._read()
 
@@ -71,9 +74,9 @@ class Frozen:
             if what := self.assigned():
                 return what
             self.absorb()
-        ids = list(map(id, [p.data for p in self.parameters]))
+        ids = list(map(id, [t.array for t in self._tensors]))
         if ids != self._ids:
-            return f"the array of {_first_other(self._parameter_names, self._ids, ids)}"
+            return f"the array of {_first_other(self._tensor_names, self._ids, ids)}"
         learn = self._learn()
         if learn == self._learning:
             return self._reads.changed()

@@ -44,7 +44,7 @@ class LayerGradientLog(Callback):
         if not trainer.updated or (trainer.steps - 1) // self.every == last:
             return
         weights = {name: p for name, p in trainer.model.named_parameters() if p.ndim > 1}
-        norms = Step({name: grad_norm(p) for name, p in weights.items() if p.grad is not None}, 1)
+        norms = Step({name: grad_norm(p) for name, p in weights.items() if p.gradient is not None}, 1)
         read([norms])  # of all layers at once
         self.history.append({"step": trainer.steps, **{_layer(name): norms.values.get(name) for name in weights}})
 

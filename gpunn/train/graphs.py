@@ -107,13 +107,13 @@ class Graphs:
     # ---------------------------------------------------------------- where, and of which kind
     def _where(self) -> Place | None:
         """The place of the model's card; None where there is none. Forgets what is no longer so."""
-        if not self.frozen.parameters or isinstance(self.frozen.parameters[0].data, np.ndarray):  # the emulator's too
+        if not self.frozen.parameters or isinstance(self.frozen.parameters[0].array, np.ndarray):  # the emulator's too
             if self._kinds:  # it was moved here
                 self.forget()
             return None
         if (what := self.frozen.changed()) and not self._renew(what):
             return None
-        index = self.frozen.parameters[0].data.data.device_id
+        index = self.frozen.parameters[0].array.data.device_id
         if self._place is None or self._place.index != index:
             self._place = Place(index)
         return self._place
@@ -176,13 +176,13 @@ class Graphs:
         """Make the kind's graph, which runs nothing; or why there is none, and all is as it was."""
         if hooked := self.frozen.hooked():
             return f"a step cannot be captured with a hook of {hooked}, which a replay would not call"
-        grads = [p.grad for p in self.frozen.parameters]
+        grads = [p.gradient for p in self.frozen.parameters]
 
         def undo() -> None:
             self.frozen.put_back()
             self.host.set(before)
             for p, grad in zip(self.frozen.parameters, grads, strict=True):
-                p.grad = grad
+                p.gradient = grad
 
         inputs = tuple([backend.array_module(a).empty_like(a) for a in batch]) if isinstance(batch, tuple) else ()
         try:
@@ -195,7 +195,7 @@ class Graphs:
             undo()
             return assigned_words(assigned)
         kind.graph, kind.inputs, kind.after = graph, inputs, self.host.get()
-        kind.grads = [(p, p.grad) for p in self.frozen.parameters]
+        kind.grads = [(p, p.gradient) for p in self.frozen.parameters]
         if self.frozen.changed():
             self.frozen.take()
         return ""
@@ -209,7 +209,7 @@ class Graphs:
                 mine[...] = given
         found = graph.replay(number)
         for p, grad in kind.grads:
-            p.grad = grad
+            p.gradient = grad
         self.host.set(kind.after)
         return found
 

@@ -68,7 +68,7 @@ class Learning(OneStep, Standing):
         """All of a step that is the device's work: what it measured, and whether it updated the weights."""
         self.optimizer.zero_grad()
         # Running statistics have taken the batch in before the loss says whether anything counts.
-        before = [(b, b.copy()) for b in self.model.buffers()] if may_count_nothing(y, given) else []
+        before = [(b.array, b.array.copy()) for b in self.model.buffers()] if may_count_nothing(y, given) else []
         taken, loss, counts = self._forward(x, y)
         taken.epoch, taken.number, taken.batch, taken.learning_rate = self._at()
         nothing = counts_nothing(counts, y, given)

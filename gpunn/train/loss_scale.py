@@ -33,7 +33,7 @@ class LossScale:
 
     def backward(self, loss: Tensor) -> None:
         """The scaled loss's gradients."""
-        loss.backward(self._on(loss.data)[:1].reshape(loss.shape).astype(loss.dtype, copy=False))
+        loss.backward(self._on(loss.array)[:1].reshape(loss.shape).astype(loss.dtype, copy=False))
 
     def _on(self, like: Array) -> Array:
         """The state where an array lies."""
@@ -50,7 +50,7 @@ class LossScale:
 
     def unscale(self, optimizer: Optimizer) -> None:
         """Make the gradients those of the loss, and note whether all are finite."""
-        grads = [(p.grad,) for p in optimizer.parameters() if p.grad is not None]
+        grads = [(p.gradient,) for p in optimizer.parameters() if p.gradient is not None]
         for rows in by_kind(grads).values():
             some = [grad for (grad,) in rows]
             backend.twins(some[0]).optim.unscale(some, self._on(some[0]))

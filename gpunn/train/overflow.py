@@ -67,7 +67,7 @@ def _words(name: str, layer: Module, fed: bool) -> str:
 
 def _finite(value: Any) -> bool:
     """Whether all numbers of an array or Tensor are finite; true of anything else."""
-    a = value.data if isinstance(value, Tensor) else value
+    a = value.array if isinstance(value, Tensor) else value
     if not backend.is_array(a) or a.dtype.kind not in "fV":
         return True
     return bool(backend.to_numpy(backend.array_module(a).isfinite(a).all()))

@@ -75,7 +75,7 @@ def measured(
             capture.refuse(f"the metric {name} is a number of the host, which a graph would repeat; give an array")
     count = count_of(counts)
     # Without their history, which would keep the arrays of every step alive until the next read.
-    values = {name: value.data if isinstance(value, Tensor) else value for name, value in found.items()}
+    values = {name: value.array if isinstance(value, Tensor) else value for name, value in found.items()}
     return values, {} if count is None else {"loss": count}
 
 
@@ -89,7 +89,7 @@ def count_of(counts: Sequence[Count]) -> Any:
 
 def may_count_nothing(y: Any, given: Any) -> bool:
     """Whether all labels of a batch are one, as those of a batch that is ignored are, where the host holds them."""
-    labels = given if given is not None else y.data if isinstance(y, Tensor) else y
+    labels = given if given is not None else y.array if isinstance(y, Tensor) else y
     if not isinstance(labels, np.ndarray) or labels.dtype.kind not in "iu" or not labels.size:
         return False
     return bool((labels == labels[(0,) * labels.ndim]).all())
@@ -115,7 +115,7 @@ def read(steps: Sequence[Step]) -> None:
     places += [(step.counts, name) for step in steps for name in step.counts]
     places += [(vars(step), "norm") for step in steps if step.norm is not None]
     groups: dict[tuple, list[int]] = {}
-    found = [value.data if isinstance(value := holder[name], Tensor) else value for holder, name in places]
+    found = [value.array if isinstance(value := holder[name], Tensor) else value for holder, name in places]
     for i, value in enumerate(found):
         if backend.is_array(value) and backend.device_of(value).type != "cpu":
             groups.setdefault((backend.device_of(value), value.dtype), []).append(i)

@@ -9,6 +9,7 @@ from typing import Any
 
 from gpunn import random
 from gpunn.errors import CheckpointError
+from gpunn.nn.state import copied
 from gpunn.text import plain
 from gpunn.train.checkpoint import checkpoint_path, load_checkpoint
 from gpunn.train.fits import check_loader, check_state, check_tree
@@ -24,7 +25,7 @@ def capture(trainer: Standing, table: Path) -> dict[str, Any]:
     schedule = trainer.schedule
     return {
         "info": trainer.info,
-        "model": trainer.model.state_dict(),
+        "model": copied(trainer.model),
         "optimizer": {"name": type(trainer.optimizer).__name__, **trainer.optimizer.state_dict()},
         "schedule": None if schedule is None else schedule.state_dict(),
         "random": random.get_state(),

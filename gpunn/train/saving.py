@@ -125,7 +125,7 @@ def has_begun(folder: Path) -> bool:
 
 def check_finite(trainer: Standing) -> None:
     """TrainingError that names the first weight or buffer with a NaN or an infinity."""
-    values = {name: a for name, a in trainer.model.state_dict().items() if a.dtype.kind not in "iub"}
+    values = {name: a for name, a in trainer.model.named_arrays().items() if a.dtype.kind not in "iub"}
     counted = Step({name: a.size - backend.array_module(a).isfinite(a).sum() for name, a in values.items()}, 1)
     read([counted])  # of all weights at once
     for name, bad in counted.values.items():

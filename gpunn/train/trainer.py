@@ -14,7 +14,7 @@ from gpunn.backend import faults
 from gpunn.engine.autograd import no_grad
 from gpunn.errors import RangeError, UsageError
 from gpunn.nn import Module
-from gpunn.nn.state import evaluating
+from gpunn.nn.state import copied, evaluating
 from gpunn.optim import Optimizer
 from gpunn.optim.schedules import Schedule
 from gpunn.stopping import STOPS, with_words
@@ -222,7 +222,7 @@ class Trainer(Learning):
 
     def weights(self) -> dict[str, Any]:
         """A copy of the weights that the run is to keep: the averaged ones where it averages, else the model's."""
-        return self.model.state_dict() if self.ema is None else self.ema.state_of(self.model)
+        return copied(self.model) if self.ema is None else self.ema.state_of(self.model)
 
     # evaluation
 

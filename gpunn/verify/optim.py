@@ -48,7 +48,7 @@ def _case(case: OptimCase, how: str, given: list[dict[str, Array]]) -> Task:
         groups = [{"params": params[:half]}, {"params": params[half:], **case.second}]
         optimizer = getattr(optim, case.rule)(groups, **case.options)
         for p, one in zip(params, copies, strict=True):
-            p.grad = one["g"]
+            p.gradient = one["g"]
             states = {name: one[name] for name in case.used}
             optimizer.state[id(p)] = {"step": STEP - 1, **states} if "exp_avg" in states else states
         optimizer.step()

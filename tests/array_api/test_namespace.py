@@ -24,7 +24,7 @@ def test_generic_code_runs_on_tensors_and_gradients_come_back():
     np.testing.assert_allclose(y.numpy(), np.concatenate([want.numpy(), 0 * a]).T, rtol=1e-12, atol=1e-15)
     y.backward(gy)
     want.backward(gy.T[:2])
-    np.testing.assert_allclose(x.grad, z.grad, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(x.gradient, z.gradient, rtol=1e-9, atol=1e-12)
 
 
 xp = gpunn.array_api
@@ -88,16 +88,16 @@ def test_gradients_pass(name):
 
 def test_what_has_no_gradient_is_numpys():
     x = nn.Parameter(np.array([[1.0, 2.0], [3.0, np.nan]]))
-    assert np.allclose(x, x.data, equal_nan=True) and np.shape(x) == (2, 2) and np.argmax(x[0]).item() == 1
+    assert np.allclose(x, x.array, equal_nan=True) and np.shape(x) == (2, 2) and np.argmax(x[0]).item() == 1
     assert [i.tolist() for i in np.where(x > 1)] == [[0, 1], [1, 0]] and np.argsort(x[0]).tolist() == [0, 1]
     assert bool(xp.all(x > 0)) is False and bool(xp.any(x > 2)) and np.argmin(x[0]).item() == 0
     assert np.zeros_like(x).numpy().tolist() == [[0, 0], [0, 0]]
     assert np.full_like(x, 2, dtype=np.int64).dtype == np.int64
-    assert np.array2string(x.detach()) == np.array2string(x.data)
-    np.testing.assert_array_equal(x, x.data)
+    assert np.array2string(x.detach()) == np.array2string(x.array)
+    np.testing.assert_array_equal(x, x.array)
     assert type(np.median(x.detach()[0])) is np.float64 and np.median(x.detach()[0]) == 1.5
     with no_grad():
-        assert type(np.vstack([x, x.data])) is np.ndarray
+        assert type(np.vstack([x, x.array])) is np.ndarray
     assert np.asarray(x) is not x and np.sum(Tensor([1, 2])).item() == 3
 
 
@@ -109,7 +109,7 @@ def test_what_has_no_gradient_is_numpys():
         (lambda x: np.split(x, 2), TypeError, ["np.split: x requires a gradient"]),
         (lambda x: np.sum(x, initial=1), TypeError, ["np.sum: got an unexpected", "'initial'", "pass x.numpy()"]),
         (lambda x: np.exp(x), TypeError, ["__array_ufunc__"]),
-        (lambda x: np.copyto(x, 7.0), TypeError, ["np.copyto: it would write into a Tensor", "assign to x.data[...]"]),
+        (lambda x: np.copyto(x, 7.0), TypeError, ["np.copyto: it would write into a Tensor", "assign to x.array[...]"]),
         (lambda x: np.fill_diagonal(x.detach(), 7), TypeError, ["np.fill_diagonal: it would write into a Tensor"]),
         (lambda x: np.cumsum(np.ones(4), out=x[0]), TypeError, ["np.cumsum: it would write into a Tensor"]),
         (lambda x: xp.sort(x), AttributeError, ["gpunn.array_api has no 'sort'", "x.detach().numpy()"]),

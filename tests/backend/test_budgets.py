@@ -166,7 +166,7 @@ def test_launches_of_what_normalises_a_sample(name, look_alike):
                 y = function(x, w, b)
             with counting.device_work() as back:
                 y.backward(gy)
-            x.grad = w.grad = b.grad = None
+            x.gradient = w.gradient = b.gradient = None
     assert work.launches.total() <= forward and back.launches.total() <= backward, f"{work}, {back}"
     assert not work.copies.total() + back.copies.total(), f"{work}, {back}"
 

@@ -105,10 +105,10 @@ def test_channels_last_memory_passes_through_joins_frames_and_sums(xp):
     joined = ops.concatenate([x, x], 1)
     made = [ops.add(x, x), ops.sub(x, 1), ops.mul(2, x), ops.div(x, x), ops.maximum(x, 0), ops.exp(x), ops.abs(x)]
     for y in (joined, ops.pad(x, (1, 0, 2, 1)), ops.relu(x), ops.clip(x, -1, None), *made):
-        assert y.data.transpose(0, 2, 3, 1).flags.c_contiguous
+        assert y.array.transpose(0, 2, 3, 1).flags.c_contiguous
     np.testing.assert_array_equal(joined.numpy(), np.concatenate([last.get()] * 2, 1))
     (x * 2 + ops.relu(x)).sum().backward()
-    assert x.grad.shape == x.shape
+    assert x.gradient.shape == x.shape
 
 
 def test_launches_reads_and_copies_are_counted(xp):

@@ -50,7 +50,7 @@ def test_no_call_waits_for_the_device(name, look_alike):
     function, *arguments = CALLS[name]
     inputs = tensors(arguments, "cuda")
     y = function(*inputs)
-    gy = y.data.copy()
+    gy = y.array.copy()
     with counting.device_work() as work:
         y = function(*inputs)
         if y.requires_grad:
@@ -103,7 +103,7 @@ def test_a_wrong_index_in_a_programs_own_graph_is_told_at_each_replay(xp, stream
 
 def test_an_optimisers_step_is_refused_in_a_programs_own_graph(xp, stream):
     p = Tensor(moved(X, "cuda"), requires_grad=True)
-    p.grad = p.data * 1
+    p.gradient = p.array * 1
     adam = optim.Adam([p])
     with pytest.raises(CaptureError, match=r"each replay would take the numbers of this step; capture it with"):
         captured(xp, stream, xp.cuda.MemoryPool(), adam.step)

@@ -65,7 +65,7 @@ def test_a_step_with_clipped_gradients(name, norm):
             optim.clip_grad_value_(layer.parameters(), 0.4)
             optimiser.step()
         optimiser.load_state_dict(optimiser.state_dict())
-        found.append([float(total), *(gpunn.to_numpy(p.data) for p in layer.parameters())])
+        found.append([float(total), *(gpunn.to_numpy(p.array) for p in layer.parameters())])
     for a, b in zip(*found, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
@@ -94,7 +94,7 @@ def test_shapes_that_only_ops_with_an_index_take():
     for mode in ("constant", "reflect", "replicate", "circular"):
         ops.pad(x, (1, 1), mode).sum().backward()
     ops.one_hot(gpunn.to_device(np.array([1, 0]), "cuda"))
-    assert str(backend.device_of(x.grad)) == "cuda"
+    assert str(backend.device_of(x.gradient)) == "cuda"
 
 
 in_ci = pytest.mark.skipif(not os.environ.get("CI"), reason="every kernel once more, to be compiled: in CI")
@@ -145,7 +145,7 @@ def test_one_launch_forward_and_one_back_without_the_host(name, order):
     ONE_LAUNCH[name](x, *rest)  # plans, and the record of wrong labels, are made once
     with counting.device_work() as forward:
         y = ONE_LAUNCH[name](x, *rest)
-    gy = y.data * 2
+    gy = y.array * 2
     with counting.device_work() as backward:
         y._node.backward(gy, (True,))
     for work in (forward, backward):

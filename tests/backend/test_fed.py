@@ -27,8 +27,8 @@ def gradients(params, step):
     """New gradients in the memory that the parameters' gradients have, which launches know."""
     for i, p in enumerate(params):
         g = given(p.shape, 100 * step + i)
-        p.grad = g if p.grad is None else p.grad
-        p.grad[...] = g
+        p.gradient = g if p.gradient is None else p.gradient
+        p.gradient[...] = g
 
 
 def numbers(*states):
@@ -73,10 +73,10 @@ def test_an_optimisers_replays_are_its_steps(name, rows, monkeypatch):
                 graph.replay()
         if graph is not None:  # an eager step afterwards sees its own gradients and numbers
             for p in params:
-                p.grad = None
+                p.gradient = None
         gradients(params, 99)
         one.step()
-        return numbers({str(i): p.data for i, p in enumerate(params)}, *one.state.values())
+        return numbers({str(i): p.array for i, p in enumerate(params)}, *one.state.values())
 
     assert same(run(True), run(False))
 
@@ -112,8 +112,8 @@ def test_what_no_replay_of_an_optimiser_could_do():
             batch.rules.sgd(batch.params, [None], batch.grads, [(0.1, 0, 1, 0, 0, 0)], batch.kept)
 
     p = Tensor(given(3), requires_grad=True)
-    p.grad = given(3, 1)
-    before = gpunn.to_numpy(p.data).copy()
+    p.gradient = given(3, 1)
+    before = gpunn.to_numpy(p.array).copy()
     for one, words in (
         (Plain([p], {"lr": 0.1}), r"Plain.update gets the host's numbers.* define rule"),
         (Own([p], 0.1), r"optim.sgd: settings are the numbers of one step.* pass a function"),
@@ -122,7 +122,7 @@ def test_what_no_replay_of_an_optimiser_could_do():
         with captured(), pytest.raises(CaptureError, match=words):
             one.step()
         assert not one.state.get(id(p))
-    assert np.array_equal(p.data, before)
+    assert np.array_equal(p.array, before)
 
 
 @pytest.mark.parametrize("op", ["dropout", "dropout2d", "rows", "batch"])
@@ -145,10 +145,10 @@ def test_a_replayed_mask_is_the_next_of_the_stream(op):
             if replayed:
                 graph.replay()
             else:
-                x.grad = None
+                x.gradient = None
                 y = run(x)
                 y.backward(gy)
-            found.append((gpunn.to_numpy(y.data).copy(), gpunn.to_numpy(x.grad).copy()))
+            found.append((gpunn.to_numpy(y.array).copy(), gpunn.to_numpy(x.gradient).copy()))
         return found, random.get_state()
 
     (got, at), (want, there) = steps(True), steps(False)
@@ -223,7 +223,7 @@ def test_counts_of_batches_are_averaged_in_their_own_memory():
 
 def test_a_wrong_label_names_the_replay_that_met_it():
     x, labels = Tensor(given((3, 4)), requires_grad=True), gpunn.to_device(np.array([0, 1, 2]), "emulator")
-    gpunn.to_numpy(ops.cross_entropy(x, labels).data)
+    gpunn.to_numpy(ops.cross_entropy(x, labels).array)
     first = faults.last_serial()
     with captured() as graph:
         loss = ops.cross_entropy(x, labels)
@@ -233,9 +233,9 @@ def test_a_wrong_label_names_the_replay_that_met_it():
         graph.replay()
         assert faults.last_serial() == first + replay
     with pytest.raises(IndexError, match="label 7") as met:
-        gpunn.to_numpy(loss.data)
+        gpunn.to_numpy(loss.array)
     assert met.value.call == first + 2
-    gpunn.to_numpy(loss.data)
+    gpunn.to_numpy(loss.array)
 
 
 def test_the_record_of_wrong_labels_is_made_outside_of_a_capture(monkeypatch):
@@ -259,9 +259,9 @@ def test_a_loss_begins_with_the_ones_of_its_stream(monkeypatch):
     monkeypatch.setattr(streams, "_ones", {})
     x, labels = Tensor(given((3, 4)), requires_grad=True), gpunn.to_device(np.array([0, 1, 2]), "emulator")
     assert ones_made(lambda: ops.cross_entropy(x, labels).backward(), monkeypatch) == 1
-    first, x.grad = gpunn.to_numpy(x.grad).copy(), None
+    first, x.gradient = gpunn.to_numpy(x.gradient).copy(), None
     assert ones_made(lambda: ops.cross_entropy(x, labels).backward(), monkeypatch) == 0
-    assert np.array_equal(x.grad, first)
+    assert np.array_equal(x.gradient, first)
     (ones,) = streams._ones.values()
     assert ones == 1 and not ones.flags.writeable
 
@@ -288,7 +288,7 @@ def test_no_gradient_is_made_of_the_ones_that_are_kept(name, monkeypatch):
     leaves = [Tensor(given(shape, i), requires_grad=True) for i, shape in enumerate(shapes)]
     op(*leaves).backward()
     (ones,) = streams._ones.values()
-    assert ones == 1 and not any(np.shares_memory(x.grad, ones) for x in leaves)
+    assert ones == 1 and not any(np.shares_memory(x.gradient, ones) for x in leaves)
 
 
 def test_ones_that_somebody_could_reach_are_new(monkeypatch):

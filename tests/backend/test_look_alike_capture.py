@@ -98,8 +98,8 @@ def test_our_kernels_are_recorded_with_their_arguments(xp, stream):
     def work():
         t = Tensor(x, requires_grad=True)
         y = ops.max_pool2d(ops.relu(t - 4.0), 2)
-        y.backward(xp.ones_like(y.data))
-        return y.data, t.grad
+        y.backward(xp.ones_like(y.array))
+        return y.array, t.gradient
 
     graph, found = captured(xp, stream, pool, work)
     assert {"activation_forward", "staged_max_pool2d_forward"} <= set(counting.graph_nodes(graph))
@@ -116,14 +116,14 @@ def test_a_kernels_table_of_pointers_keeps_its_addresses(xp, stream):
     from gpunn import optim
 
     p = Tensor(xp.asarray(X), requires_grad=True)
-    p.grad = xp.asarray(np.ones_like(X))
+    p.gradient = xp.asarray(np.ones_like(X))
     sgd = optim.SGD([p], 0.5)
     state = {}
     # The rule alone: a step of an optimizer refuses a capture that is not gpunn's.
     graph, _ = captured(
-        xp, stream, xp.cuda.MemoryPool(), lambda: sgd.update(p.data, p.grad, state, sgd.param_groups[0])
+        xp, stream, xp.cuda.MemoryPool(), lambda: sgd.update(p.array, p.gradient, state, sgd.param_groups[0])
     )
-    np.testing.assert_array_equal(p.data.get(), X - 0.5)
-    p.grad *= 2
+    np.testing.assert_array_equal(p.array.get(), X - 0.5)
+    p.gradient *= 2
     graph.launch()
-    np.testing.assert_array_equal(p.data.get(), X - 1.5)
+    np.testing.assert_array_equal(p.array.get(), X - 1.5)

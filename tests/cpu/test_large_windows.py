@@ -14,4 +14,4 @@ def test_the_largest_of_ninety_thousand():
     y.sum().backward()
     assert y.item() == 89_999
     assert place.item() == values.argmax()
-    assert np.array_equal(np.flatnonzero(x.grad), [values.argmax()])
+    assert np.array_equal(np.flatnonzero(x.gradient), [values.argmax()])

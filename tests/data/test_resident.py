@@ -180,7 +180,7 @@ def trained(loader, captured):
         del one, batch
         gc.collect()
     assert step.captured == captured
-    return losses, [backend.to_numpy(p.data).tobytes() for p in model.parameters()]
+    return losses, [backend.to_numpy(p.array).tobytes() for p in model.parameters()]
 
 
 def test_captured_steps_that_load_their_batches_are_the_hosts(look_alike):

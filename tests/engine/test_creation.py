@@ -22,14 +22,14 @@ def test_data_of_every_kind_becomes_a_leaf(data):
 def test_it_copies_and_keeps_the_memory_order(device, wrap):
     a = gpunn.to_device(np.zeros((2, 3), np.float32).T, device)
     x = gpunn.tensor(wrap(a))
-    x.data[...] = 7
-    assert not gpunn.to_numpy(a).any() and str(x.device) == device and type(x.data) is type(a)
-    assert x.data.strides == a.strides
+    x.array[...] = 7
+    assert not gpunn.to_numpy(a).any() and str(x.device) == device and type(x.array) is type(a)
+    assert x.array.strides == a.strides
 
 
 def test_a_subclass_and_another_framework_are_copied_too():
     matrix = np.zeros((2, 2)).view(np.matrix)
-    gpunn.tensor(matrix).data[...] = 1
+    gpunn.tensor(matrix).array[...] = 1
     assert not matrix.any()
 
     class Foreign:
@@ -37,7 +37,7 @@ def test_a_subclass_and_another_framework_are_copied_too():
             self.__dlpack__, self.__dlpack_device__ = array.__dlpack__, array.__dlpack_device__
 
     a = np.zeros(3, np.float32)
-    gpunn.tensor(Foreign(a)).data[...] = 1
+    gpunn.tensor(Foreign(a)).array[...] = 1
     assert not a.any()
 
 

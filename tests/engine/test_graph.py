@@ -19,15 +19,15 @@ def leaf(values=(1.0, 2.0, 3.0), dtype=np.float64):
 # ---------------------------------------------------------------- hooks
 def test_a_leafs_hook_sees_and_may_replace_the_gradient():
     x, seen = leaf(), []
-    x.register_hook(lambda g: seen.append(g.copy()))
+    x.register_hook(lambda g: seen.append(g.numpy().copy()))
     x.register_hook(lambda g: g * 10)
     (x * 2).sum().backward()
-    assert seen[0].tolist() == [2, 2, 2] and x.grad.tolist() == [20, 20, 20]
+    assert seen[0].tolist() == [2, 2, 2] and x.gradient.tolist() == [20, 20, 20]
 
 
 def test_a_leafs_hook_sees_the_whole_gradient_of_one_pass_once():
     x, seen = leaf(), []
-    x.register_hook(lambda g: seen.append(g.copy()))
+    x.register_hook(lambda g: seen.append(g.numpy().copy()))
     (x * 2 + x * 3).sum().backward()
     assert len(seen) == 1 and (seen[0] == 5).all()
 
@@ -37,7 +37,7 @@ def test_an_inner_hook_replaces_what_flows_on():
     y = x * 2
     y.register_hook(lambda g: g * 100)
     (y * 3).sum().backward()
-    assert x.grad.tolist() == [600, 600, 600]
+    assert x.gradient.tolist() == [600, 600, 600]
 
 
 def test_a_removed_hook_is_silent():
@@ -102,25 +102,25 @@ def test_a_leaf_made_under_no_grad_may_still_require_gradients():
     with no_grad():
         x = leaf()
     (x * 2).sum().backward()
-    assert (x.grad == 2).all()
+    assert (x.gradient == 2).all()
 
 
 def test_detach_shares_the_array_and_cuts_the_graph():
     x = leaf()
     y = x * 2
     d = y.detach()
-    assert d.data is y.data and not d.requires_grad
+    assert d.array is y.array and not d.requires_grad
     (y * d).sum().backward()
-    assert_close(x.grad, 4 * x.data)
+    assert_close(x.gradient, 4 * x.array)
 
 
 def test_grad_returns_gradients_and_leaves_grad_alone():
     x, z = leaf(), leaf([4.0, 5.0, 6.0])
     y = (x * z).sum()
     gx, gz = gpunn.grad(y, (x, z))
-    assert_close(gx, z.data)
-    assert_close(gz, x.data)
-    assert x.grad is None and z.grad is None
+    assert_close(gx, z.array)
+    assert_close(gz, x.array)
+    assert x.gradient is None and z.gradient is None
 
 
 def test_grad_of_an_inner_tensor():
@@ -128,7 +128,7 @@ def test_grad_of_an_inner_tensor():
     middle = x * 2
     y = (middle**2).sum()
     (gm,) = gpunn.grad(y, (middle,))
-    assert_close(gm, 2 * middle.data)
+    assert_close(gm, 2 * middle.array)
 
 
 def test_grad_of_a_single_input_and_with_a_given_gradient():
@@ -158,14 +158,14 @@ def test_grads_results_share_memory_with_nothing():
 def test_grad_does_not_touch_other_leaves():
     x, w = leaf(), leaf()
     gpunn.grad((x * w).sum(), (x,))
-    assert w.grad is None
+    assert w.gradient is None
 
 
 @pytest.mark.parametrize("owned", [True, False])
 def test_a_gradient_that_its_op_owns_is_kept_without_a_copy(owned):
     x, made = Tensor(np.ones((2, 3)), requires_grad=True), np.ones((3, 2))
-    record("op", x.data * 2, (x,), lambda gy, needs: (made.T,), owned=owned).backward(np.ones((2, 3)))
-    assert np.shares_memory(x.grad, made) == owned
+    record("op", x.array * 2, (x,), lambda gy, needs: (made.T,), owned=owned).backward(np.ones((2, 3)))
+    assert np.shares_memory(x.gradient, made) == owned
 
 
 # ---------------------------------------------------------------- what an op knows of the gradient that it gives
@@ -176,7 +176,7 @@ def doubled(x, known, told):
         told.append(known.of(gy))
         return (2 * gy,)
 
-    y = record("doubled", 2 * x.data, (x,), backward, owned=True)
+    y = record("doubled", 2 * x.array, (x,), backward, owned=True)
     y._node.known = known
     return y
 
@@ -189,7 +189,7 @@ def tripled(y, known):
         known.more = (gx.sum(),)
         return (gx,)
 
-    return record("tripled", 3 * y.data, (y,), backward, owned=True)
+    return record("tripled", 3 * y.array, (y,), backward, owned=True)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_what_is_known_of_a_gradient_is_told_where_it_came_alone(rest, told, gra
     total = tripled(y, known).sum()
     total = total if isinstance(more, int) else total + more.sum()
     total.backward()
-    assert found == [told] and x.grad.tolist() == [gradient] * 3
+    assert found == [told] and x.gradient.tolist() == [gradient] * 3
 
 
 def test_only_the_first_reader_is_asked_what_it_knows():

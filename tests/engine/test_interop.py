@@ -13,11 +13,11 @@ from tests.parity import normal, torch
 
 def test_numpy_reads_a_tensor():
     x = Tensor(normal(2, 3))
-    assert np.shares_memory(np.asarray(x), x.data)
-    np.testing.assert_array_equal(np.asarray(x), x.data)
+    assert np.shares_memory(np.asarray(x), x.array)
+    np.testing.assert_array_equal(np.asarray(x), x.array)
     assert np.asarray(x, dtype=np.float32).dtype == np.float32
-    assert not np.shares_memory(np.array(x), x.data)
-    assert not np.shares_memory(np.array(x, copy=True), x.data)
+    assert not np.shares_memory(np.array(x), x.array)
+    assert not np.shares_memory(np.array(x, copy=True), x.array)
 
 
 def test_numpy_refuses_a_view_that_needs_a_copy():
@@ -28,42 +28,42 @@ def test_numpy_refuses_a_view_that_needs_a_copy():
 def test_numpy_functions_take_tensors():
     x = Tensor(normal(2, 3))
     np.testing.assert_allclose(np.sum(np.asarray(x)), x.sum().item())
-    np.testing.assert_allclose(x, x.data)
+    np.testing.assert_allclose(x, x.array)
 
 
 def test_numpy_method_and_to_numpy():
     x = Tensor(normal(2, 3), requires_grad=True)
-    for a in (x.numpy(), to_numpy(x), to_numpy(x.data)):
+    for a in (x.numpy(), to_numpy(x), to_numpy(x.array)):
         assert type(a) is np.ndarray
-        np.testing.assert_array_equal(a, x.data)
+        np.testing.assert_array_equal(a, x.array)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint8])
 def test_numpy_reads_a_tensor_through_dlpack(dtype):
     x = Tensor(np.arange(6, dtype=dtype).reshape(2, 3))
     a = np.from_dlpack(x)
-    assert a.dtype == dtype and np.shares_memory(a, x.data)
+    assert a.dtype == dtype and np.shares_memory(a, x.array)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
 def test_pytorch_reads_a_tensor_through_dlpack(dtype):
     x = Tensor(np.arange(6, dtype=dtype).reshape(2, 3))
     t = torch().from_dlpack(x)
-    np.testing.assert_array_equal(t.numpy(), x.data)
+    np.testing.assert_array_equal(t.numpy(), x.array)
     t[0, 0] = 7
-    assert x.data[0, 0] == 7, "the memory is shared"
+    assert x.array[0, 0] == 7, "the memory is shared"
 
 
 def test_pytorch_reads_strided_views():
     x = Tensor(normal(4, 6)[::2, ::3].T)
-    np.testing.assert_array_equal(torch().from_dlpack(x).numpy(), x.data)
+    np.testing.assert_array_equal(torch().from_dlpack(x).numpy(), x.array)
 
 
 def test_a_tensor_is_made_from_pytorchs():
     t = torch().arange(6, dtype=torch().float32).reshape(2, 3)
     x = Tensor(t)
-    assert isinstance(x.data, np.ndarray) and x.dtype == np.float32
-    np.testing.assert_array_equal(x.data, t.numpy())
+    assert isinstance(x.array, np.ndarray) and x.dtype == np.float32
+    np.testing.assert_array_equal(x.array, t.numpy())
 
 
 def test_ops_take_pytorch_tensors_among_the_arguments_or_refuse_them_by_name():
@@ -73,7 +73,7 @@ def test_ops_take_pytorch_tensors_among_the_arguments_or_refuse_them_by_name():
     except TypeError as error:
         assert "add" in str(error)
     else:
-        np.testing.assert_array_equal(y.data, normal(3) + 1)
+        np.testing.assert_array_equal(y.array, normal(3) + 1)
 
 
 def test_a_tensor_is_made_from_whatever_speaks_dlpack():
@@ -90,26 +90,26 @@ def test_a_tensor_is_made_from_whatever_speaks_dlpack():
             return self.a.__dlpack_device__()
 
     a = normal(2, 3)
-    np.testing.assert_array_equal(Tensor(Foreign(a)).data, a)
+    np.testing.assert_array_equal(Tensor(Foreign(a)).array, a)
 
 
 def test_copies_and_pickles_keep_values_and_the_wish_for_gradients():
     x = Tensor(normal(2, 3), requires_grad=True)
     for twin in (copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
-        np.testing.assert_array_equal(twin.data, x.data)
-        assert twin.requires_grad and not np.shares_memory(twin.data, x.data)
+        np.testing.assert_array_equal(twin.array, x.array)
+        assert twin.requires_grad and not np.shares_memory(twin.array, x.array)
         (twin * 2).sum().backward()
-        assert (twin.grad == 2).all() and x.grad is None
+        assert (twin.gradient == 2).all() and x.gradient is None
 
 
 def test_a_pickled_leaf_takes_its_gradient_along_and_a_shallow_copy_does_not():
     x = Tensor([1.0, 2.0], requires_grad=True)
     (x * x).sum().backward()
     loaded, shallow = pickle.loads(pickle.dumps(x)), copy.copy(x)
-    assert loaded.grad.tolist() == [2, 4] and loaded.grad is not x.grad
-    assert shallow.data is x.data and shallow.grad is None
+    assert loaded.gradient.tolist() == [2, 4] and loaded.gradient is not x.gradient
+    assert shallow.array is x.array and shallow.gradient is None
     (loaded * loaded).sum().backward()
-    assert loaded.grad.tolist() == [4, 8] and x.grad.tolist() == [2, 4]
+    assert loaded.gradient.tolist() == [4, 8] and x.gradient.tolist() == [2, 4]
 
 
 def test_torch_views_of_turned_sign_keep_their_sign():

@@ -72,7 +72,7 @@ def training():
     loss.backward()
     optim.clip_grad_norm_(model.parameters(), 1.0)
     sgd.step()
-    return model[-1].weight.data
+    return model[-1].weight.array
 
 
 def emulated():
@@ -87,7 +87,7 @@ def blocks():
     with no_grad(), gpunn.device("cpu"), nn.init.skip():
         layer = nn.Linear(24, 3)
         for parameter in layer.parameters():  # else of memory that nobody filled
-            parameter.data[...] = 0.5
+            parameter.array[...] = 0.5
         y = layer(x)
     assert not y.requires_grad
     return y.numpy()

@@ -9,7 +9,7 @@ from gpunn.engine.tensor import record_all
 
 def both(x, w):
     """x w and x + w, by one node; `calls` gets what backward is given."""
-    a, b = x.data, w.data
+    a, b = x.array, w.array
 
     def backward(gys, needs):
         calls.append(gys)
@@ -34,8 +34,8 @@ def test_backward_runs_once_with_all_gradients(leaves):
     product, total = both(x, w)
     (product * 2.0 + total + product).sum().backward()  # product's gradient is a sum of two
     assert len(calls) == 1
-    np.testing.assert_array_equal(x.grad, 3 * TWO + 1)
-    np.testing.assert_array_equal(w.grad, 3 * ONE + 1)
+    np.testing.assert_array_equal(x.gradient, 3 * TWO + 1)
+    np.testing.assert_array_equal(w.gradient, 3 * ONE + 1)
 
 
 @pytest.mark.parametrize("which", [0, 1])
@@ -43,7 +43,7 @@ def test_a_result_that_nobody_used_gives_none(leaves, which):
     x, w = leaves
     both(x, w)[which].backward(np.ones(2))
     assert [g is None for g in calls[0]] == [which == 1, which == 0]
-    np.testing.assert_array_equal(x.grad, 1 if which else TWO)
+    np.testing.assert_array_equal(x.gradient, 1 if which else TWO)
 
 
 def test_a_second_pass_begins_anew(leaves):
@@ -64,7 +64,7 @@ def test_hooks_and_gradients_of_the_results(leaves):
     last = (product + total).sum()
     np.testing.assert_array_equal(grad(last, product, retain_graph=True), 1)
     last.backward()
-    np.testing.assert_array_equal(x.grad, TWO + 10)
+    np.testing.assert_array_equal(x.gradient, TWO + 10)
 
 
 def test_what_is_not_recorded(leaves):

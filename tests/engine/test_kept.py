@@ -39,7 +39,7 @@ def kept(y, *besides):
 )
 def test_what_an_op_keeps(op, arrays):
     x = leaf((32, 32))
-    assert kept(op(x), x.data) == arrays * 4 * KIB
+    assert kept(op(x), x.array) == arrays * 4 * KIB
 
 
 def test_each_memory_counts_once_and_where_it_is_first_kept():
@@ -82,7 +82,7 @@ def test_the_count_is_what_goes_with_the_graph(name):
     model = models.create(name)
     x, labels = np.zeros((16, *models.input_shape(name)), np.float32), np.arange(16) % 10
     ops.cross_entropy(model(x), labels)  # scratch memory and plans exist
-    besides = [*(p.data for p in model.parameters()), *model.buffers(), x, labels]
+    besides = [*(p.array for p in model.parameters()), *(b.array for b in model.buffers()), x, labels]
     tracemalloc.start()
     try:
         loss = ops.cross_entropy(model(x), labels)
@@ -105,7 +105,7 @@ def test_backward_frees_it_on_the_way():
     with watched("cpu") as use:
         y = x
         for i in range(20):
-            y = record("probe", y.data, (y,), probe) if i == 10 else y
+            y = record("probe", y.array, (y,), probe) if i == 10 else y
             y = ops.tanh(y)
         nodes = nodes_behind([y._node])
         assert kept(y) == 20 * 64 * KIB

@@ -23,10 +23,10 @@ def used_leaf() -> Tensor:
 def test_a_copy_of_a_used_leaf_takes_its_own_gradients(copied):
     leaf = used_leaf()
     other = copied(leaf)
-    other.grad = None
+    other.gradient = None
     (other * 3).sum().backward()
-    assert leaf.grad.tolist() == [2, 2]
-    assert other.grad.tolist() == [3, 3]
+    assert leaf.gradient.tolist() == [2, 2]
+    assert other.gradient.tolist() == [3, 3]
 
 
 def test_a_computed_value_cannot_be_copied_with_its_history():
@@ -39,16 +39,16 @@ def test_a_computed_value_cannot_be_copied_with_its_history():
 
 def test_data_replaced_by_float64_gets_float64_gradients():
     leaf = used_leaf()
-    leaf.data = leaf.data.astype(np.float64) / 3
+    leaf.array = leaf.array.astype(np.float64) / 3
     (leaf * leaf).sum().backward()
-    assert leaf.grad.dtype == np.float64
-    assert np.array_equal(leaf.grad, 2 + 2 * leaf.data)
+    assert leaf.gradient.dtype == np.float64
+    assert np.array_equal(leaf.gradient, 2 + 2 * leaf.array)
 
 
 def test_hooks_stay_when_data_is_replaced():
     leaf, seen = used_leaf(), []
     leaf.register_hook(seen.append)
-    leaf.data = leaf.data.astype(np.float64)
+    leaf.array = leaf.array.astype(np.float64)
     (leaf * 2).sum().backward()
     assert len(seen) == 1
 
@@ -58,13 +58,13 @@ def test_a_leaf_frozen_after_the_forward_pass_gets_no_gradient():
     y = (leaf * 2).sum()
     leaf.requires_grad = False
     y.backward()
-    assert leaf.grad is None
+    assert leaf.gradient is None
 
 
 def test_a_parameter_of_read_only_memory_is_a_copy_that_can_learn():
     array = np.frombuffer(np.ones(2, np.float32).tobytes(), np.float32)
     parameter = nn.Parameter(array)
-    parameter.data -= 1
+    parameter.array -= 1
     assert parameter.numpy().tolist() == [0, 0]
     assert array.tolist() == [1, 1]
 
@@ -81,7 +81,7 @@ def test_threads_lose_no_gradient_of_a_shared_parameter():
         thread.start()
     for thread in threads:
         thread.join()
-    assert np.array_equal(leaf.grad, np.full(1 << 16, 80, np.float32))
+    assert np.array_equal(leaf.gradient, np.full(1 << 16, 80, np.float32))
 
 
 def test_no_grad_as_a_decorator_leaves_each_thread_its_own_mode():
@@ -135,7 +135,7 @@ def test_a_list_of_arrays_keeps_float64_and_a_list_of_numbers_becomes_float32():
 
 def test_a_matrix_is_an_array_whose_product_goes_element_by_element():
     matrix = np.arange(4.0).reshape(2, 2).view(np.matrix)
-    for product in (ops.mul(matrix, matrix), (Tensor(matrix) * matrix).data):
+    for product in (ops.mul(matrix, matrix), (Tensor(matrix) * matrix).array):
         assert type(product) is np.ndarray
         assert product.tolist() == [[0, 1], [4, 9]]
 

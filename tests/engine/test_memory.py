@@ -21,7 +21,7 @@ def test_a_chain_of_ten_thousand_operations():
     for _ in range(10_000):
         y = y * 1.0001
     y.sum().backward()
-    assert_close(x.grad, np.full(2, 1.0001**10_000), 10_000)
+    assert_close(x.gradient, np.full(2, 1.0001**10_000), 10_000)
 
 
 def test_a_chain_of_ten_thousand_operations_is_also_dropped_without_recursion():
@@ -75,7 +75,7 @@ def test_a_leaf_is_freed_when_it_is_dropped():
     """A cycle between a leaf and its node would keep every parameter, and its gradient, until the collector runs."""
     x = leaf()
     (x * 2).sum().backward()
-    data, gradient = weakref.ref(x.data), weakref.ref(x.grad)
+    data, gradient = weakref.ref(x.array), weakref.ref(x.grad)
     gc.disable()
     try:
         del x
@@ -87,7 +87,7 @@ def test_a_leaf_is_freed_when_it_is_dropped():
 def test_inner_results_are_freed_while_the_loss_lives():
     x = leaf()
     middle = ops.exp(x)
-    reference = weakref.ref(middle.data)
+    reference = weakref.ref(middle.array)
     loss = middle.sum()
     del middle
     assert reference() is not None
@@ -135,12 +135,12 @@ def test_an_activation_that_no_gradient_needs_is_freed_at_once(name):
     """Half of a training step's memory lies in what closures hold on to."""
     x = leaf()
     middle = Tensor(np.array([1.0, 2.0, 3.0]), requires_grad=True) + x
-    reference = weakref.ref(middle.data)
+    reference = weakref.ref(middle.array)
     y = NEEDS_NO_INPUT[name](middle)
     del middle
     assert reference() is None, f"{name} keeps its input"
     y.sum().backward()
-    assert x.grad.shape == (3,)
+    assert x.gradient.shape == (3,)
 
 
 @pytest.mark.parametrize(
@@ -150,13 +150,13 @@ def test_an_activation_that_no_gradient_needs_is_freed_at_once(name):
 def test_a_views_closure_keeps_no_more_than_the_view(view):
     x = leaf()
     middle = x + np.ones(3)
-    reference = weakref.ref(middle.data)
+    reference = weakref.ref(middle.array)
     y = view(middle)
     total = y.sum()
     del middle, y
     assert reference() is None
     total.backward()
-    assert x.grad.shape == (3,)
+    assert x.gradient.shape == (3,)
 
 
 def test_no_grad_saves_nothing():
@@ -188,4 +188,4 @@ def test_retain_graph_lets_a_second_backward_through():
     y = (x**2).sum()
     y.backward(retain_graph=True)
     y.backward()
-    assert_close(x.grad, 4 * x.data)
+    assert_close(x.gradient, 4 * x.array)

@@ -41,7 +41,7 @@ from gpunn import Tensor, ops
 x = Tensor(np.ones((2, 1, 6, 6), np.float32), requires_grad=True)
 w = Tensor(np.ones((3, 1, 3, 3), np.float32), requires_grad=True)
 ops.cross_entropy(ops.flatten(ops.max_pool2d(ops.conv2d(x, w), 4), 1), np.array([0, 2])).backward()
-assert w.grad.shape == (3, 1, 3, 3)
+assert w.gradient.shape == (3, 1, 3, 3)
 assert not gpunn.is_available("cuda") and gpunn.is_available("cpu")
 try:
     x.to("cuda")

@@ -119,7 +119,7 @@ def test_replays_beside_other_work_keep_their_memory():
             if crowd:
                 held = [cupy.full(1 << n, cupy.nan, "float32") for n in range(4, 22)]
                 del held
-        found.append(to_numpy(model.weight.data).tobytes())
+        found.append(to_numpy(model.weight.array).tobytes())
     assert found[0] == found[1]
 
 
@@ -129,7 +129,7 @@ def test_a_shape_that_changes_is_captured_anew_and_an_earlier_one_replayed():
         losses = []
         for count in (4, 4, 4, 4, 2, 2, 2, 2, 4, 2):
             losses += [step(x, y) for x, y in batches((count, 8), 1)]
-        return list(map(float, losses)), to_numpy(model.weight.data).tobytes()
+        return list(map(float, losses)), to_numpy(model.weight.array).tobytes()
 
     assert run(True) == run(False)
 

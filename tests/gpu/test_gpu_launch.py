@@ -56,7 +56,7 @@ def test_a_network_has_the_same_gradients_on_cpu_and_cuda(name, shape):
         model = models.create(name).to(device)
         loss = ops.cross_entropy(model(to_device(x, device)), to_device(np.arange(shape[0]) % 10, device))
         loss.backward()
-        found[device] = {key: to_numpy(p.grad) for key, p in model.named_parameters()}
+        found[device] = {key: to_numpy(p.gradient) for key, p in model.named_parameters()}
     for key, want in found["cpu"].items():
         assert np.abs(found["cuda"][key] - want).max() <= 1e-3 * max(np.abs(want).max(), 1e-3), key
 

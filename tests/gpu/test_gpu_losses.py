@@ -52,7 +52,7 @@ def test_a_label_met_in_another_stream_is_named_by_any_read():
     stream.synchronize()
     with pytest.raises(IndexError, match="cross_entropy: target has the label 99, expected 0 to 10"):
         to_numpy(labels)
-    assert np.isnan(y.item()) and not to_numpy(t.grad).any()
+    assert np.isnan(y.item()) and not to_numpy(t.gradient).any()
 
 
 @pytest.mark.parametrize("p", [0.3, 1.0])

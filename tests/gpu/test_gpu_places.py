@@ -21,10 +21,10 @@ def layers(x, w, labels):
     x, w = (Tensor(a, requires_grad=True) for a in (x, w))
     channels = w.shape[0]
     y = ops.batch_norm_relu(ops.conv2d(x, w, padding=1), None, None, training=True)
-    y = ops.reshape(ops.max_pool2d(y, 2), (len(x.data), channels, -1))
+    y = ops.reshape(ops.max_pool2d(y, 2), (len(x.array), channels, -1))
     loss = ops.cross_entropy(ops.mean(y, axis=2), labels)
     loss.backward()
-    return [loss.data, x.grad, w.grad]
+    return [loss.array, x.gradient, w.gradient]
 
 
 def given(device="cuda", seed=0):

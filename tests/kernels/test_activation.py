@@ -43,9 +43,9 @@ def test_results_keep_the_order_and_gradients_come_in_any(order):
         y.backward(gy)
     assert [call.operation for call in calls] == ["activation.forward", "activation.backward"]
     if order is last:
-        assert y.data.strides == x.data.strides == x.grad.strides
+        assert y.array.strides == x.array.strides == x.gradient.strides
     np.testing.assert_allclose(y.numpy(), np.tanh(X), rtol=1e-6)
-    np.testing.assert_allclose(np.asarray(x.grad), (1 - np.tanh(X) ** 2) * (X + 1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(np.asarray(x.gradient), (1 - np.tanh(X) ** 2) * (X + 1), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", OPS)
@@ -56,7 +56,7 @@ def test_edges_are_those_of_the_cpu(name):
         with np.errstate(all="ignore"):
             y = OPS[name](t)
             y.backward(np.ones_like(x))
-        results.append((np.asarray(y.data), np.asarray(t.grad)))
+        results.append((np.asarray(y.array), np.asarray(t.gradient)))
     for a, b in zip(*results, strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-6, atol=1e-30, err_msg=name)
 

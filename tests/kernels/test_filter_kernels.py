@@ -17,7 +17,7 @@ def test_16_bits_are_rounded_once(dtype):
     if dtype == "bfloat16":
         pytest.importorskip("ml_dtypes")
     x, kernel, gy = (
-        Tensor(normal(*s, seed=i)).to("emulator").to(dtype).data for i, s in enumerate(((6, 8), (3, 3), (6, 8)))
+        Tensor(normal(*s, seed=i)).to("emulator").to(dtype).array for i, s in enumerate(((6, 8), (3, 3), (6, 8)))
     )
     wide = [np.asarray(gpunn.to_numpy(a), np.float32) for a in (x, kernel, gy)]
     exact = ops.filter2d(wide[0], wide[1], "mirror"), ops.filter2d_backward(wide[2], *wide[:2], "mirror")[0]

@@ -33,7 +33,7 @@ def gradient(device, index):
     y = ops.getitem(x, index)
     gy = np.random.default_rng(1).standard_normal(y.shape).astype(np.float32)
     y.backward(gpunn.to_device(gy, device))
-    return gpunn.to_numpy(x.grad)
+    return gpunn.to_numpy(x.gradient)
 
 
 @pytest.mark.parametrize("index", INDICES.values(), ids=INDICES)
@@ -67,7 +67,7 @@ def test_places_of_overlapping_windows(device, dtype, shape, request):
         y, places = ops.max_pool2d(t, 3, 1, 1, return_indices=True)
         gy = gpunn.to_device(np.random.default_rng(1).standard_normal(y.shape).astype(dtype), where)
         y.backward(gy)
-        found += [t.grad, ops.max_pool2d_backward(gy, places.data, shape)]
+        found += [t.gradient, ops.max_pool2d_backward(gy, places.array, shape)]
     eps = np.finfo(dtype).eps
     for got in found[1:]:
         np.testing.assert_allclose(gpunn.to_numpy(got), found[0], rtol=0, atol=64 * eps)

@@ -18,7 +18,7 @@ def gradients(name, device, shape):
     target = np.arange(shape[0]) % 10
     loss = ops.cross_entropy(model(to_device(x, device)), to_device(target, device))
     loss.backward()
-    return float(loss.item()), {key: to_numpy(p.grad) for key, p in model.named_parameters()}
+    return float(loss.item()), {key: to_numpy(p.gradient) for key, p in model.named_parameters()}
 
 
 @pytest.mark.parametrize("name, shape", [("lenet5", (3, 1, 28, 28)), ("resnet20", (2, 3, 16, 16))])

@@ -68,9 +68,9 @@ def test_zero_init_residual_starts_as_identity(name):
         model = models.create(name, zero_init_residual=True)
         plain = models.create(name)
     blocks = [m for m in model.modules() if isinstance(m, models.BasicBlock | models.Bottleneck)]
-    assert len(blocks) == 16 and not any(b.last_norm.weight.data.any() for b in blocks)
-    assert all((b.bn1.weight.data == 1).all() for b in blocks)
-    assert all((m.weight.data == 1).all() for m in plain.modules() if isinstance(m, nn.BatchNorm2d))
+    assert len(blocks) == 16 and not any(b.last_norm.weight.array.any() for b in blocks)
+    assert all((b.bn1.weight.array == 1).all() for b in blocks)
+    assert all((m.weight.array == 1).all() for m in plain.modules() if isinstance(m, nn.BatchNorm2d))
 
 
 def test_blocks_alone():
@@ -110,8 +110,8 @@ def test_dropout_stands_where_published(name, where):
 def test_vgg_starts_as_torchvisions():
     model = models.VGG(((64,), (8,)), num_classes=500)
     conv, linear = model.features[0], model.classifier[3]
-    assert conv.weight.data.std() == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.05) and not conv.bias.data.any()
-    assert linear.weight.data.std() == pytest.approx(0.01, rel=0.01) and not linear.bias.data.any()
+    assert conv.weight.array.std() == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.05) and not conv.bias.array.any()
+    assert linear.weight.array.std() == pytest.approx(0.01, rel=0.01) and not linear.bias.array.any()
 
 
 # LeCun et al. 1998, table I: a row for each of S2's maps, a cross where C3's map reads it.
@@ -150,20 +150,20 @@ def test_table_convolution_is_a_masked_convolution():
     full, first = np.zeros((3, 3, 3, 3), np.float32), 0
     for k, row in enumerate(table):
         for c in row:
-            full[k, c] = layer.weight.data[first]
+            full[k, c] = layer.weight.array[first]
             first += 1
     dense = Tensor(full, requires_grad=True)
-    want = ops.conv2d(x, dense, layer.bias.data)
+    want = ops.conv2d(x, dense, layer.bias.array)
     got = layer(x)
     np.testing.assert_allclose(got.numpy(), want.numpy(), rtol=1e-6)
     got.sum().backward()
     want.sum().backward()
-    picked = np.stack([dense.grad[k, c] for k, row in enumerate(table) for c in row])
-    np.testing.assert_allclose(layer.weight.grad, picked, rtol=1e-5)
+    picked = np.stack([dense.gradient[k, c] for k, row in enumerate(table) for c in row])
+    np.testing.assert_allclose(layer.weight.gradient, picked, rtol=1e-5)
     assert list(layer.state_dict()) == ["weight", "bias"]
-    reach = [max(np.abs(layer.weight.data[a:b]).max(), abs(layer.bias.data[k])) for k, (a, b) in enumerate(ROWS)]
+    reach = [max(np.abs(layer.weight.array[a:b]).max(), abs(layer.bias.array[k])) for k, (a, b) in enumerate(ROWS)]
     assert all(0.5 < r * (9 * (b - a)) ** 0.5 <= 1 for r, (a, b) in zip(reach, ROWS, strict=True)), "each by its fan_in"
-    assert layer.bias.data.all()
+    assert layer.bias.array.all()
     assert repr(layer) == "TableConv2d(3->3, 3x3, 6 of 9 connections)"
 
 

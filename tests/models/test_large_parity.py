@@ -62,8 +62,8 @@ def check(theirs, ours, x, training):
     got.backward(gy)
     weights = list(zip(theirs.parameters(), ours.parameters(), strict=True))
     for (a, b), what in ((w, "weight") for w in (weights[0], weights[-1])):
-        close(b.grad, a.grad.numpy(), what)
-    close(xg.grad, xt.grad.numpy(), "x")
+        close(b.gradient, a.grad.numpy(), what)
+    close(xg.gradient, xt.grad.numpy(), "x")
 
 
 def close(got, want, what):

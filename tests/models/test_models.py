@@ -45,7 +45,7 @@ def test_forward_backward(name):
     assert y.shape == (2, 7)
     y.sum().backward()
     for key, parameter in model.named_parameters():
-        assert parameter.grad is not None and np.isfinite(parameter.grad).all(), key
+        assert parameter.gradient is not None and np.isfinite(parameter.gradient).all(), key
 
 
 def test_in_channels():
@@ -55,16 +55,16 @@ def test_in_channels():
 
 def test_zero_init_residual_starts_as_identity():
     model = models.resnet18(num_classes=10, zero_init_residual=True)
-    gammas = [m.bn2.weight.data for m in model.modules() if isinstance(m, models.BasicBlock)]
+    gammas = [m.bn2.weight.array for m in model.modules() if isinstance(m, models.BasicBlock)]
     assert len(gammas) == 8 and all((g == 0).all() for g in gammas)
-    gammas = [m.bn2.weight.data for m in models.resnet18(10).modules() if isinstance(m, models.BasicBlock)]
+    gammas = [m.bn2.weight.array for m in models.resnet18(10).modules() if isinstance(m, models.BasicBlock)]
     assert all((g == 1).all() for g in gammas)
 
 
 def test_he_initialisation():
     model = models.resnet18(num_classes=10)
-    assert model.layer4[1].conv2.weight.data.std() == pytest.approx((2 / (512 * 9)) ** 0.5, rel=0.01)
-    assert model.conv1.weight.data.std() == pytest.approx((2 / (64 * 49)) ** 0.5, rel=0.05), "of the outputs, fan_out"
+    assert model.layer4[1].conv2.weight.array.std() == pytest.approx((2 / (512 * 9)) ** 0.5, rel=0.01)
+    assert model.conv1.weight.array.std() == pytest.approx((2 / (64 * 49)) ** 0.5, rel=0.05), "of the outputs, fan_out"
     assert isinstance(models.resnet20().layer2[0].downsample, nn.Module)
 
 

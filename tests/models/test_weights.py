@@ -10,6 +10,7 @@ import pytest
 import gpunn
 from gpunn import models
 from gpunn.errors import CheckpointError, UsageError
+from gpunn.nn.state import copied
 
 safetensors = pytest.importorskip("safetensors", reason="safetensors is not installed")
 
@@ -46,7 +47,7 @@ def test_files_without_batch_counts(tmp_path):
 
     saved, loaded = models.resnet20(), models.resnet20()
     loaded.bn1.num_batches_tracked += 7
-    save_file({k: v for k, v in saved.state_dict().items() if "tracked" not in k}, tmp_path / "a.safetensors")
+    save_file({k: v for k, v in copied(saved).items() if "tracked" not in k}, tmp_path / "a.safetensors")
     models.load_safetensors(loaded, tmp_path / "a.safetensors")
     got = loaded.state_dict()
     for key, want in saved.state_dict().items():
@@ -59,7 +60,7 @@ def test_other_floating_types_become_the_models(tmp_path, kind):
     from safetensors.torch import save_file
 
     saved, loaded = models.resnet20(), models.resnet20()
-    theirs = {key: torch.tensor(value) for key, value in saved.state_dict().items()}
+    theirs = {key: torch.tensor(value) for key, value in copied(saved).items()}
     theirs = {key: v.to(getattr(torch, kind)) if v.is_floating_point() else v for key, v in theirs.items()}
     save_file(theirs, tmp_path / "a.safetensors")
     models.load_safetensors(loaded, tmp_path / "a.safetensors")
@@ -82,11 +83,11 @@ def test_types_that_are_no_weights(tmp_path):
 def test_another_model_changes_nothing(tmp_path):
     models.save_safetensors(models.lenet5(), tmp_path / "a.safetensors")
     model = models.lenet_20_50_500()
-    before = model.state_dict()
+    before = copied(model)
     told = r"load_safetensors: .*a.safetensors is of another model.*unexpected: fc3.*conv1.weight"
     with pytest.raises(CheckpointError, match=told):
         models.load_safetensors(model, tmp_path / "a.safetensors")
-    assert all(np.array_equal(before[key], value) for key, value in model.state_dict().items())
+    assert all(np.array_equal(before[key], value) for key, value in copied(model).items())
 
 
 def test_what_is_no_file(tmp_path):

@@ -12,6 +12,7 @@ from gpunn import Tensor, data, models, nn, no_grad, ops, optim, train
 from gpunn.cuda.variants import tracing
 from gpunn.models.blocks import BasicBlock
 from gpunn.nn.fusion import conv_norm
+from gpunn.nn.state import copied
 from tests import counting
 from tests.train.captured_steps import same, trained
 
@@ -39,7 +40,7 @@ def network(device="cpu"):
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             assert module.weight is not None and module.bias is not None
-            for array in (module.running_mean, module.weight.data, module.bias.data):
+            for array in (module.running_mean, module.weight.array, module.bias.array):
                 array[...] = rng.standard_normal(array.shape)
             module.running_var[...] = rng.uniform(0.3, 2, module.running_var.shape)
     return net.to(device)
@@ -57,7 +58,7 @@ def images(seed=0, device="cpu"):
 
 def evaluated(net, x=None):
     with no_grad():
-        return gpunn.to_numpy(net.eval()(images() if x is None else x).data)
+        return gpunn.to_numpy(net.eval()(images() if x is None else x).array)
 
 
 def learned(net, steps=2):
@@ -68,8 +69,8 @@ def learned(net, steps=2):
         loss = ops.cross_entropy(net(images(i)), np.arange(4))
         loss.backward()
         sgd.step()
-        losses.append(float(loss.data))
-    return losses, [p.grad for p in net.parameters()], net.state_dict()
+        losses.append(float(loss.array))
+    return losses, [p.gradient for p in net.parameters()], copied(net)
 
 
 def test_it_says_what_it_does_and_what_it_leaves(capsys):
@@ -138,7 +139,7 @@ def test_training_is_what_it_was():
 
 
 def halve(net):
-    net.stem.weight.data[...] *= 0.5
+    net.stem.weight.array[...] *= 0.5
 
 
 def move(net):
@@ -150,7 +151,7 @@ def shift(net):
 
 
 def load(net):
-    net.load_state_dict({name: value * 2 for name, value in net.state_dict().items()})
+    net.load_state_dict({name: value * 2 for name, value in copied(net).items()})
 
 
 @pytest.mark.parametrize("change", [halve, move, shift, load, learned])
@@ -167,10 +168,10 @@ def test_no_weights_are_those_of_before(change):
 
 def test_state_copies_and_files_stay_what_they_were(monkeypatch):
     plain, fused = twins_of()
-    kept = fused.state_dict()
+    kept = copied(fused)
     assert list(kept) == list(plain.state_dict())
     want = evaluated(fused)
-    assert all(np.array_equal(kept[name], value) for name, value in fused.state_dict().items())
+    assert all(np.array_equal(kept[name], value) for name, value in copied(fused).items())
     for other in (copy.deepcopy(fused), pickle.loads(pickle.dumps(fused))):
         assert other.norm.fused and np.array_equal(evaluated(other), want)
     assert "BatchNorm2d(8, fused)" in fused.summary((1, 3, 8, 8))
@@ -182,7 +183,7 @@ def test_gradients_in_evaluation_reach_every_parameter():
     for net in twins_of():
         x = Tensor(images(), requires_grad=True)
         ops.sum(net.eval()(x)).backward()
-        found.append([x.grad, *(p.grad for p in net.parameters())])
+        found.append([x.gradient, *(p.gradient for p in net.parameters())])
     for a, b in zip(*found, strict=True):
         assert a is not None and np.array_equal(a, b)
 
@@ -190,7 +191,7 @@ def test_gradients_in_evaluation_reach_every_parameter():
 def test_a_hook_sees_what_its_layer_gives():
     seen, (plain, fused) = [], twins_of()
     for net in (plain, fused):
-        net.stem.register_forward_hook(lambda layer, args, y: seen.append(y.data))
+        net.stem.register_forward_hook(lambda layer, args, y: seen.append(y.array))
         evaluated(net)
     assert len(seen) == 2 and np.array_equal(*seen)
 

@@ -50,7 +50,7 @@ def grads(net, forward):
     x = Tensor(np.random.default_rng(0).standard_normal((2, 3, 9, 9)), requires_grad=True)
     y = forward(x)
     y.backward(np.random.default_rng(1).standard_normal(y.shape))
-    return [y.data, x.grad, *(p.grad for p in net.parameters())]
+    return [y.array, x.gradient, *(p.gradient for p in net.parameters())]
 
 
 def calls_of(net, monkeypatch):
@@ -92,8 +92,8 @@ def test_a_watched_layer_runs_on_its_own_and_its_hook_sees_its_own_output(place)
     want = [net[0](x), ops.relu(net[0](x)), ops.max_pool2d(ops.relu(net[0](x)), 3, 2)]
     remove = net[place].register_forward_hook(lambda module, args, y: seen.append(y))
     y = net(x)
-    np.testing.assert_array_equal(seen[0].data, want[place].data)
-    np.testing.assert_array_equal(y.data, want[2].data)
+    np.testing.assert_array_equal(seen[0].array, want[place].array)
+    np.testing.assert_array_equal(y.array, want[2].array)
     remove()
     net(x)
     assert len(seen) == 1
@@ -102,7 +102,7 @@ def test_a_watched_layer_runs_on_its_own_and_its_hook_sees_its_own_output(place)
 def test_a_forward_put_in_a_layers_place_is_called():
     net = nn.Sequential(CONV(), RELU())
     net[1].forward = lambda x: x - x
-    assert not np.any(net(np.ones((1, 3, 4, 4), np.float32)).data)
+    assert not np.any(net(np.ones((1, 3, 4, 4), np.float32)).array)
 
 
 @pytest.mark.parametrize("name", ["lenet5", "lenet_20_50_500", "alexnet_lite"])
@@ -116,7 +116,7 @@ def test_a_model_that_is_watched_gives_the_same_bits(name):
         model.zero_grad()
         y = model(x)
         ops.cross_entropy(y, np.array([1, 2])).backward()
-        return [y.data, *(p.grad for p in model.parameters())]
+        return [y.array, *(p.gradient for p in model.parameters())]
 
     alone, seen = gradients(), []
     for layer in model.modules():

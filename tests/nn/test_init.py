@@ -23,7 +23,7 @@ def seed():
 def drawn(fill, *args, shape=SHAPE, **options):
     parameter = nn.Parameter(np.zeros(shape, np.float32))
     assert fill(parameter, *args, **options) is parameter
-    return parameter.data
+    return parameter.array
 
 
 def is_uniform(values, bound):
@@ -80,22 +80,22 @@ def test_sparse():
 def test_defaults_of_layers_are_pytorchs():
     """Weight and bias uniform over +-1/sqrt(fan_in); for the transposed convolution fan_in is weight.shape[1] R S."""
     conv, fc, up = nn.Conv2d(32, 64, 5), nn.Linear(300, 200), nn.ConvTranspose2d(64, 32, 5)
-    is_uniform(conv.weight.data, 1 / math.sqrt(FAN_IN))
-    is_uniform(fc.weight.data, 1 / math.sqrt(300))
-    is_uniform(up.weight.data, 1 / math.sqrt(32 * 25))
+    is_uniform(conv.weight.array, 1 / math.sqrt(FAN_IN))
+    is_uniform(fc.weight.array, 1 / math.sqrt(300))
+    is_uniform(up.weight.array, 1 / math.sqrt(32 * 25))
     for layer, fan_in in ((conv, FAN_IN), (fc, 300), (up, 32 * 25)):
-        bias = layer.bias.data
+        bias = layer.bias.array
         assert np.abs(bias).max() <= 1 / math.sqrt(fan_in) < 1.2 * np.abs(bias).max()
     norm = nn.BatchNorm2d(3)
-    assert np.all(norm.weight.data == 1) and not norm.bias.data.any()
+    assert np.all(norm.weight.array == 1) and not norm.bias.array.any()
 
 
 def test_seed_decides():
     gpunn.manual_seed(5)
-    a = nn.Conv2d(2, 3, 3).weight.data
+    a = nn.Conv2d(2, 3, 3).weight.array
     gpunn.manual_seed(5)
-    assert np.array_equal(a, nn.Conv2d(2, 3, 3).weight.data)
-    assert not np.array_equal(a, nn.Conv2d(2, 3, 3).weight.data)
+    assert np.array_equal(a, nn.Conv2d(2, 3, 3).weight.array)
+    assert not np.array_equal(a, nn.Conv2d(2, 3, 3).weight.array)
 
 
 def test_large_arrays_are_drawn_in_parts_of_one_stream(monkeypatch):
@@ -114,7 +114,7 @@ def test_skip_leaves_random_weights_as_they_are():
         kept = drawn(init.normal_, shape=(3, 3))
         norm = nn.BatchNorm2d(3)
         nn.Linear(4, 4)
-    assert not kept.any() and (norm.weight.data == 1).all()
+    assert not kept.any() and (norm.weight.array == 1).all()
     assert gpunn.random.get_state() == start, "nothing was drawn"
     assert drawn(init.normal_, shape=(3, 3)).any()
 

@@ -6,6 +6,7 @@ import pytest
 import gpunn
 from gpunn import models, nn, ops, random
 from gpunn.nn.kept import kept_by_layer
+from gpunn.nn.state import copied
 
 KIB = 1024
 
@@ -51,20 +52,20 @@ def test_calls_that_compute_what_follows_keep_for_it_and_the_rest_has_rows_of_it
 def test_it_leaves_modes_buffers_gradients_and_random_numbers():
     model = net()
     model[1].eval()
-    model[6].weight.grad = np.ones_like(model[6].weight.data)
+    model[6].weight.gradient = np.ones_like(model[6].weight.array)
     model[1].running_mean[...] = 3
-    before = {name: value.copy() for name, value in model.state_dict().items()}
+    before = {name: value.copy() for name, value in model.named_arrays().items()}
     state = random._global.get_state()
     gpunn.summary(model, (16, 1, 8, 8), memory=True)
     assert model.training and not model[1].training
     assert random._global.get_state() == state
-    assert all((value == before[name]).all() for name, value in model.state_dict().items())
-    assert (model[6].weight.grad == 1).all() and model[0].weight.grad is None
+    assert all((value == before[name]).all() for name, value in copied(model).items())
+    assert (model[6].weight.gradient == 1).all() and model[0].weight.gradient is None
     evaluated = net().eval()
-    statistics = evaluated[1].running_mean.copy()
+    statistics = evaluated[1].running_mean.clone()
     assert "kept" in evaluated.summary((16, 1, 8, 8), memory=True)
     assert not any(module.training for module in evaluated.modules())
-    assert (evaluated[1].running_mean == statistics).all()
+    assert (evaluated[1].running_mean == statistics).numpy().all()
 
 
 def test_a_failure_leaves_them_too():

@@ -159,13 +159,13 @@ def test_layer_equals_pytorchs(name, args, options, shape):
         yt, yg = theirs(xt), ours(xg)
         np.testing.assert_allclose(yg.numpy(), yt.detach().numpy(), rtol=1e-9, atol=1e-12)
         gy = normal(*yg.shape)
-        for leaf in (*theirs.parameters(), *ours.parameters()):
-            leaf.grad = None
+        theirs.zero_grad()
+        ours.zero_grad()
         (yt * torch.tensor(gy)).sum().backward()
         yg.backward(gy)
-        np.testing.assert_allclose(xg.grad, xt.grad.numpy(), rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(xg.gradient, xt.grad.numpy(), rtol=1e-8, atol=1e-10)
         for mine, its in zip(ours.parameters(), theirs.parameters(), strict=True):
-            np.testing.assert_allclose(mine.grad, its.grad.numpy(), rtol=1e-8, atol=1e-10)
+            np.testing.assert_allclose(mine.gradient, its.grad.numpy(), rtol=1e-8, atol=1e-10)
     for key, array in theirs.state_dict().items():
         np.testing.assert_allclose(ours.state_dict()[key], array.numpy(), rtol=1e-9, err_msg=key)
 
@@ -192,7 +192,7 @@ def test_layer_takes_views(name, args, options, shape):
         leaf = Tensor(x, requires_grad=True)
         y = layer(leaf)
         y.backward(np.linspace(-1, 1, y.size).reshape(y.shape))
-        found.append((y.numpy(), leaf.grad))
+        found.append((y.numpy(), leaf.gradient))
     for got, want in zip(*found, strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-12)
 
@@ -205,8 +205,8 @@ def test_layer_takes_an_empty_batch(name, args, options, shape):
         y = layer.train(mode)(x)
         assert y.shape == (0, *layer(normal(*shape).astype("f")).shape[1:]) and y.dtype == np.float32
         y.backward(np.zeros(y.shape, np.float32))
-        assert x.grad is not None and x.grad.shape == x.shape
-        assert all(p.grad is None or not p.grad.any() for p in layer.parameters())
+        assert x.gradient is not None and x.gradient.shape == x.shape
+        assert all(p.gradient is None or not p.gradient.any() for p in layer.parameters())
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -223,7 +223,9 @@ def test_layer_of_16_bits_is_that_of_float32_rounded(name, args, options, shape,
             y = layer.train(mode)(leaf)
             layer.zero_grad()
             y.backward(np.linspace(-1, 1, y.size).astype(dtype).reshape(y.shape))
-            found.append([y.data, leaf.grad, *(p.grad for p in layer.parameters()), *layer.buffers()])
+            found.append(
+                [y.array, leaf.gradient, *(p.gradient for p in layer.parameters()), *(b.array for b in layer.buffers())]
+            )
         for got, want in zip(*found, strict=True):
             assert got.dtype == (dtype if want.dtype == np.float32 else want.dtype)
             got, want = got.astype("d"), want.astype("d")
@@ -302,7 +304,7 @@ def test_evaluation_is_remembered_as_it_was():
     y = layer.eval()(x)
     layer.train()(normal(6, 3).astype("f") * 100)
     ops.sum(y).backward()
-    np.testing.assert_allclose(x.grad, np.full((6, 3), 1 / np.sqrt(1 + 1e-5)), rtol=1e-6)
+    np.testing.assert_allclose(x.gradient, np.full((6, 3), 1 / np.sqrt(1 + 1e-5)), rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 import gpunn
 from gpunn import CheckpointError, Tensor, nn, ops
+from gpunn.nn.state import copied
 
 
 class Net(nn.Module):
@@ -57,12 +58,18 @@ def test_shared_parameters_count_once_but_are_saved_under_each_name():
     assert list(net.state_dict()) == ["0.weight", "0.bias", "1.weight", "1.bias"]
 
 
-def test_state_dict_holds_copies():
+def test_state_dict_shares_memory():
+    """As PyTorch's: also while operations are recorded, and of weights that a graph has read."""
     net = Net()
+    net(batch())
     state = net.state_dict()
-    assert list(state) == KEYS
-    state["conv1.weight"][...] = 0
-    assert np.any(net.conv1.weight.data != 0)
+    assert list(state) == KEYS and not any(value.requires_grad for value in state.values())
+    state["conv1.weight"][0] = 7
+    state["bn1.running_mean"].fill_(3)
+    assert (net.conv1.weight.array[0] == 7).all() and (net.conv1.weight.array[1] != 7).all()
+    assert (net.bn1.running_mean.array == 3).all()
+    net.conv1.weight.data.zero_()
+    assert not state["conv1.weight"].array.any()
 
 
 def test_state_moves_to_pytorch_and_back():
@@ -85,27 +92,27 @@ def test_state_moves_to_pytorch_and_back():
     want = theirs.eval()(torch.from_numpy(x)).detach().numpy()
     np.testing.assert_allclose(ours.eval()(x).numpy(), want, rtol=1e-5, atol=1e-5)
     ours = Net()
-    theirs.load_state_dict({name: torch.from_numpy(array) for name, array in ours.state_dict().items()})
+    theirs.load_state_dict({name: torch.from_numpy(array) for name, array in ours.named_arrays().items()})
     want = theirs(torch.from_numpy(x)).detach().numpy()
     np.testing.assert_allclose(ours.eval()(x).numpy(), want, rtol=1e-5, atol=1e-5)
 
 
 def test_load_accepts_parameters_that_require_gradients_and_tensors():
     a, b = nn.Linear(3, 2), nn.Linear(3, 2)
-    b.load_state_dict({"weight": a.weight, "bias": Tensor(a.bias.data)})
-    assert np.array_equal(a.weight.data, b.weight.data) and b.weight.data is not a.weight.data
+    b.load_state_dict({"weight": a.weight, "bias": Tensor(a.bias.array)})
+    assert np.array_equal(a.weight.array, b.weight.array) and b.weight.array is not a.weight.array
 
 
 def test_load_keeps_arrays_in_place():
     net = nn.Linear(3, 2)
-    held = net.weight.data
-    net.load_state_dict({name: array + 1 for name, array in net.state_dict().items()})
-    assert net.weight.data is held
+    held = net.weight.array
+    net.load_state_dict({name: array + 1 for name, array in copied(net).items()})
+    assert net.weight.array is held
 
 
 def test_load_lists_every_key_that_does_not_fit_and_changes_nothing():
     net = Net()
-    before, state = net.state_dict(), net.state_dict()
+    before, state = copied(net), copied(net)
     del state["conv1.bias"], state["bn1.weight"]
     state["extra"], state["other"] = np.zeros(1), np.zeros(1)
     state["head.1.weight"] = np.zeros((10, 84))
@@ -116,25 +123,25 @@ def test_load_lists_every_key_that_does_not_fit_and_changes_nothing():
         "head.1.weight is (5, 144) but got (10, 84). Nothing was changed; "
         "build the model with the options it was saved with"
     )
-    for name, array in net.state_dict().items():
+    for name, array in copied(net).items():
         assert np.array_equal(array, before[name])
 
 
 def test_load_refuses_what_is_no_array_of_numbers_and_changes_nothing():
     net = nn.Linear(3, 2)
-    before = net.state_dict()
+    before = copied(net)
     with pytest.raises(TypeError, match=r"load_state_dict: bias is .*, expected"):
         net.load_state_dict({"weight": np.ones((2, 3)), "bias": np.array(["a", "b"])})
     with pytest.raises(TypeError, match=r"load_state_dict: bias is .*, expected"):
         net.load_state_dict({"weight": np.ones((2, 3)), "bias": object()})
-    assert all(np.array_equal(net.state_dict()[name], array) for name, array in before.items())
+    assert all(np.array_equal(copied(net)[name], array) for name, array in before.items())
 
 
 def test_load_not_strict_passes_over_missing_and_unexpected_keys():
     net = nn.Linear(3, 2)
     keys = net.load_state_dict({"weight": np.ones((2, 3)), "extra": np.zeros(1)}, strict=False)
     assert keys.missing_keys == ["bias"] and keys.unexpected_keys == ["extra"]
-    assert np.array_equal(net.weight.data, np.ones((2, 3)))
+    assert np.array_equal(net.weight.array, np.ones((2, 3)))
     with pytest.raises(CheckpointError, match=r"weight is \(2, 3\) but got \(3, 2\)"):
         net.load_state_dict({"weight": np.ones((3, 2))}, strict=False)
     with pytest.raises(CheckpointError, match=r"missing weight, bias.*or pass strict=False"):
@@ -156,12 +163,12 @@ def test_to_dtype_converts_gradients_and_later_backward_passes():
     ops.sum(net(x)).backward()
     net.to("float64")
     assert {p.dtype for p in net.parameters()} == {np.dtype("float64")}
-    assert {p.grad.dtype for p in net.parameters()} == {np.dtype("float64")}
+    assert {p.gradient.dtype for p in net.parameters()} == {np.dtype("float64")}
     assert net.bn1.running_mean.dtype == np.float64 and net.bn1.num_batches_tracked.dtype == np.int64
     net.zero_grad()
-    assert all(p.grad is None for p in net.parameters())
+    assert all(p.gradient is None for p in net.parameters())
     ops.sum(net(x.astype(np.float64))).backward()
-    assert {p.grad.dtype for p in net.parameters()} == {np.dtype("float64")}
+    assert {p.gradient.dtype for p in net.parameters()} == {np.dtype("float64")}
     assert net.to("cpu") is net
 
 
@@ -176,7 +183,7 @@ def test_requires_grad_freezes():
     net = Net()
     net.conv1.requires_grad_(False)
     ops.sum(net(batch())).backward()
-    assert net.conv1.weight.grad is None and net.bn1.weight.grad is not None
+    assert net.conv1.weight.gradient is None and net.bn1.weight.gradient is not None
 
 
 def test_deepcopy_and_pickle_leave_the_graph_behind():
@@ -184,10 +191,10 @@ def test_deepcopy_and_pickle_leave_the_graph_behind():
     ops.sum(net(x)).backward()
     for other in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
         other.zero_grad()
-        before = net.conv1.weight.grad.copy()
+        before = net.conv1.weight.gradient.copy()
         ops.sum(other(x)).backward()
-        assert other.conv1.weight.grad is not None
-        assert np.array_equal(net.conv1.weight.grad, before)
+        assert other.conv1.weight.gradient is not None
+        assert np.array_equal(net.conv1.weight.gradient, before)
 
 
 def test_forgotten_super_init_is_named():
@@ -210,7 +217,9 @@ def test_forgotten_super_init_is_named():
 
 def test_arrays_do_not_replace_parameters():
     net = nn.Linear(2, 3)
-    with pytest.raises(TypeError, match=r"Linear.weight is a Parameter, but got ndarray; .*weight.data\[...\] = array"):
+    with pytest.raises(
+        TypeError, match=r"Linear.weight is a Parameter, but got ndarray; .*weight.array\[...\] = array"
+    ):
         net.weight = np.zeros((3, 2))
     net.weight = nn.Parameter(np.ones((3, 2), np.float32))
     net.bias = None

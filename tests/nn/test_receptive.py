@@ -44,7 +44,7 @@ def really(model, shape):
     gy = np.zeros(y.shape)
     gy[:, :, y.shape[2] // 2, y.shape[3] // 2] = 1
     y.backward(gy)
-    hit = (x.grad != 0).any(axis=(0, 1))
+    hit = (x.gradient != 0).any(axis=(0, 1))
     return tuple(int(np.ptp(np.flatnonzero(hit.any(axis=axis))) + 1) for axis in (1, 0))
 
 
@@ -79,7 +79,7 @@ def test_fields_are_where_gradients_arrive(net):
     shape = (1, 2, 48, 48)
     for module in net.modules():  # nothing may vanish in a ReLU
         for parameter in module._own_parameters():
-            parameter[1].data[...] = abs(parameter[1].data) + 0.01
+            parameter[1].array[...] = abs(parameter[1].array) + 0.01
     last = rows(net, shape)[0][-1].field
     got = really(net, shape)
     # A stride of 3 in nearest resampling meets a window of 4 at its widest place only every third pixel.

@@ -5,6 +5,7 @@ import pytest
 
 from gpunn import models, nn, optim, train
 from gpunn.errors import CheckpointError
+from gpunn.nn.state import copied
 
 EYE = np.eye(4, dtype=np.float32)
 
@@ -38,21 +39,21 @@ WAYS = (through_state, through_checkpoint, through_safetensors)
 def test_one_name_of_two_is_enough(load, name, tmp_path):
     net = tied()
     load(net, {name: EYE}, tmp_path / "a.npz")
-    assert net[1].weight is net[0].weight and np.array_equal(net[0].weight.data, EYE)
+    assert net[1].weight is net[0].weight and np.array_equal(net[0].weight.array, EYE)
     load(net, {"0.weight": 2 * EYE, "1.weight": 2 * EYE}, tmp_path / "b.npz")
-    assert np.array_equal(net[0].weight.data, 2 * EYE)
+    assert np.array_equal(net[0].weight.array, 2 * EYE)
 
 
 @pytest.mark.parametrize("load", WAYS)
 def test_two_values_of_one_array_are_refused(load, tmp_path):
     net = tied()
-    before = net[0].weight.data.copy()
+    before = net[0].weight.array.copy()
     with pytest.raises(CheckpointError, match=r"0.weight and 1.weight are one array of the model but have two values"):
         load(net, {"0.weight": EYE, "1.weight": 2 * EYE}, tmp_path / "a.npz")
-    assert np.array_equal(net[0].weight.data, before)
+    assert np.array_equal(net[0].weight.array, before)
     nan = np.full((4, 4), np.nan, np.float32)
     load(net, {"0.weight": nan, "1.weight": nan.copy()}, tmp_path / "b.npz")
-    assert np.isnan(net[1].weight.data).all()
+    assert np.isnan(net[1].weight.array).all()
 
 
 @pytest.mark.parametrize("load", WAYS)
@@ -65,7 +66,7 @@ def test_an_array_with_no_name_at_all_is_missing(load, tmp_path):
 def test_batches_need_not_be_counted(load, tmp_path):
     net = nn.Sequential(nn.BatchNorm2d(3), nn.BatchNorm1d(3))
     net[1].num_batches_tracked[...] = 7
-    state = {name: value + 2 for name, value in net.state_dict().items() if "tracked" not in name}
+    state = {name: value + 2 for name, value in copied(net).items() if "tracked" not in name}
     load(net, state, tmp_path / "a.npz")
     assert net[0].running_var.tolist() == [3, 3, 3]
     assert (net[0].num_batches_tracked, net[1].num_batches_tracked) == (0, 7)

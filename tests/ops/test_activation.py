@@ -55,10 +55,10 @@ def test_float32_gelu_is_right_to_a_few_roundings(order):
     z = ops.gelu(y)
     z.backward(np.ones_like(x))
     eps, z2 = np.finfo(np.float32).eps, wide**2 / 2
-    assert np.all(np.abs(z.data - wide * cdf) <= 4 * eps * (1 + z2) * np.abs(wide * cdf))
+    assert np.all(np.abs(z.array - wide * cdf) <= 4 * eps * (1 + z2) * np.abs(wide * cdf))
     slope = cdf + wide * np.exp(-z2) / math.sqrt(2 * math.pi)
-    assert np.all(np.abs(y.grad - slope) <= 2 * eps)
-    np.testing.assert_array_equal(ops.gelu(x), z.data)
+    assert np.all(np.abs(y.gradient - slope) <= 2 * eps)
+    np.testing.assert_array_equal(ops.gelu(x), z.array)
 
 
 def test_extremes_are_finite_and_nan_passes():
@@ -67,8 +67,8 @@ def test_extremes_are_finite_and_nan_passes():
         y = Tensor(x, requires_grad=True)
         z = function(y)
         z.backward(np.ones_like(x))
-        assert np.isfinite(z.data[:-1]).all() and np.isnan(z.data[-1])
-        assert np.isfinite(y.grad[:-1]).all()
+        assert np.isfinite(z.array[:-1]).all() and np.isnan(z.array[-1])
+        assert np.isfinite(y.gradient[:-1]).all()
     np.testing.assert_array_equal(ops.gelu(x)[:-1], [0, 0, 200, np.float32(1e30)])
 
 
@@ -103,4 +103,4 @@ def test_leaky_relu_of_slope_0_passes_infinity_on(where):
     x = gpunn.Tensor(gpunn.to_device(np.array([np.inf, 2, -2], np.float32), where), requires_grad=True)
     y = ops.leaky_relu(x, 0.0)
     y.backward(gpunn.to_device(np.ones(3, np.float32), where))
-    assert y.numpy().tolist() == [np.inf, 2, 0] and gpunn.to_numpy(x.grad).tolist() == [1, 1, 0]
+    assert y.numpy().tolist() == [np.inf, 2, 0] and gpunn.to_numpy(x.gradient).tolist() == [1, 1, 0]

@@ -58,7 +58,7 @@ def test_numpys_numbers_take_the_arrays_dtype():
     x = Tensor(np.ones(3, np.float32), requires_grad=True)
     for y in (x * np.float64(2), np.float64(2) * x, x + np.int64(1), x / np.float64(3), x - np.float32(1)):
         assert y.dtype == np.float32
-    assert (x.data == 1).all()
+    assert (x.array == 1).all()
 
 
 def test_matrix_from_the_left_as_numpy_array():
@@ -113,8 +113,8 @@ def test_where_broadcasts_and_keeps_the_branches_apart(dtype):
 
 def test_where_lets_no_nan_through_from_the_branch_not_taken():
     x = Tensor(np.array([0.0, 2.0]), requires_grad=True)
-    ops.where(x.data > 0, x * 3, 1.0).sum().backward()
-    assert x.grad.tolist() == [0.0, 3.0]
+    ops.where(x.array > 0, x * 3, 1.0).sum().backward()
+    assert x.gradient.tolist() == [0.0, 3.0]
 
 
 @pytest.mark.parametrize("op", [operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne])
@@ -124,8 +124,8 @@ def test_comparisons(op):
     for left, right in ((Tensor(a), Tensor(b)), (Tensor(a), b), (Tensor(a, requires_grad=True), Tensor(b))):
         got = op(left, right)
         assert got.dtype == np.bool_ and not got.requires_grad
-        np.testing.assert_array_equal(got.data, want)
-    np.testing.assert_array_equal(op(Tensor(a), 0.0).data, op(a, 0.0))
+        np.testing.assert_array_equal(got.array, want)
+    np.testing.assert_array_equal(op(Tensor(a), 0.0).array, op(a, 0.0))
 
 
 def test_tensors_can_be_dictionary_keys_although_they_compare_elementwise():

@@ -45,13 +45,13 @@ def test_against_plain_loops(case, training, dtype):
     # Subtracting a mean far from 0 costs the digits that the offset takes.
     terms = case.terms + case.offset**2
     assert y.dtype == dtype
-    assert_close(y.data, want, terms)
+    assert_close(y.array, want, terms)
     y.backward(gy)
-    wanted = naive.batch_norm_backward(gy, x, gamma, m, v, EPS, training, y.data if case.relu else None)
+    wanted = naive.batch_norm_backward(gy, x, gamma, m, v, EPS, training, y.array if case.relu else None)
     for name, tensor, gradient in zip(("gx", "gweight", "gbias", "gresidual"), ours, wanted, strict=True):
         if tensor is not None:
-            assert tensor.grad.dtype == dtype
-            assert_close(tensor.grad, gradient, terms, what=name)
+            assert tensor.gradient.dtype == dtype
+            assert_close(tensor.gradient, gradient, terms, what=name)
     if not case.relu:
         gx, gw, gb = ops.batch_norm_backward(gy, x, gamma, m.astype(dtype), v.astype(dtype), training=training)
         assert_close(gx, wanted[0], terms)
@@ -91,9 +91,9 @@ def test_evaluations_gradient_belongs_to_the_statistics_it_was_computed_with():
     ops.batch_norm(normal(5, 1, seed=1) * 9, mean, var, training=True, momentum=1.0)
     gy = normal(5, 1, seed=2)
     y.backward(gy)
-    want = naive.batch_norm_backward(gy, x.data, np.ones(1), [0.5], [4.0], EPS, False)
-    assert_close(x.grad, want[0], 5)
-    assert_close(weight.grad, want[1], 5)
+    want = naive.batch_norm_backward(gy, x.array, np.ones(1), [0.5], [4.0], EPS, False)
+    assert_close(x.gradient, want[0], 5)
+    assert_close(weight.gradient, want[1], 5)
 
 
 def test_training_without_running_statistics_uses_the_batch():
@@ -135,9 +135,9 @@ def test_a_constant_channel_gives_the_bias_and_no_nan():
     x = np.full((4, 2, 3, 3), 7.0, np.float32)
     t = Tensor(x, requires_grad=True)
     y = ops.batch_norm(t, None, None, np.ones(2, np.float32), np.array([0.5, -1], np.float32), training=True)
-    assert_close(y.data, np.broadcast_to(np.array([0.5, -1]).reshape(1, 2, 1, 1), x.shape))
+    assert_close(y.array, np.broadcast_to(np.array([0.5, -1]).reshape(1, 2, 1, 1), x.shape))
     y.backward(np.ones_like(x))
-    assert np.isfinite(t.grad).all()
+    assert np.isfinite(t.gradient).all()
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -148,7 +148,7 @@ def test_an_empty_batch_works(training):
     y = ops.batch_norm(x, mean, var, weight, training=training)
     assert y.shape == (0, 3, 4, 4)
     y.backward(np.zeros(y.shape))
-    assert x.grad.shape == x.shape and (weight.grad == 0).all()
+    assert x.gradient.shape == x.shape and (weight.gradient == 0).all()
     assert (mean == 0).all() and (var == 1).all(), "an empty batch has no statistics to move towards"
 
 
@@ -159,12 +159,12 @@ def test_the_fused_op_equals_its_three_parts():
     fused, parts = tensors((x, w, b, residual)), tensors((x, w, b, residual))
     y = ops.batch_norm_relu(fused[0], mean, var, *fused[1:3], training=True, residual=fused[3])
     z = ops.relu(ops.batch_norm(parts[0], other_mean, other_var, *parts[1:3], training=True) + parts[3])
-    assert_close(y.data, z.data, 9)
+    assert_close(y.array, z.array, 9)
     gy = normal(*x.shape, seed=4)
     y.backward(gy)
     z.backward(gy)
     for a, c in zip(fused, parts, strict=True):
-        assert_close(a.grad, c.grad, 75)
+        assert_close(a.gradient, c.gradient, 75)
     assert_close(mean, other_mean, 9)
     assert_close(var, other_var, 9)
 
@@ -181,9 +181,9 @@ def test_any_strides_may_come_in(layout):
     want, m, v = naive.batch_norm_train(x, None, None, EPS)
     t = Tensor(laid(x), requires_grad=True)
     y = ops.batch_norm(t, None, None, training=True)
-    assert_close(y.data, want, 90)
+    assert_close(y.array, want, 90)
     y.backward(laid(gy))
-    assert_close(t.grad, naive.batch_norm_backward(gy, x, None, m, v, EPS, True)[0], 90)
+    assert_close(t.gradient, naive.batch_norm_backward(gy, x, None, m, v, EPS, True)[0], 90)
 
 
 @pytest.mark.parametrize("batches", [np.zeros(1, np.int64), np.array(0.0)])

@@ -15,9 +15,10 @@ from tests.parity import normal
 
 pytestmark = pytest.mark.skipif(not gpunn.is_available("emulator"), reason="kernels run on the emulator here")
 
+
 def recurrent(x, h, w_ih, w_hh, lengths):
     """A GRU on plain arrays, forward and backward, its lengths on the device."""
-    y, _, reserve = ops.recurrent_forward("GRU", x.data, h.data, [(w_ih.data, w_hh.data)], lengths=lengths)
+    y, _, reserve = ops.recurrent_forward("GRU", x.array, h.array, [(w_ih.array, w_hh.array)], lengths=lengths)
     return ops.recurrent_backward(reserve, y).weights[0][1]
 
 
@@ -26,10 +27,10 @@ SOFT = np.full((4, 5), 0.2)
 ABOVE, PLACES = X[:, :, :2, :2], np.tile(np.array([[1, 1], [4, 4]]), (2, 4, 1, 1))
 ROWS, TWICE = np.array([2, 0]), np.array([1, 1, 0])
 MORE = {
-    "cross_entropy, smoothed and weighted": (lambda x, t, w: ops.cross_entropy(x, t, w.data, 3, label_smoothing=0.1),
+    "cross_entropy, smoothed and weighted": (lambda x, t, w: ops.cross_entropy(x, t, w.array, 3, label_smoothing=0.1),
         SCORES, np.arange(4), np.ones(5)),
     "cross_entropy, soft targets": (lambda x, t: ops.cross_entropy(x, t, label_smoothing=0.1), SCORES, SOFT),
-    "bce, weighted": (lambda x, t, w: ops.binary_cross_entropy_with_logits(x, t, w.data, pos_weight=w.data),
+    "bce, weighted": (lambda x, t, w: ops.binary_cross_entropy_with_logits(x, t, w.array, pos_weight=w.array),
         SCORES, SOFT, np.ones(5)),
     "mse_loss, summed": (lambda x, t: ops.mse_loss(x, t, "sum"), SCORES, SOFT),
     "getitem by an array": (ops.getitem, SCORES, ROWS),
@@ -43,23 +44,23 @@ MORE = {
     "max_pool2d, strided": (lambda x: ops.max_pool2d(x, 3, 2, 1), X),
     "conv2d, bias": (lambda x, w, b: ops.conv2d(x, w, b, padding=1), X, normal(3, 4, 3, 3), normal(3)),
     "conv2d, relu, max": (lambda x, w: ops.conv2d(x, w, activation="relu", pool=Pooling.max(2)), X, normal(3, 4, 3, 3)),
-    "batch_norm, evaluating": (lambda x, m: ops.batch_norm(x, m.data, m.data**2), X, W4[:, 0, 0, 0]),
-    "batch_norm, running": (lambda x, m, v: ops.batch_norm(x, m.data, v.data, training=True),
+    "batch_norm, evaluating": (lambda x, m: ops.batch_norm(x, m.array, m.array**2), X, W4[:, 0, 0, 0]),
+    "batch_norm, running": (lambda x, m, v: ops.batch_norm(x, m.array, v.array, training=True),
         X, np.ones(4), np.ones(4)),
     "mean of all, twice": (lambda x: ops.mean(ops.mul(ops.mean(x), x)), X),
-    "in place": (lambda x: ops.relu(x.detach() * 2.0).data.__iadd__(1), X),
+    "in place": (lambda x: ops.relu(x.detach() * 2.0).array.__iadd__(1), X),
     "matmul of a batch": (ops.matmul, normal(2, 3, 4), normal(4, 5)),
     "linear, relu": (lambda *a: ops.linear(*a, activation="relu"), SCORES, normal(3, 5), normal(3)),
     "recurrent_forward": (recurrent, X[0], normal(1, 6, 5), normal(15, 6), normal(15, 5), np.array([2, 4, 1, 3, 2, 4])),
     "argmax": (ops.argmax, SCORES, 1),
     "argmin": (ops.argmin, SCORES, 1),
     "max with indices": (lambda x: ops.max(x, 1, return_indices=True)[0], SCORES),
-    "max_pool2d_backward": (lambda gy, i: ops.max_pool2d_backward(gy.data, i, (2, 4, 3, 3)), ABOVE, PLACES),
-    "max_pool2d_backward, by windows": (lambda gy, i: ops.max_pool2d_backward(gy.data, i, (2, 4, 3, 3), 2, 1),
+    "max_pool2d_backward": (lambda gy, i: ops.max_pool2d_backward(gy.array, i, (2, 4, 3, 3)), ABOVE, PLACES),
+    "max_pool2d_backward, by windows": (lambda gy, i: ops.max_pool2d_backward(gy.array, i, (2, 4, 3, 3), 2, 1),
         ABOVE, PLACES),
-    "adaptive_max_pool2d_backward": (lambda gy, i: ops.adaptive_max_pool2d_backward(gy.data, i, (2, 4, 3, 3)),
+    "adaptive_max_pool2d_backward": (lambda gy, i: ops.adaptive_max_pool2d_backward(gy.array, i, (2, 4, 3, 3)),
         ABOVE, PLACES),
-    "max_pool2d_backward, from x": (lambda gy, x: ops.max_pool2d_backward(gy.data, x=x.data, kernel_size=2, stride=1),
+    "max_pool2d_backward, from x": (lambda gy, x: ops.max_pool2d_backward(gy.array, x=x.array, kernel_size=2, stride=1),
         ABOVE, X[:, :, :3, :3]),
     "equal": (lambda x, t: ops.equal(ops.argmax(x, 1), t), SCORES, np.arange(4)),
 }  # fmt: skip
@@ -85,12 +86,12 @@ def worked(function, arguments, gy):
     """What the op gives and its gradients, on the device."""
     for a in arguments:
         if isinstance(a, Tensor):
-            a.grad = None
+            a.gradient = None
     y = function(*arguments)
     if gy is None:
-        return [y.data if isinstance(y, Tensor) else y]
+        return [y.array if isinstance(y, Tensor) else y]
     y.backward(gy)
-    return [y.data, *(a.grad for a in arguments if isinstance(a, Tensor) and a.grad is not None)]
+    return [y.array, *(a.gradient for a in arguments if isinstance(a, Tensor) and a.gradient is not None)]
 
 
 class Captured:
@@ -117,7 +118,7 @@ class Captured:
 
 def prepared(call, dtype=np.float32):
     function, *arguments = call
-    given = [a.data.astype(dtype) if isinstance(a, Tensor) else a for a in tensors(arguments, "cuda")]
+    given = [a.array.astype(dtype) if isinstance(a, Tensor) else a for a in tensors(arguments, "cuda")]
     given = [Tensor(a, requires_grad=True) if getattr(a, "dtype", np.dtype(int)).kind in "fV" else a for a in given]
     y = function(*given)
     needs = isinstance(y, Tensor) and y.requires_grad
@@ -127,7 +128,7 @@ def prepared(call, dtype=np.float32):
 def check(xp, name, dtype=np.float32):
     function, arguments, gy = prepared(CASES[name], dtype)
     graph = Captured(xp, function, arguments, gy)
-    inputs = [a.data for a in arguments if isinstance(a, Tensor)]
+    inputs = [a.array for a in arguments if isinstance(a, Tensor)]
     before = [a.copy() for a in inputs]
 
     def ran(work, factor):

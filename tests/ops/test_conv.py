@@ -20,11 +20,15 @@ def op_of(case):
 
 
 def check_gradients(case, x, w, b, gy):
-    """Compares the .grad of three Tensors with the loops."""
-    assert_close(x.grad, naive.conv_grad_input(gy, w.data, case.x, **case.geometry), case.terms_grad_input, what="gx")
-    assert_close(w.grad, naive.conv_grad_weight(gy, x.data, case.w, **case.geometry), case.terms_grad_weight, what="gw")
+    """Compares the .gradient of three Tensors with the loops."""
+    assert_close(
+        x.gradient, naive.conv_grad_input(gy, w.array, case.x, **case.geometry), case.terms_grad_input, what="gx"
+    )
+    assert_close(
+        w.gradient, naive.conv_grad_weight(gy, x.array, case.w, **case.geometry), case.terms_grad_weight, what="gw"
+    )
     if b is not None:
-        assert_close(b.grad, naive.conv_grad_bias(gy), case.terms_grad_weight, what="gb")
+        assert_close(b.gradient, naive.conv_grad_bias(gy), case.terms_grad_weight, what="gb")
 
 
 @DTYPES
@@ -34,9 +38,9 @@ def test_against_plain_loops(case, dtype):
     tensors = [None if a is None else Tensor(a, requires_grad=True) for a in (x, w, b)]
     y = op_of(case)(*tensors, **case.geometry)
     assert y.dtype == dtype and y.shape == case.y
-    assert_close(y.data, naive.conv(x, w, b, **case.geometry), case.terms)
+    assert_close(y.array, naive.conv(x, w, b, **case.geometry), case.terms)
     y.backward(gy)
-    assert all(t is None or t.grad.dtype == dtype for t in tensors)
+    assert all(t is None or t.gradient.dtype == dtype for t in tensors)
     check_gradients(case, *tensors, gy)
 
 
@@ -54,7 +58,7 @@ def test_any_strides_may_come_in(case):
     for xs, ws, gs in zip(strided(x), strided(w), strided(gy), strict=True):
         tensors = [None if a is None else Tensor(a, requires_grad=True) for a in (xs, ws, b)]
         y = op_of(case)(*tensors, **case.geometry)
-        assert_close(y.data, naive.conv(x, w, b, **case.geometry), case.terms)
+        assert_close(y.array, naive.conv(x, w, b, **case.geometry), case.terms)
         y.backward(gs)
         check_gradients(case, *tensors, gy)
     tensors = [None if a is None else Tensor(a, requires_grad=True) for a in (x, w, b)]
@@ -115,10 +119,10 @@ def test_only_the_gradients_asked_for_appear():
     weight = Tensor(w, requires_grad=True)
     image = Tensor(x)
     ops.conv2d(image, weight, np.zeros(3)).sum().backward()
-    assert image.grad is None and weight.grad is not None
+    assert image.gradient is None and weight.gradient is not None
     image = Tensor(x, requires_grad=True)
     ops.conv2d(image, w).sum().backward()
-    assert image.grad.shape == x.shape
+    assert image.gradient.shape == x.shape
 
 
 def test_an_unbatched_image_is_either_taken_as_pytorch_takes_it_or_refused_by_name():
@@ -148,9 +152,9 @@ def test_public_backward_takes_the_words_for_padding_too(padding):
     y = ops.conv2d(x, w, padding=padding)
     gy = normal(*y.shape, seed=3)
     y.backward(gy)
-    gx, gw, gb = ops.conv2d_backward(gy, x.data, w.data, padding=padding)
-    assert_close(gx, x.grad, 9)
-    assert_close(gw, w.grad, 9)
+    gx, gw, gb = ops.conv2d_backward(gy, x.array, w.array, padding=padding)
+    assert_close(gx, x.gradient, 9)
+    assert_close(gw, w.gradient, 9)
     assert_close(gb, gy.sum((0, 2, 3)), 60)
 
 

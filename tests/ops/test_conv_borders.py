@@ -40,7 +40,7 @@ def test_values_and_gradients_are_those_of_pytorch(rank, padding, word, device):
     bias = layer.bias.detach().numpy()
     given = [Tensor(gpunn.to_device(a.astype(np.float64), device), requires_grad=True) for a in (x, w, bias)]
     made = getattr(ops, f"conv{rank}d")(*given, 1, padding, groups=2, padding_mode=word)
-    assert_close(gpunn.to_numpy(made.data), y.detach().numpy(), terms=w[0].size)
+    assert_close(gpunn.to_numpy(made.array), y.detach().numpy(), terms=w[0].size)
     for one, two in zip(gpunn.grad(made, given, gpunn.to_device(gy, device)), want, strict=True):
         assert_close(gpunn.to_numpy(one), two.numpy(), terms=gy.size)
 
@@ -58,13 +58,9 @@ def test_what_follows_a_convolution_follows_a_bordered_one():
 
 def test_refusals_name_the_convolution():
     x, w = normal(1, 1, 3, 3), normal(1, 1, 3, 3)
-    with pytest.raises(
-        ValueError, match=r"conv2d: padding_mode is 'symmetric', expected one of .zeros., .reflect."
-    ):
+    with pytest.raises(ValueError, match=r"conv2d: padding_mode is 'symmetric', expected one of .zeros., .reflect."):
         ops.conv2d(x, w, padding=1, padding_mode="symmetric")
-    with pytest.raises(
-        ValueError, match=r"conv2d: mode 'reflect' cannot pad axis 2 of size 3 by \(3, 3\); expected"
-    ):
+    with pytest.raises(ValueError, match=r"conv2d: mode 'reflect' cannot pad axis 2 of size 3 by \(3, 3\); expected"):
         ops.conv2d(x, w, padding=3, padding_mode="reflect")
     with pytest.raises(ValueError, match="conv3d: x has 1 channels but w expects 2"):
         ops.conv3d(normal(1, 1, 3, 3, 3), normal(1, 2, 1, 1, 1), padding_mode="circular")

@@ -47,7 +47,7 @@ def results(function, device, relu, residual, momentum, dtype=np.float32):
     for _ in range(2):
         y = function(*tensors[:-1], r, running, momentum, relu)
     y.backward(gpunn.to_device(np.random.default_rng(1).standard_normal(y.shape).astype(dtype), device))
-    found = [y.data, *(t.grad for t in tensors[: 5 + residual]), *running]
+    found = [y.array, *(t.gradient for t in tensors[: 5 + residual]), *running]
     return [gpunn.to_numpy(a) for a in found]
 
 
@@ -168,7 +168,7 @@ def two(x, w, v, change=lambda y: None, beside=False):
     change(y)
     z = conv2d_batch_norm(y, v, None, options, running, residual=y if beside else None, relu=True)
     ops.sum(z * z * z).backward()
-    return [gpunn.to_numpy(t.grad) for t in (x, w, v)]
+    return [gpunn.to_numpy(t.gradient) for t in (x, w, v)]
 
 
 def watched(y):

@@ -53,7 +53,7 @@ def results(function, given, device, activation, pool, **options):
     tensors = [Tensor(gpunn.to_device(a, device), requires_grad=True) for a in given]
     y = function(*tensors, activation, pool, **options)
     y.backward(gpunn.to_device(np.random.default_rng(1).standard_normal(y.shape).astype(given[0].dtype), device))
-    return [gpunn.to_numpy(a) for a in (y.data, *(t.grad for t in tensors))]
+    return [gpunn.to_numpy(a) for a in (y.array, *(t.gradient for t in tensors))]
 
 
 def together(x, w, b, activation, pool, **options):
@@ -96,7 +96,7 @@ def test_an_image_without_a_batch_an_empty_batch_and_no_recording():
         y = ops.conv2d(Tensor(x, requires_grad=True), w, b, activation="relu", pool=Pooling.max(2))
     assert not y.requires_grad
     np.testing.assert_array_equal(
-        y.data[0, :, :1], ops.relu(ops.conv2d(x, w, b)[0, :, :2]).reshape(5, 1, 2, 3, 2).max((2, 4))
+        y.array[0, :, :1], ops.relu(ops.conv2d(x, w, b)[0, :, :2]).reshape(5, 1, 2, 3, 2).max((2, 4))
     )
 
 
@@ -110,7 +110,7 @@ def test_a_not_a_number_is_pooled_and_infinite_gradients_stay_at_the_winners():
         y = function(Tensor(x, requires_grad=True), w, z, "relu", Pooling.max(2))
         with np.errstate(invalid="ignore"):
             y.backward(gy)
-        both.append((y.data, z.grad))
+        both.append((y.array, z.gradient))
     assert np.isnan(both[0][0]).any()
     for a, b in zip(*both, strict=True):
         np.testing.assert_array_equal(a, b)

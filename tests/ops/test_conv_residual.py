@@ -33,7 +33,7 @@ def results(function, arrays, device, activation):
     tensors = [Tensor(gpunn.to_device(a, device), requires_grad=True) for a in arrays]
     y = function(*tensors, activation)
     y.backward(gpunn.to_device(np.random.default_rng(1).standard_normal(y.shape).astype(y.dtype), device))
-    return [gpunn.to_numpy(a) for a in (y.data, *(t.grad for t in tensors))]
+    return [gpunn.to_numpy(a) for a in (y.array, *(t.gradient for t in tensors))]
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -64,8 +64,8 @@ def test_the_residuals_gradient_is_its_own_memory():
     x, w, b, r = (Tensor(a, requires_grad=True) for a in given())
     y = together(x, w, b, r, None)
     (y + y).sum().backward()
-    r.grad[...] = 0
-    np.testing.assert_array_equal(b.grad, np.full(5, 2.0 * 2 * 9 * 8))
+    r.gradient[...] = 0
+    np.testing.assert_array_equal(b.gradient, np.full(5, 2.0 * 2 * 9 * 8))
 
 
 def test_an_image_without_a_batch_and_an_empty_batch():
@@ -74,7 +74,7 @@ def test_an_image_without_a_batch_and_an_empty_batch():
     assert together(x[:0], w, b, r[:0], "relu").shape == (0, 5, 9, 8)
     one = Tensor(r[0], requires_grad=True)
     together(x[0], w, b, one, "relu").sum().backward()
-    assert one.grad.shape == (5, 9, 8)
+    assert one.gradient.shape == (5, 9, 8)
 
 
 @pytest.mark.parametrize("device", ["cpu", pytest.param("emulator", marks=in_ci)])
@@ -88,9 +88,9 @@ def test_sixteen_bits_round_once_and_gradients_keep_their_types(device):
     with gpunn.precision("bf16"):
         y = together(*tensors, "relu")
         y.sum().backward()
-    assert y.dtype.name == "bfloat16" and {t.grad.dtype.name for t in tensors} == {"float32"}
-    np.testing.assert_array_equal(gpunn.to_numpy(y.data), want.astype(y.dtype))
-    np.testing.assert_array_equal(gpunn.to_numpy(tensors[3].grad), (want > 0).astype(np.float32))
+    assert y.dtype.name == "bfloat16" and {t.gradient.dtype.name for t in tensors} == {"float32"}
+    np.testing.assert_array_equal(gpunn.to_numpy(y.array), want.astype(y.dtype))
+    np.testing.assert_array_equal(gpunn.to_numpy(tensors[3].gradient), (want > 0).astype(np.float32))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -92,9 +92,9 @@ def _compare(name, call, device):
     assert str(got.device) == device, f"{name} left its device: {got.device}"
     assert got.dtype == want.dtype
     if want.dtype.kind != "f":
-        np.testing.assert_array_equal(gpunn.to_numpy(got), want.data)
+        np.testing.assert_array_equal(gpunn.to_numpy(got), want.array)
     else:
-        assert_close(gpunn.to_numpy(got), want.data, 40)
+        assert_close(gpunn.to_numpy(got), want.array, 40)
     if not want.requires_grad:
         return
     gy = normal(*want.shape, seed=5).astype(np.float32)
@@ -102,9 +102,9 @@ def _compare(name, call, device):
     got.backward(gpunn.to_device(gy, device))
     for a, b in zip(on_cpu, there, strict=True):
         if isinstance(a, Tensor):
-            assert type(b.grad) is type(b.data), f"{name}: the gradient left its device"
-            assert b.grad.dtype == np.float32
-            assert_close(gpunn.to_numpy(b.grad), a.grad, 60)
+            assert type(b.gradient) is type(b.array), f"{name}: the gradient left its device"
+            assert b.gradient.dtype == np.float32
+            assert_close(gpunn.to_numpy(b.gradient), a.gradient, 60)
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "nll_loss"])
@@ -115,8 +115,8 @@ def test_losses_of_labels(name, device):
         t = Tensor(gpunn.to_device(x, where), requires_grad=True)
         y = getattr(gpunn.ops, name)(t, gpunn.to_device(labels, where))
         y.backward()
-        assert str(y.device) == where and type(t.grad) is type(t.data)
-        results.append((y.item(), gpunn.to_numpy(t.grad)))
+        assert str(y.device) == where and type(t.gradient) is type(t.array)
+        results.append((y.item(), gpunn.to_numpy(t.gradient)))
     assert_close(np.float32(results[1][0]), results[0][0], 12)
     assert_close(results[1][1], results[0][1], 12)
 
@@ -125,14 +125,14 @@ def test_moving_there_and_back_carries_the_gradient(device):
     x = Tensor(np.ones(3, np.float32), requires_grad=True)
     y = (x.to(device) * 2).to("cpu") * 3
     y.sum().backward()
-    assert type(x.grad) is np.ndarray and x.grad.tolist() == [6, 6, 6]
+    assert type(x.gradient) is np.ndarray and x.gradient.tolist() == [6, 6, 6]
 
 
 def test_a_parameter_updated_in_place_stays_there(device):
     x = Tensor(gpunn.to_device(np.ones(3, np.float32), device), requires_grad=True)
     (x * x).sum().backward()
-    x.data -= 0.5 * x.grad
-    assert str(x.device) == device and gpunn.to_numpy(x.data).tolist() == [0, 0, 0]
+    x.array -= 0.5 * x.gradient
+    assert str(x.device) == device and gpunn.to_numpy(x.array).tolist() == [0, 0, 0]
 
 
 def test_numbers_of_the_generator_are_equal_on_every_device(device):

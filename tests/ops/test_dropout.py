@@ -31,7 +31,7 @@ def test_the_gradient_takes_the_same_mask():
         x = Tensor(ONES[:9], requires_grad=True)
         y = function(x)
         y.backward(ONES[:9] * 3)
-        np.testing.assert_array_equal(x.grad, y.data * 3)
+        np.testing.assert_array_equal(x.gradient, y.array * 3)
         (backward,) = [c.cell_contents for c in function(x)._node.backward.__closure__]
         kept = [c.cell_contents for c in backward.__wrapped__.__closure__]
         assert any(np.size(c) > 1 for c in kept) and all(np.size(c) <= 9 * 50 for c in kept), "the mask alone"
@@ -60,9 +60,9 @@ def test_every_device_has_the_same_bits(name, last, dtype, device):  # noqa: F81
             x = x.transpose((0, 2, 3, 1)).copy().transpose((0, 3, 1, 2))
         x = Tensor(x, requires_grad=True)
         y = DROPS[name](x)
-        y.backward(x.data * 3)
-        assert y.data.strides == x.data.strides or where == "cpu"
-        found.append((gpunn.to_numpy(y.data), gpunn.to_numpy(x.grad), gpunn.random.get_state()))
+        y.backward(x.array * 3)
+        assert y.array.strides == x.array.strides or where == "cpu"
+        found.append((gpunn.to_numpy(y.array), gpunn.to_numpy(x.gradient), gpunn.random.get_state()))
     for ours, theirs in zip(*found, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 

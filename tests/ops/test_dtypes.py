@@ -25,10 +25,10 @@ def test_integers_with_a_python_float_are_float32(whole):
 @pytest.mark.parametrize("shape", [(), (3,)])
 def test_16_bit_floats_with_a_number_stay_16_bit(dtype, shape):
     x = Tensor(np.ones(shape, dtype), requires_grad=True)
-    for y in (x + 0.5, 0.5 - x, x * 2.5, 2.5 / x, x**0.5, ops.maximum(x, 0.5), ops.where(x.data > 0, x, 0.5), x * 2):
+    for y in (x + 0.5, 0.5 - x, x * 2.5, 2.5 / x, x**0.5, ops.maximum(x, 0.5), ops.where(x.array > 0, x, 0.5), x * 2):
         assert y.dtype == dtype
     (x * 2.5).sum().backward()
-    assert x.grad.dtype == dtype and (x.grad == 2.5).all()
+    assert x.gradient.dtype == dtype and (x.gradient == 2.5).all()
     assert (x > 0.5).dtype == bool and ops.add(x, np.float32(1)).dtype == dtype
 
 
@@ -42,7 +42,7 @@ def test_joining_integers_to_float32_stays_float32():
         y = join([x, WHOLE])
         assert y.dtype == np.float32
         y.sum().backward()
-        assert x.grad.tolist() == [1, 1, 1, 1]
+        assert x.gradient.tolist() == [1, 1, 1, 1]
 
 
 def test_arrays_without_dimensions_are_not_concatenated():
@@ -61,7 +61,7 @@ class Foreign:
 def test_elements_taken_twice_get_both_gradients_whatever_the_index_is(index):
     x = Tensor(FLOAT, requires_grad=True)
     x[index].sum().backward()
-    assert x.grad.tolist() == [2, 0, 1, 0]
+    assert x.gradient.tolist() == [2, 0, 1, 0]
 
 
 def test_clip_by_a_numpy_number_keeps_float32_and_refuses_arrays():
@@ -75,7 +75,7 @@ def test_mean_and_variance_of_more_float16_elements_than_float16_can_count():
     assert x.mean().item() == 2
     assert x.var().item() == pytest.approx(1, abs=1e-3)
     x.mean().backward(np.float16(8000))
-    assert np.allclose(x.grad, 0.1, rtol=1e-3)
+    assert np.allclose(x.gradient, 0.1, rtol=1e-3)
 
 
 def test_pad_says_what_an_int_should_have_been():

@@ -53,7 +53,7 @@ def test_relu_keeps_infinite_gradients_from_units_that_are_off(dtype):
     ours, theirs = Tensor(x, requires_grad=True), torch().tensor(x, requires_grad=True)
     ops.relu(ours).backward(gy)
     theirs.relu().backward(torch().tensor(gy))
-    np.testing.assert_array_equal(ours.grad, [0, 0, np.inf, 3, 0])
+    np.testing.assert_array_equal(ours.gradient, [0, 0, np.inf, 3, 0])
     np.testing.assert_array_equal(ours.grad, theirs.grad.numpy())
 
 
@@ -140,10 +140,10 @@ def test_softmax_of_huge_scores(name):
 def test_tensor_methods_are_the_functions():
     x = normal(3, 4)
     for name in ("exp", "abs", "tanh", "sigmoid", "relu"):
-        assert_close(getattr(Tensor(x), name)().data, getattr(ops, name)(x))
-    assert_close(Tensor(x).clip(-1, 1).data, np.clip(x, -1, 1))
-    assert_close(Tensor(x).softmax(1).data, ops.softmax(x, 1))
-    assert_close(Tensor(x).pow(2).data, x**2)
+        assert_close(getattr(Tensor(x), name)().array, getattr(ops, name)(x))
+    assert_close(Tensor(x).clip(-1, 1).array, np.clip(x, -1, 1))
+    assert_close(Tensor(x).softmax(1).array, ops.softmax(x, 1))
+    assert_close(Tensor(x).pow(2).array, x**2)
 
 
 def test_strided_inputs_give_the_numbers_of_their_copies():

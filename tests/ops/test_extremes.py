@@ -31,8 +31,8 @@ def test_several_axes_count_as_one(place):
         np.testing.assert_array_equal(host(y), rows.max(2))
     a = leaf(place, x)
     ops.min(a, (0, 2), return_indices=True)[0].sum().backward()
-    assert host(a.grad).sum() == 15 and set(np.unique(host(a.grad))) == {0, 1}
-    np.testing.assert_array_equal((host(a.grad) * x).sum((0, 2)), x.min((0, 2)))
+    assert host(a.gradient).sum() == 15 and set(np.unique(host(a.gradient))) == {0, 1}
+    np.testing.assert_array_equal((host(a.gradient) * x).sum((0, 2)), x.min((0, 2)))
 
 
 def test_integers_and_bool(place):
@@ -88,8 +88,8 @@ def test_that_gradient_on_every_device(place):
     x = leaf(place, [[1.0, 5.0, 5.0], [7.0, 2.0, 7.0]])
     y, indices = ops.max(x, 1, return_indices=True)
     y.backward(on(place, [2.0, 3.0]))
-    assert host(indices.data).tolist() == [1, 0] and host(x.grad).tolist() == [[0, 2, 0], [3, 0, 0]]
-    assert type(x.grad) is type(x.data)
+    assert host(indices.array).tolist() == [1, 0] and host(x.gradient).tolist() == [[0, 2, 0], [3, 0, 0]]
+    assert type(x.gradient) is type(x.array)
 
 
 @DTYPES
@@ -111,7 +111,7 @@ def test_products_with_zeros_by_the_definition(place):
     x = np.array([[2.0, 3.0, 4.0], [0.0, 3.0, 4.0], [0.0, 0.0, 4.0], [0.0, 0.0, 0.0]])
     a = leaf(place, x)
     ops.prod(a, 1).sum().backward()
-    assert host(a.grad).tolist() == [[12, 8, 6], [12, 0, 0], [0, 0, 0], [0, 0, 0]]
+    assert host(a.gradient).tolist() == [[12, 8, 6], [12, 0, 0], [0, 0, 0], [0, 0, 0]]
     assert gradcheck(lambda t: ops.prod(t, 0), [normal(3, 4) + 3])
 
 
@@ -123,8 +123,8 @@ def test_what_overflows_or_vanishes_on_the_way(place):
     a = leaf(place, [1e-30, 2e-30, 1e30], np.float32)
     y = ops.prod(a)
     y.backward()
-    assert float(host(y.data)) == pytest.approx(2e-30, rel=1e-6)
-    np.testing.assert_allclose(host(a.grad), [2, 1, 0], atol=1e-6)  # the last is 2e-60, which float32 has not
+    assert float(host(y.array)) == pytest.approx(2e-30, rel=1e-6)
+    np.testing.assert_allclose(host(a.gradient), [2, 1, 0], atol=1e-6)  # the last is 2e-60, which float32 has not
 
 
 def test_nothing(place):
@@ -140,7 +140,7 @@ def test_a_norm_of_nan_is_nan(place):
         a = leaf(place, [1.0, NAN])
         y = ops.vector_norm(a, order)
         y.backward()
-        assert np.isnan(host(y.data)) and np.isnan(host(a.grad)[1])
+        assert np.isnan(host(y.array)) and np.isnan(host(a.gradient)[1])
 
 
 def test_a_tensors_indices_are_a_tensor():

@@ -89,7 +89,7 @@ def test_tensors_get_what_backward_gives_and_float64_differences(border):
     y = ops.filter2d(x, kernel, border)
     gy = normal(*y.shape, seed=2)
     found = gpunn.grad(y, [x, kernel], gy)
-    for one, two in zip(found, ops.filter2d_backward(gy, x.data, kernel.data, ALSO[border]), strict=True):
+    for one, two in zip(found, ops.filter2d_backward(gy, x.array, kernel.array, ALSO[border]), strict=True):
         np.testing.assert_array_equal(one, two)
 
 

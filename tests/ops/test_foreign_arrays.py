@@ -9,6 +9,7 @@ import pytest
 import gpunn
 from gpunn import Tensor, data, nn, no_grad, ops, optim
 from gpunn.nn import init
+from gpunn.nn.state import copied
 from tests.ops.places import host
 from tests.ops.test_raw_arrays import CALLS
 
@@ -117,7 +118,7 @@ def test_a_step_of_training_on_them(device, lay, request):
     def weights(lay):
         gpunn.manual_seed(3)
         model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(27, 3))
-        model.load_state_dict({name: lay(value) for name, value in model.state_dict().items()})
+        model.load_state_dict({name: lay(value) for name, value in copied(model).items()})
         model.to(device)
         loader = data.DataLoader(data.ArrayDataset(lay(x), lay(labels)), 3, device=device)
         sgd = optim.SGD(model.parameters(), 0.1, momentum=0.9)
@@ -125,7 +126,7 @@ def test_a_step_of_training_on_them(device, lay, request):
             sgd.zero_grad()
             ops.cross_entropy(model(images), targets).backward()
             sgd.step()
-        return {name: host(value) for name, value in model.state_dict().items()}
+        return {name: host(value) for name, value in copied(model).items()}
 
     got, want = weights(lay), weights(lambda a: a)
     for name, value in want.items():
@@ -147,7 +148,7 @@ def test_what_is_changed_in_place_must_be_what_was_given(device, lay, request):
             call()
     assert odd.tolist() == [1, 1, 1] and fine.tolist() == [1, 1, 1]
     p = Tensor(gpunn.to_device(np.ones(3, np.float32), device), requires_grad=True)
-    p.grad = odd
+    p.gradient = odd
     if lay is not read_only:
         with pytest.raises(ValueError, match=r"SGD: a gradient of shape \(3,\) is [<>]f4.* assign .grad a copy"):
             optim.SGD([p], 0.1).step()

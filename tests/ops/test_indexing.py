@@ -76,18 +76,18 @@ def test_boolean_masks(kind):
 def test_negative_step_reverses_and_sends_the_gradient_back_reversed():
     x = Tensor(np.arange(5.0), requires_grad=True)
     x[::-2].backward(np.array([1.0, 2.0, 3.0]))
-    assert x.grad.tolist() == [3, 0, 2, 0, 1]
+    assert x.gradient.tolist() == [3, 0, 2, 0, 1]
 
 
 def test_index_by_tensors():
     x = Tensor(normal(4, 3), requires_grad=True)
     rows = Tensor(np.array([0, 0, 3]))
     y = x[rows]
-    assert_close(y.data, x.data[[0, 0, 3]])
+    assert_close(y.array, x.array[[0, 0, 3]])
     y.sum().backward()
-    assert x.grad[:, 0].tolist() == [2, 0, 0, 1]
+    assert x.gradient[:, 0].tolist() == [2, 0, 0, 1]
     positive = x.detach()[x > 0]
-    assert (positive.data > 0).all() and positive.shape == (int((x.data > 0).sum()),)
+    assert (positive.array > 0).all() and positive.shape == (int((x.array > 0).sum()),)
 
 
 def test_getitem_of_an_array_is_an_array():
@@ -116,4 +116,4 @@ def test_length_and_iteration():
     rows = list(x)
     assert [r.shape for r in rows] == [(2,)] * 3
     (rows[0] * 2 + rows[2]).sum().backward()
-    assert x.grad.tolist() == [[2, 2], [0, 0], [1, 1]]
+    assert x.gradient.tolist() == [[2, 2], [0, 0], [1, 1]]

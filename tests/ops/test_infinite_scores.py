@@ -25,7 +25,7 @@ def run(device, loss, x, *given, dtype="float32", **options):
     t = Tensor(give(x), requires_grad=True)
     y = loss(t, *[None if values is None else give(values) for values in given], **options)
     y.backward(gpunn.to_device(np.ones(y.shape, dtype), device))
-    return gpunn.to_numpy(y.data), gpunn.to_numpy(t.grad)
+    return gpunn.to_numpy(y.array), gpunn.to_numpy(t.gradient)
 
 
 def product(weight, value):
@@ -84,7 +84,7 @@ def test_the_gradient_of_probabilities(device):
     x = gpunn.to_device(np.array([[-INF, 0.0, 1.0]], np.float32), device)
     w = gpunn.to_device(np.array([0.0, 1.0, 1.0], np.float32), device)
     ops.cross_entropy(x, q, w).backward()
-    np.testing.assert_allclose(gpunn.to_numpy(q.grad), [[0.0, 1.313262, 0.313262]], rtol=1e-5)
+    np.testing.assert_allclose(gpunn.to_numpy(q.gradient), [[0.0, 1.313262, 0.313262]], rtol=1e-5)
 
 
 @DEVICES
@@ -127,7 +127,7 @@ def test_binary_targets_have_a_gradient(device):
         x = gpunn.to_device(np.array([-INF, INF], np.float32), device)
         weight = None if pw is None else gpunn.to_device(np.array([pw], np.float32), device)
         ops.binary_cross_entropy_with_logits(x, t, pos_weight=weight, reduction="sum").backward()
-        assert gpunn.to_numpy(t.grad).tolist() == want
+        assert gpunn.to_numpy(t.gradient).tolist() == want
 
 
 @DEVICES
@@ -140,9 +140,7 @@ def test_distances(device):
 @DEVICES
 def test_weights_that_leave_nothing_make_a_mean_of_nothing(device):
     for smoothing in (0.0, 0.1):
-        got, gradient = run(
-            device, ops.cross_entropy, ROWS[:2], [0, 0], [0.0, 1.0, 1.0], label_smoothing=smoothing
-        )
+        got, gradient = run(device, ops.cross_entropy, ROWS[:2], [0, 0], [0.0, 1.0, 1.0], label_smoothing=smoothing)
         assert math.isnan(got) and (gradient == 0).all()
 
 
@@ -163,7 +161,7 @@ def test_16_bit_losses_are_added_in_float32(device, dtype, request):
     assert float(ops.cross_entropy(soft, soft, reduction="sum")) == pytest.approx(3466, rel=4e-3)
     logits = Tensor(x, requires_grad=True)
     ops.mse_loss(logits, zeros).backward()
-    assert logits.grad.dtype == dtype and float(logits.grad[0]) == pytest.approx(2 / 5000, rel=4e-3)
+    assert logits.gradient.dtype == dtype and float(logits.gradient[0]) == pytest.approx(2 / 5000, rel=4e-3)
 
 
 @DEVICES

@@ -48,7 +48,7 @@ def test_the_cpu_says_so_at_once(loss):
         bool,
         lambda y: y.numpy(),
         lambda y: y.tolist(),
-        lambda y: gpunn.to_numpy(y.data),
+        lambda y: gpunn.to_numpy(y.array),
         lambda y: y.to("cpu"),
         repr,
     ],
@@ -68,8 +68,8 @@ def test_the_gradient_of_a_bad_batch_is_nothing(loss, reduction, device):
     y = loss(x, labels(device, *BAD), reduction=reduction)
     y.backward(gpunn.to_device(np.ones(y.shape, np.float32), device))
     with pytest.raises(IndexError, match=WORDS):
-        gpunn.to_numpy(x.grad)
-    assert np.array_equal(gpunn.to_numpy(x.grad), np.zeros((5, 4)))
+        gpunn.to_numpy(x.gradient)
+    assert np.array_equal(gpunn.to_numpy(x.gradient), np.zeros((5, 4)))
     wrong = np.isnan(y.numpy())
     assert wrong.tolist() == [False, False, True, True, False] if reduction == "none" else wrong
 
@@ -189,7 +189,7 @@ def test_scores_and_labels_in_any_memory(name, dtype, device):
             x = Tensor(STRIDED[name](whole), requires_grad=True)
             y = loss(x, target, gpunn.to_device(np.linspace(0.5, 2, 2 * classes), where)[::2], reduction="sum")
             y.backward()
-            found.append((y.item(), gpunn.to_numpy(x.grad)))
+            found.append((y.item(), gpunn.to_numpy(x.gradient)))
     for (want, gradient), (value, other) in zip(found[:2], found[2:], strict=True):
         assert value == pytest.approx(want, rel=1e-12)
         np.testing.assert_allclose(other, gradient, rtol=1e-10, atol=1e-14)
@@ -201,7 +201,7 @@ def test_the_mean_of_nothing_is_nan_and_pulls_at_nothing(loss, device):
     weight = gpunn.to_device(np.array([0, 1, 1, 1], np.float32), device)
     for y in (loss(x, labels(device, *[-100] * 5)), loss(x, labels(device, *[0] * 5), weight)):
         y.backward()
-        assert np.isnan(y.item()) and not gpunn.to_numpy(x.grad).any()
+        assert np.isnan(y.item()) and not gpunn.to_numpy(x.gradient).any()
 
 
 @pytest.mark.parametrize("plane", [False, True], ids=["rows", "a plane of rows"])
@@ -215,7 +215,7 @@ def test_huge_and_infinite_scores(smoothing, plane, device):
         target = target[None] if plane else target
         y = ops.cross_entropy(x, target, reduction="none", label_smoothing=smoothing)
         y.backward(gpunn.to_device(np.ones(y.shape, np.float32), where))
-        found.append((y.numpy(), gpunn.to_numpy(x.grad)))
+        found.append((y.numpy(), gpunn.to_numpy(x.gradient)))
     np.testing.assert_allclose(found[1][0], found[0][0], rtol=1e-6)
     np.testing.assert_allclose(found[1][1], found[0][1], rtol=1e-5, atol=1e-7)
     assert np.isfinite(found[1][1]).all()
@@ -231,5 +231,5 @@ def test_ignored_rows_have_no_gradient_whatever_their_scores(reduction, loss, wh
     with np.errstate(invalid="ignore"):  # infinity less infinity
         y = loss(x, labels(where, 0, -100, 2, -100), reduction=reduction)
     y.backward(gpunn.to_device(np.ones(y.shape, np.float32), where))
-    gx = gpunn.to_numpy(x.grad)
+    gx = gpunn.to_numpy(x.gradient)
     assert np.isfinite(gx).all() and not gx[[1, 3]].any() and gx[0].any()

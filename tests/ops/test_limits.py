@@ -56,9 +56,9 @@ def _same_as_torch(place, ours, theirs, *arrays):
     gy = np.linspace(0.5, 2, want.numel(), dtype=np.float32).reshape(want.shape)
     y.backward(on(place, gy))
     want.backward(t.tensor(gy))
-    np.testing.assert_allclose(host(y.data), want.detach().numpy(), rtol=2e-6)
+    np.testing.assert_allclose(host(y.array), want.detach().numpy(), rtol=2e-6)
     for own, their in zip(mine, other, strict=True):
-        np.testing.assert_allclose(host(own.grad), their.grad.numpy(), rtol=2e-6)
+        np.testing.assert_allclose(host(own.gradient), their.grad.numpy(), rtol=2e-6)
 
 
 def test_infinite_scores_give_the_limit(place):
@@ -68,28 +68,28 @@ def test_infinite_scores_give_the_limit(place):
     x = leaf(place, scores)
     y = ops.softmax(x, 1)
     y.backward(on(place, gy))
-    np.testing.assert_allclose(host(y.data), shares)
-    np.testing.assert_allclose(host(x.grad), shares * (gy - (shares * gy).sum(1, keepdims=True)), atol=1e-6)
+    np.testing.assert_allclose(host(y.array), shares)
+    np.testing.assert_allclose(host(x.gradient), shares * (gy - (shares * gy).sum(1, keepdims=True)), atol=1e-6)
     x = leaf(place, scores)
     y = ops.log_softmax(x, 1)
     y.backward(on(place, gy))
     with np.errstate(divide="ignore"):
-        np.testing.assert_allclose(host(y.data), np.log(shares), rtol=1e-6)
-    np.testing.assert_allclose(host(x.grad), gy - shares * gy.sum(1, keepdims=True), rtol=1e-6)
+        np.testing.assert_allclose(host(y.array), np.log(shares), rtol=1e-6)
+    np.testing.assert_allclose(host(x.gradient), gy - shares * gy.sum(1, keepdims=True), rtol=1e-6)
     x = leaf(place, scores)
     y = ops.logsumexp(x, 1)
     y.sum().backward()
-    np.testing.assert_allclose(host(y.data), total, rtol=1e-6)
-    np.testing.assert_allclose(host(x.grad), shares)
+    np.testing.assert_allclose(host(y.array), total, rtol=1e-6)
+    np.testing.assert_allclose(host(x.gradient), shares)
 
 
 def test_scores_that_are_all_minus_infinity_or_nan(place):
     x = leaf(place, [[-inf, -inf], [nan, inf]])
-    assert np.isnan(host(ops.softmax(x, 1).data)).all() and np.isnan(host(ops.log_softmax(x, 1).data)).all()
+    assert np.isnan(host(ops.softmax(x, 1).array)).all() and np.isnan(host(ops.log_softmax(x, 1).array)).all()
     y = ops.logsumexp(x, 1)
     y.sum().backward()
-    np.testing.assert_array_equal(host(y.data), [-inf, nan])
-    np.testing.assert_array_equal(host(x.grad), [[0, 0], [nan, nan]])  # nothing has no share
+    np.testing.assert_array_equal(host(y.array), [-inf, nan])
+    np.testing.assert_array_equal(host(x.gradient), [[0, 0], [nan, nan]])  # nothing has no share
 
 
 # ---------------------------------------------------------------- arrays without dimensions, numbers, small integers
@@ -102,9 +102,9 @@ def test_0d_arrays_count_as_one_axis(axis, place):
         x = leaf(place, 0.7)
         y = getattr(ops, name)(x, axis)
         y.backward()
-        assert y.shape == () and x.grad.shape == () and str(y.device) == place
+        assert y.shape == () and x.gradient.shape == () and str(y.device) == place
         want = {"softmax": (1, 0), "log_softmax": (0, 0)}.get(name, (0.7, 1))
-        assert (host(y.data), host(x.grad)) == pytest.approx(want, abs=1e-6), name
+        assert (host(y.array), host(x.gradient)) == pytest.approx(want, abs=1e-6), name
     x = on(place, 0.7)
     assert host(ops.argmax(x, axis)) == 0 and host(ops.var(x, axis, correction=0)) == 0
     assert host(ops.transpose(x, axis, 0)) == pytest.approx(0.7) and ops.flatten(x, axis, axis).shape == (1,)
@@ -124,12 +124,12 @@ def test_a_bool_mask_without_dimensions(chosen, make, place):
         y = x[mask]
         assert y.shape == (int(chosen), *shape)
         y.sum().backward()
-        assert (host(x.grad) == chosen).all()
+        assert (host(x.gradient) == chosen).all()
     if chosen:
         x = leaf(place, [1, 2, 3])
         y = x[mask, [0, 2, 2]]
         y.sum().backward()
-        assert host(y.data).tolist() == [1, 3, 3] and host(x.grad).tolist() == [1, 0, 2]
+        assert host(y.array).tolist() == [1, 3, 3] and host(x.gradient).tolist() == [1, 0, 2]
 
 
 def test_gelu_of_a_number(place):
@@ -137,7 +137,7 @@ def test_gelu_of_a_number(place):
     assert nn.GELU()(Tensor(0.5)).item() == pytest.approx(0.3457312, abs=1e-7)
     x = leaf(place, 0.5)
     nn.GELU()(x).backward()
-    assert float(host(x.grad)) == pytest.approx(0.867495, abs=1e-5)
+    assert float(host(x.gradient)) == pytest.approx(0.867495, abs=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -147,8 +147,8 @@ def test_prelu_of_one_slope(dtype, place):
         assert ops.prelu(x, slope).dtype == dtype and host(ops.prelu(x, slope)).tolist() == [[-0.5, 4]]
     slope = leaf(place, 0.25, dtype)
     ops.prelu(x, slope).sum().backward()
-    assert slope.grad.shape == () and float(host(slope.grad)) == -2
-    assert host(ops.prelu(on(place, -2.0, dtype), slope).data) == -0.5
+    assert slope.gradient.shape == () and float(host(slope.gradient)) == -2
+    assert host(ops.prelu(on(place, -2.0, dtype), slope).array) == -0.5
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_clip_of_integers(place):
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int8", "uint16", "int16", "int32", "uint32", "int64", "uint64"])
 def test_sums_of_integers_are_int64(dtype, place):
     x = gpunn.to_device(np.ones((300, 2), dtype), place)
-    for y in (ops.sum(x), ops.sum(x, 0), Tensor(x).sum(1).data):
+    for y in (ops.sum(x), ops.sum(x, 0), Tensor(x).sum(1).array):
         assert y.dtype == np.int64
     assert host(ops.sum(x, 0)).tolist() == [300, 300]
     with pytest.raises(TypeError, match="mean: got dtype"):

@@ -46,7 +46,7 @@ def test_linear_with_an_activation_is_linear_and_the_activation(activation, shap
         )
         y = ops.linear(x, w, b, activation) if fused else getattr(ops, activation)(ops.linear(x, w, b))
         y.backward(gpunn.to_device(normal(*shape[:-1], 4, seed=9), device))
-        found.append([gpunn.to_numpy(a) for a in (y.data, x.grad, w.grad, b.grad)])
+        found.append([gpunn.to_numpy(a) for a in (y.array, x.gradient, w.gradient, b.gradient)])
     for ours, theirs in zip(*found, strict=True):
         if device == "cpu":
             np.testing.assert_array_equal(ours, theirs)
@@ -61,7 +61,7 @@ def test_linear_refuses_an_activation_that_it_does_not_have():
 
 def test_the_layer_passes_its_activation_on():
     layer, x = nn.Linear(3, 4), Tensor(normal(2, 3).astype(np.float32))
-    np.testing.assert_array_equal(layer(x, activation="relu").data, ops.relu(layer(x)).data)
+    np.testing.assert_array_equal(layer(x, activation="relu").array, ops.relu(layer(x)).array)
 
 
 def test_whatever_gradients_are_asked_for_take_one_launch(look_alike):
@@ -74,7 +74,7 @@ def test_whatever_gradients_are_asked_for_take_one_launch(look_alike):
             y.backward(gy)
         assert work.launches["gemm_tiled"] == 1, str(work)
         assert work.launches.total() == 1, str(work)
-        assert [i for i, a in enumerate(given) if a.grad is not None] == list(wanted)
+        assert [i for i, a in enumerate(given) if a.gradient is not None] == list(wanted)
 
 
 # ---------------------------------------------------------------- dropout
@@ -83,12 +83,12 @@ def test_dropout_keeps_about_the_right_share_and_scales_it(dtype):
     x = Tensor(np.ones((200, 300), dtype), requires_grad=True)
     y = ops.dropout(x, p=0.3)
     assert y.dtype == dtype
-    kept = y.data != 0
+    kept = y.array != 0
     assert abs(kept.mean() - 0.7) < 0.01  # five deviations of a binomial share
-    assert_close(y.data[kept], np.full(kept.sum(), 1 / 0.7))
+    assert_close(y.array[kept], np.full(kept.sum(), 1 / 0.7))
     gy = normal(200, 300).astype(dtype)
     y.backward(gy)
-    assert_close(x.grad, np.where(kept, gy / 0.7, 0), 4)
+    assert_close(x.gradient, np.where(kept, gy / 0.7, 0), 4)
 
 
 def test_dropout_draws_anew_each_time_and_repeats_under_a_seed():
@@ -103,17 +103,17 @@ def test_dropout_draws_anew_each_time_and_repeats_under_a_seed():
 def test_dropout_off_is_the_identity():
     x = Tensor(normal(3, 4), requires_grad=True)
     for y in (ops.dropout(x, 0.5, training=False), ops.dropout(x, 0.0)):
-        np.testing.assert_array_equal(y.data, x.data)
-        x.grad = None
+        np.testing.assert_array_equal(y.array, x.array)
+        x.gradient = None
         y.backward(np.full((3, 4), 2.0))
-        assert (x.grad == 2).all()
+        assert (x.gradient == 2).all()
 
 
 def test_dropout_of_everything_is_zero_without_nan():
     x = Tensor(normal(3, 4), requires_grad=True)
     y = ops.dropout(x, p=1.0)
     y.sum().backward()
-    assert (y.data == 0).all() and (x.grad == 0).all()
+    assert (y.array == 0).all() and (x.gradient == 0).all()
 
 
 def test_dropout_of_an_empty_batch():

@@ -28,4 +28,4 @@ def test_variance_beside_a_large_mean():
 def test_the_gradient_of_a_bias_of_many_rows(add):
     bias = Tensor(np.zeros(2, np.float32), requires_grad=True)
     add(np.zeros((len(ROWS), 1), np.float32), bias).backward(ROWS)
-    assert bias.grad == pytest.approx([EXACT, EXACT], rel=1e-6)
+    assert bias.gradient == pytest.approx([EXACT, EXACT], rel=1e-6)

@@ -51,8 +51,8 @@ def values(name: str, arguments: list[Any], gy: np.ndarray, device: str = "cpu")
     y = ROWS[name][0](*inputs)
     if y.requires_grad:
         y.backward(gpunn.to_device(np.resize(gy, y.shape).astype(y.dtype), device))
-    gradients = [x.grad for x in inputs if isinstance(x, Tensor) and x.grad is not None]
-    result, *others = [gpunn.to_numpy(a) for a in (y.data, *gradients)]
+    gradients = [x.gradient for x in inputs if isinstance(x, Tensor) and x.gradient is not None]
+    result, *others = [gpunn.to_numpy(a) for a in (y.array, *gradients)]
     if name in WIDE:
         assert result.dtype == np.float32
         result = result.astype(arguments[0].dtype)
@@ -113,7 +113,7 @@ def of_nothing(name: str, dtype: Any) -> Any:
             y.backward(np.ones(y.shape))
     except (IndexError, ValueError) as error:
         return type(error)
-    return [y.shape, *[x.grad.shape for x in inputs if isinstance(x, Tensor) and x.grad is not None]]
+    return [y.shape, *[x.gradient.shape for x in inputs if isinstance(x, Tensor) and x.gradient is not None]]
 
 
 @pytest.mark.parametrize("type_name", TYPES)
@@ -133,31 +133,31 @@ def test_long_sums_do_not_stop_or_overflow_on_the_way(type_name):
     loss = ops.cross_entropy(scores, labels)
     assert float(loss) == np.log(np.float32(2)).astype(dtype)
     loss.backward()
-    assert (scores.grad[:, 1] == np.float32(0.5 / count).astype(dtype)).all()
+    assert (scores.gradient[:, 1] == np.float32(0.5 / count).astype(dtype)).all()
     repeated = Tensor(np.ones((), dtype), requires_grad=True)
     (x * repeated).mean().backward(np.ones((), dtype))
-    assert float(repeated.grad) == pytest.approx(1, rel=float(ml_dtypes.finfo(dtype).eps))
+    assert float(repeated.gradient) == pytest.approx(1, rel=float(ml_dtypes.finfo(dtype).eps))
     bias = Tensor(np.zeros(2, dtype), requires_grad=True)
     ops.linear(np.ones((count, 1), dtype), np.ones((2, 1), dtype), bias).backward(np.full((count, 2), 0.5))
-    assert (bias.grad == np.float32(count / 2).astype(dtype)).all()
+    assert (bias.gradient == np.float32(count / 2).astype(dtype)).all()
 
 
 W = np.abs(normal(4, seed=2)) + 0.5
 OPTIONS = {
-    "weights and smoothing": lambda x, w: ops.cross_entropy(x, LABELS, w.data, label_smoothing=0.3),
-    "an ignored label": lambda x, w: ops.cross_entropy(x, LABELS, w.data, ignore_index=3),
-    "probabilities": lambda x, w: ops.cross_entropy(x, np.full(x.shape, 0.25, x.dtype), w.data, label_smoothing=0.1),
-    "a loss a row": lambda x, w: ops.nll_loss(x, LABELS, w.data, reduction="none"),
-    "their sum": lambda x, w: ops.nll_loss(x, LABELS, w.data, reduction="sum"),
+    "weights and smoothing": lambda x, w: ops.cross_entropy(x, LABELS, w.array, label_smoothing=0.3),
+    "an ignored label": lambda x, w: ops.cross_entropy(x, LABELS, w.array, ignore_index=3),
+    "probabilities": lambda x, w: ops.cross_entropy(x, np.full(x.shape, 0.25, x.dtype), w.array, label_smoothing=0.1),
+    "a loss a row": lambda x, w: ops.nll_loss(x, LABELS, w.array, reduction="none"),
+    "their sum": lambda x, w: ops.nll_loss(x, LABELS, w.array, reduction="sum"),
     "weights of bits": lambda x, w: ops.binary_cross_entropy_with_logits(
-        x, np.ones(x.shape, x.dtype), w.data, pos_weight=w.data
+        x, np.ones(x.shape, x.dtype), w.array, pos_weight=w.array
     ),
     "a power": lambda x, w: ops.pow(ops.abs(x), w),
     "a quotient": ops.div,
     "a product": ops.mul,
     "the larger": ops.maximum,
     "a vector": ops.matmul,
-    "gamma and beta": lambda x, w: ops.batch_norm(x, None, None, w, w.data, training=True),
+    "gamma and beta": lambda x, w: ops.batch_norm(x, None, None, w, w.array, training=True),
     "an index that repeats": lambda x, w: x[:, [0, 0, 1]],
     "many rows of one": lambda x, w: ops.broadcast_to(w, (5000, 4)),
 }
@@ -171,7 +171,7 @@ def test_options_and_broadcasts(name, type_name):
         x, w = (Tensor(a.astype(dtype).astype(wanted), requires_grad=True) for a in (X[:, :, 0, 0], W))
         y = OPTIONS[name](x, w)
         y.backward(normal(*y.shape, seed=3).astype(dtype).astype(wanted))
-        found.append([y.data, *[t.grad for t in (x, w) if t.grad is not None]])
+        found.append([y.array, *[t.gradient for t in (x, w) if t.gradient is not None]])
     for got, want in zip(*found, strict=True):
         assert_rounded(got, want, dtype, scale=np.abs(want).max())
 

@@ -24,7 +24,7 @@ def run(function, arrays, gy):
     tensors = [None if a is None else Tensor(a, requires_grad=True) for a in arrays]
     y = function(*tensors)
     y.backward(gy)
-    return [y.data, *(t.grad for t in tensors if t is not None)]
+    return [y.array, *(t.gradient for t in tensors if t is not None)]
 
 
 def theirs(function, arrays, gy):

@@ -52,21 +52,21 @@ def test_values_and_gradients(name, shape, size, middle, order, place):
         x[:, 1] = normal(*shape)[:, 1]  # beside a channel of ordinary numbers
     w, b, gy = (normal(*one, seed=3).astype(np.float32) for one in (shape[1:2], shape[1:2], shape))
     mine = leaf(place, x), leaf(place, w), leaf(place, b)
-    mine[0].data = on(place, x)
+    mine[0].array = on(place, x)
     y = NORMS[name](*mine)
     y.backward(on(place, gy))
     other = [t.tensor(a.astype(np.float64), requires_grad=True) for a in (x, w, b)]
     want = theirs(name, *other)
     want.backward(t.tensor(gy.astype(np.float64)))
     loose = 1 + abs(middle / size)
-    np.testing.assert_allclose(host(y.data), want.detach().numpy(), atol=2e-5 * loose)
-    got, true = host(mine[0].grad), other[0].grad.numpy()
+    np.testing.assert_allclose(host(y.array), want.detach().numpy(), atol=2e-5 * loose)
+    got, true = host(mine[0].gradient), other[0].grad.numpy()
     units = np.abs(true).max(tuple(i for i in range(x.ndim) if i != 1), keepdims=True)
     assert (units > 0).all()
     assert (np.abs(got - true) <= 1e-4 * loose * units + 1e-44).all(), (got, true)
     if name not in ("layer_norm", "rms_norm"):
         for own, their in zip(mine[1:], other[1:], strict=True):
-            np.testing.assert_allclose(host(own.grad), their.grad.numpy(), rtol=1e-3 * loose, atol=1e-3 * loose)
+            np.testing.assert_allclose(host(own.gradient), their.grad.numpy(), rtol=1e-3 * loose, atol=1e-3 * loose)
 
 
 @pytest.mark.parametrize("variant", ["naive", "split", "together"])
@@ -81,10 +81,10 @@ def test_every_kernel_of_batch_norm(variant):
         y.backward(on("emulator", x / np.float32([[[1e30], [1], [1e19]]])))
     exact = x.astype(np.float64)
     unit = (exact - exact.mean((0, 2), keepdims=True)) / np.sqrt(exact.var((0, 2), keepdims=True) + 1e-5)
-    np.testing.assert_allclose(host(y.data), unit, atol=2e-5)
+    np.testing.assert_allclose(host(y.array), unit, atol=2e-5)
     np.testing.assert_allclose(host(mean), exact.mean((0, 2)), rtol=1e-3)
     np.testing.assert_allclose(host(var), [np.inf, *exact.var((0, 2), ddof=1)[1:]], rtol=1e-5)
-    assert (np.abs(host(t.grad)) < np.float64([[[1e-34], [1e-4], [1e-23]]])).all()  # along x itself there is no slope
+    assert (np.abs(host(t.gradient)) < np.float64([[[1e-34], [1e-4], [1e-23]]])).all()  # along x no slope
 
 
 @pytest.mark.parametrize("variant", ["naive", "split", "together"])
@@ -96,7 +96,7 @@ def test_float64_of_1e200(variant):
         huge, plain = (leaf("emulator", x * size, np.float64) for size in (2.0**665, 1))
         for t in (huge, plain):
             ops.batch_norm(t, None, None, training=True, eps=0).backward(on("emulator", gy, np.float64))
-    np.testing.assert_allclose(host(huge.grad) * 2.0**665, host(plain.grad), atol=1e-13)
+    np.testing.assert_allclose(host(huge.gradient) * 2.0**665, host(plain.gradient), atol=1e-13)
 
 
 @pytest.mark.parametrize("device", ["cpu", "emulator"])
@@ -106,10 +106,12 @@ def test_local_response_norm(device):
     for t in (mine, true):
         y = ops.local_response_norm(t, 3)
         y.backward(on(device, gy, t.dtype))
-        assert y.dtype == t.grad.dtype == t.dtype
-    assert np.abs(host(mine.grad)).max() > 1e-40
-    np.testing.assert_allclose(host(ops.local_response_norm(mine, 3).data), host(ops.local_response_norm(true, 3).data))
-    np.testing.assert_allclose(host(mine.grad), host(true.grad), rtol=1e-5)
+        assert y.dtype == t.gradient.dtype == t.dtype
+    assert np.abs(host(mine.gradient)).max() > 1e-40
+    np.testing.assert_allclose(
+        host(ops.local_response_norm(mine, 3).array), host(ops.local_response_norm(true, 3).array)
+    )
+    np.testing.assert_allclose(host(mine.gradient), host(true.gradient), rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["batch_norm", "instance_norm"])

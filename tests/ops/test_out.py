@@ -182,10 +182,10 @@ A = np.ones((2, 3), np.float32)
         (lambda x: ops.relu(x, out=(None,)), ValueError, "relu: out has None where the result is an "
             "array; pass an array there"),
         (lambda x: ops.relu(x, out=[1.0]), TypeError, "relu: out is a list, expected an array, or a tuple of them; "
-            "pass a Tensor's .data"),
+            "pass a Tensor's .array"),
         (lambda x: ops.relu(x, out=Tensor(ops.relu(x))), TypeError, "relu: out is a Tensor, expected an array"),
         (lambda x: ops.relu(Tensor(x), out=ops.relu(x)), TypeError, "relu: out is for plain arrays, but got a Tensor; "
-            "pass the .data of each"),
+            "pass the .array of each"),
         (lambda x: ops.max_pool2d(x[None], 1, return_indices=True, out=(x[None] * 2,) * 2), ValueError, "max_pool2d: "
             "two arrays of out share memory, expected memory of their own; pass a copy"),
         (lambda x: ops.lstm(x, None, [(x[:1].repeat(8, 0), x[:1, :2].repeat(8, 0))], out=tuple(

@@ -37,14 +37,14 @@ def test_max_against_plain_loops(case, dtype):
     )
     want, _, plane = naive.max_pool(x, **geometry(case), dilation=case.dilation)
     assert y.dtype == dtype and y.shape == case.y
-    np.testing.assert_array_equal(y.data, want)
+    np.testing.assert_array_equal(y.array, want)
     assert indices.dtype == np.int64 and not indices.requires_grad
-    np.testing.assert_array_equal(indices.data, plane)
+    np.testing.assert_array_equal(indices.array, plane)
     y.backward(gy)
-    assert tensor.grad.dtype == dtype
+    assert tensor.gradient.dtype == dtype
     gx = naive.max_pool_backward(gy, plane, case.x)
-    assert_close(tensor.grad, gx, 16)
-    assert_close(ops.max_pool2d_backward(gy, indices.data, case.x), gx, 16)
+    assert_close(tensor.gradient, gx, 16)
+    assert_close(ops.max_pool2d_backward(gy, indices.array, case.x), gx, 16)
 
 
 def test_an_index_is_made_where_somebody_wants_it(monkeypatch):
@@ -74,11 +74,11 @@ def test_average_against_plain_loops(case, dtype):
     options = {"ceil_mode": case.ceil_mode, "count_include_pad": case.count_include_pad}
     y = ops.avg_pool2d(tensor, case.size, case.stride, case.padding, **options)
     assert y.dtype == dtype
-    assert_close(y.data, naive.avg_pool(x, case.size, case.stride, case.padding, **options), 16)
+    assert_close(y.array, naive.avg_pool(x, case.size, case.stride, case.padding, **options), 16)
     y.backward(gy)
-    assert tensor.grad.dtype == dtype
+    assert tensor.gradient.dtype == dtype
     gx = naive.avg_pool_backward(gy, case.x, case.size, case.stride, case.padding, **options)
-    assert_close(tensor.grad, gx, 16)
+    assert_close(tensor.gradient, gx, 16)
     raw = ops.avg_pool2d_backward(gy, case.x, case.size, case.stride, case.padding, **options)
     assert type(raw) is np.ndarray and raw.dtype == dtype
     assert_close(raw, gx, 16)
@@ -91,17 +91,17 @@ def test_adaptive_against_plain_loops(shape, out, dtype):
     gy = normal(*shape[:2], *out, seed=1).astype(dtype)
     tensor = Tensor(x, requires_grad=True)
     y = getattr(ops, f"adaptive_avg_pool{len(out)}d")(tensor, out)
-    assert_close(y.data, naive.adaptive_avg_pool(x, out), 16)
+    assert_close(y.array, naive.adaptive_avg_pool(x, out), 16)
     y.backward(gy)
-    assert_close(tensor.grad, naive.adaptive_avg_pool_backward(gy, shape), 16)
+    assert_close(tensor.gradient, naive.adaptive_avg_pool_backward(gy, shape), 16)
     tensor = Tensor(x, requires_grad=True)
     y, indices = getattr(ops, f"adaptive_max_pool{len(out)}d")(tensor, out, return_indices=True)
     want, _, plane = naive.adaptive_max_pool(x, out)
-    np.testing.assert_array_equal(y.data, want)
-    np.testing.assert_array_equal(indices.data, plane)
+    np.testing.assert_array_equal(y.array, want)
+    np.testing.assert_array_equal(indices.array, plane)
     y.backward(gy)
-    assert y.dtype == tensor.grad.dtype == dtype
-    assert_close(tensor.grad, naive.max_pool_backward(gy, plane, shape), 16)
+    assert y.dtype == tensor.gradient.dtype == dtype
+    assert_close(tensor.gradient, naive.max_pool_backward(gy, plane, shape), 16)
 
 
 def functional():
@@ -174,8 +174,8 @@ def test_a_dilated_window_in_the_padding_has_no_place(plane, dilation, where):
     y, indices = ops.max_pool2d(tensor, 2, 1, 1, dilation, return_indices=True)
     assert (y.numpy() == -np.inf).all() and (indices.numpy() == -1).all()
     y.backward(gpunn.to_device(np.ones(y.shape, np.float32), where))
-    gx = ops.max_pool2d_backward(gpunn.to_device(np.full(y.shape, np.inf, np.float32), where), indices.data, x.shape)
-    assert not np.asarray(gx).any() and not np.asarray(tensor.grad).any()
+    gx = ops.max_pool2d_backward(gpunn.to_device(np.full(y.shape, np.inf, np.float32), where), indices.array, x.shape)
+    assert not np.asarray(gx).any() and not np.asarray(tensor.gradient).any()
 
 
 def test_max_of_all_negative_never_takes_the_padding():
@@ -215,11 +215,11 @@ def test_any_strides_may_come_in(kind):
             ours = getattr(ops, name)
             mine, plain = Tensor(view, requires_grad=True), Tensor(x, requires_grad=True)
             a, b = ours(mine, **options), ours(plain, **options)
-            assert_close(a.data, b.data, 9)
+            assert_close(a.array, b.array, 9)
             gy = normal(*a.shape, seed=2)
             a.backward(np.asfortranarray(gy))
             b.backward(gy)
-            assert_close(mine.grad, plain.grad, 9)
+            assert_close(mine.gradient, plain.gradient, 9)
     for name in ("adaptive_avg_pool2d", "adaptive_max_pool2d"):
         assert_close(getattr(ops, name)(view, (4, 3)), getattr(ops, name)(x, (4, 3)), 9)
 

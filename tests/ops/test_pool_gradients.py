@@ -155,10 +155,10 @@ def test_windows_with_nan_and_infinities_go_as_forward_has_it(place):
     y, indices = ops.max_pool2d(t, 3, 2, return_indices=True)
     gy = gpunn.to_device(given(y.shape, 1).astype(np.float32), place)
     y.backward(gy)
-    want = gpunn.to_numpy(t.grad)
+    want = gpunn.to_numpy(t.gradient)
     for gx in (
-        ops.max_pool2d_backward(gy, indices.data, x.shape),
-        ops.max_pool2d_backward(gy, x=t.data, y=y.data, kernel_size=3, stride=2),
+        ops.max_pool2d_backward(gy, indices.array, x.shape),
+        ops.max_pool2d_backward(gy, x=t.array, y=y.array, kernel_size=3, stride=2),
     ):
         np.testing.assert_array_equal(gpunn.to_numpy(gx), want)
 

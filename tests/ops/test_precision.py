@@ -51,12 +51,12 @@ def test_every_op_takes_and_gives_the_type_that_the_precision_says(name, precisi
     assert wide.dtype == (TYPES[precision] if is_product else np.float32)
     assert narrow.dtype == (np.float32 if name.split(" of ")[0] in IN_FLOAT32 else TYPES[precision])
     close = dict(rtol=8 * ERRORS[precision], atol=8 * ERRORS[precision] * np.abs(wanted).max())
-    np.testing.assert_allclose(np.asarray(wide.data, np.float64), wanted, **close)
+    np.testing.assert_allclose(np.asarray(wide.array, np.float64), wanted, **close)
     if name not in ("maximum", "minimum", "abs", "clip", "where", "max", "min"):  # at whose kinks a rounding may jump
-        np.testing.assert_allclose(np.asarray(narrow.data, np.float64), wanted, rtol=0.1, atol=close["atol"])
+        np.testing.assert_allclose(np.asarray(narrow.array, np.float64), wanted, rtol=0.1, atol=close["atol"])
     for x in inputs:
         if isinstance(x, Tensor):
-            assert x.grad is None or x.grad.dtype == x.dtype
+            assert x.gradient is None or x.gradient.dtype == x.dtype
 
 
 @pytest.mark.parametrize("precision", TYPES)
@@ -68,7 +68,7 @@ def test_parameters_and_their_gradients_stay_float32_and_activations_are_narrow(
         y.register_hook(lambda gy: arrived.append(gy.dtype))
         ops.mse_loss(y, np.zeros((4, 2), np.float32)).backward()
     assert y.dtype == TYPES[precision] and arrived == [TYPES[precision]]
-    assert {p.grad.dtype.name for p in layer.parameters()} == {"float32"} and x.grad.dtype == np.float32
+    assert {p.gradient.dtype.name for p in layer.parameters()} == {"float32"} and x.gradient.dtype == np.float32
     assert {a.dtype.name for a in layer.state_dict().values()} == {"float32"}
 
 
@@ -123,9 +123,9 @@ def test_tf32_is_the_product_of_rounded_operands_both_ways(op):
     u, v = Tensor(tf32(a), requires_grad=True), Tensor(tf32(b), requires_grad=True)
     z = getattr(ops, op)(u, v)
     z.backward(tf32(gy))
-    for got, want in ((y.data, z.data), (x.grad, u.grad), (w.grad, v.grad)):
+    for got, want in ((y.array, z.array), (x.gradient, u.gradient), (w.gradient, v.gradient)):
         np.testing.assert_array_equal(got, want)
-    assert np.abs(y.data - getattr(ops, op)(a, b)).max() > 1e-5
+    assert np.abs(y.array - getattr(ops, op)(a, b)).max() > 1e-5
 
 
 @pytest.mark.parametrize("precision", asked.PRECISIONS)
@@ -144,7 +144,7 @@ def test_the_cpu_has_the_emulators_numbers(precision):
         with gpunn.precision(precision):
             y = net(gpunn.to_device(x, device))
             ops.cross_entropy(y, gpunn.to_device(labels, device)).backward()
-        arrays = [y.data, *[p.grad for p in net.parameters()], *net.buffers()]
+        arrays = [y.array, *[p.gradient for p in net.parameters()], *net.buffers()]
         found[device] = [gpunn.to_numpy(a) for a in arrays]
     for mine, theirs in zip(found["cpu"], found["emulator"], strict=True):
         assert mine.dtype == theirs.dtype

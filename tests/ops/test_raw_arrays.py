@@ -244,8 +244,8 @@ def test_arrays_in_arrays_out(name):
     assert type(y) is np.ndarray or isinstance(y, np.generic), f"{name} gave {type(y).__name__}"
     t = function(*as_tensors(arguments))
     assert isinstance(t, Tensor)
-    assert type(t.data) is np.ndarray, f"{name}: a Tensor holds an array, even 0-d"
-    np.testing.assert_array_equal(t.data, y)
+    assert type(t.array) is np.ndarray, f"{name}: a Tensor holds an array, even 0-d"
+    np.testing.assert_array_equal(t.array, y)
     assert t.requires_grad == (name not in NO_GRADIENT)
 
 
@@ -263,24 +263,24 @@ def test_backward_changes_neither_inputs_nor_the_gradient_given(name):
     inputs = as_tensors(arguments)
     y = function(*inputs)
     gy = normal(*y.shape, seed=5)
-    befores = [t.data.copy() for t in (*inputs, y) if isinstance(t, Tensor)]
+    befores = [t.array.copy() for t in (*inputs, y) if isinstance(t, Tensor)]
     gy_before = gy.copy()
     y.backward(gy)
     np.testing.assert_array_equal(gy, gy_before)
     for t, before in zip([t for t in (*inputs, y) if isinstance(t, Tensor)], befores, strict=True):
-        np.testing.assert_array_equal(t.data, before)
+        np.testing.assert_array_equal(t.array, before)
 
 
 @pytest.mark.parametrize("name", sorted(set(CALLS) - NO_GRADIENT))
 def test_a_gradient_shares_memory_with_nothing(name):
-    """x.grad may be scaled in place (clipping does): neither gy, nor the data, nor another gradient may move."""
+    """x.gradient may be scaled in place (clipping does): neither gy, nor the data, nor another gradient may move."""
     function, *arguments = CALLS[name]
     inputs = as_tensors(arguments)
     y = function(*inputs)
     gy = normal(*y.shape, seed=5)
     y.backward(gy)
-    gradients = [t.grad for t in inputs if isinstance(t, Tensor)]
+    gradients = [t.gradient for t in inputs if isinstance(t, Tensor)]
     for i, g in enumerate(gradients):
-        for other in [gy, y.data, *(t.data for t in inputs if isinstance(t, Tensor)), *gradients[:i]]:
+        for other in [gy, y.array, *(t.array for t in inputs if isinstance(t, Tensor)), *gradients[:i]]:
             assert not np.shares_memory(g, other)
         g *= 1  # and it can be written

@@ -128,10 +128,10 @@ def test_values_and_gradients_are_pytorchs(mode, config, dtype):
     backward(got)
     terms = 1000  # sums of products of sums, by the step and by the layer
     for a, b in zip(got, want, strict=True):
-        assert_close(a.data, b.detach().numpy(), terms)
+        assert_close(a.array, b.detach().numpy(), terms)
     for a, b in zip(flat(*ours), theirs, strict=True):
-        assert a.grad.dtype == dtype
-        assert_close(a.grad, b.grad.numpy(), terms)
+        assert a.gradient.dtype == dtype
+        assert_close(a.gradient, b.grad.numpy(), terms)
 
 
 def test_cells_are_pytorchs():
@@ -181,7 +181,7 @@ def test_padding_is_not_read(mode):
         ours = tensors(x, first, weights)
         got = run(mode, *ours, **options)
         backward(got)
-        results.append([*(r.data for r in got), *(a.grad for a in flat(*ours))])
+        results.append([*(r.array for r in got), *(a.gradient for a in flat(*ours))])
     for a, b in zip(*results, strict=True):
         np.testing.assert_array_equal(a, b)
     y, gx = results[0][0], results[0][len(got)]
@@ -200,12 +200,12 @@ def test_dropout_is_between_layers_and_the_ops_own():
     for layer, four in enumerate(single[2]):
         below = ops.dropout(below, 0.5) if layer else below
         below, h = ops.gru(below, states[layer : layer + 1], [tuple(four)])
-        last.append(h.data)
+        last.append(h.array)
     below.backward(np.ones(y.shape))
-    np.testing.assert_array_equal(y.data, below.data)
-    np.testing.assert_array_equal(h_n.data, np.concatenate(last))
+    np.testing.assert_array_equal(y.array, below.array)
+    np.testing.assert_array_equal(h_n.array, np.concatenate(last))
     for a, b in zip(flat(*ours), flat(*single), strict=True):
-        np.testing.assert_allclose(a.grad, b.grad, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(a.gradient, b.gradient, rtol=1e-12, atol=1e-14)
     quiet, _ = run("GRU", x, first, weights, dropout=0.5, training=False)
     np.testing.assert_array_equal(quiet, run("GRU", x, first, weights)[0])
 
@@ -220,7 +220,7 @@ def test_plain_arrays_give_the_same_gradients_whole_or_in_parts(mode):
     hx = tuple(first) if mode == "LSTM" else first[0]
     y, states, reserve = ops.recurrent_forward(mode, x, hx, weights, bidirectional=True, lengths=LENGTHS)
     for a, b in zip([y, *(states if mode == "LSTM" else [states])], recorded, strict=True):
-        np.testing.assert_array_equal(a, b.data)
+        np.testing.assert_array_equal(a, b.array)
     assert repr(reserve) == f"RecurrentReserve({mode}, y {y.shape})"  # not the arrays in it
     gys = pulled(recorded)
     whole = ops.recurrent_backward(reserve, *gys)
@@ -229,7 +229,7 @@ def test_plain_arrays_give_the_same_gradients_whole_or_in_parts(mode):
     for found in (whole, data._replace(weights=parameters.weights)):
         gradients = [found.x, found.h0, *([found.c0] if mode == "LSTM" else []), *[g for w in found.weights for g in w]]
         for a, b in zip(gradients, flat(*ours), strict=True):
-            np.testing.assert_array_equal(a, b.grad)
+            np.testing.assert_array_equal(a, b.gradient)
 
 
 def test_only_what_is_asked_for_is_computed(monkeypatch):
@@ -247,7 +247,7 @@ def test_only_what_is_asked_for_is_computed(monkeypatch):
     whole = [[Tensor(w, requires_grad=True) for w in four] for four in weights]
     ops.sum(run("LSTM", x, first, whole)[1]).backward()
     for a, b in zip(upper, whole[2], strict=True):
-        np.testing.assert_array_equal(a.grad, b.grad)
+        np.testing.assert_array_equal(a.gradient, b.gradient)
 
 
 def test_without_a_gradient_nothing_is_kept_and_the_numbers_are_the_same():
@@ -257,8 +257,8 @@ def test_without_a_gradient_nothing_is_kept_and_the_numbers_are_the_same():
         with no_grad():
             unrecorded = run(mode, *tensors(*arrays))
         for a, b, c in zip(kept, quiet, unrecorded, strict=True):
-            np.testing.assert_array_equal(a.data, b)
-            np.testing.assert_array_equal(a.data, c.data)
+            np.testing.assert_array_equal(a.array, b)
+            np.testing.assert_array_equal(a.array, c.array)
             assert not c.requires_grad
     x, first, weights = tensors(*make("LSTM", L=64, N=8, H=16))
     y = run("LSTM", x, first, weights)[0]
@@ -280,8 +280,8 @@ def test_no_samples(mode, place):
     got = run(mode, *arrays, bidirectional=True)
     assert got[0].shape == (4, 0, 4) and got[1].shape == (2, 0, 2)
     backward(got)
-    assert arrays[0].grad.shape == (4, 0, 5)
-    assert not gpunn.to_numpy(arrays[2][0][1].grad).any()
+    assert arrays[0].gradient.shape == (4, 0, 5)
+    assert not gpunn.to_numpy(arrays[2][0][1].gradient).any()
 
 
 @MODES
@@ -309,8 +309,8 @@ def test_infinities_and_nan_travel_on_in_silence(mode):
     ours = tensors(x, first, weights)
     got = run(mode, *ours)
     backward(got)
-    assert np.isnan(got[0].data[1:, 0]).all() and np.isfinite(got[0].data[:, 2]).all()
-    assert np.isfinite(ours[0].grad[:, 2]).all()
+    assert np.isnan(got[0].array[1:, 0]).all() and np.isfinite(got[0].array[:, 2]).all()
+    assert np.isfinite(ours[0].gradient[:, 2]).all()
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
@@ -336,8 +336,8 @@ def test_16_bits_are_added_in_float32_and_cells_stay_so(mode, dtype, place):
         backward(got)
     assert [r.dtype for r in got] == [kind, kind, np.float32][: len(got)]
     eps = 2.0**-10 if dtype == "float16" else 2.0**-7
-    pairs = [(a.data, b.data) for a, b in zip(got, wanted, strict=True)]
-    pairs += [(a.grad, b.grad) for a, b in zip(narrow, exact, strict=True)]
+    pairs = [(a.array, b.array) for a, b in zip(got, wanted, strict=True)]
+    pairs += [(a.gradient, b.gradient) for a, b in zip(narrow, exact, strict=True)]
     for mine, other in pairs:
         error = np.abs(gpunn.to_numpy(mine).astype(np.float64) - other).max()
         assert error <= 8 * eps * np.abs(other).max()
@@ -351,7 +351,7 @@ def test_under_a_precision_float32_weights_get_float32_gradients():
         again = ops.lstm(x, (first[0], c_n), [tuple(weights[0])])[0]  # a chain: the cell goes on unrounded
     assert y.dtype.name == again.dtype.name == "bfloat16" and c_n.dtype == np.float32
     ops.sum(again).backward()
-    assert {a.grad.dtype.name for a in flat(x, first, weights)} == {"float32"}
+    assert {a.gradient.dtype.name for a in flat(x, first, weights)} == {"float32"}
 
 
 @MODES
@@ -363,7 +363,7 @@ def test_a_batch_shared_out_among_threads_is_the_same_to_the_bit(mode):
             ours = tensors(x, first, weights)
             got = run(mode, *ours, lengths=[1, 2, 2] * 100)
             backward(got)
-            found.append([*(r.data for r in got), *(a.grad for a in flat(*ours))])
+            found.append([*(r.array for r in got), *(a.gradient for a in flat(*ours))])
     for a, b in zip(*found, strict=True):
         np.testing.assert_array_equal(a, b)
     part = run(mode, x[:, 100:200], [s[:, 100:200] for s in first], weights, lengths=([1, 2, 2] * 100)[100:200])
@@ -381,7 +381,7 @@ def test_kernels_and_numpy_agree(mode, lengths, place):
         ours = tensors(*arrays, np.float32, device)
         got = run(mode, *ours, **options)
         backward(got)
-        found.append([gpunn.to_numpy(a) for a in (*(r.data for r in got), *(a.grad for a in flat(*ours)))])
+        found.append([gpunn.to_numpy(a) for a in (*(r.array for r in got), *(a.gradient for a in flat(*ours)))])
     for a, b in zip(*found, strict=True):
         assert_close(b, a.astype(np.float64), 100)
 
@@ -395,7 +395,7 @@ def test_a_step_is_a_product_and_a_launch_and_the_host_waits_for_nothing(mode, l
     def launches(steps):
         with counting.device_work() as work:
             got = run(mode, x[:steps], first, weights, lengths=lengths)
-            got[0].backward(got[0].data)
+            got[0].backward(got[0].array)
         assert not work.reads and not work.copies, str(work)
         return sum(work.launches.values())
 

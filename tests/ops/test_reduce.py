@@ -40,7 +40,7 @@ def test_pytorchs_names_dim_and_keepdim(name):
 @pytest.mark.parametrize("name", ["sum", "mean", "var", "max", "min", "logsumexp"])
 def test_method(name):
     x = normal(3, 4, 5)
-    assert_close(getattr(Tensor(x), name)(axis=1).data, getattr(ops, name)(x, axis=1), 4)
+    assert_close(getattr(Tensor(x), name)(axis=1).array, getattr(ops, name)(x, axis=1), 4)
 
 
 @pytest.mark.parametrize("correction", [0, 1, 2])
@@ -136,4 +136,4 @@ def test_logsumexp_of_nothing_is_the_logarithm_of_0():
     y = ops.logsumexp(x, 1)
     assert np.array_equal(y.numpy(), np.full(3, -np.inf))
     y.backward(np.ones(3))
-    assert x.grad.shape == (3, 0)
+    assert x.gradient.shape == (3, 0)

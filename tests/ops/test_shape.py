@@ -96,7 +96,7 @@ def test_concatenate_takes_constants_among_tensors():
     x = Tensor(normal(2, 3), requires_grad=True)
     y = ops.concatenate([np.zeros((1, 3)), x, x], axis=0)
     y.backward(np.arange(15.0).reshape(5, 3))
-    assert_close(x.grad, np.arange(3.0, 9).reshape(2, 3) + np.arange(9.0, 15).reshape(2, 3))
+    assert_close(x.gradient, np.arange(3.0, 9).reshape(2, 3) + np.arange(9.0, 15).reshape(2, 3))
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2, -1])

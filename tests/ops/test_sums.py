@@ -43,10 +43,10 @@ def test_gradients_of_what_is_repeated_add_in_float32(name, dtype, place):
     x = leaf(place, np.ones(shape), dtype)
     y = repeat(x, lambda *shape: on(place, np.ones(shape), dtype))
     y.backward(on(place, np.ones(y.shape), dtype))
-    assert x.grad.dtype == dtype
+    assert x.gradient.dtype == dtype
     want = y.size / max(x.size, 1) if name != "getitem" else 3000 * (np.arange(4) == 0)
     sign = -1 if name == "sub" else 1
-    assert_close(host(x.grad), sign * np.broadcast_to(want, shape), 1, dtype)
+    assert_close(host(x.gradient), sign * np.broadcast_to(want, shape), 1, dtype)
 
 
 @pytest.mark.parametrize("dtype", NARROW)
@@ -57,7 +57,7 @@ def test_reductions_add_in_float32(dtype, place):
     assert_close(host(ops.logsumexp(rows * 0, 0)), [np.log(5000)] * 4, 1, dtype)
     assert_close(host(ops.var(on(place, np.arange(5000)[:, None] % 2, dtype), 0)), [0.25], 1, dtype)
     total = Tensor(rows).sum(1)
-    assert total.dtype == dtype and host(total.data)[0] == 4
+    assert total.dtype == dtype and host(total.array)[0] == 4
 
 
 @pytest.mark.parametrize("dtype", NARROW)
@@ -66,12 +66,12 @@ def test_softmax_adds_in_float32(name, dtype, place):
     x = leaf(place, np.zeros((5000, 2)), dtype)
     y = getattr(ops, name)(x, 0)
     want = 1 / 5000 if name == "softmax" else -np.log(5000)
-    assert_close(host(y.data), np.full((5000, 2), want), 1, dtype)
+    assert_close(host(y.array), np.full((5000, 2), want), 1, dtype)
     gy = on(place, np.arange(10000).reshape(5000, 2) < 5000, dtype)  # ones in half of the rows
     y.backward(gy)
     half = host(gy)
     mean = half.mean(0)
-    assert_close(host(x.grad), (half - mean) / 5000 if name == "softmax" else half - mean, 4, dtype)
+    assert_close(host(x.gradient), (half - mean) / 5000 if name == "softmax" else half - mean, 4, dtype)
 
 
 @pytest.mark.parametrize("dtype", NARROW)
@@ -93,10 +93,10 @@ def test_losses_add_in_float32(shape, dtype, place):
 def test_the_gradient_of_a_16_bit_bias_adds_in_float32(dtype, place):
     bias = leaf(place, np.zeros(4), dtype)
     ops.linear(on(place, np.ones((3000, 8)), dtype), on(place, np.ones((4, 8)), dtype), bias).sum().backward()
-    assert_close(host(bias.grad), [3000] * 4, 1, dtype)
+    assert_close(host(bias.gradient), [3000] * 4, 1, dtype)
     slope = leaf(place, [0.5], dtype)
     ops.prelu(on(place, -np.ones((3000, 4)), dtype), slope).sum().backward()
-    assert_close(host(slope.grad), [-12000], 1, dtype)
+    assert_close(host(slope.gradient), [-12000], 1, dtype)
 
 
 @pytest.mark.parametrize("dtype", [*NARROW, np.float32])
@@ -104,7 +104,7 @@ def test_the_gradient_of_a_16_bit_bias_adds_in_float32(dtype, place):
 def test_ties_share_their_gradient_at_any_count(name, dtype, place):
     x = leaf(place, np.ones((70_000, 2)), dtype)
     getattr(ops, name)(x, 0).backward(on(place, [7, 70], dtype))
-    assert_close(host(x.grad), np.broadcast_to([1e-4, 1e-3], (70_000, 2)), 4, dtype)
+    assert_close(host(x.gradient), np.broadcast_to([1e-4, 1e-3], (70_000, 2)), 4, dtype)
 
 
 # ---------------------------------------------------------------- sums that overflow on the way
@@ -128,8 +128,8 @@ def test_variance_beside_a_mean_of_a_million_deviations(axis, place):
     t = leaf(place, x)
     y = t.var(axis)
     y.sum().backward()
-    assert float(host(y.data).item()) == pytest.approx(exact.var(ddof=1), rel=1e-7)
-    assert_close(host(t.grad), 2 / 5999 * (exact - exact.mean()), 1, np.float32)
+    assert float(host(y.array).item()) == pytest.approx(exact.var(ddof=1), rel=1e-7)
+    assert_close(host(t.gradient), 2 / 5999 * (exact - exact.mean()), 1, np.float32)
 
 
 def test_variance_whose_squares_overflow(place):
@@ -138,6 +138,5 @@ def test_variance_whose_squares_overflow(place):
     t = leaf(place, x)
     y = t.var()
     y.backward()
-    assert float(host(y.data)) == pytest.approx(x.astype(np.float64).var(ddof=1), rel=1e-6)
-    assert np.isfinite(host(t.grad)).all()
-
+    assert float(host(y.array)) == pytest.approx(x.astype(np.float64).var(ddof=1), rel=1e-6)
+    assert np.isfinite(host(t.gradient)).all()

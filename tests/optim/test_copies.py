@@ -24,14 +24,16 @@ DEVICES = pytest.mark.parametrize("device", ["cpu", "emulator"])
 def build(device):
     layer = nn.Linear(3, 2)
     for i, p in enumerate(layer.parameters()):
-        p.data = gpunn.to_device(np.linspace(-1, i, p.size, dtype=np.float32).reshape(p.shape), device)
+        p.array = gpunn.to_device(np.linspace(-1, i, p.size, dtype=np.float32).reshape(p.shape), device)
     return layer
 
 
 def walk(layer, optimizer, steps):
     for k in steps:
         for p in layer.parameters():
-            p.grad = gpunn.to_device(np.sin(k + np.arange(p.size, dtype=np.float32)).reshape(p.shape), str(p.device))
+            p.gradient = gpunn.to_device(
+                np.sin(k + np.arange(p.size, dtype=np.float32)).reshape(p.shape), str(p.device)
+            )
         optimizer.step()
 
 
@@ -60,7 +62,7 @@ def test_a_copied_average_goes_on(way, device):
         ema.update(layer)
     twin = COPIES[way](ema)
     for one in (ema, twin):
-        layer.weight.data[...] = 5
+        layer.weight.array[...] = 5
         one.update(layer)
     np.testing.assert_array_equal(np.asarray(ema.average["weight"]), np.asarray(twin.average["weight"]))
     assert not np.shares_memory(ema.average["weight"], twin.average["weight"])
@@ -148,4 +150,4 @@ def test_a_pair_pickled_between_backward_and_step_makes_the_same_step():
     twin, other = pickle.loads(pickle.dumps((model, optimizer)))
     optimizer.step()
     other.step()
-    assert np.array_equal(model.weight.data, twin.weight.data) and len(other.state) == 2
+    assert np.array_equal(model.weight.array, twin.weight.array) and len(other.state) == 2

@@ -66,7 +66,7 @@ def test_numbers_of_every_library_are_numbers(value):
 def test_an_option_set_by_hand_is_looked_at_by_the_next_step(name):
     p = nn.Parameter(np.ones(2, np.float32))
     optimizer = getattr(optim, name)([p])
-    p.grad = np.ones(2, np.float32)
+    p.gradient = np.ones(2, np.float32)
     for value in ("1e-3", None):
         optimizer.param_groups[0]["lr"] = value
         with pytest.raises(TypeError, match=rf"^{name}: lr must be a finite number >= 0, got {value!r}; usual: 0.001"):
@@ -86,7 +86,7 @@ def test_a_number_too_large_for_a_float_is_refused():
     "params, words",
     [
         (lambda: set(P), "params is a set, expected an iterable of parameters; whose order changes from run to run"),
-        (lambda: [{"params": frozenset(P)}], "group 0's \"params\" is a frozenset, expected an iterable"),
+        (lambda: [{"params": frozenset(P)}], 'group 0\'s "params" is a frozenset, expected an iterable'),
         (lambda: MODEL, "params is a Sequential, expected an iterable of parameters; pass model.parameters()"),
         (lambda: nn.Linear(2, 2), "params is a Linear, expected an iterable of parameters; pass model.parameters()"),
         (lambda: [MODEL], "params[0] is a Sequential, expected a Parameter; pass model.parameters()"),
@@ -94,7 +94,7 @@ def test_a_number_too_large_for_a_float_is_refused():
         (lambda: MODEL.state_dict(), "params is a dict, expected an iterable of parameters; pass model.parameters()"),
         (lambda: MODEL.named_parameters(), "expected a Parameter; pass model.parameters(), not named_parameters()"),
         (lambda: {"params": P}, "params is one group, a dict, expected a list of them; pass [group]"),
-        (lambda: [{"params": MODEL}], "group 0's \"params\" is a Sequential, expected an iterable of parameters; pass"),
+        (lambda: [{"params": MODEL}], 'group 0\'s "params" is a Sequential, expected an iterable of parameters; pass'),
         (lambda: None, "params is a NoneType, expected an iterable of parameters; pass model.parameters()"),
         (lambda: 3, "params is a int, expected an iterable of parameters; pass model.parameters()"),
         (lambda: "weight", "params is a str, expected an iterable of parameters; pass model.parameters()"),
@@ -113,7 +113,7 @@ def test_rmsprop_counts_its_steps():
     p = nn.Parameter(np.ones(2, np.float32))
     optimizer = optim.RMSprop([p])
     for _ in range(3):
-        p.grad = np.ones(2, np.float32)
+        p.gradient = np.ones(2, np.float32)
         optimizer.step()
     assert optimizer.state_dict()["state"][0]["step"] == 3
 
@@ -121,7 +121,7 @@ def test_rmsprop_counts_its_steps():
 def fitted(name):
     p = nn.Parameter(np.ones(2, np.float32))
     optimizer = getattr(optim, name)([p], **({} if "Adam" in name else {"momentum": 0.5}))
-    p.grad = np.ones(2, np.float32)
+    p.gradient = np.ones(2, np.float32)
     optimizer.step()
     return optimizer
 
@@ -160,7 +160,7 @@ def test_a_saved_state_of_other_types_is_read_or_refused_in_one_line(name):
                 assert re.match(rf"{name}: .*\bsaved\b.*; .+", str(error)) and "\n" not in str(error), (path, value)
                 assert repr(other.state_dict()) == before
             else:  # what was taken over can be used
-                other.param_groups[0]["params"][0].grad = np.ones(2, np.float32)
+                other.param_groups[0]["params"][0].gradient = np.ones(2, np.float32)
                 other.step()
     assert refused > 100
 

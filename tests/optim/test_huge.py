@@ -27,9 +27,9 @@ def path(rule, device, dtype, first, steps=20, then=1.0):
     p = nn.Parameter(gpunn.to_device(np.zeros(len(first), dtype), device))
     optimizer, found = RULES[rule]([p]), []
     for step in range(steps):
-        p.grad = gpunn.to_device(np.array(first if step == 0 else [then] * len(first), dtype), device)
+        p.gradient = gpunn.to_device(np.array(first if step == 0 else [then] * len(first), dtype), device)
         optimizer.step()
-        found.append(gpunn.to_numpy(p.data).astype(np.float64))
+        found.append(gpunn.to_numpy(p.array).astype(np.float64))
     return np.array(found), optimizer
 
 
@@ -51,9 +51,9 @@ def test_huge_gradients_again_and_again(device):
     p = nn.Parameter(gpunn.to_device(np.zeros(3, np.float32), device))
     optimizer = optim.Adam([p], lr=0.1)
     for step in range(30):
-        p.grad = gpunn.to_device(np.array([1e30, 1e25, 1e38], np.float32), device)
+        p.gradient = gpunn.to_device(np.array([1e30, 1e25, 1e38], np.float32), device)
         optimizer.step()
-        assert 0 < -float(p.data.min()) <= 0.1 * 1.5 * (step + 1)
+        assert 0 < -float(p.array.min()) <= 0.1 * 1.5 * (step + 1)
 
 
 @DEVICES
@@ -77,18 +77,18 @@ def test_a_variance_is_never_negative(device):
     """Of the mean square and the squared mean of one number rounding may leave less than nothing: then it is 0."""
     p = nn.Parameter(gpunn.to_device(np.zeros(3, np.float32), device))
     optimizer = optim.RMSprop([p], lr=1.0, alpha=1.0, eps=0.5, centered=True)
-    p.grad = gpunn.to_device(np.array([1.0, -1.0, math.nan], np.float32), device)
+    p.gradient = gpunn.to_device(np.array([1.0, -1.0, math.nan], np.float32), device)
     state = {"square_avg": np.full(3, 1.0, np.float32), "grad_avg": np.full(3, 1.001, np.float32)}
     optimizer.state[id(p)] = {name: gpunn.to_device(value, device) for name, value in state.items()}
     optimizer.step()
-    np.testing.assert_array_equal(gpunn.to_numpy(p.data), [-2.0, 2.0, math.nan])
+    np.testing.assert_array_equal(gpunn.to_numpy(p.array), [-2.0, 2.0, math.nan])
 
 
 def test_constant_gradients_have_no_negative_variance():
     p = nn.Parameter(np.zeros(200, np.float32))
     optimizer = optim.RMSprop([p], lr=1e-3, centered=True)
     for _ in range(1500):
-        p.grad = (1 + np.arange(200) / 200).astype(np.float32)
+        p.gradient = (1 + np.arange(200) / 200).astype(np.float32)
         optimizer.step()
     assert np.isfinite(p.numpy()).all()
 
@@ -101,7 +101,7 @@ ORDERS = [0.5, 1.0, 2.0, 3.0, 7.5, math.inf]
 def tensors(device, dtype, value):
     made = [nn.Parameter(gpunn.to_device(np.zeros(shape, dtype), device)) for shape in ((5, 3), (4100,), ())]
     for p in made:
-        p.grad = gpunn.to_device(np.asarray(value * np.linspace(-1, 1, p.size).reshape(p.shape), dtype), device)
+        p.gradient = gpunn.to_device(np.asarray(value * np.linspace(-1, 1, p.size).reshape(p.shape), dtype), device)
     return made
 
 
@@ -136,14 +136,14 @@ def test_clipping_keeps_what_is_finite(device):
         params = tensors(device, np.float32, value)
         want = value * np.linspace(-1, 1, 15) * (limit / float(optim.grad_norm(params)))
         optim.clip_grad_norm_(params, limit)
-        np.testing.assert_allclose(gpunn.to_numpy(params[0].grad).reshape(-1), want, rtol=1e-5, atol=limit * 1e-8)
+        np.testing.assert_allclose(gpunn.to_numpy(params[0].gradient).reshape(-1), want, rtol=1e-5, atol=limit * 1e-8)
 
 
 @DEVICES
 def test_a_norm_of_wide_range_and_of_what_is_not_finite(device):
     def of(*values):
         p = Tensor(gpunn.to_device(np.zeros(len(values), np.float32), device), requires_grad=True)
-        p.grad = gpunn.to_device(np.array(values, np.float32), device)
+        p.gradient = gpunn.to_device(np.array(values, np.float32), device)
         return float(optim.grad_norm([p]))
 
     assert of(1e-38, 3e38, 1.0) == pytest.approx(3e38) and of(1e-30, 1e-38, 0.0) == pytest.approx(1e-30)

@@ -35,12 +35,12 @@ def parameters(device, dtypes=("float32",), shapes=SHAPES, scale=1.0):
     for i, shape in enumerate(shapes):
         array = np.asarray(scale * rng.standard_normal(shape), dtypes[i % len(dtypes)])
         params.append(Tensor(gpunn.to_device(np.zeros_like(array), device), requires_grad=True))
-        params[-1].grad = gpunn.to_device(array, device)
+        params[-1].gradient = gpunn.to_device(array, device)
     return params
 
 
 def numbers(params):
-    return [gpunn.to_numpy(p.grad) for p in params]
+    return [gpunn.to_numpy(p.gradient) for p in params]
 
 
 @pytest.mark.parametrize("dtypes", [("float32",), ("float64",), ("float32", "float64")], ids=str)
@@ -71,14 +71,14 @@ def test_what_is_not_finite_becomes_nan_and_zeros_as_on_the_cpu(device, order):
         found = []
         for where in (device, "cpu"):
             params = parameters(where, shapes=[(5,), (300,)])
-            params[0].grad[2] = wrong
+            params[0].gradient[2] = wrong
             with np.errstate(invalid="ignore"):
                 total = optim.clip_grad_norm_(params, 1.0, order)
             found.append([float(total), *numbers(params)])
         for a, b in zip(*found, strict=True):
             np.testing.assert_array_equal(a, b)
         params = parameters(device, shapes=[(5,)])
-        params[0].grad[2] = wrong
+        params[0].gradient[2] = wrong
         with pytest.raises(TrainingError, match="expected a finite number"):
             optim.clip_grad_norm_(params, 1.0, order, error_if_nonfinite=True)
 
@@ -110,17 +110,17 @@ def test_a_norm_of_more_tensors_than_a_table_holds(cuda):
 @pytest.mark.parametrize("device", DEVICES)
 def test_clipping_by_value_keeps_nan(device):
     (p,) = parameters(device, shapes=[(9,)])
-    p.grad[...] = 4.0
-    p.grad[0], p.grad[1], p.grad[2] = math.nan, -math.inf, 0.25
+    p.gradient[...] = 4.0
+    p.gradient[0], p.gradient[1], p.gradient[2] = math.nan, -math.inf, 0.25
     optim.clip_grad_value_([p], 0.5)
-    np.testing.assert_array_equal(gpunn.to_numpy(p.grad), [math.nan, -0.5, 0.25] + [0.5] * 6)
+    np.testing.assert_array_equal(gpunn.to_numpy(p.gradient), [math.nan, -0.5, 0.25] + [0.5] * 6)
 
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_clipping_changes_gradients_with_gaps_in_place(device):
     memory = gpunn.to_device(np.ones((4, 6), np.float32), device)
     p = Tensor(gpunn.to_device(np.zeros((4, 3), np.float32), device), requires_grad=True)
-    p.grad = memory[:, ::2]
+    p.gradient = memory[:, ::2]
     optim.clip_grad_value_([p], 0.5)
     assert gpunn.to_numpy(memory).tolist() == [[0.5, 1.0] * 3] * 4
 
@@ -131,7 +131,7 @@ def test_accumulated_gradients_have_the_bits_of_the_cpu(device):
         params, parts = parameters(where), Accumulation(3)
         for batch, samples in enumerate((4, 5, 3)):
             for i, (p, new) in enumerate(zip(params, parameters(where, scale=1 + batch), strict=True)):
-                p.grad = None if i == 2 and batch == 0 else new.grad
+                p.gradient = None if i == 2 and batch == 0 else new.gradient
             with counting.device_work() as work:
                 parts.add(params, samples)
             assert where != "cuda" or dict(work.launches) == {"accumulate": 1}, str(work)

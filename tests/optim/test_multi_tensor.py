@@ -40,11 +40,11 @@ def steps(case: OptimCase, device, dtype="float32", count=3, shapes=SHAPES):
     optimizer = getattr(optim, case.rule)(groups, **case.options)
     for step in range(count):
         for p, given in zip(params, tensors(device, dtype, shapes, seed=1 + step), strict=True):
-            p.grad = given.data
+            p.gradient = given.array
         optimizer.step()
     state = optimizer.state_dict()["state"]
     arrays = [v for i in state for v in state[i].values() if backend.is_array(v)]
-    return [gpunn.to_numpy(a) for a in [*(p.data for p in params), *arrays]]
+    return [gpunn.to_numpy(a) for a in [*(p.array for p in params), *arrays]]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -77,7 +77,7 @@ def test_a_step_is_one_launch_and_no_read(case, cuda):
     optimizer = getattr(optim, case.rule)(params, **case.options)
     for count in range(3):
         for p in params:
-            p.grad = p.data.copy()
+            p.gradient = p.array.copy()
         with counting.device_work() as work:
             optimizer.step()
         new = len(case.used) * len(params) if count == 0 else 0  # zeros of the states
@@ -91,7 +91,7 @@ def test_the_python_of_a_step_does_not_grow_with_its_parameters(cuda):
         optimizer = optim.AdamW(params)
         for _ in range(2):
             for p in params:
-                p.grad = p.data.copy()
+                p.gradient = p.array.copy()
             calls = counting.python_calls(optimizer.step)
         found.append(calls.total)
     assert found[0] == found[1] <= 70, str(calls)
@@ -111,9 +111,9 @@ def test_memory_orders_gaps_and_dtypes_of_gradients(rule, device, cuda):
         for _ in range(3):
             for i, p in enumerate(params):
                 dtype = np.float64 if i == 2 else np.float32
-                p.grad = gpunn.to_device(rng.standard_normal(p.shape).astype(dtype), device)
+                p.gradient = gpunn.to_device(rng.standard_normal(p.shape).astype(dtype), device)
             optimizer.step()
-        return gpunn.to_numpy(base), gpunn.to_numpy(params[3].data)
+        return gpunn.to_numpy(base), gpunn.to_numpy(params[3].array)
 
     for got, want in zip(run(device), run("cpu"), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-7)
@@ -123,16 +123,16 @@ def test_axes_of_length_one_have_any_stride_without_a_copy(cuda):
     p = Tensor(gpunn.to_device(np.ones((4, 3, 1, 1), np.float32), cuda), requires_grad=True)
     optimizer = optim.SGD([p], lr=1)
     for _ in range(2):
-        p.grad = gpunn.to_device(np.ones((4, 1, 1, 3), np.float32), cuda).transpose(0, 3, 1, 2)
+        p.gradient = gpunn.to_device(np.ones((4, 1, 1, 3), np.float32), cuda).transpose(0, 3, 1, 2)
         with counting.device_work() as work:
             optimizer.step()
         assert dict(work.launches) == {"sgd": 1}, str(work)
-    assert (gpunn.to_numpy(p.data) == -1).all()
+    assert (gpunn.to_numpy(p.array) == -1).all()
 
 
 def test_parameters_without_an_element_launch_nothing(cuda):
     p = tensors(cuda, shapes=[(0, 3)])[0]
-    p.grad = p.data.copy()
+    p.gradient = p.array.copy()
     with counting.device_work() as work:
         optim.SGD([p], lr=1).step()
     assert not work.launches
@@ -144,16 +144,16 @@ def test_the_table_follows_its_parameters():
 
     def run(device):
         model = nn.Linear(3, 2, bias=False)
-        model.weight.data[...] = 1
+        model.weight.array[...] = 1
         model.to(device)
         optimizer = optim.Adam(model.parameters(), lr=0.1)
 
         def step():
-            model.weight.grad = model.weight.data * 0 + 2
+            model.weight.gradient = model.weight.array * 0 + 2
             optimizer.step()
 
         step()
-        model.weight.data = model.weight.data.copy()
+        model.weight.array = model.weight.array.copy()
         step()
         model.to("cpu")
         step()
@@ -167,22 +167,22 @@ def test_the_table_follows_its_parameters():
         step()
         optimizer.param_groups[0]["lr"] = 1.0
         step()
-        return gpunn.to_numpy(model.weight.data)
+        return gpunn.to_numpy(model.weight.array)
 
     assert run("emulator").tobytes() == run("cpu").tobytes()
 
 
 def test_parameters_of_two_dtypes_and_devices_are_updated_apart():
     params = [*tensors("emulator"), *tensors("emulator", "float64"), *tensors("cpu")]
-    before = [gpunn.to_numpy(p.data).copy() for p in params]
+    before = [gpunn.to_numpy(p.array).copy() for p in params]
     for p in params:
-        p.grad = p.data.copy()
-        p.grad[...] = 1
+        p.gradient = p.array.copy()
+        p.gradient[...] = 1
     with tracing() as calls:
         optim.SGD(params, lr=0.5).step()
     assert [str(call.problem).split()[-1] for call in calls] == ["float32", "float64"]
     for p, old in zip(params, before, strict=True):
-        np.testing.assert_array_equal(gpunn.to_numpy(p.data), old - p.data.dtype.type(0.5))
+        np.testing.assert_array_equal(gpunn.to_numpy(p.array), old - p.array.dtype.type(0.5))
 
 
 def test_a_state_of_another_memory_order_is_laid_like_its_parameter():
@@ -192,7 +192,7 @@ def test_a_state_of_another_memory_order_is_laid_like_its_parameter():
     saved = optimizer.state_dict()
     saved["state"] = {0: {"momentum_buffer": np.ones(p.shape, np.float32)}}
     optimizer.load_state_dict(saved)
-    assert optimizer.state[id(p)]["momentum_buffer"].strides == p.data.strides
+    assert optimizer.state[id(p)]["momentum_buffer"].strides == p.array.strides
 
 
 def test_a_subclass_may_still_update_one_by_one():
@@ -205,8 +205,8 @@ def test_a_subclass_may_still_update_one_by_one():
 
     for device in ("cpu", "emulator"):
         p, q = tensors(device, shapes=[(2,), (3,)])
-        p.data[...] = q.data[...] = 0
-        p.grad, q.grad = p.data + 1, q.data + 1
+        p.array[...] = q.array[...] = 0
+        p.gradient, q.gradient = p.array + 1, q.array + 1
         Halved([p, q], lr=1, momentum=0.5).step()
-        assert p.data.tolist() == [-0.5] * 2 and q.data.tolist() == [-0.5] * 3
+        assert p.array.tolist() == [-0.5] * 2 and q.array.tolist() == [-0.5] * 3
     assert seen == [(2,), (3,)] * 2

@@ -43,7 +43,7 @@ def gradients(step, dtype=np.float64, shapes=SHAPES):
 def run(optimizer, params, steps, start=0):
     for step in range(start, start + steps):
         for p, g in zip(params, gradients(step, params[0].dtype, [p.shape for p in params]), strict=True):
-            p.grad = g
+            p.gradient = g
         optimizer.step()
 
 
@@ -62,7 +62,7 @@ def test_50_steps_equal_pytorch(name, options, dtype, rtol):
         reference.step()
     for p, q in zip(mine, theirs, strict=True):
         assert p.dtype == dtype
-        np.testing.assert_allclose(p.data, q.detach().numpy(), rtol=rtol, atol=rtol)
+        np.testing.assert_allclose(p.array, q.detach().numpy(), rtol=rtol, atol=rtol)
 
 
 @pytest.mark.parametrize("name, options", RULES)
@@ -76,9 +76,9 @@ def test_pieces_do_not_change_the_result(name, options, monkeypatch):
         for step in range(3):
             g = gradients(step, np.float32, [(37, 5, 3, 3)])[0]
             channels_last = np.ascontiguousarray(g.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
-            params[0].grad = channels_last if piece == 100 else g
+            params[0].gradient = channels_last if piece == 100 else g
             optimizer.step()
-        results.append(params[0].data)
+        results.append(params[0].array)
     assert np.array_equal(results[0], results[1]) and np.array_equal(results[0], results[2])
 
 
@@ -93,7 +93,7 @@ def test_pieces_cover_every_element_once():
 def test_parameter_that_is_not_contiguous_is_updated_in_place():
     base = np.ones((4, 6), np.float32)
     p = Tensor(base.T, requires_grad=True)
-    p.grad = np.full((6, 4), 2, np.float32)
+    p.gradient = np.full((6, 4), 2, np.float32)
     optim.SGD([p], lr=0.25, momentum=0.5).step()
     assert (base == 0.5).all()
 
@@ -101,50 +101,50 @@ def test_parameter_that_is_not_contiguous_is_updated_in_place():
 def test_update_in_place_and_gradient_untouched():
     for name, options in RULES:
         (p,) = parameters(np.float32, [(9,)])
-        array, g = p.data, gradients(0, np.float32, [(9,)])[0]
-        p.grad = g.copy()
+        array, g = p.array, gradients(0, np.float32, [(9,)])[0]
+        p.gradient = g.copy()
         getattr(optim, name)([p], **options).step()
-        assert p.data is array and np.array_equal(p.grad, g), name
+        assert p.array is array and np.array_equal(p.gradient, g), name
 
 
 def test_l1_adds_the_sign():
     p = Tensor(np.array([2.0, -2.0, 0.0]), requires_grad=True)
-    p.grad = np.zeros(3)
+    p.gradient = np.zeros(3)
     optim.SGD([p], lr=0.1, l1=0.5).step()
-    np.testing.assert_allclose(p.data, [1.95, -1.95, 0.0])
-    p.grad = np.zeros(3)
+    np.testing.assert_allclose(p.array, [1.95, -1.95, 0.0])
+    p.gradient = np.zeros(3)
     optim.SGD([p], lr=0.1, l1=0.5, weight_decay=1.0).step()
-    np.testing.assert_allclose(p.data, [1.95 - 0.245, -1.95 + 0.245, 0.0])
+    np.testing.assert_allclose(p.array, [1.95 - 0.245, -1.95 + 0.245, 0.0])
 
 
 def test_without_gradient_is_skipped():
     p, q = parameters(shapes=[(3,), (3,)])
-    before, q.grad = p.data.copy(), np.ones(3)
+    before, q.gradient = p.array.copy(), np.ones(3)
     optimizer = optim.Adam([p, q])
     optimizer.step()
-    assert np.array_equal(p.data, before) and list(optimizer.state_dict()["state"]) == [1]
+    assert np.array_equal(p.array, before) and list(optimizer.state_dict()["state"]) == [1]
     optimizer.zero_grad()
-    assert q.grad is None
+    assert q.gradient is None
 
 
 def test_frozen_parameters_are_taken_and_skipped():
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
     model[0].requires_grad_(False)
-    before = model.state_dict()
+    before = {name: array.copy() for name, array in model.named_arrays().items()}
     optimizer = optim.SGD(model.parameters(), lr=1.0, weight_decay=0.1)
     model(np.ones((1, 2), np.float32)).sum().backward()
     optimizer.step()
-    after = model.state_dict()
+    after = model.named_arrays()
     assert [bool((before[k] == after[k]).all()) for k in before] == [True, True, False, False]
 
 
 def test_groups_have_their_own_options():
     p, q = parameters(shapes=[(3,), (3,)])
-    p.data[...] = q.data[...] = 0
+    p.array[...] = q.array[...] = 0
     optimizer = optim.SGD([{"params": [p], "lr": 1.0}, {"params": q}], lr=0.5)
-    p.grad = q.grad = np.ones(3)
+    p.gradient = q.gradient = np.ones(3)
     optimizer.step()
-    assert (p.data == -1).all() and (q.data == -0.5).all()
+    assert (p.array == -1).all() and (q.array == -0.5).all()
     assert repr(optimizer).startswith("SGD(1 parameters, lr=1.0")
 
 
@@ -157,13 +157,13 @@ def test_state_moves_to_a_new_optimizer(name, options):
     optimizer = getattr(optim, name)(first, **options)
     run(optimizer, first, 10)
     saved = optimizer.state_dict()
-    second = [Tensor(p.data.copy(), requires_grad=True) for p in first]
+    second = [Tensor(p.array.copy(), requires_grad=True) for p in first]
     run(optimizer, first, 1, start=99)  # must not reach into what was saved
     resumed = getattr(optim, name)(second, **{**options, "lr": 99.0})
     resumed.load_state_dict(saved)
     run(resumed, second, 10, start=10)
     for p, q in zip(straight, second, strict=True):
-        assert np.array_equal(p.data, q.data)
+        assert np.array_equal(p.array, q.array)
 
 
 def test_state_of_other_parameters_is_refused():

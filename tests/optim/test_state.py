@@ -31,7 +31,7 @@ def test_state_becomes_float64_with_the_model(build):
 def test_a_gradient_that_would_be_broadcast_is_refused_before_any_update(gradient):
     first, second = nn.Parameter(np.zeros(2, np.float32)), nn.Parameter(np.zeros(2, np.float32))
     optimizer = optim.SGD([first, second], lr=1)
-    first.grad, second.grad = np.ones(2, np.float32), gradient
+    first.gradient, second.gradient = np.ones(2, np.float32), gradient
     with pytest.raises(ValueError, match=r"SGD: a gradient is a .* of shape .*, expected a ndarray of shape \(2,\)"):
         optimizer.step()
     assert first.numpy().tolist() == [0, 0]

@@ -24,7 +24,7 @@ def test_more_tensors_than_a_table_holds_take_several_launches(cuda):
     assert all(np.array_equal(a, b) for a, b in zip(found, want, strict=True))
     params = tensors("emulator", shapes=[(2,)] * 300)
     for p in params:
-        p.grad = p.data
+        p.gradient = p.array
     with tracing() as calls:
         optim.Adam(params).step()
     assert [(call.operation, call.variant, str(call.problem)) for call in calls] == [
@@ -47,7 +47,7 @@ def test_sixteen_bytes_a_lane_where_memory_allows():
     for offset, width in ((0, 16), (1, 4)):
         memory = EmulatedArray.of(np.zeros(4097, np.float32))
         p = Tensor(memory[offset : offset + 4096], requires_grad=True)
-        p.grad = EmulatedArray.of(np.ones(4096, np.float32))
+        p.gradient = EmulatedArray.of(np.ones(4096, np.float32))
         with emulator.counting() as counts:
             optim.SGD([p], lr=1).step()
         sites = [site for site in counts["sgd"].sites if site.space == "global"]
@@ -59,32 +59,32 @@ def test_sixteen_bytes_a_lane_where_memory_allows():
 def test_a_gradient_of_another_shape_or_device_is_refused(cuda):
     p, q = tensors(cuda, shapes=[(2,), (2,)])
     optimizer = optim.SGD([p, q], lr=1)
-    before = p.data.tolist()
-    p.grad = q.grad = p.data.copy()
+    before = p.array.tolist()
+    p.gradient = q.gradient = p.array.copy()
     optimizer.step()
-    after = p.data.tolist()
+    after = p.array.tolist()
     assert after != before
     for wrong in (gpunn.to_device(np.ones(3, np.float32), cuda), np.ones(2, np.float32), 1.0):
-        p.grad, q.grad = p.data.copy(), wrong
+        p.gradient, q.gradient = p.array.copy(), wrong
         with pytest.raises(ValueError, match=r"SGD: a gradient is a .*, expected a ndarray of shape \(2,\) like"):
             optimizer.step()
-        assert p.data.tolist() == after
-    q.grad = gpunn.to_device(np.ones(2, np.float32), "cuda:1")
+        assert p.array.tolist() == after
+    q.gradient = gpunn.to_device(np.ones(2, np.float32), "cuda:1")
     with pytest.raises(ValueError, match=r"optim/sgd.cu: an array of g is not on cuda:0, where the others are; move"):
         optimizer.step()
-    assert p.data.tolist() == after
+    assert p.array.tolist() == after
 
 
 def test_a_dtype_that_no_kernel_takes():
     p = Tensor(EmulatedArray.of(np.ones(2, np.longdouble)), requires_grad=True)
-    p.grad = p.data * 1
+    p.gradient = p.array * 1
     with pytest.raises(TypeError, match=r"optim.sgd: arrays are float128, expected float32, .*; convert with astype"):
         optim.SGD([p], lr=1).step()
 
 
 def test_an_access_past_a_tensor_is_caught_through_the_table():
     (p,) = tensors("emulator", shapes=[(5,)])
-    p.grad = p.data * 1
+    p.gradient = p.array * 1
     optimizer = optim.SGD([p], lr=1)
     optimizer.step()
     first = optimizer._batches[0].kept["optim.sgd"].tables[0]

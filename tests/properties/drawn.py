@@ -28,5 +28,5 @@ def places(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def gradient(x: Tensor) -> np.ndarray:
-    assert x.grad is not None and x.grad.shape == x.shape
-    return x.grad
+    assert x.gradient is not None and x.gradient.shape == x.shape
+    return x.gradient

@@ -16,7 +16,7 @@ def moves(ours, numpys, shape):
     """ours(x) holds the elements that NumPy says, and sends each gradient back to where its element was."""
     x = Tensor(normal(*shape), requires_grad=True)
     y, index = ours(x), numpys(places(shape))
-    np.testing.assert_array_equal(y.data, x.data.reshape(-1)[index])
+    np.testing.assert_array_equal(y.array, x.array.reshape(-1)[index])
     gy = normal(*y.shape, seed=1)
     y.backward(gy)
     np.testing.assert_allclose(gradient(x), scattered(index, gy, shape), rtol=1e-12, atol=1e-12)
@@ -109,7 +109,7 @@ def test_broadcasting(name, drawn):
     tensors = [Tensor(a, requires_grad=True) for a in arrays]
     y, gy = getattr(ops, name)(*tensors), normal(*drawn.result_shape, seed=2)
     y.backward(gy)
-    np.testing.assert_allclose(y.data, value(*arrays), rtol=1e-14)
+    np.testing.assert_allclose(y.array, value(*arrays), rtol=1e-14)
     for x, slope in zip(tensors, slopes, strict=True):
         index = np.broadcast_to(places(x.shape), y.shape)
         np.testing.assert_allclose(gradient(x), scattered(index, gy * slope(*arrays), x.shape), rtol=1e-11, atol=1e-11)

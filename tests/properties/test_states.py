@@ -58,7 +58,7 @@ def test_optimiser(rule, steps, sizes):
     def run(params, optimiser, first, count):
         for step in range(first, first + count):
             for i, p in enumerate(params):
-                p.grad = normal(*p.shape, seed=10 * step + i + 1)
+                p.gradient = normal(*p.shape, seed=10 * step + i + 1)
             optimiser.step()
 
     straight, stopped = made(), made()
@@ -66,12 +66,12 @@ def test_optimiser(rule, steps, sizes):
     run(*stopped, 0, steps)
     resumed = made()
     for p, q in zip(resumed[0], stopped[0], strict=True):
-        p.data[...] = q.data
+        p.array[...] = q.array
     state = stopped[1].state_dict()
     run(*stopped, steps, 1)  # going on leaves what was saved as it was
     resumed[1].load_state_dict(state)
     run(*resumed, steps, 2)
-    assert [p.data.tolist() for p in resumed[0]] == [p.data.tolist() for p in straight[0]]
+    assert [p.array.tolist() for p in resumed[0]] == [p.array.tolist() for p in straight[0]]
 
 
 @few
@@ -109,13 +109,13 @@ def test_losses(n, classes, scale, drawn):
     x = Tensor(scores, requires_grad=True)
     loss = ops.cross_entropy(x, labels, reduction="none", label_smoothing=smoothing)
     loss.sum().backward()
-    assert (loss.data >= -1e-9 * scale).all()
+    assert (loss.array >= -1e-9 * scale).all()
     np.testing.assert_allclose(gradient(x).sum(1), 0, atol=1e-12)
     moved = ops.cross_entropy(scores + 64.0, labels, reduction="none", label_smoothing=smoothing)
-    np.testing.assert_allclose(moved, loss.data, rtol=1e-9, atol=1e-12 * scale)
+    np.testing.assert_allclose(moved, loss.array, rtol=1e-9, atol=1e-12 * scale)
     order = np.array(drawn.draw(st.permutations(range(classes))))
     turned = ops.cross_entropy(scores[:, order], np.argsort(order)[labels], reduction="none", label_smoothing=smoothing)
-    np.testing.assert_allclose(turned, loss.data, rtol=1e-9, atol=1e-12 * scale)
+    np.testing.assert_allclose(turned, loss.array, rtol=1e-9, atol=1e-12 * scale)
     np.testing.assert_allclose(ops.softmax(scores, 1).sum(1), 1, rtol=1e-14)
     np.testing.assert_allclose(np.exp(ops.log_softmax(scores, 1)), ops.softmax(scores, 1), atol=1e-14)
     one_of = ops.nll_loss(ops.log_softmax(scores, 1), labels, reduction="none")

@@ -43,9 +43,9 @@ def transposed(function, *arrays):
     y = function(*tensors)
     gy = normal(*y.shape, seed=9)
     y.backward(gy)
-    want = float((y.data * gy).sum())
+    want = float((y.array * gy).sum())
     for i, x in enumerate(tensors):
-        assert float((x.data * gradient(x)).sum()) == pytest.approx(want, rel=1e-10, abs=1e-10), f"array {i}"
+        assert float((x.array * gradient(x)).sum()) == pytest.approx(want, rel=1e-10, abs=1e-10), f"array {i}"
 
 
 @st.composite
@@ -96,9 +96,9 @@ def test_pooling(drawn, ceil_mode, include):
     np.testing.assert_allclose(flat, 2.5, rtol=1e-14)
     t = Tensor(x, requires_grad=True)
     y, indices = ops.max_pool2d(t, kernel, stride, padding, dilation, ceil_mode, return_indices=True)
-    assume(np.isfinite(y.data).all())  # a dilated window may lie in the padding alone
-    won = np.take_along_axis(x.reshape(6, -1), indices.data.reshape(6, -1), 1)
-    np.testing.assert_array_equal(y.data, won.reshape(y.shape))
+    assume(np.isfinite(y.array).all())  # a dilated window may lie in the padding alone
+    won = np.take_along_axis(x.reshape(6, -1), indices.array.reshape(6, -1), 1)
+    np.testing.assert_array_equal(y.array, won.reshape(y.shape))
     transposed(lambda x: ops.max_pool2d(x, kernel, stride, padding, dilation, ceil_mode), x)
 
 

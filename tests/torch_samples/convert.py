@@ -90,7 +90,7 @@ def outcome(y: Any, inputs: list[Any], arguments: Any) -> Outcome:
 
 def plain(x: Any) -> Any:
     """The array of a Tensor or a torch tensor."""
-    return to_numpy(x) if isinstance(x, torch().Tensor) else x.data if isinstance(x, Tensor) else x
+    return to_numpy(x) if isinstance(x, torch().Tensor) else x.array if isinstance(x, Tensor) else x
 
 
 def difference(got: Outcome, want: Outcome, exact: Callable[[], Outcome] | None = None, factor: float = 4) -> str:

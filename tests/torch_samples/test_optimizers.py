@@ -48,7 +48,7 @@ def step(mine: Any, other: Any, t: int) -> None:
     for i, (p, q) in enumerate(zip(parameters(mine), parameters(other), strict=True)):
         q.grad = None if (t + i) % 4 == 3 else torch().randn_like(q) * 10.0 ** (t % 3 - 1)
         sign = -1 if other.defaults["maximize"] else 1
-        p.grad = None if q.grad is None else np.asarray(sign * q.grad.numpy())
+        p.gradient = None if q.grad is None else np.asarray(sign * q.grad.numpy())
     mine.step()
     other.step()
 
@@ -81,7 +81,7 @@ def differs(name: str, options: dict[str, Any], dtype: str, groups: bool) -> str
         step(mine, other, t)
         for i, (p, q) in enumerate(zip(parameters(mine), parameters(other), strict=True)):
             what = f"parameter {i} after step {t + 1}"
-            if text := difference({what: p.data}, {what: to_numpy(q)}):
+            if text := difference({what: p.array}, {what: to_numpy(q)}):
                 return text
     return state_differs(mine, other)
 

@@ -51,7 +51,7 @@ def a_step(extra=None, model=None, loss=ops.cross_entropy, **options):
 
 def state(model, step):
     """All that training has changed, on the host."""
-    arrays = {**model.named_arrays(), **{f"grad {i}": p.grad for i, p in enumerate(model.parameters())}}
+    arrays = {**model.named_arrays(), **{f"grad {i}": p.gradient for i, p in enumerate(model.parameters())}}
     for i, own in enumerate(step.optimizer.state.values()):
         arrays |= {f"{name} {i}": value for name, value in own.items() if hasattr(value, "shape")}
     return {name: gpunn.to_numpy(value) for name, value in arrays.items()}

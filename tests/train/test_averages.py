@@ -5,6 +5,7 @@ import pytest
 
 from gpunn import Tensor, manual_seed, nn, ops, optim
 from gpunn.errors import CheckpointError, UsageError
+from gpunn.nn.state import copied
 from gpunn.train import EMA, EarlyStopping, Trainer, load_checkpoint
 from gpunn.train.accumulate import Accumulation
 from tests.train.runs import At, blobs, equal, loaders, network, timeless, trainer
@@ -40,7 +41,7 @@ def test_resumes_bitwise_from_any_batch(tmp_path, steps):
         whole(tmp_path / "run", steps).fit(*loaders(), EPOCHS)
     resumed = whole(tmp_path / "run")
     resumed.fit(*loaders(), EPOCHS, resume=tmp_path / "run")
-    assert equal(resumed.model.state_dict(), straight.model.state_dict())
+    assert equal(copied(resumed.model), copied(straight.model))
     assert timeless(resumed.history) == timeless(straight.history)
     assert resumed.optimizer.param_groups[0]["momentum"] == straight.optimizer.param_groups[0]["momentum"]
 
@@ -65,7 +66,7 @@ def test_accumulation_equals_a_large_batch(n, updates):
         run.fit(batches, epochs=1)
         run.ema.take_back(model)
         assert run.ema.updates == updates
-        results.append(model.state_dict())
+        results.append(copied(model))
     for key in results[0]:
         np.testing.assert_allclose(results[1][key], results[0][key], rtol=1e-12, atol=1e-14)
 
@@ -76,12 +77,12 @@ def test_sums_stay_in_their_memory_and_each_starts_from_nothing():
     parts, released = Accumulation(2), []
     for first, second in ((1.0, 3.0), (10.0, 30.0)):
         for value in (first, second):
-            w.grad = np.full(2, value, np.float32)
+            w.gradient = np.full(2, value, np.float32)
             parts.add([w], np.array(2.0))
             assert float(parts.samples) == 2.0 * parts.batches
-        assert parts.release([w]) and w.grad.tolist() == [(first + second) / 2] * 2
+        assert parts.release([w]) and w.gradient.tolist() == [(first + second) / 2] * 2
         assert parts.sums == [] and parts.samples == 0
-        released.append(w.grad)
+        released.append(w.gradient)
     assert released[0] is released[1]
 
 
@@ -100,7 +101,7 @@ def test_ema_equals_pytorch(use_buffers):
     ema = EMA(0.9, use_buffers)
     rng = np.random.default_rng(0)
     for step in range(5):
-        state = {name: rng.normal(size=v.shape).astype(v.dtype) for name, v in model.state_dict().items()}
+        state = {name: rng.normal(size=v.shape).astype(v.dtype) for name, v in copied(model).items()}
         state["1.num_batches_tracked"] = np.array(step + 1)
         model.load_state_dict(state)
         theirs.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in state.items()})
@@ -128,13 +129,13 @@ def test_the_average_is_what_is_validated_and_kept(tmp_path):
     run = whole(tmp_path / "run", ema=0.9)
     run.fit(*loaders(), EPOCHS)
     last, checkpoint = (load_checkpoint(tmp_path / "run" / name) for name in ("last.npz", "checkpoint.npz"))
-    assert equal(last["model"], run.model.state_dict()) and equal(last["model"], checkpoint["ema"]["average"])
+    assert equal(last["model"], copied(run.model)) and equal(last["model"], checkpoint["ema"]["average"])
     assert not np.array_equal(last["model"]["0.weight"], checkpoint["model"]["0.weight"])
     assert run.evaluate(loaders()[1])["loss"] == run.history[-1]["val_loss"]
     run.fit(*loaders(), EPOCHS + 1)  # goes on from the trained weights
     again = whole(tmp_path / "run")
     again.fit(*loaders(), EPOCHS + 1, resume=tmp_path / "run")
-    assert equal(again.model.state_dict(), run.model.state_dict())
+    assert equal(copied(again.model), copied(run.model))
 
 
 def test_early_stopping_restores_the_averaged_weights():
@@ -143,7 +144,7 @@ def test_early_stopping_restores_the_averaged_weights():
     run.callbacks.append(stopping)
     history = run.fit(*loaders(), 9)
     assert len(history) == 2 and "has not improved for 1 epochs" in (run.stop_reason or "")
-    assert equal(run.model.state_dict(), stopping.weights)
+    assert equal(copied(run.model), stopping.weights)
     assert run.evaluate(loaders()[1])["loss"] == history[0]["val_loss"]
 
 
@@ -165,7 +166,7 @@ def test_checkpoints_of_before_resume(tmp_path):
     straight, resumed = trainer(), trainer()
     straight.fit(*loaders(), 2)
     resumed.fit(*loaders(), 2, resume=tmp_path / "old.npz")
-    assert equal(straight.model.state_dict(), resumed.model.state_dict())
+    assert equal(copied(straight.model), copied(resumed.model))
 
 
 def test_errors(tmp_path):

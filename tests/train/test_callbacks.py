@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from gpunn.errors import UsageError
+from gpunn.nn.state import copied
 from gpunn.train import EarlyStopping, GradientNormLog, History, HistoryFiles, ProgressBar, draw_curves
 from gpunn.train.history import COLUMNS
 from tests.train.runs import At, equal, loaders, trainer
@@ -58,14 +59,14 @@ def test_it_restores_the_best_weights_of_a_real_run():
     run = trainer(early=False, callbacks=[EarlyStopping("val_loss", patience=2)], lr=0.3, schedule=False)
     seen = {}
     for epoch in range(1, 31):
-        run.callbacks.append(At(lambda e=epoch: seen.update({e: run.model.state_dict()}), epoch=epoch))
+        run.callbacks.append(At(lambda e=epoch: seen.update({e: copied(run.model)}), epoch=epoch))
     history = run.fit(*loaders(), 30)
     best = 1 + int(np.argmin(history.column("val_loss")))
     assert len(history) == best + 2 < 30
     assert run.stop_reason == (
         f"val_loss has not improved for 2 epochs; best {history[best - 1]['val_loss']:.6g} in epoch {best}"
     )
-    assert equal(run.model.state_dict(), seen[best]) and not equal(seen[best], seen[len(history)])
+    assert equal(copied(run.model), seen[best]) and not equal(seen[best], seen[len(history)])
 
 
 def test_a_stopped_run_that_is_resumed_stays_stopped_until_patience_is_raised(tmp_path):
@@ -106,7 +107,7 @@ def test_gradient_norms(tmp_path):
     values = []
     run.callbacks.append(At(lambda: None))
     run.callbacks[-1].on_batch_end = lambda t: values.append(  # type: ignore[method-assign]
-        math.sqrt(sum(float((p.grad.astype(np.float64) ** 2).sum()) for p in t.model.parameters()))
+        math.sqrt(sum(float((p.gradient.astype(np.float64) ** 2).sum()) for p in t.model.parameters()))
     )
     run.fit(*loaders(), 2)
     assert [row["epoch"] for row in log.rows] == [1, 2]

@@ -18,7 +18,7 @@ def frozen_layer(model, step):
 
 
 def other_array(model, step):
-    model.second.weight.data = model.second.weight.data * 2
+    model.second.weight.array = model.second.weight.array * 2
 
 
 def loaded_optimizer(model, step):

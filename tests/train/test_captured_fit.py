@@ -8,6 +8,7 @@ import pytest
 import gpunn
 from gpunn import data, manual_seed, nn, ops, optim, train
 from gpunn.errors import TrainingError
+from gpunn.nn.state import copied
 from tests import counting
 from tests.train.runs import At, equal, timeless
 from tests.train.test_resume import press_ctrl_c
@@ -44,7 +45,7 @@ def trainer(capture=None, out=None, rule=optim.SGD, model=None, **options):
 
 
 def state(run):
-    return {name: gpunn.to_numpy(a) for name, a in run.model.state_dict().items()}
+    return {name: gpunn.to_numpy(a) for name, a in copied(run.model).items()}
 
 
 def graphs_of(run):
@@ -65,7 +66,7 @@ OPTIONS = {
     "plain": lambda: {},
     "clipped Adam": lambda: {"rule": optim.Adam, "grad_clip": 0.5},
     "averaged, of two batches": lambda: {"rule": momentum, "accumulate": 2, "ema": train.EMA(0.9, warmup=True)},
-    "metrics of its own": lambda: {"metrics": {"top2": train.top_k(2), "mean": lambda output, y: output.data.mean()}},
+    "metrics of its own": lambda: {"metrics": {"top2": train.top_k(2), "mean": lambda output, y: output.array.mean()}},
 }
 
 
@@ -132,7 +133,7 @@ def test_a_loss_that_is_not_finite_is_named_with_its_step(tmp_path):
     for capture in (False, True):
         out = tmp_path / str(capture)
         run = trainer(capture, out=out)
-        weight = next(run.model.parameters()).data
+        weight = next(run.model.parameters()).array
         run.callbacks.insert(0, At(lambda weight=weight: weight.fill(np.inf), steps=2 * BATCHES + 1))
         with pytest.raises(TrainingError) as caught:
             run.fit(*loaders(), EPOCHS)

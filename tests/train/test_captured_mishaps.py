@@ -29,7 +29,7 @@ def test_a_nan_in_a_graph_is_reported_with_its_step():
     )
     with pytest.raises(TrainingError, match=words):
         float(last)
-    assert np.isnan(gpunn.to_numpy(step.model.first.weight.data)).any()
+    assert np.isnan(gpunn.to_numpy(step.model.first.weight.array)).any()
     buffers = (own["momentum_buffer"] for own in step.optimizer.state.values())
     for array in (*step.model.named_arrays().values(), *buffers):
         array.fill(0.5)

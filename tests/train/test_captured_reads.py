@@ -145,7 +145,7 @@ def other_clip(step):
 
 
 def other_metrics(step):
-    step.metrics = {"mean": lambda output, target: output.data.mean()}
+    step.metrics = {"mean": lambda output, target: output.array.mean()}
 
 
 def other_accumulation(step):

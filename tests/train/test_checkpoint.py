@@ -11,6 +11,7 @@ import pytest
 
 from gpunn import files, nn
 from gpunn.errors import CheckpointError
+from gpunn.nn.state import copied
 from gpunn.train import load_checkpoint, load_weights, save_checkpoint
 
 STATE = {
@@ -170,9 +171,9 @@ def test_other_files(tmp_path):
 
 def test_weights_of_another_model_are_listed_key_by_key(tmp_path):
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
-    path = save_checkpoint(tmp_path / "w.npz", {"model": model.state_dict(), "info": {"name": "mlp"}})
+    path = save_checkpoint(tmp_path / "w.npz", {"model": copied(model), "info": {"name": "mlp"}})
     other = nn.Sequential(nn.Linear(3, 5), nn.Linear(5, 2), nn.ReLU(), nn.Linear(2, 2))
-    before = other.state_dict()
+    before = copied(other)
     with pytest.raises(CheckpointError) as caught:
         load_weights(path, other)
     words = str(caught.value)
@@ -184,10 +185,10 @@ def test_weights_of_another_model_are_listed_key_by_key(tmp_path):
         "nothing was loaded; build the model that was saved",
     ):
         assert part in words
-    assert same(other.state_dict(), before)
+    assert same(copied(other), before)
     twin = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
     assert load_weights(path, twin) == {"info": {"name": "mlp"}}
-    assert same(twin.state_dict(), model.state_dict())
+    assert same(copied(twin), copied(model))
 
 
 def test_file_without_weights(tmp_path):

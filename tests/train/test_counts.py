@@ -10,6 +10,7 @@ import pytest
 
 import gpunn
 from gpunn import data, nn, ops, optim, train
+from gpunn.nn.state import copied
 from gpunn.ops.counts import counting
 from gpunn.train import accuracy, top_k, top_k_accuracy
 from tests import counting as costs
@@ -45,7 +46,7 @@ def trainer(device, name="SGD", **options):
 
 def state(run):
     """Weights, optimiser's state and average as NumPy arrays and numbers."""
-    found = {f"weight {k}": gpunn.to_numpy(v) for k, v in run.model.state_dict().items()}
+    found = {f"weight {k}": gpunn.to_numpy(v) for k, v in copied(run.model).items()}
     for i, values in run.optimizer.state_dict()["state"].items():
         found.update({f"{i} {k}": v if isinstance(v, int) else gpunn.to_numpy(v) for k, v in values.items()})
     if run.ema is not None:
@@ -234,9 +235,9 @@ def test_a_batch_of_ignored_labels_leaves_running_statistics(device, every):
     x, y = samples(8, range(8))
     model = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Linear(5, 3))
     trainer = train.Trainer(model, optim.SGD(model.parameters(), 0.1), device=device, accumulate=every)
-    before = {name: gpunn.to_numpy(value) for name, value in model.state_dict().items()}
+    before = {name: gpunn.to_numpy(value) for name, value in copied(model).items()}
     trainer.fit([(x, y), (x[:4], y[:4])])
-    after = model.state_dict()
+    after = copied(model)
     assert all(np.array_equal(before[name], gpunn.to_numpy(after[name])) for name in before)
     trainer.step(*(gpunn.to_device(a, device) for a in samples(8)))
-    assert gpunn.to_numpy(model.state_dict()["1.num_batches_tracked"]) == 1
+    assert gpunn.to_numpy(copied(model)["1.num_batches_tracked"]) == 1

@@ -17,7 +17,7 @@ class Watch(Callback):
         self.seen = {}
 
     def on_batch_end(self, trainer):
-        self.seen[trainer.steps] = [np.linalg.norm(trainer.model[i].weight.grad) for i in (0, 5)]
+        self.seen[trainer.steps] = [np.linalg.norm(trainer.model[i].weight.gradient) for i in (0, 5)]
 
 
 def test_rows_hold_each_layers_norm(tmp_path):

@@ -9,6 +9,7 @@ import gpunn
 from gpunn import nn, ops, optim, train
 from gpunn.backend import twins
 from gpunn.errors import TrainingError
+from gpunn.nn.state import copied
 from gpunn.train import loss_scale
 from tests.train import runs
 from tests.train.captured_steps import same
@@ -61,19 +62,19 @@ def test_a_step_with_a_flag_changes_nothing(make, device):
     rule = make([p], lr=0.1, **options)
 
     def everything():
-        arrays = [p.data, *[a for a in rule.state[id(p)].values() if hasattr(a, "shape")]]
+        arrays = [p.array, *[a for a in rule.state[id(p)].values() if hasattr(a, "shape")]]
         return [gpunn.to_numpy(a).tobytes() for a in arrays]
 
-    p.grad = placed(np.ones(40, np.float32), device)
+    p.gradient = placed(np.ones(40, np.float32), device)
     rule.step()
     before = everything()
-    p.grad = placed(np.full(40, np.nan, np.float32), device)
+    p.gradient = placed(np.full(40, np.nan, np.float32), device)
     rule.skip = placed(np.ones(1, np.float32), device)
     rule.step()
     assert everything() == before
-    p.grad, rule.skip = placed(np.ones(40, np.float32), device), placed(np.zeros(1, np.float32), device)
+    p.gradient, rule.skip = placed(np.ones(40, np.float32), device), placed(np.zeros(1, np.float32), device)
     rule.step()
-    assert everything() != before and np.isfinite(gpunn.to_numpy(p.data)).all()
+    assert everything() != before and np.isfinite(gpunn.to_numpy(p.array)).all()
 
 
 def a_step(scale, **options):
@@ -88,14 +89,14 @@ def a_step(scale, **options):
 
 def test_a_step_that_overflows_is_left_out_and_the_next_ones_have_a_smaller_scale():
     model, step, go = a_step(2.0**20, grad_clip=1.0)
-    before = model.state_dict()
+    before = copied(model)
     first = go()
     assert first.norm == 0 and step.loss_scale.known == {"scale": 2.0**19, "good_steps": 0, "skipped": 1}
-    assert same(before, model.state_dict())
+    assert same(before, copied(model))
     while step.loss_scale.known["good_steps"] < 2:
         last = go()
         step.read()
-    assert not same(before, model.state_dict()) and last.norm > 0
+    assert not same(before, copied(model)) and last.norm > 0
     assert step.loss_scale.known["scale"] < 2.0**19 and "steps left out" in step.loss_scale.words()
 
 
@@ -106,7 +107,7 @@ def test_the_scale_leaves_no_trace_in_what_is_learnt(options):
     for scale in (2.0**4, 2.0**8):
         model, _, go = a_step(scale, **options)
         norms = [go().norm for _ in range(6)]
-        found.append((norms, model.state_dict()))
+        found.append((norms, copied(model)))
     assert found[0][0] == found[1][0] and same(found[0][1], found[1][1])
 
 
@@ -130,13 +131,13 @@ class Plain(optim.Optimizer):
 
 def test_a_programs_own_optimizer_is_asked_for_no_step():
     model, step, go = a_step(2.0**24, rule=Plain)
-    before = model.state_dict()
+    before = copied(model)
     go()
     step.read()
-    assert same(before, model.state_dict()) and step.loss_scale.known["skipped"] == 1
+    assert same(before, copied(model)) and step.loss_scale.known["skipped"] == 1
     for _ in range(12):
         go()
-    assert not same(before, model.state_dict()) and np.isfinite(model[0].weight.data).all()
+    assert not same(before, copied(model)) and np.isfinite(model[0].weight.array).all()
 
 
 def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(tmp_path, monkeypatch):
@@ -154,7 +155,7 @@ def test_a_resumed_run_is_the_uninterrupted_one_to_the_bit(tmp_path, monkeypatch
     rest = runs.trainer(out=tmp_path, **options)
     rest.fit(*runs.loaders(), epochs=3, resume=tmp_path)
     assert rest.loss_scale.known == whole.loss_scale.known and rest.loss_scale.known["skipped"] > 0
-    assert same(rest.model.state_dict(), whole.model.state_dict())
+    assert same(copied(rest.model), copied(whole.model))
 
 
 @in_ci

@@ -6,6 +6,7 @@ import pytest
 import gpunn
 from gpunn import nn, ops, optim, random, train
 from gpunn.errors import TrainingError
+from gpunn.nn.state import copied
 from gpunn.train.overflow import overflow
 from tests import counting
 from tests.train.captured_steps import same
@@ -30,7 +31,7 @@ def a_model(large=""):
     model = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Sequential(nn.Linear(8, 8), nn.ReLU()), nn.Linear(8, 3))
     for name, p in model.named_parameters():
         if name == large:
-            p.data[...] = 6e4
+            p.array[...] = 6e4
     return model
 
 
@@ -40,14 +41,14 @@ def a_step(model, **options):
 
 def test_a_captured_step_names_the_layer():
     step = a_step(a_model("2.0.weight"))
-    before = step.model.state_dict()
+    before = copied(step.model)
     words = (
         r"^CapturedStep: the loss is nan in step 1, learning rate 0\.1; the output of 2\.0 \(Linear\(8->8\)\) is "
         r'the first beyond fp16, whose largest number is 65504: train in bf16 \(precision="bf16"\); go back to weights'
     )
     with pytest.raises(TrainingError, match=words), np.errstate(all="ignore"):
         float(step(X, Y))
-    assert same(before, step.model.state_dict())
+    assert same(before, copied(step.model))
 
 
 def test_a_trainer_names_the_layer_beside_its_own_advice():
@@ -74,7 +75,7 @@ def test_what_is_computed_between_layers_and_the_weights_themselves(precision):
     state = random.get_state()
     with gpunn.precision(precision):
         said = [overflow(model, X)]
-        model.first.weight.data[2, 3] = np.nan
+        model.first.weight.array[2, 3] = np.nan
         said += [overflow(model, X), overflow(model, X * np.inf), overflow(usual, X), overflow(model, None)]
     assert random.get_state() == state
     if precision == "fp32":
@@ -109,7 +110,7 @@ def test_a_replayed_step_names_the_layer(look_alike):
         step(x, y)
     step.read()
     assert step.captured
-    step.model[2][0].weight.data[...] = 6e4
+    step.model[2][0].weight.array[...] = 6e4
     words = r"the loss is nan in step 4.*; the output of 2\.0 \(Linear\(8->8\)\) is the first"
     with pytest.raises(TrainingError, match=words):
         float(step(x, y))

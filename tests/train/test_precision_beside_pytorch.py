@@ -11,6 +11,7 @@ import pytest
 import gpunn
 from bench.training import networks
 from gpunn import ops
+from gpunn.nn.state import copied
 
 
 def our_gradients(weights, x, y, precision):
@@ -19,7 +20,7 @@ def our_gradients(weights, x, y, precision):
     with gpunn.precision(precision):
         loss = ops.cross_entropy(model(gpunn.Tensor(x)), y)
         loss.backward()
-    return [p.grad.astype(np.float64) for p in model.parameters()]
+    return [p.gradient.astype(np.float64) for p in model.parameters()]
 
 
 def torchs_gradients(torch, weights, x, y, dtype):
@@ -42,7 +43,7 @@ NETWORK = networks.Network("resnet20", (8, 3, 16, 16))
 @pytest.mark.skipif(not os.environ.get("CI"), reason="seconds of PyTorch in bf16: in CI")
 def test_gradients_of_resnet20_in_bf16_are_as_near_to_float32s_as_pytorchs():
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    weights = {name: value.copy() for name, value in networks.our_model(NETWORK, 0).state_dict().items()}
+    weights = {name: value.copy() for name, value in copied(networks.our_model(NETWORK, 0)).items()}
     rng, ours, theirs = np.random.default_rng(0), [], []
     for _ in range(3):
         x, y = rng.standard_normal(NETWORK.batch).astype(np.float32), rng.integers(0, 10, 8)

@@ -83,7 +83,7 @@ def test_the_norm_of_the_gradients_is_checked_as_late():
 
 
 def spoil(run):
-    run.model[5].weight.data[0, 0] = np.nan
+    run.model[5].weight.array[0, 0] = np.nan
 
 
 def test_a_checkpoint_reads_first(tmp_path):
@@ -135,7 +135,7 @@ def test_running_is_as_far_behind_as_the_reads_and_the_speed_is_not():
 def test_metrics_may_return_numbers_arrays_or_tensors(device):  # noqa: F811
     metrics = {
         "number": lambda output, target: 0.25,
-        "array": lambda output, target: output.data.max() * 0 + 2,
+        "array": lambda output, target: output.array.max() * 0 + 2,
         "tensor": lambda output, target: (output * 0).sum() + 3,
         "top": top_k_accuracy,
     }

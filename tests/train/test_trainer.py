@@ -10,6 +10,7 @@ from gpunn import nn, ops, optim, random
 from gpunn.data import ArrayDataset, DataLoader
 from gpunn.engine.tensor import data_of
 from gpunn.errors import CheckpointError, TrainingError, UsageError
+from gpunn.nn.state import copied
 from gpunn.train import Callback, Checkpoint, Trainer, load_checkpoint, load_weights, new_run_folder, predict
 from gpunn.train import checkpoint as files
 from tests.train.runs import At, blobs, equal, loaders, network, trainer
@@ -35,7 +36,7 @@ def test_first_step_is_the_flat_script():
         optimizer.zero_grad()
         ops.cross_entropy(model(x), y).backward()
         optimizer.step()
-    assert equal(run.model.state_dict(), model.state_dict())
+    assert equal(copied(run.model), copied(model))
 
 
 def test_history_means_are_weighted_by_batch_size():
@@ -85,16 +86,16 @@ def test_fit_again_goes_on_to_the_new_total():
     assert [row["epoch"] for row in run.fit(*loaders(), 3)] == [1, 2, 3]
     whole = trainer(early=False)
     whole.fit(*loaders(), 3)
-    assert equal(run.model.state_dict(), whole.model.state_dict())
+    assert equal(copied(run.model), copied(whole.model))
 
 
 def test_evaluate_leaves_no_trace():
     run = trainer()
     run.model.train()
-    before, stream = run.model.state_dict(), random.get_state()
+    before, stream = copied(run.model), random.get_state()
     result = run.evaluate(loaders()[1])
     assert result.keys() == {"loss", "accuracy"} and run.evaluate(loaders()[1]) == result
-    assert run.model.training and equal(before, run.model.state_dict()) and random.get_state() == stream
+    assert run.model.training and equal(before, copied(run.model)) and random.get_state() == stream
 
 
 def test_predict_is_the_model_in_pieces():
@@ -119,10 +120,10 @@ def test_other_metrics_make_columns():
 
 def test_grad_clip():
     run = trainer(early=False, grad_clip=1e-3, lr=1.0, schedule=False, optimizer=lambda p: optim.SGD(p, lr=1.0))
-    before = run.model.state_dict()
+    before = copied(run.model)
     run.callbacks = []
     run.fit([next(iter(loaders()[0]))], epochs=1)
-    moved = sum(float(((p.data - before[k]) ** 2).sum()) for k, p in run.model.named_parameters())
+    moved = sum(float(((p.array - before[k]) ** 2).sum()) for k, p in run.model.named_parameters())
     assert np.sqrt(moved) == pytest.approx(1e-3, rel=1e-3) and float(run.grad_norm) > 1e-2
 
 
@@ -135,7 +136,7 @@ def test_run_folder(tmp_path):
     assert sorted(os.listdir(folder)) == ["best.npz", "checkpoint.npz", "curves.png", "history.csv", "last.npz"]
     twin = trainer().model
     rest = load_weights(folder / "last.npz", twin)
-    assert equal(twin.state_dict(), run.model.state_dict())
+    assert equal(copied(twin), copied(run.model))
     assert rest == {"info": {"model": "tiny", "classes": ["a", "b", "c"]}, "row": run.history[-1]}
     best = load_checkpoint(folder / "best.npz")["row"]
     assert best["val_accuracy"] == max(run.history.column("val_accuracy"))
@@ -200,7 +201,7 @@ def test_bad_weights_are_never_saved(tmp_path, at, where):
     run = trainer(tmp_path / "run")
 
     def ruin():
-        run.model[5].weight.data[0, :2] = np.nan
+        run.model[5].weight.array[0, :2] = np.nan
 
     run.callbacks.insert(0, At(ruin, **at))
     with pytest.raises(TrainingError) as caught:
@@ -213,7 +214,7 @@ def test_bad_weights_are_never_saved(tmp_path, at, where):
 
 def test_bad_weights_are_noticed_without_a_folder():
     run = trainer()
-    run.callbacks = [At(lambda: run.model[0].bias.data.fill(np.inf), steps=6)]
+    run.callbacks = [At(lambda: run.model[0].bias.array.fill(np.inf), steps=6)]
     with pytest.raises(TrainingError, match=r"0.bias holds 4 of 4 values .* at epoch 1, after batch 6"):
         run.fit(*loaders(), 1)
 
@@ -228,7 +229,7 @@ def test_bad_gradient_with_clipping():
         pytest.raises(TrainingError, match=r"the norm of the gradients is nan in epoch 1, step 1"),
     ):
         run.fit(*loaders(), 1)
-    assert all(np.isfinite(value).all() for value in run.model.state_dict().values()), "found before the update"
+    assert all(np.isfinite(value).all() for value in copied(run.model).values()), "found before the update"
 
 
 def test_full_disk_at_the_end_of_an_epoch(tmp_path, monkeypatch):

@@ -40,7 +40,7 @@ def values_of(row: Row) -> dict[str, Any]:
 
 
 def gradient(x: torch.Tensor) -> np.ndarray:
-    assert x.grad is not None
+    assert x.gradient is not None
     return x.grad.numpy()
 
 

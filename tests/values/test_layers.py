@@ -36,7 +36,7 @@ def test_layer(row, dtype):
     y = layer(*arguments)
     assert_near(gpunn.to_numpy(y), row["value"], "value")
     y.backward(array(row["upstream"], dtype))
-    found = {"x": x.grad, **{key: p.grad for key, p in layer.named_parameters()}}
+    found = {"x": x.gradient, **{key: p.gradient for key, p in layer.named_parameters()}}
     assert list(found) == list(row["gradients"])
     for key, want in row["gradients"].items():
         assert_near(found[key], want, f"gradient of {key}")

@@ -62,8 +62,8 @@ def check(row, dtype, device="cpu"):
     if inputs:
         results[0].backward(there(row["upstream"]))
     for key, x in inputs.items():
-        assert x.grad is not None and x.grad.dtype == dtype
-        assert_near(gpunn.to_numpy(x.grad), row["gradients"][key], f"gradient of {key}")
+        assert x.gradient is not None and x.gradient.dtype == dtype
+        assert_near(gpunn.to_numpy(x.gradient), row["gradients"][key], f"gradient of {key}")
     for key, value in fixed.items():
         assert_near(gpunn.to_numpy(value), row.get("after", {}).get(key, row["fixed"][key]), f"{key} afterwards")
 

@@ -33,11 +33,11 @@ def test_optimiser(row, dtype):
     optimiser = getattr(optim, row["rule"])(params, **row["options"])
     for step, (gradients, after) in enumerate(zip(row["gradients"], row["after"], strict=True)):
         for p, g in zip(params, gradients, strict=True):
-            p.grad = array(g, dtype)
+            p.gradient = array(g, dtype)
         optimiser.step()
         for p, want in zip(params, after, strict=True):
             assert p.dtype == dtype
-            assert_near(p.data, want, f"step {step}")
+            assert_near(p.array, want, f"step {step}")
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -45,14 +45,14 @@ def test_optimiser(row, dtype):
 def test_clipping(row, dtype):
     params = [Tensor(np.zeros_like(array(g, dtype)), requires_grad=True) for g in row["gradients"]]
     for p, g in zip(params, row["gradients"], strict=True):
-        p.grad = array(g, dtype)
+        p.gradient = array(g, dtype)
     options = {key: float(value) for key, value in row["options"].items()}  # "inf" is not in JSON
     norm = getattr(optim, row["call"])(params, **options)
     assert (norm is None) == (row["norm"] is None)
     if norm is not None:
         assert_near(norm, row["norm"], "norm")
     for p, want in zip(params, row["after"], strict=True):
-        assert_near(p.grad, want, "gradient")
+        assert_near(p.gradient, want, "gradient")
 
 
 @pytest.mark.parametrize("row", SCHEDULES, ids=title)

@@ -1,0 +1,123 @@
+"""Tensor's methods that change it in place, named with an underscore at the end; ops/in_place.py has their rules.
+
+Tensor alone inherits from PlaceMethods.
+"""
+
+# pyright: reportGeneralTypeIssues=false
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+# The package, not its ops: those import Tensor, which stands on this class.
+import gpunn
+from gpunn import random
+from gpunn.engine.operators import Value
+
+
+def _changed(name: str) -> Callable[..., gpunn.Tensor]:
+    """The op `name` in place: x.exp_() is x with the values of ops.exp(x)."""
+
+    def method(self: gpunn.Tensor, *args: object, **options: object) -> gpunn.Tensor:
+        return gpunn.ops.in_place.into(self, getattr(gpunn.ops, name)(self, *args, **options), f"{name}_")
+
+    method.__name__ = method.__qualname__ = f"{name}_"
+    method.__doc__ = f"x itself, with the values of ops.{name}(x, ...)."
+    return method
+
+
+def _reshaped(name: str) -> Callable[..., gpunn.Tensor]:
+    """The method `name` in place, of one that gives a view of another shape."""
+
+    def method(self: gpunn.Tensor, *args: object, **options: object) -> gpunn.Tensor:
+        return gpunn.ops.in_place.reshaped(self, getattr(self, name)(*args, **options), f"{name}_")
+
+    method.__name__ = method.__qualname__ = f"{name}_"
+    method.__doc__ = f"x itself, in the form of x.{name}(...)."
+    return method
+
+
+class PlaceMethods:
+    """Python's augmented assignments, and PyTorch's methods with an underscore."""
+
+    __slots__ = ()
+
+    def __iadd__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.in_place.update(gpunn.ops.add, self, other)
+
+    def __isub__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.in_place.update(gpunn.ops.sub, self, other)
+
+    def __imul__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.in_place.update(gpunn.ops.mul, self, other)
+
+    def __itruediv__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.in_place.update(gpunn.ops.div, self, other)
+
+    def __ipow__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.in_place.update(gpunn.ops.pow, self, other)
+
+    def __imatmul__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.in_place.update(gpunn.ops.matmul, self, other)
+
+    def __setitem__(self: gpunn.Tensor, index: Any, value: Value) -> None:
+        gpunn.ops.in_place.assign(self, index, value)
+
+    def add_(self: gpunn.Tensor, other: Value, *, alpha: float = 1) -> gpunn.Tensor:
+        """x + alpha * other."""
+        return gpunn.ops.in_place.update(gpunn.ops.add, self, other if alpha == 1 else other * alpha)  # pyright: ignore
+
+    def sub_(self: gpunn.Tensor, other: Value, *, alpha: float = 1) -> gpunn.Tensor:
+        """x - alpha * other."""
+        return gpunn.ops.in_place.update(gpunn.ops.sub, self, other if alpha == 1 else other * alpha)  # pyright: ignore
+
+    def fill_(self: gpunn.Tensor, value: float) -> gpunn.Tensor:
+        """Every element one number."""
+        number = value.item() if isinstance(value, gpunn.Tensor) else value
+        return gpunn.ops.in_place.fill(self, number, "fill_")
+
+    def zero_(self: gpunn.Tensor) -> gpunn.Tensor:
+        """Every element 0."""
+        return gpunn.ops.in_place.fill(self, 0, "zero_")
+
+    def copy_(self: gpunn.Tensor, src: Value, non_blocking: bool = False) -> gpunn.Tensor:
+        """The values of src, which broadcasts to x, in x's dtype and on its device; gradients flow to src."""
+        source = src if isinstance(src, gpunn.Tensor) else gpunn.Tensor(src)
+        values = source.to(self.device).to(self.dtype)
+        if values.shape != self.shape:
+            values = gpunn.ops.broadcast_to(values, self.shape)
+        return gpunn.ops.in_place.into(self, values, "copy_")
+
+    def normal_(
+        self: gpunn.Tensor, mean: float = 0, std: float = 1, *, generator: random.Generator | None = None
+    ) -> gpunn.Tensor:
+        """Normally distributed numbers of gpunn.random's stream, or the generator's."""
+        return _filled(self, (generator or random).normal(self.shape, mean, std), "normal_")
+
+    def uniform_(
+        self: gpunn.Tensor,
+        from_: float = 0,
+        to: float = 1,
+        *,
+        generator: random.Generator | None = None,
+        **names: float,
+    ) -> gpunn.Tensor:
+        """Uniform numbers on [from, to) of gpunn.random's stream, or the generator's."""
+        low = names.pop("from", from_)
+        if names:
+            raise TypeError(f"uniform_: got {', '.join(names)}, expected from, to and generator; leave the others out")
+        return _filled(self, (generator or random).uniform(self.shape, low, to), "uniform_")
+
+    abs_, neg_, exp_, log_, sqrt_ = map(_changed, ("abs", "neg", "exp", "log", "sqrt"))
+    pow_, mul_, div_, matmul_ = map(_changed, ("pow", "mul", "div", "matmul"))
+    relu_, sigmoid_, tanh_, clip_ = map(_changed, ("relu", "sigmoid", "tanh", "clip"))
+    squeeze_, unsqueeze_, transpose_ = map(_reshaped, ("squeeze", "unsqueeze", "transpose"))
+
+
+def _filled(x: gpunn.Tensor, values: np.ndarray, name: str) -> gpunn.Tensor:
+    """x with values that have no history, in its dtype."""
+    made = gpunn.Tensor(gpunn.to_device(values.astype(x.dtype, copy=False), x.device))
+    return gpunn.ops.in_place.into(x, made, name)

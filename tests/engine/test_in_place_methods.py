@@ -1,0 +1,143 @@
+"""x.add_(y) and its kin beside PyTorch's own rules, and where other Tensors share the memory."""
+
+import numpy as np
+import pytest
+
+import gpunn
+from gpunn import Tensor, no_grad, ops
+
+X = np.arange(6.0).reshape(2, 3)
+
+
+def leaf(values=X):
+    return Tensor(np.array(values), requires_grad=True)
+
+
+def test_values_without_gradients_change_in_memory():
+    x = gpunn.tensor(X)
+    row, flat = x[0], x.reshape(-1)
+    row.add_(1, alpha=2)
+    flat[4] = 9
+    x.T.sub_(1)
+    assert x.tolist() == [[1, 2, 3], [2, 8, 4]] and row.tolist() == [1, 2, 3] and flat.tolist()[4] == 8
+
+
+@pytest.mark.parametrize(
+    "change, want",
+    [
+        (lambda x: x.fill_(2), 2),
+        (lambda x: x.zero_(), 0),
+        (lambda x: x.copy_(np.array([1, 2, 3])), [1, 2, 3]),
+        (lambda x: x.sub_(gpunn.tensor([1.0, 1.0, 1.0]), alpha=3), X - 3),
+        (lambda x: x.exp_(), np.exp(X)),
+        (lambda x: x.clip_(1, 2), X.clip(1, 2)),
+        (lambda x: x.pow_(2), X**2),
+    ],
+)
+def test_what_they_write(change, want):
+    x = gpunn.tensor(X)
+    memory = x.array
+    assert change(x) is x and x.array is memory
+    np.testing.assert_allclose(x.array, np.broadcast_to(want, X.shape), rtol=1e-6)
+
+
+def test_random_numbers_of_the_stream():
+    x = gpunn.tensor(np.zeros(20_000, np.float32))
+    gpunn.manual_seed(3)
+    first = x.normal_(2, 3).numpy().copy()
+    assert abs(first.mean() - 2) < 0.1 and abs(first.std() - 3) < 0.1
+    gpunn.manual_seed(3)
+    assert np.array_equal(x.normal_(2, 3).numpy(), first)
+    assert x.uniform_(1, 2).numpy().min() >= 1 and x.numpy().max() < 2 and abs(x.numpy().mean() - 1.5) < 0.02
+
+
+def test_data_and_grad_change_a_weight_while_recording():
+    w = leaf()
+    (w * w).sum().backward()
+    w.data -= 0.5 * w.grad
+    assert not w.array.any() and w.is_leaf and w.requires_grad
+    w.data[0].fill_(3)
+    w.grad.zero_()
+    assert w.array.tolist() == [[3, 3, 3], [0, 0, 0]] and not w.gradient.any()
+    w.grad = Tensor(np.ones((2, 3)))
+    assert w.gradient.tolist() == np.ones((2, 3)).tolist()
+
+
+def test_a_view_whose_base_a_gradient_wants_is_refused():
+    y = leaf() * 2
+    view = y.reshape(-1)
+    with pytest.raises(RuntimeError, match=r"add: in place, x shares memory with another .*; write x = ops.add"):
+        view += 1
+    with no_grad(), pytest.raises(RuntimeError, match=r"mul_: in place, x shares .* or copy it first with x.clone\(\)"):
+        view.detach().mul_(2)
+    assert np.array_equal(y.array, X * 2)
+    del view
+    y += 1  # nobody else looks
+    assert np.array_equal(y.array, X * 2 + 1)
+
+
+def test_what_an_op_has_read_keeps_its_values_for_the_gradient():
+    w, x = leaf(np.ones((2, 3))), gpunn.tensor(X)
+    y = (w * x).sum()
+    x += 1
+    y.backward()
+    assert np.array_equal(w.gradient, X) and np.array_equal(x.array, X + 1)
+
+
+@pytest.mark.parametrize("index", [0, (slice(None), 1), np.array([1, 0]), X > 2, (Ellipsis, None, 2)], ids=str)
+def test_gradients_of_assigned_parts_are_pytorchs(index):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: nothing to compare with")
+    part = X[index]
+    found = []
+    for _lib, value, given in (
+        (torch, torch.tensor(X, requires_grad=True), torch.tensor(part + 1, requires_grad=True)),
+        (None, leaf(), leaf(part + 1)),
+    ):
+        y = value * 3
+        y[index] = given * 2
+        y[index] += given
+        ((y * y).sum()).backward()
+        found.append([np.array(a.detach().numpy()) for a in (y, value.grad, given.grad)])
+    for theirs, ours in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs)
+
+
+def test_a_part_of_a_constant_learns():
+    w, out = leaf([2.0]), gpunn.tensor(np.zeros(3))
+    for i in range(3):
+        out[i] = w[0] * i
+    out.sum().backward()
+    assert w.gradient.tolist() == [3] and out.requires_grad
+
+
+def test_a_part_is_not_assigned_to_where_a_view_would_keep_the_old_values():
+    y = leaf() * 1
+    row = y[0]
+    with pytest.raises(RuntimeError, match=r"setitem: in place, x shares memory with another Tensor, as views do"):
+        y[0] = 7.0
+    assert np.array_equal(y.array, X) and np.array_equal(row.array, X[0])
+
+
+def test_conversions():
+    x = gpunn.tensor([1.5, -2.5], requires_grad=True)
+    assert [x.half().dtype, x.double().dtype, x.long().dtype, x.bool().dtype] == ["f2", "f8", "i8", "?"]
+    assert x.to("cpu", np.float64).dtype == "f8" and x.to(gpunn.tensor([1])).dtype == "i8" and x.to(x) is x
+    assert x.to("cpu", copy=True) is not x and x.type() == "float32" and x.type_as(x.double()).dtype == "f8"
+    copied = x.clone()
+    (copied * 2).sum().backward()
+    assert copied.array is not x.array and x.grad.tolist() == [2, 2] and x.new_zeros(2, 3).shape == (2, 3)
+    y = x * 3
+    y.retain_grad()
+    (y * y).sum().backward()
+    assert y.grad.tolist() == [9, -15] and y.detach_() is y and y.is_leaf
+    with pytest.raises(NotImplementedError, match="create_graph=True asks for second derivatives, which gpunn has not"):
+        ops.sum(x * x).backward(create_graph=True)
+
+
+def test_reshaped_in_place():
+    x = gpunn.tensor(X)
+    assert x.unsqueeze_(0) is x and x.shape == (1, 2, 3) and x.squeeze_().shape == (2, 3)
+    y = leaf() * 2
+    y.transpose_()
+    y.sum().backward()
+    assert y.shape == (3, 2)
