@@ -97,7 +97,8 @@ def load_cifar10(root: str | Path | None = None, download: bool = True, mirrors:
     `cifar10-jpeg/cifar10_jpeg.npz` (see `note`); then downloads. Raises DataError for damaged files and DownloadError
     where the set is in none of these places.
     """
-    return _load(CIFAR10, "labels", root, download, mirrors)
+    places = [Path(root)] if root is not None else cifar_folders(CIFAR10)
+    return load_from(CIFAR10, "labels", places, download, mirrors)
 
 
 def load_cifar100(
@@ -106,7 +107,8 @@ def load_cifar100(
     """CIFAR-100's 50,000 + 10,000 images; `labels` is "fine" (100 classes) or "coarse" (20). See `load_cifar10`."""
     if labels not in ("fine", "coarse"):
         raise DataError(f'load_cifar100: labels is {labels!r}; give "fine" (100 classes) or "coarse" (20)')
-    return _load(CIFAR100, f"{labels}_labels", root, download, mirrors)
+    places = [Path(root)] if root is not None else cifar_folders(CIFAR100)
+    return load_from(CIFAR100, f"{labels}_labels", places, download, mirrors)
 
 
 def cifar_folders(kind: Kind) -> list[Path]:
@@ -115,8 +117,10 @@ def cifar_folders(kind: Kind) -> list[Path]:
     return ([Path(data), Path(data) / kind.name] if data else []) + [cache_folder() / kind.name]
 
 
-def _load(kind: Kind, labels: str, root: str | Path | None, download: bool, mirrors: Sequence[str]) -> CifarSet:
-    places = [Path(root)] if root is not None else cifar_folders(kind)
+def load_from(
+    kind: Kind, labels: str, places: Sequence[Path], download: bool = True, mirrors: Sequence[str] = MIRRORS
+) -> CifarSet:
+    """The set from the first of `places` that has it; else downloaded to the last one."""
     if source := next(filter(None, (_find(kind, place) for place in places)), None):
         return _opened(kind, labels, source.paths(), source.read)
     if kind is CIFAR10 and (jpeg := next(filter(None, map(find_jpeg, places)), None)):

@@ -42,7 +42,7 @@ def load_mnist(root: str | Path | None = None, download: bool = True, mirrors: S
     missing. Raises DataError for damaged files and DownloadError where MNIST is in none of these places.
     """
     places = [Path(root)] if root is not None else mnist_folders()
-    return _load("load_mnist", "MNIST", places, download, mirrors, FILES)
+    return load_from("load_mnist", "MNIST", places, download, mirrors, FILES)
 
 
 def load_fashion_mnist(
@@ -50,7 +50,7 @@ def load_fashion_mnist(
 ) -> ImageSet:
     """Fashion-MNIST (Xiao, Rasul, Vollgraf 2017), in MNIST's format, from `fashion-mnist` where that has `mnist`."""
     places = [Path(root)] if root is not None else mnist_folders("fashion-mnist")
-    return _load("load_fashion_mnist", "Fashion-MNIST", places, download, mirrors, FASHION_FILES)
+    return load_from("load_fashion_mnist", "Fashion-MNIST", places, download, mirrors, FASHION_FILES)
 
 
 def mnist_folders(name: str = "mnist") -> list[Path]:
@@ -59,7 +59,7 @@ def mnist_folders(name: str = "mnist") -> list[Path]:
     return ([Path(data) / name] if data else []) + [cache_folder() / name]
 
 
-def _load(
+def load_from(
     function: str,
     title: str,
     places: Sequence[Path],
@@ -67,6 +67,7 @@ def _load(
     mirrors: Sequence[str],
     files: Mapping[str, Wanted],
 ) -> ImageSet:
+    """The set from the first of `places` that has it; else downloaded to the last one. Errors name `function`."""
     for folder in places:
         if paths := _find(folder):
             return _read(function, title, paths)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,8 +28,8 @@ def require_pillow(function: str) -> Any:
     return Image
 
 
-def open_picture(source: Path | BinaryIO, formats: tuple[str, ...] = FORMATS) -> Any:
-    """The picture in a file, decoded and upright. OSError where the file cannot be read at all.
+def open_picture(source: Path | BinaryIO, formats: tuple[str, ...] = FORMATS, turn: bool = True) -> Any:
+    """The picture in a file, decoded, and upright unless `turn` is False. OSError where the file cannot be read at all.
 
     ValueError, in words, for what is no picture of these formats, is damaged, or has too many pixels to decode.
     """
@@ -45,7 +46,7 @@ def open_picture(source: Path | BinaryIO, formats: tuple[str, ...] = FORMATS) ->
                     raise ValueError(
                         f"it has {width} x {height} pixels, more than the {limits.PIXELS:,} that are decoded: scale it"
                     )
-                return upright(picture)
+                return upright(picture, turn)
     except UnidentifiedImageError as error:
         raise ValueError(f"it is no image of {', '.join(formats)}") from error
     except Image.DecompressionBombError as error:
@@ -56,15 +57,16 @@ def open_picture(source: Path | BinaryIO, formats: tuple[str, ...] = FORMATS) ->
         raise ValueError(str(error) or type(error).__name__) from error
 
 
-def upright(picture: Any) -> Any:
-    """The picture turned as the camera noted, its pixels of 8 bits, so that `convert` keeps what they show.
+def upright(picture: Any, turn: bool = True) -> Any:
+    """The picture turned as the camera noted, unless `turn` is False, its pixels of 8 bits: `convert` keeps those.
 
     ValueError for pixels of 32 bits, of which the file does not say what is white.
     """
     from PIL import Image, ImageOps
 
     picture.load()
-    ImageOps.exif_transpose(picture, in_place=True)
+    if turn:
+        ImageOps.exif_transpose(picture, in_place=True)
     if picture.mode.startswith("I;16"):  # `convert` would make white of every grey above 255
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     if picture.mode in ("I", "F"):
@@ -72,3 +74,18 @@ def upright(picture: Any) -> Any:
     if picture.mode == "P" and "transparency" in picture.info:  # what Pillow warns of otherwise
         return picture.convert("RGBA")
     return picture
+
+
+@cache
+def _fromarray() -> Any:
+    try:
+        from PIL import Image
+    except ImportError:
+        return None
+    return Image.fromarray
+
+
+def picture_of(pixels: np.ndarray) -> Any:
+    """Pixels uint8 (H, W) or (H, W, 3) as Pillow's image, or as they are where there is no Pillow."""
+    make = _fromarray()
+    return pixels if make is None else make(pixels)
