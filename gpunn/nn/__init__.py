@@ -48,6 +48,8 @@ from gpunn.nn.curves import Softshrink as Softshrink
 from gpunn.nn.curves import Softsign as Softsign
 from gpunn.nn.curves import Tanhshrink as Tanhshrink
 from gpunn.nn.curves import Threshold as Threshold
+from gpunn.nn.distance import CosineSimilarity as CosineSimilarity
+from gpunn.nn.distance import PairwiseDistance as PairwiseDistance
 from gpunn.nn.dropout import AlphaDropout as AlphaDropout
 from gpunn.nn.dropout import Dropout as Dropout
 from gpunn.nn.dropout import Dropout1d as Dropout1d

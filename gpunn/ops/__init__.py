@@ -120,6 +120,10 @@ from gpunn.ops.diagonals import diag_embed as diag_embed
 from gpunn.ops.diagonals import trace as trace
 from gpunn.ops.diagonals import tril as tril
 from gpunn.ops.diagonals import triu as triu
+from gpunn.ops.distance import cosine_similarity as cosine_similarity
+from gpunn.ops.distance import normalize as normalize
+from gpunn.ops.distance import pairwise_distance as pairwise_distance
+from gpunn.ops.distance import pdist as pdist
 from gpunn.ops.dropout import dropout as dropout
 from gpunn.ops.dropout import dropout1d as dropout1d
 from gpunn.ops.dropout import dropout2d as dropout2d
@@ -164,6 +168,7 @@ from gpunn.ops.group_norm_arrays import group_norm_backward as group_norm_backwa
 from gpunn.ops.group_norm_arrays import group_norm_forward as group_norm_forward
 from gpunn.ops.group_norm_arrays import layer_norm_backward as layer_norm_backward
 from gpunn.ops.group_norm_arrays import layer_norm_forward as layer_norm_forward
+from gpunn.ops.gumbel_softmax import gumbel_softmax as gumbel_softmax
 from gpunn.ops.indexing import getitem as getitem
 from gpunn.ops.indexing import one_hot as one_hot
 from gpunn.ops.joining import atleast_1d as atleast_1d

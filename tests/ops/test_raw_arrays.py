@@ -159,6 +159,11 @@ CALLS = {
     "softplus": (ops.softplus, X),
     "softmax": (ops.softmax, X, 1),
     "log_softmax": (ops.log_softmax, X, 1),
+    "normalize": (ops.normalize, X),
+    "cosine_similarity": (ops.cosine_similarity, X, X[:, ::-1]),
+    "pairwise_distance": (ops.pairwise_distance, X, X[::-1]),
+    "pdist": (ops.pdist, X[0, 0]),
+    "gumbel_softmax": (lambda x: seeded(ops.gumbel_softmax, x), X),
     "scaled_dot_product_attention": (ops.scaled_dot_product_attention, X, X[::-1], X[..., ::-1]),
     "multi_head_attention_forward": (
         lambda x, w, b, *out: ops.multi_head_attention_forward(x, x, x, 6, 2, w, b, None, None, False, 0.0, *out)[0],

@@ -99,6 +99,7 @@ FUNCTIONAL = words(
     "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d "
     "adaptive_max_pool3d max_pool1d avg_pool1d max_pool3d batch_norm group_norm layer_norm rms_norm "
     "instance_norm local_response_norm scaled_dot_product_attention multi_head_attention_forward "
+    "normalize cosine_similarity pdist "
     "pixel_shuffle pixel_unshuffle unfold max_unpool1d max_unpool2d max_unpool3d bilinear channel_shuffle "
     "selu celu mish hardswish hardsigmoid logsigmoid softsign tanhshrink softshrink hardshrink threshold softmin glu "
     "one_hot cross_entropy nll_loss mse_loss l1_loss binary_cross_entropy_with_logits"
@@ -109,6 +110,7 @@ INTERPOLATIONS = words("nearest nearest-exact linear bilinear bicubic trilinear 
 CALLS: dict[str, Call] = {
     **{name: getattr(ops, name) for name in PLAIN},
     **{F + name: without_inplace(getattr(ops, name)) for name in FUNCTIONAL},
+    F + "pairwise_distance": ops.pairwise_distance,
     F + "avg_pool3d": without_divisor(ops.avg_pool3d),
     **dict.fromkeys(PADS, ops.pad),
     **dict.fromkeys(INTERPOLATIONS, ops.interpolate),
@@ -158,7 +160,7 @@ OTHERS = {
     "div.trunc_rounding": "integer division, which has no gradient; ops.div has no rounding_mode",
     "div.floor_rounding": "integer division, which has no gradient; ops.div has no rounding_mode",
     **dict.fromkeys(
-        words("argmax argmin log_softmax logsumexp mean prod softmax softmin sum var", "masked."),
+        words("argmax argmin log_softmax logsumexp mean normalize prod softmax softmin sum var", "masked."),
         "of arrays with a mask",
     ),
     "nn.functional.rrelu": "random slopes of another generator",

@@ -23,6 +23,7 @@ ALONE = {"Sequential", "ModuleList", "Module", "Parameter", "Identity", "Flatten
 ALONE |= {"ModuleDict", "ParameterList", "ParameterDict"}
 # Layers that PyTorch has without a row in its table; tests/nn/test_layers.py compares them.
 UNLISTED = {"ChannelShuffle", "PixelShuffle", "PixelUnshuffle", "Fold", "Unfold", "Unflatten"}
+UNLISTED |= {"CosineSimilarity", "PairwiseDistance"}
 UNLISTED |= {"Hardsigmoid", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d", "UpsamplingNearest2d", "UpsamplingBilinear2d"}
 RANDOM = {"Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "RReLU"}
 LAYERS = sorted(
