@@ -9,8 +9,10 @@ from typing import Any
 from gpunn.backend import Array
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import data_of
+from gpunn.errors import kind_of
 from gpunn.ops.arithmetic import matmul, mul
 from gpunn.ops.out import with_out
+from gpunn.ops.precision import cast, wide_on_cpu
 from gpunn.ops.reduce import sum as total
 from gpunn.ops.shape import broadcast_to, permute, reshape, squeeze
 from gpunn.ops.views import diagonal
@@ -43,9 +45,10 @@ def einsum(equation: str, *xs: A, out: Array | None = None) -> A:
     """
     if not isinstance(equation, str):
         raise TypeError(
-            f"einsum: the equation is a {type(equation).__name__}, expected a string such as 'ij,jk->ik'; write it so"
+            f"einsum: the equation is {kind_of(equation)}, expected a string such as 'ij,jk->ik'; write it so"
         )
     given = tuple(xs[0]) if len(xs) == 1 and isinstance(xs[0], list | tuple) else xs
+    given, narrow = wide_on_cpu(*given) if given else (given, None)
     inputs, output = _read(equation, [data_of(x).ndim for x in given])
     sizes = _sizes(equation, inputs, [data_of(x).shape for x in given])
     operands = [_distinct(x, labels, sizes) for x, labels in zip(given, inputs, strict=True)]
@@ -56,7 +59,8 @@ def einsum(equation: str, *xs: A, out: Array | None = None) -> A:
     y, labels = _summed(y, labels, set(output))
     y = permute(y, [labels.index(label) for label in output if label in labels])
     y = reshape(y, [sizes[label] if label in labels else 1 for label in output])
-    return broadcast_to(y, [sizes[label] for label in output])
+    y = broadcast_to(y, [sizes[label] for label in output])
+    return y if narrow is None else cast(y, narrow)
 
 
 def _read(equation: str, ranks: Sequence[int]) -> tuple[list[Labels], Labels]:

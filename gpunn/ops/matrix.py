@@ -13,6 +13,7 @@ from gpunn.engine.operators import A, Operand, Value
 from gpunn.engine.tensor import data_of
 from gpunn.ops.arithmetic import add, matmul, mul
 from gpunn.ops.out import with_out
+from gpunn.ops.precision import cast, wide_on_cpu
 from gpunn.ops.shape import broadcast_to, dim_of, permute, reshape, unsqueeze
 
 
@@ -108,6 +109,7 @@ def baddbmm(x: A, a: Operand, b: Operand, *, beta: float = 1, alpha: float = 1, 
 
 
 def _plus(name: str, x: Operand, a: Operand, b: Operand, beta: float, alpha: float) -> Any:
+    (x, a, b), narrow = wide_on_cpu(x, a, b)
     product, given = matmul(a, b), data_of(x)
     shape, dtype = data_of(product).shape, data_of(product).dtype
     for what, factor in (("beta", beta), ("alpha", alpha)):
@@ -121,10 +123,9 @@ def _plus(name: str, x: Operand, a: Operand, b: Operand, beta: float, alpha: flo
         fits = False
     if not fits:
         raise ValueError(f"{name}: x is {given.shape}, which does not broadcast to the product's {shape}; reshape it")
-    product = product if alpha == 1 else mul(product, alpha)
-    if beta == 0:
-        return product
-    return add(broadcast_to(x if beta == 1 else mul(x, beta), shape), product)
+    y = product if alpha == 1 else mul(product, alpha)
+    y = y if beta == 0 else add(broadcast_to(x if beta == 1 else mul(x, beta), shape), y)
+    return y if narrow is None else cast(y, narrow)
 
 
 @with_out

@@ -40,6 +40,18 @@ def like(x: Operand, value: Operand | None) -> Any:
     return cast(value, x.dtype)
 
 
+def wide_on_cpu(*inputs: object) -> tuple[tuple[Any, ...], np.dtype | None]:
+    """Arrays of one 16-bit type on the cpu as float32, for what several ops compute, and the type to round to once.
+
+    Elsewhere and of other types they come as they are, with None.
+    """
+    dtypes = {data_of(x).dtype for x in inputs}
+    dtype = dtypes.pop()
+    if dtypes or dtype.itemsize != 2 or dtype.name not in _FLOATS or type(data_of(inputs[0])) is not np.ndarray:
+        return inputs, None
+    return tuple([cast(x, np.dtype(np.float32)) for x in inputs]), dtype
+
+
 def cast(x: object, dtype: np.dtype) -> Any:
     """x in another type of floats, recorded: its gradient comes back in x's. What is too large becomes infinite."""
     a = data_of(x)

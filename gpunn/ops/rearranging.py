@@ -13,7 +13,7 @@ from gpunn.engine.tensor import data_of, record
 from gpunn.ops.broadcast import unbroadcast
 from gpunn.ops.gathering import index_select
 from gpunn.ops.out import with_out
-from gpunn.ops.shape import axis_of, dim_of, reshape, transpose
+from gpunn.ops.shape import axis_of, dim_of, reshape, transpose, unsqueeze
 from gpunn.ops.views import Dims
 from gpunn.scalars import as_int
 
@@ -81,7 +81,8 @@ def repeat_interleave(
     if dim is None:
         x, dim = reshape(x, (-1,)), 0
     a, at = data_of(x), dim_of("repeat_interleave", data_of(x), dim)
-    times, n = to_numpy(data_of(repeats)), a.shape[at] if a.ndim else 1
+    n = a.shape[at] if a.ndim else 1
+    times = np.asarray(repeats) if isinstance(repeats, int | list | tuple) else to_numpy(data_of(repeats))
     if times.dtype.kind not in "iu":
         raise TypeError(f"repeat_interleave: repeats are {times.dtype}, expected integers; convert them")
     if times.ndim > 1 or (times.size not in (1, n)) or min(times.reshape(-1), default=0) < 0:
@@ -89,10 +90,15 @@ def repeat_interleave(
             f"repeat_interleave: repeats are {times.tolist()!r:.60} for dimension {dim} of shape {a.shape}; expected "
             f"one number of at least 0, or {n} of them"
         )
-    index = np.repeat(np.arange(n), times.reshape(-1))
-    if output_size is not None and output_size != index.size:
-        raise ValueError(f"repeat_interleave: output_size is {output_size}, expected {index.size}, the sum of repeats")
-    return index_select(x if a.ndim else reshape(x, (1,)), at, index)
+    length = int(times.sum()) * (n if times.size == 1 else 1)
+    if output_size is not None and output_size != length:
+        raise ValueError(f"repeat_interleave: output_size is {output_size}, expected {length}, the sum of repeats")
+    x = x if a.ndim else reshape(x, (1,))
+    if times.size == 1:
+        shape = data_of(x).shape
+        each = repeat(unsqueeze(x, at + 1), [times.item() if d == at + 1 else 1 for d in range(len(shape) + 1)])
+        return reshape(each, (*shape[:at], length, *shape[at + 1 :]))
+    return index_select(x, at, np.repeat(np.arange(n), times))
 
 
 @with_out

@@ -15,6 +15,8 @@ from gpunn.engine.tensor import data_of, record
 from gpunn.ops.elementwise import applied
 from gpunn.ops.out import with_out
 from gpunn.ops.places import arange, check_inside, grid, places, vector
+from gpunn.ops.precision import rounded
+from gpunn.ops.reduce import wide
 from gpunn.ops.shape import dim_of, reshape
 
 
@@ -119,7 +121,7 @@ def index_add(x: A, dim: int, index: Operand, source: Operand, *, alpha: float =
     a, at, i, s = _along("index_add", x, dim, index, source)
     if alpha != 1:
         factor = np.asarray(alpha).astype(a.dtype).item() if a.dtype.kind != "V" else alpha
-        scaled = applied("multiply", s, factor).astype(a.dtype, copy=False)
+        scaled = applied("multiply", wide(s) if a.dtype.kind in "fV" else s, factor)
     else:
         factor, scaled = 1, s
     if not a.ndim:
@@ -195,7 +197,8 @@ def _keys(a: Array, index: Array, at: int) -> Array:
 def _added(name: str, x: A, a: Array, source: object, s: Array, where: tuple, back: Callable[[Array], Array]) -> A:
     """x and the sums of what goes to each of its places."""
     if a.dtype.kind in "fV":
-        y = applied("add", a, twins(s).indexing.add(s, where, a.shape)) if s.size else a.copy()
+        sums = applied("add", wide(a), twins(s).indexing.add(wide(s), where, a.shape)) if s.size else a.copy()
+        y = rounded(sums, a.dtype)
     else:  # whose sums are the same in any order; a GPU adds up 64 bits
         xp = array_module(a)
         total = a.astype(np.uint64)

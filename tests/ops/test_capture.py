@@ -11,6 +11,7 @@ from gpunn.backend import capture
 from gpunn.errors import CaptureError
 from tests.backend.graphs import Feed
 from tests.ops.test_devices import CALLS, LABELS, SMALL, W4, X, moved, tensors
+from tests.ops.test_raw_arrays import OTHER_NAMES
 from tests.parity import normal
 
 pytestmark = pytest.mark.skipif(not gpunn.is_available("emulator"), reason="kernels run on the emulator here")
@@ -71,6 +72,10 @@ BLOCKED = {
     "getitem of nothing": ("how many a mask chooses", ops.getitem, SCORES[0], np.zeros(5, bool)),
     "getitem by a list": ("the index is the host's", lambda x: ops.getitem(x, [0, 2]), SCORES),
     "getitem by NumPy's array": ("the index is the host's", lambda x: ops.getitem(x, ROWS), SCORES),
+    "masked_select": ("how many a mask chooses only the device knows", *CALLS["masked_select"]),
+    "repeat_interleave": ("the host reads an array", *CALLS["repeat_interleave"]),
+    "nonzero": ("nonzero: how many there are only the device knows", ops.nonzero, SCORES),
+    "argwhere": ("nonzero: how many there are only the device knows", ops.argwhere, SCORES),
     "one_hot": ("one_hot: the host looks whether all labels", lambda t: ops.one_hot(t, 5), np.arange(4)),
     "to the host": ("the host reads an array", lambda x: x + float(ops.sum(x)), SCORES),
     "from the host": ("sends an array of the host", lambda x: x + gpunn.tensor(SOFT, device=x.device), SCORES),
@@ -171,7 +176,7 @@ def test_every_op_is_captured_or_blocks():
     public = {n for n, f in vars(ops).items() if callable(f) and not n.startswith("_") and not isinstance(f, type)}
     halves = {name for name in public if name.endswith(("_backward", "_forward"))}  # which test_on_arrays captures
     halves |= {name for name in public if "_grad_" in name}  # what a backward runs
-    elsewhere = {"not_equal", "less", "less_equal", "greater_equal", "dropout_mask"}
+    elsewhere = {"not_equal", "less", "less_equal", "greater_equal", "dropout_mask"} | OTHER_NAMES
     left = public - set(CASES) - set(BLOCKED) - halves - elsewhere
     assert not left, f"add {sorted(left)} to CASES or, with a reason, to BLOCKED"
     assert LABELS.size and not set(BLOCKED) & set(CASES)

@@ -2,6 +2,7 @@
 
 import re
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tests.ops.test_devices import moved
 from tests.parity import compare, normal, torch
 
 X, SRC = normal(3, 5), normal(3, 4, seed=1)
+THREE: Any = 3
 INDEX = np.array([[4, 0, 4, 4], [1, 2, 3, 0], [0, 0, 0, 0]])
 
 
@@ -123,7 +125,7 @@ REFUSED = {
     "sizes": (lambda: ops.einsum("ij,ij", X, SRC), "einsum: 'j' of 'ij,ij' has size 5 and 4, expected one size, or 1"),
     "arrays": (lambda: ops.einsum("ij,ij", X), "einsum: 'ij,ij' names 2 arrays but got 1, expected as many; pass them"),
     "result": (lambda: ops.einsum("ij->ik", X), "einsum: 'k' in the result of 'ij->ik' is not in an array, or there"),
-    "sublists": (partial(ops.einsum, 3), "einsum: the equation is a int, expected a string such as"),
+    "sublists": (partial(ops.einsum, THREE), "einsum: the equation is a int, expected a string such as"),
     "cdist": (lambda: ops.cdist(X, SRC), "cdist: got shapes (3, 5) and (3, 4), expected (..., P, M) and (..., R, M)"),
     "tril": (lambda: ops.tril(X[0]), "tril: x is (5,), expected two dimensions at least; reshape it"),
     "trace": (lambda: ops.trace(X[0]), "trace: x is (5,), expected two dimensions; take diagonal(...).sum(-1)"),
