@@ -42,7 +42,7 @@ class ShapeMethods:
     @property
     def size(self: gpunn.Tensor) -> Size:
         """The number of elements; called, the shape, or the size of one dimension."""
-        size = Size(gpunn.engine.tensor.data_of(self).size)
+        size = Size(self.array.size)
         size.shape = self.shape
         return size
 
@@ -66,12 +66,12 @@ class ShapeMethods:
     def stride(self: gpunn.Tensor, dim: int) -> int: ...
     def stride(self: gpunn.Tensor, dim: int | None = None) -> int | tuple[int, ...]:
         """Elements in memory from one place of a dimension to the next."""
-        strides = tuple([n // self.dtype.itemsize for n in gpunn.engine.tensor.data_of(self).strides])
+        strides = tuple([n // self.dtype.itemsize for n in self.array.strides])
         return strides if dim is None else _of_dim("stride", strides, self.shape, dim)
 
     def is_contiguous(self: gpunn.Tensor, memory_format: object = "contiguous_format") -> bool:
         """Whether it lies in memory row by row, or in the order that is named."""
-        array = gpunn.engine.tensor.data_of(self)
+        array = self.array
         order = order_of("is_contiguous", self.shape, memory_format)
         return array.transpose(order).flags.c_contiguous
 

@@ -96,7 +96,7 @@ def index_select(x: A, dim: int, index: Operand, *, out: Array | None = None) ->
     i = vector("index_select", a, index, at)
     if not a.ndim:
         return reshape(getitem(reshape(x, (1,)), i), ())
-    return getitem(x, (slice(None),) * at + (i,))
+    return getitem(x, (slice(None),) * at + (i,) if at else i)
 
 
 @with_out

@@ -19,7 +19,7 @@ from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import Tensor, data_of, record
 from gpunn.ops.broadcast import operands, shape_of, unbroadcast
-from gpunn.ops.indexing import as_index, getitem
+from gpunn.ops.indexing import as_index, getitem, ints_first
 
 
 def update(op: Callable[[Any, Any], Any], x: Tensor, other: object) -> Tensor:
@@ -91,6 +91,11 @@ def assign(x: Tensor, index: Any, value: object) -> None:
 
     Raises what `into` raises, and IndexError for what is not in x.
     """
+    first, rest = ints_first(as_index(index))
+    if first is not None:
+        _refuse_leaf("setitem", x, _anew("setitem"))
+        assign(getitem(x, first), rest, value)
+        return
     _assign(x, index, value, 0)
 
 

@@ -18,11 +18,16 @@ from gpunn.scalars import as_int
 def getitem(x: A, index: Any) -> A:
     """``x[index]`` with NumPy's rules: ints, slices, None, ..., bool masks and integer arrays (which may repeat).
 
+    But an int apart from an array is taken first, as PyTorch does: ``x[0, :, [1, 2]]`` is ``x[0][:, [1, 2]]``.
+
     >>> ops.getitem([[1.0, 2.0], [3.0, 4.0]], (slice(None), 0))
     array([1., 3.], dtype=float32)
     """
     a = data_of(x)
     index = as_index(index)
+    first, index = ints_first(index)
+    if first is not None:
+        return getitem(getitem(x, first), index)
     if capture.now.get() is not None and type(a) is not np.ndarray:
         _refuse_captured(index)
     try:
@@ -78,6 +83,28 @@ def _box(parts: tuple[Any, ...], shape: Shape) -> tuple[tuple[Any, ...], Shape, 
 def as_index(index: Any) -> Any:
     """What NumPy and CuPy take, from whatever may index a Tensor."""
     return tuple(map(_index, index)) if isinstance(index, tuple) else _index(index)
+
+
+def ints_first(index: Any) -> tuple[Any, Any]:
+    """An index of ints apart from arrays as two, one to take behind the other; of any other None and itself.
+
+    Alone, NumPy counts such an int as an array, and puts the arrays' dimensions in front.
+    """
+    if not isinstance(index, tuple):
+        return None, index
+    arrays = [is_array(i) and i.ndim > 0 for i in index]
+    ints = [type(i) is int or (isinstance(i, np.generic | np.ndarray) and i.ndim == 0 and i.dtype.kind in "iu")
+            for i in index]  # fmt: skip
+    taken = [n for n, i in enumerate(index) if arrays[n] or ints[n]]
+    if True not in arrays or True not in ints or taken == list(range(taken[0], taken[-1] + 1)):
+        return None, index
+    first: list[Any] = []
+    for is_int, i in zip(ints, index, strict=True):
+        if is_int or i is Ellipsis:
+            first.append(int(i) if is_int else i)
+        elif i is not None:
+            first += [slice(None)] * (i.ndim if is_array(i) and i.dtype.kind == "b" else 1)
+    return tuple(first), tuple([i for is_int, i in zip(ints, index, strict=True) if not is_int])
 
 
 def _index(i: Any) -> Any:

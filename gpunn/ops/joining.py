@@ -14,6 +14,7 @@ from gpunn.engine.tensor import data_of, record
 from gpunn.ops.broadcast import operands
 from gpunn.ops.out import with_out
 from gpunn.ops.shape import broadcast_to, dim_of, one_name, reshape, transpose, unsqueeze
+from gpunn.scalars import as_int
 
 
 @with_out
@@ -65,11 +66,21 @@ def stack(xs: Iterable[A], axis: int = 0, *, dim: int | None = None, out: Array 
     array([[1., 3.],
            [2., 4.]], dtype=float32)
     """
-    xs, axis = _several("stack", xs), _along("stack", axis, dim)
+    xs, axis = _several("stack", xs), as_int("stack", "axis", _along("stack", axis, dim))
     arrays = _to_join("stack", xs)
     if len({a.shape for a in arrays}) > 1:
         raise ValueError(f"stack: got shapes {', '.join(str(a.shape) for a in arrays)}; expected equal shapes")
-    return concatenate([unsqueeze(x, axis) for x in xs], axis)
+    rank = arrays[0].ndim + 1
+    if not -rank <= axis < rank:
+        raise ValueError(
+            f"stack: axis {axis} does not fit arrays of shape {arrays[0].shape}; expected {-rank} to {rank - 1}"
+        )
+    lead = (slice(None),) * (axis % rank)
+
+    def backward(gy: Array, needs: Needs) -> Gradients:
+        return tuple([gy[(*lead, i, ...)] if need else None for i, need in enumerate(needs)])
+
+    return record("stack", joined([a[(*lead, None)] for a in arrays], axis % rank), xs, backward)
 
 
 cat = concat = concatenate

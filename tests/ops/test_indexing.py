@@ -117,3 +117,23 @@ def test_length_and_iteration():
     assert [r.shape for r in rows] == [(2,)] * 3
     (rows[0] * 2 + rows[2]).sum().backward()
     assert x.gradient.tolist() == [[2, 2], [0, 0], [1, 1]]
+
+
+APART = {
+    "int, slice, array": (0, slice(None), np.array([1, 2, 2])),
+    "array, slice, int": (np.array([3, 3]), slice(None), 1),
+    "int, None, array": (1, None, np.array([0, 0])),
+    "int, ellipsis, mask": (2, ..., np.array([True, False, True, True, False])),
+    "arrays and an int apart": (np.array([3, 3]), slice(None), np.int64(1)),
+    "one-element array": (np.array(1), slice(None), np.array([4, 0])),
+}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_an_int_apart_from_an_array_is_taken_first(name):
+    index = APART[name]
+    compare(lambda x: x[index], lambda x: x[their_index(index)], normal(4, 3, 5), terms=9)
+    x, theirs = Tensor(normal(4, 3, 5)), torch().tensor(normal(4, 3, 5))
+    part = normal(*theirs[their_index(index)].shape, seed=1)
+    x[index], theirs[their_index(index)] = part, torch().tensor(part)
+    np.testing.assert_array_equal(x.numpy(), theirs.numpy())
