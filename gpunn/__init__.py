@@ -67,23 +67,31 @@ from gpunn.creation import randperm as randperm  # isort: skip
 from gpunn.creation import zeros as zeros  # isort: skip
 from gpunn.creation import zeros_like as zeros_like  # isort: skip
 from gpunn.nn import summary as summary  # isort: skip
+from gpunn import functions as _functions  # isort: skip
 from gpunn.cuda.variants import use_variant as use_variant  # isort: skip
 from gpunn.gradcheck import gradcheck as gradcheck  # isort: skip
 
 __version__ = "0.1.0"
 # Loaded when first asked for, so that `import gpunn` alone stays quick: `gpunn.optim` needs no import of its own.
 _LATER = (
-    "array_api", "data", "emulator", "models", "optim", "pictures", "recipes", "reference", "report", "train", "verify",
+    "array_api", "autograd", "data", "emulator", "models", "optim", "pictures", "recipes", "reference", "report",
+    "serialization", "train", "utils", "verify",
 )  # fmt: skip
+_FILES = ("load", "save")
 
 
 def __getattr__(name: str) -> _Any:
     if name in _LATER:
         return _import_module(f"gpunn.{name}")
-    if name in _dtypes.NAMES:  # here, since `float` among the package's own names would hide Python's
+    if name in _FILES:
+        return getattr(_import_module("gpunn.serialization"), name)
+    if name in _dtypes.NAMES:  # here: `float` or `sum` among the package's own names would hide Python's
         return _dtypes.named(name)
+    if (function := _functions.function(name)) is not None:
+        return function
     raise AttributeError(f"module 'gpunn' has no attribute {name!r}{_suggestion(name, __dir__())}")
 
 
 def __dir__() -> list[str]:
-    return sorted(name for name in {*globals(), *_LATER, *_dtypes.NAMES} if name[0] != "_" or name[:2] == "__")
+    found = {*globals(), *_LATER, *_FILES, *_dtypes.NAMES, *_functions.names()}
+    return sorted(name for name in found if name[0] != "_" or name[:2] == "__")

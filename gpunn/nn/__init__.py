@@ -1,5 +1,10 @@
 """Module, Parameter and the layers: they hold parameters and call gpunn.ops. Names and keys are PyTorch's."""
 
+from importlib import import_module as _import_module
+from types import ModuleType as _ModuleType
+
+from gpunn.errors import suggestion as _suggestion
+from gpunn.nn import functional as functional
 from gpunn.nn import init as init
 from gpunn.nn.activation import ELU as ELU
 from gpunn.nn.activation import GELU as GELU
@@ -121,3 +126,9 @@ from gpunn.nn.transformer_pair import Transformer as Transformer
 from gpunn.nn.upsample import Upsample as Upsample
 from gpunn.nn.upsample import UpsamplingBilinear2d as UpsamplingBilinear2d
 from gpunn.nn.upsample import UpsamplingNearest2d as UpsamplingNearest2d
+
+
+def __getattr__(name: str) -> _ModuleType:
+    if name == "utils":  # which stands on gpunn.optim, and that on this package
+        return _import_module("gpunn.nn.utils")
+    raise AttributeError(f"module 'gpunn.nn' has no attribute {name!r}{_suggestion(name, sorted(globals()))}")

@@ -12,6 +12,8 @@ import numpy as np
 from gpunn import random
 from gpunn.backend import Array, device_of, is_array, to_device
 from gpunn.engine.tensor import Tensor, data_of
+from gpunn.nn.truncated import truncated
+from gpunn.random import Generator
 from gpunn.restored import Setting
 
 T = TypeVar("T", bound=Tensor | Array)
@@ -29,18 +31,40 @@ def skip() -> Setting[bool]:
     return Setting(_skipping, lambda before: True)
 
 
-def uniform_(tensor: T, a: float = 0.0, b: float = 1.0) -> T:
+def uniform_(tensor: T, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> T:
     """From the uniform distribution over [a, b)."""
     if not a <= b:
         raise ValueError(f"uniform_: a is {a} and b is {b}, expected a <= b")
-    return _draw(tensor, lambda count: random.uniform(count, a, b))
+    source = generator or random
+    return _draw(tensor, lambda count: source.uniform(count, a, b))
 
 
-def normal_(tensor: T, mean: float = 0.0, std: float = 1.0) -> T:
+def normal_(tensor: T, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None) -> T:
     """From the normal distribution."""
     if std < 0:
         raise ValueError(f"normal_: std is {std}, expected at least 0")
-    return _draw(tensor, lambda count: random.normal(count, mean, std))
+    source = generator or random
+    return _draw(tensor, lambda count: source.normal(count, mean, std))
+
+
+def trunc_normal_(
+    tensor: T,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    generator: Generator | None = None,
+) -> T:
+    """From the normal distribution, of which only what lies in [a, b] is taken.
+
+    >>> x = nn.init.trunc_normal_(gpunn.empty(1000), std=0.02, a=-0.04, b=0.04)
+    >>> float(abs(x).numpy().max()) <= 0.04
+    True
+    """
+    if std <= 0 or not a < b:
+        raise ValueError(f"trunc_normal_: std is {std}, a {a} and b {b}, expected std > 0 and a < b")
+    low, high, source = (a - mean) / std, (b - mean) / std, generator or random
+    return _draw(tensor, lambda count: np.clip(mean + std * truncated(count, low, high, source), a, b))
 
 
 def constant_(tensor: T, val: float) -> T:
@@ -59,29 +83,64 @@ def ones_(tensor: T) -> T:
     return constant_(tensor, 1.0)
 
 
-def xavier_uniform_(tensor: T, gain: float = 1.0) -> T:
+def eye_(tensor: T) -> T:
+    """The identity: ones on the diagonal of a matrix, zeros elsewhere."""
+    shape = data_of(tensor).shape
+    if len(shape) != 2:
+        raise ValueError(f"eye_: tensor is {shape}, expected 2 dimensions")
+    return _fill(tensor, np.eye(*shape))
+
+
+def dirac_(tensor: T, groups: int = 1) -> T:
+    """Filters (K, C, *) that pass channel c of each group on as channel c, as long as there are some."""
+    shape = data_of(tensor).shape
+    if len(shape) not in (3, 4, 5) or groups < 1 or shape[0] % groups:
+        raise ValueError(
+            f"dirac_: tensor is {shape}, expected 3 to 5 dimensions, the first a multiple of {groups} groups"
+        )
+    values, each = np.zeros(shape), shape[0] // groups
+    centre = tuple([n // 2 for n in shape[2:]])
+    for k in range(shape[0]):
+        if k % each < shape[1]:
+            values[(k, k % each, *centre)] = 1
+    return _fill(tensor, values)
+
+
+def xavier_uniform_(tensor: T, gain: float = 1.0, generator: Generator | None = None) -> T:
     """Uniform with std gain sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010)."""
     bound = math.sqrt(3) * _xavier_std("xavier_uniform_", tensor, gain)
-    return uniform_(tensor, -bound, bound)
+    return uniform_(tensor, -bound, bound, generator)
 
 
-def xavier_normal_(tensor: T, gain: float = 1.0) -> T:
+def xavier_normal_(tensor: T, gain: float = 1.0, generator: Generator | None = None) -> T:
     """Normal with std gain sqrt(2 / (fan_in + fan_out)) (Glorot and Bengio, 2010)."""
-    return normal_(tensor, 0.0, _xavier_std("xavier_normal_", tensor, gain))
+    return normal_(tensor, 0.0, _xavier_std("xavier_normal_", tensor, gain), generator)
 
 
-def kaiming_uniform_(tensor: T, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> T:
+def kaiming_uniform_(
+    tensor: T,
+    a: float = 0.0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> T:
     """Uniform with std gain / sqrt(fan) (He et al., 2015); a is the slope of a leaky ReLU."""
     bound = math.sqrt(3) * _kaiming_std("kaiming_uniform_", tensor, a, mode, nonlinearity)
-    return uniform_(tensor, -bound, bound)
+    return uniform_(tensor, -bound, bound, generator)
 
 
-def kaiming_normal_(tensor: T, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> T:
+def kaiming_normal_(
+    tensor: T,
+    a: float = 0.0,
+    mode: str = "fan_in",
+    nonlinearity: str = "leaky_relu",
+    generator: Generator | None = None,
+) -> T:
     """Normal with std gain / sqrt(fan) (He et al., 2015); a is the slope of a leaky ReLU."""
-    return normal_(tensor, 0.0, _kaiming_std("kaiming_normal_", tensor, a, mode, nonlinearity))
+    return normal_(tensor, 0.0, _kaiming_std("kaiming_normal_", tensor, a, mode, nonlinearity), generator)
 
 
-def orthogonal_(tensor: T, gain: float = 1.0) -> T:
+def orthogonal_(tensor: T, gain: float = 1.0, generator: Generator | None = None) -> T:
     """As a matrix (first axis x the rest) with orthonormal rows or columns, whichever are fewer, times gain.
 
     Q of a normal matrix, its signs set by R's diagonal, is uniform over such matrices (Saxe et al., 2014;
@@ -91,21 +150,22 @@ def orthogonal_(tensor: T, gain: float = 1.0) -> T:
     if len(shape) < 2:
         raise ValueError(f"orthogonal_: tensor is {shape}, expected at least 2 dimensions")
     rows, columns = shape[0], math.prod(shape[1:])
-    q, r = np.linalg.qr(random.normal((max(rows, columns), min(rows, columns)), dtype=np.float64))
+    q, r = np.linalg.qr((generator or random).normal((max(rows, columns), min(rows, columns)), dtype=np.float64))
     q *= np.where(np.diag(r) < 0, -1.0, 1.0)
     return _fill(tensor, gain * (q if rows >= columns else q.T).reshape(shape))
 
 
-def sparse_(tensor: T, sparsity: float, std: float = 0.01) -> T:
+def sparse_(tensor: T, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> T:
     """Normal, with the fraction `sparsity` of each column, rounded up, set to 0 (Martens, 2010). Matrices only."""
     shape = data_of(tensor).shape
     if len(shape) != 2:
         raise ValueError(f"sparse_: tensor is {shape}, expected 2 dimensions")
     if not 0 <= sparsity <= 1:
         raise ValueError(f"sparse_: sparsity is {sparsity}, expected 0 to 1: the fraction of zeros in a column")
-    values, zeros = random.normal(shape, 0.0, std), math.ceil(sparsity * shape[0])
+    source = generator or random
+    values, zeros = source.normal(shape, 0.0, std), math.ceil(sparsity * shape[0])
     # The smallest of independent draws are a uniform choice without replacement, for all columns at once.
-    np.put_along_axis(values, random.uniform(shape).argsort(axis=0)[:zeros], 0, axis=0)
+    np.put_along_axis(values, source.uniform(shape).argsort(axis=0)[:zeros], 0, axis=0)
     return _fill(tensor, values)
 
 

@@ -1,5 +1,6 @@
 """Optimisers with PyTorch's update rules, learning-rate schedules, gradient clipping."""
 
+from gpunn.optim import lr_scheduler as lr_scheduler
 from gpunn.optim import schedules as schedules
 from gpunn.optim.adam import Adam as Adam
 from gpunn.optim.adam import AdamW as AdamW

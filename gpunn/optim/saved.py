@@ -51,9 +51,7 @@ def read_state(
     return options, {i: _read_values(name, arrays, i, params[i], values) for i, values in state.items()}
 
 
-def _read_values(
-    name: str, arrays: Sequence[str], number: int, p: Tensor, values: Mapping[str, Any]
-) -> dict[str, Any]:
+def _read_values(name: str, arrays: Sequence[str], number: int, p: Tensor, values: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in values.items():
         if value is None:

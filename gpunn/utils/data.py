@@ -1,0 +1,19 @@
+"""PyTorch's torch.utils.data: the data sets, samplers and loader of gpunn.data under that name."""
+
+from gpunn.data import BatchSampler as BatchSampler
+from gpunn.data import ChainDataset as ChainDataset
+from gpunn.data import ConcatDataset as ConcatDataset
+from gpunn.data import DataLoader as DataLoader
+from gpunn.data import Dataset as Dataset
+from gpunn.data import IterableDataset as IterableDataset
+from gpunn.data import RandomSampler as RandomSampler
+from gpunn.data import Sampler as Sampler
+from gpunn.data import SequentialSampler as SequentialSampler
+from gpunn.data import StackDataset as StackDataset
+from gpunn.data import Subset as Subset
+from gpunn.data import SubsetRandomSampler as SubsetRandomSampler
+from gpunn.data import TensorDataset as TensorDataset
+from gpunn.data import WeightedRandomSampler as WeightedRandomSampler
+from gpunn.data import default_collate as default_collate
+from gpunn.data import default_convert as default_convert
+from gpunn.data import random_split as random_split

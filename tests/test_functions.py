@@ -1,0 +1,85 @@
+"""PyTorch's functions at the top of the package: values, names of arguments, arrays, `out`."""
+
+import numpy as np
+import pytest
+
+import gpunn
+from gpunn import functions
+from tests.parity import torch
+
+X = np.array([[1.0, -2.0, 3.0], [4.0, 0.5, -6.0]], np.float32)
+CALLS = {
+    "sums": lambda t, x: t.sum(x, dim=1, keepdim=True),
+    "of all": lambda t, x: t.mean(input=x),
+    "the greatest": lambda t, x: t.max(x),
+    "of two": lambda t, x: t.maximum(x, t.zeros_like(x)),
+    "where": lambda t, x: t.where(x > 0, input=x, other=t.zeros_like(x)),
+    "joined": lambda t, x: t.cat((x, x), dim=1),
+    "joined by name": lambda t, x: t.stack(tensors=[x, x], dim=0),
+    "clamped": lambda t, x: t.clamp(x, min=-1, max=2),
+    "compared": lambda t, x: t.eq(x, 4.0),
+    "a power": lambda t, x: t.pow(x, exponent=2),
+    "of a number": lambda t, x: t.pow(2, x),
+    "flat": lambda t, x: t.flatten(x),
+    "turned": lambda t, x: t.permute(x, (1, 0)),
+    "squeezed": lambda t, x: t.squeeze(t.unsqueeze(x, dim=0), 0),
+    "in other words": lambda t, x: t.add(input=x, other=1.0),
+    "softmax": lambda t, x: t.softmax(x, dim=1, dtype=t.float64),
+    "matmul": lambda t, x: t.matmul(x, other=x.T),
+    "layers": lambda t, x: t.relu(t.conv1d(x[None], t.ones(1, 2, 2))),
+    "dropped": lambda t, x: t.dropout(x, 0.5, train=False),
+    "the same": lambda t, x: t.tensor(t.equal(x, x + 0) and not t.equal(x, x[:1])),
+    "kinds": lambda t, x: t.tensor([t.is_tensor(x), t.is_floating_point(x), t.is_complex(x), t.numel(x) == 6]),
+    "limits": lambda t, x: t.tensor([float(t.finfo(t.float32).eps), t.iinfo(t.int8).max]),
+}
+
+
+def several(y):
+    return y if isinstance(y, tuple) else (y,)
+
+
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+def test_values_are_pytorchs_of_tensors_and_arrays(call):
+    want = several(call(torch(), torch().tensor(X)))
+    got = several(call(gpunn, gpunn.tensor(X)))
+    assert len(got) == len(want)
+    for mine, their in zip(got, want, strict=True):
+        assert isinstance(mine, gpunn.Tensor) and str(their.dtype) == f"torch.{mine.dtype}"
+        np.testing.assert_allclose(np.asarray(mine), their.numpy(), rtol=1e-6)
+
+
+def test_arrays_make_arrays_by_the_same_rule():
+    assert type(gpunn.exp(X)) is np.ndarray and type(gpunn.cat([X, X])) is np.ndarray
+
+
+def test_gradients_flow():
+    x = gpunn.tensor(X, requires_grad=True)
+    gpunn.sum(gpunn.exp(x) * 2).backward()
+    np.testing.assert_allclose(np.asarray(x.grad), 2 * np.exp(X), rtol=1e-6)
+
+
+def test_out_takes_the_values():
+    x, y = gpunn.tensor(X), gpunn.zeros(2, 3)
+    assert gpunn.exp(x, out=y) is y
+    np.testing.assert_allclose(np.asarray(y), np.exp(X), rtol=1e-6)
+    assert gpunn.add(x, 1.0, out=y) is y and y[0, 0] == 2
+    with pytest.raises(ValueError, match=r"exp: out is \(2, 2\), expected \(2, 3\); make it with empty\(2, 3\)"):
+        gpunn.exp(x, out=gpunn.zeros(2, 2))
+    with pytest.raises(RuntimeError, match="exp: out is given while an input requires a gradient"):
+        gpunn.exp(gpunn.tensor(X, requires_grad=True), out=y)
+
+
+@pytest.mark.parametrize("name", functions.names())
+def test_every_name_is_pytorchs_and_says_what_it_does(name):
+    function = getattr(gpunn, name)
+    assert hasattr(torch(), name) and function.__name__ == name and function.__doc__
+    assert name in dir(gpunn)
+
+
+def test_types_of_numbers():
+    assert gpunn.result_type(gpunn.ones(1, dtype="int32"), 1.5) == np.float32
+    assert gpunn.promote_types(gpunn.uint8, gpunn.int8) == np.int16
+    assert gpunn.is_floating_point(gpunn.float16) and not gpunn.is_floating_point(np.ones(1, int))
+    assert gpunn.is_nonzero(gpunn.tensor([1])) and gpunn.float == np.float32 and gpunn.long == np.int64
+    with pytest.raises(ValueError, match=r"is_nonzero: input is \(2,\), expected one element"):
+        gpunn.is_nonzero(gpunn.ones(2))
