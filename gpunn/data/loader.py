@@ -19,9 +19,9 @@ from gpunn.data.arguments import check_device, check_int, check_loader, check_pl
 from gpunn.data.dataset import Samples, is_batched
 from gpunn.data.draws import Source, checked_seed, rng_of
 from gpunn.data.fetch import END, ORDER, Fetch, Job
-from gpunn.data.moved import moved
+from gpunn.data.moved import all_moved
 from gpunn.data.processes import Processes
-from gpunn.data.resident import Gathered, gathering
+from gpunn.data.resident import gathering
 from gpunn.data.sampler import BatchSampler, RandomSampler, SequentialSampler
 from gpunn.data.worker import seed_of
 from gpunn.errors import DataError
@@ -166,11 +166,8 @@ class DataLoader:
         skipped = position if self._fetch.iterable else 0
         turn = next(self._turns)
         jobs = (Job(self.seed, epoch, i, at, turn) for i, at in islice(numbered, position - skipped, None))
-        with (
-            closing(self._made(jobs, epoch)) as batches,
-            closing(self._placed(islice(batches, skipped, None))) as there,
-        ):
-            yield from there
+        with closing(self._made(jobs, epoch)) as made:
+            yield from self._placed(islice(made, skipped, None))
         if self.epoch == epoch:
             self.epoch += 1
 
@@ -225,10 +222,11 @@ class DataLoader:
             else:
                 found.close(at_once=not whole)
 
-    def _placed(self, batches: Iterator[Any]) -> Generator[Any, None, None]:
+    def _placed(self, batches: Iterator[Any]) -> Iterator[Any]:
         """The batches on the device; by the iterating thread, so that copies keep their order with its work."""
-        for batch in batches:
-            yield batch if self.device is None or isinstance(batch, Gathered) else moved(batch, self.device)
+        if self.device is None or self._gathering is not None:
+            return batches
+        return all_moved(batches, self.device, self.pin_memory)
 
 
 def _length(loader: DataLoader) -> int | None:
