@@ -89,7 +89,24 @@ def _glu_slope(xp: ModuleType, gy: np.ndarray, u: np.ndarray, v: np.ndarray) -> 
     return (gy * (u * share * (1 - share))).astype(gy.dtype, copy=False)
 
 
+def _rsqrt(xp: ModuleType, x: np.ndarray) -> np.ndarray:
+    return 1 / xp.sqrt(x)
+
+
+def _sign(xp: ModuleType, x: np.ndarray) -> np.ndarray:
+    if x.dtype.kind != "f":
+        return xp.sign(x)
+    return xp.greater(x, 0).astype(x.dtype) - xp.less(x, 0)  # of nan 0, as PyTorch's
+
+
+def _frac(xp: ModuleType, x: np.ndarray) -> np.ndarray:
+    return x - xp.trunc(x)
+
+
 FUNCTIONS: dict[str, Function] = {
+    "rsqrt": _rsqrt,
+    "frac": _frac,
+    "sign": _sign,
     "clip": _clipped,
     "divide_slope": _divide,
     "sqrt_slope": _sqrt,

@@ -11,10 +11,13 @@ import numpy as np
 
 from gpunn import pointwise
 from gpunn.cpu.narrow import in_float32, is_narrow
+from gpunn.cpu.normal_cdf import erf, erfc
 from gpunn.layout import contiguous
 from gpunn.restored import restored
 
 __all__ = ["add_into", "apply", "in_memory", "place"]
+
+_OWN = {"erf": erf, "erfc": erfc}  # which NumPy has not
 
 
 def apply(name: str, *operands: Any) -> np.ndarray:
@@ -22,12 +25,16 @@ def apply(name: str, *operands: Any) -> np.ndarray:
     arrays = [x for x in operands if isinstance(x, np.ndarray)]
     if arrays and is_narrow(arrays[0]) and all([x.dtype == arrays[0].dtype for x in arrays]):
         return _in_float32(name, *[_number(x, arrays[0].dtype) for x in operands])
-    return pointwise.function(np, name)(*operands)
+    return _function(name)(*operands)
 
 
 @in_float32
 def _in_float32(name: str, *operands: Any) -> np.ndarray:
-    return pointwise.function(np, name)(*operands)
+    return _function(name)(*operands)
+
+
+def _function(name: str) -> pointwise.Function:
+    return _OWN[name] if name in _OWN else pointwise.function(np, name)
 
 
 @restored

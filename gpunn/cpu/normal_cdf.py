@@ -1,4 +1,4 @@
-"""The standard normal distribution on plain arrays, by rational approximations: NumPy has no erf."""
+"""The standard normal distribution and erf on plain arrays, by rational approximations, since NumPy has neither."""
 
 from __future__ import annotations
 
@@ -78,3 +78,25 @@ def _polynomial(coefficients: tuple[float, ...], z: np.ndarray) -> np.ndarray:
         y *= z
     y += coefficients[-1]
     return y
+
+
+def erf(x: np.ndarray) -> np.ndarray:
+    """The error function of float32 or float64."""
+    z = np.minimum(np.abs(x), _FAR)
+    inner = x * _ratio(_SMALL, z * z)
+    return np.where(z <= 0.46875, inner, np.copysign(1 - _tail(z), x))
+
+
+def erfc(x: np.ndarray) -> np.ndarray:
+    """1 - erf(x), as exact where it is small."""
+    z = np.minimum(np.abs(x), _FAR)
+    tail = _tail(z)
+    return np.where(z <= 0.46875, 1 - x * _ratio(_SMALL, z * z), np.where(x < 0, 2 - tail, tail))
+
+
+def _tail(z: np.ndarray) -> np.ndarray:
+    """erfc of z > 0.46875."""
+    outer = np.maximum(z, 4)
+    inverse = 1 / (outer * outer)
+    far = (1 / math.sqrt(math.pi) - inverse * _ratio(_LARGE, inverse)) / outer
+    return np.where(z > 4, far, _ratio(_MIDDLE, z)) * np.exp(-(z * z))

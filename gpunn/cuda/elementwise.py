@@ -27,6 +27,7 @@ __all__ = ["add_into", "apply", "in_memory", "place"]
 
 THREADS = 256
 AXES = 6  # of kernels/elementwise/walk.cuh
+# sin and cos are CuPy's: CUDA's reduce large angles in memory of the stack, which no kernel here takes.
 FUNCTIONS = {  # structs of kernels/elementwise/functions.cuh, and how many arrays each takes
     "copy": ("Copy", 1), "add": ("Add", 2), "subtract": ("Subtract", 2), "multiply": ("Multiply", 2),
     "true_divide": ("Divide", 2), "maximum": ("Maximum", 2), "minimum": ("Minimum", 2), "power": ("Power", 2),
@@ -35,8 +36,12 @@ FUNCTIONS = {  # structs of kernels/elementwise/functions.cuh, and how many arra
     "sqrt_slope": ("SqrtSlope", 2), "absolute_slope": ("AbsoluteSlope", 2), "clip_slope": ("ClipSlope", 2),
     "maximum_slope": ("MaximumSlope", 3), "minimum_slope": ("MinimumSlope", 3), "power_slope": ("PowerSlope", 3),
     "power_log": ("PowerLog", 3), "glu": ("Glu", 2), "glu_slope": ("GluSlope", 3),
+    "log1p": ("Log1p", 1), "expm1": ("Expm1", 1),
+    "rsqrt": ("Rsqrt", 1), "erf": ("Erf", 1), "erfc": ("Erfc", 1), "rint": ("Rint", 1), "floor": ("Floor", 1),
+    "sign": ("Sign", 1), "remainder": ("Remainder", 2),
 }  # fmt: skip
 NAMES = ("u", "v", "w")
+NARROW = ("float16", "bfloat16")
 
 
 # ---------------------------------------------------------------- variants
@@ -176,6 +181,8 @@ def _numbers(dtype: np.dtype, *values: float) -> tuple[np.generic, np.generic]:
 # ---------------------------------------------------------------- the twin's functions
 def apply(name: str, *operands: Any) -> Array:
     """NumPy's function of this name, or one of gpunn.pointwise, of arrays and numbers that fit together."""
+    if name not in FUNCTIONS:
+        return _without_kernel(name, *operands)
     _, arity = FUNCTIONS[name]
     arrays: list[Any] = []
     given: list[Any] = []
@@ -185,6 +192,8 @@ def apply(name: str, *operands: Any) -> Array:
         given.append(None if is_number else layout(x))
     plan = _planned(name, tuple(given), False, forced())
     first: Any = arrays[0] if arrays[0] is not None else arrays[1]
+    if plan is None and name in ("erf", "erfc"):  # which only kernels have
+        return apply(name, first.copy(order="C"))
     if plan is None:
         return pointwise.function(array_module(first), name)(*operands)
     if len(operands) > arity:  # clip's, of which None is none
@@ -195,6 +204,14 @@ def apply(name: str, *operands: Any) -> Array:
     else:
         numbers = _no_numbers(first.dtype)
     return plan(*arrays, *_ABSENT[arity], *numbers)
+
+
+def _without_kernel(name: str, *operands: Any) -> Array:
+    """CuPy's function, or NumPy's of emulated arrays; of 16 bits, which some lack, in float32, and rounded once."""
+    first = next(x for x in operands if hasattr(x, "dtype"))
+    wide = [x.astype(np.float32) if hasattr(x, "dtype") and x.dtype.name in NARROW else x for x in operands]
+    y = pointwise.function(array_module(first), name)(*wide)
+    return y.astype(first.dtype) if y.dtype == np.float32 and first.dtype.name in NARROW else y
 
 
 _ABSENT = ((), (None, None), (None,), ())  # operands that a function of so many does not have

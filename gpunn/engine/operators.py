@@ -20,6 +20,7 @@ Operand: TypeAlias = "gpunn.Tensor | Array"
 A = TypeVar("A", bound="gpunn.Tensor | Array")  # what an op takes and gives: Tensors make a Tensor, arrays an array
 Plain: TypeAlias = Array | np.generic | float | Sequence[Any]  # what has no gradient: numbers and lists, too
 Value: TypeAlias = "gpunn.Tensor | Plain"
+Named: TypeAlias = Any  # what comes under another of its names: dim for axis, keepdim for keepdims
 Axis: TypeAlias = int | tuple[int, ...] | list[int] | None  # None: all of them
 
 
@@ -61,6 +62,18 @@ class Operators:
     def __rtruediv__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.div(other, self)
 
+    def __floordiv__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.floor_divide(self, other)
+
+    def __rfloordiv__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.floor_divide(other, self)
+
+    def __mod__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.remainder(self, other)
+
+    def __rmod__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.remainder(other, self)
+
     def __pow__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.pow(self, other)
 
@@ -78,6 +91,29 @@ class Operators:
 
     def __abs__(self: gpunn.Tensor) -> gpunn.Tensor:
         return gpunn.ops.abs(self)
+
+    # Bit by bit, of bool as logic
+
+    def __and__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.bitwise_and(self, other)
+
+    def __rand__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.bitwise_and(other, self)
+
+    def __or__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.bitwise_or(self, other)
+
+    def __ror__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.bitwise_or(other, self)
+
+    def __xor__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.bitwise_xor(self, other)
+
+    def __rxor__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.bitwise_xor(other, self)
+
+    def __invert__(self: gpunn.Tensor) -> gpunn.Tensor:
+        return gpunn.ops.bitwise_not(self)
 
     # Comparison: elementwise, as a bool Tensor without a gradient
 
@@ -136,58 +172,3 @@ class Operators:
                 "it first, or leave the format out"
             )
         return format(self.item(), spec) if spec else str(self)
-
-    # Ops as methods
-
-    def sum(self: gpunn.Tensor, axis: Axis = None, keepdims: bool = False, **alias: Any) -> gpunn.Tensor:
-        return gpunn.ops.sum(self, axis, keepdims, **alias)
-
-    def mean(self: gpunn.Tensor, axis: Axis = None, keepdims: bool = False, **alias: Any) -> gpunn.Tensor:
-        return gpunn.ops.mean(self, axis, keepdims, **alias)
-
-    def var(
-        self: gpunn.Tensor, axis: Axis = None, correction: float = 1, keepdims: bool = False, **alias: Any
-    ) -> gpunn.Tensor:
-        return gpunn.ops.var(self, axis, correction, keepdims, **alias)
-
-    def max(self: gpunn.Tensor, axis: Axis = None, keepdims: bool = False, **alias: Any) -> gpunn.Tensor:
-        return gpunn.ops.max(self, axis, keepdims, **alias)
-
-    def min(self: gpunn.Tensor, axis: Axis = None, keepdims: bool = False, **alias: Any) -> gpunn.Tensor:
-        return gpunn.ops.min(self, axis, keepdims, **alias)
-
-    def logsumexp(self: gpunn.Tensor, axis: Axis = None, keepdims: bool = False, **alias: Any) -> gpunn.Tensor:
-        return gpunn.ops.logsumexp(self, axis, keepdims, **alias)
-
-    def argmax(self: gpunn.Tensor, axis: int | None = None, keepdims: bool = False, **alias: Any) -> gpunn.Tensor:
-        return gpunn.ops.argmax(self, axis, keepdims, **alias)
-
-    def exp(self: gpunn.Tensor) -> gpunn.Tensor:
-        return gpunn.ops.exp(self)
-
-    def log(self: gpunn.Tensor) -> gpunn.Tensor:
-        return gpunn.ops.log(self)
-
-    def sqrt(self: gpunn.Tensor) -> gpunn.Tensor:
-        return gpunn.ops.sqrt(self)
-
-    def abs(self: gpunn.Tensor) -> gpunn.Tensor:
-        return gpunn.ops.abs(self)
-
-    def pow(self: gpunn.Tensor, exponent: Value) -> gpunn.Tensor:
-        return gpunn.ops.pow(self, exponent)
-
-    def clip(self: gpunn.Tensor, min: float | None = None, max: float | None = None) -> gpunn.Tensor:
-        return gpunn.ops.clip(self, min, max)
-
-    def tanh(self: gpunn.Tensor) -> gpunn.Tensor:
-        return gpunn.ops.tanh(self)
-
-    def sigmoid(self: gpunn.Tensor) -> gpunn.Tensor:
-        return gpunn.ops.sigmoid(self)
-
-    def relu(self: gpunn.Tensor) -> gpunn.Tensor:
-        return gpunn.ops.relu(self)
-
-    def softmax(self: gpunn.Tensor, dim: int) -> gpunn.Tensor:
-        return gpunn.ops.softmax(self, dim)

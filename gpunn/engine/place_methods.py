@@ -57,6 +57,21 @@ class PlaceMethods:
     def __itruediv__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.in_place.update(gpunn.ops.div, self, other)
 
+    def __ifloordiv__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.in_place.update(gpunn.ops.floor_divide, self, other)
+
+    def __imod__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.in_place.update(gpunn.ops.remainder, self, other)
+
+    def __iand__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.in_place.update(gpunn.ops.bitwise_and, self, other)
+
+    def __ior__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.in_place.update(gpunn.ops.bitwise_or, self, other)
+
+    def __ixor__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
+        return gpunn.ops.in_place.update(gpunn.ops.bitwise_xor, self, other)
+
     def __ipow__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.in_place.update(gpunn.ops.pow, self, other)
 
@@ -114,6 +129,12 @@ class PlaceMethods:
     abs_, neg_, exp_, log_, sqrt_ = map(_changed, ("abs", "neg", "exp", "log", "sqrt"))
     pow_, mul_, div_, matmul_ = map(_changed, ("pow", "mul", "div", "matmul"))
     relu_, sigmoid_, tanh_, clip_ = map(_changed, ("relu", "sigmoid", "tanh", "clip"))
+    clamp_, clamp_min_, clamp_max_, lerp_ = map(_changed, ("clamp", "clamp_min", "clamp_max", "lerp"))
+    addcmul_, addcdiv_, remainder_, fmod_ = map(_changed, ("addcmul", "addcdiv", "remainder", "fmod"))
+    sin_, cos_, tan_, erf_, sign_, square_ = map(_changed, ("sin", "cos", "tan", "erf", "sign", "square"))
+    log1p_, log2_, log10_, expm1_, exp2_ = map(_changed, ("log1p", "log2", "log10", "expm1", "exp2"))
+    rsqrt_, reciprocal_, nan_to_num_, cumsum_ = map(_changed, ("rsqrt", "reciprocal", "nan_to_num", "cumsum"))
+    round_, floor_, ceil_, trunc_, frac_ = map(_changed, ("round", "floor", "ceil", "trunc", "frac"))
     squeeze_, unsqueeze_, transpose_ = map(_reshaped, ("squeeze", "unsqueeze", "transpose"))
 
 

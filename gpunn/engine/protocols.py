@@ -13,7 +13,6 @@ from typing import Any
 
 # The package, not its parts: those import Tensor, which stands on this class.
 import gpunn
-from gpunn.engine.operators import Value
 
 VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")
 
@@ -39,25 +38,10 @@ class Protocols:
         """
         return gpunn.array_api.numpy_functions.called(func, types, args, kwargs)
 
-    # The standard's operators that are no op's: of bool, but for +x
+    # The standard's operator that is no op
 
     def __pos__(self: gpunn.Tensor) -> gpunn.Tensor:
         return gpunn.array_api.positive(self)
-
-    def __invert__(self: gpunn.Tensor) -> gpunn.Tensor:
-        return gpunn.array_api.logical_not(self)
-
-    def __and__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
-        return gpunn.array_api.logical_and(self, other)
-
-    def __rand__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
-        return gpunn.array_api.logical_and(other, self)
-
-    def __or__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
-        return gpunn.array_api.logical_or(self, other)
-
-    def __ror__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
-        return gpunn.array_api.logical_or(other, self)
 
     @property
     def mT(self: gpunn.Tensor) -> gpunn.Tensor:

@@ -15,13 +15,24 @@ from gpunn.engine.alias import UNTRACKED, Alias, join, shares
 from gpunn.engine.autograd import Closure, Gradients, Joint, Leaf, Needs, Node
 from gpunn.engine.conversion_methods import ConversionMethods
 from gpunn.engine.index_methods import IndexMethods
+from gpunn.engine.math_methods import MathMethods
 from gpunn.engine.operators import Operators, Value
 from gpunn.engine.place_methods import PlaceMethods
 from gpunn.engine.protocols import Protocols
+from gpunn.engine.reduction_methods import ReductionMethods
 from gpunn.engine.shape_methods import ShapeMethods
 
 
-class Tensor(Operators, ShapeMethods, IndexMethods, PlaceMethods, ConversionMethods, Protocols):
+class Tensor(
+    Operators,
+    MathMethods,
+    ReductionMethods,
+    ShapeMethods,
+    IndexMethods,
+    PlaceMethods,
+    ConversionMethods,
+    Protocols,
+):
     """An array with a gradient.
 
     Args:

@@ -11,7 +11,7 @@ import numpy as np
 
 from gpunn.asked import asked
 from gpunn.backend import Array, twins
-from gpunn.checks import wants_grad
+from gpunn.checks import check_choice, wants_grad
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand, Value
 from gpunn.engine.tensor import Tensor, data_of, record
@@ -19,17 +19,20 @@ from gpunn.ops.broadcast import binary, operands, shape_of, unbroadcast
 from gpunn.ops.elementwise import applied
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import narrowed
+from gpunn.ops.rounding import quotient
 from gpunn.restored import restored
 
 
 @with_out
 @binary
-def add(a: Value, b: Value, *, out: Array | None = None) -> Operand:
-    """a + b.
+def add(a: Value, b: Value, *, alpha: float = 1, out: Array | None = None) -> Operand:
+    """a + alpha * b.
 
     >>> ops.add([1.0, 2.0], 10)
     array([11., 12.], dtype=float32)
     """
+    if alpha != 1:
+        b = _scaled("add", a, b, alpha)
     u, v = operands("add", a, b)
     of_a, of_b = shape_of(u), shape_of(v)
 
@@ -41,12 +44,14 @@ def add(a: Value, b: Value, *, out: Array | None = None) -> Operand:
 
 @with_out
 @binary
-def sub(a: Value, b: Value, *, out: Array | None = None) -> Operand:
-    """a - b.
+def sub(a: Value, b: Value, *, alpha: float = 1, out: Array | None = None) -> Operand:
+    """a - alpha * b.
 
     >>> ops.sub([1.0, 2.0], 10)
     array([-9., -8.], dtype=float32)
     """
+    if alpha != 1:
+        b = _scaled("sub", a, b, alpha)
     u, v = operands("sub", a, b)
     of_a, of_b = shape_of(u), shape_of(v)
 
@@ -55,6 +60,13 @@ def sub(a: Value, b: Value, *, out: Array | None = None) -> Operand:
         return unbroadcast(gy, of_a) if needs[0] else None, gb
 
     return record("sub", applied("subtract", u, v), (a, b), backward)
+
+
+def _scaled(name: str, a: Value, b: Value, alpha: float) -> Value:
+    """alpha * b, of which b alone may say that it is of floats."""
+    if isinstance(alpha, float) and all(getattr(x, "dtype", np.dtype(int)).kind in "biu" for x in (a, b)):
+        raise TypeError(f"{name}: alpha is {alpha} beside integers, expected an int; convert a or b to floating point")
+    return mul(b, alpha)
 
 
 @with_out
@@ -82,12 +94,18 @@ def mul(a: Value, b: Value, *, out: Array | None = None) -> Operand:
 @with_out
 @binary
 @restored
-def div(a: Value, b: Value, *, out: Array | None = None) -> Operand:
+def div(a: Value, b: Value, *, rounding_mode: str | None = None, out: Array | None = None) -> Operand:
     """a / b, element by element; x / 0 is inf or nan, and integers give float32.
+
+    With rounding_mode "floor" or "trunc" it is rounded down, or towards 0: integers stay integers, which refuse to be
+    divided by 0, and the gradients are 0.
 
     >>> ops.div([1.0, -1.0, 6.0], [0.0, 0.0, 3.0])
     array([ inf, -inf,   2.], dtype=float32)
     """
+    if rounding_mode is not None:
+        check_choice("div", "rounding_mode", rounding_mode, ("floor", "trunc"))
+        return quotient("div", a, b, rounding_mode)
     u, v = operands("div", a, b)
     with np.errstate(all="ignore"):
         y = applied("true_divide", u, v)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, Protocol, cast, overload
 
@@ -12,26 +12,30 @@ from gpunn.backend import Array, Device, array_module, asarray, device_of, is_ar
 from gpunn.backend.contract import Shape
 from gpunn.backend.dispatch import CUPYS
 from gpunn.checks import WIDE_DTYPES
+from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import Operand, Plain, Value
-from gpunn.engine.tensor import Tensor, data_of
+from gpunn.engine.tensor import Tensor, data_of, record
+from gpunn.ops.elementwise import applied, wide
 from gpunn.ops.reduce import total
+from gpunn.restored import restored
 
 _NUMBERS = (bool, int, float, np.generic)
 _NUMBERS_ALONE = np.empty(0)
+_FLOAT = np.dtype(np.float32)
 
 
 class Binary(Protocol):
     """An op on two values: a Tensor on either side makes a Tensor."""
 
     @overload
-    def __call__(self, a: Tensor, b: Value, *, out: None = None) -> Tensor: ...
+    def __call__(self, a: Tensor, b: Value, *, out: None = None, **options: Any) -> Tensor: ...
     @overload
-    def __call__(self, a: Value, b: Tensor, *, out: None = None) -> Tensor: ...
+    def __call__(self, a: Value, b: Tensor, *, out: None = None, **options: Any) -> Tensor: ...
     @overload
-    def __call__(self, a: Plain, b: Plain, *, out: Array | None = None) -> Array: ...
+    def __call__(self, a: Plain, b: Plain, *, out: Array | None = None, **options: Any) -> Array: ...
 
 
-def binary(op: Callable[[Value, Value], Operand]) -> Binary:
+def binary(op: Callable[..., Operand]) -> Binary:
     """`op` itself; a type checker so learns what it gives."""
     return cast(Binary, op)
 
@@ -136,3 +140,41 @@ def unbroadcast(gradient: Array, shape: Shape, factor: Array | float | None = No
     if factor is None:
         return total(gradient, repeated, keepdims=True).reshape(shape)
     return twins(gradient).reduce.reduced("sum", gradient, repeated, factor).reshape(shape)
+
+
+@restored
+def combined(
+    name: str,
+    inputs: Sequence[Value],
+    compute: str | Callable[..., Any],
+    slopes: Sequence[Callable[..., Any] | None],
+    whole: bool = False,
+) -> Any:
+    """Record a function of several operands that broadcast, computed in float32 where they are of 16 bits.
+
+    Args:
+        name: the op's.
+        inputs: what the user passed.
+        compute: NumPy's function of this name, or compute(xp, *operands).
+        slopes: of each operand, slope(xp, *operands), times which gy is its gradient; None for 0.
+        whole: take integers as they are; else they become float32.
+    """
+    found = operands(name, *inputs)
+    if not whole:
+        found = [x.astype(_FLOAT) if getattr(x, "dtype", _FLOAT).kind in "biu" else x for x in found]
+    xp, first = module_for(*found), next(x for x in found if is_array(x))
+    with np.errstate(all="ignore"):
+        y = applied(compute, *found) if isinstance(compute, str) else compute(xp, *map(wide, found))
+    if y.dtype == np.float32 and all(x.dtype == first.dtype for x in found if is_array(x)):
+        y = y.astype(first.dtype, copy=False)
+
+    @restored
+    def backward(gy: Array, needs: Needs) -> Gradients:
+        def gradient(slope: Callable[..., Any] | None, x: object) -> Array:
+            g = xp.zeros_like(gy) if slope is None else wide(gy) * slope(xp, *map(wide, found))
+            return unbroadcast(g.astype(gy.dtype, copy=False), shape_of(x))
+
+        with np.errstate(all="ignore"):
+            return tuple([gradient(*pair) if need else None for *pair, need in zip(slopes, found, needs, strict=True)])
+
+    return record(name, y, inputs, backward)

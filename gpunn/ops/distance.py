@@ -12,7 +12,8 @@ from gpunn.engine.operators import A, Operand, Value
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.arithmetic import add, div, sub
 from gpunn.ops.broadcast import operands, unbroadcast
-from gpunn.ops.elementwise import clip, floating
+from gpunn.ops.clip import clip
+from gpunn.ops.elementwise import floating
 from gpunn.ops.indexing import getitem
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import cast

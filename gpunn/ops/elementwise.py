@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from gpunn.backend import Array, twins
+from gpunn.backend import Array, array_module, twins
+from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.tensor import Tensor, data_of, record
 from gpunn.ops.out import with_out
 from gpunn.restored import restored
 
@@ -37,8 +41,8 @@ def log(x: A, *, out: Array | None = None) -> A:
     >>> ops.log([1.0, 0.0])
     array([  0., -inf], dtype=float32)
     """
-    a, y = floating("log", x), _quiet("log", x)
-    return record("log", y, (x,), lambda gy, needs: (applied("true_divide", gy, a),))
+    a = real("log", x)
+    return record("log", _quiet("log", a), (x,), lambda gy, needs: (applied("true_divide", gy, a),))
 
 
 @with_out
@@ -63,55 +67,6 @@ def abs(x: A, *, out: Array | None = None) -> A:
     return record("abs", applied("absolute", a), (x,), lambda gy, needs: (applied("absolute_slope", gy, a),))
 
 
-@with_out
-@restored
-def clip(x: A, min: float | None = None, max: float | None = None, *, out: Array | None = None) -> A:
-    """x held between ``min`` and ``max``, either of which may be None; the gradient passes where x was inside.
-
-    Integers beside a float become float32.
-
-    Raises:
-        ValueError: both bounds are None, or one cannot be held by x's dtype.
-
-    >>> ops.clip([-1.0, 0.5, 2.0], 0, 1)
-    array([0. , 0.5, 1. ], dtype=float32)
-    """
-    if min is None and max is None:
-        raise ValueError("clip: got neither min nor max, expected at least one; pass for example min=0")
-    min, max = _bound("min", min), _bound("max", max)
-    a = data_of(x)
-    if a.dtype.kind in "biu":
-        a, min, max = _among_integers(a, min, max)
-    with np.errstate(over="ignore"):  # a bound past float16 is infinite
-        y = applied("clip", a, min, max)
-    return record("clip", y, (x,), lambda gy, needs: (applied("clip_slope", gy, a, min, max),))
-
-
-def _bound(name: str, bound: float | np.generic | None) -> float | None:
-    """A bound of clip as a Python number: a NumPy one would widen float32 to float64."""
-    if bound is not None and not isinstance(bound, int | float | np.generic):
-        raise TypeError(
-            f"clip: {name} is a {type(bound).__name__}, expected a number or None; for a bound an element use "
-            "ops.maximum and ops.minimum"
-        )
-    return bound.item() if isinstance(bound, np.generic) else bound
-
-
-def _among_integers(a: Array, min: float | None, max: float | None) -> tuple[Array, float | None, float | None]:
-    """Integers to be clipped: as float32 beside a float, PyTorch's rule; else with bounds that their dtype holds."""
-    if isinstance(min, float) or isinstance(max, float):
-        return a.astype(np.float32), min, max
-    a = a.astype(np.int64) if a.dtype.kind == "b" else a
-    low, high = np.iinfo(a.dtype).min, np.iinfo(a.dtype).max
-    for name, bound, reached in (("min", min, min is None or min <= high), ("max", max, max is None or max >= low)):
-        if not reached:
-            raise ValueError(
-                f"clip: {name} is {bound}, which {a.dtype} cannot hold; expected {low} to {high}, or convert x first, "
-                "for example with .to('int64')"
-            )
-    return a, min if min is None or min > low else low, max if max is None or max < high else high
-
-
 def floating(name: str, x: object) -> Array:
     """The array of x, which must be floating point."""
     a = data_of(x)
@@ -123,6 +78,46 @@ def floating(name: str, x: object) -> Array:
 @restored
 def _quiet(name: str, x: object) -> Array:
     """NumPy's function, giving inf and nan without a warning, as on a GPU."""
-    a = floating(name, x)
+    a = real(name, x)
     with np.errstate(all="ignore"):
         return applied(name, a)
+
+
+def real(name: str, x: object) -> Array:
+    """The array of x for a function of real numbers: integers and bool as float32, PyTorch's rule."""
+    a = data_of(x)
+    return a.astype(np.float32) if a.dtype.kind in "biu" else floating(name, a)
+
+
+@restored
+def smooth(
+    name: str, x: A, slope: Callable[[ModuleType, Any], Any], keeps: str = "x", function: str | None = None
+) -> A:
+    """Record NumPy's `function` of real numbers; slope(xp, kept) is its derivative, of x or, where it `keeps` "y", y.
+
+    inf and nan come without a warning, as on a GPU; 16 bits are computed in float32.
+    """
+    a = real(name, x)
+    with np.errstate(all="ignore"):
+        y = applied(function or name, a)
+    kept, xp = y if keeps == "y" else a, array_module(a)
+
+    @restored
+    def backward(gy: Array, needs: Needs) -> Gradients:
+        with np.errstate(all="ignore"):
+            return ((wide(gy) * slope(xp, wide(kept))).astype(gy.dtype, copy=False),)
+
+    return record(name, y, (x,), backward)
+
+
+def wide(a: Any) -> Any:
+    """16-bit floats as float32, in which nothing past 65504 overflows; others, and numbers, as they are."""
+    dtype = getattr(a, "dtype", None)
+    return a.astype(np.float32) if dtype is not None and dtype.itemsize == 2 and dtype.kind in "fV" else a
+
+
+def in_dtype(x: Any, dtype: DTypeLike | None) -> Any:
+    """x converted where a dtype is given; gradients come back in x's own."""
+    if dtype is None:
+        return x
+    return x.to(dtype) if isinstance(x, Tensor) else data_of(x).astype(dtype)

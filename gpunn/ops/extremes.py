@@ -99,6 +99,33 @@ def min(
     return (_placed if return_indices else _extreme)("min", x, axis, keepdims, alias)
 
 
+@with_out
+def amax(x: A, axis: Axis = None, keepdims: bool = False, *, out: Array | None = None, **alias: Axis) -> A:
+    """Largest values over ``axis``, of which equal ones share the gradient: max with an axis.
+
+    >>> ops.amax([[1.0, 5.0], [7.0, 2.0]], 0)
+    array([7., 5.], dtype=float32)
+    """
+    return _along("max", x, axis, keepdims, alias)
+
+
+@with_out
+def amin(x: A, axis: Axis = None, keepdims: bool = False, *, out: Array | None = None, **alias: Axis) -> A:
+    """Smallest values over ``axis``, of which equal ones share the gradient: min with an axis.
+
+    >>> ops.amin([[1.0, 5.0], [7.0, 2.0]], 0)
+    array([1., 2.], dtype=float32)
+    """
+    return _along("min", x, axis, keepdims, alias)
+
+
+def _along(name: str, x: A, axis: Axis, keepdims: bool, alias: Alias) -> A:
+    """_extreme over all axes where none is named."""
+    axis = alias.pop("dim", axis) if axis is None else axis
+    every = tuple(range(data_of(x).ndim))
+    return _extreme(name, x, every if axis in (None, (), []) else axis, keepdims, alias)
+
+
 def _extreme(name: str, x: A, axis: Axis, keepdims: bool, alias: Alias) -> A:
     a = data_of(x)
     axes, keep = axes_of(name, a, axis, keepdims, alias)

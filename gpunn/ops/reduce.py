@@ -7,30 +7,42 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from gpunn.asked import asked
 from gpunn.backend import Array, array_module, twins
 from gpunn.backend.contract import Backward, Shape
-from gpunn.engine.operators import A, Axis
+from gpunn.engine.operators import A, Axis, Named
 from gpunn.engine.tensor import data_of, record
-from gpunn.ops.elementwise import floating
+from gpunn.ops.elementwise import floating, in_dtype
+from gpunn.ops.elementwise import wide as wide
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import widened
 from gpunn.restored import restored
-from gpunn.scalars import as_int, as_number
+from gpunn.scalars import as_int
 
-Alias: TypeAlias = dict[str, Axis]  # PyTorch's names of axis and keepdims
+Alias: TypeAlias = dict[str, Named]  # PyTorch's names of axis and keepdims
 
 
 @with_out
 @restored
-def sum(x: A, axis: Axis = None, keepdims: bool = False, *, out: Array | None = None, **alias: Axis) -> A:
+def sum(
+    x: A,
+    axis: Axis = None,
+    keepdims: bool = False,
+    *,
+    dtype: DTypeLike | None = None,
+    out: Array | None = None,
+    **alias: Axis,
+) -> A:
     """Sum over ``axis`` (an int, several, or None for all), in x's dtype; of bool and integers in int64.
+
+    With a dtype, the sum of x in that.
 
     >>> ops.sum([[1.0, 5.0], [7.0, 2.0]], axis=0, keepdims=True)
     array([[8., 7.]], dtype=float32)
     """
-    x = widened(x) if asked() else x
+    x = in_dtype(widened(x) if asked() else x, dtype)
     a = data_of(x)
     axes, keep = axes_of("sum", a, axis, keepdims, alias)
     y = total(a, axes, keep)
@@ -39,8 +51,16 @@ def sum(x: A, axis: Axis = None, keepdims: bool = False, *, out: Array | None = 
 
 @with_out
 @restored
-def mean(x: A, axis: Axis = None, keepdims: bool = False, *, out: Array | None = None, **alias: Axis) -> A:
-    """Mean over ``axis``; nan where there is nothing to average.
+def mean(
+    x: A,
+    axis: Axis = None,
+    keepdims: bool = False,
+    *,
+    dtype: DTypeLike | None = None,
+    out: Array | None = None,
+    **alias: Axis,
+) -> A:
+    """Mean over ``axis``, of x in a dtype where one is given; nan where there is nothing to average.
 
     Raises:
         TypeError: x is not floating point.
@@ -48,46 +68,12 @@ def mean(x: A, axis: Axis = None, keepdims: bool = False, *, out: Array | None =
     >>> ops.mean([[1.0, 5.0], [7.0, 2.0]], axis=1)
     array([3. , 4.5], dtype=float32)
     """
-    x = widened(x) if asked() else x
+    x = in_dtype(widened(x) if asked() else x, dtype)
     a = floating("mean", x)
     axes, keep = axes_of("mean", a, axis, keepdims, alias)
     count = count_of(a, axes)
     y = twins(a).reduce.reduced("mean", a, axes).reshape(reduced_shape(a, axes, keep))
     return record_reduction("mean", y, x, a, axes, keep, lambda spread, gy: spread(wide(gy) / count))
-
-
-@with_out
-@restored
-def var(
-    x: A, axis: Axis = None, correction: float = 1, keepdims: bool = False, *, out: Array | None = None, **alias: Axis
-) -> A:
-    """Variance over ``axis``, the sum of squares divided by the count less ``correction`` (1: unbiased).
-
-    Raises:
-        ValueError: not more elements than ``correction``.
-
-    >>> ops.var([1.0, 2.0, 3.0])
-    array(1., dtype=float32)
-    >>> ops.var([1.0, 2.0, 3.0], correction=0).round(3)
-    np.float32(0.667)
-    """
-    x = widened(x) if asked() else x
-    a = floating("var", x)
-    axes, keep = axes_of("var", a, axis, keepdims, alias)
-    divisor = count_of(a, axes) - as_number("var", "correction", correction)
-    if divisor <= 0:
-        raise ValueError(
-            f"var: {count_of(a, axes)} element(s) with correction {correction}, expected more elements than the "
-            "correction; pass correction=0 or reduce over more"
-        )
-    with np.errstate(all="ignore"):
-        exact = a.astype(np.float64, copy=False)  # float32 would round the mean, and square past its largest number
-        centred = exact - exact.mean(axis=axes, keepdims=True)
-        if exact is a:
-            centred -= centred.mean(axis=axes, keepdims=True)  # what float64 itself rounded of the mean
-        y = ((centred * centred).sum(axis=axes, keepdims=keep) / divisor).astype(a.dtype)
-        centred = centred.astype(np.float32 if a.dtype.itemsize == 2 else a.dtype, copy=False)
-    return record_reduction("var", y, x, a, axes, keep, lambda spread, gy: spread(wide(gy) * (2 / divisor)) * centred)
 
 
 def total(a: Array, axis: int | Shape | None, keepdims: bool = False) -> Array:
@@ -101,11 +87,6 @@ def total(a: Array, axis: int | Shape | None, keepdims: bool = False) -> Array:
         return a.sum(axis=axes, keepdims=keepdims, dtype=np.int64)
     y = twins(a).reduce.reduced("sum", a, axes)
     return y if keepdims else y.reshape(reduced_shape(a, axes, False))
-
-
-def wide(a: Array) -> Array:
-    """16-bit floats as float32, in which sums and counts past 65504 do not overflow; others as they are."""
-    return a.astype(np.float32) if a.dtype.itemsize == 2 else a
 
 
 def record_reduction(

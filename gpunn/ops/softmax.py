@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from gpunn.asked import asked
 from gpunn.backend import Array, array_module, twins
@@ -10,7 +11,7 @@ from gpunn.backend.contract import Backward, Shape
 from gpunn.checks import arrays, as_axis, check_shape
 from gpunn.engine.operators import A, Axis
 from gpunn.engine.tensor import record
-from gpunn.ops.elementwise import floating
+from gpunn.ops.elementwise import in_dtype, real
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import widened
 from gpunn.ops.reduce import axes_of, count_of, record_reduction, reduced_shape, total, wide
@@ -18,25 +19,25 @@ from gpunn.restored import restored
 
 
 @with_out
-def softmax(x: A, dim: int, *, out: Array | None = None) -> A:
+def softmax(x: A, dim: int, dtype: DTypeLike | None = None, *, out: Array | None = None) -> A:
     """exp(x) / sum of exp(x) along dim.
 
     >>> ops.softmax([[0.0, 0.0], [0.0, 1000.0]], 1)
     array([[0.5, 0.5],
            [0. , 1. ]], dtype=float32)
     """
-    return _along("softmax", x, dim, log=False)
+    return _along("softmax", in_dtype(x, dtype), dim, log=False)
 
 
 @with_out
-def log_softmax(x: A, dim: int, *, out: Array | None = None) -> A:
+def log_softmax(x: A, dim: int, dtype: DTypeLike | None = None, *, out: Array | None = None) -> A:
     """x - log(sum of exp(x)) along dim.
 
     >>> ops.log_softmax([[0.0, 0.0], [0.0, 1000.0]], 1).round(3)
     array([[-6.93e-01, -6.93e-01],
            [-1.00e+03,  0.00e+00]], dtype=float32)
     """
-    return _along("log_softmax", x, dim, log=True)
+    return _along("log_softmax", in_dtype(x, dtype), dim, log=True)
 
 
 def _along(op: str, x: A, dim: int, log: bool) -> A:
@@ -103,7 +104,7 @@ def logsumexp(x: A, axis: Axis = None, keepdims: bool = False, *, out: Array | N
     np.float32(1000.693)
     """
     x = widened(x) if asked() else x
-    a = floating("logsumexp", x)
+    a = real("logsumexp", x)
     axes, keep = axes_of("logsumexp", a, axis, keepdims, alias)
     xp = array_module(a)
     y, peak = shifted(a, axes)

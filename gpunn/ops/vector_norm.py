@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from gpunn.asked import asked
 from gpunn.backend import Array, array_module, twins
-from gpunn.backend.contract import Backward
-from gpunn.engine.operators import A, Axis
+from gpunn.backend.contract import Backward, Shape
+from gpunn.engine.operators import A, Axis, Named
 from gpunn.engine.tensor import data_of
-from gpunn.ops.elementwise import floating
+from gpunn.ops.elementwise import floating, in_dtype
 from gpunn.ops.extremes import check_chosen
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import widened
 from gpunn.ops.reduce import axes_of, record_reduction, reduced_shape, total, wide
 from gpunn.restored import restored
+from gpunn.scalars import as_number
 
 NAMES = {1.0: "norm1", 2.0: "norm2", math.inf: "amax"}
 
 
 @with_out
 @restored
-def prod(x: A, axis: Axis = None, keepdims: bool = False, *, out: Array | None = None, **alias: Axis) -> A:
-    """Product over ``axis``, in x's dtype; of bool and integers in int64. 1 of nothing.
+def prod(
+    x: A,
+    axis: Axis = None,
+    keepdims: bool = False,
+    *,
+    dtype: DTypeLike | None = None,
+    out: Array | None = None,
+    **alias: Named,
+) -> A:
+    """Product over ``axis``, in x's dtype, or of x in another; of bool and integers in int64. 1 of nothing.
 
     float32 and 16 bits are multiplied in float64. The gradient of a factor is the product of the others, also where
     some are 0. cuDNN's MUL_NO_ZEROS is ``ops.prod(ops.where(x == 0, 1.0, x))``.
@@ -32,7 +43,7 @@ def prod(x: A, axis: Axis = None, keepdims: bool = False, *, out: Array | None =
     >>> ops.prod([[1.0, 5.0], [7.0, 2.0]], axis=0)
     array([ 7., 10.], dtype=float32)
     """
-    x = widened(x) if asked() else x
+    x = in_dtype(widened(x) if asked() else x, dtype)
     a = data_of(x)
     axes, keep = axes_of("prod", a, axis, keepdims, alias)
     shape, twin, xp = reduced_shape(a, axes, keep), twins(a).reduce, array_module(a)
@@ -54,16 +65,16 @@ def prod(x: A, axis: Axis = None, keepdims: bool = False, *, out: Array | None =
 @with_out
 @restored
 def vector_norm(
-    x: A, ord: float = 2, axis: Axis = None, keepdims: bool = False, *, out: Array | None = None, **alias: Axis
+    x: A, ord: float = 2, axis: Axis = None, keepdims: bool = False, *, out: Array | None = None, **alias: Named
 ) -> A:
-    """Norm over ``axis`` of order 1 (sum of |x|), 2 (root of the sum of squares) or inf (the largest |x|).
+    """Norm over ``axis`` of any order: (sum of |x| ** ord) ** (1 / ord), the largest |x| of inf, the smallest of -inf.
 
-    Squares of float32 and 16 bits are added in float64, where none overflows. The gradient at 0 is 0; of order inf the
-    largest share it. As ``torch.linalg.vector_norm``.
+    Order 0 counts what is not 0. Squares of float32 and 16 bits are added in float64, where none overflows. The
+    gradient at 0 is 0; of orders inf and -inf the largest, or smallest, share it. As ``torch.linalg.vector_norm``.
 
     Raises:
         TypeError: x is not floating point.
-        ValueError: another order; the largest of nothing.
+        ValueError: the largest of nothing, or a norm of a negative order.
 
     >>> ops.vector_norm([[3.0, -4.0], [0.0, 0.0]], axis=1)
     array([5., 0.], dtype=float32)
@@ -71,21 +82,78 @@ def vector_norm(
     x = widened(x) if asked() else x
     a = floating("vector_norm", x)
     axes, keep = axes_of("vector_norm", a, axis, keepdims, alias)
-    if not isinstance(ord, int | float) or ord not in NAMES:
-        raise ValueError(f"vector_norm: ord is {ord!r}, expected 1, 2 or math.inf; of others take powers and ops.sum")
-    if ord == math.inf:
+    order = as_number("vector_norm", "ord", ord)
+    if order == math.inf or order < 0:
         check_chosen("vector_norm", a, axes, axis)
-    xp, kept = array_module(a), twins(a).reduce.reduced(NAMES[ord], a, axes)
+    kept, slope = (_of_kernel if order in NAMES else _of_powers)(a, axes, order)
 
     @restored
     def backward(spread: Backward, gy: Array) -> Array:
         with np.errstate(all="ignore"):
-            b, norm = wide(a), wide(kept)
-            slope = b / xp.where(norm == 0, 1, norm) if ord == 2 else xp.sign(b)
-            if ord == math.inf:
-                largest = (abs(b) == norm) | (b != b)
-                slope = slope * largest / total(largest, axes, keepdims=True)
-            return (spread(wide(gy)) * slope).astype(gy.dtype, copy=False)
+            return (spread(wide(gy)) * slope()).astype(gy.dtype, copy=False)
 
     y = kept.reshape(reduced_shape(a, axes, keep))
     return record_reduction("vector_norm", y, x, a, axes, keep, backward)
+
+
+@with_out
+def norm(
+    x: A,
+    p: float | str = "fro",
+    dim: Axis = None,
+    keepdim: bool = False,
+    dtype: DTypeLike | None = None,
+    *,
+    out: Array | None = None,
+    **alias: Named,
+) -> A:
+    """vector_norm of order p over dim, all by default, as ``torch.norm``; "fro" is 2. With a dtype, of x in that.
+
+    >>> ops.norm([3.0, -4.0])
+    array(5., dtype=float32)
+    """
+    if isinstance(p, str) and p != "fro":
+        raise ValueError(f"norm: p is {p!r}, expected a number or 'fro'; of matrices take NumPy's np.linalg.norm")
+    axes = {"dim": dim} if dim is not None else {}
+    return vector_norm(in_dtype(x, dtype), 2 if isinstance(p, str) else p, keepdims=keepdim, **axes, **alias)
+
+
+def _of_kernel(a: Array, axes: Shape, order: float) -> tuple[Array, Callable[[], Array]]:
+    """A norm that the reductions have, its axes kept as 1, and its slopes, when they are wanted."""
+    xp, kept = array_module(a), twins(a).reduce.reduced(NAMES[order], a, axes)
+
+    def slope() -> Array:
+        b, norm = wide(a), wide(kept)
+        slope = b / xp.where(norm == 0, 1, norm) if order == 2 else xp.sign(b)
+        return _shared(slope, abs(b), norm, axes) if order == math.inf else slope
+
+    return kept, slope
+
+
+def _of_powers(a: Array, axes: Shape, order: float) -> tuple[Array, Callable[[], Array]]:
+    """The same of any other order, in float64."""
+    xp = array_module(a)
+    b = abs(wide(a).astype(np.float64))
+    with np.errstate(all="ignore"):
+        if order == -math.inf:
+            norm = b.min(axis=axes, keepdims=True)
+        elif order == 0:
+            norm = (b != 0).sum(axis=axes, keepdims=True).astype(np.float64)
+        else:
+            norm = (b**order).sum(axis=axes, keepdims=True) ** (1 / order)
+
+    def slope() -> Array:
+        if order == 0:
+            return xp.zeros_like(b)
+        if order == -math.inf:
+            return _shared(xp.sign(wide(a)), b, norm, axes)
+        found = xp.sign(wide(a)) * (b / norm) ** (order - 1)
+        return xp.where((norm == 0) | (b == 0), 0, found)
+
+    return norm.astype(a.dtype), slope
+
+
+def _shared(slope: Array, size: Array, norm: Array, axes: Shape) -> Array:
+    """slope where |x| is the norm, or nan, divided among those."""
+    chosen = (size == norm) | (size != size)
+    return slope * chosen / total(chosen, axes, keepdims=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 
@@ -18,6 +19,12 @@ def _smaller(u, v):
 def _share(v, w, lost):
     """What v gets of the gradient of the one that was chosen of v and w."""
     return 0.0 if lost else 0.5 if v == w else 1.0
+
+
+def _remainder(u, v):
+    """What is left of u, of v's sign."""
+    left = np.fmod(u, v)
+    return left + v if left != 0 and (left < 0) != (v < 0) else left
 
 
 def _power_slope(gy, v, w):
@@ -46,6 +53,15 @@ FUNCTIONS = {
     "sqrt": np.sqrt,
     "absolute": abs,
     "negative": lambda u: -u,
+    "log1p": np.log1p,
+    "expm1": np.expm1,
+    "rsqrt": lambda u: 1 / np.sqrt(u),
+    "erf": math.erf,
+    "erfc": math.erfc,
+    "rint": np.rint,
+    "floor": np.floor,
+    "sign": lambda u: float(u > 0) - float(u < 0),
+    "remainder": _remainder,
     "clip": lambda u, low, high: _smaller(_larger(u, np.float64(low)), np.float64(high)),
     "divide_slope": lambda gy, v, y: -(gy / v) * y,
     "sqrt_slope": lambda gy, y: gy / (y + y),
@@ -59,13 +75,14 @@ FUNCTIONS = {
     "glu_slope": lambda gy, u, v: gy * u * _logistic(v) * _logistic(-v),
 }
 BOUNDS = (-0.5, 1.25)  # of clip
-EXACT = {"copy", "maximum", "minimum", "absolute", "negative", "clip"}
+EXACT = {"copy", "maximum", "minimum", "absolute", "negative", "clip", "rint", "floor", "sign"}
 SPECIAL = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, 2.0, -1.5, 0.25)
 
 
 def arity(name):
     """How many arrays a function takes."""
-    unary = ("copy", "exp", "log", "sqrt", "absolute", "negative", "clip")
+    unary = ("copy", "exp", "log", "sqrt", "absolute", "negative", "clip", "log1p", "expm1", "rsqrt")
+    unary += ("erf", "erfc", "rint", "floor", "sign")
     three = ("divide_slope", "maximum_slope", "minimum_slope", "power_slope", "power_log", "glu_slope")
     return 1 if name in unary else 3 if name in three else 2
 

@@ -18,6 +18,18 @@ struct Log { enum { ARITY = 1 }; NUMBERS { return log(u); } };
 struct Sqrt { enum { ARITY = 1 }; NUMBERS { return sqrt(u); } };
 struct Absolute { enum { ARITY = 1 }; NUMBERS { return fabs(u); } };
 struct Negative { enum { ARITY = 1 }; NUMBERS { return -u; } };
+struct Log1p { enum { ARITY = 1 }; NUMBERS { return log1p(u); } };
+struct Expm1 { enum { ARITY = 1 }; NUMBERS { return expm1(u); } };
+struct Rsqrt { enum { ARITY = 1 }; NUMBERS { return 1 / sqrt(u); } };
+struct Erf { enum { ARITY = 1 }; NUMBERS { return erf(u); } };
+struct Erfc { enum { ARITY = 1 }; NUMBERS { return erfc(u); } };
+struct Rint { enum { ARITY = 1 }; NUMBERS { return rint(u); } };  // of two the even one
+struct Floor { enum { ARITY = 1 }; NUMBERS { return floor(u); } };
+struct Sign { enum { ARITY = 1 }; NUMBERS { return A((u > 0) - (u < 0)); } };  // 0 of NaN
+struct Remainder { enum { ARITY = 2 }; NUMBERS {  // of v's sign
+    const A left = fmod(u, v);
+    return left != 0 && (left < 0) != (v < 0) ? left + v : left;
+} };
 struct Clip { enum { ARITY = 1 }; NUMBERS {  // a <= y <= b; NaN wins
     const A raised = Maximum::value(u, a, w, a, b);
     return Minimum::value(raised, b, w, a, b);

@@ -129,6 +129,10 @@ DIFFERENCES = {
         lambda c: c.kinds() == {"b"},
     ),
     "quotients of integers are float32": ({"divide", "reciprocal"}, lambda c: c.kinds() == {"i"}),
+    "functions of real numbers make float32 of integers and bool": (
+        {"exp", "log", "sqrt"},
+        lambda c: c.kinds() <= {"i", "b"},
+    ),
     "all axes may be named": ({"argmax", "argmin"}, lambda c: isinstance(c.options.get("axis"), tuple)),
     "the variance of nothing is no number": ({"var", "std"}, lambda c: c.given[0].size == 0),
 }

@@ -779,7 +779,6 @@ BASIC = {
         ["where: the condition", "float64", "bool", "x > 0"],
     ),
     "clip": (lambda: ops.clip(T), ValueError, ["clip:", "min", "max"]),
-    "exp of integers": (lambda: ops.exp(z(2, dtype=int)), TypeError, ["exp:", "int64", "floating point", "astype"]),
     "mean of integers": (lambda: ops.mean(z(2, dtype=int)), TypeError, ["mean:", "int64", "floating point"]),
     "reshape": (lambda: T.reshape(4, 2), ValueError, ["reshape:", "(2, 3)", "(4, 2)", "product is 6"]),
     "two unknown sizes": (lambda: T.reshape(-1, -1), ValueError, ["reshape:", "(-1, -1)", "at most one"]),
@@ -803,8 +802,7 @@ BASIC = {
         ValueError,
         ["min: got shape (2, 0)", "at least one element"],
     ),
-    "order": (lambda: ops.vector_norm(X, 3), ValueError, ["vector_norm: ord is 3", "1, 2 or math.inf", "ops.sum"]),
-    "order by name": (lambda: ops.vector_norm(X, "fro"), ValueError, ["vector_norm: ord is 'fro'", "1, 2 or math.inf"]),
+    "order by name": (lambda: ops.vector_norm(X, "fro"), TypeError, ["vector_norm: ord is 'fro'", "expected a number"]),
     "largest of none": (
         lambda: ops.vector_norm(z(2, 0), np.inf, 1),
         ValueError,

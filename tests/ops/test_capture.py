@@ -10,6 +10,7 @@ from gpunn import Pooling, Tensor, ops
 from gpunn.backend import capture
 from gpunn.errors import CaptureError
 from tests.backend.graphs import Feed
+from tests.ops.math_calls import LOGIC
 from tests.ops.test_devices import CALLS, LABELS, SMALL, W4, X, moved, tensors
 from tests.ops.test_raw_arrays import OTHER_NAMES
 from tests.parity import normal
@@ -176,7 +177,7 @@ def test_every_op_is_captured_or_blocks():
     public = {n for n, f in vars(ops).items() if callable(f) and not n.startswith("_") and not isinstance(f, type)}
     halves = {name for name in public if name.endswith(("_backward", "_forward"))}  # which test_on_arrays captures
     halves |= {name for name in public if "_grad_" in name}  # what a backward runs
-    elsewhere = {"not_equal", "less", "less_equal", "greater_equal", "dropout_mask"} | OTHER_NAMES
+    elsewhere = {"not_equal", "less", "less_equal", "greater_equal", "dropout_mask", *LOGIC, *OTHER_NAMES}
     left = public - set(CASES) - set(BLOCKED) - halves - elsewhere
     assert not left, f"add {sorted(left)} to CASES or, with a reason, to BLOCKED"
     assert LABELS.size and not set(BLOCKED) & set(CASES)

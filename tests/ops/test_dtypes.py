@@ -64,10 +64,10 @@ def test_elements_taken_twice_get_both_gradients_whatever_the_index_is(index):
     assert x.gradient.tolist() == [2, 0, 1, 0]
 
 
-def test_clip_by_a_numpy_number_keeps_float32_and_refuses_arrays():
+def test_clip_by_a_numpy_number_keeps_float32_and_refuses_words():
     assert ops.clip(FLOAT, np.float64(-0.5), np.float64(0.5)).dtype == np.float32
-    with pytest.raises(TypeError, match=r"clip: max is a Tensor, expected a number or None; .* ops\.maximum"):
-        ops.clip(FLOAT, 0, Tensor(FLOAT))
+    with pytest.raises(TypeError, match="clip: max is a str, expected a number, an array, a Tensor or None; pass one"):
+        ops.clip(FLOAT, 0, "1")
 
 
 def test_mean_and_variance_of_more_float16_elements_than_float16_can_count():

@@ -203,4 +203,5 @@ def test_nan_travels_in_silence(type_name):
         y = function(*inputs)
         if y.requires_grad:
             y.backward(np.ones(y.shape))
-        assert name in NO_GRADIENT or np.isnan(y.numpy().astype(np.float32)).any()
+        known = {"nan_to_num", "sign", "nansum"}  # which make a number of nan
+        assert name in NO_GRADIENT | known or np.isnan(y.numpy().astype(np.float32)).any()

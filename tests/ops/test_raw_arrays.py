@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gpunn import Pooling, Tensor, manual_seed, no_grad, ops
+from tests.ops.math_calls import LOGIC, MATH
 from tests.parity import normal
 
 X, W4 = normal(2, 4, 6, 6), normal(4, 2, 3, 3, seed=1)
@@ -217,6 +218,7 @@ CALLS = {
     "lstm_cell": (lambda x, h, *w: ops.lstm_cell(x[0], (h[0], h[1]), *w)[1], *RECURRENT[4][:2], *RECURRENT[4][3:]),
     "gru_cell": (lambda x, h, *w: ops.gru_cell(x[0], h[0], *w), *RECURRENT[3]),
     "interpolate": (lambda x: ops.interpolate(x, (9, 4), mode="bilinear"), X),
+    **MATH,
 }  # fmt: skip
 NO_GRADIENT = {"greater"}
 
@@ -230,7 +232,7 @@ def as_tensors(arguments):
 # Not functions of numbers a user differentiates, or tested beside their forward pass, or in test_on_arrays.py.
 ELSEWHERE = {"batch_norm_forward", "layer_norm_forward", "group_norm_forward", "dropout_forward", "dropout_mask"}
 ELSEWHERE |= {"one_hot", "argmax", "argmin", "equal", "not_equal", "less", "less_equal", "greater_equal"}
-ELSEWHERE |= {"recurrent_forward"}
+ELSEWHERE |= {"recurrent_forward", *LOGIC}
 # Other names, or of the table's alone.
 OTHER_NAMES = {"cat", "concat", "moveaxis", "swapaxes", "swapdims", "atleast_1d", "atleast_2d", "broadcast_tensors"}
 OTHER_NAMES |= {"fliplr", "flipud"}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gpunn import Tensor, ops
+from tests.torch_samples import math_calls
 from tests.torch_samples.shape_calls import SHAPE_CALLS, SHAPE_OTHERS
 
 Call = Callable[..., Any]
@@ -151,16 +152,20 @@ CALLS: dict[str, Call] = {
     "stack": named(ops.stack, dim="axis"),
     "__getitem__": ops.getitem,
     **SHAPE_CALLS,
+    **math_calls.MATH,
 }
 
 # Ops of a name that gpunn has, which do something else there.
 OTHERS = {
     "unfold": "windows along one axis; ops.unfold is nn.functional.unfold",
     "equal": "one bool for two whole arrays; ops.equal is NumPy's, torch.eq",
-    "div.trunc_rounding": "integer division, which has no gradient; ops.div has no rounding_mode",
-    "div.floor_rounding": "integer division, which has no gradient; ops.div has no rounding_mode",
+    **math_calls.OTHERS,
     **dict.fromkeys(
-        words("argmax argmin log_softmax logsumexp mean normalize prod softmax softmin sum var", "masked."),
+        words(
+            "argmax argmin log_softmax logsumexp mean normalize prod softmax softmin sum var amax amin cumprod cumsum "
+            "logaddexp median norm std",
+            "masked.",
+        ),
         "of arrays with a mask",
     ),
     "nn.functional.rrelu": "random slopes of another generator",

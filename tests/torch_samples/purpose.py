@@ -70,20 +70,15 @@ REFUSED = [
         refused=False,
     ),
     Row(
-        [*KERNELS, F + "avg_pool3d", *words("exp log sqrt logsumexp")],
+        [*KERNELS, F + "avg_pool3d"],
         integral,
         "functions of real numbers take floating point: integers are converted by hand",
         family=True,
     ),
     Row(
-        ["linalg.vector_norm"],
-        lambda s: argument(s, 1, "ord") not in (None, 1, 2, float("inf")),
-        "norms of the orders 1, 2 and inf have kernels; others are powers and a sum",
-    ),
-    Row(
-        ["clamp"],
-        lambda s: given_array(argument(s, 1, "min")) or given_array(argument(s, 2, "max")),
-        "bounds an element are ops.maximum and ops.minimum, whose gradients reach the bounds",
+        ["addcmul", "addcdiv"],
+        lambda s: any(given_array(v) and v.is_complex() for v in s.given),
+        "complex numbers",
     ),
     Row(["where"], lambda s: any(isinstance(v, complex) for v in s.given), "complex numbers"),
     Row(["cat"], lone_empty, "arrays of shape (0,) among others are an accident, which PyTorch keeps for old code"),
@@ -164,7 +159,11 @@ def numbers_only(sample: Sample) -> bool:
 # What PyTorch refuses and gpunn takes.
 TAKEN = [
     Row(
-        words("eq ne lt le gt ge maximum minimum max.binary min.binary pow"),
+        words(
+            "eq ne lt le gt ge maximum minimum max.binary min.binary pow atan2 hypot logaddexp remainder fmod "
+            "logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor isclose clamp_min clamp_max "
+            "__rand__ __ror__ __rxor__"
+        ),
         numbers_only,
         "numbers are taken on either side",
         refused=False,

@@ -23,7 +23,15 @@ def made(info: Any, dtype: str) -> Iterable[Any]:
     """PyTorch's samples, asking for gradients where it has them; set_seed would seed anew before each."""
     kind = getattr(torch(), dtype)
     differentiable = kind.is_floating_point and info.supports_autograd
-    if info.name in ("where", "clamp"):  # some of their further samples ask integers for gradients, and fail
+    if info.name == "remainder":  # PyTorch has no gradient beside a number on the left
+        found = info.reference_inputs("cpu", kind, requires_grad=differentiable, set_seed=False)
+        return [sample for sample in found if isinstance(sample.input, torch().Tensor)]
+    if info.name in (
+        "where",
+        "clamp",
+        "addcmul",
+        "addcdiv",
+    ):  # some of their further samples ask integers for gradients, and fail
         first = info.sample_inputs("cpu", kind, requires_grad=differentiable, set_seed=False)
         return [*first, *info.reference_inputs("cpu", kind, set_seed=False)]
     found = info.reference_inputs("cpu", kind, requires_grad=differentiable, set_seed=False)

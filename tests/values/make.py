@@ -13,6 +13,7 @@ from tests.values import (  # noqa: F401  (they fill the table)
     curve_rows,
     layer_rows,
     loss_rows,
+    math_rows,
     optim_rows,
     recurrent_rows,
     window_rows,

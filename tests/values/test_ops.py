@@ -11,7 +11,8 @@ from gpunn import Tensor, ops
 from tests.values.nested import CALLS
 from tests.values.stored import array, assert_near, load
 
-FILES = ("elementwise", "curves", "reductions", "windows", "convolutions", "norms", "losses", "arrays", "recurrent")
+FILES = ("elementwise", "curves", "math", "reductions", "windows", "convolutions", "norms", "losses", "arrays")
+FILES += ("recurrent",)
 ROWS = [row for file in FILES for row in load(file)]
 EMULATED = pytest.mark.skipif(not gpunn.is_available("emulator"), reason="kernels run on the emulator here")
 
@@ -23,7 +24,7 @@ def title(row):
 def test_every_op_is_stored():
     stateful = {"dropout_forward", "dropout_backward", "dropout_mask"}  # whose masks are dropout's, in test_on_arrays
     public = {name for name, op in vars(ops).items() if inspect.isfunction(op)}
-    assert {row["op"] for row in ROWS} == public - stateful
+    assert {row["op"] for row in ROWS} == public - stateful - {"allclose"}  # one bool of Python's
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -100,6 +100,8 @@ ELEMENTS = [
         (RULE, "v == 0 && w >= 0 ? A(0)", "v == 0 ? A(0)"),
         (EDGE, "v >= a && v <= b", "v > a && v <= b", "no case has a number on a bound"),
         (RULE, "logistic(w) * logistic(-w)", "logistic(w)"),
+        (RULE, "? left + v : left", "? left - v : left"),
+        (NAN, "A((u > 0) - (u < 0))", "A(u < 0 ? -1 : u != 0)"),
         (RULE, "Maximum::value(u, a, w, a, b)", "Maximum::value(u, b, w, a, b)"),
     ),
     *of_file(
