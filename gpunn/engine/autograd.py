@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gpunn.backend import Array, twins
+from gpunn.handle import Handle
 from gpunn.restored import restored
 
 Needs: TypeAlias = tuple[bool, ...]  # for each input of an op, whether its gradient is wanted
@@ -88,8 +89,8 @@ class Node:
         self.hooks: dict[int, Hook] | None = None
         self.known: Known | None = None
 
-    def add_hook(self, hook: Hook) -> Callable[[], None]:
-        """Call ``hook(gradient)`` on the way back; returns a function that removes it."""
+    def add_hook(self, hook: Hook) -> Handle:
+        """Call ``hook(gradient)`` on the way back; returns what removes it."""
         self.hooks = {} if self.hooks is None else self.hooks
         key = next(_numbers)
         self.hooks[key] = hook
@@ -98,7 +99,7 @@ class Node:
             if self.hooks:
                 self.hooks.pop(key, None)
 
-        return remove
+        return Handle(remove)
 
     def run_hooks(self, gradient: Array) -> Array:
         """The gradient after the hooks: each may return a replacement of the same shape."""

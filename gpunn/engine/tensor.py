@@ -186,7 +186,7 @@ class Tensor(
         """Call ``hook(gradient)`` whenever the whole gradient of this Tensor has been computed.
 
         The hook gets a Tensor and must not change it; what it returns, unless None, takes the gradient's place.
-        Returns a function that removes the hook.
+        Returns a handle: handle.remove() takes the hook away.
         """
         return _node_of(self, "register_hook").add_hook(lambda gradient: hook(Tensor(gradient)))
 

@@ -18,10 +18,10 @@ class _Numbered(Module):
     """Children in order, found by position; those named by a number are renumbered where the order changes."""
 
     def __len__(self) -> int:
-        return sum(1 for _ in self.children())
+        return sum(1 for _ in self._own_modules())
 
     def __iter__(self) -> Iterator[Module]:
-        return iter(list(self.children()))
+        return iter([module for _, module in self._own_modules()])
 
     def _position(self, index: SupportsIndex) -> int:
         """`index` as one from 0. Raises IndexError outside."""
@@ -45,7 +45,7 @@ class _Numbered(Module):
         self.__dict__ = kept | named  # at once: no interrupt finds half of them
 
     def __getitem__(self, index: int | slice) -> Any:
-        items = list(self.named_children())
+        items = list(self._own_modules())
         if not isinstance(index, slice):
             return items[self._position(index)][1]
         part = Sequential() if isinstance(self, Sequential) else ModuleList()
@@ -53,7 +53,7 @@ class _Numbered(Module):
         return part
 
     def __setitem__(self, index: int | slice, module: Any) -> None:
-        items = list(self.named_children())
+        items = list(self._own_modules())
         if isinstance(index, slice):
             items[index] = [("0", each) for each in self._checked(module)]
         else:
@@ -62,7 +62,7 @@ class _Numbered(Module):
         self._arrange(items)
 
     def __delitem__(self, index: int | slice) -> None:
-        items = list(self.named_children())
+        items = list(self._own_modules())
         del items[index if isinstance(index, slice) else self._position(index)]
         self._arrange(items)
 
@@ -121,7 +121,7 @@ class Sequential(_Numbered):
             self.add_module(str(name), module)
 
     def forward(self, x: Operand) -> Operand:
-        return fusion.chain(list(self.children()), x)
+        return fusion.chain(list(self), x)
 
 
 class ModuleList(_Numbered):
@@ -207,7 +207,7 @@ class ModuleDict(Keyed):
         self.update(modules or {})
 
     def _own(self) -> Iterator[tuple[str, Module]]:
-        return self.named_children()
+        return self._own_modules()
 
     def _admitted(self, key: str, value: Any) -> Module:
         if not isinstance(value, Module):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from gpunn.backend import Array, default_device, device_of, to_device
+from gpunn.backend import Array, Device, default_device, device_of, to_device
 from gpunn.dtypes import get_default_dtype
 from gpunn.engine.tensor import Tensor
 from gpunn.restored import Setting
@@ -36,8 +38,94 @@ class Parameter(Tensor):
         if grad is not None:
             self.gradient = to_device(grad.astype(array.dtype), device_of(array))
 
+    def change(self, change: Callable[[Array], Array]) -> None:
+        """Put what `change` makes of the array in its place, where that is another."""
+        array = change(self.array)
+        if array is not self.array:
+            self.replace(array)
+
     def __repr__(self) -> str:
         return "Parameter" + super().__repr__().removeprefix("Tensor")
+
+
+class Uninitialized(Tensor):
+    """A Tensor whose shape is not known yet: it has a dtype and a device, and becomes one of its class."""
+
+    __slots__ = ()
+    _plain: ClassVar[Any]
+
+    def __init__(self, requires_grad: bool = False, device: str | Device | None = None, dtype: Any = "float32"):
+        none = np.empty(0, dtype)
+        Tensor.__init__(self, to_device(none, default_device() if device is None else device), requires_grad)
+
+    @property
+    def array(self) -> Array:  # pyright: ignore[reportIncompatibleVariableOverride]: a slot there
+        """Refused: there is none."""
+        raise RuntimeError(
+            f"{type(self).__name__}: its shape is not known yet; call the model once with an input, or load a state"
+        )
+
+    @array.setter
+    def array(self, array: Array) -> None:
+        _slot.__set__(self, array)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.array.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return _slot.__get__(self).dtype
+
+    @property
+    def device(self) -> Device:
+        return device_of(_slot.__get__(self))
+
+    def become(self, array: Array) -> None:
+        """One of its class, of this array, in its own dtype and on its own device."""
+        array = to_device(array.astype(self.dtype, copy=False), self.device)
+        self.__class__ = self._plain
+        self.array = array
+
+    def materialize(self, shape: Sequence[int], device: str | Device | None = None, dtype: Any = None) -> None:
+        """One of its class, of zeros of this shape, to be set."""
+        home, dtype = self.device if device is None else device, self.dtype if dtype is None else dtype
+        _slot.__set__(self, to_device(np.empty(0, dtype), home))
+        self.become(to_device(np.zeros(tuple(shape), dtype), home))
+
+    def change(self, change: Callable[[Array], Array]) -> None:
+        """What is known of it changes: device and dtype."""
+        _slot.__set__(self, change(_slot.__get__(self)))
+
+    def _own_data(self) -> Array:  # for copies and pickles
+        return _slot.__get__(self)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(dtype={self.dtype}, device={self.device})"
+
+
+_slot: Any = vars(Tensor)["array"]  # where the memory is, in spite of Uninitialized.array
+
+
+class UninitializedParameter(Uninitialized, Parameter):
+    """A parameter whose shape is not known yet: a lazy layer's. Its first input makes it a Parameter.
+
+    >>> nn.LazyLinear(2).weight
+    UninitializedParameter(dtype=float32, device=cpu)
+    """
+
+    __slots__ = ()
+    _plain = Parameter
+
+    def __init__(self, requires_grad: bool = True, device: str | Device | None = None, dtype: Any = "float32"):
+        Uninitialized.__init__(self, requires_grad, device, dtype)
+
+
+class UninitializedBuffer(Uninitialized):
+    """A buffer whose shape is not known yet: a lazy layer's. Its first input makes it a Tensor."""
+
+    __slots__ = ()
+    _plain = Tensor
 
 
 _limits: ContextVar[tuple[int, int] | None] = ContextVar("numbers layers may hold, and those left", default=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -23,6 +23,11 @@ class Keys(NamedTuple):
 
 def copied(model: Any) -> dict[str, Array]:
     """Copies of all that a model's `state_dict` has, as arrays, row-major: as writers of files take them."""
+    if extras := list(model._extras()):
+        raise CheckpointError(
+            f"{type(model).__name__} has extra state ({', '.join(extras)}), which files of arrays do not hold; save "
+            "model.state_dict() with gpunn.save, or leave get_extra_state out"
+        )
     return {name: array.copy() for name, array in model.named_arrays().items()}
 
 
@@ -45,13 +50,23 @@ def evaluating(model: Any) -> Iterator[None]:
         yield
 
 
-def load(kind: str, own: Mapping[str, Array], state: Mapping[str, Any], strict: bool) -> Keys:
-    """Copy `state` into the arrays `own` of a Module of class `kind`; see Module.load_state_dict."""
+def load(
+    kind: str,
+    own: Mapping[str, Array],
+    state: Mapping[str, Any],
+    strict: bool,
+    others: Collection[str] = (),
+    put: Callable[[str, Array], None] | None = None,
+) -> Keys:
+    """Copy `state` into the arrays `own` of a Module of class `kind`; see Module.load_state_dict.
+
+    `others` are keys that belong to the Module, too, and are not arrays; `put` takes the arrays in place of a copy.
+    """
     if not isinstance(state, Mapping):
         raise TypeError(f"load_state_dict: state is a {type(state).__name__}, expected a mapping from names to arrays")
     state = completed(own, state)
-    missing = [name for name in own if name not in state]
-    unexpected = [name for name in state if name not in own]
+    missing = [name for name in (*own, *others) if name not in state]
+    unexpected = [name for name in state if name not in own and name not in others]
     values = {name: _array(name, state[name]) for name in own if name in state}
     wrong = [
         f"{name} is {own[name].shape} but got {v.shape}" for name, v in values.items() if v.shape != own[name].shape
@@ -66,9 +81,10 @@ def load(kind: str, own: Mapping[str, Array], state: Mapping[str, Any], strict: 
             + ("" if wrong else ", or pass strict=False to pass over missing and unexpected keys")
         )
     # All are converted before the first is copied, so that a failure leaves the Module as it was.
-    ready = {name: to_device(value.astype(own[name].dtype), device_of(own[name])) for name, value in values.items()}
-    for name, value in ready.items():
-        own[name][...] = value
+    if put is None:
+        values = {name: to_device(v.astype(own[name].dtype), device_of(own[name])) for name, v in values.items()}
+    for name, value in values.items():
+        put(name, value) if put is not None else own[name].__setitem__(..., value)
     return Keys(missing, unexpected)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from gpunn.backend import is_whole
 from gpunn.engine.tensor import Tensor
 from gpunn.nn.module import Module
-from gpunn.nn.parameter import Parameter
+from gpunn.nn.parameter import Parameter, Uninitialized
 from gpunn.text import brief
 
 
@@ -62,6 +62,11 @@ def _check_parameter(name: str, p: Any, position: int) -> None:
             hint = "pass model.parameters()"
         got = f"a {_kind(p)}" if isinstance(p, Module) else brief(p)
         raise TypeError(f"{name}: params[{position}] is {got}, expected a Parameter; {hint}")
+    if isinstance(p, Uninitialized):
+        raise ValueError(
+            f"{name}: params[{position}] is an {_kind(p)}, expected a Parameter with a shape; call the model once with "
+            "an input, then make the optimiser"
+        )
     if not p.requires_grad and not isinstance(p, Parameter):  # a frozen Parameter may thaw later
         which = f"params[{position}] of shape {p.shape}"
         raise ValueError(f"{name}: {which} has requires_grad=False; leave it out")

@@ -305,7 +305,7 @@ def test_containers_change_as_lists_do(kind):
     layers = [nn.Linear(2, 2) for _ in range(4)]
     for net, expected in edited(kind(*layers[:3]), *layers):
         assert list(net) == expected and net[-1] is expected[-1]
-        assert [name for name, _ in net.named_children()] == [str(i) for i in range(len(expected))]
+        assert list(net._modules) == [str(i) for i in range(len(expected))]
         assert list(net.state_dict()) == [f"{i}.{name}" for i in range(len(expected)) for name in ("weight", "bias")]
     before = list(net)
     with pytest.raises(TypeError, match=r"(Sequential|ModuleList): 1 is a function, expected a Module"):

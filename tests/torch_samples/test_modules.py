@@ -20,11 +20,12 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 IGNORED = ("device", "dtype", "inplace")  # where, in what, and how, which change no value
 # The layers that PyTorch has too, but for containers and what is random.
 ALONE = {"Sequential", "ModuleList", "Module", "Parameter", "Identity", "Flatten", "Upsample", "TransformerDecoder"}
-ALONE |= {"ModuleDict", "ParameterList", "ParameterDict"}
-# Layers that PyTorch has without a row in its table; tests/nn/test_layers.py compares them.
+ALONE |= {"ModuleDict", "ParameterList", "ParameterDict", "UninitializedParameter", "UninitializedBuffer"}
+# Layers that PyTorch has without a row in its table; tests/nn compares them.
 UNLISTED = {"ChannelShuffle", "PixelShuffle", "PixelUnshuffle", "Fold", "Unfold", "Unflatten"}
 UNLISTED |= {"CosineSimilarity", "PairwiseDistance"}
 UNLISTED |= {"Hardsigmoid", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d", "UpsamplingNearest2d", "UpsamplingBilinear2d"}
+UNLISTED |= {"LazyLinear", *(f"Lazy{norm}Norm{rank}d" for norm in ("Batch", "Instance") for rank in (1, 2, 3))}
 RANDOM = {"Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "RReLU"}
 LAYERS = sorted(
     name
@@ -54,6 +55,9 @@ def differs(kind: Any, sample: Any, dtype: str, training: bool) -> str:
     args, options = sample.constructor_input.args, sample.constructor_input.kwargs
     other = kind(*args, **options)
     exact = kind(*args, **options).double()
+    if kind.__name__.startswith("Lazy"):  # a call makes the parameters
+        for layer, asked in ((other, torch().float32), (exact, torch().float64)):
+            layer(*[x.detach().to(asked) for x in sample.forward_input.args])
     mine = getattr(nn, kind.__name__)(*made(args), **{k: v for k, v in made(options).items() if k not in IGNORED})
     other, mine = other.to(getattr(torch(), dtype)).train(training), mine.to(dtype).train(training)
     mine.load_state_dict(other.state_dict())
