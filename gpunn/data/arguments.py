@@ -95,6 +95,11 @@ def _check_functions(loader: Given) -> None:
 
 def _check_order(loader: Given, iterable: bool) -> None:
     given = [name for name in ("sampler", "batch_sampler") if getattr(loader, name) is not None]
+    for name in given:
+        order = getattr(loader, name)
+        if not hasattr(order, "__iter__") and not hasattr(order, "__getitem__"):
+            what = "indices" if name == "sampler" else "lists of indices"
+            raise DataError(f"DataLoader: {name} is {order!r}; give an iterable of {what}")
     if iterable and (given or loader.shuffle):
         what = given[0] if given else "shuffle"
         raise DataError(f"DataLoader: an IterableDataset has its own order, but {what} was given; leave it away")

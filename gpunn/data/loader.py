@@ -27,6 +27,9 @@ from gpunn.data.worker import seed_of
 from gpunn.errors import DataError
 
 AHEAD = 2  # batches that a thread, or each worker, makes ahead
+FIXED = frozenset(
+    ("dataset", "batch_size", "sampler", "batch_sampler", "drop_last", "collate_fn", "transform", "persistent_workers")
+)
 
 
 class DataLoader:
@@ -116,13 +119,19 @@ class DataLoader:
         check_place(self, found.resident.device if found is not None else None)
         self._gathering = found
         self._fetch = Fetch(dataset, batch_size, drop_last, collate_fn, transform, found)
-        self._own_order = sampler is None and batch_sampler is None and not self._fetch.iterable
+        own_order = sampler is None and batch_sampler is None and not self._fetch.iterable
         if batch_sampler is not None:
             self.batch_size = None
-        elif self._own_order:
+        elif own_order:
             self.sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
         if prefetch is None:
-            self.prefetch = AHEAD if self._own_order and (self._fetch.whole or found is not None) else 0
+            self.prefetch = AHEAD if own_order and (self._fetch.whole or found is not None) else 0
+        self._own_order = own_order
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in FIXED and "_own_order" in vars(self):
+            raise DataError(f"DataLoader: {name} cannot change once the loader is made; make another one")
+        super().__setattr__(name, value)
 
     def __len__(self) -> int:
         """Batches of a whole pass. TypeError where a sampler or an IterableDataset has no length."""
