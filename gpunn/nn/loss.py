@@ -9,19 +9,19 @@ from gpunn.nn.module import Module
 from gpunn.ops.cross_entropy import REDUCTIONS
 
 
-class _Loss(Module):
+class Loss(Module):
     """What all losses share: reduction "none", "mean" or "sum"."""
 
-    def __init__(self, reduction: str = "mean"):
+    def __init__(self, reduction: str = "mean", reductions: tuple[str, ...] = REDUCTIONS):
         super().__init__()
-        check_choice(type(self).__name__, "reduction", reduction, REDUCTIONS)
+        check_choice(type(self).__name__, "reduction", reduction, reductions)
         self.reduction = reduction
 
     def extra_repr(self) -> str:
         return self.reduction
 
 
-class CrossEntropyLoss(_Loss):
+class CrossEntropyLoss(Loss):
     """ops.cross_entropy; weight (C,) is a buffer.
 
     >>> nn.CrossEntropyLoss()(np.zeros((2, 4)), np.array([0, 3])).round(3)
@@ -43,7 +43,7 @@ class CrossEntropyLoss(_Loss):
         return ops.cross_entropy(x, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing)
 
 
-class NLLLoss(_Loss):
+class NLLLoss(Loss):
     """ops.nll_loss; weight (C,) is a buffer.
 
     >>> nn.NLLLoss()(np.log([[0.5, 0.5], [0.1, 0.9]]), np.array([0, 1])).round(3)
@@ -59,7 +59,7 @@ class NLLLoss(_Loss):
         return ops.nll_loss(x, target, self.weight, self.ignore_index, self.reduction)
 
 
-class MSELoss(_Loss):
+class MSELoss(Loss):
     """ops.mse_loss.
 
     >>> nn.MSELoss()(np.array([1.0, 2.0]), np.array([2.0, 5.0]))
@@ -70,7 +70,7 @@ class MSELoss(_Loss):
         return ops.mse_loss(x, target, self.reduction)
 
 
-class L1Loss(_Loss):
+class L1Loss(Loss):
     """ops.l1_loss.
 
     >>> nn.L1Loss()(np.array([1.0, 2.0]), np.array([2.0, 5.0]))
@@ -81,7 +81,7 @@ class L1Loss(_Loss):
         return ops.l1_loss(x, target, self.reduction)
 
 
-class BCEWithLogitsLoss(_Loss):
+class BCEWithLogitsLoss(Loss):
     """ops.binary_cross_entropy_with_logits; weight and pos_weight are buffers.
 
     >>> nn.BCEWithLogitsLoss()(np.array([0.0, 0.0]), np.array([1.0, 0.0])).round(3)

@@ -60,6 +60,8 @@ from gpunn.ops.batch_norm_arrays import batch_norm_backward as batch_norm_backwa
 from gpunn.ops.batch_norm_arrays import batch_norm_forward as batch_norm_forward
 from gpunn.ops.bilinear import bilinear as bilinear
 from gpunn.ops.cdist import cdist as cdist
+from gpunn.ops.class_margin_loss import multi_margin_loss as multi_margin_loss
+from gpunn.ops.class_margin_loss import multilabel_margin_loss as multilabel_margin_loss
 from gpunn.ops.clip import clamp as clamp
 from gpunn.ops.clip import clamp_max as clamp_max
 from gpunn.ops.clip import clamp_min as clamp_min
@@ -108,6 +110,7 @@ from gpunn.ops.counting import histc as histc
 from gpunn.ops.counting import unique as unique
 from gpunn.ops.cross_entropy import cross_entropy as cross_entropy
 from gpunn.ops.cross_entropy import nll_loss as nll_loss
+from gpunn.ops.ctc_loss import ctc_loss as ctc_loss
 from gpunn.ops.cumulative import cumprod as cumprod
 from gpunn.ops.cumulative import cumsum as cumsum
 from gpunn.ops.curves import celu as celu
@@ -218,6 +221,9 @@ from gpunn.ops.logic import logical_xor as logical_xor
 from gpunn.ops.loss import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from gpunn.ops.loss import l1_loss as l1_loss
 from gpunn.ops.loss import mse_loss as mse_loss
+from gpunn.ops.margin_loss import cosine_embedding_loss as cosine_embedding_loss
+from gpunn.ops.margin_loss import hinge_embedding_loss as hinge_embedding_loss
+from gpunn.ops.margin_loss import margin_ranking_loss as margin_ranking_loss
 from gpunn.ops.matrix import addmm as addmm
 from gpunn.ops.matrix import addmv as addmv
 from gpunn.ops.matrix import baddbmm as baddbmm
@@ -263,6 +269,10 @@ from gpunn.ops.powers import logaddexp as logaddexp
 from gpunn.ops.powers import reciprocal as reciprocal
 from gpunn.ops.powers import rsqrt as rsqrt
 from gpunn.ops.powers import square as square
+from gpunn.ops.probability_loss import binary_cross_entropy as binary_cross_entropy
+from gpunn.ops.probability_loss import kl_div as kl_div
+from gpunn.ops.probability_loss import multilabel_soft_margin_loss as multilabel_soft_margin_loss
+from gpunn.ops.probability_loss import soft_margin_loss as soft_margin_loss
 from gpunn.ops.rearranging import flip as flip
 from gpunn.ops.rearranging import fliplr as fliplr
 from gpunn.ops.rearranging import flipud as flipud
@@ -281,6 +291,10 @@ from gpunn.ops.recurrent_gradients import recurrent_backward as recurrent_backwa
 from gpunn.ops.recurrent_gradients import recurrent_forward as recurrent_forward
 from gpunn.ops.reduce import mean as mean
 from gpunn.ops.reduce import sum as sum
+from gpunn.ops.regression_loss import gaussian_nll_loss as gaussian_nll_loss
+from gpunn.ops.regression_loss import huber_loss as huber_loss
+from gpunn.ops.regression_loss import poisson_nll_loss as poisson_nll_loss
+from gpunn.ops.regression_loss import smooth_l1_loss as smooth_l1_loss
 from gpunn.ops.resample import interpolate as interpolate
 from gpunn.ops.rounding import ceil as ceil
 from gpunn.ops.rounding import floor as floor
@@ -344,6 +358,8 @@ from gpunn.ops.trigonometry import hypot as hypot
 from gpunn.ops.trigonometry import sin as sin
 from gpunn.ops.trigonometry import sinh as sinh
 from gpunn.ops.trigonometry import tan as tan
+from gpunn.ops.triplet_loss import triplet_margin_loss as triplet_margin_loss
+from gpunn.ops.triplet_loss import triplet_margin_with_distance_loss as triplet_margin_with_distance_loss
 from gpunn.ops.vector_norm import norm as norm
 from gpunn.ops.vector_norm import prod as prod
 from gpunn.ops.vector_norm import vector_norm as vector_norm

@@ -55,6 +55,7 @@ def cross_entropy(
     op = "cross_entropy"
     if asked():
         x, target = widened(x, target)
+    _refuse_swapped(op, x, target)
     a, w = _scores(op, x, weight, reduction)
     if not isinstance(label_smoothing, (int, float, np.floating)) or not 0 <= label_smoothing <= 1:
         raise ValueError(f"{op}: label_smoothing is {label_smoothing!r}, expected 0 to 1; the usual value is 0.1")
@@ -129,6 +130,7 @@ def nll_loss(
     """
     op = "nll_loss"
     x = widened(x) if asked() else x
+    _refuse_swapped(op, x, target)
     a, w = _scores(op, x, weight, reduction)
     t = data_of(target)
     check_same_device(op, a, t, "x", "target")
@@ -137,6 +139,16 @@ def nll_loss(
     if here.taken is not None and reduction == "mean":
         here.taken.append(Count(sums, t, ignore_index))
     return record(op, loss, (x,), lambda gy, needs: (backward(gy),), owned=True)
+
+
+def _refuse_swapped(op: str, x: Operand, target: Operand) -> None:
+    """Refuses labels where scores belong, beside scores where labels do."""
+    kinds = [getattr(getattr(one, "dtype", None), "kind", "") for one in (x, target)]
+    if kinds[0] in tuple("iu") and kinds[1] in tuple("fV"):
+        raise TypeError(
+            f"{op}: x holds labels, {x.dtype} of shape {tuple(x.shape)}, and target scores, {tuple(target.shape)}, "
+            f"expected scores first; call {op}(scores, labels)"
+        )
 
 
 def _scores(op: str, x: Operand, weight: Operand | None, reduction: str) -> tuple[Array, Array | None]:

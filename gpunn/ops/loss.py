@@ -82,7 +82,7 @@ def binary_cross_entropy_with_logits(
     check_constant(op, "pos_weight", pos_weight)
     _, w, pw = arrays(op, x=a, weight=weight, pos_weight=pos_weight)
     for name, factor in (("weight", w), ("pos_weight", pw)):
-        _check_broadcast(op, name, factor, a)
+        check_broadcast(op, name, factor, a)
     given, a, t, w, pw = a, wide(a), wide(t), w if w is None else wide(w), pw if pw is None else wide(pw)
     # -log sigmoid(x) = softplus(-x) = max(-x, 0) + near, -log(1 - sigmoid(x)) = max(x, 0) + near: no infinities cancel.
     positive, negative = (t if pw is None else weighed(t, pw)), 1 - t
@@ -118,7 +118,8 @@ def _pair(op: str, x: Operand, target: Operand, reduction: str) -> tuple[Array, 
     return a, t
 
 
-def _check_broadcast(op: str, name: str, factor: Array | None, a: Array) -> None:
+def check_broadcast(op: str, name: str, factor: Array | None, a: Array) -> None:
+    """Refuses a factor that does not broadcast to x."""
     if factor is None:
         return
     tail = a.shape[a.ndim - factor.ndim :] if factor.ndim <= a.ndim else None

@@ -90,6 +90,11 @@ def where(x: Any, condition: Any, other: Any) -> Any:
     return ops.where(condition, x, other)
 
 
+def by_default_distance(*args: Any, distance_function: Any = None, **options: Any) -> Any:
+    """The samples' distances are a layer of PyTorch's own, which is the default."""
+    return ops.triplet_margin_with_distance_loss(*args, **options)
+
+
 PLAIN = words(
     "abs exp log sqrt neg tanh sigmoid mul maximum minimum matmul pow reshape flatten logsumexp softmax log_softmax "
     "sum mean broadcast_to permute transpose"
@@ -103,6 +108,9 @@ FUNCTIONAL = words(
     "normalize cosine_similarity pdist "
     "pixel_shuffle pixel_unshuffle unfold max_unpool1d max_unpool2d max_unpool3d bilinear channel_shuffle "
     "selu celu mish hardswish hardsigmoid logsigmoid softsign tanhshrink softshrink hardshrink threshold softmin glu "
+    "binary_cross_entropy smooth_l1_loss huber_loss kl_div poisson_nll_loss gaussian_nll_loss soft_margin_loss "
+    "ctc_loss multilabel_soft_margin_loss multi_margin_loss multilabel_margin_loss hinge_embedding_loss "
+    "cosine_embedding_loss margin_ranking_loss triplet_margin_loss "
     "one_hot cross_entropy nll_loss mse_loss l1_loss binary_cross_entropy_with_logits"
 )
 PADS = words("constant reflect replicate replicate_negative circular", F + "pad.")
@@ -113,6 +121,7 @@ CALLS: dict[str, Call] = {
     **{F + name: without_inplace(getattr(ops, name)) for name in FUNCTIONAL},
     F + "pairwise_distance": ops.pairwise_distance,
     F + "avg_pool3d": without_divisor(ops.avg_pool3d),
+    F + "triplet_margin_with_distance_loss": by_default_distance,
     **dict.fromkeys(PADS, ops.pad),
     **dict.fromkeys(INTERPOLATIONS, ops.interpolate),
     **{F + f"max_unpool{n}d.grad": getattr(ops, f"max_unpool{n}d") for n in (1, 2, 3)},

@@ -70,7 +70,7 @@ REFUSED = [
         refused=False,
     ),
     Row(
-        [*KERNELS, F + "avg_pool3d"],
+        [*KERNELS, F + "avg_pool3d", F + "triplet_margin_with_distance_loss"],
         integral,
         "functions of real numbers take floating point: integers are converted by hand",
         family=True,
@@ -140,6 +140,12 @@ REFUSED = [
         [F + "softmin.with_dtype"],
         lambda s: s.dtype == "uint8" and bool((s.x == 0).any()),
         "the input is converted before its sign is turned; PyTorch's -1 is then 255",
+        refused=False,
+    ),
+    Row(
+        [F + "poisson_nll_loss"],
+        lambda s: s.options.get("full", False) and bool((s.given[1] == 0).any()),
+        "what full leaves out has no slope; PyTorch's is 0 times infinity",
         refused=False,
     ),
     Row(

@@ -12,6 +12,7 @@ from tests.values import (  # noqa: F401  (they fill the table)
     conv_rows,
     curve_rows,
     layer_rows,
+    loss_more_rows,
     loss_rows,
     math_rows,
     optim_rows,

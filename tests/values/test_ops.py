@@ -12,7 +12,7 @@ from tests.values.nested import CALLS
 from tests.values.stored import array, assert_near, load
 
 FILES = ("elementwise", "curves", "math", "reductions", "windows", "convolutions", "norms", "losses", "arrays")
-FILES += ("recurrent",)
+FILES += ("recurrent", "more_losses")
 ROWS = [row for file in FILES for row in load(file)]
 EMULATED = pytest.mark.skipif(not gpunn.is_available("emulator"), reason="kernels run on the emulator here")
 
