@@ -485,7 +485,14 @@ class Optim(Protocol):
         ...
 
     def adam(
-        self, params: Arrays, means: Arrays, squares: Arrays, grads: Arrays, settings: Settings, kept: dict
+        self,
+        params: Arrays,
+        means: Arrays,
+        squares: Arrays,
+        peaks: States,
+        grads: Arrays,
+        settings: Settings,
+        kept: dict,
     ) -> None:
         """Step: m = b1 m + c1 g; v = b2 v + c2 g^2; p -= rate m / (sqrt(v) / root + eps)."""
         ...
@@ -501,6 +508,28 @@ class Optim(Protocol):
         kept: dict,
     ) -> None:
         """Step: v = alpha v + c g^2; d = g / (sqrt(v - a^2) + eps); p -= rate d."""
+        ...
+
+    def adadelta(
+        self, params: Arrays, squares: Arrays, moves: Arrays, grads: Arrays, settings: Settings, kept: dict
+    ) -> None:
+        """Step: v = rho v + c g^2; d = g sqrt(a + eps) / sqrt(v + eps); a = rho a + c d^2; p -= rate d."""
+        ...
+
+    def adamax(
+        self, params: Arrays, means: Arrays, peaks: Arrays, grads: Arrays, settings: Settings, kept: dict
+    ) -> None:
+        """Step: m = b1 m + c1 g; u = max(b2 u, |g| + eps); p -= rate m / u."""
+        ...
+
+    def rprop(
+        self, params: Arrays, previous: Arrays, steps: Arrays, grads: Arrays, settings: Settings, kept: dict
+    ) -> None:
+        """Step: s grows while the gradient's sign stays, shrinks where it turns; p -= sign(g) s."""
+        ...
+
+    def asgd(self, params: Arrays, means: Arrays, grads: Arrays, settings: Settings, kept: dict) -> None:
+        """Step: p = keep p - rate g; a += share (p - a)."""
         ...
 
     def norm(self, arrays: Arrays, order: float) -> Array:

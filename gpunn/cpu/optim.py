@@ -7,15 +7,20 @@ in which a twin may keep what it needs at the next step; here nothing is.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from gpunn.cpu.narrow import cast, is_narrow, largest, rounding_back
+from gpunn.cpu.narrow import largest
+from gpunn.cpu.optim_gradients import accumulate, average, clamp, divide, norm, rescale, scale, unscale
 from gpunn.cpu.pieces import pieces
 from gpunn.restored import restored
+
+__all__ = [
+    "accumulate", "adadelta", "adam", "adamax", "asgd", "average", "clamp", "divide", "norm", "rescale", "rmsprop",
+    "rprop", "scale", "sgd", "unscale",
+]  # fmt: skip
 
 Arrays = Sequence[np.ndarray]
 States = Sequence[np.ndarray | None]
@@ -27,9 +32,9 @@ def sgd(params: Arrays, buffers: States, grads: Arrays, settings: Settings, kept
     if _skipped(kept):
         return
     for param, buffer, grad, setting in zip(params, buffers, grads, settings, strict=True):
-        rate, momentum, share, decay, l1, nesterov = setting
+        rate, momentum, share, decay, l1, nesterov, maximize = setting
         for p, g, *rest in pieces(param, grad, *([] if buffer is None else [buffer])):
-            d = _penalised(g, p, decay, l1)
+            d = _penalised(g, p, decay, l1, maximize)
             if rest:
                 (b,) = rest
                 b *= momentum
@@ -39,21 +44,30 @@ def sgd(params: Arrays, buffers: States, grads: Arrays, settings: Settings, kept
 
 
 def adam(
-    params: Arrays, means: Arrays, squares: Arrays, grads: Arrays, settings: Settings, kept: dict
+    params: Arrays, means: Arrays, squares: Arrays, peaks: States, grads: Arrays, settings: Settings, kept: dict
 ) -> None:
-    """Step: m = b1 m + c1 g; v = b2 v + c2 g^2; p -= rate m / (sqrt(v) / root + eps), after p *= keep."""
+    """Step: m = b1 m + c1 g; v = b2 v + c2 g^2; p -= rate m / (sqrt(v) / root + eps), after p *= keep.
+
+    Where there is a peak, it becomes the largest v so far, and stands for v; where ahead is not 0, share m + ahead g
+    stands for m.
+    """
     if _skipped(kept):
         return
-    for param, mean, square, grad, setting in zip(params, means, squares, grads, settings, strict=True):
-        keep, decay, l1, b1, c1, b2, c2, root, eps, rate = setting
-        for p, g, m, v in pieces(param, grad, mean, square):
+    for param, mean, square, peak, grad, setting in zip(
+        params, means, squares, peaks, grads, settings, strict=True
+    ):  # fmt: skip
+        keep, decay, l1, b1, c1, b2, c2, root, eps, rate, share, ahead, maximize = setting
+        for p, g, m, v, *rest in pieces(param, grad, mean, square, *([] if peak is None else [peak])):
             if keep != 1:
                 p *= keep
             v *= b2
-            d = _add_square(v, _penalised(g, p, decay, l1), c2, largest(square.dtype))
+            d = _add_square(v, _penalised(g, p, decay, l1, maximize), c2, largest(square.dtype))
             m *= b1
             m += c1 * d
-            p -= rate * (m / (np.sqrt(v) / root + eps))
+            for top in rest:
+                np.maximum(top, v, out=top)
+            size = np.sqrt(rest[0] if rest else v) / root + eps
+            p -= rate * ((share * m + ahead * d if ahead else m) / size)
 
 
 def rmsprop(
@@ -65,10 +79,10 @@ def rmsprop(
         return
     for *arrays, grad, setting in zip(params, squares, means, buffers, grads, settings, strict=True):
         param, square, mean, buffer = arrays
-        rate, alpha, c, eps, momentum, decay, l1 = setting
+        rate, alpha, c, eps, momentum, decay, l1, maximize = setting
         for p, g, v, *rest in pieces(param, grad, square, *(x for x in (mean, buffer) if x is not None)):
             v *= alpha
-            d = _add_square(v, _penalised(g, p, decay, l1), c, largest(square.dtype))
+            d = _add_square(v, _penalised(g, p, decay, l1, maximize), c, largest(square.dtype))
             spread = v
             if mean is not None:
                 a = rest[0]
@@ -84,69 +98,67 @@ def rmsprop(
             p -= rate * d
 
 
-@restored
-def norm(arrays: Arrays, order: float) -> np.ndarray:
-    """The norm, of order > 0, of all arrays taken as one vector: a 0-d array, of 16-bit ones in float32."""
-    wide = [cast(array, np.dtype(np.float32)) if is_narrow(array) else array for array in arrays]
-    vectors = [_in_memory_order(array) for array in wide if array.size] or [np.zeros(1, wide[0].dtype)]
-    with np.errstate(all="ignore"):
-        total = _norm(vectors, order)
-        least = float(np.finfo(total.dtype).tiny) ** (1 / order) * 2**20
-        if math.isinf(order) or least < total < math.inf:
-            return total
-        peak = max(abs(vector).max() for vector in vectors)  # powers over- or underflowed, or all is 0
-        if not 0 < peak < math.inf:
-            return total
-        return np.asarray(peak * _norm([vector / peak for vector in vectors], order))
+def adadelta(params: Arrays, squares: Arrays, moves: Arrays, grads: Arrays, settings: Settings, kept: dict) -> None:
+    """Step: v = rho v + c g^2; d = g sqrt(a + eps) / sqrt(v + eps); a = rho a + c d^2; p -= rate d."""
+    if _skipped(kept):
+        return
+    for param, square, move, grad, setting in zip(params, squares, moves, grads, settings, strict=True):
+        rate, rho, c, eps, decay, l1, maximize = setting
+        for p, g, v, a in pieces(param, grad, square, move):
+            v *= rho
+            d = _add_square(v, _penalised(g, p, decay, l1, maximize), c, largest(square.dtype))
+            d = d / np.sqrt(v + eps) * np.sqrt(a + eps)
+            a *= rho
+            a += c * (d * d)
+            p -= rate * d
 
 
-def _norm(vectors: Arrays, order: float) -> np.ndarray:
-    return np.asarray(np.linalg.norm(np.stack([np.linalg.norm(vector, order) for vector in vectors]), order))
+def adamax(params: Arrays, means: Arrays, peaks: Arrays, grads: Arrays, settings: Settings, kept: dict) -> None:
+    """Step: m = b1 m + c1 g; u = max(b2 u, |g| + eps); p -= rate m / u."""
+    if _skipped(kept):
+        return
+    for param, mean, peak, grad, setting in zip(params, means, peaks, grads, settings, strict=True):
+        rate, b1, c1, b2, eps, decay, l1, maximize = setting
+        for p, g, m, u in pieces(param, grad, mean, peak):
+            d = _penalised(g, p, decay, l1, maximize)
+            m *= b1
+            m += c1 * d
+            u *= b2
+            np.maximum(u, abs(d) + eps, out=u)
+            p -= rate * (m / u)
 
 
-@rounding_back
-@restored
-def scale(arrays: Arrays, total: np.ndarray, limit: float) -> None:
-    """Multiply by min(1, limit / (total + 1e-6)), in place; `total` is a 0-d array, which the host does not read."""
-    np.seterr(all="ignore")  # NaN and infinite norms give NaN and zeros, in silence, as on a GPU
-    size = total + 1e-6
-    factor = np.minimum(1.0, limit / size)
-    for array in arrays:
-        if factor < 1e-30:  # it may be below the smallest normal number: in two steps, of which the second is exact
-            array *= (limit / (size * 2.0**-60)).astype(array.dtype)
-            array *= 2.0**-60
-        else:
-            array *= factor.astype(array.dtype)
+def rprop(params: Arrays, previous: Arrays, steps: Arrays, grads: Arrays, settings: Settings, kept: dict) -> None:
+    """Step: s grows by plus where g has the sign it had, shrinks by minus where the other, which makes g 0 for now;
+    it stays between least and most; p -= sign(g) s.
+    """
+    if _skipped(kept):
+        return
+    for param, before, size, grad, setting in zip(params, previous, steps, grads, settings, strict=True):
+        minus, plus, least, most, maximize = setting
+        for p, g, b, s in pieces(param, grad, before, size):
+            d = -g if maximize else g
+            turn = np.sign(d) * np.sign(b)  # their product may be too small for a float
+            s *= np.where(turn > 0, plus, np.where(turn < 0, minus, turn + 1)).astype(s.dtype)  # NaN stays NaN
+            np.clip(s, least, most, out=s)
+            b[...] = np.where(turn < 0, 0, d)
+            p -= np.sign(b) * s
 
 
-@rounding_back
-def clamp(arrays: Arrays, limit: float) -> None:
-    """Limit every element to [-limit, limit], in place; NaN stays NaN."""
-    for array in arrays:
-        np.clip(array, -limit, limit, out=array)
-
-
-def average(means: Arrays, values: Arrays, share: float | np.ndarray, kept: dict) -> None:
-    """Move every mean towards its value: m += share (x - m), in place."""
-    for mean, value in zip(means, values, strict=True):
-        for m, x in pieces(mean, value):
-            m += share * (x - m)
-
-
-@rounding_back
-def accumulate(sums: Arrays, grads: Arrays, weight: float | np.ndarray, fresh: Sequence[bool], kept: dict) -> None:
-    """Add weight times the gradients to the sums, in place; a fresh sum counts as 0, whatever it holds."""
-    for total, grad, new in zip(sums, grads, fresh, strict=True):
-        if new:
-            total[...] = 0
-        total += grad * float(weight)
-
-
-@rounding_back
-def divide(arrays: Arrays, divisor: float | np.ndarray) -> None:
-    """Divide every element, in place; by a divisor of 0 nothing."""
-    for array in arrays:
-        array /= float(divisor) or 1.0
+def asgd(params: Arrays, means: Arrays, grads: Arrays, settings: Settings, kept: dict) -> None:
+    """Step: p = keep p - rate g; a += share (p - a)."""
+    if _skipped(kept):
+        return
+    for param, mean, grad, setting in zip(params, means, grads, settings, strict=True):
+        keep, rate, share, decay, l1, maximize = setting
+        for p, g, a in pieces(param, grad, mean):
+            d = _penalised(g, p, decay, l1, maximize)
+            p *= keep
+            p -= rate * d
+            if share == 1:
+                a[...] = p
+            else:
+                a += share * (p - a)
 
 
 def _skipped(kept: dict) -> bool:
@@ -155,30 +167,10 @@ def _skipped(kept: dict) -> bool:
     return flag is not None and bool(flag[0])
 
 
-@rounding_back
-@restored
-def unscale(grads: Arrays, state: np.ndarray) -> None:
-    """Divide the gradients by state[0], in place; state[3] becomes 1 where one is not finite."""
-    with np.errstate(all="ignore"):
-        for grad in grads:
-            grad *= (1 / state[0]).astype(grad.dtype)
-            if not np.isfinite(grad).all():
-                state[3] = 1
-
-
-def rescale(state: np.ndarray, growth: float, backoff: float, every: int) -> None:
-    """Make the state that of the next step: its scale times backoff after a bad one, times growth after many good."""
-    scale, good, skips, bad = state.tolist()
-    if bad:
-        state[:] = scale * backoff, 0, skips + 1, 0
-    else:
-        grows = good + 1 >= every
-        larger = scale * growth if grows and scale * growth <= 2.0**126 else scale
-        state[:] = larger, 0 if grows else good + 1, skips, 0
-
-
-def _penalised(g: np.ndarray, p: np.ndarray, decay: float, l1: float) -> np.ndarray:
-    """The gradient of loss + decay/2 |p|^2 + l1 |p|_1."""
+def _penalised(g: np.ndarray, p: np.ndarray, decay: float, l1: float, maximize: float) -> np.ndarray:
+    """The gradient of loss + decay/2 |p|^2 + l1 |p|_1, or with minus the loss."""
+    if maximize:
+        g = -g
     if decay:
         g = decay * p + g
     if l1:
@@ -208,9 +200,3 @@ def _add_square(v: np.ndarray, d: np.ndarray, c: float, most: float) -> np.ndarr
             total = np.where(over, v.dtype.type(most), total)
     v[...] = total
     return d
-
-
-def _in_memory_order(a: np.ndarray) -> np.ndarray:
-    """The array as a vector, a view where its memory is dense."""
-    order = sorted(range(a.ndim), key=lambda axis: -abs(a.strides[axis]))
-    return a.transpose(order).reshape(-1)

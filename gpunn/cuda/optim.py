@@ -18,6 +18,10 @@ from gpunn.cuda.table import BLOCK, blocks_of
 SGD = operation("optim.sgd", "optim/sgd", "skip", "fed")
 ADAM = operation("optim.adam", "optim/adam", "skip", "fed")
 RMSPROP = operation("optim.rmsprop", "optim/rmsprop", "skip", "fed")
+ADADELTA = operation("optim.adadelta", "optim/adadelta", "skip", "fed")
+ADAMAX = operation("optim.adamax", "optim/adamax", "skip", "fed")
+RPROP = operation("optim.rprop", "optim/rprop", "skip", "fed")
+ASGD = operation("optim.asgd", "optim/asgd", "skip", "fed")
 NORM = operation("optim.norm", "optim/norm_parts", "parts", "order", then=("optim/norm_total",))
 SCALE = operation("optim.scale", "optim/scale", "norm", "limit")
 CLAMP = operation("optim.clamp", "optim/clamp", "limit")
@@ -32,10 +36,15 @@ def sgd(params: Arrays, buffers: States, grads: Arrays, settings: Settings, kept
 
 
 def adam(
-    params: Arrays, means: Arrays, squares: Arrays, grads: Arrays, settings: Settings, kept: dict
+    params: Arrays, means: Arrays, squares: Arrays, peaks: States, grads: Arrays, settings: Settings, kept: dict
 ) -> None:
-    """Step: m = b1 m + c1 g; v = b2 v + c2 g^2; p -= rate m / (sqrt(v) / root + eps), after p *= keep."""
-    run(ADAM, kept, ("p", params), {"m": means, "v": squares}, {"g": grads}, settings, (kept.get(SKIP),))
+    """Step: m = b1 m + c1 g; v = b2 v + c2 g^2; p -= rate m / (sqrt(v) / root + eps), after p *= keep.
+
+    Where there is a peak, it becomes the largest v so far, and stands for v; where ahead is not 0, share m + ahead g
+    stands for m.
+    """
+    states = {"m": means, "v": squares, "x": peaks}
+    run(ADAM, kept, ("p", params), states, {"g": grads}, settings, (kept.get(SKIP),))
 
 
 def rmsprop(
@@ -45,6 +54,28 @@ def rmsprop(
     """Step: v = alpha v + c g^2; d = g / (sqrt(v - a^2) + eps); p -= rate d, or rate b with b = momentum b + d."""
     states = {"v": squares, "a": means, "b": buffers}
     run(RMSPROP, kept, ("p", params), states, {"g": grads}, settings, (kept.get(SKIP),))
+
+
+def adadelta(params: Arrays, squares: Arrays, moves: Arrays, grads: Arrays, settings: Settings, kept: dict) -> None:
+    """Step: v = rho v + c g^2; d = g sqrt(a + eps) / sqrt(v + eps); a = rho a + c d^2; p -= rate d."""
+    run(ADADELTA, kept, ("p", params), {"v": squares, "a": moves}, {"g": grads}, settings, (kept.get(SKIP),))
+
+
+def adamax(params: Arrays, means: Arrays, peaks: Arrays, grads: Arrays, settings: Settings, kept: dict) -> None:
+    """Step: m = b1 m + c1 g; u = max(b2 u, |g| + eps); p -= rate m / u."""
+    run(ADAMAX, kept, ("p", params), {"m": means, "u": peaks}, {"g": grads}, settings, (kept.get(SKIP),))
+
+
+def rprop(params: Arrays, previous: Arrays, steps: Arrays, grads: Arrays, settings: Settings, kept: dict) -> None:
+    """Step: s grows by plus where g has the sign it had, shrinks by minus where the other, which makes g 0 for now;
+    it stays between least and most; p -= sign(g) s.
+    """
+    run(RPROP, kept, ("p", params), {"b": previous, "s": steps}, {"g": grads}, settings, (kept.get(SKIP),))
+
+
+def asgd(params: Arrays, means: Arrays, grads: Arrays, settings: Settings, kept: dict) -> None:
+    """Step: p = keep p - rate g; a += share (p - a)."""
+    run(ASGD, kept, ("p", params), {"a": means}, {"g": grads}, settings, (kept.get(SKIP),))
 
 
 def norm(arrays: Arrays, order: float) -> Array:

@@ -55,21 +55,21 @@ class Batch:
             return False
         return [g.shape for g in grads] == [p.shape for p in self.params]
 
-    def state(self, name: str, option: str = "") -> list[Any]:
-        """The state array `name` of every parameter, zeros at first; None where its group has not this option."""
+    def state(self, name: str, option: str = "", first: Callable[[Group], float] = lambda group: 0.0) -> list[Any]:
+        """Each parameter's state array `name`, full of `first` at first; None where its group lacks the option."""
         wanted = [group[option] for group in self.groups] if option else [True] * len(self.groups)
         if all(wanted):
             try:
                 return [state[name] for state in self.states]
             except KeyError:  # not all have met a gradient yet
                 pass
-        for param, state, has in zip(self.params, self.states, wanted, strict=True):
+        for param, state, has, group in zip(self.params, self.states, wanted, self.groups, strict=True):
             if has and name not in state:
                 capture.refuse(
-                    f"a parameter of shape {param.shape} has no {name} yet, whose zeros each replay would write "
+                    f"a parameter of shape {param.shape} has no {name} yet, whose first values each replay would write "
                     "again; take a step before one is captured"
                 )
-                state[name] = backend.array_module(param).zeros_like(param)
+                state[name] = backend.array_module(param).full_like(param, first(group))
         return [state[name] if has else None for state, has in zip(self.states, wanted, strict=True)]
 
     def settings(

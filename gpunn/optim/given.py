@@ -24,18 +24,28 @@ def as_groups(name: str, params: Any) -> list[Any]:
     return given if isinstance(given[0], Mapping) else [{"params": given}]
 
 
-def as_parameters(name: str, group: Any, number: int) -> list[Tensor]:
-    """The parameters of a group, checked but for those of other groups."""
+def as_parameters(name: str, group: Any, number: int) -> tuple[list[Tensor], list[str]]:
+    """The parameters of a group, checked but for those of other groups; their names, where they come with names."""
     if not isinstance(group, Mapping) or "params" not in group:
         got = brief(group)
         raise TypeError(f'{name}: a parameter group is a dict with "params", got {got}; write {{"params": ...}}')
     where = f'group {number}\'s "params"'
-    params = [group["params"]] if isinstance(group["params"], Tensor) else as_list(name, where, group["params"])
+    given = [group["params"]] if isinstance(group["params"], Tensor) else as_list(name, where, group["params"])
+    params, names = [p[1] if _is_named(p) else p for p in given], [p[0] for p in given if _is_named(p)]
     if not params:
         raise ValueError(f"{name}: group {number} has no parameters; leave it out")
     for position, p in enumerate(params):
         _check_parameter(name, p, position)
-    return params
+    if 0 < len(names) < len(params):
+        raise ValueError(
+            f"{name}: {len(names)} of the {len(params)} parameters of group {number} have names, expected all or none; "
+            "pass model.named_parameters() or model.parameters()"
+        )
+    return params, names
+
+
+def _is_named(p: Any) -> bool:
+    return isinstance(p, tuple) and len(p) == 2 and isinstance(p[0], str)
 
 
 def as_list(name: str, what: str, params: Any) -> list[Any]:
@@ -56,9 +66,7 @@ def as_list(name: str, what: str, params: Any) -> list[Any]:
 def _check_parameter(name: str, p: Any, position: int) -> None:
     if not isinstance(p, Tensor):
         hint = "make it one"
-        if isinstance(p, tuple):
-            hint = "pass model.parameters(), not named_parameters()"
-        elif isinstance(p, (Module, str)):
+        if isinstance(p, (Module, str)):
             hint = "pass model.parameters()"
         got = f"a {_kind(p)}" if isinstance(p, Module) else brief(p)
         raise TypeError(f"{name}: params[{position}] is {got}, expected a Parameter; {hint}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,9 +28,24 @@ def at_least_0(usual: object) -> Option:
     return Option(kinds.number("a finite number >= 0", lambda v: v >= 0), usual)
 
 
+def numbers(words: str, holds: Callable[..., bool]) -> Kind:
+    """A tuple of as many finite numbers as `holds` takes, of which it is true."""
+    count, one = holds.__code__.co_argcount, kinds.number()
+    return Kind(words, lambda v: isinstance(v, tuple) and len(v) == count and all(map(one.holds, v)) and holds(*v))
+
+
 BELOW_1 = kinds.number("in [0, 1)", lambda v: 0 <= v < 1)
 PAIR = Kind("two numbers in [0, 1)", lambda v: isinstance(v, tuple) and len(v) == 2 and all(map(BELOW_1.holds, v)))
 SWITCH = Kind("True or False", lambda v: type(v) is bool)
+# How a step is computed, which PyTorch leaves to choose; what would change its results is refused.
+HOW = {
+    **dict.fromkeys(("foreach", "fused", "capturable"), Option(kinds.maybe(SWITCH), None)),
+    "differentiable": Option(Kind("False: a step is not recorded", lambda v: v is False), False),
+}
+OF_SCHEDULES = {  # what a schedule leaves in a group, as PyTorch's do
+    **{name: at_least_0(1e-3) for name in ("initial_lr", "max_lr", "min_lr")},
+    **{name: Option(BELOW_1, 0.9) for name in ("max_momentum", "base_momentum")},
+}
 OF_OPTIMISERS = {
     "lr": at_least_0(1e-3),
     "weight_decay": at_least_0(1e-4),
@@ -42,8 +57,18 @@ OF_OPTIMISERS = {
     "betas": Option(PAIR, (0.9, 0.999)),
     "nesterov": Option(SWITCH, False),
     "centered": Option(SWITCH, False),
-    "amsgrad": Option(Kind("False: that variant is not here", lambda v: v is False), False),
-    "initial_lr": at_least_0(1e-3),
+    "amsgrad": Option(SWITCH, False),
+    "maximize": Option(SWITCH, False),
+    "decoupled_weight_decay": Option(SWITCH, False),
+    "rho": Option(kinds.number("a number in [0, 1]", lambda v: 0 <= v <= 1), 0.9),
+    "lr_decay": at_least_0(0),
+    "initial_accumulator_value": at_least_0(0),
+    "momentum_decay": at_least_0(4e-3),
+    "etas": Option(numbers("two numbers with 0 < first < 1 < second", lambda a, b: 0 < a < 1 < b), (0.5, 1.2)),
+    "step_sizes": Option(numbers("two numbers, the first no larger", lambda a, b: 0 <= a <= b), (1e-6, 50)),
+    "lambd": Option(kinds.number(), 1e-4),
+    "t0": Option(kinds.number(), 1e6),
+    **OF_SCHEDULES,
 }
 
 

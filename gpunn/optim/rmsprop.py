@@ -26,11 +26,16 @@ class RMSprop(Optimizer):
         weight_decay: float = 0,
         momentum: float = 0,
         centered: bool = False,
+        capturable: bool = False,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
         *,
         l1: float = 0,
     ):
-        options = {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay}
-        super().__init__(params, {**options, "momentum": momentum, "centered": centered, "l1": l1})
+        options = {"lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay, "momentum": momentum}
+        options |= {"centered": centered, "maximize": maximize, "l1": l1}
+        super().__init__(params, options, foreach=foreach, differentiable=differentiable, capturable=capturable)
 
     def rule(self, batch: Batch) -> None:
         settings = batch.settings(self.numbers, counted)
@@ -42,4 +47,5 @@ class RMSprop(Optimizer):
     def numbers(group: Group, _: int) -> tuple:
         """The struct Setting of kernels/optim/rmsprop.cu."""
         alpha, eps, momentum = group["alpha"], group["eps"], group["momentum"]
-        return group["lr"], alpha, 1 - alpha, eps, momentum, group["weight_decay"], group["l1"]
+        decays = group["weight_decay"], group["l1"], group["maximize"]
+        return group["lr"], alpha, 1 - alpha, eps, momentum, *decays

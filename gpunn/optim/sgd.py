@@ -27,10 +27,15 @@ class SGD(Optimizer):
         weight_decay: float = 0,
         nesterov: bool = False,
         *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
         l1: float = 0,
     ):
-        options = {"lr": lr, "momentum": momentum, "dampening": dampening}
-        super().__init__(params, {**options, "weight_decay": weight_decay, "nesterov": nesterov, "l1": l1})
+        options = {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay}
+        options |= {"nesterov": nesterov, "maximize": maximize, "l1": l1}
+        super().__init__(params, options, foreach=foreach, differentiable=differentiable, fused=fused)
 
     def check(self, group: Group) -> None:
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
@@ -48,4 +53,5 @@ class SGD(Optimizer):
     def numbers(group: Group, first: bool) -> tuple:
         """The struct Setting of kernels/optim/sgd.cu."""
         share = 1 if first else 1 - group["dampening"]
-        return group["lr"], group["momentum"], share, group["weight_decay"], group["l1"], group["nesterov"]
+        decays = group["weight_decay"], group["l1"]
+        return group["lr"], group["momentum"], share, *decays, group["nesterov"], group["maximize"]

@@ -11,7 +11,7 @@ from gpunn.backend import Array, capture
 from gpunn.engine.tensor import Tensor
 from gpunn.errors import UsageError
 from gpunn.optim.batch import by_kind
-from gpunn.optim.optimizer import like
+from gpunn.optim.saved import like
 
 
 class Accumulation:

@@ -16,8 +16,8 @@ from gpunn.errors import UsageError
 from gpunn.nn import Module
 from gpunn.nn.state import completed, copied
 from gpunn.optim.batch import by_kind
-from gpunn.optim.optimizer import like
 from gpunn.optim.options import as_plain, is_number
+from gpunn.optim.saved import like
 
 
 class EMA:

@@ -9,10 +9,14 @@ import numpy as np
 from gpunn import optim
 from gpunn.backend import Array
 from gpunn.engine.tensor import Tensor
-from gpunn.reference.optim import MANY, OPTIMISERS, STEP, OptimCase, step
+from gpunn.reference.optim import MANY, OPTIMISERS, SCALARS, STEP, OptimCase, step
 from gpunn.verify.task import Give, Task, as_f64, placed
 
-OPERATIONS = {"SGD": "optim.sgd", "Adam": "optim.adam", "AdamW": "optim.adam", "RMSprop": "optim.rmsprop"}
+OPERATIONS = {
+    **dict.fromkeys(("Adam", "AdamW", "NAdam", "RAdam"), "optim.adam"),
+    **dict.fromkeys(("RMSprop", "Adagrad"), "optim.rmsprop"),
+    **{rule: f"optim.{rule.lower()}" for rule in ("SGD", "Adadelta", "Adamax", "Rprop", "ASGD")},
+}
 
 
 def optim_tasks(give: Give) -> Iterator[Task]:
@@ -50,7 +54,7 @@ def _case(case: OptimCase, how: str, given: list[dict[str, Array]]) -> Task:
         for p, one in zip(params, copies, strict=True):
             p.gradient = one["g"]
             states = {name: one[name] for name in case.used}
-            optimizer.state[id(p)] = {"step": STEP - 1, **states} if "exp_avg" in states else states
+            optimizer.state[p] = {"step": STEP - 1, **SCALARS.get(case.rule, {}), **states}
         optimizer.step()
         return tuple(one[name] for one in copies for name in ("p", *case.used))
 

@@ -1,7 +1,7 @@
 /*
-RMSprop: one step of many tensors in one launch.
+RMSprop, and with alpha = c = 1 Adagrad: one step of many tensors in one launch.
 
-math:     g += decay*p + l1*sign(p); v = alpha*v + c*g^2 with c = 1 - alpha; with an a: a = alpha*a + c*g;
+math:     g = (+-)g + decay*p + l1*sign(p); v = alpha*v + c*g^2; with an a: a = alpha*a + c*g;
           d = g/(sqrt(max(0, v - a^2)) + eps); with a b: d = b = momentum*b + d; p -= rate*d;
           where v would overflow, g is as large as v can take (square.cuh)
 layout:   p, v, a, b, g of one tensor in one memory order, whichever it is; a and b may be null; skip one number: where it is
@@ -17,7 +17,7 @@ optional: skip fed
 #include "penalty.cuh"
 #include "square.cuh"
 
-struct Setting { ACC rate, alpha, c, eps, momentum, decay, l1; };
+struct Setting { ACC rate, alpha, c, eps, momentum, decay, l1; int maximize; };
 struct Table {
     T* p[ROWS];
     T* v[ROWS];

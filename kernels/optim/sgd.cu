@@ -1,7 +1,7 @@
 /*
 Stochastic gradient descent with momentum: one step of many tensors in one launch.
 
-math:     d = g + decay*p + l1*sign(p); b = momentum*b + share*d; p -= rate*(b, or d + momentum*b with nesterov),
+math:     d = (+-)g + decay*p + l1*sign(p); b = momentum*b + share*d; p -= rate*(b, or d + momentum*b with nesterov),
           or without a b: p -= rate*d
 layout:   p, b, g of one tensor in one memory order, whichever it is; b may be null; skip one number: where it is
           not 0, nothing is done
@@ -15,7 +15,7 @@ optional: skip fed
 */
 #include "penalty.cuh"
 
-struct Setting { ACC rate, momentum, share, decay, l1; int nesterov; };
+struct Setting { ACC rate, momentum, share, decay, l1; int nesterov, maximize; };
 struct Table {
     T* p[ROWS];
     T* b[ROWS];

@@ -9,6 +9,9 @@
 
 const int CHUNK = 4096;  // elements a block owns
 
+// 1, -1 or 0; NaN stays NaN, -0 becomes 0.
+__device__ __forceinline__ ACC sign(ACC x) { return x > 0 ? (ACC)1 : x < 0 ? (ACC)-1 : x + 0; }
+
 struct Part { int row; i64 begin, end; };  // a tensor, and which of its elements
 
 // This block's part: the last row that begins at or before this block.

@@ -36,7 +36,7 @@ TWINS = {
     "matmul": {"matmul"},
     "loss": {"cross_entropy", "nll", "hits"},
     "optim": {"sgd", "adam", "rmsprop", "norm", "scale", "clamp", "average", "accumulate", "divide"}
-    | {"unscale", "rescale"},
+    | {"unscale", "rescale", "adadelta", "adamax", "rprop", "asgd"},
     "activation": {"forward", "backward", "slopes"},
     "elementwise": {"apply", "add_into", "in_memory", "place"},
     "indexing": {"add", "rows"},

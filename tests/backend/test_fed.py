@@ -46,6 +46,14 @@ OPTIMISERS = {
     "Adam": lambda params: optim.Adam(params, 0.1, weight_decay=0.1),
     "AdamW": lambda params: optim.AdamW([{"params": params[:2]}, {"params": params[2:], "lr": 0.02}], 0.1),
     "RMSprop": lambda params: optim.RMSprop(params, 0.1, momentum=0.5, centered=True),
+    "AMSGrad": lambda params: optim.Adam(params, 0.1, amsgrad=True, maximize=True),
+    "NAdam": lambda params: optim.NAdam(params, 0.1),
+    "RAdam": lambda params: optim.RAdam(params, 0.1, betas=(0.9, 0.5)),
+    "Adagrad": lambda params: optim.Adagrad(params, 0.1, lr_decay=0.1),
+    "Adadelta": lambda params: optim.Adadelta(params),
+    "Adamax": lambda params: optim.Adamax(params, 0.1),
+    "Rprop": lambda params: optim.Rprop(params, 0.1),
+    "ASGD": lambda params: optim.ASGD(params, 0.1, t0=1),
 }
 
 

@@ -86,7 +86,7 @@ def test_gradients_and_what_optimisers_keep_have_the_order_of_their_weights(devi
     other = optim.SGD(layer.parameters(), 0.1, momentum=0.9)
     other.load_state_dict(sgd.state_dict())
     for one in (sgd, other):
-        assert channels_last(one.state[id(layer.weight)]["momentum_buffer"])
+        assert channels_last(one.state[layer.weight]["momentum_buffer"])
 
 
 def test_averages_leave_weights_in_order_and_sums_have_theirs(device, tmp_path):

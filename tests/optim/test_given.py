@@ -13,7 +13,7 @@ from gpunn import nn, optim
 
 MODEL = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
 P = list(MODEL.parameters())
-RULES = ["SGD", "Adam", "AdamW", "RMSprop"]
+RULES = ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD"]
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -27,12 +27,41 @@ def test_positional_arguments_are_pytorchs(name):
     assert "l1" not in [p.name for p in placed]
 
 
-def test_amsgrad_is_not_l1_and_can_only_be_false():
-    assert optim.Adam(P, 1e-3, (0.9, 0.999), 1e-8, 0, False).param_groups[0]["l1"] == 0
-    with pytest.raises(ValueError, match=r"AdamW: amsgrad must be False: that variant is not here, got True; usual: F"):
-        optim.AdamW(P, amsgrad=True)
+def test_how_a_step_is_computed_is_taken_where_it_changes_no_result():
+    assert optim.Adam(P, 1e-3, (0.9, 0.999), 1e-8, 0, True).param_groups[0]["l1"] == 0
+    group = optim.AdamW(P, foreach=True, capturable=True, fused=False).param_groups[0]
+    assert not {"foreach", "fused", "capturable", "differentiable"} & group.keys()
+    optim.SGD([{"params": P, "foreach": None, "differentiable": False}])
+    with pytest.raises(
+        ValueError, match=r"SGD: differentiable must be False: a step is not recorded, got True; usual:"
+    ):
+        optim.SGD(P, differentiable=True)
+    with pytest.raises(ValueError, match=r"differentiable must be False: a step is not recorded, got True"):
+        optim.Rprop([{"params": P, "differentiable": True}])
+    with pytest.raises(ValueError, match=r"AdamW: fused and foreach are both True, expected one at most; leave"):
+        optim.AdamW(P, fused=True, foreach=True)
+    with pytest.raises(TypeError, match=r"ASGD: foreach must be none, or True or False, got 'yes'"):
+        optim.ASGD(P, foreach="yes")
     with pytest.raises(TypeError, match=r"RMSprop.__init__\(\) takes"):
-        optim.RMSprop(P, 1e-2, 0.99, 1e-8, 0, 0, False, False)
+        optim.RMSprop(P, 1e-2, 0.99, 1e-8, 0, 0, False, False, None, False, False, 0)
+
+
+def test_parameters_may_have_names():
+    named = list(MODEL.named_parameters())
+    optimizer = optim.SGD(named, momentum=0.5)
+    assert optimizer.param_groups[0]["param_names"] == [name for name, _ in named]
+    assert [*map(id, optimizer.param_groups[0]["params"])] == [*map(id, P)]
+    assert optimizer.state_dict()["param_groups"][0]["param_names"] == [name for name, _ in named]
+    plainly = optim.SGD(P, momentum=0.5)
+    plainly.load_state_dict(optimizer.state_dict())
+    optimizer.load_state_dict(plainly.state_dict())
+    assert "param_names" not in plainly.param_groups[0] and len(optimizer.param_groups[0]["param_names"]) == len(P)
+    with pytest.raises(ValueError, match=r"SGD: 1 of the 2 parameters of group 0 have names, expected all or none"):
+        optim.SGD([named[0], P[1]])
+    with pytest.raises(ValueError, match=r"SGD: group 1 has names of its parameters, the groups before have not; name"):
+        optim.SGD([{"params": P[:2]}, {"params": iter(named[2:])}])
+    with pytest.raises(ValueError, match=r"SGD: group 1 has no names of its parameters, the groups before have; name"):
+        optim.SGD([{"params": named[:2]}, {"params": P[2:]}])
 
 
 NUMBERS = ["lr", "weight_decay", "l1", "eps", "momentum", "dampening", "alpha"]
@@ -92,7 +121,7 @@ def test_a_number_too_large_for_a_float_is_refused():
         (lambda: [MODEL], "params[0] is a Sequential, expected a Parameter; pass model.parameters()"),
         (lambda: MODEL.parameters, "expected an iterable of parameters; call it: model.parameters()"),
         (lambda: MODEL.state_dict(), "params is a dict, expected an iterable of parameters; pass model.parameters()"),
-        (lambda: MODEL.named_parameters(), "expected a Parameter; pass model.parameters(), not named_parameters()"),
+        (lambda: [("w", 3)], "params[0] is 3, expected a Parameter; make it one"),
         (lambda: {"params": P}, "params is one group, a dict, expected a list of them; pass [group]"),
         (lambda: [{"params": MODEL}], 'group 0\'s "params" is a Sequential, expected an iterable of parameters; pass'),
         (lambda: None, "params is a NoneType, expected an iterable of parameters; pass model.parameters()"),
@@ -120,7 +149,7 @@ def test_rmsprop_counts_its_steps():
 
 def fitted(name):
     p = nn.Parameter(np.ones(2, np.float32))
-    optimizer = getattr(optim, name)([p], **({} if "Adam" in name else {"momentum": 0.5}))
+    optimizer = getattr(optim, name)([p], **({"momentum": 0.5} if name in ("SGD", "RMSprop") else {}))
     p.gradient = np.ones(2, np.float32)
     optimizer.step()
     return optimizer

@@ -79,7 +79,7 @@ def test_a_variance_is_never_negative(device):
     optimizer = optim.RMSprop([p], lr=1.0, alpha=1.0, eps=0.5, centered=True)
     p.gradient = gpunn.to_device(np.array([1.0, -1.0, math.nan], np.float32), device)
     state = {"square_avg": np.full(3, 1.0, np.float32), "grad_avg": np.full(3, 1.001, np.float32)}
-    optimizer.state[id(p)] = {name: gpunn.to_device(value, device) for name, value in state.items()}
+    optimizer.state[p] = {name: gpunn.to_device(value, device) for name, value in state.items()}
     optimizer.step()
     np.testing.assert_array_equal(gpunn.to_numpy(p.array), [-2.0, 2.0, math.nan])
 

@@ -192,7 +192,7 @@ def test_a_state_of_another_memory_order_is_laid_like_its_parameter():
     saved = optimizer.state_dict()
     saved["state"] = {0: {"momentum_buffer": np.ones(p.shape, np.float32)}}
     optimizer.load_state_dict(saved)
-    assert optimizer.state[id(p)]["momentum_buffer"].strides == p.array.strides
+    assert optimizer.state[p]["momentum_buffer"].strides == p.array.strides
 
 
 def test_a_subclass_may_still_update_one_by_one():

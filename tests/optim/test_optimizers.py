@@ -26,6 +26,20 @@ RULES = [
     ("RMSprop", {"lr": 0.003, "alpha": 0.9, "weight_decay": 0.1}),
     ("RMSprop", {"lr": 0.003, "centered": True, "eps": 1e-4}),
     ("RMSprop", {"lr": 0.003, "momentum": 0.9, "centered": True, "eps": 1e-4, "weight_decay": 0.05}),
+    ("SGD", {"lr": 0.05, "momentum": 0.9, "maximize": True}),
+    ("Adam", {"amsgrad": True, "weight_decay": 0.1, "maximize": True}),
+    ("AdamW", {"amsgrad": True, "betas": (0.8, 0.6)}),
+    ("NAdam", {"weight_decay": 0.1}),
+    ("NAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "momentum_decay": 0.1}),
+    ("RAdam", {}),
+    ("RAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True, "betas": (0.8, 0.6)}),
+    ("Adagrad", {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.1, "initial_accumulator_value": 0.1}),
+    ("Adadelta", {"weight_decay": 0.1, "maximize": True}),
+    ("Adamax", {"weight_decay": 0.1, "betas": (0.8, 0.6)}),
+    ("Rprop", {}),
+    ("Rprop", {"lr": 0.1, "etas": (0.3, 1.5), "step_sizes": (0.01, 0.5), "maximize": True}),
+    ("ASGD", {"weight_decay": 0.1}),
+    ("ASGD", {"lr": 0.1, "lambd": 0.1, "alpha": 0.5, "t0": 5}),
 ]
 SHAPES = [(), (7,), (5, 3), (3 * PIECE // 8, 11)]  # the last one takes several pieces, the last of them cut short
 
@@ -210,7 +224,6 @@ ERRORS = [
     (lambda: optim.SGD([], lr=1), ValueError, "SGD: params is empty; pass model.parameters()"),
     (lambda: optim.SGD(P[0], lr=1), TypeError, "SGD: params is one Tensor, expected an iterable of parameters;"),
     (lambda: optim.SGD([np.ones(2)], lr=1), TypeError, "params[0] is an array of float64 (2,), expected a Parameter"),
-    (lambda: optim.SGD([("w", P[0])], lr=1), TypeError, "pass model.parameters(), not named_parameters()"),
     (lambda: optim.SGD([Tensor(np.ones(2))], lr=1), ValueError, "params[0] of shape (2,) has requires_grad=False"),
     (lambda: optim.SGD(P + P, lr=1), ValueError, "SGD: params[1] of shape (2,) is given twice"),
     (lambda: optim.SGD([{"params": P, "betas": 1}], lr=1), ValueError, "SGD: unknown options ['betas'] in a group"),

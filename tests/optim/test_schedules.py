@@ -152,7 +152,7 @@ def test_state_continues_and_carries_the_options():
         (lambda o: optim.OneCycleLR(o, "0.1", 9), TypeError, "OneCycleLR: max_lr must be a finite number > 0, or"),
         (lambda o: optim.OneCycleLR(o, [0.1], 9), ValueError, "max_lr has 1 values, but the optimizer has 2 groups"),
         (lambda o: optim.OneCycleLR(o, 0.1, 9, anneal_strategy="cosine"), ValueError, "must be 'cos' or 'linear', got"),
-        (lambda o: optim.OneCycleLR(o, 0.1, 9), ValueError, "no momentum to cycle; pass cycle_momentum=False"),
+        (lambda o: optim.OneCycleLR(optim.Rprop(list(o.parameters())), 0.1, 9), ValueError, "Rprop has no momentum to"),
         (lambda o: optim.StepLR(3, 1), TypeError, "StepLR: optimizer is a int, expected one of gpunn.optim; pass the"),
         (
             lambda o: optim.StepLR(o, 1).load_state_dict(optim.LinearLR(o).state_dict()),

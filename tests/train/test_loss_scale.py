@@ -62,7 +62,7 @@ def test_a_step_with_a_flag_changes_nothing(make, device):
     rule = make([p], lr=0.1, **options)
 
     def everything():
-        arrays = [p.array, *[a for a in rule.state[id(p)].values() if hasattr(a, "shape")]]
+        arrays = [p.array, *[a for a in rule.state[p].values() if hasattr(a, "shape")]]
         return [gpunn.to_numpy(a).tobytes() for a in arrays]
 
     p.gradient = placed(np.ones(40, np.float32), device)

@@ -168,6 +168,7 @@ ELEMENTS = [
     ),
     *of_file(
         "optim/table.cuh",
+        (NAN, "x < 0 ? (ACC)-1 : x + 0", "x < 0 ? (ACC)-1 : (ACC)0"),
         (INDEX, "table.first[middle] <= (int)blockIdx.x", "table.first[middle] < (int)blockIdx.x"),
         (EDGE, "left < CHUNK ? left : CHUNK", "CHUNK"),
         (BITS, "(i64)((int)blockIdx.x - table.first[low]) * CHUNK", "((int)blockIdx.x - table.first[low]) * CHUNK"),
@@ -194,9 +195,26 @@ ELEMENTS = [
             "x[0] < -limit ? -limit : x[0] <= limit ? x[0] : limit",
         ),
     ),
-    *of_file("optim/penalty.cuh", (NAN, "p < 0 ? (ACC)-1 : p + 0", "p < 0 ? (ACC)-1 : (ACC)0")),
+    *of_file(
+        "optim/penalty.cuh", (RULE, "    if (s.maximize) g = -g;\n", ""), (RULE, "if (s.l1 != 0)", "if (false)")
+    ),
     *of_file("optim/sgd.cu", (RULE, "s.nesterov ? d + times(b, s.momentum) : b", "b")),
-    *of_file("optim/adam.cu", (RULE, "sqrt(v) / s.root + s.eps", "sqrt(v) + s.eps")),
+    *of_file(
+        "optim/adam.cu",
+        (RULE, "sqrt(has_peak ? x : v) / s.root + s.eps", "sqrt(has_peak ? x : v) + s.eps"),
+        (RULE, "sqrt(has_peak ? x : v)", "sqrt(v)"),
+        (RULE, "s.ahead != 0 ?", "false ?"),
+        (NAN, "(v > x || v != v)", "v > x"),
+    ),
+    *of_file("optim/adadelta.cu", (RULE, "times(d, d)", "times(g, g)")),
+    *of_file("optim/adamax.cu", (NAN, "size > u || size != size", "size > u"), (RULE, "fabs(g) + s.eps", "fabs(g)")),
+    *of_file(
+        "optim/rprop.cu",
+        (RULE, "b = turn < 0 ? (ACC)0 : g;", "b = g;"),
+        (NAN, "turn < 0 ? s.minus : turn + 1", "turn < 0 ? s.minus : (ACC)1"),
+        (EDGE, "size > s.most ? s.most : size", "size"),
+    ),
+    *of_file("optim/asgd.cu", (RULE, "times(p - a, s.share)", "times(p, s.share)")),
     *of_file("optim/rmsprop.cu", (RULE, "spread = v - times(a, a)", "spread = v")),
     *of_file("optim/average.cu", (RULE, "times(x[1] - x[0], share)", "times(x[1], share)")),
     *of_file("optim/accumulate.cu", (START, "s.fresh ? (ACC)0 : x[0]", "x[0]")),
