@@ -15,6 +15,8 @@ from gpunn.optim.clip import clip_grad_value_ as clip_grad_value_
 from gpunn.optim.clip import grad_norm as grad_norm
 from gpunn.optim.cyclic import CosineAnnealingWarmRestarts as CosineAnnealingWarmRestarts
 from gpunn.optim.cyclic import CyclicLR as CyclicLR
+from gpunn.optim.lbfgs import LBFGS as LBFGS
+from gpunn.optim.muon import Muon as Muon
 from gpunn.optim.one_cycle import OneCycleLR as OneCycleLR
 from gpunn.optim.optimizer import Optimizer as Optimizer
 from gpunn.optim.plateau import ReduceLROnPlateau as ReduceLROnPlateau

@@ -13,7 +13,7 @@ from gpunn import backend
 from gpunn.backend import Array, capture, streams
 from gpunn.backend.contract import SKIP
 from gpunn.engine import autograd
-from gpunn.engine.tensor import Tensor
+from gpunn.engine.tensor import Tensor, data_of
 from gpunn.errors import CaptureError
 from gpunn.optim.batch import Batch, Group, by_kind
 from gpunn.optim.given import as_groups, check_gradient
@@ -198,10 +198,13 @@ class Optimizer(Stateful):
             batches.append(Batch(params, [p.gradient for p in tensors], states, own, tensors))
         return batches
 
-    def zero_grad(self) -> None:
-        """Drop every gradient, so that the next backward pass starts anew."""
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Drop every gradient, so that the next backward pass starts anew; or fill it with zeros."""
         for p in self.parameters():
-            p.gradient = None
+            if set_to_none or p.gradient is None:
+                p.gradient = None
+            else:
+                p.gradient[...] = 0
 
 
 def _numbers(states: list[dict[str, Any]]) -> list[dict[str, Any]]:

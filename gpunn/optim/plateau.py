@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 from gpunn import kinds, limits
 from gpunn.kinds import Kind
 from gpunn.optim.optimizer import Optimizer
-from gpunn.optim.options import Option, checked, is_number
+from gpunn.optim.options import Option, checked
 from gpunn.optim.schedule import RATE, Schedule, check_optimizer, each_group, several
 
 COUNTED = kinds.whole(0, limits.STEPS)
-ANY = Kind("a number", lambda v: isinstance(v, float) or RATE.holds(v) or RATE.holds(-v if is_number(v) else v))
+ANY = Kind("a number", lambda v: isinstance(v, float) or kinds.number().holds(v))
 
 
 class ReduceLROnPlateau(Schedule):

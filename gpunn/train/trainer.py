@@ -41,7 +41,8 @@ class Trainer(Learning):
 
     Args:
         loss_fn: `loss_fn(model(x), y)` -> scalar Tensor.
-        schedule: stepped after every epoch, or after every update where it is `per_step`, as OneCycleLR is.
+        schedule: stepped after every epoch, or after every update where it is `per_step`, as OneCycleLR is;
+            ReduceLROnPlateau with the epoch's validation loss, or without validation the training loss.
         callbacks: called in order; see Callback.
         metrics: name -> function(output, target) -> mean over the batch: a number, or what holds one and has not been
             waited for, an array or a Tensor of one element. Default: {"accuracy": accuracy}. Labels that the loss
@@ -217,7 +218,8 @@ class Trainer(Learning):
         self.row["images_per_second"] = self.images_per_second()
         self.history.append(self.row)
         if self.schedule is not None and not self.schedule.per_step:
-            self.schedule.step()
+            loss = self.row["train_loss"] if self.row["val_loss"] is None else self.row["val_loss"]
+            self.schedule.step(*[loss] * self.schedule.watches)
         self.epoch, self.batch, self.running = self.epoch + 1, 0, Running()
 
     def weights(self) -> dict[str, Any]:

@@ -203,9 +203,7 @@ DIFFERENT_LAYERS = [
         "a mean divided by another count is a scaled sum",
     ),
 ]
-REFUSED_OPTIONS = [
-    Row(["Adam", "AdamW"], lambda s: s.options.get("amsgrad", False), "a variant that has no kernel"),
-]
+REFUSED_OPTIONS = []
 TAKEN_OPTIONS = [
     Row(
         ["Adam", "AdamW"],

@@ -18,25 +18,27 @@ from tests.torch_samples.purpose import REFUSED_OPTIONS, TAKEN_OPTIONS
 from tests.torch_samples.rows import Sample, Verdicts, refusal_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-OPTIMIZERS = ("SGD", "Adam", "AdamW", "RMSprop")
+OPTIMIZERS = (
+    "SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD", "Muon",
+    "LBFGS",
+)  # fmt: skip
 SHAPES = ((5, 3), (3,), (), (2, 0), (2, 3, 2, 2))
+MATRICES = ((5, 3), (3, 4), (2, 2), (6, 6), (1, 6))  # for Muon
 STEPS = 6
 
 
 def both_sides(name: str, options: dict[str, Any], dtype: str, groups: bool) -> tuple[Any, Any]:
-    """The same optimiser of each side over equal parameters, in one group or in two.
-
-    gpunn has no `maximize`: the gradients' signs are turned, in `step`. `foreach` is how, not what.
-    """
-    start = [torch().randn(shape, dtype=getattr(torch(), dtype)) for shape in SHAPES]
+    """The same optimiser of each side over equal parameters, in one group or in two."""
+    shapes = MATRICES if name == "Muon" else SHAPES
+    start = [torch().randn(shape, dtype=getattr(torch(), dtype)) for shape in shapes]
     other = [torch().nn.Parameter(x.clone()) for x in start]
     mine = [Tensor(x.numpy().copy(), requires_grad=True) for x in start]
-    given = ours({k: v for k, v in options.items() if k not in ("maximize", "foreach")})
+    second = {"lr": 0.05} | ({} if name == "Rprop" else {"weight_decay": 0.3})
 
     def grouped(params: list[Any]) -> list[Any]:
-        return [{"params": params[:2]}, {"params": params[2:], "lr": 0.05, "weight_decay": 0.3}] if groups else params
+        return [{"params": params[:2]}, {"params": params[2:], **second}] if groups else params
 
-    return getattr(optim, name)(grouped(mine), **given), getattr(torch().optim, name)(grouped(other), **options)
+    return getattr(optim, name)(grouped(mine), **ours(options)), getattr(torch().optim, name)(grouped(other), **options)
 
 
 def parameters(optimizer: Any) -> list[Any]:
@@ -47,10 +49,22 @@ def step(mine: Any, other: Any, t: int) -> None:
     """One step of each from equal gradients; now and then a parameter has none."""
     for i, (p, q) in enumerate(zip(parameters(mine), parameters(other), strict=True)):
         q.grad = None if (t + i) % 4 == 3 else torch().randn_like(q) * 10.0 ** (t % 3 - 1)
-        sign = -1 if other.defaults["maximize"] else 1
-        p.gradient = None if q.grad is None else np.asarray(sign * q.grad.numpy())
-    mine.step()
-    other.step()
+        p.gradient = None if q.grad is None else np.asarray(q.grad.numpy())
+    if isinstance(mine, optim.LBFGS):
+        for optimizer in (mine, other):
+            optimizer.step(partial(bowl, parameters(optimizer)))
+    else:
+        mine.step()
+        other.step()
+
+
+def bowl(params: list[Any]) -> Any:
+    """A loss that is no quadratic, and its gradients."""
+    for p in params:
+        p.grad = None
+    loss = sum(((p * p + 1) ** 0.5 + (p - 0.5) ** 2).sum() for p in params)
+    loss.backward()
+    return loss
 
 
 def state_differs(mine: Any, other: Any) -> str:
@@ -59,7 +73,8 @@ def state_differs(mine: Any, other: Any) -> str:
     for i, (g, w) in enumerate(zip(got["param_groups"], want["param_groups"], strict=True)):
         if missing := g.keys() - w.keys() - {"l1"}:
             return f"group {i} has the options {sorted(missing)}, which PyTorch's has not"
-        if odd := [k for k in g.keys() & w.keys() if k != "params" and not np.allclose(g[k], w[k], rtol=1e-12)]:
+        shared = [k for k in g.keys() & w.keys() - {"params"} if g[k] != w[k]]
+        if odd := [k for k in shared if not np.allclose(g[k], w[k], rtol=1e-12)]:
             return f"group {i}: {odd[0]} is {g[odd[0]]}, expected {w[odd[0]]}"
     for i, wanted in want["state"].items():
         wanted = {k: v for k, v in wanted.items() if v is not None}
@@ -68,7 +83,7 @@ def state_differs(mine: Any, other: Any) -> str:
             return f"state {i} has {sorted(found)}, expected {sorted(wanted)}"
         for k, v in wanted.items():
             number = isinstance(found[k], int | float)
-            if number and found[k] != float(v):
+            if number and not np.isclose(found[k], float(v), rtol=1e-6):  # PyTorch keeps float32
                 return f"state {i}: {k} is {found[k]}, expected {float(v)}"
             if not number and (text := difference({f"state {i}: {k}": found[k]}, {f"state {i}: {k}": to_numpy(v)})):
                 return text
@@ -81,7 +96,13 @@ def differs(name: str, options: dict[str, Any], dtype: str, groups: bool) -> str
         step(mine, other, t)
         for i, (p, q) in enumerate(zip(parameters(mine), parameters(other), strict=True)):
             what = f"parameter {i} after step {t + 1}"
-            if text := difference({what: p.array}, {what: to_numpy(q)}):
+            if name == "Muon":  # whose iterations PyTorch rounds to bfloat16, and small singular values grow 200-fold
+                rate = 0.05 if groups and i > 1 else float(options.get("lr", 1e-3))
+                found = abs(p.numpy() - to_numpy(q)).max(initial=0)
+                text = f"{what} is {found} off" if found > 0.2 * (t + 1) * rate else ""
+            else:
+                text = difference({what: p.array}, {what: to_numpy(q)})
+            if text:
                 return text
     return state_differs(mine, other)
 
@@ -90,10 +111,14 @@ def differs(name: str, options: dict[str, Any], dtype: str, groups: bool) -> str
 def test_samples(name):
     info = tables.optimizers()[name]
     verdicts = Verdicts(REFUSED_OPTIONS)
-    for dtype, groups, foreach in product(("float64", "float32"), (False, True), (False, True)):
+    ways = product(("float64", "float32"), (False, True), (False, True))
+    if name in ("LBFGS", "Muon"):  # which have no foreach; and LBFGS one group
+        ways = product(("float64", "float32"), (False, True) if name == "Muon" else (False,), (None,))
+    for dtype, groups, foreach in ways:
         key = f"{name} {dtype} {groups} {foreach}"
         for given in tables.samples(key, partial(info.optim_inputs_func, "cpu")):
-            options = {**given.kwargs, "foreach": foreach and not isinstance(given.kwargs.get("lr"), torch().Tensor)}
+            how = {"foreach": foreach and not isinstance(given.kwargs.get("lr"), torch().Tensor)}
+            options = {**given.kwargs, **({} if foreach is None else how)}
             sample = Sample(name, dtype, (), options, "two groups" if groups else "one group")
             verdicts.judge(sample, partial(differs, name, options, dtype, groups))
     verdicts.check(name, tables.EVERYTHING)
@@ -109,7 +134,7 @@ def test_errors(name):
 
         def mine(x: Any, made: dict[int, Tensor] = made) -> Any:
             """A parameter that stands in two places is one there, too."""
-            if isinstance(x, torch().Tensor):
+            if isinstance(x, torch().Tensor) and not x.is_complex():
                 return made.setdefault(id(x), Tensor(x.detach().numpy(), requires_grad=True))
             if isinstance(x, tuple | list):
                 return type(x)(map(mine, x))
@@ -124,6 +149,8 @@ def test_errors(name):
     verdicts.check(name, everything=True)
 
 
+SCHEDULED = [name for name in OPTIMIZERS if name != "LBFGS"]  # in two groups
+CYCLED = ("SGD", "Adam", "AdamW", "RMSprop", "Adamax", "NAdam", "RAdam", "Muon")  # with a momentum
 # PyTorch's table has few schedules: these are those of gpunn with some of their arguments.
 SCHEDULES: list[tuple[str, dict[str, Any]]] = [
     ("StepLR", {"step_size": 3}),
@@ -134,6 +161,9 @@ SCHEDULES: list[tuple[str, dict[str, Any]]] = [
     ("LinearLR", {"start_factor": 1.0, "end_factor": 0.0, "total_iters": 6}),
     ("CosineAnnealingLR", {"T_max": 5}),
     ("CosineAnnealingLR", {"T_max": 12, "eta_min": 0.01}),
+    ("ConstantLR", {"factor": 0.5, "total_iters": 4}),
+    ("ExponentialLR", {"gamma": 0.9}),
+    ("PolynomialLR", {"total_iters": 8, "power": 1.5}),
     ("OneCycleLR", {"max_lr": 0.5, "total_steps": 14}),
     ("OneCycleLR", {"max_lr": [0.5, 0.2], "total_steps": 14, "anneal_strategy": "linear", "pct_start": 0.5}),
     ("OneCycleLR", {"max_lr": 0.3, "total_steps": 14, "cycle_momentum": False, "div_factor": 5.0}),
@@ -156,31 +186,29 @@ def rates_differ(name: str, make: list[Any], with_gpunn: list[Any]) -> str:
             return f"get_last_lr after {t} steps: {got}, expected {want}"
         step(mine, other, t)
         for schedule in (*chains[0], *chains[1]):
-            schedule.step()
+            schedule.step(*[t % 3] * (type(schedule).__name__ == "ReduceLROnPlateau"))
     return ""
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", SCHEDULED)
 def test_schedules(name):
     verdicts = Verdicts([])
     pairs = [[a, b] for a, b in product(SCHEDULES, SCHEDULES) if "OneCycleLR" not in (a[0], b[0])]
-    for chain in tables.samples(f"{name} schedules", lambda: [*([one] for one in SCHEDULES), *pairs]):
+    alone = [[one] for one in SCHEDULES if name in CYCLED or one[0] != "OneCycleLR" or "cycle_momentum" in one[1]]
+    for chain in tables.samples(f"{name} schedules", lambda: [*alone, *pairs]):
         sides = [[partial(getattr(side, kind), **options) for kind, options in chain]
                  for side in (torch().optim.lr_scheduler, optim)]  # fmt: skip
         verdicts.judge(Sample(name, "schedules", tuple(map(str, chain))), partial(rates_differ, name, *sides))
     verdicts.check(name, everything=True)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", SCHEDULED)
 def test_schedules_of_the_table(name):
     """PyTorch's own lambdas, read once with its schedules and once with gpunn's of the same names."""
-    verdicts, skipped = Verdicts([]), 0
+    verdicts = Verdicts([])
     for chain in tables.optimizers()[name].scheduler_inputs:
         used = {word for make in chain for word in make.__code__.co_names}
-        if not used <= vars(optim).keys():  # ReduceLROnPlateau, ExponentialLR, ConstantLR, PolynomialLR
-            skipped += 1
-            continue
         mine = [types.FunctionType(make.__code__, vars(optim)) for make in chain]
         verdicts.judge(Sample(name, "schedules", (sorted(used),)), partial(rates_differ, name, chain, mine))
     verdicts.check(name, everything=True)
-    assert verdicts.count + skipped == len(tables.optimizers()[name].scheduler_inputs)
+    assert verdicts.count == len(tables.optimizers()[name].scheduler_inputs)

@@ -30,6 +30,14 @@ RULES: list[tuple[str, dict[str, Any], float]] = [
     ("RMSprop", {"lr": 0.25, "centered": True, "eps": 0.125, "weight_decay": 0.5}, 1),
     ("RMSprop", {"lr": 0.25, "centered": True, "momentum": 0.9, "l1": 0.25}, 1),
     ("RMSprop", {"lr": 0.25, "momentum": 0.9, "eps": 0.125}, 1),
+    ("Adam", {"lr": 0.25, "amsgrad": True, "maximize": True}, 1),
+    ("NAdam", {"lr": 0.25, "weight_decay": 0.5, "momentum_decay": 0.25}, 1),
+    ("RAdam", {"lr": 0.25, "betas": [0.8, 0.5], "weight_decay": 0.5}, 1),
+    ("Adagrad", {"lr": 0.25, "lr_decay": 0.5, "initial_accumulator_value": 0.125}, 1),
+    ("Adadelta", {"weight_decay": 0.5}, 1),
+    ("Adamax", {"lr": 0.25, "betas": [0.8, 0.5], "eps": 0.125}, 1),
+    ("Rprop", {"lr": 0.25, "step_sizes": [0.125, 0.375]}, 1),
+    ("ASGD", {"lr": 0.25, "lambd": 0.125, "t0": 2}, 1),
 ]
 STEPS = 4
 
@@ -80,6 +88,12 @@ SCHEDULES: list[tuple[str, dict[str, Any]]] = [
     ("LinearLR", {"start_factor": 0.1, "end_factor": 0.7, "total_iters": 7}),
     ("CosineAnnealingLR", {"T_max": 6}),
     ("CosineAnnealingLR", {"T_max": 4, "eta_min": 0.01}),
+    ("ConstantLR", {"factor": 0.25, "total_iters": 4}),
+    ("ExponentialLR", {"gamma": 0.75}),
+    ("PolynomialLR", {"total_iters": 8, "power": 2.0}),
+    ("CyclicLR", {"base_lr": 0.1, "max_lr": 0.5, "step_size_up": 3, "mode": "triangular2"}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 2, "T_mult": 2, "eta_min": 0.01}),
+    ("OneCycleLR", {"max_lr": 0.4, "total_steps": 11, "three_phase": True}),
     ("OneCycleLR", {"max_lr": 0.4, "total_steps": 11}),
     ("OneCycleLR", {"max_lr": 0.4, "total_steps": 11, "pct_start": 0.5, "anneal_strategy": "linear"}),
     ("OneCycleLR", {"max_lr": 0.4, "total_steps": 11, "cycle_momentum": False, "div_factor": 4.0}),

@@ -21,9 +21,13 @@ def of_kind(base):
     return {name for name, kind in found.items() if isinstance(kind, type) and issubclass(kind, base)} - {base.__name__}
 
 
+# Those that take functions, metrics or schedules, and those whose steps are long: beside PyTorch in tests/optim alone.
+LIVE = {"LambdaLR", "MultiplicativeLR", "ReduceLROnPlateau", "SequentialLR", "ChainedScheduler", "LBFGS", "Muon"}
+
+
 def test_all_are_stored():
-    assert {row["rule"] for row in RULES} == of_kind(optim.Optimizer)
-    assert {row["schedule"] for row in SCHEDULES} == of_kind(optim.Schedule)
+    assert {row["rule"] for row in RULES} == of_kind(optim.Optimizer) - LIVE
+    assert {row["schedule"] for row in SCHEDULES} == of_kind(optim.Schedule) - LIVE - {"LRScheduler"}
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])

@@ -195,9 +195,7 @@ ELEMENTS = [
             "x[0] < -limit ? -limit : x[0] <= limit ? x[0] : limit",
         ),
     ),
-    *of_file(
-        "optim/penalty.cuh", (RULE, "    if (s.maximize) g = -g;\n", ""), (RULE, "if (s.l1 != 0)", "if (false)")
-    ),
+    *of_file("optim/penalty.cuh", (RULE, "    if (s.maximize) g = -g;\n", ""), (RULE, "if (s.l1 != 0)", "if (false)")),
     *of_file("optim/sgd.cu", (RULE, "s.nesterov ? d + times(b, s.momentum) : b", "b")),
     *of_file(
         "optim/adam.cu",
