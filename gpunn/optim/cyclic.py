@@ -180,16 +180,14 @@ class CosineAnnealingWarmRestarts(Schedule):
     def step(self, epoch: float | None = None) -> None:
         """One step on, or to an epoch, which may be a fraction."""
         self._step_count += 1
-        if epoch is None and self.last_epoch < 0:
-            epoch = 0
-        if epoch is None:
-            epoch = self.last_epoch + 1
-            self.T_cur += 1
-            if self.T_cur >= self.T_i:
-                self.T_cur, self.T_i = self.T_cur % self.T_i, self.T_i * self.T_mult
-        else:
+        if epoch is not None or self.last_epoch < 0:
+            epoch = epoch or 0
             self._seek(epoch)
-        self._update_lr(math.floor(epoch))
+            return self._update_lr(math.floor(epoch))
+        self.T_cur += 1
+        if self.T_cur >= self.T_i:
+            self.T_cur, self.T_i = self.T_cur % self.T_i, self.T_i * self.T_mult
+        return self._update_lr(self.last_epoch + 1)
 
     def _seek(self, epoch: float) -> None:
         """Where an epoch lies: in which cycle, and how far."""

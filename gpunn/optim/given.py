@@ -31,7 +31,8 @@ def as_parameters(name: str, group: Any, number: int) -> tuple[list[Tensor], lis
         raise TypeError(f'{name}: a parameter group is a dict with "params", got {got}; write {{"params": ...}}')
     where = f'group {number}\'s "params"'
     given = [group["params"]] if isinstance(group["params"], Tensor) else as_list(name, where, group["params"])
-    params, names = [p[1] if _is_named(p) else p for p in given], [p[0] for p in given if _is_named(p)]
+    params: list[Tensor] = [p[1] if _is_named(p) else p for p in given]
+    names: list[Any] = [p[0] for p in given if _is_named(p)]
     if not params:
         raise ValueError(f"{name}: group {number} has no parameters; leave it out")
     for position, p in enumerate(params):

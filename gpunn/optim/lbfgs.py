@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from gpunn import backend, kinds, limits
 from gpunn.backend import Array, capture
-from gpunn.engine.tensor import Tensor, data_of
+from gpunn.engine.tensor import Tensor
 from gpunn.optim.given import check_gradient
 from gpunn.optim.line_search import Point, strong_wolfe
 from gpunn.optim.optimizer import Optimizer, recording
@@ -141,7 +141,7 @@ class LBFGS(Optimizer):
             if last:
                 return Point(t, start.loss, start.gradient, 0.0), 0
             return self._evaluated(closure, t, d), 1
-        arrays = [data_of(p) for p in self.parameters()]
+        arrays = [p.array for p in self.parameters()]
         kept = [array.copy() for array in arrays]
 
         def at(t: float) -> Point:
@@ -167,8 +167,8 @@ class LBFGS(Optimizer):
         found: list[Array] = []
         for p in self.parameters():
             check_gradient(self.name, p)
-            array = data_of(p)
-            g = backend.array_module(array).zeros_like(array) if p.grad is None else data_of(p.grad)
+            array = p.array
+            g = backend.array_module(array).zeros_like(array) if p.gradient is None else p.gradient
             found.append(g.reshape(-1))
         first = found[0]
         for one in found:
@@ -183,7 +183,7 @@ class LBFGS(Optimizer):
         """Move the parameters by t along d."""
         start = 0
         for p in self.parameters():
-            array = data_of(p)
+            array = p.array
             array += t * d[start : start + array.size].reshape(array.shape)
             start += array.size
 

@@ -83,7 +83,7 @@ def _narrowed(
 
 def _within(bracket: list[Point], stalled: bool) -> tuple[float, bool]:
     """Where to look next inside a bracket, a tenth off its ends; and whether that was near one of them."""
-    t, (left, right) = cubic(*bracket), sorted(point.t for point in bracket)
+    t, (left, right) = cubic(bracket[0], bracket[1]), sorted(point.t for point in bracket)
     margin = 0.1 * (right - left)
     if min(right - t, t - left) >= margin:
         return t, False

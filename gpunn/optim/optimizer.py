@@ -13,7 +13,7 @@ from gpunn import backend
 from gpunn.backend import Array, capture, streams
 from gpunn.backend.contract import SKIP
 from gpunn.engine import autograd
-from gpunn.engine.tensor import Tensor, data_of
+from gpunn.engine.tensor import Tensor
 from gpunn.errors import CaptureError
 from gpunn.optim.batch import Batch, Group, by_kind
 from gpunn.optim.given import as_groups, check_gradient

@@ -57,9 +57,9 @@ class ReduceLROnPlateau(Schedule):
         lowest = each_group(name, "min_lr", min_lr, optimizer)
         self.min_lrs = [checked(name, {"min_lr": one}, {"min_lr": Option(RATE, 0)})["min_lr"] for one in lowest]
         self.default_min_lr = None if isinstance(min_lr, Sequence) else self.min_lrs[0]
-        given = {"mode": mode, "factor": factor, "patience": patience, "threshold": threshold, "eps": eps}
-        given |= {"threshold_mode": threshold_mode, "cooldown": cooldown}
-        vars(self).update(checked(name, given, self.options))
+        self.mode, self.factor, self.patience, self.cooldown, self.eps = mode, factor, patience, cooldown, eps
+        self.threshold, self.threshold_mode = threshold, threshold_mode
+        vars(self).update(checked(name, vars(self), self.options))
         self.last_epoch, self.mode_worse = 0, math.inf if mode == "min" else -math.inf
         self.best, self.cooldown_counter, self.num_bad_epochs = self.mode_worse, 0, 0
         self._last_lr = [group["lr"] for group in optimizer.param_groups]

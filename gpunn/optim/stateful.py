@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
-from gpunn.engine.tensor import Tensor, data_of
+from gpunn.engine.tensor import Tensor
 from gpunn.kinds import Kind
 from gpunn.optim.batch import Batch
 from gpunn.optim.given import as_parameters
@@ -85,7 +85,7 @@ class Stateful:
         params = list(self.parameters())
         self.state = defaultdict(dict)
         for i, values in state.items():
-            self.state[params[i]] = {k: like(v, data_of(params[i])) for k, v in values.items()}
+            self.state[params[i]] = {k: like(v, params[i].array) for k, v in values.items()}
 
     def check_state_dict(self, saved: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[int, dict[str, Any]]]:
         """What `load_state_dict` would take over; ValueError or TypeError where it would refuse."""
