@@ -67,8 +67,9 @@ def adamax(params: Arrays, means: Arrays, peaks: Arrays, grads: Arrays, settings
 
 
 def rprop(params: Arrays, previous: Arrays, steps: Arrays, grads: Arrays, settings: Settings, kept: dict) -> None:
-    """Step: s grows by plus where g has the sign it had, shrinks by minus where the other, which makes g 0 for now;
-    it stays between least and most; p -= sign(g) s.
+    """Step: p -= sign(g) s, where s is multiplied by plus while g keeps its sign, by minus where that turns.
+
+    Where it turns g counts as 0 for now; s stays between least and most.
     """
     run(RPROP, kept, ("p", params), {"b": previous, "s": steps}, {"g": grads}, settings, (kept.get(SKIP),))
 

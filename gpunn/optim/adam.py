@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -53,7 +53,7 @@ class Adam(Optimizer):
         peaks = batch.state("max_exp_avg_sq", option="amsgrad") if self.switches else [None] * len(means)
         batch.rules.adam(batch.params, means, squares, peaks, batch.grads, settings, batch.kept)
 
-    def count(self, batch: Batch) -> Any:
+    def count(self, batch: Batch) -> Callable[[list[dict[str, Any]]], Sequence]:
         """What gives each parameter's own numbers of the step that begins, from the states."""
         return counted
 
@@ -129,7 +129,7 @@ class NAdam(Adam):
         how = {"foreach": foreach, "capturable": capturable, "differentiable": differentiable}
         Optimizer.__init__(self, params, options, **how)
 
-    def count(self, batch: Batch) -> Any:
+    def count(self, batch: Batch) -> Callable[[list[dict[str, Any]]], Sequence]:
         def advance(states: list[dict[str, Any]]) -> list[tuple[int, float]]:
             for group, state, t in zip(batch.groups, states, counted(states), strict=True):
                 product = np.float32(state.get("mu_product", 1.0)) * np.float32(_momentum(group, t))

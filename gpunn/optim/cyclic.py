@@ -102,7 +102,7 @@ class CyclicLR(Schedule):
         super().__init__(optimizer, last_epoch)
         self.base_lrs = lows
 
-    def _each(self, what: str, value: Any, optimizer: Optimizer, kind: Kind) -> list[float]:
+    def _each(self, what: str, value: object, optimizer: Optimizer, kind: Kind) -> list[float]:
         values = each_group(self.name, what, value, optimizer)
         return [checked(self.name, {what: one}, {what: Option(kind, 0.1)})[what] for one in values]
 

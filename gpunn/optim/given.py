@@ -45,7 +45,7 @@ def as_parameters(name: str, group: Any, number: int) -> tuple[list[Tensor], lis
     return params, names
 
 
-def _is_named(p: Any) -> bool:
+def _is_named(p: object) -> bool:
     return isinstance(p, tuple) and len(p) == 2 and isinstance(p[0], str)
 
 

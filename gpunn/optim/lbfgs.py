@@ -210,5 +210,5 @@ def _largest(a: Array) -> float:
     return float(abs(a).max())
 
 
-def _is_vector(value: Any, count: int) -> bool:
+def _is_vector(value: object, count: int) -> bool:
     return backend.is_array(value) and value.dtype.kind in "fV" and value.shape == (count,)

@@ -140,7 +140,7 @@ class OneCycleLR(Schedule):
 RATE_NAMES, _MOMENTA = ("initial_lr", "max_lr", "min_lr"), ("max_momentum", "base_momentum")
 
 
-def _steps(total_steps: int | None, epochs: int | None, steps_per_epoch: int | None) -> Any:
+def _steps(total_steps: int | None, epochs: int | None, steps_per_epoch: int | None) -> int:
     """The number of updates, as it is given or of two factors."""
     if total_steps is not None:
         return total_steps

@@ -43,7 +43,7 @@ class Optimizer(Stateful):
     switches: tuple[str, ...] = ()
     frozen: tuple[str, ...] = ()
 
-    def __init__(self, params: Iterable, defaults: dict[str, Any], **how: Any):
+    def __init__(self, params: Iterable, defaults: dict[str, Any], **how: object):
         self.name = type(self).__name__
         self.defaults = defaults
         checked(self.name, how, HOW)

@@ -64,12 +64,12 @@ class ReduceLROnPlateau(Schedule):
         self.best, self.cooldown_counter, self.num_bad_epochs = self.mode_worse, 0, 0
         self._last_lr = [group["lr"] for group in optimizer.param_groups]
 
-    def step(self, metrics: Any = None, epoch: int | None = None) -> None:
+    def step(self, metrics: object = None, epoch: int | None = None) -> None:
         """Count one step with this metric, a number or a Tensor of one element."""
         if metrics is None:
             raise TypeError(f"{self.name}: step has no metric, expected the number to watch; pass step(loss)")
         try:
-            now = float(metrics)
+            now = float(metrics)  # type: ignore[arg-type]
         except (TypeError, ValueError) as error:
             kind = type(metrics).__name__
             raise TypeError(

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar, Protocol
 
 from gpunn import backend, kinds, limits
 from gpunn.backend import Array
 from gpunn.backend.foreign import is_foreign
 from gpunn.engine.tensor import Tensor, data_of
 from gpunn.kinds import Kind
-from gpunn.optim.options import HOW, OF_SCHEDULES, as_plain, checked
+from gpunn.optim.options import HOW, OF_SCHEDULES, Option, as_plain, checked
 from gpunn.text import brief, plain
-
-if TYPE_CHECKING:
-    from gpunn.optim.stateful import Stateful
 
 INDEX = Kind("a parameter's position", lambda v: str(v).isdecimal() and len(str(v)) < 10)
 STATE = kinds.table_of(kinds.table_of(kinds.ANY), INDEX.holds)
@@ -25,7 +22,19 @@ PASSED = {"params", "param_names", *OF_SCHEDULES, *HOW}  # what a group has besi
 NEW = {"l1", "maximize", "amsgrad", "decoupled_weight_decay"}  # which PyTorch or older states may lack
 
 
-def read_state(own: Stateful, saved: Any) -> tuple[list[dict[str, Any]], dict[int, dict[str, Any]]]:
+class Owner(Protocol):
+    """What is asked of the optimiser that a state is for."""
+
+    options: ClassVar[Mapping[str, Option]]
+    scalars: ClassVar[Mapping[str, Kind]]
+    arrays: tuple[str, ...]
+    name: str
+    param_groups: list[dict[str, Any]]
+
+    def read_values(self, number: int, p: Tensor, values: Mapping[str, Any]) -> dict[str, Any]: ...
+
+
+def read_state(own: Owner, saved: Any) -> tuple[list[dict[str, Any]], dict[int, dict[str, Any]]]:
     """Each group's options and each parameter's state; ValueError or TypeError where they are not of such groups."""
     name, groups = own.name, own.param_groups
     if words := kinds.fault(TREE, saved):
@@ -57,7 +66,7 @@ def read_state(own: Stateful, saved: Any) -> tuple[list[dict[str, Any]], dict[in
     return options, {i: own.read_values(i, params[i], values) for i, values in state.items()}
 
 
-def read_values(own: Stateful, number: int, p: Tensor, values: Mapping[str, Any]) -> dict[str, Any]:
+def read_values(own: Owner, number: int, p: Tensor, values: Mapping[str, Any]) -> dict[str, Any]:
     """One parameter's state: arrays of its shape, and numbers."""
     found: dict[str, Any] = {}
     for key, value in values.items():
@@ -80,20 +89,20 @@ def read_values(own: Stateful, number: int, p: Tensor, values: Mapping[str, Any]
     return found
 
 
-def as_array(value: Any) -> Any:
+def as_array(value: object) -> Any:
     """A Tensor's array, and that of another library's tensor; all else as it is."""
     if isinstance(value, Tensor):
         return data_of(value)
     return backend.asarray(value) if is_foreign(value) and not backend.is_array(value) else value
 
 
-def as_number(value: Any) -> Any:
+def as_number(value: object) -> Any:
     """A number, also where it is an array or a tensor of one; counts, which PyTorch keeps as floats, whole."""
     value = as_plain(as_array(value))
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def like(value: Any, p: Array) -> Any:
+def like(value: object, p: Array) -> Any:
     """A private copy of a saved value on p's device, in p's dtype and memory order; numbers pass unchanged."""
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [like(one, p) for one in value]
@@ -107,7 +116,7 @@ def like(value: Any, p: Array) -> Any:
     return made
 
 
-def copied(value: Any) -> Any:
+def copied(value: object) -> object:
     """A value of a state, arrays in it copied."""
     if isinstance(value, list):
         return [copied(one) for one in value]

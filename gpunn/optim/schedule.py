@@ -163,7 +163,7 @@ class Schedule:
 LRScheduler = Schedule  # PyTorch's name
 
 
-def check_optimizer(name: str, optimizer: Any) -> Optimizer:
+def check_optimizer(name: str, optimizer: object) -> Optimizer:
     """The optimiser; TypeError for anything else."""
     if not isinstance(optimizer, Optimizer):
         kind = type(optimizer).__name__
@@ -171,7 +171,7 @@ def check_optimizer(name: str, optimizer: Any) -> Optimizer:
     return optimizer
 
 
-def each_group(name: str, what: str, value: Any, optimizer: Optimizer) -> list[Any]:
+def each_group(name: str, what: str, value: object, optimizer: Optimizer) -> list[Any]:
     """A value for each group: those of a list, of which there must be as many, or one for all."""
     count = len(optimizer.param_groups)
     if isinstance(value, Sequence) and not isinstance(value, str):

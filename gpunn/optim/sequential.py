@@ -20,7 +20,7 @@ class Several(Schedule):
 
     _schedulers: list[Schedule]
 
-    def _take(self, schedulers: Any, optimizer: Optimizer | None) -> None:
+    def _take(self, schedulers: object, optimizer: Optimizer | None) -> None:
         """Hold the schedules, all of one optimiser."""
         self.name = type(self).__name__
         if not isinstance(schedulers, Sequence) or not schedulers or isinstance(schedulers, str):
