@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +13,7 @@ from tests import cupy_differences as differences
 from tests.cupy_device import Device
 from tests.cupy_pointer import MemoryPointer, UnownedMemory
 
+_OVER = {}  # the last device array over each memory of NumPy's, by its id
 _FLAGS = ("c_contiguous", "f_contiguous", "fnc", "owndata")
 _COPY = ("astype", "copy")  # new memory in the order of the old
 _WRITE = ("fill", "sort", "partition", "put")  # in place
@@ -42,7 +44,11 @@ class ndarray:
         return made
 
     def _hold(self, values, device=None):
-        self._memory = values
+        self._memory, self.base = values, None
+        if (base := values.base) is not None and id(base) in _OVER:
+            whole = _OVER[id(base)]()
+            self.base = whole if whole is not None and whole._memory is base else None
+        _OVER[id(values)] = weakref.ref(self)
         self.device = Device(Device.now()) if device is None else device
         cupy_pointers.born(self)
 

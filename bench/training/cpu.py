@@ -85,7 +85,7 @@ def _measure(name: str, args: argparse.Namespace) -> Figures | None:
     model = our_model(network, args.seed)
     steps = {"ours": our_step(network, model, args.seed)}
     if machine.torch_or_none():
-        steps["torch"] = torch_step(network, torch_model(network, model.state_dict()), args.seed)
+        steps["torch"] = torch_step(network, torch_model(network, model.named_arrays()), args.seed)
     losses = [losses_of(step, 3) for step in steps.values()]
     if any(differ(side, losses[0]) for side in losses):
         print(f"bench: error: {name}: the losses differ, so nothing was timed: ours {losses[0]}, torch {losses[-1]}")

@@ -51,7 +51,7 @@ def train(config: Config, dataset: data.Dataset) -> Training:
     torch.manual_seed(config.seed)  # dropout
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     device = torch.device(config.device)
-    model = torch_twin(config.model, config.build(DTYPE).state_dict()).to(device)
+    model = torch_twin(config.model, config.build(DTYPE).named_arrays()).to(device)
     loader, _ = loaders(dataset, config, DTYPE)
     optimizer = make_optimizer(config, model)
     schedule, by_update = make_schedule(config, optimizer, len(loader))

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 from gpunn.backend import Array, Device, array_module, asarray, device_of, is_array, plain, streams, to_numpy
 from gpunn.backend.dispatch import CUPYS
 from gpunn.engine import autograd
-from gpunn.engine.alias import UNTRACKED, Alias, join, shares
+from gpunn.engine.alias import UNTRACKED, Alias, join
 from gpunn.engine.autograd import Closure, Gradients, Joint, Leaf, Needs, Node
 from gpunn.engine.conversion_methods import ConversionMethods
 from gpunn.engine.index_methods import IndexMethods
@@ -402,8 +402,10 @@ def remember(
                     x._read = True
                     if x._alias is not None and x._alias is not UNTRACKED:
                         x._alias.read = True
+    base = y.base
     for x in inputs:
-        if isinstance(x, Tensor) and shares(y, x.array):
+        # A view's base is what it was taken of, or that one's base: `shares`, without its price on every op's way.
+        if isinstance(x, Tensor) and (y is x.array or (base is not None and (base is x.array or base is x.array.base))):
             join(x, result)
     return result
 

@@ -53,13 +53,14 @@ class _BatchNorm(Module):
             raise ValueError(
                 f"{type(self).__name__}: x has {len(shape)} dimensions {shape}, expected {expected}; reshape it"
             )
-        tracks = self.running_mean is not None
+        tracks, mean, var, batches = self.running_mean is not None, None, None, None
+        if tracks:
+            mean, var, batches = self.running_mean.array, self.running_var.array, self.num_batches_tracked.array
         training = self.training or not tracks
         counts = self.training and tracks and shape[0] > 0  # an empty batch moves no statistics
-        mean, var = (self.running_mean, self.running_var) if self.training or tracks else (None, None)
         momentum = self.momentum if counts or self.momentum is not None else 0.0
         args = (x, mean, var, self.weight, self.bias, training, momentum, self.eps)
-        batches = self.num_batches_tracked if counts else None
+        batches = batches if counts else None
         if relu:
             return ops.batch_norm_relu(*args, residual=residual, num_batches_tracked=batches)
         y = ops.batch_norm(*args, num_batches_tracked=batches)

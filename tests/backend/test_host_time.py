@@ -37,7 +37,7 @@ class Array:
         memory = np.empty([shape[axis] for axis in order], np.float32)
         self.shape, self.dtype, self.ndim, self.size = shape, memory.dtype, len(shape), memory.size
         self.strides = tuple(memory.strides[order.index(axis)] for axis in range(len(shape)))
-        self.flags = SimpleNamespace(c_contiguous=False)
+        self.flags, self.base = SimpleNamespace(c_contiguous=False), None
         self.data, self.device = SimpleNamespace(ptr=512, device_id=0), SimpleNamespace(id=0)
 
     def transpose(self, axes):

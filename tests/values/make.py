@@ -42,7 +42,7 @@ def values_of(row: Row) -> dict[str, Any]:
 
 
 def gradient(x: torch.Tensor) -> np.ndarray:
-    assert x.gradient is not None
+    assert x.grad is not None
     return x.grad.numpy()
 
 

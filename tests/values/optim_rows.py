@@ -75,7 +75,7 @@ def clipped(call: str, options: dict[str, Any]) -> dict[str, Any]:
     if call != "grad_norm":
         norm = getattr(torch.nn.utils, call)(params, **options)
     made = {"call": call, "options": {k: str(v) if v == float("inf") else v for k, v in options.items()}}
-    after = [p.grad.numpy() for p in params if p.gradient is not None]
+    after = [p.grad.numpy() for p in params if p.grad is not None]
     return {**made, "gradients": given, "after": after, "norm": None if norm is None else float(norm)}
 
 

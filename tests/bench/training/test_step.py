@@ -76,7 +76,7 @@ def test_a_graph_of_pytorch_needs_a_gpu(how):
 def test_steps_in_fp16_scale_the_loss_on_both_sides():
     pytest.importorskip("torch", reason="PyTorch is not installed")
     model = networks.our_model(TINY, 0)
-    weights = {name: value.copy() for name, value in model.state_dict().items()}
+    weights = {name: value.copy() for name, value in model.named_arrays().items()}
     ours = networks.losses_of(networks.our_step(TINY, model, 0, precision="fp16"), 2)
     step = networks.torch_step(TINY, networks.torch_model(TINY, weights), 0, precision="fp16")
     assert networks.differ(networks.losses_of(step, 2), ours, 1e-2) == "" and ours[1] < ours[0]
