@@ -16,4 +16,5 @@ from gpunn.data import TensorDataset as TensorDataset
 from gpunn.data import WeightedRandomSampler as WeightedRandomSampler
 from gpunn.data import default_collate as default_collate
 from gpunn.data import default_convert as default_convert
+from gpunn.data import get_worker_info as get_worker_info
 from gpunn.data import random_split as random_split
