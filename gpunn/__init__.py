@@ -18,11 +18,14 @@ from gpunn.backend import to_device as to_device
 from gpunn.backend import to_numpy as to_numpy
 from gpunn.dtypes import get_default_dtype as get_default_dtype
 from gpunn.dtypes import set_default_dtype as set_default_dtype
-from gpunn.engine.autograd import is_grad_enabled as is_grad_enabled
-from gpunn.engine.autograd import no_grad as no_grad
 from gpunn.engine.creation import as_tensor as as_tensor
 from gpunn.engine.creation import from_numpy as from_numpy
 from gpunn.engine.creation import tensor as tensor
+from gpunn.engine.grad_mode import enable_grad as enable_grad
+from gpunn.engine.grad_mode import inference_mode as inference_mode
+from gpunn.engine.grad_mode import is_grad_enabled as is_grad_enabled
+from gpunn.engine.grad_mode import no_grad as no_grad
+from gpunn.engine.grad_mode import set_grad_enabled as set_grad_enabled
 from gpunn.engine.tensor import Tensor as Tensor
 from gpunn.engine.tensor import grad as grad
 from gpunn.errors import CheckpointError as CheckpointError

@@ -14,12 +14,13 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import ContextDecorator
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from gpunn.backend import Array, twins
+from gpunn.engine.grad_mode import is_grad_enabled as is_grad_enabled
+from gpunn.engine.grad_mode import no_grad as no_grad
 from gpunn.handle import Handle
 from gpunn.restored import restored
 
@@ -155,11 +156,6 @@ class Joint(Node):
         return lambda gy, needs: (tuple([gy if k == i else None for k in range(count)]),)  # type: ignore[return-value]
 
 
-class _Mode(threading.local):
-    enabled = True
-
-
-_mode = _Mode()
 _leaves = threading.RLock()  # so that a thread that an interrupt left holding it can go on
 
 
@@ -175,29 +171,6 @@ def _renew_lock() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_lock)
-
-
-def is_grad_enabled() -> bool:
-    """Whether operations are recorded in this thread now."""
-    return _mode.enabled
-
-
-class no_grad(ContextDecorator):
-    """Context manager and decorator: inside, nothing is recorded in this thread."""
-
-    def __init__(self) -> None:
-        self._before: list[bool] = []
-
-    def _recreate_cm(self) -> no_grad:
-        return type(self)()  # as a decorator: one a call, since calls of two threads end in any order
-
-    def __enter__(self) -> None:
-        self._before.append(_mode.enabled)
-        _mode.enabled = False
-
-    def __exit__(self, *exc_info: object) -> None:
-        _mode.enabled = self._before[-1]  # before the call below, at whose end an interrupt may come
-        self._before.pop()
 
 
 @restored
