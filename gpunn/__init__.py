@@ -5,6 +5,7 @@ from importlib import import_module as _import_module
 from typing import Any as _Any
 
 from gpunn import dtypes as _dtypes
+from gpunn import left_out as _left_out
 from gpunn import random as random
 from gpunn.asked import current_precision as current_precision
 from gpunn.asked import precision as precision
@@ -16,6 +17,18 @@ from gpunn.backend import is_available as is_available
 from gpunn.backend import set_default_device as set_default_device
 from gpunn.backend import to_device as to_device
 from gpunn.backend import to_numpy as to_numpy
+from gpunn.constants import Size as Size
+from gpunn.constants import channels_last as channels_last
+from gpunn.constants import channels_last_3d as channels_last_3d
+from gpunn.constants import contiguous_format as contiguous_format
+from gpunn.constants import dtype as dtype
+from gpunn.constants import e as e
+from gpunn.constants import inf as inf
+from gpunn.constants import nan as nan
+from gpunn.constants import newaxis as newaxis
+from gpunn.constants import pi as pi
+from gpunn.constants import preserve_format as preserve_format
+from gpunn.constants import strided as strided
 from gpunn.dtypes import get_default_dtype as get_default_dtype
 from gpunn.dtypes import set_default_dtype as set_default_dtype
 from gpunn.engine.creation import as_tensor as as_tensor
@@ -41,6 +54,11 @@ from gpunn.random import initial_seed as initial_seed
 from gpunn.random import manual_seed as manual_seed
 from gpunn.random import seed as seed
 from gpunn.random import set_rng_state as set_rng_state
+from gpunn.settings import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
+from gpunn.settings import get_default_device as get_default_device
+from gpunn.settings import get_float32_matmul_precision as get_float32_matmul_precision
+from gpunn.settings import set_float32_matmul_precision as set_float32_matmul_precision
+from gpunn.settings import use_deterministic_algorithms as use_deterministic_algorithms
 from gpunn.window import Pooling as Pooling
 from gpunn.window import Window as Window
 
@@ -77,8 +95,8 @@ from gpunn.gradcheck import gradcheck as gradcheck  # isort: skip
 __version__ = "0.1.0"
 # Loaded when first asked for, so that `import gpunn` alone stays quick: `gpunn.optim` needs no import of its own.
 _LATER = (
-    "array_api", "autograd", "data", "emulator", "models", "optim", "pictures", "recipes", "reference", "report",
-    "serialization", "train", "utils", "verify",
+    "accelerator", "array_api", "autograd", "backends", "data", "emulator", "models", "optim", "pictures", "recipes",
+    "reference", "report", "serialization", "train", "utils", "verify",
 )  # fmt: skip
 _FILES = ("load", "save")
 
@@ -92,6 +110,8 @@ def __getattr__(name: str) -> _Any:
         return _dtypes.named(name)
     if (function := _functions.function(name)) is not None:
         return function
+    if words := _left_out.answer("gpunn", name, _left_out.NAMES):
+        raise AttributeError(words)
     raise AttributeError(f"module 'gpunn' has no attribute {name!r}{_suggestion(name, __dir__())}")
 
 

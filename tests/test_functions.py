@@ -11,6 +11,8 @@ X = np.array([[1.0, -2.0, 3.0], [4.0, 0.5, -6.0]], np.float32)
 CALLS = {
     "sums": lambda t, x: t.sum(x, dim=1, keepdim=True),
     "of all": lambda t, x: t.mean(input=x),
+    "both of max": lambda t, x: t.max(x, 1),
+    "both of min by name": lambda t, x: t.min(x, dim=0, keepdim=True),
     "the greatest": lambda t, x: t.max(x),
     "of two": lambda t, x: t.maximum(x, t.zeros_like(x)),
     "where": lambda t, x: t.where(x > 0, input=x, other=t.zeros_like(x)),
@@ -49,6 +51,8 @@ def test_values_are_pytorchs_of_tensors_and_arrays(call):
 
 
 def test_arrays_make_arrays_by_the_same_rule():
+    values, places = gpunn.max(X, 1)
+    assert type(values) is np.ndarray and values.tolist() == [3, 4] and places.tolist() == [2, 0]
     assert type(gpunn.exp(X)) is np.ndarray and type(gpunn.cat([X, X])) is np.ndarray
 
 

@@ -3,6 +3,7 @@
 There are no second derivatives: `create_graph=True` is refused.
 """
 
+from gpunn import left_out as _left_out
 from gpunn.autograd.function import Function as Function
 from gpunn.autograd.function import FunctionCtx as FunctionCtx
 from gpunn.autograd.gradients import backward as backward
@@ -13,3 +14,8 @@ from gpunn.engine.grad_mode import is_grad_enabled as is_grad_enabled
 from gpunn.engine.grad_mode import no_grad as no_grad
 from gpunn.engine.grad_mode import set_grad_enabled as set_grad_enabled
 from gpunn.gradcheck import gradcheck as gradcheck
+
+
+def __getattr__(name: str) -> object:
+    words = _left_out.answer("gpunn.autograd", name, _left_out.OF_AUTOGRAD)
+    raise AttributeError(words or f"module 'gpunn.autograd' has no attribute {name!r}")

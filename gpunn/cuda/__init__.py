@@ -1,5 +1,9 @@
-"""CUDA twins of the kernels: the same functions and signatures as `gpunn.cpu`, on CuPy and emulated arrays."""
+"""CUDA twins of the kernels: the same functions and signatures as `gpunn.cpu`, on CuPy and emulated arrays.
 
+And what scripts ask PyTorch's torch.cuda: `gpunn.cuda.is_available()`.
+"""
+
+from gpunn import left_out as _left_out
 from gpunn.cuda import activation as activation
 from gpunn.cuda import adaptive_pool as adaptive_pool
 from gpunn.cuda import attention as attention
@@ -25,3 +29,19 @@ from gpunn.cuda import reduce as reduce
 from gpunn.cuda import resample as resample
 from gpunn.cuda import softmax as softmax
 from gpunn.cuda import step as step
+from gpunn.cuda.card import current_device as current_device
+from gpunn.cuda.card import device_count as device_count
+from gpunn.cuda.card import empty_cache as empty_cache
+from gpunn.cuda.card import get_device_capability as get_device_capability
+from gpunn.cuda.card import get_device_name as get_device_name
+from gpunn.cuda.card import is_available as is_available
+from gpunn.cuda.card import manual_seed as manual_seed
+from gpunn.cuda.card import manual_seed_all as manual_seed_all
+from gpunn.cuda.card import memory_allocated as memory_allocated
+from gpunn.cuda.card import memory_reserved as memory_reserved
+from gpunn.cuda.card import synchronize as synchronize
+
+
+def __getattr__(name: str) -> object:
+    words = _left_out.answer("gpunn.cuda", name, _left_out.OF_CUDA)
+    raise AttributeError(words or f"module 'gpunn.cuda' has no attribute {name!r}")

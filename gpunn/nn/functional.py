@@ -20,7 +20,7 @@ PLAIN = words(
     conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity ctc_loss embedding
     embedding_bag fold gaussian_nll_loss gelu glu grid_sample group_norm gumbel_softmax hardshrink huber_loss
     instance_norm layer_norm linear local_response_norm logsigmoid lp_pool1d lp_pool2d lp_pool3d
-    max_pool1d max_pool2d max_pool3d max_unpool1d max_unpool2d max_unpool3d normalize one_hot pad pairwise_distance
+    max_pool1d max_pool2d max_pool3d max_unpool1d max_unpool2d max_unpool3d one_hot pad pairwise_distance
     pixel_shuffle pixel_unshuffle prelu rms_norm scaled_dot_product_attention sigmoid softplus softshrink softsign
     tanh tanhshrink unfold
     """
@@ -58,6 +58,7 @@ ORDERS = {
     "multilabel_margin_loss": f"input target {REDUCED}",
     "multilabel_soft_margin_loss": f"input target weight {REDUCED}",
     "nll_loss": "input target weight size_average ignore_index reduce reduction",
+    "normalize": "input p dim eps out",
     "poisson_nll_loss": "input target log_input full size_average eps reduce reduction",
     "relu": "input inplace",
     "relu6": "input inplace",

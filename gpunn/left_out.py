@@ -1,0 +1,106 @@
+"""Names of PyTorch that gpunn leaves out, each with what to do instead."""
+
+from __future__ import annotations
+
+EAGER = "networks run as they are, and Trainer and CapturedStep replay a step as one CUDA graph"
+COMPLEX = "keep real and imaginary part in two arrays; ops.conv1d to conv3d take complex arrays"
+DTYPE = "gpunn has no such numbers; convert to int8, float16 or bfloat16"
+TYPED = "write gpunn.tensor(data, dtype=gpunn.float32), or the dtype of its name"
+SECOND = "gpunn has first derivatives, of gpunn.autograd.grad; write the gradient that you need as ops of its own"
+AMP = 'write `with gpunn.precision("bf16"):` around the forward pass; weights and their gradients stay float32'
+SPECTRA = "take NumPy's or CuPy's of x.numpy(), which records no gradient"
+NAMES = {
+    "jit": f"leave torch.jit.script and trace out: {EAGER}",
+    "compile": f"leave it out: {EAGER}",
+    "compiler": f"leave it out: {EAGER}",
+    "fx": f"nothing traces a network; {EAGER}",
+    "export": "gpunn.models.save_safetensors and gpunn.save write the weights; build the network where it is to run",
+    "onnx": "gpunn.models.save_safetensors and gpunn.save write the weights; build the network where it is to run",
+    "func": SECOND,
+    "vmap": "write the batch as a dimension, which every op takes",
+    "distributed": "one device a run: train on one GPU, or several runs with --ensemble",
+    "multiprocessing": "DataLoader(num_workers=...) makes batches in other processes",
+    "sparse": "arrays are dense; nn.Embedding's gradient is, too",
+    "sparse_coo_tensor": "arrays are dense: make one of the values' shape with zeros and put them there",
+    "sparse_csr_tensor": "arrays are dense: make one of the values' shape with zeros and put them there",
+    "quantization": f"there is none; {AMP}",
+    "ao": f"there is no quantisation; {AMP}",
+    "quantize_per_tensor": f"there is no quantisation; {AMP}",
+    "autocast": AMP,
+    "amp": AMP,
+    "GradScaler": 'gpunn.train.Trainer(precision="fp16") scales losses; bf16 needs no scaling',
+    "complex64": COMPLEX,
+    "complex128": COMPLEX,
+    "cfloat": COMPLEX,
+    "cdouble": COMPLEX,
+    "complex": COMPLEX,
+    "polar": COMPLEX,
+    "view_as_complex": COMPLEX,
+    "view_as_real": COMPLEX,
+    "qint8": DTYPE,
+    "quint8": DTYPE,
+    "qint32": DTYPE,
+    "float8_e4m3fn": DTYPE,
+    "float8_e5m2": DTYPE,
+    "FloatTensor": TYPED,
+    "DoubleTensor": TYPED,
+    "HalfTensor": TYPED,
+    "LongTensor": TYPED,
+    "IntTensor": TYPED,
+    "ShortTensor": TYPED,
+    "CharTensor": TYPED,
+    "ByteTensor": TYPED,
+    "BoolTensor": TYPED,
+    "set_default_tensor_type": "call gpunn.set_default_dtype and gpunn.set_default_device",
+    "fft": SPECTRA,
+    "stft": SPECTRA,
+    "istft": SPECTRA,
+    "special": "the functions that gpunn has are at its top: gpunn.erf, gpunn.expm1",
+    "distributions": "gpunn.normal, bernoulli and multinomial draw; write the log-probability as ops",
+    "hub": "build the network, and read its weights with gpunn.load",
+    "nested": "pad to one length, and pass a mask",
+    "masked": "multiply by the mask, or use gpunn.where",
+    "profiler": "`gpunn kernels --trace NETWORK` lists launches; Nsight Systems times them",
+    "set_num_threads": "set OMP_NUM_THREADS before Python starts: NumPy's BLAS has its own threads",
+    "get_num_threads": "NumPy's BLAS has its own threads: threadpoolctl tells of them",
+    "set_printoptions": "pass x.numpy() to numpy.printoptions' block",
+    "svd": "take numpy.linalg.svd of x.numpy(), which records no gradient",
+    "qr": "take numpy.linalg.qr of x.numpy(), which records no gradient",
+    "cholesky": "take numpy.linalg.cholesky of x.numpy(), which records no gradient",
+    "inverse": "take numpy.linalg.inv of x.numpy(), which records no gradient",
+    "det": "take numpy.linalg.det of x.numpy(), which records no gradient",
+    "xpu": "devices are 'cpu', 'cuda' and 'emulator'",
+    "mps": "devices are 'cpu', 'cuda' and 'emulator'",
+}
+OF_NN = {
+    "DataParallel": "one device a run: leave it out",
+    "SyncBatchNorm": "one device a run: BatchNorm2d is the same",
+    "quantized": NAMES["quantization"],
+    "EmbeddingBag": "sum or average what nn.Embedding gives",
+    "AdaptiveLogSoftmaxWithLoss": "use nn.Linear and nn.CrossEntropyLoss",
+}
+OF_CUDA = {
+    "amp": AMP,
+    "Stream": "gpunn launches on CuPy's current stream: `with cupy.cuda.Stream():`",
+    "Event": "take cupy.cuda.Event",
+    "nvtx": "take cupyx.profiler.time_range",
+    "set_device": 'write `with gpunn.device("cuda:1"):`, or gpunn.set_default_device',
+}
+OF_AUTOGRAD = {
+    "functional": SECOND,
+    "forward_ad": SECOND,
+    "profiler": NAMES["profiler"],
+    "set_detect_anomaly": "gpunn.train.Trainer names the first loss or weight that is not finite",
+    "detect_anomaly": "gpunn.train.Trainer names the first loss or weight that is not finite",
+    "Variable": "Tensors are variables: leave it out",
+}
+
+
+def answer(module: str, name: str, left_out: dict[str, str]) -> str:
+    """The words for a name that a module leaves out; "" for one that PyTorch has not either.
+
+    Examples:
+        >>> left_out.answer("gpunn", "vmap", left_out.NAMES)
+        "gpunn has no 'vmap', which PyTorch has: write the batch as a dimension, which every op takes"
+    """
+    return f"{module} has no {name!r}, which PyTorch has: {left_out[name]}" if name in left_out else ""
