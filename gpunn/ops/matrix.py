@@ -13,7 +13,7 @@ from gpunn.engine.operators import A, Operand, Value
 from gpunn.engine.tensor import data_of
 from gpunn.ops.arithmetic import add, matmul, mul
 from gpunn.ops.out import with_out
-from gpunn.ops.precision import cast, wide_on_cpu
+from gpunn.ops.precision import cast, narrowed, wide_on_cpu
 from gpunn.ops.shape import broadcast_to, dim_of, permute, reshape, unsqueeze
 
 
@@ -109,7 +109,7 @@ def baddbmm(x: A, a: Operand, b: Operand, *, beta: float = 1, alpha: float = 1, 
 
 
 def _plus(name: str, x: Operand, a: Operand, b: Operand, beta: float, alpha: float) -> Any:
-    (x, a, b), narrow = wide_on_cpu(x, a, b)
+    (x, a, b), narrow = wide_on_cpu(*narrowed(x, a, b))
     product, given = matmul(a, b), data_of(x)
     shape, dtype = data_of(product).shape, data_of(product).dtype
     for what, factor in (("beta", beta), ("alpha", alpha)):

@@ -43,8 +43,10 @@ def like(x: Operand, value: Operand | None) -> Any:
 def wide_on_cpu(*inputs: object) -> tuple[tuple[Any, ...], np.dtype | None]:
     """Arrays of one 16-bit type on the cpu as float32, for what several ops compute, and the type to round to once.
 
-    Elsewhere and of other types they come as they are, with None.
+    Elsewhere, of other types, and where a precision holds they come as they are, with None.
     """
+    if narrow() is not None:
+        return inputs, None
     dtypes = {data_of(x).dtype for x in inputs}
     dtype = dtypes.pop()
     if dtypes or dtype.itemsize != 2 or dtype.name not in _FLOATS or type(data_of(inputs[0])) is not np.ndarray:
