@@ -47,6 +47,8 @@ def named(op: Callable, order: str = "", name: str = "", **theirs: str) -> Calla
 
     @wraps(op)
     def function(*args: Any, **options: Any) -> Any:
+        if len(args) > len(call.order) and call.takes_more:
+            return op(*args, **options)
         return op(*args) if not options and len(args) <= call.shared else call(args, options)
 
     function.__name__ = function.__qualname__ = call.name
@@ -60,6 +62,7 @@ class _Call:
     def __init__(self, op: Callable, order: str, name: str, theirs: dict[str, str]):
         self.op, self.name = op, name
         self.parameters = inspect.signature(op).parameters
+        self.takes_more = any([p.kind is p.VAR_POSITIONAL for p in self.parameters.values()])
         own = [p.name for p in self.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
         names = {mine: THEIRS.get(mine, mine) for mine in own}
         if own and own[0] in FIRST:

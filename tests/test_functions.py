@@ -23,6 +23,7 @@ CALLS = {
     "a power": lambda t, x: t.pow(x, exponent=2),
     "of a number": lambda t, x: t.pow(2, x),
     "flat": lambda t, x: t.flatten(x),
+    "many at once": lambda t, x: t.einsum("ij,ij->i", x, x) + t.meshgrid(x[0, :2], x[1], indexing="ij")[1].sum(1),
     "turned": lambda t, x: t.permute(x, (1, 0)),
     "squeezed": lambda t, x: t.squeeze(t.unsqueeze(x, dim=0), 0),
     "in other words": lambda t, x: t.add(input=x, other=1.0),

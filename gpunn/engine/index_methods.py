@@ -74,8 +74,8 @@ class IndexMethods:
 
     # Copies
 
-    def flip(self: gpunn.Tensor, *dims: Sizes) -> gpunn.Tensor:
-        return gpunn.ops.flip(self, sizes_of(dims))
+    def flip(self: gpunn.Tensor, *dims: Sizes, **named: Sizes) -> gpunn.Tensor:
+        return gpunn.ops.flip(self, sizes_of(dims, "flip", "dims", named))
 
     def fliplr(self: gpunn.Tensor) -> gpunn.Tensor:
         return gpunn.ops.fliplr(self)
@@ -89,11 +89,11 @@ class IndexMethods:
     def roll(self: gpunn.Tensor, shifts: Sizes, dims: Sizes | None = None) -> gpunn.Tensor:
         return gpunn.ops.roll(self, shifts, dims)
 
-    def repeat(self: gpunn.Tensor, *repeats: Sizes) -> gpunn.Tensor:
-        return gpunn.ops.repeat(self, sizes_of(repeats))
+    def repeat(self: gpunn.Tensor, *repeats: Sizes, **named: Sizes) -> gpunn.Tensor:
+        return gpunn.ops.repeat(self, sizes_of(repeats, "repeat", "repeats", named))
 
-    def tile(self: gpunn.Tensor, *dims: Sizes) -> gpunn.Tensor:
-        return gpunn.ops.tile(self, sizes_of(dims))
+    def tile(self: gpunn.Tensor, *dims: Sizes, **named: Sizes) -> gpunn.Tensor:
+        return gpunn.ops.tile(self, sizes_of(dims, "tile", "dims", named))
 
     def repeat_interleave(
         self: gpunn.Tensor, repeats: int | Operand, dim: int | None = None, *, output_size: int | None = None

@@ -135,6 +135,11 @@ class PlaceMethods:
     log1p_, log2_, log10_, expm1_, exp2_ = map(_changed, ("log1p", "log2", "log10", "expm1", "exp2"))
     rsqrt_, reciprocal_, nan_to_num_, cumsum_ = map(_changed, ("rsqrt", "reciprocal", "nan_to_num", "cumsum"))
     round_, floor_, ceil_, trunc_, frac_ = map(_changed, ("round", "floor", "ceil", "trunc", "frac"))
+    scatter_, scatter_add_, index_add_, index_copy_ = map(
+        _changed, ("scatter", "scatter_add", "index_add", "index_copy")
+    )
+    index_fill_, masked_fill_, tril_, triu_ = map(_changed, ("index_fill", "masked_fill", "tril", "triu"))
+    addmm_, addmv_, baddbmm_ = map(_changed, ("addmm", "addmv", "baddbmm"))
     squeeze_, unsqueeze_, transpose_ = map(_reshaped, ("squeeze", "unsqueeze", "transpose"))
 
 

@@ -7,7 +7,8 @@ Tensor alone inherits from ShapeMethods, so that ``self`` is one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, overload
 
 import numpy as np
@@ -17,6 +18,7 @@ from gpunn.engine.operators import Axis, Value
 from gpunn.layout import order_of
 
 Sizes = int | Sequence[int]
+_NONE: Mapping[str, Sizes] = MappingProxyType({})
 
 
 class Size(int):
@@ -59,6 +61,16 @@ class ShapeMethods:
     def element_size(self: gpunn.Tensor) -> int:
         """Bytes of one element."""
         return self.dtype.itemsize
+
+    @property
+    def itemsize(self: gpunn.Tensor) -> int:
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self: gpunn.Tensor) -> int:
+        """Bytes of all elements."""
+        return self.array.nbytes
 
     @overload
     def stride(self: gpunn.Tensor, dim: None = None) -> tuple[int, ...]: ...
@@ -104,8 +116,8 @@ class ShapeMethods:
     def view_as(self: gpunn.Tensor, other: gpunn.Tensor) -> gpunn.Tensor:
         return gpunn.ops.view(self, other.shape)
 
-    def reshape(self: gpunn.Tensor, *shape: Sizes) -> gpunn.Tensor:
-        return gpunn.ops.reshape(self, sizes_of(shape))
+    def reshape(self: gpunn.Tensor, *shape: Sizes, **named: Sizes) -> gpunn.Tensor:
+        return gpunn.ops.reshape(self, sizes_of(shape, "reshape", "shape", named))
 
     def reshape_as(self: gpunn.Tensor, other: gpunn.Tensor) -> gpunn.Tensor:
         return gpunn.ops.reshape(self, other.shape)
@@ -128,8 +140,8 @@ class ShapeMethods:
     def broadcast_to(self: gpunn.Tensor, shape: Sequence[int]) -> gpunn.Tensor:
         return gpunn.ops.broadcast_to(self, shape)
 
-    def expand(self: gpunn.Tensor, *sizes: Sizes) -> gpunn.Tensor:
-        return gpunn.ops.expand(self, sizes_of(sizes))
+    def expand(self: gpunn.Tensor, *sizes: Sizes, **named: Sizes) -> gpunn.Tensor:
+        return gpunn.ops.expand(self, sizes_of(sizes, "expand", "size", named))
 
     def expand_as(self: gpunn.Tensor, other: gpunn.Tensor) -> gpunn.Tensor:
         return gpunn.ops.expand(self, other.shape)
@@ -139,8 +151,8 @@ class ShapeMethods:
     def transpose(self: gpunn.Tensor, *axes: Sizes, **dims: int) -> gpunn.Tensor:
         return gpunn.ops.transpose(self, *axes, **dims)
 
-    def permute(self: gpunn.Tensor, *dims: Sizes) -> gpunn.Tensor:
-        return gpunn.ops.permute(self, sizes_of(dims))
+    def permute(self: gpunn.Tensor, *dims: Sizes, **named: Sizes) -> gpunn.Tensor:
+        return gpunn.ops.permute(self, sizes_of(dims, "permute", "dims", named))
 
     def t(self: gpunn.Tensor) -> gpunn.Tensor:
         return gpunn.ops.t(self)
@@ -188,8 +200,14 @@ class ShapeMethods:
         return gpunn.ops.diagonal(self, offset, dim1, dim2)
 
 
-def sizes_of(given: tuple[Sizes, ...]) -> Any:
-    """(2, 3) from the arguments of f(2, 3) as from those of f((2, 3))."""
+def sizes_of(given: tuple[Sizes, ...], name: str = "", key: str = "", named: Mapping[str, Sizes] = _NONE) -> Any:
+    """(2, 3) from the arguments of f(2, 3) as from those of f((2, 3)) and, where `key` is sizes, of f(sizes=(2, 3))."""
+    if named:
+        if given or list(named) != [key]:
+            raise TypeError(
+                f"{name}: got {', '.join(named)} by name, expected {key}, by place or by name; pass it once"
+            )
+        return named[key]
     return given[0] if len(given) == 1 and not isinstance(given[0], int) else given
 
 

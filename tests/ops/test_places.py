@@ -170,3 +170,21 @@ def test_nothing_to_pick(place):
     np.testing.assert_array_equal(gpunn.to_numpy(ops.scatter(x, 1, none.reshape(3, 0), x)), gpunn.to_numpy(x))
     assert ops.nonzero(moved(np.zeros((2, 3)), place)).shape == (0, 2)
     assert [len(a) for a in ops.where(moved(X, place) > 9)] == [0, 0]
+
+
+def test_in_place_and_by_name():
+    def both(call):
+        compare(call, call, X, terms=4)
+
+    index = np.array([[4, 0], [1, 2], [0, 3]])
+    for name in ("scatter_", "scatter_add_"):
+        x, theirs = Tensor(X.copy()), torch().tensor(X)
+        assert getattr(x, name)(1, index, Tensor(SRC)) is x
+        getattr(theirs, name)(1, torch().tensor(index), torch().tensor(SRC))
+        np.testing.assert_allclose(x.numpy(), theirs.numpy())
+    labels = gpunn.tensor([1, 0])
+    assert gpunn.zeros(2, 3).scatter_(1, labels.view(-1, 1), 1).tolist() == [[0, 1, 0], [1, 0, 0]]
+    both(lambda x: x.flip(dims=(1,)).reshape(shape=(5, 3)).permute(dims=(1, 0)).expand(size=(2, 3, 5)))
+    both(lambda x: x.repeat(repeats=(2, 1)).tile(dims=(1, 2)).transpose(dim0=0, dim1=1))
+    with pytest.raises(TypeError, match="flip: got axes by name, expected dims, by place or by name; pass it once"):
+        Tensor(X).flip(axes=(1,))
