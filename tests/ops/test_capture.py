@@ -74,7 +74,7 @@ BLOCKED = {
     "getitem by a list": ("the index is the host's", lambda x: ops.getitem(x, [0, 2]), SCORES),
     "getitem by NumPy's array": ("the index is the host's", lambda x: ops.getitem(x, ROWS), SCORES),
     "masked_select": ("how many a mask chooses only the device knows", *CALLS["masked_select"]),
-    "repeat_interleave": ("the host reads an array", *CALLS["repeat_interleave"]),
+    "repeat_interleave by an array": ("the host reads an array", ops.repeat_interleave, SCORES, np.arange(5), 1),
     "nonzero": ("nonzero: how many there are only the device knows", ops.nonzero, SCORES),
     "argwhere": ("nonzero: how many there are only the device knows", ops.argwhere, SCORES),
     "one_hot": ("one_hot: the host looks whether all labels", lambda t: ops.one_hot(t, 5), np.arange(4)),

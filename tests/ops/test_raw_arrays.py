@@ -93,7 +93,7 @@ CALLS = {
     "index_copy": (ops.index_copy, X, 1, PLACES[0, 0, 1], X[:, :3]),
     "repeat": (ops.repeat, X, (2, 1, 1, 2, 1)),
     "tile": (ops.tile, X, (2, 1)),
-    "repeat_interleave": (ops.repeat_interleave, X, np.array([0, 2, 1, 1]), 1),
+    "repeat_interleave": (ops.repeat_interleave, X, 2, 1),
     "flip": (ops.flip, X, (1, -1)),
     "rot90": (ops.rot90, X, 3, (1, 2)),
     "roll": (ops.roll, X, (2, -1), (0, 3)),
