@@ -2,6 +2,7 @@
 
 from gpunn.optim import lr_scheduler as lr_scheduler
 from gpunn.optim import schedules as schedules
+from gpunn.optim import swa_utils as swa_utils
 from gpunn.optim.adagrad import Adadelta as Adadelta
 from gpunn.optim.adagrad import Adagrad as Adagrad
 from gpunn.optim.adam import Adam as Adam

@@ -46,7 +46,8 @@ class LBFGS(Optimizer):
     options: ClassVar = {
         **OF_OPTIMISERS, "max_iter": Option(COUNT, 20), "max_eval": Option(COUNT, 25),
         "tolerance_grad": Option(kinds.number(), 1e-7), "tolerance_change": Option(kinds.number(), 1e-9),
-        "history_size": Option(COUNT, 100), "line_search_fn": Option(kinds.maybe(kinds.choice("strong_wolfe")), None),
+        "history_size": Option(COUNT, 100),
+        "line_search_fn": Option(kinds.maybe(kinds.choice("strong_wolfe")), "strong_wolfe"),
     }  # fmt: skip
 
     def __init__(

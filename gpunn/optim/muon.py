@@ -25,10 +25,11 @@ class Muon(Optimizer):
     """Muon (Jordan et al. 2024): p = (1 - lr weight_decay) p - lr' O, O near the orthogonal part of the momentum.
 
     b = momentum b + (1 - momentum) g; `nesterov` looks ahead, (1 - momentum) g + momentum b. `ns_steps` Newton-Schulz
-    iterations x = a x + (b x x^T + c (x x^T)^2) x of `ns_coefficients` bring all singular values near 1; their products
-    multiply in TF32 (PyTorch's in bfloat16, so that steps agree to its rounding). lr' is lr sqrt(max(1, rows /
-    columns)), with adjust_lr_fn="match_rms_adamw" 0.2 lr sqrt(max(rows, columns)) (Liu et al. 2025). For matrices of
-    hidden layers; biases, embeddings and the like take another optimiser. Memory: one array a parameter.
+    iterations x = a x + (b x x^T + c (x x^T)^2) x of `ns_coefficients` bring all singular values near 1, in TF32 where
+    there are tensor cores (PyTorch's in bfloat16, so that steps agree to its rounding). lr' is
+    lr sqrt(max(1, rows / columns)), with adjust_lr_fn="match_rms_adamw" 0.2 lr sqrt(max(rows, columns)) (Liu et al.
+    2025). For matrices of hidden layers; biases, embeddings and the like take another optimiser. Memory: one array a
+    parameter.
     """
 
     arrays = ("momentum_buffer",)
@@ -37,7 +38,7 @@ class Muon(Optimizer):
         **OF_OPTIMISERS,
         "ns_coefficients": Option(THREE, (3.4445, -4.775, 2.0315)),
         "ns_steps": Option(kinds.whole(0, 99), 5),
-        "adjust_lr_fn": Option(Kind(f"none, or {WAYS.words}", lambda v: v is None or WAYS.holds(v)), None),
+        "adjust_lr_fn": Option(Kind(f"none, or {WAYS.words}", lambda v: v is None or WAYS.holds(v)), "original"),
     }
 
     def __init__(
@@ -85,7 +86,8 @@ class Muon(Optimizer):
         x = x.T if x.shape[0] > x.shape[1] else x
         x = x / array_module(x).maximum(batch.rules.norm([x], 2.0), group["eps"])
         a, b, c = group["ns_coefficients"]
-        with precision("tf32"):
+        has_tensor_cores = isinstance(x, np.ndarray) or int(x.device.compute_capability) >= 80  # else it would warn
+        with precision("tf32" if has_tensor_cores else "fp32"):
             for _ in range(group["ns_steps"]):
                 gram = ops.matmul(x, x.T)
                 x = a * x + ops.matmul(b * gram + c * ops.matmul(gram, gram), x)

@@ -43,7 +43,7 @@ HOW = {
     "differentiable": Option(Kind("False: a step is not recorded", lambda v: v is False), False),
 }
 OF_SCHEDULES = {  # what a schedule leaves in a group, as PyTorch's do
-    **{name: at_least_0(1e-3) for name in ("initial_lr", "max_lr", "min_lr")},
+    **{name: at_least_0(1e-3) for name in ("initial_lr", "max_lr", "min_lr", "swa_lr")},
     **{name: Option(BELOW_1, 0.9) for name in ("max_momentum", "base_momentum")},
 }
 OF_OPTIMISERS = {
