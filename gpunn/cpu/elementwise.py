@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gpunn import pointwise
+from gpunn.cpu.glu import glu, glu_slope
 from gpunn.cpu.narrow import in_float32, is_narrow
 from gpunn.cpu.normal_cdf import erf, erfc
 from gpunn.layout import contiguous
@@ -17,7 +18,7 @@ from gpunn.restored import restored
 
 __all__ = ["add_into", "apply", "in_memory", "place"]
 
-_OWN = {"erf": erf, "erfc": erfc}  # which NumPy has not
+_OWN = {"erf": erf, "erfc": erfc, "glu": glu, "glu_slope": glu_slope}  # which NumPy has not
 
 
 def apply(name: str, *operands: Any) -> np.ndarray:

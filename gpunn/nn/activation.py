@@ -18,8 +18,12 @@ class ReLU(Module):
     array([0., 2.])
     """
 
+    def __init__(self, inplace: bool = False):
+        super().__init__()
+        self.inplace = inplace
+
     def forward(self, x: A) -> A:
-        return ops.relu(x)
+        return ops.relu(x, self.inplace)
 
 
 class LeakyReLU(Module):
@@ -29,12 +33,12 @@ class LeakyReLU(Module):
     array([-0.1,  2. ])
     """
 
-    def __init__(self, negative_slope: float = 0.01):
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False):
         super().__init__()
-        self.negative_slope = negative_slope
+        self.negative_slope, self.inplace = negative_slope, inplace
 
     def forward(self, x: A) -> A:
-        return ops.leaky_relu(x, self.negative_slope)
+        return ops.leaky_relu(x, self.negative_slope, self.inplace)
 
     def extra_repr(self) -> str:
         return f"slope {self.negative_slope}"
@@ -123,12 +127,12 @@ class ELU(Module):
     array([-0.632,  2.   ])
     """
 
-    def __init__(self, alpha: float = 1.0):
+    def __init__(self, alpha: float = 1.0, inplace: bool = False):
         super().__init__()
-        self.alpha = alpha
+        self.alpha, self.inplace = alpha, inplace
 
     def forward(self, x: A) -> A:
-        return ops.elu(x, self.alpha)
+        return ops.elu(x, self.alpha, self.inplace)
 
     def extra_repr(self) -> str:
         return f"alpha {self.alpha}"
@@ -141,8 +145,12 @@ class SiLU(Module):
     array([-0.269,  1.762])
     """
 
+    def __init__(self, inplace: bool = False):
+        super().__init__()
+        self.inplace = inplace
+
     def forward(self, x: A) -> A:
-        return ops.silu(x)
+        return ops.silu(x, self.inplace)
 
 
 class GELU(Module):

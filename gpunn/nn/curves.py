@@ -32,8 +32,12 @@ class ReLU6(Module):
     array([0., 2., 6.])
     """
 
+    def __init__(self, inplace: bool = False):
+        super().__init__()
+        self.inplace = inplace
+
     def forward(self, x: A) -> A:
-        return ops.relu6(x)
+        return ops.relu6(x, self.inplace)
 
 
 class SELU(Module):
@@ -43,8 +47,12 @@ class SELU(Module):
     array([-1.111,  2.101])
     """
 
+    def __init__(self, inplace: bool = False):
+        super().__init__()
+        self.inplace = inplace
+
     def forward(self, x: A) -> A:
-        return ops.selu(x)
+        return ops.selu(x, self.inplace)
 
 
 class CELU(Module):
@@ -54,12 +62,12 @@ class CELU(Module):
     array([-0.432,  2.   ])
     """
 
-    def __init__(self, alpha: float = 1.0):
+    def __init__(self, alpha: float = 1.0, inplace: bool = False):
         super().__init__()
-        self.alpha = alpha
+        self.alpha, self.inplace = alpha, inplace
 
     def forward(self, x: A) -> A:
-        return ops.celu(x, self.alpha)
+        return ops.celu(x, self.alpha, self.inplace)
 
     def extra_repr(self) -> str:
         return f"alpha {self.alpha}"
@@ -72,8 +80,12 @@ class Mish(Module):
     array([-0.303,  1.944])
     """
 
+    def __init__(self, inplace: bool = False):
+        super().__init__()
+        self.inplace = inplace
+
     def forward(self, x: A) -> A:
-        return ops.mish(x)
+        return ops.mish(x, self.inplace)
 
 
 class Hardswish(Module):
@@ -83,8 +95,12 @@ class Hardswish(Module):
     array([-0.,  3.])
     """
 
+    def __init__(self, inplace: bool = False):
+        super().__init__()
+        self.inplace = inplace
+
     def forward(self, x: A) -> A:
-        return ops.hardswish(x)
+        return ops.hardswish(x, self.inplace)
 
 
 class Hardsigmoid(Module):
@@ -94,8 +110,12 @@ class Hardsigmoid(Module):
     array([0.  , 0.5 , 0.75])
     """
 
+    def __init__(self, inplace: bool = False):
+        super().__init__()
+        self.inplace = inplace
+
     def forward(self, x: A) -> A:
-        return ops.hardsigmoid(x)
+        return ops.hardsigmoid(x, self.inplace)
 
 
 class Hardtanh(Module):
@@ -105,12 +125,12 @@ class Hardtanh(Module):
     array([-1. ,  0.5])
     """
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0):
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False):
         super().__init__()
-        self.min_val, self.max_val = min_val, max_val
+        self.min_val, self.max_val, self.inplace = min_val, max_val, inplace
 
     def forward(self, x: A) -> A:
-        return ops.hardtanh(x, self.min_val, self.max_val)
+        return ops.hardtanh(x, self.min_val, self.max_val, self.inplace)
 
     def extra_repr(self) -> str:
         return f"min_val {self.min_val}, max_val {self.max_val}"
@@ -192,12 +212,12 @@ class Threshold(Module):
     array([9., 1.])
     """
 
-    def __init__(self, threshold: float, value: float):
+    def __init__(self, threshold: float, value: float, inplace: bool = False):
         super().__init__()
-        self.threshold, self.value = threshold, value
+        self.threshold, self.value, self.inplace = threshold, value, inplace
 
     def forward(self, x: A) -> A:
-        return ops.threshold(x, self.threshold, self.value)
+        return ops.threshold(x, self.threshold, self.value, self.inplace)
 
     def extra_repr(self) -> str:
         return f"threshold {self.threshold}, value {self.value}"
@@ -228,12 +248,12 @@ class RReLU(Module):
     array([-0.75,  2.  ])
     """
 
-    def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3):
+    def __init__(self, lower: float = 1 / 8, upper: float = 1 / 3, inplace: bool = False):
         super().__init__()
-        self.lower, self.upper = lower, upper
+        self.lower, self.upper, self.inplace = lower, upper, inplace
 
     def forward(self, x: A) -> A:
-        return ops.rrelu(x, self.lower, self.upper, self.training)
+        return ops.rrelu(x, self.lower, self.upper, self.training, self.inplace)
 
     def extra_repr(self) -> str:
         return f"lower {self.lower}, upper {self.upper}"

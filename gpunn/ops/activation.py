@@ -14,6 +14,7 @@ from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
 from gpunn.ops.comparison import greater
 from gpunn.ops.elementwise import applied
+from gpunn.ops.in_place import into
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import like
 from gpunn.ops.reduce import total, wide
@@ -21,43 +22,47 @@ from gpunn.scalars import as_number
 
 
 @with_out
-def relu(x: A, *, out: Array | None = None) -> A:
+def relu(x: A, inplace: bool = False, *, out: Array | None = None) -> A:
     """max(x, 0); the gradient at 0 is 0.
 
     >>> ops.relu([-1.0, 2.0])
     array([0., 2.], dtype=float32)
     """
-    return activate("relu", "relu", x)
+    return activate("relu", "relu", x, inplace=inplace)
 
 
 @with_out
-def leaky_relu(x: A, negative_slope: float = 0.01, *, out: Array | None = None) -> A:
+def leaky_relu(x: A, negative_slope: float = 0.01, inplace: bool = False, *, out: Array | None = None) -> A:
     """x where x > 0, else negative_slope x.
 
     >>> ops.leaky_relu([-1.0, 2.0], 0.1)
     array([-0.1,  2. ], dtype=float32)
     """
-    return activate("leaky_relu", "leaky_relu", x, as_number("leaky_relu", "negative_slope", negative_slope))
+    return activate(
+        "leaky_relu", "leaky_relu", x, as_number("leaky_relu", "negative_slope", negative_slope), inplace=inplace
+    )
 
 
 @with_out
-def hardtanh(x: A, min_val: float = -1.0, max_val: float = 1.0, *, out: Array | None = None) -> A:
+def hardtanh(
+    x: A, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False, *, out: Array | None = None
+) -> A:
     """x held between min_val and max_val; unlike that of clip the gradient is 0 at the bounds themselves.
 
     >>> ops.hardtanh([-3.0, 0.5, 2.0])
     array([-1. ,  0.5,  1. ], dtype=float32)
     """
-    return activate("hardtanh", "hardtanh", x, *bounds("hardtanh", min_val, max_val))
+    return activate("hardtanh", "hardtanh", x, *bounds("hardtanh", min_val, max_val), inplace=inplace)
 
 
 @with_out
-def relu6(x: A, *, out: Array | None = None) -> A:
+def relu6(x: A, inplace: bool = False, *, out: Array | None = None) -> A:
     """min(max(x, 0), 6); the gradient at 0 and 6 is 0.
 
     >>> ops.relu6([-1.0, 2.0, 7.0])
     array([0., 2., 6.], dtype=float32)
     """
-    return activate("relu6", "hardtanh", x, 0.0, 6.0)
+    return activate("relu6", "hardtanh", x, 0.0, 6.0, inplace=inplace)
 
 
 @with_out
@@ -162,23 +167,23 @@ def prelu(x: A, weight: A | float, *, out: Array | None = None) -> A:
 
 
 @with_out
-def elu(x: A, alpha: float = 1.0, *, out: Array | None = None) -> A:
+def elu(x: A, alpha: float = 1.0, inplace: bool = False, *, out: Array | None = None) -> A:
     """x where x > 0, else alpha (exp(x) - 1) (Clevert et al., 2016).
 
     >>> ops.elu([-1.0, 2.0]).round(3)
     array([-0.632,  2.   ], dtype=float32)
     """
-    return activate("elu", "elu", x, as_number("elu", "alpha", alpha))
+    return activate("elu", "elu", x, as_number("elu", "alpha", alpha), inplace=inplace)
 
 
 @with_out
-def silu(x: A, *, out: Array | None = None) -> A:
+def silu(x: A, inplace: bool = False, *, out: Array | None = None) -> A:
     """x sigmoid(x), also called swish (Hendrycks and Gimpel, 2016; Elfwing et al., 2017).
 
     >>> ops.silu([-1.0, 2.0]).round(3)
     array([-0.269,  1.762], dtype=float32)
     """
-    return activate("silu", "silu", x)
+    return activate("silu", "silu", x, inplace=inplace)
 
 
 @with_out
@@ -200,9 +205,10 @@ def gelu_of(op: str, approximate: str) -> str:
     return "gelu" if approximate == "none" else "gelu_tanh"
 
 
-def activate(op: str, function: str, x: A, *options: float) -> A:
-    """The twin's function of this name, recorded; the closure keeps one array."""
+def activate(op: str, function: str, x: A, *options: float, inplace: bool = False) -> A:
+    """The twin's function of this name, recorded, the closure keeps one array; in place x itself, with these values."""
     (a,) = arrays(op, x=x)
     twin = twins(a).activation
     y, kept = twin.forward(function, a, options, wants_grad(x) and is_grad_enabled())
-    return record(op, y, (x,), lambda gy, needs: (twin.backward(function, gy, kept, options),), owned=True)
+    made = record(op, y, (x,), lambda gy, needs: (twin.backward(function, gy, kept, options),), owned=True)
+    return into(x, made, op) if inplace else made

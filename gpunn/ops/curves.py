@@ -1,4 +1,7 @@
-"""Activations beyond those of `activation`: bent lines, curves of several constants, gates, random slopes."""
+"""Activations beyond those of `activation`: bent lines, curves of several constants, gates, random slopes.
+
+`inplace`, where PyTorch has it: x itself, with the result's values; see gpunn.ops.in_place.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from gpunn.ops.activation import activate, leaky_relu
 from gpunn.ops.arithmetic import neg
 from gpunn.ops.comparison import less_equal
 from gpunn.ops.elementwise import applied
+from gpunn.ops.in_place import into
 from gpunn.ops.joining import joined
 from gpunn.ops.out import with_out
 from gpunn.ops.softmax import softmax
@@ -24,17 +28,17 @@ from gpunn.scalars import as_number
 
 
 @with_out
-def selu(x: A, *, out: Array | None = None) -> A:
+def selu(x: A, inplace: bool = False, *, out: Array | None = None) -> A:
     """1.0507 (x where x > 0, else 1.6733 (exp(x) - 1)) (Klambauer et al., 2017).
 
     >>> ops.selu([-1.0, 2.0]).round(3)
     array([-1.111,  2.101], dtype=float32)
     """
-    return activate("selu", "selu", x)
+    return activate("selu", "selu", x, inplace=inplace)
 
 
 @with_out
-def celu(x: A, alpha: float = 1.0, *, out: Array | None = None) -> A:
+def celu(x: A, alpha: float = 1.0, inplace: bool = False, *, out: Array | None = None) -> A:
     """x where x > 0, else alpha (exp(x / alpha) - 1) (Barron, 2017).
 
     ValueError: alpha is 0.
@@ -45,37 +49,37 @@ def celu(x: A, alpha: float = 1.0, *, out: Array | None = None) -> A:
     number = as_number("celu", "alpha", alpha)
     if number == 0:
         raise ValueError("celu: alpha is 0, expected another number: x is divided by it; the usual value is 1")
-    return activate("celu", "celu", x, number)
+    return activate("celu", "celu", x, number, inplace=inplace)
 
 
 @with_out
-def mish(x: A, *, out: Array | None = None) -> A:
+def mish(x: A, inplace: bool = False, *, out: Array | None = None) -> A:
     """x tanh(softplus(x)) (Misra, 2019).
 
     >>> ops.mish([-1.0, 2.0]).round(3)
     array([-0.303,  1.944], dtype=float32)
     """
-    return activate("mish", "mish", x)
+    return activate("mish", "mish", x, inplace=inplace)
 
 
 @with_out
-def hardswish(x: A, *, out: Array | None = None) -> A:
+def hardswish(x: A, inplace: bool = False, *, out: Array | None = None) -> A:
     """x min(max(x + 3, 0), 6) / 6 (Howard et al., 2019); the slope is 0 at -3 and 1 at 3.
 
     >>> ops.hardswish([-4.0, 0.0, 1.0, 4.0]).round(3)
     array([-0.   ,  0.   ,  0.667,  4.   ], dtype=float32)
     """
-    return activate("hardswish", "hardswish", x)
+    return activate("hardswish", "hardswish", x, inplace=inplace)
 
 
 @with_out
-def hardsigmoid(x: A, *, out: Array | None = None) -> A:
+def hardsigmoid(x: A, inplace: bool = False, *, out: Array | None = None) -> A:
     """min(max(x + 3, 0), 6) / 6; the slope is 0 at -3 and 3.
 
     >>> ops.hardsigmoid([-4.0, 0.0, 1.5])
     array([0.  , 0.5 , 0.75], dtype=float32)
     """
-    return activate("hardsigmoid", "hardsigmoid", x)
+    return activate("hardsigmoid", "hardsigmoid", x, inplace=inplace)
 
 
 @with_out
@@ -134,14 +138,14 @@ def hardshrink(x: A, lambd: float = 0.5, *, out: Array | None = None) -> A:
 
 
 @with_out
-def threshold(x: A, threshold: float, value: float, *, out: Array | None = None) -> A:
+def threshold(x: A, threshold: float, value: float, inplace: bool = False, *, out: Array | None = None) -> A:
     """x where x > threshold, else value; the slope there is 0.
 
     >>> ops.threshold([-2.0, 0.25, 1.0], 0.5, 9.0)
     array([9., 9., 1.], dtype=float32)
     """
     options = as_number("threshold", "threshold", threshold), as_number("threshold", "value", value)
-    return activate("threshold", "threshold", x, *options)
+    return activate("threshold", "threshold", x, *options, inplace=inplace)
 
 
 @with_out
@@ -182,7 +186,13 @@ def glu(x: A, dim: int = -1, *, out: Array | None = None) -> A:
 
 @with_out
 def rrelu(
-    x: A, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, *, out: Array | None = None
+    x: A,
+    lower: float = 1 / 8,
+    upper: float = 1 / 3,
+    training: bool = False,
+    inplace: bool = False,
+    *,
+    out: Array | None = None,
 ) -> A:
     """x where x > 0, else r x (Xu et al., 2015): r random from lower to upper in training, else their mean.
 
@@ -197,7 +207,8 @@ def rrelu(
     if not low <= high:
         raise ValueError(f"rrelu: lower is {low} and upper {high}, expected lower up to upper; swap them")
     if not training:
-        return leaky_relu(x, (low + high) / 2)
+        y = leaky_relu(x, (low + high) / 2)
+        return into(x, y, "rrelu") if inplace else y
     again = "rrelu: in training each replay would repeat the slopes; leave it out of the captured step"
     capture.refuse(again)
     if not isinstance(a, np.ndarray) and streams.in_program_capture(a.device.id):
@@ -205,4 +216,5 @@ def rrelu(
     drawn = random.uniform(a.shape, low, high, np.float64 if a.dtype == np.float64 else np.float32)
     xp, slopes = array_module(a), asarray(drawn, device=device_of(a))
     factor = xp.where(less_equal(a, 0), slopes, 1).astype(a.dtype)
-    return record("rrelu", applied("multiply", a, factor), (x,), lambda gy, needs: (applied("multiply", gy, factor),))
+    y = record("rrelu", applied("multiply", a, factor), (x,), lambda gy, needs: (applied("multiply", gy, factor),))
+    return into(x, y, "rrelu") if inplace else y

@@ -1,0 +1,60 @@
+"""The walk over arrays in blocks that stay in the cache, shared by threads, and the blocks' own memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+from gpunn.cpu.layout import scratch
+from gpunn.cpu.threads import parallel_for
+
+BLOCK = 1 << 15  # elements: of float32 five arrays are 640 KB, and a call of NumPy's costs a fifth of its work
+
+
+def over(task: Callable[..., None], x: np.ndarray, *others: np.ndarray, count: int = 1) -> tuple[np.ndarray, ...]:
+    """`count` new arrays that lie in memory as x does: the task's, of blocks of x, of the others and of these."""
+    axes = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
+    given = [np.ascontiguousarray(a.transpose(axes)) for a in (x, *others)]
+    made = [np.empty(given[0].shape, x.dtype) for _ in range(count)]
+    flat = [a.reshape(-1) for a in (*given, *made)]
+
+    def block(i: int) -> None:
+        task(*[a[i * BLOCK : (i + 1) * BLOCK] for a in flat])
+
+    parallel_for(block, -(-x.size // BLOCK), 8 * x.size)
+    back = np.argsort(axes)
+    return tuple([a.reshape(given[0].shape).transpose(back) if x.ndim > 1 else a.reshape(x.shape) for a in made])
+
+
+def like(a: np.ndarray, name: str) -> np.ndarray:
+    """Memory of a block's own."""
+    return scratch(f"curve {name}", a.shape, a.dtype)
+
+
+def zeros(a: np.ndarray) -> np.ndarray:
+    """As many zeros as a block has numbers: NumPy's maximum of an array and a number takes four times as long."""
+    return _zeros(a.dtype)[: a.size]
+
+
+@cache
+def _zeros(dtype: np.dtype) -> np.ndarray:
+    y = np.zeros(BLOCK, dtype)
+    y.flags.writeable = False
+    return y
+
+
+def pick(values: np.ndarray, mask: np.ndarray, out: np.ndarray) -> None:
+    """A block's values where mask, else exactly 0, into other memory: select, in half its time."""
+    kind = np.dtype(f"i{values.dtype.itemsize}")
+    bits = out.view(kind)
+    bits[...] = mask.view(np.int8)
+    np.multiply(bits, values.view(kind), out=bits)
+
+
+def ones(mask: np.ndarray, like_it: np.ndarray, name: str) -> np.ndarray:
+    """1 where mask, else 0, as numbers of a block's type, in its own memory."""
+    y = like(like_it, name)
+    y[...] = mask
+    return y
