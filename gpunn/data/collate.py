@@ -39,8 +39,8 @@ def default_collate(batch: Sequence) -> Batch:
     if isinstance(first, float):
         return Tensor(np.asarray(batch, dtype=np.float64))
     if isinstance(first, int):
-        found = np.asarray(batch)
-        return Tensor(found.astype(np.float32) if found.dtype.kind == "f" else found)
+        kinds = {type(sample) for sample in batch}  # an int64 that is too large for one raises OverflowError
+        return Tensor(np.asarray(batch, dtype=np.float32 if float in kinds else bool if kinds == {bool} else np.int64))
     if isinstance(first, (str, bytes)):
         return batch
     if isinstance(first, Mapping):

@@ -94,6 +94,11 @@ class Bands:
         ([Bands()], TypeError, r"found Bands; turn images into tensors first, with transforms.ToTensor\(\)"),
         ([LINE, LINE[:2]], DataError, r"samples have the shapes \(2,\), \(3,\), expected one; scale or crop them, or"),
         ([(1, 2), (1,)], DataError, r"samples have \[1, 2\] parts, expected equally many; give collate_fn"),
+        (
+            [1, 2**63],
+            OverflowError,
+            "int too large to convert",
+        ),
         ([], DataError, "default_collate: got no samples; give at least one"),
     ],
 )

@@ -66,7 +66,7 @@ def test_transforms_and_loader(tmp_path):
     digits.data, digits.targets = digits.data[:5], digits.targets[:5]
     assert len(digits) == 5, "data may be cut to what is wanted"
     assert len(pickle.loads(pickle.dumps(datasets.MNIST(tmp_path)))) == 20, "to worker processes"
-    with pytest.raises(DataError, match="MNIST: transform is 3; give a function of one argument"):
+    with pytest.raises(DataError, match="MNIST: transform is 3; give a function"):
         datasets.MNIST(tmp_path, transform=3)
 
 
@@ -175,6 +175,22 @@ def test_refused(tmp_path, make, words):
     files(tmp_path, "a/1.pgm", "b/notes.txt")
     with pytest.raises(DataError, match=words):
         make(tmp_path)
+
+
+def test_a_data_set_of_one_s_own():
+    class Boxes(datasets.VisionDataset):
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, i):
+            return self.transformed(10 * i, i)
+
+    assert Boxes("x", lambda image, box: (image + 1, box * 2))[1] == (11, 2)
+    assert repr(Boxes("x", transform=abs)) == "Boxes(2 images, root='x', transform=<built-in function abs>)"
+    with pytest.raises(DataError, match="Boxes: got transforms beside transform or target_transform; give one kind"):
+        Boxes("x", max, transform=abs)
+    with pytest.raises(NotImplementedError, match="VisionDataset has no __len__"):
+        len(datasets.VisionDataset())
 
 
 def test_fake_images():

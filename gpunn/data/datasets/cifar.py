@@ -45,7 +45,7 @@ class CIFAR10(VisionDataset):
         target_transform: Transform = None,
         download: bool = False,
     ):
-        super().__init__(root, transform, target_transform)
+        super().__init__(root, transform=transform, target_transform=target_transform)
         self.train = bool(train)
         found = load_from(self.kind, self.labels, [self.root, *cifar_folders(self.kind), self.root], download)
         if found.note:

@@ -32,7 +32,7 @@ class FakeData(VisionDataset):
         target_transform: Transform = None,
         random_offset: int = 0,
     ):
-        super().__init__("", transform, target_transform)
+        super().__init__(transform=transform, target_transform=target_transform)
         if len(image_size) != 3 or image_size[0] not in (1, 3):
             raise DataError(f"FakeData: image_size is {image_size}; give (C, H, W) with 1 or 3 channels")
         self.size, self.image_size, self.num_classes = size, tuple(image_size), num_classes

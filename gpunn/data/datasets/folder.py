@@ -49,7 +49,7 @@ class DatasetFolder(VisionDataset):
         is_valid_file: Callable[[str], bool] | None = None,
         allow_empty: bool = False,
     ):
-        super().__init__(root, transform, target_transform)
+        super().__init__(root, transform=transform, target_transform=target_transform)
         if (extensions is None) == (is_valid_file is None):
             got = "neither" if extensions is None else "both"
             raise DataError(f"{type(self).__name__}: got {got} of extensions and is_valid_file; give one of them")

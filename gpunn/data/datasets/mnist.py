@@ -52,7 +52,7 @@ class MNIST(VisionDataset):
         target_transform: Transform = None,
         download: bool = False,
     ):
-        super().__init__(root, transform, target_transform)
+        super().__init__(root, transform=transform, target_transform=target_transform)
         self.train, raw = bool(train), self.root / self.theirs / "raw"
         itself = [self.root] if self.root.name in (self.theirs, self.ours) else []  # the sets' files have one name
         places = [raw, self.root / self.ours, *itself, *mnist_folders(self.ours), raw]
