@@ -12,16 +12,24 @@ from gpunn.scalars import as_probability
 
 
 class _Dropout(Module):
-    """What the layers that drop with a probability share."""
+    """What the layers that drop with a probability share; with `inplace` the result takes x's place, and is x."""
 
     unit: ClassVar[str] = "a channel"
 
-    def __init__(self, p: float = 0.5):
+    def __init__(self, p: float = 0.5, inplace: bool = False):
         super().__init__()
-        self.p = as_probability(type(self).__name__, p, self.unit)
+        self.p, self.inplace = as_probability(type(self).__name__, p, self.unit), inplace
+
+    def _dropped(self, x: A) -> A:
+        """What forward gives, beside x."""
+        raise NotImplementedError
+
+    def forward(self, x: A) -> A:
+        y = self._dropped(x)
+        return ops.in_place.into(x, y, type(self).__name__) if self.inplace and y is not x else y
 
     def extra_repr(self) -> str:
-        return f"p {self.p}"
+        return f"p {self.p}" + ", inplace" * self.inplace
 
 
 class Dropout(_Dropout):
@@ -36,7 +44,7 @@ class Dropout(_Dropout):
 
     unit = "an element"
 
-    def forward(self, x: A) -> A:
+    def _dropped(self, x: A) -> A:
         return ops.dropout(x, self.p, self.training)
 
 
@@ -49,7 +57,7 @@ class Dropout1d(_Dropout):
            [2., 2.]])
     """
 
-    def forward(self, x: A) -> A:
+    def _dropped(self, x: A) -> A:
         return ops.dropout1d(x, self.p, self.training)
 
 
@@ -62,7 +70,7 @@ class Dropout2d(_Dropout):
            [2., 2.]])
     """
 
-    def forward(self, x: A) -> A:
+    def _dropped(self, x: A) -> A:
         return ops.dropout2d(x, self.p, self.training)
 
 
@@ -75,7 +83,7 @@ class Dropout3d(_Dropout):
            [2., 2.]])
     """
 
-    def forward(self, x: A) -> A:
+    def _dropped(self, x: A) -> A:
         return ops.dropout3d(x, self.p, self.training)
 
 
@@ -88,7 +96,7 @@ class AlphaDropout(_Dropout):
 
     unit = "an element"
 
-    def forward(self, x: A) -> A:
+    def _dropped(self, x: A) -> A:
         return ops.alpha_dropout(x, self.p, self.training)
 
 
@@ -101,7 +109,7 @@ class FeatureAlphaDropout(_Dropout):
             [ 0.779,  0.779]]])
     """
 
-    def forward(self, x: A) -> A:
+    def _dropped(self, x: A) -> A:
         return ops.feature_alpha_dropout(x, self.p, self.training)
 
 

@@ -13,7 +13,6 @@ from gpunn.checks import arrays
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import Tensor, record
 from gpunn.ops.dropout import taken
-from gpunn.ops.elementwise import applied
 from gpunn.ops.out import with_out
 from gpunn.ops.reduce import wide
 from gpunn.scalars import as_probability
@@ -55,16 +54,19 @@ def _dropped(op: str, x: Operand, a: Array, mask_shape: Shape, p: float, trainin
     p = as_probability(op, p, what)
     if not training or p == 0:
         return x if isinstance(x, Tensor) else a
-    draw = taken(op, a, math.prod(mask_shape))
-    y, backward = twins(a).dropout.drop(a, mask_shape, p, draw)
+    xp, dtype = array_module(a), np.float32 if a.dtype.itemsize == 2 else a.dtype
+    ones = xp.ones_like(a, shape=mask_shape or (1,), order="C", dtype=dtype).reshape(mask_shape)
+    kept = twins(a).dropout.drop(ones, mask_shape, p, taken(op, a, math.prod(mask_shape)))[0] != 0
     if p == 1:  # PyTorch's, too: a product with zeros
-        return record(op, y, (x,), lambda gy, needs: (backward(gy),), owned=True)
+        return record(op, a * kept, (x,), lambda gy, needs: (gy * kept,))
     scale = 1 / math.sqrt((LIMIT**2 * p + 1) * (1 - p))
-    shift = -scale * LIMIT * p  # of what is kept; what is dropped lies at scale * LIMIT beyond
-    dtype = np.float32 if a.dtype.itemsize == 2 else a.dtype
-    ones = array_module(a).ones_like(a, shape=mask_shape or (1,), order="C", dtype=dtype).reshape(mask_shape)
-    kept = twins(a).dropout.drop(ones, mask_shape, p, draw)[0] != 0
-    levels = array_module(a).where(kept, shift, shift + scale * LIMIT)
-    grown = scale * (1 - p)
-    moved = (wide(y) * grown + levels.astype(dtype)).astype(a.dtype, copy=False)
-    return record(op, moved, (x,), lambda gy, needs: (applied("multiply", backward(gy), grown),))
+    factor, shift = (kept * scale).astype(dtype), (kept * (-scale * LIMIT)).astype(dtype)
+    shift += scale * LIMIT * (1 - p)  # what is dropped becomes this
+    y = xp.multiply(wide(a), factor, out=xp.empty_like(a, dtype=dtype))  # in memory as x lies
+    y += shift
+
+    def backward(gy: Array, needs: tuple[bool, ...]) -> tuple[Array]:
+        gx = xp.multiply(wide(gy), factor, out=xp.empty_like(gy, dtype=dtype))
+        return (gx.astype(gy.dtype, copy=False),)
+
+    return record(op, y.astype(a.dtype, copy=False), (x,), backward)

@@ -138,7 +138,11 @@ def _added(columns: Array, size: Shape, win: Window) -> Array:
     parts = columns.reshape(n, rows // win.positions, *win.size, p, q)
     shape, dtype = (n, rows // win.positions, h + 2 * pad_h, w + 2 * pad_w), columns.dtype
     total = xp.zeros_like(columns, shape=shape, order="C", dtype=np.float32 if dtype.itemsize == 2 else dtype)
+    apart = all([step >= extent for step, extent in zip(win.stride, win.extent, strict=True)])
     for r, s, part in _views(total, win, p, q):
-        part += parts[:, :, r, s]
+        if apart:  # no two windows meet
+            part[...] = parts[:, :, r, s]
+        else:
+            part += parts[:, :, r, s]
     inside = total[:, :, pad_h : pad_h + h, pad_w : pad_w + w]
     return inside if inside.flags.c_contiguous and dtype == total.dtype else inside.astype(dtype, order="C")

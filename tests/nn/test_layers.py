@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import gpunn
 from gpunn import Tensor, nn, ops
 
 rng = np.random.default_rng(3)
@@ -257,6 +258,21 @@ def test_pooling_layers_return_indices():
     for layer in (nn.MaxPool2d(2, return_indices=True), nn.AdaptiveMaxPool2d(2, return_indices=True)):
         y, indices = layer(x)
         assert np.array_equal(y, np.take_along_axis(x.reshape(1, 2, 16), indices.reshape(1, 2, 4), 2).reshape(y.shape))
+
+
+@pytest.mark.parametrize("name", ["AlphaDropout", "FeatureAlphaDropout", *(f"Dropout{n}" for n in ("", "1d", "2d", "3d"))])
+def test_dropout_in_place_is_dropout(name):
+    layer, plain = getattr(nn, name)(0.5, inplace=True), getattr(nn, name)(0.5)
+    values = normal(4, 3, 2, 2, 2)[(slice(None),) * 3 + (0,) * (("1d" in name) * 2 + ("2d" in name))]
+    gpunn.manual_seed(1)
+    want = plain(values)
+    assert not np.array_equal(want, values) and repr(layer) == f"{name}(p 0.5, inplace)"
+    for x in (values.copy(), Tensor(values.copy()), Tensor(values.copy(), requires_grad=True) * 1):
+        gpunn.manual_seed(1)
+        assert layer.train()(x) is x and np.array_equal(x, want)
+        assert layer.eval()(x) is x and np.array_equal(x, want)
+    with pytest.raises(RuntimeError, match=f"{name}: a leaf that requires a gradient cannot be changed in place"):
+        layer.train()(Tensor(values, requires_grad=True))
 
 
 def test_dropout_layer_follows_the_mode():
