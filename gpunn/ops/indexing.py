@@ -25,6 +25,7 @@ def getitem(x: A, index: Any) -> A:
     """
     a = data_of(x)
     index = as_index(index)
+    _refuse_bytes(a, index)
     first, index = ints_first(index)
     if first is not None:
         return getitem(getitem(x, first), index)
@@ -117,6 +118,15 @@ def _index(i: Any) -> Any:
         return np.asarray(i)
     foreign = hasattr(i, "__array__") and not is_array(i) and not isinstance(i, np.generic)
     return np.asarray(i) if foreign else i
+
+
+def _refuse_bytes(a: Array, index: Any) -> None:
+    """TypeError for bytes in x's shape, which PyTorch reads as a mask, and NumPy as places."""
+    if is_array(index) and index.dtype == np.uint8 and index.ndim and index.shape == a.shape[: index.ndim]:
+        raise TypeError(
+            f"getitem: the index is uint8 and has x's shape {index.shape}, so that it may be a mask or places; "
+            "expected bool or int64: convert it, with index.astype('bool') or index.astype('int64')"
+        )
 
 
 def _refuse_captured(index: Any) -> None:

@@ -137,3 +137,11 @@ def test_an_int_apart_from_an_array_is_taken_first(name):
     part = normal(*theirs[their_index(index)].shape, seed=1)
     x[index], theirs[their_index(index)] = part, torch().tensor(part)
     np.testing.assert_array_equal(x.numpy(), theirs.numpy())
+
+
+def test_bytes_that_may_be_a_mask_are_refused():
+    x, mask = Tensor(normal(3, 2)), np.array([1, 0, 1], np.uint8)
+    for use in (lambda: x[mask], lambda: x[Tensor(mask)], lambda: x.__setitem__(mask, 0.0)):
+        with pytest.raises(TypeError, match=r"getitem: the index is uint8 and has x's shape \(3,\), so that it may"):
+            use()
+    assert x[mask[:2]].shape == (2, 2) and x[mask.astype(bool)].shape == (2, 2)
