@@ -143,7 +143,7 @@ class Leaf(Node):
 
 
 class Joint(Node):
-    """An op of several results: each is a node of its own, whose gradient arrives here as its part of a tuple."""
+    """An op of several results: each is a node of its own, whose gradient arrives here by its number."""
 
     __slots__ = ()
 
@@ -151,9 +151,9 @@ class Joint(Node):
         return gradient  # the results' nodes checked theirs
 
     @staticmethod
-    def part(i: int, count: int) -> Closure:
-        """What the i-th of so many results hands on: a tuple of None but for its gradient."""
-        return lambda gy, needs: (tuple([gy if k == i else None for k in range(count)]),)  # type: ignore[return-value]
+    def part(i: int) -> Closure:
+        """What the i-th result hands on: its gradient, by its number, where those of the others join it."""
+        return lambda gy, needs: ({i: gy},)  # type: ignore[return-value]
 
 
 _leaves = threading.RLock()  # so that a thread that an interrupt left holding it can go on
@@ -197,8 +197,7 @@ def walk(roots: Sequence[tuple[Node, Array]], retain_graph: bool = False, until:
             return
         held, is_ours = arriving[node]
         if isinstance(node, Joint):
-            pairs = zip(held, gradient, strict=True)
-            arriving[node] = (tuple([a if b is None else b for a, b in pairs]), is_ours)  # type: ignore[assignment]
+            held.update(gradient)  # type: ignore[attr-defined]
         elif is_ours:
             twins(held).elementwise.add_into(held, gradient)
         else:  # someone else may hold this array, so the sum goes into a new one

@@ -369,8 +369,13 @@ def record_all(
     """
     if not any(isinstance(x, Tensor) for x in inputs):
         return tuple(ys)
-    joint = remember(name, ys[0], inputs, backward, owned, Joint)  # type: ignore[arg-type]
-    return tuple([remember(name, y, (joint,), Joint.part(i, len(ys))) for i, y in enumerate(ys)])
+    count = len(ys)  # all that the closure keeps of them
+
+    def joined(gys: Any, needs: Needs) -> Gradients:
+        return backward(tuple([gys.get(i) for i in range(count)]), needs)
+
+    joint = remember(name, ys[0], inputs, joined, owned, Joint)
+    return tuple([remember(name, y, (joint,), Joint.part(i)) for i, y in enumerate(ys)])
 
 
 def remember(
