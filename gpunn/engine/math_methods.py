@@ -17,8 +17,6 @@ class MathMethods:
 
     __slots__ = ()
 
-    # Of one
-
     def sin(self: gpunn.Tensor) -> gpunn.Tensor:
         return gpunn.ops.sin(self)
 
@@ -156,8 +154,6 @@ class MathMethods:
     def clamp_max(self: gpunn.Tensor, max: Value) -> gpunn.Tensor:
         return gpunn.ops.clamp_max(self, max)
 
-    # Of two and three
-
     def add(self: gpunn.Tensor, other: Value, *, alpha: float = 1) -> gpunn.Tensor:
         return gpunn.ops.add(self, other, alpha=alpha)
 
@@ -243,3 +239,11 @@ class MathMethods:
 
     def ge(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.greater_equal(self, other)
+
+    # PyTorch's other names
+
+    absolute, negative, subtract, multiply = abs, neg, sub, mul
+    divide = true_divide = div
+    arcsin, arccos, arctan, arcsinh, arccosh, arctanh = asin, acos, atan, asinh, acosh, atanh
+    arctan2, fix = atan2, trunc
+    not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge

@@ -9,7 +9,7 @@ import numpy as np
 from gpunn.backend import Array, array_module
 from gpunn.checks import as_axis, check_same_device
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import Tensor, data_of
+from gpunn.engine.tensor import data_of, record
 from gpunn.ops.elementwise import floating, wide
 from gpunn.ops.out import with_out
 from gpunn.scalars import as_int, as_number
@@ -41,7 +41,7 @@ def unique(
     if return_inverse:
         more[0] = more[0].reshape(a.shape if axis is None else (a.shape[axis],))
     made = [values.astype(a.dtype, copy=False), *[one.astype(np.int64, copy=False) for one in more]]
-    results = tuple([_as_given(x, one) for one in made])
+    results = tuple([_as_given("unique", x, one) for one in made])
     return results if more else results[0]
 
 
@@ -73,7 +73,7 @@ def bincount(x: A, weights: A | None = None, minlength: int = 0, *, out: Array |
     y = array_module(a).bincount(a, None if w is None else wide(w).astype(np.float64), minlength)
     if w is not None:
         y = y.astype(np.float32 if w.dtype == np.float32 else np.float64, copy=False)
-    return _as_given(x, y)
+    return _as_given("bincount", x, y)
 
 
 @with_out
@@ -99,8 +99,9 @@ def histc(x: A, bins: int = 100, min: float = 0, max: float = 0, *, out: Array |
     if low == high:
         low, high = low - 1, high + 1
     places = ((b[(b >= low) & (b <= high)] - low) * (bins / (high - low))).astype(np.int64)
-    return _as_given(x, xp.bincount(xp.minimum(places, bins - 1), minlength=bins).astype(a.dtype))
+    return _as_given("histc", x, xp.bincount(xp.minimum(places, bins - 1), minlength=bins).astype(a.dtype))
 
 
-def _as_given(x: object, y: Array) -> Any:
-    return Tensor(y) if isinstance(x, Tensor) else y
+def _as_given(name: str, x: object, y: Array) -> Any:
+    """A Tensor where x is one."""
+    return record(name, y, (x,), lambda gy, needs: (None,))

@@ -13,7 +13,7 @@ from gpunn.backend import Array, array_module
 from gpunn.backend.contract import Shape
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Axis, Named
-from gpunn.engine.tensor import Tensor, data_of, record
+from gpunn.engine.tensor import data_of, record
 from gpunn.ops.cumulative import along
 from gpunn.ops.elementwise import wide
 from gpunn.ops.out import with_out
@@ -56,7 +56,7 @@ def argsort(
     array([0, 2, 1])
     """
     a = data_of(x)
-    return _index(x, _order(a, _last("argsort", a, dim, alias), descending))
+    return _places("argsort", x, _order(a, _last("argsort", a, dim, alias), descending).reshape(a.shape))
 
 
 @with_out
@@ -215,17 +215,15 @@ def _part(order: Array, axis: int, part: slice) -> Array:
     return order[(slice(None),) * axis + (part,)]
 
 
-def _index(x: Any, indices: Array) -> Any:
-    """Indices as x came: a Tensor or an array; those of a number without dimensions."""
-    a = data_of(x)
-    indices = indices if a.ndim else indices.reshape(indices.shape[1:] if indices.shape[:1] == (1,) else indices.shape)
-    return Tensor(indices) if isinstance(x, Tensor) else indices
+def _places(name: str, x: object, indices: Array) -> Any:
+    """Indices as x came: a Tensor or an array."""
+    return record(name, indices, (x,), lambda gy, needs: (None,))
 
 
 def _taken(name: str, x: Any, a: Array, indices: Array, axis: int, shape: Shape | None = None) -> Chosen:
     """The values at these places along an axis, recorded; in another shape where one is given."""
     xp, rows = array_module(a), _rows(a)
-    indices = np.ascontiguousarray(indices) if isinstance(indices, np.ndarray) else indices
+    indices = indices if indices.flags.c_contiguous else indices.copy(order="C")
     y = xp.take_along_axis(rows, indices, axis)
     shape = (y.shape if a.ndim else y.shape[1:] if y.shape == (1,) else y.shape) if shape is None else shape
 
@@ -235,9 +233,7 @@ def _taken(name: str, x: Any, a: Array, indices: Array, axis: int, shape: Shape 
         gx[tuple([indices if i == axis else places for i, places in enumerate(grid)])] = gy.reshape(y.shape)
         return (gx.reshape(a.shape),)
 
-    values = record(name, y.reshape(shape), (x,), backward)
-    places = indices.reshape(shape)
-    return Chosen(values, Tensor(places) if isinstance(x, Tensor) else places)
+    return Chosen(record(name, y.reshape(shape), (x,), backward), _places(name, x, indices.reshape(shape)))
 
 
 def _one(name: str, x: Any, a: Array, index: Array, axis: int, keepdim: bool) -> Chosen:

@@ -10,10 +10,8 @@ from tests.parity import normal, torch
 X, Y = normal(4, 5), normal(4, 5, seed=1)
 UNARY = (
     "sin cos tan atan sinh cosh asinh exp exp2 expm1 square erf erfc abs neg sign floor ceil trunc frac tanh sigmoid "
-    "relu reciprocal nan_to_num round isnan isinf isfinite logical_not sum mean prod nansum"
-    " nanmean any all var std norm "
-    "amax amin argmax argmin max min median count_nonzero sort "
-    "argsort mode"
+    "relu reciprocal nan_to_num round isnan isinf isfinite logical_not sum mean prod nansum nanmean any all var std "
+    "norm amax amin argmax argmin max min median count_nonzero sort argsort mode absolute negative arctan arcsinh fix"
 )
 POSITIVE = "log log1p log2 log10 sqrt rsqrt acosh"
 BINARY = (
@@ -117,6 +115,15 @@ def test_max_of_a_dim_is_a_pair_and_of_an_axis_the_values():
     assert np.array_equal(x.max(other=Tensor(Y)), np.maximum(X, Y)) and np.array_equal(x.min(Y), np.minimum(X, Y))
     with pytest.raises(TypeError, match="max: got both dim 0 and axis 1, two names of one argument; pass one"):
         x.max(0, axis=1)
+
+
+OTHER_NAMES = "subtract multiply divide true_divide arctan2 not_equal less less_equal greater greater_equal"
+
+
+@pytest.mark.parametrize("name", OTHER_NAMES.split())
+def test_other_names(name):
+    want = getattr(torch().tensor(X), name)(torch().tensor(Y))
+    np.testing.assert_allclose(getattr(Tensor(X), name)(Y).numpy(), want.numpy())
 
 
 def test_equal_is_one_bool():

@@ -16,15 +16,8 @@ PLAIN = (
     "isfinite isclose any all count_nonzero lerp addcmul addcdiv clamp clamp_min clamp_max nansum nanmean cumsum "
     "cumprod bincount histc unique amax amin norm sum mean median std std_mean var_mean"
 )
-
-
-def by_dim(op: Call) -> Call:
-    """Dims of none are all."""
-
-    def call(*args: Any, **options: Any) -> Any:
-        return op(*args, **{k: v for k, v in options.items() if k != "dim" or v not in ([], None)})
-
-    return call
+# Functions of one or two numbers, written as one another are.
+ALIKE = PLAIN.split()[: PLAIN.split().index("isclose")]
 
 
 MATH: dict[str, Call] = {
@@ -45,9 +38,7 @@ MATH: dict[str, Call] = {
     "__rxor__": lambda x, y: ops.bitwise_xor(y, x),
 }
 OTHERS = {
-    **dict.fromkeys(
-        ("linalg.norm", "linalg.norm.subgradients_at_zero"), "of matrices, too; ops.norm is torch.norm"
-    ),
+    **dict.fromkeys(("linalg.norm", "linalg.norm.subgradients_at_zero"), "of matrices, too; ops.norm is torch.norm"),
     "norm.nuc": "of matrices, by their singular values",
     "allclose": "one bool, compared in test_order.py",
     **dict.fromkeys(
