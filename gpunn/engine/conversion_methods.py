@@ -58,7 +58,7 @@ class ConversionMethods:
             elif (named := dtype_or_none(one)) is not None:
                 dtype = named
             else:
-                device = one
+                device = one  # pyright: ignore[reportAssignmentType]: what names no dtype names one
         wanted = None if dtype is None else dtype_or_none(dtype)
         y = self.array.astype(wanted) if wanted is not None and wanted != self.dtype else self.array
         y = y if device is None else to_device(y, f"cuda:{device}" if isinstance(device, int) else device)

@@ -126,6 +126,34 @@ class PlaceMethods:
             raise TypeError(f"uniform_: got {', '.join(names)}, expected from, to and generator; leave the others out")
         return _filled(self, (generator or random).uniform(self.shape, low, to), "uniform_")
 
+    def bernoulli_(self: gpunn.Tensor, p: float = 0.5, *, generator: random.Generator | None = None) -> gpunn.Tensor:
+        """1 with the probability p, a number or one an element, else 0."""
+        chance = np.asarray(gpunn.to_numpy(p) if isinstance(p, gpunn.Tensor) else p)
+        if not ((chance >= 0) & (chance <= 1)).all():
+            raise ValueError(f"bernoulli_: p is {p}, expected probabilities from 0 to 1; clip it first")
+        return _filled(self, (generator or random).uniform(self.shape) < chance, "bernoulli_")
+
+    def random_(
+        self: gpunn.Tensor, low: int = 0, high: int | None = None, *, generator: random.Generator | None = None
+    ) -> gpunn.Tensor:
+        """Whole numbers from low to high - 1, alike often; random_(n) takes 0 to n - 1."""
+        low, high = (0, low) if high is None else (low, high)
+        if high <= low:
+            raise ValueError(
+                f"random_: got {low} to {high}, expected a range that is not empty; pass random_(n), n >= 1"
+            )
+        values = np.floor((generator or random).uniform(self.shape, 0, 1, np.float64) * (high - low)) + low
+        return _filled(self, values, "random_")
+
+    def exponential_(
+        self: gpunn.Tensor, lambd: float = 1, *, generator: random.Generator | None = None
+    ) -> gpunn.Tensor:
+        """Exponentially distributed numbers of the mean 1 / lambd."""
+        if not lambd > 0:
+            raise ValueError(f"exponential_: lambd is {lambd}, expected above 0: one over the mean")
+        uniform = (generator or random).uniform(self.shape, 0, 1, np.float64)
+        return _filled(self, -np.log1p(-uniform) / lambd, "exponential_")
+
     abs_, neg_, exp_, log_, sqrt_ = map(_changed, ("abs", "neg", "exp", "log", "sqrt"))
     pow_, mul_, div_, matmul_ = map(_changed, ("pow", "mul", "div", "matmul"))
     relu_, sigmoid_, tanh_, clip_ = map(_changed, ("relu", "sigmoid", "tanh", "clip"))
@@ -140,7 +168,12 @@ class PlaceMethods:
     )
     index_fill_, masked_fill_, tril_, triu_ = map(_changed, ("index_fill", "masked_fill", "tril", "triu"))
     addmm_, addmv_, baddbmm_ = map(_changed, ("addmm", "addmv", "baddbmm"))
-    squeeze_, unsqueeze_, transpose_ = map(_reshaped, ("squeeze", "unsqueeze", "transpose"))
+    floor_divide_, cumprod_, hypot_, atan2_ = map(_changed, ("floor_divide", "cumprod", "hypot", "atan2"))
+    asin_, acos_, atan_, sinh_, cosh_, erfc_ = map(_changed, ("asin", "acos", "atan", "sinh", "cosh", "erfc"))
+    logical_and_, logical_or_, logical_xor_ = map(_changed, ("logical_and", "logical_or", "logical_xor"))
+    logical_not_, bitwise_not_ = map(_changed, ("logical_not", "bitwise_not"))
+    squeeze_, unsqueeze_, transpose_, t_ = map(_reshaped, ("squeeze", "unsqueeze", "transpose", "t"))
+    swapaxes_, swapdims_ = map(_reshaped, ("swapaxes", "swapdims"))
 
 
 def _filled(x: gpunn.Tensor, values: np.ndarray, name: str) -> gpunn.Tensor:

@@ -141,3 +141,34 @@ def test_reshaped_in_place():
     y.transpose_()
     y.sum().backward()
     assert y.shape == (3, 2)
+
+
+def test_every_method_in_place_is_its_op():
+    """x.f_(...) is x, in its own memory, with the values of ops.f(x, ...)."""
+    mask, index = X > 2, np.array([1, 0])
+    calls = {
+        "masked_fill": (mask, 7.0), "index_fill": (0, index[:1], 3.0), "index_add": (0, index, X), "tril": (),
+        "scatter": (1, np.array([[0, 2], [1, 1]]), 5.0), "scatter_add": (1, np.array([[0], [2]]), X), "triu": (1,),
+        "index_copy": (0, index, X), "floor_divide": (2.0,), "atan2": (X + 1,), "cumprod": (1,), "hypot": (X,),
+        "lerp": (X + 1, 0.25), "addcmul": (X, X), "clamp": (1, 2), "round": (), "remainder": (2.0,), "sinh": (),
+    }  # fmt: skip
+    for name, args in calls.items():
+        x = gpunn.tensor(X + 0.5)
+        memory, want = x.array, np.asarray(getattr(ops, name)(x.clone(), *args))
+        given = [gpunn.tensor(a) if isinstance(a, np.ndarray) else a for a in args]
+        assert getattr(x, f"{name}_")(*given) is x and x.array is memory, name
+        np.testing.assert_array_equal(x.array, want, err_msg=name)
+
+
+def test_more_random_numbers():
+    x = gpunn.tensor(np.zeros(20_000, np.float32))
+    assert set(x.bernoulli_(0.25).tolist()) == {0, 1} and abs(x.array.mean() - 0.25) < 0.02
+    assert set(x.random_(3, 6).tolist()) == {3, 4, 5} and x.random_(2).array.max() == 1
+    assert abs(x.exponential_(2).array.mean() - 0.5) < 0.02 and x.array.min() >= 0
+    for call, words in (
+        (lambda: x.bernoulli_(1.5), "bernoulli_: p is 1.5, expected probabilities from 0 to 1; clip it first"),
+        (lambda: x.random_(3, 3), "random_: got 3 to 3, expected a range that is not empty"),
+        (lambda: x.exponential_(0), "exponential_: lambd is 0, expected above 0: one over the mean"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            call()
