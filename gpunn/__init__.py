@@ -32,6 +32,7 @@ from gpunn.constants import strided as strided
 from gpunn.dtypes import get_default_dtype as get_default_dtype
 from gpunn.dtypes import set_default_dtype as set_default_dtype
 from gpunn.engine.creation import as_tensor as as_tensor
+from gpunn.engine.creation import asarray as asarray
 from gpunn.engine.creation import from_numpy as from_numpy
 from gpunn.engine.creation import tensor as tensor
 from gpunn.engine.grad_mode import enable_grad as enable_grad
@@ -95,8 +96,8 @@ from gpunn.gradcheck import gradcheck as gradcheck  # isort: skip
 __version__ = "0.1.0"
 # Loaded when first asked for, so that `import gpunn` alone stays quick: `gpunn.optim` needs no import of its own.
 _LATER = (
-    "accelerator", "array_api", "autograd", "backends", "data", "emulator", "models", "optim", "pictures", "recipes",
-    "reference", "report", "serialization", "train", "utils", "verify",
+    "accelerator", "array_api", "autograd", "backends", "data", "emulator", "linalg", "models", "optim", "pictures",
+    "recipes",     "reference", "report", "serialization", "train", "utils", "verify",
 )  # fmt: skip
 _FILES = ("load", "save")
 

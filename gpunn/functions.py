@@ -6,6 +6,7 @@ no Tensor first, is the op of that name, or of the name in ALIASES. Arrays make 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import cache, wraps
 from typing import Any
@@ -56,12 +57,12 @@ OF_MANY = words(
 # Those of torch.nn.functional that PyTorch has at the top, too.
 OF_LAYERS = words(
     """
-    adaptive_avg_pool1d alpha_dropout avg_pool1d batch_norm bilinear binary_cross_entropy_with_logits
-    channel_shuffle conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d cosine_embedding_loss
-    cosine_similarity ctc_loss dropout embedding feature_alpha_dropout group_norm hardshrink hinge_embedding_loss
-    instance_norm kl_div layer_norm log_softmax margin_ranking_loss max_pool1d max_pool2d max_pool3d
-    pairwise_distance pixel_shuffle pixel_unshuffle poisson_nll_loss prelu rms_norm rrelu softmax threshold
-    triplet_margin_loss
+    adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d batch_norm bilinear
+    binary_cross_entropy_with_logits channel_shuffle conv1d conv2d conv3d conv_transpose1d conv_transpose2d
+    conv_transpose3d cosine_embedding_loss cosine_similarity ctc_loss dropout embedding feature_alpha_dropout
+    group_norm hardshrink hinge_embedding_loss instance_norm kl_div layer_norm log_softmax margin_ranking_loss
+    max_pool1d max_pool2d max_pool3d pairwise_distance pdist pixel_shuffle pixel_unshuffle poisson_nll_loss prelu
+    rms_norm rrelu softmax threshold triplet_margin_loss
     """
 )
 # The op of a function, where its name is another.
@@ -192,6 +193,8 @@ _NAMES = frozenset((*OF_ONE, *OF_MANY, *OF_LAYERS, *_OWN))
 @cache
 def function(name: str) -> Callable | None:
     """The function of a name; None where gpunn has none."""
+    if name.endswith("_") and name[:-1] in OF_ONE and hasattr(Tensor, name):  # exp_(x), in place
+        return _of_method(name, getattr(Tensor, name), None)
     if name not in _NAMES:
         return None
     if name in _OWN:
@@ -199,7 +202,14 @@ def function(name: str) -> Callable | None:
     op = getattr(ops, ALIASES.get(name, name), None)
     given = None if op is None else _of_op(name, op)
     method = getattr(Tensor, name, None) if name in OF_ONE else None
-    return given if method is None else _of_method(name, method, given)
+    if method is None or (given is not None and _takes_many(method) and not _takes_many(op)):  # flip(x, dims=(0, 1))
+        return given
+    return _of_method(name, method, given)
+
+
+def _takes_many(function: Any) -> bool:
+    """Whether it has *arguments."""
+    return any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(function).parameters.values())
 
 
 def _of_op(name: str, op: Callable) -> Callable:

@@ -44,6 +44,8 @@ def named(op: Callable, order: str = "", name: str = "", **theirs: str) -> Calla
         array([[3.]], dtype=float32)
     """
     call = _Call(op, order, name or op.__name__, theirs)
+    if any(p.kind is p.VAR_POSITIONAL for p in call.parameters.values()):
+        return op  # as many Tensors, or places, as there are: nothing to translate
 
     @wraps(op)
     def function(*args: Any, **options: Any) -> Any:

@@ -55,7 +55,7 @@ LEVELS = [
     {"ops"},
     {"creation", "naming"},
     {"nn", "data", "optim", "autograd", "gradcheck", "verify", "array_api"},
-    {"accelerator", "backends", "functions", "settings", "pictures", "utils"},
+    {"accelerator", "backends", "functions", "linalg", "settings", "pictures", "utils"},
     {"models", "train"},
     {"recipes", "serialization"},
     {"report"},

@@ -29,6 +29,15 @@ CALLS = {
     "in other words": lambda t, x: t.add(input=x, other=1.0),
     "softmax": lambda t, x: t.softmax(x, dim=1, dtype=t.float64),
     "matmul": lambda t, x: t.matmul(x, other=x.T),
+    "turned by name": lambda t, x: t.flip(x, dims=(0, 1)),
+    "rolled by name": lambda t, x: t.roll(x, shifts=1, dims=0),
+    "a grid": lambda t, x: t.meshgrid(x[0], x[1], indexing="ij"),
+    "sums in letters": lambda t, x: t.einsum("ij,kj->ik", x, x),
+    "of two dimensions": lambda t, x: t.atleast_2d(x[0]),
+    "in place": lambda t, x: t.exp_(x + 0),
+    "norms": lambda t, x: t.linalg.norm(x, dim=1),
+    "norms of order 1": lambda t, x: t.linalg.vector_norm(x, ord=1, dim=0, keepdim=True),
+    "of anything": lambda t, x: t.asarray([1, 2], dtype=t.float32),
     "layers": lambda t, x: t.relu(t.conv1d(x[None], t.ones(1, 2, 2))),
     "dropped": lambda t, x: t.dropout(x, 0.5, train=False),
     "the same": lambda t, x: t.tensor(t.equal(x, x + 0) and not t.equal(x, x[:1])),
@@ -72,6 +81,17 @@ def test_out_takes_the_values():
         gpunn.exp(x, out=gpunn.zeros(2, 2))
     with pytest.raises(RuntimeError, match="exp: out is given while an input requires a gradient"):
         gpunn.exp(gpunn.tensor(X, requires_grad=True), out=y)
+
+
+def test_norms_and_decompositions_that_are_elsewhere():
+    with pytest.raises(ValueError, match=r"norm: ord is 1 for matrices \(2, 3\), expected None or 'fro'"):
+        gpunn.linalg.norm(gpunn.tensor(X), 1)
+    with pytest.raises(AttributeError, match=r"gpunn.linalg has no 'svd'; take numpy.linalg's"):
+        gpunn.linalg.svd  # noqa: B018
+    with pytest.raises(ValueError, match=r"asarray: copy is False, but a list takes one here; leave copy out"):
+        gpunn.asarray([1.0], copy=False)
+    x = gpunn.tensor([1.0], requires_grad=True)
+    assert gpunn.asarray(x * 2, requires_grad=False).is_leaf and gpunn.asarray(x) is x
 
 
 @pytest.mark.parametrize("name", functions.names())

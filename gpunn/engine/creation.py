@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend import Device, asarray, plain
+from gpunn.backend import Device, is_array, plain
+from gpunn.backend import asarray as array_of
+from gpunn.backend.memory import overlap
 from gpunn.dtypes import as_dtype
-from gpunn.engine.tensor import Tensor, refuse_lost_gradients
+from gpunn.engine.tensor import Tensor, data_of, refuse_lost_gradients
 from gpunn.errors import kind_of
 
 
@@ -35,7 +37,7 @@ def tensor(data: Any, dtype: Any = None, device: str | Device | None = None, req
     wanted = None if dtype is None else as_dtype("tensor", dtype)
     refuse_lost_gradients(data)
     given = data.array if isinstance(data, Tensor) else data
-    return Tensor(asarray(given, wanted, device).copy(order="K"), requires_grad)
+    return Tensor(array_of(given, wanted, device).copy(order="K"), requires_grad)
 
 
 def as_tensor(data: Any, dtype: Any = None, device: str | Device | None = None) -> Tensor:
@@ -54,7 +56,33 @@ def as_tensor(data: Any, dtype: Any = None, device: str | Device | None = None) 
         x = data if device is None else data.to(device)
         return x if wanted is None else x.to(wanted)
     refuse_lost_gradients(data)
-    return Tensor(asarray(data, wanted, device))
+    return Tensor(array_of(data, wanted, device))
+
+
+def asarray(
+    obj: Any,
+    *,
+    dtype: Any = None,
+    device: str | Device | None = None,
+    copy: bool | None = None,
+    requires_grad: bool | None = None,
+) -> Tensor:
+    """`as_tensor` of any object, `copy` True for memory of its own; with `requires_grad` given, a leaf.
+
+    Raises what `tensor` raises, and ValueError where `copy` is False and one is needed.
+
+    Examples:
+        >>> gpunn.asarray([1, 2], dtype=gpunn.float32)
+        Tensor([1., 2.])
+    """
+    x = as_tensor(obj, dtype, device)
+    own = data_of(obj) if isinstance(obj, Tensor) else obj
+    shared = is_array(own) and overlap(own, data_of(x)) if type(own) is type(data_of(x)) else False
+    if copy is False and not shared:
+        raise ValueError(f"asarray: copy is False, but {kind_of(obj)} takes one here; leave copy out")
+    if copy and shared:
+        x = tensor(x, dtype, device)
+    return x if requires_grad is None else x.detach().requires_grad_(requires_grad)
 
 
 def from_numpy(ndarray: np.ndarray) -> Tensor:

@@ -16,13 +16,12 @@ from gpunn.naming import named, words
 PLAIN = words(
     """
     adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d
-    adaptive_max_pool3d affine_grid avg_pool1d batch_norm bilinear channel_shuffle conv1d
-    conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity ctc_loss embedding
-    embedding_bag fold gaussian_nll_loss gelu glu grid_sample group_norm gumbel_softmax hardshrink huber_loss
-    instance_norm layer_norm linear local_response_norm logsigmoid lp_pool1d lp_pool2d lp_pool3d
-    max_pool1d max_pool2d max_pool3d max_unpool1d max_unpool2d max_unpool3d one_hot pad pairwise_distance
-    pixel_shuffle pixel_unshuffle prelu rms_norm scaled_dot_product_attention sigmoid softplus softshrink softsign
-    tanh tanhshrink unfold
+    adaptive_max_pool3d affine_grid avg_pool1d batch_norm bilinear channel_shuffle conv1d conv2d conv3d
+    conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity ctc_loss embedding embedding_bag fold
+    gaussian_nll_loss gelu glu grid_sample group_norm gumbel_softmax hardshrink instance_norm layer_norm linear
+    local_response_norm logsigmoid lp_pool1d lp_pool2d lp_pool3d max_pool1d max_pool2d max_pool3d max_unpool1d
+    max_unpool2d max_unpool3d one_hot pad pairwise_distance pdist pixel_shuffle pixel_unshuffle prelu rms_norm
+    scaled_dot_product_attention sigmoid softplus softshrink softsign tanh tanhshrink unfold
     """
 )
 REDUCED = "size_average reduce reduction"
@@ -46,6 +45,7 @@ ORDERS = {
     "hardswish": "input inplace",
     "hardtanh": "input min_val max_val inplace",
     "hinge_embedding_loss": f"input target margin {REDUCED}",
+    "huber_loss": "input target reduction delta weight",
     "interpolate": "input size scale_factor mode align_corners recompute_scale_factor antialias",
     "kl_div": f"input target {REDUCED} log_target",
     "l1_loss": f"input target {REDUCED} weight",
@@ -78,17 +78,18 @@ WORDS = {
     "one_hot": {"target": "tensor"},
     "pad": {"padding": "pad"},
 }
-NAMES = frozenset((*PLAIN, *ORDERS))
+ALIASES = {"upsample": "interpolate"}  # PyTorch's older name
+NAMES = frozenset((*PLAIN, *ORDERS, *ALIASES))
 
 
 @cache
 def function(name: str) -> Callable:
     """The op of a name of NAMES with PyTorch's arguments. AttributeError where gpunn has none."""
-    return named(getattr(ops, name), ORDERS.get(name, ""), **WORDS.get(name, {}))
+    return named(getattr(ops, ALIASES.get(name, name)), ORDERS.get(name, ""), name, **WORDS.get(name, {}))
 
 
 def __getattr__(name: str) -> Callable:
-    if name in NAMES and hasattr(ops, name):
+    if name in NAMES and hasattr(ops, ALIASES.get(name, name)):
         return function(name)
     if name.endswith("_") and ORDERS.get(name[:-1], "").endswith(" inplace"):  # relu_ and its like
         return partial(__getattr__(name[:-1]), inplace=True)
@@ -96,4 +97,4 @@ def __getattr__(name: str) -> Callable:
 
 
 def __dir__() -> list[str]:
-    return sorted(name for name in NAMES if hasattr(ops, name))
+    return sorted(name for name in NAMES if hasattr(ops, ALIASES.get(name, name)))
