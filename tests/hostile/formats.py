@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+import gpunn
 from bench.output import compare, report
 from gpunn import data, models
 from gpunn.cli import main
@@ -138,6 +139,17 @@ def inside_gzip(rng: random.Random, path: Path) -> None:
     path.write_bytes(gzip.compress(in_bytes(rng, gzip.decompress(path.read_bytes())), 1))
 
 
+def inside_archive(rng: random.Random, path: Path) -> None:
+    """The right checksums around a member's wrong bytes."""
+    with zipfile.ZipFile(path) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    name = rng.choice([*members, *["archive/data.pkl"] * 4])
+    members[name] = in_bytes(rng, members[name])
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+
+
 def head_of_idx(rng: random.Random, path: Path) -> None:
     content = path.read_bytes()
     sizes = [rng.choice([0, 1, 3, 28, 60000, 2**31, 2**32 - 1]) for _ in range(rng.choice([1, 2, 3, 3, 9, 70]))]
@@ -216,6 +228,11 @@ FORMATS = {
     "bench results": Format("bench", "a.json", JSON, use_results),
     "bench cpu results": Format("bench", "cpu.json", JSON, use_results),
     "safetensors": Format("weights", "w.safetensors", either(bytewise, head_of_safetensors), use_safetensors),
+    "PyTorch's file": Format(
+        "pytorch", "w.pt", either(bytewise, inside_archive, inside_archive, inside_archive),
+        lambda folder: gpunn.load(folder / "w.pt"),
+    ),
+    "PyTorch's older file": Format("pytorch", "old.pt", bytewise, lambda folder: gpunn.load(folder / "old.pt")),
     "idx": Format("idx", "images", either(bytewise, head_of_idx), lambda folder: read_idx(folder / "images")),
     "mnist.gz": Format(
         "mnist", "train-images-idx3-ubyte.gz", either(bytewise, inside_gzip),
