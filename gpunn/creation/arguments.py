@@ -52,8 +52,8 @@ def made(
     wanted = backend.default_device() if device is None else backend.device(device)
     if wanted.type != "cuda":
         return Tensor(to_device(make(np), wanted), requires_grad)
-    with wanted:
-        return Tensor(make(backend.require_cupy()), requires_grad)
+    with wanted:  # what the host has drawn is sent there
+        return Tensor(to_device(make(backend.require_cupy()), wanted), requires_grad)
 
 
 def kind_of(value: object) -> np.dtype | None:

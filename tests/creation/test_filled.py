@@ -130,3 +130,21 @@ def test_what_is_refused_says_why(call, error, words):
 def test_a_tensor_of_another_kind_is_no_shape():
     with pytest.raises(TypeError, match="size is"):
         gpunn.zeros(Tensor([1.0, 2.0]))
+
+
+def test_each_is_made_on_a_gpu(look_alike):
+    """By functions that CuPy has, too."""
+    cuda = {"device": "cuda"}
+    made = [
+        gpunn.zeros(2, **cuda), gpunn.ones(2, **cuda), gpunn.empty(2, **cuda), gpunn.full((2,), 3, **cuda),
+        gpunn.arange(3, **cuda), gpunn.linspace(0, 1, 3, **cuda), gpunn.logspace(0, 1, 3, **cuda), gpunn.eye(2, **cuda),
+        gpunn.rand(2, **cuda), gpunn.randint(5, (2,), **cuda), gpunn.randperm(3, **cuda), gpunn.tensor([1], **cuda),
+        gpunn.zeros(1, 2, 3, 4, **cuda),
+    ]  # fmt: skip
+    x = made[-1]
+    made += [gpunn.zeros_like(x), gpunn.ones_like(x), gpunn.full_like(x, 2), gpunn.empty_like(x), gpunn.rand_like(x)]
+    made += [gpunn.zeros_like(x, memory_format="channels_last"), gpunn.bernoulli(x), gpunn.normal(x, 1.0)]
+    made += [gpunn.multinomial(gpunn.ones(3, **cuda), 2), gpunn.randint_like(x, 2), gpunn.randn_like(x)]
+    assert {str(y.device) for y in made} == {"cuda"}
+    assert gpunn.arange(3, out=gpunn.zeros(3, **cuda)).tolist() == [0, 1, 2]
+    assert gpunn.max(gpunn.arange(3.0, **cuda), 0)[1].item() == 2

@@ -254,3 +254,12 @@ def test_a_file_that_cannot_be_written_or_read_is_named(tmp_path):
     (tmp_path / "x.pt").write_text("weights")
     with pytest.raises(CheckpointError, match=r"x.pt is damaged, or none of PyTorch's"):
         gpunn.load(tmp_path / "x.pt")
+
+
+def test_tensors_of_a_gpu_go_back_to_it(look_alike):
+    x = gpunn.arange(6.0, device="cuda")
+    file = io.BytesIO()
+    gpunn.save({"x": x, "T": x.reshape(2, 3).T}, file)
+    got = gpunn.load(file)
+    assert str(got["x"].device) == str(got["T"].device) == "cuda" and got["T"].tolist() == [[0, 3], [1, 4], [2, 5]]
+    assert str(gpunn.load(file, map_location="cpu")["x"].device) == "cpu"
