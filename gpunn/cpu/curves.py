@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gpunn.cpu.logistic import into
-from gpunn.cpu.over import like, ones, over, pick, zeros
+from gpunn.cpu.over import held, like, ones, over, pick, zeros
 from gpunn.pointwise import reads_x
 
 SELU, SELU_LOW = 1.0507009873554804934, 1.7580993408473768600  # the scale; that times alpha
@@ -50,7 +50,7 @@ def _softplus(a, y, beta, threshold):
 
 
 def _hardtanh(a, y, low, high):
-    np.clip(a, low, high, out=y)
+    held(a, low, high, y)
 
 
 def _elu(a, y, alpha):
@@ -60,12 +60,12 @@ def _elu(a, y, alpha):
 
 
 def _hardsigmoid(a, y):
-    np.clip(np.add(a, 3, out=y), 0, 6, out=y)
+    held(np.add(a, 3, out=y), 0.0, 6.0, y)
     y /= 6
 
 
 def _hardswish(a, y):
-    np.clip(np.add(a, 3, out=y), 0, 6, out=y)
+    held(np.add(a, 3, out=y), 0.0, 6.0, y)
     y *= a
     y /= 6
 
@@ -75,7 +75,7 @@ def _hardshrink(a, y, width):
 
 
 def _softshrink(a, y, width):
-    np.subtract(a, np.clip(a, -width, width, out=y), out=y)
+    np.subtract(a, held(a, -width, width, y), out=y)
 
 
 def _threshold(a, y, at, value):
@@ -109,7 +109,7 @@ def _softsign(a, y):
 def _mish(a, y, slope):
     """x tanh(log(1 + q)), q = exp(x): with n = q (q + 2) the tanh is n / (n + 2), and 1 to rounding from x = 20 on."""
     u, q, n, part = (like(a, name) for name in ("u", "q", "n", "part"))
-    np.exp(np.minimum(a, 20, out=u), out=q)
+    np.exp(held(a, -np.inf, 20.0, u), out=q)
     np.add(q, 2, out=n)
     n *= q
     np.add(n, 2, out=part)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gpunn.asked import asked
 from gpunn.backend import Array, array_module
 from gpunn.backend.contract import Shape
 from gpunn.checks import arrays, check_choice, check_constant, check_same_device
@@ -15,7 +16,7 @@ from gpunn.engine.tensor import data_of, record
 from gpunn.errors import RangeError
 from gpunn.ops.cross_entropy import REDUCTIONS
 from gpunn.ops.out import with_out
-from gpunn.ops.precision import rounded
+from gpunn.ops.precision import rounded, widened
 from gpunn.ops.reduce import mean, total, wide, zero_d
 from gpunn.scalars import as_number
 
@@ -44,6 +45,7 @@ def multi_margin_loss(
     if p not in (1, 2):
         raise ValueError(f"{op}: p is {p}, expected 1 or 2")
     check_constant(op, "weight", weight)
+    x = widened(x) if asked() else x
     a, w = arrays(op, x=x, weight=weight)
     rows, t = _rows(op, a, target, False)
     if w is not None and w.shape != rows.shape[1:]:
@@ -72,6 +74,7 @@ def multilabel_margin_loss(x: A, target: Operand, reduction: str = "mean", *, ou
     """
     op = "multilabel_margin_loss"
     check_choice(op, "reduction", reduction, REDUCTIONS)
+    x = widened(x) if asked() else x
     (a,) = arrays(op, x=x)
     rows, t = _rows(op, a, target, True)
     xp, classes = array_module(a), rows.shape[1]

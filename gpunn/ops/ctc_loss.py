@@ -126,9 +126,10 @@ class _Alignment:
         classes[:, 1::2] = t
         at = xp.arange(len(a))[:, None, None], xp.arange(count)[:, None], classes
         self.seen = a[at]  # (T, N, L): log-probability of each position's class
-        jump = xp.zeros((count, self.width), bool)  # over the blank before it, from another label
-        jump[:, 3::2] = t[:, 1:] != t[:, :-1]
-        self.jump = jump
+        self.barred = xp.full((count, self.width), -math.inf, a.dtype)  # 0 where the blank before it may be left out
+        self.barred[:, 3::2] = xp.where(t[:, 1:] != t[:, :-1], 0, -math.inf)
+        self.edge = xp.full((count, 2), -math.inf, a.dtype)
+        self.least = xp.full((count, self.width), float(np.finfo(a.dtype).min), a.dtype)  # less it is -inf
         device = device_of(a)
         self.steps, self.ends = asarray(steps, device=device), asarray(2 * labels, device=device)
         self.lengths = asarray(np.maximum(labels, 1), device=device).astype(a.dtype)
@@ -166,21 +167,15 @@ class _Alignment:
         alpha[0, :, :2] = self.seen[0, :, :2]
         with np.errstate(all="ignore"):
             for step in range(1, len(alpha)):
-                alpha[step] = self._joined(alpha[step - 1], self.jump, 1) + self.seen[step]
+                row = xp.concatenate([self.edge, alpha[step - 1]], axis=1)
+                alpha[step] = self._joined(row[:, 2:], row[:, 1:-1], row[:, :-2] + self.barred) + self.seen[step]
         return alpha
 
-    def _joined(self, before: Array, jump: Array, way: int) -> Array:
-        """log of the sum of what comes from a position itself, from its neighbour and, where it may, the next one."""
+    def _joined(self, one: Array, two: Array, three: Array) -> Array:
+        """log of the sum of three exponentials, -inf of none."""
         xp = self.xp
-        one, two = xp.full_like(before, -math.inf), xp.full_like(before, -math.inf)
-        if way > 0:
-            one[:, 1:], two[:, 2:] = before[:, :-1], before[:, :-2]
-        else:
-            one[:, :-1], two[:, :-2] = before[:, 1:], before[:, 2:]
-        two[~jump] = -math.inf
-        peak = xp.maximum(xp.maximum(before, one), two)
-        base = xp.where(peak == -math.inf, 0, peak).astype(peak.dtype)
-        return xp.log(xp.exp(before - base) + xp.exp(one - base) + xp.exp(two - base)) + base
+        base = xp.maximum(xp.maximum(one, two), xp.maximum(three, self.least))
+        return xp.log(xp.exp(one - base) + xp.exp(two - base) + xp.exp(three - base)) + base
 
     @restored
     def _each(self, alpha: Array) -> Array:
@@ -200,19 +195,21 @@ class _Alignment:
     def _gradient(self, alpha: Array, each: Array) -> Array:
         """(T, N, C): exp(a) less the share of the ways that are at a class at a step."""
         xp, places = self.xp, self.xp.arange(self.width)
-        ending = (places == self.ends[:, None]) | (places == self.ends[:, None] - 1)
-        jump = xp.zeros_like(self.jump)
-        jump[:, :-2] = self.jump[:, 2:]
-        gx = xp.exp(self.a)
-        beta = xp.full(self.jump.shape, -math.inf, self.a.dtype)
-        rows = xp.arange(len(beta))
+        ending = xp.where((places == self.ends[:, None]) | (places == self.ends[:, None] - 1), 0, -math.inf)
+        barred = xp.concatenate([self.barred[:, 2:], self.edge[:, : self.width]], axis=1)[:, : self.width]
+        last = self.steps - 1 == xp.arange(len(alpha))[:, None]  # (T, N)
+        beta, shares = xp.full_like(self.barred, -math.inf), xp.empty_like(alpha)
         with np.errstate(all="ignore"):
             for step in reversed(range(len(alpha))):
-                last = (self.steps - 1 == step)[:, None]
-                beta = xp.where(last, xp.where(ending, 0, -math.inf), self._joined(beta, jump, -1))
-                share = xp.exp(alpha[step] + beta + each[:, None]).astype(gx.dtype)
-                beta = (beta + self.seen[step]).astype(gx.dtype)
-                gx[step, :, self.blank] -= share[:, ::2].sum(axis=1)
-                for label in range(self.t.shape[1]):
-                    gx[step, rows, self.t[:, label]] -= share[:, 2 * label + 1]
+                row = xp.concatenate([beta, self.edge], axis=1)
+                beta = self._joined(row[:, :-2], row[:, 1:-1], row[:, 2:] + barred)
+                beta = xp.where(last[step][:, None], ending, beta).astype(alpha.dtype, copy=False)
+                shares[step] = alpha[step] + beta
+                beta = beta + self.seen[step]
+            shares = xp.exp(shares + each[:, None])
+            gx = xp.exp(self.a)
+        gx[:, :, self.blank] -= shares[:, :, ::2].sum(axis=2)
+        rows = xp.arange(len(beta))
+        for label in range(self.t.shape[1]):
+            gx[:, rows, self.t[:, label]] -= shares[:, :, 2 * label + 1]
         return gx

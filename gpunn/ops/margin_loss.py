@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
+from gpunn.asked import asked
 from gpunn.backend import Array, array_module
 from gpunn.checks import arrays, check_same_device, check_shape
 from gpunn.engine.autograd import Gradients, Needs
@@ -12,7 +13,7 @@ from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.out import with_out
 from gpunn.ops.pointwise_loss import fitting, pointwise
-from gpunn.ops.precision import cast
+from gpunn.ops.precision import cast, widened
 from gpunn.ops.reduce import wide
 from gpunn.scalars import as_number
 
@@ -83,6 +84,7 @@ def cosine_embedding_loss(
     array([1., 1.], dtype=float32)
     """
     op, gap = "cosine_embedding_loss", as_number("cosine_embedding_loss", "margin", margin)
+    input1, input2 = widened(input1, input2) if asked() else (input1, input2)
     (a, b), t = arrays(op, input1=input1, input2=input2), data_of(target)
     check_same_device(op, a, t, "input1", "target")
     if t.ndim not in (0, 1) or a.ndim != t.ndim + 1 or b.ndim != t.ndim + 1:

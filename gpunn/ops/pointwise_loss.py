@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from gpunn.asked import asked
 from gpunn.backend import Array, array_module
 from gpunn.checks import arrays, check_choice
+from gpunn.cpu.over import BLOCK, held
 from gpunn.cpu.threads import parallel_for
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import Operand
@@ -25,7 +27,6 @@ from gpunn.ops.reduce import mean, total, wide, zero_d
 from gpunn.restored import restored
 
 Formula = Callable[..., Array]  # of the array module and arrays of one shape, or that broadcast to one
-_BLOCK = 1 << 14  # elements: a dozen arrays of float32 stay in a core's cache
 
 
 def alike(op: str, reduction: str, **inputs: Operand) -> tuple[list[Any], list[Array]]:
@@ -85,6 +86,12 @@ def pointwise(
     return record(op, y, tuple(inputs), backward, owned=True)
 
 
+def between(xp: ModuleType, a: Array, width: float) -> Array:
+    """The numbers, held between -width and width."""
+    in_block = xp is np and a.ndim == 1 and a.size <= BLOCK
+    return held(a, -width, width, np.empty_like(a)) if in_block else xp.clip(a, -width, width)
+
+
 def _scaled(slope: Formula) -> Formula:
     return lambda xp, scale, *a: slope(xp, *a) * scale
 
@@ -97,11 +104,11 @@ def _reduced(
     if not _in_blocks(wides, shape):
         values = _evaluated(value, wides, shape)
         return zero_d(mean(values) if reduction == "mean" else total(values, None) / max(count, 1), like)
-    flat, blocks = [a.reshape(-1) for a in wides], -(-math.prod(shape) // _BLOCK)
+    flat, blocks = [a.reshape(-1) for a in wides], -(-math.prod(shape) // BLOCK)
     sums = np.zeros(blocks)
 
     def block(i: int) -> None:
-        part = value(np, *[a[i * _BLOCK : (i + 1) * _BLOCK] for a in flat])
+        part = value(np, *[a[i * BLOCK : (i + 1) * BLOCK] for a in flat])
         found = part.sum()
         sums[i] = found if np.isfinite(found) else part.sum(dtype=np.float64)
 
@@ -122,10 +129,10 @@ def _evaluated(formula: Formula, found: list[Array], shape: tuple[int, ...]) -> 
     flat, to = [a.reshape(-1) if a.shape == shape else a for a in found], y.reshape(-1)
 
     def block(i: int) -> None:
-        part = slice(i * _BLOCK, (i + 1) * _BLOCK)
+        part = slice(i * BLOCK, (i + 1) * BLOCK)
         to[part] = formula(np, *[a[part] if a.ndim else a for a in flat])
 
-    parallel_for(block, -(-y.size // _BLOCK), 8 * y.size)
+    parallel_for(block, -(-y.size // BLOCK), 8 * y.size)
     return y
 
 

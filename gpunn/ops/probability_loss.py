@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from types import ModuleType
 
 import numpy as np
 
-from gpunn.backend import Array
+from gpunn.backend import Array, twins
 from gpunn.checks import arrays, check_constant
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import data_of
-from gpunn.ops.elementwise import applied
 from gpunn.ops.loss import binary_cross_entropy_with_logits, check_broadcast
 from gpunn.ops.out import with_out
 from gpunn.ops.pointwise_loss import alike, fitting, pointwise
@@ -94,11 +94,10 @@ def soft_margin_loss(x: A, target: Operand, reduction: str = "mean", *, out: Arr
     check_constant(op, "target", target)
 
     def value(xp: ModuleType, a: Array, t: Array) -> Array:
-        z = -t * a
-        return xp.maximum(z, 0) + xp.log1p(xp.exp(-abs(z)))
+        return twins(a).activation.forward("softplus", -t * a, (1.0, math.inf), False)[0]
 
     def slope(xp: ModuleType, a: Array, t: Array) -> Array:
-        return -applied("glu", t, -t * a)
+        return -t * twins(a).activation.forward("sigmoid", -t * a, (), False)[0]
 
     return pointwise(op, taken, found, reduction, value, [slope, None])
 

@@ -12,7 +12,7 @@ from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import data_of
 from gpunn.ops.loss import l1_loss
 from gpunn.ops.out import with_out
-from gpunn.ops.pointwise_loss import alike, fitting, pointwise
+from gpunn.ops.pointwise_loss import alike, between, fitting, pointwise
 from gpunn.ops.shape import reshape
 from gpunn.scalars import as_number
 
@@ -55,15 +55,15 @@ def _huber(op: str, taken: list, found: list[Array], reduction: str, width: floa
     """scale times m (d - m / 2) with the distance d and m = min(d, width)."""
 
     def value(xp: ModuleType, a: Array, t: Array) -> Array:
-        distance = abs(a - t)
-        near = xp.minimum(distance, width)
-        distance -= near * 0.5
-        distance *= near
-        return distance if scale == 1 else distance * scale
+        difference = a - t
+        near = between(xp, difference, width)
+        difference -= near * 0.5
+        difference *= near  # both have one sign
+        return difference if scale == 1 else difference * scale
 
     def slope(xp: ModuleType, a: Array, t: Array) -> Array:
-        held = xp.clip(a - t, -width, width)
-        return held if scale == 1 else held * scale
+        near = between(xp, a - t, width)
+        return near if scale == 1 else near * scale
 
     return pointwise(op, taken, found, reduction, value, [slope, lambda xp, a, t: slope(xp, t, a)])
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gpunn.asked import asked
 from gpunn.backend import Array
 from gpunn.checks import arrays, check_choice
 from gpunn.engine.operators import A
@@ -16,7 +17,7 @@ from gpunn.ops.comparison import minimum
 from gpunn.ops.cross_entropy import REDUCTIONS
 from gpunn.ops.elementwise import abs as abs_of
 from gpunn.ops.out import with_out
-from gpunn.ops.precision import cast
+from gpunn.ops.precision import cast, widened
 from gpunn.ops.reduce import mean as mean_of
 from gpunn.ops.reduce import sum as sum_of
 from gpunn.ops.vector_norm import vector_norm
@@ -103,6 +104,8 @@ def _triplet(
     gap = as_number(op, "margin", margin)
     if not gap > 0:
         raise ValueError(f"{op}: margin is {margin}, expected above 0; the usual value is 1")
+    if asked():
+        anchor, positive, negative = widened(anchor, positive, negative)
     a, *_ = found = arrays(op, anchor=anchor, positive=positive, negative=negative)
     if a.dtype.itemsize == 2:
         anchor, positive, negative = [cast(x, np.dtype(np.float32)) for x in (anchor, positive, negative)]

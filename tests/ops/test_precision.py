@@ -25,6 +25,7 @@ IN_FLOAT32 = {"sum", "mean", "var", "logsumexp", "softmax", "log_softmax", "cros
     "l1_loss", "binary_cross_entropy_with_logits", "group_norm", "layer_norm", "rms_norm", "instance_norm", "prod",
     "vector_norm", "norm", "std", "nansum", "nanmean", "std_mean", "var_mean", "trace",
 }  # fmt: skip
+IN_FLOAT32 |= {name for name in CALLS if name.endswith("_loss")} | {"softmin", "kl_div", "binary_cross_entropy"}
 
 
 def tensors(arguments, dtype):
