@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from typing import Any
@@ -46,21 +48,10 @@ class Processes:
         self._workers: list[Any] = []
         by_name = isinstance(context, str | None)
         self.context: Any = multiprocessing.get_context(context) if by_name else context
-        forks = self.context.get_start_method() == "fork"
         try:
-            for number in range(count):
-                ours, theirs = self.context.Pipe()
-                self._pipes.append(ours)
-                inherited = tuple(self._pipes) if forks else ()
-                args = theirs, inherited, number, count, seed, fetch, init
-                process = self.context.Process(
-                    target=worker.serve, args=args, name=f"gpunn-worker-{number}", daemon=True
-                )
-                try:
-                    process.start()
-                finally:
-                    theirs.close()
-                self._workers.append(process)
+            with _held_back():
+                for number in range(count):
+                    self._start(number, count, (seed, fetch, init))
         except BaseException as error:
             self.close(at_once=True)
             if not isinstance(error, Exception):
@@ -70,6 +61,18 @@ class Processes:
                 f"DataLoader: {what}; define the data set and its functions at the top of a module, or give"
                 ' workers="threads"'
             ) from error
+
+    def _start(self, number: int, count: int, rest: tuple) -> None:
+        ours, theirs = self.context.Pipe()
+        self._pipes.append(ours)
+        inherited = tuple(self._pipes) if self.context.get_start_method() == "fork" else ()
+        args = theirs, inherited, number, count, *rest
+        process = self.context.Process(target=worker.serve, args=args, name=f"gpunn-worker-{number}", daemon=True)
+        try:
+            process.start()
+        finally:
+            theirs.close()
+        self._workers.append(process)
 
     def run(self, jobs: Iterator[Job]) -> Iterator[Any]:
         """The batches of these jobs, in their order; of an IterableDataset until no worker has one left."""
@@ -119,19 +122,37 @@ class Processes:
 
     def close(self, at_once: bool = False) -> None:
         """End the processes: by themselves, or at once."""
-        for pipe, process in zip(self._pipes, self._workers, strict=False):
-            if at_once:
-                process.kill()
-            else:
-                with suppress(OSError):
-                    pipe.send(None)
-        until = time.monotonic() + PATIENCE
-        for process in self._workers:
-            process.join(max(0.0, until - time.monotonic()))
-            if process.is_alive():
-                process.kill()
-                process.join()
-            process.close()
-        for pipe in self._pipes:
-            pipe.close()
-        self._pipes, self._workers = [], []
+        with _held_back():
+            for pipe, process in zip(self._pipes, self._workers, strict=False):
+                if at_once:
+                    process.kill()
+                else:
+                    with suppress(OSError):
+                        pipe.send(None)
+            until = time.monotonic() + PATIENCE
+            for process in self._workers:
+                process.join(max(0.0, until - time.monotonic()))
+                if process.is_alive():
+                    process.kill()
+                    process.join()
+                process.close()
+            for pipe in self._pipes:
+                pipe.close()
+            self._pipes, self._workers = [], []
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Inside, Ctrl-C waits. Python drops an exception that is raised while it forks, and with it the interrupt."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is None or threading.current_thread() is not threading.main_thread():  # it comes to the main thread alone
+        yield
+        return
+    pressed: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, frame: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if pressed:
+            signal.raise_signal(signal.SIGINT)

@@ -153,6 +153,23 @@ def test_ctrl_c_ends_workers():
     assert multiprocessing.active_children() == []
 
 
+@pytest.mark.parametrize("method", ["start", "join"])
+def test_ctrl_c_while_workers_start_or_end(monkeypatch, method):
+    """Python drops an exception that is raised while it forks."""
+    process = multiprocessing.get_context("fork").Process
+    real = getattr(process, method)
+
+    def pressed(self, *args):
+        signal.raise_signal(signal.SIGINT)
+        return real(self, *args)
+
+    monkeypatch.setattr(process, method, pressed)
+    with pytest.raises(KeyboardInterrupt):
+        list(loader(Numbers()))
+    assert multiprocessing.active_children() == []
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_large_indices_and_batches_do_not_block_one_another():
     """Each way more than a pipe holds, while the other end writes too."""
     n = 60_000
