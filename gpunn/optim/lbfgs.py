@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 from gpunn import backend, kinds, limits
 from gpunn.backend import Array, capture
+from gpunn.engine.grad_mode import enable_grad
 from gpunn.engine.tensor import Tensor
 from gpunn.optim.given import check_gradient
 from gpunn.optim.line_search import Point, strong_wolfe
-from gpunn.optim.optimizer import Optimizer, recording
+from gpunn.optim.optimizer import Optimizer
 from gpunn.optim.options import OF_OPTIMISERS, Option
 from gpunn.optim.saved import as_array, as_number, like
 from gpunn.text import brief
@@ -80,7 +81,7 @@ class LBFGS(Optimizer):
                 "pass step(closure)"
             )
         self._check_groups()
-        with recording():
+        with enable_grad():
             first = closure()
         self._iterate(closure, float(first))
         return first
@@ -158,7 +159,7 @@ class LBFGS(Optimizer):
         return point, count
 
     def _evaluated(self, closure: Callable[[], Any], t: float, d: Array) -> Point:
-        with recording():
+        with enable_grad():
             loss = float(closure())
         gradient = self._gradient()
         return Point(t, loss, gradient, float(gradient.dot(d)))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy as np
 from gpunn import backend
 from gpunn.backend import Array, capture, streams
 from gpunn.backend.contract import SKIP
-from gpunn.engine import autograd
+from gpunn.engine.grad_mode import enable_grad
 from gpunn.engine.tensor import Tensor
 from gpunn.errors import CaptureError
 from gpunn.optim.batch import Batch, Group, by_kind
@@ -82,7 +81,7 @@ class Optimizer(Stateful):
     def _stepped(self, closure: Callable[[], Any] | None) -> Any:
         loss = None
         if closure is not None:
-            with recording():
+            with enable_grad():
                 loss = closure()
         self._update()
         return loss
@@ -210,17 +209,6 @@ class Optimizer(Stateful):
 def _numbers(states: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What states hold beside arrays."""
     return [{name: value for name, value in state.items() if not backend.is_array(value)} for state in states]
-
-
-@contextmanager
-def recording() -> Iterator[None]:
-    """Operations are recorded inside, also where they are not outside."""
-    before = autograd._mode.enabled
-    autograd._mode.enabled = True
-    try:
-        yield
-    finally:
-        autograd._mode.enabled = before
 
 
 class StepHook:

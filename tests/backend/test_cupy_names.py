@@ -46,6 +46,8 @@ OPTIMISERS = {
     "Adam": lambda p: optim.Adam(p, weight_decay=0.1, l1=0.1),
     "AdamW": lambda p: optim.AdamW(p),
     "RMSprop": lambda p: optim.RMSprop(p, centered=True, momentum=0.9),
+    "AMSGrad": lambda p: optim.Adam(p, amsgrad=True, maximize=True),
+    **{name: getattr(optim, name) for name in ("Adagrad", "Adadelta", "Adamax", "NAdam", "RAdam", "Rprop", "ASGD")},
 }
 
 

@@ -15,6 +15,8 @@ OPTIMIZERS = {
     "SGD": lambda params: optim.SGD(params, lr=0.1, momentum=0.9),
     "AdamW": optim.AdamW,
     "RMSprop": lambda params: optim.RMSprop(params, momentum=0.9, centered=True),
+    "NAdam": optim.NAdam,
+    "ASGD": lambda params: optim.ASGD(params, t0=2),
 }
 COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda value: pickle.loads(pickle.dumps(value))}
 WAYS = pytest.mark.parametrize("way", COPIES)
@@ -73,7 +75,8 @@ SCHEDULES = {
     "MultiStepLR": lambda optimizer: optim.MultiStepLR(optimizer, [1, 3]),
     "LinearLR": optim.LinearLR,
     "CosineAnnealingLR": lambda optimizer: optim.CosineAnnealingLR(optimizer, 5),
-    "OneCycleLR": lambda optimizer: optim.OneCycleLR(optimizer, 0.1, 9),
+    "OneCycleLR": lambda optimizer: optim.OneCycleLR(optimizer, 0.1, 9, cycle_momentum=False),
+    "SequentialLR": lambda o: optim.SequentialLR(o, [optim.LinearLR(o), optim.CosineAnnealingWarmRestarts(o, 2)], [3]),
 }
 
 

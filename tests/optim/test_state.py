@@ -11,6 +11,8 @@ OPTIMIZERS = [
     lambda params: optim.SGD(params, lr=0.1, momentum=0.9),
     lambda params: optim.Adam(params, lr=0.1),
     lambda params: optim.RMSprop(params, lr=0.1, momentum=0.9, centered=True),
+    lambda params: optim.Adam(params, amsgrad=True),
+    *(optim.Adagrad, optim.Adadelta, optim.Adamax, optim.NAdam, optim.RAdam, optim.Rprop, optim.ASGD),
 ]
 
 
