@@ -26,7 +26,8 @@ def apply(name: str, *operands: Any) -> np.ndarray:
     arrays = [x for x in operands if isinstance(x, np.ndarray)]
     if arrays and is_narrow(arrays[0]) and all([x.dtype == arrays[0].dtype for x in arrays]):
         return _in_float32(name, *[_number(x, arrays[0].dtype) for x in operands])
-    return _function(name)(*operands)
+    y = _function(name)(*operands)
+    return y if isinstance(y, np.ndarray) else np.asarray(y)  # NumPy makes numbers of arrays without dimensions
 
 
 @in_float32

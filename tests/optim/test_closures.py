@@ -227,6 +227,22 @@ def test_hooks_are_called_before_and_after_a_step():
         optimizer.step()
 
 
+@pytest.mark.parametrize("name", ["SGD", "Adam", "LBFGS"])
+def test_a_parameter_without_dimensions_may_be_used_twice(name):
+    """The sum of its gradients is an array, as it is."""
+    p = placed(2.0, "cpu")
+    optimizer = getattr(optim, name)([p], lr=0.1)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = p * p + p
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    assert type(p.gradient) is np.ndarray and p.numpy() < 2
+
+
 def test_gradients_may_stay_as_zeros():
     p, q = placed([2.0], "cpu"), placed([1.0], "cpu")
     optimizer = optim.SGD([p, q])
