@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from typing import Any
 
 from gpunn.backend import Array
@@ -23,6 +24,21 @@ class Alias:
 
 
 UNTRACKED = Alias(False, False)  # of .data and .grad, and of views of them: PyTorch's way past the record
+
+
+class Copied(Alias):
+    """Of a copy that stands for a view of `base`: no change in place of one would reach the other.
+
+    It holds the base's own Alias, so that the base counts as shared while the copy is alive.
+    """
+
+    __slots__ = ("base", "of_base")
+
+    def __init__(self, base: Any):
+        super().__init__(False, False)
+        if base._alias is None:
+            base._alias = Alias(base._read, base._requires_grad and not base.is_leaf)
+        self.base, self.of_base = weakref.ref(base), base._alias
 
 
 def shares(y: Array, x: Array) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend import Array, array_module, is_array
-from gpunn.engine.alias import UNTRACKED, is_shared, shares
+from gpunn.engine.alias import UNTRACKED, Copied, is_shared, shares
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import Tensor, data_of, record
@@ -184,6 +184,12 @@ def _shared(name: str, anew: str) -> str:
 
 
 def _refuse_leaf(name: str, x: Tensor, anew: str) -> None:
+    """Refuses a leaf that learns, and a copy that stands for a view of a Tensor that is still alive."""
+    if isinstance(x._alias, Copied) and x._alias.base() is not None:
+        raise RuntimeError(
+            f"{name}: x is a copy, which view() made since memory lies otherwise, so that the Tensor it came from "
+            "would not change with it; take reshape() instead, or view() of contiguous(), for one of its own"
+        )
     if is_grad_enabled() and x._requires_grad and x.is_leaf:
         raise RuntimeError(
             f"{name}: a leaf that requires a gradient cannot be changed in place while operations are recorded; change "

@@ -13,8 +13,9 @@ import numpy as np
 from gpunn.backend import Array, array_module, twins
 from gpunn.backend.contract import Shape
 from gpunn.checks import cached
+from gpunn.engine.alias import Copied
 from gpunn.engine.operators import A, Axis
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.tensor import Tensor, data_of, record
 from gpunn.layout import order_of
 from gpunn.ops.broadcast import unbroadcast
 from gpunn.scalars import as_int
@@ -37,6 +38,9 @@ def reshape(x: A, shape: int | Sequence[int]) -> A:
 def view(x: A, shape: int | Sequence[int]) -> A:
     """The same memory in another shape; one size may be -1.
 
+    Of a Tensor of three or more dimensions that lies in memory otherwise, as convolutions give images with channels
+    last, a copy: PyTorch's own would be a view. While the Tensor is alive such a copy cannot be changed in place.
+
     Raises:
         ValueError: the sizes do not fit, or the elements do not lie in memory as the shape would have them.
 
@@ -45,13 +49,17 @@ def view(x: A, shape: int | Sequence[int]) -> A:
     """
     a = data_of(x)
     wanted, before = _fitting("view", a, shape), a.shape
-    if not _is_view(a.shape, a.strides, wanted):
+    if _is_view(a.shape, a.strides, wanted):
+        return record("view", a.reshape(wanted), (x,), lambda gy, needs: (_reshaped(gy, before),))
+    if not isinstance(x, Tensor) or a.ndim < 3 or 0 in a.strides:
         steps = tuple([stride // a.itemsize for stride in a.strides])
         raise ValueError(
             f"view: x {a.shape} lies in memory in steps of {steps}, which cannot be seen as {wanted} without a copy; "
             "use reshape, or contiguous() first"
         )
-    return record("view", a.reshape(wanted), (x,), lambda gy, needs: (_reshaped(gy, before),))
+    y = reshape(x, wanted)
+    y._alias = Copied(x)
+    return y
 
 
 def _fitting(name: str, a: Array, shape: int | Sequence[int]) -> Shape:

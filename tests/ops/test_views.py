@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import gpunn
 from gpunn import Tensor, ops, tensor
 from tests.parity import compare, normal, torch
 
@@ -53,14 +54,14 @@ def test_windows_that_overlap_add_up_in_one_order(step):
 
 
 def test_what_is_no_view_is_refused():
-    x = Tensor(X).transpose(0, 1)
+    x = Tensor(X[0]).t()
     words = (
-        r"view: x \(6, 4, 5\) lies in memory in steps of \(5, 30, 1\), which cannot be seen as \(24, 5\) without a "
+        r"view: x \(5, 6\) lies in memory in steps of \(1, 5\), which cannot be seen as \(30,\) without a "
         r"copy; use reshape, or contiguous\(\) first"
     )
     with pytest.raises(ValueError, match=words):
-        x.view(24, 5)
-    assert x.contiguous().view(24, -1).shape == x.reshape(24, 5).shape == (24, 5)
+        x.view(30)
+    assert x.contiguous().view(-1).shape == x.reshape(30).shape == (30,)
     with pytest.raises(TypeError, match=r"view: got dtype\('float32'\), expected sizes: memory is not read as another"):
         x.view(np.dtype("float32"))
 
@@ -95,3 +96,28 @@ def test_parts_that_no_gradient_reaches_count_as_zero():
     first, _, third = x.split([1, 2, 1])
     (first * 2 + third).sum().backward()
     assert np.asarray(x.grad).tolist() == [2, 0, 0, 1]
+
+
+def test_what_a_convolution_gives_can_be_viewed_as_in_pytorch(place):
+    """In memory channels come last there: a copy stands for the view, which no change in place may part from it."""
+    a = gpunn.to_device(np.ascontiguousarray(normal(2, 4, 5, 3)).transpose(0, 3, 1, 2), place)
+    x = Tensor(a, requires_grad=True)
+    for y, shape in ((x.view(2, -1), (2, 60)), (x[:, :2].view(-1), (80,)), (x[0].view(3, 20), (3, 20))):
+        assert y.shape == shape
+    y = (x * 2).view(x.size(0), -1)
+    np.testing.assert_array_equal(y.numpy(), 2 * normal(2, 4, 5, 3).transpose(0, 3, 1, 2).reshape(2, 60))
+    y.relu_()  # whose base is gone
+    y.sum().backward()
+    np.testing.assert_array_equal(gpunn.to_numpy(x.gradient), 2 * (gpunn.to_numpy(a) > 0))
+    with gpunn.no_grad():
+        for base in (x, x.data, x * 2):
+            for part in (base.view(-1), base.view(-1)[3:]):
+                with pytest.raises(RuntimeError, match=r"_: x is a copy, which view\(\) made since memory lies other"):
+                    part.zero_()
+    h = x * 2
+    flat = h.view(-1)
+    with pytest.raises(RuntimeError, match="mul_: in place, x shares memory"):
+        h.mul_(2)
+    assert flat.shape == (120,)
+    with pytest.raises(ValueError, match="view: x"):
+        ops.view(a, (2, -1))  # an array has no such watch
