@@ -14,6 +14,7 @@ from tests.parity import compare, normal, torch
 
 X, SRC = normal(3, 5), normal(3, 4, seed=1)
 THREE: Any = 3
+ONE = np.array(2.0)
 INDEX = np.array([[4, 0, 4, 4], [1, 2, 3, 0], [0, 0, 0, 0]])
 
 
@@ -130,6 +131,30 @@ REFUSED = {
     "tril": (lambda: ops.tril(X[0]), "tril: x is (5,), expected two dimensions at least; reshape it"),
     "trace": (lambda: ops.trace(X[0]), "trace: x is (5,), expected two dimensions; take diagonal(...).sum(-1)"),
     "diag": (lambda: ops.diag(X[None]), "diag: x is (1, 3, 5), expected one or two dimensions; use diagonal or"),
+    "no dimensions": (lambda: ops.narrow(ONE, 0, 0, 1), "narrow: x has no dimensions, expected one at least;"),
+    "sections": (lambda: ops.tensor_split(X, 0), "tensor_split: got 0 sections, expected at least 1"),
+    "size of a part": (lambda: ops.split(X, 0), "split: the size of a part is 0, expected at least 1"),
+    "more sizes": (lambda: ops.expand(X, (3,)), "expand: got sizes (3,) for shape (3, 5); expected at least 2 of them"),
+    "step": (lambda: ops.windows_along(X, 1, 2, 0), "unfold: step is 0, expected at least 1"),
+    "one dimension": (lambda: ops.diagonal(X[0]), "diagonal: x is (5,), expected two dimensions at least; reshape it"),
+    "vectors": (lambda: ops.meshgrid(X), "meshgrid: array 0 is (3, 5), expected vectors; flatten it"),
+    "one dtype": (lambda: ops.meshgrid(X[0], INDEX[0]), "meshgrid: array 1 is int64 among float64, expected one dtype"),
+    "stack": (lambda: ops.stack([X, X], 3), "stack: axis 3 does not fit arrays of shape (3, 5); expected -3 to 2"),
+    "negative": (lambda: ops.tile(X, -1), "tile: got (-1,), expected numbers of times of at least 0"),
+    "rounded": (lambda: ops.repeat_interleave(X, SRC[0], 1), "repeat_interleave: repeats are float64, expected"),
+    "fliplr": (lambda: ops.fliplr(X[0]), "fliplr: x is (5,), expected two dimensions at least; use flip"),
+    "flipud": (lambda: ops.flipud(ONE), "flipud: x is a number, expected one dimension at least; reshape it"),
+    "diag_embed": (lambda: ops.diag_embed(ONE), "diag_embed: x is a number, expected one dimension at least"),
+    "indices": (lambda: ops.take_along_dim(X, INDEX[:2], 1), "take_along_dim: indices (2, 4) and x (3, 5) do not fit"),
+    "complex": (lambda: ops.masked_fill(X, X > 0, np.array(1j)), "masked_fill: value is complex"),
+    "integers": (lambda: ops.addmm(INDEX, INDEX, INDEX.T, beta=0.5), "addmm: beta is 0.5, expected an int beside"),
+    "dtype of x": (lambda: ops.addmm(X[:, :3].astype("f"), X, X.T), "addmm: x is float32 but the product float64"),
+    "dims": (lambda: ops.tensordot(X, X, 3), "tensordot: dims is 3 for shapes (3, 5) and (3, 5); expected no more"),
+    "pairs": (lambda: ops.tensordot(X, X, ([0], [0, 1])), "tensordot: dims is ([0], [0, 1]), expected two lists of as"),
+    "outer": (lambda: ops.outer(X, X), "outer: got shapes (3, 5) and (3, 5), expected vectors; flatten them"),
+    "odd letters": (lambda: ops.einsum("i1->i", X), "einsum: 'i1->i' has '1', expected letters, ',', '->' and '...'"),
+    "ellipses": (lambda: ops.einsum("ij->......", X), "einsum: 'ij->......' has two ellipses in the result, expected"),
+    "order": (lambda: ops.cdist(X, X, -1), "cdist: p is -1.0 and compute_mode 'use_mm_for_euclid_dist_if_necessary',"),
     "both names": (lambda: ops.squeeze(X, 0, dim=1), "squeeze: got both axis 0 and dim 1, two names of one argument"),
 }  # fmt: skip
 
