@@ -91,11 +91,6 @@ def assign(x: Tensor, index: Any, value: object) -> None:
 
     Raises what `into` raises, and IndexError for what is not in x.
     """
-    first, rest = ints_first(as_index(index))
-    if first is not None:
-        _refuse_leaf("setitem", x, _anew("setitem"))
-        assign(getitem(x, first), rest, value)
-        return
     _assign(x, index, value, 0)
 
 
@@ -110,28 +105,29 @@ def _assign(x: Tensor, index: Any, value: object, beside: int) -> None:
     shape = getattr(given, "shape", ())
     if np.broadcast_shapes(shape, part.shape) != part.shape:
         raise ValueError(f"{name}: the part is {part.shape} but the value {shape}, expected what broadcasts to it")
-    place, learns = as_index(index), isinstance(value, Tensor) and value.requires_grad
-    if _in_memory(x, learns):
-        _write(name, x.array, place, given)
+    first, rest = ints_first(as_index(index), x.ndim)
+    place = ((...) if first is None else first, rest)
+    if _in_memory(x, isinstance(value, Tensor) and value.requires_grad):
+        _write(name, x.array[place[0]], rest, given)
         return
     if is_shared(x, beside):
         raise RuntimeError(_shared(name, anew))
     _refuse_unwritable(name, x.array)
     changed = x.array.copy(order="K")
-    changed[place] = given
+    changed[place[0]][rest] = given
     become(x, _assigned(x, changed, place, value, given))
 
 
-def _assigned(x: Tensor, changed: Array, place: Any, value: object, given: Any) -> Tensor:
+def _assigned(x: Tensor, changed: Array, place: tuple[Any, Any], value: object, given: Any) -> Tensor:
     """x with a part assigned to, as an op's result."""
 
     def backward(gy: Array, needs: Needs) -> Gradients:
         gx = gvalue = None
         if needs[0]:
             gx = gy.copy(order="K")
-            gx[place] = 0
+            gx[place[0]][place[1]] = 0
         if needs[1]:
-            part = gy[place]
+            part = gy[place[0]][place[1]]
             gvalue = unbroadcast(part.astype(given.dtype, copy=part.base is not None), shape_of(given))
         return gx, gvalue
 

@@ -26,7 +26,7 @@ def getitem(x: A, index: Any) -> A:
     a = data_of(x)
     index = as_index(index)
     _refuse_bytes(a, index)
-    first, index = ints_first(index)
+    first, index = ints_first(index, a.ndim)
     if first is not None:
         return getitem(getitem(x, first), index)
     if capture.now.get() is not None and type(a) is not np.ndarray:
@@ -86,18 +86,21 @@ def as_index(index: Any) -> Any:
     return tuple(map(_index, index)) if isinstance(index, tuple) else _index(index)
 
 
-def ints_first(index: Any) -> tuple[Any, Any]:
+def ints_first(index: Any, rank: int) -> tuple[Any, Any]:
     """An index of ints apart from arrays as two, one to take behind the other; of any other None and itself.
 
-    Alone, NumPy counts such an int as an array, and puts the arrays' dimensions in front.
+    Alone, NumPy counts such an int as an array, and puts the arrays' dimensions in front; likewise where a ... that
+    stands for no dimension of the `rank` keeps arrays apart, which is left out.
     """
-    if not isinstance(index, tuple):
+    arrays = [is_array(i) and i.ndim > 0 for i in index] if isinstance(index, tuple) else []
+    if True not in arrays:
         return None, index
-    arrays = [is_array(i) and i.ndim > 0 for i in index]
+    spans = [i.ndim if is_array(i) and i.dtype.kind == "b" else int(i is not None and i is not ...) for i in index]
+    index = tuple([i for i in index if i is not ... or sum(spans) < rank])
     ints = [type(i) is int or (isinstance(i, np.generic | np.ndarray) and i.ndim == 0 and i.dtype.kind in "iu")
             for i in index]  # fmt: skip
-    taken = [n for n, i in enumerate(index) if arrays[n] or ints[n]]
-    if True not in arrays or True not in ints or taken == list(range(taken[0], taken[-1] + 1)):
+    taken = [n for n, i in enumerate(index) if ints[n] or (is_array(i) and i.ndim > 0)]
+    if True not in ints or taken == list(range(taken[0], taken[-1] + 1)):
         return None, index
     first: list[Any] = []
     for is_int, i in zip(ints, index, strict=True):

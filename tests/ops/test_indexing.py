@@ -125,6 +125,7 @@ APART = {
     "int, None, array": (1, None, np.array([0, 0])),
     "int, ellipsis, mask": (2, ..., np.array([True, False, True, True, False])),
     "arrays and an int apart": (np.array([3, 3]), slice(None), np.int64(1)),
+    "no dimension between": (np.array([1, 0]), ..., np.array([[2], [0]]), slice(None)),
     "one-element array": (np.array(1), slice(None), np.array([4, 0])),
 }
 
@@ -137,6 +138,13 @@ def test_an_int_apart_from_an_array_is_taken_first(name):
     part = normal(*theirs[their_index(index)].shape, seed=1)
     x[index], theirs[their_index(index)] = part, torch().tensor(part)
     np.testing.assert_array_equal(x.numpy(), theirs.numpy())
+
+    def assigned(x):
+        y = x * 1
+        y[index if isinstance(x, Tensor) else their_index(index)] = 2.0
+        return y
+
+    compare(assigned, assigned, normal(4, 3, 5))
 
 
 def test_bytes_that_may_be_a_mask_are_refused():
