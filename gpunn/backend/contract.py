@@ -677,6 +677,20 @@ class Resample(Protocol):
         ...
 
 
+class GridSample(Protocol):
+    """Images x (N, C, *sizes) at the places of a grid (N, *places, axes), whose last axis has x's last axis first."""
+
+    def forward(self, x: Array, grid: Array, mode: str, padding: str, align_corners: bool) -> Array:
+        """Samples y (N, C, *places); modes and paddings are those of gpunn.grids."""
+        ...
+
+    def backward(
+        self, gy: Array, x: Array, grid: Array, mode: str, padding: str, align_corners: bool, needs: tuple[bool, bool]
+    ) -> tuple[Array | None, Array | None]:
+        """Gradients gx and ggrid, each where it is needed."""
+        ...
+
+
 class Twins(Protocol):
     """A backend: one module a family."""
 
@@ -700,6 +714,8 @@ class Twins(Protocol):
     def elementwise(self) -> Elementwise: ...
     @property
     def filter(self) -> Filter: ...
+    @property
+    def grid_sample(self) -> GridSample: ...
     @property
     def group_norm(self) -> GroupNorm: ...
     @property

@@ -10,6 +10,7 @@ from gpunn.cpu import conv_pool as conv_pool
 from gpunn.cpu import dropout as dropout
 from gpunn.cpu import elementwise as elementwise
 from gpunn.cpu import filter as filter
+from gpunn.cpu import grid_sample as grid_sample
 from gpunn.cpu import group_norm as group_norm
 from gpunn.cpu import indexing as indexing
 from gpunn.cpu import linear as linear

@@ -15,6 +15,7 @@ from gpunn.cuda import dropout as dropout
 from gpunn.cuda import elementwise as elementwise
 from gpunn.cuda import filter as filter
 from gpunn.cuda import gather as gather
+from gpunn.cuda import grid_sample as grid_sample
 from gpunn.cuda import group_norm as group_norm
 from gpunn.cuda import indexing as indexing
 from gpunn.cuda import linear as linear

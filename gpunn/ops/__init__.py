@@ -173,6 +173,8 @@ from gpunn.ops.gathering import masked_select as masked_select
 from gpunn.ops.gathering import nonzero as nonzero
 from gpunn.ops.gathering import take as take
 from gpunn.ops.gathering import take_along_dim as take_along_dim
+from gpunn.ops.grid_sample import affine_grid as affine_grid
+from gpunn.ops.grid_sample import grid_sample as grid_sample
 from gpunn.ops.group_norm import group_norm as group_norm
 from gpunn.ops.group_norm import instance_norm as instance_norm
 from gpunn.ops.group_norm import layer_norm as layer_norm

@@ -43,6 +43,7 @@ TWINS = {
     "recurrent": {"forward", "backward"},
     "reduce": {"extreme", "reduced"},
     "resample": {"resample"},
+    "grid_sample": {"forward", "backward"},
 }
 
 

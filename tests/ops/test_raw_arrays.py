@@ -160,6 +160,8 @@ CALLS = {
     "softplus": (ops.softplus, X),
     "softmax": (ops.softmax, X, 1),
     "log_softmax": (ops.log_softmax, X, 1),
+    "grid_sample": (ops.grid_sample, X, np.tanh(X[:, :3, :5, :2])),
+    "affine_grid": (lambda t: ops.affine_grid(t, (2, 1, 3, 4)), X[:, 0, :2, :3]),
     "normalize": (ops.normalize, X),
     "cosine_similarity": (ops.cosine_similarity, X, X[:, ::-1]),
     "pairwise_distance": (ops.pairwise_distance, X, X[::-1]),

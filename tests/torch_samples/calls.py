@@ -105,7 +105,7 @@ FUNCTIONAL = words(
     "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d "
     "adaptive_max_pool3d max_pool1d avg_pool1d max_pool3d batch_norm group_norm layer_norm rms_norm "
     "instance_norm local_response_norm scaled_dot_product_attention multi_head_attention_forward "
-    "normalize cosine_similarity pdist "
+    "normalize cosine_similarity pdist grid_sample "
     "pixel_shuffle pixel_unshuffle unfold max_unpool1d max_unpool2d max_unpool3d bilinear channel_shuffle "
     "selu celu mish hardswish hardsigmoid logsigmoid softsign tanhshrink softshrink hardshrink threshold softmin glu "
     "binary_cross_entropy smooth_l1_loss huber_loss kl_div poisson_nll_loss gaussian_nll_loss soft_margin_loss "
