@@ -182,8 +182,8 @@ OTHERS = {
     **SHAPE_OTHERS,
     "nn.functional.batch_norm.without_cudnn": "the same as nn.functional.batch_norm, on a GPU",
 }
-# Exponentials of scores in the hundreds: one rounding of a score is many of a result, on either side.
-STEEP = {F + "scaled_dot_product_attention": 20, "MultiheadAttention": 20}
+# Exponentials of scores in the hundreds, and places among hundreds of pixels: one rounding is many of a result.
+STEEP = {F + "scaled_dot_product_attention": 20, "MultiheadAttention": 20, F + "grid_sample": 40}
 RANDOM = tuple(
     words("dropout dropout2d dropout3d alpha_dropout feature_alpha_dropout.with_train", F)
     + words("feature_alpha_dropout.without_train", F)

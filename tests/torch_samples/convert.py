@@ -107,7 +107,7 @@ def difference(got: Outcome, want: Outcome, exact: Callable[[], Outcome] | None 
             return f"{what}: got a {type(a).__name__}, expected an array"
         if a.dtype != b.dtype or a.shape != b.shape:
             return f"{what}: got {a.dtype} {a.shape}, expected {b.dtype} {b.shape}"
-        far = ~near(a, b)
+        far = ~near(a, b, factor / 4)
         if far.any() and exact is not None and a.dtype.name in TOLERANCE and a.dtype != np.float64:
             far &= ~nearer(a, b, exact()[what], factor)
         if far.any():
@@ -116,14 +116,14 @@ def difference(got: Outcome, want: Outcome, exact: Callable[[], Outcome] | None 
     return ""
 
 
-def near(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def near(a: np.ndarray, b: np.ndarray, times: float = 1) -> np.ndarray:
     same = np.asarray((a == b) | ((a != a) & (b != b)))
     if a.dtype.name not in TOLERANCE or same.all():
         return same
     part = TOLERANCE[a.dtype.name]
     a, b = a.astype(np.float64), b.astype(np.float64)
     with np.errstate(all="ignore"):
-        return same | (np.abs(a - b) <= part * (np.abs(b) + 1))
+        return same | (np.abs(a - b) <= times * part * (np.abs(b) + 1))
 
 
 def nearer(a: np.ndarray, b: np.ndarray, exact: np.ndarray, factor: float) -> np.ndarray:

@@ -33,8 +33,10 @@ def made(info: Any, dtype: str) -> Iterable[Any]:
     found = info.reference_inputs("cpu", kind, requires_grad=differentiable, set_seed=False)
     if info.name in math_calls.ALIKE:  # one code, hundreds of samples each
         found = [*found][tables.seed_of(dtype) % 3 :: 3]
-    # PyTorch shrinks no images of 16 bits by wide filters on the cpu.
-    return [s for s in found if not (s.kwargs.get("antialias") and dtype in ("float16", "bfloat16"))]
+    if dtype in ("float16", "bfloat16"):
+        # On the cpu PyTorch shrinks no images of 16 bits by wide filters, and its way back from grid_sample crashes.
+        return [s for s in found if not s.kwargs.get("antialias") and not info.name.endswith("grid_sample")]
+    return found
 
 
 def layouts(sample: Any) -> Iterator[tuple[str, Any]]:
