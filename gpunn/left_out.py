@@ -79,6 +79,26 @@ OF_NN = {
     "EmbeddingBag": "sum or average what nn.Embedding gives",
     "AdaptiveLogSoftmaxWithLoss": "use nn.Linear and nn.CrossEntropyLoss",
 }
+OF_NN_UTILS = {
+    "weight_norm": "write weight = g * v / v.norm() in forward",
+    "spectral_norm": "keep the largest singular value of weight near 1 in forward, by a step of power iteration",
+    "parametrize": "compute the weight from its parameters in forward",
+    "parametrizations": "compute the weight from its parameters in forward",
+    "prune": "multiply weights by masks under no_grad, after each step",
+    "stateless": SECOND,
+}
+OF_RNN = {
+    "pack_padded_sequence": "pass lengths= to ops.lstm, gru or rnn",
+    "pad_packed_sequence": "pass lengths= to ops.lstm, gru or rnn",
+    "pack_sequence": "pass lengths= to ops.lstm, gru or rnn",
+    "PackedSequence": "pass lengths= to ops.lstm, gru or rnn",
+}
+OF_UTILS = {
+    "tensorboard": "Trainer writes history.csv and curves.png, and `gpunn report` a page of both",
+    "checkpoint": "fewer activations are kept by smaller batches, with Trainer(accumulate=...) for the same step",
+    "cpp_extension": "kernels are .cu files of their own: see kernels/README.md",
+    "mobile_optimizer": NAMES["jit"],
+}
 OF_CUDA = {
     "amp": AMP,
     "Stream": "gpunn launches on CuPy's current stream: `with cupy.cuda.Stream():`",

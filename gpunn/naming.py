@@ -78,10 +78,11 @@ class _Call:
 
     def __call__(self, args: tuple, options: dict[str, Any]) -> Any:
         given = self.bound(args, options)
-        inplace, out = given.pop("inplace", False), given.get("out")
-        if isinstance(out, Tensor | tuple) and not all(map(_is_array, _several(out))):
+        inplace = "inplace" not in self.parameters and given.pop("inplace", False)
+        out = given.get("out")
+        if any(isinstance(part, Tensor) for part in _several(out)):
             del given["out"]
-        else:
+        else:  # arrays are the op's own matter
             out = None
         if "dtype" in given and "dtype" not in self.parameters:
             _cast_first(given, self.order[0])
@@ -148,10 +149,6 @@ def delivered(name: str, y: Any, out: Any) -> Any:
 
 def _several(x: Any) -> Sequence[Any]:
     return x if isinstance(x, tuple) else (x,)
-
-
-def _is_array(x: Any) -> bool:
-    return not isinstance(x, Tensor)
 
 
 def _cast_first(given: dict[str, Any], first: str) -> None:

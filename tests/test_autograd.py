@@ -212,3 +212,18 @@ def test_filters_that_pass_channels_on_and_the_identity():
 def test_generators_initialise():
     one, other = (nn.init.normal_(gpunn.empty(4), generator=gpunn.Generator(3)) for _ in range(2))
     assert one.tolist() == other.tolist()
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"batch_first": True}, {"padding_value": 7.0, "padding_side": "left"}], ids=str
+)
+def test_sequences_are_filled_up(options):
+    def padded(t):
+        given = [t.ones(n, 2) * n for n in (3, 1, 2)]
+        return np.asarray(t.nn.utils.rnn.pad_sequence(given, **options))
+
+    assert np.array_equal(padded(gpunn), padded(torch()))
+    with pytest.raises(ValueError, match="pad_sequence: padding_side is 'up', expected 'left' or 'right'"):
+        nn.utils.rnn.pad_sequence([gpunn.ones(1)], padding_side="up")
+    with pytest.raises(ValueError, match="pad_sequence: sequences is empty, expected at least one"):
+        nn.utils.rnn.pad_sequence([])

@@ -69,7 +69,5 @@ def get_total_norm(
     norms = [clip.norm(a, float(norm_type)) for a in arrays]
     total = clip.norm(backend.array_module(norms[0]).stack(norms), float(norm_type))
     if error_if_nonfinite and not math.isfinite(float(total)):
-        raise TrainingError(
-            f"get_total_norm: the norm is {float(total)}, expected a finite one; look at the tensors"
-        )
+        raise TrainingError(f"get_total_norm: the norm is {float(total)}, expected a finite one; look at the tensors")
     return Tensor(total)
