@@ -193,7 +193,7 @@ _NAMES = frozenset((*OF_ONE, *OF_MANY, *OF_LAYERS, *_OWN))
 @cache
 def function(name: str) -> Callable | None:
     """The function of a name; None where gpunn has none."""
-    if name.endswith("_") and name[:-1] in OF_ONE and hasattr(Tensor, name):  # exp_(x), in place
+    if name.endswith("_") and hasattr(Tensor, name) and (name[:-1] in OF_ONE or name in ("fill_", "zero_")):
         return _of_method(name, getattr(Tensor, name), None)
     if name not in _NAMES:
         return None

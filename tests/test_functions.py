@@ -1,10 +1,13 @@
 """PyTorch's functions at the top of the package: values, names of arguments, arrays, `out`."""
 
+import inspect
+
 import numpy as np
 import pytest
 
 import gpunn
-from gpunn import functions
+from gpunn import functions, ops
+from gpunn.nn import functional
 from tests.parity import torch
 
 X = np.array([[1.0, -2.0, 3.0], [4.0, 0.5, -6.0]], np.float32)
@@ -99,6 +102,19 @@ def test_every_name_is_pytorchs_and_says_what_it_does(name):
     function = getattr(gpunn, name)
     assert hasattr(torch(), name) and function.__name__ == name and function.__doc__
     assert name in dir(gpunn)
+
+
+APART = {"gru", "lstm", "gradient"}  # which have other arguments
+
+
+def test_every_op_and_method_of_a_name_of_pytorchs_is_there():
+    """Whoever adds one finds its name missing in gpunn/functions.py or gpunn/nn/functional.py."""
+    t = torch()
+    ours = {name for kind in (ops, gpunn.Tensor) for name, value in inspect.getmembers(kind) if callable(value)}
+    top = {name for name in ours if name[0] != "_" and callable(getattr(t, name, None))} - APART
+    assert not [name for name in sorted(top) if not hasattr(gpunn, name)]
+    layers = {name for name in dir(ops) if name[0] != "_" and callable(getattr(t.nn.functional, name, None))}
+    assert not [name for name in sorted(layers - {"multi_head_attention_forward"}) if not hasattr(functional, name)]
 
 
 def test_types_of_numbers():

@@ -22,6 +22,7 @@ PLAIN = words(
     local_response_norm logsigmoid lp_pool1d lp_pool2d lp_pool3d max_pool1d max_pool2d max_pool3d max_unpool1d
     max_unpool2d max_unpool3d one_hot pad pairwise_distance pdist pixel_shuffle pixel_unshuffle prelu rms_norm
     scaled_dot_product_attention sigmoid softplus softshrink softsign tanh tanhshrink unfold
+    triplet_margin_with_distance_loss
     """
 )
 REDUCED = "size_average reduce reduction"

@@ -42,6 +42,7 @@ TENSOR, TENSOR_V3, PARAMETER = map(Name, ("_rebuild_tensor_v2", "_rebuild_tensor
 NAMES: dict[str, Name] = {
     "collections OrderedDict": ORDERED,
     "collections Counter": COUNTER,
+    "torch._utils _rebuild_tensor": TENSOR,  # before 0.4
     "torch._utils _rebuild_tensor_v2": TENSOR,
     "torch._utils _rebuild_tensor_v3": TENSOR_V3,
     "torch._utils _rebuild_parameter": PARAMETER,
