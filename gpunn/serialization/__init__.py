@@ -49,6 +49,7 @@ def save(
         >>> import io
         >>> file = io.BytesIO()
         >>> gpunn.save({"weight": gpunn.ones(2), "epoch": 3}, file)
+        >>> _ = file.seek(0)
         >>> gpunn.load(file)
         {'weight': Tensor([1., 1.]), 'epoch': 3}
     """
@@ -84,7 +85,8 @@ def load(
     """What `gpunn.save` or `torch.save` wrote: Tensors, arrays and plain values; nothing in the file is run.
 
     Args:
-        f: a path, or an open binary file. PyTorch's zip archives, and its files from before 1.6.
+        f: a path, or an open binary file, which is read from where it stands to its end. PyTorch's zip archives, and
+            its files from before 1.6.
         map_location: the device of all Tensors, a dict from the file's devices to others, or a function of a storage
             and its device's name; without it each goes to the device that it was saved from.
         pickle_module: None; nothing but a fixed list of types is read.
@@ -101,9 +103,10 @@ def load(
         return placed(flat, location, map_location)
 
     if hasattr(f, "read"):
-        file: Any = f
-        file.seek(0)
-        return _read(io.BytesIO(file.read()), "the file", place)
+        content = f.read()  # type: ignore[union-attr]
+        if not content:
+            raise CheckpointError("load: the file is at its end, expected its beginning; call f.seek(0) first")
+        return _read(io.BytesIO(content), "the file", place)
     path = Path(f)  # type: ignore[arg-type]
     try:
         with files.reading(path) as file:

@@ -15,10 +15,15 @@ from tests.parity import torch
 DEVICES = [name for name in ("cpu", "emulator", "cuda") if gpunn.is_available(name)]
 
 
+def loaded(file, **options):
+    file.seek(0)
+    return gpunn.load(file, **options)
+
+
 def through(tree, **options):
     file = io.BytesIO()
     gpunn.save(tree, file)
-    return gpunn.load(file, **options)
+    return loaded(file, **options)
 
 
 def same(a, b):
@@ -145,7 +150,7 @@ def test_files_of_pytorch_are_read(zipped):
     rest = {"p": model[0].weight, "a": np.arange(3.0), "n": np.float32(2), "s": t.Size([1, 2]), "d": t.float16}
     file = io.BytesIO()
     t.save({**tree, **rest}, file, _use_new_zipfile_serialization=zipped)
-    got = gpunn.load(file)
+    got = loaded(file)
 
     def check(mine, their):
         if isinstance(their, dict):
@@ -169,7 +174,7 @@ def test_files_of_pytorch_are_read(zipped):
     whole = io.BytesIO()
     t.save(model, whole, _use_new_zipfile_serialization=zipped)
     with pytest.raises(CheckpointError, match=r"names torch.nn.modules.container.Sequential, a class, whose code"):
-        gpunn.load(whole)
+        loaded(whole)
 
 
 def test_pytorch_reads_our_files_with_weights_only():
@@ -205,9 +210,9 @@ def test_a_device_that_is_not_here_is_named():
     file = io.BytesIO()
     gpunn.save(gpunn.ones(2), file)
     with pytest.raises(CheckpointError, match=r"load: the file has tensors of device 'cuda:0', which is not here"):
-        gpunn.load(file, map_location={"cpu": "cuda:0"})
+        loaded(file, map_location={"cpu": "cuda:0"})
     with pytest.raises(CheckpointError, match="pass map_location='cpu'"):
-        gpunn.load(file, map_location={"cpu": "mps"})
+        loaded(file, map_location={"cpu": "mps"})
 
 
 class Own:
@@ -251,6 +256,8 @@ def test_a_file_that_cannot_be_written_or_read_is_named(tmp_path):
         gpunn.save([1], tmp_path / "no" / "x.pt")
     with pytest.raises(CheckpointError, match=r"load: cannot read .*x.pt: No such file"):
         gpunn.load(tmp_path / "x.pt")
+    with pytest.raises(CheckpointError, match=r"load: the file is at its end, expected its beginning; call f.seek\(0\)"):
+        gpunn.load(io.BytesIO())
     (tmp_path / "x.pt").write_text("weights")
     with pytest.raises(CheckpointError, match=r"x.pt is damaged, or none of PyTorch's"):
         gpunn.load(tmp_path / "x.pt")
@@ -260,6 +267,6 @@ def test_tensors_of_a_gpu_go_back_to_it(look_alike):
     x = gpunn.arange(6.0, device="cuda")
     file = io.BytesIO()
     gpunn.save({"x": x, "T": x.reshape(2, 3).T}, file)
-    got = gpunn.load(file)
+    got = loaded(file)
     assert str(got["x"].device) == str(got["T"].device) == "cuda" and got["T"].tolist() == [[0, 3], [1, 4], [2, 5]]
-    assert str(gpunn.load(file, map_location="cpu")["x"].device) == "cpu"
+    assert str(loaded(file, map_location="cpu")["x"].device) == "cpu"

@@ -22,6 +22,7 @@ def archive(pickled, storages=(), packed=False, **members):
             made.writestr(f"archive/data/{key}", content)
         for name, content in members.items():
             made.writestr(f"archive/{name}", content)
+    file.seek(0)
     return file
 
 
@@ -87,7 +88,6 @@ HOSTILE = {
     "a nest as a key": (lambda: archive(b"\x80\x02})\x85\x85Ns."), "has a key that is no string or number"),
     "no pickle": (lambda: archive(b"weights"), "damaged, or none of PyTorch's"),
     "an empty one": (lambda: archive(b""), "damaged, or none of PyTorch's"),
-    "nothing": (lambda: io.BytesIO(), "damaged, or none of PyTorch's"),
     "another pickle": (lambda: io.BytesIO(pickle.dumps({"a": 1}, 2) * 5), "is no file of PyTorch's"),
 }
 
@@ -97,6 +97,7 @@ def zipped(members):
     with zipfile.ZipFile(file, "w") as made:
         for name, content in members.items():
             made.writestr(name, content)
+    file.seek(0)
     return file
 
 
