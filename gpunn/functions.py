@@ -9,6 +9,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import cache, wraps
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -164,15 +166,19 @@ def promote_types(type1: DTypeLike, type2: DTypeLike) -> np.dtype:
     return result_type(*[np.ones(1, kind) for kind in kinds])
 
 
-def finfo(type: DTypeLike | None = None) -> Any:
-    """What a floating-point dtype holds: max, min, eps, tiny, bits.
+def finfo(type: DTypeLike | None = None) -> SimpleNamespace:
+    """What a floating-point dtype holds: max, min, eps, tiny, smallest_normal, resolution as Python floats; bits, dtype.
 
     Examples:
         >>> gpunn.finfo(gpunn.float16).max
-        np.float16(65500.0)
+        65504.0
     """
     kind = as_dtype("finfo", type)
-    return np.finfo(kind) if kind.kind == "f" else __import__("ml_dtypes").finfo(kind)
+    if kind.kind not in "fV":
+        raise TypeError(f"finfo: type is {kind.name}, expected floating point; use iinfo for integers")
+    found: Any = np.finfo(kind) if kind.kind == "f" else import_module("ml_dtypes").finfo(kind)
+    numbers = {name: float(getattr(found, name)) for name in ("max", "min", "eps", "tiny", "resolution")}
+    return SimpleNamespace(**numbers, smallest_normal=numbers["tiny"], bits=kind.itemsize * 8, dtype=kind.name)
 
 
 def iinfo(type: DTypeLike) -> np.iinfo:

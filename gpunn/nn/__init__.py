@@ -1,7 +1,6 @@
 """Module, Parameter and the layers: they hold parameters and call gpunn.ops. Names and keys are PyTorch's."""
 
 from importlib import import_module as _import_module
-from types import ModuleType as _ModuleType
 
 from gpunn import left_out as _left_out
 from gpunn.errors import suggestion as _suggestion
@@ -160,7 +159,7 @@ from gpunn.nn.upsample import UpsamplingBilinear2d as UpsamplingBilinear2d
 from gpunn.nn.upsample import UpsamplingNearest2d as UpsamplingNearest2d
 
 
-def __getattr__(name: str) -> _ModuleType:
+def __getattr__(name: str) -> object:
     if name == "utils":  # which stands on gpunn.optim, and that on this package
         return _import_module("gpunn.nn.utils")
     if words := _left_out.answer("gpunn.nn", name, _left_out.OF_NN):

@@ -256,7 +256,7 @@ def test_a_file_that_cannot_be_written_or_read_is_named(tmp_path):
         gpunn.save([1], tmp_path / "no" / "x.pt")
     with pytest.raises(CheckpointError, match=r"load: cannot read .*x.pt: No such file"):
         gpunn.load(tmp_path / "x.pt")
-    with pytest.raises(CheckpointError, match=r"load: the file is at its end, expected its beginning; call f.seek\(0\)"):
+    with pytest.raises(CheckpointError, match=r"load: the file is at its end, expected its beginning; call f.seek"):
         gpunn.load(io.BytesIO())
     (tmp_path / "x.pt").write_text("weights")
     with pytest.raises(CheckpointError, match=r"x.pt is damaged, or none of PyTorch's"):
