@@ -53,7 +53,7 @@ LEVELS = [
     {"checks"},
     {"memory_format"},
     {"ops"},
-    {"creation", "naming"},
+    {"creation", "naming", "questions"},
     {"nn", "data", "optim", "autograd", "gradcheck", "verify", "array_api"},
     {"accelerator", "backends", "functions", "linalg", "settings", "pictures", "utils"},
     {"models", "train"},

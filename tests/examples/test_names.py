@@ -12,8 +12,8 @@ from gpunn import nn, ops
 MODULES = [
     "accelerator", "autograd.function", "autograd.gradients", "backend.device", "backends.cuda", "backends.cudnn",
     "backends.mps", "creation.drawn", "creation.filled", "creation.given", "creation.like", "cuda.card", "dtypes",
-    "engine.creation", "engine.grad_mode", "functions", "left_out", "linalg", "naming", "nn.init", "nn.utils.clip",
-    "nn.utils.rnn", "nn.utils.vector", "random", "serialization", "settings",
+    "engine.creation", "engine.grad_mode", "left_out", "linalg", "naming", "nn.init", "nn.utils.clip",
+    "nn.utils.rnn", "nn.utils.vector", "questions", "random", "serialization", "settings",
 ]  # fmt: skip
 
 
