@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend import Array, array_module
+from gpunn.backend import Array, array_module, capture
 from gpunn.checks import as_axis, check_same_device
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import data_of, record
@@ -34,6 +34,7 @@ def unique(
     (array([1, 3]), array([1, 2]))
     """
     a = data_of(x)
+    _refuse_captured("unique", a)
     axis, b, xp = None if dim is None else as_axis("unique", a, dim), wide(a), array_module(a)
     b = b.reshape(-1) if axis is None else b
     found = xp.unique(b, return_inverse=return_inverse, return_counts=return_counts, axis=axis, equal_nan=False)
@@ -63,6 +64,7 @@ def bincount(x: A, weights: A | None = None, minlength: int = 0, *, out: Array |
         raise ValueError(f"bincount: minlength is {minlength}, expected at least 0; leave it out")
     if a.ndim != 1:
         raise ValueError(f"bincount: x is {a.shape}, expected one dimension; flatten it first")
+    _refuse_captured("bincount", a)
     if a.size and a.min() < 0:
         raise ValueError(f"bincount: x has {int(a.min())}, expected no number below 0; shift or drop what is below")
     w = None if weights is None else data_of(weights)
@@ -86,6 +88,7 @@ def histc(x: A, bins: int = 100, min: float = 0, max: float = 0, *, out: Array |
     array([1., 2.], dtype=float32)
     """
     a = floating("histc", x)
+    _refuse_captured("histc", a)
     low, high = as_number("histc", "min", min), as_number("histc", "max", max)
     if as_int("histc", "bins", bins) < 1:
         raise ValueError(f"histc: bins is {bins}, expected at least 1")
@@ -100,6 +103,11 @@ def histc(x: A, bins: int = 100, min: float = 0, max: float = 0, *, out: Array |
         low, high = low - 1, high + 1
     places = ((b[(b >= low) & (b <= high)] - low) * (bins / (high - low))).astype(np.int64)
     return _as_given("histc", x, xp.bincount(xp.minimum(places, bins - 1), minlength=bins).astype(a.dtype))
+
+
+def _refuse_captured(name: str, a: Array) -> None:
+    if type(a) is not np.ndarray:
+        capture.refuse(f"{name}: how many values there are only the device knows; call it outside of the step")
 
 
 def _as_given(name: str, x: object, y: Array) -> Any:

@@ -78,6 +78,10 @@ BLOCKED = {
     "nonzero": ("nonzero: how many there are only the device knows", ops.nonzero, SCORES),
     "argwhere": ("nonzero: how many there are only the device knows", ops.argwhere, SCORES),
     "one_hot": ("one_hot: the host looks whether all labels", lambda t: ops.one_hot(t, 5), np.arange(4)),
+    "unique": ("unique: how many values there are only the device knows", ops.unique, SCORES),
+    "bincount": ("bincount: how many values there are only the device knows", ops.bincount, np.arange(4)),
+    "histc": ("histc: how many values there are only the device knows", ops.histc, SCORES),
+    "allclose": ("the host reads an array", lambda x: x if ops.allclose(x, x) else -x, SCORES),
     "to the host": ("the host reads an array", lambda x: x + float(ops.sum(x)), SCORES),
     "from the host": ("sends an array of the host", lambda x: x + gpunn.tensor(SOFT, device=x.device), SCORES),
 }  # fmt: skip
