@@ -249,6 +249,7 @@ from gpunn.ops.norm_pool import lp_pool2d as lp_pool2d
 from gpunn.ops.norm_pool import lp_pool2d_backward as lp_pool2d_backward
 from gpunn.ops.norm_pool import lp_pool3d as lp_pool3d
 from gpunn.ops.norm_pool import lp_pool3d_backward as lp_pool3d_backward
+from gpunn.ops.order import Chosen as Chosen
 from gpunn.ops.pad import pad as pad
 from gpunn.ops.pad import pad_backward as pad_backward
 from gpunn.ops.pool import avg_pool2d as avg_pool2d
@@ -330,7 +331,6 @@ from gpunn.ops.softmax import log_softmax_backward as log_softmax_backward
 from gpunn.ops.softmax import logsumexp as logsumexp
 from gpunn.ops.softmax import softmax as softmax
 from gpunn.ops.softmax import softmax_backward as softmax_backward
-from gpunn.ops.sorting import Chosen as Chosen
 from gpunn.ops.sorting import argsort as argsort
 from gpunn.ops.sorting import kthvalue as kthvalue
 from gpunn.ops.sorting import median as median

@@ -5,29 +5,32 @@ Gradients go back to the places that the values came from.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from gpunn.backend import Array, array_module
-from gpunn.backend.contract import Shape
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Axis, Named
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.cumulative import along
 from gpunn.ops.elementwise import wide
+from gpunn.ops.order import (
+    Chosen,
+    as_rows,
+    few_of,
+    last_axis,
+    length_of,
+    one_taken,
+    order_of,
+    part_of,
+    recorded_places,
+    taken,
+)
 from gpunn.ops.out import with_out
-from gpunn.ops.reduce import Alias
 from gpunn.scalars import as_int
 
 Pair = tuple[Array, Array]
-
-
-class Chosen(NamedTuple):
-    """Values, and the int64 places along the axis that they came from."""
-
-    values: Any
-    indices: Any
 
 
 @with_out
@@ -42,8 +45,8 @@ def sort(
     Chosen(values=array([1., 2., 3.], dtype=float32), indices=array([1, 2, 0]))
     """
     a = data_of(x)
-    axis = _last("sort", a, dim, alias)
-    return _taken("sort", x, a, _order(a, axis, descending), axis)
+    axis = last_axis("sort", a, dim, alias)
+    return taken("sort", x, a, order_of(a, axis, descending), axis)
 
 
 @with_out
@@ -56,7 +59,7 @@ def argsort(
     array([0, 2, 1])
     """
     a = data_of(x)
-    return _places("argsort", x, _order(a, _last("argsort", a, dim, alias), descending).reshape(a.shape))
+    return recorded_places("argsort", x, order_of(a, last_axis("argsort", a, dim, alias), descending).reshape(a.shape))
 
 
 @with_out
@@ -81,10 +84,13 @@ def topk(
     Chosen(values=array([3., 2.], dtype=float32), indices=array([0, 2]))
     """
     a = data_of(x)
-    axis, k = _last("topk", a, dim, alias), as_int("topk", "k", k)
-    if not 0 <= k <= _length(a, axis):
-        raise ValueError(f"topk: k is {k}, expected 0 to {_length(a, axis)} (x {a.shape}, dim {axis}); lower k")
-    return _taken("topk", x, a, _part(_order(a, axis, largest), axis, slice(0, k)), axis)
+    axis, k = last_axis("topk", a, dim, alias), as_int("topk", "k", k)
+    if not 0 <= k <= length_of(a, axis):
+        raise ValueError(f"topk: k is {k}, expected 0 to {length_of(a, axis)} (x {a.shape}, dim {axis}); lower k")
+    few = isinstance(a, np.ndarray) and a.ndim > 0 and 0 < k < length_of(a, axis) // 8
+    order = few_of(a, axis, largest, k) if few else None
+    order = part_of(order_of(a, axis, largest), axis, slice(0, k)) if order is None else order
+    return taken("topk", x, a, order, axis)
 
 
 @with_out
@@ -101,12 +107,12 @@ def kthvalue(
     """
     a = data_of(x)
     keepdim = alias.pop("keepdims", keepdim)
-    axis, k = _last("kthvalue", a, dim, alias), as_int("kthvalue", "k", k)
-    if not 1 <= k <= _length(a, axis):
+    axis, k = last_axis("kthvalue", a, dim, alias), as_int("kthvalue", "k", k)
+    if not 1 <= k <= length_of(a, axis):
         raise ValueError(
-            f"kthvalue: k is {k}, expected 1 to {_length(a, axis)} (x {a.shape}, dim {axis}); pass another k"
+            f"kthvalue: k is {k}, expected 1 to {length_of(a, axis)} (x {a.shape}, dim {axis}); pass another k"
         )
-    return _one("kthvalue", x, a, _part(_order(a, axis, False), axis, slice(k - 1, k)), axis, keepdim)
+    return one_taken("kthvalue", x, a, part_of(order_of(a, axis, False), axis, slice(k - 1, k)), axis, keepdim)
 
 
 @with_out
@@ -128,22 +134,22 @@ def median(x: A, dim: Axis = None, keepdim: bool = False, *, out: Any = None, **
     if whole:
         return _median_of_all(x, a)
     axis = along("median", a, dim, alias)
-    if not _length(a, axis):
+    if not length_of(a, axis):
         raise ValueError(f"median: got shape {a.shape} and dim {axis}, expected at least one element to choose from")
-    order = _order(a, axis, False)
-    middle = _part(order, axis, slice((_length(a, axis) - 1) // 2, (_length(a, axis) - 1) // 2 + 1))
+    order = order_of(a, axis, False)
+    middle = part_of(order, axis, slice((length_of(a, axis) - 1) // 2, (length_of(a, axis) - 1) // 2 + 1))
     if a.dtype.kind in "fV":  # the first nan comes before all
-        xp, strange = array_module(a), _rows(wide(a)) != _rows(wide(a))
+        xp, strange = array_module(a), as_rows(wide(a)) != as_rows(wide(a))
         first = strange.argmax(axis).reshape(middle.shape)
         middle = xp.where(strange.any(axis=axis, keepdims=True), first, middle)
-    return _one("median", x, a, middle, axis, keepdim)
+    return one_taken("median", x, a, middle, axis, keepdim)
 
 
 def _median_of_all(x: A, a: Array) -> A:
     xp, flat = array_module(a), a.reshape(-1)
     if a.size:
-        middle = _order(flat, 0, False)[(a.size - 1) // 2]
-        y = flat[middle].reshape(())
+        middle = (a.size - 1) // 2
+        y = xp.partition(wide(flat), middle)[middle].reshape(()).astype(a.dtype)
         if a.dtype.kind in "fV":
             strange = (wide(flat) != wide(flat)).any()
             y = xp.where(strange, np.nan, wide(y)).astype(a.dtype)
@@ -171,11 +177,11 @@ def mode(x: A, dim: Axis = None, keepdim: bool = False, *, out: Pair | None = No
     """
     a = data_of(x)
     keepdim = alias.pop("keepdims", keepdim)
-    axis, xp = _last("mode", a, dim, alias), array_module(a)
-    if not _length(a, axis):
+    axis, xp = last_axis("mode", a, dim, alias), array_module(a)
+    if not length_of(a, axis):
         raise ValueError(f"mode: got shape {a.shape} and dim {axis}, expected at least one element to choose from")
-    order = _order(a, axis, False)
-    values = xp.take_along_axis(_rows(wide(a)), order, axis)
+    order = order_of(a, axis, False)
+    values = xp.take_along_axis(as_rows(wide(a)), order, axis)
     places = xp.arange(values.shape[axis]).reshape([-1 if i == axis else 1 for i in range(values.ndim)])
     rest = (slice(None),) * axis
     begins = xp.ones(values.shape, dtype=bool)
@@ -185,60 +191,4 @@ def mode(x: A, dim: Axis = None, keepdim: bool = False, *, out: Pair | None = No
         ahead = xp.maximum(start[(*rest, slice(step, None))], start[(*rest, slice(None, -step))])
         start, step = xp.concatenate([start[(*rest, slice(None, step))], ahead], axis), 2 * step
     best = (places - start).argmax(axis).reshape([1 if i == axis else n for i, n in enumerate(values.shape)])
-    return _one("mode", x, a, xp.take_along_axis(order, best, axis), axis, keepdim)
-
-
-def _last(name: str, a: Array, dim: Axis, alias: Alias) -> int:
-    """The axis that is meant, the last by default."""
-    return along(name, a, -1 if dim is None and "axis" not in alias else dim, alias)
-
-
-def _rows(a: Array) -> Array:
-    return a.reshape(a.shape or (1,))
-
-
-def _length(a: Array, axis: int) -> int:
-    return a.shape[axis] if a.ndim else 1
-
-
-def _order(a: Array, axis: int, descending: bool) -> Array:
-    """Where the values in order come from along an axis: int64, ties in the order in which they are."""
-    rows = _rows(wide(a))
-    rows = rows.astype(np.uint8) if rows.dtype.kind == "b" else rows
-    if not descending:
-        return array_module(a).argsort(rows, axis=axis, kind="stable")
-    turned = (slice(None),) * axis + (slice(None, None, -1),)
-    return rows.shape[axis] - 1 - array_module(a).argsort(rows[turned], axis=axis, kind="stable")[turned]
-
-
-def _part(order: Array, axis: int, part: slice) -> Array:
-    return order[(slice(None),) * axis + (part,)]
-
-
-def _places(name: str, x: object, indices: Array) -> Any:
-    """Indices as x came: a Tensor or an array."""
-    return record(name, indices, (x,), lambda gy, needs: (None,))
-
-
-def _taken(name: str, x: Any, a: Array, indices: Array, axis: int, shape: Shape | None = None) -> Chosen:
-    """The values at these places along an axis, recorded; in another shape where one is given."""
-    xp, rows = array_module(a), _rows(a)
-    indices = indices if indices.flags.c_contiguous else indices.copy(order="C")
-    y = xp.take_along_axis(rows, indices, axis)
-    shape = (y.shape if a.ndim else y.shape[1:] if y.shape == (1,) else y.shape) if shape is None else shape
-
-    def backward(gy: Array, needs: Needs) -> Gradients:
-        gx = xp.zeros_like(gy, shape=rows.shape)
-        grid = [xp.arange(n).reshape([-1 if i == j else 1 for j in range(rows.ndim)]) for i, n in enumerate(y.shape)]
-        gx[tuple([indices if i == axis else places for i, places in enumerate(grid)])] = gy.reshape(y.shape)
-        return (gx.reshape(a.shape),)
-
-    return Chosen(record(name, y.reshape(shape), (x,), backward), _places(name, x, indices.reshape(shape)))
-
-
-def _one(name: str, x: Any, a: Array, index: Array, axis: int, keepdim: bool) -> Chosen:
-    """The value at one place along an axis, which stays as 1 or goes."""
-    if not a.ndim:
-        return _taken(name, x, a, index, axis, ())
-    shape = tuple([1 if i == axis else n for i, n in enumerate(a.shape) if keepdim or i != axis])
-    return _taken(name, x, a, index, axis, shape)
+    return one_taken("mode", x, a, xp.take_along_axis(order, best, axis), axis, keepdim)

@@ -125,3 +125,14 @@ def test_of_nothing_and_of_a_number(shape):
     for name in ("cumsum", "cumprod", "argsort"):
         assert np.shape(getattr(ops, name)(x, 0)) == shape
     assert ops.sort(x, 0).values.shape == shape and ops.topk(x, 0 if shape else 1, 0).values.shape[1:] == shape[1:]
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("largest", [True, False])
+def test_few_of_many_are_the_first_of_all_in_order(largest, axis):
+    x = np.random.default_rng(0).integers(0, 9, (40, 50)).astype(np.float32)
+    for a in (x, x.T[::-1], x.astype(np.int32), np.where(x == 8, np.nan, x), x > 4):
+        order = ops.argsort(a, axis, descending=largest)
+        few = ops.topk(a, 3, axis, largest)
+        np.testing.assert_array_equal(few.indices, np.take(order, range(3), axis))
+        np.testing.assert_array_equal(few.values, np.take_along_axis(a, few.indices, axis))
