@@ -9,6 +9,7 @@ from gpunn.engine.tensor import Tensor
 from gpunn.nn.init import constant_
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import empty
+from gpunn.nn.placed import placed
 
 
 class ReLU(Module):
@@ -179,6 +180,7 @@ class PReLU(Module):
     Tensor([-1.,  2.], requires_grad=True)
     """
 
+    @placed
     def __init__(self, num_parameters: int = 1, init: float = 0.25):
         super().__init__()
         self.num_parameters = as_count("PReLU", "num_parameters", num_parameters)

@@ -10,6 +10,7 @@ from gpunn.nn import init
 from gpunn.nn.linear import Linear
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import empty
+from gpunn.nn.placed import placed
 from gpunn.scalars import as_probability
 
 
@@ -36,6 +37,7 @@ class MultiheadAttention(Module):
     ((3, 5, 8), (3, 5, 5))
     """
 
+    @placed
     def __init__(
         self,
         embed_dim: int,

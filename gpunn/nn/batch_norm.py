@@ -11,6 +11,7 @@ from gpunn.engine.tensor import Tensor
 from gpunn.nn import init
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import empty
+from gpunn.nn.placed import placed
 
 
 class _BatchNorm(Module):
@@ -23,6 +24,7 @@ class _BatchNorm(Module):
     ranks: tuple[int, ...]
     fused: bool = False  # by nn.fuse: with the layers beside it, where nobody watches them
 
+    @placed
     def __init__(
         self,
         num_features: int,

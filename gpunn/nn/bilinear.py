@@ -12,6 +12,7 @@ from gpunn.engine.tensor import Tensor
 from gpunn.nn import init
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import empty
+from gpunn.nn.placed import placed
 
 
 class Bilinear(Module):
@@ -24,6 +25,7 @@ class Bilinear(Module):
     (5, 2)
     """
 
+    @placed
     def __init__(self, in1_features: int, in2_features: int, out_features: int, bias: bool = True):
         super().__init__()
         self.in1_features = as_count("Bilinear", "in1_features", in1_features)

@@ -12,6 +12,7 @@ from gpunn.engine.tensor import Tensor
 from gpunn.nn import init
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import Parameter, empty
+from gpunn.nn.placed import placed
 from gpunn.nn.receptive import Reach
 from gpunn.window import Pooling, Window, short_text, size_text
 
@@ -47,6 +48,7 @@ class _Conv(Module):
 
     rank: int
 
+    @placed
     def __init__(
         self,
         in_channels: int,

@@ -10,6 +10,7 @@ from gpunn.checks import Ints, as_ints
 from gpunn.engine.tensor import Tensor
 from gpunn.nn.conv import as_channels, extent, parameters, window_repr
 from gpunn.nn.module import Module
+from gpunn.nn.placed import placed
 from gpunn.nn.receptive import Reach
 from gpunn.window import short_text
 
@@ -19,6 +20,7 @@ class _ConvTranspose(Module):
 
     rank: int
 
+    @placed
     def __init__(
         self,
         in_channels: int,

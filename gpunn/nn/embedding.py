@@ -12,6 +12,7 @@ from gpunn.engine.tensor import Tensor, data_of
 from gpunn.nn import init
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import Parameter, empty
+from gpunn.nn.placed import placed
 from gpunn.ops.embedding import as_row
 
 
@@ -25,6 +26,7 @@ class Embedding(Module):
     ((1, 3, 4), array([0., 0., 0., 0.], dtype=float32))
     """
 
+    @placed
     def __init__(
         self,
         num_embeddings: int,

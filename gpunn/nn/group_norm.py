@@ -13,6 +13,7 @@ from gpunn.engine.tensor import Tensor
 from gpunn.nn import init
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import Parameter, empty
+from gpunn.nn.placed import placed
 from gpunn.ops.frame import LETTERS
 from gpunn.window import size_text
 
@@ -27,6 +28,7 @@ class GroupNorm(Module):
     (2, 6, 4, 4)
     """
 
+    @placed
     def __init__(
         self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True, *, bias: bool = True
     ):
@@ -57,6 +59,7 @@ class LayerNorm(Module):
     (2, 6)
     """
 
+    @placed
     def __init__(
         self,
         normalized_shape: int | Sequence[int],
@@ -87,6 +90,7 @@ class RMSNorm(Module):
     (2, 6)
     """
 
+    @placed
     def __init__(
         self, normalized_shape: int | Sequence[int], eps: float | None = None, elementwise_affine: bool = True
     ):
@@ -112,6 +116,7 @@ class _InstanceNorm(Module):
 
     rank: int
 
+    @placed
     def __init__(
         self,
         num_features: int,

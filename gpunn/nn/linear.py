@@ -13,6 +13,7 @@ from gpunn.engine.tensor import Tensor
 from gpunn.nn import init
 from gpunn.nn.module import Module
 from gpunn.nn.parameter import empty
+from gpunn.nn.placed import placed
 
 
 class Linear(Module):
@@ -25,6 +26,7 @@ class Linear(Module):
     (5, 2)
     """
 
+    @placed
     def __init__(self, in_features: int, out_features: int, bias: bool = True):
         super().__init__()
         self.in_features = as_count("Linear", "in_features", in_features)

@@ -14,6 +14,7 @@ from gpunn.nn.conversions import Conversions
 from gpunn.nn.hooks import Hook, Hooks, called
 from gpunn.nn.overview import summary
 from gpunn.nn.parameter import Parameter
+from gpunn.nn.placed import PLAIN, placed
 from gpunn.nn.receptive import Reach as Reach
 from gpunn.nn.stateful import Stateful
 
@@ -51,11 +52,13 @@ class Module(Hooks, Stateful["Module"], Conversions["Module"]):
     def __init_subclass__(cls, **options: Any) -> None:
         """Python names a wrong argument's function as it was defined: Conv2d(3) would read of _Conv.__init__()."""
         super().__init_subclass__(**options)
-        init = cls.__init__
+        given = cls.__init__
+        init = getattr(given, PLAIN, given)
         if isinstance(init, FunctionType) and "__init__" not in cls.__dict__:
             own = FunctionType(init.__code__, init.__globals__, init.__name__, init.__defaults__, init.__closure__)
-            cls.__init__ = update_wrapper(own, init)
+            made = update_wrapper(own, init)
             own.__kwdefaults__, own.__qualname__ = init.__kwdefaults__, f"{cls.__name__}.__init__"
+            cls.__init__ = made if init is given else placed(made)
 
     def __init__(self) -> None:
         self._buffer_names: dict[str, bool] = {}  # name -> whether state_dict holds it

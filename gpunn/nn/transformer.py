@@ -16,6 +16,7 @@ from gpunn.nn.dropout import Dropout
 from gpunn.nn.group_norm import LayerNorm
 from gpunn.nn.linear import Linear
 from gpunn.nn.module import Module
+from gpunn.nn.placed import placed
 
 Activation: TypeAlias = str | Callable[[Any], Any]
 
@@ -83,6 +84,7 @@ class TransformerEncoderLayer(_Layer):
     (3, 5, 8)
     """
 
+    @placed
     def __init__(
         self,
         d_model: int,
@@ -120,6 +122,7 @@ class TransformerDecoderLayer(_Layer):
     (3, 5, 8)
     """
 
+    @placed
     def __init__(
         self,
         d_model: int,

@@ -12,6 +12,7 @@ from gpunn.engine.tensor import Tensor, data_of
 from gpunn.nn import init
 from gpunn.nn.group_norm import LayerNorm
 from gpunn.nn.module import Module
+from gpunn.nn.placed import placed
 from gpunn.nn.transformer import (
     Activation,
     TransformerDecoder,
@@ -32,6 +33,7 @@ class Transformer(Module):
     (3, 5, 8)
     """
 
+    @placed
     def __init__(
         self,
         d_model: int = 512,
