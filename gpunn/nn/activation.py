@@ -184,7 +184,11 @@ class PReLU(Module):
     def __init__(self, num_parameters: int = 1, init: float = 0.25):
         super().__init__()
         self.num_parameters = as_count("PReLU", "num_parameters", num_parameters)
-        self.weight = constant_(empty(num_parameters), init)
+        self.init, self.weight = init, constant_(empty(num_parameters), init)
+
+    def reset_parameters(self) -> None:
+        """The first slopes anew."""
+        constant_(self.weight, self.init)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.prelu(x, self.weight)

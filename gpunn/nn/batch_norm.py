@@ -48,6 +48,15 @@ class _BatchNorm(Module):
         ):
             self.register_buffer(name, to_device(start, default_device()) if track_running_stats else None)
 
+    def reset_running_stats(self) -> None:
+        """The running statistics of a layer that has seen nothing."""
+        init.reset_statistics(self)
+
+    def reset_parameters(self) -> None:
+        """The first values anew: weights of ones, biases of zeros, and running statistics of nothing."""
+        self.reset_running_stats()
+        init.reset_affine(self.weight, self.bias)
+
     def forward(self, x: Tensor, residual: Tensor | None = None, relu: bool = False) -> Tensor:
         shape = x.shape
         if len(shape) not in self.ranks:

@@ -33,7 +33,11 @@ class Bilinear(Module):
         self.out_features = as_count("Bilinear", "out_features", out_features)
         self.weight = empty(out_features, in1_features, in2_features)
         self.bias = empty(out_features) if bias else None
-        bound = 1 / math.sqrt(in1_features)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """The first values anew: uniform over +-1 / sqrt(in1_features)."""
+        bound = 1 / math.sqrt(self.in1_features)
         for parameter in (self.weight, self.bias):
             if parameter is not None:
                 init.uniform_(parameter, -bound, bound)

@@ -78,6 +78,10 @@ class _Conv(Module):
         shape = (out_channels, in_channels // groups, *self.kernel_size)
         self.weight, self.bias = parameters(shape, out_channels if bias else 0)
 
+    def reset_parameters(self) -> None:
+        """The first values anew: uniform over +-1 / sqrt(fan_in)."""
+        init.default_(self.weight, self.bias)
+
     def forward(self, x: Tensor) -> Tensor:
         op = ops.conv1d if self.rank == 1 else ops.conv3d
         x, padding = self._padded(x)

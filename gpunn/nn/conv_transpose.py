@@ -8,6 +8,7 @@ from gpunn import ops
 from gpunn.backend.contract import Shape
 from gpunn.checks import Ints, as_ints
 from gpunn.engine.tensor import Tensor
+from gpunn.nn import init
 from gpunn.nn.conv import as_channels, extent, parameters, window_repr
 from gpunn.nn.module import Module
 from gpunn.nn.placed import placed
@@ -43,6 +44,10 @@ class _ConvTranspose(Module):
         self.groups = groups
         shape = (in_channels, out_channels // groups, *self.kernel_size)
         self.weight, self.bias = parameters(shape, out_channels if bias else 0)
+
+    def reset_parameters(self) -> None:
+        """The first values anew: uniform over +-1 / sqrt(fan_in)."""
+        init.default_(self.weight, self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         op = (ops.conv_transpose1d, ops.conv_transpose2d, ops.conv_transpose3d)[self.rank - 1]

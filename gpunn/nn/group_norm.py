@@ -42,6 +42,10 @@ class GroupNorm(Module):
         self.eps = eps
         self.weight, self.bias = _affine(affine, affine and bias, num_channels)
 
+    def reset_parameters(self) -> None:
+        """The first values anew: weights of ones, biases of zeros."""
+        init.reset_affine(self.weight, self.bias)
+
     def forward(self, x: Tensor) -> Tensor:
         return ops.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
@@ -73,6 +77,10 @@ class LayerNorm(Module):
         self.eps = eps
         self.weight, self.bias = _affine(elementwise_affine, elementwise_affine and bias, *self.normalized_shape)
 
+    def reset_parameters(self) -> None:
+        """The first values anew: weights of ones, biases of zeros."""
+        init.reset_affine(self.weight, self.bias)
+
     def forward(self, x: Tensor) -> Tensor:
         return ops.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
 
@@ -99,6 +107,10 @@ class RMSNorm(Module):
         self.normalized_shape = as_ints("RMSNorm", "normalized_shape", tuple(sizes), len(sizes), 1)
         self.eps = eps
         self.weight, _ = _affine(elementwise_affine, False, *self.normalized_shape)
+
+    def reset_parameters(self) -> None:
+        """The first values anew: weights of ones."""
+        init.reset_affine(self.weight, None)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.rms_norm(x, self.normalized_shape, self.weight, self.eps)
@@ -138,6 +150,15 @@ class _InstanceNorm(Module):
             ("num_batches_tracked", np.zeros((), np.int64)),
         ):
             self.register_buffer(name, to_device(start, default_device()) if track_running_stats else None)
+
+    def reset_running_stats(self) -> None:
+        """The running statistics of a layer that has seen nothing."""
+        init.reset_statistics(self)
+
+    def reset_parameters(self) -> None:
+        """The first values anew: weights of ones, biases of zeros, and running statistics of nothing."""
+        self.reset_running_stats()
+        init.reset_affine(self.weight, self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         kind, letters = type(self).__name__, LETTERS[self.rank][3:]

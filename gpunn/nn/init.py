@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -196,6 +196,20 @@ def default_(weight: Tensor | Array, bias: Tensor | Array | None = None) -> None
     uniform_(weight, -bound, bound)
     if bias is not None:
         uniform_(bias, -bound, bound)
+
+
+def reset_affine(weight: Tensor | None, bias: Tensor | None) -> None:
+    """The first values of a norm's weight and bias, where it has them: ones and zeros."""
+    for tensor, value in ((weight, 1.0), (bias, 0.0)):
+        if tensor is not None:
+            constant_(tensor, value)
+
+
+def reset_statistics(layer: Any) -> None:
+    """The running statistics of a norm that has seen nothing, where it has them: mean 0, variance 1, no batches."""
+    for name, value in (("running_mean", 0.0), ("running_var", 1.0), ("num_batches_tracked", 0)):
+        if (buffer := getattr(layer, name)) is not None:
+            constant_(buffer, value)
 
 
 def _xavier_std(name: str, tensor: Tensor | Array, gain: float) -> float:

@@ -55,6 +55,9 @@ class Lazy(Module):
             if buffer.array.ndim:
                 self.__dict__[name] = UninitializedBuffer(False, buffer.device, buffer.dtype)
 
+    def reset_parameters(self) -> None:
+        """Nothing yet: there are none."""
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         x = args[0] if args else next(iter(kwargs.values()), None)
         self._become(self._count(data_of(x).shape))

@@ -32,6 +32,10 @@ class Linear(Module):
         self.in_features = as_count("Linear", "in_features", in_features)
         self.out_features = as_count("Linear", "out_features", out_features)
         self.weight, self.bias = empty(out_features, in_features), empty(out_features) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """The first values anew: uniform over +-1 / sqrt(fan_in)."""
         init.default_(self.weight, self.bias)
 
     def forward(self, x: Tensor, activation: str | None = None) -> Tensor:

@@ -105,16 +105,16 @@ class Module(Hooks, Stateful["Module"], Conversions["Module"]):
             raise AttributeError(f"{kind}: super().__init__() has not run; call it first in __init__")
         raise AttributeError(f"{kind} has no attribute {name!r}")
 
-    def register_buffer(self, name: str, array: object, persistent: bool = True) -> None:
-        """Make `array` (or None) the attribute `name`, a Tensor: moved along, saved (if persistent), never learned."""
+    def register_buffer(self, name: str, tensor: object, persistent: bool = True) -> None:
+        """Make `tensor`, or an array, or None, the attribute `name`: moved along, saved if persistent, not learned."""
         if name in self.__dict__ and name not in self._buffer_names:
             raise KeyError(f"{type(self).__name__}: {name} is an attribute already; choose another name for the buffer")
         self._buffer_names[name] = persistent
-        setattr(self, name, array)
+        setattr(self, name, tensor)
 
-    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
         """setattr by another name, as in PyTorch."""
-        setattr(self, name, parameter)
+        setattr(self, name, param)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """setattr, for names that are not identifiers."""

@@ -26,8 +26,8 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, array: object, requires_grad: bool = True):
-        super().__init__(array, requires_grad)
+    def __init__(self, data: object = None, requires_grad: bool = True):
+        super().__init__(np.empty(0, np.float32) if data is None else data, requires_grad)
         if not getattr(self.array.flags, "writeable", True):  # memory of bytes, say; an optimiser writes to it
             self.array = self.array.copy(order="K")
 

@@ -197,3 +197,41 @@ def test_a_shared_layer_is_one_child_and_runs_twice():
     assert np.array_equal(net(x).numpy(), layer(layer(x)).numpy())
     for made in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
         assert made[0] is made[1] and np.array_equal(made(x).numpy(), net(x).numpy())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.Linear(3, 2),
+        lambda: nn.Conv2d(2, 4, 3, groups=2),
+        lambda: nn.ConvTranspose1d(2, 4, 3),
+        lambda: nn.Bilinear(2, 3, 4),
+        lambda: nn.Embedding(4, 3, padding_idx=1),
+        lambda: nn.BatchNorm1d(3),
+        lambda: nn.InstanceNorm2d(3, affine=True, track_running_stats=True),
+        lambda: nn.InstanceNorm2d(3),
+        lambda: nn.GroupNorm(1, 3),
+        lambda: nn.LayerNorm(3, bias=False),
+        lambda: nn.RMSNorm(3),
+        lambda: nn.PReLU(init=0.1),
+    ],
+)
+def test_reset_parameters_gives_the_first_values_again(make):
+    """The numbers, and their order, are those of a layer that is made; PyTorch's layers have the method, too."""
+    gpunn.manual_seed(4)
+    layer = make()
+    want = copy.deepcopy(layer.state_dict())
+    for tensor in layer.state_dict().values():
+        tensor.array[...] = 7
+    gpunn.manual_seed(4)
+    layer.reset_parameters()
+    assert list(want) == list(layer.state_dict())
+    assert all(np.array_equal(want[name], tensor) for name, tensor in layer.state_dict().items())
+
+
+def test_pytorchs_names_of_arguments():
+    net = nn.Module()
+    net.register_buffer(name="seen", tensor=np.zeros(2), persistent=False)
+    net.register_parameter(name="gain", param=nn.Parameter(data=np.ones(1), requires_grad=False))
+    net.add_module(name="act", module=nn.ReLU())
+    assert list(net.state_dict()) == ["gain"] and nn.Parameter().shape == (0,) and not net.gain.requires_grad
