@@ -9,6 +9,7 @@ from gpunn.checks import arrays
 from gpunn.engine.operators import A, Operand
 from gpunn.ops.arithmetic import add, matmul, mul
 from gpunn.ops.out import with_out
+from gpunn.ops.precision import cast, narrowed, wide_on_cpu
 from gpunn.ops.reduce import sum
 from gpunn.ops.shape import permute, reshape, unsqueeze
 
@@ -24,7 +25,10 @@ def bilinear(x1: Operand, x2: Operand, w: A, bias: Operand | None = None, *, out
     array([[63.]])
     """
     op = "bilinear"
+    x1, x2, w, bias = narrowed(x1, x2, w, bias)
     a, b, weight, shift = arrays(op, x1=x1, x2=x2, w=w, bias=bias)
+    given, _ = wide_on_cpu(*(x1, x2, w) if bias is None else (x1, x2, w, bias))
+    (x1, x2, w), bias = given[:3], None if bias is None else given[3]
     if weight.ndim != 3:
         raise ValueError(f"{op}: w is {weight.shape}, expected (K, I, J): a matrix an output; reshape it")
     k, i, j = weight.shape
@@ -40,4 +44,4 @@ def bilinear(x1: Operand, x2: Operand, w: A, bias: Operand | None = None, *, out
     y: Any = sum(mul(halves, unsqueeze(x2, -2)), -1)
     if bias is not None:
         y = add(y, bias)
-    return y
+    return cast(y, a.dtype)

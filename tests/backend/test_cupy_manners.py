@@ -25,9 +25,13 @@ CUPYS = {"binary_cross_entropy_with_logits", "concatenate", "stack", "greater", 
 CUPYS |= {"cdist", "diag", "diag_embed", "dstack", "flip", "gather", "hstack", "index_add", "index_copy", "index_fill",
           "index_select", "masked_fill", "masked_select", "repeat", "repeat_interleave", "roll", "rot90", "scatter",
           "scatter_add", "take", "take_along_dim", "tile", "tril", "triu", "vstack"}  # fmt: skip
+CUPYS |= {"alpha_dropout", "channel_shuffle", "embedding", "feature_alpha_dropout", "fold", "max_unpool1d",
+          "max_unpool2d", "max_unpool3d", "pixel_shuffle", "pixel_unshuffle", "unfold"}  # fmt: skip
 # What a program's own capture has no use for, by the words in which it is refused.
 NOT_CAPTURED = {
-    **dict.fromkeys(("dropout", "dropout2d", "stochastic_depth"), "each replay would drop the same elements"),
+    **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "dropout3d"), "each replay would drop the same elements"),
+    **dict.fromkeys(("alpha_dropout", "feature_alpha_dropout"), "each replay would drop the same elements"),
+    "stochastic_depth": "each replay would drop the same elements",
     "interpolate": "H2D transfers are disallowed",  # its indices come from the host
     "masked_select": "D2H transfers are disallowed",  # how many there are
 }

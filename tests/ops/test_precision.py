@@ -18,7 +18,7 @@ TYPES = {"bf16": np.dtype(ml_dtypes.bfloat16), "fp16": np.dtype(np.float16)}
 ERRORS = {"bf16": 2.0**-8, "fp16": 2.0**-11, "tf32": 2.0**-11}  # of one rounding
 PRODUCTS = {"linear", "matmul", "conv1d", "conv2d", "conv3d"} | {
     "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "rnn", "gru", "rnn_cell", "gru_cell",
-    "mm", "bmm", "mv", "dot", "addmm", "addmv", "baddbmm", "tensordot", "einsum",
+    "mm", "bmm", "mv", "dot", "addmm", "addmv", "baddbmm", "tensordot", "einsum", "bilinear",
 }  # fmt: skip
 IN_FLOAT32 = {"sum", "mean", "var", "logsumexp", "softmax", "log_softmax", "cross_entropy", "nll_loss", "mse_loss"} | {
     "lstm", "lstm_cell",  # whose cells are what CALLS takes of them
