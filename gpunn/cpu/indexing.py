@@ -26,7 +26,8 @@ def add(gy: np.ndarray, index: Any, shape: tuple[int, ...]) -> np.ndarray:
     gx = np.zeros(shape, np.float32 if gy.dtype.itemsize == 2 else gy.dtype)
     size = math.prod(shape[1:])
     if isinstance(index, np.ndarray) and index.dtype.kind in "iu" and size >= _ROW and index.size:
-        _add_rows(gx.reshape(-1, size), index.reshape(-1) % shape[0], gy.reshape(index.size, size))
+        places = index.reshape(-1).astype(np.int64, copy=False) % shape[0]  # a byte cannot be compared with 300
+        _add_rows(gx.reshape(-1, size), places, gy.reshape(index.size, size))
     else:
         np.add.at(gx, index, gy)
     return gx.astype(gy.dtype, copy=False)

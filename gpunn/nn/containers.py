@@ -75,10 +75,11 @@ class _Numbered(Module):
         self[len(self) :] = modules
         return self
 
-    def insert(self, index: SupportsIndex, module: Module) -> None:
+    def insert(self: N, index: SupportsIndex, module: Module) -> N:
         """Put one before position `index`; those behind it are renumbered."""
         at = operator.index(index)
         self[at:at] = [module]
+        return self
 
     def pop(self, index: SupportsIndex = -1) -> Module:
         """Take the one at `index` out, and give it; those behind it are renumbered."""

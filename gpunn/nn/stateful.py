@@ -70,10 +70,11 @@ class Stateful(Contents[M]):
         if isinstance(state, Mapping):
             module: Any
             for path, module in self.named_modules():
-                start = len(dotted(path, ""))
-                module._before_loading({key[start:]: value for key, value in state.items() if under(path, key)})
+                if type(module)._before_loading is not Stateful._before_loading:
+                    start = len(dotted(path, ""))
+                    module._before_loading({key[start:]: value for key, value in state.items() if under(path, key)})
         extras, held = self._extras(), dict(self._state())
-        others = {*extras, *(name for name, tensor in held.items() if isinstance(tensor, Uninitialized))}
+        others = [*extras, *(name for name, tensor in held.items() if isinstance(tensor, Uninitialized))]
         own = {name: tensor.array for name, tensor in held.items() if name not in others}
 
         def put(name: str, array: Array) -> None:

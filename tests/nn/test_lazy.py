@@ -92,7 +92,7 @@ def test_copies_are_lazy_too(copied):
         (lambda: optim.SGD(nn.LazyLinear(2).parameters(), lr=1), ValueError, r"params\[0\] is an Uninitialized.*call"),
         (lambda: nn.LazyLinear(2).state_dict(), RuntimeError, "UninitializedParameter: its shape is not known yet; c"),
         (lambda: nn.LazyLinear(2).weight.shape, RuntimeError, "its shape is not known yet"),
-        (lambda: nn.LazyLinear(2).load_state_dict({}), gpunn.CheckpointError, "missing (weight, bias|bias, weight)"),
+        (lambda: nn.LazyLinear(2).load_state_dict({}), gpunn.CheckpointError, "missing weight, bias"),
         (lambda: nn.LazyLinear(), TypeError, r"LazyLinear.__init__\(\) missing a required argument: 'out_features'"),
         (lambda: nn.LazyLinear(0), ValueError, "Linear: out_features is 0, expected at least 1"),
         (lambda: nn.LazyLinear(2)(np.float32(1)), ValueError, "LazyLinear: x has no dimensions"),

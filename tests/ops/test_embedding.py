@@ -70,6 +70,18 @@ def test_from_pretrained_shares_rows_and_freezes():
     assert free.weight.requires_grad and free.padding_idx == 3 and free.max_norm == 3.0
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "uint64"])
+def test_numbers_of_every_integer_type(dtype):
+    """Also where the type cannot hold the number of rows."""
+    table, x = rng.standard_normal((300, 9)), np.array([3, 100, 3])
+    weights = [Tensor(table, requires_grad=True) for _ in range(2)]
+    for weight, index in zip(weights, (x, x.astype(dtype)), strict=True):
+        y = ops.embedding(index, weight)
+        y.backward(np.arange(27.0).reshape(3, 9))
+        assert np.array_equal(y.numpy(), table[x])
+    assert np.array_equal(weights[0].gradient, weights[1].gradient)
+
+
 def test_nothing_looked_up():
     weight = Tensor(np.ones((3, 2), np.float32), requires_grad=True)
     y = ops.embedding(np.zeros((2, 0), np.int64), weight)
