@@ -148,7 +148,7 @@ class Keyed(Module, MutableMapping[str, Any]):
         """Words and values."""
         raise NotImplementedError
 
-    def _admitted(self, key: str, value: Any) -> Any:
+    def _admitted(self, key: str, value: object) -> Any:
         """The value as it is held. Raises TypeError for another kind."""
         raise NotImplementedError
 
@@ -174,7 +174,7 @@ class Keyed(Module, MutableMapping[str, Any]):
             raise KeyError(f"{type(self).__name__}: no {key!r}{suggestion(key, held) or '; it has ' + ', '.join(held)}")
         return held[key]
 
-    def __setitem__(self, key: str, value: Any) -> None:
+    def __setitem__(self, key: str, value: object) -> None:
         kind = type(self).__name__
         if not isinstance(key, str):
             raise TypeError(f"{kind}: the key {key!r} is a {type(key).__name__}, expected a string")
@@ -210,7 +210,7 @@ class ModuleDict(Keyed):
     def _own(self) -> Iterator[tuple[str, Module]]:
         return self._own_modules()
 
-    def _admitted(self, key: str, value: Any) -> Module:
+    def _admitted(self, key: str, value: object) -> Module:
         if not isinstance(value, Module):
             raise TypeError(f"ModuleDict: {key} is a {type(value).__name__}, expected a Module")
         return value

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from gpunn.backend.contract import Shape
-from gpunn.engine.tensor import data_of
+from gpunn.engine.tensor import Tensor, data_of
 from gpunn.nn import init
 from gpunn.nn.batch_norm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from gpunn.nn.conv import Conv1d, Conv2d, Conv3d
@@ -30,7 +30,7 @@ class Lazy(Module):
     _axis: ClassVar[int]  # of a weight, on which the number stands
     _counted: ClassVar[str]  # what it is called
 
-    def __init_subclass__(cls, **options: Any) -> None:
+    def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)
         if len(cls.__bases__) == 1:
             return
@@ -39,7 +39,7 @@ class Lazy(Module):
         cls.__init__.__signature__ = inspect.Signature([own, *others])  # type: ignore[attr-defined]
         cls._counted = count.name
 
-    def __init__(self, *args: Any, **options: Any):
+    def __init__(self, *args: object, **options: object):
         try:
             given = inspect.signature(type(self).__init__).bind(self, *args, **options).arguments
         except TypeError as error:
@@ -58,7 +58,7 @@ class Lazy(Module):
     def reset_parameters(self) -> None:
         """Nothing yet: there are none."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: object, **kwargs: object) -> Tensor:
         x = args[0] if args else next(iter(kwargs.values()), None)
         self._become(self._count(data_of(x).shape))
         return self(*args, **kwargs)

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from gpunn.backend import Array, Device, default_device, device_of, to_device
 from gpunn.dtypes import get_default_dtype
@@ -54,7 +55,7 @@ class Uninitialized(Tensor):
     __slots__ = ()
     _plain: ClassVar[Any]
 
-    def __init__(self, requires_grad: bool = False, device: str | Device | None = None, dtype: Any = "float32"):
+    def __init__(self, requires_grad: bool = False, device: str | Device | None = None, dtype: DTypeLike = "float32"):
         none = np.empty(0, dtype)
         Tensor.__init__(self, to_device(none, default_device() if device is None else device), requires_grad)
 
@@ -87,7 +88,9 @@ class Uninitialized(Tensor):
         self.__class__ = self._plain
         self.array = array
 
-    def materialize(self, shape: Sequence[int], device: str | Device | None = None, dtype: Any = None) -> None:
+    def materialize(
+        self, shape: Sequence[int], device: str | Device | None = None, dtype: DTypeLike | None = None
+    ) -> None:
         """One of its class, of zeros of this shape, to be set."""
         home, dtype = self.device if device is None else device, self.dtype if dtype is None else dtype
         _slot.__set__(self, to_device(np.empty(0, dtype), home))
@@ -117,7 +120,7 @@ class UninitializedParameter(Uninitialized, Parameter):
     __slots__ = ()
     _plain = Parameter
 
-    def __init__(self, requires_grad: bool = True, device: str | Device | None = None, dtype: Any = "float32"):
+    def __init__(self, requires_grad: bool = True, device: str | Device | None = None, dtype: DTypeLike = "float32"):
         Uninitialized.__init__(self, requires_grad, device, dtype)
 
 

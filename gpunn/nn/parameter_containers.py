@@ -42,11 +42,11 @@ class ParameterList(Module):
             return ParameterList(list(self)[index])
         return getattr(self, str(self._position(index)))
 
-    def __setitem__(self, index: SupportsIndex, value: Any) -> None:
+    def __setitem__(self, index: SupportsIndex, value: object) -> None:
         at = str(self._position(index))
         setattr(self, at, _as_parameter("ParameterList", at, value))
 
-    def append(self, value: Any) -> ParameterList:
+    def append(self, value: object) -> ParameterList:
         """Add one at the end."""
         return self.extend([value])
 
@@ -86,14 +86,14 @@ class ParameterDict(Keyed):
     def _own(self) -> Iterator[tuple[str, Parameter]]:
         return self._own_parameters()
 
-    def _admitted(self, key: str, value: Any) -> Parameter:
+    def _admitted(self, key: str, value: object) -> Parameter:
         return _as_parameter("ParameterDict", key, value)
 
     def copy(self) -> ParameterDict:
         """Another dict of the same Parameters."""
         return ParameterDict(dict(self))
 
-    def fromkeys(self, keys: Iterable[str], default: Any) -> ParameterDict:
+    def fromkeys(self, keys: Iterable[str], default: object) -> ParameterDict:
         """A dict with a Parameter of `default` under each of these words."""
         return ParameterDict({key: default for key in keys})
 
@@ -108,7 +108,7 @@ class ParameterDict(Keyed):
         return _shown("ParameterDict", self._own_parameters())
 
 
-def _as_parameter(kind: str, name: str, value: Any) -> Parameter:
+def _as_parameter(kind: str, name: str, value: object) -> Parameter:
     if isinstance(value, Parameter):
         return value
     if not isinstance(value, Tensor) and not is_array(value):

@@ -18,7 +18,7 @@ def placed(init: F) -> F:
     dtype('float64')
     """
 
-    def __init__(self: Any, *args: Any, device: Any = None, dtype: Any = None, **options: Any) -> None:
+    def __init__(self: Any, *args: object, device: object = None, dtype: object = None, **options: object) -> None:
         init(self, *args, **options)
         if device is not None or dtype is not None:
             self.to(device=device, dtype=dtype)
