@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 from collections.abc import Iterable
 from multiprocessing.context import BaseContext
 from typing import Protocol
@@ -142,6 +143,10 @@ def _check_workers(loader: Given, iterable: bool) -> None:
         }
         if found := [name for name, value in options.items() if value]:
             raise DataError(f"DataLoader: {found[0]} is for workers, and num_workers is 0; give num_workers=1 or more")
+    context, known = loader.multiprocessing_context, multiprocessing.get_all_start_methods()
+    if not isinstance(context, BaseContext | None) and context not in known:
+        names = ", ".join(f'"{name}"' for name in known)
+        raise DataError(f"DataLoader: multiprocessing_context is {context!r}; give {names}, or a context of these")
     if iterable and loader.num_workers and loader.workers == "threads":
         raise DataError(
             'DataLoader: threads cannot share an IterableDataset; give workers="processes" or num_workers=0'

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from gpunn import ops
-from gpunn.backend import array_module, is_array
+from gpunn.backend import array_module, device_of, is_array
 from gpunn.data.dataset import Sample
 from gpunn.engine.tensor import Tensor, data_of
 from gpunn.errors import DataError
@@ -83,6 +83,11 @@ def _stacked(batch: Sequence) -> Tensor:
     arrays = [data_of(sample) for sample in batch]
     if arrays[0].dtype.kind in "SUO":
         raise TypeError(f"default_collate: a batch holds {WORDS}, but found an array of {arrays[0].dtype}")
+    if len({type(a) for a in arrays}) > 1 and len(places := {str(device_of(a)) for a in arrays}) > 1:
+        where = " and ".join(sorted(places))
+        raise DataError(
+            f"default_collate: samples lie on {where}, expected one device; move them first, with .to(device)"
+        )
     if len(shapes := {a.shape for a in arrays}) > 1:
         few = ", ".join(map(str, sorted(shapes)[:3]))
         raise DataError(

@@ -99,6 +99,11 @@ class Bands:
             OverflowError,
             "int too large to convert",
         ),
+        (
+            [Tensor(LINE), Tensor(LINE).to("emulator")],
+            DataError,
+            r"samples lie on cpu and emulator, expected one device; move them with .to\(device\)",
+        ),
         ([], DataError, "default_collate: got no samples; give at least one"),
     ],
 )

@@ -43,6 +43,11 @@ BAD = {
         {"multiprocessing_context": "fork"},
         "multiprocessing_context is for workers, and num_work",
     ),
+    "context": (
+        {"num_workers": 1, "multiprocessing_context": "frok"},
+        "multiprocessing_context is 'frok'; give",
+    ),
+    "context, a number": ({"num_workers": 1, "multiprocessing_context": 3}, "multiprocessing_context is 3; give"),
     "workers": ({"workers": "gpu"}, 'workers is \'gpu\'; give "processes" or "threads"'),
     "collate_fn": ({"collate_fn": 3}, r"collate_fn is 3; give a function collate_fn\(samples\)"),
     "worker_init_fn": ({"worker_init_fn": 3}, r"worker_init_fn is 3; give a function init\(id\)"),
