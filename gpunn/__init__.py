@@ -86,6 +86,8 @@ from gpunn.creation import randint_like as randint_like  # isort: skip
 from gpunn.creation import randn as randn  # isort: skip
 from gpunn.creation import randn_like as randn_like  # isort: skip
 from gpunn.creation import randperm as randperm  # isort: skip
+from gpunn.creation import tril_indices as tril_indices  # isort: skip
+from gpunn.creation import triu_indices as triu_indices  # isort: skip
 from gpunn.creation import zeros as zeros  # isort: skip
 from gpunn.creation import zeros_like as zeros_like  # isort: skip
 from gpunn.nn import summary as summary  # isort: skip

@@ -47,18 +47,16 @@ OF_MANY = words(
     """
     atleast_1d atleast_2d atleast_3d block_diag broadcast_shapes broadcast_tensors cartesian_prod cat chain_matmul
     column_stack combinations concat concatenate dstack einsum hstack meshgrid row_stack stack tensordot
-    tril_indices triu_indices vstack where gru_cell lstm_cell rnn_relu_cell rnn_tanh_cell
+    vstack where gru_cell lstm_cell rnn_relu_cell rnn_tanh_cell
     """
 )
-# Those of torch.nn.functional that PyTorch has at the top, too.
+# Those of torch.nn.functional that PyTorch has at the top, too, with the same arguments.
 OF_LAYERS = words(
     """
-    adaptive_avg_pool1d adaptive_max_pool1d alpha_dropout avg_pool1d batch_norm bilinear
-    binary_cross_entropy_with_logits channel_shuffle conv1d conv2d conv3d conv_transpose1d conv_transpose2d
-    conv_transpose3d cosine_embedding_loss cosine_similarity ctc_loss dropout embedding feature_alpha_dropout
-    group_norm hardshrink hinge_embedding_loss instance_norm kl_div layer_norm log_softmax margin_ranking_loss
-    max_pool1d max_pool2d max_pool3d pairwise_distance pdist pixel_shuffle pixel_unshuffle poisson_nll_loss prelu
-    rms_norm rrelu softmax threshold triplet_margin_loss
+    adaptive_avg_pool1d adaptive_max_pool1d avg_pool1d bilinear channel_shuffle conv1d conv2d conv3d
+    conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity dropout group_norm hardshrink layer_norm
+    log_softmax max_pool1d max_pool2d max_pool3d pairwise_distance pdist pixel_shuffle pixel_unshuffle prelu
+    rms_norm softmax threshold
     """
 )
 # The op of a function, where its name is another.

@@ -7,6 +7,7 @@ import pytest
 
 import gpunn
 from gpunn import functions, ops
+from gpunn.naming import words
 from gpunn.nn import functional
 from tests.parity import torch
 
@@ -104,7 +105,14 @@ def test_every_name_is_pytorchs_and_says_what_it_does(name):
     assert name in dir(gpunn)
 
 
-APART = {"gru", "lstm", "gradient"}  # which have other arguments
+# Whose arguments at PyTorch's top are others: those of torch.nn.functional are in gpunn.nn.functional.
+APART = {
+    *words(
+        "gru lstm gradient alpha_dropout batch_norm binary_cross_entropy_with_logits cosine_embedding_loss ctc_loss"
+    ),
+    *words("ctc_loss embedding feature_alpha_dropout hinge_embedding_loss instance_norm kl_div margin_ranking_loss"),
+    *words("poisson_nll_loss rrelu triplet_margin_loss"),
+}
 
 
 def test_every_op_and_method_of_a_name_of_pytorchs_is_there():

@@ -15,6 +15,8 @@ from gpunn.creation.filled import full as full
 from gpunn.creation.filled import linspace as linspace
 from gpunn.creation.filled import logspace as logspace
 from gpunn.creation.filled import ones as ones
+from gpunn.creation.filled import tril_indices as tril_indices
+from gpunn.creation.filled import triu_indices as triu_indices
 from gpunn.creation.filled import zeros as zeros
 from gpunn.creation.given import bernoulli as bernoulli
 from gpunn.creation.given import multinomial as multinomial

@@ -14,7 +14,7 @@ from gpunn.dtypes import as_dtype
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import Tensor
 from gpunn.memory_format import laid_out
-from gpunn.scalars import as_number
+from gpunn.scalars import as_int, as_number
 
 
 def zeros(
@@ -149,3 +149,36 @@ def eye(
     rows, columns = as_shape("eye", (n, n if m is None else m))
     kind = as_dtype("eye", dtype, dtype_of(out))
     return made("eye", lambda xp: xp.eye(rows, columns, dtype=kind), device, requires_grad, out)
+
+
+def tril_indices(
+    row: int, col: int, offset: int = 0, *, dtype: DTypeLike | None = None, device: Place = None
+) -> Tensor:
+    """Rows and columns, (2, n), of the places on and below a diagonal: of what `tril` keeps.
+
+    Examples:
+        >>> gpunn.tril_indices(2, 2)
+        Tensor([[0, 1, 1],
+                [0, 0, 1]], dtype=int64)
+    """
+    return _places("tril_indices", row, col, offset, dtype, device)
+
+
+def triu_indices(
+    row: int, col: int, offset: int = 0, *, dtype: DTypeLike | None = None, device: Place = None
+) -> Tensor:
+    """Rows and columns, (2, n), of the places on and above a diagonal: of what `triu` keeps.
+
+    Examples:
+        >>> gpunn.triu_indices(2, 2, offset=1)
+        Tensor([[0],
+                [1]], dtype=int64)
+    """
+    return _places("triu_indices", row, col, offset, dtype, device)
+
+
+def _places(op: str, row: int, col: int, offset: int, dtype: DTypeLike | None, device: Place) -> Tensor:
+    (rows, columns), k = as_shape(op, (row, col)), as_int(op, "offset", offset)
+    kind = as_dtype(op, dtype, np.int64)
+    find = np.tril_indices if op == "tril_indices" else np.triu_indices
+    return made(op, lambda _: np.stack(find(rows, k, columns)).astype(kind), device)

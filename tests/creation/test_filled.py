@@ -28,6 +28,8 @@ SAME = {  # of values that PyTorch has, too
     "linspace of ints": lambda t: t.linspace(0, 10, 4, dtype=t.int32),
     "logspace": lambda t: t.logspace(0, 3, 4, base=2),
     "eye": lambda t: t.eye(2, 3),
+    "places below": lambda t: t.tril_indices(3, 4, -1),
+    "places above": lambda t: t.triu_indices(3, 2, offset=1, dtype=t.int32),
     "the like": lambda t: t.ones_like(t.zeros(2, 3, dtype=t.int16)),
     "the like in another dtype": lambda t: t.zeros_like(t.ones(2), dtype=t.float64),
     "full like": lambda t: t.full_like(t.ones(2), 7),
