@@ -112,7 +112,6 @@ OF_AUTOGRAD = {
     "profiler": NAMES["profiler"],
     "set_detect_anomaly": "gpunn.train.Trainer names the first loss or weight that is not finite",
     "detect_anomaly": "gpunn.train.Trainer names the first loss or weight that is not finite",
-    "Variable": "Tensors are variables: leave it out",
 }
 
 

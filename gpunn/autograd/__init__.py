@@ -6,6 +6,7 @@ There are no second derivatives: `create_graph=True` is refused.
 from gpunn import left_out as _left_out
 from gpunn.autograd.function import Function as Function
 from gpunn.autograd.function import FunctionCtx as FunctionCtx
+from gpunn.autograd.gradients import Variable as Variable
 from gpunn.autograd.gradients import backward as backward
 from gpunn.autograd.gradients import grad as grad
 from gpunn.engine.grad_mode import enable_grad as enable_grad

@@ -96,6 +96,16 @@ def refuse_graph(caller: str, create_graph: bool) -> None:
         )
 
 
+def Variable(data: Tensor, requires_grad: bool = False) -> Tensor:
+    """The Tensor itself: PyTorch's name from when Tensors had no gradients.
+
+    Examples:
+        >>> gpunn.autograd.Variable(gpunn.ones(1), requires_grad=True).requires_grad
+        True
+    """
+    return data.requires_grad_() if requires_grad else data
+
+
 def _several(x: Several) -> tuple[Tensor, ...]:
     return (x,) if isinstance(x, Tensor) else tuple(x)
 
