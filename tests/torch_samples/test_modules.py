@@ -31,7 +31,7 @@ RANDOM = {"Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "Fea
 LAYERS = sorted(
     name
     for name, kind in vars(nn).items()
-    if isinstance(kind, type) and name not in {*ALONE, *UNLISTED, *RANDOM, "StochasticDepth"}
+    if isinstance(kind, type) and name[0] != "_" and name not in {*ALONE, *UNLISTED, *RANDOM, "StochasticDepth"}
 )
 
 

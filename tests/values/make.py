@@ -17,6 +17,7 @@ from tests.values import (  # noqa: F401  (they fill the table)
     math_rows,
     optim_rows,
     recurrent_rows,
+    sampling_rows,
     shape_rows,
     window_rows,
 )

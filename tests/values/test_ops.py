@@ -13,7 +13,7 @@ from tests.values.nested import CALLS
 from tests.values.stored import array, assert_near, load
 
 FILES = ("elementwise", "curves", "math", "reductions", "windows", "convolutions", "norms", "losses", "arrays")
-FILES += ("recurrent", "more_losses", "shapes")
+FILES += ("recurrent", "more_losses", "shapes", "sampling")
 ROWS = [row for file in FILES for row in load(file)]
 EMULATED = pytest.mark.skipif(not gpunn.is_available("emulator"), reason="kernels run on the emulator here")
 
