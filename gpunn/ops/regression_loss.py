@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def huber_loss(x: A, target: Operand, reduction: str = "mean", delta: float = 1.
     return _huber(op, taken, found, reduction, width, 1.0)
 
 
-def _huber(op: str, taken: list, found: list[Array], reduction: str, width: float, scale: float) -> A:
+def _huber(op: str, taken: list, found: list[Array], reduction: str, width: float, scale: float) -> Any:
     """scale times m (d - m / 2) with the distance d and m = min(d, width)."""
 
     def value(xp: ModuleType, a: Array, t: Array) -> Array:

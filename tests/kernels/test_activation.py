@@ -22,6 +22,10 @@ OPS = {
     "elu": ops.elu,
     "elu -2": lambda a: ops.elu(a, -2.0),
     "softplus": ops.softplus,
+    "logsigmoid": ops.logsigmoid,
+    **{name: getattr(ops, name) for name in ("selu", "celu", "mish", "hardswish", "hardsigmoid", "softsign")},
+    **{name: getattr(ops, name) for name in ("softshrink", "hardshrink", "tanhshrink")},
+    "threshold": lambda a: ops.threshold(a, 0.0, 7.0),
 }
 
 
@@ -77,3 +81,14 @@ def test_one_launch_each_way(look_alike):
             function(x).backward(gy)
         assert dict(work.launches) == {"activation_forward": 1, "activation_backward": 1}
         assert not work.reads
+
+
+def test_a_gate_is_one_launch_and_its_gradient_two_and_a_join(look_alike):
+    x = Tensor(backend.to_device(X[..., :4].copy(), "cuda"), requires_grad=True)
+    with counting.device_work() as work:
+        y = ops.glu(x)
+    assert dict(work.launches) == {"map": 1}
+    gy = backend.to_device(X[..., :2].copy(), "cuda")
+    with counting.device_work() as work:
+        y.backward(gy)
+    assert work.launches["map"] == 2 and not work.reads
