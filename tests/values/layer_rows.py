@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,8 +11,17 @@ import torch
 
 from tests.values.op_rows import LINE, above, some
 
+fresh = partial(some, asked=Counter())  # numbers that no other file's rows shift, nor these those
+
+
+def apart(*shape: int) -> np.ndarray:
+    """The same, all positive."""
+    return np.abs(fresh(*shape))
+
+
 SMALL, WIDE, FLAT = (2, 3, 4), (1, 3, 4, 4), (3, 4)
 LABELS = np.array([2, 0, 3])
+SIGNS = np.where(np.arange(12).reshape(3, 4) % 3, 1.0, -1.0)
 ROWS: list[tuple[str, dict[str, Any], tuple[int, ...] | np.ndarray, np.ndarray | None]] = [
     ("Linear", {"in_features": 4, "out_features": 2}, FLAT, None),
     ("Linear", {"in_features": 4, "out_features": 2, "bias": False}, FLAT, None),
@@ -105,6 +116,18 @@ ROWS: list[tuple[str, dict[str, Any], tuple[int, ...] | np.ndarray, np.ndarray |
         None,
     ),
     ("ConvTranspose3d", {"in_channels": 2, "out_channels": 1, "kernel_size": [1, 2, 2]}, (1, 2, 1, 2, 3), None),
+    *((name, {}, LINE, None) for name in ("SELU", "CELU", "Mish", "Hardswish", "LogSigmoid", "Softsign", "Tanhshrink")),
+    *((name, {}, LINE, None) for name in ("ReLU6", "Hardtanh", "Softshrink", "Hardshrink")),
+    ("Threshold", {"threshold": 0.875, "value": -7.5}, LINE, None),
+    ("GLU", {"dim": 0}, (2, 3), None),
+    ("Softmin", {"dim": 1}, SMALL, None),
+    *((f"{name}Loss", {}, FLAT, apart(*FLAT)) for name in ("SmoothL1", "Huber", "PoissonNLL")),
+    ("BCELoss", {}, apart(*FLAT) / 4, apart(*FLAT) / 4),
+    ("KLDivLoss", {"reduction": "batchmean"}, FLAT, apart(*FLAT)),
+    *((f"{name}Loss", {}, FLAT, SIGNS) for name in ("HingeEmbedding", "SoftMargin")),
+    ("MultiLabelSoftMarginLoss", {}, FLAT, apart(*FLAT) / 4),
+    ("MultiMarginLoss", {"p": 2, "margin": 0.75}, FLAT, LABELS),
+    ("MultiLabelMarginLoss", {}, FLAT, np.array([[3, 0, -1, 1], [-1, 0, 0, 0], [0, 1, 2, 3]])),
 ]
 
 
@@ -119,7 +142,7 @@ def values_of(name: str, options: dict[str, Any], shape, target: np.ndarray | No
     starts_at = {key: value.numpy().copy() for key, value in theirs.state_dict().items()}
     state = {key: of_key(key, value) for key, value in theirs.state_dict().items()}
     theirs.load_state_dict({key: torch.tensor(value) for key, value in state.items()})
-    x = torch.tensor(shape if isinstance(shape, np.ndarray) else some(*shape), requires_grad=True)
+    x = torch.tensor(shape if isinstance(shape, np.ndarray) else fresh(*shape), requires_grad=True)
     arguments = (x,) if target is None else (x, torch.tensor(target))
     y = theirs(*arguments)
     upstream = np.asarray(np.random.default_rng(y.numel()).integers(-128, 128, tuple(y.shape)) / 64.0)
@@ -142,4 +165,4 @@ def of_key(key: str, value: torch.Tensor) -> np.ndarray:
     """Weights of a layer; whole numbers, such as the count of batches, as they are."""
     if not value.is_floating_point():
         return value.numpy().copy()
-    return (above if key == "running_var" else some)(*value.shape)
+    return (apart if key == "running_var" else fresh)(*value.shape)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from functools import partial
+
 import numpy as np
 import torch
 
-from tests.values.op_rows import of, row, some
+from tests.values import op_rows
+from tests.values.op_rows import of, row
+
+some = partial(op_rows.some, asked=Counter())  # other files' numbers stay as they are
 
 PLACES = np.array([[2, 0, 2], [1, 1, 0]])
 TIMES = np.array([2, 0, 1])
