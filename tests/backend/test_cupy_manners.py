@@ -27,11 +27,15 @@ CUPYS |= {"cdist", "diag", "diag_embed", "dstack", "flip", "gather", "hstack", "
           "scatter_add", "take", "take_along_dim", "tile", "tril", "triu", "vstack"}  # fmt: skip
 CUPYS |= {"alpha_dropout", "channel_shuffle", "embedding", "feature_alpha_dropout", "fold", "max_unpool1d",
           "max_unpool2d", "max_unpool3d", "pixel_shuffle", "pixel_unshuffle", "unfold"}  # fmt: skip
+CUPYS |= {name for name in CALLS if name.endswith("_loss")} - {"cross_entropy", "nll_loss"}
+CUPYS |= {"binary_cross_entropy", "glu", "kl_div", "rrelu"}
 # What a program's own capture has no use for, by the words in which it is refused.
 NOT_CAPTURED = {
     **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "dropout3d"), "each replay would drop the same elements"),
     **dict.fromkeys(("alpha_dropout", "feature_alpha_dropout"), "each replay would drop the same elements"),
     "stochastic_depth": "each replay would drop the same elements",
+    "rrelu": "each replay would repeat the slopes",
+    "ctc_loss": "H2D transfers are disallowed",  # lengths
     "interpolate": "H2D transfers are disallowed",  # its indices come from the host
     "masked_select": "D2H transfers are disallowed",  # how many there are
 }

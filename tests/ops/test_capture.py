@@ -77,6 +77,8 @@ BLOCKED = {
     "repeat_interleave by an array": ("the host reads an array", ops.repeat_interleave, SCORES, np.arange(5), 1),
     "nonzero": ("nonzero: how many there are only the device knows", ops.nonzero, SCORES),
     "argwhere": ("nonzero: how many there are only the device knows", ops.argwhere, SCORES),
+    "ctc_loss": ("sends an array of the host", *CALLS["ctc_loss"]),  # lengths
+    "rrelu": ("rrelu: in training each replay would repeat the slopes", *CALLS["rrelu"]),
     "one_hot": ("one_hot: the host looks whether all labels", lambda t: ops.one_hot(t, 5), np.arange(4)),
     "unique": ("unique: how many values there are only the device knows", ops.unique, SCORES),
     "bincount": ("bincount: how many values there are only the device knows", ops.bincount, np.arange(4)),
