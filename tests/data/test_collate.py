@@ -102,7 +102,7 @@ class Bands:
         (
             [Tensor(LINE), Tensor(LINE).to("emulator")],
             DataError,
-            r"samples lie on cpu and emulator, expected one device; move them with .to\(device\)",
+            r"samples lie on cpu and emulator, expected one device; move them first, with .to\(device\)",
         ),
         ([], DataError, "default_collate: got no samples; give at least one"),
     ],
