@@ -87,7 +87,7 @@ class _Call:
         if "dtype" in given and "dtype" not in self.parameters:
             _cast_first(given, self.order[0])
         self.refuse_others(given)
-        y = self.op(**{self.ours.get(key, key): value for key, value in given.items()})
+        y = self.op(**self.translated(given))
         if inplace:
             return in_place.into(given[self.order[0]], y, self.name)
         return y if out is None else delivered(self.name, y, out)
@@ -105,6 +105,16 @@ class _Call:
                 raise TypeError(f"{self.name}: got {key} twice, by place and by name, expected it once; leave one out")
             given[key] = value
         return given
+
+    def translated(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Arguments by the op's names."""
+        found: dict[str, Any] = {}
+        for key, value in given.items():
+            mine = self.ours.get(key, key)
+            if mine in found:
+                raise TypeError(f"{self.name}: got {key} and {mine}, two names of one argument; leave one out")
+            found[mine] = value
+        return found
 
     def refuse_others(self, given: dict[str, Any]) -> None:
         """Refuses what PyTorch's function takes and the op does not, unless it asks for nothing."""

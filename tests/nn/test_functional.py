@@ -97,6 +97,7 @@ REFUSED = {
         "mse_loss: got size_average=True, which is not",
     ),
     "twice": (lambda x: F.relu(x, input=x), "relu: got input twice, by place and by name"),
+    "by both names": (lambda x: F.one_hot(target=x, tensor=x), "one_hot: got tensor and target, two names of one"),
     "too many": (lambda x: F.relu(x, False, 1), "relu: got 3 positional arguments, expected at most 2: input, inplace"),
     "unknown": (lambda x: F.relu(x, slope=1), "unexpected keyword argument 'slope'"),
     "another": (lambda x: F.avg_pool2d(x, 2, divisor_override=3), "divisor_override"),
