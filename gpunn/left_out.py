@@ -99,6 +99,10 @@ OF_UTILS = {
     "cpp_extension": "kernels are .cu files of their own: see kernels/README.md",
     "mobile_optimizer": NAMES["jit"],
 }
+OF_OPTIM = {
+    "SparseAdam": "gradients are dense, nn.Embedding's, too: use Adam",
+    "Adafactor": "use AdamW, whose states are two arrays a parameter",
+}
 OF_CUDA = {
     "amp": AMP,
     "Stream": "gpunn launches on CuPy's current stream: `with cupy.cuda.Stream():`",

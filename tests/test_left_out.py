@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gpunn
-from gpunn import autograd, backends, cuda, left_out, nn
+from gpunn import autograd, backends, cuda, left_out, nn, optim
 from gpunn.errors import DeviceError
 from tests.parity import torch
 
@@ -16,6 +16,7 @@ TABLES = {
     "gpunn.nn.utils": (nn.utils, left_out.OF_NN_UTILS),
     "gpunn.nn.utils.rnn": (nn.utils.rnn, left_out.OF_RNN),
     "gpunn.utils": (gpunn.utils, left_out.OF_UTILS),
+    "gpunn.optim": (optim, left_out.OF_OPTIM),
     "gpunn.cuda": (cuda, left_out.OF_CUDA),
     "gpunn.autograd": (autograd, left_out.OF_AUTOGRAD),
 }
@@ -39,6 +40,8 @@ def test_it_is_a_name_of_pytorchs(module, name):
 def test_a_name_that_nobody_has_is_another_matter():
     with pytest.raises(AttributeError, match="module 'gpunn' has no attribute 'zeroes'; did you mean 'zeros'"):
         gpunn.zeroes  # noqa: B018
+    with pytest.raises(AttributeError, match=r"module 'gpunn.optim' has no attribute 'AdamX'; did you mean 'Adam"):
+        optim.AdamX  # noqa: B018
 
 
 def test_switches_are_taken_and_change_nothing():

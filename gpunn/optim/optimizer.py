@@ -14,6 +14,7 @@ from gpunn.backend.contract import SKIP
 from gpunn.engine.grad_mode import enable_grad
 from gpunn.engine.tensor import Tensor
 from gpunn.errors import CaptureError
+from gpunn.handle import Handle
 from gpunn.optim.batch import Batch, Group, by_kind
 from gpunn.optim.given import as_groups, check_gradient
 from gpunn.optim.options import HOW, checked
@@ -86,13 +87,22 @@ class Optimizer(Stateful):
         self._update()
         return loss
 
-    def register_step_pre_hook(self, hook: Hook) -> StepHook:
+    def register_step_pre_hook(self, hook: Hook) -> Handle:
         """Call `hook(optimizer, args, kwargs)` before each step; `.remove()` of what is returned ends it."""
-        return StepHook(self._hooks, "pre", hook)
+        return self._hooked("pre", hook)
 
-    def register_step_post_hook(self, hook: Hook) -> StepHook:
+    def register_step_post_hook(self, hook: Hook) -> Handle:
         """Call `hook(optimizer, args, kwargs)` after each step; `.remove()` of what is returned ends it."""
-        return StepHook(self._hooks, "post", hook)
+        return self._hooked("post", hook)
+
+    def _hooked(self, when: str, hook: Hook) -> Handle:
+        key = max(self._hooks, default=-1) + 1
+        self._hooks[key] = when, hook
+
+        def forget() -> None:
+            self._hooks.pop(key, None)
+
+        return Handle(forget)
 
     def _call_hooks(self, when: str, closure: Callable[[], Any] | None) -> None:
         for moment, hook in list(self._hooks.values()):
@@ -209,15 +219,3 @@ class Optimizer(Stateful):
 def _numbers(states: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What states hold beside arrays."""
     return [{name: value for name, value in state.items() if not backend.is_array(value)} for state in states]
-
-
-class StepHook:
-    """A hook on an optimiser's steps."""
-
-    def __init__(self, hooks: dict[int, tuple[str, Hook]], when: str, hook: Hook):
-        self._hooks, self._key = hooks, max(hooks, default=-1) + 1
-        hooks[self._key] = when, hook
-
-    def remove(self) -> None:
-        """Call it no more."""
-        self._hooks.pop(self._key, None)

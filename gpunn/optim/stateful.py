@@ -63,7 +63,10 @@ class Stateful:
             yield from group["params"]
 
     def state_dict(self) -> dict[str, Any]:
-        """Options and state with parameters as positions, in PyTorch's layout; arrays are copies."""
+        """Options and state with parameters as positions, in PyTorch's layout; arrays are copies.
+
+        PyTorch's optimiser of this name takes it over once its arrays are tensors: torch.tensor of each.
+        """
         positions = {id(p): i for i, p in enumerate(self.parameters())}
         groups = [
             {**{k: v for k, v in group.items() if k != "params"}, "params": [positions[id(p)] for p in group["params"]]}
