@@ -130,4 +130,4 @@ def pdist(x: A, p: float = 2.0, *, out: Array | None = None) -> A:
     if a.ndim != 2 or not order >= 0:
         raise ValueError(f"pdist: x is {a.shape} and p {p}, expected (N, M) and an order of at least 0; reshape x")
     first, second = (constant(i, a) for i in np.triu_indices(len(a), 1))
-    return vector_norm(sub(getitem(x, first), getitem(x, second)), order, -1)
+    return cast(vector_norm(sub(getitem(x, first), getitem(x, second)), order, -1), a.dtype)

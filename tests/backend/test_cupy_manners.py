@@ -29,6 +29,7 @@ CUPYS |= {"alpha_dropout", "channel_shuffle", "embedding", "feature_alpha_dropou
           "max_unpool2d", "max_unpool3d", "pixel_shuffle", "pixel_unshuffle", "unfold"}  # fmt: skip
 CUPYS |= {name for name in CALLS if name.endswith("_loss")} - {"cross_entropy", "nll_loss"}
 CUPYS |= {"binary_cross_entropy", "glu", "kl_div", "rrelu"}
+CUPYS |= {"cosine_similarity", "cosine_embedding_loss", "grid_sample", "pdist"}
 # What a program's own capture has no use for, by the words in which it is refused.
 NOT_CAPTURED = {
     **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "dropout3d"), "each replay would drop the same elements"),
@@ -36,7 +37,9 @@ NOT_CAPTURED = {
     "stochastic_depth": "each replay would drop the same elements",
     "rrelu": "each replay would repeat the slopes",
     "ctc_loss": "H2D transfers are disallowed",  # lengths
-    "interpolate": "H2D transfers are disallowed",  # its indices come from the host
+    # Their indices, places or noise come from the host.
+    **dict.fromkeys(("interpolate", "grid_sample", "affine_grid", "pdist"), "H2D transfers are disallowed"),
+    "gumbel_softmax": "H2D transfers are disallowed",
     "masked_select": "D2H transfers are disallowed",  # how many there are
 }
 

@@ -16,7 +16,11 @@ from tests.parity import normal
 
 ml_dtypes = pytest.importorskip("ml_dtypes")
 TYPES = ("float16", "bfloat16")
-ROWS = {**CALLS, **{f"{name}, small": row for name, row in SMALL.items()}}
+CHAINS = {"multi_head_attention_forward"}  # of several ops, each of which rounds
+ROWS = {
+    **{name: row for name, row in CALLS.items() if name not in CHAINS},
+    **{f"{name}, small": row for name, row in SMALL.items()},
+}
 
 
 WIDE = ("lstm", "lstm_cell")  # cells, which are added to step by step, are float32
