@@ -19,6 +19,7 @@ def grad(
     grad_outputs: Seeds = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
     *,
     materialize_grads: bool = False,
@@ -31,6 +32,7 @@ def grad(
         grad_outputs: the gradient of each output, needed unless it has one element.
         retain_graph: keep the graph for another backward.
         create_graph: False; there are no second derivatives.
+        only_inputs: asks nothing: other leaves never get a gradient here.
         allow_unused: give None for an input on which no output depends, rather than an error.
         materialize_grads: give zeros for it.
 

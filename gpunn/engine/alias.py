@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import weakref
 from typing import Any
 
 from gpunn.backend import Array
@@ -15,30 +14,16 @@ class Alias:
 
     read: a recorded op has taken one of them, and may read its memory on the way back.
     computed: one of them is a recorded op's result.
+    copied: one of them is a copy, where PyTorch's is a view: what changes one in place does not reach the other.
     """
 
-    __slots__ = ("computed", "read")
+    __slots__ = ("computed", "copied", "read")
 
     def __init__(self, read: bool, computed: bool):
-        self.read, self.computed = read, computed
+        self.read, self.computed, self.copied = read, computed, False
 
 
 UNTRACKED = Alias(False, False)  # of .data and .grad, and of views of them: PyTorch's way past the record
-
-
-class Copied(Alias):
-    """Of a copy that stands for a view of `base`: no change in place of one would reach the other.
-
-    It holds the base's own Alias, so that the base counts as shared while the copy is alive.
-    """
-
-    __slots__ = ("base", "of_base")
-
-    def __init__(self, base: Any):
-        super().__init__(False, False)
-        if base._alias is None:
-            base._alias = Alias(base._read, base._requires_grad and not base.is_leaf)
-        self.base, self.of_base = weakref.ref(base), base._alias
 
 
 def shares(y: Array, x: Array) -> bool:
@@ -46,6 +31,19 @@ def shares(y: Array, x: Array) -> bool:
     if y is x:
         return True
     return y.base is not None and y.size > 0 and type(y) is type(x) and block_of(y).key == block_of(x).key
+
+
+_COPIED = Alias(False, False)  # of copies of .data and .grad; this name makes each of them a shared one
+_COPIED.copied = True
+
+
+def stand_for_a_view(x: Any, y: Any) -> None:
+    """y is a copy of x that stands for a view: while both are there, neither may change in place."""
+    if x._alias is UNTRACKED:
+        y._alias = _COPIED
+    else:
+        join(x, y)
+        x._alias.copied = True
 
 
 def join(x: Any, y: Any) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend import Array, array_module, is_array
-from gpunn.engine.alias import UNTRACKED, Copied, is_shared, shares
+from gpunn.engine.alias import UNTRACKED, is_shared, shares
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import Tensor, data_of, record
@@ -111,7 +111,7 @@ def _assign(x: Tensor, index: Any, value: object, beside: int) -> None:
         _write(name, x.array[place[0]], rest, given)
         return
     if is_shared(x, beside):
-        raise RuntimeError(_shared(name, anew))
+        raise RuntimeError(_shared(name, anew, x))
     _refuse_unwritable(name, x.array)
     changed = x.array.copy(order="K")
     changed[place[0]][rest] = given
@@ -139,6 +139,10 @@ def _in_memory(x: Tensor, learns: bool) -> bool:
     alias = x._alias
     if alias is UNTRACKED:
         return True
+    if alias is not None and alias.copied:
+        if is_shared(x):
+            return False
+        alias.copied = False
     if is_grad_enabled() and not getattr(x.array.flags, "writeable", True):
         return False
     if not is_grad_enabled():  # a weight may change between two steps
@@ -155,7 +159,7 @@ def _is_part(value: Tensor, x: Tensor, index: Any) -> bool:
 def _through_base(name: str, x: Tensor, y: Tensor, anew: str) -> None:
     """Change x = base[index] with its base, which no other Tensor may share."""
     if x._origin is None:
-        raise RuntimeError(_shared(name, anew))
+        raise RuntimeError(_shared(name, anew, x))
     base, index = x._origin
     _assign(base, index, y, 1)  # x is the one that may share it
     become(x, base[index])
@@ -172,7 +176,12 @@ def _anew(name: str) -> str:
     return f"write x = ops.{name.rstrip('_')}(x, y) for a new Tensor"
 
 
-def _shared(name: str, anew: str) -> str:
+def _shared(name: str, anew: str, x: Tensor) -> str:
+    if x._alias is not None and x._alias.copied:
+        return (
+            f"{name}: in place, x would part from a copy, which view() made since memory lies otherwise; take "
+            "reshape() in its place, or view() of contiguous(), for one of its own"
+        )
     return (
         f"{name}: in place, x shares memory with another Tensor, as views do, and a gradient may want its values, "
         f"expected memory of its own; {anew}, or copy it first with x.clone()"
@@ -180,12 +189,6 @@ def _shared(name: str, anew: str) -> str:
 
 
 def _refuse_leaf(name: str, x: Tensor, anew: str) -> None:
-    """Refuses a leaf that learns, and a copy that stands for a view of a Tensor that is still alive."""
-    if isinstance(x._alias, Copied) and x._alias.base() is not None:
-        raise RuntimeError(
-            f"{name}: x is a copy, which view() made since memory lies otherwise, so that the Tensor it came from "
-            "would not change with it; take reshape() instead, or view() of contiguous(), for one of its own"
-        )
     if is_grad_enabled() and x._requires_grad and x.is_leaf:
         raise RuntimeError(
             f"{name}: a leaf that requires a gradient cannot be changed in place while operations are recorded; change "

@@ -13,7 +13,7 @@ import numpy as np
 from gpunn.backend import Array, array_module, twins
 from gpunn.backend.contract import Shape
 from gpunn.checks import cached
-from gpunn.engine.alias import Copied
+from gpunn.engine.alias import stand_for_a_view
 from gpunn.engine.operators import A, Axis
 from gpunn.engine.tensor import Tensor, data_of, record
 from gpunn.layout import order_of
@@ -39,7 +39,7 @@ def view(x: A, shape: int | Sequence[int]) -> A:
     """The same memory in another shape; one size may be -1.
 
     Of a Tensor of three or more dimensions that lies in memory otherwise, as convolutions give images with channels
-    last, a copy: PyTorch's own would be a view. While the Tensor is alive such a copy cannot be changed in place.
+    last, a copy: PyTorch's own would be a view. While both live, neither can change in place.
 
     Raises:
         ValueError: the sizes do not fit, or the elements do not lie in memory as the shape would have them.
@@ -58,7 +58,7 @@ def view(x: A, shape: int | Sequence[int]) -> A:
             "use reshape, or contiguous() first"
         )
     y = reshape(x, wanted)
-    y._alias = Copied(x)
+    stand_for_a_view(x, y)
     return y
 
 

@@ -172,3 +172,25 @@ def test_more_random_numbers():
     ):
         with pytest.raises(ValueError, match=words):
             call()
+
+
+def test_a_view_of_channels_last_memory_is_a_copy_that_neither_side_may_change():
+    """PyTorch's convolutions give row-major memory, which x.view(n, -1) sees: ours give channels-last."""
+    w = leaf(np.ones((3, 2, 1, 1)))
+    y = ops.conv2d(gpunn.tensor(np.arange(16.0).reshape(2, 2, 2, 2)), w)
+    flat = y.view(2, -1)
+    assert np.array_equal(flat.array, y.array.reshape(2, -1))
+    flat.sum().backward()
+    assert w.gradient.ravel().tolist() == [44, 76] * 3
+    for changed in (y, flat):
+        with no_grad(), pytest.raises(RuntimeError, match="mul_: in place, x would part from a copy, which"):
+            changed.mul_(2)
+    del y, changed
+    with no_grad():
+        assert flat.mul_(0).array.max() == 0
+    weight = ops.conv2d(gpunn.tensor(np.ones((1, 2, 2, 2))), gpunn.tensor(np.ones((3, 2, 1, 1)))).detach()
+    copied = weight.data.view(-1)
+    with pytest.raises(RuntimeError, match="zero_: in place, x would part from a copy"):
+        copied.zero_()
+    with pytest.raises(ValueError, match=r"view: x \(3, 2\) lies in memory in steps of \(1, 3\), which cannot be seen"):
+        gpunn.tensor(X).t().view(-1)
