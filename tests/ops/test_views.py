@@ -112,7 +112,7 @@ def test_what_a_convolution_gives_can_be_viewed_as_in_pytorch(place):
     with gpunn.no_grad():
         for base in (x, x.data, x * 2):
             for part in (base.view(-1), base.view(-1)[3:]):
-                with pytest.raises(RuntimeError, match=r"zero_: in place, x would part from a copy, which view\(\) made"):
+                with pytest.raises(RuntimeError, match=r": in place, x would part from a copy"):
                     part.zero_()
     h = x * 2
     flat = h.view(-1)
