@@ -122,7 +122,7 @@ def of_nothing(name: str, dtype: Any) -> Any:
 
 @pytest.mark.parametrize("type_name", TYPES)
 def test_no_samples_are_as_in_float32(type_name):
-    for name in CALLS:
+    for name in CALLS.keys() - CHAINS:
         assert of_nothing(name, np.dtype(type_name)) == of_nothing(name, np.dtype(np.float32)), name
 
 
@@ -207,5 +207,5 @@ def test_nan_travels_in_silence(type_name):
         y = function(*inputs)
         if y.requires_grad:
             y.backward(np.ones(y.shape))
-        known = {"nan_to_num", "sign", "nansum"}  # which make a number of nan
+        known = {"nan_to_num", "sign", "nansum", "grid_sample"}  # which make a number of nan
         assert name in NO_GRADIENT | known or np.isnan(y.numpy().astype(np.float32)).any()
