@@ -34,6 +34,8 @@ def getitem(x: A, index: Any) -> A:
     try:
         _check_on_host(a, index)
         y = a[index]
+        if isinstance(y, np.generic):  # NumPy copies a single element; PyTorch's shares memory, as a[0, ...] does
+            y = a[(*index, ...) if isinstance(index, tuple) else (index, ...)]
     except IndexError as error:
         raise IndexError(f"getitem: index does not fit shape {a.shape}: {error}") from None
     xp, shape = array_module(a), a.shape
@@ -50,7 +52,7 @@ def getitem(x: A, index: Any) -> A:
         gx[index] = gy
         return (gx,)
 
-    return record("getitem", np.asarray(y) if isinstance(y, np.generic) else y, (x,), backward)
+    return record("getitem", y, (x,), backward)
 
 
 def _box(parts: tuple[Any, ...], shape: Shape) -> tuple[tuple[Any, ...], Shape, Shape] | None:

@@ -153,3 +153,17 @@ def test_bytes_that_may_be_a_mask_are_refused():
         with pytest.raises(TypeError, match=r"getitem: the index is uint8 and has x's shape \(3,\), so that it may"):
             use()
     assert x[mask[:2]].shape == (2, 2) and x[mask.astype(bool)].shape == (2, 2)
+
+
+@pytest.mark.parametrize(("index", "place"), [(0, 0), ((-1, 1), (2, 1)), ((1, np.int64(0)), (1, 0))])
+def test_a_single_element_shares_memory(index, place):
+    x = Tensor(normal(3, 2)) if isinstance(index, tuple) else Tensor(normal(3))
+    part = x[index]
+    assert part.shape == ()
+    part += 5
+    assert x.array[place] == part.item()
+    y = Tensor(normal(3), requires_grad=True) * 1
+    first = y[0]
+    with pytest.raises(RuntimeError, match="add: in place, x shares memory with another Tensor"):
+        y += 1
+    assert first.shape == ()
