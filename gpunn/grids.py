@@ -38,12 +38,12 @@ def taps(
     if mode == "bicubic":
         return _cubic(xp, at, n, padding, align_corners, factor)
     at, turned = _inside(xp, at, n, padding, align_corners, sloped)
+    low = xp.rint(at) if mode == "nearest" else xp.floor(at)
+    index = _index(_without_nan(xp, low, -MARGIN) if padding == "zeros" else low)
     if mode == "nearest":
-        return [Tap(_index(xp.rint(at)), None, None)]
-    low = xp.floor(at)
+        return [Tap(index, None, None)]
     at -= low
     slope = factor if turned is None else turned * factor
-    index = _index(low)
     return [Tap(index, 1 - at, -slope), Tap(index + 1, at, slope)]
 
 
@@ -56,25 +56,27 @@ def _index(at: Array) -> Array:
 def _inside(
     xp: ModuleType, at: Array, n: int, padding: str, align_corners: bool, sloped: bool
 ) -> tuple[Array, Array | None]:
-    """Places within the axis and its margins, and the slope of that, None where it is 1; NaN is outside, or 0."""
+    """Places within the axis and its margins, and the slope of that, None where it is 1.
+
+    NaN stays among zeros, whose weights it becomes; elsewhere it is place 0, as in PyTorch.
+    """
     if padding == "zeros":
-        return _held(xp, at, -MARGIN, n, -MARGIN), None
+        return xp.clip(at, -MARGIN, n), None
     turned = None
     if padding == "reflection":
         at, turned = _reflected(xp, at, n, align_corners, sloped)
-    held = _held(xp, at, 0, n - 1, 0)
+    held = _without_nan(xp, xp.clip(at, 0, n - 1), 0)
     if not sloped:
         return held, None
     within = ((at > 0) & (at < n - 1)).astype(at.dtype)
     return held, within if turned is None else within * turned
 
 
-def _held(xp: ModuleType, at: Array, low: int, high: int, instead: int) -> Array:
-    """Places held between two, NaN as another."""
-    held = xp.clip(at, low, high)
-    if xp is np and type(at) is np.ndarray and not np.isnan(held.sum()):  # a GPU is not asked
-        return held
-    return xp.where(held == held, held, instead).astype(at.dtype, copy=False)
+def _without_nan(xp: ModuleType, at: Array, instead: int) -> Array:
+    """Finite places, NaN as another."""
+    if xp is np and type(at) is np.ndarray and not np.isnan(at.sum()):  # a GPU is not asked
+        return at
+    return xp.where(at == at, at, instead).astype(at.dtype, copy=False)
 
 
 def _reflected(xp: ModuleType, at: Array, n: int, align_corners: bool, sloped: bool) -> tuple[Array, Array | None]:
@@ -104,5 +106,6 @@ def _cubic(xp: ModuleType, at: Array, n: int, padding: str, align_corners: bool,
         else:
             weight, slope = ((-0.75 * t + 3.75) * t - 6) * t + 3, (-2.25 * t + 7.5) * t - 6
         held, _ = _inside(xp, low + offset, n, padding, align_corners, False)
-        found.append(Tap(_index(held), weight, slope * (side * factor)))
+        index = _index(_without_nan(xp, held, -MARGIN) if padding == "zeros" else held)
+        found.append(Tap(index, weight, slope * (side * factor)))
     return found

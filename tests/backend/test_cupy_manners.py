@@ -29,7 +29,12 @@ CUPYS |= {"alpha_dropout", "channel_shuffle", "embedding", "feature_alpha_dropou
           "max_unpool2d", "max_unpool3d", "pixel_shuffle", "pixel_unshuffle", "unfold"}  # fmt: skip
 CUPYS |= {name for name in CALLS if name.endswith("_loss")} - {"cross_entropy", "nll_loss"}
 CUPYS |= {"binary_cross_entropy", "glu", "kl_div", "rrelu"}
-CUPYS |= {"cosine_similarity", "cosine_embedding_loss", "grid_sample", "pdist"}
+CUPYS |= {"acos", "acosh", "addcdiv", "addcmul", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "clamp_max",
+          "clip by arrays", "cos", "cosh", "cosine_similarity", "cumprod", "cumsum", "div, rounded", "exp2", "fmod",
+          "frac", "grid_sample", "hypot", "kthvalue", "lerp", "lerp by arrays", "log10", "log2", "logaddexp", "median",
+          "median of all", "mode", "nan_to_num", "nanmean", "nansum", "norm of order -inf", "norm of order 3", "pdist",
+          "reciprocal", "round of decimals", "sin", "sinh", "sort", "std", "std of some axes", "std_mean", "tan",
+          "topk", "trunc", "var_mean"}  # fmt: skip
 # What a program's own capture has no use for, by the words in which it is refused.
 NOT_CAPTURED = {
     **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "dropout3d"), "each replay would drop the same elements"),

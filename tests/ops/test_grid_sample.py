@@ -41,7 +41,9 @@ def test_one_pixel_and_far_places():
 
 def test_places_that_are_no_numbers_read_what_lies_outside():
     places = np.array([[[[np.nan, 0.0], [0.0, np.inf]]]])
-    assert (ops.grid_sample(X[:1], places, align_corners=True) == 0).all()
+    y = ops.grid_sample(X[:1], places, align_corners=True)
+    assert np.isnan(y[..., 0]).all() and (y[..., 1] == 0).all()
+    assert (ops.grid_sample(X[:1], places, "nearest", align_corners=True) == 0).all()
     held = ops.grid_sample(X[:1], places, "nearest", "border", True)
     assert np.isfinite(held).all()
 

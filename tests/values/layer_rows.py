@@ -21,6 +21,7 @@ def apart(*shape: int) -> np.ndarray:
 
 SMALL, WIDE, FLAT = (2, 3, 4), (1, 3, 4, 4), (3, 4)
 LABELS = np.array([2, 0, 3])
+RISING = np.arange(-5.5, 6.5).reshape(FLAT) / 4
 SIGNS = np.where(np.arange(12).reshape(3, 4) % 3, 1.0, -1.0)
 ROWS: list[tuple[str, dict[str, Any], tuple[int, ...] | np.ndarray, np.ndarray | None]] = [
     ("Linear", {"in_features": 4, "out_features": 2}, FLAT, None),
@@ -128,6 +129,24 @@ ROWS: list[tuple[str, dict[str, Any], tuple[int, ...] | np.ndarray, np.ndarray |
     ("MultiLabelSoftMarginLoss", {}, FLAT, apart(*FLAT) / 4),
     ("MultiMarginLoss", {"p": 2, "margin": 0.75}, FLAT, LABELS),
     ("MultiLabelMarginLoss", {}, FLAT, np.array([[3, 0, -1, 1], [-1, 0, 0, 0], [0, 1, 2, 3]])),
+    ("InstanceNorm3d", {"num_features": 2, "affine": True}, (2, 2, 1, 2, 2), None),
+    ("PixelShuffle", {"upscale_factor": 2}, (1, 4, 2, 3), None),
+    ("PixelUnshuffle", {"downscale_factor": 2}, (1, 2, 2, 4), None),
+    ("ChannelShuffle", {"groups": 2}, (1, 4, 2, 1), None),
+    ("Unflatten", {"dim": 1, "unflattened_size": [2, -1]}, (2, 4), None),
+    ("Unfold", {"kernel_size": [2, 1], "padding": 1, "stride": [1, 2]}, (1, 2, 2, 3), None),
+    ("Fold", {"output_size": [3, 3], "kernel_size": 2}, (1, 4, 4), None),
+    ("UpsamplingNearest2d", {"scale_factor": 2}, (1, 1, 2, 3), None),
+    ("UpsamplingBilinear2d", {"size": [3, 4]}, (1, 1, 2, 3), None),
+    ("CosineSimilarity", {"dim": 0}, FLAT, RISING),
+    ("PairwiseDistance", {"keepdim": True}, FLAT, RISING),
+    ("Bilinear", {"in1_features": 4, "in2_features": 4, "out_features": 2}, FLAT, RISING),
+    (
+        "TransformerEncoderLayer",
+        {"d_model": 4, "nhead": 2, "dim_feedforward": 3, "dropout": 0.0, "batch_first": True},
+        (1, 3, 4),
+        None,
+    ),
 ]
 
 

@@ -15,6 +15,17 @@ ELSEWHERE = {"Dropout", "Dropout2d", "StochasticDepth", "Module", "ModuleList", 
 # What takes more than a target is stored as an op, too, and Hardsigmoid, whose slope is a float32 in PyTorch.
 ELSEWHERE |= {"RReLU", "Hardsigmoid", "GaussianNLLLoss", "CosineEmbeddingLoss", "MarginRankingLoss", "CTCLoss"}
 ELSEWHERE |= {"TripletMarginLoss", "TripletMarginWithDistanceLoss"}
+ELSEWHERE |= {"Dropout1d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout"}  # by chance
+ELSEWHERE |= {"ModuleDict", "ParameterDict", "ParameterList"}  # hold others
+ELSEWHERE |= {
+    "Embedding",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
+    "MultiheadAttention",
+}  # take ints, or give pairs
+# Stacks of stored TransformerEncoderLayers, and their kin, are compared where PyTorch is.
+ELSEWHERE |= {"Transformer", "TransformerEncoder", "TransformerDecoder", "TransformerDecoderLayer"}
 
 
 def title(row):
@@ -23,6 +34,7 @@ def title(row):
 
 def test_every_layer_is_stored():
     public = {name for name, kind in vars(nn).items() if isinstance(kind, type) and issubclass(kind, nn.Module)}
+    public = {name for name in public if not name.startswith("Lazy")}  # which become others at their first call
     assert {row["layer"] for row in ROWS} == public - ELSEWHERE
 
 
