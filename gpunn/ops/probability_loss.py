@@ -11,6 +11,7 @@ from gpunn.backend import Array, twins
 from gpunn.checks import arrays, check_constant
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import data_of
+from gpunn.ops.elementwise import wide
 from gpunn.ops.loss import binary_cross_entropy_with_logits, check_broadcast
 from gpunn.ops.out import with_out
 from gpunn.ops.pointwise_loss import alike, fitting, pointwise
@@ -35,7 +36,7 @@ def binary_cross_entropy(
     check_constant(op, "weight", weight)
     a, w = arrays(op, x=found[0], weight=weight)
     check_broadcast(op, "weight", w, a)
-    if type(a) is np.ndarray and a.size and not (a.min() >= 0 and a.max() <= 1):
+    if type(a) is np.ndarray and a.size and not (wide(a).min() >= 0 and wide(a).max() <= 1):  # NaN, too
         raise ValueError(f"{op}: x has numbers outside 0 to 1, expected probabilities; take sigmoid of it first")
 
     def value(xp: ModuleType, a: Array, t: Array, *w: Array) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 from gpunn.backend import Array, asarray, device_of
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import data_of
+from gpunn.ops.elementwise import wide
 from gpunn.ops.loss import l1_loss
 from gpunn.ops.out import with_out
 from gpunn.ops.pointwise_loss import alike, between, fitting, pointwise
@@ -139,7 +140,7 @@ def gaussian_nll_loss(
     else:
         var = _variances(op, a, var)
     v = data_of(var)
-    if type(v) is np.ndarray and (v < 0).any():
+    if type(v) is np.ndarray and (wide(v) < 0).any():
         raise ValueError(f"{op}: var has numbers below 0, expected variances; pass exp of what the network gives")
     taken, found = fitting(op, reduction, x=x, target=target, var=var)
 
