@@ -1,6 +1,7 @@
 """Data: MNIST, Fashion-MNIST, CIFAR, image folders, generated digits, data sets of arrays, batches, augmentation."""
 
 from gpunn.data import datasets as datasets
+from gpunn.data import transforms as transforms
 from gpunn.data.augment import ColorJitter as ColorJitter
 from gpunn.data.augment import Compose as Compose
 from gpunn.data.augment import Cutout as Cutout

@@ -1,0 +1,31 @@
+"""The transforms as functions, with torchvision's names and arguments: nothing in them is random."""
+
+from gpunn.data.transforms.geometry import affine as affine
+from gpunn.data.transforms.geometry import rotate as rotate
+from gpunn.data.transforms.image import InterpolationMode as InterpolationMode
+from gpunn.data.transforms.place import center_crop as center_crop
+from gpunn.data.transforms.place import crop as crop
+from gpunn.data.transforms.place import hflip as hflip
+from gpunn.data.transforms.place import pad as pad
+from gpunn.data.transforms.place import resize as resize
+from gpunn.data.transforms.place import resized_crop as resized_crop
+from gpunn.data.transforms.place import vflip as vflip
+from gpunn.data.transforms.tone import adjust_brightness as adjust_brightness
+from gpunn.data.transforms.tone import adjust_contrast as adjust_contrast
+from gpunn.data.transforms.tone import adjust_hue as adjust_hue
+from gpunn.data.transforms.tone import adjust_saturation as adjust_saturation
+from gpunn.data.transforms.tone import adjust_sharpness as adjust_sharpness
+from gpunn.data.transforms.tone import autocontrast as autocontrast
+from gpunn.data.transforms.tone import equalize as equalize
+from gpunn.data.transforms.tone import invert as invert
+from gpunn.data.transforms.tone import posterize as posterize
+from gpunn.data.transforms.tone import rgb_to_grayscale as rgb_to_grayscale
+from gpunn.data.transforms.tone import solarize as solarize
+from gpunn.data.transforms.tone import to_grayscale as to_grayscale
+from gpunn.data.transforms.values import convert_image_dtype as convert_image_dtype
+from gpunn.data.transforms.values import erase as erase
+from gpunn.data.transforms.values import get_dimensions as get_dimensions
+from gpunn.data.transforms.values import normalize as normalize
+from gpunn.data.transforms.values import pil_to_tensor as pil_to_tensor
+from gpunn.data.transforms.values import to_pil_image as to_pil_image
+from gpunn.data.transforms.values import to_tensor as to_tensor
