@@ -48,7 +48,6 @@ from gpunn.errors import DeviceError as DeviceError
 from gpunn.errors import GpunnError as GpunnError
 from gpunn.errors import TrainingError as TrainingError
 from gpunn.errors import UsageError as UsageError
-from gpunn.errors import suggestion as _suggestion
 from gpunn.random import Generator as Generator
 from gpunn.random import get_rng_state as get_rng_state
 from gpunn.random import initial_seed as initial_seed
@@ -113,9 +112,7 @@ def __getattr__(name: str) -> _Any:
         return _dtypes.named(name)
     if (function := _functions.function(name)) is not None:
         return function
-    if words := _left_out.answer("gpunn", name, _left_out.NAMES):
-        raise AttributeError(words)
-    raise AttributeError(f"module 'gpunn' has no attribute {name!r}{_suggestion(name, __dir__())}")
+    _left_out.refuse("gpunn", _left_out.NAMES, name)
 
 
 def __dir__() -> list[str]:

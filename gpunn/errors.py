@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 # Of the indices that a max pooling's gradient is made of, for the words of an error: the op, their shape and the
@@ -102,6 +102,24 @@ class RowError(RangeError):
         )
 
 
+class NoAttributeError(AttributeError):
+    """A name that `what` has not; the nearest is looked for once somebody reads the words, so that hasattr is quick.
+
+    Its own `name` and no `obj` keep Python from a second "Did you mean" behind ours.
+    """
+
+    def __init__(self, what: str, name: str, known: Callable[[], Iterable[str]]):
+        super().__init__(f"{what} has no attribute {name!r}", name=name)
+        self.known = known
+
+    def __str__(self) -> str:
+        public = (known for known in self.known() if known[0] != "_")
+        return f"{self.args[0]}{suggestion(self.name, public, 0.6)}"
+
+    def __reduce__(self) -> tuple:
+        return AttributeError, (str(self),)
+
+
 def kind_of(x: object) -> str:
     """What x is, with its library where Python and gpunn have no such type: there are others' Tensors.
 
@@ -115,8 +133,9 @@ def kind_of(x: object) -> str:
 
 def nearest(got: object, known: Iterable[str], cutoff: float = 0.5) -> str | None:
     """The one of ``known`` that ``got`` is most like, or None where none is like it."""
-    near = difflib.get_close_matches(str(got).lower(), list(known), 1, cutoff)
-    return near[0] if near else None
+    spelled = {name.lower(): name for name in reversed(list(known))}  # the first of two that differ in capitals alone
+    near = difflib.get_close_matches(str(got).lower(), reversed(spelled), 1, cutoff)
+    return spelled[near[0]] if near else None
 
 
 def suggestion(got: object, known: Iterable[str], cutoff: float = 0.5) -> str:

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import NoReturn
+
+from gpunn.errors import NoAttributeError
+
 EAGER = "networks run as they are, and Trainer and CapturedStep replay a step as one CUDA graph"
 COMPLEX = "keep real and imaginary part in two arrays; ops.conv1d to conv3d take complex arrays"
 DTYPE = "gpunn has no such numbers; convert to int8, float16 or bfloat16"
@@ -117,6 +124,83 @@ OF_AUTOGRAD = {
     "set_detect_anomaly": "gpunn.train.Trainer names the first loss or weight that is not finite",
     "detect_anomaly": "gpunn.train.Trainer names the first loss or weight that is not finite",
 }
+DENSE = "arrays are dense"
+MEMORY = "x.array is NumPy's or CuPy's array of this memory"
+QUANTISED = "there is no quantisation; x.to('int8') keeps whole numbers in 8 bits"
+OF_TENSOR = {
+    "data_ptr": f"{MEMORY}: x.array.ctypes.data on the CPU, x.array.data.ptr on a GPU",
+    "storage": MEMORY,
+    "untyped_storage": MEMORY,
+    "storage_offset": MEMORY,
+    "set_": "assign x.data = other",
+    "resize_": "make a new one with gpunn.zeros, or x.reshape",
+    "grad_fn": "x.requires_grad and x.is_leaf tell whether it was computed; the graph itself is not shown",
+    "retains_grad": "x.register_hook sees the gradient of a computed value",
+    "register_post_accumulate_grad_hook": "x.register_hook sees the whole gradient, before it is added",
+    "output_nr": "the graph is not shown",
+    "layout": f"{DENSE}; x.array.strides tells their order in memory",
+    "is_sparse": f"{DENSE}: leave it out",
+    "is_sparse_csr": f"{DENSE}: leave it out",
+    "to_sparse": f"{DENSE}; multiply by a mask",
+    "to_sparse_csr": f"{DENSE}; multiply by a mask",
+    "to_dense": f"{DENSE}: leave it out",
+    "coalesce": f"{DENSE}: leave it out",
+    "is_quantized": f"{QUANTISED}",
+    "dequantize": f"{QUANTISED}",
+    "int_repr": f"{QUANTISED}",
+    "apply_": "write it as ops, or gpunn.from_numpy(np.vectorize(f)(x.numpy()))",
+    "map_": "write it as ops, or gpunn.from_numpy(np.vectorize(f)(x.numpy(), y.numpy()))",
+    "cfloat": COMPLEX,
+    "cdouble": COMPLEX,
+    "imag": COMPLEX,
+    "is_pinned": "DataLoader(pin_memory=True) stages batches in pinned memory itself",
+    "pin_memory": "DataLoader(pin_memory=True) stages batches in pinned memory itself",
+    "share_memory_": "DataLoader's workers share their batches' memory themselves",
+    "is_shared": "DataLoader's workers share their batches' memory themselves",
+    "get_device": "x.device tells it: x.device.index",
+    "is_mps": NAMES["mps"],
+    "is_xpu": NAMES["xpu"],
+    "xpu": NAMES["xpu"],
+    "is_meta": "every Tensor has memory: leave it out",
+    "is_nested": NAMES["nested"],
+    "to_mkldnn": "NumPy's BLAS and gpunn.cpu compute; leave it out",
+    "record_stream": OF_CUDA["Stream"],
+    "cholesky": NAMES["cholesky"],
+    "svd": NAMES["svd"],
+    "qr": NAMES["qr"],
+    "inverse": NAMES["inverse"],
+    "det": NAMES["det"],
+    "new": "x.new_zeros, new_ones, new_full and new_tensor make ones of its dtype and device",
+}
+OF_MODULE = {
+    "compile": f"leave it out: {EAGER}",
+    "share_memory": "one process trains: leave it out",
+    "to_empty": "every parameter has memory: use .to(device)",
+    "xpu": NAMES["xpu"],
+    "register_backward_hook": "hooks of forward see values, and Tensor.register_hook their gradients",
+    "register_full_backward_pre_hook": "hooks of forward see values, and Tensor.register_hook their gradients",
+    "register_state_dict_pre_hook": "change what state_dict() gives",
+    "register_state_dict_post_hook": "change what state_dict() gives",
+    "register_load_state_dict_pre_hook": "change the dict before load_state_dict(dict)",
+    "register_load_state_dict_post_hook": "call it after load_state_dict(dict)",
+    "get_extra_state": "keep it in a buffer: register_buffer",
+    "set_extra_state": "keep it in a buffer: register_buffer",
+}
+WITH_INDICES = "pass return_indices=True"
+OF_FUNCTIONAL = {
+    "adaptive_max_pool1d_with_indices": f"call adaptive_max_pool1d and {WITH_INDICES}",
+    "adaptive_max_pool2d_with_indices": f"call adaptive_max_pool2d and {WITH_INDICES}",
+    "max_pool1d_with_indices": f"call max_pool1d and {WITH_INDICES}",
+    "max_pool2d_with_indices": f"call max_pool2d and {WITH_INDICES}",
+    "upsample_bilinear": "call interpolate(x, mode='bilinear', align_corners=True)",
+    "upsample_nearest": "call interpolate(x, mode='nearest')",
+    "multi_head_attention_forward": "call nn.MultiheadAttention, or scaled_dot_product_attention of the heads",
+}
+OF_DATA = {
+    "DistributedSampler": NAMES["distributed"],
+    "IterDataPipe": "write an IterableDataset",
+    "MapDataPipe": "write a Dataset",
+}
 
 
 def answer(module: str, name: str, left_out: dict[str, str]) -> str:
@@ -127,3 +211,26 @@ def answer(module: str, name: str, left_out: dict[str, str]) -> str:
         "gpunn has no 'vmap', which PyTorch has: write the batch as a dimension, which every op takes"
     """
     return f"{module} has no {name!r}, which PyTorch has: {left_out[name]}" if name in left_out else ""
+
+
+def refuse(module: str, left_out: dict[str, str], name: str) -> NoReturn:
+    """AttributeError for a name that a module has not: what it is here, or the nearest that there is."""
+    raise lacking(module, name, left_out, lambda: dir(sys.modules[module]), f"module {module!r}")
+
+
+def refusing(module: str, left_out: dict[str, str] | None = None) -> partial[NoReturn]:
+    """A module's __getattr__ that knows no name but what is left out; no function, so that type checkers look on."""
+    return partial(refuse, module, left_out or {})
+
+
+def lacking(
+    owner: str, name: str, left_out: dict[str, str], known: Callable[[], Iterable[str]], what: str = ""
+) -> AttributeError:
+    """The error for a name that the owner has not.
+
+    >>> str(left_out.lacking("Tensor", "astypes", {}, lambda: ["astype", "size"]))
+    "Tensor has no attribute 'astypes'; did you mean 'astype'?"
+    """
+    if words := answer(owner, name, left_out):
+        return AttributeError(words, name=name)
+    return NoAttributeError(what or owner, name, known)

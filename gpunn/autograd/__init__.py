@@ -16,7 +16,4 @@ from gpunn.engine.grad_mode import no_grad as no_grad
 from gpunn.engine.grad_mode import set_grad_enabled as set_grad_enabled
 from gpunn.gradcheck import gradcheck as gradcheck
 
-
-def __getattr__(name: str) -> object:
-    words = _left_out.answer("gpunn.autograd", name, _left_out.OF_AUTOGRAD)
-    raise AttributeError(words or f"module 'gpunn.autograd' has no attribute {name!r}")
+__getattr__ = _left_out.refusing(__name__, _left_out.OF_AUTOGRAD)

@@ -42,7 +42,4 @@ from gpunn.cuda.card import memory_allocated as memory_allocated
 from gpunn.cuda.card import memory_reserved as memory_reserved
 from gpunn.cuda.card import synchronize as synchronize
 
-
-def __getattr__(name: str) -> object:
-    words = _left_out.answer("gpunn.cuda", name, _left_out.OF_CUDA)
-    raise AttributeError(words or f"module 'gpunn.cuda' has no attribute {name!r}")
+__getattr__ = _left_out.refusing(__name__, _left_out.OF_CUDA)

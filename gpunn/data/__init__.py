@@ -1,5 +1,6 @@
 """Data: MNIST, Fashion-MNIST, CIFAR, image folders, generated digits, data sets of arrays, batches, augmentation."""
 
+from gpunn import left_out as _left_out
 from gpunn.data import datasets as datasets
 from gpunn.data import transforms as transforms
 from gpunn.data.augment import ColorJitter as ColorJitter
@@ -47,3 +48,5 @@ from gpunn.data.subset import random_split as random_split
 from gpunn.data.subset import split as split
 from gpunn.data.worker import WorkerInfo as WorkerInfo
 from gpunn.data.worker import get_worker_info as get_worker_info
+
+__getattr__ = _left_out.refusing(__name__, _left_out.OF_DATA)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from gpunn import left_out
 from gpunn.backend import Array, Device, array_module, asarray, device_of, is_array, plain, streams, to_numpy
 from gpunn.backend.dispatch import CUPYS
 from gpunn.engine import autograd
@@ -136,6 +137,12 @@ class Tensor(
         extra = f", dtype={self.dtype}" if self.dtype != np.float32 else ""
         extra += f", device={self.device}" if str(self.device) != "cpu" else ""
         return f"Tensor({values}{extra}{', requires_grad=True' if self.requires_grad else ''})"
+
+    if not TYPE_CHECKING:  # type checkers know the names
+
+        def __getattr__(self, name: str) -> NoReturn:
+            kind = type(self)
+            raise left_out.lacking(kind.__name__, name, left_out.OF_TENSOR, lambda: dir(kind))
 
     # Gradients
 

@@ -3,7 +3,6 @@
 from importlib import import_module as _import_module
 
 from gpunn import left_out as _left_out
-from gpunn.errors import suggestion as _suggestion
 from gpunn.nn import functional as functional
 from gpunn.nn import init as init
 from gpunn.nn.activation import ELU as ELU
@@ -162,6 +161,4 @@ from gpunn.nn.upsample import UpsamplingNearest2d as UpsamplingNearest2d
 def __getattr__(name: str) -> object:
     if name == "utils":  # which stands on gpunn.optim, and that on this package
         return _import_module("gpunn.nn.utils")
-    if words := _left_out.answer("gpunn.nn", name, _left_out.OF_NN):
-        raise AttributeError(words)
-    raise AttributeError(f"module 'gpunn.nn' has no attribute {name!r}{_suggestion(name, sorted(globals()))}")
+    _left_out.refuse("gpunn.nn", _left_out.OF_NN, name)

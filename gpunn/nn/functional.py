@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, partial
 
-from gpunn import ops
-from gpunn.errors import suggestion
+from gpunn import left_out, ops
 from gpunn.naming import named, words
 
 PLAIN = words(
@@ -94,7 +93,7 @@ def __getattr__(name: str) -> Callable:
         return function(name)
     if name.endswith("_") and ORDERS.get(name[:-1], "").endswith(" inplace"):  # relu_ and its like
         return partial(__getattr__(name[:-1]), inplace=True)
-    raise AttributeError(f"module 'gpunn.nn.functional' has no attribute {name!r}{suggestion(name, __dir__())}")
+    left_out.refuse("gpunn.nn.functional", left_out.OF_FUNCTIONAL, name)
 
 
 def __dir__() -> list[str]:

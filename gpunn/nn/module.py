@@ -6,6 +6,7 @@ from functools import partial, update_wrapper
 from types import FunctionType
 from typing import Any
 
+from gpunn import left_out
 from gpunn.backend.contract import Shape
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import Tensor, data_of
@@ -103,7 +104,7 @@ class Module(Hooks, Stateful["Module"], Conversions["Module"]):
         kind = type(self).__name__
         if name in ("_buffer_names", "_forward_hooks"):
             raise AttributeError(f"{kind}: super().__init__() has not run; call it first in __init__")
-        raise AttributeError(f"{kind} has no attribute {name!r}")
+        raise left_out.lacking(kind, name, left_out.OF_MODULE, lambda: dir(self))
 
     def register_buffer(self, name: str, tensor: object, persistent: bool = True) -> None:
         """Make `tensor`, or an array, or None, the attribute `name`: moved along, saved if persistent, not learned."""

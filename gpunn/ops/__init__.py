@@ -8,6 +8,7 @@ or normalises along an axis keeps the order of x's axes, but for dropout and loc
 channels-last there unless x is row-major. The gradient of an activation lies as the array that it is read from.
 """
 
+from gpunn import left_out as _left_out
 from gpunn.ops import in_place as in_place
 from gpunn.ops.activation import clipped_relu as clipped_relu
 from gpunn.ops.activation import elu as elu
@@ -376,3 +377,5 @@ from gpunn.ops.views import swapdims as swapdims
 from gpunn.ops.views import t as t
 from gpunn.ops.views import unflatten as unflatten
 from gpunn.ops.views import windows_along as windows_along
+
+__getattr__ = _left_out.refusing(__name__)

@@ -1,7 +1,6 @@
 """Optimisers with PyTorch's update rules, learning-rate schedules, gradient clipping."""
 
 from gpunn import left_out as _left_out
-from gpunn.errors import suggestion as _suggestion
 from gpunn.optim import lr_scheduler as lr_scheduler
 from gpunn.optim import schedules as schedules
 from gpunn.optim import swa_utils as swa_utils
@@ -40,9 +39,4 @@ from gpunn.optim.sequential import ChainedScheduler as ChainedScheduler
 from gpunn.optim.sequential import SequentialLR as SequentialLR
 from gpunn.optim.sgd import SGD as SGD
 
-
-def __getattr__(name: str) -> None:
-    if words := _left_out.answer("gpunn.optim", name, _left_out.OF_OPTIM):
-        raise AttributeError(words)
-    known = [known for known, value in globals().items() if callable(value) and not known.startswith("_")]
-    raise AttributeError(f"module 'gpunn.optim' has no attribute {name!r}{_suggestion(name, known)}")
+__getattr__ = _left_out.refusing(__name__, _left_out.OF_OPTIM)

@@ -1,5 +1,6 @@
 """PyTorch's torch.optim.lr_scheduler: the learning-rate schedules of gpunn.optim under that name."""
 
+from gpunn import left_out as _left_out
 from gpunn.optim.cyclic import CosineAnnealingWarmRestarts as CosineAnnealingWarmRestarts
 from gpunn.optim.cyclic import CyclicLR as CyclicLR
 from gpunn.optim.one_cycle import OneCycleLR as OneCycleLR
@@ -16,3 +17,5 @@ from gpunn.optim.schedules import PolynomialLR as PolynomialLR
 from gpunn.optim.schedules import StepLR as StepLR
 from gpunn.optim.sequential import ChainedScheduler as ChainedScheduler
 from gpunn.optim.sequential import SequentialLR as SequentialLR
+
+__getattr__ = _left_out.refusing(__name__)

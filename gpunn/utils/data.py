@@ -1,5 +1,6 @@
 """PyTorch's torch.utils.data: the data sets, samplers and loader of gpunn.data under that name."""
 
+from gpunn import left_out as _left_out
 from gpunn.data import BatchSampler as BatchSampler
 from gpunn.data import ChainDataset as ChainDataset
 from gpunn.data import ConcatDataset as ConcatDataset
@@ -18,3 +19,5 @@ from gpunn.data import default_collate as default_collate
 from gpunn.data import default_convert as default_convert
 from gpunn.data import get_worker_info as get_worker_info
 from gpunn.data import random_split as random_split
+
+__getattr__ = _left_out.refusing(__name__, _left_out.OF_DATA)

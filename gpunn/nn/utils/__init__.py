@@ -8,7 +8,4 @@ from gpunn.nn.utils.clip import get_total_norm as get_total_norm
 from gpunn.nn.utils.vector import parameters_to_vector as parameters_to_vector
 from gpunn.nn.utils.vector import vector_to_parameters as vector_to_parameters
 
-
-def __getattr__(name: str) -> object:
-    words = _left_out.answer("gpunn.nn.utils", name, _left_out.OF_NN_UTILS)
-    raise AttributeError(words or f"module 'gpunn.nn.utils' has no attribute {name!r}")
+__getattr__ = _left_out.refusing(__name__, _left_out.OF_NN_UTILS)

@@ -34,7 +34,4 @@ def pad_sequence(
         padded.append(ops.pad(x, [*rest, *ends], value=padding_value) if lacking else x)
     return ops.stack(padded, 0 if batch_first else 1)
 
-
-def __getattr__(name: str) -> object:
-    words = left_out.answer("gpunn.nn.utils.rnn", name, left_out.OF_RNN)
-    raise AttributeError(words or f"module 'gpunn.nn.utils.rnn' has no attribute {name!r}")
+__getattr__ = left_out.refusing(__name__, left_out.OF_RNN)
