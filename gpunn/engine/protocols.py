@@ -11,8 +11,12 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 # The package, not its parts: those import Tensor, which stands on this class.
 import gpunn
+from gpunn import notebook
+from gpunn.backend import to_numpy
 
 VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12")
 
@@ -51,3 +55,19 @@ class Protocols:
     def to_device(self: gpunn.Tensor, device: str | gpunn.Device, /) -> gpunn.Tensor:
         """On another device; gradients flow back through the move."""
         return self.to(device)
+
+    # Notebooks
+
+    def _repr_html_(self: gpunn.Tensor) -> str:
+        """A table of the values, of the first matrix where there are more; only what it shows is read from a device."""
+        a, more = self.array, ""
+        if a.ndim > 2:
+            more = f", the first of its matrices {a.shape[-2:]}"
+            a = a[(0,) * (a.ndim - 2)] if 0 not in a.shape else a.reshape(0, 0)
+        else:
+            a = a[(None,) * (2 - a.ndim)]
+        rows, columns = map(notebook.ends, a.shape)
+        shown = np.block([[to_numpy(a[down, across]) for across in columns] for down in rows])
+        grad = ", requires_grad" if self.requires_grad else ""
+        caption = f"{type(self).__name__} {self.shape}, {self.dtype}, {self.device}{grad}{more}"
+        return notebook.matrix(caption, a.shape, shown)

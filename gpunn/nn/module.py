@@ -13,11 +13,12 @@ from gpunn.engine.tensor import Tensor, data_of
 from gpunn.nn import kept
 from gpunn.nn.conversions import Conversions
 from gpunn.nn.hooks import Hook, Hooks, called
-from gpunn.nn.overview import summary
+from gpunn.nn.overview import summary, tree
 from gpunn.nn.parameter import Parameter
 from gpunn.nn.placed import PLAIN, placed
 from gpunn.nn.receptive import Reach as Reach
 from gpunn.nn.stateful import Stateful
+from gpunn.notebook import Summary
 
 changes = 0  # attributes set and deleted so far, of all Modules: while it stands still, none has changed
 
@@ -142,6 +143,9 @@ class Module(Hooks, Stateful["Module"], Conversions["Module"]):
         lines = [f"{name}: {child!r}".replace("\n", "\n  ") for name, child in children]
         return f"{type(self).__name__}(\n" + "".join(f"  {line}\n" for line in ([extra] if extra else []) + lines) + ")"
 
+    def _repr_html_(self) -> str:
+        return tree(self)
+
     def flops(self, x_shape: Shape, y_shape: Shape) -> int:
         """Floating-point operations of one forward call, 2 a multiply-add; 0 for what does not multiply matrices."""
         return 0
@@ -153,7 +157,7 @@ class Module(Hooks, Stateful["Module"], Conversions["Module"]):
         """
         return None
 
-    def summary(self, x: Operand | Shape, memory: bool = False) -> str:
+    def summary(self, x: Operand | Shape, memory: bool = False) -> Summary:
         """The table of `nn.summary`: output, parameters, FLOPs, receptive field, stride and memory of each layer."""
         return summary(self, x, memory)
 

@@ -14,8 +14,10 @@ from gpunn.engine import autograd
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import Tensor
 from gpunn.nn import kept
+from gpunn.nn.parameter import Uninitialized
 from gpunn.nn.receptive import Field, Fields, Layer
 from gpunn.nn.state import evaluating
+from gpunn.notebook import Summary, table
 from gpunn.window import short_text
 
 GUESSED = "~ behind a function, not a layer, that shrank the image: taken for a window without overlap"
@@ -38,7 +40,7 @@ class Row(NamedTuple):
     kept: int | None = None
 
 
-def summary(model: Layer, x: Operand | Shape, memory: bool = False) -> str:
+def summary(model: Layer, x: Operand | Shape, memory: bool = False) -> Summary:
     """A table of the layers that an input runs through: output, parameters, FLOPs, receptive field, stride, memory.
 
     x: the input's shape with N, or an input. Runs forward once, in evaluation mode, recording no gradients.
@@ -82,7 +84,24 @@ def summary(model: Layer, x: Operand | Shape, memory: bool = False) -> str:
         lines.append(GUESSED)
     if used is not None:
         lines.append(f"forward and backward in training: at most {_bytes(used.peak)} in use beyond weights and input")
-    return "\n".join(lines)
+    return Summary("\n".join(lines), table(title, head, [*cells, sums], words=3))
+
+
+def tree(model: Layer) -> str:
+    """What a notebook shows of a network: its layers, and the parameters that each holds itself."""
+
+    def row(name: str, module: Layer) -> tuple[str, ...]:
+        own = [(n, None if isinstance(p, Uninitialized) else p) for n, p in module._own_parameters()]
+        shapes = ", ".join(f"{n} {'of unknown shape' if p is None else _shape(p.shape)}" for n, p in own)
+        depth = "\u2003" * (name.count(".") + 1) if name else ""
+        layer = f"{depth}{type(module).__name__}({module.extra_repr()})"
+        known = [p for _, p in own if p is not None]
+        return name, layer, shapes, f"{sum(p.size for p in known):,}" if known else ""
+
+    cells = [row(name, module) for name, module in model.named_modules()]
+    known = [p for p in model.parameters() if not isinstance(p, Uninitialized)]
+    title = f"{type(model).__name__}, {sum(p.size for p in known):,} parameters"
+    return table(title, ("name", "layer", "holds", "parameters"), cells, words=3)
 
 
 def rows(model: Layer, x: Operand | Shape) -> tuple[list[Row], Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from html import escape
 from typing import Any, ClassVar
 
 import numpy as np
@@ -105,6 +106,9 @@ class Uninitialized(Tensor):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(dtype={self.dtype}, device={self.device})"
+
+    def _repr_html_(self) -> str:
+        return escape(repr(self))
 
 
 _slot: Any = vars(Tensor)["array"]  # where the memory is, in spite of Uninitialized.array
