@@ -15,6 +15,7 @@ from gpunn.backend.contract import Shape
 from gpunn.backend.dispatch import CUPYS
 from gpunn.engine.tensor import Tensor, data_of
 from gpunn.errors import kind_of, suggestion
+from gpunn.mistaken import mistaken
 from gpunn.scalars import shown
 from gpunn.window import Ints as Ints
 from gpunn.window import Window, size_text
@@ -29,6 +30,7 @@ OF_COMPLEX = frozenset(
     for rank in (1, 2, 3)
     for way in ("", "_grad_input", "_grad_weight", "_grad_bias", "_backward")
 )
+WIDEST = np.dtype("float64")
 WIDE_DTYPES = frozenset(map(np.dtype, FLOATS[:2]))
 
 
@@ -52,7 +54,8 @@ def arrays(op: str, **named: object) -> list[Array]:
         elif a.dtype != first.dtype or not same_device(a, first):
             check_same_device(op, first, a, first_name, name)
             real_first = a.dtype.kind == "c" and first.dtype.kind != "c"  # whose conversion loses nothing
-            which, dtype = (first_name, a.dtype) if real_first else (name, first.dtype)
+            numpys = first.dtype == WIDEST and a.dtype.itemsize < 8  # NumPy's own dtype beside a layer's
+            which, dtype = (first_name, a.dtype) if real_first or numpys else (name, first.dtype)
             raise TypeError(
                 f"{op}: {first_name} is {first.dtype} but {name} is {a.dtype}; "
                 f'convert one of them, for example {which} with .astype("{dtype}")'
@@ -220,7 +223,7 @@ def check_planes(op: str, shape: tuple[int, ...], rank: int, letters: str, name:
     if len(shape) not in (rank + 1, rank + 2):
         raise ValueError(
             f"{op}: {name} has {len(shape)} dimensions {shape}, expected {rank + 2} ({letters}), "
-            f"or {rank + 1} without a batch; reshape it"
+            f"or {rank + 1} without a batch; reshape it{', one of one channel with x[None]' * (len(shape) == rank)}"
         )
     batched = len(shape) == rank + 2
     if 0 in (shape[1:] if batched else shape):
@@ -240,7 +243,8 @@ def check_output(op: str, x: tuple[int, ...], sizes: tuple[int, ...], win: Windo
         return
     padded = [n + 2 * p for n, p in zip(sizes, win.padding, strict=True)]
     dilated = f" ({size_text(win.extent)} with dilation {win.dilation})" if max(win.dilation) > 1 else ""
+    looks = mistaken(x, x[-1], len(sizes)) if len(x) == len(sizes) + 2 and x[-1] <= 4 else ""
     raise ValueError(
         f"{op}: the window {size_text(win.size)}{dilated} is larger than the padded input {size_text(padded)} (x {x}); "
-        "use a smaller kernel or more padding"
+        f"{looks or 'use a smaller kernel or more padding'}"
     )

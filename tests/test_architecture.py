@@ -45,7 +45,7 @@ def test_nothing_imports_a_package_that_is_not_a_dependency_at_the_top_of_a_modu
 LEVELS = [
     {"asked", "bars", "errors", "files", "kinds", "layout", "limits", "machine", "npz", "seals", "terminal", "text"}
     | {"dtypes", "pointwise", "random", "reference", "restored", "scalars", "starting", "stopping", "taps", "window"}
-    | {"constants", "grids", "handle", "left_out", "notebook", "unpickling"},
+    | {"constants", "grids", "handle", "left_out", "mistaken", "notebook", "unpickling"},
     {"cpu", "emulator"},
     {"backend"},
     {"cuda"},

@@ -61,8 +61,10 @@ class _BatchNorm(Module):
         shape = x.shape
         if len(shape) not in self.ranks:
             expected = " or ".join(map(str, self.ranks))
+            alone = len(shape) + 1 in self.ranks
+            remedy = "give it a batch with x.unsqueeze(0), an array with x[None]" if alone else "reshape it"
             raise ValueError(
-                f"{type(self).__name__}: x has {len(shape)} dimensions {shape}, expected {expected}; reshape it"
+                f"{type(self).__name__}: x has {len(shape)} dimensions {shape}, expected {expected}; {remedy}"
             )
         tracks, mean, var, batches = self.running_mean is not None, None, None, None
         if tracks:

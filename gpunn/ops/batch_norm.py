@@ -13,6 +13,7 @@ from gpunn.checks import arrays, check_constant, check_same_device, check_shape,
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import Tensor, data_of, record
+from gpunn.mistaken import mistaken
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import like
 from gpunn.ops.reduce import wide
@@ -187,7 +188,11 @@ def channelwise(
         if not same_device(a, array):
             check_same_device(op, a, array, "x", name)
         if array.shape != (a.shape[1],):
-            raise ValueError(f"{op}: {name} is {array.shape}, expected ({a.shape[1]},), one a channel of x {a.shape}")
+            looks = mistaken(a.shape, array.size, a.ndim - 2)
+            raise ValueError(
+                f"{op}: {name} is {array.shape}, expected ({a.shape[1]},), one a channel of x {a.shape}"
+                f"{looks and '; '}{looks}"
+            )
         if array.dtype.name not in wanted:
             raise TypeError(
                 f"{op}: x is {a.dtype} but {name} is {array.dtype}; convert one of them, "

@@ -11,6 +11,7 @@ from gpunn.checks import Ints, arrays, as_count, as_ints, cached, check_output, 
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
+from gpunn.mistaken import mistaken
 from gpunn.ops.conv_complex import ComplexConv
 from gpunn.ops.conv_pool import followed
 from gpunn.ops.out import with_out
@@ -193,7 +194,7 @@ def plan(
         raise ValueError(f"{op}: w {w} has a zero size; every size of a filter is at least 1")
     channels, expected = x[-rank - 1], w[1] * groups
     if channels != expected:
-        remedy = (
+        remedy = mistaken(x, expected, rank) or (
             f"set in_channels={channels}" if channels % groups == 0 else f"use a multiple of groups={groups} channels"
         )
         raise ValueError(f"{op}: x has {channels} channels but w expects {expected} (x {x}, w {w}); {remedy}")

@@ -9,6 +9,7 @@ from gpunn.checks import Ints, arrays, as_count, as_ints, cached, check_planes, 
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
+from gpunn.mistaken import mistaken
 from gpunn.ops.conv import LETTERS, TAPS, add_batch, check_bias, drop_batch
 from gpunn.ops.conv_complex import conv_of
 from gpunn.ops.out import with_out
@@ -164,8 +165,7 @@ def _check_weight(op: str, rank: int, x: Shape, w: Shape, groups: int) -> None:
         raise ValueError(f"{op}: w {w} has a zero size; every size of a filter is at least 1")
     channels = x[-rank - 1]
     if channels != w[0]:
-        raise ValueError(
-            f"{op}: x has {channels} channels but w expects {w[0]} (x {x}, w {w}); set in_channels={channels}"
-        )
+        remedy = mistaken(x, w[0], rank) or f"set in_channels={channels}"
+        raise ValueError(f"{op}: x has {channels} channels but w expects {w[0]} (x {x}, w {w}); {remedy}")
     if channels % groups:
         raise ValueError(f"{op}: x has {channels} channels, expected a multiple of groups={groups} (x {x})")

@@ -175,9 +175,12 @@ def _check_labels(op: str, a: Array, t: Array, ignore_index: int, expected: str)
         )
     shape = a.shape[:1] + a.shape[2:] if a.ndim > 1 else ()
     if t.shape != shape:
-        raise ValueError(
-            f"{op}: target is {t.shape}, expected {shape} for x {a.shape}, {expected}; reshape one of them"
-        )
+        remedy = "reshape one of them"
+        if t.shape == a.shape:
+            remedy = f"pass target.argmax({a.ndim > 1:d}) of one-hot labels"
+        elif t.shape == (*shape, 1):
+            remedy = "pass target.squeeze(-1)"
+        raise ValueError(f"{op}: target is {t.shape}, expected {shape} for x {a.shape}, {expected}; {remedy}")
 
 
 def _reduced(a: Array, losses: Array, reduction: str) -> tuple[Array, Backward]:
