@@ -117,8 +117,9 @@ _slot: Any = vars(Tensor)["array"]  # where the memory is, in spite of Uninitial
 class UninitializedParameter(Uninitialized, Parameter):
     """A parameter whose shape is not known yet: a lazy layer's. Its first input makes it a Parameter.
 
-    >>> nn.LazyLinear(2).weight
-    UninitializedParameter(dtype=float32, device=cpu)
+    >>> lazy = nn.LazyLinear(2)
+    >>> isinstance(lazy.weight, nn.UninitializedParameter), lazy(np.ones((1, 3), np.float32)).shape, lazy.weight.shape
+    (True, (1, 2), (2, 3))
     """
 
     __slots__ = ()
@@ -129,7 +130,11 @@ class UninitializedParameter(Uninitialized, Parameter):
 
 
 class UninitializedBuffer(Uninitialized):
-    """A buffer whose shape is not known yet: a lazy layer's. Its first input makes it a Tensor."""
+    """A buffer whose shape is not known yet: a lazy layer's. Its first input makes it a Tensor.
+
+    >>> isinstance(nn.LazyBatchNorm1d().running_mean, nn.UninitializedBuffer)
+    True
+    """
 
     __slots__ = ()
     _plain = Tensor

@@ -13,6 +13,14 @@ class Adagrad(Optimizer):
 
     The sum v starts at `initial_accumulator_value`. It is RMSprop's kernel that computes this. Memory: one array a
     parameter.
+
+    Examples:
+        >>> w = nn.Parameter([1.0, -2.0])
+        >>> optimizer = gpunn.optim.Adagrad([w], lr=0.1)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> w.detach().round(decimals=3)
+        Tensor([ 0.9, -1.9])
     """
 
     arrays = ("sum",)
@@ -54,6 +62,14 @@ class Adadelta(Optimizer):
 
     v = rho v + (1 - rho) g^2; d = g sqrt(a + eps) / sqrt(v + eps); a = rho a + (1 - rho) d^2; p -= lr d.
     Memory: two arrays a parameter.
+
+    Examples:
+        >>> w = nn.Parameter([1.0, -2.0])
+        >>> optimizer = gpunn.optim.Adadelta([w], lr=100.0)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> w.detach().round(decimals=3)
+        Tensor([ 0.684, -1.684])
     """
 
     arrays = ("square_avg", "acc_delta")

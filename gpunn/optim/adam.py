@@ -21,6 +21,14 @@ class Adam(Optimizer):
     start. `weight_decay` and `l1` add weight_decay p and l1 sign(p) to the gradient; `decoupled_weight_decay` makes it
     AdamW. `amsgrad` takes the largest v so far (Reddi, Kale and Kumar 2018), `maximize` turns the gradient's sign.
     Memory: two arrays a parameter, three with `amsgrad`.
+
+    Examples:
+        >>> w = nn.Parameter([1.0, -2.0])
+        >>> optimizer = gpunn.optim.Adam([w], lr=0.1)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> w.detach().round(decimals=3)
+        Tensor([ 0.9, -1.9])
     """
 
     arrays, switches = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq"), ("amsgrad",)
@@ -75,7 +83,10 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam that decays the weights themselves, p -= lr weight_decay p, not the gradient (Loshchilov, Hutter 2019)."""
+    """Adam that decays the weights themselves, p -= lr weight_decay p, not the gradient (Loshchilov, Hutter 2019).
+
+    >>> optimizer = gpunn.optim.AdamW(nn.Linear(2, 1).parameters(), lr=1e-3, weight_decay=0.01)
+    """
 
     def __init__(
         self,
@@ -103,6 +114,8 @@ class NAdam(Adam):
 
     The momentum grows with the step, mu_t = b1 (1 - 0.96^(t momentum_decay) / 2), and `mu_product` of a parameter's
     state is the product of all so far, a float32 as PyTorch's. Memory: two arrays a parameter.
+
+    >>> optimizer = gpunn.optim.NAdam(nn.Linear(2, 1).parameters(), lr=2e-3)
     """
 
     arrays, switches = ("exp_avg", "exp_avg_sq"), ()
@@ -154,6 +167,8 @@ class RAdam(Adam):
 
     Of how many it is says rho_t = rho - 2 t b2^t / (1 - b2^t), rho = 2 / (1 - b2) - 1; beyond 5 a step is Adam's times
     sqrt((rho_t - 4)(rho_t - 2) rho / ((rho - 4)(rho - 2) rho_t)). Memory: two arrays a parameter.
+
+    >>> optimizer = gpunn.optim.RAdam(nn.Linear(2, 1).parameters(), lr=1e-3, weight_decay=0.01)
     """
 
     arrays, switches = ("exp_avg", "exp_avg_sq"), ()
@@ -192,6 +207,8 @@ class Adamax(Optimizer):
     """Adam by the largest gradient in place of the mean square (Kingma and Ba 2015, algorithm 2).
 
     m = b1 m + (1 - b1) g; u = max(b2 u, |g| + eps); p -= lr / (1 - b1^t) m / u. Memory: two arrays a parameter.
+
+    >>> optimizer = gpunn.optim.Adamax(nn.Linear(2, 1).parameters(), lr=2e-3)
     """
 
     arrays = ("exp_avg", "exp_inf")

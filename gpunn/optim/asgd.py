@@ -20,6 +20,14 @@ class ASGD(Optimizer):
     After step t eta is lr / (1 + lambd lr t)^alpha, and the average's share of the next parameters
     1 / max(1, t - t0). `state[parameter]["ax"]` is the average; it equals the parameter until t0.
     Memory: one array a parameter.
+
+    Examples:
+        >>> w = nn.Parameter([1.0, -2.0])
+        >>> optimizer = gpunn.optim.ASGD([w], lr=0.1)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> w.detach().round(decimals=3)
+        Tensor([ 0.8, -1.6])
     """
 
     arrays = ("ax",)

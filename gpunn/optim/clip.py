@@ -22,6 +22,12 @@ def grad_norm(params: Iterable | Tensor, norm_type: float = 2.0) -> Array | floa
     """Norm of all gradients taken as one vector: a 0-d array on their device, float 0.0 where there is none.
 
     Nothing is read by the host, so that a GPU does not wait for it; `float()` of the result reads it.
+
+    Examples:
+        >>> w = nn.Parameter([3.0, 4.0])
+        >>> (w * w).sum().backward()
+        >>> float(gpunn.optim.grad_norm([w]))
+        10.0
     """
     grads = _gradients("grad_norm", params)
     order = float(checked("grad_norm", {"norm_type": norm_type}, OPTIONS)["norm_type"])
@@ -48,6 +54,12 @@ def clip_grad_norm_(
 
     The factor is min(1, max_norm / (norm + 1e-6)), PyTorch's. A norm that is not finite leaves zeros and NaN, as in
     PyTorch; `error_if_nonfinite` raises TrainingError instead and leaves the gradients as they are.
+
+    Examples:
+        >>> w = nn.Parameter([3.0, 4.0])
+        >>> (w * w).sum().backward()
+        >>> float(gpunn.optim.clip_grad_norm_([w], 1.0)), w.grad.round(decimals=3)
+        (10.0, Tensor([0.6, 0.8]))
     """
     given = checked("clip_grad_norm_", {"max_norm": max_norm, "norm_type": norm_type}, OPTIONS)
     max_norm, norm_type = given["max_norm"], float(given["norm_type"])
@@ -65,7 +77,15 @@ def clip_grad_norm_(
 
 
 def clip_grad_value_(params: Iterable | Tensor, clip_value: float) -> None:
-    """Limit every element of every gradient to [-clip_value, clip_value], in place; NaN stays NaN."""
+    """Limit every element of every gradient to [-clip_value, clip_value], in place; NaN stays NaN.
+
+    Examples:
+        >>> w = nn.Parameter([3.0, -0.25])
+        >>> (w * w).sum().backward()
+        >>> gpunn.optim.clip_grad_value_([w], 1.0)
+        >>> w.grad
+        Tensor([ 1. , -0.5])
+    """
     limit = checked("clip_grad_value_", {"clip_value": clip_value}, OPTIONS)["clip_value"]
     if grads := _gradients("clip_grad_value_", params):
         backend.twins(grads[0]).optim.clamp(grads, limit)

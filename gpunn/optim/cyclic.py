@@ -56,6 +56,12 @@ class CyclicLR(Schedule):
     `scale_fn` in its place by a function of the cycle's number (from 1), or with scale_mode="iterations" of t. The
     momentum, Adam's first beta, goes the other way, from `max_momentum` to `base_momentum`. It sets the rate, whatever
     it was. Stepped after every update.
+
+    Examples:
+        >>> optimizer = gpunn.optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
+        >>> schedule = gpunn.optim.CyclicLR(optimizer, 0.1, 1.0, step_size_up=2, cycle_momentum=False)
+        >>> [schedule.step() or round(optimizer.param_groups[0]["lr"], 3) for _ in range(4)]
+        [0.55, 1.0, 0.55, 0.1]
     """
 
     per_step = True
@@ -159,6 +165,12 @@ class CosineAnnealingWarmRestarts(Schedule):
 
     Loshchilov and Hutter 2017, equation 5: SGDR. It sets the rate, whatever it was. `step(epoch)` may be given
     fractions of an epoch, step(epoch + batch / batches).
+
+    Examples:
+        >>> optimizer = gpunn.optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
+        >>> schedule = gpunn.optim.CosineAnnealingWarmRestarts(optimizer, T_0=2)
+        >>> [schedule.step() or round(optimizer.param_groups[0]["lr"], 3) for _ in range(4)]
+        [0.5, 1.0, 0.5, 1.0]
     """
 
     options: ClassVar = {

@@ -30,6 +30,15 @@ class Muon(Optimizer):
     lr sqrt(max(1, rows / columns)), with adjust_lr_fn="match_rms_adamw" 0.2 lr sqrt(max(rows, columns)) (Liu et al.
     2025). For matrices of hidden layers; biases, embeddings and the like take another optimiser. Memory: one array a
     parameter.
+
+    Examples:
+        >>> w = nn.Parameter([[1.0, 0.0], [0.0, 2.0]])
+        >>> optimizer = gpunn.optim.Muon([w], lr=0.1, weight_decay=0)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> w.detach().round(decimals=3)
+        Tensor([[0.889, 0.   ],
+                [0.   , 1.931]])
     """
 
     arrays = ("momentum_buffer",)

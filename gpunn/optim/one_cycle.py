@@ -50,6 +50,12 @@ class OneCycleLR(Schedule):
     `total_steps` may be left out for `epochs` times `steps_per_epoch`. `max_lr` and the momenta are a number, or a list
     of one a group; they stay in the optimiser's groups. It sets the rate, whatever it was. Stepped after every update;
     past the last it stays where it ended.
+
+    Examples:
+        >>> optimizer = gpunn.optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
+        >>> schedule = gpunn.optim.OneCycleLR(optimizer, max_lr=1.0, total_steps=5, cycle_momentum=False)
+        >>> [schedule.step() or round(optimizer.param_groups[0]["lr"], 3) for _ in range(4)]
+        [0.95, 0.611, 0.188, 0.0]
     """
 
     per_step = True

@@ -38,6 +38,20 @@ class Optimizer(Stateful):
     `step(closure)` calls the closure first, which computes the loss and its gradients anew, and returns the loss.
     PyTorch's `foreach`, `fused` and `capturable` say how a step is computed: here as one launch for all parameters of a
     dtype, whatever they are, also inside a captured step.
+
+    Examples:
+        >>> class SignSGD(gpunn.optim.Optimizer):
+        ...     def __init__(self, params, lr=0.1):
+        ...         super().__init__(params, {"lr": lr})
+        ...
+        ...     def update(self, param, grad, state, group):
+        ...         param -= group["lr"] * np.sign(grad)
+        ...
+        >>> w = nn.Parameter([1.0, -2.0])
+        >>> (w * w).sum().backward()
+        >>> SignSGD([w]).step()
+        >>> w.detach()
+        Tensor([ 0.9, -1.9])
     """
 
     switches: tuple[str, ...] = ()

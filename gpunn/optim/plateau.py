@@ -22,6 +22,12 @@ class ReduceLROnPlateau(Schedule):
     `step(metric)` takes it: less is better, with mode="max" more. Better is by over `threshold` of the best so far,
     with threshold_mode="abs" by over `threshold` itself. After a change it waits `cooldown` steps; the rate does not go
     below `min_lr` (a number, or one a group), nor move by less than `eps`. A NaN never is better.
+
+    Examples:
+        >>> optimizer = gpunn.optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
+        >>> schedule = gpunn.optim.ReduceLROnPlateau(optimizer, patience=1)
+        >>> [schedule.step(1.0) or round(optimizer.param_groups[0]["lr"], 3) for _ in range(4)]
+        [1.0, 1.0, 0.1, 0.1]
     """
 
     watches = True

@@ -13,6 +13,14 @@ class RMSprop(Optimizer):
 
     `centered` divides by the standard deviation instead (Graves 2013, eq. 40): v - a^2, where rounding makes it less 0,
     with a the mean gradient. With `momentum`, the quotient feeds b = momentum b + quotient, and p -= lr b.
+
+    Examples:
+        >>> w = nn.Parameter([1.0, -2.0])
+        >>> optimizer = gpunn.optim.RMSprop([w], lr=0.1)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> w.detach().round(decimals=3)
+        Tensor([ 0., -1.])
     """
 
     arrays, switches = ("square_avg", "grad_avg", "momentum_buffer"), ("centered", "momentum")

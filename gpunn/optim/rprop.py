@@ -15,6 +15,14 @@ class Rprop(Optimizer):
     leaves that step out, and stays within `step_sizes`. For whole batches: signs of small ones are noise. A gradient
     that is NaN has no sign, and makes the parameter NaN (PyTorch leaves it where it is, in silence).
     Memory: two arrays a parameter.
+
+    Examples:
+        >>> w = nn.Parameter([1.0, -2.0])
+        >>> optimizer = gpunn.optim.Rprop([w], lr=0.1)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> w.detach().round(decimals=3)
+        Tensor([ 0.9, -1.9])
     """
 
     arrays = ("prev", "step_size")

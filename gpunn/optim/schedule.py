@@ -31,6 +31,16 @@ class Schedule:
     optimiser's groups have an `initial_lr` then, of a state that was loaded, and the first step made is the one after.
     `per_step` says that a step is an update of the weights, not an epoch: the Trainer acts on it. `floor` is the rate
     that a change of another's rate leaves alone.
+
+    Examples:
+        >>> class Halved(gpunn.optim.LRScheduler):
+        ...     def get_lr(self):
+        ...         return [rate / 2**self.last_epoch for rate in self.base_lrs]
+        ...
+        >>> optimizer = gpunn.optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
+        >>> schedule = Halved(optimizer)
+        >>> [schedule.step() or round(optimizer.param_groups[0]["lr"], 3) for _ in range(3)]
+        [0.5, 0.25, 0.125]
     """
 
     per_step = False

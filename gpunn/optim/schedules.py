@@ -27,7 +27,14 @@ Lambda = Callable[[int], float]
 
 
 class StepLR(Schedule):
-    """Multiplies the rate by `gamma` every `step_size` steps."""
+    """Multiplies the rate by `gamma` every `step_size` steps.
+
+    Examples:
+        >>> optimizer = gpunn.optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
+        >>> schedule = gpunn.optim.StepLR(optimizer, step_size=2)
+        >>> [schedule.step() or round(optimizer.param_groups[0]["lr"], 3) for _ in range(4)]
+        [1.0, 0.1, 0.1, 0.01]
+    """
 
     keeps = False
     options: ClassVar = {"step_size": Option(STEPS, 30), "gamma": Option(FACTOR, 0.1)}
@@ -41,7 +48,14 @@ class StepLR(Schedule):
 
 
 class MultiStepLR(Schedule):
-    """Multiplies the rate by `gamma` at each of the step counts `milestones`."""
+    """Multiplies the rate by `gamma` at each of the step counts `milestones`.
+
+    Examples:
+        >>> optimizer = gpunn.optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
+        >>> schedule = gpunn.optim.MultiStepLR(optimizer, milestones=[1, 3])
+        >>> [schedule.step() or round(optimizer.param_groups[0]["lr"], 3) for _ in range(4)]
+        [0.1, 0.1, 0.01, 0.01]
+    """
 
     keeps = False
     options: ClassVar = {"milestones": Option(MILESTONES, (30, 80)), "gamma": Option(FACTOR, 0.1)}
@@ -67,7 +81,14 @@ class MultiStepLR(Schedule):
 
 
 class ConstantLR(Schedule):
-    """Multiplies the rate by `factor` for the first `total_iters` steps."""
+    """Multiplies the rate by `factor` for the first `total_iters` steps.
+
+    Examples:
+        >>> optimizer = gpunn.optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
+        >>> schedule = gpunn.optim.ConstantLR(optimizer, factor=0.5, total_iters=2)
+        >>> [schedule.step() or round(optimizer.param_groups[0]["lr"], 3) for _ in range(4)]
+        [0.5, 1.0, 1.0, 1.0]
+    """
 
     keeps = False
     options: ClassVar = {"factor": Option(SHARE, 1 / 3), "total_iters": Option(STEPS, 5)}
@@ -81,7 +102,14 @@ class ConstantLR(Schedule):
 
 
 class LinearLR(Schedule):
-    """Moves the rate linearly from start_factor to end_factor times the initial one, in `total_iters` steps."""
+    """Moves the rate linearly from start_factor to end_factor times the initial one, in `total_iters` steps.
+
+    Examples:
+        >>> optimizer = gpunn.optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
+        >>> schedule = gpunn.optim.LinearLR(optimizer, start_factor=0.5, total_iters=2)
+        >>> [schedule.step() or round(optimizer.param_groups[0]["lr"], 3) for _ in range(4)]
+        [0.75, 1.0, 1.0, 1.0]
+    """
 
     options: ClassVar = {
         "start_factor": Option(kinds.number("a number in (0, 1]", lambda v: 0 < v <= 1), 1 / 3),
@@ -106,7 +134,14 @@ class LinearLR(Schedule):
 
 
 class ExponentialLR(Schedule):
-    """Multiplies the rate by `gamma` every step."""
+    """Multiplies the rate by `gamma` every step.
+
+    Examples:
+        >>> optimizer = gpunn.optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
+        >>> schedule = gpunn.optim.ExponentialLR(optimizer, gamma=0.9)
+        >>> [schedule.step() or round(optimizer.param_groups[0]["lr"], 3) for _ in range(4)]
+        [0.9, 0.81, 0.729, 0.656]
+    """
 
     options: ClassVar = {"gamma": Option(FACTOR, 0.95)}
 
@@ -119,7 +154,14 @@ class ExponentialLR(Schedule):
 
 
 class PolynomialLR(Schedule):
-    """Multiplies the initial rate by (1 - t / total_iters)^power, 0 from `total_iters` steps on."""
+    """Multiplies the initial rate by (1 - t / total_iters)^power, 0 from `total_iters` steps on.
+
+    Examples:
+        >>> optimizer = gpunn.optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
+        >>> schedule = gpunn.optim.PolynomialLR(optimizer, total_iters=4)
+        >>> [schedule.step() or round(optimizer.param_groups[0]["lr"], 3) for _ in range(4)]
+        [0.75, 0.5, 0.25, 0.0]
+    """
 
     options: ClassVar = {"total_iters": Option(STEPS, 5), "power": Option(FACTOR, 1.0)}
 
@@ -132,7 +174,14 @@ class PolynomialLR(Schedule):
 
 
 class CosineAnnealingLR(Schedule):
-    """Half a cosine from the initial rate to `eta_min` in `T_max` steps, then back (Loshchilov, Hutter 2017, eq. 5)."""
+    """Half a cosine from the initial rate to `eta_min` in `T_max` steps, then back (Loshchilov, Hutter 2017, eq. 5).
+
+    Examples:
+        >>> optimizer = gpunn.optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
+        >>> schedule = gpunn.optim.CosineAnnealingLR(optimizer, T_max=4)
+        >>> [schedule.step() or round(optimizer.param_groups[0]["lr"], 3) for _ in range(4)]
+        [0.854, 0.5, 0.146, 0.0]
+    """
 
     options: ClassVar = {"T_max": Option(STEPS, 100), "eta_min": Option(RATE, 0.0)}
 
@@ -152,6 +201,12 @@ class LambdaLR(Schedule):
     """Sets the rate to the initial one times lr_lambda(t), a function or a list of one a group.
 
     A saved state has no functions, and of objects that are called their attributes.
+
+    Examples:
+        >>> optimizer = gpunn.optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
+        >>> schedule = gpunn.optim.LambdaLR(optimizer, lambda t: 1 / (1 + t))
+        >>> [schedule.step() or round(optimizer.param_groups[0]["lr"], 3) for _ in range(4)]
+        [0.5, 0.333, 0.25, 0.2]
     """
 
     def __init__(self, optimizer: Optimizer, lr_lambda: Lambda | Sequence[Lambda], last_epoch: int = -1):
@@ -188,7 +243,14 @@ class LambdaLR(Schedule):
 
 
 class MultiplicativeLR(LambdaLR):
-    """Multiplies the rate by lr_lambda(t) at each step t, a function or a list of one a group."""
+    """Multiplies the rate by lr_lambda(t) at each step t, a function or a list of one a group.
+
+    Examples:
+        >>> optimizer = gpunn.optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
+        >>> schedule = gpunn.optim.MultiplicativeLR(optimizer, lambda t: 0.9)
+        >>> [schedule.step() or round(optimizer.param_groups[0]["lr"], 3) for _ in range(4)]
+        [0.9, 0.81, 0.729, 0.656]
+    """
 
     def get_lr(self) -> list[float]:
         groups = self._groups()

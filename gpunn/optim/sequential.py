@@ -78,7 +78,15 @@ class Several(Schedule):
 
 
 class ChainedScheduler(Several):
-    """Steps all of several schedules at once; `get_last_lr` is what comes of them together."""
+    """Steps all of several schedules at once; `get_last_lr` is what comes of them together.
+
+    Examples:
+        >>> optimizer = gpunn.optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
+        >>> parts = [gpunn.optim.ConstantLR(optimizer, 0.5, 2), gpunn.optim.ExponentialLR(optimizer, 0.9)]
+        >>> schedule = gpunn.optim.ChainedScheduler(parts)
+        >>> [schedule.step() or round(optimizer.param_groups[0]["lr"], 3) for _ in range(3)]
+        [0.45, 0.81, 0.729]
+    """
 
     def __init__(self, schedulers: Sequence[Schedule], optimizer: Optimizer | None = None):
         self._take(schedulers, optimizer)
@@ -97,7 +105,15 @@ class ChainedScheduler(Several):
 
 
 class SequentialLR(Several):
-    """One schedule after the other: the next takes over after each of `milestones` steps, from its own beginning."""
+    """One schedule after the other: the next takes over after each of `milestones` steps, from its own beginning.
+
+    Examples:
+        >>> optimizer = gpunn.optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
+        >>> parts = [gpunn.optim.LinearLR(optimizer, 0.5, 1.0, 2), gpunn.optim.ExponentialLR(optimizer, 0.5)]
+        >>> schedule = gpunn.optim.SequentialLR(optimizer, parts, milestones=[2])
+        >>> [schedule.step() or round(optimizer.param_groups[0]["lr"], 3) for _ in range(4)]
+        [0.75, 1.0, 0.5, 0.25]
+    """
 
     options: ClassVar = {"_milestones": Option(Kind("a list of step counts in growing order", lambda v: isinstance(
         v, tuple) and all(map(kinds.whole(0).holds, v)) and list(v) == sorted(v)), (10,))}  # fmt: skip

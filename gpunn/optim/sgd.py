@@ -14,6 +14,14 @@ class SGD(Optimizer):
     `nesterov` steps along g + momentum b (Sutskever et al. 2013, in PyTorch's form). `weight_decay` and `l1` add
     weight_decay p and l1 sign(p) to the gradient. The first gradient fills b undamped, as in PyTorch.
     Memory: one array a parameter with momentum, none without.
+
+    Examples:
+        >>> w = nn.Parameter([1.0, -2.0])
+        >>> optimizer = gpunn.optim.SGD([w], lr=0.1, momentum=0.9)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> w.detach().round(decimals=3)
+        Tensor([ 0.8, -1.6])
     """
 
     arrays, switches = ("momentum_buffer",), ("momentum",)

@@ -168,6 +168,12 @@ class SWALR(Schedule):
     """Moves the rate from what it is to `swa_lr`, a number or one a group, in `anneal_epochs` steps; there it stays.
 
     `anneal_strategy` "cos" or "linear".
+
+    Examples:
+        >>> optimizer = gpunn.optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
+        >>> schedule = gpunn.optim.swa_utils.SWALR(optimizer, swa_lr=0.1, anneal_epochs=3)
+        >>> [schedule.step() or round(optimizer.param_groups[0]["lr"], 3) for _ in range(4)]
+        [0.775, 0.325, 0.1, 0.1]
     """
 
     options: ClassVar = {
