@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 from gpunn import left_out
 from gpunn.backend import Array, Device, array_module, asarray, device_of, is_array, plain, streams, to_numpy
 from gpunn.backend.dispatch import CUPYS
+from gpunn.dtypes import as_dtype
 from gpunn.engine import autograd
 from gpunn.engine.alias import UNTRACKED, Alias, join
 from gpunn.engine.autograd import Closure, Gradients, Joint, Leaf, Needs, Node
@@ -41,6 +42,7 @@ class Tensor(
             nested list, another framework's tensor (taken over through DLPack where it can be), or a Tensor (its array
             is shared).
         requires_grad: whether ``backward`` fills ``.grad``. Floating point only.
+        sizes: PyTorch's ``Tensor(2, 3)`` of two sizes or more, whose values are to be filled in.
 
     Attributes:
         array: the plain array itself; changing it in place between forward and backward makes gradients wrong.
@@ -56,7 +58,9 @@ class Tensor(
     __array_ufunc__ = None
     __array_priority__ = 1000.0
 
-    def __init__(self, array: object, requires_grad: bool = False):
+    def __init__(self, array: object, requires_grad: bool = False, *sizes: int):
+        if type(array) is int and type(requires_grad) is int:  # PyTorch's Tensor(2, 3), whose values are any
+            array, requires_grad = np.zeros((array, requires_grad, *sizes), as_dtype("Tensor", None)), False
         data = data_of(array)
         if not is_array(array) and not getattr(data.flags, "writeable", True):
             data = data.copy()  # JAX's may not change, and a Tensor does in training
@@ -67,7 +71,7 @@ class Tensor(
         self._node: Node | None = None
         self._requires_grad = False
         self._alias: Alias | None = None  # where another Tensor shares the memory
-        self._origin: tuple[Tensor, Any] | None = None  # of x[index]: x and index
+        self._origin: Any = None  # of x[index]: x and index; of x.reshape(...): a weak reference to x
         self._read = False  # whether a recorded op has taken it
         if isinstance(array, Tensor) and data is array.array:
             join(array, self)

@@ -3,13 +3,14 @@
 Where no gradient can want the old values a Tensor changes in memory, as PyTorch's does: whoever shares the memory sees
 it, and a weight keeps its order of axes. Where closures may hold that memory for the backward pass the Tensor takes a
 new array, and its history; that is the same for all who look, unless other Tensors share the memory: then it is
-refused, but for `x[i] += y`, whose base takes the new array.
+refused, but for `x[i] += y` and x.reshape(...), whose base takes the new array, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from gpunn.engine.operators import A
 from gpunn.engine.tensor import Tensor, data_of, record
 from gpunn.ops.broadcast import operands, shape_of, unbroadcast
 from gpunn.ops.indexing import as_index, getitem, ints_first
+from gpunn.ops.shape import reshape
 
 
 def update(op: Callable[[Any, Any], Any], x: Tensor, other: object) -> Tensor:
@@ -110,12 +112,13 @@ def _assign(x: Tensor, index: Any, value: object, beside: int) -> None:
     if _in_memory(x, isinstance(value, Tensor) and value.requires_grad):
         _write(name, x.array[place[0]], rest, given)
         return
-    if is_shared(x, beside):
+    base = _reshaped_from(name, x, anew) if is_shared(x, beside) else None
+    if base is None and is_shared(x, beside):
         raise RuntimeError(_shared(name, anew, x))
     _refuse_unwritable(name, x.array)
-    changed = x.array.copy(order="K")
+    changed = x.array.copy(order="K" if base is None else "C")
     changed[place[0]][rest] = given
-    become(x, _assigned(x, changed, place, value, given))
+    _become_with(base, x, _assigned(x, changed, place, value, given))
 
 
 def _assigned(x: Tensor, changed: Array, place: tuple[Any, Any], value: object, given: Any) -> Tensor:
@@ -153,16 +156,36 @@ def _in_memory(x: Tensor, learns: bool) -> bool:
 def _is_part(value: Tensor, x: Tensor, index: Any) -> bool:
     """Whether value is x[index] itself, as x is now."""
     origin = value._origin
-    return origin is not None and origin[0] is x and origin[1] is index and shares(value.array, x.array)
+    return isinstance(origin, tuple) and origin[0] is x and origin[1] is index and shares(value.array, x.array)
 
 
 def _through_base(name: str, x: Tensor, y: Tensor, anew: str) -> None:
-    """Change x = base[index] with its base, which no other Tensor may share."""
-    if x._origin is None:
+    """Change x = base[index], or all of base in another form, with its base, which no other Tensor may share."""
+    if (whole := _reshaped_from(name, x, anew)) is not None:
+        _become_with(whole, x, y.contiguous())
+        return
+    if not isinstance(x._origin, tuple):
         raise RuntimeError(_shared(name, anew, x))
     base, index = x._origin
     _assign(base, index, y, 1)  # x is the one that may share it
     become(x, base[index])
+
+
+def _reshaped_from(name: str, x: Tensor, anew: str) -> Tensor | None:
+    """What x is all of, in another form, where those two alone share the memory."""
+    base = x._origin() if isinstance(x._origin, ref) else None
+    if base is None or not shares(x.array, base.array) or is_shared(x, 1):
+        return None
+    _refuse_leaf(name, base, anew)
+    return base
+
+
+def _become_with(base: Tensor | None, x: Tensor, y: Tensor) -> None:
+    """Let x be y, and base, if there is one, y in its own form."""
+    become(x, y)
+    if base is not None:
+        become(base, reshape(x, base.shape))
+        x._origin = ref(base)
 
 
 def _write(name: str, a: Array, place: Any, values: Any) -> None:

@@ -7,6 +7,7 @@ import operator
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from typing import TypeVar
+from weakref import ref
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def reshape(x: A, shape: int | Sequence[int]) -> A:
     """
     a = data_of(x)
     wanted, before = _fitting("reshape", a, shape), a.shape  # all that the closure keeps
-    return record("reshape", _reshaped(a, wanted), (x,), lambda gy, needs: (_reshaped(gy, before),))
+    return _of(x, record("reshape", _reshaped(a, wanted), (x,), lambda gy, needs: (_reshaped(gy, before),)))
 
 
 def view(x: A, shape: int | Sequence[int]) -> A:
@@ -50,7 +51,7 @@ def view(x: A, shape: int | Sequence[int]) -> A:
     a = data_of(x)
     wanted, before = _fitting("view", a, shape), a.shape
     if _is_view(a.shape, a.strides, wanted):
-        return record("view", a.reshape(wanted), (x,), lambda gy, needs: (_reshaped(gy, before),))
+        return _of(x, record("view", a.reshape(wanted), (x,), lambda gy, needs: (_reshaped(gy, before),)))
     if not isinstance(x, Tensor) or a.ndim < 3 or 0 in a.strides:
         steps = tuple([stride // a.itemsize for stride in a.strides])
         raise ValueError(
@@ -59,6 +60,13 @@ def view(x: A, shape: int | Sequence[int]) -> A:
         )
     y = reshape(x, wanted)
     stand_for_a_view(x, y)
+    return y
+
+
+def _of(x: object, y: A) -> A:
+    """y, which remembers that it is all of x in another form, where it shares its memory: they change together."""
+    if isinstance(x, Tensor) and isinstance(y, Tensor) and y._alias is not None:
+        y._origin = ref(x)
     return y
 
 

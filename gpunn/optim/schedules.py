@@ -40,7 +40,8 @@ class StepLR(Schedule):
     options: ClassVar = {"step_size": Option(STEPS, 30), "gamma": Option(FACTOR, 0.1)}
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1):
-        self.step_size, self.gamma = step_size, gamma
+        whole = isinstance(step_size, float) and step_size.is_integer()  # PyTorch's users write StepLR(optimizer, 1.0)
+        self.step_size, self.gamma = int(step_size) if whole else step_size, gamma
         super().__init__(optimizer, last_epoch)
 
     def lr_at(self, base: float, t: int) -> float:
