@@ -89,6 +89,15 @@ from gpunn.creation import tril_indices as tril_indices  # isort: skip
 from gpunn.creation import triu_indices as triu_indices  # isort: skip
 from gpunn.creation import zeros as zeros  # isort: skip
 from gpunn.creation import zeros_like as zeros_like  # isort: skip
+from gpunn.creation import BoolTensor as BoolTensor  # isort: skip
+from gpunn.creation import ByteTensor as ByteTensor  # isort: skip
+from gpunn.creation import CharTensor as CharTensor  # isort: skip
+from gpunn.creation import DoubleTensor as DoubleTensor  # isort: skip
+from gpunn.creation import FloatTensor as FloatTensor  # isort: skip
+from gpunn.creation import HalfTensor as HalfTensor  # isort: skip
+from gpunn.creation import IntTensor as IntTensor  # isort: skip
+from gpunn.creation import LongTensor as LongTensor  # isort: skip
+from gpunn.creation import ShortTensor as ShortTensor  # isort: skip
 from gpunn.nn import summary as summary  # isort: skip
 from gpunn import functions as _functions  # isort: skip
 from gpunn.cuda.variants import use_variant as use_variant  # isort: skip

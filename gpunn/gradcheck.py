@@ -14,8 +14,9 @@ from gpunn.random import Generator
 
 
 def gradcheck(
-    fn: Callable, inputs: Sequence, eps: float = 1e-6, rtol: float = 1e-5, seed: int = 0, directions: int = 3
-) -> bool:
+    fn: Callable, inputs: Sequence | Tensor, eps: float = 1e-6, rtol: float = 1e-5, seed: int = 0,
+    directions: int = 3, *, atol: float = 0.0,
+) -> bool:  # fmt: skip
     """Compare the gradients of ``fn`` with central differences.
 
     With a random u the scalar ``s = <u, fn(x)>`` is differentiated both ways along random unit directions of all inputs
@@ -24,11 +25,13 @@ def gradcheck(
 
     Args:
         fn: takes as many Tensors as there are inputs, returns a Tensor.
-        inputs: arrays; the float64 ones are differentiated, others (labels, masks) are passed on as they are.
+        inputs: arrays or Tensors, or one Tensor; the float64 ones are differentiated, others (labels, masks) are passed
+            on as they are.
         eps: length of the step.
         rtol: allowed error, relative to the size of the terms.
         seed: for u and the directions.
         directions: how many are tried.
+        atol: allowed error beside it.
 
     Returns:
         True.
@@ -37,7 +40,7 @@ def gradcheck(
         TypeError: no input is float64 (float32 is too coarse for differences).
         AssertionError: a gradient is wrong or not finite; the text gives both values.
     """
-    arrays = [np.array(to_numpy(x)) for x in inputs]
+    arrays = [np.array(to_numpy(x)) for x in ((inputs,) if isinstance(inputs, Tensor) else inputs)]
     active = [i for i, a in enumerate(arrays) if a.dtype == np.float64]
     if not active:
         raise TypeError(
@@ -63,7 +66,7 @@ def gradcheck(
         want = float(terms.sum()) / (2 * eps)
         # The difference loses to rounding what the values have in digits: eps of float64 over the step.
         noise = 1e-15 * float(np.abs(u * to_numpy(y)).sum()) / eps
-        if not math.isfinite(got) or not abs(got - want) <= rtol * max(abs(want), abs(got), 1e-3) + 10 * noise:
+        if not math.isfinite(got) or not abs(got - want) <= rtol * max(abs(want), abs(got), 1e-3) + atol + 10 * noise:
             raise AssertionError(
                 f"gradcheck: backward gives a slope of {got:.9g} along a random direction, differences give {want:.9g} "
                 f"(relative tolerance {rtol:g}); the gradient of {getattr(fn, '__name__', 'fn')} is wrong, or it has a "

@@ -12,7 +12,6 @@ from gpunn.errors import NoAttributeError
 EAGER = "networks run as they are, and Trainer and CapturedStep replay a step as one CUDA graph"
 COMPLEX = "keep real and imaginary part in two arrays; ops.conv1d to conv3d take complex arrays"
 DTYPE = "gpunn has no such numbers; convert to int8, float16 or bfloat16"
-TYPED = "write gpunn.tensor(data, dtype=gpunn.float32), or the dtype of its name"
 SECOND = "gpunn has first derivatives, of gpunn.autograd.grad; write the gradient that you need as ops of its own"
 AMP = 'write `with gpunn.precision("bf16"):` around the forward pass; weights and their gradients stay float32'
 SPECTRA = "take NumPy's or CuPy's of x.numpy(), which records no gradient"
@@ -49,15 +48,6 @@ NAMES = {
     "qint32": DTYPE,
     "float8_e4m3fn": DTYPE,
     "float8_e5m2": DTYPE,
-    "FloatTensor": TYPED,
-    "DoubleTensor": TYPED,
-    "HalfTensor": TYPED,
-    "LongTensor": TYPED,
-    "IntTensor": TYPED,
-    "ShortTensor": TYPED,
-    "CharTensor": TYPED,
-    "ByteTensor": TYPED,
-    "BoolTensor": TYPED,
     "set_default_tensor_type": "call gpunn.set_default_dtype and gpunn.set_default_device",
     "fft": SPECTRA,
     "stft": SPECTRA,

@@ -48,3 +48,9 @@ def test_other_inputs_are_passed_on():
 def test_float32_is_refused():
     with pytest.raises(TypeError, match="gradcheck: got inputs of dtype float32; expected at least one float64 array"):
         gpunn.gradcheck(cube, [X.astype(np.float32)])
+
+
+def test_pytorchs_arguments_are_taken():
+    x = gpunn.tensor(X, requires_grad=True)
+    assert gpunn.autograd.gradcheck(cube, x, eps=1e-6, atol=1e-4)
+    assert gpunn.autograd.gradcheck(lambda a: cube(a, 3.001), (x,), atol=1.0)

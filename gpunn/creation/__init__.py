@@ -28,3 +28,12 @@ from gpunn.creation.like import rand_like as rand_like
 from gpunn.creation.like import randint_like as randint_like
 from gpunn.creation.like import randn_like as randn_like
 from gpunn.creation.like import zeros_like as zeros_like
+from gpunn.creation.typed import BoolTensor as BoolTensor
+from gpunn.creation.typed import ByteTensor as ByteTensor
+from gpunn.creation.typed import CharTensor as CharTensor
+from gpunn.creation.typed import DoubleTensor as DoubleTensor
+from gpunn.creation.typed import FloatTensor as FloatTensor
+from gpunn.creation.typed import HalfTensor as HalfTensor
+from gpunn.creation.typed import IntTensor as IntTensor
+from gpunn.creation.typed import LongTensor as LongTensor
+from gpunn.creation.typed import ShortTensor as ShortTensor

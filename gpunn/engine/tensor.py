@@ -39,8 +39,8 @@ class Tensor(
 
     Args:
         array: an array of any device (kept; copied only where it is unaligned or of another byte order), a number, a
-            nested list, another framework's tensor (taken over through DLPack where it can be), or a Tensor (its array
-            is shared).
+            nested list (whose integers become floating point; `gpunn.tensor` keeps them), another framework's tensor
+            (taken over through DLPack where it can be), or a Tensor (its array is shared).
         requires_grad: whether ``backward`` fills ``.grad``. Floating point only.
         sizes: PyTorch's ``Tensor(2, 3)`` of two sizes or more, whose values are to be filled in.
 
@@ -62,6 +62,8 @@ class Tensor(
         if type(array) is int and type(requires_grad) is int:  # PyTorch's Tensor(2, 3), whose values are any
             array, requires_grad = np.zeros((array, requires_grad, *sizes), as_dtype("Tensor", None)), False
         data = data_of(array)
+        if isinstance(array, list | tuple) and data.dtype.kind in "iub":  # as PyTorch's: tensor() keeps integers
+            data = data.astype(as_dtype("Tensor", None))
         if not is_array(array) and not getattr(data.flags, "writeable", True):
             data = data.copy()  # JAX's may not change, and a Tensor does in training
         if data.dtype.kind not in "fiubV":  # V: bfloat16 of ml_dtypes
