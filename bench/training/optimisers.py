@@ -102,5 +102,5 @@ def _step(library: Any, one: Optimiser, values: Arrays, grads: Arrays, give: Cal
     """The optimiser's step in gpunn or PyTorch, whose names are alike, and its parameters."""
     parameters = [library.nn.Parameter(give(v.copy())) for v in values]
     for p, g in zip(parameters, grads, strict=True):
-        p.gradient = give(g.copy())
+        p.grad = give(g.copy())
     return getattr(library.optim, one.name)(parameters, lr=LR, **one.options).step, parameters
