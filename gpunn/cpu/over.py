@@ -11,21 +11,37 @@ from gpunn.cpu.layout import scratch
 from gpunn.cpu.threads import parallel_for
 
 BLOCK = 1 << 15  # elements: of float32 five arrays are 640 KB, and a call of NumPy's costs a fifth of its work
+ROW = 1 << 12  # numbers of a part's row, as of half the channels: shorter ones are copied first
 
 
 def over(task: Callable[..., None], x: np.ndarray, *others: np.ndarray, count: int = 1) -> tuple[np.ndarray, ...]:
     """`count` new arrays that lie in memory as x does: the task's, of blocks of x, of the others and of these."""
     axes = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
-    given = [np.ascontiguousarray(a.transpose(axes)) for a in (x, *others)]
+    given = [a.transpose(axes) for a in (x, *others)]
     made = [np.empty(given[0].shape, x.dtype) for _ in range(count)]
-    flat = [a.reshape(-1) for a in (*given, *made)]
+    row = min([_row(a) for a in given])
+    if row < ROW:
+        given, row = [np.ascontiguousarray(a) for a in given], max(1, x.size)
+    rows = [a.reshape(-1, row) for a in (*given, *made)]
+    blocks = -(-row // BLOCK)
 
     def block(i: int) -> None:
-        task(*[a[i * BLOCK : (i + 1) * BLOCK] for a in flat])
+        n, low = i // blocks, i % blocks * BLOCK
+        task(*[a[n, low : low + BLOCK] for a in rows])
 
-    parallel_for(block, -(-x.size // BLOCK), 8 * x.size)
+    parallel_for(block, x.size // row * blocks, 8 * x.size)
     back = np.argsort(axes)
-    return tuple([a.reshape(given[0].shape).transpose(back) if x.ndim > 1 else a.reshape(x.shape) for a in made])
+    return tuple([a.transpose(back) for a in made])
+
+
+def _row(a: np.ndarray) -> int:
+    """How many numbers lie one behind another: all, or those of a part's row."""
+    count = 1
+    for size, stride in zip(reversed(a.shape), reversed(a.strides), strict=True):
+        if size != 1 and stride != count * a.itemsize:
+            break
+        count *= size
+    return count
 
 
 def like(a: np.ndarray, name: str) -> np.ndarray:
