@@ -49,6 +49,15 @@ class Clock:
         return time.perf_counter() - begin, None
 
 
+class ProcessorClock(Clock):
+    """For the CPU, one thread: seconds in which it ran, whoever else waited for the same core."""
+
+    def once(self, call: Call) -> tuple[float, float | None]:
+        begin = time.process_time()
+        call()
+        return time.process_time() - begin, None
+
+
 class WallClock(Clock):
     """For whole steps on a GPU, whose launches are a part of what the user waits for: several steps, one wait."""
 

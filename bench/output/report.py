@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bench.output import columns, pictures, results
+from bench.output import columns, layered, pictures, results
 from bench.output.columns import Column
 from bench.output.results import Run
 from bench.rows import Row
@@ -89,6 +89,10 @@ def between(text: str, table: Callable[[str], str | None], where: str) -> str:
 
 def markdown(run: Run) -> str:
     """A run as a table: of each case and pass the best variant, and where it was measured."""
+    if run["suite"] == "layers":
+        pairs, found = layered.layered(run["rows"]), layered.COLUMNS
+        table = grid([one.title for one in found], [[one.text(pair) for one in found] for pair in pairs])
+        return f"{table}\n\n{results.where(run)}"
     rows = [row for row in run["rows"] if row.status == "ok"]
     if run["suite"] not in ("cpu", "accuracy", "memory"):
         best: dict[tuple[str, ...], Row] = {}

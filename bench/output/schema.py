@@ -99,8 +99,8 @@ def _contradictions(row: dict[str, Any]) -> list[str]:
     spreads = {**rivals, **({"seconds": seconds} if seconds else {})}
     wrong = {
         f"is {status} without a reason": status != "ok" and not row.get("reason"),
-        "is ok, so it must have either seconds, counts or kept_bytes":
-            status == "ok" and bool(seconds) + bool(counts) + memory != 1,
+        "is ok, so it must have either seconds, counts or kept_bytes": status == "ok"
+        and bool(seconds) + bool(counts) + memory != 1,
         **{f"lacks {name}.speed": one.get("speed") is None for name, one in rivals.items()},
         "has a roofline but no bound": row.get("roofline") is not None and row.get("bound") is None,
         **{f"has {name} that is not in order: median, p10, p90": not _in_order(one) for name, one in spreads.items()},

@@ -16,11 +16,13 @@ from bench import clocks, machine
 from bench.output import results
 from bench.output.columns import Column, aligned, columns
 from bench.rows import NOISY
+from bench.training import layers
 from bench.training.memory import peak
 from bench.training.networks import NETWORKS, differ, losses_of, our_model, our_step, torch_model, torch_step
 from gpunn.recipes.options import positive_int
 from gpunn.window import size_text
 
+BUDGET = 9.0  # seconds
 Figures = dict[str, Any]
 
 
@@ -47,6 +49,9 @@ def main(argv: list[str]) -> int:
     args = _arguments(argv)
     pins = machine.without_pins(args.keep_pins)
     machine.hold_threads(args.threads)
+    if args.layers is not None:
+        return layers.run(args)
+    args.budget = BUDGET if args.budget is None else args.budget
     about = machine.describe(args.threads, args.seed)
     about |= {"pins_kept": pins, "pins_taken_off": os.environ.get("GPUNN_BENCH_UNPINNED", "").split()}
     _print_head(about)
@@ -68,7 +73,10 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     add, pins = parser.add_argument, " and ".join(machine.PINS)
     add("--json", metavar="FILE", help="write the figures there too")
     add("--repeats", type=positive_int, default=40, help="pairs of steps a network (at most; default 40)")
-    add("--budget", type=float, default=9, help="seconds a network, after at least 5 pairs (default 9)")
+    about_budget = f"seconds a network or row, after at least 5 pairs (default {BUDGET}; of a layer {layers.SECONDS})"
+    add("--budget", type=float, help=about_budget)
+    about_layers = "single layers in place of networks: all, or those whose names begin so"
+    add("--layers", nargs="*", metavar="NAME", help=about_layers)
     names = list(NETWORKS)
     add("--networks", nargs="+", choices=names, default=names, metavar="NAME", help=", ".join(names))
     add("--threads", type=positive_int, default=machine.cores(), help="threads of both sides (default: all)")
