@@ -64,6 +64,12 @@ class ArrayDataset(Dataset[tuple]):
 
     `index` is an int, a slice or an array of indices. Arrays may lie on any device; lists become NumPy arrays. A
     DataLoader's batches of it are tuples of arrays.
+
+    Examples:
+        >>> pairs = data.ArrayDataset(np.arange(6).reshape(3, 2), [0, 1, 0])
+        >>> pairs[1:]
+        (array([[2, 3],
+               [4, 5]]), array([1, 0]))
     """
 
     batched = True

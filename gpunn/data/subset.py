@@ -20,6 +20,11 @@ class Subset(Dataset[T_co]):
     """The samples of `dataset` at `indices`, in that order; nothing is copied until it is read.
 
     `batched` as `dataset` is. `indices` are whole numbers: a list, a range, an array, a Tensor.
+
+    Examples:
+        >>> squares = data.TensorDataset(gpunn.arange(5) ** 2)
+        >>> [int(x) for (x,) in data.Subset(squares, [4, 1])]
+        [16, 1]
     """
 
     def __init__(self, dataset: Indexable, indices: ArrayLike | Tensor | range):

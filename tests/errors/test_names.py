@@ -32,6 +32,8 @@ WRONG = [
      "module 'gpunn.optim.lr_scheduler' has no attribute 'StepLr'; did you mean 'StepLR'?"),
     (gpunn.data, "Dataloader", "module 'gpunn.data' has no attribute 'Dataloader'; did you mean 'DataLoader'?"),
     (gpunn.data.datasets, "Mnist", "module 'gpunn.data.datasets' has no attribute 'Mnist'; did you mean 'MNIST'?"),
+    (gpunn.data.transforms, "Normalise",
+     "module 'gpunn.data.transforms' has no attribute 'Normalise'; did you mean 'Normalize'?"),
     (gpunn.utils.data, "TensorDataSet",
      "module 'gpunn.utils.data' has no attribute 'TensorDataSet'; did you mean 'TensorDataset'?"),
 ]  # fmt: skip
@@ -88,6 +90,7 @@ def test_copies_and_pickles_are_as_before():
 
 PLACES = """gpunn.optim.SGD gpunn.optim.lr_scheduler.StepLR gpunn.nn.functional.relu gpunn.nn.init.xavier_uniform_
 gpunn.nn.utils.clip_grad_norm_ gpunn.nn.utils.rnn.pad_sequence gpunn.utils.data.DataLoader gpunn.data.datasets.MNIST
+gpunn.data.transforms.ToTensor
 gpunn.autograd.grad gpunn.linalg.norm gpunn.cuda.is_available gpunn.backends.cudnn.benchmark gpunn.models.lenet5
 gpunn.train.Trainer gpunn.random.seed gpunn.save gpunn.load gpunn.zeros gpunn.float32 gpunn.cat"""
 

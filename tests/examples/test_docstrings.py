@@ -1,4 +1,4 @@
-"""Every public op, layer, optimiser and schedule has an example in its docstring, which runs and gives what it says."""
+"""Every public op, layer, optimiser, schedule and class of data has an example, which runs and gives what it says."""
 
 import doctest
 import inspect
@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 
 import gpunn
-from gpunn import nn, ops, optim
+from gpunn import data, nn, ops, optim
 
+FILES = {"ImageSet", "Loaded", "DownloadError", "WorkerInfo"}  # what functions of gpunn.data give or raise
 EXPORTED = {
     **{f"ops.{name}": op for name, op in vars(ops).items() if inspect.isfunction(op)},
     **{f"nn.{name}": layer for name, layer in vars(nn).items() if inspect.isclass(layer)},
     **{f"optim.{name}": made for name, made in vars(optim).items() if inspect.isclass(made)},
     **{f"optim.{name}": function for name, function in vars(optim).items() if inspect.isfunction(function)},
+    **{f"data.{name}": made for name, made in vars(data).items() if inspect.isclass(made) and name not in FILES},
 }
-GIVEN = {"np": np, "gpunn": gpunn, "nn": nn, "ops": ops}
+GIVEN = {"data": data, "np": np, "gpunn": gpunn, "nn": nn, "ops": ops}
 
 
 def test_they_are_all_here():

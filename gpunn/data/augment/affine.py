@@ -20,6 +20,11 @@ class RandomAffine(ImageStep):
     `degrees` (counter-clockwise) and `shear` (along x, degrees): one number a for -a to a, or (low, high). `scale`: a
     factor's (low, high), or one number a for 1 - a to 1 + a. `shift`: (down, right), the most pixels either way, or one
     number for both. Outside the image lies `fill`, in the images' values. uint8 stays uint8, rounded.
+
+    Examples:
+        >>> images, rng = np.arange(8, dtype=np.uint8).reshape(2, 1, 2, 2), np.random.default_rng(0)
+        >>> data.RandomAffine(degrees=(180, 180))(images, rng)[0][0].tolist()
+        [[[3, 2], [1, 0]]]
     """
 
     degrees: Range = 0.0

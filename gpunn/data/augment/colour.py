@@ -19,6 +19,11 @@ class ColorJitter(ImageStep):
     Each is one number a, for factors 1 - a (at least 0) to 1 + a, or (low, high). Contrast is the distance from the
     image's mean grey, saturation that from each pixel's own grey. uint8 images, or floating ones in 0..1, of 3 channels
     (red, green, blue) or 1, which has no saturation; the result is limited to the same values.
+
+    Examples:
+        >>> images, rng = np.arange(8, dtype=np.uint8).reshape(2, 1, 2, 2), np.random.default_rng(0)
+        >>> data.ColorJitter(brightness=(2, 2))(images, rng)[0][0].tolist()
+        [[[0, 2], [4, 6]]]
     """
 
     brightness: float | tuple[float, float] = 0.0

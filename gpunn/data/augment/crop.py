@@ -19,6 +19,11 @@ class RandomCrop(DrawnStep):
 
     The window is as large as the image, or `size` (height, width). `mode` is numpy.pad's: "constant" (with `fill`, in
     the images' values), "reflect" or "edge". With padding=4 this is the crop of He et al. 2015, section 4.2.
+
+    Examples:
+        >>> images, rng = np.arange(8, dtype=np.uint8).reshape(2, 1, 2, 2), np.random.default_rng(0)
+        >>> data.RandomCrop(padding=0, size=(1, 1))(images, rng)[0].shape
+        (2, 1, 1, 1)
     """
 
     padding: int = 4
@@ -74,7 +79,13 @@ class RandomCrop(DrawnStep):
 
 @dataclass(frozen=True)
 class RandomHorizontalFlip(DrawnStep):
-    """Mirrors each image, left to right, with probability `p`."""
+    """Mirrors each image, left to right, with probability `p`.
+
+    Examples:
+        >>> images, rng = np.arange(8, dtype=np.uint8).reshape(2, 1, 2, 2), np.random.default_rng(0)
+        >>> data.RandomHorizontalFlip(p=1.0)(images, rng)[0][0].tolist()
+        [[[1, 0], [3, 2]]]
+    """
 
     p: float = 0.5
 
@@ -97,6 +108,11 @@ class Cutout(DrawnStep):
     """Fills a square of `size` pixels around a random pixel of each image (DeVries and Taylor 2017).
 
     Borders cut it off. `p` is the share of images that get a hole; `fill` is in the images' values.
+
+    Examples:
+        >>> images, rng = np.arange(8, dtype=np.uint8).reshape(2, 1, 2, 2), np.random.default_rng(0)
+        >>> data.Cutout(1, fill=9)(images, rng)[0].shape
+        (2, 1, 2, 2)
     """
 
     size: int

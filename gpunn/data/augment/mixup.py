@@ -18,6 +18,12 @@ class Mixup:
     Called as step(images, labels, rng) with class labels (N,) below `num_classes`; returns the images and probability
     targets float32 (N, num_classes): lambda * one_hot(label) + (1 - lambda) * one_hot(the other's), which cross_entropy
     takes. uint8 images stay uint8, rounded. Put it last: other steps pass labels on unchanged.
+
+    Examples:
+        >>> images, rng = np.arange(8, dtype=np.uint8).reshape(2, 1, 2, 2), np.random.default_rng(0)
+        >>> images, targets = data.Mixup(num_classes=3)(images, np.array([0, 2]), rng)
+        >>> targets.shape, targets.sum(1).tolist()
+        ((2, 3), [1.0, 1.0])
     """
 
     num_classes: int

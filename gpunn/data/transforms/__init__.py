@@ -11,6 +11,7 @@ All random numbers come from gpunn's global stream: `gpunn.manual_seed` decides 
 processes the (seed, epoch, batch), by however many workers; its threads share the stream, and take turns as they come.
 """
 
+from gpunn import left_out as _left_out
 from gpunn.data.transforms import functional as functional
 from gpunn.data.transforms.automatic import RandAugment as RandAugment
 from gpunn.data.transforms.colour import ColorJitter as ColorJitter
@@ -36,3 +37,5 @@ from gpunn.data.transforms.turn import RandomAffine as RandomAffine
 from gpunn.data.transforms.turn import RandomHorizontalFlip as RandomHorizontalFlip
 from gpunn.data.transforms.turn import RandomRotation as RandomRotation
 from gpunn.data.transforms.turn import RandomVerticalFlip as RandomVerticalFlip
+
+__getattr__ = _left_out.refusing(__name__)
