@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from gpunn.backend import Array, array_module
-from gpunn.engine.tensor import Tensor, data_of
+from gpunn.engine.tensor import Tensor, data_of, refuse_graph
 from gpunn.engine.tensor import grad as gradients_of
 
 Several: TypeAlias = Tensor | Sequence[Tensor]
@@ -87,15 +87,6 @@ def backward(
     ys = _several(tensors)
     for i, (y, seed) in enumerate(zip(ys, _seeds("backward", ys, grad_tensors), strict=True)):
         y.backward(seed, bool(retain_graph) or i + 1 < len(ys))
-
-
-def refuse_graph(caller: str, create_graph: bool) -> None:
-    """NotImplementedError for a gradient that is to be differentiated again."""
-    if create_graph:
-        raise NotImplementedError(
-            f"{caller}: create_graph=True asks for second derivatives, which gpunn has not; leave it out, and write "
-            "the gradient that you need as ops of its own"
-        )
 
 
 def Variable(data: Tensor, requires_grad: bool = False) -> Tensor:
