@@ -15,9 +15,10 @@ from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import data_of, record
 from gpunn.errors import RangeError
 from gpunn.ops.cross_entropy import REDUCTIONS
+from gpunn.ops.loss import reduced, scale_of
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import rounded, widened
-from gpunn.ops.reduce import mean, total, wide, zero_d
+from gpunn.ops.reduce import wide
 from gpunn.scalars import as_number
 
 
@@ -128,14 +129,10 @@ def _at(xp: ModuleType, rows: Array, own: Array) -> Array:
 
 def _of_rows(op: str, x: Any, a: Array, losses: Array, shape: Shape, slopes: Array, reduction: str) -> Any:
     """The rows' losses, reduced, and recorded with their slopes."""
-    if reduction == "none":
-        y = rounded(losses.reshape(shape), a.dtype)
-    else:
-        y = zero_d(total(losses, None) if reduction == "sum" else mean(losses), a)
-    count = len(losses) if reduction == "mean" else 1
+    y = reduced(losses.reshape(shape) if reduction == "none" else losses, reduction, a)
 
     def backward(gy: Array, needs: tuple[bool, ...]) -> tuple[Array]:
-        scale = wide(gy).reshape(-1, 1) / max(count, 1)
+        scale = scale_of(gy, reduction, len(losses)).reshape(-1, 1)
         return (rounded((slopes * scale).reshape(a.shape), gy.dtype),)
 
     return record(op, y, (x,), backward, owned=True)

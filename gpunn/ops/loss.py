@@ -29,10 +29,10 @@ def mse_loss(x: A, target: Operand, reduction: str = "mean", *, out: Array | Non
     difference = wide(a) - wide(t)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        gx = (difference * (2 * _scale(gy, reduction, difference.size))).astype(gy.dtype, copy=False)
+        gx = (difference * (2 * scale_of(gy, reduction, difference.size))).astype(gy.dtype, copy=False)
         return gx if needs[0] else None, -gx if needs[1] else None
 
-    y = _reduced(difference * difference, reduction, a)
+    y = reduced(difference * difference, reduction, a)
     return record("mse_loss", y, (x, target), backward, owned=True)
 
 
@@ -47,11 +47,11 @@ def l1_loss(x: A, target: Operand, reduction: str = "mean", *, out: Array | None
         x, target = widened(x, target)
     a, t = _pair("l1_loss", x, target, reduction)
     xp, difference = array_module(a), wide(a) - wide(t)
-    y = _reduced(xp.abs(difference), reduction, a)
+    y = reduced(xp.abs(difference), reduction, a)
     sign = xp.greater(difference, 0).astype(a.dtype) - xp.less(difference, 0).astype(a.dtype)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        gx = (sign * _scale(gy, reduction, sign.size)).astype(gy.dtype, copy=False)
+        gx = (sign * scale_of(gy, reduction, sign.size)).astype(gy.dtype, copy=False)
         return gx if needs[0] else None, -gx if needs[1] else None
 
     return record("l1_loss", y, (x, target), backward, owned=True)
@@ -91,7 +91,7 @@ def binary_cross_entropy_with_logits(
     y = y if w is None else weighed(y, w)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
-        scale = _scale(gy, reduction, a.size)
+        scale = scale_of(gy, reduction, a.size)
         scale = scale if w is None else scale * w
         gx = gt = None
         if needs[0]:
@@ -102,7 +102,7 @@ def binary_cross_entropy_with_logits(
             gt = weighed(gt, scale)
         return tuple(g if g is None else g.astype(gy.dtype, copy=False) for g in (gx, gt))
 
-    return record(op, _reduced(y, reduction, given), (x, target), backward, owned=True)
+    return record(op, reduced(y, reduction, given), (x, target), backward, owned=True)
 
 
 def _softplus(a: Array) -> Array:
@@ -127,13 +127,13 @@ def check_broadcast(op: str, name: str, factor: Array | None, a: Array) -> None:
         raise ValueError(f"{op}: {name} is {factor.shape}, expected a shape that broadcasts to x {a.shape}; reshape it")
 
 
-def _reduced(values: Array, reduction: str, like: Array) -> Array:
+def reduced(values: Array, reduction: str, like: Array) -> Array:
     """The result in like's dtype; 16-bit floats come as float32, and are added so."""
     if reduction == "none":
         return rounded(values, like.dtype)
     return zero_d(total(values, None) if reduction == "sum" else mean(values), like)
 
 
-def _scale(gy: Array, reduction: str, size: int) -> Array:
+def scale_of(gy: Array, reduction: str, size: int) -> Array:
     """The factor of each element's gradient."""
     return wide(gy) / size if reduction == "mean" and size else wide(gy)
