@@ -9,6 +9,7 @@ import numpy as np
 from gpunn.backend import Array, array_module
 from gpunn.backend.constants import constant
 from gpunn.cuda import elementwise, softmax
+from gpunn.cuda.dtypes import wide
 from gpunn.cuda.matmul import matmul
 from gpunn.cuda.reduce import reduced
 
@@ -16,7 +17,7 @@ from gpunn.cuda.reduce import reduced
 def forward(q: Array, k: Array, v: Array, mask: Array | None, causal: bool, scale: float) -> tuple[Array, Array]:
     """Forward: y = softmax(scale q k^T + mask) v, and for backward the weights, in float32 at least."""
     dtype = q.dtype
-    q, k, v = map(_wide, (q, k, v))
+    q, k, v = map(wide, (q, k, v))
     scores = matmul(_times(q, scale), k.swapaxes(-1, -2))
     if not scores.size:
         return array_module(q).zeros_like(q, shape=(*q.shape[:-1], v.shape[-1])).astype(dtype, copy=False), scores
@@ -46,16 +47,12 @@ def backward(
     dtype = q.dtype
     if not kept.size:
         return tuple([array_module(a).zeros_like(a) for a in (q, k, v)])  # type: ignore[return-value]
-    gy, q, k, v = map(_wide, (gy, q, k, v))
+    gy, q, k, v = map(wide, (gy, q, k, v))
     gv = matmul(kept.swapaxes(-1, -2), gy)
     slopes = softmax.backward(matmul(gy, v.swapaxes(-1, -2)), kept, kept.ndim - 1, False)
     gq = _times(matmul(slopes, k), scale)
     gk = _times(matmul(slopes.swapaxes(-1, -2), q), scale)
     return gq.astype(dtype, copy=False), gk.astype(dtype, copy=False), gv.astype(dtype, copy=False)
-
-
-def _wide(a: Array) -> Array:
-    return a.astype(np.float32) if a.dtype.itemsize == 2 else a
 
 
 def _times(a: Array, scale: float) -> Array:

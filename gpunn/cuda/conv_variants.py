@@ -100,11 +100,6 @@ def _naive(family: str, product: Pass) -> Launches:
     return plan
 
 
-def tile_macros(job: Conv, tile: int) -> dict[str, object]:
-    """Of a square tile."""
-    return {**storage_macros(job.dtype), "BM": tile, "BN": tile}
-
-
 def _rung(name: str, tile: int, side: int) -> Launches:
     """``conv2d/<name>_forward``: a block of side x side threads does tile x tile sums."""
 
@@ -140,11 +135,6 @@ def _depthwise(product: Pass) -> Launches:
 def buffers(tile: int) -> Callable[[Conv], int]:
     """Bytes of shared memory a block: two buffers of one step's depth, of 16-byte accesses or of 8 elements."""
     return lambda job: 4 * 2 * 2 * pack(job.dtype) * 2 * tile
-
-
-def gather_buffers(job: Conv) -> int:
-    """The same of a tile that is filled element by element."""
-    return 4 * 2 * 8 * 2 * 64
 
 
 # ---------------------------------------------------------------- rows

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from gpunn.backend import Array
+
 STORAGE = {
     "float32": ("float", "float"),
     "float64": ("double", "double"),
@@ -79,3 +81,8 @@ def accumulate(dtype: str) -> np.dtype:
 def pack(dtype: str) -> int:
     """Elements in a 16-byte access."""
     return 16 // SIZES[dtype]
+
+
+def wide(a: Array) -> Array:
+    """16-bit floats as float32; others as they are."""
+    return a.astype(np.float32) if a.dtype.itemsize == 2 and a.dtype.kind in "fV" else a

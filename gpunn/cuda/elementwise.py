@@ -20,7 +20,7 @@ from gpunn.cuda.checks import check_devices
 from gpunn.cuda.dtypes import STORAGE, accumulate, pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scalar, layout
-from gpunn.cuda.problem import Frame, Map
+from gpunn.cuda.problem import Frame, Map, Reduction
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 
 __all__ = ["add_into", "apply", "in_memory", "place"]
@@ -45,7 +45,8 @@ NARROW = ("float16", "bfloat16")
 
 
 # ---------------------------------------------------------------- variants
-def _refuse_wide(job: Map | Frame) -> str:
+def refuse_wide(job: Map | Frame | Reduction) -> str:
+    """Why no access of 16 bytes fits; "" where one does."""
     if not job.aligned:
         return "an array does not start on a multiple of 16 bytes"
     return "" if job.wide else "neighbours in memory do not come in multiples of 16 bytes"
@@ -89,12 +90,12 @@ def _place(job: Frame, width: int) -> tuple[Launch, ...]:
 WIDE = "arrays that are one, or repeated, along the result's innermost axis, in multiples of 16 bytes"
 MAP = Operation(
     "elementwise.map",
-    Variant("vector", ("elementwise/map",), WIDE, _refuse_wide, lambda job: _map(job, pack(job.dtype))),
+    Variant("vector", ("elementwise/map",), WIDE, refuse_wide, lambda job: _map(job, pack(job.dtype))),
     Variant("element", ("elementwise/map",), "every stride", lambda job: "", lambda job: _map(job, 1)),
 )
 PLACE = Operation(
     "elementwise.place",
-    Variant("vector", ("elementwise/place",), WIDE, _refuse_wide, lambda job: _place(job, pack(job.dtype))),
+    Variant("vector", ("elementwise/place",), WIDE, refuse_wide, lambda job: _place(job, pack(job.dtype))),
     Variant("element", ("elementwise/place",), "every stride", lambda job: "", lambda job: _place(job, 1)),
 )
 
@@ -235,9 +236,7 @@ def in_memory(x: Array, order: tuple[int, ...]) -> Array:
     return view.copy(order="C") if plan is None else plan(x, None, None, *_no_numbers(x.dtype))
 
 
-def place(
-    x: Array, shape: tuple[int, ...], first: tuple[int, ...], step: tuple[int, ...], value: float = 0
-) -> Array:
+def place(x: Array, shape: tuple[int, ...], first: tuple[int, ...], step: tuple[int, ...], value: float = 0) -> Array:
     """An array of this shape and x's memory order: x from `first` on in these steps along each axis, else value."""
     plan = _placed(layout(x), shape, first, step, forced())
     if plan is None:

@@ -11,13 +11,14 @@ import numpy as np
 from gpunn.backend import Array, array_module
 from gpunn.backend.constants import constant
 from gpunn.cuda import elementwise, indexing
+from gpunn.cuda.dtypes import wide
 from gpunn.grids import MARGIN, Tap, taps
 
 
 def forward(x: Array, grid: Array, mode: str, padding: str, align_corners: bool) -> Array:
     """y (N, C, *places) of x (N, C, *sizes) at grid (N, *places, axes), the last axis first."""
     (N, C), sizes = x.shape[:2], x.shape[2:]
-    rows, places = _rows(_wide(x)), _wide(grid)
+    rows, places = _rows(wide(x)), wide(grid)
     y = array_module(x).zeros_like(rows, shape=(math.prod(grid.shape[:-1]), C))
     if y.size:
         for index, weight, _ in _corners(places, sizes, mode, padding, align_corners):
@@ -34,8 +35,8 @@ def backward(
     xp, sizes, C = array_module(x), x.shape[2:], x.shape[1]
     if not gy.size:
         return tuple([xp.zeros_like(a) if need else None for a, need in zip((x, grid), needs, strict=True)])  # type: ignore[return-value]
-    above = _wide(gy).transpose(0, *range(2, gy.ndim), 1).reshape(-1, C)
-    corners = list(_corners(_wide(grid), sizes, mode, padding, align_corners))
+    above = wide(gy).transpose(0, *range(2, gy.ndim), 1).reshape(-1, C)
+    corners = list(_corners(wide(grid), sizes, mode, padding, align_corners))
     gx = None
     if needs[0]:
         parts = [above if weight is None else above * weight[:, None] for _, weight, _ in corners]
@@ -46,10 +47,6 @@ def backward(
         core = padded[(slice(None), *[slice(MARGIN, MARGIN + n) for n in sizes])]
         gx = core.transpose(0, x.ndim - 1, *range(1, x.ndim - 1)).astype(x.dtype)
     return gx, _slopes(above, x, grid, corners) if needs[1] else None
-
-
-def _wide(a: Array) -> Array:
-    return a.astype(np.float32) if a.dtype.itemsize == 2 else a
 
 
 def _rows(x: Array) -> Array:
@@ -77,7 +74,7 @@ def _corners(
 
 def _slopes(above: Array, x: Array, grid: Array, corners: list[tuple[Array, Array | None, tuple[Tap, ...]]]) -> Array:
     """The gradient of the grid, from gy (places, C)."""
-    xp, rows, axes = array_module(x), _rows(_wide(x)), grid.shape[-1]
+    xp, rows, axes = array_module(x), _rows(wide(x)), grid.shape[-1]
     found = xp.zeros_like(above, shape=(axes, len(above)))
     if corners[0][1] is not None:
         for index, _, corner in corners:

@@ -14,7 +14,7 @@ from gpunn.cuda import source, structs
 from gpunn.cuda.axes import apart, is_wide, joined, new_in_axes, order_of
 from gpunn.cuda.checks import check_devices
 from gpunn.cuda.dtypes import pack, storage_macros
-from gpunn.cuda.elementwise import AXES, is_taken
+from gpunn.cuda.elementwise import AXES, is_taken, refuse_wide
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scratch, Tickets, layout
 from gpunn.cuda.problem import Reduction
@@ -28,12 +28,6 @@ NAMES = {"sum": 0, "mean": 0, "max": 1, "min": 2, "norm1": 3, "norm2": 4, "amax"
 
 
 # ---------------------------------------------------------------- variants
-def _refuse_wide(job: Reduction) -> str:
-    if not job.aligned:
-        return "an array does not start on a multiple of 16 bytes"
-    return "" if job.wide else "neighbours in memory do not come in multiples of 16 bytes"
-
-
 def _share(job: Reduction, width: int) -> tuple[int, int, int, int, int]:
     """Accesses or elements kept and reduced, lanes of a block, tiles, parts."""
     kept, reduced = job.L // (width if job.columns else 1), job.J // (1 if job.columns else width)
@@ -85,12 +79,12 @@ def _seek(job: Reduction, width: int) -> tuple[Launch, ...]:
 WIDE = "arrays that are one along the innermost axis of x's memory, in multiples of 16 bytes"
 REDUCE = Operation(
     "reduce.axes",
-    Variant("vector", ("reduce/axes",), WIDE, _refuse_wide, lambda job: _launch(job, pack(job.dtype))),
+    Variant("vector", ("reduce/axes",), WIDE, refuse_wide, lambda job: _launch(job, pack(job.dtype))),
     Variant("element", ("reduce/axes",), "every stride", lambda job: "", lambda job: _launch(job, 1)),
 )
 EXTREME = Operation(
     "reduce.extreme",
-    Variant("vector", ("reduce/extremes",), WIDE, _refuse_wide, lambda job: _seek(job, pack(job.dtype))),
+    Variant("vector", ("reduce/extremes",), WIDE, refuse_wide, lambda job: _seek(job, pack(job.dtype))),
     Variant("element", ("reduce/extremes",), "every stride", lambda job: "", lambda job: _seek(job, 1)),
 )
 

@@ -6,13 +6,14 @@ import numpy as np
 
 from gpunn.backend import Array, array_module
 from gpunn.backend.constants import constant
+from gpunn.cuda.dtypes import wide
 from gpunn.taps import Taps
 
 
 def resample(x: Array, taps: tuple[Taps, ...]) -> Array:
     """x with each of its last axes resampled. Taps without weights take any dtype."""
     dtype = x.dtype
-    y = x.astype(np.float32) if dtype.itemsize == 2 and dtype.kind in "fV" else x
+    y = wide(x)
     for axis, one in enumerate(taps, start=x.ndim - len(taps)):
         y = y if one.identity else _along(y, axis, one)
     return y.astype(dtype, copy=False)
