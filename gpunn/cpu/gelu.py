@@ -7,15 +7,10 @@ import math
 import numpy as np
 
 from gpunn.cpu.layout import scratch
-from gpunn.cpu.normal_cdf import normal_cdf
+from gpunn.cpu.normal_cdf import ABOVE, BELOW, normal_cdf
 from gpunn.cpu.threads import parallel_for
 
 _BLOCK = 1 << 16  # elements: a call costs 0.7 us, and there are thirty
-# exp(u^2 / 2) times the normal distribution's tail beyond u, for 0 <= u <= 14, as a ratio of polynomials in u, to
-# 6e-8 (1 + u^2 / 2) of itself, as exp is in float32: fitted to math.erfc by reweighted least squares (Lawson, 1961).
-# Highest power first, the first polynomial's own being 1; all are positive, so that nothing cancels.
-_ABOVE = (7.509474085, 23.72681763, 34.65677939)
-_BELOW = (2.507432011, 18.79662419, 62.35345821, 102.7576018, 69.31356279)
 _FAR = 14.5  # exp(-u^2 / 2) is 0 in float32
 _STEEP = 1e38  # times this, every positive number that matters is past 1
 
@@ -54,8 +49,8 @@ def _single(
     """float32: y = max(a, 0) - |a| tail; the slope is q = tail - |a| density left of 0, and 1 - q right of it."""
     u, tail, power, other = (scratch(f"gelu {i}", a.shape, a.dtype) for i in range(4))
     np.minimum(np.abs(a, out=u), far, out=u)
-    _horner(np.add(u, _ABOVE[0], out=tail), u, _ABOVE[1:])
-    _horner(np.add(np.multiply(u, _BELOW[0], out=other), _BELOW[1], out=other), u, _BELOW[2:])
+    _horner(np.add(u, ABOVE[0], out=tail), u, ABOVE[1:])
+    _horner(np.add(np.multiply(u, BELOW[0], out=other), BELOW[1], out=other), u, BELOW[2:])
     tail /= other
     np.multiply(u, u, out=power)
     power *= -0.5

@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from gpunn.cpu.over import held, like, over
+
 # W. J. Cody, "Rational Chebyshev approximations for the error function", Mathematics of Computation 23 (1969):
 # erf(z) / z in z^2 for z <= 0.46875; exp(z^2) erfc(z) in z up to 4, and beyond in 1 / z^2. Highest power first.
 _SMALL = (
@@ -33,6 +35,19 @@ _LARGE = (
         2.33520497626869185e-3,
     ),
 )
+# erf(x) / x in x^2 for float32, to 2e-8 of itself where |x| <= 3.92, beyond which erf is 1: fitted to math.erf by
+# reweighted least squares.
+_SINGLE = (
+    (2.05007436237e-6, 2.84883927300e-4, 3.76567780422e-3, 5.27489126758e-2, 0.190407905470, 1.12837914613),
+    (3.80916433876e-5, 1.16254990510e-3, 1.49693394541e-2, 0.114109705527, 0.502077353367, 1.0),
+)
+_ENOUGH = 3.92
+_GONE = 10.3  # from here on erfc is 0 in float32
+# exp(u^2 / 2) times the normal distribution's tail beyond u, for 0 <= u <= 14, as a ratio of polynomials in u, to
+# 6e-8 (1 + u^2 / 2) of itself, as exp is in float32: fitted to math.erfc by reweighted least squares (Lawson, 1961).
+# Highest power first, the first polynomial's own being 1; all are positive, so that nothing cancels.
+ABOVE = (7.509474085, 23.72681763, 34.65677939)
+BELOW = (2.507432011, 18.79662419, 62.35345821, 102.7576018, 69.31356279)
 _FAR = 40.0  # here exp(-z^2) is 0 even in float64; beyond, powers of z would overflow in float32
 
 
@@ -82,16 +97,60 @@ def _polynomial(coefficients: tuple[float, ...], z: np.ndarray) -> np.ndarray:
 
 def erf(x: np.ndarray) -> np.ndarray:
     """The error function of float32 or float64."""
-    z = np.minimum(np.abs(x), _FAR)
-    inner = x * _ratio(_SMALL, z * z)
-    return np.where(z <= 0.46875, inner, np.copysign(1 - _tail(z), x))
+    return over(_erf_single if x.dtype == np.float32 else _erf, x)[0]
+
+
+def _erf(a: np.ndarray, y: np.ndarray) -> None:
+    z = np.minimum(np.abs(a), _FAR)
+    inner = a * _ratio(_SMALL, z * z)
+    y[...] = np.where(z <= 0.46875, inner, np.copysign(1 - _tail(z), a))
+
+
+def _erf_single(a: np.ndarray, y: np.ndarray) -> None:
+    z, squared, below = (like(a, name) for name in ("z", "squared", "below"))
+    np.multiply(held(a, -_ENOUGH, _ENOUGH, z), z, out=squared)
+    for to, (first, *coefficients, last) in ((y, _SINGLE[0]), (below, _SINGLE[1])):
+        np.multiply(squared, first, out=to)
+        for c in coefficients:
+            to += c
+            to *= squared
+        to += last
+    y /= below
+    y *= z
+    held(y, -1.0, 1.0, y)
 
 
 def erfc(x: np.ndarray) -> np.ndarray:
     """1 - erf(x), as exact where it is small."""
-    z = np.minimum(np.abs(x), _FAR)
+    return over(_erfc_single if x.dtype == np.float32 else _erfc, x)[0]
+
+
+def _erfc_single(a: np.ndarray, y: np.ndarray) -> None:
+    """With the tail t of |x|: t, and left of 0 2 - t, which is (1 - s) + s t with the sign s of x."""
+    z, other, below = (like(a, name) for name in ("z", "other", "below"))
+    np.minimum(np.abs(a, out=z), np.float32(_GONE), out=z)
+    np.multiply(z, math.sqrt(2), out=other)
+    for to, (first, *coefficients) in ((y, (1.0, *ABOVE)), (below, BELOW)):
+        np.multiply(other, first, out=to)
+        for c in coefficients[:-1]:
+            to += c
+            to *= other
+        to += coefficients[-1]
+    y /= below
+    y *= 2  # the normal distribution's tail is half of it
+    np.multiply(z, z, out=other)
+    y *= np.exp(np.negative(other, out=other), out=other)
+    sign = other.view(np.uint32)
+    np.bitwise_and(a.view(np.uint32), np.uint32(1 << 31), out=sign)
+    np.bitwise_or(sign, np.uint32(0x3F800000), out=sign)
+    y *= other
+    y += np.subtract(1, other, out=other)
+
+
+def _erfc(a: np.ndarray, y: np.ndarray) -> None:
+    z = np.minimum(np.abs(a), _FAR)
     tail = _tail(z)
-    return np.where(z <= 0.46875, 1 - x * _ratio(_SMALL, z * z), np.where(x < 0, 2 - tail, tail))
+    y[...] = np.where(z <= 0.46875, 1 - a * _ratio(_SMALL, z * z), np.where(a < 0, 2 - tail, tail))
 
 
 def _tail(z: np.ndarray) -> np.ndarray:
