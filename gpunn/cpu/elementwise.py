@@ -13,12 +13,14 @@ from gpunn import pointwise
 from gpunn.cpu.glu import glu, glu_slope
 from gpunn.cpu.narrow import in_float32, is_narrow
 from gpunn.cpu.normal_cdf import erf, erfc
+from gpunn.cpu.remainders import floor_divide, remainder
 from gpunn.layout import contiguous
 from gpunn.restored import restored
 
 __all__ = ["add_into", "apply", "in_memory", "place"]
 
 _OWN = {"erf": erf, "erfc": erfc, "glu": glu, "glu_slope": glu_slope}  # which NumPy has not
+_OWN |= {"remainder": remainder, "floor_divide": floor_divide}  # or does slowly
 
 
 def apply(name: str, *operands: Any) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from gpunn.backend import Array, array_module, is_array
 from gpunn.cpu.narrow import largest
+from gpunn.cpu.over import over
 from gpunn.engine.autograd import no_grad
 from gpunn.engine.operators import A, Operand, Value
 from gpunn.engine.tensor import data_of, record
@@ -153,7 +154,7 @@ def remainder(a: Value, b: Value, *, out: Array | None = None) -> Operand:
     >>> ops.remainder([7.0, -7.0], 3)
     array([1., 2.], dtype=float32)
     """
-    return _left("remainder", a, b, lambda xp, u, v: -xp.floor_divide(u, v))
+    return _left("remainder", a, b, lambda xp, u, v: -applied("floor_divide", u, v))
 
 
 @with_out
@@ -205,7 +206,14 @@ def nan_to_num(
         default if value is None else as_number("nan_to_num", name, value)
         for name, value, default in (("nan", nan, 0.0), ("posinf", posinf, most), ("neginf", neginf, -most))
     ]
-    y = xp.where(xp.isnan(b), chosen[0], xp.where(xp.isposinf(b), chosen[1], xp.where(xp.isneginf(b), chosen[2], b)))
+
+    def exchanged(c: Array) -> Array:
+        y = xp.where(xp.isposinf(c), chosen[1], xp.where(xp.isneginf(c), chosen[2], c))
+        return xp.where(xp.isnan(c), chosen[0], y)
+
+    def block(c: np.ndarray, y: np.ndarray) -> None:
+        y[...] = c if np.isfinite(c).all() else exchanged(c)
+
     with np.errstate(over="ignore"):
-        y = y.astype(a.dtype, copy=False)
+        y = (over(block, b)[0] if type(b) is np.ndarray else exchanged(b)).astype(a.dtype, copy=False)
     return record("nan_to_num", y, (x,), lambda gy, needs: (xp.where(xp.isfinite(b), gy, 0).astype(gy.dtype),))
