@@ -7,6 +7,7 @@ from numpy.typing import DTypeLike
 
 from gpunn.backend import Array, array_module
 from gpunn.checks import as_axis
+from gpunn.cpu.running import running_sums
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Axis, Named
 from gpunn.engine.tensor import data_of, record
@@ -33,7 +34,7 @@ def cumsum(x: A, dim: Axis = None, dtype: DTypeLike | None = None, *, out: Array
     @restored
     def backward(gy: Array, needs: Needs) -> Gradients:
         with np.errstate(all="ignore"):
-            return (_backwards(_rows(gy), axis).astype(gy.dtype).reshape(gy.shape),)
+            return (_backwards(_rows(gy), axis).astype(gy.dtype, copy=False).reshape(gy.shape),)
 
     with np.errstate(all="ignore"):
         y = _sums(_rows(a), axis)
@@ -97,6 +98,8 @@ def _like(y: Array, a: Array, dtype: DTypeLike | None) -> Array:
 
 
 def _sums(a: Array, axis: int) -> Array:
+    if type(a) is np.ndarray and a.dtype == np.float32:
+        return running_sums(a, axis)
     return a.cumsum(axis, dtype=np.int64 if a.dtype.kind in "biu" else np.float64)
 
 

@@ -1,0 +1,75 @@
+"""What the cpu computes in blocks of its own, beside NumPy's functions and math's, over several blocks and edges."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from gpunn import ops
+from gpunn.cpu.over import BLOCK, over
+
+EDGES = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, 3e38]
+
+
+def numbers(size: int, seed: int, scale: float = 3.0) -> np.ndarray:
+    return (np.random.default_rng(seed).standard_normal(size) * scale).astype(np.float32)
+
+
+@pytest.mark.parametrize("op, exact", [(ops.erf, math.erf), (ops.erfc, math.erfc)])
+def test_error_function_of_float32(op, exact):
+    x = np.concatenate([np.linspace(-5, 5, 3001, dtype=np.float32), np.float32(EDGES)])
+    want = np.array([exact(v) for v in x.tolist()])
+    np.testing.assert_allclose(op(x), want, rtol=6e-6, atol=1e-45)
+    assert np.signbit(ops.erf(np.float32([-0.0]))).all()
+
+
+@pytest.mark.parametrize("by", ["numbers", "edges", 1.5, -0.3, 0])
+@pytest.mark.parametrize("name", ["remainder", "floor_divide"])
+def test_remainders_have_numpys_bits(name, by):
+    u = np.concatenate([numbers(BLOCK, 1, 100), np.round(numbers(BLOCK, 2)), np.float32(EDGES)])
+    v = {
+        "numbers": np.round(numbers(u.size, 3) * 4) / 4 + np.float32(0.125),
+        "edges": np.resize(np.float32(EDGES), u.size),
+    }
+    divisor = v.get(by, by)
+    with np.errstate(all="ignore"):
+        want = getattr(np, name)(u, divisor)
+    np.testing.assert_array_equal(getattr(ops, name)(u, divisor), want)
+    np.testing.assert_array_equal(np.signbit(getattr(ops, name)(u, divisor)[want == 0]), np.signbit(want[want == 0]))
+
+
+def test_nan_to_num_in_a_block_of_many():
+    x = numbers(2 * BLOCK + 3, 4)
+    x[BLOCK + np.arange(len(EDGES))] = EDGES
+    np.testing.assert_array_equal(ops.nan_to_num(x, 1.0, 2.0, -2.0), np.nan_to_num(x, nan=1.0, posinf=2.0, neginf=-2.0))
+
+
+@pytest.mark.parametrize("shape, axis", [((3, 1000), 1), ((4, 5, 7), 2), ((2, 9, 100), 1), ((2, 9, 3), 1), ((3, 1), 1)])
+def test_running_sums(shape, axis):
+    x = numbers(math.prod(shape), 5).reshape(shape)
+    np.testing.assert_allclose(ops.cumsum(x, axis), np.cumsum(x, axis, dtype=np.float64), rtol=1e-6)
+    assert np.signbit(ops.cumsum(np.full(shape, -0.0, np.float32), axis)).all()
+    x[0, -1], x[1] = np.inf, np.nan
+    np.testing.assert_allclose(ops.cumsum(x, axis), np.cumsum(x, axis, dtype=np.float64), rtol=1e-6)
+
+
+@pytest.mark.parametrize("largest", [True, False])
+@pytest.mark.parametrize("k", [1, 3, 9])
+def test_topk_among_equal_and_infinite_ones(k, largest):
+    x = np.round(numbers(4 * 100, 6)).reshape(4, 100)
+    x[1, 2:] = -np.inf
+    x[2, 2:] = np.inf
+    order = np.argsort(-x if largest else x, axis=1, kind="stable")[:, :k]
+    values, indices = ops.topk(x, k, 1, largest)
+    np.testing.assert_array_equal(indices, order)
+    np.testing.assert_array_equal(values, np.take_along_axis(x, order, 1))
+
+
+@pytest.mark.parametrize("part", [np.s_[:, 1:], np.s_[:, :, ::2], np.s_[::-1], np.s_[..., :0], np.s_[0, 0, 0]])
+def test_a_walk_over_parts_of_an_array(part):
+    x = numbers(3 * 4 * 5 * 900, 7).reshape(3, 4, 5, 900)[part]
+    other = np.asfortranarray(x)
+    (y,) = over(lambda a, b, to: np.add(a, b, out=to), x, other)
+    np.testing.assert_array_equal(y, x + x)
