@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from gpunn.cpu import curve_slopes, curves
-from gpunn.cpu.elementwise import select
 from gpunn.cpu.gelu import gelu
 from gpunn.cpu.narrow import in_float32
 from gpunn.pointwise import reads_x
@@ -20,7 +19,7 @@ def forward(name: str, x: np.ndarray, options: Options, wanted: bool) -> tuple[n
         return curves.forward(name, x, options, wanted)
     if name in ("gelu", "gelu_tanh"):
         return gelu(x, wanted, tanh=name == "gelu_tanh")
-    y = np.tanh(x) if name == "tanh" else np.maximum(x, 0)
+    y = np.tanh(x)
     return y, y
 
 
@@ -31,10 +30,7 @@ def backward(name: str, gy: np.ndarray, kept: np.ndarray, options: Options) -> n
         return curve_slopes.backward(name, gy, kept, options)
     if name in ("gelu", "gelu_tanh"):
         return gy * kept
-    if name == "tanh":
-        return _tanh_backward(gy, kept)
-    # relu: gy where the unit is on, also where y is NaN; exactly 0 elsewhere, also where gy is infinite or NaN
-    return select(gy, kept != 0, np.empty_like(gy))
+    return _tanh_backward(gy, kept)
 
 
 @in_float32

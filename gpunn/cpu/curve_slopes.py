@@ -18,6 +18,11 @@ def backward(name: str, gy: np.ndarray, kept: np.ndarray, options: tuple[float, 
     return over(lambda a, above, gx: _BACKWARD[name](above, a, gx, *options), kept, gy)[0]
 
 
+def _relu_back(gy, y, gx):
+    """gy where the unit is on, also where y is NaN; exactly 0 elsewhere, also where gy is infinite or NaN."""
+    pick(gy, y != 0, gx)
+
+
 def _leaky_relu_back(gy, kept, gx, slope):
     gx[...] = kept > 0
     gx *= 1 - slope
@@ -101,6 +106,7 @@ def _softsign_back(gy, a, gx):
 
 
 _BACKWARD: dict[str, Callable[..., None]] = {
+    "relu": _relu_back,
     "leaky_relu": _leaky_relu_back,
     "sigmoid": _sigmoid_back,
     "softplus": _softplus_back,

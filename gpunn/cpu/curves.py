@@ -29,6 +29,10 @@ def forward(name: str, x: np.ndarray, options: tuple[float, ...], wanted: bool) 
 
 
 # ---------------------------------------------------------------- forward
+def _relu(a, y):
+    np.maximum(a, zeros(a), out=y)
+
+
 def _leaky_relu(a, y, slope):
     np.multiply(a, slope, out=y)
     if 0 < slope <= 1:
@@ -61,13 +65,12 @@ def _elu(a, y, alpha):
 
 def _hardsigmoid(a, y):
     held(np.add(a, 3, out=y), 0.0, 6.0, y)
-    y /= 6
+    y *= 1 / 6  # 6 becomes 1
 
 
 def _hardswish(a, y):
-    held(np.add(a, 3, out=y), 0.0, 6.0, y)
+    _hardsigmoid(a, y)
     y *= a
-    y /= 6
 
 
 def _hardshrink(a, y, width):
@@ -144,6 +147,7 @@ def _tanhshrink(a, y, slope):
 
 
 _FORWARD: dict[str, Callable[..., None]] = {
+    "relu": _relu,
     "leaky_relu": _leaky_relu,
     "sigmoid": lambda a, y: into(y, a),
     "softplus": _softplus,

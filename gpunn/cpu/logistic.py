@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpunn.cpu.over import ones
+from gpunn.cpu.over import filled, like
+
+_FLAT = 40.0  # from here on it is 1, in float64 too
 
 
 def logistic(x: np.ndarray) -> np.ndarray:
-    """exp(min(x, 0)) / (1 + exp(-|x|)): no exponent is positive."""
-    y = np.exp(np.minimum(x, 0))
-    below = np.exp(-np.abs(x))
-    below += 1
-    y /= below
+    """e / (1 + e) with e = exp(min(x, 40)): nothing overflows, and what is small keeps its digits."""
+    y = np.exp(np.minimum(x, _FLAT))
+    y /= y + 1
     return y
 
 
 def into(y: np.ndarray, x: np.ndarray) -> None:
-    """The same bits of a block into other memory; exp(min(x, 0)) is 1, or what the divisor has."""
-    np.exp(np.negative(np.abs(x, out=y), out=y), out=y)
-    above = ones(x >= 0, x, "above")
-    np.maximum(y, above, out=above)
-    y += 1
+    """The same of a block into other memory, or its own."""
+    above = like(x, "above")
+    np.exp(np.minimum(x, filled(x, _FLAT), out=above), out=above)
+    np.add(above, 1, out=y)
     np.divide(above, y, out=y)

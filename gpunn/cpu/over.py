@@ -51,13 +51,18 @@ def like(a: np.ndarray, name: str) -> np.ndarray:
 
 def zeros(a: np.ndarray) -> np.ndarray:
     """As many zeros as a block has numbers: NumPy's maximum of an array and a number takes four times as long."""
-    return _filled(a.dtype, 0.0)[: a.size]
+    return filled(a, 0.0)
 
 
 def held(a: np.ndarray, low: float, high: float, out: np.ndarray) -> np.ndarray:
     """A block's numbers between two others, NaN kept: NumPy's clip, whose checks take as long as its work."""
-    np.maximum(a, _filled(a.dtype, low)[: a.size], out=out)
-    return np.minimum(out, _filled(a.dtype, high)[: a.size], out=out)
+    np.maximum(a, filled(a, low), out=out)
+    return np.minimum(out, filled(a, high), out=out)
+
+
+def filled(a: np.ndarray, number: float) -> np.ndarray:
+    """A number as often as a block has numbers."""
+    return _filled(a.dtype, number)[: a.size]
 
 
 @lru_cache(8)
