@@ -18,10 +18,6 @@ from gpunn.scalars import shown
 
 THEIRS = {"axis": "dim", "keepdims": "keepdim", "b": "other", "xs": "tensors"}  # and `input`, whatever comes first
 FIRST = ("x", "a")
-REMEDIES = {  # of what PyTorch itself would drop, or what has no meaning here
-    "size_average": "pass reduction='mean', 'sum' or 'none'",
-    "reduce": "pass reduction='mean', 'sum' or 'none'",
-}
 IGNORED = ("_stacklevel",)  # of PyTorch's own warnings
 SWITCHES = ("inplace", "antialias")  # off where nothing says otherwise; other arguments that ops lack are None
 
@@ -29,6 +25,23 @@ SWITCHES = ("inplace", "antialias")  # off where nothing says otherwise; other a
 def words(text: str) -> tuple[str, ...]:
     """The words of a text, for tables of names."""
     return tuple(text.split())
+
+
+def reduction_of(reduction: str, size_average: bool | None, reduce: bool | None) -> str:
+    """`reduction`, or what PyTorch's older arguments, where one is given, say in its place.
+
+    Examples:
+        >>> naming.reduction_of("mean", size_average=False, reduce=None)
+        'sum'
+    """
+    if size_average is None and reduce is None:
+        return reduction
+    for value in (size_average, reduce):
+        if not isinstance(value, bool | None):
+            raise TypeError(f"size_average and reduce are bools, got {shown(value)}; pass reduction='mean' or 'sum'")
+    if reduce is False:
+        return "none"
+    return "sum" if size_average is False else "mean"
 
 
 def named(op: Callable, order: str = "", name: str = "", **theirs: str) -> Callable:
@@ -86,6 +99,9 @@ class _Call:
             out = None
         if "dtype" in given and "dtype" not in self.parameters:
             _cast_first(given, self.order[0])
+        if "size_average" in self.order and "reduction" in self.parameters:
+            older = given.pop("size_average", None), given.pop("reduce", None)
+            given["reduction"] = reduction_of(given.get("reduction", "mean"), *older)
         self.refuse_others(given)
         y = self.op(**self.translated(given))
         if inplace:
@@ -122,8 +138,7 @@ class _Call:
             value = given.pop(key)
             if key in IGNORED or value is None or (key in SWITCHES and not value):
                 continue
-            remedy = REMEDIES.get(key, "leave it out")
-            raise TypeError(f"{self.name}: got {key}={shown(value)}, which is not taken here; {remedy}")
+            raise TypeError(f"{self.name}: got {key}={shown(value)}, which is not taken here; leave it out")
 
     def signature(self) -> inspect.Signature:
         """With PyTorch's names."""

@@ -16,8 +16,15 @@ class BCELoss(Loss):
     np.float64(0.693)
     """
 
-    def __init__(self, weight: Operand | None = None, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(
+        self,
+        weight: Operand | None = None,
+        reduction: str = "mean",
+        *,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+    ):
+        super().__init__(reduction, size_average=size_average, reduce=reduce)
         self.register_buffer("weight", weight)
 
     def forward(self, x: A, target: Operand) -> A:
@@ -31,8 +38,15 @@ class SmoothL1Loss(Loss):
     array(0.125)
     """
 
-    def __init__(self, reduction: str = "mean", beta: float = 1.0):
-        super().__init__(reduction)
+    def __init__(
+        self,
+        reduction: str = "mean",
+        beta: float = 1.0,
+        *,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+    ):
+        super().__init__(reduction, size_average=size_average, reduce=reduce)
         self.beta = beta
 
     def forward(self, x: A, target: Operand) -> A:
@@ -67,8 +81,15 @@ class KLDivLoss(Loss):
     np.float64(0.144)
     """
 
-    def __init__(self, reduction: str = "mean", log_target: bool = False):
-        super().__init__(reduction, (*REDUCTIONS, "batchmean"))
+    def __init__(
+        self,
+        reduction: str = "mean",
+        log_target: bool = False,
+        *,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+    ):
+        super().__init__(reduction, (*REDUCTIONS, "batchmean"), size_average=size_average, reduce=reduce)
         self.log_target = log_target
 
     def forward(self, x: A, target: Operand) -> A:
@@ -85,8 +106,17 @@ class PoissonNLLLoss(Loss):
     array(1.)
     """
 
-    def __init__(self, log_input: bool = True, full: bool = False, eps: float = 1e-8, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(
+        self,
+        log_input: bool = True,
+        full: bool = False,
+        eps: float = 1e-8,
+        reduction: str = "mean",
+        *,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+    ):
+        super().__init__(reduction, size_average=size_average, reduce=reduce)
         self.log_input, self.full, self.eps = log_input, full, eps
 
     def forward(self, x: A, target: Operand) -> A:
@@ -132,8 +162,15 @@ class MultiLabelSoftMarginLoss(Loss):
     np.float64(0.347)
     """
 
-    def __init__(self, weight: Operand | None = None, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(
+        self,
+        weight: Operand | None = None,
+        reduction: str = "mean",
+        *,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+    ):
+        super().__init__(reduction, size_average=size_average, reduce=reduce)
         self.register_buffer("weight", weight)
 
     def forward(self, x: A, target: Operand) -> A:

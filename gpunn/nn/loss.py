@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from gpunn import ops
 from gpunn.checks import check_choice
 from gpunn.engine.operators import A, Operand
+from gpunn.naming import reduction_of
 from gpunn.nn.module import Module
 from gpunn.ops.cross_entropy import REDUCTIONS
 
 
 class Loss(Module):
-    """What all losses share: reduction "none", "mean" or "sum"."""
+    """What all losses share: reduction "none", "mean" or "sum"; size_average and reduce are its older words."""
 
-    def __init__(self, reduction: str = "mean", reductions: tuple[str, ...] = REDUCTIONS):
+    def __init__(
+        self,
+        reduction: str = "mean",
+        reductions: tuple[str, ...] = REDUCTIONS,
+        *,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+    ):
         super().__init__()
+        reduction = reduction_of(reduction, size_average, reduce)
         check_choice(type(self).__name__, "reduction", reduction, reductions)
         self.reduction = reduction
 
     def extra_repr(self) -> str:
         return self.reduction
+
+
+def _check_ignored(name: str, ignore_index: object) -> None:
+    if hasattr(ignore_index, "shape") and np.ndim(ignore_index):  # type: ignore[arg-type]
+        raise TypeError(f"{name}: got (x, target), expected options; make the layer first: {name}()(x, target)")
 
 
 class CrossEntropyLoss(Loss):
@@ -34,8 +50,12 @@ class CrossEntropyLoss(Loss):
         ignore_index: int = -100,
         reduction: str = "mean",
         label_smoothing: float = 0.0,
+        *,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
     ):
-        super().__init__(reduction)
+        super().__init__(reduction, size_average=size_average, reduce=reduce)
+        _check_ignored(type(self).__name__, ignore_index)
         self.register_buffer("weight", weight)
         self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
 
@@ -50,8 +70,17 @@ class NLLLoss(Loss):
     np.float64(0.399)
     """
 
-    def __init__(self, weight: Operand | None = None, ignore_index: int = -100, reduction: str = "mean"):
-        super().__init__(reduction)
+    def __init__(
+        self,
+        weight: Operand | None = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        *,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+    ):
+        super().__init__(reduction, size_average=size_average, reduce=reduce)
+        _check_ignored(type(self).__name__, ignore_index)
         self.register_buffer("weight", weight)
         self.ignore_index = ignore_index
 
@@ -88,8 +117,16 @@ class BCEWithLogitsLoss(Loss):
     np.float64(0.693)
     """
 
-    def __init__(self, weight: Operand | None = None, reduction: str = "mean", pos_weight: Operand | None = None):
-        super().__init__(reduction)
+    def __init__(
+        self,
+        weight: Operand | None = None,
+        reduction: str = "mean",
+        pos_weight: Operand | None = None,
+        *,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+    ):
+        super().__init__(reduction, size_average=size_average, reduce=reduce)
         self.register_buffer("weight", weight)
         self.register_buffer("pos_weight", pos_weight)
 

@@ -91,11 +91,6 @@ def test_arrays_make_arrays():
 
 
 REFUSED = {
-    "the old mean": (lambda x: F.mse_loss(x, x, size_average=False), "got size_average=False"),
-    "the old mean by place": (
-        lambda x: F.mse_loss(x, x, True),
-        "mse_loss: got size_average=True, which is not",
-    ),
     "twice": (lambda x: F.relu(x, input=x), "relu: got input twice, by place and by name"),
     "by both names": (lambda x: F.one_hot(target=x, tensor=x), "one_hot: got tensor and target, two names of one"),
     "too many": (lambda x: F.relu(x, False, 1), "relu: got 3 positional arguments, expected at most 2: input, inplace"),
