@@ -21,3 +21,6 @@ from gpunn.data import get_worker_info as get_worker_info
 from gpunn.data import random_split as random_split
 
 __getattr__ = _left_out.refusing(__name__, _left_out.OF_DATA)
+from gpunn.utils.data import dataloader as dataloader
+from gpunn.utils.data import dataset as dataset
+from gpunn.utils.data import sampler as sampler
