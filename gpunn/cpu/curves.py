@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gpunn.cpu.logistic import into
-from gpunn.cpu.over import held, like, ones, over, pick, zeros
+from gpunn.cpu.over import held, like, over, pick, zeros
 from gpunn.pointwise import reads_x
 
 SELU, SELU_LOW = 1.0507009873554804934, 1.7580993408473768600  # the scale; that times alpha
@@ -82,12 +82,12 @@ def _softshrink(a, y, width):
 
 
 def _threshold(a, y, at, value):
-    low = a <= at
-    pick(a, ~low, y)
-    if value:
-        low = ones(low, a, "low")
-        low *= value
-        y += low
+    """a's bits, but where a <= at with those turned over that `value` has otherwise: products would make inf NaN."""
+    kind = np.dtype(f"i{a.dtype.itemsize}")
+    bits, own = y.view(kind), a.view(kind)
+    bits[...] = (a <= at).view(np.int8)
+    bits *= np.bitwise_xor(own, np.asarray(value, a.dtype).view(kind), out=like(a, "other").view(kind))
+    bits ^= own
 
 
 def _selu(a, y):

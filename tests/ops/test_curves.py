@@ -102,3 +102,12 @@ def test_random_slopes(device, dtype):
     assert (gpunn.to_numpy(y)[1::2] == 1).all() and (gpunn.to_numpy(t.gradient)[1::2] == 1).all()
     gpunn.manual_seed(0)
     np.testing.assert_array_equal(ops.rrelu(gpunn.to_numpy(x), 0.25, 0.75, training=True), gpunn.to_numpy(y))
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan, -0.0])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_threshold_puts_any_number(value, dtype):
+    x = np.array([-1.0, 2.0, 0.5, np.nan, np.inf, -np.inf], dtype)
+    y = ops.threshold(x, 0.5, value)
+    np.testing.assert_array_equal(y, np.array([value, 2.0, value, np.nan, np.inf, value], dtype))
+    assert y.dtype == x.dtype and np.signbit(y[0]) == np.signbit(np.asarray(value, dtype))
