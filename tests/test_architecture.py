@@ -127,7 +127,7 @@ def circle(graph):
 # The only imports on a circle, of gpunn, looked at when a method is called: see UPWARD.
 LATE = (
     "conversion_methods", "index_methods", "math_methods", "operators", "place_methods", "protocols",
-    "reduction_methods", "shape_methods",
+    "reduction_methods", "shape_methods", "written",
 )  # fmt: skip
 
 

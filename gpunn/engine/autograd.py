@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from gpunn.backend import Array, twins
+from gpunn.engine import written
 from gpunn.engine.grad_mode import is_grad_enabled as is_grad_enabled
 from gpunn.engine.grad_mode import no_grad as no_grad
 from gpunn.handle import Handle
@@ -227,6 +228,8 @@ def _step(node: Node, gy: Array, arrive: Callable[[Node, Array, bool], None], re
             f"backward: the graph behind {node.name!r} was used and freed by an earlier backward; "
             "run the forward pass again, or call backward(retain_graph=True) the first time"
         )
+    if node.number < written.newest:
+        written.check(node)
     gradients = node.backward(gy, node.needs)
     if not retain_graph:
         node.backward = None

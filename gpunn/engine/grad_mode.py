@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import ContextDecorator
+from functools import wraps
+from inspect import isgeneratorfunction
 from typing import Any
 
 
@@ -35,6 +37,9 @@ class no_grad(ContextDecorator):
     def _recreate_cm(self) -> no_grad:
         return type(self)()  # as a decorator: one a call, since calls of two threads end in any order
 
+    def __call__(self, function: Callable) -> Callable:
+        return _generated(function, self._recreate_cm) if isgeneratorfunction(function) else super().__call__(function)
+
     def __enter__(self) -> None:
         self._before.append(_mode.enabled)
         _mode.enabled = self._wanted
@@ -42,6 +47,29 @@ class no_grad(ContextDecorator):
     def __exit__(self, *exc_info: object) -> None:
         _mode.enabled = self._before[-1]  # before the call below, at whose end an interrupt may come
         self._before.pop()
+
+
+def _generated(function: Callable, mode: Callable[[], no_grad]) -> Callable:
+    """A generator function whose body, and not what runs between its values, is in a mode of its own."""
+
+    @wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        generator, send, given = function(*args, **options), "send", (None,)
+        while True:
+            try:
+                with mode():
+                    value = getattr(generator, send)(*given)
+            except StopIteration as end:
+                return end.value
+            try:
+                send, given = "send", ((yield value),)
+            except GeneratorExit:
+                generator.close()
+                raise
+            except BaseException as error:
+                send, given = "throw", (error,)
+
+    return call
 
 
 class enable_grad(no_grad):

@@ -75,9 +75,6 @@ class PlaceMethods:
     def __ipow__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
         return gpunn.ops.in_place.update(gpunn.ops.pow, self, other)
 
-    def __imatmul__(self: gpunn.Tensor, other: Value) -> gpunn.Tensor:
-        return gpunn.ops.in_place.update(gpunn.ops.matmul, self, other)
-
     def __setitem__(self: gpunn.Tensor, index: Any, value: Value) -> None:
         gpunn.ops.in_place.assign(self, index, value)
 
@@ -102,6 +99,8 @@ class PlaceMethods:
         """The values of src, which broadcasts to x, in x's dtype and on its device; gradients flow to src."""
         source = src if isinstance(src, gpunn.Tensor) else gpunn.Tensor(src)
         values = source.to(self.device).to(self.dtype)
+        if values is src and (values.requires_grad or not self.is_leaf):
+            values = values.clone()  # which x may take for its own
         if values.shape != self.shape:
             values = gpunn.ops.broadcast_to(values, self.shape)
         return gpunn.ops.in_place.into(self, values, "copy_")

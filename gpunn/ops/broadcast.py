@@ -44,6 +44,8 @@ def operands(name: str, *inputs: object) -> list[Any]:
     """The arrays of an op's inputs, checked to be on one device, integers turned to the floating point beside them.
 
     Numbers stay numbers, so that they take the arrays' dtype: ``float32 * 2.5`` is float32, also for a NumPy number.
+    Arrays without dimensions take the dtype of those with some, where that is of their kind or of a wider one: this is
+    PyTorch's rule.
 
     Raises:
         TypeError: an input is no array of numbers.
@@ -65,6 +67,10 @@ def operands(name: str, *inputs: object) -> list[Any]:
                 f"{name}: the inputs are on {' and '.join(str(device_of(a)) for a in arrays)}, expected one device; "
                 "move one with gpunn.to_device(x, device)"
             )
+    if len({a.dtype for a in arrays}) > 1 and 0 in (ranks := {a.ndim for a in arrays}) and len(ranks) > 1:
+        found = _beside_more(found, arrays)
+        arrays = [x for x in found if is_array(x)]
+        first = arrays[0]
     floats = [a.dtype for a in arrays if a.dtype.kind in "fV"]
     if len(floats) < len(arrays) and (floats or any(isinstance(x, float) for x in found)):
         # A Python float beside integers is float32, PyTorch's rule; NumPy's would be float64.
@@ -82,6 +88,19 @@ def operands(name: str, *inputs: object) -> list[Any]:
                 "dimension: reshape one of them"
             ) from None
     return found
+
+
+def _beside_more(found: list[Any], arrays: list[Any]) -> list[Any]:
+    """Arrays without dimensions in the dtype of those with some, unless they are of a wider kind."""
+    strong = [a.dtype for a in arrays if a.ndim]
+    kind = max(map(_kind, strong))
+    kinds = [dtype for dtype in strong if _kind(dtype) == kind]
+    wide = _common(kinds) if kind == 2 else np.result_type(*kinds)
+    return [x.astype(wide) if is_array(x) and not x.ndim and _kind(x.dtype) <= kind else x for x in found]
+
+
+def _kind(dtype: np.dtype) -> int:
+    return 2 if dtype.kind in "fV" else int(dtype.kind != "b")
 
 
 def _alike(inputs: tuple[Any, ...]) -> bool:

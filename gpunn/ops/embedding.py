@@ -55,11 +55,11 @@ def embedding(
     if max_norm is not None:
         check_written(op, weight=weight)
         _shrink_rows(w, index, as_number(op, "max_norm", max_norm), as_number(op, "norm_type", norm_type))
-    shape = w.shape
+    shape = w.shape  # not w itself, which a step may change before the backward pass
 
     def backward(gy: Array, needs: tuple[bool, ...]) -> tuple[None, Array]:
         if scale_grad_by_freq:
-            gy = (wide(gy) / _frequency(index, len(w))[..., None]).astype(gy.dtype, copy=False)
+            gy = (wide(gy) / _frequency(index, shape[0])[..., None]).astype(gy.dtype, copy=False)
         gw = twins(gy).indexing.add(gy, index, shape)
         if padding is not None:
             gw[padding] = 0

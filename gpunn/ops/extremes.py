@@ -155,8 +155,10 @@ def _placed(name: str, x: Any, axis: Axis, keepdims: bool, alias: Alias) -> Any:
         values, places = getattr(a, name)(axis=axes, keepdims=True), _index(f"arg{name}", a, axes)
     xp, shape = array_module(a), reduced_shape(a, axes, keep)
 
+    count, along = count_of(a, axes), [n if i in axes else 1 for i, n in enumerate(a.shape)]
+
     def backward(spread: Backward, gy: Array) -> Array:
-        order = xp.arange(count_of(a, axes)).reshape([n if i in axes else 1 for i, n in enumerate(a.shape)])
+        order = xp.arange(count).reshape(along)
         return xp.where(order == places, spread(gy), 0).astype(gy.dtype, copy=False)
 
     indices = places.reshape(shape)

@@ -8,6 +8,7 @@ import numpy as np
 
 from gpunn.backend import Array, array_module, capture, is_array, twins
 from gpunn.backend.contract import Shape
+from gpunn.engine.alias import stand_for_a_view
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import Tensor, data_of, record
@@ -31,6 +32,7 @@ def getitem(x: A, index: Any) -> A:
         return getitem(getitem(x, first), index)
     if capture.now.get() is not None and type(a) is not np.ndarray:
         _refuse_captured(index)
+    index = tuple(map(_as_int, index)) if isinstance(index, tuple) else _as_int(index)
     try:
         _check_on_host(a, index)
         y = a[index]
@@ -52,7 +54,21 @@ def getitem(x: A, index: Any) -> A:
         gx[index] = gy
         return (gx,)
 
-    return record("getitem", y, (x,), backward)
+    made = record("getitem", y, (x,), backward)
+    if isinstance(x, Tensor) and _is_of_device_ints(index if isinstance(index, tuple) else (index,)):
+        stand_for_a_view(x, made)
+    return made
+
+
+def _as_int(i: Any) -> Any:
+    """An index without dimensions on the host as an int, which chooses a view, as PyTorch's."""
+    return int(i) if isinstance(i, np.ndarray) and i.ndim == 0 and i.dtype.kind in "iu" else i
+
+
+def _is_of_device_ints(parts: tuple[Any, ...]) -> bool:
+    """Whether a number that only the device knows chooses what PyTorch makes a view, and CuPy a copy."""
+    ranks = [i.ndim for i in parts if is_array(i)]
+    return bool(ranks) and not any(ranks) and all(i.dtype.kind in "iu" for i in parts if is_array(i))
 
 
 def _box(parts: tuple[Any, ...], shape: Shape) -> tuple[tuple[Any, ...], Shape, Shape] | None:

@@ -21,6 +21,8 @@ from gpunn.scalars import as_int
 def concatenate(xs: Iterable[A], axis: int = 0, *, dim: int | None = None, out: Array | None = None) -> A:
     """Arrays joined along an existing dimension, ``axis`` or ``dim``; the other sizes are equal.
 
+    Among others, those of shape (0,) add nothing, as in PyTorch: ``total = gpunn.tensor([])`` begins a sum of rows.
+
     >>> ops.concatenate([[1.0, 2.0], [3.0]])
     array([1., 2., 3.], dtype=float32)
     """
@@ -28,12 +30,14 @@ def concatenate(xs: Iterable[A], axis: int = 0, *, dim: int | None = None, out: 
     arrays = _to_join("concatenate", xs)
     if any(a.ndim == 0 for a in arrays):
         raise ValueError("concatenate: got an array without dimensions, expected at least one; join them with stack")
-    at = dim_of("concatenate", arrays[0], axis)
+    shapes = [a.shape for a in arrays]
+    at = dim_of("concatenate", next((a for a in arrays if a.ndim > 1), arrays[0]), axis)
+    whole = next((shape for shape in shapes if shape != (0,)), (0,))
+    arrays = [a.reshape((*whole[:at], 0, *whole[at + 1 :])) if a.shape == (0,) else a for a in arrays]
     others = {(*a.shape[:at], *a.shape[at + 1 :]) if a.ndim > at else a.shape for a in arrays}
     if len(others) > 1 or len({a.ndim for a in arrays}) > 1:
         raise ValueError(
-            f"concatenate: got shapes {', '.join(str(a.shape) for a in arrays)}; expected equal sizes except along "
-            f"axis {axis}"
+            f"concatenate: got shapes {', '.join(map(str, shapes))}; expected equal sizes except along axis {axis}"
         )
     lengths = [a.shape[at] for a in arrays]
     ends = np.cumsum(lengths)
@@ -41,9 +45,9 @@ def concatenate(xs: Iterable[A], axis: int = 0, *, dim: int | None = None, out: 
     def backward(gy: Array, needs: Needs) -> Gradients:
         part = [slice(None)] * gy.ndim
         gradients = []
-        for length, end, need in zip(lengths, ends, needs, strict=True):
+        for length, end, need, shape in zip(lengths, ends, needs, shapes, strict=True):
             part[at] = slice(int(end) - length, int(end))
-            gradients.append(gy[tuple(part)] if need else None)
+            gradients.append((gy[tuple(part)] if length else gy[tuple(part)].reshape(shape)) if need else None)
         return tuple(gradients)
 
     return record("concatenate", joined(arrays, at), xs, backward)

@@ -102,11 +102,13 @@ def taken(name: str, x: Any, a: Array, indices: Array, axis: int, shape: Shape |
     y = xp.take_along_axis(rows, indices, axis)
     shape = (y.shape if a.ndim else y.shape[1:] if y.shape == (1,) else y.shape) if shape is None else shape
 
+    before, whole, part = a.shape, rows.shape, y.shape  # not a itself, which a step may change before the backward pass
+
     def backward(gy: Array, needs: Needs) -> Gradients:
-        gx = xp.zeros_like(gy, shape=rows.shape)
-        grid = [xp.arange(n).reshape([-1 if i == j else 1 for j in range(rows.ndim)]) for i, n in enumerate(y.shape)]
-        gx[tuple([indices if i == axis else places for i, places in enumerate(grid)])] = gy.reshape(y.shape)
-        return (gx.reshape(a.shape),)
+        gx = xp.zeros_like(gy, shape=whole)
+        grid = [xp.arange(n).reshape([-1 if i == j else 1 for j in range(len(whole))]) for i, n in enumerate(part)]
+        gx[tuple([indices if i == axis else places for i, places in enumerate(grid)])] = gy.reshape(part)
+        return (gx.reshape(before),)
 
     return Chosen(record(name, y.reshape(shape), (x,), backward), recorded_places(name, x, indices.reshape(shape)))
 

@@ -21,6 +21,7 @@ from gpunn.taps import Taps
 RANKS = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}  # spatial axes, where a mode takes one number alone
 MODES = ("nearest", "linear", "bilinear", "bicubic", "trilinear", "area", "nearest-exact")
 SHAPES = {1: "(N, C, L)", 2: "(N, C, H, W)", 3: "(N, C, D, H, W)"}
+LINEAR = ("linear", "bilinear", "trilinear")
 OF_BYTES = ("nearest", "nearest-exact", "bilinear", "bicubic")
 
 
@@ -64,6 +65,8 @@ def interpolate(
     _check(op, a, mode, align_corners, antialias)
     sizes, scales = _sizes(op, a.shape[2:], size, scale_factor, bool(recompute_scale_factor))
     wide, along = a.dtype == np.float64, zip(a.shape[2:], sizes, scales, strict=True)
+    exact = [1, 2] if mode == "nearest" and a.ndim == 4 else [1] if mode in LINEAR and not antialias else []
+    along = [(n, m, None if m in [times * n for times in exact] else factor) for n, m, factor in along]  # as PyTorch's
     axes = tuple([_taps(mode, n, m, factor, bool(align_corners), antialias, wide) for n, m, factor in along])
     if a.dtype == np.uint8 and mode in RANKS:
         return record(op, _of_bytes(a, axes), (x,), lambda gy, needs: (None,))

@@ -76,6 +76,11 @@ def _check_parameter(name: str, p: Any, position: int) -> None:
             f"{name}: params[{position}] is an {_kind(p)}, expected a Parameter with a shape; call the model once with "
             "an input, then make the optimiser"
         )
+    if not p.is_leaf:
+        raise ValueError(
+            f"{name}: params[{position}] of shape {p.shape} is a computed value, which no step can change for what it "
+            "was computed from, expected a leaf; pass what it was computed from, or its .detach().requires_grad_()"
+        )
     if not p.requires_grad and not isinstance(p, Parameter):  # a frozen Parameter may thaw later
         which = f"params[{position}] of shape {p.shape}"
         raise ValueError(f"{name}: {which} has requires_grad=False; leave it out")

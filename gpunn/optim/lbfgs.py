@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from gpunn import backend, kinds, limits
 from gpunn.backend import Array, capture
+from gpunn.engine import written
 from gpunn.engine.grad_mode import enable_grad
 from gpunn.engine.tensor import Tensor
 from gpunn.optim.given import check_gradient
@@ -188,6 +189,7 @@ class LBFGS(Optimizer):
             array = p.array
             array += t * d[start : start + array.size].reshape(array.shape)
             start += array.size
+        written.note(written.blocks([p.array for p in self.parameters()]))
 
     def read_values(self, number: int, p: Tensor, values: Mapping[str, Any]) -> dict[str, Any]:
         count, found = sum(one.size for one in self.parameters()), {}

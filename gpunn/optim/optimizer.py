@@ -11,6 +11,7 @@ import numpy as np
 from gpunn import backend
 from gpunn.backend import Array, capture, streams
 from gpunn.backend.contract import SKIP
+from gpunn.engine import written
 from gpunn.engine.grad_mode import enable_grad
 from gpunn.engine.tensor import Tensor
 from gpunn.errors import CaptureError
@@ -68,6 +69,7 @@ class Optimizer(Stateful):
         self._hooks: dict[int, tuple[str, Hook]] = {}
         self._batches: list[Batch] = []
         self._batched: list[int] = []  # the ids of all that the batches hold
+        self._blocks: list[int] = []  # of memory that they change
         self.skip: Array | None = None  # an array of one: where it is not 0 a step changes no parameter and no state
         for group in as_groups(self.name, params):
             self.add_param_group(group)
@@ -144,6 +146,7 @@ class Optimizer(Stateful):
             else:
                 self._capture_rule(batch)
 
+        written.note(self._blocks)
         if capture.now.get() is not None:
             capture.guard(self._stands(batches))
 
@@ -203,6 +206,7 @@ class Optimizer(Stateful):
             groups: list[Group] = [group for p, group in rows if p.gradient is not None]
             self._batches = self._sorted(live, groups)
             self._batched = self._held(live)
+            self._blocks = written.blocks([p.array for p in live])
         return self._batches
 
     def _held(self, live: list[Tensor]) -> list[int]:

@@ -26,6 +26,7 @@ class Stateful:
     state: dict[Tensor, dict[str, Any]]
     _batches: list[Batch]
     _batched: list[int]
+    _blocks: list[int]
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         """Add `{"params": [...], **options}`; options left out take the optimiser's own values.
@@ -104,7 +105,7 @@ class Stateful:
     def __getstate__(self) -> dict[str, Any]:
         """For copy and pickle: a copied parameter has another id, and takes its state along by its position."""
         state = [self.state.get(p) for p in self.parameters()]
-        return {**vars(self), "state": state, "_batches": [], "_batched": []}
+        return {**vars(self), "state": state, "_batches": [], "_batched": [], "_blocks": []}
 
     def __setstate__(self, saved: Mapping[str, Any]) -> None:
         vars(self).update(saved)

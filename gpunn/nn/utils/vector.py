@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gpunn import ops
+from gpunn.engine import written
 from gpunn.engine.tensor import Tensor, data_of
 
 
@@ -38,4 +39,5 @@ def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     for p in given:
         array = data_of(p)
         array[...] = data_of(vec)[at : at + array.size].reshape(array.shape)
+        written.note(written.blocks([array]))
         at += array.size
