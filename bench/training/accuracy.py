@@ -37,7 +37,7 @@ TABLE = [
 ]
 
 
-Side = Callable[[Config, data.Dataset], Training]
+Side = Callable[[Config, data.Loaded], Training]
 
 
 def main(argv: list[str]) -> int:
@@ -66,7 +66,7 @@ def main(argv: list[str]) -> int:
     return verdict(run["rows"], own.within)
 
 
-def _recipe(argv: list[str]) -> tuple[Config, data.Dataset]:
+def _recipe(argv: list[str]) -> tuple[Config, data.Loaded]:
     """The configuration and the data of `gpunn train` with these arguments."""
     for option in ("--out", "--resume", "--seed"):
         if any(word.partition("=")[0] == option for word in argv):
@@ -85,7 +85,7 @@ def _torch(config: Config) -> Side:
     return torch_training.train
 
 
-def train_ours(config: Config, dataset: data.Dataset) -> Training:
+def train_ours(config: Config, dataset: data.Loaded) -> Training:
     """What `gpunn train` does, in a folder that goes again."""
     dtype = dtype_of(config.precision, usable_device(config.device))
     images = len(loaders(dataset, config, dtype)[0].dataset)

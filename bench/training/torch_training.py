@@ -45,7 +45,7 @@ def check(config: Config) -> None:
         raise UsageError("accuracy: PyTorch has no emulator; use --device cpu or cuda")
 
 
-def train(config: Config, dataset: data.Dataset) -> Training:
+def train(config: Config, dataset: data.Loaded) -> Training:
     """Train from the weights and on the batches of our run with this seed."""
     gpunn.manual_seed(config.seed)
     torch.manual_seed(config.seed)  # dropout

@@ -69,7 +69,7 @@ class IndexMethods:
     def argwhere(self: gpunn.Tensor) -> gpunn.Tensor:
         return gpunn.ops.argwhere(self)
 
-    def where(self: gpunn.Tensor, condition: Operand, other: Value) -> gpunn.Tensor:
+    def where(self: gpunn.Tensor, condition: Operand, other: gpunn.Tensor | float) -> gpunn.Tensor:
         return gpunn.ops.where(condition, self, other)
 
     # Copies

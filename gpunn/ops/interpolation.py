@@ -21,11 +21,12 @@ def lerp(x: A, end: Value, weight: Value, *, out: Array | None = None) -> A:
     """
     _refuse_integers("lerp", x, end, weight)
     if isinstance(weight, int | float | np.generic):  # which is not rounded to 16 bits
+        w = float(weight)
         return combined(
             "lerp",
             (x, end),
-            lambda xp, u, v: u + weight * (v - u) if abs(weight) < 0.5 else v - (v - u) * (1 - weight),
-            (lambda xp, u, v: 1 - weight, lambda xp, u, v: weight),
+            lambda xp, u, v: u + w * (v - u) if abs(w) < 0.5 else v - (v - u) * (1 - w),
+            (lambda xp, u, v: 1 - w, lambda xp, u, v: w),
         )
     return combined(
         "lerp",
