@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 
 CONVS = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
-DECONVS = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3d}
 constants = SimpleNamespace(
     CUDNN_POOLING_MAX=0, CUDNN_POOLING_AVERAGE_COUNT_INCLUDE_PADDING=1, CUDNN_POOLING_AVERAGE_COUNT_EXCLUDE_PADDING=2,
     CUDNN_ACTIVATION_SIGMOID=0, CUDNN_ACTIVATION_RELU=1, CUDNN_ACTIVATION_TANH=2, CUDNN_ACTIVATION_CLIPPED_RELU=3,
