@@ -15,6 +15,7 @@ from weakref import ref
 import numpy as np
 
 from gpunn.backend import Array, array_module, is_array
+from gpunn.backend.memory import overlap
 from gpunn.engine import written
 from gpunn.engine.alias import UNTRACKED, is_shared, shares
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
@@ -30,7 +31,7 @@ def update(op: Callable[[Any, Any], Any], x: Tensor, other: object) -> Tensor:
     """`x` itself, with the values of op(x, other); raises what `into` raises."""
     name = op.__name__
     refuse_leaf(name, x, remedy(name))
-    return into(x, op(x, other), name)
+    return _into(x, op(x, other), name, other)
 
 
 def into(x: A, y: Any, name: str = "in place") -> A:
@@ -46,6 +47,11 @@ def into(x: A, y: Any, name: str = "in place") -> A:
         TypeError: y's dtype is of another kind than x's.
         ValueError: y has another shape, or x's memory cannot be written to.
     """
+    return _into(x, y, name, None)
+
+
+def _into(x: A, y: Any, name: str, operand: object) -> A:
+    """`x` itself, with the values of y, which was computed of the operand, too."""
     anew = remedy(name)
     if isinstance(x, Tensor):
         refuse_leaf(name, x, anew)
@@ -59,7 +65,7 @@ def into(x: A, y: Any, name: str = "in place") -> A:
     if _in_memory(x, y.requires_grad):
         _write_tensor(name, x, ..., ..., y.array)
     elif is_shared(x):
-        _through_base(name, x, y, anew)
+        _through_base(name, x, y, anew, operand)
     elif _keeps_memory(x):
         _write_tensor(name, x, ..., ..., y.array)
         _learn(x, y)
@@ -185,16 +191,30 @@ def _is_part(value: Tensor, x: Tensor, index: Any) -> bool:
     return isinstance(origin, tuple) and origin[0] is x and origin[1] is index and shares(value.array, x.array)
 
 
-def _through_base(name: str, x: Tensor, y: Tensor, anew: str) -> None:
-    """Change x = base[index], or all of base in another form, with its base, which no other Tensor may share."""
+def _through_base(name: str, x: Tensor, y: Tensor, anew: str, operand: object) -> None:
+    """Change x = base[index], or all of base in another form, with its base, which no other Tensor may share.
+
+    But for the operand: of base[0] += base[1] it lies elsewhere in base, and goes with it into its new memory.
+    """
     if (whole := _reshaped_from(name, x, anew)) is not None:
         _become_with(whole, x, y.contiguous())
         return
     if not isinstance(x._origin, tuple):
         raise RuntimeError(shared(name, anew, x))
     base, index = x._origin
-    _assign(base, index, y, 1)  # x is the one that may share it
+    part = operand if isinstance(operand, Tensor) and _lies_beside(operand, x) else None
+    _assign(base, index, y, 1 if part is None else 2)  # x is one that may share it
     become(x, base[index])
+    if part is not None:
+        again = base[part._origin[1]]
+        part.array, part._alias = again.array, again._alias
+
+
+def _lies_beside(part: Tensor, x: Tensor) -> bool:
+    """Whether a Tensor is another part of what x is a part of."""
+    mine, other = x._origin, part._origin
+    alike = isinstance(mine, tuple) and isinstance(other, tuple) and mine[0] is other[0] and part._alias is x._alias
+    return alike and not overlap(part.array, x.array)
 
 
 def _reshaped_from(name: str, x: Tensor, anew: str) -> Tensor | None:

@@ -185,3 +185,31 @@ def test_a_view_of_channels_last_memory_is_a_copy_that_neither_side_may_change()
         copied.zero_()
     with pytest.raises(ValueError, match=r"view: x \(3, 2\) lies in memory in steps of \(1, 3\), which cannot be seen"):
         gpunn.tensor(X).t().view(-1)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_part_is_changed_by_another_part_of_the_same_tensor(named):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: nothing to compare with")
+    found = []
+    for w in (torch.tensor(X, requires_grad=True), leaf()):
+        y = w * 2
+        if named:
+            total, other = y[0], y[1]
+            total += other
+            del total
+            other.add_(1)  # still a part of y
+        else:
+            y[1] += y[0]
+            y[0, :2].add_(y[1, 1:])
+            other = y[1]
+        (y * y).sum().backward()
+        found.append([np.asarray(a.detach().numpy()) for a in (y, other, w.grad)])
+    for theirs, ours in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs)
+
+
+def test_a_part_that_overlaps_what_it_changes_is_refused():
+    y = leaf() * 2
+    row, rest = y[0, :2], y[0, 1:]
+    with pytest.raises(RuntimeError, match="setitem: in place, x shares memory with another Tensor"):
+        row += rest
