@@ -11,6 +11,7 @@ import numpy as np
 
 from gpunn import random
 from gpunn.backend import Array, device_of, is_array, to_device
+from gpunn.engine import written
 from gpunn.engine.tensor import Tensor, data_of
 from gpunn.nn.truncated import truncated
 from gpunn.random import Generator
@@ -244,6 +245,8 @@ def _memory(tensor: Tensor | Array) -> Array:
         raise TypeError(f"init: tensor is a {type(tensor).__name__}, expected a Tensor or an array to fill")
     if not getattr(array.flags, "writeable", True):
         raise ValueError(f"init: tensor {array.shape} is read-only, expected memory to fill; pass a copy of it")
+    if isinstance(tensor, Tensor) and tensor._read:
+        written.note(written.blocks([array]))
     return array
 
 

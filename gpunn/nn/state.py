@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from gpunn.backend import DEVICE_TYPES, Array, Device, device_of, to_device, to_numpy
+from gpunn.engine import written
 from gpunn.engine.tensor import data_of
 from gpunn.errors import CheckpointError
 
@@ -85,6 +86,8 @@ def load(
         values = {name: to_device(v.astype(own[name].dtype), device_of(own[name])) for name, v in values.items()}
     for name, value in values.items():
         put(name, value) if put is not None else own[name].__setitem__(..., value)
+    if put is None:
+        written.note(written.blocks([own[name] for name in values]))
     return Keys(missing, unexpected)
 
 

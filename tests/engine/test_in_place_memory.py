@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gpunn
-from gpunn import no_grad
+from gpunn import Tensor, nn, no_grad
 from tests.engine.test_in_place_methods import leaf
 
 
@@ -147,3 +147,22 @@ def test_the_gradient_of_a_product_does_not_need_the_only_factor_that_learns():
         w += 1
     y.backward()
     assert w.gradient.tolist() == [3, 4]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda layer, state: layer.load_state_dict(state), lambda layer, state: nn.init.ones_(layer.weight)],
+    ids=["load_state_dict", "init"],
+)
+def test_a_layer_filled_anew_is_not_what_the_forward_pass_took(change):
+    layer = nn.Linear(3, 2)
+    state = {name: array * 2 for name, array in layer.named_arrays().items()}
+    x = Tensor(np.ones((1, 3), np.float32), requires_grad=True)
+    y = layer(x).sum()
+    change(layer, state)
+    with pytest.raises(
+        RuntimeError, match=r"backward: a value .* that the gradient of 'linear' needs was changed in place"
+    ):
+        y.backward()
+    layer(x).sum().backward()
+    np.testing.assert_allclose(x.gradient[0], layer.weight.array.sum(0), rtol=1e-6)
