@@ -18,8 +18,8 @@ def shared(name: str, anew: str, x: Tensor) -> str:
     """The words where others share x's memory."""
     if x._alias is not None and x._alias.copied:
         return (
-            f"{name}: in place, x would part from a copy, which view(), or an index that only the device knows, made, "
-            "since memory lies otherwise; take reshape() in its place, or view() of contiguous(), or x[int(i)]"
+            f"{name}: in place, x would part from a copy, which stands for a view where memory lies otherwise or "
+            "only the device knows the index; take reshape(), view() of contiguous(), or x[int(i)] in its place"
         )
     return (
         f"{name}: in place, x shares memory with another Tensor, as views do, and a gradient may want its values, "
