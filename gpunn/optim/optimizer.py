@@ -180,14 +180,9 @@ class Optimizer(Stateful):
             rows = [(p, self.state.get(p, NOTHING), group) for group in self.param_groups for p in group["params"]]
             arrays = [id(state.get(name)) for _, state, _ in rows for name in self.arrays]
             switches = [bool(group[name]) for group in self.param_groups for name in self.switches]
+            held = [id(part) for p, state, group in rows for part in (p, state, group, p.array)]
             frozen = [group[name] for group in self.param_groups for name in self.frozen]
-            return [
-                *[id(part) for row in rows for part in row],
-                *[id(p.array) for p, _, _ in rows],
-                *arrays,
-                *switches,
-                *frozen,
-            ]
+            return [*held, *arrays, *switches, *frozen]
 
         # These hold the arrays, states and groups, so that their ids stay theirs.
         at_capture = list(batches), list(self.param_groups), list(self.state.values()), now()

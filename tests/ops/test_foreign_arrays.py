@@ -60,7 +60,8 @@ def mapped(a):
 
 LAID_OUT = (swapped, unaligned, read_only, packed_field, aligned_field, backwards, spread, mapped)
 DEVICES = ("cpu", "emulator", "cuda")
-PAIRS = [(name, device) for name in sorted(CALLS) for device in DEVICES]
+# What sees memory in another shape refuses what lies otherwise.
+PAIRS = [(name, device) for name in sorted(set(CALLS) - {"view"}) for device in DEVICES]
 
 
 def given(device, request):

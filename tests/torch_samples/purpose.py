@@ -29,9 +29,8 @@ def argument(sample: Sample, place: int, name: str) -> Any:
     return sample.given[place] if len(sample.given) > place else sample.options.get(name)
 
 
-def lone_empty(sample: Sample) -> bool:
-    """Whether arrays of several ranks are joined, those of shape (0,) left out by PyTorch."""
-    return len({x.ndim for x in sample.x}) > 1
+def within(x: Any, low: float, high: float) -> bool:
+    return bool(((x > low) & (x < high)).any())
 
 
 def negative_power(sample: Sample) -> bool:
@@ -81,7 +80,6 @@ REFUSED = [
         "complex numbers",
     ),
     Row(["where"], lambda s: any(isinstance(v, complex) for v in s.given), "complex numbers"),
-    Row(["cat"], lone_empty, "arrays of shape (0,) among others are an accident, which PyTorch keeps for old code"),
     Row(["pow"], negative_power, "integers to a negative power are fractions, which integers cannot hold"),
     Row(
         ["pow"],
@@ -108,7 +106,7 @@ REFUSED = [
     ),
     Row(
         [F + "celu"],
-        lambda s: s.dtype == "float64" and bool((s.x < 0).any()),
+        lambda s: s.dtype == "float64" and argument(s, 1, "alpha") not in (None, 1.0) and within(s.x, -30, 0),
         "1 / alpha is a float64; PyTorch rounds it to float32",
         refused=False,
     ),

@@ -24,6 +24,7 @@ APART = {  # arguments that gpunn leaves out, and samples that call another func
     "nn.functional.avg_pool3d": "divisor_override",
     "nn.functional.embedding": "weight comes first",
     "nn.functional.scaled_dot_product_attention": "dropout",
+    "nn.functional.triplet_margin_with_distance_loss": "distances are PyTorch's own functions",
     "where": "conditions of numbers",
     "einsum": "a list and the equation behind it",
     "scatter": "products",
