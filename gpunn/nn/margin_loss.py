@@ -74,54 +74,44 @@ class HingeEmbeddingLoss(Loss):
         return f"margin {self.margin}, {self.reduction}"
 
 
-class CosineEmbeddingLoss(Loss):
+class _OfPairs(Loss):
+    """What the losses of two inputs and a margin share."""
+
+    def __init__(
+        self,
+        margin: float = 0.0,
+        reduction: str = "mean",
+        *,
+        size_average: bool | None = None,
+        reduce: bool | None = None,
+    ):
+        super().__init__(reduction, size_average=size_average, reduce=reduce)
+        self.margin = margin
+
+    def extra_repr(self) -> str:
+        return f"margin {self.margin}, {self.reduction}"
+
+
+class CosineEmbeddingLoss(_OfPairs):
     """ops.cosine_embedding_loss.
 
     >>> nn.CosineEmbeddingLoss()(np.array([[1.0, 0.0]]), np.array([[0.0, 2.0]]), np.array([1.0]))
     array(1.)
     """
 
-    def __init__(
-        self,
-        margin: float = 0.0,
-        reduction: str = "mean",
-        *,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-    ):
-        super().__init__(reduction, size_average=size_average, reduce=reduce)
-        self.margin = margin
-
     def forward(self, input1: A, input2: A, target: Operand) -> A:
         return ops.cosine_embedding_loss(input1, input2, target, self.margin, self.reduction)
 
-    def extra_repr(self) -> str:
-        return f"margin {self.margin}, {self.reduction}"
 
-
-class MarginRankingLoss(Loss):
+class MarginRankingLoss(_OfPairs):
     """ops.margin_ranking_loss.
 
     >>> nn.MarginRankingLoss()(np.array([1.0]), np.array([3.0]), np.array([1.0]))
     array(2.)
     """
 
-    def __init__(
-        self,
-        margin: float = 0.0,
-        reduction: str = "mean",
-        *,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-    ):
-        super().__init__(reduction, size_average=size_average, reduce=reduce)
-        self.margin = margin
-
     def forward(self, input1: A, input2: A, target: Operand) -> A:
         return ops.margin_ranking_loss(input1, input2, target, self.margin, self.reduction)
-
-    def extra_repr(self) -> str:
-        return f"margin {self.margin}, {self.reduction}"
 
 
 class TripletMarginLoss(Loss):
