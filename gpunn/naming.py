@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any
 
-from gpunn.engine.tensor import Tensor, data_of
+from gpunn.engine.tensor import Tensor
 from gpunn.ops import in_place
+from gpunn.ops.elementwise import in_dtype
 from gpunn.scalars import shown
 
 THEIRS = {"axis": "dim", "keepdims": "keepdim", "b": "other", "xs": "tensors"}  # and `input`, whatever comes first
@@ -62,8 +63,6 @@ def named(op: Callable, order: str = "", name: str = "", **theirs: str) -> Calla
 
     @wraps(op)
     def function(*args: Any, **options: Any) -> Any:
-        if len(args) > len(call.order) and call.takes_more:
-            return op(*args, **options)
         return op(*args) if not options and len(args) <= call.shared else call(args, options)
 
     function.__name__ = function.__qualname__ = call.name
@@ -77,7 +76,6 @@ class _Call:
     def __init__(self, op: Callable, order: str, name: str, theirs: dict[str, str]):
         self.op, self.name = op, name
         self.parameters = inspect.signature(op).parameters
-        self.takes_more = any([p.kind is p.VAR_POSITIONAL for p in self.parameters.values()])
         own = [p.name for p in self.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
         names = {mine: THEIRS.get(mine, mine) for mine in own}
         if own and own[0] in FIRST:
@@ -97,15 +95,17 @@ class _Call:
             del given["out"]
         else:  # arrays are the op's own matter
             out = None
-        if "dtype" in given and "dtype" not in self.parameters:
-            _cast_first(given, self.order[0])
+        dtype = None if "dtype" in self.parameters else given.pop("dtype", None)
         if "size_average" in self.order and "reduction" in self.parameters:
             older = given.pop("size_average", None), given.pop("reduce", None)
             given["reduction"] = reduction_of(given.get("reduction", "mean"), *older)
         self.refuse_others(given)
-        y = self.op(**self.translated(given))
+        call, first = self.translated(given), self.ours.get(self.order[0], self.order[0])
+        if dtype is not None:  # PyTorch converts the input before anything is computed
+            call[first] = in_dtype(call[first], dtype)
+        y = self.op(**call)
         if inplace:
-            return in_place.into(given[self.order[0]], y, self.name)
+            return in_place.into(call[first], y, self.name)
         return y if out is None else delivered(self.name, y, out)
 
     def bound(self, args: tuple, options: dict[str, Any]) -> dict[str, Any]:
@@ -174,11 +174,3 @@ def delivered(name: str, y: Any, out: Any) -> Any:
 
 def _several(x: Any) -> Sequence[Any]:
     return x if isinstance(x, tuple) else (x,)
-
-
-def _cast_first(given: dict[str, Any], first: str) -> None:
-    """PyTorch's `dtype`: the input is converted before anything is computed."""
-    dtype = given.pop("dtype")
-    if dtype is not None:
-        x = given[first]
-        given[first] = x.to(dtype) if isinstance(x, Tensor) else data_of(x).astype(dtype)

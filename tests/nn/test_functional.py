@@ -109,3 +109,9 @@ def test_a_wrong_name_is_answered_with_the_nearest():
     with pytest.raises(AttributeError, match=r"'gpunn\.nn\.functional' has no attribute 'max_pool2'; did you mean"):
         F.max_pool2  # noqa: B018
     assert "relu" in dir(F) and callable(F.linear) and ops.relu is not F.relu
+
+
+def test_the_input_under_the_ops_own_name():
+    x = gpunn.tensor([1.0, -2.0])
+    assert gpunn.nansum(x=x, dtype="float64").dtype == "float64"
+    assert F.relu(x=x, inplace=True) is x and x.tolist() == [1, 0]
