@@ -213,3 +213,8 @@ def test_a_part_that_overlaps_what_it_changes_is_refused():
     row, rest = y[0, :2], y[0, 1:]
     with pytest.raises(RuntimeError, match="setitem: in place, x shares memory with another Tensor"):
         row += rest
+
+
+def test_a_list_is_multiplied_by_alpha_as_numbers():
+    x = gpunn.tensor(np.zeros(2))
+    assert x.add_([1.0, 2.0], alpha=2).tolist() == [2, 4] and x.sub_([1.0, 1.0], alpha=3).tolist() == [-1, 1]
