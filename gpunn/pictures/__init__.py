@@ -1,9 +1,11 @@
 """Pictures of training and of what a network has learnt; they need matplotlib, the extra `plot`.
 
-Each function returns a matplotlib Figure; `png(figure)` gives its bytes, `save(figure, path)` writes them.
+Each function returns a matplotlib Figure, or draws in the axes that it is given; `new_figure` makes an empty one,
+`png(figure)` gives its bytes, `save(figure, path)` writes them.
 """
 
 from gpunn.pictures.canvas import NothingToDraw as NothingToDraw
+from gpunn.pictures.canvas import new_figure as new_figure
 from gpunn.pictures.canvas import png as png
 from gpunn.pictures.canvas import save as save
 from gpunn.pictures.curves import gradient_norms as gradient_norms
@@ -13,3 +15,5 @@ from gpunn.pictures.layers import first_filters as first_filters
 from gpunn.pictures.mistakes import confusion_counts as confusion_counts
 from gpunn.pictures.mistakes import confusion_matrix as confusion_matrix
 from gpunn.pictures.mistakes import worst_mistakes as worst_mistakes
+from gpunn.pictures.plane import decision_regions as decision_regions
+from gpunn.pictures.plane import labelled_points as labelled_points

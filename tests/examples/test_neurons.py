@@ -1,0 +1,73 @@
+"""What the examples of single neurons and small networks claim: bounds hold, cycles are found, errors fall."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import gpunn
+from tests.examples.test_examples import load
+
+
+@pytest.fixture(scope="module")
+def perceptron():
+    return load("perceptron")
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("margin", [0.03, 0.2])
+def test_the_perceptron_makes_fewer_mistakes_than_its_bound(perceptron, seed, margin):
+    x, y = perceptron.separable(40, margin, seed)
+    weights, mistakes = perceptron.train(x, y, 2000)
+    assert mistakes[-1] == 0 and (y * (perceptron.with_one(x) @ weights[-1]) > 0).all()
+    assert 0 < sum(mistakes) == len(weights) - 1 <= perceptron.bound(x, y)
+
+
+def test_the_bound_is_tight_where_it_can_be(perceptron):
+    """One point: R = gamma, and the one mistake that weights 0 make."""
+    x, y = np.array([[3.0, 4.0]]), np.array([-1])
+    assert sum(perceptron.train(x, y)[1]) == 1 == pytest.approx(perceptron.bound(x, y))
+
+
+def test_the_widest_margin_is_certified(perceptron):
+    """Its direction reaches gamma, and the nearest point of the hull says that none reaches more."""
+    x, y = perceptron.separable(40, 0.1, 0)
+    u, gamma, most = perceptron.widest_margin(x, y)
+    margins = y * (perceptron.with_one(x) @ u)
+    assert np.linalg.norm(u) == pytest.approx(1) and margins.min() == pytest.approx(gamma)
+    assert 0.1 / np.sqrt(1.09) < gamma <= most < gamma + 1e-9  # drawn with a margin of 0.1 and an offset of up to 0.3
+    assert (np.isclose(margins, gamma, atol=1e-9)).sum() >= 2  # as far from two points at least
+
+
+def test_points_that_no_line_separates_have_no_bound(perceptron):
+    with pytest.raises(ValueError, match="not separable"):
+        perceptron.bound(*perceptron.XOR)
+
+
+@pytest.mark.parametrize("start", [(0, 0, 0), (3, 1, 2), (10, -7, 4)])
+def test_exclusive_or_cycles(perceptron, start):
+    weights, mistakes = perceptron.train(*perceptron.XOR, 1000, start)
+    cycle = perceptron.cycle_of(weights, mistakes)
+    assert len(mistakes) < 20 and len(cycle) > 1 and (cycle[0] == cycle[-1]).all()
+    again, _ = perceptron.train(*perceptron.XOR, 1000, cycle[0])
+    assert np.array_equal(cycle, again)
+    assert perceptron.cycle_of(*perceptron.train(*perceptron.separable(9, 0.2, 0))) == []
+
+
+def test_the_logistic_neuron_ends_where_its_gradient_is_0(perceptron):
+    """The mean of (sigmoid(w.x + b) - label) (x, 1), which is the gradient."""
+    x, y = perceptron.overlapping(40, 1)
+    neuron, right = perceptron.logistic_neuron(x, y, 400)
+    with gpunn.no_grad():
+        chance = 1 / (1 + np.exp(-gpunn.to_numpy(neuron(x.astype(np.float32)))[:, 0]))
+    assert np.allclose(perceptron.with_one(x).T @ (chance - (y > 0)) / len(x), 0, atol=2e-3)
+    assert right[-1] == ((chance > 0.5) == (y > 0)).mean() > 0.85
+
+
+def test_the_perceptrons_picture(perceptron, tmp_path, capsys):
+    pytest.importorskip("matplotlib", reason="the example draws a picture")
+    found = perceptron.main(["--points", "20", "--epochs", "40", "--out", str(tmp_path / "a.png")])
+    assert found["mistakes"] <= found["bound"] and found["left"] == 0 and found["cycle"] == 4
+    assert found["logistic"] > 0.7  # of 40 points; the best decision there is is right in 90 % of many
+    assert "(0, 0, 0) -> (1, 1, -1) -> (0, 2, 0) -> (1, 1, 1) -> (0, 0, 0)" in capsys.readouterr().out
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
