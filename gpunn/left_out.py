@@ -84,12 +84,6 @@ OF_NN_UTILS = {
     "prune": "multiply weights by masks under no_grad, after each step",
     "stateless": SECOND,
 }
-OF_RNN = {
-    "pack_padded_sequence": "pass lengths= to ops.lstm, gru or rnn",
-    "pad_packed_sequence": "pass lengths= to ops.lstm, gru or rnn",
-    "pack_sequence": "pass lengths= to ops.lstm, gru or rnn",
-    "PackedSequence": "pass lengths= to ops.lstm, gru or rnn",
-}
 OF_UTILS = {
     "tensorboard": "Trainer writes history.csv and curves.png, and `gpunn report` a page of both",
     "checkpoint": "fewer activations are kept by smaller batches, with Trainer(accumulate=...) for the same step",

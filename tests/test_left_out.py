@@ -14,7 +14,6 @@ TABLES = {
     "gpunn": (gpunn, left_out.NAMES),
     "gpunn.nn": (nn, left_out.OF_NN),
     "gpunn.nn.utils": (nn.utils, left_out.OF_NN_UTILS),
-    "gpunn.nn.utils.rnn": (nn.utils.rnn, left_out.OF_RNN),
     "gpunn.utils": (gpunn.utils, left_out.OF_UTILS),
     "gpunn.optim": (optim, left_out.OF_OPTIM),
     "gpunn.cuda": (cuda, left_out.OF_CUDA),

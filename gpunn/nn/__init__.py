@@ -144,6 +144,14 @@ from gpunn.nn.pool import AvgPool3d as AvgPool3d
 from gpunn.nn.pool import MaxPool1d as MaxPool1d
 from gpunn.nn.pool import MaxPool2d as MaxPool2d
 from gpunn.nn.pool import MaxPool3d as MaxPool3d
+from gpunn.nn.recurrent import GRU as GRU
+from gpunn.nn.recurrent import LSTM as LSTM
+from gpunn.nn.recurrent import RNN as RNN
+from gpunn.nn.recurrent import RNNBase as RNNBase
+from gpunn.nn.recurrent_cells import GRUCell as GRUCell
+from gpunn.nn.recurrent_cells import LSTMCell as LSTMCell
+from gpunn.nn.recurrent_cells import RNNCell as RNNCell
+from gpunn.nn.recurrent_cells import RNNCellBase as RNNCellBase
 from gpunn.nn.shuffle import ChannelShuffle as ChannelShuffle
 from gpunn.nn.shuffle import PixelShuffle as PixelShuffle
 from gpunn.nn.shuffle import PixelUnshuffle as PixelUnshuffle

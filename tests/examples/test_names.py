@@ -13,7 +13,7 @@ MODULES = [
     "accelerator", "autograd.function", "autograd.gradients", "backend.device", "backends.cuda", "backends.cudnn",
     "backends.mps", "creation.drawn", "creation.filled", "creation.given", "creation.like", "cuda.card", "dtypes",
     "engine.creation", "engine.grad_mode", "left_out", "linalg", "mistaken", "naming", "nn.init", "nn.utils.clip",
-    "nn.utils.rnn", "nn.utils.vector", "notebook", "optim.swa_utils", "questions", "random",
+    "nn.packed", "nn.packing", "nn.utils.rnn", "nn.utils.vector", "notebook", "optim.swa_utils", "questions", "random",
     "serialization", "settings",
 ]  # fmt: skip
 

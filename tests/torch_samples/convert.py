@@ -70,7 +70,7 @@ def in_float64(x: Any) -> Any:
 
 def outcome(y: Any, inputs: list[Any], arguments: Any) -> Outcome:
     """All that a call has done: values, gradients of each by `inputs` from one random one, its arguments afterwards."""
-    ys = y if isinstance(y, tuple | list) else [y]
+    ys = flat(y)
     found = {f"value {i}": plain(v) for i, v in enumerate(ys) if v is not None}
     for i, v in enumerate(ys):
         if getattr(v, "requires_grad", False):
@@ -86,6 +86,11 @@ def outcome(y: Any, inputs: list[Any], arguments: Any) -> Outcome:
                 f"gradient {j} of {i}": np.zeros_like(x) if g is None else plain(g) for j, (x, g) in enumerate(pairs)
             }
     return found | {f"argument {i} afterwards": plain(x) for i, x in enumerate(tensors(arguments))}
+
+
+def flat(y: Any) -> list[Any]:
+    """What a call gives, an LSTM's tuple within a tuple, too, from left to right."""
+    return [each for part in y for each in flat(part)] if isinstance(y, tuple | list) else [y]
 
 
 def plain(x: Any) -> Any:

@@ -21,6 +21,7 @@ IGNORED = ("device", "dtype", "inplace")  # where, in what, and how, which chang
 # The layers that PyTorch has too, but for containers and what is random.
 ALONE = {"Sequential", "ModuleList", "Module", "Parameter", "Identity", "Flatten", "Upsample", "TransformerDecoder"}
 ALONE |= {"ModuleDict", "ParameterList", "ParameterDict", "UninitializedParameter", "UninitializedBuffer"}
+ALONE |= {"RNNBase", "RNNCellBase"}
 # Layers that PyTorch has without a row in its table; tests/nn compares them.
 UNLISTED = {"ChannelShuffle", "PixelShuffle", "PixelUnshuffle", "Fold", "Unfold", "Unflatten"}
 UNLISTED |= {"CosineSimilarity", "PairwiseDistance"}

@@ -54,16 +54,11 @@ class Recurrent(nn.Module):
 
     def __init__(self):
         super().__init__()
-        rng = np.random.default_rng(0)
-        for layer, width in enumerate((6, 10)):
-            for name, shape in {"ih": (40, width), "hh": (40, 10), "bias": (40,)}.items():
-                setattr(self, f"{name}_{layer}", nn.Parameter(rng.normal(0, 0.3, shape).astype(np.float32)))
+        self.lstm = nn.LSTM(6, 10, num_layers=2, dropout=0.3, batch_first=True)
 
     def forward(self, x):
-        steps = ops.permute(ops.reshape(x, (len(x), 3, 6)), (1, 0, 2))
-        weights = [(self.ih_0, self.hh_0, self.bias_0, None), (self.ih_1, self.hh_1, self.bias_1, None)]
-        y, (_, c_n) = ops.lstm(steps, None, weights, dropout=0.3, training=self.training)
-        return y[-1] + c_n[0]
+        y, (_, c_n) = self.lstm(ops.reshape(x, (len(x), 3, 6)))
+        return y[:, -1] + c_n[0]
 
 
 NETWORKS = {

@@ -24,6 +24,8 @@ ELSEWHERE |= {
     "MaxUnpool3d",
     "MultiheadAttention",
 }  # take ints, or give pairs
+# Their ops are stored.
+ELSEWHERE |= {"RNN", "LSTM", "GRU", "RNNBase", "RNNCell", "LSTMCell", "GRUCell", "RNNCellBase"}
 # Stacks of stored TransformerEncoderLayers, and their kin, are compared where PyTorch is.
 ELSEWHERE |= {"Transformer", "TransformerEncoder", "TransformerDecoder", "TransformerDecoderLayer"}
 

@@ -1,12 +1,17 @@
-"""Sequences of different lengths in one array."""
+"""PyTorch's torch.nn.utils.rnn: sequences of different lengths in one array, padded or packed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from gpunn import left_out, ops
-from gpunn.engine.operators import A
+from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import data_of
+from gpunn.nn.packed import PackedSequence as PackedSequence
+from gpunn.nn.packed import invert_permutation as invert_permutation
+from gpunn.nn.packing import pack_padded_sequence as pack_padded_sequence
+from gpunn.nn.packing import pad_packed_sequence as pad_packed_sequence
 
 
 def pad_sequence(
@@ -34,4 +39,44 @@ def pad_sequence(
         padded.append(ops.pad(x, [*rest, *ends], value=padding_value) if lacking else x)
     return ops.stack(padded, 0 if batch_first else 1)
 
-__getattr__ = left_out.refusing(__name__, left_out.OF_RNN)
+
+def unpad_sequence(padded_sequences: A, lengths: Operand | Sequence[int], batch_first: bool = False) -> list[A]:
+    """The sequences (length, *) of a padded array (L, N, *), or (N, L, *): what pad_sequence padded.
+
+    Raises:
+        ValueError: there are more or fewer lengths than sequences.
+
+    Examples:
+        >>> nn.utils.rnn.unpad_sequence(gpunn.tensor([[1.0, 2.0], [3.0, 0.0]]), [2, 1], batch_first=True)
+        [Tensor([1., 2.]), Tensor([3.])]
+    """
+    N, found = data_of(padded_sequences).shape[0 if batch_first else 1], [int(n) for n in lengths]  # type: ignore[union-attr]
+    if len(found) != N:
+        raise ValueError(f"unpad_sequence: lengths has {len(found)} entries, expected {N}, one a sequence")
+    x: Any = padded_sequences
+    return [x[i, :n] if batch_first else x[:n, i] for i, n in enumerate(found)]
+
+
+def pack_sequence(sequences: Sequence[A], enforce_sorted: bool = True) -> PackedSequence:
+    """Sequences (L, *), longest first, or with enforce_sorted=False in any order, packed: see pack_padded_sequence.
+
+    Examples:
+        >>> nn.utils.rnn.pack_sequence([gpunn.tensor([1.0, 2.0]), gpunn.tensor([3.0])]).data
+        Tensor([1., 3., 2.])
+    """
+    lengths = [data_of(x).shape[0] for x in sequences]
+    return pack_padded_sequence(pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted)
+
+
+def unpack_sequence(packed_sequences: PackedSequence) -> list[Any]:
+    """The sequences (length, *) that pack_sequence packed, in their order.
+
+    Examples:
+        >>> packed = nn.utils.rnn.pack_sequence([gpunn.ones(1), gpunn.zeros(2)], enforce_sorted=False)
+        >>> nn.utils.rnn.unpack_sequence(packed)
+        [Tensor([1.]), Tensor([0., 0.])]
+    """
+    return unpad_sequence(*pad_packed_sequence(packed_sequences, batch_first=True), batch_first=True)
+
+
+__getattr__ = left_out.refusing(__name__)
