@@ -607,7 +607,8 @@ class Recurrent(Protocol):
     """A recurrent layer in one direction: x (L, N, I), states (N, H), w_ih (G*H, I), w_hh (G*H, H), biases (G*H,).
 
     mode: "RNN_TANH", "RNN_RELU", "LSTM" or "GRU", of G = 1, 1, 4, 3 gates. lengths (N,) int32 or None; reverse: from
-    the last step to the first. Cells are float32 where the rest is of 16 bits.
+    the last step to the first. Cells are float32 where the rest is of 16 bits. With w_hr (P, H), of an LSTM alone,
+    states and y have P features, and w_hh is (G*H, P).
     """
 
     def forward(
@@ -620,6 +621,7 @@ class Recurrent(Protocol):
         w_hh: Array,
         b_ih: Array | None,
         b_hh: Array | None,
+        w_hr: Array | None,
         lengths: Array | None,
         reverse: bool,
         wanted: bool,
@@ -643,11 +645,12 @@ class Recurrent(Protocol):
         extra: Array | None,
         w_ih: Array,
         w_hh: Array,
+        w_hr: Array | None,
         lengths: Array | None,
         reverse: bool,
         needs: tuple[bool, ...],
     ) -> tuple[Array | None, ...]:
-        """gx, gh0, gc0, gw_ih, gw_hh, gb_ih, gb_hh; needs: of x, the first state, w_ih, w_hh, b_ih, b_hh."""
+        """gx, gh0, gc0, gw_ih, gw_hh, gb_ih, gb_hh, gw_hr; needs: of x, the first state, and each of the weights."""
         ...
 
 

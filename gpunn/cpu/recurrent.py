@@ -32,15 +32,17 @@ def forward(
     w_hh: np.ndarray,
     b_ih: Maybe,
     b_hh: Maybe,
+    w_hr: Maybe,
     lengths: Maybe,
     reverse: bool,
     wanted: bool,
 ) -> tuple[np.ndarray, np.ndarray, Maybe, np.ndarray, Maybe, Maybe]:
     """y, h_n, c_n, and what backward takes: states, activations, and an LSTM's cells or a GRU's inner products."""
     np.seterr(all="ignore")  # infinities and NaN travel on in silence
-    (L, N, _), H = x.shape, w_hh.shape[1]
+    (L, N, _), H = x.shape, _units(w_hh, w_hr)
     gates = linear.forward(_rows(x), w_ih, b_ih, None).reshape(L, N, len(w_ih) // H, H)
-    states = _begun(L + 1, (N, H), x.dtype, h0, reverse)
+    states = _begun(L + 1, (N, w_hh.shape[1]), x.dtype, h0, reverse)
+    hidden = None if w_hr is None else np.zeros((N, H), x.dtype)
     cells, inner = None, np.empty((L, N, H), x.dtype) if mode == "GRU" and wanted else None
     if mode == "LSTM":
         cells = _begun(L + 1 if wanted else 1, (N, H), x.dtype, c0, reverse)
@@ -53,7 +55,11 @@ def forward(
         elif mode == "GRU":
             beside = [None if inner is None else inner[t]]
         runs = None if lengths is None else (lengths > t)[:, None]
-        _by_rows(step, gates[t], product.reshape(gates.shape[1:]), states[before], states[after], *beside, runs)
+        ends = (states[before], states[after]) if hidden is None else (hidden, hidden)
+        _by_rows(step, gates[t], product.reshape(gates.shape[1:]), *ends, *beside, runs)
+        if hidden is not None and w_hr is not None:
+            now = linear.forward(hidden, w_hr, None, None)
+            states[after] = now if runs is None else np.where(runs, now, states[before])
     last = 0 if reverse else -1
     y = states[:-1] if reverse else states[1:]
     if lengths is not None:
@@ -76,25 +82,30 @@ def backward(
     extra: Maybe,
     w_ih: np.ndarray,
     w_hh: np.ndarray,
+    w_hr: Maybe,
     lengths: Maybe,
     reverse: bool,
     needs: tuple[bool, ...],
 ) -> tuple[Maybe, ...]:
-    """gx, gh0, gc0, gw_ih, gw_hh, gb_ih, gb_hh: what is needed of x, the first state, w_ih, w_hh, b_ih and b_hh."""
+    """gx, gh0, gc0, gw_ih, gw_hh, gb_ih, gb_hh, gw_hr: what is needed of x, the first state and the weights."""
     np.seterr(all="ignore")
     L = x.shape[0]
-    ggates, gproducts, gh0, gc0 = _through_time(
-        mode, x, gy, gh_n, gc_n, states, gates, extra, w_hh, lengths, reverse, needs[1]
+    ggates, gproducts, gstates, gh0, gc0 = _through_time(
+        mode, x, gy, gh_n, gc_n, states, gates, extra, w_hh, w_hr, lengths, reverse, needs[1]
     )
     of_x, of_w, of_b = needs[0], needs[2], needs[4]
-    gx = gw_ih = gb_ih = gw_hh = gb_hh = None
+    gx = gw_ih = gb_ih = gw_hh = gb_hh = gw_hr = None
     if of_x or of_w or of_b:
         rows = _rows(x) if of_w else None
         gx, gw_ih, gb_ih = linear.backward(_rows(ggates), rows, w_ih if of_x else None, None, None, of_b)
     if needs[3] or needs[5]:
         before = _rows(states[1:] if reverse else states[:L]) if needs[3] else None
         _, gw_hh, gb_hh = linear.backward(_rows(gproducts), before, None, None, None, needs[5])
-    return None if gx is None else gx.reshape(x.shape), gh0, gc0, gw_ih, gw_hh, gb_ih, gb_hh
+    if gstates is not None and needs[6] and gates is not None and extra is not None:
+        hidden = np.tanh(extra[:L] if reverse else extra[1:])
+        hidden *= gates[:, :, 3]
+        gw_hr = matmul(_rows(gstates).T, _rows(hidden))
+    return None if gx is None else gx.reshape(x.shape), gh0, gc0, gw_ih, gw_hh, gb_ih, gb_hh, gw_hr
 
 
 def _through_time(
@@ -107,13 +118,16 @@ def _through_time(
     gates: Maybe,
     extra: Maybe,
     w_hh: np.ndarray,
+    w_hr: Maybe,
     lengths: Maybe,
     reverse: bool,
     to_start: bool,
-) -> tuple[np.ndarray, np.ndarray, Maybe, Maybe]:
-    """The gradients of both products' sums over all steps, and of the first state, where asked for, and cell."""
-    (L, N, _), H = x.shape, w_hh.shape[1]
-    gh, gc = (np.zeros((N, H), x.dtype) if g is None else g.astype(x.dtype) for g in (gh_n, gc_n))
+) -> tuple[np.ndarray, np.ndarray, Maybe, Maybe, Maybe]:
+    """The gradients of both products' sums and projected states by step; of the first state, if asked for, and cell."""
+    (L, N, _), P, H = x.shape, w_hh.shape[1], _units(w_hh, w_hr)
+    gh = np.zeros((N, P), x.dtype) if gh_n is None else gh_n.astype(x.dtype)
+    gc = np.zeros((N, H), x.dtype) if gc_n is None else gc_n.astype(x.dtype)
+    gstates = None if w_hr is None else np.empty((L, N, P), x.dtype)
     ggates = np.empty((L, N, w_hh.shape[0] // H, H), x.dtype)
     gproducts = np.empty_like(ggates) if mode == "GRU" else ggates
     step = _BACKWARD[mode]
@@ -122,17 +136,22 @@ def _through_time(
         if gy is not None:
             gh = gh + (gy[t] if runs is None else np.where(runs, gy[t], 0))
         past = np.zeros_like(gh)  # of the state's gradient, what reaches the one before without a product
+        ends = gh, past
+        if gstates is not None and w_hr is not None:
+            gstates[t] = gh
+            _finish(gh, past, runs, gstates[t])
+            ends = matmul(gstates[t], w_hr), np.empty((N, H), x.dtype)
         if gates is None or extra is None:
             beside: tuple = (states[after],)
         elif mode == "LSTM":
             beside = (gc, gates[t], extra[before], extra[after])
         else:
             beside = (gates[t], extra[t], states[before], gproducts[t])
-        _by_rows(step, gh, past, ggates[t], *beside, runs)
+        _by_rows(step, *ends, ggates[t], *beside, runs)
         if to_start or i < L - 1:
             gh = matmul(_flat(gproducts[t]), w_hh)
             gh += past
-    return ggates, gproducts, gh if to_start else None, gc if mode == "LSTM" else None
+    return ggates, gproducts, gstates, gh if to_start else None, gc if mode == "LSTM" else None
 
 
 # ---------------------------------------------------------------- a step of some samples
@@ -248,6 +267,11 @@ def _order(L: int, reverse: bool) -> list[tuple[int, int, int]]:
 def _rows(x: np.ndarray) -> np.ndarray:
     """(L, N, *) as the rows of one product."""
     return _flat(x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]))
+
+
+def _units(w_hh: np.ndarray, w_hr: Maybe) -> int:
+    """Hidden units H, of which a projection w_hr (P, H) makes a state."""
+    return w_hh.shape[1] if w_hr is None else w_hr.shape[1]
 
 
 def _flat(x: np.ndarray) -> np.ndarray:

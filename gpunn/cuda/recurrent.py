@@ -11,6 +11,7 @@ import numpy as np
 
 from gpunn.backend import Array
 from gpunn.cuda import linear
+from gpunn.cuda import recurrent_projection as projection
 from gpunn.cuda import recurrent_steps as steps
 from gpunn.cuda.dtypes import accumulate
 from gpunn.cuda.elementwise import apply, in_memory
@@ -29,15 +30,17 @@ def forward(
     w_hh: Array,
     b_ih: Array | None,
     b_hh: Array | None,
+    w_hr: Array | None,
     lengths: Array | None,
     reverse: bool,
     wanted: bool,
 ) -> tuple[Array, Array, Array | None, Array, Array | None, Array | None]:
     """y, h_n, c_n, and what backward takes: states, activations, and an LSTM's cells or a GRU's inner products."""
-    (L, N, _), H, wide = x.shape, w_hh.shape[1], accumulate(x.dtype.name)
+    (L, N, _), H, wide = x.shape, projection.units(w_hh, w_hr), accumulate(x.dtype.name)
     gates = linear.forward(_rows(x), w_ih, b_ih, None).reshape(L, N, len(w_ih))
-    states = _begun(x, L + 1, (N, H), x.dtype, h0, reverse)
-    y = None if lengths is None else empty(x, (L, N, H), x.dtype)
+    states = _begun(x, L + 1, (N, w_hh.shape[1]), x.dtype, h0, reverse)
+    hidden = states if w_hr is None else _filled(x, (1, N, H), x.dtype, None)
+    y = None if lengths is None or w_hr is not None else empty(x, (L, N, H), x.dtype)
     cells = inner = plan = None
     if mode == steps.LSTM:
         cells = _begun(x, L + 1 if wanted else 1, (N, H), wide, c0, reverse)
@@ -46,14 +49,17 @@ def forward(
     beside = {steps.LSTM: (cells,), steps.GRU: (inner,)}.get(mode, ())
     for t, before, after in _order(L, reverse):
         product = linear.forward(states[before], w_hh, b_hh, None)
-        arrays = (gates, product, states, *beside, lengths, y)
+        arrays = (gates, product, hidden, *beside, lengths, y)
         if plan is None:  # every product is new memory of one layout
             plan = steps.forward(mode, (N, H), _layouts(arrays), forced())
         held = () if cells is None else (before, after, 1) if wanted else (0, 0, 0)
-        plan(*arrays, *map(np.int32, (t, before, after, *held)))
+        rows = (before, after) if w_hr is None else (0, 0)
+        plan(*arrays, *map(np.int32, (t, *rows, *held)))
+        if w_hr is not None:
+            projection.project(hidden[0], w_hr, lengths, t, states[before], states[after])
     last = 0 if reverse else -1
     c_n = None if cells is None else cells[last].copy()
-    y = (states[:-1] if reverse else states[1:]) if y is None else y
+    y = projection.output(states[:-1] if reverse else states[1:], lengths) if y is None else y
     extra = (cells if inner is None else inner) if wanted else None
     return y, states[last].copy(), c_n, states, None if extra is None else gates, extra
 
@@ -69,17 +75,18 @@ def backward(
     extra: Array | None,
     w_ih: Array,
     w_hh: Array,
+    w_hr: Array | None,
     lengths: Array | None,
     reverse: bool,
     needs: tuple[bool, ...],
 ) -> tuple[Array | None, ...]:
-    """gx, gh0, gc0, gw_ih, gw_hh, gb_ih, gb_hh: what is needed of x, the first state, w_ih, w_hh, b_ih and b_hh."""
+    """gx, gh0, gc0, gw_ih, gw_hh, gb_ih, gb_hh, gw_hr: what is needed of x, the first state and the weights."""
     L, rows = x.shape[0], _rows(x)
-    ggates, gproducts, gh0, gc0 = _through_time(
-        mode, x, gy, gh_n, gc_n, states, gates, extra, w_hh, lengths, reverse, needs[1]
+    ggates, gproducts, gstates, gh0, gc0 = _through_time(
+        mode, x, gy, gh_n, gc_n, states, gates, extra, w_hh, w_hr, lengths, reverse, needs[1]
     )
     of_x, of_w, of_b = needs[0], needs[2], needs[4]
-    gx = gw_ih = gb_ih = gw_hh = gb_hh = None
+    gx = gw_ih = gb_ih = gw_hh = gb_hh = gw_hr = None
     if of_x or of_w or of_b:
         gx, gw_ih, gb_ih = linear.backward(
             _rows(ggates), rows if of_w else None, w_ih if of_x else None, None, None, of_b
@@ -87,7 +94,9 @@ def backward(
     if needs[3] or needs[5]:
         before = _rows(states[1:] if reverse else states[:L]) if needs[3] else None
         _, gw_hh, gb_hh = linear.backward(_rows(gproducts), before, None, None, None, needs[5])
-    return None if gx is None else gx.reshape(x.shape), gh0, gc0, gw_ih, gw_hh, gb_ih, gb_hh
+    if gstates is not None and gates is not None and extra is not None and needs[6]:
+        gw_hr = projection.gradient(gstates, gates, extra[:L] if reverse else extra[1:])
+    return None if gx is None else gx.reshape(x.shape), gh0, gc0, gw_ih, gw_hh, gb_ih, gb_hh, gw_hr
 
 
 def _through_time(
@@ -100,13 +109,17 @@ def _through_time(
     gates: Array | None,
     extra: Array | None,
     w_hh: Array,
+    w_hr: Array | None,
     lengths: Array | None,
     reverse: bool,
     to_start: bool,
-) -> tuple[Array, Array, Array | None, Array | None]:
-    """The gradients of both products' sums over all steps, and of the first state, where asked for, and cell."""
-    (L, N, _), H, wide = x.shape, w_hh.shape[1], accumulate(x.dtype.name)
-    gh, gy = _filled(x, (N, H), x.dtype, gh_n), None if gy is None else in_memory(gy, (0, 1, 2))
+) -> tuple[Array, Array, Array | None, Array | None, Array | None]:
+    """The gradients of both products' sums and projected states by step; of the first state, if asked for, and cell."""
+    (L, N, _), P, H, wide = x.shape, w_hh.shape[1], projection.units(w_hh, w_hr), accumulate(x.dtype.name)
+    gh, gy = _filled(x, (N, P), x.dtype, gh_n), None if gy is None else in_memory(gy, (0, 1, 2))
+    gstates = past = above = None
+    if w_hr is not None:  # of the state, and a step's kernel gets that of what it projects
+        gstates, above, gy = empty(x, (L, N, P), x.dtype), gy, None
     gc = _filled(x, (N, H), wide, gc_n) if mode == steps.LSTM else None
     is_gru = mode == steps.GRU
     carry = _filled(x, (N, H), wide, None) if is_gru or lengths is not None else None
@@ -115,6 +128,9 @@ def _through_time(
     later: int | None = None
     for t, before, after in reversed(_order(L, reverse)):
         gh = gh if later is None else matmul(gproducts[later], w_hh)
+        if gstates is not None and w_hr is not None:
+            past = projection.split(gh, past, None if above is None else above[t], lengths, t, gstates[t])
+            gh = matmul(gstates[t], w_hr)
         arrays, numbers = {
             "lstm": ((gy, gh, carry, gc, gates, extra, lengths, ggates), (t, before, after)),
             "gru": ((gy, gh, carry, gates, extra, states, lengths, ggates, gproducts), (t, before)),
@@ -125,9 +141,9 @@ def _through_time(
         plan(*arrays, *map(np.int32, numbers))
         later = t
     if not to_start:
-        return ggates, gproducts, None, gc
-    gh = matmul(gproducts[later], w_hh)
-    return ggates, gproducts, gh if carry is None else apply("add", gh, carry.astype(x.dtype)), gc
+        return ggates, gproducts, gstates, None, gc
+    gh, carry = matmul(gproducts[later], w_hh), carry if gstates is None else past
+    return ggates, gproducts, gstates, gh if carry is None else apply("add", gh, carry.astype(x.dtype)), gc
 
 
 def _order(L: int, reverse: bool) -> list[tuple[int, int, int]]:
@@ -148,7 +164,7 @@ def _begun(x: Array, rows: int, shape: tuple[int, int], dtype: np.dtype, first: 
     return states
 
 
-def _filled(x: Array, shape: tuple[int, int], dtype: np.dtype, value: Array | None) -> Array:
+def _filled(x: Array, shape: tuple[int, ...], dtype: np.dtype, value: Array | None) -> Array:
     """New memory with the values, or 0, which the loop may change."""
     made = empty(x, shape, dtype)
     made[...] = 0 if value is None else value

@@ -20,7 +20,7 @@ from gpunn.ops.recurrent_checks import (
     Weights,
     as_arrays,
     as_dropout,
-    as_fours,
+    as_fives,
     as_lengths,
     check_nonlinearity,
     check_state,
@@ -80,7 +80,8 @@ def lstm(
         hx: the first states (h0, c0), each (layers * directions, N, H); None: zeros.
         weights: one list of (w_ih, w_hh) or (w_ih, w_hh, b_ih, b_hh): layer 0, where bidirectional its reverse, layer 1
             and so on. (4 * H, I), (4 * H, H), (4 * H,), gates in the order i, f, g, o. From the second layer on I is
-            directions * H.
+            directions * H. A fifth one, w_hr (P, H), projects (Sak et al., 2014): h' = w_hr (o tanh(c')) has P
+            features, and so have w_hh's columns, y, h0 and h_n in place of H; biases may be None.
         dropout: in training, the probability with which what one layer hands the next becomes 0.
         lengths: (N,) of 1 to L, in any order: where a sequence is over y is 0, and the final states are those of its
             end; the reverse direction begins there. An integer array of the device, whose values nobody reads on the
@@ -148,9 +149,14 @@ class Call(NamedTuple):
     job: Job
     x: Array  # (L, N, I)
     first: States
-    fours: list[tuple[Any, ...]]
+    fives: list[tuple[Any, ...]]
     batched: bool
     batch_first: bool
+
+    @property
+    def projects(self) -> bool:
+        """Whether layers have a w_hr."""
+        return self.fives[0][4] is not None
 
     def outer(self, y: Array) -> Array:
         """(L, N, *) as the user's x has its axes."""
@@ -179,27 +185,28 @@ def checked(
     x: Operand,
     h0: Operand | None,
     c0: Operand | None,
-    fours: list[tuple[Any, ...]],
+    fives: list[tuple[Any, ...]],
     directions: int,
     p: float,
     batch_first: bool,
     lengths: Sequence[int] | Array | None,
 ) -> Call:
     """The call with its arrays, whose shapes fit; refused where they do not."""
-    a, h, c, *raw = as_arrays(op, x, h0, c0, named(fours, directions))
+    a, h, c, *raw = as_arrays(op, x, h0, c0, named(fives, directions))
     assert a is not None
     check_x(op, a, batch_first)
     there = iter(raw)
-    fours = [tuple([None if w is None else next(there) for w in four]) for four in fours]
-    H, batched = check_weights(op, mode, a.shape[-1], fours, directions), a.ndim == 3
+    fives = [tuple([None if w is None else next(there) for w in five]) for five in fives]
+    P, H = check_weights(op, mode, a.shape[-1], fives, directions)
+    batched = a.ndim == 3
     a = a[:, None] if not batched else a.swapaxes(0, 1) if batch_first else a
     L, N, _ = a.shape
-    for name, state in (("h0", h), ("c0", c)):
+    for name, state, features, letter in (("h0", h, P, "H" if fives[0][4] is None else "P"), ("c0", c, H, "H")):
         if state is not None:
-            check_state(op, name, state, len(fours), N if batched else None, H)
+            check_state(op, name, state, len(fives), N if batched else None, features, letter)
     first = States(*[s if s is None or batched else s[:, None] for s in (h, c)])
     job = Job(op, mode, directions, p, as_lengths(op, lengths, a, L, N))
-    return Call(job, a, first, fours, batched, batch_first)
+    return Call(job, a, first, fives, batched, batch_first)
 
 
 def recorded(
@@ -217,22 +224,22 @@ def recorded(
 ) -> tuple[Any, ...]:
     """y, h_n and c_n, or None; Tensors where there is one among the inputs."""
     directions, p = 2 if bidirectional else 1, as_dropout(op, dropout, training)
-    fours = as_fours(op, weights, directions)
+    fives = as_fives(op, mode, weights, directions)
     if asked():
-        x, h0, c0, fours = *narrowed(x, h0), widened(c0), [narrowed(*four) for four in fours]
-    call = checked(op, mode, x, h0, c0, fours, directions, p, batch_first, lengths)
-    inputs = (x, h0, c0, *[w for four in fours for w in four])
+        x, h0, c0, fives = *narrowed(x, h0), widened(c0), [narrowed(*five) for five in fives]
+    call = checked(op, mode, x, h0, c0, fives, directions, p, batch_first, lengths)
+    inputs = (x, h0, c0, *[w for five in fives for w in five])
     wanted = is_grad_enabled() and any(map(wants_grad, inputs))
     with streams.on_device_of(call.x):
-        y, last, reserve = run(call.job, call.x, call.first, call.fours, wanted)
+        y, last, reserve = run(call.job, call.x, call.first, call.fives, wanted)
     results = (call.outer(y), *call.states(last))
 
     def backward(gys: tuple[Array | None, ...], needs: Needs) -> Gradients:
         gy, above = call.gradients(*gys)
-        of_weights = [needs[3 + 4 * k :][:4] for k in range(len(fours))]
+        of_weights = [needs[3 + 5 * k :][:5] for k in range(len(fives))]
         with streams.on_device_of(call.x):
             gx, below, gweights = back(reserve, gy, above, needs[0], needs[1] or needs[2], of_weights)
         gx, (gh0, gc0) = call.results(gx, below)
-        return gx, gh0, gc0, *[g for four in gweights for g in four]
+        return gx, gh0, gc0, *[g for five in gweights for g in five]
 
     return (*record_all(op, results, inputs, backward, owned=True), None)[:3]

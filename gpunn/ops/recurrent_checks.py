@@ -16,14 +16,12 @@ from gpunn.ops.comparison import where
 from gpunn.scalars import as_probability
 
 GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}  # PyTorch's modes, and the rows of a weight a hidden unit
-Weights: TypeAlias = (
-    "Sequence[Sequence[Operand | None]]"  # (w_ih, w_hh) or (w_ih, w_hh, b_ih, b_hh) a layer and direction
-)
-_NAMES = ("w_ih", "w_hh", "b_ih", "b_hh")
+Weights: TypeAlias = "Sequence[Sequence[Operand | None]]"  # the first 2, 4 or 5 of NAMES a layer and direction
+NAMES = ("w_ih", "w_hh", "b_ih", "b_hh", "w_hr")
 
 
-def as_fours(op: str, weights: Weights, directions: int) -> list[tuple[Any, ...]]:
-    """The weights as (w_ih, w_hh, b_ih, b_hh) each, biases None where there are none."""
+def as_fives(op: str, mode: str, weights: Weights, directions: int) -> list[tuple[Any, ...]]:
+    """The weights as (w_ih, w_hh, b_ih, b_hh, w_hr) each, None where there are no biases and no projection."""
     expected = "(w_ih, w_hh) or (w_ih, w_hh, b_ih, b_hh) for each layer and direction"
     if not isinstance(weights, list | tuple) or not weights:
         raise TypeError(f"{op}: weights is {type(weights).__name__} {_count(weights)}, expected a list of {expected}")
@@ -33,15 +31,17 @@ def as_fours(op: str, weights: Weights, directions: int) -> list[tuple[Any, ...]
                 f"{op}: weights[{k}] is a {type(entry).__name__} of lists, expected {expected}, one after the other: "
                 "layer 0, its reverse, layer 1, ...; put all of them into one list"
             )
-        if not isinstance(entry, list | tuple) or len(entry) not in (2, 4):
+        if not isinstance(entry, list | tuple) or len(entry) not in (2, 4, 5):
             got = f"{type(entry).__name__} {_count(entry)}"
             raise TypeError(f"{op}: weights[{k}] is a {got}, expected {expected}; put its tensors into a tuple")
+        if mode != "LSTM" and len(entry) == 5 and entry[4] is not None:
+            raise ValueError(f"{op}: weights[{k}] is of 5, expected {expected}: w_hr, a projection, is an LSTM's alone")
     if len(weights) % directions:
         raise ValueError(
             f"{op}: weights has {len(weights)} entries, expected an even number: bidirectional layers have one forward "
             "and one reverse each"
         )
-    return [(*entry, *(None,) * (4 - len(entry))) for entry in weights]
+    return [(*entry, *(None,) * (5 - len(entry))) for entry in weights]
 
 
 def _of_arrays(w: Sequence[Any]) -> bool:
@@ -53,41 +53,61 @@ def _count(value: object) -> str:
     return f"of {len(value)}" if isinstance(value, list | tuple) else "(no list)"
 
 
-def named(fours: Sequence[Sequence[Any]], directions: int) -> dict[str, Any]:
-    """The weights by name, "w_ih of layer 1, reverse"; biases that are None are left out."""
+def named(fives: Sequence[Sequence[Any]], directions: int) -> dict[str, Any]:
+    """The weights by name, "w_ih of layer 1, reverse"; what may be None and is, is left out."""
     found: dict[str, Any] = {}
-    for k, four in enumerate(fours):
+    for k, five in enumerate(fives):
         place = f"layer {k // directions}" + (", reverse" if k % directions else "")
-        for name, value in zip(_NAMES, four, strict=True):
-            if value is not None or name.startswith("w"):
+        for name, value in zip(NAMES, five, strict=True):
+            if value is not None or name in NAMES[:2]:
                 found[f"{name} of {place}"] = value
     return found
 
 
-def check_weights(op: str, mode: str, inputs: int, fours: Sequence[Sequence[Any]], directions: int) -> int:
-    """The hidden units H. ValueError where a weight has another shape than they and `inputs` ask for."""
-    gates, there = GATES[mode], named(fours, directions)
-    w_hh = there["w_hh of layer 0"]
-    if w_hh.ndim != 2 or not w_hh.shape[1]:
-        raise ValueError(f"{op}: w_hh of layer 0 is {w_hh.shape}, expected ({gates} * H, H) with H of 1 at least")
-    H = w_hh.shape[1]
+def check_weights(op: str, mode: str, inputs: int, fives: Sequence[Sequence[Any]], directions: int) -> tuple[int, int]:
+    """The features of a state and of a cell. ValueError where a weight has another shape than they and `inputs` ask."""
+    gates, there = GATES[mode], named(fives, directions)
+    P, H = _features(op, gates, there["w_hh of layer 0"], fives[0][4])
+    _check_projections(op, fives)
+    gate_rows = f"{gates} gates of H = {H} rows" if gates > 1 else f"H = {H} rows"
     for name, w in there.items():
         kind, layer = name[:4], name.partition(" of ")[2]
-        width = H if kind == "w_hh" else inputs if layer.startswith("layer 0") else directions * H
-        wanted = (gates * H, width) if kind.startswith("w") else (gates * H,)
+        below = ("x", inputs) if layer.startswith("layer 0") else ("the layer below", directions * P)
+        source, width = {"w_hh": ("a state", P), "w_hr": ("o * tanh(c)", H)}.get(kind, below)
+        count, rows = (P, f"P = {P} rows") if kind == "w_hr" else (gates * H, gate_rows)
+        wanted = (count, width) if kind.startswith("w") else (count,)
         if w.shape != wanted:
-            rows = f"{gates} gates of H = {H} rows" if gates > 1 else f"H = {H} rows"
-            source = "a state" if kind == "w_hh" else "x" if layer.startswith("layer 0") else "the layer below"
             columns = f", a column for each of the {width} features of {source}" if kind.startswith("w") else ""
             raise ValueError(f"{op}: {name} is {w.shape}, expected {wanted}: {rows}{columns}")
-    return H
+    return P, H
 
 
-def check_state(op: str, name: str, a: Array, layers: int, N: int | None, H: int) -> None:
+def _features(op: str, gates: int, w_hh: Array, w_hr: Array | None) -> tuple[int, int]:
+    """The features of a state and of a cell by layer 0's weights."""
+    if w_hr is None:
+        if w_hh.ndim != 2 or not w_hh.shape[1]:
+            raise ValueError(f"{op}: w_hh of layer 0 is {w_hh.shape}, expected ({gates} * H, H) with H of 1 at least")
+        return w_hh.shape[1], w_hh.shape[1]
+    if w_hr.ndim != 2 or not w_hr.size:
+        raise ValueError(f"{op}: w_hr of layer 0 is {w_hr.shape}, expected (P, H) with P and H of 1 at least")
+    return w_hr.shape
+
+
+def _check_projections(op: str, fives: Sequence[Sequence[Any]]) -> None:
+    """Refuses a w_hr that some layers have and others have not."""
+    for k, (*_, w_hr) in enumerate(fives):
+        if (w_hr is None) != (fives[0][4] is None):
+            got, expected = ("no w_hr", "one") if w_hr is None else ("w_hr", "none")
+            raise ValueError(
+                f"{op}: weights[{k}] has {got}, expected {expected}, as weights[0]: all layers project or none"
+            )
+
+
+def check_state(op: str, name: str, a: Array, layers: int, N: int | None, features: int, letter: str) -> None:
     """Refuses a first state, or a final one's gradient, of another shape; N None: without a batch."""
-    wanted = (layers, H) if N is None else (layers, N, H)
+    wanted = (layers, features) if N is None else (layers, N, features)
     if a.shape != wanted:
-        letters = "(layers * directions, H)" if N is None else "(layers * directions, N, H)"
+        letters = f"(layers * directions, {letter})" if N is None else f"(layers * directions, N, {letter})"
         raise ValueError(f"{op}: {name} is {a.shape}, expected {wanted}: {letters}")
 
 

@@ -12,7 +12,7 @@ from gpunn.checks import check_choice, check_constant, check_needs, check_same_d
 from gpunn.engine.tensor import data_of
 from gpunn.errors import kind_of
 from gpunn.ops.recurrent import Call, as_pair, checked
-from gpunn.ops.recurrent_checks import GATES, Weights, as_dropout, as_fours
+from gpunn.ops.recurrent_checks import GATES, Weights, as_dropout, as_fives
 from gpunn.ops.recurrent_layers import Reserve, back, run
 from gpunn.restored import restored
 
@@ -35,7 +35,7 @@ class RecurrentReserve(NamedTuple):
 class RecurrentGradients(NamedTuple):
     """Gradients by x, h0, c0 and the weights, a tuple (gw_ih, gw_hh, gb_ih, gb_hh) for each of theirs; None: not asked.
 
-    c0 is None but for an LSTM's.
+    c0 is None but for an LSTM's. Where there are projections gw_hr is the fifth of each tuple.
     """
 
     x: Array | None
@@ -72,12 +72,12 @@ def recurrent_forward(
     directions, p = 2 if bidirectional else 1, as_dropout(op, dropout, training)
     h0: Any = hx
     h0, c0 = as_pair(op, hx) if mode == "LSTM" and hx is not None else (h0, None)
-    fours = as_fours(op, weights, directions)
-    for name, value in (("x", x), ("hx", h0), ("hx", c0), *(("weights", w) for four in fours for w in four)):
+    fives = as_fives(op, mode, weights, directions)
+    for name, value in (("x", x), ("hx", h0), ("hx", c0), *(("weights", w) for five in fives for w in five)):
         check_constant(op, name, value)
-    call = checked(op, mode, x, h0, c0, fours, directions, p, batch_first, lengths)
+    call = checked(op, mode, x, h0, c0, fives, directions, p, batch_first, lengths)
     with streams.on_device_of(call.x):
-        y, last, kept = run(call.job, call.x, call.first, call.fours, True)
+        y, last, kept = run(call.job, call.x, call.first, call.fives, True)
     y, states = call.outer(y), call.states(last)
     h, c = states[0], states[1] if len(states) > 1 else None
     return y, h if c is None else (h, c), RecurrentReserve(call, kept, y, h, c)
@@ -93,8 +93,9 @@ def recurrent_backward(
 ) -> RecurrentGradients:
     """The gradients that `needs` names, from those of recurrent_forward's y, h_n and c_n, of their shapes; None: 0.
 
-    They are x, h0, c0 (of an LSTM) and weights, which has (gw_ih, gw_hh, gb_ih, gb_hh) for each entry of the call's;
-    None where not asked for, or where there is no bias. Unpack them in this order, or read them by name.
+    They are x, h0, c0 (of an LSTM) and weights, which has (gw_ih, gw_hh, gb_ih, gb_hh) for each entry of the call's,
+    with gw_hr behind them where there are projections; None where not asked for, or where there is no bias. Unpack them
+    in this order, or read them by name.
 
     needs: of "x", "hx" (h0 and c0), "weights"; each call goes through time once. The reserve stays as it is, so that
     data and weights may be asked for in two calls.
@@ -116,14 +117,14 @@ def recurrent_backward(
     for name, g, y in (("gy", gy, reserve.y), ("gh_n", gh_n, reserve.h), ("gc_n", gc_n, reserve.c)):
         gys.append(None if g is None else _like(op, name, data_of(g), y))
     call = reserve.call
-    of_weights = ["weights" in needs and w is not None for four in call.fours for w in four]
-    fours = [tuple(of_weights[4 * k : 4 * k + 4]) for k in range(len(call.fours))]
+    of_weights = [tuple(["weights" in needs and w is not None for w in five]) for five in call.fives]
     above_y, above = call.gradients(*gys)
     with streams.on_device_of(call.x):
-        gx, below, gweights = back(reserve.kept, above_y, above, "x" in needs, "hx" in needs, fours)
+        gx, below, gweights = back(reserve.kept, above_y, above, "x" in needs, "hx" in needs, of_weights)
         gx, (gh0, gc0) = call.results(gx, below)
         if gc0 is not None and call.first.c is not None:
             gc0 = gc0.astype(call.first.c.dtype, copy=False)
+    gweights = gweights if call.projects else [five[:4] for five in gweights]
     return RecurrentGradients(gx, gh0, gc0, gweights if "weights" in needs else None)
 
 

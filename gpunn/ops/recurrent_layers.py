@@ -10,7 +10,7 @@ from gpunn.ops.dropout import taken
 from gpunn.ops.joining import concatenate, stack
 from gpunn.ops.recurrent_checks import without_padding
 
-Four = tuple[Array, Array, Array | None, Array | None]  # w_ih, w_hh, b_ih, b_hh
+Five = tuple[Array, Array, Array | None, Array | None, Array | None]  # w_ih, w_hh, b_ih, b_hh, w_hr
 
 
 class Job(NamedTuple):
@@ -32,6 +32,7 @@ class Pass(NamedTuple):
     extra: Array | None
     w_ih: Array
     w_hh: Array
+    w_hr: Array | None
 
 
 class Reserve(NamedTuple):
@@ -49,8 +50,8 @@ class States(NamedTuple):
     c: Array | None
 
 
-def run(job: Job, x: Array, first: States, weights: Sequence[Four], wanted: bool) -> tuple[Array, States, Reserve]:
-    """y (L, N, directions * H) of x (L, N, I), the states at each sequence's end, and what backward takes."""
+def run(job: Job, x: Array, first: States, weights: Sequence[Five], wanted: bool) -> tuple[Array, States, Reserve]:
+    """y (L, N, directions * P) of x (L, N, I), the states at each sequence's end, and what backward takes."""
     twin, passes, hs, cs = twins(x).recurrent, [], [], []
     undo: list[Callable[[Array], Array] | None] = []
     x = without_padding(x, job.lengths)
@@ -62,15 +63,15 @@ def run(job: Job, x: Array, first: States, weights: Sequence[Four], wanted: bool
         for d in range(job.directions):
             k = layer * job.directions + d
             h0, c0 = (None if a is None else a[k] for a in first)
-            w_ih, w_hh, b_ih, b_hh = weights[k]
+            w_ih, w_hh, b_ih, b_hh, w_hr = weights[k]
             y, h, c, states, gates, extra = twin.forward(
-                job.mode, x, h0, c0, w_ih, w_hh, b_ih, b_hh, job.lengths, d == 1, wanted
+                job.mode, x, h0, c0, w_ih, w_hh, b_ih, b_hh, w_hr, job.lengths, d == 1, wanted
             )
             ys.append(y)
             hs.append(h)
             cs.append(c)
             if wanted:
-                passes.append(Pass(x, states, gates, extra, w_ih, w_hh))
+                passes.append(Pass(x, states, gates, extra, w_ih, w_hh, w_hr))
         x = ys[0] if len(ys) == 1 else concatenate(ys, -1)
     last = States(stack(hs), stack(cs) if job.mode == "LSTM" else None)
     return x, last, Reserve(job, passes, undo)
@@ -81,8 +82,8 @@ def back(
 ) -> tuple[Array | None, States, list[tuple[Array | None, ...]]]:
     """The gradients of x, of the first states and of each pass's weights, where asked for."""
     job, passes = reserve.job, reserve.passes
-    D, H = job.directions, passes[0].w_hh.shape[1]
-    gweights: list[tuple[Array | None, ...]] = [(None,) * 4] * len(passes)
+    D, P = job.directions, passes[0].w_hh.shape[1]
+    gweights: list[tuple[Array | None, ...]] = [(None,) * 5] * len(passes)
     hs: list[Any] = [None] * len(passes)
     cs, gx = hs.copy(), gy
     for layer in reversed(range(len(passes) // D)):
@@ -90,7 +91,7 @@ def back(
         below = of_x if not layer else of_x or of_first or any(map(any, of_weights[: layer * D]))
         for d in range(D):
             k = layer * D + d
-            gy = above if above is None or D == 1 else above[..., d * H : (d + 1) * H]
+            gy = above if above is None or D == 1 else above[..., d * P : (d + 1) * P]
             gh, gc = (None if a is None else a[k] for a in last)
             needs = (below, of_first, *of_weights[k])
             part, hs[k], cs[k], *gweights_k = _pass_back(job, passes[k], gy, gh, gc, d == 1, needs)
@@ -110,6 +111,5 @@ def back(
 def _pass_back(
     job: Job, one: Pass, gy: Array | None, gh: Array | None, gc: Array | None, reverse: bool, needs: tuple[bool, ...]
 ) -> tuple[Array | None, ...]:
-    return twins(one.x).recurrent.backward(
-        job.mode, one.x, gy, gh, gc, one.states, one.gates, one.extra, one.w_ih, one.w_hh, job.lengths, reverse, needs
-    )
+    kept, weights = (one.states, one.gates, one.extra), (one.w_ih, one.w_hh, one.w_hr)
+    return twins(one.x).recurrent.backward(job.mode, one.x, gy, gh, gc, *kept, *weights, job.lengths, reverse, needs)

@@ -32,7 +32,48 @@ def back(*gradients, mode="LSTM", **options):
 
 
 FOUR = four(4, 5)
+PROJECTED = (z(8, 5), z(8, 1), z(8), z(8))
 RECURRENT = {
+    "w_hr of another layer's features": (
+        lambda: lstm(weights=[(z(8, 5), z(8, 1), None, None, z(1, 3))]),
+        ValueError,
+        ["lstm: w_ih of layer 0 is (8, 5), expected (12, 5): 4 gates of H = 3 rows"],
+    ),
+    "w_hr of no features": (
+        lambda: lstm(weights=[(z(8, 5), z(8, 0), None, None, z(0, 2))]),
+        ValueError,
+        ["lstm: w_hr of layer 0 is (0, 2), expected (P, H) with P and H of 1 at least"],
+    ),
+    "w_hh beside w_hr": (
+        lambda: lstm(weights=[(*FOUR, z(1, 2))]),
+        ValueError,
+        ["lstm: w_hh of layer 0 is (8, 2), expected (8, 1)", "a column for each of the 1 features of a state"],
+    ),
+    "w_hr of a second layer": (
+        lambda: lstm(weights=[(*PROJECTED, z(1, 2)), (z(8, 1), z(8, 1), None, None, z(2, 2))]),
+        ValueError,
+        ["lstm: w_hr of layer 1 is (2, 2), expected (1, 2): P = 1 rows", "the 2 features of o * tanh(c)"],
+    ),
+    "a layer without w_hr": (
+        lambda: lstm(weights=[(*PROJECTED, z(1, 2)), (z(8, 1), z(8, 1))]),
+        ValueError,
+        ["lstm: weights[1] has no w_hr, expected one, as weights[0]", "all layers project or none"],
+    ),
+    "a layer with w_hr": (
+        lambda: lstm(weights=[FOUR, (*PROJECTED, z(1, 2))]),
+        ValueError,
+        ["lstm: weights[1] has w_hr, expected none"],
+    ),
+    "h0 beside w_hr": (
+        lambda: lstm(hx=(z(1, 4, 2), z(1, 4, 2)), weights=[(*PROJECTED, z(1, 2))]),
+        ValueError,
+        ["lstm: h0 is (1, 4, 2), expected (1, 4, 1): (layers * directions, N, P)"],
+    ),
+    "w_hr of a GRU": (
+        lambda: gru(weights=[(*four(3, 5), z(1, 2))]),
+        ValueError,
+        ["gru: weights[0] is of 5, expected (w_ih, w_hh) or (w_ih, w_hh, b_ih, b_hh)", "an LSTM's alone"],
+    ),
     "rank of x": (lambda: lstm(z(5)), ValueError, ["lstm: x has 1 dimensions (5,)", "3 (L, N, I), or 2 (L, I)"]),
     "rank, batch first": (lambda: gru(z(5), batch_first=True), ValueError, ["gru: x has 1", "3 (N, L, I)"]),
     "no steps": (lambda: lstm(z(0, 4, 5)), ValueError, ["lstm: x (0, 4, 5) has no steps", "L of 1 at least"]),

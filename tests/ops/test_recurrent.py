@@ -32,16 +32,16 @@ CONFIGS = {
 }  # fmt: skip
 
 
-def make(mode, L=4, N=3, I=5, H=2, layers=1, bidirectional=False, bias=True, batch_first=False, state=True, **_):  # noqa: E741
-    """x, (h0, c0) or (h0,) or (), and the weights as fours, in float64."""
+def make(mode, L=4, N=3, I=5, H=2, P=0, layers=1, bidirectional=False, bias=True, batch_first=False, state=True, **_):  # noqa: E741
+    """x, (h0, c0) or (h0,) or (), and the weights of each layer and direction, in float64; projected where P."""
     G, D = GATES[mode], 2 if bidirectional else 1
     x = normal(L, I) if N is None else normal(N, L, I) if batch_first else normal(L, N, I)
-    shape = (layers * D, H) if N is None else (layers * D, N, H)
-    first = [normal(*shape, seed=k) for k in range(1 + (mode == "LSTM"))] if state else []
+    batch, features = () if N is None else (N,), [P or H, H][: 1 + (mode == "LSTM")]
+    first = [normal(layers * D, *batch, width, seed=k) for k, width in enumerate(features)] if state else []
     weights = []
     for k in range(layers * D):
-        width = I if k < D else D * H
-        shapes = [(G * H, width), (G * H, H)] + [(G * H,)] * 2 * bias
+        width = I if k < D else D * features[0]
+        shapes = [(G * H, width), (G * H, features[0])] + [(G * H,)] * 2 * bias + [(P, H)] * bool(P)
         weights.append([normal(*s, seed=10 + k) / 2 for s in shapes])
     return x, first, weights
 
@@ -50,7 +50,7 @@ def run(mode, x, first, weights, bidirectional=False, batch_first=False, lengths
     """The op's results, flat."""
     how = {"bidirectional": bidirectional, "batch_first": batch_first, "lengths": lengths}
     how |= {key: options[key] for key in ("dropout", "training") if key in options}
-    weights = [tuple(w) for w in weights]
+    weights = [(*w[:2], None, None, w[2]) if len(w) == 3 else tuple(w) for w in weights]
     if mode == "LSTM":
         y, states = ops.lstm(x, tuple(first) or None, weights, **how)
         return [y, *states]
@@ -59,12 +59,13 @@ def run(mode, x, first, weights, bidirectional=False, batch_first=False, lengths
     return list(ops.rnn(x, *(first or [None]), weights, nonlinearity=mode[4:].lower(), **how))
 
 
-def of_torch(mode, x, first, weights, bidirectional=False, batch_first=False, lengths=None, bias=True, **_):
+def of_torch(mode, x, first, weights, bidirectional=False, batch_first=False, lengths=None, bias=True, P=0, **_):
     """PyTorch's module of these weights: its results, and all leaves in the order of ours."""
     t = torch()
     kind = {"LSTM": t.nn.LSTM, "GRU": t.nn.GRU}.get(mode, t.nn.RNN)
     D, options = 2 if bidirectional else 1, {} if kind is not t.nn.RNN else {"nonlinearity": mode[4:].lower()}
-    I, H = x.shape[-1], weights[0][1].shape[1]  # noqa: E741
+    I, H = x.shape[-1], weights[0][1].shape[0] // GATES[mode]  # noqa: E741
+    options |= {"proj_size": P} if P else {}
     options |= {"bias": bias, "batch_first": batch_first, "bidirectional": bidirectional, "dtype": t.float64}
     module = kind(I, H, len(weights) // D, **options)
     for parameter, value in zip(module.parameters(), [w for four in weights for w in four], strict=True):
@@ -243,7 +244,7 @@ def test_only_what_is_asked_for_is_computed(monkeypatch):
     original = recurrent.backward
     monkeypatch.setattr(recurrent, "backward", lambda *a: calls.append(a) or original(*a))
     ops.sum(h_n).backward()
-    assert len(calls) == 1 and calls[0][-1] == (False, False, True, True, True, True)
+    assert len(calls) == 1 and calls[0][-1] == (False, False, True, True, True, True, False)
     whole = [[Tensor(w, requires_grad=True) for w in four] for four in weights]
     ops.sum(run("LSTM", x, first, whole)[1]).backward()
     for a, b in zip(upper, whole[2], strict=True):
