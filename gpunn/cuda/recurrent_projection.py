@@ -51,7 +51,7 @@ def split(
 
 
 def gradient(gstates: Array, gates: Array, cells: Array) -> Array:
-    """gw_hr from the gradients of all states (L, N, P), the activations (L, N, 4 * H) and the cells after each step."""
+    """The gradient of w_hr, from the states' (L, N, P), the activations (L, N, 4 * H) and the cells after each step."""
     (L, N, H), P = cells.shape, gstates.shape[2]
     hidden = apply("multiply", gates[:, :, 3 * H :], apply("tanh", cells).astype(gates.dtype, copy=False))
     return matmul(gstates.reshape(L * N, P).T, hidden.reshape(L * N, H))
