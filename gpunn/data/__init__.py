@@ -1,4 +1,4 @@
-"""Data: MNIST, Fashion-MNIST, CIFAR, image folders, generated digits, data sets of arrays, batches, augmentation."""
+"""Data: MNIST, Fashion-MNIST, CIFAR, image folders, generated digits and shapes, arrays, batches, augmentation."""
 
 from gpunn import left_out as _left_out
 from gpunn.data import datasets as datasets
@@ -43,6 +43,8 @@ from gpunn.data.sampler import Sampler as Sampler
 from gpunn.data.sampler import SequentialSampler as SequentialSampler
 from gpunn.data.sampler import SubsetRandomSampler as SubsetRandomSampler
 from gpunn.data.sampler import WeightedRandomSampler as WeightedRandomSampler
+from gpunn.data.shapes import load_shapes as load_shapes
+from gpunn.data.shapes import make_shapes as make_shapes
 from gpunn.data.subset import Subset as Subset
 from gpunn.data.subset import random_split as random_split
 from gpunn.data.subset import split as split

@@ -14,6 +14,8 @@ from gpunn.data.download import DownloadError
 from gpunn.data.folder import load_image_folder
 from gpunn.data.images import mean_std
 from gpunn.data.mnist import load_fashion_mnist, load_mnist, mnist_folders
+from gpunn.data.shapes import CLASSES as SHAPES
+from gpunn.data.shapes import load_shapes
 from gpunn.errors import DataError, suggestion
 from gpunn.text import brief
 
@@ -26,7 +28,7 @@ FOLDER = "folder:"
 
 @dataclass(frozen=True)
 class Loaded:
-    """Images uint8 (N, C, H, W) and labels int64 (N,) in two parts.
+    """Images uint8 (N, C, H, W) and labels int64 (N,), or masks (N, H, W) of each pixel's class, in two parts.
 
     `mean` and `std` hold one float a channel, of the whole training part scaled to 0..1 (see `normalise`). `note` is
     one line that the user should see, or empty.
@@ -51,9 +53,9 @@ def names() -> list[str]:
 def load(name: str, limit: int | None = None, download: bool = True) -> Loaded:
     """The data set called `name`, one of `names()`, or "folder:PATH" for images in one sub-folder a class.
 
-    "digits" are generated (see `load_digits`); "cifar100" has the 100 fine classes, "cifar100-coarse" the 20 coarse
-    ones; "folder:PATH@64" scales and crops the images to 64 x 64 (see `load_image_folder`). The result's own name has
-    the whole path, so that it is found from any working folder.
+    "digits" and "shapes" are generated (see `load_digits`, and `load_shapes`, whose labels are masks); "cifar100" has
+    the 100 fine classes, "cifar100-coarse" the 20 coarse ones; "folder:PATH@64" scales and crops the images to 64 x 64
+    (see `load_image_folder`). The result's own name has the whole path, so that it is found from any working folder.
 
     `limit` keeps the first `limit` training images and the same share of the test images (at least one), which `note`
     says; all sets are in mixed order. Where MNIST is neither on disk nor to be had from a mirror, the generated digits
@@ -147,4 +149,5 @@ _LOADERS = {
     "digits": lambda download: _grey("digits", load_digits(), DIGITS),
     "fashion-mnist": lambda download: _grey("fashion-mnist", load_fashion_mnist(download=download), FASHION),
     "mnist": _mnist,
+    "shapes": lambda download: _dataset("shapes", load_shapes(), SHAPES, ""),
 }

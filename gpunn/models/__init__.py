@@ -41,6 +41,9 @@ from gpunn.models.resnet import resnet101 as resnet101
 from gpunn.models.resnet import resnet110 as resnet110
 from gpunn.models.resnet import resnet152 as resnet152
 from gpunn.models.table_conv import TableConv2d as TableConv2d
+from gpunn.models.unet import TwoConvs as TwoConvs
+from gpunn.models.unet import UNet as UNet
+from gpunn.models.unet import unet as unet
 from gpunn.models.vgg import VGG as VGG
 from gpunn.models.vgg import vgg11 as vgg11
 from gpunn.models.vgg import vgg11_bn as vgg11_bn

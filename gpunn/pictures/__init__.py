@@ -15,5 +15,8 @@ from gpunn.pictures.layers import first_filters as first_filters
 from gpunn.pictures.mistakes import confusion_counts as confusion_counts
 from gpunn.pictures.mistakes import confusion_matrix as confusion_matrix
 from gpunn.pictures.mistakes import worst_mistakes as worst_mistakes
+from gpunn.pictures.overlays import class_colours as class_colours
+from gpunn.pictures.overlays import overlay as overlay
+from gpunn.pictures.overlays import overlays as overlays
 from gpunn.pictures.plane import decision_regions as decision_regions
 from gpunn.pictures.plane import labelled_points as labelled_points

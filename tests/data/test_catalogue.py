@@ -16,7 +16,7 @@ def small(monkeypatch):
 
 
 def test_names():
-    assert names() == ["cifar10", "cifar100", "cifar100-coarse", "digits", "fashion-mnist", "mnist"]
+    assert names() == ["cifar10", "cifar100", "cifar100-coarse", "digits", "fashion-mnist", "mnist", "shapes"]
 
 
 def test_digits(small):
