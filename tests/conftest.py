@@ -77,7 +77,7 @@ def device_there(request):
 def _no_curves(request, monkeypatch):
     """Runs draw no curves.png, which takes longer than most of them, but where a test is marked `curves`."""
     if request.node.get_closest_marker("curves") is None:
-        monkeypatch.setattr("gpunn.train.callbacks.draw_curves", lambda history, path: None)
+        monkeypatch.setattr("gpunn.train.callbacks.draw_curves", lambda history, path, metric: None)
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""``gpunn evaluate RUN_OR_WEIGHTS``: the test accuracy of trained weights."""
+"""``gpunn evaluate RUN_OR_WEIGHTS``: what trained weights reach on the test images."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import argparse
 import math
 from dataclasses import replace
 
-from gpunn import data, train
+from gpunn import data
 from gpunn.errors import TrainingError
 from gpunn.recipes.batches import check_fits, load_noted, test_loader
+from gpunn.recipes.building import tester
 from gpunn.recipes.device import usable_device
 from gpunn.recipes.ensemble import compared
 from gpunn.recipes.folders import load_predictor
 from gpunn.recipes.options import positive_int
+from gpunn.recipes.tasks import task_of
 from gpunn.text import plain
 
 
@@ -20,8 +22,9 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser's commands."""
     parser = commands.add_parser(
         "evaluate",
-        help="test accuracy of trained weights",
-        description="Test accuracy of a run's best weights, of a weights file, or of an ensemble and its networks.",
+        help="what trained weights reach on the test images",
+        description="What a run's best weights, a weights file, or an ensemble and its networks reach on the test "
+        "images: the accuracy, of networks that name each pixel the mean IoU, of others what they were trained for.",
     )
     add = parser.add_argument
     add("target", nargs="?", metavar="RUN_OR_WEIGHTS", help="run folder or .npz file (default: the latest run)")
@@ -34,7 +37,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print loss and accuracy."""
+    """Print the loss and what the network is measured by."""
     device = usable_device(args.device)
     name, models, config = load_predictor(args.target, device)
     config = replace(config, device=str(device), test_flips=config.test_flips or args.flips)
@@ -50,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"{name}: {len(models)} x {what}\n{compared(models, loader, config)}")
         return 0
     with config.asking():
-        result = train.Trainer(config.tested(models[0]), optimizer=None, device=device).evaluate(loader)
+        result = tester(config, models[0], device).evaluate(loader)
     if not math.isfinite(result["loss"]):
         raise TrainingError(f"{name} gives a loss that is {result['loss']}; train it again, with a lower learning rate")
-    print(f"{name}: {what}: accuracy {result['accuracy']:.2%}, loss {result['loss']:.4f}{config.conditions()}")
+    print(f"{name}: {what}: {task_of(config.model).account(result, models[0])}{config.conditions()}")
     return 0

@@ -30,5 +30,5 @@ def run(args: argparse.Namespace) -> int:
     """Write the page, and say where it is."""
     folder = Path(args.target) if args.target else latest()
     made = write_report(folder, usable_device(args.device), args.limit)
-    print(f"{folder / FILE}: {made.tested.accuracy():.2%} of {len(made.tested.labels):,} test images right")
+    print(f"{folder / FILE}: {made.line}")
     return 0

@@ -11,6 +11,7 @@ from gpunn.data.augment import Normalise as Normalise
 from gpunn.data.augment import RandomAffine as RandomAffine
 from gpunn.data.augment import RandomCrop as RandomCrop
 from gpunn.data.augment import RandomHorizontalFlip as RandomHorizontalFlip
+from gpunn.data.augment import WithMasks as WithMasks
 from gpunn.data.catalogue import Loaded as Loaded
 from gpunn.data.catalogue import load as load
 from gpunn.data.catalogue import names as names

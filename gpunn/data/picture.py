@@ -9,6 +9,7 @@ import numpy as np
 
 from gpunn.data.pillow import open_picture, require_pillow
 from gpunn.errors import DataError
+from gpunn.files import write_atomically
 
 INK = 20 / 28  # share of the side that a digit's longer side fills: MNIST's own preparation, LeCun 1998 section III.A
 FAINTEST = 32  # of 255: paper of one colour differs less from itself, in its grain and the losses of a JPEG
@@ -44,6 +45,25 @@ def read_picture(path: Path, channels: int, size: int) -> np.ndarray:
     if drawn.shape != (size, size):
         drawn = _fit(drawn, size, Image)
     return drawn[None, None]
+
+
+def write_picture(path: Path, pixels: np.ndarray, colours: np.ndarray | None = None) -> None:
+    """Write a PNG of uint8 pixels (H, W), or (C, H, W) of 1 or 3 channels; whole, or not at all.
+
+    colours: float (classes, 3) of 0 to 1; pixels (H, W) then are numbers of classes, which the file keeps, and viewers
+    show in these colours. DataError for a file that is there already, which might be anybody's, or cannot be written.
+    """
+    Image = require_pillow("write_picture")
+    if path.exists():
+        raise DataError(f"{path} is there already, and is left as it is; remove it, or choose another folder")
+    flat = pixels if pixels.ndim == 2 else pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0)
+    picture = Image.fromarray(np.ascontiguousarray(flat))
+    if colours is not None:
+        picture.putpalette((colours * 255).round().astype(np.uint8).tobytes())
+    try:
+        write_atomically(path, lambda file: picture.save(file, "PNG"))
+    except OSError as error:
+        raise DataError(f"{path} cannot be written ({error.strerror}); choose another folder") from error
 
 
 def _reduced(picture: Any, most: int) -> Any:

@@ -27,7 +27,9 @@ from gpunn.models.registry import create as create
 from gpunn.models.registry import input_shape as input_shape
 from gpunn.models.registry import names as names
 from gpunn.models.registry import options_of as options_of
+from gpunn.models.registry import size_for as size_for
 from gpunn.models.registry import takes_size as takes_size
+from gpunn.models.registry import task as task
 from gpunn.models.resnet import CifarResNet as CifarResNet
 from gpunn.models.resnet import ResNet as ResNet
 from gpunn.models.resnet import resnet18 as resnet18

@@ -33,11 +33,18 @@ from gpunn.text import brief
 
 @dataclass(frozen=True)
 class Entry:
-    """A network's builder, the image (C, H, W) it was designed for, and the smallest side where it takes others too."""
+    """A network's builder, the image (C, H, W) it was designed for, which others it takes, and what it is trained for.
+
+    smallest: the smallest side where it takes others too, all multiples of `multiple`. task: "classification" of whole
+    images, "segmentation", whose scores are of each pixel, or "reconstruction" of the image itself, which takes no
+    num_classes and says its own loss.
+    """
 
     build: Callable[..., nn.Module]
     image: tuple[int, int, int]
     smallest: int | None = None
+    multiple: int = 1
+    task: str = "classification"
 
 
 # What an option's value must be, after its default.
@@ -81,9 +88,10 @@ def _entry(name: str) -> Entry:
 def create(name: str, num_classes: int | None = None, in_channels: int | None = None, **options: Any) -> nn.Module:
     """The network called ``name`` with new weights; ``options`` go to its function.
 
-    num_classes, in_channels: the design's own (10 or 1,000; 1 or 3) where None. Raises UsageError for an unknown name
-    or option, with the nearest one, and for an option of another kind than its default; ValueError where they make a
-    network of more than 500 million parameters.
+    num_classes, in_channels: the design's own (10 or 1,000; 1 or 3) where None; a network that reconstructs its images
+    has no classes, and leaves their number alone. Raises UsageError for an unknown name or option, with the nearest
+    one, and for an option of another kind than its default; ValueError where they make a network of more than 500
+    million parameters.
     """
     entry, known = _entry(name), options_of(name)
     for option, value in options.items():
@@ -91,8 +99,9 @@ def create(name: str, num_classes: int | None = None, in_channels: int | None = 
             raise unknown_name(f"option of {name}", option, known)
         _check_option(name, option, value, known[option])
     given = {"num_classes": num_classes, "in_channels": in_channels}
+    taken = inspect.signature(entry.build).parameters
     with at_most(limits.PARAMETERS):
-        return entry.build(**{k: v for k, v in given.items() if v is not None}, **options)
+        return entry.build(**{k: v for k, v in given.items() if v is not None and k in taken}, **options)
 
 
 def options_of(name: str) -> dict[str, Any]:
@@ -118,5 +127,19 @@ def input_shape(name: str) -> tuple[int, int, int]:
 
 def takes_size(name: str, size: int) -> bool:
     """Whether the network called ``name`` takes images of this side: only those with a global last pooling take all."""
+    return size_for(name, size) == size
+
+
+def size_for(name: str, size: int) -> int | None:
+    """The smallest side, from this one on, that the network called ``name`` takes; None where there is none."""
     entry = _entry(name)
-    return size == entry.image[1] or (entry.smallest is not None and size >= entry.smallest)
+    if size == entry.image[1]:
+        return size
+    if entry.smallest is None or size < entry.smallest:
+        return None
+    return -(-size // entry.multiple) * entry.multiple
+
+
+def task(name: str) -> str:
+    """What the network called ``name`` is trained for: "classification", "segmentation" or "reconstruction"."""
+    return _entry(name).task

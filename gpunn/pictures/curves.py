@@ -20,12 +20,15 @@ SMOOTH = 100  # up to so many points of a gradient's curve are drawn as they are
 EPOCHS = 1000  # likewise of a learning curve, which is less of a zigzag
 
 
-def learning_curves(histories: Iterable[Mapping[str, Any]] | Mapping[str, Iterable[Mapping[str, Any]]]) -> Figure:
-    """Losses on the left, accuracies on the right, training (dashed) and validation in each.
+def learning_curves(
+    histories: Iterable[Mapping[str, Any]] | Mapping[str, Iterable[Mapping[str, Any]]], metric: str = "accuracy"
+) -> Figure:
+    """Losses on the left, accuracies on the right, or another metric, training (dashed) and validation in each.
 
     Args:
         histories: a History's rows, or those of several networks by name, each in its own colour. Of over 1,000 epochs
             means of neighbours are drawn.
+        metric: the name that rows have behind `train_` and `val_`.
     """
     named: Any = histories if isinstance(histories, Mapping) else {"": histories}
     runs = {name: list(rows) for name, rows in named.items()}
@@ -33,7 +36,7 @@ def learning_curves(histories: Iterable[Mapping[str, Any]] | Mapping[str, Iterab
         raise NothingToDraw("learning_curves: the history is empty; train for an epoch first")
     figure = new_figure(9, 3.6)
     both = figure.subplots(1, 2)
-    for axes, what in zip(both, ("loss", "accuracy"), strict=True):
+    for axes, what in zip(both, ("loss", metric), strict=True):
         drawn = _panel(axes, runs, what)
         if drawn and len(runs) <= LEGEND:
             axes.legend()

@@ -20,6 +20,7 @@ from gpunn.recipes.config import FILE, Config
 from gpunn.recipes.device import dtype_of, usable_device
 from gpunn.recipes.folders import ROOT, epochs_done, is_ensemble
 from gpunn.recipes.recipe import OPTIMIZERS, Recipe, own_recipe, read_recipe, recipe_file, toml_value
+from gpunn.recipes.tasks import task_of
 from gpunn.stopping import STOPS, with_words, words_of
 
 # What --resume may change; everything else is the run's own.
@@ -32,7 +33,7 @@ def load_data(config: Config) -> tuple[Config, data.Loaded]:
     """The run's data, and its configuration with what it keeps of them."""
     dtype_of(config.precision, usable_device(config.device))  # before the data, which may take a while to load
     dataset = load_noted(config.data, limit=config.limit)
-    check_enough(dataset)
+    check_enough(dataset, config)
     # The data's own name: a run that fell back to other data says so, and is resumed and evaluated on them.
     whole = replace(config, data=dataset.name, weight_decay=weight_decay(config), **_images(config, dataset))
     return whole, dataset
@@ -137,13 +138,14 @@ def _lasting(config: Config, before: Config, folder: Path) -> Config:
 
 def _images(config: Config, dataset: data.Loaded) -> dict:
     """What the configuration keeps of the data set."""
-    usual = augmentation(dataset.train.shape[1])
+    channels, plain = dataset.train.shape[1], task_of(config.model).as_they_are
+    usual = {"shift": 0, "flip": False} if plain else augmentation(channels)
     return {
         "classes": tuple(dataset.classes),
-        "channels": dataset.train.shape[1],
+        "channels": channels,
         "size": image_size(config.model, dataset),
-        "mean": tuple(dataset.mean),
-        "std": tuple(dataset.std),
+        "mean": (0.0,) * channels if plain else tuple(dataset.mean),
+        "std": (1.0,) * channels if plain else tuple(dataset.std),
         "shift": usual["shift"] if config.shift is None else config.shift,
         "flip": usual["flip"] if config.flip is None else config.flip,
     }

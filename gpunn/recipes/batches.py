@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from gpunn.data.augment import (
 )
 from gpunn.errors import UsageError
 from gpunn.recipes.config import Config
+from gpunn.recipes.tasks import task_of
 from gpunn.terminal import say
 from gpunn.window import size_text
 
@@ -32,9 +33,9 @@ def image_size(model: str, dataset: data.Loaded) -> int:
     """The side that the data set's images are padded to for this network. UsageError where they are too large."""
     sides = dataset.train.shape[2:]
     given = max(sides)
-    if models.takes_size(model, given):
-        return given
     designed = models.input_shape(model)[1]
+    if (size := models.size_for(model, given)) is not None:
+        return size
     if given > designed:
         others = ", ".join(name for name in models.names() if models.takes_size(name, given))
         raise UsageError(
@@ -69,6 +70,7 @@ def check_fits(dataset: data.Loaded, config: Config, command: str, trained: str,
             f"{config.size}, more than {PADDING} times as large; give larger ones, or a folder's with "
             f"--data folder:PATH@{config.size}"
         )
+    task_of(config.model).check_labels(dataset, config.model)
     found = dataset.test.shape[1], len(dataset.classes)
     if found != (config.channels, len(config.classes)):
         raise UsageError(
@@ -77,8 +79,9 @@ def check_fits(dataset: data.Loaded, config: Config, command: str, trained: str,
         )
 
 
-def check_enough(dataset: data.Loaded) -> None:
+def check_enough(dataset: data.Loaded, config: Config) -> None:
     """UsageError where there is nothing to tell apart, or no image would be left to validate with."""
+    task_of(config.model).check(dataset, config)
     if len(dataset.classes) < 2:
         raise UsageError(
             f"train: {dataset.name} has the one class {', '.join(dataset.classes)}; give data of at least 2 classes"
@@ -103,7 +106,7 @@ def loaders(
     """
     prepare = _prepare(config, dtype, augment=True)
     images: data.ArrayDataset | data.Resident
-    images = data.ArrayDataset(pad_to(dataset.train, config.size), dataset.train_labels)
+    images = data.ArrayDataset(*padded(dataset.train, dataset.train_labels, config.size))
     if device is not None and device.type != "cpu":
         if reason := host_reason(images.arrays[0].nbytes, prepare, device):
             say(f"batches are made on the host: {reason}")
@@ -133,18 +136,21 @@ def host_reason(nbytes: int, transform: Callable, device: backend.Device) -> str
 
 def test_loader(dataset: data.Loaded, config: Config, dtype: np.dtype, limit: int | None = None) -> data.DataLoader:
     """The first ``limit`` test images, or all, in order."""
-    images = data.ArrayDataset(pad_to(dataset.test[:limit], config.size), dataset.test_labels[:limit])
+    images = data.ArrayDataset(*padded(dataset.test[:limit], dataset.test_labels[:limit], config.size))
     return data.DataLoader(images, 250, transform=_prepare(config, dtype))
 
 
 def _prepare(config: Config, dtype: np.dtype, augment: bool = False) -> Callable:
     steps: list[Callable] = []
+    moving: list[RandomCrop | RandomHorizontalFlip] = []
+    task = task_of(config.model)
     if augment and (config.rotate or config.zoom):
         steps.append(RandomAffine(degrees=config.rotate, scale=config.zoom))
     if augment and config.shift:
-        steps.append(RandomCrop(padding=config.shift))
+        moving.append(RandomCrop(padding=config.shift))
     if augment and config.flip:
-        steps.append(RandomHorizontalFlip())
+        moving.append(RandomHorizontalFlip())
+    steps += task.moving(moving)
     if augment and config.cutout:
         steps.append(Cutout(config.cutout))
     steps.append(Normalise(config.mean, config.std))
@@ -152,7 +158,7 @@ def _prepare(config: Config, dtype: np.dtype, augment: bool = False) -> Callable
         steps.append(lambda images, labels, rng: (images.astype(dtype), labels))
     if augment and config.mixup:
         steps.append(Mixup(len(config.classes), config.mixup))
-    return Compose(*steps)
+    return Compose(*steps, *task.targets())
 
 
 def normalised(images: np.ndarray, config: Config, dtype: np.dtype) -> np.ndarray:
@@ -160,14 +166,22 @@ def normalised(images: np.ndarray, config: Config, dtype: np.dtype) -> np.ndarra
     return data.normalise(images, config.mean, config.std).astype(dtype, copy=False)
 
 
+def padded(images: np.ndarray, labels: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images as `pad_to` makes them; masks with a border that losses and metrics leave out."""
+    masks = np.pad(labels, _border(labels.shape[1:], size), constant_values=-100) if labels.ndim == 3 else labels
+    return pad_to(images, size), masks
+
+
 def pad_to(images: np.ndarray, size: int) -> np.ndarray:
     """Images (N, C, H, W) with a black border, so that both sides become ``size``. UsageError for larger ones."""
-    missing = [size - side for side in images.shape[2:]]
-    if min(missing) < 0:
+    if max(images.shape[2:]) > size:
         raise UsageError(
             f"images of {size_text(images.shape[2:])} are larger than the {size}x{size} that the network was trained "
             f"on; give others, or scale a folder's with --data folder:PATH@{size}"
         )
-    if missing == [0, 0]:
-        return images
-    return np.pad(images, [(0, 0), (0, 0), *((m // 2, m - m // 2) for m in missing)])
+    return images if images.shape[2:] == (size, size) else np.pad(images, [(0, 0), *_border(images.shape[2:], size)])
+
+
+def _border(sides: Sequence[int], size: int) -> list[tuple[int, int]]:
+    """What numpy.pad puts around the last two axes of these sides."""
+    return [(0, 0), *(((size - side) // 2, size - side - (size - side) // 2) for side in sides)]

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 
-from gpunn import backend, nn, ops, optim, train
+from gpunn import backend, nn, optim, train
 from gpunn.recipes.config import Config
 from gpunn.recipes.device import multiplied
+from gpunn.recipes.tasks import task_of
 
 WEIGHT_DECAY = {"sgd": 5e-4, "adamw": 0.01}
 
 
 def make_trainer(config: Config, model: nn.Module, batches: int, device: backend.Device, out: Path) -> train.Trainer:
     """The Trainer of a run whose epochs have so many batches."""
-    optimizer = make_optimizer(config, model.parameters())
-    loss = ops.cross_entropy
-    if config.label_smoothing:
-        loss = partial(ops.cross_entropy, label_smoothing=config.label_smoothing)
+    optimizer, task = make_optimizer(config, model.parameters()), task_of(config.model)
     stopping = [train.EarlyStopping(patience=config.patience)] if config.patience else []
     return train.Trainer(
         model,
         optimizer,
-        loss_fn=loss,
+        loss_fn=task.loss(config, model, smoothed=True),
         schedule=make_schedule(optimizer, config, -(-batches // config.accumulate)),
-        callbacks=[*stopping, train.ProgressBar(), train.LayerGradientLog(out / "gradients.csv")],
+        callbacks=[
+            *stopping,
+            train.ProgressBar(),
+            train.LayerGradientLog(out / "gradients.csv"),
+            train.Checkpoint(out, f"val_{task.monitor}", task.mode),
+        ],
+        metrics=task.metrics,
         device=device,
         seed=config.seed,
         out=out,
@@ -35,6 +38,12 @@ def make_trainer(config: Config, model: nn.Module, batches: int, device: backend
         ema=train.EMA(config.ema, warmup=True) if config.ema else None,
         precision=multiplied(config.precision),
     )
+
+
+def tester(config: Config, model: nn.Module, device: backend.Device | None) -> train.Trainer:
+    """What measures the network of a run by `evaluate`, on test images as the run looks at them."""
+    task, shown = task_of(config.model), config.tested(model)
+    return train.Trainer(shown, None, task.loss(config, model), metrics=task.metrics, device=device)
 
 
 def weight_decay(config: Config) -> float:

@@ -79,8 +79,8 @@ def opinions(models: Sequence[nn.Module], loader: data.DataLoader, config: Confi
 
 
 def check_scores(scores: np.ndarray, which: str, what: str) -> None:
-    """TrainingError where scores (N, classes) are not finite: their largest would be the first class, by chance."""
-    bad = int((~np.isfinite(scores)).any(1).sum())
+    """TrainingError where scores (N, ...) are not finite: their largest would be the first class, by chance."""
+    bad = int((~np.isfinite(scores)).reshape(len(scores), -1).any(1).sum())
     if bad:
         raise TrainingError(
             f"{which} gives scores that are not finite for {bad} of {len(scores)} {what}; "

@@ -25,6 +25,7 @@ FILE = "recipe.toml"
 SHIPPED = Path(__file__).parent
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop")
 SCHEDULES = ("constant", "linear", "cosine", "steps", "one_cycle")
+LOSSES = ("cross_entropy", "dice", "cross_entropy+dice")
 # A network's own recipe; options and a recipe file come before it.
 RECIPES = {
     **dict.fromkeys(["mlp", "lenet5"], "lenet"),
@@ -45,6 +46,10 @@ SHARE = number("a number from 0 to 1", lambda v: 0 <= v <= 1)
 SHARES = Kind(
     "a list of rising numbers between 0 and 1, such as [0.5, 0.75]",
     lambda v: isinstance(v, list) and bool(v) and all(ABOVE_0.holds(x) and x < 1 for x in v) and v == sorted(set(v)),
+)
+WEIGHTS = Kind(
+    "a list of numbers of at least 0, one of them above, such as [0.2, 1.0, 1.0]",
+    lambda v: isinstance(v, list) and all(map(FROM_0.holds, v)) and any(v),
 )
 TABLE = Kind("a table, such as { partial = true }", lambda v: isinstance(v, dict))
 COUNT, NATURAL = whole(1, limits.COUNT), whole(0, limits.COUNT)
@@ -83,6 +88,8 @@ class Recipe:
     gamma: float = key(ABOVE_0, 0.1)  # steps: factor at each milestone
     rise: float = key(BELOW_1, 0.3)  # one_cycle: share of the updates in which the rate rises
 
+    loss: str = key(choice(*LOSSES), "cross_entropy")  # of networks that name each pixel
+    class_weights: tuple[float, ...] | None = key(WEIGHTS, None)  # a factor for each class of the loss
     label_smoothing: float = key(BELOW_1, 0.0)
     ema: float = key(BELOW_1, 0.0)  # decay of the weights' moving average, an update; 0: none
     patience: int = key(NATURAL, 0)  # epochs without a better val_loss after which to stop; 0: never

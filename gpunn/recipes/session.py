@@ -12,14 +12,14 @@ from gpunn import data, nn, train
 from gpunn.errors import CheckpointError
 from gpunn.kinds import COUNT, NUMBER, checked, record
 from gpunn.recipes.batches import loaders, test_loader
-from gpunn.recipes.building import make_trainer
+from gpunn.recipes.building import make_trainer, tester
 from gpunn.recipes.config import Config
 from gpunn.recipes.device import dtype_of, usable_device
+from gpunn.recipes.tasks import Task, task_of
 from gpunn.terminal import say
 from gpunn.text import plain
 
 RESULTS = ("best.npz", "last.npz", "history.csv", "curves.png", "recipe.toml")
-ROW = record({"epoch": COUNT, "val_accuracy": NUMBER})
 
 
 def train_one(config: Config, dataset: data.Loaded, out: Path, resume: bool = False) -> train.Trainer:
@@ -62,34 +62,35 @@ def _heading(
 
 
 def conclude(trainer: train.Trainer, dataset: data.Loaded, config: Config) -> None:
-    """Print the best epoch and the test accuracy of its weights, and of the last epoch's if they are others."""
-    out = Path(trainer.out or ".")
+    """Print the best epoch and what its weights reach on the test images, and the last epoch's if they are others."""
+    out, task = Path(trainer.out or "."), task_of(config.model)
     loader = test_loader(dataset, config, dtype_of(config.precision, usable_device(config.device)))
-    final = _kept(out / "last.npz", trainer.model)
+    final = _kept(out / "last.npz", trainer.model, task)
     last = _tested(trainer, config, loader)
-    best = _kept(out / "best.npz", trainer.model)
+    best = _kept(out / "best.npz", trainer.model, task)
     chosen = last if best["epoch"] == final["epoch"] else _tested(trainer, config, loader)
     seconds = sum(row.get("seconds") or 0 for row in trainer.history)
-    stated = config.conditions()
+    stated, measure = config.conditions(), task.measure(trainer.model)
+    validated = task.said(best[f"val_{task.monitor}"])
     stopped = f"stopped:       {trainer.stop_reason}\n" if trainer.stop_reason else ""
     files = [name for name in RESULTS if (out / name).exists()]  # no curves.png without matplotlib
     print(
         f"run folder:    {plain(str(out))} ({', '.join(files)})\n"
         f"{stopped}"
-        f"best epoch:    {best['epoch']} of {final['epoch']}, validation accuracy {best['val_accuracy']:.2%}\n"
-        f"test accuracy: {chosen:.2%} with the best epoch's weights, {last:.2%} with the last epoch's, of "
+        f"best epoch:    {best['epoch']} of {final['epoch']}, validation {measure} {validated}\n"
+        f"test {measure}: {chosen} with the best epoch's weights, {last} with the last epoch's, of "
         f"{len(loader.dataset):,} test images{stated}\n"
         f"time:          {seconds:.0f} s of epochs"
     )
 
 
-def _kept(weights: Path, model: nn.Module) -> dict[str, Any]:
+def _kept(weights: Path, model: nn.Module, task: Task) -> dict[str, Any]:
     """The epoch's row of a weights file, which `model` then holds."""
-    state = train.load_weights(weights, model)
-    return checked(record({"row": ROW}), state, CheckpointError, weights, "take another weights file of the run")["row"]
+    state, row = train.load_weights(weights, model), record({"epoch": COUNT, f"val_{task.monitor}": NUMBER})
+    return checked(record({"row": row}), state, CheckpointError, weights, "take another weights file of the run")["row"]
 
 
-def _tested(trainer: train.Trainer, config: Config, loader: data.DataLoader) -> float:
-    model = config.tested(trainer.model)
+def _tested(trainer: train.Trainer, config: Config, loader: data.DataLoader) -> str:
+    task = task_of(config.model)
     with config.asking():
-        return train.Trainer(model, optimizer=None, device=trainer.device).evaluate(loader)["accuracy"]
+        return task.said(tester(config, trainer.model, trainer.device).evaluate(loader)[task.monitor])

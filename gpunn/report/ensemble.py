@@ -12,6 +12,7 @@ from gpunn import backend, nn, pictures
 from gpunn.recipes.config import Config
 from gpunn.recipes.ensemble import Opinions
 from gpunn.recipes.folders import load_model, trained_members
+from gpunn.recipes.tasks import task_of
 from gpunn.report import page
 from gpunn.report.parts import (
     Report,
@@ -44,7 +45,7 @@ def ensemble_report(folder: Path, device: backend.Device, limit: int | None) -> 
     errors(sections, tested, "the ensemble, by averaged probabilities,")
     description(sections, models[0], config, folder)
     head = [*_head(folder, config, opinions, histories, models), *([page.note(note)] if note else [])]
-    return Report(f"{len(models)} x {config.model} on {config.data}", head, sections, tested)
+    return Report(f"{len(models)} x {config.model} on {config.data}", head, sections, tested.line())
 
 
 def _head(
@@ -71,7 +72,7 @@ def _networks(
     """A row for each network: how it was trained, and what it reaches alone."""
     rows = []
     for (name, history), config, alone in zip(histories.items(), configs, opinions.alone(), strict=True):
-        epoch, accuracy = best_epoch(history) or ("", None)
+        epoch, accuracy = best_epoch(history, task_of(config.model)) or ("", None)
         epochs = f"{history[-1]['epoch']} of {config.epochs}"
         validated = "" if accuracy is None else f"{accuracy:.2%}"
         rows.append([name, str(config.seed), epochs, str(epoch), validated, f"{alone:.2%}"])

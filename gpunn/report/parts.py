@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 import gpunn
-from gpunn import limits, machine, nn, pictures, train
+from gpunn import data, limits, machine, nn, pictures, train
 from gpunn.errors import CheckpointError
 from gpunn.kinds import Kind, checked, list_of, maybe, record, whole
 from gpunn.recipes.batches import check_fits, load_noted, pad_to, test_loader
@@ -18,6 +18,7 @@ from gpunn.recipes.building import weight_decay
 from gpunn.recipes.config import Config
 from gpunn.recipes.ensemble import Opinions, opinions
 from gpunn.recipes.starts import starts
+from gpunn.recipes.tasks import Task, task_of
 from gpunn.report import page
 from gpunn.text import plain
 
@@ -35,6 +36,8 @@ ONLY_WITH = {
     "rise": ("schedule", "one_cycle"),
 }
 
+SPELLED = {"iou": "mean IoU", "mse": "mean squared error"}  # metrics whose names are short for something
+
 # A mean may be infinite and a metric NaN; beyond 1e30 no axis can be drawn.
 MEASURE = Kind("a number", lambda v: type(v) in (int, float) and (not abs(v) < float("inf") or abs(v) < 1e30))
 
@@ -50,20 +53,24 @@ class Tested(NamedTuple):
     def accuracy(self) -> float:
         return train.accuracy(self.scores, self.labels)
 
+    def line(self) -> str:
+        """The accuracy in words."""
+        return f"{self.accuracy():.2%} of {len(self.labels):,} test images right"
+
 
 class Report(NamedTuple):
-    """A page's title, its head (HTML) and its sections; and what it says of the test images."""
+    """A page's title, its head (HTML) and its sections; and what it says of the test images, in a line."""
 
     title: str
     head: list[str]
     sections: page.Sections
-    tested: Tested
+    line: str
 
 
-def on_test_images(models: Sequence[nn.Module], config: Config, limit: int | None) -> tuple[np.ndarray, Opinions, str]:
-    """The test images that training looked at, or the first `limit` of them, each network's opinion, a line on them.
+def test_images(config: Config, limit: int | None) -> tuple[np.ndarray, data.DataLoader, str]:
+    """The test images that training looked at, or the first `limit` of them, a loader of these, and a line on them.
 
-    UsageError where they are not such as the networks were trained on.
+    UsageError where they are not such as the run was trained on.
     """
     dataset = load_noted(config.data, config.limit)
     check_fits(dataset, config, "report", "the run", "put back the data set it was trained on")
@@ -71,7 +78,13 @@ def on_test_images(models: Sequence[nn.Module], config: Config, limit: int | Non
     notes = [dataset.note] if dataset.note else []
     if len(loader.dataset) < len(dataset.test):
         notes.append(f"report --limit {limit}: the first {limit:,} of {len(dataset.test):,} test images")
-    return pad_to(dataset.test[:limit], config.size), opinions(models, loader, config), "; ".join(notes)
+    return pad_to(dataset.test[:limit], config.size), loader, "; ".join(notes)
+
+
+def on_test_images(models: Sequence[nn.Module], config: Config, limit: int | None) -> tuple[np.ndarray, Opinions, str]:
+    """The test images as `test_images` gives them, each network's opinion of them, and the line."""
+    images, loader, note = test_images(config, limit)
+    return images, opinions(models, loader, config), note
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
@@ -93,11 +106,12 @@ def read_rows(path: Path, counted: str) -> list[dict[str, Any]]:
     return checked(kind, rows, CheckpointError, f"report: {path}", "remove it, or train anew")
 
 
-def best_epoch(history: list[dict[str, Any]]) -> tuple[int, float] | None:
-    """Number and accuracy of the epoch that validated best, the first of equals; None where none was validated."""
-    rows = [row for row in history if row.get("val_accuracy") is not None]
-    best = max(rows, key=lambda row: row["val_accuracy"], default=None)
-    return None if best is None else (best["epoch"], best["val_accuracy"])
+def best_epoch(history: list[dict[str, Any]], task: Task) -> tuple[int, float] | None:
+    """Number and value of the epoch that validated best, the first of equals; None where none was validated."""
+    name = f"val_{task.monitor}"
+    rows = [row for row in history if row.get(name) is not None]
+    best = (max if task.mode == "max" else min)(rows, key=lambda row: row[name], default=None)
+    return None if best is None else (best["epoch"], best[name])
 
 
 def seconds(history: list[dict[str, Any]]) -> float:
@@ -110,7 +124,8 @@ def about_the_curves(config: Config) -> str:
     changed = [f"labels smoothed by {config.label_smoothing:g}"] if config.label_smoothing else []
     if config.mixup:
         changed.append("training images mixed in pairs")
-    text = "Loss and accuracy of each epoch, on the training (dashed) and the validation images"
+    metric = next(iter(task_of(config.model).metrics))
+    text = f"Loss and {SPELLED.get(metric, metric)} of each epoch, on the training (dashed) and the validation images"
     return f"{text}; as trained, with {' and '.join(changed)}." if changed else f"{text}."
 
 

@@ -5,23 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpunn import backend, nn, pictures
+import numpy as np
+
+from gpunn import backend, models, nn, pictures
 from gpunn.recipes.batches import normalised
+from gpunn.recipes.config import Config
 from gpunn.recipes.folders import load_model, weights_of
+from gpunn.recipes.tasks import task_of
 from gpunn.report import page
 from gpunn.report.parts import (
     Report,
-    Tested,
     about_the_curves,
     best_epoch,
     description,
     draw,
-    errors,
-    on_test_images,
     read_history,
     read_rows,
     seconds,
 )
+from gpunn.report.tested import BY_TASK
 from gpunn.window import size_text
 
 if TYPE_CHECKING:  # an extra, imported on use alone
@@ -29,6 +31,7 @@ if TYPE_CHECKING:  # an extra, imported on use alone
 
 GRADIENTS = "gradients.csv"
 SHOWN = 500  # rows of the table of epochs: 100,000 would be a page of 15 MB
+SHARES = ("accuracy", "iou", "dice")
 MODES = {"seconds": ".1f", "images_per_second": ",.0f", "learning_rate": ".3g"}
 
 
@@ -38,23 +41,25 @@ def run_report(folder: Path, device: backend.Device, limit: int | None) -> Repor
     history, gradients = read_history(folder), read_rows(folder / GRADIENTS, "step")
     pictures.learning_curves(history)  # first of all: it says so where matplotlib is missing
     model, config = load_model(weights, device)
-    images, opinions, note = on_test_images([model], config, limit)
-    tested = Tested(config, images, opinions.labels, opinions.scores[0])
+    shown = BY_TASK[models.task(config.model)](model, config, limit)
+    metric = next(iter(task_of(config.model).metrics))
     sections = page.Sections()
-    draw(sections, "Learning curves", lambda: pictures.learning_curves(history), about_the_curves(config))
-    _layers(sections, tested, model, gradients)
-    errors(sections, tested, "the network")
+    draw(sections, "Learning curves", lambda: pictures.learning_curves(history, metric), about_the_curves(config))
+    _layers(sections, config, shown.images, model, gradients)
+    shown.draw(sections)
     sections.add("History", *_table(history))
     description(sections, model, config, folder)
-    head = [*_head(tested, model, history, weights), *([page.note(note)] if note else [])]
-    return Report(f"{config.model} on {config.data}", head, sections, tested)
+    head = [*_head(shown.facts, config, model, history, weights), *([page.note(shown.note)] if shown.note else [])]
+    return Report(f"{config.model} on {config.data}", head, sections, shown.line)
 
 
-def _head(tested: Tested, model: nn.Module, history: list[dict[str, Any]], weights: Path) -> list[str]:
-    config, best, last = tested.config, best_epoch(history), history[-1]["epoch"]
-    shown = {f"test accuracy, {len(tested.labels):,} images": f"{tested.accuracy():.2%}"}
+def _head(
+    facts: dict[str, str], config: Config, model: nn.Module, history: list[dict[str, Any]], weights: Path
+) -> list[str]:
+    task, last = task_of(config.model), history[-1]["epoch"]
+    best, shown = best_epoch(history, task), {**facts}
     if best is not None:
-        shown[f"validation accuracy, best epoch ({best[0]} of {last})"] = f"{best[1]:.2%}"
+        shown[f"validation {task.measure(model)}, best epoch ({best[0]} of {last})"] = task.said(best[1])
     shown["parameters"] = f"{sum(p.size for p in model.parameters()):,}"
     shown["epochs, with validation"] = f"{seconds(history):,.0f} s"
     words = f"Weights: {weights.name} of the run {weights.resolve().parent.name}, seed {config.seed}"
@@ -62,13 +67,14 @@ def _head(tested: Tested, model: nn.Module, history: list[dict[str, Any]], weigh
     return [page.note(f"{words}{config.conditions()}.{early}"), page.facts(shown)]
 
 
-def _layers(sections: page.Sections, tested: Tested, model: nn.Module, gradients: list[dict[str, Any]]) -> None:
+def _layers(
+    sections: page.Sections, config: Config, images: np.ndarray, model: nn.Module, gradients: list[dict[str, Any]]
+) -> None:
     """What the layers learnt, and from which gradients."""
-    config = tested.config
 
     def maps() -> Figure:
-        x = backend.asarray(normalised(tested.images[:1], config, config.dtype), device=next(model.parameters()).device)
-        return pictures.feature_maps(model, x, tested.images[0])
+        x = backend.asarray(normalised(images[:1], config, config.dtype), device=next(model.parameters()).device)
+        return pictures.feature_maps(model, x, images[0])
 
     draw(
         sections,
@@ -105,4 +111,4 @@ def _table(history: list[dict[str, Any]]) -> list[str]:
 def _cell(name: str, value: Any) -> str:
     if value is None or isinstance(value, int):
         return "" if value is None else str(value)
-    return f"{value:.2%}" if "accuracy" in name else f"{value:{MODES.get(name, '.4f')}}"
+    return f"{value:.2%}" if name.endswith(SHARES) else f"{value:{MODES.get(name, '.4f')}}"

@@ -231,7 +231,8 @@ class HistoryFiles(Callback):
 
     def _draw(self, trainer: Standing) -> None:
         if self.problem is None and len(trainer.history) > self.drawn_rows:
-            self.problem = draw_curves(trainer.history, self.folder / "curves.png")
+            metric = next(iter(trainer.metrics), "accuracy")
+            self.problem = draw_curves(trainer.history, self.folder / "curves.png", metric)
             if self.problem:
                 say(self.problem)
             self.drawn_at, self.drawn_rows = time.monotonic(), len(trainer.history)

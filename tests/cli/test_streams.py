@@ -24,7 +24,7 @@ from gpunn import data
 from gpunn.cli import main
 from gpunn.train import callbacks
 from tests.tiny_runs import tiny_dataset
-callbacks.draw_curves = lambda history, path: None
+callbacks.draw_curves = lambda history, path, metric: None
 data.load = lambda name, limit=None: tiny_dataset()
 sys.exit(main(["train", "mlp", "--epochs", "2", "--out", "run"]))
 """

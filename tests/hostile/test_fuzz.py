@@ -33,7 +33,7 @@ def good(tmp_path_factory):
     root = tmp_path_factory.mktemp("good")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(data, "load", tiny)
-        patched.setattr("gpunn.train.callbacks.draw_curves", lambda history, path: None)
+        patched.setattr("gpunn.train.callbacks.draw_curves", lambda history, path, metric: None)
         make_good(root)
         make_runs(root)
         patched.setenv("XDG_CACHE_HOME", str(root / "cache"))

@@ -94,7 +94,7 @@ def test_the_recipe_holds_every_key_that_was_used(here, monkeypatch, optimizer, 
     """What the optimiser's usual is may change; the run from before stays the same run."""
     assert main(["train", "mlp", "--optimizer", optimizer, "--epochs", "1", "--out", "a"]) == 0
     recorded = read_recipe(here / "a/recipe.toml")
-    nothing = {"limit", "grad_clip", "schedule_epochs", "model_options"}
+    nothing = {"limit", "grad_clip", "schedule_epochs", "model_options", "class_weights"}
     assert recorded.keys() == {f.name for f in fields(Recipe)} - nothing
     assert recorded["weight_decay"] == decay and recorded["momentum"] == 0.9
     monkeypatch.setattr(building, "WEIGHT_DECAY", {"sgd": 0.5, "adamw": 0.5, "adam": 0.5, "rmsprop": 0.5})
@@ -111,6 +111,7 @@ def test_a_recipe_names_the_device_of_its_run(tmp_path):
 STEPS, CYCLE, ADAM = 'schedule = "steps"\n', 'schedule = "one_cycle"\n', 'optimizer = "adam"\n'
 # Key: a value that makes another run, and what the recipe has beside it.
 CHANGES = {
+    "class_weights": ("[2.0, 1, 1, 1, 1, 1, 1, 1, 1, 1]", ""),
     **{"epochs": ("3", ""), "batch_size": ("30", ""), "precision": ('"fp64"', ""), "seed": ("1", "")},
     **{"optimizer": ('"adam"', ""), "lr": ("0.01", ""), "momentum": ("0.5", ""), "nesterov": ("true", "")},
     **{"weight_decay": ("0.01", ADAM), "accumulate": ("2", ""), "grad_clip": ("0.1", "")},
@@ -120,7 +121,7 @@ CHANGES = {
     **{"mixup": ("0.3", ""), "bagging": ("true", ""), "model_options": ("{ hidden = [500, 151] }", "")},
 }
 # Tested elsewhere: what is trained on, what is done with the weights, how many there are.
-ELSEWHERE = {"model", "data", "limit", "patience", "test_flips", "ensemble"}
+ELSEWHERE = {"model", "data", "limit", "patience", "test_flips", "ensemble", "loss"}
 
 
 def test_every_key_makes_another_run(here):

@@ -48,8 +48,8 @@ def test_what_a_device_cannot_do_the_host_does_and_says_so(device, here, capsys,
     monkeypatch.setattr(look_alike.cuda.runtime, "memGetInfo", lambda: (300_000, 900_000))
     pool = SimpleNamespace(free_bytes=lambda: 0)
     monkeypatch.setattr(look_alike, "get_default_memory_pool", lambda: pool, raising=False)
-    config = SimpleNamespace(size=28, bagging=True, seed=0, batch_size=9, rotate=0, zoom=0, shift=1, flip=False,
-                             cutout=0, mixup=0, mean=(0.1,), std=(0.3,))  # fmt: skip
+    config = SimpleNamespace(model="lenet5", size=28, bagging=True, seed=0, batch_size=9, rotate=0, zoom=0, shift=1,
+                             flip=False, cutout=0, mixup=0, mean=(0.1,), std=(0.3,))  # fmt: skip
     loader, _ = batches.loaders(tiny_dataset(), config, np.dtype(np.float32), backend.device("cuda"))
     words = "batches are made on the host: the images take 0.000188 GB, more than half of what is free on cuda"
     assert words in capsys.readouterr().err and not loader.is_resident
@@ -57,8 +57,8 @@ def test_what_a_device_cannot_do_the_host_does_and_says_so(device, here, capsys,
 
 @pytest.mark.parametrize("device", ["cuda"])
 def test_bagging_and_a_lone_last_image(device):
-    config = SimpleNamespace(size=32, bagging=True, seed=5, batch_size=219, rotate=0, zoom=0, shift=1, flip=True,
-                             cutout=0, mixup=0, mean=(0.1,), std=(0.3,))  # fmt: skip
+    config = SimpleNamespace(model="resnet20", size=32, bagging=True, seed=5, batch_size=219, rotate=0, zoom=0, shift=1,
+                             flip=True, cutout=0, mixup=0, mean=(0.1,), std=(0.3,))  # fmt: skip
     float32 = np.dtype(np.float32)
     pairs = [batches.loaders(tiny_dataset(), config, float32, where) for where in (backend.device(device), None)]
     for there, host in zip(*pairs, strict=True):

@@ -154,7 +154,7 @@ def test_curves(tmp_path):
 )
 def test_when_the_curves_are_drawn(tmp_path, monkeypatch, pause, rows):
     drawn, clock = [], itertools.count(0, pause)
-    monkeypatch.setattr("gpunn.train.callbacks.draw_curves", lambda history, path: drawn.append(len(history)))
+    monkeypatch.setattr("gpunn.train.callbacks.draw_curves", lambda history, path, metric: drawn.append(len(history)))
     files = HistoryFiles(tmp_path)
     run = trainer(early=False)
     run.callbacks.append(files)

@@ -18,6 +18,7 @@ from gpunn.data.augment.colour import ColorJitter as ColorJitter
 from gpunn.data.augment.crop import Cutout as Cutout
 from gpunn.data.augment.crop import RandomCrop as RandomCrop
 from gpunn.data.augment.crop import RandomHorizontalFlip as RandomHorizontalFlip
+from gpunn.data.augment.masks import WithMasks as WithMasks
 from gpunn.data.augment.mixup import Mixup as Mixup
 from gpunn.data.augment.program import why_not as why_not
 from gpunn.data.augment.step import Compose as Compose
