@@ -71,3 +71,52 @@ def test_the_perceptrons_picture(perceptron, tmp_path, capsys):
     assert found["logistic"] > 0.7  # of 40 points; the best decision there is is right in 90 % of many
     assert "(0, 0, 0) -> (1, 1, -1) -> (0, 2, 0) -> (1, 1, 1) -> (0, 0, 0)" in capsys.readouterr().out
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_exclusive_or_is_drawn_epoch_by_epoch(tmp_path):
+    pytest.importorskip("matplotlib", reason="the example draws a picture")
+    example = load("xor_mlp")
+    film = example.Film(40)
+    assert list(film.axes) == [0, 1, 2, 5, 10, 20, 40]  # twice as late each
+    model, _ = example.train(40, watch=film)
+    last = film.axes[40]
+    assert last.get_title() == f"epoch 40: {((example.chances(model, example.X) > 0.5) == example.Y).sum()} of 4 right"
+    assert [len(film.axes[step].lines) for step in film.axes] == [8] * 7  # a line a hidden unit
+    for w, b, line in zip(*(p.detach().numpy() for p in model[0].parameters()), last.lines, strict=True):
+        assert abs(w @ np.array(line.get_xy1()) + b) < 1e-4 > abs(w @ np.array(line.get_xy2()) + b)
+    assert not example.main(["--steps", "2", "--out", str(tmp_path / "a.png")])  # too few, and drawn all the same
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_one_hidden_layer_approximates_a_curve():
+    example = load("approximation")
+    x = np.linspace(0, 1, 256)[:, None]
+    y = example.curve(x)
+
+    def error(model):
+        return np.sqrt(((example.values(model, x) - y) ** 2).mean())
+
+    trained = [error(example.trained(n, x, y, 400)) for n in (1, 4, 16)]
+    assert trained[0] > 0.25 > trained[1] > 0.1 > 4 * trained[2]
+    by_hand = [error(example.built(n)) for n in (16, 64, 256)]
+    assert by_hand[0] > 3 * by_hand[1] > 9 * by_hand[2]  # 4 times less each, but for rounding
+
+
+@pytest.mark.parametrize("n", [2, 8, 64, 256])
+def test_bumps_built_by_hand_have_the_curves_heights(n):
+    """In the middle of each bump the network is the curve, and between two a value between theirs."""
+    example = load("approximation")
+    middles = (np.arange(n // 2) + 0.5) / (n // 2)
+    heights = example.values(example.built(n), middles[:, None])[:, 0]
+    assert np.allclose(heights, example.curve(middles), atol=1e-9)
+    x = np.linspace(0, 1, 1000)
+    error = np.abs(example.values(example.built(n), x[:, None])[:, 0] - example.curve(x))
+    steepest = np.abs(np.diff(example.curve(x)) / np.diff(x)).max()
+    assert error.max() < steepest * 0.75 * 2 / n  # half a bump's width and a quarter for the slopes between two
+
+
+def test_the_approximations_picture(tmp_path, capsys):
+    pytest.importorskip("matplotlib", reason="the example draws a picture")
+    errors = load("approximation").main(["--iterations", "3", "--out", str(tmp_path / "a.png")])
+    assert [len(row) for row in errors.values()] == [9, 9] and "by hand" in capsys.readouterr().out
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
