@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import gpunn
+from gpunn import nn
 from tests.examples.test_examples import load
 
 
@@ -119,4 +120,59 @@ def test_the_approximations_picture(tmp_path, capsys):
     pytest.importorskip("matplotlib", reason="the example draws a picture")
     errors = load("approximation").main(["--iterations", "3", "--out", str(tmp_path / "a.png")])
     assert [len(row) for row in errors.values()] == [9, 9] and "by hand" in capsys.readouterr().out
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.fixture(scope="module")
+def paths():
+    return load("descent_paths")
+
+
+def test_delta_bar_delta_is_its_paper(paths):
+    """Beside a loop on plain numbers, one weight at a time."""
+    target = nn.Parameter(np.array([-4.0, 1.5]))
+    optimizer = paths.DeltaBarDelta([target], lr=0.02, kappa=0.01, phi=0.4, theta=0.6)
+    p, rate, bar = [-4.0, 1.5], [0.02, 0.02], [0.0, 0.0]
+    for _ in range(30):
+        optimizer.zero_grad()
+        paths.valley(target[0], target[1]).backward()
+        optimizer.step()
+        for i, slope in enumerate((1, 40)):
+            g = slope * p[i]
+            if bar[i] * g > 0:
+                rate[i] += 0.01
+            elif bar[i] * g < 0:
+                rate[i] -= 0.4 * rate[i]
+            p[i] -= rate[i] * g
+            bar[i] = 0.4 * g + 0.6 * bar[i]
+        assert np.allclose(target.detach().numpy(), p, rtol=1e-9, atol=0)
+    assert rate[0] > 0.05 > rate[1]  # each weight has found its own
+
+
+def test_a_step_for_each_weight_pays_where_the_valley_lies_along_one(paths):
+    straight, turned = (paths.SURFACES[name] for name in ("a valley along a weight", "the valley turned"))
+    ends = {
+        method: [paths.descend(surface, method, lr, 60)[1][-1] for surface in (straight, turned)]
+        for method, lr in (("SGD", 0.03), ("momentum", 0.01), ("Rprop", 0.1), ("delta-bar-delta", 0.03))
+    }
+    for method in ("SGD", "momentum"):  # which know no axes, but that 3.9 and 1.8 are rounded
+        assert ends[method][0] == pytest.approx(ends[method][1], rel=0.05)
+    for method in ("Rprop", "delta-bar-delta"):
+        assert ends[method][0] < 1e-3 * ends["SGD"][0] and ends[method][0] < 1e-3 * ends[method][1]
+
+
+def test_surfaces_are_the_same_of_arrays_and_tensors_and_lowest_where_they_say(paths):
+    for name, surface in paths.SURFACES.items():
+        at = [surface.start, surface.lowest, (0.3, -0.7)]
+        heights = surface.loss(*np.array(at).T)
+        assert np.allclose([surface.loss(*map(gpunn.tensor, np.array(place))).item() for place in at], heights), name
+        assert heights[1] == pytest.approx(0, abs=1e-12) and heights[0] > 1
+
+
+def test_the_paths_picture(paths, monkeypatch, tmp_path):
+    pytest.importorskip("matplotlib", reason="the example draws a picture")
+    monkeypatch.setattr(paths, "RATES", (0.001, 0.01, 1e9))  # the last one leaves the surface
+    ends = paths.main(["--steps", "12", "--out", str(tmp_path / "a.png")])
+    assert list(ends) == list(paths.SURFACES) and all(list(every) == list(paths.METHODS) for every in ends.values())
+    assert all(end < 60 for every in ends.values() for end in every.values())
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
