@@ -29,7 +29,12 @@ CASES = {
     "packed, unsorted": {"lengths": "in any order", "bidirectional": True, "batch_first": True},
     "packed, no state": {"lengths": "in any order", "state": False, "bias": False},
 }
+PROJECTED = {
+    "projected": {"num_layers": 2, "proj_size": 2, "bidirectional": True, "batch_first": True},
+    "projected, packed, no biases": {"proj_size": 1, "bias": False, "lengths": "in any order"},
+}
 EACH = [(kind, case, options) for kind, (case, options) in product(KINDS, CASES.items())]
+EACH += [("LSTM", case, options) for case, options in PROJECTED.items()]
 
 
 def both(kind, dtype=np.float64, **options):
@@ -37,6 +42,7 @@ def both(kind, dtype=np.float64, **options):
     name, options = kind.partition(",")[0], options | KINDS.get(kind, {})
     theirs = getattr(torch().nn, name)(5, 3, **options, dtype=torch().float64)
     ours = getattr(nn, name)(5, 3, **options, dtype=dtype)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
     ours.load_state_dict(theirs.state_dict())
     return ours, theirs
 
@@ -95,7 +101,6 @@ def test_states_go_both_ways(kind):
     t = torch()
     options = {"num_layers": 2, "bidirectional": True}
     ours, theirs = both(kind, np.float32, **options)
-    assert list(ours.state_dict()) == list(theirs.state_dict())
     shapes = [[tuple(w.shape) for w in each] for each in ours.all_weights]
     assert shapes == [[tuple(w.shape) for w in each] for each in theirs.all_weights]
     ours.reset_parameters()

@@ -183,7 +183,6 @@ TAKEN_LAYERS = [
     )
 ]
 DIFFERENT_LAYERS = [
-    Row(["LSTM"], lambda s: s.options["proj_size"] > 0, "ops.lstm has no projection"),
     Row(
         words("LPPool1d LPPool2d LPPool3d"),
         lambda s: 1.5 in s.given[1:] and any((s.x[0].select(i, -1) < 0).any() for i in range(2, s.x[0].ndim)),
