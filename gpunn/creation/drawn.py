@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from gpunn import random
+from gpunn.backend import capture
 from gpunn.creation.arguments import Place, Sizes, as_shape, dtype_of, made
 from gpunn.dtypes import as_dtype
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import Tensor
+from gpunn.memory_format import PRESERVE, laid_out
 from gpunn.random import Generator
 from gpunn.scalars import as_int
 
@@ -40,6 +44,16 @@ def floating(op: str, dtype: DTypeLike | None, like: np.dtype | None = None) -> 
     return kind
 
 
+def sent(
+    op: str, draw: Callable[[], np.ndarray], shape: tuple[int, ...], kind: np.dtype, device: Place,
+    requires_grad: bool = False, out: Operand | None = None, memory_format: str = PRESERVE,
+) -> Tensor:  # fmt: skip
+    """The numbers of this shape and type that draw() gives, on a device; each replay of a graph has new ones."""
+    fed = capture.fed(draw, kind, shape)
+    values = laid_out(op, draw() if fed is None else fed, memory_format)
+    return made(op, lambda _: values, device, requires_grad, out)
+
+
 def rand(
     *shape: Sizes, size: Sizes | None = None, generator: Generator | None = None, out: Operand | None = None,
     dtype: DTypeLike | None = None, device: Place = None, requires_grad: bool = False,
@@ -52,8 +66,8 @@ def rand(
         ((2, 3), True)
     """
     sizes, kind = as_shape("rand", shape, size), floating("rand", dtype, dtype_of(out))
-    values = source_of("rand", generator).uniform(sizes, dtype=kind)
-    return made("rand", lambda _: values, device, requires_grad, out)
+    source = source_of("rand", generator)
+    return sent("rand", lambda: source.uniform(sizes, dtype=kind), sizes, kind, device, requires_grad, out)
 
 
 def randn(
@@ -67,8 +81,8 @@ def randn(
         True
     """
     sizes, kind = as_shape("randn", shape, size), floating("randn", dtype, dtype_of(out))
-    values = source_of("randn", generator).normal(sizes, dtype=kind)
-    return made("randn", lambda _: values, device, requires_grad, out)
+    source = source_of("randn", generator)
+    return sent("randn", lambda: source.normal(sizes, dtype=kind), sizes, kind, device, requires_grad, out)
 
 
 def randint(
@@ -92,7 +106,8 @@ def randint(
     if size is None:
         raise TypeError("randint: size is missing; pass a tuple of lengths, for example randint(10, (3,))")
     sizes, kind = as_shape("randint", (size,)), as_dtype("randint", dtype, dtype_of(out) or np.int64)
-    return made("randint", lambda _: integers("randint", low, high, sizes, kind, generator), device, requires_grad, out)
+    draw = partial(integers, "randint", low, high, sizes, kind, generator)
+    return sent("randint", draw, sizes, kind, device, requires_grad, out)
 
 
 def integers(
@@ -134,5 +149,5 @@ def randperm(
     kind = as_dtype("randperm", dtype, dtype_of(out) or np.int64)
     if count - 1 > _limits(kind)[1]:
         raise ValueError(f"randperm: n is {count}, which {kind.name} does not hold; pass dtype='int64'")
-    values = source_of("randperm", generator).permutation(count).astype(kind)
-    return made("randperm", lambda _: values, device, requires_grad, out)
+    source = source_of("randperm", generator)
+    return sent("randperm", lambda: source.permutation(count).astype(kind), (count,), kind, device, requires_grad, out)

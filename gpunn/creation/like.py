@@ -10,8 +10,8 @@ from numpy.typing import DTypeLike
 
 from gpunn import backend
 from gpunn.backend import Array, array_module, to_device
-from gpunn.creation.arguments import Place, made, number
-from gpunn.creation.drawn import floating, integers, source_of
+from gpunn.creation.arguments import Place, number
+from gpunn.creation.drawn import floating, integers, sent, source_of
 from gpunn.dtypes import as_dtype
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import Tensor, data_of
@@ -93,8 +93,8 @@ def _drawn_like(
 ) -> Tensor:  # fmt: skip
     a = data_of(x)
     kind = as_dtype(op, dtype, a.dtype)
-    values = laid_out(op, draw(a.shape, kind), memory_format)
-    return made(op, lambda _: values, backend.device_of(a) if device is None else device, requires_grad)
+    place = backend.device_of(a) if device is None else device
+    return sent(op, lambda: draw(a.shape, kind), a.shape, kind, place, requires_grad, memory_format=memory_format)
 
 
 def rand_like(

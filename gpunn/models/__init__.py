@@ -4,6 +4,11 @@ from gpunn.models.alexnet import AlexNet as AlexNet
 from gpunn.models.alexnet import AlexNetLite as AlexNetLite
 from gpunn.models.alexnet import alexnet as alexnet
 from gpunn.models.alexnet import alexnet_lite as alexnet_lite
+from gpunn.models.autoencoder import AutoEncoder as AutoEncoder
+from gpunn.models.autoencoder import autoencoder as autoencoder
+from gpunn.models.autoencoder import conv_autoencoder as conv_autoencoder
+from gpunn.models.autoencoder import denoising_autoencoder as denoising_autoencoder
+from gpunn.models.autoencoder import linear_autoencoder as linear_autoencoder
 from gpunn.models.blocks import BasicBlock as BasicBlock
 from gpunn.models.blocks import Bottleneck as Bottleneck
 from gpunn.models.blocks import PadShortcut as PadShortcut
@@ -23,6 +28,8 @@ from gpunn.models.lenet import LeNet20_50_500 as LeNet20_50_500
 from gpunn.models.lenet import lenet5 as lenet5
 from gpunn.models.lenet import lenet_20_50_500 as lenet_20_50_500
 from gpunn.models.mlp import mlp as mlp
+from gpunn.models.noise import GaussianNoise as GaussianNoise
+from gpunn.models.noise import Masking as Masking
 from gpunn.models.registry import create as create
 from gpunn.models.registry import input_shape as input_shape
 from gpunn.models.registry import names as names
@@ -42,10 +49,16 @@ from gpunn.models.resnet import resnet56 as resnet56
 from gpunn.models.resnet import resnet101 as resnet101
 from gpunn.models.resnet import resnet110 as resnet110
 from gpunn.models.resnet import resnet152 as resnet152
+from gpunn.models.sparse import Coded as Coded
+from gpunn.models.sparse import SparseAutoEncoder as SparseAutoEncoder
+from gpunn.models.sparse import sparse_autoencoder as sparse_autoencoder
 from gpunn.models.table_conv import TableConv2d as TableConv2d
 from gpunn.models.unet import TwoConvs as TwoConvs
 from gpunn.models.unet import UNet as UNet
 from gpunn.models.unet import unet as unet
+from gpunn.models.variational import Variational as Variational
+from gpunn.models.variational import VariationalAutoEncoder as VariationalAutoEncoder
+from gpunn.models.variational import vae as vae
 from gpunn.models.vgg import VGG as VGG
 from gpunn.models.vgg import vgg11 as vgg11
 from gpunn.models.vgg import vgg11_bn as vgg11_bn

@@ -20,3 +20,6 @@ from gpunn.pictures.overlays import overlay as overlay
 from gpunn.pictures.overlays import overlays as overlays
 from gpunn.pictures.plane import decision_regions as decision_regions
 from gpunn.pictures.plane import labelled_points as labelled_points
+from gpunn.pictures.reconstructions import latent_map as latent_map
+from gpunn.pictures.reconstructions import latent_plane as latent_plane
+from gpunn.pictures.reconstructions import reconstructions as reconstructions

@@ -18,6 +18,7 @@ from gpunn.train.history import History as History
 from gpunn.train.lock import alone_in as alone_in
 from gpunn.train.loss_scale import LossScale as LossScale
 from gpunn.train.metrics import accuracy as accuracy
+from gpunn.train.metrics import mean_squared_error as mean_squared_error
 from gpunn.train.metrics import top_k as top_k
 from gpunn.train.metrics import top_k_accuracy as top_k_accuracy
 from gpunn.train.plots import draw_curves as draw_curves

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunn import backend
+from gpunn import backend, ops
 from gpunn.backend import Array
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import data_of
@@ -67,6 +67,26 @@ def top_k(k: int, ignore_index: int | None = None) -> Callable[[Any, Any], float
 
     metric.share = share  # type: ignore[attr-defined]
     return metric
+
+
+def mean_squared_error(output: Any, target: Operand) -> Array:
+    """The mean over all numbers of (output - target)^2, an array of one element without history.
+
+    Args:
+        output: an array or Tensor, or what an auto-encoder's forward gives in training: its `reconstruction` counts.
+        target: of the same shape.
+
+    Examples:
+        >>> gpunn.train.mean_squared_error(np.array([1.0, 2.0]), np.array([2.0, 5.0]))
+        array(5.)
+    """
+    found, wanted = data_of(getattr(output, "reconstruction", output)), data_of(target)
+    if found.shape != wanted.shape:
+        raise ValueError(
+            f"mean_squared_error: output is {found.shape} but target is {wanted.shape}, expected one shape; the target "
+            "of a reconstruction is its image"
+        )
+    return ops.mse_loss(found, wanted)
 
 
 # The forms that a Trainer takes: it reads a device seldom, and leaves out what its loss ignores.
