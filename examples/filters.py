@@ -146,6 +146,7 @@ def draw_sampling(image: np.ndarray):
 
 
 def _bare(axes, title: str = "") -> None:
+    axes.spines[:].set_visible(True)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_title(title, fontsize=9)

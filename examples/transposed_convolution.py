@@ -58,25 +58,36 @@ def draw(x: np.ndarray, kernel: np.ndarray, stride: int, padding: int):
 
 
 def _weights(axes, a: np.ndarray, title: str) -> None:
-    """A matrix in colours, its entries numbered by the tap that they are; zeros are white."""
+    """A matrix in colours; zeros are white."""
     most = float(np.abs(a).max())
     axes.imshow(np.where(a == 0, np.nan, a), cmap="coolwarm", vmin=-most, vmax=most)
     axes.set_xticks(np.arange(a.shape[1] + 1) - 0.5, [])
     axes.set_yticks(np.arange(a.shape[0] + 1) - 0.5, [])
     axes.grid(color="0.8", linewidth=0.5)
     axes.tick_params(length=0)
-    if a.size <= 256:
-        for (row, column), value in np.ndenumerate(a):
-            if value:
-                ink = "white" if abs(value) > 0.75 * most else "black"
-                axes.text(column, row, f"{value:.1f}", ha="center", va="center", fontsize=6, color=ink)
-    axes.set_title(title, fontsize=9)
+    _numbers(axes, a, np.abs(a) > 0.75 * most)
+    _frame(axes, title)
 
 
 def _values(axes, a: np.ndarray, title: str) -> None:
+    """An image in greys, from its smallest to its largest pixel."""
     axes.imshow(a, cmap="gray")
     axes.set_xticks([])
     axes.set_yticks([])
+    _numbers(axes, a, a < (a.min() + a.max()) / 2)
+    _frame(axes, title)
+
+
+def _numbers(axes, a: np.ndarray, dark: np.ndarray) -> None:
+    """What is not zero, in white where it is dark; of large arrays nothing, since it could not be read."""
+    for at in np.argwhere(a != 0) if a.size <= 256 else ():
+        row, column = map(int, at)
+        ink = "white" if dark[row, column] else "black"
+        axes.text(column, row, f"{round(float(a[row, column]), 1):g}", ha="center", va="center", fontsize=6, color=ink)
+
+
+def _frame(axes, title: str) -> None:
+    axes.spines[:].set_visible(True)
     axes.set_title(title, fontsize=9)
 
 
