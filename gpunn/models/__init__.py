@@ -27,10 +27,14 @@ from gpunn.models.lenet import LeNet5 as LeNet5
 from gpunn.models.lenet import LeNet20_50_500 as LeNet20_50_500
 from gpunn.models.lenet import lenet5 as lenet5
 from gpunn.models.lenet import lenet_20_50_500 as lenet_20_50_500
+from gpunn.models.lenet_1998 import LeNet5Of1998 as LeNet5Of1998
+from gpunn.models.lenet_1998 import TrainedPool2d as TrainedPool2d
+from gpunn.models.lenet_1998 import lenet5_1998 as lenet5_1998
 from gpunn.models.mlp import mlp as mlp
 from gpunn.models.noise import GaussianNoise as GaussianNoise
 from gpunn.models.noise import Masking as Masking
 from gpunn.models.registry import create as create
+from gpunn.models.registry import has_loss as has_loss
 from gpunn.models.registry import input_shape as input_shape
 from gpunn.models.registry import names as names
 from gpunn.models.registry import options_of as options_of

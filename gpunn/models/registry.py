@@ -13,6 +13,7 @@ from gpunn.errors import UsageError, unknown_name
 from gpunn.models.alexnet import alexnet, alexnet_lite
 from gpunn.models.inception import inception_v4
 from gpunn.models.lenet import lenet5, lenet_20_50_500
+from gpunn.models.lenet_1998 import lenet5_1998
 from gpunn.models.mlp import mlp
 from gpunn.models.resnet import (
     resnet18,
@@ -45,6 +46,7 @@ class Entry:
     smallest: int | None = None
     multiple: int = 1
     task: str = "classification"
+    own_loss: bool = False  # whether the network has a method `loss(output, target)` that it is to be trained by
 
 
 # What an option's value must be, after its default.
@@ -54,6 +56,7 @@ _MODELS = {
     "mlp": Entry(mlp, _GREY),
     "lenet5": Entry(lenet5, _GREY),
     "lenet_20_50_500": Entry(lenet_20_50_500, _GREY),
+    "lenet5_1998": Entry(lenet5_1998, _GREY, own_loss=True),
     "alexnet_lite": Entry(alexnet_lite, _TINY),
     "resnet20": Entry(resnet20, _TINY, 1),
     "resnet32": Entry(resnet32, _TINY, 1),
@@ -143,3 +146,9 @@ def size_for(name: str, size: int) -> int | None:
 def task(name: str) -> str:
     """What the network called ``name`` is trained for: "classification", "segmentation" or "reconstruction"."""
     return _entry(name).task
+
+
+def has_loss(name: str) -> bool:
+    """Whether the network called ``name`` is trained by its own method `loss(output, target)`."""
+    entry = _entry(name)
+    return entry.own_loss or entry.task == "reconstruction"

@@ -29,6 +29,7 @@ LOSSES = ("cross_entropy", "dice", "cross_entropy+dice")
 # A network's own recipe; options and a recipe file come before it.
 RECIPES = {
     **dict.fromkeys(["mlp", "lenet5"], "lenet"),
+    "lenet5_1998": "lenet5_1998",
     "lenet_20_50_500": "lenet_20_50_500",
     "alexnet_lite": "alexnet_lite",
     **dict.fromkeys(["resnet20", "resnet32", "resnet44", "resnet56", "resnet110"], "cifar_resnet"),

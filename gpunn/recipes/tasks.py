@@ -19,6 +19,8 @@ from gpunn.recipes.recipe import Recipe
 
 # What a recipe may say of whole images and their classes alone.
 OF_CLASSES = ("label_smoothing", "mixup", "test_flips", "ensemble")
+# And of a loss, where the network does not say its own.
+OF_LOSS = ("loss", "class_weights", "label_smoothing", "mixup")
 
 
 class Task:
@@ -40,10 +42,11 @@ class Task:
 
     def check(self, dataset: data.Loaded, config: Recipe) -> None:
         """UsageError for data of another kind, and for keys of the recipe that mean nothing here."""
-        for key in self.refused:
-            value, usual = getattr(config, key), getattr(Recipe, key)
-            if value != usual:
-                raise UsageError(f"train: {config.model} {self.words}: {key} = {value!r} is not for it; leave it away")
+        own = dict.fromkeys(OF_LOSS if models.has_loss(config.model) else (), "has a loss of its own")
+        for key, why in {**own, **dict.fromkeys(self.refused, self.words)}.items():
+            value = getattr(config, key)
+            if value != getattr(Recipe, key):
+                raise UsageError(f"train: {config.model} {why}: {key} = {value!r} is not for it; leave it away")
         self.check_labels(dataset, config.model)
         given, known = config.class_weights, len(dataset.classes)
         if given is not None and len(given) != known:
@@ -60,8 +63,10 @@ class Task:
                 f"choose from {', '.join(_for('segmentation'))}"
             )
 
-    def loss(self, config: Config, model: nn.Module, smoothed: bool = False) -> Callable:
+    def loss(self, config: Config, model: Any, smoothed: bool = False) -> Callable:
         """The function of the network's output and the target; `smoothed`: with the recipe's label_smoothing."""
+        if models.has_loss(config.model):
+            return model.loss
         options: dict[str, Any] = {}
         if config.class_weights is not None:
             like = next(model.parameters())
@@ -110,7 +115,7 @@ class Segmentation(Task):
                 "such as --data shapes"
             )
 
-    def loss(self, config: Config, model: nn.Module, smoothed: bool = False) -> Callable:
+    def loss(self, config: Config, model: Any, smoothed: bool = False) -> Callable:
         both = {"cross_entropy": super().loss(config, model), "dice": ops.dice_loss}
         parts = [both[name] for name in config.loss.split("+")]
 
@@ -160,7 +165,7 @@ class Reconstruction(Task):
 
     words = "gives its images back"
     monitor, mode = "loss", "min"
-    refused = (*OF_CLASSES, "loss", "class_weights")
+    refused = OF_CLASSES
     as_they_are = True
 
     @property
@@ -169,9 +174,6 @@ class Reconstruction(Task):
 
     def check_labels(self, dataset: data.Loaded, model: str) -> None:
         """Labels are not looked at."""
-
-    def loss(self, config: Config, model: Any, smoothed: bool = False) -> Callable:
-        return model.loss
 
     def measure(self, model: Any) -> str:
         return model.loss_name

@@ -28,6 +28,7 @@ NETWORKS = {
     "lenet_20_50_500": (lambda: models.create("lenet_20_50_500"), (16, 1, 28, 28)),
     "alexnet_lite": (lambda: models.create("alexnet_lite"), (16, 3, 32, 32)),
     "resnet20": (lambda: models.create("resnet20"), (8, 3, 32, 32)),
+    "alexnet": (lambda: models.create("alexnet", num_classes=10), (16, 3, 224, 224)),
     "a small resnet with dropout": (small_resnet, (8, 3, 12, 12)),
 }
 

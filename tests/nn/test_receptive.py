@@ -126,7 +126,8 @@ def test_an_image_without_a_batch_has_no_field():
 # CIFAR with 6 n + 2 layers have 28 n - 3, and 28 more behind the global pooling of 8x8. Inception-v4's has 2071 before
 # that of 8x8 at a stride of 32.
 LAST = {
-    **{"mlp": None, "lenet5": 16, "lenet_20_50_500": 16, "alexnet_lite": 51, "inception_v4": 2071 + 7 * 32},
+    **{"mlp": None, "lenet5": 16, "lenet_20_50_500": 16, "lenet5_1998": 16},
+    **{"alexnet_lite": 51, "inception_v4": 2071 + 7 * 32},
     **{f"resnet{6 * n + 2}": 28 * n - 3 + 28 for n in (3, 5, 7, 9, 18)},
     **{"resnet18": 435 + 6 * 32, "resnet34": 899 + 6 * 32, "resnet50": 427 + 6 * 32, "resnet101": 971 + 6 * 32},
     **{"resnet152": 1451 + 6 * 32, "alexnet": 195, "vgg11": 150, "vgg16": 212, "vgg11_bn": 150, "vgg16_bn": 212},
