@@ -34,6 +34,8 @@ def separable(points: int, margin: float, seed: int) -> tuple[np.ndarray, np.nda
     x = rng.uniform(-1, 1, (100 * points, 2))
     height = x @ [np.cos(angle), np.sin(angle)] + offset
     above, below = x[height > margin][:points], x[height < -margin][:points]
+    if min(len(above), len(below)) < points:
+        raise ValueError(f"separable: margin {margin} leaves fewer than {points} points a class; take a smaller one")
     x, y = np.concatenate([above, below]), np.repeat([1, -1], [len(above), len(below)])
     order = rng.permutation(len(x))
     return x[order], y[order]
@@ -139,6 +141,8 @@ def main(argv=None) -> dict[str, float]:
     parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--out", default="perceptron.png", help="the picture's file")
     args = parser.parse_args(argv)
+    if min(args.points, args.epochs) < 1:
+        parser.error(f"--points {args.points} --epochs {args.epochs}: expected 1 at least of both")
 
     apart, mixed = separable(args.points, 0.06, args.seed), overlapping(args.points, args.seed)
     line, found = train(*apart, 10 * args.epochs), {"bound": bound(*apart)}

@@ -45,6 +45,15 @@ def test_points_that_no_line_separates_have_no_bound(perceptron):
         perceptron.bound(*perceptron.XOR)
 
 
+def test_no_points_no_epochs_and_margins_too_wide_are_refused(perceptron, capsys):
+    for words in (["--points", "0"], ["--epochs", "0"]):
+        with pytest.raises(SystemExit):
+            perceptron.main(words)
+        assert f"{' '.join(words)}" in capsys.readouterr().err
+    with pytest.raises(ValueError, match=r"margin 1\.5 leaves fewer than 9 points a class; take a smaller one"):
+        perceptron.separable(9, 1.5, 0)
+
+
 @pytest.mark.parametrize("start", [(0, 0, 0), (3, 1, 2), (10, -7, 4)])
 def test_exclusive_or_cycles(perceptron, start):
     weights, mistakes = perceptron.train(*perceptron.XOR, 1000, start)
