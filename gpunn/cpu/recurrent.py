@@ -1,23 +1,27 @@
 """Recurrent layers on NumPy's arrays: the twin of gpunn.cuda.recurrent.
 
-One product for all inputs; then each step is one product, of the state, and what follows it in place, row by row.
+One product for all inputs; then each step is one product, of the state, and what follows it in place. Samples know
+nothing of each other: threads share them out, and each goes through time on its own.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
-from gpunn.cpu import linear
-from gpunn.cpu.logistic import logistic
+from gpunn.asked import asked, of_floats
+from gpunn.cpu import recurrent_loops as loops
 from gpunn.cpu.matmul import matmul
-from gpunn.cpu.narrow import in_float32
+from gpunn.cpu.narrow import in_float32, operands, tf32
+from gpunn.cpu.sums import added
 from gpunn.cpu.threads import parallel_for
 from gpunn.restored import restored
 
-_PIECE = 1 << 14  # numbers of a task, which stay in the first cache from pass to pass
+_NUMBERS = 1 << 16  # of a piece of a product, which stays in the second cache from pass to pass
+_FEW = 4  # steps; in more it pays to copy the weight transposed, which saves a seventh to a quarter of each product
 Maybe = np.ndarray | None
 
 
@@ -39,34 +43,26 @@ def forward(
 ) -> tuple[np.ndarray, np.ndarray, Maybe, np.ndarray, Maybe, Maybe]:
     """y, h_n, c_n, and what backward takes: states, activations, and an LSTM's cells or a GRU's inner products."""
     np.seterr(all="ignore")  # infinities and NaN travel on in silence
-    (L, N, _), H = x.shape, _units(w_hh, w_hr)
-    gates = linear.forward(_rows(x), w_ih, b_ih, None).reshape(L, N, len(w_ih) // H, H)
-    states = _begun(L + 1, (N, w_hh.shape[1]), x.dtype, h0, reverse)
-    hidden = None if w_hr is None else np.zeros((N, H), x.dtype)
-    cells, inner = None, np.empty((L, N, H), x.dtype) if mode == "GRU" and wanted else None
+    (L, N, _), P, H, rounded = x.shape, w_hh.shape[1], _units(w_hh, w_hr), _rounding(x.dtype)
+    bias, within = _biases(mode, b_ih, b_hh, H)
+    gates = _of_inputs(rounded(_rows(x)), _by_gate(rounded(w_ih), H), bias).reshape(len(w_ih) // H, L, N, H)
+    states, beside = _begun(L + 1, (N, P), x.dtype, h0, reverse), None
     if mode == "LSTM":
-        cells = _begun(L + 1 if wanted else 1, (N, H), x.dtype, c0, reverse)
-    step = _FORWARD[mode]
-    for t, before, after in _order(L, reverse):
-        product = linear.forward(states[before], w_hh, b_hh, None)
-        beside: list[Maybe] = []
-        if cells is not None:
-            beside = [cells[before], cells[after]] if wanted else [cells[0], cells[0]]
-        elif mode == "GRU":
-            beside = [None if inner is None else inner[t]]
-        runs = None if lengths is None else (lengths > t)[:, None]
-        ends = (states[before], states[after]) if hidden is None else (hidden, hidden)
-        _by_rows(step, gates[t], product.reshape(gates.shape[1:]), *ends, *beside, runs)
-        if hidden is not None and w_hr is not None:
-            now = linear.forward(hidden, w_hr, None, None)
-            states[after] = now if runs is None else np.where(runs, now, states[before])
-    last = 0 if reverse else -1
+        beside = _begun(L + 1 if wanted else 2, (N, H), x.dtype, c0, reverse if wanted else reverse and L % 2 == 1)
+    elif mode == "GRU":
+        beside = np.empty((L if wanted else 1, N, H), x.dtype)
+    weight, projection = _by_gate(rounded(w_hh), H).swapaxes(1, 2), None if w_hr is None else rounded(w_hr).T
+    if L > _FEW:
+        weight = np.ascontiguousarray(weight)
+    one = loops.Sequence(mode, states, gates, beside, weight, projection, lengths, reverse, rounded)
+    loops.over_samples(partial(loops.forward, one, within), N, H, H * P)
+    last = 0 if reverse else L
     y = states[:-1] if reverse else states[1:]
     if lengths is not None:
         y = np.where((lengths > np.arange(L)[:, None])[:, :, None], y, y.dtype.type(0))
-    c_n = None if cells is None else cells[last].copy()
-    extra = (cells if inner is None else inner) if wanted else None
-    return y, states[last].copy(), c_n, states, None if extra is None else gates, extra
+    c_n = beside[last % len(beside)].copy() if mode == "LSTM" and beside is not None else None
+    kept = beside if wanted else None
+    return y, states[last].copy(), c_n, states, None if kept is None else gates, kept
 
 
 @in_float32(kept=(2,))
@@ -89,184 +85,102 @@ def backward(
 ) -> tuple[Maybe, ...]:
     """gx, gh0, gc0, gw_ih, gw_hh, gb_ih, gb_hh, gw_hr: what is needed of x, the first state and the weights."""
     np.seterr(all="ignore")
-    L = x.shape[0]
-    ggates, gproducts, gstates, gh0, gc0 = _through_time(
-        mode, x, gy, gh_n, gc_n, states, gates, extra, w_hh, w_hr, lengths, reverse, needs[1]
+    (L, N, _), P, H, rounded = x.shape, w_hh.shape[1], _units(w_hh, w_hr), _rounding(x.dtype)
+    ggates = np.empty((len(w_hh) // H, L, N, H), x.dtype)
+    g = loops.Gradients(
+        gy,
+        ggates,
+        np.empty_like(ggates) if mode == "GRU" else ggates,
+        None if w_hr is None else np.empty((L, N, P), x.dtype),
+        np.zeros((N, P), x.dtype) if gh_n is None else np.array(gh_n, x.dtype, order="C"),
+        None if mode != "LSTM" else np.zeros((N, H), x.dtype) if gc_n is None else np.array(gc_n, x.dtype, order="C"),
     )
-    of_x, of_w, of_b = needs[0], needs[2], needs[4]
-    gx = gw_ih = gb_ih = gw_hh = gb_hh = gw_hr = None
-    if of_x or of_w or of_b:
-        rows = _rows(x) if of_w else None
-        gx, gw_ih, gb_ih = linear.backward(_rows(ggates), rows, w_ih if of_x else None, None, None, of_b)
-    if needs[3] or needs[5]:
-        before = _rows(states[1:] if reverse else states[:L]) if needs[3] else None
-        _, gw_hh, gb_hh = linear.backward(_rows(gproducts), before, None, None, None, needs[5])
-    if gstates is not None and needs[6] and gates is not None and extra is not None:
+    projection = None if w_hr is None else rounded(w_hr)
+    weight = _by_gate(rounded(w_hh), H)
+    one = loops.Sequence(mode, states, gates, extra, weight, projection, lengths, reverse, rounded)
+    loops.over_samples(partial(loops.back, one, g, needs[1]), N, H, H * P)
+    ggates, gproducts = (a.reshape(len(a), L * N, H) for a in (g.gates, g.products))
+    gx = _of_gates(rounded(ggates), _by_gate(rounded(w_ih), H)).reshape(x.shape) if needs[0] else None
+    gw_ih = _weights(ggates, _rows(x)) if needs[2] else None
+    gw_hh = _weights(gproducts, _rows(states[1:] if reverse else states[:L])) if needs[3] else None
+    gb_ih = _sums(g.gates) if needs[4] or needs[5] else None
+    gb_hh = None if not needs[5] or gb_ih is None else _sums(g.products) if mode == "GRU" else gb_ih.copy()
+    gw_hr = None
+    if g.states is not None and gates is not None and extra is not None and needs[6]:
         hidden = np.tanh(extra[:L] if reverse else extra[1:])
-        hidden *= gates[:, :, 3]
-        gw_hr = matmul(_rows(gstates).T, _rows(hidden))
-    return None if gx is None else gx.reshape(x.shape), gh0, gc0, gw_ih, gw_hh, gb_ih, gb_hh, gw_hr
+        hidden *= gates[3]
+        gw_hr = matmul(_rows(g.states).T, _rows(hidden))
+    return gx, g.h if needs[1] else None, g.c, gw_ih, gw_hh, gb_ih if needs[4] else None, gb_hh, gw_hr
 
 
-def _through_time(
-    mode: str,
-    x: np.ndarray,
-    gy: Maybe,
-    gh_n: Maybe,
-    gc_n: Maybe,
-    states: np.ndarray,
-    gates: Maybe,
-    extra: Maybe,
-    w_hh: np.ndarray,
-    w_hr: Maybe,
-    lengths: Maybe,
-    reverse: bool,
-    to_start: bool,
-) -> tuple[np.ndarray, np.ndarray, Maybe, Maybe, Maybe]:
-    """The gradients of both products' sums and projected states by step; of the first state, if asked for, and cell."""
-    (L, N, _), P, H = x.shape, w_hh.shape[1], _units(w_hh, w_hr)
-    gh = np.zeros((N, P), x.dtype) if gh_n is None else gh_n.astype(x.dtype)
-    gc = np.zeros((N, H), x.dtype) if gc_n is None else gc_n.astype(x.dtype)
-    gstates = None if w_hr is None else np.empty((L, N, P), x.dtype)
-    ggates = np.empty((L, N, w_hh.shape[0] // H, H), x.dtype)
-    gproducts = np.empty_like(ggates) if mode == "GRU" else ggates
-    step = _BACKWARD[mode]
-    for i, (t, before, after) in enumerate(reversed(_order(L, reverse))):
-        runs = None if lengths is None else (lengths > t)[:, None]
-        if gy is not None:
-            gh = gh + (gy[t] if runs is None else np.where(runs, gy[t], 0))
-        past = np.zeros_like(gh)  # of the state's gradient, what reaches the one before without a product
-        ends = gh, past
-        if gstates is not None and w_hr is not None:
-            gstates[t] = gh
-            _finish(gh, past, runs, gstates[t])
-            ends = matmul(gstates[t], w_hr), np.empty((N, H), x.dtype)
-        if gates is None or extra is None:
-            beside: tuple = (states[after],)
-        elif mode == "LSTM":
-            beside = (gc, gates[t], extra[before], extra[after])
-        else:
-            beside = (gates[t], extra[t], states[before], gproducts[t])
-        _by_rows(step, *ends, ggates[t], *beside, runs)
-        if to_start or i < L - 1:
-            gh = matmul(_flat(gproducts[t]), w_hh)
-            gh += past
-    return ggates, gproducts, gstates, gh if to_start else None, gc if mode == "LSTM" else None
+# ---------------------------------------------------------------- products of all steps
+def _of_inputs(rows: np.ndarray, weight: np.ndarray, bias: Maybe) -> np.ndarray:
+    """(G, L * N, H): the products of rows (L * N, I) by each gate's weight (H, I), and its bias."""
+    G, H, _ = weight.shape
+    y = np.empty((G, len(rows), H), rows.dtype)
+    each = max(64, _NUMBERS // H)
+
+    def task(j: int) -> None:
+        k, part = j % G, slice(j // G * each, (j // G + 1) * each)
+        np.matmul(rows[part], weight[k].T, out=y[k, part])
+        if bias is not None:
+            y[k, part] += bias[k]
+
+    parallel_for(task, G * -(-len(rows) // each), y.size)
+    return y
 
 
-# ---------------------------------------------------------------- a step of some samples
-def _lstm(gates, product, h, h_after, c, c_after, runs):
-    gates += product
-    i, f, g, o = (gates[:, k] for k in range(4))
-    gates[:, :2], o[...] = logistic(gates[:, :2]), logistic(o)
-    np.tanh(g, out=g)
-    now = f * c
-    now += i * g
-    c_after[...] = now if runs is None else np.where(runs, now, c)
-    np.tanh(now, out=now)
-    now *= o
-    h_after[...] = now if runs is None else np.where(runs, now, h)
+def _of_gates(ggates: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(L * N, I): the sum over gates of ggates (G, L * N, H) by the weight (G, H, I)."""
+    G, H, I = weight.shape  # noqa: E741
+    y = np.empty((ggates.shape[1], I), ggates.dtype)
+    each = max(64, _NUMBERS // (G * max(I, H)))
+
+    def task(j: int) -> None:
+        part = slice(j * each, (j + 1) * each)
+        np.add.reduce(np.matmul(ggates[:, part], weight), axis=0, out=y[part])
+
+    parallel_for(task, -(-len(y) // each), ggates.size)
+    return y
 
 
-def _gru(gates, product, h, h_after, inner, runs):
-    gates[:, :2] += product[:, :2]
-    gates[:, :2] = logistic(gates[:, :2])
-    r, z, n = (gates[:, k] for k in range(3))
-    n += r * product[:, 2]
-    np.tanh(n, out=n)
-    if inner is not None:
-        inner[...] = product[:, 2]
-    now = h - n
-    now *= z
-    now += n
-    h_after[...] = now if runs is None else np.where(runs, now, h)
+def _weights(ggates: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(G * H, K): the weight's gradient from those of its products (G, L * N, H), and what it multiplied (L * N, K)."""
+    if len(ggates) == 1:
+        return matmul(ggates[0].T, rows)
+    G, _, H = ggates.shape
+    y, cuts = np.empty((G, H, rows.shape[1]), rows.dtype), -(-H // 128)
+    a, b = operands(ggates, rows)
+
+    def task(j: int) -> None:
+        k, part = j // cuts, slice(j % cuts * 128, (j % cuts + 1) * 128)
+        np.matmul(a[k, :, part].T, b, out=y[k, part])
+
+    parallel_for(task, G * cuts)
+    return y.reshape(G * H, rows.shape[1])
 
 
-def _rnn_tanh(gates, product, h, h_after, runs):
-    now = np.tanh(gates[:, 0] + product[:, 0])
-    h_after[...] = now if runs is None else np.where(runs, now, h)
-
-
-def _rnn_relu(gates, product, h, h_after, runs):
-    now = np.maximum(gates[:, 0] + product[:, 0], 0)
-    h_after[...] = now if runs is None else np.where(runs, now, h)
-
-
-def _lstm_backward(gh, past, ggates, gc, gates, c, c_after, runs):
-    i, f, g, o = (gates[:, k] for k in range(4))
-    bent = np.tanh(c_after)
-    total = gc + gh * o * (1 - bent * bent)
-    ggates[:, 0] = total * g * i * (1 - i)
-    ggates[:, 1] = total * c * f * (1 - f)
-    ggates[:, 2] = total * i * (1 - g * g)
-    ggates[:, 3] = gh * bent * o * (1 - o)
-    total *= f
-    gc[...] = total if runs is None else np.where(runs, total, gc)
-    _finish(gh, past, runs, ggates)
-
-
-def _gru_backward(gh, past, ggates, gates, inner, h, gproducts, runs):
-    r, z, n = (gates[:, k] for k in range(3))
-    of_n = gh * (1 - z) * (1 - n * n)
-    ggates[:, 0] = of_n * inner * r * (1 - r)
-    ggates[:, 1] = gh * (h - n) * z * (1 - z)
-    ggates[:, 2] = of_n
-    gproducts[:, :2] = ggates[:, :2]
-    gproducts[:, 2] = of_n * r
-    past[...] = gh * z
-    _finish(gh, past, runs, ggates, gproducts)
-
-
-def _rnn_tanh_backward(gh, past, ggates, h_after, runs):
-    ggates[:, 0] = gh * (1 - h_after * h_after)
-    _finish(gh, past, runs, ggates)
-
-
-def _rnn_relu_backward(gh, past, ggates, h_after, runs):
-    ggates[:, 0] = np.where(h_after != 0, gh, 0)
-    _finish(gh, past, runs, ggates)
-
-
-def _finish(gh, past, runs, *gradients):
-    """Where a sequence was over, its state's gradient goes past the step as it is."""
-    if runs is None:
-        return
-    over = ~runs[:, 0]
-    past[over] = gh[over]
-    for one in gradients:
-        one[over] = 0
-
-
-_FORWARD = {"LSTM": _lstm, "GRU": _gru, "RNN_TANH": _rnn_tanh, "RNN_RELU": _rnn_relu}
-_BACKWARD = {
-    "LSTM": _lstm_backward,
-    "GRU": _gru_backward,
-    "RNN_TANH": _rnn_tanh_backward,
-    "RNN_RELU": _rnn_relu_backward,
-}
+def _sums(ggates: np.ndarray) -> np.ndarray:
+    """(G * H,): the bias's gradient from those of the products (G, L, N, H), by step and then over all: short sums."""
+    by_step = added(ggates, (2,), False).astype(ggates.dtype, copy=False)
+    return added(by_step, (1,), False).ravel().astype(ggates.dtype, copy=False)
 
 
 # ---------------------------------------------------------------- what they share
-def _by_rows(step: Callable[..., None], first: np.ndarray, *others: Maybe) -> None:
-    """The step on some samples at a time, shared out among threads; all arrays begin with N."""
-    N, given = first.shape[0], (first, *others)
-    each = max(1, _PIECE // max(first[:1].size, 1))
-
-    def task(k: int) -> None:
-        part = slice(k * each, (k + 1) * each)
-        step(*[None if a is None else a[part] for a in given])
-
-    parallel_for(task, -(-N // each), first.size)
+def _biases(mode: str, b_ih: Maybe, b_hh: Maybe, H: int) -> tuple[Maybe, np.ndarray | int]:
+    """What is added to the inputs' products (G, H), or None, and what stays within a GRU's reset gate (H,), or 0."""
+    within: np.ndarray | int = 0
+    if b_hh is not None and mode == "GRU":
+        within, b_hh = b_hh[2 * H :], np.where(np.arange(3 * H) < 2 * H, b_hh, b_hh.dtype.type(0))
+    both = b_hh if b_ih is None else b_ih if b_hh is None else b_ih + b_hh
+    return None if both is None else both.reshape(-1, H), within
 
 
-def _order(L: int, reverse: bool) -> list[tuple[int, int, int]]:
-    """(t, row of the state before, row of the state after) of each step as it comes."""
-    return [(t, t + 1, t) for t in reversed(range(L))] if reverse else [(t, t, t + 1) for t in range(L)]
-
-
-def _rows(x: np.ndarray) -> np.ndarray:
-    """(L, N, *) as the rows of one product."""
-    return _flat(x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]))
+def _rounding(dtype: np.dtype) -> Callable[[np.ndarray], np.ndarray]:
+    """What is done to operands of products, found once: a thread that helps does not see what the caller asks for."""
+    if (found := asked()) and of_floats(found, dtype.name) == "tf32":
+        return tf32
+    return lambda a: a
 
 
 def _units(w_hh: np.ndarray, w_hr: Maybe) -> int:
@@ -274,13 +188,18 @@ def _units(w_hh: np.ndarray, w_hr: Maybe) -> int:
     return w_hh.shape[1] if w_hr is None else w_hr.shape[1]
 
 
-def _flat(x: np.ndarray) -> np.ndarray:
-    """(N, *) as rows."""
-    return x.reshape(len(x), math.prod(x.shape[1:]))
+def _by_gate(w: np.ndarray, H: int) -> np.ndarray:
+    """(G * H, K) as (G, H, K)."""
+    return w.reshape(len(w) // H, H, w.shape[1])
 
 
-def _begun(rows: int, shape: tuple[int, int], dtype: np.dtype, first: Maybe, reverse: bool) -> np.ndarray:
+def _rows(x: np.ndarray) -> np.ndarray:
+    """(L, N, *) as the rows of one product."""
+    return x.reshape(x.shape[0] * x.shape[1], math.prod(x.shape[2:]))
+
+
+def _begun(rows: int, shape: tuple[int, int], dtype: np.dtype, first: Maybe, at_end: bool) -> np.ndarray:
     """Memory for so many states, of which the one that the loop begins with is `first`, or 0."""
     states = np.empty((rows, *shape), dtype)
-    states[-1 if reverse else 0] = 0 if first is None else first
+    states[-1 if at_end else 0] = 0 if first is None else first
     return states
