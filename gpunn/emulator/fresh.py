@@ -53,6 +53,7 @@ def unwritten(array: np.ndarray, low: int, high: int) -> np.ndarray | None:
     start = low - memory.__array_interface__["data"][0]
     part = slice(start, start + high - low)
     found = memory.unwritten[part] & (np.asarray(memory)[part] == 0xFF)
+    memory.unwritten[part] = found  # what a kernel computes from now on may well be 0xFF
     return found if found.any() else None
 
 

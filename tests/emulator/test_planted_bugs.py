@@ -250,6 +250,10 @@ def test_what_launches_leave_unwritten_is_kept():
         y = emulator.empty(32, np.int32)
         write(y)  # 0xFF bytes, written
         run(F + "((int*)y)[threadIdx.x] += 1; }", 1, 32, 0, y.view(np.float32))
+    y = emulator.empty(32, np.int32)
+    y.view(np.ndarray)[...] = 0
+    for _ in range(2):  # what the first one makes of it is 0xFF bytes
+        run(F + "((int*)y)[threadIdx.x] -= 1; }", 1, 32, 0, y.view(np.float32))
 
 
 def test_a_part_of_a_vector_may_be_unwritten():
