@@ -20,7 +20,8 @@ class Device:
 
     def __init__(self, id=None):
         self.id = Device.now() if id is None else id
-        self.attributes = {"MaxSharedMemoryPerBlock": 48 << 10, "MultiProcessorCount": 21}
+        self.attributes = {"MaxSharedMemoryPerBlock": 48 << 10, "MaxSharedMemoryPerBlockOptin": 99 << 10}
+        self.attributes["MultiProcessorCount"] = 21
         self.compute_capability = "00"  # for which nobody builds kernels
 
     def __enter__(self):

@@ -370,3 +370,32 @@ class Recurrent(Problem):
     def struct(self) -> dict[str, int]:
         ending = {"RNN_TANH": "tanh", "RNN_RELU": "relu"}.get(self.mode)
         return {**self.letters, "activation": EPILOGUES[ending]}
+
+
+@dataclass(frozen=True)
+class Layer(Problem):
+    """All L steps of one direction of a recurrent layer: N samples of H hidden units of G gates.
+
+    ``kept``: forward, whether backward's arrays are wanted; backward, ``to_start``: whether the first state's gradient
+    is, ``carried``: whether gradients go past a step beside its product. ``projected``: whether w_hr follows each step.
+    """
+
+    N: int
+    H: int
+    L: int
+    G: int
+    mode: str
+    reverse: bool
+    kept: bool = False
+    to_start: bool = False
+    carried: bool = False
+    projected: bool = False
+
+    @property
+    def struct(self) -> dict[str, int]:
+        ending = {"RNN_TANH": "tanh", "RNN_RELU": "relu"}.get(self.mode)
+        flags = {name: int(getattr(self, name)) for name in ("reverse", "kept", "to_start")}
+        return {**self.letters, **flags, "activation": EPILOGUES[ending]}
+
+    def __str__(self) -> str:
+        return f"{self.mode} {super().__str__()}"

@@ -1,24 +1,21 @@
 """Recurrent layers on CUDA and emulated arrays: the twin of gpunn.cpu.recurrent.
 
-One product for all inputs; then each step is one product, of the state, and one launch. Nothing waits for the host.
+One product for all inputs; then one launch for all steps, or where it does not take them a product of the state and a
+launch a step. Nothing waits for the host.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 
 from gpunn.backend import Array
 from gpunn.cuda import linear
+from gpunn.cuda import recurrent_layer as layer
 from gpunn.cuda import recurrent_projection as projection
 from gpunn.cuda import recurrent_steps as steps
 from gpunn.cuda.dtypes import accumulate
-from gpunn.cuda.elementwise import apply, in_memory
+from gpunn.cuda.elementwise import in_memory
 from gpunn.cuda.kernel import empty
-from gpunn.cuda.matmul import matmul
-from gpunn.cuda.plans import layout
-from gpunn.cuda.variants import forced
 
 
 def forward(
@@ -39,28 +36,18 @@ def forward(
     (L, N, _), H, wide = x.shape, projection.units(w_hh, w_hr), accumulate(x.dtype.name)
     gates = linear.forward(_rows(x), w_ih, b_ih, None).reshape(L, N, len(w_ih))
     states = _begun(x, L + 1, (N, w_hh.shape[1]), x.dtype, h0, reverse)
-    hidden = states if w_hr is None else _filled(x, (1, N, H), x.dtype, None)
     y = None if lengths is None or w_hr is not None else empty(x, (L, N, H), x.dtype)
-    cells = inner = plan = None
+    cells = inner = None
     if mode == steps.LSTM:
         cells = _begun(x, L + 1 if wanted else 1, (N, H), wide, c0, reverse)
     elif mode == steps.GRU and wanted:
         inner = empty(x, (L, N, H), wide)
-    beside = {steps.LSTM: (cells,), steps.GRU: (inner,)}.get(mode, ())
-    for t, before, after in _order(L, reverse):
-        product = linear.forward(states[before], w_hh, b_hh, None)
-        arrays = (gates, product, hidden, *beside, lengths, y)
-        if plan is None:  # every product is new memory of one layout
-            plan = steps.forward(mode, (N, H), _layouts(arrays), forced())
-        held = () if cells is None else (before, after, 1) if wanted else (0, 0, 0)
-        rows = (before, after) if w_hr is None else (0, 0)
-        plan(*arrays, *map(np.int32, (t, *rows, *held)))
-        if w_hr is not None:
-            projection.project(hidden[0], w_hr, lengths, t, states[before], states[after])
+    extra = cells if inner is None else inner
+    layer.forward(mode, gates, w_hh, b_hh, w_hr, states, extra, lengths, y, reverse, wanted)
     last = 0 if reverse else -1
     c_n = None if cells is None else cells[last].copy()
     y = projection.output(states[:-1] if reverse else states[1:], lengths) if y is None else y
-    extra = (cells if inner is None else inner) if wanted else None
+    extra = extra if wanted else None
     return y, states[last].copy(), c_n, states, None if extra is None else gates, extra
 
 
@@ -117,38 +104,13 @@ def _through_time(
     """The gradients of both products' sums and projected states by step; of the first state, if asked for, and cell."""
     (L, N, _), P, H, wide = x.shape, w_hh.shape[1], projection.units(w_hh, w_hr), accumulate(x.dtype.name)
     gh, gy = _filled(x, (N, P), x.dtype, gh_n), None if gy is None else in_memory(gy, (0, 1, 2))
-    gstates = past = above = None
-    if w_hr is not None:  # of the state, and a step's kernel gets that of what it projects
-        gstates, above, gy = empty(x, (L, N, P), x.dtype), gy, None
     gc = _filled(x, (N, H), wide, gc_n) if mode == steps.LSTM else None
-    is_gru = mode == steps.GRU
-    carry = _filled(x, (N, H), wide, None) if is_gru or lengths is not None else None
+    gstates = None if w_hr is None else empty(x, (L, N, P), x.dtype)
     ggates = empty(x, (L, N, w_hh.shape[0]), x.dtype)
-    gproducts = empty(x, ggates.shape, x.dtype) if is_gru else ggates
-    later: int | None = None
-    for t, before, after in reversed(_order(L, reverse)):
-        gh = gh if later is None else matmul(gproducts[later], w_hh)
-        if gstates is not None and w_hr is not None:
-            past = projection.split(gh, past, None if above is None else above[t], lengths, t, gstates[t])
-            gh = matmul(gstates[t], w_hr)
-        arrays, numbers = {
-            "lstm": ((gy, gh, carry, gc, gates, extra, lengths, ggates), (t, before, after)),
-            "gru": ((gy, gh, carry, gates, extra, states, lengths, ggates, gproducts), (t, before)),
-            "rnn": ((gy, gh, carry, states, lengths, ggates), (t, after)),
-        }[steps.family(mode)]
-        if later is None:
-            plan = steps.backward(mode, (N, H), _layouts(arrays), forced())
-        plan(*arrays, *map(np.int32, numbers))
-        later = t
-    if not to_start:
-        return ggates, gproducts, gstates, None, gc
-    gh, carry = matmul(gproducts[later], w_hh), carry if gstates is None else past
-    return ggates, gproducts, gstates, gh if carry is None else apply("add", gh, carry.astype(x.dtype)), gc
-
-
-def _order(L: int, reverse: bool) -> list[tuple[int, int, int]]:
-    """(t, row of the state before, row of the state after) of each step as it comes."""
-    return [(t, t + 1, t) for t in reversed(range(L))] if reverse else [(t, t, t + 1) for t in range(L)]
+    gproducts = empty(x, ggates.shape, x.dtype) if mode == steps.GRU else None
+    made = (ggates, gproducts, gstates)
+    gh = layer.backward(mode, gy, gh, gc, gates, extra, states, w_hh, w_hr, lengths, *made, reverse, to_start)
+    return ggates, ggates if gproducts is None else gproducts, gstates, gh, gc
 
 
 def _rows(x: Array) -> Array:
@@ -169,7 +131,3 @@ def _filled(x: Array, shape: tuple[int, ...], dtype: np.dtype, value: Array | No
     made = empty(x, shape, dtype)
     made[...] = 0 if value is None else value
     return made
-
-
-def _layouts(arrays: Sequence[Array | None]) -> tuple[tuple | None, ...]:
-    return tuple([None if a is None else layout(a) for a in arrays])

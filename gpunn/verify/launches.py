@@ -29,6 +29,7 @@ from gpunn.cuda.problem import (
     Gather,
     Groups,
     Labels,
+    Layer,
     Map,
     Norm,
     Planes,
@@ -102,7 +103,7 @@ def _planned(dtype: str, thorough: bool) -> Iterator[tuple[str, Macros]]:
                 launches = variant.plan(problem)
                 yield from ((launch.kernel, dict(launch.macros)) for launch in launches)
                 alone = set(variant.sources) - {launch.kernel for launch in launches}  # launched by itself, afterwards
-                for name in sorted(alone):
+                for name in sorted(alone) if launches else ():  # or by plans of its own
                     yield name, {**storage_macros(dtype)}
 
 
@@ -255,6 +256,11 @@ def _recurrent(dtype: str) -> Iterator[Problem]:
     return (Recurrent(dtype, True, 4, units, "LSTM") for units in (16, 7))
 
 
+def _recurrent_layers(dtype: str) -> Iterator[Problem]:
+    for mode, gates in (("LSTM", 4), ("GRU", 3), ("RNN_TANH", 1)):
+        yield from (Layer(dtype, True, 4, units, 3, gates, mode, False) for units in (16, 7))
+
+
 def _segments(dtype: str) -> Iterator[Problem]:
     yield Segments(dtype, True, 5, 3, 4)
 
@@ -286,6 +292,8 @@ _OTHERS = {
     "data": _gathers,
     "step": _steps,
     "recurrent": _recurrent,
+    "recurrent.layer_forward": _recurrent_layers,
+    "recurrent.layer_backward": _recurrent_layers,
 }
 
 

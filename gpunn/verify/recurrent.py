@@ -34,13 +34,13 @@ def recurrent_tasks(give: Give) -> Iterator[Task]:
                 made = {name: a.astype(wide) if name in SUMS else a for name, a in made.items()}
                 for way in WAYS[: 1 if case.far else 2]:
                     name = f"{case}, {mode}{', unaligned' if how == 'unaligned' else ''}"
-                    given = made if way == "forward" else {**made, "gates": _activations(made["gates"])}
+                    given = made if way == "forward" else {**made, "gates": activations(made["gates"])}
                     run = partial(_one_step, mode, way, case, given, how)
                     want = partial(_wanted, mode, way, case, given)
                     yield Task(f"recurrent.{steps.family(mode)}_{way}", name, run, want)
 
 
-def _activations(gates: Array) -> Array:
+def activations(gates: Array) -> Array:
     """Numbers between 0 and 1."""
     return to_device((1 / (1 + np.exp(-as_f64(gates)))).astype(gates.dtype), device_of(gates))
 

@@ -28,6 +28,7 @@ from gpunn.verify.optim import optim_tasks
 from gpunn.verify.pools import adaptive_case, norm_pool_case, pool_case, scatter_tasks
 from gpunn.verify.products import product_tasks
 from gpunn.verify.recurrent import recurrent_tasks
+from gpunn.verify.recurrent_layer import layer_tasks
 from gpunn.verify.reductions import reduction_tasks
 from gpunn.verify.running import running_tasks
 from gpunn.verify.softmax import softmax_tasks
@@ -91,6 +92,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     yield from map_tasks(give)
     yield from reduction_tasks(give)
     yield from recurrent_tasks(give)
+    yield from layer_tasks(give)
     yield from conv_pool_tasks(give)
     yield from gradient_tasks(give)
     yield from segment_tasks(device, give)

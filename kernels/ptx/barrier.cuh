@@ -91,22 +91,27 @@ __device__ __forceinline__ unsigned await_change(const unsigned* p, unsigned see
 #endif
 }
 
-// All blocks of the grid meet: what any of their threads did before is seen by all after. All threads of each block call it,
-// and the launch is cooperative. *counter is 0 before its first use, whatever it was left at before any other: each barrier
-// turns its top bit, since the arrivals add up to 2^31.
-__device__ __forceinline__ void grid_barrier(unsigned* counter) {
+// `blocks` blocks meet, of which one says that it is the `first`: what any of their threads did before is seen by all of them
+// after. All threads of each call it, and the launch is cooperative. *counter is 0 before its first use, whatever it was left
+// at before any other: each barrier turns its top bit, since the arrivals add up to 2^31; after an even number it is 0 again.
+__device__ __forceinline__ void blocks_barrier(unsigned* counter, unsigned blocks, bool first) {
     __syncthreads();
     if (threadIdx.x + threadIdx.y + threadIdx.z == 0) {
-        const unsigned blocks = gridDim.x * gridDim.y * gridDim.z, top = 0x80000000u;
-        const unsigned mine = blockIdx.x + blockIdx.y + blockIdx.z == 0 ? top - (blocks - 1) : 1u;
+        const unsigned top = 0x80000000u, mine = first ? top - (blocks - 1) : 1u;
         __threadfence();
         const unsigned before = atomicAdd(counter, mine);
         unsigned now = before + mine;
 #ifdef GPUNN_HOST
-        if ((now ^ before) & top) gpunn_host::blocks_met();   // this block was the last to come
+        const bool last = (now ^ before) & top;   // this block was the last to come
+        if (last && blocks == gridDim.x * gridDim.y * gridDim.z) gpunn_host::blocks_met();
 #endif
         while (!((now ^ before) & top)) now = await_change(counter, now);
         __threadfence();
     }
     __syncthreads();
+}
+
+// All blocks of the grid meet.
+__device__ __forceinline__ void grid_barrier(unsigned* counter) {
+    blocks_barrier(counter, gridDim.x * gridDim.y * gridDim.z, blockIdx.x + blockIdx.y + blockIdx.z == 0);
 }

@@ -14,6 +14,7 @@ requires: VEC > 1: H a multiple of VEC, arrays aligned to 16 bytes
 numerics: ACC
 optional: gy lengths
 */
+#include "cells.cuh"
 #include "units.cuh"
 
 extern "C" __global__ void __launch_bounds__(256) gru_backward(
@@ -37,15 +38,8 @@ extern "C" __global__ void __launch_bounds__(256) gru_backward(
 
     // combine
 #pragma unroll
-    for (int j = 0; j < VEC; ++j) {
-        const ACC r = v[0][j], z = v[1][j], n = v[2][j];
-        const ACC of_n = of_h[j] * (1 - z) * (1 - n * n);
-        v[0][j] = runs ? of_n * p[j] * r * (1 - r) : (ACC)0;
-        v[1][j] = runs ? of_h[j] * (h[j] - n) * z * (1 - z) : (ACC)0;
-        v[2][j] = runs ? of_n : (ACC)0;
-        p[j] = runs ? of_n * r : (ACC)0;
-        if (runs) of_h[j] *= z;
-    }
+    for (int j = 0; j < VEC; ++j)
+        Gru::backward(v[0][j], v[1][j], v[2][j], p[j], h[j], of_h[j], runs);
 
     // write
 #pragma unroll

@@ -14,6 +14,7 @@ requires: VEC > 1: H a multiple of VEC, arrays aligned to 16 bytes
 numerics: ACC; inner is kept in it
 optional: inner lengths y
 */
+#include "cells.cuh"
 #include "units.cuh"
 
 extern "C" __global__ void __launch_bounds__(256) gru_forward(
@@ -38,11 +39,8 @@ extern "C" __global__ void __launch_bounds__(256) gru_forward(
 
     // combine
 #pragma unroll
-    for (int j = 0; j < VEC; ++j) {
-        v[0][j] = logistic(v[0][j] + p[0][j]), v[1][j] = logistic(v[1][j] + p[1][j]);
-        v[2][j] = tanh(v[2][j] + v[0][j] * p[2][j]);
-        h[j] = v[2][j] + v[1][j] * (h[j] - v[2][j]);
-    }
+    for (int j = 0; j < VEC; ++j)
+        h[j] = Gru::forward(v[0][j], v[1][j], v[2][j], p[0][j], p[1][j], p[2][j], h[j]);
 
     // write
     if (inner) {

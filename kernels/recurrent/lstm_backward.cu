@@ -14,6 +14,7 @@ requires: VEC > 1: H a multiple of VEC, arrays aligned to 16 bytes; carry where 
 numerics: ACC
 optional: gy carry lengths
 */
+#include "cells.cuh"
 #include "units.cuh"
 
 extern "C" __global__ void __launch_bounds__(256) lstm_backward(
@@ -38,15 +39,8 @@ extern "C" __global__ void __launch_bounds__(256) lstm_backward(
 
     // combine
 #pragma unroll
-    for (int j = 0; j < VEC; ++j) {
-        const ACC i = v[0][j], f = v[1][j], now = v[2][j], o = v[3][j], bent = tanh(c[j]);
-        const ACC sum = of_c[j] + of_h[j] * o * (1 - bent * bent);
-        v[0][j] = runs ? sum * now * i * (1 - i) : (ACC)0;
-        v[1][j] = runs ? sum * last[j] * f * (1 - f) : (ACC)0;
-        v[2][j] = runs ? sum * i * (1 - now * now) : (ACC)0;
-        v[3][j] = runs ? of_h[j] * bent * o * (1 - o) : (ACC)0;
-        if (runs) of_c[j] = sum * f, of_h[j] = 0;
-    }
+    for (int j = 0; j < VEC; ++j)
+        Lstm::backward(v[0][j], v[1][j], v[2][j], v[3][j], last[j], c[j], of_h[j], of_c[j], runs);
 
     // write
 #pragma unroll

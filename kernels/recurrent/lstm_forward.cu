@@ -13,6 +13,7 @@ requires: VEC > 1: H a multiple of VEC, arrays aligned to 16 bytes
 numerics: ACC; cells are kept in it
 optional: lengths y
 */
+#include "cells.cuh"
 #include "units.cuh"
 
 extern "C" __global__ void __launch_bounds__(256) lstm_forward(
@@ -40,11 +41,8 @@ extern "C" __global__ void __launch_bounds__(256) lstm_forward(
 
     // combine
 #pragma unroll
-    for (int j = 0; j < VEC; ++j) {
-        v[0][j] = logistic(v[0][j]), v[1][j] = logistic(v[1][j]), v[2][j] = tanh(v[2][j]), v[3][j] = logistic(v[3][j]);
-        if (runs) c[j] = v[1][j] * c[j] + v[0][j] * v[2][j];
-        h[j] = v[3][j] * tanh(c[j]);
-    }
+    for (int j = 0; j < VEC; ++j)
+        h[j] = Lstm::forward(v[0][j], v[1][j], v[2][j], v[3][j], c[j], runs);
 
     // write
 #pragma unroll

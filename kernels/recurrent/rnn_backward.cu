@@ -13,6 +13,7 @@ requires: VEC > 1: H a multiple of VEC, arrays aligned to 16 bytes; carry where 
 numerics: ACC
 optional: gy carry lengths
 */
+#include "cells.cuh"
 #include "units.cuh"
 
 extern "C" __global__ void __launch_bounds__(256) rnn_backward(
@@ -29,10 +30,7 @@ extern "C" __global__ void __launch_bounds__(256) rnn_backward(
     gather_state(gy ? gy + t * step : gy, gh, carry, own, runs, of_h);
     load_channels(states + after * step + own.at, h);
 #pragma unroll
-    for (int j = 0; j < VEC; ++j) {
-        h[j] = runs ? derived(of_h[j], h[j], g.activation) : (ACC)0;
-        if (runs) of_h[j] = 0;
-    }
+    for (int j = 0; j < VEC; ++j) h[j] = Rnn::backward(h[j], of_h[j], runs, g.activation);
 
     // write
     store_channels(ggates + t * step + own.at, h);

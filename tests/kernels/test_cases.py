@@ -27,13 +27,15 @@ def tasks(request):
 
 OF_ROWS = ("group_norm", "softmax", "local_response_norm")
 PRODUCTS = ("matmul", "linear", "conv2d", "conv3d", "conv_pool")
+LAYERS = "recurrent.layer"
 MANY = (*PRODUCTS, "batch_norm", "elementwise", "filter")  # kernels a type
 CURVES = ("hardswish", "hardsigmoid", "hardshrink", "softshrink", "threshold", "selu", "celu", "mish", "tanhshrink")
 LONG_ROWS = ("longer than registers", "many rows of a block")
 
 
 def asked(task, dtype):
-    """By default float32, and float16 of what has few kernels; of rows no long ones, of products one order.
+    """By default float32, and float16 of what has few kernels; of rows no long ones, of products one order, of layers
+    LSTM.
 
     Each other one is a kernel to compile.
     """
@@ -43,6 +45,8 @@ def asked(task, dtype):
         return False
     if dtype == "float16" and task.operation.startswith("activation") and task.case.startswith((*CURVES, "softsign")):
         return False
+    if task.operation.startswith(LAYERS):
+        return dtype == "float32" and "LSTM" in task.case
     if task.operation.startswith(OF_ROWS):
         return not task.case.startswith(LONG_ROWS)
     return "transposed" not in task.case or not task.operation.startswith(PRODUCTS)

@@ -201,7 +201,7 @@ def test_every_operation_ends_with_a_variant_that_takes_everything():
     for operation in OPERATIONS.values():
         if operation.name in ("conv_pool.forward", "conv_norm.train_forward", "conv_norm.grad_input"):
             continue  # what it does not take is a convolution and a pooling, or a normalisation
-        names = ("naive", "apply", "thread", "row", "element", "table", "pixel", "copy", "warp")
+        names = ("naive", "apply", "thread", "row", "element", "table", "pixel", "copy", "warp", "steps")
         assert operation.variants[-1].name in names
     assert gpunn.cuda.conv.OPERATIONS[2]["forward"] is OPERATIONS["conv2d.forward"]
 

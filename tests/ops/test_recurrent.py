@@ -9,6 +9,7 @@ import gpunn
 from gpunn import Tensor, no_grad, ops
 from gpunn.cpu import recurrent_loops
 from gpunn.cpu.threads import set_thread_count, thread_count
+from gpunn.cuda.variants import use_variant
 from gpunn.engine.kept import arrays_kept
 from gpunn.reference.close import assert_close
 from tests import counting
@@ -392,7 +393,7 @@ def test_kernels_and_numpy_agree(mode, lengths, place):
 
 
 @MODES
-def test_a_step_is_a_product_and_a_launch_and_the_host_waits_for_nothing(mode, look_alike):
+def test_all_steps_are_one_launch_or_each_is_a_product_and_one_and_the_host_waits_for_nothing(mode, look_alike):
     x, first, weights = tensors(*make(mode, H=4), np.float32, "cuda")
     lengths = gpunn.to_device(np.array(LENGTHS), "cuda")
     backward(run(mode, x, first, weights, lengths=lengths))  # plans, and memory
@@ -404,8 +405,10 @@ def test_a_step_is_a_product_and_a_launch_and_the_host_waits_for_nothing(mode, l
         assert not work.reads and not work.copies, str(work)
         return sum(work.launches.values())
 
-    launches(3)
-    assert launches(3) - launches(2) == 4, "a step: two launches forward, two back"
+    assert launches(3) == launches(2), "all steps: a launch forward, one back"
+    with use_variant("recurrent.layer_forward", "steps"), use_variant("recurrent.layer_backward", "steps"):
+        launches(3)
+        assert launches(3) - launches(2) == 4, "a step: two launches forward, two back"
 
 
 def test_lengths_of_the_device_are_the_hosts(place):

@@ -1,6 +1,6 @@
 """Mutants of recurrent layers' steps."""
 
-from tests.kernels.mutants.table import BITS, EDGE, INDEX, RULE, START, of_file
+from tests.kernels.mutants.table import BARRIER, BIAS, BITS, EDGE, INDEX, PARTS, RULE, START, of_file
 
 RECURRENT = [
     *of_file(
@@ -16,10 +16,72 @@ RECURRENT = [
         only="recurrent.",
     ),
     *of_file(
+        "recurrent/cells.cuh",
+        (RULE, "if (runs) c = f * c", "c = f * c"),
+        (RULE, "g = tanh(g)", "g = logistic(g)"),
+        (RULE, "n = tanh(n + r * of_n)", "n = tanh(n + of_n)"),
+        (RULE, "z * (h - n)", "z * h"),
+        (RULE, "of_c + of_h * out * (1 - bent * bent)", "of_c + of_h * out"),
+        (RULE, "of_c = sum * forget, of_h = 0;", "of_c = sum * forget;"),
+        (INDEX, "sum * last * forget", "sum * c * forget"),
+        (RULE, "p = runs ? of_n * reset : (ACC)0;", "p = runs ? of_n : (ACC)0;"),
+        (RULE, "if (runs) of_h *= update;", "of_h *= update;"),
+        (RULE, "runs ? derived(of_h, h, activation) : (ACC)0;", "runs ? of_h : (ACC)0;"),
+        (START, "if (runs) of_h = 0;\n        return", "of_h = 0;\n        return"),
+        only="recurrent.",
+    ),
+    *of_file(
+        "recurrent/layer.cuh",
+        (EDGE, "if (unit < g.H && k < g.H) load", "if (k < g.H) load"),
+        (INDEX, "g.reverse ? g.L - 1 - i : i", "i"),
+        (INDEX, "t + (g.reverse ? 1 : 0)", "t"),
+        (EDGE, "n < g.N && unit < g.H;", "n <= g.N && unit < g.H;"),
+        (RULE, "t < lengths[n]", "t <= lengths[n]"),
+        (INDEX, "(i64)t * g.N + n) * GATES + k", "(i64)t * g.N + n) + k"),
+        (BARRIER, "    __syncthreads();\n}", "}"),
+        only="recurrent.layer",
+    ),
+    *of_file(
+        "recurrent/persistent_forward.cu",
+        (EDGE, "n < g.N && first + k < g.H) load", "first + k <= g.H) load"),
+        (INDEX, "(threadIdx.x >> 5) * deep;\n    const ACC* h", "(threadIdx.x >> 4) * deep;\n    const ACC* h"),
+        (INDEX, "h + 4 * j * pitch(deep)", "h + j * pitch(deep)"),
+        (BARRIER, "    __syncwarp();\n}\n\n// The warp's", "}\n\n// The warp's"),
+        (BARRIER, "    __syncwarp();\n#pragma unroll", "#pragma unroll"),
+        (BARRIER, "            __syncthreads();\n\n            // combine", "            // combine"),
+        (BARRIER, "blocks_barrier(ticket, gridDim.x, blockIdx.x == 0);", "__syncthreads();"),
+        (BIAS, "p[k] += bias[k];", ""),
+        (START, "bias[GATES] = {}", "bias[GATES] = {1}"),
+        (INDEX, "(g.kept ? step.after * all : 0)", "0"),
+        (RULE, "own.runs ? now : h", "now"),
+        (RULE, "own.runs ? now : (ACC)0", "now"),
+        only="recurrent.layer",
+    ),
+    *of_file(
+        "recurrent/persistent_backward.cu",
+        (INDEX, "chunks - 1) * 32 + lane.place", "chunks - 1) * 16 + lane.place"),
+        (INDEX, "lane.sample * TN, slope)", "lane.sample, slope)"),
+        (EDGE, "if (k >= across * UNITS) continue;", "if (k > across * UNITS) continue;"),
+        (INDEX, "(k / UNITS) * across + blockIdx.x", "blockIdx.x * across + k / UNITS"),
+        (INDEX, "(lane.sample * TN + j) * UNITS", "(lane.sample + 4 * j) * UNITS"),
+        (PARTS, "int from = 0; from < (int)gridDim.x", "int from = 1; from < (int)gridDim.x"),
+        (INDEX, "ceil_div(g.N, SAMPLES) * sent", "0"),
+        (START, "turn + tile * sent) + (carry ? carry[own.at] : (ACC)0)", "turn + tile * sent)"),
+        (RULE, "if (gy && own.runs)", "if (gy)"),
+        (INDEX, "GATES == 3 ? step.before : step.after", "step.after"),
+        (INDEX, "store(gproducts + own.gate(g, step.t, k), p[k])", "store(gproducts + own.gate(g, step.t, k), v[k])"),
+        (BARRIER, "            __syncthreads();\n            ACC* to", "            ACC* to"),
+        (
+            BARRIER,
+            "        if (i > 0 || g.to_start || g.L % 2 == 0) blocks_barrier(ticket, gridDim.x, blockIdx.x == 0);\n",
+            "",
+        ),
+        (RULE, "parts + tile * sent) + (carry ? carry[own.at] : (ACC)0));", "parts + tile * sent));"),
+        only="recurrent.layer",
+    ),
+    *of_file(
         "recurrent/lstm_forward.cu",
         (BITS, "const i64 step = (i64)g.N * g.H;", "const int step = g.N * g.H;"),
-        (RULE, "if (runs) c[j] = v[1][j]", "c[j] = v[1][j]"),
-        (RULE, "v[2][j] = tanh(v[2][j])", "v[2][j] = logistic(v[2][j])"),
         (INDEX, "cells + cell_after * step", "cells + cell_before * step"),
         (INDEX, "gates += 4 * t * step", "gates += 4 * (t - 1) * step"),
         (RULE, "t < lengths[own.n]", "t <= lengths[own.n]"),
@@ -28,8 +90,6 @@ RECURRENT = [
     *of_file(
         "recurrent/gru_forward.cu",
         (BITS, "const i64 step = (i64)g.N * g.H;", "const int step = g.N * g.H;"),
-        (RULE, "v[0][j] * p[2][j]", "p[2][j]"),
-        (RULE, "(h[j] - v[2][j])", "h[j]"),
         (INDEX, "inner + t * step", "inner"),
     ),
     *of_file(
@@ -41,21 +101,14 @@ RECURRENT = [
     *of_file(
         "recurrent/lstm_backward.cu",
         (BITS, "const i64 step = (i64)g.N * g.H;", "const int step = g.N * g.H;"),
-        (RULE, "of_c[j] + of_h[j] * o * (1 - bent * bent)", "of_c[j] + of_h[j] * o"),
-        (RULE, "of_c[j] = sum * f, of_h[j] = 0;", "of_c[j] = sum * f;"),
-        (INDEX, "sum * last[j] * f", "sum * c[j] * f"),
     ),
     *of_file(
         "recurrent/gru_backward.cu",
         (BITS, "const i64 step = (i64)g.N * g.H;", "const int step = g.N * g.H;"),
-        (RULE, "p[j] = runs ? of_n * r : (ACC)0;", "p[j] = runs ? of_n : (ACC)0;"),
-        (RULE, "if (runs) of_h[j] *= z;", "of_h[j] *= z;"),
         (INDEX, "k < 2 ? v[k] : p", "k < 1 ? v[k] : p"),
     ),
     *of_file(
         "recurrent/rnn_backward.cu",
         (BITS, "const i64 step = (i64)g.N * g.H;", "const int step = g.N * g.H;"),
-        (RULE, "h[j] = runs ? derived(of_h[j], h[j], g.activation) : (ACC)0;", "h[j] = runs ? of_h[j] : (ACC)0;"),
-        (START, "if (runs) of_h[j] = 0;", "of_h[j] = 0;"),
     ),
 ]
