@@ -186,6 +186,7 @@ def test_the_reference_has_the_public_names(built, tmp_path):
     assert missing == []
 
 
+@in_ci
 def test_every_example_that_draws_is_in_the_gallery(built):
     gallery = built["gallery"]
     drawing = {path.stem for path in gallery.EXAMPLES.glob("*.py") if gallery.out_of(path.stem)}

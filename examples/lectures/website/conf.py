@@ -16,7 +16,7 @@ myst_heading_anchors = 3
 mathjax_path = "tex-svg-full.js"
 mathjax4_config = {
     "options": {"enableMenu": False},
-    "svg": {"fontCache": "global"},
+    "svg": {"fontCache": "global", "scale": 0.93},
     "tex": {"packages": {"[-]": ["require"]}},
 }
 

@@ -17,7 +17,8 @@ from website import BuildError
 EXAMPLES = Path(__file__).resolve().parents[2]
 # The examples that draw in seconds, and those that take minutes: figures that the lectures have saved show them.
 DRAWN = (
-    "perceptron", "filters", "transposed_convolution", "receptive_field", "vanishing_gradient",
+    "perceptron", "xor_mlp", "approximation", "descent_paths", "filters", "transposed_convolution", "receptive_field",
+    "what_units_see", "vanishing_gradient",
 )  # fmt: skip
 LONG = ()
 TITLE = """# Gallery
