@@ -58,11 +58,13 @@ class LabelError(RangeError):
     """A label that is none of the classes."""
 
     @classmethod
-    def of(cls, op: str, label: int, shape: tuple[int, ...], ignore_index: int) -> LabelError:
-        """The error of `op` for scores of this shape."""
+    def of(cls, op: str, label: int, shape: tuple[int, ...], ignore_index: int, row: int | None = None) -> LabelError:
+        """The error of `op` for scores of this shape; `row` of the labels of a mask is said as a place in it."""
         classes = shape[0 if len(shape) == 1 else 1]
+        places = shape[:1] + shape[2:]
+        where = f" at {_place(row, places)}" if row is not None and len(places) > 1 else ""
         return cls(
-            f"{op}: target has the label {label}, expected 0 to {classes - 1} for the {classes} classes of "
+            f"{op}: target has the label {label}{where}, expected 0 to {classes - 1} for the {classes} classes of "
             f"x {shape}, or ignore_index={ignore_index}; correct the labels, or widen the last layer"
         )
 
@@ -75,10 +77,7 @@ class PlaceError(RangeError):
         cls, place: int, row: int, op: str, shape: tuple[int, ...], plane: tuple[int, ...], window: str
     ) -> PlaceError:
         """The error of number `row` of the indices that are Known so."""
-        at = []
-        for size in reversed(shape):
-            row, i = divmod(row, size)
-            at.insert(0, i)
+        at = _place(row, shape)
         size, count = "x".join(map(str, plane)), math.prod(plane)
         got = f"{op}: indices{at} is {place}"
         if window and 0 <= place < count:
@@ -88,6 +87,15 @@ class PlaceError(RangeError):
             f"{got}, expected 0 to {count - 1} in a plane of {size}, or -1 where none won; "
             "pass what return_indices=True gave"
         )
+
+
+def _place(row: int, shape: tuple[int, ...]) -> list[int]:
+    """The indices of number `row` of an array of this shape."""
+    at = []
+    for size in reversed(shape):
+        row, i = divmod(row, size)
+        at.insert(0, i)
+    return at
 
 
 class RowError(RangeError):

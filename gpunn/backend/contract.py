@@ -434,9 +434,12 @@ class Loss(Protocol):
         ...
 
     def nll(
-        self, x: Array, labels: Array, weight: Array | None, ignore_index: int, reduction: str
+        self, x: Array, labels: Array, weight: Array | None, ignore_index: int, reduction: str, op: str = "nll_loss"
     ) -> tuple[Array, Backward, Array]:
-        """The reduced loss of log-probabilities, the function from its gradient to x's, and the weights' sum."""
+        """The reduced loss of log-probabilities, the function from its gradient to x's, and the weights' sum.
+
+        `op` is who speaks of a wrong label.
+        """
         ...
 
     def hits(self, x: Array, labels: Array, k: int | None, ignore_index: int) -> tuple[Array, Array]:

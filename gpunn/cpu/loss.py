@@ -57,11 +57,16 @@ def cross_entropy(
 
 @in_float32(kept=(2,))
 def nll(
-    x: np.ndarray, labels: np.ndarray, weight: np.ndarray | None, ignore_index: int, reduction: str
+    x: np.ndarray,
+    labels: np.ndarray,
+    weight: np.ndarray | None,
+    ignore_index: int,
+    reduction: str,
+    op: str = "nll_loss",
 ) -> tuple[np.ndarray, Backward, np.ndarray]:
-    """-weight[t] x[t], reduced, the function from its gradient to x's, and the weights' sum."""
+    """-weight[t] x[t], reduced, the function from its gradient to x's, the weights' sum; errors name `op`."""
     shape, logp = x.shape, _rows(x)
-    labels, valid = _checked("nll_loss", labels, shape, ignore_index)
+    labels, valid = _checked(op, labels, shape, ignore_index)
     rows_shape = logp.shape
     each = _row_weights(labels, valid, weight, x)
     losses = -_counted(logp[np.arange(len(labels)), labels], valid)
@@ -75,7 +80,6 @@ def nll(
         return _unrows(gx, shape)
 
     return loss, backward, count
-
 
 
 @in_float32
@@ -101,7 +105,8 @@ def hits(x: np.ndarray, labels: np.ndarray, k: int | None, ignore_index: int) ->
 def _checked(op: str, labels, shape: tuple[int, ...], ignore_index: int) -> tuple[np.ndarray, np.ndarray | None]:
     """Class indices as M int64 in range, and which of them count (None: all)."""
     if labels.dtype == np.uint64 and labels.size and labels.max() > np.iinfo("int64").max:
-        raise LabelError.of(op, int(labels.max()), shape, ignore_index)  # as int64 it might be ignore_index
+        # As int64 it might be ignore_index.
+        raise LabelError.of(op, int(labels.max()), shape, ignore_index, int(labels.argmax()))
     labels = labels.reshape(-1).astype("int64")
     if not labels.size:
         return labels, None
@@ -109,9 +114,9 @@ def _checked(op: str, labels, shape: tuple[int, ...], ignore_index: int) -> tupl
     if labels.min() >= 0 and labels.max() < classes and not 0 <= ignore_index < classes:
         return labels, None
     valid = labels != ignore_index
-    wrong = labels[valid & ((labels < 0) | (labels >= classes))]
+    wrong = np.flatnonzero(valid & ((labels < 0) | (labels >= classes)))
     if wrong.size:
-        raise LabelError.of(op, int(wrong[0]), shape, ignore_index)
+        raise LabelError.of(op, int(labels[wrong[0]]), shape, ignore_index, int(wrong[0]))
     return labels * valid, valid
 
 

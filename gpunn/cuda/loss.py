@@ -175,7 +175,7 @@ def _noted(state: tuple, fed: tuple | None) -> dict[str, Layout | Scalar | None]
 
 def _no_class(label: int, row: int, op: str, shape: tuple[int, ...], ignore_index: int, unsigned: bool) -> LabelError:
     """The error of a label that a kernel noted."""
-    return LabelError.of(op, label % 2**64 if unsigned else label, shape, ignore_index)
+    return LabelError.of(op, label % 2**64 if unsigned else label, shape, ignore_index, row)
 
 
 def _memory(output: Output, device: int) -> tuple:
@@ -192,21 +192,22 @@ def cross_entropy(
     x: Array, labels: Array, weight: Array | None, ignore_index: int, reduction: str, smoothing: float
 ) -> tuple[Array, Backward, Array]:
     """The reduced loss, the function from its gradient to x's, and the weights' sum. Keeps x and two numbers a row."""
-    return _run("cross_entropy", x, labels, weight, (ignore_index, reduction, smoothing))
+    return _run("cross_entropy", x, labels, weight, (ignore_index, reduction, smoothing), False)
 
 
 def nll(
-    x: Array, labels: Array, weight: Array | None, ignore_index: int, reduction: str
+    x: Array, labels: Array, weight: Array | None, ignore_index: int, reduction: str, op: str = "nll_loss"
 ) -> tuple[Array, Backward, Array]:
-    """-weight[t] x[t], reduced, the function from its gradient to x's, and the weights' sum."""
-    return _run("nll_loss", x, labels, weight, (ignore_index, reduction, 0.0))
+    """-weight[t] x[t], reduced, the function from its gradient to x's, the weights' sum; errors name `op`."""
+    return _run(op, x, labels, weight, (ignore_index, reduction, 0.0), True)
 
 
-def _run(op: str, x: Array, labels: Array, weight: Array | None, job: tuple) -> tuple[Array, Backward, Array]:
+def _run(
+    op: str, x: Array, labels: Array, weight: Array | None, job: tuple, is_nll: bool
+) -> tuple[Array, Backward, Array]:
     if not labels.size:
         return _nothing(x, job[1])
     state, serial, call, fed = faults.watch(x, _no_class, op, x.shape, job[0], labels.dtype == "uint64")
-    is_nll = op == "nll_loss"
     keys = layout(x), layout(labels), None if weight is None else layout(weight), layout(state)
     forward, back = _plans(*keys, None if fed is None else layout(fed), job, is_nll, forced())
     loss, *kept = forward(x, labels, weight, state, np.int64(serial), np.int64(call), fed)

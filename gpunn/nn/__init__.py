@@ -99,6 +99,7 @@ from gpunn.nn.linear import Linear as Linear
 from gpunn.nn.local_response_norm import LocalResponseNorm as LocalResponseNorm
 from gpunn.nn.loss import BCEWithLogitsLoss as BCEWithLogitsLoss
 from gpunn.nn.loss import CrossEntropyLoss as CrossEntropyLoss
+from gpunn.nn.loss import DiceLoss as DiceLoss
 from gpunn.nn.loss import L1Loss as L1Loss
 from gpunn.nn.loss import MSELoss as MSELoss
 from gpunn.nn.loss import NLLLoss as NLLLoss

@@ -88,6 +88,22 @@ class NLLLoss(Loss):
         return ops.nll_loss(x, target, self.weight, self.ignore_index, self.reduction)
 
 
+class DiceLoss(Loss):
+    """ops.dice_loss, a soft Dice loss of class scores and masks.
+
+    >>> nn.DiceLoss()(np.zeros((1, 2, 1, 2)), np.array([[[0, 1]]])).round(3)
+    np.float64(0.2)
+    """
+
+    def __init__(self, ignore_index: int = -100, reduction: str = "mean", smooth: float = 1.0):
+        super().__init__(reduction)
+        _check_ignored(type(self).__name__, ignore_index)
+        self.ignore_index, self.smooth = ignore_index, smooth
+
+    def forward(self, x: A, target: Operand) -> A:
+        return ops.dice_loss(x, target, self.ignore_index, self.reduction, self.smooth)
+
+
 class MSELoss(Loss):
     """ops.mse_loss.
 

@@ -133,6 +133,7 @@ from gpunn.ops.diagonals import diag_embed as diag_embed
 from gpunn.ops.diagonals import trace as trace
 from gpunn.ops.diagonals import tril as tril
 from gpunn.ops.diagonals import triu as triu
+from gpunn.ops.dice_loss import dice_loss as dice_loss
 from gpunn.ops.distance import cosine_similarity as cosine_similarity
 from gpunn.ops.distance import normalize as normalize
 from gpunn.ops.distance import pairwise_distance as pairwise_distance

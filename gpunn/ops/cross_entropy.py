@@ -55,15 +55,15 @@ def cross_entropy(
     op = "cross_entropy"
     if asked():
         x, target = widened(x, target)
-    _refuse_swapped(op, x, target)
-    a, w = _scores(op, x, weight, reduction)
+    refuse_swapped(op, x, target)
+    a, w = check_scores(op, x, weight, reduction)
     if not isinstance(label_smoothing, (int, float, np.floating)) or not 0 <= label_smoothing <= 1:
         raise ValueError(f"{op}: label_smoothing is {label_smoothing!r}, expected 0 to 1; the usual value is 0.1")
     t = data_of(target)
     check_same_device(op, a, t, "x", "target")
     if t.shape == a.shape and t.dtype.kind not in "iub":
         return _soft(op, x, target, a, t, w, ignore_index, reduction, float(label_smoothing))
-    _check_labels(op, a, t, ignore_index, "class indices; or probabilities of x's shape")
+    check_labels(op, a, t, ignore_index, "class indices; or probabilities of x's shape")
     loss, backward, sums = twins(a).loss.cross_entropy(a, t, w, ignore_index, reduction, float(label_smoothing))
     if here.taken is not None and reduction == "mean":
         here.taken.append(Count(sums, t, ignore_index))
@@ -130,18 +130,18 @@ def nll_loss(
     """
     op = "nll_loss"
     x = widened(x) if asked() else x
-    _refuse_swapped(op, x, target)
-    a, w = _scores(op, x, weight, reduction)
+    refuse_swapped(op, x, target)
+    a, w = check_scores(op, x, weight, reduction)
     t = data_of(target)
     check_same_device(op, a, t, "x", "target")
-    _check_labels(op, a, t, ignore_index, "class indices")
+    check_labels(op, a, t, ignore_index, "class indices")
     loss, backward, sums = twins(a).loss.nll(a, t, w, ignore_index, reduction)
     if here.taken is not None and reduction == "mean":
         here.taken.append(Count(sums, t, ignore_index))
     return record(op, loss, (x,), lambda gy, needs: (backward(gy),), owned=True)
 
 
-def _refuse_swapped(op: str, x: Operand, target: Operand) -> None:
+def refuse_swapped(op: str, x: Operand, target: Operand) -> None:
     """Refuses labels where scores belong, beside scores where labels do."""
     kinds = [getattr(getattr(one, "dtype", None), "kind", "") for one in (x, target)]
     if kinds[0] in tuple("iu") and kinds[1] in tuple("fV"):
@@ -151,7 +151,7 @@ def _refuse_swapped(op: str, x: Operand, target: Operand) -> None:
         )
 
 
-def _scores(op: str, x: Operand, weight: Operand | None, reduction: str) -> tuple[Array, Array | None]:
+def check_scores(op: str, x: Operand, weight: Operand | None, reduction: str) -> tuple[Array, Array | None]:
     """x and weight, checked."""
     check_choice(op, "reduction", reduction, REDUCTIONS)
     check_constant(op, "weight", weight)
@@ -164,7 +164,7 @@ def _scores(op: str, x: Operand, weight: Operand | None, reduction: str) -> tupl
     return a, w
 
 
-def _check_labels(op: str, a: Array, t: Array, ignore_index: int, expected: str) -> None:
+def check_labels(op: str, a: Array, t: Array, ignore_index: int, expected: str) -> None:
     """Refuses class indices of a wrong type or shape; the kernels look at the numbers themselves."""
     if type(ignore_index) is not int and not isinstance(ignore_index, np.integer):
         raise TypeError(f"{op}: ignore_index is {ignore_index!r}, expected an int; the usual value is -100")

@@ -123,9 +123,10 @@ def _check_labels(name: str, output: Operand, target: Operand, ignore_index: int
 
 def _check_classes(name: str, labels: np.ndarray, shape: tuple[int, ...], ignore_index: int) -> None:
     if labels.size and not (labels.min() >= 0 and labels.max() < shape[1]):
-        wrong = labels[(labels != ignore_index) & ((labels < 0) | (labels >= shape[1]))]
+        flat = labels.reshape(-1)
+        wrong = np.flatnonzero((flat != ignore_index) & ((flat < 0) | (flat >= shape[1])))
         if wrong.size:
-            raise LabelError.of(name, int(wrong[0]), shape, ignore_index)
+            raise LabelError.of(name, int(flat[wrong[0]]), shape, ignore_index, int(wrong[0]))
 
 
 class Running:

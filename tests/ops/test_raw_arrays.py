@@ -173,6 +173,7 @@ CALLS = {
         X[0], normal(18, 6), normal(18), normal(6, 6), normal(6)),
     "cross_entropy": (ops.cross_entropy, X[:, :, 0, 0], LABELS),
     "nll_loss": (ops.nll_loss, X[:, :, 0, 0], LABELS),
+    "dice_loss": (ops.dice_loss, X, (X[:, 0] * 9).astype(int) % 4),
     "mse_loss": (ops.mse_loss, X, X[::-1]),
     "l1_loss": (ops.l1_loss, X, X[::-1]),
     "binary_cross_entropy_with_logits": (ops.binary_cross_entropy_with_logits, X, (X > 0) * 1.0),
