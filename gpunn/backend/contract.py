@@ -442,10 +442,11 @@ class Loss(Protocol):
         """
         ...
 
-    def hits(self, x: Array, labels: Array, k: int | None, ignore_index: int) -> tuple[Array, Array]:
+    def hits(self, x: Array, labels: Array, k: int | None, ignore_index: int, op: str = "") -> tuple[Array, Array]:
         """Rows whose label is among the k largest scores, of equal ones the lower class first; and rows that count.
 
         Without a k: rows whose label is the argmax, which is the first NaN where there is one. 0-d arrays of integers.
+        `op` is who speaks of a wrong label, where it is not accuracy.
         """
         ...
 

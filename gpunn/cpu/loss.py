@@ -83,7 +83,9 @@ def nll(
 
 
 @in_float32
-def hits(x: np.ndarray, labels: np.ndarray, k: int | None, ignore_index: int) -> tuple[np.ndarray, np.ndarray]:
+def hits(
+    x: np.ndarray, labels: np.ndarray, k: int | None, ignore_index: int, op: str = ""
+) -> tuple[np.ndarray, np.ndarray]:
     """Rows whose label is among the k largest scores, of equal ones the lower class first; and rows that count.
 
     Without a k: rows whose label is the argmax, which is the first NaN where there is one. 0-d arrays of integers.

@@ -215,14 +215,14 @@ def _run(
     return loss, lambda gy: back(layout(gy))(gy, *needed), kept[0]
 
 
-def hits(x: Array, labels: Array, k: int | None, ignore_index: int) -> tuple[Array, Array]:
+def hits(x: Array, labels: Array, k: int | None, ignore_index: int, op: str = "") -> tuple[Array, Array]:
     """Rows whose label is among the k largest scores, of equal ones the lower class first; and rows that count.
 
     Without a k: rows whose label is the argmax, which is the first NaN where there is one. 0-d arrays of integers.
     """
     if not labels.size:
         return zeros(x, (), np.dtype(np.int64)), zeros(x, (), np.dtype(np.int64))
-    op = "accuracy" if k is None else "top_k_accuracy"
+    op = op or ("accuracy" if k is None else "top_k_accuracy")
     state, serial, call, fed = faults.watch(x, _no_class, op, x.shape, ignore_index, labels.dtype == "uint64")
     key = None if fed is None else layout(fed)
     plan = _hits_plan(layout(x), layout(labels), layout(state), key, ignore_index, forced())

@@ -21,6 +21,8 @@ from gpunn.train.metrics import accuracy as accuracy
 from gpunn.train.metrics import mean_squared_error as mean_squared_error
 from gpunn.train.metrics import top_k as top_k
 from gpunn.train.metrics import top_k_accuracy as top_k_accuracy
+from gpunn.train.overlap import dice as dice
+from gpunn.train.overlap import mean_iou as mean_iou
 from gpunn.train.plots import draw_curves as draw_curves
 from gpunn.train.predict import predict as predict
 from gpunn.train.progress import ProgressBar as ProgressBar

@@ -20,6 +20,7 @@ from gpunn.kinds import (
     array,
     checked,
     choice,
+    either,
     list_of,
     maybe,
     record,
@@ -33,12 +34,13 @@ from gpunn.train.standing import Standing
 
 WORD = Kind("a number, a word or none", lambda v: v is None or isinstance(v, (bool, int, float, str)))
 EMA_SWITCHES = {"use_buffers": SWITCH, "warmup": SWITCH}
+MEAN = either(VALUE.words, VALUE, array("f", (None,), finite=True))  # a number a class, of means over classes
 KNOWN = {
     "optimizer": record({"name": TEXT}),
     "schedule": maybe(record({"name": TEXT})),
     "random": record({name: whole() for name in ("seed", "stream", "counter")}),
     "position": record({"epoch": COUNT, "batch": COUNT, "steps": whole(0, limits.STEPS)}),
-    "running": record({"count": whole(0), "seconds": VALUE, "sums": table_of(VALUE)}, {"counts": table_of(VALUE)}),
+    "running": record({"count": whole(0), "seconds": VALUE, "sums": table_of(MEAN)}, {"counts": table_of(MEAN)}),
     "history": STATE,
     "loader": record(dict.fromkeys(("seed", "batches", "batch_size", "samples", "shuffle"), WORD)),  # a program's own
     "callbacks": table_of(record({})),

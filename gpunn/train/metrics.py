@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,11 +12,11 @@ from gpunn.backend import Array
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import data_of
 from gpunn.errors import LabelError
-from gpunn.train.readings import Share, Step, read
+from gpunn.train.readings import Share, Step, numbers, read
 
 
 def accuracy(output: Operand, target: Operand, ignore_index: int = -100) -> float:
-    """Share of rows whose largest score is the target's class.
+    """Share of rows whose largest score is the target's class; of pixels, where the scores are an image's.
 
     Args:
         output: scores (N, C, ...), classes on axis 1.
@@ -26,13 +25,13 @@ def accuracy(output: Operand, target: Operand, ignore_index: int = -100) -> floa
 
     IndexError: a label outside 0 .. C-1.
     """
-    _check_labels("accuracy", output, target, ignore_index)
+    check_labels("accuracy", output, target, ignore_index)
     return float(_share_right(output, target, ignore_index)) if len(data_of(output)) else 0.0
 
 
 def _share_right(output: Operand, target: Operand, ignore_index: int) -> Share:
     """accuracy, which the host has not waited for."""
-    scores, labels = _scores_and_labels("accuracy", output, target, ignore_index)
+    scores, labels = scores_and_labels("accuracy", output, target, ignore_index)
     return Share(*backend.twins(scores).loss.hits(scores, labels, None, ignore_index))
 
 
@@ -41,13 +40,13 @@ def top_k_accuracy(output: Operand, target: Operand, k: int = 5, ignore_index: i
 
     Labels as in `accuracy`.
     """
-    _check_labels("top_k_accuracy", output, target, ignore_index)
+    check_labels("top_k_accuracy", output, target, ignore_index)
     return float(_share_of_top(output, target, k, ignore_index)) if len(data_of(output)) else 0.0
 
 
 def _share_of_top(output: Operand, target: Operand, k: int, ignore_index: int) -> Share:
     """top_k_accuracy, which the host has not waited for."""
-    scores, labels = _scores_and_labels("top_k_accuracy", output, target, ignore_index)
+    scores, labels = scores_and_labels("top_k_accuracy", output, target, ignore_index)
     if not 1 <= k <= scores.shape[1]:
         raise ValueError(f"top_k_accuracy: k is {k}, expected 1 to {scores.shape[1]}, the number of classes")
     return Share(*backend.twins(scores).loss.hits(scores, labels, int(k), ignore_index))
@@ -94,7 +93,7 @@ accuracy.share = _share_right  # type: ignore[attr-defined]
 top_k_accuracy.share = lambda output, target, ignored: _share_of_top(output, target, 5, ignored)  # type: ignore[attr-defined]
 
 
-def _scores_and_labels(name: str, output: Operand, target: Operand, ignore_index: int) -> tuple[Array, Array]:
+def scores_and_labels(name: str, output: Operand, target: Operand, ignore_index: int) -> tuple[Array, Array]:
     scores, labels = data_of(output), data_of(target)
     if scores.ndim < 2 or scores.shape[1] < 2:
         raise ValueError(
@@ -115,9 +114,9 @@ def _scores_and_labels(name: str, output: Operand, target: Operand, ignore_index
     return scores, labels
 
 
-def _check_labels(name: str, output: Operand, target: Operand, ignore_index: int) -> None:
+def check_labels(name: str, output: Operand, target: Operand, ignore_index: int) -> None:
     """The labels of a metric that is a number, for which a device is waited for anyway."""
-    scores, labels = _scores_and_labels(name, output, target, ignore_index)
+    scores, labels = scores_and_labels(name, output, target, ignore_index)
     _check_classes(name, backend.to_numpy(labels), scores.shape, ignore_index)
 
 
@@ -132,33 +131,44 @@ def _check_classes(name: str, labels: np.ndarray, shape: tuple[int, ...], ignore
 class Running:
     """Means over the batches seen so far; sums are float64, so that they can be saved.
 
-    Each value weighs what it is the mean of, `counts`: the batch's samples, or the labels that count.
+    Each value weighs what it is the mean of, `counts`: the batch's samples, or the labels that count. A mean over
+    classes has arrays of both, one number a class.
     """
 
     def __init__(self):
         self.count = 0  # samples
         self.seconds = 0.0
-        self.sums: dict[str, float] = {}
-        self.counts: dict[str, float] = {}
+        self.sums: dict[str, Any] = {}
+        self.counts: dict[str, Any] = {}
 
-    def add(self, values: Mapping[str, float], n: int, counts: Mapping[str, float] | None = None) -> None:
-        """Take in a batch of n samples."""
+    def add(
+        self,
+        values: Mapping[str, float],
+        n: int,
+        counts: Mapping[str, float] | None = None,
+        shares: Mapping[str, Share] | None = None,
+    ) -> None:
+        """Take in a batch of n samples; of `shares`, means over classes, both parts are added up."""
         self.count += n
         for name, value in values.items():
-            weight = (counts or {}).get(name, n)
+            if shares and name in shares:
+                right, weight = numbers(shares[name].right), numbers(shares[name].of)
+            else:
+                weight = (counts or {}).get(name, n)
+                right = value * weight if weight else 0.0  # NaN is a mean of nothing
             self.counts[name] = self.counts.get(name, 0) + weight
-            self.sums[name] = self.sums.get(name, 0.0) + (value * weight if weight else 0.0)  # NaN is a mean of nothing
+            self.sums[name] = self.sums.get(name, 0.0) + right
 
     def take(self, steps: list[Step]) -> None:
         """Take in steps whose values may still be on a device, and empty the list."""
         read(steps)
         for step in steps:
-            self.add(step.values, step.samples, step.counts)
+            self.add(step.values, step.samples, step.counts, step.shares)
         steps.clear()
 
     def means(self) -> dict[str, float]:
         """The mean of each value, NaN where nothing counted; empty before the first batch."""
-        return {name: total / self.counts[name] if self.counts[name] else math.nan for name, total in self.sums.items()}
+        return {name: float(Share(total, self.counts[name])) for name, total in self.sums.items()}
 
     def state_dict(self) -> dict[str, Any]:
         return {"count": self.count, "seconds": self.seconds, "sums": dict(self.sums), "counts": dict(self.counts)}

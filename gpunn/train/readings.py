@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,13 +20,34 @@ EVERY = 50  # steps between two reads of a device: it then has work while the ho
 
 @dataclass
 class Share:
-    """How many of the rows that count are right, numbers or device scalars: a mean that the host works out."""
+    """How many of the rows that count are right, numbers or device scalars: a mean that the host works out.
+
+    Of several classes, arrays or lists of one a class: the mean of the shares of the classes that have any.
+    """
 
     right: Any
     of: Any
 
     def __float__(self) -> float:
-        return float(self.right) / float(self.of) if self.of else math.nan
+        if not has_classes(self.of):
+            return float(self.right) / float(self.of) if self.of else math.nan
+        right, of = numbers(self.right), numbers(self.of)
+        return float((right[of != 0] / of[of != 0]).mean()) if of.any() else math.nan
+
+
+def has_classes(value: Any) -> bool:
+    """Whether it is one number a class, in place of one."""
+    return isinstance(value, list) or (backend.is_array(value) and value.ndim > 0)
+
+
+def one_each(value: Any) -> list[Any]:
+    """An array of one number a class as a list of them, where they are; such a list as it is."""
+    return value if isinstance(value, list) else [value[i : i + 1] for i in range(len(value))]
+
+
+def numbers(value: Any) -> np.ndarray:
+    """One number a class on the host, for which a device is waited for."""
+    return np.array(value if isinstance(value, list) else backend.to_numpy(value), np.float64)
 
 
 @dataclass
@@ -41,6 +63,7 @@ class Step:
     learning_rate: float = 0.0
     calls: range = range(0)  # serial numbers of its calls on a device that may have met a wrong label
     counts: dict[str, Any] = field(default_factory=dict)  # what a value is the mean of, where not of all samples
+    shares: dict[str, Share] = field(default_factory=dict)  # once read, of values that are a mean over classes
 
     def problem(self) -> str:
         """What is not finite, and where, in words; "" where all is well."""
@@ -110,7 +133,13 @@ def counts_nothing(counts: Sequence[Count], y: Any, given: Any) -> bool:
 def read(steps: Sequence[Step]) -> None:
     """Replace what the steps hold by numbers: one read for each dtype on each device, however many steps there are."""
     shares = [(step, name, value) for step in steps for name, value in step.values.items() if isinstance(value, Share)]
-    places = [(vars(share), part) for _, _, share in shares for part in ("right", "of")]
+    places: list[tuple[Any, Any]] = []
+    for part, (_, _, share) in itertools.product(("right", "of"), shares):
+        if has_classes(value := getattr(share, part)):
+            setattr(share, part, one := list(one_each(value)))
+            places += [(one, i) for i in range(len(one))]
+        else:
+            places.append((vars(share), part))
     places += [(step.values, name) for step in steps for name in step.values if type(step.values[name]) is not Share]
     places += [(step.counts, name) for step in steps for name in step.counts]
     places += [(vars(step), "norm") for step in steps if step.norm is not None]
@@ -122,10 +151,14 @@ def read(steps: Sequence[Step]) -> None:
     for (device, _), indices in groups.items():
         with device:
             xp = backend.array_module(found[indices[0]])
-            numbers = backend.to_numpy(xp.stack([found[i].reshape(()) for i in indices]))
-        for i, number in zip(indices, numbers.tolist(), strict=True):
+            together = backend.to_numpy(xp.stack([found[i].reshape(()) for i in indices]))
+        for i, number in zip(indices, together.tolist(), strict=True):
             found[i] = number
     for (holder, name), value in zip(places, found, strict=True):
-        holder[name] = float(value)
+        holder[name] = float(value if not isinstance(value, np.ndarray) else value.item())
     for step, name, share in shares:
-        step.values[name], step.counts[name] = float(share), share.of
+        step.values[name] = float(share)
+        if has_classes(share.of):
+            step.shares[name] = share
+        else:
+            step.counts[name] = share.of

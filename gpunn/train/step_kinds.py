@@ -12,7 +12,7 @@ from gpunn.backend import Array
 from gpunn.cuda.graph import Graph
 from gpunn.engine.tensor import Tensor
 from gpunn.train.batches import Batch
-from gpunn.train.readings import Share
+from gpunn.train.readings import Share, has_classes, one_each
 
 Body: TypeAlias = Callable[..., Mapping[str, Any]]
 
@@ -48,15 +48,17 @@ def signature(batch: Batch, index: int) -> Any:
 
 
 def taking_apart(body: Body) -> Body:
-    """The body, the two numbers of each Share apart."""
+    """The body, the numbers of each Share apart."""
 
     def run(*arrays: Array) -> dict[Any, Any]:
         found: dict[Any, Any] = {}
         for name, value in body(*arrays).items():
-            if isinstance(value, Share):
-                found[name, "right"], found[name, "of"] = value.right, value.of
-            else:
+            if not isinstance(value, Share):
                 found[name] = value
+                continue
+            for part, own in vars(value).items():
+                each = {(name, part, i): one for i, one in enumerate(one_each(own))} if has_classes(own) else {}
+                found |= each or {(name, part): own}
         return found
 
     return run
@@ -65,7 +67,8 @@ def taking_apart(body: Body) -> Body:
 def joined(found: Mapping[Any, Any]) -> dict[str, Any]:
     """What such a body gave, its Shares whole again."""
     whole = {name: value for name, value in found.items() if type(name) is not tuple}
-    for name in found:
-        if type(name) is tuple and name[1] == "right":
-            whole[name[0]] = Share(found[name], found[name[0], "of"])
-    return whole
+    shares: dict[str, dict[str, Any]] = {}
+    for (name, part, *at), value in [(key, value) for key, value in found.items() if type(key) is tuple]:
+        own = shares.setdefault(name, {})
+        own[part] = [*own.get(part, []), value] if at else value
+    return {**whole, **{name: Share(**parts) for name, parts in shares.items()}}

@@ -200,7 +200,7 @@ class Trainer(Learning):
         unread, self.unread = self.unread, []
         for step in unread:
             self._check(step)
-            self.running.add(step.values, step.samples, step.counts)
+            self.running.add(step.values, step.samples, step.counts, step.shares)
         self._look_at_scale()
 
     def _close_epoch(self, val: Mapping[str, float], val_seconds: float) -> None:
