@@ -94,6 +94,7 @@ top_k_accuracy.share = lambda output, target, ignored: _share_of_top(output, tar
 
 
 def scores_and_labels(name: str, output: Operand, target: Operand, ignore_index: int) -> tuple[Array, Array]:
+    """A metric's two arrays, checked: scores (N, C, ...) of floats and class indices (N, ...), looked at on `cpu`."""
     scores, labels = data_of(output), data_of(target)
     if scores.ndim < 2 or scores.shape[1] < 2:
         raise ValueError(
@@ -115,7 +116,7 @@ def scores_and_labels(name: str, output: Operand, target: Operand, ignore_index:
 
 
 def check_labels(name: str, output: Operand, target: Operand, ignore_index: int) -> None:
-    """The labels of a metric that is a number, for which a device is waited for anyway."""
+    """Refuses labels that are no classes, for a metric that is a number: a device is waited for anyway."""
     scores, labels = scores_and_labels(name, output, target, ignore_index)
     _check_classes(name, backend.to_numpy(labels), scores.shape, ignore_index)
 
