@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -27,6 +27,8 @@ from gpunn.models.resnet import (
     resnet110,
     resnet152,
 )
+from gpunn.models.unet import size_for as size_for_unet
+from gpunn.models.unet import unet
 from gpunn.models.vgg import vgg11, vgg11_bn, vgg16, vgg16_bn
 from gpunn.nn.parameter import at_most
 from gpunn.text import brief
@@ -36,7 +38,8 @@ from gpunn.text import brief
 class Entry:
     """A network's builder, the image (C, H, W) it was designed for, which others it takes, and what it is trained for.
 
-    smallest: the smallest side where it takes others too, all multiples of `multiple`. task: "classification" of whole
+    smallest: the smallest side where it takes others too. sizes: from a side, and the builder's options, to the
+    smallest from there on that it takes, where that depends on the options. task: "classification" of whole
     images, "segmentation", whose scores are of each pixel, or "reconstruction" of the image itself, which takes no
     num_classes and says its own loss.
     """
@@ -44,7 +47,7 @@ class Entry:
     build: Callable[..., nn.Module]
     image: tuple[int, int, int]
     smallest: int | None = None
-    multiple: int = 1
+    sizes: Callable[..., int] | None = None
     task: str = "classification"
     own_loss: bool = False  # whether the network has a method `loss(output, target)` that it is to be trained by
 
@@ -74,6 +77,7 @@ _MODELS = {
     "vgg11_bn": Entry(vgg11_bn, _LARGE, 32),
     "vgg16_bn": Entry(vgg16_bn, _LARGE, 32),
     "inception_v4": Entry(inception_v4, (3, 299, 299), 75),
+    "unet": Entry(unet, (1, 512, 512), sizes=size_for_unet, task="segmentation"),
 }
 
 
@@ -96,11 +100,8 @@ def create(name: str, num_classes: int | None = None, in_channels: int | None = 
     one, and for an option of another kind than its default; ValueError where they make a network of more than 500
     million parameters.
     """
-    entry, known = _entry(name), options_of(name)
-    for option, value in options.items():
-        if option not in known:
-            raise unknown_name(f"option of {name}", option, known)
-        _check_option(name, option, value, known[option])
+    entry = _entry(name)
+    _check_options(name, options)
     given = {"num_classes": num_classes, "in_channels": in_channels}
     taken = inspect.signature(entry.build).parameters
     with at_most(limits.PARAMETERS):
@@ -111,6 +112,15 @@ def options_of(name: str) -> dict[str, Any]:
     """What ``create`` takes for this network beside classes and channels, each with its default."""
     parameters = inspect.signature(_entry(name).build).parameters.values()
     return {p.name: p.default for p in parameters if p.name not in ("num_classes", "in_channels")}
+
+
+def _check_options(name: str, options: Mapping[str, Any]) -> None:
+    """UsageError for an option that the network has not, or of another kind."""
+    known = options_of(name)
+    for option, value in options.items():
+        if option not in known:
+            raise unknown_name(f"option of {name}", option, known)
+        _check_option(name, option, value, known[option])
 
 
 def _check_option(name: str, option: str, value: Any, default: Any) -> None:
@@ -128,19 +138,22 @@ def input_shape(name: str) -> tuple[int, int, int]:
     return _entry(name).image
 
 
-def takes_size(name: str, size: int) -> bool:
+def takes_size(name: str, size: int, options: Mapping[str, Any] | None = None) -> bool:
     """Whether the network called ``name`` takes images of this side: only those with a global last pooling take all."""
-    return size_for(name, size) == size
+    return size_for(name, size, options) == size
 
 
-def size_for(name: str, size: int) -> int | None:
-    """The smallest side, from this one on, that the network called ``name`` takes; None where there is none."""
+def size_for(name: str, size: int, options: Mapping[str, Any] | None = None) -> int | None:
+    """The smallest side, from this one on, that the network called ``name`` takes; None where there is none.
+
+    ``options``: those that `create` is given.
+    """
     entry = _entry(name)
-    if size == entry.image[1]:
-        return size
-    if entry.smallest is None or size < entry.smallest:
-        return None
-    return -(-size // entry.multiple) * entry.multiple
+    if entry.sizes is not None:
+        _check_options(name, options or {})
+        return entry.sizes(size, **(options or {}))
+    takes = size == entry.image[1] or (entry.smallest is not None and size >= entry.smallest)
+    return size if takes else None
 
 
 def task(name: str) -> str:

@@ -11,8 +11,9 @@ from gpunn.checks import as_ints, check_choice
 from gpunn.engine.tensor import Tensor
 from gpunn.nn.fusion import conv_norm
 
-PADDINGS = ("valid", "same")
+PADDINGS = ("same", "valid")
 UPS = ("transpose", "nearest", "bilinear")
+HALVINGS = 30  # beyond so many no image is large enough
 
 
 class TwoConvs(nn.Module):
@@ -41,8 +42,8 @@ class UNet(nn.Module):
 
     Args:
         depth: how often the image is halved, and how many channels there are, `width` at first, doubled each time.
-        padding: "valid", as in the paper: no pixel is made up at the border, and the scores are those of the middle
-            (see `output_size`); or "same", zeros around the image.
+        padding: "same", zeros around the image, or "valid", as in the paper: no pixel is made up at the border, and the
+            scores are those of the middle (see `output_size`).
         batch_norm: between each 3x3 convolution, which then has no bias, and its ReLU.
         up: how the expanding path doubles an image and halves its channels: "transpose", a transposed 2x2 convolution
             of stride 2 as in the paper; "nearest" or "bilinear", interpolation behind a 1x1 convolution (the two
@@ -58,7 +59,7 @@ class UNet(nn.Module):
         in_channels: int = 1,
         depth: int = 4,
         width: int = 64,
-        padding: str = "valid",
+        padding: str = "same",
         batch_norm: bool = False,
         up: str = "transpose",
     ):
@@ -99,25 +100,19 @@ class UNet(nn.Module):
     def output_size(self, side: int) -> int:
         """Pixels of the scores' side, of an image's; ValueError where it takes no image of that side.
 
-        >>> models.unet(depth=1, width=1).output_size(32)
+        >>> models.unet(depth=1, width=1, padding="valid").output_size(32)
         16
         """
         self._check(side, "wide")
-        return side - self._lost()
+        return side - _lost(self.depth, self.padding)
 
     def size_for(self, side: int) -> int:
         """The smallest side of an image, `side` or larger, that it takes.
 
-        >>> models.unet(depth=2, width=1).size_for(50), models.unet(depth=3, width=1, padding="same").size_for(50)
-        (52, 56)
+        >>> models.unet(depth=3, width=1).size_for(50), models.unet(depth=2, width=1, padding="valid").size_for(50)
+        (56, 52)
         """
-        step, least = 1 << self.depth, max(side, self._lost() + 1)
-        # A side n loses 4 pixels before each halving, so that n + 4 (2^depth - 1) is what has to halve evenly.
-        return least + (-least - (4 if self.padding == "valid" else 0)) % step
-
-    def _lost(self) -> int:
-        """Pixels by which the scores' side is smaller than the image's."""
-        return 12 * (1 << self.depth) - 8 if self.padding == "valid" else 0
+        return size_for(side, self.depth, self.padding)
 
     def _check(self, side: int, name: str) -> None:
         """Refuses a side that the network cannot halve, or is too small for one score."""
@@ -135,12 +130,35 @@ def unet(
     in_channels: int = 1,
     depth: int = 4,
     width: int = 64,
-    padding: str = "valid",
+    padding: str = "same",
     batch_norm: bool = False,
     up: str = "transpose",
 ) -> UNet:
-    """U-Net, by default the paper's: 31,030,658 parameters with 2 classes; 572 x 572 pixels give 388 x 388 scores."""
+    """U-Net, 31,030,658 parameters with 2 classes; in the paper 572 x 572 pixels give 388 x 388 scores ("valid")."""
     return UNet(num_classes, in_channels, depth, width, padding, batch_norm, up)
+
+
+def size_for(side: int, depth: int = 4, padding: str = "same", **options: object) -> int:
+    """`UNet.size_for`, of what `unet` takes.
+
+    Examples:
+        >>> from gpunn.models.unet import size_for
+        >>> size_for(500), size_for(500, padding="valid")
+        (512, 508)
+    """
+    step, least = _step(depth), max(side, _lost(depth, padding) + 1)
+    # A side n loses 4 pixels before each halving, so that n + 4 (2^depth - 1) is what has to halve evenly.
+    return least + (-least - (4 if padding == "valid" else 0)) % step
+
+
+def _lost(depth: int, padding: str) -> int:
+    """Pixels by which the scores' side is smaller than the image's."""
+    return 12 * _step(depth) - 8 if padding == "valid" else 0
+
+
+def _step(depth: int) -> int:
+    """Pixels from one place of the smallest image to the next."""
+    return 1 << min(max(depth, 0), HALVINGS)
 
 
 def _doubling(in_channels: int, channels: int, up: str) -> nn.Module:

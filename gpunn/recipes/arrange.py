@@ -81,7 +81,9 @@ def _check_model_options(model: str, options: dict[str, Any]) -> None:
             raise unknown_name(f"option of {model}", name, known)
     try:
         # No image is one too: what the options lead to must still take the data's.
-        models.create(model, **options).eval()(np.zeros((0, *models.input_shape(model)), np.float32))
+        network, (channels, side, _) = models.create(model, **options).eval(), models.input_shape(model)
+        side = models.size_for(model, side, options) or side
+        network(np.zeros((0, channels, side, side), np.float32))
     except UsageError:
         raise
     except (ValueError, TypeError) as error:
@@ -143,7 +145,7 @@ def _images(config: Config, dataset: data.Loaded) -> dict:
     return {
         "classes": tuple(dataset.classes),
         "channels": channels,
-        "size": image_size(config.model, dataset),
+        "size": image_size(config.model, dataset, config.model_options),
         "mean": (0.0,) * channels if plain else tuple(dataset.mean),
         "std": (1.0,) * channels if plain else tuple(dataset.std),
         "shift": usual["shift"] if config.shift is None else config.shift,

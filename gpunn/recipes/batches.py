@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -29,12 +30,12 @@ SHARE = 0.5  # of a device's free memory that images may take: the rest is the n
 VALIDATION = 1 / 12  # of the training images: 5,000 of MNIST's 60,000
 
 
-def image_size(model: str, dataset: data.Loaded) -> int:
+def image_size(model: str, dataset: data.Loaded, options: Mapping[str, Any] | None = None) -> int:
     """The side that the data set's images are padded to for this network. UsageError where they are too large."""
     sides = dataset.train.shape[2:]
     given = max(sides)
     designed = models.input_shape(model)[1]
-    if (size := models.size_for(model, given)) is not None:
+    if (size := models.size_for(model, given, options)) is not None:
         return size
     if given > designed:
         others = ", ".join(name for name in models.names() if models.takes_size(name, given))

@@ -78,7 +78,7 @@ class Config(Recipe):
 
     def fault(self) -> str:
         """Where what the run says of its data contradicts itself or its network, in words; or nothing."""
-        if not models.takes_size(self.model, self.size):
+        if not models.takes_size(self.model, self.size, self.model_options):
             return f"size is {self.size}, which {self.model} does not take"
         for name in ("mean", "std"):
             if len(getattr(self, name)) not in (1, self.channels):

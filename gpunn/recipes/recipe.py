@@ -36,6 +36,7 @@ RECIPES = {
     **dict.fromkeys(["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"], "batch_norm"),
     **dict.fromkeys(["vgg11_bn", "vgg16_bn", "inception_v4"], "batch_norm"),
     **dict.fromkeys(["alexnet", "vgg11", "vgg16"], "no_batch_norm"),
+    "unet": "unet",
 }
 
 

@@ -29,10 +29,10 @@ def test_parameter_count(name, options, count, source):
     assert sum(p.size for p in model.parameters()) == count, source
 
 
-# These have more weights than a quick test should touch; test_large_parity has their blocks.
+# These have more weights than a quick test should touch; test_large_parity has their blocks, test_unet a small one.
 LARGE = (
     *("resnet34", "resnet50", "resnet101", "resnet152"),
-    *("alexnet", "vgg11", "vgg16", "vgg11_bn", "vgg16_bn", "inception_v4"),
+    *("alexnet", "vgg11", "vgg16", "vgg11_bn", "vgg16_bn", "inception_v4", "unet"),
 )
 # These do not name images of as many classes as one likes; each has a file of its own.
 OTHERS = ("lenet5_1998", *(name for name in models.names() if models.task(name) != "classification"))

@@ -9,16 +9,16 @@ from gpunn import models, nn, ops
 from gpunn.engine.tensor import Tensor
 
 OPTIONS = [
-    {"depth": 2, "width": 3},
+    {"depth": 2, "width": 3, "padding": "valid"},
     {"depth": 2, "width": 2, "padding": "same", "batch_norm": True},
-    {"depth": 1, "width": 4, "up": "bilinear"},
-    {"depth": 2, "width": 2, "up": "nearest", "padding": "same"},
+    {"depth": 1, "width": 4, "padding": "valid", "up": "bilinear"},
+    {"depth": 2, "width": 2, "up": "nearest"},
 ]
 
 
 def test_the_papers_network():
     with nn.init.skip():
-        model = models.unet()
+        model = models.unet(padding="valid")
     assert sum(p.size for p in model.parameters()) == 31_030_658
     assert model.output_size(572) == 388
     assert model.head.weight.shape == (2, 64, 1, 1)
@@ -61,14 +61,14 @@ def test_it_takes_every_size_that_it_says_and_no_other(padding, depth):
     [
         (
             (1, 1, 188, 570),
-            {},
+            {"padding": "valid"},
             r"UNet: x is 570 pixels wide, expected a side that leaves a score and halves evenly 4 times, "
             r"each after a loss of 4,; pad or scale the image to 572$",
         ),
-        ((1, 1, 28, 28), {}, r"UNet: x is 28 pixels high, .* to 188$"),
-        ((1, 1, 40, 64), {"padding": "same"}, r"x is 40 pixels high, .* halves evenly 4 times; pad .* to 48$"),
-        ((1, 1, 0, 64), {"padding": "same"}, r"x is 0 pixels high, .* to 16$"),
-        ((1, 64, 64), {"padding": "same"}, r"UNet: x is \(1, 64, 64\), expected \(N, C, H, W\); add a batch of one"),
+        ((1, 1, 28, 28), {"padding": "valid"}, r"UNet: x is 28 pixels high, .* to 188$"),
+        ((1, 1, 40, 64), {}, r"x is 40 pixels high, .* halves evenly 4 times; pad .* to 48$"),
+        ((1, 1, 0, 64), {}, r"x is 0 pixels high, .* to 16$"),
+        ((1, 64, 64), {}, r"UNet: x is \(1, 64, 64\), expected \(N, C, H, W\); add a batch of one"),
     ],
 )
 def test_images_that_do_not_fit(shape, options, words):
@@ -82,7 +82,7 @@ def test_images_that_do_not_fit(shape, options, words):
     [
         ({"depth": 0}, ValueError, "UNet: depth is 0, expected at least 1"),
         ({"width": 2.5}, TypeError, "UNet: width is 2.5, expected an int"),
-        ({"padding": "full"}, ValueError, "UNet: padding is 'full', expected one of 'valid', 'same'"),
+        ({"padding": "full"}, ValueError, "UNet: padding is 'full', expected one of 'same', 'valid'"),
         ({"up": "cubic"}, ValueError, "UNet: up is 'cubic', expected one of 'transpose', 'nearest', 'bilinear'"),
     ],
 )
@@ -121,3 +121,12 @@ def test_values_and_gradients_are_pytorchs(options):
     gradients = {key: value.grad.numpy() for key, value in theirs.named_parameters()}
     for key, value in ours.named_parameters():
         np.testing.assert_allclose(value.gradient, gradients[key], rtol=1e-7, atol=1e-12, err_msg=key)
+
+
+def test_by_name_sizes_follow_the_options():
+    assert models.task("unet") == "segmentation" and models.options_of("unet")["depth"] == 4
+    assert models.size_for("unet", 60) == 64 and models.takes_size("unet", 64)
+    valid = {"padding": "valid", "depth": 2}
+    assert models.size_for("unet", 60, valid) == 60 and not models.takes_size("unet", 62, valid)
+    model = models.create("unet", num_classes=3, in_channels=3, width=2, **valid)
+    assert model(np.zeros((1, 3, 60, 60), np.float32)).shape == (1, 3, 20, 20)

@@ -21,7 +21,7 @@ class Pair(nn.Module):
 
 
 class UNet(nn.Module):
-    def __init__(self, classes, channels, depth, width, padding="valid", batch_norm=False, up="transpose"):
+    def __init__(self, classes, channels, depth, width, padding="same", batch_norm=False, up="transpose"):
         super().__init__()
         pad, sizes = (0 if padding == "valid" else "same"), [channels] + [width * 2**i for i in range(depth + 1)]
         self.down = nn.ModuleList([Pair(sizes[i], sizes[i + 1], pad, batch_norm) for i in range(depth + 1)])
