@@ -190,7 +190,7 @@ def drawn(bits, best, shares):
     learning.set(title="bits a letter", xlabel="step", ylim=(0.3, 8))
     learning.set_yticks([0.5, 1, 2, 4, 8], ["0.5", "1", "2", "4", "8"])
     learning.minorticks_off()
-    learning.legend()
+    learning.legend(bbox_to_anchor=(1, 0.83), loc="upper right", fontsize=8)
     writing.plot(list(shares), [100 * share for share in shares.values()], marker="o")
     writing.set(title="sentences that it writes rightly", xlabel="temperature", ylabel="%", ylim=(0, 100))
     return figure

@@ -110,8 +110,8 @@ class Recall(nn.Module):
         return self.head(self.layer(x)[0][-1])
 
 
-def recall(make: Callable[[], nn.RNNBase], length: int, steps: int = 300, seed: int = 0) -> float:
-    """The share of signs that a network has right after so many steps of noise, in its last 20 batches of training.
+def recall(make: Callable[[], nn.RNNBase], length: int, steps: int = 300, seed: int = 0) -> tuple[float, Recall]:
+    """The share of signs right after so many steps of noise, in the last 20 batches of training; and the network.
 
     It trains until they are all right, for at most so many steps. The sign stands in step 0, marked by a 1 beside it.
     """
@@ -129,7 +129,7 @@ def recall(make: Callable[[], nn.RNNBase], length: int, steps: int = 300, seed: 
         optim.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         right.append(float(((score.numpy() > 0) == sign).mean()))
-    return float(np.mean(right[-20:]))
+    return float(np.mean(right[-20:])), model
 
 
 RECALL = {
@@ -161,7 +161,7 @@ def main(argv=None) -> dict[str, float]:
         print(f"{name}: the gradient 20 steps back is {norm[20]:.0e} of the last step's")
     rights: dict[str, list[float]] = {}
     for name, make in RECALL.items():
-        rights[name] = [recall(make, length, seed=args.seed) for length in args.lengths]
+        rights[name] = [recall(make, length, seed=args.seed)[0] for length in args.lengths]
         shares = ", ".join(f"{n} steps {share:.0%}" for n, share in zip(args.lengths, rights[name], strict=True))
         print(f"{name}: a sign is recalled after {shares}")
         found[f"recall of {name}"] = rights[name][-1]
