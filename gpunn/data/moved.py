@@ -11,6 +11,7 @@ from gpunn.backend import Array, Device
 from gpunn.cuda.staging import Staging
 from gpunn.data.collate import Batch, mapped
 from gpunn.engine.tensor import Tensor, data_of
+from gpunn.nn.packed import PackedSequence
 
 Place: TypeAlias = Callable[[Array], Array]
 
@@ -68,4 +69,7 @@ def _there(value: Batch, place: Place) -> Batch:
         return Tensor(there) if not value.requires_grad else value.to(backend.device_of(there))
     if backend.is_array(value):
         return place(value)
+    if isinstance(value, PackedSequence):  # whose batch_sizes stay on the host
+        names = ("data", "sorted_indices", "unsorted_indices")
+        return value._replace(**{name: _there(getattr(value, name), place) for name in names})
     return mapped(lambda part: _there(part, place), value)

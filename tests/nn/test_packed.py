@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import gpunn
-from gpunn import Tensor, ops
+from gpunn import Tensor, data, ops
 from gpunn.nn.utils import rnn
 from tests.parity import normal, torch
 
@@ -87,6 +87,17 @@ def test_a_packed_sequence_moves_and_is_a_tuple():
         assert type(other) is rnn.PackedSequence and other.data.tolist() == [1, 1, 1]
     older = rnn.PackedSequence((data, sizes), sorted_indices=order)
     assert older.batch_sizes is sizes and older.unsorted_indices.tolist() == [1, 0]
+
+
+@pytest.mark.usefixtures("device_there")
+@pytest.mark.parametrize("device", ["cpu", "emulator", "cuda"])
+def test_a_loader_moves_it_but_for_its_sizes(device):
+    sequences = [gpunn.ones(n, 2) for n in (1, 3)]
+    (batch,) = data.DataLoader(
+        sequences, 2, collate_fn=lambda s: rnn.pack_sequence(s, enforce_sorted=False), device=device
+    )
+    assert batch.data.device.type == batch.sorted_indices.device.type == device and len(batch.data) == 4
+    assert batch.batch_sizes.device.type == "cpu" and batch.batch_sizes.tolist() == [2, 1, 1]
 
 
 def test_it_moves_to_a_gpu(look_alike):
