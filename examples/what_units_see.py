@@ -97,10 +97,11 @@ def best_inputs(model: nn.Module, limits: tuple[float, float]) -> dict[str, np.n
 
 
 def draw_ascent(best: dict[str, np.ndarray]):
-    """Ten tiles a row, each in its own range of greys."""
+    """Ten tiles a row, of a multiple of ten, each in its own range of greys."""
     words = {"conv1": "20 units of conv1", "conv2": "20 units of conv2", "fc2": "the scores of the classes 0 to 9"}
-    figure = new_figure(7, 4.9)
-    panels = figure.subplots(3, 1, height_ratios=(2, 2, 1))
+    heights = [len(tiles) // 10 for tiles in best.values()]
+    figure = new_figure(7, 0.75 * sum(heights) + 0.4 * len(best))
+    panels = figure.subplots(len(best), 1, height_ratios=heights, squeeze=False)[:, 0]
     for axes, (layer, tiles) in zip(panels, best.items(), strict=True):
         put(axes, mosaic(stretched(tiles), 10), f"what raises {words[layer]} the most")
     return figure
