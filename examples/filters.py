@@ -17,7 +17,6 @@ import numpy as np
 
 from gpunn import ops, pictures
 from gpunn.data.picture import read_picture
-from gpunn.pictures.canvas import new_figure
 
 BORDERS = ("zero", "mirror", "replicate", "modulo")
 PAD_MODES = ("constant", "reflect", "replicate", "circular")  # the same in PyTorch's words
@@ -65,7 +64,7 @@ def draw_filters(image: np.ndarray):
     """Each kernel with what it makes of the image, and the gradient's length from two of them."""
     made = {name: (ops.filter2d(image, kernel, "replicate"), kernel) for name, kernel in KERNELS.items()}
     made["length of the gradient"] = (edges(image), None)
-    figure = new_figure(9.6, 6.6)
+    figure = pictures.new_figure(9.6, 6.6)
     grid = figure.add_gridspec(4, 4, height_ratios=(5, 2, 5, 2))
     for i, (name, (result, kernel)) in enumerate(made.items()):
         above = figure.add_subplot(grid[i // 4 * 2, i % 4])
@@ -103,7 +102,7 @@ def draw_borders(image: np.ndarray, around: int = 16, inside: int = 32):
         "smoothed,\nsigma 4": [ops.filter2d(image, smooth, border)[:inside, :inside] for border in BORDERS],
         "its edges": [edges(image, border)[:inside, :inside] for border in BORDERS],
     }
-    figure = new_figure(9, 7)
+    figure = pictures.new_figure(9, 7)
     panels = figure.subplots(len(rows), len(BORDERS))
     for line, (words, corners) in zip(panels, rows.items(), strict=True):
         most = 1.0 if words != "its edges" else max(float(corner.max()) for corner in corners)
@@ -132,7 +131,7 @@ def draw_sampling(image: np.ndarray):
     made += [(f"Sobel, dilation {n}", strided(image, SOBEL, dilation=n)) for n in (1, 2, 4, 8)]
     for n in (2, 4):
         made += [(f"max of {n}x{n}", ops.max_pool2d(x, n)[0, 0]), (f"mean of {n}x{n}", ops.avg_pool2d(x, n)[0, 0])]
-    figure = new_figure(9.6, 8)
+    figure = pictures.new_figure(9.6, 8)
     for axes, (name, result) in zip(figure.subplots(3, 4).flat, made, strict=True):
         sobel = name.startswith("Sobel")
         most = float(np.abs(result).max()) if sobel else 1.0

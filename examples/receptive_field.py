@@ -21,7 +21,6 @@ import numpy as np
 import gpunn
 from gpunn import Tensor, data, models, nn, pictures
 from gpunn.nn.overview import rows
-from gpunn.pictures.canvas import new_figure
 
 
 class Seen(NamedTuple):
@@ -107,7 +106,7 @@ def spread(field: np.ndarray) -> float:
 
 def draw_fields(cases: list[tuple[str, nn.Module, np.ndarray, list[str]]], samples: int, seed: int):
     """A row of panels for each (name, network, image (H, W) from 0 to 1, layers)."""
-    figure = new_figure(9.6, 2.7 * len(cases))
+    figure = pictures.new_figure(9.6, 2.7 * len(cases))
     panels = figure.subplots(len(cases), max(len(layers) for *_, layers in cases), squeeze=False)
     for line, (name, model, image, layers) in zip(panels, cases, strict=True):
         shape = (samples, next(model.parameters()).shape[1], *image.shape)
@@ -147,7 +146,7 @@ def measure_depth(depths: tuple[int, ...], samples: int, seed: int) -> list[floa
 
 def draw_depth(depths: tuple[int, ...], measured: list[float]):
     """How both fields grow: twice the standard deviation either way holds 95 % of a bell curve."""
-    figure = new_figure(6.4, 3.4)
+    figure = pictures.new_figure(6.4, 3.4)
     axes, n = figure.subplots(), np.arange(1, max(depths) + 1)
     axes.plot(n, 2 * n + 1, color="tab:red", label="theoretical field, $2n + 1$")
     axes.plot(n, 4 * np.sqrt(2 * n / 3), color="tab:blue", label="effective, $4\\sqrt{2n/3}$")

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 
 from gpunn import ops, pictures
-from gpunn.pictures.canvas import new_figure
 
 
 def matrix_of(kernel: np.ndarray, height: int, width: int, stride: int = 1, padding: int = 0) -> np.ndarray:
@@ -44,7 +43,7 @@ def draw(x: np.ndarray, kernel: np.ndarray, stride: int, padding: int):
     """x, its matrix and y above; y, the transposed matrix and what it makes of y below."""
     matrix = matrix_of(kernel, *x.shape, stride=stride, padding=padding)
     y, back = both_ways(x, kernel, stride, padding)
-    figure = new_figure(9.6, 6.4)
+    figure = pictures.new_figure(9.6, 6.4)
     above, below = figure.subplots(2, 4, width_ratios=(1, 3, 1, 1), height_ratios=(1, 1.9))
     _weights(above[0], kernel, f"kernel {_size(kernel)}")
     _weights(above[1], matrix, f"its matrix {_size(matrix)}")

@@ -22,7 +22,7 @@ import numpy as np
 
 import gpunn
 from gpunn import Tensor, data, models, nn, ops, optim, pictures, train
-from gpunn.pictures.canvas import mosaic, new_figure, put, stretched
+from gpunn.pictures.canvas import mosaic, put, stretched
 
 BLUR = np.outer((1, 4, 1), (1, 4, 1)).astype(np.float32) / 36
 
@@ -100,7 +100,7 @@ def draw_ascent(best: dict[str, np.ndarray]):
     """Ten tiles a row, of a multiple of ten, each in its own range of greys."""
     words = {"conv1": "20 units of conv1", "conv2": "20 units of conv2", "fc2": "the scores of the classes 0 to 9"}
     heights = [len(tiles) // 10 for tiles in best.values()]
-    figure = new_figure(7, 0.75 * sum(heights) + 0.4 * len(best))
+    figure = pictures.new_figure(7, 0.75 * sum(heights) + 0.4 * len(best))
     panels = figure.subplots(len(best), 1, height_ratios=heights, squeeze=False)[:, 0]
     for axes, (layer, tiles) in zip(panels, best.items(), strict=True):
         put(axes, mosaic(stretched(tiles), 10), f"what raises {words[layer]} the most")
@@ -109,7 +109,7 @@ def draw_ascent(best: dict[str, np.ndarray]):
 
 def draw_saliency(images: np.ndarray, classes: np.ndarray, maps: np.ndarray):
     """Digits (N, H, W) in the first row, and under each what its score depends on."""
-    figure = new_figure(9, 2.2)
+    figure = pictures.new_figure(9, 2.2)
     for axes, image, label, found in zip(figure.subplots(2, len(images)).T, images, classes, maps, strict=True):
         put(axes[0], mosaic(image[None] / 255, 1), f"taken for {label}")
         axes[1].imshow(found, cmap="inferno", interpolation="nearest")
@@ -127,7 +127,7 @@ def main(argv=None) -> float:
     parser.add_argument("--out", type=Path, default=Path("what_units_see"), help="the folder for the pictures")
     args = parser.parse_args(argv)
 
-    new_figure(1, 1)  # says that matplotlib is missing before the training
+    pictures.new_figure(1, 1)  # says that matplotlib is missing before the training
     known = data.load(args.data, limit=args.limit)
     images, test = (data.normalise(x, known.mean, known.std) for x in (known.train, known.test))
     model = learn(images, known.train_labels, args.epochs, args.seed)
