@@ -75,14 +75,6 @@ def ascend(model, layer, units, shape, limits, *, steps=150, rate=0.1, penalty=0
     return x
 
 
-def saliency(model: nn.Module, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The predicted classes (N,), and maps (N, H, W): |d score / d x|, the largest of a pixel's channels."""
-    classes = train.predict(model, x).argmax(1)
-    leaf = Tensor(x, requires_grad=True)
-    (gx,) = gpunn.autograd.grad(model(leaf)[np.arange(len(x)), classes].sum(), leaf)
-    return classes, np.abs(gx.numpy()).max(axis=1)
-
-
 def best_inputs(model: nn.Module, limits: tuple[float, float]) -> dict[str, np.ndarray]:
     """By layer, what its first units answer to most: (20, 5, 5), (20, 14, 14), as large as they see, and (10, 28, 28).
 
@@ -104,16 +96,6 @@ def draw_ascent(best: dict[str, np.ndarray]):
     panels = figure.subplots(len(best), 1, height_ratios=heights, squeeze=False)[:, 0]
     for axes, (layer, tiles) in zip(panels, best.items(), strict=True):
         put(axes, mosaic(stretched(tiles), 10), f"what raises {words[layer]} the most")
-    return figure
-
-
-def draw_saliency(images: np.ndarray, classes: np.ndarray, maps: np.ndarray):
-    """Digits (N, H, W) in the first row, and under each what its score depends on."""
-    figure = pictures.new_figure(9, 2.2)
-    for axes, image, label, found in zip(figure.subplots(2, len(images)).T, images, classes, maps, strict=True):
-        put(axes[0], mosaic(image[None] / 255, 1), f"taken for {label}")
-        axes[1].imshow(found, cmap="inferno", interpolation="nearest")
-        axes[1].set_axis_off()
     return figure
 
 
@@ -144,7 +126,7 @@ def main(argv=None) -> float:
     drawn = {
         "maps": pictures.feature_maps(model, test[first[3:4]], known.test[first[3]]),
         "ascent": draw_ascent(best),
-        "saliency": draw_saliency(known.test[first, 0], *saliency(model, test[first])),
+        "saliency": pictures.saliency(model, test[first], known.test[first], known.classes),
     }
     for name, figure in drawn.items():
         print(pictures.save(figure, args.out / f"{name}.png"))

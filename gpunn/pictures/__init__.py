@@ -23,3 +23,5 @@ from gpunn.pictures.plane import labelled_points as labelled_points
 from gpunn.pictures.reconstructions import latent_map as latent_map
 from gpunn.pictures.reconstructions import latent_plane as latent_plane
 from gpunn.pictures.reconstructions import reconstructions as reconstructions
+from gpunn.pictures.saliency import saliency as saliency
+from gpunn.pictures.saliency import saliency_maps as saliency_maps

@@ -56,15 +56,6 @@ def test_answers_are_the_layers_own(example, model):
     assert not model.conv1._forward_hooks
 
 
-def test_saliency_is_the_size_of_differences(example, model):
-    model, x = model.to("float64"), drawn(2, np.float64)
-    classes, maps = example.saliency(model, x)
-    scores = gpunn.to_numpy(model(x))
-    assert classes.tolist() == scores.argmax(1).tolist() and maps.shape == (2, 28, 28)
-    want = differences(lambda x: gpunn.to_numpy(model(x))[[0, 1], classes], x, [(0, 10, 10), (0, 15, 13)])
-    assert np.allclose(maps[:, [10, 15], [10, 13]], np.abs(want), atol=1e-7)
-
-
 @pytest.mark.parametrize("layer", ["conv2", "fc2"])
 def test_ascent_raises_the_answer_within_the_limits(example, model, layer):
     units = np.arange(10)
@@ -91,10 +82,6 @@ def test_pictures(example):
     conv1, conv2, classes = example.draw_ascent(best).axes
     assert conv1.images[0].get_array().shape == (11, 59, 3) and classes.images[0].get_array().shape == (28, 289, 3)
     assert conv2.get_title(loc="left") == "what raises 20 units of conv2 the most"
-    maps = rng.random((3, 28, 28))
-    axes = example.draw_saliency(255 * maps, np.array([4, 1, 7]), maps).axes
-    assert [a.get_title(loc="left") for a in axes] == ["taken for 4", "taken for 1", "taken for 7", "", "", ""]
-    assert np.allclose(axes[3].images[0].get_array(), maps[0])
 
 
 def test_without_matplotlib_the_extra_is_named(example, tmp_path, without_matplotlib):
