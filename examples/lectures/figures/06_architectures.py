@@ -5,7 +5,7 @@ from __future__ import annotations
 import gpunn
 from gpunn import data, nn, ops, optim, pictures, train
 
-DEPTHS, WIDTH = (2, 10, 20, 40, 60), 12
+DEPTHS, WIDTH, EPOCHS = (2, 10, 20, 40, 60), 12, 6
 
 
 class _Block(nn.Module):
@@ -40,7 +40,8 @@ def _result(depth: int, shortcut: bool, digits: data.Loaded) -> tuple[float, flo
     loader = data.DataLoader(data.ArrayDataset(images, digits.train_labels), 50, shuffle=True, seed=0)
     model = _network(depth, shortcut)
     optimizer = optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=1e-4)
-    history = train.Trainer(model, optimizer, ops.cross_entropy, seed=0).fit(loader, epochs=6)
+    schedule = optim.CosineAnnealingLR(optimizer, T_max=EPOCHS)
+    history = train.Trainer(model, optimizer, ops.cross_entropy, schedule, seed=0).fit(loader, epochs=EPOCHS)
     right = (train.predict(model, test).argmax(1) == digits.test_labels).mean()
     return history[-1]["train_loss"], 100 * float(right)
 
@@ -54,7 +55,7 @@ def depth_and_shortcuts():
         results = [_result(depth, shortcut, digits) for depth in DEPTHS]
         for axes, values in zip((losses, accuracies), zip(*results, strict=True), strict=True):
             axes.plot(DEPTHS, values, "o-", color=colour, label=label)
-    for axes, title in ((losses, "loss on the training digits, epoch 6"), (accuracies, "test accuracy, %")):
+    for axes, title in ((losses, f"loss on the training digits, epoch {EPOCHS}"), (accuracies, "test accuracy, %")):
         axes.set(xlabel="3x3 convolutions", title=title)
         axes.legend()
     return figure
