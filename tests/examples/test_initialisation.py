@@ -7,7 +7,6 @@ import pytest
 
 from tests.examples.test_examples import load
 
-
 in_ci = pytest.mark.skipif(not os.environ.get("CI"), reason="seconds of drawing: in CI")
 
 
