@@ -123,8 +123,9 @@ def _bits(how: str) -> int:
 
 
 def tiled(sets: Iterable[Build]) -> list[Build]:
-    """The builds that have tiles (macros BM and BN, or FILTERS), in float32 or on tensor cores."""
-    return [one for one in sets if (one[1] == "float32" and {"BM", "FILTERS"} & one[2].keys()) or "PRECISION" in one[2]]
+    """The builds that have tiles (macros BM and BN, FILTERS, or SAMPLES), in float32 or on tensor cores."""
+    tiles = {"BM", "FILTERS", "SAMPLES"}
+    return [one for one in sets if (one[1] == "float32" and tiles & one[2].keys()) or "PRECISION" in one[2]]
 
 
 def shares(sets: Iterable[Build], compiler: Compiler, disassembler: Path) -> Shares:

@@ -11,11 +11,12 @@ layout:   gy (L,N,H); gh (N,H), of the last state, which the first one's replace
 threads:  layer.cuh: a block 16 units of some samples. A thread takes a unit of a sample: it adds up what the blocks sent to
           it, and makes the gradients of its gates; then a warp multiplies them, for 32 or 64 columns, with the block's
           weights: what the block sends to all
-shared:   4*(16*G*(-(-H//8//max(4, VEC))*8*max(4, VEC) + 4) + 16*G*(SAMPLES + 4))
+shared:   0
 flops:    2*L*N*G*H*H + 36*L*N*H
 bytes:    e*(G*H*H + L*N*H*(2*G + 2)) + 4*L*N*H
-requires: a cooperative launch of (units/16, tiles of samples or fewer) blocks of 256 threads, all resident; ACC float; H to
-          512; tickets 0; VEC > 1: H a multiple of VEC, w_hh aligned to 16 bytes; gproducts of a GRU alone
+requires: a cooperative launch of (units/16, tiles of samples or fewer) blocks of 256 threads, all resident; dynamic shared
+          memory for weights, and the gradients of a tile's gates; ACC float; H to 512; tickets 0; VEC > 1: H a multiple of
+          VEC, w_hh aligned to 16 bytes; gproducts of a GRU alone
 numerics: a product's sum over the gates by blocks of 16 units: a block's by gate, then by unit; the blocks in order
 optional: gy carry gc gates extra lengths gproducts
 */
@@ -34,13 +35,15 @@ template <int CHUNKS> __device__ __forceinline__ void send(const Layer& g, const
 #pragma unroll
     for (int c = 0; c < CHUNKS; ++c)  // beyond the last the last once more, which nobody writes
         w[c] = weights + smaller((threadIdx.x >> 5) + WARPS * c, chunks - 1) * 32 + lane.place * WIDE;
-#pragma unroll 4
+    slopes += lane.sample * TN;
+#pragma unroll 8
     for (int r = 0; r < ROWS; ++r) {
         ACC slope[TN];
-        load_channels(slopes + r * pitch(SAMPLES) + lane.sample * TN, slope);
+        load_channels(slopes + r * pitch(SAMPLES), slope);
 #pragma unroll
         for (int c = 0; c < CHUNKS; ++c) {
-            const Pack<ACC> right = load_pack(w[c] + r * pitch(width));
+            const Pack<ACC> right = load_pack(w[c]);
+            w[c] += pitch(width);
 #pragma unroll
             for (int j = 0; j < TN; ++j) {
 #pragma unroll

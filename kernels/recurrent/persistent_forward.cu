@@ -9,12 +9,12 @@ layout:   gates (L,N,G,H), the inputs' sums, which the activations replace with 
           products that r meets (L,N,H); y (L,N,H); lengths (N); tickets (32*gridDim.y)
 threads:  layer.cuh: a block 16 units of some samples. A warp multiplies an eighth of the depth, for all of the block's
           units: a lane 2 of them, all gates, with SAMPLES/4 samples; then a thread takes a unit of a sample
-shared:   4*(16*G*(-(-H//8//max(4, VEC))*8*max(4, VEC) + 4)
-          + 8*max(SAMPLES*(-(-H//8//max(4, VEC))*max(4, VEC) + 4), 16*G*SAMPLES))
+shared:   0
 flops:    2*L*N*G*H*H + 30*L*N*H
 bytes:    e*(G*H*H + L*N*H*(2*G + 2))
-requires: a cooperative launch of (units/16, tiles of samples or fewer) blocks of 256 threads, all resident; ACC float; tickets
-          0; VEC > 1: H a multiple of VEC, w_hh and states aligned to 16 bytes
+requires: a cooperative launch of (units/16, tiles of samples or fewer) blocks of 256 threads, all resident; dynamic shared
+          memory for weights, and states or sums of each warp; ACC float; tickets 0; VEC > 1: H a multiple of VEC, w_hh and
+          states aligned to 16 bytes
 numerics: a product's sum by eighths of H, filled up to 8*max(4, VEC): each in order, then the eighths in order, then b_hh
 optional: b_hh extra lengths y
 */

@@ -56,6 +56,11 @@ SHORT = {
     "conv2d/patch_grad_weight": 0.29,
     "gemm/tiled LAYOUT=-1": 0.44,  # either order of each operand, a derivative
     "gemm/tiled BM=64": 0.83,  # 8x4 sums a thread: three loads from shared memory for 32 multiply-adds
+    # Of a layer's step: a sample a lane, or one gate, is few multiply-adds for a load from shared memory.
+    "recurrent/persistent_forward SAMPLES=4": 0.65,
+    "recurrent/persistent_forward CELL=Rnn": 0.72,
+    "recurrent/persistent_forward": 0.82,
+    "recurrent/persistent_backward SAMPLES=4": 0.58,
     # A product of a warpgroup takes its units as long as 128 issued instructions: four of them are a step.
     "conv2d/wgmma_forward": 0.016,
     "conv2d/wgmma_grad_input": 0.015,
