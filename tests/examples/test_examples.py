@@ -51,6 +51,15 @@ def test_lenet(monkeypatch, capsys):
     assert data.load is not example.load
 
 
+def test_mnist_rows(monkeypatch, capsys):
+    example = load("mnist_rows")
+    monkeypatch.setattr(example, "load", lambda name, limit=None: tiny_dataset())
+    monkeypatch.setattr(example, "BATCH", 20)
+    monkeypatch.setattr(example, "HIDDEN", 32)
+    assert example.main(["--epochs", "12"]) > 0.8
+    assert "epoch 12: loss" in capsys.readouterr().out
+
+
 def test_mnist_seconds(monkeypatch, capsys):
     example = load("mnist_seconds")
     monkeypatch.setattr(example, "load", lambda name, limit=None: tiny_dataset())
