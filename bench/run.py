@@ -31,6 +31,7 @@ SUITES = {
     "elementwise": ("kernels.suite", "activations, sums, normalisation of rows, softmax, losses, dropout"),
     "gemm": ("kernels.suite", "matrix products"),
     "optim": ("training.optimisers", "one step of each optimiser over a model's parameters"),
+    "recurrent": ("training.recurrent", "layers of Elman, LSTM and GRU over sequences, forward and with gradients"),
     "step": ("training.step", "a whole training step of every model in gpunn.models"),
     "launch": ("kernels.launching", "host microseconds a call, eager and captured"),
 }

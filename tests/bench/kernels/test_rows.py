@@ -71,7 +71,12 @@ def test_cpu_times_every_pass(suite, capsys, tmp_path):
 
 @pytest.mark.parametrize(
     ("suite", "more"),
-    [("optim", ["--cases", "lenet5"]), ("step", ["--cases", "lenet5", "--batch", "4"]), ("launch", [])],
+    [
+        ("optim", ["--cases", "lenet5"]),
+        ("step", ["--cases", "lenet5", "--batch", "4"]),
+        ("recurrent", ["--cases", "mnist rows 128x28x128", "--pass", "lstm_forward,lstm_train"]),
+        ("launch", []),
+    ],
 )
 def test_the_other_suites(suite, more, capsys, tmp_path):
     file = tmp_path / "rows.json"
@@ -147,7 +152,7 @@ def test_unknown_names(argv, said, capsys):
     assert said in err
 
 
-@pytest.mark.parametrize("suite", ["optim", "launch"])
+@pytest.mark.parametrize("suite", ["optim", "recurrent", "launch"])
 def test_suites_without_kernels_refuse_the_emulator(suite, capsys):
     if not backend.is_available("emulator"):
         pytest.skip("no C++ compiler for the emulator")
@@ -194,6 +199,22 @@ def test_a_precision_that_the_device_lacks_is_a_row(capsys):
 def test_optimisers_have_one_precision(capsys):
     status, _, err = bench(capsys, "optim", "--device", "cpu", "--precision", "bf16")
     assert status == 2 and "weights, gradients and state are float32 in every precision; leave --precision away" in err
+
+
+def test_a_wrong_sequence_is_not_measured(capsys, monkeypatch):
+    from gpunn.cpu import recurrent_steps as steps
+
+    right = steps.FORWARD["RNN_TANH"]
+
+    def wrong(gates, product, *others):
+        right(gates, product * 1.01 if gates.dtype == np.float32 else product, *others)
+
+    monkeypatch.setitem(steps.FORWARD, "RNN_TANH", wrong)
+    argv = ["--device", "cpu", "--cases", "mnist rows 128x28x128", "--pass", "rnn_forward", "--against", "none"]
+    status, out, _ = bench(capsys, "recurrent", *argv)
+    assert status == 1 and "FAILED: mnist rows 128x28x128 recurrent.rnn_forward - fp32: output 0 is off by" in out
+    status, _, err = bench(capsys, "recurrent", "--device", "cpu", "--precision", "bf16")
+    assert status == 2 and "recurrent: cases are float32 of one batch size; leave --precision and --batch away" in err
 
 
 @emulated
