@@ -42,21 +42,25 @@ def fields(model: nn.Module, x_shape: tuple[int, ...]) -> list[Seen]:
     """The field of each convolution and pooling on the longest way through the network, in order.
 
     Sizes and steps are nn.summary's; a field starts its layer's padding before the one before. ValueError where another
-    branch than the one followed sees more: the rectangle would be too small.
+    branch than the one followed sees more, and where maps are enlarged: the rectangle would be wrong.
     """
     layers, found = dict(model.named_modules()), []
     start, size, step = (0, 0), (1, 1), (1, 1)
     for row in rows(model, (1, *x_shape[1:]))[0]:
         layer = layers[row.name]
-        if row.field is None or row.output[2:] == (1, 1) or not hasattr(layer, "padding"):
+        reach = layer.reach(row.output, row.output)
+        if row.field is None or reach is None or not hasattr(layer, "padding"):
             continue
-        window = [(n - m) / s + 1 for n, m, s in zip(row.field.size, size, step, strict=True)]
-        if min(window) < 1:  # a shortcut, which sees less
+        seen = tuple((n - m) / s + 1 for n, m, s in zip(row.field.size, size, step, strict=True))
+        if min(seen) < 1:  # a shortcut, which sees less
             continue
-        start = tuple(a - p * s for a, p, s in zip(start, layer.padding, step, strict=True))
+        if not row.field.sure or seen != reach[0] or row.field.step < step:
+            raise ValueError(f"fields: {row.name} joins branches, or enlarges its maps; take a network in one line")
+        padding = layer.padding
+        if isinstance(padding, str):
+            padding = tuple((k - 1) // 2 for k in reach[0]) if padding == "same" else (0, 0)
+        start = tuple(a - p * s for a, p, s in zip(start, padding, step, strict=True))
         size, step = row.field.size, row.field.step
-        if not row.field.sure or window != list(layer.kernel_size):
-            raise ValueError(f"fields: {row.name} joins branches that see differently; take a network in one line")
         found.append(Seen(row.name, row.output[2:], start, size, step))
     return found
 
@@ -164,6 +168,8 @@ def main(argv=None) -> list[Path]:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("receptive_field"), help="the folder for the pictures")
     args = parser.parse_args(argv)
+    if args.samples < 1:
+        parser.error(f"--samples is {args.samples}, expected at least 1 image of noise")
 
     gpunn.manual_seed(args.seed)
     digit = data.load_digits(100, 1).train_images[2] / 255

@@ -39,7 +39,13 @@ NETWORKS = {
     "lenet5": (models.lenet5, (2, 1, 28, 28)),
     "resnet20": (models.resnet20, (1, 3, 97, 90)),
     "strides": (
-        lambda: nn.Sequential(nn.Conv2d(1, 4, 3, stride=2), nn.AvgPool2d(3, 2, 1), nn.Conv2d(4, 4, (1, 5), dilation=1)),
+        lambda: nn.Sequential(nn.Conv2d(1, 4, 3, stride=2), nn.AvgPool2d(3, 2, 1), nn.Conv2d(4, 4, (1, 5))),
+        (1, 1, 40, 53),
+    ),
+    "same and dilated": (
+        lambda: nn.Sequential(
+            nn.Conv2d(1, 4, 4, padding="same"), nn.Conv2d(4, 4, 3, dilation=3), nn.Conv2d(4, 4, 5, padding="valid")
+        ),
         (1, 1, 40, 53),
     ),
 }
@@ -66,9 +72,10 @@ def test_fields_of_lenet5(example):
     ]
 
 
-def test_branches_are_refused(example):
-    with pytest.raises(ValueError, match="fields: large joins branches that see differently; take"):
-        example.fields(Branches(), (1, 1, 20, 20))
+@pytest.mark.parametrize("model", [Branches(), nn.Sequential(nn.Conv2d(1, 1, 3), nn.ConvTranspose2d(1, 1, 4, 2))])
+def test_what_is_not_in_one_line_is_refused(example, model):
+    with pytest.raises(ValueError, match=r"fields: \w+ joins branches, or enlarges its maps; take"):
+        example.fields(model, (1, 1, 20, 20))
 
 
 def test_the_gradient_is_the_one_of_the_middle_unit(example):
@@ -103,6 +110,12 @@ def test_draws(example, tmp_path, capsys):
     assert axes.get_title() == "small 0:\n3x3, 90 % in 3x3"
     assert axes.patches[0].get_bbox().bounds == (6.5, 6.5, 3, 3)  # the middle of 14 units, 7, reads pixels 7 to 9
     assert "small 1: may see 5x5" in capsys.readouterr().out
+
+
+def test_no_samples(example, capsys):
+    with pytest.raises(SystemExit):
+        example.main(["--samples", "0"])
+    assert "--samples is 0, expected at least 1" in capsys.readouterr().err
 
 
 @in_ci
