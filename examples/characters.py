@@ -2,7 +2,7 @@
 
 Verbs agree with nouns, across relative clauses, too; at the end it needs 0.52 to 0.53 bits a letter, and no model fewer
 than the 0.51 of the grammar's own choices. Of its sentences the grammar could have made 91 to 96 % at temperature 0.2,
-79 to 85 % at 1 and 4 to 9 % at 2; seeds 0, 1, 2. A run takes 13 s on one CPU core, with its picture (matplotlib).
+76 to 87 % at 1 and 3 to 7 % at 2; seeds 0, 1, 2. A run takes 12 s on one CPU core, with its picture (matplotlib).
 
     python examples/characters.py [--seed 0] [--steps 800] [--out characters.png]
 """

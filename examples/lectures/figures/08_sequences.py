@@ -6,7 +6,7 @@ import gpunn
 
 
 def letters():
-    """A character model of a grammar's text: bits a letter, and its right sentences by temperature; 13 s."""
+    """A character model of a grammar's text: bits a letter, and its right sentences by temperature; 12 s."""
     grammar = characters.Grammar(0)
     text = grammar.text(300_000)
     gpunn.manual_seed(0)
