@@ -79,7 +79,7 @@ def overlays(
         raise NothingToDraw(f"overlays: there is none to draw of {len(images)} images")
     across = min(2, count)
     rows = -(-count // across)
-    figure = new_figure(4.4 * across, 1.62 * rows + 0.5)
+    figure = new_figure(4.4 * across, 1.6 * rows + 0.7)
     grid = figure.add_gridspec(rows, 7 if across == 2 else 3, width_ratios=[1, 1, 1, *[0.12, 1, 1, 1] * (across - 1)])
     for i in range(count):
         row, left = i // across, 4 * (i % across)

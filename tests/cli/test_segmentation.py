@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 
 import numpy as np
@@ -79,6 +80,7 @@ def test_predict_writes_a_mask(here, capsys):
     assert mask.shape == (32, 32) and np.array_equal(mask, scores[0].argmax(0)), "its pixels are class numbers"
 
 
+@pytest.mark.skipif(not os.environ.get("CI"), reason="seconds of pictures: in CI")
 @pytest.mark.curves
 def test_report_has_overlays(here, capsys):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
