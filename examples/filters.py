@@ -127,7 +127,7 @@ def draw_sampling(image: np.ndarray):
     """Stride, dilation and pooling; every panel as large as the image, its pixels as large as what they stand for."""
     x, smooth = image[None, None], gaussian(2.0)
     made = [(f"Gaussian, stride {n}", strided(image, smooth, stride=n)) for n in (1, 2, 4)]
-    made += [("every 4th pixel, not smoothed", image[::4, ::4])]
+    made += [("every 4th pixel alone", image[::4, ::4])]
     made += [(f"Sobel, dilation {n}", strided(image, SOBEL, dilation=n)) for n in (1, 2, 4, 8)]
     for n in (2, 4):
         made += [(f"max of {n}x{n}", ops.max_pool2d(x, n)[0, 0]), (f"mean of {n}x{n}", ops.avg_pool2d(x, n)[0, 0])]

@@ -85,13 +85,14 @@ def stage(folder: Path, cache: Path) -> tuple[int, int, int]:
         text = (LECTURES.parent / name).read_text(encoding="utf-8")
         (lectures.parent / name).write_text(text.replace("../README.md", "../index.md"), encoding="utf-8")
     table = ["| chapter | begins with |", "|---|---|"]
+    names = []
     for path in chapters():
         shutil.copy(path, lectures)
         title, about = _beginning(path.read_text(encoding="utf-8"))
         table.append(f"| [{title}](examples/lectures/{path.name}) | {about} |")
-    names = "\n".join(f"examples/lectures/{path.stem}" for path in chapters())
+        names.append(f"{int(path.name[:2])}. {title} <examples/lectures/{path.stem}>")
     about = (ROOT / "README.md").read_text(encoding="utf-8").split("\n\n")[1]
-    text = INDEX.format(about=about, table="\n".join(table), chapters=names)
+    text = INDEX.format(about=about, table="\n".join(table), chapters="\n".join(names))
     (folder / "index.md").write_text(text, encoding="utf-8")
     (folder / "_static").mkdir()
     shutil.copy(LECTURES / "website" / "site.css", folder / "_static")
@@ -104,7 +105,8 @@ def _beginning(text: str) -> tuple[str, str]:
     found = re.search(r"^# (.+?)\n\n(.+?)\n\n", text, re.MULTILINE | re.DOTALL)
     if found is None:
         raise BuildError("a chapter begins with its title and a paragraph")
-    return found[1], re.split(r"(?<=[.:])\s", " ".join(found[2].split()))[0].rstrip(":.") + "."
+    words = re.sub(r"\[(.+?)\]\(.+?\)", r"\1", " ".join(found[2].split()))  # a link's text
+    return found[1], re.split(r"(?<=[.:])\s", words)[0].rstrip(":.") + "."
 
 
 def execute(source: Path, out: Path, work: Path, cache: Path) -> list[str]:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import gpunn
+from gpunn import pictures
 
 LECTURES = Path(__file__).resolve().parent
 FIGURES = LECTURES / "figures"
@@ -46,6 +47,18 @@ plt.rcParams.update(
         "image.interpolation": "nearest",
     }
 )
+
+
+def _shown_in_jupyter() -> None:
+    """Have Jupyter show a Figure that ends a cell: its own rule for them begins with the first figure of pyplot."""
+    from matplotlib.figure import Figure
+
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is not None:
+        shell.display_formatter.formatters["image/png"].for_type(Figure, pictures.png)
+
+
+_shown_in_jupyter()
 
 
 class Saved:

@@ -8,7 +8,7 @@ from website import docstrings
 project = "gpunn"
 author = "the gpunn authors"
 version = release = gpunn.__version__
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
 
 # Chapters: plain MyST, mathematics by dollars. MathJax is one file of the site's own (see mathjax.py), that draws SVG.
 myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
@@ -27,7 +27,6 @@ nb_ipywidgets_js = {}  # of a CDN
 nb_merge_streams = True
 nb_render_image_options = {"align": "center"}
 
-autosummary_generate = False  # tables alone; the pages are written by reference.py
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 python_use_unqualified_type_names = True
