@@ -55,6 +55,12 @@ def scene(size: int = 128, seed: int = 0) -> np.ndarray:
     return np.clip(image + 0.02 * grain, 0, 1).astype(np.float32)
 
 
+def grey_picture(path: Path, size: int) -> np.ndarray:
+    """The middle square of a picture file as (size, size), its grey levels by the eye's sensitivity (Rec. 601)."""
+    colours = read_picture(path, 3, size)[0] / 255
+    return np.einsum("c,chw->hw", (0.299, 0.587, 0.114), colours).astype(np.float32)
+
+
 def edges(image: np.ndarray, border: str = "replicate") -> np.ndarray:
     """The length of the gradient that the two Sobel filters measure."""
     return np.hypot(ops.filter2d(image, SOBEL, border), ops.filter2d(image, SOBEL.T.copy(), border))
@@ -162,11 +168,7 @@ def main(argv=None) -> list[Path]:
     if args.size < 64:
         parser.error(f"--size is {args.size}, expected at least 64: the corner shown takes 48 pixels")
 
-    if args.image is None:
-        image = scene(args.size, args.seed)
-    else:
-        colours = read_picture(args.image, 3, args.size)[0] / 255
-        image = np.einsum("c,chw->hw", (0.299, 0.587, 0.114), colours).astype(np.float32)
+    image = scene(args.size, args.seed) if args.image is None else grey_picture(args.image, args.size)
     args.out.mkdir(parents=True, exist_ok=True)
     drawn = {"filters": draw_filters, "borders": draw_borders, "sampling": draw_sampling}
     files = [pictures.save(draw(image), args.out / f"{name}.png") for name, draw in drawn.items()]
