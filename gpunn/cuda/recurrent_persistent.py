@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from gpunn.cuda.dtypes import pack, storage_macros
+from gpunn.cuda.dtypes import SIZES, pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import Launch, Scratch, Tickets
 from gpunn.cuda.problem import Layer
@@ -20,7 +20,8 @@ from gpunn.cuda.variants import Operation, Variant
 THREADS, UNITS = 256, 16  # of a block
 WARPS = THREADS // 32
 MULTIPROCESSORS = 132  # an H200's, each of which holds a block; more samples than that are several tiles of a block
-MOST_UNITS, MOST_TILES = 512, 4
+MOST_UNITS = 512
+MOST_TILES, MOST_NARROW = 4, 2  # of a block; beyond, a product a step is faster, of 16 bits that of tensor cores
 SAMPLES = (4, 16)  # of a tile: the fewer, the more blocks there are
 TAKES = f"16 or 32 bits; up to {MOST_UNITS} hidden units, whose weights lie in shared memory; one cooperative launch"
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
@@ -61,8 +62,8 @@ def _multiprocessors(samples: int, job: Layer) -> int:
 
 
 def _avoid(samples: int, job: Layer) -> str:
-    each = _tiles(samples, job)
-    return f"a block would take {each} tiles of {samples} samples at each step" if each > MOST_TILES else ""
+    each, most = _tiles(samples, job), MOST_NARROW if SIZES[job.dtype] == 2 else MOST_TILES
+    return f"a block would take {each} tiles of {samples} samples at each step" if each > most else ""
 
 
 def _columns(job: Layer) -> int:

@@ -1,14 +1,18 @@
 """The persistent recurrent kernels: what they take, what they launch, and samples that are several tiles of a block."""
 
+import os
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from gpunn.backend import asarray, device
-from gpunn.cuda import recurrent_layer, recurrent_persistent, variants
+from gpunn.cuda import recurrent, recurrent_layer, recurrent_persistent, variants
 from gpunn.cuda.kernel import EMULATOR
 from gpunn.cuda.problem import Layer
 from gpunn.cuda.recurrent_persistent import LAYER_BACKWARD, LAYER_FORWARD
 from gpunn.cuda.variants import use_variant
+from gpunn.reference.close import assert_close
 
 BOTH = pytest.mark.parametrize("operation", [LAYER_FORWARD, LAYER_BACKWARD], ids=lambda found: found.name)
 
@@ -40,7 +44,9 @@ def test_what_does_not_fit_goes_by_steps_and_says_why(operation, h200, monkeypat
     told = {
         "x is float64": job(dtype="float64"),
         "H = 513 is over 512 hidden units": job(H=513),
+        "each step ends with a projection, by w_hr": replace(job(N=16), projected=True),
         "persistent16: a block would take 5 tiles of 16 samples at each step": job(N=257),
+        "persistent16: a block would take 3 tiles of 16 samples at each step": job(N=129, dtype="bfloat16"),
     }
     for words, problem in told.items():
         variant, why = operation.choose(problem, EMULATOR)
@@ -89,3 +95,22 @@ def test_a_block_takes_several_tiles_of_samples_one_after_the_other(emulator, mo
     recurrent_layer._backward.cache_clear()
     for one, several in zip(*found, strict=True):
         np.testing.assert_array_equal(one, several)
+
+
+@pytest.mark.skipif("CI" not in os.environ, reason="full size, two seconds: in CI")
+@pytest.mark.parametrize("N, H, samples", [(16, 512, 16), (17, 500, 16), (3, 512, 4)])
+def test_full_size_is_what_steps_give(N, H, samples, emulator, h200):
+    rng, L = np.random.default_rng(0), 2
+
+    def array(*shape):
+        return asarray((rng.standard_normal(shape) / 16).astype(np.float32), device=device("emulator"))
+
+    x, w_ih, w_hh, b = array(L, N, 8), array(4 * H, 8), array(4 * H, H), array(4 * H)
+    found = []
+    for way in ("steps", f"persistent{samples}"):
+        with use_variant(LAYER_FORWARD.name, way), use_variant(LAYER_BACKWARD.name, way):
+            y, h, c, *kept = recurrent.forward("LSTM", x, None, None, w_ih, w_hh, b, b, None, None, False, True)
+            grads = recurrent.backward("LSTM", x, y, h, c, *kept, w_ih, w_hh, None, None, False, (True,) * 7)
+        found.append([a for a in (y, h, c, *kept, *grads) if a is not None])
+    for want, got in zip(*found, strict=True):
+        assert_close(got, want.astype(np.float64), L * 5 * H)
