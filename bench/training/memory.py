@@ -89,7 +89,8 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     add("--seed", type=int, default=0)
     add("--json", metavar="FILE", help="write the rows there")
     args = parser.parse_args(argv)
-    args.networks = chosen("network of memory", ",".join(args.networks) or ",".join(DEFAULT), models.names())
+    known = models.names("classification")
+    args.networks = chosen("network of memory", ",".join(args.networks) or ",".join(DEFAULT), known)
     return args
 
 

@@ -65,7 +65,7 @@ def choose(plan: Plan) -> None:
         raise UsageError("optim: no kernel of ours runs in an optimiser's step; choose --device cpu or cuda")
     if plan.args.precision:
         raise UsageError("optim: weights, gradients and state are float32 in every precision; leave --precision away")
-    plan.cases = chosen("case of optim", plan.args.cases or "lenet5,resnet20,resnet18", models.names())
+    plan.cases = chosen("case of optim", plan.args.cases or "lenet5,resnet20,resnet18", models.names("classification"))
     plan.passes = chosen("pass of optim", plan.args.passes, list(OPTIMISERS))
 
 

@@ -36,7 +36,7 @@ Weights = dict[str, np.ndarray]
 
 def choose(plan: Plan) -> None:
     usual = EMULATED if plan.kind == "emulator" else None
-    for name in chosen("case of step", plan.args.cases or usual, models.names()):
+    for name in chosen("case of step", plan.args.cases or usual, models.names("classification")):
         batch = {"cuda": GPU_BATCH.get(name, 64), "cpu": BATCHES.get(name, 64), "emulator": 2}[plan.kind]
         plan.cases.append(Network(name, (plan.args.batch or batch, *models.input_shape(name))))
     plan.precisions = chosen("precision of step", plan.args.precision or "fp32", list(WITHIN))

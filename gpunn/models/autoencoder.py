@@ -183,6 +183,11 @@ def denoising_autoencoder(
     return AutoEncoder(encoder, decoder, NOISES[noise](level))
 
 
+def size_for(side: int, channels: Sequence[int] = (16, 32), **options: object) -> int:
+    """The smallest side of an image, this one or larger, that conv_autoencoder takes with these options."""
+    return -(-side // 2 ** len(channels)) * 2 ** len(channels)
+
+
 def conv_autoencoder(
     in_channels: int = 1,
     image_size: int = 28,

@@ -11,6 +11,8 @@ from typing import Any
 from gpunn import limits, nn
 from gpunn.errors import UsageError, unknown_name
 from gpunn.models.alexnet import alexnet, alexnet_lite
+from gpunn.models.autoencoder import autoencoder, conv_autoencoder, denoising_autoencoder, linear_autoencoder
+from gpunn.models.autoencoder import size_for as size_for_halving
 from gpunn.models.inception import inception_v4
 from gpunn.models.lenet import lenet5, lenet_20_50_500
 from gpunn.models.lenet_1998 import lenet5_1998
@@ -27,8 +29,10 @@ from gpunn.models.resnet import (
     resnet110,
     resnet152,
 )
+from gpunn.models.sparse import sparse_autoencoder
 from gpunn.models.unet import size_for as size_for_unet
 from gpunn.models.unet import unet
+from gpunn.models.variational import vae
 from gpunn.models.vgg import vgg11, vgg11_bn, vgg16, vgg16_bn
 from gpunn.nn.parameter import at_most
 from gpunn.text import brief
@@ -78,12 +82,22 @@ _MODELS = {
     "vgg16_bn": Entry(vgg16_bn, _LARGE, 32),
     "inception_v4": Entry(inception_v4, (3, 299, 299), 75),
     "unet": Entry(unet, (1, 512, 512), sizes=size_for_unet, task="segmentation"),
+    "autoencoder": Entry(autoencoder, _GREY, 1, task="reconstruction"),
+    "conv_autoencoder": Entry(conv_autoencoder, _GREY, sizes=size_for_halving, task="reconstruction"),
+    "linear_autoencoder": Entry(linear_autoencoder, _GREY, 1, task="reconstruction"),
+    "denoising_autoencoder": Entry(denoising_autoencoder, _GREY, 1, task="reconstruction"),
+    "sparse_autoencoder": Entry(sparse_autoencoder, _GREY, 1, task="reconstruction"),
+    "vae": Entry(vae, _GREY, 1, task="reconstruction"),
 }
 
 
-def names() -> list[str]:
-    """The names that ``create`` takes."""
-    return list(_MODELS)
+def names(task: str | None = None) -> list[str]:
+    """The names that ``create`` takes: all, or those for a task.
+
+    >>> gpunn.models.names("reconstruction")[:2]
+    ['autoencoder', 'conv_autoencoder']
+    """
+    return [name for name, entry in _MODELS.items() if task in (None, entry.task)]
 
 
 def _entry(name: str) -> Entry:

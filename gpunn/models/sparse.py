@@ -35,7 +35,7 @@ class SparseAutoEncoder(AutoEncoder):
         weight: beta, what the penalty is multiplied by.
     """
 
-    loss_name: ClassVar[str] = "half the squared error of an image plus the price of its code"
+    loss_name: ClassVar[str] = "error and price of the code"
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, penalty: str, target: float, weight: float):
         super().__init__(encoder, decoder)

@@ -10,7 +10,7 @@ from gpunn.cuda.plans import Call
 from gpunn.cuda.variants import tracing
 from gpunn.engine.tensor import Tensor
 from gpunn.errors import UsageError
-from gpunn.models.registry import create, input_shape, takes_size
+from gpunn.models.registry import create, has_loss, input_shape, takes_size, task
 
 BATCH = 2
 
@@ -39,6 +39,12 @@ def run_step(name: str, device: Device, batch: int, small: bool = True) -> tuple
         height = width = min(next(sides), height)
     images = np.zeros((batch, channels, height, width), np.float32)
     model = create(name).to(device)
-    labels = to_device(np.zeros(batch, np.int64), device)
-    ops.cross_entropy(model(Tensor(to_device(images, device))), labels).backward()
+    x = Tensor(to_device(images, device))
+    y = model(x)
+    loss = model.loss if has_loss(name) else ops.cross_entropy
+    if task(name) == "reconstruction":
+        loss(y, x).backward()
+    else:
+        labels = np.zeros((batch, *y.shape[2:]), np.int64)  # of each pixel where the network names those
+        loss(y, to_device(labels, device)).backward()
     return images.shape

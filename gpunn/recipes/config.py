@@ -131,5 +131,8 @@ class Config(Recipe):
 
     def build(self, dtype: np.dtype) -> nn.Module:
         """The network with new weights. UsageError for options that it does not take."""
-        model = models.create(self.model, len(self.classes), self.channels, **self.model_options or {})
+        options = dict(self.model_options or {})
+        if "image_size" in models.options_of(self.model):
+            options.setdefault("image_size", self.size)
+        model = models.create(self.model, len(self.classes), self.channels, **options)
         return model.to(dtype)

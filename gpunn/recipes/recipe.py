@@ -37,6 +37,8 @@ RECIPES = {
     **dict.fromkeys(["vgg11_bn", "vgg16_bn", "inception_v4"], "batch_norm"),
     **dict.fromkeys(["alexnet", "vgg11", "vgg16"], "no_batch_norm"),
     "unet": "unet",
+    **dict.fromkeys(["autoencoder", "conv_autoencoder", "linear_autoencoder", "denoising_autoencoder"], "autoencoder"),
+    **dict.fromkeys(["sparse_autoencoder", "vae"], "autoencoder"),
 }
 
 

@@ -60,7 +60,7 @@ class Task:
         if dataset.train_labels.ndim != 1:
             raise UsageError(
                 f"train: {model} {self.words}, but {dataset.name} has a label for each pixel; "
-                f"choose from {', '.join(_for('segmentation'))}"
+                f"choose from {', '.join(models.names('segmentation'))}"
             )
 
     def loss(self, config: Config, model: Any, smoothed: bool = False) -> Callable:
@@ -197,8 +197,3 @@ _TASKS = {"classification": Task(), "segmentation": Segmentation(), "reconstruct
 def task_of(model: str) -> Task:
     """The task of the network of that name."""
     return _TASKS[models.task(model)]
-
-
-def _for(task: str) -> list[str]:
-    """The networks for a task."""
-    return [name for name in models.names() if models.task(name) == task]

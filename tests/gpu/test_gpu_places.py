@@ -94,7 +94,7 @@ def test_arrays_of_a_second_device_are_computed_there():
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("name", models.names("classification"))
 def test_a_step_of_every_model_is_the_cpus(name):
     """By its losses: gradients of deep networks differ between machines where a ReLU flips."""
     channels, height, _width = models.input_shape(name)
