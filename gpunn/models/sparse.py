@@ -91,6 +91,8 @@ def sparse_autoencoder(
 ) -> SparseAutoEncoder:
     """An over-complete auto-encoder 784-1024-784 with few active units: 1,607,440 parameters, pixels from 0 to 1.
 
+    Units of "kl" start at the target: their biases are log(target / (1 - target)).
+
     Args:
         latent: units of the code, more than pixels.
         penalty: "kl" with sigmoid units: their mean activation over the batch is drawn to `target`; "l1" with rectified
@@ -114,5 +116,8 @@ def sparse_autoencoder(
     pixels = math.prod(shape)
     unit = nn.Sigmoid() if penalty == "kl" else nn.ReLU()
     encoder = nn.Sequential(nn.Flatten(), nn.Linear(pixels, latent), unit)
+    if penalty == "kl" and 0 < target < 1:
+        # Units that start at a mean of 0.5 cost so much that the first epochs would do nothing but silence them.
+        nn.init.constant_(encoder[1].bias, math.log(target / (1 - target)))
     decoder = nn.Sequential(nn.Linear(latent, pixels), nn.Sigmoid(), nn.Unflatten(1, shape))
     return SparseAutoEncoder(encoder, decoder, penalty, target, weight)

@@ -18,7 +18,7 @@ EXAMPLES = Path(__file__).resolve().parents[2]
 # The examples that draw in seconds, and those that take minutes: figures that the lectures have saved show them.
 DRAWN = (
     "perceptron", "xor_mlp", "approximation", "descent_paths", "filters", "transposed_convolution", "receptive_field",
-    "what_units_see", "vanishing_gradient",
+    "what_units_see", "vanishing_gradient", "autoencoders",
 )  # fmt: skip
 LONG = ()
 TITLE = """# Gallery
