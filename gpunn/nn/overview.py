@@ -44,10 +44,10 @@ def summary(model: Layer, x: Operand | Shape, memory: bool = False) -> Summary:
     """A table of the layers that an input runs through: output, parameters, FLOPs, receptive field, stride, memory.
 
     x: the input's shape with N, or an input. Runs forward once, in evaluation mode, recording no gradients.
-    FLOPs are 2 a multiply-add, of convolutions and linear layers. The receptive field is how many pixels of the input,
-    in height and width, one pixel of the output depends on, the stride how many lie from one output to the next; the
-    largest where branches meet (nn.receptive tells how it is found, and where it is not sure: ~). Memory is the
-    output's, 0 where it is the input's own; its sum is what training holds of activations at most, if every layer's
+    FLOPs are 2 a multiply-add, of convolutions, linear and recurrent layers. The receptive field is how many pixels of
+    the input, in height and width, one pixel of the output depends on, the stride how many lie from one output to the
+    next; the largest where branches meet (nn.receptive tells how it is found, and where it is not sure: ~). Memory is
+    the output's, 0 where it is the input's own; its sum is what training holds of activations at most, if every layer's
     output is needed again. Under a gpunn.precision the title names it, and outputs of 16 bits their dtype.
 
     memory=True trains on the input, too, forward and back, and leaves everything as it was; a model in evaluation mode

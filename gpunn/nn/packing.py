@@ -13,6 +13,7 @@ from gpunn.backend import Array, array_module, device_of, to_device
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import Tensor, data_of
 from gpunn.nn.packed import PackedSequence
+from gpunn.scalars import as_int
 
 
 def pack_padded_sequence(
@@ -66,7 +67,7 @@ def pad_packed_sequence(
     """
     op = "pad_packed_sequence"
     data, batch_sizes, order = check_packed(op, sequence)
-    L = len(batch_sizes) if total_length is None else operator.index(total_length)
+    L = len(batch_sizes) if total_length is None else as_int(op, "total_length", total_length)
     if len(batch_sizes) > L:
         raise ValueError(
             f"{op}: total_length is {L}, expected {len(batch_sizes)} at least, the longest sequence's; leave it out"

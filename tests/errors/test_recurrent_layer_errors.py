@@ -60,6 +60,13 @@ WRONG = {
         ["batch_sizes is on emulator, expected the cpu", ".cpu()"],
     ),
     "unpad": (lambda: rnn.unpad_sequence(X, [1]), ValueError, ["lengths has 1 entries, expected 2"]),
+    "unpad a fraction": (lambda: rnn.unpad_sequence(X, [1, 2.5]), TypeError, ["a length is 2.5, expected an int"]),
+    "unpad beyond": (lambda: rnn.unpad_sequence(X, [1, -1]), ValueError, ["lengths has -1, expected 0 to L = 3"]),
+    "total fraction": (
+        lambda: rnn.pad_packed_sequence(PACKED, total_length=2.5),
+        TypeError,
+        ["pad_packed_sequence: total_length is 2.5, expected an int"],
+    ),
     "features": (
         lambda: nn.LSTM(3, 4)(X),
         ValueError,

@@ -12,6 +12,7 @@ import pytest
 
 import gpunn
 from gpunn import Tensor, nn, ops
+from gpunn.nn.overview import rows
 from gpunn.nn.utils import rnn
 from gpunn.reference.close import assert_close
 from tests.parity import DTYPES, normal, torch
@@ -173,9 +174,9 @@ def test_what_it_says_of_itself():
     assert repr(nn.RNNCell(3, 4, False, "relu")) == "RNNCell(3->4, no bias, relu)"
     assert layer.flatten_parameters() is None and isinstance(layer, nn.RNNBase)
     weights = sum(p.size for p in layer.parameters())
-    rows = nn.summary(nn.Sequential(layer), (5, 7, 10)).splitlines()
-    line = next(row for row in rows if "LSTM" in row)
-    assert "(5, 7, 40)" in line and f"{weights:,}  {2 * weights * 35:,}" in line and line.split()[-3:-1] != ["1", "1"]
+    ((row,), _) = rows(layer, (5, 7, 10))
+    assert row.output == (5, 7, 40) and (row.parameters, row.flops) == (weights, 2 * weights * 35)
+    assert row.field is None, "a sequence is no image"
     assert nn.LSTM(10, 20).flops((7, 10), (7, 20)) == 2 * 7 * 80 * 30 and nn.GRUCell(3, 4).flops((2, 3), (2, 4)) == 336
 
 

@@ -32,7 +32,9 @@ RANDOM = {"Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "Fea
 LAYERS = sorted(
     name
     for name, kind in vars(nn).items()
-    if isinstance(kind, type) and name[0] != "_" and name not in {*ALONE, *UNLISTED, *RANDOM, "StochasticDepth"}
+    if isinstance(kind, type)
+    and name[0] != "_"
+    and name not in {*ALONE, *UNLISTED, *RANDOM, "StochasticDepth", "DiceLoss"}
 )
 
 

@@ -12,6 +12,7 @@ from gpunn.nn.packed import PackedSequence as PackedSequence
 from gpunn.nn.packed import invert_permutation as invert_permutation
 from gpunn.nn.packing import pack_padded_sequence as pack_padded_sequence
 from gpunn.nn.packing import pad_packed_sequence as pad_packed_sequence
+from gpunn.scalars import as_int
 
 
 def pad_sequence(
@@ -44,16 +45,19 @@ def unpad_sequence(padded_sequences: A, lengths: Operand | Sequence[int], batch_
     """The sequences (length, *) of a padded array (L, N, *), or (N, L, *): what pad_sequence padded.
 
     Raises:
-        ValueError: there are more or fewer lengths than sequences.
+        ValueError: there are more or fewer lengths than sequences, or one is outside 0..L.
 
     Examples:
         >>> nn.utils.rnn.unpad_sequence(gpunn.tensor([[1.0, 2.0], [3.0, 0.0]]), [2, 1], batch_first=True)
         [Tensor([1., 2.]), Tensor([3.])]
     """
-    N, found = data_of(padded_sequences).shape[0 if batch_first else 1], [int(n) for n in lengths]  # type: ignore[union-attr]
+    x: Any = padded_sequences
+    N, L = data_of(x).shape[:2] if batch_first else data_of(x).shape[1::-1]
+    found = [as_int("unpad_sequence", "a length", n) for n in getattr(lengths, "tolist", lambda: lengths)()]
     if len(found) != N:
         raise ValueError(f"unpad_sequence: lengths has {len(found)} entries, expected {N}, one a sequence")
-    x: Any = padded_sequences
+    if (wrong := next((n for n in found if not 0 <= n <= L), None)) is not None:
+        raise ValueError(f"unpad_sequence: lengths has {wrong}, expected 0 to L = {L}; pass those of pad_sequence")
     return [x[i, :n] if batch_first else x[:n, i] for i, n in enumerate(found)]
 
 
