@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import gpunn
 from gpunn import models, nn, ops
 from gpunn.engine.tensor import Tensor
+from tests.ops.conftest import place as place
 
 OPTIONS = [
     {"depth": 2, "width": 3, "padding": "valid"},
@@ -130,3 +132,17 @@ def test_by_name_sizes_follow_the_options():
     assert models.size_for("unet", 60, valid) == 60 and not models.takes_size("unet", 62, valid)
     model = models.create("unet", num_classes=3, in_channels=3, width=2, **valid)
     assert model(np.zeros((1, 3, 60, 60), np.float32)).shape == (1, 3, 20, 20)
+
+
+def test_a_device_has_the_same_scores_and_gradients(place):
+    gpunn.manual_seed(0)
+    model = models.unet(3, 2, depth=1, width=2, padding="valid", batch_norm=True)
+    x, mask = np.random.default_rng(0).normal(size=(2, 2, 20, 22)).astype(np.float32), np.zeros((2, 4, 6), int)
+    found = []
+    for where in ("cpu", place):
+        model.to(where).zero_grad()
+        y = model(Tensor(gpunn.to_device(x, where)))
+        ops.dice_loss(y, gpunn.to_device(mask, where)).backward()
+        found.append([y.numpy(), *(gpunn.to_numpy(p.gradient) for p in model.parameters())])
+    for got, want in zip(found[1], found[0], strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-5 * max(1, np.abs(want).max()))

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import numpy as np
 from matplotlib.figure import Figure
 from segmentation import LOSSES, fit, halved, network
 
 import gpunn
-from gpunn import data
+from gpunn import data, pictures, train
+
+
+def unet_shapes() -> Figure:
+    """Masks of the two fullest test images after 6 epochs of U-Net on 2,000 shapes; 80 s on one core."""
+    loaded = data.load("shapes")
+    x, test = (data.normalise(a, loaded.mean, loaded.std) for a in (loaded.train, loaded.test))
+    gpunn.manual_seed(0)
+    model = network()
+    fit(model, x, loaded.train_labels, 6, loss=LOSSES["both"])
+    scores = train.predict(model, test)
+    print(f"mean IoU {train.mean_iou(scores, loaded.test_labels):.3f}")
+    full = np.argsort(-(loaded.test_labels > 0).mean((1, 2)))[:2]
+    return pictures.overlays(loaded.test[full], loaded.test_labels[full], scores.argmax(1)[full], loaded.classes)
 
 
 def unet_losses() -> Figure:
