@@ -53,6 +53,23 @@ def _interpolated(mode: str, shape: str) -> Layer:
     )
 
 
+def _reading(names: str) -> list[Layer]:
+    """Two recurrent layers, both ways, over 64 sequences; of their results y."""
+
+    def make(lib: Any, name: str) -> Any:
+        class Reading(lib.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layer = getattr(lib.nn, name)(128, 128, 2, bidirectional=True)
+
+            def forward(self, x: Any) -> Any:
+                return self.layer(x)[0]
+
+        return Reading()
+
+    return [Layer(name, lambda lib, name=name: make(lib, name), "32x64x128") for name in names.split()]
+
+
 def _unpooled(lib: Any) -> Callable[..., Any]:
     """SegNet's pair, the pooling's places taken back."""
     pool, unpool = lib.nn.MaxPool2d(2, return_indices=True), lib.nn.MaxUnpool2d(2)
@@ -124,6 +141,7 @@ LAYERS = [
     Layer("Bilinear", lambda lib: lib.nn.Bilinear(128, 128, 64), "256x128 256x128", "nn", 2),
     Layer("scaled_dot_product_attention", lambda lib: lib.nn.functional.scaled_dot_product_attention,
           "8x12x197x64 8x12x197x64 8x12x197x64", "nnn", 3),
+    *_reading("RNN LSTM GRU"),
     Layer("MultiheadAttention", lambda lib: _attending(lib), "8x197x768"),
     Layer("TransformerEncoderLayer", lambda lib: lib.nn.TransformerEncoderLayer(512, 8, 2048, 0.0, batch_first=True),
           "8x128x512"),
