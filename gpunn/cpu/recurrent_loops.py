@@ -10,8 +10,9 @@ import numpy as np
 from gpunn.cpu import recurrent_steps as steps
 from gpunn.cpu.threads import parallel_for
 
-_PRODUCT = 1 << 22  # multiply-adds of a step's gate that are worth waking a thread: 0.1 ms
-_ROWS, _UNITS = 64, 1 << 14  # the least that a task has of samples, and of their hidden units: a pass of 2 us
+_PRODUCT = 1 << 22  # multiply-adds of a step's gate that are worth waking a thread: 0.05 ms
+_ROWS, _UNITS = 32, 1 << 13  # the least that a task has of samples, and of their hidden units: a pass of 1 us
+_WEIGHT = 1 << 16  # numbers of a gate's weight; larger ones come from the third cache for each task, which then has 64
 Maybe = np.ndarray | None
 
 
@@ -36,47 +37,56 @@ class Sequence(NamedTuple):
         L = len(self.states) - 1
         return [(t, t + 1, t) for t in reversed(range(L))] if self.reverse else [(t, t, t + 1) for t in range(L)]
 
-    def over(self, t: int, part: slice) -> Maybe:
+    def of(self, part: slice) -> Sequence:
+        """The same of some samples."""
+        return self._replace(
+            states=self.states[:, part],
+            gates=None if self.gates is None else self.gates[:, :, part],
+            beside=None if self.beside is None else self.beside[:, part],
+            lengths=None if self.lengths is None else self.lengths[part],
+        )
+
+    def over(self, t: int) -> Maybe:
         """Which samples' sequences are over at step t; None: none is."""
-        if self.lengths is None or not (over := self.lengths[part] <= t).any():
+        if self.lengths is None or not (over := self.lengths <= t).any():
             return None
         return over
 
-    def at(self, t: int, before: int, after: int, part: slice) -> tuple[Any, ...]:
+    def at(self, t: int, before: int, after: int) -> tuple[Any, ...]:
         """An LSTM's cells before and after the step; a GRU's inner products, None. Two rows, or one, may be all."""
         if self.beside is None:
             return None, None
         rows = len(self.beside)
         if self.mode == "GRU":
-            return self.beside[t % rows, part], None
-        return self.beside[before % rows, part], self.beside[after % rows, part]
+            return self.beside[t % rows], None
+        return self.beside[before % rows], self.beside[after % rows]
 
 
 def over_samples(task: Callable[[slice, bool], None], N: int, H: int, work: int) -> None:
-    """The task for all samples, some at a time; `work`: multiply-adds of a sample's step.
+    """The task for all samples, some at a time; `work`: multiply-adds of a sample's step and gate.
 
     Its second argument says whether it is the only one and its products are worth sharing out. The cuts depend on
     shapes alone.
     """
-    count = max(1, min(N // _ROWS, N * H // _UNITS))
+    count = max(1, min(N // (_ROWS if work <= _WEIGHT else 2 * _ROWS), N * H // _UNITS))
     each = -(-N // count)
-    parallel_for(lambda k: task(slice(k * each, (k + 1) * each), count == 1 and N * work >= 2 * _PRODUCT), count)
+    parallel_for(lambda k: task(slice(k * each, (k + 1) * each), count == 1 and N * work >= _PRODUCT), count)
 
 
-def forward(one: Sequence, bias: np.ndarray | int, part: slice, shared: bool) -> None:
+def forward(whole: Sequence, bias: np.ndarray | int, part: slice, shared: bool) -> None:
     """States, activations and what lies beside them of some samples; bias: a GRU's within its reset gate."""
+    one = whole.of(part)
     gates, step = one.gates, steps.FORWARD[one.mode]
     assert gates is not None
-    product = np.empty((len(gates), *gates[0, 0, part].shape), gates.dtype)
+    product = np.empty((len(gates), *gates.shape[2:]), gates.dtype)
     spare, hidden = np.empty_like(product[0]), None if one.projection is None else np.empty_like(product[0])
     for t, before, after in one.order():
-        h, now = one.states[before, part], one.states[after, part]
-        c, c_after = one.at(t, before, after, part)
+        h, now, (c, c_after) = one.states[before], one.states[after], one.at(t, before, after)
         _times(one.rounded(h), one.weight, product, shared)
-        step(gates[:, t, part], product, h, now if hidden is None else hidden, c, c_after, bias, spare)
+        step(gates[:, t], product, h, now if hidden is None else hidden, c, c_after, bias, spare)
         if hidden is not None and one.projection is not None:
             np.matmul(one.rounded(hidden), one.projection, out=now)
-        over = one.over(t, part)
+        over = one.over(t)
         if over is not None:
             now[over] = h[over]
             if c is not None and c_after is not None:
@@ -97,40 +107,40 @@ class Gradients(NamedTuple):
     h: np.ndarray
     c: Maybe
 
-    def arrive(self, gh: np.ndarray, t: int, part: slice, over: Maybe) -> None:
-        """Adds to gh what comes from y at step t."""
+    def of(self, part: slice) -> Gradients:
+        """The same of some samples."""
+        gates, products = self.gates[:, :, part], self.products[:, :, part]
+        gy, states = (None if a is None else a[:, part] for a in (self.gy, self.states))
+        return Gradients(gy, gates, products, states, self.h[part], None if self.c is None else self.c[part])
+
+    def arrive(self, t: int, over: Maybe) -> None:
+        """Adds to h what comes from y at step t."""
         if self.gy is not None:
-            np.add(gh, self.gy[t, part], out=gh, where=True if over is None else ~over[:, None])
-
-    def clear(self, t: int, part: slice, over: np.ndarray) -> None:
-        """What has a step's gradient is 0 where the sequence was over."""
-        for one in {id(a): a for a in (self.gates, self.products)}.values():
-            one[:, t, part][:, over] = 0
+            np.add(self.h, self.gy[t], out=self.h, where=True if over is None else ~over[:, None])
 
 
-def back(one: Sequence, g: Gradients, to_start: bool, part: slice, shared: bool) -> None:
+def back(whole: Sequence, gradients: Gradients, to_start: bool, part: slice, shared: bool) -> None:
     """The gradients of some samples, from the last step to the first; of the first state where asked for."""
-    step, gh, order = steps.BACK[one.mode], g.h[part], one.order()
-    gc = None if g.c is None else g.c[part]
-    past, spare = (np.empty(g.gates[0, 0, part].shape, gh.dtype) for _ in range(2))
-    product, of_hidden = np.empty((len(g.gates), *gh.shape), gh.dtype), np.empty_like(past)
+    one, g, step = whole.of(part), gradients.of(part), steps.BACK[whole.mode]
+    gh, gc, order = g.h, g.c, one.order()
+    past, spare, of_hidden = (np.empty(g.gates.shape[2:], gh.dtype) for _ in range(3))
+    product = np.empty((len(g.gates), *gh.shape), gh.dtype)
     for t, before, after in reversed(order):
-        over = one.over(t, part)
-        g.arrive(gh, t, part, over)
+        over, ggates, gproducts = one.over(t), g.gates[:, t], g.products[:, t]
+        g.arrive(t, over)
         held = None if over is None else (gh[over], None if gc is None else gc[over])
         top = gh
         if g.states is not None and one.projection is not None:
-            g.states[t, part] = gh
+            g.states[t] = gh
             if over is not None:
-                g.states[t, part][over] = 0
-            top = np.matmul(one.rounded(g.states[t, part]), one.projection, out=of_hidden)
-        gates, (c, c_after) = None if one.gates is None else one.gates[:, t, part], one.at(t, before, after, part)
-        ends = one.states[before, part], one.states[after, part]
-        step(top, past, g.gates[:, t, part], g.products[:, t, part], gates, *ends, c, c_after, gc, spare)
+                g.states[t, over] = 0
+            top = np.matmul(one.rounded(g.states[t]), one.projection, out=of_hidden)
+        gates, beside = None if one.gates is None else one.gates[:, t], one.at(t, before, after)
+        step(top, past, ggates, gproducts, gates, one.states[before], one.states[after], *beside, gc, spare)
         if over is not None:
-            g.clear(t, part, over)
+            ggates[:, over] = gproducts[:, over] = 0
         if to_start or t != order[0][0]:
-            _times(one.rounded(g.products[:, t, part]), one.weight, product, shared)
+            _times(one.rounded(gproducts), one.weight, product, shared)
             np.add.reduce(product, axis=0, out=gh)
             if one.mode == "GRU":
                 np.add(gh, past, out=gh)
