@@ -10,7 +10,7 @@ and of the first layer's gradient by the last one's; seed 0:
     ReLU       3.3e-09, 3.2e-09  3.3, 3.2          0.047, 0.047      1.1, 1.1          0.054, 0.048
 
 Small weights leave nothing, large ones drive tanh into its ends; Glorot and Bengio's (2010) keep tanh's numbers alive,
-He et al.'s (2015) ReLU's, which loses half of its inputs a layer. The sigmoid's numbers stay, its gradient is lost by
+He et al.'s (2015) ReLU's, which loses 50 % of its inputs a layer. The sigmoid's numbers stay, its gradient is lost by
 a quarter a layer whatever the weights. The picture needs matplotlib. Takes 3 s on one CPU core.
 
     python examples/initialisation.py [--seed 0] [--out initialisation.png]

@@ -2,8 +2,9 @@
 
 A cube is an array (samples, channels, positions). Each colour is one set of numbers that share a mean and a variance;
 after Wu and He (2018), "Group Normalization", figure 2. The sets are not drawn by heart: y is normalised x, and two
-places of x belong together where the one's y answers to the other's x, which backward tells. The picture needs
-matplotlib. Takes 1 s on one CPU core.
+places of x belong together where the one's y answers to the other's x, which backward tells. Of the cube's 36 numbers
+batch norm takes 25 % together, layer norm 33 %, instance norm 8 %, group norm 17 %, whatever the numbers are (seed 0).
+The picture needs matplotlib. Takes 1 s on one CPU core.
 
     python examples/normalisation.py [--out normalisation.png]
 """

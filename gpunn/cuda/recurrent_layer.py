@@ -209,4 +209,5 @@ def order(L: int, reverse: bool) -> list[tuple[int, int, int]]:
 
 
 def layouts(arrays: Sequence[Array | None]) -> tuple[tuple | None, ...]:
+    """Each array's layout, as plans know it."""
     return tuple([None if a is None else layout(a) for a in arrays])

@@ -66,7 +66,7 @@ LAYERS = [
 
 
 def layer_forward(mode, case, a):
-    """states, y, and of LSTM and GRU (activations, cells or inner products) of all steps: float64."""
+    """States, y, and of LSTM and GRU (activations, cells or inner products) of all steps: float64."""
     G = GATES[mode]
     states, cells = np.zeros(a["states"].shape), np.zeros(a["cells"].shape)
     y, acts, inner = np.zeros(a["gy"].shape), np.zeros(a["gates"].shape), np.zeros(a["inner"].shape)

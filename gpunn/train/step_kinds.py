@@ -66,9 +66,18 @@ def taking_apart(body: Body) -> Body:
 
 def joined(found: Mapping[Any, Any]) -> dict[str, Any]:
     """What such a body gave, its Shares whole again."""
-    whole = {name: value for name, value in found.items() if type(name) is not tuple}
+    whole: dict[str, Any] = {}
     shares: dict[str, dict[str, Any]] = {}
-    for (name, part, *at), value in [(key, value) for key, value in found.items() if type(key) is tuple]:
+    for key, value in found.items():
+        if type(key) is not tuple:
+            whole[key] = value
+            continue
+        name, part, *at = key
         own = shares.setdefault(name, {})
-        own[part] = [*own.get(part, []), value] if at else value
-    return {**whole, **{name: Share(**parts) for name, parts in shares.items()}}
+        if at:
+            own.setdefault(part, []).append(value)
+        else:
+            own[part] = value
+    for name, parts in shares.items():
+        whole[name] = Share(**parts)
+    return whole
