@@ -6,6 +6,7 @@ import pytest
 import gpunn
 from gpunn import Tensor, ops
 from gpunn.reference.close import assert_close
+from tests import counting
 from tests.ops.test_recurrent import LENGTHS, backward, flat, make, of_torch, pulled, run, tensors, threads_set
 from tests.parity import torch
 
@@ -120,6 +121,16 @@ def test_plain_arrays_and_threads_give_the_same_bits():
     for other in found[1:]:
         for a, b in zip(found[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
+
+
+def test_the_host_waits_for_nothing(look_alike):
+    x, first, weights = tensors(*make("LSTM", H=4, P=3), np.float32, "cuda")
+    lengths = gpunn.to_device(np.array(LENGTHS), "cuda")
+    backward(run("LSTM", x, first, weights, lengths=lengths))  # plans, and memory
+    with counting.device_work() as work:
+        y = run("LSTM", x, first, weights, lengths=lengths)[0]
+        y.backward(y.array)
+    assert not work.reads and not work.copies, str(work)
 
 
 def test_no_samples(place):

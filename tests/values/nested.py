@@ -20,12 +20,13 @@ def _joined(op: str) -> Callable[..., Any]:
 
 
 def _recurrent(op: str) -> Callable[..., Any]:
-    """x, h0, an LSTM's c0, then four weights for each layer and direction."""
+    """x, h0, an LSTM's c0, then four weights for each layer and direction, five with a projection."""
 
     def call(x: Any, h0: Any, c0: Any = None, **others: Any) -> list[Any]:
-        weights = [others.pop(name) for name in list(others) if name[:2] in ("w_", "b_")]
-        fours = [tuple(weights[k : k + 4]) for k in range(0, len(weights), 4)]
-        return leaves(getattr(ops, op)(x, h0 if c0 is None else (h0, c0), fours, **others))
+        weights = {name: others.pop(name) for name in list(others) if name[:2] in ("w_", "b_")}
+        each = 5 if "w_hr_0" in weights else 4
+        passes = [tuple(weights.values())[k : k + each] for k in range(0, len(weights), each)]
+        return leaves(getattr(ops, op)(x, h0 if c0 is None else (h0, c0), passes, **others))
 
     return call
 

@@ -44,6 +44,12 @@ row("recurrent", "lstm", of_torch(torch.lstm, 2), inputs(4, 2, 2, cell=True), bi
 row("recurrent", "gru", of_torch(torch.gru), inputs(3, directions=2), bidirectional=True)
 
 
+def projected() -> dict[str, Any]:
+    """The same of an LSTM whose states are one feature of its two units."""
+    found = inputs(4, cell=True)
+    return found | {"h0": some(1, N, 1), "w_hh_0": some(4 * H, 1), "w_hr_0": some(1, H)}
+
+
 def of_cell(gates: int, cell: bool = False) -> dict[str, Any]:
     """The same of one step, under the cells' own names."""
     found = inputs(gates, cell=cell)
@@ -69,3 +75,4 @@ def back(x: Any, h0: Any, *arrays: Any, mode: str) -> tuple:
 forward = of_torch(torch.gru)
 row("recurrent", "recurrent_forward", forward, {}, inputs(3), mode="GRU")
 row("recurrent", "recurrent_backward", back, {}, {**inputs(3), "gy": some(L, N, H)}, mode="GRU")
+row("recurrent", "lstm", of_torch(torch.lstm, 2), projected())
