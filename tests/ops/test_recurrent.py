@@ -1,5 +1,6 @@
 """RNN, LSTM and GRU against PyTorch's modules: values and gradients, all options; and what only this op promises."""
 
+import itertools
 from contextlib import contextmanager
 
 import numpy as np
@@ -254,11 +255,12 @@ def test_only_what_is_asked_for_is_computed(monkeypatch):
 
 
 def test_without_a_gradient_nothing_is_kept_and_the_numbers_are_the_same():
-    for mode in GATES:
-        arrays = make(mode, layers=2)
-        kept, quiet = run(mode, *tensors(*arrays)), run(mode, *arrays)
+    for mode, steps in itertools.product(GATES, (3, 4)):  # of odd and of even length, both ways
+        options = {"L": steps, "layers": 2, "bidirectional": True, "lengths": [2, steps, 1]}
+        arrays = make(mode, **options)
+        kept, quiet = run(mode, *tensors(*arrays), **options), run(mode, *arrays, **options)
         with no_grad():
-            unrecorded = run(mode, *tensors(*arrays))
+            unrecorded = run(mode, *tensors(*arrays), **options)
         for a, b, c in zip(kept, quiet, unrecorded, strict=True):
             np.testing.assert_array_equal(a.array, b)
             np.testing.assert_array_equal(a.array, c.array)
