@@ -63,7 +63,7 @@ class Fields:
     """
 
     def __init__(self, x: Any):
-        self._known: dict[int, tuple[weakref.ref, Field]] = {}
+        self._known: dict[int, tuple[weakref.ref, Field | None]] = {}
         self._seen: list[tuple[Shape, Field]] = []
         for each in _arrays(x):
             self._remember(each, Field((1,) * max(each.ndim - 2, 0), (1,) * max(each.ndim - 2, 0)))
@@ -72,8 +72,11 @@ class Fields:
         """The field of a layer's output; None where it is no image, or behind no image."""
         inputs, outputs = _arrays(args), _arrays(y)
         rank = outputs[0].ndim - 2 if outputs else 0
-        fields = [field for field in map(self._of, inputs) if field is not None and len(field.size) == rank]
+        given = [field for field in map(self._of, inputs) if field is not None]
+        fields = [field for field in given if len(field.size) == rank]
         if rank < 1 or not fields:
+            if inputs and not given:  # made of numbers that are no image, such as a code: each may have seen all of x
+                self._known |= {id(each): (weakref.ref(each), None) for each in outputs}
             return None
         field = fields[0]
         for other in fields[1:]:

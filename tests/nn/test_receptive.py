@@ -145,6 +145,14 @@ def test_every_network_has_its_table(name):
     assert all(field.sure for field in last)
 
 
+def test_an_image_that_is_made_of_a_code_has_no_field():
+    """Each of its pixels sees the whole of x: the field of the encoder's image of that size is not theirs."""
+    found, _ = rows(skipped(models.create, name="conv_autoencoder"), (0, 1, 28, 28))
+    fields = {row.name: row.field for row in found}
+    assert fields["encoder.3"].size == (7, 7)
+    assert {fields[f"decoder.{i}"] for i in range(7)} == {None}
+
+
 def test_the_table_prints_them():
     net = nn.Sequential(nn.Conv1d(1, 2, 5, stride=2), nn.Identity(), nn.Dropout(0.5))
     lines = net.summary((4, 1, 11)).splitlines()
