@@ -34,7 +34,7 @@ def fit(model: nn.Module, images: np.ndarray, epochs: int, seed: int, lr: float 
 def denoise(images: np.ndarray, test: np.ndarray, epochs: int, seed: int):
     """Test images of whose pixels half are lost, what a denoising auto-encoder makes of them; both errors."""
     gpunn.manual_seed(seed)
-    model = fit(models.denoising_autoencoder(level=0.5), images, epochs, seed)
+    model = fit(models.denoising_autoencoder(image_size=images.shape[-1], level=0.5), images, epochs, seed)
     random.manual_seed(seed)
     noisy = gpunn.to_numpy(models.Masking(0.5)(test))
     made = train.predict(model, noisy)
@@ -44,7 +44,7 @@ def denoise(images: np.ndarray, test: np.ndarray, epochs: int, seed: int):
 def variational(images: np.ndarray, test: np.ndarray, latent: int, epochs: int, seed: int):
     """A variational auto-encoder, and its bound on -log p of the test images in nats an image."""
     gpunn.manual_seed(seed)
-    model = fit(models.vae(latent=latent), images, epochs, seed)
+    model = fit(models.vae(image_size=images.shape[-1], latent=latent), images, epochs, seed)
     random.manual_seed(seed)
     loader = data.DataLoader(data.ArrayDataset(test, test), batch_size=250)
     return model, train.Trainer(model, None, model.loss, metrics={}).evaluate(loader)["loss"]
@@ -55,7 +55,7 @@ def sparse(images: np.ndarray, test: np.ndarray, epochs: int, seed: int) -> tupl
     means = {}
     for name, weight in (("without a price", 0.0), ("KL, target 0.05", 0.5)):
         gpunn.manual_seed(seed)
-        model = models.sparse_autoencoder(latent=1024, weight=weight)
+        model = models.sparse_autoencoder(image_size=images.shape[-1], latent=1024, weight=weight)
         fit(model, images, epochs, seed, lr=5e-3, weight_decay=1e-4)
         means[name] = gpunn.to_numpy(model.encode(test)).mean(0)
     return model, means

@@ -1,11 +1,9 @@
-"""Checks of the exercises on segmentation."""
+"""Checks of the exercises on segmentation and auto-encoders."""
 
 from __future__ import annotations
 
 import numpy as np
 from lecture import differs
-
-from gpunn import models, nn
 
 
 def check_1(mean_iou) -> str:
@@ -38,10 +36,17 @@ def check_2(dice_gradient) -> str:
     return differs(got, want, "the gradient", 1e-6)
 
 
-def check_3(score_side) -> str:
-    with nn.init.skip():
-        nets = [models.unet(depth=depth, width=1, padding="valid") for depth in (1, 2, 3, 4)]
-    for net, side in zip(nets, (32, 64, 140, 572), strict=True):
-        if hint := differs(score_side(side, net.depth), net.output_size(side), "the side of the scores"):
-            return f"of {side} pixels and depth {net.depth} {hint}; follow one row of pixels through the network"
-    return ""
+def check_3(bound_gradients) -> str:
+    rng = np.random.default_rng(3)
+    mean, log_variance, noise, gz = rng.standard_normal((4, 5, 2))
+    answer = bound_gradients(mean, log_variance, noise, gz)
+    if not isinstance(answer, tuple) or len(answer) != 2:
+        return "the answer should be a pair, the gradients by the mean and by the log variance"
+    quiet, none = bound_gradients(mean, log_variance, 0 * noise, 0 * gz), "where the decoder sends nothing back"
+    for got, own, name in zip(quiet, (mean, (np.exp(log_variance) - 1) / 2), ("mean", "log variance"), strict=True):
+        if hint := differs(got, own, f"{none} the gradient by the {name}"):
+            return hint
+    if hint := differs(answer[0], gz + mean, "the gradient by the mean"):
+        return hint
+    want = gz * np.exp(log_variance / 2) * noise / 2 + (np.exp(log_variance) - 1) / 2
+    return differs(answer[1], want, "the gradient by the log variance")

@@ -1,4 +1,4 @@
-"""Answers to the exercises on segmentation, right ones and likely wrong ones."""
+"""Answers to the exercises on segmentation and auto-encoders, right ones and likely wrong ones."""
 
 import numpy as np
 
@@ -32,20 +32,26 @@ def constant_below(p, q):
     return -2 * q / ((p**2).sum() + (q**2).sum())
 
 
-def score_side(side, depth):
-    for _ in range(depth):
-        side = (side - 4) // 2
-    side -= 4
-    for _ in range(depth):
-        side = 2 * side - 4
-    return side
+def bound_gradients(mean, log_variance, noise, gz):
+    spread = np.exp(log_variance / 2)
+    return gz + mean, gz * spread * noise / 2 + (spread**2 - 1) / 2
 
 
-def way_down_alone(side, depth):
-    for _ in range(depth):
-        side = (side - 4) // 2
-    return side - 4
+def without_the_divergence(mean, log_variance, noise, gz):
+    return gz, gz * np.exp(log_variance / 2) * noise / 2
 
 
-SOLUTIONS = {1: mean_iou, 2: dice_gradient, 3: score_side}
-WRONG = {1: [accuracy, zero_of_absent], 2: [of_dice, constant_below], 3: [way_down_alone, lambda side, depth: side]}
+def without_the_half(mean, log_variance, noise, gz):
+    return gz + mean, gz * np.exp(log_variance / 2) * noise + (np.exp(log_variance) - 1) / 2
+
+
+def of_the_bound_itself(mean, log_variance, noise, gz):
+    return tuple(-g for g in bound_gradients(mean, log_variance, noise, gz))
+
+
+SOLUTIONS = {1: mean_iou, 2: dice_gradient, 3: bound_gradients}
+WRONG = {
+    1: [accuracy, zero_of_absent],
+    2: [of_dice, constant_below],
+    3: [without_the_divergence, without_the_half, of_the_bound_itself],
+}
