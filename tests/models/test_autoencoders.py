@@ -304,6 +304,24 @@ def test_random_tensors_of_a_captured_step_are_new_in_each_replay():
     assert captured[3].captured and eager[0] == captured[0] and same(eager[1], captured[1])
 
 
+@pytest.mark.skipif("CI" not in os.environ, reason="builds kernels; set CI=1")
+@pytest.mark.usefixtures("look_alike")
+@pytest.mark.parametrize("name", ["denoising_autoencoder", "vae"])
+def test_captured_steps_are_eager_steps_bit_for_bit(name):
+    """A tuple of Tensors goes from forward to loss and metric; masks and codes are drawn anew in each replay."""
+    losses = {}
+    for capture in (False, None):
+        gpunn.manual_seed(0)
+        model = SMALL[name]().to("cuda")
+        optimizer, metrics = optim.Adam(model.parameters(), 0.01), {"mse": train.mean_squared_error}
+        step = train.CapturedStep(model, model.loss, optimizer, metrics=metrics, capture=capture)
+        x = gpunn.to_device(IMAGES, "cuda")
+        taken = [step(x, x) for _ in range(6)]
+        losses[capture] = [(float(one), one.metrics["mse"]) for one in taken]
+        assert step.captured == (capture is None)
+    assert losses[False] == losses[None] and losses[None][-1][0] < losses[None][0][0]
+
+
 @pytest.mark.usefixtures("look_alike")
 def test_a_captured_step_does_not_take_random_numbers_of_the_host():
     from tests.train.captured_steps import a_step, go

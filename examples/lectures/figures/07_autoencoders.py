@@ -10,7 +10,7 @@ import numpy as np
 import gpunn
 from gpunn import data, models, pictures
 
-DPI = 70  # a picture stays below 100 kB
+DPI = 60  # a picture stays below 100 kB
 
 
 @cache
@@ -33,6 +33,6 @@ def vae_codes():
 
 def vae_plane():
     """Which images it makes of codes in the same plane; 12 epochs, 120 CPU seconds."""
-    figure = pictures.latent_plane(_trained()[0].decode, side=13)
+    figure = pictures.latent_plane(_trained()[0].decode, side=11)
     figure.set_dpi(DPI)
     return figure
