@@ -74,7 +74,7 @@ class Say(train.Callback):
 
 
 def main(argv=None) -> float:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--width", type=int, default=8, help="channels of the first level, doubled at each")
     parser.add_argument("--depth", type=int, default=3, help="levels below the first")

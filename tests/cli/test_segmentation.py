@@ -11,6 +11,7 @@ import pytest
 
 from gpunn import data, models, train
 from gpunn.cli import main
+from gpunn.data.shapes import CLASSES
 from gpunn.recipes.config import Config
 from tests.tiny_runs import tiny_dataset
 
@@ -21,8 +22,8 @@ def small_shapes(name="shapes", limit=None):
     """32 x 32 pixels; 60 training and 12 test images."""
     if name != "shapes":
         return tiny_dataset()
-    parts = [a[..., ::2, ::2].copy() for a in (*data.make_shapes(60), *data.make_shapes(12, part="test"))]
-    return data.Loaded("shapes", *parts, data.shapes.CLASSES, (0.5,) * 3, (0.25,) * 3)
+    few = (a[..., ::2, ::2].copy() for a in (*data.make_shapes(60), *data.make_shapes(12, part="test")))
+    return data.Loaded("shapes", *few, classes=CLASSES, mean=(0.5,) * 3, std=(0.25,) * 3)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gpunn import data, models
+from gpunn.data.shapes import CLASSES
 from tests.examples.test_examples import load
 
 
@@ -39,7 +40,7 @@ def test_without_skips_the_first_level_reaches_the_scores_by_the_narrowest_alone
 def test_it_learns_and_draws(example, monkeypatch, tmp_path, capsys):
     pytest.importorskip("matplotlib", reason="the example draws a picture")
     images, masks = example.halved(*data.make_shapes(60))
-    few = data.Loaded("shapes", images, masks, images[:12], masks[:12], data.shapes.CLASSES, (0.5,) * 3, (0.25,) * 3)
+    few = data.Loaded("shapes", images, masks, images[:12], masks[:12], CLASSES, (0.5,) * 3, (0.25,) * 3)
     monkeypatch.setattr(example.data, "load", lambda name, limit=None: few)
     found = example.main(["--epochs", "12", "--depth", "1", "--loss", "both", "--out", str(tmp_path / "a.png")])
     assert found > 0.33, "better than the answer background everywhere, 0.29"

@@ -110,12 +110,13 @@ def loader(n=6, size=4):
 @pytest.mark.parametrize("loss", [ops.cross_entropy, ops.dice_loss])
 def test_an_epoch_is_one_ratio_whatever_the_batches(loss, place):
     """The last batch has two images; class 3 is not in each."""
-    want = by_hand(*some())
+    scores, masks = some()
+    want = by_hand(scores, masks)
     run = run_of(loss=loss, device=place)
     row = run.fit(loader(), loader(size=1), 1)[0]
     for name in METRICS:
         assert row[f"train_{name}"] == pytest.approx(want[name]) == row[f"val_{name}"]
-    batches = [by_hand(*(a[i : i + 1] for a in some()))["dice"] for i in range(6)]
+    batches = [by_hand(scores[i : i + 1], masks[i : i + 1])["dice"] for i in range(6)]
     assert np.mean(batches) != pytest.approx(want["dice"], abs=1e-3), "nor could it be a mean of theirs"
 
 
