@@ -195,4 +195,11 @@ def test_the_reference_has_the_public_names(built, tmp_path):
 def test_every_example_that_draws_is_in_the_gallery(built):
     gallery = built["gallery"]
     drawing = {path.stem for path in gallery.EXAMPLES.glob("*.py") if gallery.out_of(path.stem)}
-    assert drawing == {*gallery.DRAWN, *gallery.LONG}
+    assert drawing == {*gallery.DRAWN, *gallery.KEPT}
+
+
+def test_pictures_that_are_kept_are_those_of_long_examples_and_small(built):
+    gallery = built["gallery"]
+    kept = {gallery.PICTURES / (gallery.out_of(name) or "") for name in gallery.KEPT}
+    assert set(gallery.PICTURES.iterdir()) == kept
+    assert all(path.stat().st_size < 100_000 for path in gallery.PICTURES.rglob("*.png"))

@@ -15,12 +15,14 @@ from pathlib import Path
 from website import BuildError
 
 EXAMPLES = Path(__file__).resolve().parents[2]
-# The examples that draw in seconds, and those that take minutes: figures that the lectures have saved show them.
+# The examples that draw in seconds, and those that take longer, whose pictures are kept in pictures/ as they draw them
+# with `--out examples/lectures/website/pictures/...`.
 DRAWN = (
-    "perceptron", "xor_mlp", "approximation", "descent_paths", "filters", "transposed_convolution", "receptive_field",
-    "what_units_see", "vanishing_gradient", "autoencoders",
+    "perceptron", "xor_mlp", "approximation", "descent_paths", "initialisation", "vanishing_gradient", "normalisation",
+    "filters", "transposed_convolution", "receptive_field", "what_units_see",
 )  # fmt: skip
-LONG = ()
+KEPT = ("sequences", "characters")
+PICTURES = Path(__file__).resolve().parent / "pictures"
 TITLE = """# Gallery
 
 What the examples draw, and the figures of the lectures that take longer than a lecture. The command under a picture
@@ -37,9 +39,9 @@ def write(stage: Path, cache: Path) -> int:
     pictures.mkdir(parents=True)
     cache.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(2) as pool:
-        drawn = list(pool.map(lambda name: _drawn(name, cache), DRAWN))
+        drawn = list(pool.map(lambda name: _drawn(name, cache if name in DRAWN else PICTURES), [*DRAWN, *KEPT]))
     cards = []
-    for name, paths in zip(DRAWN, drawn, strict=True):
+    for name, paths in zip([*DRAWN, *KEPT], drawn, strict=True):
         for path in paths:
             shutil.copy(path, pictures)
             label = f"**{path.stem.replace('_', ' ').capitalize()}.** " if len(paths) > 1 else ""
@@ -60,14 +62,14 @@ def out_of(name: str) -> str | None:
     return found and found[1]
 
 
-def _drawn(name: str, cache: Path) -> list[Path]:
-    """The pictures of an example: those in the cache, or new ones."""
-    out = cache / (out_of(name) or "")
+def _drawn(name: str, folder: Path) -> list[Path]:
+    """The pictures of an example: those in the folder, or new ones."""
+    out = folder / (out_of(name) or "")
     if not out.exists():
         command = [sys.executable, str(EXAMPLES / f"{name}.py"), "--out", str(out)]
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         env = {**os.environ, **threads, "PYTHONPATH": str(EXAMPLES.parent)}
-        done = subprocess.run(command, env=env, capture_output=True, text=True, cwd=cache)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, cwd=folder)
         if done.returncode or not out.exists():
             last = (done.stderr.strip() or "it wrote no picture").splitlines()[-1]
             raise BuildError(f"gallery: python examples/{name}.py fails: {last}")
