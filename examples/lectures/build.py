@@ -84,11 +84,11 @@ def stage(folder: Path, cache: Path) -> tuple[int, int, int]:
     for name in ("from_pytorch.md", "from_cupy_cudnn.md"):
         text = (LECTURES.parent / name).read_text(encoding="utf-8")
         (lectures.parent / name).write_text(text.replace("../README.md", "../index.md"), encoding="utf-8")
-    table = ["| chapter | begins with |", "|---|---|"]
+    table = ["| chapter | about |", "|---|---|"]
     names = []
     for path in chapters():
         shutil.copy(path, lectures)
-        title, about = _beginning(path.read_text(encoding="utf-8"))
+        title, about = _contents(path.read_text(encoding="utf-8"))
         table.append(f"| [{title}](examples/lectures/{path.name}) | {about} |")
         names.append(f"{int(path.name[:2])}. {title} <examples/lectures/{path.stem}>")
     about = (ROOT / "README.md").read_text(encoding="utf-8").split("\n\n")[1]
@@ -100,13 +100,12 @@ def stage(folder: Path, cache: Path) -> tuple[int, int, int]:
     return len(chapters()), gallery.write(folder, cache / "gallery"), reference.write(folder / "reference")
 
 
-def _beginning(text: str) -> tuple[str, str]:
-    """A chapter's title and the first sentence after it."""
-    found = re.search(r"^# (.+?)\n\n(.+?)\n\n", text, re.MULTILINE | re.DOTALL)
-    if found is None:
-        raise BuildError("a chapter begins with its title and a paragraph")
-    words = re.sub(r"\[(.+?)\]\(.+?\)", r"\1", " ".join(found[2].split()))  # a link's text
-    return found[1], re.split(r"(?<=[.:])\s", words)[0].rstrip(":.") + "."
+def _contents(text: str) -> tuple[str, str]:
+    """A chapter's title, and the headings of its sections."""
+    title = re.search(r"^# (.+)$", text, re.MULTILINE)
+    if title is None:
+        raise BuildError("a chapter begins with its title")
+    return title[1], "; ".join(re.findall(r"^## (?!Exercises)(.+)$", text, re.MULTILINE))
 
 
 def execute(source: Path, out: Path, work: Path, cache: Path) -> list[str]:
