@@ -21,7 +21,7 @@ DRAWN = (
     "perceptron", "xor_mlp", "approximation", "descent_paths", "initialisation", "vanishing_gradient", "normalisation",
     "filters", "transposed_convolution", "receptive_field", "what_units_see",
 )  # fmt: skip
-KEPT = ("sequences", "characters")
+KEPT = ("autoencoders", "sequences", "characters")
 PICTURES = Path(__file__).resolve().parent / "pictures"
 TITLE = """# Gallery
 
@@ -58,7 +58,7 @@ def _docstring(name: str) -> str:
 
 def out_of(name: str) -> str | None:
     """The file or folder of pictures that an example writes if not told another, by its docstring; None for none."""
-    found = re.search(r"\[--out (\S+)\]", _docstring(name))
+    found = re.search(r"\[--out ([a-z_]+(?:\.png)?)\]", _docstring(name))
     return found and found[1]
 
 
