@@ -18,10 +18,10 @@ EXAMPLES = Path(__file__).resolve().parents[2]
 # The examples that draw in seconds, and those that take longer, whose pictures are kept in pictures/ as they draw them
 # with `--out examples/lectures/website/pictures/...`.
 DRAWN = (
-    "perceptron", "xor_mlp", "approximation", "descent_paths", "initialisation", "vanishing_gradient", "normalisation",
-    "filters", "transposed_convolution", "receptive_field", "what_units_see",
+    "perceptron", "xor_mlp", "approximation", "descent_paths", "initialisation", "normalisation", "filters",
+    "transposed_convolution", "receptive_field",
 )  # fmt: skip
-KEPT = ("autoencoders", "sequences", "characters")
+KEPT = ("vanishing_gradient", "what_units_see", "autoencoders", "sequences", "characters")
 PICTURES = Path(__file__).resolve().parent / "pictures"
 TITLE = """# Gallery
 
