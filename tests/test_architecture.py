@@ -1,6 +1,7 @@
 """The house: one importer of cupy, calls that only go down, no imports in a circle."""
 
 import ast
+import functools
 from pathlib import Path
 
 import gpunn
@@ -10,9 +11,15 @@ PACKAGE = Path(gpunn.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
+@functools.cache
+def statements(path):
+    """A file's imports, parsed once for all tests."""
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
 def imports(path):
     """Every (module imported, line), also those inside functions; `from gpunn import x` counts as gpunn.x."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in statements(path):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -34,8 +41,8 @@ def test_nothing_imports_a_package_that_is_not_a_dependency_at_the_top_of_a_modu
     extras = {"matplotlib", "safetensors", "PIL", "torch", "cupy", "ml_dtypes", "pytest", "hypothesis"}
     guilty = []
     for path in SOURCES:
-        for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.Import | ast.ImportFrom):
+        for node in statements(path):
+            if node.col_offset == 0:
                 names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
                 guilty += [f"{path.relative_to(PACKAGE)}: {n}" for n in names if n.split(".")[0] in extras]
     assert not guilty
@@ -98,7 +105,7 @@ def modules_imported():
     found = {}
     for name, path in names.items():
         found[name] = set()
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in statements(path):
             if isinstance(node, ast.Import):
                 found[name] |= {alias.name for alias in node.names} & names.keys()
             elif isinstance(node, ast.ImportFrom) and node.module in names:

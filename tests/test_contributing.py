@@ -78,6 +78,8 @@ def test_the_steps_lead_there(title, copy):
             put(copy, place, code)
             continue
         for command in code.strip().splitlines():
+            if "pytest" in command and title == "Add a kernel variant" and not os.environ.get("CI"):
+                continue  # every case once more, which `gpunn verify` has just run: in CI
             words = [sys.executable, *shlex.split(command)[1:]]
             words += ["-p", "no:cacheprovider", "-p", "no:xdist"] if "pytest" in words else []
             env = {**os.environ, "PYTHONPATH": str(copy)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import re
 from pathlib import Path
@@ -25,9 +26,13 @@ ON_ARRAYS = re.compile("_(forward|backward|grad_input|grad_weight|grad_bias)$") 
 NAMES |= {name for module in (ops, nn) for name in dir(module)}
 
 
+@functools.cache
 def docstrings(path):
     """(name, whether it is public, docstring or None, line) of the module, its classes and functions."""
+    return tuple(_each(ast.parse(path.read_text())))
 
+
+def _each(tree):
     def inside(node, prefix, public):
         for child in node.body:
             if isinstance(child, ast.FunctionDef | ast.ClassDef):
@@ -37,7 +42,6 @@ def docstrings(path):
                 yield prefix + child.name, open_, ast.get_docstring(child), child.lineno
                 yield from inside(child, f"{prefix}{child.name}.", open_ and isinstance(child, ast.ClassDef))
 
-    tree = ast.parse(path.read_text())
     yield "the module", True, ast.get_docstring(tree), 1
     yield from inside(tree, "", True)
 

@@ -20,6 +20,8 @@ LAUNCHES = {  # a step: forward, cross-entropy, backward, SGD with momentum
     "resnet20": ((2, 3, 32, 32), 115),
     "resnet50": ((2, 3, 32, 32), 290),
 }
+in_ci = pytest.mark.skipif(not os.environ.get("CI"), reason="seconds of plans of many layers: in CI")
+NETWORKS = ["lenet5", "resnet20", pytest.param("resnet50", marks=in_ci)]
 NODES = {"lenet5": 20, "lenet_20_50_500": 18, "alexnet_lite": 40, "resnet20": 118}  # of a Trainer's captured step
 FUSED = {  # shape, norms (all are folded), what they read and wrote, without residuals, in images of the first block
     "resnet20": ((2, 3, 32, 32), 19, (2, 16, 32, 32), 2 * (7 + 6 / 2 + 6 / 4)),
@@ -62,7 +64,7 @@ def batch(shape, device):
     return gpunn.to_device(x, device), gpunn.to_device(np.arange(len(x)) % 10, device)
 
 
-@pytest.mark.parametrize("name", LAUNCHES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_launches_of_a_step(name, look_alike):
     shape, limit = LAUNCHES[name]
     x, labels = batch(shape, "cuda")
@@ -78,7 +80,7 @@ def test_launches_of_a_step(name, look_alike):
     assert not work.copies.total(), str(work)
 
 
-@pytest.mark.parametrize("name", CUPYS_OWN)
+@pytest.mark.parametrize("name", [*NETWORKS, "alexnet_lite", "resnet18"])
 def test_launches_of_a_step_that_are_cupys_own(name, look_alike):
     """Elementwise kernels, copies and fills: none, since sums of gradients, frames and copies have kernels of ours."""
     ours = {source.read(kernel).entry for kernel in source.names()}

@@ -9,12 +9,12 @@ import gpunn
 from gpunn import Tensor, backend, data, models, nn, ops, optim, random, train, verify
 from gpunn.cuda.variants import OPERATIONS
 from tests import counting
+from tests.ops import test_devices
 from tests.ops.test_devices import (  # noqa: F401  (its tests run here on the stand-in)
     test_a_parameter_updated_in_place_stays_there,
     test_losses_of_labels,
     test_moving_there_and_back_carries_the_gradient,
     test_numbers_of_the_generator_are_equal_on_every_device,
-    test_op,
     test_op_of_one_number_or_none,
 )
 from tests.ops.test_dropout import (  # noqa: F401
@@ -32,6 +32,9 @@ from tests.ops.test_labels import (  # noqa: F401
     test_the_gradient_of_a_bad_batch_is_nothing,
     test_weights_survive_a_bad_batch_in_a_plain_loop,
 )
+from tests.thinned import one_in
+
+in_ci = pytest.mark.skipif(not os.environ.get("CI"), reason="every kernel once more, to be compiled: in CI")
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +42,11 @@ def device(look_alike):
     if not gpunn.is_available("emulator"):
         pytest.skip("the stand-in runs kernels on the emulator, which is not available here (gpunn doctor says why)")
     return "cuda"
+
+
+@pytest.mark.parametrize("name", one_in(3, sorted(test_devices.CALLS)))
+def test_op(name, device):
+    test_devices.test_op(name, device)
 
 
 OPTIMISERS = {
@@ -52,7 +60,7 @@ OPTIMISERS = {
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
-@pytest.mark.parametrize("norm", [1.0, 2.0, float("inf")])
+@pytest.mark.parametrize("norm", [pytest.param(1.0, marks=in_ci), 2.0, pytest.param(float("inf"), marks=in_ci)])
 def test_a_step_with_clipped_gradients(name, norm):
     found = []
     for where in ("cpu", "cuda"):
@@ -97,9 +105,6 @@ def test_shapes_that_only_ops_with_an_index_take():
         ops.pad(x, (1, 1), mode).sum().backward()
     ops.one_hot(gpunn.to_device(np.array([1, 0]), "cuda"))
     assert str(backend.device_of(x.gradient)) == "cuda"
-
-
-in_ci = pytest.mark.skipif(not os.environ.get("CI"), reason="every kernel once more, to be compiled: in CI")
 
 
 @in_ci

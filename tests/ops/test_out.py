@@ -15,6 +15,7 @@ from gpunn.restored import restored
 from tests import counting
 from tests.ops.test_devices import CALLS, LABELS, W4, X, moved
 from tests.parity import torch
+from tests.thinned import one_in
 
 VIEWS = {"reshape", "flatten", "permute", "transpose", "squeeze", "unsqueeze", "expand_dims", "broadcast_to", "getitem"}
 VIEWS |= {"view", "contiguous", "expand", "narrow", "select", "movedim", "moveaxis", "swapaxes", "swapdims", "t"}
@@ -53,8 +54,7 @@ def like(y, strides="K"):
     return out
 
 
-@pytest.mark.parametrize("strides", ["K", "odd"])
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name, strides", one_in(3, [(name, how) for name in MADE for how in ("K", "odd")]))
 def test_the_result_is_out(name, strides, place, monkeypatch):
     y, arguments = expected(name, place)
     out = like(y if gpunn.backend.is_array(y) else np.asarray(y), strides)
