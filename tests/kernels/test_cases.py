@@ -1,6 +1,7 @@
 """Every variant of every operation on every light case of the shape table, on the emulator, against plain loops."""
 
 import os
+from zlib import crc32
 
 import pytest
 
@@ -30,6 +31,8 @@ PRODUCTS = ("matmul", "linear", "conv2d", "conv3d", "conv_pool")
 LAYERS = "recurrent.layer"
 HALF = ("activation", "dropout", "loss.nll", "optim.sgd", "pool.avg_forward", "reduce", "softmax")  # of each kind one
 FILTERS = ("3x3", "5x5", "7x1", "2x3x2", "NaN", "no planes")  # each border and rank, rows of a tile and beyond it
+ENOUGH = 16  # cases of a variant by default, but of convolutions and norms alone, whose loops take long
+SLOW = ("batch_norm", "conv2d", "conv3d")
 LONG_ROWS = ("longer than registers", "many rows of a block")
 
 
@@ -75,6 +78,9 @@ def test_every_variant_agrees_with_the_loops(operation, tasks):
     if operation not in {task.operation for task in everything} or not of_here(operation, dtype):
         pytest.skip("where CI is set, or no variant multiplies so")
     rows, every, wanted = {}, OPERATIONS[operation], of_here(operation, dtype)
+    thinned = operation.startswith(SLOW) and "CI" not in os.environ
+    if thinned:
+        everything = sorted(everything, key=lambda task: crc32(task.case.encode()))  # some of each kind
     # Tensor cores' tiles by turns: tests/kernels/test_tensor_cores.py has each of them.
     kept = () if of_matrices(operation) and "16" in dtype else ("fp32",)
     for task in everything:
@@ -83,7 +89,8 @@ def test_every_variant_agrees_with_the_loops(operation, tasks):
             if "patch" in variant.name and "last part empty" in task.case:
                 continue  # minutes: rectangles of 128 pixels for planes of two, thousands of them
             row = rows.setdefault(variant.name, verify.Row(every.name, variant.name, dtype))
-            want = verify.check_variant(task, variant, row, want)
+            if not thinned or row.ran < ENOUGH:
+                want = verify.check_variant(task, variant, row, want)
     assert set(rows) >= {variant.name for variant in wanted if variant.precision in kept}
     for row in rows.values():
         assert not row.failures, f"{operation} {row.variant} {dtype}: {row.failures}, worst {row.worst}"

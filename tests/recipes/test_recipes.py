@@ -13,6 +13,7 @@ from gpunn import models, train
 from gpunn.cli import main
 from gpunn.recipes import building
 from gpunn.recipes.recipe import RECIPES, SHIPPED, Recipe, read_recipe, shipped
+from tests.thinned import one_in
 from tests.tiny_runs import tiny_dataset
 
 EVERYTHING = """
@@ -168,7 +169,7 @@ def timeless(folder):
     return [line.split(",")[:6] for line in (folder / "history.csv").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("schedule", ["linear", "cosine", "steps", "one_cycle"])
+@pytest.mark.parametrize("schedule", one_in(2, ["linear", "cosine", "steps", "one_cycle"]))
 def test_a_prolonged_run_keeps_its_last_rate_and_its_recipe_says_how(here, schedule):
     """Three epochs and two more: their recipe is not that of five, whose rates are others."""
     (here / "my.toml").write_text(f'model = "mlp"\nbatch_size = 20\nema = 0.9\nschedule = "{schedule}"\n')

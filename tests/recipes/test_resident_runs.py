@@ -9,6 +9,7 @@ from gpunn import backend, data
 from gpunn.cli import main
 from gpunn.recipes import batches
 from tests import counting
+from tests.thinned import one_in
 from tests.tiny_runs import tiny_dataset
 
 AUGMENTED = {"shift": 2, "flip": "true", "cutout": 5, "mixup": 0.4, "seed": 3, "batch_size": 50, "epochs": 2}
@@ -27,7 +28,7 @@ def run(folder, recipe, device, capsys):
     return [[row[i] for i in timeless] for row in rows], weights, shown.out + shown.err
 
 
-@pytest.mark.parametrize("device", ["cuda", "emulator"])
+@pytest.mark.parametrize("device", one_in(2, ["cuda", "emulator"]))
 def test_a_run_is_the_same_whoever_makes_its_batches(device, here, capsys, monkeypatch):
     with counting.device_work() as work:
         history, weights, words = run(here / "there", AUGMENTED, device, capsys)

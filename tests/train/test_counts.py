@@ -14,6 +14,7 @@ from gpunn.nn.state import copied
 from gpunn.ops.counts import counting
 from gpunn.train import accuracy, top_k, top_k_accuracy
 from tests import counting as costs
+from tests.thinned import one_in
 from tests.train.runs import timeless
 
 pytestmark = pytest.mark.usefixtures("device_there")
@@ -62,7 +63,7 @@ def assert_equal(a, b):
 
 
 @pytest.mark.parametrize("device, moved", [("cpu", False), ("emulator", False), ("cuda", False), ("cuda", True)])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", one_in(2, OPTIMIZERS))
 def test_a_batch_wholly_ignored_changes_nothing(name, moved, device):
     """Weights, momentum, weight decay, step counts, averages, schedules and means are those of a run without it."""
     x, y = samples(24, ignored=range(8, 16))
