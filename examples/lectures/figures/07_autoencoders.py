@@ -29,3 +29,10 @@ def vae_codes():
     figure = pictures.latent_map(codes, mnist.test_labels[:3000], mnist.classes)
     figure.set_dpi(DPI)
     return figure
+
+
+def vae_plane():
+    """Which images it makes of codes in the same plane; 12 epochs, 120 CPU seconds."""
+    figure = pictures.latent_plane(_trained()[0].decode, side=11)
+    figure.set_dpi(DPI)
+    return figure
