@@ -23,6 +23,7 @@ from gpunn.report import page
 from gpunn.report.parts import description, draw, settings
 from gpunn.report.run import _table
 from tests.browser import chromium
+from tests.thinned import one_in
 from tests.tiny_runs import tiny_dataset, trained_in
 
 TRAIN = ["train", "--batch-size", "20", "--epochs", "2", "--out", "runs/a"]
@@ -137,10 +138,12 @@ def test_every_start_is_noted_with_its_command(run, capsys):
     text = (run / "report.html").read_text()
     assert f"<th>started</th><td>{first.date}: {first.command}, on {first.machine}" in text
     assert f"<th>resumed, 1</th><td>{second.date}: " in text and f"by gpunn {gpunn.__version__}" in text
-    for damaged in (b"{", b'{"date": 1, "command": "a", "machine": "b"}', b"[" * 9999, b"\xff", b"1\n"):
+    ways = (b"{", b'{"date": 1, "command": "a", "machine": "b"}', b"[" * 9999, b"\xff", b"1\n")
+    for damaged in ways:
         (run / "starts.jsonl").write_bytes(damaged)
         assert starts(run) == []
-        assert main(["report"]) == 0
+        if damaged in one_in(5, ways):
+            assert main(["report"]) == 0
 
 
 def test_a_run_resumed_often_keeps_its_first_and_last_starts(tmp_path):

@@ -32,7 +32,7 @@ def matplotlib():
 def test_a_picture_that_cannot_be_drawn(tmp_path, monkeypatch, capsys, error, words):
     saved = []
 
-    def fail(history):
+    def fail(history, metric):
         saved.append(sorted(path.name for path in (tmp_path / "run").iterdir() if path.suffix != ".lock"))
         raise error
 
