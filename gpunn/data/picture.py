@@ -48,7 +48,7 @@ def read_picture(path: Path, channels: int, size: int) -> np.ndarray:
 
 
 def write_picture(path: Path, pixels: np.ndarray, colours: np.ndarray | None = None) -> None:
-    """Write a PNG of uint8 pixels (H, W), or (C, H, W) of 1 or 3 channels; whole, or not at all.
+    """Write a PNG of uint8 pixels (H, W), or (C, H, W) of 1 or 3 channels; whole, or not at all. Its folder is made.
 
     colours: float (classes, 3) of 0 to 1; pixels (H, W) then are numbers of classes, which the file keeps, and viewers
     show in these colours. DataError for a file that is there already, which might be anybody's, or cannot be written.
@@ -61,6 +61,7 @@ def write_picture(path: Path, pixels: np.ndarray, colours: np.ndarray | None = N
     if colours is not None:
         picture.putpalette((colours * 255).round().astype(np.uint8).tobytes())
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, lambda file: picture.save(file, "PNG"))
     except OSError as error:
         raise DataError(f"{path} cannot be written ({error.strerror}); choose another folder") from error

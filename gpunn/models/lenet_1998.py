@@ -87,6 +87,7 @@ class LeNet5Of1998(nn.Module):
         for layer in (self.conv1, self.fc1, self.fc2):
             fan_in = math.prod(layer.weight.shape[1:])
             nn.init.uniform_(layer.weight, -2.4 / fan_in, 2.4 / fan_in)
+            assert layer.bias is not None
             nn.init.zeros_(layer.bias)
         self.register_buffer("codes", to_device(codes(), default_device()))
 

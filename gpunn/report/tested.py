@@ -35,7 +35,15 @@ def classified(model: nn.Module, config: Config, limit: int | None) -> Shown:
     found = opinions([model], loader, config)
     tested = Tested(config, images, found.labels, found.scores[0])
     facts = {f"test accuracy, {len(images):,} images": f"{tested.accuracy():.2%}"}
-    return Shown(images, note, facts, tested.line(), lambda sections: errors(sections, tested, "the network"))
+
+    def sections(to: page.Sections) -> None:
+        errors(to, tested, "the network")
+        few, words = images[:OVERLAYS], "Which pixels the answer hangs on: the gradient of its score by the image."
+        x = backend.asarray(normalised(few, config, config.dtype), device=next(model.parameters()).device)
+        with config.asking():
+            draw(to, "Saliency", lambda: pictures.saliency(model, x, few, config.classes), words)
+
+    return Shown(images, note, facts, tested.line(), sections)
 
 
 def segmented(model: nn.Module, config: Config, limit: int | None) -> Shown:

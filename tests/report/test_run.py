@@ -27,7 +27,7 @@ from tests.thinned import one_in
 from tests.tiny_runs import tiny_dataset, trained_in
 
 TRAIN = ["train", "--batch-size", "20", "--epochs", "2", "--out", "runs/a"]
-HEADINGS = ["Learning curves", "Gradients", "First layer", "Feature maps", "Confusion", "Worst mistakes"]
+HEADINGS = ["Learning curves", "Gradients", "First layer", "Feature maps", "Confusion", "Worst mistakes", "Saliency"]
 TABLES = ["History", "Layers", "Configuration", "Provenance"]
 
 
