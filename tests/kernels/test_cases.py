@@ -1,6 +1,7 @@
 """Every variant of every operation on every light case of the shape table, on the emulator, against plain loops."""
 
 import os
+from functools import cache
 from zlib import crc32
 
 import pytest
@@ -106,12 +107,18 @@ def _kind(variant, kept):
     return variant.name if variant.precision in kept else (variant.precision, variant.sources)
 
 
+@cache
+def of_float32():
+    """Every case, listed once: a third of a second."""
+    return list(verify.tasks("emulator", "float32"))
+
+
 @pytest.mark.parametrize("operation", list(OPERATIONS))
 def test_no_result_depends_on_the_order_of_threads(operation):
     """Forward, reverse and random order of threads and blocks, and no two threads race for shared memory."""
     rows = {}
     with host.strict():
-        mine = [task for task in verify.tasks("emulator", "float32") if task.operation == operation]
+        mine = [task for task in of_float32() if task.operation == operation]
         for number, task in enumerate(mine):
             every = 3 if "CI" in os.environ else max(3, len(mine) // 4)
             if number % every == 0 and asked(task, "float32"):
