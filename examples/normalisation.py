@@ -37,6 +37,7 @@ def sets(norm: Callable) -> np.ndarray:
             continue
         x = gpunn.tensor(start, requires_grad=True)
         norm(x)[place].backward()
+        assert x.grad is not None
         numbers[np.abs(x.grad.numpy()) > 1e-12] = numbers.max() + 1
     return numbers
 

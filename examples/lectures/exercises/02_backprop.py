@@ -13,7 +13,8 @@ def check_1(layer_backward) -> str:
     rng = np.random.default_rng(1)
     x, w, b, gy = (rng.normal(size=shape) for shape in ((5, 3), (4, 3), 4, (5, 4)))
     leaves = [gpunn.tensor(array, requires_grad=True) for array in (x, w, b)]
-    ops.tanh(ops.linear(*leaves)).backward(gpunn.tensor(gy))
+    inputs, weight, bias = leaves
+    ops.tanh(ops.linear(inputs, weight, bias)).backward(gpunn.tensor(gy))
     found = layer_backward(x, w, b, gy)
     if not isinstance(found, (tuple, list)) or len(found) != 3:
         return "it should give three arrays: gx, gw, gb"
