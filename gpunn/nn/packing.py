@@ -14,6 +14,7 @@ from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import Tensor, data_of
 from gpunn.nn.packed import PackedSequence
 from gpunn.scalars import as_int
+from gpunn.text import brief
 
 
 def pack_padded_sequence(
@@ -100,14 +101,28 @@ def check_packed(op: str, sequence: object) -> tuple[Any, np.ndarray, np.ndarray
     """Data; and on the host batch_sizes, and which sequence comes first, second, ..."""
     if not isinstance(sequence, PackedSequence):
         raise TypeError(f"{op}: got {type(sequence).__name__}, expected a PackedSequence; see pack_padded_sequence")
-    batch_sizes = data_of(sequence.batch_sizes)
-    N, rows = int(batch_sizes[0]), data_of(sequence.data).shape[0]
-    if int(batch_sizes.sum()) != rows:
+    sizes, rows = np.asarray(data_of(sequence.batch_sizes)), data_of(sequence.data).shape[:1]
+    whole = sizes.ndim == 1 and sizes.dtype.kind in "iu" and sizes.size
+    if not whole or sizes[-1] < 1 or (sizes[1:] > sizes[:-1]).any():
         raise ValueError(
-            f"{op}: data has {rows} rows, expected {int(batch_sizes.sum())}, the sum of batch_sizes; pack anew"
+            f"{op}: batch_sizes is {brief(sizes.tolist())}, expected for each step how many sequences have it, whole "
+            "numbers from 1 on that never rise; call pack_padded_sequence or pack_sequence"
         )
-    order = sequence.sorted_indices
-    return sequence.data, batch_sizes, np.arange(N) if order is None else to_device(data_of(order), "cpu")
+    if rows != (sizes.sum(),):
+        raise ValueError(
+            f"{op}: data has {rows[0] if rows else 'no'} rows, expected {sizes.sum()}, the sum of batch_sizes; "
+            "pack anew"
+        )
+    N, order = int(sizes[0]), sequence.sorted_indices
+    if order is None:
+        return sequence.data, sizes, np.arange(N)
+    order = to_device(data_of(order), "cpu")
+    if not np.array_equal(np.sort(order), np.arange(N)):
+        raise ValueError(
+            f"{op}: sorted_indices is {brief(order.tolist())}, expected each of 0 to {N - 1} once, the sequences that "
+            "step 0 has; call pack_padded_sequence or pack_sequence"
+        )
+    return sequence.data, sizes, order
 
 
 def _packed(x: Any, batch_sizes: np.ndarray, order: np.ndarray, batch_first: bool) -> Any:

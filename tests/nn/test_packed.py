@@ -103,3 +103,24 @@ def test_a_loader_moves_it_but_for_its_sizes(device):
 def test_it_moves_to_a_gpu(look_alike):
     packed = rnn.pack_sequence([gpunn.ones(2), gpunn.ones(1)]).cuda()
     assert packed.is_cuda and packed.to("cpu").data.tolist() == [1, 1, 1] and packed.cuda(0).data is packed.data
+
+
+@pytest.mark.parametrize(
+    ("sizes", "order", "words"),
+    [
+        ([], None, r"batch_sizes is \[\], expected for each step how many sequences have it"),
+        ([1, 2], None, r"batch_sizes is \[1, 2\], expected .* never rise; call pack_padded_sequence"),
+        ([2, 1, 0], None, r"batch_sizes is \[2, 1, 0\], expected .* from 1 on"),
+        ([2.0, 1.0], None, r"batch_sizes is \[2\.0, 1\.0\], expected .* whole numbers"),
+        ([2, 2], None, r"data has 3 rows, expected 4, the sum of batch_sizes; pack anew"),
+        ([2, 1], [0, 0], r"sorted_indices is \[0, 0\], expected each of 0 to 1 once"),
+        ([2, 1], [0, 5], r"sorted_indices is \[0, 5\], expected each of 0 to 1 once"),
+        ([2, 1], [0], r"sorted_indices is \[0\], expected each of 0 to 1 once"),
+    ],
+    ids=str,
+)
+def test_parts_that_do_not_belong_together_are_refused(sizes, order, words):
+    back = None if order is None else np.array(order)
+    packed = rnn.PackedSequence(np.ones((3, 2), np.float32), np.array(sizes), back, back)
+    with pytest.raises(ValueError, match=f"pad_packed_sequence: {words}"):
+        rnn.pad_packed_sequence(packed)
