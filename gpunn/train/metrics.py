@@ -90,7 +90,7 @@ def mean_squared_error(output: Any, target: Operand) -> Array:
 
 # The forms that a Trainer takes: it reads a device seldom, and leaves out what its loss ignores.
 accuracy.share = _share_right  # type: ignore[attr-defined]
-top_k_accuracy.share = lambda output, target, ignored: _share_of_top(output, target, 5, ignored)  # type: ignore[attr-defined]
+top_k_accuracy.share = lambda output, target, ignored, k=5: _share_of_top(output, target, k, ignored)  # type: ignore[attr-defined]
 
 
 def scores_and_labels(name: str, output: Operand, target: Operand, ignore_index: int) -> tuple[Array, Array]:

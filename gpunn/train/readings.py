@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,7 @@ def measured(
     ignored = counts[0].ignore_index if counts else -100
     found = {"loss": loss}
     for name, metric in metrics.items():
-        share = getattr(metric, "share", None)
+        share = share_of(metric)
         found[name] = value = metric(output, y) if share is None else share(output, y, ignored)
         if isinstance(value, (bool, int, float)):
             capture.refuse(f"the metric {name} is a number of the host, which a graph would repeat; give an array")
@@ -100,6 +101,21 @@ def measured(
     # Without their history, which would keep the arrays of every step alive until the next read.
     values = {name: value.array if isinstance(value, Tensor) else value for name, value in found.items()}
     return values, {} if count is None else {"loss": count}
+
+
+def share_of(metric: Callable) -> Callable | None:
+    """The form of a metric that gives a Share of (output, target, the ignored label); None where it has none.
+
+    Of functools.partial(metric, ignore_index=255) that label is ignored, whatever the loss ignores.
+    """
+    if not isinstance(metric, partial):
+        return getattr(metric, "share", None)
+    share = getattr(metric.func, "share", None)
+    if share is None or metric.args:
+        return None
+    options = dict(metric.keywords)
+    own = options.pop("ignore_index", None)
+    return lambda output, target, ignored: share(output, target, ignored if own is None else own, **options)
 
 
 def count_of(counts: Sequence[Count]) -> Any:

@@ -1,5 +1,7 @@
 """mean_iou and dice against a confusion matrix counted by hand, and over an epoch of uneven batches."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -118,6 +120,20 @@ def test_an_epoch_is_one_ratio_whatever_the_batches(loss, place):
         assert row[f"train_{name}"] == pytest.approx(want[name]) == row[f"val_{name}"]
     batches = [by_hand(scores[i : i + 1], masks[i : i + 1])["dice"] for i in range(6)]
     assert np.mean(batches) != pytest.approx(want["dice"], abs=1e-3), "nor could it be a mean of theirs"
+
+
+def test_a_partial_adds_up_its_counts_too():
+    """And ignores its own label, whatever the loss does."""
+    scores, masks = some()
+    masks[:2] = 1  # of either image alone the mean is NaN
+    masks[masks == -100] = 0
+    metrics = {name: partial(metric, ignore_index=1) for name, metric in METRICS.items()}
+    metrics["top1"] = partial(train.top_k_accuracy, k=1)
+    run = train.Trainer(Shift(), None, ops.cross_entropy, metrics=metrics)
+    found = run.evaluate(data.DataLoader(data.ArrayDataset(scores, masks), 1))
+    for name, want in by_hand(scores, masks, 1).items():
+        assert found[name] == pytest.approx(want)
+    assert found["top1"] == pytest.approx((scores.argmax(1) == masks).mean())
 
 
 def test_however_seldom_a_device_is_read(place):
