@@ -64,6 +64,13 @@ def test_gradients_reach_every_parameter():
         assert all(np.abs(p.gradient).max() > 0 for p in model.parameters())
 
 
+def test_an_ignored_label_takes_its_image_out_of_the_loss():
+    model = models.create("lenet5_1998")
+    scores = model(Tensor(images()))
+    alone = model.loss(scores[:2], np.array([3, 0])).item()
+    assert model.loss(scores, np.array([3, 0, -100])).item() == pytest.approx(alone, rel=1e-6)
+
+
 def test_refusals():
     with pytest.raises(UsageError, match=r"unknown criterion of LeNet-5 'mes'; did you mean 'mse'"):
         models.create("lenet5_1998", criterion="mes")
