@@ -44,3 +44,8 @@ def test_none_and_refusals():
     for wrong in (masks[:1], masks.astype(np.uint8), masks[:, 0], masks.tolist()):
         with pytest.raises(DataError, match=r"WithMasks: masks are .*, expected signed whole numbers \(2, 6, 6\)"):
             data.WithMasks(FLIP)(images, wrong, np.random.default_rng(0))
+    for wrong in (1.5, None, True):
+        with pytest.raises(DataError, match=r"WithMasks: ignore_index is .*; give a whole number, such as -100"):
+            data.WithMasks(data.RandomCrop(1), ignore_index=wrong)
+    with pytest.raises(DataError, match=r"ignore_index is 255, which masks of int8 cannot hold; convert them with"):
+        data.WithMasks(FLIP, ignore_index=255)(images, masks.astype(np.int8), np.random.default_rng(0))

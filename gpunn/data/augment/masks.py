@@ -34,12 +34,14 @@ class WithMasks:
         for step in steps:
             if type(step) not in (RandomCrop, RandomHorizontalFlip):
                 raise DataError(f"WithMasks: {step!r} moves no masks; give RandomCrop and RandomHorizontalFlip alone")
+        if not isinstance(ignore_index, (int, np.integer)) or isinstance(ignore_index, bool):
+            raise DataError(f"WithMasks: ignore_index is {ignore_index!r}; give a whole number, such as -100")
         self.steps, self.ignore_index = steps, ignore_index
 
     def __call__(self, images: np.ndarray, masks: np.ndarray, *rest: Any) -> tuple:
         others, rng = unpacked("WithMasks", rest)
         checked_images("WithMasks", images)
-        _check_masks(masks, images.shape)
+        _check_masks(masks, images.shape, self.ignore_index)
         for step in self.steps:
             drawn = step.draw(images.shape, rng)
             images = step.change(images, *drawn)
@@ -51,7 +53,7 @@ class WithMasks:
         return f"WithMasks({', '.join(map(repr, self.steps))})"
 
 
-def _check_masks(masks: Any, images: Sequence[int]) -> None:
+def _check_masks(masks: Any, images: Sequence[int], ignore_index: int) -> None:
     """DataError where masks are not those of images of this shape, or could not hold what is to be ignored."""
     wanted = (images[0], *images[2:])
     if not isinstance(masks, np.ndarray) or masks.shape != wanted or masks.dtype.kind != "i":
@@ -59,4 +61,10 @@ def _check_masks(masks: Any, images: Sequence[int]) -> None:
         raise DataError(
             f"WithMasks: masks are {got}, expected signed whole numbers {wanted} for images of "
             f"{size_text(images[2:])}; convert them with astype(np.int64)"
+        )
+    held = np.iinfo(masks.dtype)
+    if not held.min <= ignore_index <= held.max:
+        raise DataError(
+            f"WithMasks: ignore_index is {ignore_index}, which masks of {masks.dtype} cannot hold; convert them with "
+            "astype(np.int64)"
         )
