@@ -118,10 +118,10 @@ class UNet(nn.Module):
         """Refuses a side that the network cannot halve, or is too small for one score."""
         need = self.size_for(side)
         if side != need:
-            lost = ", each after a loss of 4," if self.padding == "valid" else ""
+            lost = ", each after a loss of 4" if self.padding == "valid" else ""
             raise ValueError(
                 f"UNet: x is {side} pixels {name}, expected a side that leaves a score and halves evenly "
-                f"{self.depth} times{lost}; pad or scale the image to {need}"
+                f"{self.depth} {'time' if self.depth == 1 else 'times'}{lost}; pad or scale the image to {need}"
             )
 
 

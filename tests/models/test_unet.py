@@ -65,7 +65,7 @@ def test_it_takes_every_size_that_it_says_and_no_other(padding, depth):
             (1, 1, 188, 570),
             {"padding": "valid"},
             r"UNet: x is 570 pixels wide, expected a side that leaves a score and halves evenly 4 times, "
-            r"each after a loss of 4,; pad or scale the image to 572$",
+            r"each after a loss of 4; pad or scale the image to 572$",
         ),
         ((1, 1, 28, 28), {"padding": "valid"}, r"UNet: x is 28 pixels high, .* to 188$"),
         ((1, 1, 40, 64), {}, r"x is 40 pixels high, .* halves evenly 4 times; pad .* to 48$"),
