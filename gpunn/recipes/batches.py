@@ -71,7 +71,7 @@ def check_fits(dataset: data.Loaded, config: Config, command: str, trained: str,
             f"{config.size}, more than {PADDING} times as large; give larger ones, or a folder's with "
             f"--data folder:PATH@{config.size}"
         )
-    task_of(config.model).check_labels(dataset, config.model)
+    task_of(config.model).check_labels(dataset, config.model, command)
     found = dataset.test.shape[1], len(dataset.classes)
     if found != (config.channels, len(config.classes)):
         raise UsageError(

@@ -55,11 +55,11 @@ class Task:
                 f"({', '.join(dataset.classes)}); give one for each"
             )
 
-    def check_labels(self, dataset: data.Loaded, model: str) -> None:
+    def check_labels(self, dataset: data.Loaded, model: str, command: str = "train") -> None:
         """UsageError for labels of another kind."""
         if dataset.train_labels.ndim != 1:
             raise UsageError(
-                f"train: {model} {self.words}, but {dataset.name} has a label for each pixel; "
+                f"{command}: {model} {self.words}, but {dataset.name} has a label for each pixel; "
                 f"choose from {', '.join(models.names('segmentation'))}"
             )
 
@@ -108,10 +108,10 @@ class Segmentation(Task):
         found = {"iou": train.mean_iou, "dice": train.dice, "accuracy": train.accuracy}
         return {name: _within(metric) for name, metric in found.items()}
 
-    def check_labels(self, dataset: data.Loaded, model: str) -> None:
+    def check_labels(self, dataset: data.Loaded, model: str, command: str = "train") -> None:
         if dataset.train_labels.ndim != 3:
             raise UsageError(
-                f"train: {model} {self.words}, but {dataset.name} has one label an image; give data with masks, "
+                f"{command}: {model} {self.words}, but {dataset.name} has one label an image; give data with masks, "
                 "such as --data shapes"
             )
 
@@ -172,7 +172,7 @@ class Reconstruction(Task):
     def metrics(self) -> dict[str, Callable]:
         return {"mse": train.mean_squared_error}
 
-    def check_labels(self, dataset: data.Loaded, model: str) -> None:
+    def check_labels(self, dataset: data.Loaded, model: str, command: str = "train") -> None:
         """Labels are not looked at."""
 
     def measure(self, model: Any) -> str:

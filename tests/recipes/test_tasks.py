@@ -8,6 +8,8 @@ import pytest
 from gpunn import data as sets
 from gpunn import models, ops, train
 from gpunn.cli import main
+from gpunn.errors import UsageError
+from gpunn.recipes.batches import check_fits
 from gpunn.recipes.config import Config
 from gpunn.recipes.recipe import Recipe
 from gpunn.recipes.tasks import task_of, within
@@ -95,3 +97,10 @@ def test_every_key_that_is_refused_is_one():
         assert set(task.refused) <= set(vars(Recipe(model="unet")))
     assert {models.task(name) for name in models.names()} >= {"classification", "segmentation"}
     assert re.match("names", task_of("unet").words) and task_of("lenet5").metrics["accuracy"] is train.accuracy
+
+
+def test_words_name_the_command_that_was_given(loaded):
+    facts = {"device": "cpu", "gpunn": "", "size": 64, "channels": 3, "mean": (0.0,) * 3, "std": (1.0,) * 3}
+    config = Config(model="unet", data="shapes", classes=("a", "b", "c"), **facts)
+    with pytest.raises(UsageError, match=r"^evaluate: unet names each pixel, but digits has one label an image"):
+        check_fits(loaded["digits"], config, "evaluate", "u/best.npz", "leave --data away")
