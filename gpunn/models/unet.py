@@ -51,6 +51,14 @@ class UNet(nn.Module):
 
     Weights start from a normal distribution of variance 2 / fan_in (section 3 of the paper). ValueError, with the size
     that it needs, where an image does not halve evenly `depth` times, or is smaller than what one score sees.
+
+    Examples:
+        >>> model = gpunn.models.unet(num_classes=3, in_channels=1, depth=2, width=4)
+        >>> images, masks = np.zeros((5, 1, 32, 32), np.float32), np.ones((5, 32, 32), np.int64)
+        >>> scores = model(images)
+        >>> loss = ops.cross_entropy(scores, masks) + ops.dice_loss(scores, masks)
+        >>> scores.shape, 0 <= gpunn.train.mean_iou(scores, masks) <= 1
+        ((5, 3, 32, 32), True)
     """
 
     def __init__(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # an extra, imported on use alone
 
 LEGEND = 9  # up to so many layers or networks are named one by one; more have a colour scale
 SMOOTH = 100  # up to so many points of a gradient's curve are drawn as they are; of more, means of neighbours
+SPELLED = {"iou": "mean IoU", "mse": "mean squared error"}  # metrics whose names are short for something
 EPOCHS = 1000  # likewise of a learning curve, which is less of a zigzag
 
 
@@ -47,7 +48,7 @@ def learning_curves(
 
 def _panel(axes: Axes, runs: Mapping[str, Sequence[Mapping[str, Any]]], what: str) -> bool:
     """Draw one quantity of all runs; whether there was anything of it to draw."""
-    axes.set(title=what, xlabel="epoch")
+    axes.set(title=SPELLED.get(what, what), xlabel="epoch")
     axes.grid(alpha=0.3)
     _whole_numbers(axes, max(([row["epoch"] for row in rows] for rows in runs.values()), key=len))
     for i, (run, rows) in enumerate(runs.items()):

@@ -56,8 +56,9 @@ def _heading(
     there = ", which makes its batches" if train_loader.is_resident else ""
     return (
         f"{config.model}: {parameters:,} parameters; {plain(config.data)}: {counts} images ({parts})\n"
-        f"{config.optimizer}, learning rate {config.lr:g}, batch size {config.batch_size}, {config.epochs} epochs, "
-        f"{config.precision}, seed {config.seed}, on {config.device}{there}; run folder {plain(str(out))}"
+        f"{config.optimizer}, learning rate {config.lr:g}, batch size {config.batch_size}, "
+        f"{config.epochs} epoch{'s' * (config.epochs > 1)}, {config.precision}, "
+        f"seed {config.seed}, on {config.device}{there}; run folder {plain(str(out))}"
     )
 
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 import gpunn
-from gpunn import data, limits, machine, nn, pictures, train
+from gpunn import data, limits, machine, models, nn, pictures, train
 from gpunn.errors import CheckpointError
 from gpunn.kinds import Kind, checked, list_of, maybe, record, whole
+from gpunn.pictures.curves import SPELLED
 from gpunn.recipes.batches import check_fits, load_noted, pad_to, test_loader
 from gpunn.recipes.building import weight_decay
 from gpunn.recipes.config import Config
@@ -35,8 +36,6 @@ ONLY_WITH = {
     "gamma": ("schedule", "steps"),
     "rise": ("schedule", "one_cycle"),
 }
-
-SPELLED = {"iou": "mean IoU", "mse": "mean squared error"}  # metrics whose names are short for something
 
 # A mean may be infinite and a metric NaN; beyond 1e30 no axis can be drawn.
 MEASURE = Kind("a number", lambda v: type(v) in (int, float) and (not abs(v) < float("inf") or abs(v) < 1e30))
@@ -176,6 +175,7 @@ def settings(config: Config) -> dict[str, Any]:
         if (name != "seed" and value in (None, 0, "", (), {})) or (name in ("accumulate", "ensemble") and value == 1)
     }
     others = {name for name, (key, value) in ONLY_WITH.items() if used[key] != value}
+    others |= {"loss"} if models.has_loss(config.model) else set()
     return {name: value for name, value in used.items() if name not in off | others}
 
 

@@ -106,9 +106,11 @@ def scores_and_labels(name: str, output: Operand, target: Operand, ignore_index:
     if labels.shape == scores.shape and labels.dtype.kind == "f":
         labels = labels.argmax(axis=1)
     if labels.shape != (scores.shape[0], *scores.shape[2:]) or labels.dtype.kind not in "iu":
+        alike = labels.shape == scores.shape and scores.ndim > 2
+        remedy = "; give the scores of all classes (N, C, ...), not their argmax" if alike else ""
         raise ValueError(
             f"{name}: target is {labels.dtype} {labels.shape}, expected class indices "
-            f"{(scores.shape[0], *scores.shape[2:])} for output {scores.shape}"
+            f"{(scores.shape[0], *scores.shape[2:])} for output {scores.shape}{remedy}"
         )
     if backend.device_of(labels).type == "cpu":
         _check_classes(name, labels, scores.shape, ignore_index)

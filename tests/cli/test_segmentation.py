@@ -79,6 +79,11 @@ def test_predict_writes_a_mask(here, capsys):
     train.load_weights(here / "a" / "best.npz", model)
     scores = train.predict(model, data.normalise(loaded.test[:1], loaded.mean, loaded.std))
     assert mask.shape == (32, 32) and np.array_equal(mask, scores[0].argmax(0)), "its pixels are class numbers"
+    assert main(["predict", "one.png", "--run", "a", "--out", "new/folder"]) == 0
+    assert (here / "new" / "folder" / "one.mask.png").read_bytes() == (here / "one.mask.png").read_bytes()
+    (here / "file").write_text("")
+    assert main(["predict", "one.png", "--run", "a", "--out", "file"]) == 1
+    assert re.search(r"file/one.mask.png cannot be written \(.*\); choose another folder", capsys.readouterr().err)
 
 
 @pytest.mark.skipif(not os.environ.get("CI"), reason="seconds of pictures: in CI")

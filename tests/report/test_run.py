@@ -126,6 +126,7 @@ def test_settings_are_those_that_had_an_effect(run):
     steps = settings(replace(config, optimizer="adam", schedule="steps", mixup=0.2, accumulate=2))
     assert {"milestones", "gamma", "mixup", "accumulate"} <= steps.keys() and not {"momentum", "last"} & steps.keys()
     assert {"rise"} == settings(replace(config, schedule="one_cycle")).keys() - plain.keys()
+    assert "loss" in plain and "loss" not in settings(replace(config, model="vae"))  # which brings its own
 
 
 def test_every_start_is_noted_with_its_command(run, capsys):

@@ -83,6 +83,8 @@ def test_shapes_that_do_not_fit():
     scores, masks = some()
     with pytest.raises(ValueError, match=r"mean_iou: target is int64 \(6, 5\), expected class indices \(6, 5, 3\)"):
         mean_iou(scores, masks[..., 0])
+    with pytest.raises(ValueError, match=r"; give the scores of all classes \(N, C, ...\), not their argmax$"):
+        mean_iou(scores.argmax(1), masks)
     with pytest.raises(ValueError, match=r"dice: output has shape \(6, 1, 5, 3\), expected scores \(N, C\)"):
         dice(scores[:, :1], masks)
 
