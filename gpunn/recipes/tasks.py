@@ -136,7 +136,7 @@ class Segmentation(Task):
         return [WithMasks(*steps)] if steps else []
 
 
-def within(scores: Operand, masks: Operand) -> Operand:
+def within(scores: Operand, masks: Any) -> Any:
     """The middle of masks (N, H, W) that scores (N, C, P, Q) speak of: unpadded convolutions leave a border out."""
     lacking = [m - s for m, s in zip(data_of(masks).shape[1:], data_of(scores).shape[2:], strict=True)]
     if not any(lacking):
