@@ -145,6 +145,13 @@ def _failure(path: Path, error: BaseException | None) -> str:
     return f"{text}\n{path.stem}.md: {place} fails: {text.strip().splitlines()[-1]}"
 
 
+def _entries(folder: Path) -> list[Path]:
+    """What is in the folder, which need not be there yet."""
+    if folder.exists() and not folder.is_dir():
+        raise SystemExit(f"build.py: {folder} is a file; name a folder")
+    return list(folder.iterdir()) if folder.exists() else []
+
+
 def main(argv=None) -> None:
     """Build the site, check its links, and say where it is."""
     parser = argparse.ArgumentParser(description="build the site of the lectures")
@@ -158,14 +165,13 @@ def main(argv=None) -> None:
 
     start = time.perf_counter()
     out, work = args.out.resolve(), args.work.resolve()
-    if out.exists() and any(out.iterdir()) and not (out / "searchindex.js").is_file():
+    kept = _entries(work)
+    if _entries(out) and not (out / "searchindex.js").is_file():
         raise SystemExit(f"build.py: {out} holds something else than a site; name an empty folder")
+    if not all(re.fullmatch("source|[0-9a-f]{16}", each.name) for each in kept):
+        raise SystemExit(f"build.py: --work {work} holds something else than what builds keep; name an empty folder")
     cache, source = work / sources_key(), work / "source"
-    for old in (
-        source,
-        out,
-        *(each for each in work.glob("*") if re.fullmatch("[0-9a-f]{16}", each.name) and each != cache),
-    ):
+    for old in (out, *(each for each in kept if each != cache)):
         shutil.rmtree(old, ignore_errors=True)
     try:
         chapters, pictures, names = stage(source, cache)

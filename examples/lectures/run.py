@@ -123,8 +123,10 @@ def main(argv=None) -> None:
     parser.add_argument("--out", type=Path, help="the folder of its pictures (default lectures_out/NAME)")
     args = parser.parse_args(argv)
 
-    import matplotlib
-
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise SystemExit(f'run.py: matplotlib is missing ({error}); pip install "gpunn[plot]"') from None
     matplotlib.use("Agg")
     warnings.filterwarnings("ignore", "FigureCanvasAgg is non-interactive")  # plt.show(), which a notebook needs not
     start = time.process_time()

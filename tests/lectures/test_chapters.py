@@ -153,6 +153,9 @@ def test_without_matplotlib(tmp_path):
     assert done.stderr.splitlines()[-1].endswith(
         'UsageError: lectures: matplotlib is missing (none here); pip install "gpunn[plot]"'
     )
+    done = run(str(LECTURES / "run.py"), "01_neuron", PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert done.stderr == 'run.py: matplotlib is missing (none here); pip install "gpunn[plot]"\n'
+    assert done.returncode == 1
 
 
 def test_a_failing_cell_is_named(lecture, tmp_path):

@@ -141,7 +141,13 @@ def test_a_folder_of_something_else_is_left_alone(built, tmp_path, monkeypatch):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(SystemExit, match="holds something else than a site; name an empty folder"):
         build.main([str(tmp_path)])
-    assert (tmp_path / "thesis.txt").exists()
+    (tmp_path / "source").mkdir()
+    with pytest.raises(SystemExit, match=r"--work .* holds something else than what builds keep; name an empty folder"):
+        build.main([str(tmp_path / "site"), "--work", str(tmp_path)])
+    for argv in ([str(tmp_path / "thesis.txt")], [str(tmp_path / "site"), "--work", str(tmp_path / "thesis.txt")]):
+        with pytest.raises(SystemExit, match=r"thesis\.txt is a file; name a folder"):
+            build.main(argv)
+    assert (tmp_path / "thesis.txt").exists() and (tmp_path / "source").exists()
 
 
 def test_links_are_checked(built, tmp_path):
