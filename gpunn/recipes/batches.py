@@ -71,9 +71,9 @@ def check_fits(dataset: data.Loaded, config: Config, command: str, trained: str,
             f"{config.size}, more than {PADDING} times as large; give larger ones, or a folder's with "
             f"--data folder:PATH@{config.size}"
         )
-    task_of(config.model).check_labels(dataset, config.model, command)
-    found = dataset.test.shape[1], len(dataset.classes)
-    if found != (config.channels, len(config.classes)):
+    task, found = task_of(config.model), (dataset.test.shape[1], len(dataset.classes))
+    task.check_labels(dataset, config.model, command)
+    if found[0] != config.channels or (task.of_classes and found[1] != len(config.classes)):
         raise UsageError(
             f"{command}: {dataset.name} has {found[0]} channels and {found[1]} classes, but {trained} was trained on "
             f"{config.channels} and {len(config.classes)}; {remedy}"
@@ -82,8 +82,9 @@ def check_fits(dataset: data.Loaded, config: Config, command: str, trained: str,
 
 def check_enough(dataset: data.Loaded, config: Config) -> None:
     """UsageError where there is nothing to tell apart, or no image would be left to validate with."""
-    task_of(config.model).check(dataset, config)
-    if len(dataset.classes) < 2:
+    task = task_of(config.model)
+    task.check(dataset, config)
+    if task.of_classes and len(dataset.classes) < 2:
         raise UsageError(
             f"train: {dataset.name} has the one class {', '.join(dataset.classes)}; give data of at least 2 classes"
         )

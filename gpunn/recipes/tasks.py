@@ -34,6 +34,7 @@ class Task:
     monitor, mode = "accuracy", "max"
     refused: tuple[str, ...] = ("loss",)  # keys of a recipe that mean nothing here
     as_they_are = False  # images from 0 to 1 and never varied, unless the recipe says so
+    of_classes = True  # data has to have at least two, and the same ones again
 
     @property
     def metrics(self) -> dict[str, Callable]:
@@ -167,6 +168,7 @@ class Reconstruction(Task):
     monitor, mode = "loss", "min"
     refused = OF_CLASSES
     as_they_are = True
+    of_classes = False
 
     @property
     def metrics(self) -> dict[str, Callable]:

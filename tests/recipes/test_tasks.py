@@ -1,6 +1,7 @@
 """What a recipe may say of networks that do not name whole images, and which data they take."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from gpunn import data as sets
 from gpunn import models, ops, train
 from gpunn.cli import main
 from gpunn.errors import UsageError
-from gpunn.recipes.batches import check_fits
+from gpunn.recipes.batches import check_enough, check_fits
 from gpunn.recipes.config import Config
 from gpunn.recipes.recipe import Recipe
 from gpunn.recipes.tasks import task_of, within
@@ -104,3 +105,15 @@ def test_words_name_the_command_that_was_given(loaded):
     config = Config(model="unet", data="shapes", classes=("a", "b", "c"), **facts)
     with pytest.raises(UsageError, match=r"^evaluate: unet names each pixel, but digits has one label an image"):
         check_fits(loaded["digits"], config, "evaluate", "u/best.npz", "leave --data away")
+
+
+def test_images_of_one_class_will_do_where_classes_do_not_count(loaded):
+    one = replace(loaded["digits"], classes=("all",))
+    facts = {"device": "cpu", "gpunn": "", "size": 28, "channels": 1, "mean": (0.0,), "std": (1.0,)}
+    vae, lenet = (Config(model=name, data="digits", classes=("a", "b"), **facts) for name in ("vae", "lenet5"))
+    check_enough(one, vae)
+    check_fits(one, vae, "evaluate", "v/best.npz", "leave --data away")
+    with pytest.raises(UsageError, match="has the one class all; give data of at least 2 classes"):
+        check_enough(one, lenet)
+    with pytest.raises(UsageError, match=r"1 channels and 1 classes, but l/best.npz was trained on 1 and 2"):
+        check_fits(one, lenet, "evaluate", "l/best.npz", "leave --data away")
