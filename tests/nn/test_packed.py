@@ -124,3 +124,13 @@ def test_parts_that_do_not_belong_together_are_refused(sizes, order, words):
     packed = rnn.PackedSequence(np.ones((3, 2), np.float32), np.array(sizes), back, back)
     with pytest.raises(ValueError, match=f"pad_packed_sequence: {words}"):
         rnn.pad_packed_sequence(packed)
+
+
+def test_any_iterable_of_sequences_will_do():
+    want = [[1.0, 2.0], [3.0, 0.0]]
+    rows = [gpunn.tensor([1.0, 2.0]), gpunn.tensor([3.0])]
+    assert rnn.pad_sequence(iter(rows), batch_first=True).tolist() == want
+    assert rnn.pack_sequence(iter(rows)).data.tolist() == [1, 3, 2]
+    assert rnn.pad_sequence(gpunn.tensor(want), batch_first=True).tolist() == want
+    with pytest.raises(ValueError, match=r"pad_sequence: sequences\[1\] has no steps, shape \(\), expected \(L, \*\)"):
+        rnn.pad_sequence([np.ones(2), np.ones(())])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gpunn import left_out, ops
@@ -16,20 +16,25 @@ from gpunn.scalars import as_int
 
 
 def pad_sequence(
-    sequences: Sequence[A], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
+    sequences: Iterable[A], batch_first: bool = False, padding_value: float = 0.0, padding_side: str = "right"
 ) -> A:
     """Sequences (L, *) of different lengths, filled up to the longest, as one array (L, N, *), or (N, L, *).
 
     Raises:
-        ValueError: there is no sequence, or padding_side is another word than left and right.
+        ValueError: there is no sequence, or one without an axis of steps; padding_side is neither left nor right.
 
     Examples:
         >>> nn.utils.rnn.pad_sequence([gpunn.ones(2), gpunn.ones(1)], batch_first=True)
         Tensor([[1., 1.],
                 [1., 0.]])
     """
+    sequences = list(sequences)
     if not sequences:
         raise ValueError("pad_sequence: sequences is empty, expected at least one")
+    if (alone := next((i for i, x in enumerate(sequences) if not data_of(x).ndim), None)) is not None:
+        raise ValueError(
+            f"pad_sequence: sequences[{alone}] has no steps, shape (), expected (L, *); reshape it to (1,)"
+        )
     if padding_side not in ("left", "right"):
         raise ValueError(f"pad_sequence: padding_side is {padding_side!r}, expected 'left' or 'right'")
     most = max(data_of(x).shape[0] for x in sequences)
@@ -61,15 +66,17 @@ def unpad_sequence(padded_sequences: A, lengths: Operand | Sequence[int], batch_
     return [x[i, :n] if batch_first else x[:n, i] for i, n in enumerate(found)]
 
 
-def pack_sequence(sequences: Sequence[A], enforce_sorted: bool = True) -> PackedSequence:
+def pack_sequence(sequences: Iterable[A], enforce_sorted: bool = True) -> PackedSequence:
     """Sequences (L, *), longest first, or with enforce_sorted=False in any order, packed: see pack_padded_sequence.
 
     Examples:
         >>> nn.utils.rnn.pack_sequence([gpunn.tensor([1.0, 2.0]), gpunn.tensor([3.0])]).data
         Tensor([1., 3., 2.])
     """
+    sequences = list(sequences)
+    padded = pad_sequence(sequences)
     lengths = [data_of(x).shape[0] for x in sequences]
-    return pack_padded_sequence(pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted)
+    return pack_padded_sequence(padded, lengths, enforce_sorted=enforce_sorted)
 
 
 def unpack_sequence(packed_sequences: PackedSequence) -> list[Any]:
