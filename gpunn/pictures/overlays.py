@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gpunn.checks import as_count
 from gpunn.pictures.canvas import NothingToDraw, new_figure, put, shown
 from gpunn.text import drawable
 
@@ -74,7 +75,7 @@ def overlays(
                 f"overlays: {name} are {array.shape}, expected {(len(images), *images.shape[2:])} "
                 f"for images {images.shape}; pass one class number a pixel"
             )
-    count = min(most, len(images))
+    count = min(as_count("overlays", "most", most), len(images))
     if not count:
         raise NothingToDraw(f"overlays: there is none to draw of {len(images)} images")
     across = min(2, count)

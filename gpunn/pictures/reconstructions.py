@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpunn import backend
+from gpunn.checks import as_count
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import data_of
 from gpunn.pictures.canvas import NothingToDraw, mosaic, new_figure, put
@@ -35,7 +36,7 @@ def reconstructions(
         columns: images a line; default all of them. With images alone that makes a wall of samples.
 
     Raises:
-        ValueError: other images of another number, no images, titles of another number than rows.
+        ValueError: other images of another number, no images, titles of another number than rows; most or columns of 0.
 
     Examples:
         >>> images = np.zeros((5, 1, 8, 8), np.uint8)
@@ -53,7 +54,8 @@ def reconstructions(
     titles = titles or (TITLES[len(rows) - 2] if 2 <= len(rows) <= 3 else [""] * len(rows))
     if len(titles) != len(rows):
         raise ValueError(f"reconstructions: there are {len(titles)} titles for {len(rows)} rows; pass one a row")
-    across = min(columns or most, most, counts[0])
+    most = as_count("reconstructions", "most", most)
+    across = min(most if columns is None else as_count("reconstructions", "columns", columns), most, counts[0])
     walls = [mosaic(row[:most], across) for row in rows]
     width = min(9.0, max(3.0, 0.75 * across))
     figure = new_figure(width, sum(width * wall.shape[0] / wall.shape[1] for wall in walls) + 0.3 * len(rows))

@@ -55,6 +55,12 @@ def saliency(model: Module, x: Tensor | np.ndarray, images: np.ndarray, classes:
         classes: their names.
     """
     taken, maps = saliency_maps(model, data_of(x)[:IMAGES])
+    if len(images) != len(data_of(x)):
+        raise ValueError(f"saliency: x has {len(data_of(x))} images but images {len(images)}; pass the same, as uint8")
+    if taken.max() >= len(classes):
+        raise ValueError(
+            f"saliency: an image is taken for class {taken.max()}, there are {len(classes)} names; name all classes"
+        )
     figure = new_figure(max(3.0, 0.92 * len(maps)), 2.2)
     above, below = figure.subplots(2, len(maps), squeeze=False)
     for axes, image, label in zip(above, images, taken, strict=False):

@@ -62,3 +62,5 @@ def test_what_does_not_fit_is_refused():
         pictures.overlays(images[:0], masks[:0], masks[:0], NAMED)
     with pytest.raises(ValueError, match=r"overlay: mask is \(4, 3\) but image is \(3, 4, 4\), expected \(H, W\)"):
         pictures.overlay(images[0], masks[0, :, :3], NAMED)
+    with pytest.raises(ValueError, match="overlays: most is 0, expected at least 1"):
+        pictures.overlays(images, masks, masks, NAMED, most=0)

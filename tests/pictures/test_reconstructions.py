@@ -44,6 +44,8 @@ def test_a_wall_of_samples_colours_and_numbers_that_are_none():
         (lambda: pictures.reconstructions(IMAGES[:0], IMAGES[:0]), r"there are \[0, 0\] images, expected equally many"),
         (lambda: pictures.reconstructions(IMAGES[:, 0]), r"images are \(5, 4, 6\), expected \(N, C, H, W\)"),
         (lambda: pictures.reconstructions(IMAGES, titles=["a", "b"]), "there are 2 titles for 1 rows"),
+        (lambda: pictures.reconstructions(IMAGES, most=0), "reconstructions: most is 0, expected at least 1"),
+        (lambda: pictures.reconstructions(IMAGES, columns=0), "reconstructions: columns is 0, expected at least 1"),
         (lambda: pictures.latent_map(np.ones((3, 1)), np.zeros(3, int), ["a"]), r"codes are \(3, 1\) and labels"),
         (lambda: pictures.latent_map(np.ones((3, 2)), np.zeros(2, int), ["a"]), r"labels \(2,\), expected"),
         (lambda: pictures.latent_map(np.ones((1, 2)), np.array([1]), ["a"]), "labels reach from 1 to 1, expected 0 to"),

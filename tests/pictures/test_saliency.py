@@ -58,3 +58,13 @@ def test_the_picture():
 def test_what_gives_no_scores_of_images(model, x):
     with pytest.raises(pictures.NothingToDraw, match=r"saliency: x \(.*\) gives \(.*\), expected scores"):
         pictures.saliency(model, x, np.zeros((1, 1, 28, 28), np.uint8), "ab")
+
+
+def test_images_and_names_have_to_be_those_of_the_network():
+    model, images = models.create("lenet5"), np.zeros((2, 1, 28, 28), np.uint8)
+    with pytest.raises(ValueError, match="saliency: x has 2 images but images 1; pass the same, as uint8"):
+        pictures.saliency(model, drawn(2), images[:1], "0123456789")
+    with pytest.raises(
+        ValueError, match=r"saliency: an image is taken for class \d, there are 0 names; name all classes"
+    ):
+        pictures.saliency(model, drawn(2), images, "")
