@@ -13,11 +13,12 @@ from website.docstrings import as_rst
 # Modules whose names have a page for each family, that is each file that defines some of them; then those of one page.
 FAMILIES = ("gpunn.ops", "gpunn.nn")
 MODULES = (
-    "gpunn.nn.functional", "gpunn.nn.init", "gpunn.nn.utils", "gpunn.optim", "gpunn.data", "gpunn.data.transforms",
-    "gpunn.train", "gpunn.models", "gpunn.pictures", "gpunn.linalg", "gpunn.emulator",
+    "gpunn.nn.functional", "gpunn.nn.init", "gpunn.nn.utils", "gpunn.nn.utils.rnn", "gpunn.optim", "gpunn.data",
+    "gpunn.data.transforms", "gpunn.train", "gpunn.models", "gpunn.pictures", "gpunn.linalg", "gpunn.emulator",
 )  # fmt: skip
 # Classes whose methods are documented, inherited ones too; of others their docstring says what they are called with.
 WITH_METHODS = {"Tensor", "Module", "Optimizer", "Trainer", "DataLoader", "Generator"}
+WITH_OWN_METHODS = {"UNet", "AutoEncoder", "VariationalAutoEncoder", "PackedSequence"}  # those of a Module: there
 
 
 def write(folder: Path) -> int:
@@ -48,16 +49,17 @@ def public(module: ModuleType) -> dict[str, Any]:
             callable(value)
             and home.startswith("gpunn")
             and (inspect.getdoc(value) or "")
-            and not _is_alien(module, value)
+            and not _is_alien(module, name, value)
         ):
             found[name] = value
     return found
 
 
-def _is_alien(module: ModuleType, value: Any) -> bool:
+def _is_alien(module: ModuleType, name: str, value: Any) -> bool:
     """Whether a module of one file imported this for its own use; `functional` has nothing but others' functions."""
     one_file = not hasattr(module, "__path__") and "functional" not in module.__name__
-    return one_file and value.__module__ != module.__name__
+    handed_on = f"import {name} as {name}\n"
+    return one_file and value.__module__ != module.__name__ and handed_on not in inspect.getsource(module)
 
 
 def _top(folder: Path) -> int:
@@ -111,6 +113,8 @@ def _entries(names: dict[str, Any]) -> list[str]:
         text.append(f".. {'autoclass' if inspect.isclass(value) else 'autofunction'}:: {name}")
         if name in WITH_METHODS:
             text += ["   :members:", "   :inherited-members:"]
+        if name in WITH_OWN_METHODS:
+            text += ["   :members:", "   :exclude-members: forward"]
         text.append("")
     return text
 
