@@ -101,7 +101,9 @@ def rebuilt(model: Any, config: Config, limit: int | None) -> Shown:
         again = train.predict(model, few)
     check_scores(again, "the network", "test images")
     name, of = task.measure(model), f"{len(images):,} test images"
-    facts = {f"{name}, {of}": task.said(found["loss"]), "mean squared error": f"{found['mse']:.4g}"}
+    facts = {f"{name}, {of}": task.said(found["loss"])}
+    if name != "mean squared error":
+        facts["mean squared error"] = f"{found['mse']:.4g}"
 
     def sections(to: page.Sections) -> None:
         words = "The first images, and what the network gives back."

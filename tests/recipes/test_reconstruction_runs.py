@@ -7,8 +7,11 @@ import re
 
 import pytest
 
+import gpunn
 from gpunn import data, models
 from gpunn.cli import main
+from gpunn.recipes.folders import load_model
+from gpunn.report.tested import rebuilt
 from tests.tiny_runs import tiny_dataset
 
 
@@ -26,6 +29,8 @@ def test_an_autoencoder_is_trained_and_tested(here, capsys):
     assert config["mean"] == [0.0] and config["std"] == [1.0] and config["shift"] == 0, "pixels from 0 to 1, unmoved"
     assert main(["evaluate", "a"]) == 0
     assert re.search(r"mean squared error 0\.\d+", capsys.readouterr().out)
+    facts = rebuilt(*load_model(here / "a" / "best.npz", gpunn.Device("cpu")), limit=None).facts
+    assert [name.split(",")[0] for name in facts] == ["mean squared error"], "a report says it once"
 
 
 def test_a_variational_one_is_resumed_to_the_same_bits(here):
