@@ -21,6 +21,8 @@ import gpunn
 from gpunn import data, models, nn, optim, pictures, random, train
 from gpunn.pictures.canvas import mosaic, new_figure, put, stretched
 
+COMPONENTS = 6  # of the linear one and of PCA
+
 
 def fit(model: nn.Module, images: np.ndarray, epochs: int, seed: int, lr: float = 2e-3, weight_decay: float = 0.0):
     """Train an auto-encoder on images, which are their own targets; it is left in evaluation mode."""
@@ -116,12 +118,14 @@ def draw_components(components: np.ndarray, basis: np.ndarray):
 def main(argv=None) -> dict[str, float]:
     """Train them, write the pictures, and return what was measured."""
     parser = argparse.ArgumentParser(description="what auto-encoders learn")
-    parser.add_argument("--data", default="mnist", help="mnist, fashion-mnist, digits")
+    parser.add_argument("--data", default="mnist", choices=("mnist", "fashion-mnist", "digits"))
     parser.add_argument("--limit", type=int, default=5000, help="train on the first N images only")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("autoencoders"), help="the pictures' folder")
     args = parser.parse_args(argv)
+    if args.epochs < 1 or args.limit <= COMPONENTS:
+        parser.error(f"--epochs {args.epochs} --limit {args.limit}: expected 1 and {COMPONENTS + 1} at least")
 
     loaded = data.load(args.data, limit=args.limit)
     images, test = (x.astype(np.float32) / 255 for x in (loaded.train, loaded.test))
@@ -147,9 +151,9 @@ def main(argv=None) -> dict[str, float]:
     found |= {name: float(np.median(mean)) for name, mean in means.items()}
     print("medians of the units' mean activations:", *[f"{name} {np.median(mean):.3f}" for name, mean in means.items()])
     small = images[:2000].reshape(-1, 1, 14, 2, 14, 2).mean((3, 5))
-    components, basis, found["sine"] = linear(small, 6, args.seed)
+    components, basis, found["sine"] = linear(small, COMPONENTS, args.seed)
     draw("components", draw_components(components, basis))
-    print(f"linear beside PCA, 6 components: the sine of the largest angle is {found['sine']:.1e}")
+    print(f"linear beside PCA, {COMPONENTS} components: the sine of the largest angle is {found['sine']:.1e}")
     return found
 
 

@@ -147,6 +147,8 @@ def main(argv=None) -> dict[str, float]:
     parser.add_argument("--lengths", type=int, nargs="+", default=[10, 20, 40, 60], help="steps to remember over")
     parser.add_argument("--out", default="sequences.png", help="the picture's file")
     args = parser.parse_args(argv)
+    if min(args.steps, *args.lengths) < 1:
+        parser.error(f"--steps {args.steps} --lengths {' '.join(map(str, args.lengths))}: expected 1 at least of all")
 
     found, waves = {}, {}
     x = sines(1, GIVEN + CONTINUED, np.random.default_rng(args.seed))

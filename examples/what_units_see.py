@@ -108,9 +108,13 @@ def main(argv=None) -> float:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("what_units_see"), help="the folder for the pictures")
     args = parser.parse_args(argv)
+    if args.epochs < 1:
+        parser.error(f"--epochs is {args.epochs}, expected at least 1")
 
     pictures.new_figure(1, 1)  # says that matplotlib is missing before the training
     known = data.load(args.data, limit=args.limit)
+    if lacking := {*range(10)} - {*known.test_labels.tolist()}:
+        parser.error(f"--limit {args.limit} leaves {len(known.test)} test images, none of {sorted(lacking)}; give more")
     images, test = (data.normalise(x, known.mean, known.std) for x in (known.train, known.test))
     model = learn(images, known.train_labels, args.epochs, args.seed)
     scores = train.predict(model, test)

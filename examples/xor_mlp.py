@@ -80,6 +80,8 @@ def main(argv=None) -> bool:
     parser.add_argument("--hidden", type=int, default=8, help="hidden units")
     parser.add_argument("--out", help="a picture's file: the regions of the decision, epoch by epoch")
     args = parser.parse_args(argv)
+    if min(args.steps, args.hidden) < 1:
+        parser.error(f"--steps {args.steps} --hidden {args.hidden}: expected 1 at least of both")
 
     film = Film(args.steps) if args.out else None
     model, loss = train(args.steps, args.seed, args.hidden, film)
