@@ -19,12 +19,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--model-option", dest="model_options", type=pair, action="append", metavar="KEY=VALUE",
         help="the network's own, such as partial=true for lenet5 or shortcut=B for resnet20; once for each",
     )  # fmt: skip
-    add("--data", help=f"data set: {', '.join(data.names())}, or folder:PATH (default mnist)")
+    add("--data", help=f"data set: {', '.join(data.names())}, or folder:PATH (default mnist, for unet shapes)")
     add("--device", help="cpu, cuda, cuda:1 or emulator (default cpu)")
     add("--epochs", type=positive_int, help="epochs in all")
     add("--batch-size", type=positive_int, help="images a step")
     add("--lr", type=positive_float, help="learning rate of the first epoch")
-    add("--optimizer", help=f"{', '.join(OPTIMIZERS)} (default sgd, with momentum 0.9)")
+    add("--optimizer", help=f"{', '.join(OPTIMIZERS)} (default sgd, with momentum 0.9, or the network's own)")
     add("--precision", help="fp32, tf32, bf16, fp16, or on cpu fp64 (default fp32)")
     add("--seed", type=natural, help="start of all random numbers (default 0)")
     add("--limit", type=positive_int, metavar="N", help="train on the first N images only, test on the same share")

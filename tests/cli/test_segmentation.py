@@ -97,7 +97,8 @@ def test_report_has_overlays(here, capsys):
 
 def test_valid_convolutions_score_the_middle(here, capsys):
     options = [*OPTIONS, "--model-option", "padding=valid", "--epochs", "1", "--out", "b"]
-    assert main(["train", "unet", "--data", "shapes", *options]) == 0
+    assert main(["train", "unet", *options]) == 0
+    assert Config.read(here / "b").data == "shapes", "which its recipe names"
     assert Config.read(here / "b").size == 32 and "test mean IoU" in capsys.readouterr().out
 
 
