@@ -93,7 +93,7 @@ class Recipe:
     rise: float = key(BELOW_1, 0.3)  # one_cycle: share of the updates in which the rate rises
 
     loss: str = key(choice(*LOSSES), "cross_entropy")  # of networks that name each pixel
-    class_weights: tuple[float, ...] | None = key(WEIGHTS, None)  # a factor for each class of the loss
+    class_weights: tuple[float, ...] | None = key(WEIGHTS, None)  # a factor for each class, of cross_entropy
     label_smoothing: float = key(BELOW_1, 0.0)
     ema: float = key(BELOW_1, 0.0)  # decay of the weights' moving average, an update; 0: none
     patience: int = key(NATURAL, 0)  # epochs without a better val_loss after which to stop; 0: never

@@ -50,6 +50,11 @@ class Task:
                 raise UsageError(f"train: {config.model} {why}: {key} = {value!r} is not for it; leave it away")
         self.check_labels(dataset, config.model)
         given, known = config.class_weights, len(dataset.classes)
+        if given is not None and "cross_entropy" not in config.loss:
+            raise UsageError(
+                f"train: class_weights are of cross_entropy, which loss = {config.loss!r} is without; leave them away, "
+                'or take "cross_entropy+dice"'
+            )
         if given is not None and len(given) != known:
             raise UsageError(
                 f"train: class_weights has {len(given)} numbers, {dataset.name} has {known} classes "

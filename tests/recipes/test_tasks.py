@@ -27,6 +27,12 @@ REFUSED = [
         "class_weights = [1, 2]",
         "class_weights has 2 numbers, shapes has 3 classes (background, disc, ",
     ),
+    (
+        "unet",
+        "shapes",
+        'loss = "dice"\nclass_weights = [1, 2, 3]',
+        "class_weights are of cross_entropy, which loss = 'dice' is without; leave them away, or take",
+    ),
     ("lenet5", "digits", 'loss = "dice"', "lenet5 names whole images: loss = 'dice' is not for it; leave it away"),
     ("lenet5_1998", "digits", "mixup = 0.2", "lenet5_1998 has a loss of its own: mixup = 0.2 is not for it; leave it"),
 ]
