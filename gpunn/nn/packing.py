@@ -14,7 +14,6 @@ from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import Tensor, data_of
 from gpunn.nn.packed import PackedSequence
 from gpunn.scalars import as_int
-from gpunn.text import brief
 
 
 def pack_padded_sequence(
@@ -105,8 +104,8 @@ def check_packed(op: str, sequence: object) -> tuple[Any, np.ndarray, np.ndarray
     whole = sizes.ndim == 1 and sizes.dtype.kind in "iu" and sizes.size
     if not whole or sizes[-1] < 1 or (sizes[1:] > sizes[:-1]).any():
         raise ValueError(
-            f"{op}: batch_sizes is {brief(sizes.tolist())}, expected for each step how many sequences have it, whole "
-            "numbers from 1 on that never rise; call pack_padded_sequence or pack_sequence"
+            f"{op}: batch_sizes is {sizes.ravel()[:8].tolist()}, expected for each step how many sequences have it, "
+            "whole numbers from 1 on that never rise; call pack_padded_sequence or pack_sequence"
         )
     if rows != (sizes.sum(),):
         raise ValueError(
@@ -119,8 +118,8 @@ def check_packed(op: str, sequence: object) -> tuple[Any, np.ndarray, np.ndarray
     order = to_device(data_of(order), "cpu")
     if not np.array_equal(np.sort(order), np.arange(N)):
         raise ValueError(
-            f"{op}: sorted_indices is {brief(order.tolist())}, expected each of 0 to {N - 1} once, the sequences that "
-            "step 0 has; call pack_padded_sequence or pack_sequence"
+            f"{op}: sorted_indices is {order.ravel()[:8].tolist()}, expected each of 0 to {N - 1} once, the "
+            "sequences that step 0 has; call pack_padded_sequence or pack_sequence"
         )
     return sequence.data, sizes, order
 
