@@ -42,4 +42,4 @@ def test_all_of_it(example, tmp_path, capsys):
     names = {"denoised", "codes", "plane", "samples", "activations", "features", "components"}
     assert {path.stem for path in tmp_path.glob("*.png")} == names
     assert found["bound 20"] < 784 * np.log(2) and found["denoised"] < 0.08 and found["sine"] < 1e-3
-    assert f"{found['bound 20']:.1f} nats on 100 test images" in capsys.readouterr().out
+    assert f"{found['bound 20']:.1f} nats on 120 test images" in capsys.readouterr().out
