@@ -149,7 +149,6 @@ def main(argv=None) -> dict[str, float]:
     args = parser.parse_args(argv)
     if min(args.steps, *args.lengths) < 1:
         parser.error(f"--steps {args.steps} --lengths {' '.join(map(str, args.lengths))}: expected 1 at least of all")
-
     found, waves = {}, {}
     x = sines(1, GIVEN + CONTINUED, np.random.default_rng(args.seed))
     for kind in (nn.RNN, nn.LSTM):
