@@ -72,10 +72,11 @@ def _lstm_back(gh, past, ggates, gproduct, gates, h, now, c, after, gc, spare) -
     multiply(spare, o, out=spare)
     multiply(spare, gh, out=spare)
     add(gc, spare, out=gc)
-    multiply(gates, gates, out=ggates)
-    subtract(gates[:2], ggates[:2], out=ggates[:2])
+    subtract(1, gates, out=ggates)  # s (1 - s), not s - s^2, whose square is rounded where s is near 1
+    multiply(ggates[:2], gates[:2], out=ggates[:2])
+    multiply(g, g, out=ggates[2])
     subtract(1, ggates[2], out=ggates[2])
-    subtract(o, ggates[3], out=ggates[3])
+    multiply(ggates[3], o, out=ggates[3])
     multiply(bent, gh, out=bent)
     multiply(ggates[3], bent, out=ggates[3])
     for k, other in enumerate((g, c, i)):
@@ -86,11 +87,11 @@ def _lstm_back(gh, past, ggates, gproduct, gates, h, now, c, after, gc, spare) -
 
 def _gru_back(gh, past, ggates, gproduct, gates, h, now, inner, after, gc, spare) -> None:
     r, z, n = gates
-    multiply(gates, gates, out=ggates)
-    subtract(gates[:2], ggates[:2], out=ggates[:2])
+    subtract(1, gates[:2], out=ggates[:2])
+    multiply(ggates[1], gh, out=spare)
+    multiply(ggates[:2], gates[:2], out=ggates[:2])
+    multiply(n, n, out=ggates[2])
     subtract(1, ggates[2], out=ggates[2])
-    subtract(1, z, out=spare)
-    multiply(spare, gh, out=spare)
     multiply(ggates[2], spare, out=ggates[2])
     multiply(ggates[2], inner, out=spare)
     multiply(ggates[0], spare, out=ggates[0])

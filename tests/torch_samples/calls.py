@@ -183,7 +183,8 @@ OTHERS = {
     "nn.functional.batch_norm.without_cudnn": "the same as nn.functional.batch_norm, on a GPU",
 }
 # Exponentials of scores in the hundreds, and places among hundreds of pixels: one rounding is many of a result.
-STEEP = {F + "scaled_dot_product_attention": 20, "MultiheadAttention": 20, F + "grid_sample": 40}
+# A GRU's gradients through gates that are nearly open are known to 2e-5 in float32, to PyTorch as to us (300 networks).
+STEEP = {F + "scaled_dot_product_attention": 20, "MultiheadAttention": 20, F + "grid_sample": 40, "GRU": 8}
 RANDOM = tuple(
     words("dropout dropout2d dropout3d alpha_dropout feature_alpha_dropout.with_train", F)
     + words("feature_alpha_dropout.without_train", F)

@@ -14,7 +14,7 @@ ROWS = load("layers")
 ELSEWHERE = {"Dropout", "Dropout2d", "StochasticDepth", "Module", "ModuleList", "Sequential"}
 # What takes more than a target is stored as an op, too, and Hardsigmoid, whose slope is a float32 in PyTorch.
 ELSEWHERE |= {"RReLU", "Hardsigmoid", "GaussianNLLLoss", "CosineEmbeddingLoss", "MarginRankingLoss", "CTCLoss"}
-ELSEWHERE |= {"TripletMarginLoss", "TripletMarginWithDistanceLoss"}
+ELSEWHERE |= {"TripletMarginLoss", "TripletMarginWithDistanceLoss", "DiceLoss"}
 ELSEWHERE |= {"Dropout1d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout"}  # by chance
 ELSEWHERE |= {"ModuleDict", "ParameterDict", "ParameterList"}  # hold others
 ELSEWHERE |= {

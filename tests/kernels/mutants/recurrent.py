@@ -60,7 +60,7 @@ RECURRENT = [
     *of_file(
         "recurrent/persistent_backward.cu",
         (INDEX, "chunks - 1) * 32 + lane.place", "chunks - 1) * 16 + lane.place"),
-        (INDEX, "lane.sample * TN, slope)", "lane.sample, slope)"),
+        (INDEX, "slopes += lane.sample * TN;", "slopes += lane.sample;"),
         (EDGE, "if (k >= across * UNITS) continue;", "if (k > across * UNITS) continue;"),
         (INDEX, "(k / UNITS) * across + blockIdx.x", "blockIdx.x * across + k / UNITS"),
         (INDEX, "(lane.sample * TN + j) * UNITS", "(lane.sample + 4 * j) * UNITS"),
