@@ -3,6 +3,7 @@
 import pytest
 
 import tests.gpu.test_gpu_places as places
+from tests.thinned import one_in
 
 pytestmark = pytest.mark.usefixtures("look_alike")
 
@@ -20,6 +21,6 @@ def test_a_second_device():
     places.test_arrays_of_a_second_device_are_computed_there()
 
 
-@pytest.mark.parametrize("name", ["lenet5", "resnet20"])
+@pytest.mark.parametrize("name", one_in(2, ["lenet5", "resnet20"]))
 def test_a_step(name):
     places.test_a_step_of_every_model_is_the_cpus(name)

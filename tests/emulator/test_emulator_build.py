@@ -120,9 +120,7 @@ def test_a_damaged_cache_entry_is_built_again_and_a_line_says_so(monkeypatch, tm
 
 def test_another_kernels_library_is_not_taken_for_ones_own(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    one, two = (
-        build.build(translation_unit(GOOD, "k", {"VALUE": value}, "other.cu"), "k", True) for value in (51, 52)
-    )
+    one, two = (build.build(translation_unit(GOOD, "k", {"VALUE": value}, "other.cu"), "k", True) for value in (51, 52))
     shutil.copy(two, one)
     y = np.zeros(2, np.int32)
     emulator.load(GOOD, "k", {"VALUE": 51}, "other.cu")(1, 2, (y,))
@@ -168,6 +166,7 @@ def test_a_cache_that_cannot_be_written_is_named(monkeypatch, tmp_path):
         build.build(translation_unit(GOOD, "k", {"VALUE": 1}, "a.cu"), "k", True)
 
 
+@pytest.mark.skipif(not os.environ.get("CI"), reason="nine seconds of compiling: in CI")
 def test_parallel_processes_share_one_cache(tmp_path):
     program = f"""
 import numpy as np

@@ -32,7 +32,7 @@ PRODUCTS = ("matmul", "linear", "conv2d", "conv3d", "conv_pool")
 LAYERS = "recurrent.layer"
 HALF = ("activation", "dropout", "loss.nll", "optim.sgd", "pool.avg_forward", "reduce", "softmax")  # of each kind one
 FILTERS = ("3x3", "5x5", "7x1", "2x3x2", "NaN", "no planes")  # each border and rank, rows of a tile and beyond it
-ENOUGH = 16  # cases of a variant by default, but of convolutions and norms alone, whose loops take long
+ENOUGH = 8  # cases of a variant by default, but of convolutions and norms alone, whose loops take long
 SLOW = ("batch_norm", "conv2d", "conv3d")
 LONG_ROWS = ("longer than registers", "many rows of a block")
 

@@ -13,6 +13,7 @@ from gpunn import Tensor, asked, nn, ops
 from gpunn.cpu.narrow import tf32
 from gpunn.errors import DeviceError
 from tests.ops.test_raw_arrays import CALLS, NO_GRADIENT
+from tests.thinned import one_in
 
 TYPES = {"bf16": np.dtype(ml_dtypes.bfloat16), "fp16": np.dtype(np.float16)}
 ERRORS = {"bf16": 2.0**-8, "fp16": 2.0**-11, "tf32": 2.0**-11}  # of one rounding
@@ -133,7 +134,7 @@ def test_tf32_is_the_product_of_rounded_operands_both_ways(op):
     assert np.abs(y.array - getattr(ops, op)(a, b)).max() > 1e-5
 
 
-@pytest.mark.parametrize("precision", asked.PRECISIONS)
+@pytest.mark.parametrize("precision", one_in(2, asked.PRECISIONS))
 def test_the_cpu_has_the_emulators_numbers(precision):
     if not gpunn.is_available("emulator"):
         pytest.skip("the emulator is not available here (gpunn doctor says why)")
