@@ -6,6 +6,9 @@ its steps the image of the contracting path of the same size comes in beside it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from gpunn import nn, ops
 from gpunn.checks import as_ints, check_choice
 from gpunn.engine.tensor import Tensor
@@ -102,7 +105,7 @@ class UNet(nn.Module):
             x = block(self.pool(x))
         for up, block in zip(self.up, self.expand, strict=True):
             x = up(x)
-            x = block(ops.concatenate([_middle(skips.pop(), x), x], axis=1))
+            x = block(ops.concatenate([middle(skips.pop(), x.shape[2:]), x], axis=1))
         return self.head(x)
 
     def output_size(self, side: int) -> int:
@@ -176,9 +179,9 @@ def _doubling(in_channels: int, channels: int, up: str) -> nn.Module:
     return nn.Sequential(nn.Conv2d(in_channels, channels, 1), nn.Upsample(scale_factor=2, mode=up))
 
 
-def _middle(skip: Tensor, like: Tensor) -> Tensor:
-    """The middle of the skip, of the height and width of `like`."""
-    if skip.shape[2:] == like.shape[2:]:
-        return skip
-    top, left = ((n - m) // 2 for n, m in zip(skip.shape[2:], like.shape[2:], strict=True))
-    return skip[:, :, top : top + like.shape[2], left : left + like.shape[3]]
+def middle(x: Any, sides: Sequence[int]) -> Any:
+    """The middle of x (..., H, W), maps, images or masks, of this height and width; x itself where it has them."""
+    if tuple(x.shape[-2:]) == tuple(sides):
+        return x
+    top, left = ((n - m) // 2 for n, m in zip(x.shape[-2:], sides, strict=True))
+    return x[..., top : top + sides[0], left : left + sides[1]]

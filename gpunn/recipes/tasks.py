@@ -14,6 +14,7 @@ from gpunn.data.augment import RandomCrop, RandomHorizontalFlip, WithMasks
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import data_of
 from gpunn.errors import UsageError
+from gpunn.models.unet import middle
 from gpunn.recipes.config import Config
 from gpunn.recipes.recipe import Recipe
 
@@ -144,12 +145,7 @@ class Segmentation(Task):
 
 def within(scores: Operand, masks: Any) -> Any:
     """The middle of masks (N, H, W) that scores (N, C, P, Q) speak of: unpadded convolutions leave a border out."""
-    lacking = [m - s for m, s in zip(data_of(masks).shape[1:], data_of(scores).shape[2:], strict=True)]
-    if not any(lacking):
-        return masks
-    top, left = (n // 2 for n in lacking)
-    height, width = data_of(scores).shape[2:]
-    return masks[:, top : top + height, left : left + width]
+    return middle(masks, data_of(scores).shape[2:])
 
 
 def _within(metric: Callable) -> Callable:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gpunn import backend, nn, pictures, train
+from gpunn.models.unet import middle
 from gpunn.recipes.batches import normalised
 from gpunn.recipes.building import tester
 from gpunn.recipes.config import Config
@@ -52,7 +53,8 @@ def segmented(model: nn.Module, config: Config, limit: int | None) -> Shown:
     found = opinions([model], loader, config)
     scores = found.scores[0]
     masks, answers = within(scores, found.labels), scores.argmax(1)
-    counts, right = counted(answers, masks, len(config.classes)), np.where(masks < 0, 1, answers == masks).mean((1, 2))
+    known, right = masks >= 0, np.where(masks < 0, 1, answers == masks).mean((1, 2))
+    counts = pictures.confusion_counts(np.moveaxis(scores, 1, -1)[known], masks[known], len(config.classes))
     of, iou = f"{len(images):,} test images", f"{train.mean_iou(scores, masks):.2%}"
     facts = {f"mean IoU, {of}": iou, "mean Dice": f"{train.dice(scores, masks):.2%}"}
 
@@ -67,13 +69,6 @@ def segmented(model: nn.Module, config: Config, limit: int | None) -> Shown:
     return Shown(images, note, facts, f"mean IoU {iou} of {of}", sections)
 
 
-def counted(answers: np.ndarray, masks: np.ndarray, classes: int) -> np.ndarray:
-    """How often pixels of each class (row) were taken for each (column): int64 (classes, classes)."""
-    counts = masks >= 0
-    pairs = masks[counts].astype(np.int64) * classes + answers[counts]
-    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
-
-
 def _by_class(counts: np.ndarray, classes: Sequence[str]) -> list[list[str]]:
     """Each class's name, pixels, IoU and Dice."""
     both, either = np.diag(counts), counts.sum(0) + counts.sum(1)
@@ -83,12 +78,6 @@ def _by_class(counts: np.ndarray, classes: Sequence[str]) -> list[list[str]]:
 
 def _share(part: int, of: int) -> str:
     return f"{part / of:.2%}" if of else "none there"
-
-
-def middle(images: np.ndarray, sides: Sequence[int]) -> np.ndarray:
-    """The part of images (N, C, H, W) of which a network without padding speaks."""
-    top, left = ((whole - part) // 2 for whole, part in zip(images.shape[2:], sides, strict=True))
-    return images[:, :, top : top + sides[0], left : left + sides[1]]
 
 
 def rebuilt(model: Any, config: Config, limit: int | None) -> Shown:
