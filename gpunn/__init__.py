@@ -45,6 +45,7 @@ from gpunn.engine.tensor import grad as grad
 from gpunn.errors import CheckpointError as CheckpointError
 from gpunn.errors import DataError as DataError
 from gpunn.errors import DeviceError as DeviceError
+from gpunn.errors import DistError as DistError
 from gpunn.errors import GpunnError as GpunnError
 from gpunn.errors import TrainingError as TrainingError
 from gpunn.errors import UsageError as UsageError
@@ -106,8 +107,8 @@ from gpunn.gradcheck import gradcheck as gradcheck  # isort: skip
 __version__ = "0.1.0"
 # Loaded when first asked for, so that `import gpunn` alone stays quick: `gpunn.optim` needs no import of its own.
 _LATER = (
-    "accelerator", "array_api", "autograd", "backends", "data", "emulator", "linalg", "models", "optim", "pictures",
-    "recipes",     "reference", "report", "serialization", "train", "utils", "verify",
+    "accelerator", "array_api", "autograd", "backends", "data", "dist", "emulator", "linalg", "models", "optim",
+    "pictures", "recipes", "reference", "report", "serialization", "train", "utils", "verify",
 )  # fmt: skip
 _FILES = ("load", "save")
 

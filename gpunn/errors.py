@@ -43,6 +43,10 @@ class CaptureError(GpunnError, RuntimeError):
     """A step does what no graph can hold, so that it cannot be captured."""
 
 
+class DistError(GpunnError, RuntimeError):
+    """Ranks cannot work together: one is missing, or differs from the others."""
+
+
 class RangeError(IndexError):
     """A number out of range in an array; `call` is the serial number of the call on a device that met it."""
 

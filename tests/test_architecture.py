@@ -38,7 +38,7 @@ def test_only_one_module_imports_cupy():
 
 def test_nothing_imports_a_package_that_is_not_a_dependency_at_the_top_of_a_module():
     """numpy and tqdm come with gpunn; the extras' packages are imported where they are used."""
-    extras = {"matplotlib", "safetensors", "PIL", "torch", "cupy", "ml_dtypes", "pytest", "hypothesis"}
+    extras = {"matplotlib", "safetensors", "PIL", "torch", "cupy", "ml_dtypes", "pytest", "hypothesis", "mpi4py"}
     guilty = []
     for path in SOURCES:
         for node in statements(path):
@@ -58,11 +58,13 @@ LEVELS = [
     {"cuda"},
     {"engine"},
     {"checks"},
+    {"ranks"},
     {"memory_format"},
     {"ops"},
     {"creation", "naming", "questions"},
     {"nn", "data", "optim", "autograd", "gradcheck", "verify", "array_api"},
     {"accelerator", "backends", "functions", "linalg", "settings", "pictures", "utils"},
+    {"dist"},
     {"models", "train"},
     {"recipes", "serialization"},
     {"report"},

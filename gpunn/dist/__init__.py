@@ -1,0 +1,21 @@
+"""Several processes, several GPUs, several hosts: joining the ranks, and what passes between them.
+
+gpunn.dist.init()                  # in each process that a launcher started: gpunn launch -n 4 train.py
+gpunn.dist.all_reduce(array)
+"""
+
+from gpunn.errors import DistError as DistError
+from gpunn.ranks.collectives import ReduceOp as ReduceOp
+from gpunn.ranks.collectives import all_gather as all_gather
+from gpunn.ranks.collectives import all_gather_into_tensor as all_gather_into_tensor
+from gpunn.ranks.collectives import all_reduce as all_reduce
+from gpunn.ranks.collectives import barrier as barrier
+from gpunn.ranks.collectives import broadcast as broadcast
+from gpunn.ranks.collectives import get_rank as get_rank
+from gpunn.ranks.collectives import get_world_size as get_world_size
+from gpunn.ranks.collectives import is_initialized as is_initialized
+from gpunn.ranks.collectives import reduce_scatter as reduce_scatter
+from gpunn.ranks.collectives import reduce_scatter_tensor as reduce_scatter_tensor
+from gpunn.ranks.group import Group as Group
+from gpunn.ranks.group import Work as Work
+from gpunn.ranks.group import current as current

@@ -1,0 +1,206 @@
+"""Ranks over MPI, for arrays on the host. MPI moves bytes alone; sums are taken here, in rank order."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpunn.backend import Array
+from gpunn.errors import DistError
+from gpunn.ranks.group import Group, Work, combined
+
+if TYPE_CHECKING:
+    from gpunn.ranks.client import Client
+
+PIECE = 1 << 25  # bytes of an array that travel at once: more would need as much memory on the way once more
+SHORT = 1 << 14  # bytes up to which all ranks get all of an array, in place of a share each
+LOOK = 0.5  # seconds between two looks at the time limit
+
+
+def load() -> Any:
+    """mpi4py's MPI, started. DistError where it, or an MPI library, is missing."""
+    try:
+        from mpi4py import MPI
+    except ImportError as error:
+        raise DistError(
+            f"dist.init: ranks on cpu and emulator need MPI, which is missing ({error}); install it with: "
+            'pip install "gpunn[mpi]"'
+        ) from error
+    except RuntimeError as error:  # mpi4py finds no library to load
+        raise DistError(
+            f"dist.init: mpi4py finds no MPI library ({str(error).splitlines()[0]}); install one with: "
+            "pip install mpich"
+        ) from error
+    # MPICH tells survivors of a death by this signal, which would end Python; who died is said by our own store.
+    if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    return MPI
+
+
+class MpiWork(Work):
+    """A job of the worker's."""
+
+    def __init__(self, group: MpiGroup, job: Callable[[], Any], what: str):
+        self._group, self._job, self.what = group, job, what
+        self._done, self._result, self._error = threading.Event(), None, None
+
+    def run(self) -> None:
+        """Do it: called by the worker."""
+        try:
+            self._result = self._job()
+        except BaseException as error:  # is raised where somebody waits for it
+            self._error = error
+        finally:
+            del self._job
+            self._done.set()
+
+    def wait(self) -> Any:
+        """Wait for the end. DistError after the group's time limit, naming the ranks that have not come."""
+        started = time.monotonic()
+        while not self._done.wait(LOOK):
+            if time.monotonic() - started > self._group.timeout:
+                raise DistError(late(self._group, self.what))
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+def late(group: Group, what: str) -> str:
+    """The words of a collective that has taken too long: where each of the ranks is."""
+    where = {} if group.client is None else group.client.where()
+    others = "; ".join(f"rank {rank}: {words}" for rank, words in sorted(where.items()) if rank != group.rank)
+    return (
+        f"dist: rank {group.rank} has waited {group.timeout:g} s in {what}{others and '; '}{others}; look for what "
+        "holds the others up, or give more time with dist.init(timeout=...)"
+    )
+
+
+class MpiGroup(Group):
+    """Ranks that MPI started. One thread makes all of its calls, in order; while it waits it sleeps."""
+
+    kind = "mpi"
+
+    def __init__(self, comm: Any, timeout: float = 300.0, client: Client | None = None):
+        super().__init__(comm.Get_rank(), comm.Get_size(), timeout, client)
+        self._comm = comm
+        self._jobs: queue.SimpleQueue[MpiWork | None] = queue.SimpleQueue()
+        self._process = os.getpid()
+        self._worker = threading.Thread(target=self._work, name="gpunn ranks", daemon=True)
+        self._worker.start()
+
+    def exchange(self, value: Any) -> list[Any]:
+        """Small values of all ranks, of what JSON holds, in rank order."""
+        mine = np.frombuffer(json.dumps(value).encode(), np.uint8)
+        return self._start(lambda: self._exchanged(mine), "an exchange of words").wait()
+
+    def close(self) -> None:
+        """Let the worker end once all is done: MPI itself ends with the process."""
+        if self._worker.is_alive():
+            self._jobs.put(None)
+            self._worker.join()
+
+    # ---------------------------------------------------------------- the main thread's side
+    def _start(self, job: Callable[[], Any], what: str = "") -> MpiWork:
+        if os.getpid() != self._process:
+            raise DistError("dist: a fork of a rank is no rank; call collectives in the process that called dist.init")
+        work = MpiWork(self, job, what or f"collective number {self.calls}")
+        self._jobs.put(work)
+        return work
+
+    def _all_reduce(self, a: Array, op: str, ordered: bool) -> Work:
+        flat = _flat(a)
+        return self._start(lambda: self._reduced(flat, op))
+
+    def _broadcast(self, a: Array, src: int) -> Work:
+        return self._start(lambda: self._sent(_bytes(a), src))
+
+    def _all_gather(self, out: Array, a: Array) -> Work:
+        rows, mine = _bytes(out).reshape(self.size, -1), _bytes(a)
+        return self._start(lambda: self._gathered(rows, mine))
+
+    def _reduce_scatter(self, out: Array, a: Array, op: str, ordered: bool) -> Work:
+        flat, rows = _flat(out), _flat(a).reshape(self.size, -1)
+        return self._start(lambda: self._scattered(flat, rows, op))
+
+    # ---------------------------------------------------------------- the worker's
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job.run()
+
+    def _finish(self, request: Any) -> None:
+        """Wait for a request as a polite neighbour: other ranks may need this core to come to it."""
+        pause = 0.0
+        while not request.Test():
+            time.sleep(pause)
+            pause = min(pause * 1.5 + 2e-6, 1e-3)
+
+    def _everyones(self, mine: np.ndarray, rows: np.ndarray) -> None:
+        self._finish(self._comm.Iallgather(mine, rows))
+
+    def _exchanged(self, mine: np.ndarray) -> list[Any]:
+        sizes = np.empty(self.size, np.int64)
+        self._everyones(np.array([mine.size]), sizes)
+        padded, rows = np.zeros(sizes.max(), np.uint8), np.empty((self.size, sizes.max()), np.uint8)
+        padded[: mine.size] = mine
+        self._everyones(padded, rows)
+        return [json.loads(row[:size].tobytes()) for row, size in zip(rows, sizes, strict=True)]
+
+    def _sent(self, flat: np.ndarray, src: int) -> None:
+        for at in range(0, flat.size, PIECE):
+            self._finish(self._comm.Ibcast(flat[at : at + PIECE], src))
+
+    def _gathered(self, rows: np.ndarray, mine: np.ndarray) -> None:
+        if mine.size <= PIECE:
+            self._everyones(mine, rows)
+            return
+        for at in range(0, mine.size, PIECE):
+            part = np.empty((self.size, min(PIECE, mine.size - at)), np.uint8)
+            self._everyones(mine[at : at + PIECE], part)
+            rows[:, at : at + PIECE] = part
+
+    def _reduced(self, flat: np.ndarray, op: str) -> None:
+        length = PIECE // flat.itemsize
+        for at in range(0, flat.size, length):
+            part = flat[at : at + length]
+            (self._reduced_whole if part.nbytes <= SHORT else self._reduced_shared)(part, op)
+
+    def _reduced_whole(self, part: np.ndarray, op: str) -> None:
+        """All ranks get all parts, and reduce them: one message, for what is short."""
+        rows = np.empty((self.size, part.nbytes), np.uint8)
+        self._everyones(part.view(np.uint8), rows)
+        combined(rows.view(part.dtype), op, part)
+
+    def _reduced_shared(self, part: np.ndarray, op: str) -> None:
+        """Each rank reduces a share, and gives it to all: 2 (n - 1) / n of the bytes."""
+        share = -(-part.size // self.size)
+        padded = np.zeros((self.size, share), part.dtype)
+        padded.reshape(-1)[: part.size] = part
+        total = np.empty(share, part.dtype)
+        self._scattered(total, padded, op)
+        self._everyones(total.view(np.uint8), padded.view(np.uint8))
+        part[...] = padded.reshape(-1)[: part.size]
+
+    def _scattered(self, out: np.ndarray, rows: np.ndarray, op: str) -> None:
+        length = max(1, PIECE // rows.itemsize)
+        for at in range(0, out.size, length):
+            mine = np.ascontiguousarray(rows[:, at : at + length]).view(np.uint8)
+            parts = np.empty_like(mine)
+            self._finish(self._comm.Ialltoall(mine, parts))
+            combined(parts.view(out.dtype), op, out[at : at + length])
+
+
+def _flat(a: Array) -> np.ndarray:
+    """A contiguous array of the host, the emulator's too, as a vector of NumPy's on the same memory."""
+    return np.asarray(a).view(np.ndarray).reshape(-1)
+
+
+def _bytes(a: Array) -> np.ndarray:
+    return _flat(a).view(np.uint8)
