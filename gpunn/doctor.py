@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import os
 import platform
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from importlib import metadata
 import numpy as np
 
 from gpunn import backend
+from gpunn.backend.loading import nccl_of
 from gpunn.errors import DeviceError
 from gpunn.pictures.canvas import any_backend
 
@@ -177,6 +179,30 @@ def _cupy_module(name: str) -> Callable[[], str]:
     return probe
 
 
+def _nccl() -> str:
+    try:
+        number = nccl_of(_whole_cupy()).get_version()
+    except DeviceError as error:
+        raise Missing("libnccl.so.2 does not load") from error
+    return f"{number // 10000}.{number // 100 % 100}.{number % 100}"
+
+
+ASK_MPI = "import mpi4py; mpi4py.rc.initialize = False; from mpi4py import MPI; print(MPI.Get_library_version())"
+
+
+def _mpi() -> str:
+    """In a process of its own: an MPI that is not well may end the one that asks it."""
+    found = f"mpi4py {metadata.version('mpi4py')}"
+    run = subprocess.run([sys.executable, "-c", ASK_MPI], capture_output=True, text=True, timeout=20)
+    if run.returncode:
+        raise Missing(f"{found} finds no MPI: {(run.stderr.strip().splitlines() or ['it says nothing'])[-1]}")
+    library = " ".join(run.stdout.strip("\0\n").splitlines()[0].partition(",")[0].split())
+    path = shutil.which("mpiexec", path=os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]))
+    if path is None:
+        raise Missing(f"{found}, {library}, but no mpiexec beside Python or on the PATH")
+    return f"{found}, {library}, {path}"
+
+
 def _compiler() -> str:
     path = shutil.which("g++") or shutil.which("clang++")
     if path is None:
@@ -219,5 +245,6 @@ PROBES: list[tuple[str, Callable[[], str], Callable[[], str]]] = [
     ("nvrtc", _nvrtc, _pip("nvidia-cuda-nvrtc-cu12", "nvidia-cuda-nvrtc")),
     ("CUDA headers", _headers, _pip("nvidia-cuda-runtime-cu12", "nvidia-cuda-runtime")),
     ("cuBLAS", _cupy_module("cublas"), _pip("nvidia-cublas-cu12", "nvidia-cublas")),
-    ("NCCL", _cupy_module("cuda.nccl"), _pip("nvidia-nccl-cu12", "nvidia-nccl-cu13")),
+    ("NCCL", _nccl, _pip("gpunn[nccl]", "nvidia-nccl-cu13")),
+    ("MPI", _mpi, _pip("gpunn[mpi]")),
 ]

@@ -22,3 +22,4 @@ from gpunn.backend.dispatch import to_numpy as to_numpy
 from gpunn.backend.dispatch import twins as twins
 from gpunn.backend.loading import require_cupy as require_cupy
 from gpunn.backend.loading import require_emulator as require_emulator
+from gpunn.backend.loading import require_nccl as require_nccl

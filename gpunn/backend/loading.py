@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -38,6 +39,26 @@ def require_cupy() -> Any:
             "or use device 'cpu'; `gpunn doctor` tells more"
         )
     return cupy
+
+
+def require_nccl() -> Any:
+    """The module cupy.cuda.nccl. Raises DeviceError, with the pip line that mends it, where NCCL or CuPy is missing."""
+    return nccl_of(require_cupy())
+
+
+def nccl_of(cupy: Any) -> Any:
+    """The same of a CuPy at hand."""
+    nccl = getattr(cupy.cuda, "nccl", None)
+    if nccl is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # CuPy warns of what the error says
+            nccl = importlib.import_module(f"{cupy.__name__}.cuda.nccl")
+    if not nccl.available:
+        raise DeviceError(
+            "NCCL, by which GPUs work together, does not load (libnccl.so.2); install it with "
+            '`pip install "gpunn[nccl]"` (for CUDA 13 `pip install nvidia-nccl-cu13`); `gpunn doctor` tells more'
+        )
+    return nccl
 
 
 @cache

@@ -7,6 +7,7 @@ import types
 import pytest
 
 from gpunn import backend, doctor
+from gpunn.backend import loading
 from gpunn.cli import main
 from gpunn.errors import DeviceError
 
@@ -77,3 +78,24 @@ def test_without_a_compiler(monkeypatch):
     monkeypatch.setenv("PATH", "")
     found = findings()["compiler"]
     assert found.detail == "neither g++ nor clang++ is on the PATH" and "apt-get install g++" in found.remedy
+
+
+def test_the_libraries_of_several_processes(monkeypatch):
+    cuda = types.SimpleNamespace(nccl=types.SimpleNamespace(available=True, get_version=lambda: 22705))
+    monkeypatch.setattr(backend, "require_cupy", lambda: types.SimpleNamespace(cuda=cuda))
+    assert doctor._nccl() == "2.27.5"
+    cuda.nccl.available = False
+    with pytest.raises(doctor.Missing, match=r"^libnccl\.so\.2 does not load$"):
+        doctor._nccl()
+    with pytest.raises(DeviceError, match=r'NCCL.*pip install "gpunn\[nccl\]"'):
+        loading.nccl_of(backend.require_cupy())
+    monkeypatch.setattr(doctor.metadata, "version", lambda name: "4.1")
+    monkeypatch.setattr(doctor, "ASK_MPI", "print('Open MPI v5.0.8, package: x\\n\\0')")
+    monkeypatch.setattr(doctor.shutil, "which", lambda name, path: f"/bin/{name}")
+    assert doctor._mpi() == "mpi4py 4.1, Open MPI v5.0.8, /bin/mpiexec"
+    monkeypatch.setattr(doctor.shutil, "which", lambda name, path: None)
+    with pytest.raises(doctor.Missing, match=r"Open MPI v5\.0\.8, but no mpiexec"):
+        doctor._mpi()
+    monkeypatch.setattr(doctor, "ASK_MPI", "raise RuntimeError('cannot load MPI library')")
+    with pytest.raises(doctor.Missing, match=r"mpi4py 4\.1 finds no MPI: RuntimeError: cannot load MPI library"):
+        doctor._mpi()
