@@ -6,7 +6,7 @@ import math
 import multiprocessing
 from collections.abc import Iterable
 from multiprocessing.context import BaseContext
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -71,6 +71,39 @@ def check_place(loader: Given, there: Device | None) -> None:
     if loader.num_workers:
         got = f"num_workers is {loader.num_workers}"
         raise DataError(f"DataLoader: {got}, but the data set's device, {there}, makes its batches; leave it away")
+
+
+def check_position(loader: Any, position: object) -> int:
+    """The number of a batch of the loader's epoch, or one past the last."""
+    try:
+        most = len(loader)
+    except TypeError:  # of a sampler or a data set that has none
+        most = None
+    check_int("position", position, 0, "a batch number" if most is None else f"a batch number up to {most}")
+    assert isinstance(position, (int, np.integer))
+    if most is not None and position > most:
+        raise DataError(
+            f"DataLoader: position {position} is past the epoch's {most} batches; resume with the same"
+            " data set and batch_size as before"
+        )
+    return int(position)
+
+
+def check_part(loader: Given, rank: object, size: object) -> None:
+    """DataError for a part of a batch that there is not."""
+    check_int("size", size, 1, "processes that share each batch")
+    check_int("rank", rank, 0, "the process's number among them")
+    assert isinstance(rank, (int, np.integer)) and isinstance(size, (int, np.integer))
+    if rank >= size:
+        raise DataError(f"DataLoader: rank is {rank} of {size} processes; give a number from 0 to {size - 1}")
+    if loader.batch_size is None and loader.batch_sampler is None:
+        raise DataError("DataLoader: single samples (batch_size=None) have no parts; give a batch_size")
+    for order in (loader.sampler, loader.batch_sampler, getattr(loader.batch_sampler, "sampler", None)):
+        if size > 1 and getattr(order, "num_replicas", 1) > 1:
+            raise DataError(
+                f"DataLoader: {type(order).__name__} gives each process other samples already, of which a part would "
+                f"leave {size - 1} of {size} out; leave the sampler away, with shuffle=True for one order of all"
+            )
 
 
 def _check_counts(loader: Given) -> None:

@@ -77,6 +77,25 @@ def mapped(change: Callable[[Sample], Sample], value: Sample) -> Sample:
     return [change(part) for part in value] if isinstance(value, list) else value
 
 
+def emptied(one: Batch, two: Batch) -> Batch:
+    """The batch of no samples, of the batches of a sample once and twice, which tell what grows by the sample."""
+    if isinstance(one, Tensor) or is_array(one):
+        if one.ndim and two.shape[0] == 2 * one.shape[0]:
+            return one[:0]
+    elif isinstance(one, Mapping):
+        made = {key: emptied(part, two[key]) for key, part in one.items()}
+        return made if type(one) is dict else _like(one, made)
+    elif isinstance(one, (tuple, list)):
+        if (len(one), len(two)) == (1, 2):
+            return one[:0]
+        made = [emptied(*parts) for parts in zip(one, two, strict=True)]
+        return type(one)(*made) if hasattr(one, "_fields") else made if type(one) is list else tuple(made)
+    raise DataError(
+        f"DataLoader: a part of a batch has no samples, but the batch holds {type(one).__name__}, which has no axis of "
+        "samples; let collate_fn and transform give arrays and lists of one entry a sample, in tuples, lists or dicts"
+    )
+
+
 def _stacked(batch: Sequence) -> Tensor:
     if any(isinstance(sample, Tensor) and sample.requires_grad for sample in batch):
         return ops.stack(tuple(batch))

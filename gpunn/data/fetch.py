@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from gpunn.data.collate import Batch, default_collate, default_convert
+from gpunn.data.collate import Batch, default_collate, default_convert, emptied
 from gpunn.data.dataset import Index, IterableDataset, Samples, TensorDataset, is_batched
 from gpunn.data.resident import Gathering
 from gpunn.data.subset import Subset
@@ -20,14 +20,50 @@ ORDER, TRANSFORM, WORKER = 0, 1, 2
 END = object()  # what an IterableDataset gives that has no sample left
 
 
+class Part(NamedTuple):
+    """One of `size` parts of a batch, number `rank`: its next `samples` samples, fewer or none at the end."""
+
+    rank: int
+    size: int
+    samples: int
+
+    def of(self, batch: Any) -> Any:
+        """This part of what a batch is made of."""
+        return batch[self.rank * self.samples : (self.rank + 1) * self.samples]
+
+
 class Job(NamedTuple):
-    """Batch number `number` of an epoch: an index, or several; `turn` tells one pass of a loader from another."""
+    """Batch number `number` of an epoch: an index, or several; `turn` tells one pass of a loader from another.
+
+    Of a `part` it is that alone, and `number` counts parts.
+    """
 
     seed: int
     epoch: int
     number: int
     index: Index
     turn: int
+    part: Part | None = None
+
+    def __str__(self) -> str:
+        if self.part is None:
+            return f"batch {self.number} of epoch {self.epoch}"
+        number, rank = divmod(self.number, self.part.size)
+        return f"part {rank} of batch {number} of epoch {self.epoch}"
+
+
+def jobs_of(
+    numbered: Iterator[tuple[int, Index]], seed: int, epoch: int, turn: int, share: tuple[int, int], samples: int | None
+) -> Iterator[Job]:
+    """The jobs of a pass; with a share (rank, size) that part of each batch, of `samples` or of as many as it has."""
+    rank, size = share
+    for i, index in numbered:
+        if not size:
+            yield Job(seed, epoch, i, index, turn)
+            continue
+        known: Any = index if index is None or isinstance(index, np.ndarray) else list(index)
+        part = Part(rank, size, -(-(samples or len(known)) // size))
+        yield Job(seed, epoch, i * size + rank, known, turn, part)
 
 
 class Fetch:
@@ -57,23 +93,33 @@ class Fetch:
     def __call__(self, job: Job) -> Batch:
         """The batch, or END. DataError names the batch, and the sample, whose making failed."""
         if self.gathering is not None:
-            return self.gathering.batch(job.index, np.random.default_rng((TRANSFORM, *job[:3])))
+            index = job.index if job.part is None else job.part.of(job.index)
+            return self.gathering.batch(index, np.random.default_rng((TRANSFORM, *job[:3])))
         step = ["reading the data set"]
         try:
-            batch = self._made(job.index, step) if not self.iterable else self._next(job.turn, step)
-            if self.transform is not None and batch is not END:
-                step[0] = "transform"
-                batch = self._transformed(batch, np.random.default_rng((TRANSFORM, *job[:3])))
+            found = self._next(job.turn) if self.iterable else job.index
+            if found is END:
+                return END
+            mine = found if job.part is None else job.part.of(found)
+            if job.part is None or len(mine):
+                return self._made(job, mine, step)
+            first = found[0]  # an empty part is what this sample's batches are but for their length
+            return emptied(self._made(job, [first], step), self._made(job, [first, first], step))
         except (GpunnError, MemoryError):
             raise
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
-            raise DataError(
-                f"DataLoader: {step[0]} failed at batch {job.number} of epoch {job.epoch} ({what})"
-            ) from error
-        return batch
+            raise DataError(f"DataLoader: {step[0]} failed at {job} ({what})") from error
 
-    def _made(self, index: Index, step: list[str]) -> Batch:
+    def _made(self, job: Job, found: Any, step: list[str]) -> Batch:
+        """The batch of these samples of an IterableDataset, or of those at these indices."""
+        batch = self._collated(found, step) if self.iterable else self._read(found, step)
+        if self.transform is None:
+            return batch
+        step[0] = "transform"
+        return self._transformed(batch, np.random.default_rng((TRANSFORM, *job[:3])))
+
+    def _read(self, index: Index, step: list[str]) -> Batch:
         if self.whole:
             return _as_tuple(self.dataset[_rows(index)])
         if self.tensors is not None:  # the same as by samples and default_collate, in a hundredth of the time
@@ -82,7 +128,7 @@ class Fetch:
             return [t[at if rows is None else rows[at]] for t in tensors]
         if self.size is None:
             step[0] = f"sample {index}"
-            return (self.collate_fn or default_convert)(self.dataset[index])
+            return self._collated(self.dataset[index], step)
         if hasattr(self.dataset, "__getitems__"):  # PyTorch's word for samples asked for together
             samples = self.dataset.__getitems__(list(index))
         else:
@@ -90,20 +136,22 @@ class Fetch:
             for i in index:
                 step[0] = f"sample {i}"
                 samples.append(self.dataset[i])
+        return self._collated(samples, step)
+
+    def _collated(self, samples: Any, step: list[str]) -> Batch:
+        if self.size is None:
+            return (self.collate_fn or default_convert)(samples)
         step[0] = "collating"
         return (self.collate_fn or default_collate)(samples)
 
-    def _next(self, turn: int, step: list[str]) -> Batch:
+    def _next(self, turn: int) -> Any:
+        """A batch's samples of an IterableDataset, or one where they come alone; END where there is none left."""
         if turn != self._turn:
             self._turn, self._samples = turn, iter(self.dataset)
         if self.size is None:
-            sample = next(self._samples, END)
-            return END if sample is END else (self.collate_fn or default_convert)(sample)
+            return next(self._samples, END)
         samples = list(islice(self._samples, self.size))
-        if not samples or (self.drop_last and len(samples) < self.size):
-            return END
-        step[0] = "collating"
-        return (self.collate_fn or default_collate)(samples)
+        return END if not samples or (self.drop_last and len(samples) < self.size) else samples
 
     def _transformed(self, batch: Batch, rng: np.random.Generator) -> Batch:
         assert self.transform is not None

@@ -15,10 +15,10 @@ import numpy as np
 from gpunn import random
 from gpunn.backend import Device
 from gpunn.data.ahead import made_ahead
-from gpunn.data.arguments import check_device, check_int, check_loader, check_place
+from gpunn.data.arguments import check_device, check_int, check_loader, check_part, check_place, check_position
 from gpunn.data.dataset import Samples, is_batched
 from gpunn.data.draws import Source, checked_seed, rng_of
-from gpunn.data.fetch import END, ORDER, Fetch, Job
+from gpunn.data.fetch import END, ORDER, Fetch, Job, jobs_of
 from gpunn.data.moved import all_moved
 from gpunn.data.processes import Processes
 from gpunn.data.resident import gathering
@@ -161,20 +161,29 @@ class DataLoader:
         Those of a `generator`, or of a sampler that draws, are equal where it was set back; of an IterableDataset the
         batches before are made, and dropped.
         """
-        most = _length(self)
-        check_int("position", position, 0, "a batch number" if most is None else f"a batch number up to {most}")
-        if most is not None and position > most:
-            raise DataError(
-                f"DataLoader: position {position} is past the epoch's {most} batches; resume with the same"
-                " data set and batch_size as before"
-            )
-        return self._pass(int(position), self.epoch)
+        return self._pass(check_position(self, position), self.epoch)
 
-    def _pass(self, position: int, epoch: int) -> Iterator[Any]:
-        numbered: Iterable[tuple[int, Any]] = enumerate(self._indices(epoch))
+    def iter_part(self, position: int, rank: int, size: int) -> Iterator[Any]:
+        """One part of each of the epoch's batches from number `position` on: that of process `rank` of `size`.
+
+        With p = ceil(batch_size / size) it is samples rank * p to (rank + 1) * p of the batch. Together the parts are
+        the batch, and there are equally many for each process: the last may be empty batches, of N = 0. `transform` and
+        workers draw as for batch i * size + rank: where size divides batch_size, part i is that batch of a loader with
+        batch_size / size. Processes need one seed, and a `generator` or a sampler that draws in one state. Each reads
+        an IterableDataset whole. Raises DataError for single samples (batch_size=None), and for samplers that cut.
+
+        Examples:
+            >>> loader = data.DataLoader(data.ArrayDataset(np.arange(7)), batch_size=4)
+            >>> [[x.tolist() for (x,) in loader.iter_part(0, rank, 2)] for rank in (0, 1)]
+            [[[0, 1], [4, 5]], [[2, 3], [6]]]
+        """
+        check_part(self, rank, size)
+        return self._pass(check_position(self, position), self.epoch, (int(rank), int(size)))
+
+    def _pass(self, position: int, epoch: int, share: tuple[int, int] = (0, 0)) -> Iterator[Any]:
         skipped = position if self._fetch.iterable else 0
-        turn = next(self._turns)
-        jobs = (Job(self.seed, epoch, i, at, turn) for i, at in islice(numbered, position - skipped, None))
+        numbered = islice(enumerate(self._indices(epoch)), position - skipped, None)
+        jobs = jobs_of(numbered, self.seed, epoch, next(self._turns), share, self.batch_size)
         with closing(self._made(jobs, epoch)) as made:
             yield from self._placed(islice(made, skipped, None))
         if self.epoch == epoch:
@@ -236,10 +245,3 @@ class DataLoader:
         if self.device is None or self._gathering is not None:
             return batches
         return all_moved(batches, self.device, self.pin_memory)
-
-
-def _length(loader: DataLoader) -> int | None:
-    try:
-        return len(loader)
-    except TypeError:  # of a sampler or a data set that has none
-        return None

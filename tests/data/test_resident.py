@@ -126,6 +126,10 @@ def test_order_resuming_prefetch_subsets_and_splits_are_the_hosts(device):
                 loader.set_epoch(7)
             at = len(ours) // 2
             assert_same(ours.iter_from(at), theirs.iter_from(at))
+            for rank in (0, 2, 5):  # the last has none of a batch's samples
+                for loader in (ours, theirs):
+                    loader.set_epoch(7)
+                assert_same(ours.iter_part(at, rank, 6), theirs.iter_part(at, rank, 6))
 
 
 @on_devices
