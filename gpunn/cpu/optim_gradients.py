@@ -65,11 +65,15 @@ def average(means: Arrays, values: Arrays, share: float | np.ndarray, kept: dict
 
 @rounding_back
 def accumulate(sums: Arrays, grads: Arrays, weight: float | np.ndarray, fresh: Sequence[bool], kept: dict) -> None:
-    """Add weight times the gradients to the sums, in place; a fresh sum counts as 0, whatever it holds."""
+    """Add weight times the gradients to the sums, in place; a fresh sum counts as 0, whatever it holds.
+
+    With a weight of 0 nothing is added: the mean of nothing is NaN, and so are its gradients.
+    """
     for total, grad, new in zip(sums, grads, fresh, strict=True):
         if new:
             total[...] = 0
-        total += grad * float(weight)
+        if weight:
+            total += grad * float(weight)
 
 
 @rounding_back

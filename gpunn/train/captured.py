@@ -16,7 +16,7 @@ from gpunn.engine.tensor import Tensor
 from gpunn.errors import RangeError, TrainingError, UsageError
 from gpunn.nn import Module
 from gpunn.optim import Optimizer
-from gpunn.train.accumulate import Accumulation
+from gpunn.optim.accumulate import Accumulation
 from gpunn.train.ema import EMA
 from gpunn.train.graphs import Batch
 from gpunn.train.loss_scale import LossScale
@@ -155,9 +155,8 @@ class CapturedStep(OneStep):
         """All of a step; what it measures."""
         self.optimizer.zero_grad()
         taken, loss, _ = self._forward(x, y)
-        self._backward(loss)
         due = self.accumulation.batches + 1 >= self.accumulation.every
-        if self._gradients_ready(taken.counts.get("loss", len(x)), due):
+        if self._gradients(loss, taken.counts.get("loss", len(x)), due):
             taken.norm = self._clipped()
             self._update()
         return {**taken.values, COUNT: taken.counts.get("loss"), NORM: taken.norm}

@@ -81,9 +81,7 @@ class Learning(OneStep, Standing):
         if now:
             read([taken])
             self._check(taken)
-        if not nothing:
-            self._backward(loss)
-        updated = self._gradients_ready(weight, due)
+        updated = self._gradients(loss, weight, due)
         if updated:
             taken.norm = self._clipped()
             if now:

@@ -14,7 +14,7 @@ from gpunn.errors import TrainingError
 from gpunn.nn import Module
 from gpunn.ops.counts import Count, counting
 from gpunn.optim import clip_grad_norm_
-from gpunn.train.accumulate import Accumulation
+from gpunn.optim.accumulate import Accumulation
 from gpunn.train.batches import Batch
 from gpunn.train.ema import EMA
 from gpunn.train.frozen import Frozen
@@ -74,19 +74,16 @@ class OneStep:
         values, weights = measured(self.metrics, loss, output, y, counts)
         return Step(values, len(x), counts=weights), loss, counts
 
-    def _gradients_ready(self, weight: Any, due: bool) -> bool:
-        """Whether the parameters' gradients are those of an update; if not, they were put aside.
+    def _gradients(self, loss: Tensor, weight: Any, due: bool) -> bool:
+        """Run backward; whether the parameters' gradients are those of an update: if not, they were put aside.
 
         The weight is what the batch's mean was divided by, None where nothing counted; `due`: an update is to follow.
         """
-        parts = self.accumulation
-        if parts.every == 1:
-            return weight is not None
-        if weight is None:
-            parts.skip()
-        else:
-            parts.add(self.optimizer.parameters(), weight)
-        return due and parts.release(self.optimizer.parameters())
+        parameters = list(self.optimizer.parameters())
+        with self.accumulation.collecting(parameters, weight, due):
+            if weight is not None:
+                self._backward(loss)
+        return due and self.accumulation.release(parameters)
 
     def _backward(self, loss: Tensor) -> None:
         """The gradients of the loss; in fp16 of the scaled one."""

@@ -10,9 +10,9 @@ from gpunn import backend
 from gpunn.asked import current_precision
 from gpunn.backend import Array
 from gpunn.nn import Module
+from gpunn.optim.accumulate import Accumulation
 from gpunn.optim.schedules import Schedule
 from gpunn.stopping import name_of
-from gpunn.train.accumulate import Accumulation
 from gpunn.train.ema import EMA
 from gpunn.train.history import History
 from gpunn.train.loss_scale import LossScale

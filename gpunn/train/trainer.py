@@ -16,9 +16,9 @@ from gpunn.errors import RangeError, UsageError
 from gpunn.nn import Module
 from gpunn.nn.state import copied, evaluating
 from gpunn.optim import Optimizer
+from gpunn.optim.accumulate import Accumulation
 from gpunn.optim.schedules import Schedule
 from gpunn.stopping import STOPS, with_words
-from gpunn.train.accumulate import Accumulation
 from gpunn.train.batches import Batch, batches, with_last
 from gpunn.train.callbacks import Callback, HistoryFiles
 from gpunn.train.ema import EMA

@@ -7,7 +7,7 @@ import pytest
 
 import gpunn
 from gpunn import backend, nn, optim, random, train
-from gpunn.train.accumulate import Accumulation
+from gpunn.optim.accumulate import Accumulation
 from tests import cupy_stand_in
 
 LAYERS = {

@@ -11,8 +11,8 @@ import gpunn
 from gpunn import Tensor, backend, nn, optim
 from gpunn.cuda import kernel
 from gpunn.errors import TrainingError
+from gpunn.optim.accumulate import Accumulation
 from gpunn.train import EMA
-from gpunn.train.accumulate import Accumulation
 from tests import counting, cupy_stand_in
 
 pytestmark = pytest.mark.skipif(not gpunn.is_available("emulator"), reason="kernels run on the emulator here")
@@ -145,6 +145,16 @@ def test_accumulated_gradients_have_the_bits_of_the_cpu(device):
 
     for got, want in zip(run(device), run("cpu"), strict=True):
         assert got.tobytes() == want.tobytes()
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_mean_of_nothing_is_nan_and_adds_nothing(device):
+    params, parts = parameters(device, shapes=[(2,)]), Accumulation(2)
+    for value, weight in ((math.nan, 0), (3.0, 5)):
+        params[0].gradient[...] = value
+        parts.add(params, weight)
+    assert parts.release(params)
+    assert gpunn.to_numpy(params[0].gradient).tolist() == [3.0, 3.0]
 
 
 @pytest.mark.parametrize("use_buffers", [True, False])

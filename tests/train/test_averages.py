@@ -6,8 +6,8 @@ import pytest
 from gpunn import Tensor, manual_seed, nn, ops, optim
 from gpunn.errors import CheckpointError, UsageError
 from gpunn.nn.state import copied
+from gpunn.optim.accumulate import Accumulation
 from gpunn.train import EMA, EarlyStopping, Trainer, load_checkpoint
-from gpunn.train.accumulate import Accumulation
 from tests.train.runs import At, blobs, equal, loaders, network, timeless, trainer
 from tests.train.test_resume import press_ctrl_c
 
@@ -84,6 +84,14 @@ def test_sums_stay_in_their_memory_and_each_starts_from_nothing():
         assert parts.sums == [] and parts.samples == 0
         released.append(w.gradient)
     assert released[0] is released[1]
+
+
+def test_weights_of_labels_add_up_in_float64():
+    w, parts = Tensor(np.zeros(1, np.float32), requires_grad=True), Accumulation(2)
+    for weight in (2.0**24, 1.0):  # float32 has no number for their sum
+        w.gradient = np.ones(1, np.float32)
+        parts.add([w], np.array(weight, np.float32))
+    assert float(parts.samples) == 2.0**24 + 1
 
 
 @pytest.mark.parametrize("use_buffers", [False, True])

@@ -10,8 +10,8 @@ import pytest
 
 import gpunn
 from gpunn import nn, ops, optim, train
+from gpunn.optim.accumulate import Accumulation
 from gpunn.train import CapturedStep
-from gpunn.train.accumulate import Accumulation
 from tests.train.captured_steps import Net, Weigh, batch, go, same, state
 
 pytestmark = pytest.mark.usefixtures("look_alike")

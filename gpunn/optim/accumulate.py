@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from operator import is_
 from typing import Any
+
+import numpy as np
 
 from gpunn import backend
 from gpunn.backend import Array, capture
@@ -23,7 +26,7 @@ class Accumulation:
     The sums are arrays of their own in the parameters' order, so that they can be saved between two batches and a
     resumed run adds the same numbers in the same order. They are the same arrays for as long as the parameters stay
     what they are, as a captured step needs: a released gradient is overwritten by the next sum. Memory: one array a
-    parameter.
+    parameter; none with `every` 1, which leaves gradients where they are.
     """
 
     def __init__(self, every: int):
@@ -33,6 +36,7 @@ class Accumulation:
         self._memory: list[Array | None] = []
         self._count: Array | None = None  # where the device keeps the samples, if it alone knows them
         self._kept: dict[tuple, dict[str, Any]] = {}  # what each kind's launch keeps between two batches
+        self._counts = False  # with `every` 1, whether the batch does
         self._start()
 
     def _start(self) -> None:
@@ -63,6 +67,20 @@ class Accumulation:
         elif self._count is not None:
             self.samples = self._count
 
+    @contextmanager
+    def collecting(self, parameters: Iterable[Tensor], weight: float | Array | None, due: bool) -> Iterator[None]:
+        """A block in which the mean loss of a batch runs backward; its gradients are taken in.
+
+        The weight is what the mean was divided by, None where nothing counted; `due`: `release` is to follow.
+        """
+        yield
+        if self.every == 1:
+            self._counts = weight is not None
+        elif weight is None:
+            self.skip()
+        else:
+            self.add(parameters, weight)
+
     def add(self, parameters: Iterable[Tensor], samples: float | Array) -> None:
         """Take in the gradients of the mean loss of a batch in which so many samples count."""
         params = list(parameters)
@@ -85,12 +103,12 @@ class Accumulation:
         capture.guard(lambda: len(self.memory) == len(memory) and all(map(is_, memory, self.memory)))
 
     def _counted(self, samples: float | Array) -> float | Array:
-        """The samples so far and these; on a device in the one array that is kept there."""
+        """The samples so far and these, in float64; on a device in the one array that is kept there."""
         if not backend.is_array(samples):
             return self.samples + samples
         count = self._count
-        if count is None or not _fits(count, samples):
-            count = self._count = backend.array_module(samples).empty_like(samples)
+        if count is None or type(count) is not type(samples) or count.shape != samples.shape:
+            count = self._count = backend.array_module(samples).empty_like(samples, dtype=np.float64)
         count[...] = samples + self.samples if self.batches else samples
         return count
 
@@ -100,6 +118,8 @@ class Accumulation:
 
     def release(self, parameters: Iterable[Tensor]) -> bool:
         """Make the mean the parameters' gradients, and start anew; whether anything counted, as far as is known."""
+        if self.every == 1:
+            return self._counts
         found = bool(self.begun)
         for some in by_kind((total,) for total in self.sums if total is not None).values():
             sums = [total for (total,) in some]
