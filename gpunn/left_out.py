@@ -181,7 +181,6 @@ OF_FUNCTIONAL = {
     "multi_head_attention_forward": "call nn.MultiheadAttention, or scaled_dot_product_attention of the heads",
 }
 OF_DATA = {
-    "DistributedSampler": NAMES["distributed"],
     "IterDataPipe": "write an IterableDataset",
     "MapDataPipe": "write a Dataset",
 }

@@ -29,6 +29,7 @@ from gpunn.data.dataset import TensorDataset as TensorDataset
 from gpunn.data.digits import ImageSet as ImageSet
 from gpunn.data.digits import load_digits as load_digits
 from gpunn.data.digits import make_digits as make_digits
+from gpunn.data.distributed import DistributedSampler as DistributedSampler
 from gpunn.data.download import DownloadError as DownloadError
 from gpunn.data.folder import load_image_folder as load_image_folder
 from gpunn.data.folder import read_image_folder as read_image_folder

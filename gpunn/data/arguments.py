@@ -89,6 +89,11 @@ def check_position(loader: Any, position: object) -> int:
     return int(position)
 
 
+def orders(loader: Given) -> tuple[Any, ...]:
+    """What chooses the loader's samples: None, where it does itself."""
+    return loader.sampler, loader.batch_sampler, getattr(loader.batch_sampler, "sampler", None)
+
+
 def check_part(loader: Given, rank: object, size: object) -> None:
     """DataError for a part of a batch that there is not."""
     check_int("size", size, 1, "processes that share each batch")
@@ -98,7 +103,7 @@ def check_part(loader: Given, rank: object, size: object) -> None:
         raise DataError(f"DataLoader: rank is {rank} of {size} processes; give a number from 0 to {size - 1}")
     if loader.batch_size is None and loader.batch_sampler is None:
         raise DataError("DataLoader: single samples (batch_size=None) have no parts; give a batch_size")
-    for order in (loader.sampler, loader.batch_sampler, getattr(loader.batch_sampler, "sampler", None)):
+    for order in orders(loader):
         if size > 1 and getattr(order, "num_replicas", 1) > 1:
             raise DataError(
                 f"DataLoader: {type(order).__name__} gives each process other samples already, of which a part would "

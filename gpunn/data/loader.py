@@ -15,7 +15,7 @@ import numpy as np
 from gpunn import random
 from gpunn.backend import Device
 from gpunn.data.ahead import made_ahead
-from gpunn.data.arguments import check_device, check_int, check_loader, check_part, check_place, check_position
+from gpunn.data.arguments import check_device, check_int, check_loader, check_part, check_place, check_position, orders
 from gpunn.data.dataset import Samples, is_batched
 from gpunn.data.draws import Source, checked_seed, rng_of
 from gpunn.data.fetch import END, ORDER, Fetch, Job, jobs_of
@@ -148,9 +148,12 @@ class DataLoader:
         return self._gathering is not None
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order the next pass follows."""
+        """Choose the epoch whose order the next pass follows; a sampler's, too, that has such a method."""
         check_int("epoch", epoch, 0, "the epoch's number")
         self.epoch = int(epoch)
+        for order in orders(self):
+            if hasattr(order, "set_epoch"):
+                order.set_epoch(self.epoch)
 
     def __iter__(self) -> Iterator[Any]:
         return self.iter_from(0)

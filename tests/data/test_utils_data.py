@@ -9,7 +9,7 @@ from gpunn.utils import data as theirs
 from tests.parity import torch
 
 
-@pytest.mark.parametrize("name", ["dataloader", "dataset", "sampler"])
+@pytest.mark.parametrize("name", ["dataloader", "dataset", "distributed", "sampler"])
 def test_names_are_those_of_gpunn_data_and_pytorchs(name):
     ours = importlib.import_module(f"gpunn.utils.data.{name}")
     pytorchs = importlib.import_module(f"{torch().__name__}.utils.data.{name}")

@@ -6,6 +6,7 @@ from gpunn.data import ChainDataset as ChainDataset
 from gpunn.data import ConcatDataset as ConcatDataset
 from gpunn.data import DataLoader as DataLoader
 from gpunn.data import Dataset as Dataset
+from gpunn.data import DistributedSampler as DistributedSampler
 from gpunn.data import IterableDataset as IterableDataset
 from gpunn.data import RandomSampler as RandomSampler
 from gpunn.data import Sampler as Sampler
@@ -23,4 +24,5 @@ from gpunn.data import random_split as random_split
 __getattr__ = _left_out.refusing(__name__, _left_out.OF_DATA)
 from gpunn.utils.data import dataloader as dataloader
 from gpunn.utils.data import dataset as dataset
+from gpunn.utils.data import distributed as distributed
 from gpunn.utils.data import sampler as sampler
