@@ -18,6 +18,7 @@ OTHERS = {
         "a recipe trained here and in PyTorch, seed by seed: accuracy and images a second",
     ),
     "memory": ("training.memory", "bytes that a training step keeps for backward and takes at most, by layer"),
+    "scaling": ("training.scaling", "data parallel training on 2 to 4,096 ranks over a stated network, predicted"),
     "ladder": ("kernels.ladder", "the forward convolutions, one idea a rung: the table of kernels/README.md"),
     "compare": ("output.compare", "what moved between two files of results: compare A.json B.json"),
     "report": ("output.report", "the tables of the READMEs and a page of plots, from bench/results/"),

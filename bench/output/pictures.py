@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from bench.output import scaled
+from bench.output.axes import COLOURS, GRID, INK, styled
 from bench.output.results import Run, place
 from bench.rows import Row
 from gpunn.pictures.canvas import new_figure, save
 from gpunn.text import drawable
 
-INK, GRID = "#2b2f36", "#d9dde3"
-COLOURS = ("#1f6feb", "#d9480f", "#2b8a3e", "#9c36b5", "#c92a2a", "#0b7285", "#a87900", "#5c5f66")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 RIVALS = {"torch": "#868e96", "compiled": "#adb5bd", "graph": "#ced4da", "tf32": "#dee2e6", "cupy": "#c3a995"}
 BAR = 0.19  # inches
@@ -23,7 +23,9 @@ Bar = tuple[str, str, float, Any]  # group, name, value, how far the whiskers re
 
 
 def figures(run: Run) -> dict[str, Any]:
-    """The pictures that a run has data for: "roofline", "bars"."""
+    """The pictures that a run has data for: "roofline", "bars"; of scaling "timeline", "efficiency"."""
+    if run["suite"] == "scaling":
+        return scaled.figures(run)
     measured = [row for row in run["rows"] if row.status == "ok"]
     points = [row for row in measured if row.flops and row.bytes and row.seconds]
     found = {}
@@ -35,21 +37,16 @@ def figures(run: Run) -> dict[str, Any]:
 
 
 def write(run: Run, path: str | Path) -> list[Path]:
-    """The pictures as files: the first at `path`, the other beside it as NAME-bars."""
-    target = Path(path)
+    """The pictures as files: the first at `path`, the other beside it as NAME-bars, or what else it is."""
+    target, found = Path(path), figures(run)
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = (target, target.with_name(f"{target.stem}-bars.png"))
-    return [save(figure, file) for figure, file in zip(figures(run).values(), beside, strict=False)]
+    beside = (target, *(target.with_name(f"{target.stem}-{name}.png") for name in [*found][1:]))
+    return [save(figure, file) for figure, file in zip(found.values(), beside, strict=False)]
 
 
 def _axes(height: float, title: str, run: Run) -> tuple[Any, Any]:
     figure = new_figure(9.0, height)
-    axes = figure.add_subplot()
-    axes.tick_params(colors=INK, labelsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_axisbelow(True)
-    axes.set_title(drawable(f"{title}{run['suite']} on {place(run)}", 100), fontsize=10, color=INK, loc="left")
-    return figure, axes
+    return figure, styled(figure.add_subplot(), f"{title}{run['suite']} on {place(run)}")
 
 
 def _styles(names: Iterable[str], styles: tuple[str, ...]) -> dict[str, str]:

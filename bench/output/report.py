@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bench.output import columns, layered, pictures, results
+from bench.output import columns, layered, pictures, results, scaled
 from bench.output.columns import Column
 from bench.output.results import Run
 from bench.rows import Row
@@ -21,7 +21,7 @@ from gpunn.text import escaped
 
 HERE = Path(__file__).parents[1]
 READMES = (HERE.parent / "README.md", HERE / "README.md")
-OF_NETWORKS = ("cpu", "accuracy", "memory", "optim")  # suites whose cases are networks
+OF_NETWORKS = ("cpu", "accuracy", "memory", "optim", "scaling")  # suites whose cases are networks
 _MARK = re.compile(r"<!-- (/?)bench:([\w-]+) -->")
 
 
@@ -89,6 +89,8 @@ def between(text: str, table: Callable[[str], str | None], where: str) -> str:
 
 def markdown(run: Run) -> str:
     """A run as a table: of each case and pass the best variant, and where it was measured."""
+    if run["suite"] == "scaling":
+        return f"{scaled.markdown(run, grid)}\n\n{results.where(run)}"
     if run["suite"] == "layers":
         pairs, found = layered.layered(run["rows"]), layered.COLUMNS
         table = grid([one.title for one in found], [[one.text(pair) for one in found] for pair in pairs])
@@ -160,7 +162,7 @@ def _about(run: Run) -> str:
 
 def _figure(name: str, figure: Any, run: Run) -> str:
     data = base64.b64encode(png(figure)).decode()
-    what = {"roofline": "roofline plot", "bars": "bars by case"}[name]
+    what = {"roofline": "roofline plot", "bars": "bars by case"}.get(name, name)
     alt = f"{what} of {run['suite']} on {run['device']}; the table below has its figures"
     return f'<figure><img src="data:image/png;base64,{data}" alt="{escaped(alt)}"></figure>'
 

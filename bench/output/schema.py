@@ -51,6 +51,33 @@ MEAN = record(
     {"speeds": table_of(ABOVE_0), "slowest": maybe(FIGURE), "slowest_case": kinds.TEXT},
 )
 ROOFLINE = record({"copy": RATE, "peaks": table_of(RATE)})
+PROFILE = record(
+    {
+        **dict.fromkeys(("batch", "forward", "backward", "step"), ABOVE_0),
+        "ready": list_of(FIGURE, 1),
+        "sizes": list_of(FIGURE, 1),
+    }
+)
+INTERCONNECT = {"latency": FIGURE, "bandwidth": ABOVE_0}
+SCALING = record(
+    {
+        **INTERCONNECT,
+        **dict.fromkeys(("interconnect", "algorithm"), kinds.TEXT),
+        **dict.fromkeys(("faster", "cores"), ABOVE_0),
+        "networks": list_of(
+            record(
+                {
+                    "network": kinds.TEXT,
+                    "bucket_bytes": ABOVE_0,
+                    **dict.fromkeys(("profile", "least"), PROFILE),
+                    **dict.fromkeys(("predicted", "measured"), list_of(table_of(maybe(FIGURE)))),
+                }
+            ),
+            1,
+        ),
+    },
+    {"fitted": record(INTERCONNECT)},
+)
 HEAD = {
     **dict.fromkeys(("date", "commit", "numpy"), kinds.TEXT),
     "seed": kinds.whole(0, limits.SEED),
@@ -64,6 +91,7 @@ MORE = {
     "roofline": maybe(ROOFLINE),
     "rivals": table_of(kinds.TEXT),
     "means": list_of(MEAN),
+    "scaling": SCALING,
 }
 RUN = record({**HEAD, "suite": text("a name"), "device": text("a name"), "rows": list_of(ROW)}, MORE)
 SIDE = record(dict.fromkeys(SPREAD, FIGURE), dict.fromkeys(("peak_bytes", "images_per_second"), maybe(FIGURE)))
@@ -89,6 +117,8 @@ def complaints(document: Any) -> list[str]:
         return [f"schema is {brief(document.get('schema'))}, expected {SCHEMA!r}"]
     if words := kinds.fault(RUN, document):
         return [words]
+    if document["suite"] == "scaling" and "scaling" not in document:
+        return ["scaling is missing, expected what was predicted"]
     return [f"rows[{i}] {text}" for i, row in enumerate(document["rows"]) for text in _contradictions(row)]
 
 
