@@ -120,7 +120,6 @@ OF_TENSOR = {
     "resize_": "make a new one with gpunn.zeros, or x.reshape",
     "grad_fn": "x.requires_grad and x.is_leaf tell whether it was computed; the graph itself is not shown",
     "retains_grad": "x.register_hook sees the gradient of a computed value",
-    "register_post_accumulate_grad_hook": "x.register_hook sees the whole gradient, before it is added",
     "output_nr": "the graph is not shown",
     "layout": f"{DENSE}; x.array.strides tells their order in memory",
     "is_sparse": f"{DENSE}: leave it out",

@@ -9,12 +9,9 @@ no recursion, however long the chain.
 from __future__ import annotations
 
 import heapq
-import itertools
-import os
-import threading
-import weakref
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
+from typing import TypeAlias
 
 import numpy as np
 
@@ -22,179 +19,78 @@ from gpunn.backend import Array, twins
 from gpunn.engine import written
 from gpunn.engine.grad_mode import is_grad_enabled as is_grad_enabled
 from gpunn.engine.grad_mode import no_grad as no_grad
-from gpunn.handle import Handle
+from gpunn.engine.node import Closure as Closure
+from gpunn.engine.node import Gradients as Gradients
+from gpunn.engine.node import Joint as Joint
+from gpunn.engine.node import Known as Known
+from gpunn.engine.node import Leaf as Leaf
+from gpunn.engine.node import Needs as Needs
+from gpunn.engine.node import Node as Node
+from gpunn.engine.node import as_type as as_type
+from gpunn.engine.node import awaited, consumers
+from gpunn.engine.node import mark as mark
 from gpunn.restored import restored
 
-Needs: TypeAlias = tuple[bool, ...]  # for each input of an op, whether its gradient is wanted
-Gradients: TypeAlias = tuple[Array | None, ...]  # one for each input
-Closure: TypeAlias = Callable[[Array, Needs], Gradients]  # from the gradient of an op's result to its inputs'
-Hook: TypeAlias = Callable[[Array], Any]  # gives an array or a Tensor in the gradient's place, or None
-Arriving: TypeAlias = dict["Node", tuple[Array, bool]]
+Arriving: TypeAlias = dict[Node, tuple[Array, bool]]
+FIRST = 1 << 62  # above all numbers of nodes
 
-_numbers = itertools.count()
+_last: ContextVar[list[Callable[[], object]] | None] = ContextVar("gpunn backward", default=None)
 
 
-def mark() -> int:
-    """A number between those of the nodes made before now and those to come."""
-    return next(_numbers)
+def at_the_end(call: Callable[[], object]) -> None:
+    """Call ``call()`` when the backward under way in this thread has filled every ``.grad``."""
+    calls = _last.get()
+    if calls is None:
+        raise RuntimeError("at_the_end: no backward is under way in this thread; call it from a hook of a leaf")
+    calls.append(call)
 
 
-class Known:
-    """What the op that gives a node its gradient may find out about it on the way.
-
-    below: what it needs for that, of the node's own op; None where the gradient will be a sum, or has been asked for.
-    Nobody adds into a gradient of which more is known: if it is the one that arrives, it came alone.
-    """
-
-    __slots__ = ("below", "gradient", "more", "taken")
-
-    def __init__(self, below: tuple):
-        self.below: tuple | None = below
-        self.taken = False
-        self.gradient: Array | None = None
-        self.more: tuple[Array, ...] | None = None
-
-    def take(self, all_of_it: bool = True) -> Known | None:
-        """For an op that reads the node's value: the same, if it is the first, and no other adds to the gradient."""
-        if self.taken or not all_of_it:
-            self.below = None
-        self.taken = True
-        return self if self.below is not None else None
-
-    def of(self, gradient: Array) -> tuple[Array, ...] | None:
-        """What is known of this gradient, asked once."""
-        more = self.more if gradient is self.gradient else None
-        self.below = self.gradient = self.more = None
-        return more
-
-
-class Node:
-    """One recorded operation: ``backward(gy, needs)`` gives a gradient, or None, for each of ``edges``."""
-
-    __slots__ = (
-        "array_type", "backward", "dtype", "edges", "hooks", "known", "name", "needs", "number", "owned", "shape",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        name: str,
-        y: Array,
-        edges: Sequence[Node | None] = (),
-        needs: Needs = (),
-        backward: Closure | None = None,
-        owned: bool = False,
-    ):
-        self.number = next(_numbers)
-        self.name, self.backward, self.owned = name, backward, owned
-        self.array_type, self.shape, self.dtype = type(y), y.shape, y.dtype
-        self.edges, self.needs = edges, needs
-        self.hooks: dict[int, Hook] | None = None
-        self.known: Known | None = None
-
-    def add_hook(self, hook: Hook) -> Handle:
-        """Call ``hook(gradient)`` on the way back; returns what removes it."""
-        self.hooks = {} if self.hooks is None else self.hooks
-        key = next(_numbers)
-        self.hooks[key] = hook
-
-        def remove() -> None:
-            if self.hooks:
-                self.hooks.pop(key, None)
-
-        return Handle(remove)
-
-    def run_hooks(self, gradient: Array) -> Array:
-        """The gradient after the hooks: each may return a replacement of the same shape."""
-        for hook in list((self.hooks or {}).values()):
-            replaced = hook(gradient)
-            if replaced is not None:
-                gradient = self.checked(replaced.array if hasattr(replaced, "requires_grad") else replaced, "a hook")
-        return gradient
-
-    def checked(self, gradient: Array, source: str) -> Array:
-        """``gradient`` as an array of this node's type and dtype; RuntimeError where its shape is not the value's."""
-        if type(gradient) is not self.array_type:
-            gradient = as_type(gradient, self.array_type, source)
-        if gradient.shape != self.shape:
-            raise RuntimeError(
-                f"backward: {source} gave a gradient of shape {gradient.shape} for a value of shape {self.shape}; "
-                "a gradient has its value's shape"
-            )
-        return gradient if gradient.dtype == self.dtype else gradient.astype(self.dtype)
-
-
-def as_type(array: object, wanted: type, source: str) -> Array:
-    """``array`` as a device's array type: NumPy turns 0-d arrays into numbers, and some functions lose subclasses."""
-    if issubclass(wanted, np.ndarray) and isinstance(array, np.ndarray | np.generic):
-        return np.asarray(array).view(wanted)
-    raise RuntimeError(
-        f"{source} gave a {type(array).__name__} where the value is a {wanted.__name__}; keep to one device"
-    )
-
-
-class Leaf(Node):
-    """The end of the graph: a Tensor that the user made, whose ``.grad`` receives what arrives."""
-
-    __slots__ = ("tensor",)
-
-    def __init__(self, tensor: Any):  # a Tensor, which stands on this module
-        super().__init__("leaf", tensor.array)
-        # Weak, or every leaf would be a cycle that only the garbage collector frees.
-        self.tensor = weakref.ref(tensor)
-
-
-class Joint(Node):
-    """An op of several results: each is a node of its own, whose gradient arrives here by its number."""
-
-    __slots__ = ()
-
-    def checked(self, gradient: Any, source: str) -> Any:
-        return gradient  # the results' nodes checked theirs
-
-    @staticmethod
-    def part(i: int) -> Closure:
-        """What the i-th result hands on: its gradient, by its number, where those of the others join it."""
-        return lambda gy, needs: ({i: gy},)  # type: ignore[return-value]
-
-
-_leaves = threading.RLock()  # so that a thread that an interrupt left holding it can go on
-
-
-def delivering() -> threading.RLock:
-    """The lock to hold while adding to ``.grad``: two threads may run backward into one parameter at once."""
-    return _leaves
-
-
-def _renew_lock() -> None:
-    global _leaves
-    _leaves = threading.RLock()  # a forked child may have got it locked by a thread that it lacks
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)
+def backward(root: Node, gradient: Array, retain_graph: bool = False) -> None:
+    """Carry a gradient from the root back into ``.grad`` of all leaves."""
+    token = _last.set(calls := [])
+    try:
+        waited_for = consumers([root]) if awaited else {}
+        # Only then, so that an exception on the way leaves every .grad as it was for which nobody waits.
+        for leaf, (whole, fresh) in walk([(root, gradient)], retain_graph, waited_for=waited_for).items():
+            if isinstance(leaf, Leaf):
+                leaf.deliver(whole, fresh)
+        for call in calls:
+            call()
+    finally:
+        _last.reset(token)
 
 
 @restored
-def walk(roots: Sequence[tuple[Node, Array]], retain_graph: bool = False, until: set[Node] | None = None) -> Arriving:
+def walk(
+    roots: Sequence[tuple[Node, Array]],
+    retain_graph: bool = False,
+    until: set[Node] | None = None,
+    waited_for: Mapping[Leaf, int] | None = None,
+) -> Arriving:
     """Carry gradients from the roots back to the leaves.
 
     Args:
         roots: pairs of a node and the gradient to start with.
         retain_graph: keep the closures, so that the same graph can be walked again.
         until: nodes whose gradients are wanted; without it, all leaves.
+        waited_for: leaves that get their gradients as soon as they are whole, and how often each is an input.
 
     Returns:
         dict from node to (gradient, fresh): ``fresh`` says that nobody else holds the array.
     """
     np.seterr(all="ignore")  # inf and nan travel on in silence, as on a GPU
     arriving: Arriving = {}
-    heap: list[tuple[int, Node]] = []
+    left = dict(waited_for or {})  # what each leaf still waits for
+    # Their turn, as every leaf's, comes last; but one whose consumers are all done is put first.
+    heap: list[tuple[int, Node]] = [(-leaf.number, leaf) for leaf in left]
+    heapq.heapify(heap)
     found: Arriving = {}
 
     def arrive(node: Node, gradient: Array, fresh: bool) -> None:
         if node not in arriving:
             arriving[node] = (gradient, fresh)
-            heapq.heappush(heap, (-node.number, node))
+            if node not in left:
+                heapq.heappush(heap, (-node.number, node))
             return
         held, is_ours = arriving[node]
         if isinstance(node, Joint):
@@ -209,15 +105,24 @@ def walk(roots: Sequence[tuple[Node, Array]], retain_graph: bool = False, until:
         arrive(node, gradient, False)
     while heap:
         node = heapq.heappop(heap)[1]
+        if node not in arriving:  # nothing came, or it was put first
+            continue
         gradient, fresh = arriving.pop(node)
         if node.hooks:
             gradient, fresh = node.run_hooks(gradient), False
             if node.known is not None:
                 node.known.gradient = None  # a hook may have changed it in place
-        if isinstance(node, Leaf) if until is None else node in until:
+        if isinstance(node, Leaf) and node in left:
+            node.deliver(gradient, fresh)
+        elif isinstance(node, Leaf) if until is None else node in until:
             found[node] = (gradient, fresh)
         if node.edges:
             _step(node, gradient, arrive, retain_graph)
+            for edge in node.edges if left else ():
+                if isinstance(edge, Leaf) and edge in left:
+                    left[edge] -= 1
+                    if not left[edge]:
+                        heapq.heappush(heap, (-FIRST - edge.number, edge))
     return found
 
 

@@ -173,15 +173,8 @@ class Tensor(
             ValueError: ``gy`` is missing for more than one element, or has another shape.
         """
         refuse_graph("backward", create_graph)
-        root = (_node_of(self, "backward"), _seed(self, gradient if gy is None else gy, "backward"))
-        found = autograd.walk([root], bool(retain_graph))
-        # Only now, so that an exception on the way leaves every .grad as it was.
-        with autograd.delivering():
-            for leaf, (gradient, fresh) in found.items():
-                tensor = leaf.tensor() if isinstance(leaf, Leaf) else None
-                # None: nobody can look at its gradient any more.
-                if tensor is not None and tensor.requires_grad:
-                    tensor._receive(gradient, fresh)
+        root, seed = _node_of(self, "backward"), _seed(self, gradient if gy is None else gy, "backward")
+        autograd.backward(root, seed, bool(retain_graph))
 
     def _take(self, gradient: Tensor) -> None:
         """Add a gradient that others hold, too."""
@@ -202,6 +195,16 @@ class Tensor(
         Returns a handle: handle.remove() takes the hook away.
         """
         return _node_of(self, "register_hook").add_hook(lambda gradient: hook(Tensor(gradient)))
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], object]) -> Callable[[], None]:
+        """Call ``hook(x)`` of this leaf x in each backward as soon as x.grad has all of it, while others are to come.
+
+        Returns a handle, as register_hook does. RuntimeError for a computed value.
+        """
+        node = _node_of(self, caller := "register_post_accumulate_grad_hook")
+        if not isinstance(node, Leaf):
+            raise RuntimeError(f"{caller}: got a computed value, expected a leaf; take register_hook for its gradient")
+        return node.add_waiting(hook)
 
     def detach(self) -> Tensor:
         """The same array without its history."""
@@ -264,7 +267,8 @@ def _node_of(tensor: Tensor, caller: str) -> Node:
     ):
         return node
     leaf = Leaf(tensor)
-    leaf.hooks = None if node is None else node.hooks
+    if node is not None:
+        leaf.stand_for(node)
     tensor._node = leaf
     return leaf
 
