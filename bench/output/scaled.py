@@ -25,7 +25,8 @@ PREDICTED = [
     Column("ranks", "ranks", ",.0f", width=7),
     *columns(",.2f", "step as step, ms", "exposed as waiting, ms", scale=1e3, widths=(12, 13)),
     *columns(",.0f", "images_per_second as images/s", widths=(13,)),
-    *columns(".1%", "weak as weak scaling", "strong as strong", widths=(14, 9)),
+    *columns(".1%", "weak as weak scaling", "strong", "best", widths=(14, 9, 9)),
+    *columns(".3g", "best_bucket as with buckets of MB", scale=2**-20, widths=(20,)),
 ]
 MEASURED = [
     Column("ranks", "ranks", ",.0f", width=7),
@@ -131,7 +132,10 @@ def efficiency(found: dict[str, Any]) -> Any:
                 shares = [step.step / simulated(step, parts, n, net, algorithm).step for n in RANKS]
                 label = f"{name}, {algorithm}" if axes is panels[0] else None
                 axes.plot(RANKS, shares, style, color=colour, linewidth=1.4, label=label)
-        for key, marker, what in (("images", "o", "measured here"), ("expected_images", "x", "predicted for here")):
+        for key, marker, what in (
+            ("images", "o", f"measured on {found['cores']} cores"),
+            ("expected_images", "x", "predicted for them"),
+        ):
             points = [(row["ranks"], row[key] / row["ranks"]) for row in one["measured"] if row.get(key)]
             if points:
                 axes.plot(*zip(*points, strict=True), marker, color=INK, label=what if axes is panels[0] else None)

@@ -21,6 +21,7 @@ import numpy as np
 
 from gpunn.errors import UsageError
 
+CAPS = [4.0**i * 2**20 for i in range(-3, 4)]  # bytes of buckets to choose from: 16 KB to 64 MB
 Span = tuple[float, float]  # seconds from the step's start
 ALGORITHMS: dict[str, Callable[[int], tuple[float, float]]] = {  # messages, and sizes S, that follow each other
     "ring": lambda n: (2 * (n - 1), 2 * (n - 1) / n),
@@ -174,7 +175,8 @@ class Predicted:
 
     step, exposed: seconds of a step, and of its wait for the network. weak: images a second over those of as many
     ranks that wait for nobody, each with the whole batch. strong: the same where the batch of one rank is divided
-    among all; None where there are more ranks than samples.
+    among all; None where there are more ranks than samples. best, best_bucket: the weak scaling with the bucket of
+    CAPS that suits best, and its bytes.
     """
 
     ranks: int
@@ -182,15 +184,22 @@ class Predicted:
     exposed: float
     weak: float
     strong: float | None
+    best: float
+    best_bucket: float
 
 
 def predicted(
     profile: Profile, least: Profile, cap: float, ranks: int, net: Interconnect, algorithm: str = "ring"
 ) -> Predicted:
     """The row of so many ranks; `least`: the profile of a batch of one sample."""
-    step = simulated(profile, buckets(profile, cap), ranks, net, algorithm)
-    strong = None
+
+    def taking(step: Profile, bytes_: float = cap) -> Timeline:
+        return simulated(step, buckets(step, bytes_), ranks, net, algorithm)
+
+    step, strong = taking(profile), None
     if ranks <= profile.batch:
         part = profile.at(profile.batch / ranks, least) if profile.batch > least.batch else profile
-        strong = profile.step / ranks / simulated(part, buckets(part, cap), ranks, net, algorithm).step
-    return Predicted(ranks, step.step, step.exposed, profile.step / step.step, strong)
+        strong = profile.step / ranks / taking(part).step
+    best = min((cap, *CAPS), key=lambda bytes_: taking(profile, bytes_).step)
+    weak = [profile.step / one.step for one in (step, taking(profile, best))]
+    return Predicted(ranks, step.step, step.exposed, weak[0], strong, weak[1], best)

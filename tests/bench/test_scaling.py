@@ -75,7 +75,7 @@ def test_one_rank_sends_nothing():
     step = simulated(STEP, buckets(STEP, 1), 1, SLOW)
     assert (step.reduces, step.step) == ((), 5.0)
     assert vars(predicted(STEP, LEAST, 1, 1, SLOW)) == {
-        "ranks": 1, "step": 5.0, "exposed": 0.0, "weak": 1.0, "strong": 1.0
+        "ranks": 1, "step": 5.0, "exposed": 0.0, "weak": 1.0, "strong": 1.0, "best": 1.0, "best_bucket": 1
     }  # fmt: skip
 
 
@@ -86,6 +86,9 @@ def test_efficiencies():
     assert (half.backward, half.step) == pytest.approx((2.0, 3.0))
     assert found.strong == pytest.approx(5.0 / 2 / (2.0 + 2.5 + 1.0))
     assert predicted(STEP, LEAST, 2e6, 16, SLOW).strong is None  # more ranks than samples
+    # Gradients of 0.6, 0.4 and 1 MB, each by itself, are through at 3.1, 3.5 and 5 s; all at once, too late by a second.
+    found = predicted(STEP, LEAST, 2e6, 2, Interconnect(0.0, 1e6))
+    assert (found.weak, found.best, found.best_bucket) == (5.0 / 7.0, 5.0 / 6.0, 2.0**14)
     for ranks in (2, 64, 4096):
         assert predicted(STEP, LEAST, 1e6, ranks, FREE).weak == pytest.approx(1.0, abs=1e-12)
 
@@ -171,7 +174,7 @@ def test_a_run_is_printed_written_and_drawn(tmp_path, capsys, monkeypatch):
         ("lenet5", "scaling.parallel", "2 ranks"),
     ]  # fmt: skip
     text = report.markdown(run)
-    assert "| ranks | step, ms | waiting, ms | images/s | weak scaling | strong |" in text
+    assert "| ranks | step, ms | waiting, ms | images/s | weak scaling | strong | best | with buckets of MB |" in text
     assert "| 4,096 |" in text and "| 2 | 2.00 | 2.50 | 2.50 |" in text
     page = report.html({"scaling": run})
     assert page.count("<figure>") == 2 and "timeline of scaling on cpu" in page
