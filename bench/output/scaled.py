@@ -121,6 +121,7 @@ def _span(axes: Any, lane: int, name: str, span: tuple[float, float]) -> None:
 def efficiency(found: dict[str, Any]) -> Any:
     """Weak scaling over ranks: a colour a network, dashed by the tree; beside it what was measured here."""
     nets = {found["interconnect"]: Interconnect(found["latency"], found["bandwidth"]), **INTERCONNECTS}
+    marks = {"images": ("o", f"measured on {found['cores']} cores"), "expected_images": ("x", "predicted for them")}
     figure = new_figure(9.0, 4.2)
     panels = figure.subplots(1, len(found["networks"]), squeeze=False, sharey=True)[0]
     for axes, one in zip(panels, found["networks"], strict=True):
@@ -132,10 +133,7 @@ def efficiency(found: dict[str, Any]) -> Any:
                 shares = [step.step / simulated(step, parts, n, net, algorithm).step for n in RANKS]
                 label = f"{name}, {algorithm}" if axes is panels[0] else None
                 axes.plot(RANKS, shares, style, color=colour, linewidth=1.4, label=label)
-        for key, marker, what in (
-            ("images", "o", f"measured on {found['cores']} cores"),
-            ("expected_images", "x", "predicted for them"),
-        ):
+        for key, (marker, what) in marks.items():
             points = [(row["ranks"], row[key] / row["ranks"]) for row in one["measured"] if row.get(key)]
             if points:
                 axes.plot(*zip(*points, strict=True), marker, color=INK, label=what if axes is panels[0] else None)

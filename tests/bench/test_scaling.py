@@ -86,7 +86,7 @@ def test_efficiencies():
     assert (half.backward, half.step) == pytest.approx((2.0, 3.0))
     assert found.strong == pytest.approx(5.0 / 2 / (2.0 + 2.5 + 1.0))
     assert predicted(STEP, LEAST, 2e6, 16, SLOW).strong is None  # more ranks than samples
-    # Gradients of 0.6, 0.4 and 1 MB, each by itself, are through at 3.1, 3.5 and 5 s; all at once, too late by a second.
+    # Gradients of 0.6, 0.4 and 1 MB are through at 3.1, 3.5 and 5 s one by one, at 6 s together.
     found = predicted(STEP, LEAST, 2e6, 2, Interconnect(0.0, 1e6))
     assert (found.weak, found.best, found.best_bucket) == (5.0 / 7.0, 5.0 / 6.0, 2.0**14)
     for ranks in (2, 64, 4096):
