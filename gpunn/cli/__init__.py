@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 import gpunn
 from gpunn import stopping
-from gpunn.cli import doctor, evaluate, kernels, predict, report, train, tune, verify
+from gpunn.cli import doctor, evaluate, kernels, launch, predict, report, train, tune, verify
 from gpunn.cli.parser import Parser
 from gpunn.errors import GpunnError
 from gpunn.terminal import forgiving_output, say
 from gpunn.text import one_line, plain
 
-COMMANDS = (train, evaluate, predict, report, doctor, verify, kernels, tune)
+COMMANDS = (train, launch, evaluate, predict, report, doctor, verify, kernels, tune)
 LONGEST = 100_000  # characters of an error: every key of a network is listed where weights are of another
 TRACEBACK = "GPUNN_TRACEBACK"
 

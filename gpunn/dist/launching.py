@@ -1,0 +1,42 @@
+"""Starting ranks and starting them again: `gpunn launch` in a function.
+
+One launcher a machine. It keeps the ranks' store and is the one process that outlives them, so that it can say what
+happened, and go on.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from gpunn.dist.launch_starts import Plan
+from gpunn.dist.launch_watch import Stops, Watch, name_of
+from gpunn.terminal import say
+
+
+def launch(plan: Plan) -> int:
+    """Start the ranks, again after a death as often as the plan says, and return the exit status.
+
+    That of the first rank that ended badly, 128 + its number for a signal; where the launcher is asked to end, that of
+    its ranks, which are asked in turn.
+    """
+    command = plan.command
+    with Stops() as stops:
+        for restart in range(plan.restarts + 1):
+            outcome = Watch(plan, command, restart, stops).run()
+            command = plan.after(command, outcome.values)
+            saved = outcome.values.get("checkpoint", "")
+            saved = f"the last checkpoint is {saved}" if saved else "there is no checkpoint"
+            if not outcome.words or stops.came:
+                break
+            if restart < plan.restarts:
+                say(f"gpunn: launch: {outcome.words}; {saved}; restart {restart + 1} of {plan.restarts}")
+            else:
+                say(f"gpunn: error: launch: {outcome.words}; {saved}; {_advice(plan, command)}")
+    if stops.came and outcome.status:
+        say(f"gpunn: launch: ended by {name_of(stops.came[0])}; {_advice(plan, command)}")
+    return outcome.status
+
+
+def _advice(plan: Plan, command: Sequence[str]) -> str:
+    return "go on with: " + shlex.join(["gpunn", "launch", *plan.options, *command])
