@@ -23,6 +23,7 @@ from gpunn.engine.place_methods import PlaceMethods
 from gpunn.engine.protocols import Protocols
 from gpunn.engine.reduction_methods import ReductionMethods
 from gpunn.engine.shape_methods import ShapeMethods
+from gpunn.handle import Handle
 
 
 class Tensor(
@@ -196,7 +197,7 @@ class Tensor(
         """
         return _node_of(self, "register_hook").add_hook(lambda gradient: hook(Tensor(gradient)))
 
-    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], object]) -> Callable[[], None]:
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], object]) -> Handle:
         """Call ``hook(x)`` of this leaf x in each backward as soon as x.grad has all of it, while others are to come.
 
         Returns a handle, as register_hook does. RuntimeError for a computed value.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import is_
 from typing import Any
@@ -35,7 +35,7 @@ class Accumulation:
         self.every = every
         self._memory: list[Array | None] = []
         self._count: Array | None = None  # where the device keeps the samples, if it alone knows them
-        self._kept: dict[tuple, dict[str, Any]] = {}  # what each kind's launch keeps between two batches
+        self._kept: dict[tuple, dict[str, Any]] = {}  # what each launch keeps between two batches
         self._counts = False  # with `every` 1, whether the batch does
         self._start()
 
@@ -84,20 +84,34 @@ class Accumulation:
     def add(self, parameters: Iterable[Tensor], samples: float | Array) -> None:
         """Take in the gradients of the mean loss of a batch in which so many samples count."""
         params = list(parameters)
-        begun = self.begun or (False,) * len(params)
+        self._make_room(params)
+        self._add(params, range(len(params)), samples)
+        self._end_batch(samples)
+
+    def _make_room(self, params: list[Tensor]) -> None:
+        """See to memory for the sums that begin now."""
+        self.begun = self.begun or (False,) * len(params)
         self._memory = self._memory or [None] * len(params)
-        rows = []
-        for i, (p, has) in enumerate(zip(params, begun, strict=True)):
-            if p.gradient is None:
-                continue
-            if not has and not _fits(self._memory[i], p.array):
+        for i, (p, has) in enumerate(zip(params, self.begun, strict=True)):
+            if not has and p.gradient is not None and not _fits(self._memory[i], p.array):
                 self._memory[i] = backend.array_module(p.array).empty_like(p.array)
-            rows.append((self._memory[i], p.gradient, not has))
+
+    def _add(self, params: list[Tensor], members: Sequence[int], weight: float | Array) -> None:
+        """Add weight times the gradients of some of the parameters to their sums."""
+        members = [i for i in members if params[i].gradient is not None]
+        rows = []
+        for i in members:
+            total, gradient = self._memory[i], params[i].gradient
+            assert total is not None and gradient is not None
+            rows.append((total, _apart(gradient, total), not self.begun[i]))
         for kind, some in by_kind(rows).items():
             sums, grads, fresh = map(list, zip(*some, strict=True))
-            rules = backend.twins(sums[0]).optim
-            rules.accumulate(sums, grads, samples, fresh, self._kept.setdefault(kind, {}))
-        self.begun = tuple([has or p.gradient is not None for p, has in zip(params, begun, strict=True)])
+            kept = self._kept.setdefault((members[0], kind), {})
+            backend.twins(sums[0]).optim.accumulate(sums, grads, weight, fresh, kept)
+        added = set(members)
+        self.begun = tuple([has or i in added for i, has in enumerate(self.begun)])
+
+    def _end_batch(self, samples: float | Array) -> None:
         self.batches, self.samples = self.batches + 1, self._counted(samples)
         memory = self.memory
         capture.guard(lambda: len(self.memory) == len(memory) and all(map(is_, memory, self.memory)))
@@ -148,6 +162,12 @@ def _fits(memory: Array | None, array: Array) -> bool:
         and type(memory) is type(array)
         and (memory.shape, memory.dtype, memory.strides) == (array.shape, array.dtype, array.strides)
     )
+
+
+def _apart(gradient: Array, total: Array) -> Array:
+    """The gradient, a copy where it lies in the memory of the sum: a released one to which backward has added."""
+    inside = gradient is total or (gradient.base is not None and gradient.base is total.base)
+    return gradient.copy(order="K") if inside else gradient
 
 
 def _number(count: float | Array) -> float:

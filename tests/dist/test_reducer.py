@@ -1,0 +1,272 @@
+"""Reducer: sums of gradients over ranks that are threads, and in captured steps."""
+
+import copy
+
+import numpy as np
+import pytest
+
+import gpunn
+from gpunn import Tensor, nn, ops, optim, train
+from gpunn.dist.reducer import Reducer
+from gpunn.errors import DistError
+from gpunn.optim.accumulate import Accumulation
+from gpunn.ranks.group import Alone, Group, Work
+from tests.dist.together import together
+from tests.train.captured_steps import Net, batch
+
+SMALL = 100  # bytes: several buckets
+
+
+def network():
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(144, 20), nn.Tanh(), nn.Linear(20, 5)
+    )
+
+
+def parts(ranks, steps=3):
+    """Each step's parts, of unequal sizes, of the last rank none in the second step."""
+    rng = np.random.default_rng(0)
+    sizes = [[4 + rank - (rank == 1) * step for rank in range(ranks)] for step in range(steps)]
+    sizes[1][-1] = 0
+    return [[(rng.standard_normal((n, 1, 14, 14)).astype(np.float32), rng.integers(0, 5, n)) for n in some]
+            for some in sizes]  # fmt: skip
+
+
+def learn(model, accumulation, steps, weigh=len):
+    """Weights after steps, each of a list of this process's parts."""
+    optimizer = optim.SGD(model.parameters(), 0.1, 0.9)
+    for some in steps:
+        for i, (x, y) in enumerate(some):
+            optimizer.zero_grad()
+            with accumulation.collecting(optimizer.parameters(), weigh(x) or None, i + 1 == len(some)):
+                if len(x):
+                    ops.cross_entropy(model(x), y).backward()
+        assert accumulation.release(optimizer.parameters())
+        optimizer.step()
+    return [p.array.tobytes() for p in model.parameters()]
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+@pytest.mark.parametrize("weigh", [len, lambda x: np.array(0.3 * len(x), np.float32)], ids=["counts", "weights"])
+def test_ranks_have_the_bits_of_one_process_that_accumulates_their_parts(ranks, weigh):
+    model, steps = network(), parts(ranks)
+    if weigh is not len:
+        steps = [steps[0], steps[2]]
+    want = learn(copy.deepcopy(model), Accumulation(ranks), steps, weigh)
+
+    def run(group):
+        reducer = Reducer(1, group, SMALL)
+        found = learn(copy.deepcopy(model), reducer, [[some[group.rank]] for some in steps], weigh)
+        assert len(reducer.buckets) > 2
+        return found
+
+    assert together(ranks, run) == [want] * ranks
+
+
+def test_batches_add_up_on_each_rank_and_nothing_travels_before_the_last():
+    model, steps = network(), parts(4)
+
+    def run(group):
+        group.log.clear()
+        mine = [some[2 * group.rank : 2 * group.rank + 2] for some in steps]
+        reducer = Reducer(2, group, SMALL)
+        found = learn(copy.deepcopy(model), reducer, mine)
+        assert len(group.log) == len(steps) * (len(reducer.buckets) + 1)
+        return [np.frombuffer(a, np.float32) for a in found]
+
+    want = learn(copy.deepcopy(model), Accumulation(4), steps)
+    first, second = together(2, run)
+    for a, b, one in zip(first, second, want, strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_allclose(a, np.frombuffer(one, np.float32), rtol=2e-5, atol=2e-6)
+
+
+def test_the_first_bucket_is_under_way_before_backward_has_come_to_the_first_layer():
+    model = network()
+
+    def run(group):
+        own, seen = copy.deepcopy(model), []
+        reducer, params = Reducer(1, group, SMALL), list(own.parameters())
+        (x, y) = parts(2)[0][group.rank]
+        y_first = own[0](x)
+        y_first.register_hook(lambda gradient: seen.append(len(group.log)))
+        rest = nn.Sequential(*list(own)[1:])
+        with reducer.collecting(params, len(x), True):
+            ops.cross_entropy(rest(y_first), y).backward()
+            seen.append(len(group.log))
+        reducer.release(params)
+        return seen, len(reducer.buckets)
+
+    for (before, after), buckets in together(2, run):
+        assert 1 <= before < buckets and after == buckets
+
+
+class Branches(nn.Module):
+    """Each rank has a layer of its own, all share one, and one is nobody's."""
+
+    def __init__(self):
+        super().__init__()
+        self.shared, self.first, self.second = nn.Linear(3, 4), nn.Linear(4, 2), nn.Linear(4, 2)
+        self.nobodys = nn.Linear(2, 2)
+
+    def forward(self, x, rank):
+        return (self.second if rank else self.first)(self.shared(x))
+
+
+def test_what_a_rank_leaves_out_counts_as_zeros_and_what_all_do_has_no_gradient():
+    gpunn.manual_seed(1)
+    model, x = Branches(), np.random.default_rng(0).standard_normal((2, 5, 3)).astype(np.float32)
+    one, params = Accumulation(2), list(model.parameters())
+    for rank in range(2):
+        model.zero_grad()
+        with one.collecting(params, 5, rank == 1):
+            model(x[rank], rank).sum().backward()
+    one.release(params)
+    want = [p.gradient for p in params]
+    assert [g is None for g in want] == [False] * 6 + [True] * 2
+
+    def run(group):
+        own = copy.deepcopy(model)
+        reducer, params = Reducer(1, group), list(own.parameters())
+        for _ in range(2):
+            own.zero_grad()
+            with reducer.collecting(params, 5, True):
+                own(x[group.rank], group.rank).sum().backward()
+            assert reducer.release(params)
+        return [p.gradient for p in params]
+
+    for got in together(2, run):
+        for a, b in zip(got, want, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_rank_of_whose_labels_none_counts_takes_part_and_of_all_nothing_comes():
+    def run(group):
+        w = Tensor(np.zeros(2, np.float32), requires_grad=True)
+        reducer, found = Reducer(1, group), []
+        for weights in ((4, None), (None, None), (0, 3)):
+            weight = weights[group.rank]
+            w.gradient = None
+            with reducer.collecting([w], weight, True):
+                if weight is not None:
+                    (w * (np.nan if weight == 0 else 2.0 + group.rank)).sum().backward()
+            found.append((reducer.release([w]), None if w.gradient is None else w.gradient.tolist()))
+        return found
+
+    for found in together(2, run):
+        assert found == [(True, [2, 2]), (False, None), (True, [3, 3])]
+
+
+def test_parameters_that_stop_to_learn_leave_the_buckets_and_sums_of_a_saved_state_enter_them():
+    def run(group):
+        v, w = (Tensor(np.zeros(n, np.float32), requires_grad=True) for n in (2, 3))
+        first, second = Reducer(2, group), Reducer(2, group)
+        with first.collecting([v, w], 2, False):
+            (v.sum() + w.sum() * 2).backward()
+        assert group.log == []
+        second.load_state_dict(first.state_dict(), [v, w])
+        v.gradient = w.gradient = None
+        with second.collecting([v, w], 2, True):
+            (v.sum() * 3).backward()
+        assert second.release([v, w])
+        found = [v.gradient.tolist(), w.gradient.tolist()]
+        v.requires_grad, v.gradient, w.gradient = False, None, None
+        with second.collecting([v, w], 1, True):
+            w.sum().backward()
+        assert second.release([v, w]) and second.buckets[0].members == [1] and v.gradient is None
+        return [*found, w.gradient.tolist()]
+
+    assert together(2, run) == [[[2, 2], [1, 1, 1], [1, 1, 1]]] * 2
+
+
+def test_gradients_that_were_not_zeroed_are_added_to_though_they_lie_in_the_buckets():
+    def run(group):
+        w, reducer = Tensor(np.zeros(2, np.float32), requires_grad=True), Reducer(1, group)
+        for _ in range(3):
+            with reducer.collecting([w], 2, True):
+                (w * (1.0 + group.rank)).sum().backward()
+            assert reducer.release([w])
+        return w.gradient.tolist()
+
+    assert together(2, run) == [[4.5, 4.5]] * 2
+
+
+def test_of_one_rank_it_is_an_accumulation_that_leaves_gradients_where_they_are():
+    w, reducer = Tensor(np.ones(2, np.float32), requires_grad=True), Reducer(1, Alone())
+    with reducer.collecting([w], 3, True):
+        (w * 2).sum().backward()
+    before = w.gradient
+    assert reducer.release([w]) and w.gradient is before and reducer.buckets == [] and w.gradient.tolist() == [2, 2]
+
+
+def test_an_error_after_gradients_were_sent_is_not_passed_over():
+    class Two(Group):
+        def __init__(self):
+            super().__init__(0, 2)
+
+        def _all_reduce(self, a, op, ordered):
+            return Work()
+
+    w, reducer = Tensor(np.ones(2, np.float32), requires_grad=True), Reducer(1, Two())
+    with pytest.raises(ValueError, match="the program's"), reducer.collecting([w], 1, True):
+        w.sum().backward()
+        raise ValueError("the program's")
+    words = "an error ended the last step on this rank after gradients were sent"
+    with pytest.raises(DistError, match=words), reducer.collecting([w], 1, True):
+        pass
+
+
+# ---------------------------------------------------------------- captured
+class Same(Group):
+    """Two ranks of which the other has what this one has, on any device."""
+
+    kind, ordered = "nccl", False
+
+    def __init__(self):
+        super().__init__(0, 2)
+
+    def _all_reduce(self, a, op, ordered):
+        a *= 2
+        return Work()
+
+
+class Spare(Net):
+    """With a parameter that is not used."""
+
+    def __init__(self):
+        super().__init__()
+        self.spare = nn.Parameter(np.ones(3, np.float32))
+
+
+@pytest.mark.usefixtures("look_alike")
+@pytest.mark.parametrize(("model", "accumulate"), [(Net, 1), (Spare, 1), (Net, 2)])
+def test_a_captured_step_reduces_as_an_eager_one(model, accumulate):
+    found = []
+    for capture in (False, None):
+        gpunn.manual_seed(0)
+        own = model().to("cuda")
+        optimizer = optim.SGD(own.parameters(), 0.05, momentum=0.9)
+        step = train.CapturedStep(own, ops.cross_entropy, optimizer, accumulate=accumulate, capture=capture)
+        step.accumulation = Reducer(accumulate, Same(), 64)
+        losses = [step(*batch(i)) for i in range(4 * accumulate + 2)]
+        assert step.captured == (capture is None) and len(step.accumulation.buckets) > 1
+        arrays = {name: gpunn.to_numpy(a).tobytes() for name, a in own.named_arrays().items()}
+        found.append(([float(loss) for loss in losses], arrays))
+    assert found[0] == found[1]
+
+
+@pytest.mark.usefixtures("look_alike")
+def test_a_parameter_that_another_rank_comes_to_use_after_the_capture_is_no_silent_difference():
+    group = Same()
+    gpunn.manual_seed(0)
+    own = Spare().to("cuda")
+    step = train.CapturedStep(own, ops.cross_entropy, optim.SGD(own.parameters(), 0.05))
+    step.accumulation = Reducer(1, group, 64)
+    for i in range(3):
+        step(*batch(i))
+    assert step.captured
+    flags = next(iter(step.accumulation._flags.values()))
+    spare = [id(p) for p in own.parameters()].index(id(own.spare))
+    flags.told[2 + spare] = 1  # what a replay reads, and the others' would be added to
+    step(*batch(3))
+    assert np.isnan(gpunn.to_numpy(own.first.weight.array)).all()
