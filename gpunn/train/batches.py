@@ -11,7 +11,9 @@ import numpy as np
 
 from gpunn import backend
 from gpunn.backend import Array
+from gpunn.data import DistributedSampler
 from gpunn.errors import UsageError
+from gpunn.ranks.group import Group
 
 
 class Loadable(Protocol):
@@ -49,15 +51,16 @@ Batch: TypeAlias = tuple[Array, ...] | Loadable
 
 
 def batches(
-    loader: Any, epoch: int, start: int, what: str, device: backend.Device | None
+    loader: Any, epoch: int, start: int, what: str, device: backend.Device | None, group: Group
 ) -> Iterator[tuple[Batch, np.ndarray | None]]:
-    """The epoch's batches from number `start` on, on the device; `what` names the loader in errors.
+    """The epoch's batches from number `start` on, on the device, of each this rank's part; `what` is for errors.
 
-    With each come the targets as the host holds them, where it does.
+    With each come the targets as the host holds them, where it does. All ranks get as many, some maybe without samples.
     """
-    if hasattr(loader, "set_epoch"):
-        loader.set_epoch(epoch)
-    found: Any = loader.iter_from(start) if hasattr(loader, "iter_from") else itertools.islice(loader, start, None)
+    for one in (loader, getattr(loader, "sampler", None)):
+        if hasattr(one, "set_epoch"):
+            one.set_epoch(epoch)
+    found = _from(loader, start) if group.size == 1 else _part(loader, start, group)
     # Closed even when a step raises: a prefetching loader ends its thread then.
     with closing(found) if hasattr(found, "close") else nullcontext():
         for pair in found:
@@ -69,8 +72,41 @@ def batches(
             given = given if loadable else given[1]
             as_it_is = loadable and device in (None, getattr(pair, "device", None))
             batch: Any = pair if as_it_is else tuple([backend.asarray(a, device=device) for a in pair])
-            if samples(batch):
+            if samples(batch) or group.size > 1:
                 yield batch, given if type(given) is np.ndarray else None
+
+
+def _from(loader: Any, start: int) -> Any:
+    return loader.iter_from(start) if hasattr(loader, "iter_from") else itertools.islice(loader, start, None)
+
+
+def _part(loader: Any, start: int, group: Group) -> Iterator[Any]:
+    """This rank's part of each batch; all of it where a sampler gives the rank its own samples."""
+    if isinstance(getattr(loader, "sampler", None), DistributedSampler):
+        return _as_many(loader, start, group)
+    if hasattr(loader, "iter_part"):
+        return loader.iter_part(start, group.rank, group.size)
+    return (_cut(pair, group) for pair in _from(loader, start))
+
+
+def _cut(pair: Any, group: Group) -> Any:
+    """Consecutive samples, an equal part to each rank but the last ones."""
+    if not isinstance(pair, (tuple, list)):
+        return pair  # which is refused
+    size = -(-len(pair[0]) // group.size) if pair else 0
+    return tuple([a[group.rank * size : (group.rank + 1) * size] for a in pair])
+
+
+def _as_many(loader: Any, start: int, group: Group) -> Iterator[Any]:
+    """As many batches as the rank with the most of its own has: the last ones may be without samples."""
+    most = max(group.exchange(len(loader)))
+    pair: Any = None
+    for pair in _from(loader, start):  # noqa: B007 - the last one is looked at below
+        yield pair
+    if pair is None and most > start:
+        pair = next(iter(loader))
+    for _ in range(most - max(start, len(loader))):
+        yield tuple([a[:0] for a in pair])
 
 
 def samples(batch: Batch) -> int:

@@ -34,6 +34,7 @@ class Callback:
     """
 
     STATE: Kind | None = None
+    tells = False  # whether it only tells people of the run: rank 0's does, those of other ranks are not called
 
     def on_fit_start(self, trainer: Standing) -> None: ...
     def on_epoch_start(self, trainer: Standing) -> None: ...
@@ -150,6 +151,7 @@ class GradientNormLog(Callback):
     checkpoint carries the rows.
     """
 
+    tells = True
     STATE = record({"rows": ROWS, "count": COUNT, "total": VALUE, "largest": VALUE})
 
     def __init__(self, path: str | os.PathLike | None = None, every: int = 1):
@@ -208,6 +210,8 @@ class HistoryFiles(Callback):
     The table gets a line after every epoch, the picture ten seconds after the one before and at the end, however that
     comes. A picture that cannot be drawn, as without matplotlib, ends no run: a line says so once.
     """
+
+    tells = True
 
     def __init__(self, folder: str | os.PathLike):
         self.folder = Path(folder)

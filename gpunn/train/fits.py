@@ -46,6 +46,7 @@ KNOWN = {
     "callbacks": table_of(record({})),
 }
 LATER = {  # checkpoints of before there were these lack them
+    "ranks": list_of(COUNT),
     "accumulation": maybe(record({"batches": COUNT, "samples": NUMBER, "sums": list_of(maybe(array()))})),
     "precision": choice(*PRECISIONS),
     "loss_scale": maybe(record(dict.fromkeys(FIELDS, NUMBER))),

@@ -26,6 +26,7 @@ class LayerGradientLog(Callback):
     device, each time. Without `path` each checkpoint carries the rows.
     """
 
+    tells = True
     STATE = record({"columns": list_of(TEXT), "values": array("f")}, {"written": COUNT})
 
     def __init__(self, path: str | os.PathLike | None = None, every: int = 10):

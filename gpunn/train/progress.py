@@ -29,6 +29,8 @@ class ProgressBar(Callback):
         file: where to write; stderr.
     """
 
+    tells = True
+
     def __init__(self, bar: bool | None = None, file: TextIO | None = None):
         self.wanted, self.given = bar, file
         self.bar: Lines | tqdm | None = None

@@ -14,6 +14,8 @@ from gpunn.text import plain
 from gpunn.train.checkpoint import checkpoint_path, load_checkpoint
 from gpunn.train.fits import check_loader, check_state, check_tree
 from gpunn.train.history import History
+from gpunn.train.metrics import Running
+from gpunn.train.ranks import counters, together, use_own_numbers
 from gpunn.train.standing import Standing
 
 TABLE = "history.csv"  # beside a checkpoint
@@ -21,7 +23,10 @@ WHOLE = ("model", "optimizer", "schedule", "random", "position", "running", "his
 
 
 def capture(trainer: Standing, table: Path) -> dict[str, Any]:
-    """Everything that the next step depends on; of the history what does not stand in `table` already."""
+    """Everything that the next step depends on; of the history what does not stand in `table` already.
+
+    All ranks ask for it, and rank 0's is saved.
+    """
     schedule = trainer.schedule
     return {
         "info": trainer.info,
@@ -34,7 +39,8 @@ def capture(trainer: Standing, table: Path) -> dict[str, Any]:
         "precision": trainer.precision_name(),
         "loss_scale": trainer.loss_scale.state_dict(),
         "ema": None if trainer.ema is None else trainer.ema.state_dict(),
-        "running": trainer.running.state_dict(),
+        "ranks": counters(trainer.group),
+        "running": together(trainer.running, trainer.group).state_dict(),
         "history": trainer.history.state_dict(table),
         "loader": _loader_state(trainer.train_loader),
         "callbacks": {name: callback.state_dict() for name, callback in _named(trainer.callbacks)},
@@ -73,7 +79,10 @@ def restore(trainer: Standing, path: str | os.PathLike) -> None:
         trainer.ema.load_state_dict(state["ema"], trainer.model)
     random.set_state(state["random"])
     trainer.epoch, trainer.batch, trainer.steps = (state["position"][key] for key in ("epoch", "batch", "steps"))
-    trainer.running.load_state_dict(state["running"])
+    use_own_numbers(trainer.group, state.get("ranks", ()))
+    trainer.running = Running()
+    if trainer.writes:  # what all ranks have measured is counted once
+        trainer.running.load_state_dict(state["running"])
     trainer.history = History.resumed(state["history"], path.with_name(TABLE))
     if hasattr(trainer.train_loader, "seed"):
         trainer.train_loader.seed = state["loader"]["seed"]

@@ -50,12 +50,13 @@ class Checkpoint(Callback):
 
     def on_fit_start(self, trainer: Standing) -> None:
         fresh = not self.saved and trainer.resumed_from != self.path.resolve()
-        if fresh and has_begun(self.folder):
+        if fresh and trainer.writes and has_begun(self.folder):
             raise UsageError(
                 f"Checkpoint: {self.folder} already holds a run, which would be overwritten; "
                 f"go on with it (resume={str(self.folder)!r}) or choose another folder"
             )
-        trainer.history.keep_csv(self.table)  # a killed run may have left half a line, or one that is not saved
+        if trainer.writes:
+            trainer.history.keep_csv(self.table)  # a killed run may have left half a line, or one that is not saved
         if not fresh:
             self._replace_best(trainer)
         if fresh:
@@ -64,11 +65,12 @@ class Checkpoint(Callback):
     def _replace_best(self, trainer: Standing) -> None:
         """Where best.npz is gone, let the last epoch's weights be the best, and say so."""
         best, last = self.folder / "best.npz", self.folder / "last.npz"
-        if self.best is None or os.path.lexists(best) or not last.exists() or not len(trainer.history):
+        here = trainer.writes and self.best is not None and last.exists()
+        if not here or os.path.lexists(best) or not len(trainer.history):
             return
         say(f"gpunn: {best} is gone; the last epoch's weights are the best from now on")
         save_checkpoint(best, load_checkpoint(last))
-        self.best = Best(self.best.monitor, self.mode)
+        self.best = Best(self.best.monitor, self.mode)  # pyright: ignore[reportOptionalMemberAccess]: here
         self.best.improved(trainer.history[-1], "Checkpoint")
 
     def on_batch_end(self, trainer: Standing) -> None:
@@ -80,28 +82,39 @@ class Checkpoint(Callback):
         if self.best is None:
             columns = ("val_accuracy", "val_loss", "train_loss")
             self.best = Best(next(name for name in columns if trainer.row.get(name) is not None), self.mode)
+        better = self.best.improved(trainer.row, "Checkpoint")
+        if trainer.writes:
+            self._keep_weights(trainer, better)
+        self.save(trainer)
+
+    def _keep_weights(self, trainer: Standing, better: bool) -> None:
+        """Write last.npz, and best.npz where these are the best."""
         weights = {"info": trainer.info, "row": trainer.row, "model": trainer.weights()}
         save_checkpoint(self.folder / "last.npz", weights)
-        if self.best.improved(trainer.row, "Checkpoint"):
+        if better:
             try:
                 link_atomically(self.folder / "last.npz", self.folder / "best.npz")  # the same weights once on the disk
             except (OSError, AttributeError):  # a file system, or a system, without links
                 save_checkpoint(self.folder / "best.npz", weights)
-        self.save(trainer)
 
     def on_exception(self, trainer: Standing, error: BaseException) -> None:
         # Between two steps the state is whole; within one, the last checkpoint is the better one.
-        if isinstance(error, STOPS) and trainer.between_steps:
+        if isinstance(error, STOPS) and trainer.between_steps and (trainer.agreed or trainer.group.size == 1):
             self.save(trainer)
 
     def save(self, trainer: Standing) -> None:
         """Write checkpoint.npz; TrainingError, and the previous one kept, where a loss or a weight is not finite."""
         trainer.read()
         check_finite(trainer)
-        trainer.history.keep_csv(self.table)
-        save_checkpoint(self.path, capture(trainer, self.table))
+        if trainer.writes:
+            trainer.history.keep_csv(self.table)
+        state = capture(trainer, self.table)
+        if trainer.writes:
+            save_checkpoint(self.path, state)
         self.saved = True
         trainer.last_saved = f"{self.path} ({trainer.position()})"
+        if trainer.writes and trainer.group.client is not None:
+            trainer.group.client.put("checkpoint", trainer.last_saved)
 
     def state_dict(self) -> dict[str, Any]:
         return {"monitor": self.best.monitor, **self.best.state_dict()} if self.best else {}

@@ -12,6 +12,7 @@ from gpunn.backend import Array
 from gpunn.nn import Module
 from gpunn.optim.accumulate import Accumulation
 from gpunn.optim.schedules import Schedule
+from gpunn.ranks.group import Alone, Group
 from gpunn.stopping import name_of
 from gpunn.train.ema import EMA
 from gpunn.train.history import History
@@ -48,6 +49,7 @@ class Standing:
         grad_clip: float | None,
     ):
         self.model, self.optimizer, self.device, self.out, self.grad_clip = model, optimizer, device, out, grad_clip
+        self.group: Group = Alone()  # the ranks that train together
         self.epoch = self.batch = self.steps = 0  # finished epochs, finished batches of this one, all steps
         self.epochs = 0
         self.between_steps = True
@@ -57,7 +59,14 @@ class Standing:
         self.row: dict[str, Any] = {}
         self.stop_reason: str | None = None
         self.resumed_from: Any = None
+        self.agreed = False  # whether all ranks know of the signal that ends the run
+        self.seen_by_all = False  # whether `running` is of all ranks, and not of this one's batches
         self.last_saved: str | None = None
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process is the one that logs, draws and saves: rank 0, or one by itself."""
+        return self.group.rank == 0
 
     def _at(self) -> tuple[int, int, int, float]:
         """Epoch, step and batch under way, counted from 1, and the learning rate."""
@@ -89,6 +98,7 @@ class Standing:
     def images_per_second(self) -> float:
         """Training samples a second in this epoch; 0 before its first batch."""
         seen = self.running.count + sum(step.samples for step in self.unread)
+        seen *= 1 if self.seen_by_all else self.group.size  # the other ranks' are as many, or one more or less
         return seen / self.running.seconds if self.running.seconds else 0.0
 
     def precision_name(self) -> str:

@@ -18,6 +18,7 @@ from gpunn.nn.state import copied, evaluating
 from gpunn.optim import Optimizer
 from gpunn.optim.accumulate import Accumulation
 from gpunn.optim.schedules import Schedule
+from gpunn.ranks.group import Group
 from gpunn.stopping import STOPS, with_words
 from gpunn.train.batches import Batch, batches, with_last
 from gpunn.train.callbacks import Callback, HistoryFiles
@@ -28,6 +29,7 @@ from gpunn.train.learning import Learning
 from gpunn.train.lock import alone_in
 from gpunn.train.loss_scale import LossScale
 from gpunn.train.metrics import Running, accuracy
+from gpunn.train.ranks import check_same, common_numbers_after, design_of, group_of, share, together, use_own_numbers
 from gpunn.train.readings import read
 from gpunn.train.resume import restore
 from gpunn.train.saving import Checkpoint, check_finite
@@ -65,6 +67,12 @@ class Trainer(Learning):
         precision: "fp32", "tf32", "bf16" or "fp16", in which steps and evaluation multiply (see gpunn.precision);
             None: what holds where they run. Parameters, their gradients, checkpoints and losses stay float32.
         info: what a reader of the saved files should know (model name, data, options): numbers, words, lists, dicts.
+        ranks: the processes that train together, as dist.init() returns them; None: those that it joined, if any;
+            False: this process alone. The loader gives the batches of all ranks, of which each takes its part, the
+            same on all ranks; where its sampler is a DistributedSampler, it gives a rank's own. Gradients are averaged
+            over all samples: n ranks give on `cpu`, without batch normalisation, the bits of `accumulate=n` of batches
+            an n-th as large. Weights start as rank 0's, which logs, draws and saves; history and validation are of all
+            ranks, what `step` returns of this one. `fit`, `evaluate` and resuming are for all ranks to call.
 
     A loader is iterable anew each epoch and yields (x, y). If it has `set_epoch(epoch)` and `iter_from(batch)`, as
     gpunn.data.DataLoader, they choose the order and the first batch; else the batches before are read and dropped.
@@ -88,6 +96,7 @@ class Trainer(Learning):
         read_every: int | None = None,
         capture: bool | None = None,
         precision: str | None = None,
+        ranks: Group | bool | None = None,
     ):
         if read_every is not None and read_every < 1:
             raise UsageError(
@@ -96,6 +105,7 @@ class Trainer(Learning):
         if grad_clip is not None and not grad_clip > 0:
             raise UsageError(f"Trainer: grad_clip must be > 0, got {grad_clip}; leave it out for no clipping")
         super().__init__(model, optimizer, None if device is None else backend.device(device), out, grad_clip)
+        self.group = group_of("Trainer", ranks)
         self.loss_fn, self.schedule = loss_fn, schedule
         self.metrics = dict(metrics) if metrics is not None else {"accuracy": accuracy}
         if self.device is not None:
@@ -133,22 +143,24 @@ class Trainer(Learning):
         if self.ema is not None:
             self.ema.take_back(self.model)
         self.train_loader, self.val_loader, self.epochs, self.stop_reason = train_loader, val_loader, epochs, None
-        with self._alone(), self._interrupts, self.device or nullcontext(), self._asking():
+        where = self.device or nullcontext()
+        with self._alone(), self._interrupts, where, self._asking(), common_numbers_after(self.group):
             if resume is not None:
                 self.unread = []
                 restore(self, resume)
             elif self.seed is not None and self.steps == 0:
                 random.set_state(random.Generator(self.seed, STREAM).get_state())
+            self._join()
             try:
                 self._call("on_fit_start")
                 while self.epoch < epochs and not self.stop_reason:
                     self._run_epoch()
-                self._interrupts.check()
+                self._agree()
                 self.between_steps = False  # what the model gets now is to be kept, and not to be trained on
                 if self.ema is not None:
                     self.ema.put_into(self.model)
                 self._call("on_fit_end")
-                self._interrupts.check()
+                self._agree()
                 self.between_steps = True
             except BaseException as error:
                 if self.ema is not None:
@@ -166,7 +178,7 @@ class Trainer(Learning):
         self._call("on_epoch_start")
         now = time.perf_counter()
         for (batch, given), last in with_last(self._batches(self.train_loader, self.batch, "train_loader")):
-            self._interrupts.check()
+            self._agree(self.steps, batch)
             self.between_steps, self.first_call = False, faults.last_serial() + 1
             self._step(batch, last, given)
             self.taken.calls = range(self.first_call, faults.last_serial() + 1)
@@ -177,7 +189,7 @@ class Trainer(Learning):
             before, now = now, time.perf_counter()
             self.running.seconds += now - before
             self._call("on_batch_end")
-        self._interrupts.check()
+        self._agree()
         check_finite(self)  # the last update, which no loss has shown yet
         with nullcontext() if self.ema is None else self.ema.inside(self.model):
             val = {} if self.val_loader is None else self.evaluate(self.val_loader)
@@ -204,6 +216,7 @@ class Trainer(Learning):
         self._look_at_scale()
 
     def _close_epoch(self, val: Mapping[str, float], val_seconds: float) -> None:
+        self.running, self.seen_by_all = together(self.running, self.group), True
         means = self.running.means()
         if not means:
             raise UsageError(
@@ -220,7 +233,7 @@ class Trainer(Learning):
         if self.schedule is not None and not self.schedule.per_step:
             loss = self.row["train_loss"] if self.row["val_loss"] is None else self.row["val_loss"]
             self.schedule.step(*[loss] * self.schedule.watches)
-        self.epoch, self.batch, self.running = self.epoch + 1, 0, Running()
+        self.epoch, self.batch, self.running, self.seen_by_all = self.epoch + 1, 0, Running(), False
 
     def weights(self) -> dict[str, Any]:
         """A copy of the weights that the run is to keep: the averaged ones where it averages, else the model's."""
@@ -231,13 +244,15 @@ class Trainer(Learning):
     def evaluate(self, loader: Iterable) -> dict[str, float]:
         """Mean loss and metrics over a loader, in evaluation mode and without gradients."""
         running, unread = Running(), []
+        share([b.array for b in self.model.buffers()], self.group)  # which each rank has of its own batches
         with self.device or nullcontext(), self._asking(), evaluating(self.model), no_grad():
-            for batch, _ in self._batches(loader, 0, "loader"):
-                self._interrupts.check()
+            for number, (batch, _) in enumerate(self._batches(loader, 0, "loader")):
+                self._agree(number, batch)
                 unread.append(self.measure(batch))
                 if len(unread) >= self._every(batch):
                     running.take(unread)
             running.take(unread)
+        running = together(running, self.group)
         if not running.count:
             raise UsageError("Trainer.evaluate: the loader gave no samples; pass one with at least one batch")
         return running.means()
@@ -245,7 +260,7 @@ class Trainer(Learning):
     # batches, checks, callbacks
 
     def _batches(self, loader, start: int, what: str) -> Iterator[tuple[Batch, Any]]:
-        return batches(loader, self.epoch, start, what, self.device)
+        return batches(loader, self.epoch, start, what, self.device, self.group)
 
     def _check_optimizer(self) -> None:
         own = {id(p) for p in self.model.parameters()}
@@ -255,6 +270,29 @@ class Trainer(Learning):
                 f"Trainer.fit: {strange} of the optimizer's parameters are not the model's: their updates would "
                 "be lost; build the optimizer over model.parameters() of this very model"
             )
+
+    # the other ranks
+
+    def _join(self) -> None:
+        """Begin as the other ranks do: alike, from rank 0's weights, with random numbers of one's own."""
+        if self.group.size == 1:
+            return
+        own = {"network": design_of(self.model), "optimizer": type(self.optimizer).__name__, "seed": self.seed}
+        loader = {f"training loader's {name}": getattr(self.train_loader, name, None) for name in ("seed", "batch_size")}
+        options = {name: getattr(self, name) for name in ("epochs", "epoch", "steps", "read_every", "grad_clip")}
+        own |= {"accumulate": self.accumulation.every, "precision": self.precision_name(), **loader, **options}
+        check_same(self.group, own)
+        share(self.model.named_arrays().values(), self.group)
+        use_own_numbers(self.group)
+
+    def _agree(self, number: int = 0, batch: Batch | None = None) -> None:
+        """Raise what a signal stands for that came to any of the ranks; with a batch only before every so many."""
+        if self.group.size > 1:
+            if batch is not None and number % self._every(batch):
+                return
+            self._interrupts.pending = max(self.group.exchange(self._interrupts.pending))
+            self.agreed = self._interrupts.pending != 0
+        self._interrupts.check()
 
     def _name_step(self, error: BaseException) -> None:
         """Add to the error of a number out of range the step that met it, whoever read it."""
@@ -268,14 +306,15 @@ class Trainer(Learning):
     def _alone(self) -> Iterator[None]:
         """Hold the folders that callbacks write a run into."""
         with ExitStack() as held:
-            for callback in self.callbacks:
+            for callback in self.callbacks if self.writes else ():
                 if isinstance(callback, (Checkpoint, HistoryFiles)):
                     held.enter_context(alone_in(callback.folder))
             yield
 
     def _call(self, event: str, *args) -> None:
         for callback in self.callbacks:
-            getattr(callback, event)(self, *args)
+            if self.writes or not callback.tells:
+                getattr(callback, event)(self, *args)
 
 
 def _in_order(given: list[Callback], out) -> list[Callback]:

@@ -1,0 +1,132 @@
+"""What a Trainer does among ranks: takes its part of each batch, agrees when to stop, adds up what all have measured."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from gpunn import random
+from gpunn.backend import Array, array_module
+from gpunn.engine import written
+from gpunn.errors import DistError
+from gpunn.nn import Module
+from gpunn.ranks.group import Alone, Group, current
+from gpunn.text import brief
+from gpunn.train.metrics import Running
+
+STREAMS = 1 << 16  # of gpunn.random, which a rank's own are so many beyond those of the rank before
+
+
+def group_of(who: str, ranks: Group | bool | None) -> Group:
+    """The ranks of an option `ranks`: a Group; None: those that `dist.init` joined, if any; False: this process."""
+    if ranks is None or ranks is True:
+        return current()
+    if ranks is False:
+        return Alone()
+    if not isinstance(ranks, Group):
+        raise TypeError(f"{who}: ranks is {ranks!r}, expected what dist.init() returns, None for that, or False")
+    return ranks
+
+
+def together(running: Running, group: Group) -> Running:
+    """The means over the batches of all ranks, which all of them ask for."""
+    if group.size == 1:
+        return running
+    total = Running()
+    for state in group.exchange(_as_lists(running.state_dict())):
+        part = Running()
+        part.load_state_dict({key: _as_arrays(value) for key, value in state.items()})
+        total.count, total.seconds = total.count + part.count, max(total.seconds, part.seconds)
+        for sums, more in ((total.sums, part.sums), (total.counts, part.counts)):
+            for name, value in more.items():
+                sums[name] = sums[name] + value if name in sums else value
+    return total
+
+
+def _as_lists(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What JSON takes: means over classes hold arrays."""
+    one = lambda value: value.tolist() if isinstance(value, np.ndarray) else value  # noqa: E731
+    tables = {key: {name: one(v) for name, v in value.items()} for key, value in state.items() if key in TABLES}
+    return {**state, **tables}
+
+
+TABLES = "sums", "counts"
+
+
+def _as_arrays(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {name: np.array(v) if isinstance(v, list) else v for name, v in value.items()}
+
+
+def check_same(group: Group, what: Mapping[str, object]) -> None:
+    """DistError on all ranks where one of them has other values than rank 0: which, and in what."""
+    if group.size == 1:
+        return
+    words = {name: value if isinstance(value, (int, float, str, type(None))) else str(value)
+             for name, value in what.items()}  # fmt: skip
+    found = group.exchange(words)
+    for rank, theirs in enumerate(found):
+        for name, value in found[0].items():
+            if theirs.get(name) != value:
+                raise DistError(
+                    f"dist: rank {rank} has another {name} than rank 0: {brief(str(theirs.get(name)), 60)}, rank 0 "
+                    f"{brief(str(value), 60)}; start all ranks with the same program, options and data"
+                )
+
+
+def design_of(model: Module) -> str:
+    """A network's names, shapes and dtypes in a word that two networks share if they are alike."""
+    rows = [(name, list(a.shape), str(a.dtype)) for name, a in model.named_arrays().items()]
+    size = sum(int(np.prod(shape)) for _, shape, _ in rows)
+    return f"{len(rows)} arrays of {size} numbers ({hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:12]})"
+
+
+def use_own_numbers(group: Group, taken: Sequence[int] = ()) -> None:
+    """Let gpunn.random draw from this rank's own streams: else all ranks would drop the same units.
+
+    `taken` are the counters of all ranks of the run that goes on, which count if there are as many now.
+    """
+    state = random.get_state()
+    if len(taken) == group.size:
+        state["counter"] = taken[group.rank]
+    random.set_state({**state, "stream": state["stream"] % STREAMS + group.rank * STREAMS})
+
+
+@contextmanager
+def common_numbers_after(group: Group) -> Iterator[None]:
+    """A block of a rank's own random numbers, after which gpunn.random draws from the streams that all ranks share."""
+    try:
+        yield
+    finally:
+        if group.size > 1:
+            state = random.get_state()
+            random.set_state({**state, "stream": state["stream"] % STREAMS})
+
+
+def counters(group: Group) -> list[int]:
+    """How many of its random numbers each rank has taken."""
+    return group.exchange(random.get_state()["counter"])
+
+
+def share(arrays: Iterable[Array], group: Group) -> None:
+    """Give all ranks rank 0's values, one message for each dtype and piece of memory."""
+    if group.size == 1:
+        return
+    alike: dict[str, list[Array]] = {}
+    for a in arrays:
+        alike.setdefault(a.dtype.name, []).append(a)
+    for some in alike.values():
+        xp = array_module(some[0])
+        flat = xp.concatenate([a.reshape(-1) for a in some])
+        group.broadcast(flat, 0).wait()
+        at = 0
+        for a in some:
+            a[...] = flat[at : at + a.size].reshape(a.shape)
+            at += a.size
+        written.note(written.blocks(some))
