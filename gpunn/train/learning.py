@@ -39,7 +39,7 @@ class Learning(OneStep, Standing):
         due = last or self.accumulation.batches + 1 >= self.accumulation.every
         self._batch = batch if current_precision() == "fp16" else None
         # Where the host reads in the middle of a step, and may go on otherwise, there is nothing to replay.
-        if self._every(batch) == 1 or may_count_nothing(batch[1] if isinstance(batch, tuple) else None, given):
+        if self._every(batch) == 1 or self._may_stop_short(batch[1] if isinstance(batch, tuple) else None, given):
             x, y = batch
             self.taken, self.updated = self._learn(x, y, due, given)
         else:
@@ -68,15 +68,16 @@ class Learning(OneStep, Standing):
         """All of a step that is the device's work: what it measured, and whether it updated the weights."""
         self.optimizer.zero_grad()
         # Running statistics have taken the batch in before the loss says whether anything counts.
-        before = [(b.array, b.array.copy()) for b in self.model.buffers()] if may_count_nothing(y, given) else []
+        before = [(b.array, b.array.copy()) for b in self.model.buffers()] if self._may_stop_short(y, given) else []
         taken, loss, counts = self._forward(x, y)
         taken.epoch, taken.number, taken.batch, taken.learning_rate = self._at()
         nothing = counts_nothing(counts, y, given)
         for buffer, value in before if nothing else ():
             buffer[...] = value
-        weight = None if nothing else taken.counts.get("loss", len(x))
+        weight = taken.counts.get("loss", len(x))
         if nothing:
             taken.counts = dict.fromkeys(taken.values, 0)
+            weight = None if self.group.size == 1 else 0  # among ranks all run backward, for what passes between them
         now = self._every((x, y)) == 1
         if now:
             read([taken])
@@ -88,6 +89,10 @@ class Learning(OneStep, Standing):
                 self._check(Step({}, 0, taken.norm if taken.norm is None else float(taken.norm), *self._at()))
             self._update()
         return taken, updated
+
+    def _may_stop_short(self, y: Any, given: Any) -> bool:
+        """Whether nothing may count in a batch, which then ends before backward: not among ranks, who need this one."""
+        return self.group.size == 1 and may_count_nothing(y, given)
 
     def _check(self, step: Step) -> None:
         if problem := step.problem():

@@ -72,6 +72,8 @@ class OneStep:
         with counting() as counts:
             loss = self.loss_fn(output, y)
         values, weights = measured(self.metrics, loss, output, y, counts)
+        if not len(x):  # this rank's part of a batch that is too small for all
+            weights = dict.fromkeys(values, 0)
         return Step(values, len(x), counts=weights), loss, counts
 
     def _gradients(self, loss: Tensor, weight: Any, due: bool) -> bool:
