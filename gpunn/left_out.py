@@ -24,7 +24,7 @@ NAMES = {
     "onnx": "gpunn.models.save_safetensors and gpunn.save write the weights; build the network where it is to run",
     "func": SECOND,
     "vmap": "write the batch as a dimension, which every op takes",
-    "distributed": "one device a run: train on one GPU, or several runs with --ensemble",
+    "distributed": "gpunn.dist has its collectives, DistributedDataParallel and launcher",
     "multiprocessing": "DataLoader(num_workers=...) makes batches in other processes",
     "sparse": "arrays are dense; nn.Embedding's gradient is, too",
     "sparse_coo_tensor": "arrays are dense: make one of the values' shape with zeros and put them there",

@@ -199,7 +199,7 @@ def joined(call: str) -> Group:
 
 
 # ---------------------------------------------------------------- arguments
-def _taken(call: str, tensor: Any) -> tuple[Group, Array]:
+def _taken(call: str, tensor: object) -> tuple[Group, Array]:
     """The group, and the array that it takes."""
     group = joined(call)
     a = tensor.array if isinstance(tensor, Tensor) else tensor
@@ -239,7 +239,7 @@ def _list(call: str, name: str, given: Sequence[Any], group: Group, like: Array)
     return [_one(call, f"{name}[{i}]", one, like, (like.shape,), "the other") for i, one in enumerate(given)]
 
 
-def _one(call: str, name: str, given: Any, like: Array, shapes: Sequence[tuple[int, ...]], other: str) -> Array:
+def _one(call: str, name: str, given: object, like: Array, shapes: Sequence[tuple[int, ...]], other: str) -> Array:
     """An array of `like`'s device and dtype and one of the shapes."""
     a = given.array if isinstance(given, Tensor) else given
     if not backend.is_array(a):

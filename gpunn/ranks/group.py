@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gpunn.backend import Array, array_module
 from gpunn.errors import DistError
-
-if TYPE_CHECKING:
-    from gpunn.ranks.client import Client
+from gpunn.ranks.client import Client
 
 DEBUG = "GPUNN_DIST_DEBUG"
 OPS = "sum", "prod", "min", "max", "avg"
@@ -42,6 +40,7 @@ class Group:
         self.rank, self.size, self.timeout, self.client = rank, size, timeout, client
         self.local_rank, self.local_size = rank, size  # among the ranks of this host
         self.calls = 0
+        self.doing = "starting"  # the last collective, in words
 
     def all_reduce(self, a: Array, op: str = "sum", ordered: bool | None = None) -> Work:
         """Replace `a` on all ranks by the sum (or op) of all ranks' a."""
@@ -67,7 +66,7 @@ class Group:
         """Wait until all ranks are here."""
         self.exchange(None)
 
-    def exchange(self, value: Any) -> list[Any]:
+    def exchange(self, value: object) -> list[Any]:
         """Small values of all ranks, of what JSON holds, in rank order."""
         return [value]
 
@@ -94,8 +93,9 @@ class Group:
         DistError on all ranks, before anything moves, where one calls for something else than the others.
         """
         self.calls += 1
+        self.doing = f"{call} number {self.calls}"
         if self.client is not None:
-            self.client.doing = f"{call} number {self.calls}"
+            self.client.doing = self.doing
         if os.environ.get(DEBUG, "0") in ("", "0"):
             return
         ours = [call, list(a.shape), str(a.dtype), *options]
@@ -144,7 +144,7 @@ def inside(group: Group) -> Iterator[None]:
         _group.reset(token)
 
 
-def combined(parts: Any, op: str, out: Array) -> None:
+def combined(parts: Array | Sequence[Array], op: str, out: Array) -> None:
     """Reduce the rows of an array (n, ...), or a list of arrays, in their order into `out`, which may be the first."""
     xp = array_module(out)
     functions = {"sum": xp.add, "avg": xp.add, "prod": xp.multiply, "min": xp.minimum, "max": xp.maximum}

@@ -9,24 +9,28 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from gpunn.backend import Array
 from gpunn.errors import DistError
+from gpunn.ranks.client import Client
 from gpunn.ranks.group import Group, Work, combined
 
-if TYPE_CHECKING:
-    from gpunn.ranks.client import Client
+# mpi4py's, which is there or not.
+Communicator: TypeAlias = Any
+Request: TypeAlias = Any
 
 PIECE = 1 << 25  # bytes of an array that travel at once: more would need as much memory on the way once more
 SHORT = 1 << 14  # bytes up to which all ranks get all of an array, in place of a share each
+WORDS = 120  # bytes of an exchange of words that travel in one message
 LOOK = 0.5  # seconds between two looks at the time limit
 
 
 def load() -> Any:
-    """mpi4py's MPI, started. DistError where it, or an MPI library, is missing."""
+    """Start MPI; what mpi4py calls MPI. DistError where it, or an MPI library, is missing."""
     try:
         from mpi4py import MPI
     except ImportError as error:
@@ -64,10 +68,12 @@ class MpiWork(Work):
 
     def wait(self) -> Any:
         """Wait for the end. DistError after the group's time limit, naming the ranks that have not come."""
-        started = time.monotonic()
+        started, client = time.monotonic(), self._group.client
         while not self._done.wait(LOOK):
             if time.monotonic() - started > self._group.timeout:
                 raise DistError(late(self._group, self.what))
+        if client is not None:
+            client.doing = f"past {self.what}"
         if self._error is not None:
             raise self._error
         return self._result
@@ -75,7 +81,10 @@ class MpiWork(Work):
 
 def late(group: Group, what: str) -> str:
     """The words of a collective that has taken too long: where each of the ranks is."""
-    where = {} if group.client is None else group.client.where()
+    where: dict[int, str] = {}
+    if group.client is not None:
+        with suppress(DistError):  # the run has ended meanwhile
+            where = group.client.where()
     others = "; ".join(f"rank {rank}: {words}" for rank, words in sorted(where.items()) if rank != group.rank)
     return (
         f"dist: rank {group.rank} has waited {group.timeout:g} s in {what}{others and '; '}{others}; look for what "
@@ -88,7 +97,7 @@ class MpiGroup(Group):
 
     kind = "mpi"
 
-    def __init__(self, comm: Any, timeout: float = 300.0, client: Client | None = None):
+    def __init__(self, comm: Communicator, timeout: float = 300.0, client: Client | None = None):
         super().__init__(comm.Get_rank(), comm.Get_size(), timeout, client)
         self._comm = comm
         self._jobs: queue.SimpleQueue[MpiWork | None] = queue.SimpleQueue()
@@ -96,7 +105,7 @@ class MpiGroup(Group):
         self._worker = threading.Thread(target=self._work, name="gpunn ranks", daemon=True)
         self._worker.start()
 
-    def exchange(self, value: Any) -> list[Any]:
+    def exchange(self, value: object) -> list[Any]:
         """Small values of all ranks, of what JSON holds, in rank order."""
         mine = np.frombuffer(json.dumps(value).encode(), np.uint8)
         return self._start(lambda: self._exchanged(mine), "an exchange of words").wait()
@@ -111,7 +120,7 @@ class MpiGroup(Group):
     def _start(self, job: Callable[[], Any], what: str = "") -> MpiWork:
         if os.getpid() != self._process:
             raise DistError("dist: a fork of a rank is no rank; call collectives in the process that called dist.init")
-        work = MpiWork(self, job, what or f"collective number {self.calls}")
+        work = MpiWork(self, job, what or self.doing)
         self._jobs.put(work)
         return work
 
@@ -135,7 +144,7 @@ class MpiGroup(Group):
         while (job := self._jobs.get()) is not None:
             job.run()
 
-    def _finish(self, request: Any) -> None:
+    def _finish(self, request: Request) -> None:
         """Wait for a request as a polite neighbour: other ranks may need this core to come to it."""
         pause = 0.0
         while not request.Test():
@@ -146,11 +155,16 @@ class MpiGroup(Group):
         self._finish(self._comm.Iallgather(mine, rows))
 
     def _exchanged(self, mine: np.ndarray) -> list[Any]:
-        sizes = np.empty(self.size, np.int64)
-        self._everyones(np.array([mine.size]), sizes)
-        padded, rows = np.zeros(sizes.max(), np.uint8), np.empty((self.size, sizes.max()), np.uint8)
-        padded[: mine.size] = mine
-        self._everyones(padded, rows)
+        """All ranks' words: the first WORDS bytes with their length before them, and only if need be the rest."""
+        head, heads = np.zeros(8 + WORDS, np.uint8), np.empty((self.size, 8 + WORDS), np.uint8)
+        head[:8] = np.array([mine.size]).view(np.uint8)
+        head[8 : 8 + mine.size] = mine[:WORDS]
+        self._everyones(head, heads)
+        sizes, rows = heads[:, :8].copy().view(np.int64).ravel(), heads[:, 8:]
+        if sizes.max() > WORDS:
+            padded, rows = np.zeros(sizes.max(), np.uint8), np.empty((self.size, sizes.max()), np.uint8)
+            padded[: mine.size] = mine
+            self._everyones(padded, rows)
         return [json.loads(row[:size].tobytes()) for row, size in zip(rows, sizes, strict=True)]
 
     def _sent(self, flat: np.ndarray, src: int) -> None:

@@ -58,9 +58,9 @@ def batches(
     With each come the targets as the host holds them, where it does. All ranks get as many, some maybe without samples.
     """
     for one in (loader, getattr(loader, "sampler", None)):
-        if hasattr(one, "set_epoch"):
+        if one is not None and hasattr(one, "set_epoch"):
             one.set_epoch(epoch)
-    found = _from(loader, start) if group.size == 1 else _part(loader, start, group)
+    found: Any = _from(loader, start) if group.size == 1 else _part(loader, start, group)
     # Closed even when a step raises: a prefetching loader ends its thread then.
     with closing(found) if hasattr(found, "close") else nullcontext():
         for pair in found:
@@ -80,7 +80,7 @@ def _from(loader: Any, start: int) -> Any:
     return loader.iter_from(start) if hasattr(loader, "iter_from") else itertools.islice(loader, start, None)
 
 
-def _part(loader: Any, start: int, group: Group) -> Iterator[Any]:
+def _part(loader: Any, start: int, group: Group) -> Iterator[Batch]:
     """This rank's part of each batch; all of it where a sampler gives the rank its own samples."""
     if isinstance(getattr(loader, "sampler", None), DistributedSampler):
         return _as_many(loader, start, group)
@@ -89,7 +89,7 @@ def _part(loader: Any, start: int, group: Group) -> Iterator[Any]:
     return (_cut(pair, group) for pair in _from(loader, start))
 
 
-def _cut(pair: Any, group: Group) -> Any:
+def _cut(pair: Batch, group: Group) -> Batch:
     """Consecutive samples, an equal part to each rank but the last ones."""
     if not isinstance(pair, (tuple, list)):
         return pair  # which is refused
@@ -97,13 +97,13 @@ def _cut(pair: Any, group: Group) -> Any:
     return tuple([a[group.rank * size : (group.rank + 1) * size] for a in pair])
 
 
-def _as_many(loader: Any, start: int, group: Group) -> Iterator[Any]:
+def _as_many(loader: Any, start: int, group: Group) -> Iterator[Batch]:
     """As many batches as the rank with the most of its own has: the last ones may be without samples."""
     most = max(group.exchange(len(loader)))
-    pair: Any = None
-    for pair in _from(loader, start):  # noqa: B007 - the last one is looked at below
+    pair: Any = ()
+    for pair in _from(loader, start):
         yield pair
-    if pair is None and most > start:
+    if not pair and most > start:
         pair = next(iter(loader))
     for _ in range(most - max(start, len(loader))):
         yield tuple([a[:0] for a in pair])

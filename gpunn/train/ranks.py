@@ -1,4 +1,4 @@
-"""What a Trainer does among ranks: takes its part of each batch, agrees when to stop, adds up what all have measured."""
+"""What a Trainer does among ranks: begins as the others do, agrees with them, adds up what all have measured."""
 
 from __future__ import annotations
 

@@ -278,7 +278,7 @@ class Trainer(Learning):
         if self.group.size == 1:
             return
         own = {"network": design_of(self.model), "optimizer": type(self.optimizer).__name__, "seed": self.seed}
-        loader = {f"training loader's {name}": getattr(self.train_loader, name, None) for name in ("seed", "batch_size")}
+        loader = {f"loader's {name}": getattr(self.train_loader, name, None) for name in ("seed", "batch_size")}
         options = {name: getattr(self, name) for name in ("epochs", "epoch", "steps", "read_every", "grad_clip")}
         own |= {"accumulate": self.accumulation.every, "precision": self.precision_name(), **loader, **options}
         check_same(self.group, own)

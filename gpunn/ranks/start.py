@@ -1,0 +1,262 @@
+"""Joining the ranks: from what the environment says of a process to its group. And leaving them, however a run ends."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import socket
+import sys
+import threading
+from contextlib import suppress
+from types import TracebackType
+
+from gpunn import backend
+from gpunn.errors import DistError
+from gpunn.ranks import environment, mpi
+from gpunn.ranks.client import Client
+from gpunn.ranks.environment import Place
+from gpunn.ranks.group import Alone, Group, begun, set_world
+from gpunn.ranks.secret import local_secret
+from gpunn.ranks.store import Store
+from gpunn.terminal import say
+
+LINE = "gpunn launch -n {size} train NAME, or mpiexec -n {size} gpunn train NAME"
+PARTING = 20.0  # seconds that a process at its end waits for the others to come to theirs
+
+_stores: list[Store] = []  # that this process serves
+_client: Client | None = None  # of the ranks that were joined, or are about to be
+_reaching = False  # whether the others were looked for: until then all ranks meet the same mistakes
+
+
+def init(device: str | backend.Device | None = None, timeout: float = 300.0) -> Group:
+    """Join the ranks that a launcher has started this process as one of, and return them.
+
+    torchrun's variables (RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR, MASTER_PORT) come first, then Slurm's, then MPI's.
+    On `cuda` collectives are NCCL's, and a GPU of its own becomes this rank's current one; on `cpu` and `emulator` they
+    are MPI's. A process that nobody started as a rank is alone, and collectives give what they are given. A rank that
+    dies ends all others, within seconds and with a line that names it.
+
+    Args:
+        device: "cpu", "emulator" or "cuda", where the arrays are; None: the default device.
+        timeout: seconds to wait for other ranks, now and in each collective.
+
+    Raises:
+        DistError: variables that contradict themselves; a rank that has not come in time, with its number; two ranks of
+            one number; MPI or NCCL missing, with the line that installs it; torchrun's or Slurm's variables on `cpu`
+            without MPI; more ranks on a host than GPUs.
+
+    Examples:
+        >>> group = gpunn.dist.init()
+        >>> group.rank, group.size
+        (0, 1)
+        >>> gpunn.dist.destroy_process_group()
+    """
+    if begun() is not None:
+        raise DistError(
+            "dist.init: the ranks were joined already; call it once, or dist.destroy_process_group() before"
+        )
+    if not timeout > 0:
+        raise DistError(f"dist.init: timeout is {timeout}, expected seconds above 0; leave it out for 300")
+    kind = backend.default_device().type if device is None else backend.device(device).type
+    place = environment.place()
+    if place.size == 1:
+        group: Group = Alone()
+    else:
+        group = _over_nccl(place, timeout) if kind == "cuda" else _over_mpi(place, timeout)
+        _watch_the_end()
+    set_world(group)
+    return group
+
+
+def destroy() -> None:
+    """Leave the ranks: the end of this process is no death to the others from now on."""
+    global _client, _reaching
+    group, client = begun(), _client
+    set_world(None)
+    _client, _reaching = None, False
+    if group is not None:
+        group.close()
+    if client is not None:
+        client.leave()
+    while _stores:
+        _stores.pop().close()
+
+
+# ---------------------------------------------------------------- however a run ends
+def speaks() -> bool:
+    """Whether it is this process that says why the run failed: of all ranks that meet an error, one."""
+    if _client is not None:
+        try:
+            return _client.claim("error")
+        except DistError:  # the run has ended, and whoever ended it has spoken
+            return False
+    if _reaching:
+        return True
+    try:
+        return environment.place().rank == 0
+    except DistError:
+        return True
+
+
+def fail(code: int) -> None:
+    """End the other ranks with this exit status, as this one is about to end."""
+    if _client is not None:
+        _client.abort(code, f"rank {_client.rank} has failed")
+
+
+def _watch_the_end() -> None:
+    """See to it that the end of this process is known to the others: MPI's own would wait for them first."""
+    before = sys.excepthook
+
+    def failed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if _client is None or speaks():
+            before(kind, error, trace)
+        _end(1)
+
+    sys.excepthook = failed
+    atexit.register(_part, os.getpid())
+
+
+def _part(process: int) -> None:
+    """At the end of Python: wait for the others to come to theirs, for who ends alone has failed."""
+    if _client is None or os.getpid() != process:
+        return
+    try:
+        _client.gather("end", "", PARTING)
+    except DistError as error:
+        say(f"gpunn: rank {_client.rank} has ended before the others: {error}")
+        _end(1)
+    destroy()
+
+
+def _end(code: int) -> None:
+    fail(code)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    if _client is not None:
+        os._exit(code)
+
+
+# ---------------------------------------------------------------- the transports
+def _over_mpi(place: Place, timeout: float) -> Group:
+    if not environment.under_mpi():
+        raise DistError(
+            f"dist.init: {place.how} started this process as rank {place.rank} of {place.size}, but on cpu ranks are "
+            f"MPI's, which joins only what it started itself; start them with: {LINE.format(size=place.size)}"
+        )
+    _join_launcher(place, timeout)
+    comm = _world_of_mpi(place, timeout)
+    group = mpi.MpiGroup(comm, timeout, _client or _join_by_mpi(comm, timeout))
+    hosts = group.exchange(socket.gethostname())
+    group.local_rank, group.local_size = _among(hosts, place.rank)
+    return group
+
+
+def _over_nccl(place: Place, timeout: float) -> Group:
+    from gpunn.ranks import nccl  # which needs CuPy
+
+    backend.require_nccl()
+    client = _join_launcher(place, timeout)
+    if client is None and place.address is None:
+        client = _join_by_mpi(_world_of_mpi(place, timeout), timeout)
+    if client is None:
+        client = _join_at(place, timeout)
+    hosts = client.gather("hosts", socket.gethostname(), timeout)
+    local_rank, local_size = _among(hosts, place.rank)
+    group = nccl.NcclGroup(place.rank, place.size, nccl.gpu_for(local_rank, local_size), timeout, client)
+    group.local_rank, group.local_size = local_rank, local_size
+    return group
+
+
+def _among(hosts: list[str], rank: int) -> tuple[int, int]:
+    """This rank's number among those of its host, and how many these are."""
+    return hosts[:rank].count(hosts[rank]), hosts.count(hosts[rank])
+
+
+def _world_of_mpi(place: Place, timeout: float) -> mpi.Communicator:
+    """MPI's communicator of all ranks. DistError where it has other ranks than the environment says."""
+    global _reaching
+    late = threading.Timer(timeout, _give_up, (place, timeout))
+    late.daemon = True
+    late.start()
+    try:
+        comm = mpi.load().COMM_WORLD
+    finally:
+        late.cancel()
+    if (comm.Get_rank(), comm.Get_size()) != (place.rank, place.size):
+        raise DistError(
+            f"dist.init: {place.how} says rank {place.rank} of {place.size}, MPI rank {comm.Get_rank()} of "
+            f"{comm.Get_size()}; start the ranks by one launcher: {LINE.format(size=place.size)}"
+        )
+    _reaching = True
+    return comm.Dup()  # apart from what a program itself sends
+
+
+def _give_up(place: Place, timeout: float) -> None:
+    """End the process, which waits for others inside MPI's own start."""
+    say(
+        f"gpunn: rank {place.rank}: MPI has waited {timeout:g} s for the others to start; see whether they could, or "
+        "start them with gpunn launch, which says who is missing"
+    )
+    os._exit(1)
+
+
+# ---------------------------------------------------------------- the store
+def _join_launcher(place: Place, timeout: float) -> Client | None:
+    """A client of the store that our own launcher keeps, once all ranks have come to it; None where there is none."""
+    if not (where := os.environ.get(environment.STORE)):
+        return None
+    host, _, port = where.rpartition(":")
+    client = _joined((host, int(port)), os.environ.get(environment.SECRET, ""), place.rank, place.size, timeout)
+    client.gather("come", "", timeout)  # who is missing is known here, and would hang the start of MPI
+    return client
+
+
+def _join_by_mpi(comm: mpi.Communicator, timeout: float) -> Client:
+    """A client of a store that rank 0 serves, whose address and secret MPI carries."""
+    hosts = comm.allgather(socket.gethostname())
+    told = None
+    if comm.Get_rank() == 0:
+        secret, here = secrets.token_hex(32), "127.0.0.1" if len(set(hosts)) == 1 else ""
+        told = here or hosts[0], _serve(comm.Get_size(), secret, here, 0), secret
+    host, port, secret = comm.bcast(told)
+    return _joined((host, port), secret, comm.Get_rank(), comm.Get_size(), timeout)
+
+
+def _join_at(place: Place, timeout: float) -> Client:
+    """A client of the store that rank 0 serves at an address that all ranks know."""
+    assert place.address is not None
+    host, port = place.address
+    secret = os.environ.get(environment.SECRET) or _secret_of(host, port)
+    if place.rank == 0:
+        _serve(place.size, secret, host, port)
+    return _joined(place.address, secret, place.rank, place.size, timeout)
+
+
+def _secret_of(host: str, port: int) -> str:
+    """A secret for ranks of one user on one host."""
+    try:
+        number = socket.gethostbyname(host)
+    except OSError as error:
+        raise DistError(f"dist.init: MASTER_ADDR is {host}, which is no host ({error}); set it to rank 0's") from error
+    if not number.startswith("127."):
+        raise DistError(
+            f"dist.init: ranks on several hosts (MASTER_ADDR is {host}) need a secret that they share; set "
+            f"{environment.SECRET} on all of them to what, for example, openssl rand -hex 32 gives"
+        )
+    return local_secret(port)
+
+
+def _serve(size: int, secret: str, host: str, port: int) -> int:
+    """Serve the ranks' store in this process; its port."""
+    _stores.append(store := Store(size, secret, host, port))
+    return store.address[1]
+
+
+def _joined(address: tuple[str, int], secret: str, rank: int, size: int, timeout: float) -> Client:
+    global _client, _reaching
+    _reaching = True
+    _client = Client(address, secret, rank, size, timeout)
+    return _client
