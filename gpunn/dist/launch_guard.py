@@ -15,10 +15,12 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from typing import Any
 
 # Whose variable says which rank this is: torchrun's, which the launcher sets where there is no mpiexec; MPICH's and
 # its kin's; Open MPI's; PMIx's.
 NUMBERS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
+ENDS = (os.CLD_EXITED, os.CLD_KILLED, os.CLD_DUMPED)
 GRACE = 10.0  # seconds in which a rank without a launcher may save
 
 
@@ -47,14 +49,23 @@ def main(path: str, command: list[str]) -> None:
 
 
 def report(pid: int, link: socket.socket, over: threading.Event) -> None:
-    """Tell how the rank ended, as Popen.returncode does. It is left unreaped, so that its number stays its own."""
-    end = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    assert end is not None  # as it is with WNOHANG alone
-    status = end.si_status if end.si_code == os.CLD_EXITED else -end.si_status
+    """Tell when the rank is stopped or goes on, and how it ended, as Popen.returncode does.
+
+    The end is left unreaped, so that the rank's number stays its own.
+    """
+    while (event := wait(pid, os.WEXITED | os.WSTOPPED | os.WCONTINUED | os.WNOWAIT)).si_code not in ENDS:
+        tell(link, stopped=event.si_code != os.CLD_CONTINUED)
+        wait(pid, os.WSTOPPED | os.WCONTINUED | os.WNOHANG)
+    status = event.si_status if event.si_code == os.CLD_EXITED else -event.si_status
     if status:
         send(pid, signal.SIGKILL)  # processes of its own, whom nobody else would end
     over.set()
     tell(link, status=status)
+
+
+def wait(pid: int, options: int) -> Any:
+    """What has happened to the rank."""
+    return os.waitid(os.P_PID, pid, options)
 
 
 def tell(link: socket.socket, **words: int) -> None:

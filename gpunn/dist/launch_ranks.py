@@ -32,6 +32,7 @@ class Ranks:
         self.count = count
         self.pids: dict[int, int] = {}
         self.statuses: dict[int, int] = {}
+        self.stopped: set[int] = set()  # those that stand still, by SIGSTOP
         self.lost: set[int] = set()  # those among them whose guard has ended first
         self._links: dict[socket.socket, int | None] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="gpunn-")
@@ -129,13 +130,20 @@ class Ranks:
         except OSError:
             text = b""
         for line in text.splitlines():
-            said = json.loads(line)
-            if "pid" in said:
-                self._links[link], self.pids[said["rank"]] = said["rank"], said["pid"]
-            elif (rank := self._links[link]) is not None:
-                self.statuses[rank] = said["status"]
+            self._hear(link, json.loads(line))
         if not text:
             self._lose(link)
+
+    def _hear(self, link: socket.socket, said: dict[str, int]) -> None:
+        if "pid" in said:
+            self._links[link], self.pids[said["rank"]] = said["rank"], said["pid"]
+        elif (rank := self._links[link]) is None:
+            return
+        elif "stopped" in said:
+            (self.stopped.add if said["stopped"] else self.stopped.discard)(rank)
+        else:
+            self.statuses[rank] = said["status"]
+            self.stopped.discard(rank)
 
     def _lose(self, link: socket.socket) -> None:
         """A guard has ended before it was let go, as where mpiexec kills it in an MPI_Abort: so must its rank."""

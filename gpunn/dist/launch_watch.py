@@ -21,6 +21,8 @@ from gpunn.stopping import ENDING, may_take
 
 STARTING = 60.0  # seconds for all ranks to start
 SAVING = 25.0  # seconds that ranks have to save and end, once asked to
+STOPPED = 15.0  # seconds that a rank may stand still, in SIGSTOP
+TICK = 0.5  # seconds between two looks at the times
 LEAVING = 5.0  # seconds that ranks who heed the store have to end, once another has died
 TERMINATING = 10.0  # the same for others, who are asked by SIGTERM
 REPORTING = 1.0  # seconds between the store's word that a rank is lost and the rank's own end, if it has ended
@@ -69,6 +71,8 @@ class Watch:
         self.end: End | None = None  # what the store says, on its own thread
         self.ranks: Ranks
         self.silent = False  # the store's rank had to be killed
+        self.stopped: dict[int, float] = {}  # seconds for which ranks have stood still
+        self.frozen: int | None = None  # one that has for too long
         self._heeded = 0  # signals to the launcher that have been looked at
         self._told: set[int] = set()  # ranks that were asked to end
         self._since: dict[str, float] = {}
@@ -85,9 +89,10 @@ class Watch:
                 self.stops.ring = self.ranks.ring
                 self._since["start"] = time.monotonic()
                 while self._go_on():
-                    self.ranks.wait(0.5)
-                if self.trouble and self.end is None:
-                    self.ranks.wait(0.2)
+                    before = time.monotonic()
+                    self.ranks.wait(TICK)
+                    self._count_the_stopped(time.monotonic() - before)
+                self._hear_the_last()
                 status, words = self._verdict()
                 return Outcome(status, words, {} if store is None else dict(store.values))
 
@@ -126,11 +131,26 @@ class Watch:
     def trouble(self) -> bool:
         """Whether a rank has ended badly, is lost to the store, or cannot start."""
         ranks, missing = self.ranks, self.plan.count - len(self.ranks.statuses)
-        lost = missing and (ranks.starter is not None or (self._passed("start", STARTING) and self._absent()))
-        return self.end is not None or any(ranks.statuses.values()) or bool(lost)
+        lost = missing and (
+            ranks.starter is not None or (self._passed("start", STARTING) and len(ranks.pids) < self.plan.count)
+        )
+        return self.end is not None or self.frozen is not None or any(ranks.statuses.values()) or bool(lost)
 
-    def _absent(self) -> int:
-        return self.plan.count - len(self.ranks.pids)
+    def _count_the_stopped(self, seconds: float) -> None:
+        """Look for a rank that stands still; not while the launcher itself did, as in a job that is suspended."""
+        self.stopped = {rank: self.stopped.get(rank, 0) + min(seconds, TICK) for rank in self.ranks.stopped}
+        late = [rank for rank, waited in self.stopped.items() if waited > STOPPED]
+        if late and not self._since.keys() & {"asked", "trouble"}:
+            self.frozen = late[0]
+            self.ranks.send(signal.SIGKILL, late)
+
+    def _hear_the_last(self) -> None:
+        """Let the store say who was first, or mpiexec end that has killed the ranks."""
+        until = time.monotonic() + REPORTING
+        while self.ranks.lost and self.ranks.starter is None and time.monotonic() < until:
+            self.ranks.wait(0.1)
+        if self.trouble and self.end is None and self.frozen is None:
+            self.ranks.wait(0.2)
 
     def _end_the_late(self) -> None:
         end, ranks = self.end, self.ranks
@@ -157,6 +177,8 @@ class Watch:
         first = next((rank for rank, status in statuses.items() if status), None)
         if self._heeded or not self.trouble:
             return (0 if first is None else _code(statuses[first])), ""
+        if self.frozen is not None:
+            return 128 + signal.SIGKILL, f"{self._who(self.frozen)} was stopped for {STOPPED:g} s"
         rank = first if end is None else end.rank
         if rank is None or rank in self.ranks.lost:
             return self._without_ranks()
@@ -166,14 +188,18 @@ class Watch:
             return code, ""
         if end is not None and (self.silent or not status):
             return code, end.words
-        return code, f"rank {rank} (process {self.ranks.pids[rank]} on {socket.gethostname()}) {_words(status)}"
+        return code, f"{self._who(rank)} {_words(status)}"
+
+    def _who(self, rank: int) -> str:
+        return f"rank {rank} (process {self.ranks.pids[rank]} on {socket.gethostname()})"
 
     def _without_ranks(self) -> tuple[int, str]:
-        """The same where no rank is to blame: what starts them has ended, or never has."""
-        status, count = self.ranks.starter, self.plan.count
+        """The same where no rank is to blame, but what starts them."""
+        status, lost = self.ranks.starter, sorted(self.ranks.lost)
         if status is None:
-            return 1, f"{count - self._absent()} of {count} ranks have started in {STARTING:g} s"
-        who, said = "a rank's starter" if self.plan.cuda else "mpiexec", self.ranks.words()
+            started = f"{len(self.ranks.pids)} of {self.plan.count} ranks have started in {STARTING:g} s"
+            return 1, f"{self._who(lost[0])} has lost its guard" if lost else started
+        who, said = "a rank's guard" if self.plan.cuda else "mpiexec", self.ranks.words()
         return _code(status) or 1, f"{who} {_words(status)} before its ranks{said and ': '}{said}"
 
 

@@ -168,6 +168,25 @@ def test_a_rank_that_is_silent_to_the_store_is_named_and_killed(program, capfd, 
     assert "rank 1 (process " in line and "does not answer: it is stopped, or its host is not reached" in line
 
 
+def test_a_rank_that_stands_still_is_named_and_killed_but_not_one_that_goes_on(program, capfd, monkeypatch):
+    monkeypatch.setattr(launch_watch, "STOPPED", 1.0)
+    lines = "if rank == 0: sys.exit()\nif os.fork(): os.kill(os.getpid(), signal.SIGSTOP)\n"
+    goes_on = program(lines + "else:\n    time.sleep(0.3)\n    os.kill(os.getppid(), signal.SIGCONT)\ntime.sleep(0.8)")
+    assert launch(Plan(goes_on, 2, True)) == 0
+    stays = program("if rank == 1: os.kill(os.getpid(), signal.SIGSTOP)\ntime.sleep(60)")
+    assert launch(Plan(stays, 2, True)) == 128 + signal.SIGKILL
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "launch: rank 1 (process " in line and "was stopped for 1 s; there is no checkpoint" in line
+
+
+def test_a_guard_that_is_killed_ends_its_rank_and_the_run(program, tmp_path, cuda, capfd):
+    lines = "open(f'pid-{rank}', 'w').write(str(os.getpid()))\ntime.sleep(0.3)\n"
+    script = program(lines + "if rank == 1: os.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(60)")
+    assert launch(Plan(script, 2, cuda)) != 0
+    assert ("a rank's guard" if cuda else "mpiexec") + " was ended by SIGKILL" in capfd.readouterr().err or not cuda
+    assert all(gone(int((tmp_path / f"pid-{rank}").read_text())) for rank in range(2))
+
+
 def test_an_abort_of_mpi_is_passed_on_and_leaves_no_rank(program, tmp_path, capfd):
     needs_mpiexec()
     pytest.importorskip("mpi4py")
