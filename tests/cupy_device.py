@@ -23,6 +23,7 @@ class Device:
         self.attributes = {"MaxSharedMemoryPerBlock": 48 << 10, "MaxSharedMemoryPerBlockOptin": 99 << 10}
         self.attributes["MultiProcessorCount"] = 21
         self.compute_capability = "00"  # for which nobody builds kernels
+        self.pci_bus_id = f"0000:{self.id:02x}:00.0"
 
     def __enter__(self):
         self.current.stack.append(self.id)

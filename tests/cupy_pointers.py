@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -12,14 +13,38 @@ from gpunn import emulator
 
 _living: list[weakref.ref[Any]] = []  # without callbacks, which tests/counting.py would count
 _room = [1024]
+_lock = threading.RLock()
 
 
 def born(array) -> None:
     """A device array was made."""
-    if len(_living) >= _room[0]:
-        _living[:] = [reference for reference in _living if reference() is not None]
-        _room[0] = max(1024, 2 * len(_living))
-    _living.append(weakref.ref(array))
+    with _lock:  # ranks may be threads
+        if len(_living) >= _room[0]:
+            _living[:] = [reference for reference in _living if reference() is not None]
+            _room[0] = max(1024, 2 * len(_living))
+        _living.append(weakref.ref(array))
+
+
+def bytes_at(ptr: int, size: int) -> tuple[np.ndarray, int] | None:
+    """So many bytes from an address on, all in one living array, and that one's device; None where there is none.
+
+    The array that begins there must be contiguous: what lies between its elements is not its own.
+    """
+    found, begins = None, []
+    with _lock:
+        living = [reference() for reference in _living]
+    for array in living:
+        memory = None if array is None else array._memory
+        if memory is None or not memory.nbytes:
+            continue
+        low, high = np.lib.array_utils.byte_bounds(memory)
+        whole = memory.flags.c_contiguous or memory.flags.f_contiguous
+        if memory.__array_interface__["data"][0] == ptr:
+            begins.append(whole)
+        if whole and low <= ptr and ptr + size <= high:
+            found = memory.ravel("K").view(np.uint8)[ptr - low : ptr - low + size], array.device.id
+    assert not begins or any(begins), f"an array at {ptr:#x} is not contiguous"
+    return found
 
 
 def with_arrays(value: np.void) -> emulator.Struct:

@@ -1,13 +1,17 @@
 """CuPy's names, kinds and signatures, kept in cupy_record.json so that the look-alike needs no CuPy.
 
-`python -m tests.cupy_record` makes the file anew from the CuPy that is installed; a GPU is not needed for that.
+`python -m tests.cupy_record` makes the file anew from the CuPy that is installed; a GPU is not needed for that. Where
+libnccl is missing, what is known of NCCL stays as it is.
 """
 
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import json
+import warnings
+from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +23,8 @@ PATH = Path(__file__).with_suffix(".json")
 MODULES = ("cupy", "cupy.linalg", "cupy.lib.stride_tricks")
 # Of these the names alone, since the look-alike has classes and functions of its own (test_cupy_record.py).
 NAMED = ("cuda", "cuda.runtime", "cuda.driver", "cuda.memory", "cuda.nvrtc")
+# The same of NCCL's, which CuPy has where libnccl is installed.
+NCCL = ("cuda.nccl", "cuda.nccl.NcclCommunicator")
 CLASSES = (
     "Device", "Event", "ExternalStream", "Graph", "Memory", "MemoryPointer", "MemoryPool", "PinnedMemory",
     "PinnedMemoryPointer", "Stream", "UnownedMemory",
@@ -50,8 +56,18 @@ def described(cupy: ModuleType) -> dict[str, Any]:
         name: (found.__doc__ or "").partition("\n")[0] if callable(found) else "attribute"
         for name, found in attributes.items()
     }
-    record["names"] = {path: _names(attrgetter(path)(cupy)) for path in (*NAMED, *(f"cuda.{one}" for one in CLASSES))}
+    paths = (*NAMED, *(f"cuda.{one}" for one in CLASSES), *(NCCL if _has_nccl(cupy) else ()))
+    known = {} if _has_nccl(cupy) else {path: read()["names"][path] for path in NCCL}
+    record["names"] = {path: _names(attrgetter(path)(cupy)) for path in paths} | known
     return record
+
+
+def _has_nccl(cupy: ModuleType) -> bool:
+    """Whether it is there, once imported: a CuPy without libnccl has a module of no names, and a warning."""
+    with warnings.catch_warnings(), suppress(ImportError):
+        warnings.simplefilter("ignore")
+        importlib.import_module(f"{cupy.__name__}.cuda.nccl")
+    return hasattr(getattr(cupy.cuda, "nccl", None), "NcclCommunicator")
 
 
 def _names(of: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 
 from tests import cupy_capture, cupy_errors
 from tests.cupy_device import Device, current_stream
@@ -10,12 +11,32 @@ from tests.cupy_errors import CUDARuntimeError
 
 _handles = itertools.count(0x1000, 0x100)
 NULL, PER_THREAD = 0, 2
+_devices = {}  # of streams, by handle
+busy = {}  # streams, by handle, in which a call of NCCL's waits for other ranks, and what for
+
+
+class _Unlaunched(threading.local):
+    """Streams, by handle, for which a thread's open group of NCCL's has calls that are not there yet."""
+
+    def __init__(self):
+        self.streams = set()
+
+    def check(self, ptr):
+        assert ptr not in self.streams, "a stream is asked for what an open group of NCCL's has not launched"
+
+
+unlaunched = _Unlaunched()
+
+
+def device_of(ptr):
+    """A stream's device; -1 for that which is current when it is used."""
+    return _devices.get(ptr, -1)
 
 
 class Stream:
     def __init__(self, null=False, non_blocking=False, ptds=False, priority=None):
         self.ptr = NULL if null else PER_THREAD if ptds else next(_handles)
-        self.device_id = -1 if null or ptds else Device.now()
+        self.device_id = _devices[self.ptr] = -1 if null or ptds else Device.now()
         self.is_non_blocking = non_blocking
 
     def __eq__(self, other):
@@ -51,6 +72,7 @@ class Stream:
         return _asked(cupy_capture.of(self.ptr))
 
     def synchronize(self):
+        unlaunched.check(self.ptr)
         capture = cupy_capture.of(self.ptr)
         if capture is not None:
             raise capture.fail(cupy_errors.UNSUPPORTED)
@@ -113,7 +135,7 @@ class Event:
         if interprocess and not disable_timing:
             raise ValueError("Timing must be disabled for interprocess events")
         self.ptr = next(_handles)
-        self._stream = self._recorded = None
+        self._stream = self._recorded = self._behind = None
 
     @property
     def _capture(self):
@@ -123,11 +145,13 @@ class Event:
 
     def record(self, stream=None):
         stream = current_stream() if stream is None else stream
+        unlaunched.check(stream.ptr)
         self._stream, self._recorded = stream.ptr, cupy_capture.of(stream.ptr)
+        self._behind = busy.get(stream.ptr)
 
     @property
     def done(self):
-        return _asked(self._capture)
+        return _asked(self._capture) and (self._behind is None or busy.get(self._stream) is not self._behind)
 
     def synchronize(self):
         if self._capture is not None:

@@ -26,10 +26,10 @@ def test_nothing_is_lost_on_the_way_back():
 
 def test_the_look_alike_has_no_name_that_cupy_lacks():
     xp, names = cupy_stand_in.module(), {path: set(found.split()) for path, found in RECORD["names"].items()}
-    for path in cupy_record.NAMED:
+    for path in (*cupy_record.NAMED, "cuda.nccl"):
         assert vars(attrgetter(path)(xp)).keys() <= names[path], path
-    for one in set(cupy_record.CLASSES) - {"Device", "ExternalStream", "PinnedMemoryPointer"}:
-        public = {name for name in dir(getattr(xp.cuda, one)) if not name.startswith("_")}
+    for one in {*cupy_record.CLASSES, "nccl.NcclCommunicator"} - {"Device", "ExternalStream", "PinnedMemoryPointer"}:
+        public = {name for name in dir(attrgetter(one)(xp.cuda)) if not name.startswith("_")}
         assert public <= names[f"cuda.{one}"], one
 
 

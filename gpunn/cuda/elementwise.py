@@ -57,8 +57,7 @@ def _struct(file: str, kind: str, columns: dict[Any, list[int]], width: int) -> 
     made = np.zeros((), structs.layout(source.read(file).text, kind, {}).dtype)
     for name, values in columns.items():
         made[name][: len(values)] = values
-    made["items"] = math.prod(columns["size"]) // width
-    made["rank"] = len(columns["size"])
+    made["items"], made["rank"] = math.prod(columns["size"]) // width, len(columns["size"])
     return made[()]
 
 
@@ -137,8 +136,7 @@ def _copied(given: tuple, order: tuple[int, ...], asked: Asked) -> Plan | None:
     walk = joined(x.shape, order, [apart(x, x.shape), *[[0] * len(order)] * 2, dense(x.shape, order)])
     if not is_taken(x) or len(walk) > AXES:
         return None
-    wide = is_wide(walk, pack(x.dtype.name))
-    job = Map(x.dtype.name, x.aligned, x.size, x.size, "copy", walk, wide)
+    job = Map(x.dtype.name, x.aligned, x.size, x.size, "copy", walk, is_wide(walk, pack(x.dtype.name)))
     number = Scalar(accumulate(x.dtype.name).type)
     inputs: dict[str, Layout | Scalar | None] = {"u": x, "v": None, "w": None, "a": number, "b": number}
     plan = MAP.plan(job, inputs, {"y": Output(tuple([x.shape[axis] for axis in order]), x.dtype)}, empty=not x.size)
@@ -168,8 +166,7 @@ def _placed(
 # ---------------------------------------------------------------- numbers
 @lru_cache(64)
 def _no_numbers(dtype: np.dtype) -> tuple[np.generic, np.generic]:
-    zero = accumulate(dtype.name).type(0)
-    return zero, zero
+    return (accumulate(dtype.name).type(0),) * 2
 
 
 def _numbers(dtype: np.dtype, *values: float) -> tuple[np.generic, np.generic]:
@@ -188,9 +185,8 @@ def apply(name: str, *operands: Any) -> Array:
     arrays: list[Any] = []
     given: list[Any] = []
     for x in operands[:arity]:
-        is_number = not hasattr(x, "dtype")
-        arrays.append(None if is_number else x)
-        given.append(None if is_number else layout(x))
+        arrays.append(x if hasattr(x, "dtype") else None)
+        given.append(layout(x) if hasattr(x, "dtype") else None)
     plan = _planned(name, tuple(given), False, forced())
     first: Any = arrays[0] if arrays[0] is not None else arrays[1]
     if plan is None and name in ("erf", "erfc"):  # which only kernels have
@@ -225,6 +221,16 @@ def add_into(total: Array, x: Array) -> None:
         total += x
     else:
         plan(total, x, None, *_no_numbers(total.dtype))
+
+
+def apply_into(name: str, total: Array, x: Any) -> None:
+    """A function of two operands, of a total and an array of its shape or a number, in the total's own memory."""
+    given = layout(x) if hasattr(x, "dtype") else None
+    plan = _planned(name, (layout(total), given), True, forced())
+    if plan is None:
+        pointwise.function(array_module(total), name)(total, x, out=total)
+    else:
+        plan(total, x if given else None, None, *(_no_numbers(total.dtype) if given else _numbers(total.dtype, x)))
 
 
 def in_memory(x: Array, order: tuple[int, ...]) -> Array:
