@@ -40,7 +40,7 @@ MEASURED = [
 def about(one: dict[str, Any]) -> str:
     """A network's step and its gradients in a sentence."""
     step = Profile.read(one["profile"])
-    count = len(buckets(step, one["bucket_bytes"]))
+    count = len(buckets(step, one["bucket_bytes"])) - 1  # the last is of counts
     ends = (step.forward, step.backward - step.forward, step.step - step.backward)
     return (
         f"{one['network']}: batch {step.batch} a rank, {1e3 * step.step:.2f} ms a step of one rank "

@@ -10,11 +10,9 @@ import argparse
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from bench import machine
@@ -36,7 +34,8 @@ from bench.training.scaling_model import (
 )
 from gpunn import models
 from gpunn.cpu.threads import set_thread_count
-from gpunn.errors import UsageError
+from gpunn.dist.launch_starts import find_mpiexec, mpiexec_options
+from gpunn.errors import DistError, UsageError
 from gpunn.pictures.canvas import new_figure
 from gpunn.recipes.options import positive_float, positive_int
 from gpunn.text import one_line
@@ -143,24 +142,25 @@ def _predictions(network: Network, net: Interconnect, args: argparse.Namespace) 
 # ---------------------------------------------------------------- ranks of this machine
 def _no_mpi() -> str:
     """Why no ranks can be measured here; "" where they can."""
-    missing = [name for name in ("mpi4py",) if importlib.util.find_spec(name) is None]
-    missing += ["mpiexec"] * (_mpiexec() is None)
-    return f'not measured: {" and ".join(missing)} missing; pip install "gpunn[mpi]"' if missing else ""
-
-
-def _mpiexec() -> str | None:
-    """The one beside this Python, else the first on the path."""
-    return shutil.which("mpiexec", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    if importlib.util.find_spec("mpi4py") is None:
+        return 'not measured: mpi4py is missing; pip install "gpunn[mpi]"'
+    try:
+        find_mpiexec()
+    except DistError as error:
+        return f"not measured: {error}"
+    return ""
 
 
 def _measured(ranks: int, args: argparse.Namespace) -> Found:
     """What scaling_ranks prints. Raises UsageError where it fails."""
     steps = json.dumps([[network.name, network.batch, args.bucket_mb] for network in args.networks])
     program = [sys.executable, "-m", "bench.training.scaling_ranks", "--steps", steps]
-    command = [str(_mpiexec()), "-n", str(ranks), *program, "--repeats", str(args.repeats), "--seed", str(args.seed)]
+    program += ["--repeats", str(args.repeats), "--seed", str(args.seed)]
+    mpiexec, settings = mpiexec_options(find_mpiexec(), ranks)
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GPUNN_NUM_THREADS"), "1")
+    env = {**os.environ, **settings, **one}
     try:
-        done = subprocess.run(command, env={**os.environ, **one}, capture_output=True, text=True, timeout=LIMIT)
+        done = subprocess.run([*mpiexec, *program], env=env, capture_output=True, text=True, timeout=LIMIT)
     except subprocess.TimeoutExpired:
         raise UsageError(f"scaling: {ranks} ranks took over {LIMIT} s; measure fewer, or smaller networks") from None
     if done.returncode:

@@ -14,11 +14,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from typing import Any
 
 import numpy as np
 
+from gpunn.dist.buckets import plan
 from gpunn.errors import UsageError
 
 CAPS = [4.0**i * 2**20 for i in range(-3, 4)]  # bytes of buckets to choose from: 16 KB to 64 MB
@@ -123,16 +123,10 @@ class Bucket:
 
 
 def buckets(profile: Profile, cap: float) -> list[Bucket]:
-    """The last parameter's gradient first, `cap` bytes a bucket; a larger one has a bucket of its own."""
-    filled, number = 0, 0
-    numbered = []
-    for ready, size in zip(reversed(profile.ready), reversed(profile.sizes), strict=True):
-        if filled and filled + size > cap:
-            filled, number = 0, number + 1
-        filled += size
-        numbered.append((number, ready, size))
-    groups = ([*rows] for _, rows in groupby(numbered, lambda row: row[0]))
-    return [Bucket(max(ready for _, ready, _ in rows), sum(size for *_, size in rows)) for rows in groups]
+    """Those of gpunn.dist of `cap` bytes, and behind them the sum of what counts and of which gradients there are."""
+    parts = plan([np.empty(size, np.uint8) for size in profile.sizes], int(cap))  # no memory before it is touched
+    found = [Bucket(max(profile.ready[i] for i in part), sum(profile.sizes[i] for i in part)) for part in parts]
+    return [*found, Bucket(profile.backward, 8 * (2 + len(profile.sizes)))]
 
 
 @dataclass(frozen=True)
