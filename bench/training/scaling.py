@@ -182,7 +182,8 @@ def _add_measured(run: results.Run, ranks: int, figures: Found) -> None:
             row.images_per_second = images if name == "parallel" else None
             run["rows"].append(row)
         medians = {name: sides[name]["median"] for name in WAYS}
-        one["measured"].append({"ranks": ranks, **medians, "images_per_second": images, "images": sides["images"]})
+        over_one = {name: sides[name] for name in ("images", "images_of_best")}
+        one["measured"].append({"ranks": ranks, **medians, "images_per_second": images, **over_one})
 
 
 def _expect(found: Found) -> None:
