@@ -85,9 +85,10 @@ class Ranks:
         return next((status for starter in self._starters if (status := starter.poll()) is not None), None)
 
     def words(self) -> str:
-        """What mpiexec, or the guards, have said, in a line."""
+        """What mpiexec, or the guards, have said, in a line; not MPICH's banner, which says the exit code."""
         self._said.seek(0)
-        return one_line(self._said.read().decode(errors="replace"), 1000)
+        lines = self._said.read().decode(errors="replace").splitlines()
+        return one_line(" ".join(line for line in lines if not line.startswith("=")), 1000)
 
     def ring(self) -> None:
         """End a wait: for signal handlers and other threads."""

@@ -25,8 +25,7 @@ def launch(plan: Plan) -> int:
         for restart in range(plan.restarts + 1):
             outcome = Watch(plan, command, restart, stops).run()
             command = plan.after(command, outcome.values)
-            saved = outcome.values.get("checkpoint", "")
-            saved = f"the last checkpoint is {saved}" if saved else "there is no checkpoint"
+            saved = outcome.values.get("checkpoint", "").partition("; go on")[0] or "there is no checkpoint"
             if not outcome.words or stops.came:
                 break
             if restart < plan.restarts:

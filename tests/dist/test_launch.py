@@ -141,9 +141,8 @@ client = Client((host, int(port)), os.environ["GPUNN_DIST_SECRET"], rank, 2)
 
 
 def test_the_next_start_goes_on_with_the_run_that_the_ranks_have_named(program, capfd):
-    lines = (
-        JOINED + "if rank == 0:\n    client.put('run', 'runs/a b')\n    client.put('checkpoint', 'runs/a b/c.npz')\n"
-    )
+    lines = JOINED + "if rank == 0:\n    client.put('run', 'runs/a b')\n"
+    lines += "    client.put('checkpoint', 'the last checkpoint is c.npz; go on from it')\n"
     lines += "client.gather('named', '')\nif rank == 1: os.kill(os.getpid(), signal.SIGKILL)\ntime.sleep(60)"
     first = program(lines)[0]
     os.rename(first, "first.py")
@@ -151,7 +150,7 @@ def test_the_next_start_goes_on_with_the_run_that_the_ranks_have_named(program, 
     plan = Plan(["first.py"], 2, True, restarts=1, options=["-n", "2"], go_on=lambda run: [again, "--resume", run])
     assert launch(plan) == 4
     said, last = capfd.readouterr().err.splitlines()
-    assert "rank 1 " in said and "was ended by SIGKILL; the last checkpoint is runs/a b/c.npz; restart 1 of 1" in said
+    assert "rank 1 " in said and "was ended by SIGKILL; the last checkpoint is c.npz; restart 1 of 1" in said
     assert last.endswith("go on with: gpunn launch -n 2 program.py --resume 'runs/a b'")
 
 
