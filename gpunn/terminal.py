@@ -78,6 +78,16 @@ def say(line: str, file: TextIO | Forgiving | None = None) -> Exception | None:
 
 
 @contextmanager
+def silence(wanted: bool = True) -> Iterator[None]:
+    """A block in which nothing is written to standard output and error, where that is wanted."""
+    if not wanted:
+        yield
+        return
+    with redirect_stdout(Forgiving(None)), redirect_stderr(Forgiving(None)):
+        yield
+
+
+@contextmanager
 def forgiving_output() -> Iterator[Forgiving]:
     """Within the block, standard output and error are Forgiving; gives the first.
 

@@ -13,6 +13,7 @@ from gpunn import stopping
 from gpunn.cli import doctor, evaluate, kernels, launch, predict, report, train, tune, verify
 from gpunn.cli.parser import Parser
 from gpunn.errors import GpunnError
+from gpunn.ranks import start
 from gpunn.terminal import forgiving_output, say
 from gpunn.text import one_line, plain
 
@@ -42,37 +43,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     for SIGTERM; 141 where the reader of the output has left. Output that is closed, or full, changes no status.
     """
     with forgiving_output() as out:
-        status = _run(sys.argv[1:] if argv is None else argv)
+        status = _leave(*_run(sys.argv[1:] if argv is None else argv))
         return 141 if isinstance(out.trouble, BrokenPipeError) and status == 0 else status
 
 
-def _run(argv: Sequence[str]) -> int:
+def _leave(status: int, words: str) -> int:
+    """Say what went wrong, one of several ranks does; end the others where this one has failed, else leave them."""
+    if words and start.speaks():
+        say(words)
+    if status in (1, 2) or not start.part():
+        start.fail(status or 1)
+    return status
+
+
+def _run(argv: Sequence[str]) -> tuple[int, str]:
+    """Run the command; its exit status, and what is to be said of it."""
     try:
         with stopping.raised():
             args = build_parser().parse(argv, [command.__name__.rpartition(".")[2] for command in COMMANDS])
             args.arguments = list(argv)  # which a run notes, for its report
             status = args.run(args)
             sys.stdout.flush()  # a closed pipe may show only now, and a full one wait here
-            return status
+            return status, ""
     except GpunnError as error:
-        say(f"gpunn: error: {one_line(str(error), LONGEST)}")
-        return 2
+        return 2, f"gpunn: error: {one_line(str(error), LONGEST)}"
     except stopping.STOPS as stop:
-        say(f"gpunn: {stopping.words_of(stop)}")
-        return 128 + stop.signum if isinstance(stop, stopping.Terminated) else 130
+        status = 128 + stop.signum if isinstance(stop, stopping.Terminated) else 130
+        return status, f"gpunn: {stopping.words_of(stop)}"
     except MemoryError as error:
-        say(f"gpunn: error: out of memory ({plain(str(error)) or 'no more is to be had'}); give it less at a time")
-        return 1
+        why = plain(str(error)) or "no more is to be had"
+        return 1, f"gpunn: error: out of memory ({why}); give it less at a time"
     except Exception as error:
         if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:  # which pathlib's questions raise too
             path = plain(str(error.filename))
-            say(f"gpunn: error: {path} is a longer path than the system takes; give a shorter one")
-            return 2
+            return 2, f"gpunn: error: {path} is a longer path than the system takes; give a shorter one"
         if os.environ.get(TRACEBACK):
             raise
         cause = "look after that" if isinstance(error, OSError) else "which is a fault in gpunn"
-        say(f"gpunn: error: {_unexpected(error)}; {cause}; {TRACEBACK}=1 shows the whole traceback")
-        return 1
+        return 1, f"gpunn: error: {_unexpected(error)}; {cause}; {TRACEBACK}=1 shows the whole traceback"
 
 
 def _unexpected(error: Exception) -> str:

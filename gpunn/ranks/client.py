@@ -102,7 +102,8 @@ class Client:
     def ended(self, end: End, speaks: bool) -> None:
         """End this process, after a line on standard error where it is the one that speaks."""
         if speaks:
-            _briefly(lambda: say(f"gpunn: {end.words}; {self.checkpoint or 'there is no checkpoint to go on from'}"))
+            saved = f"the last checkpoint is {self.checkpoint}" if self.checkpoint else "there is no checkpoint"
+            _briefly(lambda: say(f"gpunn: {end.words}; {saved}"))
         elif not self._launched:
             time.sleep(HEARD)
         for stream in (sys.stdout, sys.stderr):

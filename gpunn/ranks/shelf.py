@@ -26,9 +26,7 @@ class Shelf:
         if key not in self.values:
             event = self._awaited.setdefault(key, asyncio.Event())
             if not await _within(event, seconds):
-                raise DistError(
-                    f"nobody has put {key!r} in {seconds:g} s; see what the rank that should is doing"
-                )
+                raise DistError(f"nobody has put {key!r} in {seconds:g} s; see what the rank that should is doing")
         return self.values[key]
 
     def claim(self, key: str, rank: int) -> bool:

@@ -115,19 +115,24 @@ def _watch_the_end() -> None:
         _end(1)
 
     sys.excepthook = failed
-    atexit.register(_part, os.getpid())
+    atexit.register(_at_exit, os.getpid())
 
 
-def _part(process: int) -> None:
-    """At the end of Python: wait for the others to come to theirs, for who ends alone has failed."""
-    if _client is None or os.getpid() != process:
-        return
-    try:
-        _client.gather("end", "", PARTING)
-    except DistError as error:
-        say(f"gpunn: rank {_client.rank} has ended before the others: {error}")
-        _end(1)
+def part() -> bool:
+    """Leave at the end of a run, once the others come to theirs; False where they do not: who ends alone has failed."""
+    if _client is not None:
+        try:
+            _client.gather("end", "", PARTING)
+        except DistError as error:
+            say(f"gpunn: rank {_client.rank} has ended before the others: {error}")
+            return False
     destroy()
+    return True
+
+
+def _at_exit(process: int) -> None:
+    if _client is not None and os.getpid() == process and not part():
+        _end(1)
 
 
 def _end(code: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ import gpunn
 from gpunn import data, models, train
 from gpunn.data.catalogue import full_name
 from gpunn.errors import CheckpointError, UsageError, unknown_name
+from gpunn.ranks.group import current
+from gpunn.recipes.among import in_turn
 from gpunn.recipes.batches import augmentation, check_enough, image_size, load_noted
 from gpunn.recipes.building import weight_decay
 from gpunn.recipes.config import FILE, Config
@@ -32,7 +34,8 @@ ADAPTIVE_LR = 1e-3
 def load_data(config: Config) -> tuple[Config, data.Loaded]:
     """The run's data, and its configuration with what it keeps of them."""
     dtype_of(config.precision, usable_device(config.device))  # before the data, which may take a while to load
-    dataset = load_noted(config.data, limit=config.limit)
+    with in_turn():  # rank 0 may have to download them, for all on its host
+        dataset = load_noted(config.data, limit=config.limit)
     check_enough(dataset, config)
     # The data's own name: a run that fell back to other data says so, and is resumed and evaluated on them.
     whole = replace(config, data=dataset.name, weight_decay=weight_decay(config), **_images(config, dataset))
@@ -157,13 +160,19 @@ def _images(config: Config, dataset: data.Loaded) -> dict:
 def run_folder(wanted: Path | None, resume: Path | None) -> Iterator[Path]:
     """The folder of the run, made if missing and held within the block: nothing else trains into it meanwhile.
 
+    Of several ranks rank 0 chooses and holds it.
+
     UsageError where something does, or where a new run would overwrite one that has begun. Ctrl-C or SIGTERM within
     the block says how to go on.
     """
-    out = resume or wanted or train.new_run_folder(ROOT)
+    group = current()
+    out = resume or wanted or (train.new_run_folder(ROOT) if group.rank == 0 else Path())
+    out = Path(group.exchange(str(out))[0])
     try:
-        with train.alone_in(out):
-            if resume is None and (train.has_begun(out) or is_ensemble(out)):
+        with train.alone_in(out) if group.rank == 0 else nullcontext():
+            if group.client is not None and group.rank == 0:
+                group.client.put("run", str(out))
+            if group.rank == 0 and resume is None and (train.has_begun(out) or is_ensemble(out)):
                 words = f"go on with --resume {out}, or choose another --out"
                 raise UsageError(f"train: {out} already holds a run; {words}")
             yield out

@@ -10,6 +10,7 @@ import gpunn
 from gpunn import backend
 from gpunn.asked import PRECISIONS as MULTIPLIED
 from gpunn.errors import UsageError, unknown_name
+from gpunn.ranks.group import current
 
 WEIGHTS = {"fp64": np.dtype(np.float64)}  # of the other precisions float32
 PRECISIONS = (*MULTIPLIED, *WEIGHTS)
@@ -21,6 +22,8 @@ def usable_device(name: str) -> backend.Device:
         wanted = backend.device(name)
     except ValueError as error:
         raise UsageError(str(error)) from error
+    if wanted.type == "cuda" and (group := current()).kind == "nccl":
+        wanted = backend.device("cuda", group.device.id)  # type: ignore[attr-defined]: of a rank, which has its own
     with wanted:  # entering asks whether it is there
         return wanted
 

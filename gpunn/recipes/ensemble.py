@@ -11,6 +11,7 @@ import numpy as np
 
 from gpunn import backend, data, nn, train
 from gpunn.errors import TrainingError, UsageError
+from gpunn.ranks.group import current
 from gpunn.recipes.batches import test_loader
 from gpunn.recipes.config import Config
 from gpunn.recipes.device import dtype_of, usable_device
@@ -29,10 +30,12 @@ def train_ensemble(config: Config, dataset: data.Loaded, out: Path) -> None:
                 f"train: {folder} is a symbolic link, and its network would be written where that leads; "
                 "put the folder itself in its place"
             )
-    config.write(out)
+    if current().rank == 0:
+        config.write(out)
     for number, folder in enumerate(folders):
         say(f"member {number + 1} of {config.ensemble}")
         train_one(replace(config, ensemble=1, seed=config.seed + number), dataset, folder, resume=True)
+    current().barrier()  # rank 0 has written the weights that all now read
     device = usable_device(config.device)
     models = [load_model(folder / "best.npz", device)[0] for folder in folders]
     loader = test_loader(dataset, config, dtype_of(config.precision, device))

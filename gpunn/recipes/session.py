@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import gpunn
 from gpunn import data, nn, train
 from gpunn.errors import CheckpointError
 from gpunn.kinds import COUNT, NUMBER, checked, record
+from gpunn.ranks.group import current
 from gpunn.recipes.batches import loaders, test_loader
 from gpunn.recipes.building import make_trainer, tester
 from gpunn.recipes.config import Config
@@ -35,9 +37,12 @@ def train_one(config: Config, dataset: data.Loaded, out: Path, resume: bool = Fa
     say(_heading(config, model, train_loader, val_loader, dataset, out))
     trainer = make_trainer(config, model, len(train_loader), device, out)
     # The trainer checks every loss and says what to do; NumPy's warnings before that would only stand in the way.
-    with train.alone_in(out), np.errstate(over="ignore", invalid="ignore"):
-        config.write(out)
-        goes_on = resume and (out / "checkpoint.npz").exists()
+    group = current()
+    alone = train.alone_in(out) if group.rank == 0 else nullcontext()
+    with alone, np.errstate(over="ignore", invalid="ignore"):
+        if group.rank == 0:
+            config.write(out)
+        goes_on = resume and group.exchange((out / "checkpoint.npz").exists())[0]
         trainer.fit(train_loader, val_loader, config.epochs, resume=out if goes_on else None)
     return trainer
 
@@ -54,16 +59,18 @@ def _heading(
     counts = f"{len(train_loader.dataset):,} + {len(val_loader.dataset):,} + {len(dataset.test):,}"
     parts = "training, validation, test"
     there = ", which makes its batches" if train_loader.is_resident else ""
+    ranks = f", {size} ranks" if (size := current().size) > 1 else ""
     return (
         f"{config.model}: {parameters:,} parameters; {plain(config.data)}: {counts} images ({parts})\n"
         f"{config.optimizer}, learning rate {config.lr:g}, batch size {config.batch_size}, "
         f"{config.epochs} epoch{'s' * (config.epochs > 1)}, {config.precision}, "
-        f"seed {config.seed}, on {config.device}{there}; run folder {plain(str(out))}"
+        f"seed {config.seed}, on {config.device}{there}{ranks}; run folder {plain(str(out))}"
     )
 
 
 def conclude(trainer: train.Trainer, dataset: data.Loaded, config: Config) -> None:
     """Print the best epoch and what its weights reach on the test images, and the last epoch's if they are others."""
+    current().barrier()  # rank 0 has written the weights that all now read
     out, task = Path(trainer.out or "."), task_of(config.model)
     loader = test_loader(dataset, config, dtype_of(config.precision, usable_device(config.device)))
     final = _kept(out / "last.npz", trainer.model, task)

@@ -114,8 +114,7 @@ class Checkpoint(Callback):
         self.saved = True
         trainer.last_saved = f"{self.path} ({trainer.position()})"
         if trainer.writes and trainer.group.client is not None:
-            words = f"the last checkpoint is {trainer.last_saved}; go on from {self.folder}"
-            trainer.group.client.put("checkpoint", words)
+            trainer.group.client.put("checkpoint", trainer.last_saved)
 
     def state_dict(self) -> dict[str, Any]:
         return {"monitor": self.best.monitor, **self.best.state_dict()} if self.best else {}
