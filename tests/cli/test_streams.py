@@ -140,8 +140,11 @@ def test_what_else_may_be_raised(capsys, monkeypatch, error, status, words):
 
 
 MISTYPED = [
-    ("trian lenet5", "gpunn: error: unknown command 'trian'; did you mean 'train'? choose from train, evaluate,"),
-    ("", "gpunn: error: which command? choose from train, evaluate, predict, report, doctor, verify, kernels"),
+    (
+        "trian lenet5",
+        "gpunn: error: unknown command 'trian'; did you mean 'train'? choose from train, launch, evaluate,",
+    ),
+    ("", "gpunn: error: which command? choose from train, launch, evaluate, predict, report, doctor, verify"),
     ("--verison", "gpunn: error: unknown option '--verison'; did you mean '--version'?"),
     ("train lenet5 --bacth-size 3", "gpunn train: error: unknown option '--bacth-size'; did you mean '--batch-size'?"),
     ("evaluate a b", "gpunn evaluate: error: unknown argument 'b'\n"),
