@@ -12,9 +12,11 @@ import numpy as np
 
 from gpunn import random
 from gpunn.backend import Array, array_module
+from gpunn.dist.reducer import Reducer
 from gpunn.engine import written
 from gpunn.errors import DistError
 from gpunn.nn import Module
+from gpunn.optim.accumulate import Accumulation
 from gpunn.ranks.group import Alone, Group, current
 from gpunn.text import brief
 from gpunn.train.metrics import Running
@@ -31,6 +33,11 @@ def group_of(who: str, ranks: Group | bool | None) -> Group:
     if not isinstance(ranks, Group):
         raise TypeError(f"{who}: ranks is {ranks!r}, expected what dist.init() returns, None for that, or False")
     return ranks
+
+
+def sums_over(group: Group, every: int) -> Accumulation:
+    """What sums the gradients of `every` batches an update, of all ranks."""
+    return Accumulation(every) if group.size == 1 else Reducer(every, group)
 
 
 def together(running: Running, group: Group) -> Running:

@@ -16,7 +16,6 @@ from gpunn.errors import RangeError, UsageError
 from gpunn.nn import Module
 from gpunn.nn.state import copied, evaluating
 from gpunn.optim import Optimizer
-from gpunn.optim.accumulate import Accumulation
 from gpunn.optim.schedules import Schedule
 from gpunn.ranks.group import Group
 from gpunn.stopping import STOPS, with_words
@@ -29,7 +28,16 @@ from gpunn.train.learning import Learning
 from gpunn.train.lock import alone_in
 from gpunn.train.loss_scale import LossScale
 from gpunn.train.metrics import Running, accuracy
-from gpunn.train.ranks import check_same, common_numbers_after, design_of, group_of, share, together, use_own_numbers
+from gpunn.train.ranks import (
+    check_same,
+    common_numbers_after,
+    design_of,
+    group_of,
+    share,
+    sums_over,
+    together,
+    use_own_numbers,
+)
 from gpunn.train.readings import read
 from gpunn.train.resume import restore
 from gpunn.train.saving import Checkpoint, check_finite
@@ -111,7 +119,7 @@ class Trainer(Learning):
         if self.device is not None:
             model.to(self.device)
         self.seed, self.info = seed, dict(info or {})
-        self.accumulation, self.ema = Accumulation(accumulate), ema
+        self.accumulation, self.ema = sums_over(self.group, accumulate), ema
         self.callbacks = _in_order(list(callbacks), out)
 
         self.read_every, self.capture, self.loss_scale = read_every, capture, LossScale()
