@@ -4,6 +4,9 @@ gpunn.dist.init()                  # in each process that a launcher started: gp
 gpunn.dist.all_reduce(array)
 """
 
+from gpunn.dist.parallel import DataParallel as DataParallel
+from gpunn.dist.parallel import DistributedDataParallel as DistributedDataParallel
+from gpunn.dist.reducer import Reducer as Reducer
 from gpunn.errors import DistError as DistError
 from gpunn.ranks.collectives import ReduceOp as ReduceOp
 from gpunn.ranks.collectives import all_gather as all_gather

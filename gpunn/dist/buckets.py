@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from gpunn import backend
 from gpunn.backend import Array
@@ -21,13 +22,18 @@ class Bucket:
     """
 
     def __init__(self, members: Sequence[int], arrays: Sequence[Array]):
-        self.members, first = list(members), arrays[0]
-        starts, end = [], 0
-        for array in arrays:
-            starts.append(end)
-            end += _padded(array) // array.itemsize
-        self.memory: Array = backend.array_module(first).zeros_like(first, shape=(end,), order="C")
-        self.views = [_like(self.memory[at : at + a.size], a) for at, a in zip(starts, arrays, strict=True)]
+        self.members, self._arrays, first = list(members), list(arrays), arrays[0]
+        size = sum(_padded(array) // array.itemsize for array in arrays)
+        self.memory: Array = backend.array_module(first).zeros_like(first, shape=(size,), order="C")
+        self.views = self._views(self.memory)
+
+    def copied(self) -> list[Array]:
+        """The views, of a copy of the memory."""
+        return self._views(self.memory.copy())
+
+    def _views(self, memory: Array) -> list[Array]:
+        starts = accumulate((_padded(array) // array.itemsize for array in self._arrays), initial=0)
+        return [_like(memory[at : at + a.size], a) for at, a in zip(starts, self._arrays, strict=False)]
 
 
 def plan(arrays: Sequence[Array], bucket_bytes: int) -> list[list[int]]:

@@ -94,13 +94,13 @@ class Reducer(Accumulation):
                     waiting.enter_context(params[i].register_post_accumulate_grad_hook(hook))
                 yield
 
-    def expect(self, params: list[Tensor], weight: float | Array) -> None:
+    def expect(self, params: list[Tensor], weight: float | Array | None) -> None:
         """Get ready for a backward before `release`: `arrived` is to tell of each gradient that is whole."""
         self._make_room(params)
         if self._works:
             raise DistError(
-                "Reducer: an error ended the last step on this rank after gradients were sent, so that the ranks no longer "
-                "are at one place; end them all, and go on from the last checkpoint"
+                "Reducer: an error ended the last step on this rank after gradients were sent, so that the ranks are "
+                "no longer at one place; end them all, and go on from the last checkpoint"
             )
         self._weight = weight
         self._missing = [set(bucket.members) for bucket in self.buckets]
@@ -116,8 +116,8 @@ class Reducer(Accumulation):
         """See to the buckets: they stay for as long as the parameters are what they are."""
         now = [(p.requires_grad, type(p.array), p.shape, p.dtype, p.array.strides) for p in params]
         self.begun = self.begun or (False,) * len(params)
-        mine = self._memory
-        if now == self._planned and all(mine[i] is v for b in self.buckets for i, v in zip(b.members, b.views)):
+        places = [(i, view) for bucket in self.buckets for i, view in zip(bucket.members, bucket.views, strict=True)]
+        if now == self._planned and all(self._memory[i] is view for i, view in places):
             return
         learning = [i for i, p in enumerate(params) if p.requires_grad]
         arrays = [params[i].array for i in learning]
@@ -171,7 +171,8 @@ class Reducer(Accumulation):
 
     def _agreed(self) -> tuple[bool, tuple[bool, ...], Array]:
         """Whether anything counted on any rank, which parameters any rank used, and the sum of all weights."""
-        counted = bool(backend.is_array(self.samples) or self.samples > 0)
+        on_device = backend.is_array(self.samples) and not isinstance(self.samples, np.ndarray)
+        counted = on_device or float(self.samples) > 0  # nobody waits for a device
         flags = self._flags_of((counted, *self.begun))
         told = flags.told.copy()
         told[:1] += self.samples

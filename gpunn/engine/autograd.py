@@ -37,6 +37,11 @@ FIRST = 1 << 62  # above all numbers of nodes
 _last: ContextVar[list[Callable[[], object]] | None] = ContextVar("gpunn backward", default=None)
 
 
+def under_way() -> object:
+    """What stands for the backward under way in this thread, and for no other; None where there is none."""
+    return _last.get()
+
+
 def at_the_end(call: Callable[[], object]) -> None:
     """Call ``call()`` when the backward under way in this thread has filled every ``.grad``."""
     calls = _last.get()

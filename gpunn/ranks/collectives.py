@@ -205,18 +205,23 @@ def _taken(call: str, tensor: object) -> tuple[Group, Array]:
     a = tensor.array if isinstance(tensor, Tensor) else tensor
     if not backend.is_array(a):
         raise TypeError(f"dist.{call}: got {kind_of(a)}, expected an array or a Tensor; make it one with np.asarray")
+    check_place(f"dist.{call}: the array", group, a)
+    return group, a
+
+
+def check_place(what: str, group: Group, a: Array) -> None:
+    """DistError where the group does not take arrays of a's kind of device."""
     where = backend.device_of(a)
     if group.kind == "mpi" and where.type == "cuda":
         raise DistError(
-            f"dist.{call}: the array is on {where}, but the ranks talk by MPI, which takes arrays of cpu and emulator "
+            f"{what} is on {where}, but the ranks talk by MPI, which takes arrays of cpu and emulator "
             'alone; join them with dist.init("cuda"), which needs NCCL'
         )
     if group.kind == "nccl" and where.type != "cuda":
         raise DistError(
-            f"dist.{call}: the array is on {where}, but the ranks talk by NCCL, which takes arrays of cuda alone; "
+            f"{what} is on {where}, but the ranks talk by NCCL, which takes arrays of cuda alone; "
             'copy it with gpunn.backend.to_device, or join the ranks with dist.init("cpu")'
         )
-    return group, a
 
 
 def _check_op(call: str, op: str, a: Array) -> None:

@@ -1,0 +1,117 @@
+"""Averaging: what a DataParallel does from its forward to the end of backward."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from gpunn.backend import Array, capture
+from gpunn.dist.alike import share
+from gpunn.dist.reducer import Reducer
+from gpunn.engine import autograd
+from gpunn.engine.tensor import Tensor
+from gpunn.errors import DistError
+from gpunn.handle import Handle
+from gpunn.nn import Module
+from gpunn.ranks.group import Group
+
+
+class Averaging:
+    """Waits for the gradients of a network's parameters, and averages them.
+
+    It is no Module, whose attributes captured steps must leave as they are.
+
+    Attributes:
+        enabled: whether gradients are averaged that come of the next forward.
+        meet: what ranks ask that may have unequal numbers of batches, before each forward, with whether gradients are
+            to be averaged and buffers to be shared: whose buffers they are.
+    """
+
+    def __init__(self, module: Module, group: Group, bucket_bytes: int, ordered: bool | None, as_views: bool):
+        self.module, self.group, self.as_views = module, group, as_views
+        self.reducer = Reducer(1, group, bucket_bytes, ordered)
+        self.enabled = True
+        self.meet: Callable[[bool, bool], int] | None = None
+        self._due = False  # whether gradients are averaged that come of the last forward
+        self._weights: Any = 0  # of the forwards since gradients were averaged
+        self._forwards = 0
+        self._weight: Any = 1  # of the gradients that come
+        self._backward: object = None  # the one whose gradients come
+        self._params: list[Tensor] = []
+        self._handles: list[Handle] = []
+        if group.size > 1:
+            self._watch()
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self.group.size > 1:
+            raise DistError("DataParallel: a rank's cannot be copied or pickled; copy its network, model.module")
+        return vars(self)
+
+    def _watch(self) -> None:
+        """Wait for the gradients of the parameters that learn now."""
+        params: list[Tensor] = [p for p in self.module.parameters() if p.requires_grad]
+        if list(map(id, params)) == list(map(id, self._params)):
+            return
+        for handle in self._handles:
+            handle.remove()
+        self._params = params
+        self._handles = [p.register_post_accumulate_grad_hook(Arrival(self, i)) for i, p in enumerate(params)]
+
+    def before_forward(self, weight: Any, buffers: list[Array]) -> None:
+        """Share the buffers, and take note of what the gradients will weigh."""
+        self._watch()
+        src, as_now = 0, (self.enabled, self._forwards, self.meet)
+        if self.meet is not None or not self.enabled:
+            capture.refuse("no_sync and join are the host's, which a replay would not ask; take such steps eagerly")
+        capture.guard(lambda: (self.enabled, self._forwards, self.meet) == as_now)
+        if self.meet is not None:
+            src = self.meet(self.enabled, bool(buffers))
+        if self.enabled and buffers:
+            share(buffers, self.group, src)
+        self._due = self.enabled
+        self._weights, self._forwards = self._weights + weight, self._forwards + 1
+
+    def arrived(self, i: int) -> None:
+        """The gradient of a parameter is whole, while backward goes on."""
+        if not self._due:
+            return
+        if self._backward is not (backward := autograd.under_way()):
+            self._backward = backward
+            if self._forwards:
+                self._weight = self._weights if self._forwards == 1 else self._weights / self._forwards
+            self.reducer.expect(self._params, self._weight)
+            autograd.at_the_end(self._finish)
+        self.reducer.arrived(self._params, i)
+
+    def _finish(self) -> None:
+        """Leave the means in `.grad`."""
+        self._backward, self._weights, self._forwards = None, 0, 0
+        self.reducer.release(self._params)
+        if self.as_views:
+            return
+        for bucket in self.reducer.buckets:
+            for i, gradient in zip(bucket.members, bucket.copied(), strict=True):
+                if self._params[i].gradient is not None:
+                    self._params[i].gradient = gradient
+
+    def take_part(self) -> None:
+        """Do what the other ranks do in a backward, without gradients of one's own, and keep none."""
+        self.reducer.expect(self._params, None)
+        self.reducer.release(self._params)
+        for p in self._params:
+            p.gradient = None
+
+
+class Arrival:
+    """A hook of a parameter, which does not keep the Averaging alive."""
+
+    launches_alone = True  # a replay of a captured step launches what it launched
+
+    def __init__(self, owner: Averaging, i: int):
+        self._owner, self._i = weakref.ref(owner), i
+
+    def __call__(self, tensor: Tensor) -> None:
+        owner = self._owner()
+        if owner is not None:
+            owner.arrived(self._i)

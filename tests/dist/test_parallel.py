@@ -1,0 +1,425 @@
+"""DataParallel: gradients averaged over ranks that are threads, in loops of a program's own."""
+
+import copy
+
+import numpy as np
+import pytest
+
+import gpunn
+from gpunn import dist, nn, ops, optim
+from gpunn.dist.alike import check_alike
+from gpunn.errors import DistError
+from gpunn.optim.accumulate import Accumulation
+from gpunn.ranks.group import Group, Work
+from tests.dist.together import together
+from tests.train.captured_steps import Net, batch
+
+
+def network():
+    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 3))
+
+
+def plain():
+    return nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
+
+
+def data(n, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n, 4)).astype(np.float32), rng.integers(0, 3, n)
+
+
+def grads(model):
+    return [None if p.gradient is None else p.gradient.copy() for p in model.parameters()]
+
+
+def wrapped(model, **options):
+    return dist.DataParallel(copy.deepcopy(model), bucket_cap_mb=1e-4, **options)
+
+
+# ---------------------------------------------------------------- gradients
+@pytest.mark.parametrize("as_view", [False, True])
+def test_gradients_are_the_mean_over_all_samples_with_the_bits_of_one_process(as_view):
+    base, (x, y), cuts = plain(), data(12), [(0, 5), (5, 12)]
+    one, steps = copy.deepcopy(base), 3
+    optimizer, parts = optim.SGD(one.parameters(), 0.1, 0.9), Accumulation(2)
+    for _ in range(steps):
+        for a, b in cuts:
+            optimizer.zero_grad()
+            with parts.collecting(optimizer.parameters(), b - a, b == 12):
+                ops.cross_entropy(one(x[a:b]), y[a:b]).backward()
+        parts.release(optimizer.parameters())
+        optimizer.step()
+
+    def run(group):
+        model = wrapped(base, gradient_as_bucket_view=as_view)
+        optimizer = optim.SGD(model.parameters(), 0.1, 0.9)
+        a, b = cuts[group.rank]
+        held = []
+        for _ in range(steps):
+            optimizer.zero_grad()
+            ops.cross_entropy(model(x[a:b]), y[a:b]).backward()
+            optimizer.step()
+            held.append(next(model.parameters()).gradient)
+        assert (held[0] is held[1]) == as_view
+        return [p.array.tobytes() for p in model.parameters()]
+
+    assert together(2, run) == [[p.array.tobytes() for p in one.parameters()]] * 2
+
+
+def test_rank_0s_parameters_and_buffers_are_what_all_begin_with():
+    def run(group):
+        own = network()
+        for tensor in (*own.parameters(), *own.buffers()):
+            tensor.array[...] = group.rank + 1
+        model = dist.DataParallel(own)
+        return [float(t.array.max()) for t in (*model.parameters(), *model.buffers())]
+
+    assert together(2, run) == [[1.0] * 9] * 2
+
+
+def test_running_statistics_are_rank_0s_before_each_forward_that_learns():
+    base = network()
+
+    def run(group):
+        model, (x, y) = wrapped(base), data(6, group.rank)
+        with gpunn.no_grad():
+            model(x)
+        assert [name for name, _ in group.log] == ["broadcast"] * 2  # at the start: float32, and the counts
+        mine = model.module[1].running_mean.array.copy()
+        ops.cross_entropy(model(x), y).backward()
+        model.eval()
+        count = len(group.log)
+        ops.cross_entropy(model(x), y).backward()
+        assert [name for name, _ in group.log[count:]].count("broadcast") == 0
+        return mine, model.module[1].running_mean.array.copy(), x
+
+    (first, _, _), (second, other, x) = together(2, run)
+    assert not np.array_equal(first, second)
+    own = copy.deepcopy(base)[1]
+    own.running_mean.array[...] = first  # rank 0's, from which rank 1 went on with its own batch
+    own(base[0](x))
+    np.testing.assert_array_equal(other, own.running_mean.array)
+
+
+def test_no_sync_adds_up_on_each_rank_until_the_next_forward():
+    base = plain()
+    whole = [copy.deepcopy(base) for _ in range(2)]
+    for number, one in enumerate(whole):  # all ranks' first batches, and their second ones
+        x, y = (np.concatenate(some) for some in zip(data(4, number), data(4, number + 10), strict=True))
+        ops.cross_entropy(one(x), y).backward()
+    want = [a + b for a, b in zip(*map(grads, whole), strict=True)]
+
+    def run(group):
+        model = wrapped(base)
+        group.log.clear()
+        with model.no_sync():
+            x, y = data(4, 10 * group.rank)
+            ops.cross_entropy(model(x), y).backward()
+        assert group.log == [] and model.module[0].weight.gradient is not None
+        x, y = data(4, 10 * group.rank + 1)
+        ops.cross_entropy(model(x), y).backward()
+        assert group.log
+        return grads(model)
+
+    for got in together(2, run):
+        for a, b in zip(got, want, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+
+
+def test_two_losses_one_after_the_other_add_their_means():
+    base, want = plain(), []
+    for number in range(2):
+        one = copy.deepcopy(base)
+        x, y = (np.concatenate(some) for some in zip(data(3, number), data(5, number + 10), strict=True))
+        ops.cross_entropy(one(x), y).backward()
+        want.append(grads(one))
+
+    def run(group):
+        model = wrapped(base)
+        for number in range(2):
+            x, y = data(5 if group.rank else 3, 10 * group.rank + number)
+            ops.cross_entropy(model(x), y).backward()
+        return grads(model)
+
+    for got in together(2, run):
+        for a, *bs in zip(got, *want, strict=True):
+            np.testing.assert_allclose(a, sum(bs), rtol=1e-5, atol=1e-7)
+
+
+def test_weights_of_a_batch_and_inputs_without_samples():
+    def run(group):
+        model = dist.DataParallel(Twice())
+        loss = model(np.ones(3), weight=1 + 2 * group.rank).sum() * (1.0 + group.rank)
+        loss.backward()
+        first = model.module.w.gradient.tolist()
+        model.zero_grad()
+        (model(x=2.0).sum() * (1.0 + group.rank)).backward()
+        second = model.module.w.gradient.tolist()
+        model.zero_grad()
+        (model(x={"a": [3, np.ones((1 + 2 * group.rank, 1))]}).sum() * (1.0 + group.rank)).backward()
+        return first, second, model.module.w.gradient.tolist()
+
+    assert together(2, run) == [([1.75] * 2, [1.5] * 2, [1.75] * 2)] * 2
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(np.ones(2))
+
+    def forward(self, x):
+        return self.w * 1.0
+
+
+def test_a_rank_without_samples_and_parameters_that_are_not_used_do_not_hang():
+    class Half(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 2)
+
+        def forward(self, x, which):
+            return (self.b if which else self.a)(x)
+
+    base = Half()
+
+    def run(group):
+        model = wrapped(base)
+        x = np.ones((4 * (1 - group.rank), 2), np.float32)  # rank 1 has none
+        ops.mean(model(x, group.rank)).backward()
+        found = grads(model)
+        model.zero_grad()
+        model(np.ones((4, 2), np.float32), group.rank).sum().backward()
+        return found, grads(model)
+
+    for first, second in together(2, run):
+        assert [g is None for g in first] == [False] * 4 + [True] * 2 == [g is None for g in second]
+        assert np.isfinite(first[0]).all() and (first[0] == 0.5).all() and not first[2].any()
+        assert (second[0] == 2).all() and (second[2] == 2).all()
+
+
+def test_layers_that_begin_or_stop_to_learn_are_noticed():
+    base = plain()
+    base[0].weight.requires_grad = False
+
+    def run(group):
+        model = wrapped(base)
+        x, y = data(4, group.rank)
+        ops.cross_entropy(model(x), y).backward()
+        assert model.module[0].weight.gradient is None
+        model.module[0].weight.requires_grad, model.module[2].bias.requires_grad = True, False
+        model.zero_grad()
+        ops.cross_entropy(model(x), y).backward()
+        return grads(model)
+
+    first, second = together(2, run)
+    assert [g is None for g in first] == [False, False, False, True]
+    for a, b in zip(first[:3], second[:3], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_an_error_before_anything_was_sent_leaves_the_next_backward_whole():
+    base = plain()
+
+    def run(group):
+        model = wrapped(base)
+        x, y = data(4, group.rank)
+        loss = ops.cross_entropy(model(x), y)
+        handle = model.module[2].bias.register_post_accumulate_grad_hook(fail)
+        with pytest.raises(ValueError, match="the program's"):
+            loss.backward()
+        handle.remove()
+        model.zero_grad()
+        ops.cross_entropy(model(x), y).backward()
+        return grads(model)
+
+    def fail(p):
+        raise ValueError("the program's")
+
+    first, second = together(2, run)
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# ---------------------------------------------------------------- unequal numbers of batches
+@pytest.mark.parametrize("counts", [(3, 1), (0, 2), (2, 2)])
+def test_join_takes_part_for_those_that_are_done_and_leaves_all_alike(counts):
+    base = network()
+
+    def run(group):
+        model = wrapped(base)
+        optimizer = optim.Adam(model.parameters(), 0.1)
+        with model.join(optimizer):
+            for i in range(counts[group.rank]):
+                x, y = data(4, 10 * group.rank + i)
+                with model.no_sync():
+                    ops.cross_entropy(model(x), y).backward()
+                ops.cross_entropy(model(x), y).backward()
+                optimizer.step()
+                optimizer.zero_grad()
+        arrays = [t.array for t in (*model.parameters(), *model.buffers())]
+        state = [v.tolist() if hasattr(v, "tolist") else v for s in optimizer.state.values() for v in s.values()]
+        x, y = data(4, 99)
+        ops.cross_entropy(model(x), y).backward()
+        optimizer.step()
+        return [a.tobytes() for a in arrays], state, [p.array.tobytes() for p in model.parameters()]
+
+    first, second = together(2, run)
+    assert first == second and first[1]
+
+
+def test_join_may_refuse_that_ranks_end_early():
+    base = plain()
+
+    def run(group):
+        model = wrapped(base)
+        words = "rank 1 has no more batches, but others have; give all ranks as many"
+        with pytest.raises(DistError, match=words), model.join(throw_on_early_termination=True):
+            for i in range(2 - group.rank):
+                x, y = data(4, i)
+                ops.cross_entropy(model(x), y).backward()
+        with pytest.raises(DistError, match="inside another block of join"), model.join(), model.join():
+            pass
+        with model.join(enable=False):
+            ops.cross_entropy(model(x if group.rank == 0 else data(4)[0]), data(4)[1]).backward()
+
+    together(2, run)
+
+
+# ---------------------------------------------------------------- what is refused, and one rank
+def other_shape():
+    return nn.Sequential(nn.Linear(4, 9), nn.Tanh(), nn.Linear(9, 3))
+
+
+def more():
+    return nn.Sequential(*plain(), nn.Linear(3, 3))
+
+
+def frozen():
+    model = plain()
+    model[0].weight.requires_grad = False
+    return model
+
+
+DIFFERENT = {
+    other_shape: r"0.weight float32 \(9, 4\), expected 0.weight float32 \(8, 4\)",
+    more: r"it has 3.weight float32 \(3, 3\)",
+    lambda: plain()[:2]: r"it lacks 2.weight float32 \(3, 8\)",
+    lambda: plain().to("float64"): r"0.weight float64 \(8, 4\), expected 0.weight float32",
+    frozen: r"0.weight float32 \(8, 4\), which does not learn, expected 0.weight float32 \(8, 4\);",
+}
+
+
+@pytest.mark.parametrize("other", DIFFERENT)
+def test_another_network_is_named_on_all_ranks(other):
+    ours, theirs = plain(), other()
+
+    def run(group):
+        words = "DataParallel: rank 1 has another network than rank 0: " + DIFFERENT[other]
+        with pytest.raises(DistError, match=words):
+            dist.DataParallel(theirs if group.rank == 1 else ours)
+
+    together(3, run)
+
+
+def test_another_seed_is_named():
+    class Others(Group):
+        def exchange(self, value):
+            return [value, value, [value[0], "7"]]
+
+    with pytest.raises(
+        DistError, match=r"rank 2 has the seed 7, rank 0 0; call gpunn\.manual_seed with the same number"
+    ):
+        check_alike("DataParallel", plain(), Others(0, 3))
+
+
+def test_arguments_that_do_not_fit_are_refused():
+    with pytest.raises(DistError, match="no parameter of the ReLU learns; call the module itself"):
+        dist.DataParallel(nn.ReLU())
+    with pytest.raises(DistError, match=r"device_ids is \[0\], but the network is on cpu; move it with model.to first"):
+        dist.DataParallel(plain(), device_ids=[0])
+    with pytest.raises(DistError, match="output_device is cuda:1, but the network is on cpu"):
+        dist.DataParallel(plain(), output_device="cuda:1")
+    with pytest.raises(ValueError, match="got dim=1, bucket_cap_mb=25; expected 0, and more than 0"):
+        dist.DataParallel(plain(), dim=1)
+    dist.DataParallel(plain(), ["cpu"], "cpu")
+
+    def run(group):
+        group.kind = "nccl"
+        with pytest.raises(DistError, match="DataParallel: the network is on cpu, but the ranks talk by NCCL"):
+            dist.DataParallel(plain())
+        group.kind = "mpi"
+        with pytest.raises(DistError, match="a rank's cannot be copied or pickled; copy its network"):
+            copy.deepcopy(dist.DataParallel(plain(), init_sync=False))
+
+    together(2, run)
+
+
+def test_of_one_rank_it_is_the_network_itself():
+    model = dist.DistributedDataParallel(plain())
+    x, y = data(4)
+    ops.cross_entropy(model(x, weight=3), y).backward()
+    want = copy.deepcopy(model).module
+    want.zero_grad()
+    ops.cross_entropy(want(x), y).backward()
+    for a, b in zip(grads(model), grads(want), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not model.module[0].weight._node.waiting  # nobody waits for it
+    with model.no_sync(), model.join():
+        model(x)
+
+
+def test_states_have_pytorchs_keys_and_the_networks_own_is_taken_too():
+    model, other = dist.DataParallel(network()), network()
+    state = model.state_dict()
+    assert list(state)[:2] == ["module.0.weight", "module.0.bias"] and list(model.module.state_dict()) == list(
+        other.state_dict()
+    )
+    assert model.load_state_dict(state) == ([], []) == model.load_state_dict(other.state_dict())
+    np.testing.assert_array_equal(model.module[0].weight.array, other[0].weight.array)
+
+
+def test_the_hooks_do_not_keep_what_waits_alive():
+    def run(group):
+        model = dist.DataParallel(Twice())
+        module = model.module
+        del model
+        group.log.clear()
+        module(1).sum().backward()
+        return group.log, module.w.gradient.tolist()
+
+    assert together(2, run) == [([], [1, 1])] * 2
+
+
+# ---------------------------------------------------------------- captured
+class Same(Group):
+    """Two ranks of which the other has what this one has, on any device."""
+
+    kind, ordered = "nccl", False
+
+    def __init__(self):
+        super().__init__(0, 2)
+
+    def _all_reduce(self, a, op, ordered):
+        a *= 2
+        return Work()
+
+    def exchange(self, value):
+        return [value, value]
+
+
+@pytest.mark.usefixtures("look_alike")
+def test_a_captured_step_averages_as_an_eager_one():
+    found = []
+    for capture in (False, None):
+        gpunn.manual_seed(0)
+        model = dist.DataParallel(Net().to("cuda"), process_group=Same(), bucket_cap_mb=1e-4)
+        optimizer = optim.SGD(model.parameters(), 0.05, momentum=0.9)
+        step = gpunn.train.CapturedStep(model, ops.cross_entropy, optimizer, capture=capture)
+        losses = [step(*batch(i)) for i in range(5)]
+        assert step.captured == (capture is None)
+        with model.no_sync():
+            losses.append(step(*batch(5)))
+        losses += [step(*batch(i)) for i in range(6, 8)]
+        arrays = {name: gpunn.to_numpy(a).tobytes() for name, a in model.named_arrays().items()}
+        found.append(([float(loss) for loss in losses], arrays))
+    assert found[0] == found[1]
