@@ -70,7 +70,7 @@ NAMES = {
     "mps": "devices are 'cpu', 'cuda' and 'emulator'",
 }
 OF_NN = {
-    "DataParallel": "one device a run: leave it out",
+    "DataParallel": "gpunn.dist.DataParallel is PyTorch's DistributedDataParallel, of ranks that `gpunn launch` starts",
     "SyncBatchNorm": "one device a run: BatchNorm2d is the same",
     "quantized": NAMES["quantization"],
     "EmbeddingBag": "sum or average what nn.Embedding gives",

@@ -21,8 +21,7 @@ from gpunn.ranks.group import Group, current
 
 
 class DataParallel(Module):
-    """A network whose `loss.backward()` leaves the gradients' mean over all ranks in `.grad`: torch's
-    DistributedDataParallel.
+    """A network whose `loss.backward()` leaves the mean over all ranks in `.grad`: PyTorch's DistributedDataParallel.
 
     All ranks build the same network with the same seed, wrap it, and do the same steps, each with batches of its own.
     Rank 0's parameters and buffers are what all begin with. Gradients are summed while backward runs, and averaged over
