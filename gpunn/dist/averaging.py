@@ -34,9 +34,9 @@ class Averaging:
         self.enabled = True
         self.meet: Callable[[bool, bool], int] | None = None
         self._due = False  # whether gradients are averaged that come of the last forward
-        self._weights: Any = 0  # of the forwards since gradients were averaged
+        self._weights: float | Array = 0  # of the forwards since gradients were averaged
         self._forwards = 0
-        self._weight: Any = 1  # of the gradients that come
+        self._weight: float | Array = 1  # of the gradients that come
         self._backward: object = None  # the one whose gradients come
         self._params: list[Tensor] = []
         self._handles: list[Handle] = []
@@ -58,7 +58,7 @@ class Averaging:
         self._params = params
         self._handles = [p.register_post_accumulate_grad_hook(Arrival(self, i)) for i, p in enumerate(params)]
 
-    def before_forward(self, weight: Any, buffers: list[Array]) -> None:
+    def before_forward(self, weight: float | Array, buffers: list[Array]) -> None:
         """Share the buffers, and take note of what the gradients will weigh."""
         self._watch()
         src, as_now = 0, (self.enabled, self._forwards, self.meet)

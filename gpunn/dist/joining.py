@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 
@@ -83,16 +82,17 @@ def share_state(optimizer: Optimizer, group: Group, src: int) -> None:
     arrays: list[Array] = []
     skeleton = _without_arrays(saved, arrays)
     skeleton = group.exchange(skeleton if group.rank == src else None)[src]
+    theirs: object = saved
     if group.rank != src:
         where = backend.device_of(next(iter(optimizer.parameters())).array)
         arrays = []
-        saved = _with_arrays(skeleton, arrays, where)
+        theirs = _with_arrays(skeleton, arrays, where)
     share(arrays, group, src)
     if group.rank != src:
-        optimizer.load_state_dict(saved)
+        optimizer.load_state_dict(theirs)  # type: ignore[arg-type]
 
 
-def _without_arrays(value: Any, arrays: list[Array]) -> Any:
+def _without_arrays(value: object, arrays: list[Array]) -> object:
     """A tree of what JSON takes, where dtype and shape stand for each array, which is appended to the list."""
     if backend.is_array(value):
         arrays.append(value)
@@ -102,7 +102,7 @@ def _without_arrays(value: Any, arrays: list[Array]) -> Any:
     return [_without_arrays(one, arrays) for one in value] if isinstance(value, (list, tuple)) else value
 
 
-def _with_arrays(value: Any, arrays: list[Array], where: backend.Device) -> Any:
+def _with_arrays(value: object, arrays: list[Array], where: backend.Device) -> object:
     """The tree again, of arrays to be filled in."""
     if isinstance(value, dict) and value.keys() == {"array of"}:
         dtype, shape = value["array of"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
-from gpunn.backend import Device, device, device_of, is_array
+from gpunn.backend import Array, Device, device, device_of, is_array
 from gpunn.dist.alike import check_alike, share
 from gpunn.dist.averaging import Averaging
 from gpunn.dist.joining import joining
@@ -18,6 +18,8 @@ from gpunn.nn.state import Keys
 from gpunn.optim import Optimizer
 from gpunn.ranks.collectives import check_place
 from gpunn.ranks.group import Group, current
+
+Named: TypeAlias = str | int | Device  # a device; an int is a GPU's number
 
 
 class DataParallel(Module):
@@ -60,8 +62,8 @@ class DataParallel(Module):
     def __init__(
         self,
         module: Module,
-        device_ids: list[Any] | None = None,
-        output_device: Any = None,
+        device_ids: Sequence[Named] | None = None,
+        output_device: Named | None = None,
         dim: int = 0,
         broadcast_buffers: bool = True,
         init_sync: bool = True,
@@ -95,7 +97,7 @@ class DataParallel(Module):
         """The ranks."""
         return self._averaging.group
 
-    def forward(self, *args: Any, weight: Any = None, **kwargs: Any) -> Any:
+    def forward(self, *args: object, weight: float | Array | None = None, **kwargs: object) -> Tensor:
         averaging = self._averaging
         if averaging.group.size == 1 or not is_grad_enabled():
             return self.module(*args, **kwargs)
@@ -148,7 +150,7 @@ class DataParallel(Module):
         return super().load_state_dict(state_dict, strict, assign)
 
 
-def samples(values: Iterable[Any]) -> int | None:
+def samples(values: Iterable[object]) -> int | None:
     """How long the first array of some arguments is, which may be in lists, tuples and dicts; None without one."""
     for value in values:
         inside: int | None = None
@@ -161,7 +163,7 @@ def samples(values: Iterable[Any]) -> int | None:
     return None
 
 
-def _check_devices(device_ids: Sequence[Any] | None, output_device: Any, where: Device) -> None:
+def _check_devices(device_ids: Sequence[Named] | None, output_device: Named | None, where: Device) -> None:
     """DistError where PyTorch's arguments name another device than the network's."""
     for name, given in (("device_ids", device_ids), ("output_device", output_device)):
         one = given[0] if isinstance(given, (list, tuple)) and len(given) == 1 else given

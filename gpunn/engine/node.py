@@ -143,9 +143,9 @@ class Leaf(Node):
         super().__init__("leaf", tensor.array)
         # Weak, or every leaf would be a cycle that only the garbage collector frees.
         self.tensor = weakref.ref(tensor)
-        self.waiting: dict[int, Callable[[Any], object]] = {}
+        self.waiting: dict[int, Callable[..., object]] = {}
 
-    def add_waiting(self, call: Callable[[Any], object]) -> Handle:
+    def add_waiting(self, call: Callable[..., object]) -> Handle:
         """Call ``call(tensor)`` in each backward as soon as ``.grad`` has all of it; returns what ends that."""
         key = next(_numbers)
         self.waiting[key] = call

@@ -76,7 +76,7 @@ class OneStep:
             weights = dict.fromkeys(values, 0)
         return Step(values, len(x), counts=weights), loss, counts
 
-    def _gradients(self, loss: Tensor, weight: Any, due: bool) -> bool:
+    def _gradients(self, loss: Tensor, weight: float | Array | None, due: bool) -> bool:
         """Run backward; whether the parameters' gradients are those of an update: if not, they were put aside.
 
         The weight is what the batch's mean was divided by, None where nothing counted; `due`: an update is to follow.
