@@ -18,7 +18,9 @@ from gpunn.errors import DistError
 from gpunn.ranks.greeting import join, receive
 from gpunn.ranks.wire import SILENCE, End
 from gpunn.terminal import say
+from gpunn.text import brief
 
+LONGEST = 80_000  # letters of a value, 12 bytes each at most, in a line of 1 MiB
 GRACE = 10.0  # seconds beyond a request's own limit that the store has to answer
 HEARD = 0.5  # seconds that the others leave the one that speaks: where one ends, mpiexec ends all
 
@@ -53,7 +55,7 @@ class Client:
         self._waiting: dict[int, SimpleQueue] = {}
         self._numbers = itertools.count()
         self._sock, self._wire, welcome = join(address, secret, rank, size, timeout)
-        self.checkpoint, self._launched = welcome["checkpoint"], welcome["launched"]
+        self._launched, self._first = welcome["launched"], welcome["first"]
         server = "the launcher" if self._launched else "rank 0"
         words = f"{server} (process {welcome['pid']} on {welcome['host']}), which keeps the ranks together,"
         # A launcher may be stopped, as by Ctrl-Z: its ranks go on, and the kernel still sees a host that has vanished.
@@ -66,8 +68,8 @@ class Client:
             thread.start()
 
     def put(self, key: str, value: str) -> None:
-        """Let all ranks get `value` by its key, in place of one put before."""
-        self._ask("put", key=key, value=value)
+        """Let all ranks get `value`, 80,000 letters at most, by its key, in place of one put before."""
+        self._ask("put", key=key, value=_short("put", value))
 
     def get(self, key: str, timeout: float | None = None) -> str:
         """The value of a key, as soon as somebody has put it. DistError where nobody does in time."""
@@ -79,7 +81,7 @@ class Client:
 
     def gather(self, key: str, value: str, timeout: float | None = None) -> list[str]:
         """All ranks' values, in rank order, as soon as all have called. DistError names those that have not in time."""
-        return self._ask("gather", timeout, key=key, value=value)
+        return self._ask("gather", timeout, key=key, value=_short("gather", value))
 
     def where(self) -> dict[int, str]:
         """What each rank is doing, in words; after two seconds, of a rank that does not answer, that."""
@@ -143,7 +145,7 @@ class Client:
 
     def _listen(self) -> None:
         """Answer the store until the run ends, or this rank leaves."""
-        end, speaks, words = self._server, self.rank == (0 if self._launched else 1), "has died"
+        end, speaks, words = self._server, self._first, "has died"
         try:
             while not {"end", "close"} & (message := receive(self._sock, self._wire)).keys():
                 self._hear(message)
@@ -177,6 +179,16 @@ class Client:
         for answer in list(self._waiting.values()):
             answer.put({"error": words})
         self._sock.close()
+
+
+def _short(op: str, value: str) -> str:
+    if not isinstance(value, str):
+        raise DistError(f"{op}: value is {brief(value)}, expected a str; pass json.dumps of it")
+    if len(value) > LONGEST:
+        raise DistError(
+            f"{op}: value has {len(value):,} letters, expected {LONGEST:,} at most; pass the name of a file"
+        )
+    return value
 
 
 def _briefly(work: Callable[[], object], seconds: float = 1.0) -> None:

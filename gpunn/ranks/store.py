@@ -11,39 +11,19 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from gpunn.errors import DistError
 from gpunn.ranks.greeting import greet, listen, read
+from gpunn.ranks.roll import Roll, Seat
 from gpunn.ranks.shelf import Shelf
-from gpunn.ranks.wire import PROOF, End, Member, Wire, own
+from gpunn.ranks.wire import PROOF, End, Member, own
 from gpunn.text import one_line
 
 BEAT = 3.0  # seconds between two questions whether a rank lives
 MISSED = 5  # questions without an answer after which it does not: after 15 to 18 seconds
-ANSWER = 2.0  # seconds that a rank has to say what it is doing
 FIRST = 5.0  # seconds that the rank whose error is printed has to end the run itself
 STRANGERS = 64  # connections beside the run's own that may be proving themselves
-
-
-@dataclass
-class Seat:
-    """A rank's connection."""
-
-    member: Member
-    wire: Wire
-    writer: asyncio.StreamWriter
-    doing: str = "starting"
-    asked: bool = False  # what it is doing, and it has not answered
-    missed: int = 0  # questions in a row
-
-    def send(self, message: dict) -> None:
-        if not self.writer.is_closing():
-            self.writer.write(self.wire.pack(message))
-
-    def ask(self) -> None:
-        self.asked = True
-        self.send({"ask": "doing"})
 
 
 class Store:
@@ -77,9 +57,8 @@ class Store:
         self.size, self._secret, self._on_end = size, secret, on_end
         self._shelf = Shelf(size)
         self.values: dict[str, str] = self._shelf.values
-        self.members: dict[int, Member] = {}
-        self._seats: dict[int, Seat] = {}
-        self._left: set[int] = set()
+        self._roll = Roll(size)
+        self.members: dict[int, Member] = self._roll.members
         self._tasks: set[asyncio.Task] = set()
         self._strangers = 0
         self._end: End | None = None
@@ -108,8 +87,7 @@ class Store:
         self._start(self._accept())
         self._start(self._beat())
         await self._closing.wait()
-        for seat in self._seats.values():
-            seat.send({"close": True})
+        self._roll.tell({"close": True})
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -131,11 +109,11 @@ class Store:
             if self._strangers >= STRANGERS + 2 * self.size:
                 sock.close()
             else:
-                self._start(self._talk(own(sock)))
+                self._start(self._talk(sock))
 
     async def _talk(self, sock: socket.socket) -> None:
         """Serve one connection from its greeting to its end."""
-        reader, writer = await asyncio.open_connection(sock=sock)
+        reader, writer = await asyncio.open_connection(sock=own(sock))
         seat, words = None, "has died"
         self._strangers += 1
         try:
@@ -158,37 +136,23 @@ class Store:
         """The seat of one who knows the secret and has a number of its own; ValueError for anybody else."""
         wire, hello = await greet(reader, writer, self._secret)
         member = Member(int(hello["rank"]), one_line(str(hello["host"])), int(hello["pid"]))
-        if words := self._objection(member, hello["size"]):
+        words = self._roll.objection(member, hello["size"]) or (self._end.words if self._end else "")
+        if words:
             writer.write(wire.pack({"error": words}))
             raise ValueError(words)
-        seat = self._seats[member.rank] = Seat(member, wire, writer)
-        self.members[member.rank] = member
-        self._left.discard(member.rank)
-        seat.send(
-            {
-                "host": socket.gethostname(),
-                "pid": os.getpid(),
-                "launched": self._on_end is not None,
-                "checkpoint": self.values.get("checkpoint", ""),
-            }
-        )
+        launched = self._on_end is not None
+        # Should the store's process vanish, one rank on each host says so: nobody can agree on one any more.
+        first = not any(other.host == member.host for rank, other in self.members.items() if rank or launched)
+        seat = Seat(member, wire, writer)
+        self._roll.enter(seat)
+        seat.send({"host": socket.gethostname(), "pid": os.getpid(), "launched": launched, "first": first})
+        seat.send({"checkpoint": self.values.get("checkpoint", "")})
         return seat
-
-    def _objection(self, member: Member, size: object) -> str:
-        if size != self.size:
-            return f"rank {member.rank} counts {size} ranks, the store {self.size}; set one WORLD_SIZE on all ranks"
-        if not 0 <= member.rank < self.size:
-            return f"a rank has the number {member.rank}, expected 0 to {self.size - 1}; correct its RANK"
-        if other := self.members.get(member.rank):
-            return (
-                f"two processes have the number {member.rank} ({other}, and {member}); give each rank a RANK of its own"
-            )
-        return self._end.words if self._end else ""
 
     def _hear(self, seat: Seat, message: dict) -> None:
         """Take an answer of a rank, or begin to answer what it asks."""
         if "doing" in message:
-            seat.doing, seat.asked, seat.missed = one_line(str(message["doing"])), False, 0
+            seat.answered(one_line(str(message["doing"])))
         else:
             self._start(self._reply(seat, message))
 
@@ -205,8 +169,7 @@ class Store:
         if op == "put":
             self._shelf.put(key, message["value"])
             if key == "checkpoint":  # each rank may be the one that has to say it
-                for other in self._seats.values():
-                    other.send({"checkpoint": message["value"]})
+                self._roll.tell({"checkpoint": message["value"]})
         elif op == "get":
             return await self._shelf.get(key, message["seconds"])
         elif op == "claim":
@@ -214,46 +177,24 @@ class Store:
         elif op == "gather":
             return await self._shelf.gather(key, rank, message["value"], message["seconds"])
         elif op == "where":
-            return await self._where()
+            return await self._roll.where()
         elif op == "leave":
-            self._leave(seat)
+            self._roll.leave(seat)
         elif op == "abort":
             await self._abort(seat, message["code"], message["words"])
         return None
 
-    async def _where(self) -> list[str]:
-        for seat in self._seats.values():
-            seat.ask()
-        end = self._loop.time() + ANSWER
-        while any(seat.asked for seat in self._seats.values()) and self._loop.time() < end:
-            await asyncio.sleep(0.02)
-        return [self._doing(rank) for rank in range(self.size)]
-
-    def _doing(self, rank: int) -> str:
-        if seat := self._seats.get(rank):
-            return f"does not answer (last: {seat.doing})" if seat.asked else seat.doing
-        return "has left" if rank in self._left else "has not come"
-
     async def _beat(self) -> None:
-        """Ask all ranks again and again; questions are counted, not seconds: a store that was stopped blames nobody."""
+        """Ask all whether they live; beats are counted, not seconds: a store that was stopped itself blames nobody."""
         while True:
             await asyncio.sleep(BEAT)
-            for seat in list(self._seats.values()):
-                seat.missed = seat.missed + 1 if seat.asked else 0
-                if seat.missed < MISSED:
-                    seat.ask()
-                else:
-                    self._lose(seat, "does not answer: it is stopped, or its host is not reached")
-
-    def _leave(self, seat: Seat) -> None:
-        rank = seat.member.rank
-        del self._seats[rank], self.members[rank]
-        self._left.add(rank)
+            for seat in self._roll.beat(MISSED):
+                self._lose(seat, "does not answer: it is stopped, or its host is not reached")
 
     async def _abort(self, seat: Seat, code: int, words: str) -> None:
         """End the run for a rank; the one that has claimed to print its error goes first, since the end stops it."""
         first = self._shelf.claims.get("error", seat.member.rank)
-        if first != seat.member.rank and first in self._seats:
+        if first != seat.member.rank and first in self.members:
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._over.wait(), FIRST)
         self._finish(seat.member, words, code)
@@ -261,10 +202,10 @@ class Store:
     def _lose(self, seat: Seat, words: str) -> None:
         """A connection has ended: without a farewell that is a death."""
         member = seat.member
-        if self._seats.get(member.rank) is seat:
-            speaker = min((rank for rank in self._seats if rank != member.rank), default=None)
+        if self._roll.seats.get(member.rank) is seat:
+            speaker = None if self._on_end else self._roll.speaker(member.rank)
             self._finish(member, f"rank {member.rank} ({member}) {words}", 1, speaker)
-            self._leave(seat)
+            self._roll.leave(seat)
             seat.writer.close()
 
     def _finish(self, member: Member, words: str, code: int, speaker: int | None = None) -> None:
@@ -272,8 +213,7 @@ class Store:
         if self._end is not None:
             return
         self._end = End(member.rank, member.host, member.pid, words, code)
-        for seat in sorted(self._seats.values(), key=lambda seat: -seat.member.rank):
-            seat.send({"end": asdict(self._end), "speaker": None if self._on_end else speaker})
+        self._roll.tell({"end": asdict(self._end), "speaker": speaker}, last=speaker)
         self._over.set()
         if self._on_end is not None:
             self._on_end(self._end)

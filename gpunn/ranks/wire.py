@@ -55,6 +55,7 @@ class Wire:
         self._key = b""
         self._sent = self._heard = 0
         self._rest = bytearray()
+        self._looked = 0  # bytes of the rest without an end of line
 
     def seal(self, secret: str, nonces: str) -> None:
         """From here on lines carry seals, and may be long."""
@@ -75,9 +76,10 @@ class Wire:
 
     def next(self) -> dict | None:
         """The next message that is there whole; ValueError for a line that is too long, no JSON or not sealed."""
-        end = self._rest.find(b"\n")
-        if max(end, 0 if end >= 0 else len(self._rest)) > self._most:
+        end = self._rest.find(b"\n", self._looked)
+        if (len(self._rest) if end < 0 else end) > self._most:
             raise ValueError(f"a line of more than {self._most} bytes")
+        self._looked = len(self._rest) if end < 0 else 0
         if end < 0:
             return None
         text = bytes(self._rest[:end])
@@ -106,8 +108,8 @@ def same(got: object, expected: str) -> bool:
 def _parse(text: bytes) -> dict:
     try:
         message = json.loads(text)
-    except RecursionError:
-        raise ValueError("a line of brackets") from None
+    except (ValueError, RecursionError):
+        raise ValueError("a line that is no JSON") from None
     if not isinstance(message, dict):
         raise ValueError("a line that is no message")
     return message

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from gpunn.errors import DistError
+from gpunn.ranks import roll
 from gpunn.ranks import store as store_module
 from gpunn.ranks.shelf import ranks_in_words
 from gpunn.ranks.store import Store
@@ -18,8 +19,18 @@ def test_a_value_is_there_for_all_until_another_takes_its_place():
     with ranks(2) as (server, (zero, one)):
         zero.put("run", "runs/1")
         assert one.get("run") == "runs/1"
-        one.put("run", "runs/ü\n\0" + "x" * 100_000)
-        assert zero.get("run") == "runs/ü\n\0" + "x" * 100_000 == server.values["run"]
+        one.put("run", "runs/ü\n\0" + "x" * 70_000)
+        assert zero.get("run") == "runs/ü\n\0" + "x" * 70_000 == server.values["run"]
+
+
+def test_a_value_is_a_short_text():
+    with ranks(1) as (_, (zero,)):
+        zero.put("a", "\U0001f600" * 80_000)  # 12 bytes each in JSON
+        with pytest.raises(DistError, match=r"^put: value has 80,001 letters, expected 80,000 at most; pass the"):
+            zero.put("a", "x" * 80_001)
+        with pytest.raises(DistError, match=r"^gather: value is 1, expected a str; pass json.dumps of it$"):
+            zero.gather("a", 1)
+        assert zero.get("a") == "\U0001f600" * 80_000
 
 
 def test_get_waits_until_somebody_puts():
@@ -73,7 +84,7 @@ def test_sixty_four_ranks_at_once():
 
 
 def test_where_says_what_each_rank_does(monkeypatch):
-    monkeypatch.setattr(store_module, "ANSWER", 0.1)
+    monkeypatch.setattr(roll, "ANSWER", 0.1)
     with store(5) as server:
         zero, one, two, three = clients = [Rank(server.address, rank, 5) for rank in range(4)]
         one.doing = "all_reduce number\n41"
