@@ -25,6 +25,8 @@ Array: TypeAlias = np.ndarray
 Running: TypeAlias = tuple[Array | None, Array | None, float | None, Array | None]
 Shape: TypeAlias = tuple[int, ...]
 Backward: TypeAlias = Callable[[Array], Array]  # from a result's gradient to the input's
+# Two numbers a channel of this rank's batch as those of all ranks', all (C,), of float64.
+Join: TypeAlias = Callable[[Array, Array], tuple[Array, Array]]
 Arrays: TypeAlias = Sequence[Array]
 States: TypeAlias = Sequence[Array | None]
 Numbers: TypeAlias = Sequence[tuple]  # of each parameter, in the order of struct Setting in kernels/optim
@@ -302,6 +304,41 @@ class BatchNorm(Protocol):
         beta: Array | None = None,
     ) -> tuple[Array, Array, Array, Array | None]:
         """The same four where mean and rstd were constants."""
+        ...
+
+
+class SyncBatchNorm(Protocol):
+    """Batch normalisation of x (N, C, *) by the statistics of more than x, which other ranks hold; N may be 0."""
+
+    def forward(
+        self,
+        x: Array,
+        gamma: Array | None,
+        beta: Array | None,
+        join: Join,
+        residual: Array | None = None,
+        relu: bool = False,
+    ) -> tuple[Array, Array, Array, Array | None]:
+        """y = relu?(gamma (x - mean) rstd + beta + residual?), mean, rstd and what backward is told of ReLU.
+
+        mean and rstd are join(mean, var), var the biased variance, of x's own, both 0 where it is empty.
+        """
+        ...
+
+    def backward(
+        self,
+        gy: Array,
+        x: Array,
+        gamma: Array | None,
+        mean: Array,
+        rstd: Array,
+        join: Join,
+        passed: Array | None = None,
+        residual: bool = True,
+        relu: bool = False,
+        beta: Array | None = None,
+    ) -> tuple[Array, Array, Array, Array | None]:
+        """BatchNorm.train_backward, with x's ggamma and gbeta; join gives the means over all that gx is to heed."""
         ...
 
 
@@ -749,3 +786,5 @@ class Twins(Protocol):
     def resample(self) -> Resample: ...
     @property
     def softmax(self) -> Softmax: ...
+    @property
+    def sync_batch_norm(self) -> SyncBatchNorm: ...

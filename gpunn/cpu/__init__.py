@@ -24,6 +24,7 @@ from gpunn.cpu import recurrent as recurrent
 from gpunn.cpu import reduce as reduce
 from gpunn.cpu import resample as resample
 from gpunn.cpu import softmax as softmax
+from gpunn.cpu import sync_batch_norm as sync_batch_norm
 from gpunn.cpu.layout import keep_freed_memory as keep_freed_memory
 
 keep_freed_memory()

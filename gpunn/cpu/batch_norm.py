@@ -1,78 +1,14 @@
-"""Batch normalisation of (N, C, *) arrays, with an addend and a ReLU fused in, on channels-last rows.
-
-Statistics: each block of rows gives its mean and its sum of squared deviations, and the blocks are merged in float64
-(Chan, Golub, LeVeque, 1979), so that a large mean beside a small spread loses nothing.
-"""
+"""Batch normalisation of (N, C, *) arrays, with an addend and a ReLU fused in, on channels-last rows."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from gpunn.cpu.columns import Cut
-from gpunn.cpu.elementwise import rectify, select
-from gpunn.cpu.layout import empty, rows, scratch
+from gpunn.cpu.layout import empty, rows
 from gpunn.cpu.narrow import in_float32, rounding_back
-from gpunn.cpu.threads import parallel_for
+from gpunn.cpu.normalise import moments, normalised, way_back
 from gpunn.restored import restored
-
-
-@restored
-def _moments(matrix: np.ndarray, cut: Cut, dtype: np.dtype | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and biased variance (C,) of a (rows, C) matrix, in float64; once more where squares overflow."""
-    dtype = dtype or matrix.dtype
-    means = np.zeros((cut.tasks, cut.channels))
-    squares = np.zeros((cut.tasks, cut.channels))
-    counts = np.zeros((cut.tasks, 1))
-
-    def task(i: int) -> None:
-        block = cut.of(matrix, i).astype(dtype, copy=False)
-        counts[i] = block.shape[0] * cut.fold
-        with np.errstate(over="ignore", invalid="ignore"):
-            means[i] = cut.sums(block) / counts[i]
-            off = np.subtract(block, cut.tile(means[i], dtype), out=scratch("bn", block.shape, dtype))
-            squares[i] = cut.sums(np.square(off, out=off))
-
-    parallel_for(task, cut.tasks, matrix.size)
-    if dtype == np.float32 and not np.isfinite(squares).all():
-        return _moments(matrix, cut, np.dtype(np.float64))
-    with np.errstate(all="ignore"):
-        mean = (counts * means).sum(0) / cut.count
-        spread = squares.sum(0) + (counts * (means - mean) ** 2).sum(0)
-        return mean, spread / cut.count
-
-
-def _apply(matrix, shape, gamma, beta, mean, var, eps, residual, relu) -> np.ndarray:
-    """y in x's `shape` from x as rows."""
-    cut, dtype = Cut(*matrix.shape), matrix.dtype
-    result = empty(shape, dtype)
-    y, extra = rows(result), None if residual is None else rows(residual)
-    pivot, scale, shift = _affine(gamma, beta, mean, var, eps)
-    scale, shift = cut.tile(scale, dtype), cut.tile(shift, dtype)
-    middle = None if pivot is None else cut.tile(pivot, dtype)
-    zeros = np.zeros(cut.width, dtype)
-
-    def task(i: int) -> None:
-        block, part = cut.of(matrix, i), cut.of(y, i)
-        np.multiply(block if middle is None else np.subtract(block, middle, out=part), scale, out=part)
-        part += shift
-        if extra is not None:
-            part += cut.of(extra, i)
-        if relu:
-            rectify(part, zeros, out=part)
-
-    parallel_for(task, cut.tasks, matrix.size)
-    return result
-
-
-@restored
-def _affine(gamma, beta, mean, var, eps) -> tuple[np.ndarray | None, np.ndarray, np.ndarray]:
-    """pivot, scale, shift of y = (x - pivot) * scale + shift, in float64; pivot None (0) where that loses no digits."""
-    with np.errstate(all="ignore"):
-        scale = 1 / np.sqrt(np.asarray(var, np.float64) + eps)
-        close = bool(np.all(np.abs(mean) * scale < 16))
-        scale = scale if gamma is None else scale * gamma
-        shift = np.zeros_like(scale) if beta is None else np.asarray(beta, np.float64)
-        return (None, scale, shift - mean * scale) if close else (mean, scale, shift)
 
 
 @rounding_back
@@ -97,8 +33,8 @@ def train_forward(
         y = empty(x.shape, x.dtype)
         return y, np.zeros(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype), y if relu else None
     matrix = rows(x)
-    mean, var = _moments(matrix, Cut(*matrix.shape))
-    y = _apply(matrix, x.shape, gamma, beta, mean, var, eps, residual, relu)
+    mean, var = moments(matrix, Cut(*matrix.shape))
+    y = normalised(matrix, x.shape, gamma, beta, mean, var, eps, residual, relu)
     if running is not None:
         (own_mean, own_var, momentum, batches), count = running, x.size // x.shape[1]
         if momentum is None:
@@ -131,7 +67,7 @@ def eval_forward(
     relu: bool = False,
 ) -> np.ndarray:
     """y with the running mean and var."""
-    return _apply(rows(x), x.shape, gamma, beta, mean, var, eps, residual, relu)
+    return normalised(rows(x), x.shape, gamma, beta, mean, var, eps, residual, relu)
 
 
 @in_float32
@@ -171,7 +107,7 @@ def train_backward(
     ``passed`` is that y; where it is None a ReLU that was fused is looked for in x and ``beta``. Without ``residual``
     nobody needs the masked gy, and it may be None.
     """
-    return _backward(gy, x, gamma, mean, rstd, passed, relu, beta, through_statistics=True)
+    return way_back(gy, x, gamma, mean, rstd, passed, relu, beta, through_statistics=True)
 
 
 @in_float32(kept=(1, 2))
@@ -187,52 +123,4 @@ def eval_backward(
     beta: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray | None]:
     """The same four where mean and rstd were constants."""
-    return _backward(gy, x, gamma, mean, rstd, passed, relu, beta, through_statistics=False)
-
-
-@restored
-def _backward(gy, x, gamma, mean, rstd, y, relu, beta, through_statistics):
-    if relu and y is None:
-        with np.errstate(all="ignore"):
-            y = _apply(rows(x), x.shape, gamma, beta, mean, np.asarray(rstd, np.float64) ** -2, 0.0, None, True)
-    above, matrix = rows(gy), rows(x)
-    cut = Cut(*matrix.shape)
-    passed = None if y is None else rows(y)
-    residual = gy if y is None else empty(x.shape, x.dtype)
-    masked = above if passed is None else rows(residual)
-    middle = cut.tile(mean, x.dtype)
-    totals = np.zeros((2, cut.tasks, cut.channels))
-
-    def sum_up(i: int) -> None:
-        part, block = cut.of(masked, i), cut.of(matrix, i)
-        if passed is not None:
-            select(cut.of(above, i), cut.of(passed, i) > 0, out=part)
-        off = np.subtract(block, middle, out=scratch("bn", block.shape, block.dtype))
-        totals[0, i] = cut.sums(part)
-        totals[1, i] = cut.sums(np.multiply(off, part, out=off))
-
-    parallel_for(sum_up, cut.tasks, x.size)
-    with np.errstate(all="ignore"):
-        gbeta, slope = totals.sum(1)
-        inverse = np.asarray(rstd, np.float64)
-        scale = inverse if gamma is None else inverse * gamma
-        # gx = scale * (gy - mean(gy) - (x - mean) * inverse^2 * mean(gy * (x - mean)))
-        lean, level = slope * inverse**2 / max(cut.count, 1), gbeta / max(cut.count, 1)
-        sums = (slope * inverse).astype(x.dtype), gbeta.astype(x.dtype), residual
-    result = empty(x.shape, x.dtype)
-    gx = rows(result)
-    scale, lean, level = (cut.tile(v, x.dtype) for v in (scale, lean, level))
-
-    def spread(i: int) -> None:
-        part = cut.of(gx, i)
-        if through_statistics:
-            np.subtract(cut.of(matrix, i), middle, out=part)
-            part *= lean
-            part += level
-            np.subtract(cut.of(masked, i), part, out=part)
-            part *= scale
-        else:
-            np.multiply(cut.of(masked, i), scale, out=part)
-
-    parallel_for(spread, cut.tasks, x.size)
-    return result, *sums
+    return way_back(gy, x, gamma, mean, rstd, passed, relu, beta, through_statistics=False)

@@ -30,6 +30,7 @@ from gpunn.cuda import reduce as reduce
 from gpunn.cuda import resample as resample
 from gpunn.cuda import softmax as softmax
 from gpunn.cuda import step as step
+from gpunn.cuda import sync_batch_norm as sync_batch_norm
 from gpunn.cuda.card import current_device as current_device
 from gpunn.cuda.card import device_count as device_count
 from gpunn.cuda.card import empty_cache as empty_cache

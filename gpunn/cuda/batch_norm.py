@@ -17,11 +17,8 @@ from gpunn.cuda.batch_norm_variants import (
     TRAIN_FORWARD,
     gate_of,
     holds_signs,
-    movable,
-    move_back,
-    parameters,
-    taken,
 )
+from gpunn.cuda.channels import alike, movable, move_back, norm_problem, parameters, taken
 from gpunn.cuda.checks import check_arrays, check_index
 from gpunn.cuda.dtypes import accumulate
 from gpunn.cuda.layout import cast, in_order, is_row_major, new
@@ -31,20 +28,6 @@ from gpunn.cuda.variants import Asked, forced
 
 
 # ---------------------------------------------------------------- plans
-def _problem(name: str, x: Layout, eps: float, relu: int, training: int, /, **more: Layout | None) -> Norm:
-    """The checked problem. ``more`` has x's dtype and shape, or is None; all are in the memory order of x."""
-    check_arrays(name, x=x, **more)
-    check_index(name, **{"one channel of x": (x.shape[0], *x.shape[2:])})
-    aligned = all(a.aligned for a in (x, *more.values()) if a is not None)
-    n, c, *spatial = x.shape
-    return Norm(x.dtype.name, aligned, n, c, int(np.prod(spatial)), not is_row_major(x), eps, relu, training)
-
-
-def _like(a: tuple | None, x: Layout) -> Layout | None:
-    """An array of x's shape, in x's memory order."""
-    return None if a is None else in_order(Layout(*a), not is_row_major(x))
-
-
 @lru_cache(KEPT)
 def _train_forward(
     x: tuple,
@@ -57,8 +40,8 @@ def _train_forward(
     asked: Asked,
 ) -> Plan:
     name, first = TRAIN_FORWARD.name, in_order(Layout(*x), not is_row_major(Layout(*x)))
-    extra = _like(residual, first)
-    job = _problem(name, first, eps, int(relu), 1, residual=extra)
+    extra = alike(residual, first)
+    job = norm_problem(name, first, eps, int(relu), 1, residual=extra)
     wide = accumulate(job.dtype)
     each = Output((job.C,), wide)
     inputs: dict[str, Layout | Scalar | None] = {"x": first, **parameters(name, first, gamma=gamma, beta=beta)}
@@ -86,8 +69,8 @@ def _eval_forward(
     asked: Asked,
 ) -> Plan:
     name, first = EVAL_FORWARD.name, in_order(Layout(*x), not is_row_major(Layout(*x)))
-    extra = _like(residual, first)
-    job = _problem(name, first, eps, int(relu), 0, residual=extra)
+    extra = alike(residual, first)
+    job = norm_problem(name, first, eps, int(relu), 0, residual=extra)
     wide = parameters(name, first, gamma=gamma, beta=beta, mean=mean, var=var)
     outputs = {"y": new(first.shape, first.dtype, job.nhwc)}
     return EVAL_FORWARD.plan(job, {"x": first, **wide, "residual": extra}, outputs, empty=not first.size)
@@ -109,8 +92,8 @@ def _backward(
 ) -> Plan:
     name = "batch_norm.train_backward" if training else "batch_norm.eval_backward"
     first = in_order(Layout(*x), not is_row_major(Layout(*x)))
-    above, (gate, told) = _like(gy, first), gate_of(passed, not is_row_major(first))
-    job = _problem(name, first, 0.0, int(relu), training, gy=above, y=told if gate == "y" else None)
+    above, (gate, told) = alike(gy, first), gate_of(passed, not is_row_major(first))
+    job = norm_problem(name, first, 0.0, int(relu), training, gy=above, y=told if gate == "y" else None)
     wide = parameters(name, first, gamma=gamma, beta=beta, mean=mean, rstd=rstd)
     each = Output((job.C,), accumulate(job.dtype))
     outputs = {"gx": new(first.shape, first.dtype, job.nhwc), "ggamma": each, "gbeta": each}

@@ -1,24 +1,21 @@
-"""Batch normalisation's variants, and what is alike wherever a plan has parameters and statistics of channels."""
+"""Batch normalisation's variants."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-from numpy.typing import DTypeLike
 
-from gpunn.backend import Array, Running
-from gpunn.cuda.checks import check_devices
 from gpunn.cuda.dtypes import SIZES, accumulate, pack, storage_macros
 from gpunn.cuda.kernel import blocks
-from gpunn.cuda.layout import cast, in_order
+from gpunn.cuda.layout import in_order
 from gpunn.cuda.plans import Launch, Layout, Scratch, Tickets
 from gpunn.cuda.problem import Norm
 from gpunn.cuda.variants import Operation, Variant
 
-THREADS, COUNT = 256, np.dtype(np.int64)
+THREADS = 256
 MULTIPROCESSORS = 132  # an H200's: grids are the same on every device, so that sums have one order everywhere
 RESIDENT = 30 << 20  # bytes read twice that stay in its L2 cache of 50 MB, beside what is written
 NAIVE = "either memory order, every size and dtype"
@@ -105,6 +102,14 @@ def _forward_split(job: Norm) -> tuple[Launch, ...]:
     return (Launch("batch_norm/statistics", _macros(job, width), grid, (THREADS,), args), *apply_launches(job))
 
 
+def _statistics(job: Norm) -> tuple[Launch, ...]:
+    width = _width(job)
+    grid, columns = _walk(job, width)
+    parts = Scratch("parts", (2, grid[1], job.C), accumulate(job.dtype))
+    args = ("x", parts, "mean", "rstd", None, None, None, Tickets(1 + grid[0]), job, columns, job.eps, 0.0, 1.0)
+    return (Launch("batch_norm/statistics", _macros(job, width), grid, (THREADS,), args),)
+
+
 def _forward_together(job: Norm) -> tuple[Launch, ...]:
     width = _width(job)
     grid, columns = _walk(job, width)
@@ -150,12 +155,16 @@ def _backward_naive(job: Norm) -> tuple[Launch, ...]:
     return (Launch("batch_norm/naive_backward", _macros(job), (job.C,), (128,), args),)
 
 
-def _backward_split(job: Norm) -> tuple[Launch, ...]:
+def _sums(job: Norm) -> tuple[Launch, ...]:
     width = _width(job)
     macros, (grid, columns) = _macros(job, width), _walk(job, width, True)
     parts = Scratch("parts", (2, grid[1], job.C), accumulate(job.dtype))
     sums = (*_given(job), parts, "ggamma", "gbeta", Tickets(grid[0]), job, columns, job.relu)
-    return (Launch("batch_norm/backward_sums", macros, grid, (THREADS,), sums), *_apply_backward(job))
+    return (Launch("batch_norm/backward_sums", macros, grid, (THREADS,), sums),)
+
+
+def _backward_split(job: Norm) -> tuple[Launch, ...]:
+    return (*_sums(job), *_apply_backward(job))
 
 
 def _backward_together(job: Norm) -> tuple[Launch, ...]:
@@ -204,6 +213,15 @@ FOLD = Operation(
     "batch_norm.fold",
     Variant("row", ("batch_norm/fold",), "every size and dtype", _always, _fold_one),
 )
+# The halves of the split passes, for who has something to do in between.
+STATISTICS = Operation(
+    "sync_batch_norm.statistics",
+    Variant("split", FORWARD_FILES[1:], SPLIT, _always, _statistics),
+)
+SUMS = Operation(
+    "sync_batch_norm.sums",
+    Variant("split", BACKWARD_FILES[1:], SPLIT, _always, _sums),
+)
 APPLY_BACKWARD = Operation(
     "batch_norm.apply_backward",
     Variant("apply", ("batch_norm/backward_apply",), SPLIT, _always, _apply_backward),
@@ -214,37 +232,3 @@ BACKWARD = Operation(
     Variant("split", BACKWARD_FILES, SPLIT, _always, _backward_split),
     Variant("naive", ("batch_norm/naive_backward",), NAIVE, _always, _backward_naive),
 )
-
-
-# ---------------------------------------------------------------- parameters and statistics
-def taken(a: tuple | None) -> Layout | None:
-    """An array as it is, where there is one."""
-    return None if a is None else Layout(*a)
-
-
-def parameters(name: str, x: Layout, **given: tuple | None) -> dict[str, Layout | None]:
-    """Each channel's parameters in the accumulation type, contiguous; None stays None."""
-    arrays = {key: taken(a) for key, a in given.items()}
-    check_devices(name, x=x, **arrays)
-    return {key: cast(a, accumulate(x.dtype.name)) for key, a in arrays.items()}
-
-
-def movable(running: Running | None, wanted: DTypeLike) -> tuple[Sequence[Array | None], list[Array | None]]:
-    """Running statistics and their count, and the same where a kernel can move them.
-
-    The latter are copies of those of another dtype, or of views with gaps.
-    """
-    mean, var, _, batches = running or (None, None, 0.0, None)
-    own = (mean, var, batches)
-    moved = [
-        a if a is None or (a.dtype == dtype and a.flags.c_contiguous) else a.astype(dtype)
-        for a, dtype in zip(own, (wanted, wanted, COUNT), strict=True)
-    ]
-    return own, moved
-
-
-def move_back(own: Sequence[Array | None], moved: Sequence[Array | None]) -> None:
-    """Where `movable` made copies, what the kernel made of them."""
-    for a, done in zip(own, moved, strict=True):
-        if a is not done and a is not None:
-            a[...] = done

@@ -13,7 +13,8 @@ import numpy as np
 from gpunn.asked import of_floats
 from gpunn.backend import Array, Running
 from gpunn.cuda import batch_norm, conv
-from gpunn.cuda.batch_norm_variants import APPLY_BACKWARD, RUNNING, gate_of, movable, move_back, parameters, taken
+from gpunn.cuda.batch_norm_variants import APPLY_BACKWARD, RUNNING, gate_of
+from gpunn.cuda.channels import movable, move_back, parameters, taken
 from gpunn.cuda.checks import check_arrays, check_index
 from gpunn.cuda.conv_norm_variants import FUSED, SLOPED, ConvNorm
 from gpunn.cuda.dtypes import accumulate

@@ -25,6 +25,7 @@ TWINS = {
     "filter": {"forward", "grad_input", "grad_kernel"},
     "adaptive_pool": {"avg_forward", "avg_backward", "max_forward", "max_backward", "max_backward_from", "places"},
     "batch_norm": {"train_forward", "eval_forward", "fold", "train_backward", "eval_backward"},
+    "sync_batch_norm": {"forward", "backward"},
     "conv_norm": {"train_forward", "grad_input", "train_backward"},
     "group_norm": {"group_forward", "group_backward", "layer_forward", "layer_backward"}
     | {"rms_forward", "rms_backward"},
