@@ -71,7 +71,6 @@ NAMES = {
 }
 OF_NN = {
     "DataParallel": "gpunn.dist.DataParallel is PyTorch's DistributedDataParallel, of ranks that `gpunn launch` starts",
-    "SyncBatchNorm": "one device a run: BatchNorm2d is the same",
     "quantized": NAMES["quantization"],
     "EmbeddingBag": "sum or average what nn.Embedding gives",
     "AdaptiveLogSoftmaxWithLoss": "use nn.Linear and nn.CrossEntropyLoss",

@@ -68,6 +68,7 @@ class Reducer(Accumulation):
         self._works: list[Work] = []  # of the buckets under way, the first ones
         self._weight: float | Array | None = None  # of the batch that is added to buckets as they are reduced
         self._missing: list[set[int]] = []  # of each bucket, whose gradients are to come
+        self.group.weight = 1.0
 
     # ---------------------------------------------------------------- taking in
     @contextmanager
@@ -77,6 +78,7 @@ class Reducer(Accumulation):
         The weight is what the mean was divided by, None where nothing counted; `due`: `release` is to follow.
         """
         params = list(parameters)
+        self.group.weight = 0.0 if weight is None else weight
         if self.group.size == 1:
             with super().collecting(params, weight, due):
                 yield
@@ -109,6 +111,8 @@ class Reducer(Accumulation):
         """Take note that the gradient of parameter i is whole; reduce what can be, in the order of the buckets."""
         for missing in self._missing:
             missing.discard(i)
+        if self.group.meets:  # ranks that leave out other parameters would come to its collectives in another order
+            return
         while len(self._works) < len(self.buckets) and not self._missing[len(self._works)]:
             self._reduce_next(params)
 

@@ -157,6 +157,7 @@ from gpunn.nn.shuffle import ChannelShuffle as ChannelShuffle
 from gpunn.nn.shuffle import PixelShuffle as PixelShuffle
 from gpunn.nn.shuffle import PixelUnshuffle as PixelUnshuffle
 from gpunn.nn.shuffle import Unflatten as Unflatten
+from gpunn.nn.sync_batch_norm import SyncBatchNorm as SyncBatchNorm
 from gpunn.nn.transformer import TransformerDecoder as TransformerDecoder
 from gpunn.nn.transformer import TransformerDecoderLayer as TransformerDecoderLayer
 from gpunn.nn.transformer import TransformerEncoder as TransformerEncoder

@@ -6,6 +6,7 @@ import numpy as np
 
 from gpunn import ops
 from gpunn.backend import default_device, to_device
+from gpunn.backend.contract import Shape
 from gpunn.checks import as_count
 from gpunn.engine.tensor import Tensor
 from gpunn.nn import init
@@ -22,6 +23,7 @@ class _BatchNorm(Module):
     """
 
     ranks: tuple[int, ...]
+    shared: bool = False  # with other ranks, that training's statistics are of, too
     fused: bool = False  # by nn.fuse: with the layers beside it, where nobody watches them
 
     @placed
@@ -58,14 +60,7 @@ class _BatchNorm(Module):
         init.reset_affine(self.weight, self.bias)
 
     def forward(self, x: Tensor, residual: Tensor | None = None, relu: bool = False) -> Tensor:
-        shape = x.shape
-        if len(shape) not in self.ranks:
-            expected = " or ".join(map(str, self.ranks))
-            alone = len(shape) + 1 in self.ranks
-            remedy = "give it a batch with x.unsqueeze(0), an array with x[None]" if alone else "reshape it"
-            raise ValueError(
-                f"{type(self).__name__}: x has {len(shape)} dimensions {shape}, expected {expected}; {remedy}"
-            )
+        shape = self._checked(x)
         tracks, mean, var, batches = self.running_mean is not None, None, None, None
         if tracks:
             mean, var, batches = self.running_mean.array, self.running_var.array, self.num_batches_tracked.array
@@ -78,6 +73,18 @@ class _BatchNorm(Module):
             return ops.batch_norm_relu(*args, residual=residual, num_batches_tracked=batches)
         y = ops.batch_norm(*args, num_batches_tracked=batches)
         return y if residual is None else y + residual
+
+    def _checked(self, x: Tensor) -> Shape:
+        """x's shape. ValueError for one of another layer."""
+        shape = x.shape
+        if len(shape) not in self.ranks:
+            expected = " or ".join(map(str, self.ranks))
+            alone = len(shape) + 1 in self.ranks
+            remedy = "give it a batch with x.unsqueeze(0), an array with x[None]" if alone else "reshape it"
+            raise ValueError(
+                f"{type(self).__name__}: x has {len(shape)} dimensions {shape}, expected {expected}; {remedy}"
+            )
+        return shape
 
     def extra_repr(self) -> str:
         text = str(self.num_features)

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import NamedTuple, TypeVar
 
 from gpunn.nn.activation import ReLU
-from gpunn.nn.batch_norm import BatchNorm2d, _BatchNorm
+from gpunn.nn.batch_norm import _BatchNorm
 from gpunn.nn.containers import Sequential
 from gpunn.nn.conv import Conv2d
+from gpunn.nn.fusion import NORMS
 from gpunn.nn.module import Module
 
 M = TypeVar("M", bound=Module)
@@ -98,7 +99,7 @@ def _row(name: str, norm: _BatchNorm, conv: Module | None, pair: Pair | None) ->
     if conv is None or pair is None:
         return Row(name, SEPARATE, SEPARATE, "what comes before it is known to forward alone")
     training = MEASURED.format(conv=pair.conv) + (f" with {pair.then}" if pair.then else "")
-    if type(conv) is not Conv2d or type(norm) is not BatchNorm2d:
+    if type(conv) is not Conv2d or type(norm) not in NORMS:
         return Row(name, SEPARATE, SEPARATE, f"it is of a {type(conv).__name__}: Conv2d alone takes BatchNorm2d along")
     if norm.running_mean is None:
         return Row(name, training, training, "it keeps no running statistics")
@@ -106,6 +107,8 @@ def _row(name: str, norm: _BatchNorm, conv: Module | None, pair: Pair | None) ->
     if watched is not None:
         return Row(name, SEPARATE, SEPARATE, f"a hook watches the {type(watched).__name__}")
     evaluation = FOLDED.format(conv=pair.conv) + (f", {pair.then}" if pair.then else "")
+    if norm.shared:
+        return Row(name, SEPARATE, evaluation, "in training its statistics are of all ranks")
     return Row(name, training, evaluation, "")
 
 

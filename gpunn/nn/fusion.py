@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from gpunn import ops
 from gpunn.checks import cached, wants_grad
@@ -20,17 +20,19 @@ from gpunn.engine.autograd import is_grad_enabled
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import Tensor, data_of
 from gpunn.nn.activation import ReLU, Tanh
-from gpunn.nn.batch_norm import BatchNorm2d
+from gpunn.nn.batch_norm import BatchNorm2d, _BatchNorm
 from gpunn.nn.conv import Conv2d
 from gpunn.nn.linear import Flatten, Linear
 from gpunn.nn.module import Module
 from gpunn.nn.pool import AvgPool2d, MaxPool2d
+from gpunn.nn.sync_batch_norm import SyncBatchNorm
 from gpunn.ops.batch_norm import folded
 from gpunn.ops.conv_norm import conv2d_batch_norm
 from gpunn.window import Pooling
 
 ACTIVATIONS: dict[type[Module], str] = {ReLU: "relu", Tanh: "tanh"}
 POOLS = (MaxPool2d, AvgPool2d)
+NORMS = (BatchNorm2d, SyncBatchNorm)
 
 
 def chain(layers: Sequence[Module], x: Operand) -> Operand:
@@ -85,11 +87,11 @@ def conv_norm(x: Any, conv: Module, norm: Module, relu: bool = False, residual: 
     are made anew each time, by one small launch: kept ones would be stale after a write to an array, which nobody hears
     of, and in each replay of a captured evaluation.
     """
-    if type(conv) is Conv2d and type(norm) is BatchNorm2d and _folds(x, conv, norm, residual):
+    if type(conv) is Conv2d and _is_fused(norm) and _folds(x, conv, norm, residual):
         statistics = _data(norm.running_mean), _data(norm.running_var), _data(norm.weight), _data(norm.bias), norm.eps
         w, b = folded(conv.weight.array, _data(conv.bias), *statistics)
         return conv.convolved(x, Tensor(w), Tensor(b), "relu" if relu else None, residual=residual)
-    if type(conv) is Conv2d and type(norm) is BatchNorm2d and _learns(x, conv, norm):
+    if type(conv) is Conv2d and _is_fused(norm) and _learns(x, conv, norm):
         running = _data(norm.running_mean), _data(norm.running_var), _data(norm.num_batches_tracked)
         momentum = norm.momentum if norm.momentum is not None or running[2] is not None else 0.0
         learned = norm.weight, norm.bias, momentum, norm.eps
@@ -99,20 +101,20 @@ def conv_norm(x: Any, conv: Module, norm: Module, relu: bool = False, residual: 
     return norm(y, residual, relu) if residual is not None or relu else norm(y)
 
 
-def _is_fused(norm: Module) -> bool:
-    return type(norm) is BatchNorm2d and norm.fused and _free(norm)
+def _is_fused(norm: Module) -> TypeGuard[_BatchNorm]:
+    return type(norm) in NORMS and norm.fused and _free(norm)
 
 
-def _learns(x: Any, conv: Conv2d, norm: BatchNorm2d) -> bool:
+def _learns(x: Any, conv: Conv2d, norm: _BatchNorm) -> bool:
     """Whether the convolution gives the normalisation its statistics: those of the batch that it makes."""
-    if not _is_fused(norm) or not _free(conv):
+    if not _free(conv) or norm.shared:
         return False
     return (norm.training or norm.running_mean is None) and len(x.shape) == 4 and x.shape[0] > 0
 
 
-def _folds(x: Tensor, conv: Conv2d, norm: BatchNorm2d, residual: Tensor | None) -> bool:
+def _folds(x: Tensor, conv: Conv2d, norm: _BatchNorm, residual: Tensor | None) -> bool:
     """Whether the normalisation goes into the convolution's weights: where asked for, and where none is learned."""
-    if not _is_fused(norm) or not _free(conv) or norm.training or norm.running_mean is None:
+    if not _free(conv) or norm.training or norm.running_mean is None:
         return False
     parts = (x, residual, conv.weight, conv.bias, norm.weight, norm.bias)
     if is_grad_enabled() and any(map(wants_grad, parts)):

@@ -349,6 +349,7 @@ from gpunn.ops.statistics import std as std
 from gpunn.ops.statistics import std_mean as std_mean
 from gpunn.ops.statistics import var as var
 from gpunn.ops.statistics import var_mean as var_mean
+from gpunn.ops.sync_batch_norm import sync_batch_norm as sync_batch_norm
 from gpunn.ops.trigonometry import acos as acos
 from gpunn.ops.trigonometry import acosh as acosh
 from gpunn.ops.trigonometry import asin as asin

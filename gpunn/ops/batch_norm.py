@@ -99,7 +99,7 @@ def _batch_norm(
     if training and isinstance(a, np.ndarray):
         check_written(op, running_mean=running[0], running_var=running[1], num_batches_tracked=running[2])
     gamma, beta, mean, var = channelwise(op, a, weight, bias, *running[:2])
-    batches = _batches(op, a, running[2])
+    batches = batches_of(op, a, running[2])
     if training and not (momentum is None and batches is not None):
         check_momentum(op, momentum, ", or num_batches_tracked to average all batches by")
     if r is not None:
@@ -126,7 +126,7 @@ def _batch_norm(
     return record(op, y, (x, weight, bias, residual), backward, owned=True)
 
 
-def _batches(op: str, a: Array, batches: Array | None) -> Array | None:
+def batches_of(op: str, a: Array, batches: Array | None) -> Array | None:
     """The count of batches, checked: one integer on x's device."""
     if batches is None:
         return None

@@ -41,6 +41,8 @@ class Group:
         self.local_rank, self.local_size = rank, size  # among the ranks of this host
         self.calls = 0
         self.doing = "starting"  # the last collective, in words
+        self.weight: float | Array = 1.0  # of this rank's loss beside the others' while it runs backward
+        self.meets = False  # whether backward passes call collectives, which others then do after them
 
     def all_reduce(self, a: Array, op: str = "sum", ordered: bool | None = None) -> Work:
         """Replace `a` on all ranks by the sum (or op) of all ranks' a."""

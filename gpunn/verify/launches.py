@@ -279,6 +279,7 @@ _OTHERS = {
     "pool.scatter": _scattered,
     "conv_norm": _normed_convolutions,
     "batch_norm": _norms,
+    "sync_batch_norm": _norms,
     "group_norm": _rows,
     "group_norm.group_forward": _groups,
     "group_norm.group_backward": _groups,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any
 
@@ -220,3 +220,29 @@ def _norm_case(
             channels,
             forward,
         )
+    yield from _sync_case(name, x, gamma, beta, extra, gy, case.relu, want_train, partial(want_backward, True))
+
+
+def _sync_case(
+    name: str, x: Array, gamma: Array | None, beta: Array | None, extra: Array | None, gy: Array, relu: bool,
+    want_forward: Callable[..., tuple], want_backward: Callable[..., tuple],
+) -> Iterator[Task]:  # fmt: skip
+    """The same by the passes that other ranks may come between, where there are none."""
+    norm, count = twins(x).sync_batch_norm, x.size // x.shape[1]
+
+    @cache
+    def forward() -> tuple[Array, Array, Array, Array | None]:
+        with np.errstate(invalid="ignore"):
+            return norm.forward(x, gamma, beta, lambda mean, var: (mean, (var + EPS) ** -0.5), extra, relu)
+
+    def run_forward() -> tuple:
+        forward.cache_clear()
+        return forward()[:3]
+
+    def run_backward() -> tuple:
+        _, mean, rstd, told = forward()
+        means = lambda ggamma, gbeta: (ggamma / count, gbeta / count)  # noqa: E731
+        return norm.backward(gy, x, gamma, mean, rstd, means, told, True, relu, beta)
+
+    yield Task("sync_batch_norm.statistics", name, run_forward, want_forward, channels)
+    yield Task("sync_batch_norm.sums", name, run_backward, want_backward, channels, forward)

@@ -77,6 +77,8 @@ LAYERS = [
     ("GroupNorm", (3, 6), dict(affine=False, eps=0.1), (2, 6)),
     ("GroupNorm", (3, 6), dict(bias=False), (2, 6, 2)),
     ("BatchNorm2d", (3,), dict(bias=False), (5, 3, 4, 2)),
+    ("SyncBatchNorm", (3,), dict(momentum=None, eps=1e-3), (5, 3, 4, 2)),
+    ("SyncBatchNorm", (3,), dict(affine=False), (5, 3)),
     ("InstanceNorm1d", (3,), dict(affine=True, bias=False), (3, 3, 5)),
     ("InstanceNorm3d", (3,), dict(affine=True, track_running_stats=True), (2, 3, 5, 2, 2)),
     ("InstanceNorm3d", (3,), {}, (3, 5, 2, 2)),

@@ -151,6 +151,7 @@ CALLS = {
     "lp_pool2d": (ops.lp_pool2d, X, 2, 2, 1),
     "lp_pool3d": (ops.lp_pool3d, X[None], 1, (2, 1, 2)),
     "batch_norm": (lambda x: ops.batch_norm(x, None, None, training=True), X),
+    "sync_batch_norm": (lambda x: ops.sync_batch_norm(x, None, None, training=True), X),
     "batch_norm_relu": (lambda x: ops.batch_norm_relu(x, None, None, training=True), X),
     "linear": (ops.linear, X, normal(3, 6)),
     "relu": (ops.relu, X),
