@@ -10,12 +10,16 @@ from gpunn.backend import capture, is_array
 from gpunn.cuda import step
 from gpunn.cuda.places import Meter, Place
 from gpunn.cuda.ring import Reading, Ring, Short
+from gpunn.errors import CaptureError
 
 ATTEMPTS = 10  # captures until there is room for all of one
 ROOM = 1 << 18  # bytes of memory beyond a quarter more than the steps before had in use
 FEED = 1 << 12  # bytes that a replay may be fed with, at first
 
 Body = Callable[[], Mapping[Any, Any]]
+DONE, SHORT, BLOCKED = range(3)  # what became of an attempt
+ELSEWHERE = "another rank could not capture its step"
+
 
 class Graph:
     """What `body` launches, to be replayed with the addresses that it had.
@@ -27,32 +31,51 @@ class Graph:
         watched: of the values in which a number that is not finite is a fault, the value that must not be 0 for that,
             or None.
         undo: takes back what an unfinished body has done on the host.
+        agree: given what became of an attempt, the worst that became of it on any rank: ranks whose steps hold
+            collectives capture together, or not at all.
 
-    Raises what body raises: a copy from or to the host, a library of CUDA's, a lack of memory. Nothing has run then,
-    and the stream is usable.
+    Raises what body raises: a copy from or to the host, a library of CUDA's, a lack of memory; CaptureError where
+    another rank could not capture. Nothing has run then, and the stream is usable.
     """
 
     def __init__(
-        self, place: Place, body: Body, watched: Mapping[Any, str | None], undo: Callable[[], None] = lambda: None
+        self,
+        place: Place,
+        body: Body,
+        watched: Mapping[Any, str | None],
+        undo: Callable[[], None] = lambda: None,
+        agree: Callable[[int], int] = lambda word: word,
     ):
         self.place, self._turning = place, False
-        with capture.alone():
-            self._capture(body, watched, undo)
+        self._capture(body, watched, undo, agree)
         self.ring.captured()
 
-    def _capture(self, body: Body, watched: Mapping[Any, str | None], undo: Callable[[], None]) -> None:
+    def _capture(
+        self, body: Body, watched: Mapping[Any, str | None], undo: Callable[[], None], agree: Callable[[int], int]
+    ) -> None:
         feed, memory = FEED, _room_for(self.place.peak)
-        for attempt in range(ATTEMPTS):
-            self.place.reserve(memory)
-            self.ring = Ring(feed, self.place.stream, self.place.fault)
+        for _ in range(ATTEMPTS):
+            short = None
             try:
-                self._record(body, watched, undo)
-                return
-            except Short as short:
-                if attempt == ATTEMPTS - 1:
-                    raise MemoryError(f"after {ATTEMPTS} attempts {short}") from None
+                with capture.alone():
+                    self.place.reserve(memory)
+                    self.ring = Ring(feed, self.place.stream, self.place.fault)
+                    self._record(body, watched, undo)
+            except Short as error:
+                short = error
                 feed = 4 * feed + short.feed if short.feed else feed
                 memory = memory + memory // 2 + short.memory if short.memory else memory
+            except Exception:
+                agree(BLOCKED)
+                raise
+            word = agree(SHORT if short else DONE)
+            if word == DONE:
+                return
+            if short is None:
+                undo()
+            if word == BLOCKED:
+                raise CaptureError(ELSEWHERE)
+        raise MemoryError(f"after {ATTEMPTS} attempts {short or 'another rank has no room for a capture'}")
 
     def _record(self, body: Body, watched: Mapping[Any, str | None], undo: Callable[[], None]) -> None:
         stream, cuda = self.place.stream, self.place.cupy.cuda

@@ -11,7 +11,7 @@ import numpy as np
 
 from gpunn import backend
 from gpunn.backend import Array
-from gpunn.data import DistributedSampler
+from gpunn.data import DataLoader, DistributedSampler, IterableDataset
 from gpunn.errors import UsageError
 from gpunn.ranks.group import Group
 
@@ -107,6 +107,12 @@ def _as_many(loader: Any, start: int, group: Group) -> Iterator[Batch]:
         pair = next(iter(loader))
     for _ in range(most - max(start, len(loader))):
         yield tuple([a[:0] for a in pair])
+
+
+def are_alike(loader: Any) -> bool:
+    """Whether the batches that each rank gets of a loader are of one shape, but for the last of an epoch."""
+    plain = type(loader) is DataLoader and loader.batch_sampler is None and loader.collate_fn is None
+    return plain and not isinstance(loader.dataset, IterableDataset)
 
 
 def samples(batch: Batch) -> int:

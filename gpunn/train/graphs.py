@@ -11,11 +11,12 @@ import numpy as np
 
 from gpunn import backend
 from gpunn.backend import Array, capture
-from gpunn.cuda.graph import Graph
+from gpunn.cuda.graph import BLOCKED, DONE, ELSEWHERE, Graph
 from gpunn.cuda.places import Place
 from gpunn.cuda.variants import forced
 from gpunn.engine.autograd import is_grad_enabled
 from gpunn.errors import UsageError
+from gpunn.train.agreement import Agreement
 from gpunn.train.batches import Batch
 from gpunn.train.blocked import assigned_words, switched_off, what_blocked
 from gpunn.train.frozen import Frozen
@@ -39,6 +40,7 @@ class Graphs:
         enabled: whether to capture; None: unless the environment says GPUNN_CAPTURE=0.
         say: takes a sentence on why steps run eagerly; a RuntimeWarning where it is left out.
         host: what a step counts on the host.
+        ranks: those that take steps that learn together.
     """
 
     def __init__(
@@ -49,8 +51,10 @@ class Graphs:
         enabled: bool | None = None,
         say: Callable[[str], object] | None = None,
         host: Host | None = None,
+        ranks: Agreement | None = None,
     ):
         self.who, self.frozen, self.watched, self.host = who, frozen, dict(watched), host or Host()
+        self._ranks = ranks or Agreement()
         self._say = say or (lambda words: warnings.warn(words, RuntimeWarning, stacklevel=7))
         self._said: set[str] = set()
         self.why_eager = switched_off(enabled)
@@ -65,10 +69,11 @@ class Graphs:
         """Whether some kind of step is a graph now."""
         return any(kind.graph is not None for kind in self._kinds.values())
 
-    def run(self, key: Any, batch: Batch, body: Body, number: int) -> dict[str, Any]:
+    def run(self, key: Any, batch: Batch, body: Body, number: int, alike: bool = False) -> dict[str, Any]:
         """What body(*arrays of the batch) gives: readings of it where the step was replayed.
 
-        `key` tells apart bodies that launch different things for the same batch; `number` is the step's, from 1.
+        `key` tells apart bodies that launch different things for the same batch; `number` is the step's, from 1, or 0
+        of one that does not learn. `alike`: the same key means the same kind on all ranks, who need not ask each other.
         """
         if not self._running.acquire(blocking=False):
             raise UsageError(
@@ -77,7 +82,7 @@ class Graphs:
         try:
             if self.why_eager or (place := self._where()) is None:
                 return dict(self._loaded(batch, body)())
-            return joined(place.inside(self._run, place, key, batch, taking_apart(body), number))
+            return joined(place.inside(self._run, place, key, batch, taking_apart(body), number, alike))
         finally:
             self._running.release()
 
@@ -118,9 +123,10 @@ class Graphs:
             self._place = Place(index)
         return self._place
 
-    def _run(self, place: Place, key: Any, batch: Batch, body: Body, number: int) -> dict[str, Any]:
-        before = self.host.get()
-        like = signature(batch, place.index)
+    def _run(self, place: Place, key: Any, batch: Batch, body: Body, number: int, alike: bool) -> dict[str, Any]:
+        before, like = self.host.get(), signature(batch, place.index)
+        if number and not alike:
+            like = self._ranks.kind(like)
         whole = (key, like, before, self.frozen.modes, is_grad_enabled(), forced())
         kind = self._kinds.get(whole) or self._new_kind(whole)
         if kind.graph is not None and not kind.graph.stands():
@@ -131,7 +137,7 @@ class Graphs:
         if kind.graph is None:
             if kind.warm < WARM_UPS:
                 return self._warm_up(place, kind, batch, body)
-            if words := self._capture(place, kind, batch, body, before):
+            if words := self._capture(place, kind, batch, body, before, number > 0):
                 found = self._eagerly(batch, body)  # raises what is wrong with the step itself
                 kind.eager = True
                 self._say_once(f"{self.who}: {words}; such steps run eagerly, which is slower")
@@ -172,9 +178,11 @@ class Graphs:
         return found
 
     # ---------------------------------------------------------------- captured
-    def _capture(self, place: Place, kind: Kind, batch: Batch, body: Body, before: Any) -> str:
+    def _capture(self, place: Place, kind: Kind, batch: Batch, body: Body, before: Any, learns: bool) -> str:
         """Make the kind's graph, which runs nothing; or why there is none, and all is as it was."""
+        agree = (self._ranks if learns else Agreement()).worst
         if hooked := self.frozen.hooked():
+            agree(BLOCKED)
             return f"a step cannot be captured with a hook of {hooked}, which a replay would not call"
         grads = [p.gradient for p in self.frozen.parameters]
 
@@ -186,14 +194,15 @@ class Graphs:
 
         inputs = tuple([backend.array_module(a).empty_like(a) for a in batch]) if isinstance(batch, tuple) else ()
         try:
-            graph = Graph(place, self._loaded(batch, body, kind, inputs), self.watched, undo)
+            graph = Graph(place, self._loaded(batch, body, kind, inputs), self.watched, undo, agree)
         except Exception as error:
             if not self.captured:
                 place.empty()  # of what was reserved
             return what_blocked(error)
-        if assigned := self.frozen.assigned():
+        assigned = self.frozen.assigned()
+        if agree(BLOCKED if assigned else DONE) == BLOCKED:
             undo()
-            return assigned_words(assigned)
+            return assigned_words(assigned) if assigned else ELSEWHERE
         kind.graph, kind.inputs, kind.after = graph, inputs, self.host.get()
         kind.grads = [(p, p.gradient) for p in self.frozen.parameters]
         if self.frozen.changed():

@@ -35,7 +35,7 @@ class Learning(OneStep, Standing):
             self._step((data_of(x), data_of(y)), last, given)
         return self.taken.values
 
-    def _step(self, batch: Batch, last: bool, given: Any) -> None:
+    def _step(self, batch: Batch, last: bool, given: Any, alike: bool = False) -> None:
         due = last or self.accumulation.batches + 1 >= self.accumulation.every
         self._batch = batch if current_precision() == "fp16" else None
         # Where the host reads in the middle of a step, and may go on otherwise, there is nothing to replay.
@@ -43,8 +43,9 @@ class Learning(OneStep, Standing):
             x, y = batch
             self.taken, self.updated = self._learn(x, y, due, given)
         else:
-            (graphs, kind), number = self._kind("train", due), self.steps + 1
-            found = graphs.run(kind, batch, lambda x, y: _flat(*self._learn(x, y, due, given)), number)
+            # Among ranks the epoch's last batch is a kind of its own: it may be smaller on some of them.
+            (graphs, kind), number = self._kind("train", due, last and self.group.size > 1), self.steps + 1
+            found = graphs.run(kind, batch, lambda x, y: _flat(*self._learn(x, y, due, given)), number, alike)
             self.taken, self.updated = self._whole(found, batch)
         if self.updated:
             self.grad_norm = self.taken.norm

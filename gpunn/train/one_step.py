@@ -15,6 +15,8 @@ from gpunn.nn import Module
 from gpunn.ops.counts import Count, counting
 from gpunn.optim import clip_grad_norm_
 from gpunn.optim.accumulate import Accumulation
+from gpunn.ranks.group import Group
+from gpunn.train.agreement import Agreement
 from gpunn.train.batches import Batch
 from gpunn.train.ema import EMA
 from gpunn.train.frozen import Frozen
@@ -128,8 +130,15 @@ class OneStep:
         """None captured yet; their names for what they measure are "loss", COUNT and NORM."""
         parameters = tuple if self.optimizer is None else self.optimizer.parameters
         host = Host(self.accumulation.counted, self.accumulation.set_counted)
-        frozen = Frozen([self.model], parameters)
-        return Graphs(type(self).__name__, frozen, {"loss": COUNT, NORM: None}, self.capture, self._say_eager, host)
+        frozen, watched = Frozen([self.model], parameters), {"loss": COUNT, NORM: None}
+        ranks = Agreement(self._group())
+        return Graphs(type(self).__name__, frozen, watched, self.capture, self._say_eager, host, ranks)
+
+    def _group(self) -> Group | None:
+        """The ranks that reduce its gradients, or whom a layer such as DataParallel asks for something."""
+        of_layers = (getattr(layer, "process_group", None) for layer in self.model.modules())
+        found = (getattr(self.accumulation, "group", None), *of_layers)
+        return next((group for group in found if isinstance(group, Group)), None)
 
     def _kind(self, *what: object) -> tuple[Graphs, tuple]:
         """The graphs, and what tells steps apart in them beside batches.

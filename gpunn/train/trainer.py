@@ -19,7 +19,7 @@ from gpunn.optim import Optimizer
 from gpunn.optim.schedules import Schedule
 from gpunn.ranks.group import Group
 from gpunn.stopping import STOPS, with_words
-from gpunn.train.batches import Batch, batches, with_last
+from gpunn.train.batches import Batch, are_alike, batches, with_last
 from gpunn.train.callbacks import Callback, HistoryFiles
 from gpunn.train.ema import EMA
 from gpunn.train.history import History
@@ -184,11 +184,11 @@ class Trainer(Learning):
         """Train on what is left of the epoch, validate, write the history row, and move on to the next epoch."""
         self.model.train()
         self._call("on_epoch_start")
-        now = time.perf_counter()
+        now, alike = time.perf_counter(), are_alike(self.train_loader)
         for (batch, given), last in with_last(self._batches(self.train_loader, self.batch, "train_loader")):
             self._agree(self.steps, batch)
             self.between_steps, self.first_call = False, faults.last_serial() + 1
-            self._step(batch, last, given)
+            self._step(batch, last, given, alike)
             self.taken.calls = range(self.first_call, faults.last_serial() + 1)
             self.unread.append(self.taken)
             self.batch, self.steps, self.between_steps = self.batch + 1, self.steps + 1, True

@@ -31,17 +31,20 @@ class Talk:
 
 def on_gpus(n, function, *args, devices=None, timeout=20.0):
     """What function(group, *args) gives on each of n ranks; the first error is raised."""
-    talk, results, errors = Meeting(n), [None] * n, []
+    talk, results, errors, groups = Meeting(n), [None] * n, [], []
 
     def run(rank):
         group, device = None, rank if devices is None else devices[rank]
         try:
             with Device(device):
                 group = NcclGroup(rank, n, device, timeout, Talk(rank, talk))
+                groups.append(group)
                 with inside(group):
                     results[rank] = function(group, *args)
         except BaseException as error:
             errors.append(error)
+            for each in groups:  # which would end this process
+                each._watch.stop()
             talk.barrier.abort()
             if group is not None and group.comm is not None:
                 group.comm.abort()
