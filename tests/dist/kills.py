@@ -22,6 +22,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ from gpunn.dist import launch_guard
 
 RANKS = 3
 LIMIT = 30.0  # seconds from a kill to the end of all its run's ranks
-COMMAND = ["train", "lenet5", "--data", "digits", "--limit", "600", "--epochs", "4", "--batch-size", "30"]
+COMMAND = ["train", "lenet5", "--data", "digits", "--limit", "600", "--epochs", "6", "--batch-size", "30"]
 SAYS = r"launch: rank (\d+) \(process (\d+) on "
 
 
@@ -53,32 +54,34 @@ class Run:
     kills: list[Kill] = field(default_factory=list)
     status: int | None = None
     lines: list[str] = field(default_factory=list)
-    seconds: float = 0.0
+    seconds: float = 0.0  # from when its first ranks were there
 
     def start(self, restarts: int) -> subprocess.Popen:
         command = ["launch", "-n", str(RANKS), "--restarts", str(restarts), *COMMAND, "--out", str(self.folder)]
         process = subprocess.Popen(
             [sys.executable, "-m", "gpunn", *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
-        self.reader = threading.Thread(target=lambda: self.lines.extend(process.stderr or ()))
+        self.pipe: Any = process.stderr
+        self.reader = threading.Thread(target=self.lines.extend, args=(self.pipe,))
         self.reader.start()
         return process
 
     def train(self, rng: random.Random, kills: int, span: float, stops: float) -> Run:
         """Train, and kill so many ranks, each at a random moment up to `span` seconds after a start."""
-        began = time.monotonic()
         process = self.start(kills + 1)
         try:
             seen: set[int] = set()
-            while process.poll() is None and len(self.kills) < kills:
+            pids = self.next_ranks(process, seen)
+            began = time.monotonic()
+            while pids and len(self.kills) < kills:
+                self.kill_one(process, rng, pids, rng.uniform(0, span), stops)
                 pids = self.next_ranks(process, seen)
-                if pids:
-                    self.kill_one(process, rng, pids, rng.uniform(0, span), stops)
             self.status = process.wait(timeout=600)
+            self.seconds = time.monotonic() - began
         finally:
             process.kill()
             self.reader.join()
-        self.seconds = time.monotonic() - began
+            self.pipe.close()
         return self
 
     def next_ranks(self, process: subprocess.Popen, seen: set[int]) -> dict[int, int]:
@@ -165,11 +168,11 @@ def ended(pid: int) -> bool:
 
 
 def weights(folder: Path) -> dict[str, np.ndarray]:
-    """All arrays that a run leaves for others."""
+    """All arrays that a run leaves for others; not what it notes of itself, such as its seconds."""
     found = {}
     for name in ("last.npz", "best.npz"):
         with np.load(folder / name, allow_pickle=False) as file:
-            found.update({f"{name}: {key}": file[key] for key in file.files})
+            found.update({f"{name}: {key}": file[key] for key in file.files if key != "meta.json"})
     return found
 
 
