@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gpunn import backend
-from gpunn.backend import Array, capture
+from gpunn.backend import Array, array_module, capture
 from gpunn.dist.buckets import Bucket, plan
 from gpunn.engine.tensor import Tensor
 from gpunn.errors import CaptureError, DistError
@@ -172,6 +172,28 @@ class Reducer(Accumulation):
         self._start()
         self._start_backward()
         return counts
+
+    def state_dict(self) -> dict[str, Any]:
+        """As an Accumulation's, with the sums of all ranks, all of which ask for it."""
+        state = super().state_dict()
+        if self.group.size == 1 or not self.batches:
+            return state
+        found = self.group.exchange([state["samples"], self.begun])
+        used = [any(of_all) for of_all in zip(*[begun for _, begun in found if begun], strict=True)]
+        sums: list[Array | None] = []
+        for i, memory in enumerate(self._memory if used else ()):
+            total = None
+            if used[i] and memory is not None:
+                total = memory.copy() if self.begun and self.begun[i] else array_module(memory).zeros_like(memory)
+                self.group.all_reduce(total, "sum", self.ordered).wait()
+            sums.append(total)
+        return {**state, "samples": sum(samples for samples, _ in found), "sums": sums}
+
+    def load_state_dict(self, saved: Mapping[str, Any], parameters: Iterable[Tensor]) -> None:
+        """Take over what `state_dict` returned: rank 0 does, for all."""
+        if self.group.rank > 0:
+            saved = {"batches": saved["batches"], "samples": 0, "sums": [None] * len(saved["sums"])}
+        super().load_state_dict(saved, parameters)
 
     def _agreed(self) -> tuple[bool, tuple[bool, ...], Array]:
         """Whether anything counted on any rank, which parameters any rank used, and the sum of all weights."""

@@ -16,11 +16,12 @@ from gpunn.engine.tensor import Tensor
 from gpunn.errors import RangeError, TrainingError, UsageError
 from gpunn.nn import Module
 from gpunn.optim import Optimizer
-from gpunn.optim.accumulate import Accumulation
+from gpunn.ranks.group import Group
 from gpunn.train.ema import EMA
 from gpunn.train.graphs import Batch
 from gpunn.train.loss_scale import LossScale
 from gpunn.train.one_step import COUNT, NORM, OneStep
+from gpunn.train.ranks import group_of, join, sums_over
 from gpunn.train.readings import EVERY, Step, read
 
 
@@ -52,6 +53,9 @@ class CapturedStep(OneStep):
         capture: False never captures; None does unless the environment has GPUNN_CAPTURE=0.
 
         precision: "fp32", "tf32", "bf16" or "fp16" (see gpunn.precision); None: what holds where a step is taken.
+        ranks: the processes whose gradients are averaged, as dist.init() returns them; None: those that it joined, if
+            any; False: this process alone. Each gives its own batches, as many as the others. Weights are rank 0's at
+            first, from when the object is made.
 
     Raises:
         UsageError: an option out of range, or a call from a second thread while a step of the first runs.
@@ -80,6 +84,7 @@ class CapturedStep(OneStep):
         metrics: Mapping[str, Callable] | None = None,
         capture: bool | None = None,
         precision: str | None = None,
+        ranks: Group | bool | None = None,
     ):
         if grad_clip is not None and not grad_clip > 0:
             raise UsageError(f"CapturedStep: grad_clip must be > 0, got {grad_clip}; leave it out for no clipping")
@@ -87,7 +92,9 @@ class CapturedStep(OneStep):
         self.grad_clip, self.ema, self.metrics = grad_clip, ema, dict(metrics or {})
         if accumulate < 1:
             raise UsageError(f"CapturedStep: accumulate must be at least 1 step, got {accumulate}")
-        self.accumulation = Accumulation(accumulate)
+        self.group = group_of("CapturedStep", ranks, model)
+        self.accumulation = sums_over(self.group, accumulate)
+        join("CapturedStep", self.group, model, {"optimizer": type(optimizer).__name__, "accumulate": accumulate})
         self.steps = 0  # so far
         self.capture, self.loss_scale = capture, LossScale()
         self.precision = None if precision is None else checked(precision)

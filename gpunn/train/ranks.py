@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from gpunn import random
-from gpunn.backend import Array, array_module
+from gpunn.dist.alike import check_alike, share
+from gpunn.dist.parallel import DataParallel
 from gpunn.dist.reducer import Reducer
-from gpunn.engine import written
-from gpunn.errors import DistError
+from gpunn.errors import DistError, UsageError
 from gpunn.nn import Module
 from gpunn.optim.accumulate import Accumulation
 from gpunn.ranks.group import Alone, Group, current
@@ -24,8 +22,10 @@ from gpunn.train.metrics import Running
 STREAMS = 1 << 16  # of gpunn.random, which a rank's own are so many beyond those of the rank before
 
 
-def group_of(who: str, ranks: Group | bool | None) -> Group:
+def group_of(who: str, ranks: Group | bool | None, model: Module) -> Group:
     """The ranks of an option `ranks`: a Group; None: those that `dist.init` joined, if any; False: this process."""
+    if isinstance(model, DataParallel):
+        raise UsageError(f"{who}: model is a DataParallel, which averages gradients itself; give its .module")
     if ranks is None or ranks is True:
         return current()
     if ranks is False:
@@ -71,27 +71,25 @@ def _as_arrays(value: Any) -> Any:
     return {name: np.array(v) if isinstance(v, list) else v for name, v in value.items()}
 
 
-def check_same(group: Group, what: Mapping[str, object]) -> None:
-    """DistError on all ranks where one of them has other values than rank 0: which, and in what."""
-    if group.size == 1:
-        return
-    words = {name: value if isinstance(value, (int, float, str, type(None))) else str(value)
-             for name, value in what.items()}  # fmt: skip
-    found = group.exchange(words)
+def check_same(who: str, group: Group, what: Mapping[str, object]) -> None:
+    """DistError on all ranks where one of them has another value of `what` than rank 0: which rank, and what."""
+    plain = {name: value if isinstance(value, (int, float)) else str(value) for name, value in what.items()}
+    found = group.exchange(plain)
     for rank, theirs in enumerate(found):
         for name, value in found[0].items():
-            if theirs.get(name) != value:
+            if theirs[name] != value:
                 raise DistError(
-                    f"dist: rank {rank} has another {name} than rank 0: {brief(str(theirs.get(name)), 60)}, rank 0 "
-                    f"{brief(str(value), 60)}; start all ranks with the same program, options and data"
+                    f"{who}: rank {rank} has {name} {brief(theirs[name])}, rank 0 {brief(value)}; start all ranks with "
+                    "the same program, options and data"
                 )
 
 
-def design_of(model: Module) -> str:
-    """A network's names, shapes and dtypes in a word that two networks share if they are alike."""
-    rows = [(name, list(a.shape), str(a.dtype)) for name, a in model.named_arrays().items()]
-    size = sum(int(np.prod(shape)) for _, shape, _ in rows)
-    return f"{len(rows)} arrays of {size} numbers ({hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:12]})"
+def join(who: str, group: Group, model: Module, what: Mapping[str, object]) -> None:
+    """Begin as the other ranks do: with the same network, from rank 0's weights. DistError where `what` differs."""
+    if group.size > 1:
+        check_same(who, group, what)
+        check_alike(who, model, group)
+        share(model.named_arrays().values(), group)
 
 
 def use_own_numbers(group: Group, taken: Sequence[int] = ()) -> None:
@@ -107,33 +105,16 @@ def use_own_numbers(group: Group, taken: Sequence[int] = ()) -> None:
 
 @contextmanager
 def common_numbers_after(group: Group) -> Iterator[None]:
-    """A block of a rank's own random numbers, after which gpunn.random draws from the streams that all ranks share."""
+    """A block of a rank's own random numbers, after which gpunn.random draws the same on all ranks."""
     try:
         yield
+        if group.size > 1:  # ranks whose parts were smaller have taken fewer
+            random.set_state({**random.get_state(), "counter": max(counters(group))})
     finally:
-        if group.size > 1:
-            state = random.get_state()
-            random.set_state({**state, "stream": state["stream"] % STREAMS})
+        state = random.get_state()
+        random.set_state({**state, "stream": state["stream"] % STREAMS})
 
 
 def counters(group: Group) -> list[int]:
     """How many of its random numbers each rank has taken."""
     return group.exchange(random.get_state()["counter"])
-
-
-def share(arrays: Iterable[Array], group: Group) -> None:
-    """Give all ranks rank 0's values, one message for each dtype and piece of memory."""
-    if group.size == 1:
-        return
-    alike: dict[str, list[Array]] = {}
-    for a in arrays:
-        alike.setdefault(a.dtype.name, []).append(a)
-    for some in alike.values():
-        xp = array_module(some[0])
-        flat = xp.concatenate([a.reshape(-1) for a in some])
-        group.broadcast(flat, 0).wait()
-        at = 0
-        for a in some:
-            a[...] = flat[at : at + a.size].reshape(a.shape)
-            at += a.size
-        written.note(written.blocks(some))

@@ -11,6 +11,7 @@ from typing import Any
 from gpunn import backend, ops, random
 from gpunn.asked import checked
 from gpunn.backend import faults
+from gpunn.dist.alike import share
 from gpunn.engine.autograd import no_grad
 from gpunn.errors import RangeError, UsageError
 from gpunn.nn import Module
@@ -29,11 +30,9 @@ from gpunn.train.lock import alone_in
 from gpunn.train.loss_scale import LossScale
 from gpunn.train.metrics import Running, accuracy
 from gpunn.train.ranks import (
-    check_same,
     common_numbers_after,
-    design_of,
     group_of,
-    share,
+    join,
     sums_over,
     together,
     use_own_numbers,
@@ -113,7 +112,7 @@ class Trainer(Learning):
         if grad_clip is not None and not grad_clip > 0:
             raise UsageError(f"Trainer: grad_clip must be > 0, got {grad_clip}; leave it out for no clipping")
         super().__init__(model, optimizer, None if device is None else backend.device(device), out, grad_clip)
-        self.group = group_of("Trainer", ranks)
+        self.group = group_of("Trainer", ranks, model)
         self.loss_fn, self.schedule = loss_fn, schedule
         self.metrics = dict(metrics) if metrics is not None else {"accuracy": accuracy}
         if self.device is not None:
@@ -285,12 +284,11 @@ class Trainer(Learning):
         """Begin as the other ranks do: alike, from rank 0's weights, with random numbers of one's own."""
         if self.group.size == 1:
             return
-        own = {"network": design_of(self.model), "optimizer": type(self.optimizer).__name__, "seed": self.seed}
+        own = {"optimizer": type(self.optimizer).__name__, "seed": self.seed}
         loader = {f"loader's {name}": getattr(self.train_loader, name, None) for name in ("seed", "batch_size")}
         options = {name: getattr(self, name) for name in ("epochs", "epoch", "steps", "read_every", "grad_clip")}
         own |= {"accumulate": self.accumulation.every, "precision": self.precision_name(), **loader, **options}
-        check_same(self.group, own)
-        share(self.model.named_arrays().values(), self.group)
+        join("Trainer", self.group, self.model, own)
         use_own_numbers(self.group)
 
     def _agree(self, number: int = 0, batch: Batch | None = None) -> None:
