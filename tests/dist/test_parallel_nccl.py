@@ -1,14 +1,12 @@
-"""Gradients reduced by NCCL, on the look-alike: in buckets whose sums are nodes of the captured step."""
+"""DataParallel over NCCL, on the look-alike: sums of buckets are nodes of the captured step."""
 
 import copy
-import os
 
 import numpy as np
 import pytest
 
 import gpunn
 from gpunn import dist, ops, optim
-from gpunn.dist.reducer import Reducer
 from gpunn.optim.accumulate import Accumulation
 from gpunn.train import CapturedStep
 from tests.dist.nccl_ranks import on_gpus
@@ -32,19 +30,14 @@ def bits(model):
     return [gpunn.to_numpy(p.array).tobytes() for p in model.parameters()]
 
 
-@pytest.mark.parametrize("wrap", [True, False] if "CI" in os.environ else [True], ids=lambda wrap: f"wrap={wrap}")
-def test_ranks_that_replay_have_the_bits_of_one_that_accumulates_their_parts(wrap):
+def test_ranks_that_replay_have_the_bits_of_one_that_accumulates_their_parts():
     gpunn.manual_seed(0)
     base = Net()
 
     def train(capture, group):
         where = f"cuda:{group.rank}"
-        model = copy.deepcopy(base).to(where)
-        if wrap:
-            model = dist.DataParallel(model, bucket_cap_mb=1e-4, ordered=True)
+        model = dist.DataParallel(copy.deepcopy(base).to(where), bucket_cap_mb=1e-4, ordered=True)
         step = CapturedStep(model, ops.cross_entropy, optim.SGD(model.parameters(), 0.1, momentum=0.9), capture=capture)
-        if not wrap:
-            step.accumulation = Reducer(1, group, 64, ordered=True)
         for i in range(5):
             step(*part(i, group.rank, where))
         step.read()
