@@ -71,6 +71,7 @@ class Averaging:
             share(buffers, self.group, src)
         self._due = self.enabled
         self._weights, self._forwards = self._weights + weight, self._forwards + 1
+        self.group.weight = self._weights if self._forwards == 1 else self._weights / self._forwards
 
     def arrived(self, i: int) -> None:
         """The gradient of a parameter is whole, while backward goes on."""
@@ -79,7 +80,7 @@ class Averaging:
         if self._backward is not (backward := autograd.under_way()):
             self._backward = backward
             if self._forwards:
-                self._weight = self._weights if self._forwards == 1 else self._weights / self._forwards
+                self._weight = self.group.weight
             self.reducer.expect(self._params, self._weight)
             autograd.at_the_end(self._finish)
         self.reducer.arrived(self._params, i)

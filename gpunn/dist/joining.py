@@ -12,6 +12,7 @@ from gpunn.backend import Array
 from gpunn.dist.alike import share
 from gpunn.dist.averaging import Averaging
 from gpunn.errors import DistError
+from gpunn.nn import SyncBatchNorm
 from gpunn.optim import Optimizer
 from gpunn.ranks.group import Group
 
@@ -27,6 +28,12 @@ def joining(
         return
     if averaging.meet is not None:
         raise DistError("DataParallel.join: called inside another block of join; leave the inner one out")
+    for name, layer in averaging.module.named_modules():
+        if isinstance(layer, SyncBatchNorm):
+            raise DistError(
+                f"DataParallel.join: {name or 'the network'} is a SyncBatchNorm, to which all ranks have to come in each "
+                "forward; give all ranks as many batches, of no samples where there are none left"
+            )
     meeting = Meeting(group, throw_on_early_termination)
     averaging.meet = meeting.forward
     try:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import gpunn
-from gpunn import nn, ops, optim
+from gpunn import dist, nn, ops, optim
 from gpunn.dist.reducer import Reducer
+from gpunn.errors import DistError
 from gpunn.models import resnet20
 from gpunn.nn import fusion
 from gpunn.ranks.group import Group, inside
@@ -77,6 +78,33 @@ def test_training_on_parts_ends_where_training_on_whole_batches_does(cuts):
         assert moved > 0.01 or "weight" not in name, "it has learnt something"
         np.testing.assert_allclose(states[0][name], value, atol=1e-5, err_msg=name)
     assert int(states[0]["bn.num_batches_tracked"]) == STEPS
+
+
+def test_in_a_data_parallel_network_gradients_are_the_whole_batchs():
+    """Of unequal parts, and where some ranks leave out parameters that others use."""
+    x, gy, cuts = normal(9, 2, 3, 3).astype("f"), normal(9, 5, seed=1).astype("f"), (0, 2, 9)
+    first = Net()
+    first.spare = nn.Linear(5, 5)
+
+    def gradients(model, cut, spare):
+        y = model(x[cut])
+        if spare:
+            y = y + model.module.spare(y) * 0
+        ops.mean((y * gy[cut]).sum(1)).backward()
+        return [p.grad.numpy() for p in model.parameters()]
+
+    want = gradients(dist.DataParallel(copy.deepcopy(first)), slice(None), True)
+
+    def rank(group):
+        model = dist.DataParallel(nn.SyncBatchNorm.convert(copy.deepcopy(first)), bucket_cap_mb=1e-4)
+        found = gradients(model, slice(*cuts[group.rank : group.rank + 2]), group.rank)
+        with pytest.raises(DistError, match="join: bn is a SyncBatchNorm, to which all ranks have to come"):
+            model.join().__enter__()
+        return found
+
+    for found in together(2, rank):
+        for mine, theirs in zip(found, want, strict=True):
+            np.testing.assert_allclose(mine, theirs, atol=2e-6)
 
 
 def test_conversion_keeps_the_layers_with_all_that_they_hold():
