@@ -174,19 +174,19 @@ class NcclGroup(Group):
     def _numbers(self, a: Array, op: str) -> tuple[int, int]:
         return getattr(self.nccl, f"NCCL_{a.dtype.name.upper()}"), getattr(self.nccl, f"NCCL_{op.upper()}")
 
-    def _scattered(self, out: Array, rows: Sequence[Array], parts: Array, op: str, to: int) -> None:
+    def _scattered(self, out: Any, rows: Sequence[Any], parts: Any, op: str, to: int) -> None:
         """Send each rank its row, and combine in rank order what all have for this one; rows[rank] may be `out`."""
         others = [rank for rank in range(self.size) if rank != self.rank]
         self._swapped([(rank, rows[rank]) for rank in others], [(rank, parts[rank]) for rank in others], to)
         if not out.size:
             return
-        parts[self.rank][...] = rows[self.rank]
+        parts[self.rank].data.copy_from_device_async(rows[self.rank].data, out.nbytes)  # of any type
         total = parts[0]
         for part in parts[1:]:
             elementwise.apply_into(FUNCTIONS[op], total, part)
         if op == "avg":
             elementwise.apply_into("true_divide", total, self.size)
-        out[...] = total
+        out.data.copy_from_device_async(total.data, out.nbytes)
 
     def _swapped(self, given: Sequence[tuple[int, Any]], taken: Sequence[tuple[int, Any]], to: int) -> None:
         """Send and receive arrays, to and from ranks, all at once."""

@@ -2,9 +2,9 @@
 
 import threading
 
+from gpunn.backend import require_cupy
 from gpunn.ranks.group import inside
 from gpunn.ranks.nccl import NcclGroup
-from tests.cupy_device import Device
 from tests.dist.together import Meeting
 
 
@@ -36,7 +36,7 @@ def on_gpus(n, function, *args, devices=None, timeout=20.0):
     def run(rank):
         group, device = None, rank if devices is None else devices[rank]
         try:
-            with Device(device):
+            with require_cupy().cuda.Device(device):
                 group = NcclGroup(rank, n, device, timeout, Talk(rank, talk))
                 groups.append(group)
                 with inside(group):

@@ -65,6 +65,8 @@ else
 fi
 wait
 for name in $checks; do note "$name"; done
+"$python" -c "from gpunn.backend import require_nccl as ask; ask()" 2> /dev/null ||
+    table+=("tests/gpu/test_gpu_nccl.py|left out|0|no NCCL: pip install 'gpunn[nccl]'")
 
 steps() {
     run "$1" "$2" "$python" -m bench step --device cuda --cases "$networks" --against "$3" --json "$out/$1-cuda.json"

@@ -1,0 +1,48 @@
+"""Ranks that are processes of mpiexec, with a GPU each of CuPy's look-alike: joined by `dist.init`."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import gpunn
+from gpunn.dist import launch_starts
+
+pytestmark = pytest.mark.skipif(not os.environ.get("CI"), reason="processes and their imports: in CI")
+
+
+@pytest.fixture(scope="module")
+def ranks():
+    """What each of two ranks found: tests/dist/programs/nccl.py."""
+    pytest.importorskip("mpi4py", reason="mpi4py is not installed", exc_type=ImportError)
+    if not gpunn.is_available("emulator"):
+        pytest.skip("the look-alike runs kernels on the emulator, which is not available (gpunn doctor says why)")
+    try:
+        start, settings = launch_starts.mpiexec_options(launch_starts.find_mpiexec(), 2)
+    except gpunn.DistError as error:
+        pytest.skip(str(error))
+    command = [*start, sys.executable, "-m", "tests.dist.programs.nccl"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, **settings})
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+def test_each_rank_has_a_gpu(ranks):
+    assert [(one["kind"], one["device"], one["local"]) for one in ranks] == [("nccl", i, [i, 2]) for i in range(2)]
+
+
+def test_sums_are_those_of_both(ranks):
+    assert all(one["reduced"] == [[3.0] * 5, 12.0] for one in ranks)
+
+
+def test_both_learn_one_network_captured_and_eager(ranks):
+    for one in ranks:
+        (losses, weights, none, _), (found, captured, nodes, said) = one["eager"], one["captured"]
+        assert losses == found and weights == captured == ranks[0]["eager"][1]
+        assert none == 0 and nodes > 2 and not said
+
+
+def test_host_memory_is_refused(ranks):
+    assert all("the ranks talk by NCCL, which takes arrays of cuda alone" in one["refused"] for one in ranks)
