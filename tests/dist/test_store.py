@@ -106,14 +106,14 @@ def test_where_says_what_each_rank_does(monkeypatch):
 
 def test_a_death_is_told_to_all_and_the_lowest_survivor_speaks():
     with ranks(4) as (server, clients):
-        clients[3].put("checkpoint", "the last checkpoint is runs/1/last.npz")
+        clients[3].put("checkpoint", "runs/1/checkpoint.npz (epoch 2)")
         clients[0].die()
         for client in clients[1:]:
             end, speaks = client.told.get(timeout=5)
             assert (end.rank, end.host, end.pid, end.code) == (0, socket.gethostname(), os.getpid(), 1)
             assert end.words == f"rank 0 (process {os.getpid()} on {socket.gethostname()}) has died"
             assert speaks == (client.rank == 1)
-            assert client.checkpoint == "the last checkpoint is runs/1/last.npz"
+            assert client.checkpoint == "runs/1/checkpoint.npz (epoch 2)"
         assert 0 not in server.members
         with pytest.raises(DistError, match=r"rank 0 .* has died"):
             clients[1].get("anything")

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 HARMS = ("kill", "worker", "stop", "abort", "launched", "served", "left")
-GO_ON = "go on with: gpunn train --resume runs/1"
+SAVED = "the last checkpoint is runs/1/checkpoint.npz (epoch 2)"
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork: not on this system")
 
@@ -35,14 +35,14 @@ def who(rank, number):
 def test_a_killed_rank_ends_the_others_though_its_worker_lives_on(runs, harm):
     zero, one, two = runs[harm]["ranks"]
     assert [rank["code"] for rank in (zero, one, two)] == [1, 1, -9]
-    assert said(zero, 0) == f"gpunn: {who(two, 2)} has died; {GO_ON}\n"
+    assert said(zero, 0) == f"gpunn: {who(two, 2)} has died; {SAVED}\n"
     assert said(one, 1) == ""
 
 
 def test_a_stopped_rank_ends_the_others_and_itself_when_it_goes_on(runs):
     zero, one, two = runs["stop"]["ranks"]
     assert [rank["code"] for rank in (zero, one, two)] == [1, 1, 1]
-    words = f"gpunn: {who(two, 2)} does not answer: it is stopped, or its host is not reached; {GO_ON}\n"
+    words = f"gpunn: {who(two, 2)} does not answer: it is stopped, or its host is not reached; {SAVED}\n"
     assert said(zero, 0) == words
     assert said(one, 1) == said(two, 2) == ""
 
@@ -65,7 +65,7 @@ def test_the_rank_that_keeps_the_store_dies(runs):
     zero, one, two = runs["served"]["ranks"]
     assert [rank["code"] for rank in (zero, one, two)] == [-9, 1, 1]
     words = sorted([said(one, 1), said(two, 2)])
-    assert words == ["", f"gpunn: {who(zero, 0)}, which keeps the ranks together, has died; {GO_ON}\n"]
+    assert words == ["", f"gpunn: {who(zero, 0)}, which keeps the ranks together, has died; {SAVED}\n"]
 
 
 def test_ranks_that_leave_end_one_by_one(runs):

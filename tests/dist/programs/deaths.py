@@ -29,7 +29,7 @@ def live(rank, harm, ports, ready):
     port = server.address[1] if server else int(os.read(ports[0], 8))
     client = Client(("127.0.0.1", port), SECRET, rank, SIZE)
     if rank == 0:
-        client.put("checkpoint", "go on with: gpunn train --resume runs/1")
+        client.put("checkpoint", "runs/1/checkpoint.npz (epoch 2)")
     client.gather("start", "")
     print(f"rank {rank}, not flushed;", end="")
     if harm == "worker" and rank == 2 and os.fork() == 0:  # as a loader's worker that outlives its rank
