@@ -15,13 +15,11 @@ from typing import Any
 
 import numpy as np
 
-import gpunn
 from bench.clocks import Call
 from bench.rows import Spread
-from bench.training.networks import SGD, Network, our_model, our_step
-from gpunn import dist, ops, optim
+from bench.training.networks import Network, our_model, our_step
+from gpunn import dist
 from gpunn.cpu.threads import set_thread_count
-from gpunn.dist.reducer import Reducer
 from gpunn.ranks.group import Group
 
 SIZES = [4 * 8**i for i in range(9)]  # bytes of an all-reduce: 4 to 64 MB
@@ -65,34 +63,16 @@ def turns(group: Group, network: Network, cap: float, seed: int, repeats: int) -
     """
     model = our_model(network, seed)
     plain = our_step(network, model, seed)
-    parallel = _parallel(network, group, cap, seed)
+    parallel = our_step(network, dist.DataParallel(our_model(network, seed), bucket_cap_mb=cap), seed)
     ways = {"alone": plain if group.rank == 0 else _nothing, "together": plain, "parallel": parallel}
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(1 + repeats):
         for name, step in ways.items():
             seconds[name].append(_slowest(group, step, STEPS))
     found: dict[str, Any] = {name: vars(Spread.of(times[1:])) for name, times in seconds.items()}  # the first warms up
-    alone, parallel = np.array(seconds["alone"][1:]), np.array(seconds["parallel"][1:])
-    images = {"images": np.median(alone / parallel), "images_of_best": alone.min() / parallel.min()}
+    one, all_ = np.array(seconds["alone"][1:]), np.array(seconds["parallel"][1:])
+    images = {"images": np.median(one / all_), "images_of_best": one.min() / all_.min()}
     return {**found, **{name: group.size * float(ratio) for name, ratio in images.items()}}
-
-
-def _parallel(network: Network, group: Group, cap: float, seed: int) -> Call:
-    """A training step of all ranks."""
-    model, (images, labels) = our_model(network, seed), network.data(seed)
-    x, parameters = gpunn.Tensor(images), list(model.parameters())
-    optimizer, reducer = optim.SGD(parameters, **SGD), Reducer(1, group, int(cap * 2**20))
-
-    def step() -> Any:
-        optimizer.zero_grad()
-        loss = ops.cross_entropy(model(x), labels)
-        with reducer.collecting(parameters, len(x), True):
-            loss.backward()
-        reducer.release(parameters)
-        optimizer.step()
-        return loss
-
-    return step
 
 
 def _nothing() -> None:
