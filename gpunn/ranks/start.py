@@ -26,6 +26,7 @@ PARTING = 20.0  # seconds that a process at its end waits for the others to come
 
 _stores: list[Store] = []  # that this process serves
 _client: Client | None = None  # of the ranks that were joined, or are about to be
+_failed = 0  # the exit status with which this process has ended the run
 _reaching = False  # whether the others were looked for: until then all ranks meet the same mistakes
 
 
@@ -101,7 +102,9 @@ def speaks() -> bool:
 
 def fail(code: int) -> None:
     """End the other ranks with this exit status, as this one is about to end."""
+    global _failed
     if _client is not None:
+        _failed = code
         _client.abort(code, f"rank {_client.rank} has failed")
 
 
@@ -131,8 +134,8 @@ def part() -> bool:
 
 
 def _at_exit(process: int) -> None:
-    if _client is not None and os.getpid() == process and not part():
-        _end(1)
+    if _client is not None and os.getpid() == process and (_failed or not part()):
+        _end(_failed or 1)
 
 
 def _end(code: int) -> None:
