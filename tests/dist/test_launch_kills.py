@@ -1,4 +1,4 @@
-"""A few kills of ranks of gpunn train; python -m tests.dist.kills makes more."""
+"""gpunn train as several ranks: errors, and a few kills; python -m tests.dist.kills makes more."""
 
 import os
 from pathlib import Path
@@ -6,22 +6,39 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpunn.dist.launch_starts import find_mpiexec
+from gpunn.dist.launch_starts import Plan, find_mpiexec
+from gpunn.dist.launching import launch
 from gpunn.errors import DistError
 from tests.dist import kills
 
 
-@pytest.mark.skipif(not os.environ.get("CI"), reason="takes 20 seconds; CI=1 runs it")
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds ranks in /proc, which this system has not")
-def test_killed_ranks_are_named_and_runs_go_on_to_the_same_weights(tmp_path):
+slow = pytest.mark.skipif(not os.environ.get("CI"), reason="takes up to 20 seconds; CI=1 runs it")
+
+
+def needs_ranks():
     pytest.importorskip("mpi4py")
     try:
         find_mpiexec()
     except DistError as error:
         pytest.skip(str(error))
+
+
+@slow
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds ranks in /proc, which this system has not")
+def test_killed_ranks_are_named_and_runs_go_on_to_the_same_weights(tmp_path):
+    needs_ranks()
     runs, wrong = kills.disturb(2, seed=3, each=2, stops=0, folder=tmp_path)
     assert not wrong
     assert sum(len(run.kills) for run in runs) == 2
+
+
+@slow
+def test_an_error_that_all_ranks_meet_is_said_by_one_and_not_started_again(capfd, tmp_path, monkeypatch):
+    needs_ranks()
+    monkeypatch.chdir(tmp_path)
+    assert launch(Plan(["train", "lenet5", "--data", "digit"], 2, restarts=1)) == 2
+    out, err = capfd.readouterr()
+    assert not out and err.startswith("gpunn: error: load: no data set is called 'digit'") and err.count("\n") == 1
 
 
 def test_what_is_wrong_with_a_run_is_found(tmp_path):
