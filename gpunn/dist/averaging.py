@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from gpunn.backend import Array, capture
+from gpunn.backend import Array
 from gpunn.dist.alike import share
 from gpunn.dist.reducer import Reducer
 from gpunn.engine import autograd
@@ -19,8 +19,6 @@ from gpunn.ranks.group import Group
 
 class Averaging:
     """Waits for the gradients of a network's parameters, and averages them.
-
-    It is no Module, whose attributes captured steps must leave as they are.
 
     Attributes:
         enabled: whether gradients are averaged that come of the next forward.
@@ -61,17 +59,15 @@ class Averaging:
     def before_forward(self, weight: float | Array, buffers: list[Array]) -> None:
         """Share the buffers, and take note of what the gradients will weigh."""
         self._watch()
-        src, as_now = 0, (self.enabled, self._forwards, self.meet)
-        if self.meet is not None or not self.enabled:
-            capture.refuse("no_sync and join are the host's, which a replay would not ask; take such steps eagerly")
-        capture.guard(lambda: (self.enabled, self._forwards, self.meet) == as_now)
-        if self.meet is not None:
-            src = self.meet(self.enabled, bool(buffers))
+        src = 0 if self.meet is None else self.meet(self.enabled, bool(buffers))
         if self.enabled and buffers:
             share(buffers, self.group, src)
         self._due = self.enabled
         self._weights, self._forwards = self._weights + weight, self._forwards + 1
-        self.group.weight = self._weights if self._forwards == 1 else self._weights / self._forwards
+        self.group.weight = self._mean_weight()  # for layers that sum over all ranks themselves
+
+    def _mean_weight(self) -> float | Array:
+        return self._weights if self._forwards == 1 else self._weights / self._forwards
 
     def arrived(self, i: int) -> None:
         """The gradient of a parameter is whole, while backward goes on."""
@@ -80,7 +76,7 @@ class Averaging:
         if self._backward is not (backward := autograd.under_way()):
             self._backward = backward
             if self._forwards:
-                self._weight = self.group.weight
+                self._weight = self._mean_weight()
             self.reducer.expect(self._params, self._weight)
             autograd.at_the_end(self._finish)
         self.reducer.arrived(self._params, i)
@@ -92,7 +88,7 @@ class Averaging:
         if self.as_views:
             return
         for bucket in self.reducer.buckets:
-            for i, gradient in zip(bucket.members, bucket.copied(), strict=True):
+            for i, gradient in zip(bucket.members, bucket.copied().views, strict=True):
                 if self._params[i].gradient is not None:
                     self._params[i].gradient = gradient
 
@@ -106,8 +102,6 @@ class Averaging:
 
 class Arrival:
     """A hook of a parameter, which does not keep the Averaging alive."""
-
-    launches_alone = True  # a replay of a captured step launches what it launched
 
     def __init__(self, owner: Averaging, i: int):
         self._owner, self._i = weakref.ref(owner), i

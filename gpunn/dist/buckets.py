@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from itertools import accumulate
 
 from gpunn import backend
@@ -27,9 +28,12 @@ class Bucket:
         self.memory: Array = backend.array_module(first).zeros_like(first, shape=(size,), order="C")
         self.views = self._views(self.memory)
 
-    def copied(self) -> list[Array]:
-        """The views, of a copy of the memory."""
-        return self._views(self.memory.copy())
+    def copied(self) -> Bucket:
+        """The same with memory of its own."""
+        made = copy(self)
+        made.memory = self.memory.copy()
+        made.views = made._views(made.memory)
+        return made
 
     def _views(self, memory: Array) -> list[Array]:
         starts = accumulate((_padded(array) // array.itemsize for array in self._arrays), initial=0)

@@ -169,8 +169,10 @@ def _check_devices(device_ids: Sequence[Named] | None, output_device: Named | No
         one = given[0] if isinstance(given, (list, tuple)) and len(given) == 1 else given
         if one is None:
             continue
-        wanted = f"cuda:{one}" if isinstance(one, int) else str(device(one)) if isinstance(one, (str, Device)) else ""
-        if wanted != str(where):
+        wanted = (
+            Device("cuda", one) if isinstance(one, int) else device(one) if isinstance(one, (str, Device)) else None
+        )
+        if wanted != where:
             raise DistError(
                 f"DataParallel: {name} is {given}, but the network is on {where}; move it with model.to first, or "
                 f"leave {name} out"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gpunn import backend
-from gpunn.backend import Array, array_module, capture
+from gpunn.backend import Array, capture
 from gpunn.dist.buckets import Bucket, plan
 from gpunn.engine.tensor import Tensor
 from gpunn.errors import CaptureError, DistError
@@ -82,12 +82,13 @@ class Reducer(Accumulation):
         if self.group.size == 1:
             with super().collecting(params, weight, due):
                 yield
-        elif weight is None:
+        elif not due or weight is None:
+            self._make_room(params)
             yield
-            self.skip()
-        elif not due:
-            yield
-            self.add(params, weight)
+            if weight is None:
+                self.skip()
+            else:
+                self.add(params, weight)
         else:
             self.expect(params, weight)
             with ExitStack() as waiting:
@@ -179,14 +180,14 @@ class Reducer(Accumulation):
         if self.group.size == 1 or not self.batches:
             return state
         found = self.group.exchange([state["samples"], self.begun])
-        used = [any(of_all) for of_all in zip(*[begun for _, begun in found if begun], strict=True)]
-        sums: list[Array | None] = []
-        for i, memory in enumerate(self._memory if used else ()):
-            total = None
-            if used[i] and memory is not None:
-                total = memory.copy() if self.begun and self.begun[i] else array_module(memory).zeros_like(memory)
-                self.group.all_reduce(total, "sum", self.ordered).wait()
-            sums.append(total)
+        used = [any(flags) for flags in zip(*[begun for _, begun in found], strict=True)]
+        sums: list[Array | None] = [None] * len(used)
+        for bucket in map(Bucket.copied, self.buckets):
+            for i, view in zip(bucket.members, bucket.views, strict=True):
+                if not self.begun[i]:
+                    view[...] = 0
+                sums[i] = view if used[i] else None
+            self.group.all_reduce(bucket.memory, "sum", self.ordered).wait()
         return {**state, "samples": sum(samples for samples, _ in found), "sums": sums}
 
     def load_state_dict(self, saved: Mapping[str, Any], parameters: Iterable[Tensor]) -> None:

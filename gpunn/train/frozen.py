@@ -118,13 +118,7 @@ class Frozen:
     def _hooks(self) -> list[tuple[int, ...]]:
         """The numbers of each parameter's hooks."""
         leaves: list[Any] = [p._node for p in self.parameters]
-        return [() if leaf is None or not (leaf.hooks or leaf.waiting) else _hooks_of(leaf) for leaf in leaves]
-
-
-def _hooks_of(leaf: Any) -> tuple[int, ...]:
-    """The numbers of a leaf's hooks, but of those that launch alone, which a replay launches again."""
-    own = [key for key, call in leaf.waiting.items() if not getattr(call, "launches_alone", False)]
-    return (*(leaf.hooks or ()), *own)
+        return [() if leaf is None else (*(leaf.hooks or ()), *leaf.waiting) for leaf in leaves]
 
 
 def _first_other(names: list[str], before: list[Any], now: list[Any]) -> str:

@@ -10,9 +10,8 @@ from gpunn import dist, nn, ops, optim
 from gpunn.dist.alike import check_alike
 from gpunn.errors import DistError
 from gpunn.optim.accumulate import Accumulation
-from gpunn.ranks.group import Group, Work
+from gpunn.ranks.group import Group
 from tests.dist.together import together
-from tests.train.captured_steps import Net, batch
 
 
 def network():
@@ -144,6 +143,17 @@ def test_two_losses_one_after_the_other_add_their_means():
     for got in together(2, run):
         for a, *bs in zip(got, *want, strict=True):
             np.testing.assert_allclose(a, sum(bs), rtol=1e-5, atol=1e-7)
+
+
+def test_two_networks_weigh_by_their_own_batches():
+    def run(group):
+        first, second = dist.DataParallel(Twice()), dist.DataParallel(Twice())
+        losses = [first(1, weight=1 + 2 * group.rank).sum(), second(1, weight=3 - 2 * group.rank).sum()]
+        for loss in losses:
+            (loss * (1.0 + group.rank)).backward()
+        return first.module.w.gradient.tolist(), second.module.w.gradient.tolist()
+
+    assert together(2, run) == [([1.75] * 2, [1.25] * 2)] * 2
 
 
 def test_weights_of_a_batch_and_inputs_without_samples():
@@ -388,38 +398,3 @@ def test_the_hooks_do_not_keep_what_waits_alive():
         return group.log, module.w.gradient.tolist()
 
     assert together(2, run) == [([], [1, 1])] * 2
-
-
-# ---------------------------------------------------------------- captured
-class Same(Group):
-    """Two ranks of which the other has what this one has, on any device."""
-
-    kind, ordered = "nccl", False
-
-    def __init__(self):
-        super().__init__(0, 2)
-
-    def _all_reduce(self, a, op, ordered):
-        a *= 2
-        return Work()
-
-    def exchange(self, value):
-        return [value, value]
-
-
-@pytest.mark.usefixtures("look_alike")
-def test_a_captured_step_averages_as_an_eager_one():
-    found = []
-    for capture in (False, None):
-        gpunn.manual_seed(0)
-        model = dist.DataParallel(Net().to("cuda"), process_group=Same(), bucket_cap_mb=1e-4)
-        optimizer = optim.SGD(model.parameters(), 0.05, momentum=0.9)
-        step = gpunn.train.CapturedStep(model, ops.cross_entropy, optimizer, capture=capture)
-        losses = [step(*batch(i)) for i in range(5)]
-        assert step.captured == (capture is None)
-        with model.no_sync():
-            losses.append(step(*batch(5)))
-        losses += [step(*batch(i)) for i in range(6, 8)]
-        arrays = {name: gpunn.to_numpy(a).tobytes() for name, a in model.named_arrays().items()}
-        found.append(([float(loss) for loss in losses], arrays))
-    assert found[0] == found[1]

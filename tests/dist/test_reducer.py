@@ -1,6 +1,7 @@
 """Reducer: sums of gradients over ranks that are threads, and in captured steps."""
 
 import copy
+import os
 
 import numpy as np
 import pytest
@@ -179,6 +180,41 @@ def test_parameters_that_stop_to_learn_leave_the_buckets_and_sums_of_a_saved_sta
     assert together(2, run) == [[[2, 2], [1, 1, 1], [1, 1, 1]]] * 2
 
 
+@pytest.mark.parametrize("ranks", [1, 3])
+def test_sums_of_two_ranks_go_on_on_any_number(ranks):
+    """What two ranks had saved between two batches, of which rank 1's first did not count."""
+    x = np.arange(1.0, 9.0, dtype=np.float32)
+
+    def begin(group):
+        v, w = (Tensor(np.zeros(n, np.float32), requires_grad=True) for n in (2, 3))
+        reducer, found = Reducer(3, group), []
+        for i in range(2):
+            v.gradient = w.gradient = None
+            weight = None if i == 0 and group.rank else 2 + group.rank
+            with reducer.collecting([v, w], weight, False):
+                if weight is not None:
+                    (w * x[2 * i + group.rank]).sum().backward()
+            found.append(reducer.state_dict())
+        return found
+
+    first, second = (found[-1] for found in together(2, begin))
+    assert first["batches"] == 2 and first["samples"] == second["samples"] == 7 and first["sums"][0] is None
+    total = 2 * x[0] + 2 * x[2] + 3 * x[3]
+    assert first["sums"][1].tolist() == second["sums"][1].tolist() == [total] * 3
+
+    def go_on(group):
+        v, w = (Tensor(np.zeros(n, np.float32), requires_grad=True) for n in (2, 3))
+        reducer = Reducer(3, group)
+        reducer.load_state_dict(copy.deepcopy(first), [v, w])
+        with reducer.collecting([v, w], 1, True):
+            (w * x[4]).sum().backward()
+        assert reducer.release([v, w]) and v.gradient is None
+        return w.gradient.tolist()
+
+    want = (total + ranks * x[4]) / np.float32(7 + ranks)
+    np.testing.assert_allclose(together(ranks, go_on), np.full((ranks, 3), want), rtol=1e-6)
+
+
 def test_gradients_that_were_not_zeroed_are_added_to_though_they_lie_in_the_buckets():
     def run(group):
         w, reducer = Tensor(np.zeros(2, np.float32), requires_grad=True), Reducer(1, group)
@@ -239,7 +275,7 @@ class Spare(Net):
 
 
 @pytest.mark.usefixtures("look_alike")
-@pytest.mark.parametrize(("model", "accumulate"), [(Net, 1), (Spare, 1), (Net, 2)])
+@pytest.mark.parametrize(("model", "accumulate"), [(Spare, 1), *([(Net, 1), (Net, 2)] if "CI" in os.environ else [])])
 def test_a_captured_step_reduces_as_an_eager_one(model, accumulate):
     found = []
     for capture in (False, None):
