@@ -25,7 +25,7 @@ STOPPED = 15.0  # seconds that a rank may stand still, in SIGSTOP
 TICK = 0.5  # seconds between two looks at the times
 LEAVING = 5.0  # seconds that ranks who heed the store have to end, once another has died
 TERMINATING = 10.0  # the same for others, who are asked by SIGTERM
-REPORTING = 1.0  # seconds between the store's word that a rank is lost and the rank's own end, if it has ended
+REPORTING = 2.0  # seconds between the store's word of an end and that of the ranks who heard it, or met it
 GIVING_UP = 3.0  # seconds after SIGKILL
 # Exit codes that another start would end in again, or that somebody wished for.
 FINAL = (2, 128 + signal.SIGINT, *(128 + signum for signum in ENDING))
@@ -116,7 +116,9 @@ class Watch:
             self._tell(self.stops.came[0], self.ranks.left)
         elif self.trouble:
             self._note("trouble")
-            self._tell(signal.SIGTERM, [rank for rank in self.ranks.left if rank not in self.members])
+            # Whom the store has told of an end is no member for the moments in which it ends by itself.
+            if self.end is None or self._passed("trouble", REPORTING):
+                self._tell(signal.SIGTERM, [rank for rank in self.ranks.left if rank not in self.members])
         self._end_the_late()
         if len(self.ranks.statuses) == self.plan.count or self._passed("killed", GIVING_UP):
             return False

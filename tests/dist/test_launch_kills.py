@@ -11,7 +11,6 @@ from gpunn.dist.launching import launch
 from gpunn.errors import DistError
 from tests.dist import kills
 
-
 slow = pytest.mark.skipif(not os.environ.get("CI"), reason="takes up to 20 seconds; CI=1 runs it")
 
 

@@ -11,7 +11,6 @@ import pytest
 from gpunn.dist import launch_starts
 from gpunn.errors import DistError
 
-
 ROOT = Path(__file__).parents[2]
 IN_CI = pytest.mark.skipif("CI" not in os.environ, reason="seconds more for the same with four: in CI")
 
