@@ -1,7 +1,7 @@
 """The ranks that `python -m bench scaling` measures: mpiexec starts them, rank 0 prints the figures as JSON.
 
 Steps are timed by turns, so that what else the machine does meets all alike: rank 0 alone while the others wait, all
-ranks at once without a word between them, all as DataParallel. What takes the slowest rank longest counts.
+ranks at once without a word between them, all as DataParallel. What counts is the time until the last rank is done.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def all_reduces(group: Group, repeats: int) -> Iterator[tuple[int, float]]:
         def call(a: np.ndarray = a) -> None:
             group.all_reduce(a).wait()
 
-        seconds = [_slowest(group, call) for _ in range(2 + repeats)][2:]
+        times = 10 if size < 1 << 20 else 1  # several, since ranks do not start at one moment
+        seconds = [_took(group, call, times) for _ in range(2 + repeats)][2:]
         yield size, float(np.median(seconds))
 
 
@@ -64,28 +65,26 @@ def turns(group: Group, network: Network, cap: float, seed: int, repeats: int) -
     model = our_model(network, seed)
     plain = our_step(network, model, seed)
     parallel = our_step(network, dist.DataParallel(our_model(network, seed), bucket_cap_mb=cap), seed)
-    ways = {"alone": plain if group.rank == 0 else _nothing, "together": plain, "parallel": parallel}
+    ways = {"alone": plain if group.rank == 0 else None, "together": plain, "parallel": parallel}
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(1 + repeats):
         for name, step in ways.items():
-            seconds[name].append(_slowest(group, step, STEPS))
+            seconds[name].append(_took(group, step, STEPS))
     found: dict[str, Any] = {name: vars(Spread.of(times[1:])) for name, times in seconds.items()}  # the first warms up
     one, all_ = np.array(seconds["alone"][1:]), np.array(seconds["parallel"][1:])
     images = {"images": np.median(one / all_), "images_of_best": one.min() / all_.min()}
     return {**found, **{name: group.size * float(ratio) for name, ratio in images.items()}}
 
 
-def _nothing() -> None:
-    """What the others do while rank 0 is timed alone: they wait where ranks wait, asleep."""
-
-
-def _slowest(group: Group, call: Call, times: int = 1) -> float:
-    """Seconds of a call on the rank that takes the longest."""
+def _took(group: Group, call: Call | None, times: int) -> float:
+    """Seconds a call from the first rank's start to the last one's end, on this host's one clock; None: only waits."""
     group.barrier()
     start = time.perf_counter()
-    for _ in range(times):
-        call()
-    return max(group.exchange((time.perf_counter() - start) / times))
+    if call is not None:
+        for _ in range(times):
+            call()
+    spans = [span for span in group.exchange(call and [start, time.perf_counter()]) if span]
+    return (max(end for _, end in spans) - min(start for start, _ in spans)) / times
 
 
 if __name__ == "__main__":
