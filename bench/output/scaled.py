@@ -30,11 +30,11 @@ PREDICTED = [
 ]
 MEASURED = [
     Column("ranks", "ranks", ",.0f", width=7),
-    *columns(",.2f", "alone as one alone, ms", "together as all at once, ms", "parallel as data parallel, ms",
-             "expected as predicted, ms", scale=1e3, widths=(15, 17, 19, 15)),
+    *columns(",.2f", "alone as one alone, ms", "together as all at once, ms", "expected as predicted, ms",
+             "parallel as data parallel, ms", scale=1e3, widths=(15, 17, 15, 19)),
     *columns(",.0f", "images_per_second as images/s", widths=(12,)),
-    *columns(".2f", "images as times one's", "images_of_best as of the fastest", "expected_images as predicted",
-             widths=(14, 16, 11)),
+    *columns(".2f", "expected_images as predicted", "images as times one's", "images_of_best as of the fastest",
+             widths=(11, 14, 16)),
 ]  # fmt: skip
 
 

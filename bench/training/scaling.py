@@ -187,9 +187,9 @@ def _add_measured(run: results.Run, ranks: int, figures: Found) -> None:
 
 
 def _expect(found: Found) -> None:
-    """What the simulation says of the measured ranks over the interconnect that is fitted to their all-reduces.
+    """What the simulation makes of all ranks' computing at once over the interconnect fitted to their all-reduces.
 
-    Where ranks share cores, computing and copying both take as many times as long.
+    Where ranks share cores, their copying is taken to last as many times as long.
     """
     if not found["all_reduce"]:
         return
@@ -198,9 +198,10 @@ def _expect(found: Found) -> None:
     net = fitted(samples, found["algorithm"])
     found["fitted"] = asdict(net)
     for one in found["networks"]:
-        step = Profile.read(one["profile"]).slowed(found["faster"])
+        step = Profile.read(one["profile"])
         for row in one["measured"]:
-            ranks = row["ranks"]
-            alike = simulated(step, buckets(step, one["bucket_bytes"]), ranks, net, found["algorithm"])
-            times = shared.get(ranks, 1.0) * alike.step / step.step
-            row["expected"], row["expected_images"] = row["alone"] * times, ranks / times
+            ranks, slow = row["ranks"], step.slowed(row["together"] / step.step)
+            among = Interconnect(net.latency * shared.get(ranks, 1), net.bandwidth / shared.get(ranks, 1))
+            parts = buckets(slow, one["bucket_bytes"])
+            row["expected"] = simulated(slow, parts, ranks, among, found["algorithm"]).step
+            row["expected_images"] = ranks * row["alone"] / row["expected"]

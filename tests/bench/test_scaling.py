@@ -167,9 +167,10 @@ def test_a_run_is_printed_written_and_drawn(tmp_path, capsys, monkeypatch):
     two, four = one["measured"]
     assert [two[name] for name in ("images_per_second", "images", "images_of_best")] == [2 * 2 / 2.5e-3, 1.6, 1.7]
     for row in (two, four):
-        n = row["ranks"]
-        times = shared[n] * simulated(step, buckets(step, one["bucket_bytes"]), n, net).step / step.step
-        assert (row["expected"], row["expected_images"]) == pytest.approx((2e-3 * times, n / times))
+        n, slow = row["ranks"], step.slowed(2.5e-3 / step.step)
+        among = Interconnect(net.latency * shared[n], net.bandwidth / shared[n])
+        seconds = simulated(slow, buckets(slow, one["bucket_bytes"]), n, among).step
+        assert (row["expected"], row["expected_images"]) == pytest.approx((seconds, n * 2e-3 / seconds))
 
     run = results.load(tmp_path / "s.json")
     assert [row.key[1:4] for row in run["rows"]][:3] == [
@@ -178,7 +179,7 @@ def test_a_run_is_printed_written_and_drawn(tmp_path, capsys, monkeypatch):
     ]  # fmt: skip
     text = report.markdown(run)
     assert "| ranks | step, ms | waiting, ms | images/s | weak scaling | strong | best | with buckets of MB |" in text
-    assert "| 4,096 |" in text and "| 2 | 2.00 | 2.50 | 2.50 |" in text
+    assert "| 4,096 |" in text and "| 2 | 2.00 | 2.50 |" in text
     page = report.html({"scaling": run})
     assert page.count("<figure>") == 2 and "timeline of scaling on cpu" in page
 
