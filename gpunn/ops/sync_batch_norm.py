@@ -14,6 +14,7 @@ from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
 from gpunn.errors import DistError
 from gpunn.ops.batch_norm import batch_norm, batch_norm_relu, batches_of, channelwise, check_momentum
+from gpunn.ops.out import with_out
 from gpunn.ops.precision import like
 from gpunn.ranks.group import Group, current
 from gpunn.restored import restored
@@ -22,6 +23,7 @@ from gpunn.scalars import check_eps
 OP = "sync_batch_norm"
 
 
+@with_out
 def sync_batch_norm(
     x: A,
     running_mean: Array | None,
@@ -36,6 +38,7 @@ def sync_batch_norm(
     *,
     residual: A | None = None,
     relu: bool = False,
+    out: Array | None = None,
 ) -> A:
     """Batch norm where in training the batch is of all ranks, of each its own x: y = relu?(batch_norm(x) + residual?).
 

@@ -27,7 +27,7 @@ UNLISTED = {"ChannelShuffle", "PixelShuffle", "PixelUnshuffle", "Fold", "Unfold"
 UNLISTED |= {"CosineSimilarity", "PairwiseDistance"}
 UNLISTED |= {"Hardsigmoid", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d", "UpsamplingNearest2d", "UpsamplingBilinear2d"}
 UNLISTED |= {"LazyLinear", *(f"Lazy{norm}Norm{rank}d" for norm in ("Batch", "Instance") for rank in (1, 2, 3))}
-UNLISTED |= {"TripletMarginLoss", "TripletMarginWithDistanceLoss"}
+UNLISTED |= {"TripletMarginLoss", "TripletMarginWithDistanceLoss", "SyncBatchNorm"}
 RANDOM = {"Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "RReLU"}
 LAYERS = sorted(
     name

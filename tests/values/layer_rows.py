@@ -147,6 +147,7 @@ ROWS: list[tuple[str, dict[str, Any], tuple[int, ...] | np.ndarray, np.ndarray |
         (1, 3, 4),
         None,
     ),
+    ("SyncBatchNorm", {"num_features": 3, "eps": 0.25}, WIDE, None),
 ]
 
 

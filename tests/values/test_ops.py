@@ -28,7 +28,8 @@ def test_every_op_is_stored_or_among_pytorchs_samples():
     stateful |= {"dropout1d", "dropout3d", "alpha_dropout", "feature_alpha_dropout", "gumbel_softmax"}  # by chance
     public = {op.__name__ for op in vars(ops).values() if inspect.isfunction(op)}
     sampled = {part for name in samples.CALLS for part in name.split(".")}
-    others = {"allclose", "dice_loss"}  # one bool of Python's; not PyTorch's, tests/ops/test_dice_loss.py
+    # one bool of Python's; not PyTorch's, tests/ops/test_dice_loss.py; of ranks, tests/ops/test_sync_batch_norm.py
+    others = {"allclose", "dice_loss", "sync_batch_norm"}
     lacking = public - {row["op"] for row in ROWS} - sampled - stateful - others
     assert not lacking, f"store {sorted(lacking)}, or name them in tests/torch_samples/calls.py"
 
