@@ -126,7 +126,7 @@ class ndarray:
         key = _index(key)
         if differences.masks(key):
             _read("mask")  # how many are chosen
-        return _made("getitem", lambda a, index: a[differences.wrapped_index(a, index)], self, key)
+        return _made("getitem", lambda a, index: differences.view(a, differences.wrapped_index(a, index)), self, key)
 
     def __setitem__(self, key, value):
         key = _index(key)

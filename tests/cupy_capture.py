@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from tests import counting, cupy_errors
+from tests import counting, cupy_errors, cupy_flights
 from tests.cupy_device import Device, current_stream
 from tests.cupy_errors import CUDADriverError, CUDARuntimeError
 
@@ -74,6 +74,7 @@ _live: dict[int, Capture] = {}  # by the handle of each stream that captures
 
 def reset() -> None:
     _live.clear()
+    cupy_flights.flying.clear()
 
 
 def of(ptr: int) -> Capture | None:
@@ -83,6 +84,7 @@ def of(ptr: int) -> Capture | None:
 
 def now() -> Capture | None:
     """The capture that a launch in the current stream goes into; None where it runs at once."""
+    cupy_flights.land_here()
     if not _live:
         return None
     stream = current_stream()
@@ -114,6 +116,7 @@ def is_capturing(stream) -> bool:
 
 def refuse_copy(what: str, stream=None) -> None:
     """Copies between host and device ("H2D", "D2H") are not recorded."""
+    cupy_flights.land_here()
     if _live and is_capturing(stream or current_stream()):
         raise RuntimeError(f"the current stream is capturing, so {what} are disallowed")
 
@@ -128,6 +131,8 @@ def refuse_wait(device: int) -> None:
     for capture in list(_live.values()):
         if capture.device == device:
             raise capture.fail(cupy_errors.UNSUPPORTED)
+    for ptr in list(cupy_flights.flying):
+        cupy_flights.land_in(ptr)
 
 
 def refuse_growth() -> None:
@@ -150,6 +155,7 @@ class Graph:
             capture.nodes += self._nodes
             return
         counting.launched("graph")
+        cupy_flights.land_in((stream or current_stream()).ptr)
         for kept in list(_kept.values()):
             kept.poison_if_dropped()
         with np.errstate(all="ignore"):

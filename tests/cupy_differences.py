@@ -75,6 +75,12 @@ def masks(index):
     return any(isinstance(i, np.ndarray | list) and np.asarray(i).dtype == bool for i in parts)
 
 
+def view(a, index):
+    """a[index]; an element is a view of no dimensions, where NumPy copies it."""
+    found = a[index]
+    return a[(*(index if isinstance(index, tuple) else (index,)), ...)] if isinstance(found, np.generic) else found
+
+
 def wrapped_index(a, index):
     """An index whose integer arrays wrap around past the ends, where NumPy's would be an error."""
     parts = index if isinstance(index, tuple) else (index,)

@@ -6,6 +6,7 @@ A block belongs to the stream that it was first cut for, and serves that stream 
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 from collections import defaultdict
 from contextlib import contextmanager
@@ -85,9 +86,9 @@ class PooledMemory(BaseMemory):
         self.ptr, self.size, self.device_id = chunk.ptr, chunk.size, chunk.mem.device_id
         self.pool, self._storage = pool, chunk.mem._storage
 
-    def __del__(self):
+    def __del__(self, is_ending=sys.is_finalizing):
         pool, ptr = self.pool(), self.ptr
-        if ptr and pool is not None:
+        if ptr and pool is not None and not is_ending():
             pool.free(ptr)
             _tell("free_postprocess", self)
         self.ptr = 0

@@ -1,11 +1,12 @@
 """NCCL in the look-alike of CuPy, `cupy.cuda.nccl`: ranks are threads of one process, or processes that MPI started.
 
 NCCL queues a call on a stream; here it has run when the outermost call of its group returns, and who calls waits until
-all ranks have. A captured call is a node of the graph, and each replay runs it. Sums are taken from the last rank to
-the first: nobody may count on NCCL's order. Refused is what NCCL refuses (statuses as its errors have them) and, by an
-AssertionError, what it leaves undefined: ranks whose calls differ, or of which one is captured and another is not,
-memory that is no living array's, buffers that overlap, two ranks of one thread outside a group, a communicator
-destroyed before its graphs. In one thing this is stricter: in a group of sends and receives all ranks take part.
+all ranks have. What it wrote is poison until somebody waits for it (tests/cupy_flights.py). A captured call is a node
+of the graph, and each replay runs it. Sums are taken from the last rank to the first: nobody may count on NCCL's order.
+Refused is what NCCL refuses (statuses as its errors have them) and, by an AssertionError, what it leaves undefined:
+ranks whose calls differ, or of which one is captured and another is not, memory that is no living array's, buffers that
+overlap, two ranks of one thread outside a group, a communicator destroyed before its graphs. In one thing this is
+stricter: in a group of sends and receives all ranks take part.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tests import counting, cupy_capture, cupy_streams
+from tests import counting, cupy_capture, cupy_flights, cupy_streams
 
 if TYPE_CHECKING:
     from tests.cupy_nccl import NcclCommunicator
@@ -87,7 +87,12 @@ def _run(name: str, calls: list[tuple[int, Call]]) -> None:
     (capture,) = captures.values()
     counting.launched(name)
     if capture is None:
+        for stream, _ in calls:
+            cupy_flights.land_in(stream)
         _perform([call for _, call in calls], False, {stream for stream, _ in calls})
+        for stream, call in calls:
+            if call.written is not None and call.written.size:
+                cupy_flights.start(stream, call.written)
         return
     if not capture.is_valid:
         raise NcclError(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import sys
 from bisect import bisect_right, insort
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from weakref import ref
 
 import numpy as np
 
-from tests import counting, cupy_capture, cupy_errors
+from tests import counting, cupy_capture, cupy_errors, cupy_flights
 from tests.cupy_capture import Span
 from tests.cupy_device import Device
 from tests.cupy_errors import CUDARuntimeError
@@ -92,8 +93,8 @@ class Memory(BaseMemory):
         self.ptr = -(-storage.ctypes.data // UNIT) * UNIT
         _allocated(self, storage)
 
-    def __del__(self):
-        if self.ptr:
+    def __del__(self, is_ending=sys.is_finalizing):
+        if self.ptr and not is_ending():
             card.taken -= self.size
             _areas.remove(self._area)
             self._storage[...] = POISON
@@ -168,6 +169,8 @@ class MemoryPointer:
         if not size:
             return
         counting.launched(name)
+        if stream is not None:
+            cupy_flights.land_in(stream.ptr)
         reached = [pointer._bytes(size) for pointer in (self, *sources)]
         capture = cupy_capture.now() if stream is None else cupy_capture.of(stream.ptr)
         if capture is None:
@@ -193,8 +196,8 @@ class PinnedMemory:
             self.ptr = -(-storage.ctypes.data // _PAGE) * _PAGE
             _allocated(self, storage)
 
-    def __del__(self):
-        if self.ptr:
+    def __del__(self, is_ending=sys.is_finalizing):
+        if self.ptr and not is_ending():
             _areas.remove(self._area)
             self._storage[...] = POISON
 

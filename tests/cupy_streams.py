@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 
-from tests import cupy_capture, cupy_errors
+from tests import cupy_capture, cupy_errors, cupy_flights
 from tests.cupy_device import Device, current_stream
 from tests.cupy_errors import CUDARuntimeError
 
@@ -76,6 +76,7 @@ class Stream:
         capture = cupy_capture.of(self.ptr)
         if capture is not None:
             raise capture.fail(cupy_errors.UNSUPPORTED)
+        cupy_flights.land_in(self.ptr)
 
     def launch_host_func(self, callback, arg):
         capture = cupy_capture.of(self.ptr)
@@ -90,6 +91,7 @@ class Stream:
         return event
 
     def wait_event(self, event):
+        cupy_flights.land(event._flights)
         mine, other = cupy_capture.of(self.ptr), event._capture
         if other is None:
             if mine is not None and event._stream is not None:  # recorded before, or in a stream that does not capture
@@ -136,6 +138,7 @@ class Event:
             raise ValueError("Timing must be disabled for interprocess events")
         self.ptr = next(_handles)
         self._stream = self._recorded = self._behind = None
+        self._flights = ()
 
     @property
     def _capture(self):
@@ -148,14 +151,19 @@ class Event:
         unlaunched.check(stream.ptr)
         self._stream, self._recorded = stream.ptr, cupy_capture.of(stream.ptr)
         self._behind = busy.get(stream.ptr)
+        self._flights = tuple(cupy_flights.flying.get(stream.ptr, ()))
 
     @property
     def done(self):
-        return _asked(self._capture) and (self._behind is None or busy.get(self._stream) is not self._behind)
+        if not _asked(self._capture) or (self._behind is not None and busy.get(self._stream) is self._behind):
+            return False
+        cupy_flights.land(self._flights)
+        return True
 
     def synchronize(self):
         if self._capture is not None:
             raise self._capture.fail(cupy_errors.CAPTURED_EVENT)
+        cupy_flights.land(self._flights)
 
 
 def _asked(capture):

@@ -37,6 +37,7 @@ class OneStep:
     optimizer: Any  # an Optimizer; None where nothing is trained
     metrics: dict[str, Callable]
     accumulation: Accumulation
+    group: Group  # the ranks that take each step together
     grad_clip: float | None
     ema: EMA | None
     capture: bool | None
@@ -131,14 +132,7 @@ class OneStep:
         parameters = tuple if self.optimizer is None else self.optimizer.parameters
         host = Host(self.accumulation.counted, self.accumulation.set_counted)
         frozen, watched = Frozen([self.model], parameters), {"loss": COUNT, NORM: None}
-        ranks = Agreement(self._group())
-        return Graphs(type(self).__name__, frozen, watched, self.capture, self._say_eager, host, ranks)
-
-    def _group(self) -> Group | None:
-        """The ranks that reduce its gradients, or whom a layer such as DataParallel asks for something."""
-        of_layers = (getattr(layer, "process_group", None) for layer in self.model.modules())
-        found = (getattr(self.accumulation, "group", None), *of_layers)
-        return next((group for group in found if isinstance(group, Group)), None)
+        return Graphs(type(self).__name__, frozen, watched, self.capture, self._say_eager, host, Agreement(self.group))
 
     def _kind(self, *what: object) -> tuple[Graphs, tuple]:
         """The graphs, and what tells steps apart in them beside batches.

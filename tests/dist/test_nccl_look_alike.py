@@ -133,6 +133,30 @@ def test_streams(nccl, comms, look_alike):
     captured.end_capture()
 
 
+def test_results_are_not_there_before_somebody_waits(nccl, look_alike):
+    (comm,) = nccl.NcclCommunicator.initAll(1)
+
+    def reduced(wait):
+        a, stream = on(0, look_alike, [1, 2]), look_alike.cuda.Stream(non_blocking=True)
+        call(comm, "allReduce", a.data.ptr, a.data.ptr, 2, 7, 0, stream=stream.ptr)
+        event, found = stream.record(), a.get()
+        assert np.isnan(found).all()
+        wait(stream, event)
+        return a.get().tolist()
+
+    null = look_alike.cuda.Stream.null
+    assert reduced(lambda stream, event: None) != [1, 2]
+    assert reduced(lambda stream, event: null.wait_event(event)) == [1, 2]
+    assert reduced(lambda stream, event: event.synchronize()) == [1, 2]
+    assert reduced(lambda stream, event: stream.synchronize()) == [1, 2]
+    assert reduced(lambda stream, event: event.done) == [1, 2]
+    assert reduced(lambda stream, event: look_alike.cuda.runtime.deviceSynchronize()) == [1, 2]
+    a, stream = on(0, look_alike, [1, 2]), look_alike.cuda.Stream(non_blocking=True)
+    call(comm, "allReduce", a.data.ptr, a.data.ptr, 2, 7, 0, stream=stream.ptr)
+    with stream:  # what follows there comes after it
+        assert (a + 1).tolist() == [2, 3]
+
+
 def test_a_destroyed_communicator(nccl, look_alike):
     (comm,) = nccl.NcclCommunicator.initAll(1)
     a, stream = on(0, look_alike, [1, 2]), look_alike.cuda.Stream(non_blocking=True)

@@ -42,8 +42,9 @@ def batches(rank, xp):
 def taught(group, xp, capture, ordered, change=lambda group, step: None):
     """The losses, the weights, the step, and the words of warnings."""
     model = model_of(group.rank)
-    step = CapturedStep(model, ops.cross_entropy, optim.SGD(model.parameters(), 0.1, momentum=0.9), capture=capture)
-    step.accumulation = Reducer(1, group, bucket_bytes=64, ordered=ordered)
+    sgd = optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    step = CapturedStep(model, ops.cross_entropy, sgd, capture=capture, ranks=group)
+    step.accumulation = Reducer(1, group, bucket_bytes=64, ordered=ordered)  # several buckets
     said = []
     step._say_eager = said.append
     change(group, step)
