@@ -160,9 +160,9 @@ class Client:
         except ValueError as error:
             words = f"cannot be understood: {error} came from it"
         end = replace(end, words=f"{end.words} {words}".strip())
-        self._give_up(end.words)
         if not self._leaving:
             self.ended(end, speaks)
+        self._give_up(end.words)
 
     def _hear(self, message: dict) -> None:
         if "ask" in message:

@@ -113,7 +113,10 @@ class Store:
 
     async def _talk(self, sock: socket.socket) -> None:
         """Serve one connection from its greeting to its end."""
-        reader, writer = await asyncio.open_connection(sock=own(sock))
+        try:
+            reader, writer = await asyncio.open_connection(sock=own(sock))
+        except OSError:  # it has left again
+            return sock.close()
         seat, words = None, "has died"
         self._strangers += 1
         try:

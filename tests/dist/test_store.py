@@ -8,6 +8,7 @@ import time
 import pytest
 
 from gpunn.errors import DistError
+from gpunn.ranks import client as client_module
 from gpunn.ranks import roll
 from gpunn.ranks import store as store_module
 from gpunn.ranks.shelf import ranks_in_words
@@ -204,6 +205,22 @@ def test_a_rank_that_does_not_answer_is_dead(monkeypatch):
         assert end.rank == 2 and speaks
         assert end.words.endswith(") does not answer: it is stopped, or its host is not reached")
         clients[2].told.get(timeout=5)  # is told, too, for when it goes on
+
+
+@pytest.mark.parametrize("launched", [False, True])
+def test_a_store_that_is_stopped_ends_the_ranks_unless_it_is_the_launchers(launched, monkeypatch):
+    """Ctrl-Z stops a launcher, and is no reason to end a run; where rank 0 is stopped nothing goes on."""
+    monkeypatch.setattr(client_module, "SILENCE", 0.2)
+    with store(2, on_end=(lambda end: None) if launched else None) as server:
+        one = Rank(server.address, 1, 2)
+        if not launched:
+            end, speaks = one.told.get(timeout=5)
+            assert end.rank == 0 and speaks
+            assert end.words.endswith("not been heard of for 0.2 s: it is stopped, or its host is not reached")
+        else:
+            time.sleep(0.4)
+            assert one.told.empty() and one.claim("a")
+        one.leave()
 
 
 def test_the_store_needs_a_secret():

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HARMS = ("kill", "worker", "stop", "abort", "launched", "served", "left")
+HARMS = ("kill", "worker", "stop", "abort", "launched", "served", "launcher", "left")
 SAVED = "the last checkpoint is runs/1/checkpoint.npz (epoch 2)"
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork: not on this system")
@@ -66,6 +66,14 @@ def test_the_rank_that_keeps_the_store_dies(runs):
     assert [rank["code"] for rank in (zero, one, two)] == [-9, 1, 1]
     words = sorted([said(one, 1), said(two, 2)])
     assert words == ["", f"gpunn: {who(zero, 0)}, which keeps the ranks together, has died; {SAVED}\n"]
+
+
+def test_the_launcher_dies(runs):
+    *ranks, launcher = runs["launcher"]["ranks"]
+    assert [rank["code"] for rank in (*ranks, launcher)] == [1, 1, 1, -9]
+    words = sorted(said(rank, number) for number, rank in enumerate(ranks))
+    where = f"process {launcher['pid']} on {os.uname().nodename}"
+    assert words == ["", "", f"gpunn: the launcher ({where}), which keeps the ranks together, has died; {SAVED}\n"]
 
 
 def test_ranks_that_leave_end_one_by_one(runs):

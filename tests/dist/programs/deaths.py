@@ -49,21 +49,29 @@ def live(rank, harm, ports, ready):
 def started(harm):
     """The ranks' processes, once all are there, with the files of what they say; the store; what it told of an end."""
     ports, ready, ends = os.pipe(), os.pipe(), []
+    said = [tempfile.TemporaryFile() for _ in range(SIZE + 1)]  # noqa: SIM115
     processes = {}
     for rank in range(SIZE):
-        said = tempfile.TemporaryFile()  # noqa: SIM115
         pid = os.fork()
         if pid == 0:
             try:
-                os.dup2(said.fileno(), 1)
-                os.dup2(said.fileno(), 2)
+                os.dup2(said[rank].fileno(), 1)
+                os.dup2(said[rank].fileno(), 2)
                 sys.stdout = os.fdopen(1, "w")  # with a buffer, whatever PYTHONUNBUFFERED says
                 live(rank, harm, ports, ready[1])
             finally:
                 os._exit(99)
-        processes[pid] = rank, said
+        processes[pid] = rank, said[rank]
     server = None
-    if harm != "served":
+    if harm == "launcher":
+        pid = os.fork()
+        if pid == 0:
+            server = Store(SIZE, SECRET, on_end=ends.append)
+            os.write(ports[1], b"%-8d" % server.address[1] * SIZE)
+            time.sleep(30)
+            os._exit(99)
+        processes[pid] = SIZE, said[SIZE]
+    elif harm != "served":
         server = Store(SIZE, SECRET, on_end=ends.append if harm == "launched" else None)
         os.write(ports[1], b"%-8d" % server.address[1] * SIZE)
     os.close(ready[1])
@@ -76,13 +84,13 @@ def run(harm):
     """One run: what became of each rank, and of the launcher."""
     processes, server, ends = started(harm)
     begin = time.monotonic()
-    harmed = list(processes)[0 if harm == "served" else 2]
-    if harm in ("kill", "worker", "launched", "served"):
+    harmed = list(processes)[{"served": 0, "launcher": SIZE}.get(harm, 2)]
+    if harm in ("kill", "worker", "launched", "served", "launcher"):
         os.kill(harmed, signal.SIGKILL)
     elif harm == "stop":
         os.kill(harmed, signal.SIGSTOP)
     found = {}
-    while len(found) < SIZE:
+    while len(found) < len(processes):
         pid, status = os.wait()
         rank, said = processes[pid]
         said.seek(0)
@@ -92,7 +100,7 @@ def run(harm):
             os.kill(harmed, signal.SIGCONT)
     if server is not None:
         server.close()
-    return {"ranks": [found[rank] for rank in range(SIZE)], "ends": [vars(end) for end in ends]}
+    return {"ranks": [found[rank] for rank in sorted(found)], "ends": [vars(end) for end in ends]}
 
 
 if __name__ == "__main__":
