@@ -1,9 +1,11 @@
 """Leaves that are awaited: their gradients come as soon as they are whole, while others are to come."""
 
+import copy
+
 import numpy as np
 import pytest
 
-from gpunn import Tensor, grad, nn, ops
+from gpunn import Tensor, grad, nn, ops, optim
 from gpunn.engine import autograd
 from gpunn.engine.tensor import record
 from gpunn.train.frozen import Frozen
@@ -108,6 +110,30 @@ def test_a_leaf_of_another_dtype_is_awaited_as_before():
     x.data = np.ones(3, np.float32)
     x.sum().backward()
     assert seen == [np.float32]
+
+
+def test_a_hook_may_update_its_parameter_and_drop_the_gradient():
+    """PyTorch's way to keep one gradient at a time."""
+    base = nn.Sequential(
+        nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Flatten(), nn.Linear(48, 4), nn.Linear(4, 2)
+    )
+    x, found = np.random.default_rng(0).standard_normal((5, 1, 6, 6)).astype(np.float32), []
+    for awaited in (False, True):
+        model = copy.deepcopy(base)
+        optimizers = {id(p): optim.SGD([p], 0.1) for p in model.parameters()}
+
+        def update(p, optimizers=optimizers):
+            optimizers[id(p)].step()
+            optimizers[id(p)].zero_grad()
+
+        for p in model.parameters() if awaited else ():
+            p.register_post_accumulate_grad_hook(update)
+        ops.cross_entropy(model(x), np.arange(5) % 2).backward()
+        assert all((p.gradient is None) == awaited for p in model.parameters())
+        for p in () if awaited else model.parameters():
+            update(p)
+        found.append([p.array.tobytes() for p in model.parameters()])
+    assert found[0] == found[1]
 
 
 def test_hooks_of_the_program_are_not_captured_and_computed_values_are_refused():

@@ -51,6 +51,13 @@ def test_lenet(monkeypatch, capsys):
     assert data.load is not example.load
 
 
+def test_data_parallel(monkeypatch, capsys):
+    example = load("data_parallel")
+    monkeypatch.setattr(example, "load", lambda name, limit=None: tiny_dataset())
+    assert example.main(["--epochs", "10"]) > 0.8
+    assert "epoch 10: test accuracy" in capsys.readouterr().out and not example.dist.is_initialized()
+
+
 def test_mnist_rows(monkeypatch, capsys):
     example = load("mnist_rows")
     monkeypatch.setattr(example, "load", lambda name, limit=None: tiny_dataset())
