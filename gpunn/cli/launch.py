@@ -33,7 +33,14 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         epilog=f"for example: {EXAMPLE}",
     )
     add = parser.add_argument
-    add("-n", "--nproc-per-node", dest="count", type=positive_int, help="ranks on this machine (cuda: all GPUs)")
+    add(
+        "-n",
+        "--nproc-per-node",
+        dest="count",
+        type=positive_int,
+        metavar="N",
+        help="ranks on this machine (cuda: all GPUs)",
+    )
     add("--restarts", type=natural, default=0, metavar="N", help="start again after a death, at most so often")
     add("--device", help="cpu, cuda or emulator: the command's, else cpu")
     add("--nnodes", type=positive_int, default=1, metavar="N", help="machines, each with such a launch (cuda)")

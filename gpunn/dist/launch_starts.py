@@ -47,9 +47,9 @@ class Plan:
     options: Sequence[str] = ()
     go_on: Callable[[str], Sequence[str]] | None = None
 
-    def after(self, command: Sequence[str], values: Mapping[str, str]) -> Sequence[str]:
-        """The command that goes on where `command` has ended, whose ranks have put these values into the store."""
-        return self.go_on(values["run"]) if self.go_on and "run" in values else command
+    def after(self, values: Mapping[str, str]) -> Sequence[str]:
+        """The command to start next, where the ranks so far have put these values into their store."""
+        return self.go_on(values["run"]) if self.go_on and "run" in values else self.command
 
 
 def starts(cuda: bool, count: int, nodes: Nodes, store: tuple[str, int], secret: str) -> list[Start]:

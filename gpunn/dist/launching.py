@@ -7,7 +7,6 @@ happened, and go on.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 
 from gpunn.dist.launch_starts import Plan
 from gpunn.dist.launch_watch import Stops, Watch, name_of
@@ -20,22 +19,21 @@ def launch(plan: Plan) -> int:
     That of the first rank that ended badly, 128 + its number for a signal; where the launcher is asked to end, that of
     its ranks, which are asked in turn.
     """
-    command = plan.command
+    command, values = plan.command, {}
     with Stops() as stops:
         for restart in range(plan.restarts + 1):
             outcome = Watch(plan, command, restart, stops).run()
-            command = plan.after(command, outcome.values)
-            saved = outcome.values.get("checkpoint", "").partition("; go on")[0] or "there is no checkpoint"
+            values |= outcome.values  # those of before, where this start has not come as far
+            command = plan.after(values)
+            what = "go on" if {"run", "checkpoint"} & values.keys() else "start again"
+            advice = f"{what} with: {shlex.join(['gpunn', 'launch', *plan.options, *command])}"
+            saved = values.get("checkpoint", "").partition("; go on")[0] or "there is no checkpoint"
             if not outcome.words or stops.came:
                 break
             if restart < plan.restarts:
                 say(f"gpunn: launch: {outcome.words}; {saved}; restart {restart + 1} of {plan.restarts}")
             else:
-                say(f"gpunn: error: launch: {outcome.words}; {saved}; {_advice(plan, command)}")
+                say(f"gpunn: error: launch: {outcome.words}; {saved}; {advice}")
     if stops.came and outcome.status:
-        say(f"gpunn: launch: ended by {name_of(stops.came[0])}; {_advice(plan, command)}")
+        say(f"gpunn: launch: ended by {name_of(stops.came[0])}; {advice}")
     return outcome.status
-
-
-def _advice(plan: Plan, command: Sequence[str]) -> str:
-    return "go on with: " + shlex.join(["gpunn", "launch", *plan.options, *command])

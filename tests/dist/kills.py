@@ -208,7 +208,10 @@ def disturb(kills: int, seed: int, each: int, stops: float, folder: Path) -> tup
         run.train(rng, min(each, kills - done), span, stops)
         if not run.kills:  # it was quicker than the moment that was drawn
             span = min(span, run.seconds)
-        wrong += [f"run {len(runs)}: {words}" for words in complaints(run, calm.folder)]
+        found = [f"run {len(runs)}: {words}" for words in complaints(run, calm.folder)]
+        if found:
+            print("\n".join(found), *run.lines, sep="\n", flush=True)
+        wrong += found
         runs.append(run)
         print(f"{done + len(run.kills)} kills in {len(runs)} runs, {len(wrong)} complaints", flush=True)
     return runs, wrong

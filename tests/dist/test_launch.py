@@ -91,11 +91,11 @@ def test_a_death_is_named_ends_the_others_and_starts_anew_as_often_as_wanted(pro
     assert first.startswith("gpunn: launch: rank 1 (process ")
     assert first.endswith("was ended by SIGKILL; there is no checkpoint; restart 1 of 1")
     assert second.startswith("gpunn: error: launch: rank 1 (process ")
-    assert second.endswith("there is no checkpoint; go on with: gpunn launch -n 3 program.py")
+    assert second.endswith("there is no checkpoint; start again with: gpunn launch -n 3 program.py")
     assert {"start-1-0", "start-1-1"} <= set(starts_of(tmp_path)) and "start-1-2" not in starts_of(tmp_path)
 
 
-@pytest.mark.parametrize("code, starts", [(7, 2), (2, 1), (143, 1)])
+@pytest.mark.parametrize("code, starts", [(7, 2), (2, 1), (141, 1), (143, 1)])
 def test_the_status_is_that_of_the_rank_and_a_mistake_or_a_wish_to_stop_is_not_repeated(
     program, tmp_path, capfd, code, starts
 ):
@@ -151,7 +151,7 @@ def test_the_next_start_goes_on_with_the_run_that_the_ranks_have_named(program, 
     assert launch(plan) == 4
     said, last = capfd.readouterr().err.splitlines()
     assert "rank 1 " in said and "was ended by SIGKILL; the last checkpoint is c.npz; restart 1 of 1" in said
-    assert last.endswith("go on with: gpunn launch -n 2 program.py --resume 'runs/a b'")
+    assert last.endswith("the last checkpoint is c.npz; go on with: gpunn launch -n 2 program.py --resume 'runs/a b'")
 
 
 def test_a_rank_that_is_silent_to_the_store_is_named_and_killed(program, capfd, monkeypatch):
@@ -236,7 +236,9 @@ def test_a_signal_to_the_launcher_goes_to_the_ranks(program, tmp_path, signum):
     assert [wait_for(tmp_path / f"got-{rank}") for rank in range(2)] == [str(int(want))] * 2
     assert all(gone(int(pid)) for pid in pids)
     assert len(starts_of(tmp_path)) == 2
-    assert (f"ended by {signal.Signals(signum).name}; go on with: gpunn launch program.py" in said) == (status > 0)
+    assert (f"ended by {signal.Signals(signum).name}; start again with: gpunn launch program.py" in said) == (
+        status > 0
+    )
 
 
 def wait_for(path):
