@@ -33,8 +33,8 @@ MEASURED = [
     *columns(",.2f", "alone as one alone, ms", "together as all at once, ms", "expected as predicted, ms",
              "parallel as data parallel, ms", scale=1e3, widths=(15, 17, 15, 19)),
     *columns(",.0f", "images_per_second as images/s", widths=(12,)),
-    *columns(".2f", "expected_images as predicted", "images as times one's", "images_of_best as of the fastest",
-             widths=(11, 14, 16)),
+    *columns(".2f", "expected_images as times one's, predicted", "images as measured",
+             "images_of_best as of the fastest", widths=(24, 10, 16)),
 ]  # fmt: skip
 
 
@@ -103,8 +103,8 @@ def timeline(found: dict[str, Any]) -> Any:
         styled(axes, title)
         for name in ("forward", "backward", "update"):
             _span(axes, 1, name, getattr(step, name))
-        for span in step.reduces:
-            _span(axes, 0, "all-reduce", span)
+        for i, span in enumerate(step.reduces):
+            _span(axes, 0, "all-reduce", span, 0.6 if i % 2 else 1.0)
         axes.set_yticks([1, 0], ["compute", "network"], fontsize=8)
         axes.set(xlim=(0, 1e3 * step.step), ylim=(-0.5, 1.5))
     axes.set_xlabel("milliseconds")
@@ -114,9 +114,9 @@ def timeline(found: dict[str, Any]) -> Any:
     return figure
 
 
-def _span(axes: Any, lane: int, name: str, span: tuple[float, float]) -> None:
+def _span(axes: Any, lane: int, name: str, span: tuple[float, float], alpha: float = 1.0) -> None:
     start, end = (1e3 * each for each in span)
-    axes.barh(lane, end - start, 0.72, start, color=LANES[name], edgecolor="white", linewidth=0.5)
+    axes.barh(lane, end - start, 0.72, start, color=LANES[name], alpha=alpha, linewidth=0)
 
 
 def efficiency(found: dict[str, Any]) -> Any:
