@@ -51,11 +51,11 @@ class CapturedStep(OneStep):
         metrics: name -> function(output, target) -> an array or a Tensor of one element; or one that gpunn.train has,
             such as accuracy. With one that gives a number of the host steps are not captured.
         capture: False never captures; None does unless the environment has GPUNN_CAPTURE=0.
-
         precision: "fp32", "tf32", "bf16" or "fp16" (see gpunn.precision); None: what holds where a step is taken.
         ranks: the processes whose gradients are averaged, as dist.init() returns them; None: those that it joined, if
             any; False: this process alone. Each gives its own batches, as many as the others. Weights are rank 0's at
-            first, from when the object is made.
+            first, from when the object is made. A step is captured and replayed on all ranks or on none, so that on
+            `cuda` each first asks the others for the shapes of their batches: 0.2 ms between two processes of a host.
 
     Raises:
         UsageError: an option out of range, or a call from a second thread while a step of the first runs.

@@ -237,6 +237,7 @@ def test_standing_still_ends_the_run(look_alike, monkeypatch, capfd):
     def run(group):
         assert group._watch._moves() and group._watch._moves()
         if group.rank == 0:
+            group.timeout = 0.3
             waiting = threading.Thread(target=comes_alone, args=(group,))
             waiting.start()
             while not codes:
@@ -250,7 +251,7 @@ def test_standing_still_ends_the_run(look_alike, monkeypatch, capfd):
             group.all_reduce(look_alike.ones(2))
 
     monkeypatch.setattr(nccl_watch, "PAUSE", 0.05)
-    ended, none = on_gpus(2, run, timeout=0.3)
+    ended, none = on_gpus(2, run)
     assert not none and codes == [1]
     assert "rank 0 has waited 0.3 s in collective number 1; rank 1: all_reduce number 1" in ended[0][1]
     assert capfd.readouterr().err.strip() == ended[0][1]
