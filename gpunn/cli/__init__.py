@@ -14,7 +14,7 @@ from gpunn.cli import doctor, evaluate, kernels, launch, predict, report, train,
 from gpunn.cli.parser import Parser
 from gpunn.errors import GpunnError
 from gpunn.ranks import start
-from gpunn.terminal import forgiving_output, say
+from gpunn.terminal import forgiving_output, say, silence
 from gpunn.text import one_line, plain
 
 COMMANDS = (train, launch, evaluate, predict, report, doctor, verify, kernels, tune)
@@ -60,7 +60,8 @@ def _run(argv: Sequence[str]) -> tuple[int, str]:
     """Run the command; its exit status, and what is to be said of it."""
     try:
         with stopping.raised():
-            args = build_parser().parse(argv, [command.__name__.rpartition(".")[2] for command in COMMANDS])
+            with silence(not start.speaks()):  # of several ranks with one mistake
+                args = build_parser().parse(argv, [command.__name__.rpartition(".")[2] for command in COMMANDS])
             args.arguments = list(argv)  # which a run notes, for its report
             status = args.run(args)
             sys.stdout.flush()  # a closed pipe may show only now, and a full one wait here

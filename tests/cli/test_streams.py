@@ -153,6 +153,16 @@ MISTYPED = [
 ]
 
 
+def test_of_several_ranks_the_first_says_what_is_mistyped(capsys, monkeypatch):
+    monkeypatch.setenv("PMI_SIZE", "2")
+    for rank, lines in ((0, 2), (1, 0)):
+        monkeypatch.setenv("PMI_RANK", str(rank))
+        with pytest.raises(SystemExit) as exit_:
+            main(["trian", "lenet5"])
+        assert exit_.value.code == 2
+        assert len(capsys.readouterr().err.splitlines()) == lines
+
+
 @pytest.mark.parametrize(("command", "words"), MISTYPED, ids=[command for command, _ in MISTYPED])
 def test_a_mistyped_command_line_is_one_line_of_usage_and_one_of_what_is_wrong(capsys, command, words):
     with pytest.raises(SystemExit) as exit_:
