@@ -71,13 +71,19 @@ def plain_loaders(group, folder):
     x, y = samples()
     size = 4 * group.size
     pairs = [(x[i : i + size], y[i : i + size]) for i in range(0, N, size)]
-    one = trained(4, accumulate=group.size, ranks=False, given=[(x[i : i + 4], y[i : i + 4]) for i in range(0, N, 4)])
+    one = trained(0, accumulate=group.size, ranks=False, given=parts(pairs, group.size))
     sampler = data.DistributedSampler(data.ArrayDataset(x, y), group.size, group.rank, shuffle=False)
     own = data.DataLoader(data.ArrayDataset(x, y), 4, sampler=sampler)
     return {
         "list": same(bits(trained(0, given=pairs)), bits(one)),
         "sampler": furthest(bits(trained(0, given=own)), bits(trained(0, ranks=False, given=pairs))),
     }
+
+
+def parts(pairs, ranks):
+    """Of each batch of a list the ranks' parts, in their order: of the last one smaller ones."""
+    cuts = [(pair, -(-len(pair[0]) // ranks)) for pair in pairs]
+    return [tuple(a[i * p : (i + 1) * p] for a in pair) for pair, p in cuts for i in range(ranks)]
 
 
 def ignored_labels(group, folder):
@@ -87,8 +93,8 @@ def ignored_labels(group, folder):
     y[:4] = -100
     size = 4 * group.size
     pairs = [(x[i : i + size], y[i : i + size]) for i in range(0, N, size)]
-    halves = [(x[i : i + 4], y[i : i + 4]) for i in range(0, N, 4)]
-    ours, one = trained(0, given=pairs), trained(0, accumulate=group.size, ranks=False, given=halves)
+    ours = trained(0, given=pairs)
+    one = trained(0, accumulate=group.size, ranks=False, given=parts(pairs, group.size))
     return {"same": same(bits(ours), bits(one)), "loss": ours.history[-1]["train_loss"] - one.history[-1]["train_loss"]}
 
 
