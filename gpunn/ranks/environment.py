@@ -47,6 +47,13 @@ def under_mpi(environment: Mapping[str, str] | None = None) -> bool:
     return any(name in env for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"))
 
 
+def is_first(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether this process has the number 0, or none, among those started with it, whatever else they were told."""
+    env = os.environ if environment is None else environment
+    names = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "RANK", "SLURM_PROCID")
+    return next((env[name] for name in names if name in env), "0").strip() == "0"
+
+
 def _numbers(env: Mapping[str, str], rank_name: str, size_name: str) -> tuple[int, int]:
     for name, other in ((rank_name, size_name), (size_name, rank_name)):
         if name not in env:

@@ -92,12 +92,7 @@ def speaks() -> bool:
             return _client.claim("error")
         except DistError:  # the run has ended, and whoever ended it has spoken
             return False
-    if _reaching:
-        return True
-    try:
-        return environment.place().rank == 0
-    except DistError:
-        return True
+    return _reaching or environment.is_first()
 
 
 def fail(code: int) -> None:
@@ -155,8 +150,8 @@ def _over_mpi(place: Place, timeout: float) -> Group:
             f"MPI's, which joins only what it started itself; start them with: {LINE.format(size=place.size)}"
         )
     _join_launcher(place, timeout)
-    comm = _world_of_mpi(place, timeout)
-    group = mpi.MpiGroup(comm, timeout, _client or _join_by_mpi(comm, timeout))
+    comm, client = _by_mpi(place, timeout)
+    group = mpi.MpiGroup(comm, timeout, client)
     hosts = group.exchange(socket.gethostname())
     group.local_rank, group.local_size = _among(hosts, place.rank)
     return group
@@ -168,7 +163,7 @@ def _over_nccl(place: Place, timeout: float) -> Group:
     backend.require_nccl()
     client = _join_launcher(place, timeout)
     if client is None and place.address is None:
-        client = _join_by_mpi(_world_of_mpi(place, timeout), timeout)
+        _, client = _by_mpi(place, timeout)
     if client is None:
         client = _join_at(place, timeout)
     hosts = client.gather("hosts", socket.gethostname(), timeout)
@@ -183,23 +178,32 @@ def _among(hosts: list[str], rank: int) -> tuple[int, int]:
     return hosts[:rank].count(hosts[rank]), hosts.count(hosts[rank])
 
 
-def _world_of_mpi(place: Place, timeout: float) -> mpi.Communicator:
-    """MPI's communicator of all ranks. DistError where it has other ranks than the environment says."""
-    global _reaching
-    late = threading.Timer(timeout, _give_up, (place, timeout))
+def _by_mpi(place: Place, timeout: float) -> tuple[mpi.Communicator, Client]:
+    """MPI's communicator of all ranks, apart from what a program itself sends, and this rank's client."""
+    # What MPI does before there is a store has no limit of its own; the first rank to give up ends the others.
+    late = threading.Timer(timeout + place.rank / place.size, _give_up, (place, timeout))
     late.daemon = True
     late.start()
     try:
-        comm = mpi.load().COMM_WORLD
+        comm = _world_of_mpi(place)
+        told = None if _client else _served_by_mpi(comm)
     finally:
         late.cancel()
-    if (comm.Get_rank(), comm.Get_size()) != (place.rank, place.size):
-        raise DistError(
-            f"dist.init: {place.how} says rank {place.rank} of {place.size}, MPI rank {comm.Get_rank()} of "
-            f"{comm.Get_size()}; start the ranks by one launcher: {LINE.format(size=place.size)}"
-        )
+    return comm, _client or _joined(*told, comm.Get_rank(), comm.Get_size(), timeout)
+
+
+def _world_of_mpi(place: Place) -> mpi.Communicator:
+    """DistError on all ranks where MPI has other ranks than the environment of any says."""
+    global _reaching
+    comm = mpi.load().COMM_WORLD
+    for rank, (how, said, size) in enumerate(comm.allgather((place.how, place.rank, place.size))):
+        if (said, size) != (rank, comm.Get_size()):
+            raise DistError(
+                f"dist.init: {how} says rank {said} of {size}, MPI rank {rank} of {comm.Get_size()}; start the ranks "
+                f"by one launcher: {LINE.format(size=comm.Get_size())}"
+            )
     _reaching = True
-    return comm.Dup()  # apart from what a program itself sends
+    return comm.Dup()
 
 
 def _give_up(place: Place, timeout: float) -> None:
@@ -222,15 +226,14 @@ def _join_launcher(place: Place, timeout: float) -> Client | None:
     return client
 
 
-def _join_by_mpi(comm: mpi.Communicator, timeout: float) -> Client:
-    """A client of a store that rank 0 serves, whose address and secret MPI carries."""
+def _served_by_mpi(comm: mpi.Communicator) -> tuple[tuple[str, int], str]:
+    """Address and secret of a store that rank 0 serves, which MPI carries."""
     hosts = comm.allgather(socket.gethostname())
     told = None
     if comm.Get_rank() == 0:
         secret, here = secrets.token_hex(32), "127.0.0.1" if len(set(hosts)) == 1 else ""
-        told = here or hosts[0], _serve(comm.Get_size(), secret, here, 0), secret
-    host, port, secret = comm.bcast(told)
-    return _joined((host, port), secret, comm.Get_rank(), comm.Get_size(), timeout)
+        told = (here or hosts[0], _serve(comm.Get_size(), secret, here, 0)), secret
+    return comm.bcast(told)
 
 
 def _join_at(place: Place, timeout: float) -> Client:

@@ -1,0 +1,67 @@
+"""Ranks that are started wrongly: one line, on one of them, and none that waits for the others."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from gpunn.cli import main
+from gpunn.dist import launch_starts
+from gpunn.errors import GpunnError
+from gpunn.ranks import environment
+
+JOIN = """
+import sys
+from gpunn import dist
+from gpunn.ranks import start
+try:
+    dist.init("cpu", timeout=20)
+except dist.DistError as error:
+    if start.speaks():
+        print(error)
+    sys.exit(2)
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "first"),
+    [
+        ({}, True),
+        ({"RANK": "1"}, False),
+        ({"WORLD_SIZE": "2"}, True),
+        ({"PMI_RANK": "1", "WORLD_SIZE": "2"}, False),
+        ({"PMI_RANK": "1", "RANK": "0"}, False),
+        ({"PMI_RANK": "0", "RANK": "1", "SLURM_PROCID": "1"}, True),
+        ({"SLURM_PROCID": "2"}, False),
+    ],
+)
+def test_one_of_the_processes_started_together_is_the_first(variables, first):
+    assert environment.is_first(variables) is first
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_of_ranks_that_all_meet_a_mistyped_command_one_says_so(monkeypatch, capfd, rank):
+    monkeypatch.setenv("PMI_RANK", rank)
+    with pytest.raises(SystemExit) as stop:
+        main(["trian"])
+    assert stop.value.code == 2
+    assert ("did you mean 'train'?" in capfd.readouterr().err) is (rank == "0")
+
+
+@pytest.mark.skipif("CI" not in os.environ, reason="seconds of several ranks: in CI")
+def test_ranks_whose_launchers_disagree_all_end_and_one_says_so():
+    """All have the number 0 by torchrun's variables: two would wait for the first inside MPI."""
+    try:
+        start, settings = launch_starts.mpiexec_options(launch_starts.find_mpiexec(), 3)
+    except GpunnError as error:
+        pytest.skip(str(error))
+    done = subprocess.run(
+        [*start, sys.executable, "-c", JOIN], capture_output=True, text=True, timeout=60,
+        env={**os.environ, **settings, "RANK": "0", "WORLD_SIZE": "3"},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stdout == (
+        "dist.init: torchrun says rank 0 of 3, MPI rank 1 of 3; start the ranks by one launcher: "
+        "gpunn launch -n 3 train NAME, or mpiexec -n 3 gpunn train NAME\n"
+    )
