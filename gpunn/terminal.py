@@ -77,12 +77,18 @@ def say(line: str, file: TextIO | Forgiving | None = None) -> Exception | None:
     return forgiving.trouble
 
 
+def say_aloud(line: str) -> None:
+    """A line on the process's own standard error, in a block of `silence`, too."""
+    say(line, sys.__stderr__)
+
+
 @contextmanager
 def silence(wanted: bool = True) -> Iterator[None]:
     """A block in which nothing is written to standard output and error, where that is wanted."""
     if not wanted:
         yield
         return
+    Forgiving(sys.stdout).flush()  # a rank may end in the block, by os._exit
     with redirect_stdout(Forgiving(None)), redirect_stderr(Forgiving(None)):
         yield
 

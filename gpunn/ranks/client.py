@@ -17,7 +17,7 @@ from typing import Any
 from gpunn.errors import DistError
 from gpunn.ranks.greeting import join, receive
 from gpunn.ranks.wire import SILENCE, End
-from gpunn.terminal import say
+from gpunn.terminal import say_aloud
 from gpunn.text import brief
 
 LONGEST = 80_000  # letters of a value, 12 bytes each at most, in a line of 1 MiB
@@ -101,11 +101,14 @@ class Client:
         for thread in self._threads:
             thread.join(1.0)
 
+    def saved(self) -> str:
+        """The words of the last checkpoint."""
+        return f"the last checkpoint is {self.checkpoint}" if self.checkpoint else "there is no checkpoint"
+
     def ended(self, end: End, speaks: bool) -> None:
         """End this process, after a line on standard error where it is the one that speaks."""
         if speaks:
-            saved = f"the last checkpoint is {self.checkpoint}" if self.checkpoint else "there is no checkpoint"
-            _briefly(lambda: say(f"gpunn: {end.words}; {saved}"))
+            _briefly(lambda: say_aloud(f"gpunn: {end.words}; {self.saved()}"))
         elif not self._launched:
             time.sleep(HEARD)
         for stream in (sys.stdout, sys.stderr):

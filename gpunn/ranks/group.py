@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -89,15 +90,20 @@ class Group:
         out[...] = a.reshape(out.shape)
         return Work()
 
+    def _count(self, call: str) -> int:
+        """Take note of a call that the others make, too; its number."""
+        self.calls += 1
+        self.doing = f"{call} number {self.calls}"
+        if self.client is not None:
+            self.client.doing = self.doing
+        return self.calls
+
     def _begin(self, call: str, a: Array, *options: object) -> None:
         """Count the collective, for the others to ask where this rank is; under GPUNN_DIST_DEBUG=1 compare the ranks'.
 
         DistError on all ranks, before anything moves, where one calls for something else than the others.
         """
-        self.calls += 1
-        self.doing = f"{call} number {self.calls}"
-        if self.client is not None:
-            self.client.doing = self.doing
+        number = self._count(call)
         if os.environ.get(DEBUG, "0") in ("", "0"):
             return
         ours = [call, list(a.shape), str(a.dtype), *options]
@@ -107,7 +113,7 @@ class Group:
             most = Counter(words).most_common(1)[0][0]
             others = "; ".join(f"rank {rank}: {word}" for rank, word in enumerate(words) if word != most)
             raise DistError(
-                f"dist: collective number {self.calls} differs: {others}; the others: {most}; all ranks must make the "
+                f"dist: collective number {number} differs: {others}; the others: {most}; all ranks must make the "
                 "same calls in the same order"
             )
 
@@ -144,6 +150,17 @@ def inside(group: Group) -> Iterator[None]:
         yield
     finally:
         _group.reset(token)
+
+
+def number_in(doing: str) -> int:
+    """The number of the call of which a rank's words are; 0 where there is none.
+
+    >>> from gpunn.ranks.group import number_in
+    >>> number_in("past all_reduce number 41"), number_in("starting")
+    (41, 0)
+    """
+    found = re.search(r"number ([0-9]+)", doing)
+    return int(found[1]) if found else 0
 
 
 def combined(parts: Array | Sequence[Array], op: str, out: Array) -> None:

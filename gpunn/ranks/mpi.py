@@ -108,7 +108,8 @@ class MpiGroup(Group):
     def exchange(self, value: object) -> list[Any]:
         """Small values of all ranks, of what JSON holds, in rank order."""
         mine = np.frombuffer(json.dumps(value).encode(), np.uint8)
-        return self._start(lambda: self._exchanged(mine), "an exchange of words").wait()
+        self._count("exchange")
+        return self._start(lambda: self._exchanged(mine)).wait()
 
     def close(self) -> None:
         """Let the worker end once all is done: MPI itself ends with the process."""
@@ -117,10 +118,10 @@ class MpiGroup(Group):
             self._worker.join()
 
     # ---------------------------------------------------------------- the main thread's side
-    def _start(self, job: Callable[[], Any], what: str = "") -> MpiWork:
+    def _start(self, job: Callable[[], Any]) -> MpiWork:
         if os.getpid() != self._process:
             raise DistError("dist: a fork of a rank is no rank; call collectives in the process that called dist.init")
-        work = MpiWork(self, job, what or self.doing)
+        work = MpiWork(self, job, self.doing)
         self._jobs.put(work)
         return work
 

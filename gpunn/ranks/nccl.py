@@ -96,6 +96,7 @@ class NcclGroup(Group):
         if self.client is None:
             return [value]
         self._exchanges += 1
+        self._count("exchange")
         found = self.client.gather(f"nccl exchange {self._exchanges}", json.dumps(value), self.timeout)
         return [json.loads(one) for one in found]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from contextlib import suppress
@@ -12,6 +11,7 @@ from typing import Any
 from gpunn.backend import capture
 from gpunn.ranks.mpi import late
 from gpunn.ranks.nccl_joining import failure
+from gpunn.terminal import say_aloud
 
 PAUSE = 1.0  # seconds between two looks
 
@@ -81,7 +81,7 @@ def end(group: Any, words: str) -> None:
     with suppress(Exception):  # the store may be gone as well
         is_first = client is None or client.claim("error")
     if is_first:
-        print(words, file=sys.stderr, flush=True)
+        say_aloud(words)
     with suppress(Exception):
         if client is not None:
             client.abort(1, words)

@@ -16,13 +16,13 @@ from gpunn.errors import DistError
 from gpunn.ranks import environment, mpi
 from gpunn.ranks.client import Client
 from gpunn.ranks.environment import Place
-from gpunn.ranks.group import Alone, Group, begun, set_world
+from gpunn.ranks.group import Alone, Group, begun, number_in, set_world
 from gpunn.ranks.secret import local_secret
 from gpunn.ranks.store import Store
 from gpunn.terminal import say
 
 LINE = "gpunn launch -n {size} train NAME, or mpiexec -n {size} gpunn train NAME"
-PARTING = 20.0  # seconds that a process at its end waits for the others to come to theirs
+PARTING = 5.0  # seconds after which a process at its end looks whether the others come to theirs
 
 _stores: list[Store] = []  # that this process serves
 _client: Client | None = None  # of the ranks that were joined, or are about to be
@@ -105,12 +105,15 @@ def fail(code: int) -> None:
 
 def _watch_the_end() -> None:
     """See to it that the end of this process is known to the others: MPI's own would wait for them first."""
-    before = sys.excepthook
+    before, process = sys.excepthook, os.getpid()
 
     def failed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        if _client is None or speaks():
+        forked = os.getpid() != process
+        if forked or _client is None or speaks():
             before(kind, error, trace)
-        _end(1)
+            if _client is not None and not forked:
+                say(f"gpunn: rank {_client.rank} has failed; {_client.saved()}")
+        _end(130 if issubclass(kind, KeyboardInterrupt) else 1)
 
     sys.excepthook = failed
     atexit.register(_at_exit, os.getpid())
@@ -120,12 +123,26 @@ def part() -> bool:
     """Leave at the end of a run, once the others come to theirs; False where they do not: who ends alone has failed."""
     if _client is not None:
         try:
-            _client.gather("end", "", PARTING)
+            _meet_at_the_end(_client)
         except DistError as error:
-            say(f"gpunn: rank {_client.rank} has ended before the others: {error}")
+            if speaks():
+                say(f"gpunn: rank {_client.rank} has ended, and others have not: {error}")
             return False
     destroy()
     return True
+
+
+def _meet_at_the_end(client: Client) -> None:
+    """Wait for the others' end, however long they still write and draw, unless one of them waits for this rank."""
+    group = begun()
+    calls, client.doing = 0 if group is None else group.calls, "at its end"
+    while True:
+        with suppress(DistError):
+            client.gather("end", "", PARTING)
+            return
+        further = [f"rank {rank}: {words}" for rank, words in client.where().items() if number_in(words) > calls]
+        if further:
+            raise DistError(f"{'; '.join(further)}, for which it is needed; all ranks must make the same calls")
 
 
 def _at_exit(process: int) -> None:

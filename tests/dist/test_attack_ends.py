@@ -1,0 +1,78 @@
+"""The end of a rank beside others that go on: it waits for those that need nothing of it, and is an error to the rest."""
+
+import os
+import subprocess
+import sys
+import time
+from threading import Thread
+
+import pytest
+
+from gpunn.dist import launch_starts
+from gpunn.errors import GpunnError
+from gpunn.ranks import start
+from gpunn.ranks.group import Group, inside
+from tests.dist import clients
+
+END = """
+import os, sys, time
+from gpunn import dist
+group = dist.init("cpu", timeout=20)
+group.barrier()
+if os.fork() == 0:
+    raise ValueError("of a fork")
+os.wait()
+group.barrier()
+if group.rank == 1:
+    raise KeyboardInterrupt("of rank 1")
+group.barrier()
+"""
+
+
+@pytest.fixture
+def pair(monkeypatch):
+    """Two ranks, the first of which is this process, at its end after three calls."""
+    monkeypatch.setattr(start, "PARTING", 0.05)
+    with clients.ranks(2) as (_, (mine, other)):
+        monkeypatch.setattr(start, "_client", mine)
+        group = Group(0, 2, client=mine)
+        group.calls = 3
+        with inside(group):
+            yield mine, other
+        start._failed = 0
+
+
+@pytest.mark.parametrize("doing", ["past all_reduce number 3", "starting", "at its end"])
+def test_a_rank_at_its_end_waits_for_one_that_still_works(pair, doing, capsys):
+    _, other = pair
+    other.doing = doing
+    late = Thread(target=lambda: (time.sleep(0.3), other.gather("end", "")))
+    late.start()
+    assert start.part()
+    late.join()
+    assert not capsys.readouterr().err
+
+
+def test_a_rank_at_its_end_for_which_another_waits_has_failed(pair, capsys):
+    mine, other = pair
+    other.doing = "all_reduce number 4"
+    assert not start.part()
+    assert capsys.readouterr().err == (
+        "gpunn: rank 0 has ended, and others have not: rank 1: all_reduce number 4, for which it is needed; all ranks "
+        "must make the same calls\n"
+    )
+    assert mine.where()[0] == "at its end"
+
+
+@pytest.mark.skipif("CI" not in os.environ, reason="seconds of several ranks: in CI")
+def test_an_error_of_one_rank_is_named_and_one_of_a_fork_is_no_ranks(tmp_path):
+    try:
+        begin, settings = launch_starts.mpiexec_options(launch_starts.find_mpiexec(), 2)
+    except GpunnError as error:
+        pytest.skip(str(error))
+    done = subprocess.run(
+        [*begin, sys.executable, "-c", END], capture_output=True, text=True, timeout=60, env={**os.environ, **settings}
+    )
+    assert done.returncode
+    assert done.stderr.count("ValueError: of a fork") == 2 and done.stderr.count("KeyboardInterrupt: of rank 1") == 1
+    assert "gpunn: rank 1 has failed; there is no checkpoint\n" in done.stderr
