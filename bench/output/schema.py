@@ -58,11 +58,13 @@ PROFILE = record(
         "sizes": list_of(FIGURE, 1),
     }
 )
+OF_RANKS = record({"ranks": ABOVE_0}, others=maybe(FIGURE))
 INTERCONNECT = {"latency": FIGURE, "bandwidth": ABOVE_0}
 SCALING = record(
     {
         **INTERCONNECT,
-        **dict.fromkeys(("interconnect", "algorithm"), kinds.TEXT),
+        "interconnect": kinds.TEXT,
+        "algorithm": choice("ring", "tree"),
         **dict.fromkeys(("faster", "cores"), ABOVE_0),
         "networks": list_of(
             record(
@@ -70,7 +72,7 @@ SCALING = record(
                     "network": kinds.TEXT,
                     "bucket_bytes": ABOVE_0,
                     **dict.fromkeys(("profile", "least"), PROFILE),
-                    **dict.fromkeys(("predicted", "measured"), list_of(table_of(maybe(FIGURE)))),
+                    **dict.fromkeys(("predicted", "measured"), list_of(OF_RANKS)),
                 }
             ),
             1,
@@ -117,9 +119,16 @@ def complaints(document: Any) -> list[str]:
         return [f"schema is {brief(document.get('schema'))}, expected {SCHEMA!r}"]
     if words := kinds.fault(RUN, document):
         return [words]
-    if document["suite"] == "scaling" and "scaling" not in document:
+    wrong = [f"rows[{i}] {text}" for i, row in enumerate(document["rows"]) for text in _contradictions(row)]
+    return wrong + (_of_scaling(document.get("scaling")) if document["suite"] == "scaling" else [])
+
+
+def _of_scaling(found: dict[str, Any] | None) -> list[str]:
+    if found is None:
         return ["scaling is missing, expected what was predicted"]
-    return [f"rows[{i}] {text}" for i, row in enumerate(document["rows"]) for text in _contradictions(row)]
+    steps = ((one["network"], one[name]) for one in found["networks"] for name in ("profile", "least"))
+    return [f"{name} has other numbers of ready and of sizes" for name, step in steps
+            if len(step["ready"]) != len(step["sizes"])]  # fmt: skip
 
 
 def _contradictions(row: dict[str, Any]) -> list[str]:

@@ -11,15 +11,7 @@ from bench.output import report, results, schema
 from bench.training import scaling
 from bench.training.networks import Network, our_model
 from bench.training.scaling_measure import profile
-from bench.training.scaling_model import (
-    Bucket,
-    Interconnect,
-    Profile,
-    buckets,
-    fitted,
-    predicted,
-    simulated,
-)
+from bench.training.scaling_model import Bucket, Interconnect, Profile, buckets, fitted, predicted, simulated
 from gpunn.errors import UsageError
 
 SLOW = Interconnect(latency=1e-3, bandwidth=1e6)
@@ -197,6 +189,19 @@ def test_a_file_without_its_predictions_is_refused():
     assert schema.complaints({**head, "rows": []}) == ["scaling is missing, expected what was predicted"]
     found = schema.complaints({**head, "rows": [], "scaling": {"latency": 1}})
     assert found and found[0].startswith("scaling.bandwidth is missing")
+
+
+def test_a_profile_must_fit_together():
+    step = {**vars(STEP), "ready": STEP.ready[1:]}
+    one = {"network": "lenet5", "bucket_bytes": 1, "profile": step, "least": vars(LEAST), "predicted": [],
+           "measured": []}  # fmt: skip
+    about = {"interconnect": "x", "algorithm": "ring", "faster": 1, "cores": 2, "latency": 1, "bandwidth": 1}
+    head = {"schema": schema.SCHEMA, "suite": "scaling", "device": "cpu", "seed": 0, "rows": []}
+    document = {**head, **dict.fromkeys(("date", "commit", "numpy"), ""), "scaling": {**about, "networks": [one]}}
+    assert schema.complaints(document) == ["lenet5 has other numbers of ready and of sizes"]
+    about["algorithm"] = "star"
+    document["scaling"] = {**about, "networks": [one]}
+    assert schema.complaints(document)[0].startswith("scaling.algorithm is 'star', expected one of ring, tree")
 
 
 def test_without_mpi_a_run_says_so(capsys, monkeypatch):
