@@ -66,7 +66,7 @@ class NcclGroup(Group):
         self.cupy, self.nccl = backend.require_cupy(), backend.require_nccl()
         self.device = self.cupy.cuda.Device(device)
         self.lock = threading.RLock()  # held while the communication stream is written to
-        self._exchanges = 0
+        self._exchanges, self._others = 0, [other for other in range(size) if other != rank]
         self._under_way: deque[NcclWork] = deque()
         self._graphs: WeakSet[_InGraph] = WeakSet()
         self._is_kept = False  # by a graph of a program's own, which nobody can ask
@@ -131,8 +131,7 @@ class NcclGroup(Group):
 
         def launch(to: int) -> None:
             self._scattered(mine, shares, parts, op, to)
-            others = [rank for rank in range(self.size) if rank != self.rank]
-            self._swapped([(rank, mine) for rank in others], [(rank, shares[rank]) for rank in others], to)
+            self._swapped([(rank, mine) for rank in self._others], [(rank, shares[rank]) for rank in self._others], to)
 
         return self._start((a, parts), launch)
 
@@ -177,8 +176,7 @@ class NcclGroup(Group):
 
     def _scattered(self, out: Any, rows: Sequence[Any], parts: Any, op: str, to: int) -> None:
         """Send each rank its row, and combine in rank order what all have for this one; rows[rank] may be `out`."""
-        others = [rank for rank in range(self.size) if rank != self.rank]
-        self._swapped([(rank, rows[rank]) for rank in others], [(rank, parts[rank]) for rank in others], to)
+        self._swapped([(rank, rows[rank]) for rank in self._others], [(rank, parts[rank]) for rank in self._others], to)
         if not out.size:
             return
         parts[self.rank].data.copy_from_device_async(rows[self.rank].data, out.nbytes)  # of any type

@@ -26,11 +26,13 @@ class Watch:
     def __init__(self, group: Any):
         self._group, self._stopped = group, threading.Event()
         self._ends: dict[int, Any] = {}  # by stream, the event that was put into it last
-        threading.Thread(target=self._run, name="gpunn ranks watch", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="gpunn ranks watch", daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
         """Look no longer."""
         self._stopped.set()
+        self._thread.join(2 * PAUSE)  # it may be asking CUDA, whose end would meet it there
 
     def _run(self) -> None:
         moved = time.monotonic()
@@ -40,6 +42,8 @@ class Watch:
             except self._group.nccl.NcclError as error:
                 end(self._group, failure(self._group, "dist", error))
                 return
+            except Exception:  # the device has failed, which the main thread hears where it waits for it
+                moves = False
             if moves:
                 moved = time.monotonic()
             elif time.monotonic() - moved > self._group.timeout:

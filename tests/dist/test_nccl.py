@@ -167,6 +167,18 @@ def test_nccls_errors_of_a_call_and_of_the_network(look_alike, monkeypatch, capf
     assert "NCCL failed on rank 0, NCCL_ERROR_REMOTE_ERROR: remote process exited or there was" in ended[1]
 
 
+def test_debug_names_who_calls_for_something_else(look_alike, monkeypatch):
+    monkeypatch.setenv("GPUNN_DIST_DEBUG", "1")
+
+    def run(group):
+        with pytest.raises(
+            gpunn.DistError, match=r"number 1 differs: rank 1: all_reduce of float32 \(3,\) sum; the others"
+        ):
+            group.all_reduce(look_alike.ones(3 if group.rank == 1 else 2, np.float32))
+
+    on_gpus(3, run)
+
+
 # ---------------------------------------------------------------- joining and leaving
 def test_more_ranks_than_gpus(look_alike, monkeypatch):
     assert [gpu_for(rank, 2) for rank in range(2)] == [0, 1]
