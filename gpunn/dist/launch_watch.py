@@ -69,6 +69,7 @@ class Watch:
     def __init__(self, plan: Plan, command: Sequence[str], restart: int, stops: Stops):
         self.plan, self.command, self.restart, self.stops = plan, command, restart, stops
         self.end: End | None = None  # what the store says, on its own thread
+        self.blamed: End | None = None  # the same, where it was the first to know
         self.ranks: Ranks
         self.silent = False  # the store's rank had to be killed
         self.stopped: dict[int, float] = {}  # seconds for which ranks have stood still
@@ -92,7 +93,7 @@ class Watch:
                     before = time.monotonic()
                     self.ranks.wait(TICK)
                     self._count_the_stopped(time.monotonic() - before)
-                self._hear_the_last()
+                self._await_starter()
                 status, words = self._verdict()
                 return Outcome(status, words, {} if store is None else dict(store.values))
 
@@ -115,7 +116,8 @@ class Watch:
         if self.stops.came:
             self._tell(self.stops.came[0], self.ranks.left)
         elif self.trouble:
-            self._note("trouble")
+            if self._note("trouble"):
+                self.blamed = self.end  # whoever ends later does so because of this
             # Whom the store has told of an end is no member for the moments in which it ends by itself.
             if self.end is None or self._passed("trouble", REPORTING):
                 self._tell(signal.SIGTERM, [rank for rank in self.ranks.left if rank not in self.members])
@@ -133,9 +135,8 @@ class Watch:
     def trouble(self) -> bool:
         """Whether a rank has ended badly, is lost to the store, or cannot start."""
         ranks, missing = self.ranks, self.plan.count - len(self.ranks.statuses)
-        lost = missing and (
-            ranks.starter is not None or (self._passed("start", STARTING) and len(ranks.pids) < self.plan.count)
-        )
+        late = self._passed("start", STARTING) and len(ranks.pids) < self.plan.count
+        lost = missing and (ranks.starter is not None or late)
         return self.end is not None or self.frozen is not None or any(ranks.statuses.values()) or bool(lost)
 
     def _count_the_stopped(self, seconds: float) -> None:
@@ -146,13 +147,11 @@ class Watch:
             self.frozen = late[0]
             self.ranks.send(signal.SIGKILL, late)
 
-    def _hear_the_last(self) -> None:
-        """Let the store say who was first, or mpiexec end that has killed the ranks."""
+    def _await_starter(self) -> None:
+        """Where guards were lost, let mpiexec end that has killed them: its exit code is the run's."""
         until = time.monotonic() + REPORTING
         while self.ranks.lost and self.ranks.starter is None and time.monotonic() < until:
             self.ranks.wait(0.1)
-        if self.trouble and self.end is None and self.frozen is None:
-            self.ranks.wait(0.2)
 
     def _end_the_late(self) -> None:
         end, ranks = self.end, self.ranks
@@ -175,7 +174,7 @@ class Watch:
     # ---------------------------------------------------------------- when they have ended
     def _verdict(self) -> tuple[int, str]:
         """The exit status, and what went wrong in words."""
-        statuses, end = self.ranks.statuses, self.end
+        statuses, end = self.ranks.statuses, self.blamed
         first = next((rank for rank, status in statuses.items() if status), None)
         if self._heeded or not self.trouble:
             return (0 if first is None else _code(statuses[first])), ""

@@ -27,7 +27,9 @@ def launch(plan: Plan) -> int:
             command = plan.after(values)
             what = "go on" if {"run", "checkpoint"} & values.keys() else "start again"
             advice = f"{what} with: {shlex.join(['gpunn', 'launch', *plan.options, *command])}"
-            saved = values.get("checkpoint", "").partition("; go on")[0] or "there is no checkpoint"
+            saved = (
+                f"the last checkpoint is {values['checkpoint']}" if "checkpoint" in values else "there is no checkpoint"
+            )
             if not outcome.words or stops.came:
                 break
             if restart < plan.restarts:

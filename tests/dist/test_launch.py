@@ -142,7 +142,7 @@ client = Client((host, int(port)), os.environ["GPUNN_DIST_SECRET"], rank, 2)
 
 def test_the_next_start_goes_on_with_the_run_that_the_ranks_have_named(program, capfd):
     lines = JOINED + "if rank == 0:\n    client.put('run', 'runs/a b')\n"
-    lines += "    client.put('checkpoint', 'the last checkpoint is c.npz; go on from it')\n"
+    lines += "    client.put('checkpoint', 'c.npz')\n"
     lines += "client.gather('named', '')\nif rank == 1: os.kill(os.getpid(), signal.SIGKILL)\ntime.sleep(60)"
     first = program(lines)[0]
     os.rename(first, "first.py")
@@ -152,6 +152,16 @@ def test_the_next_start_goes_on_with_the_run_that_the_ranks_have_named(program, 
     said, last = capfd.readouterr().err.splitlines()
     assert "rank 1 " in said and "was ended by SIGKILL; the last checkpoint is c.npz; restart 1 of 1" in said
     assert last.endswith("the last checkpoint is c.npz; go on with: gpunn launch -n 2 program.py --resume 'runs/a b'")
+
+
+def test_who_dies_of_the_end_is_not_named_for_it(program, capfd):
+    """Rank 0 joins the store, and is lost to it, after rank 1 has died, of which the store knows nothing."""
+    lines = "import gpunn.ranks.client\ndef late(n, f):\n    " + JOINED.replace("\n", "\n    ") + "os._exit(1)\n"
+    lines += "if rank == 0:\n    signal.signal(signal.SIGTERM, late)\n    open('ready', 'w').close()\n"
+    lines += "while not os.path.exists('ready'): time.sleep(0.01)\n"
+    script = program(lines + "if rank == 1: os.kill(os.getpid(), signal.SIGKILL)\ntime.sleep(60)")
+    assert launch(Plan(script, 2, True)) == 128 + signal.SIGKILL
+    assert "launch: rank 1 (process " in capfd.readouterr().err
 
 
 def test_a_rank_that_is_silent_to_the_store_is_named_and_killed(program, capfd, monkeypatch):
