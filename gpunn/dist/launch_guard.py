@@ -20,7 +20,6 @@ from typing import Any
 # Whose variable says which rank this is: torchrun's, which the launcher sets where there is no mpiexec; MPICH's and
 # its kin's; Open MPI's; PMIx's.
 NUMBERS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
-ENDS = (os.CLD_EXITED, os.CLD_KILLED, os.CLD_DUMPED)
 GRACE = 10.0  # seconds in which a rank without a launcher may save
 
 
@@ -53,7 +52,8 @@ def report(pid: int, link: socket.socket, over: threading.Event) -> None:
 
     The end is left unreaped, so that the rank's number stays its own.
     """
-    while (event := wait(pid, os.WEXITED | os.WSTOPPED | os.WCONTINUED | os.WNOWAIT)).si_code not in ENDS:
+    ends = (os.CLD_EXITED, os.CLD_KILLED, os.CLD_DUMPED)
+    while (event := wait(pid, os.WEXITED | os.WSTOPPED | os.WCONTINUED | os.WNOWAIT)).si_code not in ends:
         tell(link, stopped=event.si_code != os.CLD_CONTINUED)
         wait(pid, os.WSTOPPED | os.WCONTINUED | os.WNOHANG)
     status = event.si_status if event.si_code == os.CLD_EXITED else -event.si_status

@@ -35,7 +35,9 @@ class Ranks:
         self.stopped: set[int] = set()  # those that stand still, by SIGSTOP
         self.lost: set[int] = set()  # those among them whose guard has ended first
         self._links: dict[socket.socket, int | None] = {}
-        self._folder = tempfile.TemporaryDirectory(prefix="gpunn-")
+        # A socket's path has 108 bytes at most.
+        near = None if len(os.fsencode(tempfile.gettempdir())) < 80 else "/tmp"
+        self._folder = tempfile.TemporaryDirectory(prefix="gpunn-", dir=near)
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (__exit__ closes it)
         self._selector = selectors.DefaultSelector()
         self._inbox, self._bell = socket.socketpair()

@@ -27,8 +27,9 @@ LEAVING = 5.0  # seconds that ranks who heed the store have to end, once another
 TERMINATING = 10.0  # the same for others, who are asked by SIGTERM
 REPORTING = 2.0  # seconds between the store's word of an end and that of the ranks who heard it, or met it
 GIVING_UP = 3.0  # seconds after SIGKILL
-# Exit codes that another start would end in again, or that somebody wished for; the rank has said why.
-FINAL = (2, *(128 + signum for signum in (signal.SIGINT, signal.SIGPIPE, *ENDING)))
+# Exit codes that another start would end in again, or that somebody wished for, 141 by leaving the output; the rank has
+# said why.
+FINAL = (2, 141, *(128 + signum for signum in (signal.SIGINT, *ENDING)))
 
 
 @dataclass(frozen=True)

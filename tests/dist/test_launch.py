@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -105,7 +106,9 @@ def test_the_status_is_that_of_the_rank_and_a_mistake_or_a_wish_to_stop_is_not_r
     assert err.count(f"ended with exit code {code}") == (2 if starts == 2 else 0)
 
 
-def test_a_second_start_that_ends_well_is_the_status(program, capfd):
+def test_a_second_start_that_ends_well_is_the_status(program, tmp_path, capfd, monkeypatch):
+    (far := tmp_path / ("far" * 40)).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(far))  # of more letters than a socket's path may have
     script = program("sys.exit(3 if rank == 1 and started == 0 else 0)")
     assert launch(Plan(script, 2, True, restarts=3)) == 0
     assert "restart 1 of 3" in capfd.readouterr().err
