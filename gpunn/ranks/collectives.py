@@ -91,10 +91,12 @@ def all_gather(tensor_list: Sequence[Operand], tensor: Operand, async_op: bool =
     [array([1., 2.])]
     >>> gpunn.dist.destroy_process_group()
     """
-    group, a = _taken("all_gather", tensor)
+    group, a = _taken("all_gather", tensor, changed=False)
     outs = _list("all_gather", "tensor_list", tensor_list, group, a)
+    _check_changed("all_gather", *outs)
     rows = array_module(a).empty((group.size, *a.shape), a.dtype)
-    return _end(group.all_gather(_like(rows, a), _contiguous(a)), list(zip(outs, rows, strict=True)), async_op)
+    results = [(out, rows[rank, ...]) for rank, out in enumerate(outs)]  # views, also of numbers of no dimensions
+    return _end(group.all_gather(_like(rows, a), _contiguous(a)), results, async_op)
 
 
 def all_gather_into_tensor(output: Operand, input: Operand, async_op: bool = False) -> Work | None:
@@ -107,8 +109,9 @@ def all_gather_into_tensor(output: Operand, input: Operand, async_op: bool = Fal
     array([[1., 2.]])
     >>> gpunn.dist.destroy_process_group()
     """
-    group, a = _taken("all_gather_into_tensor", input)
+    group, a = _taken("all_gather_into_tensor", input, changed=False)
     out = _one("all_gather_into_tensor", "output", output, a, _joined(a, group), "input")
+    _check_changed("all_gather_into_tensor", out)
     rows = _contiguous(out)
     shape = (group.size, *a.shape)
     return _end(group.all_gather(rows.reshape(shape), _contiguous(a)), [(out, rows)], async_op)
@@ -199,14 +202,22 @@ def joined(call: str) -> Group:
 
 
 # ---------------------------------------------------------------- arguments
-def _taken(call: str, tensor: object) -> tuple[Group, Array]:
-    """The group, and the array that it takes."""
+def _taken(call: str, tensor: object, changed: bool = True) -> tuple[Group, Array]:
+    """The group, and the array that it takes, which most change."""
     group = joined(call)
     a = tensor.array if isinstance(tensor, Tensor) else tensor
     if not backend.is_array(a):
         raise TypeError(f"dist.{call}: got {kind_of(a)}, expected an array or a Tensor; make it one with np.asarray")
     check_place(f"dist.{call}: the array", group, a)
+    if changed:
+        _check_changed(call, a)
     return group, a
+
+
+def _check_changed(call: str, *arrays: Array) -> None:
+    """ValueError for memory that cannot take the result, before the others are asked for theirs."""
+    if not all(getattr(a.flags, "writeable", True) for a in arrays):
+        raise ValueError(f"dist.{call}: the array is read-only, expected one that takes the result; pass a copy of it")
 
 
 def check_place(what: str, group: Group, a: Array) -> None:

@@ -62,6 +62,8 @@ def _numbers(env: Mapping[str, str], rank_name: str, size_name: str) -> tuple[in
                 "gpunn launch -n 4 train resnet20"
             )
     rank, size = (whole(env, name) for name in (rank_name, size_name))
+    if not size:
+        raise DistError(f"dist.init: {size_name} is 0, expected 1 at least; start the ranks anew")
     if not 0 <= rank < size:
         raise DistError(
             f"dist.init: {rank_name} is {rank}, expected 0 to {size - 1}, below {size_name}; start the ranks anew"

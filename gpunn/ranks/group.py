@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+import numpy as np
+
 from gpunn.backend import Array, array_module
 from gpunn.errors import DistError
 from gpunn.ranks.client import Client
@@ -169,7 +171,8 @@ def combined(parts: Array | Sequence[Array], op: str, out: Array) -> None:
     functions = {"sum": xp.add, "avg": xp.add, "prod": xp.multiply, "min": xp.minimum, "max": xp.maximum}
     if parts[0] is not out:
         out[...] = parts[0]
-    for part in parts[1:]:
-        functions[op](out, part, out=out)
-    if op == "avg":
-        xp.divide(out, len(parts), out=out)
+    with np.errstate(all="ignore"):  # a thread of its own, where the caller's errstate does not hold
+        for part in parts[1:]:
+            functions[op](out, part, out=out)
+        if op == "avg":
+            xp.divide(out, len(parts), out=out)

@@ -19,6 +19,7 @@ from gpunn.ranks.environment import Place
 from gpunn.ranks.group import Alone, Group, begun, number_in, set_world
 from gpunn.ranks.secret import local_secret
 from gpunn.ranks.store import Store
+from gpunn.scalars import as_number
 from gpunn.terminal import say
 
 LINE = "gpunn launch -n {size} train NAME, or mpiexec -n {size} gpunn train NAME"
@@ -57,7 +58,7 @@ def init(device: str | backend.Device | None = None, timeout: float = 300.0) -> 
         raise DistError(
             "dist.init: the ranks were joined already; call it once, or dist.destroy_process_group() before"
         )
-    if not timeout > 0:
+    if not as_number("dist.init", "timeout", timeout) > 0:
         raise DistError(f"dist.init: timeout is {timeout}, expected seconds above 0; leave it out for 300")
     kind = backend.default_device().type if device is None else backend.device(device).type
     place = environment.place()

@@ -8,6 +8,7 @@ from gpunn import dist
 from tests.dist.together import together
 
 RANKS = 3
+READ_ONLY = np.broadcast_to(np.ones(1), 2)
 
 
 def mine(group, shape=(4, 5), dtype=np.float32):
@@ -101,6 +102,8 @@ def test_a_leaf_that_was_read_is_marked_as_changed():
         (lambda: dist.all_reduce(np.ones(2), "mean"), gpunn.UsageError, "op 'mean'"),
         (lambda: dist.all_reduce(np.ones(2, int), "avg"), TypeError, "op 'avg' of int64, expected floating point"),
         (lambda: dist.all_reduce(np.ones(2, bool)), TypeError, "op 'sum' of bool, expected numbers"),
+        (lambda: dist.all_reduce(READ_ONLY), ValueError, "all_reduce: the array is read-only, expected one that takes"),
+        (lambda: dist.all_gather([READ_ONLY], np.ones(2)), ValueError, "all_gather: the array is read-only"),
         (lambda: dist.broadcast(np.ones(2), 5), gpunn.DistError, "src is 5, expected a rank, 0 to 0"),
         (lambda: dist.all_gather([np.ones(2)] * 3, np.ones(2)), gpunn.DistError, "3 arrays, expected a list of 1"),
         (lambda: dist.all_gather([np.ones(3)], np.ones(2)), gpunn.DistError, r"tensor_list\[0\] is float64 \(3,\)"),
