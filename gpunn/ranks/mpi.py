@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import ctypes
 import json
 import os
 import queue
@@ -32,6 +34,9 @@ LOOK = 0.5  # seconds between two looks at the time limit
 def load() -> Any:
     """Start MPI; what mpi4py calls MPI. DistError where it, or an MPI library, is missing."""
     try:
+        import mpi4py
+
+        mpi4py.rc.initialize = False
         from mpi4py import MPI
     except ImportError as error:
         raise DistError(
@@ -43,10 +48,20 @@ def load() -> Any:
             f"dist.init: mpi4py finds no MPI library ({str(error).splitlines()[0]}); install one with: "
             "pip install mpich"
         ) from error
+    if not MPI.Is_initialized():
+        _initialise(MPI)
     # MPICH tells survivors of a death by this signal, which would end Python; who died is said by our own store.
     if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     return MPI
+
+
+def _initialise(MPI: Any) -> None:
+    """Wait for the other ranks without Python's lock, which mpi4py would hold: nobody could look at the time."""
+    ctypes.CDLL(MPI.__file__).MPI_Init_thread(None, None, MPI.THREAD_MULTIPLE, ctypes.byref(ctypes.c_int()))
+    for comm in (MPI.COMM_WORLD, MPI.COMM_SELF):  # as mpi4py has it
+        comm.Set_errhandler(MPI.ERRORS_RETURN)
+    atexit.register(lambda: MPI.Is_finalized() or MPI.Finalize())
 
 
 class MpiWork(Work):
