@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import threading
 import time
@@ -87,7 +88,9 @@ class NcclGroup(Group):
             self._watch.stop()
         with self.lock:
             comm, self.comm = self.comm, None
-        if not self._graphs and not self._is_kept:  # else NCCL would wait for graphs that somebody still has
+        gc.collect()
+        # NCCL waits for graphs that somebody still has, and for the ranks where they are.
+        if all(self.exchange(not self._graphs and not self._is_kept)):
             comm.destroy()
 
     # ---------------------------------------------------------------- on the host
@@ -121,9 +124,8 @@ class NcclGroup(Group):
     def _all_reduce(self, a: Array, op: str, ordered: bool) -> Work:
         flat = self._flat("all_reduce", a)
         if not self._is_ordered(a, op, ordered):
-            kind, number = self._numbers(a, op)
-            at = flat.data.ptr
-            return self._start((a,), lambda to: self.comm.allReduce(at, at, flat.size, kind, number, to))
+            given = flat.data.ptr, flat.data.ptr, flat.size, *self._numbers(a, op)
+            return self._start((a,), lambda to: self.comm.allReduce(*given, to))
         share = -(-flat.size // self.size)
         shares = [flat[rank * share : (rank + 1) * share] for rank in range(self.size)]
         mine = shares[self.rank]
@@ -216,7 +218,7 @@ class NcclGroup(Group):
                 with self.stream:
                     launch(self.stream.ptr)
             except self.nccl.NcclError as error:
-                raise DistError(nccl_joining.failure(self, f"dist: collective number {self.calls}", error)) from error
+                raise DistError(nccl_joining.failure(self, f"dist: {self.doing}", error)) from error
             work = NcclWork(self, arrays, current.ptr, self.stream.record(cuda.Event(disable_timing=True)))
             if not is_captured:  # a graph's memory stays, and who captures waits
                 while self._under_way and self._under_way[0].is_over():

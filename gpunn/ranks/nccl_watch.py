@@ -47,7 +47,7 @@ class Watch:
             if moves:
                 moved = time.monotonic()
             elif time.monotonic() - moved > self._group.timeout:
-                end(self._group, late(self._group, f"collective number {self._group.calls}"))
+                end(self._group, late(self._group, self._group.doing))
                 return
 
     def _moves(self) -> bool:

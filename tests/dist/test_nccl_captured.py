@@ -58,15 +58,16 @@ def test_replays_have_the_bits_of_eager_calls(ordered, look_alike):
 
 
 def test_a_communicator_that_a_graph_holds_is_left_alone(look_alike):
-    """NCCL would wait until the graph is gone; the graph is not replayed again."""
+    """NCCL would wait until the graph is gone, on all ranks; the graph is not replayed again."""
 
     def run(group):
         given, place, comm = buckets(group, look_alike), Place(group.rank), group.comm
         place.measured(step, group, given)
         graph = place.inside(Graph, place, lambda: step(group, given), {})
         assert graph.stands()
+        graph = graph if group.rank == 0 else None
         group.close()
-        assert comm.comm and not graph.stands()
+        assert comm.comm and (graph is None or not graph.stands())
 
     on_gpus(2, run)
 
