@@ -54,6 +54,14 @@ class Reducer(Accumulation):
         group: the ranks.
         bucket_bytes: of a bucket, about.
         ordered: whether sums are taken in rank order; None: the group's own choice.
+
+    Examples:
+        >>> model, sums = nn.Linear(3, 2), gpunn.dist.Reducer(1, gpunn.dist.current())
+        >>> x = np.ones((4, 3), np.float32)
+        >>> with sums.collecting(model.parameters(), len(x), due=True):
+        ...     model(x).mean().backward()
+        >>> sums.release(model.parameters())
+        True
     """
 
     def __init__(self, every: int, group: Group, bucket_bytes: int = 25 << 20, ordered: bool | None = None):
