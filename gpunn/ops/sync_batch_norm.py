@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 
 from gpunn.asked import asked
-from gpunn.backend import Array, array_module, device_of, is_array, twins
+from gpunn.backend import Array, array_module, is_array, twins
 from gpunn.checks import arrays, check_shape, check_written, wants_grad
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
-from gpunn.errors import DistError
 from gpunn.ops.batch_norm import batch_norm, batch_norm_relu, batches_of, channelwise, check_momentum
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import like
+from gpunn.ranks.collectives import check_place
 from gpunn.ranks.group import Group, current
 from gpunn.restored import restored
 from gpunn.scalars import check_eps
@@ -86,7 +86,7 @@ def _over_ranks(
     if r is not None:
         check_shape(OP, "residual", r, a.shape, "it has x's shape")
     check_eps(OP, eps)
-    _check_place(group, a)
+    check_place(f"{OP}: x", group, a)
     twin, whole = twins(a).sync_batch_norm, _Whole(group, a, eps)
     y, centre, rstd, passed = twin.forward(a, gamma, beta, whole.statistics, r, relu)
     whole.move(mean, var, momentum, batches)
@@ -168,17 +168,3 @@ class _Whole:
 def _where(weight: float | Array, scaled: Array, xp: Any) -> Array | int:
     """Zeros on a rank of whose batch nothing counts: its gradients may be NaN."""
     return xp.where(weight > 0, scaled, 0) if is_array(weight) else scaled if weight > 0 else 0
-
-
-def _check_place(group: Group, a: Array) -> None:
-    where = device_of(a)
-    if group.kind == "mpi" and where.type == "cuda":
-        raise DistError(
-            f"{OP}: x is on {where}, but the ranks talk by MPI, which takes arrays of cpu and emulator alone; join "
-            'them with dist.init("cuda"), which needs NCCL'
-        )
-    if group.kind == "nccl" and where.type != "cuda":
-        raise DistError(
-            f"{OP}: x is on {where}, but the ranks talk by NCCL, which takes arrays of cuda alone; move the network "
-            'there, or join the ranks with dist.init("cpu")'
-        )
