@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gpunn.cuda.graph import ELSEWHERE
 from gpunn.ranks.group import Group
 
 
@@ -16,6 +17,14 @@ class Agreement:
     def worst(self, word: int) -> int:
         """The greatest of all ranks' words: see gpunn.cuda.graph.Graph."""
         return word if self._group is None else max(self._group.exchange(word))
+
+    def reason(self, words: str) -> str:
+        """Why the ranks' steps were not captured, in the words of the first of them that knows."""
+        if self._group is None:
+            return words
+        found = self._group.exchange(words)
+        rank = next((rank for rank, why in enumerate(found) if ELSEWHERE not in why), self._group.rank)
+        return words if rank == self._group.rank else f"on rank {rank} {found[rank]}"
 
     def kind(self, like: Any) -> Any:
         """What tells a step's kind apart on all ranks, given what does so of this rank's batch; None: it runs eagerly.

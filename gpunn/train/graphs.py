@@ -138,6 +138,7 @@ class Graphs:
             if kind.warm < WARM_UPS:
                 return self._warm_up(place, kind, batch, body)
             if words := self._capture(place, kind, batch, body, before, number > 0):
+                words = self._ranks.reason(words) if number else words
                 found = self._eagerly(batch, body)  # raises what is wrong with the step itself
                 kind.eager = True
                 self._say_once(f"{self.who}: {words}; such steps run eagerly, which is slower")

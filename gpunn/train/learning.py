@@ -101,7 +101,8 @@ class Learning(OneStep, Standing):
 
     # ---------------------------------------------------------------- graphs of it
     def _say_eager(self, words: str) -> None:
-        say(f"gpunn: {words}")
+        if self.writes:
+            say(f"gpunn: {words}")
 
     def stated_precision(self) -> str:
         """The precision of its steps in words; "" for fp32."""
