@@ -157,6 +157,7 @@ def test_the_next_start_goes_on_with_the_run_that_the_ranks_have_named(program, 
     assert last.endswith("the last checkpoint is c.npz; go on with: gpunn launch -n 2 program.py --resume 'runs/a b'")
 
 
+@pytest.mark.skipif(not os.environ.get("CI"), reason="its ranks import all of gpunn; CI=1 runs it")
 def test_who_dies_of_the_end_is_not_named_for_it(program, capfd):
     """Rank 0 joins the store, and is lost to it, after rank 1 has died, of which the store knows nothing."""
     lines = "import gpunn.ranks.client\ndef late(n, f):\n    " + JOINED.replace("\n", "\n    ") + "os._exit(1)\n"
@@ -167,8 +168,9 @@ def test_who_dies_of_the_end_is_not_named_for_it(program, capfd):
     assert "launch: rank 1 (process " in capfd.readouterr().err
 
 
+@pytest.mark.skipif(not os.environ.get("CI"), reason="its ranks import all of gpunn; CI=1 runs it")
 def test_a_rank_that_is_silent_to_the_store_is_named_and_killed(program, capfd, monkeypatch):
-    monkeypatch.setattr(store, "BEAT", 0.2)
+    monkeypatch.setattr(store, "BEAT", 0.5)
     monkeypatch.setattr(launch_watch, "REPORTING", 0.1)
     script = program(
         JOINED + "client.gather('here', '')\nif rank: os.kill(os.getpid(), signal.SIGSTOP)\ntime.sleep(60)"
@@ -181,14 +183,14 @@ def test_a_rank_that_is_silent_to_the_store_is_named_and_killed(program, capfd, 
 
 
 def test_a_rank_that_stands_still_is_named_and_killed_but_not_one_that_goes_on(program, capfd, monkeypatch):
-    monkeypatch.setattr(launch_watch, "STOPPED", 1.0)
+    monkeypatch.setattr(launch_watch, "STOPPED", 2.0)
     lines = "if rank == 0: sys.exit()\nif os.fork(): os.kill(os.getpid(), signal.SIGSTOP)\n"
     goes_on = program(lines + "else:\n    time.sleep(0.3)\n    os.kill(os.getppid(), signal.SIGCONT)\ntime.sleep(0.8)")
     assert launch(Plan(goes_on, 2, True)) == 0
     stays = program("if rank == 1: os.kill(os.getpid(), signal.SIGSTOP)\ntime.sleep(60)")
     assert launch(Plan(stays, 2, True)) == 128 + signal.SIGKILL
     (line,) = capfd.readouterr().err.splitlines()
-    assert "launch: rank 1 (process " in line and "was stopped for 1 s; there is no checkpoint" in line
+    assert "launch: rank 1 (process " in line and "was stopped for 2 s; there is no checkpoint" in line
 
 
 def test_a_guard_that_is_killed_ends_its_rank_and_the_run(program, tmp_path, cuda, capfd):
