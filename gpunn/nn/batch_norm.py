@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from gpunn import ops
@@ -22,7 +24,7 @@ class _BatchNorm(Module):
     batch's own. forward's residual and relu fuse `relu(batch_norm(x) + residual)` into one pass.
     """
 
-    ranks: tuple[int, ...]
+    ranks: Sequence[int]
     shared: bool = False  # with other ranks, that training's statistics are of, too
     fused: bool = False  # by nn.fuse: with the layers beside it, where nobody watches them
 
@@ -60,7 +62,9 @@ class _BatchNorm(Module):
         init.reset_affine(self.weight, self.bias)
 
     def forward(self, x: Tensor, residual: Tensor | None = None, relu: bool = False) -> Tensor:
-        shape = self._checked(x)
+        shape = x.shape
+        if len(shape) not in self.ranks:
+            raise self._wrong(shape)
         tracks, mean, var, batches = self.running_mean is not None, None, None, None
         if tracks:
             mean, var, batches = self.running_mean.array, self.running_var.array, self.num_batches_tracked.array
@@ -74,17 +78,14 @@ class _BatchNorm(Module):
         y = ops.batch_norm(*args, num_batches_tracked=batches)
         return y if residual is None else y + residual
 
-    def _checked(self, x: Tensor) -> Shape:
-        """x's shape. ValueError for one of another layer."""
-        shape = x.shape
-        if len(shape) not in self.ranks:
-            expected = " or ".join(map(str, self.ranks))
-            alone = len(shape) + 1 in self.ranks
-            remedy = "give it a batch with x.unsqueeze(0), an array with x[None]" if alone else "reshape it"
-            raise ValueError(
-                f"{type(self).__name__}: x has {len(shape)} dimensions {shape}, expected {expected}; {remedy}"
-            )
-        return shape
+    def _wrong(self, shape: Shape) -> ValueError:
+        """The error of an x for another layer."""
+        expected = " or ".join(map(str, self.ranks))
+        alone = len(shape) + 1 in self.ranks
+        remedy = "give it a batch with x.unsqueeze(0), an array with x[None]" if alone else "reshape it"
+        return ValueError(
+            f"{type(self).__name__}: x has {len(shape)} dimensions {shape}, expected {expected}; {remedy}"
+        )
 
     def extra_repr(self) -> str:
         text = str(self.num_features)

@@ -33,6 +33,8 @@ class SyncBatchNorm(_BatchNorm):
     (4, 3, 8, 8)
     """
 
+    ranks = range(2, 65)  # as many as an array has
+
     @placed
     def __init__(
         self,
@@ -56,7 +58,8 @@ class SyncBatchNorm(_BatchNorm):
     def forward(self, x: Tensor, residual: Tensor | None = None, relu: bool = False) -> Tensor:
         if not self.training or not self.shared:
             return super().forward(x, residual, relu)
-        self._checked(x)
+        if len(x.shape) not in self.ranks:
+            raise self._wrong(x.shape)
         mean = var = batches = None
         if self.running_mean is not None:
             mean, var, batches = self.running_mean.array, self.running_var.array, self.num_batches_tracked.array
@@ -64,12 +67,9 @@ class SyncBatchNorm(_BatchNorm):
         args = (x, mean, var, self.weight, self.bias, True, momentum, self.eps, batches, self.process_group)
         return ops.sync_batch_norm(*args, residual=residual, relu=relu)
 
-    def _checked(self, x: Tensor) -> Shape:
-        if len(x.shape) < 2:
-            raise ValueError(
-                f"SyncBatchNorm: x has {len(x.shape)} dimensions {x.shape}, expected (N, C) or (N, C, *); reshape it"
-            )
-        return x.shape
+    def _wrong(self, shape: Shape) -> ValueError:
+        words = f"SyncBatchNorm: x has {len(shape)} dimensions {shape}, expected (N, C) or (N, C, *); reshape it"
+        return ValueError(words)
 
     @classmethod
     def convert_sync_batchnorm(cls, module: M, process_group: Group | None = None) -> M:

@@ -202,12 +202,14 @@ def _by_mpi(place: Place, timeout: float) -> tuple[mpi.Communicator, Client]:
     late = threading.Timer(timeout + place.rank / place.size, _give_up, (place, timeout))
     late.daemon = True
     late.start()
+    address, secret = ("", 0), ""
     try:
         comm = _world_of_mpi(place)
-        told = None if _client else _served_by_mpi(comm)
+        if _client is None:
+            address, secret = _served_by_mpi(comm)
     finally:
         late.cancel()
-    return comm, _client or _joined(*told, comm.Get_rank(), comm.Get_size(), timeout)
+    return comm, _client or _joined(address, secret, comm.Get_rank(), comm.Get_size(), timeout)
 
 
 def _world_of_mpi(place: Place) -> mpi.Communicator:
