@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from gpunn.backend import Array
@@ -31,11 +33,10 @@ class Averaging:
         self.reducer = Reducer(1, group, bucket_bytes, ordered)
         self.enabled = True
         self.meet: Callable[[bool, bool], int] | None = None
-        self._due = False  # whether gradients are averaged that come of the last forward
-        self._weights: float | Array = 0  # of the forwards since gradients were averaged
-        self._forwards = 0
-        self._weight: float | Array = 1  # of the gradients that come
+        self._last: Forward | None = None  # since gradients were averaged
         self._backward: object = None  # the one whose gradients come
+        self._reached: list[Forward] = []  # by that one
+        self._due: bool | None = None  # whether its gradients are averaged, once the first has come
         self._params: list[Tensor] = []
         self._handles: list[Handle] = []
         if group.size > 1:
@@ -56,34 +57,55 @@ class Averaging:
         self._params = params
         self._handles = [p.register_post_accumulate_grad_hook(Arrival(self, i)) for i, p in enumerate(params)]
 
-    def before_forward(self, weight: float | Array, buffers: list[Array]) -> None:
+    def before_forward(self, weight: float | Array, buffers: list[Array]) -> Forward:
         """Share the buffers, and take note of what the gradients will weigh."""
         self._watch()
         src = 0 if self.meet is None else self.meet(self.enabled, bool(buffers))
         if self.enabled and buffers:
             share(buffers, self.group, src)
-        self._due = self.enabled
-        self._weights, self._forwards = self._weights + weight, self._forwards + 1
-        self.group.weight = self._mean_weight()  # for layers that sum over all ranks themselves
+        self.group.weight = weight  # for layers that sum over all ranks themselves
+        self._last = Forward(weight, self.enabled)
+        return self._last
 
-    def _mean_weight(self) -> float | Array:
-        return self._weights if self._forwards == 1 else self._weights / self._forwards
+    def after_forward(self, forward: Forward, y: object) -> None:
+        """Learn of each backward through what a forward has given: others may never have one."""
+        for tensor in computed(y):
+            tensor.register_hook(partial(self._reach, forward))
+
+    def _reach(self, forward: Forward, gradient: Tensor) -> None:
+        if not self._begin():  # the gradients are not for the parameters
+            return
+        if forward not in self._reached:
+            self._reached.append(forward)
+        self.group.weight = mean_weight(self._reached)
+
+    def _begin(self) -> bool:
+        """See to what is known of a backward; False outside of one."""
+        backward = autograd.under_way()
+        if backward is not None and backward is not self._backward:
+            self._backward, self._reached, self._due = backward, [], None
+            autograd.at_the_end(self._end)
+        return backward is not None
 
     def arrived(self, i: int) -> None:
         """The gradient of a parameter is whole, while backward goes on."""
-        if not self._due:
-            return
-        if self._backward is not (backward := autograd.under_way()):
-            self._backward = backward
-            if self._forwards:
-                self._weight = self._mean_weight()
-            self.reducer.expect(self._params, self._weight)
-            autograd.at_the_end(self._finish)
-        self.reducer.arrived(self._params, i)
+        self._begin()
+        if self._due is None:  # of what is no Tensor nothing is known but the last forward
+            forwards = self._reached or [forward for forward in (self._last,) if forward is not None]
+            self._due = any(forward.due for forward in forwards)
+            if self._due:
+                self.reducer.expect(self._params, mean_weight(forwards))
+        if self._due:
+            self.reducer.arrived(self._params, i)
+
+    def _end(self) -> None:
+        due, self._backward, self._reached, self._due = self._due, None, [], None
+        if due:
+            self._last = None
+            self._finish()
 
     def _finish(self) -> None:
         """Leave the means in `.grad`."""
-        self._backward, self._weights, self._forwards = None, 0, 0
         self.reducer.release(self._params)
         if self.as_views:
             return
@@ -98,6 +120,30 @@ class Averaging:
         self.reducer.release(self._params)
         for p in self._params:
             p.gradient = None
+
+
+@dataclass(eq=False)
+class Forward:
+    """A forward that learns: what its gradients weigh, and whether they are averaged."""
+
+    weight: float | Array
+    due: bool
+
+
+def mean_weight(forwards: Sequence[Forward]) -> float | Array:
+    """What the gradients of several forwards weigh together."""
+    first, *others = [forward.weight for forward in forwards]
+    return sum(others, first) / len(forwards) if others else first
+
+
+def computed(value: object) -> Iterator[Tensor]:
+    """The Tensors that have a history, in lists, tuples and dicts, too."""
+    if isinstance(value, Tensor):
+        if value.requires_grad and not value.is_leaf:
+            yield value
+    elif isinstance(value, (tuple, list, Mapping)):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from computed(part)
 
 
 class Arrival:

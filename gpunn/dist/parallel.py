@@ -28,8 +28,9 @@ class DataParallel(Module):
     All ranks build the same network with the same seed, wrap it, and do the same steps, each with batches of its own.
     Rank 0's parameters and buffers are what all begin with. Gradients are summed while backward runs, and averaged over
     samples, not ranks: a rank's gradient weighs as many as the first input of `forward` is long, or what `weight=`
-    says, which `forward` takes beside the network's own arguments. A rank that leaves some parameters out, or has an
-    empty batch, takes part with zeros. Of one rank it is the network itself, and costs nothing.
+    says, which `forward` takes beside the network's own arguments; of several forwards in one backward, their mean. A
+    rank that leaves some parameters out, or has an empty batch, takes part with zeros. Of one rank it is the network
+    itself, and costs nothing.
 
     Args:
         module: the network, of which all parameters that learn are averaged.
@@ -105,8 +106,10 @@ class DataParallel(Module):
         if weight is None:
             found = samples((*args, *kwargs.values()))
             weight = 1 if found is None else found
-        averaging.before_forward(weight, buffers)
-        return self.module(*args, **kwargs)
+        forward = averaging.before_forward(weight, buffers)
+        y = self.module(*args, **kwargs)
+        averaging.after_forward(forward, y)
+        return y
 
     @contextmanager
     def no_sync(self) -> Iterator[None]:

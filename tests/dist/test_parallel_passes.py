@@ -4,6 +4,7 @@ import copy
 
 import pytest
 
+import gpunn
 from gpunn import dist
 from tests.dist.networks import (
     CLASSES,
@@ -96,3 +97,53 @@ def test_gradients_add_up_over_backward_passes_without_zero_grad(graphs, view):
     for x, y in parts:
         (loss_of(model(x), y) / 2).backward()
     alike(together(2, steps), gradients(model))
+
+
+def test_a_forward_that_nobody_learns_from_weighs_nothing():
+    """As of a validation without no_grad, or of a loss that was thrown away; one under no_sync changes nothing."""
+    base, parts = made(Tied), cut((4, 8), POINTS, CLASSES)
+
+    def steps(group):
+        model = dist.DataParallel(copy.deepcopy(base))
+        x, y = parts[group.rank]
+        model(POINTS[: (1, 9)[group.rank]])
+        loss = loss_of(model(x), y)
+        with model.no_sync():
+            model(POINTS[: (9, 1)[group.rank]])
+        loss.backward()
+        return gradients(model.module)
+
+    alike(together(2, steps), of_whole(base, POINTS))
+
+
+def test_losses_before_their_backward_passes_weigh_by_their_own_samples():
+    base, parts = made(Tied), cut((1, 5, 4, 2), POINTS, CLASSES)
+
+    def steps(group):
+        model = dist.DataParallel(copy.deepcopy(base))
+        losses = [loss_of(model(x), y) for x, y in parts[group.rank :: 2]]
+        for loss in losses:
+            loss.backward()
+        return gradients(model.module)
+
+    model = copy.deepcopy(base)
+    for (x, y), share in zip(parts, (1 / 6, 5 / 6, 4 / 6, 2 / 6), strict=True):
+        (loss_of(model(x), y) * share).backward()
+    alike(together(2, steps), gradients(model))
+
+
+def test_a_graph_that_is_kept_is_averaged_each_time_and_asking_for_gradients_is_no_backward():
+    base, parts = made(Tied), cut((4, 8), POINTS, CLASSES)
+
+    def steps(group):
+        model = dist.DataParallel(copy.deepcopy(base))
+        x, y = parts[group.rank]
+        if group.rank:
+            gpunn.grad(loss_of(model(x[:1]), y[:1]), list(model.parameters()))
+        loss = loss_of(model(x), y)
+        loss.backward(retain_graph=True)
+        loss.backward()
+        return gradients(model.module)
+
+    want = {name: 2 * g for name, g in of_whole(base, POINTS).items()}
+    alike(together(2, steps), want)
