@@ -22,6 +22,6 @@ from gpunn.ranks.collectives import reduce_scatter_tensor as reduce_scatter_tens
 from gpunn.ranks.group import Group as Group
 from gpunn.ranks.group import Work as Work
 from gpunn.ranks.group import current as current
-from gpunn.ranks.start import destroy as destroy_process_group
+from gpunn.ranks.start import destroy as destroy_process_group  # noqa: F401
 from gpunn.ranks.start import init as init
-from gpunn.ranks.start import init as init_process_group
+from gpunn.ranks.start import init as init_process_group  # noqa: F401

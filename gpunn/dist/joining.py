@@ -31,8 +31,8 @@ def joining(
     for name, layer in averaging.module.named_modules():
         if isinstance(layer, SyncBatchNorm):
             raise DistError(
-                f"DataParallel.join: {name or 'the network'} is a SyncBatchNorm, to which all ranks have to come in each "
-                "forward; give all ranks as many batches, of no samples where there are none left"
+                f"DataParallel.join: {name or 'the network'} is a SyncBatchNorm, to which all ranks have to come in "
+                "each forward; give all ranks as many batches, of no samples where there are none left"
             )
     meeting = Meeting(group, throw_on_early_termination)
     averaging.meet = meeting.forward

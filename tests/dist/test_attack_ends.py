@@ -1,4 +1,4 @@
-"""The end of a rank beside others that go on: it waits for those that need nothing of it, and is an error to the rest."""
+"""The end of a rank beside others that go on: it waits for those that need nothing of it, and fails the rest."""
 
 import os
 import subprocess
