@@ -54,7 +54,7 @@ def backward(root: Node, gradient: Array, retain_graph: bool = False) -> None:
     """Carry a gradient from the root back into ``.grad`` of all leaves."""
     token = _last.set(calls := [])
     try:
-        waited_for = consumers([root]) if awaited.data else {}  # whose length is a call
+        waited_for = consumers([root]) if awaited else {}
         # Only then, so that an exception on the way leaves every .grad as it was for which nobody waits.
         for leaf, (whole, fresh) in walk([(root, gradient)], retain_graph, waited_for=waited_for).items():
             if isinstance(leaf, Leaf):

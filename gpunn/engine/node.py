@@ -149,12 +149,12 @@ class Leaf(Node):
         """Call ``call(tensor)`` in each backward as soon as ``.grad`` has all of it; returns what ends that."""
         key = next(_numbers)
         self.waiting[key] = call
-        awaited.add(self)
+        awaited.add(weakref.ref(self, awaited.discard))
 
         def remove() -> None:
             self.waiting.pop(key, None)
             if not self.waiting:
-                awaited.discard(self)
+                awaited.discard(weakref.ref(self))
 
         return Handle(remove)
 
@@ -162,7 +162,7 @@ class Leaf(Node):
         """Take over the hooks of the leaf of the same Tensor, and those who wait for it."""
         self.hooks, self.waiting = other.hooks, other.waiting
         if self.waiting:
-            awaited.add(self)
+            awaited.add(weakref.ref(self, awaited.discard))
 
     def deliver(self, gradient: Array, fresh: bool) -> None:
         """Add to ``.grad`` all that a backward has for it, and tell who waits."""
@@ -175,7 +175,7 @@ class Leaf(Node):
             call(tensor)
 
 
-awaited: weakref.WeakSet[Leaf] = weakref.WeakSet()  # the leaves whom someone waits for
+awaited: set[weakref.ref[Leaf]] = set()  # the leaves whom someone waits for: a WeakSet's length is a call
 
 
 def consumers(roots: Sequence[Node]) -> dict[Leaf, int]:
