@@ -48,10 +48,16 @@ def under_mpi(environment: Mapping[str, str] | None = None) -> bool:
 
 
 def is_first(environment: Mapping[str, str] | None = None) -> bool:
-    """Whether this process has the number 0, or none, among those started with it, whatever else they were told."""
+    """Whether this process has the number 0, or none, among those started with it, whatever else they were told.
+
+    One whose variables make no number has nobody to speak for it.
+    """
     env = os.environ if environment is None else environment
-    names = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "RANK", "SLURM_PROCID")
-    return next((env[name] for name in names if name in env), "0").strip() == "0"
+    by_mpi = next((env[name] for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK") if name in env), None)
+    try:
+        return place(env).rank == 0 if by_mpi is None else by_mpi.strip() == "0"
+    except DistError:
+        return True
 
 
 def _numbers(env: Mapping[str, str], rank_name: str, size_name: str) -> tuple[int, int]:

@@ -28,12 +28,15 @@ except dist.DistError as error:
     ("variables", "first"),
     [
         ({}, True),
-        ({"RANK": "1"}, False),
+        ({"RANK": "1", "WORLD_SIZE": "2"}, False),
+        ({"RANK": "1"}, True),
+        ({"RANK": "one", "WORLD_SIZE": "2"}, True),
         ({"WORLD_SIZE": "2"}, True),
         ({"PMI_RANK": "1", "WORLD_SIZE": "2"}, False),
         ({"PMI_RANK": "1", "RANK": "0"}, False),
         ({"PMI_RANK": "0", "RANK": "1", "SLURM_PROCID": "1"}, True),
-        ({"SLURM_PROCID": "2"}, False),
+        ({"SLURM_PROCID": "2", "SLURM_NTASKS": "4"}, False),
+        ({"SLURM_PROCID": "2"}, True),
     ],
 )
 def test_one_of_the_processes_started_together_is_the_first(variables, first):
@@ -47,6 +50,13 @@ def test_of_ranks_that_all_meet_a_mistyped_command_one_says_so(monkeypatch, capf
         main(["trian"])
     assert stop.value.code == 2
     assert ("did you mean 'train'?" in capfd.readouterr().err) is (rank == "0")
+
+
+def test_a_rank_of_nothing_is_said_aloud(monkeypatch, capfd):
+    """Such as a variable that somebody has left in a shell: no other process would say why nothing happens."""
+    monkeypatch.setenv("RANK", "1")
+    assert main(["train", "mlp", "--limit", "100"]) == 2
+    assert "RANK is '1' but WORLD_SIZE is not set; set both" in capfd.readouterr().err
 
 
 @pytest.mark.skipif("CI" not in os.environ, reason="seconds of several ranks: in CI")
