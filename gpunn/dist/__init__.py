@@ -1,7 +1,15 @@
 """Several processes, several GPUs, several hosts: joining the ranks, and what passes between them.
 
-gpunn.dist.init()                  # in each process that a launcher started: gpunn launch -n 4 train.py
-gpunn.dist.all_reduce(array)
+A program calls `gpunn.dist.init()` first, in each process that a launcher starts: `gpunn launch -n 4 train.py`.
+By itself it is one rank. gpunn/dist/README.md has the rest: launchers, training, what happens when a rank dies.
+
+Examples:
+    >>> gpunn.dist.get_rank(), gpunn.dist.get_world_size()
+    (0, 1)
+    >>> gradient = np.array([1.0, 2.0])
+    >>> gpunn.dist.all_reduce(gradient, "avg")  # in place
+    >>> gradient
+    array([1., 2.])
 """
 
 from gpunn.dist.parallel import DataParallel as DataParallel

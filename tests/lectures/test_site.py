@@ -191,6 +191,7 @@ def test_the_reference_has_the_public_names(built, tmp_path):
     pages = {path.stem: path.read_text() for path in (tmp_path / "reference").iterdir()}
     assert ".. autofunction:: conv2d\n" in pages["gpunn.ops.conv"]
     assert ".. autoclass:: Conv2d\n" in pages["gpunn.nn.conv"] and ".. autoclass:: SGD\n" in pages["gpunn.optim"]
+    assert ".. autofunction:: all_reduce\n" in pages["gpunn.dist"]
     assert ".. autofunction:: pack_padded_sequence\n" in pages["gpunn.nn.utils.rnn"]
     missing = [
         name for name in built["reference"].public(gpunn.ops) if f"`~gpunn.ops.{name}`" not in pages["gpunn.ops"]

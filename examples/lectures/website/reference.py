@@ -14,11 +14,14 @@ from website.docstrings import as_rst
 FAMILIES = ("gpunn.ops", "gpunn.nn")
 MODULES = (
     "gpunn.nn.functional", "gpunn.nn.init", "gpunn.nn.utils", "gpunn.nn.utils.rnn", "gpunn.optim", "gpunn.data",
-    "gpunn.data.transforms", "gpunn.train", "gpunn.models", "gpunn.pictures", "gpunn.linalg", "gpunn.emulator",
+    "gpunn.data.transforms", "gpunn.dist", "gpunn.train", "gpunn.models", "gpunn.pictures", "gpunn.linalg",
+    "gpunn.emulator",
 )  # fmt: skip
 # Classes whose methods are documented, inherited ones too; of others their docstring says what they are called with.
 WITH_METHODS = {"Tensor", "Module", "Optimizer", "Trainer", "DataLoader", "Generator"}
-WITH_OWN_METHODS = {"UNet", "AutoEncoder", "VariationalAutoEncoder", "PackedSequence"}  # those of a Module: there
+WITH_OWN_METHODS = {  # those of a Module: there
+    "UNet", "AutoEncoder", "VariationalAutoEncoder", "PackedSequence", "DataParallel", "DistributedDataParallel",
+}  # fmt: skip
 
 
 def write(folder: Path) -> int:
