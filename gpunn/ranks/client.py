@@ -55,11 +55,11 @@ class Client:
         self._waiting: dict[int, SimpleQueue] = {}
         self._numbers = itertools.count()
         self._sock, self._wire, welcome = join(address, secret, rank, size, timeout)
-        self._launched, self._first = welcome["launched"], welcome["first"]
-        server = "the launcher" if self._launched else "rank 0"
+        self.launched, self._first = welcome["launched"], welcome["first"]
+        server = "the launcher" if self.launched else "rank 0"
         words = f"{server} (process {welcome['pid']} on {welcome['host']}), which keeps the ranks together,"
         # A launcher may be stopped, as by Ctrl-Z: its ranks go on, and the kernel still sees a host that has vanished.
-        self._sock.settimeout(None if self._launched else SILENCE)
+        self._sock.settimeout(None if self.launched else SILENCE)
         self._server = End(0, welcome["host"], welcome["pid"], words, 1)
         # Signals raise in the main thread alone: lines are written, whole, by another.
         self._lines: SimpleQueue[dict | None] = SimpleQueue()
@@ -109,7 +109,7 @@ class Client:
         """End this process, after a line on standard error where it is the one that speaks."""
         if speaks:
             _briefly(lambda: say_aloud(f"gpunn: {end.words}; {self.saved()}"))
-        elif not self._launched:
+        elif not self.launched:
             time.sleep(HEARD)
         for stream in (sys.stdout, sys.stderr):
             _briefly(stream.flush)

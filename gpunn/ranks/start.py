@@ -112,7 +112,7 @@ def _watch_the_end() -> None:
         forked = os.getpid() != process
         if forked or _client is None or speaks():
             before(kind, error, trace)
-            if _client is not None and not forked:
+            if _client is not None and not forked and not _client.launched:  # the launcher says so itself
                 say(f"gpunn: rank {_client.rank} has failed; {_client.saved()}")
         _end(130 if issubclass(kind, KeyboardInterrupt) else 1)
 

@@ -178,8 +178,16 @@ def run_folder(wanted: Path | None, resume: Path | None) -> Iterator[Path]:
             yield out
     except CheckpointError as error:
         if isinstance(error.__cause__, OSError) and (out / FILE).exists():  # a full disk, for example
-            raise CheckpointError(f"{error}; then go on with: gpunn train --resume {out}") from error
+            raise CheckpointError(f"{error}; then {_advice(out)}") from error
         raise
     except STOPS as stop:
         saved = words_of(stop).partition("; go on")[0]  # the trainer's account, without its advice for programs
-        raise with_words(stop, f"{saved}; go on with: gpunn train --resume {out}") from None
+        raise with_words(stop, f"{saved}; {_advice(out)}") from None
+
+
+def _advice(out: Path) -> str:
+    """How to go on with a run, on as many ranks as here."""
+    group = current()
+    if group.local_size < group.size:
+        return f"go on with: gpunn train --resume {out}, started as {group.size} ranks as before"
+    return f"go on with: gpunn {f'launch -n {group.size} ' if group.size > 1 else ''}train --resume {out}"

@@ -64,6 +64,18 @@ def test_a_rank_at_its_end_for_which_another_waits_has_failed(pair, capsys):
     assert mine.where()[0] == "at its end"
 
 
+@pytest.mark.parametrize("launched", [True, False])
+def test_where_a_launcher_names_the_rank_the_rank_says_its_error_alone(pair, launched, monkeypatch, capsys):
+    pair[0].launched = launched
+    monkeypatch.setattr(start, "_end", lambda code: None)
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    monkeypatch.setattr(start.atexit, "register", lambda *_: None)
+    start._watch_the_end()
+    sys.excepthook(ValueError, ValueError("a mistake"), None)
+    said = ["ValueError: a mistake"] + ["gpunn: rank 0 has failed; there is no checkpoint"] * (not launched)
+    assert capsys.readouterr().err.splitlines() == said
+
+
 @pytest.mark.skipif("CI" not in os.environ, reason="seconds of several ranks: in CI")
 def test_an_error_of_one_rank_is_named_and_one_of_a_fork_is_no_ranks(tmp_path):
     try:

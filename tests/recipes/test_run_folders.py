@@ -12,6 +12,8 @@ import pytest
 
 from gpunn import files, train
 from gpunn.cli import main
+from gpunn.recipes.arrange import run_folder
+from tests.dist.together import together
 
 TRAIN = ["train", "mlp", "--batch-size", "40", "--epochs", "1"]
 
@@ -169,3 +171,17 @@ def test_a_pipe_in_a_run_folder_is_not_waited_for(here, capsys):
         os.unlink(Path("a", name))
         if kept is not None:
             Path("a", name).write_bytes(kept)
+
+
+def test_a_run_of_several_ranks_goes_on_as_many(tmp_path):
+    def stopped(group):
+        group.local_size = group.size if group.size < 3 else 1
+        with pytest.raises(KeyboardInterrupt) as stop, run_folder(tmp_path / str(group.size), None):
+            raise KeyboardInterrupt("interrupted; saved it; go on with resume='x'")
+        return str(stop.value)
+
+    folder = tmp_path / "2"
+    assert together(2, stopped) == [f"interrupted; saved it; go on with: gpunn launch -n 2 train --resume {folder}"] * 2
+    assert together(3, stopped)[0].endswith(
+        "gpunn train --resume {}, started as 3 ranks as before".format(tmp_path / "3")
+    )
