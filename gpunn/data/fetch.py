@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -32,6 +32,10 @@ class Part(NamedTuple):
         return batch[self.rank * self.samples : (self.rank + 1) * self.samples]
 
 
+Share: TypeAlias = tuple[int, int]  # rank and size of processes that share each batch; size 0: none do
+Agreed: TypeAlias = Callable[[Iterator[Any]], Iterator[Any]]  # what processes agree on of the batches' indices
+
+
 class Job(NamedTuple):
     """Batch number `number` of an epoch: an index, or several; `turn` tells one pass of a loader from another.
 
@@ -53,7 +57,7 @@ class Job(NamedTuple):
 
 
 def jobs_of(
-    numbered: Iterator[tuple[int, Index]], seed: int, epoch: int, turn: int, share: tuple[int, int], samples: int | None
+    numbered: Iterator[tuple[int, Index]], seed: int, epoch: int, turn: int, share: Share, samples: int | None
 ) -> Iterator[Job]:
     """The jobs of a pass; with a share (rank, size) that part of each batch, of `samples` or of as many as it has."""
     rank, size = share

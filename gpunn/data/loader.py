@@ -18,7 +18,7 @@ from gpunn.data.ahead import made_ahead
 from gpunn.data.arguments import check_device, check_int, check_loader, check_part, check_place, check_position, orders
 from gpunn.data.dataset import Samples, is_batched
 from gpunn.data.draws import Source, checked_seed, rng_of
-from gpunn.data.fetch import END, ORDER, Fetch, Job, jobs_of
+from gpunn.data.fetch import END, ORDER, Agreed, Fetch, Job, Share, jobs_of
 from gpunn.data.moved import all_moved
 from gpunn.data.processes import Processes
 from gpunn.data.resident import gathering
@@ -166,14 +166,14 @@ class DataLoader:
         """
         return self._pass(check_position(self, position), self.epoch)
 
-    def iter_part(self, position: int, rank: int, size: int) -> Iterator[Any]:
+    def iter_part(self, position: int, rank: int, size: int, agree: Agreed | None = None) -> Iterator[Any]:
         """One part of each of the epoch's batches from number `position` on: that of process `rank` of `size`.
 
         With p = ceil(batch_size / size) it is samples rank * p to (rank + 1) * p of the batch. Together the parts are
         the batch, and there are equally many for each process: the last may be empty batches, of N = 0. `transform` and
         workers draw as for batch i * size + rank: where size divides batch_size, part i is that batch of a loader with
-        batch_size / size. Processes need one seed, and a `generator` or a sampler that draws in one state. Each reads
-        an IterableDataset whole. Raises DataError for single samples (batch_size=None), and for samplers that cut.
+        batch_size / size. Processes need one seed, and a `generator` or sampler that draws in one state; `agree` gets
+        all indices and returns them. Each reads an IterableDataset whole. DataError for no batches and cut samplers.
 
         Examples:
             >>> loader = data.DataLoader(data.ArrayDataset(np.arange(7)), batch_size=4)
@@ -181,11 +181,11 @@ class DataLoader:
             [[[0, 1], [4, 5]], [[2, 3], [6]]]
         """
         check_part(self, rank, size)
-        return self._pass(check_position(self, position), self.epoch, (int(rank), int(size)))
+        return self._pass(check_position(self, position), self.epoch, (int(rank), int(size)), agree or iter)
 
-    def _pass(self, position: int, epoch: int, share: tuple[int, int] = (0, 0)) -> Iterator[Any]:
+    def _pass(self, position: int, epoch: int, share: Share = (0, 0), agree: Agreed = iter) -> Iterator[Any]:
         skipped = position if self._fetch.iterable else 0
-        numbered = islice(enumerate(self._indices(epoch)), position - skipped, None)
+        numbered = islice(enumerate(agree(self._indices(epoch))), position - skipped, None)
         jobs = jobs_of(numbered, self.seed, epoch, next(self._turns), share, self.batch_size)
         with closing(self._made(jobs, epoch)) as made:
             yield from self._placed(islice(made, skipped, None))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import closing, nullcontext
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -12,7 +14,7 @@ import numpy as np
 from gpunn import backend
 from gpunn.backend import Array
 from gpunn.data import DataLoader, DistributedSampler, IterableDataset
-from gpunn.errors import UsageError
+from gpunn.errors import DistError, UsageError
 from gpunn.ranks.group import Group
 
 
@@ -85,8 +87,32 @@ def _part(loader: Any, start: int, group: Group) -> Iterator[Batch]:
     if isinstance(getattr(loader, "sampler", None), DistributedSampler):
         return _as_many(loader, start, group)
     if hasattr(loader, "iter_part"):
-        return loader.iter_part(start, group.rank, group.size)
+        return loader.iter_part(start, group.rank, group.size, partial(_agreed, group) if _draws(loader) else None)
     return (_cut(pair, group) for pair in _from(loader, start))
+
+
+def _draws(loader: Any) -> bool:
+    """Whether a loader's order is of more than its seed and the epoch, and has an end."""
+    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
+        return False
+    try:
+        return len(loader) > 0 and not (loader._own_order and loader.generator is None)
+    except TypeError:  # a sampler without end
+        return False
+
+
+def _agreed(group: Group, indices: Iterator[Any]) -> Iterator[Any]:
+    """The indices of an epoch's batches, which all ranks have to draw alike: else samples come twice, or not at all."""
+    found = list(indices)
+    plain = [one.tolist() if isinstance(one, np.ndarray) else one for one in found]
+    digests = group.exchange(hashlib.sha256(repr(plain).encode()).hexdigest())
+    for rank, digest in enumerate(digests):
+        if digest != digests[0]:
+            raise DistError(
+                f"Trainer: the loader's sampler gives rank {rank} other samples than rank 0; give it a generator in "
+                "one state on all ranks, such as np.random.default_rng(0), or take shuffle=True in its place"
+            )
+    return iter(found)
 
 
 def _cut(pair: Batch, group: Group) -> Batch:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import gpunn
-from gpunn import data, nn, optim, train
+from gpunn import data, dist, nn, optim, train
 from tests.dist.together import together
 
 RNG = np.random.default_rng(11)
@@ -81,6 +81,30 @@ def test_batches_that_ranks_cannot_share_equally(batch):
     same_bits(found, found[0])
     for name, a in fit(base, array_loader(batch), ranks=False)[0].items():
         np.testing.assert_allclose(found[0][0][name], a, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["sampler", "batch_sampler", "generator"])
+def test_orders_that_differ_are_refused_on_all_ranks(kind):
+    """As RandomSampler's without a generator do: gpunn.random draws other numbers on each rank, for dropout."""
+    base = made()
+
+    def run(group):
+        rng = np.random.default_rng(group.rank)
+        if kind == "generator":
+            loader = data.DataLoader(SAMPLES, 8, shuffle=True, generator=rng, seed=3)
+        elif kind == "sampler":
+            loader = data.DataLoader(SAMPLES, 8, sampler=data.RandomSampler(SAMPLES, generator=rng), seed=3)
+        else:
+            order = data.BatchSampler(data.SubsetRandomSampler(range(50), rng), 8, False)
+            loader = data.DataLoader(SAMPLES, batch_sampler=order, seed=3)
+        with pytest.raises(dist.DistError) as error:
+            fit(base, loader, ranks=group)
+        return str(error.value)
+
+    for words in together(2, run):
+        assert words.startswith(
+            "Trainer: the loader's sampler gives rank 1 other samples than rank 0; give it a generat"
+        )
 
 
 class Thaw(train.Callback):
