@@ -1,11 +1,47 @@
-"""What ranks that train over NCCL agree on: each of its calls is captured on all of them, or on none."""
+"""What ranks that train agree on: that all do the same, with the same batches, and capture calls of NCCL or none."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from gpunn import random
 from gpunn.cuda.graph import ELSEWHERE
+from gpunn.errors import DistError
 from gpunn.ranks.group import Group
+
+STREAMS = 1 << 16  # of gpunn.random, which a rank's own are so many beyond those of the rank before
+
+
+def told(group: Group, doing: str, value: Any) -> list[Any]:
+    """All ranks' values, in rank order. DistError on all ranks where one is not doing the same: which, and what."""
+    found = [one if isinstance(one, list) and len(one) == 2 else ["another call", one]
+             for one in group.exchange([doing, value])]  # fmt: skip
+    for rank, (theirs, _) in enumerate(found):
+        if theirs != found[0][0]:
+            raise DistError(
+                f"Trainer: rank {rank} is at {theirs}, rank 0 at {found[0][0]}; give all ranks as many batches, and "
+                "let all of them call fit, evaluate and what saves"
+            )
+    return [value for _, value in found]
+
+
+def counters(group: Group) -> list[int]:
+    """How many of its random numbers each rank has taken."""
+    return told(group, "the counts of random numbers", random.get_state()["counter"])
+
+
+@contextmanager
+def common_numbers(group: Group) -> Iterator[None]:
+    """A block in which gpunn.random draws the same on all ranks, which take up their own numbers after it."""
+    own, start = random.get_state(), max(counters(group))
+    random.set_state({**own, "stream": own["stream"] % STREAMS, "counter": start})
+    try:
+        yield
+    finally:
+        drawn = random.get_state()["counter"]
+        random.set_state(own if drawn == start else {**own, "counter": drawn})
 
 
 class Agreement:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import zlib
 from collections.abc import Hashable, Iterable, Iterator
 from contextlib import closing, nullcontext
 from functools import partial
@@ -14,8 +15,10 @@ import numpy as np
 from gpunn import backend
 from gpunn.backend import Array
 from gpunn.data import DataLoader, DistributedSampler, IterableDataset
+from gpunn.engine.tensor import Tensor, data_of
 from gpunn.errors import DistError, UsageError
 from gpunn.ranks.group import Group
+from gpunn.train.agreement import common_numbers, told
 
 
 class Loadable(Protocol):
@@ -62,7 +65,7 @@ def batches(
     for one in (loader, getattr(loader, "sampler", None)):
         if one is not None and hasattr(one, "set_epoch"):
             one.set_epoch(epoch)
-    found: Any = _from(loader, start) if group.size == 1 else _part(loader, start, group)
+    found: Any = _from(loader, start) if group.size == 1 else _drawn_alike(_part(loader, start, group), group)
     # Closed even when a step raises: a prefetching loader ends its thread then.
     with closing(found) if hasattr(found, "close") else nullcontext():
         for pair in found:
@@ -82,13 +85,22 @@ def _from(loader: Any, start: int) -> Any:
     return loader.iter_from(start) if hasattr(loader, "iter_from") else itertools.islice(loader, start, None)
 
 
+def _drawn_alike(parts: Iterator[Batch], group: Group) -> Iterator[Batch]:
+    """The parts, of which a sampler that draws has chosen the same samples on all ranks: it does at the first one."""
+    with closing(parts) if hasattr(parts, "close") else nullcontext():  # type: ignore[arg-type]
+        with common_numbers(group):
+            first = list(itertools.islice(parts, 1))
+        yield from first
+        yield from parts
+
+
 def _part(loader: Any, start: int, group: Group) -> Iterator[Batch]:
     """This rank's part of each batch; all of it where a sampler gives the rank its own samples."""
     if isinstance(getattr(loader, "sampler", None), DistributedSampler):
         return _as_many(loader, start, group)
     if hasattr(loader, "iter_part"):
         return loader.iter_part(start, group.rank, group.size, partial(_agreed, group) if _draws(loader) else None)
-    return (_cut(pair, group) for pair in _from(loader, start))
+    return (_cut(pair, group, number == 0) for number, pair in enumerate(_from(loader, start)))
 
 
 def _draws(loader: Any) -> bool:
@@ -105,7 +117,7 @@ def _agreed(group: Group, indices: Iterator[Any]) -> Iterator[Any]:
     """The indices of an epoch's batches, which all ranks have to draw alike: else samples come twice, or not at all."""
     found = list(indices)
     plain = [one.tolist() if isinstance(one, np.ndarray) else one for one in found]
-    digests = group.exchange(hashlib.sha256(repr(plain).encode()).hexdigest())
+    digests = told(group, "the start of an epoch", hashlib.sha256(repr(plain).encode()).hexdigest())
     for rank, digest in enumerate(digests):
         if digest != digests[0]:
             raise DistError(
@@ -115,17 +127,31 @@ def _agreed(group: Group, indices: Iterator[Any]) -> Iterator[Any]:
     return iter(found)
 
 
-def _cut(pair: Batch, group: Group) -> Batch:
-    """Consecutive samples, an equal part to each rank but the last ones."""
+def _cut(pair: Batch, group: Group, first: bool) -> Batch:
+    """Consecutive samples, an equal part to each rank but the last ones. DistError where ranks have other batches."""
     if not isinstance(pair, (tuple, list)):
         return pair  # which is refused
+    if first:
+        digests = told(group, "the first batch", [_digest(a) for a in pair])
+        if rank := next((rank for rank, one in enumerate(digests) if one != digests[0]), 0):
+            raise DistError(
+                f"Trainer: rank {rank} has another first batch than rank 0; a loader gives the batches of all ranks, "
+                "of which each takes its part; give all of them the same, or a DataLoader with a DistributedSampler"
+            )
     size = -(-len(pair[0]) // group.size) if pair else 0
     return tuple([a[group.rank * size : (group.rank + 1) * size] for a in pair])
 
 
+def _digest(values: Any) -> str:
+    """What tells arrays apart."""
+    a = backend.to_numpy(data_of(values)) if isinstance(values, Tensor) or backend.is_array(values) else values
+    a = np.asarray(a)
+    return f"{a.dtype} {a.shape} {zlib.crc32(a.tobytes())}"
+
+
 def _as_many(loader: Any, start: int, group: Group) -> Iterator[Batch]:
     """As many batches as the rank with the most of its own has: the last ones may be without samples."""
-    most = max(group.exchange(len(loader)))
+    most = max(told(group, "the start of a loader with a DistributedSampler", len(loader)))
     pair: Any = ()
     for pair in _from(loader, start):
         yield pair
@@ -133,6 +159,38 @@ def _as_many(loader: Any, start: int, group: Group) -> Iterator[Batch]:
         pair = next(iter(loader))
     for _ in range(most - max(start, len(loader))):
         yield tuple([a[:0] for a in pair])
+
+
+def loader_state(loader: Any) -> dict[str, Any]:
+    """What a loader makes its batches of, as far as it says so."""
+    dataset = getattr(loader, "dataset", None)
+    return {
+        "seed": getattr(loader, "seed", None),
+        "batches": _length(loader),
+        "batch_size": getattr(loader, "batch_size", None),
+        "samples": _length(dataset),
+        "shuffle": getattr(loader, "shuffle", None),
+    }
+
+
+def _length(of: Any) -> int | None:
+    try:
+        return len(of)
+    except TypeError:  # an iterator's, or a loader's of an iterable data set
+        return None
+
+
+def beginning(loader: Any) -> dict[str, Any]:
+    """What ranks begin alike with, of the loaders that they were given: else they would leave out samples."""
+    found, sampler = loader_state(loader), getattr(loader, "sampler", None)
+    if isinstance(sampler, DistributedSampler):  # some ranks may have one more
+        del found["batches"]
+    for name, one in (("generator", loader), ("sampler's generator", sampler)):
+        generator = getattr(one, "generator", None)
+        numpys = isinstance(generator, np.random.Generator)
+        state = generator.bit_generator.state if numpys else generator and generator.get_state()
+        found[name] = state and zlib.crc32(str(state).encode())
+    return found
 
 
 def are_alike(loader: Any) -> bool:

@@ -94,7 +94,7 @@ class CapturedStep(OneStep):
             raise UsageError(f"CapturedStep: accumulate must be at least 1 step, got {accumulate}")
         self.group = group_of("CapturedStep", ranks, model)
         self.accumulation = sums_over(self.group, accumulate)
-        join("CapturedStep", self.group, model, {"optimizer": type(optimizer).__name__, "accumulate": accumulate})
+        join("CapturedStep", self.group, model, optimizer, {"accumulate": accumulate, "grad_clip": grad_clip})
         self.steps = 0  # so far
         self.capture, self.loss_scale = capture, LossScale()
         self.precision = None if precision is None else checked(precision)

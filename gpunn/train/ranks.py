@@ -17,9 +17,8 @@ from gpunn.nn import Module
 from gpunn.optim.accumulate import Accumulation
 from gpunn.ranks.group import Alone, Group, current
 from gpunn.text import brief
+from gpunn.train.agreement import STREAMS, counters, told
 from gpunn.train.metrics import Running
-
-STREAMS = 1 << 16  # of gpunn.random, which a rank's own are so many beyond those of the rank before
 
 
 def group_of(who: str, ranks: Group | bool | None, model: Module) -> Group:
@@ -45,7 +44,7 @@ def together(running: Running, group: Group) -> Running:
     if group.size == 1:
         return running
     total = Running()
-    for state in group.exchange(_as_lists(running.state_dict())):
+    for state in told(group, "the means of batches", _as_lists(running.state_dict())):
         part = Running()
         part.load_state_dict({key: _as_arrays(value) for key, value in state.items()})
         total.count, total.seconds = total.count + part.count, max(total.seconds, part.seconds)
@@ -74,7 +73,7 @@ def _as_arrays(value: Any) -> Any:
 def check_same(who: str, group: Group, what: Mapping[str, object]) -> None:
     """DistError on all ranks where one of them has another value of `what` than rank 0: which rank, and what."""
     plain = {name: value if isinstance(value, (int, float)) else str(value) for name, value in what.items()}
-    found = group.exchange(plain)
+    found = told(group, f"the start of a {who}'s run", plain)
     for rank, theirs in enumerate(found):
         for name, value in found[0].items():
             if theirs[name] != value:
@@ -84,12 +83,23 @@ def check_same(who: str, group: Group, what: Mapping[str, object]) -> None:
                 )
 
 
-def join(who: str, group: Group, model: Module, what: Mapping[str, object]) -> None:
-    """Begin as the other ranks do: with the same network, from rank 0's weights. DistError where `what` differs."""
-    if group.size > 1:
-        check_same(who, group, what)
-        check_alike(who, model, group)
-        share(model.named_arrays().values(), group)
+def join(
+    who: str, group: Group, model: Module, optimizer: Any, what: Mapping[str, object], schedule: Any = None
+) -> None:
+    """Begin as the other ranks do: with the same network, from rank 0's weights. DistError where `what` differs.
+
+    So it does where what makes updates of gradients differs, with which ranks would drift apart.
+    """
+    if group.size == 1:
+        return
+    groups = [{key: value for key, value in one.items() if key != "params"} for one in optimizer.param_groups]
+    plan = None if schedule is None else {"name": type(schedule).__name__, **schedule.state_dict()}
+    names = {id(p): name for name, p in model.named_parameters()}
+    options = {"optimizer": type(optimizer).__name__, "optimizer's options": groups, "schedule": plan}
+    check_same(who, group, {**what, **options})
+    check_alike(who, model, group)
+    check_same(who, group, {"optimizer's parameters": [names.get(id(p)) for p in optimizer.parameters()]})
+    share(model.named_arrays().values(), group)
 
 
 def use_own_numbers(group: Group, taken: Sequence[int] = ()) -> None:
@@ -113,8 +123,3 @@ def common_numbers_after(group: Group) -> Iterator[None]:
     finally:
         state = random.get_state()
         random.set_state({**state, "stream": state["stream"] % STREAMS})
-
-
-def counters(group: Group) -> list[int]:
-    """How many of its random numbers each rank has taken."""
-    return group.exchange(random.get_state()["counter"])

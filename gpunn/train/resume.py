@@ -11,11 +11,13 @@ from gpunn import random
 from gpunn.errors import CheckpointError
 from gpunn.nn.state import copied
 from gpunn.text import plain
+from gpunn.train.agreement import counters
+from gpunn.train.batches import loader_state
 from gpunn.train.checkpoint import checkpoint_path, load_checkpoint
 from gpunn.train.fits import check_loader, check_state, check_tree
 from gpunn.train.history import History
 from gpunn.train.metrics import Running
-from gpunn.train.ranks import counters, together, use_own_numbers
+from gpunn.train.ranks import together, use_own_numbers
 from gpunn.train.standing import Standing
 
 TABLE = "history.csv"  # beside a checkpoint
@@ -42,7 +44,7 @@ def capture(trainer: Standing, table: Path) -> dict[str, Any]:
         "ranks": counters(trainer.group),
         "running": together(trainer.running, trainer.group).state_dict(),
         "history": trainer.history.state_dict(table),
-        "loader": _loader_state(trainer.train_loader),
+        "loader": loader_state(trainer.train_loader),
         "callbacks": {name: callback.state_dict() for name, callback in _named(trainer.callbacks)},
     }
 
@@ -62,7 +64,7 @@ def restore(trainer: Standing, path: str | os.PathLike) -> None:
             "or load the weights with train.load_weights and start anew"
         )
     check_state(trainer, state, path)
-    check_loader(_loader_state(trainer.train_loader), state, path)
+    check_loader(loader_state(trainer.train_loader), state, path)
     for name, callback in _named(trainer.callbacks):
         if callback.STATE is not None and state["callbacks"].get(name):
             check_tree(callback.STATE, state["callbacks"][name], f"{path}: callbacks.{name}")
@@ -97,24 +99,6 @@ def restore(trainer: Standing, path: str | os.PathLike) -> None:
                 ) from error
     trainer.between_steps, trainer.resumed_from = True, path.resolve()
     trainer.last_saved = f"{path} ({trainer.position()})"
-
-
-def _loader_state(loader) -> dict[str, Any]:
-    dataset = getattr(loader, "dataset", None)
-    return {
-        "seed": getattr(loader, "seed", None),
-        "batches": _length(loader),
-        "batch_size": getattr(loader, "batch_size", None),
-        "samples": _length(dataset),
-        "shuffle": getattr(loader, "shuffle", None),
-    }
-
-
-def _length(of: Any) -> int | None:
-    try:
-        return len(of)
-    except TypeError:  # an iterator's, or a loader's of an iterable data set
-        return None
 
 
 def _named(callbacks) -> Iterator[tuple[str, Any]]:

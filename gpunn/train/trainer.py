@@ -20,7 +20,8 @@ from gpunn.optim import Optimizer
 from gpunn.optim.schedules import Schedule
 from gpunn.ranks.group import Group
 from gpunn.stopping import STOPS, with_words
-from gpunn.train.batches import Batch, are_alike, batches, with_last
+from gpunn.train.agreement import told
+from gpunn.train.batches import Batch, are_alike, batches, beginning, with_last
 from gpunn.train.callbacks import Callback, HistoryFiles
 from gpunn.train.ema import EMA
 from gpunn.train.history import History
@@ -162,12 +163,12 @@ class Trainer(Learning):
                 self._call("on_fit_start")
                 while self.epoch < epochs and not self.stop_reason:
                     self._run_epoch()
-                self._agree()
+                    self._agree(f"the end of epoch {self.epoch}")
                 self.between_steps = False  # what the model gets now is to be kept, and not to be trained on
                 if self.ema is not None:
                     self.ema.put_into(self.model)
                 self._call("on_fit_end")
-                self._agree()
+                self._agree("the end of the run")
                 self.between_steps = True
             except BaseException as error:
                 if self.ema is not None:
@@ -185,7 +186,7 @@ class Trainer(Learning):
         self._call("on_epoch_start")
         now, alike = time.perf_counter(), are_alike(self.train_loader)
         for (batch, given), last in with_last(self._batches(self.train_loader, self.batch, "train_loader")):
-            self._agree(self.steps, batch)
+            self._agree(f"batch {self.batch + 1} of epoch {self.epoch + 1}", self.steps, batch)
             self.between_steps, self.first_call = False, faults.last_serial() + 1
             self._step(batch, last, given, alike)
             self.taken.calls = range(self.first_call, faults.last_serial() + 1)
@@ -196,7 +197,7 @@ class Trainer(Learning):
             before, now = now, time.perf_counter()
             self.running.seconds += now - before
             self._call("on_batch_end")
-        self._agree()
+        self._agree(f"the end of epoch {self.epoch + 1}'s batches")
         check_finite(self)  # the last update, which no loss has shown yet
         with nullcontext() if self.ema is None else self.ema.inside(self.model):
             val = {} if self.val_loader is None else self.evaluate(self.val_loader)
@@ -251,10 +252,11 @@ class Trainer(Learning):
     def evaluate(self, loader: Iterable) -> dict[str, float]:
         """Mean loss and metrics over a loader, in evaluation mode and without gradients."""
         running, unread = Running(), []
+        self._agree("the start of an evaluation")
         share([b.array for b in self.model.buffers()], self.group)  # which each rank has of its own batches
         with self.device or nullcontext(), self._asking(), evaluating(self.model), no_grad():
             for number, (batch, _) in enumerate(self._batches(loader, 0, "loader")):
-                self._agree(number, batch)
+                self._agree(f"batch {number + 1} of an evaluation", number, batch)
                 unread.append(self.measure(batch))
                 if len(unread) >= self._every(batch):
                     running.take(unread)
@@ -284,19 +286,26 @@ class Trainer(Learning):
         """Begin as the other ranks do: alike, from rank 0's weights, with random numbers of one's own."""
         if self.group.size == 1:
             return
-        own = {"optimizer": type(self.optimizer).__name__, "seed": self.seed}
-        loader = {f"loader's {name}": getattr(self.train_loader, name, None) for name in ("seed", "batch_size")}
-        options = {name: getattr(self, name) for name in ("epochs", "epoch", "steps", "read_every", "grad_clip")}
-        own |= {"accumulate": self.accumulation.every, "precision": self.precision_name(), **loader, **options}
-        join("Trainer", self.group, self.model, own)
+        own: dict[str, Any] = {"accumulate": self.accumulation.every}
+        for name in ("seed", "epochs", "epoch", "steps", "read_every", "grad_clip"):
+            own[name] = getattr(self, name)
+        own |= {"precision": self.precision_name(), "ema": None if self.ema is None else self.ema.decay}
+        for what, loader in (("loader", self.train_loader), ("validation loader", self.val_loader)):
+            own |= {f"{what}'s {name}": value for name, value in beginning(loader).items()}
+        join("Trainer", self.group, self.model, self.optimizer, own, self.schedule)
         use_own_numbers(self.group)
 
-    def _agree(self, number: int = 0, batch: Batch | None = None) -> None:
-        """Raise what a signal stands for that came to any of the ranks; with a batch only before every so many."""
+    def _agree(self, doing: str, number: int = 0, batch: Batch | None = None) -> None:
+        """Raise what a signal stands for that came to any of the ranks; with a batch only before every so many.
+
+        A `stop_reason` of one is all ranks'. DistError where they are at different places.
+        """
         if self.group.size > 1:
             if batch is not None and number % self._every(batch):
                 return
-            self._interrupts.pending = max(self.group.exchange(self._interrupts.pending))
+            found = told(self.group, doing, [self._interrupts.pending, self.stop_reason])
+            self._interrupts.pending = max(pending for pending, _ in found)
+            self.stop_reason = self.stop_reason or next((reason for _, reason in found if reason), None)
             self.agreed = self._interrupts.pending != 0
         self._interrupts.check()
 
