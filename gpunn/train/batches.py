@@ -156,9 +156,15 @@ def _as_many(loader: Any, start: int, group: Group) -> Iterator[Batch]:
     for pair in _from(loader, start):
         yield pair
     if not pair and most > start:
-        pair = next(iter(loader))
+        pair = next(iter(loader), None) or _first_of(loader)
     for _ in range(most - max(start, len(loader))):
         yield tuple([a[:0] for a in pair])
+
+
+def _first_of(loader: DataLoader) -> Any:
+    """A batch of the first sample, for a rank that has none of its own."""
+    how = {name: getattr(loader, name) for name in ("collate_fn", "transform", "device")}
+    return next(iter(DataLoader(loader.dataset, 1, **how)))
 
 
 def loader_state(loader: Any) -> dict[str, Any]:

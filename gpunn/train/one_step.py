@@ -8,7 +8,7 @@ from operator import is_
 from typing import Any
 
 from gpunn.asked import current_precision, precision
-from gpunn.backend import Array
+from gpunn.backend import Array, array_module
 from gpunn.engine.tensor import Tensor
 from gpunn.errors import TrainingError
 from gpunn.nn import Module
@@ -74,8 +74,9 @@ class OneStep:
         output = self.model(x)
         with counting() as counts:
             loss = self.loss_fn(output, y)
-        values, weights = measured(self.metrics, loss, output, y, counts)
-        if not len(x):  # this rank's part of a batch that is too small for all
+        values, weights = measured(self.metrics if len(x) else {}, loss, output, y, counts)
+        if not len(x):  # this rank's part of a batch that is too small for all: programs' metrics take no such thing
+            values |= dict.fromkeys(self.metrics, array_module(values["loss"]).zeros_like(values["loss"]))
             weights = dict.fromkeys(values, 0)
         return Step(values, len(x), counts=weights), loss, counts
 
