@@ -47,6 +47,12 @@ class Group:
         self.weight: float | Array = 1.0  # of this rank's loss beside the others' while it runs backward
         self.meets = False  # whether backward passes call collectives, which others then do after them
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Group:
+        return self  # of a copied Trainer: the ranks are the same
+
+    def __reduce__(self) -> Any:
+        raise DistError("dist: a group of ranks cannot be pickled; call dist.init() in the process that needs it")
+
     def all_reduce(self, a: Array, op: str = "sum", ordered: bool | None = None) -> Work:
         """Replace `a` on all ranks by the sum (or op) of all ranks' a."""
         self._begin("all_reduce", a, op)
@@ -69,7 +75,7 @@ class Group:
 
     def barrier(self) -> None:
         """Wait until all ranks are here."""
-        self.exchange(None)
+        self._compare("barrier", self.exchange("barrier"))
 
     def exchange(self, value: object) -> list[Any]:
         """Small values of all ranks, of what JSON holds, in rank order."""
@@ -92,32 +98,34 @@ class Group:
         out[...] = a.reshape(out.shape)
         return Work()
 
-    def _count(self, call: str) -> int:
-        """Take note of a call that the others make, too; its number."""
+    def _count(self, call: str) -> None:
+        """Take note of a call that the others make, too."""
         self.calls += 1
         self.doing = f"{call} number {self.calls}"
         if self.client is not None:
             self.client.doing = self.doing
-        return self.calls
 
     def _begin(self, call: str, a: Array, *options: object) -> None:
         """Count the collective, for the others to ask where this rank is; under GPUNN_DIST_DEBUG=1 compare the ranks'.
 
         DistError on all ranks, before anything moves, where one calls for something else than the others.
         """
-        number = self._count(call)
-        if os.environ.get(DEBUG, "0") in ("", "0"):
+        self._count(call)
+        if os.environ.get(DEBUG, "0") not in ("", "0"):
+            mine = f"{call} of {a.dtype} {tuple(a.shape)} {' '.join(map(str, options))}".strip()
+            self._compare(mine, self.exchange(mine))
+
+    def _compare(self, mine: str, found: list[Any]) -> None:
+        """DistError where ranks do not the same. Others may be in an exchange, of whatever it is of."""
+        if all(one == mine for one in found):
             return
-        ours = [call, list(a.shape), str(a.dtype), *options]
-        words = [f"{one[0]} of {one[2]} {tuple(one[1])} {' '.join(map(str, one[3:]))}".strip()
-                 for one in self.exchange(ours)]  # fmt: skip
-        if len(set(words)) > 1:
-            most = Counter(words).most_common(1)[0][0]
-            others = "; ".join(f"rank {rank}: {word}" for rank, word in enumerate(words) if word != most)
-            raise DistError(
-                f"dist: collective number {number} differs: {others}; the others: {most}; all ranks must make the "
-                "same calls in the same order"
-            )
+        words = [one if isinstance(one, str) else "an exchange" for one in found]
+        most = Counter(words).most_common(1)[0][0]
+        others = "; ".join(f"rank {rank}: {word}" for rank, word in enumerate(words) if word != most)
+        raise DistError(
+            f"dist: collective number {self.calls} differs: {others}; the others: {most}; all ranks must make the "
+            "same calls in the same order"
+        )
 
 
 class Alone(Group):

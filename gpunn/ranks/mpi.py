@@ -27,7 +27,8 @@ Request: TypeAlias = Any
 
 PIECE = 1 << 25  # bytes of an array that travel at once: more would need as much memory on the way once more
 SHORT = 1 << 14  # bytes up to which all ranks get all of an array, in place of a share each
-WORDS = 120  # bytes of an exchange of words that travel in one message
+WORDS = 112  # bytes of an exchange of words that travel in one message
+MARK = b"exchange"  # begins such a message, which may meet bytes of another call of a rank that is elsewhere
 LOOK = 0.5  # seconds between two looks at the time limit
 
 
@@ -89,6 +90,8 @@ class MpiWork(Work):
                 raise DistError(late(self._group, self.what))
         if client is not None:
             client.doing = f"past {self.what}"
+        if type(self._error).__module__.startswith("mpi4py"):
+            raise DistError(apart(self._group, self.what)) from self._error
         if self._error is not None:
             raise self._error
         return self._result
@@ -96,15 +99,27 @@ class MpiWork(Work):
 
 def late(group: Group, what: str) -> str:
     """The words of a collective that has taken too long: where each of the ranks is."""
+    return (
+        f"dist: rank {group.rank} has waited {group.timeout:g} s in {what}{_others(group)}; look for what holds the "
+        "others up, or give more time with dist.init(timeout=...)"
+    )
+
+
+def apart(group: Group, what: str) -> str:
+    """The words of a collective that met another one, or one of another size, of some rank."""
+    return (
+        f"dist: rank {group.rank} is in {what}, and others in another call, or with other arrays{_others(group)}; all "
+        "ranks must make the same calls in the same order; GPUNN_DIST_DEBUG=1 says before each who differs"
+    )
+
+
+def _others(group: Group) -> str:
+    """Where the other ranks are."""
     where: dict[int, str] = {}
     if group.client is not None:
         with suppress(DistError):  # the run has ended meanwhile
             where = group.client.where()
-    others = "; ".join(f"rank {rank}: {words}" for rank, words in sorted(where.items()) if rank != group.rank)
-    return (
-        f"dist: rank {group.rank} has waited {group.timeout:g} s in {what}{others and '; '}{others}; look for what "
-        "holds the others up, or give more time with dist.init(timeout=...)"
-    )
+    return "".join(f"; rank {rank}: {words}" for rank, words in sorted(where.items()) if rank != group.rank)
 
 
 class MpiGroup(Group):
@@ -172,11 +187,13 @@ class MpiGroup(Group):
 
     def _exchanged(self, mine: np.ndarray) -> list[Any]:
         """All ranks' words: the first WORDS bytes with their length before them, and only if need be the rest."""
-        head, heads = np.zeros(8 + WORDS, np.uint8), np.empty((self.size, 8 + WORDS), np.uint8)
-        head[:8] = np.array([mine.size]).view(np.uint8)
-        head[8 : 8 + mine.size] = mine[:WORDS]
+        head, heads = np.zeros(16 + WORDS, np.uint8), np.zeros((self.size, 16 + WORDS), np.uint8)
+        head[:8], head[8:16] = np.frombuffer(MARK, np.uint8), np.array([mine.size]).view(np.uint8)
+        head[16 : 16 + mine.size] = mine[:WORDS]
         self._everyones(head, heads)
-        sizes, rows = heads[:, :8].copy().view(np.int64).ravel(), heads[:, 8:]
+        if (heads[:, :8] != head[:8]).any():
+            raise DistError(apart(self, self.doing))
+        sizes, rows = heads[:, 8:16].copy().view(np.int64).ravel(), heads[:, 16:]
         if sizes.max() > WORDS:
             padded, rows = np.zeros(sizes.max(), np.uint8), np.empty((self.size, sizes.max()), np.uint8)
             padded[: mine.size] = mine
