@@ -137,13 +137,15 @@ def _meet_at_the_end(client: Client) -> None:
     """Wait for the others' end, however long they still write and draw, unless one of them waits for this rank."""
     group = begun()
     calls, client.doing = 0 if group is None else group.calls, "at its end"
-    while True:
-        with suppress(DistError):
-            client.gather("end", "", PARTING)
-            return
-        further = [f"rank {rank}: {words}" for rank, words in client.where().items() if number_in(words) > calls]
-        if further:
-            raise DistError(f"{'; '.join(further)}, for which it is needed; all ranks must make the same calls")
+    client.put(f"end of {client.rank}", "")
+    for rank in range(client.size):
+        while True:
+            with suppress(DistError):
+                client.get(f"end of {rank}", PARTING)
+                break
+            further = [f"rank {one}: {words}" for one, words in client.where().items() if number_in(words) > calls]
+            if further:
+                raise DistError(f"{'; '.join(further)}, for which it is needed; all ranks must make the same calls")
 
 
 def _at_exit(process: int) -> None:

@@ -6,13 +6,15 @@ import sys
 import time
 from threading import Thread
 
+import numpy as np
 import pytest
 
 from gpunn.dist import launch_starts
-from gpunn.errors import GpunnError
+from gpunn.errors import DistError, GpunnError
 from gpunn.ranks import start
 from gpunn.ranks.group import Group, inside
 from tests.dist import clients
+from tests.dist.together import together
 
 END = """
 import os, sys, time
@@ -46,7 +48,7 @@ def pair(monkeypatch):
 def test_a_rank_at_its_end_waits_for_one_that_still_works(pair, doing, capsys):
     _, other = pair
     other.doing = doing
-    late = Thread(target=lambda: (time.sleep(0.3), other.gather("end", "")))
+    late = Thread(target=lambda: (time.sleep(0.3), other.put("end of 1", "")))
     late.start()
     assert start.part()
     late.join()
@@ -88,3 +90,21 @@ def test_an_error_of_one_rank_is_named_and_one_of_a_fork_is_no_ranks(tmp_path):
     assert done.returncode
     assert done.stderr.count("ValueError: of a fork") == 2 and done.stderr.count("KeyboardInterrupt: of rank 1") == 1
     assert "gpunn: rank 1 has failed; there is no checkpoint\n" in done.stderr
+
+
+def test_calls_that_meet_others_are_told_so():
+    """A barrier under GPUNN_DIST_DEBUG beside a sum."""
+
+    def run(group):
+        with pytest.raises(DistError) as error:
+            group.barrier() if group.rank else group.all_reduce(np.zeros(3)).wait()
+        return str(error.value)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GPUNN_DIST_DEBUG", "1")
+        words = together(2, run)
+    for one in words:
+        assert one.endswith(
+            "differs: rank 1: barrier; the others: all_reduce of float64 (3,) sum; all ranks must make the same calls "
+            "in the same order"
+        )

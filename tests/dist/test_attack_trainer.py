@@ -1,5 +1,7 @@
 """Trainers on ranks that do not the same: all are told which and in what, before their weights drift apart."""
 
+import copy
+import pickle
 import threading
 
 import numpy as np
@@ -120,3 +122,28 @@ def test_one_ranks_reason_to_stop_is_all_ranks():
         return trainer.epoch, trainer.stop_reason
 
     assert together(2, run) == [(1, "an hour has gone")] * 2
+
+
+def test_a_copy_has_the_same_ranks_and_a_pickle_none():
+    def run(group):
+        trainer = fitted(group, pairs(1), epochs=1)
+        with pytest.raises(dist.DistError, match=r"a group of ranks cannot be pickled; call dist\.init\(\) in the"):
+            pickle.dumps(group)
+        return copy.deepcopy(trainer).group is group
+
+    assert together(2, run) == [True, True]
+
+
+def test_ranks_without_a_sample_take_part():
+    """A sampler of fewer samples than ranks, and a metric that has no mean of nothing."""
+    x, y = (np.concatenate(some) for some in zip(*pairs(1), strict=True))
+
+    def run(group):
+        rows = data.ArrayDataset(x[:2], y[:2])
+        sampler = data.DistributedSampler(rows, group.size, group.rank, shuffle=False)
+        metrics = {"worst": lambda output, target: float((output.array.argmax(1) != target).max())}
+        trainer = fitted(group, data.DataLoader(rows, 2, sampler=sampler), epochs=1, metrics=metrics)
+        return trainer.history[0]["train_worst"], trainer.model[0].weight.array.tolist()
+
+    one, *others = together(3, run)
+    assert np.isfinite(one[0]) and all(other == one for other in others)
