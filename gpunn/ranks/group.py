@@ -47,10 +47,10 @@ class Group:
         self.weight: float | Array = 1.0  # of this rank's loss beside the others' while it runs backward
         self.meets = False  # whether backward passes call collectives, which others then do after them
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Group:
+    def __deepcopy__(self, memo: dict[int, object]) -> Group:
         return self  # of a copied Trainer: the ranks are the same
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> str:
         raise DistError("dist: a group of ranks cannot be pickled; call dist.init() in the process that needs it")
 
     def all_reduce(self, a: Array, op: str = "sum", ordered: bool | None = None) -> Work:

@@ -14,7 +14,7 @@ from gpunn.ranks.group import Group
 STREAMS = 1 << 16  # of gpunn.random, which a rank's own are so many beyond those of the rank before
 
 
-def told(group: Group, doing: str, value: Any) -> list[Any]:
+def told(group: Group, doing: str, value: object) -> list[Any]:
     """All ranks' values, in rank order. DistError on all ranks where one is not doing the same: which, and what."""
     found = [one if isinstance(one, list) and len(one) == 2 else ["another call", one]
              for one in group.exchange([doing, value])]  # fmt: skip

@@ -142,7 +142,7 @@ def _cut(pair: Batch, group: Group, first: bool) -> Batch:
     return tuple([a[group.rank * size : (group.rank + 1) * size] for a in pair])
 
 
-def _digest(values: Any) -> str:
+def _digest(values: object) -> str:
     """What tells arrays apart."""
     a = backend.to_numpy(data_of(values)) if isinstance(values, Tensor) or backend.is_array(values) else values
     a = np.asarray(a)
@@ -167,7 +167,7 @@ def _first_of(loader: DataLoader) -> Any:
     return next(iter(DataLoader(loader.dataset, 1, **how)))
 
 
-def loader_state(loader: Any) -> dict[str, Any]:
+def loader_state(loader: object) -> dict[str, Any]:
     """What a loader makes its batches of, as far as it says so."""
     dataset = getattr(loader, "dataset", None)
     return {
@@ -186,7 +186,7 @@ def _length(of: Any) -> int | None:
         return None
 
 
-def beginning(loader: Any) -> dict[str, Any]:
+def beginning(loader: object) -> dict[str, Any]:
     """What ranks begin alike with, of the loaders that they were given: else they would leave out samples."""
     found, sampler = loader_state(loader), getattr(loader, "sampler", None)
     if isinstance(sampler, DistributedSampler):  # some ranks may have one more

@@ -14,7 +14,9 @@ from gpunn.dist.parallel import DataParallel
 from gpunn.dist.reducer import Reducer
 from gpunn.errors import DistError, UsageError
 from gpunn.nn import Module
+from gpunn.optim import Optimizer
 from gpunn.optim.accumulate import Accumulation
+from gpunn.optim.schedules import Schedule
 from gpunn.ranks.group import Alone, Group, current
 from gpunn.text import brief
 from gpunn.train.agreement import STREAMS, counters, told
@@ -84,7 +86,12 @@ def check_same(who: str, group: Group, what: Mapping[str, object]) -> None:
 
 
 def join(
-    who: str, group: Group, model: Module, optimizer: Any, what: Mapping[str, object], schedule: Any = None
+    who: str,
+    group: Group,
+    model: Module,
+    optimizer: Optimizer,
+    what: Mapping[str, object],
+    schedule: Schedule | None = None,
 ) -> None:
     """Begin as the other ranks do: with the same network, from rank 0's weights. DistError where `what` differs.
 

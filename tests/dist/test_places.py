@@ -158,7 +158,7 @@ def test_ranks_that_differ_are_told_and_go_on_together(tmp_path):
     ("when", "words"),
     [
         ("late", r"MPI has waited 3 s for the others to start; see whether they could, or start them with"),
-        ("missing", r"has waited 3 s in all_reduce number 1;.* rank 1: past an exchange of words;"),
+        ("missing", r"has waited 3 s in all_reduce number 2;.* rank 1: past exchange number 1;"),
     ],
 )
 def test_a_rank_that_does_not_come_ends_the_others_in_time(when, words, tmp_path):
