@@ -48,7 +48,7 @@ def pair(monkeypatch):
 def test_a_rank_at_its_end_waits_for_one_that_still_works(pair, doing, capsys):
     _, other = pair
     other.doing = doing
-    late = Thread(target=lambda: (time.sleep(0.3), other.put("end of 1", "")))
+    late = Thread(target=lambda: (time.sleep(0.3), other.put("end of 1", ""), other.gather("end", "")))
     late.start()
     assert start.part()
     late.join()
