@@ -75,15 +75,6 @@ def test_loaders_of_other_samples():
     )
 
 
-def test_loaders_that_draw_otherwise():
-    def run(group):
-        rows = data.ArrayDataset(np.zeros((12, 3), np.float32), np.zeros(12, int))
-        sampler = data.RandomSampler(rows, generator=np.random.default_rng(group.rank))
-        fitted(group, data.DataLoader(rows, 4, sampler=sampler, seed=1))
-
-    assert words_of(run).startswith("Trainer: rank 1 has loader's sampler's generator ")
-
-
 def test_optimizers_with_other_options():
     words = words_of(lambda group: fitted(group, pairs(), lr=0.1 + group.rank))
     assert words.startswith("Trainer: rank 1 has optimizer's options \"[{'lr': 1.1, ")

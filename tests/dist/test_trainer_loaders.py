@@ -85,7 +85,7 @@ def test_batches_that_ranks_cannot_share_equally(batch):
 
 @pytest.mark.parametrize("kind", ["sampler", "batch_sampler", "generator"])
 def test_orders_that_differ_are_refused_on_all_ranks(kind):
-    """As RandomSampler's without a generator do: gpunn.random draws other numbers on each rank, for dropout."""
+    """Generators of other states; without one a sampler draws from gpunn.random, which is one for all at that time."""
     base = made()
 
     def run(group):
