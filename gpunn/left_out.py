@@ -70,6 +70,7 @@ NAMES = {
     "mps": "devices are 'cpu', 'cuda' and 'emulator'",
 }
 OF_NN = {
+    "parallel": "gpunn.dist has DistributedDataParallel",
     "DataParallel": "gpunn.dist.DataParallel is PyTorch's DistributedDataParallel, of ranks that `gpunn launch` starts",
     "quantized": NAMES["quantization"],
     "EmbeddingBag": "sum or average what nn.Embedding gives",
@@ -177,6 +178,21 @@ OF_FUNCTIONAL = {
     "upsample_bilinear": "call interpolate(x, mode='bilinear', align_corners=True)",
     "upsample_nearest": "call interpolate(x, mode='nearest')",
     "multi_head_attention_forward": "call nn.MultiheadAttention, or scaled_dot_product_attention of the heads",
+}
+OBJECTS = "gpunn.dist.current().exchange(value) gives what JSON holds of all ranks, in their order"
+OF_DIST = {
+    "gather": "all_gather gives all ranks what gather gives one",
+    "scatter": "broadcast the whole, and take this rank's part",
+    "reduce": "all_reduce gives all ranks what reduce gives one",
+    "all_to_all": "all_gather, and take what is for this rank",
+    "send": "ranks do together what they do: broadcast from one to all",
+    "recv": "ranks do together what they do: broadcast from one to all",
+    "all_gather_object": OBJECTS,
+    "gather_object": OBJECTS,
+    "broadcast_object_list": OBJECTS,
+    "new_group": "all ranks are one group",
+    "get_backend": "gpunn.dist.current().kind is 'nccl', 'mpi' or 'alone'",
+    "is_available": "gpunn.dist is always there; `gpunn doctor` names what is missing of MPI and NCCL",
 }
 OF_DATA = {
     "IterDataPipe": "write an IterableDataset",

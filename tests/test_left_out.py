@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import gpunn
-from gpunn import autograd, backends, cuda, left_out, nn, optim
+from gpunn import autograd, backends, cuda, dist, left_out, nn, optim
 from gpunn.errors import DeviceError
 from tests.parity import torch
 
@@ -19,6 +19,7 @@ TABLES = {
     "gpunn.cuda": (cuda, left_out.OF_CUDA),
     "gpunn.autograd": (autograd, left_out.OF_AUTOGRAD),
     "gpunn.nn.functional": (nn.functional, left_out.OF_FUNCTIONAL),
+    "gpunn.dist": (dist, left_out.OF_DIST),
     "gpunn.utils.data": (gpunn.utils.data, left_out.OF_DATA),
     "Tensor": (gpunn.zeros(1), left_out.OF_TENSOR),
     "Module": (nn.Module(), left_out.OF_MODULE),
@@ -40,7 +41,7 @@ def test_it_is_a_name_of_pytorchs(module, name):
     if module in theirs:
         assert hasattr(theirs[module], name)
         return
-    place = module.replace("gpunn", torch().__name__)
+    place = module.replace("gpunn.dist", "gpunn.distributed").replace("gpunn", torch().__name__)
     assert hasattr(importlib.import_module(place), name) or importlib.util.find_spec(f"{place}.{name}")
 
 

@@ -12,8 +12,10 @@ Examples:
     array([1., 2.])
 """
 
+from gpunn import left_out as _left_out
 from gpunn.dist.parallel import DataParallel as DataParallel
 from gpunn.dist.parallel import DistributedDataParallel as DistributedDataParallel
+from gpunn.dist.process_group import init_process_group as init_process_group
 from gpunn.dist.reducer import Reducer as Reducer
 from gpunn.errors import DistError as DistError
 from gpunn.ranks.collectives import ReduceOp as ReduceOp
@@ -32,4 +34,5 @@ from gpunn.ranks.group import Work as Work
 from gpunn.ranks.group import current as current
 from gpunn.ranks.start import destroy as destroy_process_group  # noqa: F401
 from gpunn.ranks.start import init as init
-from gpunn.ranks.start import init as init_process_group  # noqa: F401
+
+__getattr__ = _left_out.refusing("gpunn.dist", _left_out.OF_DIST)

@@ -1,8 +1,10 @@
 """Which rank a process is, by its environment; and what is refused with one line before ranks start."""
 
 import os
+import re
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 
@@ -112,6 +114,39 @@ def test_a_process_that_nobody_started_is_alone_and_joins_once(monkeypatch):
             dist.init_process_group("cpu")
     finally:
         dist.destroy_process_group()
+    assert not dist.is_initialized()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("gloo",), ("mpi", "env://"), (), ("emulator", None, 5), (None, None, timedelta(seconds=5), 1, 0)],
+    ids=str,
+)
+def test_pytorchs_way_to_join(options, monkeypatch):
+    alone(monkeypatch, {})
+    group = dist.init_process_group(*options)
+    dist.destroy_process_group()
+    assert (group.rank, group.size) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"init_method": "tcp://node0:29500"},
+            "init_method is 'tcp://node0:29500', expected None or 'env://'; start the",
+        ),
+        (
+            {"world_size": 2, "rank": 1},
+            "rank is 1 and world_size 2, but the launcher started this process as rank 0 of 1",
+        ),
+    ],
+    ids=["meeting", "numbers"],
+)
+def test_pytorchs_ways_that_are_none_here(options, words, monkeypatch):
+    alone(monkeypatch, {})
+    with pytest.raises(DistError, match=f"^dist.init_process_group: {re.escape(words)}"):
+        dist.init_process_group("gloo", **options)
     assert not dist.is_initialized()
 
 
