@@ -82,6 +82,10 @@ class DataParallel(Module):
         parameters = [p for p in module.parameters() if p.requires_grad]
         if not parameters:
             raise DistError(f"DataParallel: no parameter of the {type(module).__name__} learns; call the module itself")
+        if any(isinstance(layer, DataParallel) for layer in module.modules()):
+            raise DistError(
+                "DataParallel: the network has a DataParallel inside, which averages already; give its .module"
+            )
         if dim != 0 or (bucket_cap_mb is not None and not bucket_cap_mb > 0):
             raise ValueError(f"DataParallel: got dim={dim}, bucket_cap_mb={bucket_cap_mb}; expected 0, and more than 0")
         _check_devices(device_ids, output_device, device_of(parameters[0].array))

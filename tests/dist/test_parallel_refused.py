@@ -42,3 +42,13 @@ def test_a_network_that_learns_nothing_is_refused_as_in_pytorch():
             (dist.DistError, ValueError), match=r"DataParallel: no parameter of the \w+ learns; call the"
         ):
             dist.DataParallel(net)
+
+
+def test_one_inside_another_is_refused():
+    """The inner one's means would be averaged once more, by other weights."""
+    inner = dist.DataParallel(nn.Linear(2, 2))
+    for net in (inner, nn.Sequential(inner, nn.ReLU())):
+        with pytest.raises(
+            dist.DistError, match=r"has a DataParallel inside, which averages already; give its \.module$"
+        ):
+            dist.DataParallel(net)
