@@ -192,11 +192,14 @@ ASK_MPI = "import mpi4py; mpi4py.rc.initialize = False; from mpi4py import MPI; 
 
 def _mpi() -> str:
     """In a process of its own: an MPI that is not well may end the one that asks it."""
-    found = f"mpi4py {metadata.version('mpi4py')}"
+    try:
+        found = f"mpi4py {metadata.version('mpi4py')}"
+    except metadata.PackageNotFoundError as error:
+        raise Missing("mpi4py is not installed") from error
     run = subprocess.run([sys.executable, "-c", ASK_MPI], capture_output=True, text=True, timeout=20)
     if run.returncode:
         raise Missing(f"{found} finds no MPI: {(run.stderr.strip().splitlines() or ['it says nothing'])[-1]}")
-    library = " ".join(run.stdout.strip("\0\n").splitlines()[0].partition(",")[0].split())
+    library = " ".join(run.stdout.strip("\0\n").splitlines()[0].partition(",")[0].replace(" Version:", "").split())
     path = shutil.which("mpiexec", path=os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")]))
     if path is None:
         raise Missing(f"{found}, {library}, but no mpiexec beside Python or on the PATH")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import types
+from unittest.mock import Mock
 
 import pytest
 
@@ -89,9 +90,13 @@ def test_the_libraries_of_several_processes(monkeypatch):
         doctor._nccl()
     with pytest.raises(DeviceError, match=r'NCCL.*pip install "gpunn\[nccl\]"'):
         loading.nccl_of(backend.require_cupy())
+    monkeypatch.setattr(doctor.metadata, "version", Mock(side_effect=doctor.metadata.PackageNotFoundError("mpi4py")))
+    assert doctor._probe("MPI", doctor._mpi, "").detail == "mpi4py is not installed"
     monkeypatch.setattr(doctor.metadata, "version", lambda name: "4.1")
-    monkeypatch.setattr(doctor, "ASK_MPI", "print('Open MPI v5.0.8, package: x\\n\\0')")
     monkeypatch.setattr(doctor.shutil, "which", lambda name, path: f"/bin/{name}")
+    monkeypatch.setattr(doctor, "ASK_MPI", "print('MPICH Version:      5.0.2\\nMPICH ABI:  17')")
+    assert doctor._mpi() == "mpi4py 4.1, MPICH 5.0.2, /bin/mpiexec"
+    monkeypatch.setattr(doctor, "ASK_MPI", "print('Open MPI v5.0.8, package: x\\n\\0')")
     assert doctor._mpi() == "mpi4py 4.1, Open MPI v5.0.8, /bin/mpiexec"
     monkeypatch.setattr(doctor.shutil, "which", lambda name, path: None)
     with pytest.raises(doctor.Missing, match=r"Open MPI v5\.0\.8, but no mpiexec"):
