@@ -12,7 +12,7 @@ from contextlib import suppress
 from types import TracebackType
 
 from gpunn import backend
-from gpunn.errors import DistError
+from gpunn.errors import DistError, GpunnError
 from gpunn.ranks import environment, mpi
 from gpunn.ranks.client import Client
 from gpunn.ranks.environment import Place
@@ -60,13 +60,17 @@ def init(device: str | backend.Device | None = None, timeout: float = 300.0) -> 
         )
     if not as_number("dist.init", "timeout", timeout) > 0:
         raise DistError(f"dist.init: timeout is {timeout}, expected seconds above 0; leave it out for 300")
-    kind = backend.default_device().type if device is None else backend.device(device).type
-    place = environment.place()
-    if place.size == 1:
-        group: Group = Alone()
-    else:
-        group = _over_nccl(place, timeout) if kind == "cuda" else _over_mpi(place, timeout)
-        _watch_the_end()
+    try:
+        kind = backend.default_device().type if device is None else backend.device(device).type
+        place = environment.place()
+        if place.size == 1:
+            group: Group = Alone()
+        else:
+            group = _over_nccl(place, timeout) if kind == "cuda" else _over_mpi(place, timeout)
+            _watch_the_end()
+    except GpunnError as error:
+        _leave_to_the_first(error)
+        raise
     set_world(group)
     return group
 
@@ -102,6 +106,13 @@ def fail(code: int) -> None:
     if _client is not None:
         _failed = code
         _client.abort(code, f"rank {_client.rank} has failed")
+
+
+def _leave_to_the_first(error: GpunnError) -> None:
+    """Print no traceback of an error that all ranks meet before they know each other, but on the first."""
+    if _client is None and not speaks():
+        before = sys.excepthook
+        sys.excepthook = lambda kind, value, trace: None if value is error else before(kind, value, trace)
 
 
 def _watch_the_end() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from gpunn.cli import main
 from gpunn.dist import launch_starts
-from gpunn.errors import GpunnError
-from gpunn.ranks import environment
+from gpunn.errors import DistError, GpunnError
+from gpunn.ranks import environment, start
 
 JOIN = """
 import sys
@@ -50,6 +50,21 @@ def test_of_ranks_that_all_meet_a_mistyped_command_one_says_so(monkeypatch, capf
         main(["trian"])
     assert stop.value.code == 2
     assert ("did you mean 'train'?" in capfd.readouterr().err) is (rank == "0")
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_of_scripts_that_all_meet_a_mistake_one_says_so(monkeypatch, capsys, rank):
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name in ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    with pytest.raises(DistError, match="but on cpu ranks are MPI's") as met:
+        start.init("cpu")
+    for error in (met.value, ValueError("another")):
+        sys.excepthook(type(error), error, None)
+    said = capsys.readouterr().err
+    assert ("but on cpu ranks are MPI's" in said) is (rank == "0") and "ValueError: another" in said
 
 
 def test_a_rank_of_nothing_is_said_aloud(monkeypatch, capfd):
