@@ -185,6 +185,7 @@ def _over_mpi(place: Place, timeout: float) -> Group:
     comm, client = _by_mpi(place, timeout)
     group = mpi.MpiGroup(comm, timeout, client)
     hosts = group.exchange(socket.gethostname())
+    mpi.forget_names()  # all are through MPI's start
     group.local_rank, group.local_size = _among(hosts, place.rank)
     return group
 
