@@ -80,7 +80,7 @@ def test_a_mistyped_option_is_said_once(plans, capsys, line, words):
 
 @pytest.mark.parametrize("name", ["GPUNN_STORE", "RANK", "WORLD_SIZE", "PMI_RANK", "OMPI_COMM_WORLD_RANK"])
 def test_ranks_start_no_ranks(plans, capsys, monkeypatch, name):
-    monkeypatch.setenv(name, "1")
+    monkeypatch.setenv(name, "0")
     assert main(["launch", "-n", "2", "train", "lenet5"]) == 2
     assert f"this process is a rank already ({name} is set), and starts no ranks of its own" in capsys.readouterr().err
 
