@@ -13,7 +13,7 @@ from types import TracebackType
 
 from gpunn import backend
 from gpunn.errors import DistError, GpunnError
-from gpunn.ranks import environment, mpi
+from gpunn.ranks import environment, mpi, mpi_loading
 from gpunn.ranks.client import Client
 from gpunn.ranks.environment import Place
 from gpunn.ranks.group import Alone, Group, begun, number_in, set_world
@@ -185,7 +185,7 @@ def _over_mpi(place: Place, timeout: float) -> Group:
     comm, client = _by_mpi(place, timeout)
     group = mpi.MpiGroup(comm, timeout, client)
     hosts = group.exchange(socket.gethostname())
-    mpi.forget_names()  # all are through MPI's start
+    mpi_loading.forget_names()  # all are through MPI's start
     group.local_rank, group.local_size = _among(hosts, place.rank)
     return group
 
@@ -230,7 +230,7 @@ def _by_mpi(place: Place, timeout: float) -> tuple[mpi.Communicator, Client]:
 def _world_of_mpi(place: Place) -> mpi.Communicator:
     """DistError on all ranks where MPI has other ranks than the environment of any says."""
     global _reaching
-    comm = mpi.load().COMM_WORLD
+    comm = mpi_loading.load().COMM_WORLD
     for rank, (how, said, size) in enumerate(comm.allgather((place.how, place.rank, place.size))):
         if (said, size) != (rank, comm.Get_size()):
             raise DistError(
