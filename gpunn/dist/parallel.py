@@ -18,6 +18,7 @@ from gpunn.nn.state import Keys
 from gpunn.optim import Optimizer
 from gpunn.ranks.collectives import check_place
 from gpunn.ranks.group import Group, current
+from gpunn.ranks.start import check_joined
 
 Named: TypeAlias = str | int | Device  # a device; an int is a GPU's number
 
@@ -47,7 +48,7 @@ class DataParallel(Module):
 
     Raises:
         DistError: ranks whose networks or seeds differ, with who and in what; a network on another kind of device than
-            the ranks were joined for.
+            the ranks were joined for; ranks that were started and not joined.
 
     Examples:
         >>> model = gpunn.dist.DataParallel(nn.Linear(3, 2))
@@ -78,6 +79,8 @@ class DataParallel(Module):
     ):
         super().__init__()
         self.module, self.broadcast_buffers = module, broadcast_buffers
+        if process_group is None:
+            check_joined("DataParallel")  # else each would learn by itself
         group = current() if process_group is None else process_group
         parameters = [p for p in module.parameters() if p.requires_grad]
         if not parameters:

@@ -12,6 +12,7 @@ from gpunn.text import brief
 
 # Of each launcher: the variables of rank and size.
 TORCHRUN, SLURM = ("RANK", "WORLD_SIZE"), ("SLURM_PROCID", "SLURM_NTASKS")
+STEP = {"SLURM_STEP_ID", "SLURM_STEPID", "SLURM_STEP_NODELIST"}
 MPI = (("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "PMI_SIZE"))
 PORT = 29500  # torchrun's, where none is given
 STORE, SECRET = "GPUNN_STORE", "GPUNN_DIST_SECRET"  # where a launcher of ours keeps the ranks' store, and who may in
@@ -32,13 +33,14 @@ def place(environment: Mapping[str, str] | None = None) -> Place:
     env = os.environ if environment is None else environment
     if any(name in env for name in TORCHRUN):
         return Place(*_numbers(env, *TORCHRUN), "torchrun", _master(env))
-    # A job of one task, such as a shell in an allocation, is no run of several.
-    if SLURM[0] in env and env.get(SLURM[1], "1") != "1":
-        return Place(*_numbers(env, *SLURM), "Slurm", _slurm_master(env))
-    for names in MPI:
-        if names[0] in env:
-            return Place(*_numbers(env, *names), "MPI")
-    return Place(0, 1, "")
+    of_mpi = next((Place(*_numbers(env, *names), "MPI") for names in MPI if names[0] in env), None)
+    # A job's own script is one process, however many tasks the job may start; srun says where its step runs. A step
+    # of one task is no run of several, and mpiexec starts one that starts the ranks on each node.
+    if SLURM[0] in env and env.keys() & STEP and env.get(SLURM[1], "1") != "1":
+        numbers = _numbers(env, *SLURM)
+        if of_mpi is None or (of_mpi.rank, of_mpi.size) == numbers:
+            return Place(*numbers, "Slurm", _slurm_master(env))
+    return of_mpi or Place(0, 1, "")
 
 
 def under_mpi(environment: Mapping[str, str] | None = None) -> bool:

@@ -75,6 +75,15 @@ def init(device: str | backend.Device | None = None, timeout: float = 300.0) -> 
     return group
 
 
+def check_joined(who: str) -> None:
+    """DistError where a launcher has started this process as one of several ranks, and nobody has joined them."""
+    if begun() is None and (here := environment.place()).size > 1:
+        raise DistError(
+            f"{who}: this process is rank {here.rank} of {here.size}, by {here.how}'s variables, but the ranks were "
+            "not joined; call gpunn.dist.init() before"
+        )
+
+
 def destroy() -> None:
     """Leave the ranks: the end of this process is no death to the others from now on."""
     global _client, _reaching

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from gpunn import dist, nn
 from gpunn.cli import main
 from gpunn.dist import launch_starts
 from gpunn.errors import DistError, GpunnError
@@ -35,7 +36,7 @@ except dist.DistError as error:
         ({"PMI_RANK": "1", "WORLD_SIZE": "2"}, False),
         ({"PMI_RANK": "1", "RANK": "0"}, False),
         ({"PMI_RANK": "0", "RANK": "1", "SLURM_PROCID": "1"}, True),
-        ({"SLURM_PROCID": "2", "SLURM_NTASKS": "4"}, False),
+        ({"SLURM_PROCID": "2", "SLURM_NTASKS": "4", "SLURM_STEP_ID": "0"}, False),
         ({"SLURM_PROCID": "2"}, True),
     ],
 )
@@ -72,6 +73,13 @@ def test_a_rank_of_nothing_is_said_aloud(monkeypatch, capfd):
     monkeypatch.setenv("RANK", "1")
     assert main(["train", "mlp", "--limit", "100"]) == 2
     assert "RANK is '1' but WORLD_SIZE is not set; set both" in capfd.readouterr().err
+
+
+def test_a_network_of_ranks_that_were_not_joined_is_refused(monkeypatch):
+    monkeypatch.setenv("PMI_RANK", "1")
+    monkeypatch.setenv("PMI_SIZE", "4")
+    with pytest.raises(dist.DistError, match=r"is rank 1 of 4, by MPI.s variables, but the ranks were not joined"):
+        dist.DataParallel(nn.Linear(3, 2))
 
 
 @pytest.mark.skipif("CI" not in os.environ, reason="seconds of several ranks: in CI")

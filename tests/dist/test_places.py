@@ -31,7 +31,9 @@ PMI = {"PMI_RANK": "1", "PMI_SIZE": "2"}
         (OPEN_MPI, Place(3, 5, "MPI")),
         (PMI, Place(1, 2, "MPI")),
         ({**PMI, **SLURM, **OPEN_MPI, **TORCHRUN}, Place(1, 4, "torchrun", ("node1", 29511))),
-        ({**PMI, **OPEN_MPI, **SLURM, **MASTER}, Place(2, 3, "Slurm", ("node1", 29511))),
+        ({"PMI_RANK": "2", "PMI_SIZE": "3", **SLURM, **MASTER}, Place(2, 3, "Slurm", ("node1", 29511))),
+        ({**PMI, **SLURM}, Place(1, 2, "MPI")),  # mpiexec's own processes, one a node, are a step of Slurm's
+        ({"SLURM_PROCID": "0", "SLURM_NTASKS": "8", "SLURM_JOB_ID": "7"}, Place(0, 1, "")),  # a job's script
         ({"SLURM_PROCID": "0", "SLURM_NTASKS": "1"}, Place(0, 1, "")),
         ({"SLURM_PROCID": "0", "SLURM_NTASKS": "1", **PMI}, Place(1, 2, "MPI")),
         ({"SLURM_JOB_ID": "7", "SLURM_NTASKS": "8"}, Place(0, 1, "")),
@@ -39,7 +41,7 @@ PMI = {"PMI_RANK": "1", "PMI_SIZE": "2"}
     ids=str,
 )
 def test_places(env, want):
-    """torchrun's variables first, then Slurm's, then MPI's; a script in an allocation of Slurm's is alone."""
+    """torchrun's variables first, then those of a step of Slurm's, then MPI's; a job's own script is alone."""
     assert place(env) == want
 
 
