@@ -131,6 +131,9 @@ class Group:
 class Alone(Group):
     """One process by itself: each collective gives what it was given."""
 
+    def __reduce__(self) -> tuple:  # type: ignore[override] - it is one anywhere
+        return Alone, ()
+
 
 _world: Group | None = None  # of the process
 _group: ContextVar[Group | None] = ContextVar("gpunn ranks", default=None)  # of a thread that is a rank by itself

@@ -60,7 +60,7 @@ def trained(base, x, optimizer, more, batch, **options):
     trainer = train.Trainer(model, optimizer, seed=1, **MORE[more](optimizer), **options)
     samples = data.ArrayDataset(x, LABELS)
     loader = data.DataLoader(samples, batch, shuffle=True, seed=3)
-    history = trainer.fit(loader, data.DataLoader(data.ArrayDataset(x[:10], LABELS[:10]), 10), 3)
+    history = trainer.fit(loader, data.DataLoader(data.ArrayDataset(x[:10], LABELS[:10]), 10, seed=0), 3)
     state = {name: np.array(a.array) for name, a in model.state_dict().items()}
     rows = [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in history]
     return state, rows, optimizer.param_groups[0]["lr"]
