@@ -51,6 +51,7 @@ class Client:
         self.checkpoint = ""  # rank 0's words of its last
         self._gone = ""  # why nothing can be asked any more
         self._leaving = False
+        self._pause = HEARD
         self._process = os.getpid()
         self._waiting: dict[int, SimpleQueue] = {}
         self._numbers = itertools.count()
@@ -110,7 +111,7 @@ class Client:
         if speaks:
             _briefly(lambda: say_aloud(f"gpunn: {end.words}; {self.saved()}"))
         elif not self.launched:
-            time.sleep(HEARD)
+            time.sleep(self._pause)
         for stream in (sys.stdout, sys.stderr):
             _briefly(stream.flush)
         os._exit(end.code)
@@ -154,6 +155,7 @@ class Client:
                 self._hear(message)
             if "end" in message:
                 end, speaks, words = End(**message["end"]), message["speaker"] == self.rank, ""
+                self._pause = 0.0 if message["speaker"] is None else HEARD  # who has given up has spoken before
             else:
                 self._leaving, words = True, "has left"
         except TimeoutError:

@@ -216,7 +216,9 @@ class Store:
         if self._end is not None:
             return
         self._end = End(member.rank, member.host, member.pid, words, code)
-        self._roll.tell({"end": asdict(self._end), "speaker": speaker}, last=speaker)
+        # Whoever is told first ends first, and the store with it where it is of that process.
+        last = member.rank if speaker is None else speaker
+        self._roll.tell({"end": asdict(self._end), "speaker": speaker}, last)
         self._over.set()
         if self._on_end is not None:
             self._on_end(self._end)

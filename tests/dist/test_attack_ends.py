@@ -111,3 +111,24 @@ def test_calls_that_meet_others_are_told_so():
             "differs: rank 1: barrier; the others: all_reduce of float64 (3,) sum; all ranks must make the same calls "
             "in the same order"
         )
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_who_ends_the_run_is_told_last_and_nobody_is_left_to_speak(rank, monkeypatch):
+    """Its process may keep the store: the others took the end of that for a death, and said so in a second line."""
+    with clients.ranks(3) as (server, ranks):
+        lasts, tell = [], server._roll.tell
+        monkeypatch.setattr(server._roll, "tell", lambda message, last=None: (lasts.append(last), tell(message, last)))
+        ranks[rank].abort(2, "the loss is not finite")
+        for other in ranks:
+            if other.rank != rank:
+                end, speaks = other.told.get(timeout=5)
+                assert (end.code, speaks, other._pause) == (2, False, 0)
+        assert lasts == [rank]
+
+
+def test_ranks_leave_a_moment_to_the_one_that_speaks_of_a_death():
+    with clients.ranks(3) as (_, ranks):
+        ranks[1].die()
+        told = {other.rank: (other.told.get(timeout=5)[1], other._pause > 0) for other in (ranks[0], ranks[2])}
+        assert told == {0: (True, True), 2: (False, True)}
