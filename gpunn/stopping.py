@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -15,6 +17,8 @@ ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasatt
 
 _depth = 0  # blocks of `held` that the main thread is in
 _waiting: list[int] = []  # signals that came within
+_moment = 0.0  # seconds within which a signal that asks to end is the one before, once more
+_came: dict[int, float] = {}  # when signals came last
 
 
 class Terminated(SystemExit):
@@ -102,5 +106,24 @@ def raise_stop(signum: int) -> None:
     _waiting.append(signum)
 
 
+def take_copies_as_one(seconds: float) -> None:
+    """From now on, of signals that ask to end, heed one and not those of its kind in the seconds after it.
+
+    A scheduler's to all processes of a job reaches a rank by itself and through each that started it.
+    """
+    global _moment
+    _moment = seconds
+
+
+def is_copy(signum: int) -> bool:
+    """Whether a signal that has just come is the one before, once more."""
+    now = time.monotonic()
+    if signum in ENDING and now - _came.get(signum, -math.inf) < _moment:
+        return True
+    _came[signum] = now
+    return False
+
+
 def _raise(signum: int, frame: FrameType | None) -> None:
-    raise_stop(signum)
+    if not is_copy(signum):
+        raise_stop(signum)

@@ -20,6 +20,7 @@ from typing import Any
 # Whose variable says which rank this is: torchrun's, which the launcher sets where there is no mpiexec; MPICH's and
 # its kin's; Open MPI's; PMIx's.
 NUMBERS = ("RANK", "PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # which end the rank, and by that this process
 GRACE = 10.0  # seconds in which a rank without a launcher may save
 
 
@@ -34,6 +35,8 @@ def main(path: str, command: list[str]) -> None:
     child = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, close_fds=False, start_new_session=True
     )
+    for signum in ENDING:  # such as a scheduler's to all processes of a job, which mpiexec passes on
+        signal.signal(signum, lambda signum, frame: send(child.pid, signum))
     tell(link, rank=int(next(os.environ[name] for name in NUMBERS if name in os.environ)), pid=child.pid)
     over = threading.Event()
     threading.Thread(target=report, args=(child.pid, link, over), daemon=True).start()

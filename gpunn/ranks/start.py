@@ -11,7 +11,7 @@ import threading
 from contextlib import suppress
 from types import TracebackType
 
-from gpunn import backend
+from gpunn import backend, stopping
 from gpunn.errors import DistError, GpunnError
 from gpunn.ranks import environment, mpi, mpi_loading
 from gpunn.ranks.client import Client
@@ -23,6 +23,7 @@ from gpunn.scalars import as_number
 from gpunn.terminal import say
 
 LINE = "gpunn launch -n {size} train NAME, or mpiexec -n {size} gpunn train NAME"
+COPIES = 2.0  # seconds in which a signal to all processes of a job has reached a rank by all ways
 PARTING = 5.0  # seconds after which a process at its end looks whether the others come to theirs
 
 _stores: list[Store] = []  # that this process serves
@@ -68,6 +69,7 @@ def init(device: str | backend.Device | None = None, timeout: float = 300.0) -> 
         else:
             group = _over_nccl(place, timeout) if kind == "cuda" else _over_mpi(place, timeout)
             _watch_the_end()
+            stopping.take_copies_as_one(COPIES)
     except GpunnError as error:
         _leave_to_the_first(error)
         raise

@@ -7,7 +7,7 @@ import signal
 from types import FrameType
 from typing import Any
 
-from gpunn.stopping import ENDING, may_take, raise_stop, stop_of
+from gpunn.stopping import ENDING, is_copy, may_take, raise_stop, stop_of
 
 
 class Interrupts:
@@ -40,6 +40,8 @@ class Interrupts:
         if os.getpid() != self.process:  # a fork of this process, such as one that loads images, ends as usual
             signal.signal(signum, signal.default_int_handler if signum == signal.SIGINT else signal.SIG_DFL)
             signal.raise_signal(signum)
+        if is_copy(signum):
+            return
         if self.pending:
             raise_stop(signum)
         self.pending = self.pending or signum

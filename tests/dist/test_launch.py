@@ -201,6 +201,12 @@ def test_a_guard_that_is_killed_ends_its_rank_and_the_run(program, tmp_path, cud
     assert all(gone(int((tmp_path / f"pid-{rank}").read_text())) for rank in range(2))
 
 
+def test_a_guard_that_is_asked_to_end_passes_it_on(program, cuda, capfd):
+    lines = "if rank == 1:\n    signal.signal(15, lambda *_: sys.exit(143))\n    os.kill(os.getppid(), 15)\n"
+    assert launch(Plan(program(lines + "time.sleep(60)"), 2, cuda)) == 143
+    assert "error" not in capfd.readouterr().err
+
+
 def test_an_abort_of_mpi_is_passed_on_and_leaves_no_rank(program, tmp_path, capfd):
     needs_mpiexec()
     pytest.importorskip("mpi4py")

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from gpunn import files
+from gpunn import files, stopping
 from gpunn.nn.state import copied
 from gpunn.stopping import ENDING, STOPS, Terminated
 from gpunn.train import EMA, Callback, EarlyStopping, load_checkpoint
@@ -40,6 +40,27 @@ def test_it_saves_and_the_status_is_the_shells(tmp_path, signum, cut):
     resumed.fit(*loaders(), 2, resume=tmp_path)
     assert equal(copied(resumed.model), copied(straight.model))
     assert timeless(resumed.history) == timeless(straight.history)
+
+
+@pytest.mark.parametrize("signum", ENDING)
+def test_copies_of_a_signal_that_a_rank_gets_by_several_ways_are_one(tmp_path, monkeypatch, signum):
+    """A scheduler's, by itself, from mpiexec and from the launcher: the second must not stop the saving."""
+    monkeypatch.setattr(stopping, "_came", {})
+    monkeypatch.setattr(stopping, "_moment", 60.0)
+    original = os.fsync
+
+    def syncing(handle):
+        if run.steps == 8:
+            send(signum)
+        original(handle)
+
+    run = trainer(tmp_path, callbacks=[At(lambda: send(signum, signum), steps=8)])
+    monkeypatch.setattr(files.os, "fsync", syncing)
+    with stopping.raised(), pytest.raises(Terminated) as caught:
+        run.fit(*loaders(), 2)
+    assert "; saved " in caught.value.words and load_checkpoint(tmp_path)["position"]["steps"] == 8
+    monkeypatch.setattr(stopping, "_moment", 0.0)
+    assert not stopping.is_copy(signum) and not stopping.is_copy(signal.SIGINT)
 
 
 @pytest.mark.parametrize("second", SIGNALS)
