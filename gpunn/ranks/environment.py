@@ -52,14 +52,18 @@ def under_mpi(environment: Mapping[str, str] | None = None) -> bool:
 def is_first(environment: Mapping[str, str] | None = None) -> bool:
     """Whether this process has the number 0, or none, among those started with it, whatever else they were told.
 
-    One whose variables make no number has nobody to speak for it.
+    One whose variables make no number has nobody to speak for it, nor maybe one to whom neither torchrun nor our own
+    launcher gave them: they may be left over in a shell.
     """
     env = os.environ if environment is None else environment
     by_mpi = next((env[name] for name in ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK") if name in env), None)
+    if by_mpi is not None:
+        return by_mpi.strip() == "0"
     try:
-        return place(env).rank == 0 if by_mpi is None else by_mpi.strip() == "0"
+        found = place(env)
     except DistError:
         return True
+    return found.rank == 0 or (found.how == "torchrun" and not {"TORCHELASTIC_RUN_ID", STORE} & env.keys())
 
 
 def _numbers(env: Mapping[str, str], rank_name: str, size_name: str) -> tuple[int, int]:

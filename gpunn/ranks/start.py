@@ -189,7 +189,7 @@ def _end(code: int) -> None:
 def _over_mpi(place: Place, timeout: float) -> Group:
     if not environment.under_mpi():
         raise DistError(
-            f"dist.init: {place.how} started this process as rank {place.rank} of {place.size}, but on cpu ranks are "
+            f"dist.init: {place.how}'s variables say rank {place.rank} of {place.size}, but on cpu ranks are "
             f"MPI's, which joins only what it started itself; start them with: {LINE.format(size=place.size)}"
         )
     _join_launcher(place, timeout)

@@ -29,7 +29,8 @@ except dist.DistError as error:
     ("variables", "first"),
     [
         ({}, True),
-        ({"RANK": "1", "WORLD_SIZE": "2"}, False),
+        ({"RANK": "1", "WORLD_SIZE": "2"}, True),  # left over in a shell
+        ({"RANK": "1", "WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "none"}, False),
         ({"RANK": "1"}, True),
         ({"RANK": "one", "WORLD_SIZE": "2"}, True),
         ({"WORLD_SIZE": "2"}, True),
@@ -57,6 +58,7 @@ def test_of_ranks_that_all_meet_a_mistyped_command_one_says_so(monkeypatch, capf
 def test_of_scripts_that_all_meet_a_mistake_one_says_so(monkeypatch, capsys, rank):
     monkeypatch.setenv("RANK", rank)
     monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     for name in ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)

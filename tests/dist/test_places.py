@@ -68,9 +68,9 @@ def test_slurms_first_host_serves():
         ({"RANK": "0", "WORLD_SIZE": "0"}, "WORLD_SIZE is 0, expected 1 at least; start the ranks anew"),
         ({**TORCHRUN, "MASTER_PORT": "x"}, "MASTER_PORT is 'x', expected a whole number; set it to one"),
         ({"PMI_RANK": "0"}, "PMI_RANK is '0' but PMI_SIZE is not set; set both, or start the ranks with: gpunn launch"),
-        (TORCHRUN, "torchrun started this process as rank 1 of 4, but on cpu ranks are MPI's, which joins only what it "
+        (TORCHRUN, "torchrun's variables say rank 1 of 4, but on cpu ranks are MPI's, which joins only what it "
          "started itself; start them with: gpunn launch -n 4 train NAME, or mpiexec -n 4 gpunn train NAME"),
-        (SLURM, "Slurm started this process as rank 2 of 3, but on cpu ranks are MPI's, which joins only what it"),
+        (SLURM, "Slurm's variables say rank 2 of 3, but on cpu ranks are MPI's, which joins only what it"),
     ],
     ids=str,
 )  # fmt: skip
