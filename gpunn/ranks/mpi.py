@@ -7,6 +7,7 @@ import os
 import queue
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeAlias
@@ -27,6 +28,10 @@ SHORT = 1 << 14  # bytes up to which all ranks get all of an array, in place of 
 WORDS = 112  # bytes of an exchange of words that travel in one message
 MARK = b"exchange"  # begins such a message, which may meet bytes of another call of a rank that is elsewhere
 LOOK = 0.5  # seconds between two looks at the time limit
+
+
+class Apart(Exception):
+    """Ranks have met in different calls, or with different arrays."""
 
 
 class MpiWork(Work):
@@ -54,6 +59,8 @@ class MpiWork(Work):
                 raise DistError(late(self._group, self.what))
         if client is not None:
             client.doing = f"past {self.what}"
+        if isinstance(self._error, Apart):
+            raise DistError(apart(self._group, self.what)) from None
         if type(self._error).__module__.startswith("mpi4py"):
             raise DistError(apart(self._group, self.what)) from self._error
         if self._error is not None:
@@ -120,19 +127,25 @@ class MpiGroup(Group):
         return work
 
     def _all_reduce(self, a: Array, op: str, ordered: bool) -> Work:
-        flat = _flat(a)
-        return self._start(lambda: self._reduced(flat, op))
+        flat, mark = _flat(a), self._mark(a, op)
+        return self._start(lambda: self._reduced(flat, op, mark))
 
     def _broadcast(self, a: Array, src: int) -> Work:
-        return self._start(lambda: self._sent(_bytes(a), src))
+        mark = self._mark(a, src)
+        return self._start(lambda: self._sent(_bytes(a), src, mark))
 
     def _all_gather(self, out: Array, a: Array) -> Work:
-        rows, mine = _bytes(out).reshape(self.size, -1), _bytes(a)
-        return self._start(lambda: self._gathered(rows, mine))
+        rows, mine, mark = _bytes(out).reshape(self.size, -1), _bytes(a), self._mark(a)
+        return self._start(lambda: self._gathered(rows, mine, mark))
 
     def _reduce_scatter(self, out: Array, a: Array, op: str, ordered: bool) -> Work:
-        flat, rows = _flat(out), _flat(a).reshape(self.size, -1)
-        return self._start(lambda: self._scattered(flat, rows, op))
+        flat, rows, mark = _flat(out), _flat(a).reshape(self.size, -1), self._mark(a, op)
+        return self._start(lambda: (self._meet(mark), self._scattered(flat, rows, op)))
+
+    def _mark(self, a: Array, option: object = "") -> np.ndarray:
+        """What this rank is about to do, in 8 bytes: MPI itself may mix arrays of other sizes and types in silence."""
+        words = f"{self.doing} {a.dtype.str} {a.size} {option}"
+        return np.frombuffer(zlib.crc32(words.encode()).to_bytes(8, "little"), np.uint8)
 
     # ---------------------------------------------------------------- the worker's
     def _work(self) -> None:
@@ -156,7 +169,7 @@ class MpiGroup(Group):
         head[16 : 16 + mine.size] = mine[:WORDS]
         self._everyones(head, heads)
         if (heads[:, :8] != head[:8]).any():
-            raise DistError(apart(self, self.doing))
+            raise Apart
         sizes, rows = heads[:, 8:16].copy().view(np.int64).ravel(), heads[:, 16:]
         if sizes.max() > WORDS:
             padded, rows = np.zeros(sizes.max(), np.uint8), np.empty((self.size, sizes.max()), np.uint8)
@@ -164,11 +177,27 @@ class MpiGroup(Group):
             self._everyones(padded, rows)
         return [json.loads(row[:size].tobytes()) for row, size in zip(rows, sizes, strict=True)]
 
-    def _sent(self, flat: np.ndarray, src: int) -> None:
+    def _marked(self, mark: np.ndarray, mine: np.ndarray, rows: np.ndarray) -> None:
+        """All ranks' bytes, in one message with the mark of each. Apart where the marks are not one."""
+        whole = np.zeros((self.size, mark.size + mine.size), np.uint8)
+        self._everyones(np.concatenate([mark, mine]), whole)
+        if (whole[:, : mark.size] != mark).any():
+            raise Apart
+        rows[...] = whole[:, mark.size :]
+
+    def _meet(self, mark: np.ndarray) -> None:
+        self._marked(mark, mark[:0], np.empty((self.size, 0), np.uint8))
+
+    def _sent(self, flat: np.ndarray, src: int, mark: np.ndarray) -> None:
+        self._meet(mark)
         for at in range(0, flat.size, PIECE):
             self._finish(self._comm.Ibcast(flat[at : at + PIECE], src))
 
-    def _gathered(self, rows: np.ndarray, mine: np.ndarray) -> None:
+    def _gathered(self, rows: np.ndarray, mine: np.ndarray, mark: np.ndarray) -> None:
+        if mine.size <= SHORT:
+            self._marked(mark, mine, rows)
+            return
+        self._meet(mark)
         if mine.size <= PIECE:
             self._everyones(mine, rows)
             return
@@ -177,17 +206,16 @@ class MpiGroup(Group):
             self._everyones(mine[at : at + PIECE], part)
             rows[:, at : at + PIECE] = part
 
-    def _reduced(self, flat: np.ndarray, op: str) -> None:
+    def _reduced(self, flat: np.ndarray, op: str, mark: np.ndarray) -> None:
+        if flat.nbytes <= SHORT:  # all ranks get all parts, and reduce them
+            rows = np.empty((self.size, flat.nbytes), np.uint8)
+            self._marked(mark, flat.view(np.uint8), rows)
+            combined(rows.view(flat.dtype), op, flat)
+            return
+        self._meet(mark)
         length = PIECE // flat.itemsize
         for at in range(0, flat.size, length):
-            part = flat[at : at + length]
-            (self._reduced_whole if part.nbytes <= SHORT else self._reduced_shared)(part, op)
-
-    def _reduced_whole(self, part: np.ndarray, op: str) -> None:
-        """All ranks get all parts, and reduce them: one message, for what is short."""
-        rows = np.empty((self.size, part.nbytes), np.uint8)
-        self._everyones(part.view(np.uint8), rows)
-        combined(rows.view(part.dtype), op, part)
+            self._reduced_shared(flat[at : at + length], op)
 
     def _reduced_shared(self, part: np.ndarray, op: str) -> None:
         """Each rank reduces a share, and gives it to all: 2 (n - 1) / n of the bytes."""

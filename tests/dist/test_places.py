@@ -188,6 +188,8 @@ def test_ranks_that_differ_are_told_and_go_on_together(tmp_path):
         ):
             assert seconds < 30 and bool(said) == bool(differ)
             assert not differ or ("differs: rank 1: " in said and differ in said.split("; the others: ")[0])
+        *differing, (same, _) = checks["other_arrays"]
+        assert same == "" and all("others in another call, or with other arrays; " in said for said, _ in differing)
 
 
 @pytest.mark.skipif(not os.environ.get("CI"), reason="starts three processes: in CI")

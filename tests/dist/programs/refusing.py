@@ -46,7 +46,22 @@ def other_calls(group):
     return found
 
 
-CHECKS = other_networks, other_seeds, other_calls
+def other_arrays(group):
+    """Of as many bytes, which MPI takes for each other without a word, and without GPUNN_DIST_DEBUG."""
+    one, a, long = group.rank == 1, np.ones(3, np.float32), np.ones(9000, np.float32)
+    other = np.int32 if one else np.float32
+    return [
+        words(lambda: dist.all_reduce(a.astype(other))),
+        words(lambda: dist.all_reduce(long.astype(other))),
+        words(lambda: dist.all_reduce(a, "max" if one else "sum")),
+        words(lambda: dist.all_gather_into_tensor(np.empty((group.size, 3), other), a.astype(other))),
+        words(lambda: dist.reduce_scatter_tensor(np.empty(3, other), np.ones(3 * group.size, other))),
+        words(lambda: dist.broadcast(a, int(one))),
+        words(lambda: dist.all_reduce(a)),
+    ]
+
+
+CHECKS = other_networks, other_seeds, other_calls, other_arrays
 
 
 if __name__ == "__main__":
