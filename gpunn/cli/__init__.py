@@ -13,7 +13,7 @@ from gpunn import stopping
 from gpunn.cli import doctor, evaluate, kernels, launch, predict, report, train, tune, verify
 from gpunn.cli.parser import Parser
 from gpunn.errors import GpunnError
-from gpunn.ranks import start
+from gpunn.ranks import ending
 from gpunn.terminal import forgiving_output, say, silence
 from gpunn.text import one_line, plain
 
@@ -49,10 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _leave(status: int, words: str) -> int:
     """Say what went wrong, one of several ranks does; end the others where this one has failed, else leave them."""
-    if words and start.speaks():
+    if words and ending.speaks():
         say(words)
-    if status in (1, 2) or not start.part():
-        start.fail(status or 1)
+    if status in (1, 2) or not ending.part():
+        ending.fail(status or 1)
     return status
 
 
@@ -60,7 +60,7 @@ def _run(argv: Sequence[str]) -> tuple[int, str]:
     """Run the command; its exit status, and what is to be said of it."""
     try:
         with stopping.raised():
-            with silence(not start.speaks()):  # of several ranks with one mistake
+            with silence(not ending.speaks()):  # of several ranks with one mistake
                 args = build_parser().parse(argv, [command.__name__.rpartition(".")[2] for command in COMMANDS])
             args.arguments = list(argv)  # which a run notes, for its report
             status = args.run(args)

@@ -29,10 +29,10 @@ from gpunn.ranks.collectives import get_world_size as get_world_size
 from gpunn.ranks.collectives import is_initialized as is_initialized
 from gpunn.ranks.collectives import reduce_scatter as reduce_scatter
 from gpunn.ranks.collectives import reduce_scatter_tensor as reduce_scatter_tensor
+from gpunn.ranks.ending import destroy as destroy_process_group  # noqa: F401
 from gpunn.ranks.group import Group as Group
 from gpunn.ranks.group import Work as Work
 from gpunn.ranks.group import current as current
-from gpunn.ranks.start import destroy as destroy_process_group  # noqa: F401
 from gpunn.ranks.start import init as init
 
 __getattr__ = _left_out.refusing("gpunn.dist", _left_out.OF_DIST)

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from gpunn import backend as backends
 from gpunn.errors import DistError
+from gpunn.ranks.ending import destroy as destroy_process_group
 from gpunn.ranks.group import Group
-from gpunn.ranks.start import destroy as destroy_process_group
 from gpunn.ranks.start import init
 
 DEVICES = {"nccl": "cuda", "gloo": "cpu", "mpi": "cpu"}  # where what each of PyTorch's backends moves lies

@@ -1,22 +1,19 @@
-"""Joining the ranks: from what the environment says of a process to its group. And leaving them, however a run ends."""
+"""Joining the ranks: from what the environment says of a process to its group."""
 
 from __future__ import annotations
 
-import atexit
 import os
 import secrets
 import socket
-import sys
 import threading
-from contextlib import suppress
-from types import TracebackType
 
 from gpunn import backend, stopping
 from gpunn.errors import DistError, GpunnError
 from gpunn.ranks import environment, mpi, mpi_loading
 from gpunn.ranks.client import Client
+from gpunn.ranks.ending import here, leave_to_the_first, watch_the_end
 from gpunn.ranks.environment import Place
-from gpunn.ranks.group import Alone, Group, begun, number_in, set_world
+from gpunn.ranks.group import Alone, Group, begun, set_world
 from gpunn.ranks.secret import local_secret
 from gpunn.ranks.store import Store
 from gpunn.scalars import as_number
@@ -24,12 +21,6 @@ from gpunn.terminal import say
 
 LINE = "gpunn launch -n {size} train NAME, or mpiexec -n {size} gpunn train NAME"
 COPIES = 2.0  # seconds in which a signal to all processes of a job has reached a rank by all ways
-PARTING = 5.0  # seconds after which a process at its end looks whether the others come to theirs
-
-_stores: list[Store] = []  # that this process serves
-_client: Client | None = None  # of the ranks that were joined, or are about to be
-_failed = 0  # the exit status with which this process has ended the run
-_reaching = False  # whether the others were looked for: until then all ranks meet the same mistakes
 
 
 def init(device: str | backend.Device | None = None, timeout: float = 300.0) -> Group:
@@ -68,10 +59,10 @@ def init(device: str | backend.Device | None = None, timeout: float = 300.0) -> 
             group: Group = Alone()
         else:
             group = _over_nccl(place, timeout) if kind == "cuda" else _over_mpi(place, timeout)
-            _watch_the_end()
+            watch_the_end()
             stopping.take_copies_as_one(COPIES)
     except GpunnError as error:
-        _leave_to_the_first(error)
+        leave_to_the_first(error)
         raise
     set_world(group)
     return group
@@ -84,105 +75,6 @@ def check_joined(who: str) -> None:
             f"{who}: this process is rank {here.rank} of {here.size}, by {here.how}'s variables, but the ranks were "
             "not joined; call gpunn.dist.init() before"
         )
-
-
-def destroy() -> None:
-    """Leave the ranks: the end of this process is no death to the others from now on."""
-    global _client, _reaching
-    group, client = begun(), _client
-    set_world(None)
-    _client, _reaching = None, False
-    if group is not None:
-        group.close()
-    if client is not None:
-        client.leave()
-    while _stores:
-        _stores.pop().close()
-
-
-# ---------------------------------------------------------------- however a run ends
-def speaks() -> bool:
-    """Whether it is this process that says why the run failed: of all ranks that meet an error, one."""
-    if _client is not None:
-        try:
-            return _client.claim("error")
-        except DistError:  # the run has ended, and whoever ended it has spoken
-            return False
-    return _reaching or environment.is_first()
-
-
-def fail(code: int) -> None:
-    """End the other ranks with this exit status, as this one is about to end."""
-    global _failed
-    if _client is not None:
-        _failed = code
-        _client.abort(code, f"rank {_client.rank} has failed")
-
-
-def _leave_to_the_first(error: GpunnError) -> None:
-    """Print no traceback of an error that all ranks meet before they know each other, but on the first."""
-    if _client is None and not speaks():
-        before = sys.excepthook
-        sys.excepthook = lambda kind, value, trace: None if value is error else before(kind, value, trace)
-
-
-def _watch_the_end() -> None:
-    """See to it that the end of this process is known to the others: MPI's own would wait for them first."""
-    before, process = sys.excepthook, os.getpid()
-
-    def failed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        forked = os.getpid() != process
-        if forked or _client is None or speaks():
-            before(kind, error, trace)
-            if _client is not None and not forked and not _client.launched:  # the launcher says so itself
-                say(f"gpunn: rank {_client.rank} has failed; {_client.saved()}")
-        _end(130 if issubclass(kind, KeyboardInterrupt) else 1)
-
-    sys.excepthook = failed
-    atexit.register(_at_exit, os.getpid())
-
-
-def part() -> bool:
-    """Leave at the end of a run, once the others come to theirs; False where they do not: who ends alone has failed."""
-    if _client is not None:
-        try:
-            _meet_at_the_end(_client)
-        except DistError as error:
-            if speaks():
-                say(f"gpunn: rank {_client.rank} has ended, and others have not: {error}")
-            return False
-    destroy()
-    return True
-
-
-def _meet_at_the_end(client: Client) -> None:
-    """Wait for the others' end, however long they still write and draw, unless one of them waits for this rank."""
-    group = begun()
-    calls, client.doing = 0 if group is None else group.calls, "at its end"
-    client.put(f"end of {client.rank}", "")
-    for rank in range(client.size):
-        while True:
-            with suppress(DistError):
-                client.get(f"end of {rank}", PARTING)
-                break
-            further = [f"rank {one}: {words}" for one, words in client.where().items() if number_in(words) > calls]
-            if further:
-                raise DistError(f"{'; '.join(further)}, for which it is needed; all ranks must make the same calls")
-    client.gather("end", "")  # the store, which may be of one of them, stays until all know
-
-
-def _at_exit(process: int) -> None:
-    if _client is not None and os.getpid() == process and (_failed or not part()):
-        _end(_failed or 1)
-
-
-def _end(code: int) -> None:
-    fail(code)
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):
-            stream.flush()
-    if _client is not None:
-        os._exit(code)
 
 
 # ---------------------------------------------------------------- the transports
@@ -231,16 +123,15 @@ def _by_mpi(place: Place, timeout: float) -> tuple[mpi.Communicator, Client]:
     address, secret = ("", 0), ""
     try:
         comm = _world_of_mpi(place)
-        if _client is None:
+        if here.client is None:
             address, secret = _served_by_mpi(comm)
     finally:
         late.cancel()
-    return comm, _client or _joined(address, secret, comm.Get_rank(), comm.Get_size(), timeout)
+    return comm, here.client or _joined(address, secret, comm.Get_rank(), comm.Get_size(), timeout)
 
 
 def _world_of_mpi(place: Place) -> mpi.Communicator:
     """DistError on all ranks where MPI has other ranks than the environment of any says."""
-    global _reaching
     comm = mpi_loading.load().COMM_WORLD
     for rank, (how, said, size) in enumerate(comm.allgather((place.how, place.rank, place.size))):
         if (said, size) != (rank, comm.Get_size()):
@@ -248,7 +139,7 @@ def _world_of_mpi(place: Place) -> mpi.Communicator:
                 f"dist.init: {how} says rank {said} of {size}, MPI rank {rank} of {comm.Get_size()}; start the ranks "
                 f"by one launcher: {LINE.format(size=comm.Get_size())}"
             )
-    _reaching = True
+    here.reaching = True
     return comm.Dup()
 
 
@@ -308,12 +199,11 @@ def _secret_of(host: str, port: int) -> str:
 
 def _serve(size: int, secret: str, host: str, port: int) -> int:
     """Serve the ranks' store in this process; its port."""
-    _stores.append(store := Store(size, secret, host, port))
+    here.stores.append(store := Store(size, secret, host, port))
     return store.address[1]
 
 
 def _joined(address: tuple[str, int], secret: str, rank: int, size: int, timeout: float) -> Client:
-    global _client, _reaching
-    _reaching = True
-    _client = Client(address, secret, rank, size, timeout)
-    return _client
+    here.reaching = True
+    here.client = Client(address, secret, rank, size, timeout)
+    return here.client

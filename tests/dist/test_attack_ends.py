@@ -11,7 +11,7 @@ import pytest
 
 from gpunn.dist import launch_starts
 from gpunn.errors import DistError, GpunnError
-from gpunn.ranks import start
+from gpunn.ranks import ending
 from gpunn.ranks.group import Group, inside
 from tests.dist import clients
 from tests.dist.together import together
@@ -37,14 +37,14 @@ group.barrier()
 @pytest.fixture
 def pair(monkeypatch):
     """Two ranks, the first of which is this process, at its end after three calls."""
-    monkeypatch.setattr(start, "PARTING", 0.05)
+    monkeypatch.setattr(ending, "PARTING", 0.05)
     with clients.ranks(2) as (_, (mine, other)):
-        monkeypatch.setattr(start, "_client", mine)
+        monkeypatch.setattr(ending.here, "client", mine)
         group = Group(0, 2, client=mine)
         group.calls = 3
         with inside(group):
             yield mine, other
-        start._failed = 0
+        ending.here.failed = 0
 
 
 @pytest.mark.parametrize("doing", ["past all_reduce number 3", "starting", "at its end"])
@@ -53,7 +53,7 @@ def test_a_rank_at_its_end_waits_for_one_that_still_works(pair, doing, capsys):
     other.doing = doing
     late = Thread(target=lambda: (time.sleep(0.3), other.put("end of 1", ""), other.gather("end", "")))
     late.start()
-    assert start.part()
+    assert ending.part()
     late.join()
     assert not capsys.readouterr().err
 
@@ -61,7 +61,7 @@ def test_a_rank_at_its_end_waits_for_one_that_still_works(pair, doing, capsys):
 def test_a_rank_at_its_end_for_which_another_waits_has_failed(pair, capsys):
     mine, other = pair
     other.doing = "all_reduce number 4"
-    assert not start.part()
+    assert not ending.part()
     assert capsys.readouterr().err == (
         "gpunn: rank 0 has ended, and others have not: rank 1: all_reduce number 4, for which it is needed; all ranks "
         "must make the same calls\n"
@@ -72,10 +72,10 @@ def test_a_rank_at_its_end_for_which_another_waits_has_failed(pair, capsys):
 @pytest.mark.parametrize("launched", [True, False])
 def test_where_a_launcher_names_the_rank_the_rank_says_its_error_alone(pair, launched, monkeypatch, capsys):
     pair[0].launched = launched
-    monkeypatch.setattr(start, "_end", lambda code: None)
+    monkeypatch.setattr(ending, "_end", lambda code: None)
     monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
-    monkeypatch.setattr(start.atexit, "register", lambda *_: None)
-    start._watch_the_end()
+    monkeypatch.setattr(ending.atexit, "register", lambda *_: None)
+    ending.watch_the_end()
     sys.excepthook(ValueError, ValueError("a mistake"), None)
     said = ["ValueError: a mistake"] + ["gpunn: rank 0 has failed; there is no checkpoint"] * (not launched)
     assert capsys.readouterr().err.splitlines() == said
