@@ -158,7 +158,7 @@ def test_pytorchs_ways_that_are_none_here(options, words, monkeypatch):
     [
         ({"WORLD_SIZE": "2"}, 1),
         ({**TORCHRUN, "RANK": "0"}, 1),
-        (TORCHRUN, 0),
+        ({**TORCHRUN, "TORCHELASTIC_RUN_ID": "none"}, 0),
         ({**OPEN_MPI, "OMPI_COMM_WORLD_RANK": "0"}, 1),
     ],
     ids=["half", "torchrun's rank 0", "torchrun's rank 1", "another MPI's rank 0"],
