@@ -114,6 +114,8 @@ def use_own_numbers(group: Group, taken: Sequence[int] = ()) -> None:
 
     `taken` are the counters of all ranks of the run that goes on, which count if there are as many now.
     """
+    if group.size == 1:
+        return
     state = random.get_state()
     if len(taken) == group.size:
         state["counter"] = taken[group.rank]
@@ -128,5 +130,6 @@ def common_numbers_after(group: Group) -> Iterator[None]:
         if group.size > 1:  # ranks whose parts were smaller have taken fewer
             random.set_state({**random.get_state(), "counter": max(counters(group))})
     finally:
-        state = random.get_state()
-        random.set_state({**state, "stream": state["stream"] % STREAMS})
+        if group.size > 1:
+            state = random.get_state()
+            random.set_state({**state, "stream": state["stream"] % STREAMS})

@@ -2,9 +2,10 @@
 
 import os
 
+import numpy as np
 import pytest
 
-from gpunn import dist, nn, train
+from gpunn import dist, nn, optim, random, train
 from tests.dist.mpi import found_by
 from tests.dist.together import together
 
@@ -87,3 +88,14 @@ def test_what_is_no_group_is_refused():
             train.Trainer(dist.DataParallel(nn.Linear(3, 2), init_sync=False), None)
 
     together(2, run)
+
+
+def test_one_process_keeps_the_stream_of_its_random_numbers():
+    before = random.get_state()
+    try:
+        model, x, y = nn.Linear(3, 2), np.ones((4, 3), np.float32), np.zeros(4, np.int64)
+        random.set_state({"seed": 1, "stream": 70_000, "counter": 5})
+        train.Trainer(model, optim.SGD(model.parameters(), lr=0.1)).fit([(x, y)])
+        assert random.get_state() == {"seed": 1, "stream": 70_000, "counter": 5}
+    finally:
+        random.set_state(before)
