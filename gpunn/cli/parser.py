@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from gpunn.errors import suggestion, unknown_name
-from gpunn.ranks.environment import is_first
 from gpunn.text import one_line
 
 
@@ -34,7 +33,6 @@ class Parser(argparse.ArgumentParser):
         return args
 
     def error(self, message: str) -> NoReturn:
-        """Say in two lines what is wrong, one of several ranks does, and exit with status 2."""
+        """Say in two lines what is wrong, and exit with status 2."""
         usage = f"usage: {self.prog} [OPTIONS] ...; {self.prog} --help names them"
-        words = f"{usage}\n{self.prog}: error: {one_line(message, 1000)}\n"
-        self.exit(2, words if is_first() else None)  # of several ranks all meet it
+        self.exit(2, f"{usage}\n{self.prog}: error: {one_line(message, 1000)}\n")
