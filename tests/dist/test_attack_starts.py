@@ -15,11 +15,11 @@ from gpunn.ranks import environment, start
 JOIN = """
 import sys
 from gpunn import dist
-from gpunn.ranks import start
+from gpunn.ranks import ending
 try:
     dist.init("cpu", timeout=20)
 except dist.DistError as error:
-    if start.speaks():
+    if ending.speaks():
         print(error)
     sys.exit(2)
 """

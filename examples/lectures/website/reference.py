@@ -59,7 +59,12 @@ def public(module: ModuleType) -> dict[str, Any]:
 
 
 def _is_alien(module: ModuleType, name: str, value: Any) -> bool:
-    """Whether a module of one file imported this for its own use; `functional` has nothing but others' functions."""
+    """Whether a module of one file imported this for its own use; `functional` has nothing but others' functions.
+
+    Errors are on the page of `gpunn`, whoever has their names, too.
+    """
+    if value.__module__ == "gpunn.errors":
+        return module.__name__ != "gpunn"
     one_file = not hasattr(module, "__path__") and "functional" not in module.__name__
     handed_on = f"import {name} as {name}\n"
     return one_file and value.__module__ != module.__name__ and handed_on not in inspect.getsource(module)
