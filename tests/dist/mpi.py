@@ -13,6 +13,7 @@ from gpunn.errors import GpunnError
 
 def found_by(n, program, folder, *args, env=None):
     """What each of n ranks of `program` has found, by its `main(group, folder, *args)`: see `tell`."""
+    pytest.importorskip("mpi4py", reason="ranks on cpu are MPI's")
     try:
         mpiexec = launch_starts.find_mpiexec()
     except GpunnError as error:

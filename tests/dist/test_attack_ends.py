@@ -83,6 +83,7 @@ def test_where_a_launcher_names_the_rank_the_rank_says_its_error_alone(pair, lau
 
 @pytest.mark.skipif("CI" not in os.environ, reason="seconds of several ranks: in CI")
 def test_an_error_of_one_rank_is_named_and_one_of_a_fork_is_no_ranks(tmp_path):
+    pytest.importorskip("mpi4py", reason="ranks on cpu are MPI's")
     try:
         begin, settings = launch_starts.mpiexec_options(launch_starts.find_mpiexec(), 2)
     except GpunnError as error:

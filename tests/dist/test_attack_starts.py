@@ -87,6 +87,7 @@ def test_a_network_of_ranks_that_were_not_joined_is_refused(monkeypatch):
 @pytest.mark.skipif("CI" not in os.environ, reason="seconds of several ranks: in CI")
 def test_ranks_whose_launchers_disagree_all_end_and_one_says_so():
     """All have the number 0 by torchrun's variables: two would wait for the first inside MPI."""
+    pytest.importorskip("mpi4py", reason="ranks on cpu are MPI's")
     try:
         start, settings = launch_starts.mpiexec_options(launch_starts.find_mpiexec(), 3)
     except GpunnError as error:

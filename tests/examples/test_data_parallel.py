@@ -46,6 +46,7 @@ def ran(command, folder, data):
 @pytest.mark.skipif(not os.environ.get("CI"), reason="seconds of two processes: in CI")
 def test_two_ranks_learn_what_one_does(tmp_path):
     """Their batches together are its batches, so that the weights differ by the rounding of sums alone."""
+    pytest.importorskip("mpi4py", reason="ranks on cpu are MPI's")
     try:
         launch_starts.find_mpiexec()
     except GpunnError as error:
