@@ -15,6 +15,7 @@ Examples:
 from gpunn import left_out as _left_out
 from gpunn.dist.parallel import DataParallel as DataParallel
 from gpunn.dist.parallel import DistributedDataParallel as DistributedDataParallel
+from gpunn.dist.process_group import destroy_process_group as destroy_process_group
 from gpunn.dist.process_group import init_process_group as init_process_group
 from gpunn.dist.reducer import Reducer as Reducer
 from gpunn.errors import DistError as DistError
@@ -29,7 +30,6 @@ from gpunn.ranks.collectives import get_world_size as get_world_size
 from gpunn.ranks.collectives import is_initialized as is_initialized
 from gpunn.ranks.collectives import reduce_scatter as reduce_scatter
 from gpunn.ranks.collectives import reduce_scatter_tensor as reduce_scatter_tensor
-from gpunn.ranks.ending import destroy as destroy_process_group  # noqa: F401
 from gpunn.ranks.group import Group as Group
 from gpunn.ranks.group import Work as Work
 from gpunn.ranks.group import current as current

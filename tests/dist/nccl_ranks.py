@@ -1,11 +1,9 @@
 """Ranks of an NcclGroup as threads, each on a device of CuPy's look-alike."""
 
-import threading
-
 from gpunn.backend import require_cupy
 from gpunn.ranks.group import inside
 from gpunn.ranks.nccl import NcclGroup
-from tests.dist.together import Meeting
+from tests.dist.together import Meeting, in_threads
 
 
 class Talk:
@@ -31,7 +29,7 @@ class Talk:
 
 def on_gpus(n, function, *args, devices=None, timeout=20.0):
     """What function(group, *args) gives on each of n ranks; the first error is raised."""
-    talk, results, errors, groups = Meeting(n), [None] * n, [], []
+    talk, groups = Meeting(n), []
 
     def run(rank):
         group, device = None, rank if devices is None else devices[rank]
@@ -40,23 +38,16 @@ def on_gpus(n, function, *args, devices=None, timeout=20.0):
                 group = NcclGroup(rank, n, device, timeout, Talk(rank, talk))
                 groups.append(group)
                 with inside(group):
-                    results[rank] = function(group, *args)
-        except BaseException as error:
-            errors.append(error)
+                    return function(group, *args)
+        except BaseException:
             for each in groups:  # which would end this process
                 each._watch.stop()
             talk.barrier.abort()
             if group is not None and group.comm is not None:
                 group.comm.abort()
+            raise
         finally:
             if group is not None:
                 group._watch.stop()
 
-    threads = [threading.Thread(target=run, args=(rank,)) for rank in range(n)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise min(errors, key=lambda error: isinstance(error, threading.BrokenBarrierError) or "in vain" in str(error))
-    return results
+    return in_threads(n, run, follows=lambda error: "in vain" in str(error))

@@ -1,7 +1,6 @@
 """The end of a rank beside others that go on: it waits for those that need nothing of it, and fails the rest."""
 
 import os
-import subprocess
 import sys
 import time
 from threading import Thread
@@ -9,11 +8,11 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from gpunn.dist import launch_starts
-from gpunn.errors import DistError, GpunnError
+from gpunn.errors import DistError
 from gpunn.ranks import ending
 from gpunn.ranks.group import Group, inside
 from tests.dist import clients
+from tests.dist.mpi import under_mpi
 from tests.dist.together import together
 
 END = """
@@ -83,14 +82,7 @@ def test_where_a_launcher_names_the_rank_the_rank_says_its_error_alone(pair, lau
 
 @pytest.mark.skipif("CI" not in os.environ, reason="seconds of several ranks: in CI")
 def test_an_error_of_one_rank_is_named_and_one_of_a_fork_is_no_ranks(tmp_path):
-    pytest.importorskip("mpi4py", reason="ranks on cpu are MPI's")
-    try:
-        begin, settings = launch_starts.mpiexec_options(launch_starts.find_mpiexec(), 2)
-    except GpunnError as error:
-        pytest.skip(str(error))
-    done = subprocess.run(
-        [*begin, sys.executable, "-c", END], capture_output=True, text=True, timeout=60, env={**os.environ, **settings}
-    )
+    done = under_mpi(2, "-c", END, timeout=60)
     assert done.returncode and "/dev/shm" not in done.stdout  # which nothing would remove
     assert done.stderr.count("ValueError: of a fork") == 2 and done.stderr.count("KeyboardInterrupt: of rank 1") == 1
     assert "gpunn: rank 1 has failed; there is no checkpoint\n" in done.stderr

@@ -1,16 +1,15 @@
 """Ranks that are started wrongly: one line, on one of them, and none that waits for the others."""
 
 import os
-import subprocess
 import sys
 
 import pytest
 
 from gpunn import dist, nn
 from gpunn.cli import main
-from gpunn.dist import launch_starts
-from gpunn.errors import DistError, GpunnError
+from gpunn.errors import DistError
 from gpunn.ranks import environment, start
+from tests.dist.mpi import under_mpi
 
 JOIN = """
 import sys
@@ -87,15 +86,7 @@ def test_a_network_of_ranks_that_were_not_joined_is_refused(monkeypatch):
 @pytest.mark.skipif("CI" not in os.environ, reason="seconds of several ranks: in CI")
 def test_ranks_whose_launchers_disagree_all_end_and_one_says_so():
     """All have the number 0 by torchrun's variables: two would wait for the first inside MPI."""
-    pytest.importorskip("mpi4py", reason="ranks on cpu are MPI's")
-    try:
-        start, settings = launch_starts.mpiexec_options(launch_starts.find_mpiexec(), 3)
-    except GpunnError as error:
-        pytest.skip(str(error))
-    done = subprocess.run(
-        [*start, sys.executable, "-c", JOIN], capture_output=True, text=True, timeout=60,
-        env={**os.environ, **settings, "RANK": "0", "WORLD_SIZE": "3"},
-    )  # fmt: skip
+    done = under_mpi(3, "-c", JOIN, env={"RANK": "0", "WORLD_SIZE": "3"}, timeout=60)
     assert done.returncode == 2
     assert done.stdout == (
         "dist.init: torchrun says rank 0 of 3, MPI rank 1 of 3; start the ranks by one launcher: "

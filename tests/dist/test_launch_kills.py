@@ -6,26 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gpunn.dist.launch_starts import Plan, find_mpiexec
+from gpunn.dist.launch_starts import Plan
 from gpunn.dist.launching import launch
-from gpunn.errors import DistError
 from tests.dist import kills
+from tests.dist.mpi import needs_mpi
 
 slow = pytest.mark.skipif(not os.environ.get("CI"), reason="takes up to 20 seconds; CI=1 runs it")
-
-
-def needs_ranks():
-    pytest.importorskip("mpi4py")
-    try:
-        find_mpiexec()
-    except DistError as error:
-        pytest.skip(str(error))
 
 
 @slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds ranks in /proc, which this system has not")
 def test_killed_ranks_are_named_and_runs_go_on_to_the_same_weights(tmp_path):
-    needs_ranks()
+    needs_mpi()
     runs, wrong = kills.disturb(2, seed=3, each=2, stops=0, folder=tmp_path)
     assert not wrong
     assert sum(len(run.kills) for run in runs) == 2
@@ -33,7 +25,7 @@ def test_killed_ranks_are_named_and_runs_go_on_to_the_same_weights(tmp_path):
 
 @slow
 def test_an_error_that_all_ranks_meet_is_said_by_one_and_not_started_again(capfd, tmp_path, monkeypatch):
-    needs_ranks()
+    needs_mpi()
     monkeypatch.chdir(tmp_path)
     assert launch(Plan(["train", "lenet5", "--data", "digit"], 2, restarts=1)) == 2
     out, err = capfd.readouterr()

@@ -2,13 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
 import gpunn
-from gpunn.dist import launch_starts
+from tests.dist.mpi import under_mpi
 
 pytestmark = pytest.mark.skipif(not os.environ.get("CI"), reason="processes and their imports: in CI")
 
@@ -16,15 +14,9 @@ pytestmark = pytest.mark.skipif(not os.environ.get("CI"), reason="processes and 
 @pytest.fixture(scope="module")
 def ranks():
     """What each of two ranks found: tests/dist/programs/nccl.py."""
-    pytest.importorskip("mpi4py", reason="mpi4py is not installed", exc_type=ImportError)
     if not gpunn.is_available("emulator"):
         pytest.skip("the look-alike runs kernels on the emulator, which is not available (gpunn doctor says why)")
-    try:
-        start, settings = launch_starts.mpiexec_options(launch_starts.find_mpiexec(), 2)
-    except gpunn.DistError as error:
-        pytest.skip(str(error))
-    command = [*start, sys.executable, "-m", "tests.dist.programs.nccl"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, **settings})
+    run = under_mpi(2, "-m", "tests.dist.programs.nccl")
     assert run.returncode == 0, run.stderr
     return json.loads(run.stdout)
 

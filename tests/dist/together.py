@@ -99,28 +99,40 @@ class Job(Work):
             raise self.error
 
 
-def together(n, function, *args):
-    """What function(group, *args) gives on each of n ranks, which are threads; the first error is raised."""
-    meeting, talk = Meeting(n), Meeting(n)
+def in_threads(n, run, follows=lambda error: False):
+    """What run(rank) gives on n threads; raises the first error, one that only follows from another's last."""
     results, errors = [None] * n, []
 
-    def run(rank):
-        group = Threads(rank, n, meeting, talk)
+    def work(rank):
         try:
-            with inside(group):
-                results[rank] = function(group, *args)
+            results[rank] = run(rank)
         except BaseException as error:
             errors.append(error)
-            meeting.barrier.abort()
-            talk.barrier.abort()
-        finally:
-            group.close()
 
-    threads = [threading.Thread(target=run, args=(rank,)) for rank in range(n)]
+    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(n)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     if errors:
-        raise min(errors, key=lambda error: isinstance(error, threading.BrokenBarrierError))
+        raise min(errors, key=lambda error: isinstance(error, threading.BrokenBarrierError) or follows(error))
     return results
+
+
+def together(n, function, *args):
+    """What function(group, *args) gives on each of n ranks, which are threads; the first error is raised."""
+    meeting, talk = Meeting(n), Meeting(n)
+
+    def run(rank):
+        group = Threads(rank, n, meeting, talk)
+        try:
+            with inside(group):
+                return function(group, *args)
+        except BaseException:
+            meeting.barrier.abort()
+            talk.barrier.abort()
+            raise
+        finally:
+            group.close()
+
+    return in_threads(n, run)

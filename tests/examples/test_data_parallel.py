@@ -10,9 +10,8 @@ import pytest
 
 import gpunn
 from gpunn import models
-from gpunn.dist import launch_starts
-from gpunn.errors import GpunnError
 from tests.data.test_idx import idx
+from tests.dist.mpi import needs_mpi
 from tests.examples.test_examples import EXAMPLES
 from tests.tiny_runs import tiny_dataset
 
@@ -46,11 +45,7 @@ def ran(command, folder, data):
 @pytest.mark.skipif(not os.environ.get("CI"), reason="seconds of two processes: in CI")
 def test_two_ranks_learn_what_one_does(tmp_path):
     """Their batches together are its batches, so that the weights differ by the rounding of sums alone."""
-    pytest.importorskip("mpi4py", reason="ranks on cpu are MPI's")
-    try:
-        launch_starts.find_mpiexec()
-    except GpunnError as error:
-        pytest.skip(str(error))
+    needs_mpi()
     folders = [tmp_path / name for name in ("one", "two")]
     for folder in folders:
         folder.mkdir()
