@@ -2,13 +2,10 @@
 
 import json
 import os
-from pathlib import Path
 
 import pytest
 
 from tests.dist.mpi import under_mpi
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.skipif("CI" not in os.environ, reason="seconds of several ranks: in CI")
