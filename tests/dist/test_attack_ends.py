@@ -24,6 +24,8 @@ if os.path.exists("/proc/self/maps"):
     kept = [line for line in open("/proc/self/maps") if "/dev/shm/mpich_shm" in line and "(deleted)" not in line]
     sys.stdout.write("".join(kept))
 if os.fork() == 0:
+    # Each into a file of its own: into one pipe two processes write their tracebacks in pieces, between each other's.
+    os.dup2(os.open(os.path.join(sys.argv[1], f"fork-{group.rank}"), os.O_WRONLY | os.O_CREAT), 2)
     raise ValueError("of a fork")
 os.wait()
 group.barrier()
@@ -82,9 +84,11 @@ def test_where_a_launcher_names_the_rank_the_rank_says_its_error_alone(pair, lau
 
 @pytest.mark.skipif("CI" not in os.environ, reason="seconds of several ranks: in CI")
 def test_an_error_of_one_rank_is_named_and_one_of_a_fork_is_no_ranks(tmp_path):
-    done = under_mpi(2, "-c", END, timeout=60)
+    done = under_mpi(2, "-c", END, tmp_path, timeout=60)
     assert done.returncode and "/dev/shm" not in done.stdout  # which nothing would remove
-    assert done.stderr.count("ValueError: of a fork") == 2 and done.stderr.count("KeyboardInterrupt: of rank 1") == 1
+    for rank in range(2):
+        assert (tmp_path / f"fork-{rank}").read_text().endswith("\nValueError: of a fork\n")
+    assert done.stderr.count("KeyboardInterrupt: of rank 1") == 1
     assert "gpunn: rank 1 has failed; there is no checkpoint\n" in done.stderr
 
 
