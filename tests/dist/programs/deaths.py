@@ -31,8 +31,8 @@ def live(rank, harm, ports, ready):
     client = Client(("127.0.0.1", port), SECRET, rank, SIZE)
     if rank == 0:
         client.put("checkpoint", "runs/1/checkpoint.npz (epoch 2)")
-    client.gather("start", "")
     print(f"rank {rank}, not flushed;", end="")
+    client.gather("start", "")  # no harm comes before all have printed
     if harm == "worker" and rank == 2 and os.fork() == 0:  # as a loader's worker that outlives its rank
         time.sleep(3)
         os._exit(0)
