@@ -19,6 +19,7 @@ _PARAMETER = re.compile(
     r"\s*(const\s+)?(?:__grid_constant__\s+)?(\w+)\s*(\*?)\s*(?:__restrict__\s+)?(\w+)\s*"
 )
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
+_NUMBERED = re.compile(r"^#line .*$", re.M)
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,12 @@ class Source:
     @property
     def file(self) -> str:
         return f"{self.name}.cu"
+
+    @property
+    def code(self) -> str:
+        """The text without comments, blank lines and lines' numbers: what a compiler makes something of."""
+        bare = _COMMENT.sub(" ", _NUMBERED.sub("", self.text))
+        return "\n".join(line.rstrip() for line in bare.splitlines() if line.strip())
 
     def specialised(self, macros: Mapping[str, object]) -> str:
         """The text with its macros in front. Not -D options: NVRTC's own headers have a template parameter T."""

@@ -56,9 +56,9 @@ def key_of(operation: str, problem: Problem) -> str:
 
 @cache
 def digest(sources: tuple[str, ...]) -> str:
-    """Of the texts of these kernels."""
-    texts = "\0".join([source.read(name).text for name in sources])
-    return hashlib.sha256(texts.encode()).hexdigest()[:16]
+    """Of the code of these kernels."""
+    code = "\0".join([source.read(name).code for name in sources])
+    return hashlib.sha256(code.encode()).hexdigest()[:16]
 
 
 def kernels_of(variants: Iterable[Any]) -> str:

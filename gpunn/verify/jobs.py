@@ -1,8 +1,8 @@
 """What the compile gate compiles: everything once a source has changed, one set of macros of what has not.
 
-kernels/compiled.json keeps a digest of each kernel's text, its sets of macros and the options: the tables beside it
-hold what the compiler said of exactly that. A kernel that is as it was is compiled for all architectures by one set
-alone, so that a machine with nothing in its cache is done in two minutes.
+kernels/compiled.json keeps a digest of each kernel's code, its sets of macros and the options: the tables beside it
+hold what the compiler said of exactly that, whatever the comments say. A kernel that is as it was is compiled for all
+architectures by one set alone, so that a machine with nothing in its cache is done in two minutes.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ def by_kernel(sets: Iterable[Build]) -> dict[str, list[Build]]:
 
 
 def digest(sets: Sequence[Build]) -> str:
-    """Of one kernel's text with all its sets of macros, and the compiler's options."""
+    """Of one kernel's code with all its sets of macros, and the compiler's options."""
     kernel = source.read(sets[0][0])
-    parts = [*cubins.OPTIONS, kernel.architecture, kernel.text, *sorted(label(dtype, m) for _, dtype, m in sets)]
+    parts = [*cubins.OPTIONS, kernel.architecture, kernel.code, *sorted(label(dtype, m) for _, dtype, m in sets)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 

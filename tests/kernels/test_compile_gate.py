@@ -77,7 +77,10 @@ def test_a_kernel_that_is_as_it_was_is_compiled_by_one_set_and_a_changed_one_by_
     kept = {name: digest(mine) for name, mine in by_kernel(SETS).items()}
     assert [job.build for job in changed(SETS, kept)] == [SETS[0]] * 7 + [SETS[3]] * 7
     assert [job.architecture for job in changed(SETS, kept)[:7]] == list(nvrtc.ARCHITECTURES)
-    planted["pool/avg_forward"] = source.read("pool/avg_forward").text + "// another\n"
+    text = source.read("pool/avg_forward").text
+    planted["pool/avg_forward"] = "// another\n\n" + text.replace("// ", "/* two\nlines */  // ")
+    assert len(changed(SETS, kept)) == 2 * 7  # comments are not compiled
+    planted["pool/avg_forward"] = text + "static int another;\n"
     assert len(changed(SETS, kept)) == 3 * 7 + 7
     assert len(changed(SETS[1:], {**kept, "pool/avg_forward": digest(SETS[:3])})) == 2 * 7 + 7  # one set less
 
