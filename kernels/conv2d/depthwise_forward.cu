@@ -2,7 +2,7 @@
 conv2d forward, depthwise (one filter a channel): memory-bound, so each thread does 16 bytes of channels of four pixels.
 
 math:     y[n,c,p,q] = bias[c] + sum over r,s of x[n,c,h,w] * weight[c,0,r,s], h = p*stride_h - pad_h + r*dil_h,
-          w = q*stride_w - pad_w + s*dil_w, inside x, + residual[n,k,p,q]; then the activation that g names
+          w = q*stride_w - pad_w + s*dil_w, inside x, + residual[n,c,p,q]; then the activation that g names
 layout:   x (N,H,W,C), y, residual (N,P,Q,C), weight (C,R,S), row-major; bias (C)
 threads:  a block owns 32 columns of VEC channels (fewer where C has not so many) x 32 output pixels or more, a thread
           one column of four pixels

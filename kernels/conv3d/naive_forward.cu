@@ -1,15 +1,16 @@
 /*
 conv3d forward, naive: one thread, one output element.
 
-math:     y[n,k,o,p,q] = bias[k] + sum over c,t,r,s of w[k,c,t,r,s] * x[n, c, o*stride_d - pad_d + t*dil_d, p.., q..]
+math:     y[n,k,o,p,q] = bias[k] + sum over a,r,s,c of x[n,c,d,h,w] * weight[k,c,a,r,s], d = o*stride_d - pad_d + a*dil_d,
+          h = p*stride_h - pad_h + r*dil_h, w = q*stride_w - pad_w + s*dil_w, inside x,
           + residual[n,k,o,p,q]; then the activation that g names
-layout:   x (N,D,H,W,C), y, residual (N,O,P,Q,K), weight (K,T,R,S,C/groups) with T named A here, row-major; bias (K)
+layout:   x (N,D,H,W,C), y, residual (N,O,P,Q,K), weight (K,A,R,S,C/groups), row-major; bias (K)
 threads:  a thread owns y's element of its own index in memory order
 shared:   0
 flops:    2*N*O*P*Q*K*(C//G)*A*R*S
 bytes:    e*(N*D*H*W*C + N*O*P*Q*K + K*(C//G)*A*R*S)
 requires: one sample of x and of y, and weight, below 2^31 elements
-numerics: one running sum in ACC, in the order t, r, s, c
+numerics: one running sum in ACC, in the order a, r, s, c
 optional: bias residual
 */
 #include "geometry.cuh"

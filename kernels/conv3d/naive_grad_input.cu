@@ -1,15 +1,15 @@
 /*
 conv3d gradient of the input, naive: one thread, one element of gx; it gathers.
 
-math:     gx[n,c,d,h,w] = sum over k,t,r,s of gy[n,k,o,p,q] * weight[k,c,t,r,s] where o*stride_d - pad_d + t*dil_d = d,
-          p and q likewise
-layout:   gy (N,O,P,Q,K), gx (N,D,H,W,C), weight (K,T,R,S,C/groups) with T named A here, row-major
+math:     gx[n,c,d,h,w] = sum over a,r,s,k of gy[n,k,o,p,q] * weight[k,c,a,r,s] where o*stride_d - pad_d + a*dil_d = d,
+          p*stride_h - pad_h + r*dil_h = h, q*stride_w - pad_w + s*dil_w = w
+layout:   gy (N,O,P,Q,K), gx (N,D,H,W,C), weight (K,A,R,S,C/groups), row-major
 threads:  a thread owns gx's element of its own index in memory order
 shared:   0
 flops:    2*N*O*P*Q*K*(C//G)*A*R*S
 bytes:    e*(N*D*H*W*C + N*O*P*Q*K + K*(C//G)*A*R*S)
 requires: one sample of x and of y, and weight, below 2^31 elements
-numerics: one running sum in ACC, in the order t, r, s, k
+numerics: one running sum in ACC, in the order a, r, s, k
 */
 #include "geometry.cuh"
 

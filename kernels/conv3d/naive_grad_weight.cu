@@ -1,8 +1,9 @@
 /*
 conv3d gradient of the weight, naive: one warp, one element of gw.
 
-math:     gw[k,c,t,r,s] = sum over n,o,p,q of gy[n,k,o,p,q] * x[n, c, o*stride_d - pad_d + t*dil_d, p.., q..]
-layout:   gy (N,O,P,Q,K), x (N,D,H,W,C), gw (K,T,R,S,C/groups) with T named A here, row-major
+math:     gw[k,c,a,r,s] = sum over n,o,p,q of gy[n,k,o,p,q] * x[n,c,d,h,w], d = o*stride_d - pad_d + a*dil_d,
+          h = p*stride_h - pad_h + r*dil_h, w = q*stride_w - pad_w + s*dil_w, inside x
+layout:   gy (N,O,P,Q,K), x (N,D,H,W,C), gw (K,A,R,S,C/groups), row-major
 threads:  a warp owns gw's element of its own index; lane l sums positions l, l+32, ... of each sample
 shared:   0
 flops:    2*N*O*P*Q*K*(C//G)*A*R*S

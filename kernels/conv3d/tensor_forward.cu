@@ -1,16 +1,17 @@
 /*
 conv3d forward on tensor cores: conv2d's implicit GEMM with one axis more in its tables.
 
-math:     y[n,k,o,p,q] = bias[k] + sum over c,t,r,s of w[k,c,t,r,s] * x[n, c, o*stride_d - pad_d + t*dil_d, p.., q..]
+math:     y[n,k,o,p,q] = bias[k] + sum over a,r,s,c of x[n,c,d,h,w] * weight[k,c,a,r,s], d = o*stride_d - pad_d + a*dil_d,
+          h = p*stride_h - pad_h + r*dil_h, w = q*stride_w - pad_w + s*dil_w, inside x,
           + residual[n,k,o,p,q]; then the activation that g names
-layout:   x (N,D,H,W,C), y, residual (N,O,P,Q,K), weight (K,T,R,S,C/groups) with T named A here, row-major; bias (K)
+layout:   x (N,D,H,W,C), y, residual (N,O,P,Q,K), weight (K,A,R,S,C/groups), row-major; bias (K)
 threads:  a block owns BM voxels x BN filters of one group (blockIdx.y), a warp WM x WN of them
 shared:   12*BM + 256
 flops:    2*N*O*P*Q*K*(C//G)*A*R*S
 bytes:    e*(N*D*H*W*C + N*O*P*Q*K + K*(C//G)*A*R*S)
 requires: C/groups and K/groups multiples of V = 16/e; aligned arrays of up to 2^31 packs of 16 bytes; up to 32 taps;
           PRECISION fits T; dynamic shared memory for STAGES stages and for the sums
-numerics: products in PRECISION, running sums in float, in the order t, r, s, c; of TF32X3 sums that are not finite anew
+numerics: products in PRECISION, running sums in float, in the order a, r, s, c; of TF32X3 sums that are not finite anew
 optional: bias residual
 arch:     80
 */

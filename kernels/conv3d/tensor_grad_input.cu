@@ -1,16 +1,16 @@
 /*
 conv3d gradient of the input on tensor cores: conv2d's, with one axis more in its tables and in the classes of a stride.
 
-math:     gx[n,c,d,h,w] = sum over k,t,r,s of gy[n,k,o,p,q] * weight[k,c,t,r,s] where o*stride_d - pad_d + t*dil_d = d,
-          p and q likewise
-layout:   gy (N,O,P,Q,K), gx (N,D,H,W,C), weight (K,T,R,S,C/groups) with T named A here, row-major
+math:     gx[n,c,d,h,w] = sum over a,r,s,k of gy[n,k,o,p,q] * weight[k,c,a,r,s] where o*stride_d - pad_d + a*dil_d = d,
+          p*stride_h - pad_h + r*dil_h = h, q*stride_w - pad_w + s*dil_w = w
+layout:   gy (N,O,P,Q,K), gx (N,D,H,W,C), weight (K,A,R,S,C/groups), row-major
 threads:  a block owns BM voxels of one class x BN channels of one group (blockIdx.y = group and class), a warp WM x WN
 shared:   12*BM + 256
 flops:    2*N*O*P*Q*K*(C//G)*A*R*S
 bytes:    e*(N*D*H*W*C + N*O*P*Q*K + K*(C//G)*A*R*S)
 requires: C/groups and K/groups multiples of V = 16/e; aligned arrays of up to 2^31 packs of 16 bytes; up to 32 taps;
           PRECISION fits T; dynamic shared memory for STAGES stages and for the sums
-numerics: products in PRECISION, running sums in float, in the order t, r, s, k; of TF32X3 sums that are not finite anew
+numerics: products in PRECISION, running sums in float, in the order a, r, s, k; of TF32X3 sums that are not finite anew
 arch:     80
 */
 #define ACROSS 1

@@ -1,12 +1,12 @@
 /*
-conv3d gradient of weight and bias on tensor cores (mma.sync): rows are filters, columns (a,r,s,c), depth the pixels, split
+conv3d gradient of weight and bias on tensor cores (mma.sync): rows are filters, columns (a,r,s,c), depth the voxels, split
 into J parts.
 
 math:     gw[k,c,a,r,s] = sum over n,o,p,q of gy[n,k,o,p,q] * x[n,c,d,h,w], d = o*stride_d - pad_d + a*dil_d,
           h = p*stride_h - pad_h + r*dil_h, w = q*stride_w - pad_w + s*dil_w, inside x; gb[k] = sum over n,o,p,q of gy
 layout:   gy (N,O,P,Q,K), x (N,D,H,W,C), gw (K,A,R,S,C/groups), row-major; gb (K); parts and tickets: see tensor/join.cuh
 threads:  a block owns BM filters x BN columns of one group (blockIdx.z) and one part (blockIdx.x = tile of columns, part), a
-          warp WM x WN; STAGES stages of BK pixels are copied ahead, to shared memory that the launch gives
+          warp WM x WN; STAGES stages of BK voxels are copied ahead, to shared memory that the launch gives
 shared:   16*BK
 flops:    2*N*O*P*Q*K*(C//G)*A*R*S
 bytes:    e*(N*D*H*W*C + N*O*P*Q*K + K*(C//G)*A*R*S)

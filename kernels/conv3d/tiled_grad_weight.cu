@@ -1,16 +1,15 @@
 /*
-conv3d gradient of weight and bias, tiled: rows are filters, columns (t,r,s,c), depth the voxels, split into J parts.
+conv3d gradient of weight and bias, tiled: rows are filters, columns (a,r,s,c), depth the voxels, split into J parts.
 
-math:     gw[k,c,t,r,s] = sum over n,o,p,q of gy[n,k,o,p,q] * x[n, c, o*stride_d - pad_d + t*dil_d, p.., q..];
-          gb[k] = sum over n,o,p,q of gy[n,k,o,p,q]
-layout:   gy (N,O,P,Q,K), x (N,D,H,W,C), gw (K,T,R,S,C/groups) with T named A here, row-major; gb (K); parts and
-          tickets: see conv2d/split.cuh
+math:     gw[k,c,a,r,s] = sum over n,o,p,q of gy[n,k,o,p,q] * x[n,c,d,h,w], d = o*stride_d - pad_d + a*dil_d,
+          h = p*stride_h - pad_h + r*dil_h, w = q*stride_w - pad_w + s*dil_w, inside x; gb[k] = sum over n,o,p,q of gy
+layout:   gy (N,O,P,Q,K), x (N,D,H,W,C), gw (K,A,R,S,C/groups), row-major; gb (K); parts and tickets: see conv2d/split.cuh
 threads:  a block owns BM filters x BN columns of one group (blockIdx.z) and one part (blockIdx.x = tile of columns, part), a
           thread 8x8; the blocks of the first columns also add up the filters' rows of gy, which are in shared memory anyway
 shared:   4*2*max(2*VEC, 8)*(BM + BN)
 flops:    2*N*O*P*Q*K*(C//G)*A*R*S
 bytes:    e*(N*D*H*W*C + N*O*P*Q*K + K*(C//G)*A*R*S)
-requires: VEC = 16/e with C/groups and K/groups multiples of it and aligned arrays, or VEC = 1; N*O*P*Q and T*R*S*C below 2^31
+requires: VEC = 16/e with C/groups and K/groups multiples of it and aligned arrays, or VEC = 1; N*O*P*Q and A*R*S*C below 2^31
 numerics: running sums in float over each part, parts added in a fixed order: the same bits at every run
 optional: gb parts tickets
 */
