@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from gpunn.backend import Array
 from gpunn.dist.alike import share
 from gpunn.dist.reducer import Reducer
 from gpunn.engine import autograd
+from gpunn.engine.autograd import Node, mark
 from gpunn.engine.tensor import Tensor
 from gpunn.errors import DistError
 from gpunn.handle import Handle
@@ -40,6 +43,7 @@ class Averaging:
         self._params: list[Tensor] = []
         self._handles: list[Handle] = []
         if group.size > 1:
+            self._forwards: WeakKeyDictionary[Node, Forward] = WeakKeyDictionary()  # by the nodes of what they gave
             self._watch()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -57,35 +61,41 @@ class Averaging:
         self._params = params
         self._handles = [p.register_post_accumulate_grad_hook(Arrival(self, i)) for i, p in enumerate(params)]
 
-    def before_forward(self, weight: float | Array, buffers: list[Array]) -> Forward:
-        """Share the buffers, and take note of what the gradients will weigh."""
+    @contextmanager
+    def forward(self, weight: float | Array, buffers: list[Array]) -> Iterator[Forward]:
+        """A block of the network's forward: buffers are shared, and what the gradients will weigh is noted."""
         self._watch()
         src = 0 if self.meet is None else self.meet(self.enabled, bool(buffers))
         if self.enabled and buffers:
             share(buffers, self.group, src)
-        self.group.weight = weight  # for layers that sum over all ranks themselves
-        self._last = Forward(weight, self.enabled)
-        return self._last
+        self._last = forward = Forward(weight, self.enabled, mark())
+        before, self.group.weigher = self.group.weigher, partial(self._weight_of, forward)
+        try:
+            yield forward
+        finally:
+            self.group.weigher = before
 
     def after_forward(self, forward: Forward, y: object) -> None:
-        """Learn of each backward through what a forward has given: others may never have one."""
-        for tensor in computed(y):
-            tensor.register_hook(partial(self._reach, forward))
-
-    def _reach(self, forward: Forward, gradient: Tensor) -> None:
-        if not self._begin():  # the gradients are not for the parameters
-            return
-        if forward not in self._reached:
-            self._reached.append(forward)
-        self.group.weight = mean_weight(self._reached)
+        """Remember which nodes are of a forward: a backward that comes to one of them is of it."""
+        self._forwards.update({node: forward for node in nodes_in(y) if node.number > forward.began})
 
     def _begin(self) -> bool:
         """See to what is known of a backward; False outside of one."""
         backward = autograd.under_way()
         if backward is not None and backward is not self._backward:
-            self._backward, self._reached, self._due = backward, [], None
+            self._backward, self._due = backward, None
+            found = [forward for node, forward in self._forwards.items() if node in backward.nodes]
+            self._reached = list(dict.fromkeys(found))
             autograd.at_the_end(self._end)
         return backward is not None
+
+    def _weight_of(self, forward: Forward) -> float | Array:
+        """What the gradients of the backward under way weigh, of which a layer asks that sums over ranks itself."""
+        if not self._begin():  # the gradients are not for the parameters
+            return forward.weight
+        if forward not in self._reached:  # by something else than what it returned
+            self._reached.append(forward)
+        return mean_weight(self._reached)
 
     def arrived(self, i: int) -> None:
         """The gradient of a parameter is whole, while backward goes on."""
@@ -124,10 +134,11 @@ class Averaging:
 
 @dataclass(eq=False)
 class Forward:
-    """A forward that learns: what its gradients weigh, and whether they are averaged."""
+    """A forward that learns: what its gradients weigh, whether they are averaged, and a number below its nodes'."""
 
     weight: float | Array
     due: bool
+    began: int
 
 
 def mean_weight(forwards: Sequence[Forward]) -> float | Array:
@@ -136,14 +147,14 @@ def mean_weight(forwards: Sequence[Forward]) -> float | Array:
     return sum(others, first) / len(forwards) if others else first
 
 
-def computed(value: object) -> Iterator[Tensor]:
-    """The Tensors that have a history, in lists, tuples and dicts, too."""
+def nodes_in(value: object) -> Iterator[Node]:
+    """The nodes of Tensors that have a history, in lists, tuples and dicts, too."""
     if isinstance(value, Tensor):
-        if value.requires_grad and not value.is_leaf:
-            yield value
+        if value.requires_grad and not value.is_leaf and value._node is not None:
+            yield value._node
     elif isinstance(value, (tuple, list, Mapping)):
         for part in value.values() if isinstance(value, Mapping) else value:
-            yield from computed(part)
+            yield from nodes_in(part)
 
 
 class Arrival:

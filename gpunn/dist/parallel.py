@@ -113,8 +113,8 @@ class DataParallel(Module):
         if weight is None:
             found = samples((*args, *kwargs.values()))
             weight = 1 if found is None else found
-        forward = averaging.before_forward(weight, buffers)
-        y = self.module(*args, **kwargs)
+        with averaging.forward(weight, buffers) as forward:
+            y = self.module(*args, **kwargs)
         averaging.after_forward(forward, y)
         return y
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -27,39 +28,58 @@ from gpunn.engine.node import Leaf as Leaf
 from gpunn.engine.node import Needs as Needs
 from gpunn.engine.node import Node as Node
 from gpunn.engine.node import as_type as as_type
-from gpunn.engine.node import awaited, consumers
+from gpunn.engine.node import awaited, behind, consumers
 from gpunn.engine.node import mark as mark
 from gpunn.restored import restored
 
 Arriving: TypeAlias = dict[Node, tuple[Array, bool]]
 FIRST = 1 << 62  # above all numbers of nodes
 
-_last: ContextVar[list[Callable[[], object]] | None] = ContextVar("gpunn backward", default=None)
+
+class Backward:
+    """A backward under way.
+
+    Attributes:
+        root: the node where it began.
+        calls: what is to be called when every ``.grad`` is filled.
+    """
+
+    def __init__(self, root: Node):
+        self.root = root
+        self.calls: list[Callable[[], object]] = []
+
+    @cached_property
+    def nodes(self) -> set[Node]:
+        """All that it comes to, the leaves not among them."""
+        return behind([self.root])
 
 
-def under_way() -> object:
-    """What stands for the backward under way in this thread, and for no other; None where there is none."""
+_last: ContextVar[Backward | None] = ContextVar("gpunn backward", default=None)
+
+
+def under_way() -> Backward | None:
+    """The backward under way in this thread; None where there is none."""
     return _last.get()
 
 
 def at_the_end(call: Callable[[], object]) -> None:
     """Call ``call()`` when the backward under way in this thread has filled every ``.grad``."""
-    calls = _last.get()
-    if calls is None:
+    now = _last.get()
+    if now is None:
         raise RuntimeError("at_the_end: no backward is under way in this thread; call it from a hook of a leaf")
-    calls.append(call)
+    now.calls.append(call)
 
 
 def backward(root: Node, gradient: Array, retain_graph: bool = False) -> None:
     """Carry a gradient from the root back into ``.grad`` of all leaves."""
-    token = _last.set(calls := [])
+    token = _last.set(now := Backward(root))
     try:
-        waited_for = consumers([root]) if awaited else {}
+        waited_for = consumers(now.nodes) if awaited else {}
         # Only then, so that an exception on the way leaves every .grad as it was for which nobody waits.
         for leaf, (whole, fresh) in walk([(root, gradient)], retain_graph, waited_for=waited_for).items():
             if isinstance(leaf, Leaf):
                 leaf.deliver(whole, fresh)
-        for call in calls:
+        for call in now.calls:
             call()
     finally:
         _last.reset(token)

@@ -6,7 +6,7 @@ import itertools
 import os
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -60,7 +60,8 @@ class Node:
     """One recorded operation: ``backward(gy, needs)`` gives a gradient, or None, for each of ``edges``."""
 
     __slots__ = (
-        "array_type", "backward", "dtype", "edges", "hooks", "known", "name", "needs", "number", "owned", "shape",
+        "__weakref__", "array_type", "backward", "dtype", "edges", "hooks", "known", "name", "needs", "number", "owned",
+        "shape",
     )  # fmt: skip
 
     def __init__(
@@ -137,7 +138,7 @@ class Joint(Node):
 class Leaf(Node):
     """The end of the graph: a Tensor that the user made, whose ``.grad`` receives what arrives."""
 
-    __slots__ = ("__weakref__", "tensor", "waiting")
+    __slots__ = ("tensor", "waiting")
 
     def __init__(self, tensor: Any):  # a Tensor, which stands on this module
         super().__init__("leaf", tensor.array)
@@ -178,18 +179,24 @@ class Leaf(Node):
 awaited: set[weakref.ref[Leaf]] = set()  # the leaves whom someone waits for: a WeakSet's length is a call
 
 
-def consumers(roots: Sequence[Node]) -> dict[Leaf, int]:
-    """How often each leaf that is awaited is an input in the graph behind the roots."""
-    found: dict[Leaf, int] = {}
+def behind(roots: Sequence[Node]) -> set[Node]:
+    """The nodes of the graph behind the roots, and these; no other leaf."""
     seen, todo = set(roots), list(roots)
     while todo:
         for edge in todo.pop().edges:
-            if isinstance(edge, Leaf):
-                if edge.waiting:
-                    found[edge] = found.get(edge, 0) + 1
-            elif edge is not None and edge not in seen:
+            if edge is not None and edge not in seen and not isinstance(edge, Leaf):
                 seen.add(edge)
                 todo.append(edge)
+    return seen
+
+
+def consumers(nodes: Iterable[Node]) -> dict[Leaf, int]:
+    """How often each leaf that is awaited is an input of the nodes."""
+    found: dict[Leaf, int] = {}
+    for node in nodes:
+        for edge in node.edges:
+            if isinstance(edge, Leaf) and edge.waiting:
+                found[edge] = found.get(edge, 0) + 1
     return found
 
 

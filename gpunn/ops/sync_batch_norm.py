@@ -45,9 +45,9 @@ def sync_batch_norm(
     All ranks call it, and run backward, in one order; their batches may be of any size, 0 too. Counts, means and sums
     of squares are combined in rank order by Chan, Golub and LeVeque's formula (1979), in float64, and the running
     statistics, which then move alike on all ranks, by the whole batch's. Backwards the sums over all ranks come in, of
-    gradients that weigh as the ranks' losses do (`group.weight`, equally unless something averages by samples);
-    gradients of weight and bias are of this rank's x alone, for who averages gradients to add up. On one rank, and in
-    evaluation, it is batch_norm, bit for bit.
+    gradients that weigh as the ranks' losses do, equally unless something averages by samples; gradients of weight and
+    bias are of this rank's x alone, for who averages gradients to add up. On one rank, and in evaluation, it is
+    batch_norm, bit for bit.
 
     Args:
         group: the ranks; None: those of `gpunn.dist.init`, else this process alone. The others are batch_norm's.
@@ -109,6 +109,7 @@ class _Whole:
 
     def __init__(self, group: Group, x: Array, eps: float):
         self.group, self.x, self.eps, self.channels = group, x, eps, x.shape[1]
+        self.weigher = group.weigher
         self.values = x.size // x.shape[1]  # of a channel, on this rank
         self.mean: Any = None
         self.var: Any = None
@@ -154,7 +155,7 @@ class _Whole:
     @restored
     def slopes(self, ggamma: Array, gbeta: Array) -> tuple[Array, Array]:
         """Their means over the whole batch, in units of this rank's gradients."""
-        xp, weight = array_module(self.x), self.group.weight
+        xp, weight = array_module(self.x), self.group.weight if self.weigher is None else self.weigher()
         sums = self._new(2, self.channels)
         sums[0], sums[1] = ggamma, gbeta
         with np.errstate(all="ignore"):

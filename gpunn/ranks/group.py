@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -45,6 +45,7 @@ class Group:
         self.calls = 0
         self.doing = "starting"  # the last collective, in words
         self.weight: float | Array = 1.0  # of this rank's loss beside the others' while it runs backward
+        self.weigher: Callable[[], float | Array] | None = None  # the same, of a forward under way that others weigh
         self.meets = False  # whether backward passes call collectives, which others then do after them
 
     def __deepcopy__(self, memo: dict[int, object]) -> Group:
