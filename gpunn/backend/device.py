@@ -83,7 +83,16 @@ def default_device() -> Device:
 
 
 def set_default_device(name: str | Device) -> None:
-    """Make ``name`` the device of new arrays. Raises DeviceError where it is not there."""
+    """Make ``name`` the device of new arrays in all threads of the process, outside of `with` blocks.
+
+    A thread that wants one of its own takes it in a block, ``with gpunn.device("cuda:1"):``, which no other sees.
+    Raises DeviceError where it is not there.
+
+    Examples:
+        >>> gpunn.set_default_device("cpu")
+        >>> gpunn.default_device()
+        Device(type='cpu', index=0)
+    """
     global _default
     wanted = device(name)
     require(wanted)

@@ -53,18 +53,21 @@ class Graph:
     def _capture(
         self, body: Body, watched: Mapping[Any, str | None], undo: Callable[[], None], agree: Callable[[int], int]
     ) -> None:
-        feed, memory = FEED, _room_for(self.place.peak)
+        feed, room = FEED, _room_for(self.place.peak)
+        memory = 0 if self.place.pool.total_bytes() else room  # graphs take turns: one works in what another left free
         for _ in range(ATTEMPTS):
             short = None
             try:
                 with capture.alone():
-                    self.place.reserve(memory)
+                    if memory:
+                        self.place.reserve(memory)
                     self.ring = Ring(feed, self.place.stream, self.place.fault)
                     self._record(body, watched, undo)
             except Short as error:
                 short = error
                 feed = 4 * feed + short.feed if short.feed else feed
-                memory = memory + memory // 2 + short.memory if short.memory else memory
+                if short.memory:
+                    memory = memory + memory // 2 + short.memory if memory else room
             except Exception:
                 agree(BLOCKED)
                 raise

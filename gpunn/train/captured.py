@@ -20,7 +20,7 @@ from gpunn.ranks.group import Group
 from gpunn.train.ema import EMA
 from gpunn.train.graphs import Batch
 from gpunn.train.loss_scale import LossScale
-from gpunn.train.one_step import COUNT, NORM, OneStep
+from gpunn.train.one_step import COUNT, NORM, OneStep, limit
 from gpunn.train.ranks import group_of, join, sums_over
 from gpunn.train.readings import EVERY, Step, read
 
@@ -33,6 +33,10 @@ class CapturedStep(OneStep):
     what they are without. A change of what the graph took as it was (a layer, an option such as dropout's p, a
     parameter's array, the model's device) makes it anew; an op that cannot be captured is named in a RuntimeWarning,
     and steps run as usual from then on. On other devices they always do.
+
+    The last, smaller batch of an epoch is another shape: a graph of its own from the third epoch on, which works in the
+    first one's memory and keeps gradients of its own. Eight shapes are captured at most, steps of others run as usual;
+    `DataLoader(drop_last=True)` leaves one.
 
     Python code of the model, the loss and metrics runs when a step is captured, and in a replay not: what it prints, it
     prints no longer. What it assigns in each step to an attribute, a global or a list is noticed and not captured, and
@@ -86,10 +90,8 @@ class CapturedStep(OneStep):
         precision: str | None = None,
         ranks: Group | bool | None = None,
     ):
-        if grad_clip is not None and not grad_clip > 0:
-            raise UsageError(f"CapturedStep: grad_clip must be > 0, got {grad_clip}; leave it out for no clipping")
         self.model, self.loss_fn, self.optimizer = model, loss, optimizer
-        self.grad_clip, self.ema, self.metrics = grad_clip, ema, dict(metrics or {})
+        self.grad_clip, self.ema, self.metrics = limit("CapturedStep", grad_clip), ema, dict(metrics or {})
         if accumulate < 1:
             raise UsageError(f"CapturedStep: accumulate must be at least 1 step, got {accumulate}")
         self.group = group_of("CapturedStep", ranks, model)

@@ -157,7 +157,10 @@ class Graphs:
     def _new_kind(self, whole: tuple) -> Kind:
         if len(self._kinds) < KINDS:
             return self._kinds.setdefault(whole, Kind())
-        self._say_once(f"{self.who}: steps of {KINDS} kinds (shapes, modes) are captured; those of others run eagerly")
+        self._say_once(
+            f"{self.who}: steps of {KINDS} kinds (shapes, modes) are captured; those of others run eagerly, which is "
+            "slower: pad batches to fewer shapes, or leave the last one out (drop_last=True)"
+        )
         return Kind(eager=True)
 
     # ---------------------------------------------------------------- eagerly

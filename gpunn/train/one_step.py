@@ -10,7 +10,7 @@ from typing import Any
 from gpunn.asked import current_precision, precision
 from gpunn.backend import Array, array_module
 from gpunn.engine.tensor import Tensor
-from gpunn.errors import TrainingError
+from gpunn.errors import TrainingError, UsageError
 from gpunn.nn import Module
 from gpunn.ops.counts import Count, counting
 from gpunn.optim import clip_grad_norm_
@@ -27,6 +27,13 @@ from gpunn.train.readings import Step, measured
 
 UPDATES = "step", "rule", "update"  # of an optimizer, which may be a program's own
 COUNT, NORM = "count of the loss", "norm of the gradients"  # beside the loss and the metrics in what a graph measures
+
+
+def limit(who: str, grad_clip: float | None) -> float | None:
+    """A limit of the gradients' norm as it is; UsageError for one that is none."""
+    if grad_clip is not None and not grad_clip > 0:
+        raise UsageError(f"{who}: grad_clip must be > 0, got {grad_clip}; leave it out for no clipping")
+    return grad_clip
 
 
 class OneStep:

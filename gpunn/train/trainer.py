@@ -30,6 +30,7 @@ from gpunn.train.learning import Learning
 from gpunn.train.lock import alone_in
 from gpunn.train.loss_scale import LossScale
 from gpunn.train.metrics import Running, accuracy
+from gpunn.train.one_step import limit
 from gpunn.train.ranks import (
     common_numbers_after,
     group_of,
@@ -110,9 +111,8 @@ class Trainer(Learning):
             raise UsageError(
                 f"Trainer: read_every must be at least 1 step, got {read_every}; leave it out for the default"
             )
-        if grad_clip is not None and not grad_clip > 0:
-            raise UsageError(f"Trainer: grad_clip must be > 0, got {grad_clip}; leave it out for no clipping")
-        super().__init__(model, optimizer, None if device is None else backend.device(device), out, grad_clip)
+        clip = limit("Trainer", grad_clip)
+        super().__init__(model, optimizer, None if device is None else backend.device(device), out, clip)
         self.group = group_of("Trainer", ranks, model)
         self.loss_fn, self.schedule = loss_fn, schedule
         self.metrics = dict(metrics) if metrics is not None else {"accuracy": accuracy}

@@ -41,6 +41,30 @@ def test_the_default_is_scoped_to_the_block_and_the_thread():
     assert gpunn.default_device() == Device("cpu")
 
 
+@pytest.mark.skipif(not gpunn.is_available("emulator"), reason="the emulator is not available here")
+def test_the_default_that_was_set_is_the_one_of_all_threads_but_for_their_blocks():
+    seen, waiting = [], threading.Barrier(2, timeout=10)
+
+    def work():
+        seen.append(gpunn.default_device())
+        with gpunn.device("cpu"):
+            waiting.wait()
+            seen.append(gpunn.default_device())
+            waiting.wait()
+
+    gpunn.set_default_device("emulator")
+    try:
+        thread = threading.Thread(target=work)
+        thread.start()
+        waiting.wait()
+        assert gpunn.default_device() == Device("emulator")
+        waiting.wait()
+        thread.join()
+    finally:
+        gpunn.set_default_device("cpu")
+    assert seen == [Device("emulator"), Device("cpu")]
+
+
 @pytest.mark.skipif(gpunn.is_available("cuda"), reason="this machine has a CUDA device")
 def test_a_missing_gpu_says_what_to_do():
     for use in (

@@ -118,6 +118,27 @@ def test_another_shape_has_a_graph_of_its_own_and_comes_back_to_the_first():
     assert captured[2] == 18 - 2 * WARM
 
 
+def test_the_last_batch_of_an_epoch_works_in_the_memory_of_the_others():
+    """A graph holds nothing but its gradients; one that is larger than what is free draws more."""
+
+    def held(sizes):
+        with counting.dry():
+            model = models.create("lenet5").to("cuda")
+            step = CapturedStep(model, ops.cross_entropy, optim.SGD(model.parameters(), 0.1))
+            found = []
+            for n in sizes:
+                x, y = np.zeros((n, 1, 28, 28), np.float32), np.zeros(n, np.int64)
+                for _ in range(WARM + 1):
+                    step(gpunn.to_device(x, "cuda"), gpunn.to_device(y, "cuda"))
+                found.append(step.graphs._place.pool.total_bytes())
+        return found
+
+    first, *others = held((16, 5, 3))
+    assert others == [first, first]
+    small, large = held((5, 16))
+    assert small < first <= large < 1.5 * first
+
+
 def test_more_kinds_than_are_kept_run_eagerly_and_it_is_said_once(monkeypatch):
     assert policy.KINDS == 8
     monkeypatch.setattr(policy, "KINDS", 2)
