@@ -73,6 +73,15 @@ class LabelError(RangeError):
         )
 
 
+    @classmethod
+    def of_row(cls, label: int, at: int, op: str, classes: int) -> LabelError:
+        """The error of `op` for the label at place `at`, counted through the flat target, of so many classes."""
+        return cls(
+            f"{op}: target has the label {label} (element {at}), expected 0 to {classes - 1}; correct the labels, or "
+            f"raise num_classes={classes}"
+        )
+
+
 class PlaceError(RangeError):
     """An index of a max pooling that names no place of its plane, or none of its window."""
 

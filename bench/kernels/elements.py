@@ -95,6 +95,9 @@ CASES = [
                 take=_kept_share),
     ElementCase("filter 5x5", (64, 4096), lambda x, k, _: ops.filter2d(x, k, "reflect"), ("filter.forward", ""), (2, 4),
                 parameters=(5, 5)),
+    ElementCase("embedding", (768, 512), lambda w, t: ops.embedding(t, w), ("indexing.rows", ""), labels=True),
+    ElementCase("bilinear", (8, 16, 32, 32), lambda x: ops.interpolate(x, scale_factor=2, mode="bilinear"),
+                ("resample.taps", "resample.taps"), (5, 5)),
     ElementCase("local response norm", (2, 96, 27, 27), lambda x: ops.local_response_norm(x, 5),
                 _both("local_response_norm.")),
 ]  # fmt: skip

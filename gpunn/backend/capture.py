@@ -68,6 +68,11 @@ def guard(holds: Callable[[], bool]) -> None:
         feed.guard(holds)
 
 
+def keep(arrays: tuple[Array | None, ...]) -> None:
+    """While a graph is captured: what its launches read stays where it is for as long as the graph."""
+    guard(lambda: arrays is not None)
+
+
 def refuse(why: str) -> None:
     """While a graph is captured: raise CaptureError, since replays would not do what follows here."""
     if now.get() is not None:

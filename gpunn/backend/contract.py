@@ -639,6 +639,10 @@ class Indexing(Protocol):
         """y (*, ...) of table (V, ...) and index (*): RowError at once, or on a device noted, for what is no row."""
         ...
 
+    def check(self, index: Array, count: int, erring: Any, *known: Any) -> None:
+        """erring(number, at, *known), at once or on a device noted, for the first number outside of 0 .. count-1."""
+        ...
+
     def add(self, gy: Array, index: Any, shape: Shape) -> Array:
         """gx of this shape: each element of gy added at the place from which it was read, in gy's order."""
         ...

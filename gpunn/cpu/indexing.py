@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,15 @@ _ROW = 8  # elements a row from which on np.add.at, an element at a time, is slo
 
 def rows(table: np.ndarray, index: np.ndarray, op: str) -> np.ndarray:
     """y (*, ...) of table (V, ...) and index (*). Raises RowError for a number that is no row."""
-    if index.size and (index.min() < 0 or index.max() >= len(table)):
-        at = int(np.flatnonzero((index < 0) | (index >= len(table)))[0])
-        raise RowError.of(int(index.reshape(-1)[at]), at, op, len(table))
+    check(index, len(table), RowError.of, op, len(table))
     return table.take(index, axis=0)
+
+
+def check(index: np.ndarray, count: int, erring: Callable[..., IndexError], *known: Any) -> None:
+    """Raise erring(number, at, *known) for the first number outside of 0 .. count-1."""
+    if index.size and (index.min() < 0 or index.max() >= count):
+        at = int(np.flatnonzero((index < 0) | (index >= count))[0])
+        raise erring(int(index.reshape(-1)[at]), at, *known)
 
 
 def add(gy: np.ndarray, index: Any, shape: tuple[int, ...]) -> np.ndarray:

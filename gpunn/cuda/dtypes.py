@@ -12,7 +12,7 @@ STORAGE = {
     "float16": ("float16", "float"),
     "bfloat16": ("bfloat16", "float"),
 }
-SIZES = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 2, "uint8": 1}
+SIZES = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 2, "uint8": 1, "int32": 4, "int64": 8}
 CUDA_NAMES = {
     "float": "float32",
     "double": "float64",

@@ -3,27 +3,85 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from gpunn.backend import Array, array_module, device_of, faults, to_device
+from gpunn.backend import Array, array_module, device_of, faults, is_array, same_device, to_device
+from gpunn.cuda.checks import check_arrays, check_devices
+from gpunn.cuda.dtypes import pack, storage_macros
+from gpunn.cuda.kernel import blocks
+from gpunn.cuda.layout import in_order
+from gpunn.cuda.order import TYPES, as_numbers, order
+from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scalar, Scratch, layout
+from gpunn.cuda.problem import Numbers
 from gpunn.cuda.reduce import segment_sums
+from gpunn.cuda.variants import Asked, Operation, Variant, forced
 from gpunn.errors import RowError
 
+THREADS = 256
+MOST_BLOCKS = 2048  # of kernels/indexing/rows.cu: each draws a ticket, one after the other
+NAMES = "serial", "call", "fed"  # what a wrong number is noted with
 
+
+# ---------------------------------------------------------------- variants
+def _rows(job: Numbers) -> tuple[Launch, ...]:
+    width = pack(job.dtype) if job.aligned and job.L % pack(job.dtype) == 0 else 1
+    each = max(blocks(job.M, MOST_BLOCKS), THREADS // max(job.L // width, 1), 1)
+    grid = (blocks(job.M, each),)
+    macros = {**storage_macros(job.dtype), "INDEX": TYPES[job.index], "VEC": width, "NHWC": 0}
+    parts = Scratch("parts", grid, np.int64)
+    args = ("table", "index", "y", parts, "state", job.M, job.K, job.L, each, *NAMES)
+    return (Launch("indexing/rows", macros, grid, (THREADS,), args),)
+
+
+ROWS = Operation("indexing.rows", Variant("row", ("indexing/rows",), "every size and dtype", lambda job: "", _rows))
+
+
+# ---------------------------------------------------------------- plans
+def _noted(state: tuple, fed: tuple | None) -> dict[str, Layout | Scalar | None]:
+    """What a wrong number is noted in, and with."""
+    word = Scalar(np.int64)
+    return {"state": Layout(*state), "serial": word, "call": word, "fed": None if fed is None else Layout(*fed)}
+
+
+@lru_cache(KEPT)
+def _rows_plan(given: tuple, index: tuple, state: tuple, fed: tuple | None, asked: Asked) -> Plan:
+    table, numbers = in_order(Layout(*given), False), as_numbers(Layout(*index))
+    count, *shape = table.shape
+    dtype = check_arrays(ROWS.name, table=table)
+    check_devices(ROWS.name, table=table, index=numbers)
+    job = Numbers(dtype, table.aligned, numbers.size, count, math.prod(shape), numbers.dtype.name)
+    outputs = {"y": Output((*numbers.shape, *shape), table.dtype)}
+    return ROWS.plan(job, {"table": table, "index": numbers, **_noted(state, fed)}, outputs)
+
+
+@lru_cache(KEPT)
+def _check_plan(index: tuple, state: tuple, fed: tuple | None, count: int, asked: Asked) -> Plan:
+    """The same of no elements."""
+    numbers = as_numbers(Layout(*index))
+    job = Numbers("float32", True, numbers.size, count, 0, numbers.dtype.name)
+    return ROWS.plan(job, {"table": None, "y": None, "index": numbers, **_noted(state, fed)}, {})
+
+
+# ---------------------------------------------------------------- the functions
 def rows(table: Array, index: Array, op: str) -> Array:
     """y (*, ...) of table (V, ...) and index (*); the first number that is no row is noted, and reads row 0."""
     if not index.size or not len(table):
         return table.take(index, axis=0)
-    xp, flat = array_module(index), index.reshape(-1)
-    wrong = (flat < 0) | (flat >= len(table))
     state, serial, call, fed = faults.watch(index, RowError.of, op, len(table))
-    first = wrong.argmax()
-    noted = wrong[first] & (state[1] == 0)
-    for field, value in enumerate((serial if fed is None else fed, flat[first], first, call), start=1):
-        state[field] = xp.where(noted, value, state[field])
-    return table.take(xp.where(wrong, 0, flat).reshape(index.shape), axis=0)
+    plan = _rows_plan(layout(table), layout(index), layout(state), fed if fed is None else layout(fed), forced())
+    return plan(table, index, state, np.int64(serial), np.int64(call), fed)
+
+
+def check(index: Array, count: int, erring: faults.Erring, *known: Any) -> None:
+    """Note the first number outside of 0 .. count-1, of which the next host read raises erring(number, at, *known)."""
+    if not index.size:
+        return
+    state, serial, call, fed = faults.watch(index, erring, *known)
+    plan = _check_plan(layout(index), layout(state), fed if fed is None else layout(fed), count, forced())
+    plan(None, None, index, state, np.int64(serial), np.int64(call), fed)
 
 
 def add(gy: Array, index: Any, shape: tuple[int, ...]) -> Array:
@@ -32,12 +90,17 @@ def add(gy: Array, index: Any, shape: tuple[int, ...]) -> Array:
     while parts and (parts[-1] is Ellipsis or (isinstance(parts[-1], slice) and parts[-1] == slice(None))):
         parts.pop()  # what is taken whole at the end stays together as a row
     lead = len(shape) if any(part is Ellipsis for part in parts) else sum(map(_axes_of, parts))
-    xp, rows = array_module(gy), math.prod(shape[:lead])
-    places = to_device(np.arange(rows), device_of(gy)) if xp is np else xp.arange(rows)
-    keys = places.reshape(shape[:lead])[tuple(parts)].reshape(-1)
-    order = xp.argsort(keys, kind="stable")
-    gx = segment_sums(gy.reshape(keys.size, math.prod(shape[lead:])), keys[order], order, rows)
-    return gx.reshape(shape)
+    places = math.prod(shape[:lead])
+    if len(parts) == 1 and is_array(parts[0]) and parts[0].dtype.kind in "iu" and same_device(gy, parts[0]):
+        keys = parts[0].reshape(-1)
+    else:
+        xp = array_module(gy)
+        every = to_device(np.arange(places), device_of(gy)) if xp is np else xp.arange(places)
+        keys = every.reshape(shape[:lead])[tuple(parts)].reshape(-1)
+    rows = gy.reshape(keys.size, math.prod(shape[lead:]))
+    if not rows.size or not places:
+        return array_module(gy).zeros_like(gy, shape=shape)
+    return segment_sums(rows, *order(keys, places)).reshape(shape)
 
 
 def _axes_of(part: Any) -> int:

@@ -177,6 +177,34 @@ class Segments(Problem):
 
 
 @dataclass(frozen=True)
+class Numbers(Problem):
+    """M numbers of K rows of L elements; ``index`` is the numbers' dtype."""
+
+    M: int
+    K: int
+    L: int
+    index: str
+
+    @property
+    def letters(self) -> dict[str, int]:
+        return {**super().letters, "I": SIZES[self.index]}
+
+
+@dataclass(frozen=True)
+class Resampled(Problem):
+    """N of (H, W, C), made (P, Q, C) by at most R and S taps."""
+
+    N: int
+    H: int
+    W: int
+    P: int
+    Q: int
+    C: int
+    R: int
+    S: int
+
+
+@dataclass(frozen=True)
 class Planes(Problem):
     """N*C planes of M elements, each of which goes to one of L places; ``place`` is the places' dtype."""
 

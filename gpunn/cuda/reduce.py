@@ -8,7 +8,7 @@ from functools import lru_cache
 from gpunn.backend import Array
 from gpunn.cuda import reduce_axes
 from gpunn.cuda.checks import check_arrays
-from gpunn.cuda.dtypes import storage_macros
+from gpunn.cuda.dtypes import pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_order
 from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scratch, layout
@@ -30,9 +30,10 @@ def sum_parts(parts: Scratch, out: str, dtype: str) -> Launch:
 
 
 def _launch(job: Segments) -> tuple[Launch, ...]:
-    grid = (blocks(job.K * job.L, THREADS),)
-    args = ("gy", "keys", "order", "gx", job.M, job.K, job.L)
-    return (Launch("reduce/segment_sums", storage_macros(job.dtype), grid, (THREADS,), args),)
+    width = pack(job.dtype) if job.aligned and job.L % pack(job.dtype) == 0 else 1
+    grid = (blocks(job.K * job.L // width, THREADS),)
+    args = ("gy", "starts", "order", "gx", job.K, job.L)
+    return (Launch("reduce/segment_sums", {**storage_macros(job.dtype), "VEC": width}, grid, (THREADS,), args),)
 
 
 SEGMENT_SUMS = Operation(
@@ -42,18 +43,22 @@ SEGMENT_SUMS = Operation(
 
 
 @lru_cache(KEPT)
-def _plan(gy: tuple, keys: tuple, order: tuple, places: int, asked: Asked) -> Plan:
-    given = Layout(*gy)
-    inputs = {"gy": in_order(given, nhwc=False), "keys": Layout(*keys), "order": Layout(*order)}
+def _plan(gy: tuple, starts: tuple, order: tuple, asked: Asked) -> Plan:
+    given = in_order(Layout(*gy), nhwc=False)
+    inputs = {"gy": given, "starts": Layout(*starts), "order": Layout(*order)}
     m, columns = given.shape
+    places = inputs["starts"].shape[0] - 1
     job = Segments(check_arrays("reduce.segment_sums", gy=given), given.aligned, m, places, columns)
     outputs = {"gx": Output((places, columns), given.dtype)}
     return SEGMENT_SUMS.plan(job, inputs, outputs, empty=not m * places * columns)
 
 
-def segment_sums(gy: Array, keys: Array, order: Array, places: int) -> Array:
-    """gx (places, L): the rows of gy (M, L) added up by their keys, which rise; row m is gy[order[m]]."""
-    return _plan(layout(gy), layout(keys), layout(order), places, forced())(gy, keys, order)
+def segment_sums(gy: Array, starts: Array, order: Array) -> Array:
+    """gx (K, L): place k has the sum of the rows of gy (M, L) that order[starts[k]:starts[k + 1]] names, in order.
+
+    starts (K + 1) and order (M) are int64.
+    """
+    return _plan(layout(gy), layout(starts), layout(order), forced())(gy, starts, order)
 
 
 def reduced(name: str, x: Array, axes: tuple[int, ...], factor: Array | None = None) -> Array:

@@ -65,7 +65,7 @@ def embedding(
             gw[padding] = 0
         return None, gw
 
-    return record(op, twins(w).indexing.rows(w, index, op), (x, weight), backward)
+    return record(op, twins(w).indexing.rows(w, index, op), (x, weight), backward, owned=True)
 
 
 def as_row(op: str, padding_idx: object, rows: int) -> int:

@@ -12,6 +12,7 @@ from gpunn.engine.alias import stand_for_a_view
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import Tensor, data_of, record
+from gpunn.errors import LabelError
 from gpunn.ops.out import with_out
 from gpunn.scalars import as_int
 
@@ -54,7 +55,7 @@ def getitem(x: A, index: Any) -> A:
         gx[index] = gy
         return (gx,)
 
-    made = record("getitem", y, (x,), backward)
+    made = record("getitem", y, (x,), backward, owned=True)
     if isinstance(x, Tensor) and _is_of_device_ints(index if isinstance(index, tuple) else (index,)):
         stand_for_a_view(x, made)
     return made
@@ -181,6 +182,8 @@ def _check_on_host(a: Array, index: Any) -> None:
 def one_hot(target: A, num_classes: int = -1, *, out: Array | None = None) -> A:
     """int64 (*, num_classes): 1 at each label of target (*), else 0. num_classes -1 counts to the largest label.
 
+    IndexError: a label that is no class; on a device noted, and raised by the next gpunn.to_numpy, its row zeros.
+
     >>> ops.one_hot(np.array([0, 2]), 3)
     array([[1, 0, 0],
            [0, 0, 1]])
@@ -197,14 +200,9 @@ def one_hot(target: A, num_classes: int = -1, *, out: Array | None = None) -> A:
         )
     if t.size == 0 and num_classes == -1:
         raise ValueError(f"one_hot: target {t.shape} is empty, so its classes cannot be counted; pass num_classes")
-    if t.size:
-        capture.refuse("one_hot: the host looks whether all labels are classes; make its rows before the step")
-        low, high = int(t.min()), int(t.max())
-        num_classes = high + 1 if num_classes == -1 else num_classes
-        if low < 0 or high >= num_classes:
-            raise IndexError(
-                f"one_hot: target runs from {low} to {high}, expected 0 to {max(num_classes, 1) - 1}; "
-                f"correct the labels, or raise num_classes={num_classes}"
-            )
+    if num_classes == -1:
+        capture.refuse("one_hot: the host counts the classes where num_classes is -1; pass num_classes")
+        num_classes = max(int(t.max()), 0) + 1
+    twins(t).indexing.check(t, num_classes, LabelError.of_row, "one_hot", num_classes)
     y = (t[..., None] == array_module(t).arange(num_classes)).astype("int64")
     return record("one_hot", y, (target,), lambda gy, needs: (None,))

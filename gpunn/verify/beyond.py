@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gpunn.verify.beyond_conv import convolutions
 from gpunn.verify.beyond_elements import elements, losses
 from gpunn.verify.beyond_filters import filters
+from gpunn.verify.beyond_indexing import indices
 from gpunn.verify.beyond_planes import norms, poolings
 from gpunn.verify.beyond_products import products
 from gpunn.verify.beyond_rows import rows
@@ -39,5 +40,5 @@ def left_out(device: str) -> str:
 def every(space: Space) -> Iterator[Beyond]:
     """All of them."""
     layers = (convolutions, beyond_conv_pool, poolings, filters, norms, rows, losses, sequences)
-    for group in (*layers, elements, products):
+    for group in (*layers, elements, indices, products):
         yield from group(space)

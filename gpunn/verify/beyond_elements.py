@@ -1,4 +1,4 @@
-"""Losses, activations, dropout, index gradients and many-tensor kernels past 2^31 elements."""
+"""Losses, activations, dropout and many-tensor kernels past 2^31 elements."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from gpunn.backend import Array, faults
-from gpunn.cuda import dropout, loss, reduce
+from gpunn.cuda import dropout, loss
 from gpunn.cuda.gather import Making, gather
 from gpunn.cuda.kernel import EMULATOR, kernel
 from gpunn.cuda.plans import Scratch
@@ -118,7 +118,6 @@ def elements(space: Space) -> Iterator[Beyond]:
     yield from _maps(space)
     yield from _reductions(space)
     yield from _dropouts(space)
-    yield _segments(space)
     yield from _tensors(space)
     yield from _gathers(space)
 
@@ -217,21 +216,6 @@ def _dropouts(space: Space) -> Iterator[Beyond]:
     end = np.arange(2**31, 2**31 + 64)
     yield Beyond("dropout.drop", "one axis", 9, 2, row_major, lambda: exact(numbers("x", 64) * kept(end)))
     yield Beyond("dropout.drop", "channels-last", 13, 2, channels_last, want_channels)
-
-
-def _segments(space: Space) -> Beyond:
-    """The last two rows of gy (2^20 + 2, 2048) go to one place."""
-    rows, columns = 2**20 + 2, 2048
-    last = numbers("gy", 2, columns)
-
-    def run() -> tuple:
-        gy, order = space.zeros(rows, columns), np.arange(rows)
-        gy[-2:] = space.give(last)
-        keys = np.minimum(order, rows - 2)
-        return (reduce.segment_sums(gy, space.give(keys), space.give(order), rows - 1)[-2:],)
-
-    want = np.stack([np.zeros(columns), np.asarray(last, np.float64).sum(axis=0)])
-    return Beyond("reduce.segment_sums", "2^20 rows", 10, 24, run, lambda: exact(want))
 
 
 def _tensors(space: Space) -> Iterator[Beyond]:

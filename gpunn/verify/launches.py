@@ -32,11 +32,13 @@ from gpunn.cuda.problem import (
     Layer,
     Map,
     Norm,
+    Numbers,
     Planes,
     Pool,
     Problem,
     Recurrent,
     Reduction,
+    Resampled,
     Rows,
     Scores,
     Segments,
@@ -262,7 +264,20 @@ def _recurrent_layers(dtype: str) -> Iterator[Problem]:
 
 
 def _segments(dtype: str) -> Iterator[Problem]:
-    yield Segments(dtype, True, 5, 3, 4)
+    return (Segments(dtype, True, 5, 3, columns) for columns in (16, 3))
+
+
+def _numbers(dtype: str) -> Iterator[Problem]:
+    for columns, index in product((16, 3), ("int64", "int32")):
+        yield Numbers(dtype, True, 5, 3, columns, index)
+
+
+def _ordered(dtype: str) -> Iterator[Problem]:
+    return (Numbers(dtype, True, 5, 3, 0, index) for index in (("int64", "int32") if dtype == "float32" else ()))
+
+
+def _resampled(dtype: str) -> Iterator[Problem]:
+    return (Resampled(dtype, True, 2, 4, 4, 8, 8, columns, 2, 2) for columns in (16, 3))
 
 
 def _gathers(dtype: str) -> Iterator[Problem]:
@@ -277,6 +292,9 @@ def _steps(dtype: str) -> Iterator[Problem]:
 
 _OTHERS = {
     "pool.scatter": _scattered,
+    "indexing.rows": _numbers,
+    "indexing.order": _ordered,
+    "resample": _resampled,
     "conv_norm": _normed_convolutions,
     "batch_norm": _norms,
     "sync_batch_norm": _norms,

@@ -20,7 +20,7 @@ from gpunn.verify.fold import fold_tasks
 from gpunn.verify.gather import gather_tasks
 from gpunn.verify.gradients import gradient_tasks
 from gpunn.verify.group_norm import group_norm_tasks
-from gpunn.verify.indexing import segment_tasks
+from gpunn.verify.indexing import index_tasks
 from gpunn.verify.local_response_norm import lrn_tasks
 from gpunn.verify.loss import loss_tasks
 from gpunn.verify.maps import map_tasks
@@ -30,6 +30,7 @@ from gpunn.verify.products import product_tasks
 from gpunn.verify.recurrent import recurrent_tasks
 from gpunn.verify.recurrent_layer import layer_tasks
 from gpunn.verify.reductions import reduction_tasks
+from gpunn.verify.resample import resample_tasks
 from gpunn.verify.running import running_tasks
 from gpunn.verify.softmax import softmax_tasks
 from gpunn.verify.step import step_tasks
@@ -95,7 +96,8 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     yield from layer_tasks(give)
     yield from conv_pool_tasks(give)
     yield from gradient_tasks(give)
-    yield from segment_tasks(device, give)
+    yield from index_tasks(device, dtype, give)
+    yield from resample_tasks(give)
     yield from scatter_tasks(device, give)
     yield from gather_tasks(device, dtype, give)
     yield from product_tasks(give)

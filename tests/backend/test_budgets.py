@@ -46,6 +46,13 @@ ROWS = {  # what normalises each sample by itself: launches forward, backward wi
     "softmax": (lambda x, w, b: ops.softmax(x, 3), 1, 1),
     "log_softmax": (lambda x, w, b: ops.log_softmax(x, 1), 1, 1),
 }
+SHAPES = {  # what changes images' sizes, and reads rows of tables: launches forward, and back
+    "nearest": (lambda x, w, i: ops.interpolate(x, scale_factor=2), 1, 1),
+    "bilinear": (lambda x, w, i: ops.interpolate(x, (9, 5), mode="bilinear"), 1, 1),
+    "bicubic": (lambda x, w, i: ops.interpolate(x, (3, 9), mode="bicubic", antialias=True), 1, 1),
+    "embedding": (lambda x, w, i: ops.embedding(i, w), 1, 2),
+    "rows of an array": (lambda x, w, i: ops.getitem(w, i), 1, 2),
+}
 READS_OF_A_TRAINING_STEP = 0
 PYTHON_CALLS_OF_CONV2D = {"cuda": 41, "emulator": 41}  # of row-major arrays, which two launches first bring in order
 PYTHON_CALLS = {  # forward with recording, plan known, on cuda arrays
@@ -170,6 +177,24 @@ def test_launches_of_what_normalises_a_sample(name, look_alike):
                 y.backward(gy)
             x.gradient = w.gradient = b.gradient = None
     assert work.launches.total() <= forward and back.launches.total() <= backward, f"{work}, {back}"
+    assert not work.copies.total() + back.copies.total(), f"{work}, {back}"
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_launches_of_what_gathers(name, look_alike):
+    """And no array of the host's, once a shape is known."""
+    function, forward, backward = SHAPES[name]
+    x, w = (Tensor(batch(shape, "cuda")[0], requires_grad=True) for shape in ((2, 8, 6, 8), (9, 8)))
+    index = gpunn.to_device(np.array([[8, 1], [1, 0]]), "cuda")
+    with counting.dry():
+        for _ in range(2):
+            with counting.device_work() as work:
+                y = function(x, w, index)
+            gy = batch(y.shape, "cuda")[0]
+            with counting.device_work() as back:
+                y.backward(gy)
+            x.gradient = w.gradient = None
+    assert (work.launches.total(), back.launches.total()) == (forward, backward), f"{work}, {back}"
     assert not work.copies.total() + back.copies.total(), f"{work}, {back}"
 
 

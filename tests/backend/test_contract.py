@@ -40,7 +40,7 @@ TWINS = {
     | {"unscale", "rescale", "adadelta", "adamax", "rprop", "asgd"},
     "activation": {"forward", "backward", "slopes"},
     "elementwise": {"apply", "add_into", "in_memory", "place"},
-    "indexing": {"add", "rows"},
+    "indexing": {"add", "check", "rows"},
     "recurrent": {"forward", "backward"},
     "reduce": {"extreme", "reduced"},
     "resample": {"resample"},

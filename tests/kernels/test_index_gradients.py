@@ -5,6 +5,7 @@ import pytest
 
 import gpunn
 from gpunn import Tensor, ops
+from gpunn.cuda import order
 from tests import counting
 
 pytestmark = pytest.mark.usefixtures("emulator")
@@ -42,6 +43,24 @@ def test_bits_are_those_of_the_cpu(device, index, request):
     if device == "cuda":
         request.getfixturevalue("look_alike")
     assert gradient(device, index).tobytes() == gradient("cpu", index).tobytes()
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.int32, np.uint8, np.int8])
+@pytest.mark.parametrize("counted", [True, False], ids=["counted", "sorted"])
+@pytest.mark.parametrize("device", ["emulator", "cuda"])
+def test_numbers_of_every_kind_counted_or_sorted(device, counted, kind, request, monkeypatch):
+    """Many numbers of many rows are not counted: each block would read all of them."""
+    if device == "cuda":
+        request.getfixturevalue("look_alike")
+    if not counted:
+        monkeypatch.setattr(order, "COUNTED", (0, 0))
+    rows = np.random.default_rng(3).integers(0 if kind is np.uint8 else -5, 5, 40).astype(kind)
+    x = Tensor(gpunn.to_device(X, device), requires_grad=True)
+    with counting.device_work() as work:
+        y = ops.getitem(x, gpunn.to_device(rows, device))
+        y.backward(gpunn.to_device(np.random.default_rng(1).standard_normal(y.shape).astype(np.float32), device))
+    assert gpunn.to_numpy(x.gradient).tobytes() == gradient("cpu", rows).tobytes()
+    assert device == "emulator" or work.launches["order"] == counted
 
 
 def test_a_device_index_and_many_alike(look_alike):

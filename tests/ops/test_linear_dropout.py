@@ -130,3 +130,19 @@ def test_one_hot(shape, classes):
         np.testing.assert_array_equal(got, want)
         assert got.dtype == np.int64
     assert isinstance(ops.one_hot(Tensor(target), classes), Tensor)
+
+
+@pytest.mark.parametrize("device", ["emulator", "cuda"])
+def test_a_label_that_is_no_class_is_noted_on_a_device(device, request):
+    """Its row is zeros; the next read says which it was, once."""
+    if device == "cuda":
+        request.getfixturevalue("look_alike")
+    elif not gpunn.is_available(device):
+        pytest.skip("the emulator is not available here")
+    y = ops.one_hot(gpunn.to_device(np.array([[2, 0], [7, -1]]), device), 3)
+    words = r"one_hot: target has the label 7 \(element 2\), expected 0 to 2; correct the labels, or raise num_classes"
+    with pytest.raises(IndexError, match=words):
+        gpunn.to_numpy(y)
+    np.testing.assert_array_equal(gpunn.to_numpy(y), [[[0, 0, 1], [1, 0, 0]], [[0, 0, 0], [0, 0, 0]]])
+    with pytest.raises(IndexError, match=r"one_hot: target has the label 5 \(element 1\), expected 0 to 4"):
+        ops.one_hot(np.array([0, 5]), 5)

@@ -117,6 +117,8 @@ ELEMENTS: dict[str, Op] = {
     "log softmax": lambda x: x.log_softmax(1),
     "cross-entropy": F.cross_entropy,
     "dropout": lambda x: F.dropout(x, DROPPED),
+    "embedding": lambda w, t: F.embedding(t, w),
+    "bilinear": lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"),
     "local response norm": lambda x: F.local_response_norm(x, 5),
 }
 

@@ -137,6 +137,7 @@ ELEMENTS: dict[str, Op] = {
     "mean of rows": lambda x: x.mean(1),
     "maximum of rows": lambda x: x.max(1),
     "filter 5x5": _correlated,
+    "embedding": lambda w, t: w.take(t, axis=0),
     "layer norm": lambda x, w, b: _standard(x) * w + b,
     "softmax": _softmax,
     "log softmax": _log_softmax,

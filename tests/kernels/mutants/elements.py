@@ -133,13 +133,6 @@ ELEMENTS = [
     ),
     *of_file("random/philox.cuh", (RULE, "round < 10", "round < 7")),
     *of_file(
-        "reduce/segment_sums.cu",
-        (EDGE, "keys[middle] < row", "keys[middle] <= row"),
-        (EDGE, "m < M && keys", "keys"),
-        (BITS, "gy + order[m] * L + column", "gy + (int)(order[m] * L) + column"),
-        (BITS, "if (i >= K * L) return;", "if (i >= (int)(K * L)) return;"),
-    ),
-    *of_file(
         "reduce/axes.cuh",
         (PARTS, "s.begin + each < axes.reduced ? s.begin + each : axes.reduced", "s.begin + each"),
         (INDEX, "at.x += i * apart_x[axis], at.other", "at.x += i * apart_x[0], at.other"),

@@ -24,6 +24,7 @@ from tests.kernels.mutants.conv import CONV
 from tests.kernels.mutants.elements import ELEMENTS
 from tests.kernels.mutants.filters import FILTERS
 from tests.kernels.mutants.gathering import GATHERING
+from tests.kernels.mutants.indexing import INDEXING
 from tests.kernels.mutants.planes import PLANES
 from tests.kernels.mutants.products import PRODUCTS
 from tests.kernels.mutants.recurrent import RECURRENT
@@ -33,8 +34,8 @@ from tests.kernels.mutants.tensor import TENSOR
 from tests.kernels.mutants.wgmma import WGMMA
 from tests.kernels.mutants.windows import WINDOWS
 
-MUTANTS = [*CONV, *PLANES, *ELEMENTS, *FILTERS, *GATHERING, *PRODUCTS, *RECURRENT, *ROWS, *TENSOR, *WGMMA]
-MUTANTS += WINDOWS
+MUTANTS = [*CONV, *PLANES, *ELEMENTS, *FILTERS, *GATHERING, *INDEXING, *PRODUCTS, *RECURRENT, *ROWS, *TENSOR]
+MUTANTS += [*WGMMA, *WINDOWS]
 PATIENCE = 300  # seconds for one mutant: one that never ends is not caught, but a slow machine is no endless loop
 
 
