@@ -31,12 +31,17 @@ def main(path: str, command: list[str]) -> None:
     _, (out, err), _, _ = socket.recv_fds(link, 1, 2)
     for stream in (out, err):
         os.set_inheritable(stream, False)
+    came: list[int] = []  # signals before there is a rank to pass them to
+    for signum in ENDING:  # such as a scheduler's to all processes of a job, which mpiexec passes on
+        signal.signal(signum, lambda signum, frame: came.append(signum))
     # close_fds: MPI's connection to mpiexec is a descriptor that the rank inherits.
     child = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, close_fds=False, start_new_session=True
     )
-    for signum in ENDING:  # such as a scheduler's to all processes of a job, which mpiexec passes on
+    for signum in ENDING:
         signal.signal(signum, lambda signum, frame: send(child.pid, signum))
+    for signum in came:
+        send(child.pid, signum)
     tell(link, rank=int(next(os.environ[name] for name in NUMBERS if name in os.environ)), pid=child.pid)
     over = threading.Event()
     threading.Thread(target=report, args=(child.pid, link, over), daemon=True).start()

@@ -149,6 +149,7 @@ def _give_up(place: Place, timeout: float) -> None:
         f"gpunn: rank {place.rank}: MPI has waited {timeout:g} s for the others to start; see whether they could, or "
         "start them with gpunn launch, which says who is missing"
     )
+    mpi_loading.forget_names()  # nobody else will
     os._exit(1)
 
 

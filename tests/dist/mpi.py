@@ -23,7 +23,7 @@ def needs_mpi():
         pytest.skip(str(error))
 
 
-def under_mpi(n, *command, env=None, timeout=120):
+def under_mpi(n, *command, env=None, timeout=400):
     """Run Python with these arguments as n ranks of one thread each; skips the test where there is no MPI."""
     start, settings = launch_starts.mpiexec_options(needs_mpi(), n)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **settings, **(env or {})}

@@ -27,7 +27,7 @@ class Talk:
         self.ended.append((code, words))
 
 
-def on_gpus(n, function, *args, devices=None, timeout=20.0):
+def on_gpus(n, function, *args, devices=None, timeout=300.0):
     """What function(group, *args) gives on each of n ranks; the first error is raised."""
     talk, groups = Meeting(n), []
 

@@ -18,7 +18,7 @@ from tests.dist.together import together
 END = """
 import os, sys, time
 from gpunn import dist
-group = dist.init("cpu", timeout=20)
+group = dist.init("cpu", timeout=120)
 group.barrier()
 if os.path.exists("/proc/self/maps"):
     kept = [line for line in open("/proc/self/maps") if "/dev/shm/mpich_shm" in line and "(deleted)" not in line]
@@ -84,7 +84,7 @@ def test_where_a_launcher_names_the_rank_the_rank_says_its_error_alone(pair, lau
 
 @pytest.mark.skipif("CI" not in os.environ, reason="seconds of several ranks: in CI")
 def test_an_error_of_one_rank_is_named_and_one_of_a_fork_is_no_ranks(tmp_path):
-    done = under_mpi(2, "-c", END, tmp_path, timeout=60)
+    done = under_mpi(2, "-c", END, tmp_path)
     assert done.returncode and "/dev/shm" not in done.stdout  # which nothing would remove
     for rank in range(2):
         assert (tmp_path / f"fork-{rank}").read_text().endswith("\nValueError: of a fork\n")

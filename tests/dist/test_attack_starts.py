@@ -16,7 +16,7 @@ import sys
 from gpunn import dist
 from gpunn.ranks import ending
 try:
-    dist.init("cpu", timeout=20)
+    dist.init("cpu", timeout=120)
 except dist.DistError as error:
     if ending.speaks():
         print(error)
@@ -86,7 +86,7 @@ def test_a_network_of_ranks_that_were_not_joined_is_refused(monkeypatch):
 @pytest.mark.skipif("CI" not in os.environ, reason="seconds of several ranks: in CI")
 def test_ranks_whose_launchers_disagree_all_end_and_one_says_so():
     """All have the number 0 by torchrun's variables: two would wait for the first inside MPI."""
-    done = under_mpi(3, "-c", JOIN, env={"RANK": "0", "WORLD_SIZE": "3"}, timeout=60)
+    done = under_mpi(3, "-c", JOIN, env={"RANK": "0", "WORLD_SIZE": "3"})
     assert done.returncode == 2
     assert done.stdout == (
         "dist.init: torchrun says rank 0 of 3, MPI rank 1 of 3; start the ranks by one launcher: "

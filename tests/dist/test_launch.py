@@ -87,7 +87,7 @@ def test_a_death_is_named_ends_the_others_and_starts_anew_as_often_as_wanted(pro
     script = program("if rank == 1: os.kill(os.getpid(), signal.SIGKILL)\ntime.sleep(60)")
     began = time.monotonic()
     assert launch(Plan(script, 3, cuda, restarts=1, options=["-n", "3"])) == 128 + signal.SIGKILL
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 50
     first, second = capfd.readouterr().err.splitlines()
     assert first.startswith("gpunn: launch: rank 1 (process ")
     assert first.endswith("was ended by SIGKILL; there is no checkpoint; restart 1 of 1")
@@ -177,7 +177,7 @@ def test_a_rank_that_is_silent_to_the_store_is_named_and_killed(program, capfd, 
     )
     began = time.monotonic()
     assert launch(Plan(script, 2, True)) == 128 + signal.SIGKILL
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 50
     (line,) = capfd.readouterr().err.splitlines()
     assert "rank 1 (process " in line and "does not answer: it is stopped, or its host is not reached" in line
 
@@ -194,7 +194,8 @@ def test_a_rank_that_stands_still_is_named_and_killed_but_not_one_that_goes_on(p
 
 
 def test_a_guard_that_is_killed_ends_its_rank_and_the_run(program, tmp_path, cuda, capfd):
-    lines = "open(f'pid-{rank}', 'w').write(str(os.getpid()))\ntime.sleep(0.3)\n"
+    lines = "open(f'pid-{rank}', 'w').write(str(os.getpid()))\n"
+    lines += "while len([f for f in os.listdir() if f.startswith('pid')]) < 2: time.sleep(0.01)\n"
     script = program(lines + "if rank == 1: os.kill(os.getppid(), signal.SIGKILL)\ntime.sleep(60)")
     assert launch(Plan(script, 2, cuda)) != 0
     assert ("a rank's guard" if cuda else "mpiexec") + " was ended by SIGKILL" in capfd.readouterr().err or not cuda
@@ -211,6 +212,9 @@ def test_an_abort_of_mpi_is_passed_on_and_leaves_no_rank(program, tmp_path, capf
     needs_mpiexec()
     pytest.importorskip("mpi4py")
     lines = "from mpi4py import MPI\nopen(f'pid-{rank}', 'w').write(str(os.getpid()))\nMPI.COMM_WORLD.barrier()\n"
+    lines += "if rank == 0:  # MPICH leaves what the ranks share\n"
+    lines += "    for name in {line.split()[5] for line in open('/proc/self/maps') if '/dev/shm/mpich' in line}:\n"
+    lines += "        os.unlink(name)\nMPI.COMM_WORLD.barrier()\n"
     script = program(lines + "if rank == 1: MPI.COMM_WORLD.Abort(7)\ntime.sleep(60)")
     assert launch(Plan(script, 2)) == 7
     assert "ended with exit code 7" in capfd.readouterr().err

@@ -10,6 +10,7 @@ import pytest
 
 from gpunn import dist
 from gpunn.errors import DistError
+from gpunn.ranks import start
 from gpunn.ranks.environment import Place, first_host, place
 from tests.dist.mpi import found_by
 
@@ -91,6 +92,14 @@ def alone(monkeypatch, env):
             monkeypatch.delenv(name)
     for name, value in env.items():
         monkeypatch.setenv(name, value)
+
+
+def test_a_rank_that_gives_up_in_mpis_start_leaves_no_names_of_shared_memory(monkeypatch, capsys):
+    done = []
+    monkeypatch.setattr(start.mpi_loading, "forget_names", lambda: done.append("names"))
+    monkeypatch.setattr(start.os, "_exit", done.append)
+    start._give_up(Place(1, 2, "MPI"), 3)
+    assert done == ["names", 1] and "rank 1: MPI has waited 3 s" in capsys.readouterr().err
 
 
 def test_without_mpi_its_pip_line_is_said(monkeypatch):

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork: not on
 def runs():
     """All runs, of one process that forks the ranks."""
     command = [sys.executable, "-m", "tests.dist.programs.deaths", *HARMS]
-    return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=120).stdout)
+    return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=400).stdout)
 
 
 def said(rank, number):
@@ -83,5 +83,5 @@ def test_ranks_that_leave_end_one_by_one(runs):
 
 
 def test_ends_come_soon(runs):
-    """A beat is 0.1 s here, and the others leave the one that speaks half a second."""
-    assert all(rank["seconds"] < 5 for run in runs.values() for rank in run["ranks"])
+    """A beat is 0.3 s here, the others leave the one that speaks half a second, and the machine has other work."""
+    assert all(rank["seconds"] < 20 for run in runs.values() for rank in run["ranks"])

@@ -12,7 +12,7 @@ class Meeting:
     """Where the threads of a group exchange what they have: all come with a value, and get all values."""
 
     def __init__(self, size):
-        self.barrier, self.values = threading.Barrier(size, timeout=60), [None] * size
+        self.barrier, self.values = threading.Barrier(size, timeout=300), [None] * size
 
     def meet(self, rank, value):
         self.values[rank] = value
@@ -94,7 +94,7 @@ class Job(Work):
         self.done.set()
 
     def wait(self):
-        assert self.done.wait(60), "a rank has not come"
+        assert self.done.wait(300), "a rank has not come"
         if self.error is not None:
             raise self.error
 

@@ -138,7 +138,7 @@ def found_among(group):
 
 if __name__ == "__main__":
     warnings.simplefilter("error")
-    group = dist.init("cpu", timeout=60)
+    group = dist.init("cpu", timeout=300)
     assert (dist.get_rank(), dist.get_world_size()) == (group.rank, group.size) and dist.is_initialized()
     dist.barrier()
     tell(sys.argv[1], group.rank, found_among(group))

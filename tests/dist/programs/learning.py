@@ -82,7 +82,7 @@ def unequal(model, group):
 
 
 if __name__ == "__main__":
-    group = dist.init("cpu", timeout=60)
+    group = dist.init("cpu", timeout=300)
     gpunn.manual_seed(0)
     base = models.create("lenet5")
     found = {run.__name__: run(copy.deepcopy(base), group) for run in (reduced, averaged, unequal)}

@@ -144,7 +144,7 @@ def main(folder):
     if rank is None:
         command = [sys.executable, "-m", "tests.dist.programs.loops", folder]
         both = [subprocess.Popen(command, env={**os.environ, "TORCH_RANK": str(i)}) for i in range(RANKS)]
-        sys.exit(max([child.wait(120) for child in both], key=abs))
+        sys.exit(max([child.wait(400) for child in both], key=abs))
     import torch
     from torch import distributed
     from torch.nn.parallel import DistributedDataParallel

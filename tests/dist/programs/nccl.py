@@ -40,7 +40,7 @@ def trained(group, xp, capture):
 def main():
     xp = cupy_stand_in.module()
     loading._load_cupy = lambda: (xp, "")
-    group = dist.init("cuda", timeout=30)
+    group = dist.init("cuda", timeout=300)
     found = {"kind": group.kind, "device": xp.cuda.runtime.getDevice(), "local": [group.local_rank, group.local_size]}
     found["reduced"] = reduced(xp, group.rank)
     found["eager"], found["captured"] = trained(group, xp, False), trained(group, xp, True)

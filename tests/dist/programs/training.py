@@ -215,5 +215,5 @@ CHECKS = {
 if __name__ == "__main__":
     warnings.simplefilter("error")
     folder, *names = sys.argv[1:]
-    group = dist.init(timeout=60)
+    group = dist.init(timeout=300)
     tell(folder, group.rank, {name: CHECKS[name](group, folder) for name in names or CHECKS if name in CHECKS})
