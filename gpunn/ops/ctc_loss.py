@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gpunn.asked import asked
-from gpunn.backend import Array, array_module, asarray, device_of, to_numpy
+from gpunn.backend import Array, array_module, asarray, capture, device_of, to_numpy
 from gpunn.checks import arrays, check_choice, check_same_device
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
@@ -54,6 +54,7 @@ def ctc_loss(
     np.float64(0.288)
     """
     op = "ctc_loss"
+    capture.refuse(f"{op}: the lengths are the host's, and a graph would repeat them; step with capture=False")
     check_choice(op, "reduction", reduction, REDUCTIONS)
     log_probs = widened(log_probs) if asked() else log_probs
     (a,) = arrays(op, log_probs=log_probs)

@@ -197,7 +197,7 @@ def rrelu(
     """x where x > 0, else r x (Xu et al., 2015): r random from lower to upper in training, else their mean.
 
     The numbers come from gpunn.random's global stream, in logical order, and so are equal on every device.
-    ValueError: lower above upper; CaptureError: in training, inside a captured step, whose replays would repeat them.
+    ValueError: lower above upper; CaptureError: in training, inside a capture of the program's own.
 
     >>> ops.rrelu([-3.0, 2.0], 0.0, 0.5)
     array([-0.75,  2.  ], dtype=float32)
@@ -209,12 +209,20 @@ def rrelu(
     if not training:
         y = leaky_relu(x, (low + high) / 2)
         return into(x, y, "rrelu") if inplace else y
-    again = "rrelu: in training each replay would repeat the slopes; leave it out of the captured step"
-    capture.refuse(again)
-    if not isinstance(a, np.ndarray) and streams.in_program_capture(a.device.id):
-        raise CaptureError(again)
-    drawn = random.uniform(a.shape, low, high, np.float64 if a.dtype == np.float64 else np.float32)
-    xp, slopes = array_module(a), asarray(drawn, device=device_of(a))
+    wide = np.dtype(np.float64 if a.dtype == np.float64 else np.float32)
+
+    def drawn() -> np.ndarray:
+        return random.uniform(a.shape, low, high, wide)
+
+    if isinstance(a, np.ndarray):
+        capture.refuse("rrelu: x is on cpu, whose slopes would be the same at each replay; move it to the device")
+    elif streams.in_program_capture(a.device.id):
+        raise CaptureError(
+            "rrelu: the stream captures, and each replay would repeat the slopes; capture the step with "
+            "gpunn.train.CapturedStep"
+        )
+    fed = capture.fed(drawn, wide, a.shape)
+    xp, slopes = array_module(a), asarray(drawn(), device=device_of(a)) if fed is None else fed
     factor = xp.where(less_equal(a, 0), slopes, 1).astype(a.dtype)
     y = record("rrelu", applied("multiply", a, factor), (x,), lambda gy, needs: (applied("multiply", gy, factor),))
     return into(x, y, "rrelu") if inplace else y

@@ -20,7 +20,7 @@ from tests.backend.graphs import xp as xp
 from tests.ops.test_devices import CALLS, W4, X, moved, tensors
 
 # Ops that CuPy's own functions still compute in part: as those, they want the arrays' device to be the current one.
-CUPYS = {"binary_cross_entropy_with_logits", "concatenate", "stack", "greater", "interpolate", "l1_loss", "logsumexp",
+CUPYS = {"binary_cross_entropy_with_logits", "concatenate", "stack", "greater", "l1_loss", "logsumexp",
          "mse_loss", "pad and crop", "prelu", "var", "where"}  # fmt: skip
 CUPYS |= {"cdist", "diag", "diag_embed", "dstack", "flip", "gather", "hstack", "index_add", "index_copy", "index_fill",
           "index_select", "masked_fill", "masked_select", "repeat", "repeat_interleave", "roll", "rot90", "scatter",
@@ -43,7 +43,7 @@ NOT_CAPTURED = {
     "rrelu": "each replay would repeat the slopes",
     "ctc_loss": "H2D transfers are disallowed",  # lengths
     # Their indices, places or noise come from the host.
-    **dict.fromkeys(("interpolate", "grid_sample", "affine_grid", "pdist"), "H2D transfers are disallowed"),
+    **dict.fromkeys(("grid_sample", "affine_grid", "pdist"), "H2D transfers are disallowed"),
     "gumbel_softmax": "H2D transfers are disallowed",
     "masked_select": "D2H transfers are disallowed",  # how many there are
 }
