@@ -89,6 +89,8 @@ CASES = [
                 parameters=(64,)),
     ElementCase("softmax", SCORES, lambda x: ops.softmax(x, AXIS), _both("softmax.")),
     ElementCase("log softmax", SCORES, lambda x: ops.log_softmax(x, AXIS), _both("softmax.")),
+    ElementCase("causal attention", (32, 128, 64),
+                lambda q, k, v: ops.scaled_dot_product_attention(q, k, v, is_causal=True), moved=(4, 7), others=2),
     ElementCase("cross-entropy", SCORES, lambda x, t: ops.cross_entropy(x, t), _both("loss.cross_entropy_"), (1, 2),
                 labels=True),
     ElementCase("dropout", ROWS, lambda x: ops.dropout(x, DROPPED), ("dropout.drop", "dropout.drop"), (2, 2),

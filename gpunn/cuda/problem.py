@@ -143,6 +143,27 @@ class Scores(Problem):
 
 
 @dataclass(frozen=True)
+class Masked(Problem):
+    """M rows of C scores, of G heads of L queries each, masked by booleans, by numbers of a dtype, or "" not at all.
+
+    ``steps``: the mask's elements from one image, head, query and key to the next.
+    """
+
+    M: int
+    C: int
+    G: int
+    L: int
+    causal: bool
+    mask: str
+    steps: tuple[int, ...]
+
+    @property
+    def struct(self) -> dict[str, int]:
+        named = dict(zip(("image", "head", "query", "key"), self.steps, strict=True))
+        return {**self.letters, **named, "causal": int(self.causal)}
+
+
+@dataclass(frozen=True)
 class Labels(Problem):
     """M rows of C scores each, with a class index a row; a row's scores lie L apart, as in memory (M/L, C, L)."""
 

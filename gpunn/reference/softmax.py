@@ -57,6 +57,54 @@ SOFTMAXES = [
 ]
 
 
+@dataclass(frozen=True)
+class MaskedCase:
+    """Scores (N, G, L, S) with a mask that broadcasts to them, of booleans, numbers or none, or causal."""
+
+    name: str
+    x: tuple
+    mask: tuple | None = None
+    added: bool = False
+    causal: bool = False
+    scale: float = 0.5
+
+    def arrays(self):
+        """x, and the mask or None: a third of the keys is hidden, and all of the first row's."""
+        rng = np.random.default_rng(crc32(self.name.encode()))
+        x = rng.standard_normal(self.x) * 3
+        if self.mask is None:
+            return x, None
+        seen = rng.random(self.mask) < 0.7
+        seen[..., 0, :] = seen.shape[-2] == 1
+        return x, np.where(seen, rng.standard_normal(self.mask), -np.inf) if self.added else seen
+
+
+MASKED = [
+    MaskedCase("scaled", (2, 3, 5, 7)),
+    MaskedCase("causal", (2, 3, 9, 9), causal=True),
+    MaskedCase("causal, fewer keys", (1, 2, 12, 8), causal=True),
+    MaskedCase("causal, several packs a thread", (1, 1, 5, 1040), causal=True),
+    MaskedCase("a mask of all heads", (2, 3, 6, 8), (6, 8)),
+    MaskedCase("a mask of keys", (3, 2, 4, 12), (3, 1, 1, 12)),
+    MaskedCase("a mask an image", (3, 2, 4, 12), (3, 1, 4, 12), added=True),
+    MaskedCase("a mask a head", (2, 3, 4, 5), (3, 4, 1), added=True),
+    MaskedCase("a mask of each", (2, 3, 4, 8), (2, 3, 4, 8)),
+    MaskedCase("added to long rows", (1, 2, 3, 4100), (3, 4100), added=True),
+]
+
+
+def masked(x, mask, causal, scale):
+    """softmax(scale x + mask), a row at a time; 0 where a row sees nothing."""
+    s, y = scale * x, np.zeros(x.shape)
+    if mask is not None:
+        s = np.where(mask, s, -np.inf) if mask.dtype == bool else s + mask
+    for index in np.ndindex(x.shape[:-1]):
+        row = s[index] if not causal else np.where(np.arange(x.shape[-1]) <= index[-1], s[index], -np.inf)
+        if not np.isneginf(row).all():
+            y[index] = _forward_row(False, row)
+    return y
+
+
 def forward(x, axis, log):
     """y, rows of it in turn."""
     return _by_rows(_forward_row, axis, log, x)

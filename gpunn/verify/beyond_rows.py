@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from gpunn.backend import Array
+from gpunn.cuda import masked_softmax
 from gpunn.reference import local_response_norm as window
 from gpunn.reference import softmax as oracle
 from gpunn.reference.group_norm import groups_backward, groups_forward, rows_backward, rows_forward
@@ -151,6 +152,22 @@ def _scores(space: Space, across: bool) -> Iterator[Beyond]:
 
     yield Beyond("softmax.forward", name, 10, 2, forward, want)
     yield Beyond("softmax.backward", name, 15, 2, backward, want_backward)
+    if not across:
+        yield _masked(space, name, scores, spread)
+
+
+def _masked(space: Space, name: str, scores: np.ndarray, spread: Callable[[np.ndarray], Array]) -> Beyond:
+    """The same rows scaled, each a head's only query, with a mask of the last key."""
+    mask = np.arange(LENGTH) < LENGTH - 1
+
+    def run() -> tuple:
+        x = spread(scores)[:, None]
+        return (masked_softmax.forward(x, space.give(mask), False, 0.5)[-KEPT:, 0],)
+
+    def want() -> tuple:
+        return ((oracle.masked(np.asarray(scores, np.float64), mask, False, 0.5), LENGTH, None),)
+
+    return Beyond("softmax.masked", name, 10, 2, run, want)
 
 
 def _planes(space: Space) -> Beyond:

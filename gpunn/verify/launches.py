@@ -31,6 +31,7 @@ from gpunn.cuda.problem import (
     Labels,
     Layer,
     Map,
+    Masked,
     Norm,
     Numbers,
     Planes,
@@ -221,6 +222,11 @@ def _scores(dtype: str) -> Iterator[Problem]:
             yield Scores(dtype, aligned, m, c, positions, False)
 
 
+def _masked(dtype: str) -> Iterator[Problem]:
+    for keys, mask in product((16, 7), ("", "bool")):
+        yield Masked(dtype, True, 6, keys, 2, 3, not mask, mask, (0, 0, 0, 0))
+
+
 def _losses(dtype: str) -> Iterator[Problem]:
     for case, label in product(LOSSES, ("int64", "int32", "uint64")):
         n, c, *spatial = case.x if len(case.x) > 1 else (1, *case.x)
@@ -304,6 +310,7 @@ _OTHERS = {
     "local_response_norm": _lrns,
     "filter": _filters,
     "softmax": _scores,
+    "softmax.masked": _masked,
     "loss": _losses,
     "dropout": _drops,
     "activation": _activations,

@@ -32,7 +32,7 @@ from gpunn.verify.recurrent_layer import layer_tasks
 from gpunn.verify.reductions import reduction_tasks
 from gpunn.verify.resample import resample_tasks
 from gpunn.verify.running import running_tasks
-from gpunn.verify.softmax import softmax_tasks
+from gpunn.verify.softmax import masked_tasks, softmax_tasks
 from gpunn.verify.step import step_tasks
 from gpunn.verify.task import CHANNELS_LAST, Part, Task, as_f64, channels, placements
 
@@ -84,6 +84,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     yield from fold_tasks(give)
     yield from group_norm_tasks(give)
     yield from softmax_tasks(give)
+    yield from masked_tasks(device, give)
     yield from lrn_tasks(give)
     yield from filter_tasks(give)
     yield from loss_tasks(device, give)

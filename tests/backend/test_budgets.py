@@ -53,6 +53,8 @@ SHAPES = {  # what changes images' sizes, and reads rows of tables: launches for
     "embedding": (lambda x, w, i: ops.embedding(i, w), 1, 2),
     "rows of an array": (lambda x, w, i: ops.getitem(w, i), 1, 2),
 }
+ATTENTIONS = {"plain": {}, "causal": {"is_causal": True}, "bool": {"attn_mask": np.tri(5, dtype=bool)},
+              "added": {"attn_mask": np.zeros((2, 1, 5, 5), np.float32)}}  # fmt: skip
 READS_OF_A_TRAINING_STEP = 0
 PYTHON_CALLS_OF_CONV2D = {"cuda": 41, "emulator": 41}  # of row-major arrays, which two launches first bring in order
 PYTHON_CALLS = {  # forward with recording, plan known, on cuda arrays
@@ -195,6 +197,25 @@ def test_launches_of_what_gathers(name, look_alike):
                 y.backward(gy)
             x.gradient = w.gradient = None
     assert (work.launches.total(), back.launches.total()) == (forward, backward), f"{work}, {back}"
+    assert not work.copies.total() + back.copies.total(), f"{work}, {back}"
+
+
+@pytest.mark.parametrize("name", ATTENTIONS)
+def test_launches_of_attention(name, look_alike):
+    """Two products and softmax between them, however it is masked; back four, softmax, and gy scaled."""
+    q, k, v = (Tensor(batch((2, 3, 5, 8), "cuda")[0], requires_grad=True) for _ in range(3))
+    options = dict(ATTENTIONS[name])
+    if "attn_mask" in options:
+        options["attn_mask"] = gpunn.to_device(options["attn_mask"], "cuda")
+    gy = batch((2, 3, 5, 8), "cuda")[0]
+    with counting.dry():
+        for _ in range(2):
+            with counting.device_work() as work:
+                y = ops.scaled_dot_product_attention(q, k, v, **options)
+            with counting.device_work() as back:
+                y.backward(gy)
+            q.gradient = k.gradient = v.gradient = None
+    assert (work.launches.total(), back.launches.total()) == (3, 6), f"{work}, {back}"
     assert not work.copies.total() + back.copies.total(), f"{work}, {back}"
 
 

@@ -115,6 +115,7 @@ ELEMENTS: dict[str, Op] = {
     "group norm": lambda x, w, b: F.group_norm(x, 32, w, b),
     "softmax": lambda x: x.softmax(1),
     "log softmax": lambda x: x.log_softmax(1),
+    "causal attention": lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True),
     "cross-entropy": F.cross_entropy,
     "dropout": lambda x: F.dropout(x, DROPPED),
     "embedding": lambda w, t: F.embedding(t, w),
