@@ -418,6 +418,14 @@ class Attention(Protocol):
         """Gradients gq, gk and gv, from what forward kept."""
         ...
 
+    def weights(self, scores: Array, mask: Array | None, causal: bool, scale: float) -> Array:
+        """softmax(scale scores + mask) of (..., L, S), 0 in a row that sees nothing; of float32 or float64."""
+        ...
+
+    def weights_backward(self, gy: Array, y: Array, scale: float) -> Array:
+        """The gradient of the scores, from what `weights` gave."""
+        ...
+
 
 class LocalResponseNorm(Protocol):
     """Local response normalisation of x (N, C, *) over `size` neighbouring channels."""

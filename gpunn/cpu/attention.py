@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from gpunn.cpu import softmax
 from gpunn.cpu.narrow import in_float32
 from gpunn.cpu.threads import parallel_for
 
@@ -33,12 +34,10 @@ def forward(
     def task(n: int, parts: list[Part]) -> None:
         for heads, rows, seen in parts:
             scores = _scores(queries, keys, bias, causal, scale, n, heads, rows, seen)
-            peak = scores.max(axis=-1, keepdims=True)
-            peak[np.isneginf(peak)] = 0  # a row that sees nothing gives 0, not NaN
+            peak = _peaks(scores)
             scores -= peak
             np.exp(scores, out=scores)
-            total = scores.sum(axis=-1, keepdims=True)
-            share = np.where(total == 0, 0, 1 / total)
+            share = _shares(scores)
             out = made[n, heads, rows]
             np.matmul(scores, values[n, heads, :seen], out=out)
             out *= share
@@ -97,13 +96,50 @@ def _scores(
 ) -> np.ndarray:
     """scale q k^T + mask of a block, -inf where nothing may be seen."""
     scores = np.matmul(q[n, heads, rows] * q.dtype.type(scale), k[n, heads, :seen].swapaxes(1, 2))
-    if bias is not None and bias.dtype == bool:
-        np.copyto(scores, -np.inf, where=~bias[n, heads, rows, :seen])
-    elif bias is not None:
-        scores += bias[n, heads, rows, :seen]
-    if causal:
-        np.copyto(scores, -np.inf, where=np.arange(seen) > np.arange(rows.start, rows.stop)[:, None])
+    _hide(scores, None if bias is None else bias[n, heads, rows, :seen], causal, rows.start)
     return scores
+
+
+def _hide(scores: np.ndarray, bias: np.ndarray | None, causal: bool, first: int) -> None:
+    """Add what a mask adds, -inf where nothing may be seen; the rows are those of the queries from `first` on."""
+    if bias is not None and bias.dtype == bool:
+        np.copyto(scores, -np.inf, where=~bias)
+    elif bias is not None:
+        scores += bias
+    if causal:
+        rows, seen = scores.shape[-2:]
+        np.copyto(scores, -np.inf, where=np.arange(seen) > np.arange(first, first + rows)[:, None])
+
+
+def weights(scores: np.ndarray, mask: np.ndarray | None, causal: bool, scale: float) -> np.ndarray:
+    """softmax(scale scores + mask) of (..., L, S), 0 in a row that sees nothing."""
+    y = scores * scores.dtype.type(scale)
+    if not y.size:
+        return y
+    _hide(y, None if mask is None else np.broadcast_to(mask, y.shape), causal, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y -= _peaks(y)
+        np.exp(y, out=y)
+        y *= _shares(y)
+    return y
+
+
+def weights_backward(gy: np.ndarray, y: np.ndarray, scale: float) -> np.ndarray:
+    """The gradient of the scores, from what `weights` gave."""
+    return softmax.backward(gy, y, y.ndim - 1, False) * y.dtype.type(scale)
+
+
+def _peaks(scores: np.ndarray) -> np.ndarray:
+    """The largest score of each row, 0 of one that sees nothing, which gives 0 then, not NaN."""
+    peak = scores.max(axis=-1, keepdims=True)
+    peak[np.isneginf(peak)] = 0
+    return peak
+
+
+def _shares(powers: np.ndarray) -> np.ndarray:
+    """1 / the sum of each row, 0 of none."""
+    total = powers.sum(axis=-1, keepdims=True)
+    return np.where(total == 0, 0, 1 / total)
 
 
 def _by_blocks(task: Callable[[int, list[Part]], None], heads: tuple[int, int], L: int, S: int, causal: bool) -> None:

@@ -15,8 +15,8 @@ def forward(q: Array, k: Array, v: Array, mask: Array | None, causal: bool, scal
     scores = matmul(q, k.swapaxes(-1, -2))
     if not scores.size:
         return array_module(q).zeros_like(q, shape=(*q.shape[:-1], v.shape[-1])).astype(dtype, copy=False), scores
-    weights = masked_softmax.forward(scores, mask, causal, scale)
-    return matmul(weights, v).astype(dtype, copy=False), weights
+    shares = weights(scores, mask, causal, scale)
+    return matmul(shares, v).astype(dtype, copy=False), shares
 
 
 def backward(
@@ -39,3 +39,13 @@ def backward(
     slopes = softmax.backward(above, kept, kept.ndim - 1, False)
     gq, gk = matmul(slopes, k), matmul(slopes.swapaxes(-1, -2), q)
     return gq.astype(dtype, copy=False), gk.astype(dtype, copy=False), gv.astype(dtype, copy=False)
+
+
+def weights(scores: Array, mask: Array | None, causal: bool, scale: float) -> Array:
+    """softmax(scale scores + mask) of (..., L, S), 0 in a row that sees nothing."""
+    return masked_softmax.forward(scores, mask, causal, scale)
+
+
+def weights_backward(gy: Array, y: Array, scale: float) -> Array:
+    """The gradient of the scores, from what `weights` gave."""
+    return elementwise.apply("multiply", softmax.backward(gy, y, y.ndim - 1, False), scale)

@@ -15,7 +15,7 @@ from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.arithmetic import add, matmul, mul
-from gpunn.ops.attention_masks import as_bias, causal_bias
+from gpunn.ops.attention_masks import as_bias
 from gpunn.ops.comparison import where
 from gpunn.ops.dropout import dropout
 from gpunn.ops.out import with_out
@@ -67,11 +67,13 @@ def scaled_dot_product_attention(
     q, k, v = arrays(op, query=query, key=key, value=value)
     scale = (1 / math.sqrt(q.shape[-1] or 1)) if scale is None else as_number(op, "scale", scale)
     mask = None if attn_mask is None else _checked_mask(op, attn_mask, q, k, is_causal)
-    if dropout_p or wants_grad(attn_mask):
-        bias = causal_bias(q, k) if is_causal else None
-        bias = bias if attn_mask is None else as_bias(op, "attn_mask", attn_mask, q, True)
-        y, _ = attended(query, key, value, bias, scale, dropout_p)
-        return cast(y, q.dtype)
+    if attn_mask is not None and wants_grad(attn_mask):
+        bias = as_bias(op, "attn_mask", attn_mask, q, True)
+        return cast(attended(query, key, value, bias, scale, dropout_p)[0], q.dtype)
+    if dropout_p:
+        query, key, value = in_float32(query, key, value)
+        weights = dropout(_weights(matmul(query, transpose(key, -1, -2)), mask, bool(is_causal), scale), dropout_p)
+        return cast(matmul(weights, value), q.dtype)
     twin = twins(q).attention
     y, kept = twin.forward(q, k, v, mask, bool(is_causal), scale)
 
@@ -79,6 +81,14 @@ def scaled_dot_product_attention(
         return twin.backward(gy, q, k, v, mask, bool(is_causal), scale, kept)
 
     return record(op, y, (query, key, value), backward, owned=True)
+
+
+def _weights(scores: A, mask: Array | None, causal: bool, scale: float) -> A:
+    """softmax(scale scores + mask), 0 in a row that sees nothing."""
+    a = data_of(scores)
+    twin = twins(a).attention
+    y = twin.weights(a, mask, causal, scale)
+    return record("softmax", y, (scores,), lambda gy, needs: (twin.weights_backward(gy, y, scale),), owned=True)
 
 
 def _fitted(op: str, query: A, key: A, value: A, enable_gqa: bool) -> tuple[A, A, A]:
@@ -142,6 +152,11 @@ def _checked_mask(op: str, attn_mask: Operand, q: Array, k: Array, is_causal: bo
     return mask
 
 
+def in_float32(*inputs: A) -> tuple[A, ...]:
+    """All of them, those of 16 bits in float32."""
+    return tuple([cast(x, np.dtype(np.float32)) if data_of(x).dtype.itemsize == 2 else x for x in inputs])
+
+
 def attended(
     query: A, key: A, value: A, bias: Any, scale: float, dropout_p: float, safe: bool = True
 ) -> tuple[Any, Any]:
@@ -149,9 +164,7 @@ def attended(
 
     A row that sees nothing gives 0 where it is `safe`, else NaN.
     """
-    float32 = np.dtype(np.float32)
-    if data_of(query).dtype.itemsize == 2:
-        query, key, value = (cast(x, float32) for x in (query, key, value))
+    query, key, value = in_float32(query, key, value)
     scores, alive = matmul(mul(query, scale), transpose(key, -1, -2)), None
     if bias is not None:
         a = data_of(bias)

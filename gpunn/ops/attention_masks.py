@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend import Array, array_module
-from gpunn.backend.constants import constant
 from gpunn.checks import check_same_device
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import data_of, record
@@ -29,12 +28,6 @@ def as_bias(op: str, name: str, mask: Operand, q: Array, seen: bool) -> Any:
         raise TypeError(f"{op}: {name} is {a.dtype}, expected bool, True where a key {word}, or floats; convert it")
     before = a.dtype
     return record(name, rounded(a, dtype), (mask,), lambda gy, needs: (rounded(gy, before),))
-
-
-def causal_bias(q: Array, k: Array) -> Array:
-    """(L, S): -inf for the keys behind each row's place."""
-    allowed = np.tri(q.shape[-2], k.shape[-2], dtype=bool)
-    return constant(np.where(allowed, 0, -np.inf).astype(_wide(q)), q)
 
 
 def _wide(q: Array) -> np.dtype:

@@ -54,7 +54,8 @@ SHAPES = {  # what changes images' sizes, and reads rows of tables: launches for
     "rows of an array": (lambda x, w, i: ops.getitem(w, i), 1, 2),
 }
 ATTENTIONS = {"plain": {}, "causal": {"is_causal": True}, "bool": {"attn_mask": np.tri(5, dtype=bool)},
-              "added": {"attn_mask": np.zeros((2, 1, 5, 5), np.float32)}}  # fmt: skip
+              "added": {"attn_mask": np.zeros((2, 1, 5, 5), np.float32)},
+              "dropped": {"attn_mask": np.tri(5, dtype=bool), "dropout_p": 0.1}}  # fmt: skip
 READS_OF_A_TRAINING_STEP = 0
 PYTHON_CALLS_OF_CONV2D = {"cuda": 41, "emulator": 41}  # of row-major arrays, which two launches first bring in order
 PYTHON_CALLS = {  # forward with recording, plan known, on cuda arrays
@@ -202,7 +203,7 @@ def test_launches_of_what_gathers(name, look_alike):
 
 @pytest.mark.parametrize("name", ATTENTIONS)
 def test_launches_of_attention(name, look_alike):
-    """Two products and softmax between them, however it is masked; back four, softmax, and gy scaled."""
+    """Two products and softmax between them, however it is masked; back four, softmax, and gy or slopes scaled."""
     q, k, v = (Tensor(batch((2, 3, 5, 8), "cuda")[0], requires_grad=True) for _ in range(3))
     options = dict(ATTENTIONS[name])
     if "attn_mask" in options:
@@ -215,7 +216,8 @@ def test_launches_of_attention(name, look_alike):
             with counting.device_work() as back:
                 y.backward(gy)
             q.gradient = k.gradient = v.gradient = None
-    assert (work.launches.total(), back.launches.total()) == (3, 6), f"{work}, {back}"
+    expected = (4, 10) if name == "dropped" else (3, 6)  # dropout, forward and back, and each gradient copied
+    assert (work.launches.total(), back.launches.total()) == expected, f"{work}, {back}"
     assert not work.copies.total() + back.copies.total(), f"{work}, {back}"
 
 

@@ -30,7 +30,7 @@ TWINS = {
     "group_norm": {"group_forward", "group_backward", "layer_forward", "layer_backward"}
     | {"rms_forward", "rms_backward"},
     "softmax": {"forward", "backward"},
-    "attention": {"forward", "backward"},
+    "attention": {"forward", "backward", "weights", "weights_backward"},
     "local_response_norm": {"forward", "backward"},
     "dropout": {"drop"},
     "linear": {"forward", "backward"},

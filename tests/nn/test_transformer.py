@@ -84,6 +84,7 @@ def test_the_decoder_is_a_stack_with_a_norm():
 def test_first_values_are_drawn_as_pytorchs():
     """Each weight's spread is that of PyTorch's own, and what is 0 there is 0 here."""
     gpunn.manual_seed(0)
+    torch().manual_seed(0)
     for name, args in {"MultiheadAttention": (48, 4, 0.0, True, True), "Transformer": (32, 4, 1, 1, 64)}.items():
         state = getattr(torch().nn, name)(*args).state_dict()
         for key, value in getattr(nn, name)(*args).state_dict().items():

@@ -88,6 +88,32 @@ def test_dropout_drops_weights_of_the_generators_stream():
     np.testing.assert_array_equal(sdpa(Q, K, V, dropout_p=1.0), np.zeros((2, 3, 5, 6)))
 
 
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("device", ["cpu", "emulator"])
+def test_with_dropout_it_is_its_parts(name, device):
+    """Weights of attention to an identity, dropped by ops.dropout of the same numbers, and their gradients."""
+    if not gpunn.is_available(device):
+        pytest.skip("the emulator is not available here")
+    options = dict(CASES[name])
+    mask = options.pop("mask", None)
+    mask = mask if mask is None else gpunn.to_device(mask, device)
+    q, k, v = (gpunn.to_device(a, device) for a in (Q, K, V))
+    every = gpunn.to_device(np.broadcast_to(np.eye(7), (2, 3, 7, 7)).copy(), device)
+    found = []
+    for whole in (True, False):
+        gpunn.manual_seed(5)
+        leaves = [Tensor(a, requires_grad=True) for a in (q, k, v)]
+        if whole:
+            y = sdpa(*leaves, attn_mask=mask, dropout_p=0.4, **options)
+        else:
+            shares = sdpa(*leaves[:2], Tensor(every), attn_mask=mask, **options)
+            y = ops.matmul(ops.dropout(shares, 0.4), leaves[2])
+        found.append([y, *grad(y, leaves, gpunn.to_device(normal(*y.shape, seed=7), device))])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(gpunn.to_numpy(one), gpunn.to_numpy(other), rtol=1e-9, atol=1e-12)
+    assert name == "plain" or np.isfinite(gpunn.to_numpy(found[0][0])).all()
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_16_bits_are_computed_in_float32(dtype):
     dtype = gpunn.asked.dtype_of("bf16") if dtype == "bfloat16" else np.dtype(dtype)
