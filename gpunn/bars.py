@@ -8,9 +8,12 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, TextIO, TypeVar
 
-from tqdm import tqdm
-
 from gpunn.terminal import Forgiving, say
+
+try:
+    from tqdm import tqdm
+except ImportError:  # on a machine where nothing can be installed the words do without it
+    tqdm = None
 
 MINUTE = 60.0
 T = TypeVar("T")
@@ -58,18 +61,22 @@ class Lines:
         self.said = time.monotonic()
         elapsed = self.said - self.started
         total: Any = self.total  # None where it is not known, which tqdm's types leave out
-        say(tqdm.format_meter(self.n, total, elapsed, initial=self.initial, **self.looks), self.file)
+        if tqdm is None:
+            words = f"{self.looks['prefix']}: {self.n} of {'?' if total is None else total}, {elapsed:.0f} s"
+        else:
+            words = tqdm.format_meter(self.n, total, elapsed, initial=self.initial, **self.looks)
+        say(words, self.file)
 
 
-def bar(desc: str, file: TextIO | None = None, forced: bool = False, last: bool = True, **options: Any) -> Lines | tqdm:
-    """A tqdm bar on standard error or `file` where that is a terminal, or `forced`; else Lines.
+def bar(desc: str, file: TextIO | None = None, forced: bool = False, last: bool = True, **options: Any) -> Any:
+    """A tqdm bar on standard error or `file` where that is a terminal, or `forced`; else Lines, and without tqdm.
 
     Args:
         last: whether Lines end with one.
         options: tqdm's `total`, `initial`, `unit`, `unit_scale`, `bar_format`.
     """
     stream = Forgiving(sys.stderr if file is None else file)
-    if forced or stream.isatty():
+    if tqdm is not None and (forced or stream.isatty()):
         # Told its height, tqdm asks no terminal: one that reports no size would show nothing.
         size: dict[str, Any] = {"ncols": _columns(stream), "nrows": 20}
         try:

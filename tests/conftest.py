@@ -21,10 +21,17 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser, pluginmanager):
-    """Without pytest-xdist (`-p no:xdist`) the options that pyproject.toml has for it mean nothing."""
+    """Without pytest-xdist (`-p no:xdist`) or pytest-timeout what pyproject.toml says to them means nothing."""
     if not pluginmanager.hasplugin("xdist"):
         parser.addoption("--numprocesses", help="not heeded: pytest-xdist is not loaded")
         parser.addoption("--dist", help="not heeded: pytest-xdist is not loaded")
+    if not pluginmanager.hasplugin("timeout"):
+        parser.addini("timeout", help="not heeded: pytest-timeout is not loaded")
+
+
+def pytest_configure(config):
+    if not config.pluginmanager.hasplugin("timeout"):
+        config.addinivalue_line("markers", "timeout: not heeded, pytest-timeout is not loaded")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -81,3 +81,13 @@ def test_a_setting_that_tqdm_cannot_take_costs_the_bar_alone(monkeypatch):
 def test_over_gives_the_items(capsys):
     assert list(over([3, 4], "work", " images")) == [3, 4]
     assert capsys.readouterr().err == ""
+
+
+def test_without_tqdm_a_line_says_how_far_it_is(clock, monkeypatch):
+    monkeypatch.setattr(bars, "tqdm", None)
+    assert lines(clock, 90, 1) == ["work: 60 of 90, 60 s", "work: 90 of 90, 90 s"]
+    out = Terminal()
+    with bar("work", out, forced=True) as shown:
+        clock.now += 61
+        shown.update(1)
+    assert set(out.getvalue().splitlines()) == {"work: 1 of ?, 61 s"}

@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
 
-from tqdm import tqdm
-
 from gpunn.bars import MINUTE, Lines, bar
 from gpunn.terminal import say
 from gpunn.train.callbacks import Callback
@@ -33,7 +31,7 @@ class ProgressBar(Callback):
 
     def __init__(self, bar: bool | None = None, file: TextIO | None = None):
         self.wanted, self.given = bar, file
-        self.bar: Lines | tqdm | None = None
+        self.bar: Any = None  # a tqdm or Lines
         self.failed = self.foreseen = self.warm = False
         self.first, self.started = 0, 0.0  # finished batches and the time, where the estimate is measured from
 
