@@ -49,7 +49,8 @@ class Rival:
 class Row:
     """A case, an operation and the variant that did it: its times or counts, or why there are none.
 
-    status: ok, refused, skipped or failed. flops, bytes: the work, where it is known. What is None stays out of files.
+    status: ok, refused, skipped or failed. flops, bytes: the work, where it is known. calls, lost_seconds: of a step, and
+    what they take over their floor. What is None stays out of files.
     """
 
     suite: str
@@ -76,6 +77,9 @@ class Row:
     test_accuracy: float | None = None
     train_loss: float | None = None
     train_seconds: float | None = None
+    calls: float | None = None
+    predicted_seconds: float | None = None
+    lost_seconds: float | None = None
     against: dict[str, Rival] = field(default_factory=dict)
 
     @property

@@ -12,7 +12,7 @@ from bench import machine
 from bench.clocks import CudaClock
 from bench.kernels import rivals, roofline
 from bench.measure import Plan
-from bench.output import compare, means, pictures, results
+from bench.output import compare, lost, means, pictures, results
 from bench.output.columns import Table, legend
 from bench.output.results import Run
 from gpunn import backend
@@ -32,6 +32,7 @@ SUITES = {
     "gemm": ("kernels.suite", "matrix products"),
     "optim": ("training.optimisers", "one step of each optimiser over a model's parameters"),
     "recurrent": ("training.recurrent", "layers of Elman, LSTM and GRU over sequences, forward and with gradients"),
+    "kernels": ("training.kernels", "every kernel of a training step beside its roof, and the time lost to it"),
     "step": ("training.step", "a whole training step of every model in gpunn.models"),
     "launch": ("kernels.launching", "host microseconds a call, eager and captured"),
 }
@@ -81,9 +82,12 @@ def main(suite: str, argv: list[str]) -> int:
     run["rivals"] = plan.rivals = rivals.present(names, args.device)
     try:
         _measure(run, module, plan)
-    except (KeyboardInterrupt, BrokenPipeError):  # Ctrl-C, or a reader like `head` that has seen enough
+    except BaseException as error:
         run["interrupted"] = True
         print(f"\ninterrupted after {len(run['rows'])} rows", file=sys.stderr)
+        if not isinstance(error, KeyboardInterrupt | BrokenPipeError):  # Ctrl-C, or a reader that has seen enough
+            _finish(run, None, args)  # what was measured before is kept
+            raise
     status = _finish(run, baseline, args)
     return 130 if run["interrupted"] else status
 
@@ -120,7 +124,7 @@ def _head(run: Run) -> Iterator[str]:
 def _finish(run: Run, baseline: Run | None, args: argparse.Namespace) -> int:
     """Write the files, say what failed and how fast all was taken together; the exit status."""
     run["means"] = means.of(run["rows"])
-    print(*means.lines(run["means"]), sep="\n")
+    print(*means.lines(run["means"]), *lost.lines(run["rows"]), sep="\n")
     if args.json:
         results.save(run, args.json)
     if args.plot and run["rows"]:

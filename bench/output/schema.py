@@ -12,6 +12,7 @@ SCHEMA = "gpunn bench 1"
 STATUSES = ("ok", "refused", "skipped", "failed")
 SPREAD = ("median", "p10", "p90")
 TRAINED = ("peak_bytes", "kept_bytes", "images_per_second", "test_accuracy", "train_loss", "train_seconds")
+LOST = ("calls", "predicted_seconds", "lost_seconds")
 COUNTS = (
     "barriers", "sectors", "ideal_sectors", "passes", "ideal_passes", "conflict_ways", "launches",
     "global_loads", "global_stores", "shared_loads", "shared_stores",
@@ -43,7 +44,7 @@ ROW = record(
         "verified": maybe(table_of(kinds.ANY)),
         "against": table_of(RIVAL),
         **dict.fromkeys(("flops", "bytes", "gflops", "gbs"), maybe(RATE)),
-        **dict.fromkeys(("host_seconds", "roofline", *TRAINED), maybe(FIGURE)),
+        **dict.fromkeys(("host_seconds", "roofline", *LOST, *TRAINED), maybe(FIGURE)),
     },
 )
 MEAN = record(

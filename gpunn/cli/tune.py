@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -34,6 +35,8 @@ def add_to(commands: argparse._SubParsersAction) -> None:
         description="Run one step of a network, or a convolution of the shape table by its name, time every variant "
         f"that takes a problem, and keep the fastest in {tuned.folder()}, where later programs find it while the "
         f"kernels are the same. {tuned.SWITCH}=0 leaves it unread; `gpunn kernels --trace` says which were tuned.",
+        epilog="Exported as kernels/tuned/sm_90.json the choices ship with the package: devices of that compute "
+        "capability (9.0), of which nothing was measured, heed them.",
     )
     add = parser.add_argument
     add("names", nargs="*", metavar="NAME", help="networks (resnet50) or convolutions ('resnet50 stage1')")
@@ -42,6 +45,7 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     add("--device", help="cuda, cuda:1 or emulator (default cuda)")
     add("--list", action="store_true", help="show what was measured, and end")
     add("--clear", action="store_true", help="forget all of it, and end")
+    add("--export", metavar="FILE", type=Path, help="write all that is kept of this device there as well; see below")
     parser.set_defaults(run=run)
 
 
@@ -56,20 +60,30 @@ def run(args: argparse.Namespace) -> int:
     number = EMULATOR if device.type == "emulator" else device.index or 0
     if args.list:
         return _list(number)
+    if not args.names and args.export:
+        return _export(number, args.export)
     if not args.names:
         raise UsageError(f"tune: of which network? choose from {', '.join(models.names())}; gpunn tune resnet50")
     steps = [_step(name, device, args.batch or BATCH[device.type]) for name in args.names]
     precision = _precision(args.precision)
     found: dict[str, tuned.Choice] = {}
-    for step in steps:
-        with precision():
-            asked = tuning.collected(step)
-        for one in tuning.measure(asked):
-            found[tuned.key_of(one.operation, one.problem)] = one.choice
-            print(_line(one), flush=True)
+    try:
+        for step in steps:
+            with precision():
+                asked = tuning.collected(step)
+            for one in tuning.measure(asked):
+                found[tuned.key_of(one.operation, one.problem)] = one.choice
+                print(_line(one), flush=True)
+    finally:  # after Ctrl-C too: what was measured is right
+        path = tuned.write(number, found)
     if device.type == "emulator":
         print(NOTE)
-    print(f"{len(found)} problems measured, kept in {tuned.write(number, found)}")
+    print(f"{len(found)} problems measured, kept in {path}")
+    return _export(number, args.export) if args.export else 0
+
+
+def _export(device: int, path: Path) -> int:
+    print(f"{tuned.export(device, path)} problems written to {path}")
     return 0
 
 

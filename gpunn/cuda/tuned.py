@@ -2,6 +2,9 @@
 
 An entry is of one operation and problem, and of the kernels as they were: a changed kernel is not chosen by what was
 measured of another. GPUNN_TUNE=0 leaves all of it unread. A choice changes no more than the variant's own rounding.
+
+What was measured on one device of an architecture ships beside the kernels, as kernels/tuned/sm_90.json (`gpunn tune
+--export`), and is heeded on every device of it, whatever its driver, where nothing was measured on the device itself.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import Any, NamedTuple
 from gpunn import backend
 from gpunn.backend.streams import EMULATOR
 from gpunn.cuda import source
+from gpunn.cuda.kernel import capability
 from gpunn.cuda.problem import Problem
 from gpunn.errors import UsageError
 from gpunn.files import cache_folder, write_atomically
@@ -84,12 +88,19 @@ def file_of(device: int) -> Path:
 
 def find(operation: str, problem: Problem, device: int, variants: Sequence[Any]) -> tuple[str, str] | None:
     """The variant that was the fastest for this problem on this device, and the reason in words; None: not measured."""
-    if os.environ.get(SWITCH) == "0" or not _is_any():
+    if os.environ.get(SWITCH) == "0":
         return None
-    choice = _kept(device).get(key_of(operation, problem))
-    if choice is None or choice.kernels != kernels_of(variants):
-        return None
-    return choice.variant, choice.words(device_words(device)[0])
+    key = key_of(operation, problem)
+    if _is_any():
+        choice = _kept(device).get(key)
+        if choice is not None and choice.kernels == kernels_of(variants):
+            return choice.variant, choice.words(device_words(device)[0])
+    if device != EMULATOR:
+        name, choices = _shipped(capability(device))
+        choice = choices.get(key)
+        if choice is not None and choice.kernels == kernels_of(variants):
+            return choice.variant, f"shipped, {choice.words(name)}"
+    return None
 
 
 @cache
@@ -106,21 +117,37 @@ def _kept(device: int) -> dict[str, Choice]:
     return read(file_of(device), device_words(device)[1])
 
 
+def shipped_file(architecture: int) -> Path:
+    """Where the choices that ship for an architecture (90) are, if there are any."""
+    return source.folder() / "tuned" / f"sm_{architecture}.json"
+
+
+@cache
+def _shipped(architecture: int) -> tuple[str, dict[str, Choice]]:
+    """The device that was measured for an architecture, and its choices."""
+    return _read(shipped_file(architecture), None)
+
+
 def forget() -> None:
     """What was read of the files is read again."""
-    _is_any.cache_clear()
-    _kept.cache_clear()
+    for one in (_is_any, _kept, _shipped):
+        one.cache_clear()
 
 
 def read(path: Path, versions: str) -> dict[str, Choice]:
     """The entries of a file; none, with a line on stderr, of one that is damaged, or of another driver or CUDA."""
+    return _read(path, versions)[1]
+
+
+def _read(path: Path, versions: str | None) -> tuple[str, dict[str, Choice]]:
+    """The device of a file and its entries, as `read` takes them. `versions` None: of any driver and CUDA."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        return {}
+        return "", {}
     except OSError as error:
         say(f"gpunn: {path} cannot be read ({error.strerror}); variants are chosen without it")
-        return {}
+        return "", {}
     try:
         found = json.loads(data)
         if found["seal"] != _seal(path, found):
@@ -132,11 +159,11 @@ def read(path: Path, versions: str) -> dict[str, Choice]:
         }
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         say(f"gpunn: {path} is damaged; variants are chosen without it: `gpunn tune` measures anew")
-        return {}
-    if found["versions"] != versions:
+        return "", {}
+    if versions not in (None, found["versions"]):
         say(f"gpunn: {path} is of {found['versions']}, here is {versions}; `gpunn tune` measures anew")
-        return {}
-    return entries
+        return "", {}
+    return found["device"], entries
 
 
 def _seal(path: Path, found: dict[str, Any]) -> str:
@@ -146,8 +173,26 @@ def _seal(path: Path, found: dict[str, Any]) -> str:
 
 def write(device: int, choices: dict[str, Choice]) -> Path:
     """Keep these entries beside those that there are. Raises UsageError where the folder cannot be written."""
-    path, (name, versions) = file_of(device), device_words(device)
-    everything = {**read(path, versions), **choices}
+    path = file_of(device)
+    _write(path, device, {**read(path, device_words(device)[1]), **choices})
+    forget()
+    return path
+
+
+def export(device: int, path: Path) -> int:
+    """Write what is kept of a device, of the kernels as they are, to a file that can ship; says how many problems.
+
+    Raises UsageError where there is nothing, or the file cannot be written.
+    """
+    kept = read(file_of(device), device_words(device)[1])
+    if not kept:
+        raise UsageError(f"tune: nothing is kept of {device_words(device)[0]} to export; `gpunn tune NETWORK` measures")
+    _write(path, device, kept)
+    return len(kept)
+
+
+def _write(path: Path, device: int, everything: dict[str, Choice]) -> None:
+    name, versions = device_words(device)
     found: dict[str, Any] = {"format": FORMAT, "device": name, "versions": versions}
     found["choices"] = {key: [[list(one) for one in c.times], c.kernels] for key, c in sorted(everything.items())}
     found["seal"] = _seal(path, found)
@@ -160,8 +205,6 @@ def write(device: int, choices: dict[str, Choice]) -> Path:
             f"tune: what was measured cannot be kept in {path.parent} ({error.strerror}); "
             "set XDG_CACHE_HOME to a folder that you can write"
         ) from error
-    forget()
-    return path
 
 
 def clear() -> list[Path]:

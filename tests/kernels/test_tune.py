@@ -195,3 +195,63 @@ def test_a_cache_that_cannot_be_written_is_an_error_in_words(cache, capsys):
     choice = tuned.Choice((("naive", 1.0),), "-")
     with pytest.raises(tuned.UsageError, match=r"cannot be kept in .*tuned \(.*\); set XDG_CACHE_HOME to"):
         tuned.write(EMULATOR, {tuned.key_of(one.operation, one.problem): choice})
+
+
+@pytest.fixture
+def card(monkeypatch, tmp_path):
+    """The emulator as a card of compute capability 9.0, and a folder of shipped choices."""
+    monkeypatch.setattr(tuned, "EMULATOR", None)
+    monkeypatch.setattr(tuned, "capability", lambda device: 90)
+    monkeypatch.setattr(tuned, "device_words", lambda device: ("Card", "driver 1"))
+    monkeypatch.setattr(tuned, "shipped_file", lambda architecture: tmp_path / f"sm_{architecture}.json")
+    return tmp_path / "sm_90.json"
+
+
+def test_what_is_exported_ships_for_all_devices_of_its_architecture(cache, card, monkeypatch, capsys):
+    a, b = numbers(5, 7), numbers(7, 3)
+    keep(a, b)
+    assert tuned.export(EMULATOR, card) == 1
+    assert len(tuned.clear()) == 1
+    monkeypatch.setattr(tuned, "device_words", lambda device: ("Another", "driver 2"))
+    assert times(a, b)[1:] == ("naive", "shipped, tuned on Card: 1.0 us")
+    assert capsys.readouterr().err == ""
+    with pytest.raises(tuned.UsageError, match="nothing is kept of Another to export; `gpunn tune NETWORK` measures"):
+        tuned.export(EMULATOR, card)
+    matmul._product.cache_clear()
+    tuned.forget()
+    monkeypatch.setattr(tuned, "kernels_of", lambda variants: "another")
+    assert times(a, b)[1] != "naive"  # the kernels have changed since
+
+
+def test_what_was_measured_on_the_device_goes_before_what_ships(card):
+    a, b = numbers(5, 7), numbers(7, 3)
+    keep(a, b)
+    tuned.export(EMULATOR, card)
+    (one,) = asked(a, b)
+    choice = tuned.Choice((("tile32", 2.0),), tuned.kernels_of(OPERATIONS[one.operation].variants))
+    tuned.write(EMULATOR, {tuned.key_of(one.operation, one.problem): choice})
+    matmul._product.cache_clear()
+    assert times(a, b)[1:] == ("tile32", "tuned on Card: 2.0 us")
+
+
+def test_what_ships_is_of_the_kernels_as_they_are():
+    """A shipped file is whole, and some of its choices can be made: else it is measured anew or taken away."""
+    for path in (tuned.source.folder() / "tuned").glob("*"):
+        _, choices = tuned._read(path, None)
+        now = {name: tuned.kernels_of(operation.variants) for name, operation in OPERATIONS.items()}
+        assert choices and any(now[key.partition(":")[0]] == choice.kernels for key, choice in choices.items()), path
+
+
+def test_ctrl_c_keeps_what_was_measured(cache, monkeypatch):
+    a, b = numbers(6, 7), numbers(7, 3)
+    monkeypatch.setattr("gpunn.cli.tune.run_step", lambda *args, **how: matmul.matmul(a, b))
+    one = next(tuning.measure(asked(a, b), Stopwatch(naive=3.0)))
+    matmul._product.cache_clear()
+
+    def measure(asked):
+        yield one
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tuning, "measure", measure)
+    main(["tune", "lenet5", "--device", "emulator"])
+    assert len(tuned.read(cache / "emulator.json", "-")) == 1
