@@ -43,13 +43,13 @@ def memory(field: str, file: str = "/proc/meminfo") -> int | None:
     return None if found is None else int(found.split()[0]) * 1024
 
 
-def commit() -> str | None:
-    """The checkout's commit, with + where files differ from it; None outside of git."""
+def commit() -> str:
+    """The checkout's commit, with + where files differ from it; outside of git what $COMMIT says, or "unknown"."""
     command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
     try:
         return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL, cwd=Path(__file__).parent).strip()
     except (OSError, subprocess.CalledProcessError):
-        return None
+        return os.environ.get("COMMIT") or "unknown"
 
 
 def describe(threads: int, seed: int, device: str = "cpu") -> dict[str, Any]:

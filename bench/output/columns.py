@@ -119,7 +119,8 @@ KERNELS = [
     *columns(".1f", "roofline as % of roofline", scale=100.0),
     *words("bound"),
     *columns(",.1f", "host_seconds as host, us", scale=1e6),
-    *columns(",.0f", "images_per_second as images/s"),
+    *columns(",.0f", "images_per_second as images/s", "calls as calls a step"),
+    *columns(",.1f", "predicted_seconds as model, us", "lost_seconds as lost a step, us", scale=1e6),
     *columns(",.2f", "kept_bytes as kept MB", "against.torch.kept_bytes as torch's kept MB", scale=1e-6),
     *columns(",.0f", "peak_bytes as peak MB", scale=1e-6),
     *columns(",.0f", "counts.sectors", "counts.ideal_sectors as ideal"),
@@ -153,6 +154,20 @@ NETWORKS = [
     Column("ours / PyTorch", "against.torch.speed", lambda speed: f"{1 / speed:.2f}", rival="torch"),
     *columns(".0f", "peak_bytes as MB", "against.torch.peak_bytes as PyTorch, MB", scale=1e-6),
 ]
+STEPS = [
+    *words("case as training step"),
+    Column("batch", lambda row: row.shape.removeprefix("batch ")),
+    *words("precision", "variant as best variant"),
+    *columns(".2f", "seconds.median as ms", scale=1e3),
+]
+LOSSES = [  # of a step's kernels
+    *words("case as network and problem", "operation", "variant", "precision"),
+    *columns(".0f", "calls as calls a step"),
+    *columns(".1f", "seconds.median as us a call", "predicted_seconds as the model's us", scale=1e6),
+    *columns(".0%", "roofline as of the roofline"),
+    *words("bound as bound by"),
+    *columns(".0f", "lost_seconds as lost a step, us", scale=1e6),
+]
 MEMORIES = [
     *words("case as network"),
     Column("batch", lambda row: row.shape.removeprefix("batch ")),
@@ -182,11 +197,21 @@ TIMED = [
 ]
 
 
+def _beside(rival: str) -> list[Column]:
+    """A rival's milliseconds of a step, and ours over them."""
+    title = {"torch": "PyTorch, ms", "compiled": "compiled, ms", "graph": "its graph, ms", "tf32": "its TF32 graph, ms"}
+    (time,) = columns(".2f", f"against.{rival}.median as {title.get(rival, rival)}", scale=1e3)
+    over = Column("ours / it", f"against.{rival}.speed", lambda speed: f"{1 / speed:.2f}", rival=rival)
+    return [time, over]
+
+
 def readme(suite: str, rows: list[Row]) -> list[Column]:
     """The columns of a README's table for these rows."""
     speeds = [Column(f"times {name}", f"against.{name}.speed", ".2f", rival=name) for name in rivals_of(rows)]
     usual = COUNTED if rows and rows[0].counts else TIMED + speeds
-    return {"cpu": NETWORKS, "accuracy": ACCURACIES, "memory": MEMORIES}.get(suite, usual)
+    if suite == "step" and usual is not COUNTED:
+        return STEPS + [one for name in rivals_of(rows) for one in _beside(name)]
+    return {"cpu": NETWORKS, "kernels": LOSSES, "accuracy": ACCURACIES, "memory": MEMORIES}.get(suite, usual)
 
 
 # ---------------------------------------------------------------- as text

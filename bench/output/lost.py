@@ -26,6 +26,11 @@ def ranked(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
     return {key: sorted(group, key=lambda row: -(row.lost_seconds or 0.0)) for key, group in groups.items()}
 
 
+def most(rows: Iterable[Row]) -> list[Row]:
+    """The FEW of each step that lose most."""
+    return [row for group in ranked(rows).values() for row in group[:FEW]]
+
+
 def lines(rows: Iterable[Row]) -> Iterator[str]:
     """A table a step: the FEW that lose most, and what all its kernels take and lose."""
     for (network, precision), group in ranked(rows).items():

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bench.output import columns, layered, pictures, results, scaled
+from bench.output import columns, layered, lost, pictures, results, scaled
 from bench.output.columns import Column
 from bench.output.results import Run
 from bench.rows import Row
@@ -96,7 +96,9 @@ def markdown(run: Run) -> str:
         table = grid([one.title for one in found], [[one.text(pair) for one in found] for pair in pairs])
         return f"{table}\n\n{results.where(run)}"
     rows = [row for row in run["rows"] if row.status == "ok"]
-    if run["suite"] not in ("cpu", "accuracy", "memory"):
+    if run["suite"] == "kernels":
+        rows = lost.most(rows)
+    elif run["suite"] not in ("cpu", "accuracy", "memory"):
         best: dict[tuple[str, ...], Row] = {}
         for row in sorted(rows, key=lambda row: row.seconds.median if row.seconds else row.counts["sectors"]):
             best.setdefault((row.case, row.operation, row.precision), row)

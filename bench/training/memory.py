@@ -72,8 +72,8 @@ def main(argv: list[str]) -> int:
         print(f"{name:17}{aligned(TABLE, row)}", flush=True)
         if args.layers:
             print(*by_layer(kept), sep="\n")
-    if args.json:
-        results.save(run, args.json)
+        if args.json:
+            results.save(run, args.json)  # after each network: the run may be broken off
     return 0
 
 
