@@ -20,6 +20,8 @@ OTHERS = {
     "memory": ("training.memory", "bytes that a training step keeps for backward and takes at most, by layer"),
     "scaling": ("training.scaling", "data parallel training on 2 to 4,096 ranks over a stated network, predicted"),
     "ladder": ("kernels.ladder", "the forward convolutions, one idea a rung: the table of kernels/README.md"),
+    "profile": ("training.profiled", "the kernels of a step that lose most, once each, for ncu: profile FILE.json"),
+    "model": ("kernels.model", "what the model of an H200 predicts beside what was measured, its constants fitted"),
     "compare": ("output.compare", "what moved between two files of results: compare A.json B.json"),
     "report": ("output.report", "the tables of the READMEs and a page of plots, from bench/results/"),
 }
@@ -33,7 +35,7 @@ def main(argv: list[str]) -> int:
         return guarded(importlib.import_module(f"bench.{OTHERS[name][0]}").main, argv[1:])
     print("usage: python -m bench SUITE [options]; python -m bench SUITE --help\n\nsuites:")
     for suite, (_, what) in {**run.SUITES, **OTHERS}.items():
-        print(f"  {suite:11}{what}")
+        print(f"  {suite:12}{what}")
     if name in ("-h", "--help"):
         return 0
     hint = suggestion(name, [*run.SUITES, *OTHERS], 0.4)

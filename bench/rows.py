@@ -49,8 +49,8 @@ class Rival:
 class Row:
     """A case, an operation and the variant that did it: its times or counts, or why there are none.
 
-    status: ok, refused, skipped or failed. flops, bytes: the work, where it is known. calls, lost_seconds: of a step, and
-    what they take over their floor. What is None stays out of files.
+    status: ok, refused, skipped or failed. flops, bytes: the work, where it is known. calls, lost_seconds: of a step,
+    and what they take over their floor. What is None stays out of files.
     """
 
     suite: str

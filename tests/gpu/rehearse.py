@@ -13,13 +13,11 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import runpy
+import shlex
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-
-import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -57,6 +55,7 @@ def _describe(module: Any) -> None:
     properties = {"name": NAME.encode(), "multiProcessorCount": 21, "totalGlobalMem": 1 << 40, "major": 0, "minor": 0}
     module.cuda.runtime.getDeviceProperties = lambda device: properties
     module.cuda.runtime.runtimeGetVersion = lambda: 12090
+    module.cuda.runtime.profilerStart = module.cuda.runtime.profilerStop = lambda: None
     made = module.cuda.Device.__init__
 
     def described(self: Any, id: int | None = None) -> None:
@@ -98,14 +97,42 @@ def torch_on_host() -> None:
 def in_bench() -> None:
     """Limits that nobody measures, and processes that would have no look-alike."""
     from bench.kernels import roofline
-    from bench.training import memory, networks
+    from bench.training import memory, networks, recurrent
+    from gpunn.cuda import tuning
 
     def roof(kind: str, precisions: list[str], clock: Any) -> roofline.Roof:
         return roofline.Roof(1e12, dict.fromkeys(precisions, 1e13), dict.fromkeys(precisions, "made up"))
 
     roofline.measure = roof
     networks._torch_graph = lambda step, *rest: step
+    for name in recurrent.CASES:
+        recurrent.CASES[name] = recurrent.Shape(2, 3, 4, 5)
+    tuning.FLUSHED, tuning.ROUNDS = 1024, 1
     memory.ProcessPoolExecutor = lambda *how: concurrent.futures.ThreadPoolExecutor(1)
+
+
+SMALL = {  # what is added to a command's words: of an option that is there twice the last counts
+    "bench accuracy": "--epochs 1 --limit 8 --batch-size 4 --within 100",
+    "bench batchnorm": "--cases 'three values' --variants naive",
+    "bench conv1d": "--cases 'lenet of waves' --batch 1 --variants naive",
+    "bench conv2d": "--cases '3x3, channels 4 and 8' --variants naive",
+    "bench conv3d": "--cases '3-D, one voxel' --variants naive",
+    "bench elementwise": "--cases relu --batch 1",
+    "bench gemm": "--cases 'resnet20 fc' --batch 1 --variants naive",
+    "bench kernels": "--cases lenet5 --batch 2",
+    "bench launch": "--cases gemm",
+    "bench memory": "lenet5 --batch 2",
+    "bench optim": "--cases lenet5",
+    "bench pool2d": "--cases 'one pixel' --variants naive",
+    "bench step": "--cases lenet5 --batch 2",
+    "examples/mnist_seconds.py": "--seeds 1 --epochs 1 --limit 8",
+    "gpunn launch": "--limit 8 --batch-size 4",
+    "gpunn train": "--limit 8 --batch-size 4",
+    "gpunn verify": "--only matmul",
+    "pytest": "--collect-only",
+}
+TIMED = "--repeats 1 --budget 0"  # of the suites of bench.run
+DRY = ("bench accuracy", "examples/mnist_seconds.py", "gpunn train", "gpunn tune")  # whose numbers nobody checks
 
 
 def main(argv: list[str]) -> None:
@@ -114,16 +141,25 @@ def main(argv: list[str]) -> None:
     with contextlib.suppress(ImportError):
         torch_on_host()
     in_bench()
+    sys.executable = str(Path(__file__).resolve())  # processes of its own have the look-alike, too
     how, *rest = argv
-    if how == "-m":
-        sys.argv = rest
-        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
-    elif how == "-c":
-        sys.argv = ["-c", *rest[1:]]
-        exec(rest[0], {"__name__": "__main__"})
-    else:
-        sys.argv = argv
-        runpy.run_path(how, run_name="__main__")
+    words = " ".join(rest[:2] if how == "-m" and rest[0] in ("bench", "gpunn") else rest[:1] if how == "-m" else [how])
+    from bench import run
+    from tests import counting
+
+    more = shlex.split(SMALL.get(words, ""))
+    if words.startswith("bench ") and rest[1] in run.SUITES:
+        more += TIMED.split()
+    with counting.dry() if words in DRY else contextlib.nullcontext():
+        if how == "-m":
+            sys.argv = rest + more
+            runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+        elif how == "-c":
+            sys.argv = ["-c", *rest[1:]]
+            exec(rest[0], {"__name__": "__main__"})
+        else:
+            sys.argv = argv + more
+            runpy.run_path(how, run_name="__main__")
 
 
 if __name__ == "__main__":
