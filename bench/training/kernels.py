@@ -71,9 +71,9 @@ def recorded() -> Iterator[list[tuple[Plan, tuple]]]:
     """Every call of a plan inside the block, with its operands."""
     run, made = Plan._run, []
 
-    def noted(plan: Plan, operands: tuple) -> Any:
-        made.append((plan, operands))
-        return run(plan, operands)
+    def noted(self: Plan, operands: tuple) -> Any:
+        made.append((self, operands))
+        return run(self, operands)
 
     Plan._run = noted
     try:
