@@ -5,9 +5,11 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import NoReturn
 
 from gpunn.errors import DistError, GpunnError
 from gpunn.ranks import environment
@@ -27,12 +29,14 @@ class Membership:
         client: of the ranks that were joined, or are about to be.
         stores: that this process serves.
         failed: the exit status with which it has ended the run.
+        asked: the one that the program has last given to sys.exit.
         reaching: whether the others were looked for: until then all ranks meet the same mistakes.
     """
 
     client: Client | None = None
     stores: list[Store] = field(default_factory=list)
     failed: int = 0
+    asked: int = 0
     reaching: bool = False
 
 
@@ -89,7 +93,20 @@ def watch_the_end() -> None:
         _end(130 if issubclass(kind, KeyboardInterrupt) else 1)
 
     sys.excepthook = failed
+    _note_what_is_asked()
     atexit.register(_at_exit, os.getpid())
+
+
+def _note_what_is_asked() -> None:
+    """Note the status of each sys.exit: what Python is about to end with is told to nobody, not even at its exit."""
+    leave = sys.exit
+
+    def exit(status: object = None, /) -> NoReturn:
+        if threading.current_thread() is threading.main_thread():  # in another it ends that alone
+            here.asked = status & 255 if isinstance(status, int) else int(status is not None)
+        leave(status)  # type: ignore[arg-type]
+
+    sys.exit = exit
 
 
 def part() -> bool:
@@ -123,7 +140,7 @@ def _meet_at_the_end(client: Client) -> None:
 
 def _at_exit(process: int) -> None:
     if here.client is not None and os.getpid() == process and (here.failed or not part()):
-        _end(here.failed or 1)
+        _end(here.failed or here.asked or 1)
 
 
 def _end(code: int) -> None:

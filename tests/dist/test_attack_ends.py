@@ -45,7 +45,7 @@ def pair(monkeypatch):
         group.calls = 3
         with inside(group):
             yield mine, other
-        ending.here.failed = 0
+        ending.here.failed = ending.here.asked = 0
 
 
 @pytest.mark.parametrize("doing", ["past all_reduce number 3", "starting", "at its end"])
@@ -70,11 +70,30 @@ def test_a_rank_at_its_end_for_which_another_waits_has_failed(pair, capsys):
     assert mine.where()[0] == "at its end"
 
 
+@pytest.mark.parametrize(
+    "given, code", [(3, 3), (0, 1), (None, 1), ("words", 1), (True, 1), (300, 44), (-1, 255), (256, 1)]
+)
+def test_who_ends_alone_ends_with_what_it_gave_to_sys_exit_if_that_is_no_success(pair, given, code, monkeypatch):
+    codes = []
+    pair[1].doing = "all_reduce number 4"
+    monkeypatch.setattr(ending, "_end", codes.append)
+    monkeypatch.setattr(sys, "exit", sys.exit)
+    ending._note_what_is_asked()
+    with pytest.raises(SystemExit) as met:
+        sys.exit(given)
+    thread = Thread(target=lambda: pytest.raises(SystemExit, sys.exit, 9))  # which ends a thread alone
+    thread.start()
+    thread.join()
+    ending._at_exit(os.getpid())
+    assert (met.value.code, codes) == (given, [code])
+
+
 @pytest.mark.parametrize("launched", [True, False])
 def test_where_a_launcher_names_the_rank_the_rank_says_its_error_alone(pair, launched, monkeypatch, capsys):
     pair[0].launched = launched
     monkeypatch.setattr(ending, "_end", lambda code: None)
     monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    monkeypatch.setattr(sys, "exit", sys.exit)
     monkeypatch.setattr(ending.atexit, "register", lambda *_: None)
     ending.watch_the_end()
     sys.excepthook(ValueError, ValueError("a mistake"), None)
