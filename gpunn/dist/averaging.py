@@ -19,6 +19,7 @@ from gpunn.engine.tensor import Tensor
 from gpunn.errors import DistError
 from gpunn.handle import Handle
 from gpunn.nn import Module
+from gpunn.ranks.averaged import Averaged
 from gpunn.ranks.group import Group
 
 
@@ -27,6 +28,7 @@ class Averaging:
 
     Attributes:
         enabled: whether gradients are averaged that come of the next forward.
+        weighed: what this rank's gradients last weighed.
         meet: what ranks ask that may have unequal numbers of batches, before each forward, with whether gradients are
             to be averaged and buffers to be shared: whose buffers they are.
     """
@@ -34,7 +36,7 @@ class Averaging:
     def __init__(self, module: Module, group: Group, bucket_bytes: int, ordered: bool | None, as_views: bool):
         self.module, self.group, self.as_views = module, group, as_views
         self.reducer = Reducer(1, group, bucket_bytes, ordered)
-        self.enabled = True
+        self.enabled, self.weighed = True, 0.0
         self.meet: Callable[[bool, bool], int] | None = None
         self._last: Forward | None = None  # since gradients were averaged
         self._backward: object = None  # the one whose gradients come
@@ -104,7 +106,8 @@ class Averaging:
             forwards = self._reached or [forward for forward in (self._last,) if forward is not None]
             self._due = any(forward.due for forward in forwards)
             if self._due:
-                self.reducer.expect(self._params, mean_weight(forwards))
+                self.weighed = mean_weight(forwards)
+                self.reducer.expect(self._params, self.weighed)
         if self._due:
             self.reducer.arrived(self._params, i)
 
@@ -157,7 +160,7 @@ def nodes_in(value: object) -> Iterator[Node]:
             yield from nodes_in(part)
 
 
-class Arrival:
+class Arrival(Averaged):
     """A hook of a parameter, which does not keep the Averaging alive."""
 
     def __init__(self, owner: Averaging, i: int):
@@ -167,3 +170,7 @@ class Arrival:
         owner = self._owner()
         if owner is not None:
             owner.arrived(self._i)
+
+    def ranks(self) -> tuple[Group, float] | None:
+        owner = self._owner()
+        return None if owner is None else (owner.group, float(owner.weighed))

@@ -15,6 +15,7 @@ from gpunn.optim.line_search import Point, strong_wolfe
 from gpunn.optim.optimizer import Optimizer
 from gpunn.optim.options import OF_OPTIMISERS, Option
 from gpunn.optim.saved import as_array, as_number, like
+from gpunn.ranks.averaged import mean_loss
 from gpunn.text import brief
 
 COUNT = kinds.whole(1, limits.STEPS)
@@ -28,8 +29,9 @@ class LBFGS(Optimizer):
     `max_iter` iterations with at most `max_eval` losses (1.25 times as many by default), and ends where no gradient is
     over `tolerance_grad`, or neither a parameter nor the loss moves by `tolerance_change`. `lr` is the length of an
     iteration, or with line_search_fn="strong_wolfe" where the search for one begins. The loss is read by the host at
-    each iteration, so that no captured step can hold one. One group of parameters, of one dtype on one device; the loss
-    returned is the first. Memory: 2 * `history_size` arrays a parameter.
+    each iteration, so that no captured step can hold one; among the ranks of a `dist.DataParallel` all go by their mean
+    loss. One group of parameters, of one dtype on one device; the loss returned is the first of this process. Memory:
+    2 * `history_size` arrays a parameter.
 
     Examples:
         >>> x = nn.Parameter(np.array([-1.5, 2.0]))
@@ -84,7 +86,7 @@ class LBFGS(Optimizer):
         self._check_groups()
         with enable_grad():
             first = closure()
-        self._iterate(closure, float(first))
+        self._iterate(closure, mean_loss(self.parameters(), float(first)))
         return first
 
     def _iterate(self, closure: Callable[[], Any], loss: float) -> None:
@@ -161,7 +163,7 @@ class LBFGS(Optimizer):
 
     def _evaluated(self, closure: Callable[[], Any], t: float, d: Array) -> Point:
         with enable_grad():
-            loss = float(closure())
+            loss = mean_loss(self.parameters(), float(closure()))
         gradient = self._gradient()
         return Point(t, loss, gradient, float(gradient.dot(d)))
 

@@ -11,6 +11,7 @@ from gpunn.kinds import Kind
 from gpunn.optim.optimizer import Optimizer
 from gpunn.optim.options import Option, checked
 from gpunn.optim.schedule import RATE, Schedule, check_optimizer, each_group, several
+from gpunn.ranks.averaged import check_one
 
 COUNTED = kinds.whole(0, limits.STEPS)
 ANY = Kind("a number", lambda v: isinstance(v, float) or kinds.number().holds(v))
@@ -21,7 +22,8 @@ class ReduceLROnPlateau(Schedule):
 
     `step(metric)` takes it: less is better, with mode="max" more. Better is by over `threshold` of the best so far,
     with threshold_mode="abs" by over `threshold` itself. After a change it waits `cooldown` steps; the rate does not go
-    below `min_lr` (a number, or one a group), nor move by less than `eps`. A NaN never is better.
+    below `min_lr` (a number, or one a group), nor move by less than `eps`. A NaN never is better. Among the ranks of a
+    `dist.DataParallel` all give one metric; DistError where they differ.
 
     Examples:
         >>> optimizer = gpunn.optim.SGD(nn.Linear(2, 1).parameters(), lr=1.0)
@@ -81,6 +83,7 @@ class ReduceLROnPlateau(Schedule):
             raise TypeError(
                 f"{self.name}: the metric is a {kind}, expected a number or a Tensor of one element; pass loss.item()"
             ) from error
+        check_one(self.name, self.optimizer.parameters(), now)
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         better = self._is_better(now)
         self.best = now if better else self.best
