@@ -3,7 +3,7 @@
 from pathlib import Path
 
 BENCH = Path(__file__).parents[2] / "bench"
-LINES = 10  # a suite, a rival, a check of what files say raise this by what they are; nothing else does
+LINES = 5930  # a suite, a rival, a check of what files say raise this by what they are; nothing else does
 
 
 def test_the_benchmarks_stay_small():
