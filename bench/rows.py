@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -122,9 +123,13 @@ def find(row: Any, path: str) -> Any:
 
 
 def _stated(values: dict[str, Any]) -> dict[str, Any]:
-    """What has a value, at every depth."""
+    """What has a value, at every depth; a loss that is not finite has none."""
     inner = {key: _stated(value) if isinstance(value, dict) else value for key, value in values.items()}
-    return {key: value for key, value in inner.items() if value is not None and value != {}}
+    return {
+        key: value
+        for key, value in inner.items()
+        if value is not None and value != {} and not (isinstance(value, float) and not math.isfinite(value))
+    }
 
 
 @dataclass(frozen=True)

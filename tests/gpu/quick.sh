@@ -20,7 +20,7 @@ logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 failed=0
 
-ask() { "$python" -c "$1" 2> /dev/null; }
+ask() { timeout 60 "$python" -c "$1" 2> /dev/null; }
 card=h200
 mixed=tf32,bf16
 if [ -z "$print" ]; then
@@ -171,6 +171,7 @@ training() {
     bench accuracy-resnet20 50 accuracy resnet20 --data cifar10 --epochs 5 --seeds 0 --within 3
     bench accuracy-resnet18 50 accuracy resnet18 --data cifar10 --epochs 3 --seeds 0 --within 5
     try mnist 20 "$python" examples/mnist_seconds.py --device cuda --seeds 3
+    [ -n "$print" ] || rm -rf "$results/launched"
     try launch-train 40 "$python" -m gpunn launch -n 1 --device cuda train resnet20 --data cifar10 --epochs 1 \
         --out "$results/launched"
 }
