@@ -15,12 +15,12 @@ from bench import __main__ as bench
 from bench import run as suites
 from bench.measure import Plan
 from bench.output import results
-from bench.training import accuracy, memory
+from bench.training import memory
 from gpunn.cli import build_parser
 from gpunn.recipes.options import add_options
 
 ROOT = Path(__file__).parents[2]
-PARTS = "checks steps tune roofs kernels training model".split()
+PARTS = ["checks", "steps", "tune", "roofs", "kernels", "training", "model"]
 
 pytestmark = pytest.mark.skipif(not shutil.which("bash"), reason="quick.sh needs bash, which is not here")
 

@@ -5,7 +5,7 @@
     PYTHON=tests/gpu/rehearse.py bash tests/gpu/quick.sh steps      # in small: SMALL says how
 
 What PyTorch would do on the GPU it does on the CPU. Times and rooflines mean nothing: what is seen is that every
-command, argument and file works. Under PYTHON the arguments of a suite are made small first (`small`).
+command, argument and file works.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ DRY = ("gpunn tune",)  # whose numbers nobody checks
 
 
 def main(argv: list[str]) -> None:
-    """As an interpreter: -m MODULE, -c CODE or FILE, with its arguments; with other options as the interpreter itself."""
+    """As an interpreter: -m MODULE, -c CODE or FILE, with its arguments; other options are the interpreter's own."""
     how, *rest = argv
     if how.startswith("-") and how not in ("-m", "-c"):
         os.execv(sys.executable, [sys.executable, *argv])
