@@ -185,14 +185,17 @@ OF_DIST = {
     "scatter": "broadcast the whole, and take this rank's part",
     "reduce": "all_reduce gives all ranks what reduce gives one",
     "all_to_all": "all_gather, and take what is for this rank",
-    "send": "ranks do together what they do: broadcast from one to all",
-    "recv": "ranks do together what they do: broadcast from one to all",
+    **dict.fromkeys(["send", "recv", "isend", "irecv"], "ranks do together what they do: broadcast from one to all"),
     "all_gather_object": OBJECTS,
     "gather_object": OBJECTS,
     "broadcast_object_list": OBJECTS,
     "new_group": "all ranks are one group",
     "get_backend": "gpunn.dist.current().kind is 'nccl', 'mpi' or 'alone'",
-    "is_available": "gpunn.dist is always there; `gpunn doctor` names what is missing of MPI and NCCL",
+    **dict.fromkeys(
+        ["is_gloo_available", "is_mpi_available", "is_nccl_available"], "`gpunn doctor` names what is missing"
+    ),
+    "get_process_group_ranks": "range(gpunn.dist.get_world_size()): all ranks are one group",
+    "monitored_barrier": "barrier names the ranks that have not come within dist.init's time limit",
 }
 OF_DATA = {
     "IterDataPipe": "write an IterableDataset",

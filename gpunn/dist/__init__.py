@@ -27,6 +27,7 @@ from gpunn.ranks.collectives import barrier as barrier
 from gpunn.ranks.collectives import broadcast as broadcast
 from gpunn.ranks.collectives import get_rank as get_rank
 from gpunn.ranks.collectives import get_world_size as get_world_size
+from gpunn.ranks.collectives import is_available as is_available
 from gpunn.ranks.collectives import is_initialized as is_initialized
 from gpunn.ranks.collectives import reduce_scatter as reduce_scatter
 from gpunn.ranks.collectives import reduce_scatter_tensor as reduce_scatter_tensor

@@ -16,7 +16,7 @@ from gpunn.errors import DistError
 from gpunn.nn import Module
 from gpunn.nn.state import Keys
 from gpunn.optim import Optimizer
-from gpunn.ranks.collectives import check_place
+from gpunn.ranks.given import check_place
 from gpunn.ranks.group import Group, current
 from gpunn.ranks.start import check_joined
 

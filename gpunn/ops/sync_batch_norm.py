@@ -15,7 +15,7 @@ from gpunn.engine.tensor import record
 from gpunn.ops.batch_norm import batch_norm, batch_norm_relu, batches_of, channelwise, check_momentum
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import like
-from gpunn.ranks.collectives import check_place
+from gpunn.ranks.given import check_place
 from gpunn.ranks.group import Group, current
 from gpunn.restored import restored
 from gpunn.scalars import check_eps

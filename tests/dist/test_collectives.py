@@ -5,6 +5,7 @@ import pytest
 
 import gpunn
 from gpunn import dist
+from gpunn.ranks.group import Group
 from tests.dist.together import together
 
 RANKS = 3
@@ -116,6 +117,23 @@ def test_refusals(call, error, words):
             call()
 
     together(1, run)
+
+
+def test_the_group_of_all_ranks_may_be_named_where_pytorch_takes_it():
+    def run(group):
+        a, b = mine(group), np.zeros((RANKS, 4, 5), np.float32)
+        assert dist.all_reduce(a, dist.ReduceOp.SUM, group) is None
+        assert dist.broadcast(a, 0, group) is dist.all_gather_into_tensor(b, a, group) is None
+        assert dist.barrier(group, device_ids=[0]) is None and dist.barrier(async_op=True).wait() is None
+        for other in (True, Group(group.rank, RANKS)):
+            with pytest.raises(gpunn.DistError, match=r"all_reduce: group is .*, expected None or what dist.init"):
+                dist.all_reduce(a, "sum", other)
+        return a, (dist.get_rank(group), dist.get_world_size(group)), group.rank
+
+    a, b, c = all_of()
+    for got, numbers, rank in together(RANKS, run):
+        np.testing.assert_array_equal(got, (a + b) + c)
+        assert numbers == (rank, RANKS)
 
 
 def test_collectives_need_ranks():
