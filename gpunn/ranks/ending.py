@@ -134,7 +134,10 @@ def _meet_at_the_end(client: Client) -> None:
                 break
             further = [f"rank {one}: {words}" for one, words in client.where().items() if number_in(words) > calls]
             if further:
-                raise DistError(f"{'; '.join(further)}, for which it is needed; all ranks must make the same calls")
+                raise DistError(
+                    f"{'; '.join(further)}, for which it is needed; all ranks must make the same "
+                    "calls; where they have unequal numbers of batches take DataParallel.join"
+                )
     client.gather("end", "")  # the store, which may be of one of them, stays until all know
 
 

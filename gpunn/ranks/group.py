@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections import Counter
@@ -15,6 +16,7 @@ import numpy as np
 from gpunn.backend import Array, array_module
 from gpunn.errors import DistError
 from gpunn.ranks.client import Client
+from gpunn.text import brief
 
 DEBUG = "GPUNN_DIST_DEBUG"
 OPS = "sum", "prod", "min", "max", "avg"
@@ -175,6 +177,22 @@ def number_in(doing: str) -> int:
     """
     found = re.search(r"number ([0-9]+)", doing)
     return int(found[1]) if found else 0
+
+
+def in_json(value: object) -> str:
+    """A small value as text. TypeError for one that JSON does not hold.
+
+    >>> from gpunn.ranks.group import in_json
+    >>> in_json({"loss": 0.5})
+    '{"loss": 0.5}'
+    """
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"dist: exchange of {brief(value)}: {error}, expected what JSON holds: Python's numbers, words, lists and "
+            "dicts; convert arrays and their numbers with .tolist()"
+        ) from error
 
 
 def combined(parts: Array | Sequence[Array], op: str, out: Array) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from gpunn.backend import Array
 from gpunn.errors import DistError
 from gpunn.ranks.client import Client
-from gpunn.ranks.group import Group, Work, combined
+from gpunn.ranks.group import Group, Work, combined, in_json
 
 # mpi4py's, which is there or not.
 Communicator: TypeAlias = Any
@@ -108,7 +108,7 @@ class MpiGroup(Group):
 
     def exchange(self, value: object) -> list[Any]:
         """Small values of all ranks, of what JSON holds, in rank order."""
-        mine = np.frombuffer(json.dumps(value).encode(), np.uint8)
+        mine = np.frombuffer(in_json(value).encode(), np.uint8)
         self._count("exchange")
         return self._start(lambda: self._exchanged(mine)).wait()
 
@@ -122,6 +122,8 @@ class MpiGroup(Group):
     def _start(self, job: Callable[[], Any]) -> MpiWork:
         if os.getpid() != self._process:
             raise DistError("dist: a fork of a rank is no rank; call collectives in the process that called dist.init")
+        if not self._worker.is_alive():
+            raise DistError("dist: the ranks have parted; call dist.init() again")
         work = MpiWork(self, job, self.doing)
         self._jobs.put(work)
         return work

@@ -17,7 +17,7 @@ from gpunn.backend import Array, capture, streams
 from gpunn.cuda import elementwise
 from gpunn.errors import DistError
 from gpunn.ranks import nccl_joining
-from gpunn.ranks.group import Group, Work
+from gpunn.ranks.group import Group, Work, in_json
 from gpunn.ranks.mpi import late
 from gpunn.ranks.nccl_joining import gpu_for as gpu_for
 from gpunn.ranks.nccl_watch import Watch
@@ -96,12 +96,12 @@ class NcclGroup(Group):
     # ---------------------------------------------------------------- on the host
     def exchange(self, value: Any) -> list[Any]:
         """Small values of all ranks, of what JSON holds, in rank order: through the store of the run."""
+        text = in_json(value)
         if self.client is None:
             return [value]
         self._exchanges += 1
         self._count("exchange")
-        found = self.client.gather(f"nccl exchange {self._exchanges}", json.dumps(value), self.timeout)
-        return [json.loads(one) for one in found]
+        return [*map(json.loads, self.client.gather(f"nccl exchange {self._exchanges}", text, self.timeout))]
 
     def barrier(self) -> None:
         """Wait until all ranks are here, and all that they launched before has ended."""

@@ -66,7 +66,7 @@ def test_a_rank_at_its_end_for_which_another_waits_has_failed(pair, capsys):
     assert not ending.part()
     assert capsys.readouterr().err == (
         "gpunn: rank 0 has ended, and others have not: rank 1: all_reduce number 4, for which it is needed; all ranks "
-        "must make the same calls\n"
+        "must make the same calls; where they have unequal numbers of batches take DataParallel.join\n"
     )
     assert mine.where()[0] == "at its end"
 

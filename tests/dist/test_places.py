@@ -197,6 +197,8 @@ def test_ranks_that_differ_are_told_and_go_on_together(tmp_path):
         ):
             assert seconds < 30 and bool(said) == bool(differ)
             assert not differ or ("differs: rank 1: " in said and differ in said.split("; the others: ")[0])
+        assert checks["parted"][0] == "dist: the ranks have parted; call dist.init() again"
+        assert "JSON holds: Python's numbers, words, lists and dicts; convert arrays" in checks["not_json"]
         *differing, (same, _) = checks["other_arrays"]
         assert same == "" and all("others in another call, or with other arrays; " in said for said, _ in differing)
 

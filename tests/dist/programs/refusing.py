@@ -5,6 +5,7 @@ import sys
 import time
 
 import numpy as np
+import pytest
 
 import gpunn
 from gpunn import dist, nn
@@ -61,7 +62,13 @@ def other_arrays(group):
     ]
 
 
-CHECKS = other_networks, other_seeds, other_calls, other_arrays
+def not_json(group):
+    with pytest.raises(TypeError) as error:
+        group.exchange({"loss": np.float32(0.5)})
+    return str(error.value)
+
+
+CHECKS = other_networks, other_seeds, other_calls, other_arrays, not_json
 
 
 if __name__ == "__main__":
@@ -75,5 +82,8 @@ if __name__ == "__main__":
     if what == "missing":
         group.timeout = 3  # not before: ranks start some seconds apart where others use the cores
         dist.all_reduce(np.ones(3))
-    tell(folder, group.rank, {check.__name__: check(group) for check in CHECKS})
+    found = {check.__name__: check(group) for check in CHECKS}
+    model = dist.DataParallel(nn.Linear(3, 2))
     dist.destroy_process_group()
+    found["parted"] = words(lambda: model(np.ones((2, 3), np.float32)).sum().backward())
+    tell(folder, group.rank, found)
