@@ -39,7 +39,8 @@ def _block(own: np.ufunc, task: Callable[..., np.ndarray], a: np.ndarray, b: Any
     wide, by = a.astype(np.float64), b.astype(np.float64)
     quotient = wide / by
     np.floor(quotient, out=quotient)
-    if quotient.max() < _EXACT and quotient.min() > -_EXACT:  # not beside nan
+    # Not beside nan, nor by infinity, of which the quotient's sign is lost in a zero.
+    if quotient.max() < _EXACT and quotient.min() > -_EXACT and np.isfinite(b).all():
         y[...] = task(wide, by, quotient)
     else:
         own(a, b, out=y)

@@ -80,11 +80,11 @@ class PlaceMethods:
 
     def add_(self: gpunn.Tensor, other: Value, *, alpha: float = 1) -> gpunn.Tensor:
         """x + alpha * other."""
-        return gpunn.ops.in_place.update(gpunn.ops.add, self, other if alpha == 1 else gpunn.ops.mul(other, alpha))
+        return gpunn.ops.in_place.update(gpunn.ops.add, self, other, alpha=alpha)
 
     def sub_(self: gpunn.Tensor, other: Value, *, alpha: float = 1) -> gpunn.Tensor:
         """x - alpha * other."""
-        return gpunn.ops.in_place.update(gpunn.ops.sub, self, other if alpha == 1 else gpunn.ops.mul(other, alpha))
+        return gpunn.ops.in_place.update(gpunn.ops.sub, self, other, alpha=alpha)
 
     def fill_(self: gpunn.Tensor, value: float) -> gpunn.Tensor:
         """Every element one number."""

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from gpunn.asked import asked
-from gpunn.backend import Array, twins
+from gpunn.backend import Array, is_array, twins
 from gpunn.checks import check_choice, wants_grad
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand, Value
 from gpunn.engine.tensor import Tensor, data_of, record
-from gpunn.ops.broadcast import binary, operands, shape_of, unbroadcast
-from gpunn.ops.elementwise import applied
+from gpunn.ops.broadcast import binary, common, operands, shape_of, unbroadcast
+from gpunn.ops.elementwise import applied, in_dtype
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import narrowed
 from gpunn.ops.rounding import quotient
@@ -63,10 +63,19 @@ def sub(a: Value, b: Value, *, alpha: float = 1, out: Array | None = None) -> Op
 
 
 def _scaled(name: str, a: Value, b: Value, alpha: float) -> Value:
-    """alpha * b, of which b alone may say that it is of floats."""
+    """alpha * b, for a sum with a: multiplied in the dtype of the sum, which may hold what b's own does not."""
     if isinstance(alpha, float) and all(getattr(x, "dtype", np.dtype(int)).kind in "biu" for x in (a, b)):
         raise TypeError(f"{name}: alpha is {alpha} beside integers, expected an int; convert a or b to floating point")
-    return mul(b, alpha)
+    u, v = operands(name, a, b)
+    if not is_array(v):
+        return v * alpha
+    dtypes = [x.dtype for x in (u, v) if is_array(x)]
+    dtype = common(dtypes) if v.dtype.kind in "fV" else np.result_type(*dtypes)
+    if dtype.kind in "iu" and not np.iinfo(dtype).min <= alpha <= np.iinfo(dtype).max:
+        raise ValueError(
+            f"{name}: alpha is {alpha}, which {dtype} cannot hold; convert a or b first, for example with .to('int64')"
+        )
+    return mul(b if data_of(b).dtype == dtype else in_dtype(b, dtype), alpha)
 
 
 @with_out
@@ -148,10 +157,11 @@ def pow(a: Value, b: Value, *, out: Array | None = None) -> Operand:
     array([1., 4., 9.], dtype=float32)
     """
     u, v = operands("pow", a, b)
-    if isinstance(v, int) and v < 0 and getattr(u, "dtype", np.dtype(int)).kind in "iu":
+    whole = all(getattr(x, "dtype", np.dtype(type(x))).kind in "iu" for x in (u, v))
+    if whole and isinstance(v, np.ndarray | int) and np.any(v < 0):  # of a device only it knows
         raise ValueError(
-            f"pow: got integers to the power {v}, expected an exponent of at least 0; convert the base, for example "
-            "with .to('float32')"
+            f"pow: got integers to the power {np.min(v)}, expected an exponent of at least 0; convert the base, for "
+            "example with .to('float32')"
         )
     with np.errstate(all="ignore"):
         y = applied("power", u, v)

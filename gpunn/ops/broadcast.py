@@ -74,7 +74,7 @@ def operands(name: str, *inputs: object) -> list[Any]:
     floats = [a.dtype for a in arrays if a.dtype.kind in "fV"]
     if len(floats) < len(arrays) and (floats or any(isinstance(x, float) for x in found)):
         # A Python float beside integers is float32, PyTorch's rule; NumPy's would be float64.
-        wide = _common(floats)
+        wide = common(floats)
         found = [x.astype(wide) if getattr(x, "dtype", wide).kind in "iub" else x for x in found]
     if first.dtype.kind == "V" or arrays[-1].dtype.kind == "V" or (len(arrays) > 2 and "V" in [d.kind for d in floats]):
         found = [_beside_bfloat16(x, floats, device_of(first)) for x in found]
@@ -95,7 +95,7 @@ def _beside_more(found: list[Any], arrays: list[Any]) -> list[Any]:
     strong = [a.dtype for a in arrays if a.ndim]
     kind = max(map(_kind, strong))
     kinds = [dtype for dtype in strong if _kind(dtype) == kind]
-    wide = _common(kinds) if kind == 2 else np.result_type(*kinds)
+    wide = common(kinds) if kind == 2 else np.result_type(*kinds)
     return [x.astype(wide) if is_array(x) and not x.ndim and _kind(x.dtype) <= kind else x for x in found]
 
 
@@ -114,7 +114,7 @@ def _alike(inputs: tuple[Any, ...]) -> bool:
     return True
 
 
-def _common(floats: list[np.dtype]) -> np.dtype:
+def common(floats: list[np.dtype]) -> np.dtype:
     """The dtype of several floating ones together: float32 for float16 and bfloat16, for which NumPy has none."""
     if len(set(floats)) > 1:
         floats = [np.dtype(np.float32) if dtype.itemsize == 2 else dtype for dtype in floats]
@@ -123,7 +123,7 @@ def _common(floats: list[np.dtype]) -> np.dtype:
 
 def _beside_bfloat16(x: Any, floats: list[np.dtype], device: Device) -> Any:
     """An operand beside bfloat16: a Python float of that dtype, since NumPy would make it float32."""
-    wide = _common(floats)
+    wide = common(floats)
     if is_array(x):
         return x.astype(wide, copy=False) if x.dtype.itemsize == 2 and x.dtype.kind in "fV" else x
     return asarray(x, wide, device) if isinstance(x, float) else x

@@ -60,15 +60,25 @@ def _among_integers(a: Array, min: float | None, max: float | None) -> tuple[Arr
     low, high = np.iinfo(a.dtype).min, np.iinfo(a.dtype).max
     for name, bound, reached in (("min", min, min is None or min <= high), ("max", max, max is None or max >= low)):
         if not reached:
-            raise ValueError(
-                f"clip: {name} is {bound}, which {a.dtype} cannot hold; expected {low} to {high}, or convert x first, "
-                "for example with .to('int64')"
-            )
+            raise _unheld(name, bound, a.dtype)
     return a, min if min is None or min > low else low, max if max is None or max < high else high
 
 
+def _unheld(name: str, bound: object, dtype: np.dtype) -> ValueError:
+    low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+    return ValueError(
+        f"clip: {name} is {bound}, which {dtype} cannot hold; expected {low} to {high}, or convert x first, for "
+        "example with .to('int64')"
+    )
+
+
 def _between(x: A, low: Value | None, high: Value | None) -> A:
-    """clip by arrays."""
+    """clip by arrays, one at least."""
+    a = data_of(x)
+    if a.dtype.kind in "iu":
+        for name, bound in (("min", low), ("max", high)):
+            if isinstance(bound, int) and not np.iinfo(a.dtype).min <= bound <= np.iinfo(a.dtype).max:
+                raise _unheld(name, bound, a.dtype)
 
     def inside(xp: ModuleType, u: Array, *bounds: Array) -> Array:
         above, below = _pair(bounds, low is not None)

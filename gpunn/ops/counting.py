@@ -8,6 +8,7 @@ import numpy as np
 
 from gpunn.backend import Array, array_module, capture
 from gpunn.checks import as_axis, check_same_device
+from gpunn.engine.autograd import no_grad
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import data_of, record
 from gpunn.ops.elementwise import floating, wide
@@ -36,6 +37,8 @@ def unique(
     a = data_of(x)
     _refuse_captured("unique", a)
     axis, b, xp = None if dim is None else as_axis("unique", a, dim), wide(a), array_module(a)
+    if axis is not None and not a.ndim:
+        raise ValueError(f"unique: dim is {dim} but x has no dimensions, expected one at least; leave dim out")
     b = b.reshape(-1) if axis is None else b
     found = xp.unique(b, return_inverse=return_inverse, return_counts=return_counts, axis=axis, equal_nan=False)
     values, *more = found if isinstance(found, tuple) else (found,)
@@ -111,5 +114,6 @@ def _refuse_captured(name: str, a: Array) -> None:
 
 
 def _as_given(name: str, x: object, y: Array) -> Any:
-    """A Tensor where x is one."""
-    return record(name, y, (x,), lambda gy, needs: (None,))
+    """A Tensor where x is one; counts have no gradient."""
+    with no_grad():
+        return record(name, y, (x,), lambda gy, needs: (None,))

@@ -57,6 +57,8 @@ def cumprod(x: A, dim: Axis = None, dtype: DTypeLike | None = None, *, out: Arra
 
     @restored
     def backward(gy: Array, needs: Needs) -> Gradients:
+        if gy.shape[axis : axis + 1] in ((), (1,)):  # where infinity would be divided by itself
+            return (gy,)
         with np.errstate(all="ignore"):
             factors, g = _rows(a).astype(np.float64), _rows(gy).astype(np.float64)
             zero = factors == 0

@@ -64,8 +64,8 @@ def cosine_similarity(x1: A, x2: Operand, dim: int = 1, eps: float = 1e-8, *, ou
     u, v = operands(op, x1, x2)
     dtype, of_u, of_v = np.result_type(u.dtype, v.dtype), u.shape, v.shape
     xp, twin = array_module(u), twins(u).reduce
-    shape = np.broadcast_shapes(of_u, of_v)
-    u, v = (xp.broadcast_to(wide(a), shape) for a in (u, v))
+    shape, wide_dtype = np.broadcast_shapes(of_u, of_v), np.result_type(dtype, _WIDE)
+    u, v = (xp.broadcast_to(wide(a).astype(wide_dtype, copy=False), shape) for a in (u, v))
     axis = as_axis(op, u, dim)
     axes = (axis,) if u.ndim else ()
     with np.errstate(all="ignore"):

@@ -56,7 +56,9 @@ def take_along_dim(x: A, indices: Operand, dim: int | None = None, *, out: Array
         return take_along_dim(reshape(x, (-1,)), reshape(indices, (-1,)), 0)
     a = data_of(x)
     at = dim_of("take_along_dim", a, dim)
-    i = places("take_along_dim", a, indices, at, least=-a.shape[at] if a.ndim else -1)
+    if not a.ndim:
+        raise ValueError(f"take_along_dim: dim is {dim} but x has no dimensions, expected one at least; leave dim out")
+    i = places("take_along_dim", a, indices, at, least=-a.shape[at])
     others = [n.shape[:at] + n.shape[at + 1 :] for n in (a, i)]
     try:
         assert a.ndim == i.ndim

@@ -22,16 +22,16 @@ from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import Tensor, data_of, record
 from gpunn.ops.broadcast import operands, shape_of, unbroadcast
-from gpunn.ops.in_place_checks import check_kind, refuse_leaf, refuse_unwritable, remedy, shared
+from gpunn.ops.in_place_checks import check_kind, lies_at, refuse_leaf, refuse_unwritable, remedy, shared
 from gpunn.ops.indexing import as_index, getitem, ints_first
 from gpunn.ops.shape import reshape
 
 
-def update(op: Callable[[Any, Any], Any], x: Tensor, other: object) -> Tensor:
-    """`x` itself, with the values of op(x, other); raises what `into` raises."""
+def update(op: Callable[..., Any], x: Tensor, other: object, **options: float) -> Tensor:
+    """`x` itself, with the values of op(x, other, **options); raises what `into` raises."""
     name = op.__name__
     refuse_leaf(name, x, remedy(name))
-    return _into(x, op(x, other), name, other)
+    return _into(x, op(x, other, **options), name, other)
 
 
 def into(x: A, y: Any, name: str = "in place") -> A:
@@ -89,6 +89,7 @@ def reshaped(x: Tensor, y: Tensor, name: str) -> Tensor:
     if not is_grad_enabled() and not x.is_leaf:
         raise RuntimeError(f"{name}: x is a computed value, whose form no_grad() cannot change; {remedy(name)}")
     become(x, y)
+    x._origin = None  # what made x a view knows its former shape, and y came of x itself
     return x
 
 
@@ -199,9 +200,9 @@ def _through_base(name: str, x: Tensor, y: Tensor, anew: str, operand: object) -
     if (whole := _reshaped_from(name, x, anew)) is not None:
         _become_with(whole, x, y.contiguous())
         return
-    if not isinstance(x._origin, tuple):
+    base, index = x._origin if isinstance(x._origin, tuple) else (None, None)
+    if base is None or not lies_at(x.array, base.array, index):  # or of another form since, as by base.t_()
         raise RuntimeError(shared(name, anew, x))
-    base, index = x._origin
     part = operand if isinstance(operand, Tensor) and _lies_beside(operand, x) else None
     _assign(base, index, y, 1 if part is None else 2)  # x is one that may share it
     become(x, base[index])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from gpunn.backend import Array
+from gpunn.backend.memory import address
 from gpunn.engine.autograd import is_grad_enabled
 from gpunn.engine.tensor import Tensor
+from gpunn.ops.indexing import getitem
 
 
 def remedy(name: str) -> str:
@@ -54,3 +56,12 @@ def refuse_unwritable(name: str, a: Array) -> None:
         raise ValueError(
             f"{name}: elements of x {a.shape} share memory, as after broadcast_to; copy it first with gpunn.tensor(x)"
         )
+
+
+def lies_at(part: Array, whole: Array, index: object) -> bool:
+    """Whether a part is what an index takes of the whole as it is now."""
+    try:
+        again = getitem(whole, index)
+    except IndexError:
+        return False
+    return (address(again), again.shape, again.strides) == (address(part), part.shape, part.strides)

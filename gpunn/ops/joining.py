@@ -118,7 +118,7 @@ def hstack(xs: Iterable[A], *, out: Array | None = None) -> A:
     >>> ops.hstack([[1.0, 2.0], [3.0]])
     array([1., 2., 3.], dtype=float32)
     """
-    parts = atleast_1d(*_several("hstack", xs))
+    parts = _of_rank("hstack", xs, _of_rank_1)
     return concatenate(parts, 0 if parts and data_of(parts[0]).ndim == 1 else 1)
 
 
@@ -130,7 +130,7 @@ def vstack(xs: Iterable[A], *, out: Array | None = None) -> A:
     array([[1., 2.],
            [3., 4.]], dtype=float32)
     """
-    return concatenate(atleast_2d(*_several("vstack", xs)))
+    return concatenate(_of_rank("vstack", xs, _of_rank_2))
 
 
 @with_out
@@ -140,7 +140,7 @@ def dstack(xs: Iterable[A], *, out: Array | None = None) -> A:
     >>> ops.dstack([[1.0, 2.0], [3.0, 4.0]]).shape
     (1, 2, 2)
     """
-    return concatenate(atleast_3d(*_several("dstack", xs)), 2)
+    return concatenate(_of_rank("dstack", xs, _of_rank_3), 2)
 
 
 def atleast_1d(*xs: A | Sequence[A]) -> Any:
@@ -149,7 +149,7 @@ def atleast_1d(*xs: A | Sequence[A]) -> Any:
     >>> ops.atleast_1d(np.array(2.0))
     array([2.])
     """
-    return _each(xs, lambda x, rank: reshape(x, (1,)) if rank == 0 else x)
+    return _each(xs, _of_rank_1)
 
 
 def atleast_2d(*xs: A | Sequence[A]) -> Any:
@@ -158,7 +158,7 @@ def atleast_2d(*xs: A | Sequence[A]) -> Any:
     >>> ops.atleast_2d(np.array([2.0, 3.0]))
     array([[2., 3.]])
     """
-    return _each(xs, lambda x, rank: x if rank > 1 else reshape(x, (1, -1)) if data_of(x).size else unsqueeze(x, 0))
+    return _each(xs, _of_rank_2)
 
 
 def atleast_3d(*xs: A | Sequence[A]) -> Any:
@@ -167,7 +167,25 @@ def atleast_3d(*xs: A | Sequence[A]) -> Any:
     >>> ops.atleast_3d(np.ones((2, 3))).shape
     (2, 3, 1)
     """
-    return _each(xs, lambda x, rank: x if rank > 2 else unsqueeze(atleast_2d(x), 2))
+    return _each(xs, _of_rank_3)
+
+
+def _of_rank_1(x: A) -> A:
+    return x if data_of(x).ndim else reshape(x, (1,))
+
+
+def _of_rank_2(x: A) -> A:
+    a = data_of(x)
+    return x if a.ndim > 1 else reshape(x, (1, -1)) if a.size else unsqueeze(x, 0)
+
+
+def _of_rank_3(x: A) -> A:
+    return x if data_of(x).ndim > 2 else unsqueeze(_of_rank_2(x), 2)
+
+
+def _of_rank(name: str, xs: Iterable[A], of: Callable[[A], A]) -> tuple[A, ...]:
+    """What is to be joined, each with dimensions enough, also where it is one alone."""
+    return tuple([of(x) for x in _several(name, xs)])
 
 
 def _spread(name: str, xs: tuple) -> tuple[Any, ...]:
@@ -179,9 +197,9 @@ def _is_sequence(xs: tuple) -> bool:
     return len(xs) == 1 and isinstance(xs[0], list | tuple) and all([hasattr(x, "shape") for x in xs[0]])
 
 
-def _each(xs: tuple, of: Callable[[Any, int], Any]) -> Any:
-    """What a function of x and its rank makes of each: one for one, a tuple for several, or for a sequence of them."""
-    made = tuple([of(x, data_of(x).ndim) for x in _spread("atleast", xs)])
+def _each(xs: tuple, of: Callable[[A], A]) -> Any:
+    """What a function makes of each: one for one, a tuple for several, or for a sequence of them."""
+    made = tuple([of(x) for x in _spread("atleast", xs)])
     return made[0] if len(xs) == 1 and not _is_sequence(xs) else made
 
 

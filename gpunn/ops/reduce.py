@@ -46,6 +46,7 @@ def sum(
     a = data_of(x)
     axes, keep = axes_of("sum", a, axis, keepdims, alias)
     y = total(a, axes, keep)
+    y = y if dtype is None else y.astype(a.dtype, copy=False)
     return record_reduction("sum", y, x, a, axes, keep, lambda spread, gy: spread(gy))
 
 

@@ -49,6 +49,7 @@ def prod(
     shape, twin, xp = reduced_shape(a, axes, keep), twins(a).reduce, array_module(a)
     is_float = a.dtype.kind in "fV"
     y = twin.reduced("prod", a, axes) if is_float else a.prod(axis=axes, dtype=np.int64, keepdims=True)
+    y = y if dtype is None else y.astype(a.dtype, copy=False)
 
     @restored
     def backward(spread: Backward, gy: Array) -> Array:

@@ -91,3 +91,50 @@ def test_a_computed_value_is_no_parameter():
     weight = nn.Parameter(np.ones(2))
     with pytest.raises(ValueError, match=r"SGD: params\[0\] of shape \(2,\) is a computed value, .* expected a leaf;"):
         optim.SGD([weight * 2], 0.1)
+
+
+@pytest.mark.parametrize(
+    "join, shapes",
+    [
+        (ops.hstack, {(): (1,), (3,): (3,), (5, 1): (5, 1), (2, 3, 1): (2, 3, 1)}),
+        (ops.vstack, {(): (1, 1), (3,): (1, 3), (2, 1): (2, 1), (1, 1, 3): (1, 1, 3)}),
+        (ops.dstack, {(): (1, 1, 1), (3,): (1, 3, 1), (2, 1): (2, 1, 1), (2, 4, 1, 5): (2, 4, 1, 5)}),
+    ],
+)
+def test_one_array_alone_is_joined_as_it_is(join, shapes):
+    for shape, want in shapes.items():
+        assert join([gpunn.ones(shape)]).shape == want
+        assert join([np.ones(shape)]).shape == want
+
+
+def test_a_sum_is_scaled_in_its_own_dtype():
+    """alpha * b may be more than b's integers hold."""
+    large, small = np.array([2**31 - 1], np.int32), np.array([3], np.uint8)
+    assert ops.sub(np.zeros(1), large, alpha=2).tolist() == [-2.0 * (2**31 - 1)]
+    assert gpunn.zeros(1).add_(gpunn.tensor(small), alpha=-1).tolist() == [-3.0]
+    assert ops.add(np.ones(1, np.int16), -1.5, alpha=0).dtype == np.float32
+    with pytest.raises(ValueError, match="add: alpha is -1, which uint8 cannot hold; convert a or b first"):
+        ops.add(small, small, alpha=-1)
+
+
+def test_sums_and_products_in_a_dtype_are_of_that():
+    x = np.array([200.0, 100.0])
+    for op, dtype, want in ((ops.sum, "int16", 300), (ops.prod, "int32", 20000), (ops.sum, "bool", True)):
+        assert op(x, dtype=dtype).dtype == dtype and op(x, dtype=dtype) == want
+
+
+def test_quotients_by_infinity_are_rounded_down():
+    x, infinity = np.array([-1.0, 1.0, -0.5], np.float32), np.array([np.inf, -np.inf, np.inf], np.float32)
+    for y in (infinity, infinity.astype(np.float64)):
+        assert ops.floor_divide(x, y).tolist() == [-1, -1, -1]
+    assert ops.floor_divide(x, np.inf).tolist() == [-1, 0, -1]
+
+
+def test_counts_have_no_gradient():
+    assert not ops.histc(gpunn.tensor([1.0, 2.0], requires_grad=True), 2).requires_grad
+
+
+def test_the_gradient_of_infinity_alone_in_a_running_product():
+    x = gpunn.tensor([[np.inf], [2.0]], requires_grad=True)
+    ops.cumprod(x, 1).backward(np.full((2, 1), 3.0))
+    assert x.gradient.tolist() == [[3], [3]]

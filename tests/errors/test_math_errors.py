@@ -105,3 +105,17 @@ REFUSED = {
 @pytest.mark.parametrize(("call", "error", "words"), REFUSED.values(), ids=REFUSED)
 def test_the_text_says_what_was_wrong_and_what_to_do(call, error, words):
     check_refused(call, error, words)
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: ops.pow(np.array([2, 3]), np.array([2, -1])), "pow: got integers to the power -1, expected"),
+        (lambda: ops.take_along_dim(np.array(1.0), np.array(0), 0), "take_along_dim: dim is 0 but x has no dimensions"),
+        (lambda: ops.unique(np.array(1.0), dim=0), "unique: dim is 0 but x has no dimensions"),
+        (lambda: ops.clip(np.ones(1, np.uint8), -1, np.ones(1, np.uint8)), "clip: min is -1, which uint8 cannot hold"),
+    ],
+)
+def test_what_numpy_would_say_in_its_own_words(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()

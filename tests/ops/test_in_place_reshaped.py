@@ -78,3 +78,23 @@ def test_a_whole_float_is_a_step_size():
     assert gpunn.optim.StepLR(optimizer, 2.0).step_size == 2
     with pytest.raises(ValueError, match="step_size must be a whole number of at least 1"):
         gpunn.optim.StepLR(optimizer, 1.5)
+
+
+def test_a_part_in_another_form_does_not_part_from_its_base():
+    leaf = gpunn.ones(2, 2, requires_grad=True)
+    base = leaf * 1
+    part = base[0]
+    part.unsqueeze_(0)
+    with pytest.raises(RuntimeError, match="fill_: in place, x shares memory with another Tensor"):
+        part.fill_(5.0)
+    base = leaf * 1
+    part = base[0]
+    base.t_()
+    with pytest.raises(RuntimeError, match="square_: in place, x shares memory with another Tensor"):
+        part.square_()
+    plain = gpunn.ones(2, 2)
+    part = plain[0]
+    plain.t_()
+    part.unsqueeze_(0)
+    part.fill_(5.0)
+    assert plain.tolist() == [[5, 1], [5, 1]] and part.tolist() == [[5, 5]]
