@@ -4,50 +4,39 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from gpunn import backend, ops, random
 from gpunn.asked import checked
 from gpunn.backend import faults
-from gpunn.dist.alike import share
-from gpunn.engine.autograd import no_grad
 from gpunn.errors import RangeError, UsageError
 from gpunn.nn import Module
-from gpunn.nn.state import copied, evaluating
+from gpunn.nn.state import copied
 from gpunn.optim import Optimizer
 from gpunn.optim.schedules import Schedule
 from gpunn.ranks.group import Group
 from gpunn.stopping import STOPS, with_words
-from gpunn.train.agreement import told
-from gpunn.train.batches import Batch, are_alike, batches, beginning, with_last
-from gpunn.train.callbacks import Callback, HistoryFiles
+from gpunn.train.batches import are_alike, with_last
+from gpunn.train.callbacks import Callback
 from gpunn.train.ema import EMA
 from gpunn.train.history import History
 from gpunn.train.interrupts import Interrupts
-from gpunn.train.learning import Learning
-from gpunn.train.lock import alone_in
 from gpunn.train.loss_scale import LossScale
 from gpunn.train.metrics import Running, accuracy
 from gpunn.train.one_step import limit
-from gpunn.train.ranks import (
-    common_numbers_after,
-    group_of,
-    join,
-    sums_over,
-    together,
-    use_own_numbers,
-)
+from gpunn.train.ranks import common_numbers_after, group_of, sums_over, together
 from gpunn.train.readings import read
 from gpunn.train.resume import restore
-from gpunn.train.saving import Checkpoint, check_finite
+from gpunn.train.run import Run, in_order
+from gpunn.train.saving import check_finite
 
 # Stream of gpunn.random for a run's dropout masks: apart from the initial weights, which are drawn from stream 0.
 STREAM = 1
 
 
-class Trainer(Learning):
+class Trainer(Run):
     """Trains `model` with `optimizer` on batches (x, y) from a loader.
 
     Args:
@@ -120,7 +109,7 @@ class Trainer(Learning):
             model.to(self.device)
         self.seed, self.info = seed, dict(info or {})
         self.accumulation, self.ema = sums_over(self.group, accumulate), ema
-        self.callbacks = _in_order(list(callbacks), out)
+        self.callbacks = in_order(list(callbacks), out)
 
         self.read_every, self.capture, self.loss_scale = read_every, capture, LossScale()
         self.precision = None if precision is None else checked(precision)
@@ -246,96 +235,3 @@ class Trainer(Learning):
     def weights(self) -> dict[str, Any]:
         """A copy of the weights that the run is to keep: the averaged ones where it averages, else the model's."""
         return copied(self.model) if self.ema is None else self.ema.state_of(self.model)
-
-    # evaluation
-
-    def evaluate(self, loader: Iterable) -> dict[str, float]:
-        """Mean loss and metrics over a loader, in evaluation mode and without gradients."""
-        running, unread = Running(), []
-        self._agree("the start of an evaluation")
-        share([b.array for b in self.model.buffers()], self.group)  # which each rank has of its own batches
-        with self.device or nullcontext(), self._asking(), evaluating(self.model), no_grad():
-            for number, (batch, _) in enumerate(self._batches(loader, 0, "loader")):
-                self._agree(f"batch {number + 1} of an evaluation", number, batch)
-                unread.append(self.measure(batch))
-                if len(unread) >= self._every(batch):
-                    running.take(unread)
-            running.take(unread)
-        running = together(running, self.group)
-        if not running.count:
-            raise UsageError("Trainer.evaluate: the loader gave no samples; pass one with at least one batch")
-        return running.means()
-
-    # batches, checks, callbacks
-
-    def _batches(self, loader, start: int, what: str) -> Iterator[tuple[Batch, Any]]:
-        return batches(loader, self.epoch, start, what, self.device, self.group)
-
-    def _check_optimizer(self) -> None:
-        own = {id(p) for p in self.model.parameters()}
-        strange = sum(id(p) not in own for p in self.optimizer.parameters())
-        if strange:
-            raise UsageError(
-                f"Trainer.fit: {strange} of the optimizer's parameters are not the model's: their updates would "
-                "be lost; build the optimizer over model.parameters() of this very model"
-            )
-
-    # the other ranks
-
-    def _join(self) -> None:
-        """Begin as the other ranks do: alike, from rank 0's weights, with random numbers of one's own."""
-        if self.group.size == 1:
-            return
-        own: dict[str, Any] = {"accumulate": self.accumulation.every}
-        for name in ("seed", "epochs", "epoch", "steps", "read_every", "grad_clip"):
-            own[name] = getattr(self, name)
-        own |= {"precision": self.precision_name(), "ema": None if self.ema is None else self.ema.decay}
-        for what, loader in (("loader", self.train_loader), ("validation loader", self.val_loader)):
-            own |= {f"{what}'s {name}": value for name, value in beginning(loader).items()}
-        join("Trainer", self.group, self.model, self.optimizer, own, self.schedule)
-        use_own_numbers(self.group)
-
-    def _agree(self, doing: str, number: int = 0, batch: Batch | None = None) -> None:
-        """Raise what a signal stands for that came to any of the ranks; with a batch only before every so many.
-
-        A `stop_reason` of one is all ranks'. DistError where they are at different places.
-        """
-        if self.group.size > 1:
-            if batch is not None and number % self._every(batch):
-                return
-            found = told(self.group, doing, [self._interrupts.pending, self.stop_reason])
-            self._interrupts.pending = max(pending for pending, _ in found)
-            self.stop_reason = self.stop_reason or next((reason for _, reason in found if reason), None)
-            self.agreed = self._interrupts.pending != 0
-        self._interrupts.check()
-
-    def _name_step(self, error: BaseException) -> None:
-        """Add to the error of a number out of range the step that met it, whoever read it."""
-        if isinstance(error, RangeError) and error.call:
-            met = [step.number for step in self.unread if error.call in step.calls]
-            if met or (not self.between_steps and error.call >= self.first_call):
-                error.in_step(met[0] if met else self.steps + 1)
-            self.unread = []
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the folders that callbacks write a run into."""
-        with ExitStack() as held:
-            for callback in self.callbacks if self.writes else ():
-                if isinstance(callback, (Checkpoint, HistoryFiles)):
-                    held.enter_context(alone_in(callback.folder))
-            yield
-
-    def _call(self, event: str, *args) -> None:
-        for callback in self.callbacks:
-            if self.writes or not callback.tells:
-                getattr(callback, event)(self, *args)
-
-
-def _in_order(given: list[Callback], out) -> list[Callback]:
-    """The callbacks, then the one that saves, as what it saves includes what they learnt; then tables and pictures."""
-    saving: list[Callback] = [c for c in given if isinstance(c, Checkpoint)]
-    others = [c for c in given if not isinstance(c, Checkpoint)]
-    if out is None:
-        return others + saving
-    return [*others, *(saving or [Checkpoint(out)]), HistoryFiles(out)]
