@@ -1,5 +1,6 @@
 """The model of an H200 beside measured rows, and the fit of its constants."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from bench.kernels import model
 from bench.output import results
 from bench.rows import Spread
+from gpunn.cuda.variants import OPERATIONS
 from gpunn.errors import UsageError
 from gpunn.verify import occupancy
 
@@ -38,6 +40,17 @@ def test_rows_of_steps_have_their_prediction(capsys, tmp_path):
     assert model.main([str(tmp_path / "a.json")]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[1].split()[-4:] == ["1", "0.50", "0.50", "0.50"] and "nothing to fit to" in out[2]
+
+
+def test_every_row_of_the_suite_can_be_asked():
+    """Also those of passes, variants and cases that the model does not know."""
+    run = results.load(FILE)
+    first = next(row for row in run["rows"] if row.status == "ok")
+    for operation in ("conv2d.forward", "conv2d.grad_input", "conv2d.grad_weight", "conv2d.grad_bias"):
+        for variant in OPERATIONS[operation].variants:
+            for case in ("resnet50 stage2 3x3", "resnet50 stem", "mobilenet depthwise", "no case"):
+                row = replace(first, operation=operation, variant=variant.name, case=case)
+                assert all(one.ratio > 0 for one in model.of_row(row))
 
 
 def test_other_files_are_refused():
