@@ -100,7 +100,7 @@ def test_or_not_at_all(look_alike):
 
 def test_a_trainers_ranks_capture_alike(look_alike, monkeypatch):
     """Epochs of 4, 4 and 3 samples, of which rank 1 has one at last and rank 0 two, as ever; nobody asks in between."""
-    monkeypatch.setattr("gpunn.train.trainer.use_own_numbers", lambda *args: None)  # the threads' random stream is one
+    monkeypatch.setattr("gpunn.train.run.use_own_numbers", lambda *args: None)  # the threads' random stream is one
     rng = np.random.default_rng(3)
     x, y = rng.standard_normal((11, 5)).astype(np.float32), rng.integers(0, 3, 11)
 
