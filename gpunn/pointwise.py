@@ -103,6 +103,47 @@ def _frac(xp: ModuleType, x: np.ndarray) -> np.ndarray:
     return x - xp.trunc(x)
 
 
+def _squared_error(xp: ModuleType, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return (u - v) * (u - v)
+
+
+def _squared_error_slope(xp: ModuleType, gy: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.ndarray:
+    return gy * (2 * (v - w))
+
+
+def _absolute_error(xp: ModuleType, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    return xp.abs(u - v)
+
+
+def _absolute_error_slope(xp: ModuleType, gy: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.ndarray:
+    return gy * (xp.greater(v, w).astype(gy.dtype) - xp.less(v, w))
+
+
+def _huber(xp: ModuleType, u: np.ndarray, v: np.ndarray, width: float, scale: float) -> np.ndarray:
+    near = xp.clip(u - v, -width, width)
+    return (u - v - near * 0.5) * near * scale
+
+
+def _huber_slope(
+    xp: ModuleType, gy: np.ndarray, v: np.ndarray, w: np.ndarray, width: float, scale: float
+) -> np.ndarray:
+    return gy * (xp.clip(v - w, -width, width) * scale)
+
+
+def _weighed(xp: ModuleType, weight: np.ndarray, x: np.ndarray) -> np.ndarray:
+    return xp.where(xp.equal(weight, 0) | xp.equal(x, 0), 0, weight * x)
+
+
+def _logistic_error(xp: ModuleType, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    near = ((1 - v) + v) * xp.log1p(xp.exp(-abs(u)))
+    far = _weighed(xp, 1 - v, xp.maximum(u, 0)) + _weighed(xp, v, xp.maximum(-u, 0))
+    return (far + near).astype(u.dtype, copy=False)
+
+
+def _logistic_error_slope(xp: ModuleType, gy: np.ndarray, v: np.ndarray, w: np.ndarray) -> np.ndarray:
+    return (gy * ((1 - w) - _logistic(xp, -v))).astype(gy.dtype, copy=False)
+
+
 FUNCTIONS: dict[str, Function] = {
     "rsqrt": _rsqrt,
     "frac": _frac,
@@ -118,6 +159,14 @@ FUNCTIONS: dict[str, Function] = {
     "power_log": _power_log,
     "glu": _glu,
     "glu_slope": _glu_slope,
+    "squared_error": _squared_error,
+    "squared_error_slope": _squared_error_slope,
+    "absolute_error": _absolute_error,
+    "absolute_error_slope": _absolute_error_slope,
+    "huber": _huber,
+    "huber_slope": _huber_slope,
+    "logistic_error": _logistic_error,
+    "logistic_error_slope": _logistic_error_slope,
 }
 
 

@@ -39,6 +39,10 @@ FUNCTIONS = {  # structs of kernels/elementwise/functions.cuh, and how many arra
     "log1p": ("Log1p", 1), "expm1": ("Expm1", 1),
     "rsqrt": ("Rsqrt", 1), "erf": ("Erf", 1), "erfc": ("Erfc", 1), "rint": ("Rint", 1), "floor": ("Floor", 1),
     "sign": ("Sign", 1), "remainder": ("Remainder", 2),
+    "squared_error": ("SquaredError", 2), "squared_error_slope": ("SquaredErrorSlope", 3),
+    "absolute_error": ("AbsoluteError", 2), "absolute_error_slope": ("AbsoluteErrorSlope", 3),
+    "huber": ("Huber", 2), "huber_slope": ("HuberSlope", 3),
+    "logistic_error": ("LogisticError", 2), "logistic_error_slope": ("LogisticErrorSlope", 3),
 }  # fmt: skip
 NAMES = ("u", "v", "w")
 NARROW = ("float16", "bfloat16")

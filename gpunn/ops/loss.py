@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
+
+import numpy as np
 
 from gpunn.asked import asked
 from gpunn.backend import Array, array_module, twins
@@ -12,6 +15,7 @@ from gpunn.engine.operators import A, Operand
 from gpunn.engine.tensor import record
 from gpunn.ops.cross_entropy import REDUCTIONS, weighed
 from gpunn.ops.out import with_out
+from gpunn.ops.pointwise_loss import Named, pointwise
 from gpunn.ops.precision import rounded, widened
 from gpunn.ops.reduce import mean, total, wide, zero_d
 
@@ -26,6 +30,8 @@ def mse_loss(x: A, target: Operand, reduction: str = "mean", *, out: Array | Non
     if asked():
         x, target = widened(x, target)
     a, t = _pair("mse_loss", x, target, reduction)
+    if type(a) is not np.ndarray:
+        return _on_device("mse_loss", (x, target), [a, t], reduction, "squared_error")
     difference = wide(a) - wide(t)
 
     def backward(gy: Array, needs: Needs) -> Gradients:
@@ -46,6 +52,8 @@ def l1_loss(x: A, target: Operand, reduction: str = "mean", *, out: Array | None
     if asked():
         x, target = widened(x, target)
     a, t = _pair("l1_loss", x, target, reduction)
+    if type(a) is not np.ndarray:
+        return _on_device("l1_loss", (x, target), [a, t], reduction, "absolute_error")
     xp, difference = array_module(a), wide(a) - wide(t)
     y = reduced(xp.abs(difference), reduction, a)
     sign = xp.greater(difference, 0).astype(a.dtype) - xp.less(difference, 0).astype(a.dtype)
@@ -55,6 +63,12 @@ def l1_loss(x: A, target: Operand, reduction: str = "mean", *, out: Array | None
         return gx if needs[0] else None, -gx if needs[1] else None
 
     return record("l1_loss", y, (x, target), backward, owned=True)
+
+
+def _on_device(op: str, inputs: tuple[Operand, Operand], found: list[Array], reduction: str, name: str) -> Any:
+    """By a function of gpunn.pointwise, and its slope, which by the target is the same one turned."""
+    slopes = [Named(f"{name}_slope", turned=turned) for turned in (False, True)]
+    return pointwise(op, inputs, found, reduction, Named(name), slopes)
 
 
 @with_out
@@ -83,6 +97,9 @@ def binary_cross_entropy_with_logits(
     _, w, pw = arrays(op, x=a, weight=weight, pos_weight=pos_weight)
     for name, factor in (("weight", w), ("pos_weight", pw)):
         check_broadcast(op, name, factor, a)
+    if w is None and pw is None and type(a) is not np.ndarray:
+        slopes = [Named("logistic_error_slope"), lambda xp, a, t: -a]
+        return pointwise(op, (x, target), [a, t], reduction, Named("logistic_error"), slopes)
     given, a, t, w, pw = a, wide(a), wide(t), w if w is None else wide(w), pw if pw is None else wide(pw)
     # -log sigmoid(x) = softplus(-x) = max(-x, 0) + near, -log(1 - sigmoid(x)) = max(x, 0) + near: no infinities cancel.
     positive, negative = (t if pw is None else weighed(t, pw)), 1 - t

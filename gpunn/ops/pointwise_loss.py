@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from gpunn.asked import asked
-from gpunn.backend import Array, array_module
+from gpunn.backend import Array, array_module, twins
 from gpunn.checks import arrays, check_choice
 from gpunn.cpu.over import BLOCK, held
 from gpunn.cpu.threads import parallel_for
@@ -27,6 +28,25 @@ from gpunn.ops.reduce import mean, total, wide, zero_d
 from gpunn.restored import restored
 
 Formula = Callable[..., Array]  # of the array module and arrays of one shape, or that broadcast to one
+
+
+@dataclass(frozen=True)
+class Named:
+    """A function of gpunn.pointwise with its options, for which devices have a kernel; `formula`: what the cpu takes.
+
+    A slope takes the gradient first, in both; `turned`: of the target, of which it is the same one.
+    """
+
+    name: str
+    options: tuple[float, ...] = ()
+    turned: bool = False
+    formula: Formula | None = None
+
+    def __call__(self, xp: ModuleType, *found: Array) -> Array:
+        found = (*found[:-2], found[-1], found[-2]) if self.turned else found
+        if self.formula is not None and type(found[-1]) is np.ndarray:
+            return self.formula(xp, *found)
+        return twins(found[-1]).elementwise.apply(self.name, *found, *self.options)
 
 
 def alike(op: str, reduction: str, **inputs: Operand) -> tuple[list[Any], list[Array]]:
@@ -79,7 +99,7 @@ def pointwise(
         gradients: list[Array | None] = [None] * len(inputs)
         for i, slope in enumerate(slopes):
             if needs[i] and slope is not None:
-                g = _evaluated(_scaled(slope), [scale, *wides], shape)
+                g = _evaluated(slope if isinstance(slope, Named) else _scaled(slope), [scale, *wides], shape)
                 gradients[i] = rounded(unbroadcast(g, wides[i].shape), gy.dtype)
         return tuple(gradients)
 

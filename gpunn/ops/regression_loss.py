@@ -14,7 +14,7 @@ from gpunn.engine.tensor import data_of
 from gpunn.ops.elementwise import wide
 from gpunn.ops.loss import l1_loss
 from gpunn.ops.out import with_out
-from gpunn.ops.pointwise_loss import alike, between, fitting, pointwise
+from gpunn.ops.pointwise_loss import Named, alike, between, fitting, pointwise
 from gpunn.ops.shape import reshape
 from gpunn.scalars import as_number
 
@@ -63,11 +63,13 @@ def _huber(op: str, taken: list, found: list[Array], reduction: str, width: floa
         difference *= near  # both have one sign
         return difference if scale == 1 else difference * scale
 
-    def slope(xp: ModuleType, a: Array, t: Array) -> Array:
+    def slope(xp: ModuleType, gy: Array, a: Array, t: Array) -> Array:
         near = between(xp, a - t, width)
-        return near if scale == 1 else near * scale
+        return near * gy if scale == 1 else near * scale * gy
 
-    return pointwise(op, taken, found, reduction, value, [slope, lambda xp, a, t: slope(xp, t, a)])
+    options = width, scale
+    slopes = [Named("huber_slope", options, turned, slope) for turned in (False, True)]
+    return pointwise(op, taken, found, reduction, Named("huber", options, formula=value), slopes)
 
 
 @with_out

@@ -39,6 +39,23 @@ def _logistic(v):
     return np.exp(min(v, 0.0)) / (1 + np.exp(-abs(v)))
 
 
+def _huber(u, t, width, scale):
+    """Half the square of what is near, a line beyond."""
+    far = abs(u - t)
+    return scale * ((u - t) ** 2 / 2 if far <= width else width * (far - width / 2))
+
+
+def _counted(weight, x):
+    """A product of which 0 counts nothing."""
+    return np.float64(0) if weight == 0 or x == 0 else weight * x
+
+
+def _logistic_error(u, t):
+    """-t log(1 / (1 + exp(-u))) - (1 - t) log(1 / (1 + exp(u))), what is far from 0 by itself."""
+    far = _counted(1 - t, u if u > 0 else 0) + _counted(t, -u if u < 0 else 0)
+    return far + (t + (1 - t)) * np.log1p(np.exp(-abs(u)))
+
+
 FUNCTIONS = {
     "copy": lambda u: u,
     "add": lambda u, v: u + v,
@@ -73,8 +90,17 @@ FUNCTIONS = {
     "power_log": _power_log,
     "glu": lambda u, v: u * _logistic(v),
     "glu_slope": lambda gy, u, v: gy * u * _logistic(v) * _logistic(-v),
+    "squared_error": lambda u, t: (u - t) ** 2,
+    "squared_error_slope": lambda gy, u, t: gy * 2 * (u - t),
+    "absolute_error": lambda u, t: abs(u - t),
+    "absolute_error_slope": lambda gy, u, t: gy * (float(u > t) - float(u < t)),
+    "huber": _huber,
+    "huber_slope": lambda gy, u, t, width, scale: gy * scale * np.clip(u - t, -width, width),
+    "logistic_error": _logistic_error,
+    "logistic_error_slope": lambda gy, u, t: gy * (_logistic(u) - t),
 }
 BOUNDS = (-0.5, 1.25)  # of clip
+OPTIONS = {"clip": BOUNDS, "clip_slope": BOUNDS, "huber": (0.75, 1.5), "huber_slope": (0.75, 1.5)}
 EXACT = {"copy", "maximum", "minimum", "absolute", "negative", "clip", "rint", "floor", "sign"}
 SPECIAL = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, 2.0, -1.5, 0.25)
 
@@ -84,12 +110,13 @@ def arity(name):
     unary = ("copy", "exp", "log", "sqrt", "absolute", "negative", "clip", "log1p", "expm1", "rsqrt")
     unary += ("erf", "erfc", "rint", "floor", "sign")
     three = ("divide_slope", "maximum_slope", "minimum_slope", "power_slope", "power_log", "glu_slope")
+    three += tuple([one for one in FUNCTIONS if one.endswith(("error_slope", "huber_slope"))])
     return 1 if name in unary else 3 if name in three else 2
 
 
 def value(name, *operands):
     """The function of arrays and numbers, element by element."""
-    options = BOUNDS if "clip" in name else ()
+    options = OPTIONS.get(name, ())
     arrays = np.broadcast_arrays(*operands)
     with np.errstate(all="ignore"):
         found = [FUNCTIONS[name](*numbers, *options) for numbers in zip(*(a.reshape(-1) for a in arrays), strict=True)]

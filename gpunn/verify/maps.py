@@ -19,7 +19,7 @@ def map_tasks(give: Give) -> Iterator[Task]:
     for seed, name in enumerate(oracle.FUNCTIONS):
         arity = oracle.arity(name)
         shapes = [(case, given[:arity]) for case, *given in oracle.SHAPES if case == "alike" or name in EVERY_SHAPE]
-        shapes += [] if "clip" in name else _with_numbers(arity)
+        shapes += [] if name in oracle.OPTIONS else _with_numbers(arity)
         for case, given in shapes:
             arrays = [give(x) for x in oracle.inputs(given, seed)]
             for order, operands in _views(case, arrays) if name in EVERY_SHAPE else [("", arrays)]:
@@ -54,7 +54,7 @@ def _views(case: str, arrays: list[Array | None]) -> Iterator[tuple[str, list[Ar
 
 def _map(name: str, case: str, operands: list[Array | None]) -> Task:
     given = [oracle.NUMBER if x is None else x for x in operands]
-    options = oracle.BOUNDS if "clip" in name else ()
+    options = oracle.OPTIONS.get(name, ())
     first = next(x for x in operands if x is not None)
 
     def run() -> tuple:

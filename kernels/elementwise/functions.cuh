@@ -54,3 +54,25 @@ struct PowerLog { enum { ARITY = 3 }; NUMBERS {
 } };
 // Of v logistic(w) by w; by v it is Glu of gy and w.
 struct GluSlope { enum { ARITY = 3 }; NUMBERS { return times(u, times(v, logistic(w) * logistic(-w))); } };
+
+// A product in which 0 times infinity is 0: what has no weight does not count, whatever it is.
+template <typename A> __device__ __forceinline__ A weighed(A weight, A x) {
+    return weight == 0 || x == 0 ? A(0) : times(weight, x);
+}
+
+// Losses of u beside a target v, and their slopes by v beside w. Huber's: the square ends at a, all times b.
+struct SquaredError { enum { ARITY = 2 }; NUMBERS { return times(u - v, u - v); } };
+struct SquaredErrorSlope { enum { ARITY = 3 }; NUMBERS { return times(u, 2 * (v - w)); } };
+struct AbsoluteError { enum { ARITY = 2 }; NUMBERS { return fabs(u - v); } };
+struct AbsoluteErrorSlope { enum { ARITY = 3 }; NUMBERS { return times(u, A((v > w) - (v < w))); } };
+struct Huber { enum { ARITY = 2 }; NUMBERS {
+    const A near = Clip::value(u - v, v, w, -a, a);
+    return times(times(u - v - times(near, A(0.5)), near), b);
+} };
+struct HuberSlope { enum { ARITY = 3 }; NUMBERS { return times(u, times(Clip::value(v - w, v, w, -a, a), b)); } };
+// -log of the probability that a logit u gives what is v times 1 and 1 - v times 0: no infinities cancel.
+struct LogisticError { enum { ARITY = 2 }; NUMBERS {
+    const A far = weighed(1 - v, u > 0 ? u : A(0)) + weighed(v, u < 0 ? -u : A(0));
+    return far + times((1 - v) + v, log1p(exp(-fabs(u))));
+} };
+struct LogisticErrorSlope { enum { ARITY = 3 }; NUMBERS { return times(u, (1 - w) - logistic(-v)); } };

@@ -56,6 +56,7 @@ SHAPES = {  # what changes images' sizes, and reads rows of tables: launches for
 ATTENTIONS = {"plain": {}, "causal": {"is_causal": True}, "bool": {"attn_mask": np.tri(5, dtype=bool)},
               "added": {"attn_mask": np.zeros((2, 1, 5, 5), np.float32)},
               "dropped": {"attn_mask": np.tri(5, dtype=bool), "dropout_p": 0.1}}  # fmt: skip
+LOSSES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy_with_logits")
 READS_OF_A_TRAINING_STEP = 0
 PYTHON_CALLS_OF_CONV2D = {"cuda": 41, "emulator": 41}  # of row-major arrays, which two launches first bring in order
 PYTHON_CALLS = {  # forward with recording, plan known, on cuda arrays
@@ -219,6 +220,20 @@ def test_launches_of_attention(name, look_alike):
     expected = (4, 10) if name == "dropped" else (3, 6)  # dropout, forward and back, and each gradient copied
     assert (work.launches.total(), back.launches.total()) == expected, f"{work}, {back}"
     assert not work.copies.total() + back.copies.total(), f"{work}, {back}"
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_launches_of_a_loss(name, look_alike):
+    """Its values and their mean; the gradient's share of each, and the slopes."""
+    x, t = Tensor(batch((2, 8, 6, 8), "cuda")[0], requires_grad=True), batch((2, 8, 6, 8), "cuda")[0]
+    with counting.dry():
+        for _ in range(2):
+            with counting.device_work() as work:
+                y = getattr(ops, name)(x, t)
+            with counting.device_work() as back:
+                y.backward()
+            x.gradient = None
+    assert (work.launches.total(), back.launches.total()) == (2, 2), f"{work}, {back}"
 
 
 @pytest.mark.parametrize("name", FUSED)

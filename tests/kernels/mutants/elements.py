@@ -103,6 +103,12 @@ ELEMENTS = [
         (RULE, "? left + v : left", "? left - v : left"),
         (NAN, "A((u > 0) - (u < 0))", "A(u < 0 ? -1 : u != 0)"),
         (RULE, "Maximum::value(u, a, w, a, b)", "Maximum::value(u, b, w, a, b)"),
+        (RULE, "times(u, 2 * (v - w))", "times(u, v - w)"),
+        (RULE, "A((v > w) - (v < w))", "A(v > w ? 1 : -1)"),
+        (RULE, "u - v - times(near, A(0.5))", "u - v"),
+        (EDGE, "Clip::value(v - w, v, w, -a, a)", "Clip::value(v - w, v, w, A(0), a)"),
+        (NAN, "weight == 0 || x == 0 ? A(0) : times(weight, x)", "times(weight, x)"),
+        (RULE, "(1 - w) - logistic(-v)", "w - logistic(-v)"),
     ),
     *of_file(
         "elementwise/walk.cuh",
