@@ -123,7 +123,7 @@ def sum_columns(job: Columns) -> tuple[Launch, ...]:
     if parts > 1:
         partial, tickets = Scratch("columns", (parts, job.K), accumulate(job.dtype)), Tickets(across)
     args = ("gy", partial, "gb", tickets, parts, job.M, job.K)
-    return (Launch(BIAS, storage_macros(job.dtype), (across * parts,), (32, 8), args),)
+    return (Launch(BIAS, storage_macros(job.dtype), (across * parts,), (256,), args),)
 
 
 def with_bias(job: Conv, *launches: Launch) -> tuple[Launch, ...]:

@@ -3,8 +3,8 @@ conv gradient of the bias: column sums of gy seen as a matrix, M = N*P*Q rows, K
 
 math:     gb[k] = sum of gy[m,k] over the rows m
 layout:   gy (M,K), parts (J,K), row-major; gb (K); tickets (K/32, rounded up)
-threads:  32 x 8 a block; threadIdx.x owns a column, threadIdx.y takes every eighth row of the block's part (blockIdx.x =
-          columns, part); the block that comes last for its columns adds the parts
+threads:  256 a block: 32 columns (blockIdx.x = columns, part) x 8 rows, which take turns at the rows of the block's part; the
+          block that comes last for its columns adds the parts
 shared:   8*32*4 if e < 8 else 8*32*8
 flops:    M*K
 bytes:    e*M*K
@@ -12,14 +12,15 @@ requires: none
 numerics: sums in ACC in a fixed order: the same bits at every run
 optional: parts tickets
 */
-#include "../common.cuh"
+#include "../tensor/ticket.cuh"
 
 // The sum of a column's eight threads, part by part or row by row, in those of the first row.
 __device__ __forceinline__ ACC add_rows(ACC (&sums)[8][32], ACC sum) {
+    const int column = threadIdx.x % 32, row = threadIdx.x / 32;
     __syncthreads();  // the sums before these have been read
-    sums[threadIdx.y][threadIdx.x] = sum;
+    sums[row][column] = sum;
     __syncthreads();
-    for (int j = 1; threadIdx.y == 0 && j < 8; ++j) sum += sums[j][threadIdx.x];
+    for (int j = 1; row == 0 && j < 8; ++j) sum += sums[j][column];
     return sum;
 }
 
@@ -27,7 +28,7 @@ extern "C" __global__ void conv2d_naive_grad_bias(const T* gy, ACC* parts, T* gb
 {
     // seek to this thread's column, and the block's part of the rows
     __shared__ ACC sums[8][32];
-    const int k = blockIdx.x / J * 32 + threadIdx.x, part = blockIdx.x % J, row = threadIdx.y;
+    const int k = blockIdx.x / J * 32 + threadIdx.x % 32, part = blockIdx.x % J, row = threadIdx.x / 32;
     const i64 each = (M + J - 1) / J;
     const i64 end = (part + 1) * each < M ? (part + 1) * each : M;
 
@@ -41,14 +42,7 @@ extern "C" __global__ void conv2d_naive_grad_bias(const T* gy, ACC* parts, T* gb
     // join the parts
     if (J > 1) {
         if (row == 0 && k < K) parts[(i64)part * K + k] = sum;
-        __threadfence();
-        __syncthreads();
-        bool last = false;
-        if (row == 0 && threadIdx.x == 0) {
-            last = atomicInc(reinterpret_cast<unsigned*>(tickets) + blockIdx.x / J, J - 1) == J - 1;
-            __threadfence();
-        }
-        if (!__syncthreads_or(last)) return;
+        if (!drew_last(tickets + blockIdx.x / J, J)) return;
         sum = 0;
         for (int j = row; k < K && j < J; j += 8) sum += parts[(i64)j * K + k];
         sum = add_rows(sums, sum);

@@ -1,6 +1,4 @@
-// How a sum that was split among J blocks ends: each leaves its part in memory, and the last to come adds them, in order.
-// There are two rounds, `fan` neighbouring parts and then their sums, since one block alone would read J parts while the
-// others idle: with a fan of about the root of J a block reads 2 * fan.
+// The parts of a split sum (tensor/ticket.cuh) as the threads of a tile hold them.
 #pragma once
 #include "../tensor/ticket.cuh"
 #include "tile.cuh"
@@ -47,18 +45,11 @@ __device__ __forceinline__ void add_parts(
 // Leaves this block's sums among the parts. True in the block that has been the last of all: its sums are the whole ones.
 template <typename Real>
 __device__ __forceinline__ bool join(const Split& o, ACC (&sums)[TM][TN], ACC& beside, const Real& real) {
-    if (o.J == 1) return true;
-    const int rounds = ceil_div(o.J, o.fan), round = o.part / o.fan, first = round * o.fan;
     const i64 apart = o.tiles * SLOT;
-    int* tickets = o.tickets + o.tile * (rounds + 1);
     ACC* slots = o.parts + o.tile * SLOT;
-    leave_part(slots + o.part * apart, sums, beside, real);
-    const int count = smaller(o.fan, o.J - first);
-    if (!drew_last(tickets + round, count)) return false;
-    add_parts(slots + first * apart, apart, count, sums, beside, real);
-    if (rounds == 1) return true;
-    leave_part(slots + first * apart, sums, beside, real);  // where each thread has read its own
-    if (!drew_last(tickets + rounds, rounds)) return false;
-    add_parts(slots, apart * o.fan, rounds, sums, beside, real);
-    return true;
+    return join_rounds(
+        o, [&](int part) { leave_part(slots + part * apart, sums, beside, real); },
+        [&](int first, int step, int count) {
+            add_parts(slots + first * apart, apart * step, count, sums, beside, real);
+        });
 }

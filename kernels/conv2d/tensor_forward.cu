@@ -23,7 +23,7 @@ arch:     80
 #if MOMENTS
 #include "../tensor/moments.cuh"
 #endif
-#include "geometry.cuh"
+#include "taps.cuh"
 
 extern "C" __global__ void __launch_bounds__(BOUNDS) conv2d_tensor_forward(
     const T* __restrict__ x, const T* __restrict__ weight, const T* __restrict__ bias, const T* __restrict__ residual,
@@ -35,20 +35,7 @@ extern "C" __global__ void __launch_bounds__(BOUNDS) conv2d_tensor_forward(
     __shared__ Table table;
     const int group = blockIdx.y, Cg = g.Cg(), Kg = g.Kg(), taps = g.R * g.S, across = ceil_div(Kg, BN);
     const int first_row = blockIdx.x / across * BM, first_column = blockIdx.x % across * BN;
-    const int left = g.N * g.P * g.Q - first_row, packs = g.C / EACH;
-    for (int t = threadIdx.x; t < taps; t += THREADS) {
-        table.source[t] = (t / g.S * g.dil_h * g.W + t % g.S * g.dil_w) * packs;
-        table.weight[t] = t * (Cg / EACH);
-    }
-    for (int row = threadIdx.x; row < BM; row += THREADS) {
-        const int m = first_row + row, h = g.row(m / g.Q % g.P, 0), w = g.col(m % g.Q, 0), n = m / g.Q / g.P;
-        unsigned mask = 0;
-        for (int t = 0; t < taps; ++t) mask |= (unsigned)g.inside(h + t / g.S * g.dil_h, w + t % g.S * g.dil_w) << t;
-        table.from[row] = ((n * g.H + h) * g.W + w) * packs;
-        table.mask[row] = row < left ? mask : 0u;
-        table.to[row] = row < left ? m * (g.K / EACH) : -1;
-    }
-    __syncthreads();
+    fill_forward(table, g, first_row);
 
     // combine
     const T* filters = weight + (i64)group * Kg * taps * Cg;

@@ -25,7 +25,7 @@ arch:     80
 #if SLOPES
 #include "../tensor/slopes.cuh"
 #endif
-#include "geometry.cuh"
+#include "taps.cuh"
 
 extern "C" __global__ void __launch_bounds__(BOUNDS) conv2d_tensor_grad_input(
     const T* __restrict__ gy, const T* __restrict__ weight, T* __restrict__ gx, Conv2d g, const T* __restrict__ z,
@@ -35,38 +35,11 @@ extern "C" __global__ void __launch_bounds__(BOUNDS) conv2d_tensor_grad_input(
     // seek to the block's class and tile: neighbours share its pixels
     extern __shared__ __align__(128) char area[];
     __shared__ Table table;
-    const int group = blockIdx.y % g.groups, kind = blockIdx.y / g.groups, Cg = g.Cg(), Kg = g.Kg();
-    const int class_h = kind / g.stride_w, class_w = kind % g.stride_w, across = ceil_div(Cg, BN);
-    const int rows = ceil_div(g.H - class_h, g.stride_h), cols = ceil_div(g.W - class_w, g.stride_w);  // of this class
-    const int M = rows > 0 && cols > 0 ? g.N * rows * cols : 0;
+    const Class own(g, blockIdx.y / g.groups);
+    const int group = blockIdx.y % g.groups, Cg = g.Cg(), Kg = g.Kg(), across = ceil_div(Cg, BN);
     const int first_row = blockIdx.x / across * BM, first_column = blockIdx.x % across * BN;
-    if (first_row >= M) return;  // the whole block, so no barrier is missed
-
-    // the class's taps, each so far above and left of a pixel's place, and the pixels that they meet
-    const int above = class_h + g.pad_h, left = class_w + g.pad_w, packs = g.K / EACH;
-    int taps = 0;
-    for (int t = 0; t < g.R * g.S; ++t) {
-        const int h = above - t / g.S * g.dil_h, w = left - t % g.S * g.dil_w;
-        if (h % g.stride_h || w % g.stride_w) continue;
-        if (threadIdx.x == 0) {
-            table.source[taps] = (h / g.stride_h * g.Q + w / g.stride_w) * packs;
-            table.weight[taps] = t * (Cg / EACH);
-        }
-        for (int row = threadIdx.x; row < BM; row += THREADS) {
-            const int m = first_row + row, p = m / cols % rows + h / g.stride_h, q = m % cols + w / g.stride_w;
-            const unsigned met = row < M - first_row && within(p, g.P) && within(q, g.Q);
-            table.mask[row] = (taps ? table.mask[row] : 0u) | met << taps;
-        }
-        ++taps;
-    }
-    for (int row = threadIdx.x; row < BM; row += THREADS) {
-        const int m = first_row + row, n = m / cols / rows, i = m / cols % rows, j = m % cols;
-        const int h = class_h + i * g.stride_h, w = class_w + j * g.stride_w;
-        if (!taps) table.mask[row] = 0;
-        table.from[row] = ((n * g.P + i) * g.Q + j) * packs;
-        table.to[row] = row < M - first_row ? ((n * g.H + h) * g.W + w) * (g.C / EACH) : -1;
-    }
-    __syncthreads();
+    if (first_row >= own.M) return;  // the whole block, so no barrier is missed
+    const int taps = fill_backward(table, g, own, first_row, Cg / EACH);
 
     // combine
     const T* filters = weight + (i64)group * Kg * g.R * g.S * Cg;
@@ -84,7 +57,7 @@ extern "C" __global__ void __launch_bounds__(BOUNDS) conv2d_tensor_grad_input(
     const int strip = group * across + first_column / BN, c = group * Cg;
     give_slopes(
         start, out, first_column, area,
-        {parts, tickets, fan, ceil_div(M, BM), g.C, M, first_row / BM, strip, c + first_column, Cg - first_column},
+        {parts, tickets, fan, ceil_div(own.M, BM), g.C, own.M, first_row / BM, strip, c + first_column, Cg - first_column},
         {z + c, x ? x + c : nullptr, mean + c, rstd + c, ggamma + c, gbeta + c});
 #endif
 }

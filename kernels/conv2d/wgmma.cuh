@@ -7,18 +7,12 @@
 // rows: A goes through registers, where 16 instructions a thread and stage round it (48 split it), the weights come from
 // wgmma_weight, rounded and, ACROSS, turned. To round them in shared memory, where they lie, would move half again as many
 // bytes there as the products do, in every block.
-//
-// Places are counted in packs of 16 bytes, so that 32 bits reach 32 GB; where a row begins in the source, which taps meet
-// it there (a bit each) and how far each tap is stand in a table.
 #pragma once
 #include "../ptx/barrier.cuh"
 #include "../ptx/pin.cuh"
-#include "../ptx/wgmma.cuh"
-#include "../tensor/precision.cuh"
-#include "geometry.cuh"
 #include "wgmma_rows.cuh"
+#include "taps.cuh"
 
-static const int MOST_TAPS = 32;
 static const int STEP = 128 / E;                        // elements of depth of a stage
 static const int PASS = THREADS / 8, LOADS_A = BM / PASS;  // rows that a copy of all threads fills
 static const bool TURNED = ACROSS && E == 2;            // whether the depth of the weights that are copied runs across
@@ -26,14 +20,6 @@ static const int LOADS_B = BN / PASS;
 static const int LIMBS = PRECISION == TF32X3 ? 2 : 1;   // numbers that stand for one of B: its big and its small part
 static const int A_BYTES = BM * 128, B_BYTES = BN * 128, STAGE = A_BYTES + LIMBS * B_BYTES;
 static const int AHEAD = STAGES - 2;                    // stages on their way
-
-struct Table {
-    int from[BM];           // where the row's first place lies in the source
-    unsigned mask[BM];      // bit t: tap t meets the source there; 0 where there is no such row
-    int to[BM];             // where its results begin, or -1
-    int source[MOST_TAPS];  // how far the tap is from the row's first place
-    int weight[MOST_TAPS];  // and in the weights
-};
 
 struct Operands {
     const T *source, *weight;  // of the group
@@ -43,20 +29,6 @@ struct Operands {
     int apart;                 // packs between two columns of ready; TURNED: between two depths
     int positions, limb;       // of a window; packs from big parts to small ones
     int part, parts;           // of the depth: this block's, and how many there are
-};
-
-// The area's first multiple of 1024 bytes, which the swizzle counts from: the launch gives as many more.
-__device__ __forceinline__ char* aligned_area(char* area) {
-    return area + (1024 - (shared_offset(shared_address(area)) & 1023)) % 1024;
-}
-
-// Where in the depth a thread is: its tap, and the pack or the element inside of it.
-struct Depth {
-    int tap, at;
-    __device__ __forceinline__ void advance(int taps, int rest, int size) {
-        tap += taps, at += rest;
-        if (at >= size) at -= size, ++tap;
-    }
 };
 
 // What this thread copies of each stage: one pack of some rows of A, and of some columns (TURNED: of one depth) of B.
@@ -75,9 +47,7 @@ struct Copies {
         source = reinterpret_cast<const Chunk*>(o.source), ready = reinterpret_cast<const Chunk*>(o.ready);
         more_taps = 8 / o.depth, more = 8 % o.depth;
         pin(more_taps), pin(more);
-        const int pack = first_step * 8 + chunk, depth = first_step * STEP + deep;
-        a = {pack / o.depth, pack % o.depth};
-        b = {depth / (o.depth * EACH), depth % (o.depth * EACH)};
+        a.seek(first_step * 8 + chunk, o.depth), b.seek(first_step * STEP + deep, o.depth * EACH);
         to_a = row * 128 + (chunk ^ row % 8) * 16;
         to_b = A_BYTES + (TURNED ? deep * 128 : to_a);
         first = TURNED ? first_column / EACH + beside : (first_column + row) * o.apart;

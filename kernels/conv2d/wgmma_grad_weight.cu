@@ -17,8 +17,6 @@ numerics: products in PRECISION, running sums in float over each part, parts add
 optional: parts tickets
 arch:     90a
 */
-#include "../ptx/wgmma.cuh"
-#include "../tensor/precision.cuh"
 #include "geometry.cuh"
 #include "wgmma_rows.cuh"
 #include "../tensor/join_sums.cuh"
@@ -131,7 +129,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) conv2d_wgmma_grad_weight(
 {
     // seek to the block's tile and part
     extern __shared__ __align__(128) char memory[];
-    char* area = memory + (1024 - (shared_offset(shared_address(memory)) & 1023)) % 1024;
+    char* area = aligned_area(memory);
     const int across = gridDim.x / J, part = blockIdx.x % J, group = blockIdx.z, columns = g.R * g.S * g.Cg();
     const int first_row = blockIdx.y * BM, first_column = blockIdx.x / J * BN, M = g.N * g.P * g.Q;
     const int each = ceil_div(ceil_div(M, J), STEP) * STEP, begin = smaller((i64)part * each, M);
@@ -155,7 +153,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) conv2d_wgmma_grad_weight(
         const int filter = first_row + i / packs, column = first_column + i % packs * 8;
         if (filter >= g.Kg() || column >= columns) continue;
         float v[8];
-        load_sums(kept + i / packs * PITCH + i % packs * 8, v);
+        load_sums(kept + i / packs * PITCH + i % packs * 8, threadIdx.x / 4 % 2, v);
         mend(v, [&](int e) { return plain_sum(above, below, g, filter, column + e, M); });
         store_each(gw + ((i64)group * g.Kg() + filter) * columns + column, v);
     }

@@ -16,7 +16,7 @@ __device__ __forceinline__ void store_tile(
         const int row = i / packs, within_tile = i % packs * EACH, column = first_column + within_tile;
         if (table.to[row] < 0 || column >= o.columns) continue;
         float v[EACH];
-        load_sums(kept + row * PITCH + within_tile, v);
+        load_sums(kept + row * PITCH + within_tile, EACH == 8 && threadIdx.x / 4 % 2, v);
         mend(v, [&](int e) { return plain_sum(o, table, row, column + e); });
         if (bias) {
 #pragma unroll

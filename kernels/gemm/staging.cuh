@@ -1,7 +1,9 @@
 // A tile's sums on their way to memory: parts of a split depth joined, what is not finite added up anew, whole rows written.
 #pragma once
+#include "../tensor/rows.cuh"
+#include "../tensor/ticket.cuh"
+#include "fours.cuh"
 #include "operand.cuh"
-#include "join.cuh"
 
 struct Arrays {  // of one product
     const T *a, *b, *bias, *y;
@@ -23,22 +25,6 @@ __device__ __forceinline__ float plain(const Arrays& of, const Product& g, const
         sum += column < g.N ? v * load(b + (DEEP_B ? k : (i64)k * g.pitch_b)) : v;
     }
     return sum;
-}
-
-// 16 bytes of T at p.
-__device__ __forceinline__ void store_row(T* p, const float (&v)[EACH]) {
-    unsigned word[4];
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-#if PRECISION == BF16
-        word[i] = pack_bf16(v[2 * i], v[2 * i + 1]);
-#elif PRECISION == FP16
-        word[i] = pack_fp16(v[2 * i], v[2 * i + 1]);
-#else
-        word[i] = __float_as_uint(v[i]);
-#endif
-    }
-    *reinterpret_cast<uint4*>(p) = make_uint4(word[0], word[1], word[2], word[3]);
 }
 
 struct Four {  // neighbouring sums
@@ -97,7 +83,7 @@ template <bool DEEP_A, bool DEEP_B> struct Staging {
         for (int u = 0; u < fours; ++u) {
             store_four(parts + (i64)(at.part * fours + u) * THREADS * 4, four(sums, u).v);
         }
-        if (!is_last(of.tickets + at.tile, g.parts)) return false;
+        if (!drew_last(of.tickets + at.tile, g.parts)) return false;
 #pragma unroll 4
         for (int u = 0; u < fours; ++u) {
             Four sum;
@@ -131,7 +117,7 @@ template <bool DEEP_A, bool DEEP_B> struct Staging {
             const int run = i % runs, row = at.row + row_of(i / runs), column = at.column + run * EACH;
             if (row >= g.M || column >= g.columns()) continue;
             float v[EACH];
-            read(all + i / runs * PITCH + run * EACH, EACH == 8 && run & 4, v);
+            load_sums(all + i / runs * PITCH + run * EACH, EACH == 8 && run & 4, v);
             T* to = c + (i64)row * g.N + column;
             const bool whole = g.N % EACH == 0 && column < g.N;
 #pragma unroll
@@ -142,15 +128,7 @@ template <bool DEEP_A, bool DEEP_B> struct Staging {
                 }
                 if (g.ones && column + e == g.N) store(of.gb + row, v[e]);
             }
-            if (whole) store_row(to, v);
+            if (whole) store_each(to, v);
         }
-    }
-    // EACH neighbours; of eight the last four first where `turned`, since lanes 32 bytes apart would meet on a bank.
-    static __device__ __forceinline__ void read(const float* from, bool turned, float (&v)[EACH]) {
-        float half[2][4];
-#pragma unroll
-        for (int h = 0; h < EACH / 4; ++h) load_four(from + (h ^ turned) * 4, half[h]);
-#pragma unroll
-        for (int e = 0; e < EACH; ++e) v[e] = turned ? half[(e / 4) ^ (EACH == 8)][e % 4] : half[e / 4][e % 4];
     }
 };

@@ -1,7 +1,7 @@
 // The windows of adaptive pooling: output p of P covers input start(p) up to, not including, stop(p), of n.
 // NHWC=1: (N,D,H,W,C) memory, a thread owns VEC channels of a position; NHWC=0: (N,C,D,H,W), one element.
 #pragma once
-#include "choice.cuh"
+#include "indices.cuh"
 
 __device__ __forceinline__ int start(int p, int n, int P) { return (i64)p * n / P; }
 __device__ __forceinline__ int stop(int p, int n, int P) { return ((i64)(p + 1) * n + P - 1) / P; }

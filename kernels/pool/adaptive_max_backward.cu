@@ -21,7 +21,7 @@ extern "C" __global__ void adaptive_max_pool_backward(const T* gy, const INDEX* 
     ACC sum[VEC] = {};
     covering(at, g, [&](int output, int o, int p, int q) {
         const int mine = g.place(at.d - start(o, g.D, g.O), at.h - start(p, g.H, g.P), at.w - start(q, g.W, g.Q));
-        const Chosen<INDEX> winner = load_chosen(index + outputs + output);
+        const Indices<INDEX> winner = load_indices(index + outputs + output);
         ACC value[VEC];
         load_channels<VEC>(gy + outputs + output, value);
 #pragma unroll

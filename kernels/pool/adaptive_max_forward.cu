@@ -21,7 +21,7 @@ extern "C" __global__ void adaptive_max_pool_forward(const T* x, T* y, INDEX* in
     const Cell cell(at, g);
 
     ACC best[VEC] = {};
-    Chosen<INDEX> winner = {};
+    Indices<INDEX> winner = {};
     cell.over(x + at.base(g, g.D * g.H * g.W), g, [&](const ACC (&value)[VEC], int place) {
 #pragma unroll
         for (int j = 0; j < VEC; ++j) {
@@ -29,5 +29,5 @@ extern "C" __global__ void adaptive_max_pool_forward(const T* x, T* y, INDEX* in
         }
     });
     store_channels<VEC>(y + at.own, best);
-    if (index) store_chosen(index + at.own, winner);
+    if (index) store_indices(index + at.own, winner);
 }

@@ -6,6 +6,7 @@
 #pragma once
 #include "../tensor/ticket.cuh"
 #include "choice.cuh"
+#include "indices.cuh"
 
 enum { BLOCK = 256, FLIGHT = 4 };  // threads; loads in flight a thread
 enum { OWN = NHWC ? VEC : 1 };  // results of a thread

@@ -21,8 +21,8 @@ extern "C" __global__ void global_pool_backward(const T* gy, const INDEX* index,
     if (!at.real || at.begin >= at.end) return;
     ACC share[VEC];
     load_channels<VEC>(gy + at.own, share);
-    Chosen<INDEX> winner = {};
-    if (index) winner = load_chosen(index + at.own);
+    Indices<INDEX> winner = {};
+    if (index) winner = load_indices(index + at.own);
 #pragma unroll
     for (int j = 0; j < VEC; ++j) share[j] = index ? share[j] : share[j] / g.L;
     for (int pixel = at.begin; pixel < at.end; pixel += g.rows) {

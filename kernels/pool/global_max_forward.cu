@@ -54,13 +54,13 @@ extern "C" __global__ void global_max_pool_forward(
 
     if (!at.real || at.row) return;
     ACC value[OWN];
-    Chosen<INDEX> winner;
+    Indices<INDEX> winner;
 #pragma unroll
     for (int j = 0; j < OWN; ++j) value[j] = best[j].value, winner.item[j] = best[j].at;
     store_channels<OWN>(y + at.own, value);
     if (!index) return;
     if (NHWC) {
-        store_chosen(index + at.own, winner);
+        store_indices(index + at.own, winner);
     } else {
         index[at.own] = winner.item[0];
     }

@@ -31,8 +31,7 @@ extern "C" __global__ void max_pool2d_backward(const T* gy, const INDEX* index, 
             const int q = g.out_col(at.w, s);
             if (q < 0) continue;
             const i64 out = outputs + ((o * g.P + p) * g.Q + q) * g.out_step();
-            Indices<INDEX> winner;
-            load_indices(index + out, winner);
+            const Indices<INDEX> winner = load_indices(index + out);
             ACC value[VEC];
             load_channels<VEC>(gy + out, value);
             if (y) lead_back(value, y + out, g.activation);

@@ -1,6 +1,7 @@
 // Where a thread of a pooling kernel works: at VEC channels (NHWC=1) or at one element (NHWC=0, VEC = 1).
 #pragma once
 #include "geometry.cuh"
+#include "indices.cuh"
 
 // The element (or VEC channels) that thread i owns of a tensor (N,C,D,H,W), in memory order.
 struct Place {
@@ -18,28 +19,6 @@ struct Place {
         real = i < (i64)N * positions * columns;
     }
 };
-
-// VEC small integers, moved by one access.
-template <typename I> struct alignas(sizeof(I) * VEC) Indices {
-    I item[VEC];
-};
-
-template <int BYTES> struct Word;
-template <> struct Word<1> { typedef unsigned char type; };
-template <> struct Word<2> { typedef unsigned short type; };
-template <> struct Word<4> { typedef unsigned type; };
-template <> struct Word<8> { typedef uint2 type; };
-template <> struct Word<16> { typedef uint4 type; };
-
-template <typename I> __device__ __forceinline__ void load_indices(const I* p, Indices<I>& v) {
-    typedef typename Word<sizeof(v)>::type Bits;
-    *reinterpret_cast<Bits*>(&v) = *reinterpret_cast<const Bits*>(p);
-}
-
-template <typename I> __device__ __forceinline__ void store_indices(I* p, const Indices<I>& v) {
-    typedef typename Word<sizeof(v)>::type Bits;
-    *reinterpret_cast<Bits*>(p) = *reinterpret_cast<const Bits*>(&v);
-}
 
 // value times the activation's slope, by its results y.
 template <int V> __device__ __forceinline__ void lead_back(ACC (&value)[V], const T* y, int activation) {

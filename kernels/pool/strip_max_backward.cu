@@ -14,7 +14,7 @@ optional: y
 */
 #include "strip.cuh"
 
-typedef Word<VEC < 4 ? VEC : 4>::type Bits;  // winners stay packed: apart, they would fill as many registers as values
+typedef WordOf<VEC < 4 ? VEC : 4>::type Bits;  // winners stay packed: apart, they would fill as many registers as values
 
 struct Winners {
     alignas(VEC) Bits bits[(VEC + 3) / 4];
@@ -45,7 +45,7 @@ extern "C" __global__ void strip_max_pool2d_backward(
     const auto fetch = [&](int p, int q, Raw& raw) {
         const i64 out = outputs + (p * g.Q + q) * g.C;
         raw.gy = load_pack(gy + out);
-        typedef Word<VEC>::type All;
+        typedef WordOf<VEC>::type All;
         *reinterpret_cast<All*>(raw.winners.bits) = *reinterpret_cast<const All*>(index + out);
         if (y) raw.y = load_pack(y + out);
     };

@@ -1,5 +1,6 @@
 // From a block's sums to memory: bias, residual, activation, and through shared memory to 16-byte stores of whole rows.
 #pragma once
+#include "rows.cuh"
 #include "tile.cuh"
 
 #ifndef ANEW
@@ -27,34 +28,6 @@ __device__ __forceinline__ void keep_sums(const float (&sums)[MI][NI][4], float*
     __syncthreads();
 }
 
-// EACH neighbours of a kept row. With eight of them lanes 4 apart would meet on a bank: half of the lanes reads its second
-// four first; rows of 16 have two lanes.
-__device__ __forceinline__ void load_sums(const float* at, float (&v)[EACH]) {
-    const int order = EACH == 8 ? threadIdx.x / (BN == 16 ? 2 : 4) % 2 : 0;
-    float4 four[EACH / 4];
-#pragma unroll
-    for (int i = 0; i < EACH / 4; ++i) four[i] = *reinterpret_cast<const float4*>(at + (i ^ order) * 4);
-#pragma unroll
-    for (int i = 0; i < EACH / 4; ++i) {
-        const float4 found = EACH == 8 && order ? four[EACH / 4 - 1 - i] : four[i];
-        v[i * 4] = found.x, v[i * 4 + 1] = found.y, v[i * 4 + 2] = found.z, v[i * 4 + 3] = found.w;
-    }
-}
-
-__device__ __forceinline__ void store_each(T* to, const float (&v)[EACH]) {
-    Chunk chunk;
-#if PRECISION == BF16 || PRECISION == FP16
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-        chunk.word[i] = PRECISION == BF16 ? pack_bf16(v[2 * i], v[2 * i + 1]) : pack_fp16(v[2 * i], v[2 * i + 1]);
-    }
-#else
-#pragma unroll
-    for (int i = 0; i < 4; ++i) chunk.word[i] = __float_as_uint(v[i]);
-#endif
-    *reinterpret_cast<uint4*>(to) = *reinterpret_cast<const uint4*>(&chunk);
-}
-
 // Writes the tile. start(row): where row `row` of the tile begins, at its group's column 0, or null; columns: those of the
 // group, a multiple of EACH. again(row, column): the sum anew, of plain floats: what three products of TF32 make of numbers
 // that are infinite, or too large to be split, is NaN, and there this slow path is taken. residual: added where not null,
@@ -75,18 +48,10 @@ __device__ __forceinline__ void store_tile(
         T* to = start(row);
         if (!to || column >= columns) continue;
         float v[EACH];
-        load_sums(kept + row * SUMS + within_tile, v);
+        // rows of 16 columns have two lanes, wider ones four side by side
+        load_sums(kept + row * SUMS + within_tile, EACH == 8 && threadIdx.x / (BN == 16 ? 2 : 4) % 2, v);
 #if ANEW
-        unsigned strange = 0;  // bit e: v[e] is no finite number
-#pragma unroll
-        for (int e = 0; e < EACH; ++e) strange |= (unsigned)((__float_as_uint(v[e]) & 0x7f800000u) == 0x7f800000u) << e;
-#pragma unroll 1
-        for (int e = 0; strange >> e; ++e) {
-            if (!(strange >> e & 1)) continue;
-            const float exact = again(row, column + e);
-#pragma unroll
-            for (int k = 0; k < EACH; ++k) v[k] = k == e ? exact : v[k];
-        }
+        mend(v, [&](int e) { return again(row, column + e); });
 #endif
         if (bias) {
 #pragma unroll

@@ -2,22 +2,12 @@
 // channels, depth the channels of the source, tap after tap. ACROSS 0: the weights' memory runs along the depth (forward);
 // 1: along the columns (gradient of the input).
 //
-// Everything is counted in packs of 16 bytes, so that 32 bits reach 32 GB. Where a row begins in the source, which taps meet
-// it there (a bit each) and how far each tap is are made once, in a table; in the main loop a thread knows its tap and its
-// place in it, and moves on by additions.
+// Where rows and taps lie is made once, in a table (taps.cuh); in the main loop a thread knows its tap and its place in it, and
+// moves on by additions.
 #pragma once
 #include "epilogue.cuh"
+#include "taps.cuh"
 #include "../ptx/pin.cuh"
-
-static const int MOST_TAPS = 32;
-
-struct Table {
-    int from[BM];           // where the row's first place lies in the source
-    unsigned mask[BM];      // bit t: tap t meets the source there; 0 where there is no such row
-    int to[BM];             // where its results begin, or -1
-    int source[MOST_TAPS];  // how far the tap is from the row's first place
-    int weight[MOST_TAPS];  // and in the weights
-};
 
 struct Operands {
     const T *source, *weight;  // of the group
@@ -25,16 +15,6 @@ struct Operands {
     int depth;                 // packs of a tap
     int columns;               // elements
     int apart;                 // packs between two columns' weights; ACROSS: between two depths'
-};
-
-// Where in the depth a thread is: its tap, and the pack or the element inside of it.
-struct Depth {
-    int tap, at;
-    __device__ __forceinline__ Depth(int place, int size) : tap(place / size), at(place % size) {}
-    __device__ __forceinline__ void advance(int taps, int rest, int size) {
-        tap += taps, at += rest;
-        if (at >= size) at -= size, ++tap;
-    }
 };
 
 static const int PASS = THREADS / CHUNKS;                  // rows that a copy of all threads fills
@@ -80,7 +60,8 @@ __device__ __forceinline__ void multiply_taps(
 
     // what comes next
     const int more_taps = CHUNKS / o.depth, more = CHUNKS % o.depth;
-    Depth a(chunk, o.depth), b(deep, o.depth * EACH);
+    Depth a, b;
+    a.seek(chunk, o.depth), b.seek(deep, o.depth * EACH);
     const char *from_a, *from_b;
     unsigned met;
     int filled;

@@ -66,23 +66,14 @@ __device__ __forceinline__ void add_parts(const ACC* slot, i64 apart, int count,
     });
 }
 
-// Leaves this block's sums among the parts, in two rounds as conv2d/split.cuh says. True in the block that has been the last
-// of all: its sums are the whole ones. A thread reads and writes the same packs throughout: no barrier is wanted for these.
+// Leaves this block's sums among the parts. True in the block that has been the last of all: its sums are the whole ones. A
+// thread reads and writes the same packs throughout: no barrier is wanted for these.
 __device__ __forceinline__ bool join(const Split& o, const Sums& tile, const Extent& extent) {
-    if (o.J == 1) return true;
-    const int rounds = ceil_div(o.J, o.fan), round = o.part / o.fan, first = round * o.fan;
     const i64 apart = o.tiles * SLOT;
-    int* tickets = o.tickets + o.tile * (rounds + 1);
     ACC* slots = o.parts + o.tile * SLOT;
-    leave_part(slots + o.part * apart, tile, extent);
-    const int count = smaller(o.fan, o.J - first);
-    if (!drew_last(tickets + round, count)) return false;
-    add_parts(slots + first * apart, apart, count, tile, extent);
-    if (rounds == 1) return true;
-    leave_part(slots + first * apart, tile, extent);
-    if (!drew_last(tickets + rounds, rounds)) return false;
-    add_parts(slots, apart * o.fan, rounds, tile, extent);
-    return true;
+    return join_rounds(
+        o, [&](int part) { leave_part(slots + part * apart, tile, extent); },
+        [&](int first, int step, int count) { add_parts(slots + first * apart, apart * step, count, tile, extent); });
 }
 
 // Into rows of memory: start(row) is where that of the tile's first column lies, a multiple of four elements.

@@ -1,5 +1,4 @@
-// How a tile's parts become one: each block of THREADS leaves its sums as its threads hold them, and the last to come adds them,
-// in order.
+// The parts of a split sum (ticket.cuh) of a block of THREADS, as its threads hold them.
 #pragma once
 #include "ticket.cuh"
 
@@ -7,9 +6,6 @@ static const int LOADED = 8;  // of a thread's 16 bytes, that are on their way a
 
 // The sums join those of the other parts: true in the block that has them all.
 template <int COUNT> __device__ __forceinline__ bool join_sums(const Split& o, float (&sums)[COUNT]) {
-    if (o.J == 1) return true;
-    const int rounds = ceil_div(o.J, o.fan), round = o.part / o.fan, first = round * o.fan;
-    int* tickets = o.tickets + o.tile * (rounds + 1);
     float4* slots = reinterpret_cast<float4*>(o.parts) + (i64)o.tile * (COUNT / 4 * THREADS) + threadIdx.x;
     const i64 apart = (i64)o.tiles * (COUNT / 4 * THREADS);
     auto leave = [&](int part) {
@@ -40,13 +36,5 @@ template <int COUNT> __device__ __forceinline__ bool join_sums(const Split& o, f
             }
         }
     };
-    leave(o.part);
-    const int count = smaller(o.fan, o.J - first);
-    if (!drew_last(tickets + round, count)) return false;
-    add(first, 1, count);
-    if (rounds == 1) return true;
-    leave(first);
-    if (!drew_last(tickets + rounds, rounds)) return false;
-    add(0, o.fan, rounds);
-    return true;
+    return join_rounds(o, leave, add);
 }

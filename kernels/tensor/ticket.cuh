@@ -1,10 +1,11 @@
-// How the blocks that share a sum find out which of them is the last: by tickets, which are zeros again afterwards.
+// How a sum that was split among J blocks ends: each leaves its part in memory, and the last to come adds them, in order. Which
+// of them is the last tickets tell, which are zeros again afterwards.
 #pragma once
 #include "../common.cuh"
 
 struct Split {
     ACC* parts;  // (J, tiles, a tile's part)
-    int* tickets;  // (tiles, 1 + rounds of the first kind)
+    int* tickets;  // (tiles, rounds of `fan` parts, and one)
     int J, fan, tiles, tile, part;  // the last two: this block's
 };
 
@@ -23,4 +24,24 @@ __device__ __forceinline__ bool drew_last(int* ticket, int count) {
         __threadfence();
     }
     return __syncthreads_or(last);
+}
+
+// There are two rounds, `fan` neighbouring parts and then their sums, since one block alone would read J parts while the others
+// idle: with a fan of about the root of J a block reads 2 * fan. leave(part) writes this block's sums as that part; after
+// add(first, step, count) they are the sum of `count` parts, from `first` on in these steps. True in the block that has been the
+// last of all: its sums are the whole ones.
+template <typename Leave, typename Add>
+__device__ __forceinline__ bool join_rounds(const Split& o, const Leave& leave, const Add& add) {
+    if (o.J == 1) return true;
+    const int rounds = ceil_div(o.J, o.fan), round = o.part / o.fan, first = round * o.fan;
+    int* tickets = o.tickets + o.tile * (rounds + 1);
+    leave(o.part);
+    const int count = smaller(o.fan, o.J - first);
+    if (!drew_last(tickets + round, count)) return false;
+    add(first, 1, count);
+    if (rounds == 1) return true;
+    leave(first);
+    if (!drew_last(tickets + rounds, rounds)) return false;
+    add(0, o.fan, rounds);
+    return true;
 }

@@ -28,8 +28,6 @@ static const int MI = WM / 16, NI = WN / 8;
 // thread anew at every step.
 __device__ __forceinline__ int held(int n) { return __shfl_sync(0xffffffffu, n, threadIdx.x % 32); }
 
-struct __align__(16) Chunk { unsigned word[4]; };
-
 // Where chunk `chunk` of row `row` lies, in bytes from the operand's first row.
 __device__ __forceinline__ int swizzled(int row, int chunk) {
     return row * ROW + (CHUNKS == 8 ? chunk ^ (row & 7) : chunk ^ (row >> 1 & 3)) * 16;

@@ -89,9 +89,7 @@ TILED = [
     ),
     *of_file(
         "conv2d/split.cuh",
-        (PARTS, "smaller(o.fan, o.J - first)", "o.fan"),
-        (PARTS, "= ceil_div(o.J, o.fan)", "= o.J / o.fan"),
-        (PARTS, "add_parts(slots, apart * o.fan, rounds", "add_parts(slots, apart, rounds"),
+        (PARTS, "slots + first * apart, apart * step, count", "slots + first * apart, apart, count"),
         (PARTS, "for (int j = 0; j < count; ++j, slot", "for (int j = 1; j < count; ++j, slot"),
         (BIAS, "beside += slot[", "beside = slot["),
     ),

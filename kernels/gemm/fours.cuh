@@ -1,4 +1,4 @@
-// What the products whose depth is split share: the block that draws a tile's last ticket adds its parts, part 0 first.
+// Sums by fours, as products keep and move them.
 #pragma once
 #include "geometry.cuh"
 
@@ -22,18 +22,4 @@ __device__ __forceinline__ void store_four(ACC* p, const ACC* v) {
         for (int j = 0; j < size; ++j) pack.item[j] = v[i + j];
         store_pack(p + i, pack);
     }
-}
-
-// Whether this block, whose part of a tile is in memory, is the last of so many.
-__device__ __forceinline__ bool is_last(int* ticket, int count) {
-    __shared__ bool last;
-    __threadfence();
-    __syncthreads();  // all have written
-    if (threadIdx.x == 0) {
-        last = atomicAdd(ticket, 1) == count - 1;
-        if (last) *ticket = 0;  // for the next launch
-        __threadfence();
-    }
-    __syncthreads();
-    return last;
 }
