@@ -17,7 +17,7 @@ from gpunn.cpu.layout import empty, rows, scratch
 from gpunn.cpu.threads import parallel_for
 from gpunn.restored import restored
 
-Join: TypeAlias = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]  # of backend/contract.py
+Join: TypeAlias = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]  # of backend/contract/terms.py
 
 
 @restored

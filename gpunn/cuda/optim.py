@@ -8,7 +8,8 @@ import numpy as np
 
 from gpunn import backend
 from gpunn.backend import Array, array_module
-from gpunn.backend.contract import SKIP, Arrays, Settings, States
+from gpunn.backend.contract import Arrays, Settings, States
+from gpunn.backend.contract.optim import SKIP
 from gpunn.cuda.dtypes import accumulate as sums_dtype
 from gpunn.cuda.dtypes import storage_macros
 from gpunn.cuda.kernel import empty, kernel

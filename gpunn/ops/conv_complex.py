@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from gpunn.backend import Array, array_module, twins
-from gpunn.backend.contract import Conv, Shape
+from gpunn.backend.contract import Shape
+from gpunn.backend.contract.conv import Conv
 from gpunn.restored import restored
 from gpunn.window import Window
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gpunn.backend import Array, twins
-from gpunn.backend.contract import Conv, Shape
+from gpunn.backend.contract import Shape
+from gpunn.backend.contract.conv import Conv
 from gpunn.checks import cached, check_choice
 from gpunn.ops.pool import check_window
 from gpunn.window import Pooling, Window

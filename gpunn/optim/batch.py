@@ -9,7 +9,8 @@ from typing import Any
 
 from gpunn import backend
 from gpunn.backend import Array, capture
-from gpunn.backend.contract import Numbers, Optim, Settings
+from gpunn.backend.contract import Numbers, Settings
+from gpunn.backend.contract.optim import Optim
 from gpunn.engine.tensor import Tensor
 
 Group = Mapping[str, Any]

@@ -11,7 +11,7 @@ import numpy as np
 from gpunn import kinds, ops
 from gpunn.asked import precision
 from gpunn.backend import Array, array_module
-from gpunn.backend.contract import SKIP
+from gpunn.backend.contract.optim import SKIP
 from gpunn.kinds import Kind
 from gpunn.optim.batch import Batch, Group
 from gpunn.optim.optimizer import Optimizer

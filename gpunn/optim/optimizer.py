@@ -10,7 +10,7 @@ import numpy as np
 
 from gpunn import backend
 from gpunn.backend import Array, capture, streams
-from gpunn.backend.contract import SKIP
+from gpunn.backend.contract.optim import SKIP
 from gpunn.engine import written
 from gpunn.engine.grad_mode import enable_grad
 from gpunn.engine.tensor import Tensor

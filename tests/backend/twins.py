@@ -1,4 +1,4 @@
-"""For the type checker alone: both backends are what gpunn/backend/contract.py says, name by name and type by type."""
+"""For the type checker alone: both backends are what gpunn/backend/contract says, name by name and type by type."""
 
 import gpunn.cpu
 import gpunn.cuda
