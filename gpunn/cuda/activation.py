@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 from gpunn.backend import Array
@@ -10,11 +11,24 @@ from gpunn.cuda.dtypes import FUNCTIONS, pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_axes, memory_order, new_in_axes
 from gpunn.cuda.plans import KEPT, Launch, Layout, Plan, layout
-from gpunn.cuda.problem import Elements
+from gpunn.cuda.problem import Problem
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 from gpunn.pointwise import reads_x
 
 THREADS = 256
+
+
+@dataclass(frozen=True)
+class Elements(Problem):
+    """L elements, each of which ``function`` with its options takes on its own."""
+
+    L: int
+    function: str
+    a: float
+    b: float
+
+    def __str__(self) -> str:
+        return f"{self.function} L{self.L} {self.dtype}"
 
 
 def _refuse_vector(job: Elements) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -17,12 +18,24 @@ from gpunn.cuda.dtypes import storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_order, is_row_major, new
 from gpunn.cuda.plans import KEPT, Launch, Layout, Plan, Scalar, layout
-from gpunn.cuda.problem import Drop
+from gpunn.cuda.problem import Problem
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 from gpunn.random import Draw
 
 THREADS = 256
 WORDS = "seed", "stream", "counter"  # where the numbers begin: a Draw
+
+
+@dataclass(frozen=True)
+class Drop(Problem):
+    """Dropout of (N, C, L), all of it N where memory is in logical order; ``group`` elements share a number."""
+
+    N: int
+    C: int
+    L: int
+    nhwc: bool
+    group: int
+    p: float
 
 
 # ---------------------------------------------------------------- variants

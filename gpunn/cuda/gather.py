@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -10,16 +11,43 @@ import numpy as np
 from gpunn.backend import Array
 from gpunn.cuda import source, structs
 from gpunn.cuda.checks import check_devices
-from gpunn.cuda.dtypes import CUDA_NAMES, accumulate
+from gpunn.cuda.dtypes import CUDA_NAMES, SIZES, accumulate
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, layout
-from gpunn.cuda.problem import Gather
+from gpunn.cuda.problem import Problem
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 
 THREADS = 256
 KINDS = ("flip", "crop", "hole", "scale", "mixup")  # as in kernels/data/steps.cuh
 MODES = ("constant", "reflect", "edge")
 MOST = 8  # steps that a launch takes
+
+
+@dataclass(frozen=True)
+class Gather(Problem):
+    """N samples of P x Q pixels, of a data set of images C x H x W of the type ``source``; K classes to blend, or 0."""
+
+    N: int
+    C: int
+    H: int
+    W: int
+    P: int
+    Q: int
+    K: int
+    source: str
+    columns: int  # of numbers that each sample has
+    steps: tuple
+
+    @property
+    def letters(self) -> dict[str, int]:
+        return {**super().letters, "I": SIZES[self.source]}
+
+    @property
+    def struct(self) -> dict[str, int]:
+        return {**self.letters, "columns": self.columns}
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} {', '.join(step.kind for step in self.steps)}".rstrip()
 
 
 class Step(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 from gpunn.backend import Array
@@ -11,9 +12,28 @@ from gpunn.cuda.dtypes import accumulate, pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_order, is_row_major, new
 from gpunn.cuda.plans import KEPT, Launch, Layout, Plan, layout
-from gpunn.cuda.problem import Channels
+from gpunn.cuda.problem import Problem
 from gpunn.cuda.rows import THREADS
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
+
+
+@dataclass(frozen=True)
+class Channels(Problem):
+    """N samples of C channels and L positions, each divided by what ``before`` + 1 + ``after`` channels make."""
+
+    N: int
+    C: int
+    L: int
+    nhwc: bool
+    before: int
+    after: int
+    scale: float
+    beta: float
+    k: float
+
+    @property
+    def struct(self) -> dict[str, int]:
+        return {**self.letters, "before": self.before, "after": self.after}
 
 
 def _launch(job: Channels, name: str, arrays: tuple[str, ...]) -> tuple[Launch, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -13,10 +14,31 @@ from gpunn.cuda.dtypes import pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_order
 from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scalar, layout
-from gpunn.cuda.problem import Masked
+from gpunn.cuda.problem import Problem
 from gpunn.cuda.rows import THREADS, team_of
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 from gpunn.layout import contiguous
+
+
+@dataclass(frozen=True)
+class Masked(Problem):
+    """M rows of C scores, of G heads of L queries each, masked by booleans, by numbers of a dtype, or "" not at all.
+
+    ``steps``: the mask's elements from one image, head, query and key to the next.
+    """
+
+    M: int
+    C: int
+    G: int
+    L: int
+    causal: bool
+    mask: str
+    steps: tuple[int, ...]
+
+    @property
+    def struct(self) -> dict[str, int]:
+        named = dict(zip(("image", "head", "query", "key"), self.steps, strict=True))
+        return {**self.letters, **named, "causal": int(self.causal)}
 
 
 def _launch(job: Masked) -> tuple[Launch, ...]:

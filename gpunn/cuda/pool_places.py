@@ -18,7 +18,7 @@ from gpunn.cuda.dtypes import storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_order, is_row_major, new
 from gpunn.cuda.plans import KEPT, Launch, Layout, Plan, Scalar, Scratch, layout
-from gpunn.cuda.problem import Planes
+from gpunn.cuda.problem import Problem
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 from gpunn.errors import Known, PlaceError
 from gpunn.window import Window
@@ -28,6 +28,18 @@ EACH = 4  # outputs a thread, as in kernels/pool/positions.cu
 SPAN = 16  # elements of gx a thread, as in kernels/pool/scatter.cu
 TYPES = {"int32": "int", "int64": "i64"}  # of places
 NAMES = "serial", "call", "fed"  # what a wrong place is noted with
+
+
+@dataclass(frozen=True)
+class Planes(Problem):
+    """N*C planes of M elements, each of which goes to one of L places; ``place`` is the places' dtype."""
+
+    N: int
+    C: int
+    L: int
+    M: int
+    nhwc: bool
+    place: str
 
 
 @dataclass(frozen=True)

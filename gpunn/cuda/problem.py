@@ -114,56 +114,6 @@ class Groups(Problem):
 
 
 @dataclass(frozen=True)
-class Channels(Problem):
-    """N samples of C channels and L positions, each divided by what ``before`` + 1 + ``after`` channels make."""
-
-    N: int
-    C: int
-    L: int
-    nhwc: bool
-    before: int
-    after: int
-    scale: float
-    beta: float
-    k: float
-
-    @property
-    def struct(self) -> dict[str, int]:
-        return {**self.letters, "before": self.before, "after": self.after}
-
-
-@dataclass(frozen=True)
-class Scores(Problem):
-    """M rows of C scores each, of which softmax or its logarithm is taken; in memory as (M/L, C, L)."""
-
-    M: int
-    C: int
-    L: int
-    log: bool
-
-
-@dataclass(frozen=True)
-class Masked(Problem):
-    """M rows of C scores, of G heads of L queries each, masked by booleans, by numbers of a dtype, or "" not at all.
-
-    ``steps``: the mask's elements from one image, head, query and key to the next.
-    """
-
-    M: int
-    C: int
-    G: int
-    L: int
-    causal: bool
-    mask: str
-    steps: tuple[int, ...]
-
-    @property
-    def struct(self) -> dict[str, int]:
-        named = dict(zip(("image", "head", "query", "key"), self.steps, strict=True))
-        return {**self.letters, **named, "causal": int(self.causal)}
-
-
-@dataclass(frozen=True)
 class Labels(Problem):
     """M rows of C scores each, with a class index a row; a row's scores lie L apart, as in memory (M/L, C, L)."""
 
@@ -174,27 +124,6 @@ class Labels(Problem):
     ignore_index: int
     reduction: str
     smoothing: float
-
-
-@dataclass(frozen=True)
-class Drop(Problem):
-    """Dropout of (N, C, L), all of it N where memory is in logical order; ``group`` elements share a number."""
-
-    N: int
-    C: int
-    L: int
-    nhwc: bool
-    group: int
-    p: float
-
-
-@dataclass(frozen=True)
-class Segments(Problem):
-    """M rows of L elements, added up to K rows."""
-
-    M: int
-    K: int
-    L: int
 
 
 @dataclass(frozen=True)
@@ -209,45 +138,6 @@ class Numbers(Problem):
     @property
     def letters(self) -> dict[str, int]:
         return {**super().letters, "I": SIZES[self.index]}
-
-
-@dataclass(frozen=True)
-class Resampled(Problem):
-    """N of (H, W, C), made (P, Q, C) by at most R and S taps."""
-
-    N: int
-    H: int
-    W: int
-    P: int
-    Q: int
-    C: int
-    R: int
-    S: int
-
-
-@dataclass(frozen=True)
-class Planes(Problem):
-    """N*C planes of M elements, each of which goes to one of L places; ``place`` is the places' dtype."""
-
-    N: int
-    C: int
-    L: int
-    M: int
-    nhwc: bool
-    place: str
-
-
-@dataclass(frozen=True)
-class Elements(Problem):
-    """L elements, each of which ``function`` with its options takes on its own."""
-
-    L: int
-    function: str
-    a: float
-    b: float
-
-    def __str__(self) -> str:
-        return f"{self.function} L{self.L} {self.dtype}"
 
 
 _PIXEL = Window.of(1, rank=3)
@@ -378,73 +268,3 @@ class Tensors(Problem):
     M: int
     L: int
     blocks: int
-
-
-@dataclass(frozen=True)
-class Gather(Problem):
-    """N samples of P x Q pixels, of a data set of images C x H x W of the type ``source``; K classes to blend, or 0."""
-
-    N: int
-    C: int
-    H: int
-    W: int
-    P: int
-    Q: int
-    K: int
-    source: str
-    columns: int  # of numbers that each sample has
-    steps: tuple
-
-    @property
-    def letters(self) -> dict[str, int]:
-        return {**super().letters, "I": SIZES[self.source]}
-
-    @property
-    def struct(self) -> dict[str, int]:
-        return {**self.letters, "columns": self.columns}
-
-    def __str__(self) -> str:
-        return f"{super().__str__()} {', '.join(step.kind for step in self.steps)}".rstrip()
-
-
-@dataclass(frozen=True)
-class Recurrent(Problem):
-    """One step of a recurrent layer: N samples of H hidden units. ``mode`` is PyTorch's: RNN_TANH, RNN_RELU, ..."""
-
-    N: int
-    H: int
-    mode: str
-
-    @property
-    def struct(self) -> dict[str, int]:
-        ending = {"RNN_TANH": "tanh", "RNN_RELU": "relu"}.get(self.mode)
-        return {**self.letters, "activation": EPILOGUES[ending]}
-
-
-@dataclass(frozen=True)
-class Layer(Problem):
-    """All L steps of one direction of a recurrent layer: N samples of H hidden units of G gates.
-
-    ``kept``: forward, whether backward's arrays are wanted; backward, ``to_start``: whether the first state's gradient
-    is, ``carried``: whether gradients go past a step beside its product. ``projected``: whether w_hr follows each step.
-    """
-
-    N: int
-    H: int
-    L: int
-    G: int
-    mode: str
-    reverse: bool
-    kept: bool = False
-    to_start: bool = False
-    carried: bool = False
-    projected: bool = False
-
-    @property
-    def struct(self) -> dict[str, int]:
-        ending = {"RNN_TANH": "tanh", "RNN_RELU": "relu"}.get(self.mode)
-        flags = {name: int(getattr(self, name)) for name in ("reverse", "kept", "to_start")}
-        return {**self.letters, **flags, "activation": EPILOGUES[ending]}
-
-    def __str__(self) -> str:
-        return f"{self.mode} {super().__str__()}"

@@ -17,8 +17,7 @@ from gpunn.cuda.elementwise import apply, in_memory
 from gpunn.cuda.kernel import empty, zeros
 from gpunn.cuda.matmul import matmul
 from gpunn.cuda.plans import KEPT, Layout, Plan, Scalar, layout
-from gpunn.cuda.problem import Layer
-from gpunn.cuda.recurrent_persistent import BACKWARD, FORWARD, GATES, LAYER_BACKWARD, LAYER_FORWARD
+from gpunn.cuda.recurrent_persistent import BACKWARD, FORWARD, GATES, LAYER_BACKWARD, LAYER_FORWARD, Layer
 from gpunn.cuda.variants import Asked, Operation, forced
 
 

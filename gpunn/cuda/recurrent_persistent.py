@@ -6,14 +6,15 @@ A block keeps its units' part of w_hh in shared memory from the first step to th
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from gpunn.cuda.dtypes import SIZES, pack, storage_macros
+from gpunn.cuda.dtypes import EPILOGUES, SIZES, pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import Launch, Scratch, Tickets
-from gpunn.cuda.problem import Layer
+from gpunn.cuda.problem import Problem
 from gpunn.cuda.recurrent_steps import family
 from gpunn.cuda.variants import Operation, Variant
 
@@ -28,6 +29,35 @@ GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 # The operands of each direction, beside numbers and scratch.
 FORWARD = ("gates", "w_hh", "b_hh", "states", "extra", "lengths", "y")
 BACKWARD = ("gy", "gh", "gc", "gates", "extra", "states", "w_hh", "lengths", "ggates", "gproducts")
+
+
+@dataclass(frozen=True)
+class Layer(Problem):
+    """All L steps of one direction of a recurrent layer: N samples of H hidden units of G gates.
+
+    ``kept``: forward, whether backward's arrays are wanted; backward, ``to_start``: whether the first state's gradient
+    is, ``carried``: whether gradients go past a step beside its product. ``projected``: whether w_hr follows each step.
+    """
+
+    N: int
+    H: int
+    L: int
+    G: int
+    mode: str
+    reverse: bool
+    kept: bool = False
+    to_start: bool = False
+    carried: bool = False
+    projected: bool = False
+
+    @property
+    def struct(self) -> dict[str, int]:
+        ending = {"RNN_TANH": "tanh", "RNN_RELU": "relu"}.get(self.mode)
+        flags = {name: int(getattr(self, name)) for name in ("reverse", "kept", "to_start")}
+        return {**self.letters, **flags, "activation": EPILOGUES[ending]}
+
+    def __str__(self) -> str:
+        return f"{self.mode} {super().__str__()}"
 
 
 # ---------------------------------------------------------------- variants

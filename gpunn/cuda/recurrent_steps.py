@@ -7,16 +7,17 @@ of the call, so that one plan serves all steps.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from gpunn.cuda.checks import check_devices
-from gpunn.cuda.dtypes import pack, storage_macros
+from gpunn.cuda.dtypes import EPILOGUES, pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import KEPT, Launch, Layout, Plan, Scalar
-from gpunn.cuda.problem import Recurrent
+from gpunn.cuda.problem import Problem
 from gpunn.cuda.variants import Asked, Operation, Variant
 
 THREADS = 256
@@ -36,6 +37,20 @@ BACKWARD = {
     ),
     "rnn": (("gy", "gh", "carry", "states", "lengths", "ggates"), ("t", "after")),
 }
+
+
+@dataclass(frozen=True)
+class Recurrent(Problem):
+    """One step of a recurrent layer: N samples of H hidden units. ``mode`` is PyTorch's: RNN_TANH, RNN_RELU, ..."""
+
+    N: int
+    H: int
+    mode: str
+
+    @property
+    def struct(self) -> dict[str, int]:
+        ending = {"RNN_TANH": "tanh", "RNN_RELU": "relu"}.get(self.mode)
+        return {**self.letters, "activation": EPILOGUES[ending]}
 
 
 def family(mode: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 from gpunn.backend import Array
@@ -12,13 +13,22 @@ from gpunn.cuda.dtypes import pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_order
 from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scratch, layout
-from gpunn.cuda.problem import Segments
+from gpunn.cuda.problem import Problem
 from gpunn.cuda.reduce_axes import extreme as extreme
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 
 __all__ = ["extreme", "reduced"]
 
 THREADS = 256
+
+
+@dataclass(frozen=True)
+class Segments(Problem):
+    """M rows of L elements, added up to K rows."""
+
+    M: int
+    K: int
+    L: int
 
 
 def sum_parts(parts: Scratch, out: str, dtype: str) -> Launch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -16,13 +17,27 @@ from gpunn.cuda.elementwise import in_memory
 from gpunn.cuda.kernel import blocks, device_number
 from gpunn.cuda.layout import is_row_major
 from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, layout
-from gpunn.cuda.problem import Resampled
+from gpunn.cuda.problem import Problem
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 from gpunn.layout import axes_of
 from gpunn.taps import Taps
 
 THREADS = 256
 NAMES = "starts_h", "index_h", "weight_h", "starts_w", "index_w", "weight_w"
+
+
+@dataclass(frozen=True)
+class Resampled(Problem):
+    """N of (H, W, C), made (P, Q, C) by at most R and S taps."""
+
+    N: int
+    H: int
+    W: int
+    P: int
+    Q: int
+    C: int
+    R: int
+    S: int
 
 
 class Axis(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 from gpunn.backend import Array
@@ -11,9 +12,19 @@ from gpunn.cuda.dtypes import pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_axes, memory_order, new_in_axes
 from gpunn.cuda.plans import KEPT, Launch, Layout, Plan, layout
-from gpunn.cuda.problem import Scores
+from gpunn.cuda.problem import Problem
 from gpunn.cuda.rows import THREADS, stack_of, team_of
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
+
+
+@dataclass(frozen=True)
+class Scores(Problem):
+    """M rows of C scores each, of which softmax or its logarithm is taken; in memory as (M/L, C, L)."""
+
+    M: int
+    C: int
+    L: int
+    log: bool
 
 
 # ---------------------------------------------------------------- variants

@@ -11,41 +11,40 @@ from itertools import product
 
 import gpunn.cuda  # noqa: F401  (its modules fill the table of operations)
 from gpunn.cuda import elementwise, source
+from gpunn.cuda.activation import Elements
 from gpunn.cuda.adaptive_variants import Adaptive
 from gpunn.cuda.conv_norm_variants import ConvNorm
 from gpunn.cuda.conv_pool_variants import ConvPool
+from gpunn.cuda.dropout import Drop
 from gpunn.cuda.dtypes import FUNCTIONS, STORAGE, storage_macros
 from gpunn.cuda.filter import Filter
+from gpunn.cuda.gather import Gather
 from gpunn.cuda.kernel import EMULATOR
+from gpunn.cuda.local_response_norm import Channels
+from gpunn.cuda.masked_softmax import Masked
 from gpunn.cuda.norm_pool import NormPool
-from gpunn.cuda.pool_places import Places
+from gpunn.cuda.pool_places import Places, Planes
 from gpunn.cuda.problem import (
-    Channels,
     Columns,
     Conv,
-    Drop,
-    Elements,
     Frame,
-    Gather,
     Groups,
     Labels,
-    Layer,
     Map,
-    Masked,
     Norm,
     Numbers,
-    Planes,
     Pool,
     Problem,
-    Recurrent,
     Reduction,
-    Resampled,
     Rows,
-    Scores,
-    Segments,
     Tensors,
 )
 from gpunn.cuda.products import LinearBackward, Product, Side
+from gpunn.cuda.recurrent_persistent import Layer
+from gpunn.cuda.recurrent_steps import Recurrent
+from gpunn.cuda.reduce import Segments
+from gpunn.cuda.resample import Resampled
+from gpunn.cuda.softmax import Scores
 from gpunn.cuda.step import Replay
 from gpunn.cuda.table import FEWEST_ROWS, most_rows
 from gpunn.cuda.variants import OPERATIONS, Operation
