@@ -1,8 +1,7 @@
 // A tile's sums on their way to memory: parts of a split depth joined, what is not finite added up anew, whole rows written.
 #pragma once
 #include "../tensor/rows.cuh"
-#include "../tensor/ticket.cuh"
-#include "fours.cuh"
+#include "join.cuh"
 #include "operand.cuh"
 
 struct Arrays {  // of one product
@@ -83,7 +82,7 @@ template <bool DEEP_A, bool DEEP_B> struct Staging {
         for (int u = 0; u < fours; ++u) {
             store_four(parts + (i64)(at.part * fours + u) * THREADS * 4, four(sums, u).v);
         }
-        if (!drew_last(of.tickets + at.tile, g.parts)) return false;
+        if (!is_last(of.tickets + at.tile, g.parts)) return false;
 #pragma unroll 4
         for (int u = 0; u < fours; ++u) {
             Four sum;

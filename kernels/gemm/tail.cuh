@@ -1,6 +1,5 @@
 // What a block does with its sums: adds them to those of the tile's other parts, and writes them.
 #pragma once
-#include "../tensor/ticket.cuh"
 #include "tile.cuh"
 
 // Adds a tile's parts up in order; false in blocks that draw no last ticket.
@@ -11,7 +10,7 @@ __device__ __forceinline__ bool joined(ACC (&sums)[TM][TN], ACC* parts, int* tic
     for (int i = 0; i < fours; ++i) {
         store_four(place + ((i64)part * fours + i) * THREADS * 4, &sums[i * 4 / TN][i * 4 % TN]);
     }
-    if (!drew_last(ticket, count)) return false;
+    if (!is_last(ticket, count)) return false;
 #pragma unroll
     for (int i = 0; i < fours; ++i) load_four(place + (i64)i * THREADS * 4, &sums[i * 4 / TN][i * 4 % TN]);
     for (int other = 1; other < count; ++other) {

@@ -8,7 +8,7 @@ layout:   a and b with stride 1 along the axis that LAYOUT says, of a second pro
           (J*tiles,BM*BN) in a block's own order
 threads:  a block owns BM rows x BN columns of one product, batch and part of the depth, a warp WM x WN of them; the block
           that draws a tile's last ticket adds its parts, part 0 first
-shared:   0
+shared:   128
 flops:    2*M*N*K*G
 bytes:    e*(M*K + K*N + M*N)*G
 requires: aligned arrays, strides and sizes of memory's rows multiples of 16 bytes; a column of ones beside a wide b;

@@ -8,7 +8,7 @@
 // rows of a or the columns of b. The macro LAYOUT is deep_a + 2*deep_b of a product whose loop is made for it, or -1: any
 // operands, as the launch says, a second product, and a times a derivative.
 #pragma once
-#include "fours.cuh"
+#include "join.cuh"
 
 #define TM (BM == 32 ? 4 : 8)
 #define TN (BM == 128 ? 8 : 4)

@@ -7,7 +7,7 @@ layout:   a and b with stride 1 along either axis and any other strides; y as a;
           gb (M) takes the sums of a second product's column of ones; parts (J*tiles,BM*BN) in a block's own order
 threads:  a block owns BM rows x BN columns of one product, batch and part of the depth; a thread 8x8, 8x4 or 4x4 of them;
           the block that draws a tile's last ticket adds its parts, part 0 first
-shared:   2*BK*(BM + BN)*(4 if e < 8 else 8)
+shared:   2*BK*(BM + BN)*(4 if e < 8 else 8) + 1
 flops:    2*M*N*K*G
 bytes:    e*(M*K + K*N + M*N)*G
 requires: VEC = 16/e with aligned arrays, strides and sizes of memory's rows multiples of it, or VEC = 1; strides below

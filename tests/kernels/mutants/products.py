@@ -32,6 +32,10 @@ PRODUCTS = [
         (BITS, "    i64 row;        //", "    int row;        //"),
     ),
     *of_file(
+        "gemm/join.cuh",
+        (PARTS, "if (last) *ticket = 0;", "if (last && count == 2) *ticket = 0;"),
+    ),
+    *of_file(
         "gemm/geometry.cuh",
         (STRIDE, "(i64)(batch / g.inner) * outer + (i64)(batch % g.inner) * inner", "(i64)(batch / g.inner) * outer"),
         (BITS, "return (i64)(batch / g.inner) * outer + (i64)", "return (batch / g.inner) * outer +"),
