@@ -62,17 +62,17 @@ def _elu_back(gy, kept, gx, alpha):
 
 
 def _hardsigmoid_back(gy, a, gx):
-    pick(np.divide(gy, 6, out=like(a, "part")), np.abs(a, out=gx) < 3, gx)
+    pick(np.multiply(gy, 1 / 6, out=like(a, "part")), np.abs(a, out=gx) < 3, gx)
 
 
 def _hardswish_back(gy, a, gx):
-    slope = np.divide(a, 3, out=like(a, "slope"))
-    slope += 0.5
-    above = a >= 3
-    pick(slope, np.logical_not(above), gx)
-    gx += ones(above, a, "slope")
-    np.multiply(gx, gy, out=slope)
-    pick(slope, ~(a <= -3), gx)
+    """The slope is a / 3 + 1/2 between -3 and 3; less 1 it is 0 from 3 on."""
+    part = np.multiply(a, 1 / 3, out=like(a, "part"))
+    part -= 0.5
+    pick(part, ~(a >= 3), gx)
+    gx += 1
+    np.multiply(gx, gy, out=part)
+    pick(part, ~(a <= -3), gx)
 
 
 def _shrink_back(gy, a, gx, width):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from gpunn.cpu.logistic import into
-from gpunn.cpu.over import like, over
+from gpunn.cpu.narrow import in_float32
+from gpunn.cpu.over import like, over, over_into
 
 
 def glu(u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -18,13 +19,27 @@ def glu_slope(gy: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     return over(_glu_slope, gy, u, v)[0]
 
 
+@in_float32
+def backward(gy: np.ndarray, x: np.ndarray, axis: int) -> np.ndarray:
+    """gx, of a unit whose u and v are x's halves along the axis: for both of them one logistic function."""
+    gx = np.empty_like(x)
+    over_into(_slopes, (gy, *np.split(x, 2, axis)), np.split(gx, 2, axis))
+    return gx
+
+
 def _glu(u: np.ndarray, v: np.ndarray, y: np.ndarray) -> None:
-    into(y, v)
-    y *= u
+    np.exp(np.negative(v, out=y), out=y)
+    y += 1
+    np.divide(u, y, out=y)
 
 
 def _glu_slope(gy: np.ndarray, u: np.ndarray, v: np.ndarray, gx: np.ndarray) -> None:
-    into(gx, v)
-    gx *= np.subtract(1, gx, out=like(u, "rest"))
-    gx *= u
-    gx *= gy
+    _slopes(gy, u, v, like(u, "gu"), gx)
+
+
+def _slopes(gy: np.ndarray, u: np.ndarray, v: np.ndarray, gu: np.ndarray, gv: np.ndarray) -> None:
+    into(gv, v)
+    np.multiply(gy, gv, out=gu)
+    np.subtract(1, gv, out=gv)
+    gv *= u
+    gv *= gu

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -16,13 +16,20 @@ ROW = 1 << 12  # numbers of a part's row, as of half the channels: shorter ones 
 
 def over(task: Callable[..., None], x: np.ndarray, *others: np.ndarray, count: int = 1) -> tuple[np.ndarray, ...]:
     """`count` new arrays that lie in memory as x does: the task's, of blocks of x, of the others and of these."""
+    made = tuple([np.empty_like(x) for _ in range(count)])
+    over_into(task, (x, *others), made)
+    return made
+
+
+def over_into(task: Callable[..., None], given: Sequence[np.ndarray], made: Sequence[np.ndarray]) -> None:
+    """The same into memory that there is, of the given arrays' shape."""
+    x = given[0]
     axes = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
-    given = [a.transpose(axes) for a in (x, *others)]
-    made = [np.empty(given[0].shape, x.dtype) for _ in range(count)]
-    row = min([_row(a) for a in given])
+    given, to = ([a.transpose(axes) for a in some] for some in (given, made))
+    row = min([_row(a) for a in (*given, *to)])
     if row < ROW:
         given, row = [np.ascontiguousarray(a) for a in given], max(1, x.size)
-    rows = [a.reshape(-1, row) for a in (*given, *made)]
+    rows = [a.reshape(-1, row) for a in (*given, *to)]
     blocks = -(-row // BLOCK)
 
     def block(i: int) -> None:
@@ -30,8 +37,9 @@ def over(task: Callable[..., None], x: np.ndarray, *others: np.ndarray, count: i
         task(*[a[n, low : low + BLOCK] for a in rows])
 
     parallel_for(block, x.size // row * blocks, 8 * x.size)
-    back = np.argsort(axes)
-    return tuple([a.transpose(back) for a in made])
+    for a, found in zip(to, rows[len(given) :], strict=True):
+        if not np.may_share_memory(a, found):  # no view of it has rows of this length
+            a[...] = found.reshape(a.shape)
 
 
 def _row(a: np.ndarray) -> int:
@@ -55,9 +63,8 @@ def zeros(a: np.ndarray) -> np.ndarray:
 
 
 def held(a: np.ndarray, low: float, high: float, out: np.ndarray) -> np.ndarray:
-    """A block's numbers between two others, NaN kept: NumPy's clip, whose checks take as long as its work."""
-    np.maximum(a, filled(a, low), out=out)
-    return np.minimum(out, filled(a, high), out=out)
+    """A block's numbers between two others, NaN kept, in one pass where maximum and minimum are two."""
+    return a.clip(low, high, out=out)
 
 
 def filled(a: np.ndarray, number: float) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 from gpunn import random
 from gpunn.backend import Array, array_module, asarray, capture, device_of, streams
 from gpunn.checks import arrays, as_axis
+from gpunn.cpu import glu as cpu_glu
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
 from gpunn.engine.tensor import record
@@ -178,6 +179,8 @@ def glu(x: A, dim: int = -1, *, out: Array | None = None) -> A:
     first, gate = (a[(slice(None),) * axis + (half,)] for half in (slice(width), slice(width, None)))
 
     def backward(gy: Array, needs: Needs) -> Gradients:
+        if type(gy) is np.ndarray:
+            return (cpu_glu.backward(gy, a, axis),)
         halves = [applied("glu", gy, gate), applied("glu_slope", gy, first, gate)]
         return (joined(halves, axis),)
 

@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
+import gpunn
 from gpunn import ops
-from gpunn.cpu.over import BLOCK, over
+from gpunn.cpu.over import BLOCK, ROW, over, over_into
 
 EDGES = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, 3e38]
 
@@ -73,3 +74,25 @@ def test_a_walk_over_parts_of_an_array(part):
     other = np.asfortranarray(x)
     (y,) = over(lambda a, b, to: np.add(a, b, out=to), x, other)
     np.testing.assert_array_equal(y, x + x)
+
+
+@pytest.mark.parametrize("axis, width", [(0, ROW), (1, ROW), (1, 3), (2, ROW)])
+def test_a_walk_into_parts_of_an_array(axis, width):
+    x = numbers(2 * 4 * 6 * width, 8).reshape(2, 4, 6, width)
+    y = np.full(x.shape, np.nan, np.float32)
+    for part, to in zip(np.split(x, 2, axis), np.split(y, 2, axis), strict=True):
+        over_into(lambda a, b, made: np.add(a, b, out=made), (part, part[::-1]), (to,))
+        np.testing.assert_array_equal(to, part + part[::-1])
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("shape, dim", [((3, 8, 5), 1), ((2, 2, 2 * BLOCK + 6), -1), ((0, 4), 1), ((4, 0), 1)])
+def test_gradient_of_glu(dtype, shape, dim):
+    x = gpunn.tensor(numbers(math.prod(shape), 9).reshape(shape).astype(dtype), requires_grad=True)
+    u, v = (a.astype(np.float64) for a in np.split(x.numpy(), 2, dim))
+    s = 1 / (1 + np.exp(-v))
+    gy = numbers(u.size, 10).reshape(u.shape).astype(dtype)
+    ops.glu(x, dim).backward(gy)
+    assert x.grad is not None and x.grad.dtype == dtype
+    want = np.concatenate([gy * s, gy * u * s * (1 - s)], dim)
+    np.testing.assert_allclose(x.grad, want, rtol=16 * np.finfo(dtype).eps, atol=32 * np.finfo(dtype).eps)
