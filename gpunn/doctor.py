@@ -241,6 +241,7 @@ PROBES: list[tuple[str, Callable[[], str], Callable[[], str]]] = [
     ("matplotlib", _matplotlib, _pip("gpunn[plot]")),
     ("safetensors", _extra("safetensors"), _pip("gpunn[io]")),
     ("Pillow", _extra("PIL"), _pip("gpunn[image]")),
+    ("ml_dtypes", _extra("ml_dtypes"), _words("pip install ml_dtypes; bfloat16 needs it")),
     ("compiler", _compiler, _words("apt-get install g++ (or your system's own package); the emulator needs it")),
     ("driver", _driver, _words("install NVIDIA's driver with your system's package manager; pip has none")),
     ("cupy", _cupy, _pip("gpunn[cuda12]", "gpunn[cuda13]")),

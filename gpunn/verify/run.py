@@ -20,7 +20,7 @@ from gpunn.errors import DeviceError, UsageError
 from gpunn.reference import close
 from gpunn.verify.beyond import beyond_tasks, left_out
 from gpunn.verify.task import Task
-from gpunn.verify.tasks import TF32, tasks
+from gpunn.verify.tasks import TF32, numpy_dtype, tasks
 
 TAKES_NOT = "does not take this call: "  # of gpunn/cuda/variants.py
 
@@ -187,6 +187,16 @@ def reasons(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def present_dtypes() -> tuple[str, ...]:
+    """The types to verify where none is asked for: all, bfloat16 only with ml_dtypes; what is left out is printed."""
+    try:
+        numpy_dtype("bfloat16")
+    except DeviceError as error:
+        print(f"bfloat16 is left out: {error}")
+        return tuple(name for name in Wish.dtypes if name != "bfloat16")
+    return Wish.dtypes
+
+
 def main(args: Any) -> int:
     """Print the table; 1 on a mismatch.
 
@@ -196,7 +206,7 @@ def main(args: Any) -> int:
     if str(device) == "cpu":
         raise UsageError("verify: --device cpu runs no kernel; expected cuda or emulator")
     started = time.perf_counter()
-    wish = Wish(args.only or "", args.variant or "", (args.dtype,) if args.dtype else Wish.dtypes, args.heavy)
+    wish = Wish(args.only or "", args.variant or "", (args.dtype,) if args.dtype else present_dtypes(), args.heavy)
     rows = verify(str(device), wish)
     print(table(rows))
     if args.why:

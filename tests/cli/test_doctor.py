@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from unittest.mock import Mock
 
@@ -73,6 +74,12 @@ def test_whatever_a_probe_raises(monkeypatch, error):
     monkeypatch.setattr(backend, "require_cupy", broken)
     assert not any(findings()[name].ok for name in CUDA)
     assert "Traceback" not in doctor.report()
+
+
+def test_without_the_numbers_of_bfloat16(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    found = findings()["ml_dtypes"]
+    assert not found.ok and found.remedy == "pip install ml_dtypes; bfloat16 needs it"
 
 
 def test_without_a_compiler(monkeypatch):

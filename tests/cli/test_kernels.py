@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import fields
 
 import pytest
 
-from gpunn import backend
+from gpunn import asked, backend
 from gpunn.cli import main
 from gpunn.cuda import problem, source
 from gpunn.cuda.listing import LETTERS
 from gpunn.cuda.variants import OPERATIONS
+from gpunn.verify.run import present_dtypes
 
 emulated = pytest.mark.skipif(
     not backend.is_available("emulator"), reason="the emulator needs a C++ compiler: install g++"
@@ -65,6 +67,15 @@ def test_every_letter_of_a_problem_is_explained():
 def test_verify(capsys):
     assert main(["verify", "--device", "emulator", "--only", "conv2d.grad_bias"]) == 0
     assert "0 variants with a mismatch" in capsys.readouterr().out
+
+
+def test_without_ml_dtypes_the_other_types_are_verified(monkeypatch, capsys):
+    assert present_dtypes() == ("float32", "float64", "float16", "bfloat16", "tf32")
+    assert capsys.readouterr().out == ""
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    asked.dtype_of.cache_clear()
+    assert present_dtypes() == ("float32", "float64", "float16", "tf32")
+    assert re.match(r"bfloat16 is left out: .*not installed; .*`pip install ml_dtypes`", capsys.readouterr().out)
 
 
 @emulated
