@@ -148,7 +148,7 @@ def prelu(x: A, weight: A | float, *, out: Array | None = None) -> A:
             f"prelu: weight is {w.shape}, expected (1,) or ({channels},), one a channel of x {a.shape}; "
             f"set num_parameters={channels}"
         )
-    xp, per_channel = array_module(a), w.size > 1
+    xp, per_channel = array_module(a), w.size != 1
     slopes = w.reshape(-1, *(1,) * (a.ndim - 2)) if per_channel else w.reshape(())
     y = xp.where(greater(a, 0), a, applied("multiply", a, slopes)).astype(
         a.dtype, copy=False

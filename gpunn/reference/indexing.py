@@ -47,7 +47,7 @@ class RowsCase:
     columns: int
 
     def arrays(self):
-        """table (rows, columns), and the numbers."""
+        """A table (rows, columns), and the numbers."""
         table = np.random.default_rng(self.rows).standard_normal((self.rows, self.columns))
         return table, np.array(self.index, np.int64)
 

@@ -138,3 +138,10 @@ def test_the_gradient_of_infinity_alone_in_a_running_product():
     x = gpunn.tensor([[np.inf], [2.0]], requires_grad=True)
     ops.cumprod(x, 1).backward(np.full((2, 1), 3.0))
     assert x.gradient.tolist() == [[3], [3]]
+
+
+def test_prelu_of_no_channels():
+    slope = gpunn.zeros(0, requires_grad=True)
+    y = ops.prelu(gpunn.zeros(4, 0, 2), slope)
+    y.sum().backward()
+    assert y.shape == (4, 0, 2) and slope.grad.shape == (0,)
