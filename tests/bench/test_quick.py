@@ -106,7 +106,7 @@ def test_what_is_cut_off_is_kept_and_said(tmp_path):
 def test_every_command_runs_in_small(part, tmp_path):
     pytest.importorskip("torch", reason="PyTorch is not installed")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    settings = {"PYTHON": "tests/gpu/rehearse.py", "RESULTS": str(tmp_path), "PATH": path}
+    settings = {"PYTHON": "tests/gpu/rehearse.py", "PATIENCE": "20", "RESULTS": str(tmp_path), "PATH": path}
     if part == "training" and "GPUNN_DATA" not in os.environ:
         pytest.skip("$GPUNN_DATA does not say where MNIST and CIFAR-10 are")
     made = quick(f"{part}=1400", XDG_CACHE_HOME=str(tmp_path / "cache"), **settings)

@@ -6,11 +6,13 @@
 # any time in $RESULTS (gpu-results): PART.txt with the output of every command and a table at its end, a JSON file a
 # suite; and where $OUT names a folder, there as PART.txt and PART.tgz too, two files a part.
 # PRINT=1 prints the commands in place of running them. $PYTHON names the interpreter, $GPUNN_DATA the data (gpu-data).
+# PATIENCE=20 lets each command take 20 times its limit: where another machine than a card's rehearses it.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 results=${RESULTS:-gpu-results}
 python=${PYTHON:-python3}
 print=${PRINT:-}
+patience=${PATIENCE:-1}
 networks=lenet5,alexnet_lite,resnet20,resnet18,resnet50
 declare -A usual=([checks]=190 [steps]=170 [tune]=55 [roofs]=55 [kernels]=170 [training]=110 [model]=10)
 order="checks steps tune roofs kernels training model"
@@ -36,7 +38,7 @@ left() { [ -n "$print" ] && echo 600 || echo $((seconds - (SECONDS - started)));
 # run NAME LIMIT COMMAND...: the command, cut off after LIMIT seconds or at the part's end; `note` reads how it ended.
 # What is in the background does not heed Ctrl-C's signal, and is ended five seconds later.
 run() {
-    local name=$1 limit=$2 from=$SECONDS
+    local name=$1 limit=$(($2 * patience)) from=$SECONDS
     shift 2
     if [ -n "$print" ]; then
         printf '%s:' "$name"
