@@ -34,6 +34,7 @@ FEWER = {
     "row/local_response_backward": (2, "neighbours come from the L1 cache, in less than 16 bytes"),
     **dict.fromkeys(("pool/global_avg_forward", "pool/global_max_forward"), (2, CONVERTED)),
     **dict.fromkeys(("reduce/axes", "reduce/extremes", "elementwise/place"), (1, CONVERTED)),
+    "reduce/segment_sums": (2, CONVERTED),
     "pool/global_backward": (0, "reads a number a plane"),
     "filter/tile_forward": (0, "packs go past the registers: none waits for another"),
 }
