@@ -28,9 +28,8 @@ def backward(gy: np.ndarray, x: np.ndarray, axis: int) -> np.ndarray:
 
 
 def _glu(u: np.ndarray, v: np.ndarray, y: np.ndarray) -> None:
-    np.exp(np.negative(v, out=y), out=y)
-    y += 1
-    np.divide(u, y, out=y)
+    into(y, v)
+    y *= u
 
 
 def _glu_slope(gy: np.ndarray, u: np.ndarray, v: np.ndarray, gx: np.ndarray) -> None:

@@ -96,3 +96,9 @@ def test_gradient_of_glu(dtype, shape, dim):
     assert x.grad is not None and x.grad.dtype == dtype
     want = np.concatenate([gy * s, gy * u * s * (1 - s)], dim)
     np.testing.assert_allclose(x.grad, want, rtol=16 * np.finfo(dtype).eps, atol=32 * np.finfo(dtype).eps)
+
+
+def test_a_glu_keeps_the_digits_of_a_small_gate():
+    """exp(90) is infinite in float32, exp(-90) is not zero: of a large half much is left."""
+    y = ops.glu(np.array([1e38, np.inf, -90.0, -95.0], np.float32), 0)
+    assert y[0] == pytest.approx(1e38 * math.exp(-90), rel=1e-5) and y[1] == np.inf
