@@ -72,7 +72,6 @@ class LabelError(RangeError):
             f"x {shape}, or ignore_index={ignore_index}; correct the labels, or widen the last layer"
         )
 
-
     @classmethod
     def of_row(cls, label: int, at: int, op: str, classes: int) -> LabelError:
         """The error of `op` for the label at place `at`, counted through the flat target, of so many classes."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any
 
 from gpunn.engine.node import Leaf
 from gpunn.engine.tensor import Tensor
@@ -12,12 +12,12 @@ from gpunn.errors import DistError
 from gpunn.ranks.group import Group
 
 
-class Averaged:
+class Averaged(ABC):
     """Waits for the gradient of a parameter, and makes it the mean over a group of ranks: see `Tensor`'s hooks."""
 
+    @abstractmethod
     def ranks(self) -> tuple[Group, float] | None:
         """The group, and what this rank's gradients last weighed; None where it has gone."""
-        raise NotImplementedError
 
 
 def mean_loss(parameters: Iterable[Tensor], loss: float) -> float:
@@ -50,7 +50,7 @@ def check_one(who: str, parameters: Iterable[Tensor], metric: float) -> None:
             )
 
 
-def _averaging(parameters: Iterable[Tensor]) -> Any:
+def _averaging(parameters: Iterable[Tensor]) -> tuple[Group, float] | None:
     """The group that averages the gradients of some of the parameters, and this rank's weight."""
     for p in parameters:
         node: object = p._node
