@@ -13,8 +13,9 @@ from gpunn.cuda.checks import check_arrays, check_devices
 from gpunn.cuda.dtypes import pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_order
+from gpunn.cuda.noted import NAMES, noted
 from gpunn.cuda.order import TYPES, as_numbers, order
-from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scalar, Scratch, layout
+from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scratch, layout
 from gpunn.cuda.problem import Numbers
 from gpunn.cuda.reduce import segment_sums
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
@@ -22,7 +23,6 @@ from gpunn.errors import RowError
 
 THREADS = 256
 MOST_BLOCKS = 2048  # of kernels/indexing/rows.cu: each draws a ticket, one after the other
-NAMES = "serial", "call", "fed"  # what a wrong number is noted with
 
 
 # ---------------------------------------------------------------- variants
@@ -40,12 +40,6 @@ ROWS = Operation("indexing.rows", Variant("row", ("indexing/rows",), "every size
 
 
 # ---------------------------------------------------------------- plans
-def _noted(state: tuple, fed: tuple | None) -> dict[str, Layout | Scalar | None]:
-    """What a wrong number is noted in, and with."""
-    word = Scalar(np.int64)
-    return {"state": Layout(*state), "serial": word, "call": word, "fed": None if fed is None else Layout(*fed)}
-
-
 @lru_cache(KEPT)
 def _rows_plan(given: tuple, index: tuple, state: tuple, fed: tuple | None, asked: Asked) -> Plan:
     table, numbers = in_order(Layout(*given), False), as_numbers(Layout(*index))
@@ -54,7 +48,7 @@ def _rows_plan(given: tuple, index: tuple, state: tuple, fed: tuple | None, aske
     check_devices(ROWS.name, table=table, index=numbers)
     job = Numbers(dtype, table.aligned, numbers.size, count, math.prod(shape), numbers.dtype.name)
     outputs = {"y": Output((*numbers.shape, *shape), table.dtype)}
-    return ROWS.plan(job, {"table": table, "index": numbers, **_noted(state, fed)}, outputs)
+    return ROWS.plan(job, {"table": table, "index": numbers, **noted(state, fed)}, outputs)
 
 
 @lru_cache(KEPT)
@@ -62,7 +56,7 @@ def _check_plan(index: tuple, state: tuple, fed: tuple | None, count: int, asked
     """The same of no elements."""
     numbers = as_numbers(Layout(*index))
     job = Numbers("float32", True, numbers.size, count, 0, numbers.dtype.name)
-    return ROWS.plan(job, {"table": None, "y": None, "index": numbers, **_noted(state, fed)}, {})
+    return ROWS.plan(job, {"table": None, "y": None, "index": numbers, **noted(state, fed)}, {})
 
 
 # ---------------------------------------------------------------- the functions

@@ -17,13 +17,13 @@ from gpunn.cuda.checks import check_arrays, check_index
 from gpunn.cuda.dtypes import accumulate, pack, storage_macros
 from gpunn.cuda.kernel import blocks, empty, zeros
 from gpunn.cuda.layout import cast, in_order, is_row_major, new
+from gpunn.cuda.noted import NAMES, noted
 from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scalar, Scratch, layout
 from gpunn.cuda.problem import Labels
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 from gpunn.errors import LabelError
 
 THREADS = 256
-NAMES = "serial", "call", "fed"  # what a wrong label is noted with
 REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}  # as in kernels/loss/tally.cuh
 TYPES = {"int32": "int", "int64": "i64", "uint64": "u64"}  # of labels; others become int64
 Backward = Callable[[Array], Array]
@@ -126,7 +126,7 @@ def _plans(
     below, targets, nhwc, problem = _problem(operations[0].name, x, labels, w, job)
     wide = accumulate(below.dtype.name)
     given: dict[str, Layout | Scalar | None] = {"labels": targets, "weight": w}
-    inputs = {"x": below, **given, **_noted(state, fed)}
+    inputs = {"x": below, **given, **noted(state, fed)}
     rows, divisor = Output((2, problem.M), wide), Output((3,), wide)
     loss = Output(targets.shape if problem.reduction == "none" else (), below.dtype)
     outputs = {"loss": loss, "divisor": divisor} if is_nll else {"loss": loss, "divisor": divisor, "rows": rows}
@@ -145,7 +145,7 @@ def _plans(
 @lru_cache(KEPT)
 def _hits_plan(x: tuple, labels: tuple, state: tuple, fed: tuple | None, ignore_index: int, asked: Asked) -> Plan:
     below, targets, _, problem = _problem(HITS.name, x, labels, None, (ignore_index, "none", 0.0))
-    inputs: dict[str, Layout | Scalar | None] = {"x": below, "labels": targets, **_noted(state, fed)}
+    inputs: dict[str, Layout | Scalar | None] = {"x": below, "labels": targets, **noted(state, fed)}
     inputs |= {"k": Scalar(np.int32), "nan_leads": Scalar(np.int32)}
     return HITS.plan(problem, inputs, {name: Output((), np.int64) for name in ("right", "counted")})
 
@@ -165,12 +165,6 @@ def _problem(
     L = 1 if nhwc else math.prod(below.shape[2:])
     sizes = (below.size // C, C, L)
     return below, targets, nhwc, Labels(below.dtype.name, below.aligned, *sizes, targets.dtype.name, *job)
-
-
-def _noted(state: tuple, fed: tuple | None) -> dict[str, Layout | Scalar | None]:
-    """What a wrong label is noted in, and with."""
-    word = Scalar(np.int64)
-    return {"state": Layout(*state), "serial": word, "call": word, "fed": None if fed is None else Layout(*fed)}
 
 
 def _no_class(label: int, row: int, op: str, shape: tuple[int, ...], ignore_index: int, unsigned: bool) -> LabelError:

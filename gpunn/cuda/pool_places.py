@@ -17,7 +17,8 @@ from gpunn.cuda.checks import check_arrays, check_devices, check_index
 from gpunn.cuda.dtypes import storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_order, is_row_major, new
-from gpunn.cuda.plans import KEPT, Launch, Layout, Plan, Scalar, Scratch, layout
+from gpunn.cuda.noted import NAMES, noted
+from gpunn.cuda.plans import KEPT, Launch, Layout, Plan, Scratch, layout
 from gpunn.cuda.problem import Problem
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 from gpunn.errors import Known, PlaceError
@@ -27,7 +28,6 @@ THREADS = 128
 EACH = 4  # outputs a thread, as in kernels/pool/positions.cu
 SPAN = 16  # elements of gx a thread, as in kernels/pool/scatter.cu
 TYPES = {"int32": "int", "int64": "i64"}  # of places
-NAMES = "serial", "call", "fed"  # what a wrong place is noted with
 
 
 @dataclass(frozen=True)
@@ -127,12 +127,6 @@ def is_spare(count: int) -> bool:
     return count < 256 ** index_width(count)
 
 
-def _noted(state: tuple, fed: tuple | None) -> dict[str, Layout | Scalar | None]:
-    """What a wrong place is noted in, and with."""
-    word = Scalar(np.int64)
-    return {"state": Layout(*state), "serial": word, "call": word, "fed": None if fed is None else Layout(*fed)}
-
-
 @lru_cache(KEPT)
 def _positions(
     given: tuple, state: tuple, fed: tuple | None, x: tuple[int, ...], win: Window | None, asked: Asked
@@ -145,7 +139,7 @@ def _positions(
     width = index_width(count) if is_spare(count) else 4
     job = Places("float32", place.aligned, x, place.shape[2:], nhwc, win=win, width=width, place=place.dtype.name)
     outputs = {"index": new(place.shape, index_type(width), nhwc)}
-    return POSITIONS.plan(job, {"place": place, **_noted(state, fed)}, outputs, empty=not job.outputs)
+    return POSITIONS.plan(job, {"place": place, **noted(state, fed)}, outputs, empty=not job.outputs)
 
 
 def positions(place: Array, x_shape: tuple[int, ...], win: Window | None, known: Known) -> Array:
@@ -165,7 +159,7 @@ def _scatter(gy: tuple, given: tuple, state: tuple, fed: tuple | None, x: tuple[
     dtype, sizes = check_arrays(SCATTER.name, gy=above), (math.prod(x[2:]), math.prod(above.shape[2:]))
     job = Planes(dtype, above.aligned, x[0], x[1], *sizes, nhwc, place.dtype.name)
     outputs = {"gx": new(x, above.dtype, nhwc)}
-    return SCATTER.plan(job, {"gy": above, "place": place, **_noted(state, fed)}, outputs, empty=not above.size)
+    return SCATTER.plan(job, {"gy": above, "place": place, **noted(state, fed)}, outputs, empty=not above.size)
 
 
 def scatter(gy: Array, place: Array, x_shape: tuple[int, ...], known: Known) -> Array:
