@@ -23,7 +23,7 @@ from gpunn.window import Window
 
 LOOP_US = 30.0
 LAUNCH_US, CONV2D_US, PLAIN_US = 6.0, 25.0 - 8.0 - 5.0, 21.0 - 8.0 - 5.0
-ROUNDS, REPEATS = 200, 50
+ROUNDS, REPEATS = 500, 20  # as long as the five loops beside them, so that both meet the same pauses
 SHAPES = ((2, 8, 6, 6), (8, 8, 3, 3), (8,))
 
 
