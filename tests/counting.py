@@ -1,11 +1,13 @@
-"""What a piece of code costs without a clock: launches, host reads and copies on the look-alike, and Python calls.
+"""What a piece of code costs without a clock: launches, host reads and copies on the look-alike, calls, and blocks.
 
 `device_work` counts what the look-alike of CuPy (tests/cupy_stand_in.py) is asked for. `python_calls` counts calls of
 Python functions and the files of gpunn that they are in; what stands for a GPU is left out, with all that it calls.
+`blocks_grown` counts what Python keeps of code that ran many times.
 """
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections import Counter
@@ -19,6 +21,7 @@ from typing import Any
 import numpy as np
 
 import gpunn
+from tests import cupy_pointers
 
 
 @dataclass
@@ -144,3 +147,21 @@ def python_calls(function: Callable[[], Any]) -> Calls:
     finally:
         sys.setprofile(None)
     return calls
+
+
+def blocks_grown(run: Callable[[int], Any], few: int, many: int) -> int:
+    """Blocks that Python has more after `many` runs than before them, ``run(n)`` being n of them.
+
+    Python's own lists of what it will use again come and go: of some looks, `few` runs apart, the lowest counts. The
+    look-alike's references to dead arrays are none of gpunn's.
+    """
+
+    def blocks() -> int:
+        run(few)
+        gc.collect()
+        cupy_pointers.forget_dead()
+        return sys.getallocatedblocks()
+
+    before = min(blocks() for _ in range(8))
+    run(many)
+    return min(blocks() for _ in range(8)) - before

@@ -20,9 +20,15 @@ def born(array) -> None:
     """A device array was made."""
     with _lock:  # ranks may be threads
         if len(_living) >= _room[0]:
-            _living[:] = [reference for reference in _living if reference() is not None]
+            forget_dead()
             _room[0] = max(1024, 2 * len(_living))
         _living.append(weakref.ref(array))
+
+
+def forget_dead() -> None:
+    """References to arrays that died are dropped now, not only when there are many."""
+    with _lock:
+        _living[:] = [reference for reference in _living if reference() is not None]
 
 
 def bytes_at(ptr: int, size: int) -> tuple[np.ndarray, int] | None:

@@ -5,9 +5,7 @@ launch takes 8 and its allocation 5, on a host where the loop below takes 30. Ti
 turn with what is measured, and the quickest of many rounds counts, so that a slow or busy machine slows both.
 """
 
-import gc
 import os
-import sys
 import time
 from contextlib import nullcontext
 from functools import partial
@@ -20,6 +18,7 @@ from gpunn import Tensor, ops
 from gpunn.backend import loading
 from gpunn.cuda import conv, kernel, plans
 from gpunn.window import Window
+from tests import counting
 
 LOOP_US = 30.0
 LAUNCH_US, CONV2D_US, PLAIN_US = 6.0, 25.0 - 8.0 - 5.0, 21.0 - 8.0 - 5.0
@@ -131,11 +130,8 @@ def test_a_call_on_plain_arrays(name, arrays):
 def test_a_million_calls_grow_no_memory(arrays):
     call = partial(CALLS["conv2d"], *arrays)
 
-    def blocks_after(times):
+    def run(times):
         for _ in range(times):
             call()
-        gc.collect()
-        return sys.getallocatedblocks()
 
-    first = blocks_after(1000)
-    assert blocks_after(1_000_000) - first < 100
+    assert counting.blocks_grown(run, 1000, 1_000_000) < 100
