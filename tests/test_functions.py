@@ -130,5 +130,7 @@ def test_types_of_numbers():
     assert gpunn.promote_types(gpunn.uint8, gpunn.int8) == np.int16
     assert gpunn.is_floating_point(gpunn.float16) and not gpunn.is_floating_point(np.ones(1, int))
     assert gpunn.is_nonzero(gpunn.tensor([1])) and gpunn.float == np.float32 and gpunn.long == np.int64
-    with pytest.raises(ValueError, match=r"is_nonzero: input is \(2,\), expected one element"):
-        gpunn.is_nonzero(gpunn.ones(2))
+    assert gpunn.ones(1, 1).is_nonzero() and not gpunn.tensor(0).is_nonzero() and not gpunn.ones(1).is_complex()
+    for ask in (gpunn.is_nonzero, gpunn.Tensor.is_nonzero):
+        with pytest.raises(ValueError, match=r"is_nonzero: input is \(2,\), expected one element"):
+            ask(gpunn.ones(2))

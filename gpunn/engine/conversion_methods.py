@@ -133,6 +133,9 @@ class ConversionMethods:
     def is_floating_point(self) -> Bool:
         return self.array.dtype.kind in "fV"
 
+    def is_complex(self) -> Bool:
+        return False
+
     @property
     def is_cuda(self) -> Bool:
         return gpunn.backend.device_of(self.array).type == "cuda"

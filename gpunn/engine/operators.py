@@ -159,6 +159,10 @@ class Operators:
             )
         return bool(to_numpy(self.array))
 
+    def is_nonzero(self: gpunn.Tensor) -> bool:
+        """Whether the one element is other than 0, for which the host waits. ValueError for several."""
+        return gpunn.is_nonzero(self)
+
     def __float__(self) -> float:
         return float(self.item())
 

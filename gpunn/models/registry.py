@@ -144,7 +144,8 @@ def _check_option(name: str, option: str, value: Any, default: Any) -> None:
     fits = isinstance(value, accepted) and (kind is bool or not isinstance(value, bool))
     if not fits or (isinstance(value, (tuple, list)) and len(value) > limits.LAYERS):
         most = f", of at most {limits.LAYERS}" if kind is tuple else ""
-        raise UsageError(f"{name}: {option} is {brief(value)}, expected {_KINDS[kind]}, such as {default!r}{most}")
+        such = f"; {str(default).lower()} is the default" if kind is bool else f", such as {default!r}"
+        raise UsageError(f"{name}: {option} is {brief(value)}, expected {_KINDS[kind]}{such}{most}")
 
 
 def input_shape(name: str) -> tuple[int, int, int]:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.backend import Array
+from gpunn.backend import Array, array_module
 from gpunn.engine.operators import A, Operand, Value
-from gpunn.engine.tensor import data_of
+from gpunn.engine.tensor import data_of, record
 from gpunn.ops.arithmetic import add, matmul, mul
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import cast, narrowed, wide_on_cpu
@@ -124,7 +124,11 @@ def _plus(name: str, x: Operand, a: Operand, b: Operand, beta: float, alpha: flo
     if not fits:
         raise ValueError(f"{name}: x is {given.shape}, which does not broadcast to the product's {shape}; reshape it")
     y = product if alpha == 1 else mul(product, alpha)
-    y = y if beta == 0 else add(broadcast_to(x if beta == 1 else mul(x, beta), shape), y)
+    if beta == 0:  # a NaN of x is none of the sum, though its gradient is zeros
+        xp, untouched = array_module(given), (given.shape, given.dtype)
+        y = record(name, data_of(y), (y, x), lambda gy, needs: (gy, xp.zeros(*untouched) if needs[1] else None))
+    else:
+        y = add(broadcast_to(x if beta == 1 else mul(x, beta), shape), y)
     return y if narrow is None else cast(y, narrow)
 
 

@@ -145,3 +145,14 @@ def test_prelu_of_no_channels():
     y = ops.prelu(gpunn.zeros(4, 0, 2), slope)
     y.sum().backward()
     assert y.shape == (4, 0, 2) and slope.grad.shape == (0,)
+
+
+SUMS = [(ops.addmm, (2, 3), (3, 2)), (ops.addmv, (2, 3), 3), (ops.baddbmm, (1, 2, 3), (1, 3, 2))]
+
+
+@pytest.mark.parametrize("op, a, b", SUMS)
+def test_what_a_sum_leaves_out_has_a_gradient_of_zeros(op, a, b):
+    x, weight = gpunn.tensor([np.nan], requires_grad=True), gpunn.ones(a, requires_grad=True)
+    y = op(x, weight, gpunn.ones(b), beta=0)
+    y.sum().backward()
+    assert (y.array == 3).all() and x.grad.tolist() == [0] and weight.grad.sum() == 3 * y.size

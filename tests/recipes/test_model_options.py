@@ -56,7 +56,7 @@ def test_words_numbers_and_lists(here):
     ("model", "text", "words"),
     [
         ("lenet5", "parital=true", "unknown option of lenet5 'parital'; did you mean 'partial'?"),
-        ("lenet5", "partial=yes", "lenet5: partial is 'yes', expected true or false, such as False"),
+        ("lenet5", "partial=yes", "lenet5: partial is 'yes', expected true or false; false is the default"),
         ("lenet5", "partial=1", "lenet5: partial is 1, expected true or false"),
         ("lenet5", "num_classes=4", "unknown option of lenet5 'num_classes'; choose from partial"),
         ("lenet_20_50_500", "x=4", "unknown option of lenet_20_50_500 'x'; there are none"),
