@@ -118,14 +118,17 @@ class Schedule:
 
     def _moved(self, rate: float, base: float, t: int) -> float:
         """The rate after step t where it was `rate` before."""
-        before, now = self.lr_at(base, t - 1) if t else base, self.lr_at(base, t)
+        def rates(base: float) -> tuple[float, float]:
+            return self.lr_at(base, t - 1) if t else base, self.lr_at(base, t)
+
+        before, now = rates(base)
         if rate == before:
             return now
-        if base == self.floor:  # the share by which another's rate moves is that of any base
-            before, now = self.lr_at(base + 1, t - 1) if t else base + 1, self.lr_at(base + 1, t)
-        if before == self.floor:
+        # The share by which another's rate moves is that of any base that is not the floor itself.
+        start, end = rates(base + 1) if base == self.floor else (before, now)
+        if start == self.floor:
             return rate + now - before
-        return self.floor + (rate - self.floor) * ((now - self.floor) / (before - self.floor))
+        return self.floor + (rate - self.floor) * ((end - self.floor) / (start - self.floor))
 
     def get_last_lr(self) -> list[float]:
         """The rate of every group that this schedule has set last."""

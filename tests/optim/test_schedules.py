@@ -120,6 +120,19 @@ def test_two_schedules_compose_as_pytorchs_do(names):
             schedule.step()
 
 
+def test_a_cosine_between_equal_rates_leaves_one_set_by_hand():
+    """The rate would have jumped up by 1 at the floor: a share of 0 by 0 was taken of another base."""
+    optimizer = optim.SGD([Tensor(np.ones(2), requires_grad=True)], lr=0.1)
+    for T_max in (1, 5):
+        schedule = optim.CosineAnnealingLR(optimizer, T_max, eta_min=0.1)
+        for _ in range(T_max):
+            schedule.step()
+        optimizer.param_groups[0]["lr"] = 0.07
+        schedule.step()
+        assert optimizer.param_groups[0]["lr"] == 0.07
+        optimizer.param_groups[0]["lr"] = 0.1
+
+
 def test_state_continues_and_carries_the_options():
     optimizer = optimizer_of_two_groups()
     schedule = optim.StepLR(optimizer, 2, gamma=0.5)
