@@ -34,7 +34,8 @@ def save(
 
     Dicts, OrderedDicts, Counters, lists, tuples and sets of Tensors, Parameters, arrays, numbers, strings, bytes, None,
     dtypes and devices: state_dicts and optimisers' states are such trees. Tensors that share memory share it again once
-    loaded; history and gradients stay behind. Arrays come back as NumPy arrays, Tensors of the emulator on the cpu.
+    loaded; history and gradients stay behind. Arrays come back as NumPy arrays, Tensors of the emulator on the cpu;
+    `torch.load` reads arrays and frozensets only where `torch.serialization.safe_globals` allows these.
 
     Args:
         f: a path, which is written all or nothing, or an open binary file.

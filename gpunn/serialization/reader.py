@@ -208,6 +208,7 @@ CALLS: dict[Name, Callable[..., Any]] = {
     t.SIZE: lambda machine, sizes=(): wholes(tuple(sizes)),
     t.DEVICE: _device,
     t.ENCODE: _encoded,
+    t.BYTES: lambda machine: b"",
     t.NUMPY_DTYPE: _numpy_type,
     t.RECONSTRUCT: _numpy_array,
     t.SCALAR: _scalar,

@@ -35,8 +35,8 @@ class Storage(NamedTuple):
 
 
 RECONSTRUCT, NDARRAY, NUMPY_DTYPE, SCALAR, ENCODE = map(Name, ("_reconstruct", "ndarray", "dtype", "scalar", "encode"))
-ORDERED, COUNTER, SET, FROZEN, SIZE, DEVICE = map(
-    Name, ("OrderedDict", "Counter", "set", "frozenset", "Size", "device")
+ORDERED, COUNTER, SET, FROZEN, SIZE, DEVICE, BYTES = map(
+    Name, ("OrderedDict", "Counter", "set", "frozenset", "Size", "device", "bytes")
 )
 TENSOR, TENSOR_V3, PARAMETER = map(Name, ("_rebuild_tensor_v2", "_rebuild_tensor_v3", "_rebuild_parameter"))
 NAMES: dict[str, Name] = {
@@ -54,6 +54,7 @@ NAMES: dict[str, Name] = {
     "numpy dtype": NUMPY_DTYPE,
     **{f"{module} set": SET for module in ("builtins", "__builtin__")},
     **{f"{module} frozenset": FROZEN for module in ("builtins", "__builtin__")},
+    **{f"{module} bytes": BYTES for module in ("builtins", "__builtin__")},  # and none of them, by a call
     **{f"numpy.{core}.multiarray _reconstruct": RECONSTRUCT for core in ("core", "_core")},
     **{f"numpy.{core}.multiarray scalar": SCALAR for core in ("core", "_core")},
     **{f"torch {name}": StorageType(name, dtype) for name, dtype in STORAGES.items()},

@@ -148,6 +148,7 @@ def test_files_of_pytorch_are_read(zipped):
     kinds |= {"uint16": t.ones(2, dtype=t.uint16)} if zipped else {}
     tree = {"model": model.state_dict(), "adam": adam.state_dict(), "x": x, "T": x.T, "part": x[1:, ::2], **kinds}
     rest = {"p": model[0].weight, "a": np.arange(3.0), "n": np.float32(2), "s": t.Size([1, 2]), "d": t.float16}
+    rest |= {"b": b"", "c": b"\xff"}
     file = io.BytesIO()
     t.save({**tree, **rest}, file, _use_new_zipfile_serialization=zipped)
     got = loaded(file)
@@ -169,6 +170,7 @@ def test_files_of_pytorch_are_read(zipped):
 
     check({key: got[key] for key in tree}, tree)
     assert isinstance(got["p"], nn.Parameter) and got["n"] == 2.0 and got["s"] == (1, 2) and got["d"] == np.float16
+    assert got["b"] == b"" and got["c"] == b"\xff"
     assert np.array_equal(got["a"], np.arange(3.0))
     assert np.shares_memory(np.asarray(got["x"]), np.asarray(got["T"]))
     whole = io.BytesIO()
