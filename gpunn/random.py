@@ -21,6 +21,7 @@ _MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _WEYL = 0x9E3779B9, 0xBB67AE85
 _LOW = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
+DEVICES = "cpu", "cuda", "emulator"
 # Blocks at a time: the eight temporaries of a round then stay in the cache.
 _CHUNK = 1 << 14
 
@@ -103,13 +104,16 @@ class Generator:
     """
 
     def __init__(self, seed: object = 0, stream: int = 0, device: object = "cpu"):
-        if isinstance(seed, str) or hasattr(seed, "type"):
+        if hasattr(seed, "type") or (isinstance(seed, str) and seed.partition(":")[0] in DEVICES):
             seed, device = 0, seed
         self.device = device
-        seed, stream = as_int("Generator", "seed", seed), as_int("Generator", "stream", stream)
+        self._seed("Generator", seed, stream)
+
+    def _seed(self, name: str, seed: object, stream: object = 0) -> None:
+        seed, stream = as_int(name, "seed", seed), as_int(name, "stream", stream)
         if not 0 <= seed < 2**64 or not 0 <= stream < 2**32:
             raise ValueError(
-                f"Generator: got seed {seed} and stream {stream}; expected 0 <= seed < 2**64 and 0 <= stream < 2**32"
+                f"{name}: got seed {seed} and stream {stream}; expected 0 <= seed < 2**64 and 0 <= stream < 2**32"
             )
         self._start_from(seed, stream, 0)
 
@@ -119,7 +123,7 @@ class Generator:
 
     def manual_seed(self, seed: int) -> Generator:
         """Start anew from a seed. Returns the generator."""
-        Generator.__init__(self, seed, device=self.device)
+        self._seed("manual_seed", seed)
         return self
 
     def initial_seed(self) -> int:

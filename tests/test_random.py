@@ -77,7 +77,7 @@ def test_state_goes_on_where_it_was():
 
 
 def test_bad_seed_and_state_are_named():
-    with pytest.raises(ValueError, match=r"Generator: got seed -1 .* expected 0 <= seed < 2\*\*64"):
+    with pytest.raises(ValueError, match=r"manual_seed: got seed -1 .* expected 0 <= seed < 2\*\*64"):
         gpunn.manual_seed(-1)
     with pytest.raises(ValueError, match=r"set_state: got {'seed': 1}; expected"):
         gpunn.random.set_state({"seed": 1})
