@@ -8,7 +8,7 @@ import numpy as np
 
 from gpunn.cpu.curves import SELU, SELU_LOW, WITH_SLOPE
 from gpunn.cpu.logistic import into
-from gpunn.cpu.over import like, ones, over, pick, zeros
+from gpunn.cpu.over import held, like, ones, over, pick, pick_beyond, zeros
 
 
 def backward(name: str, gy: np.ndarray, kept: np.ndarray, options: tuple[float, ...]) -> np.ndarray:
@@ -66,17 +66,20 @@ def _hardsigmoid_back(gy, a, gx):
 
 
 def _hardswish_back(gy, a, gx):
-    """The slope is a / 3 + 1/2 between -3 and 3; less 1 it is 0 from 3 on."""
-    part = np.multiply(a, 1 / 3, out=like(a, "part"))
-    part -= 0.5
-    pick(part, ~(a >= 3), gx)
-    gx += 1
-    np.multiply(gx, gy, out=part)
-    pick(part, ~(a <= -3), gx)
+    """1/2 + a / 3 between -3 and 3; held to -1 and 1, the third loses half of itself where it is one of the two."""
+    held(a, -3.0, 3.0, gx)
+    gx *= 1 / 3
+    part = np.trunc(gx, out=like(a, "part"))
+    part *= 0.5
+    gx -= part
+    gx += 0.5
+    gx *= gy
+    if not np.isfinite(np.vdot(gx, gx)):  # 0 of what is infinite or NaN, too
+        gx[a <= -3] = 0
 
 
 def _shrink_back(gy, a, gx, width):
-    pick(gy, ~(np.abs(a, out=gx) <= width), gx)
+    pick_beyond(gy, a, width, gx)
 
 
 def _threshold_back(gy, a, gx, at, value):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from gpunn.cpu.logistic import into
-from gpunn.cpu.over import held, like, over, pick, zeros
+from gpunn.cpu.over import held, like, over, pick_beyond, zeros
 from gpunn.pointwise import reads_x
 
 SELU, SELU_LOW = 1.0507009873554804934, 1.7580993408473768600  # the scale; that times alpha
@@ -74,7 +74,7 @@ def _hardswish(a, y):
 
 
 def _hardshrink(a, y, width):
-    pick(a, ~(np.abs(a, out=y) <= width), y)
+    pick_beyond(a, a, width, y)
 
 
 def _softshrink(a, y, width):

@@ -87,6 +87,16 @@ def pick(values: np.ndarray, mask: np.ndarray, out: np.ndarray) -> None:
     np.multiply(bits, values.view(kind), out=bits)
 
 
+def pick_beyond(values: np.ndarray, a: np.ndarray, width: float, out: np.ndarray) -> None:
+    """The same where |a| > width or a is NaN: without the sign, bits as integers are in the order of their numbers."""
+    kind = np.dtype(f"i{a.dtype.itemsize}")
+    least = np.asarray(abs(width), a.dtype).view(kind) if width >= 0 else -1
+    bits = np.abs(a, out=out).view(kind)
+    np.subtract(least, bits, out=bits)
+    bits >>= 8 * kind.itemsize - 1  # all ones where that is below 0
+    bits &= values.view(kind)
+
+
 def ones(mask: np.ndarray, like_it: np.ndarray, name: str) -> np.ndarray:
     """1 where mask, else 0, as numbers of a block's type, in its own memory."""
     y = like(like_it, name)

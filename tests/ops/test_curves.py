@@ -111,3 +111,24 @@ def test_threshold_puts_any_number(value, dtype):
     y = ops.threshold(x, 0.5, value)
     np.testing.assert_array_equal(y, np.array([value, 2.0, value, np.nan, np.inf, value], dtype))
     assert y.dtype == x.dtype and np.signbit(y[0]) == np.signbit(np.asarray(value, dtype))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+@pytest.mark.parametrize("width", [0.75, 0.0, -0.0, -1.0, np.inf, np.nan])
+def test_hardshrink_by_any_width(width, dtype):
+    x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 0.75, -0.75, 1.5, -1.5], dtype)
+    gy = np.array([1, np.nan, np.inf, np.inf, np.nan, np.inf, np.nan, -2, 3], dtype)
+    t, kept = Tensor(x, requires_grad=True), ~(np.abs(x) <= width)
+    y = ops.hardshrink(t, width)
+    y.backward(gy)
+    np.testing.assert_array_equal(y.array, np.where(kept, x, 0))
+    np.testing.assert_array_equal(t.gradient, np.where(kept, gy, 0))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+def test_hardswish_lets_through_no_more_than_its_slope(dtype):
+    inner = np.nextafter(np.array([-3, 3], dtype), 0, dtype=dtype)
+    t = Tensor(np.array([-np.inf, -5, -3, *inner, 3, np.inf, np.nan, 0], dtype), requires_grad=True)
+    ops.hardswish(t).backward(np.array([np.nan, np.inf, -np.inf, 1, 1, np.inf, 2, 1, -np.inf], dtype))
+    want = np.array([0, 0, 0, -0.5, 1.5, np.inf, 2, np.nan, -np.inf])
+    np.testing.assert_allclose(t.gradient, want, rtol=4 * np.finfo(dtype).eps)
