@@ -1,4 +1,4 @@
-"""Rows of tables and images in another size past 2^31 elements."""
+"""Rows of tables, images in another size and at the places of a grid past 2^31 elements."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 
 from gpunn import taps
 from gpunn.backend import Array, faults
-from gpunn.cuda import indexing, reduce, resample
+from gpunn.cuda import grid_sample, indexing, reduce, resample
 from gpunn.errors import RowError
+from gpunn.reference import grid_sample as places
 from gpunn.reference.resample import resample as oracle
 from gpunn.verify.space import Beyond, Space, exact, numbers
 
@@ -18,10 +19,13 @@ I64 = np.dtype(np.int64)
 
 
 def indices(space: Space) -> Iterator[Beyond]:
-    """Large tables, many numbers, gradients of many rows, and images in another size."""
+    """Large tables, many numbers, gradients of many rows, images in another size and at places."""
     yield from _rows(space)
     yield _segments(space)
     yield from _resampled(space)
+    for channels_last in (True, False):
+        yield from _sampled(space, channels_last)
+    yield _sampled_each(space)
 
 
 def _rows(space: Space) -> Iterator[Beyond]:
@@ -82,3 +86,47 @@ def _image(space: Space, axes: tuple[taps.Taps, ...], last: np.ndarray, channels
 
     name = f"2^16 images of {last.shape[1]} rows{', channels-last' if channels_last else ''}"
     return Beyond("resample.taps", name, 6, 128, run, want)
+
+
+def _sampled(space: Space, channels_last: bool) -> Iterator[Beyond]:
+    """The last of many images, read at as many places as it has pixels."""
+    samples, last, how = 2**31 // 2**13 + 2, numbers("sampled", 16, 16, 32), ("bilinear", "reflection", True)
+    at = numbers("places", 16, 32, 2)
+
+    def given() -> tuple[Array, Array]:
+        grid = space.zeros(samples, *at.shape)
+        grid[-1] = space.give(at)
+        return space.image(samples, last, channels_last), grid
+
+    def run() -> tuple:
+        return (grid_sample.forward(*given(), *how)[-1:],)
+
+    def run_backward() -> tuple:
+        x, grid = given()
+        return tuple([one[-1:] for one in grid_sample.backward(x, x, grid, *how, (True, True)) if one is not None])
+
+    x, grid = np.asarray(last, np.float64)[None], np.asarray(at, np.float64)[None]
+
+    def want() -> tuple:
+        return ((places.grid_sample(x, grid, *how), 4, None),)
+
+    def want_backward() -> tuple:
+        return tuple([(one, 512, None) for one in places.grid_sample_backward(x, x, grid, *how)])
+
+    name = f"2^18 images{', channels-last' if channels_last else ''}"
+    yield Beyond("grid_sample.forward", name, 10, 8, run, want)
+    yield Beyond("grid_sample.backward", name, 11, 8, run_backward, want_backward)
+
+
+def _sampled_each(space: Space) -> Beyond:
+    """As many threads as places: images of one channel."""
+    samples, last, at = 2**31 // 2**10 + 2, numbers("sampled", 1, 2, 4), numbers("places", 32, 32, 2)
+
+    def run() -> tuple:
+        grid = space.zeros(samples, *at.shape)
+        grid[-1] = space.give(at)
+        return (grid_sample.forward(space.image(samples, last, False), grid, "nearest", "border", True)[-1:],)
+
+    x, grid = np.asarray(last, np.float64)[None], np.asarray(at, np.float64)[None]
+    want = places.grid_sample(x, grid, "nearest", "border", True)
+    return Beyond("grid_sample.forward", "2^21 images of one channel", 14, 4, run, lambda: exact(want))

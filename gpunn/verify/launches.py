@@ -19,6 +19,7 @@ from gpunn.cuda.dropout import Drop
 from gpunn.cuda.dtypes import FUNCTIONS, STORAGE, storage_macros
 from gpunn.cuda.filter import Filter
 from gpunn.cuda.gather import Gather
+from gpunn.cuda.grid_sample import Sampled
 from gpunn.cuda.kernel import EMULATOR
 from gpunn.cuda.local_response_norm import Channels
 from gpunn.cuda.masked_softmax import Masked
@@ -285,6 +286,11 @@ def _resampled(dtype: str) -> Iterator[Problem]:
     return (Resampled(dtype, True, 2, 4, 4, 8, 8, columns, 2, 2) for columns in (16, 3))
 
 
+def _sampled(dtype: str) -> Iterator[Problem]:
+    for (rank, taps), nhwc, columns in product(((2, 1), (2, 2), (2, 4), (3, 1), (3, 2)), BOTH, (16, 3)):
+        yield Sampled(dtype, True, 2, columns, 1, 4, 4, 9, rank, taps, 0, False, nhwc, (True, True))
+
+
 def _gathers(dtype: str) -> Iterator[Problem]:
     of_bytes = [("uint8", dtype), ("uint8", "uint8")] if dtype == "float32" else []
     for given, made in [(dtype, dtype), *of_bytes]:
@@ -300,6 +306,7 @@ _OTHERS = {
     "indexing.rows": _numbers,
     "indexing.order": _ordered,
     "resample": _resampled,
+    "grid_sample": _sampled,
     "conv_norm": _normed_convolutions,
     "batch_norm": _norms,
     "sync_batch_norm": _norms,

@@ -19,6 +19,7 @@ from gpunn.verify.filter import filter_tasks
 from gpunn.verify.fold import fold_tasks
 from gpunn.verify.gather import gather_tasks
 from gpunn.verify.gradients import gradient_tasks
+from gpunn.verify.grid_sample import grid_tasks
 from gpunn.verify.group_norm import group_norm_tasks
 from gpunn.verify.indexing import index_tasks
 from gpunn.verify.local_response_norm import lrn_tasks
@@ -99,6 +100,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     yield from gradient_tasks(give)
     yield from index_tasks(device, dtype, give)
     yield from resample_tasks(give)
+    yield from grid_tasks(give)
     yield from scatter_tasks(device, give)
     yield from gather_tasks(device, dtype, give)
     yield from product_tasks(give)

@@ -29,7 +29,7 @@ CUPYS |= {name for name in CALLS if name.endswith("_loss")} - {"cross_entropy", 
 CUPYS |= {"binary_cross_entropy", "glu", "kl_div", "rrelu"}
 CUPYS |= {"acos", "acosh", "addcdiv", "addcmul", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "clamp_max",
           "clip by arrays", "cos", "cosh", "cosine_similarity", "cumprod", "cumsum", "div, rounded", "exp2", "fmod",
-          "frac", "grid_sample", "hypot", "kthvalue", "lerp", "lerp by arrays", "log10", "log2", "logaddexp", "median",
+          "frac", "hypot", "kthvalue", "lerp", "lerp by arrays", "log10", "log2", "logaddexp", "median",
           "median of all", "mode", "nan_to_num", "nanmean", "nansum", "norm of order -inf", "norm of order 3", "pdist",
           "reciprocal", "round of decimals", "sin", "sinh", "sort", "std", "std of some axes", "std_mean", "tan",
           "topk", "trunc", "var_mean"}  # fmt: skip
@@ -41,7 +41,7 @@ NOT_CAPTURED = {
     "rrelu": "each replay would repeat the slopes",
     "ctc_loss": "H2D transfers are disallowed",  # lengths
     # Their indices, places or noise come from the host.
-    **dict.fromkeys(("grid_sample", "affine_grid", "pdist"), "H2D transfers are disallowed"),
+    **dict.fromkeys(("affine_grid", "pdist"), "H2D transfers are disallowed"),
     "gumbel_softmax": "H2D transfers are disallowed",
     "masked_select": "D2H transfers are disallowed",  # how many there are
 }

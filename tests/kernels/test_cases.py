@@ -31,6 +31,7 @@ OF_ROWS = ("group_norm", "softmax", "local_response_norm")
 PRODUCTS = ("matmul", "linear", "conv2d", "conv3d", "conv_pool")
 LAYERS = "recurrent.layer"
 HALF = ("activation", "dropout", "loss.nll", "optim.sgd", "pool.avg_forward", "reduce", "softmax")  # of each kind one
+SAMPLED = ("packs of channels", "several tiles")
 FILTERS = ("3x3", "5x5", "7x1", "2x3x2", "NaN", "no planes")  # each border and rank, rows of a tile and beyond it
 ENOUGH = 8  # cases of a variant by default, but of convolutions and norms alone, whose loops take long
 SLOW = ("batch_norm", "conv2d", "conv3d")
@@ -39,7 +40,7 @@ LONG_ROWS = ("longer than registers", "many rows of a block")
 
 def asked(task, dtype):
     """By default float32, and float16 of a few operations; of rows no long ones, of products one order, of layers LSTM,
-    of filters some.
+    of filters and sampled images some.
 
     Each other one is a kernel to compile, a third of a second.
     """
@@ -51,6 +52,8 @@ def asked(task, dtype):
         return False
     if task.operation.startswith("filter"):
         return task.case.startswith(FILTERS)
+    if task.operation.startswith("grid_sample"):
+        return task.case.startswith(SAMPLED) and "bilinear" in task.case
     if task.operation.startswith(LAYERS):
         return dtype == "float32" and "LSTM" in task.case
     if task.operation.startswith(OF_ROWS):

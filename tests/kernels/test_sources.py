@@ -16,7 +16,7 @@ NAMES = source.names()
 # What a header's formulas may use: sizes, groups, bytes an element and an index, elements of 16 bytes, parts, macros.
 LETTERS = dict.fromkeys("NCHWKRSPQDAOGLM", 6) | {"e": 4, "I": 1, "V": 4, "J": 2}
 LETTERS |= {"BM": 64, "BN": 64, "BK": 16, "LAYOUT": -1, "VEC": 4, "NHWC": 1, "ACROSS": 0, "LONG": 0, "LANES": 32}
-LETTERS |= {"TAPS_H": 3, "TAPS_W": 5, "SAMPLES": 16}
+LETTERS |= {"TAPS_H": 3, "TAPS_W": 5, "SAMPLES": 16, "TAPS": 4, "RANK": 2}
 HEADER = "/*\nTitle.\n\n{}\n*/\n"
 COMPLETE = {k: "0" for k in source.KEYS}
 

@@ -1,6 +1,6 @@
-"""Mutants of the kernels of an index and its gradient, and of those that resample."""
+"""Mutants of the kernels of an index and its gradient, of those that resample, and of places in a grid."""
 
-from tests.kernels.mutants.table import BARRIER, BITS, EDGE, INDEX, RULE, START, STRIDE, of_file
+from tests.kernels.mutants.table import BARRIER, BITS, EDGE, HALO, INDEX, NAN, RULE, START, STRIDE, of_file
 
 INDEXING = [
     *of_file(
@@ -12,13 +12,16 @@ INDEXING = [
         (BITS, "y + (first * packs + i) * VEC", "y + (int)((first * packs + i) * VEC)"),
     ),
     *of_file(
-        "indexing/order.cu",
+        "indexing/packed.cuh",
         (BARRIER, "    if (lane == 0) met[warp] = __popc(all);\n    __syncthreads();\n",
             "    if (lane == 0) met[warp] = __popc(all);\n"),
-        (BARRIER, "places[place] = m;\n            __syncthreads();\n", "places[place] = m;\n"),
-        (BARRIER, "room[threadIdx.x] = mine;\n    __syncthreads();\n", "room[threadIdx.x] = mine;\n"),
         (INDEX, "(1u << lane) - 1", "(2u << lane) - 1"),
         (INDEX, "if (w < warp) place += met[w];", ""),
+    ),
+    *of_file(
+        "indexing/order.cu",
+        (BARRIER, "places[place] = m;\n            __syncthreads();\n", "places[place] = m;\n"),
+        (BARRIER, "room[threadIdx.x] = mine;\n    __syncthreads();\n", "room[threadIdx.x] = mine;\n"),
         (RULE, "if (number < 0 && number >= -K) number += K;", ""),
         (EDGE, "number < first + THREADS && number < K", "number < K", "no thread owns what more is gathered"),
         (START, "number >= 0 && number < first;", "number >= 0 && number <= first;"),
@@ -44,5 +47,47 @@ INDEXING = [
         (RULE, "if (!weight_h && !weight_w) {", "if (!weight_h || !weight_w) {"),
         (BITS, "x + n * g.H * g.W * g.C + c", "x + (int)(n * g.H * g.W * g.C) + c"),
         (BITS, "item = thread_index(), n", "item = (int)thread_index(), n"),
+    ),
+    *of_file(
+        "grid_sample/places.cuh",
+        (NAN, "v < low ? low : v > high ? high : v", "v > low ? (v > high ? high : v) : low"),
+        (NAN, "return v == v ? v : instead;", "return v;"),
+        (RULE, "odd == (at < low) ? 1 : -1", "at < low ? -1 : 1"),
+        (HALO, "if (!(at > 0 && at < n - 1)) turned = 0;", ""),
+        (RULE, "i == 1 || i == 2, found", "i <= 2, found"),
+        (RULE, "i < 2 ? factor : -factor", "factor"),
+        (HALO, "pixel = within(at, g.size(a)) ? pixel", "pixel = at < g.size(a) ? pixel"),
+        (INDEX, "a == RANK - 2 ? corner / TAPS : corner", "a == RANK - 2 ? corner : corner"),
+        (EDGE, "v[j] = c + j < C ? load", "v[j] = true ? load"),
+        (EDGE, "if (c + j < C) store", "if (true) store"),
+    ),
+    *of_file(
+        "grid_sample/forward.cu",
+        (BITS, "x + n * g.pixels() * g.C", "x + (int)(n * g.pixels() * g.C)"),
+        (BITS, "y + n * g.L * g.C", "y + (int)(n * g.L * g.C)"),
+        (BITS, "item = thread_index(), n", "item = (int)thread_index(), n"),
+        (NAN, "sum[j] += times(weight, v[j]);", "sum[j] += pixel < 0 ? 0 : times(weight, v[j]);"),
+    ),
+    *of_file(
+        "grid_sample/grad_grid.cu",
+        (STRIDE, "sum[RANK - 1 - a] += slope;", "sum[a] += slope;"),
+        (INDEX, "axis[other].weight[tap(k, other)]", "axis[other].weight[tap(k, a)]"),
+        (START, "int warp = 1; warp", "int warp = 2; warp"),
+        (EDGE, "if (mine && within(at, g.size(a))) first", "if (within(at, g.size(a))) first",
+            "bounds that are too wide cost a look, and no more"),
+        (BARRIER, "high[a][me / 32] = last[a];\n    }\n    __syncthreads();\n", "high[a][me / 32] = last[a];\n    }\n"),
+        (BITS, "gy + (i64)n * g.L * g.C", "gy + n * g.L * g.C"),
+        (BITS, "x + (i64)n * g.pixels() * g.C, axis", "x + n * g.pixels() * g.C, axis"),
+    ),
+    *of_file(
+        "grid_sample/grad_input.cu",
+        (EDGE, "bounds[2 * a] >= first[a] + side(a)", "bounds[2 * a] >= first[a] + side(a) - 1"),
+        (EDGE, "bounds[2 * a + 1] < first[a])", "bounds[2 * a + 1] <= first[a])"),
+        (EDGE, "&& within(at, g.size(a)));", ");", "no thread of the tile owns what lies outside the image"),
+        (BARRIER, "list[slot] = begin + me;\n        __syncthreads();\n", "list[slot] = begin + me;\n"),
+        (BARRIER, "            __syncthreads();\n\n            // combine", "            // combine"),
+        (RULE, "all += weights[t][l], any = true;", "all = weights[t][l], any = true;"),
+        (BITS, "gy + n * g.L * g.C", "gy + (int)(n * g.L * g.C)"),
+        (BITS, "gx + n * g.pixels() * g.C", "gx + (int)(n * g.pixels() * g.C)"),
     ),
 ]  # fmt: skip
