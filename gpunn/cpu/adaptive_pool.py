@@ -1,4 +1,4 @@
-"""Adaptive pooling of any rank on NumPy arrays, window by window, on channels-last memory."""
+"""Adaptive pooling of any rank on NumPy arrays, window by window."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from gpunn.cpu.flat import add_at, flat
 from gpunn.cpu.layout import empty
 from gpunn.cpu.narrow import in_float32
+from gpunn.cpu.samples import row_sums
 from gpunn.cpu.threads import parallel_for
 from gpunn.errors import Known
 from gpunn.layout import channels_last
@@ -36,10 +37,14 @@ def _largest(in_size: tuple[int, ...], out_size: tuple[int, ...]) -> tuple[int, 
 def avg_forward(x: np.ndarray, out_size: tuple[int, ...]) -> np.ndarray:
     """y (N, C, *out_size): the mean of each window."""
     y = empty((*x.shape[:2], *out_size), x.dtype)
-    source, target = channels_last(x), channels_last(y)
+    source, target, count = channels_last(x), channels_last(y), math.prod(x.shape[2:])
     cells, axes = list(_cells(x.shape[2:], out_size)), tuple(range(len(out_size)))
+    planes = x.flags.c_contiguous and len(cells) == 1
 
     def task(n: int) -> None:
+        if planes:
+            target[n] = row_sums(x[n].reshape(x.shape[1], count)) / count  # by BLAS
+            return
         for at, where in cells:
             cell = source[n][where]
             target[n][at] = cell.sum(axes) / math.prod(cell.shape[:-1])
@@ -70,21 +75,19 @@ def max_forward(x: np.ndarray, out_size: tuple[int, ...], wanted: bool = True) -
     """y, and where ``wanted`` the winner's place (a*R + r)*S + s in its window; the first maximum, or last NaN."""
     shape, size = (*x.shape[:2], *out_size), _largest(x.shape[2:], out_size)
     y, index = empty(shape, x.dtype), empty(shape, np.min_scalar_type(math.prod(size) - 1)) if wanted else None
-    source, best = channels_last(x), channels_last(y)
-    winner = None if index is None else channels_last(index)
-    cells = list(_cells(x.shape[2:], out_size))
+    cells, channels = list(_cells(x.shape[2:], out_size)), np.arange(x.shape[1])
 
     def task(n: int) -> None:
         for at, span in cells:
-            cell = source[n][span]
-            rows = np.ascontiguousarray(cell).reshape(-1, x.shape[1])
-            where = rows.argmax(0)  # the first maximum, or the first NaN
-            broken = np.isnan(rows)
-            if broken.any():
-                where = np.where(broken.any(0), len(rows) - 1 - broken[::-1].argmax(0), where)
-            best[n][at] = np.take_along_axis(rows, where[None], 0)[0]
-            if winner is not None:
-                winner[n][at] = np.ravel_multi_index(np.unravel_index(where, cell.shape[:-1]), size)
+            cell = x[n][(slice(None), *span)]
+            rows = cell.reshape(len(cell), math.prod(cell.shape[1:]))
+            where = rows.argmax(1)  # the first maximum, or the first NaN
+            best = rows[channels, where]
+            if (broken := np.isnan(best)).any():
+                where[broken] = rows.shape[1] - 1 - np.isnan(rows[broken])[:, ::-1].argmax(1)
+            y[n][(slice(None), *at)] = best
+            if index is not None:
+                index[n][(slice(None), *at)] = np.ravel_multi_index(np.unravel_index(where, cell.shape[1:]), size)
 
     parallel_for(task, x.shape[0], x.size)
     return y, index

@@ -15,6 +15,7 @@ from gpunn.layout import channels_last
 BLOCK = 1 << 17  # elements: 512 KB of float32, which stay in the L2 cache; calls on smaller blocks cost more than that
 _TASK = 1 << 18  # and of whole samples: a task's own numbers cost 60 us
 _WIDE = 8192  # width that rows are folded to: ufuncs run along it, and each sample's numbers are repeated along it
+_LONGEST = 8192  # addends of a run in float32, where a row's length has no divisor for shorter ones
 _LONG = 128  # positions from which planes in C order are worth ufuncs of their own; shorter ones become rows
 
 
@@ -124,6 +125,8 @@ class Planes(Rows):
 def row_sums(a: np.ndarray) -> np.ndarray:
     """(m, L) summed to (m,): runs by BLAS, the runs of a row in float64."""
     run = _run(a.shape[1])
+    if run > _LONGEST:
+        return a.sum(-1, dtype=np.float64)
     return (a.reshape(-1, run) @ np.ones(run, a.dtype)).reshape(len(a), -1).sum(-1, dtype=np.float64)
 
 

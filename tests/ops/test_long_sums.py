@@ -29,3 +29,9 @@ def test_the_gradient_of_a_bias_of_many_rows(add):
     bias = Tensor(np.zeros(2, np.float32), requires_grad=True)
     add(np.zeros((len(ROWS), 1), np.float32), bias).backward(ROWS)
     assert bias.gradient == pytest.approx([EXACT, EXACT], rel=1e-6)
+
+
+@pytest.mark.parametrize("length", [1 << 20, 1_000_003])  # which is prime
+def test_the_mean_of_long_planes(length):
+    x = np.full((1, 2, length), 0.1, np.float32)
+    assert ops.adaptive_avg_pool1d(x, 1).ravel() == pytest.approx([0.1, 0.1], rel=2e-6)
