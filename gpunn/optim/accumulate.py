@@ -12,7 +12,6 @@ import numpy as np
 from gpunn import backend
 from gpunn.backend import Array, capture
 from gpunn.engine.tensor import Tensor
-from gpunn.errors import UsageError
 from gpunn.optim.batch import by_kind
 from gpunn.optim.saved import like
 
@@ -30,8 +29,6 @@ class Accumulation:
     """
 
     def __init__(self, every: int):
-        if every < 1:
-            raise UsageError(f"Trainer: accumulate must be at least 1 batch, got {every}")
         self.every = every
         self._memory: list[Array | None] = []
         self._count: Array | None = None  # where the device keeps the samples, if it alone knows them

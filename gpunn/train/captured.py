@@ -18,9 +18,10 @@ from gpunn.nn import Module
 from gpunn.optim import Optimizer
 from gpunn.ranks.group import Group
 from gpunn.train.ema import EMA
+from gpunn.train.given import as_count, as_limit, as_metrics, check_parts
 from gpunn.train.graphs import Batch
 from gpunn.train.loss_scale import LossScale
-from gpunn.train.one_step import COUNT, NORM, OneStep, limit
+from gpunn.train.one_step import COUNT, NORM, OneStep
 from gpunn.train.ranks import group_of, join, sums_over
 from gpunn.train.readings import EVERY, Step, read
 
@@ -91,12 +92,12 @@ class CapturedStep(OneStep):
         ranks: Group | bool | None = None,
     ):
         self.model, self.loss_fn, self.optimizer = model, loss, optimizer
-        self.grad_clip, self.ema, self.metrics = limit("CapturedStep", grad_clip), ema, dict(metrics or {})
-        if accumulate < 1:
-            raise UsageError(f"CapturedStep: accumulate must be at least 1 step, got {accumulate}")
-        self.group = group_of("CapturedStep", ranks, model)
-        self.accumulation = sums_over(self.group, accumulate)
-        join("CapturedStep", self.group, model, optimizer, {"accumulate": accumulate, "grad_clip": grad_clip})
+        who = "CapturedStep"
+        check_parts(who, model, optimizer, loss, ema)
+        self.grad_clip, self.ema, self.metrics = as_limit(who, grad_clip), ema, as_metrics(who, metrics or {})
+        self.group = group_of(who, ranks, model)
+        self.accumulation = sums_over(self.group, as_count(who, "accumulate", accumulate))
+        join(who, self.group, model, optimizer, {"accumulate": accumulate, "grad_clip": grad_clip})
         self.steps = 0  # so far
         self.capture, self.loss_scale = capture, LossScale()
         self.precision = None if precision is None else checked(precision)

@@ -19,7 +19,7 @@ import numpy as np
 
 from gpunn import backend, files, limits, npz
 from gpunn.engine.tensor import Tensor
-from gpunn.errors import CheckpointError
+from gpunn.errors import CheckpointError, UsageError
 from gpunn.kinds import array, checked, parse_json, record, table_of, whole
 from gpunn.nn import Module
 from gpunn.nn.state import completed, contradictions
@@ -174,6 +174,8 @@ def load_weights(path: str | os.PathLike, model: Module) -> dict[str, Any]:
     Returns the rest of the file: `info`, what the run wrote about itself, and where it stood. CheckpointError, and the
     model unchanged, where the file is damaged or of another model.
     """
+    if isinstance(path, Module):
+        raise UsageError("load_weights: path is a Module, expected a file; pass the path first, then the model")
     state = load_checkpoint(path)
     put_weights(model, weights_in(state, f"load_weights: {path}"), path)
     del state["model"]

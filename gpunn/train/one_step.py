@@ -10,7 +10,7 @@ from typing import Any
 from gpunn.asked import current_precision, precision
 from gpunn.backend import Array, array_module
 from gpunn.engine.tensor import Tensor
-from gpunn.errors import TrainingError, UsageError
+from gpunn.errors import TrainingError
 from gpunn.nn import Module
 from gpunn.ops.counts import Count, counting
 from gpunn.optim import clip_grad_norm_
@@ -20,6 +20,7 @@ from gpunn.train.agreement import Agreement
 from gpunn.train.batches import Batch
 from gpunn.train.ema import EMA
 from gpunn.train.frozen import Frozen
+from gpunn.train.given import check_loss
 from gpunn.train.graphs import Graphs, Host
 from gpunn.train.loss_scale import LossScale
 from gpunn.train.overflow import overflow
@@ -27,13 +28,6 @@ from gpunn.train.readings import Step, measured
 
 UPDATES = "step", "rule", "update"  # of an optimizer, which may be a program's own
 COUNT, NORM = "count of the loss", "norm of the gradients"  # beside the loss and the metrics in what a graph measures
-
-
-def limit(who: str, grad_clip: float | None) -> float | None:
-    """A limit of the gradients' norm as it is; UsageError for one that is none."""
-    if grad_clip is not None and not grad_clip > 0:
-        raise UsageError(f"{who}: grad_clip must be > 0, got {grad_clip}; leave it out for no clipping")
-    return grad_clip
 
 
 class OneStep:
@@ -81,6 +75,7 @@ class OneStep:
         output = self.model(x)
         with counting() as counts:
             loss = self.loss_fn(output, y)
+        check_loss(type(self).__name__, loss)
         values, weights = measured(self.metrics if len(x) else {}, loss, output, y, counts)
         if not len(x):  # this rank's part of a batch that is too small for all: programs' metrics take no such thing
             values |= dict.fromkeys(self.metrics, array_module(values["loss"]).zeros_like(values["loss"]))

@@ -13,6 +13,7 @@ from gpunn.engine.tensor import data_of
 from gpunn.nn import Module
 from gpunn.nn.state import evaluating
 from gpunn.ops.precision import widened
+from gpunn.train.given import check_model, refusal
 
 
 def predict(model: Module, x: Array, batch_size: int = 256) -> np.ndarray:
@@ -20,6 +21,9 @@ def predict(model: Module, x: Array, batch_size: int = 256) -> np.ndarray:
 
     Under a 16-bit gpunn.precision they are float32 arrays of 16-bit numbers.
     """
+    check_model("predict", model)
+    if not (hasattr(x, "__len__") and hasattr(x, "__getitem__")):
+        raise refusal("predict", "x", x, "an array (N, ...)", "pass the inputs themselves, without a loader")
     if len(x) == 0:
         raise ValueError(f"predict: x has shape {tuple(x.shape)}, expected at least one row")
     parameter = next(iter(model.parameters()), None)

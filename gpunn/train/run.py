@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
@@ -14,6 +15,7 @@ from gpunn.nn.state import evaluating
 from gpunn.train.agreement import told
 from gpunn.train.batches import Batch, batches, beginning
 from gpunn.train.callbacks import Callback, HistoryFiles
+from gpunn.train.given import as_count, check_loader
 from gpunn.train.interrupts import Interrupts
 from gpunn.train.learning import Learning
 from gpunn.train.lock import alone_in
@@ -31,6 +33,7 @@ class Run(Learning):
 
     def evaluate(self, loader: Iterable) -> dict[str, float]:
         """Mean loss and metrics over a loader, in evaluation mode and without gradients."""
+        check_loader("Trainer.evaluate", "loader", loader)
         running, unread = Running(), []
         self._agree("the start of an evaluation")
         share([b.array for b in self.model.buffers()], self.group)  # which each rank has of its own batches
@@ -50,6 +53,16 @@ class Run(Learning):
 
     def _batches(self, loader, start: int, what: str) -> Iterator[tuple[Batch, Any]]:
         return batches(loader, self.epoch, start, what, self.device, self.group)
+
+    def _in_all(self, epochs: int, resumes: bool) -> int:
+        """How many epochs there are to be, checked; a warning where all of them are done."""
+        epochs = as_count("Trainer.fit", "epochs", epochs)
+        if self.epoch >= epochs and not resumes:
+            words = (
+                f"Trainer.fit: {self.epoch} epochs are done, and epochs={epochs} counts all: nothing is left to train"
+            )
+            warnings.warn(f"{words}; pass epochs={self.epoch + 1} for one more", UserWarning, stacklevel=3)
+        return epochs
 
     def _check_optimizer(self) -> None:
         own = {id(p) for p in self.model.parameters()}

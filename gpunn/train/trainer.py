@@ -17,15 +17,24 @@ from gpunn.nn.state import copied
 from gpunn.optim import Optimizer
 from gpunn.optim.schedules import Schedule
 from gpunn.ranks.group import Group
+from gpunn.scalars import as_int
 from gpunn.stopping import STOPS, with_words
 from gpunn.train.batches import are_alike, with_last
 from gpunn.train.callbacks import Callback
 from gpunn.train.ema import EMA
+from gpunn.train.given import (
+    as_callbacks,
+    as_count,
+    as_limit,
+    as_metrics,
+    check_loader,
+    check_parts,
+    check_schedule,
+)
 from gpunn.train.history import History
 from gpunn.train.interrupts import Interrupts
 from gpunn.train.loss_scale import LossScale
 from gpunn.train.metrics import Running, accuracy
-from gpunn.train.one_step import limit
 from gpunn.train.ranks import common_numbers_after, group_of, sums_over, together
 from gpunn.train.readings import read
 from gpunn.train.resume import restore
@@ -96,20 +105,21 @@ class Trainer(Run):
         precision: str | None = None,
         ranks: Group | bool | None = None,
     ):
-        if read_every is not None and read_every < 1:
-            raise UsageError(
-                f"Trainer: read_every must be at least 1 step, got {read_every}; leave it out for the default"
-            )
-        clip = limit("Trainer", grad_clip)
+        who = "Trainer"
+        check_parts(who, model, optimizer, loss_fn, ema)
+        check_schedule(who, schedule)
+        if read_every is not None:
+            read_every = as_count(who, "read_every", read_every, "; leave it out for the default")
+        clip = as_limit(who, grad_clip)
         super().__init__(model, optimizer, None if device is None else backend.device(device), out, clip)
-        self.group = group_of("Trainer", ranks, model)
+        self.group = group_of(who, ranks, model)
         self.loss_fn, self.schedule = loss_fn, schedule
-        self.metrics = dict(metrics) if metrics is not None else {"accuracy": accuracy}
+        self.metrics = {"accuracy": accuracy} if metrics is None else as_metrics(who, metrics)
         if self.device is not None:
             model.to(self.device)
-        self.seed, self.info = seed, dict(info or {})
-        self.accumulation, self.ema = sums_over(self.group, accumulate), ema
-        self.callbacks = in_order(list(callbacks), out)
+        self.seed, self.info = None if seed is None else as_int(who, "seed", seed), dict(info or {})
+        self.accumulation, self.ema = sums_over(self.group, as_count(who, "accumulate", accumulate)), ema
+        self.callbacks = in_order(as_callbacks(who, callbacks), out)
 
         self.read_every, self.capture, self.loss_scale = read_every, capture, LossScale()
         self.precision = None if precision is None else checked(precision)
@@ -134,8 +144,8 @@ class Trainer(Run):
         KeyboardInterrupt; SIGTERM and SIGHUP raise SystemExit with the status 143 or 129. A loss that is not finite
         raises TrainingError, a label out of range IndexError, and both leave the last good checkpoint.
         """
-        if epochs < 1:
-            raise UsageError(f"Trainer.fit: epochs must be >= 1, got {epochs}")
+        epochs = self._in_all(epochs, resume is not None)
+        check_loader("Trainer.fit", "train_loader", train_loader)
         self._check_optimizer()
         if self.ema is not None:
             self.ema.take_back(self.model)

@@ -178,7 +178,7 @@ def test_checkpoints_of_before_resume(tmp_path):
 
 
 def test_errors(tmp_path):
-    with pytest.raises(UsageError, match="Trainer: accumulate must be at least 1 batch, got 0"):
+    with pytest.raises(UsageError, match="Trainer: accumulate must be a whole number of at least 1, got 0"):
         whole(accumulate=0)
     with pytest.raises(UsageError, match="EMA: decay must be at least 0 and below 1, got 1"):
         whole(ema=1)

@@ -145,7 +145,7 @@ def test_one_step_in_two_threads_is_refused():
     ("options", "words"),
     [
         ({"grad_clip": 0}, "CapturedStep: grad_clip must be > 0, got 0; leave it out for no clipping"),
-        ({"accumulate": 0}, "CapturedStep: accumulate must be at least 1 step, got 0"),
+        ({"accumulate": 0}, "CapturedStep: accumulate must be a whole number of at least 1, got 0"),
     ],
 )
 def test_an_option_out_of_range_is_refused(options, words):

@@ -223,5 +223,5 @@ def test_the_log_of_gradient_norms_waits_for_no_step(device):  # noqa: F811
 
 
 def test_read_every_is_checked():
-    with pytest.raises(UsageError, match="read_every must be at least 1 step, got 0; leave it out for the default"):
+    with pytest.raises(UsageError, match="read_every must be a whole number of at least 1, got 0; leave it out"):
         quick(read_every=0)

@@ -273,7 +273,7 @@ def triples():
 @pytest.mark.parametrize(
     "call, words",
     [
-        (lambda: trainer().fit(*loaders(), 0), "Trainer.fit: epochs must be >= 1, got 0"),
+        (lambda: trainer().fit(*loaders(), 0), "Trainer.fit: epochs must be a whole number of at least 1, got 0"),
         (lambda: other_model().fit(*loaders()), "fit: 6 of the optimizer's parameters are not the model's: their"),
         (lambda: trainer(grad_clip=0), "Trainer: grad_clip must be > 0, got 0; leave it out for no clipping"),
         (lambda: trainer().fit([], None, 1), "Trainer.fit: train_loader gave no batches"),
