@@ -41,9 +41,7 @@ run() {
     local name=$1 limit=$(($2 * patience)) from=$SECONDS
     shift 2
     if [ -n "$print" ]; then
-        printf '%s:' "$name"
-        printf ' %q' "$@"
-        echo
+        printf '%s\n' "$name:$(printf ' %q' "$@")"  # in one write: those in the background print side by side
         return
     fi
     [ "$limit" -le "$(left)" ] || limit=$(left)
