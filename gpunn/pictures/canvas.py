@@ -85,11 +85,16 @@ def png(figure: Figure) -> bytes:
 
 
 def _png(figure: Figure) -> bytes:
-    file = io.BytesIO()
-    # Its own size, whatever the user's savefig.dpi: at 5000 a picture would take 3 GB.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    # Not by savefig, which draws all twice, to lay it out and for the file, and at the user's savefig.dpi of 5000 takes
+    # 3 GB.
+    canvas, file = FigureCanvasAgg(figure), io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # a letter that the font lacks is drawn as a box
-        figure.savefig(file, format="png", dpi=figure.dpi, metadata={"Software": None})
+        canvas.draw()
+    Image.fromarray(np.asarray(canvas.buffer_rgba())).save(file, format="png", dpi=(figure.dpi, figure.dpi))
     return file.getvalue()
 
 
