@@ -13,8 +13,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # before NumPy comes: workers share the
         os.environ.setdefault(name, "1")
 
 import gpunn
+from tests import thinned
 
 os.environ["GPUNN_TUNE"] = "0"  # what was measured on this machine is no matter of the tests'
+
+os.fsync = lambda handle: None  # no power fails while tests run, and a disk takes milliseconds for each file
 
 # A shell starts a background job with Ctrl-C ignored, and gpunn leaves that so; the tests of Ctrl-C need it heard.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -38,6 +41,26 @@ def pytest_configure(config):
 def pytest_xdist_auto_num_workers(config):
     """Single files run in this process, sooner than workers start; debuggers and prints work there."""
     return 0 if any(Path(argument.split("::")[0]).is_file() for argument in config.args) else None
+
+
+def _is_whole(config):
+    """Nothing was named on the command line. xdist's workers are told: to them all files are named."""
+    if hasattr(config, "workerinput"):
+        return config.workerinput["is_whole"]
+    chosen = config.args_source is pytest.Config.ArgsSource.ARGS or config.option.keyword or config.option.markexpr
+    return not (chosen or os.environ.get("CI"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    node.workerinput["is_whole"] = _is_whole(node.config)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Of a function with hundreds of cases the whole suite runs a few; where CI is set, or it is named, all."""
+    if _is_whole(config):
+        items[:], left_out = thinned.few_of_each(items)
+        config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import os
 import resource
-from itertools import islice
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,9 +22,11 @@ def resident():
 
 @pytest.mark.usefixtures("emulator")
 def test_every_variant_takes_arrays_past_2_31_elements_in_little_memory():
-    """Every 900th task; in CI all, the tiles of tensor cores and of conv3d by turns: their indices are one text."""
+    """Some of operations of few variants; in CI all, the tiles of tensor cores and of conv3d by turns: their indices
+    are one text."""
     before, rows, whole = resident(), {}, "CI" in os.environ
-    for task in islice(beyond.beyond_tasks("emulator"), 0, None, 1 if whole else 900):
+    tasks = list(beyond.beyond_tasks("emulator"))
+    for task in tasks if whole else [t for t in tasks if len(OPERATIONS[t.operation].variants) == 1][::10]:
         kept, want = rows.setdefault(task.operation, {}), None
         every_tile = () if task.operation.startswith("conv3d") else ("fp32",)
         for variant in by_turns(OPERATIONS[task.operation].variants, task.case, every_tile):

@@ -28,7 +28,7 @@ def tasks(request):
 
 
 OF_ROWS = ("group_norm", "softmax", "local_response_norm")
-PRODUCTS = ("matmul", "linear", "conv2d", "conv3d", "conv_pool")
+PRODUCTS = ("matmul", "linear", "conv2d", "conv3d", "conv_pool", "conv_norm")
 LAYERS = "recurrent.layer"
 HALF = ("activation", "dropout", "loss.nll", "optim.sgd", "pool.avg_forward", "reduce", "softmax")  # of each kind one
 SAMPLED = ("packs of channels", "several tiles")
@@ -67,14 +67,17 @@ def of_matrices(operation):
 
 
 def of_here(operation, dtype):
-    """Its variants, of TF32 on numbers of TF32 alone; tensor cores' where CI is set."""
+    """Its variants, of TF32 on numbers of TF32 alone; tensor cores', and each tile of a product, where CI is set."""
     every = [v for v in OPERATIONS[operation].variants if (v.precision == TF32) == (dtype == TF32)]
-    alike = "conv_norm" if "CI" in os.environ and dtype == "float32" else ("conv_norm", "conv3d")
-    if operation.startswith(alike):  # kernels of conv2d, or its cores, whose tiles are tested there: one of each
+    alike = PRODUCTS
+    if "CI" in os.environ:  # kernels of conv2d, or its cores, whose tiles are tested there: one of each
+        alike = "conv_norm" if dtype == "float32" else ("conv_norm", "conv3d")
+    if operation.startswith(alike):
         every = list({(v.precision, v.sources): v for v in every}.values())
     return [v for v in every if v.precision == "fp32" or "CI" in os.environ]
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("operation", list(OPERATIONS))
 def test_every_variant_agrees_with_the_loops(operation, tasks):
     dtype, everything = tasks

@@ -7,6 +7,7 @@ import gpunn
 from gpunn import Tensor, grad, gradcheck, no_grad, ops
 from gpunn.cpu import attention
 from tests.parity import compare, normal, torch
+from tests.thinned import one_in
 
 sdpa = ops.scaled_dot_product_attention
 Q, K, V = normal(2, 3, 5, 4), normal(2, 3, 7, 4, seed=1), normal(2, 3, 7, 6, seed=2)
@@ -89,7 +90,7 @@ def test_dropout_drops_weights_of_the_generators_stream():
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("device", ["cpu", "emulator"])
+@pytest.mark.parametrize("device", one_in(2, ["cpu", "emulator"]))
 def test_with_dropout_it_is_its_parts(name, device):
     """Weights of attention to an identity, dropped by ops.dropout of the same numbers, and their gradients."""
     if not gpunn.is_available(device):

@@ -124,16 +124,20 @@ def test_overlap_of_strided_parts_is_numpys():
 
 
 def test_no_call_leaves_garbage_behind():
-    """What refers to itself, as classes do, waits for the collector."""
+    """What refers to itself, as classes do, waits for the collector; what else dies meanwhile does not each time."""
     buffer = np.ones((2, 3, 8), np.float32)
     apart, between = np.empty((2, 3, 4), np.float32), buffer[..., 1::2]
     ops.relu(buffer[..., ::2], out=between)
-    gc.collect()
-    gc.disable()
-    try:
+
+    def garbage():
+        gc.collect()
         for out in (apart, between):
             ops.relu(buffer[..., ::2], out=out)
-        assert gc.collect() == 0
+        return gc.collect()
+
+    gc.disable()
+    try:
+        assert min(garbage() for _ in range(3)) == 0
     finally:
         gc.enable()
 

@@ -15,6 +15,7 @@ from gpunn.engine.kept import arrays_kept
 from gpunn.reference.close import assert_close
 from tests import counting
 from tests.parity import normal, torch
+from tests.thinned import one_in
 
 GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
 MODES = pytest.mark.parametrize("mode", GATES)
@@ -318,7 +319,7 @@ def test_infinities_and_nan_travel_on_in_silence(mode):
     assert np.isfinite(ours[0].gradient[:, 2]).all()
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("dtype", one_in(2, ["float16", "bfloat16"]))
 @MODES
 def test_16_bits_are_added_in_float32_and_cells_stay_so(mode, dtype, place):
     ml_dtypes = pytest.importorskip("ml_dtypes")

@@ -13,6 +13,7 @@ from gpunn import backend
 
 README = Path(__file__).parents[3] / "kernels" / "README.md"
 pytestmark = pytest.mark.skipif(not backend.is_available("emulator"), reason="no C++ compiler for the emulator")
+in_ci = pytest.mark.skipif(not os.environ.get("CI"), reason="five seconds of compiling: in CI")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -23,7 +24,7 @@ def counted():
         yield
 
 
-@pytest.mark.skipif(not os.environ.get("CI"), reason="five seconds of compiling: in CI")
+@in_ci
 def test_the_table_is_of_the_kernels_as_they_are(tmp_path, capsys):
     again = tmp_path / "README.md"
     again.write_text(README.read_text().replace("| `naive` |", "| `changed` |"))
@@ -32,6 +33,7 @@ def test_the_table_is_of_the_kernels_as_they_are(tmp_path, capsys):
     assert again.read_text() == README.read_text(), f"kernels/README.md has another ladder; {remedy}"
 
 
+@in_ci
 def test_a_rung_without_a_run_on_a_card_has_no_speed(tmp_path, capsys):
     head = {"schema": "gpunn bench 1", "suite": "conv2d", "device": "emulator", "date": "2026-01-02", "commit": "a"}
     (tmp_path / "a.json").write_text(json.dumps({**head, "seed": 0, "numpy": "2", "rows": []}))
