@@ -23,12 +23,13 @@ def add_to(commands: argparse._SubParsersAction) -> None:
     add("target", nargs="?", metavar="RUN", help="run folder, also an ensemble's (default: the latest run)")
     add("--device", default="cpu", help="cpu, cuda, cuda:1 or emulator (default cpu)")
     add("--limit", type=positive_int, metavar="N", help="test on the first N of the images that training looked at")
+    add("--out", type=Path, metavar="FILE", help=f"the page (default {FILE} in the run folder)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the page, and say where it is."""
     folder = Path(args.target) if args.target else latest()
-    made = write_report(folder, usable_device(args.device), args.limit)
-    print(f"{folder / FILE}: {made.line}")
+    made = write_report(folder, usable_device(args.device), args.limit, args.out)
+    print(f"{args.out or folder / FILE}: {made.line}")
     return 0

@@ -16,8 +16,8 @@ from gpunn.train.checkpoint import write_atomically
 FILE = "report.html"
 
 
-def write_report(folder: Path, device: backend.Device, limit: int | None = None) -> Report:
-    """Write report.html into the folder of a run or an ensemble; returns what stands in it.
+def write_report(folder: Path, device: backend.Device, limit: int | None = None, out: Path | None = None) -> Report:
+    """Write report.html into the folder of a run or an ensemble, or the file `out`; returns what stands in it.
 
     The best weights are tested on `device`, on all test images or the first `limit`. UsageError for a file in place of
     a folder.
@@ -26,5 +26,5 @@ def write_report(folder: Path, device: backend.Device, limit: int | None = None)
         raise UsageError(f"report: {folder} is a file; give its run folder, which also has the history")
     made = (ensemble_report if is_ensemble(folder) else run_report)(folder, device, limit)
     text = page(made.title, made.head, made.sections)
-    write_atomically(folder / FILE, lambda file: file.write(text.encode()), "report")
+    write_atomically(out or folder / FILE, lambda file: file.write(text.encode()), "report")
     return made

@@ -160,7 +160,7 @@ def new_run_folder(root: str | os.PathLike = "runs") -> Path:
             continue
         except OSError as error:
             raise CheckpointError(
-                f"new_run_folder: cannot make {folder}: {error.strerror}; choose another folder"
+                f"new_run_folder: cannot make {folder}: {error.strerror}; choose another, as by gpunn train --out"
             ) from error
         return folder
     raise CheckpointError(f"new_run_folder: {root} holds 999 runs of {stamp}; choose another folder")

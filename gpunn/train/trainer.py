@@ -146,6 +146,8 @@ class Trainer(Run):
         """
         epochs = self._in_all(epochs, resume is not None)
         check_loader("Trainer.fit", "train_loader", train_loader)
+        if val_loader is not None:
+            check_loader("Trainer.fit", "val_loader", val_loader)
         self._check_optimizer()
         if self.ema is not None:
             self.ema.take_back(self.model)

@@ -97,9 +97,10 @@ class Outside(html.parser.HTMLParser):
             self.found.append(tag)
 
 
-def test_the_page_is_one_file(run):
-    main(["report", "runs/a", "--limit", "7"])
-    text = (run / "report.html").read_text()
+def test_the_page_is_one_file(run, here, capsys):
+    assert main(["report", "runs/a", "--limit", "7", "--out", "page.html"]) == 0 and not (run / "report.html").exists()
+    assert capsys.readouterr().out.startswith("page.html: ")
+    text = (here / "page.html").read_text()
     outside = Outside()
     outside.feed(text)
     assert outside.found == [] and "url(" not in text and "@import" not in text

@@ -37,6 +37,7 @@ WRONG = {
         lambda: made().fit(nn.Linear(3, 2)),
         "Trainer.fit: train_loader is a Linear, expected what gives batches (x, y); pass a gpunn.data.DataLoader",
     ),
+    "a model to validate": (lambda: made().fit(PAIRS, nn.Linear(3, 2)), "fit: val_loader is a Linear, expected what"),
     "none to evaluate": (
         lambda: made().evaluate(None),
         "Trainer.evaluate: loader is None, expected what gives batches",
