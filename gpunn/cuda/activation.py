@@ -48,9 +48,9 @@ def _operation(name: str, operands: tuple[str, ...], each: int) -> Operation:
 
     return Operation(
         f"activation.{name}",
-        Variant("vector", (source,), "elements a multiple of a 16-byte access", _refuse_vector,
-                lambda job: launch(job, pack(job.dtype))),
-        Variant("element", (source,), "every size and dtype", lambda job: "", lambda job: launch(job, 1)),
+        Variant("vector", (source,), "elements a multiple of a 16-byte access",
+                lambda job: launch(job, pack(job.dtype)), _refuse_vector),
+        Variant("element", (source,), "every size and dtype", lambda job: launch(job, 1)),
     )  # fmt: skip
 
 

@@ -172,9 +172,9 @@ def _windows(name: str, operands: tuple[str, ...], one: Planned, main: str) -> O
     takes = "channels-last, channels a multiple of a 16-byte access"
     return Operation(
         f"pool.adaptive_{name}",
-        Variant("global", (main,), "one output", _refuse_global, one),
-        Variant("vector", (source,), takes, _refuse_vector, row(True)),
-        Variant("naive", (source,), ANY, lambda job: "", row(False)),
+        Variant("global", (main,), "one output", one, _refuse_global),
+        Variant("vector", (source,), takes, row(True), _refuse_vector),
+        Variant("naive", (source,), ANY, row(False)),
     )
 
 

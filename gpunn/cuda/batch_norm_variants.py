@@ -188,13 +188,9 @@ def _fold_one(job: Norm) -> tuple[Launch, ...]:
     return (Launch("batch_norm/fold", {**storage_macros(job.dtype), "NHWC": 0}, (job.C,), (128,), args),)
 
 
-def _always(job: Norm) -> str:
-    return ""
-
-
 def _together(source: str, backward: bool, plan: Callable[[Norm], tuple[Launch, ...]]) -> Variant:
     refusal, need = partial(_refuse_together, backward), partial(_multiprocessors, backward)
-    return Variant("together", (source,), TOGETHER, refusal, plan, multiprocessors=need)
+    return Variant("together", (source,), TOGETHER, plan, refusal, multiprocessors=need)
 
 
 FORWARD_FILES = tuple(f"batch_norm/{name}" for name in ("apply", "statistics"))
@@ -202,33 +198,33 @@ BACKWARD_FILES = tuple(f"batch_norm/{name}" for name in ("backward_apply", "back
 TRAIN_FORWARD = Operation(
     "batch_norm.train_forward",
     _together("batch_norm/forward", False, _forward_together),
-    Variant("split", FORWARD_FILES, SPLIT, _always, _forward_split),
-    Variant("naive", ("batch_norm/naive_forward",), NAIVE, _always, _forward_naive),
+    Variant("split", FORWARD_FILES, SPLIT, _forward_split),
+    Variant("naive", ("batch_norm/naive_forward",), NAIVE, _forward_naive),
 )
 EVAL_FORWARD = Operation(
     "batch_norm.eval_forward",
-    Variant("apply", ("batch_norm/apply",), SPLIT, _always, apply_launches),
+    Variant("apply", ("batch_norm/apply",), SPLIT, apply_launches),
 )
 FOLD = Operation(
     "batch_norm.fold",
-    Variant("row", ("batch_norm/fold",), "every size and dtype", _always, _fold_one),
+    Variant("row", ("batch_norm/fold",), "every size and dtype", _fold_one),
 )
 # The halves of the split passes, for who has something to do in between.
 STATISTICS = Operation(
     "sync_batch_norm.statistics",
-    Variant("split", FORWARD_FILES[1:], SPLIT, _always, _statistics),
+    Variant("split", FORWARD_FILES[1:], SPLIT, _statistics),
 )
 SUMS = Operation(
     "sync_batch_norm.sums",
-    Variant("split", BACKWARD_FILES[1:], SPLIT, _always, _sums),
+    Variant("split", BACKWARD_FILES[1:], SPLIT, _sums),
 )
 APPLY_BACKWARD = Operation(
     "batch_norm.apply_backward",
-    Variant("apply", ("batch_norm/backward_apply",), SPLIT, _always, _apply_backward),
+    Variant("apply", ("batch_norm/backward_apply",), SPLIT, _apply_backward),
 )
 BACKWARD = Operation(
     "batch_norm.backward",
     _together("batch_norm/backward", True, _backward_together),
-    Variant("split", BACKWARD_FILES, SPLIT, _always, _backward_split),
-    Variant("naive", ("batch_norm/naive_backward",), NAIVE, _always, _backward_naive),
+    Variant("split", BACKWARD_FILES, SPLIT, _backward_split),
+    Variant("naive", ("batch_norm/naive_backward",), NAIVE, _backward_naive),
 )

@@ -202,7 +202,7 @@ def _variant(product: Pass, mine: Row) -> Variant:
     if product is grad_input:
         takes += "; stride 1"
     return Variant(
-        mine.name, (kernel,), takes, _refuse(product, mine), plan, shared, _avoid(product, mine), mine.precision,
+        mine.name, (kernel,), takes, plan, _refuse(product, mine), shared, _avoid(product, mine), mine.precision,
         dynamic=True,
     )  # fmt: skip
 

@@ -130,7 +130,7 @@ def _variant(mine: Row) -> Variant:
 
     takes = f"{CORES_READ[mine.precision]}; few or odd channels, whose patch fits shared memory"
     return Variant(
-        mine.name, ("conv2d/patch_grad_weight", BIAS), takes, _refuse(mine), plan,
+        mine.name, ("conv2d/patch_grad_weight", BIAS), takes, plan, _refuse(mine),
         lambda job: mine.bytes(job, mine.log_wide(job)), _avoid(mine), mine.precision, dynamic=True,
     )  # fmt: skip
 

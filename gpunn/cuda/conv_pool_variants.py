@@ -140,7 +140,7 @@ FUSED = Variant(
     "fused",
     ("conv2d/pooled_forward",),
     "float32, float16, bfloat16; stride 1, windows up to 7x7 and whole, a row of the result in 48 KB",
-    _refuse,
     _plan,
+    _refuse,
     avoid=_avoid,
 )

@@ -176,7 +176,7 @@ def _variant(family: str, product: Pass, mine: Row, rows: Iterable[Row]) -> Vari
 
     takes = f"{CORES_READ[mine.precision]}; C/groups and K/groups multiples of 16 bytes, windows of up to 32 positions"
     return Variant(
-        mine.name, (kernel,), takes, _refuse(product, mine.precision), plan, shared, _avoid(product, mine, rows),
+        mine.name, (kernel,), takes, plan, _refuse(product, mine.precision), shared, _avoid(product, mine, rows),
         precision=mine.precision, dynamic=True,
     )  # fmt: skip
 

@@ -166,7 +166,7 @@ def _variant(family: str, precision: str, tiles: tuple[str, ...], name: str) -> 
     taken = CORES_READ[precision] + (" where TF32 is asked for" if precision == "tf32" else "")
     takes = f"{taken}; C/groups and K/groups multiples of a 16-byte access; tiles of {name} filters x columns"
     return Variant(
-        _name(precision, name), (kernel,), takes, _refuse(precision, tile), plan, lambda job: sum(tile.shared(job)),
+        _name(precision, name), (kernel,), takes, plan, _refuse(precision, tile), lambda job: sum(tile.shared(job)),
         _avoid(precision, tiles, name), precision, dynamic=True,
     )  # fmt: skip
 

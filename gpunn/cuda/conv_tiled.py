@@ -24,7 +24,6 @@ from gpunn.cuda.conv_variants import (
     few,
     refuse_any,
     refuse_odd,
-    row,
 )
 from gpunn.cuda.dtypes import pack, storage_macros
 from gpunn.cuda.kernel import blocks
@@ -127,7 +126,9 @@ def _variant(family: str, product: Pass, mine: Row, rows: Sequence[Row]) -> Vari
             return 2 * 8 * (4 * (sides + 4) + 16 // width(job, product(job).depth))
         return 4 * 2 * (8 if mine.style == "gather" else 2 * pack(job.dtype)) * sides
 
-    return row(mine.name, kernel, mine.takes, _refuse(product, mine.style), plan, shared, _avoid(product, mine, rows))
+    return Variant(
+        mine.name, (kernel,), mine.takes, plan, _refuse(product, mine.style), shared, _avoid(product, mine, rows)
+    )
 
 
 def _variants(family: str, product: Pass, rows: Sequence[Row] = ROWS) -> tuple[Variant, ...]:

@@ -29,11 +29,6 @@ def per_group(job: Conv) -> tuple[int, int]:
 
 
 # ---------------------------------------------------------------- what they take
-def takes_all(job: Conv) -> str:
-    """Refuses nothing."""
-    return ""
-
-
 def refuse_any(job: Conv) -> str:
     """What no kernel with 32-bit pixel numbers and float sums takes."""
     if job.dtype == "float64":
@@ -146,32 +141,25 @@ RUNG = "every geometry, dtype and group count, where asked for: a rung of the la
 ANY = "every geometry, dtype and group count"
 
 
-def row(
-    name: str, source: str, takes: str, refusal: Predicate, plan: Launches,
-    shared: Callable[[Conv], int] = lambda job: 0, avoid: Predicate = takes_all,
-    also: tuple[str, ...] = (),
-) -> Variant:  # fmt: skip
-    """A variant whose main source is ``source``; ``also`` are the others."""
-    return Variant(name, (source, *also), takes, refusal, plan, shared, avoid)
-
-
-DEPTHWISE_FORWARD = row("depthwise", "conv2d/depthwise_forward", DEPTHWISE, refuse_depthwise, _depthwise(forward))
-DEPTHWISE_GRAD_INPUT = row(
-    "depthwise", "conv2d/depthwise_grad_input", DEPTHWISE, refuse_depthwise, _depthwise(grad_input)
+DEPTHWISE_FORWARD = Variant(
+    "depthwise", ("conv2d/depthwise_forward",), DEPTHWISE, _depthwise(forward), refuse_depthwise
+)
+DEPTHWISE_GRAD_INPUT = Variant(
+    "depthwise", ("conv2d/depthwise_grad_input",), DEPTHWISE, _depthwise(grad_input), refuse_depthwise
 )
 LADDER = (
-    row(
-        "blocked", "conv2d/blocked_forward", RUNG, _refuse_rungs, _rung("blocked", 64, 8),
+    Variant(
+        "blocked", ("conv2d/blocked_forward",), RUNG, _rung("blocked", 64, 8), _refuse_rungs,
         lambda job: 2 * 8 * 68 * accumulate(job.dtype).itemsize, _avoid_rungs,
     ),
-    row(
-        "shared", "conv2d/shared_forward", RUNG, _refuse_rungs, _rung("shared", 16, 16),
+    Variant(
+        "shared", ("conv2d/shared_forward",), RUNG, _rung("shared", 16, 16), _refuse_rungs,
         lambda job: (16 * 16 + 16 * 17) * accumulate(job.dtype).itemsize, _avoid_rungs,
     ),
-    row("naive", "conv2d/naive_forward", ANY, takes_all, _naive("conv2d", forward)),
+    Variant("naive", ("conv2d/naive_forward",), ANY, _naive("conv2d", forward)),
 )  # fmt: skip
-NAIVE_GRAD_INPUT = row("naive", "conv2d/naive_grad_input", ANY, takes_all, _naive("conv2d", grad_input))
+NAIVE_GRAD_INPUT = Variant("naive", ("conv2d/naive_grad_input",), ANY, _naive("conv2d", grad_input))
 NAIVE_3D = {
-    product.__name__: row("naive", f"conv3d/naive_{product.__name__}", ANY, takes_all, _naive("conv3d", product))
+    product.__name__: Variant("naive", (f"conv3d/naive_{product.__name__}",), ANY, _naive("conv3d", product))
     for product in (forward, grad_input)
 }

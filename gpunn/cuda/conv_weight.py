@@ -26,8 +26,6 @@ from gpunn.cuda.conv_variants import (
     refuse_any,
     refuse_depthwise,
     refuse_odd,
-    row,
-    takes_all,
 )
 from gpunn.cuda.dtypes import accumulate, storage_macros
 from gpunn.cuda.kernel import blocks
@@ -166,7 +164,7 @@ def _variant(family: str, mine: Row) -> Variant:
             return 4 * 2 * 8 * sides + 2 * 32 * 16
         return 4 * 2 * max(8, 2 * _width(job, mine)) * sides
 
-    return row(mine.name, kernel, mine.takes, mine.refusal, plan, shared, _avoid(mine))
+    return Variant(mine.name, (kernel,), mine.takes, plan, mine.refusal, shared, _avoid(mine))
 
 
 def _depthwise(job: Conv) -> tuple[Launch, ...]:
@@ -181,17 +179,17 @@ def _depthwise(job: Conv) -> tuple[Launch, ...]:
 
 # ---------------------------------------------------------------- rows
 GRAD_WEIGHT = (
-    row(
-        "depthwise", "conv2d/depthwise_grad_weight", DEPTHWISE, refuse_depthwise, _depthwise,
-        also=("reduce/sum_parts", BIAS),
+    Variant(
+        "depthwise", ("conv2d/depthwise_grad_weight", "reduce/sum_parts", BIAS), DEPTHWISE,
+        _depthwise, refuse_depthwise,
     ),
     *conv_tensor_weight.GRAD_WEIGHT,
     *[_variant("conv2d", one) for one in ROWS],
-    row("naive", "conv2d/naive_grad_weight", ANY, takes_all, _naive("conv2d"), also=(BIAS,)),
+    Variant("naive", ("conv2d/naive_grad_weight", BIAS), ANY, _naive("conv2d")),
 )  # fmt: skip
 GRAD_WEIGHT_3D = (
     *conv_tensor_weight.GRAD_WEIGHT_3D,
     *[_variant("conv3d", one) for one in ROWS],
-    row("naive", "conv3d/naive_grad_weight", ANY, takes_all, _naive("conv3d"), also=(BIAS,)),
+    Variant("naive", ("conv3d/naive_grad_weight", BIAS), ANY, _naive("conv3d")),
 )
-GRAD_BIAS = (Variant("naive", (BIAS,), "every size and dtype", lambda job: "", sum_columns),)
+GRAD_BIAS = (Variant("naive", (BIAS,), "every size and dtype", sum_columns),)

@@ -196,7 +196,7 @@ def _variant(product: Pass, mine: Row) -> Variant:
     takes = f"{CORES_READ[mine.precision]}; C/groups and K/groups multiples of 16 bytes, up to 32 taps"
     return Variant(
         mine.name, (kernel, READY) if floats else (kernel,), takes,
-        _refuse(product, mine.precision), plan, lambda job: tile.tables + tile.dynamic, _avoid(product, mine),
+        plan, _refuse(product, mine.precision), lambda job: tile.tables + tile.dynamic, _avoid(product, mine),
         mine.precision, dynamic=True,
     )  # fmt: skip
 

@@ -62,7 +62,7 @@ def _variant(mine: Row) -> Variant:
     takes = f"{CORES_READ[mine.precision]}; C/groups and K/groups multiples of 8"
     return Variant(
         mine.name, ("conv2d/wgmma_grad_weight", BIAS), takes,
-        _refuse(mine), plan, lambda job: tile.dynamic, _avoid(mine), mine.precision, dynamic=True,
+        plan, _refuse(mine), lambda job: tile.dynamic, _avoid(mine), mine.precision, dynamic=True,
     )  # fmt: skip
 
 

@@ -54,16 +54,12 @@ def _no_four(job: Drop) -> str:
     return "" if job.aligned else "memory is not on multiples of 16 bytes"
 
 
-def _always(job: Drop) -> str:
-    return ""
-
-
 FILE = ("random/dropout",)
 FOUR = "memory in logical order, a number an element: four of them a thread, which are one block of Philox"
 DROP = Operation(
     "dropout.drop",
-    Variant("four", FILE, FOUR, _no_four, lambda job: _launch(job, 4)),
-    Variant("element", FILE, "either memory order, numbers shared by channels, samples or all", _always,
+    Variant("four", FILE, FOUR, lambda job: _launch(job, 4), _no_four),
+    Variant("element", FILE, "either memory order, numbers shared by channels, samples or all",
             lambda job: _launch(job, 1)),
 )  # fmt: skip
 
@@ -83,9 +79,7 @@ def _plan(x: tuple, numbers: int, p: float, fed: tuple | None, asked: Asked) -> 
     return DROP.plan(job, inputs, {"y": new(shape, below.dtype, nhwc)}, empty=not below.size)
 
 
-def drop(
-    x: Array, mask_shape: tuple[int, ...], p: float, draw: Draw | Array
-) -> tuple[Array, Callable[[Array], Array]]:
+def drop(x: Array, mask_shape: tuple[int, ...], p: float, draw: Draw | Array) -> tuple[Array, Callable[[Array], Array]]:
     """x, each element 0 with probability p, else times 1 / (1 - p); and the function that does so to a gradient.
 
     The mask has a number of `draw` for each of its elements, in logical order, and is broadcast to x. A draw that each

@@ -93,13 +93,13 @@ def _place(job: Frame, width: int) -> tuple[Launch, ...]:
 WIDE = "arrays that are one, or repeated, along the result's innermost axis, in multiples of 16 bytes"
 MAP = Operation(
     "elementwise.map",
-    Variant("vector", ("elementwise/map",), WIDE, refuse_wide, lambda job: _map(job, pack(job.dtype))),
-    Variant("element", ("elementwise/map",), "every stride", lambda job: "", lambda job: _map(job, 1)),
+    Variant("vector", ("elementwise/map",), WIDE, lambda job: _map(job, pack(job.dtype)), refuse_wide),
+    Variant("element", ("elementwise/map",), "every stride", lambda job: _map(job, 1)),
 )
 PLACE = Operation(
     "elementwise.place",
-    Variant("vector", ("elementwise/place",), WIDE, refuse_wide, lambda job: _place(job, pack(job.dtype))),
-    Variant("element", ("elementwise/place",), "every stride", lambda job: "", lambda job: _place(job, 1)),
+    Variant("vector", ("elementwise/place",), WIDE, lambda job: _place(job, pack(job.dtype)), refuse_wide),
+    Variant("element", ("elementwise/place",), "every stride", lambda job: _place(job, 1)),
 )
 
 

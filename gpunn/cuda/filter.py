@@ -156,17 +156,17 @@ FEW = "up to 49 taps, 25 in float64, without a depth"
 TILE, NAIVE = "filter/tile_forward", "filter/naive_grad_input"
 FORWARD = Operation(
     "filter.forward",
-    Variant("tile", (TILE,), FEW, _refuse_tile, _plan_tile, _shared, _avoid_tile),
-    Variant("naive", ("filter/naive_forward",), ANY, lambda job: "", _plan_naive),
+    Variant("tile", (TILE,), FEW, _plan_tile, _refuse_tile, _shared, _avoid_tile),
+    Variant("naive", ("filter/naive_forward",), ANY, _plan_naive),
 )
 GRAD_INPUT = Operation(
     "filter.grad_input",
-    Variant("tile", (TILE, NAIVE), FEW, _refuse_tile, _plan_grad_input_tile, _shared, _avoid_tile),
-    Variant("naive", (NAIVE,), ANY, lambda job: "", _plan_grad_input),
+    Variant("tile", (TILE, NAIVE), FEW, _plan_grad_input_tile, _refuse_tile, _shared, _avoid_tile),
+    Variant("naive", (NAIVE,), ANY, _plan_grad_input),
 )
 GRAD_KERNEL = Operation(
     "filter.grad_kernel",
-    Variant("row", ("filter/grad_kernel", "reduce/sum_parts"), ANY, lambda job: "", _plan_grad_kernel),
+    Variant("row", ("filter/grad_kernel", "reduce/sum_parts"), ANY, _plan_grad_kernel),
 )
 
 

@@ -95,7 +95,7 @@ def _struct(steps: tuple[Step, ...]) -> Any:
 
 GATHER = Operation(
     "data.gather",
-    Variant("pixel", ("data/gather",), "images of uint8 or floats, up to 8 steps", lambda job: "", _launch),
+    Variant("pixel", ("data/gather",), "images of uint8 or floats, up to 8 steps", _launch),
 )
 
 

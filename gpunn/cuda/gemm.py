@@ -114,15 +114,15 @@ ROWS = (
     *TENSOR_ROWS,
     Variant(
         "tile128", ("gemm/tiled",), "float32; 16-byte accesses; enough rows and columns",
-        _refuse_large, _tiled(128), _buffers(128), _avoid(128),
+        _tiled(128), _refuse_large, _buffers(128), _avoid(128),
     ),
     Variant(
-        "tile64", ("gemm/tiled",), "float32, or 16-byte accesses; rows not too far apart", _refuse_medium, _tiled(64),
-        _buffers(64), _avoid(64),
+        "tile64", ("gemm/tiled",), "float32, or 16-byte accesses; rows not too far apart",
+        _tiled(64), _refuse_medium, _buffers(64), _avoid(64),
     ),
     Variant(
-        "tile32", ("gemm/tiled",), "every dtype; rows not too far apart", _refuse_tiled, _tiled(32),
-        _buffers(32),
+        "tile32", ("gemm/tiled",), "every dtype; rows not too far apart",
+        _tiled(32), _refuse_tiled, _buffers(32),
     ),
-    Variant("naive", ("gemm/naive",), "every size, stride and dtype", lambda job: "", _naive),
+    Variant("naive", ("gemm/naive",), "every size, stride and dtype", _naive),
 )  # fmt: skip

@@ -98,7 +98,7 @@ def _row(precision: str, shape: Shape) -> Variant:
     name = f"{precision}_{shape[0]}x{shape[1]}"
     takes = f"{CORES_READ[precision]} with 16-byte accesses, on tensor cores in {precision}"
     return Variant(
-        name, ("gemm/tensor",), takes, _refuse(precision), _plan(shape, precision), _shared(shape),
+        name, ("gemm/tensor",), takes, _plan(shape, precision), _refuse(precision), _shared(shape),
         _avoid(shape, precision), precision=precision, dynamic=True,
     )  # fmt: skip
 

@@ -93,7 +93,7 @@ def _backward(job: Sampled) -> tuple[Launch, ...]:
 
 FORWARD = Operation(
     "grid_sample.forward",
-    Variant("thread", ("grid_sample/forward",), "every mode, padding and size", lambda job: "", _forward),
+    Variant("thread", ("grid_sample/forward",), "every mode, padding and size", _forward),
 )
 BACKWARD = Operation(
     "grid_sample.backward",
@@ -101,7 +101,6 @@ BACKWARD = Operation(
         "thread",
         ("grid_sample/grad_input", "grid_sample/grad_grid"),
         "every mode, padding and size",
-        lambda job: "",
         _backward,
     ),
 )

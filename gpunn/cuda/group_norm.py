@@ -55,17 +55,11 @@ def _join(dtype: str, parts: Scratch, length: int) -> Launch:
     return Launch("row/join_parts", storage_macros(dtype), (blocks(2 * length, 32),), (256,), args)
 
 
-def _always(job: Rows) -> str:
-    return ""
-
-
 ROWS = "every length and dtype; 16-byte accesses where length and alignment allow"
-LAYER_FORWARD = Operation(
-    "group_norm.layer_forward", Variant("row", ("row/layer_norm_forward",), ROWS, _always, _layer_forward)
-)
+LAYER_FORWARD = Operation("group_norm.layer_forward", Variant("row", ("row/layer_norm_forward",), ROWS, _layer_forward))
 LAYER_BACKWARD = Operation(
     "group_norm.layer_backward",
-    Variant("row", ("row/layer_norm_backward", "row/join_parts"), ROWS, _always, _layer_backward),
+    Variant("row", ("row/layer_norm_backward", "row/join_parts"), ROWS, _layer_backward),
 )
 
 
@@ -104,11 +98,11 @@ def _group_backward(job: Groups) -> tuple[Launch, ...]:
 
 GROUPS = "either memory order, every size and dtype; 16-byte accesses where sizes and alignment allow"
 GROUP_FORWARD = Operation(
-    "group_norm.group_forward", Variant("row", ("row/group_norm_forward",), GROUPS, _always, _group_forward)
+    "group_norm.group_forward", Variant("row", ("row/group_norm_forward",), GROUPS, _group_forward)
 )
 GROUP_BACKWARD = Operation(
     "group_norm.group_backward",
-    Variant("row", ("row/group_norm_backward", "row/join_parts"), GROUPS, _always, _group_backward),
+    Variant("row", ("row/group_norm_backward", "row/join_parts"), GROUPS, _group_backward),
 )
 
 
@@ -125,9 +119,7 @@ def _are_aligned(*arrays: Layout | None) -> bool:
 
 
 @lru_cache(KEPT)
-def _forward_plan(
-    x: tuple, gamma: tuple | None, beta: tuple | None, eps: float, centred: bool, asked: Asked
-) -> Plan:
+def _forward_plan(x: tuple, gamma: tuple | None, beta: tuple | None, eps: float, centred: bool, asked: Asked) -> Plan:
     name, first = LAYER_FORWARD.name, in_order(Layout(*x), False)
     wide, dtype = _parameters(name, first, gamma=gamma, beta=beta), check_arrays(name, x=first)
     rows, length = first.shape

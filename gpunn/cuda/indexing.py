@@ -36,7 +36,7 @@ def _rows(job: Numbers) -> tuple[Launch, ...]:
     return (Launch("indexing/rows", macros, grid, (THREADS,), args),)
 
 
-ROWS = Operation("indexing.rows", Variant("row", ("indexing/rows",), "every size and dtype", lambda job: "", _rows))
+ROWS = Operation("indexing.rows", Variant("row", ("indexing/rows",), "every size and dtype", _rows))
 
 
 # ---------------------------------------------------------------- plans

@@ -45,10 +45,6 @@ def _launch(job: Channels, name: str, arrays: tuple[str, ...]) -> tuple[Launch, 
     return (Launch(f"row/local_response_{name}", macros, grid, (THREADS,), args),)
 
 
-def _always(job: Channels) -> str:
-    return ""
-
-
 PACKS = "either memory order, every size and dtype; 16-byte accesses where sizes and alignment allow"
 FORWARD = Operation(
     "local_response_norm.forward",
@@ -56,7 +52,6 @@ FORWARD = Operation(
         "element",
         ("row/local_response_forward",),
         PACKS,
-        _always,
         lambda job: _launch(job, "forward", ("x", "y", "slope")),
     ),
 )
@@ -66,7 +61,6 @@ BACKWARD = Operation(
         "element",
         ("row/local_response_backward",),
         PACKS,
-        _always,
         lambda job: _launch(job, "backward", ("gy", "x", "slope", "gx")),
     ),
 )

@@ -77,10 +77,6 @@ def _hits(job: Labels, lanes: int) -> tuple[Launch, ...]:
     return _launch(job, "hits", job.M * lanes, (*args, *NAMES), LANES=lanes)
 
 
-def _always(job: Labels) -> str:
-    return ""
-
-
 def _scattered(job: Labels) -> str:
     return "" if job.L == 1 else f"a row's scores lie {job.L} apart, so that lanes had better take rows"
 
@@ -88,23 +84,21 @@ def _scattered(job: Labels) -> str:
 FILE = ("loss/cross_entropy_forward",)
 FORWARD = Operation(
     "loss.cross_entropy_forward",
-    Variant("warp", FILE, "a warp a row", _always, lambda job: _forward(job, 32), avoid=_scattered),
-    Variant("thread", FILE, "a thread a row", _always, lambda job: _forward(job, 1)),
+    Variant("warp", FILE, "a warp a row", lambda job: _forward(job, 32), avoid=_scattered),
+    Variant("thread", FILE, "a thread a row", lambda job: _forward(job, 1)),
 )
 BACKWARD = Operation(
     "loss.cross_entropy_backward",
-    Variant("element", ("loss/cross_entropy_backward",), "a thread an element", _always, _backward),
+    Variant("element", ("loss/cross_entropy_backward",), "a thread an element", _backward),
 )
-NLL_FORWARD = Operation(
-    "loss.nll_forward", Variant("row", ("loss/nll_forward",), "a thread a row", _always, _nll_forward)
-)
+NLL_FORWARD = Operation("loss.nll_forward", Variant("row", ("loss/nll_forward",), "a thread a row", _nll_forward))
 NLL_BACKWARD = Operation(
-    "loss.nll_backward", Variant("element", ("loss/nll_backward",), "a thread an element", _always, _nll_backward)
+    "loss.nll_backward", Variant("element", ("loss/nll_backward",), "a thread an element", _nll_backward)
 )
 HITS = Operation(
     "loss.hits",
-    Variant("warp", ("loss/hits",), "a warp a row", _always, lambda job: _hits(job, 32), avoid=_scattered),
-    Variant("thread", ("loss/hits",), "a thread a row", _always, lambda job: _hits(job, 1)),
+    Variant("warp", ("loss/hits",), "a warp a row", lambda job: _hits(job, 32), avoid=_scattered),
+    Variant("thread", ("loss/hits",), "a thread a row", lambda job: _hits(job, 1)),
 )
 
 

@@ -27,7 +27,7 @@ def operation(name: str, source: str, *after: str, then: tuple[str, ...] = ()) -
         return (Launch(source, macros, (job.blocks,), (BLOCK,), ("table", *after)),)
 
     takes = "any number of tensors of every size, alignment, memory order and dtype"
-    return Operation(name, Variant("table", (source, *then), takes, lambda job: "", plan))
+    return Operation(name, Variant("table", (source, *then), takes, plan))
 
 
 def run(

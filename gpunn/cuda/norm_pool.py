@@ -68,29 +68,30 @@ def _refuse_tile(job: NormPool) -> str:
 
 
 def _row(
-    name: str, source: str, takes: str, refuse: Callable[[NormPool], str], owns: str, args: tuple[str, ...]
-) -> Variant:
+    name: str, source: str, takes: str, owns: str, args: tuple[str, ...],
+    refusal: Callable[[NormPool], str] = lambda job: "",
+) -> Variant:  # fmt: skip
     """A thread owns an output (``owns`` "y") or an input, of 16 bytes of channels but for the naive one."""
 
     def plan(job: NormPool) -> tuple[Launch, ...]:
         width = 1 if name == "naive" else pack(job.dtype)
         return _launch(f"pool/{source}", job, width, job.out if owns == "y" else job.x[2:], args)
 
-    return Variant(name, (f"pool/{source}",), takes, refuse, plan)
+    return Variant(name, (f"pool/{source}",), takes, plan, refusal)
 
 
 ANY = "either memory order, every size and dtype"
 WIDE = "channels-last, channels a multiple of a 16-byte access, order 1 or 2"
 NORM_FORWARD = Operation(
     "pool.norm_forward",
-    _row("vector", "norm_forward", WIDE, _refuse_vector, "y", FORWARD),
-    _row("naive", "norm_forward", ANY, lambda job: "", "y", FORWARD),
+    _row("vector", "norm_forward", WIDE, "y", FORWARD, _refuse_vector),
+    _row("naive", "norm_forward", ANY, "y", FORWARD),
 )
 NORM_BACKWARD = Operation(
     "pool.norm_backward",
-    _row("tile", "norm_tile_backward", f"{WIDE}, windows that do not overlap", _refuse_tile, "y", BACKWARD),
-    _row("vector", "norm_backward", WIDE, _refuse_vector, "x", BACKWARD),
-    _row("naive", "norm_backward", ANY, lambda job: "", "x", BACKWARD),
+    _row("tile", "norm_tile_backward", f"{WIDE}, windows that do not overlap", "y", BACKWARD, _refuse_tile),
+    _row("vector", "norm_backward", WIDE, "x", BACKWARD, _refuse_vector),
+    _row("naive", "norm_backward", ANY, "x", BACKWARD),
 )
 
 

@@ -26,7 +26,7 @@ def _order(job: Numbers) -> tuple[Launch, ...]:
     return (Launch("indexing/order", macros, (blocks(job.K, THREADS),), (THREADS,), args),)
 
 
-ORDER = Operation("indexing.order", Variant("thread", ("indexing/order",), "every size", lambda job: "", _order))
+ORDER = Operation("indexing.order", Variant("thread", ("indexing/order",), "every size", _order))
 
 
 def as_numbers(index: Layout) -> Layout:

@@ -91,13 +91,9 @@ def _plan_scatter(job: Planes) -> tuple[Launch, ...]:
     return (Launch("pool/scatter", macros, grid, (lanes,), args),)
 
 
-PLACES = Operation("pool.places", Variant("naive", ("pool/places",), "every index", lambda job: "", _plan))
-POSITIONS = Operation(
-    "pool.positions", Variant("naive", ("pool/positions",), "every place", lambda job: "", _plan_positions)
-)
-SCATTER = Operation(
-    "pool.scatter", Variant("naive", ("pool/scatter",), "every size and dtype", lambda job: "", _plan_scatter)
-)
+PLACES = Operation("pool.places", Variant("naive", ("pool/places",), "every index", _plan))
+POSITIONS = Operation("pool.positions", Variant("naive", ("pool/positions",), "every place", _plan_positions))
+SCATTER = Operation("pool.scatter", Variant("naive", ("pool/scatter",), "every size and dtype", _plan_scatter))
 
 
 @lru_cache(KEPT)

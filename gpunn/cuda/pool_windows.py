@@ -92,10 +92,10 @@ def _operation(name: str, *args: str) -> Operation:
     vector, strip, staged = f"pool/{name}", f"pool/strip_{name}", f"pool/staged_{name}"
     return Operation(
         f"pool.{name}",
-        Variant("strip", (strip,), STRIP, _refuse_strip, _strips(strip, args)),
-        Variant("vector", (vector,), VECTOR, refuse_vector, _elements(vector, args, True)),
-        Variant("staged", (staged,), WORDS, pool_staged.refuse, pool_staged.plan(staged, args), dynamic=True),
-        Variant("naive", (vector,), SCALAR, lambda job: "", _elements(vector, args, False)),
+        Variant("strip", (strip,), STRIP, _strips(strip, args), _refuse_strip),
+        Variant("vector", (vector,), VECTOR, _elements(vector, args, True), refuse_vector),
+        Variant("staged", (staged,), WORDS, pool_staged.plan(staged, args), pool_staged.refuse, dynamic=True),
+        Variant("naive", (vector,), SCALAR, _elements(vector, args, False)),
     )
 
 

@@ -136,17 +136,18 @@ def _operation(
     name: str, plan: Callable[[int, Layer], tuple[Launch, ...]], shared: Callable[[int, Layer], int]
 ) -> Operation:
     def persistent(samples: int) -> Variant:
-        asked = (partial(plan, samples), partial(shared, samples), partial(_avoid, samples))
-        need = partial(_multiprocessors, samples)
-        files = (f"recurrent/persistent_{name}",)
-        return Variant(f"persistent{samples}", files, TAKES, _refuse, *asked, dynamic=True, multiprocessors=need)
+        return Variant(
+            f"persistent{samples}", (f"recurrent/persistent_{name}",), TAKES, partial(plan, samples), _refuse,
+            partial(shared, samples), partial(_avoid, samples),
+            dynamic=True, multiprocessors=partial(_multiprocessors, samples),
+        )  # fmt: skip
 
     files = tuple([f"recurrent/{kind}_{name}" for kind in GATES])
     every = "every size and dtype; a product and a launch a step"
     return Operation(
         f"recurrent.layer_{name}",
         *map(persistent, SAMPLES),
-        Variant("steps", files, every, lambda job: "", lambda job: ()),  # plans of their own, in the loops below
+        Variant("steps", files, every, lambda job: ()),  # plans of their own, in the loops below
     )
 
 

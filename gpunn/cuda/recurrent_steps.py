@@ -80,8 +80,8 @@ def _operation(name: str, operands: tuple[tuple[str, ...], tuple[str, ...]]) -> 
     file = f"recurrent/{name}"
     return Operation(
         f"recurrent.{name}",
-        Variant("vector", (file,), "H a multiple of a 16-byte access", _refuse_vector, _plan(file, operands, True)),
-        Variant("element", (file,), "every size", lambda job: "", _plan(file, operands, False)),
+        Variant("vector", (file,), "H a multiple of a 16-byte access", _plan(file, operands, True), _refuse_vector),
+        Variant("element", (file,), "every size", _plan(file, operands, False)),
     )
 
 

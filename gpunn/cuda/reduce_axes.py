@@ -79,13 +79,13 @@ def _seek(job: Reduction, width: int) -> tuple[Launch, ...]:
 WIDE = "arrays that are one along the innermost axis of x's memory, in multiples of 16 bytes"
 REDUCE = Operation(
     "reduce.axes",
-    Variant("vector", ("reduce/axes",), WIDE, refuse_wide, lambda job: _launch(job, pack(job.dtype))),
-    Variant("element", ("reduce/axes",), "every stride", lambda job: "", lambda job: _launch(job, 1)),
+    Variant("vector", ("reduce/axes",), WIDE, lambda job: _launch(job, pack(job.dtype)), refuse_wide),
+    Variant("element", ("reduce/axes",), "every stride", lambda job: _launch(job, 1)),
 )
 EXTREME = Operation(
     "reduce.extreme",
-    Variant("vector", ("reduce/extremes",), WIDE, refuse_wide, lambda job: _seek(job, pack(job.dtype))),
-    Variant("element", ("reduce/extremes",), "every stride", lambda job: "", lambda job: _seek(job, 1)),
+    Variant("vector", ("reduce/extremes",), WIDE, lambda job: _seek(job, pack(job.dtype)), refuse_wide),
+    Variant("element", ("reduce/extremes",), "every stride", lambda job: _seek(job, 1)),
 )
 
 

@@ -55,7 +55,7 @@ def _launch(job: Resampled) -> tuple[Launch, ...]:
     return (Launch("resample/taps", macros, grid, (THREADS,), ("x", "y", *NAMES, job)),)
 
 
-TAPS = Operation("resample.taps", Variant("naive", ("resample/taps",), "every size and dtype", lambda job: "", _launch))
+TAPS = Operation("resample.taps", Variant("naive", ("resample/taps",), "every size and dtype", _launch))
 
 
 @lru_cache(KEPT)

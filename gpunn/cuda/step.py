@@ -41,12 +41,8 @@ def _end(job: Replay) -> tuple[Launch]:
     return (Launch("step/end", storage_macros(job.dtype), (1,), (32,), args),)
 
 
-def _always(job: Replay) -> str:
-    return ""
-
-
-BEGIN = Operation("step.begin", Variant("copy", ("step/begin",), "any feed", _always, _begin))
-END = Operation("step.end", Variant("warp", ("step/end",), "at most 32 values of one element", _always, _end))
+BEGIN = Operation("step.begin", Variant("copy", ("step/begin",), "any feed", _begin))
+END = Operation("step.end", Variant("warp", ("step/end",), "at most 32 values of one element", _end))
 
 
 def begin(ring: Array, state: Array, feed: Array) -> None:

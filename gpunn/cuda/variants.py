@@ -23,8 +23,8 @@ from gpunn.restored import Setting
 class Variant:
     """One way to compute an operation.
 
-    takes: what it accepts, in words. refusal: a problem -> "" or why it cannot. plan: a problem -> its launches, which
-    name their operands; pure. sources: the ``.cu`` files it launches, the main one first. shared: bytes a block, of a
+    sources: the ``.cu`` files it launches, the main one first. takes: what it accepts, in words. plan: a problem -> its
+    launches, which name their operands; pure. refusal: a problem -> "" or why it cannot. shared: bytes a block, of a
     problem. avoid: a problem -> "" or why the next variant is the better choice; ``use_variant`` does not ask.
     precision: what it multiplies, "fp32" (as stored), "tf32", "3xtf32", "bf16" or "fp16". dynamic: whether its shared
     memory is asked for at the launch, of which there is more. multiprocessors: how many must be there, of a problem,
@@ -34,8 +34,8 @@ class Variant:
     name: str
     sources: tuple[str, ...]
     takes: str
-    refusal: Callable[[Any], str]
     plan: Callable[[Any], tuple[Launch, ...]]
+    refusal: Callable[[Any], str] = lambda problem: ""
     shared: Callable[[Any], int] = lambda problem: 0
     avoid: Callable[[Any], str] = lambda problem: ""
     precision: str = "fp32"
