@@ -6,10 +6,15 @@ import math
 
 import numpy as np
 
+from gpunn.cpu.layout import scratch
 from gpunn.cpu.narrow import in_float32
+from gpunn.cpu.samples import row_products
 from gpunn.cpu.sums import added
+from gpunn.cpu.threads import parallel_for
 
 __all__ = ["extreme", "reduced"]
+
+_BLOCK = 1 << 15  # numbers whose float64 stay in the cache
 
 
 @in_float32
@@ -18,6 +23,11 @@ def reduced(name: str, x: np.ndarray, axes: tuple[int, ...], factor: np.ndarray 
 
     "sum", "mean", "max", "min"; of x alone also "prod", "norm1" (the sum of |x|), "norm2" and "amax" (the largest |x|).
     """
+    if x.dtype == np.float32 and x.flags.c_contiguous and axes == (x.ndim - 1,):
+        if name == "norm2":
+            return np.sqrt(_squares(x)).astype(x.dtype)
+        if name == "sum" and (y := _products(x, factor)) is not None:
+            return y
     x = x if factor is None else x * factor
     if name in ("max", "min"):
         return getattr(x, name)(axis=axes, keepdims=True)
@@ -43,3 +53,32 @@ def extreme(name: str, x: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray
     places = (rows.argmax if name == "max" else rows.argmin)(axis=1, keepdims=True)
     shape = tuple([1 if axis in axes else n for axis, n in enumerate(x.shape)])
     return np.take_along_axis(rows, places, axis=1).reshape(shape), places.reshape(shape)
+
+
+def _squares(x: np.ndarray) -> np.ndarray:
+    """Squares of float32 summed along rows (*, L) to (*, 1), in float64, where none overflows, a block at a time."""
+    length = x.shape[-1]
+    rows, step = x.reshape(math.prod(x.shape[:-1]), length), max(1, _BLOCK // max(1, length))
+    y = np.zeros(len(rows))
+
+    def task(i: int) -> None:
+        part = slice(i * step, (i + 1) * step)
+        for low in range(0, length, _BLOCK):
+            narrow = rows[part, low : low + _BLOCK]
+            wide = scratch("squares", narrow.shape, np.float64)
+            wide[...] = narrow
+            y[part] += np.vecdot(wide, wide)
+
+    parallel_for(task, -(-len(rows) // step), x.size)
+    return y.reshape(*x.shape[:-1], 1)
+
+
+def _products(x: np.ndarray, factor: np.ndarray | None) -> np.ndarray | None:
+    """Products summed along rows (*, L) to (*, 1) by BLAS; None where they lie otherwise, or one overflows."""
+    if factor is None or (factor.shape, factor.dtype) != (x.shape, x.dtype) or not factor.flags.c_contiguous:
+        return None
+    if not x.size:
+        return None
+    with np.errstate(all="ignore"):
+        y = row_products(*[a.reshape(-1, x.shape[-1]) for a in (x, factor)]).astype(x.dtype)
+    return y.reshape(*x.shape[:-1], 1) if np.isfinite(y).all() else None

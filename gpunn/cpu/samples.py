@@ -133,6 +133,8 @@ def row_sums(a: np.ndarray) -> np.ndarray:
 def row_products(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Products of two such matrices, summed the same way: a third of einsum's time."""
     run = _run(a.shape[1])
+    if run > _LONGEST:
+        return np.einsum("ij,ij->i", a, b, dtype=np.float64)
     return (a.reshape(-1, 1, run) @ b.reshape(-1, run, 1)).reshape(len(a), -1).sum(-1, dtype=np.float64)
 
 

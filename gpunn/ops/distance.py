@@ -72,7 +72,7 @@ def cosine_similarity(x1: A, x2: Operand, dim: int = 1, eps: float = 1e-8, *, ou
         of_1, of_2 = (twin.reduced("norm2", a, axes) for a in (u, v))
         long_1, long_2 = (xp.maximum(n, eps).astype(n.dtype, copy=False) for n in (of_1, of_2))
         one, two = u / long_1, v / long_2
-        cosine = twin.reduced("sum", one * two, axes)
+        cosine = twin.reduced("sum", one, axes, two)
     y = cosine.reshape(reduced_shape(u, axes, False)).astype(dtype, copy=False)
 
     @restored

@@ -102,3 +102,27 @@ def test_a_glu_keeps_the_digits_of_a_small_gate():
     """exp(90) is infinite in float32, exp(-90) is not zero: of a large half much is left."""
     y = ops.glu(np.array([1e38, np.inf, -90.0, -95.0], np.float32), 0)
     assert y[0] == pytest.approx(1e38 * math.exp(-90), rel=1e-5) and y[1] == np.inf
+
+
+@pytest.mark.parametrize("shape", [(8, 700), (3, 2, 5), (2, (1 << 15) + 7), (0, 4), (3, 0), (70000, 2)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_norms_of_rows_of_any_size(shape, dtype):
+    x = numbers(math.prod(shape), 11).reshape(shape)
+    if x.shape == (8, 700):
+        x *= np.float32([1, 1e-30, 1e30, 0, 1e18, 1e-18, 1, 1])[:, None]
+        x[6, 3], x[7, 5] = np.inf, np.nan
+    with np.errstate(over="ignore"):
+        x = x.astype(dtype)
+        want = np.sqrt((x.astype(np.float64) ** 2).sum(-1)).astype(dtype)
+    np.testing.assert_allclose(ops.vector_norm(x, axis=-1), want, rtol=2 * np.finfo(dtype).eps, atol=1e-45)
+    np.testing.assert_array_equal(ops.vector_norm(x[::-1], axis=-1), ops.vector_norm(x, axis=-1)[::-1])
+
+
+def test_cosines_of_huge_and_tiny_rows():
+    u, v = (numbers(6 * 500, seed).reshape(6, 500) for seed in (1, 2))
+    sizes = np.float32([1, 1e-30, 1e30, 1e18, 1e-18, 1])[:, None]
+    wide = [a.astype(np.float64) for a in (u, v)]
+    want = (wide[0] * wide[1]).sum(1) / np.prod([np.sqrt((a * a).sum(1)) for a in wide], 0)
+    np.testing.assert_allclose(ops.cosine_similarity(u * sizes, v, eps=0), want, atol=1e-6)
+    u[5, 0] = np.nan
+    np.testing.assert_array_equal(np.isnan(ops.cosine_similarity(u, v)), np.arange(6) == 5)
