@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from numpy import add, maximum, multiply, subtract, tanh
 
-Maybe = np.ndarray | None
-
 
 def _to_logistic(half: np.ndarray) -> None:
     """tanh(x / 2) becomes 1 / (1 + exp(-x)): one tanh serves all gates, at a third of what exp and a quotient take."""

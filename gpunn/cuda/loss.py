@@ -41,13 +41,13 @@ def _launch(job: Labels, name: str, threads: int, args: tuple[Any, ...], **macro
     return (Launch(f"loss/{name}", macros, (blocks(threads, THREADS),), (THREADS,), args),)
 
 
-def _finish(job: Labels, threads: int) -> tuple[Any, ...]:
+def _finish(threads: int) -> tuple[Any, ...]:
     """Where the blocks of a forward kernel leave their sums."""
     return "divisor", Scratch("parts", (3, blocks(threads, THREADS)), np.float64), "state"
 
 
 def _forward(job: Labels, lanes: int) -> tuple[Launch, ...]:
-    arrays = ("x", "labels", "weight", "loss", "rows", *_finish(job, job.M * lanes))
+    arrays = ("x", "labels", "weight", "loss", "rows", *_finish(job.M * lanes))
     sizes = (job.M, job.C, job.L, job.ignore_index, job.smoothing, REDUCTIONS[job.reduction])
     return _launch(job, "cross_entropy_forward", job.M * lanes, (*arrays, *sizes, *NAMES), LANES=lanes,
                    VEC=_width(job) if lanes > 1 else 1)  # fmt: skip
@@ -61,7 +61,7 @@ def _backward(job: Labels) -> tuple[Launch, ...]:
 
 
 def _nll_forward(job: Labels) -> tuple[Launch, ...]:
-    arrays = ("x", "labels", "weight", "loss", *_finish(job, job.M))
+    arrays = ("x", "labels", "weight", "loss", *_finish(job.M))
     sizes = (job.M, job.C, job.L, job.ignore_index, REDUCTIONS[job.reduction])
     return _launch(job, "nll_forward", job.M, (*arrays, *sizes, *NAMES))
 

@@ -141,7 +141,7 @@ def _extreme(name: str, x: A, axis: Axis, keepdims: bool, alias: Alias) -> A:
         return spread((wide(gy) / shares).astype(gy.dtype)) * chosen.astype(gy.dtype)
 
     y = kept if keep else kept.reshape(reduced_shape(a, axes, keepdims=False))
-    return record_reduction(name, y, x, a, axes, keep, backward)
+    return record_reduction(name, y, x, a, axes, backward)
 
 
 def _placed(name: str, x: Any, axis: Axis, keepdims: bool, alias: Alias) -> Any:
@@ -162,7 +162,7 @@ def _placed(name: str, x: Any, axis: Axis, keepdims: bool, alias: Alias) -> Any:
         return xp.where(order == places, spread(gy), 0).astype(gy.dtype, copy=False)
 
     indices = places.reshape(shape)
-    y = record_reduction(name, values.reshape(shape), x, a, axes, keep, backward)
+    y = record_reduction(name, values.reshape(shape), x, a, axes, backward)
     return y, Tensor(indices) if isinstance(x, Tensor) else indices
 
 

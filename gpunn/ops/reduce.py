@@ -47,7 +47,7 @@ def sum(
     axes, keep = axes_of("sum", a, axis, keepdims, alias)
     y = total(a, axes, keep)
     y = y if dtype is None else y.astype(a.dtype, copy=False)
-    return record_reduction("sum", y, x, a, axes, keep, lambda spread, gy: spread(gy))
+    return record_reduction("sum", y, x, a, axes, lambda spread, gy: spread(gy))
 
 
 @with_out
@@ -74,7 +74,7 @@ def mean(
     axes, keep = axes_of("mean", a, axis, keepdims, alias)
     count = count_of(a, axes)
     y = twins(a).reduce.reduced("mean", a, axes).reshape(reduced_shape(a, axes, keep))
-    return record_reduction("mean", y, x, a, axes, keep, lambda spread, gy: spread(wide(gy) / count))
+    return record_reduction("mean", y, x, a, axes, lambda spread, gy: spread(wide(gy) / count))
 
 
 def total(a: Array, axis: int | Shape | None, keepdims: bool = False) -> Array:
@@ -91,7 +91,7 @@ def total(a: Array, axis: int | Shape | None, keepdims: bool = False) -> Array:
 
 
 def record_reduction(
-    name: str, y: Array, x: A, a: Array, axes: Shape, keep: bool, backward: Callable[[Backward, Array], Array]
+    name: str, y: Array, x: A, a: Array, axes: Shape, backward: Callable[[Backward, Array], Array]
 ) -> A:
     """Record a reduction whose ``backward(spread, gy)`` may call ``spread`` to broadcast over the reduced axes."""
     xp = array_module(a)

@@ -119,4 +119,4 @@ def logsumexp(x: A, axis: Axis = None, keepdims: bool = False, *, out: Array | N
         return (spread(wide(gy)) * (y / share)).astype(gy.dtype, copy=False)
 
     result = kept if keep else kept.reshape(reduced_shape(a, axes, keepdims=False))
-    return record_reduction("logsumexp", result, x, a, axes, keep, backward)
+    return record_reduction("logsumexp", result, x, a, axes, backward)

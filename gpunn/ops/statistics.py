@@ -136,7 +136,7 @@ def _spread(name: str, x: A, axis: Axis, correction: float, keepdims: bool, alia
         return spread(wide(gy) * slope) * centred
 
     y = (square if root is None else root).astype(a.dtype)
-    return record_reduction(name, y, x, a, axes, keep, backward)
+    return record_reduction(name, y, x, a, axes, backward)
 
 
 @with_out

@@ -60,7 +60,7 @@ def prod(
             left = zeros.sum(axis=axes, keepdims=True) - zeros  # zeros among the others
             return (spread(wide(gy)) * xp.where(left == 0, others, 0)).astype(gy.dtype, copy=False)
 
-    return record_reduction("prod", y.reshape(shape), x, a, axes, keep, backward)
+    return record_reduction("prod", y.reshape(shape), x, a, axes, backward)
 
 
 @with_out
@@ -94,7 +94,7 @@ def vector_norm(
             return (spread(wide(gy)) * slope()).astype(gy.dtype, copy=False)
 
     y = kept.reshape(reduced_shape(a, axes, keep))
-    return record_reduction("vector_norm", y, x, a, axes, keep, backward)
+    return record_reduction("vector_norm", y, x, a, axes, backward)
 
 
 @with_out

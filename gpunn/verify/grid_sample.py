@@ -12,7 +12,7 @@ import numpy as np
 from gpunn.backend import Array
 from gpunn.cuda import grid_sample as subject
 from gpunn.grids import MODES, PADDINGS
-from gpunn.reference.grid_sample import GRIDS, GridCase, grid_sample, grid_sample_backward
+from gpunn.reference.grid_sample import GRIDS, grid_sample, grid_sample_backward
 from gpunn.verify.task import Give, Task, as_f64, placements
 
 
@@ -25,10 +25,10 @@ def grid_tasks(give: Give) -> Iterator[Task]:
             if how[0] == "bicubic" and x.ndim == 5:
                 continue
             (order, one), (_, above) = orders[(number + turn) % len(orders)]
-            yield from _case(case, f"{case.name}, {how[0]}, {how[1]}, {how[2]}{order}", one, grid, above, how)
+            yield from _case(f"{case.name}, {how[0]}, {how[1]}, {how[2]}{order}", one, grid, above, how)
 
 
-def _case(case: GridCase, name: str, x: Array, grid: Array, gy: Array, how: tuple[str, str, bool]) -> Iterator[Task]:
+def _case(name: str, x: Array, grid: Array, gy: Array, how: tuple[str, str, bool]) -> Iterator[Task]:
     wide = as_f64(x), as_f64(grid)
     terms = 4 ** grid.shape[-1]
 

@@ -153,7 +153,7 @@ def test_a_dry_kernel_counts_and_writes_a_constant(xp):
 
 
 @pytest.mark.skipif(not gpunn.is_available("emulator"), reason="the look-alike runs kernels on the emulator")
-def test_lenet_trains_as_on_the_cpu(xp, tmp_path):
+def test_lenet_trains_as_on_the_cpu(xp):
     rng = np.random.default_rng(0)
     x, labels = rng.standard_normal((12, 1, 28, 28)).astype(np.float32), np.arange(12) % 10
     rows = []

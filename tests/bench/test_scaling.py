@@ -231,7 +231,7 @@ def test_bad_options_are_named(arguments, words, capsys):
 
 
 @pytest.mark.skipif(not os.environ.get("CI"), reason="starts two ranks: in CI")
-def test_two_ranks_are_measured(capsys, tmp_path):
+def test_two_ranks_are_measured(tmp_path):
     if words := scaling._no_mpi():
         pytest.skip(words)
     file = tmp_path / "s.json"

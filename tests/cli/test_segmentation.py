@@ -88,7 +88,7 @@ def test_predict_writes_a_mask(here, capsys):
 
 @pytest.mark.skipif(not os.environ.get("CI"), reason="seconds of pictures: in CI")
 @pytest.mark.curves
-def test_report_has_overlays(here, capsys):
+def test_report_has_overlays(here):
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     assert main(["report", "a"]) == 0
     page = (here / "a" / "report.html").read_text()

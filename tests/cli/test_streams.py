@@ -71,7 +71,7 @@ def test_training_goes_on_without_its_lines(tmp_path, how):
     assert (tmp_path / "run/config.json").read_text().startswith("{")  # it did not become standard output
 
 
-def test_letters_that_the_terminal_lacks(capsys, monkeypatch):
+def test_letters_that_the_terminal_lacks(monkeypatch):
     taken = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(taken, "ascii"))
     monkeypatch.setattr(cli.doctor.doctor, "report", lambda: "café")

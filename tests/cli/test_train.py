@@ -117,7 +117,7 @@ def test_seed_decides_everything(here):
     assert not np.array_equal(a["fc1.weight"], c["fc1.weight"])
 
 
-def test_fp64(here, capsys):
+def test_fp64(here):
     assert main([*TRAIN, "--epochs", "1", "--precision", "fp64", "--out", "a"]) == 0
     assert all(value.dtype == np.float64 for value in weights(here / "a").values())
     assert main(["evaluate", "a"]) == 0

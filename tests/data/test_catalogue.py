@@ -84,7 +84,7 @@ def test_a_folder_s_name_is_found_from_anywhere(tmp_path, monkeypatch, name, who
     assert catalogue.full_name(name) == whole.format(tmp_path.resolve())
 
 
-def test_a_working_folder_that_is_gone(tmp_path, monkeypatch):
+def test_a_working_folder_that_is_gone(monkeypatch):
     def gone(path):
         raise FileNotFoundError(2, "No such file or directory")
 

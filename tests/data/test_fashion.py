@@ -36,7 +36,7 @@ def test_downloads_by_the_sum_of_the_packed_file(cache, monkeypatch):
     assert sorted(p.name for p in (cache / "fashion-mnist").iterdir()) == sorted(files)
 
 
-def test_no_stand_in_for_it(tmp_path):
+def test_no_stand_in_for_it():
     with pytest.raises(
         DownloadError, match=r"load_fashion_mnist: no Fashion-MNIST in .*fashion-mnist \(files train-im"
     ):

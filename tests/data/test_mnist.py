@@ -90,7 +90,7 @@ def test_downloads_into_root(tmp_path, cache, sums):
     assert len(list((tmp_path / "here").iterdir())) == 4 and not cache.exists()
 
 
-def test_nothing_to_be_had(tmp_path):
+def test_nothing_to_be_had():
     with pytest.raises(DownloadError, match=r"load_mnist: no MNIST in .*cache/gpunn/mnist \(files train-images-idx3"):
         load_mnist(download=False)
     with pytest.raises(DownloadError, match=r"download: no mirror delivered train-images-idx3-ubyte\.gz"):

@@ -91,7 +91,7 @@ def test_pillow_s_images(tmp_path):
 
 
 @pytest.mark.parametrize("form", ["cifar-10-batches-py", "cifar-10-batches-bin"])
-def test_cifar10(tmp_path, form, capsys):
+def test_cifar10(tmp_path, form):
     cifar_sets.put(tmp_path, form)
     train, test = datasets.CIFAR10(tmp_path), datasets.CIFAR10(tmp_path, train=False)
     assert train.data.shape == (20, 32, 32, 3) and train.data.dtype == np.uint8 and len(test) == 4

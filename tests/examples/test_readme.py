@@ -30,7 +30,7 @@ def test_the_script_runs_as_printed(tmp_path):
 
 
 @pytest.mark.parametrize("command", sorted(set(re.findall(r"^    .*\bgpunn (\w+)", README, re.MULTILINE))))
-def test_the_commands_exist(command, capsys):
+def test_the_commands_exist(command):
     with pytest.raises(SystemExit) as exit_:
         build_parser().parse_args([command, "--help"])
     assert exit_.value.code == 0

@@ -102,7 +102,7 @@ def test_side_of(example):
     assert example.side_of(field) == 3 and example.side_of(field, 0.99) == 9
 
 
-def test_draws(example, tmp_path, capsys):
+def test_draws(example, capsys):
     pytest.importorskip("matplotlib", reason="the example draws pictures")
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Conv2d(2, 2, 3))
     image = ops.pad(np.ones((8, 8)), (4,) * 4)

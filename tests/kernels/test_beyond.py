@@ -70,7 +70,7 @@ def test_verify_runs_them_in_float16():
     assert seen["float16"] == seen["float32"] + 3  # one of them takes both variants
 
 
-def test_a_card_runs_those_that_it_has_room_for_and_says_so(look_alike, monkeypatch, capsys):
+def test_a_card_runs_those_that_it_has_room_for_and_says_so(look_alike, monkeypatch):
     pool = SimpleNamespace(free_bytes=lambda: 10**9)
     monkeypatch.setattr(look_alike.cuda.runtime, "memGetInfo", lambda: (5 * 10**9, 80 * 10**9), raising=False)
     monkeypatch.setattr(look_alike, "get_default_memory_pool", lambda: pool, raising=False)

@@ -188,7 +188,7 @@ def test_refusals(capsys, options, words):
     assert words in capsys.readouterr().err
 
 
-def test_a_cache_that_cannot_be_written_is_an_error_in_words(cache, capsys):
+def test_a_cache_that_cannot_be_written_is_an_error_in_words(cache):
     cache.parent.joinpath("tuned").write_text("a file in the folder's place")
     a, b = numbers(5, 7), numbers(7, 3)
     (one,) = asked(a, b)

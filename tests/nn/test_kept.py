@@ -8,8 +8,6 @@ from gpunn import models, nn, ops, random
 from gpunn.nn.kept import kept_by_layer
 from gpunn.nn.state import copied
 
-KIB = 1024
-
 
 def net():
     return nn.Sequential(

@@ -29,7 +29,7 @@ def test_train_and_evaluate_say_how_much_of_the_test_images_they_look_at(digits,
     assert "on 30 test images of digits" in capsys.readouterr().out
 
 
-def test_the_report_says_it_too(digits, capsys):
+def test_the_report_says_it_too(digits):
     pytest.importorskip("matplotlib", reason="a report needs matplotlib")
     assert main(["train", "mlp", "--data", "digits", "--limit", "20", "--epochs", "1", "--out", "run"]) == 0
     assert main(["report", "run"]) == 0

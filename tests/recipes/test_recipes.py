@@ -67,7 +67,7 @@ def test_the_recorded_recipe_is_the_same_run(here, capsys, text):
 
 
 @pytest.mark.parametrize("steps", [2, 11, 14])
-def test_a_run_with_everything_resumes_bitwise(here, capsys, monkeypatch, steps):
+def test_a_run_with_everything_resumes_bitwise(here, monkeypatch, steps):
     from tests.train.test_resume import press_ctrl_c
 
     (here / "my.toml").write_text(EVERYTHING)

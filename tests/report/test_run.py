@@ -130,7 +130,7 @@ def test_settings_are_those_that_had_an_effect(run):
     assert "loss" in plain and "loss" not in settings(replace(config, model="vae"))  # which brings its own
 
 
-def test_every_start_is_noted_with_its_command(run, capsys):
+def test_every_start_is_noted_with_its_command(run):
     assert main(["train", "--resume", "runs/a", "--epochs", "3"]) == 0
     first, second = starts(run)
     assert first.command == "gpunn train --batch-size 20 --epochs 2 --out runs/a lenet5"
@@ -194,7 +194,7 @@ def test_a_history_without_validation_claims_no_accuracy(run):
     assert "test accuracy" in text and "validation accuracy, best epoch" not in text
 
 
-def test_what_is_not_there_is_said_in_words(here, capsys):
+def test_what_is_not_there_is_said_in_words(here):
     main([*TRAIN, "mlp"])
     (here / "runs/a/gradients.csv").unlink()
     assert main(["report"]) == 0

@@ -14,7 +14,7 @@ NAMES = sorted(path.stem for path in HERE.glob("*.py"))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_losses_are_pytorchs(name, tmp_path, monkeypatch, capsys):
+def test_losses_are_pytorchs(name, tmp_path, monkeypatch):
     pytest.importorskip("torch", reason="PyTorch is not installed: nothing to compare with")
     if name == "mnist":
         digits(tmp_path / "data")

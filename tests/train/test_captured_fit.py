@@ -113,7 +113,7 @@ def test_a_run_cut_and_resumed_is_the_uninterrupted_one(tmp_path, cut):
 
 
 @in_ci
-def test_an_exception_between_replays_leaves_a_run_that_goes_on(tmp_path):
+def test_an_exception_between_replays_leaves_a_run_that_goes_on():
     straight = fitted(True)
 
     def fails():
@@ -145,7 +145,7 @@ def test_a_loss_that_is_not_finite_is_named_with_its_step(tmp_path):
 
 
 @in_ci
-def test_early_stopping_ends_and_restores_the_same(tmp_path):
+def test_early_stopping_ends_and_restores_the_same():
     runs = [fitted(capture, callbacks=[train.EarlyStopping(patience=1, monitor="train_loss", min_delta=9)])
             for capture in (False, True)]  # fmt: skip
     assert runs[0].stop_reason and runs[0].stop_reason == runs[1].stop_reason

@@ -247,7 +247,7 @@ def test_a_checkpoint_with_another_type_inside_is_refused_unchanged(tmp_path, pl
     assert equal(copied(run.model), before) and run.steps == 0
 
 
-def test_a_hundred_thousand_epochs_are_drawn_as_a_thousand_points(tmp_path):
+def test_a_hundred_thousand_epochs_are_drawn_as_a_thousand_points():
     pytest.importorskip("matplotlib", reason="curves need matplotlib")
     from gpunn import pictures
 

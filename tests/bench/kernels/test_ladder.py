@@ -25,7 +25,7 @@ def counted():
 
 
 @in_ci
-def test_the_table_is_of_the_kernels_as_they_are(tmp_path, capsys):
+def test_the_table_is_of_the_kernels_as_they_are(tmp_path):
     again = tmp_path / "README.md"
     again.write_text(README.read_text().replace("| `naive` |", "| `changed` |"))
     assert main(["ladder", "--write", str(again)]) == 0

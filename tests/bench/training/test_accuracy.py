@@ -128,7 +128,7 @@ def test_counts_that_are_none(here, capsys, options):
     assert "is no whole number of at least" in capsys.readouterr().err
 
 
-def test_two_trainings_end_alike(here, capsys):
+def test_two_trainings_end_alike(here):
     """From equal weights on equal batches: 24 updates without dropout leave both sides at the same place."""
     pytest.importorskip("torch", reason="PyTorch is not installed")
     recipe = ["lenet5", "--data", "digits", "--limit", "1600", "--epochs", "2", "--batch-size", "128"]

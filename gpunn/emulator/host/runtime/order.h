@@ -123,22 +123,6 @@ inline void order_wait(const Meeting& meeting) {
     g_block->some_met = true;
 }
 
-// All threads of these warps, a bit each, have met (bar.sync of some of the block).
-inline void order_warps(uint32_t warps) {
-    if (!g_block) return;
-    Meeting meeting;
-    ++g_time;
-    for (int i = 0; i < 32; i++) {
-        if (!(warps >> i & 1)) continue;
-        for (int of = 0; of < 32; of++) raise(meeting.seen[of], std::max(g_block->met, g_block->seen[i][of]));
-        meeting.seen[i] = g_block->warp[i] = g_time;
-        if (g_block->fenced_since) show_fences(i * 32, std::min<int>(i * 32 + 32, g.threads.size()));
-    }
-    for (int i = 0; i < 32; i++)
-        for (int of = 0; of < 32 && (warps >> i & 1); of++) see(i, of, meeting.seen[of]);
-    g_block->some_met = true;
-}
-
 // All blocks of the grid have met (a cooperative launch's grid barrier).
 inline void order_blocks() { g_all_met = ++g_time; }
 
