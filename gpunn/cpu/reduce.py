@@ -14,7 +14,7 @@ from gpunn.cpu.threads import parallel_for
 
 __all__ = ["extreme", "reduced"]
 
-_BLOCK = 1 << 15  # numbers whose float64 stay in the cache
+_BLOCK = 1 << 16  # numbers whose float64 stay in the cache
 
 
 @in_float32

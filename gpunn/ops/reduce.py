@@ -146,7 +146,10 @@ def zero_d(value: Any, like: Array) -> Array:
     """`value` as a 0-d array of `like`'s type, dtype and device: NumPy's scalars have no device."""
     if type(value) is type(like) and value.dtype == like.dtype:
         return value
-    y = array_module(like).empty_like(like, shape=(1,)).reshape(())  # CuPy takes shape=() for "not given"
+    if type(like) is np.ndarray:
+        y = np.empty((), like.dtype)
+    else:  # CuPy takes shape=() for "not given"
+        y = array_module(like).empty_like(like, shape=(1,)).reshape(())
     with np.errstate(over="ignore"):  # a sum past float16 is infinite
         y[...] = value
     return y
