@@ -23,6 +23,7 @@ from gpunn.engine.place_methods import PlaceMethods
 from gpunn.engine.protocols import Protocols
 from gpunn.engine.reduction_methods import ReductionMethods
 from gpunn.engine.shape_methods import ShapeMethods
+from gpunn.errors import kind_of
 from gpunn.handle import Handle
 
 
@@ -115,7 +116,11 @@ class Tensor(
 
     @grad.setter
     def grad(self, value: Any) -> None:
-        self.gradient = value.array if isinstance(value, Tensor) else value
+        gradient = value.array if isinstance(value, Tensor) else value
+        if gradient is not None and getattr(gradient, "shape", None) != self.array.shape:
+            got = gradient.shape if is_array(gradient) else kind_of(gradient)
+            raise ValueError(f"grad: got {got}, expected an array of the Tensor's shape {self.array.shape}, or None")
+        self.gradient = gradient
 
     @property
     def is_leaf(self) -> bool:

@@ -10,6 +10,7 @@ from gpunn import left_out
 from gpunn.backend.contract import Shape
 from gpunn.engine.operators import Operand
 from gpunn.engine.tensor import Tensor, data_of
+from gpunn.errors import kind_of
 from gpunn.nn import kept
 from gpunn.nn.conversions import Conversions
 from gpunn.nn.hooks import Hook, Hooks, called
@@ -109,24 +110,34 @@ class Module(Hooks, Stateful["Module"], Conversions["Module"]):
 
     def register_buffer(self, name: str, tensor: object, persistent: bool = True) -> None:
         """Make `tensor`, or an array, or None, the attribute `name`: moved along, saved if persistent, not learned."""
-        if name in self.__dict__ and name not in self._buffer_names:
-            raise KeyError(f"{type(self).__name__}: {name} is an attribute already; choose another name for the buffer")
+        self._check_name(name, "a buffer", name in self._buffer_names)
         self._buffer_names[name] = persistent
         setattr(self, name, tensor)
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """setattr by another name, as in PyTorch."""
+        """setattr, as in PyTorch for a Parameter, or None, alone."""
+        if not isinstance(param, Parameter) and param is not None:
+            got = kind_of(param)
+            raise TypeError(f"{type(self).__name__}: {name} is {got}, expected a Parameter; pass nn.Parameter(array)")
+        self._check_name(name, "a Parameter", isinstance(vars(self).get(name), (Parameter, type(None))))
         setattr(self, name, param)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """setattr, for names that are not identifiers."""
         if not isinstance(module, Module) and module is not None:
-            raise TypeError(f"{type(self).__name__}: {name} is a {type(module).__name__}, expected a Module")
-        if not name or "." in name:
-            raise KeyError(
-                f"{type(self).__name__}: {name!r} cannot name a Module; use letters, digits and _, without dots"
-            )
+            remedy = "; unpack a list with *" if isinstance(module, (list, tuple)) else ""
+            remedy = "; call it to make one" if isinstance(module, type) else remedy
+            raise TypeError(f"{type(self).__name__}: {name} is {kind_of(module)}, expected a Module{remedy}")
+        self._check_name(name, "a Module", isinstance(vars(self).get(name), (Module, type(None))))
         setattr(self, name, module)
+
+    def _check_name(self, name: object, what: str, known: bool) -> None:
+        """Refuses a name that a state_dict could not hold, and one of another attribute unless that is `known`."""
+        kind = type(self).__name__
+        if not isinstance(name, str) or not name or "." in name:
+            raise KeyError(f"{kind}: {name!r} cannot name {what}; use letters, digits and _, without dots")
+        if hasattr(type(self), name) or (name in vars(self) and not known):
+            raise KeyError(f"{kind}: {name} is an attribute already; choose another name for {what}")
 
     register_module = add_module
 

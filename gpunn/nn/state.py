@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from numpy.typing import DTypeLike
 from gpunn.backend import DEVICE_TYPES, Array, Device, device_of, to_device, to_numpy
 from gpunn.engine import written
 from gpunn.engine.tensor import data_of
-from gpunn.errors import CheckpointError
+from gpunn.errors import CheckpointError, kind_of
 
 
 class Keys(NamedTuple):
@@ -64,7 +65,8 @@ def load(
     `others` are keys that belong to the Module, too, and are not arrays; `put` takes the arrays in place of a copy.
     """
     if not isinstance(state, Mapping):
-        raise TypeError(f"load_state_dict: state is a {type(state).__name__}, expected a mapping from names to arrays")
+        remedy = "; pass gpunn.load(path)" if isinstance(state, (str, os.PathLike)) else ""
+        raise TypeError(f"load_state_dict: state is {kind_of(state)}, expected a mapping from names to arrays{remedy}")
     state = completed(own, state)
     missing = [name for name in (*own, *others) if name not in state]
     unexpected = [name for name in state if name not in own and name not in others]

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from gpunn import files
 from gpunn.backend import Array
-from gpunn.errors import CheckpointError, GpunnError
+from gpunn.errors import CheckpointError, GpunnError, kind_of
 from gpunn.serialization.archive import read_legacy, read_zip
 from gpunn.serialization.places import MapLocation, placed
 from gpunn.serialization.storages import Storages
@@ -55,6 +55,7 @@ def save(
         {'weight': Tensor([1., 1.]), 'epoch': 3}
     """
     _refuse_module("save", pickle_module)
+    _check_file("save", f, "write", "; pass the values first, then the file")
     storages = Storages(obj)
     pickle = Writer(storages).written(obj)
 
@@ -99,6 +100,7 @@ def load(
             plain values, such as a class; or it has tensors of a device that is not here.
     """
     _refuse_module("load", pickle_module)
+    _check_file("load", f, "read")
 
     def place(flat: Array, location: str) -> Array:
         return placed(flat, location, map_location)
@@ -137,6 +139,11 @@ def _read(file: BinaryIO, name: str, place: Callable[[Array, str], Array]) -> An
             f"load: {name} is damaged, or none of PyTorch's ({type(error).__name__}: {plain(str(error))[:200]}; "
             f"{size:,} bytes); take another copy of it"
         ) from error
+
+
+def _check_file(name: str, f: object, needs: str, remedy: str = "") -> None:
+    if not isinstance(f, (str, os.PathLike)) and not hasattr(f, needs):
+        raise TypeError(f"{name}: f is {kind_of(f)}, expected a path or an open binary file{remedy}")
 
 
 def _refuse_module(caller: str, pickle_module: object) -> None:

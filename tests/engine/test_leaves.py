@@ -152,3 +152,13 @@ def test_gradients_of_an_input_named_twice_are_two_arrays():
     first, second = grad((leaf * leaf).sum(), [leaf, leaf])
     assert first.tolist() == second.tolist() == [2, 2]
     assert not np.shares_memory(first, second)
+
+
+def test_a_gradient_of_another_shape_is_refused_where_it_is_given():
+    x = Tensor(np.ones((2, 3)), requires_grad=True)
+    for wrong, got in ((5, "a int"), (np.ones(3), r"\(3,\)"), (Tensor(np.ones((3, 2))), r"\(3, 2\)")):
+        with pytest.raises(
+            ValueError, match=rf"grad: got {got}, expected an array of the Tensor's shape \(2, 3\), or None"
+        ):
+            x.grad = wrong
+    assert x.grad is None

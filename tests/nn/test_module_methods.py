@@ -235,3 +235,46 @@ def test_pytorchs_names_of_arguments():
     net.register_parameter(name="gain", param=nn.Parameter(data=np.ones(1), requires_grad=False))
     net.add_module(name="act", module=nn.ReLU())
     assert list(net.state_dict()) == ["gain"] and nn.Parameter().shape == (0,) and not net.gain.requires_grad
+
+
+NAMELESS = [
+    (
+        lambda net: net.register_parameter("w", np.ones(1)),
+        TypeError,
+        "w is a numpy ndarray, expected a Parameter; pass nn",
+    ),
+    (
+        lambda net: net.register_parameter("w.x", nn.Parameter(1.0)),
+        KeyError,
+        "'w.x' cannot name a Parameter; use letter",
+    ),
+    (
+        lambda net: net.register_parameter("half", nn.Parameter(1.0)),
+        KeyError,
+        "half is an attribute already; choose an",
+    ),
+    (lambda net: net.register_buffer("", np.ones(1)), KeyError, "'' cannot name a buffer"),
+    (
+        lambda net: net.register_buffer("act", np.ones(1)),
+        KeyError,
+        "act is an attribute already; choose another name for",
+    ),
+    (lambda net: net.add_module("train", nn.Tanh()), KeyError, "train is an attribute already"),
+    (lambda net: net.add_module(3, nn.Tanh()), KeyError, "3 cannot name a Module"),
+    (lambda net: net.add_module("x", nn.Tanh), TypeError, "x is a type, expected a Module; call it to make one"),
+    (lambda net: nn.Sequential([nn.Tanh()]), TypeError, r"0 is a list, expected a Module; unpack a list with \*"),
+    (
+        lambda net: net.load_state_dict("w.pt"),
+        TypeError,
+        r"state is a str, expected a mapping .*; pass gpunn.load\(path\)",
+    ),
+]
+
+
+@pytest.mark.parametrize("call, error, words", NAMELESS)
+def test_what_is_registered_wrongly_is_refused(call, error, words):
+    net = nn.Module()
+    net.act = nn.Tanh()
+    with pytest.raises(error, match=words):
+        call(net)
+    assert not net.state_dict() and [name for name, _ in net.named_children()] == ["act"]

@@ -251,6 +251,10 @@ def test_a_nest_too_deep_and_another_module_are_refused(tmp_path):
         gpunn.save(nest, tmp_path / "x.pt")
     with pytest.raises(TypeError, match=r"load: pickle_module is .*, expected None: nothing in a file is run"):
         gpunn.load(tmp_path / "x.pt", pickle_module=io)
+    with pytest.raises(TypeError, match="save: f is a dict, expected a path or an open binary file; pass the values f"):
+        gpunn.save(tmp_path / "x.pt", {"a": 1})
+    with pytest.raises(TypeError, match="load: f is a dict, expected a path or an open binary file"):
+        gpunn.load({"a": 1})
 
 
 def test_a_file_that_cannot_be_written_or_read_is_named(tmp_path):

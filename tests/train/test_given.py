@@ -1,7 +1,5 @@
 """Arguments of another kind than a Trainer, a CapturedStep and `predict` take, each refused in a sentence."""
 
-# pyright: reportArgumentType=false
-
 import numpy as np
 import pytest
 
