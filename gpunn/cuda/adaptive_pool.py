@@ -20,9 +20,10 @@ from gpunn.cuda.adaptive_variants import (
 )
 from gpunn.cuda.checks import check_arrays, check_devices, check_index
 from gpunn.cuda.layout import in_order, is_row_major, new
-from gpunn.cuda.plans import KEPT, Layout, Plan, layout
+from gpunn.cuda.plans import KEPT, Plan
 from gpunn.cuda.pool_places import is_spare, positions, positions_of, scatter
 from gpunn.cuda.pool_places import places as _places
+from gpunn.cuda.signature import Layout, layout
 from gpunn.cuda.variants import Asked, Operation, forced
 from gpunn.errors import Known
 from gpunn.window import Window

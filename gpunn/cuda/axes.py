@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpunn.cuda.plans import Layout, Output
+from gpunn.cuda.plans import Output
+from gpunn.cuda.signature import Layout
 
 
 def memory_order(x: Layout) -> tuple[int, ...]:

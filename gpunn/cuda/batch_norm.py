@@ -22,8 +22,9 @@ from gpunn.cuda.channels import alike, movable, move_back, norm_problem, paramet
 from gpunn.cuda.checks import check_arrays, check_index
 from gpunn.cuda.dtypes import accumulate
 from gpunn.cuda.layout import cast, in_order, is_row_major, new
-from gpunn.cuda.plans import KEPT, Layout, Output, Plan, Scalar, layout
+from gpunn.cuda.plans import KEPT, Output, Plan, Scalar
 from gpunn.cuda.problem import Norm
+from gpunn.cuda.signature import Layout, layouts
 from gpunn.cuda.variants import Asked, forced
 
 
@@ -128,10 +129,6 @@ def _fold(
 
 
 # ---------------------------------------------------------------- the twin's functions
-def _keys(*arrays: Array | None) -> tuple[tuple | None, ...]:
-    return tuple([None if a is None else layout(a) for a in arrays])
-
-
 def train_forward(
     x: Array,
     gamma: Array | None,
@@ -151,7 +148,7 @@ def train_forward(
     """
     momentum = 0.0 if running is None else running[2]
     own, moved = movable(running, accumulate(x.dtype.name))
-    keys = _keys(x, gamma, beta, residual, *moved)
+    keys = layouts(x, gamma, beta, residual, *moved)
     part = np.float64(math.nan if momentum is None else momentum)
     made = _train_forward(*keys[:4], keys[4:], eps, relu, forced())(x, gamma, beta, residual, *moved, part)
     move_back(own, moved)
@@ -171,7 +168,7 @@ def eval_forward(
     relu: bool = False,
 ) -> Array:
     """y with the running mean and var."""
-    keys = _keys(x, gamma, beta, mean, var, residual)
+    keys = layouts(x, gamma, beta, mean, var, residual)
     return _eval_forward(*keys, eps, relu, forced())(x, gamma, beta, mean, var, residual)
 
 
@@ -179,7 +176,7 @@ def fold(
     w: Array, b: Array | None, gamma: Array | None, beta: Array | None, mean: Array, var: Array, eps: float
 ) -> tuple[Array, Array]:
     """Weights and bias of the convolution that also normalises with the running mean and var: w's dtype."""
-    return _fold(*_keys(w, b, gamma, beta, mean, var), eps, forced())(w, b, gamma, beta, mean, var)
+    return _fold(*layouts(w, b, gamma, beta, mean, var), eps, forced())(w, b, gamma, beta, mean, var)
 
 
 def train_backward(
@@ -223,7 +220,7 @@ def _gradients(
     relu = relu or passed is not None
     masked = residual and relu
     given = (gy, x, gamma, beta, mean, rstd, passed)
-    plan = _backward(*_keys(*given), relu, training, masked, forced())
+    plan = _backward(*layouts(*given), relu, training, masked, forced())
     gx, ggamma, gbeta, *rest = plan(*given) if masked else plan(*given, None)
     if gamma is not None and gamma.dtype != ggamma.dtype:
         ggamma, gbeta = ggamma.astype(gamma.dtype), gbeta.astype(gamma.dtype)

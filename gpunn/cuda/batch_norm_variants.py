@@ -11,8 +11,9 @@ import numpy as np
 from gpunn.cuda.dtypes import SIZES, accumulate, pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_order
-from gpunn.cuda.plans import Launch, Layout, Scratch, Tickets
+from gpunn.cuda.plans import Launch, Scratch, Tickets
 from gpunn.cuda.problem import Norm
+from gpunn.cuda.signature import Layout
 from gpunn.cuda.variants import Operation, Variant
 
 THREADS = 256

@@ -11,8 +11,8 @@ from gpunn.backend import Array, Running
 from gpunn.cuda.checks import check_arrays, check_devices, check_index
 from gpunn.cuda.dtypes import accumulate
 from gpunn.cuda.layout import cast, in_order, is_row_major
-from gpunn.cuda.plans import Layout
 from gpunn.cuda.problem import Norm
+from gpunn.cuda.signature import Layout
 
 COUNT = np.dtype(np.int64)
 

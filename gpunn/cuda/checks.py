@@ -6,7 +6,7 @@ import math
 
 from gpunn.cuda.dtypes import STORAGE
 from gpunn.cuda.kernel import EMULATOR
-from gpunn.cuda.plans import CPU, Layout
+from gpunn.cuda.signature import CPU, Layout
 
 INDEX_LIMIT = 2**31 - 2**16  # 32-bit indices, less what the last tile or part is rounded up by
 
@@ -16,9 +16,7 @@ def check_arrays(operation: str, /, **arrays: Layout | None) -> str:
     there = {name: a for name, a in arrays.items() if a is not None}
     (first, head), *others = there.items()
     if head.dtype.name not in STORAGE:
-        raise TypeError(
-            f"{operation}: {first} is {head.dtype}, expected {', '.join(STORAGE)}; convert it with astype"
-        )
+        raise TypeError(f"{operation}: {first} is {head.dtype}, expected {', '.join(STORAGE)}; convert it with astype")
     for name, array in others:
         if array.dtype != head.dtype:
             raise TypeError(f"{operation}: {first} is {head.dtype} but {name} is {array.dtype}; convert one of them")

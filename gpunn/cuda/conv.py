@@ -22,8 +22,9 @@ from gpunn.cuda import (
 from gpunn.cuda.checks import check_arrays, check_index
 from gpunn.cuda.elementwise import in_memory
 from gpunn.cuda.layout import cast, in_order, new
-from gpunn.cuda.plans import KEPT, Layout, Output, Plan, layout
+from gpunn.cuda.plans import KEPT, Output, Plan
 from gpunn.cuda.problem import Columns, Conv
+from gpunn.cuda.signature import Layout, layout
 from gpunn.cuda.variants import Asked, Operation, forced
 from gpunn.window import Window
 

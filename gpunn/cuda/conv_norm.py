@@ -19,8 +19,9 @@ from gpunn.cuda.checks import check_arrays, check_index
 from gpunn.cuda.conv_norm_variants import FUSED, SLOPED, ConvNorm
 from gpunn.cuda.dtypes import accumulate
 from gpunn.cuda.layout import cast, in_order, new
-from gpunn.cuda.plans import KEPT, Call, Layout, Output, Plan, Scalar, layout, trace
+from gpunn.cuda.plans import KEPT, Call, Output, Plan, Scalar, trace
 from gpunn.cuda.problem import Norm
+from gpunn.cuda.signature import Layout, layout, layouts
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 from gpunn.window import Window
 
@@ -88,7 +89,7 @@ def train_forward(
     """
     own, moved = movable(running, accumulate(x.dtype.name))
     given = (x, w, b, gamma, beta, residual, *moved)
-    keys = tuple([None if a is None else layout(a) for a in given])
+    keys = layouts(*given)
     plan = _fused(*keys[:6], keys[6:], win, groups, eps, relu, forced())
     if isinstance(plan, Plan):
         momentum = 0.0 if running is None else running[2]
@@ -130,7 +131,7 @@ def grad_input(
 ) -> tuple[Array, tuple[Array, Array] | None]:  # fmt: skip
     """gx of x, which a normalisation of z made, y with ReLU; and of that ggamma and gbeta, where they come along."""
     given = (gy, w, z, y, mean, rstd)
-    keys = tuple([None if a is None else layout(a) for a in (z, mean, rstd, y)])
+    keys = layouts(z, mean, rstd, y)
     plan = _sloped(layout(gy), layout(w), x_shape, win, groups, *keys, forced())
     if isinstance(plan, Plan):
         gx, *sums = plan(*given)
@@ -170,8 +171,8 @@ def train_backward(
     relu = relu or passed is not None
     masked = residual and relu
     given = (gy, z, gamma, beta, mean, rstd, passed)
-    keys = tuple([None if a is None else layout(a) for a in given])
-    plan = _applied(*keys, tuple([layout(a) for a in sums]), relu, masked, forced())
+    keys = layouts(*given)
+    plan = _applied(*keys, layouts(*sums), relu, masked, forced())
     made = plan(*given, *sums) if masked else plan(*given, *sums, None)
     gz, *rest = made if isinstance(made, tuple) else (made,)
     ggamma, gbeta = sums

@@ -16,8 +16,9 @@ from gpunn.cuda import pool as pools
 from gpunn.cuda.checks import check_arrays, check_index
 from gpunn.cuda.conv_pool_variants import FUSED, ConvPool
 from gpunn.cuda.layout import cast, in_order, new
-from gpunn.cuda.plans import KEPT, Layout, Output, Plan, layout
+from gpunn.cuda.plans import KEPT, Output, Plan
 from gpunn.cuda.pool import AVG_BACKWARD, MAX_BACKWARD, backward_plan
+from gpunn.cuda.signature import Layout, layout
 from gpunn.cuda.variants import Asked, Operation, forced
 from gpunn.window import Pooling, Window
 

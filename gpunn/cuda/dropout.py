@@ -17,8 +17,9 @@ from gpunn.cuda.checks import check_arrays
 from gpunn.cuda.dtypes import storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_order, is_row_major, new
-from gpunn.cuda.plans import KEPT, Launch, Layout, Plan, Scalar, layout
+from gpunn.cuda.plans import KEPT, Launch, Plan, Scalar
 from gpunn.cuda.problem import Problem
+from gpunn.cuda.signature import Layout, layout
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 from gpunn.random import Draw
 

@@ -19,8 +19,9 @@ from gpunn.cuda.axes import apart, dense, framed, is_wide, joined, memory_order,
 from gpunn.cuda.checks import check_devices
 from gpunn.cuda.dtypes import STORAGE, accumulate, pack, storage_macros
 from gpunn.cuda.kernel import blocks
-from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scalar, layout
+from gpunn.cuda.plans import KEPT, Launch, Output, Plan, Scalar
 from gpunn.cuda.problem import Frame, Map, Reduction
+from gpunn.cuda.signature import Layout, layout
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 
 __all__ = ["add_into", "apply", "in_memory", "place"]

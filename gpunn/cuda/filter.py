@@ -12,9 +12,10 @@ from gpunn.cuda.checks import INDEX_LIMIT, check_arrays, check_index
 from gpunn.cuda.dtypes import SIZES, accumulate, pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_axes
-from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scratch, layout
+from gpunn.cuda.plans import KEPT, Launch, Output, Plan, Scratch
 from gpunn.cuda.problem import Problem
 from gpunn.cuda.reduce import sum_parts
+from gpunn.cuda.signature import Layout, layout
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 
 THREADS = 256

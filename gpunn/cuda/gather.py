@@ -13,8 +13,9 @@ from gpunn.cuda import source, structs
 from gpunn.cuda.checks import check_devices
 from gpunn.cuda.dtypes import CUDA_NAMES, SIZES, accumulate
 from gpunn.cuda.kernel import blocks
-from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, layout
+from gpunn.cuda.plans import KEPT, Launch, Output, Plan
 from gpunn.cuda.problem import Problem
+from gpunn.cuda.signature import Layout, layout
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 
 THREADS = 256

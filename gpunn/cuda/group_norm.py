@@ -10,9 +10,10 @@ from gpunn.cuda.checks import check_arrays, check_devices, check_index
 from gpunn.cuda.dtypes import SIZES, accumulate, pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import cast, in_order, is_row_major, new
-from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scratch, layout
+from gpunn.cuda.plans import KEPT, Launch, Output, Plan, Scratch
 from gpunn.cuda.problem import Groups, Rows
 from gpunn.cuda.rows import HELD_PACKS, LINE, THREADS, WIDEST, team_of
+from gpunn.cuda.signature import Layout, layouts
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 
 MOST_GROUPS = 512  # of a block, which keeps two sums of each
@@ -188,7 +189,7 @@ def _group_backward_plan(
 # ---------------------------------------------------------------- the twin's functions
 def layer_forward(x: Array, gamma: Array | None, beta: Array | None, eps: float) -> tuple[Array, Array, Array]:
     """y of x (rows, L), each row a group; mean and 1 / sqrt(variance + eps) (rows,); gamma and beta are (L,)."""
-    y, rstd, mean = _forward_plan(*_keys(x, gamma, beta), eps, True, forced())(x, gamma, beta)
+    y, rstd, mean = _forward_plan(*layouts(x, gamma, beta), eps, True, forced())(x, gamma, beta)
     return y, mean, rstd
 
 
@@ -201,7 +202,7 @@ def layer_backward(
 
 def rms_forward(x: Array, gamma: Array | None, eps: float) -> tuple[Array, Array]:
     """y of x (rows, L), each row over its root mean square; 1 / sqrt(mean square + eps) (rows,); gamma is (L,)."""
-    y, rstd = _forward_plan(*_keys(x, gamma), None, eps, False, forced())(x, gamma, None, None)
+    y, rstd = _forward_plan(*layouts(x, gamma), None, eps, False, forced())(x, gamma, None, None)
     return y, rstd
 
 
@@ -216,19 +217,15 @@ def _rows_backward(
     gy: Array, x: Array, gamma: Array | None, mean: Array | None, rstd: Array, affine: bool
 ) -> tuple[Array, Array | None, Array | None]:
     arrays = gy, x, gamma, mean, rstd
-    found = _backward_plan(*_keys(*arrays), affine, forced())(*arrays)
+    found = _backward_plan(*layouts(*arrays), affine, forced())(*arrays)
     return found if affine else (found, None, None)
-
-
-def _keys(*arrays: Array | None) -> tuple[tuple | None, ...]:
-    return tuple([None if a is None else layout(a) for a in arrays])
 
 
 def group_forward(
     x: Array, groups: int, gamma: Array | None, beta: Array | None, eps: float
 ) -> tuple[Array, Array, Array]:
     """y of x (N, C, *), and mean and 1 / sqrt(variance + eps) (N, groups); gamma and beta are (C,)."""
-    return _group_forward_plan(*_keys(x, gamma, beta), groups, eps, forced())(x, gamma, beta)
+    return _group_forward_plan(*layouts(x, gamma, beta), groups, eps, forced())(x, gamma, beta)
 
 
 def group_backward(
@@ -236,5 +233,5 @@ def group_backward(
 ) -> tuple[Array, Array | None, Array | None]:
     """gx, ggamma, gbeta; the last two are None unless ``affine``."""
     arrays = gy, x, gamma, mean, rstd
-    found = _group_backward_plan(*_keys(*arrays), groups, affine, forced())(*arrays)
+    found = _group_backward_plan(*layouts(*arrays), groups, affine, forced())(*arrays)
     return found if affine else (found, None, None)

@@ -15,9 +15,10 @@ from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_order
 from gpunn.cuda.noted import NAMES, noted
 from gpunn.cuda.order import TYPES, as_numbers, order
-from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scratch, layout
+from gpunn.cuda.plans import KEPT, Launch, Output, Plan, Scratch
 from gpunn.cuda.problem import Numbers
 from gpunn.cuda.reduce import segment_sums
+from gpunn.cuda.signature import Layout, layouts
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 from gpunn.errors import RowError
 
@@ -65,7 +66,7 @@ def rows(table: Array, index: Array, op: str) -> Array:
     if not index.size or not len(table):
         return table.take(index, axis=0)
     state, serial, call, fed = faults.watch(index, RowError.of, op, len(table))
-    plan = _rows_plan(layout(table), layout(index), layout(state), fed if fed is None else layout(fed), forced())
+    plan = _rows_plan(*layouts(table, index, state, fed), forced())
     return plan(table, index, state, np.int64(serial), np.int64(call), fed)
 
 
@@ -74,7 +75,7 @@ def check(index: Array, count: int, erring: faults.Erring, *known: Any) -> None:
     if not index.size:
         return
     state, serial, call, fed = faults.watch(index, erring, *known)
-    plan = _check_plan(layout(index), layout(state), fed if fed is None else layout(fed), count, forced())
+    plan = _check_plan(*layouts(index, state, fed), count, forced())
     plan(None, None, index, state, np.int64(serial), np.int64(call), fed)
 
 

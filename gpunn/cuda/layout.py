@@ -7,7 +7,8 @@ import numpy as np
 from gpunn.cuda.axes import memory_order as memory_order
 from gpunn.cuda.axes import new_in_axes as new_in_axes
 from gpunn.cuda.elementwise import in_memory
-from gpunn.cuda.plans import Layout, Output
+from gpunn.cuda.plans import Output
+from gpunn.cuda.signature import Layout
 from gpunn.layout import axes_of, contiguous
 
 

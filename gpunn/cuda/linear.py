@@ -10,8 +10,9 @@ from gpunn.cuda.checks import check_arrays
 from gpunn.cuda.gemm import ROWS
 from gpunn.cuda.layout import cast
 from gpunn.cuda.operands import is_wide, readable, row_major, side
-from gpunn.cuda.plans import KEPT, Layout, Output, Plan, layout
+from gpunn.cuda.plans import KEPT, Output, Plan
 from gpunn.cuda.products import LinearBackward, Product, Side
+from gpunn.cuda.signature import Layout, layouts
 from gpunn.cuda.variants import Asked, Operation, forced
 
 FORWARD = Operation("linear.forward", *ROWS)
@@ -85,14 +86,14 @@ def _backward(
 
 def forward(x: Array, w: Array, b: Array | None, activation: str | None) -> Array:
     """y (N, K) = activation(x (N, C) times w (K, C) transposed, plus b (K,))."""
-    return _forward(layout(x), layout(w), None if b is None else layout(b), activation, forced())(x, w, b)
+    return _forward(*layouts(x, w, b), activation, forced())(x, w, b)
 
 
 def backward(
     gy: Array, x: Array | None, w: Array | None, y: Array | None, activation: str | None, bias: bool
 ) -> Gradients:
     """gx where w is given, gw where x is, gb where ``bias``; ``y`` is forward's result where it had an activation."""
-    keys = [None if one is None else layout(one) for one in (gy, x, w, y)]
+    keys = layouts(gy, x, w, y)
     made = _backward(*keys, activation, bias, forced())(gy, x, w, y)
     found = iter(made if isinstance(made, tuple) else (made,))
     return (

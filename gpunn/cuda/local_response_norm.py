@@ -11,9 +11,10 @@ from gpunn.cuda.checks import check_arrays, check_index
 from gpunn.cuda.dtypes import accumulate, pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_order, is_row_major, new
-from gpunn.cuda.plans import KEPT, Launch, Layout, Plan, layout
+from gpunn.cuda.plans import KEPT, Launch, Plan
 from gpunn.cuda.problem import Problem
 from gpunn.cuda.rows import THREADS
+from gpunn.cuda.signature import Layout, layout
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 
 

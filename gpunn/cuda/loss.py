@@ -18,8 +18,9 @@ from gpunn.cuda.dtypes import accumulate, pack, storage_macros
 from gpunn.cuda.kernel import blocks, empty, zeros
 from gpunn.cuda.layout import cast, in_order, is_row_major, new
 from gpunn.cuda.noted import NAMES, noted
-from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scalar, Scratch, layout
+from gpunn.cuda.plans import KEPT, Launch, Output, Plan, Scalar, Scratch
 from gpunn.cuda.problem import Labels
+from gpunn.cuda.signature import Layout, layout, layouts
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 from gpunn.errors import LabelError
 
@@ -196,8 +197,7 @@ def _run(
     if not labels.size:
         return _nothing(x, job[1])
     state, serial, call, fed = faults.watch(x, _no_class, op, x.shape, job[0], labels.dtype == "uint64")
-    keys = layout(x), layout(labels), None if weight is None else layout(weight), layout(state)
-    forward, back = _plans(*keys, None if fed is None else layout(fed), job, is_nll, forced())
+    forward, back = _plans(*layouts(x, labels, weight, state, fed), job, is_nll, forced())
     loss, *kept = forward(x, labels, weight, state, np.int64(serial), np.int64(call), fed)
     needed = (labels, weight, *kept) if is_nll else (x, labels, weight, *kept)
     return loss, lambda gy: back(layout(gy))(gy, *needed), kept[0]

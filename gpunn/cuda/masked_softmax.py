@@ -13,9 +13,10 @@ from gpunn.cuda.checks import check_arrays, check_devices
 from gpunn.cuda.dtypes import pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_order
-from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scalar, layout
+from gpunn.cuda.plans import KEPT, Launch, Output, Plan, Scalar
 from gpunn.cuda.problem import Problem
 from gpunn.cuda.rows import THREADS, team_of
+from gpunn.cuda.signature import Layout, layouts
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 from gpunn.layout import contiguous
 
@@ -76,7 +77,7 @@ def forward(x: Array, mask: Array | None, causal: bool, scale: float) -> Array:
     """
     wide = np.dtype(np.float64 if x.dtype == np.float64 else np.float32)
     spread = None if mask is None else _spread(mask, x.shape, wide)
-    plan = _plan(layout(x), None if spread is None else layout(spread), causal, forced())
+    plan = _plan(*layouts(x, spread), causal, forced())
     return plan(x, spread, wide.type(scale))
 
 

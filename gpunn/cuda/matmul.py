@@ -14,8 +14,9 @@ from gpunn.cuda.checks import check_devices
 from gpunn.cuda.dtypes import STORAGE
 from gpunn.cuda.gemm import ROWS
 from gpunn.cuda.operands import batches, is_wide, readable, row_major, side
-from gpunn.cuda.plans import KEPT, Layout, Output, Plan, layout
+from gpunn.cuda.plans import KEPT, Output, Plan
 from gpunn.cuda.products import Product
+from gpunn.cuda.signature import Layout, layout
 from gpunn.cuda.variants import Asked, Operation, forced
 
 PRODUCT = Operation("matmul.product", *ROWS)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpunn.cuda.plans import Layout, Scalar
+from gpunn.cuda.plans import Scalar
+from gpunn.cuda.signature import Layout
 
 NAMES = "serial", "call", "fed"  # with which one is noted: a kernel's last arguments
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from gpunn.backend import Array, array_module
 from gpunn.cuda.dtypes import pack
-from gpunn.cuda.plans import Layout
 from gpunn.cuda.products import Side
+from gpunn.cuda.signature import Layout
 from gpunn.layout import contiguous
 
 

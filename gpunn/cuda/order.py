@@ -11,8 +11,9 @@ from gpunn.backend.constants import constant
 from gpunn.cuda.dtypes import storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import cast, in_order
-from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, layout
+from gpunn.cuda.plans import KEPT, Launch, Output, Plan
 from gpunn.cuda.problem import Numbers
+from gpunn.cuda.signature import Layout, layout
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 
 THREADS = 256  # a block, and the rows that it owns

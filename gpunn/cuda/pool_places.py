@@ -18,8 +18,9 @@ from gpunn.cuda.dtypes import storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_order, is_row_major, new
 from gpunn.cuda.noted import NAMES, noted
-from gpunn.cuda.plans import KEPT, Launch, Layout, Plan, Scratch, layout
+from gpunn.cuda.plans import KEPT, Launch, Plan, Scratch
 from gpunn.cuda.problem import Problem
+from gpunn.cuda.signature import Layout, layout, layouts
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 from gpunn.errors import Known, PlaceError
 from gpunn.window import Window
@@ -141,7 +142,7 @@ def _positions(
 def positions(place: Array, x_shape: tuple[int, ...], win: Window | None, known: Known) -> Array:
     """The way back from `places`, of int32 or int64: a wrong place, and -1, become a position that no window has."""
     state, serial, call, fed = faults.watch(place, PlaceError.of, *known)
-    plan = _positions(layout(place), layout(state), fed if fed is None else layout(fed), x_shape, win, forced())
+    plan = _positions(*layouts(place, state, fed), x_shape, win, forced())
     return plan(place, state, np.int64(serial), np.int64(call), fed)
 
 
@@ -161,5 +162,5 @@ def _scatter(gy: tuple, given: tuple, state: tuple, fed: tuple | None, x: tuple[
 def scatter(gy: Array, place: Array, x_shape: tuple[int, ...], known: Known) -> Array:
     """gx of x_shape: each gy added at its place, in order, whatever the windows were."""
     state, serial, call, fed = faults.watch(gy, PlaceError.of, *known)
-    keys = layout(gy), layout(place), layout(state), fed if fed is None else layout(fed)
+    keys = layouts(gy, place, state, fed)
     return _scatter(*keys, x_shape, forced())(gy, place, state, np.int64(serial), np.int64(call), fed)

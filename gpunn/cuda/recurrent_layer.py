@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -16,8 +15,9 @@ from gpunn.cuda.dtypes import accumulate
 from gpunn.cuda.elementwise import apply, in_memory
 from gpunn.cuda.kernel import empty, zeros
 from gpunn.cuda.matmul import matmul
-from gpunn.cuda.plans import KEPT, Layout, Plan, Scalar, layout
+from gpunn.cuda.plans import KEPT, Plan, Scalar
 from gpunn.cuda.recurrent_persistent import BACKWARD, FORWARD, GATES, LAYER_BACKWARD, LAYER_FORWARD, Layer
+from gpunn.cuda.signature import Layout, layouts
 from gpunn.cuda.variants import Asked, Operation, forced
 
 
@@ -92,7 +92,7 @@ def forward(
     shape = len(gates), states.shape[1], projection.units(w_hh, w_hr)
     w_hh, b_hh = in_memory(w_hh, (0, 1)), None if b_hh is None else in_memory(b_hh, (0,))
     arrays = (gates, w_hh, b_hh, states, extra, lengths, y)
-    plan = _forward(mode, shape, reverse, kept, w_hr is not None, layouts(arrays), forced())
+    plan = _forward(mode, shape, reverse, kept, w_hr is not None, layouts(*arrays), forced())
     plan(*arrays, np.int32(shape[0]))
     if not plan.kernels:
         _steps_forward(mode, gates, w_hh, b_hh, w_hr, states, extra, lengths, y, reverse, kept)
@@ -120,7 +120,7 @@ def _steps_forward(
         product = linear.forward(states[before], w_hh, b_hh, None)
         arrays = (gates, product, hidden, *beside, lengths, y)
         if plan is None:  # every product is new memory of one layout
-            plan = steps.forward(mode, (N, H), layouts(arrays), forced())
+            plan = steps.forward(mode, (N, H), layouts(*arrays), forced())
         held = () if mode != steps.LSTM else (before, after, 1) if kept else (0, 0, 0)
         rows = (before, after) if w_hr is None else (0, 0)
         plan(*arrays, *map(np.int32, (t, *rows, *held)))
@@ -152,7 +152,7 @@ def backward(
     shape = len(ggates), states.shape[1], projection.units(w_hh, w_hr)
     w_hh = in_memory(w_hh, (0, 1))
     arrays = (gy, gh, gc, gates, extra, states, w_hh, lengths, ggates, gproducts)
-    plan = _backward(mode, shape, reverse, to_start, w_hr is not None, layouts(arrays), forced())
+    plan = _backward(mode, shape, reverse, to_start, w_hr is not None, layouts(*arrays), forced())
     plan(*arrays, np.int32(shape[0]))
     if plan.kernels:
         return gh if to_start else None
@@ -193,7 +193,7 @@ def _steps_backward(
             "rnn": ((gy, gh, carry, states, lengths, ggates), (t, after)),
         }[steps.family(mode)]
         if plan is None:
-            plan = steps.backward(mode, gh.shape, layouts(arrays), forced())
+            plan = steps.backward(mode, gh.shape, layouts(*arrays), forced())
         plan(*arrays, *map(np.int32, numbers))
         later = t
     if not to_start:
@@ -205,8 +205,3 @@ def _steps_backward(
 def order(L: int, reverse: bool) -> list[tuple[int, int, int]]:
     """(t, row of the state before, row of the state after) of each step as it comes."""
     return [(t, t + 1, t) for t in reversed(range(L))] if reverse else [(t, t, t + 1) for t in range(L)]
-
-
-def layouts(arrays: Sequence[Array | None]) -> tuple[tuple | None, ...]:
-    """Each array's layout, as plans know it."""
-    return tuple([None if a is None else layout(a) for a in arrays])

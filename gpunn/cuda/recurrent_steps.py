@@ -16,8 +16,9 @@ import numpy as np
 from gpunn.cuda.checks import check_devices
 from gpunn.cuda.dtypes import EPILOGUES, pack, storage_macros
 from gpunn.cuda.kernel import blocks
-from gpunn.cuda.plans import KEPT, Launch, Layout, Plan, Scalar
+from gpunn.cuda.plans import KEPT, Launch, Plan, Scalar
 from gpunn.cuda.problem import Problem
+from gpunn.cuda.signature import Layout
 from gpunn.cuda.variants import Asked, Operation, Variant
 
 THREADS = 256

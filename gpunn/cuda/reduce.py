@@ -12,9 +12,10 @@ from gpunn.cuda.checks import check_arrays
 from gpunn.cuda.dtypes import pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_order
-from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scratch, layout
+from gpunn.cuda.plans import KEPT, Launch, Output, Plan, Scratch
 from gpunn.cuda.problem import Problem
 from gpunn.cuda.reduce_axes import extreme as extreme
+from gpunn.cuda.signature import Layout, layout
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 
 __all__ = ["extreme", "reduced"]

@@ -16,8 +16,9 @@ from gpunn.cuda.checks import check_devices
 from gpunn.cuda.dtypes import pack, storage_macros
 from gpunn.cuda.elementwise import AXES, is_taken, refuse_wide
 from gpunn.cuda.kernel import blocks
-from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, Scratch, Tickets, layout
+from gpunn.cuda.plans import KEPT, Launch, Output, Plan, Scratch, Tickets
 from gpunn.cuda.problem import Reduction
+from gpunn.cuda.signature import Layout, layout
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 from gpunn.layout import contiguous
 

@@ -16,8 +16,9 @@ from gpunn.cuda.dtypes import STORAGE, accumulate, pack, storage_macros
 from gpunn.cuda.elementwise import in_memory
 from gpunn.cuda.kernel import blocks, device_number
 from gpunn.cuda.layout import is_row_major
-from gpunn.cuda.plans import KEPT, Launch, Layout, Output, Plan, layout
+from gpunn.cuda.plans import KEPT, Launch, Output, Plan
 from gpunn.cuda.problem import Problem
+from gpunn.cuda.signature import Layout, layout, layouts
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 from gpunn.layout import axes_of
 from gpunn.taps import Taps
@@ -93,7 +94,7 @@ def _step(a: Array, axis: int, down: Taps, along: Taps | None) -> Array:
     x = a.reshape(math.prod(a.shape[:axis]), down.n, width, math.prod(a.shape[behind:]))
     arrays = (*_arrays(down, x), *((None,) * 3 if along is None else _arrays(along, x)))
     axes = [Axis() if one is None else Axis(one.n, one.m, one.most) for one in (down, along)]
-    y = _plan(layout(x), *axes, tuple([one if one is None else layout(one) for one in arrays]), forced())(x, *arrays)
+    y = _plan(layout(x), *axes, layouts(*arrays), forced())(x, *arrays)
     return y.reshape(*a.shape[:axis], down.m, *([] if along is None else [along.m]), *a.shape[behind:])
 
 

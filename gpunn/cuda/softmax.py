@@ -11,9 +11,10 @@ from gpunn.cuda.checks import check_arrays
 from gpunn.cuda.dtypes import pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import in_axes, memory_order, new_in_axes
-from gpunn.cuda.plans import KEPT, Launch, Layout, Plan, layout
+from gpunn.cuda.plans import KEPT, Launch, Plan
 from gpunn.cuda.problem import Problem
 from gpunn.cuda.rows import THREADS, stack_of, team_of
+from gpunn.cuda.signature import Layout, layout
 from gpunn.cuda.variants import Asked, Operation, Variant, forced
 
 

@@ -16,7 +16,8 @@ from gpunn.cuda.batch_norm_variants import APPLY_BACKWARD, EVAL_FORWARD, STATIST
 from gpunn.cuda.channels import alike, norm_problem, parameters
 from gpunn.cuda.dtypes import accumulate
 from gpunn.cuda.layout import in_order, is_row_major, new
-from gpunn.cuda.plans import KEPT, Layout, Output, Plan, layout
+from gpunn.cuda.plans import KEPT, Output, Plan
+from gpunn.cuda.signature import Layout, layout, layouts
 from gpunn.cuda.variants import Asked, forced
 
 Key = tuple | None
@@ -77,10 +78,6 @@ def _spread(
 
 
 # ---------------------------------------------------------------- the twin's functions
-def _keys(*arrays: Array | None) -> tuple[Key, ...]:
-    return tuple([None if a is None else layout(a) for a in arrays])
-
-
 def forward(
     x: Array,
     gamma: Array | None,
@@ -97,7 +94,7 @@ def forward(
         mean, rstd = join(_zeros(x), _zeros(x))
     wide = accumulate(x.dtype.name)
     given = x, gamma, beta, mean.astype(wide), rstd.astype(wide), residual
-    made = _normalise(*_keys(*given), relu, forced())(*given)
+    made = _normalise(*layouts(*given), relu, forced())(*given)
     y, signs = made if isinstance(made, tuple) else (made, None)
     return y, *given[3:5], y if signs is None and relu and residual is not None else signs
 
@@ -117,13 +114,13 @@ def backward(
     """gx, ggamma, gbeta and the masked gy; join(ggamma, gbeta) gives their means over all that was normalised."""
     relu = relu or passed is not None
     masked, given = residual and relu, (gy, x, gamma, beta, mean, rstd, passed)
-    keys, wide = _keys(*given), accumulate(x.dtype.name)
+    keys, wide = layouts(*given), accumulate(x.dtype.name)
     ggamma, gbeta = _sums(*keys, relu, forced())(*given) if x.size else (_zeros(x).astype(wide), _zeros(x).astype(wide))
     means = join(ggamma.astype(np.float64), gbeta.astype(np.float64))
     count = x.size // x.shape[1]
     sums = tuple([(each * count).astype(wide) for each in means])  # the kernel divides by the elements of x's channels
     more = () if masked else (None,)
-    made = _spread(*keys, _keys(*sums), relu, masked, forced())(*given, *sums, *more)
+    made = _spread(*keys, layouts(*sums), relu, masked, forced())(*given, *sums, *more)
     gx, gresidual = made if isinstance(made, tuple) else (made, None)
     if gamma is not None and gamma.dtype != ggamma.dtype:
         ggamma, gbeta = ggamma.astype(gamma.dtype), gbeta.astype(gamma.dtype)

@@ -14,8 +14,9 @@ from gpunn.backend import Array
 from gpunn.backend.streams import EMULATOR
 from gpunn.cuda import tuned
 from gpunn.cuda.dtypes import STORAGE
-from gpunn.cuda.plans import Call, Layout, Plan
+from gpunn.cuda.plans import Call, Plan
 from gpunn.cuda.problem import Problem
+from gpunn.cuda.signature import Layout
 from gpunn.cuda.variants import OPERATIONS, Asking, lacking, using
 
 ROUNDS = 15  # of each variant

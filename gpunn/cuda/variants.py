@@ -13,8 +13,9 @@ from gpunn.asked import PRECISION, asked, asking
 from gpunn.asked import Asked as Asked
 from gpunn.cuda import source, tuned
 from gpunn.cuda.kernel import EMULATOR, capability, multiprocessors, shared_limit
-from gpunn.cuda.plans import Call, Launch, Layout, Output, Plan, Scalar, trace
+from gpunn.cuda.plans import Call, Launch, Output, Plan, Scalar, trace
 from gpunn.cuda.problem import Problem
+from gpunn.cuda.signature import Layout
 from gpunn.errors import nearest
 from gpunn.restored import Setting
 

@@ -12,7 +12,7 @@ from gpunn.asked import asked
 from gpunn.backend import Array, device_of, to_device
 from gpunn.cuda import recurrent_steps as steps
 from gpunn.cuda.dtypes import accumulate
-from gpunn.cuda.plans import layout
+from gpunn.cuda.signature import layouts
 from gpunn.reference.recurrent import GATES, STEPS, StepCase, backward, forward
 from gpunn.verify.space import F16, Beyond, Space
 from gpunn.verify.task import Give, Task, as_f64, placed
@@ -66,7 +66,7 @@ def _launched(mode: str, way: str, case: StepCase, own: dict[str, Any], t: int) 
     """Step t on these arrays, in place, and what it made."""
     kind, (before, after) = steps.family(mode), case.rows
     given = [own[name] for name in _names(mode, way)]
-    keys = tuple([None if a is None else layout(a) for a in given])
+    keys = layouts(*given)
     cells = (before, after, 1) if mode == "LSTM" else ()
     rows = (
         (t, before, after, *cells)

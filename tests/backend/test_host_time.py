@@ -16,7 +16,7 @@ import pytest
 
 from gpunn import Tensor, ops
 from gpunn.backend import loading
-from gpunn.cuda import conv, kernel, plans
+from gpunn.cuda import conv, kernel, signature
 from gpunn.window import Window
 from tests import counting
 
@@ -86,7 +86,7 @@ def microseconds(call):
 
 def test_a_launch_from_a_plan(arrays):
     win = Window.of((3, 3), 1, 1)
-    plan = conv._forward(*map(plans.layout, arrays), None, win, 1, None, ())
+    plan = conv._forward(*map(signature.layout, arrays), None, win, 1, None, ())
     assert [launch.source.name for launch in plan.kernels] == ["conv2d/narrow_forward"]
     assert microseconds(lambda: plan(*arrays, None)) <= LAUNCH_US
 

@@ -5,8 +5,9 @@ import pytest
 
 from gpunn.backend import capture, streams
 from gpunn.cuda.kernel import Kernel
-from gpunn.cuda.plans import Call, Launch, Output, Plan, Tickets, layout
-from gpunn.cuda.plans import Layout as Of
+from gpunn.cuda.plans import Call, Launch, Output, Plan, Tickets
+from gpunn.cuda.signature import Layout as Of
+from gpunn.cuda.signature import layout
 from gpunn.emulator import EmulatedArray
 from gpunn.errors import CaptureError
 

@@ -7,7 +7,7 @@ import pytest
 
 from gpunn import emulator as host
 from gpunn.cuda import batch_norm, conv, dropout, loss, matmul, pool
-from gpunn.cuda.plans import layout
+from gpunn.cuda.signature import layout
 from gpunn.cuda.variants import forced, tracing, use_variant
 from gpunn.random import Draw
 from gpunn.window import Window
