@@ -11,6 +11,7 @@ from typing import Any
 from bench.kernels import elements
 from gpunn.errors import unknown_name
 from gpunn.reference import cases
+from gpunn.reference.shapes import AdaptiveCase, BatchNormCase, ConvCase, PoolCase
 
 GPU_BATCH = {"lenet": 256, "alexnet": 128, "resnet20": 128, "resnet50": 64, "vgg": 32, "mobilenet": 64}
 GPU_BATCH |= {"wave": 8, "unet3d": 4}
@@ -32,22 +33,22 @@ class GemmCase:
         return (self.M, self.L)
 
 
-def _conv(name: str, c: int, h: int, k: int, size: int = 3, stride: int = 1) -> cases.ConvCase:
+def _conv(name: str, c: int, h: int, k: int, size: int = 3, stride: int = 1) -> ConvCase:
     """A convolution that keeps the plane's size, or halves it."""
     geometry = (stride, stride), (size // 2, size // 2), (1, 1)
-    return cases.ConvCase(name, (1, c, h, h), (k, c, size, size), *geometry, 1, False, heavy=True)
+    return ConvCase(name, (1, c, h, h), (k, c, size, size), *geometry, 1, False, heavy=True)
 
 
-def _wave(name: str, c: int, samples: int, k: int, taps: int, stride: int = 1, dilation: int = 1) -> cases.ConvCase:
+def _wave(name: str, c: int, samples: int, k: int, taps: int, stride: int = 1, dilation: int = 1) -> ConvCase:
     """A 1-d convolution, which runs as one of two dimensions, here and in PyTorch."""
     geometry = (1, stride), (0, taps // 2 * dilation), (1, dilation)
-    return cases.ConvCase(name, (1, c, 1, samples), (k, c, 1, taps), *geometry, 1, False, heavy=True)
+    return ConvCase(name, (1, c, 1, samples), (k, c, 1, taps), *geometry, 1, False, heavy=True)
 
 
-def _solid(name: str, c: int, d: int, k: int, size: int = 3, stride: int = 1) -> cases.ConvCase:
+def _solid(name: str, c: int, d: int, k: int, size: int = 3, stride: int = 1) -> ConvCase:
     """A 3-d convolution that keeps the volume's size, or halves it."""
     geometry = (stride,) * 3, (size // 2,) * 3, (1,) * 3
-    return cases.ConvCase(name, (1, c, d, d, d), (k, c, size, size, size), *geometry, 1, False, heavy=True)
+    return ConvCase(name, (1, c, d, d, d), (k, c, size, size, size), *geometry, 1, False, heavy=True)
 
 
 # With those of gpunn/reference/cases.py every convolution of ResNet-50, each shape once.
@@ -100,16 +101,16 @@ TABLES: dict[str, list[Any]] = {
     ],
     "pool2d": [
         *cases.ALL_POOL,
-        cases.PoolCase("lenet pool2", (8, 16, 10, 10), (2, 2), (2, 2), heavy=True),
-        cases.PoolCase("vgg pool1", (1, 64, 224, 224), (2, 2), (2, 2), heavy=True),
-        *(cases.AdaptiveCase(f"adaptive {x} to {out}", x, out) for x, out in cases.ADAPTIVE if len(out) == 2),
-        cases.AdaptiveCase("resnet20 last pool", (8, 64, 8, 8), (1, 1), heavy=True),
-        cases.AdaptiveCase("resnet50 last pool", (2, 2048, 7, 7), (1, 1), heavy=True),
+        PoolCase("lenet pool2", (8, 16, 10, 10), (2, 2), (2, 2), heavy=True),
+        PoolCase("vgg pool1", (1, 64, 224, 224), (2, 2), (2, 2), heavy=True),
+        *(AdaptiveCase(f"adaptive {x} to {out}", x, out) for x, out in cases.ADAPTIVE if len(out) == 2),
+        AdaptiveCase("resnet20 last pool", (8, 64, 8, 8), (1, 1), heavy=True),
+        AdaptiveCase("resnet50 last pool", (2, 2048, 7, 7), (1, 1), heavy=True),
     ],
     "batchnorm": [
         *cases.ALL_BATCHNORM,
-        cases.BatchNormCase("lenet 20-50-500 norm", (8, 20, 24, 24), relu=True, heavy=True),
-        cases.BatchNormCase("resnet50 stage4 norm", (1, 512, 7, 7), relu=True, heavy=True),
+        BatchNormCase("lenet 20-50-500 norm", (8, 20, 24, 24), relu=True, heavy=True),
+        BatchNormCase("resnet50 stage4 norm", (1, 512, 7, 7), relu=True, heavy=True),
     ],
     "elementwise": elements.CASES,
     "gemm": [

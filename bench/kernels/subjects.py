@@ -25,7 +25,7 @@ from gpunn.cuda.adaptive_variants import Adaptive
 from gpunn.cuda.dtypes import SIZES
 from gpunn.cuda.variants import OPERATIONS
 from gpunn.layout import as_channels_last, channels_first
-from gpunn.reference.cases import AdaptiveCase
+from gpunn.reference.shapes import AdaptiveCase
 from gpunn.verify.tasks import TF32, as_stored, of_case
 from gpunn.window import size_text
 

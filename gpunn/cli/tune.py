@@ -21,6 +21,7 @@ from gpunn.models.tracing import run_step
 from gpunn.recipes.device import usable_device
 from gpunn.recipes.options import positive_int
 from gpunn.reference import cases
+from gpunn.reference.shapes import ConvCase
 from gpunn.text import one_line
 
 BATCH = {"cuda": 64, "emulator": 2}
@@ -106,7 +107,7 @@ def _step(name: str, device: backend.Device, batch: int) -> Callable[[], object]
     return partial(_convolve, table[name], device, batch)
 
 
-def _convolve(case: cases.ConvCase, device: backend.Device, batch: int) -> None:
+def _convolve(case: ConvCase, device: backend.Device, batch: int) -> None:
     """A convolution, forward and back."""
     x = np.zeros((batch, *case.x[1:]), np.float32)
     given = channels_first(channels_last(backend.to_device(x, device)).copy(order="C"))

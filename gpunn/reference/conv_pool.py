@@ -6,11 +6,11 @@ import numpy as np
 
 from gpunn.reference import activation as activations
 from gpunn.reference import naive
-from gpunn.reference.cases import ConvCase, PoolCase, _Case
+from gpunn.reference.shapes import Case, ConvCase, PoolCase
 
 
 @dataclass(frozen=True)
-class ConvPoolCase(_Case):
+class ConvPoolCase(Case):
     """`kind` "max" or "avg" of pool, whose x is the convolution's y."""
 
     name: str

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpunn.reference.cases import AdaptiveCase, BatchNormCase, ConvCase, PoolCase
+from gpunn.reference.shapes import AdaptiveCase, BatchNormCase, ConvCase, PoolCase
 
 
 def strewn(rng: np.random.Generator, x: np.ndarray) -> np.ndarray:

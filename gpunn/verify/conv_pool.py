@@ -13,6 +13,7 @@ import numpy as np
 from gpunn.backend import Array, twins
 from gpunn.reference import cases
 from gpunn.reference import conv_pool as reference
+from gpunn.reference.shapes import ConvCase, PoolCase
 from gpunn.verify.space import Beyond, Space, numbers
 from gpunn.verify.task import Give, Task, as_f64
 from gpunn.window import Window
@@ -49,7 +50,7 @@ def _forward(case: reference.ConvPoolCase, give: Give) -> Task:
     return Task("conv_pool.forward", case.name, run, want)
 
 
-def _backward(case: cases.PoolCase, activation: str, give: Give) -> Iterator[Task]:
+def _backward(case: PoolCase, activation: str, give: Give) -> Iterator[Task]:
     numbers, above = case.arrays()
     a: Array = give(reference.activated(activation, numbers))
     gy, win = give(above), case.window()
@@ -78,7 +79,7 @@ def beyond_conv_pool(space: Space) -> Iterator[Beyond]:
     """The convolution's outputs are past 2^31; so are a pooling's inputs and outputs on the way back."""
     win = Window.of(5, 1, 2)
     last, weight = numbers("x", 1, 16, 16), numbers("weight", 8, 1, 5, 5) / 8
-    conv = cases.ConvCase("pixels", (1, 1, 16, 16), (8, 1, 5, 5), padding=(2, 2), bias=False)
+    conv = ConvCase("pixels", (1, 1, 16, 16), (8, 1, 5, 5), padding=(2, 2), bias=False)
 
     def forward(kind: str, samples: int) -> tuple:
         case = _of_kind(conv, kind)
@@ -97,7 +98,7 @@ def beyond_conv_pool(space: Space) -> Iterator[Beyond]:
 
 
 def _beyond_backward(space: Space) -> Iterator[Beyond]:
-    case = cases.PoolCase("2^31 inputs", (1, 8, 16, 16), (3, 3), (1, 1), (1, 1))
+    case = PoolCase("2^31 inputs", (1, 8, 16, 16), (3, 3), (1, 1), (1, 1))
     a, win = np.maximum(numbers("a", 8, 16, 16), 0), case.window()
 
     def run(kind: str) -> tuple:
@@ -115,6 +116,6 @@ def _beyond_backward(space: Space) -> Iterator[Beyond]:
         yield Beyond(f"pool.{kind}_backward", "through relu", 16, 32, partial(run, kind), partial(want, kind))
 
 
-def _of_kind(conv: cases.ConvCase, kind: str, pool: cases.PoolCase | None = None) -> reference.ConvPoolCase:
-    pool = pool or cases.PoolCase(conv.name, conv.y, (2, 2), (2, 2))
+def _of_kind(conv: ConvCase, kind: str, pool: PoolCase | None = None) -> reference.ConvPoolCase:
+    pool = pool or PoolCase(conv.name, conv.y, (2, 2), (2, 2))
     return reference.ConvPoolCase(conv.name, conv, "relu", kind, pool)

@@ -11,22 +11,23 @@ import numpy as np
 
 from gpunn.backend import Array, to_device, twins
 from gpunn.cuda import pool_places
-from gpunn.reference import cases, naive
+from gpunn.reference import naive
 from gpunn.reference.places import PLACES, scatter
+from gpunn.reference.shapes import AdaptiveCase, NormPoolCase, PoolCase
 from gpunn.verify.task import Give, Part, Task, as_f64, orders, planes
 from gpunn.window import Window
 
 NOWHERE = "verify", (), (), ""  # the words of an error that no case makes
 
 
-def pool_case(case: cases.PoolCase, name: str, x: Array, gy: Array) -> Iterator[Task]:
+def pool_case(case: PoolCase, name: str, x: Array, gy: Array) -> Iterator[Task]:
     """Max and average pooling, forward and backward, and the winners' places, there and back."""
     yield from _max_case(case, name, x, gy)
     if case.average:
         yield from _avg_case(case, name, x, gy)
 
 
-def _max_case(case: cases.PoolCase, name: str, x: Array, gy: Array) -> Iterator[Task]:
+def _max_case(case: PoolCase, name: str, x: Array, gy: Array) -> Iterator[Task]:
     win, pool = case.window(), twins(x).pool
 
     def oracle(part: Part) -> tuple:
@@ -50,7 +51,7 @@ def _max_case(case: cases.PoolCase, name: str, x: Array, gy: Array) -> Iterator[
     yield _positions_task(name, x.shape, lambda: run_places()[0], win, lambda part: oracle(part)[1:])
 
 
-def _avg_case(case: cases.PoolCase, name: str, x: Array, gy: Array) -> Iterator[Task]:
+def _avg_case(case: PoolCase, name: str, x: Array, gy: Array) -> Iterator[Task]:
     win, how, pool = case.window(), (case.ceil_mode, case.count_include_pad), twins(x).pool
     geometry = (case.size, case.stride, case.padding, *how)
 
@@ -66,7 +67,7 @@ def _avg_case(case: cases.PoolCase, name: str, x: Array, gy: Array) -> Iterator[
     yield Task("pool.avg_backward", name, run_backward, want_backward, planes)
 
 
-def adaptive_case(case: cases.AdaptiveCase, name: str, x: Array, gy: Array) -> Iterator[Task]:
+def adaptive_case(case: AdaptiveCase, name: str, x: Array, gy: Array) -> Iterator[Task]:
     """Adaptive pooling, forward and backward, and the winners' places."""
     terms, out, pool = math.prod(x.shape[2:]), case.out, twins(x).adaptive_pool
 
@@ -103,7 +104,7 @@ def adaptive_case(case: cases.AdaptiveCase, name: str, x: Array, gy: Array) -> I
     yield _positions_task(name, x.shape, lambda: pool.places(index(), x.shape), None, lambda part: oracle(part)[1:])
 
 
-def norm_pool_case(case: cases.NormPoolCase, name: str, x: Array, gy: Array) -> Iterator[Task]:
+def norm_pool_case(case: NormPoolCase, name: str, x: Array, gy: Array) -> Iterator[Task]:
     """Norm pooling, forward and backward."""
     win, pool, geometry = case.window(), twins(x).norm_pool, (case.size, case.stride, case.power, case.ceil_mode)
     forward = cache(lambda: pool.forward(x, win, case.ceil_mode, case.power))

@@ -8,6 +8,7 @@ import numpy as np
 
 from gpunn.backend import Array, to_device, twins
 from gpunn.reference import cases, naive
+from gpunn.reference.shapes import BatchNormCase
 from gpunn.verify.task import Give, Task, as_f64, orders
 
 MEAN, VAR, BATCHES = 0.5, 2.0, 3  # where the statistics stand
@@ -17,7 +18,7 @@ HUGE, IN = 2e18, ("float32", "bfloat16")  # times this, a variance fits in these
 
 def running_tasks(device: str, give: Give) -> Iterator[Task]:
     """Several shapes in every memory order, one value a channel among them."""
-    one = cases.BatchNormCase("one value a channel", (1, 5, 1, 1))
+    one = BatchNormCase("one value a channel", (1, 5, 1, 1))
     for case in (one, *(case for case in cases.BATCHNORM if case.name in ("rank 2", "rank 4, primes", "long sum"))):
         x, *_ = case.arrays()
         for order, given in orders(give(x)):

@@ -11,6 +11,7 @@ import numpy as np
 from gpunn.asked import dtype_of
 from gpunn.backend import Array, to_device, twins
 from gpunn.reference import activation, cases, edges, naive
+from gpunn.reference.shapes import AdaptiveCase, BatchNormCase, ConvCase, NormPoolCase, PoolCase
 from gpunn.verify.conv_norm import conv_norm_tasks
 from gpunn.verify.conv_pool import conv_pool_tasks
 from gpunn.verify.dropout import drop_tasks
@@ -65,7 +66,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     def give(array: np.ndarray | None) -> Any:
         return None if array is None else to_device(as_stored(dtype, array), device)
 
-    adaptive = [cases.AdaptiveCase(f"{x} to {out}", x, out) for x, out in cases.ADAPTIVE]
+    adaptive = [AdaptiveCase(f"{x} to {out}", x, out) for x, out in cases.ADAPTIVE]
     table = [*cases.ALL_CONV2D, *cases.CONV3D, *cases.ALL_POOL, *adaptive, *cases.NORM_POOL, *cases.ALL_BATCHNORM]
     table += [*edges.CONV2D, *edges.CONV3D, *edges.POOL, *edges.ADAPTIVE, *edges.BATCHNORM]
     if dtype == TF32:
@@ -74,7 +75,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
         x, *others, gy = map(give, case.arrays())
         wide = x.shape[1] % 8 == gy.shape[1] % 8 == 0 and max(x.size, gy.size) <= SMALL
         for (order, one), (_, above) in zip(placements(x, wide), placements(gy, wide), strict=True):
-            if isinstance(case, cases.ConvCase) and order == CHANNELS_LAST:
+            if isinstance(case, ConvCase) and order == CHANNELS_LAST:
                 continue  # its operations make their arrays so themselves
             yield from of_case(case, one, *others, above, order=order)
     yield from conv_norm_tasks(device, give)
@@ -108,19 +109,19 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
 
 
 def of_case(
-    case: cases.ConvCase | cases.AdaptiveCase | cases.NormPoolCase | cases.PoolCase | cases.BatchNormCase,
+    case: ConvCase | AdaptiveCase | NormPoolCase | PoolCase | BatchNormCase,
     *arrays: Any,
     order: str = "",
 ) -> Iterator[Task]:
     """The tasks of one case of the shape table on `case.arrays()`, given on any device, in any memory order."""
     name = case.name + order
-    if isinstance(case, cases.ConvCase):
+    if isinstance(case, ConvCase):
         yield from _conv_case(f"conv{len(case.stride)}d", case, name, *arrays)
-    elif isinstance(case, cases.AdaptiveCase):
+    elif isinstance(case, AdaptiveCase):
         yield from adaptive_case(case, name, *arrays)
-    elif isinstance(case, cases.NormPoolCase):
+    elif isinstance(case, NormPoolCase):
         yield from norm_pool_case(case, name, *arrays)
-    elif isinstance(case, cases.PoolCase):
+    elif isinstance(case, PoolCase):
         yield from pool_case(case, name, *arrays)
     else:
         x, gamma, beta, residual, gy = arrays
@@ -130,7 +131,7 @@ def of_case(
 
 
 def _conv_case(
-    family: str, case: cases.ConvCase, name: str, x: Array, w: Array, b: Array | None, gy: Array
+    family: str, case: ConvCase, name: str, x: Array, w: Array, b: Array | None, gy: Array
 ) -> Iterator[Task]:
     win, groups, how, conv = case.window(), case.groups, case.geometry, twins(x).conv
 
@@ -168,7 +169,7 @@ def _conv_case(
 
 
 def _norm_case(
-    case: cases.BatchNormCase,
+    case: BatchNormCase,
     name: str,
     x: Array,
     gamma: Array | None,

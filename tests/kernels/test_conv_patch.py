@@ -16,6 +16,7 @@ from gpunn.cuda.problem import Conv
 from gpunn.cuda.variants import OPERATIONS, use_variant
 from gpunn.errors import DeviceError
 from gpunn.reference import cases, naive
+from gpunn.reference.shapes import ConvCase
 from gpunn.window import Window
 
 in_ci = pytest.mark.skipif(not os.environ.get("CI"), reason="tiles take seconds to compile: in CI")
@@ -128,7 +129,7 @@ def test_what_others_do_sooner_is_left_to_them(asked, words):
 
 
 # ---------------------------------------------------------------- numbers
-STEM = cases.ConvCase("a first layer", (2, 3, 37, 43), (64, 3, 7, 7), (2, 2), (3, 3))
+STEM = ConvCase("a first layer", (2, 3, 37, 43), (64, 3, 7, 7), (2, 2), (3, 3))
 
 
 def output(name, case, x=None):
@@ -172,7 +173,7 @@ def test_numbers_that_are_none_stay_where_windows_hold_them(name):
 @pytest.mark.parametrize("kind", ["bf16", "3xtf32"])
 def test_numbers_that_no_window_reads_are_in_no_gradient(kind):
     """Beside the last column and below the last row of y windows would read them; gy is zero there."""
-    case = cases.ConvCase("unread", (2, 3, 8, 9), (4, 3, 3, 3), (4, 4))
+    case = ConvCase("unread", (2, 3, 8, 9), (4, 3, 3, 3), (4, 4))
     x, _, _, gy = case.arrays()
     x[:, :, 7], x[:, :, 3], x[..., 7:] = np.nan, np.inf, -np.inf
     stored = verify.numpy_dtype(STORED[kind])
@@ -190,7 +191,7 @@ def test_numbers_that_no_window_reads_are_in_no_gradient(kind):
 def test_the_patch_is_read_in_whole_sectors(name, banks):
     """At the end of a run lanes go on in the patch's next row, whose banks others read."""
     with host.counting() as counts:
-        output(name, cases.ConvCase("CIFAR", (2, 3, 32, 32), (64, 3, 3, 3), padding=(1, 1), bias=False))
+        output(name, ConvCase("CIFAR", (2, 3, 32, 32), (64, 3, 3, 3), padding=(1, 1), bias=False))
     counts.pop("map", None)  # which brings images into the kernels' memory order
     (found,) = counts.values()
     assert found.total("sectors", "global") <= 1.1 * found.total("compulsory", "global"), found.table()

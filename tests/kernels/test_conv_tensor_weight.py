@@ -14,7 +14,8 @@ from gpunn.cuda.dtypes import CORES_MACRO
 from gpunn.cuda.problem import Conv
 from gpunn.cuda.variants import OPERATIONS, use_variant
 from gpunn.errors import DeviceError
-from gpunn.reference import cases, naive
+from gpunn.reference import naive
+from gpunn.reference.shapes import ConvCase
 from gpunn.verify import sass
 from gpunn.verify.launches import problems
 from gpunn.verify.tasks import numpy_dtype
@@ -96,7 +97,7 @@ def test_every_tile_stays_within_the_shared_memory_of_small_cards():
 
 
 # ---------------------------------------------------------------- numbers
-PARTED = cases.ConvCase("parts", (9, 8, 19, 40), (8, 8, 2, 3), (1, 2), (1, 0))
+PARTED = ConvCase("parts", (9, 8, 19, 40), (8, 8, 2, 3), (1, 2), (1, 0))
 
 
 def check_parts(name, tolerance):
@@ -131,7 +132,7 @@ def test_parts(name, tolerance):
 @pytest.mark.usefixtures("emulator")
 def test_infinite_and_huge_numbers_are_as_the_plain_loops_have_them():
     """Also where a gradient is infinite, and x beside it is padding; a huge number is no TF32."""
-    case = cases.ConvCase("strewn", (2, 8, 5, 4), (8, 8, 3, 3), (1, 1), (1, 1))
+    case = ConvCase("strewn", (2, 8, 5, 4), (8, 8, 3, 3), (1, 1), (1, 1))
     x, _, _, gy = case.arrays()
     x[0, 0, 1, 1:3], x[1, 3, 2, 2], gy[0, 2, 0, 0], gy[1, 5, 4, 3] = np.nan, np.inf, -np.inf, 3.4e38
     x[1, 5] = 1e-3
@@ -155,7 +156,7 @@ def test_infinite_and_huge_numbers_are_as_the_plain_loops_have_them():
 def test_whole_sectors_are_fetched_and_no_banks_conflict(name, channels):
     """A pixel of an odd number of 16 bytes, the last three, begins in a sector's middle as often as not: the few pixels
     that a warp copies of a tap then lie in one sector more. 1.06 to 1.13 of x's copies, 1.04 to 1.07 of all."""
-    case = cases.ConvCase("whole sectors", (2, channels, 7, 9), (48, channels, 3, 3), (1, 1), (1, 1))
+    case = ConvCase("whole sectors", (2, channels, 7, 9), (48, channels, 3, 3), (1, 1), (1, 1))
     with host.counting() as counts:
         gradients(name, case)
     counts.pop("map", None)  # which brings images into the kernels' memory order
