@@ -61,6 +61,8 @@ def _along(a: np.ndarray, axis: int, taps: Taps, y: np.ndarray | None) -> np.nda
         for j in range(2, k):
             y += a[(*lead, slice(j, None, k))]
         return y
+    if k and math.prod(a.shape[axis + 1 :]) >= WIDE:
+        return np.add.reduce(a.reshape(*a.shape[:axis], taps.m, k, *a.shape[axis + 1 :]), axis + 1, out=y)
     if not np.isfinite(a.sum()):  # a product would carry a NaN to the whole band
         return _gathered(a, axis, taps, y)
     outer, inner = math.prod(a.shape[:axis]), math.prod(a.shape[axis + 1 :])
