@@ -122,6 +122,29 @@ class RowError(RangeError):
         )
 
 
+class SpellingError(RangeError):
+    """A label that is no class, or a length that its array does not have."""
+
+    @classmethod
+    def of(
+        cls, number: int, at: int, op: str, labels: int, scores: tuple[int, ...], longest: int | None
+    ) -> SpellingError:
+        """The error of `op` for the number at place `at` of so many labels, then input lengths, then target lengths.
+
+        scores: the shape (T, N, C); longest: labels that a row has, or None where they stand one after another.
+        """
+        steps, count, classes = scores
+        if at < labels:
+            name, element, limit = "targets has the label", at, f"0 to {classes - 1} (C = {classes})"
+        elif at < labels + count:
+            name, element, limit = "input_lengths has", at - labels, f"0 to {steps}, the steps of log_probs"
+        else:
+            name, element, limit = "target_lengths has", at - labels - count, f"0 to {longest}, the labels of a row"
+            if longest is None:
+                limit = f"0 or more, and {labels} in all, the labels of targets"
+        return cls(f"{op}: {name} {number} (element {element}), expected {limit}; correct the batch")
+
+
 class NoAttributeError(AttributeError):
     """A name that `what` has not; the nearest is looked for once somebody reads the words, so that hasattr is quick.
 

@@ -7,6 +7,7 @@ from gpunn.cpu import batch_norm as batch_norm
 from gpunn.cpu import conv as conv
 from gpunn.cpu import conv_norm as conv_norm
 from gpunn.cpu import conv_pool as conv_pool
+from gpunn.cpu import ctc_loss as ctc_loss
 from gpunn.cpu import dropout as dropout
 from gpunn.cpu import elementwise as elementwise
 from gpunn.cpu import filter as filter

@@ -11,6 +11,7 @@ from gpunn.cuda import batch_norm as batch_norm
 from gpunn.cuda import conv as conv
 from gpunn.cuda import conv_norm as conv_norm
 from gpunn.cuda import conv_pool as conv_pool
+from gpunn.cuda import ctc_loss as ctc_loss
 from gpunn.cuda import dropout as dropout
 from gpunn.cuda import elementwise as elementwise
 from gpunn.cuda import filter as filter

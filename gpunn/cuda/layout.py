@@ -43,3 +43,12 @@ def cast(x: Layout | None, dtype: np.dtype) -> Layout | None:
 def in_axes(x: Layout, order: tuple[int, ...]) -> Layout:
     """x row by row in this order of its axes: where it is not so, or has gaps, copied at the call."""
     return x if x.is_dense(order) else x._replace(offset=0, move=lambda a: in_memory(a, order))
+
+
+def made_as(output: Output, device: int) -> Layout:
+    """A result in row-major memory, as a later plan takes it."""
+    size, strides = np.dtype(output.dtype).itemsize, []
+    for n in reversed(output.shape):
+        strides.insert(0, size)
+        size *= n
+    return Layout(output.shape, tuple(strides), np.dtype(output.dtype), 0, device)

@@ -16,7 +16,7 @@ from gpunn.backend import Array, faults
 from gpunn.cuda.checks import check_arrays, check_index
 from gpunn.cuda.dtypes import accumulate, pack, storage_macros
 from gpunn.cuda.kernel import blocks, empty, zeros
-from gpunn.cuda.layout import cast, in_order, is_row_major, new
+from gpunn.cuda.layout import cast, in_order, is_row_major, made_as, new
 from gpunn.cuda.noted import NAMES, noted
 from gpunn.cuda.plans import KEPT, Launch, Output, Plan, Scalar, Scratch
 from gpunn.cuda.problem import Labels
@@ -127,7 +127,7 @@ def _plans(
     outputs = {"loss": loss, "divisor": divisor} if is_nll else {"loss": loss, "divisor": divisor, "rows": rows}
     if not is_nll:
         given = {"x": below, **given}
-    kept = {name: Layout(*_memory(output, below.device)) for name, output in outputs.items() if name != "loss"}
+    kept = {name: made_as(output, below.device) for name, output in outputs.items() if name != "loss"}
 
     @lru_cache(8)
     def back(gy: tuple) -> Plan:
@@ -165,15 +165,6 @@ def _problem(
 def _no_class(label: int, row: int, op: str, shape: tuple[int, ...], ignore_index: int, unsigned: bool) -> LabelError:
     """The error of a label that a kernel noted."""
     return LabelError.of(op, label % 2**64 if unsigned else label, shape, ignore_index, row)
-
-
-def _memory(output: Output, device: int) -> tuple:
-    """The layout of a result that the plan back takes."""
-    size, strides = np.dtype(output.dtype).itemsize, []
-    for n in reversed(output.shape):
-        strides.insert(0, size)
-        size *= n
-    return output.shape, tuple(strides), np.dtype(output.dtype), 0, device
 
 
 # ---------------------------------------------------------------- the twin's functions

@@ -12,6 +12,7 @@ from gpunn.verify.beyond_planes import norms, poolings
 from gpunn.verify.beyond_products import products
 from gpunn.verify.beyond_rows import rows
 from gpunn.verify.conv_pool import beyond_conv_pool
+from gpunn.verify.ctc_loss import beyond_ctc
 from gpunn.verify.recurrent import sequences
 from gpunn.verify.space import Beyond, Space
 from gpunn.verify.task import Task
@@ -39,6 +40,6 @@ def left_out(device: str) -> str:
 
 def every(space: Space) -> Iterator[Beyond]:
     """All of them."""
-    layers = (convolutions, beyond_conv_pool, poolings, filters, norms, rows, losses, sequences)
+    layers = (convolutions, beyond_conv_pool, poolings, filters, norms, rows, losses, beyond_ctc, sequences)
     for group in (*layers, elements, indices, products):
         yield from group(space)

@@ -15,6 +15,7 @@ from gpunn.cuda.activation import Elements
 from gpunn.cuda.adaptive_variants import Adaptive
 from gpunn.cuda.conv_norm_variants import ConvNorm
 from gpunn.cuda.conv_pool_variants import ConvPool
+from gpunn.cuda.ctc_loss import Ctc
 from gpunn.cuda.dropout import Drop
 from gpunn.cuda.dtypes import FUNCTIONS, STORAGE, storage_macros
 from gpunn.cuda.filter import Filter
@@ -234,6 +235,10 @@ def _losses(dtype: str) -> Iterator[Problem]:
         yield Labels(dtype, True, *sizes, label, case.ignore_index, "mean", case.smoothing)
 
 
+def _spellings(dtype: str) -> Iterator[Problem]:
+    return (Ctc(dtype, True, 2, 5, 9, 4, 4, 8, label, False, 0, "mean", False) for label in ("int64", "int32"))
+
+
 def _drops(dtype: str) -> Iterator[Problem]:
     for case, nhwc, aligned in product(DROPOUTS, BOTH, BOTH):
         n, c, *spatial = (*case.x, 1, 1)[: max(2, len(case.x))]
@@ -318,6 +323,7 @@ _OTHERS = {
     "softmax": _scores,
     "softmax.masked": _masked,
     "loss": _losses,
+    "ctc_loss": _spellings,
     "dropout": _drops,
     "activation": _activations,
     "elementwise": _maps,

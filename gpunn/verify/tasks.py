@@ -14,6 +14,7 @@ from gpunn.reference import activation, cases, edges, naive
 from gpunn.reference.shapes import AdaptiveCase, BatchNormCase, ConvCase, NormPoolCase, PoolCase
 from gpunn.verify.conv_norm import conv_norm_tasks
 from gpunn.verify.conv_pool import conv_pool_tasks
+from gpunn.verify.ctc_loss import ctc_tasks
 from gpunn.verify.dropout import drop_tasks
 from gpunn.verify.elementwise import activation_tasks
 from gpunn.verify.filter import filter_tasks
@@ -90,6 +91,7 @@ def tasks(device: str, dtype: str, light: bool = True) -> Iterator[Task]:
     yield from lrn_tasks(give)
     yield from filter_tasks(give)
     yield from loss_tasks(device, give)
+    yield from ctc_tasks(device, give)
     yield from drop_tasks(give)
     yield from optim_tasks(give)
     yield from activation_tasks(give)

@@ -237,6 +237,21 @@ def test_launches_of_a_loss(name, look_alike):
     assert (work.launches.total(), back.launches.total()) == (2, 2), f"{work}, {back}"
 
 
+def test_launches_of_ctc(look_alike):
+    """Its loss, with lengths that stay on the device; the ways at each position, and the slopes."""
+    x = Tensor(batch((5, 3, 6), "cuda")[0], requires_grad=True)
+    given = [gpunn.to_device(np.array(a), "cuda") for a in ([[1, 2], [3, 3], [4, 0]], [5, 4, 5], [2, 2, 1])]
+    with counting.dry():
+        for _ in range(2):
+            with counting.device_work() as work:
+                y = ops.ctc_loss(x, *given)
+            with counting.device_work() as back:
+                y.backward(y.array)
+            x.gradient = None
+    assert (work.launches.total(), back.launches.total()) == (1, 2), f"{work}, {back}"
+    assert not work.copies.total() + back.copies.total(), f"{work}, {back}"
+
+
 @pytest.mark.parametrize("name", FUSED)
 def test_evaluation_of_a_fused_network(name, look_alike):
     """Normalisations read and write images no more, each for a launch of the size of its convolution's weights."""

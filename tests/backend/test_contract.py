@@ -32,6 +32,7 @@ TWINS = {
     "softmax": {"forward", "backward"},
     "attention": {"forward", "backward", "weights", "weights_backward"},
     "local_response_norm": {"forward", "backward"},
+    "ctc_loss": {"forward"},
     "dropout": {"drop"},
     "linear": {"forward", "backward"},
     "matmul": {"matmul"},

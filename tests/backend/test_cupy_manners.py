@@ -25,7 +25,7 @@ CUPYS |= {"cdist", "diag", "diag_embed", "dstack", "flip", "gather", "hstack", "
           "scatter_add", "take", "take_along_dim", "tile", "tril", "triu", "vstack"}  # fmt: skip
 CUPYS |= {"alpha_dropout", "channel_shuffle", "embedding", "feature_alpha_dropout", "fold", "max_unpool1d",
           "max_unpool2d", "max_unpool3d", "pixel_shuffle", "pixel_unshuffle", "unfold"}  # fmt: skip
-CUPYS |= {name for name in CALLS if name.endswith("_loss")} - {"cross_entropy", "nll_loss"}
+CUPYS |= {name for name in CALLS if name.endswith("_loss")} - {"cross_entropy", "ctc_loss", "nll_loss"}
 CUPYS |= {"binary_cross_entropy", "glu", "kl_div", "rrelu"}
 CUPYS |= {"acos", "acosh", "addcdiv", "addcmul", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "clamp_max",
           "clip by arrays", "cos", "cosh", "cosine_similarity", "cumprod", "cumsum", "div, rounded", "exp2", "fmod",
@@ -39,7 +39,6 @@ NOT_CAPTURED = {
     **dict.fromkeys(("alpha_dropout", "feature_alpha_dropout"), "each replay would drop the same elements"),
     "stochastic_depth": "each replay would drop the same elements",
     "rrelu": "each replay would repeat the slopes",
-    "ctc_loss": "H2D transfers are disallowed",  # lengths
     # Their indices, places or noise come from the host.
     **dict.fromkeys(("affine_grid", "pdist"), "H2D transfers are disallowed"),
     "gumbel_softmax": "H2D transfers are disallowed",

@@ -82,12 +82,48 @@ def test_ctc_as_pytorch(device, reduction):
         theirs, ours = torch().tensor(x, requires_grad=True), Tensor(gpunn.to_device(x, device), requires_grad=True)
         options = dict(reduction=reduction, zero_infinity=zero_infinity)
         y = f.ctc_loss(theirs.log_softmax(2), *map(torch().tensor, (t, steps, labels)), **options)
-        z = ops.ctc_loss(ops.log_softmax(ours, 2), gpunn.to_device(t, device), steps, labels, **options)
+        lengths = [gpunn.to_device(a.astype(np.int32), device) if joined else a.tolist() for a in (steps, labels)]
+        z = ops.ctc_loss(ops.log_softmax(ours, 2), gpunn.to_device(t, device), *lengths, **options)
         np.testing.assert_allclose(gpunn.to_numpy(z), y.detach().numpy(), rtol=1e-10)
-        if zero_infinity:
-            y.sum().backward()
-            z.sum().backward()
-            np.testing.assert_allclose(gpunn.to_numpy(ours.gradient), theirs.grad.numpy(), rtol=1e-8, atol=1e-12)
+        y.sum().backward()
+        z.sum().backward()
+        np.testing.assert_allclose(gpunn.to_numpy(ours.gradient), theirs.grad.numpy(), rtol=1e-8, atol=1e-12)
+
+
+WRONG = {
+    "a label": ([1, 5, 1], [3, 2], [2, 1], r"targets has the label 5 .element 1., expected 0 to 4 .C = 5."),
+    "steps": ([1, 2, 1], [3, 4], [2, 1], r"input_lengths has 4 .element 1., expected 0 to 3, the steps of log_probs"),
+    "a length": ([[1, 2], [1, 2]], [3, 3], [2, 3], r"target_lengths has 3 .element 1., expected 0 to 2, the labels of"),
+    "the sum": ([1, 2, 1], [3, 3], [1, 1], r"target_lengths has 1 .element 1., expected 0 or more, and 3 in all"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_ctc_tells_what_is_wrong_with_lengths_on_a_device(name, look_alike):
+    *given, words = WRONG[name]
+    x = Tensor(gpunn.to_device(normal(3, 2, 5), "cuda"), requires_grad=True)
+    y = ops.ctc_loss(x, *[gpunn.to_device(np.array(a), "cuda") for a in given])
+    y.backward()
+    with pytest.raises(IndexError, match=f"ctc_loss: {words}.*; correct the batch"):
+        y.item()
+    assert np.isnan(gpunn.to_numpy(y)) and not gpunn.to_numpy(x.gradient).any()
+
+
+@pytest.mark.parametrize("device", ["cpu", "emulator"])
+def test_ctc_of_nothing(device):
+    if not gpunn.is_available(device):
+        pytest.skip(f"device {device} is not available here (gpunn doctor says why)")
+    for reduction, want in (("mean", np.nan), ("sum", 0.0), ("none", [])):
+        x = Tensor(gpunn.to_device(np.zeros((3, 0, 5)), device), requires_grad=True)
+        y = ops.ctc_loss(x, gpunn.to_device(np.zeros((0, 2), int), device), [], [], reduction=reduction)
+        np.testing.assert_array_equal(gpunn.to_numpy(y), want)
+        y.sum().backward()
+        assert x.gradient.shape == (3, 0, 5)
+    x = Tensor(gpunn.to_device(np.zeros((0, 2, 5)), device), requires_grad=True)
+    y = ops.ctc_loss(x, gpunn.to_device(np.ones((2, 1), int), device), [0, 0], [0, 1], reduction="none")
+    np.testing.assert_array_equal(gpunn.to_numpy(y), [0, np.inf])
+    y.sum().backward()
+    assert x.gradient.shape == (0, 2, 5)
 
 
 def test_labels_on_a_device_are_not_waited_for(look_alike):

@@ -14,7 +14,7 @@ from gpunn.backend.contract.images import Filter, GridSample, Resample
 from gpunn.backend.contract.norm import BatchNorm, GroupNorm, LocalResponseNorm, SyncBatchNorm
 from gpunn.backend.contract.optim import Optim
 from gpunn.backend.contract.pool import AdaptivePool, NormPool, Pool
-from gpunn.backend.contract.products import Attention, Linear, Loss, Matmul, Softmax
+from gpunn.backend.contract.products import Attention, CtcLoss, Linear, Loss, Matmul, Softmax
 from gpunn.backend.contract.recurrent import Recurrent
 from gpunn.backend.contract.terms import Array as Array
 from gpunn.backend.contract.terms import Arrays as Arrays
@@ -44,6 +44,8 @@ class Twins(Protocol):
     def conv_norm(self) -> ConvNorm: ...
     @property
     def conv_pool(self) -> ConvPool: ...
+    @property
+    def ctc_loss(self) -> CtcLoss: ...
     @property
     def dropout(self) -> Dropout: ...
     @property

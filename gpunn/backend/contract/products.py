@@ -76,6 +76,26 @@ class Attention(Protocol):
         ...
 
 
+class CtcLoss(Protocol):
+    """Connectionist temporal classification of log-probabilities x (T, N, C)."""
+
+    def forward(
+        self,
+        x: Array,
+        targets: Array,
+        steps: Array,
+        lengths: Array,
+        blank: int,
+        reduction: str,
+        zero_infinity: bool,
+    ) -> tuple[Array, Backward]:
+        """The reduced loss, and the function from its gradient to that of the scores before log_softmax.
+
+        targets: classes (N, S), or (M,) one after another. steps and lengths (N,): of the host, or of x's device.
+        """
+        ...
+
+
 class Loss(Protocol):
     """Losses of class indices: x (C,), (N, C) or (N, C, d1, ...), labels x's shape without C, weight (C,)."""
 

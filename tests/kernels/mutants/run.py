@@ -29,13 +29,14 @@ from tests.kernels.mutants.planes import PLANES
 from tests.kernels.mutants.products import PRODUCTS
 from tests.kernels.mutants.recurrent import RECURRENT
 from tests.kernels.mutants.rows import ROWS
+from tests.kernels.mutants.spelling import SPELLING
 from tests.kernels.mutants.table import BARRIER, BITS, ROUND, Mutant
 from tests.kernels.mutants.tensor import TENSOR
 from tests.kernels.mutants.wgmma import WGMMA
 from tests.kernels.mutants.windows import WINDOWS
 
 MUTANTS = [*CONV, *PLANES, *ELEMENTS, *FILTERS, *GATHERING, *INDEXING, *PRODUCTS, *RECURRENT, *ROWS, *TENSOR]
-MUTANTS += [*WGMMA, *WINDOWS]
+MUTANTS += [*SPELLING, *WGMMA, *WINDOWS]
 PATIENCE = 300  # seconds for one mutant: one that never ends is not caught, but a slow machine is no endless loop
 
 

@@ -1,0 +1,58 @@
+"""Mutants of connectionist temporal classification."""
+
+from tests.kernels.mutants.table import BARRIER, BITS, EDGE, INDEX, NAN, RULE, START, STRIDE, of_file
+
+SPELLING = [
+    *of_file(
+        "loss/ctc.cuh",
+        (STRIDE, "(step * g.N + n) * g.C", "(step + n * g.L) * g.C"),
+        (EDGE, "s < positions() && label", "label"),
+        (RULE, "label(s / 2) != label(s / 2 - 1)", "true"),
+        (NAN, "if (base == -infinity()) base = 0;", ""),
+        (BITS, "seen(i64 step, int s", "seen(int step, int s"),
+    ),
+    *of_file(
+        "loss/ctc_forward.cu",
+        (EDGE, "count < 0 || count > room ||", "count > room ||"),
+        (EDGE, "|| count > room ||", "||"),
+        (EDGE, "|| (g.flat && n == g.N - 1 && count != room)", ""),
+        (EDGE, "steps[n] < 0 || steps[n] > g.L", "steps[n] > g.L"),
+        (EDGE, "label < 0 || label >= g.C", "label >= g.C"),
+        (RULE, "if (sample.count > sample.steps) return infinity();", ""),
+        (RULE, "if (sample.steps == 0) return 0;", "if (sample.steps == 0) return infinity();"),
+        (START, "s < 2 ? sample.seen(0, s, g)", "s < 1 ? sample.seen(0, s, g)"),
+        (BARRIER, "    for (i64 step = 1; step < sample.steps; ++step) {\n        __syncthreads();\n",
+            "    for (i64 step = 1; step < sample.steps; ++step) {\n"),
+        (EDGE, "last ? row[last - 1] : -infinity()", "row[last - 1]"),
+        (START, "for (int i = 0; i < n; ++i) start", "for (int i = 0; i < n - 1; ++i) start"),
+        (RULE, "kept / larger(count, 1)", "kept / count"),
+        (RULE, "g.zero_infinity && value == infinity() ? 0 : value", "value"),
+        (RULE, "mine.wrong != none ? infinity() : g", "false ? infinity() : g"),
+        (INDEX, "lengths[first - g.N];", "lengths[first];"),
+        (BITS, "(i64)sample.n * g.width();", "sample.n * g.width();",
+            "samples times positions of one step stay below 2^31"),
+    ),
+    *of_file(
+        "loss/ctc_shares.cu",
+        (EDGE, "s >= last - 1 ? 0", "s >= last ? 0"),
+        (BARRIER, "            row[s] = beta + sample.seen(step, s, g);\n        }\n        __syncthreads();\n",
+            "            row[s] = beta + sample.seen(step, s, g);\n        }\n"),
+        (EDGE, "s < last ? behind[s + 1]", "s < last - 1 ? behind[s + 1]"),
+        (RULE, "sample.skips(s + 2) ? behind[s + 2]", "sample.skips(s) ? behind[s + 2]"),
+        (RULE, "sample.label(behind) != sample.label(j)", "sample.label(behind) == sample.label(j)"),
+        (BITS, "for (i64 step = sample.steps - 1;", "for (int step = sample.steps - 1;", "the products are of 64 bits"),
+    ),
+    *of_file(
+        "loss/ctc_backward.cu",
+        (EDGE, "|| step >= steps[n], lost", ", lost"),
+        (RULE, "none || g.zero_infinity ? 0", "none ? 0"),
+        (BARRIER, "store(gx + c, exp(load(x + c)) * scale);\n    __syncthreads();\n",
+            "store(gx + c, exp(load(x + c)) * scale);\n"),
+        (BARRIER, "|| c == g.blank) continue", ") continue"),
+        (INDEX, "if (!next[(i64)g.N * g.K + j] ||", "if ("),
+        (INDEX, "shares[2 * k + 1]", "shares[2 * k]"),
+        (RULE, "if (sample.at_position(s, g) == g.blank) sum", "if (s % 2 == 0) sum"),
+        (BITS, "row = (i64)blockIdx.x * g.C", "row = (int)(blockIdx.x * g.C)"),
+        (BITS, "(i64)blockIdx.x * g.width(), next", "(int)(blockIdx.x * g.width()), next"),
+    ),
+]  # fmt: skip
