@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from gpunn.cuda.device import EMULATOR
 from gpunn.cuda.dtypes import STORAGE
-from gpunn.cuda.kernel import EMULATOR
 from gpunn.cuda.signature import CPU, Layout
 
 INDEX_LIMIT = 2**31 - 2**16  # 32-bit indices, less what the last tile or part is rounded up by

@@ -16,8 +16,9 @@ import numpy as np
 
 from gpunn.backend import Array, asarray, device_of, faults
 from gpunn.cuda.checks import check_arrays, check_devices, check_index
+from gpunn.cuda.device import empty
 from gpunn.cuda.dtypes import accumulate, storage_macros
-from gpunn.cuda.kernel import blocks, empty
+from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import cast, in_order, made_as
 from gpunn.cuda.loss import REDUCTIONS
 from gpunn.cuda.noted import NAMES, noted

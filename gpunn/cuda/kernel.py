@@ -16,8 +16,8 @@ from numpy.typing import DTypeLike
 from gpunn import backend
 from gpunn.backend import Array
 from gpunn.backend.memory import address
-from gpunn.backend.streams import EMULATOR
 from gpunn.cuda import cubins, source, structs
+from gpunn.cuda.device import EMULATOR, capability, device_number, multiprocessors, shared_limit
 from gpunn.cuda.dtypes import CUDA_NAMES
 from gpunn.errors import DeviceError
 
@@ -203,7 +203,7 @@ class Kernel:
         """Raise the driver's limit for this kernel: past 48 KB a launch fails unless it was asked for by name."""
         if wanted + function.shared_size_bytes <= 48 * 1024:
             return
-        most = _attribute(device_id, "MaxSharedMemoryPerBlockOptin") - function.shared_size_bytes
+        most = shared_limit(device_id, dynamic=True) - function.shared_size_bytes
         if wanted > most:
             raise ValueError(
                 f"{self.source.file}: shared_bytes is {wanted}, but cuda:{device_id} gives this kernel at most {most} "
@@ -221,7 +221,7 @@ class Kernel:
             if threads not in held:
                 driver = backend.require_cupy().cuda.driver
                 each = driver.occupancyMaxActiveBlocksPerMultiprocessor(function.kernel.ptr, threads, shared_bytes)
-                held[threads] = each * _attribute(device_id, "MultiProcessorCount")
+                held[threads] = each * multiprocessors(device_id)
             if wanted > held[threads]:
                 raise ValueError(
                     f"{self.source.file}: a cooperative grid has {wanted} blocks of {threads} threads, but "
@@ -243,9 +243,7 @@ class Kernel:
     def describe(self, args: Sequence[object]) -> str:
         """The arguments as ``x float32 (2, 3), N 2, ...``."""
         pairs = zip(self.source.parameters, args, strict=True)
-        return ", ".join(
-            f"{p.name} {a.dtype} {a.shape}" if backend.is_array(a) else f"{p.name} {a}" for p, a in pairs
-        )
+        return ", ".join(f"{p.name} {a.dtype} {a.shape}" if backend.is_array(a) else f"{p.name} {a}" for p, a in pairs)
 
 
 def _is_drivers(error: Exception) -> bool:
@@ -289,67 +287,15 @@ def _compiled(wanted: Kernel, device_id: int, cooperative: bool = False) -> Any:
         return module.get_function(wanted.source.entry)
     except cupy.cuda.compiler.CompileException as error:
         raise DeviceError(
-            f"{wanted.source.file} does not compile for device {device_id} with {macros}:\n"
-            f"{error.get_message()}"
+            f"{wanted.source.file} does not compile for device {device_id} with {macros}:\n{error.get_message()}"
         ) from error
-
-
-def device_number(array: Array) -> int:
-    """The number of an array's GPU, or EMULATOR."""
-    return EMULATOR if isinstance(array, np.ndarray) else array.device.id
-
-
-def is_aligned(array: Array) -> bool:
-    """Whether the first element lies on a multiple of 16 bytes."""
-    return address(array) % 16 == 0
-
-
-def empty(like: Any, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """New memory on the device of ``like``; on the emulator filled with NaN, so that what a kernel leaves out shows."""
-    if backend.device_of(like).type == "emulator":
-        from gpunn import emulator
-
-        return emulator.empty(shape, dtype)
-    with like.device:
-        return backend.require_cupy().empty(shape, dtype)
-
-
-def zeros(like: Any, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
-    """Zeros on the device of ``like``."""
-    made = empty(like, shape, dtype)
-    made[...] = 0
-    return made
-
-
-def shared_limit(device: int, dynamic: bool = False) -> int:
-    """Bytes of shared memory that a block may have on this device: static, or asked for at the launch."""
-    if device == EMULATOR:
-        return (227 if dynamic else 48) * 1024
-    return _attribute(device, "MaxSharedMemoryPerBlockOptin" if dynamic else "MaxSharedMemoryPerBlock")
-
-
-@cache
-def capability(device: int) -> int:
-    """A device's compute capability, 90 for 9.0. The emulator stands for GPUNN_EMULATOR_ARCH, 75 where that is not set.
-
-    It runs the kernels of all architectures where `use_variant` asks for them.
-    """
-    if device == EMULATOR:
-        return int(os.environ.get("GPUNN_EMULATOR_ARCH", source.OLDEST))
-    return int(backend.require_cupy().cuda.Device(device).compute_capability)
-
-
-def multiprocessors(device: int) -> int:
-    """A device's multiprocessors; the emulator runs as many threads together as three blocks of 256 on each of 21."""
-    return 21 if device == EMULATOR else _attribute(device, "MultiProcessorCount")
-
-
-@cache
-def _attribute(device_id: int, name: str) -> int:
-    """CuPy asks the driver for every attribute, some hundred, each time: once is enough."""
-    return int(backend.require_cupy().cuda.Device(device_id).attributes[name])
 
 
 def blocks(items: int, each: int) -> int:
     """Blocks of ``each`` items that cover ``items``."""
     return -(-items // each)
+
+
+def is_aligned(array: Array) -> bool:
+    """Whether the first element lies on a multiple of 16 bytes."""
+    return address(array) % 16 == 0

@@ -14,8 +14,9 @@ import numpy as np
 
 from gpunn.backend import Array, faults
 from gpunn.cuda.checks import check_arrays, check_index
+from gpunn.cuda.device import empty, zeros
 from gpunn.cuda.dtypes import accumulate, pack, storage_macros
-from gpunn.cuda.kernel import blocks, empty, zeros
+from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import cast, in_order, is_row_major, made_as, new
 from gpunn.cuda.noted import NAMES, noted
 from gpunn.cuda.plans import KEPT, Launch, Output, Plan, Scalar, Scratch

@@ -11,8 +11,8 @@ import numpy as np
 from gpunn import backend
 from gpunn.backend import capture
 from gpunn.backend.contract import Array, Arrays, Numbers, Settings
+from gpunn.cuda.device import EMULATOR, device_number
 from gpunn.cuda.dtypes import STORAGE, storage_macros
-from gpunn.cuda.kernel import EMULATOR, device_number
 from gpunn.cuda.plans import Launch
 from gpunn.cuda.problem import Tensors
 from gpunn.cuda.table import BLOCK, Columns, Fresh, Table, most_rows, rows_for

@@ -10,9 +10,10 @@ from gpunn import backend
 from gpunn.backend import Array, array_module
 from gpunn.backend.contract import Arrays, Settings, States
 from gpunn.backend.contract.optim import SKIP
+from gpunn.cuda.device import empty
 from gpunn.cuda.dtypes import accumulate as sums_dtype
 from gpunn.cuda.dtypes import storage_macros
-from gpunn.cuda.kernel import empty, kernel
+from gpunn.cuda.kernel import kernel
 from gpunn.cuda.multi_tensor import operation, run
 from gpunn.cuda.table import BLOCK, blocks_of
 

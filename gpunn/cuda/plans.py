@@ -19,7 +19,8 @@ from numpy.typing import DTypeLike
 from gpunn import backend
 from gpunn.backend import Array, destination, streams
 from gpunn.backend.memory import address
-from gpunn.cuda.kernel import EMULATOR, Bound, device_number, kernel
+from gpunn.cuda.device import EMULATOR, device_number
+from gpunn.cuda.kernel import Bound, kernel
 from gpunn.cuda.problem import Problem
 from gpunn.cuda.signature import Layout
 

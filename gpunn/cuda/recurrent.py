@@ -13,9 +13,9 @@ from gpunn.cuda import linear
 from gpunn.cuda import recurrent_layer as layer
 from gpunn.cuda import recurrent_projection as projection
 from gpunn.cuda import recurrent_steps as steps
+from gpunn.cuda.device import empty
 from gpunn.cuda.dtypes import accumulate
 from gpunn.cuda.elementwise import in_memory
-from gpunn.cuda.kernel import empty
 
 
 def forward(

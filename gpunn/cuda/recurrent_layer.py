@@ -11,9 +11,9 @@ from gpunn.cuda import linear
 from gpunn.cuda import recurrent_projection as projection
 from gpunn.cuda import recurrent_steps as steps
 from gpunn.cuda.checks import check_devices
+from gpunn.cuda.device import empty, zeros
 from gpunn.cuda.dtypes import accumulate
 from gpunn.cuda.elementwise import apply, in_memory
-from gpunn.cuda.kernel import empty, zeros
 from gpunn.cuda.matmul import matmul
 from gpunn.cuda.plans import KEPT, Plan, Scalar
 from gpunn.cuda.recurrent_persistent import BACKWARD, FORWARD, GATES, LAYER_BACKWARD, LAYER_FORWARD, Layer

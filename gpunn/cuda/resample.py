@@ -12,9 +12,10 @@ import numpy as np
 from gpunn.backend import Array, capture, streams
 from gpunn.backend.constants import constant
 from gpunn.cuda.checks import check_arrays, check_index
+from gpunn.cuda.device import device_number
 from gpunn.cuda.dtypes import STORAGE, accumulate, pack, storage_macros
 from gpunn.cuda.elementwise import in_memory
-from gpunn.cuda.kernel import blocks, device_number
+from gpunn.cuda.kernel import blocks
 from gpunn.cuda.layout import is_row_major
 from gpunn.cuda.plans import KEPT, Launch, Output, Plan
 from gpunn.cuda.problem import Problem

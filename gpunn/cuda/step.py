@@ -10,8 +10,9 @@ import numpy as np
 
 from gpunn import backend
 from gpunn.backend import Array
+from gpunn.cuda.device import EMULATOR, device_number
 from gpunn.cuda.dtypes import storage_macros
-from gpunn.cuda.kernel import EMULATOR, blocks, device_number, kernel
+from gpunn.cuda.kernel import blocks, kernel
 from gpunn.cuda.plans import Launch
 from gpunn.cuda.problem import Problem
 from gpunn.cuda.table import table_layout

@@ -11,8 +11,9 @@ import numpy as np
 from gpunn import backend
 from gpunn.backend.contract import Array, Arrays, Numbers, States
 from gpunn.cuda import structs
+from gpunn.cuda.device import EMULATOR
 from gpunn.cuda.dtypes import storage_macros
-from gpunn.cuda.kernel import EMULATOR, Kernel, kernel
+from gpunn.cuda.kernel import Kernel, kernel
 from gpunn.cuda.plans import Call, trace
 from gpunn.cuda.problem import Tensors
 from gpunn.cuda.variants import Operation

@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gpunn import backend
-from gpunn.backend.streams import EMULATOR
 from gpunn.cuda import source
-from gpunn.cuda.kernel import capability
+from gpunn.cuda.device import EMULATOR, capability
 from gpunn.cuda.problem import Problem
 from gpunn.errors import UsageError
 from gpunn.files import cache_folder, write_atomically

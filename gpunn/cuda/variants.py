@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from gpunn.asked import PRECISION, asked, asking
 from gpunn.asked import Asked as Asked
 from gpunn.cuda import source, tuned
-from gpunn.cuda.kernel import EMULATOR, capability, multiprocessors, shared_limit
+from gpunn.cuda.device import EMULATOR, capability, multiprocessors, shared_limit
 from gpunn.cuda.plans import Call, Launch, Output, Plan, Scalar, trace
 from gpunn.cuda.problem import Problem
 from gpunn.cuda.signature import Layout

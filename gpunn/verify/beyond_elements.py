@@ -8,8 +8,9 @@ import numpy as np
 
 from gpunn.backend import Array, faults
 from gpunn.cuda import dropout, loss
+from gpunn.cuda.device import EMULATOR
 from gpunn.cuda.gather import Making, gather
-from gpunn.cuda.kernel import EMULATOR, kernel
+from gpunn.cuda.kernel import kernel
 from gpunn.cuda.plans import Scratch
 from gpunn.cuda.problem import Labels
 from gpunn.cuda.variants import OPERATIONS

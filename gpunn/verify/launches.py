@@ -16,12 +16,12 @@ from gpunn.cuda.adaptive_variants import Adaptive
 from gpunn.cuda.conv_norm_variants import ConvNorm
 from gpunn.cuda.conv_pool_variants import ConvPool
 from gpunn.cuda.ctc_loss import Ctc
+from gpunn.cuda.device import EMULATOR
 from gpunn.cuda.dropout import Drop
 from gpunn.cuda.dtypes import FUNCTIONS, STORAGE, storage_macros
 from gpunn.cuda.filter import Filter
 from gpunn.cuda.gather import Gather
 from gpunn.cuda.grid_sample import Sampled
-from gpunn.cuda.kernel import EMULATOR
 from gpunn.cuda.local_response_norm import Channels
 from gpunn.cuda.masked_softmax import Masked
 from gpunn.cuda.norm_pool import NormPool

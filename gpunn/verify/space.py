@@ -14,7 +14,7 @@ import numpy as np
 
 from gpunn.backend import Array, free_bytes, require_emulator, streams, to_device, twins
 from gpunn.backend.contract import Twins
-from gpunn.cuda.kernel import zeros
+from gpunn.cuda.device import zeros
 from gpunn.layout import channels_first
 from gpunn.verify.task import Task
 

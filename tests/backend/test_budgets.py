@@ -112,7 +112,7 @@ def test_launches_of_a_step_that_are_cupys_own(name, look_alike):
 def hopper(look_alike, monkeypatch):
     """The look-alike with a Hopper's kernels, which are counted and not run."""
     monkeypatch.setattr(variants, "capability", lambda device: 90)
-    monkeypatch.setattr(kernel, "_attribute", lambda device, name: 227 * 1024)
+    monkeypatch.setattr("gpunn.cuda.device._attribute", lambda device, name: 227 * 1024)
     monkeypatch.setattr(kernel.Kernel, "_allow_shared", lambda *args: None)
     monkeypatch.setattr(cubins, "find", lambda build: None)  # it runs no machine code that happens to lie in the cache
     variants._lacking.cache_clear()

@@ -5,7 +5,7 @@ import pytest
 
 import gpunn
 from gpunn import Tensor, ops
-from gpunn.cuda.kernel import multiprocessors
+from gpunn.cuda.device import multiprocessors
 from gpunn.cuda.variants import tracing, use_variant
 from gpunn.reference.close import assert_close
 

@@ -9,7 +9,7 @@ import pytest
 from gpunn import backend
 from gpunn.cuda import batch_norm, variants
 from gpunn.cuda.batch_norm_variants import BACKWARD, TRAIN_FORWARD
-from gpunn.cuda.kernel import EMULATOR
+from gpunn.cuda.device import EMULATOR
 from gpunn.cuda.problem import Norm
 from gpunn.cuda.variants import tracing, use_variant
 

@@ -9,7 +9,7 @@ from gpunn import emulator as host
 from gpunn import verify
 from gpunn.asked import precision
 from gpunn.backend import to_device
-from gpunn.cuda import conv, kernel, nvrtc, source, variants
+from gpunn.cuda import conv, nvrtc, source, variants
 from gpunn.cuda.conv_tensor import too_short
 from gpunn.cuda.conv_tiles import forward, grad_input
 from gpunn.cuda.problem import Conv
@@ -40,10 +40,10 @@ ALEXNET = {"size": 11, "stride": 4}
 def hopper(monkeypatch):
     """The emulator stands for one, for as long as the test runs."""
     monkeypatch.setenv("GPUNN_EMULATOR_ARCH", "90")
-    for kept in (kernel.capability, variants._lacking):
+    for kept in (variants.capability, variants._lacking):
         kept.cache_clear()
     yield
-    for kept in (kernel.capability, variants._lacking):
+    for kept in (variants.capability, variants._lacking):
         kept.cache_clear()
 
 

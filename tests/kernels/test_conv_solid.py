@@ -5,7 +5,7 @@ import math
 import pytest
 
 import gpunn.cuda  # noqa: F401  (fills the table of operations)
-from gpunn.cuda.kernel import EMULATOR
+from gpunn.cuda.device import EMULATOR
 from gpunn.cuda.problem import Conv
 from gpunn.cuda.variants import OPERATIONS
 from gpunn.window import Window

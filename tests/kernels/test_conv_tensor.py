@@ -10,7 +10,8 @@ from gpunn import emulator as host
 from gpunn import verify
 from gpunn.asked import precision
 from gpunn.backend import to_device
-from gpunn.cuda import conv, conv_tensor, kernel, variants
+from gpunn.cuda import conv, conv_tensor, variants
+from gpunn.cuda.device import EMULATOR
 from gpunn.cuda.problem import Conv
 from gpunn.cuda.variants import OPERATIONS, use_variant
 from gpunn.window import Window
@@ -79,7 +80,7 @@ def test_three_tf32_leave_short_sums_to_float(hopper):
 
 
 def test_an_older_device_runs_float_multiply_adds():
-    chosen, why = OPERATIONS["conv2d.forward"].choose(job("float32"), kernel.EMULATOR)
+    chosen, why = OPERATIONS["conv2d.forward"].choose(job("float32"), EMULATOR)
     assert chosen.name == "tiled64" or chosen.precision == "fp32"
     assert "needs sm_80, this device is sm_75" in why
 

@@ -11,8 +11,8 @@ from gpunn import backend, precision
 from gpunn import emulator as host
 from gpunn.backend import twins
 from gpunn.cuda import conv, conv_wgmma, conv_wgmma_weight, nvrtc, source
+from gpunn.cuda.device import EMULATOR
 from gpunn.cuda.dtypes import CORES_MACRO, CORES_READ, storage_macros
-from gpunn.cuda.kernel import EMULATOR
 from gpunn.cuda.plans import Scratch
 from gpunn.cuda.problem import Conv
 from gpunn.cuda.variants import Operation, use_variant

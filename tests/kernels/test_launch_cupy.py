@@ -7,6 +7,7 @@ import pytest
 
 from gpunn import backend, seals
 from gpunn.cuda import cubins, kernel
+from gpunn.cuda.device import _attribute, capability
 from gpunn.errors import DeviceError
 
 KERNEL = {"T": "float", "ACC": "float"}
@@ -99,7 +100,7 @@ def fake(monkeypatch, tmp_path):
         get_current_stream=lambda: SimpleNamespace(synchronize=synchronize),
     )
     monkeypatch.setattr(backend, "require_cupy", lambda: SimpleNamespace(RawModule=RawModule, cuda=cuda))
-    kept = kernel._compiled, kernel._attribute, kernel.capability  # of device 0, which other tests have too
+    kept = kernel._compiled, _attribute, capability  # of device 0, which other tests have too
     for one in kept:
         one.cache_clear()
     yield found

@@ -8,7 +8,7 @@ import pytest
 
 from gpunn.backend import asarray, device
 from gpunn.cuda import recurrent, recurrent_layer, recurrent_persistent, variants
-from gpunn.cuda.kernel import EMULATOR
+from gpunn.cuda.device import EMULATOR
 from gpunn.cuda.recurrent_persistent import LAYER_BACKWARD, LAYER_FORWARD, Layer
 from gpunn.cuda.variants import use_variant
 from gpunn.reference.close import assert_close

@@ -8,7 +8,8 @@ import pytest
 
 import gpunn
 from gpunn import Tensor, emulator, gradcheck, ops, verify
-from gpunn.cuda import conv_norm, conv_norm_variants, kernel, variants
+from gpunn.cuda import conv_norm, conv_norm_variants, variants
+from gpunn.cuda.device import EMULATOR
 from gpunn.cuda.variants import OPERATIONS, tracing, use_variant
 from gpunn.ops.conv_norm import conv2d_batch_norm
 from gpunn.reference.close import assert_close
@@ -110,7 +111,7 @@ def test_one_image_without_a_batch_is_the_ops_business():
 @pytest.fixture
 def hopper(monkeypatch):
     """The emulator as sm_90, while nothing that was found out before is remembered."""
-    kept = kernel.capability, variants._lacking, conv_norm._fused, conv_norm._sloped
+    kept = variants.capability, variants._lacking, conv_norm._fused, conv_norm._sloped
     monkeypatch.setenv("GPUNN_EMULATOR_ARCH", "90")
     for one in kept:
         one.cache_clear()
@@ -122,15 +123,15 @@ def hopper(monkeypatch):
 def test_tensor_cores_take_what_they_multiply(hopper):
     shapes = (128, 16, 32, 32), (16, 16, 3, 3), (128, 16, 32, 32)
     job = conv_norm_variants.ConvNorm("float32", True, *shapes, gpunn.Window.of(3, 1, 1), 1)
-    chosen, _ = conv_norm._choice(conv_norm.TRAIN_FORWARD, job, kernel.EMULATOR, ())
+    chosen, _ = conv_norm._choice(conv_norm.TRAIN_FORWARD, job, EMULATOR, ())
     assert chosen is not None and chosen.name.startswith("3xtf32_") and "statistics in its epilogue" in chosen.takes
     first, second = chosen.plan(job)
     assert first.macros["MOMENTS"] == 1 and (first.kernel, second.kernel) == (chosen.sources[0], "batch_norm/apply")
     few = replace(job, x=(1, 512, 7, 7), w=(512, 512, 3, 3), y=(1, 512, 7, 7))
-    chosen, why = conv_norm._choice(conv_norm.TRAIN_FORWARD, few, kernel.EMULATOR, ())
+    chosen, why = conv_norm._choice(conv_norm.TRAIN_FORWARD, few, EMULATOR, ())
     assert chosen is None and "its tiles are split among blocks, for there are few" in why
     large = replace(job, win=gpunn.Window.of(3, 2, 1), y=(128, 16, 16, 16))
-    chosen, why = conv_norm._choice(conv_norm.GRAD_INPUT, large, kernel.EMULATOR, ())
+    chosen, why = conv_norm._choice(conv_norm.GRAD_INPUT, large, EMULATOR, ())
     assert chosen is None and "stride (2, 2) is not 1" in why
 
 

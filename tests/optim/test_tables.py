@@ -8,7 +8,7 @@ import pytest
 import gpunn
 from gpunn import Tensor, backend, emulator, optim
 from gpunn.cuda import table
-from gpunn.cuda.kernel import EMULATOR
+from gpunn.cuda.device import EMULATOR
 from gpunn.cuda.variants import tracing
 from gpunn.emulator import EmulatedArray, KernelError
 from gpunn.reference.optim import OPTIMISERS
