@@ -60,8 +60,28 @@ def _executor(workers: int) -> ThreadPoolExecutor:
     with _lock:
         if _pool is None or _pool_size < workers:
             # Never shut down: another thread may be about to hand it work. Its threads end once nobody holds it.
-            _pool, _pool_size = ThreadPoolExecutor(workers, thread_name_prefix="gpunn"), workers
+            _pool, _pool_size = _started(workers), workers
         return _pool
+
+
+def _started(workers: int) -> ThreadPoolExecutor:
+    """A pool with its threads, which another thread starts, since Ctrl-C is raised in the main one.
+
+    Between a thread's start and its entry among those that Python ends at exit it would leave one to wait for for ever.
+    """
+    pool, all_there = ThreadPoolExecutor(workers, thread_name_prefix="gpunn"), threading.Barrier(workers)
+
+    def start() -> None:
+        try:
+            for _ in range(workers):
+                pool.submit(all_there.wait)
+        except RuntimeError:  # no more threads, or Python is ending: whoever asks for work is told
+            all_there.abort()
+
+    starter = threading.Thread(target=start, daemon=True)
+    starter.start()
+    starter.join()
+    return pool
 
 
 def _after_fork() -> None:
