@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gpunn.cpu.narrow import in_float32
+from gpunn.cpu.narrow import cast, in_float32
 from gpunn.cpu.threads import parallel_for
 from gpunn.grids import MARGIN, Tap, taps
 
@@ -142,3 +142,11 @@ def _add_slopes(gy: np.ndarray, image: np.ndarray, corners: list[Corner], into: 
                 slope = slope if other == axis else np.multiply(slope, tap.weight, out=slope)
             sums[axes - 1 - axis] += slope
     into[...] = sums.T
+
+
+def base(theta: np.ndarray, sizes: tuple[int, ...], align_corners: bool) -> np.ndarray:
+    """(places, axes + 1): where each pixel of an image of these sizes lies, the last axis first, and 1; as theta is."""
+    axes = [(2 * np.arange(n) - (n - 1)) / max(n - 1 if align_corners else n, 1) for n in sizes]
+    mesh = np.meshgrid(*axes, indexing="ij")[::-1]
+    places = np.stack([*mesh, np.ones(sizes)], -1).reshape(-1, len(sizes) + 1)
+    return cast(places.astype(np.float32), theta.dtype) if theta.dtype.itemsize == 2 else places.astype(theta.dtype)

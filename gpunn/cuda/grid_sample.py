@@ -67,6 +67,25 @@ class Sampled(Problem):
         return self.width if self.nhwc or self.C < PLANES else PLANES
 
 
+@dataclass(frozen=True)
+class Base(Problem):
+    """D x H x W pixels, whose places are wanted."""
+
+    D: int
+    H: int
+    W: int
+    rank: int
+    align_corners: bool
+
+    @property
+    def letters(self) -> dict[str, int]:
+        return {**super().letters, "RANK": self.rank}
+
+    @property
+    def struct(self) -> dict[str, int]:
+        return {**self.letters, "align_corners": int(self.align_corners)}
+
+
 # ---------------------------------------------------------------- variants
 def _launch(job: Sampled, name: str, count: int, args: tuple[Any, ...], width: int, each: int) -> Launch:
     macros = {**storage_macros(job.dtype), "RANK": job.rank, "TAPS": job.taps}
@@ -92,6 +111,11 @@ def _backward(job: Sampled) -> tuple[Launch, ...]:
     return tuple(launches)
 
 
+def _base(job: Base) -> tuple[Launch, ...]:
+    macros = {**storage_macros(job.dtype), "RANK": job.rank}
+    return (Launch("grid_sample/base", macros, (blocks(job.D * job.H * job.W, THREADS),), (THREADS,), ("base", job)),)
+
+
 FORWARD = Operation(
     "grid_sample.forward",
     Variant("thread", ("grid_sample/forward",), "every mode, padding and size", _forward),
@@ -105,6 +129,9 @@ BACKWARD = Operation(
         _backward,
     ),
 )
+
+
+BASE = Operation("grid_sample.base", Variant("thread", ("grid_sample/base",), "every size and dtype", _base))
 
 
 # ---------------------------------------------------------------- plans
@@ -127,6 +154,16 @@ def _backward_plan(
     wanted = {name: output for (name, output), need in zip(outputs.items(), needs, strict=True) if need}
     inputs = {"gy": gy, "x": x, "grid": grid}
     return BACKWARD.plan(Sampled(**{**vars(job), "aligned": aligned}), inputs, wanted, empty=not gy.size)
+
+
+@lru_cache(KEPT)
+def _base_plan(like: tuple, sizes: tuple[int, ...], align_corners: bool, asked: Asked) -> Plan:
+    given, shape = Layout(*like), (math.prod(sizes), len(sizes) + 1)
+    dtype = check_arrays(BASE.name, theta=given)
+    check_index(BASE.name, **{"one grid": shape})
+    depth, height, width = (1, *sizes)[-3:]
+    job = Base(dtype, True, depth, height, width, len(sizes), align_corners)
+    return BASE.plan(job, {"theta": given}, {"base": Output(shape, given.dtype)})
 
 
 def _job(
@@ -160,3 +197,8 @@ def backward(
     if all(needs):
         return found
     return (found, None) if needs[0] else (None, found)
+
+
+def base(theta: Array, sizes: tuple[int, ...], align_corners: bool) -> Array:
+    """(places, axes + 1): where each pixel of an image of these sizes lies, the last axis first, and 1; as theta is."""
+    return _base_plan(layout(theta), sizes, align_corners, forced())(theta)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from gpunn.backend import Array, twins
-from gpunn.backend.constants import constant
 from gpunn.checks import arrays, as_shape, check_choice
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
@@ -91,10 +88,5 @@ def affine_grid(theta: A, size: Sequence[int], align_corners: bool | None = None
         raise ValueError(
             f"{op}: theta is {a.shape}, expected {(sizes[0], rank, rank + 1)} for size {sizes}; reshape it"
         )
-    axes = []
-    for n in sizes[:1:-1]:  # the last axis is x
-        ends = (1.0 if align_corners else (n - 1) / n) if n > 1 else 0.0
-        axes.append(np.linspace(-ends, ends, n))
-    mesh = np.meshgrid(*axes[::-1], indexing="ij")[::-1]
-    base = np.stack([*mesh, np.ones(sizes[2:])], -1).reshape(-1, rank + 1).astype(a.dtype)
-    return reshape(matmul(constant(base, a), transpose(theta, 1, 2)), (sizes[0], *sizes[2:], rank))
+    base = twins(a).grid_sample.base(a, sizes[2:], bool(align_corners))
+    return reshape(matmul(base, transpose(theta, 1, 2)), (sizes[0], *sizes[2:], rank))

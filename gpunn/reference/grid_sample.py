@@ -128,3 +128,13 @@ def grid_sample_backward(gy, x, grid, *how):
             others = math.prod([w for other, w in enumerate(weights) if other != axis])
             ggrid[n, at, grid.shape[-1] - 1 - axis] += met * slope * others
     return gx, ggrid.reshape(grid.shape)
+
+
+def base(sizes, align_corners):
+    """A row (x, y, 1), or (x, y, z, 1), for each pixel, whose sides are 2 / n long, or lie 2 / (n - 1) apart."""
+    rows = []
+    for pixel in np.ndindex(*sizes):
+        along = [(-1 + 2 * i / max(n - 1, 1) if align_corners else (2 * i + 1) / n - 1) if n > 1 else 0.0
+                 for i, n in zip(pixel, sizes, strict=True)]  # fmt: skip
+        rows.append([*along[::-1], 1.0])
+    return np.array(rows)

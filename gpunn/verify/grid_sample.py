@@ -12,7 +12,7 @@ import numpy as np
 from gpunn.backend import Array
 from gpunn.cuda import grid_sample as subject
 from gpunn.grids import MODES, PADDINGS
-from gpunn.reference.grid_sample import GRIDS, grid_sample, grid_sample_backward
+from gpunn.reference.grid_sample import GRIDS, base, grid_sample, grid_sample_backward
 from gpunn.verify.task import Give, Task, as_f64, placements
 
 
@@ -26,6 +26,12 @@ def grid_tasks(give: Give) -> Iterator[Task]:
                 continue
             (order, one), (_, above) = orders[(number + turn) % len(orders)]
             yield from _case(f"{case.name}, {how[0]}, {how[1]}, {how[2]}{order}", one, grid, above, how)
+
+    for sizes, align_corners in product(((3, 4), (1, 300), (2, 1, 5)), (False, True)):
+        theta = give(np.zeros((1, 2, 3)))
+        run = partial(lambda *how: (subject.base(*how),), theta, sizes, align_corners)
+        wanted = partial(lambda *how: ((base(*how), 1, None),), sizes, align_corners)
+        yield Task("grid_sample.base", f"{sizes}, {align_corners}", run, wanted)
 
 
 def _case(name: str, x: Array, grid: Array, gy: Array, how: tuple[str, str, bool]) -> Iterator[Task]:

@@ -21,7 +21,7 @@ from gpunn.cuda.dropout import Drop
 from gpunn.cuda.dtypes import FUNCTIONS, STORAGE, storage_macros
 from gpunn.cuda.filter import Filter
 from gpunn.cuda.gather import Gather
-from gpunn.cuda.grid_sample import Sampled
+from gpunn.cuda.grid_sample import Base, Sampled
 from gpunn.cuda.local_response_norm import Channels
 from gpunn.cuda.masked_softmax import Masked
 from gpunn.cuda.norm_pool import NormPool
@@ -296,6 +296,10 @@ def _sampled(dtype: str) -> Iterator[Problem]:
         yield Sampled(dtype, True, 2, columns, 1, 4, 4, 9, rank, taps, 0, False, nhwc, (True, True))
 
 
+def _bases(dtype: str) -> Iterator[Problem]:
+    return (Base(dtype, True, 1, 4, 4, rank, False) for rank in (2, 3))
+
+
 def _gathers(dtype: str) -> Iterator[Problem]:
     of_bytes = [("uint8", dtype), ("uint8", "uint8")] if dtype == "float32" else []
     for given, made in [(dtype, dtype), *of_bytes]:
@@ -312,6 +316,7 @@ _OTHERS = {
     "indexing.order": _ordered,
     "resample": _resampled,
     "grid_sample": _sampled,
+    "grid_sample.base": _bases,
     "conv_norm": _normed_convolutions,
     "batch_norm": _norms,
     "sync_batch_norm": _norms,

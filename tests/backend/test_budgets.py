@@ -51,6 +51,7 @@ SHAPES = {  # what changes images' sizes, and reads rows of tables: launches for
     "bilinear": (lambda x, w, i: ops.interpolate(x, (9, 5), mode="bilinear"), 1, 1),
     "bicubic": (lambda x, w, i: ops.interpolate(x, (3, 9), mode="bicubic", antialias=True), 1, 1),
     "grid_sample": (lambda x, w, i: ops.grid_sample(x, ops.reshape(x, (2, 16, 12, 2))), 1, 3),  # and their sum
+    "affine_grid": (lambda x, w, i: ops.affine_grid(x[:, 0, :2, :3], (2, 1, 4, 5)), 2, 2),
     "embedding": (lambda x, w, i: ops.embedding(i, w), 1, 2),
     "rows of an array": (lambda x, w, i: ops.getitem(w, i), 1, 2),
 }

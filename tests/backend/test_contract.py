@@ -45,7 +45,7 @@ TWINS = {
     "recurrent": {"forward", "backward"},
     "reduce": {"extreme", "reduced"},
     "resample": {"resample"},
-    "grid_sample": {"forward", "backward"},
+    "grid_sample": {"forward", "backward", "base"},
 }
 
 

@@ -40,8 +40,7 @@ NOT_CAPTURED = {
     "stochastic_depth": "each replay would drop the same elements",
     "rrelu": "each replay would repeat the slopes",
     # Their indices, places or noise come from the host.
-    **dict.fromkeys(("affine_grid", "pdist"), "H2D transfers are disallowed"),
-    "gumbel_softmax": "H2D transfers are disallowed",
+    **dict.fromkeys(("gumbel_softmax", "pdist"), "H2D transfers are disallowed"),
     "masked_select": "D2H transfers are disallowed",  # how many there are
 }
 

@@ -52,7 +52,7 @@ def asked(task, dtype):
         return False
     if task.operation.startswith("filter"):
         return task.case.startswith(FILTERS)
-    if task.operation.startswith("grid_sample"):
+    if task.operation in ("grid_sample.forward", "grid_sample.backward"):
         return task.case.startswith(SAMPLED) and "bilinear" in task.case
     if task.operation.startswith(LAYERS):
         return dtype == "float32" and "LSTM" in task.case

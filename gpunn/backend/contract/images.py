@@ -44,3 +44,7 @@ class GridSample(Protocol):
     ) -> tuple[Array | None, Array | None]:
         """Gradients gx and ggrid, each where it is needed."""
         ...
+
+    def base(self, theta: Array, sizes: Shape, align_corners: bool) -> Array:
+        """(places, axes + 1): where each pixel of an image of these sizes lies, the last axis first, and 1."""
+        ...

@@ -49,6 +49,12 @@ INDEXING = [
         (BITS, "item = thread_index(), n", "item = (int)thread_index(), n"),
     ),
     *of_file(
+        "grid_sample/base.cu",
+        (RULE, "return n == 1 ? 0 : ", "return "),
+        (STRIDE, "at / g.W % g.H", "at / g.H % g.H"),
+        (EDGE, "if (l >= g.D * g.H * g.W) return;", ""),
+    ),
+    *of_file(
         "grid_sample/places.cuh",
         (NAN, "v < low ? low : v > high ? high : v", "v > low ? (v > high ? high : v) : low"),
         (NAN, "return v == v ? v : instead;", "return v;"),
