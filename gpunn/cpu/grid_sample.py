@@ -98,7 +98,7 @@ def _core(sizes: Any) -> tuple[slice, ...]:
 
 def _corners(places: np.ndarray, sizes: Any, how: How, sloped: bool) -> Iterator[Corner]:
     """All that places (M, axes) read: a tap of each axis, in every combination."""
-    along = [taps(np, np.ascontiguousarray(places[:, -1 - axis]), n, *how, sloped) for axis, n in enumerate(sizes)]
+    along = [taps(np.ascontiguousarray(places[:, -1 - axis]), n, *how, sloped) for axis, n in enumerate(sizes)]
     steps = [math.prod([n + 2 * MARGIN for n in sizes[axis + 1 :]]) for axis in range(len(sizes))]
     first = _sum([axis[0].index for axis in along], steps)
     for which in product(*[range(len(axis)) for axis in along]):

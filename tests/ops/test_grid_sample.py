@@ -69,7 +69,6 @@ FAR = 1.0 * GRID
 FAR[0, 0, :, 0] = np.nan, np.inf, -np.inf, 1e30, -1e30, 3e9, -1.0
 
 
-@pytest.mark.filterwarnings("ignore:invalid value")
 @pytest.mark.parametrize("mode", MODES if os.environ.get("CI") else MODES[:1])
 def test_on_kernels_it_is_cpus(mode, place):
     """Samples and slopes to the last bit, far outside and where places are no numbers, too; sums over places nearly."""
