@@ -11,7 +11,7 @@ from gpunn import emulator as host
 from gpunn import verify
 from gpunn.cuda.dtypes import STORAGE
 from gpunn.cuda.variants import OPERATIONS
-from gpunn.verify import launches
+from gpunn.verify.problems import problems
 from gpunn.verify.tasks import TF32
 from tests.kernels.turns import by_turns
 
@@ -102,9 +102,9 @@ def test_every_variant_agrees_with_the_loops(operation, tasks):
     for row in rows.values():
         assert not row.failures, f"{operation} {row.variant} {dtype}: {row.failures}, worst {row.worst}"
     ran = {_kind(every.named(row.variant), kept) for row in rows.values() if row.ran}
-    problems = list(launches.problems(every, "float32" if dtype == TF32 else dtype))
+    given = list(problems(every, "float32" if dtype == TF32 else dtype))
     for variant in wanted if dtype != "float64" else ():  # of which few cases are
-        if any(map(variant.accepts, problems)):
+        if any(map(variant.accepts, given)):
             assert _kind(variant, kept) in ran, f"{operation} {variant.name} {dtype} took no case"
 
 

@@ -17,7 +17,7 @@ from gpunn.errors import DeviceError
 from gpunn.reference import naive
 from gpunn.reference.shapes import ConvCase
 from gpunn.verify import sass
-from gpunn.verify.launches import problems
+from gpunn.verify.problems import problems
 from gpunn.verify.tasks import numpy_dtype
 from tests.kernels.test_conv_tensor import job, mma
 

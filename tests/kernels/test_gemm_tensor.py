@@ -13,7 +13,7 @@ from gpunn.cuda.gemm_tensor import TENSOR_ROWS, TILES
 from gpunn.cuda.listing import traced
 from gpunn.cuda.products import LinearBackward, Product, Side
 from gpunn.cuda.variants import OPERATIONS, tracing, use_variant
-from gpunn.verify import launches
+from gpunn.verify.problems import problems
 from gpunn.verify.tasks import numpy_dtype
 
 emulated = pytest.mark.usefixtures("emulator")
@@ -56,7 +56,7 @@ def test_what_tensor_cores_do_not_take_is_said(variant, problem, words):
 
 
 def test_tanh_is_derived_in_floats_alone():
-    both = next(launches.problems(OPERATIONS["linear.backward"], "float16"))
+    both = next(problems(OPERATIONS["linear.backward"], "float16"))
     tanh = LinearBackward(**{**vars(both), "activation": "tanh"})
     assert "tanh's derivative is rounded where it is multiplied in fp16" in ROWS["fp16_64x64"].refusal(tanh)
     assert ROWS["fp16_64x64"].accepts(both)
@@ -74,7 +74,7 @@ def test_small_sides_leave_the_tiles_in_words():
 def test_every_tile_fits_the_smallest_device_of_its_architectures(name):
     for operation in ("matmul.product", "linear.backward"):
         for dtype in ("float32", "float16", "bfloat16"):
-            for problem in launches.problems(OPERATIONS[operation], dtype):
+            for problem in problems(OPERATIONS[operation], dtype):
                 if ROWS[name].accepts(problem):
                     assert ROWS[name].shared(problem) <= 99 * 1024 - 128
 

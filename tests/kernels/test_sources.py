@@ -11,6 +11,7 @@ from gpunn.cuda import source
 from gpunn.cuda.dtypes import STORAGE
 from gpunn.cuda.variants import OPERATIONS
 from gpunn.verify import launches
+from gpunn.verify.problems import problems
 
 NAMES = source.names()
 # What a header's formulas may use: sizes, groups, bytes an element and an index, elements of 16 bytes, parts, macros.
@@ -82,7 +83,7 @@ def test_the_shape_table_makes_every_variant_plan_and_every_kernel_be_built():
     assert {name for name, _, _ in found} == set(NAMES)
     assert all({"T", "ACC"} <= set(macros) for _, _, macros in found)
     for operation in OPERATIONS.values():
-        asked = [problem for dtype in STORAGE for problem in launches.problems(operation, dtype)]
+        asked = [problem for dtype in STORAGE for problem in problems(operation, dtype)]
         for variant in operation.variants:
             assert any(variant.accepts(problem) for problem in asked), f"{operation.name} {variant.name}"
 
