@@ -1,4 +1,4 @@
-"""Sampling at the places of a grid on NumPy arrays: blocks of places, whose channels are gathered by shared indices."""
+"""Sampling at the places of a grid on NumPy arrays: blocks of places, of which each reads all channels, as one row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from gpunn.cpu.narrow import cast, in_float32
 from gpunn.cpu.threads import parallel_for
 from gpunn.grids import MARGIN, Tap, taps
 
-BLOCK = 1 << 14  # places at once, whose indices and weights stay in the cache
+BLOCK, NUMBERS = 1 << 14, 1 << 18  # places at once, and their numbers, at most: what they read stays in the cache
+FEW = 8  # channels
 # Places in the image, how far behind them it is read, the weights (None: 1), and the taps of each axis.
 Corner = tuple[np.ndarray, int, Any, tuple[Tap, ...]]
 How = tuple[str, str, bool]  # mode, padding, align_corners
@@ -22,22 +23,18 @@ How = tuple[str, str, bool]  # mode, padding, align_corners
 @in_float32
 def forward(x: np.ndarray, grid: np.ndarray, mode: str, padding: str, align_corners: bool) -> np.ndarray:
     """Samples y (N, C, *places) of x (N, C, *sizes) at grid (N, *places, axes), the last axis first."""
+    how = mode, padding, align_corners
     y = np.empty((*x.shape[:2], *grid.shape[1:-1]), x.dtype)
     made, places = y.reshape(*x.shape[:2], math.prod(grid.shape[1:-1])), _flat(grid)
+    step = _step(x.shape[1])
 
     def task(n: int) -> None:
-        image, term = _margined(x[n]), np.empty(BLOCK, x.dtype)
-        for low in range(0, made.shape[2], BLOCK):
-            out = made[n, :, low : low + BLOCK]
-            part = term[: out.shape[1]]
-            corners = _corners(places[n, low : low + BLOCK], x.shape[2:], (mode, padding, align_corners), False)
-            for i, (index, behind, weight, _) in enumerate(corners):
-                for c, row in enumerate(image):
-                    np.take(row[behind:], index, out=out[c] if weight is None else part, mode="clip")
-                    if weight is not None and i == 0:
-                        np.multiply(part, weight, out=out[c])
-                    elif weight is not None:
-                        out[c] += np.multiply(part, weight, out=part)
+        image = _margined(x[n])
+        for low in range(0, made.shape[2], step):
+            part = slice(low, low + step)
+            corners = list(_corners(places[n, part], x.shape[2:], how, False))
+            for rows, out in zip(image, _runs(made[n, :, part]), strict=True):
+                out[...] = _sampled(rows, corners).T
 
     if y.size:
         parallel_for(task, len(x), y.size)
@@ -60,12 +57,13 @@ def backward(
     above = np.ascontiguousarray(gy).reshape(*gy.shape[:2], math.prod(gy.shape[2:]))
     places = _flat(grid)
     slopes = None if ggrid is None or mode == "nearest" else _flat(ggrid)
+    sizes, step = [size + 2 * MARGIN for size in x.shape[2:]], _step(x.shape[1])
 
     def task(n: int) -> None:
         image = None if slopes is None else _margined(x[n])
-        total = None if gx is None else _margined(np.zeros_like(x[n]))
-        for low in range(0, above.shape[2], BLOCK):
-            part = slice(low, low + BLOCK)
+        total = None if gx is None else np.zeros((x.shape[1], math.prod(sizes)), x.dtype)
+        for low in range(0, above.shape[2], step):
+            part = slice(low, low + step)
             found = _corners(places[n, part], x.shape[2:], (mode, padding, align_corners), slopes is not None)
             corners = list(found)
             if total is not None:
@@ -73,7 +71,7 @@ def backward(
             if slopes is not None and image is not None:
                 _add_slopes(above[n, :, part], image, corners, slopes[n, part])
         if gx is not None and total is not None:
-            gx[n] = total.reshape(len(total), *[size + 2 * MARGIN for size in x.shape[2:]])[_core(x.shape[2:])]
+            gx[n] = total.reshape(len(total), *sizes)[(slice(None), *_core(x.shape[2:]))]
 
     if gy.size:
         parallel_for(task, len(x), gy.size)
@@ -85,15 +83,41 @@ def _flat(grid: np.ndarray) -> np.ndarray:
     return grid.reshape(len(grid), math.prod(grid.shape[1:-1]), grid.shape[-1])
 
 
-def _margined(image: np.ndarray) -> np.ndarray:
-    """(C, *sizes) with zeros around it, each channel in one row."""
-    padded = np.zeros((len(image), *[n + 2 * MARGIN for n in image.shape[1:]]), image.dtype)
-    padded[_core(image.shape[1:])] = image
-    return padded.reshape(len(image), math.prod(padded.shape[1:]))
+def _step(channels: int) -> int:
+    """Places of a block."""
+    return max(1, min(BLOCK, NUMBERS // max(1, channels)))
+
+
+def _runs(a: np.ndarray) -> list[np.ndarray]:
+    """(C, ...) in runs of channels that are read together: all, or few one by one, since short rows cost more."""
+    return [a] if len(a) >= FEW else [a[c : c + 1] for c in range(len(a))]
+
+
+def _margined(image: np.ndarray) -> list[np.ndarray]:
+    """(C, *sizes) with zeros around it: of each run of channels a row at each position."""
+    made = []
+    for run in _runs(image):
+        padded = np.zeros((*[n + 2 * MARGIN for n in run.shape[1:]], len(run)), run.dtype)
+        padded[_core(run.shape[1:])] = run.transpose(*range(1, run.ndim), 0)
+        made.append(padded.reshape(math.prod(padded.shape[:-1]), len(run)))
+    return made
+
+
+def _sampled(image: np.ndarray, corners: list[Corner]) -> np.ndarray:
+    """The sums (M, C) of what the places read of rows (positions, C)."""
+    y, term = np.empty((2, len(corners[0][0]), image.shape[1]), image.dtype)
+    for i, (index, behind, weight, _) in enumerate(corners):
+        into = term if i else y
+        np.take(image[behind:], index, 0, out=into, mode="clip")
+        if weight is not None:
+            into *= weight[:, None]
+        if i:
+            y += term
+    return y
 
 
 def _core(sizes: Any) -> tuple[slice, ...]:
-    return (slice(None), *[slice(MARGIN, MARGIN + n) for n in sizes])
+    return tuple([slice(MARGIN, MARGIN + n) for n in sizes])
 
 
 def _corners(places: np.ndarray, sizes: Any, how: How, sloped: bool) -> Iterator[Corner]:
@@ -127,15 +151,14 @@ def _scatter(gy: np.ndarray, corners: list[Corner], total: np.ndarray) -> None:
             np.add.at(total[c, behind:], index, row if weight is None else row * weight)
 
 
-def _add_slopes(gy: np.ndarray, image: np.ndarray, corners: list[Corner], into: np.ndarray) -> None:
+def _add_slopes(gy: np.ndarray, image: list[np.ndarray], corners: list[Corner], into: np.ndarray) -> None:
     """The gradient of one grid (M, axes), from gy (C, M)."""
-    part, axes = np.empty_like(gy[0]), into.shape[-1]
+    above, axes = [np.ascontiguousarray(run.T) for run in _runs(gy)], into.shape[-1]
     sums = np.zeros((axes, len(into)), into.dtype)
     for index, behind, _, corner in corners:
-        met = np.zeros_like(part)
-        for c, row in enumerate(gy):
-            np.take(image[c, behind:], index, out=part, mode="clip")
-            met += np.multiply(part, row, out=part)
+        met = np.zeros(len(into), into.dtype)
+        for rows, g in zip(image, above, strict=True):
+            met += np.einsum("mc,mc->m", np.take(rows[behind:], index, 0, mode="clip"), g)
         for axis in range(axes):
             slope = met * corner[axis].slope
             for other, tap in enumerate(corner):

@@ -138,3 +138,23 @@ def test_refusals(name):
 def test_dtypes():
     with pytest.raises(TypeError, match="grid_sample: x is float64 but grid is float32"):
         ops.grid_sample(X, GRID.astype(np.float32))
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+def test_many_channels_are_read_as_few_are(mode):
+    rng = np.random.default_rng(0)
+    x, grid = rng.standard_normal((2, 9, 5, 6)), rng.uniform(-1.3, 1.3, (2, 4, 3, 2))
+    x[0, 4, 2, 2] = np.nan
+    gy = rng.standard_normal((2, 9, 4, 3))
+    whole, far = (Tensor(a, requires_grad=True) for a in (x, grid))
+    y = ops.grid_sample(whole, far, mode)
+    y.backward(gy)
+    slopes = np.zeros_like(grid)
+    for c in range(0, 9, 3):
+        part, places = (Tensor(a, requires_grad=True) for a in (x[:, c : c + 3], grid))
+        few = ops.grid_sample(part, places, mode)
+        few.backward(gy[:, c : c + 3])
+        np.testing.assert_array_equal(y.array[:, c : c + 3], few.array)
+        np.testing.assert_array_equal(whole.gradient[:, c : c + 3], part.gradient)
+        slopes += places.gradient
+    np.testing.assert_allclose(far.gradient, slopes, rtol=1e-12, atol=1e-12)
