@@ -61,6 +61,16 @@ def on_device_of(a: Array) -> AbstractContextManager:
     return on(a.device.id)
 
 
+_read: dict[int, tuple[Array | None, ...]] = {}  # by programs' own graphs, of whose ends nobody tells
+
+
+def keep(arrays: tuple[Array | None, ...], device: int) -> None:
+    """While a graph is captured: what its launches read stays where it is, for as long as the graph, or for good."""
+    capture.keep(arrays)
+    if in_program_capture(device):
+        _read[id(arrays)] = arrays
+
+
 _tickets: dict[Place, Array] = {}
 _outgrown: list[Array] = []  # those that a captured graph may know: it keeps nothing alive
 

@@ -114,7 +114,7 @@ def _arrays(taps: Taps, like: Array) -> tuple[Array | None, ...]:
             if len(_kept) >= KEPT:
                 _kept.clear()
             _kept[key] = found
-    capture.keep(found)
+    streams.keep(found, device_number(like))
     return found
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import gpunn
 from gpunn import Tensor, backend, ops, optim
+from gpunn.cuda import resample
 from gpunn.errors import CaptureError
 from tests import counting
 from tests.backend.graphs import captured
@@ -115,6 +116,19 @@ def test_a_wrong_index_in_a_programs_own_graph_is_told_at_each_replay(xp, stream
         with pytest.raises(IndexError, match=r"max_pool2d_backward: indices.1, 2, 0, 0. is 36, expected 0 to 35 in a "):
             values(gx)
     assert values(gx).any()
+
+
+def test_what_a_programs_own_graph_reads_outlasts_the_known_shapes(xp, stream):
+    x, pool = moved(X, "cuda"), xp.cuda.MemoryPool()
+    call = partial(ops.interpolate, x, (9, 5), mode="bilinear")
+    graph, y = captured(xp, stream, pool, call)
+    resample._kept.clear()  # as many other shapes would do
+    with stream, xp.cuda.using_allocator(pool.malloc):
+        room = [xp.full(size, 7, np.uint8) for size in (24, 40, 512) for _ in range(40)]
+    graph.launch(stream)
+    stream.synchronize()
+    assert room
+    np.testing.assert_array_equal(values(y), values(call()))
 
 
 def test_an_optimisers_step_is_refused_in_a_programs_own_graph(xp, stream):
