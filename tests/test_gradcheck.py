@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import gpunn
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 
 
 def cube(x, slope=3.0):

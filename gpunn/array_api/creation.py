@@ -13,7 +13,8 @@ from gpunn.backend import asarray as array_of
 from gpunn.backend import default_device as default
 from gpunn.backend.memory import overlap
 from gpunn.engine.operators import A, Operand
-from gpunn.engine.tensor import Tensor, data_of, record, refuse_lost_gradients
+from gpunn.engine.record import record
+from gpunn.engine.tensor import Tensor, data_of, refuse_lost_gradients
 from gpunn.ops.precision import rounded
 
 Place = str | Device | None

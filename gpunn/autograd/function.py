@@ -7,7 +7,8 @@ from typing import Any
 
 from gpunn.backend import Array, array_module
 from gpunn.engine.autograd import Gradients, Needs, no_grad
-from gpunn.engine.tensor import Tensor, data_of, record_all
+from gpunn.engine.record import record_all
+from gpunn.engine.tensor import Tensor, data_of
 
 
 class FunctionCtx:

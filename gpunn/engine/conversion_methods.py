@@ -69,7 +69,7 @@ class ConversionMethods:
         def backward(gy: Array, needs: Needs) -> Gradients:
             return (to_device(gy.astype(before) if gy.dtype != before else gy, home),)
 
-        return gpunn.engine.tensor.remember("to", y, (self,), backward)
+        return gpunn.engine.record.remember("to", y, (self,), backward)
 
     def cpu(self: gpunn.Tensor) -> gpunn.Tensor:
         return self.to("cpu")
@@ -79,7 +79,7 @@ class ConversionMethods:
 
     def clone(self: gpunn.Tensor, memory_format: object = None) -> gpunn.Tensor:
         """A copy in memory of its own, through which gradients flow."""
-        return gpunn.engine.tensor.record("clone", self.array.copy(order="K"), (self,), lambda gy, needs: (gy,))
+        return gpunn.engine.record.record("clone", self.array.copy(order="K"), (self,), lambda gy, needs: (gy,))
 
     def detach_(self: gpunn.Tensor) -> gpunn.Tensor:
         """x itself, cut off from its history."""

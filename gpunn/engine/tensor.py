@@ -1,4 +1,4 @@
-"""Tensor: an array that remembers how it was made, and the functions by which ops read arrays and record themselves."""
+"""Tensor: an array that remembers how it was made; the array behind an argument; gradients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gpunn.backend.dispatch import CUPYS
 from gpunn.dtypes import as_dtype
 from gpunn.engine import autograd
 from gpunn.engine.alias import UNTRACKED, Alias, join
-from gpunn.engine.autograd import Closure, Gradients, Joint, Leaf, Needs, Node
+from gpunn.engine.autograd import Gradients, Leaf, Node
 from gpunn.engine.conversion_methods import ConversionMethods
 from gpunn.engine.index_methods import IndexMethods
 from gpunn.engine.math_methods import MathMethods
@@ -179,7 +179,7 @@ class Tensor(
             ValueError: ``gy`` is missing for more than one element, or has another shape.
         """
         refuse_graph("backward", create_graph)
-        root, seed = _node_of(self, "backward"), _seed(self, gradient if gy is None else gy, "backward")
+        root, seed = node_of(self, "backward"), _seed(self, gradient if gy is None else gy, "backward")
         autograd.backward(root, seed, bool(retain_graph))
 
     def _take(self, gradient: Tensor) -> None:
@@ -200,14 +200,14 @@ class Tensor(
         The hook gets a Tensor and must not change it; what it returns, unless None, takes the gradient's place.
         Returns a handle: handle.remove() takes the hook away.
         """
-        return _node_of(self, "register_hook").add_hook(lambda gradient: hook(Tensor(gradient)))
+        return node_of(self, "register_hook").add_hook(lambda gradient: hook(Tensor(gradient)))
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], object]) -> Handle:
         """Call ``hook(x)`` of this leaf x in each backward as soon as x.grad has all of it, while others are to come.
 
         Returns a handle, as register_hook does. RuntimeError for a computed value.
         """
-        node = _node_of(self, caller := "register_post_accumulate_grad_hook")
+        node = node_of(self, caller := "register_post_accumulate_grad_hook")
         if not isinstance(node, Leaf):
             raise RuntimeError(f"{caller}: got a computed value, expected a leaf; take register_hook for its gradient")
         return node.add_waiting(hook)
@@ -259,7 +259,8 @@ class Tensor(
         return self.array.__dlpack_device__()
 
 
-def _node_of(tensor: Tensor, caller: str) -> Node:
+def node_of(tensor: Tensor, caller: str) -> Node:
+    """The tensor's place in the graph. RuntimeError where it requires no gradient."""
     if not tensor._requires_grad:
         raise RuntimeError(
             f"{caller}: this Tensor requires no gradient; make a leaf with Tensor(array, requires_grad=True), "
@@ -351,93 +352,6 @@ def _untracked(array: Array) -> Tensor:
     return made
 
 
-def record(name: str, y: Array, inputs: Sequence[object], backward: Closure, owned: bool = False) -> Any:
-    """Wrap an op's result, and remember how to go back.
-
-    Args:
-        name: the op's name, for error messages.
-        y: the resulting array.
-        inputs: what the user passed: Tensors, arrays, numbers, None.
-        backward: ``backward(gy, needs)`` returns one gradient, or None, per input, and computes only those for which
-            ``needs`` is true. It captures arrays, never Tensors; it never changes ``gy``, and returns new arrays,
-            views, or ``gy`` itself, but nothing that it keeps.
-        owned: every gradient, be it a view, is memory that nobody else holds, which saves the copy of one that is kept.
-
-    Returns:
-        ``y`` itself where no input is a Tensor; else a Tensor, which remembers ``backward`` where an input requires a
-        gradient and recording is on.
-    """
-    source, wrapped = None, False
-    for x in inputs:
-        if isinstance(x, Tensor):
-            source, wrapped = x.array if source is None else source, True
-            break
-        if source is None and is_array(x):
-            source = x
-    if source is not None and type(y) is not type(source) and type(y) is not (kind := type(plain(source))):
-        y = autograd.as_type(y, kind, name)
-    return remember(name, y, inputs, backward, owned) if wrapped else y
-
-
-def record_all(
-    name: str,
-    ys: Sequence[Array],
-    inputs: Sequence[object],
-    backward: Callable[[tuple[Array | None, ...], Needs], Gradients],
-    owned: bool = False,
-) -> tuple[Any, ...]:
-    """`record` of an op with several results.
-
-    ``backward(gys, needs)`` takes a gradient for each result, None for one that no gradient reached, and runs once.
-    """
-    if not any(isinstance(x, Tensor) for x in inputs):
-        return tuple(ys)
-    count = len(ys)  # all that the closure keeps of them
-
-    def joined(gys: Any, needs: Needs) -> Gradients:
-        return backward(tuple([gys.get(i) for i in range(count)]), needs)
-
-    joint = remember(name, ys[0], inputs, joined, owned, Joint)
-    return tuple([remember(name, y, (joint,), Joint.part(i)) for i, y in enumerate(ys)])
-
-
-def remember(
-    name: str,
-    y: Array,
-    inputs: Sequence[object],
-    backward: Closure,
-    owned: bool = False,
-    kind: type[Node] = Node,
-) -> Tensor:
-    """``y`` as a Tensor, with a node in the graph where an input requires a gradient and recording is on."""
-    result = Tensor.__new__(Tensor)  # an op's result needs none of __init__'s checks
-    result.array, result.gradient, result._node, result._requires_grad = y, None, None, False
-    result._alias, result._origin, result._read = None, None, False
-    if autograd.is_grad_enabled() and y.dtype.kind in "fV":
-        edges: list[Node | None] = []
-        needs: list[bool] = []
-        for x in inputs:
-            if isinstance(x, Tensor) and x._requires_grad:
-                edges.append(_node_of(x, name))
-                needs.append(True)
-            else:
-                edges.append(None)
-                needs.append(False)
-        if True in needs:
-            result._node, result._requires_grad = kind(name, y, edges, tuple(needs), backward, owned), True
-            for x in inputs:
-                if isinstance(x, Tensor):
-                    x._read = True
-                    if x._alias is not None and x._alias is not UNTRACKED:
-                        x._alias.read = True
-    base = y.base
-    for x in inputs:
-        # A view's base is what it was taken of, or that one's base: `shares`, without its price on every op's way.
-        if isinstance(x, Tensor) and (y is x.array or (base is not None and (base is x.array or base is x.array.base))):
-            join(x, result)
-    return result
-
-
 @overload
 def grad(outputs: Tensor, inputs: Tensor, gy: Value | None = None, retain_graph: bool = False) -> Array | None: ...
 @overload
@@ -458,8 +372,8 @@ def grad(
         one array, or a tuple of arrays as long as ``inputs``; None for an input that ``outputs`` does not depend on.
     """
     wanted = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
-    nodes = [_node_of(x, "grad") for x in wanted]
-    root = (_node_of(outputs, "grad"), _seed(outputs, gy, "grad"))
+    nodes = [node_of(x, "grad") for x in wanted]
+    root = (node_of(outputs, "grad"), _seed(outputs, gy, "grad"))
     found = autograd.walk([root], retain_graph, until=set(nodes))
     # Copies of what others hold: two results, or a result and gy, may not share memory.
     given: list[tuple[Array | None, bool]] = [found.get(node, (None, True)) for node in nodes]

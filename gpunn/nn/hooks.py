@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from gpunn.backend import Array
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
-from gpunn.engine.tensor import Tensor, data_of, record_all
+from gpunn.engine.record import record_all
+from gpunn.engine.tensor import Tensor, data_of
 from gpunn.handle import Handle
 
 

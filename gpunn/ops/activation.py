@@ -11,7 +11,7 @@ from gpunn.backend import Array, array_module, asarray, device_of, twins
 from gpunn.checks import arrays, check_choice, wants_grad
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import record
+from gpunn.engine.record import record
 from gpunn.ops.comparison import greater
 from gpunn.ops.elementwise import applied
 from gpunn.ops.in_place import into

@@ -8,7 +8,8 @@ from gpunn.backend import Array, twins
 from gpunn.checks import arrays, as_ints, wants_grad
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A, Operand
-from gpunn.engine.tensor import Tensor, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import Tensor
 from gpunn.ops.frame import Frame, frame_of
 from gpunn.ops.out import with_out
 

@@ -11,7 +11,8 @@ from gpunn.backend import Array, array_module, twins
 from gpunn.backend.contract import Shape
 from gpunn.checks import arrays
 from gpunn.engine.operators import A, Operand
-from gpunn.engine.tensor import Tensor, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import Tensor
 from gpunn.ops.dropout import taken
 from gpunn.ops.out import with_out
 from gpunn.ops.reduce import wide

@@ -14,7 +14,8 @@ from gpunn.backend import Array, is_array, twins
 from gpunn.checks import check_choice, wants_grad
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand, Value
-from gpunn.engine.tensor import Tensor, data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import Tensor, data_of
 from gpunn.ops.broadcast import binary, common, operands, shape_of, unbroadcast
 from gpunn.ops.elementwise import applied, in_dtype
 from gpunn.ops.out import with_out

@@ -13,7 +13,8 @@ from gpunn.backend.contract import Shape
 from gpunn.checks import arrays, check_same_device, wants_grad
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.arithmetic import add, matmul, mul
 from gpunn.ops.attention_masks import as_bias
 from gpunn.ops.comparison import where

@@ -10,7 +10,8 @@ import numpy as np
 from gpunn.backend import Array, array_module
 from gpunn.checks import check_same_device
 from gpunn.engine.operators import Operand
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.arithmetic import add
 from gpunn.ops.joining import concatenate
 from gpunn.ops.precision import rounded

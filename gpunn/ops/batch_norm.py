@@ -12,7 +12,8 @@ from gpunn.backend import Array, array_module, is_whole, same_device, twins
 from gpunn.checks import arrays, check_constant, check_same_device, check_shape, check_written, wants_grad
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A, Operand
-from gpunn.engine.tensor import Tensor, data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import Tensor, data_of
 from gpunn.mistaken import mistaken
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import like

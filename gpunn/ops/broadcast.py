@@ -14,7 +14,8 @@ from gpunn.backend.dispatch import CUPYS
 from gpunn.checks import WIDE_DTYPES
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import Operand, Plain, Value
-from gpunn.engine.tensor import Tensor, data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import Tensor, data_of
 from gpunn.ops.elementwise import applied, wide
 from gpunn.ops.reduce import total
 from gpunn.restored import restored

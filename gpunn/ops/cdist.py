@@ -9,7 +9,7 @@ import numpy as np
 from gpunn.backend import Array, array_module, twins
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
-from gpunn.engine.tensor import record
+from gpunn.engine.record import record
 from gpunn.ops.broadcast import operands, unbroadcast
 from gpunn.ops.elementwise import floating
 from gpunn.ops.out import with_out

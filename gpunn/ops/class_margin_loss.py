@@ -12,7 +12,8 @@ from gpunn.backend import Array, array_module
 from gpunn.backend.contract import Shape
 from gpunn.checks import arrays, check_choice, check_constant, check_same_device
 from gpunn.engine.operators import A, Operand
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.errors import RangeError
 from gpunn.ops.cross_entropy import REDUCTIONS
 from gpunn.ops.loss import reduced, scale_of

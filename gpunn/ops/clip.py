@@ -9,7 +9,8 @@ import numpy as np
 
 from gpunn.backend import Array, is_array
 from gpunn.engine.operators import A, Value
-from gpunn.engine.tensor import Tensor, data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import Tensor, data_of
 from gpunn.ops.broadcast import combined
 from gpunn.ops.elementwise import applied
 from gpunn.ops.out import with_out

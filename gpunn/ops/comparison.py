@@ -9,7 +9,7 @@ import numpy as np
 from gpunn.backend import Array, asarray, device_of, is_array
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand, Value
-from gpunn.engine.tensor import record
+from gpunn.engine.record import record
 from gpunn.ops.broadcast import binary, module_for, operands, shape_of, unbroadcast
 from gpunn.ops.elementwise import applied
 from gpunn.ops.gathering import nonzero

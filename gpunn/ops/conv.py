@@ -10,7 +10,7 @@ from gpunn.backend.contract import Shape
 from gpunn.checks import Ints, arrays, as_count, as_ints, cached, check_output, check_planes, check_shape, wants_grad
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import record
+from gpunn.engine.record import record
 from gpunn.mistaken import mistaken
 from gpunn.ops.conv_complex import ComplexConv
 from gpunn.ops.conv_pool import followed

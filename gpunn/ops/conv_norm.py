@@ -15,7 +15,8 @@ from gpunn.backend.contract import Shape
 from gpunn.checks import Ints, arrays, check_written, wants_grad
 from gpunn.engine.autograd import Gradients, Known, Needs
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import Tensor, data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import Tensor, data_of
 from gpunn.ops.batch_norm import batch_norm, batch_norm_relu
 from gpunn.ops.conv import check_bias, conv2d, plan
 from gpunn.ops.precision import like, narrowed

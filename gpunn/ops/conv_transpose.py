@@ -8,7 +8,7 @@ from gpunn.backend.contract import Shape
 from gpunn.checks import Ints, arrays, as_count, as_ints, cached, check_planes, wants_grad
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import record
+from gpunn.engine.record import record
 from gpunn.mistaken import mistaken
 from gpunn.ops.conv import LETTERS, TAPS, add_batch, check_bias, drop_batch
 from gpunn.ops.conv_complex import conv_of

@@ -10,7 +10,8 @@ from gpunn.backend import Array, array_module, capture
 from gpunn.checks import as_axis, check_same_device
 from gpunn.engine.autograd import no_grad
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.elementwise import floating, wide
 from gpunn.ops.out import with_out
 from gpunn.scalars import as_int, as_number

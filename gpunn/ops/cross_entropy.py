@@ -12,7 +12,8 @@ from gpunn.backend.contract import Backward, Shape
 from gpunn.checks import arrays, check_choice, check_constant, check_same_device, wants_grad
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.counts import Count, here
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import rounded, widened

@@ -10,7 +10,8 @@ from gpunn.asked import asked
 from gpunn.backend import Array, capture, device_of, to_numpy, twins
 from gpunn.checks import arrays, check_choice, check_same_device
 from gpunn.engine.operators import A, Operand
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.cross_entropy import REDUCTIONS
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import widened

@@ -10,7 +10,8 @@ from gpunn.checks import as_axis
 from gpunn.cpu.running import running_sums
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Axis, Named
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.elementwise import in_dtype, wide
 from gpunn.ops.out import with_out
 from gpunn.ops.reduce import Alias

@@ -15,7 +15,7 @@ from gpunn.checks import arrays, as_axis
 from gpunn.cpu import glu as cpu_glu
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import record
+from gpunn.engine.record import record
 from gpunn.errors import CaptureError
 from gpunn.ops.activation import activate, leaky_relu
 from gpunn.ops.arithmetic import neg

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gpunn.backend import Array, array_module
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.out import with_out
 from gpunn.ops.places import arange
 from gpunn.ops.reduce import sum as total

@@ -9,7 +9,8 @@ from gpunn.backend import Array, array_module, twins
 from gpunn.checks import check_same_device
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.counts import Count, here
 from gpunn.ops.cross_entropy import check_labels, check_scores, refuse_swapped
 from gpunn.ops.loss import reduced, scale_of

@@ -9,7 +9,8 @@ from gpunn.backend.constants import constant
 from gpunn.checks import as_axis
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand, Value
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.arithmetic import add, div, sub
 from gpunn.ops.broadcast import operands, unbroadcast
 from gpunn.ops.clip import clip

@@ -12,7 +12,8 @@ from gpunn.backend import Array, capture, streams, twins
 from gpunn.backend.contract import Shape
 from gpunn.checks import arrays, check_choice
 from gpunn.engine.operators import A, Operand
-from gpunn.engine.tensor import Tensor, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import Tensor
 from gpunn.errors import CaptureError
 from gpunn.ops.frame import LETTERS
 from gpunn.ops.out import with_out

@@ -12,7 +12,8 @@ from numpy.typing import DTypeLike
 from gpunn.backend import Array, array_module, twins
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import Tensor, data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import Tensor, data_of
 from gpunn.ops.out import with_out
 from gpunn.restored import restored
 

@@ -7,7 +7,8 @@ import numpy as np
 from gpunn.backend import Array, array_module, twins
 from gpunn.checks import arrays, check_same_device, check_written
 from gpunn.engine.operators import A, Operand
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.out import with_out
 from gpunn.ops.reduce import wide
 from gpunn.scalars import as_int, as_number

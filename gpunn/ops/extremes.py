@@ -9,7 +9,8 @@ import numpy as np
 from gpunn.backend import Array, array_module, twins
 from gpunn.backend.contract import Backward, Shape
 from gpunn.engine.operators import A, Axis
-from gpunn.engine.tensor import Tensor, data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import Tensor, data_of
 from gpunn.ops.out import with_out
 from gpunn.ops.reduce import Alias, axes_of, count_of, record_reduction, reduced_shape, wide
 

@@ -10,7 +10,7 @@ from gpunn.backend.contract import Shape
 from gpunn.checks import arrays, check_needs, check_shape, wants_grad
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import record
+from gpunn.engine.record import record
 from gpunn.ops.out import with_out
 from gpunn.ops.pad import as_border
 

@@ -8,7 +8,7 @@ from gpunn.backend import Array, array_module
 from gpunn.backend.contract import Shape
 from gpunn.checks import Ints, arrays, as_ints, cached, check_output, check_planes
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import record
+from gpunn.engine.record import record
 from gpunn.ops.out import with_out
 from gpunn.window import Window
 

@@ -10,7 +10,8 @@ from gpunn.backend import Array, array_module, capture, device_of, to_device
 from gpunn.backend.contract import Shape
 from gpunn.checks import check_same_device
 from gpunn.engine.operators import A, Operand, Value
-from gpunn.engine.tensor import Tensor, data_of, record, record_all
+from gpunn.engine.record import record, record_all
+from gpunn.engine.tensor import Tensor, data_of
 from gpunn.ops.broadcast import unbroadcast
 from gpunn.ops.indexing import getitem
 from gpunn.ops.out import with_out

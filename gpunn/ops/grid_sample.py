@@ -8,7 +8,7 @@ from gpunn.backend import Array, twins
 from gpunn.checks import arrays, as_shape, check_choice
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
-from gpunn.engine.tensor import record
+from gpunn.engine.record import record
 from gpunn.grids import MODES, PADDINGS
 from gpunn.ops.arithmetic import matmul
 from gpunn.ops.out import with_out

@@ -12,7 +12,7 @@ from gpunn.backend.contract import Shape
 from gpunn.checks import Ints, arrays, as_count, as_ints, check_written
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import record
+from gpunn.engine.record import record
 from gpunn.ops.batch_norm import batch_norm, channelwise
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import widened

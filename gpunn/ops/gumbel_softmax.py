@@ -11,7 +11,8 @@ from gpunn.backend import Array, capture, device_of, to_device, twins
 from gpunn.backend.constants import constant
 from gpunn.checks import arrays, as_axis
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.arithmetic import add, div
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import cast

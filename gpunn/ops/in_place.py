@@ -20,7 +20,8 @@ from gpunn.engine import written
 from gpunn.engine.alias import UNTRACKED, is_shared, shares
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import Tensor, data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import Tensor, data_of
 from gpunn.ops.broadcast import operands, shape_of, unbroadcast
 from gpunn.ops.in_place_checks import check_kind, lies_at, refuse_leaf, refuse_unwritable, remedy, shared
 from gpunn.ops.indexing import as_index, getitem, ints_first

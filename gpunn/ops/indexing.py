@@ -11,7 +11,8 @@ from gpunn.backend.contract import Shape
 from gpunn.engine.alias import stand_for_a_view
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import Tensor, data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import Tensor, data_of
 from gpunn.errors import LabelError
 from gpunn.ops.out import with_out
 from gpunn.scalars import as_int

@@ -10,7 +10,8 @@ import numpy as np
 from gpunn.backend import Array, array_module
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.broadcast import operands
 from gpunn.ops.out import with_out
 from gpunn.ops.shape import broadcast_to, dim_of, one_name, reshape, transpose, unsqueeze

@@ -9,7 +9,7 @@ from gpunn.backend import Array, twins
 from gpunn.checks import arrays, check_choice, wants_grad
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import record
+from gpunn.engine.record import record
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import narrowed
 

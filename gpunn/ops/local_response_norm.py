@@ -6,7 +6,7 @@ from gpunn.backend import Array, twins
 from gpunn.checks import arrays, as_count, check_shape
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import record
+from gpunn.engine.record import record
 from gpunn.ops.out import with_out
 from gpunn.restored import restored
 from gpunn.scalars import as_number

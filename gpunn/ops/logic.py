@@ -8,7 +8,8 @@ import numpy as np
 
 from gpunn.backend import Array, array_module, is_array, to_numpy
 from gpunn.engine.operators import A, Axis, Operand, Value
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.broadcast import binary, module_for, operands
 from gpunn.ops.elementwise import wide
 from gpunn.ops.out import with_out

@@ -12,7 +12,7 @@ from gpunn.backend import Array, array_module, twins
 from gpunn.checks import arrays, check_choice, check_constant
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
-from gpunn.engine.tensor import record
+from gpunn.engine.record import record
 from gpunn.ops.cross_entropy import REDUCTIONS, weighed
 from gpunn.ops.out import with_out
 from gpunn.ops.pointwise_loss import Named, pointwise

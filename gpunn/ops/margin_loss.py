@@ -10,7 +10,8 @@ from gpunn.backend import Array, array_module
 from gpunn.checks import arrays, check_same_device, check_shape
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.out import with_out
 from gpunn.ops.pointwise_loss import fitting, pointwise
 from gpunn.ops.precision import cast, widened

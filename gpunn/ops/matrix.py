@@ -10,7 +10,8 @@ import numpy as np
 
 from gpunn.backend import Array, array_module
 from gpunn.engine.operators import A, Operand, Value
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.arithmetic import add, matmul, mul
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import cast, narrowed, wide_on_cpu

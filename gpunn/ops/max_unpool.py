@@ -11,7 +11,8 @@ from gpunn.backend import Array, array_module, twins
 from gpunn.backend.contract import Shape
 from gpunn.checks import Ints, arrays, as_ints, check_same_device, check_shape
 from gpunn.engine.operators import A, Operand
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.errors import PlaceError
 from gpunn.ops.frame import frame_of
 from gpunn.ops.max_pool_gradients import PLACES

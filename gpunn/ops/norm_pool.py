@@ -9,7 +9,7 @@ from gpunn.backend import Array, twins
 from gpunn.checks import Ints, arrays, as_ints, cached, check_output, check_shape
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand
-from gpunn.engine.tensor import record
+from gpunn.engine.record import record
 from gpunn.ops.frame import Frame, frame_of
 from gpunn.ops.out import with_out
 from gpunn.scalars import shown

@@ -10,7 +10,7 @@ from gpunn.backend import Array, array_module
 from gpunn.backend.contract import Shape
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import Axis
-from gpunn.engine.tensor import record
+from gpunn.engine.record import record
 from gpunn.ops.cumulative import along
 from gpunn.ops.elementwise import wide
 from gpunn.ops.reduce import Alias

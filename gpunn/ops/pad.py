@@ -9,7 +9,8 @@ from gpunn.backend import Array, array_module, twins
 from gpunn.backend.contract import Shape
 from gpunn.checks import arrays, as_shape, check_shape
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.errors import suggestion
 from gpunn.ops.indexing import getitem
 from gpunn.ops.out import with_out

@@ -20,7 +20,8 @@ from gpunn.cpu.over import BLOCK, held
 from gpunn.cpu.threads import parallel_for
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import Operand
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.broadcast import unbroadcast
 from gpunn.ops.cross_entropy import REDUCTIONS
 from gpunn.ops.precision import rounded, widened

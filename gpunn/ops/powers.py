@@ -8,7 +8,8 @@ import numpy as np
 
 from gpunn.backend import Array
 from gpunn.engine.operators import A, Operand, Value
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.broadcast import binary, combined
 from gpunn.ops.elementwise import applied, smooth
 from gpunn.ops.out import with_out

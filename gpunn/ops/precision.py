@@ -10,7 +10,8 @@ from gpunn.asked import narrow
 from gpunn.backend import Array
 from gpunn.cpu.narrow import cast as cast_on_cpu
 from gpunn.engine.operators import Operand
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.restored import restored
 
 _FLOATS = ("float32", "float16", "bfloat16")  # of which float64 is none: it stays as exact as it was asked to be

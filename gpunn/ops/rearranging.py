@@ -9,7 +9,8 @@ import numpy as np
 from gpunn.backend import Array, array_module, to_numpy
 from gpunn.backend.contract import Shape
 from gpunn.engine.operators import A, Operand
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.broadcast import unbroadcast
 from gpunn.ops.gathering import index_select
 from gpunn.ops.out import with_out

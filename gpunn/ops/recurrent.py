@@ -13,7 +13,7 @@ from gpunn.backend import Array, streams
 from gpunn.checks import wants_grad
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A, Operand
-from gpunn.engine.tensor import record_all
+from gpunn.engine.record import record_all
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import narrowed, widened
 from gpunn.ops.recurrent_checks import (

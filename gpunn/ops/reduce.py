@@ -13,7 +13,8 @@ from gpunn.asked import asked
 from gpunn.backend import Array, array_module, twins
 from gpunn.backend.contract import Backward, Shape
 from gpunn.engine.operators import A, Axis, Named
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.elementwise import floating, in_dtype
 from gpunn.ops.elementwise import wide as wide
 from gpunn.ops.out import with_out

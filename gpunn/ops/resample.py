@@ -14,7 +14,8 @@ from gpunn.backend import Array, array_module, twins
 from gpunn.backend.contract import Shape
 from gpunn.checks import Ints, arrays, as_ints, check_choice
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.out import with_out
 from gpunn.taps import Taps
 

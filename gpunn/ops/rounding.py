@@ -12,7 +12,8 @@ from gpunn.cpu.narrow import largest
 from gpunn.cpu.over import over
 from gpunn.engine.autograd import no_grad
 from gpunn.engine.operators import A, Operand, Value
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.broadcast import binary, combined
 from gpunn.ops.elementwise import applied, floating, wide
 from gpunn.ops.out import with_out

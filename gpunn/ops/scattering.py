@@ -11,7 +11,8 @@ from gpunn.backend import Array, array_module, asarray, device_of, twins
 from gpunn.checks import check_same_device
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Operand, Value
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.elementwise import applied
 from gpunn.ops.out import with_out
 from gpunn.ops.places import arange, check_inside, grid, places, vector

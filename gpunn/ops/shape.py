@@ -16,7 +16,8 @@ from gpunn.backend.contract import Shape
 from gpunn.checks import cached
 from gpunn.engine.alias import stand_for_a_view
 from gpunn.engine.operators import A, Axis
-from gpunn.engine.tensor import Tensor, data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import Tensor, data_of
 from gpunn.layout import order_of
 from gpunn.ops.broadcast import unbroadcast
 from gpunn.scalars import as_int

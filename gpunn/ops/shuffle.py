@@ -11,7 +11,8 @@ from gpunn.backend import Array, array_module
 from gpunn.backend.contract import Shape
 from gpunn.checks import as_count
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.out import with_out
 
 

@@ -10,7 +10,7 @@ from gpunn.backend import Array, array_module, twins
 from gpunn.backend.contract import Backward, Shape
 from gpunn.checks import arrays, as_axis, check_shape
 from gpunn.engine.operators import A, Axis
-from gpunn.engine.tensor import record
+from gpunn.engine.record import record
 from gpunn.ops.elementwise import in_dtype, real
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import widened

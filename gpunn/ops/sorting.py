@@ -12,7 +12,8 @@ import numpy as np
 from gpunn.backend import Array, array_module
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A, Axis, Named
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.cumulative import along
 from gpunn.ops.elementwise import wide
 from gpunn.ops.order import (

@@ -10,7 +10,8 @@ import numpy as np
 from gpunn.backend import Array, array_module
 from gpunn.engine.autograd import Gradients, Needs
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import data_of, record_all
+from gpunn.engine.record import record_all
+from gpunn.engine.tensor import data_of
 from gpunn.ops.shape import axis_of
 from gpunn.scalars import as_int
 

@@ -11,7 +11,7 @@ from gpunn.backend import Array, array_module, is_array, twins
 from gpunn.checks import arrays, check_shape, check_written, wants_grad
 from gpunn.engine.autograd import Gradients, Needs, is_grad_enabled
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import record
+from gpunn.engine.record import record
 from gpunn.ops.batch_norm import batch_norm, batch_norm_relu, batches_of, channelwise, check_momentum
 from gpunn.ops.out import with_out
 from gpunn.ops.precision import like

@@ -10,7 +10,8 @@ import numpy as np
 from gpunn.backend import Array, array_module
 from gpunn.backend.contract import Shape
 from gpunn.engine.operators import A
-from gpunn.engine.tensor import data_of, record
+from gpunn.engine.record import record
+from gpunn.engine.tensor import data_of
 from gpunn.ops.indexing import getitem
 from gpunn.ops.shape import axis_of, broadcast_to, dim_of, permute, reshape, transpose
 from gpunn.scalars import as_int

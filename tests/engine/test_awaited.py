@@ -7,7 +7,7 @@ import pytest
 
 from gpunn import Tensor, grad, nn, ops, optim
 from gpunn.engine import autograd
-from gpunn.engine.tensor import record
+from gpunn.engine.record import record
 from gpunn.train.frozen import Frozen
 
 

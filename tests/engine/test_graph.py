@@ -8,7 +8,7 @@ import pytest
 import gpunn
 from gpunn import Tensor, no_grad
 from gpunn.engine.autograd import Known
-from gpunn.engine.tensor import record
+from gpunn.engine.record import record
 from gpunn.reference.close import assert_close
 
 

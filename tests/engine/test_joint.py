@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gpunn import Tensor, grad, no_grad
-from gpunn.engine.tensor import record_all
+from gpunn.engine.record import record_all
 
 
 def both(x, w):

@@ -10,7 +10,7 @@ from gpunn import Tensor, models, ops
 from gpunn.backend import require_cupy
 from gpunn.backend.memory import block_of, watched
 from gpunn.engine.kept import arrays_kept, bytes_kept, nodes_behind
-from gpunn.engine.tensor import record
+from gpunn.engine.record import record
 
 KIB = 1024
 
