@@ -1,5 +1,5 @@
 /*
-The rate of multiply-adds that never leave the registers: bench/roofline.py's measured peak.
+The rate of multiply-adds that never leave the registers: bench/kernels/roofline.py's measured peak.
 
 MMA undefined: CHAINS independent chains of a multiply-add of T a thread. MMA "f16", "bf16" or "tf32": as many chains of
 mma.sync SHAPE, "m16n8k16" or "m16n8k8", with float sums a warp (sm_80 and up). `steps` links a chain.

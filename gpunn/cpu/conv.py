@@ -55,14 +55,12 @@ def _gather(view: np.ndarray, low: int, high: int, group: slice) -> np.ndarray:
     positions, width = math.prod(part.shape[: rank + 1]), math.prod(part.shape[rank + 1 :])
     if part.flags.c_contiguous:
         return part.reshape(positions, width)
-    if part.shape[-1] <= _FEW_CHANNELS:  # runs of a window's row would be S * C short: copy along image rows instead
+    few = part.shape[-1] <= _FEW_CHANNELS  # runs of a window's row would be S * C short: copy along image rows instead
+    if few:
         part = part.transpose(*range(rank + 1, part.ndim), *range(rank + 1))
-        cols = scratch("cols", part.shape, part.dtype)
-        np.copyto(cols, part)
-        return cols.reshape(width, positions).T
     cols = scratch("cols", part.shape, part.dtype)
     np.copyto(cols, part)
-    return cols.reshape(positions, width)
+    return cols.reshape(width, positions).T if few else cols.reshape(positions, width)
 
 
 def in_memory_order(x: np.ndarray) -> np.ndarray:
@@ -163,17 +161,21 @@ def _grad_weight(gy: np.ndarray, x: np.ndarray, w_shape: tuple[int, ...], win: W
 
     parallel_for(task, parts, gy.size * width // 8)
     gw = empty(w_shape, x.dtype)
-    rows = channels_last(gw).reshape(filters, width)
-    step = -(-filters // 2)
+    _add_up(sums, channels_last(gw).reshape(filters, width))
+    return gw
+
+
+def _add_up(parts: np.ndarray, total: np.ndarray) -> None:
+    """total (K, width) = the sum of parts (J, K, width), in their order; half of the rows a task."""
+    step = -(-len(total) // 2)
 
     def add(i: int) -> None:
         k = slice(i * step, (i + 1) * step)
-        np.copyto(rows[k], sums[0, k])
-        for other in sums[1:]:
-            rows[k] += other[k]
+        np.copyto(total[k], parts[0, k])
+        for other in parts[1:]:
+            total[k] += other[k]
 
-    parallel_for(add, 2, sums.size)
-    return gw
+    parallel_for(add, 2, parts.size)
 
 
 @in_float32
