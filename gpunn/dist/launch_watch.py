@@ -178,7 +178,8 @@ class Watch:
         statuses, end = self.ranks.statuses, self.blamed
         first = next((rank for rank, status in statuses.items() if status), None)
         if self._heeded or not self.trouble:
-            return (0 if first is None else _code(statuses[first])), ""
+            asked = [128 + signum for signum in self.stops.came]  # of ranks that had to be killed it is the status, too
+            return (0 if first is None else next(iter(asked), _code(statuses[first]))), ""
         if self.frozen is not None:
             return 128 + signal.SIGKILL, f"{self._who(self.frozen)} was stopped for {STOPPED:g} s"
         rank = first if end is None else end.rank

@@ -14,6 +14,8 @@ from gpunn.errors import DistError
 
 def load() -> Any:
     """Start MPI; what mpi4py calls MPI. DistError where it, or an MPI library, is missing."""
+    # MPICH's transport, UCX, takes SIGHUP as a wish for pages of what it does, so that a closed terminal ends nothing.
+    os.environ.setdefault("UCX_DEBUG_SIGNO", "0")
     try:
         import mpi4py
 

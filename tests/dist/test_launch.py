@@ -266,6 +266,24 @@ def test_a_signal_to_the_launcher_goes_to_the_ranks(program, tmp_path, signum):
     )
 
 
+def test_a_signal_to_the_launcher_is_its_status_where_a_rank_has_to_be_killed(program, tmp_path, monkeypatch):
+    monkeypatch.setattr(launch_watch, "SAVING", 0.3)
+    lines = "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    lines += "open(f'pid-{rank}', 'w').write(str(os.getpid()))\ntime.sleep(60)"
+    asking = threading.Thread(target=lambda: os.kill(os.getpid(), signal.SIGTERM * bool(wait_for(tmp_path / "pid-0"))))
+    asking.start()
+    assert launch(Plan(program(lines), 1, True)) == 128 + signal.SIGTERM
+    asking.join()
+    assert gone(int((tmp_path / "pid-0").read_text()))
+
+
+def test_mpi_leaves_the_signal_of_a_closed_terminal_alone():
+    pytest.importorskip("mpi4py", reason="ranks on cpu are MPI's", exc_type=ImportError)
+    lines = "import signal; from gpunn.ranks import mpi_loading; mpi_loading.load(); signal.raise_signal(signal.SIGHUP)"
+    ended = subprocess.run([sys.executable, "-c", lines], capture_output=True, timeout=60)
+    assert ended.returncode == -signal.SIGHUP and not ended.stdout
+
+
 def wait_for(path):
     """The text of a file that a rank is about to write."""
     for _ in range(3000):
