@@ -111,7 +111,7 @@ def test_what_has_no_gradient_is_numpys():
         (lambda x: np.exp(x), TypeError, ["__array_ufunc__"]),
         (lambda x: np.copyto(x, 7.0), TypeError, ["np.copyto: it would write into a Tensor", "assign to x.array[...]"]),
         (lambda x: np.fill_diagonal(x.detach(), 7), TypeError, ["np.fill_diagonal: it would write into a Tensor"]),
-        (lambda x: np.cumsum(np.ones(4), out=x[0]), TypeError, ["np.cumsum: it would write into a Tensor"]),
+        (lambda x: np.cumsum(np.ones(2), out=x[0]), TypeError, ["np.cumsum: it would write into a Tensor"]),
         (lambda x: xp.sort(x), AttributeError, ["gpunn.array_api has no 'sort'", "x.detach().numpy()"]),
         (lambda x: xp.multipy(x, x), AttributeError, ["did you mean 'multiply'"]),
         (lambda x: x.__array_namespace__(api_version="1999"), ValueError, ["api_version is '1999'", "2024.12"]),

@@ -19,7 +19,7 @@ from tests.tiny_runs import trained_in
 
 RECIPES = [
     ("seed = " + "9" * 4000, "seed is a whole number of 13288 bits, expected a whole number of at least 0 and at most"),
-    ("seed = " + "9" * 5000, "is no TOML file (Exceeds the limit (4300 digits)"),
+    ("seed = " + "9" * 5000, "is no TOML file (Exceeds the limit (4300"),
     ("epochs = 10_000_000_000", "epochs is 10000000000, expected a whole number of at least 1 and at most 1,000,000,0"),
     ("shift = 1_000_000_000", "shift is 1000000000, expected a whole number of at least 0 and at most 256"),
     ("cutout = 60000", "cutout is 60000, expected a whole number of at least 0 and at most 1,024"),
