@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import cache, partial
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from gpunn.asked import dtype_of
-from gpunn.backend import Array, to_device, twins
-from gpunn.reference import activation, cases, edges, naive
+from gpunn.backend import to_device
+from gpunn.reference import cases, edges
 from gpunn.reference.shapes import AdaptiveCase, BatchNormCase, ConvCase, NormPoolCase, PoolCase
+from gpunn.verify.batch_norm import batch_norm_case
+from gpunn.verify.conv import conv_case
 from gpunn.verify.conv_norm import conv_norm_tasks
 from gpunn.verify.conv_pool import conv_pool_tasks
 from gpunn.verify.ctc_loss import ctc_tasks
@@ -37,9 +38,8 @@ from gpunn.verify.resample import resample_tasks
 from gpunn.verify.running import running_tasks
 from gpunn.verify.softmax import masked_tasks, softmax_tasks
 from gpunn.verify.step import step_tasks
-from gpunn.verify.task import CHANNELS_LAST, Part, Task, as_f64, channels, placements
+from gpunn.verify.task import CHANNELS_LAST, Task, placements
 
-EPS = 1e-5
 SMALL = 8192  # elements of a case that is run off 16 bytes too
 
 
@@ -118,7 +118,7 @@ def of_case(
     """The tasks of one case of the shape table on `case.arrays()`, given on any device, in any memory order."""
     name = case.name + order
     if isinstance(case, ConvCase):
-        yield from _conv_case(f"conv{len(case.stride)}d", case, name, *arrays)
+        yield from conv_case(case, name, *arrays)
     elif isinstance(case, AdaptiveCase):
         yield from adaptive_case(case, name, *arrays)
     elif isinstance(case, NormPoolCase):
@@ -129,129 +129,4 @@ def of_case(
         x, gamma, beta, residual, gy = arrays
         if gamma is not None and gamma.dtype.itemsize == 2:  # parameters of 16-bit storage are float32
             gamma, beta = gamma.astype(np.float32), beta.astype(np.float32)
-        yield from _norm_case(case, name, x, gamma, beta, residual, gy)
-
-
-def _conv_case(
-    family: str, case: ConvCase, name: str, x: Array, w: Array, b: Array | None, gy: Array
-) -> Iterator[Task]:
-    win, groups, how, conv = case.window(), case.groups, case.geometry, twins(x).conv
-
-    def want_forward(beside: Array | None = None) -> tuple:
-        return ((naive.conv(as_f64(x), as_f64(w), as_f64(b), **how, residual=as_f64(beside)), case.terms, None),)
-
-    def want_input() -> tuple:
-        return ((naive.conv_grad_input(as_f64(gy), as_f64(w), x.shape, **how), case.terms_grad_input, None),)
-
-    def run_weight() -> tuple:
-        gw, gb = conv.grad_weight(gy, x, w.shape, win, groups, case.bias)
-        return (gw,) if gb is None else (gw, gb)
-
-    def want_weight() -> tuple:
-        gw = naive.conv_grad_weight(as_f64(gy), as_f64(x), w.shape, **how)
-        return (gw, case.terms_grad_weight, None), *(want_bias() if case.bias else ())
-
-    def want_bias() -> tuple:
-        return ((naive.conv_grad_bias(as_f64(gy)), case.terms_grad_weight, None),)
-
-    def want_ended(beside: Array | None) -> tuple:
-        z, terms, _ = want_forward(beside)[0]
-        return ((activation.value(ending, z), terms, float(np.max(np.abs(z[np.isfinite(z)])))),)
-
-    yield Task(f"{family}.grad_weight", name, run_weight, want_weight)
-    yield Task(f"{family}.grad_bias", name, lambda: (conv.grad_bias(gy),), want_bias)
-    if case.name in edges.OF_WEIGHT:
-        return
-    x_shape, ending = x.shape, edges.ENDINGS.get(case.name)
-    yield Task(f"{family}.forward", name, lambda: (conv.forward(x, w, b, win, groups),), want_forward)
-    for beside, before in ((None, ""), (gy, ", residual")) if ending else ():
-        run = partial(lambda beside: (conv.forward(x, w, b, win, groups, ending, beside),), beside)
-        yield Task(f"{family}.forward", f"{name}{before}, then {ending}", run, partial(want_ended, beside))
-    yield Task(f"{family}.grad_input", name, lambda: (conv.grad_input(gy, w, x_shape, win, groups),), want_input)
-
-
-def _norm_case(
-    case: BatchNormCase,
-    name: str,
-    x: Array,
-    gamma: Array | None,
-    beta: Array | None,
-    extra: Array | None,
-    gy: Array,
-) -> Iterator[Task]:
-    # The rounding of a mean far from 0 shows in every output, in units of the mean.
-    loose, norm = 1 + case.offset, twins(x).batch_norm
-    forward = cache(lambda: norm.train_forward(x, gamma, beta, EPS, extra, case.relu))
-
-    def moments() -> tuple[Array, Array]:
-        return forward()[1:3]
-
-    def running() -> tuple[Array, Array]:
-        mean, rstd = moments()
-        return mean, 1 / (rstd * rstd)
-
-    def passed() -> Array | None:
-        return forward()[0] if case.relu else None
-
-    def scaled(values: np.ndarray, by: float = loose) -> tuple:
-        finite = values[np.isfinite(values)]
-        return values, case.terms, by * (float(np.max(np.abs(finite), initial=0.0)) or 1.0)
-
-    def wide(part: Part, *arrays: Array | None) -> Iterator[Any]:
-        return (as_f64(channels(array, part)) for array in arrays)
-
-    def want_train(part: Part = None) -> tuple:
-        xs, scale, shift, extras = wide(part, x, gamma, beta, extra)
-        y, mean, var = naive.batch_norm_train(xs, scale, shift, EPS, extras, case.relu)
-        return scaled(y), scaled(mean, 1.0), scaled((var + EPS) ** -0.5)
-
-    def want_eval(part: Part = None) -> tuple:
-        xs, scale, shift, middle, spread, extras = wide(part, x, gamma, beta, *running(), extra)
-        return (scaled(naive.batch_norm_eval(xs, scale, shift, middle, spread, EPS, extras, case.relu)),)
-
-    def want_backward(training: bool, part: Part = None) -> tuple:
-        gys, xs, scale, middle, rstd, mask = wide(part, gy, x, gamma, *moments(), passed())
-        values = naive.batch_norm_backward(gys, xs, scale, middle, rstd**-2.0, 0.0, training, mask)
-        return tuple(scaled(v) for v in values)
-
-    run_train = lambda: norm.train_forward(x, gamma, beta, EPS, extra, case.relu)[:3]  # noqa: E731
-    yield Task("batch_norm.train_forward", name, run_train, want_train, channels)
-    run_eval = lambda: (norm.eval_forward(x, gamma, beta, *running(), EPS, extra, case.relu),)  # noqa: E731
-    yield Task("batch_norm.eval_forward", name, run_eval, want_eval, channels, forward)
-    for training, run in ((True, norm.train_backward), (False, norm.eval_backward)):
-        told = (lambda: forward()[3]) if training else passed  # what forward says of ReLU, and y itself
-        yield Task(
-            "batch_norm.backward",
-            f"{name}, {'training' if training else 'evaluation'}",
-            lambda run=run, told=told: run(gy, x, gamma, *moments(), told(), True, case.relu, beta),
-            partial(want_backward, training),
-            channels,
-            forward,
-        )
-    if (case.relu and case.residual) or case.offset:  # all that these launches do, batch_norm's have shown above
-        yield from _sync_case(name, x, gamma, beta, extra, gy, case.relu, want_train, partial(want_backward, True))
-
-
-def _sync_case(
-    name: str, x: Array, gamma: Array | None, beta: Array | None, extra: Array | None, gy: Array, relu: bool,
-    want_forward: Callable[..., tuple], want_backward: Callable[..., tuple],
-) -> Iterator[Task]:  # fmt: skip
-    """The same by the passes that other ranks may come between, where there are none."""
-    norm, count = twins(x).sync_batch_norm, x.size // x.shape[1]
-
-    @cache
-    def forward() -> tuple[Array, Array, Array, Array | None]:
-        with np.errstate(invalid="ignore"):
-            return norm.forward(x, gamma, beta, lambda mean, var: (mean, (var + EPS) ** -0.5), extra, relu)
-
-    def run_forward() -> tuple:
-        forward.cache_clear()
-        return forward()[:3]
-
-    def run_backward() -> tuple:
-        _, mean, rstd, told = forward()
-        means = lambda ggamma, gbeta: (ggamma / count, gbeta / count)  # noqa: E731
-        return norm.backward(gy, x, gamma, mean, rstd, means, told, True, relu, beta)
-
-    yield Task("sync_batch_norm.statistics", name, run_forward, want_forward, channels)
-    yield Task("sync_batch_norm.sums", name, run_backward, want_backward, channels, forward)
+        yield from batch_norm_case(case, name, x, gamma, beta, residual, gy)
