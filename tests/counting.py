@@ -153,13 +153,16 @@ def python_calls(function: Callable[[], Any]) -> Calls:
 def blocks_grown(run: Callable[[int], Any], few: int, many: int) -> int:
     """Blocks that Python has more after `many` runs than before them, ``run(n)`` being n of them.
 
-    Python's own lists of what it will use again come and go: of some looks, `few` runs apart, the lowest counts. The
-    look-alike's references to dead arrays are none of gpunn's.
+    Python's cache of attributes keeps each text that a name was looked up by, up to 4,096, and the look-alike
+    references to dead arrays: none of gpunn's. What else comes and goes: of some looks, `few` runs apart, the lowest
+    counts.
     """
+    forget_names = getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache  # since 3.13, and before
 
     def blocks() -> int:
         run(few)
         gc.collect()
+        forget_names()
         cupy_pointers.forget_dead()
         return sys.getallocatedblocks()
 

@@ -338,4 +338,4 @@ def test_many_calls_grow_no_memory(place, look_alike):
 
     run(50)
     grown = counting.blocks_grown(run, 25, 300)
-    assert grown < 200, f"{grown} blocks in 2,500 calls"
+    assert grown < 50, f"{grown} blocks in 2,500 calls"
