@@ -25,6 +25,7 @@ from gpunn.engine.reduction_methods import ReductionMethods
 from gpunn.engine.shape_methods import ShapeMethods
 from gpunn.errors import kind_of
 from gpunn.handle import Handle
+from gpunn.text import brief
 
 
 class Tensor(
@@ -133,6 +134,8 @@ class Tensor(
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:
+        if wanted not in (True, False):
+            raise TypeError(f"Tensor: requires_grad is {brief(wanted)}, expected True or False")
         if wanted and self.dtype.kind not in "fV":
             raise TypeError(
                 f"Tensor: dtype {self.dtype} cannot require a gradient; only floating point can: "

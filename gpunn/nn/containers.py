@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, NoReturn, SupportsIndex, TypeVar
 
 from gpunn.engine.operators import Operand
-from gpunn.errors import suggestion
+from gpunn.errors import kind_of, suggestion
 from gpunn.nn import fusion
 from gpunn.nn.module import Module
 
@@ -32,10 +32,13 @@ class _Numbered(Module):
 
     def _checked(self, modules: Iterable[Module]) -> list[Module]:
         """All are looked at before the first is taken, so that a refusal leaves everything as it was."""
+        name = type(self).__name__
+        if not isinstance(modules, Iterable):
+            raise TypeError(f"{name}: modules is {kind_of(modules)}, expected a list of Modules; pass [module]")
         found = list(modules)
         for i, module in enumerate(found):
             if not isinstance(module, Module):
-                raise TypeError(f"{type(self).__name__}: {i} is a {type(module).__name__}, expected a Module")
+                raise TypeError(f"{name}: {i} is {kind_of(module)}, expected a Module")
         return found
 
     def _arrange(self, items: list[tuple[str, Module]]) -> None:

@@ -12,6 +12,7 @@ from gpunn.engine.tensor import Tensor
 from gpunn.nn.contents import Contents, M
 from gpunn.nn.parameter import Uninitialized
 from gpunn.nn.state import mover
+from gpunn.text import brief
 
 S = TypeVar("S", bound="Conversions")
 
@@ -23,6 +24,8 @@ class Conversions(Contents[M]):
 
     def train(self: S, mode: bool = True) -> S:
         """Training mode, here and in all Modules inside: dropout drops, batch norm uses the batch's statistics."""
+        if mode not in (True, False):
+            raise ValueError(f"train: mode is {brief(mode)}, expected True or False; write eval() for evaluation")
         self.training = bool(mode)
         child: Any
         for child in self.children():

@@ -6,6 +6,7 @@ import math
 import os
 import time
 from collections.abc import Mapping
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from gpunn.kinds import COUNT, Kind, array, maybe, record, table_of
 from gpunn.optim import grad_norm
 from gpunn.stopping import STOPS
 from gpunn.terminal import say
+from gpunn.text import brief
 from gpunn.train.history import STATE as ROWS
 from gpunn.train.history import VALUE, History
 from gpunn.train.plots import draw_curves
@@ -102,10 +104,11 @@ class EarlyStopping(Callback):
         mode: str | None = None,
         restore_best: bool = True,
     ):
-        if patience < 1 or min_delta < 0:
-            raise UsageError(
-                f"EarlyStopping: expected patience >= 1 and min_delta >= 0, got {patience} and {min_delta}"
-            )
+        if not isinstance(monitor, str):
+            raise UsageError(f"EarlyStopping: monitor is {brief(monitor)}, expected a name such as 'val_loss'")
+        if not (isinstance(patience, Integral) and patience >= 1 and isinstance(min_delta, Real) and min_delta >= 0):
+            got = f"{brief(patience)} and {brief(min_delta)}"
+            raise UsageError(f"EarlyStopping: expected patience >= 1 and min_delta >= 0, got {got}")
         self.best, self.patience, self.restore_best = Best(monitor, mode, min_delta), patience, restore_best
         self.waited = 0
         self.weights: dict[str, Any] = {}

@@ -19,7 +19,7 @@ import numpy as np
 
 from gpunn import backend, files, limits, npz
 from gpunn.engine.tensor import Tensor
-from gpunn.errors import CheckpointError, UsageError
+from gpunn.errors import CheckpointError, UsageError, kind_of
 from gpunn.kinds import array, checked, parse_json, record, table_of, whole
 from gpunn.nn import Module
 from gpunn.nn.state import completed, contradictions
@@ -38,6 +38,9 @@ def save_checkpoint(path: str | os.PathLike, state: Mapping[str, Any]) -> Path:
     Leaves may be arrays (of any device), Tensors, numbers, strings, booleans and None; keys become strings and tuples
     lists. CheckpointError, and the file that was there unchanged, where it cannot be written.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        got = kind_of(path)
+        raise UsageError(f"save_checkpoint: path is {got}, expected a file's; pass the path first, then the state")
     arrays: dict[str, np.ndarray] = {}
     meta = {"format": FORMAT, "version": VERSION, "state": _split(state, "", arrays)}
 
@@ -113,7 +116,9 @@ def _split(value: Any, name: str, arrays: dict[str, np.ndarray]) -> Any:
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     kind = type(value).__name__
-    raise TypeError(f"save_checkpoint: {name} is a {kind}; expected arrays, numbers, strings, dicts or lists")
+    raise TypeError(
+        f"save_checkpoint: {name or 'state'} is a {kind}; expected arrays, numbers, strings, dicts or lists"
+    )
 
 
 def _join(value: Any, read: Callable[[str], np.ndarray]) -> Any:

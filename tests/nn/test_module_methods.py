@@ -268,6 +268,13 @@ NAMELESS = [
         TypeError,
         r"state is a str, expected a mapping .*; pass gpunn.load\(path\)",
     ),
+    (
+        lambda net: nn.ModuleList(nn.Tanh()),
+        TypeError,
+        r"modules is a Tanh, expected a list of Modules; pass \[module\]",
+    ),
+    (lambda net: net.train("no"), ValueError, "train: mode is 'no', expected True or False; write eval"),
+    (lambda net: nn.Linear(1, 1).requires_grad_("no"), TypeError, "requires_grad is 'no', expected True or False"),
 ]
 
 

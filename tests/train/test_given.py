@@ -102,6 +102,18 @@ WRONG = {
         lambda: train.predict(nn.Linear(3, 2), data.DataLoader(data.ArrayDataset(X, Y))),
         "predict: x is a DataLoader, expected an array (N, ...); pass the inputs themselves, without a loader",
     ),
+    "epochs to wait": (
+        lambda: train.EarlyStopping(patience="3"),
+        "expected patience >= 1 and min_delta >= 0, got '3' an",
+    ),
+    "what to watch": (
+        lambda: train.EarlyStopping(3),
+        "EarlyStopping: monitor is 3, expected a name such as 'va",
+    ),
+    "a state's place": (
+        lambda: train.save_checkpoint({"a": 1}, "x.npz"),
+        "save_checkpoint: path is a dict, expected a file's; pass the path first, then the state",
+    ),
     "a file's place": (
         lambda: train.load_weights(nn.Linear(3, 2), "best.npz"),
         "load_weights: path is a Module, expected a file; pass the path first, then the model",
