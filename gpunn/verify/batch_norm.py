@@ -11,6 +11,7 @@ import numpy as np
 from gpunn.backend import Array, twins
 from gpunn.reference import naive
 from gpunn.reference.shapes import BatchNormCase
+from gpunn.verify.space import Beyond, Space, numbers
 from gpunn.verify.task import Part, Task, as_f64, channels
 
 EPS = 1e-5
@@ -101,3 +102,58 @@ def _sync_case(
 
     yield Task("sync_batch_norm.statistics", name, run_forward, want_forward, channels)
     yield Task("sync_batch_norm.sums", name, run_backward, want_backward, channels, forward)
+
+
+def beyond_batch_norm(space: Space) -> Iterator[Beyond]:
+    """x (2, 2^20 + 8, 32, 33), of which the last channels are not zero."""
+    yield from _beyond(space, True, "channels-last")
+    yield from _beyond(space, False, "row-major")
+
+
+def _beyond(space: Space, channels_last: bool, order: str) -> Iterator[Beyond]:
+    n, c, h, w, kept = 2, 2**20 + 8, 32, 33, 8
+    below, more, above = (numbers(name, n, kept, h, w) for name in ("x", "residual", "gy"))
+    mean, rstd = numbers("mean", kept).astype(np.float32), np.full(kept, 0.5, np.float32)
+    var = 1 / rstd**2
+
+    def spread(values: np.ndarray) -> Array:
+        """An image or a number a channel, of the last channels."""
+        if values.ndim == 1:
+            made = space.zeros(c, dtype=values.dtype)
+            made[-kept:] = space.give(values)
+            return made
+        made = space.zeros(n, h, w, c).transpose(0, 3, 1, 2) if channels_last else space.zeros(n, c, h, w)
+        made[:, -kept:] = space.give(values)
+        return made
+
+    def ends(*found: Array | None) -> tuple:
+        return tuple([one[-kept:] if one.ndim == 1 else one[:, -kept:] for one in found if one is not None])
+
+    def train() -> tuple:
+        x, residual = spread(below), spread(more)
+        return ends(*space.twins.batch_norm.train_forward(x, None, None, EPS, residual, True)[:3])
+
+    def evaluate() -> tuple:
+        arrays = (spread(below), None, None, spread(mean), spread(var), EPS, spread(more), True)
+        return ends(space.twins.batch_norm.eval_forward(*arrays))
+
+    def backward() -> tuple:
+        arrays = (spread(above), spread(below), None, spread(mean), spread(rstd), spread(more))
+        return ends(*space.twins.batch_norm.train_backward(*arrays))
+
+    def scaled(*values: np.ndarray) -> tuple:
+        return tuple([(value, n * h * w, None) for value in values])
+
+    def want_train() -> tuple:
+        y, middle, variance = naive.batch_norm_train(below, None, None, EPS, more, True)
+        return scaled(y, middle, (variance + EPS) ** -0.5)
+
+    def want_eval() -> tuple:
+        return scaled(naive.batch_norm_eval(below, None, None, mean, var, EPS, more, True))
+
+    def want_backward() -> tuple:
+        return scaled(*naive.batch_norm_backward(above, below, None, mean, var, 0.0, True, more))
+
+    yield Beyond("batch_norm.train_forward", order, 15, kept, train, want_train)
+    yield Beyond("batch_norm.eval_forward", order, 15, kept, evaluate, want_eval)
+    yield Beyond("batch_norm.backward", order, 24, kept, backward, want_backward)

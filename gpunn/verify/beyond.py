@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gpunn.verify.batch_norm import beyond_batch_norm
 from gpunn.verify.beyond_conv import convolutions
-from gpunn.verify.beyond_elements import elements, losses
+from gpunn.verify.beyond_elements import elements
 from gpunn.verify.beyond_filters import filters
 from gpunn.verify.beyond_indexing import indices
-from gpunn.verify.beyond_planes import norms, poolings
+from gpunn.verify.beyond_planes import poolings
 from gpunn.verify.beyond_products import products
 from gpunn.verify.beyond_rows import rows
 from gpunn.verify.conv_pool import beyond_conv_pool
 from gpunn.verify.ctc_loss import beyond_ctc
+from gpunn.verify.loss import beyond_losses
 from gpunn.verify.recurrent import sequences
 from gpunn.verify.space import Beyond, Space
 from gpunn.verify.task import Task
@@ -40,6 +42,6 @@ def left_out(device: str) -> str:
 
 def every(space: Space) -> Iterator[Beyond]:
     """All of them."""
-    layers = (convolutions, beyond_conv_pool, poolings, filters, norms, rows, losses, beyond_ctc, sequences)
-    for group in (*layers, elements, indices, products):
+    planes = (convolutions, beyond_conv_pool, poolings, filters, beyond_batch_norm)
+    for group in (*planes, rows, beyond_losses, beyond_ctc, sequences, elements, indices, products):
         yield from group(space)

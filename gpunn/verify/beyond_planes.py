@@ -1,4 +1,4 @@
-"""Poolings and batch normalisations past 2^31 elements."""
+"""Poolings past 2^31 elements."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gpunn.verify.space import Beyond, Space, exact, numbers
 from gpunn.window import Window, size_text
 
 SAMPLES, SAMPLE = 2**20 + 2, (8, 16, 16)
-WINDOW, EPS = Window.of(3, 1, 1), 1e-5
+WINDOW = Window.of(3, 1, 1)
 
 
 def poolings(space: Space) -> Iterator[Beyond]:
@@ -221,58 +221,3 @@ def _rows(space: Space) -> Iterator[Beyond]:
 
     for name in wanted:
         yield Beyond(f"pool.adaptive_{name}", "windows of two rows", 0, 4, partial(run, name), partial(want, name))
-
-
-def norms(space: Space) -> Iterator[Beyond]:
-    """x (2, 2^20 + 8, 32, 33), of which the last channels are not zero."""
-    yield from _norm(space, True, "channels-last")
-    yield from _norm(space, False, "row-major")
-
-
-def _norm(space: Space, channels_last: bool, order: str) -> Iterator[Beyond]:
-    n, c, h, w, kept = 2, 2**20 + 8, 32, 33, 8
-    below, more, above = (numbers(name, n, kept, h, w) for name in ("x", "residual", "gy"))
-    mean, rstd = numbers("mean", kept).astype(np.float32), np.full(kept, 0.5, np.float32)
-    var = 1 / rstd**2
-
-    def spread(values: np.ndarray) -> Array:
-        """An image or a number a channel, of the last channels."""
-        if values.ndim == 1:
-            made = space.zeros(c, dtype=values.dtype)
-            made[-kept:] = space.give(values)
-            return made
-        made = space.zeros(n, h, w, c).transpose(0, 3, 1, 2) if channels_last else space.zeros(n, c, h, w)
-        made[:, -kept:] = space.give(values)
-        return made
-
-    def ends(*found: Array | None) -> tuple:
-        return tuple([one[-kept:] if one.ndim == 1 else one[:, -kept:] for one in found if one is not None])
-
-    def train() -> tuple:
-        x, residual = spread(below), spread(more)
-        return ends(*space.twins.batch_norm.train_forward(x, None, None, EPS, residual, True)[:3])
-
-    def evaluate() -> tuple:
-        arrays = (spread(below), None, None, spread(mean), spread(var), EPS, spread(more), True)
-        return ends(space.twins.batch_norm.eval_forward(*arrays))
-
-    def backward() -> tuple:
-        arrays = (spread(above), spread(below), None, spread(mean), spread(rstd), spread(more))
-        return ends(*space.twins.batch_norm.train_backward(*arrays))
-
-    def scaled(*values: np.ndarray) -> tuple:
-        return tuple([(value, n * h * w, None) for value in values])
-
-    def want_train() -> tuple:
-        y, middle, variance = naive.batch_norm_train(below, None, None, EPS, more, True)
-        return scaled(y, middle, (variance + EPS) ** -0.5)
-
-    def want_eval() -> tuple:
-        return scaled(naive.batch_norm_eval(below, None, None, mean, var, EPS, more, True))
-
-    def want_backward() -> tuple:
-        return scaled(*naive.batch_norm_backward(above, below, None, mean, var, 0.0, True, more))
-
-    yield Beyond("batch_norm.train_forward", order, 15, kept, train, want_train)
-    yield Beyond("batch_norm.eval_forward", order, 15, kept, evaluate, want_eval)
-    yield Beyond("batch_norm.backward", order, 24, kept, backward, want_backward)

@@ -9,9 +9,17 @@ import numpy as np
 
 from gpunn.backend import Array, faults, to_device
 from gpunn.cuda import loss
+from gpunn.cuda.device import EMULATOR
+from gpunn.cuda.kernel import kernel
+from gpunn.cuda.plans import Scratch
+from gpunn.cuda.problem import Labels
+from gpunn.cuda.variants import OPERATIONS
 from gpunn.errors import LabelError
 from gpunn.reference.loss import LOSSES, LossCase, cross_entropy, cross_entropy_backward, hits, nll, nll_backward
+from gpunn.verify.space import Beyond, Space, exact, numbers
 from gpunn.verify.task import Give, Task, as_f64, orders
+
+ROWS, CLASSES, KEPT = 2**19 + 2, 4104, 8  # of those past 2^31 scores, and how many of their rows have any
 
 
 def loss_tasks(device: str, give: Give) -> Iterator[Task]:
@@ -102,9 +110,7 @@ def _wrong_labels(device: str, give: Give) -> Iterator[Task]:
             yield Task(f"loss.{operation}_forward", f"labels {wrong}, {reduction}", call, lambda wanted=wanted: wanted)
 
 
-def _offended(
-    x: Array, labels: Array, weight: Array, gy: Array, function: Callable, *options: object
-) -> tuple:
+def _offended(x: Array, labels: Array, weight: Array, gy: Array, function: Callable, *options: object) -> tuple:
     """The loss, its gradient, and the label that the next read of the device would name; 0 if none."""
     value, back, *_ = function(x, labels, weight, -100, *options)
     gx = back(gy)
@@ -113,3 +119,94 @@ def _offended(
     except LabelError as error:
         return value, gx, np.asarray(int(str(error).partition("the label ")[2].partition(",")[0]))
     return value, gx, np.asarray(0)
+
+
+def beyond_losses(space: Space) -> Iterator[Beyond]:
+    """Scores (M, C), and (1, C, L) of which one sample is past 2^31; the last rows alone have scores and labels."""
+    for by_rows, name in ((True, "2^19 rows"), (False, "2^19 positions")):
+        for kind in ("cross_entropy", "nll"):
+            yield from _beyond_loss(space, name, by_rows, kind)
+        yield _beyond_hits(space, name, by_rows)
+
+
+def _beyond_hits(space: Space, name: str, by_rows: bool) -> Beyond:
+    """What the last blocks add to the sums; all others' rows have no score ahead of class 0, their label."""
+    scores, labels = numbers(name, KEPT, CLASSES), np.arange(KEPT) * 513
+    own = scores[np.arange(KEPT), labels][:, None]
+    ahead = (scores > own).sum(axis=1) + ((scores == own) & (np.arange(CLASSES) < labels[:, None])).sum(axis=1)
+    k = int(np.median(ahead)) + 1
+    job = Labels("float16", True, ROWS, CLASSES, 1 if by_rows else ROWS, "int64", 0, "none", 0.0)
+
+    def run() -> tuple:
+        x = space.zeros(*((ROWS, CLASSES) if by_rows else (CLASSES, ROWS)))
+        if by_rows:
+            x[-KEPT:] = space.give(scores)
+        else:
+            x[:, -KEPT:] = space.give(scores.T.copy())
+        targets = space.zeros(ROWS, dtype=np.dtype(np.int64))
+        targets[-KEPT:] = space.give(labels)
+        (launch,) = OPERATIONS["loss.hits"].choose(job, EMULATOR)[0].plan(job)
+        parts = next(arg for arg in launch.args if isinstance(arg, Scratch))
+        counts = {arg: space.zeros(1, dtype=np.dtype(np.int64)) for arg in ("right", "counted")}
+        arrays = {"x": x, "labels": targets, **counts, "state": space.zeros(5, dtype=np.dtype(np.int64)), "fed": None}
+        arrays |= {"k": k, "nan_leads": 0, "serial": 1, "call": 0}
+        sums = space.zeros(*parts.shape, dtype=np.dtype(np.float64))
+        args = [sums if arg is parts else arrays[arg] if isinstance(arg, str) else arg for arg in launch.args]
+        kernel(launch.kernel, **launch.macros)(launch.grid, launch.block, *args)
+        return sums[0].sum(), sums[1].sum()
+
+    def want() -> tuple:
+        return exact(*(np.asarray(rows.sum(), np.float64) for rows in ((ahead < k) & (labels != 0), labels != 0)))
+
+    return Beyond("loss.hits", name, 6, 2, run, want)
+
+
+def _beyond_loss(space: Space, name: str, by_rows: bool, kind: str) -> Iterator[Beyond]:
+    scores, above = numbers(name, KEPT, CLASSES), numbers("gy", KEPT)
+    labels = CLASSES - 1 - np.arange(KEPT)
+    wide = scores.astype(np.float64)
+    logsum = np.log(np.exp(wide).sum(axis=1))
+    job = Labels("float16", True, ROWS, CLASSES, 1 if by_rows else ROWS, "int64", -100, "none", 0.0)
+
+    def spread(values: np.ndarray) -> Array:
+        """(KEPT, C) as the scores of the last rows, (KEPT,) as numbers of theirs."""
+        if values.ndim == 1 or by_rows:
+            made = space.zeros(ROWS, *values.shape[1:], dtype=values.dtype)
+            made[-KEPT:] = space.give(values)
+        else:
+            made = space.zeros(1, CLASSES, ROWS, dtype=values.dtype)
+            made[0, :, -KEPT:] = space.give(values.T.copy())
+        return made
+
+    def forward() -> tuple:
+        x, targets = spread(scores), spread(labels)
+        targets = targets if by_rows else targets[None]
+        more = () if kind == "nll" else (0.0,)
+        value, *_ = getattr(loss, kind)(x, targets, None, -100, "none", *more)
+        if space.on_emulator:  # the last block that would have put the ticket back is not the last of all
+            faults.watch(x, LabelError.of, kind, x.shape, -100)[0][0] = 0
+        return (value.reshape(-1)[-KEPT:],)
+
+    def backward() -> tuple:
+        rows = space.zeros(2, ROWS, dtype=np.dtype(np.float32))
+        rows[1, -KEPT:] = space.give(logsum.astype(np.float32))
+        divisor, gx = space.give(np.array([1, CLASSES], np.float32)), spread(0 * scores)
+        arrays = {"gy": spread(above), "x": spread(scores), "labels": spread(labels), "weight": None}
+        arrays |= {"rows": rows, "divisor": divisor, "gx": gx}
+        (launch,) = OPERATIONS[f"loss.{kind}_backward"].variants[0].plan(job)
+        args = [arrays[arg] if isinstance(arg, str) else arg for arg in launch.args]
+        kernel(launch.kernel, **launch.macros)(launch.grid, launch.block, *args)
+        return (gx[-KEPT:] if by_rows else gx[0, -1, -KEPT:],)
+
+    def want() -> tuple:
+        hit = wide[np.arange(KEPT), labels]
+        return ((-hit if kind == "nll" else logsum - hit, CLASSES, None),)
+
+    def want_backward() -> tuple:
+        softmax = 0 if kind == "nll" else np.exp(wide - logsum[:, None])
+        gx = (softmax - np.eye(CLASSES)[labels]) * above.astype(np.float64)[:, None]
+        return ((gx if by_rows else gx[:, -1], CLASSES, None),)
+
+    blocks = CLASSES * KEPT // loss.THREADS + 2
+    yield Beyond(f"loss.{kind}_forward", name, 6, 2, forward, want)
+    yield Beyond(f"loss.{kind}_backward", name, 10, blocks, backward, want_backward)
