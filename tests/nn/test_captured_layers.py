@@ -1,4 +1,4 @@
-"""Which layers a captured step may have: replays give eager's bits, gradients and state, or the capture is refused."""
+"""A captured step may have every layer: replays give eager's bits, gradients and state."""
 
 import os
 
@@ -7,7 +7,6 @@ import pytest
 
 import gpunn
 from gpunn import Tensor, nn
-from gpunn.errors import CaptureError
 from tests.nn.test_layers import LAYERS
 from tests.ops.test_capture import Captured, worked
 from tests.parity import normal
@@ -28,6 +27,7 @@ MORE = {
        .repeat(2, 1)) for rank in (1, 2, 3)},
     "BCELoss": ((), SHARES, SHARES[::-1]),
     "Bilinear": ((5, 5, 3), X, X[::-1]),
+    "CTCLoss": ((), STEPS, np.array([[1, 2], [3, 1]]), np.array([3, 3]), np.array([1, 2])),
     "CosineEmbeddingLoss": ((), X, X[::-1], np.array([1, -1, 1, 1])),
     "DiceLoss": ((), IMAGE, np.arange(72).reshape(2, 6, 6) % 4),
     "Embedding": ((6, 3), CLASSES),
@@ -50,10 +50,6 @@ for layer, given, options, shape in LAYERS:
     TABLE.setdefault(layer, ((given, options), normal(*shape)))
 for layer, (given, *inputs) in MORE.items():
     TABLE[layer] = ((given, {}), *inputs)
-REFUSED = {  # the words, with the remedy
-    "CTCLoss": ("the lengths are the host's, and a graph would repeat them; step with capture=False",
-        ((), {}), STEPS, np.array([[1, 2], [3, 1]]), np.array([3, 3]), np.array([1, 2])),
-}  # fmt: skip
 # Of other layers, or lists of them; lazy ones become those of their names.
 CONTAINERS = {"Module", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential", "RNNBase"}
 CONTAINERS |= {"RNNCellBase", "TransformerDecoder", "TransformerEncoder"}
@@ -110,17 +106,7 @@ def test_replays_are_eager_passes(name, look_alike):
         assert one.dtype == other.dtype and one.tobytes() == other.tobytes(), (name, one, other)
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_is_refused_says_what_to_do(name, look_alike):
-    words, *row = REFUSED[name]
-    layer, inputs = made(name, row)
-    with pytest.raises(CaptureError, match=words):
-        Captured(look_alike, *passes(layer, inputs))
-
-
-def test_every_layer_is_captured_or_refused():
+def test_every_layer_is_captured():
     layers = {n for n, one in vars(nn).items() if isinstance(one, type) and issubclass(one, nn.Module)}
-    left = (
-        {n for n in layers if not n.startswith("Lazy")} - {name.split()[0] for name in (*TABLE, *REFUSED)} - CONTAINERS
-    )
-    assert not left, f"add {sorted(left)} to MORE or, with a reason, to REFUSED"
+    left = {n for n in layers if not n.startswith("Lazy")} - {name.split()[0] for name in TABLE} - CONTAINERS
+    assert not left, f"add {sorted(left)} to MORE"
