@@ -9,15 +9,11 @@ from gpunn.cpu.over import filled, like
 _FLAT = 40.0  # from here on it is 1, in float64 too
 
 
-def logistic(x: np.ndarray) -> np.ndarray:
-    """e / (1 + e) with e = exp(min(x, 40)): nothing overflows, and what is small keeps its digits."""
-    y = np.exp(np.minimum(x, _FLAT))
-    y /= y + 1
-    return y
-
-
 def into(y: np.ndarray, x: np.ndarray) -> None:
-    """The same of a block into other memory, or its own."""
+    """y = e / (1 + e) of a block, into other memory or its own.
+
+    With e = exp(min(x, 40)) nothing overflows, and what is small keeps its digits.
+    """
     above = like(x, "above")
     np.exp(np.minimum(x, filled(x, _FLAT), out=above), out=above)
     np.add(above, 1, out=y)

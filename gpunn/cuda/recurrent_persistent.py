@@ -11,11 +11,11 @@ from functools import partial
 
 import numpy as np
 
-from gpunn.cuda.dtypes import EPILOGUES, SIZES, pack, storage_macros
+from gpunn.cuda.dtypes import SIZES, pack, storage_macros
 from gpunn.cuda.kernel import blocks
 from gpunn.cuda.plans import Launch, Scratch, Tickets
 from gpunn.cuda.problem import Problem
-from gpunn.cuda.recurrent_steps import family
+from gpunn.cuda.recurrent_steps import ending, family
 from gpunn.cuda.variants import Operation, Variant
 
 THREADS, UNITS = 256, 16  # of a block
@@ -52,9 +52,8 @@ class Layer(Problem):
 
     @property
     def struct(self) -> dict[str, int]:
-        ending = {"RNN_TANH": "tanh", "RNN_RELU": "relu"}.get(self.mode)
         flags = {name: int(getattr(self, name)) for name in ("reverse", "kept", "to_start")}
-        return {**self.letters, **flags, "activation": EPILOGUES[ending]}
+        return {**self.letters, **flags, "activation": ending(self.mode)}
 
     def __str__(self) -> str:
         return f"{self.mode} {super().__str__()}"

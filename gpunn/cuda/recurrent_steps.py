@@ -22,7 +22,7 @@ from gpunn.cuda.signature import Layout
 from gpunn.cuda.variants import Asked, Operation, Variant
 
 THREADS = 256
-LSTM, GRU, RNN_TANH, RNN_RELU = "LSTM", "GRU", "RNN_TANH", "RNN_RELU"  # PyTorch's words
+LSTM, GRU = "LSTM", "GRU"  # PyTorch's words, as RNN_TANH and RNN_RELU are
 # The operands of each kernel, arrays and then the numbers of a step.
 ROWS = ("t", "before", "after")
 FORWARD = {
@@ -50,8 +50,12 @@ class Recurrent(Problem):
 
     @property
     def struct(self) -> dict[str, int]:
-        ending = {"RNN_TANH": "tanh", "RNN_RELU": "relu"}.get(self.mode)
-        return {**self.letters, "activation": EPILOGUES[ending]}
+        return {**self.letters, "activation": ending(self.mode)}
+
+
+def ending(mode: str) -> int:
+    """The activation that a mode's step ends with, by the kernels' number; gates are another matter."""
+    return EPILOGUES[{"RNN_TANH": "tanh", "RNN_RELU": "relu"}.get(mode)]
 
 
 def family(mode: str) -> str:
