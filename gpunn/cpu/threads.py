@@ -119,9 +119,10 @@ def _drain(task: Callable[[int], None], numbers: Iterable[int]) -> None:
 
 def _share(task: Callable[[int], None], count: int, threads: int) -> None:
     tickets = itertools.count()  # next() on it is atomic
+    given = [task]  # emptied at the end: a helper that waits in the queue, cancelled, would keep the task's arrays
 
     def drain() -> None:
-        _drain(task, takewhile(count.__gt__, tickets))
+        _drain(given[0], takewhile(count.__gt__, tickets))
 
     helpers = [_executor(threads - 1).submit(drain) for _ in range(threads - 1)]
     try:
@@ -131,6 +132,7 @@ def _share(task: Callable[[int], None], count: int, threads: int) -> None:
         for helper in helpers:
             if not helper.cancel():  # one that has not begun has nothing left to do: do not wait for a core
                 next_error = helper.exception() or next_error
+        given.clear()
     if next_error is not None:
         raise next_error
 

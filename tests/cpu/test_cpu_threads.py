@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -87,6 +88,20 @@ def test_several_callers_at_once():
     for caller in callers:
         caller.join()
     assert (done == 1).all()
+
+
+def test_work_that_no_thread_took_up_keeps_no_arrays():
+    """Every thread is at work elsewhere: the caller did it all, and what waits for them is of no use."""
+    free, array = threading.Event(), np.zeros(4)
+    alive = weakref.ref(array)
+    busy = [threads._executor(3).submit(free.wait) for _ in range(threads._pool_size)]
+    try:
+        threads.parallel_for(lambda i, array=array: array.sum(), 8)
+        del array
+        assert alive() is None
+    finally:
+        free.set()
+    assert all(one.result() for one in busy)
 
 
 def test_blas_has_one_thread_inside_and_its_own_count_after():
