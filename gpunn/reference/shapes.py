@@ -9,6 +9,8 @@ from gpunn.window import Window
 
 
 class Case:
+    """What all have: a name, and the generator of their arrays."""
+
     name: str
 
     def rng(self):

@@ -26,6 +26,7 @@ def batch_norm_case(
     extra: Array | None,
     gy: Array,
 ) -> Iterator[Task]:
+    """A case in training, in evaluation, and its gradients in both."""
     # The rounding of a mean far from 0 shows in every output, in units of the mean.
     loose, norm = 1 + case.offset, twins(x).batch_norm
     forward = cache(lambda: norm.train_forward(x, gamma, beta, EPS, extra, case.relu))

@@ -14,6 +14,7 @@ from gpunn.verify.task import Task, as_f64
 
 
 def conv_case(case: ConvCase, name: str, x: Array, w: Array, b: Array | None, gy: Array) -> Iterator[Task]:
+    """A case forward, with what may end it, and its gradients by input, weight and bias."""
     family = f"conv{len(case.stride)}d"
     win, groups, how, conv = case.window(), case.groups, case.geometry, twins(x).conv
 

@@ -16,16 +16,19 @@ BOTH = (True, False)
 
 
 def convolutions(dtype: str, rank: int) -> Iterator[Problem]:
+    """Every light case of this rank."""
     for case, aligned in product(cases.light([*cases.ALL_CONV2D, *cases.CONV3D]), BOTH):
         for precision in _precisions(dtype) if len(case.stride) == rank else ():
             yield Conv(dtype, aligned, case.x, case.w, case.y, case.window(), case.groups, precision=precision)
 
 
 def normed_convolutions(dtype: str) -> Iterator[Problem]:
+    """The same with batch normalisation behind it."""
     return (ConvNorm(**vars(job)) for job in convolutions(dtype, 2))
 
 
 def pooled_convolutions(dtype: str) -> Iterator[Problem]:
+    """Every case with an activation and a pooling behind it."""
     for case in [*CONV_POOL, *NETWORK_CONV_POOLS]:
         conv = case.conv
         how = conv.x, conv.w, conv.y, conv.window(), conv.groups
@@ -42,6 +45,7 @@ def products(dtype: str) -> Iterator[Product]:
 
 
 def backward_products(dtype: str) -> Iterator[LinearBackward]:
+    """A layer's two gradients at once."""
     m, n, k = 4096, 2048, 512
     for aligned in BOTH:
         gx = Product(dtype, aligned, m, k, n, 1, Side(n, 1), Side(1, k, deep=False))

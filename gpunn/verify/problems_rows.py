@@ -25,12 +25,14 @@ BOTH = (True, False)
 
 
 def rows(dtype: str) -> Iterator[Problem]:
+    """Layer normalisation of every case that has rows."""
     for case, aligned in product(LAYERS, BOTH):
         if case.x[0]:
             yield Rows(dtype, aligned, case.x[0], case.x[1], 1e-5, case.affine)
 
 
 def scores(dtype: str) -> Iterator[Problem]:
+    """Softmax of every case that has rows."""
     for case, aligned in product(SOFTMAXES, BOTH):
         if case.rows[0]:
             m, c, positions = case.rows
@@ -38,11 +40,13 @@ def scores(dtype: str) -> Iterator[Problem]:
 
 
 def masked(dtype: str) -> Iterator[Problem]:
+    """Rows of even and odd length, with a mask and without."""
     for keys, mask in product((16, 7), ("", "bool")):
         yield Masked(dtype, True, 6, keys, 2, 3, not mask, mask, (0, 0, 0, 0))
 
 
 def losses(dtype: str) -> Iterator[Problem]:
+    """Every case, with labels of three types."""
     for case, label in product(LOSSES, ("int64", "int32", "uint64")):
         n, c, *spatial = case.x if len(case.x) > 1 else (1, *case.x)
         sizes = (n * math.prod(spatial), c, math.prod(spatial))
@@ -50,10 +54,12 @@ def losses(dtype: str) -> Iterator[Problem]:
 
 
 def spellings(dtype: str) -> Iterator[Problem]:
+    """Sequences of labels of two types."""
     return (Ctc(dtype, True, 2, 5, 9, 4, 4, 8, label, False, 0, "mean", False) for label in ("int64", "int32"))
 
 
 def activations(dtype: str) -> Iterator[Problem]:
+    """Every function, in packs and one by one."""
     return (Elements(dtype, True, size, name, 1.0, 20.0) for name in FUNCTIONS for size in (16, 7))
 
 
@@ -64,35 +70,43 @@ def maps(dtype: str) -> Iterator[Problem]:
 
 
 def frames(dtype: str) -> Iterator[Problem]:
+    """Arrays within a frame, in packs and one by one."""
     return (Frame(dtype, True, 64, 32, ((64, 1, 16, 1, 32),), wide) for wide in BOTH)
 
 
 def reductions(dtype: str) -> Iterator[Problem]:
+    """Of rows and of columns, in packs and one by one."""
     for columns, wide in product(BOTH, BOTH):
         yield Reduction(dtype, True, 64, 4096, 64, "max", ((64, 1, 0),), ((64, 1, 1),), columns, wide)
 
 
 def segments(dtype: str) -> Iterator[Problem]:
+    """Rows of even and odd length."""
     return (Segments(dtype, True, 5, 3, columns) for columns in (16, 3))
 
 
 def numbers(dtype: str) -> Iterator[Problem]:
+    """Rows that an index names, even and odd ones."""
     for columns, index in product((16, 3), ("int64", "int32")):
         yield Numbers(dtype, True, 5, 3, columns, index)
 
 
 def ordered(dtype: str) -> Iterator[Problem]:
+    """Indices to be put in order, of both types."""
     return (Numbers(dtype, True, 5, 3, 0, index) for index in (("int64", "int32") if dtype == "float32" else ()))
 
 
 def recurrent(dtype: str) -> Iterator[Problem]:
+    """Steps of even and odd numbers of units."""
     return (Recurrent(dtype, True, 4, units, "LSTM") for units in (16, 7))
 
 
 def recurrent_layers(dtype: str) -> Iterator[Problem]:
+    """All steps of a layer, by its kinds of gates."""
     for mode, gates in (("LSTM", 4), ("GRU", 3), ("RNN_TANH", 1)):
         yield from (Layer(dtype, True, 4, units, 3, gates, mode, False) for units in (16, 7))
 
 
 def steps(dtype: str) -> Iterator[Problem]:
+    """The ends of a captured step."""
     yield Replay(dtype, True, 1024, 2)
