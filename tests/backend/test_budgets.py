@@ -14,6 +14,7 @@ from gpunn.cuda import cubins, kernel, source, variants
 from gpunn.cuda.problem import Norm
 from gpunn.cuda.variants import tracing
 from tests import counting, cupy_capture
+from tests.thinned import one_in
 
 LAUNCHES = {  # a step: forward, cross-entropy, backward, SGD with momentum
     "lenet5": ((2, 1, 28, 28), 16),
@@ -300,7 +301,7 @@ def test_host_reads_of_an_epoch(look_alike):
             assert work.reads.total() <= 2 * 3 + 1, str(work)
 
 
-@pytest.mark.parametrize("device", PYTHON_CALLS_OF_CONV2D)
+@pytest.mark.parametrize("device", one_in(2, PYTHON_CALLS_OF_CONV2D))
 def test_python_calls_of_a_convolution(device, look_alike):
     if device == "emulator" and not gpunn.is_available(device):
         pytest.skip("the emulator is not available here (gpunn doctor says why)")

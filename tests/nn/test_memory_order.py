@@ -9,6 +9,7 @@ import gpunn
 from gpunn import backend, nn, optim, random, train
 from gpunn.optim.accumulate import Accumulation
 from tests import cupy_stand_in
+from tests.thinned import one_in
 
 LAYERS = {
     "Conv1d": (lambda: nn.Conv1d(3, 4, 3), (2, 3, 9)),
@@ -24,7 +25,7 @@ def channels_last(array):
     return bool(last.flags.c_contiguous and not array.flags.c_contiguous)
 
 
-@pytest.fixture(params=["cpu", "emulator", "cuda"])
+@pytest.fixture(params=one_in(2, ["cpu", "emulator", "cuda"]))
 def device(request, monkeypatch):
     if request.param == "cuda":
         stand_in = cupy_stand_in.module()
