@@ -10,6 +10,7 @@ from gpunn.cuda.variants import use_variant
 from gpunn.reference import naive
 from gpunn.reference.close import assert_close
 from gpunn.window import Window
+from tests.thinned import one_in
 
 pytestmark = pytest.mark.usefixtures("emulator")
 WIN = Window((2, 3), (1, 2), (1, 0), (1, 1))
@@ -58,7 +59,7 @@ def test_weight_gradients(groups, variant, samples, parts, launched):
     assert_close(np.asarray(gb), naive.conv_grad_bias(gy), gy.size // 8)
 
 
-@pytest.mark.parametrize("variant", ["narrow64x16", "narrow128"])
+@pytest.mark.parametrize("variant", one_in(2, ["narrow64x16", "narrow128"]))
 def test_parts_of_the_depth(variant, launched):
     """Few tiles of many taps and channels: nine parts, three at a time."""
     x, w, b = normal(2, 64, 5, 4), normal(24, 64, 3, 3), normal(24, 1)[:, 0]
