@@ -14,6 +14,7 @@ from gpunn.cuda.variants import OPERATIONS
 from gpunn.verify.problems import problems
 from gpunn.verify.tasks import TF32
 from tests.kernels.turns import by_turns
+from tests.thinned import one_in
 
 pytestmark = pytest.mark.usefixtures("emulator")
 
@@ -80,7 +81,7 @@ def of_here(operation, dtype):
 
 
 @pytest.mark.every_case
-@pytest.mark.parametrize("operation", list(OPERATIONS))
+@pytest.mark.parametrize("operation", one_in(2, OPERATIONS))
 def test_every_variant_agrees_with_the_loops(operation, tasks):
     dtype, everything = tasks
     everything = [task for task in everything if asked(task, dtype)]

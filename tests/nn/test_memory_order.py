@@ -25,7 +25,7 @@ def channels_last(array):
     return bool(last.flags.c_contiguous and not array.flags.c_contiguous)
 
 
-@pytest.fixture(params=one_in(2, ["cpu", "emulator", "cuda"]))
+@pytest.fixture(params=one_in(3, ["cpu", "emulator", "cuda"]))
 def device(request, monkeypatch):
     if request.param == "cuda":
         stand_in = cupy_stand_in.module()

@@ -320,7 +320,7 @@ def test_infinities_and_nan_travel_on_in_silence(mode):
 
 
 @pytest.mark.parametrize("dtype", one_in(2, ["float16", "bfloat16"]))
-@MODES
+@pytest.mark.parametrize("mode", one_in(3, GATES))
 def test_16_bits_are_added_in_float32_and_cells_stay_so(mode, dtype, place):
     ml_dtypes = pytest.importorskip("ml_dtypes")
     kind = np.dtype(np.float16 if dtype == "float16" else ml_dtypes.bfloat16)
