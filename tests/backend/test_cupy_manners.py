@@ -1,7 +1,5 @@
 """What a program on plain CuPy arrays counts on: its stream, device, allocator and capture, and that nothing waits."""
 
-import os
-import random
 import re
 from functools import partial
 
@@ -46,12 +44,6 @@ NOT_CAPTURED = {
 }
 
 
-def some(names):
-    """All of them in CI, a few elsewhere: each takes some 50 ms."""
-    names = sorted(names)
-    return names if os.environ.get("CI") else random.Random(0).sample(names, 12)
-
-
 def arguments_of(name, device="cuda"):
     function, *arguments = CALLS[name]
     return function, [moved(a, device) for a in arguments]
@@ -62,7 +54,7 @@ def values(y):
 
 
 # ---------------------------------------------------------------- nothing waits
-@pytest.mark.parametrize("name", some(set(CALLS) - {"masked_select"}))  # whose shape is a number of the device's
+@pytest.mark.parametrize("name", sorted(set(CALLS) - {"masked_select"}))  # whose shape is a number of the device's
 def test_no_call_waits_for_the_device(name, look_alike):
     function, *arguments = CALLS[name]
     inputs = tensors(arguments, "cuda")
@@ -76,7 +68,7 @@ def test_no_call_waits_for_the_device(name, look_alike):
 
 
 # ---------------------------------------------------------------- streams and captures
-@pytest.mark.parametrize("name", some(set(CALLS) - set(NOT_CAPTURED)))
+@pytest.mark.parametrize("name", sorted(set(CALLS) - set(NOT_CAPTURED)))
 def test_a_programs_own_graph(name, xp, stream):
     """A capture of CuPy's around a call; its replay reads the inputs as they are then."""
     function, arguments = arguments_of(name)
@@ -188,7 +180,7 @@ def test_a_stream_of_another_device(xp):
 
 
 # ---------------------------------------------------------------- devices
-@pytest.mark.parametrize("name", some(set(CALLS) - CUPYS))
+@pytest.mark.parametrize("name", sorted(set(CALLS) - CUPYS))
 def test_the_arrays_device_is_where_a_call_runs(name, xp):
     function, *arguments = CALLS[name]
     with xp.cuda.Device(1):
